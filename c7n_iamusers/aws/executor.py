@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The only part that changes anything in AWS: it makes the calls of a plan, in order, journaled."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore import xform_name
+from botocore.exceptions import BotoCoreError, ClientError
+
+from c7n_iamusers.aws.journal import Journal
+from c7n_iamusers.aws.retries import Backoff, error_code, is_retryable
+from c7n_iamusers.model.calls import ApiCall, Plan, Ref, Subject, Wait
+
+
+class CallFailed(Exception):
+    """A call of a plan failed for good; what preceded it is done, what follows was not tried."""
+
+    def __init__(self, call: ApiCall, subject: Subject, code: str, message: str) -> None:
+        super().__init__(f"{subject}: {call.service}:{call.operation} failed with {code}: {message}")
+        self.call, self.code = call, code
+
+
+@dataclass
+class Applied:
+    """What has been done of a plan: ``calls`` counts the mutating ones; ``values`` holds what Refs stand for."""
+
+    calls: int = 0
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+class Executor:
+    """Applies plans through ``clients`` (boto3 service name -> client). Safe for several threads."""
+
+    def __init__(
+        self,
+        clients: Mapping[str, Any],
+        journal: Journal,
+        backoff: Backoff | None = None,
+        *,
+        timeout: float = 300.0,
+        poll_seconds: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clients, self._journal, self._backoff = clients, journal, backoff or Backoff()
+        self._timeout, self._poll, self._clock = timeout, poll_seconds, clock
+
+    def apply(self, plan: Plan, applied: Applied) -> None:
+        """Make the calls of ``plan``; ``applied`` counts along, so that it tells the truth after a failure too.
+
+        Raises CallFailed at the first call that fails for good.
+        """
+        for call in plan.calls:
+            self._make(plan.subject, call, applied)
+
+    def _make(self, subject: Subject, call: ApiCall, applied: Applied) -> None:
+        parameters = resolve(call.parameters, applied.values)
+        entry = {"service": call.service, "operation": call.operation, "parameters": parameters}
+        self._journal.write(subject, "before", **entry)
+        applied.calls += 1
+        try:
+            result, response = self._invoke(call, parameters, applied)
+            applied.values.update(saved(call, response))
+            self._see_through(subject, call, applied)
+        except (ClientError, BotoCoreError, _NotSucceeded) as error:
+            code, message = _describe(error)
+            self._journal.write(subject, "after", **entry, result="failed", code=code)
+            raise CallFailed(call, subject, code, message) from error
+        self._journal.write(subject, "after", **entry, result=result)
+
+    def _invoke(self, call: ApiCall, parameters: Mapping[str, Any], applied: Applied) -> tuple[str, Mapping[str, Any]]:
+        try:
+            return "done", self._backoff.call(self._method(call.service, call.operation), **parameters)
+        except ClientError as error:
+            if error_code(error) in call.done_codes:
+                return "gone" if call.operation.startswith(_REMOVING) else "done", {}
+            if call.on_conflict is None or error_code(error) not in call.conflict_codes or is_retryable(error):
+                raise
+        lookup = call.on_conflict
+        method = self._method(lookup.service, lookup.operation)
+        return "adopted", self._backoff.call(method, **resolve(lookup.parameters, applied.values))
+
+    def _see_through(self, subject: Subject, call: ApiCall, applied: Applied) -> None:
+        if call.wait is None:
+            return
+        method = self._method(call.service, call.wait.operation)
+        parameters = resolve(call.wait.parameters, applied.values)
+        deadline = self._clock() + self._timeout
+        while not _ended(call.wait, self._backoff.call(method, **parameters)):
+            if self._clock() > deadline:
+                raise _NotSucceeded("Timeout", f"still pending after {self._timeout:.0f} s; run again to see it through")
+            self._backoff.sleep(self._poll)
+
+    def _method(self, service: str, operation: str) -> Callable[..., Any]:
+        method: Callable[..., Any] = getattr(self._clients[service], xform_name(operation))
+        return method
+
+
+_REMOVING = ("Delete", "Detach", "Remove", "Deactivate")
+
+
+class _NotSucceeded(Exception):
+    """An asynchronous call came to an end that is not the wanted one."""
+
+
+def resolve(value: Any, values: Mapping[str, Any]) -> Any:
+    """``value`` with each Ref in it replaced by what it stands for."""
+    if isinstance(value, Ref):
+        return values[value.name]
+    if isinstance(value, Mapping):
+        return {key: resolve(part, values) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [resolve(part, values) for part in value]
+    return value
+
+
+def saved(call: ApiCall, response: Mapping[str, Any]) -> dict[str, Any]:
+    """Ref name -> value, for what the call (or the lookup in its place) was to save."""
+    return {name: _at(response, path) for name, path in call.save.items() if response}
+
+
+def _at(response: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        response = response.get(key) if response is not None else None
+    return response
+
+
+def _ended(wait: Wait, response: Mapping[str, Any]) -> bool:
+    status = _at(response, wait.status)
+    if status in wait.pending:
+        return False
+    if status not in wait.succeeded:
+        raise _NotSucceeded(str(status), str(_at(response, wait.reason) or "AWS gave no reason"))
+    return True
+
+
+def _describe(error: Exception) -> tuple[str, str]:
+    if isinstance(error, ClientError):
+        return error_code(error), str(error.response["Error"].get("Message", ""))
+    if isinstance(error, _NotSucceeded):
+        return str(error.args[0]), str(error.args[1])
+    return type(error).__name__, str(error)

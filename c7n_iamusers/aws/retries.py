@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a call is worth another try, and how long to wait for it.
+
+botocore's own retries run beneath these and end within seconds. IAM asks for minutes where an entity is
+"temporarily unmodifiable", and throttling of an account outlasts botocore's budget in a fleet run.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError, HTTPClientError
+
+T = TypeVar("T")
+
+#: Common Errors of IAM, SSO Admin and Identity Store (API references): the same call may succeed later.
+RETRYABLE_CODES = frozenset(
+    {
+        "ConcurrentModification",
+        "ConcurrentModificationException",
+        "EntityTemporarilyUnmodifiable",
+        "InternalFailure",
+        "InternalServerException",
+        "RequestLimitExceeded",
+        "ServiceFailure",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "Throttled",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+
+
+def error_code(error: ClientError) -> str:
+    """The AWS error code, e.g. ``NoSuchEntity``."""
+    return str(error.response.get("Error", {}).get("Code", "Unknown"))
+
+
+def is_retryable(error: Exception) -> bool:
+    """True for throttling, temporary conflicts, AWS's own failures and broken connections."""
+    if isinstance(error, HTTPClientError):
+        return True
+    if not isinstance(error, ClientError):
+        return False
+    # identitystore says in Reason whether a conflict is a race or the object being there already.
+    return error_code(error) in RETRYABLE_CODES or error.response.get("Reason") == "CONCURRENT_MODIFICATION"
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Exponential backoff with full jitter: delays in seconds, until ``budget`` seconds are spent."""
+
+    base: float = 0.5
+    cap: float = 20.0
+    budget: float = 180.0
+    sleep: Callable[[float], None] = time.sleep
+    jitter: Callable[[], float] = random.random
+
+    def delays(self) -> Iterator[float]:
+        """Delays before each further try; ends when the budget is spent."""
+        spent, ceiling = 0.0, self.base
+        while spent < self.budget:
+            delay = ceiling * (0.5 + self.jitter() / 2)
+            spent += delay
+            yield delay
+            ceiling = min(self.cap, ceiling * 2)
+
+    def call(self, operation: Callable[..., T], retryable: Callable[[Exception], bool] = is_retryable, **kw: Any) -> T:
+        """``operation(**kw)``, again after each retryable error; the last error where the budget is spent."""
+        for delay in self.delays():
+            try:
+                return operation(**kw)
+            except (ClientError, HTTPClientError) as error:
+                if not retryable(error):
+                    raise
+                self.sleep(float(error_delay(error) or delay))
+        return operation(**kw)
+
+
+def error_delay(error: Exception) -> float | None:
+    """The seconds that AWS itself asks for (``RetryAfterSeconds`` of identitystore's throttling)."""
+    response = getattr(error, "response", {})
+    seconds = response.get("RetryAfterSeconds")
+    return float(seconds) if seconds else None

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading one user live: who it is and everything attached to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore import xform_name
+from botocore.exceptions import ClientError
+
+from c7n_iamusers.aws.paging import items
+from c7n_iamusers.aws.retries import Backoff, error_code
+from c7n_iamusers.model.attachments import (
+    ATTACHMENT_KINDS,
+    PERMISSIONS_BOUNDARY,
+    TAG,
+    AttachmentKind,
+    Detail,
+    Reading,
+)
+from c7n_iamusers.model.iam_user import IamUser, Item
+
+#: The kinds with a list of their own; GetUser itself tells the others.
+LISTED_KINDS = tuple(kind for kind in ATTACHMENT_KINDS if kind.reading)
+_ENVELOPE = frozenset({"ResponseMetadata", "UserName"})
+
+
+def read_user(client: Any, name: str, backoff: Backoff) -> IamUser | None:
+    """The user with all its attachments in full detail, fit for a snapshot; None where there is no such user.
+
+    Raises ClientError where anything of it can't be read.
+    """
+    detail = read_detail(client, name, backoff)
+    if detail is None:
+        return None
+    attachments = {kind.name: read_kind(client, name, kind, backoff) for kind in LISTED_KINDS}
+    return IamUser(detail, {**attachments, **embedded_attachments(detail)})
+
+
+def read_detail(client: Any, name: str, backoff: Backoff) -> dict[str, Any] | None:
+    """GetUser's ``User``: with tags and boundary, which no list gives; None where there is no such user."""
+    try:
+        return dict(backoff.call(client.get_user, UserName=name)["User"])
+    except ClientError as error:
+        if error_code(error) == "NoSuchEntity":
+            return None
+        raise
+
+
+def embedded_attachments(detail: dict[str, Any]) -> dict[str, tuple[Item, ...]]:
+    """The kinds that a user's own record tells: boundary and tags."""
+    boundary = detail.get("PermissionsBoundary")
+    return {
+        PERMISSIONS_BOUNDARY.name: (boundary,) if boundary else (),
+        TAG.name: tuple(detail.get("Tags") or ()),
+    }
+
+
+def list_kind(client: Any, name: str, kind: AttachmentKind, backoff: Backoff) -> tuple[Item, ...]:
+    """What of ``kind`` (one that has a list of its own) is attached to the user, as its list gives it.
+
+    Raises ClientError; NoSuchEntity too, where the user itself is gone.
+    """
+    assert kind.reading, f"{kind.name} has no list: GetUser tells it"
+    if kind.reading.single:
+        return _read_single(client, name, kind.reading, backoff)
+    found = items(client, kind.reading.operation, kind.reading.result, backoff, UserName=name)
+    return tuple({kind.identifier: item} if isinstance(item, str) else item for item in found)
+
+
+def read_kind(client: Any, name: str, kind: AttachmentKind, backoff: Backoff) -> tuple[Item, ...]:
+    """As ``list_kind``, each item completed by what its list leaves out (documents, key bodies)."""
+    found = list_kind(client, name, kind, backoff)
+    if kind.detail is None:
+        return found
+    return tuple(_with_detail(client, name, item, kind.detail, backoff) for item in found)
+
+
+def unassigned_mfa(client: Any, backoff: Backoff) -> frozenset[str]:
+    """The serial numbers of the account's virtual MFA devices that are nobody's."""
+    devices = items(
+        client, "ListVirtualMFADevices", "VirtualMFADevices", backoff, AssignmentStatus="Unassigned", MaxItems=1000
+    )
+    return frozenset(str(device["SerialNumber"]) for device in devices)
+
+
+def _read_single(client: Any, name: str, reading: Reading, backoff: Backoff) -> tuple[Item, ...]:
+    try:
+        response = backoff.call(getattr(client, xform_name(reading.operation)), UserName=name)
+    except ClientError as error:
+        if error_code(error) == "NoSuchEntity":
+            return ()
+        raise
+    return (response[reading.result],)
+
+
+def _with_detail(client: Any, name: str, item: Item, detail: Detail, backoff: Backoff) -> Item:
+    parameters = {parameter: item[member] for parameter, member in detail.parameters.items()}
+    method = getattr(client, xform_name(detail.operation))
+    response = backoff.call(method, UserName=name, **parameters, **detail.constants)
+    for member in detail.result:
+        response = response[member]
+    return {**item, **{key: value for key, value in response.items() if key not in _ENVELOPE}}

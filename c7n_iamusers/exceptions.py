@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every error this package raises on purpose.
+
+    IamUsersError                     the root: catch this to catch them all
+    ├── InvalidPolicyData             a policy's own text is wrong; nothing was read or touched
+    ├── EvidenceUnreadable            something needed to decide could not be read; nobody is touched
+    ├── SnapshotRefused               a snapshot could not be made durable; the user is left alone
+    ├── IdentityCenterError           the instance, a person or an assignment is not as it must be
+    └── LocalOrgError                 the embedded local organization could not do as asked
+"""
+
+from __future__ import annotations
+
+
+class IamUsersError(Exception):
+    """The root of every error that this package raises on purpose."""
+
+
+class InvalidPolicyData(IamUsersError):
+    """A policy's own text is wrong; the message says where and how to mend it."""
+
+
+class EvidenceUnreadable(IamUsersError):
+    """Something that a decision rests on could not be read, so nothing is decided."""
+
+
+class SnapshotRefused(IamUsersError):
+    """A snapshot could not be made durable, so its user is left alone."""
+
+
+class IdentityCenterError(IamUsersError):
+    """Identity Center is not in the state that provisioning needs; the message says the mend."""
+
+
+class LocalOrgError(IamUsersError):
+    """The local organization could not be started, seeded or loaded as asked."""

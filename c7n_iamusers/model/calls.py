@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plan is data: the exact AWS calls for one subject, in order, made by nobody but the executor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Ref:
+    """Stands in a parameter for a value that an earlier call of the same plan returns."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"<{self.name}>"
+
+
+@dataclass(frozen=True)
+class Wait:
+    """How to see an asynchronous call through to its end.
+
+    ``status`` and ``reason`` are paths of keys into the response of ``operation``. Any status that is
+    neither in ``pending`` nor in ``succeeded`` is a failure, so an unknown one never passes for success.
+    """
+
+    operation: str
+    parameters: Mapping[str, Any]
+    status: tuple[str, ...]
+    reason: tuple[str, ...]
+    pending: frozenset[str] = frozenset({"IN_PROGRESS"})
+    succeeded: frozenset[str] = frozenset({"SUCCEEDED"})
+
+
+@dataclass(frozen=True)
+class ApiCall:
+    """One AWS call: ``service`` as boto3 names it, ``operation`` as the API does.
+
+    ``done_codes``: error codes which mean that the wanted end is there already.
+    ``save``: Ref name -> path of keys into the response.
+    ``on_conflict``: where a create finds the object made (a lost response, another writer), the lookup
+    whose ``save`` yields the same Refs instead.
+    ``conflict_codes``: the codes that say so.
+    """
+
+    service: str
+    operation: str
+    parameters: Mapping[str, Any]
+    done_codes: frozenset[str] = frozenset()
+    save: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    conflict_codes: frozenset[str] = frozenset()
+    on_conflict: ApiCall | None = None
+    wait: Wait | None = None
+
+    @property
+    def permission(self) -> str:
+        """The IAM action that the call needs, e.g. ``iam:DeleteUser``."""
+        prefix = {"sso-admin": "sso"}.get(self.service, self.service)
+        return f"{prefix}:{self.operation}"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom a plan is for: the key under which journal, snapshot and outcome are found."""
+
+    name: str
+    arn: str
+    unique_id: str = ""
+
+    @property
+    def account_id(self) -> str:
+        """The account that the ARN lies in, 12 digits."""
+        return self.arn.split(":")[4]
+
+    def __str__(self) -> str:
+        return f"user {self.name} of account {self.account_id}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The ordered calls for one subject; what follows never starts before what precedes has ended."""
+
+    subject: Subject
+    calls: tuple[ApiCall, ...]

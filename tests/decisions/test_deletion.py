@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from c7n_iamusers.decisions.deletion import plan_deletion
+from c7n_iamusers.decisions.deny_all import DENY_ALL_NAME, INLINE_QUOTA
+from c7n_iamusers.model.iam_user import IamUser
+from tests.records import ACCOUNT, EVERYTHING, user
+
+DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+
+
+def operations(planned: IamUser) -> list[str]:
+    return [call.operation for call in plan_deletion(planned).calls]
+
+
+def test_everything_goes_credentials_first_policies_last() -> None:
+    assert operations(user(**EVERYTHING)) == [
+        "PutUserPolicy",
+        "DeleteLoginProfile",
+        "DeleteAccessKey",
+        "DeleteAccessKey",
+        "DeleteSigningCertificate",
+        "DeleteSSHPublicKey",
+        "DeleteServiceSpecificCredential",
+        "DeactivateMFADevice",
+        "DeleteVirtualMFADevice",
+        "DeactivateMFADevice",
+        "DeactivateMFADevice",
+        "RemoveUserFromGroup",
+        "DetachUserPolicy",
+        "DeleteUserPolicy",
+        "DeleteUserPolicy",
+        "DeleteUser",
+    ]
+
+
+def test_the_boundary_is_never_taken_off() -> None:
+    assert not [name for name in operations(user(**EVERYTHING)) if "Boundary" in name]
+
+
+def test_the_deny_all_is_lifted_last() -> None:
+    calls = plan_deletion(user(**EVERYTHING)).calls
+    assert calls[0].parameters["PolicyName"] == DENY_ALL_NAME
+    assert calls[-2].operation == "DeleteUserPolicy"
+    assert calls[-2].parameters["PolicyName"] == DENY_ALL_NAME
+
+
+def test_calls_carry_what_they_act_on() -> None:
+    calls = plan_deletion(user(**EVERYTHING)).calls
+    virtual = [call for call in calls if call.operation == "DeleteVirtualMFADevice"]
+    assert [dict(call.parameters) for call in virtual] == [{"SerialNumber": f"arn:aws:iam::{ACCOUNT}:mfa/alice"}]
+    keys = [dict(call.parameters) for call in calls if call.operation == "DeleteAccessKey"]
+    assert keys == [{"UserName": "alice", "AccessKeyId": "AKIA1"}, {"UserName": "alice", "AccessKeyId": "AKIA2"}]
+
+
+def test_removals_take_gone_for_done_and_the_deny_all_does_not() -> None:
+    calls = plan_deletion(user(**EVERYTHING)).calls
+    assert all(call.done_codes == {"NoSuchEntity"} for call in calls[1:])
+    assert calls[0].done_codes == frozenset()
+
+
+def test_a_deny_all_left_by_a_stopped_run_is_lifted_once_and_last() -> None:
+    left = ({"PolicyName": DENY_ALL_NAME, "PolicyDocument": {}}, {"PolicyName": "s3", "PolicyDocument": {}})
+    calls = plan_deletion(user(inline_policy=left)).calls
+    deleted = [call.parameters["PolicyName"] for call in calls if call.operation == "DeleteUserPolicy"]
+    assert deleted == ["s3", DENY_ALL_NAME]
+
+
+def _inline(characters: int) -> tuple[dict[str, object], ...]:
+    return ({"PolicyName": "big", "PolicyDocument": {"Sid": "x" * characters}},)
+
+
+def _attached(count: int) -> tuple[dict[str, str], ...]:
+    return tuple({"PolicyName": f"p{n}", "PolicyArn": f"arn:aws:iam::aws:policy/p{n}"} for n in range(count))
+
+
+@pytest.mark.parametrize(
+    ("inline", "attached", "first", "last"),
+    [
+        pytest.param(0, 10, "PutUserPolicy", "DeleteUserPolicy", id="inline-has-room"),
+        pytest.param(INLINE_QUOTA, 9, "AttachUserPolicy", "DetachUserPolicy", id="only-attached-has-room"),
+        pytest.param(INLINE_QUOTA, 10, "PutUserPermissionsBoundary", "DeleteUserPolicy", id="neither-has-room"),
+    ],
+)
+def test_the_deny_all_goes_where_it_fits(inline: int, attached: int, first: str, last: str) -> None:
+    calls = plan_deletion(user(inline_policy=_inline(inline), attached_policy=_attached(attached))).calls
+    assert (calls[0].operation, calls[-2].operation, calls[-1].operation) == (first, last, "DeleteUser")
+    if first != "PutUserPolicy":
+        assert DENY_ALL in calls[0].parameters.values()
+
+
+def test_an_attached_deny_all_is_detached_last_where_it_serves() -> None:
+    held = (*_attached(9), {"PolicyName": "AWSDenyAll", "PolicyArn": DENY_ALL})
+    calls = plan_deletion(user(inline_policy=_inline(INLINE_QUOTA), attached_policy=held)).calls
+    assert [call.operation for call in calls].count("DetachUserPolicy") == 10
+    assert (calls[-2].operation, calls[-2].parameters["PolicyArn"]) == ("DetachUserPolicy", DENY_ALL)
+
+
+def test_the_deny_all_is_of_the_users_partition() -> None:
+    there = user(inline_policy=_inline(INLINE_QUOTA))
+    china = replace(there, detail={**there.detail, "Arn": f"arn:aws-cn:iam::{ACCOUNT}:user/alice"})
+    assert plan_deletion(china).calls[0].parameters["PolicyArn"] == "arn:aws-cn:iam::aws:policy/AWSDenyAll"
+
+
+def test_an_orphaned_device_is_deleted_and_not_deactivated() -> None:
+    serial = f"arn:aws:iam::{ACCOUNT}:mfa/old"
+    calls = plan_deletion(user(), [{"SerialNumber": serial}]).calls
+    found = [(call.operation, dict(call.parameters)) for call in calls if "MFA" in call.operation]
+    assert found == [("DeleteVirtualMFADevice", {"SerialNumber": serial})]
+
+
+def test_partial_knowledge_plans_nothing() -> None:
+    known = user(**EVERYTHING)
+    partial = {kind: items for kind, items in known.attachments.items() if kind != "access-key"}
+    with pytest.raises(KeyError, match="access-key"):
+        plan_deletion(replace(known, attachments=partial))

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.decisions.exemptions import find_exemption, parse_rules
+from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
+from c7n_iamusers.model.exemption import ExemptionRule
+from tests.records import groups, user
+
+TODAY = date(2026, 11, 24)
+ALICE = user("alice", path="/eng/", tags={"Team": "payments", "Cost:Center": "a=b"}, group=groups("Developers"))
+
+
+def rule(field: str, pattern: str, expires: date = date(2027, 1, 1)) -> ExemptionRule:
+    return ExemptionRule(field, pattern, "because", expires)
+
+
+@pytest.mark.parametrize(
+    ("field", "pattern", "protected"),
+    [
+        pytest.param("user", "alice", True, id="name"),
+        pytest.param("user", "al*", True, id="name-glob"),
+        pytest.param("user", "[a-c]lice", True, id="name-class"),
+        pytest.param("user", "Alice", False, id="name-is-case-sensitive"),
+        pytest.param("user", "lice", False, id="name-not-in-part"),
+        pytest.param("path", "/eng/", True, id="path"),
+        pytest.param("path", "/eng/*", True, id="path-glob-takes-in-the-path-itself"),
+        pytest.param("path", "/", False, id="path-root-is-not-below"),
+        pytest.param("tag", "Team=payments", True, id="tag"),
+        pytest.param("tag", "Team=pay*", True, id="tag-glob"),
+        pytest.param("tag", "Team=*", True, id="tag-any-value"),
+        pytest.param("tag", "Te*=payments", False, id="tag-key-is-literal"),
+        pytest.param("tag", "team=payments", False, id="tag-key-is-case-sensitive"),
+        pytest.param("tag", "Cost:Center=a=b", True, id="tag-value-with-equals"),
+        pytest.param("tag", "Owner=*", False, id="tag-missing"),
+        pytest.param("group", "Dev*", True, id="group"),
+        pytest.param("group", "Admins", False, id="group-not-a-member"),
+    ],
+)
+def test_a_rule_protects(field: str, pattern: str, protected: bool) -> None:
+    found = find_exemption(ALICE, [rule(field, pattern)], TODAY)
+    assert (found.rule is not None) is protected
+    assert found.expired == ()
+
+
+@pytest.mark.parametrize(
+    ("expires", "protected"),
+    [
+        pytest.param(date(2026, 11, 25), True, id="tomorrow"),
+        pytest.param(date(2026, 11, 24), True, id="today-is-the-last-day"),
+        pytest.param(date(2026, 11, 23), False, id="yesterday"),
+    ],
+)
+def test_a_rule_protects_through_its_date(expires: date, protected: bool) -> None:
+    only = rule("user", "alice", expires)
+    found = find_exemption(ALICE, [only], TODAY)
+    assert found.rule == (only if protected else None)
+    assert found.expired == (() if protected else (only,))
+
+
+def test_a_live_rule_outweighs_an_expired_one() -> None:
+    gone, live = rule("user", "alice", date(2020, 1, 1)), rule("path", "/eng/*")
+    found = find_exemption(ALICE, [gone, live], TODAY)
+    assert (found.rule, found.expired) == (live, (gone,))
+
+
+def test_unread_groups_are_not_taken_for_none() -> None:
+    unread = replace(ALICE, attachments={})
+    with pytest.raises(EvidenceUnreadable, match="alice of account 111122223333.*groups"):
+        find_exemption(unread, [rule("group", "Admins")], TODAY)
+    assert find_exemption(unread, [rule("user", "bob")], TODAY).rule is None
+
+
+GOOD = {"user": "ci-*", "reason": "pipeline", "expires": "2027-01-31"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        pytest.param(GOOD, ExemptionRule("user", "ci-*", "pipeline", date(2027, 1, 31)), id="text-date"),
+        pytest.param(
+            {**GOOD, "expires": date(2027, 1, 31), "owner": "ops@example.com"},
+            ExemptionRule("user", "ci-*", "pipeline", date(2027, 1, 31), "ops@example.com"),
+            id="yaml-date-and-owner",
+        ),
+        pytest.param(
+            {"tag": "Purpose=x", "reason": "r", "expires": "2027-01-31"},
+            ExemptionRule("tag", "Purpose=x", "r", date(2027, 1, 31)),
+            id="tag",
+        ),
+    ],
+)
+def test_good_rules_parse(entry: dict[str, Any], expected: ExemptionRule) -> None:
+    assert parse_rules([entry], "exempt") == (expected,)
+    assert parse_rules([expected.as_data()], "exempt") == (expected,)
+
+
+def without(key: str) -> dict[str, Any]:
+    return {name: value for name, value in GOOD.items() if name != key}
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        pytest.param(without("reason"), r"exempt\[0\]: reason is missing: say why", id="no-reason"),
+        pytest.param({**GOOD, "reason": " "}, r"exempt\[0\]: reason must be a text that is not empty", id="blank-reason"),
+        pytest.param(without("expires"), r"exempt\[0\]: expires is missing: .*YYYY-MM-DD", id="no-date"),
+        pytest.param({**GOOD, "expires": "31.1.2027"}, r"expires is not a date: '31.1.2027'", id="date-format"),
+        pytest.param({**GOOD, "expires": "2027-02-30"}, r"expires is not a date: '2027-02-30'", id="no-such-day"),
+        pytest.param({**GOOD, "expires": 20270131}, r"expires is not a date: 20270131", id="date-as-number"),
+        pytest.param({**GOOD, "name": "x"}, r"there is no key 'name': a pattern is one of user, path", id="unknown-key"),
+        pytest.param(without("user"), r"exactly one of user, path, tag, group .* none is there", id="no-pattern"),
+        pytest.param({**GOOD, "path": "/x/"}, r"exactly one of .* not user and path together", id="two-patterns"),
+        pytest.param({**GOOD, "user": ""}, r"user must be a text that is not empty", id="empty-pattern"),
+        pytest.param({**GOOD, "owner": 7}, r"owner must be a text", id="owner-not-text"),
+        pytest.param({**without("user"), "tag": "Purpose"}, r"tag 'Purpose' must be Key=glob", id="tag-without-value"),
+        pytest.param({**without("user"), "tag": "=x"}, r"tag '=x' must be Key=glob", id="tag-without-key"),
+        pytest.param("ci-*", r"exempt\[0\]: must be a mapping", id="not-a-mapping"),
+    ],
+)
+def test_faulty_rules_name_the_place_and_the_mend(entry: Any, message: str) -> None:
+    with pytest.raises(InvalidPolicyData, match=message):
+        parse_rules([entry], "exempt")
+
+
+def test_every_fault_is_told_at_once() -> None:
+    with pytest.raises(InvalidPolicyData, match=r"exempt\[0\]: reason.*exempt\[2\]: expires"):
+        parse_rules([without("reason"), GOOD, without("expires")], "exempt")
+
+
+def test_the_list_must_be_one() -> None:
+    with pytest.raises(InvalidPolicyData, match="exempt: must be a list"):
+        parse_rules({"user": "x"}, "exempt")

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IAM users for tests, as their readers would give them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from c7n_iamusers.model.attachments import ATTACHMENT_KINDS
+from c7n_iamusers.model.iam_user import IamUser
+
+ACCOUNT = "111122223333"
+
+
+def user(
+    name: str = "alice",
+    path: str = "/",
+    tags: Mapping[str, str] | None = None,
+    account: str = ACCOUNT,
+    unique_id: str = "AIDAALICEALICEALICE23",
+    **attachments: tuple[Mapping[str, Any], ...],
+) -> IamUser:
+    """A user of whom every kind was read; attachments by kind, with ``_`` for ``-``."""
+    detail = {
+        "UserName": name,
+        "UserId": unique_id,
+        "Path": path,
+        "Arn": f"arn:aws:iam::{account}:user{path}{name}",
+        "Tags": [{"Key": key, "Value": value} for key, value in (tags or {}).items()],
+    }
+    given = {kind.replace("_", "-"): items for kind, items in attachments.items()}
+    return IamUser(detail, {kind.name: given.get(kind.name, ()) for kind in ATTACHMENT_KINDS})
+
+
+def groups(*names: str) -> tuple[Mapping[str, str], ...]:
+    """Group memberships as ListGroupsForUser gives them."""
+    return tuple({"GroupName": name} for name in names)
+
+
+#: One of everything, two where order within a kind could go wrong.
+EVERYTHING: dict[str, tuple[Mapping[str, Any], ...]] = {
+    "login_profile": ({"UserName": "alice"},),
+    "access_key": ({"AccessKeyId": "AKIA1"}, {"AccessKeyId": "AKIA2"}),
+    "signing_certificate": ({"CertificateId": "CERT1"},),
+    "ssh_public_key": ({"SSHPublicKeyId": "APKA1"},),
+    "service_specific_credential": ({"ServiceSpecificCredentialId": "ACCA1"},),
+    "mfa_device": (
+        {"SerialNumber": f"arn:aws:iam::{ACCOUNT}:mfa/alice"},
+        {"SerialNumber": f"arn:aws:iam::{ACCOUNT}:u2f/user/alice/key-1"},
+        {"SerialNumber": "GAHT12345678"},
+    ),
+    "group": groups("Developers"),
+    "attached_policy": ({"PolicyName": "ReadOnlyAccess", "PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"},),
+    "inline_policy": ({"PolicyName": "s3", "PolicyDocument": {"Version": "2012-10-17", "Statement": []}},),
+    "permissions_boundary": ({"PermissionsBoundaryArn": "arn:aws:iam::aws:policy/PowerUserAccess"},),
+}
