@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every error this package raises on purpose.
 
-    IamUsersError                     the root: catch this to catch them all
-    ├── InvalidPolicyData             a policy's own text is wrong; nothing was read or touched
-    ├── EvidenceUnreadable            something needed to decide could not be read; nobody is touched
-    ├── SnapshotRefused               a snapshot could not be made durable; the user is left alone
-    ├── IdentityCenterError           the instance, a person or an assignment is not as it must be
-    └── LocalOrgError                 the embedded local organization could not do as asked
+IamUsersError                     the root: catch this to catch them all
+├── InvalidPolicyData             a policy's own text is wrong; nothing was read or touched
+├── EvidenceUnreadable            something needed to decide could not be read; nobody is touched
+├── SnapshotRefused               a snapshot could not be made durable; the user is left alone
+├── IdentityCenterError           the instance, a person or an assignment is not as it must be
+└── LocalOrgError                 the embedded local organization could not do as asked
 """
 
 from __future__ import annotations

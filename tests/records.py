@@ -38,7 +38,7 @@ def groups(*names: str) -> tuple[Mapping[str, str], ...]:
 
 
 #: One of everything, two where order within a kind could go wrong.
-EVERYTHING: dict[str, tuple[Mapping[str, Any], ...]] = {
+EVERYTHING: dict[str, Any] = {
     "login_profile": ({"UserName": "alice"},),
     "access_key": ({"AccessKeyId": "AKIA1"}, {"AccessKeyId": "AKIA2"}),
     "signing_certificate": ({"CertificateId": "CERT1"},),
@@ -50,7 +50,9 @@ EVERYTHING: dict[str, tuple[Mapping[str, Any], ...]] = {
         {"SerialNumber": "GAHT12345678"},
     ),
     "group": groups("Developers"),
-    "attached_policy": ({"PolicyName": "ReadOnlyAccess", "PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"},),
+    "attached_policy": (
+        {"PolicyName": "ReadOnlyAccess", "PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
+    ),
     "inline_policy": ({"PolicyName": "s3", "PolicyDocument": {"Version": "2012-10-17", "Statement": []}},),
     "permissions_boundary": ({"PermissionsBoundaryArn": "arn:aws:iam::aws:policy/PowerUserAccess"},),
 }

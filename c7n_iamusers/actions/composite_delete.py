@@ -82,7 +82,11 @@ class CompositeDelete(BaseAction):  # type: ignore[misc]  # c7n is untyped
     schema_alias = False
     max_workers = 8
     permissions = tuple(
-        sorted({f"iam:{name}" for kind in ATTACHMENT_KINDS for name in kind.reads | kind.removing}.union(_OWN_PERMISSIONS))
+        sorted(
+            {f"iam:{name}" for kind in ATTACHMENT_KINDS for name in kind.reads | kind.removing}.union(
+                _OWN_PERMISSIONS
+            )
+        )
     )
 
     def validate(self) -> CompositeDelete:

@@ -79,5 +79,6 @@ class _RaiseAtTheEnd(BaseAction):  # type: ignore[misc]  # c7n is untyped
         named = "; ".join(f"{outcome.arn}: {outcome.reason}" for outcome in self._failed[:10])
         more = f"; and {len(self._failed) - 10} more, see {OUTCOMES}" if len(self._failed) > 10 else ""
         raise PolicyExecutionError(
-            f"policy {self.manager.data.get('name')}: {self._action} failed for {len(self._failed)} users: {named}{more}"
+            f"policy {self.manager.data.get('name')}: {self._action} failed for "
+            f"{len(self._failed)} users: {named}{more}"
         )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.exemption import ExemptionRule
 from c7n_iamusers.model.iam_user import IamUser, Item
 from c7n_iamusers.model.outcome import DELETED, FAILED, SKIPPED, Outcome
+
+LOG = logging.getLogger("custodian.c7n_iamusers")
 
 #: What was attached while the plan ran, or is not gone everywhere yet, is read again so many times.
 ROUNDS = 4
@@ -50,9 +53,16 @@ class UserDeletion:
         except CallFailed as error:
             status, reason, code = FAILED, f"{error}; run again once mended", error.code
         except ClientError as error:
-            status, reason, code = FAILED, f"{evidence}: {error}; nothing further was touched", error_code(error)
-        except (BotoCoreError, IamUsersError, OSError) as error:
+            status, reason, code = (
+                FAILED,
+                f"{evidence}: {error}; nothing further was touched",
+                error_code(error),
+            )
+        except (BotoCoreError, IamUsersError) as error:
             status, reason, code = FAILED, f"{evidence}: {error}", type(error).__name__
+        except Exception as error:  # whatever it is, it must not hide the outcomes of the other users
+            LOG.exception("composite-delete: %s", evidence)
+            status, reason, code = FAILED, f"{evidence}: {error!r}", type(error).__name__
         seconds = self.clock() - started
         return Outcome(evidence.name, evidence.arn, status, reason, applied.calls, seconds, code)
 

@@ -71,13 +71,19 @@ class Executor:
             raise CallFailed(call, subject, code, message) from error
         self._journal.write(subject, "after", **entry, result=result)
 
-    def _invoke(self, call: ApiCall, parameters: Mapping[str, Any], applied: Applied) -> tuple[str, Mapping[str, Any]]:
+    def _invoke(
+        self, call: ApiCall, parameters: Mapping[str, Any], applied: Applied
+    ) -> tuple[str, Mapping[str, Any]]:
         try:
             return "done", self._backoff.call(self._method(call.service, call.operation), **parameters)
         except ClientError as error:
             if error_code(error) in call.done_codes:
                 return "gone" if call.operation.startswith(_REMOVING) else "done", {}
-            if call.on_conflict is None or error_code(error) not in call.conflict_codes or is_retryable(error):
+            if (
+                call.on_conflict is None
+                or error_code(error) not in call.conflict_codes
+                or is_retryable(error)
+            ):
                 raise
         lookup = call.on_conflict
         method = self._method(lookup.service, lookup.operation)
@@ -91,7 +97,9 @@ class Executor:
         deadline = self._clock() + self._timeout
         while not _ended(call.wait, self._backoff.call(method, **parameters)):
             if self._clock() > deadline:
-                raise _NotSucceeded("Timeout", f"still pending after {self._timeout:.0f} s; run again to see it through")
+                raise _NotSucceeded(
+                    "Timeout", f"still pending after {self._timeout:.0f} s; run again to see it through"
+                )
             self._backoff.sleep(self._poll)
 
     def _method(self, service: str, operation: str) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 T = TypeVar("T")
 
@@ -36,6 +36,7 @@ RETRYABLE_CODES = frozenset(
         "TooManyRequestsException",
     }
 )
+_BROKEN_CONNECTION = (HTTPClientError, ConnectionError)
 
 
 def error_code(error: ClientError) -> str:
@@ -45,7 +46,7 @@ def error_code(error: ClientError) -> str:
 
 def is_retryable(error: Exception) -> bool:
     """True for throttling, temporary conflicts, AWS's own failures and broken connections."""
-    if isinstance(error, HTTPClientError):
+    if isinstance(error, _BROKEN_CONNECTION):
         return True
     if not isinstance(error, ClientError):
         return False
@@ -72,13 +73,13 @@ class Backoff:
             yield delay
             ceiling = min(self.cap, ceiling * 2)
 
-    def call(self, operation: Callable[..., T], retryable: Callable[[Exception], bool] = is_retryable, **kw: Any) -> T:
+    def call(self, operation: Callable[..., T], **kw: Any) -> T:
         """``operation(**kw)``, again after each retryable error; the last error where the budget is spent."""
         for delay in self.delays():
             try:
                 return operation(**kw)
-            except (ClientError, HTTPClientError) as error:
-                if not retryable(error):
+            except (ClientError, *_BROKEN_CONNECTION) as error:
+                if not is_retryable(error):
                     raise
                 self.sleep(float(error_delay(error) or delay))
         return operation(**kw)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -36,24 +37,35 @@ class SnapshotDirectory:
         Raises SnapshotRefused where it cannot be made durable.
         """
         record = self._record(user, passing)
-        try:
+        with self._refusing(user):
             self._directory.mkdir(parents=True, exist_ok=True)
             earlier = list(self._files(user))
             covering = next((path for path in earlier if _covers(_load(path), record)), None)
             return covering or self._write(user, record, len(earlier) + 1)
-        except (OSError, ValueError) as error:
+
+    def recorded(self, user: IamUser, kind: str) -> list[Item]:
+        """The items of ``kind`` in earlier snapshots of this same user (by unique id).
+
+        Raises SnapshotRefused where an earlier file can't be read.
+        """
+        with self._refusing(user):
+            return [item for path in self._files(user) for item in _load(path)["attachments"].get(kind, ())]
+
+    @contextmanager
+    def _refusing(self, user: IamUser) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise SnapshotRefused(
-                f"{user.subject}: no durable snapshot in {self._directory} ({error}): nothing was touched; "
+                f"{user.subject}: no durable snapshot in {self._directory} ({error!r}): nothing further was touched; "
                 "make the directory writable, move a broken file away, and run again"
             ) from error
 
-    def recorded(self, user: IamUser, kind: str) -> list[Item]:
-        """The items of ``kind`` in earlier snapshots of this same user (by unique id)."""
-        return [item for path in self._files(user) for item in _load(path)["attachments"].get(kind, ())]
-
     def _record(self, user: IamUser, passing: frozenset[str]) -> dict[str, Any]:
         attachments = {
-            kind.name: [item for item in user.attachments[kind.name] if item.get(kind.identifier) not in passing]
+            kind.name: [
+                item for item in user.attachments[kind.name] if item.get(kind.identifier) not in passing
+            ]
             for kind in ATTACHMENT_KINDS
         }
         head = {"schema_version": SCHEMA_VERSION, "taken": self._now(), "account_id": user.subject.account_id}
@@ -88,7 +100,9 @@ class SnapshotDirectory:
 def _covers(earlier: dict[str, Any], record: dict[str, Any]) -> bool:
     """True where everything attached in ``record`` stands in ``earlier`` too, to the letter."""
     return all(
-        item in earlier["attachments"].get(kind, ()) for kind, found in record["attachments"].items() for item in found
+        item in earlier["attachments"].get(kind, ())
+        for kind, found in record["attachments"].items()
+        for item in found
     )
 
 

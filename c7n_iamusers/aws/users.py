@@ -79,7 +79,12 @@ def read_kind(client: Any, name: str, kind: AttachmentKind, backoff: Backoff) ->
 def unassigned_mfa(client: Any, backoff: Backoff) -> frozenset[str]:
     """The serial numbers of the account's virtual MFA devices that are nobody's."""
     devices = items(
-        client, "ListVirtualMFADevices", "VirtualMFADevices", backoff, AssignmentStatus="Unassigned", MaxItems=1000
+        client,
+        "ListVirtualMFADevices",
+        "VirtualMFADevices",
+        backoff,
+        AssignmentStatus="Unassigned",
+        MaxItems=1000,
     )
     return frozenset(str(device["SerialNumber"]) for device in devices)
 

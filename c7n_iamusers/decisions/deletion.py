@@ -23,7 +23,9 @@ def plan_deletion(user: IamUser, orphaned_mfa: Iterable[Item] = ()) -> Plan:
     """
     deny, lift = deny_all_calls(user)
     removals = [call for kind in ATTACHMENT_KINDS for call in _removals_of(user, kind) if call not in lift]
-    orphans = [_call(user, part, item) for item in orphaned_mfa for part in MFA_DEVICE.removals if not part.by_user]
+    orphans = [
+        _call(user, part, item) for item in orphaned_mfa for part in MFA_DEVICE.removals if not part.by_user
+    ]
     end = ApiCall("iam", "DeleteUser", {"UserName": user.name}, done_codes=_GONE)
     return Plan(user.subject, (*deny, *removals, *orphans, *lift, end))
 

@@ -56,7 +56,11 @@ def _caller(user: IamUser, caller_arn: str) -> str | None:
 
 
 def _compromised(user: IamUser) -> str | None:
-    held = [p["PolicyName"] for p in user.attachments["attached-policy"] if p["PolicyName"].startswith(COMPROMISED)]
+    held = [
+        p["PolicyName"]
+        for p in user.attachments["attached-policy"]
+        if p["PolicyName"].startswith(COMPROMISED)
+    ]
     if not held:
         return None
     return f"AWS attached {held[0]}, so a key of it leaked: a person must look into it before the traces go"

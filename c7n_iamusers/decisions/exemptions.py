@@ -16,7 +16,9 @@ from c7n_iamusers.model.iam_user import IamUser
 def _matches_group(user: IamUser, pattern: str) -> bool:
     if user.groups is None:
         # Without its groups nobody knows whether it is exempt, and an unknown must never select a user.
-        raise EvidenceUnreadable(f"{user.subject}: its groups were not read, so exemptions by group can't be told")
+        raise EvidenceUnreadable(
+            f"{user.subject}: its groups were not read, so exemptions by group can't be told"
+        )
     return any(fnmatchcase(group, pattern) for group in user.groups)
 
 
@@ -63,7 +65,9 @@ def parse_rules(entries: Any, where: str) -> tuple[ExemptionRule, ...]:
 
 def _parse_rule(entry: Any, where: str, faults: list[str]) -> ExemptionRule | None:
     if not isinstance(entry, Mapping):
-        faults.append(f"{where}: must be a mapping such as {{user: 'ci-*', reason: ..., expires: YYYY-MM-DD}}")
+        faults.append(
+            f"{where}: must be a mapping such as {{user: 'ci-*', reason: ..., expires: YYYY-MM-DD}}"
+        )
         return None
     known = len(faults)
     faults.extend(_unknown_keys(entry, where))

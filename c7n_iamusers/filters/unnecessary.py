@@ -105,7 +105,9 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         """The users that no rule protects today, annotated. Raises PolicyExecutionError where that can't be told."""
         rules, today = self.rules(), datetime.now(timezone.utc).date()
         client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
-        judged = [self._judge(resource, user, rules, today) for resource, user in self._records(client, resources)]
+        judged = [
+            self._judge(resource, user, rules, today) for resource, user in self._records(client, resources)
+        ]
         unprotected = [verdict for verdict in judged if verdict]
         self.log.info("unnecessary: %d of %d users are not exempt", len(unprotected), len(resources))
         with self.executor_factory(max_workers=self.max_workers) as pool:
@@ -126,7 +128,9 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     def _records(self, client: Any, resources: Sequence[Resource]) -> list[tuple[Resource, IamUser]]:
         known = {resource["UserId"]: detail_attachments(resource) for resource in resources}
         if not all(known.values()):
-            with unreadable(self.manager, "groups and policies of its users", "iam:GetAccountAuthorizationDetails"):
+            with unreadable(
+                self.manager, "groups and policies of its users", "iam:GetAccountAuthorizationDetails"
+            ):
                 known |= {d["UserId"]: detail_attachments(d) for d in user_details(client, self._backoff)}
         return [
             (resource, IamUser(resource, {**known[resource["UserId"]], **embedded_attachments(resource)}))
@@ -141,7 +145,9 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
                 if kind.name not in user.attachments
             }
         except (ClientError, BotoCoreError) as error:
-            self.log.warning("unnecessary: %s is left alone, what is attached to it can't be read: %s", user.subject, error)
+            self.log.warning(
+                "unnecessary: %s is left alone, what is attached to it can't be read: %s", user.subject, error
+            )
             return None
         known = IamUser(user.detail, {**user.attachments, **rest})
         resource[ANNOTATION] |= {

@@ -63,11 +63,15 @@ class ApiCall:
 
 @dataclass(frozen=True)
 class Subject:
-    """Whom a plan is for: the key under which journal, snapshot and outcome are found."""
+    """Whom a plan is for: the key under which journal, snapshot and outcome are found.
+
+    ``kind``: what it is in words; for what is shared by users of an account, ``arn`` names the account.
+    """
 
     name: str
     arn: str
     unique_id: str = ""
+    kind: str = "user"
 
     @property
     def account_id(self) -> str:
@@ -75,7 +79,7 @@ class Subject:
         return self.arn.split(":")[4]
 
     def __str__(self) -> str:
-        return f"user {self.name} of account {self.account_id}"
+        return f"{self.kind} {self.name} of account {self.account_id}"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+from c7n.exceptions import PolicyValidationError
 from c7n.query import DescribeSource
 from c7n.utils import local_session
 
@@ -51,12 +51,16 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
     def get_permissions(self) -> list[str]:
         """The IAM actions that listing and event look-ups need."""
         by_name = sorted({operation for kind in _POLICY_KINDS for operation in kind.reads})
-        return [f"iam:{name}" for name in ("GetAccountAuthorizationDetails", "ListUsers", "GetUser", *by_name)]
+        return [
+            f"iam:{name}" for name in ("GetAccountAuthorizationDetails", "ListUsers", "GetUser", *by_name)
+        ]
 
     def resources(self, query: Any) -> list[Resource]:
         """Every user of the account. Raises PolicyExecutionError where the lists can't be read in full."""
         client = self._client()
-        with unreadable(self.manager, "the account's IAM users", "iam:GetAccountAuthorizationDetails and iam:ListUsers"):
+        with unreadable(
+            self.manager, "the account's IAM users", "iam:GetAccountAuthorizationDetails and iam:ListUsers"
+        ):
             details = {detail["UserId"]: detail for detail in user_details(client, self._backoff)}
             listed = {user["UserId"]: user for user in listed_users(client, self._backoff)}
         known = [_merged(detail, listed[key]) for key, detail in details.items() if key in listed]

@@ -52,9 +52,14 @@ def test_the_deny_all_is_lifted_last() -> None:
 def test_calls_carry_what_they_act_on() -> None:
     calls = plan_deletion(user(**EVERYTHING)).calls
     virtual = [call for call in calls if call.operation == "DeleteVirtualMFADevice"]
-    assert [dict(call.parameters) for call in virtual] == [{"SerialNumber": f"arn:aws:iam::{ACCOUNT}:mfa/alice"}]
+    assert [dict(call.parameters) for call in virtual] == [
+        {"SerialNumber": f"arn:aws:iam::{ACCOUNT}:mfa/alice"}
+    ]
     keys = [dict(call.parameters) for call in calls if call.operation == "DeleteAccessKey"]
-    assert keys == [{"UserName": "alice", "AccessKeyId": "AKIA1"}, {"UserName": "alice", "AccessKeyId": "AKIA2"}]
+    assert keys == [
+        {"UserName": "alice", "AccessKeyId": "AKIA1"},
+        {"UserName": "alice", "AccessKeyId": "AKIA2"},
+    ]
 
 
 def test_removals_take_gone_for_done_and_the_deny_all_does_not() -> None:
@@ -83,7 +88,9 @@ def _attached(count: int) -> tuple[dict[str, str], ...]:
     [
         pytest.param(0, 10, "PutUserPolicy", "DeleteUserPolicy", id="inline-has-room"),
         pytest.param(INLINE_QUOTA, 9, "AttachUserPolicy", "DetachUserPolicy", id="only-attached-has-room"),
-        pytest.param(INLINE_QUOTA, 10, "PutUserPermissionsBoundary", "DeleteUserPolicy", id="neither-has-room"),
+        pytest.param(
+            INLINE_QUOTA, 10, "PutUserPermissionsBoundary", "DeleteUserPolicy", id="neither-has-room"
+        ),
     ],
 )
 def test_the_deny_all_goes_where_it_fits(inline: int, attached: int, first: str, last: str) -> None:

@@ -26,18 +26,35 @@ def rule(expires: date) -> ExemptionRule:
     ("change", "reason"),
     [
         pytest.param({}, None, id="nothing-against-it"),
-        pytest.param({"caller_arn": ROLE.replace(ACCOUNT, "444455556666")}, "acts in 444455556666", id="other-account"),
         pytest.param(
-            {"evidence": replace(ALICE.subject, unique_id="AIDAOLD")}, "another user .*evidence was of AIDAOLD", id="reborn"
+            {"caller_arn": ROLE.replace(ACCOUNT, "444455556666")}, "acts in 444455556666", id="other-account"
+        ),
+        pytest.param(
+            {"evidence": replace(ALICE.subject, unique_id="AIDAOLD")},
+            "another user .*evidence was of AIDAOLD",
+            id="reborn",
         ),
         pytest.param({"caller_arn": ALICE.arn}, "the run itself acts as this user", id="caller"),
-        pytest.param({"user": user(attached_policy=QUARANTINE)}, "AWSCompromisedKeyQuarantineV3", id="leaked-key"),
-        pytest.param({"rules": [rule(TODAY)]}, "exempt by group 'Dev.' until 2026-11-24: still migrating", id="exempt-now"),
+        pytest.param(
+            {"user": user(attached_policy=QUARANTINE)}, "AWSCompromisedKeyQuarantineV3", id="leaked-key"
+        ),
+        pytest.param(
+            {"rules": [rule(TODAY)]},
+            "exempt by group 'Dev.' until 2026-11-24: still migrating",
+            id="exempt-now",
+        ),
         pytest.param({"rules": [rule(date(2026, 11, 23))]}, None, id="exemption-expired"),
     ],
 )
 def test_refusal(change: dict[str, Any], reason: str | None) -> None:
-    given = {"evidence": ALICE.subject, "user": ALICE, "caller_arn": ROLE, "rules": [], "today": TODAY, **change}
+    given = {
+        "evidence": ALICE.subject,
+        "user": ALICE,
+        "caller_arn": ROLE,
+        "rules": [],
+        "today": TODAY,
+        **change,
+    }
     found = refusal(**given)
     if reason is None:
         assert found is None

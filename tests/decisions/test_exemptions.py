@@ -13,7 +13,9 @@ from c7n_iamusers.model.exemption import ExemptionRule
 from tests.records import groups, user
 
 TODAY = date(2026, 11, 24)
-ALICE = user("alice", path="/eng/", tags={"Team": "payments", "Cost:Center": "a=b"}, group=groups("Developers"))
+ALICE = user(
+    "alice", path="/eng/", tags={"Team": "payments", "Cost:Center": "a=b"}, group=groups("Developers")
+)
 
 
 def rule(field: str, pattern: str, expires: date = date(2027, 1, 1)) -> ExemptionRule:
@@ -71,7 +73,7 @@ def test_a_live_rule_outweighs_an_expired_one() -> None:
 
 def test_unread_groups_are_not_taken_for_none() -> None:
     unread = replace(ALICE, attachments={})
-    with pytest.raises(EvidenceUnreadable, match="alice of account 111122223333.*groups"):
+    with pytest.raises(EvidenceUnreadable, match=r"alice of account 111122223333.*groups"):
         find_exemption(unread, [rule("group", "Admins")], TODAY)
     assert find_exemption(unread, [rule("user", "bob")], TODAY).rule is None
 
@@ -108,17 +110,33 @@ def without(key: str) -> dict[str, Any]:
     ("entry", "message"),
     [
         pytest.param(without("reason"), r"exempt\[0\]: reason is missing: say why", id="no-reason"),
-        pytest.param({**GOOD, "reason": " "}, r"exempt\[0\]: reason must be a text that is not empty", id="blank-reason"),
+        pytest.param(
+            {**GOOD, "reason": " "},
+            r"exempt\[0\]: reason must be a text that is not empty",
+            id="blank-reason",
+        ),
         pytest.param(without("expires"), r"exempt\[0\]: expires is missing: .*YYYY-MM-DD", id="no-date"),
-        pytest.param({**GOOD, "expires": "31.1.2027"}, r"expires is not a date: '31.1.2027'", id="date-format"),
-        pytest.param({**GOOD, "expires": "2027-02-30"}, r"expires is not a date: '2027-02-30'", id="no-such-day"),
+        pytest.param(
+            {**GOOD, "expires": "31.1.2027"}, r"expires is not a date: '31.1.2027'", id="date-format"
+        ),
+        pytest.param(
+            {**GOOD, "expires": "2027-02-30"}, r"expires is not a date: '2027-02-30'", id="no-such-day"
+        ),
         pytest.param({**GOOD, "expires": 20270131}, r"expires is not a date: 20270131", id="date-as-number"),
-        pytest.param({**GOOD, "name": "x"}, r"there is no key 'name': a pattern is one of user, path", id="unknown-key"),
-        pytest.param(without("user"), r"exactly one of user, path, tag, group .* none is there", id="no-pattern"),
-        pytest.param({**GOOD, "path": "/x/"}, r"exactly one of .* not user and path together", id="two-patterns"),
+        pytest.param(
+            {**GOOD, "name": "x"}, r"there is no key 'name': a pattern is one of user, path", id="unknown-key"
+        ),
+        pytest.param(
+            without("user"), r"exactly one of user, path, tag, group .* none is there", id="no-pattern"
+        ),
+        pytest.param(
+            {**GOOD, "path": "/x/"}, r"exactly one of .* not user and path together", id="two-patterns"
+        ),
         pytest.param({**GOOD, "user": ""}, r"user must be a text that is not empty", id="empty-pattern"),
         pytest.param({**GOOD, "owner": 7}, r"owner must be a text", id="owner-not-text"),
-        pytest.param({**without("user"), "tag": "Purpose"}, r"tag 'Purpose' must be Key=glob", id="tag-without-value"),
+        pytest.param(
+            {**without("user"), "tag": "Purpose"}, r"tag 'Purpose' must be Key=glob", id="tag-without-value"
+        ),
         pytest.param({**without("user"), "tag": "=x"}, r"tag '=x' must be Key=glob", id="tag-without-key"),
         pytest.param("ci-*", r"exempt\[0\]: must be a mapping", id="not-a-mapping"),
     ],

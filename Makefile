@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+# Needs make, a Python >= 3.10 with venv, and a package index. `make help` lists the targets.
+
+VENV ?= .venv
+PYTHON ?= python3
+# by files, as many of them start a local organization that all their tests use
+PYTEST_ARGS ?= -n auto --dist loadfile
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SOURCES := c7n_iamusers tests setup.py
+POLICIES := $(wildcard policies/*.yml)
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help install test check format demo dist clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo "  variables: VENV=$(VENV) PYTHON=$(PYTHON) PYTEST_ARGS='$(PYTEST_ARGS)'"
+
+install: $(INSTALLED)  ## create the virtual environment and install everything into it, editable
+
+# what is installed depends on these files; all other code is used where it lies
+$(INSTALLED): setup.py pyproject.toml c7n_iamusers/__init__.py c7n_iamusers.pth c7n_iamusers.start
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	  echo "c7n_iamusers needs Python 3.10 or newer; $(PYTHON) is `command -v $(PYTHON) >/dev/null && $(PYTHON) --version 2>&1 || echo missing`." \
+	    "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot create virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; \
+	  exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install -qq --editable '.[cli,org,local,dev]'
+	@touch $@
+
+test: $(INSTALLED)  ## run the tests; fewer, or otherwise: make test PYTEST_ARGS='-k exemptions'
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(INSTALLED)  ## format, lint, types, import directions, YAML, spelling, policies: exactly what CI checks
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/yamllint --strict .
+	$(BIN)/codespell
+	$(if $(POLICIES),$(BIN)/custodian validate $(POLICIES))
+
+format: $(INSTALLED)  ## format the code and mend what ruff can
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+demo: $(INSTALLED)  ## the whole job on a local AWS organization: flag, notify, provision, delete
+	$(BIN)/c7n-iamusers demo
+
+dist: $(INSTALLED)  ## build the sdist and the wheel into dist/
+	$(BIN)/python -m build --no-isolation
+
+clean:  ## remove the virtual environment and everything that was built
+	rm -rf $(VENV) build dist *.egg-info .demo .hypothesis .*_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command ``c7n-iamusers``; this module needs only the standard library, to say which extra is missing."""
+
+from __future__ import annotations
+
+import sys
+
+EXTRA_OF_MODULE = {
+    "click": "cli",
+    "rich": "cli",
+    "jinja2": "cli",
+    "c7n_org": "org",
+    "c7n_mailer": "org",
+    "moto": "local",
+    "flask": "local",
+    "flask_cors": "local",
+    "aiosmtpd": "local",
+}
+
+
+def run() -> int:
+    """Run the command; where an extra's library is missing, say how to install it and return 2."""
+    try:
+        from c7n_iamusers.cli.main import main
+
+        main()
+    except ModuleNotFoundError as missing:
+        extra = EXTRA_OF_MODULE.get((missing.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        print(
+            f"c7n-iamusers: this command needs {missing.name}, which is not installed: "
+            f"pip install 'c7n_iamusers[{extra}]'",
+            file=sys.stderr,
+        )
+        return 2
+    return 0

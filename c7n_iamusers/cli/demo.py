@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers demo``: the main job on the local organization, told step by step, with a table at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from c7n_iamusers.rehearsal.demo import Demo, prepared
+from c7n_iamusers.rehearsal.expectations import leaving
+from c7n_iamusers.rehearsal.outputs import mails
+from c7n_iamusers.rehearsal.state import account_states, people_with_access
+
+
+@click.command()
+@click.option(
+    "--source",
+    type=click.Path(path_type=Path, exists=True),
+    default=Path(),
+    show_default="here",
+    help="The checkout with policies/, accounts.yml and mailer.yml.",
+)
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    default=Path(".demo"),
+    show_default=True,
+    help="Emptied, then filled with output, logs and mails.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Another number, another population.")
+@click.option("--users-per-account", type=click.IntRange(1, 5000), default=30, show_default=True)
+def demo(source: Path, work: Path, seed: int, users_per_account: int) -> None:
+    """Flag, notify, provision and delete over three accounts, by the real c7n-org and c7n-mailer.
+
+    Ends with 1 if anything that should have happened did not.
+    """
+    console = Console()
+    started = time.monotonic()
+    with prepared(source.resolve(), work.resolve(), seed, users_per_account) as rehearsal:
+        accounts, users = len(rehearsal.before), sum(len(state.users) for state in rehearsal.before.values())
+        console.print(f"A local organization with {accounts} accounts and {users} IAM users is up.")
+        for title, step in _steps(rehearsal):
+            _told(console, title, step, rehearsal)
+        console.print(_table(rehearsal))
+    console.print(_whereabouts(work), soft_wrap=True, highlight=False)
+    console.print(f"{time.monotonic() - started:.0f} seconds, {len(rehearsal.faults)} faults")
+    for fault in rehearsal.faults:
+        console.print(f"[red]fault:[/] {fault}", highlight=False, soft_wrap=True)
+    raise SystemExit(1 if rehearsal.faults else 0)
+
+
+def _steps(rehearsal: Demo) -> list[tuple[str, Callable[[], None]]]:
+    return [
+        ("c7n-org: flag every user without an exemption, queue the notices", rehearsal.flag),
+        ("c7n-mailer: tell the account owners", lambda: rehearsal.deliver("flag-and-notify")),
+        ("c7n-org: give people access through IAM Identity Center", rehearsal.provision),
+        ("c7n-org: thirty days later, delete the users with everything attached", rehearsal.delete),
+        (
+            "c7n-mailer: tell the account owners what became of them",
+            lambda: rehearsal.deliver("provision", "delete"),
+        ),
+    ]
+
+
+def _told(console: Console, title: str, step: Callable[[], None], rehearsal: Demo) -> None:
+    known, started = len(rehearsal.faults), time.monotonic()
+    with console.status(title):
+        step()
+    faults = len(rehearsal.faults) - known
+    mark = f"[red]{faults} faults[/]" if faults else "[green]done[/]"
+    console.print(f"{title}: {mark} ({time.monotonic() - started:.1f} s)", highlight=False, soft_wrap=True)
+
+
+def _table(rehearsal: Demo) -> Table:
+    after = account_states(rehearsal.org)
+    received = mails(rehearsal.work / "mails")
+    table = Table(title="Before and after")
+    table.add_column("Account", no_wrap=True)
+    for column in ("Users before", "Exempt", "People moved", "Deleted", "Users after", "Mails"):
+        table.add_column(column, justify="right")
+    for account_id, before in rehearsal.before.items():
+        deleted = list(rehearsal.output("delete", before).outcomes().values()).count("deleted")
+        numbers = (
+            len(before.users),
+            len(before.users) - len(leaving(before)),
+            len(people_with_access(rehearsal.org, account_id)),
+            deleted,
+            len(after[account_id].users),
+            sum(account_id in str(mail.get_content()) for mail in received),
+        )
+        table.add_row(f"{account_id} {before.name}", *map(str, numbers))
+    return table
+
+
+def _whereabouts(work: Path) -> str:
+    there = work / "output" / "delete" / "<account>" / "us-east-1" / "iam-users-delete"
+    return (
+        f"Mails:      {work / 'mails'}\nSnapshots:  {there / 'snapshots'}\n"
+        f"Journals:   {there / 'journal.jsonl'}\nLogs:       {work / 'logs'}"
+    )

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Managed policies as IAM shows them, and what uses one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.iam.models import AWSManagedPolicy, ManagedPolicy
+
+from c7n_iamusers.local_org.iam.base import Response
+from c7n_iamusers.local_org.iam.paging import Listing
+from c7n_iamusers.local_org.iam.plain_result import PlainResult
+from c7n_iamusers.local_org.iam.policy_usage import Usage, usage_in
+
+
+class PolicyListingsResponse(Response):
+    """Sources: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListPolicies.html, API_GetPolicy.html and
+    API_ListEntitiesForPolicy.html."""
+
+    def get_policy(self) -> ActionResult:
+        policy = self.backend.get_policy(self.params["PolicyArn"])
+        shown = policy_shape(policy, usage_in(self.backend))
+        return PlainResult(
+            {"Policy": {**shown, "Description": policy.description, "Tags": policy.get_tags()}}
+        )
+
+    def list_policies(self) -> ActionResult:
+        usage = usage_in(self.backend)
+        wanted = [
+            policy for policy in self.backend.managed_policies.values() if self._is_wanted(policy, usage)
+        ]
+        return PlainResult({"Policies": Listing(wanted, lambda policy: policy_shape(policy, usage))})
+
+    def _is_wanted(self, policy: ManagedPolicy, usage: Usage) -> bool:
+        scope, wanted_use = self.params.get("Scope") or "All", self.params.get("PolicyUsageFilter")
+        of_aws = isinstance(policy, AWSManagedPolicy)
+        uses = {
+            "PermissionsPolicy": usage.attachments[policy.arn],
+            "PermissionsBoundary": usage.boundaries[policy.arn],
+        }
+        return (
+            scope in ("All", "AWS" if of_aws else "Local")
+            and policy.path.startswith(self.params.get("PathPrefix") or "/")
+            and (not self.params.get("OnlyAttached") or any(uses.values()))
+            and (wanted_use is None or uses[wanted_use] > 0)
+        )
+
+    def list_entities_for_policy(self) -> ActionResult:
+        policy = self.backend.get_policy(self.params["PolicyArn"])
+        return PlainResult(
+            {
+                "PolicyGroups": self._users_of(policy, "Group", self.backend.groups.values()),
+                "PolicyUsers": self._users_of(policy, "User", self.backend.users.values()),
+                "PolicyRoles": self._users_of(policy, "Role", self.backend.roles.values()),
+            }
+        )
+
+    def _users_of(self, policy: ManagedPolicy, kind: str, entities: Iterable[Any]) -> Listing:
+        uses = _USES[self.params.get("PolicyUsageFilter")]
+        prefix = self.params.get("PathPrefix") or "/"
+        if self.params.get("EntityFilter") not in (None, kind):
+            entities = ()
+        using = [entity for entity in entities if entity.path.startswith(prefix) and uses(entity, policy.arn)]
+        return Listing(using, lambda entity: {f"{kind}Name": entity.name, f"{kind}Id": entity.id})
+
+
+def _attached(entity: Any, policy_arn: str) -> bool:
+    return policy_arn in entity.managed_policies
+
+
+def _bounding(entity: Any, policy_arn: str) -> bool:
+    return getattr(entity, "permissions_boundary_arn", None) == policy_arn
+
+
+_USES: dict[str | None, Callable[[Any, str], bool]] = {
+    None: lambda entity, arn: _attached(entity, arn) or _bounding(entity, arn),
+    "PermissionsPolicy": _attached,
+    "PermissionsBoundary": _bounding,
+}
+
+
+def policy_shape(policy: ManagedPolicy, usage: Usage) -> dict[str, Any]:
+    """Policy as ListPolicies shows it, without description and tags."""
+    return {
+        "PolicyName": policy.name,
+        "PolicyId": policy.id,
+        "Arn": policy.arn,
+        "Path": policy.path,
+        "DefaultVersionId": policy.default_version_id,
+        "AttachmentCount": usage.attachments[policy.arn],
+        "PermissionsBoundaryUsageCount": usage.boundaries[policy.arn],
+        "IsAttachable": True,
+        "CreateDate": policy.create_date,
+        "UpdateDate": policy.update_date,
+    }

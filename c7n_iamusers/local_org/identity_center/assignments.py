@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Account assignments, made and removed asynchronously; an assignment exists from one SUCCEEDED to the other."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from . import asynchronous, clock, errors, provisioning
+from .asynchronous import CREATION, DELETION, OperationFailed
+from .permission_sets import find
+from .state import Assignment, Instance
+
+_MEMBERS = ("TargetId", "TargetType", "PermissionSetArn", "PrincipalType", "PrincipalId")
+
+
+def create(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
+    """What an assignment that exists already gives is UNCONFIRMED in AWS; here it SUCCEEDS and changes nothing.
+
+    An unknown principal or account, a customer-managed policy that the account lacks and IAM's quotas there make the
+    request FAIL later; an unknown permission set refuses it at once.
+    """
+    assignment = _requested(instance, parameters)
+    _check_outstanding(instance)
+    _check_idle(instance, parameters)
+    _check_quotas(instance, assignment)
+    operation = asynchronous.start(
+        instance, CREATION, _subject(parameters), partial(_assign, instance, assignment)
+    )
+    return {"AccountAssignmentCreationStatus": asynchronous.status(operation)}
+
+
+def delete(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
+    assignment = _requested(instance, parameters)
+    _check_idle(instance, parameters)
+    if assignment not in instance.assignments:
+        raise errors.not_found(
+            f"Could not find an assignment of {assignment.principal_type} {assignment.principal_id} with "
+            f"{assignment.permission_set_arn} in account {assignment.account_id}"
+        )
+    operation = asynchronous.start(
+        instance, DELETION, _subject(parameters), partial(_unassign, instance, assignment)
+    )
+    return {"AccountAssignmentDeletionStatus": asynchronous.status(operation)}
+
+
+def _requested(instance: Instance, parameters: dict[str, Any]) -> Assignment:
+    return Assignment(
+        account_id=parameters["TargetId"],
+        permission_set_arn=find(instance, parameters["PermissionSetArn"]).arn,
+        principal_type=parameters["PrincipalType"],
+        principal_id=parameters["PrincipalId"],
+    )
+
+
+def _subject(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {name: parameters[name] for name in _MEMBERS}
+
+
+def _check_outstanding(instance: Instance) -> None:
+    quota = instance.quotas.outstanding_assignments
+    if len(asynchronous.in_progress(instance, CREATION)) >= quota:
+        # The quota page calls it a throttle limit; which error it gives is not written anywhere.
+        raise errors.throttled(f"No more than {quota} CreateAccountAssignment requests may be outstanding")
+
+
+def _check_idle(instance: Instance, parameters: dict[str, Any]) -> None:
+    """ConflictException is for an earlier write that has not propagated (its shape), as a grant that races the
+    revocation of the same assignment."""
+    running = asynchronous.in_progress(instance, CREATION) + asynchronous.in_progress(instance, DELETION)
+    if any(each.subject == _subject(parameters) for each in running):
+        raise errors.conflict("An earlier request for the same assignment is still in progress")
+
+
+def _check_quotas(instance: Instance, assignment: Assignment) -> None:
+    account, arn, quotas = assignment.account_id, assignment.permission_set_arn, instance.quotas
+    here = [permission_set for owner, permission_set in instance.provisioned if owner == account]
+    if arn not in here and len(here) >= quotas.provisioned_sets_per_account:
+        raise errors.over_quota(
+            f"Account {account} may have no more than {quotas.provisioned_sets_per_account} permission sets"
+        )
+    groups = [a for a in instance.assignments if (a.account_id, a.permission_set_arn) == (account, arn)]
+    groups = [each for each in groups if each.principal_type == "GROUP" and each != assignment]
+    if assignment.principal_type == "GROUP" and len(groups) >= quotas.groups_per_set_and_account:
+        raise errors.over_quota(
+            f"No more than {quotas.groups_per_set_and_account} groups may be assigned {arn}"
+        )
+
+
+def _assign(instance: Instance, assignment: Assignment) -> None:
+    store = instance.store
+    directory = store.users if assignment.principal_type == "USER" else store.groups
+    if assignment.principal_id not in directory:
+        raise OperationFailed(
+            f"Received a 404 status error: {assignment.principal_type} {assignment.principal_id} not found."
+        )
+    provisioning.check_account(assignment.account_id)
+    provisioning.ensure(instance, find(instance, assignment.permission_set_arn), assignment.account_id)
+    instance.assignments.setdefault(assignment, clock.now())
+
+
+def _unassign(instance: Instance, assignment: Assignment) -> None:
+    del instance.assignments[assignment]
+    account, arn = assignment.account_id, assignment.permission_set_arn
+    if not any((each.account_id, each.permission_set_arn) == (account, arn) for each in instance.assignments):
+        provisioning.remove(instance, arn, account)

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Permission sets: names are unique in an instance and never change; the list gives ARNs only."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from moto.moto_api._internal import mock_random
+
+from . import clock, errors, paging, tags
+from .asynchronous import CREATION, PROVISIONING, in_progress
+from .state import Instance, PermissionSet, RoleDefinition
+
+DEFAULT_SESSION = "PT1H"
+SHORTEST_SESSION, LONGEST_SESSION = 1 * 3600, 12 * 3600
+
+_DURATION = re.compile(
+    r"P(?:(?P<days>\d+)D)?(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)(?:\.\d+)?S)?)?"
+)
+_SECONDS = {"days": 86400, "hours": 3600, "minutes": 60, "seconds": 1}
+
+
+def find(instance: Instance, arn: str) -> PermissionSet:
+    """Raises ResourceNotFoundException, and ValidationException where the instance has permission sets off."""
+    if not instance.permission_sets_enabled:
+        # Which error AWS gives here is UNCONFIRMED: DescribeInstance.PermissionSetsEnabled is there to be asked.
+        raise errors.invalid(f"Permission sets are not enabled for instance {instance.arn}")
+    if arn not in instance.permission_sets:
+        raise errors.not_found(f"Could not find PermissionSet with id {arn.rpartition('/')[2]}")
+    return instance.permission_sets[arn]
+
+
+def create(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
+    name, partition = parameters["Name"], instance.store.partition
+    _check_new(instance, name)
+    permission_set = PermissionSet(
+        arn=f"arn:{partition}:sso:::permissionSet/{instance.id}/ps-{mock_random.get_random_hex(16)}",
+        name=name,
+        session_duration=_checked_duration(parameters.get("SessionDuration", DEFAULT_SESSION)),
+        created=clock.now(),
+        description=parameters.get("Description"),
+        relay_state=parameters.get("RelayState"),
+        tags=tags.merged({}, parameters.get("Tags", []), instance.quotas.tags_per_resource),
+    )
+    instance.permission_sets[permission_set.arn] = permission_set
+    return {"PermissionSet": _described(permission_set)}
+
+
+def describe(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
+    return {"PermissionSet": _described(find(instance, parameters["PermissionSetArn"]))}
+
+
+def update(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
+    permission_set = find(instance, parameters["PermissionSetArn"])
+    if "SessionDuration" in parameters:
+        permission_set.session_duration = _checked_duration(parameters["SessionDuration"])
+    permission_set.description = parameters.get("Description", permission_set.description)
+    permission_set.relay_state = parameters.get("RelayState", permission_set.relay_state)
+    return {}
+
+
+def delete(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Raises ConflictException while the set is provisioned in an account or about to be."""
+    permission_set = find(instance, parameters["PermissionSetArn"])
+    provisioned = any(arn == permission_set.arn for _, arn in instance.provisioned)
+    coming = [*in_progress(instance, CREATION), *in_progress(instance, PROVISIONING)]
+    if provisioned or any(each.subject["PermissionSetArn"] == permission_set.arn for each in coming):
+        raise errors.conflict(
+            "Could not delete because PermissionSet has ApplicationProfile associated with it"
+        )
+    del instance.permission_sets[permission_set.arn]
+    return {}
+
+
+def list_arns(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
+    return paging.page("PermissionSets", list(instance.permission_sets), parameters)
+
+
+def role_definition(permission_set: PermissionSet) -> RoleDefinition:
+    boundary = permission_set.boundary or {}
+    reference = boundary.get("CustomerManagedPolicyReference")
+    return RoleDefinition(
+        managed_policies=frozenset(permission_set.managed_policies),
+        customer_policies=frozenset(permission_set.customer_policies),
+        inline_policy=permission_set.inline_policy,
+        boundary=policy_path(reference) if reference else boundary.get("ManagedPolicyArn", ""),
+        session_duration=permission_set.session_duration,
+    )
+
+
+def policy_path(reference: dict[str, str]) -> str:
+    """`/team/Auditor` of a CustomerManagedPolicyReference; its Path is `/` where left out (its API reference)."""
+    return f"{reference.get('Path', '/')}{reference['Name']}"
+
+
+def _check_new(instance: Instance, name: str) -> None:
+    if not instance.permission_sets_enabled:
+        raise errors.invalid(f"Permission sets are not enabled for instance {instance.arn}")
+    if any(each.name == name for each in instance.permission_sets.values()):
+        raise errors.conflict(f"PermissionSet with name {name} already exists.")
+    if len(instance.permission_sets) >= instance.quotas.permission_sets:
+        raise errors.over_quota(f"No more than {instance.quotas.permission_sets} permission sets are allowed")
+
+
+def _checked_duration(duration: str) -> str:
+    matched = _DURATION.fullmatch(duration)
+    units = matched.groupdict() if matched else {}
+    seconds = sum(int(amount or 0) * _SECONDS[unit] for unit, amount in units.items())
+    if not SHORTEST_SESSION <= seconds <= LONGEST_SESSION:
+        raise errors.invalid(f"SessionDuration {duration} is not between PT1H and PT12H")
+    return duration
+
+
+def _described(permission_set: PermissionSet) -> dict[str, Any]:
+    return {
+        "Name": permission_set.name,
+        "PermissionSetArn": permission_set.arn,
+        "Description": permission_set.description,
+        "CreatedDate": permission_set.created,
+        "SessionDuration": permission_set.session_duration,
+        "RelayState": permission_set.relay_state,
+    }

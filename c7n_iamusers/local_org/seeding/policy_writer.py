@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes a managed policy with all of its versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.iam.models import AWSManagedPolicy
+from moto.iam.models import ManagedPolicy as CustomerManagedPolicy
+from moto.iam.models import PolicyVersion as IamPolicyVersion
+
+from c7n_iamusers.local_org.iam.seeding import naive_utc
+from c7n_iamusers.local_org.seeding.records import ManagedPolicy
+
+
+def write_policy(backend: Any, policy: ManagedPolicy) -> None:
+    """Add a customer-managed policy, or one to AWS's catalogue as this account sees it."""
+    entity = (AWSManagedPolicy if policy.aws_managed else CustomerManagedPolicy)(
+        policy.name,
+        account_id=backend.account_id,
+        region=backend.region_name,
+        default_version_id=policy.default_version,
+        description=policy.description,
+        path=policy.path,
+        create_date=naive_utc(policy.created),
+        update_date=naive_utc(policy.updated or policy.created),
+        tags={key: {"Key": key, "Value": value} for key, value in policy.tags.items()},
+    )
+    entity.id = policy.policy_id
+    entity.versions = [
+        IamPolicyVersion(
+            entity.arn,
+            version.document,
+            version.version_id == policy.default_version,
+            version.version_id,
+            naive_utc(version.created),
+        )
+        for version in policy.versions
+    ]
+    numbers = [int(version.version_id[1:]) for version in policy.versions if version.version_id[1:].isdigit()]
+    entity.next_version_num = max(numbers, default=0) + 1
+    backend.managed_policies[entity.arn] = entity
+    if policy.aws_managed:
+        backend.aws_managed_policies.append(entity)

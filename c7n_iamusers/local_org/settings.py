@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a local organization is made of, and the knobs that may be turned while it runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from c7n_iamusers.exceptions import LocalOrgError
+
+FOUR_HOURS = 4 * 60 * 60
+
+#: Settings that decide accounts or sockets, so they are read once, at start.
+FIXED_WHILE_RUNNING = frozenset(
+    {"management_account", "member_accounts", "region", "host", "port", "role_name", "smtp_port"}
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One local organization.
+
+    member_accounts: (account id, name) pairs, besides the management account.
+    port, smtp_port: 0 means any free port.
+    page_limit: at most so many items on any page of any IAM list, whatever MaxItems asks for, because IAM
+        "might return fewer results, even when there are more results available" (IAM API reference, MaxItems).
+    latency_ms: added to every AWS call, in milliseconds.
+    assignment_seconds: how long an Identity Center assignment or provisioning stays IN_PROGRESS.
+    role_name: the role that the management account may assume in every account.
+    report_seconds: how long a credential report stays INPROGRESS.
+    report_ttl_seconds: a report younger than this is returned again instead of a new one (GenerateCredentialReport:
+        "once every four hours").
+    report_expiry_seconds: GetCredentialReport answers ReportExpired for an older one.
+    """
+
+    management_account: str = "123456789012"
+    member_accounts: tuple[tuple[str, str], ...] = (
+        ("111122223333", "payments"),
+        ("444455556666", "research"),
+        ("777788889999", "platform"),
+    )
+    region: str = "us-east-1"
+    host: str = "127.0.0.1"
+    port: int = 0
+    smtp_port: int = 0
+    page_limit: int | None = None
+    latency_ms: float = 0
+    assignment_seconds: float = 1.0
+    role_name: str = "CloudCustodian"
+    report_seconds: float = 0.2
+    report_ttl_seconds: float = FOUR_HOURS
+    report_expiry_seconds: float = FOUR_HOURS
+
+    @property
+    def account_ids(self) -> tuple[str, ...]:
+        """The management account first, then the members in their order."""
+        return (self.management_account, *(account for account, _ in self.member_accounts))
+
+    def changed(self, **changes: Any) -> Settings:
+        """These settings with changes that may be made while running.
+
+        Raises LocalOrgError for an unknown setting, or one that is read only at start.
+        """
+        known = {field.name for field in dataclasses.fields(self)} - FIXED_WHILE_RUNNING
+        if refused := sorted(set(changes) - known):
+            raise LocalOrgError(
+                f"cannot change {', '.join(refused)} while the local organization runs; "
+                f"these can be changed: {', '.join(sorted(known))}"
+            )
+        return dataclasses.replace(self, **changes)
+
+
+_current = Settings()
+
+
+def current() -> Settings:
+    """The settings of the running local organization: moto's backends are globals of the process, so is this."""
+    return _current
+
+
+def make_current(settings: Settings) -> None:
+    """Called by LocalOrg alone, at start and at every change."""
+    global _current
+    _current = settings

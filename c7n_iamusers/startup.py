@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Register the package with Cloud Custodian as soon as, and only if, ``c7n.resources.iam`` is loaded.
+
+Cloud Custodian loads no external plugins, so ``c7n_iamusers.pth`` (and, from Python 3.15 on, its PEP 829
+successor ``c7n_iamusers.start``) calls ``install()`` at the start of every Python process of the environment.
+That is why this module imports nothing but ``sys`` and ``os``, which are loaded anyway.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False  # typing itself would be imported at the start of every process
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.abc import Loader
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+OPT_OUT = "C7N_IAMUSERS_AUTOLOAD"
+TARGET = "c7n.resources.iam"
+
+
+def install() -> None:
+    """Arrange for registration once ``c7n.resources.iam`` has loaded; at once if it has.
+
+    Calling it again changes nothing: both start-up files may be processed, from more than one directory.
+    ``C7N_IAMUSERS_AUTOLOAD=0`` in the environment opts out.
+    """
+    if os.environ.get(OPT_OUT) == "0":
+        return
+    if TARGET in sys.modules:
+        register_or_warn()
+    elif not any(isinstance(finder, RegisteringFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, RegisteringFinder())
+
+
+def uninstall() -> None:
+    """Take the finder out again."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, RegisteringFinder)]
+
+
+def register_or_warn() -> None:
+    """Register; an error becomes a warning, for ``custodian`` must go on working for all other policies."""
+    try:
+        from c7n_iamusers.entry import register
+
+        register()
+    except Exception as error:  # noqa: BLE001  # whatever it is, policies without our plugins must still run
+        import logging
+
+        logging.getLogger("custodian.c7n_iamusers").warning(
+            "the filters and actions of c7n_iamusers are missing from this run, as registering them failed: "
+            "%s: %s. Reinstall c7n_iamusers with a version that fits this c7n, or set %s=0",
+            type(error).__name__,
+            error,
+            OPT_OUT,
+        )
+
+
+class RegisteringFinder:
+    """Finds ``c7n.resources.iam`` as the other finders do, with a loader that registers afterwards.
+
+    importlib.abc.MetaPathFinder is not its base, as importing that costs more than all the rest of the hook.
+    """
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != TARGET:
+            return None
+        for finder in sys.meta_path:
+            find_spec = None if finder is self else getattr(finder, "find_spec", None)
+            spec: ModuleSpec | None = find_spec(fullname, path, target) if find_spec else None
+            if spec is not None:
+                if spec.loader is not None:
+                    spec.loader = RegisteringLoader(spec.loader)  # type: ignore[assignment]  # see the class
+                return spec
+        return None
+
+
+class RegisteringLoader:
+    """Stands in for a module's real loader until the module has loaded, then registers; once."""
+
+    def __init__(self, loader: Loader) -> None:
+        self.loader = loader
+
+    def __getattr__(self, name: str) -> Any:  # get_source, get_data, ... of the real one
+        return getattr(self.loader, name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        if module.__spec__ is not None:
+            module.__spec__.loader = module.__loader__ = self.loader
+        self.loader.exec_module(module)
+        uninstall()
+        register_or_warn()

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packaging. What is special: a wheel carries two files for the top of site-packages that make c7n know us.
+
+c7n_iamusers.pth    its name sorts after __editable__*, whose finder it needs in editable installs
+c7n_iamusers.start  the same in the form of PEP 829, which takes the place of the first from Python 3.15 on
+"""
+
+import ast
+import shutil
+from pathlib import Path
+
+from setuptools import find_namespace_packages, setup
+from setuptools.command.build_py import build_py
+from setuptools.command.editable_wheel import editable_wheel
+
+HERE = Path(__file__).parent
+STARTUP_FILES = ("c7n_iamusers.pth", "c7n_iamusers.start")
+
+
+def copy_startup_files(directory):
+    Path(directory).mkdir(parents=True, exist_ok=True)
+    for name in STARTUP_FILES:
+        shutil.copyfile(HERE / name, Path(directory, name))
+
+
+class BuildPy(build_py):
+    """Puts the start-up files beside the package, from where they go into the wheel and its RECORD."""
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            copy_startup_files(self.build_lib)
+
+    def get_outputs(self, include_bytecode=True):
+        startup = [] if self.editable_mode else [str(Path(self.build_lib, name)) for name in STARTUP_FILES]
+        return [*super().get_outputs(include_bytecode), *startup]
+
+    def get_source_files(self):
+        return [*super().get_source_files(), *STARTUP_FILES]
+
+
+class EditableWheel(editable_wheel):
+    """Puts the start-up files into the editable wheel too, which leaves out what build_py copied."""
+
+    startup_files_written = False
+
+    def _run_build_commands(self, dist_name, unpacked_wheel, build_lib, tmp_dir):
+        outputs = super()._run_build_commands(dist_name, unpacked_wheel, build_lib, tmp_dir)
+        copy_startup_files(unpacked_wheel)
+        self.startup_files_written = True
+        return outputs
+
+    def run(self):
+        super().run()
+        if not self.startup_files_written:  # the method above is setuptools' own affair and may be renamed
+            raise RuntimeError("this setuptools builds editable wheels differently: setup.py must be adapted")
+
+
+def version():
+    tree = ast.parse((HERE / "c7n_iamusers" / "__init__.py").read_text(encoding="utf-8"))
+    assignments = (node for node in tree.body if isinstance(node, ast.Assign))
+    return next(ast.literal_eval(a.value) for a in assignments if a.targets[0].id == "__version__")
+
+
+setup(
+    name="c7n_iamusers",
+    version=version(),
+    description="Find, replace and delete unnecessary AWS IAM users with Cloud Custodian",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license_expression="Apache-2.0",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Environment :: Console",
+        "Intended Audience :: System Administrators",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3 :: Only",
+        "Topic :: Security",
+        "Topic :: System :: Systems Administration",
+        "Typing :: Typed",
+    ],
+    python_requires=">=3.10",
+    packages=find_namespace_packages(include=["c7n_iamusers", "c7n_iamusers.*"], exclude=["*.__pycache__"]),
+    include_package_data=True,
+    install_requires=["c7n>=0.9.53", "boto3>=1.43"],
+    extras_require={
+        "cli": ["click>=8.1", "rich>=13", "jinja2>=3.1"],
+        "org": ["c7n-org>=0.6.52", "c7n-mailer>=0.6.52"],
+        # moto's own extra "server" would bring cfn-lint, docker and sympy, which these services never load;
+        # the upper bound is there because the local organization refines moto's internals
+        "local": ["moto[s3]>=5.2.5,<5.3", "flask>=3", "flask-cors>=5", "aiosmtpd>=1.4.6", "regex"],
+        "dev": [
+            "boto3-stubs",
+            "build",
+            "codespell",
+            "hypothesis",
+            "import-linter",
+            "mypy",
+            "placebo",
+            "pytest>=9",
+            "pytest-xdist",
+            "ruff",
+            "setuptools>=77",
+            "types-PyYAML",
+            "types-python-dateutil",
+            "types-regex",
+            "yamllint",
+        ],
+    },
+    entry_points={"console_scripts": ["c7n-iamusers = c7n_iamusers.cli:run"]},
+    cmdclass={"build_py": BuildPy, "editable_wheel": EditableWheel},
+    zip_safe=False,
+)

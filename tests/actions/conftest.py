@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests of provisioning share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import botocore.session
+import pytest
+from botocore.loaders import create_loader
+
+from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.local_org import LocalOrg
+from c7n_iamusers.local_org.identity_center import clock
+from tests.actions.provisioning_rehearsal import Rehearsal, SteppingClock
+
+#: One for all tests: reading botocore's models anew for each session takes most of a run's time.
+LOADER = create_loader()
+
+
+@pytest.fixture
+def rehearsal(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
+    """Runs of a provisioning policy that never sleep."""
+    monkeypatch.setattr(botocore.session, "create_loader", lambda *_: LOADER)
+    impatient = partial(Backoff, sleep=lambda seconds: None)
+    monkeypatch.setattr("c7n_iamusers.actions.provision_identity_center.Backoff", impatient)
+    return Rehearsal(org, tmp_path)
+
+
+@pytest.fixture
+def stepping() -> Iterator[SteppingClock]:
+    """Identity Center's clock, standing still until the test lets it step."""
+    stepping = SteppingClock()
+    clock.use(stepping)
+    yield stepping
+    clock.use(None)

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+
+from c7n_iamusers.decisions.deny_all import DENY_ALL_NAME
+from c7n_iamusers.local_org import LocalOrg
+from tests.furnishing import furnish
+from tests.interference import deny, on_call
+from tests.policies import ACCOUNT, policy
+
+SPARE_BOB = {"user": "bob", "reason": "a test", "expires": "2999-12-31"}
+SECRETS = (
+    "Password",
+    "SecretAccessKey",
+    "ServicePassword",
+    "Base32StringSeed",
+    "QRCodePNG",
+    "ServiceCredentialSecret",
+)
+
+
+def delete(output: Path, *exempt: dict[str, Any], **data: Any) -> list[dict[str, Any]]:
+    """Run the policy; the resources as later actions see them."""
+    filters = [{"type": "unnecessary", "exempt": list(exempt)}]
+    found: list[dict[str, Any]] = policy(
+        {"filters": filters, "actions": ["composite-delete"], **data}, output
+    ).run()
+    return found
+
+
+def outcomes(output: Path) -> dict[str, dict[str, Any]]:
+    rows = json.loads((output / "under-test" / "outcomes.json").read_text())
+    return {row["user"]: row for row in rows}
+
+
+def journal(output: Path) -> list[dict[str, Any]]:
+    lines = (output / "under-test" / "journal.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def user_names(iam: Any) -> list[str]:
+    pages = iam.get_paginator("list_users").paginate()
+    return [user["UserName"] for page in pages for user in page["Users"]]
+
+
+def orphaned(iam: Any) -> list[str]:
+    pages = iam.get_paginator("list_virtual_mfa_devices").paginate(AssignmentStatus="Unassigned")
+    return [device["SerialNumber"] for page in pages for device in page["VirtualMFADevices"]]
+
+
+@pytest.mark.parametrize("page_limit", [None, 2])
+def test_everything_goes_and_nothing_is_orphaned(
+    org: LocalOrg, tmp_path: Path, page_limit: int | None
+) -> None:
+    org.configure(page_limit=page_limit)
+    iam = furnish(org, "alice", "/a/b/")
+    furnish(org, "a+b=c,d.e@f-g")
+    furnish(org, "bob")
+    delete(tmp_path, SPARE_BOB)
+    assert user_names(iam) == ["bob"]
+    assert orphaned(iam) == []
+    assert {name: row["status"] for name, row in outcomes(tmp_path).items()} == {
+        "alice": "deleted",
+        "a+b=c,d.e@f-g": "deleted",
+    }
+    assert iam.get_group(GroupName="group-0")["Users"][0]["UserName"] == "bob"
+
+
+def test_the_snapshot_is_complete_and_holds_no_secret(org: LocalOrg, tmp_path: Path) -> None:
+    iam = furnish(org, "alice")
+    before = iam.get_account_authorization_details(Filter=["User"])["UserDetailList"][0]
+    delete(tmp_path)
+    (path,) = (tmp_path / "under-test" / "snapshots").iterdir()
+    snapshot = json.loads(path.read_text())
+    assert {kind: len(items) for kind, items in snapshot["attachments"].items()} == {
+        "login-profile": 1,
+        "access-key": 2,
+        "signing-certificate": 2,
+        "ssh-public-key": 3,
+        "service-specific-credential": 3,
+        "mfa-device": 5,
+        "group": 3,
+        "attached-policy": 3,
+        "inline-policy": 3,
+        "permissions-boundary": 1,
+        "tag": 3,
+    }
+    assert snapshot["user"]["UserId"] == before["UserId"]
+    assert snapshot["attachments"]["inline-policy"][0]["PolicyDocument"]["Statement"][0]["Action"] == "s3:*"
+    assert all("SSHPublicKeyBody" in key for key in snapshot["attachments"]["ssh-public-key"])
+    assert all("CertificateBody" in item for item in snapshot["attachments"]["signing-certificate"])
+    for name in SECRETS:
+        assert f'"{name}"' not in path.read_text() + (tmp_path / "under-test" / "journal.jsonl").read_text()
+
+
+def test_the_snapshot_is_there_before_the_first_change(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    furnish(org, "alice")
+    seen: list[int] = []
+    directory = tmp_path / "under-test" / "snapshots"
+    on_call(monkeypatch, "PutUserPolicy", lambda: seen.append(len(list(directory.glob("alice.*.json")))))
+    delete(tmp_path)
+    assert seen == [1]
+
+
+def test_the_journal_agrees_with_what_aws_saw(org: LocalOrg, tmp_path: Path) -> None:
+    furnish(org, "alice")
+    org.clear_calls()
+    delete(tmp_path)
+    changing = ("Put", "Delete", "Deactivate", "Detach", "Remove", "Update", "Attach")
+    seen = [call.operation for call in org.calls if call.operation.startswith(changing)]
+    before = [line["operation"] for line in journal(tmp_path) if line["phase"] == "before"]
+    after = [line["operation"] for line in journal(tmp_path) if line["phase"] == "after"]
+    assert seen == before == after
+    assert outcomes(tmp_path)["alice"]["calls"] == len(seen)
+    assert (seen[0], seen[-2:]) == ("PutUserPolicy", ["DeleteUserPolicy", "DeleteUser"])
+
+
+def test_a_failing_user_neither_stops_nor_hides_another(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam = furnish(org, "alice")
+    furnish(org, "bob")
+    deny(monkeypatch, "DeleteAccessKey", "alice")
+    with pytest.raises(
+        PolicyExecutionError, match=r"composite-delete failed for 1 users: .*user/alice.*AccessDenied"
+    ):
+        delete(tmp_path)
+    assert user_names(iam) == ["alice"]
+    rows = outcomes(tmp_path)
+    assert (rows["alice"]["status"], rows["alice"]["code"]) == ("failed", "AccessDenied")
+    assert rows["bob"]["status"] == "deleted"
+    assert DENY_ALL_NAME in iam.list_user_policies(UserName="alice")["PolicyNames"]
+
+
+def test_running_again_carries_on_and_keeps_the_first_snapshot(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam = furnish(org, "alice")
+    with monkeypatch.context() as patch:
+        deny(patch, "DeleteVirtualMFADevice")
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path)
+    assert len(orphaned(iam)) == 1
+    (path,) = (tmp_path / "under-test" / "snapshots").iterdir()
+    content = path.read_bytes()
+    delete(tmp_path)
+    assert (user_names(iam), orphaned(iam)) == ([], [])
+    assert path.read_bytes() == content
+    assert len(list(path.parent.iterdir())) == 1
+    row = outcomes(tmp_path)["alice"]
+    assert (row["status"], [earlier["status"] for earlier in row["history"]]) == ("deleted", ["failed"])
+
+
+def test_an_orphan_that_is_somebody_elses_by_now_is_left(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam = furnish(org, "alice")
+    with monkeypatch.context() as patch:
+        deny(patch, "DeleteVirtualMFADevice")
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path, SPARE_BOB)
+    iam.create_user(UserName="bob")
+    (serial,) = orphaned(iam)
+    iam.enable_mfa_device(
+        UserName="bob", SerialNumber=serial, AuthenticationCode1="123456", AuthenticationCode2="654321"
+    )
+    delete(tmp_path, SPARE_BOB)
+    assert user_names(iam) == ["bob"]
+    assert [device["SerialNumber"] for device in iam.list_mfa_devices(UserName="bob")["MFADevices"]] == [
+        serial
+    ]
+
+
+def test_what_is_attached_meanwhile_goes_too(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam = furnish(org, "alice")
+    late = iter([lambda: iam.create_access_key(UserName="alice")])
+    on_call(monkeypatch, "DeleteUser", lambda: next(late, lambda: None)())
+    monkeypatch.setattr("c7n_iamusers.aws.retries.time.sleep", lambda _: None)
+    delete(tmp_path)
+    assert user_names(iam) == []
+
+
+def test_a_user_reborn_under_the_name_is_left_alone(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam = org.client("iam", ACCOUNT)
+    iam.create_user(UserName="alice")
+
+    def swap() -> None:
+        iam.delete_user(UserName="alice")
+        iam.create_user(UserName="alice")
+
+    swaps = iter([swap])
+    on_call(monkeypatch, "GetUser", lambda: next(swaps, lambda: None)())
+    delete(tmp_path)
+    assert user_names(iam) == ["alice"]
+    assert outcomes(tmp_path)["alice"]["status"] == "skipped"
+    assert "another user" in outcomes(tmp_path)["alice"]["reason"]
+
+
+def test_an_exemption_granted_since_saves_its_user(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam = org.client("iam", ACCOUNT)
+    iam.create_user(UserName="alice")
+    on_call(
+        monkeypatch, "GetUser", lambda: iam.tag_user(UserName="alice", Tags=[{"Key": "Keep", "Value": "yes"}])
+    )
+    delete(tmp_path, {"tag": "Keep=yes", "reason": "asked for", "expires": "2999-12-31"})
+    assert user_names(iam) == ["alice"]
+    assert outcomes(tmp_path)["alice"]["reason"] == "exempt by tag 'Keep=yes' until 2999-12-31: asked for"
+
+
+def test_a_user_that_is_gone_is_skipped_and_said(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam = org.client("iam", ACCOUNT)
+    iam.create_user(UserName="alice")
+    once = iter([lambda: iam.delete_user(UserName="alice")])
+    on_call(monkeypatch, "GetUser", lambda: next(once, lambda: None)())
+    delete(tmp_path)
+    assert (outcomes(tmp_path)["alice"]["status"], outcomes(tmp_path)["alice"]["reason"]) == (
+        "skipped",
+        "already gone",
+    )
+
+
+def test_a_session_in_another_account_touches_nothing(org: LocalOrg, tmp_path: Path) -> None:
+    iam = org.client("iam", "444455556666")
+    iam.create_user(UserName="alice")
+    org.client("iam", ACCOUNT).create_user(UserName="alice")
+    found = policy({"filters": ["unnecessary"], "actions": ["composite-delete"]}, tmp_path)
+    (resource,) = found.resource_manager.resources()
+    resource["Arn"] = "arn:aws:iam::444455556666:user/alice"
+    with found.ctx:
+        found.resource_manager.actions[0].process([resource])
+    assert outcomes(tmp_path)["alice"]["status"] == "skipped"
+    assert "444455556666" in outcomes(tmp_path)["alice"]["reason"]
+    assert user_names(iam) == user_names(org.client("iam", ACCOUNT)) == ["alice"]
+
+
+def test_later_actions_run_and_see_the_outcomes(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    furnish(org, "alice")
+    furnish(org, "bob")
+    deny(monkeypatch, "DeleteAccessKey", "alice")
+    seen: list[dict[str, Any]] = []
+    monkeypatch.setattr("c7n.actions.webhook.Webhook.process", lambda self, resources: seen.extend(resources))
+    webhook = {"type": "webhook", "url": "https://example.com"}
+    with pytest.raises(PolicyExecutionError, match="composite-delete failed for 1 users"):
+        delete(tmp_path, actions=["composite-delete", webhook])
+    assert {each["UserName"]: each["c7n:IamUser"]["outcome"]["status"] for each in seen} == {
+        "alice": "failed",
+        "bob": "deleted",
+    }
+
+
+@pytest.mark.parametrize(
+    ("filters", "mode", "message"),
+    [
+        pytest.param([], None, "needs the filter unnecessary at the top level", id="bare"),
+        pytest.param([{"or": ["unnecessary", {"UserName": "x"}]}], None, "at the top level", id="in-or"),
+        pytest.param([{"and": ["unnecessary"]}], None, "at the top level", id="in-and"),
+        pytest.param([{"not": ["unnecessary"]}], None, "at the top level", id="in-not"),
+        pytest.param(
+            ["unnecessary"],
+            {
+                "type": "periodic",
+                "schedule": "rate(1 day)",
+                "packages": ["c7n_iamusers"],
+                "handler": "c7n_iamusers.handler.run",
+            },
+            "runs in pull mode only",
+            id="lambda",
+        ),
+    ],
+)
+def test_what_is_not_on_offer(
+    org: LocalOrg, filters: list[Any], mode: dict[str, Any] | None, message: str
+) -> None:
+    data = {"filters": filters, "actions": ["composite-delete"]}
+    with pytest.raises(PolicyValidationError, match=message):
+        policy({**data, "mode": mode} if mode else data)
+
+
+def test_a_top_level_unnecessary_validates(org: LocalOrg) -> None:
+    assert policy({"filters": ["unnecessary"], "actions": ["composite-delete"]})
+
+
+def test_output_that_does_not_outlive_the_run_is_refused(org: LocalOrg) -> None:
+    iam = furnish(org, "alice")
+    org.client("s3", ACCOUNT).create_bucket(Bucket="outputs")
+    found = policy({"filters": ["unnecessary"], "actions": ["composite-delete"]})
+    found.options["output_dir"] = "s3://outputs/here?region=us-east-1"
+    with pytest.raises(PolicyExecutionError, match="does not outlive a crash"):
+        found.run()
+    assert user_names(iam) == ["alice"]

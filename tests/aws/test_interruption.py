@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from c7n_iamusers.aws.interruption import Interrupted, Interruption
+
+
+def send(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize(
+    ("number", "ending"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)], ids=["INT", "TERM"]
+)
+def test_a_signal_asks_to_stop_and_ends_the_process_afterwards(number: int, ending: type[BaseException]) -> None:
+    with Interruption() as interruption:
+        interruption.check()
+        send(number)
+        with pytest.raises(Interrupted, match=f"stopped by {signal.Signals(number).name}"):
+            interruption.check()
+    with pytest.raises(ending):
+        interruption.follow()
+
+
+def test_a_sleep_ends_at_the_signal() -> None:
+    with Interruption() as interruption:
+        threading.Timer(0.1, send, [signal.SIGTERM]).start()
+        began = time.monotonic()
+        with pytest.raises(Interrupted, match="stopped by SIGTERM"):
+            interruption.sleep(30)
+    assert time.monotonic() - began < 10
+
+
+def test_undisturbed_it_does_nothing() -> None:
+    with Interruption() as interruption:
+        interruption.sleep(0)
+        interruption.check()
+    interruption.follow()
+    assert interruption.reason == "not stopped"
+
+
+def test_handlers_are_put_back() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with Interruption():
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] != before
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_second_signal_acts_as_without_us() -> None:
+    with Interruption():
+        send(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            send(signal.SIGINT)
+
+
+def test_in_another_thread_it_leaves_signals_alone() -> None:
+    seen = []
+    before = signal.getsignal(signal.SIGINT)
+
+    def run() -> None:
+        with Interruption():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen == [before]

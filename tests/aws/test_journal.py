@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from pathlib import Path
+
+from c7n_iamusers.aws.journal import Journal
+from c7n_iamusers.model.calls import Subject
+
+ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice")
+
+
+def test_a_line_says_when_who_and_what(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j", now=lambda: datetime(2026, 1, 2, tzinfo=timezone.utc)) as journal:
+        journal.write(ALICE, "before", operation="DeleteUser")
+    assert json.loads((tmp_path / "j").read_text()) == {
+        "time": "2026-01-02T00:00:00+00:00",
+        "user": "alice",
+        "arn": ALICE.arn,
+        "phase": "before",
+        "operation": "DeleteUser",
+    }
+
+
+def test_a_later_run_appends_after_a_torn_line(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    path.write_text('{"phase": "before"}\n{"pha')
+    with Journal(path) as journal:
+        journal.write(ALICE, "before")
+    first, torn, new = path.read_text().splitlines()
+    assert (json.loads(first)["phase"], torn, json.loads(new)["user"]) == ("before", '{"pha', "alice")
+
+
+def test_lines_of_several_threads_do_not_mix(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j") as journal, ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: journal.write(ALICE, "before", number=n, filler="x" * 500), range(60)))
+    lines = [json.loads(line) for line in (tmp_path / "j").read_text().splitlines()]
+    assert sorted(line["number"] for line in lines) == list(range(60))

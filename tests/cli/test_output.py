@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from c7n_iamusers.cli.output import print_json, print_table
+
+ROWS = [["payments", 5, None], ["platform", 120, "[bold]"]]
+
+
+def test_a_table_is_plain_and_aligned_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["account", "users", "error"], ROWS)
+    assert capsys.readouterr().out.splitlines() == [
+        "account   users  error",
+        "payments      5",
+        "platform    120  [bold]",
+    ]
+
+
+def test_no_rows_leave_the_heading(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["account", "users"], [])
+    assert capsys.readouterr().out == "account  users\n"
+
+
+def test_a_table_is_drawn_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "80")
+    print_table(["account", "users", "error"], ROWS)
+    drawn = terminal.getvalue()
+    assert "│" in drawn
+    assert "[bold]" in drawn  # a value is text, not markup
+    assert "None" not in drawn
+
+
+def test_json_keeps_what_people_can_read(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"name": "Zoë"})
+    assert capsys.readouterr().out == '{\n  "name": "Zoë"\n}\n'

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command as a process, since signals and standard output are what it is about."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import smtplib
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+Serve = Callable[..., "subprocess.Popen[str]"]
+PROGRAM = [
+    sys.executable,
+    "-c",
+    "from c7n_iamusers.cli import run; raise SystemExit(run())",
+    "local-org",
+    "serve",
+]
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Start the command on a free port, in a directory of its own; it is stopped at the end."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        process = subprocess.Popen(
+            [*PROGRAM, "--port", "0", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env={**environment, "PYTHONPATH": str(ROOT)},
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def environment_of(process: subprocess.Popen[str], last: str) -> dict[str, str]:
+    """What a shell would export, read line by line up to the variable ``last``, as long as the process runs."""
+    assert process.stdout
+    exported: dict[str, str] = {}
+    while last not in exported:
+        line = process.stdout.readline()
+        assert line, process.communicate()[1]
+        word, assignment = shlex.split(line)
+        assert word == "export"
+        name, _, value = assignment.partition("=")
+        exported[name] = value
+    return exported
+
+
+def stopped(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+    process.send_signal(number)
+    _, progress = process.communicate(timeout=20)
+    return process.returncode, progress
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_prints_the_environment_when_ready_and_ends_cleanly(serve: Serve, number: signal.Signals) -> None:
+    process = serve()
+    environment = environment_of(process, "AWS_EC2_METADATA_DISABLED")
+    sts = boto3.client(
+        "sts",
+        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        region_name=environment["AWS_DEFAULT_REGION"],
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=environment["AWS_SESSION_TOKEN"],
+    )
+    assert sts.get_caller_identity()["Account"] == "123456789012"
+    code, progress = stopped(process, number)
+    assert code == 0, progress
+    assert f"serving {environment['AWS_ENDPOINT_URL']}: management 123456789012" in progress
+    assert progress.splitlines()[-1] == "stopping"
+
+
+def test_it_seeds_and_takes_mail_and_writes_the_env_file(serve: Serve, tmp_path: Path) -> None:
+    process = serve(
+        *("--member-account", "210987654321=payments", "--users-per-account", "4"),
+        *("--mail-dir", "mails", "--env-file", "env"),
+    )
+    environment = environment_of(process, "C7N_IAMUSERS_SMTP_PORT")
+    with smtplib.SMTP("127.0.0.1", int(environment["C7N_IAMUSERS_SMTP_PORT"])) as client:
+        client.sendmail("a@example.com", ["b@example.com"], "Subject: hello\n\n")
+    assert len(list((tmp_path / "mails").glob("*.eml"))) == 1
+    file = tmp_path / "env"
+    assert f"export AWS_ENDPOINT_URL={environment['AWS_ENDPOINT_URL']}\n" in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    code, progress = stopped(process)
+    assert code == 0, progress
+    assert "seeded 4 users in 1 accounts" in progress
+    assert "members 210987654321 (payments)" in progress
+
+
+def test_an_env_file_of_an_earlier_run_is_replaced(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "env").write_text(
+        "# The local organization of c7n-iamusers; load it with: . FILE\nexport OLD=1\n"
+    )
+    process = serve("--env-file", "env")
+    environment_of(process, "AWS_EC2_METADATA_DISABLED")
+    assert "OLD" not in (tmp_path / "env").read_text()
+
+
+def test_somebody_elses_file_is_not_overwritten(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / ".bashrc").write_text("alias ll='ls -l'\n")
+    _, progress = serve("--env-file", ".bashrc").communicate(timeout=20)
+    assert (
+        progress
+        == "Error: .bashrc exists and is not an env file of this command; choose another --env-file\n"
+    )
+    assert (tmp_path / ".bashrc").read_text() == "alias ll='ls -l'\n"
+
+
+@pytest.mark.parametrize("option", ["--port", "--smtp-port"])
+def test_a_taken_port_is_said_so(serve: Serve, option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        process = serve(option, port, "--mail-dir", "mails")
+        _, progress = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert f"on 127.0.0.1:{port}: Address already in use" in progress
+    assert "Traceback" not in progress

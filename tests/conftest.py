@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One local organization a test process, emptied for each test that asks for it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+
+from c7n_iamusers.local_org import LocalOrg, Settings
+
+
+@pytest.fixture(scope="session")
+def local_org() -> Iterator[LocalOrg]:
+    """The process's only local organization (moto's backends are globals of the process)."""
+    with LocalOrg(Settings(assignment_seconds=0.1)) as org:
+        yield org
+
+
+@pytest.fixture
+def org(local_org: LocalOrg, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalOrg]:
+    """An empty organization with its default settings; the environment leads boto3, and so c7n, to it."""
+    for name, value in local_org.environment().items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    local_org.reset()
+    before = local_org.settings
+    yield local_org
+    changed = {
+        field.name: getattr(before, field.name)
+        for field in dataclasses.fields(before)
+        if getattr(before, field.name) != getattr(local_org.settings, field.name)
+    }
+    if changed:
+        local_org.configure(**changed)

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens between a reader's call and the next: denials and changes by others, in the client of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.client import BaseClient
+
+from tests.fakes import client_error
+
+
+def _intercept(monkeypatch: pytest.MonkeyPatch, before: Callable[[str, dict[str, Any]], None]) -> None:
+    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def make_api_call(self: Any, name: str, parameters: dict[str, Any]) -> Any:
+        before(name, parameters)
+        return original(self, name, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
+
+
+def deny(monkeypatch: pytest.MonkeyPatch, operation: str, user: str | None = None) -> None:
+    """Every ``operation`` (for ``user``, where one is given) is denied from now on."""
+
+    def before(name: str, parameters: dict[str, Any]) -> None:
+        if name == operation and user in (None, parameters.get("UserName")):
+            raise client_error("AccessDenied")
+
+    _intercept(monkeypatch, before)
+
+
+def on_call(monkeypatch: pytest.MonkeyPatch, operation: str, happens: Callable[[], object]) -> None:
+    """``happens`` right before each ``operation`` is sent."""
+
+    def before(name: str, _: dict[str, Any]) -> None:
+        if name == operation:
+            happens()
+
+    _intercept(monkeypatch, before)

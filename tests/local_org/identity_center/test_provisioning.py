@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.local_org.identity_center.center import PAYMENTS, RESEARCH, SETTINGS, Center, refusal
+
+LATEST, OUTDATED = "LATEST_PERMISSION_SET_PROVISIONED", "LATEST_PERMISSION_SET_NOT_PROVISIONED"
+READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+STATEMENT = (
+    '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}}'
+)
+
+
+def provision(center: Center, permission_set: str, account: str | None = None) -> Any:
+    target = {"TargetType": "AWS_ACCOUNT", "TargetId": account}
+    everywhere = {"TargetType": "ALL_PROVISIONED_ACCOUNTS"}
+    made = center.admin(
+        "provision_permission_set", PermissionSetArn=permission_set, **(target if account else everywhere)
+    )
+    return made["PermissionSetProvisioningStatus"]
+
+
+def described(center: Center, status: Any) -> Any:
+    operation = "describe_permission_set_provisioning_status"
+    found = center.admin(operation, ProvisionPermissionSetRequestId=status["RequestId"])
+    return found["PermissionSetProvisioningStatus"]
+
+
+def settled(center: Center, status: Any) -> Any:
+    center.clock.advance(SETTINGS.assignment_seconds)
+    return described(center, status)
+
+
+def accounts(center: Center, permission_set: str, **parameters: str) -> list[str]:
+    operation = "list_accounts_for_provisioned_permission_set"
+    return list(center.admin(operation, PermissionSetArn=permission_set, **parameters)["AccountIds"])
+
+
+def sets(center: Center, account: str, **parameters: str) -> list[str]:
+    operation = "list_permission_sets_provisioned_to_account"
+    return list(center.admin(operation, AccountId=account, **parameters)["PermissionSets"])
+
+
+def attached(center: Center, account: str) -> list[str]:
+    (role,) = center.reserved_roles(account)
+    found = center.client("iam", account).list_attached_role_policies(RoleName=role["RoleName"])
+    return [each["PolicyArn"] for each in found["AttachedPolicies"]]
+
+
+@pytest.fixture
+def permission_set(center: Center) -> str:
+    """Assigned in two accounts."""
+    arn, group = center.permission_set(), center.group()
+    center.assigned(arn, group, PAYMENTS)
+    center.assigned(arn, group, RESEARCH)
+    return arn
+
+
+CHANGES = [
+    pytest.param(
+        "attach_managed_policy_to_permission_set", {"ManagedPolicyArn": READ_ONLY}, id="managed-policy"
+    ),
+    pytest.param("put_inline_policy_to_permission_set", {"InlinePolicy": STATEMENT}, id="inline-policy"),
+    pytest.param("update_permission_set", {"SessionDuration": "PT8H"}, id="session-duration"),
+    pytest.param(
+        "put_permissions_boundary_to_permission_set",
+        {"PermissionsBoundary": {"ManagedPolicyArn": READ_ONLY}},
+        id="boundary",
+    ),
+]
+
+
+@pytest.mark.parametrize(("operation", "change"), CHANGES)
+def test_a_changed_set_is_current_nowhere_until_provisioned(
+    center: Center, permission_set: str, operation: str, change: dict[str, Any]
+) -> None:
+    assert accounts(center, permission_set, ProvisioningStatus=LATEST) == [PAYMENTS, RESEARCH]
+    center.admin(operation, PermissionSetArn=permission_set, **change)
+    assert accounts(center, permission_set, ProvisioningStatus=LATEST) == []
+    assert accounts(center, permission_set, ProvisioningStatus=OUTDATED) == [PAYMENTS, RESEARCH]
+    assert sets(center, PAYMENTS, ProvisioningStatus=OUTDATED) == [permission_set]
+    status = provision(center, permission_set, PAYMENTS)
+    assert (status["Status"], status["AccountId"]) == ("IN_PROGRESS", PAYMENTS)
+    assert settled(center, status)["Status"] == "SUCCEEDED"
+    assert accounts(center, permission_set, ProvisioningStatus=LATEST) == [PAYMENTS]
+    assert accounts(center, permission_set) == [PAYMENTS, RESEARCH]
+    assert settled(center, provision(center, permission_set))["Status"] == "SUCCEEDED"
+    assert sets(center, RESEARCH, ProvisioningStatus=LATEST) == sets(center, RESEARCH) == [permission_set]
+
+
+def test_description_and_tags_are_not_part_of_the_role(center: Center, permission_set: str) -> None:
+    center.admin("update_permission_set", PermissionSetArn=permission_set, Description="Other words")
+    center.admin("tag_resource", ResourceArn=permission_set, Tags=[{"Key": "a", "Value": "b"}])
+    assert accounts(center, permission_set, ProvisioningStatus=OUTDATED) == []
+
+
+def test_the_role_changes_when_provisioning_succeeds_and_not_before(
+    center: Center, permission_set: str
+) -> None:
+    center.admin(
+        "attach_managed_policy_to_permission_set", PermissionSetArn=permission_set, ManagedPolicyArn=READ_ONLY
+    )
+    status = provision(center, permission_set, PAYMENTS)
+    assert attached(center, PAYMENTS) == []
+    (before,) = center.reserved_roles(PAYMENTS)
+    settled(center, status)
+    assert attached(center, PAYMENTS) == [READ_ONLY]
+    assert attached(center, RESEARCH) == []
+    assert [each["Arn"] for each in center.reserved_roles(PAYMENTS)] == [before["Arn"]]
+
+
+def test_what_is_detached_leaves_the_role(center: Center, permission_set: str) -> None:
+    policy = {"PermissionSetArn": permission_set, "ManagedPolicyArn": READ_ONLY}
+    inline = {"PermissionSetArn": permission_set}
+    center.admin("attach_managed_policy_to_permission_set", **policy)
+    center.admin("put_inline_policy_to_permission_set", **inline, InlinePolicy=STATEMENT)
+    settled(center, provision(center, permission_set))
+    iam, (role,) = center.client("iam", RESEARCH), center.reserved_roles(RESEARCH)
+    assert iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"] == ["AwsSSOInlinePolicy"]
+    center.admin("detach_managed_policy_from_permission_set", **policy)
+    center.admin("delete_inline_policy_from_permission_set", **inline)
+    settled(center, provision(center, permission_set))
+    assert attached(center, RESEARCH) == []
+    assert iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"] == []
+
+
+def test_a_further_assignment_leaves_an_outdated_role_as_it_is(center: Center, permission_set: str) -> None:
+    center.admin(
+        "attach_managed_policy_to_permission_set", PermissionSetArn=permission_set, ManagedPolicyArn=READ_ONLY
+    )
+    center.assigned(permission_set, center.group("more"), PAYMENTS)
+    assert attached(center, PAYMENTS) == []
+    assert PAYMENTS in accounts(center, permission_set, ProvisioningStatus=OUTDATED)
+
+
+def test_a_set_can_be_provisioned_without_an_assignment(center: Center) -> None:
+    arn = center.permission_set()
+    assert settled(center, provision(center, arn))["Status"] == "SUCCEEDED"
+    assert accounts(center, arn) == []
+    assert settled(center, provision(center, arn, PAYMENTS))["Status"] == "SUCCEEDED"
+    assert accounts(center, arn) == [PAYMENTS]
+    assert len(center.reserved_roles(PAYMENTS)) == 1
+
+
+def test_three_may_run_at_once(center: Center) -> None:
+    arn = center.permission_set()
+    running = [provision(center, arn, PAYMENTS) for _ in range(3)]
+    refusal("ThrottlingException", provision, center, arn, PAYMENTS)
+    assert {settled(center, each)["Status"] for each in running} == {"SUCCEEDED"}
+    assert provision(center, arn, PAYMENTS)["Status"] == "IN_PROGRESS"
+
+
+@pytest.mark.parametrize(
+    ("target", "code"),
+    [
+        pytest.param({"TargetType": "AWS_ACCOUNT"}, "ValidationException", id="no-account"),
+        pytest.param({"TargetType": "OU", "TargetId": PAYMENTS}, "ValidationException", id="target-type"),
+        pytest.param(
+            {
+                "TargetType": "ALL_PROVISIONED_ACCOUNTS",
+                "PermissionSetArn": "arn:aws:sso:::permissionSet/ssoins-0123456789abcdef/ps-0123456789abcdef",
+            },
+            "ResourceNotFoundException",
+            id="unknown-set",
+        ),
+    ],
+)
+def test_refused_requests(center: Center, target: dict[str, str], code: str) -> None:
+    parameters = {"PermissionSetArn": center.permission_set(), **target}
+    refusal(code, center.admin, "provision_permission_set", **parameters)
+
+
+def test_an_unknown_account_fails_later(center: Center) -> None:
+    done = settled(center, provision(center, center.permission_set(), "999999999999"))
+    assert (done["Status"], "999999999999" in done["FailureReason"]) == ("FAILED", True)
+
+
+def test_statuses_are_listed(center: Center, permission_set: str) -> None:
+    status = provision(center, permission_set, PAYMENTS)
+    operation = "list_permission_set_provisioning_status"
+    (found,) = center.admin(operation)["PermissionSetsProvisioningStatus"]
+    assert found["RequestId"] == status["RequestId"]
+    settled(center, status)
+    assert center.admin(operation, Filter={"Status": "IN_PROGRESS"})["PermissionSetsProvisioningStatus"] == []
+    refusal("ResourceNotFoundException", center.creation, status["RequestId"])

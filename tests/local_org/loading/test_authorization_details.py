@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from botocore.exceptions import ClientError
+
+from c7n_iamusers.local_org import LocalOrg
+from c7n_iamusers.local_org.load import load
+from tests.local_org.sample_account import DETAILS, OTHER, SOURCE, TARGET, details_of, policy
+
+
+def without(*keys: str) -> Callable[[dict[str, Any]], None]:
+    def change(document: dict[str, Any]) -> None:
+        for key in keys:
+            del document[key]
+
+    return change
+
+
+def user(**fields: Any) -> Callable[[dict[str, Any]], None]:
+    """Change ana; a field of None is left out."""
+
+    def change(document: dict[str, Any]) -> None:
+        ana = document["UserDetailList"][0]
+        ana.update(fields)
+        for key in [key for key, value in fields.items() if value is None]:
+            del ana[key]
+
+    return change
+
+
+def first(key: str, **fields: Any) -> Callable[[dict[str, Any]], None]:
+    return lambda document: document[key][0].update(fields)
+
+
+def ana_of(found: dict[str, dict[str, Any]]) -> Any:
+    return found["UserDetailList"]["ana"]
+
+
+CREATED = datetime(2013, 10, 11, 18, 19, 38, tzinfo=timezone.utc)
+ATTACHED = {"PolicyName": "ReadOnlyAccess", "PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}
+
+
+@pytest.mark.parametrize(
+    ("change", "seen", "expected"),
+    [
+        pytest.param(
+            without("RoleDetailList"), lambda f: "deploy" in f["RoleDetailList"], False, id="no roles"
+        ),
+        pytest.param(
+            user(UserPolicyList=None, Tags=None, PermissionsBoundary=None),
+            lambda f: (ana_of(f).get("UserPolicyList"), ana_of(f)["Tags"]),
+            (None, []),
+            id="omitted keys",
+        ),
+        pytest.param(
+            user(UserPolicyList=[{"PolicyName": "P", "PolicyDocument": json.dumps(policy())}]),
+            lambda f: ana_of(f)["UserPolicyList"][0]["PolicyDocument"],
+            policy(),
+            id="document as JSON",
+        ),
+        pytest.param(
+            user(UserPolicyList=[{"PolicyName": "P", "PolicyDocument": quote(json.dumps(policy()))}]),
+            lambda f: ana_of(f)["UserPolicyList"][0]["PolicyDocument"],
+            policy(),
+            id="document URL-encoded",
+        ),
+        pytest.param(
+            user(AttachedManagedPolicies=ATTACHED),
+            lambda f: ana_of(f)["AttachedManagedPolicies"],
+            [ATTACHED],
+            id="a single policy where a list belongs",
+        ),
+        pytest.param(user(CreateDate=1381515578), lambda f: ana_of(f)["CreateDate"], CREATED, id="epoch"),
+        pytest.param(
+            user(CreateDate="Fri, 11 Oct 2013 18:19:38 GMT"),
+            lambda f: ana_of(f)["CreateDate"],
+            CREATED,
+            id="RFC 2822",
+        ),
+        pytest.param(
+            user(Path="", Arn=f"arn:aws:iam::{SOURCE}:user/ana"),
+            lambda f: ana_of(f)["Path"],
+            "/",
+            id="empty path",
+        ),
+        pytest.param(user(Path="/staff/", Arn=None), lambda f: ana_of(f)["Path"], "/staff/", id="no ARN"),
+        pytest.param(user(UserName=None), lambda f: ana_of(f)["Path"], "/staff/", id="name only in the ARN"),
+        pytest.param(
+            user(Arn="arn:aws:iam::aws:user/ana"),
+            lambda f: ana_of(f)["Arn"],
+            f"arn:aws:iam::{TARGET}:user/ana",
+            id="ARN without an account",
+        ),
+        pytest.param(
+            user(Tags={"Email": "x@example.com"}),
+            lambda f: ana_of(f)["Tags"],
+            [{"Key": "Email", "Value": "x@example.com"}],
+            id="tags as a mapping",
+        ),
+        pytest.param(
+            first("Policies", Arn=f"arn:aws:iam::{SOURCE}:policy/ci/Deploy", Path="/other/"),
+            lambda f: f["Policies"]["Deploy"]["Path"],
+            "/ci/",
+            id="a path that is not the ARN's",
+        ),
+    ],
+)
+def test_documents_in_the_wild_load_without_a_word(
+    org: LocalOrg, change: Callable[[dict[str, Any]], None], seen: Callable[[Any], Any], expected: Any
+) -> None:
+    document = copy.deepcopy(DETAILS)
+    change(document)
+    assert load(org, TARGET, document)["warnings"] == []
+    assert seen(details_of(org)) == expected
+
+
+def is_harmless(document: Any) -> bool:
+    (statement,) = document["Statement"]
+    return bool(statement["Effect"] == "Deny" and statement["Action"] == "none:null")
+
+
+GUARD = "arn:aws:iam::aws:policy/NewServiceGuard"
+
+
+@pytest.mark.parametrize(
+    ("change", "warning", "seen"),
+    [
+        pytest.param(
+            lambda d: d.update(IsTruncated=True, Marker="m"),
+            "IsTruncated is true",
+            lambda f: len(f["UserDetailList"]) == 2,
+            id="truncated",
+        ),
+        pytest.param(
+            without("GroupDetailList"),
+            "group has members but is not described, made without policies: Developers",
+            lambda f: f["GroupDetailList"]["Developers"]["AttachedManagedPolicies"] == [],
+            id="group not described",
+        ),
+        pytest.param(
+            without("Policies"),
+            f"policy is attached but its document is unknown, one that grants nothing stands for it: "
+            f"arn:aws:iam::{TARGET}:policy/ci/Deploy",
+            lambda f: is_harmless(f["Policies"]["Deploy"]["PolicyVersionList"][0]["Document"]),
+            id="customer-managed policy not described",
+        ),
+        pytest.param(
+            user(AttachedManagedPolicies=[{"PolicyArn": GUARD}]),
+            f"its document is unknown, one that grants nothing stands for it: {GUARD}",
+            lambda f: ana_of(f)["AttachedManagedPolicies"][0]["PolicyArn"] == GUARD,
+            id="AWS-managed policy that nobody knows",
+        ),
+        pytest.param(
+            user(UserId="AIDAZXCVBNMLKJHGFDSAQ"),
+            "UserId missing, malformed or used twice, so a new one was made: user bot",
+            lambda f: len({entry["UserId"] for entry in f["UserDetailList"].values()}) == 2,
+            id="id used twice",
+        ),
+        pytest.param(
+            user(UserId="1234"),
+            "so a new one was made: user ana",
+            lambda f: ana_of(f)["UserId"].startswith("AIDA"),
+            id="malformed id",
+        ),
+        pytest.param(
+            user(UserName="<redacted>", Arn=None),
+            "user without a name that IAM allows, not loaded",
+            lambda f: set(f["UserDetailList"]) == {"bot"},
+            id="impossible name",
+        ),
+        pytest.param(
+            lambda d: d["UserDetailList"].append("ana"),
+            "user without a name that IAM allows, not loaded: ana",
+            lambda f: set(f["UserDetailList"]) == {"ana", "bot"},
+            id="no entry at all",
+        ),
+        pytest.param(
+            lambda d: d["UserDetailList"].append({"UserName": "ANA", "UserId": "AIDAMMMMMMMMMMMMMMMMM"}),
+            "listed more than once, the last one loaded: user ANA",
+            lambda f: set(f["UserDetailList"]) == {"ANA", "bot"},
+            id="one name twice",
+        ),
+        pytest.param(
+            user(CreateDate="a while ago"),
+            "CreateDate is not a date, taken as unknown: user ana",
+            lambda f: ana_of(f)["CreateDate"].year >= 2025,
+            id="no date",
+        ),
+        pytest.param(
+            user(UserPolicyList=[{"PolicyName": "P", "PolicyDocument": "see wiki"}]),
+            "inline policy P is neither JSON nor URL-encoded JSON",
+            lambda f: is_harmless(ana_of(f)["UserPolicyList"][0]["PolicyDocument"]),
+            id="inline policy that is none",
+        ),
+        pytest.param(
+            user(Tags="Email"), "Tags not read", lambda f: ana_of(f)["Tags"] == [], id="tags that are none"
+        ),
+        pytest.param(
+            user(RiskScore=7),
+            "user field RiskScore is not one of IAM's and was not read: ana",
+            lambda f: ana_of(f),
+            id="field of another tool",
+        ),
+        pytest.param(
+            lambda d: d.update(ScanDate="2026-01-01"),
+            "top-level field is not one of IAM's and was not read: ScanDate",
+            lambda f: ana_of(f),
+            id="top-level field of another tool",
+        ),
+        pytest.param(
+            first(
+                "RoleDetailList", RoleName="CloudCustodian", Arn=f"arn:aws:iam::{SOURCE}:role/CloudCustodian"
+            ),
+            "role has the name of one of the local organization's own, which was kept: CloudCustodian",
+            lambda f: f["RoleDetailList"]["CloudCustodian"]["RoleId"] != "AROAQWERTYUIOPASDFGHJ",
+            id="our role",
+        ),
+        pytest.param(
+            first("Policies", PolicyVersionList=[]),
+            "default version v2 is not a policy but null",
+            lambda f: is_harmless(f["Policies"]["Deploy"]["PolicyVersionList"][0]["Document"]),
+            id="policy without versions",
+        ),
+    ],
+)
+def test_every_gap_is_filled_and_said(
+    org: LocalOrg,
+    change: Callable[[dict[str, Any]], None],
+    warning: str,
+    seen: Callable[[Any], object],
+) -> None:
+    document = copy.deepcopy(DETAILS)
+    change(document)
+    warnings = load(org, TARGET, document)["warnings"]
+    assert [line for line in warnings if warning in line], warnings
+    assert seen(details_of(org))
+
+
+def test_an_unknown_aws_policy_is_added_with_the_documents_text(org: LocalOrg) -> None:
+    document = copy.deepcopy(DETAILS)
+    document["UserDetailList"][0]["AttachedManagedPolicies"] = [{"PolicyArn": GUARD}]
+    document["Policies"].append(
+        {
+            **document["Policies"][0],
+            "Arn": GUARD,
+            "PolicyName": "NewServiceGuard",
+            "PolicyId": "ANPAMMMMMMMMMMMMMMMMM",
+        }
+    )
+    assert load(org, TARGET, document)["warnings"] == []
+    iam = org.client("iam", TARGET)
+    version = iam.get_policy_version(PolicyArn=GUARD, VersionId="v2")["PolicyVersion"]
+    assert version["Document"]["Statement"][0]["Action"] == "s3:Get*"
+    org.client("iam", OTHER).create_user(UserName="other")
+    with pytest.raises(ClientError, match="NoSuchEntity"):
+        org.client("iam", OTHER).attach_user_policy(UserName="other", PolicyArn=GUARD)
+
+
+def test_a_known_aws_policy_stays_as_it_is(org: LocalOrg) -> None:
+    document = copy.deepcopy(DETAILS)
+    arn = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+    document["Policies"].append(
+        {
+            **document["Policies"][0],
+            "Arn": arn,
+            "PolicyName": "ReadOnlyAccess",
+            "PolicyId": "ANPAMMMMMMMMMMMMMMMMM",
+        }
+    )
+    before = org.client("iam", OTHER).get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    assert load(org, TARGET, document)["counts"]["policies"] == 1
+    assert org.client("iam", TARGET).get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"] == before

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import tarfile
+import zipfile
+from email.parser import HeaderParser
+from pathlib import Path
+from pkgutil import resolve_name
+
+import c7n_iamusers
+from c7n_iamusers import startup
+from tests.packaging.environments import ROOT
+
+STARTUP_FILES = ["c7n_iamusers.pth", "c7n_iamusers.start"]
+
+
+def source_files() -> set[str]:
+    files = (ROOT / "c7n_iamusers").rglob("*")
+    return {str(f.relative_to(ROOT)) for f in files if f.is_file() and "__pycache__" not in f.parts}
+
+
+def test_the_wheel_has_the_whole_package_and_the_startup_files(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if ".dist-info/" not in name]
+    assert sorted(names) == sorted([*source_files(), *STARTUP_FILES])
+
+
+def test_the_metadata_of_the_wheel(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = HeaderParser().parsestr(archive.read(name).decode())
+    assert metadata["Name"] == "c7n_iamusers"
+    assert metadata["Version"] == c7n_iamusers.__version__
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Requires-Python"] == ">=3.10"
+    core = [required for required in metadata.get_all("Requires-Dist") or [] if "extra ==" not in required]
+    assert [required.split(">")[0] for required in core] == ["c7n", "boto3"]
+
+
+def test_the_sdist_has_all_that_a_checkout_needs(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    tests = {str(file.relative_to(ROOT)) for file in (ROOT / "tests").rglob("*.py")}
+    policies = {str(file.relative_to(ROOT)) for file in (ROOT / "policies").glob("*")}
+    others = {"setup.py", "pyproject.toml", "Makefile", ".ci/run", "LICENSE", "README.md", "CHANGELOG.md"}
+    assert names >= source_files() | tests | policies | others | set(STARTUP_FILES)
+
+
+def test_the_start_file_names_an_entry_point_of_pep_829() -> None:
+    lines = (ROOT / "c7n_iamusers.start").read_text(encoding="utf-8").split()
+    assert [resolve_name(line) for line in lines] == [startup.install]
+
+
+def test_the_pth_file_is_one_import_line_and_sorts_after_the_finder_of_editable_installs() -> None:
+    """site.py executes lines that start with import, in the order of the files' names."""
+    (line,) = (ROOT / "c7n_iamusers.pth").read_text(encoding="utf-8").splitlines()
+    assert line.startswith("import ")
+    assert sorted(["c7n_iamusers.pth", "__editable__.c7n_iamusers-0.1.0.pth"])[-1] == "c7n_iamusers.pth"

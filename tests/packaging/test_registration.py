@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a user sees who has only installed the package, in whichever way, and runs plain commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from pkgutil import resolve_name
+
+import pytest
+
+from c7n_iamusers import entry
+from tests.packaging.environments import Environment
+
+POLICY = Path(__file__).with_name("policy.yml")
+PLUGINS = [f"filters.{name}" for name in entry.FILTERS] + [f"actions.{name}" for name in entry.ACTIONS]
+
+WORKER = """
+import multiprocessing, sys
+from concurrent.futures import ProcessPoolExecutor
+
+def known(_):
+    import c7n_iamusers.entry as entry
+    from c7n.resources.iam import User
+    names = {*User.filter_registry.keys(), *User.action_registry.keys(), *User.source_mapping}
+    return sorted({*entry.FILTERS, *entry.ACTIONS, *entry.SOURCES} & names)
+
+if __name__ == "__main__":
+    if sys.argv[2] == "loaded":
+        import c7n.resources.iam
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(sys.argv[1])) as pool:
+        print(*next(pool.map(known, [None])))
+"""
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_schema_prints_docs_with_an_example(environment: Environment, plugin: str) -> None:
+    done = environment.run("custodian", "schema", f"aws.iam-user.{plugin}")
+    assert done.returncode == 0, done.stderr
+    assert f"- type: {plugin.partition('.')[2]}" in done.stdout
+    assert "policies:" in done.stdout
+
+
+def test_validate(environment: Environment) -> None:
+    done = environment.run("custodian", "validate", POLICY)
+    assert done.returncode == 0, done.stderr
+    assert f"Configuration valid: {POLICY}" in done.stderr
+
+
+def test_opting_out(environment: Environment) -> None:
+    done = environment.run("custodian", "validate", POLICY, C7N_IAMUSERS_AUTOLOAD="0")
+    assert done.returncode != 0
+    assert "authorization-details" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_source_is_refused_to_other_resources(environment: Environment, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yml"
+    policy.write_text(
+        "policies: [{name: wrong, resource: aws.ec2, source: authorization-details}]", encoding="utf-8"
+    )
+    done = environment.run("custodian", "validate", policy)
+    assert done.returncode != 0
+    assert "source authorization-details" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_other_python_processes_load_neither_c7n_nor_boto3(environment: Environment) -> None:
+    done = environment.run("python", "-c", "import sys; print(*sys.modules)")
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "c7n_iamusers" in loaded
+    assert not loaded & {"c7n", "boto3", "botocore", "click", "moto"}
+
+
+@pytest.mark.parametrize("state", ["loaded", "fresh"])
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_workers_know_the_plugins(environment: Environment, tmp_path: Path, method: str, state: str) -> None:
+    script = tmp_path / "worker.py"
+    script.write_text(WORKER, encoding="utf-8")
+    done = environment.run("python", script, method, state)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == sorted({*entry.FILTERS, *entry.ACTIONS, *entry.SOURCES})
+
+
+def test_the_command_runs(environment: Environment) -> None:
+    done = environment.run("c7n-iamusers", "--help")
+    assert done.returncode == 0, done.stderr
+    assert "local-org" in done.stdout
+
+
+@pytest.mark.parametrize("file", ["c7n_iamusers.pth", "c7n_iamusers.start"])
+def test_either_startup_file_is_installed(environment: Environment, file: str) -> None:
+    assert (environment.site_packages / file).is_file()
+
+
+def test_both_startup_files_may_be_processed(environment: Environment) -> None:
+    """As on a Python that runs the entry points of .start files and the lines of .pth files."""
+    line = (environment.site_packages / "c7n_iamusers.start").read_text(encoding="utf-8").strip()
+    code = (
+        f"import pkgutil, sys; pkgutil.resolve_name({line!r})(); pkgutil.resolve_name({line!r})(); "
+        "print([type(finder).__name__ for finder in sys.meta_path].count('RegisteringFinder'))"
+    )
+    done = environment.run("python", "-c", code)
+    assert (done.stdout, done.stderr) == ("1\n", "")
+    assert resolve_name(line).__name__ == "install"

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from c7n.resources.iam import User
+
+from c7n_iamusers import entry
+
+
+@pytest.fixture
+def handler() -> Iterator[ModuleType]:
+    """The handler's module; c7n's handler, which it imports, turns all logging on."""
+    level = logging.root.level
+    from c7n_iamusers import handler
+
+    yield handler
+    logging.root.setLevel(level)
+
+
+def test_registers_then_dispatches(handler: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+
+    def dispatch_event(event: dict[str, Any], context: Any) -> bool:
+        known = [*User.filter_registry.keys(), *User.action_registry.keys(), *User.source_mapping]
+        seen.append((event, context, {*entry.FILTERS, *entry.ACTIONS, *entry.SOURCES} - set(known)))
+        return True
+
+    monkeypatch.setattr(User.filter_registry, "_factories", {})
+    monkeypatch.setattr(handler.custodian, "dispatch_event", dispatch_event)
+
+    assert handler.run({"detail": {}}, "context") is True
+    assert seen == [({"detail": {}}, "context", set())]
+
+
+def test_an_error_of_registration_fails_the_invocation(
+    handler: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entry, "FILTERS", {"missing": "c7n_iamusers.filters.missing:Missing"})
+    monkeypatch.setattr(handler.custodian, "dispatch_event", lambda event, context: pytest.fail("dispatched"))
+    with pytest.raises(ModuleNotFoundError, match=r"c7n_iamusers\.filters\.missing"):
+        handler.run({}, None)

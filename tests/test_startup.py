@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import logging
+import os
+import subprocess
+import sys
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+
+import pytest
+
+from c7n_iamusers import entry, startup
+
+ROOT = Path(startup.__file__).parents[1]
+
+
+@pytest.fixture
+def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module that stands in for c7n.resources.iam, in a process without the hook; its file."""
+    name = f"target_{tmp_path.name}"
+    monkeypatch.setattr(startup, "TARGET", name)
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    monkeypatch.delenv(startup.OPT_OUT, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    startup.uninstall()
+    file = tmp_path / f"{name}.py"
+    file.write_text("USER = 'loaded'\n", encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Each call of entry.register() adds what it saw of the target."""
+    seen: list[str] = []
+    monkeypatch.setattr(entry, "register", lambda: seen.append(sys.modules[startup.TARGET].USER))
+    return seen
+
+
+def finders() -> int:
+    return sum(isinstance(finder, startup.RegisteringFinder) for finder in sys.meta_path)
+
+
+def test_registers_once_the_target_has_loaded_and_leaves_nothing(target: Path, registered: list[str]) -> None:
+    startup.install()
+    assert registered == []
+
+    module = importlib.import_module(target.stem)
+
+    assert registered == ["loaded"]
+    assert finders() == 0
+    assert type(module.__loader__) is type(module.__spec__.loader) is SourceFileLoader  # type: ignore[union-attr]
+    assert inspect.getsource(module) == "USER = 'loaded'\n"
+    importlib.reload(module)
+    assert registered == ["loaded"]
+
+
+def test_installing_again_changes_nothing(target: Path, registered: list[str]) -> None:
+    startup.install()
+    startup.install()
+    assert finders() == 1
+    importlib.import_module(target.stem)
+    assert (registered, finders()) == (["loaded"], 0)
+
+
+def test_registers_at_once_if_the_target_is_loaded(target: Path, registered: list[str]) -> None:
+    importlib.import_module(target.stem)
+    startup.install()
+    assert (registered, finders()) == (["loaded"], 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param("0", 0, id="opted-out"),
+        pytest.param("1", 1, id="opted-in"),
+        pytest.param("", 1, id="empty"),
+    ],
+)
+def test_opt_out(target: Path, monkeypatch: pytest.MonkeyPatch, value: str, expected: int) -> None:
+    monkeypatch.setenv(startup.OPT_OUT, value)
+    startup.install()
+    assert finders() == expected
+
+
+@pytest.mark.parametrize("name", ["c7n.resources", "c7n.resources.iam.x", "iam", "c7n.resources.iamx"])
+def test_no_other_module_is_touched(name: str) -> None:
+    assert startup.RegisteringFinder().find_spec(name) is None
+
+
+def test_looking_for_the_target_does_not_register(target: Path, registered: list[str]) -> None:
+    startup.install()
+    spec = importlib.util.find_spec(target.stem)
+    assert spec is not None
+    assert spec.origin == str(target)
+    assert spec.loader.get_filename(target.stem) == str(target)  # type: ignore[union-attr]  # the real loader's
+    assert (registered, finders()) == ([], 1)
+
+
+def test_a_target_that_is_not_there_is_not_found(target: Path, registered: list[str]) -> None:
+    target.unlink()
+    startup.install()
+    with pytest.raises(ModuleNotFoundError, match=target.stem):
+        importlib.import_module(target.stem)
+    assert (registered, finders()) == ([], 1)
+
+
+def test_a_target_that_fails_to_load_may_be_tried_again(target: Path, registered: list[str]) -> None:
+    target.write_text("raise ImportError('a library is missing')\n", encoding="utf-8")
+    startup.install()
+    with pytest.raises(ImportError, match="a library is missing"):
+        importlib.import_module(target.stem)
+    assert registered == []
+
+    target.write_text(
+        "USER = 'mended'\n# another size, so that no cached bytecode passes for it\n", encoding="utf-8"
+    )
+    importlib.invalidate_caches()
+    importlib.import_module(target.stem)
+    assert (registered, finders()) == (["mended"], 0)
+
+
+def test_an_error_of_registration_is_a_warning(
+    target: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise AttributeError("User has no filter_registry")
+
+    monkeypatch.setattr(entry, "register", fail)
+    startup.install()
+    with caplog.at_level(logging.WARNING, logger="custodian.c7n_iamusers"):
+        module = importlib.import_module(target.stem)
+
+    assert module.USER == "loaded"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "AttributeError: User has no filter_registry" in caplog.text
+    assert "Reinstall c7n_iamusers" in caplog.text
+
+
+def test_the_hook_imports_nothing_else() -> None:
+    code = (
+        "import os, sys; before = set(sys.modules); import c7n_iamusers.startup as startup; startup.install(); "
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # -S, as the hook may already run in this environment
+    command = [sys.executable, "-S", "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["__future__", "c7n_iamusers", "c7n_iamusers.startup"]
