@@ -23,7 +23,7 @@ help:  ## list the targets
 install: $(INSTALLED)  ## create the virtual environment and install everything into it, editable
 
 # what is installed depends on these files; all other code is used where it lies
-$(INSTALLED): setup.py pyproject.toml c7n_iamusers/__init__.py c7n_iamusers.pth c7n_iamusers.start
+$(INSTALLED): setup.py c7n_iamusers/__init__.py c7n_iamusers.pth c7n_iamusers.start
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
 	  echo "c7n_iamusers needs Python 3.10 or newer; $(PYTHON) is `command -v $(PYTHON) >/dev/null && $(PYTHON) --version 2>&1 || echo missing`." \
 	    "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
@@ -45,7 +45,8 @@ check: $(INSTALLED)  ## format, lint, types, import directions, YAML, spelling, 
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict .
 	$(BIN)/codespell
-	$(if $(POLICIES),$(BIN)/custodian validate $(POLICIES))
+	$(BIN)/custodian validate $(POLICIES)
+	$(foreach policy,$(POLICIES),$(BIN)/c7n-org validate --per-account -c accounts.yml -u $(policy) &&) true
 
 format: $(INSTALLED)  ## format the code and mend what ruff can
 	$(BIN)/ruff format $(SOURCES)

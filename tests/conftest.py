@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One local organization a test process, emptied for each test that asks for it."""
+"""One local organization a test module, emptied for each test that asks for it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from c7n_iamusers.local_org import LocalOrg, Settings
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def local_org() -> Iterator[LocalOrg]:
-    """The process's only local organization (moto's backends are globals of the process)."""
+    """A module's only local organization: one runs in a process at a time, and some tests start their own."""
     with LocalOrg(Settings(assignment_seconds=0.1)) as org:
         yield org
 

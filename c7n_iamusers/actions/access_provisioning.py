@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from c7n_iamusers.actions.grant import Grant, Standing
 from c7n_iamusers.actions.provisioning_outcomes import Found, failed, in_order, one_each
-from c7n_iamusers.actions.shared_access import Grant, SharedAccess, Standing
+from c7n_iamusers.actions.shared_access import SharedAccess
 from c7n_iamusers.aws.convergence import converge
 from c7n_iamusers.aws.executor import Applied, CallFailed
 from c7n_iamusers.decisions.people import Candidate

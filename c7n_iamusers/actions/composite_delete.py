@@ -12,6 +12,7 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.utils import local_session, type_schema
 
 from c7n_iamusers.actions.run_output import (
+    ANNOTATION,
     JOURNAL,
     SNAPSHOTS,
     annotate,
@@ -24,10 +25,11 @@ from c7n_iamusers.aws.executor import Executor
 from c7n_iamusers.aws.journal import Journal
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.aws.snapshots import SnapshotDirectory
+from c7n_iamusers.decisions.deletion_guards import unprovisioned
 from c7n_iamusers.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.model.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.model.calls import Subject
-from c7n_iamusers.model.outcome import Outcome
+from c7n_iamusers.model.outcome import SKIPPED, Outcome
 
 Resource = dict[str, Any]
 #: Beside what the kinds need: who acts and on whom, the Deny-all in its three forms, and the end.
@@ -46,7 +48,8 @@ class CompositeDelete(BaseAction):  # type: ignore[misc]  # c7n is untyped
     """Deletes an IAM user together with everything attached to it, which DeleteUser alone refuses.
 
     For each user, at the last moment: it is read live (same unique id, same account, still not exempt, not
-    the caller itself, no AWSCompromisedKeyQuarantine policy on it), a snapshot of it is made durable, and
+    the caller itself, no AWSCompromisedKeyQuarantine policy on it, its replacement not refused by a
+    ``provision-identity-center`` before this action), a snapshot of it is made durable, and
     then, in this order: a Deny on everything, its password, keys, certificates, SSH keys, service-specific
     credentials, MFA devices (virtual ones deleted, not orphaned), groups, policies, the Deny, the user.
 
@@ -120,7 +123,9 @@ class CompositeDelete(BaseAction):  # type: ignore[misc]  # c7n is untyped
                 caller,
             )
             with self.executor_factory(max_workers=self.max_workers) as pool:
-                outcomes = list(pool.map(delete, map(_subject, resources)))
+                outcomes = list(
+                    pool.map(lambda resource: _skipped(resource) or delete(_subject(resource)), resources)
+                )
         self._record(resources, outcomes)
         write_outcomes(directory, outcomes)
         fail_at_the_end(self.manager, self.type, outcomes)
@@ -143,6 +148,12 @@ class CompositeDelete(BaseAction):  # type: ignore[misc]  # c7n is untyped
         for resource, outcome in zip(resources, outcomes, strict=True):
             annotate(resource, "outcome", outcome.as_data())
             self.log.info("composite-delete: %s %s %s", outcome.arn, outcome.status, outcome.reason)
+
+
+def _skipped(resource: Mapping[str, Any]) -> Outcome | None:
+    """The outcome of a user whose replacement failed in an action before this one: people keep their way in."""
+    reason = unprovisioned(resource.get(ANNOTATION, {}).get("provisioning"))
+    return Outcome(resource["UserName"], resource["Arn"], SKIPPED, reason) if reason else None
 
 
 def _subject(resource: Mapping[str, Any]) -> Subject:

@@ -11,7 +11,7 @@ _C7N_KEYS = {"oneOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
 REQUIRED = ["identity-source", "user", "group", "permission-set"]
 PROPERTIES = {
     "identity-source": {"enum": ["identity-center", "external"]},
-    "role": {"type": "string", "pattern": "^arn:.+:iam::.+:role/.+$"},
+    "role": _TEXT,
     "region": _TEXT,
     "user": {
         "type": "object",

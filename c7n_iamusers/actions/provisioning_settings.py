@@ -20,6 +20,7 @@ from c7n_iamusers.model.identity_center import Access, PermissionSet
 
 #: What CreateUser needs and a policy may leave out.
 _DEFAULT_KEY = "UserName"
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+")
 _VARIABLE = re.compile(r"\{(\w+)\}")
 #: `custodian validate` sees variables before they are expanded; these have the form of what they stand for.
 _STAND_INS = {"account_id": "0" * 12, "partition": "aws", "region": "us-east-1"}
@@ -61,10 +62,14 @@ class ProvisioningSettings:
 
     def access(self, account_id: str) -> Access:
         """What is asked for, beside people. Raises InvalidPolicyData, also for variables left unexpanded."""
-        settings = self._data["permission-set"]
-        for text in (self._data["group"], settings["name"], settings.get("description", "")):
+        settings, role = self._data["permission-set"], self._data.get("role", "")
+        for text in (role, self._data["group"], settings["name"], settings.get("description", "")):
             if left := _VARIABLE.search(text):
                 raise InvalidPolicyData(f"{self._where}: {text!r} has the undefined variable {left.group(0)}")
+        if role and not _ROLE.fullmatch(role):
+            raise InvalidPolicyData(
+                f"{self._where}: role {role!r} is not the ARN of a role (arn:aws:iam::ACCOUNT:role/NAME)"
+            )
         return Access(
             account_id,
             self._data["group"],

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from c7n_iamusers.actions.grant import Grant, Standing
 from c7n_iamusers.aws.assignments import Assignments
 from c7n_iamusers.aws.convergence import converge
-from c7n_iamusers.aws.executor import Applied, Executor
+from c7n_iamusers.aws.executor import Executor
 from c7n_iamusers.aws.identity_store import IdentityStore
 from c7n_iamusers.aws.permission_sets import PermissionSets
 from c7n_iamusers.aws.retries import Backoff
@@ -33,33 +34,6 @@ from c7n_iamusers.model.identity_center import (
     KnownGroup,
     KnownPermissionSet,
 )
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What was there when the run began; ``assigned``: the group held the set in the account."""
-
-    permission_set: KnownPermissionSet | None
-    group: KnownGroup | None
-    assigned: bool
-
-
-@dataclass
-class Grant:
-    """How far it has come, true after a failure too. ``group_id``: None where the identity provider owes the group."""
-
-    access: Access
-    group_id: str | None = None
-    applied: Applied = field(default_factory=Applied)
-
-    @property
-    def created(self) -> str:
-        """In words, what this run has created, for a failure to mention; empty for nothing."""
-        titles = {
-            PERMISSION_SET: f"permission set {self.access.permission_set.name}",
-            GROUP: f"group {self.access.group}",
-        }
-        return " and ".join(title for name, title in titles.items() if name in self.applied.values)
 
 
 @dataclass(frozen=True)

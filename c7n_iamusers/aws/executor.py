@@ -12,7 +12,7 @@ from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.aws.journal import Journal
-from c7n_iamusers.aws.retries import Backoff, error_code, is_retryable
+from c7n_iamusers.aws.retries import Backoff, error_code
 from c7n_iamusers.model.calls import ApiCall, Plan, Ref, Subject, Wait
 
 
@@ -62,7 +62,7 @@ class Executor:
         self._journal.write(subject, "before", **entry)
         applied.calls += 1
         try:
-            result, response = self._invoke(call, parameters, applied)
+            result, response = self._invoke(call, parameters)
             applied.values.update(saved(call, response))
             self._see_through(subject, call, applied)
         except (ClientError, BotoCoreError, _NotSucceeded) as error:
@@ -71,23 +71,13 @@ class Executor:
             raise CallFailed(call, subject, code, message) from error
         self._journal.write(subject, "after", **entry, result=result)
 
-    def _invoke(
-        self, call: ApiCall, parameters: Mapping[str, Any], applied: Applied
-    ) -> tuple[str, Mapping[str, Any]]:
+    def _invoke(self, call: ApiCall, parameters: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
         try:
             return "done", self._backoff.call(self._method(call.service, call.operation), **parameters)
         except ClientError as error:
-            if error_code(error) in call.done_codes:
-                return "gone" if call.operation.startswith(_REMOVING) else "done", {}
-            if (
-                call.on_conflict is None
-                or error_code(error) not in call.conflict_codes
-                or is_retryable(error)
-            ):
+            if error_code(error) not in call.done_codes:
                 raise
-        lookup = call.on_conflict
-        method = self._method(lookup.service, lookup.operation)
-        return "adopted", self._backoff.call(method, **resolve(lookup.parameters, applied.values))
+            return "gone" if call.operation.startswith(_REMOVING) else "done", {}
 
     def _see_through(self, subject: Subject, call: ApiCall, applied: Applied) -> None:
         if call.wait is None:
@@ -126,7 +116,7 @@ def resolve(value: Any, values: Mapping[str, Any]) -> Any:
 
 
 def saved(call: ApiCall, response: Mapping[str, Any]) -> dict[str, Any]:
-    """Ref name -> value, for what the call (or the lookup in its place) was to save."""
+    """Ref name -> value, for what the call was to save."""
     return {name: _at(response, path) for name, path in call.save.items() if response}
 
 

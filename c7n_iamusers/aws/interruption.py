@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Mapping
 from types import FrameType, TracebackType
 from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_GLANCE_SECONDS = 0.2
 
 
 class Interrupted(Exception):
@@ -24,18 +26,21 @@ class Interruption:
     """
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
+        # A plain attribute: a lock (threading.Event has one) might be held by the code that a signal breaks into.
         self._signal: int | None = None
         self._before: Mapping[int, Any] = {}
 
     def check(self) -> None:
         """Raises Interrupted where the run was told to stop. Called before each call."""
-        if self._asked.is_set():
+        if self._signal:
             raise Interrupted(self.reason)
 
     def sleep(self, seconds: float) -> None:
         """Sleeps, but raises Interrupted as soon as the run is told to stop: a retry is a call not yet begun."""
-        self._asked.wait(seconds)
+        until = time.monotonic() + seconds
+        while (remaining := until - time.monotonic()) > 0:
+            self.check()
+            time.sleep(min(remaining, _GLANCE_SECONDS))
         self.check()
 
     @property
@@ -67,7 +72,6 @@ class Interruption:
     def _stop(self, number: int, _frame: FrameType | None) -> None:
         self._signal = number
         self._restore()
-        self._asked.set()
 
     def _restore(self) -> None:
         before, self._before = self._before, {}

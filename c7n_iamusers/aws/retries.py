@@ -87,6 +87,7 @@ class Backoff:
 
 def error_delay(error: Exception) -> float | None:
     """The seconds that AWS itself asks for (``RetryAfterSeconds`` of identitystore's throttling)."""
-    response = getattr(error, "response", {})
+    # botocore's connection errors have a response too: None.
+    response = getattr(error, "response", None) or {}
     seconds = response.get("RetryAfterSeconds")
     return float(seconds) if seconds else None

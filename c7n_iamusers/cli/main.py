@@ -27,6 +27,11 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "local-org": Subcommand(
         "c7n_iamusers.cli.local_org", "local_org", "An AWS organization on this machine, to rehearse on."
     ),
+    "mailer-templates": Subcommand(
+        "c7n_iamusers.cli.mailer_templates",
+        "mailer_templates",
+        "Where the notices' templates lie, for c7n-mailer.",
+    ),
 }
 
 

@@ -3,16 +3,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any
 
 from c7n_iamusers.decisions.exemptions import find_exemption
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.exemption import ExemptionRule
 from c7n_iamusers.model.iam_user import IamUser
+from c7n_iamusers.model.outcome import PROVISIONED, UNCHANGED
 
 #: AWS attaches it to a user whose key it saw leaked; V2, V3 and V4 exist ("Managed policies for AWS IAM").
 COMPROMISED = "AWSCompromisedKeyQuarantine"
+
+
+def unprovisioned(provisioning: Mapping[str, Any] | None) -> str | None:
+    """Why a user stays whose replacement failed earlier in the policy; None where it succeeded or wasn't asked for.
+
+    ``provisioning``: what ``provision-identity-center`` left in the annotation of the resource.
+    """
+    if provisioning is None or provisioning.get("status") in (PROVISIONED, UNCHANGED):
+        return None
+    return f"its replacement in Identity Center is {provisioning.get('status')}: {provisioning.get('reason')}"
 
 
 def refusal(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
+from botocore.exceptions import UnknownServiceError
 from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.request import Request, determine_request_protocol
 from moto.core.routing import get_service_router
@@ -61,13 +62,15 @@ def _scope(environ: dict[str, Any]) -> tuple[str, str, str] | None:
 
 
 def _protocol(environ: dict[str, Any], service: str) -> str:
-    if service == "s3":
-        return "rest-xml"
     if environ.get("HTTP_X_AMZ_TARGET"):
         return "json"
     if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
         return "query"
-    return "rest-json"
+    try:
+        protocol = get_service_model(service).protocol
+    except UnknownServiceError:
+        return "rest-json"
+    return str(protocol) if protocol.startswith("rest-") else "rest-json"
 
 
 def _operation(environ: dict[str, Any], body: bytes, service: str) -> tuple[str, dict[str, Any]]:

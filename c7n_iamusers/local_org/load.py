@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def load(
     org: LocalOrg,
     account_id: str,
-    authorization_details: Mapping[str, Any] | list[Mapping[str, Any]],
+    authorization_details: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     credential_report: str | None = None,
 ) -> dict[str, Any]:
     """Fill an account from GetAccountAuthorizationDetails (one document or a list of pages) and a credential report.

@@ -61,17 +61,17 @@ class StatusChange:
 class Restoration:
     """The call that brings an item back: parameter -> member of the item.
 
-    ``new_id``: path of keys into the response to the id that the item has from now on; None where it keeps
-    its own. ``present_codes``: error codes which say that it is there already.
+    ``match``: the member by which an item that came back is known again, where it gets a new identifier.
+    ``present_codes``: error codes which say that it is there already.
     """
 
     operation: str
     parameters: Mapping[str, str]
-    new_id: tuple[str, ...] | None = None
+    match: str | None = None
     present_codes: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AttachmentKind:
     """A row. ``title`` is what a mail calls it; ``reading`` None where GetUser itself tells.
 
@@ -95,9 +95,13 @@ class AttachmentKind:
 
     @property
     def reads(self) -> frozenset[str]:
-        """The IAM operations that read the kind, for declared permissions."""
-        bulk = {self.reading.bulk} if self.reading and self.reading.bulk else set()
-        return frozenset(part.operation for part in (self.reading, self.detail) if part) | bulk
+        """The IAM operations that read the kind for one user, for declared permissions."""
+        return frozenset(part.operation for part in (self.reading, self.detail) if part)
+
+    @property
+    def reads_of_all(self) -> frozenset[str]:
+        """The IAM operation that reads the kind for all users at once, if any, for declared permissions."""
+        return frozenset({self.reading.bulk} if self.reading and self.reading.bulk else ())
 
     @property
     def removing(self) -> frozenset[str]:

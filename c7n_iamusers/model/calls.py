@@ -40,9 +40,6 @@ class ApiCall:
 
     ``done_codes``: error codes which mean that the wanted end is there already.
     ``save``: Ref name -> path of keys into the response.
-    ``on_conflict``: where a create finds the object made (a lost response, another writer), the lookup
-    whose ``save`` yields the same Refs instead.
-    ``conflict_codes``: the codes that say so.
     """
 
     service: str
@@ -50,8 +47,6 @@ class ApiCall:
     parameters: Mapping[str, Any]
     done_codes: frozenset[str] = frozenset()
     save: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    conflict_codes: frozenset[str] = frozenset()
-    on_conflict: ApiCall | None = None
     wait: Wait | None = None
 
     @property

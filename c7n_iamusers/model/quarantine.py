@@ -21,7 +21,9 @@ DEACTIVATED_TAG = f"{OWN_TAGS}deactivated"
 TAGS_PER_USER = 50
 VALUE_LENGTH = 256
 _NOT_IN_A_VALUE = re.compile(r"[^\w\s.:/=+\-@]")
-_TAG = re.compile(r"(?P<since>\S+Z) deny=(?P<deny>inline|attached|own) by (?P<policy>\S+): (?P<reason>.*)", re.DOTALL)
+_TAG = re.compile(
+    r"(?P<since>\S+Z) deny=(?P<deny>inline|attached|own) by (?P<policy>\S+): (?P<reason>.*)", re.DOTALL
+)
 _SID = re.compile(r"Quarantined(?P<since>\d{8}T\d{6}Z)(?P<ids>(?:x[A-Z0-9]+)*)")
 _TAG_TIME, _SID_TIME = "%Y-%m-%dT%H:%M:%SZ", "%Y%m%dT%H%M%SZ"
 
@@ -52,13 +54,20 @@ class Quarantine:
         """Tag key -> value, the first that people read, then as many as the ids need."""
         text = f"{self.since:{_TAG_TIME}} deny={self.deny} by {self.policy}: {self.reason}"
         values = _packed(self.deactivated)
-        numbered = {f"{DEACTIVATED_TAG}{'' if n == 1 else f'-{n}'}": value for n, value in enumerate(values, 1)}
+        numbered = {
+            f"{DEACTIVATED_TAG}{'' if n == 1 else f'-{n}'}": value for n, value in enumerate(values, 1)
+        }
         return {QUARANTINE_TAG: tag_value(text), **numbered}
 
     def as_data(self) -> dict[str, object]:
         """The record as a snapshot holds it."""
         rest = {"policy": self.policy, "reason": self.reason, "deny": self.deny}
         return {"since": self.since.isoformat(), "deactivated": list(self.deactivated), **rest}
+
+
+def is_quarantine_tag(key: str) -> bool:
+    """True for the keys of the tags that a record may take; tag keys are case-insensitive."""
+    return key.lower() == QUARANTINE_TAG or key.lower().startswith(DEACTIVATED_TAG)
 
 
 def tag_value(text: str) -> str:

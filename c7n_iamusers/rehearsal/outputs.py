@@ -60,4 +60,4 @@ def _call(line: dict[str, Any]) -> str:
 def mails(directory: Path) -> list[EmailMessage]:
     """The mails that the SMTP sink has received, oldest first."""
     files = sorted(directory.glob("*.eml"))
-    return [message_from_bytes(path.read_bytes(), policy=policy.default) for path in files]  # type: ignore[arg-type]
+    return [message_from_bytes(path.read_bytes(), policy=policy.default) for path in files]

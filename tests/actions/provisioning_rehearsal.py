@@ -8,6 +8,9 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import pytest
+from botocore.client import BaseClient
+
 from c7n_iamusers.local_org import LocalOrg
 from c7n_iamusers.local_org.identity_center import state
 from c7n_iamusers.local_org.identity_center.state import DirectoryEntry, Instance, PermissionSet
@@ -38,6 +41,24 @@ ACTION: dict[str, Any] = {
     "timeout": 30,
 }
 _READS = ("List", "Describe", "Get", "Is")
+
+
+class Killed(BaseException):
+    """The process dies."""
+
+
+def after_change(monkeypatch: pytest.MonkeyPatch, number: int, error: BaseException) -> None:
+    """Right after Identity Center has made its ``number``-th change from now on, ``error``: once."""
+    original, changes = BaseClient._make_api_call, iter(range(1, 1000))  # type: ignore[attr-defined]
+
+    def make_api_call(self: Any, name: str, parameters: dict[str, Any]) -> Any:
+        response = original(self, name, parameters)
+        center = self.meta.service_model.service_name in ("sso-admin", "identitystore")
+        if center and not name.startswith(_READS) and next(changes) == number:
+            raise error
+        return response
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
 
 
 class SteppingClock:

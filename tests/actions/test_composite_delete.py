@@ -267,6 +267,24 @@ def test_later_actions_run_and_see_the_outcomes(
 
 
 @pytest.mark.parametrize(
+    ("status", "outcome"),
+    [("provisioned", "deleted"), ("unchanged", "deleted"), ("skipped", "skipped"), ("failed", "skipped")],
+)
+def test_who_has_no_replacement_yet_keeps_the_user(
+    org: LocalOrg, tmp_path: Path, status: str, outcome: str
+) -> None:
+    iam = org.client("iam", ACCOUNT)
+    iam.create_user(UserName="alice")
+    found = policy({"filters": ["unnecessary"], "actions": ["composite-delete"]}, tmp_path)
+    (resource,) = found.resource_manager.resources()
+    resource["c7n:IamUser"]["provisioning"] = {"status": status, "reason": "no e-mail"}
+    with found.ctx:
+        found.resource_manager.actions[0].process([resource])
+    assert outcomes(tmp_path)["alice"]["status"] == outcome
+    assert user_names(iam) == ([] if outcome == "deleted" else ["alice"])
+
+
+@pytest.mark.parametrize(
     ("filters", "mode", "message"),
     [
         pytest.param([], None, "needs the filter unnecessary at the top level", id="bare"),

@@ -2,9 +2,23 @@
 from __future__ import annotations
 
 import json
+import textwrap
+from collections.abc import Callable
+from typing import Any
 
+import pytest
+from c7n import schema
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+from c7n.resources import load_resources
+from c7n.utils import yaml_load
+
+from c7n_iamusers.actions.provision_identity_center import ProvisionIdentityCenter
+from c7n_iamusers.entry import register
+from c7n_iamusers.local_org.identity_center import faults
+from c7n_iamusers.local_org.identity_center import instance as instances
 from tests.actions.provisioning_rehearsal import ACTION, MANAGEMENT, Rehearsal
 from tests.identity_center import ACCOUNT
+from tests.policies import policy
 
 GROUP = f"iam-{ACCOUNT}-readonly"
 STATEMENT = {"Effect": "Allow", "Action": ["s3:Get*"], "Resource": "*"}
@@ -104,3 +118,150 @@ def test_outcomes_of_an_earlier_run_are_kept(rehearsal: Rehearsal) -> None:
     rehearsal.run()
     (row,) = json.loads((rehearsal.output / "outcomes.json").read_text())
     assert [row["status"], *(earlier["status"] for earlier in row["history"])] == ["unchanged", "provisioned"]
+
+
+def test_later_actions_see_failures_and_the_run_fails_after_them(rehearsal: Rehearsal) -> None:
+    rehearsal.user("robot", Email="")
+    tag = {"type": "tag", "key": "Seen", "value": "yes"}
+    with pytest.raises(PolicyExecutionError, match="failed for 1 users"):
+        rehearsal.run(actions=(tag,))
+    tags = rehearsal.org.client("iam", ACCOUNT).list_user_tags(UserName="robot")["Tags"]
+    assert {"Key": "Seen", "Value": "yes"} in tags
+
+
+def _second_instance() -> None:
+    instances.add_instance(MANAGEMENT, "us-east-1")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "changes", "told"),
+    [
+        pytest.param(instances.remove_instance, {}, "no Identity Center instance in us-east-1", id="none"),
+        pytest.param(
+            _second_instance, {}, "several Identity Center instances in us-east-1: arn:", id="several"
+        ),
+        pytest.param(
+            None, {"region": "eu-west-1"}, "it is in us-east-1, so set region: us-east-1", id="region"
+        ),
+        pytest.param(
+            None, {"role": None}, "through the policy's own session: no Identity Center", id="member-account"
+        ),
+        pytest.param(
+            None,
+            {"role": "arn:aws:iam::123456789012:role/Missing"},
+            "through role arn:aws:iam::123456789012:role/Missing .*AccessDenied.*trust policy",
+            id="unassumable-role",
+        ),
+    ],
+)
+def test_an_identity_center_that_will_not_do(
+    rehearsal: Rehearsal, prepare: Callable[[], None] | None, changes: dict[str, Any], told: str
+) -> None:
+    rehearsal.user("alice")
+    if prepare:
+        prepare()
+    with pytest.raises(PolicyExecutionError, match=told) as error:
+        rehearsal.run(**changes)
+    assert f"policy under-test: account {ACCOUNT}" in str(error.value)
+    assert "Nothing was touched" in str(error.value)
+    row = rehearsal.outcomes()["alice"]
+    assert row["status"] == "failed"
+    assert row["reason"].startswith(f"user alice of account {ACCOUNT}: ")
+    assert rehearsal.mutations() == []
+
+
+@pytest.mark.parametrize(
+    "operation", ["ListInstances", "DescribeInstance", "ListPermissionSets", "GetGroupId"]
+)
+def test_denied_readings_end_the_policy_but_never_c7n_orgs_run(rehearsal: Rehearsal, operation: str) -> None:
+    rehearsal.user("alice")
+    faults.refuse_next(operation, "AccessDeniedException")
+    with pytest.raises(PolicyExecutionError, match=r"AccessDeniedException.* declares"):
+        rehearsal.run()
+
+
+def test_a_denied_person_is_that_persons_failure(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice")
+    rehearsal.user("bob")
+    faults.refuse_next("GetUserId", "AccessDeniedException")
+    with pytest.raises(PolicyExecutionError, match="failed for 1 users"):
+        rehearsal.run()
+    assert sorted(row["status"] for row in rehearsal.outcomes().values()) == ["failed", "provisioned"]
+
+
+def test_a_variable_that_nobody_defines(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice")
+    with pytest.raises(PolicyExecutionError, match=r"'iam-\{team\}' has the undefined variable"):
+        rehearsal.run(group="iam-{team}")
+
+
+def test_every_call_is_declared(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice")
+    rich = {**ACTION["permission-set"], "inline-policy": {"Version": "2012-10-17", "Statement": [STATEMENT]}}
+    poor = {"name": "IamMigratedReadOnly", "session-duration": "PT2H", "tags": {"Team": "platform"}}
+    made: set[str] = set()
+    for wanted in (rich, poor):
+        rehearsal.run(permission_set=wanted)
+        made |= {f"{call.service}:{call.operation}" for call in rehearsal.org.calls}
+    made = {each.replace("sso-admin:", "sso:") for each in made if not each.startswith("iam:")}
+    found = policy({"actions": [ACTION]}).resource_manager.actions[0]
+    assert made == set(found.get_permissions())
+
+
+def test_the_example_of_the_docs_is_valid() -> None:
+    load_resources(("aws.iam-user",))
+    register()
+    _, _, example = (ProvisionIdentityCenter.__doc__ or "").partition(".. code-block:: yaml")
+    data = yaml_load(textwrap.dedent(example))
+    assert schema.validate(data, schema.generate(("aws.iam-user",))) == []
+    (given,) = data["policies"]
+    policy({key: given[key] for key in ("filters", "actions")})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"identity-source": None}, id="no-identity-source"),
+        pytest.param({"identity-source": "okta"}, id="unknown-identity-source"),
+        pytest.param({"user": {"username": "tag:Email"}}, id="no-email-key"),
+        pytest.param({"user": {**ACTION["user"], "phone": "tag:Phone"}}, id="unknown-user-key"),
+        pytest.param({"user": {**ACTION["user"], "email": []}}, id="empty-list-of-keys"),
+        pytest.param({"permission-set": {}}, id="no-name"),
+        pytest.param({"permission-set": {"name": "x", "policy": "y"}}, id="unknown-key-of-the-set"),
+        pytest.param({"group": ""}, id="empty-group"),
+        pytest.param({"timeout": 0}, id="no-time"),
+    ],
+)
+def test_what_the_schema_refuses(changes: dict[str, Any]) -> None:
+    load_resources(("aws.iam-user",))
+    register()
+    action = {key: value for key, value in {**ACTION, **changes}.items() if value is not None}
+    given = {"policies": [{"name": "p", "resource": "aws.iam-user", "actions": [action]}]}
+    assert schema.validate(given, schema.generate(("aws.iam-user",))) != []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param(
+            {"name": "a b"}, "policy under-test: provision-identity-center: permission-set: name", id="name"
+        ),
+        pytest.param({"session-duration": "1h"}, "must be an ISO 8601 duration", id="duration"),
+        pytest.param(
+            {"managed-policies": ["arn:aws:iam::111122223333:policy/Own"]}, "is customer-managed", id="own"
+        ),
+        pytest.param(
+            {"inline-policy": {}, "inline-policy-file": "x.json"}, "either .* or .*, not both", id="both"
+        ),
+    ],
+)
+def test_what_validate_refuses(changes: dict[str, Any], told: str) -> None:
+    action = {**ACTION, "permission-set": {**ACTION["permission-set"], **changes}}
+    with pytest.raises(PolicyValidationError, match=told):
+        policy({"actions": [action]})
+
+
+def test_a_lambda_must_carry_the_package() -> None:
+    mode = {"type": "periodic", "schedule": "rate(1 day)", "role": "arn:aws:iam::111122223333:role/Custodian"}
+    with pytest.raises(PolicyValidationError, match=r"add c7n_iamusers to mode\.packages"):
+        policy({"mode": mode, "actions": [ACTION]})

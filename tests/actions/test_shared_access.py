@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 from c7n.exceptions import PolicyExecutionError
 
 from c7n_iamusers.local_org.identity_center import faults
-from tests.actions.provisioning_rehearsal import Rehearsal, SteppingClock
+from tests.actions.provisioning_rehearsal import Killed, Rehearsal, SteppingClock, after_change
 from tests.identity_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
+from tests.interference import on_call
 
 GROUP = f"iam-{ACCOUNT}-readonly"
 STATEMENT = {"Effect": "Allow", "Action": ["s3:Get*"], "Resource": "*"}
@@ -131,3 +133,55 @@ def test_an_assignment_under_way_is_waited_for_and_not_asked_for_twice(
     outcomes = rehearsal.run()
     assert outcomes["alice"]["status"] == "provisioned"
     assert "CreateAccountAssignment" not in rehearsal.mutations()
+
+
+def test_two_accounts_that_take_one_group_name_at_the_same_time(
+    rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsal.user("alice")
+    theirs = f"Managed by c7n-iamusers for account {OTHER_ACCOUNT}"
+    made: list[str] = []
+
+    def other_run() -> None:
+        if not made:
+            made.append("")
+            made[0] = rehearsal.create_group("readers", description=theirs)
+
+    on_call(monkeypatch, "CreateGroup", other_run)
+    with pytest.raises(PolicyExecutionError, match="was not made for this"):
+        rehearsal.run(group="readers")
+    assert rehearsal.assigned() == set()
+    assert rehearsal.members("readers") == set()
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_a_run_that_dies_anywhere_is_carried_on_by_the_next(
+    rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    rehearsal.user("alice")
+    with monkeypatch.context() as patch:
+        after_change(patch, number, Killed())
+        with pytest.raises(Killed):
+            rehearsal.run()
+    assert not rehearsal.members() or rehearsal.assigned()
+    outcomes = rehearsal.run()
+    # what died with the last call had nothing left to do
+    assert outcomes["alice"]["status"] == ("provisioned" if number < 6 else "unchanged")
+    assert rehearsal.members() == {"alice@example.com"}
+    assert rehearsal.assigned() == {(ACCOUNT, "IamMigratedReadOnly", GROUP)}
+    made = rehearsal.permission_set()
+    assert made is not None
+    assert list(made.managed_policies) == [READ_ONLY]
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_a_lost_response_of_any_call_is_seen_through(
+    rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    rehearsal.user("alice")
+    after_change(monkeypatch, number, ConnectionClosedError(endpoint_url="https://lost.invalid"))
+    outcomes = rehearsal.run()
+    assert outcomes["alice"]["status"] == "provisioned"
+    assert rehearsal.members() == {"alice@example.com"}
+    assert rehearsal.assigned() == {(ACCOUNT, "IamMigratedReadOnly", GROUP)}
+    assert len(rehearsal.instance.permission_sets) == 1

@@ -15,14 +15,11 @@ from tests.fakes import ScriptedClient, Sleeps, client_error
 
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
 DELETE = ApiCall("iam", "DeleteUser", {"UserName": "alice"}, done_codes=frozenset({"NoSuchEntity"}))
-LOOKUP = ApiCall("identitystore", "GetUserId", {"Name": "alice"}, save={"person": ("UserId",)})
 CREATE = ApiCall(
     "identitystore",
     "CreateUser",
     {"UserName": "alice"},
     save={"person": ("UserId",)},
-    conflict_codes=frozenset({"ConflictException"}),
-    on_conflict=LOOKUP,
 )
 ASSIGN = ApiCall(
     "sso-admin",
@@ -115,13 +112,6 @@ def test_values_of_earlier_calls_fill_later_ones(tmp_path: Path) -> None:
     )
     assert bench.client.calls[2:] == [("describe_status", {"RequestId": "r-1"})] * 2
     assert bench.sleeps == [1]
-
-
-def test_a_create_that_finds_its_object_made_looks_it_up(tmp_path: Path) -> None:
-    taken = client_error("ConflictException", Reason="UNIQUENESS_CONSTRAINT_VIOLATION")
-    bench = Bench(tmp_path, create_user=[taken], get_user_id=[{"UserId": "u-7"}])
-    assert bench.apply(CREATE).values == {"person": "u-7"}
-    assert bench.journal()[-1] == ("after", "CreateUser", "adopted")
 
 
 @pytest.mark.parametrize(

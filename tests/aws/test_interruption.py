@@ -16,9 +16,13 @@ def send(number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "ending"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)], ids=["INT", "TERM"]
+    ("number", "ending"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)],
+    ids=["INT", "TERM"],
 )
-def test_a_signal_asks_to_stop_and_ends_the_process_afterwards(number: int, ending: type[BaseException]) -> None:
+def test_a_signal_asks_to_stop_and_ends_the_process_afterwards(
+    number: int, ending: type[BaseException]
+) -> None:
     with Interruption() as interruption:
         interruption.check()
         send(number)

@@ -61,7 +61,7 @@ def test_everything_of_a_set(org: LocalOrg, sets: PermissionSets) -> None:
         f'{{"Statement":[{STATEMENT}],"Version":"2012-10-17"}}',
         MARK,
     )
-    assert (found.foreign, found.accounts, found.stale) == ((), {ACCOUNT, OTHER_ACCOUNT}, frozenset())
+    assert (found.foreign, set(found.accounts), set(found.stale)) == ((), {ACCOUNT, OTHER_ACCOUNT}, set())
 
 
 def test_a_set_as_bare_as_can_be(sets: PermissionSets) -> None:
@@ -82,7 +82,7 @@ def test_accounts_left_behind(org: LocalOrg, sets: PermissionSets) -> None:
     provision(sets, arn, OTHER_ACCOUNT)
     found = sets.find("Migrated", ACCOUNT)
     assert found is not None
-    assert (found.accounts, found.stale) == ({ACCOUNT, OTHER_ACCOUNT}, {ACCOUNT})
+    assert (set(found.accounts), set(found.stale)) == ({ACCOUNT, OTHER_ACCOUNT}, {ACCOUNT})
 
 
 def test_what_a_policy_cannot_ask_for(sets: PermissionSets) -> None:

@@ -56,6 +56,13 @@ def test_a_call_is_retried_until_it_succeeds() -> None:
     assert sleeps == [1, 2]
 
 
+def test_a_broken_connection_is_retried() -> None:
+    sleeps = Sleeps()
+    client = ScriptedClient(delete_user=[ReadTimeoutError(endpoint_url="x"), {"ok": 1}])
+    assert sleeps.backoff().call(client.delete_user, UserName="a") == {"ok": 1}
+    assert sleeps == [1]
+
+
 def test_aws_itself_may_say_how_long_to_wait() -> None:
     sleeps = Sleeps()
     client = ScriptedClient(create_user=[client_error("ThrottlingException", RetryAfterSeconds=7), {}])

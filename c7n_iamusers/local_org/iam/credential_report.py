@@ -45,8 +45,8 @@ class CredentialReportBackend(Backend):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.report: Report | None = None
-        #: When the account was made; the report tells it as the root user's creation.
-        self.created: datetime = utcnow()
+        #: When the account was made, which is when its root user was; long before whatever is seeded.
+        self.created = datetime(2014, 1, 1)
 
 
 class CredentialReportResponse(Response):

@@ -103,7 +103,7 @@ _IDS = (
 ).split()
 _DATES = ("create_date", "CreateDate", "upload_date", "enable_date", "EnableDate")
 #: Entities, policies and tags come by name, whatever its case; an ARN tells two policies of one name apart.
-_NAMES = ("name", "PolicyName", "Key", "cert_name")
+_NAMES = ("name", "PolicyName", "Key", "ServerCertificateName")
 _ARNS = ("arn", "PolicyArn")
 
 

@@ -14,12 +14,11 @@ from c7n_iamusers.exceptions import LocalOrgError
 from c7n_iamusers.local_org.loading.detail_entry import Entry, Reading
 from c7n_iamusers.local_org.loading.detail_kinds import LISTS
 from c7n_iamusers.local_org.loading.field_values import entries, kind_of
+from c7n_iamusers.local_org.loading.policy_details import read_policy
 from c7n_iamusers.local_org.seeding.records import (
     AccountContents,
     Group,
     LastUse,
-    ManagedPolicy,
-    PolicyVersion,
     Role,
     User,
 )
@@ -35,7 +34,7 @@ def read_details(pages: Sequence[Mapping[str, Any]], reading: Reading) -> Accoun
         users=tuple(_user(entry) for entry in _entries(pages, "UserDetailList", reading)),
         groups=tuple(_group(entry) for entry in _entries(pages, "GroupDetailList", reading)),
         roles=tuple(_role(entry) for entry in _entries(pages, "RoleDetailList", reading)),
-        policies=tuple(_policy(entry) for entry in _entries(pages, "Policies", reading)),
+        policies=tuple(read_policy(entry) for entry in _entries(pages, "Policies", reading)),
     )
 
 
@@ -131,40 +130,3 @@ def _role_last_use(entry: Entry) -> LastUse | None:
     last_used = entry.get("RoleLastUsed") or {}
     date = entry.optional_date(last_used.get("LastUsedDate"), "LastUsedDate")
     return LastUse(date, region=str(last_used.get("Region") or "N/A")) if date else None
-
-
-def _policy(entry: Entry) -> ManagedPolicy:
-    created = entry.date("CreateDate")
-    versions = _versions(entry)
-    default = str(entry.get("DefaultVersionId") or next(iter(versions), "v1"))
-    if default not in versions:
-        # GetPolicyVersion would fail for it, and so would everything that asks what the policy grants.
-        versions[default] = PolicyVersion(
-            default, entry.document(None, f"default version {default}"), created
-        )
-    return ManagedPolicy(
-        str(entry.name),
-        entry.unique_id(),
-        created,
-        default,
-        tuple(versions.values()),
-        entry.path,
-        entry.date("UpdateDate", created),
-        str(entry.get("Description") or ""),
-        entry.tags(),
-        entry.is_aws_managed,
-    )
-
-
-def _versions(entry: Entry) -> dict[str, PolicyVersion]:
-    """Version id -> version, the default first."""
-    listed = [version for version in entries(entry.get("PolicyVersionList")) if isinstance(version, Mapping)]
-    listed.sort(key=lambda version: not version.get("IsDefaultVersion"))
-    found = {}
-    for version in listed:
-        version_id = str(version.get("VersionId") or "v1")
-        created = entry.optional_date(version.get("CreateDate"), "CreateDate") or entry.date("CreateDate")
-        found[version_id] = PolicyVersion(
-            version_id, entry.document(version.get("Document"), f"version {version_id}"), created
-        )
-    return found

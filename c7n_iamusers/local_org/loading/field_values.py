@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import unquote
 
-from dateutil import parser as dates  # type: ignore[import-untyped]
+from dateutil import parser as dates
 
 #: Later numbers are milliseconds: as seconds they would lie beyond the year 5138.
 _MILLISECONDS_FROM = 100_000_000_000

@@ -37,7 +37,9 @@ def _access_key(iam: Any, user: str) -> Callable[[], Any]:
 
 
 def _signing_certificate(iam: Any, user: str) -> Callable[[], Any]:
-    certificate = iam.upload_signing_certificate(UserName=user, CertificateBody=CERTIFICATES[0])["Certificate"]
+    certificate = iam.upload_signing_certificate(UserName=user, CertificateBody=CERTIFICATES[0])[
+        "Certificate"
+    ]
     return lambda: iam.delete_signing_certificate(UserName=user, CertificateId=certificate["CertificateId"])
 
 
@@ -89,7 +91,9 @@ ATTACHMENTS = (
         "ssh-public-key", _ssh_public_key, "Cannot delete entity, must remove referenced objects first."
     ),
     Attachment(
-        "service-credential", _service_credential, "Cannot delete entity, must remove referenced objects first."
+        "service-credential",
+        _service_credential,
+        "Cannot delete entity, must remove referenced objects first.",
     ),
     Attachment("virtual-mfa", _virtual_mfa, "Cannot delete entity, must delete MFA device first."),
     Attachment("hardware-mfa", _hardware_mfa, "Cannot delete entity, must delete MFA device first."),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ def _member(iam: Any) -> None:
     iam.add_user_to_group(GroupName="people", UserName="ada")
 
 
-GROUP_OBSTACLES = {
+GROUP_OBSTACLES: dict[str, Callable[[Any], object]] = {
     "member": _member,
     "attached policy": lambda iam: iam.attach_group_policy(GroupName="people", PolicyArn=READ_ONLY),
     "inline policy": lambda iam: iam.put_group_policy(
@@ -84,7 +85,7 @@ def test_an_unused_group_is_deleted(iam: Any) -> None:
     assert refusal(iam.get_group, GroupName="people") == ("NoSuchEntity", 404)
 
 
-ROLE_OBSTACLES = {
+ROLE_OBSTACLES: dict[str, Callable[[Any], object]] = {
     "attached policy": lambda iam: iam.attach_role_policy(RoleName="app", PolicyArn=READ_ONLY),
     "inline policy": lambda iam: iam.put_role_policy(
         RoleName="app", PolicyName="inline", PolicyDocument=DOCUMENT

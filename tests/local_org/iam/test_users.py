@@ -131,7 +131,12 @@ def test_renaming_takes_everything_along(iam: Any) -> None:
 
 @pytest.mark.parametrize(
     ("new_name", "expected"),
-    [("bob", ("EntityAlreadyExists", 409)), ("BOB", ("EntityAlreadyExists", 409)), ("ADA", None), ("ada", None)],
+    [
+        ("bob", ("EntityAlreadyExists", 409)),
+        ("BOB", ("EntityAlreadyExists", 409)),
+        ("ADA", None),
+        ("ada", None),
+    ],
 )
 def test_renaming_to_a_name_in_use(iam: Any, new_name: str, expected: tuple[str, int] | None) -> None:
     iam.create_user(UserName="ada")

@@ -22,7 +22,8 @@ def test_certificates_can_be_read_and_are_valid_for_long(body: str) -> None:
 def test_ssh_keys_are_such_as_iam_takes(body: str) -> None:
     key = load_ssh_public_key(body.encode())
     assert isinstance(key, RSAPublicKey)
-    assert key.key_size >= 2048  # UploadSSHPublicKey: "The minimum bit-length of the public key is 2048 bits."
+    # UploadSSHPublicKey: "The minimum bit-length of the public key is 2048 bits."
+    assert key.key_size >= 2048
 
 
 def test_no_two_are_the_same() -> None:

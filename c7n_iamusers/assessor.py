@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Assessing users one after another: what the account's inventory tells, completed by lists of a single user.
+
+The filter ``unnecessary`` and the command ``evidence`` both do it, the one with policies, the other without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.aws.users import LISTED_KINDS, list_kind
+from c7n_iamusers.decisions.assessment import Assessment, Criteria, assess, count_attachments
+from c7n_iamusers.decisions.evidence import EvidenceIndex, with_ssh_keys
+from c7n_iamusers.model.attachments import SSH_PUBLIC_KEY
+from c7n_iamusers.model.evidence import Evidence, Source
+from c7n_iamusers.model.exemption import Exemption
+from c7n_iamusers.model.iam_user import IamUser
+
+
+@dataclass(frozen=True)
+class Assessor:
+    """Assesses users by ``index``. ``client``: of iam; safe for several threads. ``clock``: the time in UTC."""
+
+    index: EvidenceIndex
+    criteria: Criteria
+    client: Any
+    backoff: Backoff
+    clock: Callable[[], datetime]
+
+    def assess(self, user: IamUser, source: Source, exemption: Exemption) -> Assessment:
+        """The user by what was read of the whole account; ``source``: of its own record."""
+        return self._judged(user, self.index.of(user, source), exemption)
+
+    def with_ssh_keys(self, found: Assessment) -> Assessment:
+        """The user once more, its SSH keys listed. Raises ClientError, NoSuchEntity among them."""
+        began = self.clock()
+        keys = list_kind(self.client, found.user.name, SSH_PUBLIC_KEY, self.backoff)
+        evidence = with_ssh_keys(found.evidence, keys, Source("ListSSHPublicKeys", began))
+        return self._judged(found.user, evidence, found.exemption)
+
+    def in_full(self, found: Assessment) -> Assessment:
+        """The same verdict with every attachment counted: what no list of the account tells is listed here.
+
+        Raises ClientError, NoSuchEntity among them.
+        """
+        _, unread = count_attachments(found.user, found.evidence)
+        listed = {
+            kind.name: list_kind(self.client, found.user.name, kind, self.backoff)
+            for kind in LISTED_KINDS
+            if kind.name in unread
+        }
+        return replace(found, user=replace(found.user, attachments={**found.user.attachments, **listed}))
+
+    def _judged(self, user: IamUser, evidence: Evidence, exemption: Exemption) -> Assessment:
+        return assess(user, evidence, exemption, self.criteria, self.clock())

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading many users live, right before something is done to each, with few calls.
+
+Policies, groups and service-specific credentials of all users come in pages of a thousand, read again every
+half minute; only what has no such list is read user by user, and who the user is, last of all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from c7n_iamusers.aws.accounts import PAGE_SIZE, detail_attachments
+from c7n_iamusers.aws.fresh import Fresh
+from c7n_iamusers.aws.paging import pages
+from c7n_iamusers.aws.retries import Backoff, error_code
+from c7n_iamusers.aws.users import LISTED_KINDS, embedded_attachments, read_detail, read_kind, read_user
+from c7n_iamusers.model.attachments import (
+    ATTACHED_POLICY,
+    GROUP,
+    INLINE_POLICY,
+    SERVICE_SPECIFIC_CREDENTIAL,
+    AttachmentKind,
+)
+from c7n_iamusers.model.iam_user import IamUser, Item
+
+Attachments = Mapping[str, tuple[Item, ...]]
+_DETAIL_KINDS = (GROUP, ATTACHED_POLICY, INLINE_POLICY)
+#: Seconds; what is older is never what a deletion rests on.
+MAX_AGE = 30.0
+_EMPTY = {"GroupList": [], "AttachedManagedPolicies": [], "UserPolicyList": []}
+
+
+class LiveUsers:
+    """Reads the users of a run over ``wanted`` of them. Safe for several threads.
+
+    A list of all users is given up where it has more pages than reading ``wanted`` users one by one costs.
+    """
+
+    def __init__(
+        self, client: Any, wanted: int, backoff: Backoff, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._client, self._wanted, self._backoff = client, wanted, backoff
+        self._details = Fresh(self._read_details, MAX_AGE, clock)
+        self._credentials = Fresh(self._read_credentials, MAX_AGE, clock)
+
+    def read(self, name: str) -> IamUser | None:
+        """The user with all its attachments in full detail; None where there is no such user.
+
+        Raises ClientError where anything of it can't be read.
+        """
+        details, credentials = self._details.get(), self._credentials.get()
+        shared = [
+            *(_DETAIL_KINDS if details is not None else ()),
+            *([SERVICE_SPECIFIC_CREDENTIAL] if credentials is not None else ()),
+        ]
+        own = self._read_own(name, [kind for kind in LISTED_KINDS if kind not in shared])
+        # Who it is comes last, so that as little as possible lies between that and the first change.
+        user = read_detail(self._client, name, self._backoff)
+        if user is None or own is None:
+            return None
+        if details is not None and user["UserId"] not in details:
+            return self.read_fully(name)  # made since the lists were read
+        known = (details or {}).get(user["UserId"], {})
+        held = {} if credentials is None else {SERVICE_SPECIFIC_CREDENTIAL.name: credentials.get(name, ())}
+        return IamUser(user, {**own, **known, **held, **embedded_attachments(user)})
+
+    def read_fully(self, name: str) -> IamUser | None:
+        """As ``read``, from the user's own lists only: what a conflict calls for."""
+        return read_user(self._client, name, self._backoff)
+
+    def _read_own(self, name: str, kinds: list[AttachmentKind]) -> Attachments | None:
+        try:
+            return {kind.name: read_kind(self._client, name, kind, self._backoff) for kind in kinds}
+        except ClientError as error:
+            if error_code(error) != "NoSuchEntity":
+                raise
+            return None
+
+    def _read_details(self) -> Mapping[str, Attachments] | None:
+        found: dict[str, Attachments] = {}
+        reading = pages(
+            self._client,
+            "GetAccountAuthorizationDetails",
+            self._backoff,
+            Filter=["User"],
+            MaxItems=PAGE_SIZE,
+        )
+        for page in islice(reading, len(_DETAIL_KINDS) * self._wanted):
+            for detail in page.get("UserDetailList", ()):
+                found[detail["UserId"]] = detail_attachments({**_EMPTY, **detail})
+            if not page.get("IsTruncated"):
+                return found
+        return None
+
+    def _read_credentials(self) -> Mapping[str, tuple[Item, ...]] | None:
+        found: defaultdict[str, tuple[Item, ...]] = defaultdict(tuple)
+        kind = SERVICE_SPECIFIC_CREDENTIAL
+        assert kind.reading, "it has a list of its own"
+        reading = pages(
+            self._client, kind.reading.operation, self._backoff, AllUsers=True, MaxItems=PAGE_SIZE
+        )
+        try:
+            for page in islice(reading, self._wanted):
+                for item in page.get(kind.reading.result, ()):
+                    found[item["UserName"]] += (item,)
+                if not page.get("IsTruncated"):
+                    return found
+        except ClientError:
+            pass  # not every service of every partition takes AllUsers; a user's own list will say what is wrong
+        return None

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers evidence``: one account's users, what they are, what is wrong with them, and who depends on them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from c7n_iamusers.cli.output import print_json, print_table
+
+if TYPE_CHECKING:
+    from c7n_iamusers.reporting.evidence import AccountEvidence
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+#: A spreadsheet takes a cell that begins so for a formula, and IAM names may.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_STEPS = 3
+
+
+@click.command()
+@click.option("--role", metavar="ARN", help="Assume this role first, for an account other than one's own.")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+)
+@click.option(
+    "--authorization-details", type=_FILE, help="Saved `aws iam get-account-authorization-details`."
+)
+@click.option("--credential-report", type=_FILE, help="Saved `aws iam get-credential-report`, or its CSV.")
+def evidence(
+    role: str | None, output_format: str, authorization_details: Path | None, credential_report: Path | None
+) -> None:
+    """Show the evidence on every IAM user of one account; nothing is changed.
+
+    The account is that of the current credentials or of --role, or one of which the documents were saved.
+    """
+    if authorization_details is None and credential_report:
+        raise click.UsageError("--credential-report completes --authorization-details: give both")
+    if authorization_details and role:
+        raise click.UsageError("--role reads a live account, --authorization-details a saved one: give one")
+    from c7n_iamusers.reporting.evidence import of_documents
+
+    details = authorization_details
+    found = of_documents(details, credential_report) if details else _live(role)
+    _PRINTERS[output_format](found)
+    for note in found.notes:
+        click.echo(f"note: {note}", err=True)
+
+
+def _live(role: str | None) -> AccountEvidence:
+    from c7n_iamusers.aws.retries import Backoff
+    from c7n_iamusers.aws.sessions import iam_client
+    from c7n_iamusers.reporting.evidence import of_account
+
+    with _progress() as on_step:
+        return of_account(iam_client(role), Backoff(), on_step)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """A progress bar on a terminal, nothing elsewhere, and never in what is printed."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("reading", total=_STEPS)
+        begun = iter(range(_STEPS + 1))
+        yield lambda step: progress.update(task, description=f"reading {step}", completed=next(begun))
+
+
+def _print_json(found: AccountEvidence) -> None:
+    print_json(_rows(found))
+
+
+def _print_table(found: AccountEvidence) -> None:
+    columns = ["user", "kind", "last activity", "findings", "attached", "trusted by roles", "replacement"]
+    rows = [
+        [
+            each["user"],
+            each["kind"],
+            _activity(each["last_activity"]),
+            ", ".join(finding for finding in _ids(each) if finding != "iam-user"),
+            ", ".join(f"{count} {kind}" for kind, count in each["attachments"].items() if count),
+            ", ".join(role.rpartition("/")[2] for role in each["trusted_by"] or ()),
+            " or ".join(assessment.verdict.replacement),
+        ]
+        for each, assessment in zip(_rows(found), found.users, strict=True)
+    ]
+    print_table(columns, rows)
+
+
+def _print_csv(found: AccountEvidence) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    writer.writerows([_cell(value(each)) for value in _COLUMNS.values()] for each in _rows(found))
+    click.echo(text.getvalue(), nl=False)
+
+
+def _rows(found: AccountEvidence) -> list[dict[str, Any]]:
+    from c7n_iamusers.reporting.evidence import row
+
+    return [row(each) for each in found.users]
+
+
+def _ids(row: dict[str, Any]) -> list[str]:
+    return list(dict.fromkeys(finding["id"] for finding in row["findings"]))
+
+
+def _activity(activity: dict[str, Any]) -> str:
+    if activity["time"]:
+        return str(activity["time"])[:10]
+    return "unknown" if activity["unknown"] else "never"
+
+
+def _cell(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+_COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "user": lambda row: str(row["user"]),
+    "arn": lambda row: str(row["arn"]),
+    "kind": lambda row: str(row["kind"]),
+    "reasons": lambda row: "; ".join(row["reasons"]),
+    "findings": lambda row: " ".join(_ids(row)),
+    "last_activity": lambda row: row["last_activity"]["time"] or _activity(row["last_activity"]),
+    "attachments": lambda row: " ".join(f"{kind}={count}" for kind, count in row["attachments"].items()),
+    "trusted_by": lambda row: " ".join(row["trusted_by"] or ()),
+    "sources": lambda row: "; ".join(
+        f"{piece}: {source['source']} {source['time'] or 'not read'}"
+        for piece, source in row["sources"].items()
+    ),
+}
+_PRINTERS: dict[str, Callable[[AccountEvidence], None]] = {
+    "table": _print_table,
+    "json": _print_json,
+    "csv": _print_csv,
+}

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what users may do to permission sets that grant no more."""

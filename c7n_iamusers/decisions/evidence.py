@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From an account's bulk inventory to the evidence on one user. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from c7n_iamusers.decisions.policy_grants import grants_of
+from c7n_iamusers.decisions.report_credentials import credentials_of, is_row_of
+from c7n_iamusers.decisions.role_trust import TrustIndex
+from c7n_iamusers.model.attachments import LOGIN_PROFILE, SERVICE_SPECIFIC_CREDENTIAL, SSH_PUBLIC_KEY
+from c7n_iamusers.model.credential_report import Row, flag
+from c7n_iamusers.model.evidence import Credential, Evidence, LastUse, Source
+from c7n_iamusers.model.iam_user import IamUser, Item
+from c7n_iamusers.model.inventory import (
+    CREDENTIAL_REPORT,
+    SSH_PUBLIC_KEYS,
+    USER,
+    VIRTUAL_MFA,
+    Inventory,
+)
+from c7n_iamusers.model.moments import moment
+
+Credentials = dict[str, tuple[Credential, ...]]
+
+
+class EvidenceIndex:
+    """Looks the evidence on a user up in ``inventory``, which is sorted by users once."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._trust = TrustIndex(inventory.roles or ())
+        self._service_credentials = _by_owner(inventory.service_credentials or ())
+        assigned = [each for each in inventory.virtual_mfa or () if each.get("User")]
+        self._virtual_mfa = _by_owner({**each["User"], "Device": each["SerialNumber"]} for each in assigned)
+        self._orphans = [
+            str(each["SerialNumber"]) for each in inventory.virtual_mfa or () if not each.get("User")
+        ]
+
+    @property
+    def orphaned_mfa(self) -> tuple[str, ...]:
+        """The serials of the account's virtual MFA devices that are nobody's."""
+        return tuple(self._orphans)
+
+    def of(self, user: IamUser, source: Source) -> Evidence:
+        """What is known of ``user``, whose own record is from ``source``."""
+        inventory = self._inventory
+        row = self._row(user)
+        virtual = self._serials(user)
+        return Evidence(
+            credentials=self._credentials(user, row),
+            mfa=self._has_mfa(row, virtual),
+            virtual_mfa=virtual,
+            orphaned_mfa=None if inventory.virtual_mfa is None else self._namesakes(user),
+            trusted_by=self._trusting(user),
+            grants=grants_of(user, inventory),
+            creator=(inventory.creators or {}).get(user.unique_id),
+            sources={**inventory.sources, USER: source, **self._missing_row(row)},
+        )
+
+    def _row(self, user: IamUser) -> Row | None:
+        row = self._inventory.report.row(user.name) if self._inventory.report else None
+        return row if row and is_row_of(user, row) else None
+
+    def _missing_row(self, row: Row | None) -> dict[str, Source]:
+        """The report as the user's source, where it was read and doesn't know the user."""
+        source = self._inventory.sources.get(CREDENTIAL_REPORT)
+        if row or source is None or source.problem:
+            return {}
+        return {CREDENTIAL_REPORT: replace(source, problem="the user is not in it, so it was created since")}
+
+    def _credentials(self, user: IamUser, row: Row | None) -> Credentials:
+        found: Credentials = credentials_of(row) if row else {}
+        if LOGIN_PROFILE.name in found:
+            signed_in = moment(user.detail.get("PasswordLastUsed"))
+            found[LOGIN_PROFILE.name] = tuple(
+                _signed_in(each, signed_in) for each in found[LOGIN_PROFILE.name]
+            )
+        if self._inventory.service_credentials is not None:
+            held = self._service_credentials.get(user.name, ())
+            found[SERVICE_SPECIFIC_CREDENTIAL.name] = tuple(map(_service_credential, held))
+        return found
+
+    def _serials(self, user: IamUser) -> tuple[str, ...] | None:
+        if self._inventory.virtual_mfa is None:
+            return None
+        return tuple(str(each["Device"]) for each in self._virtual_mfa.get(user.name, ()))
+
+    def _has_mfa(self, row: Row | None, virtual: tuple[str, ...] | None) -> bool | None:
+        if virtual:
+            return True
+        # The report alone may be hours old: where a fresher list should be there and isn't, nobody knows.
+        unread = virtual is None and VIRTUAL_MFA in self._inventory.sources
+        return flag(row, "mfa_active") if row and not unread else None
+
+    def _namesakes(self, user: IamUser) -> tuple[str, ...]:
+        name = user.name.casefold()
+        return tuple(serial for serial in self._orphans if serial.rpartition("/")[2].casefold() == name)
+
+    def _trusting(self, user: IamUser) -> tuple[str, ...] | None:
+        if self._inventory.roles is None:
+            return None
+        found = self._trust.of(user)
+        return None if self._trust.unreadable and not found else found
+
+
+def with_ssh_keys(evidence: Evidence, items: Iterable[Item], source: Source) -> Evidence:
+    """The evidence completed by the user's SSH keys, as ListSSHPublicKeys gives them."""
+    keys = tuple(
+        Credential(
+            SSH_PUBLIC_KEY.name,
+            f"SSH public key {item['SSHPublicKeyId']}",
+            item.get("Status") == "Active",
+            moment(item.get("UploadDate")),
+            None,
+        )
+        for item in items
+    )
+    return replace(
+        evidence,
+        credentials={**evidence.credentials, SSH_PUBLIC_KEY.name: keys},
+        sources={**evidence.sources, SSH_PUBLIC_KEYS: source},
+    )
+
+
+def _by_owner(items: Iterable[Item]) -> Mapping[str, tuple[Item, ...]]:
+    found: defaultdict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        # The root user's device has an owner without a name.
+        if "UserName" in item:
+            found[str(item["UserName"])].append(item)
+    return {name: tuple(owned) for name, owned in found.items()}
+
+
+def _signed_in(password: Credential, listed: datetime | None) -> Credential:
+    """The later of what the report and the user's own record (ListUsers, hours fresher) tell."""
+    reported = password.last_use.at if password.last_use else None
+    if listed is None or (reported and reported >= listed):
+        return password
+    return replace(password, last_use=LastUse(listed))
+
+
+def _service_credential(item: Item) -> Credential:
+    service = str(item.get("ServiceName", ""))
+    return Credential(
+        SERVICE_SPECIFIC_CREDENTIAL.name,
+        f"credential for {service} ({item.get('ServiceSpecificCredentialId')})",
+        item.get("Status") == "Active",
+        moment(item.get("CreateDate")),
+        None,
+        service,
+    )

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of the filter ``unnecessary``, from a policy's text. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from c7n_iamusers.decisions.assessment import Criteria
+from c7n_iamusers.decisions.finding_case import Provisioning, Thresholds
+from c7n_iamusers.decisions.finding_rules import FINDING_IDS
+from c7n_iamusers.decisions.hints import parse_hints
+from c7n_iamusers.decisions.selection import Selection
+from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.model.hint import Hint
+from c7n_iamusers.model.verdict import KINDS
+
+BULK, FULL = "bulk", "full"
+
+
+@dataclass(frozen=True)
+class FilterOptions:
+    """``selection``: whom to flag. ``full``: whether to list, user by user, what no bulk source tells."""
+
+    selection: Selection
+    criteria: Criteria
+    full: bool
+
+
+def parse_options(data: Mapping[str, Any], where: str) -> FilterOptions:
+    """The options in ``data``, a filter's own text; ``where`` names the place for the errors.
+
+    Raises InvalidPolicyData that lists every fault at once, each with its mend.
+    """
+    reader = _Reader(data, where)
+    findings = reader.mapping("findings", ("any-of", "none-of"), instead_of_list="any-of")
+    selection = Selection(
+        reader.names(data.get("kinds"), "kinds", KINDS),
+        reader.days(data.get("unused-for"), "unused-for"),
+        reader.days(data.get("min-age"), "min-age"),
+        reader.names(findings.get("any-of"), "findings.any-of", FINDING_IDS),
+        reader.names(findings.get("none-of"), "findings.none-of", FINDING_IDS),
+    )
+    criteria = Criteria(reader.hints(), reader.thresholds(), reader.provisioning())
+    full = reader.names([data.get("attachments", BULK)], "attachments", (BULK, FULL)) == (FULL,)
+    if reader.faults:
+        raise InvalidPolicyData("; ".join(reader.faults))
+    return FilterOptions(selection, criteria, full)
+
+
+class _Reader:
+    def __init__(self, data: Mapping[str, Any], where: str) -> None:
+        self._data, self._where = data, where
+        self.faults: list[str] = []
+
+    def fault(self, key: str, text: str) -> None:
+        self.faults.append(f"{self._where}: {key}: {text}")
+
+    def days(self, value: Any, key: str) -> float | None:
+        if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):
+            return value
+        self.fault(key, f"must be a number of days above 0, not {value!r}")
+        return None
+
+    def names(self, value: Any, key: str, known: Sequence[str]) -> tuple[str, ...]:
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not value:
+            self.fault(key, f"must be a list with at least one of {', '.join(known)}, not {value!r}")
+            return ()
+        for name in value:
+            if name not in known:
+                self.fault(key, f"there is no {name!r}: known are {', '.join(known)}")
+        return tuple(str(name) for name in value)
+
+    def mapping(self, key: str, known: Sequence[str], instead_of_list: str = "") -> Mapping[str, Any]:
+        value = self._data.get(key)
+        if value is None:
+            return {}
+        if instead_of_list and isinstance(value, list):
+            return {instead_of_list: value}
+        if not isinstance(value, Mapping) or not value or not set(value) <= set(known):
+            self.fault(key, f"must be a mapping of {', '.join(known)}, not {value!r}")
+            return {}
+        return value
+
+    def hints(self) -> tuple[Hint, ...]:
+        if self._data.get("hints") is None:
+            return ()
+        try:
+            return parse_hints(self._data["hints"], f"{self._where}: hints")
+        except InvalidPolicyData as error:
+            self.faults.append(str(error))
+            return ()
+
+    def thresholds(self) -> Thresholds:
+        default, given = Thresholds(), self.mapping("thresholds", ("unused", "rotation"))
+        unused = self.days(given.get("unused"), "thresholds.unused")
+        rotation = self.days(given.get("rotation"), "thresholds.rotation")
+        return Thresholds(unused or default.unused, rotation or default.rotation)
+
+    def provisioning(self) -> Provisioning:
+        given = self.mapping("provisioning", ("tag", "role"))
+        return Provisioning(tuple(self._patterns(given, "tag")), tuple(self._patterns(given, "role")))
+
+    def _patterns(self, given: Mapping[str, Any], key: str) -> Iterator[str]:
+        patterns = given.get(key, [])
+        for pattern in patterns if isinstance(patterns, list) else [patterns]:
+            good = isinstance(pattern, str) and pattern and (key != "tag" or pattern.find("=") > 0)
+            if good:
+                yield pattern
+            else:
+                form = "Key=glob" if key == "tag" else "a glob over the ARNs of creators"
+                self.fault(f"provisioning.{key}", f"must be {form}, not {pattern!r}")

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What IAM users' people are to have in IAM Identity Center, over all accounts, in immutable records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from c7n_iamusers.model.calls import Subject
+from c7n_iamusers.model.identity_center import MANAGED_GROUP, PermissionSet, Person
+
+#: What makes two people the same one: see ``Person.key``.
+PersonKey = tuple[str, str]
+
+
+@dataclass(frozen=True, order=True)
+class Grant:
+    """What a group gives its members: the permission set of that name in that account."""
+
+    account_id: str
+    permission_set: str
+
+    def __str__(self) -> str:
+        return f"{self.permission_set} in account {self.account_id}"
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group as asked for. ``external``: an identity provider's, looked up and never created.
+
+    ``shared``: it may reach further than ``grants``, and have been made by somebody else.
+    """
+
+    name: str
+    grants: frozenset[Grant]
+    external: bool = False
+    shared: bool = False
+
+    @property
+    def description(self) -> str:
+        """What marks a group as ours, and, where it is one account's alone, as that account's.
+
+        Creating a group is atomic, so of two runs that take one name for two accounts the second is refused
+        even before the first has assigned it.
+        """
+        accounts = sorted({grant.account_id for grant in self.grants})
+        if self.shared:
+            return f"{MANAGED_GROUP}, shared"
+        if len(accounts) == 1:
+            return f"{MANAGED_GROUP} for account {accounts[0]}"
+        return f"{MANAGED_GROUP} for {len(accounts)} accounts"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An IAM user whose person belongs in ``groups``.
+
+    ``grants``: what of these groups' grants it is for. ``rests_on``: where username and e-mail were found, in
+    words. ``place``: the intents that ask for it, a path below the run's directory.
+    """
+
+    subject: Subject
+    person: PersonKey
+    group: str
+    grant: Grant
+    rests_on: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An IAM user whose person gets nothing, and why, with the mend."""
+
+    subject: Subject
+    reason: str
+    code: str = "InvalidPerson"
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class DesiredAccess:
+    """Everything that is asked for; whoever is in ``refused`` is in nothing else."""
+
+    permission_sets: Mapping[str, PermissionSet] = field(default_factory=dict)
+    groups: Mapping[str, Group] = field(default_factory=dict)
+    people: Mapping[PersonKey, Person] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    external: bool = False
+
+    def members(self, group: str) -> frozenset[PersonKey]:
+        """The people who belong in the group of that name."""
+        return frozenset(claim.person for claim in self.claims if claim.group == group)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The credential report: one CSV for an account, read by its header, since its columns differ between accounts.
+
+Columns and values: "Getting credential reports for your AWS account" (IAM User Guide).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from c7n_iamusers.exceptions import EvidenceUnreadable
+from c7n_iamusers.model.evidence import LastUse
+from c7n_iamusers.model.moments import moment
+
+Row = Mapping[str, str]
+#: What the report writes for "there is none": no password, no key, never used.
+_NONE = frozenset({"n/a", "no_information"})
+_FLAGS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class CredentialReport:
+    """``rows``: user name in lower case -> its row; ``time``: when AWS made it, None where nothing says."""
+
+    rows: Mapping[str, Row]
+    time: datetime | None
+
+    def row(self, user_name: str) -> Row | None:
+        """The user's row; None for one that the report doesn't know (created since): unknown, not unused."""
+        return self.rows.get(user_name.casefold())
+
+
+def parse_report(text: str, time: datetime | None) -> CredentialReport:
+    """The report in ``text``. A cell that a short row lacks is missing from its mapping, not empty.
+
+    Raises EvidenceUnreadable for text that is no such report.
+    """
+    try:
+        lines = [line for line in csv.reader(io.StringIO(text.lstrip("\ufeff"), newline="")) if any(line)]
+    except csv.Error as error:
+        raise EvidenceUnreadable(f"the credential report is not CSV: {error}") from error
+    header = [name.strip().lower() for name in lines[0]] if lines else []
+    if "user" not in header:
+        raise EvidenceUnreadable("the credential report has no column `user` in its first line")
+    rows = [dict(zip(header, map(str.strip, line), strict=False)) for line in lines[1:]]
+    return CredentialReport({row["user"].casefold(): row for row in rows if row.get("user")}, time)
+
+
+def flag(row: Row, column: str) -> bool | None:
+    """True or false however it is written; None where the column is missing or says neither."""
+    return _FLAGS.get(row.get(column, "").lower())
+
+
+def is_none(row: Row, column: str) -> bool:
+    """Whether the report says outright that there is none (``N/A``, ``no_information``)."""
+    return row.get(column, "").lower() in _NONE
+
+
+def date(row: Row, column: str) -> datetime | None:
+    """The moment in a cell; None where there is none, the column is missing, or it can't be read."""
+    return moment(row.get(column))
+
+
+def last_use(row: Row, prefix: str, date_column: str) -> LastUse | None:
+    """A use, or ``LastUse(None)`` for never; None where the report doesn't tell.
+
+    ``prefix``: of the columns ``_last_used_service`` and ``_last_used_region``, which passwords lack.
+    """
+    if is_none(row, date_column):
+        return LastUse(None)
+    at = date(row, date_column)
+    if at is None:
+        return None
+    service, region = (
+        "" if is_none(row, column) else row.get(column, "")
+        for column in (f"{prefix}_last_used_service", f"{prefix}_last_used_region")
+    )
+    return LastUse(at, service, region)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The evidence on every user of one account, from the account itself or from documents saved of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from c7n_iamusers.assessor import Assessor
+from c7n_iamusers.aws.account_users import read_users
+from c7n_iamusers.aws.accounts import detail_attachments
+from c7n_iamusers.aws.inventory import USUAL, inventory_of, read_pieces
+from c7n_iamusers.aws.journal import utc_now
+from c7n_iamusers.aws.retries import Backoff, error_code
+from c7n_iamusers.aws.users import embedded_attachments
+from c7n_iamusers.decisions.assessment import Assessment, Criteria, assess
+from c7n_iamusers.decisions.evidence import EvidenceIndex
+from c7n_iamusers.exceptions import EvidenceUnreadable
+from c7n_iamusers.model.evidence import Source
+from c7n_iamusers.model.exemption import Exemption
+from c7n_iamusers.model.iam_user import IamUser
+from c7n_iamusers.model.inventory import ACCOUNT, CREDENTIAL_REPORT, Inventory, default_documents
+from c7n_iamusers.reporting.saved_documents import read_details, read_report
+
+_NOT_EXEMPT = Exemption(None)
+_WORKERS = 8
+
+
+@dataclass(frozen=True)
+class AccountEvidence:
+    """``users`` in the order of their names; ``notes``: what a reader must know of them as a whole."""
+
+    users: tuple[Assessment, ...]
+    notes: tuple[str, ...]
+
+
+def of_account(
+    client: Any,
+    backoff: Backoff,
+    on_step: Callable[[str], None] = lambda _: None,
+    clock: Callable[[], datetime] = utc_now,
+) -> AccountEvidence:
+    """Every user of the account that ``client`` (of iam) acts in. ``on_step``: called as each step begins.
+
+    Raises EvidenceUnreadable where users, groups, roles or policies can't be read.
+    """
+    try:
+        on_step("users")
+        source = Source("GetAccountAuthorizationDetails, ListUsers", clock())
+        details = read_users(client, backoff).users
+        on_step("groups, roles, credentials")
+        inventory = inventory_of(read_pieces(USUAL, {"iam": client}, backoff, clock))
+    except (ClientError, BotoCoreError) as error:
+        raise EvidenceUnreadable(f"the account can't be read: {error}") from error
+    index = EvidenceIndex(inventory)
+    assessor = Assessor(index, Criteria(), client, backoff, clock)
+    on_step("SSH keys of users that have nothing else")
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        found = list(pool.map(lambda user: _settled(assessor, user, source), map(_user, details)))
+    notes = (*_problems(inventory), *_orphans(index))
+    return AccountEvidence(_sorted(each for each in found if each), notes)
+
+
+def of_documents(details_path: Path, report_path: Path | None) -> AccountEvidence:
+    """Every user in saved authorization details, with what a saved credential report tells of it.
+
+    Raises EvidenceUnreadable that names the file which can't be read.
+    """
+    saved = read_details(details_path)
+    source = Source(str(details_path), saved.time)
+    report = read_report(report_path) if report_path else None
+    inventory = Inventory(
+        groups={str(group.get("GroupName")): group for group in saved.entries["GroupDetailList"]},
+        roles=tuple(saved.entries["RoleDetailList"]),
+        policies=default_documents(saved.entries["Policies"]),
+        report=report,
+        sources={ACCOUNT: source}
+        | ({CREDENTIAL_REPORT: Source(str(report_path), report.time)} if report else {}),
+    )
+    index = EvidenceIndex(inventory)
+    users = [_user(detail) for detail in saved.users]
+    found = [assess(user, index.of(user, source), _NOT_EXEMPT, Criteria(), saved.time) for user in users]
+    cut = [f"{details_path} is cut short (IsTruncated): users, groups and policies are missing"]
+    return AccountEvidence(_sorted(found), tuple(cut if saved.cut_short else ()))
+
+
+def row(assessment: Assessment) -> dict[str, Any]:
+    """One user's evidence with JSON types, in the order in which reports show it."""
+    data = assessment.as_data()
+    keys = ("kind", "reasons", "findings", "last_activity", "attachments", "trusted_by", "sources")
+    return {"user": assessment.user.name, "arn": assessment.user.arn, **{key: data[key] for key in keys}}
+
+
+def _user(detail: dict[str, Any]) -> IamUser:
+    return IamUser(detail, {**detail_attachments(detail), **embedded_attachments(detail)})
+
+
+def _settled(assessor: Assessor, user: IamUser, source: Source) -> Assessment | None:
+    """The assessment, its kind settled by the user's SSH keys where only they can; None for a user that is gone."""
+    found = assessor.assess(user, source, _NOT_EXEMPT)
+    if not found.verdict.wants:
+        return found
+    try:
+        return assessor.with_ssh_keys(found)
+    except ClientError as error:
+        return None if error_code(error) == "NoSuchEntity" else found
+    except BotoCoreError:
+        return found  # its kind stays unknown, and its reasons say for want of what
+
+
+def _problems(inventory: Inventory) -> Iterator[str]:
+    for name, source in inventory.sources.items():
+        if source.problem:
+            yield f"{name} could not be read, so what rests on it is unknown: {source.problem}"
+
+
+def _orphans(index: EvidenceIndex) -> Iterator[str]:
+    if serials := index.orphaned_mfa:
+        yield f"virtual MFA devices of nobody: {', '.join(serials)}"
+
+
+def _sorted(found: Iterator[Assessment] | list[Assessment]) -> tuple[Assessment, ...]:
+    return tuple(sorted(found, key=lambda each: (each.user.name.casefold(), each.user.arn)))

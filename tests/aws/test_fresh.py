@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+from c7n_iamusers.aws.fresh import Fresh
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("took", "later", "readings"),
+    [
+        pytest.param(0, 29, 1, id="fresh"),
+        pytest.param(0, 31, 2, id="stale"),
+        pytest.param(20, 15, 1, id="slow-and-fresh"),
+        pytest.param(20, 21, 2, id="slow-and-stale"),
+        pytest.param(0, 0, 1, id="at-once"),
+    ],
+)
+def test_a_reading_is_repeated_when_it_is_stale(took: float, later: float, readings: int) -> None:
+    clock, numbers = Clock(), []
+
+    def load() -> int:
+        clock.now += took
+        numbers.append(len(numbers))
+        return numbers[-1]
+
+    fresh = Fresh(load, 30, clock)
+    assert fresh.get() == 0
+    clock.now += later
+    assert fresh.get() == readings - 1
+
+
+def test_nothing_to_find_is_a_reading_too() -> None:
+    read = []
+    fresh: Fresh[None] = Fresh(lambda: read.append(1), 30, Clock())
+    fresh.get()
+    fresh.get()
+    assert read == [1]
+
+
+def test_a_failed_reading_is_tried_again() -> None:
+    answers = [OSError("first"), OSError("second")]
+
+    def load() -> None:
+        raise answers.pop(0)
+
+    fresh = Fresh(load, 30, Clock())
+    for word in ("first", "second"):
+        with pytest.raises(OSError, match=word):
+            fresh.get()

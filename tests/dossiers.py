@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evidence on users for tests, as the readers and the index would give it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from c7n_iamusers.model.evidence import Credential, Evidence, Grant, LastUse, Source
+from c7n_iamusers.model.inventory import (
+    ACCOUNT,
+    CREDENTIAL_REPORT,
+    SERVICE_CREDENTIALS,
+    SSH_PUBLIC_KEYS,
+    USER,
+    VIRTUAL_MFA,
+)
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
+NEVER = LastUse(None)
+PIECES = (USER, ACCOUNT, CREDENTIAL_REPORT, VIRTUAL_MFA, SERVICE_CREDENTIALS, SSH_PUBLIC_KEYS)
+CREDENTIAL_KINDS = (
+    "login-profile",
+    "access-key",
+    "signing-certificate",
+    "service-specific-credential",
+    "ssh-public-key",
+)
+
+
+def days_ago(days: float) -> datetime:
+    """So many days before NOW."""
+    return NOW - timedelta(days=days)
+
+
+def used(days: float, service: str = "s3", region: str = "us-east-1") -> LastUse:
+    """A use so many days before NOW."""
+    return LastUse(days_ago(days), service, region)
+
+
+def password(use: LastUse | None = NEVER, made: datetime | None = None) -> Credential:
+    """A console password, 400 days old unless ``made`` says otherwise."""
+    return Credential("login-profile", "password", True, made or days_ago(400), use)
+
+
+def key(
+    use: LastUse | None = NEVER, active: bool = True, made: datetime | None = None, number: int = 1
+) -> Credential:
+    """An access key, 400 days old unless ``made`` says otherwise."""
+    return Credential("access-key", f"access key {number}", active, made or days_ago(400), use)
+
+
+def certificate(active: bool = True) -> Credential:
+    """A signing certificate, whose use AWS never tells."""
+    return Credential("signing-certificate", "signing certificate 1", active, days_ago(400), None)
+
+
+def service_credential(service: str, active: bool = True) -> Credential:
+    """A credential for ``service`` (codecommit, cassandra, bedrock, logs), whose use AWS never tells."""
+    name = f"{service}.amazonaws.com"
+    title = f"credential for {name} (ACCA1)"
+    return Credential("service-specific-credential", title, active, days_ago(400), None, name)
+
+
+def ssh_key(active: bool = True) -> Credential:
+    """An SSH key, whose use AWS never tells."""
+    return Credential("ssh-public-key", "SSH public key APKA1", active, days_ago(400), None)
+
+
+def evidence(
+    *credentials: Credential,
+    unread: tuple[str, ...] = (),
+    mfa: bool | None = False,
+    trusted_by: tuple[str, ...] | None = (),
+    grants: tuple[Grant, ...] | None = (),
+    sources: Mapping[str, Source] | None = None,
+    **rest: Any,
+) -> Evidence:
+    """Evidence of which everything was read at NOW, but for the kinds of credentials named ``unread``."""
+    held = {
+        kind: tuple(each for each in credentials if each.kind == kind)
+        for kind in CREDENTIAL_KINDS
+        if kind not in unread
+    }
+    given = {piece: Source(piece, NOW) for piece in PIECES} if sources is None else sources
+    rest = {"virtual_mfa": (), "orphaned_mfa": (), **rest}
+    return Evidence(held, mfa, trusted_by=trusted_by, grants=grants, sources=given, **rest)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from c7n_iamusers.local_org.iam import identifiers
+
+KINDS = {
+    identifiers.USER: 21,
+    identifiers.GROUP: 21,
+    identifiers.ROLE: 21,
+    identifiers.MANAGED_POLICY: 21,
+    identifiers.INSTANCE_PROFILE: 21,
+    identifiers.CERTIFICATE: 24,
+    identifiers.SERVICE_CREDENTIAL: 21,
+    identifiers.ACCESS_KEY: 20,
+    identifiers.PUBLIC_KEY: 20,
+}
+
+
+@pytest.mark.parametrize(("prefix", "length"), KINDS.items())
+def test_the_form_of_an_id(prefix: str, length: int) -> None:
+    made = {identifiers.new_id(prefix, "111122223333") for _ in range(500)}
+    assert len(made) == 500
+    pattern = re.compile(f"{prefix}[A-Z2-7]{{{length - 4}}}")
+    assert [identity for identity in made if not pattern.fullmatch(identity)] == []
+
+
+def test_an_id_tells_its_account() -> None:
+    mine, theirs = (identifiers.new_id("AIDA", account) for account in ("111122223333", "444455556666"))
+    assert mine[4:12] == identifiers.new_id("AKIA", "111122223333")[4:12]
+    assert mine[4:12] != theirs[4:12]
+
+
+def test_a_policy_of_aws_always_has_the_same_id() -> None:
+    first, again, other = (identifiers.aws_policy_id(f"arn:aws:iam::aws:policy/{name}") for name in "aab")
+    assert first == again != other
+    assert re.fullmatch("ANPA[A-Z2-7]{17}", first)

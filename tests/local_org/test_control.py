@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.exceptions import LocalOrgError
+from c7n_iamusers.local_org import LocalOrg, load, seed
+from tests.local_org.signed_requests import exchange
+
+
+def call(org: LocalOrg, method: str, route: str, body: Any = None) -> tuple[int, Any]:
+    text = body if isinstance(body, str) else json.dumps(body) if body is not None else ""
+    answer = exchange(org, method, f"/_local_org/{route}", text)
+    assert answer.headers["content-type"] == "application/json"
+    return answer.status, json.loads(answer.text)
+
+
+def test_health(org: LocalOrg) -> None:
+    status, health = call(org, "GET", "health")
+    assert (status, health["status"]) == (200, "ok")
+    assert health["settings"]["role_name"] == "CloudCustodian"
+
+
+def test_calls_are_told_and_forgotten(org: LocalOrg) -> None:
+    org.client("iam").create_user(UserName="ada")
+    status, calls = call(org, "GET", "calls")
+    assert status == 200
+    assert calls == [record.as_json() for record in org.calls]
+    assert (calls[-1]["operation"], calls[-1]["parameters"]) == ("CreateUser", {"UserName": "ada"})
+    assert call(org, "DELETE", "calls") == (200, {})
+    assert call(org, "GET", "calls") == (200, [])
+
+
+def test_reset(org: LocalOrg) -> None:
+    org.client("iam").create_user(UserName="ada")
+    assert call(org, "POST", "reset") == (200, {})
+    assert org.client("iam").list_users()["Users"] == []
+
+
+def test_settings(org: LocalOrg) -> None:
+    status, settings = call(org, "POST", "settings", {"page_limit": 1, "latency_ms": 1.5})
+    assert (status, settings["page_limit"], settings["latency_ms"]) == (200, 1, 1.5)
+    assert (org.settings.page_limit, org.settings.latency_ms) == (1, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("method", "route", "body", "status", "said"),
+    [
+        ("GET", "nothing", None, 404, "no route GET nothing; there are: DELETE calls, GET calls"),
+        ("GET", "reset", None, 404, "no route GET reset"),
+        (
+            "POST",
+            "settings",
+            {"colour": "red"},
+            400,
+            "cannot change colour while the local organization runs",
+        ),
+        ("POST", "settings", {"port": 1}, 400, "cannot change port"),
+        ("POST", "settings", "{", 400, "the request body is not JSON"),
+        ("POST", "settings", [1], 400, "the request body must be a JSON object, not list"),
+        ("POST", "seed", {"colour": "red"}, 400, "seed: got an unexpected keyword argument 'colour'"),
+        ("POST", "load", {}, 400, "load: missing a required argument: 'account_id'"),
+    ],
+)
+def test_what_is_refused(org: LocalOrg, method: str, route: str, body: Any, status: int, said: str) -> None:
+    found, answer = call(org, method, route, body)
+    assert found == status
+    assert answer["error"].startswith(said)
+
+
+def test_seeding(org: LocalOrg, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(org: LocalOrg, seed: int = 1) -> dict[str, Any]:
+        return {"seed": seed, "accounts": len(org.settings.account_ids)}
+
+    monkeypatch.setattr(seed, "seed", fill)
+    assert call(org, "POST", "seed", {"seed": 7}) == (200, {"seed": 7, "accounts": 4})
+
+
+def test_loading(org: LocalOrg, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(org: LocalOrg, account_id: str, authorization_details: dict[str, Any]) -> dict[str, Any]:
+        if account_id not in org.settings.account_ids:
+            raise LocalOrgError(f"no account {account_id}")
+        return {"users": len(authorization_details["UserDetailList"])}
+
+    monkeypatch.setattr(load, "load", fill)
+    details: dict[str, Any] = {"UserDetailList": [{}, {}]}
+    good = {"account_id": "111122223333", "authorization_details": details}
+    assert call(org, "POST", "load", good) == (200, {"users": 2})
+    bad = {"account_id": "1", "authorization_details": details}
+    assert call(org, "POST", "load", bad) == (400, {"error": "no account 1"})
+
+
+def test_a_mistake_of_ours_is_told_as_one(org: LocalOrg, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(org: LocalOrg) -> None:
+        raise KeyError("oops")
+
+    monkeypatch.setattr(seed, "seed", fail)
+    assert call(org, "POST", "seed") == (500, {"error": "POST seed failed: KeyError: 'oops'"})
+
+
+def test_control_calls_are_not_in_the_log(org: LocalOrg) -> None:
+    call(org, "GET", "health")
+    assert org.calls == []

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+from c7n_iamusers.local_org import LocalOrg, credentials
+from c7n_iamusers.local_org.errors import AwsError
+from c7n_iamusers.local_org.iam import seeding
+
+PAYMENTS = "111122223333"
+
+
+def test_the_base_credentials(org: LocalOrg) -> None:
+    principal = credentials.resolve(credentials.BASE.access_key_id)
+    assert (principal.account, principal.expires) == ("123456789012", None)
+    assert principal.role_arn == "arn:aws:iam::123456789012:role/LocalOrgOperator"
+
+
+def test_an_access_key_of_a_user(org: LocalOrg) -> None:
+    account = org.backend("iam", PAYMENTS)
+    user = seeding.add_user(account, "ada")
+    key = seeding.add_access_key(account, user)
+    principal = credentials.resolve(key.access_key_id)
+    assert (principal.account, principal.user_name, principal.user_id) == (PAYMENTS, "ada", user.id)
+
+
+@pytest.mark.parametrize(
+    ("access_key_id", "code"),
+    [
+        (None, "MissingAuthenticationToken"),
+        ("", "MissingAuthenticationToken"),
+        ("AKIAIOSFODNN7EXAMPLE", "InvalidClientTokenId"),
+        ("AKIAINACTIVEINACTIVE", "InvalidClientTokenId"),
+    ],
+)
+def test_who_is_nobody(org: LocalOrg, access_key_id: str | None, code: str) -> None:
+    account = org.backend("iam", PAYMENTS)
+    user = seeding.add_user(account, "ada")
+    seeding.add_access_key(account, user, key_id="AKIAINACTIVEINACTIVE", active=False)
+    with pytest.raises(AwsError) as refused:
+        credentials.resolve(access_key_id)
+    assert (refused.value.code, refused.value.status) == (code, 403)

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.parsers import create_parser
+
+from c7n_iamusers.local_org.errors import AwsError, render
+
+ERROR = AwsError("DeleteConflict", "Cannot delete <b> & c", 409)
+
+
+@pytest.mark.parametrize("protocol", ["query", "json", "rest-json", "rest-xml"])
+def test_botocore_understands_every_form(protocol: str) -> None:
+    response = render(ERROR, protocol)
+    wire = {"status_code": response.status, "headers": response.headers, "body": response.body}
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    no_output: Any = None
+    parsed = create_parser(protocol).parse({**wire, "headers": headers}, no_output)
+    assert parsed["Error"]["Code"] == "DeleteConflict"
+    assert parsed["Error"]["Message"] == "Cannot delete <b> & c"
+    assert parsed["ResponseMetadata"]["HTTPStatusCode"] == 409
+
+
+@pytest.mark.parametrize(
+    ("protocol", "expected"),
+    [
+        ("query", "InvalidClientTokenId"),
+        ("json", "UnrecognizedClientException"),
+        ("rest-json", "UnrecognizedClientException"),
+        ("rest-xml", "InvalidAccessKeyId"),
+    ],
+)
+def test_common_errors_have_other_names_elsewhere(protocol: str, expected: str) -> None:
+    response = render(AwsError("InvalidClientTokenId", "no", 403), protocol)
+    assert response.error_code == expected
+    assert expected.encode() in response.body

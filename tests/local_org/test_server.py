@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.local_org.server import ServerThread
+
+
+def echo(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    body = environ["wsgi.input"].read()
+    named = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']} {threading.get_ident()}"
+    start_response("200 OK", [("Content-Type", "text/plain"), ("X-Named", named)])
+    return [b"<", body, b">"]
+
+
+@pytest.fixture
+def server() -> Iterator[ServerThread]:
+    server = ServerThread(echo, "127.0.0.1", 0)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def connection(server: ServerThread) -> Iterator[HTTPConnection]:
+    connection = HTTPConnection(server.host, server.port, timeout=10)
+    yield connection
+    connection.close()
+
+
+def test_one_connection_serves_many_requests(connection: HTTPConnection) -> None:
+    connection.connect()
+    socket = connection.sock
+    for number in range(3):
+        connection.request("POST", "/a%20b", f"body {number}")
+        response = connection.getresponse()
+        assert response.read() == f"<body {number}>".encode()
+        assert (response.getheader("X-Named") or "").startswith("POST /a b ")
+        assert connection.sock is socket
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "headers", "expected"),
+    [
+        pytest.param("GET", None, {}, b"<>", id="no body"),
+        pytest.param("HEAD", None, {}, b"", id="no body wanted"),
+        pytest.param("PUT", b"x" * 1_000_000, {}, b"<" + b"x" * 1_000_000 + b">", id="a large body"),
+        pytest.param("PUT", iter([b"ab", b"c"]), {"Transfer-Encoding": "chunked"}, b"<abc>", id="chunks"),
+    ],
+)
+def test_bodies(
+    connection: HTTPConnection, method: str, body: Any, headers: dict[str, str], expected: bytes
+) -> None:
+    connection.request(method, "/", body, headers, encode_chunked="Transfer-Encoding" in headers)
+    response = connection.getresponse()
+    assert response.read() == expected
+    connection.request("GET", "/")  # the connection is still in step
+    assert connection.getresponse().read() == b"<>"
+
+
+def test_a_client_may_ask_whether_to_go_on(server: ServerThread, connection: HTTPConnection) -> None:
+    connection.putrequest("PUT", "/")
+    connection.putheader("Expect", "100-continue")
+    connection.putheader("Content-Length", "3")
+    connection.endheaders()
+    assert connection.sock.recv(64).startswith(b"HTTP/1.1 100 Continue")
+    connection.send(b"abc")
+    assert connection.getresponse().read() == b"<abc>"
+
+
+def test_connections_are_served_at_the_same_time(server: ServerThread) -> None:
+    threads = set()
+    connections = [HTTPConnection(server.host, server.port, timeout=10) for _ in range(3)]
+    for each in connections:
+        each.request("GET", "/")
+        response = each.getresponse()
+        response.read()
+        threads.add((response.getheader("X-Named") or "").rpartition(" ")[2])
+    for each in connections:
+        each.close()
+    assert len(threads) == 3
+
+
+def test_it_listens_on_loopback_only(server: ServerThread) -> None:
+    assert server.host == "127.0.0.1"

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Wire shapes stay pinned: each source, filter and action over recorded responses (see tests/flights.py)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from c7n.config import Config
+from c7n.executor import MainThreadExecutor
+from c7n.policy import Policy
+from c7n.resources import load_resources
+from c7n.utils import reset_session_cache
+
+from c7n_iamusers.entry import ACTIONS, FILTERS, load_classes, register
+from c7n_iamusers.local_org import LocalOrg, Settings
+from tests.flights import RECORDING, Flight
+from tests.furnishing import furnish
+from tests.policies import ACCOUNT
+
+MANAGEMENT = Settings().management_account
+SPARED = {"user": "spared", "reason": "a test", "expires": "2999-12-31"}
+FLAG = {"type": "unnecessary", "exempt": [SPARED]}
+
+
+@pytest.fixture
+def session(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """While recording: a session in an account with two furnished users. In replay: None, and nobody listens."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    if not RECORDING:
+        yield None
+        return
+    with LocalOrg(Settings(assignment_seconds=0)) as org:
+        furnish(org, "alice", "/a/")
+        furnish(org, "spared")
+        emailed = [{"Key": "Email", "Value": "alice@example.com"}]
+        org.client("iam", ACCOUNT).tag_user(UserName="alice", Tags=emailed)
+        yield org.session(MANAGEMENT if "identity_center" in request.node.name else ACCOUNT)
+
+
+def fly(
+    name: str,
+    session: Any,
+    data: dict[str, Any],
+    output: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    account: str = ACCOUNT,
+) -> list[Any]:
+    """Run a policy over the flight ``name``; its resources."""
+    load_resources(("aws.iam-user",))
+    register()
+    reset_session_cache()
+    # threads would ask for recordings in another order each time
+    for plugin in load_classes({**FILTERS, **ACTIONS}).values():
+        monkeypatch.setattr(plugin, "executor_factory", MainThreadExecutor)
+    flight = Flight(name, session)
+    config = Config.empty(region="us-east-1", account_id=account, output_dir=str(output), cache_period=0)
+    policy = Policy({"name": name, "resource": "aws.iam-user", **data}, config, flight)
+    policy.validate()
+    found: list[Any] = policy.run()
+    flight.land()
+    reset_session_cache()
+    return found
+
+
+@pytest.mark.parametrize("source", ["authorization-details", "describe"])
+def test_unnecessary(source: str, session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"unnecessary-{source}"
+    (found,) = fly(name, session, {"source": source, "filters": [FLAG]}, tmp_path, monkeypatch)
+    assert (found["UserName"], found["Path"]) == ("alice", "/a/")
+    counts = found["c7n:IamUser"]["attachments"]
+    assert (counts["access-key"], counts["group"], counts["inline-policy"]) == (2, 3, 3)
+    assert {tag["Key"] for tag in found["Tags"]} >= {"Email", "key-0"}
+
+
+def test_composite_delete(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = {"source": "authorization-details", "filters": [FLAG], "actions": ["composite-delete"]}
+    (found,) = fly("composite-delete", session, data, tmp_path, monkeypatch)
+    assert found["c7n:IamUser"]["outcome"]["status"] == "deleted"
+    (snapshot,) = (tmp_path / "composite-delete" / "snapshots").iterdir()
+    kinds = json.loads(snapshot.read_text())["attachments"]
+    assert all(kinds[kind] for kind in kinds)
+
+
+def test_provision_identity_center(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session is the management account's, so its only user is made for this."""
+    if session:
+        emailed = [{"Key": "Email", "Value": "alice@example.com"}]
+        session.client("iam").create_user(UserName="alice", Tags=emailed)
+    action = {
+        "type": "provision-identity-center",
+        "identity-source": "identity-center",
+        "user": {"username": "tag:Email", "email": "tag:Email", "display-name": "UserName"},
+        "group": "iam-readers",
+        "permission-set": {
+            "name": "Readers",
+            "managed-policies": ["arn:aws:iam::aws:policy/ReadOnlyAccess"],
+            "inline-policy": {
+                "Version": "2012-10-17",
+                "Statement": [{"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"}],
+            },
+        },
+    }
+    data = {"source": "authorization-details", "filters": ["unnecessary"], "actions": [action]}
+    (found,) = fly("provision-identity-center", session, data, tmp_path, monkeypatch, MANAGEMENT)
+    assert found["c7n:IamUser"]["provisioning"]["status"] == "provisioned"

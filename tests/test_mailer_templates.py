@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The notices, rendered by c7n-mailer's own code."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from c7n_mailer.utils import get_rendered_jinja
+
+import c7n_iamusers
+
+TEMPLATES = Path(c7n_iamusers.__file__).parent / "mailer_templates"
+FINDINGS = [
+    {"id": "iam-user", "severity": "medium", "text": "The rule."},
+    {"id": "expired-exemption", "severity": "medium", "text": "Exempt until 2025-12-31 <long ago>."},
+]
+STATES: dict[str, dict[str, Any]] = {
+    "flagged": {
+        "findings": FINDINGS,
+        "attachments": {"access-key": 2, "login-profile": 1, "tag": 3, "group": 0},
+    },
+    "replaced": {
+        "findings": FINDINGS,
+        "provisioning": {
+            "status": "failed",
+            "reason": "no e-mail",
+            "username": "a",
+            "permission-set": "Readers",
+        },
+    },
+    "deleted": {"findings": FINDINGS, "outcome": {"status": "skipped", "reason": 'said "no" & left'}},
+}
+
+
+def message(state: str, days: int | None = 30) -> dict[str, Any]:
+    """What c7n's notify puts into the queue, decoded."""
+    marks = [{"type": "mark-for-op", "days": days}] if days is not None else []
+    return {
+        "account": "payments",
+        "account_id": "111122223333",
+        "region": "us-east-1",
+        "execution_start": 1764000000,
+        "policy": {"name": "iam-users", "resource": "aws.iam-user", "actions": [*marks, {"type": "notify"}]},
+        "action": {
+            "template": f"iam-users-{state}.html",
+            "slack_template": "slack_iam_users",
+            "contact": "cloud@example.com",
+            "start_url": "https://d-1.awsapps.com/start",
+        },
+    }
+
+
+def user(state: str, name: str = "a+b=c,d.e@f-g") -> dict[str, Any]:
+    known = {"UserName": name, "Path": "/eng/", "PasswordLastUsed": "2026-10-01T00:00:00+00:00"}
+    return {**known, "c7n:IamUser": STATES[state]}
+
+
+def render(
+    state: str, kind: str, resources: list[dict[str, Any]], days: int | None = 30, to: str = "x"
+) -> str:
+    text: str | None = get_rendered_jinja(
+        to, message(state, days), resources, logging.getLogger(), kind, "default", [str(TEMPLATES)]
+    )
+    assert text
+    return text
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_mails_name_account_users_and_the_way_in(state: str) -> None:
+    text = render(state, "template", [user(state), user(state, "second")])
+    way_in = ("https://d-1.awsapps.com/start", "first time")
+    for expected in ("111122223333", "payments", "a+b=c,d.e@f-g", "second", *way_in):
+        assert expected in text
+
+
+def test_the_flag_notice_tells_what_why_and_when() -> None:
+    text = render("flagged", "template", [user("flagged")])
+    assert "1 password, 2 access keys" in text
+    assert "2026-10-01" in text
+    assert "On or after <b>20" in text
+    assert "Exempt until 2025-12-31 &lt;long ago&gt;." in text
+    assert "On or after" not in render("flagged", "template", [user("flagged")], days=None)
+
+
+def test_what_people_write_is_escaped() -> None:
+    assert "said &#34;no&#34; &amp; left" in render("deleted", "template", [user("deleted")])
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("to", ["#security", "https://hooks.slack.com/x"], ids=["channel", "webhook"])
+def test_slack_messages_are_json(state: str, to: str) -> None:
+    payload = json.loads(render(state, "slack_template", [user(state), user(state, 'qu"ote')], to=to))
+    fields = payload["attachments"][0]["fields"]
+    assert [field["title"] for field in fields] == ["a+b=c,d.e@f-g", 'qu"ote']
+    assert all(field["value"] for field in fields)
+    assert payload.get("channel") == (to if to.startswith("#") else None)
