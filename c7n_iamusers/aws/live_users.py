@@ -33,7 +33,7 @@ Attachments = Mapping[str, tuple[Item, ...]]
 _DETAIL_KINDS = (GROUP, ATTACHED_POLICY, INLINE_POLICY)
 #: Seconds; what is older is never what a deletion rests on.
 MAX_AGE = 30.0
-_EMPTY = {"GroupList": [], "AttachedManagedPolicies": [], "UserPolicyList": []}
+_EMPTY: dict[str, list[str]] = {"GroupList": [], "AttachedManagedPolicies": [], "UserPolicyList": []}
 
 
 class LiveUsers:

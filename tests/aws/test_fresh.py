@@ -27,7 +27,8 @@ class Clock:
     ],
 )
 def test_a_reading_is_repeated_when_it_is_stale(took: float, later: float, readings: int) -> None:
-    clock, numbers = Clock(), []
+    clock = Clock()
+    numbers: list[int] = []
 
     def load() -> int:
         clock.now += took
