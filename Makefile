@@ -8,13 +8,13 @@ PYTEST_ARGS ?= -n auto --dist loadfile
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-SOURCES := c7n_iamusers tests setup.py
+SOURCES := benchmarks c7n_iamusers tests setup.py
 POLICIES := $(wildcard policies/*.yml)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test check format demo dist clean
+.PHONY: help install test check format demo bench dist clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,10 @@ format: $(INSTALLED)  ## format the code and mend what ruff can
 
 demo: $(INSTALLED)  ## the whole job on a local AWS organization: flag, notify, provision, delete
 	$(BIN)/c7n-iamusers demo
+
+# e.g. make bench BENCH_ARGS=--quick
+bench: $(INSTALLED)  ## measure against stock Cloud Custodian, about 10 minutes, into docs/benchmarks.md
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 dist: $(INSTALLED)  ## build the sdist and the wheel into dist/
 	$(BIN)/python -m build --no-isolation

@@ -19,9 +19,12 @@ SOURCES = {
 }
 FILTERS = {
     "unnecessary": "c7n_iamusers.filters.unnecessary:Unnecessary",
+    "identity-center": "c7n_iamusers.filters.identity_center:IdentityCenter",
 }
 ACTIONS = {
     "composite-delete": "c7n_iamusers.actions.composite_delete:CompositeDelete",
+    "quarantine": "c7n_iamusers.actions.quarantine:Quarantine",
+    "release": "c7n_iamusers.actions.release:Release",
     "provision-identity-center": "c7n_iamusers.actions.provision_identity_center:ProvisionIdentityCenter",
 }
 

@@ -5,6 +5,11 @@ IamUsersError                     the root: catch this to catch them all
 ├── InvalidPolicyData             a policy's own text is wrong; nothing was read or touched
 ├── EvidenceUnreadable            something needed to decide could not be read; nobody is touched
 ├── SnapshotRefused               a snapshot could not be made durable; the user is left alone
+├── SnapshotInvalid               a snapshot file is not one that can be restored from
+├── JournalRefused                a journal line could not be made durable; its call was not made
+├── QuarantineRefused             no Deny-all fits on the user; it is not in quarantine
+├── PlanInvalid                   a reviewed plan can't be read, or is of another account
+├── RestorationRefused            a user can't be restored as asked; nothing was changed
 ├── IdentityCenterError           the instance, a person or an assignment is not as it must be
 └── LocalOrgError                 the embedded local organization could not do as asked
 """
@@ -26,6 +31,26 @@ class EvidenceUnreadable(IamUsersError):
 
 class SnapshotRefused(IamUsersError):
     """A snapshot could not be made durable, so its user is left alone."""
+
+
+class SnapshotInvalid(IamUsersError):
+    """A snapshot file is not one that can be restored from; the message says what is wrong with it."""
+
+
+class JournalRefused(IamUsersError):
+    """A journal line could not be made durable, so the call that it announces was not made."""
+
+
+class QuarantineRefused(IamUsersError):
+    """No Deny-all fits on the user, so it is not in quarantine and nothing was changed."""
+
+
+class PlanInvalid(IamUsersError):
+    """A reviewed plan can't be read, or is of another account; nothing was changed."""
+
+
+class RestorationRefused(IamUsersError):
+    """A user can't be restored as asked; the message says why, and nothing was changed."""
 
 
 class IdentityCenterError(IamUsersError):

@@ -6,9 +6,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+import botocore.session
 import pytest
+from botocore.loaders import create_loader
 
 from c7n_iamusers.local_org import LocalOrg, Settings
+
+#: One for all tests: reading botocore's models anew for each session takes most of a test's time.
+LOADER = create_loader()
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +26,7 @@ def local_org() -> Iterator[LocalOrg]:
 @pytest.fixture
 def org(local_org: LocalOrg, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalOrg]:
     """An empty organization with its default settings; the environment leads boto3, and so c7n, to it."""
+    monkeypatch.setattr(botocore.session, "create_loader", lambda *_: LOADER)
     for name, value in local_org.environment().items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):

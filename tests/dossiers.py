@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from c7n_iamusers.model.evidence import Credential, Evidence, Grant, LastUse, Source
+from c7n_iamusers.model.iam_user import IamUser
 from c7n_iamusers.model.inventory import (
     ACCOUNT,
     CREDENTIAL_REPORT,
@@ -86,3 +88,8 @@ def evidence(
     given = {piece: Source(piece, NOW) for piece in PIECES} if sources is None else sources
     rest = {"virtual_mfa": (), "orphaned_mfa": (), **rest}
     return Evidence(held, mfa, trusted_by=trusted_by, grants=grants, sources=given, **rest)
+
+
+def aged(subject: IamUser, days: float = 1000) -> IamUser:
+    """The user as created so many days before NOW."""
+    return replace(subject, detail={**subject.detail, "CreateDate": days_ago(days)})

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+from c7n_iamusers.model.access import Grant, Group
 from c7n_iamusers.model.calls import ApiCall, Subject
 from c7n_iamusers.model.identity_center import (
-    Access,
     Instance,
     KnownPermissionSet,
     KnownPerson,
@@ -30,7 +30,8 @@ WANTED = PermissionSet(
     '{"Statement":[]}',
     MARK,
 )
-ACCESS = Access(ACCOUNT, "iam-readers", WANTED)
+GRANT = Grant(ACCOUNT, "Migrated")
+READERS = Group("iam-readers", frozenset({GRANT}))
 ALICE = Person("alice@example.com", "alice@example.com", "Alice", "Liddell", "Alice Liddell")
 KNOWN_ALICE = KnownPerson("user-1", "alice@example.com", "Alice@Example.com")
 

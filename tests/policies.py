@@ -29,8 +29,7 @@ def policy(
         account_id=account,
         assume_role=f"arn:aws:iam::{account}:role/CloudCustodian",
         output_dir=str(output) if output else "",
-        cache_period=0,
-        **options,
+        **{"cache_period": 0, **options},
     )
     whole = {"name": "under-test", "resource": "aws.iam-user", "source": "authorization-details", **data}
     (found,) = PolicyCollection.from_data({"policies": [whole]}, config)

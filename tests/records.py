@@ -21,14 +21,15 @@ def user(
     **attachments: tuple[Mapping[str, Any], ...],
 ) -> IamUser:
     """A user of whom every kind was read; attachments by kind, with ``_`` for ``-``."""
+    tag_list = tuple({"Key": key, "Value": value} for key, value in (tags or {}).items())
     detail = {
         "UserName": name,
         "UserId": unique_id,
         "Path": path,
         "Arn": f"arn:aws:iam::{account}:user{path}{name}",
-        "Tags": [{"Key": key, "Value": value} for key, value in (tags or {}).items()],
+        "Tags": list(tag_list),
     }
-    given = {kind.replace("_", "-"): items for kind, items in attachments.items()}
+    given = {"tag": tag_list, **{kind.replace("_", "-"): items for kind, items in attachments.items()}}
     return IamUser(detail, {kind.name: given.get(kind.name, ()) for kind in ATTACHMENT_KINDS})
 
 

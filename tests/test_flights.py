@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from c7n.policy import Policy
 from c7n.resources import load_resources
 from c7n.utils import reset_session_cache
 
+from c7n_iamusers.decisions.deny_all import DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.entry import ACTIONS, FILTERS, load_classes, register
 from c7n_iamusers.local_org import LocalOrg, Settings
+from c7n_iamusers.model.quarantine import Quarantine
 from tests.flights import RECORDING, Flight
 from tests.furnishing import furnish
 from tests.policies import ACCOUNT
@@ -83,6 +86,28 @@ def test_composite_delete(session: Any, tmp_path: Path, monkeypatch: pytest.Monk
     (snapshot,) = (tmp_path / "composite-delete" / "snapshots").iterdir()
     kinds = json.loads(snapshot.read_text())["attachments"]
     assert all(kinds[kind] for kind in kinds)
+
+
+def test_quarantine(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    actions = [{"type": "quarantine", "reason": "a test"}]
+    data = {"source": "authorization-details", "filters": [FLAG], "actions": actions}
+    (found,) = fly("quarantine", session, data, tmp_path, monkeypatch)
+    assert found["c7n:IamUser"]["outcome"]["status"] == "quarantined"
+
+
+def test_release(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While recording, the user is put into quarantine by hand first: a Deny-all that carries the record."""
+    if session:
+        iam, user = session.client("iam"), {"UserName": "alice"}
+        key = iam.list_access_keys(**user)["AccessKeyMetadata"][0]["AccessKeyId"]
+        iam.update_access_key(**user, AccessKeyId=key, Status="Inactive")
+        record = Quarantine(datetime(2026, 11, 24, tzinfo=timezone.utc), "by-hand", "a test", (key,))
+        document = deny_all_document(record.sid)
+        iam.put_user_policy(**user, PolicyName=DENY_ALL_NAME, PolicyDocument=document)
+    filters = [{"type": "value", "key": "UserName", "value": "alice"}]
+    data = {"source": "authorization-details", "filters": filters, "actions": ["release"]}
+    (found,) = fly("release", session, data, tmp_path, monkeypatch)
+    assert found["c7n:IamUser"]["outcome"]["status"] == "released"
 
 
 def test_provision_identity_center(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,12 +25,7 @@ STATES: dict[str, dict[str, Any]] = {
     },
     "replaced": {
         "findings": FINDINGS,
-        "provisioning": {
-            "status": "failed",
-            "reason": "no e-mail",
-            "username": "a",
-            "permission-set": "Readers",
-        },
+        "provisioning": {"status": "provisioned", "username": "b@example.com", "permission-set": "Readers"},
     },
     "deleted": {"findings": FINDINGS, "outcome": {"status": "skipped", "reason": 'said "no" & left'}},
 }
@@ -81,9 +76,21 @@ def test_the_flag_notice_tells_what_why_and_when() -> None:
     text = render("flagged", "template", [user("flagged")])
     assert "1 password, 2 access keys" in text
     assert "2026-10-01" in text
-    assert "On or after <b>20" in text
+    assert "will be deleted on or after <b>20" in text
     assert "Exempt until 2025-12-31 &lt;long ago&gt;." in text
-    assert "On or after" not in render("flagged", "template", [user("flagged")], days=None)
+    assert "on or after" not in render("flagged", "template", [user("flagged")], days=None)
+
+
+def test_who_has_no_replacement_is_not_told_to_have_one() -> None:
+    failed = {"provisioning": {"status": "failed", "reason": "no e-mail"}}
+    without = {**user("replaced", "bob"), "c7n:IamUser": failed}
+    have, lack = render("replaced", "template", [user("replaced"), without]).split("Not yet: these people")
+    assert "b@example.com" in have
+    assert "bob" not in have
+    assert "no e-mail" in lack
+    alone = render("replaced", "template", [without])
+    assert "People without a replacement" in alone
+    assert "How to sign in" not in alone
 
 
 def test_what_people_write_is_escaped() -> None:

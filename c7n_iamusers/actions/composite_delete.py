@@ -3,64 +3,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-from c7n.actions import BaseAction
-from c7n.exceptions import PolicyExecutionError, PolicyValidationError
-from c7n.utils import local_session, type_schema
+from c7n.exceptions import PolicyValidationError
+from c7n.utils import type_schema
 
-from c7n_iamusers.actions.run_output import (
-    ANNOTATION,
-    JOURNAL,
-    SNAPSHOTS,
-    annotate,
-    fail_at_the_end,
-    output_directory,
-    write_outcomes,
-)
+from c7n_iamusers.actions.deletion_proposal import propose
+from c7n_iamusers.actions.reviewed_plan import reviewed_plan
+from c7n_iamusers.actions.run_output import ANNOTATION
 from c7n_iamusers.actions.user_deletion import UserDeletion
-from c7n_iamusers.aws.executor import Executor
-from c7n_iamusers.aws.journal import Journal
-from c7n_iamusers.aws.retries import Backoff
-from c7n_iamusers.aws.snapshots import SnapshotDirectory
-from c7n_iamusers.decisions.deletion_guards import unprovisioned
-from c7n_iamusers.lambda_packaging import validate_lambda_packaging
-from c7n_iamusers.model.attachments import ATTACHMENT_KINDS
-from c7n_iamusers.model.calls import Subject
-from c7n_iamusers.model.outcome import SKIPPED, Outcome
-
-Resource = dict[str, Any]
-#: Beside what the kinds need: who acts and on whom, the Deny-all in its three forms, and the end.
-_OWN_PERMISSIONS = (
-    "sts:GetCallerIdentity",
-    "iam:GetUser",
-    "iam:ListVirtualMFADevices",
-    "iam:PutUserPolicy",
-    "iam:AttachUserPolicy",
-    "iam:PutUserPermissionsBoundary",
-    "iam:DeleteUser",
+from c7n_iamusers.actions.user_policy import (
+    DAYS,
+    exemption_rules,
+    require_exemptions,
+    require_lasting_output,
 )
+from c7n_iamusers.actions.user_records import UserRecords
+from c7n_iamusers.actions.user_run import Run, UserAction, Work
+from c7n_iamusers.aws.account_context import read_context
+from c7n_iamusers.aws.live_users import LiveUsers
+from c7n_iamusers.aws.snapshots import SnapshotArchive
+from c7n_iamusers.decisions.access_state import PROVISIONED, AccessState
+from c7n_iamusers.decisions.deletion_guards import Guards, unprovisioned
+from c7n_iamusers.model.permissions import DELETION
+from c7n_iamusers.policy_errors import unreadable
 
 
-class CompositeDelete(BaseAction):  # type: ignore[misc]  # c7n is untyped
+class CompositeDelete(UserAction):
     """Deletes an IAM user together with everything attached to it, which DeleteUser alone refuses.
 
     For each user, at the last moment: it is read live (same unique id, same account, still not exempt, not
     the caller itself, no AWSCompromisedKeyQuarantine policy on it, its replacement not refused by a
     ``provision-identity-center`` before this action), a snapshot of it is made durable, and
-    then, in this order: a Deny on everything, its password, keys, certificates, SSH keys, service-specific
-    credentials, MFA devices (virtual ones deleted, not orphaned), groups, policies, the Deny, the user.
+    then, in this order: a Deny on everything goes on it (AWSDenyAll as its permissions boundary; as a policy
+    where the role may not set boundaries), its password, keys, certificates, SSH keys, service-specific
+    credentials, MFA devices (virtual ones deleted, not orphaned), groups, policies go, at last the user.
 
-    The policy's output directory then holds ``snapshots/*.json``, ``journal.jsonl`` (a line before and
-    after each call) and ``outcomes.json`` (a row a user: deleted, skipped or failed, with the reason). The
-    outcome also stands on the resource, as ``c7n:IamUser`` -> ``outcome``, for a ``notify`` that follows.
-    One user's failure touches no other; the run ends with an error after the later actions have run, and
-    running it again carries on.
+    Further guards, each checked live too: ``active-within`` leaves a user alone whose password or access key
+    was used in the last so many days; ``quarantined-for`` asks that the action ``quarantine`` has held it for
+    so many days, unbroken and without a sign of use; ``require: provisioned`` reads Identity Center again, as
+    the policy's filter ``identity-center`` says, and spares whoever has no working access yet.
+    ``include-compromised: true`` lets go of users of whom AWS saw a key leaked. (IAM tells no use of
+    certificates, SSH keys and service-specific credentials.)
 
-    ``custodian run --dryrun`` runs no action, so it shows the users and not the calls. The policy must
-    have the filter ``unnecessary`` at its top level: a bare delete is not on offer.
+    ``plan-only: true`` touches nothing and writes ``deletion-plan.json``: for each user the exact calls in
+    their order, or why it would stay. ``c7n-iamusers plan FILE`` prints it. ``plan: FILE`` (or
+    ``s3://BUCKET/KEY``) then deletes only what was reviewed: a user that has changed since is skipped, and with
+    ``plan-sha256``, a plan that was changed is refused.
+    ``custodian run --dryrun`` runs no action at all, so it shows the users and not the calls.
+
+    The policy's output then holds ``snapshots/*.json`` (``c7n-iamusers restore`` brings users back from them),
+    ``journal.jsonl`` (a line before and after each call) and ``outcomes.json`` (a row a user: deleted, skipped
+    or failed, with the reason). With ``-s s3://BUCKET/PREFIX`` they are put there at once, under
+    ``PREFIX/<account id>/<policy>/`` (by s3:GetObject, s3:PutObject and s3:ListBucket of whoever runs Cloud
+    Custodian); Lambda modes need that. The outcome also stands on the resource, as
+    ``c7n:IamUser`` -> ``outcome``, for a ``notify`` that follows. One user's failure touches no other; the run
+    ends with an error after the later actions have run, and running it again carries on.
+
+    The policy must have the filter ``unnecessary`` at its top level: a bare delete is not on offer.
 
     :example:
 
@@ -79,82 +80,89 @@ class CompositeDelete(BaseAction):  # type: ignore[misc]  # c7n is untyped
                     expires: 2027-12-31
             actions:
               - type: composite-delete
+                active-within: 30
+                quarantined-for: 14
     """
 
-    schema = type_schema("composite-delete")
-    schema_alias = False
-    max_workers = 8
-    permissions = tuple(
-        sorted(
-            {f"iam:{name}" for kind in ATTACHMENT_KINDS for name in kind.reads | kind.removing}.union(
-                _OWN_PERMISSIONS
-            )
-        )
+    schema = type_schema(
+        "composite-delete",
+        **{
+            "plan-only": {"type": "boolean"},
+            "plan": {"type": "string", "minLength": 1},
+            "plan-sha256": {"type": "string", "pattern": "^[0-9a-fA-F]{64}$"},
+            "active-within": DAYS,
+            "quarantined-for": DAYS,
+            "include-compromised": {"type": "boolean"},
+            "require": {"enum": [PROVISIONED]},
+        },
     )
+    schema_alias = False
+    permissions = DELETION
+    #: For each identity-center filter: ARN -> how far the person behind a user has come, where that is required.
+    _access: Sequence[Mapping[str, AccessState]] = ()
 
     def validate(self) -> CompositeDelete:
-        """Raises PolicyValidationError where the policy does not say, by ``unnecessary``, whom it spares."""
-        validate_lambda_packaging(self.manager)
-        if self.manager.data.get("mode", {}).get("type", "pull") != "pull":
+        """Raises PolicyValidationError where the policy does not say whom it spares, or keeps no receipts."""
+        require_lasting_output(self.manager, self.type)
+        require_exemptions(self.manager, self.type)
+        if self.data.get("plan") and self.data.get("plan-only"):
             raise PolicyValidationError(
-                f"policy {self.manager.data.get('name')}: composite-delete runs in pull mode only: a Lambda keeps no "
-                "directory in which a snapshot would outlive it. Flag and notify by event, delete by a run"
+                f"policy {self.manager.data.get('name')}: composite-delete: plan applies a plan and plan-only makes "
+                "one: leave one of them out"
             )
-        if not any(found.type == "unnecessary" for found in self.manager.filters):
+        if self.data.get("require") and not self._access_filters():
             raise PolicyValidationError(
-                f"policy {self.manager.data.get('name')}: composite-delete needs the filter unnecessary at the top "
-                "level of filters (not inside and, or, not): add '- type: unnecessary' with its exempt rules"
+                f"policy {self.manager.data.get('name')}: composite-delete: require: {PROVISIONED} reads Identity "
+                f"Center as the filter identity-center says: add it, state: {PROVISIONED}, at the top level of filters"
             )
         return self
 
-    def process(self, resources: list[Resource]) -> None:
-        """Delete each user. Raises PolicyExecutionError before anything is touched where that can't be done safely."""
-        directory = output_directory(self.manager)
-        client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
-        caller = self._caller_arn()
-        with Journal(directory / JOURNAL) as journal:
-            backoff = Backoff()
-            delete = UserDeletion(
-                client,
-                Executor({"iam": client}, journal, backoff),
-                SnapshotDirectory(directory / SNAPSHOTS),
-                backoff,
-                self._rules(),
-                caller,
-            )
-            with self.executor_factory(max_workers=self.max_workers) as pool:
-                outcomes = list(
-                    pool.map(lambda resource: _skipped(resource) or delete(_subject(resource)), resources)
-                )
-        self._record(resources, outcomes)
-        write_outcomes(directory, outcomes)
-        fail_at_the_end(self.manager, self.type, outcomes)
+    def process(self, resources: list[dict[str, Any]]) -> None:
+        """Delete, or plan to delete, each user.
 
-    def _rules(self) -> tuple[Any, ...]:
-        found = [each for each in self.manager.filters if each.type == "unnecessary"]
-        return tuple(rule for each in found for rule in each.rules())
+        Raises PolicyExecutionError before anything is touched where that can't be done safely.
+        """
+        if self.data.get("require"):
+            self._access = [each.gate().states(resources) for each in self._access_filters()]
+        if self.data.get("plan-only"):
+            propose(self, resources)
+        else:
+            super().process(resources)
 
-    def _caller_arn(self) -> str:
-        session = local_session(self.manager.session_factory)
-        try:
-            return str(session.client("sts", self.manager.config.region).get_caller_identity()["Arn"])
-        except (ClientError, BotoCoreError) as error:
-            raise PolicyExecutionError(
-                f"policy {self.manager.data.get('name')}: account {self.manager.config.account_id}: who is acting "
-                f"can't be told: {error}. Nothing was touched: mend the role or credentials of the run"
-            ) from error
+    def prepare(self, run: Run) -> Work:
+        """See UserAction."""
+        return self.deletion(run).delete
 
-    def _record(self, resources: list[Resource], outcomes: list[Outcome]) -> None:
-        for resource, outcome in zip(resources, outcomes, strict=True):
-            annotate(resource, "outcome", outcome.as_data())
-            self.log.info("composite-delete: %s %s %s", outcome.arn, outcome.status, outcome.reason)
+    def spared(self, resource: Mapping[str, Any]) -> str | None:
+        """Who has no replacement yet keeps the user: people keep their way in."""
+        failed = unprovisioned(resource.get(ANNOTATION, {}).get("provisioning"))
+        missing = (self._missing_access(states[str(resource["Arn"])]) for states in self._access)
+        return failed or next(filter(None, missing), None)
 
+    def deletion(self, run: Run) -> UserDeletion:
+        """What deletes a user of ``run``. Raises PolicyExecutionError where the account can't be read."""
+        plan, digest, account_id = self.data.get("plan"), self.data.get("plan-sha256"), run.account_id
+        reviewed = reviewed_plan(self.manager, plan, account_id, digest) if plan else None
+        with unreadable(self.manager, "its roles and groups", "iam:GetAccountAuthorizationDetails"):
+            context = read_context(run.client, run.backoff)
+        records = UserRecords(SnapshotArchive(run.store), context, str(self.manager.data.get("name")))
+        users = LiveUsers(run.client, run.count, run.backoff)
+        return UserDeletion(run, users, records, self._guards(run), reviewed)
 
-def _skipped(resource: Mapping[str, Any]) -> Outcome | None:
-    """The outcome of a user whose replacement failed in an action before this one: people keep their way in."""
-    reason = unprovisioned(resource.get(ANNOTATION, {}).get("provisioning"))
-    return Outcome(resource["UserName"], resource["Arn"], SKIPPED, reason) if reason else None
+    def _access_filters(self) -> list[Any]:
+        found = [each for each in self.manager.filters if each.type == "identity-center"]
+        return [each for each in found if each.data["state"] == PROVISIONED]
 
+    def _missing_access(self, found: AccessState) -> str | None:
+        if found.state == PROVISIONED:
+            return None
+        return f"its access through Identity Center is {found.state}: {found.reason}"
 
-def _subject(resource: Mapping[str, Any]) -> Subject:
-    return Subject(str(resource["UserName"]), str(resource["Arn"]), str(resource["UserId"]))
+    def _guards(self, run: Run) -> Guards:
+        return Guards(
+            run.callers,
+            exemption_rules(self.manager),
+            self.data.get("active-within"),
+            self.data.get("quarantined-for"),
+            self.data.get("include-compromised", False),
+        )

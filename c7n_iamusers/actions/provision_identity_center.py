@@ -3,51 +3,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from c7n.actions import BaseAction
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
-from c7n.utils import type_schema
+from c7n.utils import local_session, type_schema
 
-from c7n_iamusers.actions.access_provisioning import AccessProvisioning
 from c7n_iamusers.actions.identity_center_session import identity_center_session
-from c7n_iamusers.actions.provisioning_outcomes import failed
-from c7n_iamusers.actions.provisioning_schema import PERMISSIONS, PROPERTIES, REQUIRED
-from c7n_iamusers.actions.provisioning_settings import ProvisioningSettings
-from c7n_iamusers.actions.run_output import (
-    JOURNAL,
-    annotate,
-    fail_at_the_end,
-    output_directory,
-    write_outcomes,
+from c7n_iamusers.actions.identity_settings import subject_of
+from c7n_iamusers.actions.provisioning_outcomes import (
+    NOTHING,
+    access_by_user,
+    failed,
+    intended_claims,
+    intended_outcomes,
+    refuse_as_a_whole,
 )
-from c7n_iamusers.actions.shared_access import SharedAccess
-from c7n_iamusers.aws.executor import Executor
-from c7n_iamusers.aws.identity_center import resolve_instance
-from c7n_iamusers.aws.journal import Journal
+from c7n_iamusers.actions.provisioning_schema import PERMISSIONS, PROPERTIES, REQUIRED
+from c7n_iamusers.actions.provisioning_settings import INTENT, ProvisioningSettings
+from c7n_iamusers.actions.run_output import annotate, fail_at_the_end, output_directory, write_outcomes
+from c7n_iamusers.aws.interruption import Interruption
+from c7n_iamusers.aws.policy_source import read_policy_source
 from c7n_iamusers.aws.retries import Backoff
-from c7n_iamusers.decisions.people import Candidate, identify
+from c7n_iamusers.decisions.desired_access import desired_access
 from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData
+from c7n_iamusers.fleet.access_run import AccessRun, Manner, Report
+from c7n_iamusers.fleet.center import Center, connect
+from c7n_iamusers.fleet.deriving import Deriving
+from c7n_iamusers.fleet.intent_files import write_intents
+from c7n_iamusers.fleet.people_to_add import write_people_to_add
+from c7n_iamusers.fleet.recorded_run import apply_and_record, asks_to_stop
 from c7n_iamusers.lambda_packaging import validate_lambda_packaging
-from c7n_iamusers.model.calls import Subject
-from c7n_iamusers.model.identity_center import Access, Instance
+from c7n_iamusers.model.intents import Intents, PolicySource, UserIntent
 from c7n_iamusers.model.outcome import Outcome
 
 Resource = dict[str, Any]
 
 
 class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyped
-    """Gives the people behind IAM users access through IAM Identity Center, for one account at a time.
+    """Gives the people behind IAM users access through IAM Identity Center.
 
-    Finds or creates the permission set, the group, the group's assignment to the users' account (waiting
-    until it has SUCCEEDED), and each person's user and membership. A second run changes nothing.
+    The permission set, the group, the group's assignment to the users' account (until it has SUCCEEDED), and each
+    person's user and membership are found or created. A second run changes nothing, and one that was killed is
+    carried on by the next. 20 calls a second, 15 assignments at once: what Identity Center allows.
+
+    ``mode: intent`` calls Identity Center not at all: it writes ``identity-center-intents.json``, and
+    ``c7n-iamusers provision -s OUTPUT_DIR`` brings about what all accounts ask for. Over many accounts that is
+    the way, since those limits are shared by all of c7n-org's processes. ``mode: apply`` (default) does it at
+    once, for one account, by the same plan.
 
     Nobody gets more than was asked for:
 
     - An existing user is adopted only where username and e-mail both lead to it; otherwise the IAM user is
-      refused. Tags are claims: whoever holds iam:TagUser can name somebody else in them.
+      refused. Tags are claims: whoever holds iam:TagUser can name somebody else in them. ``people-from``, a csv,
+      json or yaml file with the columns account, user, email, username, given-name, family-name, display-name
+      (the last four may be empty), outranks them; where it and a tag disagree the user is refused.
     - An existing group is used only if this action made it for this account (its description begins
       ``Managed by c7n-iamusers for account``), it holds nothing but this permission set in this account,
       and, before it is first assigned, it has no members from elsewhere. ``shared-group: true`` lifts all
@@ -55,9 +69,12 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     - An existing permission set is changed only if it has the tag ``c7n-iamusers=managed``; what differs is
       mended and provisioned to every account that has the set.
 
+    Instead of ``group`` and ``permission-set``, ``derive: true`` (or its options) derives both from each user's
+    own policies, and refuses whom it would give more than that.
+
     ``identity-source`` says where people come from, since no API tells: ``identity-center`` creates them
     there; under ``external`` (an identity provider, Active Directory) users, groups and memberships are
-    looked up only, and each user's outcome says what the provider's owner must add.
+    looked up only, and ``people-to-add.csv`` says what the provider's owner must add.
 
     ``user`` says where to find what of a person: ``tag:Key`` or a JMESPath over the user, or a list of
     them, of which the first that yields a text counts. The names default to ``UserName``.
@@ -71,11 +88,13 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     (AttachRolePolicy, CreateRole, GetRole, ListAttachedRolePolicies, ListRolePolicies, PutRolePolicy,
     UpdateRole and so on) and iam:GetSAMLProvider, iam:ListRoles, iam:ListPolicies.
 
-    The policy's output directory then holds ``journal.jsonl`` (a line before and after each call) and
-    ``outcomes.json`` (a row a user: provisioned, unchanged, skipped or failed, with the reason). The same
-    stands on the resource, as ``c7n:IamUser`` -> ``provisioning``, for a ``notify`` that follows. One
-    user's failure touches no other; the run ends with an error after the later actions have run. Where
-    Identity Center itself is not as it must be, nothing is touched and the policy ends at once.
+    The policy's output directory then holds ``outcomes.json`` (a row a user: provisioned, unchanged, skipped,
+    intended or failed, with the reason) and, for a run that changed anything, ``identity-center-runs/<time>/``
+    with ``journal.jsonl`` (a line before and after each call) and ``result.json``, which
+    ``c7n-iamusers provision --undo`` takes. The outcome also stands on the resource, as ``c7n:IamUser`` ->
+    ``provisioning``, for a ``notify`` that follows. One user's failure touches no other; the run ends with an
+    error after the later actions have run. Where Identity Center itself is not as it must be, nothing is touched
+    and the policy ends at once.
 
     Identity Center sends no mail to users created so: the notice must say how to sign in the first time.
 
@@ -115,14 +134,18 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
 
     def get_permissions(self) -> tuple[str, ...]:
         """The IAM actions that are needed: those of Identity Center in the role's account, where there is a role."""
-        return (*self.permissions, "sts:AssumeRole") if self.data.get("role") else self.permissions
+        reading = ("iam:GetAccountAuthorizationDetails",) if self._settings().derives else ()
+        if self._settings().mode == INTENT:
+            return reading
+        assuming = ("sts:AssumeRole",) if self.data.get("role") else ()
+        return (*self.permissions, *assuming, *reading)
 
     def validate(self) -> ProvisionIdentityCenter:
         """Raises PolicyValidationError for what can be told without AWS."""
         validate_lambda_packaging(self.manager)
-        mode = self.manager.data.get("mode", {}).get("type", "pull")
+        in_lambda = self.manager.data.get("mode", {}).get("type", "pull") != "pull"
         try:
-            self._settings().check(in_lambda=mode != "pull")
+            self._settings().check(in_lambda)
         except InvalidPolicyData as error:
             raise PolicyValidationError(str(error)) from error
         return self
@@ -132,35 +155,82 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         if not resources:
             return
         directory = output_directory(self.manager)
-        settings = self._settings()
-        users = [(_subject(resource), settings.texts(resource)) for resource in resources]
-        account_id = self.manager.config.account_id or users[0][0].account_id
-        candidates = identify(users, settings.told_keys, account_id)
+        account_id = self.manager.config.account_id or subject_of(resources[0]).account_id
         try:
-            with Journal(directory / JOURNAL) as journal:
-                access = settings.access(account_id)
-                outcomes, instance = self._provision(access, candidates, journal)
+            intents = self._intents(resources, account_id)
+            planned = None if self._settings().mode == INTENT else self._plan(intents)
         except (IamUsersError, ClientError, BotoCoreError) as error:
-            write_outcomes(directory, [failed(candidate.subject, error) for candidate in candidates])
+            write_outcomes(directory, [failed(subject_of(resource), error) for resource in resources])
             raise PolicyExecutionError(self._told(account_id, error)) from error
-        self._record(resources, candidates, outcomes, access, instance)
-        write_outcomes(directory, outcomes)
-        fail_at_the_end(self.manager, self.type, outcomes)
+        if planned is None:
+            self._leave_intents(directory, resources, intents)
+        else:
+            self._apply(directory, resources, *planned)
 
     def _settings(self) -> ProvisioningSettings:
         return ProvisioningSettings(self.data, f"policy {self.manager.data.get('name')}: {self.type}")
 
-    def _provision(
-        self, access: Access, candidates: Sequence[Candidate], journal: Journal
-    ) -> tuple[list[Outcome], Instance]:
+    def _intents(self, resources: list[Resource], account_id: str) -> Intents:
+        settings = self._settings()
+        intents = settings.intents(account_id, str(self.manager.data.get("name")))
+        people = settings.identity.people()
+        for fault in people.told_faults() if people else ():
+            self.log.warning("%s: %s", self.type, fault)
+        candidates = settings.identity.candidates(resources, account_id, people)
+        details: dict[str, Mapping[str, Any]] = {}
+        source = PolicySource()
+        if settings.derives:
+            client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
+            source, details = read_policy_source(client, Backoff())
+        users = [
+            UserIntent(
+                each.subject, each.person, each.rests_on, each.problem, details.get(each.subject.unique_id)
+            )
+            for each in candidates
+        ]
+        return replace(intents, users=tuple(users), source=source)
+
+    def _leave_intents(self, directory: Path, resources: list[Resource], intents: Intents) -> None:
+        path = write_intents(directory, intents)
+        self.log.info("%s: the intents of %d users are in %s", self.type, len(intents.users), path)
+        self._end(directory, resources, intended_outcomes(intents), intended_claims(intents), "")
+
+    def _plan(self, intents: Intents) -> tuple[Center, AccessRun, Report]:
         region = self.data.get("region") or self.manager.config.region
         session = identity_center_session(self.manager, self.data.get("role"), region)
-        clients = {name: session.client(name, region_name=region) for name in ("sso-admin", "identitystore")}
-        backoff, timeout = Backoff(), self.data.get("timeout", 300)
-        instance = resolve_instance(clients["sso-admin"], backoff)
-        executor = Executor(clients, journal, backoff, timeout=timeout)
-        shared = SharedAccess.through(clients, access, instance, executor, backoff, timeout)
-        return AccessProvisioning(shared)(candidates), instance
+        center = connect(session, region, Backoff())
+        run = AccessRun(center, desired_access([intents], Deriving()))
+        report = run.plan()
+        refuse_as_a_whole(report)
+        return center, run, report
+
+    def _apply(
+        self, directory: Path, resources: list[Resource], center: Center, run: AccessRun, report: Report
+    ) -> None:
+        with Interruption() as interruption:
+            manner = Manner(self.data.get("timeout", 300), stopped=lambda: asks_to_stop(interruption))
+            report, _ = apply_and_record(run, report, center, directory, manner)
+        write_people_to_add(directory, report.desired, report.plan.missing)
+        outcomes = [outcome for _, outcome in report.outcomes()]
+        self._end(directory, resources, outcomes, access_by_user(report), center.instance.portal)
+        interruption.follow()
+
+    def _end(
+        self,
+        directory: Path,
+        resources: list[Resource],
+        outcomes: Iterable[Outcome],
+        access: Mapping[str, Mapping[str, str]],
+        portal: str,
+    ) -> None:
+        by_arn = {outcome.arn: outcome for outcome in outcomes}
+        found = [by_arn[subject_of(resource).arn] for resource in resources]
+        write_outcomes(directory, found)
+        for resource, outcome in zip(resources, found, strict=True):
+            told = {"status": outcome.status, "reason": outcome.reason, "start-url": portal}
+            annotate(resource, "provisioning", {**told, **access.get(outcome.arn, NOTHING)})
+            self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, outcome.reason)
+        fail_at_the_end(self.manager, self.type, found)
 
     def _told(self, account_id: str, error: Exception) -> str:
         role = self.data.get("role")
@@ -170,32 +240,3 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
             "Nothing was touched. Where access is denied, give that role the permissions that this action declares, "
             "and let its trust policy name whoever runs Cloud Custodian"
         )
-
-    def _record(
-        self,
-        resources: list[Resource],
-        candidates: list[Candidate],
-        outcomes: list[Outcome],
-        access: Access,
-        instance: Instance,
-    ) -> None:
-        for resource, candidate, outcome in zip(resources, candidates, outcomes, strict=True):
-            person = candidate.person
-            annotate(
-                resource,
-                "provisioning",
-                {
-                    "status": outcome.status,
-                    "reason": outcome.reason,
-                    "username": person.username if person else "",
-                    "email": person.email if person else "",
-                    "group": access.group,
-                    "permission-set": access.permission_set.name,
-                    "start-url": instance.portal,
-                },
-            )
-            self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, outcome.reason)
-
-
-def _subject(resource: Resource) -> Subject:
-    return Subject(str(resource["UserName"]), str(resource["Arn"]), str(resource["UserId"]))

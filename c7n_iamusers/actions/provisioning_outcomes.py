@@ -1,70 +1,78 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From people, each provisioned once, back to an outcome for each IAM user."""
+"""From reports and intents to what the policy says of each IAM user."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.aws.executor import CallFailed
 from c7n_iamusers.aws.retries import error_code
-from c7n_iamusers.decisions.people import Candidate
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.fleet.access_run import Report
 from c7n_iamusers.model.calls import Subject
-from c7n_iamusers.model.identity_center import KnownPerson, Person
+from c7n_iamusers.model.intents import INTENDED, INTENTS_FILE, Intents
 from c7n_iamusers.model.outcome import FAILED, Outcome
 
-Key = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Found:
-    """A person and the Identity Center user it has, if any; ``verdict`` where it is settled already."""
-
-    subject: Subject
-    person: Person
-    known: KnownPerson | None = None
-    verdict: Outcome | None = None
-
-    @property
-    def final(self) -> bool:
-        """True where nothing further can be done for the person in this run."""
-        return self.verdict is not None and self.verdict.status == FAILED
-
-
-def one_each(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The first candidate of each person: several IAM users of one person meet in one Identity Center user."""
-    firsts: dict[Key, Candidate] = {}
-    for candidate in candidates:
-        if candidate.person:
-            firsts.setdefault(candidate.person.key, candidate)
-    return list(firsts.values())
-
-
-def in_order(candidates: Sequence[Candidate], found: list[Found]) -> list[Outcome]:
-    """An outcome for each of ``candidates``; a further IAM user of a person shares its outcome, not its calls."""
-    verdicts = {each.person.key: each.verdict for each in found if each.verdict}
-    return [_outcome(each, verdicts[each.person.key] if each.person else None) for each in candidates]
-
-
-def _outcome(candidate: Candidate, verdict: Outcome | None) -> Outcome:
-    subject = candidate.subject
-    if verdict is None:
-        return Outcome(
-            subject.name, subject.arn, FAILED, f"{subject}: {candidate.problem}", code="InvalidPerson"
-        )
-    if verdict.arn == subject.arn:
-        return verdict
-    return replace(verdict, user=subject.name, arn=subject.arn, calls=0, seconds=0.0)
+#: What a notice is told of a user who was refused.
+NOTHING: Mapping[str, str] = dict.fromkeys(("username", "email", "group", "permission-set"), "")
 
 
 def failed(subject: Subject, error: Exception) -> Outcome:
     """The failure of ``subject`` by ``error``, naming user and account."""
-    if isinstance(error, CallFailed):
-        code, reason = error.code, str(error)
-    else:
-        code = error_code(error) if isinstance(error, ClientError) else type(error).__name__
-        reason = str(error)
+    code = error_code(error) if isinstance(error, ClientError) else type(error).__name__
+    reason = str(error)
     told = reason if str(subject) in reason else f"{subject}: {reason}"
     return Outcome(subject.name, subject.arn, FAILED, told, code=code)
+
+
+def refuse_as_a_whole(report: Report) -> None:
+    """Raises IdentityCenterError where nothing can be done for anybody, because of what all of them share."""
+    plan = report.plan
+    shared = next((each for each in plan.refused if each.shared), None)
+    if shared and not (plan.served or plan.missing):
+        raise IdentityCenterError(shared.reason)
+
+
+def intended_outcomes(intents: Intents) -> list[Outcome]:
+    """A user whose person can't be told has failed; what the others need is on record."""
+    return [
+        Outcome(user.subject.name, user.subject.arn, INTENDED, f"{user.subject}: see {INTENTS_FILE}")
+        if user.person
+        else Outcome(
+            user.subject.name,
+            user.subject.arn,
+            FAILED,
+            f"{user.subject}: {user.problem}",
+            code="InvalidPerson",
+        )
+        for user in intents.users
+    ]
+
+
+def intended_claims(intents: Intents) -> dict[str, Mapping[str, str]]:
+    """ARN -> what the user's person is to have, for a notice."""
+    wanted = intents.permission_set.name if intents.permission_set else ""
+    return {
+        user.subject.arn: {
+            "username": user.person.username if user.person else "",
+            "email": user.person.email if user.person else "",
+            "group": intents.group,
+            "permission-set": wanted,
+        }
+        for user in intents.users
+    }
+
+
+def access_by_user(report: Report) -> dict[str, Mapping[str, str]]:
+    """ARN -> what the user's person has, or would have, for a notice."""
+    found: dict[str, Mapping[str, str]] = {}
+    for claim in report.desired.claims:
+        person = report.desired.people[claim.person]
+        found[claim.subject.arn] = {
+            "username": person.username,
+            "email": person.email,
+            "group": claim.group,
+            "permission-set": claim.grant.permission_set,
+        }
+    return found

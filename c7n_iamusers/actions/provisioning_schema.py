@@ -4,38 +4,67 @@
 from __future__ import annotations
 
 from c7n_iamusers.decisions.people import KEYS
+from c7n_iamusers.model.derivation import PER_ACCOUNT, PER_MAP
 
-_TEXT = {"type": "string", "minLength": 1}
-_C7N_KEYS = {"oneOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
+TEXT = {"type": "string", "minLength": 1}
+_C7N_KEYS = {"oneOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]}
 
-REQUIRED = ["identity-source", "user", "group", "permission-set"]
-PROPERTIES = {
-    "identity-source": {"enum": ["identity-center", "external"]},
-    "role": _TEXT,
-    "region": _TEXT,
-    "user": {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["username", "email"],
-        "properties": dict.fromkeys(KEYS, _C7N_KEYS),
+USER = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["username", "email"],
+    "properties": dict.fromkeys(KEYS, _C7N_KEYS),
+}
+PERMISSION_SET = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["name"],
+    "properties": {
+        "name": TEXT,
+        "description": TEXT,
+        "session-duration": TEXT,
+        "relay-state": TEXT,
+        "managed-policies": {"type": "array", "items": TEXT, "uniqueItems": True},
+        "inline-policy": {"type": "object"},
+        "inline-policy-file": TEXT,
+        "tags": {"type": "object", "additionalProperties": {"type": "string"}},
     },
+}
+#: See model.derivation.DerivationOptions.
+_COUNT = {"type": "integer", "minimum": 1}
+DERIVE = {
+    "oneOf": [
+        {"type": "boolean"},
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "session-duration": TEXT,
+                "policies-per-set": _COUNT,
+                "policies-per-role": _COUNT,
+                "inline-characters": _COUNT,
+                "inline-bytes": _COUNT,
+                "allow-wider": {"type": "boolean"},
+                "identity-center-mfa": {"type": "boolean"},
+                "username-tag": {"type": "string"},
+                "write-out": {"type": "boolean"},
+                "group-by": {"enum": [PER_ACCOUNT, PER_MAP]},
+            },
+        },
+    ]
+}
+REQUIRED = ["identity-source", "user"]
+PROPERTIES = {
+    "mode": {"enum": ["apply", "intent"]},
+    "identity-source": {"enum": ["identity-center", "external"]},
+    "role": TEXT,
+    "region": TEXT,
+    "user": USER,
+    "people-from": TEXT,
     "group": {"type": "string", "minLength": 1, "maxLength": 1024},
     "shared-group": {"type": "boolean"},
-    "permission-set": {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["name"],
-        "properties": {
-            "name": _TEXT,
-            "description": _TEXT,
-            "session-duration": _TEXT,
-            "relay-state": _TEXT,
-            "managed-policies": {"type": "array", "items": _TEXT, "uniqueItems": True},
-            "inline-policy": {"type": "object"},
-            "inline-policy-file": _TEXT,
-            "tags": {"type": "object", "additionalProperties": {"type": "string"}},
-        },
-    },
+    "permission-set": PERMISSION_SET,
+    "derive": DERIVE,
     "timeout": {"type": "integer", "minimum": 1},
 }
 PERMISSIONS = (
@@ -45,8 +74,12 @@ PERMISSIONS = (
     "identitystore:DescribeGroup",
     "identitystore:DescribeUser",
     "identitystore:GetGroupId",
+    "identitystore:GetGroupMembershipId",
     "identitystore:GetUserId",
     "identitystore:ListGroupMemberships",
+    "identitystore:ListGroups",
+    "identitystore:ListUsers",
+    "sso:AttachCustomerManagedPolicyReferenceToPermissionSet",
     "sso:AttachManagedPolicyToPermissionSet",
     "sso:CreateAccountAssignment",
     "sso:CreatePermissionSet",
@@ -65,11 +98,14 @@ PERMISSIONS = (
     "sso:ListCustomerManagedPolicyReferencesInPermissionSet",
     "sso:ListInstances",
     "sso:ListManagedPoliciesInPermissionSet",
+    "sso:ListPermissionSetProvisioningStatus",
     "sso:ListPermissionSets",
     "sso:ListPermissionSetsProvisionedToAccount",
     "sso:ListTagsForResource",
     "sso:ProvisionPermissionSet",
     "sso:PutInlinePolicyToPermissionSet",
+    "sso:PutPermissionsBoundaryToPermissionSet",
     "sso:TagResource",
     "sso:UpdatePermissionSet",
+    "sts:GetCallerIdentity",
 )

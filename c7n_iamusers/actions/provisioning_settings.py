@@ -9,21 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from c7n.filters.core import ValueFilter
-from c7n.utils import jmespath_compile
-from jmespath.exceptions import JMESPathError
-
-from c7n_iamusers.decisions.people import KEYS
-from c7n_iamusers.decisions.permission_set_settings import parse_permission_set
+from c7n_iamusers.actions.identity_settings import IdentitySettings
+from c7n_iamusers.decisions.permission_set_settings import duration_seconds, parse_permission_set
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.model.identity_center import Access, PermissionSet
+from c7n_iamusers.model.identity_center import PermissionSet
+from c7n_iamusers.model.intents import Intents
 
-#: What CreateUser needs and a policy may leave out.
-_DEFAULT_KEY = "UserName"
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+")
 _VARIABLE = re.compile(r"\{(\w+)\}")
 #: `custodian validate` sees variables before they are expanded; these have the form of what they stand for.
 _STAND_INS = {"account_id": "0" * 12, "partition": "aws", "region": "us-east-1"}
+APPLY, INTENT = "apply", "intent"
 
 
 class ProvisioningSettings:
@@ -31,77 +27,100 @@ class ProvisioningSettings:
 
     def __init__(self, data: Mapping[str, Any], where: str) -> None:
         self._data, self._where = data, where
-        self._values = ValueFilter({})
+        self.identity = IdentitySettings(data, where)
 
     @property
-    def keys(self) -> dict[str, tuple[str, ...]]:
-        """What of a person -> the c7n keys to try for it, in order."""
-        given = {"given-name": _DEFAULT_KEY, "family-name": _DEFAULT_KEY, "display-name": _DEFAULT_KEY}
-        keys = {**given, **self._data["user"]}
-        return {name: (keys[name],) if isinstance(keys[name], str) else tuple(keys[name]) for name in KEYS}
+    def mode(self) -> str:
+        """APPLY or INTENT."""
+        return str(self._data.get("mode", APPLY))
 
     @property
-    def told_keys(self) -> dict[str, str]:
-        """The same in words."""
-        return {name: " or ".join(keys) for name, keys in self.keys.items()}
-
-    def texts(self, resource: Mapping[str, Any]) -> dict[str, str]:
-        """What of a person -> the first text that its keys yield over the resource, empty for none."""
-        return {name: self._first(keys, resource) for name, keys in self.keys.items()}
+    def derives(self) -> bool:
+        """Whether permission sets are derived from what users may do."""
+        return bool(self._data.get("derive"))
 
     def check(self, in_lambda: bool) -> None:
         """Raises InvalidPolicyData for what can be told without AWS, before variables are expanded."""
-        for name, keys in self.keys.items():
-            for key in keys:
-                self._check_key(name, key)
-        if in_lambda and "inline-policy-file" in self._data["permission-set"]:
+        self.identity.check(in_lambda)
+        self._check_ways()
+        if in_lambda and self.mode == INTENT:
+            raise InvalidPolicyData(
+                f"{self._where}: mode: intent leaves a file, which does not outlive a Lambda: use mode: apply, or run "
+                "the policy with c7n-org"
+            )
+        if self.derives:
+            self._derivation()
+            return
+        settings = self._data["permission-set"]
+        if in_lambda and "inline-policy-file" in settings:
             raise InvalidPolicyData(
                 f"{self._where}: permission-set: inline-policy-file does not travel into AWS Lambda: use inline-policy"
             )
-        self._permission_set(_stood_in(self._data["permission-set"]))
+        self._permission_set(_stood_in(settings))
 
-    def access(self, account_id: str) -> Access:
-        """What is asked for, beside people. Raises InvalidPolicyData, also for variables left unexpanded."""
-        settings, role = self._data["permission-set"], self._data.get("role", "")
-        for text in (role, self._data["group"], settings["name"], settings.get("description", "")):
+    def intents(self, account_id: str, policy: str) -> Intents:
+        """What is asked for, its users yet to be filled in. Raises InvalidPolicyData, also for variables left over."""
+        settings, role = self._data.get("permission-set") or {}, self._data.get("role", "")
+        for text in (
+            role,
+            self._data.get("group", ""),
+            settings.get("name", ""),
+            settings.get("description", ""),
+        ):
             if left := _VARIABLE.search(text):
                 raise InvalidPolicyData(f"{self._where}: {text!r} has the undefined variable {left.group(0)}")
         if role and not _ROLE.fullmatch(role):
             raise InvalidPolicyData(
                 f"{self._where}: role {role!r} is not the ARN of a role (arn:aws:iam::ACCOUNT:role/NAME)"
             )
-        return Access(
+        return Intents(
             account_id,
-            self._data["group"],
-            self._permission_set(settings),
+            policy,
+            (),
             external=self._data["identity-source"] == "external",
             shared_group=self._data.get("shared-group", False),
+            group=self._data.get("group", ""),
+            permission_set=None if self.derives else self._permission_set(settings),
+            derive=self._derivation() if self.derives else None,
         )
 
-    def _first(self, keys: tuple[str, ...], resource: Mapping[str, Any]) -> str:
-        found = (self._values.get_resource_value(key, resource) for key in keys)
-        return next((text.strip() for text in found if isinstance(text, str) and text.strip()), "")
-
-    def _check_key(self, name: str, key: str) -> None:
-        if key.startswith("tag:") and key != "tag:":
-            return
-        try:
-            jmespath_compile(key)
-        except JMESPathError as error:
+    def _check_ways(self) -> None:
+        given = {key for key in ("group", "permission-set", "shared-group") if key in self._data}
+        if self.derives and given:
             raise InvalidPolicyData(
-                f"{self._where}: user.{name}: {key!r} is neither tag:Key nor a JMESPath: {error}"
-            ) from error
+                f"{self._where}: derive names sets and groups itself: leave out {', '.join(sorted(given))}"
+            )
+        if not self.derives and not {"group", "permission-set"} <= given:
+            raise InvalidPolicyData(f"{self._where}: give either group and permission-set, or derive: true")
+
+    def _derivation(self) -> dict[str, Any]:
+        return derivation_settings(self._data["derive"], self._where)
 
     def _permission_set(self, settings: Mapping[str, Any]) -> PermissionSet:
-        where = f"{self._where}: permission-set"
-        if {"inline-policy", "inline-policy-file"} <= settings.keys():
-            raise InvalidPolicyData(f"{where}: give either inline-policy or inline-policy-file, not both")
-        if "inline-policy-file" in settings:
-            path = Path(settings["inline-policy-file"])
-            document, document_where = _read_document(path, where), f"{where}: inline-policy-file {path}"
-        else:
-            document, document_where = settings.get("inline-policy"), f"{where}: inline-policy"
-        return parse_permission_set(settings, document, where, document_where)
+        return permission_set_of(settings, f"{self._where}: permission-set")
+
+
+def derivation_settings(derive: Any, where: str) -> dict[str, Any]:
+    """The options of a policy's ``derive:``, none for true. Raises InvalidPolicyData."""
+    options = {} if derive is True else dict(derive)
+    duration = options.get("session-duration", "PT1H")
+    if not 3600 <= (duration_seconds(duration) or 0) <= 12 * 3600:
+        raise InvalidPolicyData(
+            f"{where}: derive: session-duration {duration!r} must be an ISO 8601 duration from PT1H to PT12H"
+        )
+    return options
+
+
+def permission_set_of(settings: Mapping[str, Any], where: str) -> PermissionSet:
+    """The permission set of a policy's ``permission-set:``. Raises InvalidPolicyData with every fault."""
+    if {"inline-policy", "inline-policy-file"} <= settings.keys():
+        raise InvalidPolicyData(f"{where}: give either inline-policy or inline-policy-file, not both")
+    if "inline-policy-file" in settings:
+        path = Path(settings["inline-policy-file"])
+        return parse_permission_set(
+            settings, _read_document(path, where), where, f"{where}: inline-policy-file {path}"
+        )
+    return parse_permission_set(settings, settings.get("inline-policy"), where, f"{where}: inline-policy")
 
 
 def _stood_in(value: Any) -> Any:

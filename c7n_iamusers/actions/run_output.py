@@ -8,7 +8,6 @@ an action that saw failures lets the others (notify above all) run and appends o
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,12 @@ from typing import Any
 from c7n.actions import BaseAction
 from c7n.exceptions import PolicyExecutionError
 
+from c7n_iamusers.aws.journal import JOURNAL as JOURNAL
+from c7n_iamusers.aws.stores import DirectoryStore, Store
 from c7n_iamusers.model.outcome import FAILED, Outcome
 
 ANNOTATION = "c7n:IamUser"
-JOURNAL = "journal.jsonl"
 OUTCOMES = "outcomes.json"
-SNAPSHOTS = "snapshots"
 
 
 def output_directory(manager: Any) -> Path:
@@ -39,21 +38,33 @@ def output_directory(manager: Any) -> Path:
     return Path(manager.ctx.log_dir)
 
 
-def write_outcomes(directory: Path, outcomes: Iterable[Outcome]) -> None:
-    """Merge ``outcomes`` into ``outcomes.json``: the latest of each user, earlier ones under its ``history``."""
-    path = directory / OUTCOMES
-    rows: dict[str, dict[str, Any]] = {}
-    if path.exists():
-        rows = {row["arn"]: row for row in json.loads(path.read_text(encoding="utf-8"))}
+def write_outcomes(place: Path | Store, outcomes: Iterable[Outcome]) -> None:
+    """Merge ``outcomes`` into the ``outcomes.json`` of a directory or store.
+
+    Raises OSError where it can't be written, ValueError where the one that is there can't be read.
+    """
+    store = DirectoryStore(place) if isinstance(place, Path) else place
+    store.replace(OUTCOMES, merged_outcomes(load_outcomes(store), outcomes))
+
+
+def load_outcomes(store: Store) -> list[dict[str, Any]]:
+    """The rows of ``outcomes.json``, none where there is no such file. Raises OSError, or ValueError for no JSON."""
+    rows: list[dict[str, Any]] = json.loads(store.read(OUTCOMES) or b"[]")
+    return rows
+
+
+def merged_outcomes(earlier: Iterable[dict[str, Any]], outcomes: Iterable[Outcome]) -> bytes:
+    """The content of ``outcomes.json``: the latest outcome of each user, earlier ones under its ``history``."""
+    rows = {row["arn"]: row for row in earlier}
     for outcome in outcomes:
-        earlier = rows.get(outcome.arn)
-        row = outcome.as_data()
-        if earlier:
-            row["history"] = [*earlier.pop("history", []), earlier]
-        rows[outcome.arn] = row
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(json.dumps(list(rows.values()), indent=2), encoding="utf-8")
-    os.replace(draft, path)
+        before = rows.get(outcome.arn)
+        history = (
+            [*before.get("history", ()), {k: v for k, v in before.items() if k != "history"}]
+            if before
+            else []
+        )
+        rows[outcome.arn] = {**outcome.as_data(), **({"history": history} if history else {})}
+    return json.dumps(list(rows.values()), indent=2).encode()
 
 
 def annotate(resource: dict[str, Any], key: str, value: Any) -> None:

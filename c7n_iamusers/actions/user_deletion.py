@@ -1,99 +1,123 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deleting one user: read it live, guard, snapshot, plan, apply. Errors end up in its outcome, never beyond it."""
+"""Deleting one user: read it live, guard, snapshot, plan, apply."""
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timezone
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from c7n_iamusers.aws.executor import Applied, CallFailed, Executor
-from c7n_iamusers.aws.retries import Backoff, error_code
-from c7n_iamusers.aws.snapshots import SnapshotDirectory
-from c7n_iamusers.aws.users import read_user, unassigned_mfa
+from c7n_iamusers.actions.user_records import Found, UserRecords
+from c7n_iamusers.actions.user_run import Run
+from c7n_iamusers.aws.executor import Applied, CallFailed
+from c7n_iamusers.aws.journal import utc_now
+from c7n_iamusers.aws.key_use import read_key_use
+from c7n_iamusers.aws.live_users import LiveUsers
+from c7n_iamusers.aws.users import unassigned_mfa
 from c7n_iamusers.decisions.deletion import plan_deletion
-from c7n_iamusers.decisions.deletion_guards import refusal
-from c7n_iamusers.decisions.deny_all import DENY_ALL_NAME
-from c7n_iamusers.exceptions import IamUsersError
+from c7n_iamusers.decisions.deletion_guards import Guards, refusal
+from c7n_iamusers.decisions.review import review_refusal
 from c7n_iamusers.model.attachments import MFA_DEVICE
-from c7n_iamusers.model.calls import Subject
-from c7n_iamusers.model.exemption import ExemptionRule
+from c7n_iamusers.model.calls import Plan, Subject
+from c7n_iamusers.model.deletion_plan import DeletionPlan, PlannedDeletion
 from c7n_iamusers.model.iam_user import IamUser, Item
-from c7n_iamusers.model.outcome import DELETED, FAILED, SKIPPED, Outcome
+from c7n_iamusers.model.outcome import DELETED, FAILED, SKIPPED
+from c7n_iamusers.model.snapshot import Snapshot, known_attachments
 
 LOG = logging.getLogger("custodian.c7n_iamusers")
 
 #: What was attached while the plan ran, or is not gone everywhere yet, is read again so many times.
-ROUNDS = 4
+ROUNDS = 6
+
+
+@dataclass
+class Boundaries:
+    """Whether the role may set permissions boundaries, as far as the run has found out."""
+
+    usable: bool = True
 
 
 @dataclass(frozen=True)
 class UserDeletion:
-    """Deletes users through ``executor``. ``caller_arn``: who is acting, in which account."""
+    """Deletes users of ``run``. ``reviewed``: only what stands in it, where there is one."""
 
-    client: Any
-    executor: Executor
-    snapshots: SnapshotDirectory
-    backoff: Backoff
-    rules: Sequence[ExemptionRule]
-    caller_arn: str
-    clock: Callable[[], float] = time.monotonic
+    run: Run
+    users: LiveUsers
+    records: UserRecords
+    guards: Guards
+    reviewed: DeletionPlan | None = None
+    boundaries: Boundaries = field(default_factory=Boundaries)
+    now: Callable[[], datetime] = utc_now
 
-    def __call__(self, evidence: Subject) -> Outcome:
-        """The outcome for the user that ``evidence`` names; nothing is raised, so no user hides another."""
-        started, applied = self.clock(), Applied()
-        code = ""
-        try:
-            status, reason = self._delete(evidence, applied)
-        except CallFailed as error:
-            status, reason, code = FAILED, f"{error}; run again once mended", error.code
-        except ClientError as error:
-            status, reason, code = (
-                FAILED,
-                f"{evidence}: {error}; nothing further was touched",
-                error_code(error),
-            )
-        except (BotoCoreError, IamUsersError) as error:
-            status, reason, code = FAILED, f"{evidence}: {error}", type(error).__name__
-        except Exception as error:  # whatever it is, it must not hide the outcomes of the other users
-            LOG.exception("composite-delete: %s", evidence)
-            status, reason, code = FAILED, f"{evidence}: {error!r}", type(error).__name__
-        seconds = self.clock() - started
-        return Outcome(evidence.name, evidence.arn, status, reason, applied.calls, seconds, code)
-
-    def _delete(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
-        delays = self.backoff.delays()
+    def delete(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
+        """Status and reason. Raises CallFailed, ClientError or an IamUsersError where it fails."""
+        read, delays = self.users.read, self.run.backoff.delays()
         for remaining in reversed(range(ROUNDS)):
-            user = read_user(self.client, evidence.name, self.backoff)
+            user = read(evidence.name)
             if user is None:
                 return (DELETED, "") if applied.calls else (SKIPPED, "already gone")
-            today = datetime.now(timezone.utc).date()
-            if reason := refusal(evidence, user, self.caller_arn, self.rules, today):
-                return SKIPPED, reason
             try:
-                return self._apply(user, applied)
+                reason = self._delete(evidence, self.records.find(user), applied)
             except CallFailed as error:
-                # Something was attached meanwhile, or its removal has not spread yet: look again.
-                if error.code != "DeleteConflict" or not remaining:
+                if not remaining or not self._goes_on(error, delays):
                     raise
-                self.backoff.sleep(next(delays))
+                read = self.users.read_fully
+                continue
+            if reason and applied.calls:
+                return FAILED, f"{evidence}: stopped after {applied.calls} calls: {reason}"
+            return (SKIPPED, reason) if reason else (DELETED, "")
         raise AssertionError("the last round returns or raises")
 
-    def _apply(self, user: IamUser, applied: Applied) -> tuple[str, str]:
-        plan = plan_deletion(user, self._orphaned_mfa(user))
-        self.snapshots.save(user, passing=frozenset({DENY_ALL_NAME}))
-        self.executor.apply(plan, applied)
-        return DELETED, ""
+    def propose(self, evidence: Subject) -> PlannedDeletion:
+        """What ``delete`` would do now, without doing any of it. Raises ClientError or SnapshotRefused."""
+        user = self.users.read(evidence.name)
+        if user is None:
+            return PlannedDeletion(evidence, skipped="already gone")
+        found = self.records.find(user)
+        if reason := self._refusal(evidence, found):
+            return PlannedDeletion(evidence, skipped=reason)
+        held = {kind: count for kind, count in found.snapshot.user.counts().items() if count}
+        return PlannedDeletion(evidence, found.snapshot.fingerprint, self._plan(found).calls, held)
 
-    def _orphaned_mfa(self, user: IamUser) -> list[Item]:
+    def _delete(self, evidence: Subject, found: Found, applied: Applied) -> str | None:
+        """Why the user is left alone; None once it is gone."""
+        if reason := self._refusal(evidence, found):
+            return reason
+        plan = self._plan(found)
+        if self.reviewed is not None:
+            planned = self.reviewed.of(found.user.subject)
+            if reason := review_refusal(planned, found.snapshot, plan, found.earlier):
+                return reason
+        self.records.keep(found)
+        self.run.executor.apply(plan, applied)
+        return None
+
+    def _goes_on(self, error: CallFailed, delays: Iterator[float]) -> bool:
+        if error.code == "DeleteConflict":
+            # Something was attached meanwhile, or its removal has not spread yet: look again.
+            self.run.backoff.sleep(next(delays))
+            return True
+        if error.call.operation != "PutUserPermissionsBoundary":
+            return False
+        # Guardrails often keep boundaries to a few roles; nothing has been taken off the user yet.
+        LOG.warning("no Deny-all by permissions boundary (%s): it goes on users as a policy instead", error)
+        self.boundaries.usable = False
+        return True
+
+    def _refusal(self, evidence: Subject, found: Found) -> str | None:
+        user = found.user
+        keys = read_key_use(self.run.client, user, self.run.backoff) if self.guards.ask_key_use else ()
+        return refusal(evidence, user, self.guards, self.now(), keys, begun=found.recorded)
+
+    def _plan(self, found: Found) -> Plan:
+        orphaned = self._orphaned_mfa(found.user, found.earlier)
+        return plan_deletion(found.user, orphaned, self.boundaries.usable)
+
+    def _orphaned_mfa(self, user: IamUser, earlier: Iterable[Snapshot]) -> list[Item]:
         """Devices of this user, by an earlier snapshot, that a stopped run deactivated and did not delete."""
         listed = {item["SerialNumber"] for item in user.attachments[MFA_DEVICE.name]}
-        recorded = {item["SerialNumber"]: item for item in self.snapshots.recorded(user, MFA_DEVICE.name)}
+        recorded = {item["SerialNumber"]: item for item in known_attachments(earlier, MFA_DEVICE.name)}
         missing = recorded.keys() - listed
-        orphaned = missing & unassigned_mfa(self.client, self.backoff) if missing else set()
+        orphaned = missing & unassigned_mfa(self.run.client, self.run.backoff) if missing else set()
         return [recorded[serial] for serial in sorted(orphaned)]

@@ -1,33 +1,59 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading an account's users in bulk: cost grows by pages of a thousand, not by users."""
+"""An account's users in bulk: cost grows by pages of a thousand, not by users."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from c7n_iamusers.aws.paging import items, pages
 from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.aws.users import read_detail, read_kind
+from c7n_iamusers.model.attachments import ATTACHED_POLICY, GROUP, INLINE_POLICY
 from c7n_iamusers.model.iam_user import Item
 
-#: The largest page that GetAccountAuthorizationDetails and ListUsers allow (botocore maxItemsType).
+#: The largest page that these lists allow (botocore maxItemsType).
 PAGE_SIZE = 1000
-
+#: A user as botocore's ``UserDetail``, with PasswordLastUsed of ``User``.
+Detail = dict[str, Any]
+POLICY_KINDS = (GROUP, ATTACHED_POLICY, INLINE_POLICY)
+#: AWS leaves out a list that is empty, UserPolicyList above all; here it is there, and empty.
 _EMPTY: Mapping[str, Any] = {"GroupList": [], "AttachedManagedPolicies": [], "UserPolicyList": []}
 
 
-def user_details(client: Any, backoff: Backoff) -> Iterator[dict[str, Any]]:
-    """Every user of the account as botocore's ``UserDetail``: groups, policies, boundary and tags included.
+@dataclass(frozen=True)
+class AccountUsers:
+    """``users``, and the account's groups by name as botocore's ``GroupDetail``."""
 
-    AWS leaves out a list that is empty (``UserPolicyList`` above all); here it is there, and empty.
+    users: list[Detail]
+    groups: Mapping[str, Mapping[str, Any]]
+
+
+def read_users(client: Any, backoff: Backoff) -> AccountUsers:
+    """Every user of the account with groups, policies, boundary, tags and last sign-in. Raises ClientError.
+
+    GetAccountAuthorizationDetails lacks the last sign-in, ListUsers lacks all the rest.
     """
-    for page in pages(client, "GetAccountAuthorizationDetails", backoff, Filter=["User"], MaxItems=PAGE_SIZE):
-        yield from ({**_EMPTY, **detail} for detail in page.get("UserDetailList", ()))
+    details: dict[str, Detail] = {}
+    groups: dict[str, Mapping[str, Any]] = {}
+    asked = {"Filter": ["User", "Group"], "MaxItems": PAGE_SIZE}
+    for page in pages(client, "GetAccountAuthorizationDetails", backoff, **asked):
+        details |= {user["UserId"]: {**_EMPTY, **user} for user in page.get("UserDetailList", ())}
+        groups |= {group["GroupName"]: group for group in page.get("GroupDetailList", ())}
+    listed = {
+        user["UserId"]: user for user in items(client, "ListUsers", "Users", backoff, MaxItems=PAGE_SIZE)
+    }
+    users = [{**listed[key], **detail} for key, detail in details.items() if key in listed]
+    # IAM is eventually consistent: a user made or removed a moment ago stands in one list only.
+    doubtful = [{**details, **listed}[key]["UserName"] for key in details.keys() ^ listed.keys()]
+    return AccountUsers(users + users_by_name(client, sorted(doubtful), backoff), groups)
 
 
-def listed_users(client: Any, backoff: Backoff) -> list[dict[str, Any]]:
-    """Every user as ListUsers gives it: with PasswordLastUsed, which the details lack, without tags and boundary."""
-    return items(client, "ListUsers", "Users", backoff, MaxItems=PAGE_SIZE)
+def users_by_name(client: Any, names: Iterable[str], backoff: Backoff) -> list[Detail]:
+    """The users ``names``, read one by one to the same shape; those that are gone are left out. Raises ClientError."""
+    found = [_read(client, name, backoff) for name in names]
+    return [detail for detail in found if detail]
 
 
 def detail_attachments(detail: Mapping[str, Any]) -> dict[str, tuple[Item, ...]]:
@@ -37,9 +63,22 @@ def detail_attachments(detail: Mapping[str, Any]) -> dict[str, tuple[Item, ...]]
     """
     found: dict[str, tuple[Item, ...]] = {}
     if "GroupList" in detail:
-        found["group"] = tuple({"GroupName": name} for name in detail["GroupList"])
+        found[GROUP.name] = tuple({"GroupName": name} for name in detail["GroupList"])
     if "AttachedManagedPolicies" in detail:
-        found["attached-policy"] = tuple(detail["AttachedManagedPolicies"])
+        found[ATTACHED_POLICY.name] = tuple(detail["AttachedManagedPolicies"])
     if "UserPolicyList" in detail:
-        found["inline-policy"] = tuple(detail["UserPolicyList"])
+        found[INLINE_POLICY.name] = tuple(detail["UserPolicyList"])
     return found
+
+
+def _read(client: Any, name: str, backoff: Backoff) -> Detail | None:
+    detail = read_detail(client, name, backoff)
+    if detail is None:
+        return None
+    groups, attached, inline = (read_kind(client, name, kind, backoff) for kind in POLICY_KINDS)
+    return {
+        **detail,
+        "GroupList": [item["GroupName"] for item in groups],
+        "AttachedManagedPolicies": list(attached),
+        "UserPolicyList": list(inline),
+    }

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from c7n_iamusers.aws.paging import items
 from c7n_iamusers.aws.retries import Backoff, error_code
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.model.access_plan import Pending
 from c7n_iamusers.model.identity_center import Assignment, Instance
 
 _PAGE = 100
@@ -42,28 +43,64 @@ class Assignments:
             ) from error
         return frozenset(Assignment(each["AccountId"], each["PermissionSetArn"]) for each in found)
 
-    def exists(self, assignment: Assignment, group_id: str) -> bool:
-        """True where the group holds the permission set in the account."""
+    def directly_of(self, user_id: str) -> frozenset[Assignment]:
+        """What the user has been assigned itself, not through groups. Raises ClientError."""
+        found = self._list(
+            "ListAccountAssignmentsForPrincipal",
+            "AccountAssignments",
+            PrincipalId=user_id,
+            PrincipalType="USER",
+        )
+        return frozenset(
+            Assignment(each["AccountId"], each["PermissionSetArn"])
+            for each in found
+            if each.get("PrincipalType", "USER") == "USER"
+        )
+
+    def holders(self, account_id: str, permission_set_arn: str) -> frozenset[tuple[str, str]]:
+        """(principal type, principal id) of all that hold the set in the account."""
         found = self._list(
             "ListAccountAssignments",
             "AccountAssignments",
-            AccountId=assignment.account_id,
-            PermissionSetArn=assignment.permission_set_arn,
+            AccountId=account_id,
+            PermissionSetArn=permission_set_arn,
         )
-        return any(each["PrincipalType"] == "GROUP" and each["PrincipalId"] == group_id for each in found)
+        return frozenset((each["PrincipalType"], each["PrincipalId"]) for each in found)
 
-    def is_pending(self, assignment: Assignment, group_id: str) -> bool:
-        """True while a creation of this assignment, whoever asked for it, is IN_PROGRESS."""
+    def exists(self, assignment: Assignment, group_id: str) -> bool:
+        """True where the group holds the permission set in the account."""
+        return ("GROUP", group_id) in self.holders(assignment.account_id, assignment.permission_set_arn)
+
+    def pending(self) -> dict[str, Pending]:
+        """Request id -> what it is to assign to which group, of every creation that is IN_PROGRESS, whoever's."""
         statuses = self._list(
             "ListAccountAssignmentCreationStatus",
             "AccountAssignmentsCreationStatus",
             Filter={"Status": "IN_PROGRESS"},
         )
-        wanted = (assignment.account_id, assignment.permission_set_arn, group_id)
-        return any(self._pending_target(status["RequestId"]) == wanted for status in statuses)
-
-    def _pending_target(self, request_id: str) -> tuple[str, str, str] | None:
         # The list leaves out what a request is for, so each that is under way (15 at most) is asked.
+        found = {status["RequestId"]: self._target(status["RequestId"]) for status in statuses}
+        return {request_id: target for request_id, target in found.items() if target}
+
+    def deletions_pending(self) -> set[tuple[str, str, tuple[str, str]]]:
+        """(account id, permission set, (principal type, id)) of every deletion that is IN_PROGRESS, whoever's."""
+        statuses = self._list(
+            "ListAccountAssignmentDeletionStatus",
+            "AccountAssignmentsDeletionStatus",
+            Filter={"Status": "IN_PROGRESS"},
+        )
+        found = set()
+        for status in statuses:
+            asked = self.backoff.call(
+                self.client.describe_account_assignment_deletion_status,
+                InstanceArn=self.instance.arn,
+                AccountAssignmentDeletionRequestId=status["RequestId"],
+            )["AccountAssignmentDeletionStatus"]
+            principal = (asked.get("PrincipalType", ""), asked.get("PrincipalId", ""))
+            found.add((asked.get("TargetId", ""), asked.get("PermissionSetArn", ""), principal))
+        return found
+
+    def _target(self, request_id: str) -> Pending | None:
         response = self.backoff.call(
             self.client.describe_account_assignment_creation_status,
             InstanceArn=self.instance.arn,
@@ -72,7 +109,9 @@ class Assignments:
         status = response["AccountAssignmentCreationStatus"]
         if status["Status"] != "IN_PROGRESS":
             return None
-        return status.get("TargetId", ""), status.get("PermissionSetArn", ""), status.get("PrincipalId", "")
+        return Pending(
+            status.get("TargetId", ""), status.get("PermissionSetArn", ""), status.get("PrincipalId", "")
+        )
 
     def _list(self, operation: str, result: str, **parameters: Any) -> list[Any]:
         parameters = {"InstanceArn": self.instance.arn, "MaxResults": _PAGE, **parameters}

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from c7n_iamusers.aws.retries import Backoff, error_code
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.model.credential_report import CredentialReport, parse_report
+from c7n_iamusers.model.credential_report import CredentialReport, parse_report, report_text
 from c7n_iamusers.model.moments import moment
 
 #: GetCredentialReport: no report, or one that is too old; and one that is being made.
@@ -31,7 +31,7 @@ def read_report(client: Any, backoff: Backoff) -> CredentialReport:
         raise EvidenceUnreadable(
             f"the credential report was not made within {backoff.budget:.0f} seconds: run again later"
         )
-    return parse_report(_text(response["Content"]), moment(response.get("GeneratedTime")))
+    return parse_report(report_text(response["Content"]), moment(response.get("GeneratedTime")))
 
 
 def _get(client: Any, backoff: Backoff) -> dict[str, Any] | None:
@@ -54,10 +54,3 @@ def _request(client: Any, backoff: Backoff) -> None:
         # Somebody else asks for it too: GetCredentialReport will tell when it is there.
         if error_code(error) != "LimitExceeded":
             raise
-
-
-def _text(content: bytes | str) -> str:
-    try:
-        return content if isinstance(content, str) else content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise EvidenceUnreadable(f"the credential report is not UTF-8 text at byte {error.start}") from error

@@ -11,7 +11,8 @@ from typing import Any
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.aws.journal import Journal
+from c7n_iamusers.aws.interruption import Interrupted
+from c7n_iamusers.aws.journal import JournalWriter
 from c7n_iamusers.aws.retries import Backoff, error_code
 from c7n_iamusers.model.calls import ApiCall, Plan, Ref, Subject, Wait
 
@@ -38,22 +39,26 @@ class Executor:
     def __init__(
         self,
         clients: Mapping[str, Any],
-        journal: Journal,
+        journal: JournalWriter,
         backoff: Backoff | None = None,
         *,
         timeout: float = 300.0,
         poll_seconds: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
+        before_each: Callable[[], None] = lambda: None,
     ) -> None:
         self._clients, self._journal, self._backoff = clients, journal, backoff or Backoff()
         self._timeout, self._poll, self._clock = timeout, poll_seconds, clock
+        self._before_each = before_each
 
     def apply(self, plan: Plan, applied: Applied) -> None:
         """Make the calls of ``plan``; ``applied`` counts along, so that it tells the truth after a failure too.
 
-        Raises CallFailed at the first call that fails for good.
+        Raises CallFailed at the first call that fails for good, and what ``before_each`` (before each call)
+        raises, Interrupted above all.
         """
         for call in plan.calls:
+            self._before_each()
             self._make(plan.subject, call, applied)
 
     def _make(self, subject: Subject, call: ApiCall, applied: Applied) -> None:
@@ -65,6 +70,10 @@ class Executor:
             result, response = self._invoke(call, parameters)
             applied.values.update(saved(call, response))
             self._see_through(subject, call, applied)
+        except Interrupted:
+            # It came between two tries: whether the last one was applied, only AWS can tell.
+            self._journal.write(subject, "after", **entry, result="interrupted")
+            raise
         except (ClientError, BotoCoreError, _NotSucceeded) as error:
             code, message = _describe(error)
             self._journal.write(subject, "after", **entry, result="failed", code=code)

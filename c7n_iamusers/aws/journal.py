@@ -10,9 +10,14 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
+from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.model.calls import Subject
+
+JOURNAL = "journal.jsonl"
+#: The phases of a line: before a call, after it, and what became of the user.
+BEFORE, AFTER, OUTCOME = "before", "after", "outcome"
 
 
 def utc_now() -> datetime:
@@ -20,29 +25,51 @@ def utc_now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-class Journal:
-    """Appends to ``path``; safe for several threads, and for a file that an earlier run has begun.
+def journal_line(time: datetime, subject: Subject, phase: str, entry: dict[str, Any]) -> bytes:
+    """One line: time, user, arn, phase, and what the phase adds.
 
-    A line is a JSON object: time, user, arn, phase (``before``, ``after``), service, operation,
-    parameters, and after the call result (``done``, ``gone``, ``failed``) with the error code if any.
+    ``before`` and ``after``: service, operation, parameters; ``after`` also the result (``done``, ``gone``,
+    ``adopted``, ``interrupted``, ``failed``), with the error code if any. ``outcome``: a row of ``outcomes.json``.
     """
+    who = {"time": time.isoformat(), "user": subject.name, "arn": subject.arn, "phase": phase}
+    return (json.dumps({**who, **entry}, default=str) + "\n").encode()
+
+
+class JournalWriter(Protocol):
+    """What the executor writes to."""
+
+    def write(self, subject: Subject, phase: str, **entry: Any) -> None:
+        """One line; durable when this returns, unless it is of phase ``after``: that one may wait for the next.
+
+        Raises JournalRefused where it can't be made durable.
+        """
+
+
+class Journal:
+    """Appends to ``path``; safe for several threads, and for a file that an earlier run has begun."""
 
     def __init__(self, path: Path, now: Callable[[], datetime] = utc_now) -> None:
-        self._now = now
+        self._path, self._now = path, now
         self._lock = threading.Lock()
+        path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab")
-        if self._file.tell() and not path.read_bytes().endswith(b"\n"):
+        if self._file.tell() and _last_byte(path) != b"\n":
             # A crash in mid-line: closing it keeps that remnant from swallowing the next entry.
             self._file.write(b"\n")
 
     def write(self, subject: Subject, phase: str, **entry: Any) -> None:
-        """One line, durable (fsync) when this returns."""
-        who = {"time": self._now().isoformat(), "user": subject.name, "arn": subject.arn, "phase": phase}
-        line = json.dumps({**who, **entry}, default=str) + "\n"
-        with self._lock:
-            self._file.write(line.encode())
-            self._file.flush()
-            os.fsync(self._file.fileno())
+        """See JournalWriter; here every line is durable (fsync) when this returns."""
+        line = journal_line(self._now(), subject, phase, entry)
+        try:
+            with self._lock:
+                self._file.write(line)
+                self._file.flush()
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise JournalRefused(
+                f"{subject}: the journal {self._path} can't be written ({error}): nothing further was touched; "
+                "make room, and run again"
+            ) from error
 
     def __enter__(self) -> Journal:
         return self
@@ -51,3 +78,25 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+def _last_byte(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1)
+
+
+class NoJournal:
+    """For what only plans: no mutating call is made, so there is nothing to journal."""
+
+    def write(self, subject: Subject, phase: str, **entry: Any) -> None:
+        """Raises AssertionError, before the call that it would announce."""
+        raise AssertionError(f"{subject}: nothing was to be touched, but it came to {entry.get('operation')}")
+
+    def __enter__(self) -> NoJournal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        pass

@@ -20,12 +20,12 @@ from c7n_iamusers.aws.fresh import Fresh
 from c7n_iamusers.aws.paging import pages
 from c7n_iamusers.aws.retries import Backoff, error_code
 from c7n_iamusers.aws.users import LISTED_KINDS, embedded_attachments, read_detail, read_kind, read_user
+from c7n_iamusers.model.attachment_rows import AttachmentKind
 from c7n_iamusers.model.attachments import (
     ATTACHED_POLICY,
     GROUP,
     INLINE_POLICY,
     SERVICE_SPECIFIC_CREDENTIAL,
-    AttachmentKind,
 )
 from c7n_iamusers.model.iam_user import IamUser, Item
 
@@ -33,7 +33,7 @@ Attachments = Mapping[str, tuple[Item, ...]]
 _DETAIL_KINDS = (GROUP, ATTACHED_POLICY, INLINE_POLICY)
 #: Seconds; what is older is never what a deletion rests on.
 MAX_AGE = 30.0
-_EMPTY: dict[str, list[str]] = {"GroupList": [], "AttachedManagedPolicies": [], "UserPolicyList": []}
+_EMPTY: Mapping[str, list[Any]] = {"GroupList": [], "AttachedManagedPolicies": [], "UserPolicyList": []}
 
 
 class LiveUsers:

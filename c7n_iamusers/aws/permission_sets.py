@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,20 +29,53 @@ class PermissionSets:
     instance: Instance
     backoff: Backoff
 
-    def find(self, name: str, account_id: str) -> KnownPermissionSet | None:
-        """The set of that name; None where there is none. ``account_id``: where to look first."""
-        for arn in self._arns(account_id):
+    def find(self, names: Collection[str], accounts: Iterable[str]) -> dict[str, KnownPermissionSet]:
+        """The sets of those names, as far as there are any. ``accounts``: where to look first."""
+        found: dict[str, KnownPermissionSet] = {}
+        arns = self._arns(accounts)
+        while len(found) < len(names) and (arn := next(arns, None)):
             described = self._call("describe_permission_set", arn)["PermissionSet"]
-            if described["Name"] == name:
-                return self._complete(arn, described)
-        return None
+            if described["Name"] in names:
+                found[described["Name"]] = self._complete(arn, described)
+        return found
 
-    def _arns(self, account_id: str) -> Iterator[str]:
-        # Lists give ARNs only, and there may be thousands of sets: those of the account hold the wanted
-        # one in every run but the first.
-        here = self._list("ListPermissionSetsProvisionedToAccount", "PermissionSets", AccountId=account_id)
-        yield from here
-        yield from (arn for arn in self._list("ListPermissionSets", "PermissionSets") if arn not in set(here))
+    def provisioned_to(self, account_id: str, **status: str) -> list[str]:
+        """The ARNs of the sets that the account has."""
+        operation = "ListPermissionSetsProvisionedToAccount"
+        return self._list(operation, "PermissionSets", AccountId=account_id, **status)
+
+    def outdated_in(self, account_id: str) -> frozenset[str]:
+        """Those among them of which the account has an earlier form."""
+        return frozenset(self.provisioned_to(account_id, ProvisioningStatus=_OUTDATED))
+
+    def name_of(self, arn: str) -> str | None:
+        """The set's name; None where it is gone."""
+        try:
+            return str(self._call("describe_permission_set", arn)["PermissionSet"]["Name"])
+        except self.client.exceptions.ResourceNotFoundException:
+            return None
+
+    def read(self, arn: str) -> KnownPermissionSet | None:
+        """The set of that ARN; None where it is gone."""
+        missing = self.client.exceptions.ResourceNotFoundException
+        try:
+            return self._complete(arn, self._call("describe_permission_set", arn)["PermissionSet"])
+        except missing:
+            return None
+
+    def _arns(self, accounts: Iterable[str]) -> Iterator[str]:
+        # Lists give ARNs only, and there may be thousands of sets: those of the accounts hold the wanted
+        # ones in every run but the first.
+        seen: set[str] = set()
+        for arn in self._candidates(accounts):
+            if arn not in seen:
+                seen.add(arn)
+                yield arn
+
+    def _candidates(self, accounts: Iterable[str]) -> Iterator[str]:
+        for account in accounts:
+            yield from self.provisioned_to(account)
+        yield from self._list("ListPermissionSets", "PermissionSets")
 
     def _complete(self, arn: str, described: dict[str, Any]) -> KnownPermissionSet:
         attached = self._list(
@@ -64,10 +97,12 @@ class PermissionSets:
             managed_policies=frozenset(policy["Arn"] for policy in attached),
             inline_policy=self._inline_policy(arn),
             tags={tag["Key"]: tag["Value"] for tag in tags},
+            customer_policies=frozenset(self._customer_policies(arn)),
+            boundary=self._boundary(arn),
         )
         accounts = self._accounts(arn)
         stale = self._accounts(arn, ProvisioningStatus=_OUTDATED) if accounts else frozenset()
-        return KnownPermissionSet(arn, settings, tuple(self._foreign(arn)), accounts, stale)
+        return KnownPermissionSet(arn, settings, accounts, stale)
 
     def _inline_policy(self, arn: str) -> str:
         text = self._call("get_inline_policy_for_permission_set", arn).get("InlinePolicy") or ""
@@ -76,25 +111,21 @@ class PermissionSets:
         except ValueError:
             return str(text)
 
-    def _foreign(self, arn: str) -> Iterator[str]:
-        references = self._list(
-            "ListCustomerManagedPolicyReferencesInPermissionSet",
-            "CustomerManagedPolicyReferences",
-            PermissionSetArn=arn,
-        )
-        for reference in references:
-            yield f"customer-managed policy {reference.get('Path', '/')}{reference['Name']}"
-        if self._has_boundary(arn):
-            yield "a permissions boundary"
+    def _customer_policies(self, arn: str) -> list[str]:
+        operation = "ListCustomerManagedPolicyReferencesInPermissionSet"
+        found = self._list(operation, "CustomerManagedPolicyReferences", PermissionSetArn=arn)
+        return [_path_and_name(reference) for reference in found]
 
-    def _has_boundary(self, arn: str) -> bool:
+    def _boundary(self, arn: str) -> str:
         missing = self.client.exceptions.ResourceNotFoundException
         try:
-            return bool(
-                self._call("get_permissions_boundary_for_permission_set", arn).get("PermissionsBoundary")
-            )
+            found = self._call("get_permissions_boundary_for_permission_set", arn).get("PermissionsBoundary")
         except missing:
-            return False
+            return ""
+        if not found:
+            return ""
+        reference = found.get("CustomerManagedPolicyReference")
+        return _path_and_name(reference) if reference else str(found["ManagedPolicyArn"])
 
     def _accounts(self, arn: str, **status: str) -> frozenset[str]:
         operation = "ListAccountsForProvisionedPermissionSet"
@@ -110,3 +141,7 @@ class PermissionSets:
             call, InstanceArn=self.instance.arn, PermissionSetArn=arn
         )
         return response
+
+
+def _path_and_name(reference: dict[str, str]) -> str:
+    return f"{reference.get('Path', '/')}{reference['Name']}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A session in the account that a command looks at."""
+"""A session in the account that a command works on."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _REGION = "us-east-1"
 _SESSION_NAME = "c7n-iamusers"
 
 
-def iam_client(role: str | None = None) -> Any:
-    """A client of iam with the credentials at hand, or with those of ``role``, an ARN, assumed by them.
+def account_session(role: str | None = None) -> boto3.Session:
+    """A session with the credentials at hand, or with those of ``role``, an ARN, assumed by them.
 
     Raises EvidenceUnreadable where there are none, or the role can't be assumed.
     """
@@ -24,17 +24,30 @@ def iam_client(role: str | None = None) -> Any:
         session = boto3.Session()
         region = session.region_name or _REGION
         if not role:
-            return session.client("iam", region_name=region)
+            return boto3.Session(region_name=region)
         assumed = session.client("sts", region_name=region).assume_role(
             RoleArn=role, RoleSessionName=_SESSION_NAME
         )["Credentials"]
     except (ClientError, BotoCoreError) as error:
         what = f"role {role} can't be assumed" if role else "there is no session"
         raise EvidenceUnreadable(f"{what}: {error}") from error
-    return boto3.client(
-        "iam",
-        region_name=region,
-        aws_access_key_id=assumed["AccessKeyId"],
-        aws_secret_access_key=assumed["SecretAccessKey"],
-        aws_session_token=assumed["SessionToken"],
+    return boto3.Session(
+        assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"], region_name=region
     )
+
+
+def iam_client(role: str | None = None) -> Any:
+    """A client of iam in the session of ``account_session``, whose errors it raises."""
+    session = account_session(role)
+    try:
+        return session.client("iam")
+    except (ClientError, BotoCoreError) as error:
+        raise EvidenceUnreadable(f"there is no session: {error}") from error
+
+
+def account_of(session: boto3.Session) -> str:
+    """The id of the account that ``session`` acts in. Raises EvidenceUnreadable where that can't be told."""
+    try:
+        return str(session.client("sts").get_caller_identity()["Account"])
+    except (ClientError, BotoCoreError) as error:
+        raise EvidenceUnreadable(f"who is acting can't be told: {error}: mend the credentials") from error

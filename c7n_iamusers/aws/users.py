@@ -10,14 +10,8 @@ from botocore.exceptions import ClientError
 
 from c7n_iamusers.aws.paging import items
 from c7n_iamusers.aws.retries import Backoff, error_code
-from c7n_iamusers.model.attachments import (
-    ATTACHMENT_KINDS,
-    PERMISSIONS_BOUNDARY,
-    TAG,
-    AttachmentKind,
-    Detail,
-    Reading,
-)
+from c7n_iamusers.model.attachment_rows import AttachmentKind, Detail, Reading
+from c7n_iamusers.model.attachments import ATTACHMENT_KINDS, PERMISSIONS_BOUNDARY, TAG
 from c7n_iamusers.model.iam_user import IamUser, Item
 
 #: The kinds with a list of their own; GetUser itself tells the others.

@@ -16,6 +16,8 @@ from c7n_iamusers.rehearsal.expectations import leaving
 from c7n_iamusers.rehearsal.outputs import mails
 from c7n_iamusers.rehearsal.state import account_states, people_with_access
 
+MOST_FAULTS = 20
+
 
 @click.command()
 @click.option(
@@ -46,11 +48,12 @@ def demo(source: Path, work: Path, seed: int, users_per_account: int) -> None:
         console.print(f"A local organization with {accounts} accounts and {users} IAM users is up.")
         for title, step in _steps(rehearsal):
             _told(console, title, step, rehearsal)
+            if rehearsal.faults:
+                break
         console.print(_table(rehearsal))
     console.print(_whereabouts(work), soft_wrap=True, highlight=False)
     console.print(f"{time.monotonic() - started:.0f} seconds, {len(rehearsal.faults)} faults")
-    for fault in rehearsal.faults:
-        console.print(f"[red]fault:[/] {fault}", highlight=False, soft_wrap=True)
+    _explain(console, rehearsal)
     raise SystemExit(1 if rehearsal.faults else 0)
 
 
@@ -74,6 +77,18 @@ def _told(console: Console, title: str, step: Callable[[], None], rehearsal: Dem
     faults = len(rehearsal.faults) - known
     mark = f"[red]{faults} faults[/]" if faults else "[green]done[/]"
     console.print(f"{title}: {mark} ({time.monotonic() - started:.1f} s)", highlight=False, soft_wrap=True)
+
+
+def _explain(console: Console, rehearsal: Demo) -> None:
+    """The first faults, and the end of the log of the command that ran last: the cause stands there."""
+    for fault in rehearsal.faults[:MOST_FAULTS]:
+        console.print(f"[red]fault:[/] {fault}", highlight=False, soft_wrap=True)
+    if (more := len(rehearsal.faults) - MOST_FAULTS) > 0:
+        console.print(f"and {more} more faults")
+    logs = sorted((rehearsal.work / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime)
+    if rehearsal.faults and logs:
+        tail = "\n".join(logs[-1].read_text().splitlines()[-15:])
+        console.print(f"The end of {logs[-1]}:\n{tail}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _table(rehearsal: Demo) -> Table:

@@ -24,13 +24,24 @@ class Subcommand:
 
 SUBCOMMANDS: dict[str, Subcommand] = {
     "demo": Subcommand("c7n_iamusers.cli.demo", "demo", "The whole job on a local organization, checked."),
+    "evidence": Subcommand(
+        "c7n_iamusers.cli.evidence", "evidence", "What is known of one account's users, each with its source."
+    ),
     "local-org": Subcommand(
         "c7n_iamusers.cli.local_org", "local_org", "An AWS organization on this machine, to rehearse on."
     ),
+    "permissions": Subcommand(
+        "c7n_iamusers.cli.permissions", "permissions", "The least IAM policy for the role that runs policies."
+    ),
+    "plan": Subcommand("c7n_iamusers.cli.plan", "plan", "A plan of deletions, for a reviewer to read."),
+    "restore": Subcommand("c7n_iamusers.cli.restore", "restore", "Brings users back from their snapshots."),
     "mailer-templates": Subcommand(
         "c7n_iamusers.cli.mailer_templates",
         "mailer_templates",
         "Where the notices' templates lie, for c7n-mailer.",
+    ),
+    "provision": Subcommand(
+        "c7n_iamusers.cli.provision", "command", "People's access in IAM Identity Center, over all accounts."
     ),
 }
 

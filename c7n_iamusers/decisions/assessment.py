@@ -10,7 +10,7 @@ from typing import Any
 from c7n_iamusers.decisions.activity import activity_of
 from c7n_iamusers.decisions.classification import classify
 from c7n_iamusers.decisions.finding_case import Case, Provisioning, Thresholds
-from c7n_iamusers.decisions.finding_rules import Findings, judge
+from c7n_iamusers.decisions.findings import Findings, judge
 from c7n_iamusers.model.activity import Activity
 from c7n_iamusers.model.attachments import ATTACHMENT_KINDS, MFA_DEVICE
 from c7n_iamusers.model.evidence import Evidence

@@ -81,7 +81,9 @@ def _named(user: IamUser) -> _Judgement | None:
 def _judged(user: IamUser, evidence: Evidence, held: Held) -> _Judgement:
     if missing := _missing(evidence):
         return UNKNOWN, f"unknown for want of: {', '.join(missing)}", ""
-    if any(each.active is None for found in evidence.credentials.values() for each in found):
+    if any(
+        each.active is None for found in evidence.credentials.values() for each in found if not _is_git(each)
+    ):
         return UNKNOWN, "unknown whether all of its credentials are active", ""
     if not held:
         return _bare(evidence)

@@ -5,29 +5,87 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from c7n_iamusers.decisions.deny_all import deny_all_calls
-from c7n_iamusers.model.attachments import ATTACHMENT_KINDS, MFA_DEVICE, AttachmentKind, Removal
+from c7n_iamusers.decisions.deny_all import (
+    DENY_ALL_NAME,
+    attach,
+    attached_fits,
+    deny_all_arn,
+    deny_all_document,
+    holds_attached,
+    holds_inline,
+    iam_call,
+    inline_fits,
+    is_bare,
+    is_bounded,
+    lift_inline,
+    put_inline,
+)
+from c7n_iamusers.model.attachment_rows import AttachmentKind, Removal
+from c7n_iamusers.model.attachments import ATTACHMENT_KINDS, MFA_DEVICE
 from c7n_iamusers.model.calls import ApiCall, Plan
 from c7n_iamusers.model.iam_user import IamUser, Item
 
 _GONE = frozenset({"NoSuchEntity"})
 
 
-def plan_deletion(user: IamUser, orphaned_mfa: Iterable[Item] = ()) -> Plan:
+def plan_deletion(user: IamUser, orphaned_mfa: Iterable[Item] = (), by_boundary: bool = True) -> Plan:
     """Every call of the deletion of ``user``, in order: Deny-all, credentials, MFA, groups, policies, user.
 
     ``orphaned_mfa``: virtual devices that were this user's and are nobody's now. A run that stopped
-    between deactivating a device and deleting it left such an orphan.
+    between deactivating a device and deleting it left such an orphan. ``by_boundary``: see deny_all_calls.
 
     Raises KeyError where a kind was not read: a deletion is never planned on partial knowledge.
     """
-    deny, lift = deny_all_calls(user)
+    deny, lift = deny_all_calls(user, by_boundary)
     removals = [call for kind in ATTACHMENT_KINDS for call in _removals_of(user, kind) if call not in lift]
     orphans = [
         _call(user, part, item) for item in orphaned_mfa for part in MFA_DEVICE.removals if not part.by_user
     ]
     end = ApiCall("iam", "DeleteUser", {"UserName": user.name}, done_codes=_GONE)
     return Plan(user.subject, (*deny, *removals, *orphans, *lift, end))
+
+
+def deny_all_calls(
+    user: IamUser, by_boundary: bool = True
+) -> tuple[tuple[ApiCall, ...], tuple[ApiCall, ...]]:
+    """The calls that put the Deny-all on ``user`` before it is deleted, and those that take it off at the end.
+
+    As its permissions boundary: that is one call, always has room, and goes with the user. (A boundary's Deny
+    overrides every Allow: "Permissions boundaries for IAM entities", IAM User Guide. It never comes off before
+    the user does, so nothing widens.) Not where one stands already, or nothing is there to be taken off.
+
+    ``by_boundary`` False, where the role may not set boundaries: as an inline policy, or AWSDenyAll attached.
+    """
+    if is_bare(user):
+        return (), ()
+    detach = iam_call("DetachUserPolicy", {"UserName": user.name, "PolicyArn": deny_all_arn(user)}, _GONE)
+    if holds_inline(user):
+        return (), (lift_inline(user),)
+    if holds_attached(user):
+        return (), (detach,)
+    if is_bounded(user):
+        return (), ()
+    if not by_boundary and inline_fits(user, deny_all_document()):
+        return (put_inline(user, deny_all_document()),), (lift_inline(user),)
+    if not by_boundary and attached_fits(user):
+        return (attach(user),), (detach,)
+    boundary = {"UserName": user.name, "PermissionsBoundary": deny_all_arn(user)}
+    return (iam_call("PutUserPermissionsBoundary", boundary),), ()
+
+
+def is_denial(call: ApiCall) -> bool:
+    """True for the calls by which a deletion puts the Deny-all on a user and lifts it, in whatever form."""
+    given = call.parameters
+    if call.operation in ("PutUserPolicy", "DeleteUserPolicy"):
+        ours = bool(given["PolicyName"] == DENY_ALL_NAME)
+        return ours and str(given.get("PolicyDocument", deny_all_document())) == deny_all_document()
+    policy = str(given.get("PolicyArn", given.get("PermissionsBoundary", "")))
+    denying = policy.endswith(":iam::aws:policy/AWSDenyAll")
+    return denying and call.operation in (
+        "AttachUserPolicy",
+        "DetachUserPolicy",
+        "PutUserPermissionsBoundary",
+    )
 
 
 def _removals_of(user: IamUser, kind: AttachmentKind) -> Iterator[ApiCall]:

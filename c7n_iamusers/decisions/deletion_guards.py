@@ -4,17 +4,81 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
+from c7n_iamusers.decisions.deny_all import is_bare
 from c7n_iamusers.decisions.exemptions import find_exemption
+from c7n_iamusers.decisions.own_traces import quarantine_of
+from c7n_iamusers.decisions.quarantine import lapses
+from c7n_iamusers.decisions.recent_use import active_within, use_since
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.exemption import ExemptionRule
 from c7n_iamusers.model.iam_user import IamUser
+from c7n_iamusers.model.key_use import KeyUse
 from c7n_iamusers.model.outcome import PROVISIONED, UNCHANGED
 
 #: AWS attaches it to a user whose key it saw leaked; V2, V3 and V4 exist ("Managed policies for AWS IAM").
 COMPROMISED = "AWSCompromisedKeyQuarantine"
+
+
+@dataclass(frozen=True)
+class Guards:
+    """What a policy asks for before a user is touched.
+
+    ``callers``: the ARNs of those on whose behalf the run acts, first the one that acts in the account.
+    ``active_within``, ``quarantined_for``: days; None where not asked for.
+    """
+
+    callers: tuple[str, ...]
+    rules: Sequence[ExemptionRule] = ()
+    active_within: float | None = None
+    quarantined_for: float | None = None
+    include_compromised: bool = False
+
+    @property
+    def ask_key_use(self) -> bool:
+        """True where the last use of the access keys must be known."""
+        return self.active_within is not None or self.quarantined_for is not None
+
+
+def refusal(
+    evidence: Subject,
+    user: IamUser,
+    guards: Guards,
+    now: datetime,
+    keys: Sequence[KeyUse] = (),
+    *,
+    begun: bool = False,
+) -> str | None:
+    """Why nothing may be done to ``user``, read live, on ``evidence``; None where it may.
+
+    ``keys``: the last use of each of its access keys, where the guards ask for it. ``begun``: an earlier run
+    took things from it, which then passed these guards.
+    """
+    return (
+        identity_refusal(evidence, user, guards.callers)
+        or (None if guards.include_compromised else compromised(user))
+        or _exempt(user, guards.rules, now)
+        or _active(user, guards.active_within, now, keys)
+        # What that run lifted at its very end was the Deny, from a user that holds nothing any more.
+        or (None if begun and is_bare(user) else _not_quarantined(user, guards.quarantined_for, now, keys))
+    )
+
+
+def identity_refusal(evidence: Subject, user: IamUser, callers: Sequence[str]) -> str | None:
+    """Why ``user`` is not the one that ``evidence`` is of, or must not be touched by ``callers``."""
+    return _wrong_account(evidence, user, callers[0]) or _other_user(evidence, user) or _caller(user, callers)
+
+
+def compromised(user: IamUser) -> str | None:
+    """Why a user whose key leaked is left to people; None where AWS saw none leak."""
+    names = (str(policy["PolicyName"]) for policy in user.attachments["attached-policy"])
+    held = next((name for name in names if name.startswith(COMPROMISED)), None)
+    if held is None:
+        return None
+    return f"AWS attached {held}, so a key of it leaked: a person must look into it before the traces go"
 
 
 def unprovisioned(provisioning: Mapping[str, Any] | None) -> str | None:
@@ -25,22 +89,6 @@ def unprovisioned(provisioning: Mapping[str, Any] | None) -> str | None:
     if provisioning is None or provisioning.get("status") in (PROVISIONED, UNCHANGED):
         return None
     return f"its replacement in Identity Center is {provisioning.get('status')}: {provisioning.get('reason')}"
-
-
-def refusal(
-    evidence: Subject, user: IamUser, caller_arn: str, rules: Sequence[ExemptionRule], today: date
-) -> str | None:
-    """Why ``user``, read live, must not be deleted on ``evidence``; None where it may.
-
-    ``caller_arn``: the ARN that GetCallerIdentity gives. ``today``: a date in UTC.
-    """
-    return (
-        _wrong_account(evidence, user, caller_arn)
-        or _other_user(evidence, user)
-        or _caller(user, caller_arn)
-        or _compromised(user)
-        or _exempt(user, rules, today)
-    )
 
 
 def _wrong_account(evidence: Subject, user: IamUser, caller_arn: str) -> str | None:
@@ -63,23 +111,32 @@ def _other_user(evidence: Subject, user: IamUser) -> str | None:
     )
 
 
-def _caller(user: IamUser, caller_arn: str) -> str | None:
-    return "the run itself acts as this user: use a role" if user.arn == caller_arn else None
+def _caller(user: IamUser, callers: Sequence[str]) -> str | None:
+    return "the run itself acts as this user: use a role" if user.arn in callers else None
 
 
-def _compromised(user: IamUser) -> str | None:
-    held = [
-        p["PolicyName"]
-        for p in user.attachments["attached-policy"]
-        if p["PolicyName"].startswith(COMPROMISED)
-    ]
-    if not held:
-        return None
-    return f"AWS attached {held[0]}, so a key of it leaked: a person must look into it before the traces go"
-
-
-def _exempt(user: IamUser, rules: Sequence[ExemptionRule], today: date) -> str | None:
-    rule = find_exemption(user, rules, today).rule
+def _exempt(user: IamUser, rules: Sequence[ExemptionRule], now: datetime) -> str | None:
+    rule = find_exemption(user, rules, now.astimezone(timezone.utc).date()).rule
     if rule is None:
         return None
     return f"exempt by {rule.field} {rule.pattern!r} until {rule.expires.isoformat()}: {rule.reason}"
+
+
+def _active(user: IamUser, days: float | None, now: datetime, keys: Sequence[KeyUse]) -> str | None:
+    use = None if days is None else active_within(user, keys, days, now)
+    return f"active within {days:g} days: {use}" if use else None
+
+
+def _not_quarantined(user: IamUser, days: float | None, now: datetime, keys: Sequence[KeyUse]) -> str | None:
+    if days is None:
+        return None
+    quarantine = quarantine_of(user)
+    if quarantine is None:
+        return "not in quarantine: the action quarantine puts it there, and the days count from then"
+    if broken := lapses(user, quarantine):
+        return f"its quarantine no longer holds ({', '.join(broken)}): look who undid it, and quarantine it again"
+    since = f"{quarantine.since:%Y-%m-%d %H:%M} UTC"
+    if (now - quarantine.since).total_seconds() < days * 86_400:
+        return f"in quarantine since {since}, which is not yet {days:g} days"
+    use = use_since(user, keys, quarantine.since)
+    return f"still in use in its quarantine since {since}: {use}" if use else None

@@ -7,8 +7,9 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Mapping
 
-from c7n_iamusers.decisions.exemptions import FIELDS, parse_rules
+from c7n_iamusers.decisions.exemptions import parse_rules
 from c7n_iamusers.decisions.rows import NotInFormat, Row, json_rows, yaml_rows
+from c7n_iamusers.decisions.user_patterns import FIELDS
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.model.exemption import ExemptionRule
 

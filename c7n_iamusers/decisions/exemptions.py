@@ -3,38 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from fnmatch import fnmatchcase
 from typing import Any
 
-from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
+from c7n_iamusers.decisions.user_patterns import FIELDS, matches
+from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.model.exemption import Exemption, ExemptionRule
 from c7n_iamusers.model.iam_user import IamUser
 
-
-def _matches_group(user: IamUser, pattern: str) -> bool:
-    if user.groups is None:
-        # Without its groups nobody knows whether it is exempt, and an unknown must never select a user.
-        raise EvidenceUnreadable(
-            f"{user.subject}: its groups were not read, so exemptions by group can't be told"
-        )
-    return any(fnmatchcase(group, pattern) for group in user.groups)
-
-
-def _matches_tag(user: IamUser, pattern: str) -> bool:
-    key, _, glob = pattern.partition("=")
-    value = user.tags.get(key)
-    return value is not None and fnmatchcase(value, glob)
-
-
-_MATCHERS: Mapping[str, Callable[[IamUser, str], bool]] = {
-    "user": lambda user, pattern: fnmatchcase(user.name, pattern),
-    "path": lambda user, pattern: fnmatchcase(user.path, pattern),
-    "tag": _matches_tag,
-    "group": _matches_group,
-}
-FIELDS = tuple(_MATCHERS)
 _KEYS = frozenset(FIELDS) | {"reason", "owner", "expires"}
 
 
@@ -43,7 +20,7 @@ def find_exemption(user: IamUser, rules: Sequence[ExemptionRule], today: date) -
 
     Raises EvidenceUnreadable where a group rule stands and the user's groups were not read.
     """
-    matching = [rule for rule in rules if _MATCHERS[rule.field](user, rule.pattern)]
+    matching = [rule for rule in rules if matches(user, rule.field, rule.pattern)]
     live = [rule for rule in matching if today <= rule.expires]
     expired = tuple(rule for rule in matching if today > rule.expires)
     return Exemption(live[0] if live else None, expired)
@@ -102,6 +79,11 @@ def _pattern(entry: Mapping[str, Any], field: str, where: str, faults: list[str]
     pattern = _text(entry, field, where, faults, "give a shell glob such as 'ci-*'")
     if field == "tag" and pattern and pattern.find("=") < 1:
         faults.append(f"{where}: tag {pattern!r} must be Key=glob, such as Purpose=break-glass")
+    if field == "path" and pattern and not (pattern.startswith(("/", "*")) and pattern.endswith(("/", "*"))):
+        # IAM paths begin and end with a slash: this one would protect nobody, and nobody would notice.
+        faults.append(
+            f"{where}: path {pattern!r} matches no path: it must begin and end with / or *, such as /emergency/*"
+        )
     return pattern
 
 

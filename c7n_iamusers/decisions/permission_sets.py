@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from c7n_iamusers.decisions.permission_set_settings import duration_seconds
@@ -17,7 +17,7 @@ _PROVISIONING = "provisioning"
 
 
 def check_permission_set(wanted: PermissionSet, known: KnownPermissionSet | None) -> None:
-    """Raises IdentityCenterError where the set of that name is not ours to change, or carries more than we can tell."""
+    """Raises IdentityCenterError where the set of that name is not ours to change, or carries what we may not take."""
     if known is None:
         return
     key, value = MANAGED_TAG
@@ -26,19 +26,19 @@ def check_permission_set(wanted: PermissionSet, known: KnownPermissionSet | None
             f"permission set {wanted.name} ({known.arn}) exists and lacks the tag {key}={value}, so it is somebody "
             f"else's: give another permission-set.name, or tag it {key}={value} if this policy may change it"
         )
-    if known.foreign:
+    if surplus := list(_surplus(wanted, known.settings)):
         raise IdentityCenterError(
-            f"permission set {wanted.name} ({known.arn}) also carries {', '.join(known.foreign)}, which a policy can't "
-            "ask for here: remove that from the set, or give another permission-set.name"
+            f"permission set {wanted.name} ({known.arn}) also carries {', '.join(surplus)}, which nobody asks for "
+            "here: remove that from the set, or give another permission-set.name"
         )
 
 
 def permission_set_calls(
-    wanted: PermissionSet, known: KnownPermissionSet | None, instance: Instance, account_id: str
+    wanted: PermissionSet, known: KnownPermissionSet | None, instance: Instance, accounts: Collection[str]
 ) -> tuple[ApiCall, ...]:
     """Create it with its policies; or mend what differs and see that through in every account that has it.
 
-    A set that needs no change but stands in ``account_id`` in an earlier form (a run that stopped before
+    A set that needs no change but stands in one of ``accounts`` in an earlier form (a run that stopped before
     provisioning it) is provisioned there; other accounts are their own runs' business.
     """
     if known is None:
@@ -47,9 +47,31 @@ def permission_set_calls(
     tagging = list(_tagging(wanted, known, instance))
     if changes and known.accounts:
         changes.append(_provisioning(known, instance, {"TargetType": "ALL_PROVISIONED_ACCOUNTS"}))
-    elif account_id in known.stale:
-        changes.append(_provisioning(known, instance, {"TargetType": "AWS_ACCOUNT", "TargetId": account_id}))
+    elif not changes:
+        changes += [
+            _provisioning(known, instance, {"TargetType": "AWS_ACCOUNT", "TargetId": account})
+            for account in sorted(known.stale.intersection(accounts))
+        ]
     return (*tagging, *changes)
+
+
+def differs(wanted: PermissionSet, present: PermissionSet) -> bool:
+    """Whether ``present`` gives its holders anything other than ``wanted``; words and tags give nothing."""
+    return (
+        duration_seconds(wanted.session_duration) != duration_seconds(present.session_duration)
+        or wanted.managed_policies != present.managed_policies
+        or wanted.customer_policies != present.customer_policies
+        or wanted.inline_policy != present.inline_policy
+        or wanted.boundary != present.boundary
+    )
+
+
+def _surplus(wanted: PermissionSet, present: PermissionSet) -> Iterator[str]:
+    """What somebody added by hand: to take away a boundary would widen, so a person is to look at it."""
+    for policy in sorted(present.customer_policies - wanted.customer_policies):
+        yield f"customer-managed policy {policy}"
+    if present.boundary and present.boundary != wanted.boundary:
+        yield f"the permissions boundary {present.boundary}"
 
 
 def _creation(wanted: PermissionSet, instance: Instance) -> Iterator[ApiCall]:
@@ -59,9 +81,12 @@ def _creation(wanted: PermissionSet, instance: Instance) -> Iterator[ApiCall]:
     path = ("PermissionSet", "PermissionSetArn")
     yield ApiCall("sso-admin", "CreatePermissionSet", parameters, save={PERMISSION_SET: path})
     target = {"InstanceArn": instance.arn, "PermissionSetArn": Ref(PERMISSION_SET)}
+    # The boundary goes first: without it the rest grants more than was asked for.
+    yield from _boundary(target, wanted, "")
     if wanted.inline_policy:
         yield _inline_policy(target, wanted.inline_policy)
     yield from _attachments("Attach", "To", target, wanted.managed_policies)
+    yield from _references(target, wanted.customer_policies)
 
 
 def _policy_changes(
@@ -70,12 +95,14 @@ def _policy_changes(
     # What is granted shrinks before it grows, though no account sees any of it before it is provisioned.
     target = {"InstanceArn": instance.arn, "PermissionSetArn": known.arn}
     present = known.settings
+    yield from _boundary(target, wanted, present.boundary)
     yield from _attachments("Detach", "From", target, present.managed_policies - wanted.managed_policies)
     if wanted.inline_policy and wanted.inline_policy != present.inline_policy:
         yield _inline_policy(target, wanted.inline_policy)
     if present.inline_policy and not wanted.inline_policy:
         yield ApiCall("sso-admin", "DeleteInlinePolicyFromPermissionSet", target)
     yield from _attachments("Attach", "To", target, wanted.managed_policies - present.managed_policies)
+    yield from _references(target, wanted.customer_policies - present.customer_policies)
 
 
 def _attribute_changes(
@@ -119,6 +146,28 @@ def _attachments(
     operation = f"{verb}ManagedPolicy{preposition}PermissionSet"
     for arn in sorted(arns):
         yield ApiCall("sso-admin", operation, {**target, "ManagedPolicyArn": arn})
+
+
+def _references(target: Mapping[str, Any], policies: frozenset[str]) -> Iterator[ApiCall]:
+    for policy in sorted(policies):
+        parameters = {**target, "CustomerManagedPolicyReference": policy_reference(policy)}
+        yield ApiCall("sso-admin", "AttachCustomerManagedPolicyReferenceToPermissionSet", parameters)
+
+
+def _boundary(target: Mapping[str, Any], wanted: PermissionSet, present: str) -> Iterator[ApiCall]:
+    if wanted.boundary == present:
+        return
+    boundary: dict[str, Any] = {"ManagedPolicyArn": wanted.boundary}
+    if not wanted.boundary.startswith("arn:"):
+        boundary = {"CustomerManagedPolicyReference": policy_reference(wanted.boundary)}
+    parameters = {**target, "PermissionsBoundary": boundary}
+    yield ApiCall("sso-admin", "PutPermissionsBoundaryToPermissionSet", parameters)
+
+
+def policy_reference(policy: str) -> dict[str, str]:
+    """Path and name of a customer-managed policy as sso-admin takes them."""
+    path, _, name = policy.rpartition("/")
+    return {"Name": name, "Path": f"{path}/"}
 
 
 def _inline_policy(target: Mapping[str, Any], document: str) -> ApiCall:

@@ -7,8 +7,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
-
 #: The line that an entry begins on, from 1, and the entry.
 Row = tuple[int, Any]
 
@@ -70,23 +68,8 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def yaml_rows(text: str) -> Iterator[Row]:
-    loader = yaml.SafeLoader(text)
-    try:
-        root = loader.get_single_node()
-        if root is None:
-            return
-        if not isinstance(root, yaml.SequenceNode):
-            raise NotInFormat("must be a list of rules: each begins with '- '")
-        for node in root.value:
-            line = node.start_mark.line + 1
-            row = loader.construct_object(node, deep=True)
-            if isinstance(node, yaml.MappingNode) and len(node.value) != len(row):
-                raise NotInFormat(f"line {line}: a key stands twice in one rule")
-            yield line, row
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise NotInFormat(f"line {line}: {error.problem}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise NotInFormat(f"is not YAML: {error}") from error
-    finally:
-        loader.dispose()
+    """The entries of a YAML sequence."""
+    # PyYAML is not in an AWS Lambda archive, and only a list in YAML needs it.
+    from c7n_iamusers.decisions.yaml_entries import entries
+
+    return entries(text)

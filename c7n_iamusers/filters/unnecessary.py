@@ -3,42 +3,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date, datetime, timezone
+from datetime import date
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-from c7n.exceptions import PolicyValidationError
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.filters import Filter
 from c7n.utils import local_session, type_schema
 
-from c7n_iamusers.aws.accounts import detail_attachments, user_details
+from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.aws.retries import Backoff
-from c7n_iamusers.aws.users import LISTED_KINDS, embedded_attachments, list_kind
-from c7n_iamusers.decisions.exemptions import FIELDS, find_exemption, parse_rules
-from c7n_iamusers.decisions.findings import findings_of
-from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
+from c7n_iamusers.decisions.user_patterns import FIELDS
+from c7n_iamusers.filters.filter_text import OPTIONS, FilterText
+from c7n_iamusers.filters.flagging import Flagging
+from c7n_iamusers.filters.undefined_variables import refuse_undefined_variables
 from c7n_iamusers.lambda_packaging import validate_lambda_packaging
-from c7n_iamusers.model.exemption import Exemption, ExemptionRule
-from c7n_iamusers.model.iam_user import IamUser
-from c7n_iamusers.policy_errors import unreadable
+from c7n_iamusers.model.exemption import ExemptionRule
 
-ANNOTATION = "c7n:IamUser"
 Resource = dict[str, Any]
 
 
 class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
-    """Flags every IAM user of the account, less those that ``exempt`` rules protect.
+    """Flags every IAM user of the account, less those that exemptions protect, with the evidence on each.
 
-    A rule has one pattern (``user``, ``path``, ``group``, or ``tag`` as ``Key=pattern``: case-sensitive
-    shell globs), a ``reason``, optionally an ``owner``, and ``expires``: the last day, in UTC, on which it
-    protects. After that day the user is flagged again, with the finding ``expired-exemption``.
-
-    Each flagged user is annotated with ``c7n:IamUser``: ``findings`` (a list of id, severity, text),
-    ``attachments`` (kind -> count) and ``exemption``. A user of whom something can't be read is not
-    flagged, and the log says so; where groups or the account as a whole can't be read, the policy fails.
-
+    ``exempt``: rules. A rule has one pattern (``user``, ``path``, ``group``, or ``tag`` as ``Key=pattern``:
+    case-sensitive shell globs), a ``reason``, optionally an ``owner``, and ``expires``: the last day, in UTC,
+    on which it protects. After that day the user is flagged again, with the finding ``expired-exemption``.
     Tags are claims: whoever holds iam:TagUser can exempt a user from a ``tag`` rule's policy.
+
+    ``exempt-from``: a list of such rules, for many policies: a path, or a URL that c7n reads (file, https,
+    s3), ending in .json, .csv or .yaml (or ``{url:, format:, headers:}``). It is read anew in each run. An
+    empty or unreadable list fails the policy before anything is done, and so do unreadable groups.
+
+    Which of the others are flagged, all by default; what is unknown of a user never flags it:
+
+    - ``kinds``: human, machine, mixed, bedrock-api-key, no-credentials, unknown
+    - ``unused-for``: days without a sign of life: no sign-in, no key used, nothing created. A user with
+      credentials whose use AWS doesn't tell (SSH keys, certificates, service-specific ones) never counts
+    - ``min-age``: days since the user was created
+    - ``findings``: ``any-of`` and ``none-of``, ids as docs/findings.md lists them
+
+    How it is judged: ``hints`` (kind -> field -> patterns) are an organization's own naming and outrank all
+    other signs; ``thresholds`` (``unused``, ``rotation``: days, 90 each) are for findings; ``provisioning``
+    (``tag``: Key=glob, ``role``: globs over ARNs in CloudTrail's last 90 days) is how users should have been
+    created.
+
+    Each flagged user is annotated with ``c7n:IamUser``: ``kind``, ``reasons``, ``replacement``, ``findings``,
+    ``unknown_findings``, ``last_activity``, ``attachments`` (kind -> count), ``unread``, ``trusted_by``
+    (roles), ``sources`` (with times) and ``exemption``. It takes tens of calls for an account, not for a
+    user: SSH keys and non-virtual MFA devices, which AWS lists for one user at a time, stand in ``unread``
+    (a count beside it is the least there is); ``attachments: full`` lists them for each flagged user, and
+    leaves a user alone of whom that fails. ``kinds`` and ``unused-for`` list SSH keys where these decide.
+
+    To see it, further columns beside c7n's own: ``custodian report --field 'kind="c7n:IamUser".kind' --field
+    'findings=list:"c7n:IamUser".findings[].id' --field 'last="c7n:IamUser".last_activity.time' ...``
 
     :example:
 
@@ -58,6 +75,22 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
                   - tag: Purpose=codecommit
                     reason: CodeCommit has no replacement for its credentials yet
                     expires: 2027-06-30
+
+          - name: iam-users-left-behind
+            resource: aws.iam-user
+            source: authorization-details
+            filters:
+              - type: unnecessary
+                exempt-from: s3://example-governance/exemptions.csv
+                kinds: [human, machine, no-credentials]
+                unused-for: 90
+                min-age: 30
+                findings:
+                  none-of: [compromised-key, role-trusts-user]
+                hints:
+                  machine:
+                    user: [bot-*, app-*]
+                    tag: Owner=*-team@example.com
     """
 
     schema = type_schema(
@@ -69,6 +102,8 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
                 "properties": {name: {} for name in (*FIELDS, "reason", "owner", "expires")},
             },
         },
+        # Checked by validate(), whose messages name the fault where those of a schema would not.
+        **{name: {} for name in ("exempt-from", *OPTIONS)},
     )
     schema_alias = False
     max_workers = 8
@@ -80,78 +115,35 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
             # notice; as text it means the same.
             if isinstance(rule, dict) and type(rule.get("expires")) is date:
                 rule["expires"] = rule["expires"].isoformat()
-        self._backoff = Backoff()
+
+    @property
+    def _text(self) -> FilterText:
+        return FilterText(self.data, self.manager)
 
     def get_permissions(self) -> list[str]:
-        """The IAM actions that flagging and its annotations need."""
-        operations = sorted({kind.reading.operation for kind in LISTED_KINDS if kind.reading})
-        return [f"iam:{name}" for name in ("GetAccountAuthorizationDetails", *operations)]
+        """The IAM actions that flagging and its annotations need, as the options have it."""
+        return self._text.permissions()
 
     def validate(self) -> Unnecessary:
-        """Raises PolicyValidationError that names each faulty rule, and the mend."""
+        """Raises PolicyValidationError that names each fault, and the mend."""
         validate_lambda_packaging(self.manager)
-        self.rules()
+        self._text.check(PolicyValidationError)
         return self
 
     def rules(self) -> tuple[ExemptionRule, ...]:
-        """The policy's exemption rules. Raises PolicyValidationError where one is faulty."""
-        where = f"policy {self.manager.data.get('name')}: filter unnecessary: exempt"
-        try:
-            return parse_rules(self.data.get("exempt", []), where)
-        except InvalidPolicyData as error:
-            raise PolicyValidationError(str(error)) from error
+        """The policy's exemption rules, those of ``exempt-from`` read now.
+
+        Raises PolicyExecutionError where one is faulty or the list can't be read.
+        """
+        return self._text.rules(PolicyExecutionError)
 
     def process(self, resources: list[Resource], event: Any = None) -> list[Resource]:
-        """The users that no rule protects today, annotated. Raises PolicyExecutionError where that can't be told."""
-        rules, today = self.rules(), datetime.now(timezone.utc).date()
+        """The users to flag, annotated. Raises PolicyExecutionError where it can't be told who is exempt."""
+        refuse_undefined_variables(self.manager)
+        if not resources:
+            return []
+        rules, options = self.rules(), self._text.options(PolicyExecutionError)
         client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
-        judged = [
-            self._judge(resource, user, rules, today) for resource, user in self._records(client, resources)
-        ]
-        unprotected = [verdict for verdict in judged if verdict]
-        self.log.info("unnecessary: %d of %d users are not exempt", len(unprotected), len(resources))
+        flagging = Flagging(self.manager, client, Backoff(), options, utc_now, self.log)
         with self.executor_factory(max_workers=self.max_workers) as pool:
-            flagged = list(pool.map(lambda verdict: self._flag(client, *verdict), unprotected))
-        return [resource for resource in flagged if resource is not None]
-
-    def _judge(
-        self, resource: Resource, user: IamUser, rules: Sequence[ExemptionRule], today: date
-    ) -> tuple[Resource, IamUser, Exemption] | None:
-        try:
-            exemption = find_exemption(user, rules, today)
-        except EvidenceUnreadable as error:
-            self.log.warning("unnecessary: %s is left alone: %s", user.subject, error)
-            return None
-        resource[ANNOTATION] = {"exemption": exemption.rule and exemption.rule.as_data()}
-        return None if exemption.rule else (resource, user, exemption)
-
-    def _records(self, client: Any, resources: Sequence[Resource]) -> list[tuple[Resource, IamUser]]:
-        known = {resource["UserId"]: detail_attachments(resource) for resource in resources}
-        if not all(known.values()):
-            with unreadable(
-                self.manager, "groups and policies of its users", "iam:GetAccountAuthorizationDetails"
-            ):
-                known |= {d["UserId"]: detail_attachments(d) for d in user_details(client, self._backoff)}
-        return [
-            (resource, IamUser(resource, {**known[resource["UserId"]], **embedded_attachments(resource)}))
-            for resource in resources
-        ]
-
-    def _flag(self, client: Any, resource: Resource, user: IamUser, exemption: Exemption) -> Resource | None:
-        try:
-            rest = {
-                kind.name: list_kind(client, user.name, kind, self._backoff)
-                for kind in LISTED_KINDS
-                if kind.name not in user.attachments
-            }
-        except (ClientError, BotoCoreError) as error:
-            self.log.warning(
-                "unnecessary: %s is left alone, what is attached to it can't be read: %s", user.subject, error
-            )
-            return None
-        known = IamUser(user.detail, {**user.attachments, **rest})
-        resource[ANNOTATION] |= {
-            "findings": [finding.as_data() for finding in findings_of(known, exemption)],
-            "attachments": known.counts(),
-        }
-        return resource
+            return flagging.flagged(resources, rules, pool)

@@ -9,6 +9,7 @@ from typing import Any
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 from moto.iam.models import iam_backends
+from moto.sqs.models import sqs_backends
 
 from c7n_iamusers.local_org import credentials, iam, identity_center, sts
 from c7n_iamusers.local_org.settings import Settings
@@ -18,6 +19,9 @@ ORGANIZATION_ROLE = "OrganizationAccountAccessRole"
 
 #: The role in the management account that provisions Identity Center for all accounts.
 PROVISIONER_ROLE = "IdentityCenterProvisioner"
+
+#: The queue in the management account that c7n's notify and c7n-mailer meet at.
+MAILER_QUEUE = "c7n-mailer"
 
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 
@@ -37,7 +41,10 @@ def clear() -> None:
 
 
 def build(settings: Settings) -> None:
-    """Empty accounts with their roles. Every role has AdministratorAccess: IAM permissions are not enforced here."""
+    """Empty accounts with their roles and the mailer's queue.
+
+    Every role has AdministratorAccess: IAM permissions are not enforced here.
+    """
     clear()
     management = settings.management_account
     root = _root(management)
@@ -49,6 +56,7 @@ def build(settings: Settings) -> None:
         f"arn:aws:iam::{account_id}:role/{settings.role_name}" for account_id in settings.account_ids
     ]
     _role(management, PROVISIONER_ROLE, [root, *custodians])
+    sqs_backends[management][settings.region].create_queue(MAILER_QUEUE, {})
     identity_center.populate(settings)  # makes the role of AWS Organizations in every member account
     for account_id, _ in settings.member_accounts:
         iam_backends[account_id]["aws"].attach_role_policy(ADMINISTRATOR, ORGANIZATION_ROLE)

@@ -17,6 +17,7 @@ from c7n_iamusers.local_org.call_log import CallLog, CallRecord
 from c7n_iamusers.local_org.credentials import Principal
 from c7n_iamusers.local_org.error_codes import error_code_of
 from c7n_iamusers.local_org.errors import NOT_IMPLEMENTED, AwsError, WireResponse, render
+from c7n_iamusers.local_org.faults import CONNECTION_RESET, ConnectionLost, Fault, Faults, refusal
 from c7n_iamusers.local_org.moto_dispatch import MotoDispatcher, NoSuchService
 from c7n_iamusers.local_org.redaction import redacted
 
@@ -37,6 +38,7 @@ class Application:
         self._org = org
         self._log = log
         self._moto = MotoDispatcher()
+        self._faults = Faults()
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         body: bytes = environ["wsgi.input"].read()
@@ -53,17 +55,28 @@ class Application:
         request = aws_request.read(environ, body)
         if latency := self._org.settings.latency_ms:
             time.sleep(latency / 1000)
+        fault = self._faults.of(self._org.settings, request)
         account = "unknown"
         try:
             principal = credentials.resolve(request.access_key_id)
             account = principal.account
+            self._befall(fault, request, account)
             response = long_polling.poll(
                 request, body, lambda sent: self._dispatch(environ, request, principal, sent)
             )
         except AwsError as error:
             response = render(error, request.protocol)
         self._record(request, account, response)
+        if fault is Fault.LOST_AFTER:
+            raise ConnectionLost
         return response
+
+    def _befall(self, fault: Fault, request: AwsRequest, account: str) -> None:
+        if fault is Fault.LOST_BEFORE:
+            self._record(request, account, WireResponse(0, b"", error_code=CONNECTION_RESET))
+            raise ConnectionLost
+        if error := refusal(fault, request):
+            raise error
 
     def _dispatch(
         self, environ: dict[str, Any], request: AwsRequest, caller: Principal, body: bytes

@@ -62,9 +62,7 @@ class LocalOrg:
             accounts.install()
             settings_module.make_current(self._settings)
             self.reset()
-            self._server = ServerThread(
-                Application(self, self._log), self._settings.host, self._settings.port
-            )
+            self._server = ServerThread(Application(self, self._log), self._settings.port)
         except BaseException:
             _one_at_a_time.release()
             raise

@@ -13,6 +13,10 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import ThreadedWSGIServer
 
 from c7n_iamusers.exceptions import LocalOrgError
+from c7n_iamusers.local_org.faults import ConnectionLost
+
+#: The only address that is ever listened on: what is behind it checks no signature.
+LOOPBACK = "127.0.0.1"
 
 BACKLOG = 256
 
@@ -31,7 +35,12 @@ class _KeepAliveHandler(MotoRequestHandler):
         environ["wsgi.input"] = io.BytesIO(self._body(environ))
         environ["wsgi.input_terminated"] = True
         started: list[Any] = []
-        chunks: Iterable[bytes] = self.server.app(environ, lambda *start: started.extend(start[:2]))
+        try:
+            chunks: Iterable[bytes] = self.server.app(environ, lambda *start: started.extend(start[:2]))
+        except ConnectionLost:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
         self._respond(started[0], started[1], b"".join(chunks))
 
     def _body(self, environ: dict[str, Any]) -> bytes:
@@ -88,22 +97,22 @@ class _Server(ThreadedWSGIServer):
                     pass  # the client was faster
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def _listener(port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), backlog=BACKLOG)
+        return socket.create_server((LOOPBACK, port), backlog=BACKLOG)
     except OSError as error:
         raise LocalOrgError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; choose another port, or 0 for a free one"
+            f"cannot listen on {LOOPBACK}:{port}: {error.strerror or error}; choose another port, or 0 for a free one"
         ) from error
 
 
 class ServerThread:
     """Serves `app` from construction until stop()."""
 
-    def __init__(self, app: Any, host: str, port: int) -> None:
-        with _listener(host, port) as listener:
+    def __init__(self, app: Any, port: int) -> None:
+        with _listener(port) as listener:
             self._server = _Server(listener, app)
-        self.host = host
+        self.host = LOOPBACK
         self.port: int = self._server.port
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="local-org", daemon=True

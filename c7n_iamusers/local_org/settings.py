@@ -13,7 +13,7 @@ FOUR_HOURS = 4 * 60 * 60
 
 #: Settings that decide accounts or sockets, so they are read once, at start.
 FIXED_WHILE_RUNNING = frozenset(
-    {"management_account", "member_accounts", "region", "host", "port", "role_name", "smtp_port"}
+    {"management_account", "member_accounts", "region", "port", "role_name", "smtp_port"}
 )
 
 
@@ -28,6 +28,9 @@ class Settings:
     latency_ms: added to every AWS call, in milliseconds.
     assignment_seconds: how long an Identity Center assignment or provisioning stays IN_PROGRESS.
     role_name: the role that the management account may assume in every account.
+    throttled, resets, conflicts: the shares, from 0 to 1, of IAM calls that are refused with Throttling, whose
+        connection breaks (half of them after the call was applied), and, of those that change something, that are
+        refused with a temporary conflict. Which calls these are follows from the calls and fault_seed alone.
     report_seconds: how long a credential report stays INPROGRESS.
     report_ttl_seconds: a report younger than this is returned again instead of a new one (GenerateCredentialReport:
         "once every four hours").
@@ -41,12 +44,15 @@ class Settings:
         ("777788889999", "platform"),
     )
     region: str = "us-east-1"
-    host: str = "127.0.0.1"
     port: int = 0
     smtp_port: int = 0
     page_limit: int | None = None
     latency_ms: float = 0
     assignment_seconds: float = 1.0
+    throttled: float = 0.0
+    resets: float = 0.0
+    conflicts: float = 0.0
+    fault_seed: int = 1
     role_name: str = "CloudCustodian"
     report_seconds: float = 0.2
     report_ttl_seconds: float = FOUR_HOURS

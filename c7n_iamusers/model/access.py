@@ -53,10 +53,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Claim:
-    """An IAM user whose person belongs in ``groups``.
+    """An IAM user whose person belongs in ``group``, for the sake of ``grant``.
 
-    ``grants``: what of these groups' grants it is for. ``rests_on``: where username and e-mail were found, in
-    words. ``place``: the intents that ask for it, a path below the run's directory.
+    ``rests_on``: where username and e-mail were found, in words. ``place``: whose intents ask for it.
     """
 
     subject: Subject
@@ -69,12 +68,16 @@ class Claim:
 
 @dataclass(frozen=True)
 class Refused:
-    """An IAM user whose person gets nothing, and why, with the mend."""
+    """An IAM user whose person gets nothing, and why, with the mend.
+
+    ``shared``: what forbids it is the group or the permission set, which others share.
+    """
 
     subject: Subject
     reason: str
     code: str = "InvalidPerson"
     place: str = ""
+    shared: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one table of everything that can hang off an IAM user.
 
-Inventory, deletion, declared permissions and the reference docs are derived from it: a new kind is a new
-row. Rows stand in the order of deletion: credentials first, so that a deletion that stops half-way never
-leaves a live credential; policies after them, since a Deny among them may be all that holds a session.
-Shapes: botocore ``iam`` 2010-05-08.
+Inventory, quarantine, deletion, restore, declared permissions and docs/attachment-kinds.md are derived from
+it: a new kind is a new row. Rows stand in the order of deletion: credentials first, so that a deletion that
+stops half-way never leaves a live credential; policies after them, since a Deny among them may be all that
+holds a session. Restoring goes from the last row to the first, so that no credential precedes its Denies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-
+from c7n_iamusers.model.attachment_rows import (
+    AttachmentKind,
+    Detail,
+    Reading,
+    Removal,
+    Restoration,
+    StatusChange,
+)
 from c7n_iamusers.model.iam_user import Item
 
 
@@ -20,64 +25,7 @@ def is_virtual_mfa(item: Item) -> bool:
     return ":mfa/" in str(item["SerialNumber"])
 
 
-def _always(_: Item) -> bool:
-    return True
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How a kind is read for one user: ``result`` is the response's member, a list or a single structure."""
-
-    operation: str
-    result: str
-    single: bool = False
-
-
-@dataclass(frozen=True)
-class Detail:
-    """The call that completes a listed item for the snapshot: parameter -> member of the item."""
-
-    operation: str
-    parameters: Mapping[str, str]
-    result: tuple[str, ...] = ()
-    constants: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Removal:
-    """One removing call: parameter -> member of the item; ``by_user`` adds the UserName."""
-
-    operation: str
-    parameters: Mapping[str, str]
-    by_user: bool = True
-    applies: Callable[[Item], bool] = _always
-
-
-@dataclass(frozen=True)
-class AttachmentKind:
-    """A row: ``title`` is what a mail calls it; ``reading`` None where GetUser itself tells."""
-
-    name: str
-    title: str
-    identifier: str
-    reading: Reading | None
-    removals: tuple[Removal, ...]
-    detail: Detail | None = None
-
-    @property
-    def reads(self) -> frozenset[str]:
-        """The IAM operations that read the kind, for declared permissions."""
-        return frozenset(part.operation for part in (self.reading, self.detail) if part)
-
-    @property
-    def removing(self) -> frozenset[str]:
-        """The IAM operations that remove the kind, for declared permissions."""
-        return frozenset(removal.operation for removal in self.removals)
-
-
-def _credential(name: str, title: str, identifier: str, reading: Reading, removal: str) -> AttachmentKind:
-    return AttachmentKind(name, title, identifier, reading, (Removal(removal, {identifier: identifier}),))
-
+_BULK_POLICIES = "GetAccountAuthorizationDetails"
 
 LOGIN_PROFILE = AttachmentKind(
     "login-profile",
@@ -85,20 +33,35 @@ LOGIN_PROFILE = AttachmentKind(
     "UserName",
     Reading("GetLoginProfile", "LoginProfile", single=True),
     (Removal("DeleteLoginProfile", {}),),
+    # A password set anew has a new date; whether it was used has none here.
+    state=("CreateDate",),
+    quarantined_by="the Deny-all: IAM can't disable a password, only delete it",
+    lost="IAM never tells a password",
 )
-ACCESS_KEY = _credential(
+ACCESS_KEY = AttachmentKind(
     "access-key",
     "access key",
     "AccessKeyId",
     Reading("ListAccessKeys", "AccessKeyMetadata"),
-    "DeleteAccessKey",
+    (Removal("DeleteAccessKey", {"AccessKeyId": "AccessKeyId"}),),
+    state=("AccessKeyId", "Status"),
+    status_change=StatusChange("UpdateAccessKey", {"AccessKeyId": "AccessKeyId"}),
+    lost="IAM tells a secret key once, when it makes the key",
 )
-SIGNING_CERTIFICATE = _credential(
+SIGNING_CERTIFICATE = AttachmentKind(
     "signing-certificate",
     "signing certificate",
     "CertificateId",
     Reading("ListSigningCertificates", "Certificates"),
-    "DeleteSigningCertificate",
+    (Removal("DeleteSigningCertificate", {"CertificateId": "CertificateId"}),),
+    state=("CertificateId", "Status"),
+    status_change=StatusChange("UpdateSigningCertificate", {"CertificateId": "CertificateId"}),
+    restoration=Restoration(
+        "UploadSigningCertificate",
+        {"CertificateBody": "CertificateBody"},
+        match="CertificateBody",
+        present_codes=frozenset({"DuplicateCertificate", "EntityAlreadyExists"}),
+    ),
 )
 SSH_PUBLIC_KEY = AttachmentKind(
     "ssh-public-key",
@@ -106,14 +69,37 @@ SSH_PUBLIC_KEY = AttachmentKind(
     "SSHPublicKeyId",
     Reading("ListSSHPublicKeys", "SSHPublicKeys"),
     (Removal("DeleteSSHPublicKey", {"SSHPublicKeyId": "SSHPublicKeyId"}),),
-    Detail("GetSSHPublicKey", {"SSHPublicKeyId": "SSHPublicKeyId"}, ("SSHPublicKey",), {"Encoding": "SSH"}),
+    state=("SSHPublicKeyId", "Status"),
+    detail=Detail(
+        "GetSSHPublicKey", {"SSHPublicKeyId": "SSHPublicKeyId"}, ("SSHPublicKey",), {"Encoding": "SSH"}
+    ),
+    status_change=StatusChange("UpdateSSHPublicKey", {"SSHPublicKeyId": "SSHPublicKeyId"}),
+    restoration=Restoration(
+        "UploadSSHPublicKey",
+        {"SSHPublicKeyBody": "SSHPublicKeyBody"},
+        match="Fingerprint",
+        present_codes=frozenset({"DuplicateSSHPublicKey"}),
+    ),
 )
-SERVICE_SPECIFIC_CREDENTIAL = _credential(
+SERVICE_SPECIFIC_CREDENTIAL = AttachmentKind(
     "service-specific-credential",
     "service-specific credential",
     "ServiceSpecificCredentialId",
-    Reading("ListServiceSpecificCredentials", "ServiceSpecificCredentials"),
-    "DeleteServiceSpecificCredential",
+    Reading(
+        "ListServiceSpecificCredentials",
+        "ServiceSpecificCredentials",
+        bulk="ListServiceSpecificCredentials",
+    ),
+    (
+        Removal(
+            "DeleteServiceSpecificCredential", {"ServiceSpecificCredentialId": "ServiceSpecificCredentialId"}
+        ),
+    ),
+    state=("ServiceSpecificCredentialId", "ServiceName", "Status"),
+    status_change=StatusChange(
+        "UpdateServiceSpecificCredential", {"ServiceSpecificCredentialId": "ServiceSpecificCredentialId"}
+    ),
+    lost="IAM tells a service password or API key once, when it makes it",
 )
 MFA_DEVICE = AttachmentKind(
     "mfa-device",
@@ -127,34 +113,62 @@ MFA_DEVICE = AttachmentKind(
             "DeleteVirtualMFADevice", {"SerialNumber": "SerialNumber"}, by_user=False, applies=is_virtual_mfa
         ),
     ),
+    state=("SerialNumber",),
+    quarantined_by="nothing, and nothing need be: a device opens no door by itself",
+    lost="IAM never tells a seed, and a passkey or token must be at hand to be registered",
 )
 GROUP = AttachmentKind(
     "group",
     "group membership",
     "GroupName",
-    Reading("ListGroupsForUser", "Groups"),
+    Reading("ListGroupsForUser", "Groups", bulk=_BULK_POLICIES),
     (Removal("RemoveUserFromGroup", {"GroupName": "GroupName"}),),
+    state=("GroupName",),
+    quarantined_by="the Deny-all",
+    restoration=Restoration("AddUserToGroup", {"GroupName": "GroupName"}),
 )
 ATTACHED_POLICY = AttachmentKind(
     "attached-policy",
     "attached managed policy",
     "PolicyArn",
-    Reading("ListAttachedUserPolicies", "AttachedPolicies"),
+    Reading("ListAttachedUserPolicies", "AttachedPolicies", bulk=_BULK_POLICIES),
     (Removal("DetachUserPolicy", {"PolicyArn": "PolicyArn"}),),
+    state=("PolicyArn",),
+    quarantined_by="the Deny-all",
+    restoration=Restoration("AttachUserPolicy", {"PolicyArn": "PolicyArn"}),
 )
 INLINE_POLICY = AttachmentKind(
     "inline-policy",
     "inline policy",
     "PolicyName",
-    Reading("ListUserPolicies", "PolicyNames"),
+    Reading("ListUserPolicies", "PolicyNames", bulk=_BULK_POLICIES),
     (Removal("DeleteUserPolicy", {"PolicyName": "PolicyName"}),),
-    Detail("GetUserPolicy", {"PolicyName": "PolicyName"}),
+    state=("PolicyName", "PolicyDocument"),
+    detail=Detail("GetUserPolicy", {"PolicyName": "PolicyName"}),
+    quarantined_by="the Deny-all",
+    restoration=Restoration(
+        "PutUserPolicy", {"PolicyName": "PolicyName", "PolicyDocument": "PolicyDocument"}
+    ),
 )
 # Neither blocks DeleteUser, and removing a boundary first could widen access: both go with the user.
 PERMISSIONS_BOUNDARY = AttachmentKind(
-    "permissions-boundary", "permissions boundary", "PermissionsBoundaryArn", None, ()
+    "permissions-boundary",
+    "permissions boundary",
+    "PermissionsBoundaryArn",
+    None,
+    (),
+    state=("PermissionsBoundaryArn",),
+    quarantined_by="nothing: it only narrows",
 )
-TAG = AttachmentKind("tag", "tag", "Key", None, ())
+TAG = AttachmentKind(
+    "tag",
+    "tag",
+    "Key",
+    None,
+    (),
+    state=("Key", "Value"),
+    quarantined_by="nothing: a tag opens no door by itself",
+)
 
 ATTACHMENT_KINDS: tuple[AttachmentKind, ...] = (
     LOGIN_PROFILE,
@@ -169,3 +183,5 @@ ATTACHMENT_KINDS: tuple[AttachmentKind, ...] = (
     PERMISSIONS_BOUNDARY,
     TAG,
 )
+#: The kinds that are credentials with a status: what quarantine switches off and release switches on.
+SWITCHABLE_KINDS = tuple(kind for kind in ATTACHMENT_KINDS if kind.status_change)

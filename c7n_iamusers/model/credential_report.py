@@ -6,6 +6,7 @@ Columns and values: "Getting credential reports for your AWS account" (IAM User 
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 from collections.abc import Mapping
@@ -32,6 +33,20 @@ class CredentialReport:
     def row(self, user_name: str) -> Row | None:
         """The user's row; None for one that the report doesn't know (created since): unknown, not unused."""
         return self.rows.get(user_name.casefold())
+
+
+def report_text(content: bytes | str) -> str:
+    """The CSV in a report's ``Content``: bytes, text, or base64, which tools that save answers make of bytes.
+
+    Raises EvidenceUnreadable for anything else.
+    """
+    try:
+        text = content if isinstance(content, str) else content.decode("utf-8-sig")
+        return text if "," in text else base64.b64decode(text.strip(), validate=True).decode("utf-8-sig")
+    except ValueError as error:
+        raise EvidenceUnreadable(
+            f"the credential report is neither UTF-8 text nor base64 of it: {error}"
+        ) from error
 
 
 def parse_report(text: str, time: datetime | None) -> CredentialReport:

@@ -67,6 +67,8 @@ class PermissionSet:
     """A permission set as asked for. ``inline_policy``: its JSON in canonical form, empty for none.
 
     ``description`` and ``relay_state`` are empty where they were not given: then those that stand, stay.
+    ``managed_policies``: ARNs of AWS-managed policies. ``customer_policies``: path and name of customer-managed
+    ones, ``/team/Auditor``. ``boundary``: one of either form, empty for none.
     """
 
     name: str
@@ -75,26 +77,25 @@ class PermissionSet:
     relay_state: str = ""
     managed_policies: frozenset[str] = frozenset()
     inline_policy: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    customer_policies: frozenset[str] = frozenset()
+    boundary: str = ""
 
 
 @dataclass(frozen=True)
 class KnownPermissionSet:
     """A permission set that exists.
 
-    ``foreign``: what it carries that a ``PermissionSet`` can't express (customer-managed policies, a
-    boundary), in words. ``accounts``: where it is provisioned; ``stale``: those among them that have an
-    earlier form of it.
+    ``accounts``: where it is provisioned; ``stale``: those among them that have an earlier form of it.
     """
 
     arn: str
     settings: PermissionSet
-    foreign: tuple[str, ...] = ()
     accounts: frozenset[str] = frozenset()
     stale: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Assignment:
     """What a group holds: a permission set in an account."""
 
@@ -104,28 +105,17 @@ class Assignment:
 
 @dataclass(frozen=True)
 class KnownGroup:
-    """A group that exists. ``members``: user ids; ``assignments``: None where they were not read."""
+    """A group that exists. ``members``: user ids; ``assignments``: the wanted ones among them at least.
+
+    ``whole``: ``assignments`` are all that it has.
+    """
 
     group_id: str
     name: str
     description: str = ""
     members: frozenset[str] = frozenset()
-    assignments: frozenset[Assignment] | None = None
-
-
-@dataclass(frozen=True)
-class Access:
-    """What a policy asks for, beside its people: the members of ``group`` get ``permission_set`` in ``account_id``.
-
-    ``external``: people and groups belong to an identity provider, and are looked up, never created.
-    ``shared_group``: the group may reach further than this account and this set.
-    """
-
-    account_id: str
-    group: str
-    permission_set: PermissionSet
-    external: bool = False
-    shared_group: bool = False
+    assignments: frozenset[Assignment] = frozenset()
+    whole: bool = True
 
 
 def canonical_policy(document: object) -> str:

@@ -11,11 +11,18 @@ SKIPPED = "skipped"
 FAILED = "failed"
 PROVISIONED = "provisioned"
 UNCHANGED = "unchanged"
+PLANNED = "planned"
+QUARANTINED = "quarantined"
+RELEASED = "released"
+RESTORED = "restored"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """``status``: one of this module's constants; ``calls``: mutating calls made; ``seconds``: wall time."""
+    """``status``: one of this module's constants; ``calls``: mutating calls made; ``seconds``: wall time.
+
+    ``code``: of the error, ``call``: that failed, such as ``iam:DeleteUser``, where one did.
+    """
 
     user: str
     arn: str
@@ -24,8 +31,10 @@ class Outcome:
     calls: int = 0
     seconds: float = 0.0
     code: str = ""
+    call: str = ""
 
     def as_data(self) -> dict[str, Any]:
         """A row of ``outcomes.json``."""
         row = {"user": self.user, "arn": self.arn, "status": self.status, "reason": self.reason}
-        return {**row, "code": self.code, "calls": self.calls, "seconds": round(self.seconds, 3)}
+        failure = {"call": self.call, "code": self.code}
+        return {**row, **failure, "calls": self.calls, "seconds": round(self.seconds, 3)}

@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 import c7n_iamusers
+from c7n_iamusers.exceptions import LocalOrgError
 from c7n_iamusers.local_org import LocalOrg, Settings
 from c7n_iamusers.local_org.seed import seed
 from c7n_iamusers.local_org.smtp_sink import SmtpSink
@@ -103,12 +104,16 @@ def _people_of(account: AccountState) -> AccountState:
 @contextmanager
 def prepared(source: Path, work: Path, seed_number: int, users_per_account: int) -> Iterator[Demo]:
     """A demo over a freshly seeded organization; ``work`` is emptied first."""
+    for needed in ("accounts.yml", "mailer.yml", *(f"policies/{step}.yml" for step in SUBJECTS)):
+        if not (source / needed).exists():
+            raise LocalOrgError(
+                f"there is no {needed} in {source}: run the demo in a checkout, or name one by --source"
+            )
     if work.exists():
         shutil.rmtree(work)
     work.mkdir(parents=True)
     with LocalOrg(Settings()) as org, SmtpSink(work / "mails") as sink:
         seed(org, seed=seed_number, users_per_account=users_per_account)
-        org.client("sqs").create_queue(QueueName="c7n-mailer")
         config = yaml.safe_load((source / "mailer.yml").read_text())
         mailer_config = work / "mailer.yml"
         mailer_config.write_text(yaml.safe_dump({**config, "smtp_port": sink.port}))

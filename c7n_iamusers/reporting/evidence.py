@@ -13,8 +13,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.assessor import Assessor
-from c7n_iamusers.aws.account_users import read_users
-from c7n_iamusers.aws.accounts import detail_attachments
+from c7n_iamusers.aws.accounts import detail_attachments, read_users
 from c7n_iamusers.aws.inventory import USUAL, inventory_of, read_pieces
 from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.aws.retries import Backoff, error_code
@@ -30,6 +29,7 @@ from c7n_iamusers.reporting.saved_documents import read_details, read_report
 
 _NOT_EXEMPT = Exemption(None)
 _WORKERS = 8
+_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,8 @@ def _problems(inventory: Inventory) -> Iterator[str]:
 
 def _orphans(index: EvidenceIndex) -> Iterator[str]:
     if serials := index.orphaned_mfa:
-        yield f"virtual MFA devices of nobody: {', '.join(serials)}"
+        more = f" and {len(serials) - _SHOWN} more" if len(serials) > _SHOWN else ""
+        yield f"virtual MFA devices of nobody: {', '.join(serials[:_SHOWN])}{more}"
 
 
 def _sorted(found: Iterator[Assessment] | list[Assessment]) -> tuple[Assessment, ...]:

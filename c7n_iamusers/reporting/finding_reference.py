@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 
 from c7n_iamusers.decisions.finding_case import Thresholds
-from c7n_iamusers.decisions.finding_rules import FINDING_RULES, FindingRule
+from c7n_iamusers.decisions.findings import FINDING_RULES, FindingRule
 
 _HEAD = """# Findings
 

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import codecs
 import json
 from collections.abc import Iterator, Mapping
@@ -14,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.model.credential_report import CredentialReport, parse_report
+from c7n_iamusers.model.credential_report import CredentialReport, parse_report, report_text
 from c7n_iamusers.model.moments import moment
 from c7n_iamusers.model.policy_documents import listed
 from c7n_iamusers.reporting.saved_users import saved_user
@@ -66,10 +64,8 @@ def read_report(path: Path) -> CredentialReport:
         if text.startswith("{"):
             answer = json.loads(text)
             text, time = str(answer.get("Content", "")), moment(answer.get("GeneratedTime")) or time
-        if "," not in text:
-            text = base64.b64decode(text, validate=False).decode("utf-8-sig")
-        return parse_report(text, time)
-    except (ValueError, binascii.Error, EvidenceUnreadable) as error:
+        return parse_report(report_text(text), time)
+    except (ValueError, EvidenceUnreadable) as error:
         raise EvidenceUnreadable(f"{path}: is no credential report: {error}") from error
 
 

@@ -3,20 +3,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from c7n.exceptions import PolicyValidationError
 from c7n.query import DescribeSource
 from c7n.utils import local_session
 
-from c7n_iamusers.aws.accounts import listed_users, user_details
+from c7n_iamusers.aws.accounts import POLICY_KINDS, read_users, users_by_name
+from c7n_iamusers.aws.inventory import PIECES
+from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.aws.retries import Backoff
-from c7n_iamusers.aws.users import read_detail, read_kind
-from c7n_iamusers.model.attachments import ATTACHED_POLICY, GROUP, INLINE_POLICY
+from c7n_iamusers.model.annotation import set_user_source
+from c7n_iamusers.model.evidence import Source
+from c7n_iamusers.model.inventory import CREDENTIAL_REPORT, VIRTUAL_MFA
 from c7n_iamusers.policy_errors import unreadable
+from c7n_iamusers.sources.account_readings import AccountReadings
+from c7n_iamusers.sources.prefilled import MfaDevices, asks_for_any_mfa, fill_groups
 
 Resource = dict[str, Any]
-_POLICY_KINDS = (GROUP, ATTACHED_POLICY, INLINE_POLICY)
+_LISTS = ("GetAccountAuthorizationDetails", "ListUsers")
+_WITH_MFA = "with-mfa"
 
 
 class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is untyped
@@ -27,6 +34,12 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
     Tags, PermissionsBoundary), so every stock filter and action takes them, and beside it, as botocore's
     ``UserDetail`` names them: GroupList, AttachedManagedPolicies, UserPolicyList.
 
+    Three stock filters then make no call for each user: ``group`` finds ``c7n:Groups`` filled in;
+    ``mfa-device``, where it asks for any device or none (``value: empty``, ``not-null``, ``[]``), finds
+    ``MFADevices``, from the list of virtual devices and, for users without one, from the credential report;
+    ``credential`` finds the report in c7n's cache. What lists can't settle is still asked for each user:
+    devices that are not virtual, or the number of devices.
+
     :example:
 
     .. code-block:: yaml
@@ -36,7 +49,11 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
             resource: aws.iam-user
             source: authorization-details
             filters:
-              - type: unnecessary
+              - type: group
+                key: GroupName
+                value: Developers
+              - type: mfa-device
+                value: empty
     """
 
     def __init__(self, manager: Any) -> None:
@@ -49,31 +66,33 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
         self._backoff = Backoff()
 
     def get_permissions(self) -> list[str]:
-        """The IAM actions that listing and event look-ups need."""
-        by_name = sorted({operation for kind in _POLICY_KINDS for operation in kind.reads})
-        return [
-            f"iam:{name}" for name in ("GetAccountAuthorizationDetails", "ListUsers", "GetUser", *by_name)
-        ]
+        """The IAM actions that listing, event look-ups and what stock filters find filled in need."""
+        by_name = sorted({operation for kind in POLICY_KINDS for operation in kind.reads})
+        pieces = [permission for name in self._pieces() for permission in PIECES[name].permissions]
+        return [*(f"iam:{name}" for name in (*_LISTS, "GetUser", *by_name)), *pieces]
+
+    def get_query_params(self, query: Any) -> Any:
+        """The query, which c7n's cache goes by: resources with MFADevices are not those without."""
+        return {**(query or {}), _WITH_MFA: True} if VIRTUAL_MFA in self._pieces() else query
 
     def resources(self, query: Any) -> list[Resource]:
         """Every user of the account. Raises PolicyExecutionError where the lists can't be read in full."""
-        client = self._client()
+        client, began = self._client(), utc_now()
         with unreadable(
-            self.manager, "the account's IAM users", "iam:GetAccountAuthorizationDetails and iam:ListUsers"
+            self.manager, "the account's IAM users", " and ".join(f"iam:{name}" for name in _LISTS)
         ):
-            details = {detail["UserId"]: detail for detail in user_details(client, self._backoff)}
-            listed = {user["UserId"]: user for user in listed_users(client, self._backoff)}
-        known = [_merged(detail, listed[key]) for key, detail in details.items() if key in listed]
-        # IAM is eventually consistent: a user made or removed a moment ago stands in one list only.
-        doubtful = [{**details, **listed}[key]["UserName"] for key in details.keys() ^ listed.keys()]
-        return known + self.get_resources(sorted(doubtful))
+            found = read_users(client, self._backoff)
+        for resource in found.users:
+            fill_groups(resource, found.groups)
+        self._fill_from_pieces(found.users)
+        return _sourced(found.users, Source(", ".join(_LISTS), began))
 
     def get_resources(self, ids: list[str], cache: bool = True) -> list[Resource]:
         """The users named ``ids`` (event modes), read one by one; those that are gone are left out."""
-        client = self._client()
+        client, began = self._client(), utc_now()
         with unreadable(self.manager, "IAM users by name", ", ".join(self.get_permissions()[2:])):
-            found = [self._read(client, name) for name in ids]
-        return [resource for resource in found if resource]
+            found = users_by_name(client, ids, self._backoff)
+        return _sourced(found, Source("GetUser", began))
 
     def augment(self, resources: list[Resource]) -> list[Resource]:
         """As they are: the lists have already given everything."""
@@ -82,18 +101,25 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
     def _client(self) -> Any:
         return local_session(self.manager.session_factory).client("iam", self.manager.config.region)
 
-    def _read(self, client: Any, name: str) -> Resource | None:
-        detail = read_detail(client, name, self._backoff)
-        if detail is None:
-            return None
-        groups, attached, inline = (read_kind(client, name, kind, self._backoff) for kind in _POLICY_KINDS)
-        return {
-            **detail,
-            "GroupList": [item["GroupName"] for item in groups],
-            "AttachedManagedPolicies": list(attached),
-            "UserPolicyList": list(inline),
-        }
+    def _pieces(self) -> tuple[str, ...]:
+        """What of the account the policy's stock filters would otherwise fetch, user by user or badly."""
+        filters = [each for each in self.manager.iter_filters() if each.type in ("mfa-device", "credential")]
+        asked = [each.data for each in filters if each.type == "mfa-device"]
+        if asked and all(asks_for_any_mfa(data) for data in asked):
+            return (VIRTUAL_MFA, CREDENTIAL_REPORT)
+        # c7n's own reader of the report neither waits for it properly nor tries again.
+        return (CREDENTIAL_REPORT,) if len(filters) > len(asked) else ()
+
+    def _fill_from_pieces(self, resources: list[Resource]) -> None:
+        if pieces := self._pieces():
+            inventory = AccountReadings.of(self.manager).inventory(pieces, self._backoff)
+            devices = MfaDevices(inventory)
+            for resource in resources if VIRTUAL_MFA in pieces else ():
+                devices.fill(resource)
 
 
-def _merged(detail: Resource, listed: Resource) -> Resource:
-    return {**listed, **detail}
+def _sourced(resources: Iterable[Resource], source: Source) -> list[Resource]:
+    found = list(resources)
+    for resource in found:
+        set_user_source(resource, source)
+    return found

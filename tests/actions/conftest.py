@@ -12,6 +12,7 @@ import pytest
 from botocore.loaders import create_loader
 
 from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.fleet.center import connect
 from c7n_iamusers.local_org import LocalOrg
 from c7n_iamusers.local_org.identity_center import clock
 from tests.actions.provisioning_rehearsal import Rehearsal, SteppingClock
@@ -24,8 +25,12 @@ LOADER = create_loader()
 def rehearsal(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
     """Runs of a provisioning policy that never sleep."""
     monkeypatch.setattr(botocore.session, "create_loader", lambda *_: LOADER)
-    impatient = partial(Backoff, sleep=lambda seconds: None)
+    impatient = partial(Backoff, base=0.01, cap=0.05, budget=2.0, sleep=lambda seconds: None)
     monkeypatch.setattr("c7n_iamusers.actions.provision_identity_center.Backoff", impatient)
+    # AWS's rate of 20 calls a second is for AWS.
+    monkeypatch.setattr(
+        "c7n_iamusers.actions.provision_identity_center.connect", partial(connect, per_second=1000)
+    )
     return Rehearsal(org, tmp_path)
 
 

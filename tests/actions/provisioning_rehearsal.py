@@ -104,8 +104,9 @@ class Rehearsal:
         return {row["user"]: row for row in json.loads((self.output / "outcomes.json").read_text())}
 
     def journal(self) -> list[dict[str, Any]]:
-        """The lines of journal.jsonl."""
-        return [json.loads(line) for line in (self.output / "journal.jsonl").read_text().splitlines()]
+        """The lines of all runs' journals, in order."""
+        journals = sorted(self.output.glob("identity-center-runs/*/journal.jsonl"))
+        return [json.loads(line) for path in journals for line in path.read_text().splitlines()]
 
     def mutations(self) -> list[str]:
         """The operations of the last run that changed Identity Center, or tried to, in order."""

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
-from c7n_iamusers.decisions.deny_all import DENY_ALL_NAME
 from c7n_iamusers.local_org import LocalOrg
 from tests.furnishing import furnish
 from tests.interference import deny, on_call
+from tests.observation import run_within_permissions
 from tests.policies import ACCOUNT, policy
 
+DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 SPARE_BOB = {"user": "bob", "reason": "a test", "expires": "2999-12-31"}
 SECRETS = (
     "Password",
@@ -28,9 +29,9 @@ SECRETS = (
 def delete(output: Path, *exempt: dict[str, Any], **data: Any) -> list[dict[str, Any]]:
     """Run the policy; the resources as later actions see them."""
     filters = [{"type": "unnecessary", "exempt": list(exempt)}]
-    found: list[dict[str, Any]] = policy(
-        {"filters": filters, "actions": ["composite-delete"], **data}, output
-    ).run()
+    found: list[dict[str, Any]] = run_within_permissions(
+        policy({"filters": filters, "actions": ["composite-delete"], **data}, output)
+    )
     return found
 
 
@@ -47,6 +48,10 @@ def journal(output: Path) -> list[dict[str, Any]]:
 def user_names(iam: Any) -> list[str]:
     pages = iam.get_paginator("list_users").paginate()
     return [user["UserName"] for page in pages for user in page["Users"]]
+
+
+def boundary(iam: Any, name: str) -> str:
+    return str(iam.get_user(UserName=name)["User"]["PermissionsBoundary"]["PermissionsBoundaryArn"])
 
 
 def orphaned(iam: Any) -> list[str]:
@@ -105,7 +110,11 @@ def test_the_snapshot_is_there_before_the_first_change(
     furnish(org, "alice")
     seen: list[int] = []
     directory = tmp_path / "under-test" / "snapshots"
-    on_call(monkeypatch, "PutUserPolicy", lambda: seen.append(len(list(directory.glob("alice.*.json")))))
+    on_call(
+        monkeypatch,
+        "PutUserPermissionsBoundary",
+        lambda: seen.append(len(list(directory.glob("alice.*.json")))),
+    )
     delete(tmp_path)
     assert seen == [1]
 
@@ -120,7 +129,7 @@ def test_the_journal_agrees_with_what_aws_saw(org: LocalOrg, tmp_path: Path) -> 
     after = [line["operation"] for line in journal(tmp_path) if line["phase"] == "after"]
     assert seen == before == after
     assert outcomes(tmp_path)["alice"]["calls"] == len(seen)
-    assert (seen[0], seen[-2:]) == ("PutUserPolicy", ["DeleteUserPolicy", "DeleteUser"])
+    assert (seen[0], seen[-2:]) == ("PutUserPermissionsBoundary", ["DeleteUserPolicy", "DeleteUser"])
 
 
 def test_a_failing_user_neither_stops_nor_hides_another(
@@ -135,9 +144,26 @@ def test_a_failing_user_neither_stops_nor_hides_another(
         delete(tmp_path)
     assert user_names(iam) == ["alice"]
     rows = outcomes(tmp_path)
-    assert (rows["alice"]["status"], rows["alice"]["code"]) == ("failed", "AccessDenied")
+    failure = {key: rows["alice"][key] for key in ("status", "call", "code")}
+    assert failure == {"status": "failed", "call": "iam:DeleteAccessKey", "code": "AccessDenied"}
     assert rows["bob"]["status"] == "deleted"
-    assert DENY_ALL_NAME in iam.list_user_policies(UserName="alice")["PolicyNames"]
+    assert boundary(iam, "alice") == DENY_ALL
+
+
+def test_where_boundaries_may_not_be_set_a_policy_denies_instead(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam = furnish(org, "alice")
+    furnish(org, "bob")
+    deny(monkeypatch, "PutUserPermissionsBoundary")
+    org.clear_calls()
+    delete(tmp_path)
+    assert user_names(iam) == []
+    first: dict[Any, str] = {}
+    for call in org.calls:
+        if call.operation.startswith(("Put", "Delete")):
+            first.setdefault(call.parameters.get("UserName"), call.operation)
+    assert first == {"alice": "PutUserPolicy", "bob": "PutUserPolicy", None: "DeleteVirtualMFADevice"}
 
 
 def test_running_again_carries_on_and_keeps_the_first_snapshot(
@@ -299,7 +325,7 @@ def test_who_has_no_replacement_yet_keeps_the_user(
                 "packages": ["c7n_iamusers"],
                 "handler": "c7n_iamusers.handler.run",
             },
-            "runs in pull mode only",
+            "set mode.execution-options.output_dir to s3",
             id="lambda",
         ),
     ],
@@ -316,11 +342,7 @@ def test_a_top_level_unnecessary_validates(org: LocalOrg) -> None:
     assert policy({"filters": ["unnecessary"], "actions": ["composite-delete"]})
 
 
-def test_output_that_does_not_outlive_the_run_is_refused(org: LocalOrg) -> None:
-    iam = furnish(org, "alice")
-    org.client("s3", ACCOUNT).create_bucket(Bucket="outputs")
-    found = policy({"filters": ["unnecessary"], "actions": ["composite-delete"]})
-    found.options["output_dir"] = "s3://outputs/here?region=us-east-1"
-    with pytest.raises(PolicyExecutionError, match="does not outlive a crash"):
-        found.run()
-    assert user_names(iam) == ["alice"]
+def test_a_plan_is_made_or_applied_and_not_both(org: LocalOrg) -> None:
+    action = {"type": "composite-delete", "plan": "deletion-plan.json", "plan-only": True}
+    with pytest.raises(PolicyValidationError, match="leave one of them out"):
+        policy({"filters": ["unnecessary"], "actions": [action]})

@@ -8,16 +8,11 @@ import pytest
 
 from c7n_iamusers.actions.provisioning_settings import ProvisioningSettings
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.model.identity_center import Access, PermissionSet
+from c7n_iamusers.model.identity_center import PermissionSet
+from c7n_iamusers.model.intents import Intents
 from tests.actions.provisioning_rehearsal import ACTION
 from tests.identity_center import ACCOUNT, MARK, READ_ONLY
 
-RESOURCE = {
-    "UserName": "alice",
-    "Path": "/eng/",
-    "Tags": [{"Key": "Email", "Value": " alice@example.com "}, {"Key": "Given Name", "Value": "Alice"}],
-    "c7n:IamUser": {"kind": "human"},
-}
 DOCUMENT = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}'
 
 
@@ -31,54 +26,57 @@ def permission_set(**changes: Any) -> ProvisioningSettings:
     return settings(permission_set={"name": "Migrated", **given})
 
 
-@pytest.mark.parametrize(
-    ("keys", "text"),
-    [
-        pytest.param("tag:Email", "alice@example.com", id="tag-without-its-spaces"),
-        pytest.param("tag:Given Name", "Alice", id="tag-key-with-a-space"),
-        pytest.param("UserName", "alice", id="plain"),
-        pytest.param('"c7n:IamUser".kind', "human", id="jmespath"),
-        pytest.param("Tags[?Key=='Given Name'] | [0].Value", "Alice", id="jmespath-pipe"),
-        pytest.param(["tag:Mail", "tag:Email"], "alice@example.com", id="first-that-yields"),
-        pytest.param(["tag:email", "UserName"], "alice", id="tag-keys-mind-case"),
-        pytest.param(["Tags", "UserName"], "alice", id="what-is-no-text-is-passed-over"),
-        pytest.param("tag:Mail", "", id="nothing"),
-    ],
-)
-def test_the_text_that_keys_yield(keys: str | list[str], text: str) -> None:
-    assert settings(user={"username": "UserName", "email": keys}).texts(RESOURCE)["email"] == text
-
-
-def test_names_default_to_the_user_name() -> None:
-    found = settings(user={"username": "tag:Email", "email": "tag:Email"})
-    assert found.texts(RESOURCE) == {
-        "username": "alice@example.com",
-        "email": "alice@example.com",
-        "given-name": "alice",
-        "family-name": "alice",
-        "display-name": "alice",
-    }
-
-
-def test_keys_in_words() -> None:
-    assert settings().told_keys["given-name"] == "tag:GivenName or UserName"
-
-
-@pytest.mark.parametrize("key", ["tag:", "Tags[", "given name"])
-def test_a_key_that_is_none(key: str) -> None:
-    with pytest.raises(InvalidPolicyData, match=r"user\.email: .* is neither tag:Key nor a JMESPath"):
-        settings(user={"username": "UserName", "email": key}).check(in_lambda=False)
-
-
 def test_what_is_asked_for() -> None:
-    found = settings(group="readers", shared_group=True, identity_source="external").access(ACCOUNT)
+    found = settings(group="readers", shared_group=True, identity_source="external").intents(ACCOUNT, "p")
     wanted = PermissionSet(
         "IamMigratedReadOnly",
         "Reads what IAM users could read",
         managed_policies=frozenset({READ_ONLY}),
         tags=MARK,
     )
-    assert found == Access(ACCOUNT, "readers", wanted, external=True, shared_group=True)
+    assert found == Intents(ACCOUNT, "p", (), True, True, "readers", wanted)
+
+
+@pytest.mark.parametrize(
+    ("derive", "options"),
+    [
+        pytest.param(True, {}, id="as-it-is"),
+        pytest.param({"allow-wider": True}, {"allow-wider": True}, id="with-options"),
+    ],
+)
+def test_derivation_is_asked_for(derive: Any, options: dict[str, Any]) -> None:
+    found = derivation(derive)
+    found.check(in_lambda=False)
+    asked = found.intents(ACCOUNT, "p")
+    assert (asked.derive, asked.group, asked.permission_set) == (options, "", None)
+
+
+def derivation(derive: Any, **changes: Any) -> ProvisioningSettings:
+    data = {key: value for key, value in ACTION.items() if key not in ("group", "permission-set")}
+    return ProvisioningSettings({**data, "derive": derive, **changes}, "policy p: provision-identity-center")
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        pytest.param(
+            derivation(False), "give either group and permission-set, or derive: true", id="neither"
+        ),
+        pytest.param(derivation(False, group="g"), "give either group and permission-set", id="group-alone"),
+        pytest.param(derivation(True, group="g"), "names sets and groups itself: leave out group", id="both"),
+        pytest.param(
+            derivation({"session-duration": "1h"}), "derive: session-duration '1h' must be", id="duration"
+        ),
+    ],
+)
+def test_ways_that_do_not_go_together(found: ProvisioningSettings, told: str) -> None:
+    with pytest.raises(InvalidPolicyData, match=told):
+        found.check(in_lambda=False)
+
+
+def test_intents_do_not_outlive_a_lambda() -> None:
+    with pytest.raises(InvalidPolicyData, match="mode: intent leaves a file"):
+        settings(mode="intent").check(in_lambda=True)
 
 
 @pytest.mark.parametrize(
@@ -106,12 +104,12 @@ def test_variables_are_taken_before_they_are_expanded(given: dict[str, Any]) -> 
 def test_a_role_that_is_none(role: str, told: str) -> None:
     settings(role=role).check(in_lambda=False)
     with pytest.raises(InvalidPolicyData, match=told):
-        settings(role=role, group="readers").access(ACCOUNT)
+        settings(role=role, group="readers").intents(ACCOUNT, "p")
 
 
 def test_a_variable_that_is_left() -> None:
     with pytest.raises(InvalidPolicyData, match=r"'Iam-\{team\}' has the undefined variable \{team\}"):
-        settings(group="readers", permission_set={"name": "Iam-{team}"}).access(ACCOUNT)
+        settings(group="readers", permission_set={"name": "Iam-{team}"}).intents(ACCOUNT, "p")
 
 
 @pytest.fixture
@@ -124,7 +122,10 @@ def test_an_inline_policy_of_a_file(directory: Path) -> None:
     (directory / "policy.json").write_text("\ufeff" + DOCUMENT, encoding="utf-8")
     found = permission_set(inline_policy_file="policy.json")
     found.check(in_lambda=False)
-    assert found._permission_set({"name": "x", "inline-policy-file": "policy.json"}).inline_policy == (
+    asked = settings(group="g", permission_set={"name": "x", "inline-policy-file": "policy.json"})
+    wanted = asked.intents(ACCOUNT, "p").permission_set
+    assert wanted is not None
+    assert wanted.inline_policy == (
         '{"Statement":[{"Action":"*","Effect":"Deny","Resource":"*"}],"Version":"2012-10-17"}'
     )
 

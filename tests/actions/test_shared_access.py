@@ -129,7 +129,7 @@ def test_an_assignment_under_way_is_waited_for_and_not_asked_for_twice(
     ):
         rehearsal.run(timeout=1)
     assert rehearsal.usernames() == set()
-    stepping.step = 1.0
+    stepping.step = 20.0
     outcomes = rehearsal.run()
     assert outcomes["alice"]["status"] == "provisioned"
     assert "CreateAccountAssignment" not in rehearsal.mutations()

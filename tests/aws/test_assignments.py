@@ -9,6 +9,7 @@ from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.local_org import LocalOrg
 from c7n_iamusers.local_org.identity_center import faults
+from c7n_iamusers.model.access_plan import Pending
 from c7n_iamusers.model.identity_center import Assignment
 from tests.identity_center import ACCOUNT, OTHER_ACCOUNT
 
@@ -47,15 +48,14 @@ def test_none_yet(assignments: Assignments, arn: str, group_id: str) -> None:
     wanted = Assignment(ACCOUNT, arn)
     assert assignments.of_group(group_id) == frozenset()
     assert not assignments.exists(wanted, group_id)
-    assert not assignments.is_pending(wanted, group_id)
+    assert assignments.pending() == {}
+    assert assignments.deletions_pending() == set()
 
 
 def test_one_that_is_under_way(org: LocalOrg, assignments: Assignments, arn: str, group_id: str) -> None:
     org.configure(assignment_seconds=60)
     assign(assignments, arn, group_id)
-    assert assignments.is_pending(Assignment(ACCOUNT, arn), group_id)
-    assert not assignments.is_pending(Assignment(OTHER_ACCOUNT, arn), group_id)
-    assert not assignments.is_pending(Assignment(ACCOUNT, arn), "another-group")
+    assert list(assignments.pending().values()) == [Pending(ACCOUNT, arn, group_id)]
     assert not assignments.exists(Assignment(ACCOUNT, arn), group_id)
 
 
@@ -74,3 +74,40 @@ def test_an_account_that_may_not_ask(assignments: Assignments) -> None:
         IdentityCenterError, match=r"only the management account may ask .* shared-group: true"
     ):
         assignments.of_group("group-1")
+
+
+def test_one_that_is_going(org: LocalOrg, assignments: Assignments, arn: str, group_id: str) -> None:
+    org.configure(assignment_seconds=0)
+    assign(assignments, arn, group_id)
+    org.configure(assignment_seconds=60)
+    assignments.client.delete_account_assignment(
+        InstanceArn=assignments.instance.arn,
+        TargetId=ACCOUNT,
+        TargetType="AWS_ACCOUNT",
+        PermissionSetArn=arn,
+        PrincipalType="GROUP",
+        PrincipalId=group_id,
+    )
+    assert assignments.exists(Assignment(ACCOUNT, arn), group_id)
+    assert assignments.deletions_pending() == {(ACCOUNT, arn, ("GROUP", group_id))}
+
+
+def test_what_a_user_has_itself(org: LocalOrg, assignments: Assignments, arn: str, group_id: str) -> None:
+    org.configure(assignment_seconds=0)
+    store, client = assignments.instance.identity_store_id, org.client("identitystore")
+    user_id = client.create_user(
+        IdentityStoreId=store, UserName="u", DisplayName="u", Name={"GivenName": "u", "FamilyName": "u"}
+    )["UserId"]
+    client.create_group_membership(IdentityStoreId=store, GroupId=group_id, MemberId={"UserId": user_id})
+    assign(assignments, arn, group_id)
+    assert assignments.directly_of(user_id) == frozenset()
+    assignments.client.create_account_assignment(
+        InstanceArn=assignments.instance.arn,
+        TargetId=OTHER_ACCOUNT,
+        TargetType="AWS_ACCOUNT",
+        PermissionSetArn=arn,
+        PrincipalType="USER",
+        PrincipalId=user_id,
+    )
+    assert assignments.directly_of(user_id) == {Assignment(OTHER_ACCOUNT, arn)}
+    assert assignments.holders(OTHER_ACCOUNT, arn) == {("USER", user_id)}

@@ -80,7 +80,9 @@ def test_a_group_with_more_members_than_a_page(store: IdentityStore) -> None:
         )
     found = store.find_group("readers")
     assert found is not None
-    assert (found.group_id, found.description, set(found.members)) == (group_id, "Ours", users)
+    assert (found.group_id, found.description) == (group_id, "Ours")
+    assert store.members(group_id) == users
+    assert store.group(group_id) == replace(found, members=frozenset(users))
     assert store.find_group("writers") is None
 
 
@@ -88,3 +90,38 @@ def test_a_missing_store_is_not_a_missing_person(store: IdentityStore) -> None:
     elsewhere = replace(store, instance=replace(store.instance, identity_store_id="d-0000000000"))
     with pytest.raises(store.client.exceptions.ResourceNotFoundException):
         elsewhere.find_person(ALICE)
+
+
+def test_everybody_and_every_group_over_pages(store: IdentityStore, org: LocalOrg) -> None:
+    for number in range(5):
+        create_user(store, f"User-{number}", f"U{number}@Example.com")
+        store.client.create_group(
+            IdentityStoreId=store.instance.identity_store_id, DisplayName=f"G{number}", Description="x"
+        )
+    create_user(store, "nobody")
+    org.configure(page_limit=2)
+    usernames, emails = store.all_people()
+    assert usernames.keys() == {*(f"user-{number}" for number in range(5)), "nobody"}
+    assert emails.keys() == {f"u{number}@example.com" for number in range(5)}
+    assert usernames["user-3"] == emails["u3@example.com"]
+    groups = store.all_groups()
+    assert {name: group.name for name, group in groups.items()} == {f"g{n}": f"G{n}" for n in range(5)}
+
+
+def test_a_membership(store: IdentityStore) -> None:
+    store_id, user_id = store.instance.identity_store_id, create_user(store, "u", "u@example.com")
+    group_id = store.client.create_group(IdentityStoreId=store_id, DisplayName="g")["GroupId"]
+    assert (store.membership_id(group_id, user_id), store.groups_of(user_id)) == (None, frozenset())
+    made = store.client.create_group_membership(
+        IdentityStoreId=store_id, GroupId=group_id, MemberId={"UserId": user_id}
+    )
+    assert store.membership_id(group_id, user_id) == made["MembershipId"]
+    assert store.groups_of(user_id) == {group_id}
+
+
+def test_what_is_gone(store: IdentityStore) -> None:
+    store_id, user_id = store.instance.identity_store_id, create_user(store, "u", "u@example.com")
+    assert store.username_id("U") == user_id
+    store.client.delete_user(IdentityStoreId=store_id, UserId=user_id)
+    assert store.user_attributes(user_id) is None
+    assert store.group(user_id) is None

@@ -1,25 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
-from c7n_iamusers.decisions.deletion import plan_deletion
-from c7n_iamusers.decisions.deny_all import DENY_ALL_NAME, INLINE_QUOTA
+from c7n_iamusers.decisions.deletion import is_denial, plan_deletion
+from c7n_iamusers.decisions.deny_all import DENY_ALL_NAME, INLINE_QUOTA, deny_all_document
+from c7n_iamusers.model.calls import ApiCall
 from c7n_iamusers.model.iam_user import IamUser
-from tests.records import ACCOUNT, EVERYTHING, user
+from tests.records import ACCOUNT, EVERYTHING, groups, user
 
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 
 
-def operations(planned: IamUser) -> list[str]:
-    return [call.operation for call in plan_deletion(planned).calls]
+def operations(planned: IamUser, by_boundary: bool = True) -> list[str]:
+    return [call.operation for call in plan_deletion(planned, by_boundary=by_boundary).calls]
 
 
 def test_everything_goes_credentials_first_policies_last() -> None:
     assert operations(user(**EVERYTHING)) == [
-        "PutUserPolicy",
+        "PutUserPermissionsBoundary",
         "DeleteLoginProfile",
         "DeleteAccessKey",
         "DeleteAccessKey",
@@ -33,17 +35,23 @@ def test_everything_goes_credentials_first_policies_last() -> None:
         "RemoveUserFromGroup",
         "DetachUserPolicy",
         "DeleteUserPolicy",
-        "DeleteUserPolicy",
         "DeleteUser",
     ]
 
 
-def test_the_boundary_is_never_taken_off() -> None:
-    assert not [name for name in operations(user(**EVERYTHING)) if "Boundary" in name]
+@pytest.mark.parametrize("by_boundary", [True, False])
+def test_the_boundary_is_never_taken_off(by_boundary: bool) -> None:
+    assert "DeleteUserPermissionsBoundary" not in operations(user(**EVERYTHING), by_boundary)
 
 
-def test_the_deny_all_is_lifted_last() -> None:
-    calls = plan_deletion(user(**EVERYTHING)).calls
+def test_the_deny_all_is_the_boundary_and_goes_with_the_user() -> None:
+    first, *others = plan_deletion(user(**EVERYTHING)).calls
+    assert first.parameters == {"UserName": "alice", "PermissionsBoundary": DENY_ALL}
+    assert not [call for call in others if is_denial(call)]
+
+
+def test_where_boundaries_may_not_be_set_it_is_a_policy_and_lifted_last() -> None:
+    calls = plan_deletion(user(**EVERYTHING), by_boundary=False).calls
     assert calls[0].parameters["PolicyName"] == DENY_ALL_NAME
     assert calls[-2].operation == "DeleteUserPolicy"
     assert calls[-2].parameters["PolicyName"] == DENY_ALL_NAME
@@ -69,10 +77,44 @@ def test_removals_take_gone_for_done_and_the_deny_all_does_not() -> None:
 
 
 def test_a_deny_all_left_by_a_stopped_run_is_lifted_once_and_last() -> None:
-    left = ({"PolicyName": DENY_ALL_NAME, "PolicyDocument": {}}, {"PolicyName": "s3", "PolicyDocument": {}})
+    document = json.loads(deny_all_document())
+    left = (
+        {"PolicyName": DENY_ALL_NAME, "PolicyDocument": document},
+        {"PolicyName": "s3", "PolicyDocument": {}},
+    )
     calls = plan_deletion(user(inline_policy=left)).calls
+    assert [call.operation for call in calls] == ["DeleteUserPolicy", "DeleteUserPolicy", "DeleteUser"]
     deleted = [call.parameters["PolicyName"] for call in calls if call.operation == "DeleteUserPolicy"]
     assert deleted == ["s3", DENY_ALL_NAME]
+
+
+def test_a_boundary_that_denies_all_is_not_set_again() -> None:
+    bounded = user(permissions_boundary=({"PermissionsBoundaryArn": DENY_ALL},), group=groups("Developers"))
+    assert operations(bounded) == ["RemoveUserFromGroup", "DeleteUser"]
+
+
+def test_a_bare_user_needs_no_deny_all() -> None:
+    assert operations(user(tags={"Team": "a"})) == ["DeleteUser"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "given", "denial"),
+    [
+        ("PutUserPolicy", {"PolicyName": DENY_ALL_NAME, "PolicyDocument": deny_all_document()}, True),
+        ("PutUserPolicy", {"PolicyName": DENY_ALL_NAME, "PolicyDocument": "{}"}, False),
+        ("PutUserPolicy", {"PolicyName": "other", "PolicyDocument": deny_all_document()}, False),
+        ("DeleteUserPolicy", {"PolicyName": DENY_ALL_NAME}, True),
+        ("DeleteUserPolicy", {"PolicyName": "other"}, False),
+        ("AttachUserPolicy", {"PolicyArn": DENY_ALL}, True),
+        ("AttachUserPolicy", {"PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}, False),
+        ("AttachUserPolicy", {"PolicyArn": "arn:aws:iam::111122223333:policy/AWSDenyAll"}, False),
+        ("PutUserPermissionsBoundary", {"PermissionsBoundary": DENY_ALL}, True),
+        ("DeleteUserPermissionsBoundary", {}, False),
+        ("DeleteUser", {}, False),
+    ],
+)
+def test_what_is_a_denial(operation: str, given: dict[str, str], denial: bool) -> None:
+    assert is_denial(ApiCall("iam", operation, {"UserName": "alice", **given})) is denial
 
 
 def _inline(characters: int) -> tuple[dict[str, object], ...]:
@@ -93,8 +135,9 @@ def _attached(count: int) -> tuple[dict[str, str], ...]:
         ),
     ],
 )
-def test_the_deny_all_goes_where_it_fits(inline: int, attached: int, first: str, last: str) -> None:
-    calls = plan_deletion(user(inline_policy=_inline(inline), attached_policy=_attached(attached))).calls
+def test_the_policy_goes_where_it_fits(inline: int, attached: int, first: str, last: str) -> None:
+    given = user(inline_policy=_inline(inline), attached_policy=_attached(attached))
+    calls = plan_deletion(given, by_boundary=False).calls
     assert (calls[0].operation, calls[-2].operation, calls[-1].operation) == (first, last, "DeleteUser")
     if first != "PutUserPolicy":
         assert DENY_ALL in calls[0].parameters.values()
@@ -110,7 +153,9 @@ def test_an_attached_deny_all_is_detached_last_where_it_serves() -> None:
 def test_the_deny_all_is_of_the_users_partition() -> None:
     there = user(inline_policy=_inline(INLINE_QUOTA))
     china = replace(there, detail={**there.detail, "Arn": f"arn:aws-cn:iam::{ACCOUNT}:user/alice"})
-    assert plan_deletion(china).calls[0].parameters["PolicyArn"] == "arn:aws-cn:iam::aws:policy/AWSDenyAll"
+    denial = "arn:aws-cn:iam::aws:policy/AWSDenyAll"
+    assert plan_deletion(china).calls[0].parameters["PermissionsBoundary"] == denial
+    assert plan_deletion(china, by_boundary=False).calls[0].parameters["PolicyArn"] == denial
 
 
 def test_an_orphaned_device_is_deleted_and_not_deactivated() -> None:

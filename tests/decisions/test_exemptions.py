@@ -138,6 +138,12 @@ def without(key: str) -> dict[str, Any]:
             {**without("user"), "tag": "Purpose"}, r"tag 'Purpose' must be Key=glob", id="tag-without-value"
         ),
         pytest.param({**without("user"), "tag": "=x"}, r"tag '=x' must be Key=glob", id="tag-without-key"),
+        pytest.param(
+            {**without("user"), "path": "/emergency"}, r"path '/emergency' matches no path", id="path-end"
+        ),
+        pytest.param(
+            {**without("user"), "path": "emergency/*"}, r"must begin and end with / or \*", id="path-begin"
+        ),
         pytest.param("ci-*", r"exempt\[0\]: must be a mapping", id="not-a-mapping"),
     ],
 )

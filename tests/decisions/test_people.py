@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from c7n_iamusers.decisions.people import Candidate, identify
+from c7n_iamusers.decisions.people import Candidate, Identity, identify, unmistakable
 from c7n_iamusers.model.identity_center import Person
 from tests.identity_center import ACCOUNT, OTHER_ACCOUNT, subject
 
@@ -25,14 +25,15 @@ TEXTS = {
 
 def one(account: str = ACCOUNT, **texts: str) -> Candidate:
     given = {**TEXTS, **{key.replace("_", "-"): text for key, text in texts.items()}}
-    (candidate,) = identify([(subject(account=account), given)], KEYS, ACCOUNT)
+    (candidate,) = identify([(subject(account=account), Identity(given, KEYS))], ACCOUNT)
     return candidate
 
 
 def several(*people: tuple[str, str, str]) -> dict[str, str]:
     """IAM user -> its problem, for (IAM user, username, e-mail)."""
-    users = [(subject(name), {**TEXTS, "username": user, "email": mail}) for name, user, mail in people]
-    return {found.subject.name: found.problem for found in identify(users, KEYS, ACCOUNT)}
+    texts = [(name, {**TEXTS, "username": user, "email": mail}) for name, user, mail in people]
+    users = [(subject(name), Identity(given, KEYS)) for name, given in texts]
+    return {found.subject.name: found.problem for found in identify(users, ACCOUNT)}
 
 
 def test_a_whole_person() -> None:
@@ -131,6 +132,34 @@ def test_whose_identity_it_is(people: list[tuple[str, str, str]], refused: set[s
 def test_the_refusal_names_the_users_concerned() -> None:
     problem = several(("a", "u", "x@example.com"), ("b", "v", "x@example.com"))["a"]
     assert problem == (
-        "the e-mail 'x@example.com' stands for different people: IAM users a, b give it with different usernames: "
-        "correct them"
+        "the e-mail 'x@example.com' stands for different people: IAM users a of account "
+        f"{ACCOUNT}, b of account {ACCOUNT} give it with different usernames: correct them"
     )
+
+
+@pytest.mark.parametrize(
+    ("origins", "told"),
+    [
+        pytest.param({}, "tag:Email (username) and tag:Email or tag:Mail (e-mail)", id="two-places"),
+        pytest.param(
+            dict.fromkeys(("username", "email"), "people.csv, line 3"), "people.csv, line 3", id="one-place"
+        ),
+    ],
+)
+def test_what_an_identity_rests_on(origins: dict[str, str], told: str) -> None:
+    (found,) = identify([(subject(), Identity(TEXTS, {**KEYS, **origins}))], ACCOUNT)
+    assert found.rests_on == told
+
+
+def test_an_identity_with_a_problem_is_none() -> None:
+    (found,) = identify([(subject(), Identity(TEXTS, KEYS, "file and tags disagree"))], ACCOUNT)
+    assert (found.person, found.problem) == (None, "file and tags disagree")
+
+
+def test_people_of_several_accounts_are_told_apart_together() -> None:
+    people = [Person("u", "a@example.com", *"GFD"), Person("v", "a@example.com", *"GFD")]
+    accounts = (ACCOUNT, OTHER_ACCOUNT)
+    candidates = [Candidate(subject(account=each), who) for each, who in zip(accounts, people, strict=True)]
+    found = unmistakable(candidates)
+    assert [each.person for each in found] == [None, None]
+    assert f"alice of account {ACCOUNT}, alice of account {OTHER_ACCOUNT}" in found[0].problem

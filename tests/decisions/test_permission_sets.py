@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from c7n_iamusers.decisions.permission_sets import check_permission_set, permission_set_calls
+from c7n_iamusers.decisions.permission_sets import check_permission_set, differs, permission_set_calls
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.model.calls import ApiCall, Ref
 from c7n_iamusers.model.identity_center import KnownPermissionSet, PermissionSet
@@ -26,7 +26,7 @@ EVERYWHERE = frozenset({ACCOUNT, OTHER_ACCOUNT})
 
 
 def calls(known: KnownPermissionSet | None, wanted: PermissionSet = WANTED) -> tuple[ApiCall, ...]:
-    return permission_set_calls(wanted, known, INSTANCE, ACCOUNT)
+    return permission_set_calls(wanted, known, INSTANCE, [ACCOUNT])
 
 
 def test_a_new_set_is_complete_before_anything_can_assign_it() -> None:
@@ -45,6 +45,50 @@ def test_a_new_set_is_complete_before_anything_can_assign_it() -> None:
         "Tags": [{"Key": "c7n-iamusers", "Value": "managed"}],
     }
     assert [call.parameters["PermissionSetArn"] for call in created[1:]] == [Ref("permission-set")] * 2
+
+
+def test_references_and_a_boundary_that_comes_first() -> None:
+    wanted = replace(WANTED, customer_policies=frozenset({"/team/Auditor", "/Reader"}), boundary="/Edge")
+    created = calls(None, wanted)
+    assert operations(created) == [
+        "CreatePermissionSet",
+        "PutPermissionsBoundaryToPermissionSet",
+        "PutInlinePolicyToPermissionSet",
+        "AttachManagedPolicyToPermissionSet",
+        "AttachCustomerManagedPolicyReferenceToPermissionSet",
+        "AttachCustomerManagedPolicyReferenceToPermissionSet",
+    ]
+    edge = {"CustomerManagedPolicyReference": {"Name": "Edge", "Path": "/"}}
+    assert created[1].parameters["PermissionsBoundary"] == edge
+    named = [call.parameters["CustomerManagedPolicyReference"] for call in created[4:]]
+    assert named == [{"Name": "Reader", "Path": "/"}, {"Name": "Auditor", "Path": "/team/"}]
+
+
+def test_what_a_run_that_died_left_out_is_added() -> None:
+    wanted = replace(WANTED, customer_policies=frozenset({"/Reader"}), boundary=AUDIT)
+    added = calls(known_set(), wanted)
+    assert operations(added) == [
+        "PutPermissionsBoundaryToPermissionSet",
+        "AttachCustomerManagedPolicyReferenceToPermissionSet",
+    ]
+    assert added[0].parameters["PermissionsBoundary"] == {"ManagedPolicyArn": AUDIT}
+
+
+@pytest.mark.parametrize(
+    ("present", "differ"),
+    [
+        pytest.param({}, False, id="identical"),
+        pytest.param({"session_duration": "PT60M"}, False, id="duration-in-other-words"),
+        pytest.param({"description": "x", "tags": {}, "relay_state": ""}, False, id="words"),
+        pytest.param({"session_duration": "PT2H"}, True, id="duration"),
+        pytest.param({"managed_policies": frozenset({READ_ONLY, AUDIT})}, True, id="one-more"),
+        pytest.param({"inline_policy": ""}, True, id="inline"),
+        pytest.param({"boundary": AUDIT}, True, id="boundary"),
+        pytest.param({"customer_policies": frozenset({"/x"})}, True, id="reference"),
+    ],
+)
+def test_what_gives_people_something_else(present: dict[str, object], differ: bool) -> None:
+    assert differs(WANTED, replace(WANTED, **present)) is differ  # type: ignore[arg-type]
 
 
 def test_a_bare_set_gives_no_empty_parameters() -> None:
@@ -139,7 +183,14 @@ def test_an_account_left_behind(stale: set[str], expected: list[str]) -> None:
             known_set(replace(WANTED, tags={"c7n-iamusers": "no"})), "lacks the tag", id="other-value"
         ),
         pytest.param(
-            known_set(foreign=("a permissions boundary",)), "also carries a permissions boundary", id="more"
+            known_set(replace(WANTED, boundary=AUDIT)),
+            f"also carries the permissions boundary {AUDIT}",
+            id="more",
+        ),
+        pytest.param(
+            known_set(replace(WANTED, customer_policies=frozenset({"/team/Auditor"}))),
+            "also carries customer-managed policy /team/Auditor",
+            id="more-policies",
         ),
     ],
 )

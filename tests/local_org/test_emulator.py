@@ -105,7 +105,7 @@ def test_the_backend_is_the_one_behind_the_api(org: LocalOrg) -> None:
     org.client("iam", PAYMENTS).create_user(UserName="ada")
     assert list(org.backend("iam", PAYMENTS).users) == ["ada"]
     org.client("sqs").create_queue(QueueName="mail")
-    assert list(org.backend("sqs").queues) == ["mail"]
+    assert "mail" in org.backend("sqs").queues
 
 
 def test_a_reset_ends_sessions_and_empties_everything(org: LocalOrg) -> None:
@@ -119,7 +119,7 @@ def test_a_reset_ends_sessions_and_empties_everything(org: LocalOrg) -> None:
     org.reset()
     assert org.calls == []
     assert refusal(iam.list_users) == ("InvalidClientTokenId", 403)
-    assert "QueueUrls" not in org.client("sqs").list_queues()
+    assert [url.rsplit("/", 1)[1] for url in org.client("sqs").list_queues()["QueueUrls"]] == ["c7n-mailer"]
 
 
 @pytest.mark.parametrize(

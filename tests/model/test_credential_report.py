@@ -6,11 +6,33 @@ from datetime import datetime, timezone
 import pytest
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.model.credential_report import date, flag, is_none, last_use, parse_report
+from c7n_iamusers.model.credential_report import date, flag, is_none, last_use, parse_report, report_text
 from c7n_iamusers.model.evidence import LastUse
 
 MADE = datetime(2026, 11, 24, 9, tzinfo=timezone.utc)
 USED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"user,arn\nalice,x", id="bytes"),
+        pytest.param(b"\xef\xbb\xbfuser,arn\nalice,x", id="bytes-with-mark"),
+        pytest.param("user,arn\nalice,x", id="text"),
+        pytest.param("dXNlcixhcm4KYWxpY2UseA==", id="base64"),
+        pytest.param(b"dXNlcixhcm4KYWxpY2UseA==\n", id="base64-bytes"),
+    ],
+)
+def test_content_in_every_form(content: bytes | str) -> None:
+    assert report_text(content) == "user,arn\nalice,x"
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff", "<html>", "", "dXNlcg"], ids=["bytes", "html", "empty", "cut-short"]
+)
+def test_content_that_is_none(content: bytes | str) -> None:
+    with pytest.raises(EvidenceUnreadable, match=r"neither UTF-8 text nor base64 of it|no column `user`"):
+        parse_report(report_text(content), None)
 
 
 def test_rows_go_by_the_header_and_not_by_place() -> None:

@@ -24,7 +24,7 @@ def test_the_whole_job(tmp_path: Path) -> None:
     done = run(ROOT, tmp_path / "work")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 faults" in done.stdout
-    assert len(list((tmp_path / "work" / "mails").glob("*.eml"))) == 9
+    assert len(list((tmp_path / "work" / "mails").glob("*.eml"))) == 12
     outcomes = list(
         (tmp_path / "work" / "output" / "delete").glob("*/us-east-1/iam-users-delete/outcomes.json")
     )

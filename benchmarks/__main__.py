@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m benchmarks``: measure, show, and write docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from benchmarks import suite
+from benchmarks.goals import goals
+from benchmarks.machine import machine
+from benchmarks.measure import ROOT
+from benchmarks.measurement import BenchmarkError
+from benchmarks.organization import running_organization
+from benchmarks.report import as_markdown, show
+from benchmarks.results import FULL, QUICK, Plan, Results
+
+#: Columns where there is no terminal: the widest table fits.
+WIDTH = 140
+REPORT = ROOT / "docs" / "benchmarks.md"
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Small accounts, once each: a look, written only with --output.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where the report goes. Default: docs/benchmarks.md, or nowhere with --quick.",
+)
+def main(quick: bool, output: Path | None) -> None:
+    """Measure stock Cloud Custodian against this package; exit 1 where a goal of a full run is missed."""
+    results = _run(QUICK if quick else FULL)
+    show(results, Console() if sys.stdout.isatty() else Console(width=WIDTH))
+    if output or not quick:
+        target = output or REPORT
+        target.write_text(as_markdown(results, machine(), datetime.now(timezone.utc)), encoding="utf-8")
+        click.echo(f"written: {target}", err=True)
+    missed = [goal.title for goal in goals(results) if not goal.met]
+    if missed and not quick:
+        sys.exit(f"goals missed: {'; '.join(missed)}")
+
+
+def _run(plan: Plan) -> Results:
+    try:
+        with _progress(plan) as progress, running_organization() as organization:
+            return suite.Suite(plan, organization, progress).run()
+    except BenchmarkError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def _progress(plan: Plan) -> Iterator[suite.Progress]:
+    """On a terminal only."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("starting", total=plan.steps)
+        yield _Teller(progress, task)
+
+
+class _Teller:
+    """Advances the bar when the next measurement begins."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress, self._task, self._begun = progress, task, 0
+
+    def __call__(self, about: str) -> None:
+        self._progress.update(self._task, description=about, completed=self._begun)
+        self._begun += 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The accounts that are measured: their users are all alike, so that calls a user is a number and not an average.
+
+What surrounds the users grows with them, as it does in real accounts: groups, customer-managed policies, roles and
+forgotten virtual MFA devices need pages of their own.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from c7n_iamusers.local_org.seeding import policy_documents as documents
+from c7n_iamusers.local_org.seeding.draft import Draft
+from c7n_iamusers.local_org.seeding.key_material import CERTIFICATES
+from c7n_iamusers.local_org.seeding.records import (
+    AccountContents,
+    Group,
+    ManagedPolicy,
+    Password,
+    PolicyVersion,
+    PublicKey,
+    Role,
+    User,
+)
+
+ACCOUNT = "111122223333"
+# Stock c7n reads users in chunks of 50, and a group's policies once a chunk: whole groups to a chunk keep that even.
+USERS_PER_GROUP = 25
+USERS_PER_POLICY, USERS_PER_ROLE, USERS_PER_ORPHAN = 5, 10, 20
+USERS_PER_GIT_USER, USERS_PER_KEYSPACES_USER = 10, 20
+READ_ONLY, AUDIT = "ReadOnlyAccess", "SecurityAudit"
+
+
+def account_to_flag(users: int) -> AccountContents:
+    """Users with a password, two access keys, a virtual MFA device, a group and policies; some with more."""
+    draft = _draft()
+    return AccountContents(
+        users=tuple(
+            _user(
+                draft,
+                number,
+                mfa_devices=(draft.virtual_mfa(_name(number), draft.ago(300, 900)),),
+                service_credentials=tuple(
+                    draft.service_credential(service, draft.ago(300, 900)) for service in _services(number)
+                ),
+            )
+            for number in range(users)
+        ),
+        groups=_groups(draft, users),
+        roles=tuple(_role(draft, number) for number in range(users // USERS_PER_ROLE)),
+        policies=tuple(_policy(draft, number) for number in range(users // USERS_PER_POLICY)),
+        orphaned_mfa=tuple(f"former-{number:05}" for number in range(users // USERS_PER_ORPHAN)),
+    )
+
+
+def account_to_delete(users: int) -> AccountContents:
+    """Users with all that keeps AWS from deleting them, as far as stock c7n can delete it too.
+
+    It leaves virtual MFA devices behind, so they have a FIDO key.
+    """
+    draft = _draft()
+    return AccountContents(
+        users=tuple(
+            _user(
+                draft,
+                number,
+                certificates=(_certificate(draft),),
+                ssh_keys=(draft.ssh_key(draft.ago(300, 900)),),
+                service_credentials=(draft.service_credential("codecommit", draft.ago(300, 900)),),
+                mfa_devices=(draft.fido_key(_name(number), draft.ago(300, 900)),),
+            )
+            for number in range(users)
+        ),
+        groups=_groups(draft, users),
+    )
+
+
+#: Population -> what an account of so many users holds.
+POPULATIONS: Mapping[str, Callable[[int], AccountContents]] = {
+    "to-flag": account_to_flag,
+    "to-delete": account_to_delete,
+}
+
+
+def _draft() -> Draft:
+    midnight = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
+    return Draft(ACCOUNT, random.Random(1), midnight, iter(()))
+
+
+def _name(number: int) -> str:
+    return f"user-{number:05}"
+
+
+def _user(draft: Draft, number: int, **more: Any) -> User:
+    return User(
+        _name(number),
+        draft.ids.user(),
+        draft.ago(1000, 2000),
+        tags={"Email": f"{_name(number)}@example.com", "Department": "Engineering", "CostCenter": "4711"},
+        password=Password(draft.ago(300, 900), draft.ago(1, 300)),
+        access_keys=(
+            draft.access_key(draft.ago(300, 900), draft.ago(1, 300)),
+            draft.access_key(draft.ago(300, 900), active=False),
+        ),
+        inline={"Upload": documents.UPLOADER},
+        policies=draft.arns([READ_ONLY]),
+        groups=(_group_name(number),),
+        **more,
+    )
+
+
+def _certificate(draft: Draft) -> PublicKey:
+    """All the same: the API takes a certificate only once in an account, but nobody looks into these."""
+    return PublicKey(draft.ids.certificate(), CERTIFICATES[0], draft.ago(300, 900))
+
+
+def _services(number: int) -> Iterator[str]:
+    if number % USERS_PER_GIT_USER == 0:
+        yield "codecommit"
+    if number % USERS_PER_KEYSPACES_USER == 0:
+        yield "cassandra"
+
+
+def _group_name(number: int) -> str:
+    return f"team-{number // USERS_PER_GROUP:03}"
+
+
+def _groups(draft: Draft, users: int) -> tuple[Group, ...]:
+    names = dict.fromkeys(_group_name(number) for number in range(users))
+    return tuple(
+        Group(name, draft.ids.group(), draft.ago(1000, 2000), policies=draft.arns([AUDIT])) for name in names
+    )
+
+
+def _role(draft: Draft, number: int) -> Role:
+    trust = documents.trust({"Service": "lambda.amazonaws.com"})
+    return Role(f"function-{number:03}", draft.ids.role(), draft.ago(300, 900), trust)
+
+
+def _policy(draft: Draft, number: int) -> ManagedPolicy:
+    created = draft.ago(1000, 2000)
+    version = PolicyVersion("v1", documents.PROJECT, created)
+    return ManagedPolicy(f"Project{number:04}", draft.ids.policy(), created, "v1", (version,))

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The action ``quarantine``: a user is parked so that nothing works for it, and all can be undone."""
+
+from __future__ import annotations
+
+from c7n.utils import type_schema
+
+from c7n_iamusers.actions.user_policy import (
+    DAYS,
+    exemption_rules,
+    require_exemptions,
+    require_lasting_output,
+)
+from c7n_iamusers.actions.user_quarantine import UserQuarantine
+from c7n_iamusers.actions.user_records import UserRecords
+from c7n_iamusers.actions.user_run import Run, UserAction, Work
+from c7n_iamusers.aws.account_context import read_context
+from c7n_iamusers.aws.snapshots import SnapshotArchive
+from c7n_iamusers.decisions.deletion_guards import Guards
+from c7n_iamusers.model.permissions import QUARANTINE
+from c7n_iamusers.policy_errors import unreadable
+
+
+class Quarantine(UserAction):
+    """Makes every credential of a user unusable, so that ``release`` can undo it exactly.
+
+    First a Deny on everything goes on the user: an inline policy (``c7n-iamusers-deny-all``), or, where the
+    2,048 characters of a user's inline policies have no room for it, the AWS-managed ``AWSDenyAll``; where that
+    has no room either, the user is reported as not quarantined and nothing is changed. Then its access keys,
+    signing certificates, SSH keys and service-specific credentials are set to Inactive. IAM can't disable a
+    console password (only delete it), nor end a session that is open: both are covered by the Deny.
+
+    What was active before is recorded with the Deny itself and in the tags ``c7n-iamusers-quarantine`` (since
+    when, why, by which policy) and ``c7n-iamusers-deactivated``, so that any machine can release the user. A key
+    that was inactive before stays so. A snapshot, ``journal.jsonl`` and ``outcomes.json`` are in the output, as
+    with ``composite-delete``.
+
+    Running it again changes nothing as long as the quarantine holds, and reports the use of password or keys
+    since. Quiet is no proof: attempts with a deactivated key may leave no trace.
+
+    The policy must have the filter ``unnecessary`` at its top level, so that whom it exempts stays untouched.
+
+    :example:
+
+    .. code-block:: yaml
+
+        policies:
+          - name: iam-users-quarantine
+            resource: aws.iam-user
+            source: authorization-details
+            filters:
+              - type: unnecessary
+                exempt:
+                  - path: /emergency/*
+                    reason: break-glass access, sealed in the safe
+                    expires: 2027-12-31
+            actions:
+              - type: quarantine
+                reason: to be deleted in two weeks
+    """
+
+    schema = type_schema("quarantine", reason={"type": "string", "minLength": 1}, **{"active-within": DAYS})
+    schema_alias = False
+    permissions = QUARANTINE
+
+    def validate(self) -> Quarantine:
+        """Raises PolicyValidationError where the policy does not say whom it spares, or keeps no receipts."""
+        require_lasting_output(self.manager, self.type)
+        require_exemptions(self.manager, self.type)
+        return self
+
+    def prepare(self, run: Run) -> Work:
+        """See UserAction."""
+        with unreadable(self.manager, "its roles and groups", "iam:GetAccountAuthorizationDetails"):
+            context = read_context(run.client, run.backoff)
+        policy = str(self.manager.data.get("name"))
+        rules, active_within = exemption_rules(self.manager), self.data.get("active-within")
+        # A leaked key is one reason more to stop it, and nothing of the traces goes.
+        guards = Guards(run.callers, rules, active_within, include_compromised=True)
+        records = UserRecords(SnapshotArchive(run.store), context, policy)
+        reason = self.data.get("reason", "no reason given")
+        return UserQuarantine(run, records, guards, policy, reason).quarantine

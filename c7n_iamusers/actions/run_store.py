@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where an action's snapshots, journal, outcomes and plans go, by the output that the run was given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from c7n.exceptions import PolicyExecutionError
+from c7n.utils import parse_url_config
+
+from c7n_iamusers.aws.bucket_journal import BucketJournal
+from c7n_iamusers.aws.bucket_store import BucketStore
+from c7n_iamusers.aws.journal import JOURNAL, Journal, JournalWriter
+from c7n_iamusers.aws.stores import DirectoryStore, Store
+
+#: What of an output URL differs from run to run.
+_CHANGING = re.compile(r"\{(now|uuid)[^}]*\}")
+
+
+@dataclass(frozen=True)
+class RunStore:
+    """``store``: of the policy and account; what one run put there, the next one finds."""
+
+    store: Store
+
+    @contextmanager
+    def journal(self) -> Iterator[JournalWriter]:
+        """The journal of this run. Raises OSError where it can't be opened."""
+        if isinstance(self.store, DirectoryStore):
+            with Journal(self.store.directory / JOURNAL) as journal:
+                yield journal
+        else:
+            yield BucketJournal(self.store)
+
+
+def run_store(manager: Any) -> RunStore:
+    """The store of a policy's run: the output directory itself, or for s3 output a stable prefix of the bucket.
+
+    c7n's own s3 output is a temporary directory, uploaded at exit under a prefix of the hour: a crash would take
+    everything with it, and the next run would not find it. So here each write is a put that S3 acknowledges, by
+    the session that c7n's output uses, encrypted as the output URL says, under
+    ``<prefix>/<account id>/<policy>/``.
+
+    Raises PolicyExecutionError where the output does not outlive the run.
+    """
+    output = manager.ctx.output
+    kind = getattr(output, "type", "")
+    if kind == "s3":
+        return RunStore(_bucket_store(manager, output))
+    if kind in ("file", "default") and is_pull(manager):
+        return RunStore(DirectoryStore(Path(manager.ctx.log_dir)))
+    raise PolicyExecutionError(
+        f"policy {manager.data.get('name')}: output {output} does not outlive the run, so snapshots and journal "
+        "are not safe there: give a directory (-s DIR), or a bucket (-s s3://BUCKET/PREFIX; in a Lambda mode by "
+        "mode.execution-options.output_dir). Nothing was touched"
+    )
+
+
+def is_pull(manager: Any) -> bool:
+    """True where the policy runs by itself, where Cloud Custodian is run; event modes run in AWS Lambda."""
+    return str((manager.data.get("mode") or {}).get("type", "pull")) == "pull"
+
+
+def outputs_to_s3(manager: Any) -> bool:
+    """True where a policy that runs in AWS Lambda is to write to S3, as far as that is known before it runs."""
+    options = (manager.data.get("mode") or {}).get("execution-options") or {}
+    configured = options.get("output_dir") or getattr(manager.config, "output_dir", "") or ""
+    return str(configured).startswith("s3://")
+
+
+def stable_prefix(path: str, account_id: str, region: str, policy: str) -> str:
+    """The prefix within the bucket that is the same for every run of ``policy`` in the account.
+
+    ``path``: of the output URL as it was given, in which c7n fills ``{account_id}`` and the like.
+    """
+    known = {"account_id": account_id, "region": region, "policy_name": policy}
+    fixed = _CHANGING.sub("", path).format(**known)
+    segments = [segment for segment in fixed.split("/") if segment]
+    return "/".join([*segments, *(each for each in (account_id, policy) if each not in segments)])
+
+
+def _bucket_store(manager: Any, output: Any) -> BucketStore:
+    options = manager.ctx.options
+    session = manager.ctx.session_factory(region=output.config.region or None, assume=False)
+    path = parse_url_config(options.output_dir).path or ""
+    policy = str(manager.data.get("name"))
+    prefix = stable_prefix(path, str(options.account_id), str(options.region), policy)
+    arguments = {"ACL": "bucket-owner-full-control", **output.get_sse_args()}
+    return BucketStore(session.client("s3"), output.bucket, prefix, arguments)

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the actions on users share: several users at a time, each by itself, every outcome noted and told."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from c7n.actions import BaseAction
+from c7n.exceptions import PolicyExecutionError
+from c7n.utils import local_session
+
+from c7n_iamusers.actions.max_resources import enforce_max_resources
+from c7n_iamusers.actions.outcome_book import OutcomeBook
+from c7n_iamusers.actions.run_output import annotate, fail_at_the_end
+from c7n_iamusers.actions.run_store import RunStore, run_store
+from c7n_iamusers.aws.executor import Applied, CallFailed, Executor
+from c7n_iamusers.aws.interruption import Interrupted, Interruption
+from c7n_iamusers.aws.journal import JournalWriter
+from c7n_iamusers.aws.retries import Backoff, error_code
+from c7n_iamusers.aws.stores import Store
+from c7n_iamusers.exceptions import IamUsersError
+from c7n_iamusers.model.calls import Subject
+from c7n_iamusers.model.outcome import FAILED, SKIPPED, Outcome
+from c7n_iamusers.policy_errors import unreadable
+
+LOG = logging.getLogger("custodian.c7n_iamusers")
+Resource = dict[str, Any]
+#: Makes what one user needs and gives status and reason; ``Applied`` counts the calls along.
+Work = Callable[[Subject, Applied], tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One action's run over ``count`` users. ``callers``: on whose behalf, first who acts in the account."""
+
+    client: Any
+    executor: Executor
+    backoff: Backoff
+    store: Store
+    callers: tuple[str, ...]
+    count: int
+
+    @property
+    def account_id(self) -> str:
+        """The account that the run acts in."""
+        return self.callers[0].split(":")[4]
+
+
+class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
+    """An action that deals with each user by itself; ``prepare`` gives what is done to one."""
+
+    max_workers = 8
+
+    def prepare(self, run: Run) -> Work:
+        """What is done to a user. Raises PolicyExecutionError where nothing can be done to any."""
+        raise NotImplementedError
+
+    def process(self, resources: list[Resource]) -> None:
+        """Deal with each user. Raises PolicyExecutionError where that can't be done safely, before any is touched."""
+        enforce_max_resources(self.manager, len(resources))
+        target = run_store(self.manager)
+        with Interruption() as interruption:
+            try:
+                outcomes = self._run(target, resources, interruption)
+            except (OSError, ValueError) as error:
+                raise PolicyExecutionError(
+                    f"policy {self.manager.data.get('name')}: account {self.manager.config.account_id}: {error}. "
+                    f"Make {target.store} readable and writable, move a broken file away, and run again"
+                ) from error
+        interruption.follow()
+        fail_at_the_end(self.manager, self.type, outcomes)
+
+    def tools(self, store: Store, journal: JournalWriter, interruption: Interruption, count: int) -> Run:
+        """What a run over ``count`` users works with. Raises PolicyExecutionError where nobody knows who acts."""
+        region, session = self.manager.config.region, local_session(self.manager.session_factory)
+        # One connection a worker, which the default of 10 would have them wait for.
+        client = session.client("iam", region, config=Config(max_pool_connections=self.max_workers))
+        backoff = Backoff(sleep=interruption.sleep)
+        executor = Executor({"iam": client}, journal, backoff, before_each=interruption.check)
+        with unreadable(self.manager, "who is acting", "sts:GetCallerIdentity"):
+            callers = tuple(_arn(each, region) for each in self._sessions(session))
+        return Run(client, executor, backoff, store, callers, count)
+
+    def spared(self, resource: Mapping[str, Any]) -> str | None:
+        """Why a user is left alone by what an earlier action found out; None where nothing speaks against it."""
+        return None
+
+    def _run(self, target: RunStore, resources: list[Resource], interruption: Interruption) -> list[Outcome]:
+        with target.journal() as journal:
+            book = OutcomeBook(target.store, journal)
+            work = self.prepare(self.tools(target.store, journal, interruption, len(resources)))
+            with self.executor_factory(max_workers=self.max_workers) as pool:
+                deal = partial(self._deal, book, work, interruption)
+                outcomes = list(pool.map(deal, resources))
+            self._tell(resources, outcomes)
+            book.close()
+        return outcomes
+
+    def _deal(self, book: OutcomeBook, work: Work, interruption: Interruption, resource: Resource) -> Outcome:
+        subject = subject_of(resource)
+        reason = self.spared(resource)
+        if reason is not None:
+            return book.add(subject, Outcome(subject.name, subject.arn, SKIPPED, reason))
+        return book.add(subject, outcome_of(subject, work, interruption))
+
+    def _sessions(self, acting: Any) -> Sequence[Any]:
+        factory = self.manager.session_factory
+        return [acting, factory(assume=False)] if getattr(factory, "assume_role", None) else [acting]
+
+    def _tell(self, resources: list[Resource], outcomes: list[Outcome]) -> None:
+        for resource, outcome in zip(resources, outcomes, strict=True):
+            annotate(resource, "outcome", outcome.as_data())
+            self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, outcome.reason)
+
+
+def subject_of(resource: Mapping[str, Any]) -> Subject:
+    """Whom a resource of c7n stands for."""
+    return Subject(str(resource["UserName"]), str(resource["Arn"]), str(resource["UserId"]))
+
+
+def outcome_of(
+    subject: Subject, work: Work, interruption: Interruption, clock: Callable[[], float] = time.monotonic
+) -> Outcome:
+    """What becomes of one user; nothing is raised, so that no user hides another."""
+    started, applied, code, call = clock(), Applied(), "", ""
+    try:
+        interruption.check()
+        status, reason = work(subject, applied)
+    except Interrupted as error:
+        if not applied.calls:
+            return Outcome(subject.name, subject.arn, SKIPPED, f"{error} before its turn: run again")
+        status, reason, code = (
+            FAILED,
+            f"{subject}: {error} after {applied.calls} calls: run again",
+            "Interrupted",
+        )
+    except Exception as error:  # noqa: BLE001  # whatever it is, it must not hide the outcomes of the other users
+        status, (reason, code) = FAILED, _told(subject, error)
+        call = error.call.permission if isinstance(error, CallFailed) else ""
+    return Outcome(subject.name, subject.arn, status, reason, applied.calls, clock() - started, code, call)
+
+
+def _told(subject: Subject, error: Exception) -> tuple[str, str]:
+    if isinstance(error, CallFailed):
+        return f"{error}; run again once mended", error.code
+    if isinstance(error, ClientError):
+        return f"{subject}: {error}; nothing further was touched", error_code(error)
+    if not isinstance(error, (BotoCoreError, IamUsersError)):
+        LOG.error("%s", subject, exc_info=error)
+        return f"{subject}: {error!r}", type(error).__name__
+    named = str(error) if str(subject) in str(error) else f"{subject}: {error}"
+    return named, type(error).__name__
+
+
+def _arn(session: Any, region: str) -> str:
+    return str(session.client("sts", region).get_caller_identity()["Arn"])

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading what of a run's creations stands, with all that somebody may have added since."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from c7n_iamusers.aws.center_reader import CenterReader
+from c7n_iamusers.model import access_plan as plan
+from c7n_iamusers.model.creations import Created
+from c7n_iamusers.model.identity_center import MANAGED_TAG, KnownGroup
+from c7n_iamusers.model.undo import MembershipKey, Standing, StandingSet, StandingUser
+
+T = TypeVar("T")
+_WORKERS = 8
+
+
+@dataclass(frozen=True)
+class CreatedReader:
+    """Reads through ``reader``."""
+
+    reader: CenterReader
+
+    def read(self, created: Iterable[Created]) -> Standing:
+        """What stands. Raises IdentityCenterError from an account that may not ask for assignments, ClientError."""
+        listed = tuple(created)
+        groups = self._standing(listed, plan.GROUP, self._group)
+        pairs = [_member(each) for each in listed if each.kind == plan.MEMBERSHIP]
+        group_ids = {each.parameters["PrincipalId"] for each in listed if each.kind == plan.ASSIGNMENT}
+        store, assignments = self.reader.store, self.reader.assignments
+        memberships = dict(zip(pairs, _each(lambda pair: store.membership_id(*pair), pairs), strict=True))
+        ids = sorted(group_ids)
+        return Standing(
+            listed,
+            groups,
+            self._standing(listed, plan.USER, self._user),
+            self._standing(listed, plan.PERMISSION_SET, self._permission_set),
+            {pair: found for pair, found in memberships.items() if found},
+            dict(zip(ids, _each(assignments.of_group, ids), strict=True)),
+        )
+
+    def _standing(
+        self, created: tuple[Created, ...], kind: str, read: Callable[[Created], T | None]
+    ) -> dict[int, T]:
+        numbers = [number for number, each in enumerate(created) if each.kind == kind]
+        found = _each(lambda number: read(created[number]), numbers)
+        return {number: each for number, each in zip(numbers, found, strict=True) if each}
+
+    def _group(self, created: Created) -> KnownGroup | None:
+        store, given = self.reader.store, created.parameters
+        if created.identifier:
+            known = store.group(created.identifier)
+        else:
+            # No answer came: it is ours only if it is as we would have made it.
+            named = store.find_group(given["DisplayName"])
+            known = (
+                store.group(named.group_id) if named and named.description == given["Description"] else None
+            )
+        return replace(known, assignments=self.reader.assignments.of_group(known.group_id)) if known else None
+
+    def _user(self, created: Created) -> StandingUser | None:
+        store = self.reader.store
+        user_id = created.identifier or store.username_id(created.parameters["UserName"])
+        attributes = store.user_attributes(user_id) if user_id else None
+        if user_id is None or attributes is None:
+            return None
+        direct = self.reader.assignments.directly_of(user_id)
+        return StandingUser(user_id, attributes, store.groups_of(user_id), direct)
+
+    def _permission_set(self, created: Created) -> StandingSet | None:
+        sets = self.reader.permission_sets
+        if created.identifier:
+            known = sets.read(created.identifier)
+        else:
+            name = created.parameters["Name"]
+            known = sets.find([name], ()).get(name)
+        if known is None or known.settings.tags.get(MANAGED_TAG[0]) != MANAGED_TAG[1]:
+            return None
+        holders = self.reader.assignments.holders
+        found = {
+            (account, principal) for account in known.accounts for _, principal in holders(account, known.arn)
+        }
+        return StandingSet(known, frozenset(found))
+
+
+def _member(created: Created) -> MembershipKey:
+    return created.parameters["GroupId"], created.parameters["MemberId"]["UserId"]
+
+
+def _each(read: Callable[[T], object], of: list[T]) -> list:  # type: ignore[type-arg]
+    with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+        return list(pool.map(read, of))

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading what an account's users are permitted, for permission sets to be derived from: one list, paged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from c7n_iamusers.aws.paging import pages
+from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.model.intents import PolicySource
+from c7n_iamusers.model.inventory import default_documents
+
+_PAGE = 1000
+#: What of botocore's ``UserDetail`` permissions hang on.
+_OF_USERS = (
+    "UserName",
+    "UserId",
+    "Arn",
+    "UserPolicyList",
+    "GroupList",
+    "AttachedManagedPolicies",
+    "PermissionsBoundary",
+    "Tags",
+)
+_FILTER = ["User", "Group", "LocalManagedPolicy", "AWSManagedPolicy"]
+
+
+def read_policy_source(client: Any, backoff: Backoff) -> tuple[PolicySource, dict[str, Mapping[str, Any]]]:
+    """The account's groups and policies, and user id -> ``UserDetail``, all of one moment. Raises ClientError."""
+    users: dict[str, Mapping[str, Any]] = {}
+    groups: dict[str, Any] = {}
+    policies: list[Any] = []
+    for page in pages(client, "GetAccountAuthorizationDetails", backoff, Filter=_FILTER, MaxItems=_PAGE):
+        users.update({user["UserId"]: _trimmed(user) for user in page.get("UserDetailList", ())})
+        groups.update({group["GroupName"]: _group(group) for group in page.get("GroupDetailList", ())})
+        policies += page.get("Policies", ())
+    return PolicySource(groups, default_documents(policies)), users
+
+
+def _trimmed(user: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: user[key] for key in _OF_USERS if key in user}
+
+
+def _group(group: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: group.get(key) or [] for key in ("GroupPolicyList", "AttachedManagedPolicies")}

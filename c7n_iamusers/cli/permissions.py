@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers permissions``: the least IAM policy for the role that runs given policies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from c7n_iamusers.cli.output import print_json
+
+if TYPE_CHECKING:
+    from c7n_iamusers.decisions.role_policy import Needed
+
+PACKAGE = "c7n_iamusers."
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.command()
+@click.option(
+    "--policy", "files", type=_FILE, multiple=True, required=True, metavar="FILE", help="May be repeated."
+)
+@click.option(
+    "--restore", is_flag=True, help="Also what `c7n-iamusers restore` needs, by which users get policies."
+)
+@click.option("--account", default="*", show_default=True, metavar="ID", help="The account of the users.")
+@click.option("--partition", default="aws", show_default=True, help="aws, aws-cn or aws-us-gov.")
+def permissions(files: tuple[Path, ...], restore: bool, account: str, partition: str) -> None:
+    """Print the least-privilege IAM policy for the role that runs the policies of the given files.
+
+    It covers what runs in the users' account. What notify and s3 output need goes to whoever runs Cloud
+    Custodian, and the role that provision-identity-center assumes has needs of its own.
+    """
+    from c7n_iamusers.decisions.role_policy import Needed, role_policy
+    from c7n_iamusers.model.permissions import RESTORATION
+
+    found = [needed_by(file) for file in files]
+    own = frozenset().union(*(each.own for each in found))
+    others = frozenset().union(*(each.others for each in found), RESTORATION if restore else ())
+    print_json(role_policy(Needed(own, others), account, partition))
+
+
+def needed_by(file: Path) -> Needed:
+    """The permissions that the policies of ``file`` declare. Raises InvalidPolicyData where they can't be loaded."""
+    from c7n_iamusers.decisions.role_policy import Needed
+
+    own: set[str] = set()
+    others: set[str] = set()
+    for policy in _loaded(file):
+        manager = policy.resource_manager
+        source = getattr(manager, "source", manager)
+        for part in (source, *manager.filters, *manager.actions):
+            mine = type(part).__module__.startswith(PACKAGE)
+            (own if mine else others).update(part.get_permissions())
+    return Needed(frozenset(own), frozenset(others))
+
+
+def _loaded(file: Path) -> list[Any]:
+    from c7n.config import Config
+    from c7n.exceptions import PolicyValidationError
+    from c7n.loader import PolicyLoader
+    from yaml import YAMLError
+
+    from c7n_iamusers.exceptions import InvalidPolicyData
+
+    config = Config.empty(region="us-east-1", account_id="111122223333")
+    try:
+        collection = PolicyLoader(config).load_file(str(file))
+    except (PolicyValidationError, YAMLError, ValueError, OSError) as error:
+        raise InvalidPolicyData(f"{file}: {error}") from error
+    return list(collection)

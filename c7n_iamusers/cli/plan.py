@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers plan``: what ``composite-delete`` with ``plan-only`` would do, for a reviewer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from c7n_iamusers.cli.output import print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from c7n_iamusers.model.deletion_plan import DeletionPlan, PlannedDeletion
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+def plan(file: Path, output_format: str) -> None:
+    """Print a plan of deletions: for each user the exact calls in their order, or why it stays.
+
+    FILE is a deletion-plan.json. The SHA-256 that is printed says, at the time of applying it, whether the file
+    is still the one that was reviewed.
+    """
+    from c7n_iamusers.exceptions import PlanInvalid
+    from c7n_iamusers.model.deletion_plan import DeletionPlan
+
+    content = file.read_bytes()
+    try:
+        found = DeletionPlan.from_json(content)
+    except PlanInvalid as error:
+        raise PlanInvalid(f"{file}: {error}") from error
+    if output_format == "json":
+        print_json(json.loads(found.as_json()))
+    elif on_a_terminal():
+        _draw(found, hashlib.sha256(content).hexdigest())
+    else:
+        _write(found, hashlib.sha256(content).hexdigest())
+
+
+def on_a_terminal() -> bool:
+    """True where a person reads it as it comes."""
+    return sys.stdout.isatty()
+
+
+def _head(found: DeletionPlan, digest: str) -> str:
+    going = [user for user in found.users if not user.skipped]
+    calls = sum(len(user.calls) for user in going)
+    return (
+        f"policy {found.policy}, account {found.account_id}, made {found.made}: "
+        f"{len(going)} users go by {calls} calls, {len(found.users) - len(going)} stay; SHA-256 {digest}"
+    )
+
+
+def _title(user: PlannedDeletion) -> str:
+    if user.skipped:
+        return f"{user.subject.arn} stays: {user.skipped}"
+    held = ", ".join(f"{count} {kind}" for kind, count in user.attachments.items()) or "nothing attached"
+    return f"{user.subject.arn} ({user.subject.unique_id}): {held}"
+
+
+def _call(number: int, operation: str, parameters: Mapping[str, Any]) -> str:
+    given = " ".join(f"{name}={value}" for name, value in parameters.items() if name != "UserName")
+    return f"{number:>3} {operation} {given}".rstrip()
+
+
+def _lines(user: PlannedDeletion) -> list[str]:
+    return [
+        _call(number, f"{call.service}:{call.operation}", call.parameters)
+        for number, call in enumerate(user.calls, 1)
+    ]
+
+
+def _write(found: DeletionPlan, digest: str) -> None:
+    click.echo(_head(found, digest))
+    for user in found.users:
+        click.echo("\n".join(["", _title(user), *_lines(user)]))
+
+
+def _draw(found: DeletionPlan, digest: str) -> None:
+    from rich.console import Console
+    from rich.text import Text
+    from rich.tree import Tree
+
+    tree = Tree(Text(_head(found, digest)))
+    for user in found.users:
+        branch = tree.add(Text(_title(user), style="dim" if user.skipped else "bold"))
+        for line in _lines(user):
+            branch.add(Text(line))
+    Console().print(tree)

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers provision``: what the intents of all accounts ask for, brought about by one writer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from c7n_iamusers.aws.interruption import Interruption
+from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.fleet.access_run import Manner
+from c7n_iamusers.fleet.center import Center, connect
+from c7n_iamusers.fleet.provisioning import Fleet, provision, read_fleet
+from c7n_iamusers.fleet.recorded_run import asks_to_stop
+from c7n_iamusers.fleet.sessions import fleet_session
+from c7n_iamusers.fleet.terraform_files import write_terraform
+from c7n_iamusers.fleet.undoing import undo
+
+_PATH = click.Path(path_type=Path)
+#: Seconds for which a call is tried again: a throttled organization takes longer than one account does.
+_BUDGET = 300.0
+
+
+@click.command("provision")
+@click.option(
+    "-s",
+    "--output-dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The output directory of the c7n-org run whose policies left intents.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
+@click.option(
+    "--role", metavar="ARN", help="Assume this role of the Identity Center account, as the policies' role:."
+)
+@click.option("--region", help="Identity Center's primary Region; the environment's by default.")
+@click.option(
+    "--identity-source",
+    type=click.Choice(["identity-center", "external"]),
+    help="Refuse intents of the other one.",
+)
+@click.option(
+    "--timeout",
+    type=click.IntRange(min=1),
+    default=900,
+    show_default=True,
+    help="Seconds for one assignment.",
+)
+@click.option(
+    "--undo",
+    "undone",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="RESULT",
+    help="Remove what the run of this result.json created, and nothing else.",
+)
+@click.option(
+    "--export",
+    "export",
+    type=(click.Choice(["terraform"]), _PATH),
+    metavar="terraform DIR",
+    help="Write what is asked for as Terraform configuration instead; AWS is not called.",
+)
+def command(
+    output_dir: Path | None,
+    dry_run: bool,
+    role: str | None,
+    region: str | None,
+    identity_source: str | None,
+    timeout: int,
+    undone: Path | None,
+    export: tuple[str, Path] | None,
+) -> None:
+    """Give the people behind all accounts' IAM users their access in IAM Identity Center.
+
+    Merges the intents that policies with `mode: intent` left below OUTPUT_DIR, reads Identity Center once, prints
+    the plan and applies it: 20 calls a second in all, up to 15 assignments under way. It can be stopped or killed at
+    any point and run again. Results: identity-center-result.json beside each intents, and the whole run's below
+    OUTPUT_DIR/identity-center-runs/, which --undo takes.
+    """
+    if undone:
+        _end(_undo(undone, role, region, timeout, dry_run))
+        return
+    if output_dir is None:
+        raise click.UsageError("give -s OUTPUT_DIR (or --undo RESULT)")
+    fleet = read_fleet(output_dir, identity_source)
+    if export:
+        for line in write_terraform(export[1], fleet.desired):
+            click.echo(line)
+        return
+    _end(_provision(fleet, role, region, timeout, dry_run))
+
+
+def _provision(fleet: Fleet, role: str | None, region: str | None, timeout: int, dry_run: bool) -> list[str]:
+    with _told(), Interruption() as interruption, _progress() as progress:
+        center = _center(role, region)
+        manner = Manner(timeout, lambda: asks_to_stop(interruption), progress)
+        failures = provision(fleet, center, click.echo, None if dry_run else manner)
+    interruption.follow()
+    return failures
+
+
+def _undo(result: Path, role: str | None, region: str | None, timeout: int, dry_run: bool) -> list[str]:
+    with _told(), Interruption() as interruption, _progress() as progress:
+        manner = Manner(timeout, lambda: asks_to_stop(interruption), progress)
+        failures = undo(
+            result, lambda at: _center(role, region or at), click.echo, None if dry_run else manner
+        )
+    interruption.follow()
+    return failures
+
+
+def _center(role: str | None, region: str | None) -> Center:
+    session = fleet_session(role, region)
+    if not (region or session.region_name):
+        raise IdentityCenterError("no Region: give --region, Identity Center's primary one")
+    return connect(session, region or session.region_name, Backoff(budget=_BUDGET))
+
+
+def _end(failures: list[str]) -> None:
+    for failure in failures:
+        click.echo(f"failed: {failure}", err=True)
+    if failures:
+        raise click.exceptions.Exit(1)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise IdentityCenterError(
+            f"{error}. Nothing was touched by what failed here: run again, with --role where access is denied"
+        ) from error
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal; nothing elsewhere, where it would fill a log."""
+    if not sys.stderr.isatty():
+        yield lambda ended, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task: Any = bar.add_task("Identity Center", total=None)
+        yield lambda ended, total: bar.update(task, completed=ended, total=total)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From what is asked for and what stands to what is to be done, object by object. Pure.
+
+A permission set is complete before it is assigned, and an assignment has SUCCEEDED before anybody joins its group,
+so a run that stops anywhere has given nobody more than was asked for. For whoever is refused nothing is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from c7n_iamusers.decisions import changes
+from c7n_iamusers.decisions.access_problems import Problems
+from c7n_iamusers.decisions.identities import same_person
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.model.access import Claim, DesiredAccess, PersonKey, Refused
+from c7n_iamusers.model.access_plan import AccessPlan, CenterState, Missing
+from c7n_iamusers.model.identity_center import Instance, KnownPerson, Person
+
+_CODE = IdentityCenterError.__name__
+
+
+def plan_access(desired: DesiredAccess, state: CenterState, instance: Instance) -> AccessPlan:
+    """The plan. Its refusals include those of ``desired``."""
+    people, strange = _recognized(desired.people, state)
+    problems = Problems(desired, state, people, strange, instance)
+    claims = [claim for claim in desired.claims if not problems.of(claim)]
+    refused = [
+        Refused(claim.subject, f"{claim.subject}: {problem}", _CODE, claim.place, claim.person not in strange)
+        for claim in desired.claims
+        if (problem := problems.of(claim))
+    ]
+    builder = changes.Changes(desired, state, people, claims, instance)
+    missing = list(_missing(desired, state, people, claims))
+    waiting = {each.claim for each in missing}
+    return AccessPlan(
+        tuple(builder.all()),
+        (*desired.refused, *refused),
+        tuple(missing),
+        {claim: tuple(builder.keys_of(claim)) for claim in claims if claim not in waiting},
+        people,
+    )
+
+
+def recognized(person: Person, state: CenterState) -> KnownPerson | None:
+    """The user that the person has. Raises IdentityCenterError where that may be somebody else's."""
+    username, email = person.key
+    return same_person(person, state.usernames.get(username), state.emails.get(email))
+
+
+def _recognized(
+    people: Mapping[PersonKey, Person], state: CenterState
+) -> tuple[dict[PersonKey, KnownPerson], dict[PersonKey, str]]:
+    known: dict[PersonKey, KnownPerson] = {}
+    strange: dict[PersonKey, str] = {}
+    for key, person in people.items():
+        try:
+            if found := recognized(person, state):
+                known[key] = found
+        except IdentityCenterError as error:
+            strange[key] = str(error)
+    return known, strange
+
+
+def _missing(
+    desired: DesiredAccess,
+    state: CenterState,
+    people: Mapping[PersonKey, KnownPerson],
+    claims: Sequence[Claim],
+) -> Iterator[Missing]:
+    for claim in claims if desired.external else ():
+        person, group = desired.people[claim.person], state.groups.get(claim.group)
+        found = people.get(claim.person)
+        if found is None:
+            yield Missing(
+                claim,
+                "user",
+                f"nobody in Identity Center has username {person.username}: let the owner of the identity provider add "
+                f"{person.username} <{person.email}> ({person.display_name}), and put them into group {claim.group}",
+            )
+        elif group is None:
+            yield Missing(
+                claim,
+                "group",
+                f"there is no group {claim.group} in Identity Center: let the owner of the identity provider add it, "
+                f"with {person.username} in it",
+            )
+        elif found.user_id not in group.members:
+            yield Missing(
+                claim,
+                "membership",
+                f"{person.username} is not in group {claim.group}: let the owner of the identity provider put them "
+                "into it",
+            )

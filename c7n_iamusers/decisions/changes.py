@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What becomes of each permission set, group, assignment, user and membership that somebody needs. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from c7n_iamusers.decisions import groups, identities, permission_sets
+from c7n_iamusers.decisions.wording import shown
+from c7n_iamusers.model import access_plan as plan
+from c7n_iamusers.model.access import Claim, DesiredAccess, Grant, Group, PersonKey
+from c7n_iamusers.model.access_plan import CenterState, Change
+from c7n_iamusers.model.calls import Ref, Subject
+from c7n_iamusers.model.identity_center import MANAGED_TAG, Instance, KnownPerson
+
+
+def set_key(name: str) -> str:
+    """The key of a permission set's change."""
+    return f"{plan.PERMISSION_SET} {name}"
+
+
+def group_key(name: str) -> str:
+    """The key of a group's change."""
+    return f"{plan.GROUP} {name}"
+
+
+def assignment_key(group: str, grant: Grant) -> str:
+    """The key of an assignment's change: one a group, set and account, however many people there are."""
+    return f"{plan.ASSIGNMENT} {grant.account_id}/{grant.permission_set}/{group}"
+
+
+def user_key(person: PersonKey) -> str:
+    """The key of a user's change."""
+    return f"{plan.USER} {person[0]}"
+
+
+def membership_key(person: PersonKey, group: str) -> str:
+    """The key of a membership's change."""
+    return f"{plan.MEMBERSHIP} {person[0]}/{group}"
+
+
+class Changes:
+    """The changes that ``claims`` need; nobody else's are in them."""
+
+    def __init__(
+        self,
+        desired: DesiredAccess,
+        state: CenterState,
+        people: Mapping[PersonKey, KnownPerson],
+        claims: Sequence[Claim],
+        instance: Instance,
+    ) -> None:
+        self._desired, self._state, self._people, self._instance = desired, state, people, instance
+        self._by_person: defaultdict[PersonKey, list[Claim]] = defaultdict(list)
+        for claim in claims:
+            self._by_person[claim.person].append(claim)
+        self._groups = {claim.group: desired.groups[claim.group] for claim in claims}
+        self._memberships = sorted({(claim.person, claim.group) for claim in claims})
+        self._grants = sorted((name, grant) for name, group in self._groups.items() for grant in group.grants)
+
+    def all(self) -> Iterator[Change]:
+        """Every change, in an order in which they can be made."""
+        for name in sorted({grant.permission_set for _, grant in self._grants}):
+            yield self._permission_set(name)
+        for _, group in sorted(self._groups.items()):
+            yield self._group(group)
+        for name, grant in self._grants:
+            if not (self._desired.external and name not in self._state.groups):
+                yield self._assignment(name, grant)
+        if not self._desired.external:
+            yield from (self._user(person) for person in sorted(self._by_person))
+            yield from (self._membership(*membership) for membership in self._memberships)
+
+    def keys_of(self, claim: Claim) -> Iterator[str]:
+        """The keys of all that the claim's access rests on."""
+        group = self._groups[claim.group]
+        yield from (set_key(grant.permission_set) for grant in sorted(group.grants))
+        yield group_key(claim.group)
+        yield from (assignment_key(claim.group, grant) for grant in sorted(group.grants))
+        if not self._desired.external:
+            yield user_key(claim.person)
+            yield membership_key(claim.person, claim.group)
+
+    def _permission_set(self, name: str) -> Change:
+        wanted, known = self._desired.permission_sets[name], self._state.permission_sets.get(name)
+        accounts = sorted({grant.account_id for _, grant in self._grants if grant.permission_set == name})
+        calls = permission_sets.permission_set_calls(wanted, known, self._instance, accounts)
+        ours = f"its tag {'='.join(MANAGED_TAG)}" if known else ""
+        fresh = any(grant.permission_set == name and not self._stands(g, grant) for g, grant in self._grants)
+        action = plan.CREATE if known is None else plan.UPDATE if calls else _standing(fresh)
+        subject = self._shared_subject(plan.PERMISSION_SET, name, accounts)
+        touched = known.accounts if known else frozenset()
+        return Change(
+            set_key(name), plan.PERMISSION_SET, action, name, subject, calls, rests_on=ours, accounts=touched
+        )
+
+    def _group(self, group: Group) -> Change:
+        known = self._state.groups.get(group.name)
+        calls = groups.group_calls(group, known, self._instance)
+        fresh = not all(self._stands(group.name, grant) for grant in group.grants)
+        action = _standing(fresh) if known else plan.CREATE if calls else plan.MISSING
+        subject = self._shared_subject(plan.GROUP, group.name, {grant.account_id for grant in group.grants})
+        ours = _group_rests_on(group) if known else ""
+        return Change(group_key(group.name), plan.GROUP, action, group.name, subject, calls, rests_on=ours)
+
+    def _assignment(self, name: str, grant: Grant) -> Change:
+        subject = self._shared_subject("assignment of group", name, {grant.account_id})
+        key, title = assignment_key(name, grant), f"{name} -> {grant}"
+        if self._stands(name, grant):
+            return Change(key, plan.ASSIGNMENT, plan.UNCHANGED, title, subject)
+        known_set, known_group = (
+            self._state.permission_sets.get(grant.permission_set),
+            self._state.groups.get(name),
+        )
+        arn = (
+            known_set.arn
+            if known_set
+            else Ref(f"{set_key(grant.permission_set)}:{permission_sets.PERMISSION_SET}")
+        )
+        group_id = known_group.group_id if known_group else Ref(f"{group_key(name)}:{groups.GROUP}")
+        call = groups.assignment_call(grant.account_id, arn, group_id, self._instance)
+        awaits = self._pending(grant.account_id, arn, group_id)
+        action = plan.AWAIT if awaits else plan.ASSIGN
+        needs = (set_key(grant.permission_set), group_key(name))
+        return Change(key, plan.ASSIGNMENT, action, title, subject, (call,), needs, awaits=awaits)
+
+    def _user(self, key: PersonKey) -> Change:
+        person, known = self._desired.people[key], self._people.get(key)
+        claims = self._by_person[key]
+        told = f"{person.username} <{person.email}>"
+        if known is None:
+            call = identities.user_call(person, self._instance)
+            subject = claims[0].subject
+            return Change(user_key(key), plan.USER, plan.CREATE, told, subject, (call,), lazy=True)
+        action = _standing(not all(self._is_member(key, claim.group) for claim in claims))
+        users = sorted({f"{claim.subject}, by {claim.rests_on}" for claim in claims})
+        ours = f"username and e-mail are those of {shown(users)}"
+        return Change(user_key(key), plan.USER, action, told, claims[0].subject, rests_on=ours)
+
+    def _membership(self, person: PersonKey, group: str) -> Change:
+        key, known = membership_key(person, group), self._people.get(person)
+        claim = next(each for each in self._by_person[person] if each.group == group)
+        title = f"{self._desired.people[person].username} in {group}"
+        if self._is_member(person, group):
+            return Change(key, plan.MEMBERSHIP, plan.UNCHANGED, title, claim.subject)
+        known_group = self._state.groups.get(group)
+        group_id = known_group.group_id if known_group else Ref(f"{group_key(group)}:{groups.GROUP}")
+        user_id = known.user_id if known else Ref(f"{user_key(person)}:{identities.USER}")
+        call = groups.membership_call(group_id, user_id, self._instance)
+        assigned = [assignment_key(group, grant) for grant in sorted(self._groups[group].grants)]
+        needs = (*assigned, group_key(group), user_key(person))
+        return Change(key, plan.MEMBERSHIP, plan.CREATE, title, claim.subject, (call,), needs)
+
+    def _is_member(self, person: PersonKey, group: str) -> bool:
+        known, found = self._people.get(person), self._state.groups.get(group)
+        return bool(known and found and known.user_id in found.members)
+
+    def _stands(self, group: str, grant: Grant) -> bool:
+        known_set, known_group = (
+            self._state.permission_sets.get(grant.permission_set),
+            self._state.groups.get(group),
+        )
+        if known_set is None or known_group is None:
+            return False
+        wanted = (grant.account_id, known_set.arn)
+        return any((each.account_id, each.permission_set_arn) == wanted for each in known_group.assignments)
+
+    def _pending(self, account_id: str, arn: object, group_id: object) -> str:
+        wanted = (account_id, arn, group_id)
+        for request_id, each in self._state.pending.items():
+            if (each.account_id, each.permission_set_arn, each.group_id) == wanted:
+                return request_id
+        return ""
+
+    def _shared_subject(self, kind: str, name: str, accounts: Sequence[str] | set[str]) -> Subject:
+        partition = self._instance.arn.split(":")[1]
+        account = next(iter(accounts)) if len(accounts) == 1 else self._instance.owner
+        return Subject(name, f"arn:{partition}:iam::{account}:root", kind=kind)
+
+
+def _standing(fresh: bool) -> str:
+    return plan.ADOPT if fresh else plan.UNCHANGED
+
+
+def _group_rests_on(group: Group) -> str:
+    if group.external:
+        return "it is the identity provider's"
+    return "shared-group: true" if group.shared else f"its description begins with {group.description!r}"

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a request says of its maker, by the way in: as an IAM user, or through IAM Identity Center. Pure.
+
+Sources: "AWS global condition context keys" and the table "Principal key values" of "Policy variables" in the
+IAM User Guide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from c7n_iamusers.model.principal_permissions import PrincipalPermissions
+
+MFA_PRESENT, MFA_AGE = "aws:multifactorauthpresent", "aws:multifactorauthage"
+USERNAME = "aws:username"
+_TAG = "aws:principaltag/"
+
+#: Keys, and beginnings of keys, whose value for one and the same person depends on the way in.
+_KEYS = frozenset(
+    {
+        MFA_PRESENT,
+        MFA_AGE,
+        USERNAME,
+        "aws:userid",
+        "aws:principalarn",
+        "aws:principaltype",
+        "aws:tokenissuetime",
+        "aws:sourceidentity",
+        "aws:federatedprovider",
+        "aws:assumedroot",
+        "identitystore:userid",
+    }
+)
+_PREFIXES = (_TAG, "saml:")
+
+#: The values that a key can have in a request; None among them: it may be missing.
+Values = frozenset[str | None]
+_MISSING: Values = frozenset({None})
+
+
+def depends_on_way_in(key: str) -> bool:
+    """Whether the value of a key (in lower case) changes for a person who comes in another way."""
+    return key in _KEYS or key.startswith(_PREFIXES)
+
+
+@dataclass(frozen=True)
+class WayIn:
+    """``facts``: key in lower case -> values. ``all_tags``: no principal tags but those in ``facts``."""
+
+    facts: Mapping[str, Values] = field(default_factory=dict)
+    all_tags: bool = False
+
+    def values(self, key: str) -> Values | None:
+        """The possible values of a key in lower case; None where nothing is known of it."""
+        if self.all_tags and key.startswith(_TAG):
+            return self.facts.get(key, _MISSING)
+        return self.facts.get(key)
+
+
+def as_user(principal: PrincipalPermissions, with_mfa: bool = False) -> WayIn:
+    """An IAM user's own requests; ``with_mfa``: only those made after signing in with MFA."""
+    tags = principal.tags or {}
+    facts: dict[str, Values] = {
+        USERNAME: frozenset({principal.user_name}),
+        "aws:userid": frozenset({principal.unique_id}),
+        "aws:principalarn": frozenset({principal.arn}),
+        "aws:principaltype": frozenset({"User"}),
+        **{_TAG + key.lower(): frozenset({value}) for key, value in tags.items()},
+    }
+    if with_mfa:
+        facts[MFA_PRESENT] = frozenset({"true"})
+    return WayIn(facts, principal.tags is not None)
+
+
+def as_session(tags: Mapping[str, str] | None = None) -> WayIn:
+    """Requests through a permission set's role; ``tags``: session tags that are certain, there may be others.
+
+    Whether such sessions carry the MFA keys is written nowhere, so nothing is taken for granted of them.
+    """
+    facts: dict[str, Values] = {
+        USERNAME: _MISSING,
+        "aws:principaltype": frozenset({"AssumedRole"}),
+        **{_TAG + key.lower(): frozenset({value}) for key, value in (tags or {}).items()},
+    }
+    return WayIn(facts)

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of a user can't come back, and which users must not be touched by a restoration. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from c7n_iamusers.decisions.own_traces import without_traces
+from c7n_iamusers.model.attachment_rows import AttachmentKind
+from c7n_iamusers.model.attachments import ATTACHMENT_KINDS, PERMISSIONS_BOUNDARY, TAG
+from c7n_iamusers.model.iam_user import IamUser, Item
+from c7n_iamusers.model.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class World:
+    """What a restoration meets. ``user``: as it is now, None where there is none of that name.
+
+    ``policies``: ARNs of the managed policies, ``groups``: names of the groups, that still exist, of those that
+    the snapshot names.
+    """
+
+    user: IamUser | None
+    policies: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+
+
+def lost(snapshot: Snapshot) -> Iterator[str]:
+    """What is gone for good with the user, in words, each with the reason."""
+    user = snapshot.user
+    yield f"the unique id {user.unique_id}: AWS gives each user its own, never again"
+    for kind in ATTACHMENT_KINDS:
+        for item in user.attachments[kind.name] if kind.lost else ():
+            what = "" if kind.identifier == "UserName" else f" {item[kind.identifier]}"
+            yield f"{kind.title}{what}: {kind.lost}"
+    for tag in user.attachments[TAG.name]:
+        if str(tag["Key"]).startswith("aws:"):
+            yield f"tag {tag['Key']}: AWS keeps the prefix aws: to itself"
+
+
+def refusal(snapshot: Snapshot, now: IamUser | None, policies: frozenset[str]) -> str | None:
+    """Why nothing may be done; None where it may.
+
+    A user of the same name but another unique id may be what an earlier restoration made, or a stranger, to
+    whom nothing must be given: one that has anything beyond the snapshot is taken for a stranger.
+    """
+    for item in snapshot.user.attachments[PERMISSIONS_BOUNDARY.name]:
+        if item["PermissionsBoundaryArn"] not in policies:
+            arn = item["PermissionsBoundaryArn"]
+            return f"its permissions boundary {arn} no longer exists, and without it it could do more: make it again"
+    if now is None or now.unique_id == snapshot.user.unique_id:
+        return None
+    further = list(extras(snapshot.user, now))
+    if not further:
+        return None
+    return (
+        f"a user of that name exists ({now.unique_id}), with {', '.join(further)}, which the snapshot does not know: "
+        "it is another one. Rename or delete that user first"
+    )
+
+
+def extras(was: IamUser, now: IamUser) -> Iterator[str]:
+    """What ``now`` has beyond ``was``, in words; our own traces aside."""
+    if now.path != was.path:
+        yield f"the path {now.path}"
+    plain = without_traces(now, was.attachments)
+    for kind in ATTACHMENT_KINDS:
+        if kind is TAG:
+            continue
+        known = (
+            {_key(kind, item) for item in was.attachments[kind.name]}
+            if not kind.lost or _same(was, now)
+            else set()
+        )
+        for item in plain.attachments[kind.name]:
+            if _key(kind, item) not in known:
+                yield f"{kind.title} {item[kind.identifier]}"
+
+
+def _key(kind: AttachmentKind, item: Item) -> str:
+    member = (kind.restoration.match if kind.restoration else None) or kind.identifier
+    return str(item[member]).strip()
+
+
+def _same(was: IamUser, now: IamUser) -> bool:
+    return was.unique_id == now.unique_id

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Groups of a restored user that have vanished since, made again as its snapshot has them. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from c7n_iamusers.decisions.deny_all import iam_call
+from c7n_iamusers.model.calls import ApiCall
+from c7n_iamusers.model.iam_user import Item
+from c7n_iamusers.model.snapshot import Snapshot
+
+_EXISTS = frozenset({"EntityAlreadyExists"})
+
+
+def vanished_groups(snapshot: Snapshot, present: frozenset[str]) -> list[Item]:
+    """The groups of the user that no longer exist, as botocore's ``GroupDetail`` where the snapshot has that."""
+    details = {group["GroupName"]: group for group in snapshot.groups}
+    names = [str(item["GroupName"]) for item in snapshot.user.attachments["group"]]
+    return [details.get(name, {"GroupName": name, "Path": "/"}) for name in names if name not in present]
+
+
+def recreate_group(group: Item, policies: frozenset[str]) -> Iterator[ApiCall]:
+    """The calls that make ``group`` again, with its own policies and those of ``policies`` that it had attached."""
+    name = {"GroupName": group["GroupName"]}
+    yield iam_call("CreateGroup", {**name, "Path": group["Path"]}, _EXISTS)
+    for policy in group.get("GroupPolicyList", ()):
+        document = policy["PolicyDocument"]
+        text = document if isinstance(document, str) else json.dumps(document, separators=(",", ":"))
+        yield iam_call("PutGroupPolicy", {**name, "PolicyName": policy["PolicyName"], "PolicyDocument": text})
+    for policy in group.get("AttachedManagedPolicies", ()):
+        if policy["PolicyArn"] in policies:
+            yield iam_call("AttachGroupPolicy", {**name, "PolicyArn": policy["PolicyArn"]})

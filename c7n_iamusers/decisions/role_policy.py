@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The least IAM policy for a role that needs given permissions, scoped as far as IAM allows. Pure.
+
+Resource types and condition keys: "Actions, resources, and condition keys for AWS Identity and Access
+Management (IAM)" (Service Authorization Reference).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from c7n_iamusers.decisions.deny_all import aws_deny_all
+from c7n_iamusers.model.attachments import ATTACHMENT_KINDS
+
+_ANYTHING = "*"
+#: Actions on a user, beside those of the table.
+_ON_USER = frozenset(
+    f"iam:{name}"
+    for name in (
+        "GetUser",
+        "DeleteUser",
+        "TagUser",
+        "UntagUser",
+        "GetAccessKeyLastUsed",
+        "PutUserPermissionsBoundary",
+        *(
+            name
+            for kind in ATTACHMENT_KINDS
+            for name in kind.reads | kind.removing | kind.switching | kind.restoring
+        ),
+    )
+)
+_ON_GROUP = frozenset({"iam:RemoveUserFromGroup", "iam:AddUserToGroup"})
+_ON_MFA_DEVICE = frozenset({"iam:DeleteVirtualMFADevice"})
+#: Also asked for all users at once, which is on no user.
+_ON_ALL = frozenset({"iam:ListServiceSpecificCredentials"})
+#: What our own actions use these for, and nothing else: to deny everything.
+_DENYING = {
+    "iam:AttachUserPolicy": "iam:PolicyARN",
+    "iam:PutUserPermissionsBoundary": "iam:PermissionsBoundary",
+}
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Permissions such as ``iam:GetUser``: of this package's plugins, and of all others in the policies."""
+
+    own: frozenset[str]
+    others: frozenset[str] = frozenset()
+
+
+def role_policy(needed: Needed, account_id: str = "*", partition: str = "aws") -> dict[str, Any]:
+    """The policy document. ``account_id``: of the users, ``*`` for whatever account the role is in.
+
+    ``iam:PutUserPolicy`` can't be bound to what is put: whoever holds it can give a user any permission.
+    """
+    grouped: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for action in sorted(_with_identity(needed.own | needed.others)):
+        denying = _DENYING.get(action, "") if action not in needed.others else ""
+        resource = _ANYTHING if action in needed.others else _resource(action)
+        grouped[(resource, denying)].append(action)
+    statements = [
+        _statement(actions, _arn(resource, account_id, partition), denying, partition)
+        for (resource, denying), actions in sorted(grouped.items())
+    ]
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _with_identity(actions: Iterable[str]) -> list[str]:
+    # GetCallerIdentity needs no permission: "No permissions are required to perform this operation" (STS API).
+    return [action for action in actions if action != "sts:GetCallerIdentity"]
+
+
+def _resource(action: str) -> str:
+    if action in _ON_ALL:
+        return _ANYTHING
+    for kind, actions in (("mfa/*", _ON_MFA_DEVICE), ("group/*", _ON_GROUP), ("user/*", _ON_USER)):
+        if action in actions:
+            return kind
+    return _ANYTHING
+
+
+def _arn(resource: str, account_id: str, partition: str) -> str:
+    return resource if resource == _ANYTHING else f"arn:{partition}:iam::{account_id}:{resource}"
+
+
+def _statement(actions: list[str], resource: str, denying: str, partition: str) -> Mapping[str, Any]:
+    statement = {"Effect": "Allow", "Action": actions, "Resource": resource}
+    if not denying:
+        return statement
+    return {**statement, "Condition": {"ArnEquals": {denying: aws_deny_all(partition)}}}

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run for a desired access: read once, plan, apply, and say of each IAM user how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from c7n_iamusers.aws.center_reader import CenterReader
+from c7n_iamusers.aws.journal import JournalWriter
+from c7n_iamusers.aws.means import Means
+from c7n_iamusers.aws.single_writer import SingleWriter
+from c7n_iamusers.aws.work import DONE, Ended
+from c7n_iamusers.decisions.access_plan import plan_access
+from c7n_iamusers.decisions.changes import membership_key, user_key
+from c7n_iamusers.fleet.center import Center
+from c7n_iamusers.fleet.second_look import SecondLook
+from c7n_iamusers.model.access import Claim, DesiredAccess
+from c7n_iamusers.model.access_plan import AccessPlan, CenterState
+from c7n_iamusers.model.outcome import FAILED, PROVISIONED, SKIPPED, UNCHANGED, Outcome
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How to apply. ``timeout``: seconds for one asynchronous request. See ``Means`` for the others."""
+
+    timeout: float = 300.0
+    stopped: Callable[[], bool] = lambda: False
+    progress: Callable[[int, int], None] = lambda ended, total: None
+
+
+@dataclass(frozen=True)
+class Report:
+    """A plan, and how each of its changes that was begun has ended: none where it was not applied."""
+
+    desired: DesiredAccess
+    plan: AccessPlan
+    ended: Mapping[str, Ended] = field(default_factory=dict)
+
+    def outcomes(self) -> list[tuple[str, Outcome]]:
+        """For each IAM user that anything was asked for, whose intents asked, and the outcome."""
+        refused = [
+            (each.place, Outcome(each.subject.name, each.subject.arn, FAILED, each.reason, code=each.code))
+            for each in self.plan.refused
+        ]
+        return [*refused, *self._waiting(), *self._served()]
+
+    def _waiting(self) -> list[tuple[str, Outcome]]:
+        return [
+            (
+                each.claim.place,
+                Outcome(
+                    each.claim.subject.name,
+                    each.claim.subject.arn,
+                    SKIPPED,
+                    f"{each.claim.subject}: {each.reason}",
+                ),
+            )
+            for each in self.plan.missing
+        ]
+
+    def _served(self) -> list[tuple[str, Outcome]]:
+        counted: set[str] = set()
+        found = []
+        for claim, keys in self.plan.served.items():
+            own = {user_key(claim.person), membership_key(claim.person, claim.group)} - counted
+            counted |= own
+            found.append((claim.place, self._outcome(claim, keys, own)))
+        return found
+
+    def _outcome(self, claim: Claim, keys: tuple[str, ...], own: set[str]) -> Outcome:
+        """``own``: the keys of what was done for this IAM user alone, and not yet counted for another."""
+        subject = claim.subject
+        ended = [self.ended[key] for key in keys if key in self.ended]
+        mine = [self.ended[key] for key in own if key in self.ended]
+        calls, seconds = sum(each.calls for each in mine), sum(each.seconds for each in mine)
+        failure = next((each for each in ended if each.status != DONE), None)
+        if failure:
+            reason = failure.reason if str(subject) in failure.reason else f"{subject}: {failure.reason}"
+            told = f"{reason}{self._left(claim, keys)}: mend it and run again"
+            return Outcome(subject.name, subject.arn, FAILED, told, calls, seconds, failure.code)
+        status = PROVISIONED if any(each.calls for each in ended) else UNCHANGED
+        return Outcome(subject.name, subject.arn, status, self._told(claim), calls, seconds)
+
+    def _told(self, claim: Claim) -> str:
+        person, user = self.desired.people[claim.person], self.ended.get(user_key(claim.person))
+        adopted = claim.person in self.plan.known_people or bool(user and user.adopted)
+        who = (
+            "the Identity Center user that has username and e-mail"
+            if adopted
+            else "a new Identity Center user"
+        )
+        holds = f"{person.username} ({who}) is in group {claim.group}, which has {claim.grant}"
+        return holds
+
+    def _left(self, claim: Claim, keys: tuple[str, ...]) -> str:
+        """What was created all the same, for a failure to mention."""
+        names = {change.key: f"{change.kind} {change.name}" for change in self.plan.changes if change.calls}
+        made = [
+            names[key]
+            for key in keys
+            if key in names and key in self.ended and self.ended[key].status == DONE and self.ended[key].calls
+        ]
+        return f"; this run created {' and '.join(made)}, left as it is" if made else ""
+
+
+class AccessRun:
+    """A desired access and the Identity Center that is to have it."""
+
+    def __init__(self, center: Center, desired: DesiredAccess) -> None:
+        self._center, self._desired = center, desired
+        self._reader = CenterReader.through(center.clients, center.instance, center.backoff)
+        self._state = CenterState()
+
+    def plan(self) -> Report:
+        """What there is to do. Raises IdentityCenterError and ClientError where that can't be told."""
+        self._state = replace(self._reader.read(self._desired), is_delegated=self._center.is_delegated)
+        return Report(self._desired, plan_access(self._desired, self._state, self._center.instance))
+
+    def apply(self, report: Report, journal: JournalWriter, manner: Manner) -> Report:
+        """Do it, one failure touching nothing that does not need it."""
+        center = self._center
+        means = Means(
+            center.clients,
+            center.instance,
+            journal,
+            SecondLook(self._reader, self._desired, self._state, center.instance),
+            center.rate,
+            center.backoff,
+            manner.timeout,
+            stopped=manner.stopped,
+            progress=manner.progress,
+        )
+        return Report(self._desired, report.plan, SingleWriter(means, report.plan.work).run())

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From intents that ask for derivation to what their users are to have."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from c7n_iamusers.decisions.derivation.derive import derive
+from c7n_iamusers.decisions.derivation.principals import principal_permissions
+from c7n_iamusers.decisions.desired_access import Ask
+from c7n_iamusers.decisions.people import Candidate
+from c7n_iamusers.exceptions import EvidenceUnreadable
+from c7n_iamusers.model.access import Grant, Group, Refused
+from c7n_iamusers.model.derivation import Derivation, DerivationOptions, DerivedSet, PolicyReference
+from c7n_iamusers.model.identity_center import MANAGED_TAG, PermissionSet
+from c7n_iamusers.model.intents import Intents, UserIntent
+from c7n_iamusers.model.principal_permissions import PrincipalPermissions
+
+_Row = tuple[Intents, UserIntent, Candidate]
+_DESCRIPTION = "Derived from the policies of IAM users by c7n-iamusers"
+
+
+class Deriving:
+    """Derives for ``desired_access``; ``derivations`` keeps what was found, for a report."""
+
+    def __init__(self) -> None:
+        self.derivations: list[Derivation] = []
+
+    def __call__(self, rows: Sequence[_Row]) -> tuple[list[Ask], list[Refused]]:
+        """What each row's user is to have, or why it gets nothing. Policies with the same options derive together."""
+        asks: list[Ask] = []
+        refused: list[Refused] = []
+        by_options: defaultdict[str, list[_Row]] = defaultdict(list)
+        for row in rows:
+            by_options[json.dumps(row[0].derive, sort_keys=True)].append(row)
+        for options, alike in sorted(by_options.items()):
+            found, left = self._derived(alike, derivation_options(json.loads(options)))
+            asks += found
+            refused += left
+        return asks, refused
+
+    def _derived(self, rows: list[_Row], options: DerivationOptions) -> tuple[list[Ask], list[Refused]]:
+        # c7n-org over two regions, or two policies, may list a user twice: it is derived for once.
+        by_arn = {user.subject.arn: (intents, user, candidate) for intents, user, candidate in reversed(rows)}
+        refused: list[Refused] = []
+        principals: list[PrincipalPermissions] = []
+        for intents, user, candidate in by_arn.values():
+            try:
+                principals.append(_principal(intents, user, candidate))
+            except (EvidenceUnreadable, KeyError) as error:
+                refused.append(_refused(intents, user, f"its policies can't be told: {error}"))
+        found = derive(principals, options, _customer_policies(rows))
+        self.derivations.append(found)
+        for refusal in found.refused:
+            intents, user, _ = by_arn[refusal.subject.arn]
+            refused.append(_refused(intents, user, refusal.reason))
+        return _asks(found, by_arn), refused
+
+
+def derivation_options(settings: Mapping[str, Any]) -> DerivationOptions:
+    """A policy's ``derive:`` as a record."""
+    return DerivationOptions(**{key.replace("-", "_"): value for key, value in settings.items()})
+
+
+def permission_set_of(derived: DerivedSet) -> PermissionSet:
+    """A derived set as one that can be asked for, marked as ours."""
+    return PermissionSet(
+        derived.name,
+        _DESCRIPTION,
+        derived.session_duration,
+        managed_policies=frozenset(derived.managed_policies),
+        inline_policy=derived.inline_policy,
+        tags=dict([MANAGED_TAG]),
+        customer_policies=frozenset(map(_path_and_name, derived.customer_managed)),
+        boundary=_path_and_name(derived.boundary) if derived.boundary else "",
+    )
+
+
+def _principal(intents: Intents, user: UserIntent, candidate: Candidate) -> PrincipalPermissions:
+    assert candidate.person is not None
+    if user.detail is None:
+        raise EvidenceUnreadable("its intents lack them: run the policy again")
+    source = intents.source
+    return principal_permissions(user.detail, source.groups, source.policies, candidate.person.username)
+
+
+def _customer_policies(rows: Sequence[_Row]) -> dict[str, dict[str, Any]]:
+    found: defaultdict[str, dict[str, Any]] = defaultdict(dict)
+    for intents, _, _ in rows:
+        own = {
+            arn: text
+            for arn, text in intents.source.policies.items()
+            if arn.split(":")[4] == intents.account_id
+        }
+        found[intents.account_id].update(own)
+    return found
+
+
+def _asks(found: Derivation, by_arn: Mapping[str, _Row]) -> list[Ask]:
+    sets = {each.name: permission_set_of(each) for each in found.sets}
+    assignments = {each.name: each.assignments for each in found.groups}
+    asks = []
+    for each in found.principals:
+        intents, user, candidate = by_arn[each.subject.arn]
+        grants = frozenset(Grant(*assignment) for assignment in assignments[each.group_name])
+        group = Group(each.group_name, grants, intents.external)
+        own = Grant(each.subject.account_id, each.set_name)
+        wanted = tuple(sets[name] for name in sorted({grant.permission_set for grant in grants}))
+        asks.append(Ask(user.subject, candidate, group, own, wanted, intents.place))
+    return asks
+
+
+def _refused(intents: Intents, user: UserIntent, reason: str) -> Refused:
+    return Refused(user.subject, f"{user.subject}: {reason}", "NotDerived", intents.place)
+
+
+def _path_and_name(policy: str | PolicyReference) -> str:
+    return policy if isinstance(policy, str) else f"{policy.path}{policy.name}"

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fleet's intents, planned and applied: what the command ``c7n-iamusers provision`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from c7n_iamusers.decisions.desired_access import desired_access
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.fleet.access_run import AccessRun, Manner, Report
+from c7n_iamusers.fleet.center import Center
+from c7n_iamusers.fleet.derivation_report import write_derivation_report
+from c7n_iamusers.fleet.deriving import Deriving
+from c7n_iamusers.fleet.exclusive import exclusive
+from c7n_iamusers.fleet.intent_files import read_intents
+from c7n_iamusers.fleet.people_to_add import write_people_to_add
+from c7n_iamusers.fleet.plan_text import plan_lines
+from c7n_iamusers.fleet.recorded_run import apply_and_record
+from c7n_iamusers.fleet.results import write_account_results
+from c7n_iamusers.model.access import DesiredAccess
+from c7n_iamusers.model.intents import Intents
+from c7n_iamusers.model.outcome import FAILED
+
+_SOURCES = {True: "external", False: "identity-center"}
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The intents below ``output``, merged. ``deriving``: what was derived for it."""
+
+    output: Path
+    intents: Sequence[Intents]
+    desired: DesiredAccess
+    deriving: Deriving = field(default_factory=Deriving)
+
+
+def read_fleet(output: Path, identity_source: str | None = None) -> Fleet:
+    """The fleet of an output directory. ``identity_source``: what the caller expects it to be.
+
+    Raises IdentityCenterError where intents are missing, unreadable, or of another identity source.
+    """
+    intents, deriving = read_intents(output), Deriving()
+    desired = desired_access(intents, deriving)
+    found = _SOURCES[desired.external]
+    if identity_source not in (None, found):
+        raise IdentityCenterError(
+            f"the policies say identity-source: {found}, not {identity_source}: correct the one that is wrong"
+        )
+    return Fleet(output, intents, desired, deriving)
+
+
+def provision(
+    fleet: Fleet, center: Center, say: Callable[[str], None], manner: Manner | None = None
+) -> list[str]:
+    """Plan, and apply where there is a ``manner`` for it; the failures, in words.
+
+    Raises IdentityCenterError, ClientError and BotoCoreError only before anything is touched.
+    """
+    for line in write_derivation_report(fleet.output, fleet.deriving.derivations):
+        say(line)
+    run = AccessRun(center, fleet.desired)
+    report = run.plan()
+    for line in plan_lines(report.plan):
+        say(line)
+    if path := write_people_to_add(fleet.output, fleet.desired, report.plan.missing):
+        say(f"For the owners of the identity provider: {path}")
+    return _apply(fleet, center, run, report, say, manner) if manner else []
+
+
+def _apply(
+    fleet: Fleet,
+    center: Center,
+    run: AccessRun,
+    report: Report,
+    say: Callable[[str], None],
+    manner: Manner,
+) -> list[str]:
+    with exclusive(fleet.output):
+        report, result = apply_and_record(run, report, center, fleet.output, manner)
+        write_account_results(fleet.output, {each.place for each in fleet.intents}, report)
+    if result is None:
+        say("Nothing to do.")
+    else:
+        say(f"Done: {sum(ended.calls for ended in report.ended.values())} calls. To undo: --undo {result}")
+    return sorted({outcome.reason for _, outcome in report.outcomes() if outcome.status == FAILED})

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run leaves behind: a result for each account's policy, and one of the run as a whole, for undoing it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from c7n_iamusers.aws.stores import DirectoryStore
+from c7n_iamusers.aws.work import DONE, FAILED, Ended
+from c7n_iamusers.decisions.changes import assignment_key
+from c7n_iamusers.fleet.access_run import Report
+from c7n_iamusers.model.access import Claim
+from c7n_iamusers.model.access_plan import Change
+from c7n_iamusers.model.creations import Created
+from c7n_iamusers.model.identity_center import Instance
+from c7n_iamusers.model.intent_documents import permission_set_data
+from c7n_iamusers.model.outcome import Outcome
+
+RESULT_FILE, RESULT_SCHEMA = "identity-center-result.json", 1
+
+
+def write_account_results(output: Path, places: Iterable[str], report: Report) -> None:
+    """Beside each intents, what became of its assignments and its users. Raises OSError."""
+    outcomes: dict[str, list[Outcome]] = {place: [] for place in places}
+    claims: dict[str, list[Claim]] = {place: [] for place in outcomes}
+    for place, outcome in report.outcomes():
+        outcomes[place].append(outcome)
+    for claim in report.desired.claims:
+        claims[claim.place].append(claim)
+    for place, found in outcomes.items():
+        data = {
+            "schema": RESULT_SCHEMA,
+            "assignments": _assignments(report, claims[place]),
+            "users": [outcome.as_data() for outcome in found],
+        }
+        DirectoryStore(output / place).replace(RESULT_FILE, json.dumps(data, indent=1).encode())
+
+
+def overall_result(
+    report: Report, created: Iterable[Created], instance: Instance, finished: datetime
+) -> dict[str, Any]:
+    """The result of the run as a whole. ``permission-sets``: as they were asked for, to tell later changes by."""
+    statuses = Counter(outcome.status for _, outcome in report.outcomes())
+    return {
+        "schema": RESULT_SCHEMA,
+        "finished": finished.isoformat(),
+        "instance": instance.arn,
+        "identity-store": instance.identity_store_id,
+        "region": instance.region,
+        "users": dict(statuses),
+        "failures": [
+            {"change": key, "code": ended.code, "reason": ended.reason}
+            for key, ended in report.ended.items()
+            if ended.status == FAILED
+        ],
+        "created": [each.as_data() for each in created],
+        "permission-sets": {
+            name: permission_set_data(wanted)
+            for name, wanted in sorted(report.desired.permission_sets.items())
+        },
+    }
+
+
+def _assignments(report: Report, claims: Iterable[Claim]) -> list[dict[str, str]]:
+    planned = {change.key: change for change in report.plan.changes}
+    rows = []
+    for group, grant in sorted({(claim.group, claim.grant) for claim in claims}):
+        key = assignment_key(group, grant)
+        status, reason = _status(planned.get(key), report.ended.get(key))
+        row = {"account": grant.account_id, "permission-set": grant.permission_set, "group": group}
+        rows.append({**row, "status": status, "reason": reason})
+    return rows
+
+
+def _status(change: Change | None, ended: Ended | None) -> tuple[str, str]:
+    if change is None:
+        return "not-made", "nobody may have it now: see users"
+    if ended is None:
+        return ("not-made" if change.is_work else "unchanged"), ""
+    return {DONE: "succeeded", FAILED: "failed"}.get(ended.status, "not-made"), ended.reason

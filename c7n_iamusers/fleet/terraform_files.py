@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A desired access as a Terraform configuration on disk, for teams that own Identity Center that way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from c7n_iamusers.aws.stores import DirectoryStore
+from c7n_iamusers.decisions.terraform import terraform_configuration
+from c7n_iamusers.model.access import DesiredAccess
+
+FILE = "identity-center.tf.json"
+
+
+def write_terraform(directory: Path, desired: DesiredAccess) -> Iterator[str]:
+    """Write the configuration, replacing an earlier one; lines for a person. Raises OSError."""
+    configuration = terraform_configuration(desired)
+    text = json.dumps(configuration, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    DirectoryStore(directory).replace(FILE, text.encode())
+    for kind, resources in sorted(configuration.get("resource", {}).items()):
+        yield f"  {len(resources):>5} {kind}"
+    for refused in desired.refused:
+        yield f"  ! refused {refused.reason}"
+    yield f"Wrote {directory / FILE}"

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Intents as JSON, and back. The form has a version: a file of another one is refused, never guessed at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from c7n_iamusers.model.calls import Subject
+from c7n_iamusers.model.identity_center import PermissionSet, Person
+from c7n_iamusers.model.intents import INTENTS_SCHEMA, Intents, PolicySource, UserIntent
+
+_PERSON = ("username", "email", "given_name", "family_name", "display_name")
+
+
+class NotIntents(ValueError):
+    """The document is no intents of the known version; the text says why."""
+
+
+def intents_data(intents: Intents) -> dict[str, Any]:
+    """The document that says the same as ``intents``, less their place."""
+    return {
+        "schema": INTENTS_SCHEMA,
+        "account": intents.account_id,
+        "policy": intents.policy,
+        "identity-source": "external" if intents.external else "identity-center",
+        "shared-group": intents.shared_group,
+        "group": intents.group,
+        "permission-set": permission_set_data(intents.permission_set) if intents.permission_set else None,
+        "derive": dict(intents.derive) if intents.derive is not None else None,
+        "users": [_user_data(user) for user in intents.users],
+        "groups": dict(intents.source.groups),
+        "policies": dict(intents.source.policies),
+    }
+
+
+def intents_from(data: Any, place: str = "") -> Intents:
+    """The intents of a document. Raises NotIntents."""
+    if not isinstance(data, Mapping) or data.get("schema") != INTENTS_SCHEMA:
+        version = data.get("schema") if isinstance(data, Mapping) else None
+        raise NotIntents(
+            f"schema {version!r} is not {INTENTS_SCHEMA}: run the policy again with this version"
+        )
+    try:
+        return _intents(data, place)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise NotIntents(f"{type(error).__name__}: {error}: run the policy again") from error
+
+
+def permission_set_data(wanted: PermissionSet) -> dict[str, Any]:
+    """The document that says the same as a permission set."""
+    return {
+        "name": wanted.name,
+        "description": wanted.description,
+        "session_duration": wanted.session_duration,
+        "relay_state": wanted.relay_state,
+        "managed_policies": sorted(wanted.managed_policies),
+        "inline_policy": wanted.inline_policy,
+        "tags": dict(wanted.tags),
+        "customer_policies": sorted(wanted.customer_policies),
+        "boundary": wanted.boundary,
+    }
+
+
+def permission_set_from(data: Mapping[str, Any]) -> PermissionSet:
+    """The permission set of a document. Raises KeyError, TypeError for what is none."""
+    sets = ("managed_policies", "customer_policies")
+    return PermissionSet(**{**data, **{name: frozenset(data[name]) for name in sets}})
+
+
+def _user_data(user: UserIntent) -> dict[str, Any]:
+    subject = user.subject
+    return {
+        "user": subject.name,
+        "arn": subject.arn,
+        "unique-id": subject.unique_id,
+        "person": {name: getattr(user.person, name) for name in _PERSON} if user.person else None,
+        "rests-on": user.rests_on,
+        "problem": user.problem,
+        "detail": dict(user.detail) if user.detail is not None else None,
+    }
+
+
+def _intents(data: Mapping[str, Any], place: str) -> Intents:
+    wanted, derive = data["permission-set"], data["derive"]
+    if (wanted is None) == (derive is None):
+        raise ValueError("either a permission set or its derivation must be asked for")
+    return Intents(
+        account_id=data["account"],
+        policy=data["policy"],
+        users=tuple(_user(user) for user in data["users"]),
+        external={"external": True, "identity-center": False}[data["identity-source"]],
+        shared_group=bool(data["shared-group"]),
+        group=data["group"],
+        permission_set=permission_set_from(wanted) if wanted is not None else None,
+        derive=derive,
+        source=PolicySource(data["groups"], data["policies"]),
+        place=place,
+    )
+
+
+def _user(data: Mapping[str, Any]) -> UserIntent:
+    person = data["person"]
+    if (person is None) != bool(data["problem"]):
+        raise ValueError(f"user {data['user']} must have either a person or a problem")
+    return UserIntent(
+        Subject(data["user"], data["arn"], data["unique-id"]),
+        Person(**person) if person is not None else None,
+        data["rests-on"],
+        data["problem"],
+        data["detail"],
+    )

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A user as it was before anything was taken from it: versioned, checked, free of secrets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from c7n_iamusers.exceptions import SnapshotInvalid
+from c7n_iamusers.model.attachments import ATTACHMENT_KINDS
+from c7n_iamusers.model.iam_user import IamUser, Item
+from c7n_iamusers.model.schema_check import schema_problem
+
+SCHEMA_VERSION = 1
+
+_TEXT = {"type": "string", "minLength": 1}
+_TEXTS = {"type": "array", "items": _TEXT}
+SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "Snapshot of an IAM user",
+    "type": "object",
+    "additionalProperties": False,
+    "required": [
+        "schema_version",
+        "taken",
+        "account_id",
+        "user",
+        "attachments",
+        "fingerprint",
+        "trusted_by",
+        "groups",
+    ],
+    "properties": {
+        "schema_version": {"const": SCHEMA_VERSION},
+        "taken": {"type": "string", "format": "date-time"},
+        "account_id": {"type": "string", "pattern": r"^\d{12}$"},
+        "policy": {"type": "string", "description": "the policy that took it"},
+        "user": {
+            "type": "object",
+            "required": ["UserName", "UserId", "Arn", "Path"],
+            "properties": dict.fromkeys(("UserName", "UserId", "Arn", "Path", "CreateDate"), _TEXT),
+        },
+        "attachments": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": [kind.name for kind in ATTACHMENT_KINDS],
+            "properties": {
+                kind.name: {"type": "array", "items": {"type": "object", "required": [kind.identifier]}}
+                for kind in ATTACHMENT_KINDS
+            },
+        },
+        "fingerprint": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        "trusted_by": {
+            **_TEXTS,
+            "description": "ARNs of the account's roles whose trust policy named the user",
+        },
+        "groups": {
+            "type": "array",
+            "description": "the user's groups with their own policies, as GroupDetail",
+            "items": {"type": "object", "required": ["GroupName", "Path"]},
+        },
+        "quarantine": {
+            "type": ["object", "null"],
+            "description": "the quarantine that the user was in; deactivated: active before it",
+            "required": ["since", "deactivated"],
+            "properties": {"since": {"type": "string", "format": "date-time"}, "deactivated": _TEXTS},
+        },
+    },
+}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """``user``: with every kind read, and without what our own work left on it.
+
+    ``groups``: those of the user as botocore's ``GroupDetail``, so that a group that vanished can come back whole.
+    ``quarantine``: ``{since, deactivated, ...}`` where it was in quarantine. Times are datetimes, or ISO 8601
+    text once loaded.
+    """
+
+    user: IamUser
+    taken: datetime | str
+    fingerprint: str
+    policy: str = ""
+    trusted_by: tuple[str, ...] = ()
+    groups: tuple[Item, ...] = ()
+    quarantine: Mapping[str, Any] | None = None
+
+    def as_json(self) -> str:
+        """The snapshot as text. Raises KeyError where a kind was not read."""
+        attachments = {kind.name: list(self.user.attachments[kind.name]) for kind in ATTACHMENT_KINDS}
+        data = {
+            "schema_version": SCHEMA_VERSION,
+            "taken": self.taken,
+            "account_id": self.user.subject.account_id,
+            "policy": self.policy,
+            "user": dict(self.user.detail),
+            "attachments": attachments,
+            "fingerprint": self.fingerprint,
+            "trusted_by": list(self.trusted_by),
+            "groups": list(self.groups),
+            "quarantine": self.quarantine,
+        }
+        return json.dumps(data, indent=2, sort_keys=True, default=_as_text)
+
+    @property
+    def deactivated(self) -> frozenset[str]:
+        """The ids of the credentials that a quarantine had switched off."""
+        return frozenset((self.quarantine or {}).get("deactivated", ()))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Snapshot:
+        """Raises SnapshotInvalid that says where the text is not a snapshot of a version known here."""
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise SnapshotInvalid(f"not a snapshot, nor JSON at all: {error}") from error
+        problem = schema_problem(data, SCHEMA)
+        try:
+            if problem is None:
+                return _snapshot(data)
+        except (KeyError, TypeError, AttributeError) as error:
+            problem = repr(error)
+        raise SnapshotInvalid(f"not a snapshot of version {SCHEMA_VERSION}: {problem}")
+
+
+def _snapshot(data: Mapping[str, Any]) -> Snapshot:
+    attachments = {kind.name: tuple(data["attachments"][kind.name]) for kind in ATTACHMENT_KINDS}
+    return Snapshot(
+        IamUser(data["user"], attachments),
+        data["taken"],
+        data["fingerprint"],
+        data.get("policy", ""),
+        tuple(data["trusted_by"]),
+        tuple(data["groups"]),
+        data.get("quarantine"),
+    )
+
+
+def known_attachments(snapshots: Iterable[Snapshot], kind: str) -> list[Item]:
+    """The items of ``kind`` over all ``snapshots``."""
+    return [item for each in snapshots for item in each.user.attachments[kind]]
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.actions.outcome_book import OutcomeBook
+from c7n_iamusers.aws.journal import Journal
+from c7n_iamusers.aws.stores import DirectoryStore
+from c7n_iamusers.exceptions import JournalRefused
+from c7n_iamusers.model.calls import Subject
+from c7n_iamusers.model.outcome import DELETED, FAILED, SKIPPED, Outcome
+
+ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
+BOB = Subject("bob", "arn:aws:iam::111122223333:user/bob", "AIDA2")
+
+
+def outcome(subject: Subject, status: str, calls: int = 3) -> Outcome:
+    return Outcome(subject.name, subject.arn, status, "as it went", calls)
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((path / "outcomes.json").read_text())
+    return found
+
+
+def run(path: Path, *outcomes: tuple[Subject, str]) -> None:
+    with Journal(path / "journal.jsonl") as journal:
+        book = OutcomeBook(DirectoryStore(path), journal)
+        for subject, status in outcomes:
+            book.add(subject, outcome(subject, status))
+        book.close()
+
+
+def test_the_latest_outcome_stands_and_earlier_ones_are_its_history(tmp_path: Path) -> None:
+    run(tmp_path, (ALICE, FAILED), (BOB, DELETED))
+    run(tmp_path, (ALICE, FAILED))
+    run(tmp_path, (ALICE, DELETED))
+    alice, bob = rows(tmp_path)
+    assert (alice["status"], [each["status"] for each in alice["history"]]) == (DELETED, [FAILED, FAILED])
+    assert all("history" not in each for each in alice["history"])
+    assert (bob["status"], "history" in bob) == (DELETED, False)
+
+
+def test_a_run_that_is_killed_has_told_what_came_until_seconds_before(tmp_path: Path) -> None:
+    now = [0.0]
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        book = OutcomeBook(DirectoryStore(tmp_path), journal, seconds=2.0, clock=lambda: now[0])
+        book.add(ALICE, outcome(ALICE, DELETED))
+        assert not (tmp_path / "outcomes.json").exists()
+        now[0] = 2.0
+        book.add(BOB, outcome(BOB, DELETED))
+    assert [row["user"] for row in rows(tmp_path)] == ["alice", "bob"]
+    lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    assert [(line["phase"], line["user"], line["status"]) for line in lines] == [
+        ("outcome", "alice", DELETED),
+        ("outcome", "bob", DELETED),
+    ]
+
+
+def test_writing_in_between_makes_no_history_of_the_same_run(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        book = OutcomeBook(DirectoryStore(tmp_path), journal, seconds=0.0)
+        book.add(ALICE, outcome(ALICE, DELETED))
+        book.add(BOB, outcome(BOB, DELETED))
+        book.close()
+    assert ["history" in row for row in rows(tmp_path)] == [False, False]
+
+
+def test_who_was_not_touched_is_not_in_the_journal(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        book = OutcomeBook(DirectoryStore(tmp_path), journal)
+        book.add(ALICE, outcome(ALICE, SKIPPED, calls=0))
+        book.close()
+    assert (tmp_path / "journal.jsonl").read_text() == ""
+    assert rows(tmp_path)[0]["status"] == SKIPPED
+
+
+class Refusing:
+    def write(self, subject: Subject, phase: str, **entry: Any) -> None:
+        raise JournalRefused("no room")
+
+
+def test_a_journal_that_refuses_hides_no_outcome(tmp_path: Path) -> None:
+    book = OutcomeBook(DirectoryStore(tmp_path), Refusing())
+    assert book.add(ALICE, outcome(ALICE, DELETED)).status == DELETED
+    book.close()
+    assert rows(tmp_path)[0]["status"] == DELETED
+
+
+def test_a_broken_file_of_an_earlier_run_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "outcomes.json").write_text("[{")
+    with pytest.raises(ValueError, match="Expecting"):
+        OutcomeBook(DirectoryStore(tmp_path), Refusing())

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+
+from c7n_iamusers.decisions.deny_all import DENY_ALL_NAME
+from c7n_iamusers.local_org import LocalOrg
+from c7n_iamusers.local_org.iam.seeding import set_access_key_last_used, set_password_last_used
+from c7n_iamusers.model.quarantine import QUARANTINE_TAG
+from tests.actions.deletions import acting, delete, outcomes, user_names
+from tests.furnishing import furnish
+from tests.interference import deny
+from tests.observation import run_within_permissions
+from tests.policies import ACCOUNT, policy
+
+LISTS = {
+    "list_access_keys": "AccessKeyMetadata",
+    "list_signing_certificates": "Certificates",
+    "list_ssh_public_keys": "SSHPublicKeys",
+    "list_service_specific_credentials": "ServiceSpecificCredentials",
+}
+FILLING = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Sid": "x" * 1_600, "Effect": "Deny", "Action": "s3:*", "Resource": "*"}],
+    }
+)
+
+
+def quarantine(output: Path, **options: Any) -> list[dict[str, Any]]:
+    action = {"type": "quarantine", "reason": "unused (90 days)", **options}
+    found: list[dict[str, Any]] = run_within_permissions(acting(action, output))
+    return found
+
+
+def release(output: Path, **options: Any) -> None:
+    freeing = {"name": "freeing", "actions": [{"type": "release", **options}]}
+    run_within_permissions(policy(freeing, output))
+
+
+def released(output: Path) -> dict[str, Any]:
+    (row,) = json.loads((output / "freeing" / "outcomes.json").read_text())
+    found: dict[str, Any] = row
+    return found
+
+
+def statuses(iam: Any) -> list[str]:
+    found = (getattr(iam, method)(UserName="alice")[member] for method, member in LISTS.items())
+    return [each["Status"] for items in found for each in items]
+
+
+def state(iam: Any) -> Any:
+    """All that can be seen of the account's users."""
+    details = iam.get_account_authorization_details(Filter=["User"])["UserDetailList"]
+    return details, statuses(iam), iam.list_mfa_devices(UserName="alice")["MFADevices"]
+
+
+@pytest.fixture
+def iam(org: LocalOrg) -> Any:
+    """alice with everything, one key of hers inactive."""
+    client = furnish(org, "alice")
+    key = client.list_access_keys(UserName="alice")["AccessKeyMetadata"][0]["AccessKeyId"]
+    client.update_access_key(UserName="alice", AccessKeyId=key, Status="Inactive")
+    return client
+
+
+def test_nothing_works_for_a_user_in_quarantine(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    (resource,) = quarantine(tmp_path)
+    assert set(statuses(iam)) == {"Inactive"}
+    document = iam.get_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)["PolicyDocument"]
+    (statement,) = document["Statement"]
+    assert (statement["Effect"], statement["Action"], statement["Resource"]) == ("Deny", "*", "*")
+    tags = {tag["Key"]: tag["Value"] for tag in iam.list_user_tags(UserName="alice")["Tags"]}
+    assert tags[QUARANTINE_TAG].endswith("deny=inline by under-test: unused 90 days")
+    row = outcomes(tmp_path)["alice"]
+    assert row["status"] == "quarantined"
+    assert "console password still opens a session" in row["reason"]
+    assert resource["c7n:IamUser"]["outcome"]["status"] == "quarantined"
+    assert len(list((tmp_path / "under-test" / "snapshots").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "inline", [pytest.param(None, id="inline"), pytest.param(FILLING, id="aws-deny-all")]
+)
+def test_release_restores_the_earlier_state_from_any_machine(
+    org: LocalOrg, iam: Any, tmp_path: Path, inline: str | None
+) -> None:
+    if inline:
+        iam.put_user_policy(UserName="alice", PolicyName="filling", PolicyDocument=inline)
+    before = state(iam)
+    quarantine(tmp_path / "here")
+    attached = iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"]
+    assert ("AWSDenyAll" in [each["PolicyName"] for each in attached]) is bool(inline)
+    release(tmp_path / "there")
+    assert state(iam) == before
+    assert released(tmp_path / "there")["status"] == "released"
+
+
+def test_again_it_changes_nothing(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    quarantine(tmp_path)
+    before = state(iam)
+    quarantine(tmp_path)
+    assert state(iam) == before
+    row = outcomes(tmp_path)["alice"]
+    assert row["status"] == "unchanged"
+    assert "AWS tells of no use since, which is no proof" in row["reason"]
+
+
+def later() -> datetime:
+    return datetime.now(timezone.utc) + timedelta(minutes=5)
+
+
+def use_password(org: LocalOrg) -> None:
+    with org.lock:
+        set_password_last_used(org.backend("iam", ACCOUNT).get_user("alice"), later())
+
+
+def use_key(org: LocalOrg) -> None:
+    with org.lock:
+        (key, *_) = org.backend("iam", ACCOUNT).get_user("alice").access_keys
+        set_access_key_last_used(key, later(), service="s3", region="eu-west-1")
+
+
+@pytest.mark.parametrize("use", [use_password, use_key])
+def test_use_after_quarantine_is_reported_and_keeps_the_user(
+    org: LocalOrg, iam: Any, tmp_path: Path, use: Any
+) -> None:
+    quarantine(tmp_path)
+    use(org)
+    quarantine(tmp_path)
+    assert "was used" in outcomes(tmp_path)["alice"]["reason"]
+    delete(tmp_path, **{"quarantined-for": 0.000001})
+    assert "still in use in its quarantine" in outcomes(tmp_path)["alice"]["reason"]
+    release(tmp_path)
+    assert "was used" in released(tmp_path)["reason"]
+    assert user_names(iam) == ["alice"]
+
+
+def test_a_quarantined_user_is_deleted_after_its_days_and_not_before(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    delete(tmp_path, **{"quarantined-for": 0.000001})
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("not in quarantine")
+    quarantine(tmp_path)
+    delete(tmp_path, **{"quarantined-for": 14})
+    assert "not yet 14 days" in outcomes(tmp_path)["alice"]["reason"]
+    assert user_names(iam) == ["alice"]
+    delete(tmp_path, **{"quarantined-for": 0.000001})
+    assert user_names(iam) == []
+
+
+def test_a_deletion_stopped_after_lifting_the_deny_goes_on(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quarantine(tmp_path)
+    with monkeypatch.context() as patch:
+        deny(patch, "DeleteUser")
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path, **{"quarantined-for": 0.000001})
+    assert iam.list_user_policies(UserName="alice")["PolicyNames"] == []
+    delete(tmp_path, **{"quarantined-for": 0.000001})
+    assert user_names(iam) == []
+
+
+def test_where_nothing_fits_the_user_is_reported_and_untouched(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    iam.put_user_policy(UserName="alice", PolicyName="filling", PolicyDocument=FILLING)
+    tags = [{"Key": f"more-{number}", "Value": "v"} for number in range(47)]
+    iam.tag_user(UserName="alice", Tags=tags)
+    before = state(iam)
+    with pytest.raises(PolicyExecutionError, match="not quarantined, nothing was changed"):
+        quarantine(tmp_path)
+    assert state(iam) == before
+    assert outcomes(tmp_path)["alice"]["code"] == "QuarantineRefused"
+
+
+def test_release_leaves_alone_who_is_not_in_quarantine(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    before = state(iam)
+    release(tmp_path)
+    assert state(iam) == before
+    assert (released(tmp_path)["status"], released(tmp_path)["reason"]) == ("skipped", "not in quarantine")
+
+
+def test_a_leaked_key_is_quarantined_and_not_released(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    arn = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
+    iam.attach_user_policy(UserName="alice", PolicyArn=arn)
+    before = state(iam)
+    quarantine(tmp_path)
+    assert outcomes(tmp_path)["alice"]["status"] == "quarantined"
+    release(tmp_path)
+    assert "AWSCompromisedKeyQuarantineV3" in released(tmp_path)["reason"]
+    delete(tmp_path)
+    assert "AWSCompromisedKeyQuarantineV3" in outcomes(tmp_path)["alice"]["reason"]
+    release(tmp_path, **{"include-compromised": True})
+    assert state(iam) == before
+    delete(tmp_path, **{"include-compromised": True})
+    assert user_names(iam) == []
+
+
+def test_who_was_active_is_left_alone(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    use_password(org)
+    before = state(iam)
+    quarantine(tmp_path, **{"active-within": 7})
+    assert state(iam) == before
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("active within 7 days: its password was used")
+    delete(tmp_path, **{"active-within": 7})
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("active within 7 days: its password was used")
+
+
+def test_quarantine_needs_to_know_whom_it_spares(org: LocalOrg) -> None:
+    with pytest.raises(
+        PolicyValidationError, match="quarantine needs the filter unnecessary at the top level"
+    ):
+        policy({"actions": ["quarantine"]})

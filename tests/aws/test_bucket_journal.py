@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.aws.bucket_journal import BucketJournal
+from c7n_iamusers.aws.stores import DirectoryStore
+from c7n_iamusers.exceptions import JournalRefused
+from c7n_iamusers.model.calls import Subject
+
+ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
+BOB = Subject("bob", "arn:aws:iam::111122223333:user/bob", "AIDA2")
+
+
+def now() -> datetime:
+    return datetime(2026, 1, 2, tzinfo=timezone.utc)
+
+
+def lines(root: Path, name: str) -> list[Any]:
+    (path,) = root.glob(f"journal/20260102T000000Z-*/{name}.jsonl")
+    return [json.loads(line)["phase"] for line in path.read_text().splitlines()]
+
+
+def test_what_precedes_a_call_is_put_before_it(tmp_path: Path) -> None:
+    journal = BucketJournal(DirectoryStore(tmp_path), now)
+    journal.write(ALICE, "before", operation="DeleteUser")
+    assert lines(tmp_path, "alice.AIDA1") == ["before"]
+    journal.write(ALICE, "after", operation="DeleteUser")
+    journal.write(BOB, "before", operation="DeleteUser")
+    assert lines(tmp_path, "bob.AIDA2") == ["before"]
+    journal.write(ALICE, "outcome")
+    assert lines(tmp_path, "alice.AIDA1") == ["before", "after", "outcome"]
+
+
+def test_runs_do_not_share_objects(tmp_path: Path) -> None:
+    for _ in range(2):
+        BucketJournal(DirectoryStore(tmp_path), now).write(ALICE, "before")
+    assert len(list(tmp_path.glob("journal/*/alice.AIDA1.jsonl"))) == 2
+
+
+def test_what_cannot_be_put_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_text("a file is in the way")
+    with pytest.raises(
+        JournalRefused, match="user alice of account 111122223333: the journal can't be written"
+    ):
+        BucketJournal(DirectoryStore(tmp_path), now).write(ALICE, "before")

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measurements for tests, as a run would give them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks.measurement import Measurement
+from benchmarks.results import Deletion, Plan, Results
+
+CONTENTS = {
+    "users": 0,
+    "groups": 0,
+    "roles": 0,
+    "policies": 0,
+    "passwords": 0,
+    "access_keys": 0,
+    "mfa_devices": 0,
+    "orphaned_mfa": 0,
+    "certificates": 0,
+    "ssh_keys": 0,
+    "service_credentials": 0,
+    "memberships": 0,
+    "attached_policies": 0,
+    "inline_policies": 0,
+}
+
+
+def contents(**counts: int) -> dict[str, int]:
+    """What an account holds; nothing of what is not named."""
+    assert counts.keys() <= CONTENTS.keys()
+    return {**CONTENTS, **counts}
+
+
+def measured(
+    contestant: str,
+    users: int,
+    calls: Mapping[str, int],
+    seconds: float = 1.0,
+    latency_ms: float = 50,
+) -> Measurement:
+    return Measurement(contestant, users, latency_ms, calls, seconds, seconds + 2, 65.0, 130.0)
+
+
+def stock(users: int, seconds: float) -> Measurement:
+    """Six calls a user and three an account."""
+    calls = {"GetUser": users, "ListMFADevices": 5 * users, "ListUsers": 3}
+    return measured("stock c7n", users, calls, seconds)
+
+
+def ours(users: int, calls: int, seconds: float) -> Measurement:
+    return measured("c7n_iamusers", users, {"GetAccountAuthorizationDetails": calls}, seconds)
+
+
+def deletion(calls: int = 13, seconds: float = 10.0) -> Deletion:
+    """Two users with a password and an SSH key each: the floor is 18 calls."""
+    return Deletion(
+        measured("stock c7n", 2, {"DeleteUser": 2, "ListAccessKeys": 15}, 60.0),
+        measured("c7n_iamusers", 2, {"DeleteUser": 2, "GetUser": calls - 2}, seconds),
+        contents(users=2, passwords=2, ssh_keys=2),
+    )
+
+
+def results(deleted: Deletion | None = None) -> Results:
+    """Stock at 100 and 500 users, ours at 5,000 too, at 50 ms."""
+    plan = Plan((100, 500), (5000,), (50,), deleted=2, deletion_latency=50, repeats=1)
+    return Results(
+        plan,
+        (stock(100, 40.0), stock(500, 200.0)),
+        (ours(100, 5, 0.5), ours(500, 6, 2.0), ours(5000, 20, 12.0)),
+        {users: contents(users=users, groups=users // 25, roles=users // 10) for users in plan.sizes},
+        deleted or deletion(),
+    )

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from c7n_iamusers.cli.evidence import _progress
+from c7n_iamusers.cli.main import main
+from c7n_iamusers.local_org import LocalOrg
+from tests.policies import ACCOUNT
+
+DETAILS = {
+    "UserDetailList": [
+        {"UserName": "dana.smith", "Arn": f"arn:aws:iam::{ACCOUNT}:user/dana.smith", "GroupList": ["Admins"]},
+        {"UserName": "=1+1", "Arn": f"arn:aws:iam::{ACCOUNT}:user/=1+1", "GroupList": []},
+    ],
+    "GroupDetailList": [
+        {
+            "GroupName": "Admins",
+            "AttachedManagedPolicies": [
+                {
+                    "PolicyName": "AdministratorAccess",
+                    "PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess",
+                }
+            ],
+        }
+    ],
+}
+REPORT = (
+    "user,password_enabled,password_last_used,password_last_changed,mfa_active,access_key_1_active,"
+    "access_key_1_last_rotated,access_key_2_active,access_key_2_last_rotated,cert_1_active,cert_1_last_rotated,"
+    "cert_2_active,cert_2_last_rotated\n"
+    "dana.smith,true,2026-01-02T00:00:00+00:00,2020-01-01T00:00:00+00:00,true," + ",".join(["false,N/A"] * 4)
+)
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> list[str]:
+    details, report = tmp_path / "details.json", tmp_path / "report.csv"
+    details.write_text(json.dumps(DETAILS))
+    report.write_text(REPORT)
+    return ["--authorization-details", str(details), "--credential-report", str(report)]
+
+
+def evidence(*arguments: str) -> Result:
+    result = CliRunner().invoke(main, ["evidence", *arguments])
+    assert isinstance(result.exception, SystemExit | None), result.exception
+    return result
+
+
+def test_json_is_a_list_with_an_object_a_user(documents: list[str]) -> None:
+    found = json.loads(evidence(*documents, "--format", "json").stdout)
+    assert [each["user"] for each in found] == ["=1+1", "dana.smith"]
+    assert list(found[1]) == [
+        "user",
+        "arn",
+        "kind",
+        "reasons",
+        "findings",
+        "last_activity",
+        "attachments",
+        "trusted_by",
+        "sources",
+    ]
+    assert found[1]["kind"] == "human"
+    assert [each["id"] for each in found[1]["findings"]] == [
+        "iam-user",
+        "password-unused",
+        "admin-rights",
+        "no-boundary",
+    ]
+
+
+def test_csv_has_a_line_a_user_and_no_formulas(documents: list[str]) -> None:
+    rows = list(csv.DictReader(io.StringIO(evidence(*documents, "--format", "csv").stdout)))
+    assert [each["user"] for each in rows] == ["'=1+1", "dana.smith"]
+    assert rows[0]["last_activity"] == "unknown"
+    assert rows[1]["last_activity"] == "2026-01-02T00:00:00+00:00"
+    assert rows[1]["findings"] == "iam-user password-unused admin-rights no-boundary"
+    assert "login-profile=1" in rows[1]["attachments"]
+    assert "details.json" in rows[1]["sources"]
+
+
+def test_the_table_shows_what_a_reader_looks_for(documents: list[str]) -> None:
+    head, _, dana = evidence(*documents).stdout.splitlines()
+    assert head.split() == "user kind last activity findings attached trusted by roles replacement".split()
+    for text in (
+        "human",
+        "2026-01-02",
+        "password-unused, admin-rights",
+        "1 login-profile, ",
+        "identity-center",
+    ):
+        assert text in dana
+    assert "iam-user" not in dana
+
+
+def test_a_live_account_by_its_role(org: LocalOrg) -> None:
+    org.client("iam", ACCOUNT).create_user(UserName="alice")
+    role = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
+    (alice,) = json.loads(evidence("--role", role, "--format", "json").stdout)
+    assert alice["arn"] == f"arn:aws:iam::{ACCOUNT}:user/alice"
+    assert json.loads(evidence("--format", "json").stdout) == []
+
+
+def test_notes_go_beside_what_is_printed(org: LocalOrg) -> None:
+    org.client("iam", org.settings.management_account).create_virtual_mfa_device(
+        VirtualMFADeviceName="former"
+    )
+    result = evidence("--format", "json")
+    assert json.loads(result.stdout) == []
+    assert "note: virtual MFA devices of nobody: arn:aws:iam::" in result.stderr
+    assert "mfa/former" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["--role", "arn:aws:iam::111122223333:role/Missing"], "can't be assumed", id="role"),
+        pytest.param(["--role", "rubbish"], "role rubbish can't be assumed", id="no-arn"),
+    ],
+)
+def test_what_cannot_be_read_ends_with_a_message(org: LocalOrg, arguments: list[str], message: str) -> None:
+    result = evidence(*arguments)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ")
+    assert message in result.stderr
+
+
+def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    result = evidence()
+    assert result.exit_code == 1
+    assert "Unable to locate credentials" in result.stderr
+
+
+@pytest.mark.parametrize("at", [[2, 3], [0, 1, "--role", "arn"]], ids=["report-alone", "role-and-documents"])
+def test_contradicting_options_are_refused(documents: list[str], at: list[int | str]) -> None:
+    result = evidence(*[documents[each] if isinstance(each, int) else each for each in at])
+    assert result.exit_code == 2
+    assert "give" in result.stderr
+
+
+def test_progress_is_shown_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    for terminal in (True, False):
+        screen = io.StringIO()
+        monkeypatch.setattr(screen, "isatty", lambda shown=terminal: shown)
+        monkeypatch.setattr(sys, "stderr", screen)
+        monkeypatch.setenv("TERM", "xterm")
+        with _progress() as on_step:
+            on_step("users")
+            on_step("groups")
+        assert ("reading" in screen.getvalue()) is terminal

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from c7n_iamusers.cli.main import main
+from c7n_iamusers.local_org import LocalOrg
+from c7n_iamusers.model.permissions import DELETION, QUARANTINE, RESTORATION
+from tests.actions.deletions import acting
+from tests.furnishing import furnish
+from tests.observation import observed
+
+ROOT = Path(__file__).parents[2]
+DELETE = {
+    "name": "iam-users-delete",
+    "resource": "aws.iam-user",
+    "source": "authorization-details",
+    "filters": [{"type": "unnecessary"}],
+    "actions": ["composite-delete"],
+}
+
+
+def printed(path: Path, *policies: dict[str, Any], options: tuple[str, ...] = ()) -> Result:
+    files = []
+    for number, policy in enumerate(policies):
+        file = path / f"{number}.yml"
+        file.write_text(yaml.safe_dump({"policies": [policy]}))
+        files += ["--policy", str(file)]
+    return CliRunner().invoke(main, ["permissions", *files, *options])
+
+
+def actions(result: Result) -> set[str]:
+    assert result.exit_code == 0, result.output
+    return {action for statement in json.loads(result.output)["Statement"] for action in statement["Action"]}
+
+
+def test_what_a_run_does_is_within_what_is_printed(org: LocalOrg, tmp_path: Path) -> None:
+    furnish(org, "alice")
+    with observed() as used:
+        acting("composite-delete", tmp_path / "out").run()
+    assert len(used) > 20
+    assert used - {"sts:AssumeRole", "sts:GetCallerIdentity"} <= actions(printed(tmp_path, DELETE))
+
+
+def test_several_files_make_one_policy(org: LocalOrg, tmp_path: Path) -> None:
+    quarantine = {**DELETE, "name": "iam-users-quarantine", "actions": ["quarantine"]}
+    found = actions(printed(tmp_path, DELETE, quarantine))
+    assert (set(DELETION) | set(QUARANTINE)) - {"sts:GetCallerIdentity"} <= found
+
+
+def test_attaching_is_bound_to_denying(org: LocalOrg, tmp_path: Path) -> None:
+    document = json.loads(printed(tmp_path, DELETE).output)
+    (attaching,) = [each for each in document["Statement"] if "iam:AttachUserPolicy" in each["Action"]]
+    assert "AWSDenyAll" in json.dumps(attaching["Condition"])
+
+
+def test_restoring_needs_more_and_is_asked_for(org: LocalOrg, tmp_path: Path) -> None:
+    assert "iam:CreateUser" not in actions(printed(tmp_path, DELETE))
+    found = printed(tmp_path, DELETE, options=("--restore",))
+    assert set(RESTORATION) - {"sts:GetCallerIdentity"} <= actions(found)
+    assert "Condition" not in found.output
+
+
+def test_account_and_partition_are_in_the_resources(org: LocalOrg, tmp_path: Path) -> None:
+    found = printed(tmp_path, DELETE, options=("--account", "111122223333", "--partition", "aws-cn"))
+    assert "arn:aws-cn:iam::111122223333:user/*" in found.output
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "policies").glob("*.yml")), ids=lambda path: path.stem)
+def test_the_policies_that_come_along_have_one(org: LocalOrg, file: Path) -> None:
+    result = CliRunner().invoke(main, ["permissions", "--policy", str(file)])
+    assert "iam:GetAccountAuthorizationDetails" in actions(result)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(
+            "policies: [{name: x, resource: aws.iam-user, actions: [nothing]}]", "nothing", id="action"
+        ),
+        pytest.param("policies: [", "0.yml", id="yaml"),
+        pytest.param("policies: [{name: x, resource: aws.nothing}]", "aws.nothing", id="resource"),
+    ],
+)
+def test_what_is_no_policy_is_named(org: LocalOrg, tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "0.yml"
+    file.write_text(text)
+    result = CliRunner().invoke(main, ["permissions", "--policy", str(file)])
+    assert result.exit_code == 1
+    assert str(file) in result.output
+    assert message in result.output

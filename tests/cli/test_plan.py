@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from c7n_iamusers.cli.main import main
+from c7n_iamusers.decisions.deletion import plan_deletion
+from c7n_iamusers.model.deletion_plan import DeletionPlan, PlannedDeletion
+from tests.records import ACCOUNT, EVERYTHING, user
+
+ALICE, BOB = user(**EVERYTHING), user("bob", unique_id="AIDABOB")
+COUNTS = {kind: count for kind, count in ALICE.counts().items() if count}
+PLANNED = PlannedDeletion(ALICE.subject, "0" * 64, plan_deletion(ALICE).calls, COUNTS)
+SPARED = PlannedDeletion(BOB.subject, skipped="exempt by user 'bob'")
+PLAN = DeletionPlan(ACCOUNT, "iam-users-delete", "2026-11-24T00:00:00+00:00", (PLANNED, SPARED))
+
+
+def printed(path: Path, *options: str, content: str = PLAN.as_json()) -> Result:
+    file = path / "deletion-plan.json"
+    file.write_text(content)
+    return CliRunner().invoke(main, ["plan", str(file), *options])
+
+
+def test_a_reviewer_sees_every_call_in_its_order(tmp_path: Path) -> None:
+    lines = printed(tmp_path).output.splitlines()
+    assert "account 111122223333" in lines[0]
+    assert f"1 users go by {len(PLANNED.calls)} calls, 1 stay" in lines[0]
+    assert hashlib.sha256(PLAN.as_json().encode()).hexdigest() in lines[0]
+    assert lines[2].startswith(f"{ALICE.arn} (AIDAALICEALICEALICE23): 1 login-profile, 2 access-key")
+    assert lines[4] == "  2 iam:DeleteLoginProfile"
+    assert lines[5] == "  3 iam:DeleteAccessKey AccessKeyId=AKIA1"
+    assert lines[-1] == f"{BOB.arn} stays: exempt by user 'bob'"
+    assert len([line for line in lines if " iam:" in line]) == len(PLANNED.calls)
+
+
+def test_on_a_terminal_it_is_a_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr("rich.console.Console.print", lambda _, tree: drawn.append(tree))
+    monkeypatch.setattr("c7n_iamusers.cli.plan.on_a_terminal", lambda: True)
+    printed(tmp_path)
+    (tree,) = drawn
+    assert "1 users go" in str(tree.label)
+    assert [len(branch.children) for branch in tree.children] == [len(PLANNED.calls), 0]
+
+
+def test_programs_get_json(tmp_path: Path) -> None:
+    assert json.loads(printed(tmp_path, "--format", "json").output) == json.loads(PLAN.as_json())
+
+
+def test_what_is_no_plan_is_named(tmp_path: Path) -> None:
+    result = printed(tmp_path, content="[]")
+    assert result.exit_code == 1
+    assert f"{tmp_path}/deletion-plan.json: not a plan of deletions" in result.output

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from c7n_iamusers.cli.main import main
+from c7n_iamusers.local_org import LocalOrg
+from c7n_iamusers.local_org.identity_center import faults
+from c7n_iamusers.local_org.identity_center import instance as instances
+from tests.desired import intents, user
+from tests.fleet.fleet_rehearsal import FleetRehearsal
+from tests.identity_center import ACCOUNT, OTHER_ACCOUNT
+
+ROLE = "arn:aws:iam::123456789012:role/IdentityCenterProvisioner"
+
+
+@pytest.fixture
+def fleet(org: LocalOrg, tmp_path: Path) -> FleetRehearsal:
+    """Intents of two accounts."""
+    org.configure(assignment_seconds=0)
+    found = FleetRehearsal(org, tmp_path / "output")
+    found.leave(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "alice"))
+    return found
+
+
+def provision(fleet: FleetRehearsal, *arguments: str | Path, role: str = ROLE) -> Result:
+    fleet.org.clear_calls()
+    given = ["provision", "-s", fleet.output, "--region", "us-east-1", "--role", role, *arguments]
+    return CliRunner().invoke(main, [str(each) for each in given])
+
+
+def test_plan_apply_nothing_left_and_undo(fleet: FleetRehearsal) -> None:
+    planned = provision(fleet, "--dry-run")
+    assert planned.exit_code == 0, planned.output
+    assert "  + user           alice@example.com <alice@example.com>" in planned.output
+    assert fleet.mutations() == []
+    applied = provision(fleet)
+    assert applied.exit_code == 0, applied.output
+    assert len(fleet.assigned()) == 2
+    assert "Nothing to do." in provision(fleet).output
+    (result,) = fleet.results()
+    assert f"--undo {result}" in applied.output
+    undone = provision(fleet, "--undo", result)
+    assert undone.exit_code == 0, undone.output
+    assert (fleet.assigned(), fleet.usernames()) == (set(), set())
+
+
+def test_the_role_is_assumed(fleet: FleetRehearsal) -> None:
+    provision(fleet, "--dry-run")
+    (assumed,) = [call for call in fleet.org.calls if call.operation == "AssumeRole"]
+    assert assumed.parameters["RoleArn"] == ROLE
+
+
+def test_no_bar_and_no_colour_where_there_is_no_terminal(fleet: FleetRehearsal) -> None:
+    assert "\x1b" not in provision(fleet).output
+
+
+def test_failures_are_told_and_end_the_command_with_1(fleet: FleetRehearsal) -> None:
+    faults.fail_next_assignment("The role quota of the account is exceeded")
+    found = provision(fleet)
+    assert found.exit_code == 1
+    assert "failed: user alice of account" in found.output
+    assert "The role quota of the account is exceeded" in found.output
+    assert provision(fleet).exit_code == 0
+
+
+def test_refusals_are_named_and_end_the_command_with_1(fleet: FleetRehearsal) -> None:
+    robot = (user(ACCOUNT, "robot", None, "no email: tag the user"),)
+    fleet.leave(intents(ACCOUNT, set_name="Robots", users=robot))
+    found = provision(fleet)
+    assert found.exit_code == 1
+    assert f"! refused        user robot of account {ACCOUNT}: no email: tag the user" in found.output
+    assert len(fleet.assigned()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(
+            ["--identity-source", "external"], "not external: correct the one", id="identity-source"
+        ),
+        pytest.param(["--region", "eu-west-1"], "it is in us-east-1, so set region: us-east-1", id="region"),
+    ],
+)
+def test_an_identity_center_that_is_another(fleet: FleetRehearsal, arguments: list[str], told: str) -> None:
+    found = provision(fleet, *arguments)
+    assert found.exit_code == 1
+    assert told in found.output
+    assert fleet.mutations() == []
+
+
+def test_a_role_that_can_not_be_assumed(fleet: FleetRehearsal) -> None:
+    found = provision(fleet, role="arn:aws:iam::123456789012:role/Missing")
+    assert found.exit_code == 1
+    assert "AccessDenied" in found.output
+    assert isinstance(found.exception, SystemExit)
+
+
+def test_permission_sets_that_are_switched_off(fleet: FleetRehearsal) -> None:
+    instances.remove_instance()
+    instances.add_instance("123456789012", "us-east-1", permission_sets_enabled=False)
+    found = provision(fleet)
+    assert found.exit_code == 1
+    assert "has permission sets switched off, and switching them on can't be undone" in found.output
+
+
+def test_a_delegated_administrator_and_the_management_account(fleet: FleetRehearsal) -> None:
+    fleet.leave(intents("123456789012", "root-user"))
+    organizations = fleet.org.client("organizations")
+    organizations.register_delegated_administrator(AccountId=ACCOUNT, ServicePrincipal="sso.amazonaws.com")
+    found = provision(fleet, role=f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian")
+    assert found.exit_code == 1
+    assert "delegated administrator" in found.output
+    assert {account for account, _, _ in fleet.assigned()} == {ACCOUNT, OTHER_ACCOUNT}
+
+
+def test_no_output_directory(fleet: FleetRehearsal) -> None:
+    found = CliRunner().invoke(main, ["provision"])
+    assert found.exit_code == 2
+    assert "give -s OUTPUT_DIR" in found.output
+
+
+def test_export_calls_nobody(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    found = provision(fleet, "--export", "terraform", tmp_path / "tf")
+    assert found.exit_code == 0, found.output
+    assert fleet.org.calls == []
+    configuration = json.loads((tmp_path / "tf" / "identity-center.tf.json").read_text())
+    assert len(configuration["resource"]["aws_ssoadmin_account_assignment"]) == 2
+    first = (tmp_path / "tf" / "identity-center.tf.json").read_bytes()
+    provision(fleet, "--export", "terraform", tmp_path / "tf")
+    assert (tmp_path / "tf" / "identity-center.tf.json").read_bytes() == first

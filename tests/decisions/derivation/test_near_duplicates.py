@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from c7n_iamusers.decisions.derivation.derive import derive
+from c7n_iamusers.model.access_proof import NARROWER, WIDER
+from c7n_iamusers.model.derivation import DerivationOptions
+from tests.decisions.derivation.users import (
+    allow,
+    aws,
+    user,
+)
+
+PLAIN = DerivationOptions()
+READ, WRITE = allow("s3:Get* s3:List*"), allow("s3:Put*", "arn:aws:s3:::uploads/*")
+
+
+def test_near_duplicates_say_what_the_difference_is() -> None:
+    common: dict[str, Any] = {"attached": (aws("A"), aws("B"))}
+    derivation = derive(
+        [user("ann", **common, inline=[READ]), user("bob", **common), user("eve", inline=[WRITE])], PLAIN
+    )
+    (pair,) = derivation.near_duplicates
+    sets = {each.subject.name: each.set_name for each in derivation.principals}
+    assert {pair.first, pair.second} == {sets["ann"], sets["bob"]}
+    more, relation = (pair.only_first, WIDER) if pair.first == sets["ann"] else (pair.only_second, NARROWER)
+    assert (pair.difference, pair.relation) == (1, relation)
+    assert [json.loads(each)["Action"] for each in more] == [["s3:get*", "s3:list*"]]
+    assert derivation.summary == "3 users -> 3 permission sets"

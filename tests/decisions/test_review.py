@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.decisions.deletion import plan_deletion
+from c7n_iamusers.decisions.review import review_refusal
+from c7n_iamusers.decisions.user_state import fingerprint
+from c7n_iamusers.model.deletion_plan import PlannedDeletion
+from c7n_iamusers.model.iam_user import IamUser
+from c7n_iamusers.model.snapshot import Snapshot
+from tests.records import EVERYTHING, user
+
+ALICE = user(**EVERYTHING)
+LEFT = replace(ALICE, attachments={**ALICE.attachments, "access-key": (), "login-profile": ()})
+GAINED = replace(LEFT, attachments={**LEFT.attachments, "access-key": ({"AccessKeyId": "AKIANEW"},)})
+
+
+def snapshot(of: IamUser) -> Snapshot:
+    return Snapshot(of, "2026-11-24T00:00:00+00:00", fingerprint(of))
+
+
+POLICY_FORM = PlannedDeletion(
+    ALICE.subject, fingerprint(ALICE), plan_deletion(ALICE, by_boundary=False).calls
+)
+REVIEWED = PlannedDeletion(ALICE.subject, fingerprint(ALICE), plan_deletion(ALICE).calls)
+
+
+@pytest.mark.parametrize(
+    ("given", "now", "earlier", "reason"),
+    [
+        pytest.param(REVIEWED, ALICE, [], None, id="as-reviewed"),
+        pytest.param(POLICY_FORM, ALICE, [], None, id="another-form-of-the-deny-all"),
+        pytest.param(None, ALICE, [], "not in the reviewed plan", id="not-planned"),
+        pytest.param(
+            PlannedDeletion(ALICE.subject, skipped="exempt"),
+            ALICE,
+            [],
+            "leaves it alone: exempt",
+            id="spared",
+        ),
+        pytest.param(REVIEWED, LEFT, [], "has changed since", id="changed"),
+        pytest.param(REVIEWED, LEFT, [ALICE], None, id="begun-by-an-earlier-run"),
+        pytest.param(REVIEWED, GAINED, [ALICE], "has changed since", id="begun-and-changed"),
+        pytest.param(REVIEWED, LEFT, [LEFT], "has changed since", id="another-state-was-begun"),
+        pytest.param(
+            replace(REVIEWED, calls=REVIEWED.calls[2:]),
+            ALICE,
+            [],
+            "DeleteLoginProfile would be called now",
+            id="further-call",
+        ),
+    ],
+)
+def test_review(given: Any, now: IamUser, earlier: list[IamUser], reason: str | None) -> None:
+    found = review_refusal(given, snapshot(now), plan_deletion(now), map(snapshot, earlier))
+    if reason is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert re.search(reason, found)

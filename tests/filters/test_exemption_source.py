@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
+from c7n_iamusers.filters.exemption_source import ExemptionSource, parse_source
+from c7n_iamusers.local_org import LocalOrg
+
+CSV = "user,reason,expires\nalice,r,2999-12-31\n"
+
+
+def source(data: Any) -> ExemptionSource:
+    found = parse_source(data, "here")
+    assert found is not None
+    return found
+
+
+def patterns(data: Any) -> list[str]:
+    return [rule.pattern for rule in source(data).rules(boto3.Session)]
+
+
+def test_none_is_none() -> None:
+    assert parse_source(None, "here") is None
+
+
+@pytest.mark.parametrize("form", ["relative", "absolute", "file-url", "mapping"])
+def test_local_lists(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "my lists" / "ex%20empt.csv"
+    path.parent.mkdir()
+    path.write_text(CSV)
+    monkeypatch.chdir(tmp_path)
+    forms: dict[str, Any] = {
+        "relative": "my lists/ex%20empt.csv",
+        "absolute": str(path),
+        "file-url": path.as_uri(),
+        "mapping": {"url": str(path), "format": "csv"},
+    }
+    assert source(forms[form]).is_local
+    assert patterns(forms[form]) == ["alice"]
+
+
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
+def test_lists_in_s3(org: LocalOrg, compressed: bool) -> None:
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket="governance")
+    name = "exempt.csv.gz" if compressed else "exempt.csv"
+    s3.put_object(
+        Bucket="governance", Key=name, Body=gzip.compress(CSV.encode()) if compressed else CSV.encode()
+    )
+    found = source(f"s3://governance/{name}")
+    assert (found.is_local, found.permissions) == (False, ("s3:GetObject",))
+    assert patterns(f"s3://governance/{name}") == ["alice"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("missing.csv", id="missing-file"),
+        pytest.param("file:///missing/x.csv", id="missing-file-url"),
+        pytest.param("http://127.0.0.1:1/x.csv", id="no-server"),
+        pytest.param("s3://no-such-bucket/x.csv", id="no-bucket"),
+        pytest.param("gopher://x/y.csv", id="no-such-scheme"),
+    ],
+)
+def test_what_cannot_be_read_is_no_empty_list(org: LocalOrg, url: str) -> None:
+    with pytest.raises(EvidenceUnreadable, match=rf"exempt-from {url} can't be read: .*nobody is flagged"):
+        patterns(url)
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(EvidenceUnreadable, match="can't be read"):
+        patterns(str(path))
+
+
+def test_a_fault_in_a_list_names_the_list(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("user,reason,expires\nalice,,2999-12-31\n")
+    with pytest.raises(InvalidPolicyData, match=r"x\.csv line 2: reason is missing"):
+        patterns(str(path))
+
+
+def test_signatures_and_headers_stay_out_of_messages() -> None:
+    data = {"url": "http://127.0.0.1:1/x.csv?X-Amz-Signature=s3cr3t", "headers": {"authorization": "t0k3n"}}
+    with pytest.raises(EvidenceUnreadable) as unreadable:
+        patterns(data)
+    with pytest.raises(InvalidPolicyData) as invalid:
+        parse_source({**data, "user": "x"}, "here")
+    with pytest.raises(InvalidPolicyData) as formless:
+        parse_source("https://example.com/x?token=s3cr3t", "here")
+    for error in (unreadable, invalid, formless):
+        assert "s3cr3t" not in str(error.value)
+        assert "t0k3n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        pytest.param("", "here: must be a path or URL", id="empty"),
+        pytest.param(7, "here: must be a path or URL", id="number"),
+        pytest.param(["x.csv"], "here: must be a path or URL", id="list"),
+        pytest.param({"format": "csv"}, r"here: must be a path or URL, .* not \['format'\]", id="no-url"),
+        pytest.param({"url": "x.csv", "expr": "a"}, "here: must be a path or URL", id="other-key"),
+        pytest.param(
+            "x.txt", "here: x.txt does not end in .json, .csv, .yaml or .yml: say format", id="ending"
+        ),
+        pytest.param({"url": "x", "format": "xml"}, "here: x does not end in", id="format"),
+        pytest.param(
+            {"url": "x.csv", "headers": ["a"]}, "here: headers must map names to texts", id="headers"
+        ),
+        pytest.param(
+            {"url": "x.csv", "headers": {"a": 1}}, "here: headers must map names to texts", id="header"
+        ),
+    ],
+)
+def test_faulty_sources_name_the_place_and_the_mend(data: Any, message: str) -> None:
+    with pytest.raises(InvalidPolicyData, match=message):
+        parse_source(data, "here")

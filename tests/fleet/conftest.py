@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests of fleets share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from c7n_iamusers.local_org import LocalOrg
+from tests.fleet.fleet_rehearsal import FleetRehearsal
+
+
+@pytest.fixture
+def fleet(org: LocalOrg, tmp_path: Path) -> FleetRehearsal:
+    """A fleet whose assignments take no time unless the test says otherwise."""
+    org.configure(assignment_seconds=0)
+    return FleetRehearsal(org, tmp_path / "output")

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fleets on the local organization: intents of many accounts, and the runs that bring them about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.fleet.access_run import Manner
+from c7n_iamusers.fleet.center import Center, connect
+from c7n_iamusers.fleet.intent_files import write_intents
+from c7n_iamusers.fleet.provisioning import provision, read_fleet
+from c7n_iamusers.fleet.undoing import undo
+from c7n_iamusers.local_org import LocalOrg
+from c7n_iamusers.local_org.call_log import CallRecord
+from c7n_iamusers.local_org.identity_center import state
+from c7n_iamusers.local_org.identity_center.state import Instance
+from c7n_iamusers.model.intents import Intents
+
+READS = ("List", "Describe", "Get", "Is")
+
+
+@dataclass
+class FleetRehearsal:
+    """``output``: what stands for the output directory of c7n-org. ``said``: what the last run printed."""
+
+    org: LocalOrg
+    output: Path
+    per_second: float = 2000.0
+    said: list[str] = field(default_factory=list)
+
+    def leave(self, *found: Intents) -> None:
+        """Intents where c7n-org would leave them."""
+        for each in found:
+            write_intents(self.output / each.account_id / "us-east-1" / each.policy, each)
+
+    def center(self, _region: str = "us-east-1") -> Center:
+        """The organization's Identity Center, in no hurry to be patient."""
+        backoff = Backoff(base=0.01, cap=0.05, budget=3.0)
+        return connect(self.org.session(), "us-east-1", backoff, self.per_second)
+
+    def run(self, dry: bool = False, stopped: Callable[[], bool] = lambda: False) -> list[str]:
+        """The failures of a run over all intents."""
+        self.org.clear_calls()
+        self.said = []
+        manner = None if dry else Manner(30.0, stopped)
+        return provision(read_fleet(self.output), self.center(), self.said.append, manner)
+
+    def undo(self, result: Path, dry: bool = False) -> list[str]:
+        """The failures of undoing a run."""
+        self.org.clear_calls()
+        self.said = []
+        return undo(result, self.center, self.said.append, None if dry else Manner(30.0))
+
+    def results(self) -> list[Path]:
+        """The overall results of all runs, oldest first."""
+        return sorted(self.output.glob("identity-center-runs/*/result.json"))
+
+    def mutations(self) -> list[CallRecord]:
+        """The calls of the last run that changed Identity Center, or tried to."""
+        return [each for each in self.org.calls if _changes(each)]
+
+    @property
+    def instance(self) -> Instance:
+        (found,) = state.instances
+        return found
+
+    def assigned(self) -> set[tuple[str, str, str]]:
+        """Account, permission set and group, by name, of every assignment."""
+        sets, groups = self.instance.permission_sets, self.instance.store.groups
+        return {
+            (
+                each.account_id,
+                sets[each.permission_set_arn].name,
+                str(groups[each.principal_id].attributes["DisplayName"]),
+            )
+            for each in self.instance.assignments
+        }
+
+    def members(self) -> dict[str, set[str]]:
+        """Group name -> the usernames of its members."""
+        store = self.instance.store
+        found: dict[str, set[str]] = {
+            str(each.attributes["DisplayName"]): set() for each in store.groups.values()
+        }
+        for each in store.memberships.values():
+            group = str(store.groups[each.group_id].attributes["DisplayName"])
+            found[group].add(str(store.users[each.user_id].attributes["UserName"]))
+        return found
+
+    def usernames(self) -> set[str]:
+        return {str(each.attributes["UserName"]) for each in self.instance.store.users.values()}
+
+
+def _changes(call: CallRecord) -> bool:
+    return call.service in ("sso-admin", "identitystore") and not call.operation.startswith(READS)
+
+
+def counted(calls: Iterable[CallRecord]) -> Mapping[str, int]:
+    """Operation -> how often."""
+    found: dict[str, int] = {}
+    for call in calls:
+        found[call.operation] = found.get(call.operation, 0) + 1
+    return found
+
+
+def occupancy(calls: Sequence[CallRecord], seconds: float, slots: int = 15) -> float:
+    """The share of slots in use while assignments were waiting, from the log of the local organization.
+
+    A request holds its slot for ``seconds`` from its being accepted. They wait from the first request until the
+    last, after which nothing is left to fill slots with.
+    """
+    times = [
+        call.time.timestamp()
+        for call in calls
+        if call.operation == "CreateAccountAssignment" and call.error_code is None
+    ]
+    first, last = times[0], times[-1]
+    used = sum(min(time + seconds, last) - time for time in times)
+    return used / (slots * (last - first))
