@@ -91,7 +91,7 @@ class CenterReader:
             held = frozenset(
                 each for each in _own(group, sets) if self.assignments.exists(each, known.group_id)
             )
-            return replace(known, members=members, assignments=held, whole=False)
+            return replace(known, members=members, assignments=held)
         return replace(known, members=members, assignments=self.assignments.of_group(known.group_id))
 
 

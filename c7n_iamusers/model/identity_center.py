@@ -105,17 +105,13 @@ class Assignment:
 
 @dataclass(frozen=True)
 class KnownGroup:
-    """A group that exists. ``members``: user ids; ``assignments``: the wanted ones among them at least.
-
-    ``whole``: ``assignments`` are all that it has.
-    """
+    """A group that exists. ``members``: user ids; ``assignments``: the wanted ones at least."""
 
     group_id: str
     name: str
     description: str = ""
     members: frozenset[str] = frozenset()
     assignments: frozenset[Assignment] = frozenset()
-    whole: bool = True
 
 
 def canonical_policy(document: object) -> str:
