@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from c7n_iamusers.aws.interruption import Interrupted
 from c7n_iamusers.aws.journal import JournalWriter
 from c7n_iamusers.aws.retries import Backoff, error_code
-from c7n_iamusers.model.calls import ApiCall, Plan, Ref, Subject, Wait
+from c7n_iamusers.model.calls import ApiCall, Plan, Ref, Subject
 
 
 class CallFailed(Exception):
@@ -42,13 +41,9 @@ class Executor:
         journal: JournalWriter,
         backoff: Backoff | None = None,
         *,
-        timeout: float = 300.0,
-        poll_seconds: float = 1.0,
-        clock: Callable[[], float] = time.monotonic,
         before_each: Callable[[], None] = lambda: None,
     ) -> None:
         self._clients, self._journal, self._backoff = clients, journal, backoff or Backoff()
-        self._timeout, self._poll, self._clock = timeout, poll_seconds, clock
         self._before_each = before_each
 
     def apply(self, plan: Plan, applied: Applied) -> None:
@@ -69,12 +64,11 @@ class Executor:
         try:
             result, response = self._invoke(call, parameters)
             applied.values.update(saved(call, response))
-            self._see_through(subject, call, applied)
         except Interrupted:
             # It came between two tries: whether the last one was applied, only AWS can tell.
             self._journal.write(subject, "after", **entry, result="interrupted")
             raise
-        except (ClientError, BotoCoreError, _NotSucceeded) as error:
+        except (ClientError, BotoCoreError) as error:
             code, message = _describe(error)
             self._journal.write(subject, "after", **entry, result="failed", code=code)
             raise CallFailed(call, subject, code, message) from error
@@ -88,29 +82,12 @@ class Executor:
                 raise
             return "gone" if call.operation.startswith(_REMOVING) else "done", {}
 
-    def _see_through(self, subject: Subject, call: ApiCall, applied: Applied) -> None:
-        if call.wait is None:
-            return
-        method = self._method(call.service, call.wait.operation)
-        parameters = resolve(call.wait.parameters, applied.values)
-        deadline = self._clock() + self._timeout
-        while not _ended(call.wait, self._backoff.call(method, **parameters)):
-            if self._clock() > deadline:
-                raise _NotSucceeded(
-                    "Timeout", f"still pending after {self._timeout:.0f} s; run again to see it through"
-                )
-            self._backoff.sleep(self._poll)
-
     def _method(self, service: str, operation: str) -> Callable[..., Any]:
         method: Callable[..., Any] = getattr(self._clients[service], xform_name(operation))
         return method
 
 
 _REMOVING = ("Delete", "Detach", "Remove", "Deactivate")
-
-
-class _NotSucceeded(Exception):
-    """An asynchronous call came to an end that is not the wanted one."""
 
 
 def resolve(value: Any, values: Mapping[str, Any]) -> Any:
@@ -135,18 +112,7 @@ def _at(response: Any, path: tuple[str, ...]) -> Any:
     return response
 
 
-def _ended(wait: Wait, response: Mapping[str, Any]) -> bool:
-    status = _at(response, wait.status)
-    if status in wait.pending:
-        return False
-    if status not in wait.succeeded:
-        raise _NotSucceeded(str(status), str(_at(response, wait.reason) or "AWS gave no reason"))
-    return True
-
-
 def _describe(error: Exception) -> tuple[str, str]:
     if isinstance(error, ClientError):
         return error_code(error), str(error.response["Error"].get("Message", ""))
-    if isinstance(error, _NotSucceeded):
-        return str(error.args[0]), str(error.args[1])
     return type(error).__name__, str(error)

@@ -10,7 +10,7 @@ from botocore.exceptions import NoCredentialsError
 
 from c7n_iamusers.aws.executor import Applied, CallFailed, Executor
 from c7n_iamusers.aws.journal import Journal
-from c7n_iamusers.model.calls import ApiCall, Plan, Ref, Subject, Wait
+from c7n_iamusers.model.calls import ApiCall, Plan, Ref, Subject
 from tests.fakes import ScriptedClient, Sleeps, client_error
 
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
@@ -26,7 +26,6 @@ ASSIGN = ApiCall(
     "CreateAccountAssignment",
     {"PrincipalId": Ref("person"), "Nested": [{"id": Ref("person")}]},
     save={"request": ("Status", "RequestId")},
-    wait=Wait("DescribeStatus", {"RequestId": Ref("request")}, ("S", "Status"), ("S", "FailureReason")),
 )
 
 
@@ -36,14 +35,11 @@ class Bench:
     def __init__(self, path: Path, **scripts: list[Any]) -> None:
         self.path, self.sleeps, self.applied = path / "journal.jsonl", Sleeps(), Applied()
         self.client = ScriptedClient(**scripts)
-        self.ticks = iter(range(1000))
 
     def apply(self, *calls: ApiCall) -> Applied:
         clients = dict.fromkeys(("iam", "identitystore", "sso-admin"), self.client)
         with Journal(self.path) as journal:
-            executor = Executor(
-                clients, journal, self.sleeps.backoff(), timeout=5, clock=lambda: float(next(self.ticks))
-            )
+            executor = Executor(clients, journal, self.sleeps.backoff())
             executor.apply(Plan(ALICE, calls), self.applied)
         return self.applied
 
@@ -98,41 +94,14 @@ def test_temporary_conflicts_are_retried(tmp_path: Path) -> None:
 
 
 def test_values_of_earlier_calls_fill_later_ones(tmp_path: Path) -> None:
-    status = [{"S": {"Status": "IN_PROGRESS"}}, {"S": {"Status": "SUCCEEDED"}}]
     bench = Bench(
         tmp_path,
         create_user=[{"UserId": "u-1"}],
         create_account_assignment=[{"Status": {"RequestId": "r-1"}}],
-        describe_status=status,
     )
     bench.apply(CREATE, ASSIGN)
     assert bench.client.calls[1] == (
         "create_account_assignment",
         {"PrincipalId": "u-1", "Nested": [{"id": "u-1"}]},
     )
-    assert bench.client.calls[2:] == [("describe_status", {"RequestId": "r-1"})] * 2
-    assert bench.sleeps == [1]
-
-
-@pytest.mark.parametrize(
-    ("statuses", "message"),
-    [
-        pytest.param(["FAILED"], "FAILED: no such role", id="failed"),
-        pytest.param(["SOMETHING_NEW"], "SOMETHING_NEW", id="unknown-is-not-success"),
-        pytest.param([None], "None", id="missing-is-not-success"),
-        pytest.param(["IN_PROGRESS"] * 9, "Timeout: still pending after 5 s", id="timeout"),
-    ],
-)
-def test_an_asynchronous_call_that_does_not_succeed_fails(
-    tmp_path: Path, statuses: list[str | None], message: str
-) -> None:
-    answers = [{"S": {"Status": status, "FailureReason": "no such role"}} for status in statuses]
-    bench = Bench(
-        tmp_path,
-        create_user=[{"UserId": "u-1"}],
-        create_account_assignment=[{"Status": {"RequestId": "r"}}],
-        describe_status=answers,
-    )
-    with pytest.raises(CallFailed, match=message):
-        bench.apply(CREATE, ASSIGN)
-    assert bench.journal()[-1] == ("after", "CreateAccountAssignment", "failed")
+    assert bench.applied.values == {"person": "u-1", "request": "r-1"}

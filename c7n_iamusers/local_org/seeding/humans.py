@@ -3,11 +3,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from c7n_iamusers.local_org.seeding.draft import Draft
 from c7n_iamusers.local_org.seeding.people import Person, ascii_of
-from c7n_iamusers.local_org.seeding.permissions import DEVELOPER_BOUNDARY, HUMAN_PERMISSIONS, SELF_MANAGE
+from c7n_iamusers.local_org.seeding.permissions import (
+    BOUNDED_PERMISSIONS,
+    DEVELOPER_BOUNDARY,
+    HUMAN_PERMISSIONS,
+    SELF_MANAGE,
+    Permissions,
+)
 from c7n_iamusers.local_org.seeding.records import AccessKey, MfaDevice, Password, User
 
 PATHS = ("/engineering/", "/finance/emea/", "/contractors/")
@@ -29,9 +36,10 @@ def human(
     path: str = "/",
     created: datetime | None = None,
     boundary: str | None = None,
+    choice: Sequence[Permissions] = HUMAN_PERMISSIONS,
 ) -> User:
-    """A user with one of the permission combinations that people have."""
-    granted = draft.permissions(HUMAN_PERMISSIONS)
+    """A user with one of the permission combinations of ``choice``, by default those that people have."""
+    granted = draft.permissions(choice)
     return User(
         name,
         draft.ids.user(),
@@ -49,12 +57,17 @@ def human(
 
 
 def _in_use(
-    draft: Draft, name: str, tags: dict[str, str], path: str = "/", boundary: str | None = None
+    draft: Draft,
+    name: str,
+    tags: dict[str, str],
+    path: str = "/",
+    boundary: str | None = None,
+    choice: Sequence[Permissions] = HUMAN_PERMISSIONS,
 ) -> User:
     password = Password(draft.ago(20, 89), draft.ago(0, 20))
     keys = (draft.access_key(draft.ago(30, 800), draft.ago(0, 14)),) if draft.chance(0.4) else ()
     mfa = (draft.virtual_mfa(name, draft.ago(90, 800)),) if draft.chance(0.85) else ()
-    return human(draft, name, tags, password, keys, mfa, path, boundary=boundary)
+    return human(draft, name, tags, password, keys, mfa, path, boundary=boundary, choice=choice)
 
 
 def active(draft: Draft) -> User:
@@ -72,7 +85,9 @@ def bounded(draft: Draft) -> User:
     """Held by a permissions boundary, without which its permissions would widen."""
     person = draft.person()
     (boundary,) = draft.arns([DEVELOPER_BOUNDARY])
-    return _in_use(draft, _user_name(draft, person), person.tags, boundary=boundary)
+    return _in_use(
+        draft, _user_name(draft, person), person.tags, boundary=boundary, choice=(BOUNDED_PERMISSIONS,)
+    )
 
 
 def awkwardly_named(draft: Draft) -> User:

@@ -62,6 +62,8 @@ GROUPS: Mapping[str, Permissions] = {
     "Support": Permissions(0, policies=("job-function/SupportUser",)),
 }
 
+#: What the boundary is for: developers who may create roles.
+BOUNDED_PERMISSIONS = Permissions(1, ("Everyone", "Developers"))
 HUMAN_PERMISSIONS: tuple[Permissions, ...] = (
     Permissions(12, ("Everyone", "ReadOnly")),
     Permissions(12, ("Everyone", "Developers")),
