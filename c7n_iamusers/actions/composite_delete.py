@@ -12,7 +12,7 @@ from c7n.utils import type_schema
 from c7n_iamusers.actions.deletion_proposal import propose
 from c7n_iamusers.actions.reviewed_plan import reviewed_plan
 from c7n_iamusers.actions.run_output import ANNOTATION
-from c7n_iamusers.actions.user_deletion import UserDeletion
+from c7n_iamusers.actions.user_deletion import UserDeletion, judged_kinds
 from c7n_iamusers.actions.user_policy import (
     DAYS,
     exemption_rules,
@@ -146,8 +146,9 @@ class CompositeDelete(UserAction):
         with unreadable(self.manager, "its roles and groups", "iam:GetAccountAuthorizationDetails"):
             context = read_context(run.client, run.backoff)
         records = UserRecords(SnapshotArchive(run.store), context, str(self.manager.data.get("name")))
-        users = LiveUsers(run.client, run.count, run.backoff)
-        return UserDeletion(run, users, records, self._guards(run), reviewed)
+        guards = self._guards(run)
+        users = LiveUsers(run.client, run.count, run.backoff, judged=judged_kinds(guards))
+        return UserDeletion(run, users, records, guards, reviewed)
 
     def _access_filters(self) -> list[Any]:
         found = [each for each in self.manager.filters if each.type == "identity-center"]

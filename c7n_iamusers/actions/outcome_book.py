@@ -23,7 +23,8 @@ class OutcomeBook:
     """Keeps ``outcomes.json`` of ``store``: not each outcome rewrites it, as that would cost more than deleting.
 
     A run that is killed loses from it at most what came within the last ``seconds``, and the journal has that.
-    Raises OSError or ValueError where an earlier ``outcomes.json`` can't be read. Safe for several threads.
+    Raises OSError where an earlier ``outcomes.json`` can't be read, ValueError where it is of another kind. Safe
+    for several threads.
     """
 
     def __init__(

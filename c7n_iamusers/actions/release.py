@@ -14,6 +14,9 @@ from c7n_iamusers.model.permissions import RELEASE
 class Release(UserAction):
     """Takes users out of quarantine: what ``quarantine`` switched off is active again, and nothing else.
 
+    Where somebody took the Deny off by hand, nobody knows why a credential is inactive now: it stays so, and the
+    outcome names it.
+
     What was active before stands on the user itself, so this works from any machine. A user that is not in
     quarantine is skipped, and so is one of whom AWS saw a key leaked (``AWSCompromisedKeyQuarantine*``), unless
     ``include-compromised: true`` says otherwise. The use of password or keys since the quarantine is reported.

@@ -48,9 +48,19 @@ def write_outcomes(place: Path | Store, outcomes: Iterable[Outcome]) -> None:
 
 
 def load_outcomes(store: Store) -> list[dict[str, Any]]:
-    """The rows of ``outcomes.json``, none where there is no such file. Raises OSError, or ValueError for no JSON."""
-    rows: list[dict[str, Any]] = json.loads(store.read(OUTCOMES) or b"[]")
-    return rows
+    """The rows of ``outcomes.json``, none where there is no such file.
+
+    Raises OSError where it can't be read, ValueError where it is not one that a run left.
+    """
+    content = store.read(OUTCOMES) or b"[]"
+    try:
+        rows: Any = json.loads(content)
+    except ValueError as error:
+        raise ValueError(_foreign(store, str(error))) from error
+    if not (isinstance(rows, list) and all(map(_is_row, rows))):
+        raise ValueError(_foreign(store, "no list of users' outcomes"))
+    found: list[dict[str, Any]] = rows
+    return found
 
 
 def merged_outcomes(earlier: Iterable[dict[str, Any]], outcomes: Iterable[Outcome]) -> bytes:
@@ -65,6 +75,16 @@ def merged_outcomes(earlier: Iterable[dict[str, Any]], outcomes: Iterable[Outcom
         )
         rows[outcome.arn] = {**outcome.as_data(), **({"history": history} if history else {})}
     return json.dumps(list(rows.values()), indent=2).encode()
+
+
+def _is_row(row: object) -> bool:
+    return (
+        isinstance(row, dict) and isinstance(row.get("arn"), str) and isinstance(row.get("history", []), list)
+    )
+
+
+def _foreign(store: Store, why: str) -> str:
+    return f"{store.place(OUTCOMES)} is not a file of outcomes ({why}), and is not overwritten: move it away"
 
 
 def annotate(resource: dict[str, Any], key: str, value: Any) -> None:

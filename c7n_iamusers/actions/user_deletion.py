@@ -15,10 +15,11 @@ from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.aws.key_use import read_key_use
 from c7n_iamusers.aws.live_users import LiveUsers
 from c7n_iamusers.aws.users import unassigned_mfa
-from c7n_iamusers.decisions.deletion import plan_deletion
+from c7n_iamusers.decisions.deletion import DELETED_HERE, plan_deletion
 from c7n_iamusers.decisions.deletion_guards import Guards, refusal
 from c7n_iamusers.decisions.review import review_refusal
-from c7n_iamusers.model.attachments import MFA_DEVICE
+from c7n_iamusers.model.attachment_rows import AttachmentKind
+from c7n_iamusers.model.attachments import ATTACHED_POLICY, GROUP, INLINE_POLICY, MFA_DEVICE, SWITCHABLE_KINDS
 from c7n_iamusers.model.calls import Plan, Subject
 from c7n_iamusers.model.deletion_plan import DeletionPlan, PlannedDeletion
 from c7n_iamusers.model.iam_user import IamUser, Item
@@ -29,6 +30,15 @@ LOG = logging.getLogger("custodian.c7n_iamusers")
 
 #: What was attached while the plan ran, or is not gone everywhere yet, is read again so many times.
 ROUNDS = 6
+
+
+def judged_kinds(guards: Guards) -> frozenset[AttachmentKind]:
+    """What the guards look at beside the user's own record: a change since, however late, must be seen."""
+    groups = {GROUP} if any(rule.field == "group" for rule in guards.rules) else set()
+    compromise = set() if guards.include_compromised else {ATTACHED_POLICY}
+    held = {ATTACHED_POLICY, INLINE_POLICY, *SWITCHABLE_KINDS}
+    quarantine = set() if guards.quarantined_for is None else held
+    return frozenset(groups | compromise | quarantine)
 
 
 @dataclass
@@ -56,7 +66,7 @@ class UserDeletion:
         for remaining in reversed(range(ROUNDS)):
             user = read(evidence.name)
             if user is None:
-                return (DELETED, "") if applied.calls else (SKIPPED, "already gone")
+                return self._gone(evidence) if applied.calls else (SKIPPED, "already gone")
             try:
                 reason = self._delete(evidence, self.records.find(user), applied)
             except CallFailed as error:
@@ -66,7 +76,9 @@ class UserDeletion:
                 continue
             if reason and applied.calls:
                 return FAILED, f"{evidence}: stopped after {applied.calls} calls: {reason}"
-            return (SKIPPED, reason) if reason else (DELETED, "")
+            if reason:
+                return SKIPPED, reason
+            return (DELETED, "") if DELETED_HERE in applied.values else self._gone(evidence)
         raise AssertionError("the last round returns or raises")
 
     def propose(self, evidence: Subject) -> PlannedDeletion:
@@ -93,12 +105,19 @@ class UserDeletion:
         self.run.executor.apply(plan, applied)
         return None
 
+    def _gone(self, evidence: Subject) -> tuple[str, str]:
+        """Nobody has the name any more, and it is not known to be by our doing."""
+        if renamed := self.users.name_of(evidence.unique_id):
+            return FAILED, f"{evidence}: renamed to {renamed} meanwhile; run again"
+        return DELETED, ""
+
     def _goes_on(self, error: CallFailed, delays: Iterator[float]) -> bool:
-        if error.code == "DeleteConflict":
-            # Something was attached meanwhile, or its removal has not spread yet: look again.
+        if error.code in ("DeleteConflict", "NoSuchEntity"):
+            # Something was attached or the user went meanwhile, or a change has not spread yet: look again.
             self.run.backoff.sleep(next(delays))
             return True
-        if error.call.operation != "PutUserPermissionsBoundary":
+        refused = error.code.startswith("AccessDenied")
+        if error.call.operation != "PutUserPermissionsBoundary" or not refused:
             return False
         # Guardrails often keep boundaries to a few roles; nothing has been taken off the user yet.
         LOG.warning("no Deny-all by permissions boundary (%s): it goes on users as a policy instead", error)

@@ -16,6 +16,7 @@ from c7n_iamusers.aws.users import read_user
 from c7n_iamusers.decisions.deletion_guards import Guards, compromised, identity_refusal, refusal
 from c7n_iamusers.decisions.own_traces import quarantine_of
 from c7n_iamusers.decisions.quarantine import plan_quarantine, plan_release
+from c7n_iamusers.decisions.quarantine_state import left_off
 from c7n_iamusers.decisions.recent_use import use_since
 from c7n_iamusers.model.attachments import LOGIN_PROFILE
 from c7n_iamusers.model.calls import Subject
@@ -79,7 +80,7 @@ class UserRelease:
             return SKIPPED, "not in quarantine"
         keys = read_key_use(self.run.client, user, self.run.backoff)
         self.run.executor.apply(plan_release(user, record), applied)
-        return RELEASED, _standing(user, record, keys)
+        return RELEASED, "; ".join([*left_off(user, record), _standing(user, record, keys)])
 
 
 def _standing(user: IamUser, record: Quarantine, keys: Sequence[KeyUse]) -> str:

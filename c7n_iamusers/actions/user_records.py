@@ -13,6 +13,7 @@ from c7n_iamusers.aws.snapshots import SnapshotArchive
 from c7n_iamusers.decisions.own_traces import quarantine_of, without_traces
 from c7n_iamusers.decisions.role_trust import TrustIndex
 from c7n_iamusers.decisions.user_state import fingerprint, is_covered
+from c7n_iamusers.model.attachments import ATTACHED_POLICY, INLINE_POLICY, PERMISSIONS_BOUNDARY
 from c7n_iamusers.model.iam_user import IamUser
 from c7n_iamusers.model.snapshot import Snapshot
 
@@ -29,6 +30,26 @@ class Found:
     def recorded(self) -> bool:
         """True where all that it holds stands in an earlier snapshot: none is needed, and a run may have begun."""
         return is_covered(self.snapshot, self.earlier)
+
+    @property
+    def kept(self) -> bool:
+        """True where no further snapshot is needed, as the last one shows the user or a deletion has begun on it."""
+        if not self.recorded:
+            return False
+        # What somebody else takes away before a deletion begins must not come back with the user.
+        return self._begun or self.snapshot.fingerprint == self.earlier[-1].fingerprint
+
+    @property
+    def _begun(self) -> bool:
+        """True where the Deny-all stands that a deletion begins with; a quarantine, too, has one, but no boundary.
+
+        Where it can't be told, a further snapshot does no harm: the journal tells whether it shows the user whole.
+        """
+        kinds = [PERMISSIONS_BOUNDARY.name]
+        if self.snapshot.quarantine is None:
+            kinds += [INLINE_POLICY.name, ATTACHED_POLICY.name]
+        live, plain = self.user.attachments, self.snapshot.user.attachments
+        return any(live[kind] != plain[kind] for kind in kinds)
 
 
 class UserRecords:
@@ -61,6 +82,6 @@ class UserRecords:
         return Found(user, snapshot, earlier)
 
     def keep(self, found: Found) -> None:
-        """Make the snapshot durable, if an earlier one does not hold it all. Raises SnapshotRefused."""
-        if not found.recorded:
+        """Make the snapshot durable, unless it stands in earlier ones already. Raises SnapshotRefused."""
+        if not found.kept:
             self._archive.add(found.snapshot, len(found.earlier) + 1)

@@ -14,8 +14,8 @@ T = TypeVar("T")
 class Fresh(Generic[T]):
     """What ``load`` gives, read again once it is older than ``max_age`` seconds.
 
-    Age counts from the start of a reading. One that takes long is used as long as it took, so that a run over a
-    large account does not spend its time reading.
+    Age counts from the start of a reading. One that takes longer than that is stale when it ends: it is given
+    up for good, so that a run over a large account does not spend its time reading what it can't use.
     """
 
     def __init__(
@@ -25,13 +25,14 @@ class Fresh(Generic[T]):
         self._lock = threading.Lock()
         self._value: tuple[T] | None = None
         self._until = 0.0
+        self._too_slow = False
 
-    def get(self) -> T:
-        """The reading; other threads wait while one reads. Raises what ``load`` raises."""
+    def get(self) -> T | None:
+        """The reading, None once given up; other threads wait while one reads. Raises what ``load`` raises."""
         with self._lock:
-            if self._value is None or self._clock() > self._until:
+            if not self._too_slow and (self._value is None or self._clock() > self._until):
                 began = self._clock()
                 self._value = (self._load(),)
-                ended = self._clock()
-                self._until = max(began + self._max_age, ended + (ended - began))
-            return self._value[0]
+                self._until = began + self._max_age
+                self._too_slow = self._clock() > self._until
+            return None if self._too_slow or self._value is None else self._value[0]

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
+from c7n_iamusers.aws.stores import make_directory, sync_directory
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.model.calls import Subject
 
@@ -51,9 +52,11 @@ class Journal:
     def __init__(self, path: Path, now: Callable[[], datetime] = utc_now) -> None:
         self._path, self._now = path, now
         self._lock = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent)
         self._file = path.open("ab")
-        if self._file.tell() and _last_byte(path) != b"\n":
+        if not self._file.tell():
+            sync_directory(path.parent)
+        elif _last_byte(path) != b"\n":
             # A crash in mid-line: closing it keeps that remnant from swallowing the next entry.
             self._file.write(b"\n")
 

@@ -2,14 +2,15 @@
 """Reading many users live, right before something is done to each, with few calls.
 
 Policies, groups and service-specific credentials of all users come in pages of a thousand, read again every
-half minute; only what has no such list is read user by user, and who the user is, last of all.
+half minute; what has no such list, and what a decision rests on, is read user by user, and who the user is,
+last of all.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import islice
 from typing import Any
 
@@ -17,8 +18,9 @@ from botocore.exceptions import ClientError
 
 from c7n_iamusers.aws.accounts import PAGE_SIZE, detail_attachments
 from c7n_iamusers.aws.fresh import Fresh
-from c7n_iamusers.aws.paging import pages
+from c7n_iamusers.aws.paging import items, pages
 from c7n_iamusers.aws.retries import Backoff, error_code
+from c7n_iamusers.aws.service_credentials import SERVICES, all_service_credentials
 from c7n_iamusers.aws.users import LISTED_KINDS, embedded_attachments, read_detail, read_kind, read_user
 from c7n_iamusers.model.attachment_rows import AttachmentKind
 from c7n_iamusers.model.attachments import (
@@ -39,13 +41,21 @@ _EMPTY: Mapping[str, list[Any]] = {"GroupList": [], "AttachedManagedPolicies": [
 class LiveUsers:
     """Reads the users of a run over ``wanted`` of them. Safe for several threads.
 
-    A list of all users is given up where it has more pages than reading ``wanted`` users one by one costs.
+    A list of all users is given up where it has more pages than reading ``wanted`` users one by one costs, or
+    takes so long that it is stale when it ends.
+    ``judged``: the kinds that a decision rests on, which are never taken from such a list.
     """
 
     def __init__(
-        self, client: Any, wanted: int, backoff: Backoff, clock: Callable[[], float] = time.monotonic
+        self,
+        client: Any,
+        wanted: int,
+        backoff: Backoff,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        judged: Collection[AttachmentKind] = (),
     ) -> None:
-        self._client, self._wanted, self._backoff = client, wanted, backoff
+        self._client, self._wanted, self._backoff, self._judged = client, wanted, backoff, judged
         self._details = Fresh(self._read_details, MAX_AGE, clock)
         self._credentials = Fresh(self._read_credentials, MAX_AGE, clock)
 
@@ -54,12 +64,14 @@ class LiveUsers:
 
         Raises ClientError where anything of it can't be read.
         """
-        details, credentials = self._details.get(), self._credentials.get()
+        details = self._details.get() if self._unjudged(_DETAIL_KINDS) else None
+        credentials = self._credentials.get() if self._unjudged([SERVICE_SPECIFIC_CREDENTIAL]) else None
         shared = [
             *(_DETAIL_KINDS if details is not None else ()),
             *([SERVICE_SPECIFIC_CREDENTIAL] if credentials is not None else ()),
         ]
-        own = self._read_own(name, [kind for kind in LISTED_KINDS if kind not in shared])
+        kinds = [kind for kind in LISTED_KINDS if kind not in shared or kind in self._judged]
+        own = self._read_own(name, kinds)
         # Who it is comes last, so that as little as possible lies between that and the first change.
         user = read_detail(self._client, name, self._backoff)
         if user is None or own is None:
@@ -68,11 +80,19 @@ class LiveUsers:
             return self.read_fully(name)  # made since the lists were read
         known = (details or {}).get(user["UserId"], {})
         held = {} if credentials is None else {SERVICE_SPECIFIC_CREDENTIAL.name: credentials.get(name, ())}
-        return IamUser(user, {**own, **known, **held, **embedded_attachments(user)})
+        return IamUser(user, {**known, **held, **own, **embedded_attachments(user)})
 
     def read_fully(self, name: str) -> IamUser | None:
         """As ``read``, from the user's own lists only: what a conflict calls for."""
         return read_user(self._client, name, self._backoff)
+
+    def name_of(self, unique_id: str) -> str | None:
+        """The name that the user of ``unique_id`` has now; None where there is no such user. Raises ClientError."""
+        users = items(self._client, "ListUsers", "Users", self._backoff, MaxItems=PAGE_SIZE)
+        return next((str(user["UserName"]) for user in users if user["UserId"] == unique_id), None)
+
+    def _unjudged(self, kinds: Collection[AttachmentKind]) -> list[AttachmentKind]:
+        return [kind for kind in kinds if kind not in self._judged]
 
     def _read_own(self, name: str, kinds: list[AttachmentKind]) -> Attachments | None:
         try:
@@ -91,7 +111,7 @@ class LiveUsers:
             Filter=["User"],
             MaxItems=PAGE_SIZE,
         )
-        for page in islice(reading, len(_DETAIL_KINDS) * self._wanted):
+        for page in islice(reading, len(self._unjudged(_DETAIL_KINDS)) * self._wanted):
             for detail in page.get("UserDetailList", ()):
                 found[detail["UserId"]] = detail_attachments({**_EMPTY, **detail})
             if not page.get("IsTruncated"):
@@ -99,18 +119,32 @@ class LiveUsers:
         return None
 
     def _read_credentials(self) -> Mapping[str, tuple[Item, ...]] | None:
+        # A user's own list is one call; this may be one more for each service (see all_service_credentials).
+        if self._wanted <= len(SERVICES):
+            return None
         found: defaultdict[str, tuple[Item, ...]] = defaultdict(tuple)
-        kind = SERVICE_SPECIFIC_CREDENTIAL
-        assert kind.reading, "it has a list of its own"
-        reading = pages(
-            self._client, kind.reading.operation, self._backoff, AllUsers=True, MaxItems=PAGE_SIZE
-        )
         try:
-            for page in islice(reading, self._wanted):
-                for item in page.get(kind.reading.result, ()):
-                    found[item["UserName"]] += (item,)
-                if not page.get("IsTruncated"):
-                    return found
-        except ClientError:
-            pass  # not every service of every partition takes AllUsers; a user's own list will say what is wrong
-        return None
+            for item in all_service_credentials(_Budgeted(self._client, self._wanted), self._backoff):
+                found[item["UserName"]] += (item,)
+        except (ClientError, _TooManyPages):
+            # Not every service of every partition takes AllUsers; a user's own list will say what is wrong.
+            return None
+        return found
+
+
+class _TooManyPages(Exception):
+    """A list of all users costs more than their own lists."""
+
+
+class _Budgeted:
+    """The client, for as many pages of service-specific credentials."""
+
+    def __init__(self, client: Any, calls: int) -> None:
+        self._client, self._calls = client, calls
+
+    def list_service_specific_credentials(self, **parameters: Any) -> Any:
+        """The client's. Raises _TooManyPages."""
+        if not self._calls:
+            raise _TooManyPages
+        self._calls -= 1
+        return self._client.list_service_specific_credentials(**parameters)

@@ -46,13 +46,13 @@ class DirectoryStore:
             os.link(draft, path)
         finally:
             draft.unlink()
-        _sync(path.parent)
+        sync_directory(path.parent)
 
     def replace(self, name: str, content: bytes) -> None:
         """See Store."""
         path = self.directory / name
         os.replace(self._draft(path, content), path)
-        _sync(path.parent)
+        sync_directory(path.parent)
 
     def place(self, name: str) -> str:
         """See Store."""
@@ -62,7 +62,7 @@ class DirectoryStore:
         return str(self.directory)
 
     def _draft(self, path: Path, content: bytes) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent)
         draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
         with draft.open("wb") as file:
             file.write(content)
@@ -71,7 +71,17 @@ class DirectoryStore:
         return draft
 
 
-def _sync(directory: Path) -> None:
+def make_directory(directory: Path) -> None:
+    """Makes ``directory`` and what it lies in; durable when this returns. Raises OSError where it can't."""
+    if directory.is_dir():
+        return
+    make_directory(directory.parent)
+    directory.mkdir(exist_ok=True)
+    sync_directory(directory.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Makes the names in ``directory`` durable: fsync of a file says nothing of its name. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

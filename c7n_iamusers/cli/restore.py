@@ -45,7 +45,8 @@ def restore(
 
     A user comes back with its path, tags, boundary, groups, policies, SSH public keys and signing certificates.
     Passwords, secret keys, MFA devices and the unique id can't come back: they are listed. Restoring a user that
-    is back changes nothing.
+    is back changes nothing. A restored user has the tag c7n-iamusers-restored-from, with the unique id of the one
+    that it replaces: another user of its name, without that tag, is given nothing.
     """
     from c7n_iamusers.cli.snapshot_files import chosen_snapshots
 

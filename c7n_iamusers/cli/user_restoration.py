@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from c7n_iamusers.aws.executor import Applied, Executor
-from c7n_iamusers.aws.restoration_world import existing_groups, existing_policies
+from c7n_iamusers.aws.restoration_world import existing_groups, existing_policies, memberless_groups
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.aws.users import read_user
 from c7n_iamusers.decisions.restoration import Restoration, plan_restoration
@@ -72,10 +72,12 @@ class UserRestoration:
             )
             arns |= {policy["PolicyArn"] for policy in groups}
         names = sorted(item["GroupName"] for item in held["group"])
+        present = existing_groups(self.client, names, self.backoff)
         return World(
             read_user(self.client, snapshot.user.name, self.backoff),
             existing_policies(self.client, sorted(arns), self.backoff),
-            existing_groups(self.client, names, self.backoff),
+            present,
+            memberless_groups(self.client, sorted(present), self.backoff) if self.recreate_groups else {},
         )
 
 

@@ -26,6 +26,8 @@ from c7n_iamusers.model.calls import ApiCall, Plan
 from c7n_iamusers.model.iam_user import IamUser, Item
 
 _GONE = frozenset({"NoSuchEntity"})
+#: The Ref that DeleteUser leaves once it succeeded, and not where nobody of the name was there to be deleted.
+DELETED_HERE = "deleted-user"
 
 
 def plan_deletion(user: IamUser, orphaned_mfa: Iterable[Item] = (), by_boundary: bool = True) -> Plan:
@@ -41,7 +43,8 @@ def plan_deletion(user: IamUser, orphaned_mfa: Iterable[Item] = (), by_boundary:
     orphans = [
         _call(user, part, item) for item in orphaned_mfa for part in MFA_DEVICE.removals if not part.by_user
     ]
-    end = ApiCall("iam", "DeleteUser", {"UserName": user.name}, done_codes=_GONE)
+    saved = {DELETED_HERE: ("ResponseMetadata",)}
+    end = ApiCall("iam", "DeleteUser", {"UserName": user.name}, done_codes=_GONE, save=saved)
     return Plan(user.subject, (*deny, *removals, *orphans, *lift, end))
 
 
@@ -52,25 +55,26 @@ def deny_all_calls(
 
     As its permissions boundary: that is one call, always has room, and goes with the user. (A boundary's Deny
     overrides every Allow: "Permissions boundaries for IAM entities", IAM User Guide. It never comes off before
-    the user does, so nothing widens.) Not where one stands already, or nothing is there to be taken off.
+    the user does, so nothing widens.) Not where that boundary stands already, or nothing is there to be taken
+    off. A Deny-all that stands as a policy, a quarantine's say, must come off before DeleteUser, which may
+    fail after it: the boundary goes on beside it.
 
     ``by_boundary`` False, where the role may not set boundaries: as an inline policy, or AWSDenyAll attached.
     """
     if is_bare(user):
         return (), ()
     detach = iam_call("DetachUserPolicy", {"UserName": user.name, "PolicyArn": deny_all_arn(user)}, _GONE)
-    if holds_inline(user):
-        return (), (lift_inline(user),)
-    if holds_attached(user):
-        return (), (detach,)
-    if is_bounded(user):
-        return (), ()
-    if not by_boundary and inline_fits(user, deny_all_document()):
+    bound = () if is_bounded(user) else (_bound(user),)
+    if holds_inline(user) or holds_attached(user):
+        lift = lift_inline(user) if holds_inline(user) else detach
+        return bound if by_boundary else (), (lift,)
+    if by_boundary or not bound:
+        return bound, ()
+    if inline_fits(user, deny_all_document()):
         return (put_inline(user, deny_all_document()),), (lift_inline(user),)
-    if not by_boundary and attached_fits(user):
+    if attached_fits(user):
         return (attach(user),), (detach,)
-    boundary = {"UserName": user.name, "PermissionsBoundary": deny_all_arn(user)}
-    return (iam_call("PutUserPermissionsBoundary", boundary),), ()
+    return bound, ()
 
 
 def is_denial(call: ApiCall) -> bool:
@@ -86,6 +90,11 @@ def is_denial(call: ApiCall) -> bool:
         "DetachUserPolicy",
         "PutUserPermissionsBoundary",
     )
+
+
+def _bound(user: IamUser) -> ApiCall:
+    boundary = {"UserName": user.name, "PermissionsBoundary": deny_all_arn(user)}
+    return iam_call("PutUserPermissionsBoundary", boundary)
 
 
 def _removals_of(user: IamUser, kind: AttachmentKind) -> Iterator[ApiCall]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,15 +19,15 @@ from c7n_iamusers.decisions.deny_all import (
     lift_inline,
 )
 from c7n_iamusers.decisions.own_traces import quarantine_of
-from c7n_iamusers.decisions.restoration_limits import World, lost, refusal
+from c7n_iamusers.decisions.restoration_limits import RESTORED_FROM, World, lost, refusal, restorable_tags
 from c7n_iamusers.decisions.restoration_notes import notes
-from c7n_iamusers.decisions.restored_groups import recreate_group, vanished_groups
+from c7n_iamusers.decisions.restored_groups import group_calls
 from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.model.attachment_rows import ACTIVE, INACTIVE, AttachmentKind
-from c7n_iamusers.model.attachments import ATTACHED_POLICY, ATTACHMENT_KINDS, GROUP, PERMISSIONS_BOUNDARY, TAG
+from c7n_iamusers.model.attachments import ATTACHED_POLICY, ATTACHMENT_KINDS, GROUP, PERMISSIONS_BOUNDARY
 from c7n_iamusers.model.calls import ApiCall, Plan, Ref
 from c7n_iamusers.model.iam_user import IamUser, Item
-from c7n_iamusers.model.quarantine import OWN_TAGS
+from c7n_iamusers.model.quarantine import TAGS_PER_USER
 from c7n_iamusers.model.snapshot import Snapshot
 
 _EXISTS = frozenset({"EntityAlreadyExists"})
@@ -66,8 +66,7 @@ def _calls(snapshot: Snapshot, world: World, recreate_groups: bool) -> Iterator[
     else:
         yield from _narrow(was, now)
     if recreate_groups:
-        for group in vanished_groups(snapshot, world.groups):
-            yield from recreate_group(group, world.policies)
+        yield from group_calls(snapshot, world)
     groups = world.groups | (
         {item["GroupName"] for item in was.attachments["group"]} if recreate_groups else set()
     )
@@ -82,9 +81,10 @@ def _calls(snapshot: Snapshot, world: World, recreate_groups: bool) -> Iterator[
 
 def _create(was: IamUser) -> ApiCall:
     given: dict[str, Any] = {"UserName": was.name, "Path": was.path}
-    tags = _tags(was)
-    if tags:
-        given["Tags"] = tags
+    tags = restorable_tags(was)
+    if len(tags) < TAGS_PER_USER:
+        tags = [*tags, {"Key": RESTORED_FROM, "Value": was.unique_id}]
+    given["Tags"] = tags
     for item in was.attachments[PERMISSIONS_BOUNDARY.name]:
         given["PermissionsBoundary"] = item["PermissionsBoundaryArn"]
     return iam_call("CreateUser", given, _EXISTS)
@@ -95,7 +95,7 @@ def _narrow(was: IamUser, now: IamUser) -> Iterator[ApiCall]:
     if not now.attachments[PERMISSIONS_BOUNDARY.name]:
         yield from _bound(was)
     keys = {key.lower() for key in now.tags}
-    missing = [tag for tag in _tags(was) if tag["Key"].lower() not in keys]
+    missing = [tag for tag in restorable_tags(was) if tag["Key"].lower() not in keys]
     if missing:
         yield iam_call("TagUser", {"UserName": was.name, "Tags": missing})
 
@@ -131,15 +131,11 @@ def _held(now: IamUser | None, kind: AttachmentKind, item: Item) -> Item | None:
 
 
 def _lift(was: IamUser, now: IamUser) -> Iterator[ApiCall]:
-    """Takes the Deny-all off that a stopped deletion left; that of a quarantine is for ``release`` to lift."""
-    if quarantine_of(now) is not None or now.unique_id != was.unique_id:
+    """Takes the Deny-all off that a stopped deletion left; a quarantine's policy is for ``release`` to lift."""
+    if now.unique_id != was.unique_id:
         return
-    if holds_inline(now):
-        yield lift_inline(now)
-    # A deletion attaches it only where no inline policy fits; elsewhere somebody else put it there.
-    attached = holds_attached(now) and not holds_attached(was) and not inline_fits(was, deny_all_document())
-    if attached:
-        yield iam_call("DetachUserPolicy", {"UserName": now.name, "PolicyArn": deny_all_arn(now)})
+    if quarantine_of(now) is None:
+        yield from _lift_policies(was, now)
     if not is_bounded(now) or is_bounded(was):
         return
     if was.attachments[PERMISSIONS_BOUNDARY.name]:
@@ -148,11 +144,13 @@ def _lift(was: IamUser, now: IamUser) -> Iterator[ApiCall]:
         yield iam_call("DeleteUserPermissionsBoundary", {"UserName": now.name})
 
 
-def _tags(was: IamUser) -> list[Mapping[str, str]]:
-    # AWS keeps the prefix aws: to itself and refuses it to everybody else.
-    return [
-        dict(tag) for tag in was.attachments[TAG.name] if not str(tag["Key"]).startswith((OWN_TAGS, "aws:"))
-    ]
+def _lift_policies(was: IamUser, now: IamUser) -> Iterator[ApiCall]:
+    if holds_inline(now):
+        yield lift_inline(now)
+    # A deletion attaches it only where no inline policy fits; elsewhere somebody else put it there.
+    attached = holds_attached(now) and not holds_attached(was) and not inline_fits(was, deny_all_document())
+    if attached:
+        yield iam_call("DetachUserPolicy", {"UserName": now.name, "PolicyArn": deny_all_arn(now)})
 
 
 def _text(value: Any) -> Any:

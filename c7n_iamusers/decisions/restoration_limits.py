@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from c7n_iamusers.decisions.own_traces import without_traces
 from c7n_iamusers.model.attachment_rows import AttachmentKind
 from c7n_iamusers.model.attachments import ATTACHMENT_KINDS, PERMISSIONS_BOUNDARY, TAG
 from c7n_iamusers.model.iam_user import IamUser, Item
+from c7n_iamusers.model.quarantine import OWN_TAGS
 from c7n_iamusers.model.snapshot import Snapshot
+
+#: The tag that CreateUser of a restoration gives, in the very same call; its value is the snapshot's unique id.
+RESTORED_FROM = f"{OWN_TAGS}restored-from"
 
 
 @dataclass(frozen=True)
@@ -18,12 +22,27 @@ class World:
     """What a restoration meets. ``user``: as it is now, None where there is none of that name.
 
     ``policies``: ARNs of the managed policies, ``groups``: names of the groups, that still exist, of those that
-    the snapshot names.
+    the snapshot names. ``memberless``: those of ``groups`` that have no member -> names of their inline policies
+    and ARNs of the attached ones; read only where groups are to be made again.
     """
 
     user: IamUser | None
     policies: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
+    memberless: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+def is_marked(snapshot: Snapshot, now: IamUser) -> bool:
+    """True for a user that a restoration from ``snapshot`` made: names are taken by others, unique ids never."""
+    return now.tags.get(RESTORED_FROM) == snapshot.user.unique_id
+
+
+def restorable_tags(was: IamUser) -> list[Mapping[str, str]]:
+    """The tags that a restoration gives back, as CreateUser and TagUser take them."""
+    # AWS keeps the prefix aws: to itself and refuses it to everybody else.
+    return [
+        dict(tag) for tag in was.attachments[TAG.name] if not str(tag["Key"]).startswith((OWN_TAGS, "aws:"))
+    ]
 
 
 def lost(snapshot: Snapshot) -> Iterator[str]:
@@ -43,7 +62,8 @@ def refusal(snapshot: Snapshot, now: IamUser | None, policies: frozenset[str]) -
     """Why nothing may be done; None where it may.
 
     A user of the same name but another unique id may be what an earlier restoration made, or a stranger, to
-    whom nothing must be given: one that has anything beyond the snapshot is taken for a stranger.
+    whom nothing must be given: one without the mark of a restoration, or with anything beyond the snapshot, is
+    taken for a stranger.
     """
     for item in snapshot.user.attachments[PERMISSIONS_BOUNDARY.name]:
         if item["PermissionsBoundaryArn"] not in policies:
@@ -52,11 +72,17 @@ def refusal(snapshot: Snapshot, now: IamUser | None, policies: frozenset[str]) -
     if now is None or now.unique_id == snapshot.user.unique_id:
         return None
     further = list(extras(snapshot.user, now))
-    if not further:
+    if is_marked(snapshot, now) and not further:
         return None
+    told = (
+        f"with {', '.join(further)}, which the snapshot does not know"
+        if further
+        else "which no restoration made"
+    )
+    missing = "" if is_marked(snapshot, now) else f" (no tag {RESTORED_FROM}={snapshot.user.unique_id})"
     return (
-        f"a user of that name exists ({now.unique_id}), with {', '.join(further)}, which the snapshot does not know: "
-        "it is another one. Rename or delete that user first"
+        f"a user of that name exists ({now.unique_id}), {told}{missing}: it is another one. "
+        "Rename or delete that user first"
     )
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from itertools import chain
 
 from c7n_iamusers.decisions.own_traces import quarantine_of
-from c7n_iamusers.decisions.restoration_limits import World, extras
-from c7n_iamusers.decisions.restored_groups import vanished_groups
+from c7n_iamusers.decisions.restoration_limits import RESTORED_FROM, World, extras, is_marked, restorable_tags
+from c7n_iamusers.decisions.restored_groups import unfinished_groups, vanished_groups
 from c7n_iamusers.model.attachments import ATTACHED_POLICY
+from c7n_iamusers.model.quarantine import TAGS_PER_USER
 from c7n_iamusers.model.snapshot import Snapshot
 
 
@@ -22,8 +23,10 @@ def notes(snapshot: Snapshot, world: World, recreate_groups: bool, reborn: bool)
             f"group {group['GroupName']} no longer exists: --recreate-groups makes it again with its policies"
             for group in vanished
         ),
+        _group_policies(snapshot, world) if recreate_groups else (),
         _quarantines(snapshot, world),
         _beyond(snapshot, world),
+        _mark(snapshot, world) if reborn else (),
         _trust(snapshot) if reborn else (),
     )
 
@@ -32,6 +35,25 @@ def _policies(snapshot: Snapshot, world: World) -> Iterator[str]:
     for item in snapshot.user.attachments[ATTACHED_POLICY.name]:
         if item["PolicyArn"] not in world.policies:
             yield f"managed policy {item['PolicyArn']} no longer exists: it is not attached"
+
+
+def _group_policies(snapshot: Snapshot, world: World) -> Iterator[str]:
+    unfinished = unfinished_groups(snapshot, world)
+    for group in unfinished:
+        yield f"group {group['GroupName']} has no member and lacks policies that it had: it gets them again"
+    for group in (*vanished_groups(snapshot, world.groups), *unfinished):
+        for policy in group.get("AttachedManagedPolicies", ()):
+            if policy["PolicyArn"] not in world.policies:
+                arn = policy["PolicyArn"]
+                yield f"managed policy {arn} of group {group['GroupName']} no longer exists: it is not attached"
+
+
+def _mark(snapshot: Snapshot, world: World) -> Iterator[str]:
+    tag = f"the tag {RESTORED_FROM}={snapshot.user.unique_id}"
+    if world.user is None and len(restorable_tags(snapshot.user)) >= TAGS_PER_USER:
+        yield f"it has no room for {tag}: if this run is stopped, delete what it made before the next"
+    elif world.user is None or is_marked(snapshot, world.user):
+        yield f"it has {tag}, by which a further restoration knows it: take it off once all is back"
 
 
 def _quarantines(snapshot: Snapshot, world: World) -> Iterator[str]:

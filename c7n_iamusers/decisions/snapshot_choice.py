@@ -39,6 +39,8 @@ def _removals(arn: str, journal: Iterable[Mapping[str, Any]]) -> Iterator[dateti
             continue
         call = f"{line['operation']} {line.get('parameters')}"
         if line.get("phase") == "before":
+            if unanswered := begun.get(call):
+                yield unanswered
             begun[call] = time
         elif began := begun.pop(call, None):
             yield from [began] if line.get("result") != "failed" else []

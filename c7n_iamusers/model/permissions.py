@@ -73,6 +73,8 @@ RESTORATION = _sorted(
         "iam:DetachUserPolicy",
         "iam:GetGroup",
         "iam:GetPolicy",
+        "iam:ListGroupPolicies",
+        "iam:ListAttachedGroupPolicies",
         "iam:CreateGroup",
         "iam:AttachGroupPolicy",
         "iam:PutGroupPolicy",

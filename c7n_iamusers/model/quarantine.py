@@ -22,7 +22,9 @@ TAGS_PER_USER = 50
 VALUE_LENGTH = 256
 _NOT_IN_A_VALUE = re.compile(r"[^\w\s.:/=+\-@]")
 _TAG = re.compile(
-    r"(?P<since>\S+Z) deny=(?P<deny>inline|attached|own) by (?P<policy>\S+): (?P<reason>.*)", re.DOTALL
+    # A reason may have no character that IAM takes, and a long policy name leaves no room for one.
+    r"(?P<since>\S+Z) deny=(?P<deny>inline|attached|own) by (?P<policy>\S+?)(?::(?: (?P<reason>.*))?)?",
+    re.DOTALL,
 )
 _SID = re.compile(r"Quarantined(?P<since>\d{8}T\d{6}Z)(?P<ids>(?:x[A-Z0-9]+)*)")
 _TAG_TIME, _SID_TIME = "%Y-%m-%dT%H:%M:%SZ", "%Y%m%dT%H%M%SZ"
@@ -82,7 +84,7 @@ def quarantine_of_tags(tags: Mapping[str, str]) -> Quarantine | None:
     if found is None or since is None:
         return None
     ids = [each for key in sorted(tags) if key.startswith(DEACTIVATED_TAG) for each in tags[key].split()]
-    return Quarantine(since, found["policy"], found["reason"], tuple(dict.fromkeys(ids)), found["deny"])
+    return Quarantine(since, found["policy"], found["reason"] or "", tuple(dict.fromkeys(ids)), found["deny"])
 
 
 def quarantine_of_sid(sid: str) -> Quarantine | None:

@@ -91,7 +91,22 @@ def test_a_journal_that_refuses_hides_no_outcome(tmp_path: Path) -> None:
     assert rows(tmp_path)[0]["status"] == DELETED
 
 
-def test_a_broken_file_of_an_earlier_run_is_not_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "outcomes.json").write_text("[{")
-    with pytest.raises(ValueError, match="Expecting"):
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        pytest.param("[{", "Expecting", id="torn"),
+        pytest.param('{"version": 2}', "no list of users' outcomes", id="no-list"),
+        pytest.param('["arn"]', "no list of users' outcomes", id="no-objects"),
+        pytest.param('[{"user": "alice"}]', "no list of users' outcomes", id="no-arn"),
+        pytest.param('[{"arn": ["a"]}]', "no list of users' outcomes", id="arn-no-text"),
+        pytest.param('[{"arn": "a", "history": null}]', "no list of users' outcomes", id="history-no-list"),
+    ],
+)
+def test_a_file_of_another_kind_is_named_at_the_start_and_not_overwritten(
+    tmp_path: Path, content: str, why: str
+) -> None:
+    path = tmp_path / "outcomes.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=rf"{path} is not a file of outcomes \({why}.*move it away"):
         OutcomeBook(DirectoryStore(tmp_path), Refusing())
+    assert path.read_text() == content

@@ -112,6 +112,55 @@ def test_again_it_changes_nothing(org: LocalOrg, iam: Any, tmp_path: Path) -> No
     assert "AWS tells of no use since, which is no proof" in row["reason"]
 
 
+def undo_by_hand(iam: Any) -> str:
+    """Takes the Deny off and activates a key that was active before; that key's id."""
+    iam.delete_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)
+    key = str(iam.list_access_keys(UserName="alice")["AccessKeyMetadata"][-1]["AccessKeyId"])
+    iam.update_access_key(UserName="alice", AccessKeyId=key, Status="Active")
+    return key
+
+
+@pytest.mark.parametrize(
+    "again", [pytest.param(False, id="release"), pytest.param(True, id="quarantine-and-release")]
+)
+def test_a_key_deactivated_since_the_deny_was_taken_off_stays_off(
+    org: LocalOrg, iam: Any, tmp_path: Path, again: bool
+) -> None:
+    quarantine(tmp_path)
+    key = undo_by_hand(iam)
+    iam.update_access_key(UserName="alice", AccessKeyId=key, Status="Inactive")  # it leaked
+    if again:
+        quarantine(tmp_path)
+        assert f"access key {key}" in outcomes(tmp_path)["alice"]["reason"]
+    release(tmp_path)
+    assert set(statuses(iam)) == {"Inactive"}
+    assert DENY_ALL_NAME not in iam.list_user_policies(UserName="alice")["PolicyNames"]
+    assert (f"they stay so: access key {key}" in released(tmp_path)["reason"]) is not again
+
+
+def test_a_reason_that_tags_cannot_say_does_not_keep_a_user_in_quarantine(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    iam.put_user_policy(UserName="alice", PolicyName="filling", PolicyDocument=FILLING)
+    before = state(iam)
+    quarantine(tmp_path, reason="???")
+    release(tmp_path)
+    assert state(iam) == before
+    assert released(tmp_path)["status"] == "released"
+
+
+def test_a_foreign_file_of_outcomes_stops_the_run_before_it_touches_anyone(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    place = tmp_path / "under-test" / "outcomes.json"
+    place.parent.mkdir()
+    place.write_text('{"version": 2}')
+    before = state(iam)
+    with pytest.raises(PolicyExecutionError, match=f"{place} is not a file of outcomes"):
+        delete(tmp_path)
+    assert state(iam) == before
+
+
 def later() -> datetime:
     return datetime.now(timezone.utc) + timedelta(minutes=5)
 

@@ -21,8 +21,9 @@ class Clock:
     [
         pytest.param(0, 29, 1, id="fresh"),
         pytest.param(0, 31, 2, id="stale"),
-        pytest.param(20, 15, 1, id="slow-and-fresh"),
-        pytest.param(20, 21, 2, id="slow-and-stale"),
+        pytest.param(20, 9, 1, id="slow-and-fresh"),
+        pytest.param(20, 11, 2, id="slow-and-stale"),
+        pytest.param(30, 0, 1, id="as-slow-as-may-be"),
         pytest.param(0, 0, 1, id="at-once"),
     ],
 )
@@ -39,6 +40,22 @@ def test_a_reading_is_repeated_when_it_is_stale(took: float, later: float, readi
     assert fresh.get() == 0
     clock.now += later
     assert fresh.get() == readings - 1
+
+
+def test_a_reading_that_ends_stale_is_given_up_and_not_repeated() -> None:
+    clock = Clock()
+    began: list[float] = []
+
+    def load() -> str:
+        began.append(clock.now)
+        clock.now += 31
+        return "stale"
+
+    fresh = Fresh(load, 30, clock)
+    assert [fresh.get(), fresh.get()] == [None, None]
+    clock.now += 1000
+    assert fresh.get() is None
+    assert began == [100.0]
 
 
 def test_nothing_to_find_is_a_reading_too() -> None:

@@ -6,8 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
 
+import pytest
+
 from c7n_iamusers.aws.journal import Journal
 from c7n_iamusers.model.calls import Subject
+from tests.aws.syncing import synced
 
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice")
 
@@ -31,6 +34,18 @@ def test_a_later_run_appends_after_a_torn_line(tmp_path: Path) -> None:
         journal.write(ALICE, "before")
     first, torn, new = path.read_text().splitlines()
     assert (json.loads(first)["phase"], torn, json.loads(new)["user"]) == ("before", '{"pha', "alice")
+
+
+def test_a_new_journal_is_durable_with_all_that_it_lies_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out" / "policy" / "j"
+    with synced(monkeypatch, tmp_path) as places, Journal(path):
+        assert places == [tmp_path, tmp_path / "out", tmp_path / "out" / "policy"]
+    with Journal(path) as journal:
+        journal.write(ALICE, "before")
+    with synced(monkeypatch, tmp_path) as places, Journal(path):
+        assert places == []
 
 
 def test_lines_of_several_threads_do_not_mix(tmp_path: Path) -> None:

@@ -10,8 +10,16 @@ import pytest
 from c7n_iamusers.aws.live_users import LiveUsers
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.aws.users import read_user
+from c7n_iamusers.decisions.deny_all import deny_all_document
 from c7n_iamusers.local_org import LocalOrg
 from c7n_iamusers.local_org.seed import seed
+from c7n_iamusers.model.attachment_rows import AttachmentKind
+from c7n_iamusers.model.attachments import (
+    ATTACHED_POLICY,
+    GROUP,
+    INLINE_POLICY,
+    SERVICE_SPECIFIC_CREDENTIAL,
+)
 from tests.fakes import Sleeps
 from tests.policies import ACCOUNT
 
@@ -90,13 +98,119 @@ def test_who_it_is_is_read_last(org: LocalOrg, names: list[str]) -> None:
     assert org.calls[-1].operation == "GetUser"
 
 
-def test_a_long_list_is_given_up_where_few_users_are_wanted(org: LocalOrg, names: list[str]) -> None:
-    org.configure(page_limit=1)
+@pytest.mark.parametrize(
+    ("wanted", "judged", "details", "credentials"),
+    [
+        # The lists of services by name could cost more than so few users' own.
+        pytest.param(1, (), 3, 0, id="one"),
+        pytest.param(4, (), 12, 0, id="four"),
+        pytest.param(5, (), 15, 5, id="five"),
+        pytest.param(5, (ATTACHED_POLICY, GROUP), 5, 5, id="one-kind-to-save"),
+        pytest.param(5, (ATTACHED_POLICY, GROUP, INLINE_POLICY), 0, 5, id="nothing-to-save"),
+        pytest.param(5, (SERVICE_SPECIFIC_CREDENTIAL,), 15, 0, id="credentials-judged"),
+    ],
+)
+def test_a_long_list_is_given_up_where_few_users_are_wanted(
+    org: LocalOrg,
+    names: list[str],
+    wanted: int,
+    judged: tuple[AttachmentKind, ...],
+    details: int,
+    credentials: int,
+) -> None:
     client = org.client("iam", ACCOUNT)
+    for name in names:
+        client.create_service_specific_credential(UserName=name, ServiceName="codecommit.amazonaws.com")
+    org.configure(page_limit=1)
     org.clear_calls()
-    LiveUsers(client, 1, backoff()).read("nobody")
+    # Who does not exist has no list of its own.
+    LiveUsers(client, wanted, backoff(), judged=judged).read("nobody")
     made = operations(org)
-    assert (made["GetAccountAuthorizationDetails"], made["ListServiceSpecificCredentials"]) == (3, 1)
+    found = made["GetAccountAuthorizationDetails"], made["ListServiceSpecificCredentials"]
+    assert found == (details, credentials)
+
+
+def _change(client: Any, kind: AttachmentKind) -> None:
+    document = deny_all_document()
+    arn = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+    if kind is GROUP:
+        client.create_group(GroupName="late")
+        client.add_user_to_group(GroupName="late", UserName="alice")
+    elif kind is ATTACHED_POLICY:
+        client.attach_user_policy(UserName="alice", PolicyArn=arn)
+    elif kind is INLINE_POLICY:
+        client.put_user_policy(UserName="alice", PolicyName="late", PolicyDocument=document)
+    else:
+        client.create_service_specific_credential(UserName="alice", ServiceName="codecommit.amazonaws.com")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [GROUP, ATTACHED_POLICY, INLINE_POLICY, SERVICE_SPECIFIC_CREDENTIAL],
+    ids=lambda kind: kind.name,
+)
+@pytest.mark.parametrize("judged", [True, False], ids=["judged", "not-judged"])
+def test_what_is_judged_is_never_of_an_earlier_moment(
+    org: LocalOrg, kind: AttachmentKind, judged: bool
+) -> None:
+    client = org.client("iam", ACCOUNT)
+    client.create_user(UserName="alice")
+    live = LiveUsers(client, 5, backoff(), judged=[kind] if judged else ())
+    live.read("alice")
+    _change(client, kind)
+    found = live.read("alice")
+    assert found is not None
+    assert len(found.attachments[kind.name]) == int(judged)
+
+
+def test_lists_that_are_stale_when_they_end_are_given_up(
+    org: LocalOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = org.client("iam", ACCOUNT)
+    client.create_user(UserName="alice")
+    now, ask = [0.0], client.get_account_authorization_details
+
+    def slow(**parameters: Any) -> Any:
+        page = ask(**parameters)
+        _change(client, ATTACHED_POLICY)
+        now[0] += 31
+        return page
+
+    monkeypatch.setattr(client, "get_account_authorization_details", slow)
+    live = LiveUsers(client, 5, backoff(), clock=lambda: now[0])
+    for _ in range(3):
+        found = live.read("alice")
+        assert found is not None
+        assert len(found.attachments["attached-policy"]) == 1
+    assert operations(org)["GetAccountAuthorizationDetails"] == 1
+
+
+def test_an_answer_of_one_service_is_not_taken_for_all(
+    org: LocalOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = org.client("iam", ACCOUNT)
+    client.create_user(UserName="alice")
+    for service in ("codecommit.amazonaws.com", "bedrock.amazonaws.com"):
+        client.create_service_specific_credential(UserName="alice", ServiceName=service)
+    ask = client.list_service_specific_credentials
+
+    def partial(**parameters: Any) -> Any:
+        return ask(**{"ServiceName": "codecommit.amazonaws.com", **parameters})
+
+    monkeypatch.setattr(client, "list_service_specific_credentials", partial)
+    found = LiveUsers(client, 5, backoff()).read("alice")
+    assert found is not None
+    assert len(found.attachments["service-specific-credential"]) == 2
+
+
+def test_a_user_is_found_under_its_new_name(org: LocalOrg, names: list[str]) -> None:
+    org.configure(page_limit=2)
+    client = org.client("iam", ACCOUNT)
+    unique_id = client.get_user(UserName=names[0])["User"]["UserId"]
+    client.update_user(UserName=names[0], NewUserName="zz-renamed")
+    live = LiveUsers(client, 15, backoff())
+    assert live.name_of(unique_id) == "zz-renamed"
+    assert live.name_of("AIDANOBODY") is None
 
 
 def test_a_user_that_is_gone_is_none(org: LocalOrg) -> None:

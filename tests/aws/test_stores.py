@@ -11,6 +11,7 @@ import pytest
 from c7n_iamusers.aws.bucket_store import BucketStore
 from c7n_iamusers.aws.stores import DirectoryStore, Store
 from c7n_iamusers.local_org import LocalOrg
+from tests.aws.syncing import synced
 from tests.fakes import ScriptedClient, client_error
 
 ENCRYPTED = {"ServerSideEncryption": "AES256"}
@@ -59,6 +60,21 @@ def test_a_directory_keeps_no_drafts(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         store.create("a", b"two")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_new_directories_and_names_in_them_are_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with synced(monkeypatch, tmp_path) as places:
+        DirectoryStore(tmp_path / "out").create("snapshots/a", b"one")
+    assert places == [
+        tmp_path,
+        tmp_path / "out",
+        tmp_path / "out" / "snapshots",
+    ]
+    with synced(monkeypatch, tmp_path) as places:
+        DirectoryStore(tmp_path / "out").replace("snapshots/b", b"one")
+    assert places == [tmp_path / "out" / "snapshots"]
 
 
 def test_a_place_is_where_people_find_it(tmp_path: Path) -> None:

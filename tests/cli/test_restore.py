@@ -21,8 +21,11 @@ from tests.observation import observed
 from tests.policies import ACCOUNT
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 #: Ids and dates are new; of groups only the names are in a user's details.
 NEW = {"UserId", "CreateDate"}
+#: So is this tag of a restored user.
+MARK = "c7n-iamusers-restored-from"
 
 
 def restore(*arguments: str | Path, journal: Path | None = None) -> Result:
@@ -70,7 +73,8 @@ def _comparable(user: dict[str, Any]) -> dict[str, Any]:
     def by_text(value: Any) -> Any:
         return sorted(value, key=str) if isinstance(value, list) else value
 
-    return {key: by_text(value) for key, value in user.items() if key not in NEW}
+    tags = [tag for tag in user.get("Tags", ()) if tag["Key"] != MARK]
+    return {key: by_text(value) for key, value in {**user, "Tags": tags}.items() if key not in NEW}
 
 
 def public(iam: Any, name: str) -> Any:
@@ -206,6 +210,53 @@ def test_a_stranger_of_the_same_name_is_left_alone(
     assert "a user of that name exists" in result.output
     assert iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"] == []
     assert user_names(iam) == ["alice", "bob"]
+
+
+def test_a_bare_stranger_of_the_same_name_is_given_nothing(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path
+) -> None:
+    delete(tmp_path / "out")
+    iam.create_user(UserName="alice", Path="/a/b/")
+    result = restore(run, journal=journal)
+    assert result.exit_code == 1
+    assert f"no tag {MARK}=AIDA" in result.output
+    assert iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"] == []
+
+
+def test_a_group_that_a_stopped_run_made_gets_its_policies_from_the_next(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statement = {"Effect": "Deny", "Action": "iam:*", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_group_policy(GroupName="group-0", PolicyName="limits", PolicyDocument=document)
+    delete(tmp_path / "out")
+    iam.delete_group_policy(GroupName="group-0", PolicyName="limits")
+    iam.delete_group(GroupName="group-0")
+    with monkeypatch.context() as patch:
+        deny(patch, "PutGroupPolicy")
+        assert restore(run, "--recreate-groups", journal=journal).exit_code == 1
+    assert iam.get_group(GroupName="group-0")["Users"] == []
+    assert restore(run, "--recreate-groups", journal=journal).exit_code == 0
+    assert iam.list_group_policies(GroupName="group-0")["PolicyNames"] == ["limits"]
+    assert len(iam.get_group(GroupName="group-0")["Users"]) == 2
+
+
+def test_what_was_taken_away_before_the_deletion_does_not_come_back(
+    org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam.attach_user_policy(UserName="alice", PolicyArn=ADMINISTRATOR)
+    with monkeypatch.context() as patch:
+        deny(patch, "PutUserPermissionsBoundary")
+        deny(patch, "PutUserPolicy")
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path / "out")
+    iam.detach_user_policy(UserName="alice", PolicyArn=ADMINISTRATOR)
+    before = details(iam)
+    delete(tmp_path / "out")
+    assert len(list((run / "snapshots").glob("alice.*"))) == 2
+    assert len(list((run / "snapshots").glob("bob.*"))) == 1
+    assert restore(run, journal=journal).exit_code == 0
+    assert details(iam) == before
 
 
 def test_a_deletion_that_stopped_half_way_is_undone(

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -76,14 +77,18 @@ def test_removals_take_gone_for_done_and_the_deny_all_does_not() -> None:
     assert calls[0].done_codes == frozenset()
 
 
-def test_a_deny_all_left_by_a_stopped_run_is_lifted_once_and_last() -> None:
+@pytest.mark.parametrize(
+    ("by_boundary", "deny"), [(True, ["PutUserPermissionsBoundary"]), (False, [])], ids=["boundary", "none"]
+)
+def test_a_deny_all_that_stands_is_lifted_once_and_last(by_boundary: bool, deny: list[str]) -> None:
     document = json.loads(deny_all_document())
     left = (
         {"PolicyName": DENY_ALL_NAME, "PolicyDocument": document},
         {"PolicyName": "s3", "PolicyDocument": {}},
     )
-    calls = plan_deletion(user(inline_policy=left)).calls
-    assert [call.operation for call in calls] == ["DeleteUserPolicy", "DeleteUserPolicy", "DeleteUser"]
+    calls = plan_deletion(user(inline_policy=left), by_boundary=by_boundary).calls
+    made = [call.operation for call in calls]
+    assert made == [*deny, "DeleteUserPolicy", "DeleteUserPolicy", "DeleteUser"]
     deleted = [call.parameters["PolicyName"] for call in calls if call.operation == "DeleteUserPolicy"]
     assert deleted == ["s3", DENY_ALL_NAME]
 
@@ -91,6 +96,39 @@ def test_a_deny_all_left_by_a_stopped_run_is_lifted_once_and_last() -> None:
 def test_a_boundary_that_denies_all_is_not_set_again() -> None:
     bounded = user(permissions_boundary=({"PermissionsBoundaryArn": DENY_ALL},), group=groups("Developers"))
     assert operations(bounded) == ["RemoveUserFromGroup", "DeleteUser"]
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {
+            "inline_policy": (
+                {"PolicyName": DENY_ALL_NAME, "PolicyDocument": json.loads(deny_all_document())},
+            )
+        },
+        {"attached_policy": ({"PolicyName": "AWSDenyAll", "PolicyArn": DENY_ALL},)},
+    ],
+    ids=["inline", "attached"],
+)
+@pytest.mark.parametrize(
+    ("bound", "first"),
+    [
+        pytest.param((), ["PutUserPermissionsBoundary"], id="unbound"),
+        pytest.param(
+            ({"PermissionsBoundaryArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"},),
+            ["PutUserPermissionsBoundary"],
+            id="bound-otherwise",
+        ),
+        pytest.param(({"PermissionsBoundaryArn": DENY_ALL},), [], id="bound-already"),
+    ],
+)
+def test_a_deny_stays_on_the_user_until_it_is_gone(
+    held: dict[str, Any], bound: tuple[dict[str, str], ...], first: list[str]
+) -> None:
+    made = operations(user(permissions_boundary=bound, **held))
+    assert made[: len(first)] == first
+    assert made.count("PutUserPermissionsBoundary") == len(first)
+    assert "DeleteUserPermissionsBoundary" not in made
 
 
 def test_a_bare_user_needs_no_deny_all() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from c7n_iamusers.decisions.deny_all import DENY_ALL_NAME, INLINE_QUOTA
 from c7n_iamusers.decisions.own_traces import quarantine_of
-from c7n_iamusers.decisions.quarantine import QuarantinePlan, lapses, plan_quarantine, plan_release
+from c7n_iamusers.decisions.quarantine import QuarantinePlan, plan_quarantine, plan_release
+from c7n_iamusers.decisions.quarantine_state import lapses, left_off
 from c7n_iamusers.exceptions import QuarantineRefused
 from c7n_iamusers.model.calls import ApiCall, Plan
 from c7n_iamusers.model.iam_user import IamUser
@@ -190,6 +191,42 @@ def test_a_deny_that_somebody_took_off_has_lapsed() -> None:
     record = quarantine_of(bare)
     assert record is not None
     assert lapses(bare, record) == ["its Deny-all is gone"]
+
+
+@pytest.mark.parametrize(
+    ("before", "denies"),
+    [
+        pytest.param(user(**CREDENTIALS), "inline-policy", id="inline"),
+        pytest.param(user(inline_policy=FULL_INLINE, **CREDENTIALS), "attached-policy", id="attached"),
+    ],
+)
+def test_without_its_deny_a_record_switches_nothing_on(before: IamUser, denies: str) -> None:
+    held = apply(before, quarantine(before).plan)
+    bare = replace(held, attachments={**held.attachments, denies: before.attachments[denies]})
+    record = quarantine_of(bare)
+    assert record is not None
+    released = apply(bare, plan_release(bare, record))
+    assert released.attachments["access-key"] == held.attachments["access-key"]
+    assert quarantine_of(released) is None
+    (told,) = left_off(bare, record)
+    assert "access key AKIA1, signing certificate CERT1, SSH public key APKA1" in told
+    assert left_off(held, record) == []
+
+    again = quarantine(bare, LATER)
+    assert (again.record.deactivated, again.notes) == ((), (told,))
+    renewed = apply(bare, again.plan)
+    found = quarantine_of(renewed)
+    assert found is not None
+    assert found.deactivated == ()  # in tags too, where an earlier record's ids stood
+    assert apply(renewed, plan_release(renewed, found)).attachments == released.attachments
+
+
+def test_a_record_that_tags_cannot_give_back_is_refused_where_only_they_carry_it() -> None:
+    full, spacious = user(inline_policy=FULL_INLINE, **CREDENTIALS), user(**CREDENTIALS)
+    with pytest.raises(QuarantineRefused, match=r"release could not read the record .* policy name 'a\[b'"):
+        plan_quarantine(full, NOW, "a[b", "unused")
+    planned = plan_quarantine(spacious, NOW, "a[b", "unused")
+    assert quarantine_of(apply(spacious, planned.plan)) is not None
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,22 @@ NEW_PUBLIC: dict[str, Any] = {
     "ssh_public_key": ({"SSHPublicKeyId": "APKA9", "Fingerprint": "f1", "Status": "Inactive"},),
 }
 KEPT = ("group", "attached_policy", "inline_policy", "permissions_boundary")
+MARK = {"c7n-iamusers-restored-from": ALICE.unique_id}
 RESTORED = user(
-    path="/a/", tags={"Team": "a"}, unique_id="AIDANEW", **{k: EVERYTHING[k] for k in KEPT}, **NEW_PUBLIC
+    path="/a/",
+    tags={"Team": "a", **MARK},
+    unique_id="AIDANEW",
+    **{k: EVERYTHING[k] for k in KEPT},
+    **NEW_PUBLIC,
 )
+
+
+def tagged(of: IamUser, **tags: str) -> IamUser:
+    """``of`` with these tags, and the mark of a restoration if ``tags`` has one, only."""
+    items = [{"Key": key, "Value": value} for key, value in tags.items()]
+    return replace(
+        of, detail={**of.detail, "Tags": items}, attachments={**of.attachments, "tag": tuple(items)}
+    )
 
 
 def restore(now: IamUser | None, snapshot: Snapshot = SNAPSHOT, **given: Any) -> Restoration:
@@ -93,7 +106,10 @@ def test_a_user_that_is_gone_comes_back_with_what_it_signs_in_with_last() -> Non
     assert created.parameters == {
         "UserName": "alice",
         "Path": "/a/",
-        "Tags": [{"Key": "Team", "Value": "a"}],
+        "Tags": [
+            {"Key": "Team", "Value": "a"},
+            {"Key": "c7n-iamusers-restored-from", "Value": ALICE.unique_id},
+        ],
         "PermissionsBoundary": BOUNDARY,
     }
     assert json.loads(inline.parameters["PolicyDocument"]) == {"Version": "2012-10-17", "Statement": []}
@@ -135,7 +151,7 @@ def test_a_restored_user_that_has_moved_on_is_left_as_it_is() -> None:
         pytest.param(
             holding(RESTORED, permissions_boundary=()), ["PutUserPermissionsBoundary"], id="boundary"
         ),
-        pytest.param(replace(RESTORED, detail={**RESTORED.detail, "Tags": []}), ["TagUser"], id="tags"),
+        pytest.param(tagged(RESTORED, **MARK), ["TagUser"], id="tags"),
         pytest.param(
             holding(RESTORED, ssh_public_key=[{**NEW_PUBLIC["ssh_public_key"][0], "Status": "Active"}]),
             ["UpdateSSHPublicKey"],
@@ -178,6 +194,52 @@ def test_a_stranger_of_the_same_name_is_given_nothing(
         RestorationRefused, match=rf"user alice of account {ACCOUNT}: not restored: .*{message}"
     ):
         restore(stranger)
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        pytest.param(user(path="/a/", unique_id="AIDANEW"), id="bare"),
+        pytest.param(user(path="/a/", unique_id="AIDANEW", tags={"Team": "a"}), id="same-tags"),
+        pytest.param(
+            tagged(user(path="/a/", unique_id="AIDANEW"), **dict.fromkeys(MARK, "AIDAELSE")), id="mark"
+        ),
+    ],
+)
+def test_a_user_without_the_mark_of_a_restoration_is_a_stranger(stranger: IamUser) -> None:
+    with pytest.raises(RestorationRefused, match=f"no tag c7n-iamusers-restored-from={ALICE.unique_id}"):
+        restore(stranger)
+
+
+@pytest.mark.parametrize(("count", "marked"), [(49, True), (50, False)])
+def test_a_mark_takes_the_room_of_no_tag(count: int, marked: bool) -> None:
+    tags = {f"t{number}": "x" for number in range(count)}
+    found = restore(None, replace(SNAPSHOT, user=user(tags=tags)))
+    given = {tag["Key"] for tag in found.plan.calls[0].parameters["Tags"]}
+    assert (given - set(tags) == set(MARK), tags.keys() <= given) == (marked, True)
+    assert any("it has no room for the tag" in note for note in found.notes) is not marked
+
+
+@pytest.mark.parametrize(
+    ("memberless", "calls"),
+    [
+        pytest.param({}, [], id="it-has-members"),
+        pytest.param({"Developers": {"s3", READ_ONLY}}, [], id="nothing-is-missing"),
+        pytest.param({"Developers": set()}, ["PutGroupPolicy", "AttachGroupPolicy"], id="bare"),
+        pytest.param({"Developers": {"s3"}}, ["AttachGroupPolicy"], id="half"),
+    ],
+)
+def test_a_group_that_a_stopped_restoration_began_is_finished(
+    memberless: dict[str, set[str]], calls: list[str]
+) -> None:
+    lacking = {name: frozenset(held) for name, held in memberless.items()}
+    world = World(holding(RESTORED, group=()), POLICIES, GROUPS, lacking)
+    found = plan_restoration(SNAPSHOT, world, recreate_groups=True)
+    assert operations(found) == [*calls, "AddUserToGroup"]
+    assert any("lacks policies" in note for note in found.notes) is bool(calls)
+    assert any("policy gone of group Developers no longer exists" in note for note in found.notes) is bool(
+        calls
+    )
 
 
 def test_a_user_whose_boundary_is_gone_is_refused() -> None:
@@ -269,6 +331,15 @@ FULL = holding(ALICE, inline_policy=[{"PolicyName": "big", "PolicyDocument": {"S
         ),
         pytest.param(
             ALICE, apply(ALICE, plan_quarantine(ALICE, LATER, "p", "r").plan), [], id="in-quarantine"
+        ),
+        pytest.param(
+            ALICE,
+            holding(
+                apply(ALICE, plan_quarantine(ALICE, LATER, "p", "r").plan),
+                permissions_boundary=[{"PermissionsBoundaryArn": DENY_ALL}],
+            ),
+            ["PutUserPermissionsBoundary"],
+            id="in-quarantine-and-half-deleted",
         ),
     ],
 )

@@ -46,6 +46,16 @@ def done(time: str, **more: str) -> list[dict[str, Any]]:
             id="killed",
         ),
         pytest.param(
+            [
+                line("before", "01-01T12:30"),
+                line("before", "06-01T12:30"),
+                line("after", "06-01T12:31", result="failed"),
+                *done("06-01T12:32"),
+            ],
+            JANUARY,
+            id="killed-and-the-next-try-failed",
+        ),
+        pytest.param(
             [*done("01-01T12:30", arn="arn:aws:iam::111122223333:user/bob"), *done("06-01T12:30")],
             JUNE,
             id="another-user",

@@ -28,7 +28,7 @@ def test_the_schema_is_one() -> None:
 
 def test_what_was_written_comes_back() -> None:
     found = DeletionPlan.from_json(PLAN.as_json())
-    calls = tuple(replace(call, done_codes=frozenset()) for call in PLANNED.calls)
+    calls = tuple(replace(call, done_codes=frozenset(), save={}) for call in PLANNED.calls)
     assert found == replace(PLAN, made=MADE.isoformat(), users=(replace(PLANNED, calls=calls), SPARED))
 
 

@@ -24,6 +24,21 @@ def test_what_tags_carry_comes_back() -> None:
     assert quarantine_of_tags({"Team": "a", **RECORD.tags()}) == RECORD
 
 
+@pytest.mark.parametrize(
+    ("policy", "reason", "expected"),
+    [
+        pytest.param("p", "???", ("p", ""), id="reason-of-refused-characters"),
+        pytest.param("p", "", ("p", ""), id="no-reason"),
+        pytest.param("x" * 220, "r", ("x" * 218, ""), id="policy-cut-before-its-colon"),
+        pytest.param("x" * 217, "why", ("x" * 217, ""), id="cut-after-the-colon"),
+        pytest.param("a:b", "c: d", ("a:b", "c: d"), id="colons"),
+    ],
+)
+def test_a_record_comes_back_whatever_its_words(policy: str, reason: str, expected: tuple[str, str]) -> None:
+    tags = replace(RECORD, policy=policy, reason=reason).tags()
+    assert quarantine_of_tags(tags) == replace(RECORD, policy=expected[0], reason=expected[1])
+
+
 def test_people_can_read_the_tag() -> None:
     tag = RECORD.tags()[QUARANTINE_TAG]
     assert tag == "2026-11-24T18:00:05Z deny=attached by iam-users-quarantine: unused for 90 days"
