@@ -14,7 +14,6 @@ UNCHANGED = "unchanged"
 PLANNED = "planned"
 QUARANTINED = "quarantined"
 RELEASED = "released"
-RESTORED = "restored"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,17 @@ def parse_document(value: Any) -> Mapping[str, Any]:
 
     Raises ValueError, saying what is wrong, for anything that is no policy.
     """
-    document = value
+    document = decoded(value)
+    if not isinstance(document, Mapping):
+        raise ValueError(f"not a policy but {type(document).__name__}")
+    if "Statement" not in document:
+        raise ValueError("a policy without Statement")
+    return document
+
+
+def decoded(value: object) -> Any:
+    """``value``, or what it holds where it is JSON text, URL-encoded or not. Raises ValueError for another text."""
+    document: Any = value
     # Twice, since some tools store the text as a JSON string; unquoting plain JSON would change a %20 in it.
     for decode in (json.loads, json.loads, _unquoted):
         if isinstance(document, str):
@@ -29,10 +39,6 @@ def parse_document(value: Any) -> Mapping[str, Any]:
                 continue
     if isinstance(document, str):
         raise ValueError("neither JSON nor URL-encoded JSON")
-    if not isinstance(document, Mapping):
-        raise ValueError(f"not a policy but {type(document).__name__}")
-    if "Statement" not in document:
-        raise ValueError("a policy without Statement")
     return document
 
 

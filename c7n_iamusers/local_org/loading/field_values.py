@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import unquote
 
 from dateutil import parser as dates
+
+from c7n_iamusers.model.policy_documents import decoded
 
 #: Later numbers are milliseconds: as seconds they would lie beyond the year 5138.
 _MILLISECONDS_FROM = 100_000_000_000
@@ -29,16 +30,7 @@ def policy_text(value: Any) -> str:
 
     Raises ValueError, saying what is wrong, for anything else.
     """
-    document = value
-    # Twice, since some tools store the JSON text as a JSON string; unquoting plain JSON would change its %20.
-    for decode in (json.loads, json.loads, lambda text: json.loads(unquote(text))):
-        if isinstance(document, str):
-            try:
-                document = decode(document)
-            except ValueError:
-                continue
-    if isinstance(document, str):
-        raise ValueError("neither JSON nor URL-encoded JSON")
+    document = decoded(value)
     if not isinstance(document, dict):
         raise ValueError(f"not a policy but {kind_of(document)}")
     if "Statement" not in document:

@@ -14,11 +14,14 @@ from c7n_iamusers.model.access_proof import EQUAL, NARROWER, WIDER
 from c7n_iamusers.model.derivation import Derivation, DerivationOptions, PolicyReference
 from c7n_iamusers.model.principal_permissions import GroupPermissions, ManagedPolicy, PrincipalPermissions
 from tests.decisions.derivation.users import (
+    FORCE_MFA,
     HOME,
     PAYMENTS,
+    PLAIN,
     PLATFORM,
+    READ,
     RESEARCH,
-    WITHOUT_MFA,
+    WRITE,
     allow,
     aws,
     deny,
@@ -26,15 +29,8 @@ from tests.decisions.derivation.users import (
     only_set,
     own,
     user,
+    verdicts,
 )
-
-PLAIN = DerivationOptions()
-READ, WRITE = allow("s3:Get* s3:List*"), allow("s3:Put*", "arn:aws:s3:::uploads/*")
-FORCE_MFA = deny("*", **WITHOUT_MFA)
-
-
-def verdicts(derivation: Derivation) -> dict[str, str]:
-    return {each.subject.name: each.proof.verdict for each in derivation.principals}
 
 
 def names(derivation: Derivation) -> set[str]:

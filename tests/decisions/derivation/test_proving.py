@@ -13,13 +13,17 @@ from hypothesis import strategies as st
 
 from c7n_iamusers.decisions.derivation.derive import derive
 from c7n_iamusers.model.access_proof import CARRIED, EQUAL, LEFT_OUT, NARROWER, WIDER
-from c7n_iamusers.model.derivation import Derivation, DerivationOptions, DerivedSet, PolicyReference
+from c7n_iamusers.model.derivation import DerivationOptions, DerivedSet, PolicyReference
 from c7n_iamusers.model.principal_permissions import GroupPermissions, ManagedPolicy
 from tests.decisions.derivation.users import (
+    FORCE_MFA,
     HOME,
     PAYMENTS,
+    PLAIN,
+    READ,
     WITH_MFA,
     WITHOUT_MFA,
+    WRITE,
     allow,
     aws,
     deny,
@@ -27,17 +31,9 @@ from tests.decisions.derivation.users import (
     only_set,
     own,
     user,
+    verdicts,
 )
 from tests.decisions.policy_comparison.evaluator import granted
-
-PLAIN = DerivationOptions()
-READ, WRITE = allow("s3:Get* s3:List*"), allow("s3:Put*", "arn:aws:s3:::uploads/*")
-FORCE_MFA = deny("*", **WITHOUT_MFA)
-
-
-def verdicts(derivation: Derivation) -> dict[str, str]:
-    return {each.subject.name: each.proof.verdict for each in derivation.principals}
-
 
 NEGATED = aws("Stage", allow("s3:*", Condition={"StringNotEquals": {"aws:PrincipalTag/Stage": "prod"}}))
 

@@ -6,10 +6,13 @@ import re
 
 from c7n_iamusers.decisions.derivation.derive import derive
 from c7n_iamusers.model.access_proof import EQUAL, NARROWER
-from c7n_iamusers.model.derivation import Derivation, DerivationOptions, PolicyReference
+from c7n_iamusers.model.derivation import DerivationOptions, PolicyReference
 from tests.decisions.derivation.users import (
+    FORCE_MFA,
+    PLAIN,
+    READ,
     RESEARCH,
-    WITHOUT_MFA,
+    WRITE,
     allow,
     aws,
     deny,
@@ -17,15 +20,8 @@ from tests.decisions.derivation.users import (
     only_set,
     own,
     user,
+    verdicts,
 )
-
-PLAIN = DerivationOptions()
-READ, WRITE = allow("s3:Get* s3:List*"), allow("s3:Put*", "arn:aws:s3:::uploads/*")
-FORCE_MFA = deny("*", **WITHOUT_MFA)
-
-
-def verdicts(derivation: Derivation) -> dict[str, str]:
-    return {each.subject.name: each.proof.verdict for each in derivation.principals}
 
 
 def test_a_reference_needs_the_policy_in_every_account_of_the_set() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from c7n_iamusers.model.derivation import Derivation, DerivedSet
+from c7n_iamusers.model.derivation import Derivation, DerivationOptions, DerivedSet
 from c7n_iamusers.model.principal_permissions import ManagedPolicy, PrincipalPermissions
 
 PAYMENTS, RESEARCH, PLATFORM = "111122223333", "444455556666", "777788889999"
@@ -54,3 +54,13 @@ def only_set(derivation: Derivation) -> DerivedSet:
     assert not derivation.refused, derivation.refused
     (derived,) = derivation.sets
     return derived
+
+
+PLAIN = DerivationOptions()
+READ, WRITE = allow("s3:Get* s3:List*"), allow("s3:Put*", "arn:aws:s3:::uploads/*")
+FORCE_MFA = deny("*", **WITHOUT_MFA)
+
+
+def verdicts(derivation: Derivation) -> dict[str, str]:
+    """User name -> what the proof came to."""
+    return {each.subject.name: each.proof.verdict for each in derivation.principals}
