@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from c7n_iamusers.aws.stores import make_directory, sync_directory
+from c7n_iamusers.aws.stores import open_appending, sync_directory
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.model.calls import Subject
 
@@ -52,11 +52,10 @@ class Journal:
     def __init__(self, path: Path, now: Callable[[], datetime] = utc_now) -> None:
         self._path, self._now = path, now
         self._lock = threading.Lock()
-        make_directory(path.parent)
-        self._file = path.open("ab")
-        if not self._file.tell():
+        self._file = open_appending(path)
+        if not (size := self._file.tell()):
             sync_directory(path.parent)
-        elif _last_byte(path) != b"\n":
+        elif os.pread(self._file.fileno(), 1, size - 1) != b"\n":
             # A crash in mid-line: closing it keeps that remnant from swallowing the next entry.
             self._file.write(b"\n")
 
@@ -81,12 +80,6 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._file.close()
-
-
-def _last_byte(path: Path) -> bytes:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1)
 
 
 class NoJournal:

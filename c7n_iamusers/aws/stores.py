@@ -1,11 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a run keeps what must outlive it: snapshots, journal, outcomes, plans."""
+"""Where a run keeps what must outlive it: snapshots, journal, outcomes, plans.
+
+Files are for their owner alone (0600, in directories of 0700). Whoever can write to a directory of ours can plant
+a link or a FIFO under a name that we are about to use: only regular files are opened, and no link is followed.
+"""
 
 from __future__ import annotations
 
 import os
+import stat
+import tempfile
+from io import BufferedWriter
 from pathlib import Path
 from typing import Protocol
+
+_PRIVATE_FILE, _PRIVATE_DIRECTORY = 0o600, 0o700
+#: A FIFO must not make us wait for its other end.
+_GUARDED = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_KINDS = (
+    (stat.S_ISLNK, "symbolic link"),
+    (stat.S_ISFIFO, "FIFO"),
+    (stat.S_ISDIR, "directory"),
+    (stat.S_ISSOCK, "socket"),
+)
 
 
 class Store(Protocol):
@@ -32,15 +49,12 @@ class DirectoryStore:
 
     def read(self, name: str) -> bytes | None:
         """See Store."""
-        try:
-            return (self.directory / name).read_bytes()
-        except FileNotFoundError:
-            return None
+        return read_file(self.directory / name)
 
     def create(self, name: str, content: bytes) -> None:
         """See Store."""
         path = self.directory / name
-        draft = self._draft(path, content)
+        draft = write_draft(path, content)
         try:
             # link() refuses an existing name where rename() would overwrite it.
             os.link(draft, path)
@@ -51,7 +65,13 @@ class DirectoryStore:
     def replace(self, name: str, content: bytes) -> None:
         """See Store."""
         path = self.directory / name
-        os.replace(self._draft(path, content), path)
+        _refuse_other_kinds(path)
+        draft = write_draft(path, content)
+        try:
+            os.replace(draft, path)
+        except OSError:
+            draft.unlink()
+            raise
         sync_directory(path.parent)
 
     def place(self, name: str) -> str:
@@ -61,22 +81,64 @@ class DirectoryStore:
     def __str__(self) -> str:
         return str(self.directory)
 
-    def _draft(self, path: Path, content: bytes) -> Path:
-        make_directory(path.parent)
-        draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-        with draft.open("wb") as file:
+
+def read_file(path: Path) -> bytes | None:
+    """The content of the regular file ``path``; None where there is nothing of that name.
+
+    Raises OSError that says what is in the way where something else is: a link, a FIFO, a directory.
+    """
+    try:
+        descriptor = _open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read()
+
+
+def open_appending(path: Path) -> BufferedWriter:
+    """The regular file ``path``, for appending; made where there is none, and for its owner alone from now on.
+
+    It may be read too, by its descriptor. Raises OSError that says what is in the way, as ``read_file`` does.
+    """
+    make_directory(path.parent)
+    descriptor = _open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+    try:
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) & ~_PRIVATE_FILE:
+            os.fchmod(descriptor, _PRIVATE_FILE)
+        return os.fdopen(descriptor, "ab")
+    except OSError:
+        os.close(descriptor)
+        raise
+
+
+def write_draft(path: Path, content: bytes) -> Path:
+    """``content`` in a new file beside ``path``, of a name that nobody can foresee; durable when this returns.
+
+    Its directory is made where need be. Raises OSError, and leaves no draft, where it can't be written.
+    """
+    make_directory(path.parent)
+    # mkstemp: O_EXCL, O_NOFOLLOW, 0600
+    descriptor, name = tempfile.mkstemp(".draft", f".{path.name}.", path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        return draft
+    except BaseException:
+        os.unlink(name)
+        raise
+    return Path(name)
 
 
 def make_directory(directory: Path) -> None:
-    """Makes ``directory`` and what it lies in; durable when this returns. Raises OSError where it can't."""
+    """Makes ``directory`` and what it lies in, for its owner alone; durable when this returns.
+
+    Raises OSError where it can't.
+    """
     if directory.is_dir():
         return
     make_directory(directory.parent)
-    directory.mkdir(exist_ok=True)
+    directory.mkdir(_PRIVATE_DIRECTORY, exist_ok=True)
     sync_directory(directory.parent)
 
 
@@ -87,3 +149,33 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _open(path: Path, flags: int) -> int:
+    try:
+        descriptor = os.open(path, flags | _GUARDED, _PRIVATE_FILE)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        _refuse_other_kinds(path)
+        raise
+    try:
+        _refuse_unless_regular(path, os.fstat(descriptor).st_mode)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    _refuse_unless_regular(path, mode)
+
+
+def _refuse_unless_regular(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kind = next((name for holds, name in _KINDS if holds(mode)), "device")
+        raise OSError(f"{path} is a {kind}, not a file of a run: look who put it there, and move it away")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from c7n_iamusers.aws.stores import open_appending
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.run_directory import RUNS
 
@@ -16,8 +17,7 @@ from c7n_iamusers.fleet.run_directory import RUNS
 def exclusive(output: Path) -> Iterator[None]:
     """Holds the directory's lock, which ends with the process however it ends. Raises IdentityCenterError."""
     runs = output / RUNS
-    runs.mkdir(parents=True, exist_ok=True)
-    with (runs / ".lock").open("w") as lock:
+    with open_appending(runs / ".lock") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from c7n_iamusers.aws.stores import DirectoryStore
+from c7n_iamusers.aws.stores import DirectoryStore, make_directory
 from c7n_iamusers.exceptions import IdentityCenterError
 
 RUNS = "identity-center-runs"
@@ -33,7 +33,8 @@ class RunDirectory:
         """A new one below ``output``. Raises OSError."""
         path = output / RUNS / now.strftime("%Y%m%dT%H%M%S.%fZ")
         resumed = tuple(unfinished(output))
-        path.mkdir(parents=True)
+        make_directory(path.parent)
+        path.mkdir(0o700)
         return cls(path, resumed)
 
     @property

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
@@ -53,3 +54,13 @@ def test_lines_of_several_threads_do_not_mix(tmp_path: Path) -> None:
         list(pool.map(lambda n: journal.write(ALICE, "before", number=n, filler="x" * 500), range(60)))
     lines = [json.loads(line) for line in (tmp_path / "j").read_text().splitlines()]
     assert sorted(line["number"] for line in lines) == list(range(60))
+
+
+def test_a_planted_fifo_or_link_is_refused_and_nothing_written_to_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "foreign").write_text("theirs")
+    (tmp_path / "link").symlink_to("foreign")
+    for name, kind in (("fifo", "FIFO"), ("link", "symbolic link")):
+        with pytest.raises(OSError, match=f"{name} is a {kind}"):
+            Journal(tmp_path / name)
+    assert (tmp_path / "foreign").read_text() == "theirs"

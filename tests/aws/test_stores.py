@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import os
+import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from c7n_iamusers.aws.bucket_store import BucketStore
-from c7n_iamusers.aws.stores import DirectoryStore, Store
+from c7n_iamusers.aws.stores import DirectoryStore, Store, open_appending
 from c7n_iamusers.local_org import LocalOrg
 from tests.aws.syncing import synced
 from tests.fakes import ScriptedClient, client_error
@@ -60,6 +63,106 @@ def test_a_directory_keeps_no_drafts(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         store.create("a", b"two")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_files_and_directories_are_for_their_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = DirectoryStore(tmp_path / "out")
+        store.create("snapshots/a", b"one")
+        store.replace("b", b"one")
+        open_appending(tmp_path / "other" / "c").close()
+    finally:
+        os.umask(before)
+    made = {path.relative_to(tmp_path).as_posix(): mode(path) for path in tmp_path.rglob("*")}
+    files, directories = ("out/snapshots/a", "out/b", "other/c"), ("out", "out/snapshots", "other")
+    assert made == {**dict.fromkeys(files, 0o600), **dict.fromkeys(directories, 0o700)}
+
+
+def test_a_file_of_an_earlier_version_is_tightened(tmp_path: Path) -> None:
+    for name in ("replaced", "appended"):
+        (tmp_path / name).write_bytes(b"one")
+        (tmp_path / name).chmod(0o644)
+    DirectoryStore(tmp_path).replace("replaced", b"two")
+    with open_appending(tmp_path / "appended") as file:
+        file.write(b"two")
+    assert (mode(tmp_path / "replaced"), mode(tmp_path / "appended")) == (0o600, 0o600)
+    assert (tmp_path / "appended").read_bytes() == b"onetwo"
+
+
+def _link(path: Path) -> None:
+    path.symlink_to(path.parent / "foreign")
+
+
+def _dangling(path: Path) -> None:
+    path.symlink_to(path.parent / "missing")
+
+
+USES: dict[str, Callable[[Path], object]] = {
+    "read": lambda path: DirectoryStore(path.parent).read(path.name),
+    "create": lambda path: DirectoryStore(path.parent).create(path.name, b"ours"),
+    "replace": lambda path: DirectoryStore(path.parent).replace(path.name, b"ours"),
+    "append": lambda path: open_appending(path).close(),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize(
+    ("plant", "kind"),
+    [
+        pytest.param(_link, "symbolic link", id="link"),
+        pytest.param(_dangling, "symbolic link", id="dangling-link"),
+        pytest.param(os.mkfifo, "FIFO", id="fifo"),
+        pytest.param(os.mkdir, "directory", id="directory"),
+    ],
+)
+def test_what_is_no_regular_file_is_neither_followed_nor_waited_for(
+    tmp_path: Path, use: str, plant: Callable[[Path], None], kind: str
+) -> None:
+    (tmp_path / "foreign").write_bytes(b"theirs")
+    plant(tmp_path / "a")
+    with pytest.raises(
+        OSError, match="File exists" if use == "create" else f"a is a {kind}, not a file of a run"
+    ):
+        USES[use](tmp_path / "a")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "foreign"]
+    assert (tmp_path / "foreign").read_bytes() == b"theirs"
+
+
+def test_a_fifo_that_somebody_reads_is_refused_too(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a")
+    reader = os.open(tmp_path / "a", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with pytest.raises(OSError, match="a is a FIFO"):
+            open_appending(tmp_path / "a")
+    finally:
+        os.close(reader)
+
+
+def test_a_draft_has_a_name_that_nobody_can_foresee(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drafts: list[Path] = []
+    monkeypatch.setattr(os, "replace", lambda draft, _: drafts.append(draft))
+    for _ in range(2):
+        DirectoryStore(tmp_path).replace("a", b"one")
+    assert len(set(drafts)) == 2
+    assert all(str(os.getpid()) != draft.name.split(".")[2] for draft in drafts)
+
+
+def test_a_draft_that_cannot_be_written_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    for write in (DirectoryStore(tmp_path).create, DirectoryStore(tmp_path).replace):
+        with pytest.raises(OSError, match="No space left"):
+            write("a", b"one")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_new_directories_and_names_in_them_are_synced(
