@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from c7n.exceptions import PolicyValidationError
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.utils import type_schema
 
 from c7n_iamusers.actions.deletion_proposal import propose
@@ -110,6 +110,7 @@ class CompositeDelete(UserAction):
                 f"policy {self.manager.data.get('name')}: composite-delete: plan applies a plan and plan-only makes "
                 "one: leave one of them out"
             )
+        self._require_plan_of_digest(PolicyValidationError)
         if self.data.get("require") and not self._access_filters():
             raise PolicyValidationError(
                 f"policy {self.manager.data.get('name')}: composite-delete: require: {PROVISIONED} reads Identity "
@@ -141,6 +142,7 @@ class CompositeDelete(UserAction):
 
     def deletion(self, run: Run) -> UserDeletion:
         """What deletes a user of ``run``. Raises PolicyExecutionError where the account can't be read."""
+        self._require_plan_of_digest(PolicyExecutionError)
         plan, digest, account_id = self.data.get("plan"), self.data.get("plan-sha256"), run.account_id
         reviewed = reviewed_plan(self.manager, plan, account_id, digest) if plan else None
         with unreadable(self.manager, "its roles and groups", "iam:GetAccountAuthorizationDetails"):
@@ -149,6 +151,13 @@ class CompositeDelete(UserAction):
         guards = self._guards(run)
         users = LiveUsers(run.client, run.count, run.backoff, judged=judged_kinds(guards))
         return UserDeletion(run, users, records, guards, reviewed)
+
+    def _require_plan_of_digest(self, error: type[Exception]) -> None:
+        if "plan-sha256" in self.data and not self.data.get("plan"):
+            raise error(
+                f"policy {self.manager.data.get('name')}: composite-delete: plan-sha256 without plan would delete "
+                "whatever the filters find, unreviewed: name the plan by plan, or leave plan-sha256 out"
+            )
 
     def _access_filters(self) -> list[Any]:
         found = [each for each in self.manager.filters if each.type == "identity-center"]

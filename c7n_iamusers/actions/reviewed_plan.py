@@ -12,6 +12,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from c7n.exceptions import PolicyExecutionError
 
 from c7n_iamusers.aws.bucket_store import BucketStore
+from c7n_iamusers.aws.stores import read_file
+from c7n_iamusers.decisions.review import load_plan
+from c7n_iamusers.decisions.wording import visible
 from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.model.deletion_plan import DeletionPlan
 
@@ -21,7 +24,7 @@ def reviewed_plan(manager: Any, place: str, account_id: str, digest: str | None 
 
     ``digest``: the SHA-256, in hex, of what was reviewed, where the policy pins it. S3 is read by the session of
     whoever runs Cloud Custodian, which also writes c7n's output there.
-    Raises PolicyExecutionError where it can't be read, or is not of ``account_id``.
+    Raises PolicyExecutionError where it can't be read, is not of ``account_id``, or no run could have made it.
     """
     try:
         content = _content(manager, place)
@@ -30,9 +33,11 @@ def reviewed_plan(manager: Any, place: str, account_id: str, digest: str | None 
             raise PlanInvalid(
                 f"its SHA-256 is {found}, not that of plan-sha256: it was changed since the review"
             )
-        plan = DeletionPlan.from_json(content)
+        plan = load_plan(content)
         if plan.account_id != account_id:
-            raise PlanInvalid(f"it is of account {plan.account_id}: a plan may be named by {{account_id}}")
+            raise PlanInvalid(
+                f"it is of account {visible(plan.account_id)}: a plan may be named by {{account_id}}"
+            )
     except (OSError, ClientError, BotoCoreError, PlanInvalid) as error:
         raise PolicyExecutionError(
             f"policy {manager.data.get('name')}: account {account_id}: the reviewed plan {place} can't be used: "
@@ -42,11 +47,13 @@ def reviewed_plan(manager: Any, place: str, account_id: str, digest: str | None 
 
 
 def _content(manager: Any, place: str) -> bytes:
-    if not place.startswith("s3://"):
-        return Path(place).read_bytes()
-    url = urlparse(place)
-    client = manager.session_factory(assume=False).client("s3")
-    content = BucketStore(client, url.netloc, "", {}).read(url.path.lstrip("/"))
+    if place.startswith("s3://"):
+        url = urlparse(place)
+        client = manager.session_factory(assume=False).client("s3")
+        content = BucketStore(client, url.netloc, "", {}).read(url.path.lstrip("/"))
+    else:
+        # Whoever named it may have named a link, as volumes of Kubernetes are made of; it must lead to a file.
+        content = read_file(Path(place).resolve())
     if content is None:
-        raise FileNotFoundError("there is no such object")
+        raise FileNotFoundError("No such file or object")
     return content

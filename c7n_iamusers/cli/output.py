@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables for people: drawn by rich on a terminal, plain aligned text elsewhere; JSON for programs."""
+"""Tables for people: drawn by rich on a terminal, plain aligned text elsewhere; JSON for programs.
+
+What comes from files and from AWS never reaches a terminal raw: see ``visible``.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from typing import Any
 
 import click
 
+from c7n_iamusers.decisions.wording import visible
+
 Row = Sequence[Any]
 
 format_option = click.option(
@@ -18,12 +23,14 @@ format_option = click.option(
 
 
 def print_json(content: Any) -> None:
-    click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+    """JSON that people can read; within it, ``visible`` escapes as JSON does."""
+    lines = json.dumps(content, indent=2, ensure_ascii=False).split("\n")
+    click.echo("\n".join(map(visible, lines)))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Row]) -> None:
     """Numbers stand to the right; None is an empty cell."""
-    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    cells = [["" if cell is None else visible(str(cell)) for cell in row] for row in rows]
     numeric = [bool(rows) and all(isinstance(row[at], int) for row in rows) for at in range(len(columns))]
     if sys.stdout.isatty():
         _draw(columns, cells, numeric)
@@ -38,7 +45,7 @@ def _draw(columns: Sequence[str], cells: list[list[str]], numeric: list[bool]) -
 
     table = Table()
     for name, right in zip(columns, numeric, strict=True):
-        table.add_column(name, justify="right" if right else "left")
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in cells:
         table.add_row(*map(Text, row))
     Console().print(table)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from c7n_iamusers.cli.output import print_json
+from c7n_iamusers.decisions.wording import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,12 +32,12 @@ def plan(file: Path, output_format: str) -> None:
     FILE is a deletion-plan.json. The SHA-256 that is printed says, at the time of applying it, whether the file
     is still the one that was reviewed.
     """
+    from c7n_iamusers.decisions.review import load_plan
     from c7n_iamusers.exceptions import PlanInvalid
-    from c7n_iamusers.model.deletion_plan import DeletionPlan
 
     content = file.read_bytes()
     try:
-        found = DeletionPlan.from_json(content)
+        found = load_plan(content)
     except PlanInvalid as error:
         raise PlanInvalid(f"{file}: {error}") from error
     if output_format == "json":
@@ -55,7 +56,7 @@ def on_a_terminal() -> bool:
 def _head(found: DeletionPlan, digest: str) -> str:
     going = [user for user in found.users if not user.skipped]
     calls = sum(len(user.calls) for user in going)
-    return (
+    return visible(
         f"policy {found.policy}, account {found.account_id}, made {found.made}: "
         f"{len(going)} users go by {calls} calls, {len(found.users) - len(going)} stay; SHA-256 {digest}"
     )
@@ -63,14 +64,14 @@ def _head(found: DeletionPlan, digest: str) -> str:
 
 def _title(user: PlannedDeletion) -> str:
     if user.skipped:
-        return f"{user.subject.arn} stays: {user.skipped}"
+        return visible(f"{user.subject.arn} stays: {user.skipped}")
     held = ", ".join(f"{count} {kind}" for kind, count in user.attachments.items()) or "nothing attached"
-    return f"{user.subject.arn} ({user.subject.unique_id}): {held}"
+    return visible(f"{user.subject.arn} ({user.subject.unique_id}): {held}")
 
 
 def _call(number: int, operation: str, parameters: Mapping[str, Any]) -> str:
     given = " ".join(f"{name}={value}" for name, value in parameters.items() if name != "UserName")
-    return f"{number:>3} {operation} {given}".rstrip()
+    return visible(f"{number:>3} {operation} {given}".rstrip())
 
 
 def _lines(user: PlannedDeletion) -> list[str]:

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from c7n_iamusers.exceptions import PlanInvalid
+from c7n_iamusers.model.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.model.calls import ApiCall, Subject
 from c7n_iamusers.model.schema_check import schema_problem
 
@@ -51,6 +53,27 @@ SCHEMA: dict[str, Any] = {
         "users": {"type": "array", "items": _USER},
     },
 }
+
+#: (operation, names of its parameters) of each call that a deletion is made of; all are of IAM.
+DELETION_CALLS: frozenset[tuple[str, frozenset[str]]] = frozenset(
+    {
+        ("DeleteUser", frozenset({"UserName"})),
+        # The Deny-all in its forms; what lifts it again is a removal.
+        ("PutUserPolicy", frozenset({"UserName", "PolicyName", "PolicyDocument"})),
+        ("AttachUserPolicy", frozenset({"UserName", "PolicyArn"})),
+        ("PutUserPermissionsBoundary", frozenset({"UserName", "PermissionsBoundary"})),
+    }
+    | {
+        (removal.operation, frozenset({*removal.parameters, *(("UserName",) if removal.by_user else ())}))
+        for kind in ATTACHMENT_KINDS
+        for removal in kind.removals
+    }
+)
+#: Names, paths and ids of IAM are ASCII ("IAM identifiers", IAM User Guide; botocore userNameType, pathType, idType).
+_ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::([0-9]{12}):user/(?:[!-~]+/)?([A-Za-z0-9+=,.@_-]{1,64})")
+_UNIQUE_ID = re.compile(r"[A-Za-z0-9_]+")
+_VALUE = re.compile(r"[ -~]+")
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -108,17 +131,21 @@ class DeletionPlan:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> DeletionPlan:
-        """Raises PlanInvalid that says where the text is not a plan of a version known here."""
+        """Raises PlanInvalid that says where the text is not a plan that a run could have made.
+
+        Every entry must be of a user of the plan's account and no user have two; one that goes must say as what it
+        was reviewed (fingerprint, unique id), and by which calls: those of a deletion, for that user alone.
+        """
         try:
-            data = json.loads(text)
-        except ValueError as error:
+            data = json.loads(text, object_pairs_hook=_once)
+        except (ValueError, RecursionError) as error:
             raise PlanInvalid(f"not a plan of deletions, nor JSON at all: {error}") from error
         problem = schema_problem(data, SCHEMA)
         try:
             if problem is None:
-                return cls(
-                    data["account_id"], data["policy"], data["made"], tuple(map(_planned, data["users"]))
-                )
+                users = tuple(map(_planned, data["users"]))
+                _require_consistency(data["account_id"], users)
+                return cls(data["account_id"], data["policy"], data["made"], users)
         except (KeyError, TypeError, AttributeError) as error:
             problem = repr(error)
         raise PlanInvalid(f"not a plan of deletions of version {SCHEMA_VERSION}: {problem}")
@@ -128,3 +155,78 @@ def _planned(data: Mapping[str, Any]) -> PlannedDeletion:
     calls = tuple(ApiCall(each["service"], each["operation"], each["parameters"]) for each in data["calls"])
     subject = Subject(data["user"], data["arn"], data["unique_id"])
     return PlannedDeletion(subject, data["fingerprint"], calls, data["attachments"], data["skipped"])
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError where it has a name twice, of which programs show one or the other."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(
+            f"{next(name for name in names if names.count(name) > 1)!r} stands twice in an object"
+        )
+    return found
+
+
+def _require_consistency(account_id: str, users: tuple[PlannedDeletion, ...]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for user in users:
+        keys = _keys(user.subject)
+        problem = next(_problems(account_id, user), None)
+        if twice := sorted(what for what, _ in seen & keys):
+            problem = f"another entry has the same {' and '.join(twice)}"
+        if problem:
+            raise PlanInvalid(
+                f"not a plan that a run has made: user {user.subject.name!r} of account {account_id!r}: {problem}"
+            )
+        seen |= keys
+
+
+def _keys(subject: Subject) -> set[tuple[str, str]]:
+    # IAM's user names are unique whatever their case.
+    keys = {("user name", subject.name.lower()), ("ARN", subject.arn), ("unique id", subject.unique_id)}
+    return {(what, value) for what, value in keys if value}
+
+
+def _problems(account_id: str, user: PlannedDeletion) -> Iterator[str]:
+    subject, arn = user.subject, _ARN.fullmatch(user.subject.arn)
+    if arn is None:
+        yield f"{subject.arn!r} is no ARN of an IAM user"
+    elif arn[1] != account_id:
+        yield f"its ARN lies in account {arn[1]}: check the role of that account in accounts.yml"
+    elif arn[2] != subject.name:
+        yield f"its ARN is another user's, {subject.arn!r}"
+    if subject.unique_id and not _UNIQUE_ID.fullmatch(subject.unique_id):
+        yield f"{subject.unique_id!r} is no unique id"
+    if unknown := sorted(user.attachments.keys() - {kind.name for kind in ATTACHMENT_KINDS}):
+        yield f"attachments of no known kind: {unknown[0]!r}"
+    yield from _spared_problems(user) if user.skipped else _going_problems(user)
+
+
+def _spared_problems(user: PlannedDeletion) -> Iterator[str]:
+    if user.calls:
+        yield f"it is left alone (skipped), and yet there are {len(user.calls)} calls"
+
+
+def _going_problems(user: PlannedDeletion) -> Iterator[str]:
+    if not _FINGERPRINT.fullmatch(user.fingerprint):
+        yield "it goes, but has no fingerprint to know it again by"
+    if not user.subject.unique_id:
+        yield "it goes, but has no unique id to know it again by"
+    for number, call in enumerate(user.calls, 1):
+        if problem := _call_problem(user.subject.name, call):
+            yield f"call {number}: {problem}"
+    if [call.operation for call in user.calls].count("DeleteUser") != 1 or user.calls[
+        -1
+    ].operation != "DeleteUser":
+        yield "it goes, but its calls do not end with its one DeleteUser"
+
+
+def _call_problem(name: str, call: ApiCall) -> str | None:
+    if call.service != "iam" or (call.operation, frozenset(call.parameters)) not in DELETION_CALLS:
+        given = ", ".join(map(repr, sorted(call.parameters)))
+        return f"{call.service!r} {call.operation!r} with {given} is no call that a deletion is made of"
+    if call.parameters.get("UserName", name) != name:
+        return f"{call.operation} is of another user, {call.parameters['UserName']!r}"
+    strange = next((value for value in call.parameters.values() if not _VALUE.fullmatch(value)), None)
+    return None if strange is None else f"{call.operation}: {strange!r} is nothing that IAM could hold"

@@ -346,3 +346,16 @@ def test_a_plan_is_made_or_applied_and_not_both(org: LocalOrg) -> None:
     action = {"type": "composite-delete", "plan": "deletion-plan.json", "plan-only": True}
     with pytest.raises(PolicyValidationError, match="leave one of them out"):
         policy({"filters": ["unnecessary"], "actions": [action]})
+
+
+@pytest.mark.parametrize("options", [{}, {"plan-only": True}], ids=["deleting", "planning"])
+def test_a_digest_needs_its_plan(org: LocalOrg, options: dict[str, Any]) -> None:
+    action = {"type": "composite-delete", "plan-sha256": "0" * 64, **options}
+    with pytest.raises(PolicyValidationError, match="plan-sha256 without plan would delete"):
+        policy({"filters": ["unnecessary"], "actions": [action]})
+    assert policy(
+        {
+            "filters": ["unnecessary"],
+            "actions": [{"type": "composite-delete", "plan": "p", "plan-sha256": "0" * 64}],
+        }
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from c7n.exceptions import PolicyExecutionError
 
 from c7n_iamusers.local_org import LocalOrg
 from c7n_iamusers.model.deletion_plan import DeletionPlan
-from tests.actions.deletions import NAME, delete, journal, outcomes, user_names
+from tests.actions.deletions import NAME, acting, delete, journal, outcomes, user_names
 from tests.furnishing import furnish
 from tests.interference import deny, on_call
 from tests.policies import ACCOUNT
@@ -169,7 +170,12 @@ def test_a_plan_is_pinned_by_its_digest(org: LocalOrg, tmp_path: Path) -> None:
     [
         pytest.param(None, "No such file", id="missing"),
         pytest.param("{", "nor JSON", id="torn"),
-        pytest.param({"account_id": "444455556666"}, "it is of account 444455556666", id="other-account"),
+        pytest.param(
+            {"account_id": "444455556666", "users": []}, "it is of account 444455556666", id="other-account"
+        ),
+        pytest.param(
+            {"account_id": "444455556666"}, f"its ARN lies in account {ACCOUNT}", id="relabeled-account"
+        ),
     ],
 )
 def test_a_plan_that_cannot_be_used_touches_nobody(
@@ -185,4 +191,65 @@ def test_a_plan_that_cannot_be_used_touches_nobody(
         path.write_text(content)
     with pytest.raises(PolicyExecutionError, match=rf"account {ACCOUNT}: the reviewed plan .*{message}"):
         delete(tmp_path, plan=str(path))
+    assert user_names(iam) == ["alice"]
+
+
+@pytest.mark.parametrize(
+    ("twin", "message"),
+    [
+        pytest.param({"skipped": "exempt", "calls": []}, "another entry has the same ARN", id="duplicate"),
+        pytest.param({"fingerprint": ""}, "no fingerprint", id="no-fingerprint"),
+    ],
+)
+def test_a_plan_that_was_tampered_with_touches_nobody(
+    org: LocalOrg, tmp_path: Path, twin: dict[str, Any], message: str
+) -> None:
+    iam = org.client("iam", ACCOUNT)
+    iam.create_user(UserName="alice")
+    propose(tmp_path)
+    data = json.loads(plan_file(tmp_path).read_text())
+    (entry,) = data["users"]
+    users = [{**entry, **twin}, entry] if "skipped" in twin else [{**entry, **twin}]
+    plan_file(tmp_path).write_text(json.dumps({**data, "users": users}))
+    with pytest.raises(
+        PolicyExecutionError, match=rf"can't be used: not a plan that a run has made: .*{message}"
+    ):
+        delete(tmp_path, plan=str(plan_file(tmp_path)))
+    assert user_names(iam) == ["alice"]
+
+
+def test_a_plan_may_be_named_by_a_link_but_must_be_a_file(org: LocalOrg, tmp_path: Path) -> None:
+    iam = org.client("iam", ACCOUNT)
+    iam.create_user(UserName="alice")
+    propose(tmp_path)
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(PolicyExecutionError, match="fifo is a FIFO"):
+        delete(tmp_path, plan=str(tmp_path / "fifo"))
+    assert user_names(iam) == ["alice"]
+    (tmp_path / "link").symlink_to(plan_file(tmp_path))
+    delete(tmp_path, plan=str(tmp_path / "link"))
+    assert user_names(iam) == []
+
+
+def test_a_reviewed_reason_reaches_outcomes_and_logs_escaped(org: LocalOrg, tmp_path: Path) -> None:
+    iam = org.client("iam", ACCOUNT)
+    iam.create_user(UserName="alice")
+    propose(tmp_path, **{"quarantined-for": 3})
+    data = json.loads(plan_file(tmp_path).read_text())
+    data["users"][0]["skipped"] = "exempt\x1b[2K\u202e"
+    plan_file(tmp_path).write_text(json.dumps(data))
+    delete(tmp_path, plan=str(plan_file(tmp_path)))
+    assert outcomes(tmp_path)["alice"]["reason"] == (
+        "the reviewed plan leaves it alone: exempt\\u001b[2K\\u202e"
+    )
+
+
+def test_a_digest_without_a_plan_deletes_nothing(org: LocalOrg, tmp_path: Path) -> None:
+    """As where a variable that should have named the plan came out empty after validation."""
+    iam = org.client("iam", ACCOUNT)
+    iam.create_user(UserName="alice")
+    found = acting({"type": "composite-delete", "plan": "x", "plan-sha256": "0" * 64}, tmp_path)
+    del found.resource_manager.actions[0].data["plan"]
+    with pytest.raises(PolicyExecutionError, match="plan-sha256 without plan"):
+        found.run()
     assert user_names(iam) == ["alice"]

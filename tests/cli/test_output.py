@@ -37,6 +37,23 @@ def test_a_table_is_drawn_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None
     assert "None" not in drawn
 
 
+def test_a_narrow_terminal_cuts_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "40")
+    print_table(["user", "status"], [["n" * 64, "deleted"]])
+    assert terminal.getvalue().count("n") == 64
+    assert "…" not in terminal.getvalue()
+
+
 def test_json_keeps_what_people_can_read(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"name": "Zoë"})
     assert capsys.readouterr().out == '{\n  "name": "Zoë"\n}\n'
+
+
+def test_what_a_terminal_would_obey_is_shown_instead(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(["user"], [["a\x1b[2K"], ["b\nc"]])
+    assert capsys.readouterr().out == "user\na\\u001b[2K\nb\\u000ac\n"
+    print_json({"user": "a\x9b\u202e\n"})
+    assert capsys.readouterr().out == '{\n  "user": "a\\u009b\\u202e\\n"\n}\n'

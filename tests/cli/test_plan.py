@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,39 @@ def test_what_is_no_plan_is_named(tmp_path: Path) -> None:
     result = printed(tmp_path, content="[]")
     assert result.exit_code == 1
     assert f"{tmp_path}/deletion-plan.json: not a plan of deletions" in result.output
+
+
+HOSTILE = "exempt\x1b[2K\x1b[1A\r\n\x7f\x9b2J\u202e\u200b\u2028\ud800"
+SHOWN = r"exempt\u001b[2K\u001b[1A\u000d\u000a\u007f\u009b2J\u202e\u200b\u2028\ud800"
+TAMPERED = replace(
+    PLAN, policy=HOSTILE, made=HOSTILE, users=(PLANNED, replace(SPARED, skipped=HOSTILE))
+).as_json()
+
+
+def test_no_control_character_of_a_plan_reaches_a_terminal_raw(tmp_path: Path) -> None:
+    output = printed(tmp_path, content=TAMPERED).output
+    assert all(line.isprintable() for line in output.split("\n"))
+    lines = output.splitlines()
+    assert lines[0].startswith(f"policy {SHOWN}, account {ACCOUNT}, made {SHOWN}: 1 users go")
+    assert lines[-1] == f"{BOB.arn} stays: {SHOWN}"
+
+
+def test_nor_drawn_as_a_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("c7n_iamusers.cli.plan.on_a_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "400")
+    output = printed(tmp_path, content=TAMPERED).output
+    assert all(line.isprintable() for line in output.split("\n"))
+    assert f"{BOB.arn} stays: {SHOWN}" in output
+
+
+def test_nor_as_json_which_still_says_the_same(tmp_path: Path) -> None:
+    output = printed(tmp_path, "--format", "json", content=TAMPERED).output
+    assert all(line.isprintable() for line in output.split("\n"))
+    assert json.loads(output) == json.loads(TAMPERED)
+
+
+def test_an_entry_cannot_stand_twice(tmp_path: Path) -> None:
+    twice = replace(PLAN, users=(PLANNED, replace(PLANNED, skipped="exempt", calls=()))).as_json()
+    result = printed(tmp_path, content=twice)
+    assert result.exit_code == 1
+    assert "user 'alice' of account '111122223333': another entry has the same ARN" in result.output

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.decisions.deletion import plan_deletion
-from c7n_iamusers.decisions.review import review_refusal
+from c7n_iamusers.decisions.review import load_plan, review_refusal
 from c7n_iamusers.decisions.user_state import fingerprint
-from c7n_iamusers.model.deletion_plan import PlannedDeletion
+from c7n_iamusers.exceptions import PlanInvalid
+from c7n_iamusers.model.calls import ApiCall
+from c7n_iamusers.model.deletion_plan import DeletionPlan, PlannedDeletion
 from c7n_iamusers.model.iam_user import IamUser
 from c7n_iamusers.model.snapshot import Snapshot
-from tests.records import EVERYTHING, user
+from tests.records import ACCOUNT, EVERYTHING, user
 
 ALICE = user(**EVERYTHING)
 LEFT = replace(ALICE, attachments={**ALICE.attachments, "access-key": (), "login-profile": ()})
@@ -63,3 +65,38 @@ def test_review(given: Any, now: IamUser, earlier: list[IamUser], reason: str | 
     else:
         assert found is not None
         assert re.search(reason, found)
+
+
+def plan_with(*first: ApiCall) -> str:
+    planned = replace(REVIEWED, calls=(*first, *REVIEWED.calls))
+    return DeletionPlan(ACCOUNT, "p", "2026-11-24T00:00:00+00:00", (planned,)).as_json()
+
+
+ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
+ALLOW = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+
+
+@pytest.mark.parametrize(
+    ("operation", "given"),
+    [
+        pytest.param("AttachUserPolicy", {"PolicyArn": ADMIN}, id="attached"),
+        pytest.param("PutUserPermissionsBoundary", {"PermissionsBoundary": ADMIN}, id="boundary"),
+        pytest.param("PutUserPolicy", {"PolicyName": "s3", "PolicyDocument": ALLOW}, id="inline"),
+        pytest.param(
+            "PutUserPolicy", {"PolicyName": "c7n-iamusers-deny-all", "PolicyDocument": ALLOW}, id="our-name"
+        ),
+    ],
+)
+def test_a_plan_that_puts_more_than_the_deny_all_on_a_user_is_refused(
+    operation: str, given: dict[str, str]
+) -> None:
+    assert load_plan(plan_with()).account_id == ACCOUNT
+    with pytest.raises(PlanInvalid, match=rf"user alice of account {ACCOUNT}: {operation} of .*but a Deny"):
+        load_plan(plan_with(ApiCall("iam", operation, {"UserName": "alice", **given})))
+
+
+def test_of_a_plan_no_control_character_is_told_raw() -> None:
+    spared = PlannedDeletion(ALICE.subject, skipped="exempt\x1b[1A\u202e")
+    assert review_refusal(spared, snapshot(ALICE), plan_deletion(ALICE), ()) == (
+        "the reviewed plan leaves it alone: exempt\\u001b[1A\\u202e"
+    )
