@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from botocore.config import Config
@@ -20,6 +20,7 @@ from c7n_iamusers.actions.max_resources import enforce_max_resources
 from c7n_iamusers.actions.outcome_book import OutcomeBook
 from c7n_iamusers.actions.run_output import annotate, fail_at_the_end
 from c7n_iamusers.actions.run_store import RunStore, run_store
+from c7n_iamusers.aws.callers import callers
 from c7n_iamusers.aws.executor import Applied, CallFailed, Executor
 from c7n_iamusers.aws.interruption import Interrupted, Interruption
 from c7n_iamusers.aws.journal import JournalWriter
@@ -85,8 +86,12 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         backoff = Backoff(sleep=interruption.sleep)
         executor = Executor({"iam": client}, journal, backoff, before_each=interruption.check)
         with unreadable(self.manager, "who is acting", "sts:GetCallerIdentity"):
-            callers = tuple(_arn(each, region) for each in self._sessions(session))
-        return Run(client, executor, backoff, store, callers, count)
+            found = callers(self.manager.session_factory, session, region)
+        for untold in found.unknown:
+            _warn_once(
+                f"on whose behalf the run acts is not wholly known ({untold}): if it is an IAM user, exempt it"
+            )
+        return Run(client, executor, backoff, store, found.arns, count)
 
     def spared(self, resource: Mapping[str, Any]) -> str | None:
         """Why a user is left alone by what an earlier action found out; None where nothing speaks against it."""
@@ -110,14 +115,16 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             return book.add(subject, Outcome(subject.name, subject.arn, SKIPPED, reason))
         return book.add(subject, outcome_of(subject, work, interruption))
 
-    def _sessions(self, acting: Any) -> Sequence[Any]:
-        factory = self.manager.session_factory
-        return [acting, factory(assume=False)] if getattr(factory, "assume_role", None) else [acting]
-
     def _tell(self, resources: list[Resource], outcomes: list[Outcome]) -> None:
         for resource, outcome in zip(resources, outcomes, strict=True):
             annotate(resource, "outcome", outcome.as_data())
             self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, outcome.reason)
+
+
+@cache
+def _warn_once(text: str) -> None:
+    """Not for each action and account of a process."""
+    LOG.warning(text)
 
 
 def subject_of(resource: Mapping[str, Any]) -> Subject:
@@ -157,7 +164,3 @@ def _told(subject: Subject, error: Exception) -> tuple[str, str]:
         return f"{subject}: {error!r}", type(error).__name__
     named = str(error) if str(subject) in str(error) else f"{subject}: {error}"
     return named, type(error).__name__
-
-
-def _arn(session: Any, region: str) -> str:
-    return str(session.client("sts", region).get_caller_identity()["Arn"])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
+from c7n_iamusers.actions.user_run import _warn_once
 from c7n_iamusers.local_org import LocalOrg
 from tests.furnishing import furnish
 from tests.interference import deny, on_call
@@ -359,3 +360,35 @@ def test_a_digest_needs_its_plan(org: LocalOrg, options: dict[str, Any]) -> None
             "actions": [{"type": "composite-delete", "plan": "p", "plan-sha256": "0" * 64}],
         }
     )
+
+
+def test_the_user_behind_the_roles_of_a_profile_is_spared(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = org.settings.management_account
+    iam = org.client("iam", account)
+    for name in ("runner", "other"):
+        iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName="runner")["AccessKey"]
+    (tmp_path / "config").write_text(
+        f"[profile fleet]\nrole_arn = arn:aws:iam::{account}:role/CloudCustodian\nsource_profile = base\n"
+        f"[profile base]\naws_access_key_id = {key['AccessKeyId']}\n"
+        f"aws_secret_access_key = {key['SecretAccessKey']}\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    data = {"filters": ["unnecessary"], "actions": ["composite-delete"]}
+    policy(data, tmp_path, account, profile="fleet").run()
+    assert user_names(iam) == ["runner"]
+    assert outcomes(tmp_path)["runner"]["reason"].startswith("the run itself acts as this user")
+
+
+def test_who_is_not_known_to_stand_behind_the_run_is_said_once(
+    org: LocalOrg, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _warn_once.cache_clear()
+    for name in ("alice", "bob"):
+        org.client("iam", ACCOUNT).create_user(UserName=name)
+        delete(tmp_path)
+    said = [record.message for record in caplog.records if "on whose behalf" in record.message]
+    assert len(said) == 1
+    assert "who obtained the session" in said[0]
