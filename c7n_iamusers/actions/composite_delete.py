@@ -50,7 +50,7 @@ class CompositeDelete(UserAction):
     ``plan-only: true`` touches nothing and writes ``deletion-plan.json``: for each user the exact calls in
     their order, or why it would stay. ``c7n-iamusers plan FILE`` prints it. ``plan: FILE`` (or
     ``s3://BUCKET/KEY``) then deletes only what was reviewed: a user that has changed since is skipped, and with
-    ``plan-sha256``, a plan that was changed is refused.
+    ``plan-sha256`` beside it, a plan that was changed is refused; so is one that no run could have made.
     ``custodian run --dryrun`` runs no action at all, so it shows the users and not the calls.
 
     The policy's output then holds ``snapshots/*.json`` (``c7n-iamusers restore`` brings users back from them),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -53,7 +54,7 @@ def _content(manager: Any, place: str) -> bytes:
         content = BucketStore(client, url.netloc, "", {}).read(url.path.lstrip("/"))
     else:
         # Whoever named it may have named a link, as volumes of Kubernetes are made of; it must lead to a file.
-        content = read_file(Path(place).resolve())
+        content = read_file(Path(os.path.realpath(place)))
     if content is None:
         raise FileNotFoundError("No such file or object")
     return content

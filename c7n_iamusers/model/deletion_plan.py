@@ -72,7 +72,7 @@ DELETION_CALLS: frozenset[tuple[str, frozenset[str]]] = frozenset(
 #: Names, paths and ids of IAM are ASCII ("IAM identifiers", IAM User Guide; botocore userNameType, pathType, idType).
 _ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::([0-9]{12}):user/(?:[!-~]+/)?([A-Za-z0-9+=,.@_-]{1,64})")
 _UNIQUE_ID = re.compile(r"[A-Za-z0-9_]+")
-_VALUE = re.compile(r"[ -~]+")
+_VALUE, _DOCUMENT = re.compile(r"[!-~]+"), re.compile(r"[ -~]+")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
@@ -216,9 +216,8 @@ def _going_problems(user: PlannedDeletion) -> Iterator[str]:
     for number, call in enumerate(user.calls, 1):
         if problem := _call_problem(user.subject.name, call):
             yield f"call {number}: {problem}"
-    if [call.operation for call in user.calls].count("DeleteUser") != 1 or user.calls[
-        -1
-    ].operation != "DeleteUser":
+    deletions = [number for number, call in enumerate(user.calls, 1) if call.operation == "DeleteUser"]
+    if deletions != [len(user.calls)]:
         yield "it goes, but its calls do not end with its one DeleteUser"
 
 
@@ -228,5 +227,7 @@ def _call_problem(name: str, call: ApiCall) -> str | None:
         return f"{call.service!r} {call.operation!r} with {given} is no call that a deletion is made of"
     if call.parameters.get("UserName", name) != name:
         return f"{call.operation} is of another user, {call.parameters['UserName']!r}"
-    strange = next((value for value in call.parameters.values() if not _VALUE.fullmatch(value)), None)
-    return None if strange is None else f"{call.operation}: {strange!r} is nothing that IAM could hold"
+    for parameter, value in call.parameters.items():
+        if not (_DOCUMENT if parameter == "PolicyDocument" else _VALUE).fullmatch(value):
+            return f"{call.operation}: {parameter} {value!r} is nothing that IAM could hold"
+    return None

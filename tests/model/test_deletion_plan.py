@@ -109,6 +109,7 @@ TAMPERED = [
         called("DeleteAccessKey", {**KEY, "UserName": "bob"}), "another user, 'bob'", id="other-user"
     ),
     pytest.param(called("DeleteAccessKey", {**KEY, "AccessKeyId": "A\x1b[2K"}), "could hold", id="control"),
+    pytest.param(called("DeleteAccessKey", {**KEY, "AccessKeyId": "A  B"}), "could hold", id="padding"),
     pytest.param(called("DeleteAccessKey", {**KEY, "AccessKeyId": 5}), "TypeError", id="not-text"),
     pytest.param(called("DeleteUser", {"UserName": "alice"}), "its one DeleteUser", id="deleted-twice"),
     pytest.param(entry(calls=[]), "its one DeleteUser", id="goes-by-nothing"),
