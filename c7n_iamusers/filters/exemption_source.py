@@ -14,7 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from c7n.cache import NullCache
 from c7n.resolver import URIResolver
 
-from c7n_iamusers.decisions.exemption_lists import FORMATS, format_of, parse_list
+from c7n_iamusers.decisions.exemption_lists import format_of, parse_list
+from c7n_iamusers.decisions.rows import FORMATS
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
 from c7n_iamusers.model.exemption import ExemptionRule
 
@@ -42,19 +43,22 @@ class ExemptionSource:
 
     def rules(self, session_factory: Any) -> tuple[ExemptionRule, ...]:
         """Its rules, read now. Raises EvidenceUnreadable where they can't be, InvalidPolicyData where any is faulty."""
-        return parse_list(self._text(session_factory), self.form, self.shown)
+        return parse_list(self._content(session_factory), self.form, self.shown)
 
     @property
     def shown(self) -> str:
         """The URL for messages: a query may hold a signature that gives access."""
         return self.url.partition("?")[0]
 
-    def _text(self, session_factory: Any) -> str:
+    def _content(self, session_factory: Any) -> bytes:
         url = self.url if "://" in self.url else Path(self.url).expanduser().absolute().as_uri()
         # Never from c7n's cache: an exemption that somebody added a minute ago must count.
         resolver = URIResolver(session_factory, NullCache({}))
         try:
-            return str(resolver.resolve(url, dict(self.headers)))
+            return str(resolver.resolve(url, dict(self.headers))).encode()
+        except UnicodeDecodeError as error:
+            # c7n decodes UTF-8 only; the list may be of another encoding that its first bytes tell.
+            return error.object
         except _UNREADABLE as error:
             raise EvidenceUnreadable(
                 f"exempt-from {self.shown} can't be read: {error}. Nobody knows who is exempt, so nobody is flagged"

@@ -73,10 +73,24 @@ def test_what_cannot_be_read_is_no_empty_list(org: LocalOrg, url: str) -> None:
         patterns(url)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("place", ["here", "s3"])
+def test_encodings_of_spreadsheets(org: LocalOrg, tmp_path: Path, encoding: str, place: str) -> None:
+    data = CSV.replace("alice,r", "alice,\u00e9t\u00e9").encode(encoding)
+    path = tmp_path / "x.csv"
+    path.write_bytes(data)
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket="governance")
+    s3.put_object(Bucket="governance", Key="x.csv", Body=data)
+    url = {"here": str(path), "s3": "s3://governance/x.csv"}[place]
+    (rule,) = source(url).rules(boto3.Session)
+    assert (rule.pattern, rule.reason) == ("alice", "\u00e9t\u00e9")
+
+
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(EvidenceUnreadable, match="can't be read"):
+    path.write_bytes(b"user,reason\n\xe9\xe9")
+    with pytest.raises(InvalidPolicyData, match=r"x\.csv: line 2: is not UTF-8"):
         patterns(str(path))
 
 
