@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -12,8 +13,10 @@ from c7n.utils import local_session, type_schema
 
 from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.decisions.exemptions import doubts
+from c7n_iamusers.decisions.filter_options import OPTIONS
 from c7n_iamusers.decisions.user_patterns import FIELDS
-from c7n_iamusers.filters.filter_text import OPTIONS, FilterText
+from c7n_iamusers.filters.filter_text import FilterText
 from c7n_iamusers.filters.flagging import Flagging
 from c7n_iamusers.filters.undefined_variables import refuse_undefined_variables
 from c7n_iamusers.lambda_packaging import validate_lambda_packaging
@@ -127,8 +130,13 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     def validate(self) -> Unnecessary:
         """Raises PolicyValidationError that names each fault, and the mend."""
         validate_lambda_packaging(self.manager)
-        self._text.check(PolicyValidationError)
+        self._warn(self._text.check(PolicyValidationError))
         return self
+
+    @property
+    def says_whom_it_spares(self) -> bool:
+        """Whether the policy has exemption rules, or a list of them, or says ``exempt: none``."""
+        return self._text.says_whom_it_spares
 
     def rules(self) -> tuple[ExemptionRule, ...]:
         """The policy's exemption rules, those of ``exempt-from`` read now.
@@ -143,7 +151,12 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         if not resources:
             return []
         rules, options = self.rules(), self._text.options(PolicyExecutionError)
+        self._warn(rules)
         client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
         flagging = Flagging(self.manager, client, Backoff(), options, utc_now, self.log)
         with self.executor_factory(max_workers=self.max_workers) as pool:
             return flagging.flagged(resources, rules, pool)
+
+    def _warn(self, rules: Sequence[ExemptionRule]) -> None:
+        for doubt in doubts(rules):
+            self.log.warning("unnecessary: %s", doubt)

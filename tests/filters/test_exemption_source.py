@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,14 @@ CSV = "user,reason,expires\nalice,r,2999-12-31\n"
 
 
 def source(data: Any) -> ExemptionSource:
-    found = parse_source(data, "here")
-    assert found is not None
-    return found
+    return parse_source(data, "here")
 
 
 def patterns(data: Any) -> list[str]:
     return [rule.pattern for rule in source(data).rules(boto3.Session)]
 
 
-def test_none_is_none() -> None:
-    assert parse_source(None, "here") is None
-
-
-@pytest.mark.parametrize("form", ["relative", "absolute", "file-url", "mapping"])
+@pytest.mark.parametrize("form", ["relative", "absolute", "file-url", "from", "url"])
 def test_local_lists(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "my lists" / "ex%20empt.csv"
     path.parent.mkdir()
@@ -39,7 +34,8 @@ def test_local_lists(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         "relative": "my lists/ex%20empt.csv",
         "absolute": str(path),
         "file-url": path.as_uri(),
-        "mapping": {"url": str(path), "format": "csv"},
+        "from": {"from": str(path), "format": "csv"},
+        "url": {"url": str(path), "format": "csv"},
     }
     assert source(forms[form]).is_local
     assert patterns(forms[form]) == ["alice"]
@@ -101,6 +97,46 @@ def test_a_fault_in_a_list_names_the_list(tmp_path: Path) -> None:
         patterns(str(path))
 
 
+TWO = CSV + "bob,r,2999-12-31\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "told"),
+    [
+        pytest.param(TWO, {"min-rules": 2}, "", id="enough"),
+        pytest.param(TWO, {"min-rules": 3}, "has 2 rules, and min-rules asks for 3", id="too-few"),
+        pytest.param(CSV, {"min-rules": 2}, "has 1 rules, and min-rules asks for 2", id="cut-in-half"),
+        pytest.param(TWO, {"sha256": hashlib.sha256(TWO.encode()).hexdigest()}, "", id="digest"),
+        pytest.param(
+            TWO, {"sha256": hashlib.sha256(TWO.encode()).hexdigest().upper()}, "", id="digest-in-capitals"
+        ),
+        pytest.param(
+            CSV,
+            {"sha256": hashlib.sha256(TWO.encode()).hexdigest()},
+            f"its SHA-256 is {hashlib.sha256(CSV.encode()).hexdigest()}, not ",
+            id="another-digest",
+        ),
+    ],
+)
+def test_a_list_that_shrank_or_changed_is_a_fault(
+    tmp_path: Path, text: str, options: dict[str, Any], told: str
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    if not told:
+        assert patterns({"from": str(path), **options}) == ["alice", "bob"]
+        return
+    with pytest.raises(InvalidPolicyData, match=rf"exempt-from .*x\.csv: {told}"):
+        patterns({"from": str(path), **options})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_the_digest_is_of_the_bytes_of_the_file(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(CSV.encode(encoding))
+    assert patterns({"from": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}) == ["alice"]
+
+
 def test_signatures_and_headers_stay_out_of_messages() -> None:
     data = {"url": "http://127.0.0.1:1/x.csv?X-Amz-Signature=s3cr3t", "headers": {"authorization": "t0k3n"}}
     with pytest.raises(EvidenceUnreadable) as unreadable:
@@ -117,6 +153,24 @@ def test_signatures_and_headers_stay_out_of_messages() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
+        pytest.param(None, "here: must be a path or URL.* not None", id="null"),
+        pytest.param({"from": None}, r"here: must be a path or URL.* not \['from'\]", id="null-from"),
+        pytest.param(
+            {"from": "x.csv", "url": "x.csv"}, r"must be a path or URL.* not \['from', 'url'\]", id="both"
+        ),
+        pytest.param(
+            {"from": "x.csv", "min-rules": 0}, "here: min-rules must be the number.* not 0", id="min-0"
+        ),
+        pytest.param(
+            {"from": "x.csv", "min-rules": None}, "min-rules must be the number.* not None", id="min-null"
+        ),
+        pytest.param(
+            {"from": "x.csv", "min-rules": True}, "min-rules must be the number.* not True", id="min-true"
+        ),
+        pytest.param(
+            {"from": "x.csv", "sha256": "abc"}, "here: sha256 must be 64 hexadecimal digits", id="digest"
+        ),
+        pytest.param({"from": "x.csv", "sha256": None}, "sha256 must be .* not None", id="digest-null"),
         pytest.param("", "here: must be a path or URL", id="empty"),
         pytest.param(7, "here: must be a path or URL", id="number"),
         pytest.param(["x.csv"], "here: must be a path or URL", id="list"),
