@@ -43,14 +43,22 @@ class FilterText:
 
         Raises ``error`` for any fault in them and in the options.
         """
+        filled, faults = _filled(self._data), list[str]()
+        rules: tuple[ExemptionRule, ...] = ()
+        source: ExemptionSource | None = None
         with self._raising(error):
-            filled = _filled(self._data)
-            parse_options(filled, self._where)
-            rules, source = self._own_rules(filled), self._source()
+            with _gathering(faults):
+                parse_options(filled, self._where)
+            with _gathering(faults):
+                rules = self._own_rules(filled)
+            with _gathering(faults):
+                source = self._source()
+            if faults:
+                raise InvalidPolicyData("; ".join(faults))
             # A list elsewhere may need the run's own credentials, and c7n-org fills variables in later.
             if source and source.is_local and "{" not in source.url:
-                return (*rules, *source.rules(self._manager.session_factory))
-            return rules
+                rules = (*rules, *source.rules(self._manager.session_factory))
+        return rules
 
     def options(self, error: _Error) -> FilterOptions:
         """All options but the exemptions. Raises ``error`` where any is faulty."""
@@ -60,9 +68,8 @@ class FilterText:
     def rules(self, error: _Error) -> tuple[ExemptionRule, ...]:
         """The rules of ``exempt`` and, read now, of ``exempt-from``. Raises ``error``."""
         with self._raising(error):
-            source = self._source()
-            listed = source.rules(self._manager.session_factory) if source else ()
-            return (*self._own_rules(self._data), *listed)
+            rules, source = self._own_rules(self._data), self._source()
+            return (*rules, *source.rules(self._manager.session_factory)) if source else rules
 
     def permissions(self) -> list[str]:
         """The IAM actions that the options need; more than those where the options are faulty."""
@@ -102,6 +109,14 @@ class FilterText:
         except EvidenceUnreadable as fault:
             account = self._manager.config.account_id
             raise error(f"{self._where}: account {account}: {fault}") from fault
+
+
+@contextmanager
+def _gathering(faults: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except InvalidPolicyData as fault:
+        faults.append(str(fault))
 
 
 def _filled(value: Any) -> Any:

@@ -275,6 +275,14 @@ def test_nulls_and_contradictions_do_not_validate(
         policy({"filters": [{"type": "unnecessary", **options}]})
 
 
+def test_faults_of_options_rules_and_list_are_told_at_once(org: LocalOrg) -> None:
+    options = {"kinds": None, "exempt": [{"user": "/x", **RULE}], "exempt-from": "x.txt"}
+    with pytest.raises(
+        PolicyValidationError, match=r"kinds: has no value.*'/x' matches nobody.*x\.txt does not end"
+    ):
+        policy({"filters": [{"type": "unnecessary", **options}]})
+
+
 def test_exempt_none_spares_nobody(iam: Any) -> None:
     found = policy({"filters": [{"type": "unnecessary", "exempt": "none"}]})
     assert {each["UserName"] for each in found.resource_manager.resources()} == {
