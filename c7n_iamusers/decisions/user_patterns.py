@@ -64,6 +64,8 @@ def pattern_fault(field: str, pattern: str) -> str:
 
 def pattern_doubt(field: str, pattern: str) -> str:
     """What in a pattern that some user can match is probably not meant; empty where nothing is."""
+    if "[^" in pattern:
+        return "has [^, which is no negation in a shell glob: write [!"
     if field == "tag":
         key, _, glob = pattern.partition("=")
         if key != key.strip() or glob != glob.strip():

@@ -245,6 +245,10 @@ def test_a_pattern_that_can_match_is_none(field: str, pattern: str, name: str) -
         ),
         pytest.param("user", ".*", "begins with a dot: patterns are shell globs, so write", id="regex"),
         pytest.param("user", "jane.*", "", id="dot"),
+        pytest.param(
+            "user", "[^a]*", "has [^, which is no negation in a shell glob: write [!", id="negation"
+        ),
+        pytest.param("user", "[!a]*", "", id="glob-negation"),
         pytest.param("path", "/a/|/b/", "has a |, which stands for itself", id="path-bar"),
         pytest.param("path", "/a,b/", "", id="path-comma"),
     ],
