@@ -11,7 +11,7 @@ FLAGGING: dict[str, Any] = {
     "name": "ours-flag",
     "resource": "aws.iam-user",
     "source": "authorization-details",
-    "filters": [{"type": "unnecessary"}],
+    "filters": [{"type": "unnecessary", "exempt": "none"}],
 }
 DELETING: dict[str, Any] = {**FLAGGING, "name": "ours-delete", "actions": [{"type": "composite-delete"}]}
 

@@ -61,7 +61,8 @@ class CompositeDelete(UserAction):
     ``c7n:IamUser`` -> ``outcome``, for a ``notify`` that follows. One user's failure touches no other; the run
     ends with an error after the later actions have run, and running it again carries on.
 
-    The policy must have the filter ``unnecessary`` at its top level: a bare delete is not on offer.
+    The policy must have the filter ``unnecessary`` at its top level: a bare delete is not on offer. It must have
+    an exemption rule there, or a list of them, or say ``exempt: none``; ``plan-only`` needs neither.
 
     :example:
 
@@ -77,7 +78,7 @@ class CompositeDelete(UserAction):
                 exempt:
                   - path: /emergency/*
                     reason: break-glass access, sealed in the safe
-                    expires: 2027-12-31
+                    expires: "2027-12-31"
             actions:
               - type: composite-delete
                 active-within: 30
@@ -104,7 +105,7 @@ class CompositeDelete(UserAction):
     def validate(self) -> CompositeDelete:
         """Raises PolicyValidationError where the policy does not say whom it spares, or keeps no receipts."""
         require_lasting_output(self.manager, self.type)
-        require_exemptions(self.manager, self.type)
+        require_exemptions(self.manager, self.type, rules=not self.data.get("plan-only"))
         if self.data.get("plan") and self.data.get("plan-only"):
             raise PolicyValidationError(
                 f"policy {self.manager.data.get('name')}: composite-delete: plan applies a plan and plan-only makes "

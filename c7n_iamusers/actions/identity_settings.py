@@ -55,13 +55,13 @@ class IdentitySettings:
             return None
         path = Path(self._data["people-from"])
         try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
+            data = path.read_bytes()
+        except OSError as error:
             raise InvalidPolicyData(
                 f"{self._where}: people-from {path.absolute()} can't be read: {error}; it is looked up from the "
                 "directory in which Cloud Custodian runs"
             ) from error
-        return parse_people(str(path), text)
+        return parse_people(str(path), data)
 
     def candidates(
         self, resources: list[dict[str, Any]], account_id: str, people: PeopleMap | None

@@ -26,6 +26,7 @@ from c7n_iamusers.actions.provisioning_outcomes import (
 from c7n_iamusers.actions.provisioning_schema import PERMISSIONS, PROPERTIES, REQUIRED
 from c7n_iamusers.actions.provisioning_settings import INTENT, ProvisioningSettings
 from c7n_iamusers.actions.run_output import annotate, fail_at_the_end, output_directory, write_outcomes
+from c7n_iamusers.actions.user_policy import require_keys
 from c7n_iamusers.aws.interruption import Interruption
 from c7n_iamusers.aws.policy_source import read_policy_source
 from c7n_iamusers.aws.retries import Backoff
@@ -108,6 +109,10 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
             source: authorization-details
             filters:
               - type: unnecessary
+                exempt:
+                  - path: /emergency/*
+                    reason: break-glass access, sealed in the safe
+                    expires: "2027-12-31"
             actions:
               - type: provision-identity-center
                 identity-source: identity-center
@@ -128,7 +133,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
                     - arn:aws:iam::aws:policy/ReadOnlyAccess
     """
 
-    schema = type_schema("provision-identity-center", required=REQUIRED, **PROPERTIES)
+    schema = type_schema("provision-identity-center", required=list(REQUIRED), **PROPERTIES)
     schema_alias = False
     permissions = PERMISSIONS
 
@@ -143,6 +148,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     def validate(self) -> ProvisionIdentityCenter:
         """Raises PolicyValidationError for what can be told without AWS."""
         validate_lambda_packaging(self.manager)
+        require_keys(self.manager, self.type, self.data, REQUIRED)
         in_lambda = self.manager.data.get("mode", {}).get("type", "pull") != "pull"
         try:
             self._settings().check(in_lambda)

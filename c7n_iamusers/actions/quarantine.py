@@ -38,7 +38,8 @@ class Quarantine(UserAction):
     Running it again changes nothing as long as the quarantine holds, and reports the use of password or keys
     since. Quiet is no proof: attempts with a deactivated key may leave no trace.
 
-    The policy must have the filter ``unnecessary`` at its top level, so that whom it exempts stays untouched.
+    The policy must have the filter ``unnecessary`` at its top level, so that whom it exempts stays untouched, with
+    an exemption rule, a list of them, or ``exempt: none``.
 
     :example:
 
@@ -53,7 +54,7 @@ class Quarantine(UserAction):
                 exempt:
                   - path: /emergency/*
                     reason: break-glass access, sealed in the safe
-                    expires: 2027-12-31
+                    expires: "2027-12-31"
             actions:
               - type: quarantine
                 reason: to be deleted in two weeks

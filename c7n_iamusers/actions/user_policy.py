@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from c7n.exceptions import PolicyValidationError
@@ -12,6 +13,15 @@ from c7n_iamusers.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.model.exemption import ExemptionRule
 
 DAYS = {"type": "number", "exclusiveMinimum": 0}
+
+
+def require_keys(manager: Any, plugin: str, data: Mapping[str, Any], keys: Sequence[str]) -> None:
+    """Raises PolicyValidationError where a plugin lacks ``keys``: c7n's schema takes the bare name of any plugin."""
+    if missing := [key for key in keys if key not in data]:
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: {plugin} lacks {', '.join(missing)}: write '- type: {plugin}' and, "
+            f"below it, {', '.join(keys)} and what else it needs, as in custodian schema aws.iam-user"
+        )
 
 
 def require_lasting_output(manager: Any, action: str) -> None:
@@ -24,12 +34,22 @@ def require_lasting_output(manager: Any, action: str) -> None:
         )
 
 
-def require_exemptions(manager: Any, action: str) -> None:
-    """Raises PolicyValidationError where the policy does not say, by ``unnecessary``, whom it spares."""
-    if not any(found.type == "unnecessary" for found in manager.filters):
+def require_exemptions(manager: Any, action: str, rules: bool = True) -> None:
+    """Raises PolicyValidationError where the policy does not say, by ``unnecessary``, whom it spares.
+
+    ``rules``: whether it must have a rule, a list of them, or the word that says that nobody is to be spared.
+    """
+    found = [each for each in manager.filters if each.type == "unnecessary"]
+    if not found:
         raise PolicyValidationError(
             f"policy {manager.data.get('name')}: {action} needs the filter unnecessary at the top level of filters "
             "(not inside and, or, not): add '- type: unnecessary' with its exempt rules"
+        )
+    if rules and not any(each.says_whom_it_spares for each in found):
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: {action} needs exemptions, since break-glass users are among all "
+            "users: give unnecessary an exempt rule, such as {path: /emergency/*, reason: break-glass access, expires: "
+            "'YYYY-MM-DD'}, or exempt-from, or, where nobody is to be spared, exempt: none"
         )
 
 

@@ -3,12 +3,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterator, Mapping
-
 from c7n_iamusers.decisions.exemptions import parse_rules
-from c7n_iamusers.decisions.rows import NotInFormat, Row, json_rows, yaml_rows
+from c7n_iamusers.decisions.rows import FORMATS, NotInFormat, Row, read_rows
 from c7n_iamusers.decisions.user_patterns import FIELDS
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.model.exemption import ExemptionRule
@@ -20,23 +16,22 @@ def format_of(name: str) -> str:
     return {"yml": "yaml"}.get(ending, ending) if ending in (*FORMATS, "yml") else ""
 
 
-def parse_list(text: str, form: str, where: str) -> tuple[ExemptionRule, ...]:
+def parse_list(data: str | bytes, form: str, where: str) -> tuple[ExemptionRule, ...]:
     """The rules of a list in the format ``form`` (one of FORMATS); ``where`` names it for the errors.
 
     Raises InvalidPolicyData that lists every fault with its line; so does a list without rules, since an
     empty one is far likelier a mishap than a wish to exempt nobody.
     """
-    try:
-        rows = list(_READERS[form](text.lstrip("\ufeff")))
-    except NotInFormat as error:
-        raise InvalidPolicyData(f"{where}: {error}") from error
     rules: list[ExemptionRule] = []
     faults: list[str] = []
-    for line, row in rows:
-        try:
-            rules += _rule(row, f"{where} line {line}")
-        except InvalidPolicyData as error:
-            faults.append(str(error))
+    try:
+        for row in read_rows(data, form, _header_fault):
+            try:
+                rules += _rule(row, f"{where} line {row.line}")
+            except InvalidPolicyData as error:
+                faults.append(str(error))
+    except NotInFormat as error:
+        raise InvalidPolicyData(f"{where}: {error}") from error
     if faults:
         raise InvalidPolicyData("; ".join(faults))
     if not rules:
@@ -46,53 +41,17 @@ def parse_list(text: str, form: str, where: str) -> tuple[ExemptionRule, ...]:
     return tuple(rules)
 
 
-def _rule(row: object, where: str) -> tuple[ExemptionRule, ...]:
+def _rule(row: Row, where: str) -> tuple[ExemptionRule, ...]:
+    if row.problem:
+        raise InvalidPolicyData(f"{where}: {row.problem}")
     try:
-        return parse_rules([row], where)
+        return parse_rules([row.value], where)
     except InvalidPolicyData as error:
         # The row is known by its line; its index in a list of one says nothing.
         raise InvalidPolicyData(str(error).replace(f"{where}[0]", where)) from error
 
 
-def _csv_rows(text: str) -> Iterator[Row]:
-    """A header of keys, then a rule a line; an empty cell is a key that the rule lacks."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: list[str] = []
-    begins = 1
-    try:
-        for cells in reader:
-            line, begins = begins, reader.line_num + 1
-            cells = [cell.strip() for cell in cells]
-            if not any(cells):
-                continue
-            if not header:
-                header = _header(cells)
-                continue
-            yield line, _csv_row(header, cells, line)
-    except csv.Error as error:
-        raise NotInFormat(f"line {reader.line_num}: {error}") from error
-
-
-def _header(cells: list[str]) -> list[str]:
-    names = [name.lower() for name in cells]
-    if not set(names) & set(FIELDS) or len(set(names)) != len(names):
-        raise NotInFormat(
-            f"line 1: must name the columns, each once, at least one of {', '.join(FIELDS)} among them, not {cells!r}"
-        )
-    return names
-
-
-def _csv_row(header: list[str], cells: list[str], line: int) -> Mapping[str, str]:
-    if len(cells) > len(header):
-        raise NotInFormat(
-            f"line {line}: has {len(cells)} cells, the header {len(header)}: quote a cell with a comma"
-        )
-    return {name: cell for name, cell in zip(header, cells, strict=False) if cell}
-
-
-_READERS: Mapping[str, Callable[[str], Iterator[Row]]] = {
-    "json": json_rows,
-    "csv": _csv_rows,
-    "yaml": yaml_rows,
-}
-FORMATS = tuple(_READERS)
+def _header_fault(names: list[str]) -> str:
+    if set(names) & set(FIELDS):
+        return ""
+    return f"must name the columns, at least one of {', '.join(FIELDS)} among them, not {names!r}"

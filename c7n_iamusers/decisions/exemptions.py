@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from c7n_iamusers.decisions.user_patterns import FIELDS, matches
+from c7n_iamusers.decisions.user_patterns import FIELDS, matches, pattern_doubt, pattern_fault
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.model.exemption import Exemption, ExemptionRule
 from c7n_iamusers.model.iam_user import IamUser
 
+#: What a policy says for ``exempt`` where it is to spare nobody.
+NOBODY = "none"
 _KEYS = frozenset(FIELDS) | {"reason", "owner", "expires"}
 
 
@@ -32,12 +34,19 @@ def parse_rules(entries: Any, where: str) -> tuple[ExemptionRule, ...]:
     Raises InvalidPolicyData that lists every fault at once, each with its place and its mend.
     """
     if not isinstance(entries, list):
-        raise InvalidPolicyData(f"{where}: must be a list of rules, not {entries!r}")
+        raise InvalidPolicyData(f"{where}: must be a list of rules, or {NOBODY}, not {entries!r}")
     faults: list[str] = []
     rules = [_parse_rule(entry, f"{where}[{index}]", faults) for index, entry in enumerate(entries)]
     if faults:
         raise InvalidPolicyData("; ".join(faults))
     return tuple(rule for rule in rules if rule is not None)
+
+
+def doubts(rules: Sequence[ExemptionRule]) -> Iterator[str]:
+    """What in rules that can protect is probably not meant, for a log."""
+    for rule in rules:
+        if doubt := pattern_doubt(rule.field, rule.pattern):
+            yield f"exemption by {rule.field} {rule.pattern!r} ({rule.reason}) {doubt}"
 
 
 def _parse_rule(entry: Any, where: str, faults: list[str]) -> ExemptionRule | None:
@@ -77,13 +86,9 @@ def _pattern(entry: Mapping[str, Any], field: str, where: str, faults: list[str]
     if not field:
         return ""
     pattern = _text(entry, field, where, faults, "give a shell glob such as 'ci-*'")
-    if field == "tag" and pattern and pattern.find("=") < 1:
-        faults.append(f"{where}: tag {pattern!r} must be Key=glob, such as Purpose=break-glass")
-    if field == "path" and pattern and not (pattern.startswith(("/", "*")) and pattern.endswith(("/", "*"))):
-        # IAM paths begin and end with a slash: this one would protect nobody, and nobody would notice.
-        faults.append(
-            f"{where}: path {pattern!r} matches no path: it must begin and end with / or *, such as /emergency/*"
-        )
+    if pattern and (fault := pattern_fault(field, pattern)):
+        # It would protect nobody, and nobody would notice.
+        faults.append(f"{where}: {field} {pattern!r} {fault}")
     return pattern
 
 

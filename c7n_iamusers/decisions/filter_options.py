@@ -12,11 +12,13 @@ from c7n_iamusers.decisions.finding_case import Provisioning, Thresholds
 from c7n_iamusers.decisions.findings import FINDING_IDS
 from c7n_iamusers.decisions.hints import parse_hints
 from c7n_iamusers.decisions.selection import Selection
+from c7n_iamusers.decisions.user_patterns import pattern_fault
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.model.hint import Hint
 from c7n_iamusers.model.verdict import KINDS
 
 BULK, FULL = "bulk", "full"
+OPTIONS = ("kinds", "unused-for", "min-age", "findings", "hints", "thresholds", "provisioning", "attachments")
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,17 @@ def parse_options(data: Mapping[str, Any], where: str) -> FilterOptions:
     Raises InvalidPolicyData that lists every fault at once, each with its mend.
     """
     reader = _Reader(data, where)
+    given = reader.given
     findings = reader.mapping("findings", ("any-of", "none-of"), instead_of_list="any-of")
     selection = Selection(
-        reader.names(data.get("kinds"), "kinds", KINDS),
-        reader.days(data.get("unused-for"), "unused-for"),
-        reader.days(data.get("min-age"), "min-age"),
+        reader.names(given.get("kinds"), "kinds", KINDS),
+        reader.days(given.get("unused-for"), "unused-for"),
+        reader.days(given.get("min-age"), "min-age"),
         reader.names(findings.get("any-of"), "findings.any-of", FINDING_IDS),
         reader.names(findings.get("none-of"), "findings.none-of", FINDING_IDS),
     )
     criteria = Criteria(reader.hints(), reader.thresholds(), reader.provisioning())
-    full = reader.names([data.get("attachments", BULK)], "attachments", (BULK, FULL)) == (FULL,)
+    full = reader.names([given.get("attachments", BULK)], "attachments", (BULK, FULL)) == (FULL,)
     if reader.faults:
         raise InvalidPolicyData("; ".join(reader.faults))
     return FilterOptions(selection, criteria, full)
@@ -51,11 +54,17 @@ def parse_options(data: Mapping[str, Any], where: str) -> FilterOptions:
 
 class _Reader:
     def __init__(self, data: Mapping[str, Any], where: str) -> None:
-        self._data, self._where = data, where
+        self._where = where
         self.faults: list[str] = []
+        self.given = self._without_nulls({key: data[key] for key in OPTIONS if key in data})
 
     def fault(self, key: str, text: str) -> None:
         self.faults.append(f"{self._where}: {key}: {text}")
+
+    def _without_nulls(self, given: Mapping[str, Any], within: str = "") -> Mapping[str, Any]:
+        for key in (key for key, value in given.items() if value is None):
+            self.fault(f"{within}{key}", "has no value: give one, or leave the key out")
+        return {key: value for key, value in given.items() if value is not None}
 
     def days(self, value: Any, key: str) -> float | None:
         if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):
@@ -75,7 +84,7 @@ class _Reader:
         return tuple(str(name) for name in value)
 
     def mapping(self, key: str, known: Sequence[str], instead_of_list: str = "") -> Mapping[str, Any]:
-        value = self._data.get(key)
+        value = self.given.get(key)
         if value is None:
             return {}
         if instead_of_list and isinstance(value, list):
@@ -83,13 +92,13 @@ class _Reader:
         if not isinstance(value, Mapping) or not value or not set(value) <= set(known):
             self.fault(key, f"must be a mapping of {', '.join(known)}, not {value!r}")
             return {}
-        return value
+        return self._without_nulls(value, f"{key}.")
 
     def hints(self) -> tuple[Hint, ...]:
-        if self._data.get("hints") is None:
+        if "hints" not in self.given:
             return ()
         try:
-            return parse_hints(self._data["hints"], f"{self._where}: hints")
+            return parse_hints(self.given["hints"], f"{self._where}: hints")
         except InvalidPolicyData as error:
             self.faults.append(str(error))
             return ()
@@ -107,9 +116,10 @@ class _Reader:
     def _patterns(self, given: Mapping[str, Any], key: str) -> Iterator[str]:
         patterns = given.get(key, [])
         for pattern in patterns if isinstance(patterns, list) else [patterns]:
-            good = isinstance(pattern, str) and pattern and (key != "tag" or pattern.find("=") > 0)
-            if good:
-                yield pattern
-            else:
+            if not isinstance(pattern, str) or not pattern:
                 form = "Key=glob" if key == "tag" else "a glob over the ARNs of creators"
                 self.fault(f"provisioning.{key}", f"must be {form}, not {pattern!r}")
+            elif key == "tag" and (fault := pattern_fault(key, pattern)):
+                self.fault(f"provisioning.{key}", f"{pattern!r} {fault}")
+            else:
+                yield pattern

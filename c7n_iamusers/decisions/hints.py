@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from c7n_iamusers.decisions.user_patterns import FIELDS, matches
+from c7n_iamusers.decisions.user_patterns import FIELDS, matches, pattern_fault
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.model.hint import Hint
 from c7n_iamusers.model.iam_user import IamUser
@@ -95,9 +95,12 @@ def _of_kind(kind: str, fields: Any, where: str) -> Iterator[Hint]:
         raise InvalidPolicyData(f"{where}: must map {', '.join(FIELDS)} to patterns, not {fields!r}")
     for field, patterns in fields.items():
         for pattern in patterns if isinstance(patterns, list) else [patterns]:
-            if not isinstance(pattern, str) or not pattern or (field == "tag" and pattern.find("=") < 1):
-                form = "Key=glob" if field == "tag" else "a shell glob such as 'ci-*'"
-                raise InvalidPolicyData(f"{where}.{field}: must be {form}, not {pattern!r}")
+            if not isinstance(pattern, str) or not pattern:
+                raise InvalidPolicyData(
+                    f"{where}.{field}: must be a shell glob such as 'ci-*', not {pattern!r}"
+                )
+            if fault := pattern_fault(field, pattern):
+                raise InvalidPolicyData(f"{where}.{field}: {pattern!r} {fault}")
             yield Hint(kind, field, pattern)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,7 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
 from c7n_iamusers.aws.inventory import PIECES, USUAL
 from c7n_iamusers.aws.users import LISTED_KINDS
-from c7n_iamusers.decisions.exemptions import parse_rules
+from c7n_iamusers.decisions.exemptions import NOBODY, parse_rules
 from c7n_iamusers.decisions.filter_options import FULL, FilterOptions, parse_options
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
 from c7n_iamusers.filters.exemption_source import ExemptionSource, parse_source
@@ -19,7 +20,9 @@ from c7n_iamusers.model.attachments import SSH_PUBLIC_KEY
 from c7n_iamusers.model.exemption import ExemptionRule
 from c7n_iamusers.model.inventory import CREATION
 
-OPTIONS = ("kinds", "unused-for", "min-age", "findings", "hints", "thresholds", "provisioning", "attachments")
+#: Cloud Custodian fills variables in after it has validated a policy.
+_VARIABLE = re.compile(r"\{\w+\}")
+_VARIABLE_IN_KEY = re.compile(r"\{\w+\}(?=[^=]*=)")
 _Error = type[PolicyValidationError] | type[PolicyExecutionError]
 
 
@@ -30,15 +33,32 @@ class FilterText:
         self._data, self._manager = data, manager
         self._where = f"policy {manager.data.get('name')}: filter unnecessary"
 
-    def check(self, error: _Error) -> None:
-        """Raises ``error`` for any fault that can be seen here: options, rules, and a list on this machine."""
-        self.options(error)
+    @property
+    def says_whom_it_spares(self) -> bool:
+        """Whether it has exemption rules, or a list of them, or says that there are none."""
+        return bool(self._data.get("exempt") or self._data.get("exempt-from"))
+
+    def check(self, error: _Error) -> tuple[ExemptionRule, ...]:
+        """The rules that can be seen here: the policy's own, and a list's on this machine.
+
+        Raises ``error`` for any fault in them and in the options.
+        """
+        filled, faults = _filled(self._data), list[str]()
+        rules: tuple[ExemptionRule, ...] = ()
+        source: ExemptionSource | None = None
         with self._raising(error):
-            self._own_rules()
-            source = self._source()
+            with _gathering(faults):
+                parse_options(filled, self._where)
+            with _gathering(faults):
+                rules = self._own_rules(filled)
+            with _gathering(faults):
+                source = self._source()
+            if faults:
+                raise InvalidPolicyData("; ".join(faults))
             # A list elsewhere may need the run's own credentials, and c7n-org fills variables in later.
             if source and source.is_local and "{" not in source.url:
-                source.rules(self._manager.session_factory)
+                rules = (*rules, *source.rules(self._manager.session_factory))
+        return rules
 
     def options(self, error: _Error) -> FilterOptions:
         """All options but the exemptions. Raises ``error`` where any is faulty."""
@@ -48,9 +68,8 @@ class FilterText:
     def rules(self, error: _Error) -> tuple[ExemptionRule, ...]:
         """The rules of ``exempt`` and, read now, of ``exempt-from``. Raises ``error``."""
         with self._raising(error):
-            source = self._source()
-            listed = source.rules(self._manager.session_factory) if source else ()
-            return (*self._own_rules(), *listed)
+            rules, source = self._own_rules(self._data), self._source()
+            return (*rules, *source.rules(self._manager.session_factory)) if source else rules
 
     def permissions(self) -> list[str]:
         """The IAM actions that the options need; more than those where the options are faulty."""
@@ -66,11 +85,20 @@ class FilterText:
             needed.add("s3:GetObject")
         return sorted(needed)
 
-    def _own_rules(self) -> tuple[ExemptionRule, ...]:
-        return parse_rules(self._data.get("exempt", []), f"{self._where}: exempt")
+    def _own_rules(self, data: Mapping[str, Any]) -> tuple[ExemptionRule, ...]:
+        given = data.get("exempt", [])
+        if given != NOBODY:
+            return parse_rules(given, f"{self._where}: exempt")
+        if "exempt-from" in data:
+            raise InvalidPolicyData(
+                f"{self._where}: exempt: {NOBODY} contradicts exempt-from: leave one of them out"
+            )
+        return ()
 
     def _source(self) -> ExemptionSource | None:
-        return parse_source(self._data.get("exempt-from"), f"{self._where}: exempt-from")
+        if "exempt-from" not in self._data:
+            return None
+        return parse_source(self._data["exempt-from"], f"{self._where}: exempt-from")
 
     @contextmanager
     def _raising(self, error: _Error) -> Iterator[None]:
@@ -81,3 +109,20 @@ class FilterText:
         except EvidenceUnreadable as fault:
             account = self._manager.config.account_id
             raise error(f"{self._where}: account {account}: {fault}") from fault
+
+
+@contextmanager
+def _gathering(faults: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except InvalidPolicyData as fault:
+        faults.append(str(fault))
+
+
+def _filled(value: Any) -> Any:
+    """``value`` with something in place of its variables that is good wherever a pattern may have one."""
+    if isinstance(value, Mapping):
+        return {key: _filled(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_filled(part) for part in value]
+    return _VARIABLE.sub("*", _VARIABLE_IN_KEY.sub("x", value)) if isinstance(value, str) else value

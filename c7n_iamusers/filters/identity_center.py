@@ -13,11 +13,13 @@ from c7n_iamusers.actions.access_gate import AccessGate
 from c7n_iamusers.actions.identity_settings import subject_of
 from c7n_iamusers.actions.provisioning_schema import DERIVE, PERMISSION_SET, TEXT, USER
 from c7n_iamusers.actions.run_output import ANNOTATION
+from c7n_iamusers.actions.user_policy import require_keys
 from c7n_iamusers.decisions.access_state import STATES
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.lambda_packaging import validate_lambda_packaging
 
 Resource = dict[str, Any]
+REQUIRED = ("state", "user")
 
 
 class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
@@ -44,6 +46,10 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
             source: authorization-details
             filters:
               - type: unnecessary
+                exempt:
+                  - path: /emergency/*
+                    reason: break-glass access, sealed in the safe
+                    expires: "2027-12-31"
               - type: identity-center
                 state: provisioned
                 role: arn:aws:iam::123456789012:role/IdentityCenterReader
@@ -56,7 +62,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
 
     schema = type_schema(
         "identity-center",
-        required=["state", "user"],
+        required=list(REQUIRED),
         **{
             "state": {"enum": list(STATES)},
             "user": USER,
@@ -76,6 +82,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
     def validate(self) -> IdentityCenter:
         """Raises PolicyValidationError for what can be told without AWS."""
         validate_lambda_packaging(self.manager)
+        require_keys(self.manager, self.type, self.data, REQUIRED)
         in_lambda = self.manager.data.get("mode", {}).get("type", "pull") != "pull"
         try:
             if self.data.get("derive") and "permission-set" in self.data:

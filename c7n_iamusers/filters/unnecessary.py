@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -12,14 +13,83 @@ from c7n.utils import local_session, type_schema
 
 from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.decisions.exemptions import NOBODY, doubts
+from c7n_iamusers.decisions.filter_options import BULK, FULL
+from c7n_iamusers.decisions.findings import FINDING_IDS
+from c7n_iamusers.decisions.hints import HINTED_KINDS
+from c7n_iamusers.decisions.rows import FORMATS
 from c7n_iamusers.decisions.user_patterns import FIELDS
-from c7n_iamusers.filters.filter_text import OPTIONS, FilterText
+from c7n_iamusers.filters.filter_text import FilterText
 from c7n_iamusers.filters.flagging import Flagging
 from c7n_iamusers.filters.undefined_variables import refuse_undefined_variables
 from c7n_iamusers.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.model.exemption import ExemptionRule
+from c7n_iamusers.model.verdict import KINDS
 
 Resource = dict[str, Any]
+
+
+def _list_of(names: Sequence[str]) -> dict[str, Any]:
+    return {"items": {"enum": list(names)}}
+
+
+def _days(what: str) -> dict[str, Any]:
+    return {"description": f"days: {what}", "exclusiveMinimum": 0}
+
+
+_PATTERNS = {"description": "a case-sensitive shell glob, or a list of them"}
+#: For ``custodian schema`` and editors. It has no ``type`` and no ``required``: c7n validates it first, and what is
+#: of another kind or missing is left to validate(), which names the place, every fault at once, and the mend.
+SCHEMA: dict[str, Any] = {
+    "exempt": {
+        "description": f"rules of whom to spare: a pattern, a reason and expires each; or the word {NOBODY}",
+        "items": {
+            "properties": {
+                "user": {"description": "a case-sensitive shell glob over the name"},
+                "path": {"description": "a glob over the path, which begins and ends with /"},
+                "tag": {"description": "Key=glob"},
+                "group": {"description": "a glob over the names of groups"},
+                "reason": {"description": "required: why these users may stay"},
+                "owner": {"description": "whom to ask"},
+                "expires": {"description": "required: the last day, in UTC, as 'YYYY-MM-DD'"},
+            },
+            "examples": [{"path": "/emergency/*", "reason": "break-glass access", "expires": "2027-12-31"}],
+        },
+    },
+    "exempt-from": {
+        "description": "a path or URL of a list of such rules, or a mapping with from and options",
+        "properties": {
+            "from": {"description": "the path or URL"},
+            "url": {"description": "the same as from"},
+            "format": {"enum": list(FORMATS)},
+            "headers": {"description": "HTTP header -> text"},
+            "min-rules": {"description": "with fewer rules the list counts as cut off", "minimum": 1},
+            "sha256": {"description": "of the file: a list that differs is refused"},
+        },
+    },
+    "kinds": _list_of(KINDS),
+    "unused-for": _days("without a sign of life"),
+    "min-age": _days("since the user was created"),
+    "findings": {
+        "description": "ids: a list of which any counts, or a mapping",
+        **_list_of(FINDING_IDS),
+        "properties": {"any-of": _list_of(FINDING_IDS), "none-of": _list_of(FINDING_IDS)},
+    },
+    "hints": {
+        "description": "kind -> field -> patterns",
+        "properties": {kind: {"properties": dict.fromkeys(FIELDS, _PATTERNS)} for kind in HINTED_KINDS},
+    },
+    "thresholds": {
+        "properties": {"unused": _days("90 by default"), "rotation": _days("90 by default")},
+    },
+    "provisioning": {
+        "properties": {
+            "tag": {"description": "Key=glob, or a list of them"},
+            "role": {"description": "a glob over the ARNs of creators, or a list of them"},
+        },
+    },
+    "attachments": {"enum": [BULK, FULL]},
+}
 
 
 class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
@@ -28,11 +98,16 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     ``exempt``: rules. A rule has one pattern (``user``, ``path``, ``group``, or ``tag`` as ``Key=pattern``:
     case-sensitive shell globs), a ``reason``, optionally an ``owner``, and ``expires``: the last day, in UTC,
     on which it protects. After that day the user is flagged again, with the finding ``expired-exemption``.
+    Quote the date: Cloud Custodian stops with a traceback at an unquoted one that does not exist. A pattern
+    that can match nobody is refused. ``exempt: none`` says that nobody is to be spared, which actions that
+    delete or quarantine ask for where there is no rule.
     Tags are claims: whoever holds iam:TagUser can exempt a user from a ``tag`` rule's policy.
 
     ``exempt-from``: a list of such rules, for many policies: a path, or a URL that c7n reads (file, https,
-    s3), ending in .json, .csv or .yaml (or ``{url:, format:, headers:}``). It is read anew in each run. An
-    empty or unreadable list fails the policy before anything is done, and so do unreadable groups.
+    s3), ending in .json, .csv or .yaml, or ``{from: PLACE}`` with any of ``format``, ``headers``, ``min-rules``
+    and ``sha256``: a list with fewer rules, or other bytes, is refused. It is read anew in each run. An empty
+    or unreadable list fails the policy before anything is done, and so do unreadable groups. CSV may have
+    commas, semicolons or tabs; its encoding is UTF-8, or what a byte order mark says.
 
     Which of the others are flagged, all by default; what is unknown of a user never flags it:
 
@@ -71,17 +146,19 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
                   - path: /emergency/*
                     reason: break-glass access, sealed in the safe
                     owner: security@example.com
-                    expires: 2027-12-31
+                    expires: "2027-12-31"
                   - tag: Purpose=codecommit
                     reason: CodeCommit has no replacement for its credentials yet
-                    expires: 2027-06-30
+                    expires: "2027-06-30"
 
           - name: iam-users-left-behind
             resource: aws.iam-user
             source: authorization-details
             filters:
               - type: unnecessary
-                exempt-from: s3://example-governance/exemptions.csv
+                exempt-from:
+                  from: s3://example-governance/exemptions.csv
+                  min-rules: 10
                 kinds: [human, machine, no-credentials]
                 unused-for: 90
                 min-age: 30
@@ -93,18 +170,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
                     tag: Owner=*-team@example.com
     """
 
-    schema = type_schema(
-        "unnecessary",
-        exempt={
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {name: {} for name in (*FIELDS, "reason", "owner", "expires")},
-            },
-        },
-        # Checked by validate(), whose messages name the fault where those of a schema would not.
-        **{name: {} for name in ("exempt-from", *OPTIONS)},
-    )
+    schema = type_schema("unnecessary", **SCHEMA)
     schema_alias = False
     max_workers = 8
 
@@ -127,8 +193,13 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     def validate(self) -> Unnecessary:
         """Raises PolicyValidationError that names each fault, and the mend."""
         validate_lambda_packaging(self.manager)
-        self._text.check(PolicyValidationError)
+        self._warn(self._text.check(PolicyValidationError))
         return self
+
+    @property
+    def says_whom_it_spares(self) -> bool:
+        """Whether the policy has exemption rules, or a list of them, or says ``exempt: none``."""
+        return self._text.says_whom_it_spares
 
     def rules(self) -> tuple[ExemptionRule, ...]:
         """The policy's exemption rules, those of ``exempt-from`` read now.
@@ -143,7 +214,12 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         if not resources:
             return []
         rules, options = self.rules(), self._text.options(PolicyExecutionError)
+        self._warn(rules)
         client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
         flagging = Flagging(self.manager, client, Backoff(), options, utc_now, self.log)
         with self.executor_factory(max_workers=self.max_workers) as pool:
             return flagging.flagged(resources, rules, pool)
+
+    def _warn(self, rules: Sequence[ExemptionRule]) -> None:
+        for doubt in doubts(rules):
+            self.log.warning("unnecessary: %s", doubt)

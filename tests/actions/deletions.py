@@ -17,7 +17,7 @@ NAME = "under-test"
 
 def acting(action: str | dict[str, Any], output: Path | None, *exempt: dict[str, Any], **data: Any) -> Policy:
     """A policy that does ``action`` to all users but the exempt."""
-    filters = [{"type": "unnecessary", "exempt": list(exempt)}]
+    filters = [{"type": "unnecessary", "exempt": list(exempt) or "none"}]
     return policy({"filters": filters, "actions": [action], **data}, output)
 
 

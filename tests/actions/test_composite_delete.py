@@ -16,6 +16,7 @@ from tests.observation import run_within_permissions
 from tests.policies import ACCOUNT, policy
 
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+ALL = {"type": "unnecessary", "exempt": "none"}
 SPARE_BOB = {"user": "bob", "reason": "a test", "expires": "2999-12-31"}
 SECRETS = (
     "Password",
@@ -29,7 +30,7 @@ SECRETS = (
 
 def delete(output: Path, *exempt: dict[str, Any], **data: Any) -> list[dict[str, Any]]:
     """Run the policy; the resources as later actions see them."""
-    filters = [{"type": "unnecessary", "exempt": list(exempt)}]
+    filters = [{"type": "unnecessary", "exempt": list(exempt) or "none"}]
     found: list[dict[str, Any]] = run_within_permissions(
         policy({"filters": filters, "actions": ["composite-delete"], **data}, output)
     )
@@ -266,7 +267,7 @@ def test_a_session_in_another_account_touches_nothing(org: LocalOrg, tmp_path: P
     iam = org.client("iam", "444455556666")
     iam.create_user(UserName="alice")
     org.client("iam", ACCOUNT).create_user(UserName="alice")
-    found = policy({"filters": ["unnecessary"], "actions": ["composite-delete"]}, tmp_path)
+    found = policy({"filters": [ALL], "actions": ["composite-delete"]}, tmp_path)
     (resource,) = found.resource_manager.resources()
     resource["Arn"] = "arn:aws:iam::444455556666:user/alice"
     with found.ctx:
@@ -302,7 +303,7 @@ def test_who_has_no_replacement_yet_keeps_the_user(
 ) -> None:
     iam = org.client("iam", ACCOUNT)
     iam.create_user(UserName="alice")
-    found = policy({"filters": ["unnecessary"], "actions": ["composite-delete"]}, tmp_path)
+    found = policy({"filters": [ALL], "actions": ["composite-delete"]}, tmp_path)
     (resource,) = found.resource_manager.resources()
     resource["c7n:IamUser"]["provisioning"] = {"status": status, "reason": "no e-mail"}
     with found.ctx:
@@ -319,7 +320,7 @@ def test_who_has_no_replacement_yet_keeps_the_user(
         pytest.param([{"and": ["unnecessary"]}], None, "at the top level", id="in-and"),
         pytest.param([{"not": ["unnecessary"]}], None, "at the top level", id="in-not"),
         pytest.param(
-            ["unnecessary"],
+            [ALL],
             {
                 "type": "periodic",
                 "schedule": "rate(1 day)",
@@ -339,24 +340,64 @@ def test_what_is_not_on_offer(
         policy({**data, "mode": mode} if mode else data)
 
 
-def test_a_top_level_unnecessary_validates(org: LocalOrg) -> None:
-    assert policy({"filters": ["unnecessary"], "actions": ["composite-delete"]})
+@pytest.mark.parametrize("action", ["composite-delete", "quarantine"])
+@pytest.mark.parametrize(
+    ("options", "sound"),
+    [
+        pytest.param({}, False, id="bare"),
+        pytest.param({"exempt": []}, False, id="no-rule"),
+        pytest.param({"unused-for": 90}, False, id="other-options"),
+        pytest.param({"exempt": [SPARE_BOB]}, True, id="rule"),
+        pytest.param({"exempt-from": "s3://bucket/x.csv"}, True, id="list"),
+        pytest.param({"exempt": "none"}, True, id="none"),
+    ],
+)
+def test_destructive_actions_need_exemptions(
+    org: LocalOrg, action: str, options: dict[str, Any], sound: bool
+) -> None:
+    data = {"filters": [{"type": "unnecessary", **options}], "actions": [action]}
+    if sound:
+        assert policy(data)
+        return
+    with pytest.raises(
+        PolicyValidationError, match=f"policy under-test: {action} needs exemptions.*exempt: none"
+    ):
+        policy(data)
+
+
+def test_a_plan_needs_no_exemptions(org: LocalOrg) -> None:
+    assert policy({"filters": ["unnecessary"], "actions": [{"type": "composite-delete", "plan-only": True}]})
+    with pytest.raises(PolicyValidationError, match="needs the filter unnecessary"):
+        policy({"actions": [{"type": "composite-delete", "plan-only": True}]})
+
+
+def test_an_empty_list_of_exemptions_deletes_nobody(org: LocalOrg, tmp_path: Path) -> None:
+    iam = org.client("iam", ACCOUNT)
+    iam.create_user(UserName="alice")
+    listed = tmp_path / "exempt.csv"
+    listed.write_text("user,reason,expires\nbob,r,2999-12-31\n")
+    filters = [{"type": "unnecessary", "exempt-from": str(listed)}]
+    found = policy({"filters": filters, "actions": ["composite-delete"]}, tmp_path)
+    listed.write_text("user,reason,expires\n")
+    with pytest.raises(PolicyExecutionError, match="has no rules"):
+        found.run()
+    assert user_names(iam) == ["alice"]
 
 
 def test_a_plan_is_made_or_applied_and_not_both(org: LocalOrg) -> None:
     action = {"type": "composite-delete", "plan": "deletion-plan.json", "plan-only": True}
     with pytest.raises(PolicyValidationError, match="leave one of them out"):
-        policy({"filters": ["unnecessary"], "actions": [action]})
+        policy({"filters": [ALL], "actions": [action]})
 
 
 @pytest.mark.parametrize("options", [{}, {"plan-only": True}], ids=["deleting", "planning"])
 def test_a_digest_needs_its_plan(org: LocalOrg, options: dict[str, Any]) -> None:
     action = {"type": "composite-delete", "plan-sha256": "0" * 64, **options}
     with pytest.raises(PolicyValidationError, match="plan-sha256 without plan would delete"):
-        policy({"filters": ["unnecessary"], "actions": [action]})
+        policy({"filters": [ALL], "actions": [action]})
     assert policy(
         {
-            "filters": ["unnecessary"],
+            "filters": [ALL],
             "actions": [{"type": "composite-delete", "plan": "p", "plan-sha256": "0" * 64}],
         }
     )
@@ -376,7 +417,7 @@ def test_the_user_behind_the_roles_of_a_profile_is_spared(
         f"aws_secret_access_key = {key['SecretAccessKey']}\n"
     )
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    data = {"filters": ["unnecessary"], "actions": ["composite-delete"]}
+    data = {"filters": [ALL], "actions": ["composite-delete"]}
     policy(data, tmp_path, account, profile="fleet").run()
     assert user_names(iam) == ["runner"]
     assert outcomes(tmp_path)["runner"]["reason"].startswith("the run itself acts as this user")

@@ -39,7 +39,7 @@ def answering(monkeypatch: pytest.MonkeyPatch, *answers: dict[str, str]) -> list
 
 
 def requiring(output: Path, **options: Any) -> Any:
-    filters = [{"type": "unnecessary"}, ACCESS]
+    filters = [{"type": "unnecessary", "exempt": "none"}, ACCESS]
     return policy({"filters": filters, "actions": [{**REQUIRING, **options}]}, output)
 
 
@@ -96,7 +96,7 @@ def test_where_identity_center_cannot_be_read_nobody_is_touched(
 )
 def test_how_to_read_identity_center_must_be_said(org: LocalOrg, filters: list[Any]) -> None:
     with pytest.raises(PolicyValidationError, match="add it, state: provisioned, at the top level"):
-        policy({"filters": [{"type": "unnecessary"}, *filters], "actions": [REQUIRING]})
+        policy({"filters": [{"type": "unnecessary", "exempt": "none"}, *filters], "actions": [REQUIRING]})
 
 
 def test_unasked_nothing_is_read(

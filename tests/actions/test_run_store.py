@@ -145,7 +145,8 @@ def test_a_plan_goes_to_the_bucket_and_is_applied_from_there(org: LocalOrg, s3: 
 
 
 def event_policy(**data: Any) -> Policy:
-    found = policy({"filters": ["unnecessary"], "actions": ["composite-delete"], "mode": LAMBDA, **data})
+    filters = [{"type": "unnecessary", "exempt": "none"}]
+    found = policy({"filters": filters, "actions": ["composite-delete"], "mode": LAMBDA, **data})
     found.options["output_dir"] = "s3://outputs/here?region=us-east-1"
     return found
 

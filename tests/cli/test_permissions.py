@@ -21,7 +21,7 @@ DELETE = {
     "name": "iam-users-delete",
     "resource": "aws.iam-user",
     "source": "authorization-details",
-    "filters": [{"type": "unnecessary"}],
+    "filters": [{"type": "unnecessary", "exempt": "none"}],
     "actions": ["composite-delete"],
 }
 

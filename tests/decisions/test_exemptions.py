@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.decisions.exemptions import find_exemption, parse_rules
+from c7n_iamusers.decisions.exemptions import doubts, find_exemption, parse_rules
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
 from c7n_iamusers.model.exemption import ExemptionRule
 from tests.records import groups, user
@@ -160,3 +160,100 @@ def test_every_fault_is_told_at_once() -> None:
 def test_the_list_must_be_one() -> None:
     with pytest.raises(InvalidPolicyData, match="exempt: must be a list"):
         parse_rules({"user": "x"}, "exempt")
+
+
+@pytest.mark.parametrize(
+    ("field", "pattern", "told"),
+    [
+        pytest.param(
+            "user", "arn:aws:iam::111122223333:user/eng/jane", "give the name, 'jane', rather", id="arn"
+        ),
+        pytest.param("user", "jane ", "can't have ' ': write 'jane', without the space", id="space-after"),
+        pytest.param("user", " jane", "write 'jane', without the space", id="space-before"),
+        pytest.param("user", "jane doe", "the name of a user can't have ' '", id="space-within"),
+        pytest.param("user", "/jane", "a path is no part of a name", id="slash"),
+        pytest.param("user", "jane|joe", "write a rule for each user", id="bar"),
+        pytest.param("user", "^svc-.*$", "can't have '^': patterns are shell globs", id="regex"),
+        pytest.param("user", "svc-\\d+", "patterns are shell globs", id="regex-digits"),
+        pytest.param("user", "(jane)", "patterns are shell globs", id="regex-group"),
+        pytest.param("user", "ci-[/|]x", "can't have '[/|]'", id="class-of-foreign-characters"),
+        pytest.param("user", "ci-[", "can't have '['", id="unclosed-class"),
+        pytest.param("user", "jos\u00e9", "can't have", id="accent"),
+        pytest.param("user", "x" * 65, "has at most 64 characters", id="too-long"),
+        pytest.param(
+            "group", "arn:aws:iam::111122223333:group/Keep", "give the name, 'Keep'", id="group-arn"
+        ),
+        pytest.param("group", "/teams/Keep", "the name of a group can't have '/'", id="group-slash"),
+        pytest.param("group", "x" * 129, "has at most 128 characters", id="group-too-long"),
+        pytest.param("path", "/emergency/jane", "matches no path", id="path-with-a-name"),
+        pytest.param("path", "^/emergency/.*$", "matches no path", id="path-regex"),
+        pytest.param("path", "/my team/", "a path can't have ' '", id="path-space"),
+        pytest.param("path", "arn:aws:iam::111122223333:user/emergency/*", "matches no path", id="path-arn"),
+        pytest.param("path", f"/{'x' * 511}/", "has at most 512 characters", id="path-too-long"),
+        pytest.param("tag", "Te*=x", "the key of a tag, which is no glob, can't have '*'", id="tag-key-glob"),
+        pytest.param("tag", "Purpose=a|b", "the value of a tag can't have '|'", id="tag-bar"),
+        pytest.param("tag", "Purpose=^x$", "the value of a tag can't have '^'", id="tag-regex"),
+    ],
+)
+def test_a_pattern_that_can_protect_nobody_is_a_fault(field: str, pattern: str, told: str) -> None:
+    with pytest.raises(InvalidPolicyData) as fault:
+        parse_rules([{field: pattern, "reason": "r", "expires": "2027-01-31"}], "exempt")
+    assert str(fault.value).startswith(f"exempt[0]: {field} {pattern!r} matches no")
+    assert told in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "pattern", "name"),
+    [
+        pytest.param("user", "a+b=c,d.e@f_g-9", "a+b=c,d.e@f_g-9", id="every-character"),
+        pytest.param("user", "*", "jane", id="anybody"),
+        pytest.param("user", "*" * 80 + "x" * 64, "x" * 64, id="longest"),
+        pytest.param("user", "[!a]?ne[]0]0", "jane00", id="classes"),
+        pytest.param("user", "jane.*", "jane.doe", id="dot"),
+        pytest.param("group", "G" * 128, "G" * 128, id="longest-group"),
+        pytest.param("path", "/", "/", id="root"),
+        pytest.param("path", "*/ops/", "/eu/ops/", id="path-end"),
+        pytest.param("path", "[/]eng?", "/eng/", id="path-class"),
+        pytest.param("path", "/a!~|b/*", "/a!~|b/c/", id="path-printable"),
+        pytest.param("tag", "Cost Center= a=b", " a=b", id="tag-space-and-equals"),
+        pytest.param("tag", "Stra\u00dfe=\u00fc*", "\u00fcber", id="tag-of-any-alphabet"),
+        pytest.param("tag", "Purpose=", "", id="tag-without-value"),
+        pytest.param("tag", "a:b/c=[x-z]", "y", id="tag-class"),
+    ],
+)
+def test_a_pattern_that_can_match_is_none(field: str, pattern: str, name: str) -> None:
+    (found,) = parse_rules([{field: pattern, "reason": "r", "expires": "2027-01-31"}], "exempt")
+    key = pattern.partition("=")[0]
+    users = {
+        "user": lambda: user(name),
+        "group": lambda: user("x", group=groups(name)),
+        "path": lambda: user("x", path=name),
+        "tag": lambda: user("x", tags={key: name}),
+    }
+    assert find_exemption(users[field](), [found], TODAY).rule == found
+
+
+@pytest.mark.parametrize(
+    ("field", "pattern", "told"),
+    [
+        pytest.param("tag", "Purpose=x ", "has a space beside its = or at an end", id="tag-space"),
+        pytest.param("tag", "Purpose = x", "has a space beside", id="tag-spaces"),
+        pytest.param("tag", "a=b=c", "is the key 'a' with the value 'b=c'", id="tag-equals"),
+        pytest.param("tag", "Cost Center=a b", "", id="tag-space-within"),
+        pytest.param(
+            "user", "jane,joe", "has a comma, which stands for itself: write a rule for each user", id="comma"
+        ),
+        pytest.param("user", ".*", "begins with a dot: patterns are shell globs, so write", id="regex"),
+        pytest.param("user", "jane.*", "", id="dot"),
+        pytest.param(
+            "user", "[^a]*", "has [^, which is no negation in a shell glob: write [!", id="negation"
+        ),
+        pytest.param("user", "[!a]*", "", id="glob-negation"),
+        pytest.param("path", "/a/|/b/", "has a |, which stands for itself", id="path-bar"),
+        pytest.param("path", "/a,b/", "", id="path-comma"),
+    ],
+)
+def test_what_is_probably_not_meant_is_told(field: str, pattern: str, told: str) -> None:
+    found = list(doubts([rule(field, pattern)]))
+    assert bool(found) is bool(told)
+    assert all(f"exemption by {field} {pattern!r} (because) {told}" in each for each in found)

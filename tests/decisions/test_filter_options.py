@@ -78,7 +78,7 @@ def test_a_list_of_findings_means_any_of_them() -> None:
         pytest.param(
             {"thresholds": {"used": 9}}, "thresholds: must be a mapping of unused, rotation", id="thresholds"
         ),
-        pytest.param({"provisioning": {"tag": "x"}}, "provisioning.tag: must be Key=glob, not 'x'", id="tag"),
+        pytest.param({"provisioning": {"tag": "x"}}, "provisioning.tag: 'x' must be Key=glob", id="tag"),
         pytest.param(
             {"provisioning": {"role": [7]}}, "provisioning.role: must be a glob over the ARNs", id="role"
         ),
@@ -91,6 +91,22 @@ def test_a_list_of_findings_means_any_of_them() -> None:
 def test_faulty_options_name_the_place_and_the_mend(data: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidPolicyData, match=message):
         parse_options(data, "here")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("kinds", "unused-for", "min-age", "findings", "hints", "thresholds", "provisioning", "attachments"),
+        *("findings.any-of", "findings.none-of", "thresholds.unused", "thresholds.rotation"),
+        *("provisioning.tag", "provisioning.role"),
+    ],
+)
+def test_a_key_without_a_value_is_a_fault(key: str) -> None:
+    outer, _, inner = key.partition(".")
+    with pytest.raises(
+        InvalidPolicyData, match=rf"^here: {key}: has no value: give one, or leave the key out$"
+    ):
+        parse_options({outer: {inner: None} if inner else None}, "here")
 
 
 def test_every_fault_is_told_at_once() -> None:

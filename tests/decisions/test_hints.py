@@ -80,7 +80,10 @@ def test_hints_from_a_policy() -> None:
         pytest.param({"human": {"name": "x"}}, "hints.human: must map user, path, tag, group", id="field"),
         pytest.param({"human": {"user": ""}}, "hints.human.user: must be a shell glob", id="empty"),
         pytest.param({"human": {"user": [7]}}, "hints.human.user: must be a shell glob", id="number"),
-        pytest.param({"human": {"tag": "Kind"}}, "hints.human.tag: must be Key=glob", id="tag"),
+        pytest.param({"human": {"tag": "Kind"}}, "hints.human.tag: 'Kind' must be Key=glob", id="tag"),
+        pytest.param({"human": {"user": "/x"}}, "hints.human.user: '/x' matches nobody", id="no-name"),
+        pytest.param({"human": {"path": "people/*"}}, "hints.human.path: .* matches no path", id="no-path"),
+        pytest.param({"human": {"user": None}}, "hints.human.user: must be a shell glob", id="null"),
     ],
 )
 def test_faulty_hints_name_the_place_and_the_mend(data: Any, message: str) -> None:

@@ -252,6 +252,82 @@ def test_faulty_options_do_not_validate(org: LocalOrg, options: dict[str, Any], 
 
 
 @pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param({"exempt": None}, "exempt: must be a list of rules, or none, not None", id="exempt"),
+        pytest.param({"exempt": "jane"}, "exempt: must be a list of rules, or none, not 'jane'", id="word"),
+        pytest.param(
+            {"exempt-from": None}, "exempt-from: must be a path or URL.* not None", id="exempt-from"
+        ),
+        pytest.param({"kinds": None}, "kinds: has no value: give one, or leave the key out", id="kinds"),
+        pytest.param({"unused-for": None}, "unused-for: has no value", id="unused-for"),
+        pytest.param(
+            {"exempt": "none", "exempt-from": "x.csv"},
+            "exempt: none contradicts exempt-from",
+            id="contradiction",
+        ),
+    ],
+)
+def test_nulls_and_contradictions_do_not_validate(
+    org: LocalOrg, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(PolicyValidationError, match=rf"policy under-test: filter unnecessary: {message}"):
+        policy({"filters": [{"type": "unnecessary", **options}]})
+
+
+def test_faults_of_options_rules_and_list_are_told_at_once(org: LocalOrg) -> None:
+    options = {"kinds": None, "exempt": [{"user": "/x", **RULE}], "exempt-from": "x.txt"}
+    with pytest.raises(
+        PolicyValidationError, match=r"kinds: has no value.*'/x' matches nobody.*x\.txt does not end"
+    ):
+        policy({"filters": [{"type": "unnecessary", **options}]})
+
+
+def test_exempt_none_spares_nobody(iam: Any) -> None:
+    found = policy({"filters": [{"type": "unnecessary", "exempt": "none"}]})
+    assert {each["UserName"] for each in found.resource_manager.resources()} == {
+        "alice",
+        "bob",
+        "carol",
+        "dave",
+    }
+
+
+def test_a_list_that_was_cut_off_fails_the_run(iam: Any, tmp_path: Path) -> None:
+    path = tmp_path / "exempt.csv"
+    path.write_text("user,reason,expires\nalice,r,2999-12-31\nbob,r,2999-12-31\n")
+    listed = {"from": str(path), "min-rules": 2}
+    found = policy({"filters": [{"type": "unnecessary", "exempt-from": listed}]})
+    path.write_text("user,reason,expires\nalice,r,2999-12-31\n")
+    with pytest.raises(PolicyExecutionError, match="has 1 rules, and min-rules asks for 2"):
+        found.resource_manager.resources()
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param({"user": "{account}-admin"}, id="user"),
+        pytest.param({"path": "{emergency_path}"}, id="path"),
+        pytest.param({"group": "{group}"}, id="group"),
+        pytest.param({"tag": "{key}={value}"}, id="tag"),
+    ],
+)
+def test_a_variable_in_a_pattern_is_filled_in_by_the_run(iam: Any, rule: dict[str, Any]) -> None:
+    found = policy({"filters": [{"type": "unnecessary", "exempt": [{**RULE, **rule}]}]})
+    with pytest.raises(PolicyExecutionError, match=r"exempt\[0\]: .* match"):
+        found.resource_manager.resources()
+
+
+def test_doubtful_patterns_are_told(org: LocalOrg, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "exempt.csv"
+    path.write_text('user,reason,expires\n"jane,joe",r,2999-12-31\n')
+    rule = {**RULE, "tag": "Purpose = demo"}
+    policy({"filters": [{"type": "unnecessary", "exempt": [rule], "exempt-from": str(path)}]})
+    assert "unnecessary: exemption by tag 'Purpose = demo' (a test) has a space beside" in caplog.text
+    assert "unnecessary: exemption by user 'jane,joe' (r) has a comma" in caplog.text
+
+
+@pytest.mark.parametrize(
     "source", ["s3://bucket/x.csv", "exemptions/{account_id}.csv"], ids=["elsewhere", "variable"]
 )
 def test_a_list_that_is_not_here_yet_is_left_to_the_run(org: LocalOrg, source: str) -> None:

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Cloud Custodian's own validation, by JSON Schema, says of policies before the plugins do."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from c7n import schema
+from c7n.exceptions import PolicyValidationError
+from c7n.resources import load_resources
+
+from c7n_iamusers.decisions.filter_options import OPTIONS
+from c7n_iamusers.decisions.findings import FINDING_IDS
+from c7n_iamusers.entry import ACTIONS, FILTERS, load_classes, register
+from c7n_iamusers.filters.unnecessary import Unnecessary
+from c7n_iamusers.model.verdict import KINDS
+from tests.policies import policy
+
+CLASSES = load_classes({**FILTERS, **ACTIONS})
+RULE = {"user": "x", "reason": "r", "expires": "2999-12-31"}
+DIGEST = "0" * 64
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, Any]:
+    load_resources(("aws.iam-user",))
+    register()
+    found: dict[str, Any] = schema.generate(("aws.iam-user",))
+    return found
+
+
+def errors(whole: dict[str, Any], data: dict[str, Any]) -> str:
+    """What `custodian validate` says of the policy's form; empty where nothing."""
+    given = {"name": "under-test", "resource": "aws.iam-user", **data}
+    found = schema.validate({"policies": [given]}, whole)
+    return str(found[0]) if found else ""
+
+
+def test_unnecessary_spells_its_options_out() -> None:
+    found = Unnecessary.schema["properties"]
+    assert set(found) == {"type", "exempt", "exempt-from", *OPTIONS}
+    assert all(found.values())
+    assert found["kinds"]["items"]["enum"] == list(KINDS)
+    assert found["findings"]["properties"]["none-of"]["items"]["enum"] == list(FINDING_IDS)
+    assert set(found["exempt"]["items"]["properties"]) == {*RULE, "path", "tag", "group", "owner"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"exempt": [RULE]}, id="rules"),
+        pytest.param({"exempt": "none"}, id="none"),
+        pytest.param({"exempt-from": "x.csv"}, id="list"),
+        pytest.param(
+            {"exempt-from": {"from": "x", "format": "csv", "min-rules": 1, "sha256": DIGEST}},
+            id="list-options",
+        ),
+        pytest.param({"kinds": ["human"], "unused-for": 90.5, "min-age": 1}, id="selection"),
+        pytest.param({"findings": ["iam-user"]}, id="findings"),
+        pytest.param({"findings": {"any-of": ["iam-user"], "none-of": ["no-boundary"]}}, id="findings-both"),
+        pytest.param({"hints": {"human": {"user": ["a*"], "tag": "A=b"}}}, id="hints"),
+        pytest.param({"provisioning": {"tag": "A=b", "role": ["*"]}}, id="provisioning"),
+        pytest.param({"thresholds": {"unused": 45}, "attachments": "full"}, id="thresholds"),
+    ],
+)
+def test_what_is_sound_passes_the_schema(whole: dict[str, Any], options: dict[str, Any]) -> None:
+    assert not errors(whole, {"filters": [{"type": "unnecessary", **options}]})
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        pytest.param({"kinds": ["robot"]}, r"'robot' is not one of \['human', 'machine'", id="kind"),
+        pytest.param({"findings": ["mfa"]}, r"'mfa' is not one of \['iam-user'", id="finding"),
+        pytest.param({"findings": {"any-of": ["mfa"]}}, r"'mfa' is not one of \['iam-user'", id="any-of"),
+        pytest.param({"attachments": "all"}, r"'all' is not one of \['bulk', 'full'\]", id="attachments"),
+        pytest.param({"unused-for": 0}, "0 is less than or equal to the minimum of 0", id="zero"),
+        pytest.param({"exempt-from": {"from": "x", "format": "xml"}}, "'xml' is not one of", id="format"),
+        pytest.param({"colour": "red"}, "'colour' was unexpected", id="key"),
+    ],
+)
+def test_what_the_schema_tells_well_it_tells(
+    whole: dict[str, Any], options: dict[str, Any], told: str
+) -> None:
+    assert re.search(told, errors(whole, {"filters": [{"type": "unnecessary", **options}]}))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        pytest.param(
+            {"exempt": None}, "exempt: must be a list of rules, or none, not None", id="exempt-null"
+        ),
+        pytest.param({"exempt": "jane"}, "exempt: must be a list of rules, or none", id="exempt-word"),
+        pytest.param(
+            {"exempt": [{"user": "x"}]}, r"exempt\[0\]: reason is missing: say why", id="exempt-reason"
+        ),
+        pytest.param(
+            {"exempt": [{**RULE, "name": "x"}]}, r"exempt\[0\]: there is no key 'name'", id="exempt-key"
+        ),
+        pytest.param({"exempt-from": None}, "exempt-from: must be a path or URL", id="list-null"),
+        pytest.param({"exempt-from": {"form": "x"}}, "exempt-from: must be a path or URL", id="list-key"),
+        pytest.param(
+            {"exempt-from": {"from": "x.csv", "min-rules": "9"}}, "min-rules must be the", id="min-rules"
+        ),
+        pytest.param({"exempt-from": {"from": "x.csv", "sha256": "9"}}, "sha256 must be 64", id="digest"),
+        pytest.param({"kinds": "human"}, "kinds: must be a list with at least one of human", id="kinds"),
+        pytest.param(
+            {"findings": {"any": []}}, "findings: must be a mapping of any-of, none-of", id="findings"
+        ),
+        pytest.param({"hints": {"human": ["x"]}}, "hints.human: must map user, path", id="hints"),
+        pytest.param(
+            {"provisioning": ["x"]}, "provisioning: must be a mapping of tag, role", id="provisioning"
+        ),
+        *(pytest.param({key: None}, f"{key}: has no value", id=f"{key}-null") for key in OPTIONS[:-1]),
+    ],
+)
+def test_the_rest_is_left_to_our_own_messages(
+    whole: dict[str, Any], options: dict[str, Any], told: str
+) -> None:
+    data = {"filters": [{"type": "unnecessary", **options}]}
+    assert not errors(whole, data)
+    with pytest.raises(PolicyValidationError, match=told):
+        policy(data)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_example_is_of_its_schema_and_validates(whole: dict[str, Any], name: str) -> None:
+    example = re.search(r"code-block:: yaml\n\n(.*)", CLASSES[name].__doc__ or "", re.DOTALL)
+    assert example
+    for data in yaml.safe_load(example.group(1))["policies"]:
+        assert not errors(whole, data)
+        assert policy(data)
+
+
+#: What a plugin's bare name lacks, which c7n's schema lets pass.
+LACKING = {
+    "identity-center": "identity-center lacks state, user: write '- type: identity-center'",
+    "provision-identity-center": "provision-identity-center lacks identity-source, user: write",
+}
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_bare_name_works_or_says_what_it_lacks(whole: dict[str, Any], name: str) -> None:
+    spared = {"type": "unnecessary", "exempt": [RULE]}
+    data = {"filters": [name]} if name in FILTERS else {"filters": [spared], "actions": [name]}
+    assert not errors(whole, data)
+    if name not in LACKING:
+        found = policy(data).resource_manager
+        assert all(each.get_permissions() for each in (*found.filters, *found.actions))
+        return
+    with pytest.raises(PolicyValidationError, match=f"policy under-test: {LACKING[name]}"):
+        policy(data)
