@@ -10,20 +10,29 @@ from collections.abc import Mapping
 
 #: MaxItems: "Minimum value of 1. Maximum value of 1000."
 PAGE = 1000
-#: What only one call for each user tells. GetLoginProfile is the list of a kind of which there is one at most.
-LISTS_OF_A_USER = (
-    "GetLoginProfile",
-    "ListAccessKeys",
-    "ListMFADevices",
-    "ListSSHPublicKeys",
-    "ListSigningCertificates",
-)
-#: Operation -> of what it takes one call each. A key's body stands in no list, and nothing restores a key without it.
+#: Operation -> calls for each user, for what only they tell at the moment of its deletion. Who the user is, twice: IAM
+#: deletes by name, and a name may be another user's by now. Policies and groups: an account's list of them is older
+#: than the user's turn, and what a snapshot has wrongly, a restoration grants wrongly. GetLoginProfile is the list of a
+#: kind of which there is one at most.
+CALLS_OF_A_USER = {
+    "GetUser": 2,
+    "GetLoginProfile": 1,
+    "ListAccessKeys": 1,
+    "ListMFADevices": 1,
+    "ListSSHPublicKeys": 1,
+    "ListSigningCertificates": 1,
+    "ListGroupsForUser": 1,
+    "ListAttachedUserPolicies": 1,
+    "ListUserPolicies": 1,
+}
+#: Operation -> of what it takes one call each. A key's body and a policy's text stand in no
+#: list of the user, and nothing restores them without.
 CALLS_OF_AN_ITEM = {
     "DeleteLoginProfile": "passwords",
     "DeleteAccessKey": "access_keys",
     "DeleteSigningCertificate": "certificates",
     "GetSSHPublicKey": "ssh_keys",
+    "GetUserPolicy": "inline_policies",
     "DeleteSSHPublicKey": "ssh_keys",
     "DeleteServiceSpecificCredential": "service_credentials",
     "DeactivateMFADevice": "mfa_devices",
@@ -48,7 +57,7 @@ def evidence_floor(contents: Mapping[str, int]) -> dict[str, int]:
 
 def deletion_floor(contents: Mapping[str, int]) -> dict[str, int]:
     """Operation -> calls to record and delete all users, what lists of the account tell not counted."""
-    lists = dict.fromkeys(LISTS_OF_A_USER, contents["users"])
+    lists = {name: calls * contents["users"] for name, calls in CALLS_OF_A_USER.items()}
     items = {name: contents[what] for name, what in CALLS_OF_AN_ITEM.items() if contents[what]}
     return {**lists, **items}
 

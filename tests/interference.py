@@ -12,11 +12,14 @@ from botocore.client import BaseClient
 from tests.fakes import client_error
 
 
-def _intercept(monkeypatch: pytest.MonkeyPatch, before: Callable[[str, dict[str, Any]], None]) -> None:
+def _intercept(
+    monkeypatch: pytest.MonkeyPatch, before: Callable[[str, dict[str, Any]], None], agent: str = ""
+) -> None:
     original = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def make_api_call(self: Any, name: str, parameters: dict[str, Any]) -> Any:
-        before(name, parameters)
+        if self.meta.config.user_agent.startswith(agent):
+            before(name, parameters)
         return original(self, name, parameters)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", make_api_call)
@@ -32,11 +35,16 @@ def deny(monkeypatch: pytest.MonkeyPatch, operation: str, user: str | None = Non
     _intercept(monkeypatch, before)
 
 
-def on_call(monkeypatch: pytest.MonkeyPatch, operation: str, happens: Callable[[], object]) -> None:
-    """``happens`` right before each ``operation`` is sent."""
+def on_call(
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    happens: Callable[[], object],
+    by_policies_only: bool = False,
+) -> None:
+    """``happens`` right before each ``operation`` is sent, or before those only that a policy of c7n sends."""
 
     def before(name: str, _: dict[str, Any]) -> None:
         if name == operation:
             happens()
 
-    _intercept(monkeypatch, before)
+    _intercept(monkeypatch, before, "c7n/" if by_policies_only else "")

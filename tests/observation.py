@@ -12,7 +12,7 @@ from botocore.client import BaseClient
 from c7n.policy import Policy
 
 #: By whoever runs Cloud Custodian, to assume the policy's role and to write c7n's output.
-_NOT_OF_THE_ROLE = frozenset({"sts:AssumeRole", "s3:PutObject", "s3:GetObject"})
+_NOT_OF_THE_ROLE = frozenset({"sts:AssumeRole", "s3:PutObject", "s3:GetObject", "s3:ListObjectsV2"})
 
 
 @contextmanager

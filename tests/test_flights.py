@@ -102,7 +102,7 @@ def test_release(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         key = iam.list_access_keys(**user)["AccessKeyMetadata"][0]["AccessKeyId"]
         iam.update_access_key(**user, AccessKeyId=key, Status="Inactive")
         record = Quarantine(datetime(2026, 11, 24, tzinfo=timezone.utc), "by-hand", "a test", (key,))
-        document = deny_all_document(record.sid)
+        document = deny_all_document(record.sids[0])
         iam.put_user_policy(**user, PolicyName=DENY_ALL_NAME, PolicyDocument=document)
     filters = [{"type": "value", "key": "UserName", "value": "alice"}]
     data = {"source": "authorization-details", "filters": filters, "actions": ["release"]}

@@ -10,12 +10,15 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.utils import type_schema
 
 from c7n_iamusers.actions.deletion_proposal import propose
+from c7n_iamusers.actions.live_judgement import live_judgement, no_judgement
 from c7n_iamusers.actions.reviewed_plan import reviewed_plan
 from c7n_iamusers.actions.run_output import ANNOTATION
-from c7n_iamusers.actions.user_deletion import UserDeletion, judged_kinds
+from c7n_iamusers.actions.user_deletion import UserDeletion
 from c7n_iamusers.actions.user_policy import (
     DAYS,
+    active_within,
     exemption_rules,
+    record_places,
     require_exemptions,
     require_lasting_output,
 )
@@ -23,9 +26,9 @@ from c7n_iamusers.actions.user_records import UserRecords
 from c7n_iamusers.actions.user_run import Run, UserAction, Work
 from c7n_iamusers.aws.account_context import read_context
 from c7n_iamusers.aws.live_users import LiveUsers
-from c7n_iamusers.aws.snapshots import SnapshotArchive
 from c7n_iamusers.decisions.access_state import PROVISIONED, AccessState
 from c7n_iamusers.decisions.deletion_guards import Guards, unprovisioned
+from c7n_iamusers.model.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.model.permissions import DELETION
 from c7n_iamusers.policy_errors import unreadable
 
@@ -36,14 +39,21 @@ class CompositeDelete(UserAction):
     For each user, at the last moment: it is read live (same unique id, same account, still not exempt, not
     the caller itself, no AWSCompromisedKeyQuarantine policy on it, its replacement not refused by a
     ``provision-identity-center`` before this action), a snapshot of it is made durable, and
-    then, in this order: a Deny on everything goes on it (AWSDenyAll as its permissions boundary; as a policy
-    where the role may not set boundaries), its password, keys, certificates, SSH keys, service-specific
-    credentials, MFA devices (virtual ones deleted, not orphaned), groups, policies go, at last the user.
+    then, in this order: a Deny on everything goes on it (an inline policy ``c7n-iamusers-deny-all``; AWSDenyAll
+    attached where there is no room, or as its permissions boundary where that has none either), its password,
+    keys, certificates, SSH keys, service-specific credentials, MFA devices (virtual ones deleted, not orphaned),
+    groups, policies go, at last the user.
+
+    Whether the name still belongs to the same user is asked again right after the Deny, after every pause, and
+    before DeleteUser: a new user of the name is left alone, and what may have hit it is told. What the filter
+    ``unnecessary`` was asked to judge (``kinds``, ``unused-for``, ``min-age``, ``findings``) is judged again, live.
 
     Further guards, each checked live too: ``active-within`` leaves a user alone whose password or access key
-    was used in the last so many days; ``quarantined-for`` asks that the action ``quarantine`` has held it for
-    so many days, unbroken and without a sign of use; ``require: provisioned`` reads Identity Center again, as
-    the policy's filter ``identity-center`` says, and spares whoever has no working access yet.
+    was used in the last so many days (by default the filter's ``unused-for``); ``quarantined-for`` asks that the
+    action ``quarantine`` has held it for so many days, unbroken and without a sign of use (by the record in its Deny
+    or in the journals beside this policy's output; ``record-from`` names another output, a directory or
+    ``s3://BUCKET/PREFIX``); ``require: provisioned`` reads Identity Center again, as the policy's filter
+    ``identity-center`` says, and spares whoever has no working access yet.
     ``include-compromised: true`` lets go of users of whom AWS saw a key leaked. (IAM tells no use of
     certificates, SSH keys and service-specific credentials.)
 
@@ -51,6 +61,8 @@ class CompositeDelete(UserAction):
     their order, or why it would stay. ``c7n-iamusers plan FILE`` prints it. ``plan: FILE`` (or
     ``s3://BUCKET/KEY``) then deletes only what was reviewed: a user that has changed since is skipped, and with
     ``plan-sha256`` beside it, a plan that was changed is refused; so is one that no run could have made.
+    A user whose deletion was begun with another output is skipped. Only where that output is lost, ``adopt: true``
+    carries on; what was removed before is then in no snapshot, which is marked partial.
     ``custodian run --dryrun`` runs no action at all, so it shows the users and not the calls.
 
     The policy's output then holds ``snapshots/*.json`` (``c7n-iamusers restore`` brings users back from them),
@@ -94,6 +106,8 @@ class CompositeDelete(UserAction):
             "active-within": DAYS,
             "quarantined-for": DAYS,
             "include-compromised": {"type": "boolean"},
+            "adopt": {"type": "boolean"},
+            "record-from": {"type": "string", "minLength": 1},
             "require": {"enum": [PROVISIONED]},
         },
     )
@@ -148,10 +162,14 @@ class CompositeDelete(UserAction):
         reviewed = reviewed_plan(self.manager, plan, account_id, digest) if plan else None
         with unreadable(self.manager, "its roles and groups", "iam:GetAccountAuthorizationDetails"):
             context = read_context(run.client, run.backoff)
-        records = UserRecords(SnapshotArchive(run.store), context, str(self.manager.data.get("name")))
-        guards = self._guards(run)
-        users = LiveUsers(run.client, run.count, run.backoff, judged=judged_kinds(guards))
-        return UserDeletion(run, users, records, guards, reviewed)
+        places = record_places(self.manager, run.store, self.data.get("record-from"))
+        records = UserRecords(places, run.journal, context, str(self.manager.data.get("name")))
+        guards, judgement = self._guards(run), live_judgement(self.manager, run, context)
+        held = judgement.asks or guards.quarantined_for is not None
+        judged = {SERVICE_SPECIFIC_CREDENTIAL} if held else set()
+        users = LiveUsers(run.client, run.count, run.backoff, judged=judged)
+        judge = judgement.problem if judgement.asks else no_judgement
+        return UserDeletion(run, users, records, guards, reviewed, judge, self.data.get("adopt", False))
 
     def _require_plan_of_digest(self, error: type[Exception]) -> None:
         if "plan-sha256" in self.data and not self.data.get("plan"):
@@ -173,7 +191,7 @@ class CompositeDelete(UserAction):
         return Guards(
             run.callers,
             exemption_rules(self.manager),
-            self.data.get("active-within"),
+            active_within(self.manager, self.data),
             self.data.get("quarantined-for"),
             self.data.get("include-compromised", False),
         )

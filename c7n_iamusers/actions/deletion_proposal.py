@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from c7n.exceptions import PolicyExecutionError
 
+from c7n_iamusers.actions.acting_region import idle_region
 from c7n_iamusers.actions.run_output import annotate, fail_at_the_end
 from c7n_iamusers.actions.run_store import run_store
 from c7n_iamusers.actions.user_deletion import UserDeletion
@@ -35,6 +36,9 @@ def propose(action: CompositeDelete, resources: Sequence[Resource]) -> None:
     Raises PolicyExecutionError where the account can't be read, or the plan not be written.
     """
     manager = action.manager
+    if idle := idle_region(manager):
+        action.log.info("%s: %s", action.type, idle)
+        return
     store = run_store(manager).store
     with Interruption() as interruption:
         run = action.tools(store, NoJournal(), interruption, len(resources))

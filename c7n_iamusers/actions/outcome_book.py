@@ -7,10 +7,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from c7n_iamusers.actions.run_output import OUTCOMES, load_outcomes, merged_outcomes
-from c7n_iamusers.aws.journal import OUTCOME, JournalWriter
+from c7n_iamusers.actions.run_output import add_outcomes, load_outcomes
+from c7n_iamusers.aws.journal import OUTCOME, JournalWriter, utc_now
 from c7n_iamusers.aws.stores import Store
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.model.calls import Subject
@@ -33,19 +35,24 @@ class OutcomeBook:
         journal: JournalWriter,
         seconds: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
+        self._now = now
         self._store, self._journal = store, journal
         self._seconds, self._clock = seconds, clock
-        self._earlier: list[dict[str, Any]] = load_outcomes(store)
-        self._outcomes: list[Outcome] = []
+        #: What stood there when the run began.
+        self.earlier: list[dict[str, Any]] = load_outcomes(store)
+        self._unwritten: list[Outcome] = []
         self._lock, self._written = threading.Lock(), clock()
 
     def add(self, subject: Subject, outcome: Outcome) -> Outcome:
-        """Note ``outcome``; what can't be noted now is tried again at the end."""
+        """Note ``outcome``, which gets its time; what can't be noted now is tried again at the end."""
+        time = self._now().isoformat(timespec="microseconds")
+        outcome = replace(outcome, unique_id=subject.unique_id, time=time)
         if outcome.calls:  # the journal is about calls
             self._journal_it(subject, outcome)
         with self._lock:
-            self._outcomes.append(outcome)
+            self._unwritten.append(outcome)
             if self._clock() - self._written >= self._seconds:
                 self._try_to_write()
         return outcome
@@ -53,7 +60,7 @@ class OutcomeBook:
     def close(self) -> None:
         """Write everything. Raises OSError where that can't be done."""
         with self._lock:
-            self._store.replace(OUTCOMES, merged_outcomes(self._earlier, self._outcomes))
+            self._write()
 
     def _journal_it(self, subject: Subject, outcome: Outcome) -> None:
         try:
@@ -63,7 +70,12 @@ class OutcomeBook:
 
     def _try_to_write(self) -> None:
         try:
-            self._store.replace(OUTCOMES, merged_outcomes(self._earlier, self._outcomes))
+            self._write()
         except OSError as error:
             LOG.warning("outcomes can't be written yet: %s", error)
         self._written = self._clock()
+
+    def _write(self) -> None:
+        if self._unwritten:
+            add_outcomes(self._store, self._unwritten)
+            self._unwritten = []

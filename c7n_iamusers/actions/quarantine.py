@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from c7n.utils import type_schema
 
+from c7n_iamusers.actions.live_judgement import live_judgement
 from c7n_iamusers.actions.user_policy import (
     DAYS,
+    active_within,
     exemption_rules,
+    record_places,
     require_exemptions,
     require_lasting_output,
 )
@@ -15,7 +18,6 @@ from c7n_iamusers.actions.user_quarantine import UserQuarantine
 from c7n_iamusers.actions.user_records import UserRecords
 from c7n_iamusers.actions.user_run import Run, UserAction, Work
 from c7n_iamusers.aws.account_context import read_context
-from c7n_iamusers.aws.snapshots import SnapshotArchive
 from c7n_iamusers.decisions.deletion_guards import Guards
 from c7n_iamusers.model.permissions import QUARANTINE
 from c7n_iamusers.policy_errors import unreadable
@@ -24,16 +26,20 @@ from c7n_iamusers.policy_errors import unreadable
 class Quarantine(UserAction):
     """Makes every credential of a user unusable, so that ``release`` can undo it exactly.
 
-    First a Deny on everything goes on the user: an inline policy (``c7n-iamusers-deny-all``), or, where the
-    2,048 characters of a user's inline policies have no room for it, the AWS-managed ``AWSDenyAll``; where that
-    has no room either, the user is reported as not quarantined and nothing is changed. Then its access keys,
-    signing certificates, SSH keys and service-specific credentials are set to Inactive. IAM can't disable a
-    console password (only delete it), nor end a session that is open: both are covered by the Deny.
+    First a Deny on everything goes on the user: an inline policy (``c7n-iamusers-deny-all``); where the 2,048
+    characters of a user's inline policies have no room for it, the AWS-managed ``AWSDenyAll``, attached; where that
+    has no room either, ``AWSDenyAll`` as the permissions boundary. Then its access keys, signing certificates, SSH
+    keys and service-specific credentials are set to Inactive. IAM can't disable a console password (only delete
+    it), nor end a session that is open: both are covered by the Deny. Where the role may use no form of the Deny,
+    the credentials are switched off all the same, and the user is reported as failed.
 
-    What was active before is recorded with the Deny itself and in the tags ``c7n-iamusers-quarantine`` (since
-    when, why, by which policy) and ``c7n-iamusers-deactivated``, so that any machine can release the user. A key
-    that was inactive before stays so. A snapshot, ``journal.jsonl`` and ``outcomes.json`` are in the output, as
-    with ``composite-delete``.
+    What was active before is recorded in the inline Deny itself, so that any machine can release the user, and in
+    ``journal.jsonl``; with another form of the Deny ``release`` needs that journal. The tag
+    ``c7n-iamusers-quarantine`` only tells people: whoever may tag a user can forge it. A key that was inactive
+    before stays so. A snapshot, the journal and ``outcomes.json`` are in the output, as with ``composite-delete``.
+
+    ``active-within`` is by default the ``unused-for`` of the filter, which, as all that the filter was asked to judge,
+    is judged again on live data.
 
     Running it again changes nothing as long as the quarantine holds, and reports the use of password or keys
     since. Quiet is no proof: attempts with a deactivated key may leave no trace.
@@ -75,9 +81,9 @@ class Quarantine(UserAction):
         with unreadable(self.manager, "its roles and groups", "iam:GetAccountAuthorizationDetails"):
             context = read_context(run.client, run.backoff)
         policy = str(self.manager.data.get("name"))
-        rules, active_within = exemption_rules(self.manager), self.data.get("active-within")
+        days = active_within(self.manager, self.data)
         # A leaked key is one reason more to stop it, and nothing of the traces goes.
-        guards = Guards(run.callers, rules, active_within, include_compromised=True)
-        records = UserRecords(SnapshotArchive(run.store), context, policy)
-        reason = self.data.get("reason", "no reason given")
-        return UserQuarantine(run, records, guards, policy, reason).quarantine
+        guards = Guards(run.callers, exemption_rules(self.manager), days, include_compromised=True)
+        records = UserRecords(record_places(self.manager, run.store, None), run.journal, context, policy)
+        reason, judge = self.data.get("reason", "no reason given"), live_judgement(self.manager, run, context)
+        return UserQuarantine(run, records, guards, policy, reason, judge.problem).quarantine

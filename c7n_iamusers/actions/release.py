@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from c7n.utils import type_schema
 
-from c7n_iamusers.actions.user_policy import require_lasting_output
+from c7n_iamusers.actions.user_policy import record_places, require_lasting_output
 from c7n_iamusers.actions.user_quarantine import UserRelease
 from c7n_iamusers.actions.user_run import Run, UserAction, Work
 from c7n_iamusers.model.permissions import RELEASE
@@ -17,7 +17,10 @@ class Release(UserAction):
     Where somebody took the Deny off by hand, nobody knows why a credential is inactive now: it stays so, and the
     outcome names it.
 
-    What was active before stands on the user itself, so this works from any machine. A user that is not in
+    What was active before stands in the inline Deny itself, so this works from any machine. Where the Deny had no room
+    inline, the record is in the journal of the quarantine's run: beside this policy's output, or where
+    ``record-from`` says (an output directory, or ``s3://BUCKET/PREFIX``). Without a record nothing is changed, and what
+    is inactive is listed; ``trust-tags: true`` takes the word of the tags of an earlier version. A user that is not in
     quarantine is skipped, and so is one of whom AWS saw a key leaked (``AWSCompromisedKeyQuarantine*``), unless
     ``include-compromised: true`` says otherwise. The use of password or keys since the quarantine is reported.
 
@@ -36,7 +39,14 @@ class Release(UserAction):
               - type: release
     """
 
-    schema = type_schema("release", **{"include-compromised": {"type": "boolean"}})
+    schema = type_schema(
+        "release",
+        **{
+            "include-compromised": {"type": "boolean"},
+            "record-from": {"type": "string", "minLength": 1},
+            "trust-tags": {"type": "boolean"},
+        },
+    )
     schema_alias = False
     permissions = RELEASE
 
@@ -47,4 +57,9 @@ class Release(UserAction):
 
     def prepare(self, run: Run) -> Work:
         """See UserAction."""
-        return UserRelease(run, self.data.get("include-compromised", False)).release
+        places = record_places(self.manager, run.store, self.data.get("record-from"))
+        compromised, trusting = (
+            self.data.get("include-compromised", False),
+            self.data.get("trust-tags", False),
+        )
+        return UserRelease(run, places, compromised, trusting).release

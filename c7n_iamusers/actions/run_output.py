@@ -44,7 +44,13 @@ def write_outcomes(place: Path | Store, outcomes: Iterable[Outcome]) -> None:
     Raises OSError where it can't be written, ValueError where the one that is there can't be read.
     """
     store = DirectoryStore(place) if isinstance(place, Path) else place
-    store.replace(OUTCOMES, merged_outcomes(load_outcomes(store), outcomes))
+    add_outcomes(store, outcomes)
+
+
+def add_outcomes(store: Store, outcomes: Iterable[Outcome]) -> None:
+    """Merge ``outcomes`` into the ``outcomes.json`` of ``store``, whoever else writes to it. Raises as above."""
+    new = list(outcomes)
+    store.update(OUTCOMES, lambda content: merged_outcomes(_rows(store, content), new))
 
 
 def load_outcomes(store: Store) -> list[dict[str, Any]]:
@@ -52,9 +58,12 @@ def load_outcomes(store: Store) -> list[dict[str, Any]]:
 
     Raises OSError where it can't be read, ValueError where it is not one that a run left.
     """
-    content = store.read(OUTCOMES) or b"[]"
+    return _rows(store, store.read(OUTCOMES))
+
+
+def _rows(store: Store, content: bytes | None) -> list[dict[str, Any]]:
     try:
-        rows: Any = json.loads(content)
+        rows: Any = json.loads(content or b"[]")
     except ValueError as error:
         raise ValueError(_foreign(store, str(error))) from error
     if not (isinstance(rows, list) and all(map(_is_row, rows))):
@@ -64,17 +73,29 @@ def load_outcomes(store: Store) -> list[dict[str, Any]]:
 
 
 def merged_outcomes(earlier: Iterable[dict[str, Any]], outcomes: Iterable[Outcome]) -> bytes:
-    """The content of ``outcomes.json``: the latest outcome of each user, earlier ones under its ``history``."""
-    rows = {row["arn"]: row for row in earlier}
+    """The content of ``outcomes.json``: the latest outcome of each user, earlier ones under its ``history``.
+
+    A user is one unique id. A row, or an outcome, without one (of the version before, or of a provisioning) is of
+    whoever has the ARN.
+    """
+    rows = list(earlier)
+    place = {(row["arn"], row.get("unique_id", "")): number for number, row in enumerate(rows)}
+    latest = {row["arn"]: number for number, row in enumerate(rows)}
     for outcome in outcomes:
-        before = rows.get(outcome.arn)
-        history = (
-            [*before.get("history", ()), {k: v for k, v in before.items() if k != "history"}]
-            if before
-            else []
-        )
-        rows[outcome.arn] = {**outcome.as_data(), **({"history": history} if history else {})}
-    return json.dumps(list(rows.values()), indent=2).encode()
+        arn, unique_id = outcome.arn, outcome.unique_id
+        at = place.get((arn, unique_id), place.get((arn, "")) if unique_id else latest.get(arn))
+        before = rows[at] if at is not None else None
+        row = {**outcome.as_data()}
+        if before:
+            row["unique_id"] = unique_id or before.get("unique_id", "")
+            former = {key: value for key, value in before.items() if key != "history"}
+            row["history"] = [*before.get("history", ()), former]
+        if at is None:
+            at = len(rows)
+            rows.append(row)
+        rows[at] = row
+        place[arn, row["unique_id"]] = latest[arn] = at
+    return json.dumps(rows, indent=2).encode()
 
 
 def _is_row(row: object) -> bool:

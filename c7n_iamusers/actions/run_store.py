@@ -16,7 +16,8 @@ from c7n.utils import parse_url_config
 from c7n_iamusers.aws.bucket_journal import BucketJournal
 from c7n_iamusers.aws.bucket_store import BucketStore
 from c7n_iamusers.aws.journal import JOURNAL, Journal, JournalWriter
-from c7n_iamusers.aws.stores import DirectoryStore, Store
+from c7n_iamusers.aws.run_lock import only_run
+from c7n_iamusers.aws.stores import DirectoryStore, Store, make_directory
 
 #: What of an output URL differs from run to run.
 _CHANGING = re.compile(r"\{(now|uuid)[^}]*\}")
@@ -24,15 +25,20 @@ _CHANGING = re.compile(r"\{(now|uuid)[^}]*\}")
 
 @dataclass(frozen=True)
 class RunStore:
-    """``store``: of the policy and account; what one run put there, the next one finds."""
+    """``store``: of the policy and account; what one run put there, the next one finds. ``what``: the run, in words."""
 
     store: Store
+    what: str = "a run"
 
     @contextmanager
     def journal(self) -> Iterator[JournalWriter]:
-        """The journal of this run. Raises OSError where it can't be opened."""
+        """The journal of this run. Raises OSError where it can't be opened, or another run is at work there."""
         if isinstance(self.store, DirectoryStore):
-            with Journal(self.store.directory / JOURNAL) as journal:
+            make_directory(self.store.directory)
+            with (
+                only_run(self.store.directory, self.what),
+                Journal(self.store.directory / JOURNAL) as journal,
+            ):
                 yield journal
         else:
             yield BucketJournal(self.store)
@@ -50,10 +56,11 @@ def run_store(manager: Any) -> RunStore:
     """
     output = manager.ctx.output
     kind = getattr(output, "type", "")
+    what = f"policy {manager.data.get('name')}"
     if kind == "s3":
-        return RunStore(_bucket_store(manager, output))
+        return RunStore(_bucket_store(manager, output), what)
     if kind in ("file", "default") and is_pull(manager):
-        return RunStore(DirectoryStore(Path(manager.ctx.log_dir)))
+        return RunStore(DirectoryStore(Path(manager.ctx.log_dir)), what)
     raise PolicyExecutionError(
         f"policy {manager.data.get('name')}: output {output} does not outlive the run, so snapshots and journal "
         "are not safe there: give a directory (-s DIR), or a bucket (-s s3://BUCKET/PREFIX; in a Lambda mode by "
@@ -92,3 +99,23 @@ def _bucket_store(manager: Any, output: Any) -> BucketStore:
     prefix = stable_prefix(path, str(options.account_id), str(options.region), policy)
     arguments = {"ACL": "bucket-owner-full-control", **output.get_sse_args()}
     return BucketStore(session.client("s3"), output.bucket, prefix, arguments)
+
+
+def store_at(manager: Any, place: str) -> list[Store]:
+    """The stores at ``place``: an output directory or ``s3://bucket/prefix`` of an earlier run, or what holds some.
+
+    Raises PolicyExecutionError where there is no journal.
+    """
+    if place.startswith("s3://"):
+        bucket, _, prefix = place[len("s3://") :].partition("/")
+        found: list[Store] = [
+            BucketStore(manager.session_factory(assume=False).client("s3"), bucket, prefix, {})
+        ]
+    else:
+        found = [DirectoryStore(path.parent) for path in sorted(Path(place).rglob(JOURNAL))]
+    if not found:
+        raise PolicyExecutionError(
+            f"policy {manager.data.get('name')}: record-from: there is no {JOURNAL} in {place}. Nothing was touched: "
+            "name the output directory of the quarantine's run"
+        )
+    return found

@@ -8,7 +8,9 @@ from typing import Any
 
 from c7n.exceptions import PolicyValidationError
 
-from c7n_iamusers.actions.run_store import is_pull, outputs_to_s3
+from c7n_iamusers.actions.run_store import is_pull, outputs_to_s3, store_at
+from c7n_iamusers.actions.user_records import RecordPlaces
+from c7n_iamusers.aws.stores import Store
 from c7n_iamusers.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.model.exemption import ExemptionRule
 
@@ -57,3 +59,19 @@ def exemption_rules(manager: Any) -> tuple[ExemptionRule, ...]:
     """The exemption rules of the policy's ``unnecessary`` filters."""
     found = [each for each in manager.filters if each.type == "unnecessary"]
     return tuple(rule for each in found for rule in each.rules())
+
+
+def active_within(manager: Any, data: Mapping[str, Any]) -> float | None:
+    """``active-within`` of an action's ``data``; by default the least ``unused-for`` of the ``unnecessary`` filters."""
+    unused = [each.data.get("unused-for") for each in manager.filters if each.type == "unnecessary"]
+    given = data.get("active-within")
+    return given if given is not None else min((days for days in unused if days is not None), default=None)
+
+
+def record_places(manager: Any, here: Store, record_from: str | None) -> RecordPlaces:
+    """Where snapshots and journals are: ``here``, beside it, and in ``record_from``.
+
+    Raises PolicyExecutionError where there is no journal in ``record_from``.
+    """
+    named = store_at(manager, record_from) if record_from else []
+    return RecordPlaces(here, lambda: [*named, *here.siblings()])

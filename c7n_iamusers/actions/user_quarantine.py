@@ -4,26 +4,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from c7n_iamusers.actions.user_records import UserRecords
+from c7n_iamusers.actions.identification import OTHER_FORM, identified, spare
+from c7n_iamusers.actions.live_judgement import Judge, no_judgement
+from c7n_iamusers.actions.user_records import RecordPlaces, UserRecords
 from c7n_iamusers.actions.user_run import Run
-from c7n_iamusers.aws.executor import Applied
+from c7n_iamusers.aws.executor import Applied, CallFailed, SubjectGone
 from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.aws.key_use import read_key_use
-from c7n_iamusers.aws.users import read_user
+from c7n_iamusers.aws.live_users import LiveUsers
 from c7n_iamusers.decisions.deletion_guards import Guards, compromised, identity_refusal, refusal
-from c7n_iamusers.decisions.own_traces import quarantine_of
+from c7n_iamusers.decisions.deny_all import FORMS, deny_form, is_bounded
+from c7n_iamusers.decisions.history import History
+from c7n_iamusers.decisions.own_traces import deletion_begun, quarantine_of
 from c7n_iamusers.decisions.quarantine import plan_quarantine, plan_release
-from c7n_iamusers.decisions.quarantine_state import left_off
+from c7n_iamusers.decisions.quarantine_state import switchable
 from c7n_iamusers.decisions.recent_use import use_since
+from c7n_iamusers.exceptions import Stranger
+from c7n_iamusers.model.attachment_rows import INACTIVE
 from c7n_iamusers.model.attachments import LOGIN_PROFILE
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.iam_user import IamUser
 from c7n_iamusers.model.key_use import KeyUse
-from c7n_iamusers.model.outcome import QUARANTINED, RELEASED, SKIPPED, UNCHANGED
-from c7n_iamusers.model.quarantine import Quarantine
+from c7n_iamusers.model.outcome import FAILED, QUARANTINED, RELEASED, SKIPPED, UNCHANGED
+from c7n_iamusers.model.quarantine import Quarantine, quarantine_of_tags
 
 _GONE = (SKIPPED, "already gone")
 
@@ -33,7 +39,8 @@ class UserQuarantine:
     """Quarantines users of ``run`` for ``policy`` and ``reason``.
 
     Users are read by their own lists, all of them: a credential that a list of all users might miss would stay
-    active unnoticed, where a deletion would run into it.
+    active unnoticed, where a deletion would run into it. ``refused``: the forms of the Deny that the role may not
+    use, as found out. ``judge``: why a user is no longer one that the policy's filter selects.
     """
 
     run: Run
@@ -41,46 +48,122 @@ class UserQuarantine:
     guards: Guards
     policy: str
     reason: str
+    judge: Judge = no_judgement
+    refused: set[str] = field(default_factory=set)
     now: Callable[[], datetime] = utc_now
 
     def quarantine(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
         """Status and reason. Raises CallFailed, ClientError or an IamUsersError where it fails."""
-        user = read_user(self.run.client, evidence.name, self.run.backoff)
-        if user is None:
-            return _GONE
+        unfit: set[str] = set()
+        for remaining in reversed(range(len(FORMS) + 1)):
+            user = LiveUsers(self.run.client, 1, self.run.backoff).read_fully(evidence.name)
+            if user is None:
+                return _GONE
+            try:
+                return self._quarantine(evidence, user, applied, unfit)
+            except SubjectGone:
+                return _GONE
+            except Stranger as error:
+                return FAILED, spare(self.run, error, evidence, applied)
+            except CallFailed as error:
+                form = deny_form(error.call)
+                if not form or not remaining or error.code not in OTHER_FORM:
+                    raise
+                (unfit if error.code == "LimitExceeded" else self.refused).add(form)
+        raise AssertionError("the last round returns or raises")
+
+    def _quarantine(
+        self, evidence: Subject, user: IamUser, applied: Applied, unfit: set[str]
+    ) -> tuple[str, str]:
         keys = read_key_use(self.run.client, user, self.run.backoff)
-        if reason := refusal(evidence, user, self.guards, self.now(), keys):
+        if reason := refusal(evidence, user, self.guards, self.now(), keys) or self.judge(user, keys):
             return SKIPPED, reason
-        planned = plan_quarantine(user, self.now(), self.policy, self.reason)
+        if begun := deletion_begun(user):
+            return (
+                SKIPPED,
+                f"a deletion of it is under way or was stopped, begun {begun}: its Deny-all stands",
+            )
+        found = self.records.find(user, applied.made)
+        refused = frozenset(unfit | self.refused)
+        planned = plan_quarantine(user, self.now(), self.policy, self.reason, found.known, refused)
         if not planned.plan.calls:
             return UNCHANGED, _standing(user, planned.record, keys)
-        self.records.keep(self.records.find(user))
-        self.run.executor.apply(planned.plan, applied)
-        return QUARANTINED, "; ".join([*_limits(user), *planned.notes])
+        self.records.keep(found)
+        self.records.note_quarantine(evidence, planned.record)
+        self.run.executor.apply(planned.plan, applied, identified(self.run, evidence, user))
+        told = "; ".join([*_limits(user), *planned.notes])
+        if not planned.problem:
+            return QUARANTINED, told
+        off = ", ".join(planned.record.deactivated) or "none"
+        return (
+            FAILED,
+            f"{planned.problem}. Its active credentials were switched off all the same: {off}; {told}",
+        )
 
 
 @dataclass(frozen=True)
 class UserRelease:
-    """Releases users of ``run``. ``include_compromised``: also those of whom AWS saw a key leaked."""
+    """Releases users of ``run``. ``include_compromised``: also those of whom AWS saw a key leaked.
+
+    ``trust_tags``: where neither Deny nor journal has the record, take what the tags say for it.
+    """
 
     run: Run
+    places: RecordPlaces
     include_compromised: bool = False
+    trust_tags: bool = False
+    now: Callable[[], datetime] = utc_now
 
     def release(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
         """Status and reason. Raises CallFailed or ClientError where it fails."""
-        user = read_user(self.run.client, evidence.name, self.run.backoff)
+        user = LiveUsers(self.run.client, 1, self.run.backoff).read_fully(evidence.name)
         if user is None:
             return _GONE
         if reason := identity_refusal(evidence, user, self.run.callers):
             return SKIPPED, reason
         if not self.include_compromised and (reason := compromised(user)):
             return SKIPPED, reason
-        record = quarantine_of(user)
+        if begun := deletion_begun(user):
+            return FAILED, (
+                f"{evidence}: a deletion of it was begun {begun}, so there is more to give back than a release does: "
+                f"c7n-iamusers restore OUTPUT --user {evidence.name}. Nothing was changed"
+            )
+        history = self.places.known_history(user, (), self.now())
+        record = self._record(user, history)
         if record is None:
-            return SKIPPED, "not in quarantine"
+            return self._without_record(evidence, user)
         keys = read_key_use(self.run.client, user, self.run.backoff)
-        self.run.executor.apply(plan_release(user, record), applied)
-        return RELEASED, "; ".join([*left_off(user, record), _standing(user, record, keys)])
+        former = self.places.former_boundary(user, history) if is_bounded(user) else None
+        planned = plan_release(user, record, history, former, self.trust_tags)
+        if planned.problem:
+            return FAILED, f"{evidence}: {planned.problem}"
+        self.run.executor.apply(planned.plan, applied, identified(self.run, evidence, user))
+        return RELEASED, "; ".join([*planned.notes, _standing(user, record, keys)])
+
+    def _record(self, user: IamUser, history: History) -> Quarantine | None:
+        if found := quarantine_of(user, history):
+            return found
+        claimed = quarantine_of_tags(user.tags)
+        if claimed and history.quarantine:
+            # The Deny was removed outside this tool: then nothing is switched on, but it is said what is off.
+            return history.quarantine
+        if claimed and self.trust_tags:
+            return claimed
+        ours = history.boundary_deny() and is_bounded(user)
+        return Quarantine(self.now(), "", "", (), "boundary", known=False) if ours else None
+
+    def _without_record(self, evidence: Subject, user: IamUser) -> tuple[str, str]:
+        claimed = quarantine_of_tags(user.tags)
+        if claimed is None and not is_bounded(user):
+            return SKIPPED, "not in quarantine"
+        off = [f"{kind.title} {item[kind.identifier]}" for kind, item in switchable(user, INACTIVE)]
+        what = "a tag says that it is in quarantine" if claimed else "AWSDenyAll is its permissions boundary"
+        return FAILED, (
+            f"{evidence}: {what}, and neither its Deny-all nor a journal at hand tells what was active before, so "
+            f"nothing was changed. The record lies in the output of the quarantine's run (journal.jsonl): name that by "
+            f"record-from; or trust-tags: true takes the tags' word for it, which whoever may tag it can forge. "
+            f"Inactive now: {', '.join(off) or 'no credential'}"
+        )
 
 
 def _standing(user: IamUser, record: Quarantine, keys: Sequence[KeyUse]) -> str:

@@ -1,87 +1,165 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The snapshot that a user gets before anything is done to it, and those that it has."""
+"""The snapshot that a user gets before anything is done to it, and what is on record of it already."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from c7n_iamusers.aws.account_context import AccountContext
-from c7n_iamusers.aws.journal import utc_now
+from c7n_iamusers.aws.journal import JournalWriter, utc_now
+from c7n_iamusers.aws.journal_reader import JournalReader
 from c7n_iamusers.aws.snapshots import SnapshotArchive
-from c7n_iamusers.decisions.own_traces import quarantine_of, without_traces
+from c7n_iamusers.aws.stores import Store
+from c7n_iamusers.decisions.deny_all import holds_attached, inline_deny_all, is_bounded
+from c7n_iamusers.decisions.history import History, history_of
+from c7n_iamusers.decisions.own_traces import deletion_begun, quarantine_of, without_traces
 from c7n_iamusers.decisions.role_trust import TrustIndex
-from c7n_iamusers.decisions.user_state import fingerprint, is_covered
-from c7n_iamusers.model.attachments import ATTACHED_POLICY, INLINE_POLICY, PERMISSIONS_BOUNDARY
-from c7n_iamusers.model.iam_user import IamUser
+from c7n_iamusers.decisions.user_state import fingerprint, tampering
+from c7n_iamusers.exceptions import SnapshotRefused
+from c7n_iamusers.model.attachments import PERMISSIONS_BOUNDARY
+from c7n_iamusers.model.calls import ApiCall, Subject
+from c7n_iamusers.model.iam_user import IamUser, Item
+from c7n_iamusers.model.moments import moment
+from c7n_iamusers.model.quarantine import Quarantine
 from c7n_iamusers.model.snapshot import Snapshot
+
+#: Calls of the run in hand, and how each ended.
+Made = Sequence[tuple[ApiCall, str]]
 
 
 @dataclass(frozen=True)
 class Found:
-    """A user read live, the snapshot that it would get, and those that it has, oldest first."""
+    """A user read live, the snapshot that it would get, and those that it has here, oldest first.
+
+    ``history``: what the journal of this output shows that was done to it; ``known``: the journals of the other
+    policies' outputs beside it too. ``quarantine``: the one that it is in.
+    """
 
     user: IamUser
     snapshot: Snapshot
     earlier: Sequence[Snapshot]
+    history: History
+    known: History
+    quarantine: Quarantine | None
 
     @property
-    def recorded(self) -> bool:
-        """True where all that it holds stands in an earlier snapshot: none is needed, and a run may have begun."""
-        return is_covered(self.snapshot, self.earlier)
+    def begun_elsewhere(self) -> str | None:
+        """Since when a deletion is under way of which this output knows nothing; None where there is none."""
+        return None if self.history.denied_here() else deletion_begun(self.user)
 
-    @property
-    def kept(self) -> bool:
-        """True where no further snapshot is needed, as the last one shows the user or a deletion has begun on it."""
-        if not self.recorded:
-            return False
-        # What somebody else takes away before a deletion begins must not come back with the user.
-        return self._begun or self.snapshot.fingerprint == self.earlier[-1].fingerprint
 
-    @property
-    def _begun(self) -> bool:
-        """True where the Deny-all stands that a deletion begins with; a quarantine, too, has one, but no boundary.
+@dataclass(frozen=True)
+class RecordPlaces:
+    """Where snapshots and journals are: of this output, and of others that may hold a quarantine's record."""
 
-        Where it can't be told, a further snapshot does no harm: the journal tells whether it shows the user whole.
+    here: Store
+    others: Callable[[], Sequence[Store]]
+    own: JournalReader = field(init=False)
+    known: JournalReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "own", JournalReader(lambda: [self.here]))
+        object.__setattr__(self, "known", JournalReader(lambda: [self.here, *self.others()]))
+
+    def history(self, user: IamUser, made: Made, now: datetime) -> History:
+        """What was done to ``user`` by runs of this output."""
+        return self._history(self.own, user, made, now)
+
+    def known_history(self, user: IamUser, made: Made, now: datetime) -> History:
+        """The same with the other outputs."""
+        return self._history(self.known, user, made, now)
+
+    def former_boundary(self, user: IamUser, history: History) -> tuple[Item, ...] | None:
+        """What AWSDenyAll, the boundary of ``user``, took the place of; None where nobody knows.
+
+        Where it is not our work, that is AWSDenyAll itself, as long as a snapshot shows that it stood before us.
         """
-        kinds = [PERMISSIONS_BOUNDARY.name]
-        if self.snapshot.quarantine is None:
-            kinds += [INLINE_POLICY.name, ATTACHED_POLICY.name]
-        live, plain = self.user.attachments, self.snapshot.user.attachments
-        return any(live[kind] != plain[kind] for kind in kinds)
+        since = history.boundary_deny()
+        told = history.former_boundary() if since else None
+        if told is not None:
+            return ({"PermissionsBoundaryArn": told},) if told else ()
+        taken = [
+            each for store in (self.here, *self.others()) for each in SnapshotArchive(store).of(user.subject)
+        ]
+        before = [each for each in taken if since is None or (moment(each.taken) or since) <= since]
+        if not before:
+            return None
+        last = max(before, key=lambda each: str(each.taken))
+        held = tuple(last.user.attachments[PERMISSIONS_BOUNDARY.name])
+        return held if since or held == user.attachments[PERMISSIONS_BOUNDARY.name] else None
+
+    def _history(self, reader: JournalReader, user: IamUser, made: Made, now: datetime) -> History:
+        with _refusing(user.subject):
+            lines = reader.of(user.subject)
+        return history_of(user.subject, lines, moment(user.detail.get("CreateDate"))).and_then(made, now)
 
 
 class UserRecords:
-    """Snapshots in ``archive``, as ``policy`` takes them, with what of the account outlives its users."""
+    """Snapshots in ``places``, as ``policy`` takes them, with what of the account outlives its users."""
 
     def __init__(
         self,
-        archive: SnapshotArchive,
+        places: RecordPlaces,
+        journal: JournalWriter,
         context: AccountContext,
         policy: str,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._archive, self._context, self._policy, self._now = archive, context, policy, now
-        self._trust = TrustIndex(context.roles)
+        self._places, self._journal, self._context, self._policy = places, journal, context, policy
+        self._archive, self._now, self._trust = SnapshotArchive(places.here), now, TrustIndex(context.roles)
 
-    def find(self, user: IamUser) -> Found:
-        """What is on record of ``user``. Raises SnapshotRefused where an earlier snapshot can't be read."""
+    def find(self, user: IamUser, made: Made = (), adopted: bool = False) -> Found:
+        """What is on record of ``user``. ``adopted``: a deletion that another run began is carried on here.
+
+        Raises SnapshotRefused where an earlier snapshot or a journal can't be read, or was changed.
+        """
         earlier = self._archive.of(user.subject)
-        plain = without_traces(user, earlier[0].user.attachments if earlier else None)
-        quarantine = quarantine_of(user)
+        for each in earlier:
+            if problem := tampering(each):
+                raise SnapshotRefused(f"{user.subject}: a snapshot of it in {self._places.here}: {problem}")
+        now = self._now()
+        history = known = self._places.history(user, made, now)
+        if holds_attached(user) or is_bounded(user) or inline_deny_all(user):
+            known = self._places.known_history(user, made, now)
+        former = self._places.former_boundary(user, known) if is_bounded(user) else None
+        plain = without_traces(user, known, former)
+        quarantine = quarantine_of(user, known)
         snapshot = Snapshot(
             plain,
-            self._now(),
+            now,
             fingerprint(plain, quarantine.deactivated if quarantine else ()),
             self._policy,
             self._trust.of(user),
             self._context.groups_named(user.groups or ()),
             quarantine.as_data() if quarantine else None,
         )
-        return Found(user, snapshot, earlier)
+        found = Found(user, snapshot, earlier, history, known, quarantine)
+        partial = bool(adopted and found.begun_elsewhere) or any(each.partial for each in earlier)
+        return replace(found, snapshot=replace(snapshot, partial=partial))
 
     def keep(self, found: Found) -> None:
-        """Make the snapshot durable, unless it stands in earlier ones already. Raises SnapshotRefused."""
-        if not found.kept:
-            self._archive.add(found.snapshot, len(found.earlier) + 1)
+        """Make the snapshot durable, unless the last one shows the same. Raises SnapshotRefused, JournalRefused."""
+        if not found.earlier or found.earlier[-1].fingerprint != found.snapshot.fingerprint:
+            self._archive.add(found.snapshot, len(found.earlier) + 1, self._journal)
+
+    def deleted(self, subject: Subject) -> bool:
+        """True where the journal shows that an earlier run of this output sent the DeleteUser that it went by."""
+        return history_of(subject, self._places.own.of(subject)).deleted()
+
+    def note_quarantine(self, subject: Subject, record: Quarantine) -> None:
+        """Make the record of a quarantine durable, before its first call. Raises JournalRefused."""
+        self._journal.write(subject, "quarantine", record=record.as_data())
+
+
+@contextmanager
+def _refusing(subject: Subject) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SnapshotRefused(
+            f"{subject}: a journal can't be read ({error}), so it is not known what earlier runs did to it: nothing "
+            "further was touched; make it readable, and run again"
+        ) from error

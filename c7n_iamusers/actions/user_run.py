@@ -16,16 +16,20 @@ from c7n.actions import BaseAction
 from c7n.exceptions import PolicyExecutionError
 from c7n.utils import local_session
 
+from c7n_iamusers.actions.acting_region import idle_region
 from c7n_iamusers.actions.max_resources import enforce_max_resources
 from c7n_iamusers.actions.outcome_book import OutcomeBook
+from c7n_iamusers.actions.receipts import missing_outcomes
 from c7n_iamusers.actions.run_output import annotate, fail_at_the_end
 from c7n_iamusers.actions.run_store import RunStore, run_store
 from c7n_iamusers.aws.callers import callers
 from c7n_iamusers.aws.executor import Applied, CallFailed, Executor
 from c7n_iamusers.aws.interruption import Interrupted, Interruption
-from c7n_iamusers.aws.journal import JournalWriter
+from c7n_iamusers.aws.journal import JOURNAL, JournalWriter
+from c7n_iamusers.aws.journal_reader import JournalReader
+from c7n_iamusers.aws.paging import items
 from c7n_iamusers.aws.retries import Backoff, error_code
-from c7n_iamusers.aws.stores import Store
+from c7n_iamusers.aws.stores import DirectoryStore, Store
 from c7n_iamusers.exceptions import IamUsersError
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.outcome import FAILED, SKIPPED, Outcome
@@ -39,7 +43,10 @@ Work = Callable[[Subject, Applied], tuple[str, str]]
 
 @dataclass(frozen=True)
 class Run:
-    """One action's run over ``count`` users. ``callers``: on whose behalf, first who acts in the account."""
+    """One action's run over ``count`` users. ``callers``: on whose behalf, first who acts in the account.
+
+    ``client``: of iam, for reading; what changes goes through ``executor``.
+    """
 
     client: Any
     executor: Executor
@@ -47,6 +54,7 @@ class Run:
     store: Store
     callers: tuple[str, ...]
     count: int
+    journal: JournalWriter
 
     @property
     def account_id(self) -> str:
@@ -65,6 +73,9 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
     def process(self, resources: list[Resource]) -> None:
         """Deal with each user. Raises PolicyExecutionError where that can't be done safely, before any is touched."""
+        if idle := idle_region(self.manager):
+            self.log.info("%s: %s", self.type, idle)
+            return
         enforce_max_resources(self.manager, len(resources))
         target = run_store(self.manager)
         with Interruption() as interruption:
@@ -82,16 +93,21 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         """What a run over ``count`` users works with. Raises PolicyExecutionError where nobody knows who acts."""
         region, session = self.manager.config.region, local_session(self.manager.session_factory)
         # One connection a worker, which the default of 10 would have them wait for.
-        client = session.client("iam", region, config=Config(max_pool_connections=self.max_workers))
+        pool = self.max_workers
+        client = session.client("iam", region, config=Config(max_pool_connections=pool))
+        # A retry of botocore's own would hide that an answer was lost, and who the user was after the pause.
+        writer = session.client(
+            "iam", region, config=Config(retries={"total_max_attempts": 1}, max_pool_connections=pool)
+        )
         backoff = Backoff(sleep=interruption.sleep)
-        executor = Executor({"iam": client}, journal, backoff, before_each=interruption.check)
+        executor = Executor({"iam": writer}, journal, backoff, before_each=interruption.check)
         with unreadable(self.manager, "who is acting", "sts:GetCallerIdentity"):
             found = callers(self.manager.session_factory, session, region)
         for untold in found.unknown:
             _warn_once(
                 f"on whose behalf the run acts is not wholly known ({untold}): if it is an IAM user, exempt it"
             )
-        return Run(client, executor, backoff, store, found.arns, count)
+        return Run(client, executor, backoff, store, found.arns, count, journal)
 
     def spared(self, resource: Mapping[str, Any]) -> str | None:
         """Why a user is left alone by what an earlier action found out; None where nothing speaks against it."""
@@ -100,6 +116,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
     def _run(self, target: RunStore, resources: list[Resource], interruption: Interruption) -> list[Outcome]:
         with target.journal() as journal:
             book = OutcomeBook(target.store, journal)
+            self._settle(target.store, book, journal)
             work = self.prepare(self.tools(target.store, journal, interruption, len(resources)))
             with self.executor_factory(max_workers=self.max_workers) as pool:
                 deal = partial(self._deal, book, work, interruption)
@@ -107,6 +124,34 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             self._tell(resources, outcomes)
             book.close()
         return outcomes
+
+    def settle(self) -> None:
+        """Write the rows that earlier runs of this output did not get to write, in case this run selects nobody."""
+        try:
+            target = run_store(self.manager)
+        except PolicyExecutionError:
+            return  # the run will say so, should it have anything to do
+        if isinstance(target.store, DirectoryStore) and not (target.store.directory / JOURNAL).exists():
+            return
+        try:
+            with target.journal() as journal:
+                book = OutcomeBook(target.store, journal)
+                self._settle(target.store, book, journal)
+                book.close()
+        except (OSError, ValueError) as error:
+            self.log.warning("%s: outcomes of earlier runs can't be completed: %s", self.type, error)
+
+    def _settle(self, store: Store, book: OutcomeBook, journal: JournalWriter) -> None:
+        def name_of(unique_id: str) -> str | None:
+            client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
+            with unreadable(self.manager, "which users there are", "iam:ListUsers"):
+                users = items(client, "ListUsers", "Users", Backoff(), MaxItems=1000)
+            return next((str(user["UserName"]) for user in users if user["UserId"] == unique_id), None)
+
+        lines = JournalReader(lambda: [store]).lines()
+        for subject, outcome in missing_outcomes(lines, book.earlier, name_of):
+            self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, outcome.reason)
+            book.add(subject, outcome)
 
     def _deal(self, book: OutcomeBook, work: Work, interruption: Interruption, resource: Resource) -> Outcome:
         subject = subject_of(resource)
@@ -151,6 +196,8 @@ def outcome_of(
     except Exception as error:  # noqa: BLE001  # whatever it is, it must not hide the outcomes of the other users
         status, (reason, code) = FAILED, _told(subject, error)
         call = error.call.permission if isinstance(error, CallFailed) else ""
+    if status == FAILED and applied.left:
+        reason = f"{reason}; {applied.left}"
     return Outcome(subject.name, subject.arn, status, reason, applied.calls, clock() - started, code, call)
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -34,16 +34,7 @@ class BucketStore:
 
     def read(self, name: str) -> bytes | None:
         """See Store."""
-        try:
-            found = self._backoff.call(self._client.get_object, Bucket=self._bucket, Key=self._key(name))
-            content: bytes = found["Body"].read()
-        except ClientError as error:
-            if error_code(error) == "NoSuchKey":
-                return None
-            raise self._failure(name, error) from error
-        except BotoCoreError as error:
-            raise self._failure(name, error) from error
-        return content
+        return self._tagged(name)[0]
 
     def create(self, name: str, content: bytes) -> None:
         """See Store. A put whose answer was lost counts as ours where the object holds this content."""
@@ -62,12 +53,66 @@ class BucketStore:
         except ClientError as error:
             raise self._failure(name, error) from error
 
+    def update(self, name: str, change: Callable[[bytes | None], bytes]) -> None:
+        """See Store. "Conditional writes" (Amazon S3 User Guide): IfMatch and IfNoneMatch of PutObject."""
+        changed: bytes | None = None
+        for delay in (*self._backoff.delays(), None):
+            content, tag = self._tagged(name)
+            if changed is not None and content == changed:
+                return  # the answer of our own put was lost
+            changed = change(content)
+            try:
+                return self._put(name, changed, **({"IfMatch": tag} if tag else {"IfNoneMatch": "*"}))
+            except ClientError as error:
+                if delay is None or error_code(error) not in _TAKEN:
+                    raise self._failure(name, error) from error
+                self._backoff.sleep(delay)
+
+    def names(self, prefix: str) -> list[str]:
+        """See Store."""
+        begins = len(self._key(""))
+        return [str(each["Key"])[begins:] for each in self._listed("Contents", Prefix=self._key(prefix))]
+
+    def siblings(self) -> Sequence[BucketStore]:
+        """See Store."""
+        parent = self._prefix.rpartition("/")[0]
+        if not parent:
+            return []
+        found = self._listed("CommonPrefixes", Prefix=f"{parent}/", Delimiter="/")
+        prefixes = (str(each["Prefix"]).strip("/") for each in found)
+        return [
+            BucketStore(self._client, self._bucket, each, self._arguments, self._backoff)
+            for each in prefixes
+            if each != self._prefix
+        ]
+
     def place(self, name: str) -> str:
         """See Store."""
         return f"s3://{self._bucket}/{self._key(name)}"
 
     def __str__(self) -> str:
         return f"s3://{self._bucket}/{self._prefix}"
+
+    def _tagged(self, name: str) -> tuple[bytes | None, str]:
+        """The content and its ETag."""
+        try:
+            found = self._backoff.call(self._client.get_object, Bucket=self._bucket, Key=self._key(name))
+            return bytes(found["Body"].read()), str(found.get("ETag", ""))
+        except ClientError as error:
+            if error_code(error) == "NoSuchKey":
+                return None, ""
+            raise self._failure(name, error) from error
+        except BotoCoreError as error:
+            raise self._failure(name, error) from error
+
+    def _listed(self, member: str, **asked: str) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = []
+        try:
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, **asked):
+                found += page.get(member, ())
+        except (ClientError, BotoCoreError) as error:
+            raise self._failure(asked["Prefix"], error) from error
+        return found
 
     def _put(self, name: str, content: bytes, **condition: str) -> None:
         given = {**self._arguments, **condition}

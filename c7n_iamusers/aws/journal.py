@@ -12,13 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
+from c7n_iamusers.aws.stores import JOURNAL as JOURNAL
 from c7n_iamusers.aws.stores import open_appending, sync_directory
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.model.calls import Subject
 
-JOURNAL = "journal.jsonl"
-#: The phases of a line: before a call, after it, and what became of the user.
-BEFORE, AFTER, OUTCOME = "before", "after", "outcome"
+#: The phases of a line: the snapshot of the user with its SHA-256, before a call, after it, what became of the user.
+SNAPSHOT, BEFORE, AFTER, OUTCOME = "snapshot", "before", "after", "outcome"
 
 
 def utc_now() -> datetime:
@@ -27,12 +27,14 @@ def utc_now() -> datetime:
 
 
 def journal_line(time: datetime, subject: Subject, phase: str, entry: dict[str, Any]) -> bytes:
-    """One line: time, user, arn, phase, and what the phase adds.
+    """One line: time, user, arn, unique id, phase, and what the phase adds.
 
     ``before`` and ``after``: service, operation, parameters; ``after`` also the result (``done``, ``gone``,
-    ``adopted``, ``interrupted``, ``failed``), with the error code if any. ``outcome``: a row of ``outcomes.json``.
+    ``adopted``, ``interrupted``, ``failed``, ``unknown``), with the error code if any. ``snapshot``: its name and
+    SHA-256. ``quarantine``: the record of what was active before. ``outcome``: a row of ``outcomes.json``.
     """
-    who = {"time": time.isoformat(), "user": subject.name, "arn": subject.arn, "phase": phase}
+    who = {"user": subject.name, "arn": subject.arn, "unique_id": subject.unique_id}
+    who = {"time": time.isoformat(), **who, "phase": phase}
     return (json.dumps({**who, **entry}, default=str) + "\n").encode()
 
 

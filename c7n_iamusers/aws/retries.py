@@ -13,7 +13,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+)
+from botocore.parsers import ResponseParserError
 
 T = TypeVar("T")
 
@@ -36,7 +43,20 @@ RETRYABLE_CODES = frozenset(
         "TooManyRequestsException",
     }
 )
-_BROKEN_CONNECTION = (HTTPClientError, ConnectionError)
+#: What AWS, or something on the way to it, answered can't be read, or nothing came.
+_NO_ANSWER = (HTTPClientError, ConnectionError, ResponseParserError)
+#: The request never reached AWS.
+_NOT_SENT = (ConnectTimeoutError, EndpointConnectionError)
+#: AWS's own failures, which say nothing of whether the request was applied.
+_AMBIGUOUS_CODES = frozenset(
+    {
+        "InternalFailure",
+        "InternalServerException",
+        "ServiceFailure",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+    }
+)
 
 
 def error_code(error: ClientError) -> str:
@@ -45,13 +65,20 @@ def error_code(error: ClientError) -> str:
 
 
 def is_retryable(error: Exception) -> bool:
-    """True for throttling, temporary conflicts, AWS's own failures and broken connections."""
-    if isinstance(error, _BROKEN_CONNECTION):
+    """True for throttling, temporary conflicts, AWS's own failures, broken connections and answers."""
+    if isinstance(error, _NO_ANSWER):
         return True
     if not isinstance(error, ClientError):
         return False
     # identitystore says in Reason whether a conflict is a race or the object being there already.
     return error_code(error) in RETRYABLE_CODES or error.response.get("Reason") == "CONCURRENT_MODIFICATION"
+
+
+def is_lost(error: Exception) -> bool:
+    """True where the request may have been applied although no answer says so."""
+    if isinstance(error, ClientError):
+        return error_code(error) in _AMBIGUOUS_CODES
+    return isinstance(error, _NO_ANSWER) and not isinstance(error, _NOT_SENT)
 
 
 @dataclass(frozen=True)
@@ -78,7 +105,7 @@ class Backoff:
         for delay in self.delays():
             try:
                 return operation(**kw)
-            except (ClientError, *_BROKEN_CONNECTION) as error:
+            except (ClientError, *_NO_ANSWER) as error:
                 if not is_retryable(error):
                     raise
                 self.sleep(float(error_delay(error) or delay))

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from c7n_iamusers.aws.journal import SNAPSHOT, JournalWriter
 from c7n_iamusers.aws.stores import Store
 from c7n_iamusers.exceptions import SnapshotInvalid, SnapshotRefused
 from c7n_iamusers.model.calls import Subject
@@ -32,16 +34,16 @@ class SnapshotArchive:
         with self._refusing(subject):
             return list(self._read(subject))
 
-    def add(self, snapshot: Snapshot, number: int) -> str:
-        """Where the snapshot lies, durably. ``number``: 1 for the first of its user.
+    def add(self, snapshot: Snapshot, number: int, journal: JournalWriter) -> None:
+        """Makes the snapshot durable, its SHA-256 too, in ``journal``. ``number``: 1 for the first of its user.
 
-        Raises SnapshotRefused where it can't be made durable, or that number is taken.
+        Raises SnapshotRefused where it can't be made durable, or that number is taken; JournalRefused.
         """
-        subject = snapshot.user.subject
+        subject, content = snapshot.user.subject, snapshot.as_json().encode()
+        name = _name(subject, number)
         with self._refusing(subject):
-            name = _name(subject, number)
-            self._store.create(name, snapshot.as_json().encode())
-            return self._store.place(name)
+            self._store.create(name, content)
+        journal.write(subject, SNAPSHOT, snapshot=name, sha256=hashlib.sha256(content).hexdigest())
 
     def _read(self, subject: Subject) -> Iterator[Snapshot]:
         number = 1

@@ -10,10 +10,15 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from collections.abc import Callable, Sequence
 from io import BufferedWriter
 from pathlib import Path
 from typing import Protocol
 
+from c7n_iamusers.aws.run_lock import held
+
+#: The name of a run's journal.
+JOURNAL = "journal.jsonl"
 _PRIVATE_FILE, _PRIVATE_DIRECTORY = 0o600, 0o700
 #: A FIFO must not make us wait for its other end.
 _GUARDED = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -36,6 +41,18 @@ class Store(Protocol):
 
     def replace(self, name: str, content: bytes) -> None:
         """Durable when this returns; a reader sees the old content or the new one, never a part."""
+
+    def update(self, name: str, change: Callable[[bytes | None], bytes]) -> None:
+        """Replace the content by what ``change`` makes of it; no other writer's update gets lost in between.
+
+        ``change`` may be called again. Raises what it raises.
+        """
+
+    def names(self, prefix: str) -> list[str]:
+        """The names that begin with ``prefix``, a directory's with ``/`` at its end; none where there is none."""
+
+    def siblings(self) -> Sequence[Store]:
+        """The stores of the other policies that were run over the same account into the same output."""
 
     def place(self, name: str) -> str:
         """Where ``name`` is found, for people: a path or a URL."""
@@ -73,6 +90,22 @@ class DirectoryStore:
             draft.unlink()
             raise
         sync_directory(path.parent)
+
+    def update(self, name: str, change: Callable[[bytes | None], bytes]) -> None:
+        """See Store."""
+        make_directory(self.directory)
+        with held(self.directory / f".{name}.lock"):
+            self.replace(name, change(self.read(name)))
+
+    def names(self, prefix: str) -> list[str]:
+        """See Store."""
+        found = (self.directory / prefix).rglob("*") if (self.directory / prefix).is_dir() else ()
+        return sorted(str(path.relative_to(self.directory)) for path in found if path.is_file())
+
+    def siblings(self) -> Sequence[DirectoryStore]:
+        """See Store."""
+        found = sorted(path.parent for path in self.directory.parent.glob(f"*/{JOURNAL}"))
+        return [DirectoryStore(each) for each in found if each != self.directory]
 
     def place(self, name: str) -> str:
         """See Store."""

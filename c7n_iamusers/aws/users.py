@@ -16,6 +16,8 @@ from c7n_iamusers.model.iam_user import IamUser, Item
 
 #: The kinds with a list of their own; GetUser itself tells the others.
 LISTED_KINDS = tuple(kind for kind in ATTACHMENT_KINDS if kind.reading)
+#: Seconds before a list is read again that told of what is gone.
+_SOON = (0.0, 1.0, 2.0, 4.0)
 _ENVELOPE = frozenset({"ResponseMetadata", "UserName"})
 
 
@@ -63,11 +65,22 @@ def list_kind(client: Any, name: str, kind: AttachmentKind, backoff: Backoff) ->
 
 
 def read_kind(client: Any, name: str, kind: AttachmentKind, backoff: Backoff) -> tuple[Item, ...]:
-    """As ``list_kind``, each item completed by what its list leaves out (documents, key bodies)."""
-    found = list_kind(client, name, kind, backoff)
-    if kind.detail is None:
-        return found
-    return tuple(_with_detail(client, name, item, kind.detail, backoff) for item in found)
+    """As ``list_kind``, each item completed by what its list leaves out (documents, key bodies).
+
+    An item that went between its list and its details is no sign that the user went: the list is read again.
+    Raises ClientError; NoSuchEntity where the user itself is gone, or the list stays wrong.
+    """
+    for delay in (*_SOON, None):
+        found = list_kind(client, name, kind, backoff)
+        if kind.detail is None:
+            return found
+        try:
+            return tuple(_with_detail(client, name, item, kind.detail, backoff) for item in found)
+        except ClientError as error:
+            if delay is None or error_code(error) != "NoSuchEntity":
+                raise
+            backoff.sleep(delay)
+    raise AssertionError("the last look returns or raises")
 
 
 def unassigned_mfa(client: Any, backoff: Backoff) -> frozenset[str]:

@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from c7n_iamusers.aws.interruption import Interruption
+    from c7n_iamusers.cli.snapshot_files import Found
     from c7n_iamusers.cli.user_restoration import UserRestoration
     from c7n_iamusers.decisions.restoration import Restoration
-    from c7n_iamusers.model.snapshot import Snapshot
-
-JOURNAL = "restore-journal.jsonl"
+    from c7n_iamusers.model.calls import Subject
 
 
 @click.command()
@@ -29,78 +31,192 @@ JOURNAL = "restore-journal.jsonl"
 @click.option("--dry-run", is_flag=True, help="Show the calls, and what can't come back; change nothing.")
 @click.option("--role", metavar="ARN", help="Assume this role first, in the account of the users.")
 @click.option(
+    "--user",
+    "names",
+    metavar="NAME",
+    multiple=True,
+    help="Only this user (repeatable). A user that still exists gets back what was removed from it only so.",
+)
+@click.option(
     "--recreate-groups", is_flag=True, help="Make groups that vanished again, with their policies of then."
+)
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Don't ask: give administrators' rights back, and use snapshots without a proof.",
 )
 @click.option(
     "--journal",
     type=click.Path(path_type=Path, dir_okay=False),
-    default=JOURNAL,
-    show_default=True,
-    help="Where each call is written down, before it is made and after.",
+    help="Where each call is written down, before it is made and after.  "
+    "[default: restore-journal.jsonl beside the snapshots]",
 )
 def restore(
-    snapshots: tuple[Path, ...], dry_run: bool, role: str | None, recreate_groups: bool, journal: Path
+    snapshots: tuple[Path, ...],
+    dry_run: bool,
+    role: str | None,
+    names: tuple[str, ...],
+    recreate_groups: bool,
+    yes: bool,
+    journal: Path | None,
 ) -> None:
-    """Bring users back from snapshot files, or from all those of a run's output.
+    """Bring users back from snapshot files, or from all those of a run's output, or of all runs below a directory.
 
-    A user comes back with its path, tags, boundary, groups, policies, SSH public keys and signing certificates.
-    Passwords, secret keys, MFA devices and the unique id can't come back: they are listed. Restoring a user that
-    is back changes nothing. A restored user has the tag c7n-iamusers-restored-from, with the unique id of the one
-    that it replaces: another user of its name, without that tag, is given nothing.
+    A user comes back with its path, tags, boundary, groups, policies, SSH public keys and signing certificates, as
+    its last snapshot has it, with what the journal shows that was removed before that. Passwords, secret keys, MFA
+    devices and the unique id can't come back: they are listed. Restoring a user that is back changes nothing.
+
+    A user that still exists gets back only what the journal shows that was removed from it, and only by --user.
+    Another user of the name, whom no journal of a restoration knows, is given nothing.
+
+    A snapshot that was changed since it was taken is refused. One whose SHA-256 stands in no journal (of an earlier
+    version, or planted), and rights of an administrator, are named and asked for; --yes answers for machines.
     """
-    from c7n_iamusers.cli.snapshot_files import chosen_snapshots
+    from c7n_iamusers.cli.snapshot_files import collected
 
-    found = chosen_snapshots(snapshots)
-    with _restoration(None if dry_run else journal, role, recreate_groups) as restoration:
-        failed = [each for each in found if not _restore(restoration, each, dry_run)]
-    if failed:
-        raise click.ClickException(f"{len(failed)} of {len(found)} users are not restored, see above")
+    collection = collected(snapshots)
+    for problem in collection.problems:
+        click.echo(problem, err=True)
+    wanted = [each for each in collection.users if not names or each.recorded.subject.name in names]
+    if missing := set(names) - {each.recorded.subject.name for each in wanted}:
+        raise click.ClickException(
+            f"no snapshot of {', '.join(sorted(missing))} in what was named: nothing was done"
+        )
+    options = _Options(dry_run, frozenset(names), recreate_groups, yes, journal)
+    with _restoring(role, options) as restoring:
+        failed = [each for each in wanted if not restoring.restore(each)]
+    if failed or collection.problems:
+        count = len(failed) + len(collection.problems)
+        raise click.ClickException(
+            f"{count} of {len(wanted) + len(collection.problems)} are not restored, see above"
+        )
+
+
+@dataclass(frozen=True)
+class _Options:
+    dry_run: bool
+    names: frozenset[str]
+    recreate_groups: bool
+    yes: bool
+    journal: Path | None
 
 
 @contextmanager
-def _restoration(journal: Path | None, role: str | None, recreate_groups: bool) -> Iterator[UserRestoration]:
-    from c7n_iamusers.aws.executor import Executor
+def _restoring(role: str | None, options: _Options) -> Iterator[_Restoring]:
     from c7n_iamusers.aws.interruption import Interrupted, Interruption
-    from c7n_iamusers.aws.journal import Journal, NoJournal
+    from c7n_iamusers.aws.paging import items
     from c7n_iamusers.aws.retries import Backoff
     from c7n_iamusers.aws.sessions import account_of, account_session
-    from c7n_iamusers.cli.user_restoration import UserRestoration
 
     session = account_session(role)
-    client, account_id = session.client("iam"), account_of(session)
-    with Interruption() as interruption, Journal(journal) if journal else NoJournal() as lines:
+    with Interruption() as interruption, ExitStack() as journals:
         backoff = Backoff(sleep=interruption.sleep)
-        executor = Executor({"iam": client}, lines, backoff, before_each=interruption.check)
+        listed = items(session.client("iam"), "ListUsers", "Users", backoff, MaxItems=1000)
+        names = {str(user["UserId"]): str(user["UserName"]) for user in listed}
         try:
-            yield UserRestoration(client, executor, backoff, account_id, recreate_groups)
+            yield _Restoring(session, account_of(session), names, interruption, backoff, journals, options)
         except Interrupted as error:
-            click.echo(f"{error}: what was done is in {journal}; run again to go on", err=True)
+            click.echo(f"{error}: what was done is in the journal; run again to go on", err=True)
     interruption.follow()
 
 
-def _restore(restoration: UserRestoration, snapshot: Snapshot, dry_run: bool) -> bool:
-    from botocore.exceptions import BotoCoreError, ClientError
+@dataclass(frozen=True)
+class _Restoring:
+    """Restores users one after another. ``names``: unique id -> name of all users of the account."""
 
-    from c7n_iamusers.aws.executor import Applied, CallFailed
-    from c7n_iamusers.exceptions import IamUsersError
+    session: Any
+    account_id: str
+    names: dict[str, str]
+    interruption: Interruption
+    backoff: Any
+    journals: ExitStack
+    options: _Options
+    opened: dict[Path, Any] = field(default_factory=dict)
 
-    applied = Applied()
-    try:
-        planned = restoration.plan(snapshot)
-        _tell(snapshot, planned, dry_run)
-        if not dry_run:
-            restoration.apply(snapshot, planned, applied)
-    except (IamUsersError, CallFailed, ClientError, BotoCoreError) as error:
-        told = str(error) if str(snapshot.user.subject) in str(error) else f"{snapshot.user.subject}: {error}"
-        click.echo(f"{told} ({applied.calls} calls made)", err=True)
-        return False
-    return True
+    def restore(self, found: Found) -> bool:
+        """True where nothing is left to do for the user, or nothing was asked for."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        from c7n_iamusers.aws.executor import CallFailed
+        from c7n_iamusers.exceptions import IamUsersError
+
+        subject: Subject = found.recorded.subject
+        made: list[Any] = []
+        try:
+            restoration = self._restoration(found)
+            made = restoration.applied.made
+            planned = restoration.plan()
+            if planned.lives and subject.name not in self.options.names:
+                click.echo(
+                    f"{subject} still exists and is left alone: --user {subject.name} gives back the "
+                    f"{len(planned.plan.calls)} things that were removed from it"
+                )
+                return True
+            _tell(planned, self.options.dry_run)
+            if self.options.dry_run or not self._allowed(found, planned):
+                return self.options.dry_run
+            restoration.apply(planned)
+        except (IamUsersError, CallFailed, ClientError, BotoCoreError, OSError) as error:
+            told = str(error) if str(subject) in str(error) else f"{subject}: {error}"
+            click.echo(f"{told} ({len(made)} calls made)", err=True)
+            return False
+        return True
+
+    def _restoration(self, found: Found) -> UserRestoration:
+        from botocore.config import Config
+
+        from c7n_iamusers.aws.executor import Executor
+        from c7n_iamusers.aws.journal import NoJournal
+        from c7n_iamusers.cli.snapshot_files import RESTORE_JOURNAL, restore_lines
+        from c7n_iamusers.cli.user_restoration import UserRestoration
+
+        path = self.options.journal or found.run / RESTORE_JOURNAL
+        lines = restore_lines({path, found.run / RESTORE_JOURNAL})
+        journal = NoJournal() if self.options.dry_run else self._journal(path)
+        # A retry of botocore's own would hide that an answer was lost.
+        writer = self.session.client("iam", config=Config(retries={"total_max_attempts": 1}))
+        executor = Executor({"iam": writer}, journal, self.backoff, before_each=self.interruption.check)
+        return UserRestoration(
+            found.recorded,
+            self.session.client("iam"),
+            executor,
+            journal,
+            self.backoff,
+            self.account_id,
+            lines,
+            self.names,
+            self.options.recreate_groups,
+        )
+
+    def _journal(self, path: Path) -> Any:
+        from c7n_iamusers.aws.journal import Journal
+
+        if path not in self.opened:
+            self.opened[path] = self.journals.enter_context(Journal(path))
+        return self.opened[path]
+
+    def _allowed(self, found: Found, planned: Restoration) -> bool:
+        """Whether what a forged snapshot would be made for is wanted, by --yes or by whoever sits there."""
+        from c7n_iamusers.decisions.restoration_limits import administrative
+
+        doubts = [f"no journal proves that {path} is as a run wrote it" for path in found.unpinned]
+        doubts += [f"it becomes an administrator, by {way}" for way in administrative(planned.of)]
+        if not planned.plan.calls or not doubts:
+            return True
+        for doubt in doubts:
+            click.echo(f"  look: {doubt}")
+        if self.options.yes:
+            return True
+        if not sys.stdin.isatty():
+            click.echo(f"{found.recorded.subject}: not restored: look at it, then give --yes", err=True)
+            return False
+        return click.confirm(f"Restore {found.recorded.subject}?")
 
 
-def _tell(snapshot: Snapshot, planned: Restoration, dry_run: bool) -> None:
+def _tell(planned: Restoration, dry_run: bool) -> None:
     calls = planned.plan.calls
     doing = "would be restored" if dry_run else "is being restored"
-    click.echo(f"{snapshot.user.subject} {f'{doing} by {len(calls)} calls' if calls else 'is back already'}")
+    click.echo(f"{planned.plan.subject} {f'{doing} by {len(calls)} calls' if calls else 'is back already'}")
     if dry_run:
         for call in calls:
             click.echo(f"  {call.permission} {_shown(call.parameters)}")

@@ -3,45 +3,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from c7n_iamusers.aws.executor import Applied, Executor
+from c7n_iamusers.aws.journal import OUTCOME, JournalWriter
 from c7n_iamusers.aws.restoration_world import existing_groups, existing_policies, memberless_groups
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.aws.users import read_user
-from c7n_iamusers.decisions.restoration import Restoration, plan_restoration
+from c7n_iamusers.decisions.restoration import (
+    CREATED,
+    REPLACES,
+    TOKEN,
+    Recorded,
+    Restoration,
+    plan_restoration,
+)
 from c7n_iamusers.decisions.restoration_limits import World
+from c7n_iamusers.decisions.snapshot_choice import whole_snapshot
 from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.model.calls import ApiCall, Ref
+from c7n_iamusers.model.moments import moment
 from c7n_iamusers.model.snapshot import Snapshot
 
 #: The user, what it holds, the status of what it holds; what is left after that does not come of a race.
 _ROUNDS = 8
+RESTORED = "restored"
 
 
 @dataclass(frozen=True)
 class UserRestoration:
-    """Restores users of ``account_id`` through ``executor``."""
+    """Restores the user of ``recorded`` through ``executor`` in ``account_id``.
 
+    ``lines``: of the journals of earlier restorations. ``names``: unique id -> name of all users of the account.
+    """
+
+    recorded: Recorded
     client: Any
     executor: Executor
+    journal: JournalWriter
     backoff: Backoff
     account_id: str
+    lines: tuple[Mapping[str, Any], ...]
+    names: Mapping[str, str]
     recreate_groups: bool = False
+    applied: Applied = field(default_factory=Applied)
+    token: str = field(default_factory=lambda: secrets.token_hex(8))
 
-    def plan(self, snapshot: Snapshot) -> Restoration:
+    def plan(self) -> Restoration:
         """What would be done now. Raises RestorationRefused, or ClientError where the account can't be read."""
-        subject = snapshot.user.subject
+        subject = self.recorded.subject
         if subject.account_id != self.account_id:
             raise RestorationRefused(
                 f"{subject}: not restored: the session acts in account {self.account_id}; "
                 f"give --role a role of account {subject.account_id}"
             )
-        return plan_restoration(snapshot, self._world(snapshot), self.recreate_groups)
+        name = self.names.get(subject.unique_id, subject.name)
+        if name != subject.name:
+            raise RestorationRefused(
+                f"{subject}: not restored: the user still exists and is called {name} now; rename it back first"
+            )
+        token = f"{subject.unique_id} {self.token}"
+        # What an earlier restoration gave back, and the user lacks again, somebody took away since.
+        recorded = replace(self.recorded, history=self.recorded.history.after(self._given_back()))
+        return plan_restoration(recorded, self._world(token), token, self.recreate_groups)
 
-    def apply(self, snapshot: Snapshot, first: Restoration, applied: Applied) -> None:
+    def apply(self, first: Restoration) -> None:
         """Do what ``first`` says, and then what it could not yet: ids are known only once a thing is there.
 
         Raises CallFailed or ClientError where a call fails, RestorationRefused where it comes to no end.
@@ -50,19 +80,70 @@ class UserRestoration:
         for _ in range(_ROUNDS):
             calls = tuple(_possible(restoration.plan.calls))
             if not calls:
-                return
-            self.executor.apply(replace(restoration.plan, calls=calls), applied)
-            before, restoration = restoration, self.plan(snapshot)
+                return self._finish(restoration)
+            self.executor.apply(replace(restoration.plan, calls=calls), self.applied)
+            before, restoration = restoration, self.plan()
             if restoration.plan == before.plan:
                 # IAM is eventually consistent: what was just made may not be seen yet.
                 self.backoff.sleep(next(delays))
         if restoration.plan.calls:
             raise RestorationRefused(
-                f"{snapshot.user.subject}: {restoration.plan.calls[0].operation} is still to do after {_ROUNDS} "
+                f"{self.recorded.subject}: {restoration.plan.calls[0].operation} is still to do after {_ROUNDS} "
                 "rounds: somebody else may be changing the user; run again"
             )
+        self._finish(restoration)
 
-    def _world(self, snapshot: Snapshot) -> World:
+    def _finish(self, restoration: Restoration) -> None:
+        """From now on, whatever the restored user lacks was taken from it on purpose, and is not given back."""
+        if self.applied.calls:
+            own = {self.recorded.subject.unique_id: True} if restoration.lives else {}
+            made = {**self._made(), **self._made_now(), **own}
+            told = {"status": RESTORED, "made": sorted(made), "without": list(restoration.without)}
+            self.journal.write(self.recorded.subject, OUTCOME, **told)
+
+    def _made(self) -> dict[str, bool]:
+        """Unique ids of users that earlier restorations made, and whether they got to their end."""
+        found: dict[str, bool] = {}
+        for line in self._mine():
+            if created := (line.get("saved") or {}).get(CREATED):
+                found[str(created)] = False
+        for line in self._mine():
+            if line.get("phase") == OUTCOME and line.get("status") == RESTORED:
+                found.update(dict.fromkeys(map(str, line.get("made", ())), True))
+        return found
+
+    def _given_back(self) -> datetime | None:
+        """When the last restoration of the user itself, which still exists, got to its end."""
+        ended = [
+            line for line in self._mine() if line.get("phase") == OUTCOME and line.get("status") == RESTORED
+        ]
+        own = [line for line in ended if self.recorded.subject.unique_id in line.get("made", ())]
+        return moment(own[-1].get("time")) if own else None
+
+    def _awaited(self) -> frozenset[str]:
+        """Groups that the last restoration that got to its end left out, as they were missing."""
+        ended = [
+            line for line in self._mine() if line.get("phase") == OUTCOME and line.get("status") == RESTORED
+        ]
+        return frozenset(map(str, ended[-1].get("without", ()))) if ended else frozenset()
+
+    def _made_now(self) -> dict[str, bool]:
+        created = self.applied.values.get(CREATED)
+        return {str(created): False} if created else {}
+
+    def _mine(self) -> Iterator[Mapping[str, Any]]:
+        unique_id = self.recorded.subject.unique_id
+        return (line for line in self.lines if line.get("unique_id") == unique_id)
+
+    def _tokens(self, own: str) -> frozenset[str]:
+        notes = [line.get("notes") or {} for line in self._mine()]
+        mine = (note for note in notes if note.get(REPLACES) == self.recorded.subject.unique_id)
+        begun = any(call.operation == "CreateUser" for call, _ in self.applied.made)
+        return frozenset({str(note[TOKEN]) for note in mine if note.get(TOKEN)} | ({own} if begun else set()))
+
+    def _world(self, token: str) -> World:
+        made = {**self._made(), **self._made_now()}
+        snapshot = self._widest()
         held = snapshot.user.attachments
         arns = {item["PolicyArn"] for item in held["attached-policy"]}
         arns |= {item["PermissionsBoundaryArn"] for item in held["permissions-boundary"]}
@@ -75,10 +156,17 @@ class UserRestoration:
         present = existing_groups(self.client, names, self.backoff)
         return World(
             read_user(self.client, snapshot.user.name, self.backoff),
+            frozenset(made),
+            self._tokens(token),
+            frozenset(each for each, finished in made.items() if finished),
+            self._awaited(),
             existing_policies(self.client, sorted(arns), self.backoff),
             present,
             memberless_groups(self.client, sorted(present), self.backoff) if self.recreate_groups else {},
         )
+
+    def _widest(self) -> Snapshot:
+        return whole_snapshot(self.recorded.snapshots, self.recorded.history)
 
 
 def _possible(calls: tuple[ApiCall, ...]) -> Iterator[ApiCall]:

@@ -3,106 +3,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime, timezone
 
-from c7n_iamusers.decisions.deny_all import (
-    DENY_ALL_NAME,
-    attach,
-    attached_fits,
-    deny_all_arn,
-    deny_all_document,
-    holds_attached,
-    holds_inline,
-    iam_call,
-    inline_fits,
-    is_bare,
-    is_bounded,
-    lift_inline,
-    put_inline,
-)
+from c7n_iamusers.decisions.deny_all import Denial, denial, deny_all_document, is_bare, lift_inline
+from c7n_iamusers.decisions.own_traces import seal_on
 from c7n_iamusers.model.attachment_rows import AttachmentKind, Removal
 from c7n_iamusers.model.attachments import ATTACHMENT_KINDS, MFA_DEVICE
-from c7n_iamusers.model.calls import ApiCall, Plan
+from c7n_iamusers.model.calls import BEFORE, ApiCall, Plan, Subject
 from c7n_iamusers.model.iam_user import IamUser, Item
+from c7n_iamusers.model.quarantine import Quarantine, deletion_sids
 
 _GONE = frozenset({"NoSuchEntity"})
-#: The Ref that DeleteUser leaves once it succeeded, and not where nobody of the name was there to be deleted.
-DELETED_HERE = "deleted-user"
 
 
-def plan_deletion(user: IamUser, orphaned_mfa: Iterable[Item] = (), by_boundary: bool = True) -> Plan:
+def plan_deletion(
+    user: IamUser,
+    now: datetime,
+    orphaned_mfa: Iterable[Item] = (),
+    quarantine: Quarantine | None = None,
+    refused: Collection[str] = (),
+) -> Plan:
     """Every call of the deletion of ``user``, in order: Deny-all, credentials, MFA, groups, policies, user.
 
     ``orphaned_mfa``: virtual devices that were this user's and are nobody's now. A run that stopped
-    between deactivating a device and deleting it left such an orphan. ``by_boundary``: see deny_all_calls.
+    between deactivating a device and deleting it left such an orphan. ``quarantine``: that it is in, whose record
+    the Deny keeps. ``refused``: the forms of the Deny that the role may not use.
 
-    Raises KeyError where a kind was not read: a deletion is never planned on partial knowledge.
+    The Deny comes off last, right before DeleteUser, which refuses a user with a policy; a boundary may stay.
+    Raises KeyError where a kind was not read: a deletion is never planned on partial knowledge. Raises DenyRefused.
     """
-    deny, lift = deny_all_calls(user, by_boundary)
-    removals = [call for kind in ATTACHMENT_KINDS for call in _removals_of(user, kind) if call not in lift]
-    orphans = [
-        _call(user, part, item) for item in orphaned_mfa for part in MFA_DEVICE.removals if not part.by_user
+    deny = deletion_denial(user, now, quarantine, refused)
+    removals = [
+        call for kind in ATTACHMENT_KINDS for call in _removals_of(user, kind) if call not in deny.lift
     ]
-    saved = {DELETED_HERE: ("ResponseMetadata",)}
-    end = ApiCall("iam", "DeleteUser", {"UserName": user.name}, done_codes=_GONE, save=saved)
-    return Plan(user.subject, (*deny, *removals, *orphans, *lift, end))
-
-
-def deny_all_calls(
-    user: IamUser, by_boundary: bool = True
-) -> tuple[tuple[ApiCall, ...], tuple[ApiCall, ...]]:
-    """The calls that put the Deny-all on ``user`` before it is deleted, and those that take it off at the end.
-
-    As its permissions boundary: that is one call, always has room, and goes with the user. (A boundary's Deny
-    overrides every Allow: "Permissions boundaries for IAM entities", IAM User Guide. It never comes off before
-    the user does, so nothing widens.) Not where that boundary stands already, or nothing is there to be taken
-    off. A Deny-all that stands as a policy, a quarantine's say, must come off before DeleteUser, which may
-    fail after it: the boundary goes on beside it.
-
-    ``by_boundary`` False, where the role may not set boundaries: as an inline policy, or AWSDenyAll attached.
-    """
-    if is_bare(user):
-        return (), ()
-    detach = iam_call("DetachUserPolicy", {"UserName": user.name, "PolicyArn": deny_all_arn(user)}, _GONE)
-    bound = () if is_bounded(user) else (_bound(user),)
-    if holds_inline(user) or holds_attached(user):
-        lift = lift_inline(user) if holds_inline(user) else detach
-        return bound if by_boundary else (), (lift,)
-    if by_boundary or not bound:
-        return bound, ()
-    if inline_fits(user, deny_all_document()):
-        return (put_inline(user, deny_all_document()),), (lift_inline(user),)
-    if attached_fits(user):
-        return (attach(user),), (detach,)
-    return bound, ()
-
-
-def is_denial(call: ApiCall) -> bool:
-    """True for the calls by which a deletion puts the Deny-all on a user and lifts it, in whatever form."""
-    given = call.parameters
-    if call.operation in ("PutUserPolicy", "DeleteUserPolicy"):
-        ours = bool(given["PolicyName"] == DENY_ALL_NAME)
-        return ours and str(given.get("PolicyDocument", deny_all_document())) == deny_all_document()
-    policy = str(given.get("PolicyArn", given.get("PermissionsBoundary", "")))
-    denying = policy.endswith(":iam::aws:policy/AWSDenyAll")
-    return denying and call.operation in (
-        "AttachUserPolicy",
-        "DetachUserPolicy",
-        "PutUserPermissionsBoundary",
+    end = ApiCall("iam", "DeleteUser", {"UserName": user.name}, _GONE, checked=frozenset({BEFORE}))
+    return Plan(
+        user.subject, (*deny.put, *removals, *orphan_calls(user.subject, orphaned_mfa), *deny.lift, end)
     )
 
 
-def _bound(user: IamUser) -> ApiCall:
-    boundary = {"UserName": user.name, "PermissionsBoundary": deny_all_arn(user)}
-    return iam_call("PutUserPermissionsBoundary", boundary)
+def deletion_denial(
+    user: IamUser, now: datetime, quarantine: Quarantine | None = None, refused: Collection[str] = ()
+) -> Denial:
+    """The Deny-all of a deletion that begins ``now``; none on a user that holds nothing. Raises DenyRefused."""
+    if is_bare(user):
+        return Denial("")
+    seal = seal_on(user)
+    if seal and seal.deletion:
+        return Denial("inline", (), (lift_inline(user),))
+    return denial(user, deletion_documents(now, quarantine), "deletion", refused)
+
+
+def deletion_documents(now: datetime, quarantine: Quarantine | None) -> list[str]:
+    """The inline Deny of a deletion that begins ``now``, in each form, the one that says most first."""
+    return [deny_all_document(sid) for sid in deletion_sids(quarantine, now.astimezone(timezone.utc))]
+
+
+def orphan_calls(subject: Subject, devices: Iterable[Item]) -> list[ApiCall]:
+    """The calls that delete virtual MFA ``devices`` which were the user's and are nobody's now."""
+    parts = [part for part in MFA_DEVICE.removals if not part.by_user]
+    return [_call(subject.name, part, item) for item in devices for part in parts]
 
 
 def _removals_of(user: IamUser, kind: AttachmentKind) -> Iterator[ApiCall]:
     for item in user.attachments[kind.name] if kind.removals else ():
-        yield from (_call(user, part, item) for part in kind.removals if part.applies(item))
+        yield from (_call(user.name, part, item) for part in kind.removals if part.applies(item))
 
 
-def _call(user: IamUser, removal: Removal, item: Item) -> ApiCall:
-    owner = {"UserName": user.name} if removal.by_user else {}
+def _call(name: str, removal: Removal, item: Item) -> ApiCall:
+    owner = {"UserName": name} if removal.by_user else {}
     parameters = {name: item[member] for name, member in removal.parameters.items()}
     return ApiCall("iam", removal.operation, {**owner, **parameters}, done_codes=_GONE)

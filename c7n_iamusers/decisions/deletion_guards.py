@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from c7n_iamusers.decisions.deny_all import is_bare
 from c7n_iamusers.decisions.exemptions import find_exemption
-from c7n_iamusers.decisions.own_traces import quarantine_of
-from c7n_iamusers.decisions.quarantine import lapses
+from c7n_iamusers.decisions.quarantine_state import lapses
 from c7n_iamusers.decisions.recent_use import active_within, use_since
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.exemption import ExemptionRule
 from c7n_iamusers.model.iam_user import IamUser
 from c7n_iamusers.model.key_use import KeyUse
 from c7n_iamusers.model.outcome import PROVISIONED, UNCHANGED
+from c7n_iamusers.model.quarantine import Quarantine
 
 #: AWS attaches it to a user whose key it saw leaked; V2, V3 and V4 exist ("Managed policies for AWS IAM").
 COMPROMISED = "AWSCompromisedKeyQuarantine"
@@ -50,20 +49,20 @@ def refusal(
     now: datetime,
     keys: Sequence[KeyUse] = (),
     *,
-    begun: bool = False,
+    quarantine: Quarantine | None = None,
+    emptied: bool = False,
 ) -> str | None:
     """Why nothing may be done to ``user``, read live, on ``evidence``; None where it may.
 
-    ``keys``: the last use of each of its access keys, where the guards ask for it. ``begun``: an earlier run
-    took things from it, which then passed these guards.
+    ``keys``: the last use of each of its access keys, where the guards ask for it. ``quarantine``: the one that it
+    is in. ``emptied``: an earlier run, which passed these guards, has removed everything, the Deny at last.
     """
     return (
         identity_refusal(evidence, user, guards.callers)
         or (None if guards.include_compromised else compromised(user))
         or _exempt(user, guards.rules, now)
         or _active(user, guards.active_within, now, keys)
-        # What that run lifted at its very end was the Deny, from a user that holds nothing any more.
-        or (None if begun and is_bare(user) else _not_quarantined(user, guards.quarantined_for, now, keys))
+        or (None if emptied else _not_quarantined(user, quarantine, guards.quarantined_for, now, keys))
     )
 
 
@@ -127,12 +126,20 @@ def _active(user: IamUser, days: float | None, now: datetime, keys: Sequence[Key
     return f"active within {days:g} days: {use}" if use else None
 
 
-def _not_quarantined(user: IamUser, days: float | None, now: datetime, keys: Sequence[KeyUse]) -> str | None:
+def _not_quarantined(
+    user: IamUser,
+    quarantine: Quarantine | None,
+    days: float | None,
+    now: datetime,
+    keys: Sequence[KeyUse],
+) -> str | None:
     if days is None:
         return None
-    quarantine = quarantine_of(user)
     if quarantine is None:
-        return "not in quarantine: the action quarantine puts it there, and the days count from then"
+        return (
+            "not in quarantine, as far as its Deny-all and the journals at hand tell: the action quarantine puts it "
+            "there, and the days count from then; where it is, name the output of that run by record-from"
+        )
     if broken := lapses(user, quarantine):
         return f"its quarantine no longer holds ({', '.join(broken)}): look who undid it, and quarantine it again"
     since = f"{quarantine.since:%Y-%m-%d %H:%M} UTC"

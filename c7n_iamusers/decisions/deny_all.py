@@ -8,19 +8,25 @@ the very group or policy that a deletion removes. So a Deny on everything stands
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from c7n_iamusers.decisions.history import FORMER_BOUNDARY
+from c7n_iamusers.exceptions import DenyRefused
 from c7n_iamusers.model.attachments import ATTACHMENT_KINDS
-from c7n_iamusers.model.calls import ApiCall
+from c7n_iamusers.model.calls import AFTER, BEFORE, ApiCall
 from c7n_iamusers.model.iam_user import IamUser
 from c7n_iamusers.model.policy_documents import listed, parse_document, statements
+from c7n_iamusers.model.quarantine import DENY_ALL_NAME as DENY_ALL_NAME
 
-DENY_ALL_NAME = "c7n-iamusers-deny-all"
 #: All inline policies of a user together, white space aside ("IAM and AWS STS quotas", IAM User Guide).
 INLINE_QUOTA = 2048
 #: Managed policies attached to a user, unless the account had it raised (same page).
 ATTACHED_QUOTA = 10
+#: The forms of the Deny-all, as a quarantine's record names them, and the calls that put it on.
+INLINE, ATTACHED, BOUNDARY = "inline", "attached", "boundary"
+FORMS = {"PutUserPolicy": INLINE, "AttachUserPolicy": ATTACHED, "PutUserPermissionsBoundary": BOUNDARY}
 _GONE = frozenset({"NoSuchEntity"})
 _DENY_ALL = {"Effect": "Deny", "Action": "*", "Resource": "*"}
 
@@ -46,20 +52,101 @@ def is_bare(user: IamUser) -> bool:
     return not any(user.attachments[kind.name] for kind in ATTACHMENT_KINDS if kind.removals)
 
 
-def put_inline(user: IamUser, document: str) -> ApiCall:
-    """Puts the Deny-all ``document`` on ``user`` under its own name."""
+@dataclass(frozen=True)
+class Denial:
+    """How the Deny-all goes on a user and off again. ``put`` is empty where it stands already."""
+
+    form: str
+    put: tuple[ApiCall, ...] = ()
+    lift: tuple[ApiCall, ...] = ()
+
+
+def denial(user: IamUser, documents: Collection[str], why: str, refused: Collection[str] = ()) -> Denial:
+    """The Deny-all on ``user`` in the first form that fits and is not ``refused`` to the role.
+
+    It is the one call that can hit another user who got the name meanwhile, so the form that takes nothing away
+    comes first: the first of ``documents`` that fits, inline under a name of our own; AWSDenyAll attached; AWSDenyAll
+    as the permissions boundary, whose predecessor is read right before and noted in the journal.
+    ``why``: what the journal says the Deny is for. Raises DenyRefused where no form is left.
+    """
+    lift = (lift_inline(user),)
+    fitting = next((each for each in documents if inline_fits(user, each)), None)
+    if fitting and INLINE not in refused:
+        return Denial(INLINE, (_put_inline(user, fitting, why),), lift)
+    if holds_inline(user):
+        return Denial(INLINE, (), lift)
+    detach = (iam_call("DetachUserPolicy", {"UserName": user.name, "PolicyArn": deny_all_arn(user)}, _GONE),)
+    if holds_attached(user):
+        return Denial(ATTACHED, (), detach)
+    if is_bounded(user):
+        return Denial(BOUNDARY)
+    if attached_fits(user) and ATTACHED not in refused:
+        return Denial(ATTACHED, (_attach(user, why),), detach)
+    if BOUNDARY not in refused:
+        return Denial(BOUNDARY, (_bound(user, why),))
+    raise DenyRefused(
+        f"{user.subject}: no Deny-all can be put on it, so nothing was changed: inline policies leave no room in "
+        f"their {INLINE_QUOTA} characters or the role may not put any, {ATTACHED_QUOTA} managed policies are attached "
+        "or the role may attach none, and it may set no permissions boundary. Make room, or allow the role one of these"
+    )
+
+
+def _put_inline(user: IamUser, document: str, why: str) -> ApiCall:
     key = {"UserName": user.name, "PolicyName": DENY_ALL_NAME}
-    return iam_call("PutUserPolicy", {**key, "PolicyDocument": document})
+    parameters = {**key, "PolicyDocument": document}
+    return ApiCall("iam", "PutUserPolicy", parameters, checked=frozenset({AFTER}), notes={"for": why})
 
 
 def lift_inline(user: IamUser) -> ApiCall:
-    """Takes it off again."""
+    """Takes the inline Deny-all off."""
     return iam_call("DeleteUserPolicy", {"UserName": user.name, "PolicyName": DENY_ALL_NAME}, _GONE)
 
 
-def attach(user: IamUser) -> ApiCall:
-    """Attaches the AWS-managed policy."""
-    return iam_call("AttachUserPolicy", {"UserName": user.name, "PolicyArn": deny_all_arn(user)})
+def _attach(user: IamUser, why: str) -> ApiCall:
+    parameters = {"UserName": user.name, "PolicyArn": deny_all_arn(user)}
+    return ApiCall("iam", "AttachUserPolicy", parameters, checked=frozenset({AFTER}), notes={"for": why})
+
+
+def _bound(user: IamUser, why: str) -> ApiCall:
+    former = [str(item["PermissionsBoundaryArn"]) for item in user.attachments["permissions-boundary"]]
+    parameters = {"UserName": user.name, "PermissionsBoundary": deny_all_arn(user)}
+    notes = {"for": why, FORMER_BOUNDARY: former[0] if former else ""}
+    return ApiCall(
+        "iam", "PutUserPermissionsBoundary", parameters, checked=frozenset({BEFORE, AFTER}), notes=notes
+    )
+
+
+def lift_of(put: ApiCall) -> ApiCall:
+    """The call that takes off what ``put``, inline or attached, has put on."""
+    operation = {"PutUserPolicy": "DeleteUserPolicy", "AttachUserPolicy": "DetachUserPolicy"}[put.operation]
+    given = {name: value for name, value in put.parameters.items() if name != "PolicyDocument"}
+    return iam_call(operation, given, _GONE)
+
+
+def put_again(user: IamUser, lift: ApiCall, document: str, why: str) -> ApiCall:
+    """The call that puts on again what ``lift`` has taken off; ``document``: of the inline form."""
+    return _put_inline(user, document, why) if lift.operation == "DeleteUserPolicy" else _attach(user, why)
+
+
+def is_denial(call: ApiCall) -> bool:
+    """True for the calls that put the Deny-all on a user and take it off, in whatever form."""
+    given = call.parameters
+    if call.operation in ("PutUserPolicy", "DeleteUserPolicy"):
+        document = given.get("PolicyDocument")
+        denying = document is None or any(map(_denies_all, _statements(document)))
+        return bool(given.get("PolicyName") == DENY_ALL_NAME) and denying
+    policy = str(given.get("PolicyArn", given.get("PermissionsBoundary", "")))
+    denying = policy.endswith(":iam::aws:policy/AWSDenyAll")
+    return denying and call.operation in (
+        "AttachUserPolicy",
+        "DetachUserPolicy",
+        "PutUserPermissionsBoundary",
+    )
+
+
+def deny_form(call: ApiCall) -> str:
+    """The form of a Deny-all that ``call`` puts on a user; empty where it puts none."""
+    return FORMS.get(call.operation, "") if is_denial(call) else ""
 
 
 def inline_deny_all(user: IamUser) -> Mapping[str, Any] | None:

@@ -3,30 +3,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from c7n_iamusers.decisions.deny_all import (
-    ATTACHED_QUOTA,
-    INLINE_QUOTA,
-    attach,
-    attached_fits,
+    ATTACHED,
+    BOUNDARY,
+    INLINE,
+    Denial,
+    denial,
     deny_all_arn,
     deny_all_document,
     holds_attached,
     holds_inline,
     iam_call,
-    inline_fits,
+    is_bounded,
     lift_inline,
-    put_inline,
 )
-from c7n_iamusers.decisions.own_traces import quarantine_of
+from c7n_iamusers.decisions.history import History
+from c7n_iamusers.decisions.own_traces import NOTHING_KNOWN, quarantine_of
 from c7n_iamusers.decisions.quarantine_state import denied, left_off, recorded_off, switchable
 from c7n_iamusers.decisions.quarantine_state import lapses as lapses
-from c7n_iamusers.decisions.quarantine_tags import reads_back, tag_calls, tags_fit
-from c7n_iamusers.exceptions import QuarantineRefused
+from c7n_iamusers.exceptions import DenyRefused
 from c7n_iamusers.model.attachment_rows import ACTIVE, INACTIVE, AttachmentKind
-from c7n_iamusers.model.attachments import SWITCHABLE_KINDS
+from c7n_iamusers.model.attachments import SWITCHABLE_KINDS, TAG
 from c7n_iamusers.model.calls import ApiCall, Plan
 from c7n_iamusers.model.iam_user import IamUser, Item
 from c7n_iamusers.model.quarantine import TAGS_PER_USER, Quarantine, is_quarantine_tag
@@ -36,20 +37,31 @@ _GONE = frozenset({"NoSuchEntity"})
 
 @dataclass(frozen=True)
 class QuarantinePlan:
-    """``plan`` has no calls where the quarantine stands already; ``notes``: what a person should know."""
+    """``plan`` has no calls where the quarantine stands already; ``notes``: what a person should know.
+
+    ``problem``: why no Deny-all goes on the user; then ``plan`` switches its credentials off all the same.
+    """
 
     plan: Plan
     record: Quarantine
     notes: tuple[str, ...] = ()
+    problem: str = ""
 
 
-def plan_quarantine(user: IamUser, now: datetime, policy: str, reason: str) -> QuarantinePlan:
-    """The calls that quarantine ``user``: Deny and record first, so that a stopped run can be undone too.
+def plan_quarantine(
+    user: IamUser,
+    now: datetime,
+    policy: str,
+    reason: str,
+    history: History = NOTHING_KNOWN,
+    refused: Collection[str] = (),
+) -> QuarantinePlan:
+    """The calls that quarantine ``user``: the Deny first, then the credentials, at last a tag that tells people.
 
-    A quarantine that has lapsed in part is completed, and counts from ``now``.
-    Raises QuarantineRefused where neither an inline policy nor AWSDenyAll has room, or its record has no place.
+    A quarantine that has lapsed in part is completed, and counts from ``now``. ``refused``: the forms of the Deny
+    that the role may not use.
     """
-    earlier = quarantine_of(user)
+    earlier = quarantine_of(user, history) or history.quarantine
     if earlier and not lapses(user, earlier):
         return QuarantinePlan(Plan(user.subject, ()), earlier)
     recorded = earlier.deactivated if earlier and denied(user, earlier) else ()
@@ -57,75 +69,85 @@ def plan_quarantine(user: IamUser, now: datetime, policy: str, reason: str) -> Q
     off = list(switchable(user, ACTIVE))
     ids = (*kept, *(str(item[kind.identifier]) for kind, item in off if item[kind.identifier] not in kept))
     since = now.astimezone(timezone.utc).replace(microsecond=0)
-    record, deny = _denial(user, Quarantine(since, policy, reason, tuple(sorted(ids))), earlier)
-    tags, notes = tag_calls(user, record)
+    record, problem = Quarantine(since, policy, reason, tuple(sorted(ids))), ""
+    try:
+        found = denial(user, [deny_all_document(sid) for sid in record.sids], "quarantine", refused)
+    except DenyRefused as error:
+        found, problem = Denial("own"), str(error)
+    record = replace(record, deny=_form(found, history))
     switches = [_switch(user, kind, item, INACTIVE) for kind, item in off]
-    # Where the Deny carries no record, the tags do, and must be there before anything changes.
-    first = [*deny, *tags] if record.deny == "inline" else [*tags, *deny]
-    notes += left_off(user, earlier) if earlier else []
-    return QuarantinePlan(Plan(user.subject, (*first, *switches)), record, tuple(notes))
+    notes = left_off(user, earlier) if earlier else []
+    calls = (*found.put, *switches, *_tagging(user, record))
+    return QuarantinePlan(Plan(user.subject, calls), record, tuple(notes), problem)
 
 
-def plan_release(user: IamUser, quarantine: Quarantine) -> Plan:
-    """The calls that bring ``user`` back to where it was: credentials, then the Deny, the record last.
+@dataclass(frozen=True)
+class ReleasePlan:
+    """``problem``: why nothing is done; empty where ``plan`` can be applied."""
 
-    Where the Deny is gone, credentials stay as they are: see ``quarantine_state.left_off``.
+    plan: Plan
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def plan_release(
+    user: IamUser,
+    record: Quarantine,
+    history: History,
+    former_boundary: Iterable[Item] | None,
+    trusted: bool = False,
+) -> ReleasePlan:
+    """The calls that bring ``user`` back to where it was: credentials, then the Deny, tags last.
+
+    Where the Deny is gone, or nobody knows what was active, credentials stay as they are: see
+    ``quarantine_state.left_off``. ``former_boundary``: what stood before AWSDenyAll became the boundary, None where
+    that is not known. ``trusted``: the record is the word of tags, which the operator takes, so that an AWSDenyAll that
+    they tell of is the quarantine's.
     """
-    off = recorded_off(user, quarantine) if denied(user, quarantine) else []
+    plan = Plan(user.subject, ())
+    if is_bounded(user) and former_boundary is None:
+        return ReleasePlan(plan, problem=_UNKNOWN_BOUNDARY)
+    off = recorded_off(user, record) if record.known and denied(user, record) else []
     switches = [_switch(user, kind, item, ACTIVE) for kind, item in off]
     lifts = [lift_inline(user)] if holds_inline(user) else []
-    if quarantine.deny == "attached" and holds_attached(user):
+    ours = bool(history.attached_deny()) or (trusted and record.deny == ATTACHED)
+    if ours and holds_attached(user):
         detached = {"UserName": user.name, "PolicyArn": deny_all_arn(user)}
         lifts.append(iam_call("DetachUserPolicy", detached, _GONE))
+    lifts += unbind(user, former_boundary or ()) if is_bounded(user) else []
     keys = sorted(key for key in user.tags if is_quarantine_tag(key))
     untag = [iam_call("UntagUser", {"UserName": user.name, "TagKeys": keys}, _GONE)] if keys else []
-    return Plan(user.subject, (*switches, *lifts, *untag))
+    return ReleasePlan(replace(plan, calls=(*switches, *lifts, *untag)), tuple(left_off(user, record)))
 
 
-def _denial(
-    user: IamUser, record: Quarantine, earlier: Quarantine | None
-) -> tuple[Quarantine, tuple[ApiCall, ...]]:
-    document = _inline_document(record)
-    if (earlier is None or earlier.deny == "inline") and document and inline_fits(user, document):
-        return record, (put_inline(user, document),)
-    held = holds_attached(user)
-    owned = held and not (earlier and earlier.deny == "attached")
-    record = replace(record, deny="own" if owned else "attached")
-    _require_tags(user, record)
-    # An inline Deny of an earlier quarantine would still say what that one did.
-    stale = (lift_inline(user),) if holds_inline(user) else ()
-    if held:
-        return record, stale
-    if not attached_fits(user):
-        raise QuarantineRefused(_no_room(user, f"and {ATTACHED_QUOTA} managed policies are attached already"))
-    return record, (attach(user), *stale)
+_UNKNOWN_BOUNDARY = (
+    "AWSDenyAll is its permissions boundary, and no record here tells who put it there or what it replaced. The "
+    "record lies in the output of the run that did (journal.jsonl): name that by record-from; or set the boundary "
+    "by hand. Nothing was changed"
+)
 
 
-def _require_tags(user: IamUser, record: Quarantine) -> None:
-    if not tags_fit(user, record):
-        raise QuarantineRefused(
-            _no_room(user, f"and of {TAGS_PER_USER} tags too few are free for the record")
-        )
-    if not reads_back(user, record):
-        raise QuarantineRefused(
-            _no_room(
-                user, f"and release could not read the record from tags, for policy name {record.policy!r}"
-            )
-        )
+def unbind(user: IamUser, former: Iterable[Item]) -> list[ApiCall]:
+    """Puts the boundary that AWSDenyAll replaced back in one call; takes it off only where there was none."""
+    for item in former:
+        if item["PermissionsBoundaryArn"] == deny_all_arn(user):
+            return []
+        boundary = {"UserName": user.name, "PermissionsBoundary": item["PermissionsBoundaryArn"]}
+        return [iam_call("PutUserPermissionsBoundary", boundary)]
+    return [iam_call("DeleteUserPermissionsBoundary", {"UserName": user.name}, _GONE)]
 
 
-def _inline_document(record: Quarantine) -> str | None:
-    try:
-        return deny_all_document(record.sid)
-    except ValueError:
-        return None
+def _form(found: Denial, history: History) -> str:
+    ours = {ATTACHED: history.attached_deny(), BOUNDARY: history.boundary_deny()}
+    return found.form if found.put or found.form == INLINE or ours.get(found.form) else "own"
 
 
-def _no_room(user: IamUser, further: str) -> str:
-    return (
-        f"{user.subject}: not quarantined, nothing was changed: its inline policies leave no room in their "
-        f"{INLINE_QUOTA} characters for a Deny-all, {further}. Make room, or act on the user by hand"
-    )
+def _tagging(user: IamUser, record: Quarantine) -> list[ApiCall]:
+    """The tag that says it to people, where there is room for one. Nothing is ever decided by it."""
+    others = [item for item in user.attachments[TAG.name] if not is_quarantine_tag(str(item["Key"]))]
+    if len(others) >= TAGS_PER_USER:
+        return []
+    return [iam_call("TagUser", {"UserName": user.name, "Tags": [record.tag()]})]
 
 
 def _ids(user: IamUser) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from c7n_iamusers.decisions.deny_all import holds_attached, holds_inline
+from c7n_iamusers.decisions.deny_all import holds_attached, holds_inline, is_bounded
 from c7n_iamusers.model.attachment_rows import ACTIVE, INACTIVE, AttachmentKind
 from c7n_iamusers.model.attachments import SWITCHABLE_KINDS
 from c7n_iamusers.model.iam_user import IamUser, Item
@@ -22,22 +22,29 @@ def lapses(user: IamUser, quarantine: Quarantine) -> list[str]:
 
 def denied(user: IamUser, quarantine: Quarantine) -> bool:
     """True where the Deny of ``quarantine`` is on ``user``: only so long its record says what to switch on."""
-    return holds_inline(user) if quarantine.deny == "inline" else holds_attached(user)
+    if quarantine.deny == "inline":
+        return holds_inline(user)
+    return is_bounded(user) or (quarantine.deny != "boundary" and holds_attached(user))
 
 
 def left_off(user: IamUser, quarantine: Quarantine) -> list[str]:
-    """What stays inactive although ``quarantine`` records it, in words: nothing where its Deny stands.
+    """What stays inactive although it may have been active before, in words; nothing where the record holds.
 
     Who took the Deny off by hand may have activated these too, and their owner seen them leak since.
     """
-    off = [] if denied(user, quarantine) else recorded_off(user, quarantine)
+    since = f"{quarantine.since:%Y-%m-%d %H:%M} UTC"
+    if not quarantine.known:
+        off = list(switchable(user, INACTIVE))
+        why = f"the journal of the quarantine of {since} is not at hand, so nobody knows what was active before it"
+    elif denied(user, quarantine):
+        return []
+    else:
+        off = recorded_off(user, quarantine)
+        why = f"the Deny-all of {since} was removed outside this tool, so nobody knows why these are inactive now"
     if not off:
         return []
     named = ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in off)
-    return [
-        f"the Deny-all of {quarantine.since:%Y-%m-%d %H:%M} UTC was taken off by other hands, so nobody knows why "
-        f"these are inactive now, and they stay so: {named}; activate by hand what should work"
-    ]
+    return [f"{why}, and they stay so: {named}; activate by hand what should work"]
 
 
 def recorded_off(user: IamUser, quarantine: Quarantine) -> list[tuple[AttachmentKind, Item]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from c7n_iamusers.decisions.deny_all import (
@@ -14,55 +14,114 @@ from c7n_iamusers.decisions.deny_all import (
     holds_attached,
     holds_inline,
     iam_call,
-    inline_fits,
     is_bounded,
     lift_inline,
+    put_again,
 )
-from c7n_iamusers.decisions.own_traces import quarantine_of
-from c7n_iamusers.decisions.restoration_limits import RESTORED_FROM, World, lost, refusal, restorable_tags
+from c7n_iamusers.decisions.history import History
+from c7n_iamusers.decisions.own_traces import NOTHING_KNOWN, seal_on
+from c7n_iamusers.decisions.quarantine import unbind
+from c7n_iamusers.decisions.restoration_limits import (
+    RESTORED_FROM,
+    World,
+    is_ours,
+    lost,
+    refusal,
+    restorable_tags,
+)
 from c7n_iamusers.decisions.restoration_notes import notes
-from c7n_iamusers.decisions.restored_groups import group_calls
+from c7n_iamusers.decisions.restored_groups import group_calls, vanished_groups
+from c7n_iamusers.decisions.snapshot_choice import removed_by_us, whole_snapshot
 from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.model.attachment_rows import ACTIVE, INACTIVE, AttachmentKind
 from c7n_iamusers.model.attachments import ATTACHED_POLICY, ATTACHMENT_KINDS, GROUP, PERMISSIONS_BOUNDARY
-from c7n_iamusers.model.calls import ApiCall, Plan, Ref
+from c7n_iamusers.model.calls import ApiCall, Plan, Ref, Subject
 from c7n_iamusers.model.iam_user import IamUser, Item
 from c7n_iamusers.model.quarantine import TAGS_PER_USER
 from c7n_iamusers.model.snapshot import Snapshot
 
+#: The Ref that CreateUser leaves: the new unique id. The notes of its line: whom it replaces, and the tag's value.
+CREATED, REPLACES, TOKEN = "created-user", "replaces", "token"
 _EXISTS = frozenset({"EntityAlreadyExists"})
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """What is on record of one user: its ``snapshots``, and what their journals show that was done to it."""
+
+    snapshots: tuple[Snapshot, ...]
+    history: History = NOTHING_KNOWN
+
+    @property
+    def subject(self) -> Subject:
+        """The user that was."""
+        return self.snapshots[-1].user.subject
+
+
+@dataclass(frozen=True)
 class Restoration:
-    """``plan``: no calls where everything is back. ``lost``: what can't come back. ``notes``: what else to know."""
+    """``plan``: no calls where there is nothing to do. ``lost``: what can't come back. ``notes``: what else to know.
+
+    ``of``: what comes back, as a snapshot. ``lives``: the user itself still exists. ``without``: missing groups.
+    """
 
     plan: Plan
+    of: Snapshot
     lost: tuple[str, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
+    lives: bool = False
+    without: tuple[str, ...] = ()
 
 
-def plan_restoration(snapshot: Snapshot, world: World, recreate_groups: bool = False) -> Restoration:
-    """The calls that bring the user of ``snapshot`` back: user, policies, groups, at last what it signs in with.
+def plan_restoration(
+    recorded: Recorded, world: World, token: str = "", recreate_groups: bool = False
+) -> Restoration:
+    """The calls that bring the user of ``recorded`` back: user, policies, groups, at last what it signs in with.
 
+    A user whose unique id still exists gets what we removed from it, and nothing else: whatever else it lacks,
+    somebody took away on purpose. ``token``: the value of the tag by which a lost answer of CreateUser is made up for.
     A call may hold a Ref, for the id that an earlier call of the plan brings.
     Raises RestorationRefused where a user of that name is not the one, or its boundary no longer exists.
     """
-    calls = tuple(_calls(snapshot, world, recreate_groups))
-    if calls and (reason := refusal(snapshot, world.user, world.policies)):
+    if world.user is not None and world.user.unique_id == recorded.subject.unique_id:
+        return _for_the_living(recorded, world.user, world)
+    snapshot = whole = whole_snapshot(recorded.snapshots, recorded.history)
+    if world.user is not None and world.user.unique_id in world.finished:
+        # Whatever else it lacks was taken from it since.
+        snapshot = _of_groups(snapshot, world.awaited if recreate_groups else frozenset())
+    calls = tuple(_calls(snapshot, world, token, recreate_groups))
+    if (calls or not is_ours(world)) and (reason := refusal(whole, world)):
         raise RestorationRefused(f"{snapshot.user.subject}: not restored: {reason}")
-    reborn = world.user is None or world.user.unique_id != snapshot.user.unique_id
-    return Restoration(
-        Plan(snapshot.user.subject, calls),
-        tuple(lost(snapshot)) if reborn else (),
-        tuple(notes(snapshot, world, recreate_groups, reborn)),
-    )
+    told = tuple(notes(whole, world, recreate_groups, True))
+    missing = vanished_groups(snapshot, world.groups)
+    without = () if recreate_groups else tuple(str(group["GroupName"]) for group in missing)
+    return Restoration(Plan(recorded.subject, calls), snapshot, tuple(lost(whole)), told, without=without)
 
 
-def _calls(snapshot: Snapshot, world: World, recreate_groups: bool) -> Iterator[ApiCall]:
+def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
+    """``snapshot`` without all but memberships of the groups ``names``."""
+    bare = dict.fromkeys(snapshot.user.attachments, ())
+    members = tuple(item for item in snapshot.user.attachments[GROUP.name] if item["GroupName"] in names)
+    user = replace(snapshot.user, attachments={**bare, GROUP.name: members})
+    groups = tuple(group for group in snapshot.groups if group["GroupName"] in names)
+    return replace(snapshot, user=user, groups=groups)
+
+
+def _for_the_living(recorded: Recorded, now: IamUser, world: World) -> Restoration:
+    snapshot = removed_by_us(recorded.snapshots, recorded.history)
+    if (seal := seal_on(now)) and seal.quarantine:
+        # In a quarantine nothing is active: what it had switched off comes back so.
+        snapshot = replace(snapshot, quarantine=None)
+    calls = (*_attachments(snapshot, now, world, world.groups), *_lift(recorded, now))
+    told = tuple(notes(snapshot, world, False, False)) if calls else ()
+    gone = tuple(lost(snapshot))[1:]  # it has its unique id still
+    return Restoration(Plan(recorded.subject, calls), snapshot, gone if calls else (), told, lives=True)
+
+
+def _calls(snapshot: Snapshot, world: World, token: str, recreate_groups: bool) -> Iterator[ApiCall]:
     was, now = snapshot.user, world.user
     if now is None:
-        yield _create(was)
+        yield _create(was, token)
     else:
         yield from _narrow(was, now)
     if recreate_groups:
@@ -70,24 +129,30 @@ def _calls(snapshot: Snapshot, world: World, recreate_groups: bool) -> Iterator[
     groups = world.groups | (
         {item["GroupName"] for item in was.attachments["group"]} if recreate_groups else set()
     )
+    yield from _attachments(snapshot, now, world, groups)
+
+
+def _attachments(
+    snapshot: Snapshot, now: IamUser | None, world: World, groups: frozenset[str]
+) -> Iterator[ApiCall]:
     possible = {ATTACHED_POLICY.name: world.policies, GROUP.name: groups}
     for kind in reversed(ATTACHMENT_KINDS):
-        for item in was.attachments[kind.name] if kind.restoration else ():
+        for item in snapshot.user.attachments[kind.name] if kind.restoration else ():
             if item[kind.identifier] in possible.get(kind.name, {item[kind.identifier]}):
                 yield from _restore(snapshot, now, kind, item)
-    if now is not None:
-        yield from _lift(was, now)
 
 
-def _create(was: IamUser) -> ApiCall:
+def _create(was: IamUser, token: str) -> ApiCall:
     given: dict[str, Any] = {"UserName": was.name, "Path": was.path}
     tags = restorable_tags(was)
     if len(tags) < TAGS_PER_USER:
-        tags = [*tags, {"Key": RESTORED_FROM, "Value": was.unique_id}]
+        tags = [*tags, {"Key": RESTORED_FROM, "Value": token}]
     given["Tags"] = tags
     for item in was.attachments[PERMISSIONS_BOUNDARY.name]:
         given["PermissionsBoundary"] = item["PermissionsBoundaryArn"]
-    return iam_call("CreateUser", given, _EXISTS)
+    saved = {CREATED: ("User", "UserId")}
+    told = {REPLACES: was.unique_id, TOKEN: token}
+    return ApiCall("iam", "CreateUser", given, done_codes=_EXISTS, save=saved, notes=told)
 
 
 def _narrow(was: IamUser, now: IamUser) -> Iterator[ApiCall]:
@@ -130,27 +195,27 @@ def _held(now: IamUser | None, kind: AttachmentKind, item: Item) -> Item | None:
     return next((held for held in items if str(held[member]).strip() == wanted), None)
 
 
-def _lift(was: IamUser, now: IamUser) -> Iterator[ApiCall]:
-    """Takes the Deny-all off that a stopped deletion left; a quarantine's policy is for ``release`` to lift."""
-    if now.unique_id != was.unique_id:
-        return
-    if quarantine_of(now) is None:
-        yield from _lift_policies(was, now)
-    if not is_bounded(now) or is_bounded(was):
-        return
-    if was.attachments[PERMISSIONS_BOUNDARY.name]:
-        yield from _bound(was)
-    else:
-        yield iam_call("DeleteUserPermissionsBoundary", {"UserName": now.name})
-
-
-def _lift_policies(was: IamUser, now: IamUser) -> Iterator[ApiCall]:
-    if holds_inline(now):
-        yield lift_inline(now)
-    # A deletion attaches it only where no inline policy fits; elsewhere somebody else put it there.
-    attached = holds_attached(now) and not holds_attached(was) and not inline_fits(was, deny_all_document())
-    if attached:
+def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
+    """Takes the Deny-all of a stopped deletion off; a quarantine's goes on again, and is for ``release`` to lift."""
+    history, seal = recorded.history, seal_on(now)
+    if holds_inline(now) and history.denied_here() and not (seal and seal.quarantine and not seal.deletion):
+        if seal and seal.quarantine:
+            document = deny_all_document(seal.quarantine.sids[0])
+            yield put_again(now, lift_inline(now), document, "quarantine")
+        else:
+            yield lift_inline(now)
+    if history.quarantine is None and history.attached_deny() and holds_attached(now):
         yield iam_call("DetachUserPolicy", {"UserName": now.name, "PolicyArn": deny_all_arn(now)})
+    if history.quarantine is None and history.boundary_deny() and is_bounded(now):
+        yield from unbind(now, _former_boundary(recorded))
+
+
+def _former_boundary(recorded: Recorded) -> tuple[Item, ...]:
+    told = recorded.history.former_boundary()
+    if told is not None:
+        return ({"PermissionsBoundaryArn": told},) if told else ()
+    # The version before noted it in its first snapshot only.
+    return recorded.snapshots[0].user.attachments[PERMISSIONS_BOUNDARY.name]
 
 
 def _text(value: Any) -> Any:

@@ -3,23 +3,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from c7n_iamusers.decisions.own_traces import without_traces
+from c7n_iamusers.decisions.admin_rights import admin_ways
+from c7n_iamusers.decisions.own_traces import NOTHING_KNOWN, without_traces
+from c7n_iamusers.decisions.policy_grants import grants_of
 from c7n_iamusers.model.attachment_rows import AttachmentKind
-from c7n_iamusers.model.attachments import ATTACHMENT_KINDS, PERMISSIONS_BOUNDARY, TAG
+from c7n_iamusers.model.attachments import ATTACHED_POLICY, ATTACHMENT_KINDS, PERMISSIONS_BOUNDARY, TAG
 from c7n_iamusers.model.iam_user import IamUser, Item
+from c7n_iamusers.model.inventory import Inventory
 from c7n_iamusers.model.quarantine import OWN_TAGS
 from c7n_iamusers.model.snapshot import Snapshot
 
-#: The tag that CreateUser of a restoration gives, in the very same call; its value is the snapshot's unique id.
+#: The tag that CreateUser of a restoration gives, in the very same call: the snapshot's unique id, and a token that
+#: only the restoration's journal tells beforehand.
 RESTORED_FROM = f"{OWN_TAGS}restored-from"
+
+
+_ADMINISTRATIVE = re.compile("admin|fullaccess|poweruser", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class World:
     """What a restoration meets. ``user``: as it is now, None where there is none of that name.
+
+    ``made``: unique ids of users that restorations from the snapshot made, and ``tokens``: values of the tag that
+    they were to give; both by their journals. ``finished``: those of ``made`` that were restored to the end, but for
+    memberships of the groups ``awaited``, which were missing then.
 
     ``policies``: ARNs of the managed policies, ``groups``: names of the groups, that still exist, of those that
     the snapshot names. ``memberless``: those of ``groups`` that have no member -> names of their inline policies
@@ -27,14 +39,23 @@ class World:
     """
 
     user: IamUser | None
+    made: frozenset[str] = frozenset()
+    tokens: frozenset[str] = frozenset()
+    finished: frozenset[str] = frozenset()
+    awaited: frozenset[str] = frozenset()
     policies: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     memberless: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
-def is_marked(snapshot: Snapshot, now: IamUser) -> bool:
-    """True for a user that a restoration from ``snapshot`` made: names are taken by others, unique ids never."""
-    return now.tags.get(RESTORED_FROM) == snapshot.user.unique_id
+def is_ours(world: World) -> bool:
+    """True where the user of that name was made by a restoration from the snapshot.
+
+    Its unique id stands in the journal; where the answer of CreateUser was lost, a token in its tag does. The tag
+    alone proves nothing: whoever has iam:TagUser can write it.
+    """
+    now = world.user
+    return now is not None and (now.unique_id in world.made or now.tags.get(RESTORED_FROM) in world.tokens)
 
 
 def restorable_tags(was: IamUser) -> list[Mapping[str, str]]:
@@ -58,13 +79,14 @@ def lost(snapshot: Snapshot) -> Iterator[str]:
             yield f"tag {tag['Key']}: AWS keeps the prefix aws: to itself"
 
 
-def refusal(snapshot: Snapshot, now: IamUser | None, policies: frozenset[str]) -> str | None:
+def refusal(snapshot: Snapshot, world: World) -> str | None:
     """Why nothing may be done; None where it may.
 
     A user of the same name but another unique id may be what an earlier restoration made, or a stranger, to
-    whom nothing must be given: one without the mark of a restoration, or with anything beyond the snapshot, is
-    taken for a stranger.
+    whom nothing must be given: one that no journal of a restoration knows, or with anything beyond the snapshot,
+    is taken for a stranger.
     """
+    now, policies = world.user, world.policies
     for item in snapshot.user.attachments[PERMISSIONS_BOUNDARY.name]:
         if item["PermissionsBoundaryArn"] not in policies:
             arn = item["PermissionsBoundaryArn"]
@@ -72,16 +94,15 @@ def refusal(snapshot: Snapshot, now: IamUser | None, policies: frozenset[str]) -
     if now is None or now.unique_id == snapshot.user.unique_id:
         return None
     further = list(extras(snapshot.user, now))
-    if is_marked(snapshot, now) and not further:
+    ours = is_ours(world)
+    if ours and not further:
         return None
     told = (
-        f"with {', '.join(further)}, which the snapshot does not know"
-        if further
-        else "which no restoration made"
+        f"with {', '.join(further)}, which the snapshot does not know" if further else "made by somebody else"
     )
-    missing = "" if is_marked(snapshot, now) else f" (no tag {RESTORED_FROM}={snapshot.user.unique_id})"
+    unknown = "" if ours else "; no journal of a restoration tells of it"
     return (
-        f"a user of that name exists ({now.unique_id}), {told}{missing}: it is another one. "
+        f"a user of that name exists ({now.unique_id}), {told}{unknown}: it is another one. "
         "Rename or delete that user first"
     )
 
@@ -90,7 +111,7 @@ def extras(was: IamUser, now: IamUser) -> Iterator[str]:
     """What ``now`` has beyond ``was``, in words; our own traces aside."""
     if now.path != was.path:
         yield f"the path {now.path}"
-    plain = without_traces(now, was.attachments)
+    plain = without_traces(now, NOTHING_KNOWN)
     for kind in ATTACHMENT_KINDS:
         if kind is TAG:
             continue
@@ -111,3 +132,18 @@ def _key(kind: AttachmentKind, item: Item) -> str:
 
 def _same(was: IamUser, now: IamUser) -> bool:
     return was.unique_id == now.unique_id
+
+
+def administrative(snapshot: Snapshot) -> tuple[str, ...]:
+    """The policies of ``snapshot`` that make an administrator, in words.
+
+    A customer-managed policy, whose text no snapshot has, counts by its name alone.
+    """
+    groups = {str(group["GroupName"]): group for group in snapshot.groups}
+    for name in snapshot.user.groups or ():
+        groups.setdefault(name, {"GroupName": name})
+    ways = admin_ways(grants_of(snapshot.user, Inventory(groups=groups))) or ()
+    known = set(ways)
+    names = [str(item["PolicyArn"]) for item in snapshot.user.attachments[ATTACHED_POLICY.name]]
+    named = (arn.rpartition("/")[2] for arn in names if _ADMINISTRATIVE.search(arn.rpartition("/")[2]))
+    return (*ways, *(name for name in named if name not in known))

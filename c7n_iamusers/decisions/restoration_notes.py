@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from c7n_iamusers.decisions.own_traces import quarantine_of
-from c7n_iamusers.decisions.restoration_limits import RESTORED_FROM, World, extras, is_marked, restorable_tags
+from c7n_iamusers.decisions.restoration_limits import RESTORED_FROM, World, extras, is_ours, restorable_tags
 from c7n_iamusers.decisions.restored_groups import unfinished_groups, vanished_groups
 from c7n_iamusers.model.attachments import ATTACHED_POLICY
 from c7n_iamusers.model.quarantine import TAGS_PER_USER
@@ -49,14 +49,16 @@ def _group_policies(snapshot: Snapshot, world: World) -> Iterator[str]:
 
 
 def _mark(snapshot: Snapshot, world: World) -> Iterator[str]:
-    tag = f"the tag {RESTORED_FROM}={snapshot.user.unique_id}"
+    tag = f"the tag {RESTORED_FROM}"
     if world.user is None and len(restorable_tags(snapshot.user)) >= TAGS_PER_USER:
         yield f"it has no room for {tag}: if this run is stopped, delete what it made before the next"
-    elif world.user is None or is_marked(snapshot, world.user):
-        yield f"it has {tag}, by which a further restoration knows it: take it off once all is back"
+    elif world.user is None or is_ours(world):
+        yield f"it has {tag}, which tells people whom it replaces: take it off once all is back"
 
 
 def _quarantines(snapshot: Snapshot, world: World) -> Iterator[str]:
+    if snapshot.partial:
+        yield "another run had begun to delete it before: what that removed is not in this output"
     if snapshot.quarantine:
         yield f"it was in quarantine since {snapshot.quarantine['since']}: it comes back as it was before that"
     if world.user and quarantine_of(world.user):

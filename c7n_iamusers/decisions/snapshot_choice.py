@@ -1,47 +1,77 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which of several snapshots of one user shows it whole. Pure."""
+"""What of several snapshots of one user, and of the journal beside them, is to come back. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any
 
+from c7n_iamusers.decisions.history import History
 from c7n_iamusers.model.attachments import ATTACHMENT_KINDS
+from c7n_iamusers.model.iam_user import IamUser, Item
 from c7n_iamusers.model.moments import moment
 from c7n_iamusers.model.snapshot import Snapshot
 
 _END = datetime.max.replace(tzinfo=timezone.utc)
-_REMOVING = frozenset().union(*(kind.removing for kind in ATTACHMENT_KINDS))
+_KINDS = {kind.name: kind for kind in ATTACHMENT_KINDS}
 
 
-def whole_snapshot(snapshots: Sequence[Snapshot], journal: Iterable[Mapping[str, Any]]) -> Snapshot:
-    """The latest of ``snapshots`` (all of one user) that was taken before anything was removed from it.
+def whole_snapshot(snapshots: Sequence[Snapshot], history: History) -> Snapshot:
+    """The last of ``snapshots`` (all of one user), with what ``history`` shows that we had removed before it.
 
-    ``journal``: lines of the journal that belongs to them. A user that was only looked at, or in quarantine,
-    when its first snapshot was taken may have changed until the deletion; what a stopped deletion has removed is
-    missing from later ones. Without a journal nobody knows, and the first is the safe choice.
+    What somebody else took away between two runs is in no later snapshot and does not come back; what a stopped
+    run of ours had removed does.
     """
-    ordered = sorted(snapshots, key=lambda each: moment(each.taken) or _END)
-    first_removal = min(_removals(ordered[0].user.arn, journal), default=None)
-    if first_removal is None:
-        return ordered[0]
-    before = [each for each in ordered if (taken := moment(each.taken)) and taken <= first_removal]
-    return before[-1] if before else ordered[0]
+    ordered = sorted(snapshots, key=_taken)
+    last = ordered[-1]
+    return _with_items(last, ordered, _missing(ordered[:-1], last.user, history.removed(_taken(last))))
 
 
-def _removals(arn: str, journal: Iterable[Mapping[str, Any]]) -> Iterator[datetime]:
-    """When something was, or may have been, removed: a call that has no line after it may have been applied."""
-    begun: dict[str, datetime] = {}
-    for line in journal:
-        time = moment(line.get("time"))
-        if line.get("arn") != arn or line.get("operation") not in _REMOVING or time is None:
-            continue
-        call = f"{line['operation']} {line.get('parameters')}"
-        if line.get("phase") == "before":
-            if unanswered := begun.get(call):
-                yield unanswered
-            begun[call] = time
-        elif began := begun.pop(call, None):
-            yield from [began] if line.get("result") != "failed" else []
-    yield from begun.values()
+def removed_by_us(snapshots: Sequence[Snapshot], history: History) -> Snapshot:
+    """The last of ``snapshots`` with those attachments only that ``history`` shows that we removed."""
+    ordered = sorted(snapshots, key=_taken)
+    bare = replace(ordered[-1], user=IamUser(ordered[-1].user.detail, dict.fromkeys(_KINDS, ())))
+    return _with_items(bare, ordered, _missing(ordered, bare.user, history.removed()))
+
+
+def _missing(
+    snapshots: Sequence[Snapshot], held: IamUser, removed: dict[tuple[str, str], datetime]
+) -> dict[str, list[Item]]:
+    """Kind -> what was ``removed`` and is not in ``held``, as the latest snapshot before its removal shows it."""
+    found: dict[str, list[Item]] = {}
+    for (kind, identity), when in removed.items():
+        given_back = (each.user for each in snapshots if _taken(each) > when)
+        if any(_is(kind, item, identity) for user in (held, *given_back) for item in user.attachments[kind]):
+            continue  # whoever gave it back has the last word, and whoever took it then
+        shown = (
+            item
+            for each in reversed(snapshots)
+            if _taken(each) <= when
+            for item in each.user.attachments[kind]
+            if _is(kind, item, identity)
+        )
+        if (item := next(shown, None)) is not None:
+            found.setdefault(kind, []).append(item)
+    return found
+
+
+def _with_items(last: Snapshot, snapshots: Sequence[Snapshot], items: dict[str, list[Item]]) -> Snapshot:
+    """``last`` with ``items``, and with what the ``snapshots`` tell of the groups among them."""
+    attachments = {
+        kind: (*held, *sorted(items.get(kind, ()), key=lambda item: str(item[_KINDS[kind].identifier])))
+        for kind, held in last.user.attachments.items()
+    }
+    details = {group["GroupName"]: group for each in snapshots for group in each.groups}
+    groups = tuple(
+        details[item["GroupName"]] for item in attachments["group"] if item["GroupName"] in details
+    )
+    return replace(last, user=replace(last.user, attachments=attachments), groups=groups)
+
+
+def _is(kind: str, item: Item, identity: str) -> bool:
+    return str(item[_KINDS[kind].identifier]) == identity
+
+
+def _taken(snapshot: Snapshot) -> datetime:
+    return moment(snapshot.taken) or _END

@@ -43,6 +43,18 @@ def fingerprint(user: IamUser, deactivated: Iterable[str] = ()) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
+def tampering(snapshot: Snapshot) -> str | None:
+    """Why ``snapshot`` is not what a run wrote, by its own fingerprint; None where nothing speaks against it."""
+    subject = snapshot.user.subject
+    if fingerprint(snapshot.user, snapshot.deactivated) != snapshot.fingerprint:
+        return (
+            "its content does not match its fingerprint: it was changed since it was taken, and is not used"
+        )
+    if subject.arn.rpartition("/")[2] != subject.name or ":user/" not in subject.arn:
+        return f"its ARN {subject.arn} is not one of a user {subject.name}: it was changed, and is not used"
+    return None
+
+
 def covers(earlier: State, state: State) -> bool:
     """True where everything in ``state`` stands in ``earlier`` too."""
     return all(set(found) <= set(earlier.get(kind, ())) for kind, found in state.items())

@@ -11,10 +11,11 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.filters import Filter
 from c7n.utils import local_session, type_schema
 
+from c7n_iamusers.actions.acting_region import idle_region
 from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.decisions.exemptions import NOBODY, doubts
-from c7n_iamusers.decisions.filter_options import BULK, FULL
+from c7n_iamusers.decisions.filter_options import BULK, FULL, FilterOptions
 from c7n_iamusers.decisions.findings import FINDING_IDS
 from c7n_iamusers.decisions.hints import HINTED_KINDS
 from c7n_iamusers.decisions.rows import FORMATS
@@ -208,12 +209,22 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         """
         return self._text.rules(PolicyExecutionError)
 
+    def options(self) -> FilterOptions:
+        """Whom to flag of those that are not exempt. Raises PolicyExecutionError where the text is faulty."""
+        return self._text.options(PolicyExecutionError)
+
     def process(self, resources: list[Resource], event: Any = None) -> list[Resource]:
-        """The users to flag, annotated. Raises PolicyExecutionError where it can't be told who is exempt."""
+        """The users to flag, annotated; nobody in a Region that leaves IAM to another one of the run.
+
+        Raises PolicyExecutionError where it can't be told who is exempt.
+        """
         refuse_undefined_variables(self.manager)
+        if idle := idle_region(self.manager):
+            self.log.info("unnecessary: %s", idle)
+            return []
         if not resources:
             return []
-        rules, options = self.rules(), self._text.options(PolicyExecutionError)
+        rules, options = self.rules(), self.options()
         self._warn(rules)
         client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
         flagging = Flagging(self.manager, client, Backoff(), options, utc_now, self.log)

@@ -34,12 +34,18 @@ class Wait:
     succeeded: frozenset[str] = frozenset({"SUCCEEDED"})
 
 
+#: When a call asks for the subject's identity (ApiCall.checked).
+BEFORE, AFTER = "before", "after"
+
+
 @dataclass(frozen=True)
 class ApiCall:
     """One AWS call: ``service`` as boto3 names it, ``operation`` as the API does.
 
     ``done_codes``: error codes which mean that the wanted end is there already.
     ``save``: Ref name -> path of keys into the response.
+    ``checked``: of BEFORE and AFTER, when the subject is identified again, right before the call or right after it.
+    ``notes``: what the journal says beside the call, such as what it replaces.
     """
 
     service: str
@@ -48,6 +54,8 @@ class ApiCall:
     done_codes: frozenset[str] = frozenset()
     save: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     wait: Wait | None = None
+    checked: frozenset[str] = frozenset()
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def permission(self) -> str:

@@ -20,7 +20,8 @@ RELEASED = "released"
 class Outcome:
     """``status``: one of this module's constants; ``calls``: mutating calls made; ``seconds``: wall time.
 
-    ``code``: of the error, ``call``: that failed, such as ``iam:DeleteUser``, where one did.
+    ``code``: of the error, ``call``: that failed, such as ``iam:DeleteUser``, where one did. ``unique_id``: of the
+    user; ``time``: when this was found, ISO 8601 in UTC.
     """
 
     user: str
@@ -31,9 +32,11 @@ class Outcome:
     seconds: float = 0.0
     code: str = ""
     call: str = ""
+    unique_id: str = ""
+    time: str = ""
 
     def as_data(self) -> dict[str, Any]:
         """A row of ``outcomes.json``."""
-        row = {"user": self.user, "arn": self.arn, "status": self.status, "reason": self.reason}
-        failure = {"call": self.call, "code": self.code}
-        return {**row, **failure, "calls": self.calls, "seconds": round(self.seconds, 3)}
+        who = {"user": self.user, "arn": self.arn, "unique_id": self.unique_id}
+        what = {"status": self.status, "reason": self.reason, "call": self.call, "code": self.code}
+        return {**who, **what, "calls": self.calls, "seconds": round(self.seconds, 3), "time": self.time}

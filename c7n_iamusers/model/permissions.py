@@ -13,6 +13,8 @@ _WHO = ("sts:GetCallerIdentity", "iam:GetUser")
 _DENY = ("iam:PutUserPolicy", "iam:AttachUserPolicy", "iam:DeleteUserPolicy", "iam:DetachUserPolicy")
 #: max-resources-percent in event modes.
 _COUNT = ("iam:GetAccountSummary",)
+#: Whether a user that is not found by its name was renamed.
+_NAMES = ("iam:ListUsers",)
 
 
 def _iam(operations: Iterable[str]) -> frozenset[str]:
@@ -30,6 +32,7 @@ _SWITCHES = _iam(name for kind in ATTACHMENT_KINDS for name in kind.switching)
 DELETION = _sorted(
     _WHO,
     _COUNT,
+    _NAMES,
     _DENY,
     _READS,
     _READS_OF_ALL,
@@ -46,20 +49,35 @@ DELETION = _sorted(
 QUARANTINE = _sorted(
     _WHO,
     _COUNT,
+    _NAMES,
     _DENY,
     _READS,
     _SWITCHES,
-    ("iam:GetAccessKeyLastUsed", "iam:GetAccountAuthorizationDetails", "iam:TagUser"),
+    (
+        "iam:GetAccessKeyLastUsed",
+        "iam:GetAccountAuthorizationDetails",
+        "iam:PutUserPermissionsBoundary",
+        "iam:TagUser",
+    ),
 )
 RELEASE = _sorted(
     _WHO,
     _COUNT,
+    _NAMES,
     _READS,
     _SWITCHES,
-    ("iam:GetAccessKeyLastUsed", "iam:DeleteUserPolicy", "iam:DetachUserPolicy", "iam:UntagUser"),
+    (
+        "iam:GetAccessKeyLastUsed",
+        "iam:DeleteUserPolicy",
+        "iam:DetachUserPolicy",
+        "iam:PutUserPermissionsBoundary",
+        "iam:DeleteUserPermissionsBoundary",
+        "iam:UntagUser",
+    ),
 )
 RESTORATION = _sorted(
     _WHO,
+    _NAMES,
     _READS,
     _SWITCHES,
     _iam(name for kind in ATTACHMENT_KINDS for name in kind.restoring),

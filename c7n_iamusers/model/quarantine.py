@@ -1,18 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is written on a user that is in quarantine, so that any machine can release it to its earlier state.
+"""What is written of a user that is in quarantine, so that it can be released to its earlier state.
 
-It stands in two places. Tags say it to people, but whoever holds iam:TagUser can write them. The statement
-id of the Deny-all policy says it to us: it comes with the Deny in one call, and only who may put policies on
-the user can change it.
+The record stands in the statement id of the inline Deny-all: it comes with the Deny in one call, only who may put
+policies on the user can change it, and any machine reads it. Where the Deny has another form, or no room for the
+whole, the record is a line of the run's journal. Tags tell people; whoever holds iam:TagUser can write them, so
+nothing is decided by them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Any
 
+from c7n_iamusers.model.moments import moment
+
+#: The name of the inline policy that denies a user everything.
+DENY_ALL_NAME = "c7n-iamusers-deny-all"
 #: Every tag of ours begins so: none of them is part of what a user is.
 OWN_TAGS = "c7n-iamusers-"
 QUARANTINE_TAG = f"{OWN_TAGS}quarantine"
@@ -23,10 +29,14 @@ VALUE_LENGTH = 256
 _NOT_IN_A_VALUE = re.compile(r"[^\w\s.:/=+\-@]")
 _TAG = re.compile(
     # A reason may have no character that IAM takes, and a long policy name leaves no room for one.
-    r"(?P<since>\S+Z) deny=(?P<deny>inline|attached|own) by (?P<policy>\S+?)(?::(?: (?P<reason>.*))?)?",
+    r"(?P<since>\S+Z) deny=(?P<deny>inline|attached|boundary|own) by (?P<policy>\S+?)(?::(?: (?P<reason>.*))?)?",
     re.DOTALL,
 )
-_SID = re.compile(r"Quarantined(?P<since>\d{8}T\d{6}Z)(?P<ids>(?:x[A-Z0-9]+)*)")
+#: A deletion keeps the record of the quarantine that the user was in, and says since when it is under way.
+_SID = re.compile(
+    r"(?:Quarantined(?P<since>\d{8}T\d{6}Z)(?P<ids>(?:x[A-Z0-9]+)*)(?P<journaled>Journaled)?)?"
+    r"(?:Deletion(?P<deletion>\d{8}T\d{6}Z))?"
+)
 _TAG_TIME, _SID_TIME = "%Y-%m-%dT%H:%M:%SZ", "%Y%m%dT%H%M%SZ"
 
 
@@ -34,7 +44,8 @@ _TAG_TIME, _SID_TIME = "%Y-%m-%dT%H:%M:%SZ", "%Y%m%dT%H%M%SZ"
 class Quarantine:
     """``since``: UTC, whole seconds. ``deactivated``: ids of the credentials that were active before.
 
-    ``deny``: where the Deny-all is: ``inline``, ``attached``, or ``own`` where the user had it before.
+    ``deny``: the form of the Deny-all (``inline``, ``attached``, ``boundary``), or ``own`` where another one stood
+    before. ``known``: False where it is not known what was active before, as the journal with the record isn't here.
     """
 
     since: datetime
@@ -42,29 +53,61 @@ class Quarantine:
     reason: str
     deactivated: tuple[str, ...] = ()
     deny: str = "inline"
+    known: bool = True
 
     @property
-    def sid(self) -> str:
-        """The statement id that carries time and credentials. Raises ValueError where an id does not fit in one."""
+    def sids(self) -> tuple[str, ...]:
+        """Statement ids for the Deny: one that carries the whole record, one that says the journal has it."""
+        since = f"Quarantined{self.since:{_SID_TIME}}"
+        ids = "".join(f"x{each}" for each in self.deactivated)
         # A Sid of an IAM policy takes letters and digits only, and ids of credentials are upper case.
-        sid = f"Quarantined{self.since:{_SID_TIME}}" + "".join(f"x{each}" for each in self.deactivated)
-        if not _SID.fullmatch(sid):
-            raise ValueError(f"not fit for a statement id: {sid}")
-        return sid
+        whole = (since + ids,) if self.known and _SID.fullmatch(since + ids) else ()
+        return (*whole, f"{since}Journaled")
 
-    def tags(self) -> dict[str, str]:
-        """Tag key -> value, the first that people read, then as many as the ids need."""
+    def tag(self) -> dict[str, str]:
+        """The tag that tells people, as TagUser takes it."""
         text = f"{self.since:{_TAG_TIME}} deny={self.deny} by {self.policy}: {self.reason}"
-        values = _packed(self.deactivated)
-        numbered = {
-            f"{DEACTIVATED_TAG}{'' if n == 1 else f'-{n}'}": value for n, value in enumerate(values, 1)
-        }
-        return {QUARANTINE_TAG: tag_value(text), **numbered}
+        return {"Key": QUARANTINE_TAG, "Value": tag_value(text)}
 
     def as_data(self) -> dict[str, object]:
-        """The record as a snapshot holds it."""
+        """The record as a snapshot and a line of the journal hold it."""
         rest = {"policy": self.policy, "reason": self.reason, "deny": self.deny}
         return {"since": self.since.isoformat(), "deactivated": list(self.deactivated), **rest}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Quarantine | None:
+        """The reverse; None where ``data`` is no record."""
+        since, ids = moment(data.get("since")), data.get("deactivated")
+        if since is None or not isinstance(ids, list):
+            return None
+        words = {name: str(data.get(name, "")) for name in ("policy", "reason", "deny")}
+        return cls(since, words["policy"], words["reason"], tuple(map(str, ids)), words["deny"])
+
+
+@dataclass(frozen=True)
+class Seal:
+    """What the inline Deny-all itself says. ``deletion``: since when one is under way; None where none is."""
+
+    quarantine: Quarantine | None
+    deletion: datetime | None
+
+
+def seal_of(sid: str) -> Seal | None:
+    """What the statement id ``sid`` of a Deny-all says; None where it is none of ours."""
+    found = _SID.fullmatch(sid)
+    if found is None or not sid:
+        return None
+    since, begun = (_time(found[name] or "", _SID_TIME) for name in ("since", "deletion"))
+    if (found["since"] and not since) or (found["deletion"] and not begun):
+        return None
+    known, ids = not found["journaled"], tuple((found["ids"] or "").split("x")[1:])
+    return Seal(Quarantine(since, "", "", ids, known=known) if since else None, begun)
+
+
+def deletion_sids(quarantine: Quarantine | None, now: datetime) -> tuple[str, ...]:
+    """Statement ids for the Deny of a deletion that begins ``now`` (UTC), the one that says most first."""
+    end = f"Deletion{now:{_SID_TIME}}"
+    return tuple(sid + end for sid in quarantine.sids) if quarantine else (end,)
 
 
 def is_quarantine_tag(key: str) -> bool:
@@ -78,32 +121,13 @@ def tag_value(text: str) -> str:
 
 
 def quarantine_of_tags(tags: Mapping[str, str]) -> Quarantine | None:
-    """The record that a user's tags carry; None where there is none, or it can't be read."""
+    """What a user's tags claim; None where they claim nothing. The version before kept its record there at times."""
     found = _TAG.fullmatch(tags.get(QUARANTINE_TAG, ""))
     since = _time(found["since"], _TAG_TIME) if found else None
     if found is None or since is None:
         return None
     ids = [each for key in sorted(tags) if key.startswith(DEACTIVATED_TAG) for each in tags[key].split()]
     return Quarantine(since, found["policy"], found["reason"] or "", tuple(dict.fromkeys(ids)), found["deny"])
-
-
-def quarantine_of_sid(sid: str) -> Quarantine | None:
-    """The record that a statement id carries, without policy and reason; None where it carries none."""
-    found = _SID.fullmatch(sid)
-    since = _time(found["since"], _SID_TIME) if found else None
-    if found is None or since is None:
-        return None
-    return Quarantine(since, "", "", tuple(found["ids"].split("x")[1:]))
-
-
-def _packed(ids: Iterable[str]) -> list[str]:
-    values: list[str] = []
-    for each in ids:
-        if values and len(values[-1]) + 1 + len(each) <= VALUE_LENGTH:
-            values[-1] += f" {each}"
-        else:
-            values.append(each)
-    return values
 
 
 def _time(text: str, form: str) -> datetime | None:

@@ -68,6 +68,10 @@ SCHEMA: dict[str, Any] = {
             "required": ["since", "deactivated"],
             "properties": {"since": {"type": "string", "format": "date-time"}, "deactivated": _TEXTS},
         },
+        "partial": {
+            "type": "boolean",
+            "description": "another run had begun to delete the user, and what that removed is missing here",
+        },
     },
 }
 
@@ -77,8 +81,8 @@ class Snapshot:
     """``user``: with every kind read, and without what our own work left on it.
 
     ``groups``: those of the user as botocore's ``GroupDetail``, so that a group that vanished can come back whole.
-    ``quarantine``: ``{since, deactivated, ...}`` where it was in quarantine. Times are datetimes, or ISO 8601
-    text once loaded.
+    ``quarantine``: ``{since, deactivated, ...}`` where it was in quarantine. ``partial``: another run had begun to
+    delete it. Times are datetimes, or ISO 8601 text once loaded.
     """
 
     user: IamUser
@@ -88,6 +92,7 @@ class Snapshot:
     trusted_by: tuple[str, ...] = ()
     groups: tuple[Item, ...] = ()
     quarantine: Mapping[str, Any] | None = None
+    partial: bool = False
 
     def as_json(self) -> str:
         """The snapshot as text. Raises KeyError where a kind was not read."""
@@ -103,6 +108,7 @@ class Snapshot:
             "trusted_by": list(self.trusted_by),
             "groups": list(self.groups),
             "quarantine": self.quarantine,
+            **({"partial": True} if self.partial else {}),
         }
         return json.dumps(data, indent=2, sort_keys=True, default=_as_text)
 
@@ -120,9 +126,11 @@ class Snapshot:
             raise SnapshotInvalid(f"not a snapshot, nor JSON at all: {error}") from error
         problem = schema_problem(data, SCHEMA)
         try:
+            if problem is None and data["user"]["Arn"].split(":")[4] != data["account_id"]:
+                problem = f"account_id {data['account_id']} and the ARN {data['user']['Arn']} name different accounts"
             if problem is None:
                 return _snapshot(data)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
             problem = repr(error)
         raise SnapshotInvalid(f"not a snapshot of version {SCHEMA_VERSION}: {problem}")
 
@@ -137,6 +145,7 @@ def _snapshot(data: Mapping[str, Any]) -> Snapshot:
         tuple(data["trusted_by"]),
         tuple(data["groups"]),
         data.get("quarantine"),
+        data.get("partial", False),
     )
 
 

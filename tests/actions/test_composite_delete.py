@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,16 @@ import pytest
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
 from c7n_iamusers.actions.user_run import _warn_once
+from c7n_iamusers.aws.journal import Journal
+from c7n_iamusers.aws.run_lock import only_run
+from c7n_iamusers.aws.stores import DirectoryStore
+from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.local_org import LocalOrg
 from tests.furnishing import furnish
 from tests.interference import deny, on_call
 from tests.observation import run_within_permissions
 from tests.policies import ACCOUNT, policy
 
-DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 ALL = {"type": "unnecessary", "exempt": "none"}
 SPARE_BOB = {"user": "bob", "reason": "a test", "expires": "2999-12-31"}
 SECRETS = (
@@ -43,17 +47,13 @@ def outcomes(output: Path) -> dict[str, dict[str, Any]]:
 
 
 def journal(output: Path) -> list[dict[str, Any]]:
-    lines = (output / "under-test" / "journal.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
+    lines = map(json.loads, (output / "under-test" / "journal.jsonl").read_text().splitlines())
+    return [line for line in lines if line["phase"] != "snapshot"]
 
 
 def user_names(iam: Any) -> list[str]:
     pages = iam.get_paginator("list_users").paginate()
     return [user["UserName"] for page in pages for user in page["Users"]]
-
-
-def boundary(iam: Any, name: str) -> str:
-    return str(iam.get_user(UserName=name)["User"]["PermissionsBoundary"]["PermissionsBoundaryArn"])
 
 
 def orphaned(iam: Any) -> list[str]:
@@ -114,7 +114,7 @@ def test_the_snapshot_is_there_before_the_first_change(
     directory = tmp_path / "under-test" / "snapshots"
     on_call(
         monkeypatch,
-        "PutUserPermissionsBoundary",
+        "PutUserPolicy",
         lambda: seen.append(len(list(directory.glob("alice.*.json")))),
     )
     delete(tmp_path)
@@ -131,7 +131,7 @@ def test_the_journal_agrees_with_what_aws_saw(org: LocalOrg, tmp_path: Path) -> 
     after = [line["operation"] for line in journal(tmp_path) if line["phase"] == "after"]
     assert seen == before == after
     assert outcomes(tmp_path)["alice"]["calls"] == len(seen)
-    assert (seen[0], seen[-2:]) == ("PutUserPermissionsBoundary", ["DeleteUserPolicy", "DeleteUser"])
+    assert (seen[0], seen[-2:]) == ("PutUserPolicy", ["DeleteUserPolicy", "DeleteUser"])
 
 
 def test_a_failing_user_neither_stops_nor_hides_another(
@@ -149,26 +149,28 @@ def test_a_failing_user_neither_stops_nor_hides_another(
     failure = {key: rows["alice"][key] for key in ("status", "call", "code")}
     assert failure == {"status": "failed", "call": "iam:DeleteAccessKey", "code": "AccessDenied"}
     assert rows["bob"]["status"] == "deleted"
-    assert boundary(iam, "alice") == DENY_ALL
+    assert "c7n-iamusers-deny-all" in iam.list_user_policies(UserName="alice")["PolicyNames"]
+    assert "it is locked out by our Deny-all, and 1 of its attachments are removed" in rows["alice"]["reason"]
+    assert "c7n-iamusers restore OUTPUT --user alice" in rows["alice"]["reason"]
 
 
-def test_where_boundaries_may_not_be_set_a_policy_denies_instead(
+def test_where_inline_policies_may_not_be_put_aws_deny_all_is_attached(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     iam = furnish(org, "alice")
     furnish(org, "bob")
-    deny(monkeypatch, "PutUserPermissionsBoundary")
+    deny(monkeypatch, "PutUserPolicy")
     org.clear_calls()
     delete(tmp_path)
     assert user_names(iam) == []
     first: dict[Any, str] = {}
     for call in org.calls:
-        if call.operation.startswith(("Put", "Delete")):
+        if call.operation.startswith(("Put", "Attach", "Delete")):
             first.setdefault(call.parameters.get("UserName"), call.operation)
-    assert first == {"alice": "PutUserPolicy", "bob": "PutUserPolicy", None: "DeleteVirtualMFADevice"}
+    assert first == {"alice": "AttachUserPolicy", "bob": "AttachUserPolicy", None: "DeleteVirtualMFADevice"}
 
 
-def test_running_again_carries_on_and_keeps_the_first_snapshot(
+def test_running_again_carries_on_and_records_what_it_finds(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     iam = furnish(org, "alice")
@@ -182,7 +184,7 @@ def test_running_again_carries_on_and_keeps_the_first_snapshot(
     delete(tmp_path)
     assert (user_names(iam), orphaned(iam)) == ([], [])
     assert path.read_bytes() == content
-    assert len(list(path.parent.iterdir())) == 1
+    assert len(list(path.parent.iterdir())) == 2
     row = outcomes(tmp_path)["alice"]
     assert (row["status"], [earlier["status"] for earlier in row["history"]]) == ("deleted", ["failed"])
 
@@ -433,3 +435,43 @@ def test_who_is_not_known_to_stand_behind_the_run_is_said_once(
     said = [record.message for record in caplog.records if "on whose behalf" in record.message]
     assert len(said) == 1
     assert "who obtained the session" in said[0]
+
+
+def test_a_second_run_over_the_same_output_says_who_is_at_work(org: LocalOrg, tmp_path: Path) -> None:
+    iam = furnish(org, "alice")
+    place = tmp_path / "under-test"
+    place.mkdir()
+    held = f"is in use by policy under-test, process {os.getpid()} on"
+    with only_run(place, "policy under-test"), pytest.raises(PolicyExecutionError, match=held):
+        delete(tmp_path)
+    assert user_names(iam) == ["alice"]
+    delete(tmp_path)
+    assert user_names(iam) == []
+
+
+def test_a_disk_that_fills_up_hides_nobody_for_good(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam = furnish(org, "alice")
+    write, full = Journal.write, [False]
+
+    def writing(self: Journal, subject: Any, phase: str, **entry: Any) -> None:
+        full[0] = full[0] or (phase == "after" and entry.get("operation") == "DeleteUser")
+        if full[0]:
+            raise JournalRefused(f"{subject}: No space left on device")
+        write(self, subject, phase, **entry)
+
+    def refusing(*_: Any) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "write", writing)
+        patch.setattr(DirectoryStore, "update", refusing)
+        with pytest.raises(PolicyExecutionError, match="No space left"):
+            delete(tmp_path)
+    assert user_names(iam) == []
+    assert not (tmp_path / "under-test" / "outcomes.json").exists()
+    delete(tmp_path)  # nobody is selected, and still it is told
+    row = outcomes(tmp_path)["alice"]
+    assert (row["status"], row["unique_id"][:4]) == ("deleted", "AIDA")
+    assert row["time"] > "2026"

@@ -6,17 +6,19 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from c7n_iamusers.cli.snapshot_files import collected
+from c7n_iamusers.decisions.snapshot_choice import whole_snapshot
 from c7n_iamusers.local_org import LocalOrg
 from c7n_iamusers.local_org.iam import seeding
 from c7n_iamusers.local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
-from c7n_iamusers.model.snapshot import Snapshot
-from tests.actions.deletions import NAME, delete, journal
+from tests.actions.deletions import NAME, delete, journal, outcomes
 from tests.crashes import Crashes
 from tests.policies import ACCOUNT
 
@@ -24,8 +26,8 @@ NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
 POLICY = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
 )
-#: What deleting the user below takes: one call an item, two for the virtual MFA device, the Deny-all, the user.
-CALLS = 15
+#: What deleting the user below takes: a call an item, two for the virtual MFA device and for the Deny-all, the user.
+CALLS = 16
 
 
 @pytest.fixture(scope="module")
@@ -73,11 +75,18 @@ def state(iam: Any) -> Any:
     return details, members, iam.list_virtual_mfa_devices()["VirtualMFADevices"]
 
 
-def snapshots(output: Path) -> dict[str, dict[str, Any]]:
-    found = {path.name: json.loads(path.read_bytes()) for path in (output / NAME / "snapshots").iterdir()}
-    for snapshot in found.values():
-        Snapshot.from_json(json.dumps(snapshot))
-    return {name: {**snapshot, "taken": ""} for name, snapshot in found.items()}
+def restorable(output: Path) -> Any:
+    """What a restoration would bring back, by the snapshots and the journal."""
+    found = collected([output / NAME])
+    assert found.problems == []
+    (user,) = found.users
+    assert user.unpinned == ()
+    whole = whole_snapshot(user.recorded.snapshots, user.recorded.history)
+    data = json.loads(replace(whole, taken="", fingerprint="").as_json())
+    return {
+        **data,
+        "attachments": {kind: sorted(items, key=str) for kind, items in data["attachments"].items()},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +97,7 @@ def undisturbed(local_org: LocalOrg, tmp_path_factory: pytest.TempPathFactory, c
     assert crashes.run(999, output) == 0
     lines = [line for line in journal(output) if line["phase"] == "before"]
     assert len(lines) == CALLS
-    return state(iam), snapshots(output)
+    return state(iam), restorable(output)
 
 
 @pytest.mark.parametrize("calls", range(CALLS + 1))
@@ -101,5 +110,6 @@ def test_killed_after_any_call_it_ends_the_same(
     taken = {path: path.read_bytes() for path in (tmp_path / NAME / "snapshots").iterdir()}
     assert len(taken) == 1
     delete(tmp_path)
-    assert (state(iam), snapshots(tmp_path)) == undisturbed
+    assert outcomes(tmp_path)["alice"]["status"] == "deleted"
+    assert (state(iam), restorable(tmp_path)) == undisturbed
     assert {path: path.read_bytes() for path in taken} == taken

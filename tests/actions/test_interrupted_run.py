@@ -37,8 +37,8 @@ def test_a_signal_ends_the_run_after_the_call_in_hand(
 
     lines = [line for line in journal(tmp_path) if line["phase"] != "outcome"]
     assert [(line["phase"], line["operation"]) for line in lines] == [
-        ("before", "PutUserPermissionsBoundary"),
-        ("after", "PutUserPermissionsBoundary"),
+        ("before", "PutUserPolicy"),
+        ("after", "PutUserPolicy"),
         ("before", "DeleteLoginProfile"),
         ("after", "DeleteLoginProfile"),
     ]

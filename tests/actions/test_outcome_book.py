@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from c7n_iamusers.actions.outcome_book import OutcomeBook
+from c7n_iamusers.actions.receipts import missing_outcomes
 from c7n_iamusers.aws.journal import Journal
 from c7n_iamusers.aws.stores import DirectoryStore
 from c7n_iamusers.exceptions import JournalRefused
@@ -77,6 +79,69 @@ def test_who_was_not_touched_is_not_in_the_journal(tmp_path: Path) -> None:
         book.close()
     assert (tmp_path / "journal.jsonl").read_text() == ""
     assert rows(tmp_path)[0]["status"] == SKIPPED
+
+
+@pytest.mark.parametrize(
+    "micros", [0, 456, 123_000, 123_456], ids=["whole-second", "microseconds", "milliseconds", "both"]
+)
+def test_who_is_told_is_not_missing_in_the_next_run(tmp_path: Path, micros: int) -> None:
+    """The last call's line may be of the same millisecond as the row."""
+
+    def now() -> datetime:
+        return datetime(2026, 11, 24, 12, 0, 0, micros, tzinfo=timezone.utc)
+
+    with Journal(tmp_path / "journal.jsonl", now) as journal:
+        for phase in ("before", "after"):
+            journal.write(ALICE, phase, operation="DeleteUser", result="done")
+        book = OutcomeBook(DirectoryStore(tmp_path), journal, now=now)
+        book.add(ALICE, outcome(ALICE, DELETED))
+        book.close()
+    lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    assert list(missing_outcomes(lines, rows(tmp_path), lambda _: None)) == []
+
+
+def test_a_row_says_who_by_unique_id_and_when(tmp_path: Path) -> None:
+    time = datetime(2026, 11, 24, 12, 0, 0, 123_456, tzinfo=timezone.utc)
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        book = OutcomeBook(DirectoryStore(tmp_path), journal, now=lambda: time)
+        assert book.earlier == []
+        told = book.add(ALICE, outcome(ALICE, DELETED))
+        book.close()
+    assert (told.unique_id, told.time) == ("AIDA1", "2026-11-24T12:00:00.123456+00:00")
+    assert [(row["unique_id"], row["time"]) for row in rows(tmp_path)] == [(told.unique_id, told.time)]
+    assert OutcomeBook(DirectoryStore(tmp_path), Refusing()).earlier == rows(tmp_path)
+
+
+def test_another_user_of_the_same_arn_has_a_row_of_its_own(tmp_path: Path) -> None:
+    later = Subject("alice", ALICE.arn, "AIDA9")
+    run(tmp_path, (ALICE, DELETED))
+    run(tmp_path, (later, FAILED))
+    assert [(row["unique_id"], row["status"]) for row in rows(tmp_path)] == [
+        ("AIDA1", DELETED),
+        ("AIDA9", FAILED),
+    ]
+    assert not any("history" in row for row in rows(tmp_path))
+
+
+def test_a_row_of_the_version_before_is_of_who_has_the_arn(tmp_path: Path) -> None:
+    (tmp_path / "outcomes.json").write_text(json.dumps([{"arn": ALICE.arn, "status": FAILED}]))
+    run(tmp_path, (ALICE, DELETED))
+    (row,) = rows(tmp_path)
+    assert (row["unique_id"], row["status"], [each["status"] for each in row["history"]]) == (
+        "AIDA1",
+        DELETED,
+        [FAILED],
+    )
+
+
+def test_two_books_at_once_lose_no_row(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        books = [OutcomeBook(DirectoryStore(tmp_path), journal) for _ in range(2)]
+        for book, subject in zip(books, (ALICE, BOB), strict=True):
+            book.add(subject, outcome(subject, DELETED))
+        for book in books:
+            book.close()
+    assert [row["user"] for row in rows(tmp_path)] == ["alice", "bob"]
 
 
 class Refusing:

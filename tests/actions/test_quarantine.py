@@ -97,7 +97,8 @@ def test_release_restores_the_earlier_state_from_any_machine(
     quarantine(tmp_path / "here")
     attached = iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"]
     assert ("AWSDenyAll" in [each["PolicyName"] for each in attached]) is bool(inline)
-    release(tmp_path / "there")
+    # an inline Deny carries its record to any machine; another form needs the journal
+    release(tmp_path / "there", **({"record-from": str(tmp_path / "here")} if inline else {}))
     assert state(iam) == before
     assert released(tmp_path / "there")["status"] == "released"
 
@@ -212,22 +213,159 @@ def test_a_deletion_stopped_after_lifting_the_deny_goes_on(
         deny(patch, "DeleteUser")
         with pytest.raises(PolicyExecutionError):
             delete(tmp_path, **{"quarantined-for": 0.000001})
-    assert iam.list_user_policies(UserName="alice")["PolicyNames"] == []
+    # what the Deny covered stays covered until the user is gone
+    assert iam.list_user_policies(UserName="alice")["PolicyNames"] == [DENY_ALL_NAME]
     delete(tmp_path, **{"quarantined-for": 0.000001})
     assert user_names(iam) == []
 
 
-def test_where_nothing_fits_the_user_is_reported_and_untouched(
+FORGED = {"Key": QUARANTINE_TAG, "Value": "2020-01-01T00:00:00Z deny=attached by park: long ago"}
+
+
+def fill(iam: Any, tags: int, policies: int) -> None:
+    """No room for an inline Deny; so many tags and attached policies more."""
+    iam.put_user_policy(UserName="alice", PolicyName="filling", PolicyDocument=FILLING)
+    iam.tag_user(UserName="alice", Tags=[{"Key": f"more-{n}", "Value": "v"} for n in range(tags)])
+    for name in AWS_POLICIES[:policies]:
+        iam.attach_user_policy(UserName="alice", PolicyArn=f"arn:aws:iam::aws:policy/{name}")
+
+
+AWS_POLICIES = (
+    "AmazonEC2ReadOnlyAccess",
+    "AmazonSNSReadOnlyAccess",
+    "AmazonSQSReadOnlyAccess",
+    "AmazonVPCReadOnlyAccess",
+    "IAMReadOnlyAccess",
+    "AmazonRDSReadOnlyAccess",
+    "AmazonDynamoDBReadOnlyAccess",
+)
+
+
+@pytest.mark.parametrize(
+    ("tags", "policies", "form"),
+    [(0, 0, "attached"), (46, 0, "attached"), (0, 7, "boundary"), (46, 7, "boundary")],
+    ids=["roomy", "full-of-tags", "full-of-policies", "full-of-both"],
+)
+def test_forged_and_full_tags_neither_stop_a_quarantine_nor_shorten_it(
+    org: LocalOrg, iam: Any, tmp_path: Path, tags: int, policies: int, form: str
+) -> None:
+    fill(iam, tags, policies)
+    iam.tag_user(UserName="alice", Tags=[FORGED])
+    boundary = iam.get_user(UserName="alice")["User"]["PermissionsBoundary"]
+    before = statuses(iam)
+    quarantine(tmp_path)
+    assert outcomes(tmp_path)["alice"]["status"] == "quarantined"
+    assert set(statuses(iam)) == {"Inactive"}
+    attached = iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"]
+    denied = {"attached": "AWSDenyAll" in {each["PolicyName"] for each in attached}}
+    now = iam.get_user(UserName="alice")["User"]["PermissionsBoundary"]
+    denied["boundary"] = now["PermissionsBoundaryArn"].endswith("/AWSDenyAll")
+    assert [name for name, there in denied.items() if there] == [form]
+    # the forged tag says 2020; the record says today
+    iam.tag_user(UserName="alice", Tags=[FORGED])
+    delete(tmp_path, **{"quarantined-for": 14})
+    assert "not yet 14 days" in outcomes(tmp_path)["alice"]["reason"]
+    release(tmp_path)
+    assert statuses(iam) == before
+    assert iam.get_user(UserName="alice")["User"]["PermissionsBoundary"] == boundary
+
+
+def test_a_forged_tag_alone_is_no_quarantine_and_release_switches_nothing_on(
     org: LocalOrg, iam: Any, tmp_path: Path
 ) -> None:
-    iam.put_user_policy(UserName="alice", PolicyName="filling", PolicyDocument=FILLING)
-    tags = [{"Key": f"more-{number}", "Value": "v"} for number in range(47)]
-    iam.tag_user(UserName="alice", Tags=tags)
+    key = iam.list_access_keys(UserName="alice")["AccessKeyMetadata"][0]["AccessKeyId"]
+    forged = {"Key": "c7n-iamusers-deactivated", "Value": key}
+    iam.tag_user(UserName="alice", Tags=[FORGED, forged])
+    iam.attach_user_policy(UserName="alice", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
     before = state(iam)
-    with pytest.raises(PolicyExecutionError, match="not quarantined, nothing was changed"):
-        quarantine(tmp_path)
+    delete(tmp_path, **{"quarantined-for": 14})
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("not in quarantine")
+    with pytest.raises(PolicyExecutionError, match=f"Inactive now: access key {key}"):
+        release(tmp_path)
     assert state(iam) == before
-    assert outcomes(tmp_path)["alice"]["code"] == "QuarantineRefused"
+    quarantine(tmp_path)
+    release(tmp_path)
+    rest = [tag for tag in iam.list_user_tags(UserName="alice")["Tags"] if tag["Key"].startswith("c7n-")]
+    assert (statuses(iam), rest) == (before[1], [])
+
+
+def test_a_quarantine_of_an_earlier_version_kept_in_tags_is_released_on_request(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    before = statuses(iam)
+    active = [
+        k for k in iam.list_access_keys(UserName="alice")["AccessKeyMetadata"] if k["Status"] == "Active"
+    ]
+    key = active[0]["AccessKeyId"]
+    iam.update_access_key(UserName="alice", AccessKeyId=key, Status="Inactive")
+    iam.attach_user_policy(UserName="alice", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+    iam.tag_user(UserName="alice", Tags=[FORGED, {"Key": "c7n-iamusers-deactivated", "Value": key}])
+    with pytest.raises(PolicyExecutionError, match="trust-tags: true"):
+        release(tmp_path)
+    release(tmp_path, **{"trust-tags": True})
+    assert statuses(iam) == before
+    assert "AWSDenyAll" not in str(iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"])
+
+
+def test_where_the_role_may_use_no_deny_credentials_are_switched_off_all_the_same(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for operation in ("PutUserPolicy", "AttachUserPolicy", "PutUserPermissionsBoundary"):
+        deny(monkeypatch, operation)
+    with pytest.raises(PolicyExecutionError, match="were switched off all the same: ACCA"):
+        quarantine(tmp_path)
+    assert set(statuses(iam)) == {"Inactive"}
+    row = outcomes(tmp_path)["alice"]
+    assert row["status"] == "failed"
+    assert all(identity in row["reason"] for identity in _ids(iam, "AccessKeyId"))
+
+
+def _ids(iam: Any, member: str) -> list[str]:
+    keys = iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]
+    return [key[member] for key in keys if key["AccessKeyId"] != keys[0]["AccessKeyId"]]
+
+
+def test_a_boundary_of_unknown_origin_is_not_released(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    fill(iam, 0, 7)
+    quarantine(tmp_path / "here")
+    before = state(iam)
+    with pytest.raises(PolicyExecutionError, match="name that by record-from"):
+        release(tmp_path / "there")
+    assert state(iam) == before
+    release(tmp_path / "there", **{"record-from": str(tmp_path / "here")})
+    assert iam.get_user(UserName="alice")["User"]["PermissionsBoundary"]["PermissionsBoundaryArn"].endswith(
+        "/PowerUserAccess"
+    )
+
+
+def test_release_after_a_deletion_that_failed_refuses_and_says_what_undoes_it(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quarantine(tmp_path)
+    with monkeypatch.context() as patch:
+        deny(patch, "DetachUserPolicy")
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path, **{"quarantined-for": 0.000001})
+    before = state(iam)
+    with pytest.raises(PolicyExecutionError, match="c7n-iamusers restore OUTPUT --user alice"):
+        release(tmp_path)
+    assert state(iam) == before
+
+
+def test_a_user_that_its_owner_released_is_not_deleted_by_the_next_run(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quarantine(tmp_path)
+    with monkeypatch.context() as patch:
+        deny(patch, "DeleteLoginProfile")
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path, **{"quarantined-for": 0.000001})
+    iam.delete_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)
+    iam.untag_user(UserName="alice", TagKeys=[QUARANTINE_TAG])
+    before = state(iam)
+    delete(tmp_path, **{"quarantined-for": 14})
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("not in quarantine")
+    assert state(iam) == before
 
 
 def test_release_leaves_alone_who_is_not_in_quarantine(org: LocalOrg, iam: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import datetime, timezone
 from pathlib import Path
@@ -80,14 +81,16 @@ def test_snapshot_and_announcement_are_there_before_the_first_change(
     iam = furnish(org, "alice")
     unique_id = iam.get_user(UserName="alice")["User"]["UserId"]
     seen: list[list[str]] = []
-    on_call(monkeypatch, "PutUserPermissionsBoundary", lambda: seen.append(keys(s3)))
+    on_call(monkeypatch, "PutUserPolicy", lambda: seen.append(keys(s3)))
     to_bucket("composite-delete").run()
     (journal, snapshot), *_ = seen
     assert snapshot == f"snapshots/alice.{unique_id}.json"
     assert journal.startswith("journal/")
     assert Snapshot.from_json(content(s3, snapshot)).user.unique_id == unique_id
     lines = [json.loads(line) for line in content(s3, journal).splitlines()]
-    assert lines[0]["operation"] == "PutUserPermissionsBoundary"
+    assert (lines[0]["phase"], lines[0]["snapshot"]) == ("snapshot", snapshot)
+    assert lines[0]["sha256"] == hashlib.sha256(content(s3, snapshot)).hexdigest()
+    assert lines[1]["operation"] == "PutUserPolicy"
     assert (lines[-1]["phase"], lines[-1]["status"]) == ("outcome", "deleted")
     assert json.loads(content(s3, "outcomes.json"))[0]["status"] == "deleted"
     assert user_names(iam) == []
@@ -115,7 +118,8 @@ def test_a_later_run_carries_on_from_the_bucket(
     assert user_names(iam) == []
     assert iam.list_virtual_mfa_devices(AssignmentStatus="Unassigned")["VirtualMFADevices"] == []
     assert content(s3, name) == before
-    assert [key for key in keys(s3) if key.startswith("snapshots/")] == [name]
+    later = name.replace(".json", ".2.json")
+    assert {key for key in keys(s3) if key.startswith("snapshots/")} == {name, later}
     (row,) = json.loads(content(s3, "outcomes.json"))
     assert [row["status"], row["history"][0]["status"]] == ["deleted", "failed"]
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from c7n_iamusers.aws.journal import Journal
+from c7n_iamusers.aws.journal import Journal, NoJournal
+from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.model.calls import Subject
 from tests.aws.syncing import synced
 
-ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice")
+ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
 
 
 def test_a_line_says_when_who_and_what(tmp_path: Path) -> None:
@@ -23,6 +24,7 @@ def test_a_line_says_when_who_and_what(tmp_path: Path) -> None:
         "time": "2026-01-02T00:00:00+00:00",
         "user": "alice",
         "arn": ALICE.arn,
+        "unique_id": "AIDA1",
         "phase": "before",
         "operation": "DeleteUser",
     }
@@ -54,6 +56,24 @@ def test_lines_of_several_threads_do_not_mix(tmp_path: Path) -> None:
         list(pool.map(lambda n: journal.write(ALICE, "before", number=n, filler="x" * 500), range(60)))
     lines = [json.loads(line) for line in (tmp_path / "j").read_text().splitlines()]
     assert sorted(line["number"] for line in lines) == list(range(60))
+
+
+def test_a_line_that_is_not_durable_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError("No space left on device")
+
+    with Journal(tmp_path / "j") as journal:
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(
+            JournalRefused,
+            match=r"user alice of account 111122223333: the journal .*No space left.*run again",
+        ):
+            journal.write(ALICE, "before")
+
+
+def test_what_only_plans_has_no_journal_to_write() -> None:
+    with NoJournal() as journal, pytest.raises(AssertionError, match=r"user alice .* it came to DeleteUser"):
+        journal.write(ALICE, "before", operation="DeleteUser")
 
 
 def test_a_planted_fifo_or_link_is_refused_and_nothing_written_to_it(tmp_path: Path) -> None:

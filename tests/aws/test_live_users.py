@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from c7n_iamusers.aws.live_users import LiveUsers
 from c7n_iamusers.aws.retries import Backoff
@@ -20,7 +21,7 @@ from c7n_iamusers.model.attachments import (
     INLINE_POLICY,
     SERVICE_SPECIFIC_CREDENTIAL,
 )
-from tests.fakes import Sleeps
+from tests.fakes import Sleeps, client_error
 from tests.policies import ACCOUNT
 
 NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
@@ -65,17 +66,16 @@ def test_it_finds_what_the_users_own_lists_give(
             assert sorted(map(str, found.attachments[kind])) == sorted(map(str, expected.attachments[kind]))
 
 
-def test_policies_and_service_credentials_cost_pages_and_not_users(org: LocalOrg, names: list[str]) -> None:
+def test_all_is_read_user_by_user_but_service_credentials(org: LocalOrg, names: list[str]) -> None:
     client = org.client("iam", ACCOUNT)
     org.clear_calls()
     live = LiveUsers(client, len(names), backoff())
     for name in names:
         live.read(name)
     made = operations(org)
-    keys = made.pop("GetSSHPublicKey")
-    assert keys > 0
+    assert made.pop("GetSSHPublicKey") > 0
+    assert made.pop("GetUserPolicy") > 0
     assert made == {
-        "GetAccountAuthorizationDetails": 1,
         "ListServiceSpecificCredentials": 1,
         **dict.fromkeys(
             [
@@ -85,6 +85,9 @@ def test_policies_and_service_credentials_cost_pages_and_not_users(org: LocalOrg
                 "ListSigningCertificates",
                 "ListSSHPublicKeys",
                 "ListMFADevices",
+                "ListGroupsForUser",
+                "ListAttachedUserPolicies",
+                "ListUserPolicies",
             ],
             len(names),
         ),
@@ -99,35 +102,32 @@ def test_who_it_is_is_read_last(org: LocalOrg, names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "judged", "details", "credentials"),
+    ("wanted", "judged", "pages"),
     [
         # The lists of services by name could cost more than so few users' own.
-        pytest.param(1, (), 3, 0, id="one"),
-        pytest.param(4, (), 12, 0, id="four"),
-        pytest.param(5, (), 15, 5, id="five"),
-        pytest.param(5, (ATTACHED_POLICY, GROUP), 5, 5, id="one-kind-to-save"),
-        pytest.param(5, (ATTACHED_POLICY, GROUP, INLINE_POLICY), 0, 5, id="nothing-to-save"),
-        pytest.param(5, (SERVICE_SPECIFIC_CREDENTIAL,), 15, 0, id="credentials-judged"),
+        pytest.param(1, (), 0, id="one"),
+        pytest.param(4, (), 0, id="four"),
+        pytest.param(5, (), 5, id="five"),
+        pytest.param(5, (ATTACHED_POLICY, GROUP, INLINE_POLICY), 5, id="others-judged"),
+        pytest.param(5, (SERVICE_SPECIFIC_CREDENTIAL,), 0, id="credentials-judged"),
     ],
 )
 def test_a_long_list_is_given_up_where_few_users_are_wanted(
-    org: LocalOrg,
-    names: list[str],
-    wanted: int,
-    judged: tuple[AttachmentKind, ...],
-    details: int,
-    credentials: int,
+    org: LocalOrg, names: list[str], wanted: int, judged: tuple[AttachmentKind, ...], pages: int
 ) -> None:
     client = org.client("iam", ACCOUNT)
     for name in names:
         client.create_service_specific_credential(UserName=name, ServiceName="codecommit.amazonaws.com")
     org.configure(page_limit=1)
     org.clear_calls()
-    # Who does not exist has no list of its own.
+    # Who does not exist has no list of its own that answers.
     LiveUsers(client, wanted, backoff(), judged=judged).read("nobody")
-    made = operations(org)
-    found = made["GetAccountAuthorizationDetails"], made["ListServiceSpecificCredentials"]
-    assert found == (details, credentials)
+    of_all = [
+        call
+        for call in org.calls
+        if call.operation == "ListServiceSpecificCredentials" and "UserName" not in call.parameters
+    ]
+    assert len(of_all) == pages
 
 
 def _change(client: Any, kind: AttachmentKind) -> None:
@@ -150,7 +150,7 @@ def _change(client: Any, kind: AttachmentKind) -> None:
     ids=lambda kind: kind.name,
 )
 @pytest.mark.parametrize("judged", [True, False], ids=["judged", "not-judged"])
-def test_what_is_judged_is_never_of_an_earlier_moment(
+def test_only_service_credentials_that_nothing_rests_on_may_be_of_an_earlier_moment(
     org: LocalOrg, kind: AttachmentKind, judged: bool
 ) -> None:
     client = org.client("iam", ACCOUNT)
@@ -160,29 +160,107 @@ def test_what_is_judged_is_never_of_an_earlier_moment(
     _change(client, kind)
     found = live.read("alice")
     assert found is not None
-    assert len(found.attachments[kind.name]) == int(judged)
+    assert len(found.attachments[kind.name]) == int(judged or kind is not SERVICE_SPECIFIC_CREDENTIAL)
+    again = live.read_fully("alice")
+    assert again is not None
+    assert len(again.attachments[kind.name]) == 1
 
 
-def test_lists_that_are_stale_when_they_end_are_given_up(
+def test_a_list_that_is_stale_when_it_ends_is_given_up(
     org: LocalOrg, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = org.client("iam", ACCOUNT)
     client.create_user(UserName="alice")
-    now, ask = [0.0], client.get_account_authorization_details
+    now, ask, of_all = [0.0], client.list_service_specific_credentials, list[None]()
 
     def slow(**parameters: Any) -> Any:
         page = ask(**parameters)
-        _change(client, ATTACHED_POLICY)
-        now[0] += 31
+        if "AllUsers" in parameters:
+            if not of_all:
+                _change(client, SERVICE_SPECIFIC_CREDENTIAL)
+            of_all.append(None)
+            now[0] += 31
         return page
 
-    monkeypatch.setattr(client, "get_account_authorization_details", slow)
+    monkeypatch.setattr(client, "list_service_specific_credentials", slow)
     live = LiveUsers(client, 5, backoff(), clock=lambda: now[0])
+    asked = []
     for _ in range(3):
         found = live.read("alice")
         assert found is not None
-        assert len(found.attachments["attached-policy"]) == 1
-    assert operations(org)["GetAccountAuthorizationDetails"] == 1
+        assert len(found.attachments["service-specific-credential"]) == 1
+        asked.append(len(of_all))
+    assert asked[0] > 0
+    assert asked == [asked[0]] * 3
+
+
+def test_an_item_that_goes_between_its_list_and_its_details_is_listed_again(
+    org: LocalOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = org.client("iam", ACCOUNT)
+    client.create_user(UserName="alice")
+    for policy in ("going", "staying"):
+        client.put_user_policy(UserName="alice", PolicyName=policy, PolicyDocument=deny_all_document())
+    ask = client.get_user_policy
+
+    def losing(**parameters: Any) -> Any:
+        if parameters["PolicyName"] == "going":
+            client.delete_user_policy(UserName="alice", PolicyName="going")
+        return ask(**parameters)
+
+    monkeypatch.setattr(client, "get_user_policy", losing)
+    sleeps = Sleeps()
+    found = LiveUsers(client, 5, sleeps.backoff()).read("alice")
+    assert found is not None
+    assert [item["PolicyName"] for item in found.attachments["inline-policy"]] == ["staying"]
+    assert sum(sleeps) == 0
+
+
+def test_a_list_that_stays_wrong_is_an_error_and_no_user_without_it(
+    org: LocalOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = org.client("iam", ACCOUNT)
+    client.create_user(UserName="alice")
+    client.put_user_policy(UserName="alice", PolicyName="listed", PolicyDocument=deny_all_document())
+
+    def missing(**_: Any) -> Any:
+        raise client_error("NoSuchEntity")
+
+    monkeypatch.setattr(client, "get_user_policy", missing)
+    with pytest.raises(ClientError, match="NoSuchEntity"):
+        LiveUsers(client, 5, backoff()).read("alice")
+
+
+def test_a_user_whose_lists_come_late_is_read_again(org: LocalOrg, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = org.client("iam", ACCOUNT)
+    client.create_user(UserName="alice")
+    client.create_access_key(UserName="alice")
+    ask, late = client.list_access_keys, [True, True]
+
+    def lagging(**parameters: Any) -> Any:
+        if late:
+            late.pop()
+            raise client_error("NoSuchEntity")
+        return ask(**parameters)
+
+    monkeypatch.setattr(client, "list_access_keys", lagging)
+    sleeps = Sleeps()
+    found = LiveUsers(client, 5, sleeps.backoff()).read("alice")
+    assert found is not None
+    assert len(found.attachments["access-key"]) == 1
+    assert sleeps == [0.5, 1.0]
+
+
+def test_a_refusal_is_an_error(org: LocalOrg, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = org.client("iam", ACCOUNT)
+    client.create_user(UserName="alice")
+
+    def denied(**_: Any) -> Any:
+        raise client_error("AccessDenied")
+
+    monkeypatch.setattr(client, "list_mfa_devices", denied)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        LiveUsers(client, 5, backoff()).read("alice")
 
 
 def test_an_answer_of_one_service_is_not_taken_for_all(
@@ -213,11 +291,32 @@ def test_a_user_is_found_under_its_new_name(org: LocalOrg, names: list[str]) -> 
     assert live.name_of("AIDANOBODY") is None
 
 
-def test_a_user_that_is_gone_is_none(org: LocalOrg) -> None:
-    assert LiveUsers(org.client("iam", ACCOUNT), 5, backoff()).read("nobody") is None
+@pytest.mark.parametrize("shared", [5, 1], ids=["list-of-all", "own-lists"])
+def test_a_user_that_is_gone_or_renamed_is_none(org: LocalOrg, shared: int) -> None:
+    client = org.client("iam", ACCOUNT)
+    client.create_user(UserName="alice")
+    client.update_user(UserName="alice", NewUserName="zz-renamed")
+    live = LiveUsers(client, shared, backoff())
+    assert [live.read("nobody"), live.read("alice"), live.read_fully("alice")] == [None] * 3
+    assert live.read("zz-renamed") is not None
 
 
-def test_a_user_made_since_the_lists_were_read_is_read_by_itself(org: LocalOrg, names: list[str]) -> None:
+def test_a_user_that_is_renamed_while_it_is_read_is_none(
+    org: LocalOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = org.client("iam", ACCOUNT)
+    client.create_user(UserName="alice")
+    ask = client.get_login_profile
+
+    def renaming(**parameters: Any) -> Any:
+        client.update_user(UserName="alice", NewUserName="zz-renamed")
+        return ask(**parameters)
+
+    monkeypatch.setattr(client, "get_login_profile", renaming)
+    assert LiveUsers(client, 5, backoff()).read("alice") is None
+
+
+def test_a_user_made_since_the_list_was_read_is_found(org: LocalOrg, names: list[str]) -> None:
     client = org.client("iam", ACCOUNT)
     live = LiveUsers(client, 15, backoff())
     live.read(names[0])
@@ -228,22 +327,20 @@ def test_a_user_made_since_the_lists_were_read_is_read_by_itself(org: LocalOrg, 
     assert len(found.attachments["attached-policy"]) == 1
 
 
-def test_lists_are_read_again_once_they_are_stale(org: LocalOrg) -> None:
+def test_the_list_is_read_again_once_it_is_stale(org: LocalOrg) -> None:
     client = org.client("iam", ACCOUNT)
     client.create_user(UserName="alice")
     now = [0.0]
     live = LiveUsers(client, 5, backoff(), clock=lambda: now[0])
     live.read("alice")
-    client.attach_user_policy(UserName="alice", PolicyArn="arn:aws:iam::aws:policy/ReadOnlyAccess")
+    _change(client, SERVICE_SPECIFIC_CREDENTIAL)
     now[0] = 31.0
     found = live.read("alice")
     assert found is not None
-    assert len(found.attachments["attached-policy"]) == 1
+    assert len(found.attachments["service-specific-credential"]) == 1
 
 
 def test_where_all_users_is_refused_each_is_asked(org: LocalOrg, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.fakes import client_error
-
     client = org.client("iam", ACCOUNT)
     client.create_user(UserName="alice")
     client.create_service_specific_credential(UserName="alice", ServiceName="codecommit.amazonaws.com")

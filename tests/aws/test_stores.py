@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from c7n_iamusers.aws.bucket_store import BucketStore
 from c7n_iamusers.aws.stores import DirectoryStore, Store, open_appending
 from c7n_iamusers.local_org import LocalOrg
 from tests.aws.syncing import synced
-from tests.fakes import ScriptedClient, client_error
+from tests.fakes import ScriptedClient, Sleeps, client_error
 
 ENCRYPTED = {"ServerSideEncryption": "AES256"}
 
@@ -54,6 +57,99 @@ def test_replacing_takes_the_place(store: Store) -> None:
     store.replace("a", b"one")
     store.replace("a", b"two")
     assert store.read("a") == b"two"
+
+
+def test_an_update_is_made_of_what_is_there(store: Store) -> None:
+    found: list[bytes | None] = []
+
+    def longer(content: bytes | None) -> bytes:
+        found.append(content)
+        return (content or b"") + b"x"
+
+    for _ in range(3):
+        store.update("a", longer)
+    assert found == [None, b"x", b"xx"]
+    assert store.read("a") == b"xxx"
+
+
+def test_what_an_update_raises_leaves_what_is_there(store: Store) -> None:
+    def refusing(_: bytes | None) -> bytes:
+        raise ValueError("not ours")
+
+    store.replace("a", b"one")
+    with pytest.raises(ValueError, match="not ours"):
+        store.update("a", refusing)
+    assert store.read("a") == b"one"
+
+
+def test_no_update_of_several_writers_gets_lost(store: Store) -> None:
+    def add(number: int) -> None:
+        store.update("a", lambda content: (content or b"") + bytes([number]))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(24)))
+    assert sorted(store.read("a") or b"") == list(range(24))
+
+
+def test_names_are_those_that_begin_so(store: Store) -> None:
+    for name in ("journal/2/alice.A.jsonl", "journal/1/bob.B.jsonl", "journals", "snapshots/a.json"):
+        store.create(name, b"one")
+    assert sorted(store.names("journal/")) == ["journal/1/bob.B.jsonl", "journal/2/alice.A.jsonl"]
+    assert store.names("nothing/") == []
+
+
+def test_siblings_are_the_other_outputs_of_the_account(tmp_path: Path) -> None:
+    for policy in ("flag", "quarantine", "delete"):
+        DirectoryStore(tmp_path / "account" / policy).create("journal.jsonl", b"")
+    (tmp_path / "account" / "report").mkdir()
+    DirectoryStore(tmp_path / "other" / "delete").create("journal.jsonl", b"")
+    found = DirectoryStore(tmp_path / "account" / "delete").siblings()
+    assert [str(each) for each in found] == [f"{tmp_path}/account/{name}" for name in ("flag", "quarantine")]
+
+
+def test_siblings_in_a_bucket_are_the_other_prefixes_of_the_account(s3: Any) -> None:
+    for prefix in ("p/1/flag", "p/1/quarantine", "p/1/delete", "p/2/delete", "p/12/delete"):
+        BucketStore(s3, "output", prefix, {}).create("journal/1/a.A.jsonl", b"")
+    found = BucketStore(s3, "output", "p/1/delete", ENCRYPTED).siblings()
+    assert [str(each) for each in found] == ["s3://output/p/1/flag", "s3://output/p/1/quarantine"]
+    assert [each.names("journal/") for each in found] == [["journal/1/a.A.jsonl"]] * 2
+    assert list(BucketStore(s3, "output", "delete", {}).siblings()) == []
+
+
+def test_an_update_that_another_writer_overtook_is_made_again() -> None:
+    body = [{"Body": io.BytesIO(content), "ETag": f'"{content!r}"'} for content in (b"one", b"two")]
+    client = ScriptedClient(get_object=body, put_object=[client_error("PreconditionFailed"), {}])
+    sleeps = Sleeps()
+    BucketStore(client, "output", "p", {}, sleeps.backoff()).update(
+        "a", lambda content: (content or b"") + b"!"
+    )
+    puts = [given for name, given in client.calls if name == "put_object"]
+    assert [(given["Body"], given["IfMatch"]) for given in puts] == [
+        (b"one!", "\"b'one'\""),
+        (b"two!", "\"b'two'\""),
+    ]
+    assert sleeps == [1]
+
+
+def test_an_update_whose_answer_was_lost_is_made_once() -> None:
+    body = {"Body": io.BytesIO(b"x"), "ETag": '"1"'}
+    client = ScriptedClient(
+        get_object=[client_error("NoSuchKey"), body],
+        put_object=[ReadTimeoutError(endpoint_url="x"), client_error("PreconditionFailed"), {}],
+    )
+    store = BucketStore(client, "output", "p", {}, Sleeps().backoff())
+    store.update("a", lambda content: (content or b"") + b"x")
+    assert [given["Body"] for name, given in client.calls if name == "put_object"] == [b"x", b"x"]
+
+
+def test_an_update_that_never_gets_through_is_an_os_error() -> None:
+    client = ScriptedClient(
+        get_object=[client_error("NoSuchKey")] * 9, put_object=[client_error("PreconditionFailed")] * 9
+    )
+    store = BucketStore(client, "output", "p", {}, Sleeps().backoff(budget=5))
+    with pytest.raises(OSError, match=r"s3://output/p/a: .*PreconditionFailed"):
+        store.update("a", lambda _: b"one")
+    assert {given.get("IfNoneMatch") for name, given in client.calls if name == "put_object"} == {"*"}
 
 
 def test_a_directory_keeps_no_drafts(tmp_path: Path) -> None:
@@ -106,6 +202,7 @@ USES: dict[str, Callable[[Path], object]] = {
     "read": lambda path: DirectoryStore(path.parent).read(path.name),
     "create": lambda path: DirectoryStore(path.parent).create(path.name, b"ours"),
     "replace": lambda path: DirectoryStore(path.parent).replace(path.name, b"ours"),
+    "update": lambda path: DirectoryStore(path.parent).update(path.name, lambda _: b"ours"),
     "append": lambda path: open_appending(path).close(),
 }
 
@@ -129,7 +226,8 @@ def test_what_is_no_regular_file_is_neither_followed_nor_waited_for(
         OSError, match="File exists" if use == "create" else f"a is a {kind}, not a file of a run"
     ):
         USES[use](tmp_path / "a")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "foreign"]
+    left = {path.name for path in tmp_path.iterdir()} - ({".a.lock"} if use == "update" else set())
+    assert left == {"a", "foreign"}
     assert (tmp_path / "foreign").read_bytes() == b"theirs"
 
 

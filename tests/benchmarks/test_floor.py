@@ -26,6 +26,7 @@ def test_evidence_costs_full_pages(held: dict[str, int], calls: tuple[int, ...])
 
 def test_a_bare_user_costs_its_lists_and_its_deletion() -> None:
     floor = deletion_floor(contents(users=3))
+    assert floor.pop("GetUser") == 6
     assert set(floor.values()) == {3}
     assert floor.keys() == {
         "GetLoginProfile",
@@ -33,6 +34,9 @@ def test_a_bare_user_costs_its_lists_and_its_deletion() -> None:
         "ListMFADevices",
         "ListSSHPublicKeys",
         "ListSigningCertificates",
+        "ListGroupsForUser",
+        "ListAttachedUserPolicies",
+        "ListUserPolicies",
         "DeleteUser",
     }
 
@@ -42,7 +46,8 @@ def test_each_item_costs_a_call() -> None:
     held = contents(
         users=2, passwords=1, access_keys=4, memberships=3, attached_policies=2, inline_policies=5
     )
-    assert sum(deletion_floor(held).values()) == bare + 1 + 4 + 3 + 2 + 5
+    # the text of an inline policy takes a call of its own
+    assert sum(deletion_floor(held).values()) == bare + 1 + 4 + 3 + 2 + 5 + 5
 
 
 def test_every_kind_of_attachment_is_removed_by_a_call_of_the_floor() -> None:

@@ -22,16 +22,16 @@ def test_a_bound_itself_is_met(goal: Goal, met: bool) -> None:
 
 
 def test_what_is_measured() -> None:
-    measured = [goal.measured for goal in goals(results(deletion(calls=27, seconds=20.0)))]
-    assert measured == pytest.approx([20, 30003 / 20, 200.0 / 2.0, 27 / 18, 60.0 / 20.0])
+    measured = [goal.measured for goal in goals(results(deletion(calls=42, seconds=20.0)))]
+    assert measured == pytest.approx([20, 30003 / 20, 200.0 / 2.0, 42 / 28, 60.0 / 20.0])
 
 
 def test_which_are_met() -> None:
-    assert [goal.met for goal in goals(results(deletion(calls=27, seconds=20.0)))] == [
+    assert [goal.met for goal in goals(results(deletion(calls=42, seconds=20.0)))] == [
         True,
         True,
         True,
         False,
         False,
     ]
-    assert all(goal.met for goal in goals(results(deletion(calls=21, seconds=12.0))))
+    assert all(goal.met for goal in goals(results(deletion(calls=30, seconds=12.0))))

@@ -11,7 +11,7 @@ from benchmarks.measurement import BenchmarkError
 from benchmarks.results import FULL, QUICK, Plan, Results
 from tests.benchmarks.measurements import deletion, results
 
-MET, MISSED = deletion(calls=21, seconds=12.0), deletion(calls=27, seconds=12.0)
+MET, MISSED = deletion(calls=30, seconds=12.0), deletion(calls=42, seconds=12.0)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from c7n_iamusers.decisions.deletion import plan_deletion
 from c7n_iamusers.model.deletion_plan import DeletionPlan, PlannedDeletion
 from tests.records import ACCOUNT, EVERYTHING, user
 
+MADE = datetime(2026, 11, 24, tzinfo=timezone.utc)
 ALICE, BOB = user(**EVERYTHING), user("bob", unique_id="AIDABOB")
 COUNTS = {kind: count for kind, count in ALICE.counts().items() if count}
-PLANNED = PlannedDeletion(ALICE.subject, "0" * 64, plan_deletion(ALICE).calls, COUNTS)
+PLANNED = PlannedDeletion(ALICE.subject, "0" * 64, plan_deletion(ALICE, MADE).calls, COUNTS)
 SPARED = PlannedDeletion(BOB.subject, skipped="exempt by user 'bob'")
 PLAN = DeletionPlan(ACCOUNT, "iam-users-delete", "2026-11-24T00:00:00+00:00", (PLANNED, SPARED))
 
@@ -34,6 +36,9 @@ def test_a_reviewer_sees_every_call_in_its_order(tmp_path: Path) -> None:
     assert f"1 users go by {len(PLANNED.calls)} calls, 1 stay" in lines[0]
     assert hashlib.sha256(PLAN.as_json().encode()).hexdigest() in lines[0]
     assert lines[2].startswith(f"{ALICE.arn} (AIDAALICEALICEALICE23): 1 login-profile, 2 access-key")
+    assert lines[3].startswith("  1 iam:PutUserPolicy ")
+    assert "c7n-iamusers-deny-all" in lines[3]
+    assert "Deletion20261124T000000Z" in lines[3]
     assert lines[4] == "  2 iam:DeleteLoginProfile"
     assert lines[5] == "  3 iam:DeleteAccessKey AccessKeyId=AKIA1"
     assert lines[-1] == f"{BOB.arn} stays: exempt by user 'bob'"

@@ -20,6 +20,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 TODAY = NOW.date()
 ROLE = f"arn:aws:sts::{ACCOUNT}:assumed-role/CloudCustodian/session"
 ALICE = user(group=groups("Developers"))
+AWS_DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 LEAKED = ({"PolicyName": "AWSCompromisedKeyQuarantineV3", "PolicyArn": "arn:aws:iam::aws:policy/x"},)
 
 
@@ -35,10 +36,22 @@ def password_used(at: datetime) -> IamUser:
     return replace(ALICE, detail={**ALICE.detail, "PasswordLastUsed": at})
 
 
+def quarantine(since: datetime, deny: str = "inline") -> Quarantine:
+    return Quarantine(since, "", "", ("AKIA1",), deny)
+
+
 def quarantined(since: datetime, **attachments: Any) -> IamUser:
-    sid = Quarantine(since, "", "", ("AKIA1",)).sid
+    sid = quarantine(since).sids[0]
     held = {"PolicyName": DENY_ALL_NAME, "PolicyDocument": deny_all_document(sid)}
     return user(inline_policy=(held,), **attachments)
+
+
+def bounded() -> IamUser:
+    return user(permissions_boundary=({"PermissionsBoundaryArn": AWS_DENY_ALL},))
+
+
+def attached() -> IamUser:
+    return user(attached_policy=({"PolicyName": "AWSDenyAll", "PolicyArn": AWS_DENY_ALL},))
 
 
 KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
@@ -89,30 +102,94 @@ KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
             id="key-used",
         ),
         pytest.param({"keys": [KeyUse("AKIA1", None)], "active_within": 7}, None, id="key-never-used"),
-        pytest.param({"quarantined_for": 5}, "not in quarantine", id="not-quarantined"),
+        pytest.param({"quarantined_for": 5}, "not in quarantine.*record-from", id="not-quarantined"),
+        pytest.param({"quarantined_for": 5, "emptied": True}, None, id="emptied-by-an-earlier-run"),
         pytest.param(
-            {"user": quarantined(ago(days=5)), "quarantined_for": 5}, None, id="quarantined-long-enough"
+            {"quarantined_for": 5, "emptied": True, "rules": [rule(TODAY)]},
+            "exempt by group",
+            id="emptied-and-exempt",
         ),
         pytest.param(
-            {"user": quarantined(ago(days=4)), "quarantined_for": 5},
+            {"quarantined_for": 5, "emptied": True, "evidence": replace(ALICE.subject, unique_id="AIDAOLD")},
+            "another user",
+            id="emptied-and-reborn",
+        ),
+        pytest.param({"user": quarantined(ago(days=9))}, None, id="quarantine-not-asked-for"),
+        pytest.param(
+            {"user": quarantined(ago(days=9)), "quarantined_for": 5},
+            "not in quarantine",
+            id="a-deny-alone-is-none",
+        ),
+        pytest.param(
+            {"user": quarantined(ago(days=5)), "quarantine": quarantine(ago(days=5)), "quarantined_for": 5},
+            None,
+            id="quarantined-long-enough",
+        ),
+        pytest.param(
+            {
+                "user": quarantined(ago(days=5)),
+                "quarantine": quarantine(ago(days=5) + timedelta(seconds=1)),
+                "quarantined_for": 5,
+            },
+            "in quarantine since 2026-11-19 12:00 UTC, which is not yet 5 days",
+            id="quarantined-a-second-too-shortly",
+        ),
+        pytest.param(
+            {"user": quarantined(ago(days=4)), "quarantine": quarantine(ago(days=4)), "quarantined_for": 5},
             "in quarantine since 2026-11-20 12:00 UTC, which is not yet 5 days",
             id="quarantined-too-shortly",
         ),
         pytest.param(
             {
                 "user": quarantined(ago(days=9), access_key=({"AccessKeyId": "AKIA1", "Status": "Active"},)),
+                "quarantine": quarantine(ago(days=9)),
                 "quarantined_for": 5,
             },
             "no longer holds .access key AKIA1 is active.",
             id="quarantine-undone",
         ),
         pytest.param(
-            {"user": quarantined(ago(days=9)), "keys": [KEY_USED], "quarantined_for": 5},
+            {"user": ALICE, "quarantine": quarantine(ago(days=9)), "quarantined_for": 5},
+            "no longer holds .its Deny-all is gone.",
+            id="deny-removed",
+        ),
+        pytest.param(
+            {"user": bounded(), "quarantine": quarantine(ago(days=9), "boundary"), "quarantined_for": 5},
+            None,
+            id="quarantined-by-boundary",
+        ),
+        pytest.param(
+            {"user": attached(), "quarantine": quarantine(ago(days=9), "boundary"), "quarantined_for": 5},
+            "no longer holds .its Deny-all is gone.",
+            id="its-boundary-removed",
+        ),
+        pytest.param(
+            {"user": attached(), "quarantine": quarantine(ago(days=9), "attached"), "quarantined_for": 5},
+            None,
+            id="quarantined-by-attachment",
+        ),
+        pytest.param(
+            {"user": attached(), "quarantine": quarantine(ago(days=9)), "quarantined_for": 5},
+            "no longer holds .its Deny-all is gone.",
+            id="its-inline-deny-removed",
+        ),
+        pytest.param(
+            {
+                "user": quarantined(ago(days=9)),
+                "quarantine": quarantine(ago(days=9)),
+                "keys": [KEY_USED],
+                "quarantined_for": 5,
+            },
             "still in use in its quarantine .*AKIA1",
             id="used-in-quarantine",
         ),
         pytest.param(
-            {"user": quarantined(ago(days=2.5)), "keys": [KEY_USED], "quarantined_for": 2},
+            {
+                "user": quarantined(ago(days=2.5)),
+                "quarantine": quarantine(ago(days=2.5)),
+                "keys": [KEY_USED],
+                "quarantined_for": 2,
+            },
             None,
             id="used-before-quarantine",
         ),
@@ -120,9 +197,10 @@ KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
 )
 def test_refusal(change: dict[str, Any], reason: str | None) -> None:
     given: dict[str, Any] = {"evidence": ALICE.subject, "user": ALICE, "keys": [], **change}
+    state = {key: given.pop(key) for key in ("quarantine", "emptied") if key in given}
     settings = {key: given.pop(key) for key in list(given) if key not in ("evidence", "user", "keys")}
     guards = Guards(**{"callers": (ROLE,), **settings})
-    found = refusal(given["evidence"], given["user"], guards, NOW, given["keys"])
+    found = refusal(given["evidence"], given["user"], guards, NOW, given["keys"], **state)
     if reason is None:
         assert found is None
     else:

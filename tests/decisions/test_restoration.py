@@ -4,19 +4,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from c7n_iamusers.decisions.deny_all import DENY_ALL_NAME, INLINE_QUOTA, deny_all_document
-from c7n_iamusers.decisions.quarantine import plan_quarantine
-from c7n_iamusers.decisions.restoration import Restoration, plan_restoration
+from c7n_iamusers.decisions.deletion import plan_deletion
+from c7n_iamusers.decisions.deny_all import DENY_ALL_NAME, deny_all_document, is_denial
+from c7n_iamusers.decisions.history import Deed, History
+from c7n_iamusers.decisions.own_traces import NOTHING_KNOWN, quarantine_of
+from c7n_iamusers.decisions.quarantine import plan_release
+from c7n_iamusers.decisions.restoration import CREATED, Recorded, Restoration, plan_restoration
 from c7n_iamusers.decisions.restoration_limits import World
 from c7n_iamusers.exceptions import RestorationRefused
-from c7n_iamusers.model.calls import Ref
+from c7n_iamusers.model.calls import Plan, Ref
 from c7n_iamusers.model.iam_user import IamUser
 from c7n_iamusers.model.snapshot import Snapshot
-from tests.decisions.test_quarantine import LATER, apply
+from tests.decisions.test_quarantine import FULL_INLINE, LATER, apply, attached, in_quarantine
 from tests.records import ACCOUNT, EVERYTHING, groups, user
 
 BOUNDARY = "arn:aws:iam::aws:policy/PowerUserAccess"
@@ -57,7 +61,8 @@ NEW_PUBLIC: dict[str, Any] = {
     "ssh_public_key": ({"SSHPublicKeyId": "APKA9", "Fingerprint": "f1", "Status": "Inactive"},),
 }
 KEPT = ("group", "attached_policy", "inline_policy", "permissions_boundary")
-MARK = {"c7n-iamusers-restored-from": ALICE.unique_id}
+TOKEN = f"{ALICE.unique_id} 0123456789abcdef"
+MARK = {"c7n-iamusers-restored-from": TOKEN}
 RESTORED = user(
     path="/a/",
     tags={"Team": "a", **MARK},
@@ -75,9 +80,20 @@ def tagged(of: IamUser, **tags: str) -> IamUser:
     )
 
 
-def restore(now: IamUser | None, snapshot: Snapshot = SNAPSHOT, **given: Any) -> Restoration:
-    world = World(now, given.pop("policies", POLICIES), given.pop("groups", GROUPS))
-    return plan_restoration(snapshot, world, **given)
+MADE = frozenset({"AIDANEW"})
+
+
+def world_of(now: IamUser | None, **given: Any) -> World:
+    """With all policies and groups; a user that is there was made by a restoration, by its journal."""
+    return World(
+        now, **{"made": MADE if now else frozenset(), "policies": POLICIES, "groups": GROUPS, **given}
+    )
+
+
+def restore(
+    now: IamUser | None, snapshot: Snapshot = SNAPSHOT, recreate_groups: bool = False, **world: Any
+) -> Restoration:
+    return plan_restoration(Recorded((snapshot,)), world_of(now, **world), TOKEN, recreate_groups)
 
 
 def operations(found: Restoration) -> list[str]:
@@ -108,10 +124,13 @@ def test_a_user_that_is_gone_comes_back_with_what_it_signs_in_with_last() -> Non
         "Path": "/a/",
         "Tags": [
             {"Key": "Team", "Value": "a"},
-            {"Key": "c7n-iamusers-restored-from", "Value": ALICE.unique_id},
+            {"Key": "c7n-iamusers-restored-from", "Value": TOKEN},
         ],
         "PermissionsBoundary": BOUNDARY,
     }
+    assert created.notes == {"replaces": ALICE.unique_id, "token": TOKEN}
+    assert created.save == {CREATED: ("User", "UserId")}
+    assert (found.lives, found.without) == (False, ())
     assert json.loads(inline.parameters["PolicyDocument"]) == {"Version": "2012-10-17", "Statement": []}
     assert isinstance(found.plan.calls[5].parameters["SSHPublicKeyId"], Ref)
 
@@ -197,18 +216,89 @@ def test_a_stranger_of_the_same_name_is_given_nothing(
 
 
 @pytest.mark.parametrize(
-    "stranger",
+    ("now", "known"),
     [
-        pytest.param(user(path="/a/", unique_id="AIDANEW"), id="bare"),
-        pytest.param(user(path="/a/", unique_id="AIDANEW", tags={"Team": "a"}), id="same-tags"),
+        pytest.param(user(path="/a/", unique_id="AIDANEW"), {}, id="bare"),
+        pytest.param(user(path="/a/", unique_id="AIDANEW", tags={"Team": "a"}), {}, id="same-tags"),
+        pytest.param(RESTORED, {}, id="forged-mark"),
         pytest.param(
-            tagged(user(path="/a/", unique_id="AIDANEW"), **dict.fromkeys(MARK, "AIDAELSE")), id="mark"
+            tagged(RESTORED, **dict.fromkeys(MARK, ALICE.unique_id)), {}, id="mark-of-the-version-before"
+        ),
+        pytest.param(RESTORED, {"made": frozenset({"AIDAELSE"})}, id="another-was-made"),
+        pytest.param(
+            RESTORED, {"tokens": frozenset({f"{ALICE.unique_id} fedcba9876543210"})}, id="another-token"
+        ),
+        pytest.param(tagged(RESTORED, Team="a"), {"tokens": frozenset({TOKEN})}, id="token-that-it-has-not"),
+        pytest.param(RESTORED, {"finished": MADE}, id="finished-but-not-made"),
+    ],
+)
+def test_a_user_of_whom_no_journal_of_a_restoration_tells_is_a_stranger(
+    now: IamUser, known: dict[str, Any]
+) -> None:
+    with pytest.raises(
+        RestorationRefused, match="no journal of a restoration tells of it: it is another one"
+    ):
+        restore(now, **{"made": frozenset(), **known})
+
+
+@pytest.mark.parametrize(
+    ("now", "known"),
+    [
+        pytest.param(RESTORED, {"made": MADE}, id="made"),
+        pytest.param(tagged(RESTORED, Team="a"), {"made": MADE}, id="made-and-no-longer-marked"),
+        pytest.param(RESTORED, {"tokens": frozenset({TOKEN})}, id="answer-of-the-creation-lost"),
+    ],
+)
+def test_a_user_of_whom_the_journal_tells_goes_on(now: IamUser, known: dict[str, Any]) -> None:
+    given = {"made": frozenset(), **known}
+    assert operations(restore(holding(now, group=()), **given)) == ["AddUserToGroup"]
+    assert operations(restore(now, **given)) == []
+
+
+FINISHED: dict[str, Any] = {"finished": MADE}
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        pytest.param(holding(RESTORED, group=()), id="group"),
+        pytest.param(holding(RESTORED, attached_policy=()), id="policy"),
+        pytest.param(holding(RESTORED, inline_policy=(), ssh_public_key=()), id="inline-and-key"),
+        pytest.param(holding(RESTORED, permissions_boundary=()), id="boundary"),
+        pytest.param(
+            holding(RESTORED, ssh_public_key=[{**NEW_PUBLIC["ssh_public_key"][0], "Status": "Active"}]),
+            id="key-active-again",
         ),
     ],
 )
-def test_a_user_without_the_mark_of_a_restoration_is_a_stranger(stranger: IamUser) -> None:
-    with pytest.raises(RestorationRefused, match=f"no tag c7n-iamusers-restored-from={ALICE.unique_id}"):
-        restore(stranger)
+def test_what_somebody_took_from_a_user_since_it_was_restored_stays_away(now: IamUser) -> None:
+    assert operations(restore(now)) != []
+    for recreate in (False, True):
+        assert operations(restore(now, recreate_groups=recreate, **FINISHED)) == []
+
+
+@pytest.mark.parametrize(
+    ("awaited", "recreate", "present", "calls"),
+    [
+        pytest.param({"Developers"}, True, frozenset(), ["CreateGroup", "PutGroupPolicy"], id="made-again"),
+        pytest.param({"Developers"}, True, GROUPS, [], id="there-again"),
+        pytest.param({"Developers"}, False, GROUPS, None, id="not-asked-for"),
+        pytest.param({"Admins"}, True, GROUPS, None, id="another-was-missing"),
+        pytest.param((), True, frozenset(), None, id="none-was-missing"),
+    ],
+)
+def test_a_group_that_was_missing_when_a_restoration_ended_is_joined_once_it_is_made_again(
+    awaited: Any, recreate: bool, present: frozenset[str], calls: list[str] | None
+) -> None:
+    lacking = holding(RESTORED, group=(), inline_policy=())
+    found = restore(lacking, recreate_groups=recreate, groups=present, awaited=frozenset(awaited), **FINISHED)
+    made = operations(found)
+    if calls is None:
+        assert made == []
+    else:
+        assert made[: len(calls)] == calls
+        assert made[-1] == "AddUserToGroup"
+        assert not [operation for operation in made if "User" in operation and operation != made[-1]]
 
 
 @pytest.mark.parametrize(("count", "marked"), [(49, True), (50, False)])
@@ -233,8 +323,7 @@ def test_a_group_that_a_stopped_restoration_began_is_finished(
     memberless: dict[str, set[str]], calls: list[str]
 ) -> None:
     lacking = {name: frozenset(held) for name, held in memberless.items()}
-    world = World(holding(RESTORED, group=()), POLICIES, GROUPS, lacking)
-    found = plan_restoration(SNAPSHOT, world, recreate_groups=True)
+    found = restore(holding(RESTORED, group=()), recreate_groups=True, memberless=lacking)
     assert operations(found) == [*calls, "AddUserToGroup"]
     assert any("lacks policies" in note for note in found.notes) is bool(calls)
     assert any("policy gone of group Developers no longer exists" in note for note in found.notes) is bool(
@@ -257,7 +346,9 @@ def test_a_vanished_group_is_made_again_on_request_only() -> None:
     without = restore(None, groups=frozenset())
     assert not {"CreateGroup", "AddUserToGroup"} & set(operations(without))
     assert [note for note in without.notes if "--recreate-groups" in note]
+    assert without.without == ("Developers",)
     found = restore(None, groups=frozenset(), recreate_groups=True)
+    assert found.without == ()
     made = [(c.operation, dict(c.parameters)) for c in found.plan.calls if "Group" in c.operation]
     assert made == [
         ("CreateGroup", {"GroupName": "Developers", "Path": "/teams/"}),
@@ -279,78 +370,220 @@ def test_what_a_quarantine_had_switched_off_comes_back_active() -> None:
     assert [note for note in found.notes if "in quarantine since 2026-11-01" in note]
 
 
-HALF = holding(ALICE, access_key=(), login_profile=(), group=())
+def test_what_a_stopped_run_had_removed_before_the_last_snapshot_comes_back_too() -> None:
+    first = replace(SNAPSHOT, taken="2026-11-01T00:00:00+00:00")
+    last = replace(SNAPSHOT, user=holding(ALICE, group=(), ssh_public_key=()), groups=())
+    ours = Deed(datetime(2026, 11, 2, tzinfo=timezone.utc), "RemoveUserFromGroup", IN_GROUP, {})
+    found = plan_restoration(Recorded((first, last), History((ours,))), world_of(None), TOKEN)
+    assert [operation for operation in operations(found) if "Certificate" not in operation] == [
+        "CreateUser",
+        "PutUserPolicy",
+        "AttachUserPolicy",
+        "AddUserToGroup",
+    ]
+    without = plan_restoration(Recorded((first, last)), world_of(None), TOKEN)
+    assert "AddUserToGroup" not in operations(without)
+
+
+IN_GROUP = {"UserName": "alice", "GroupName": "Developers"}
 OUR_DENY = {"PolicyName": DENY_ALL_NAME, "PolicyDocument": json.loads(deny_all_document())}
-FULL = holding(ALICE, inline_policy=[{"PolicyName": "big", "PolicyDocument": {"Sid": "x" * INLINE_QUOTA}}])
+BEGUN = datetime(2026, 11, 24, 1, tzinfo=timezone.utc)
+
+
+def stopped_after(
+    count: int,
+    was: IamUser = ALICE,
+    before: IamUser | None = None,
+    refused: tuple[str, ...] = (),
+    **known: Any,
+) -> tuple[IamUser, History]:
+    """``was``, or what a quarantine made of it (``before``), after ``count`` calls of its deletion; the journal."""
+    given, history = before or was, known.get("history", NOTHING_KNOWN)
+    record = quarantine_of(given, history)
+    calls = plan_deletion(given, BEGUN, quarantine=record, refused=refused).calls[:count]
+    now = apply(given, Plan(was.subject, tuple(c for c in calls if is_denial(c) or c.operation in _KNOWN)))
+    for call in calls:
+        kind = {"RemoveUserFromGroup": "group", "DeleteLoginProfile": "login_profile"}.get(call.operation)
+        kind = kind or {"DeleteAccessKey": "access_key", "DeleteSSHPublicKey": "ssh_public_key"}.get(
+            call.operation
+        )
+        now = holding(now, **{kind: ()}) if kind else now
+    return now, history.and_then([(call, "done") for call in calls], BEGUN)
+
+
+_KNOWN = ("DeleteUserPolicy", "DetachUserPolicy")
+FULL = holding(ALICE, inline_policy=FULL_INLINE)
+NO_ROOM = holding(FULL, attached_policy=attached(10))
+
+
+def revive(
+    was: IamUser, now: IamUser, history: History, policies: frozenset[str] = POLICIES, **world: Any
+) -> Restoration:
+    given = world_of(now, made=frozenset(), policies=policies | {DENY_ALL}, **world)
+    return plan_restoration(Recorded((replace(SNAPSHOT, user=was),), history), given, TOKEN)
 
 
 @pytest.mark.parametrize(
-    ("was", "now", "calls"),
+    ("was", "refused", "calls"),
     [
+        pytest.param(ALICE, (), ["AddUserToGroup", "DeleteUserPolicy"], id="inline"),
+        pytest.param(ALICE, ("inline",), ["AddUserToGroup", "DetachUserPolicy"], id="attached-by-permission"),
+        pytest.param(FULL, (), ["AddUserToGroup", "DetachUserPolicy"], id="attached-for-room"),
         pytest.param(
             ALICE,
-            holding(HALF, inline_policy=(*ALICE.attachments["inline-policy"], OUR_DENY)),
-            ["AddUserToGroup", "DeleteUserPolicy"],
-            id="inline",
+            ("inline", "attached"),
+            ["AddUserToGroup", "PutUserPermissionsBoundary"],
+            id="boundary-by-permission",
         ),
+        pytest.param(NO_ROOM, (), ["AddUserToGroup", "PutUserPermissionsBoundary"], id="boundary-for-room"),
         pytest.param(
-            FULL,
-            holding(
-                FULL,
-                attached_policy=(
-                    *FULL.attachments["attached-policy"],
-                    {"PolicyName": "d", "PolicyArn": DENY_ALL},
-                ),
-            ),
-            ["DetachUserPolicy"],
-            id="attached",
-        ),
-        pytest.param(
-            FULL,
-            holding(FULL, permissions_boundary=[{"PermissionsBoundaryArn": DENY_ALL}]),
-            ["PutUserPermissionsBoundary"],
-            id="boundary",
-        ),
-        pytest.param(
-            holding(FULL, permissions_boundary=()),
-            holding(FULL, permissions_boundary=[{"PermissionsBoundaryArn": DENY_ALL}]),
-            ["DeleteUserPermissionsBoundary"],
+            holding(NO_ROOM, permissions_boundary=()),
+            (),
+            ["AddUserToGroup", "DeleteUserPermissionsBoundary"],
             id="boundary-and-none-before",
-        ),
-        pytest.param(
-            ALICE,
-            holding(
-                ALICE,
-                attached_policy=(
-                    *ALICE.attachments["attached-policy"],
-                    {"PolicyName": "d", "PolicyArn": DENY_ALL},
-                ),
-            ),
-            [],
-            id="parked-by-somebody-else",
-        ),
-        pytest.param(
-            ALICE, apply(ALICE, plan_quarantine(ALICE, LATER, "p", "r").plan), [], id="in-quarantine"
-        ),
-        pytest.param(
-            ALICE,
-            holding(
-                apply(ALICE, plan_quarantine(ALICE, LATER, "p", "r").plan),
-                permissions_boundary=[{"PermissionsBoundaryArn": DENY_ALL}],
-            ),
-            ["PutUserPermissionsBoundary"],
-            id="in-quarantine-and-half-deleted",
         ),
     ],
 )
-def test_the_deny_all_of_a_stopped_deletion_is_lifted_last(
-    was: IamUser, now: IamUser, calls: list[str]
+def test_a_living_user_gets_back_what_was_removed_and_the_deny_is_lifted_last(
+    was: IamUser, refused: tuple[str, ...], calls: list[str]
 ) -> None:
-    found = plan_restoration(replace(SNAPSHOT, user=was), World(now, POLICIES | {DENY_ALL}, GROUPS))
-    made = [
-        c.operation
-        for c in found.plan.calls
-        if c.parameters.get("Status") != "Inactive" and "Tag" not in c.operation
-    ]
+    removals = [call.operation for call in plan_deletion(was, BEGUN, refused=refused).calls]
+    now, history = stopped_after(removals.index("RemoveUserFromGroup") + 1, was, refused=refused)
+    found = revive(was, now, history)
+    upload = {
+        "UploadSSHPublicKey",
+        "UpdateSSHPublicKey",
+        "UploadSigningCertificate",
+        "UpdateSigningCertificate",
+    }
+    made = [call.operation for call in found.plan.calls if call.operation not in upload]
     assert made == calls
+    assert operations(found)[-1] == calls[-1]
+    assert operations(found).count("UploadSSHPublicKey") == 1
+    assert found.lives
+    lifted = found.plan.calls[-1].parameters
+    if calls[-1] == "PutUserPermissionsBoundary":
+        assert lifted["PermissionsBoundary"] == BOUNDARY
+    if calls[-1].startswith("De"):
+        assert is_denial(found.plan.calls[-1]) or "Boundary" in calls[-1]
+    for word in ("console password", "AKIA1", "AKIA2"):
+        assert [line for line in found.lost if word in line], word
+    assert not [line for line in found.lost if "unique id" in line]
+
+
+@pytest.mark.parametrize(
+    ("refused", "lifted"),
+    [
+        pytest.param((), ["DeleteUserPolicy"], id="inline"),
+        pytest.param(("inline",), ["DetachUserPolicy"], id="attached"),
+        pytest.param(("inline", "attached"), ["PutUserPermissionsBoundary"], id="boundary"),
+    ],
+)
+def test_a_deny_from_which_nothing_followed_is_lifted(refused: tuple[str, ...], lifted: list[str]) -> None:
+    now, history = stopped_after(1, refused=refused)
+    found = revive(ALICE, now, history)
+    assert operations(found) == lifted
     assert found.lost == ()
+    assert operations(revive(ALICE, now, NOTHING_KNOWN)) == []
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        pytest.param(ALICE, id="untouched"),
+        pytest.param(holding(ALICE, group=(), attached_policy=()), id="others-took-rights-away"),
+        pytest.param(holding(ALICE, permissions_boundary=()), id="others-took-the-boundary-away"),
+        pytest.param(holding(ALICE, access_key=(), login_profile=()), id="others-took-credentials-away"),
+        pytest.param(tagged(ALICE), id="others-took-tags-away"),
+        pytest.param(
+            holding(ALICE, attached_policy=({"PolicyName": "d", "PolicyArn": DENY_ALL},)),
+            id="parked-by-others",
+        ),
+        pytest.param(
+            holding(ALICE, permissions_boundary=({"PermissionsBoundaryArn": DENY_ALL},)),
+            id="bounded-by-others",
+        ),
+        pytest.param(
+            holding(ALICE, inline_policy=(*ALICE.attachments["inline-policy"], OUR_DENY)),
+            id="deny-of-another-output",
+        ),
+    ],
+)
+def test_a_living_user_from_which_we_removed_nothing_is_given_nothing(now: IamUser) -> None:
+    found = revive(ALICE, now, NOTHING_KNOWN)
+    assert (found.plan.calls, found.lost, found.notes, found.lives) == ((), (), (), True)
+
+
+def test_a_living_user_gets_nothing_that_others_took_beside_what_we_removed() -> None:
+    ours = History((Deed(BEGUN, "RemoveUserFromGroup", IN_GROUP, {}),))
+    now = holding(ALICE, group=(), attached_policy=(), inline_policy=(), permissions_boundary=())
+    assert operations(revive(ALICE, now, ours)) == ["AddUserToGroup"]
+    assert operations(revive(ALICE, holding(now, group=groups("Developers")), ours)) == []
+
+
+def test_of_a_living_user_no_vanished_group_is_made_again() -> None:
+    ours = History((Deed(BEGUN, "RemoveUserFromGroup", IN_GROUP, {}),))
+    found = revive(ALICE, holding(ALICE, group=()), ours, groups=frozenset())
+    assert found.plan.calls == ()
+
+
+QUARANTINE = "Quarantined20261124T180005Z"
+
+
+@pytest.mark.parametrize(
+    ("count", "calls"),
+    [
+        pytest.param(0, [], id="only-in-quarantine"),
+        pytest.param(1, ["PutUserPolicy"], id="deletion-begun"),
+        pytest.param(-1, ["PutUserPolicy"], id="keys-removed"),
+    ],
+)
+def test_the_deny_of_a_quarantine_goes_on_again_and_stays(count: int, calls: list[str]) -> None:
+    held, known = in_quarantine(ALICE)
+    removals = [call.operation for call in plan_deletion(held, BEGUN, quarantine=quarantine_of(held)).calls]
+    reached = removals.index("DeleteAccessKey") + 1 if count < 0 else count
+    now, history = stopped_after(reached, before=held, history=known)
+    found = revive(ALICE, now, history)
+    assert operations(found) == calls
+    after = apply(now, found.plan)
+    assert quarantine_of(after) == quarantine_of(held)
+    if calls:
+        document = json.loads(found.plan.calls[-1].parameters["PolicyDocument"])
+        sid = document["Statement"][0]["Sid"]
+        assert sid.startswith(QUARANTINE)
+        assert "Deletion" not in sid
+        assert [note for note in found.notes if "the action release takes it out" in note]
+
+
+@pytest.mark.parametrize(
+    "refused", [pytest.param(("inline",), id="attached"), pytest.param(("inline", "attached"), id="boundary")]
+)
+def test_a_quarantine_by_the_aws_managed_policy_is_not_lifted(refused: tuple[str, ...]) -> None:
+    held, known = in_quarantine(ALICE, refused)
+    assert operations(revive(ALICE, held, known)) == []
+    now, history = stopped_after(0, before=held, history=known, refused=refused)
+    assert operations(revive(ALICE, now, history)) == []
+
+
+def test_a_quarantine_that_was_released_keeps_no_deny_of_a_later_deletion_on() -> None:
+    held, known = in_quarantine(ALICE, ("inline",))
+    assert known.quarantine is not None
+    release = plan_release(held, known.quarantine, known, None).plan
+    since = known.and_then([(call, "done") for call in release.calls], LATER + timedelta(days=1))
+    free = apply(held, release)
+    now, history = stopped_after(1, before=free, refused=("inline",), history=since)
+    assert operations(revive(ALICE, now, history)) == ["DetachUserPolicy"]
+
+
+def test_the_boundary_of_the_version_before_is_in_its_first_snapshot() -> None:
+    bounded = holding(ALICE, permissions_boundary=({"PermissionsBoundaryArn": DENY_ALL},))
+    given = {"UserName": "alice", "PermissionsBoundary": DENY_ALL}
+    history = History((Deed(BEGUN, "PutUserPermissionsBoundary", given, {}),))
+    (call,) = revive(ALICE, bounded, history).plan.calls
+    assert (call.operation, call.parameters["PermissionsBoundary"]) == (
+        "PutUserPermissionsBoundary",
+        BOUNDARY,
+    )
+    told = History((Deed(LATER, "PutUserPermissionsBoundary", given, {"former-boundary": READ_ONLY}),))
+    (call,) = revive(ALICE, bounded, told).plan.calls
+    assert call.parameters["PermissionsBoundary"] == READ_ONLY

@@ -3,20 +3,24 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from c7n_iamusers.decisions.deletion import plan_deletion
+from c7n_iamusers.decisions.deny_all import deny_all_document
 from c7n_iamusers.decisions.review import load_plan, review_refusal
 from c7n_iamusers.decisions.user_state import fingerprint
 from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.model.calls import ApiCall
 from c7n_iamusers.model.deletion_plan import DeletionPlan, PlannedDeletion
 from c7n_iamusers.model.iam_user import IamUser
+from c7n_iamusers.model.quarantine import Quarantine
 from c7n_iamusers.model.snapshot import Snapshot
 from tests.records import ACCOUNT, EVERYTHING, user
 
+NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
 ALICE = user(**EVERYTHING)
 LEFT = replace(ALICE, attachments={**ALICE.attachments, "access-key": (), "login-profile": ()})
 GAINED = replace(LEFT, attachments={**LEFT.attachments, "access-key": ({"AccessKeyId": "AKIANEW"},)})
@@ -26,17 +30,43 @@ def snapshot(of: IamUser) -> Snapshot:
     return Snapshot(of, "2026-11-24T00:00:00+00:00", fingerprint(of))
 
 
-POLICY_FORM = PlannedDeletion(
-    ALICE.subject, fingerprint(ALICE), plan_deletion(ALICE, by_boundary=False).calls
-)
-REVIEWED = PlannedDeletion(ALICE.subject, fingerprint(ALICE), plan_deletion(ALICE).calls)
+def reviewed(*refused: str, made: datetime = NOW, quarantine: Quarantine | None = None) -> PlannedDeletion:
+    calls = plan_deletion(ALICE, made, quarantine=quarantine, refused=refused).calls
+    return PlannedDeletion(ALICE.subject, fingerprint(ALICE), calls)
+
+
+REVIEWED = reviewed()
+REBORN = replace(ALICE, detail={**ALICE.detail, "Path": "/moved/"})
 
 
 @pytest.mark.parametrize(
     ("given", "now", "earlier", "reason"),
     [
         pytest.param(REVIEWED, ALICE, [], None, id="as-reviewed"),
-        pytest.param(POLICY_FORM, ALICE, [], None, id="another-form-of-the-deny-all"),
+        pytest.param(reviewed("inline"), ALICE, [], None, id="attached-was-reviewed"),
+        pytest.param(reviewed("inline", "attached"), ALICE, [], None, id="boundary-was-reviewed"),
+        pytest.param(reviewed(made=NOW - timedelta(days=9)), ALICE, [], None, id="at-another-time"),
+        pytest.param(
+            reviewed(quarantine=Quarantine(NOW, "park", "unused", ("AKIA1",))),
+            ALICE,
+            [],
+            None,
+            id="with-a-quarantine's-record",
+        ),
+        pytest.param(
+            replace(REVIEWED, calls=REVIEWED.calls[1:]), ALICE, [], None, id="no-deny-all-was-reviewed"
+        ),
+        pytest.param(
+            replace(
+                REVIEWED, calls=tuple(call for call in REVIEWED.calls if call.operation != "DetachUserPolicy")
+            ),
+            ALICE,
+            [],
+            "DetachUserPolicy would be called now",
+            id="another-policy-is-no-deny-all",
+        ),
+        pytest.param(REVIEWED, REBORN, [ALICE], "has changed since", id="moved-to-another-path"),
+        pytest.param(REVIEWED, LEFT, [GAINED, ALICE], None, id="one-of-several-is-as-reviewed"),
         pytest.param(None, ALICE, [], "not in the reviewed plan", id="not-planned"),
         pytest.param(
             PlannedDeletion(ALICE.subject, skipped="exempt"),
@@ -59,7 +89,7 @@ REVIEWED = PlannedDeletion(ALICE.subject, fingerprint(ALICE), plan_deletion(ALIC
     ],
 )
 def test_review(given: Any, now: IamUser, earlier: list[IamUser], reason: str | None) -> None:
-    found = review_refusal(given, snapshot(now), plan_deletion(now), map(snapshot, earlier))
+    found = review_refusal(given, snapshot(now), plan_deletion(now, NOW), map(snapshot, earlier))
     if reason is None:
         assert found is None
     else:
@@ -83,6 +113,12 @@ ALLOW = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Re
         pytest.param("PutUserPermissionsBoundary", {"PermissionsBoundary": ADMIN}, id="boundary"),
         pytest.param("PutUserPolicy", {"PolicyName": "s3", "PolicyDocument": ALLOW}, id="inline"),
         pytest.param(
+            "PutUserPolicy", {"PolicyName": "s3", "PolicyDocument": deny_all_document()}, id="deny-elsewhere"
+        ),
+        pytest.param(
+            "AttachUserPolicy", {"PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/AWSDenyAll"}, id="homonym"
+        ),
+        pytest.param(
             "PutUserPolicy", {"PolicyName": "c7n-iamusers-deny-all", "PolicyDocument": ALLOW}, id="our-name"
         ),
     ],
@@ -97,6 +133,6 @@ def test_a_plan_that_puts_more_than_the_deny_all_on_a_user_is_refused(
 
 def test_of_a_plan_no_control_character_is_told_raw() -> None:
     spared = PlannedDeletion(ALICE.subject, skipped="exempt\x1b[1A\u202e")
-    assert review_refusal(spared, snapshot(ALICE), plan_deletion(ALICE), ()) == (
+    assert review_refusal(spared, snapshot(ALICE), plan_deletion(ALICE, NOW), ()) == (
         "the reviewed plan leaves it alone: exempt\\u001b[1A\\u202e"
     )

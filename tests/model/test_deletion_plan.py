@@ -12,13 +12,16 @@ import pytest
 
 from c7n_iamusers.decisions.deletion import plan_deletion
 from c7n_iamusers.exceptions import PlanInvalid
+from c7n_iamusers.model.calls import ApiCall
 from c7n_iamusers.model.deletion_plan import SCHEMA, DeletionPlan, PlannedDeletion
 from c7n_iamusers.model.iam_user import IamUser
+from c7n_iamusers.model.quarantine import Quarantine
 from tests.records import ACCOUNT, EVERYTHING, user
 
 MADE = datetime(2026, 11, 24, tzinfo=timezone.utc)
 ALICE, BOB = user(**EVERYTHING), user("bob", unique_id="AIDABOB")
-PLANNED = PlannedDeletion(ALICE.subject, "0" * 64, plan_deletion(ALICE).calls, ALICE.counts())
+PLANNED = PlannedDeletion(ALICE.subject, "0" * 64, plan_deletion(ALICE, MADE).calls, ALICE.counts())
+IN_QUARANTINE = Quarantine(MADE, "park", "unused", ("AKIA1", "CERT1"))
 SPARED = PlannedDeletion(BOB.subject, skipped="exempt")
 PLAN = DeletionPlan(ACCOUNT, "iam-users-delete", MADE, (PLANNED, SPARED))
 
@@ -29,7 +32,7 @@ def test_the_schema_is_one() -> None:
 
 def test_what_was_written_comes_back() -> None:
     found = DeletionPlan.from_json(PLAN.as_json())
-    calls = tuple(replace(call, done_codes=frozenset(), save={}) for call in PLANNED.calls)
+    calls = tuple(ApiCall(call.service, call.operation, call.parameters) for call in PLANNED.calls)
     assert found == replace(PLAN, made=MADE.isoformat(), users=(replace(PLANNED, calls=calls), SPARED))
 
 
@@ -111,6 +114,8 @@ TAMPERED = [
     pytest.param(called("DeleteAccessKey", {**KEY, "AccessKeyId": "A\x1b[2K"}), "could hold", id="control"),
     pytest.param(called("DeleteAccessKey", {**KEY, "AccessKeyId": "A  B"}), "could hold", id="padding"),
     pytest.param(called("DeleteAccessKey", {**KEY, "AccessKeyId": 5}), "TypeError", id="not-text"),
+    pytest.param(called("DeleteUserPermissionsBoundary", {"UserName": "alice"}), "no call that", id="unbind"),
+    pytest.param(called("TagUser", {"UserName": "alice", "Tags": "x"}), "no call that a", id="tag"),
     pytest.param(called("DeleteUser", {"UserName": "alice"}), "its one DeleteUser", id="deleted-twice"),
     pytest.param(entry(calls=[]), "its one DeleteUser", id="goes-by-nothing"),
     pytest.param(entry(fingerprint=""), "no fingerprint", id="no-fingerprint"),
@@ -142,16 +147,27 @@ def test_what_no_run_could_have_made_is_refused(
     assert str(refused.value).isprintable()
 
 
-@pytest.mark.parametrize("by_boundary", [True, False])
+@pytest.mark.parametrize(
+    ("refused", "operation"),
+    [
+        pytest.param((), "PutUserPolicy", id="inline"),
+        pytest.param(("inline",), "AttachUserPolicy", id="attached"),
+        pytest.param(("inline", "attached"), "PutUserPermissionsBoundary", id="boundary"),
+    ],
+)
+@pytest.mark.parametrize("quarantine", [None, IN_QUARANTINE], ids=["free", "quarantined"])
 @pytest.mark.parametrize(
     "of", [ALICE, BOB, user(access_key=EVERYTHING["access_key"])], ids=lambda of: of.name
 )
-def test_whatever_a_deletion_plans_is_read(of: IamUser, by_boundary: bool) -> None:
-    planned = PlannedDeletion(
-        of.subject, "0" * 64, plan_deletion(of, by_boundary=by_boundary).calls, of.counts()
-    )
-    found = DeletionPlan.from_json(replace(PLAN, users=(planned,)).as_json())
-    assert found.of(of.subject) is not None
+def test_whatever_a_deletion_plans_is_read(
+    of: IamUser, quarantine: Quarantine | None, refused: tuple[str, ...], operation: str
+) -> None:
+    calls = plan_deletion(of, MADE, quarantine=quarantine, refused=refused).calls
+    assert calls[0].operation == (operation if of is not BOB else "DeleteUser")
+    planned = PlannedDeletion(of.subject, "0" * 64, calls, of.counts())
+    found = DeletionPlan.from_json(replace(PLAN, users=(planned,)).as_json()).of(of.subject)
+    assert found is not None
+    assert [(c.operation, c.parameters) for c in found.calls] == [(c.operation, c.parameters) for c in calls]
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", broken(users=[{}])])
