@@ -54,6 +54,12 @@ class RolesBackend(Backend):
         self.check_boundary(permissions_boundary)
         super().put_role_permissions_boundary(role_name, permissions_boundary)
 
+    def get_instance_profile(self, profile_name: str) -> InstanceProfile:
+        profile = self.instance_profiles.get(profile_name)
+        if profile is None:
+            raise no_such_entity(f"Instance Profile {profile_name} cannot be found.")
+        return profile
+
 
 class RolesResponse(Response):
     """What CreateRole, GetRole and ListRoles show of a role differs, as AWS answers them."""
@@ -93,6 +99,20 @@ class RolesResponse(Response):
         )
         shown = {**instance_profile_shape(profile), "Tags": profile.tags or None}
         return PlainResult({"InstanceProfile": shown})
+
+    def get_instance_profile(self) -> ActionResult:
+        profile = self.backend.get_instance_profile(self.params["InstanceProfileName"])
+        return PlainResult({"InstanceProfile": {**instance_profile_shape(profile), "Tags": profile.tags}})
+
+    def list_instance_profiles(self) -> ActionResult:
+        prefix = self.params.get("PathPrefix") or "/"
+        profiles = self.backend.instance_profiles.values()
+        listed = [profile for profile in profiles if profile.path.startswith(prefix)]
+        return PlainResult({"InstanceProfiles": Listing(listed, instance_profile_shape)})
+
+    def list_instance_profiles_for_role(self) -> ActionResult:
+        role = self.backend.get_role(self.params["RoleName"])
+        return PlainResult({"InstanceProfiles": Listing(role.instance_profile_list, instance_profile_shape)})
 
 
 def basic_role(role: Role) -> dict[str, Any]:

@@ -118,22 +118,22 @@ TRUSTED = {"AssumeRolePolicyDocument": json.dumps(TRUST)}
 @pytest.fixture
 def filled(iam: Any, account: Any) -> Any:
     """ada has one of much, bob has tags alone, eve has nothing; own has the versions 1 to 3, of which 2 counts."""
-    for name, tags in (("ada", []), ("bob", TAGS), ("eve", [])):
-        iam.create_user(UserName=name, Tags=tags)
+    users = {
+        name: seeding.add_user(account, name, tags=tags)
+        for name, tags in (("ada", {}), ("bob", {tag["Key"]: tag["Value"] for tag in TAGS}), ("eve", {}))
+    }
     for name in ("one", "two"):
-        iam.create_group(GroupName=name)
-    iam.create_policy(PolicyName="own", PolicyDocument=TEXT)
-    iam.create_policy_version(**OWN, PolicyDocument=TEXT, SetAsDefault=True)
-    iam.create_policy_version(**OWN, PolicyDocument=TEXT)
-    iam.create_role(RoleName="app", **TRUSTED)
-    iam.create_instance_profile(InstanceProfileName="app")
-    iam.add_role_to_instance_profile(InstanceProfileName="app", RoleName="app")
-    iam.put_user_policy(**ADA, PolicyName="inline", PolicyDocument=TEXT)
-    iam.put_user_permissions_boundary(**ADA, PermissionsBoundary=OWN["PolicyArn"])
-    iam.add_user_to_group(GroupName="one", UserName="ada")
-    serial = iam.create_virtual_mfa_device(VirtualMFADeviceName="ada")["VirtualMFADevice"]["SerialNumber"]
-    iam.enable_mfa_device(**ADA, SerialNumber=serial, **CODES)
-    ada = account.get_user("ada")
+        account.create_group(name)
+    account.create_policy("", "/", TEXT, "own", [])
+    account.create_policy_version(OWN["PolicyArn"], TEXT, set_as_default=True)
+    account.create_policy_version(OWN["PolicyArn"], TEXT, set_as_default=False)
+    account.create_role("app", json.dumps(TRUST), "/", None, "", [], 3600)
+    account.create_instance_profile("app", "/", ["app"])
+    ada = users["ada"]
+    account.put_user_policy("ada", "inline", TEXT)
+    ada.permissions_boundary_arn = OWN["PolicyArn"]
+    account.add_user_to_group("one", "ada")
+    seeding.add_mfa_device(account, ada, f"{ARN}:mfa/ada", ada.create_date)
     seeding.add_access_key(account, ada)
     seeding.add_ssh_public_key(ada, SSH_PUBLIC_KEYS[0])
     seeding.add_service_credential(ada, "codecommit.amazonaws.com", ada.create_date)
@@ -295,6 +295,21 @@ ANSWERS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
                 "Arn": f"{ARN}:instance-profile/app2",
             }
         },
+    ),
+    "an instance profile": (
+        "get_instance_profile",
+        {"InstanceProfileName": "app"},
+        {"InstanceProfile": {**profile(role("app")), "Tags": []}},
+    ),
+    "instance profiles": (
+        "list_instance_profiles",
+        {},
+        {**WHOLE, "InstanceProfiles": [profile(role("app"))]},
+    ),
+    "instance profiles of a role": (
+        "list_instance_profiles_for_role",
+        ROLE,
+        {**WHOLE, "InstanceProfiles": [profile(role("app"))]},
     ),
 }
 
@@ -611,6 +626,11 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], tuple[str, int, str]]] = {
         "create_service_specific_credential",
         {**ADA, "ServiceName": "lambda.amazonaws.com"},
         gone("No such service lambda.amazonaws.com is supported for Service Specific Credentials"),
+    ),
+    "no such instance profile": (
+        "get_instance_profile",
+        {"InstanceProfileName": "none"},
+        gone("Instance Profile none cannot be found."),
     ),
     "no such role": ("get_role", {"RoleName": "none"}, gone("The role with name none cannot be found.")),
 }
