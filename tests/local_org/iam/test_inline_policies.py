@@ -80,11 +80,6 @@ def statement(**fields: Any) -> str:
         pytest.param('{"Version": "2012-10-17"}', "Syntax errors in policy.", id="no statement"),
         pytest.param(statement(a=1), "Syntax errors in policy.", id="an unknown element"),
         pytest.param(
-            json.dumps({"Statement": STATEMENT}),
-            "Policy document must be version 2012-10-17 or greater.",
-            id="no version",
-        ),
-        pytest.param(
             statement(Action="GetObject"),
             "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
             id="an action without its service",
