@@ -3,19 +3,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from c7n_iamusers.aws.retries import Backoff
+from botocore.exceptions import ClientError
+
+from c7n_iamusers.aws.retries import Backoff, error_code
+from c7n_iamusers.aws.users import list_kind
 from c7n_iamusers.model.attachments import ACCESS_KEY
-from c7n_iamusers.model.iam_user import IamUser
+from c7n_iamusers.model.iam_user import IamUser, Item
 from c7n_iamusers.model.key_use import KeyUse
+
+#: What GetAccessKeyLastUsed may answer for a key that does not exist: AWS denies access to it, as to a forbidden one.
+_NO_KEY_OR_DENIED = frozenset({"AccessDenied", "NoSuchEntity"})
 
 
 def read_key_use(client: Any, user: IamUser, backoff: Backoff) -> tuple[KeyUse, ...]:
-    """The last use of each access key of ``user``. Raises ClientError where one can't be read."""
-    return tuple(
-        _read(client, str(item["AccessKeyId"]), backoff) for item in user.attachments[ACCESS_KEY.name]
-    )
+    """The last use of each access key that ``user`` has.
+
+    Where a key went since ``user`` was read, the keys that are listed now are asked about instead. Raises ClientError
+    where one can't be read: a denial for a key that is still listed is a denial.
+    """
+    return _read_all(client, user.name, user.attachments[ACCESS_KEY.name], backoff)
+
+
+def _read_all(client: Any, name: str, keys: Iterable[Item], backoff: Backoff) -> tuple[KeyUse, ...]:
+    uses = []
+    for key in keys:
+        try:
+            uses.append(_read(client, str(key["AccessKeyId"]), backoff))
+        except ClientError as error:
+            if error_code(error) not in _NO_KEY_OR_DENIED:
+                raise
+            listed = list_kind(client, name, ACCESS_KEY, backoff)
+            if key["AccessKeyId"] in {item["AccessKeyId"] for item in listed}:
+                raise
+            return _read_all(client, name, listed, backoff)
+    return tuple(uses)
 
 
 def _read(client: Any, key_id: str, backoff: Backoff) -> KeyUse:

@@ -30,7 +30,7 @@ DETAILS: dict[str, Any] = {
                 {"PolicyName": "ReadOnlyAccess", "PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
             ],
             "PermissionsBoundary": {
-                "PermissionsBoundaryType": "PermissionsBoundaryPolicy",
+                "PermissionsBoundaryType": "Policy",
                 "PermissionsBoundaryArn": f"arn:aws:iam::{SOURCE}:policy/ci/Deploy",
             },
             "Tags": [{"Key": "Email", "Value": "ana@example.com"}],

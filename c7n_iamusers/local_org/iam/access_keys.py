@@ -10,7 +10,7 @@ from moto.iam.models import AccessKey
 
 from c7n_iamusers.local_org.iam.base import Response
 from c7n_iamusers.local_org.iam.entities import User
-from c7n_iamusers.local_org.iam.errors import no_such_entity, quota_exceeded
+from c7n_iamusers.local_org.iam.errors import access_denied, no_such_entity, quota_exceeded
 from c7n_iamusers.local_org.iam.identifiers import ACCESS_KEY
 from c7n_iamusers.local_org.iam.paging import Listing
 from c7n_iamusers.local_org.iam.plain_result import PlainResult
@@ -48,11 +48,15 @@ class AccessKeysResponse(Response):
     def get_access_key_last_used(self) -> ActionResult:
         """ "N/A" for Region and service of a key that was never used, whose LastUsedDate is absent then.
 
-        Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKeyLastUsed.html.
+        Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKeyLastUsed.html. As AWS has no account to
+        ask about a key that does not exist, it denies access to it.
         """
         key = self.backend.access_keys.get(self.params["AccessKeyId"])
         if key is None:
-            raise _unknown(self.params["AccessKeyId"])
+            raise access_denied(
+                f"User: {self.caller.arn} is not authorized to perform iam:GetAccessKeyLastUsed on resource: "
+                f"access key {self.params['AccessKeyId']}"
+            )
         used = key.last_used
         last_used = {
             "LastUsedDate": used.timestamp if used else None,
@@ -65,12 +69,8 @@ class AccessKeysResponse(Response):
 def _key(user: User, access_key_id: str) -> AccessKey:
     found = next((key for key in user.access_keys if key.access_key_id == access_key_id), None)
     if found is None:
-        raise _unknown(access_key_id)
+        raise no_such_entity(f"The Access Key with id {access_key_id} cannot be found.")
     return found
-
-
-def _unknown(access_key_id: str) -> Exception:
-    return no_such_entity(f"The Access Key with id {access_key_id} cannot be found.")
 
 
 def _metadata(key: AccessKey) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GetAccountAuthorizationDetails.
+"""GetAccountAuthorizationDetails and GetAccountSummary: what is asked of the whole account.
 
 Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html.
 As documents of real accounts show, a list without entries is left out, save for tags, groups and attached policies;
@@ -13,15 +13,16 @@ from typing import Any
 from urllib.parse import quote
 
 from moto.core.responses import ActionResult
-from moto.iam.models import AWSManagedPolicy, InstanceProfile, ManagedPolicy, Role
+from moto.iam.models import AWSManagedPolicy, ManagedPolicy, Role
 
 from c7n_iamusers.local_org.iam.base import Response
 from c7n_iamusers.local_org.iam.entities import Group, User, boundary_shape
 from c7n_iamusers.local_org.iam.groups import group_shape
 from c7n_iamusers.local_org.iam.paging import Listing
 from c7n_iamusers.local_org.iam.plain_result import PlainResult
-from c7n_iamusers.local_org.iam.policy_listings import policy_shape
+from c7n_iamusers.local_org.iam.policy_listings import policy_shape, versions_of, whole_version
 from c7n_iamusers.local_org.iam.policy_usage import Usage, usage_in
+from c7n_iamusers.local_org.iam.roles import basic_role, instance_profile_shape, role_last_used
 
 
 class AuthorizationDetailsResponse(Response):
@@ -42,6 +43,20 @@ class AuthorizationDetailsResponse(Response):
                 "Policies": Listing(policies, lambda policy: _policy(policy, usage)),
             }
         )
+
+    def get_account_summary(self) -> ActionResult:
+        """The root user of an account here has a password, no access key, and MFA once a device is seeded for it."""
+        account: Any = self.backend
+        virtual = account.virtual_mfa_devices.values()
+        own = [
+            policy for policy in account.managed_policies.values() if not isinstance(policy, AWSManagedPolicy)
+        ]
+        known = {
+            "AccountMFAEnabled": int(any(device.of_root for device in virtual)),
+            "AccountPasswordPresent": 1,
+            "PolicyVersionsInUse": sum(len(policy.versions) for policy in own),
+        }
+        return ActionResult({"SummaryMap": {**account.get_account_summary().summary_map, **known}})
 
 
 def _is_shown(policy: ManagedPolicy, usage: Usage, wanted: set[str]) -> bool:
@@ -77,59 +92,21 @@ def _group(group: Group) -> dict[str, Any]:
 
 def _role(role: Role) -> dict[str, Any]:
     return {
-        "Path": role.path,
-        "RoleName": role.name,
-        "RoleId": role.id,
-        "Arn": role.arn,
-        "CreateDate": role.create_date,
-        "AssumeRolePolicyDocument": quote(role.assume_role_policy_document),
-        "InstanceProfileList": [_instance_profile(profile) for profile in role.instance_profile_list],
+        **basic_role(role),
+        "InstanceProfileList": [instance_profile_shape(profile) for profile in role.instance_profile_list],
         "RolePolicyList": _inline(role.policies) or [],
         "AttachedManagedPolicies": _attached(role.managed_policies.values()),
         "PermissionsBoundary": boundary_shape(role.permissions_boundary_arn),
         "Tags": role.tags,
-        "RoleLastUsed": {"LastUsedDate": role.last_used, "Region": role.last_used_region}
-        if role.last_used
-        else {},
-    }
-
-
-def _instance_profile(profile: InstanceProfile) -> dict[str, Any]:
-    roles = [
-        {
-            "Path": role.path,
-            "RoleName": role.name,
-            "RoleId": role.id,
-            "Arn": role.arn,
-            "CreateDate": role.create_date,
-            "AssumeRolePolicyDocument": quote(role.assume_role_policy_document),
-        }
-        for role in profile.roles
-    ]
-    return {
-        "Path": profile.path,
-        "InstanceProfileName": profile.name,
-        "InstanceProfileId": profile.id,
-        "Arn": profile.arn,
-        "CreateDate": profile.create_date,
-        "Roles": roles,
+        "RoleLastUsed": role_last_used(role),
     }
 
 
 def _policy(policy: ManagedPolicy, usage: Usage) -> dict[str, Any]:
-    versions = [
-        {
-            "Document": quote(version.document),
-            "VersionId": version.version_id,
-            "IsDefaultVersion": version.version_id == policy.default_version_id,
-            "CreateDate": version.create_date,
-        }
-        for version in policy.versions
-    ]
     return {
         **policy_shape(policy, usage),
         "Description": policy.description or None,
-        "PolicyVersionList": versions,
+        "PolicyVersionList": [whole_version(policy, version) for version in versions_of(policy)],
     }
 
 

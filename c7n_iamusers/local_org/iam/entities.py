@@ -104,7 +104,5 @@ class Group(moto_iam.Group):
 
 
 def boundary_shape(policy_arn: str | None) -> dict[str, Any] | None:
-    """AttachedPermissionsBoundary; None without a boundary."""
-    if not policy_arn:
-        return None
-    return {"PermissionsBoundaryType": "PermissionsBoundaryPolicy", "PermissionsBoundaryArn": policy_arn}
+    """AttachedPermissionsBoundary as AWS answers it (its reference: PermissionsBoundaryPolicy); None without one."""
+    return {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": policy_arn} if policy_arn else None

@@ -44,3 +44,7 @@ def validation_error(message: str) -> AwsError:
 
 def invalid_input(message: str) -> AwsError:
     return iam_error("InvalidInput", message)
+
+
+def access_denied(message: str) -> AwsError:
+    return AwsError("AccessDenied", message, 403)

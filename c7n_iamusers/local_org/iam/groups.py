@@ -30,8 +30,7 @@ class GroupsBackend(Backend):
         return group
 
     def create_group(self, group_name: str, path: str = "/") -> Group:
-        if group_name.casefold() in (name.casefold() for name in self.groups):
-            raise already_exists(f"Group with name {group_name} already exists.")
+        self._check_group_name(group_name)
         group = Group(self.account_id, self.region_name, group_name, path)
         self.groups[group_name] = group
         return group
@@ -39,6 +38,19 @@ class GroupsBackend(Backend):
     def delete_group(self, group_name: str) -> None:
         check_group_is_bare(self.get_group(group_name))
         del self.groups[group_name]
+
+    def update_group(self, group_name: str, new_group_name: str | None, new_path: str | None) -> None:
+        group = self.get_group(group_name)
+        if new_group_name and new_group_name != group_name:
+            if new_group_name.casefold() != group_name.casefold():
+                self._check_group_name(new_group_name)
+            self.groups[new_group_name] = self.groups.pop(group_name)
+            group.name = new_group_name
+        group.path = new_path or group.path
+
+    def _check_group_name(self, group_name: str) -> None:
+        if group_name.casefold() in (name.casefold() for name in self.groups):
+            raise already_exists(f"Group with name {group_name} already exists.")
 
     def add_user_to_group(self, group_name: str, user_name: str) -> None:
         group, user = self.get_group(group_name), self.get_user(user_name)
@@ -50,11 +62,11 @@ class GroupsBackend(Backend):
         user.groups.append(group)
 
     def remove_user_from_group(self, group_name: str, user_name: str) -> None:
-        group, user = self.get_group(group_name), self.get_user(user_name)
-        if group not in user.groups:
-            raise no_such_entity(f"User {user_name} is not in group {group_name}.")
-        group.users.remove(user)
-        user.groups.remove(group)
+        """AWS looks for the user first, and has no objection to one who is not a member."""
+        user, group = self.get_user(user_name), self.get_group(group_name)
+        if group in user.groups:
+            group.users.remove(user)
+            user.groups.remove(group)
 
     def get_groups_for_user(self, user_name: str) -> list[Group]:
         return self.get_user(user_name).groups

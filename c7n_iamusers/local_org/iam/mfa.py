@@ -30,7 +30,7 @@ class MfaResponse(Response):
         path = self.params.get("Path") or "/"
         serial = f"arn:aws:iam::{self.current_account}:mfa{path}{self.params['VirtualMFADeviceName']}"
         if serial in self._virtual:
-            raise already_exists("MFADevice entity at the same path and name already exists.")
+            raise already_exists("MFA device already exists.")
         self._virtual[serial] = VirtualMfaDevice(serial, tags=self.params.get("Tags") or [])
         seed = base64.b32encode(os.urandom(40))
         return PlainResult(
@@ -51,7 +51,7 @@ class MfaResponse(Response):
         if device is None and serial.startswith("arn:"):
             raise _unknown(serial)
         if self._owner(serial) is not None or (device and device.of_root):
-            raise already_exists(f"MFADevice with serial number {serial} is already in use.")
+            raise already_exists("MFA Device is already in use.")
         if len(user.mfa_devices) >= DEVICES_PER_USER:
             raise quota_exceeded("MFADevicesPerUser", DEVICES_PER_USER)
         assign(user, MfaDevice(serial, utcnow()), device)
@@ -62,7 +62,7 @@ class MfaResponse(Response):
         user = self.backend.get_user(self.params["UserName"])
         serial = self.params["SerialNumber"]
         if user.mfa_devices.pop(serial, None) is None:
-            raise no_such_entity(f"Device with serial number {serial} cannot be found for user {user.name}.")
+            raise _unknown(serial)
         if device := self._virtual.get(serial):
             device.user, device.enable_date = None, None
         return EmptyResult()
@@ -142,4 +142,4 @@ def _assigned(user: User, device: MfaDevice) -> dict[str, Any]:
 
 
 def _unknown(serial: str) -> Exception:
-    return no_such_entity(f"VirtualMFADevice with serial number {serial} doesn't exist.")
+    return no_such_entity(f"MFA Device with serial number {serial} does not exist.")

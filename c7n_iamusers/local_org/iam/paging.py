@@ -96,9 +96,9 @@ def _listing(value: Any) -> Listing:
     return value if isinstance(value, Listing) else Listing(value or (), lambda item: item)
 
 
-#: Credentials and versions come in the order they were made in; each by its unique id among those of one moment.
+#: Credentials come in the order they were made in; each by its unique id among those of one moment.
 _IDS = (
-    "access_key_id ssh_public_key_id certificate_id service_specific_credential_id serial_number version_id "
+    "access_key_id ssh_public_key_id certificate_id service_specific_credential_id serial_number "
     "AccessKeyId SerialNumber ServiceSpecificCredentialId"
 ).split()
 _DATES = ("create_date", "CreateDate", "upload_date", "enable_date", "EnableDate")
@@ -110,12 +110,20 @@ _ARNS = ("arn", "PolicyArn")
 def _order(item: Any) -> tuple[str, ...]:
     if isinstance(item, str):
         return item.casefold(), item
+    if version := _first(item, ("version_id",)):
+        return newest_first(version)
     if unique := _first(item, _IDS):
         made = _first(item, _DATES)
         return made.isoformat() if isinstance(made, datetime) else "", str(unique)
     if name := _first(item, _NAMES):
         return name.casefold(), name, _first(item, _ARNS) or ""
     raise TypeError(f"nothing identifies a {type(item).__name__} in a page: {item!r}")
+
+
+def newest_first(version_id: str) -> tuple[str, ...]:
+    """The order key of a policy's version, such as v12: AWS numbers them as they are made, and lists the last first."""
+    number = version_id[1:].partition(".")[0]
+    return (f"{10**9 - int(number):010}" if number.isdecimal() else "", version_id)
 
 
 def _first(item: Any, names: Iterable[str]) -> Any:

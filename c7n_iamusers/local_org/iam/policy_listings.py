@@ -1,29 +1,60 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Managed policies as IAM shows them, and what uses one."""
+"""Managed policies and their versions as IAM shows them, and what uses one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import quote
 
 from moto.core.responses import ActionResult
-from moto.iam.models import AWSManagedPolicy, ManagedPolicy
+from moto.iam.models import AWSManagedPolicy, ManagedPolicy, PolicyVersion
 
 from c7n_iamusers.local_org.iam.base import Response
-from c7n_iamusers.local_org.iam.paging import Listing
+from c7n_iamusers.local_org.iam.paging import Listing, newest_first
 from c7n_iamusers.local_org.iam.plain_result import PlainResult
-from c7n_iamusers.local_org.iam.policy_usage import Usage, usage_in
+from c7n_iamusers.local_org.iam.policy_usage import UNUSED, Usage, usage_in
 
 
 class PolicyListingsResponse(Response):
     """Sources: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListPolicies.html, API_GetPolicy.html and
     API_ListEntitiesForPolicy.html."""
 
+    def create_policy(self) -> ActionResult:
+        """Without the description, though CreatePolicy takes one."""
+        policy = self.backend.create_policy(
+            self.params.get("Description") or "",
+            self.params.get("Path") or "/",
+            self.params["PolicyDocument"],
+            self.params["PolicyName"],
+            self.params.get("Tags") or [],
+        )
+        return PlainResult({"Policy": {**policy_shape(policy, UNUSED), "Tags": policy.get_tags() or None}})
+
     def get_policy(self) -> ActionResult:
         policy = self.backend.get_policy(self.params["PolicyArn"])
         shown = policy_shape(policy, usage_in(self.backend))
         return PlainResult(
-            {"Policy": {**shown, "Description": policy.description, "Tags": policy.get_tags()}}
+            {"Policy": {**shown, "Description": policy.description or None, "Tags": policy.get_tags()}}
+        )
+
+    def create_policy_version(self) -> ActionResult:
+        version = self.backend.create_policy_version(
+            self.params["PolicyArn"], self.params["PolicyDocument"], bool(self.params.get("SetAsDefault"))
+        )
+        policy = self.backend.get_policy(self.params["PolicyArn"])
+        return PlainResult({"PolicyVersion": _listed_version(policy, version)})
+
+    def get_policy_version(self) -> ActionResult:
+        """The only one of the three that shows the document."""
+        arn = self.params["PolicyArn"]
+        version = self.backend.get_policy_version(arn, self.params["VersionId"])
+        return PlainResult({"PolicyVersion": whole_version(self.backend.get_policy(arn), version)})
+
+    def list_policy_versions(self) -> ActionResult:
+        policy = self.backend.get_policy(self.params["PolicyArn"])
+        return PlainResult(
+            {"Versions": Listing(policy.versions, lambda version: _listed_version(policy, version))}
         )
 
     def list_policies(self) -> ActionResult:
@@ -95,3 +126,21 @@ def policy_shape(policy: ManagedPolicy, usage: Usage) -> dict[str, Any]:
         "CreateDate": policy.create_date,
         "UpdateDate": policy.update_date,
     }
+
+
+def _listed_version(policy: ManagedPolicy, version: PolicyVersion) -> dict[str, Any]:
+    return {
+        "VersionId": version.version_id,
+        "IsDefaultVersion": version.version_id == policy.default_version_id,
+        "CreateDate": version.create_date,
+    }
+
+
+def whole_version(policy: ManagedPolicy, version: PolicyVersion) -> dict[str, Any]:
+    """PolicyVersion with its document, as GetPolicyVersion and authorization details show it."""
+    return {**_listed_version(policy, version), "Document": quote(version.document)}
+
+
+def versions_of(policy: ManagedPolicy) -> list[PolicyVersion]:
+    """The versions of a policy as authorization details order them, the newest first."""
+    return sorted(policy.versions, key=lambda version: newest_first(version.version_id))

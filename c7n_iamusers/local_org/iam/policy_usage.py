@@ -16,6 +16,10 @@ class Usage:
     boundaries: Counter[str]
 
 
+#: Of a policy that is new.
+UNUSED = Usage(Counter(), Counter())
+
+
 def usage_in(account: Any) -> Usage:
     """The usage in one account, given its IAM backend."""
     bounded = [*account.users.values(), *account.roles.values()]

@@ -31,7 +31,7 @@ class SigningCertificatesResponse(Response):
         try:
             x509.load_pem_x509_certificate(body.encode())
         except ValueError as error:
-            raise iam_error("MalformedCertificate", "Certificate could not be parsed.") from error
+            raise iam_error("MalformedCertificate", f"Certificate {body} is malformed.") from error
         if any(held.body.strip() == body.strip() for held in user.signing_certificates.values()):
             raise iam_error("DuplicateCertificate", "The certificate is already in use.")
         if len(user.signing_certificates) >= CERTIFICATES_PER_USER:

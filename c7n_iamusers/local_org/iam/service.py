@@ -14,14 +14,14 @@ from c7n_iamusers.local_org.iam.authorization_details import AuthorizationDetail
 from c7n_iamusers.local_org.iam.base import dispatched_at
 from c7n_iamusers.local_org.iam.credential_report import CredentialReportBackend, CredentialReportResponse
 from c7n_iamusers.local_org.iam.groups import GroupsBackend, GroupsResponse
-from c7n_iamusers.local_org.iam.inline_policies import InlinePoliciesBackend
+from c7n_iamusers.local_org.iam.inline_policies import InlinePoliciesBackend, InlinePoliciesResponse
 from c7n_iamusers.local_org.iam.login_profiles import LoginProfilesResponse
 from c7n_iamusers.local_org.iam.managed_policies import ManagedPoliciesBackend
 from c7n_iamusers.local_org.iam.mfa import MfaResponse
 from c7n_iamusers.local_org.iam.plain_result import WholeSecondsSerializer
 from c7n_iamusers.local_org.iam.policy_listings import PolicyListingsResponse
 from c7n_iamusers.local_org.iam.public_keys import SigningCertificatesResponse, SshPublicKeysResponse
-from c7n_iamusers.local_org.iam.roles import RolesBackend
+from c7n_iamusers.local_org.iam.roles import RolesBackend, RolesResponse
 from c7n_iamusers.local_org.iam.service_credentials import ServiceCredentialsResponse
 from c7n_iamusers.local_org.iam.tagging import TaggingBackend, TaggingResponse
 from c7n_iamusers.local_org.iam.users import UsersBackend, UsersResponse
@@ -37,6 +37,8 @@ class LocalIamResponse(
     SigningCertificatesResponse,
     SshPublicKeysResponse,
     GroupsResponse,
+    RolesResponse,
+    InlinePoliciesResponse,
     PolicyListingsResponse,
     AuthorizationDetailsResponse,
     CredentialReportResponse,

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from moto.core.responses import ActionResult, EmptyResult
 
 from c7n_iamusers.local_org.iam.base import Backend, Response
-from c7n_iamusers.local_org.iam.errors import invalid_input, quota_exceeded
+from c7n_iamusers.local_org.iam.errors import iam_error, invalid_input
 
 TAGS_PER_USER = 50
 
@@ -30,7 +30,7 @@ def merged(
         raise invalid_input("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
     result = {**present, **{tag["Key"].casefold(): tag for tag in added}}
     if len(result) > TAGS_PER_USER:
-        raise quota_exceeded("TagsPerUser", TAGS_PER_USER)
+        raise iam_error("LimitExceeded", "The number of tags has reached the maximum limit.")
     return result
 
 

@@ -75,8 +75,7 @@ class UsersBackend(Backend):
 class UsersResponse(Response):
     def create_user(self) -> ActionResult:
         boundary = self.params.get("PermissionsBoundary")
-        if boundary:
-            self._check_boundary(boundary)
+        self.backend.check_boundary(boundary)
         user = self.backend.create_user(
             self.region, self.params["UserName"], self.params.get("Path"), self.params.get("Tags")
         )
@@ -94,7 +93,7 @@ class UsersResponse(Response):
 
     def put_user_permissions_boundary(self) -> ActionResult:
         user = self.backend.get_user(self.params["UserName"])
-        self._check_boundary(self.params["PermissionsBoundary"])
+        self.backend.check_boundary(self.params["PermissionsBoundary"])
         user.permissions_boundary_arn = self.params["PermissionsBoundary"]
         return EmptyResult()
 
@@ -104,10 +103,6 @@ class UsersResponse(Response):
             raise no_such_entity(f"User {user.name} does not have a permissions boundary.")
         user.permissions_boundary_arn = None
         return EmptyResult()
-
-    def _check_boundary(self, policy_arn: str) -> None:
-        if policy_arn not in self.backend.managed_policies:
-            raise no_such_entity(f"Scope ARN: {policy_arn} does not exist or is not attachable.")
 
 
 def listed_user(user: User) -> dict[str, Any]:

@@ -20,14 +20,17 @@ from c7n_iamusers.local_org.seeding.records import (
 def complete(
     contents: AccountContents, catalogue: Collection[str], own_roles: Collection[str], reading: Reading
 ) -> AccountContents:
-    """Add groups and policies that are referred to; leave out AWS-managed policies and roles that are there.
+    """Add groups and policies that are referred to; leave out roles that are there.
 
+    AWS changes its policies: one of the catalogue takes the document's version and text, where the document has it.
     ``catalogue``: ARNs of the policies that exist in the account. ``own_roles``: names of the roles that do.
     """
-    new_policies = tuple(
-        policy for policy in contents.policies if policy_arn(policy, reading) not in catalogue
+    policies = tuple(
+        policy
+        for policy in contents.policies
+        if _is_told(policy, policy_arn(policy, reading), catalogue, reading)
     )
-    known = {*catalogue, *(policy_arn(policy, reading) for policy in new_policies)}
+    known = {*catalogue, *(policy_arn(policy, reading) for policy in policies)}
     for role in contents.roles:
         if role.name in own_roles:
             reading.notes.add(
@@ -37,13 +40,24 @@ def complete(
         contents,
         groups=(*contents.groups, *_missing_groups(contents, reading)),
         roles=tuple(role for role in contents.roles if role.name not in own_roles),
-        policies=(*new_policies, *_missing_policies(contents, known, reading)),
+        policies=(*policies, *_missing_policies(contents, known, reading)),
     )
 
 
 def policy_arn(policy: ManagedPolicy, reading: Reading) -> str:
     owner = "aws" if policy.aws_managed else reading.rehoming.target
     return f"arn:aws:iam::{owner}:policy{policy.path}{policy.name}"
+
+
+def _is_told(policy: ManagedPolicy, arn: str, catalogue: Collection[str], reading: Reading) -> bool:
+    """Whether the document is to be believed about a policy: not about an AWS-managed one whose text it leaves out."""
+    texts = {version.version_id: version.document for version in policy.versions}
+    if not policy.aws_managed or texts[policy.default_version] != UNKNOWN_DOCUMENT:
+        return True
+    known = arn in catalogue
+    instead = "the known one was kept" if known else "one that grants nothing stands for it"
+    reading.notes.add(f"AWS-managed policy is listed without its document, {instead}", arn)
+    return not known
 
 
 def _missing_groups(contents: AccountContents, reading: Reading) -> Iterator[Group]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from c7n_iamusers.local_org.loading.detail_entry import Entry
+from c7n_iamusers.local_org.loading.detail_entry import UNKNOWN_DOCUMENT, Entry
 from c7n_iamusers.local_org.loading.field_values import entries
 from c7n_iamusers.local_org.seeding.records import ManagedPolicy, PolicyVersion
 
@@ -17,9 +17,11 @@ def read_policy(entry: Entry) -> ManagedPolicy:
     default = str(entry.get("DefaultVersionId") or next(iter(versions), "v1"))
     if default not in versions:
         # GetPolicyVersion would fail for it, and so would everything that asks what the policy grants.
-        versions[default] = PolicyVersion(
-            default, entry.document(None, f"default version {default}"), created
+        # What an AWS-managed policy says may be known without the document.
+        text = (
+            UNKNOWN_DOCUMENT if entry.is_aws_managed else entry.document(None, f"default version {default}")
         )
+        versions[default] = PolicyVersion(default, text, created)
     return ManagedPolicy(
         str(entry.name),
         entry.unique_id(),

@@ -14,7 +14,7 @@ from c7n_iamusers.local_org.seeding.records import ManagedPolicy
 
 
 def write_policy(backend: Any, policy: ManagedPolicy) -> None:
-    """Add a customer-managed policy, or one to AWS's catalogue as this account sees it."""
+    """Add a customer-managed policy, or one to AWS's catalogue as this account sees it, in the place of a known one."""
     entity = (AWSManagedPolicy if policy.aws_managed else CustomerManagedPolicy)(
         policy.name,
         account_id=backend.account_id,
@@ -41,4 +41,8 @@ def write_policy(backend: Any, policy: ManagedPolicy) -> None:
     entity.next_version_num = max(numbers, default=0) + 1
     backend.managed_policies[entity.arn] = entity
     if policy.aws_managed:
-        backend.aws_managed_policies.append(entity)
+        others = (known for known in backend.aws_managed_policies if known.arn != entity.arn)
+        backend.aws_managed_policies = [*others, entity]
+    for holder in (*backend.users.values(), *backend.groups.values(), *backend.roles.values()):
+        if entity.arn in holder.managed_policies:
+            holder.managed_policies[entity.arn] = entity

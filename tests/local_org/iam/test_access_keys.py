@@ -76,7 +76,7 @@ def test_a_seeded_last_use(iam: Any, account: Any) -> None:
 
 def test_an_unknown_key(iam: Any) -> None:
     unknown = "AKIAIOSFODNN7EXAMPLE"
-    assert refusal(iam.get_access_key_last_used, AccessKeyId=unknown) == ("NoSuchEntity", 404)
+    assert refusal(iam.get_access_key_last_used, AccessKeyId=unknown) == ("AccessDenied", 403)
 
 
 def test_a_user_acts_with_the_key_in_its_account(org: LocalOrg, iam: Any) -> None:

@@ -11,7 +11,7 @@ from tests.local_org.iam.attachments import DOCUMENT, READ_ONLY
 from tests.local_org.refusals import refusal
 
 OWN = "arn:aws:iam::111122223333:policy/own"
-BOUNDARY = {"PermissionsBoundaryType": "PermissionsBoundaryPolicy", "PermissionsBoundaryArn": OWN}
+BOUNDARY = {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": OWN}
 ATTACHED = [{"PolicyName": "ReadOnlyAccess", "PolicyArn": READ_ONLY}]
 INLINE = [{"PolicyName": "inline", "PolicyDocument": json.loads(DOCUMENT)}]
 LISTS = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")

@@ -65,8 +65,64 @@ def test_a_policy_comes_back_as_it_was_put(iam: Any) -> None:
     assert again == ("NoSuchEntity", 404)
 
 
+STATEMENT = {"Effect": "Deny", "Action": "*", "Resource": "*"}
+
+
+def statement(**fields: Any) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": {**STATEMENT, **fields}})
+
+
 @pytest.mark.parametrize(
-    "text", ["{", '{"Statement": []', '{"Version": "2012-10-17", "Statement": [{"a": 1}]}']
+    ("text", "expected"),
+    [
+        pytest.param("{", "Syntax errors in policy.", id="no JSON"),
+        pytest.param('{"Statement": []', "Syntax errors in policy.", id="half of it"),
+        pytest.param('{"Version": "2012-10-17"}', "Syntax errors in policy.", id="no statement"),
+        pytest.param(statement(a=1), "Syntax errors in policy.", id="an unknown element"),
+        pytest.param(
+            statement(Action="GetObject"),
+            "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
+            id="an action without its service",
+        ),
+        pytest.param(
+            statement(Action="s3:Get:Object"),
+            "Actions/Condition can contain only one colon.",
+            id="two colons",
+        ),
+        pytest.param(
+            statement(Resource="bucket"), 'Resource bucket must be in ARN format or "*".', id="no ARN"
+        ),
+        pytest.param(
+            statement(Resource="arn:error:s3:::bucket"),
+            'Partition "error" is not valid for resource "arn:error:s3:::bucket".',
+            id="no partition",
+        ),
+        pytest.param(
+            json.dumps({"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*"}}),
+            "Policy statement must contain resources.",
+            id="no resource",
+        ),
+        pytest.param(
+            statement(Principal="*"), "Policy document should not specify a principal.", id="a principal"
+        ),
+        pytest.param(
+            statement(Sid="Deny all"),
+            "Statement IDs (SID) must be alpha-numeric. "  # codespell:ignore
+            "Check that your input satisfies the regular expression [0-9A-Za-z]*",
+            id="a space in the Sid",
+        ),
+        pytest.param(
+            statement(Sid="DenyAll", Condition={"Bool": {"aws:ViaAWSService": "false"}}), "", id="well"
+        ),
+    ],
 )
-def test_a_malformed_policy(iam: Any, text: str) -> None:
-    assert put(iam, "user", "inline", text) == ("MalformedPolicyDocument", 400)
+@pytest.mark.parametrize("kind", ["user", "group", "role"])
+def test_a_malformed_policy(iam: Any, kind: str, text: str, expected: str) -> None:
+    refused = put(iam, kind, "inline", text)
+    assert refused == (("MalformedPolicyDocument", 400) if expected else None)
+    owner = {f"{kind.capitalize()}Name": "x", "PolicyName": "inline"}
+    assert message(getattr(iam, f"put_{kind}_policy"), **owner, PolicyDocument=text) == expected
+
+
+def test_what_is_malformed_is_not_called_too_long(iam: Any) -> None:
+    assert put(iam, "user", "inline", document(2049)[1:]) == ("MalformedPolicyDocument", 400)

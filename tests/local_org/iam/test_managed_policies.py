@@ -133,3 +133,28 @@ def test_aws_managed_policies_are_not_the_accounts_to_change(
 ) -> None:
     refused = refusal(getattr(iam, operation), PolicyArn=READ_ONLY, **options)
     assert refused == ("InvalidInput", 400)
+
+
+def padded(characters: int) -> str:
+    """A policy of so many characters, beside white space."""
+    statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::"}
+    short = json.dumps({"Version": "2012-10-17", "Statement": statement}, separators=(",", ":"))
+    statement["Resource"] += "b" * (characters - len(short))
+    return json.dumps({"Version": "2012-10-17", "Statement": statement}, indent=4)
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        pytest.param(padded(6144), None, id="as long as it may be"),
+        pytest.param(padded(6145), ("LimitExceeded", 409), id="too long"),
+        pytest.param("{", ("MalformedPolicyDocument", 400), id="no JSON"),
+        pytest.param(TRUST, ("MalformedPolicyDocument", 400), id="a trust policy"),
+    ],
+)
+def test_documents(iam: Any, policy: str, document: str, expected: tuple[str, int] | None) -> None:
+    assert refusal(iam.create_policy, PolicyName="new", PolicyDocument=document) == expected
+    assert refusal(iam.create_policy_version, PolicyArn=policy, PolicyDocument=document) == expected
+    if expected == ("LimitExceeded", 409):
+        said = message(iam.create_policy, PolicyName="new", PolicyDocument=document)
+        assert said == "Cannot exceed quota for PolicySize: 6144"

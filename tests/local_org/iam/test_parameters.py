@@ -10,6 +10,14 @@ from c7n_iamusers.local_org.errors import AwsError
 from c7n_iamusers.local_org.iam.parameters import check_parameters
 
 ONE = "1 validation error detected: "
+NAME = (
+    "The specified value for userName is invalid. "
+    "It must contain only alphanumeric characters and/or the following: +=,.@_-"
+)
+PATH = (
+    "The specified value for path is invalid. "
+    "It must begin and end with / and contain only alphanumeric characters and/or / characters."
+)
 
 
 def complaint(operation: str, parameters: dict[str, Any]) -> str | None:
@@ -29,54 +37,84 @@ def complaint(operation: str, parameters: dict[str, Any]) -> str | None:
         pytest.param(
             "ListUsers",
             {"MaxItems": 1001},
-            ONE + "Value '1001' at 'maxItems' failed to satisfy constraint: "
+            ONE + "Value at 'maxItems' failed to satisfy constraint: "
             "Member must have value less than or equal to 1000",
             id="too many",
         ),
         pytest.param(
             "DeleteUser",
             {},
-            ONE + "Value null at 'userName' failed to satisfy constraint: Member must not be null",
+            ONE + "Value at 'userName' failed to satisfy constraint: Member must not be null",
             id="missing",
         ),
         pytest.param(
             "GetUser",
             {"UserName": "a b"},
-            ONE + "Value 'a b' at 'userName' failed to satisfy constraint: "
-            r"Member must satisfy regular expression pattern: [\w+=,.@-]+",
+            NAME,
+            id="name",
+        ),
+        pytest.param("GetUser", {"UserName": ""}, NAME, id="empty name"),
+        pytest.param(
+            "DeletePolicyVersion",
+            {"PolicyArn": "a" * 20, "VersionId": "version1"},
+            ONE + "Value at 'versionId' failed to satisfy constraint: "
+            r"Member must satisfy regular expression pattern: v[1-9][0-9]*(\.[A-Za-z0-9-]*)?",
             id="pattern",
         ),
         pytest.param(
             "UpdateAccessKey",
             {"AccessKeyId": "A" * 20, "Status": "Off"},
-            ONE + "Value 'Off' at 'status' failed to satisfy constraint: "
-            "Member must satisfy enum value set: [Active, Inactive, Expired]",
+            ONE + "Value at 'status' failed to satisfy constraint: Member must satisfy enum value set",
             id="enumeration",
         ),
         pytest.param(
             "TagUser",
             {"UserName": "ada", "Tags": [{"Key": "a", "Value": "b"}, {"Key": "c" * 129, "Value": ""}]},
-            ONE + f"Value '{'c' * 129}' at 'tags.2.member.key' failed to satisfy constraint: "
+            ONE + "Value at 'tags.2.member.key' failed to satisfy constraint: "
             "Member must have length less than or equal to 128",
             id="inside a list",
+        ),
+        pytest.param("UntagUser", {"UserName": "ada", "TagKeys": ["a", "b"]}, None, id="texts in a list"),
+        pytest.param(
+            "UntagUser",
+            {"UserName": "ada", "TagKeys": ["a", "b" * 129, "c?"]},
+            ONE + "Value at 'tagKeys' failed to satisfy constraint: Member must satisfy constraint: "
+            "[Member must have length less than or equal to 128, Member must have length greater than or equal to 1, "
+            r"Member must satisfy regular expression pattern: [\p{L}\p{Z}\p{N}_.:/=+\-@]+, Member must not be null]",
+            id="wrong texts in a list",
+        ),
+        pytest.param(
+            "UntagUser",
+            {"UserName": "ada", "TagKeys": ["a"] * 51},
+            ONE + "Value at 'tagKeys' failed to satisfy constraint: "
+            "Member must have length less than or equal to 50",
+            id="too many in a list",
         ),
         pytest.param(
             "CreateLoginProfile",
             {"UserName": "ada", "Password": "p" * 129},
-            ONE + "Value '***' at 'password' failed to satisfy constraint: "
+            ONE + "Value at 'password' failed to satisfy constraint: "
             "Member must have length less than or equal to 128",
             id="secret",
         ),
         pytest.param(
             "CreateUser",
-            {"UserName": "", "Path": "x"},
-            "3 validation errors detected: "
-            r"Value 'x' at 'path' failed to satisfy constraint: Member must satisfy regular expression pattern: "
-            r"(\u002F)|(\u002F[\u0021-\u007E]+\u002F); "
-            "Value '' at 'userName' failed to satisfy constraint: Member must have length greater than or equal to 1; "
-            "Value '' at 'userName' failed to satisfy constraint: "
-            r"Member must satisfy regular expression pattern: [\w+=,.@-]+",
+            {"UserName": "a" * 65, "Path": f"/{'b' * 512}/"},
+            "2 validation errors detected: "
+            "Value at 'path' failed to satisfy constraint: Member must have length less than or equal to 512; "
+            "Value at 'userName' failed to satisfy constraint: Member must have length less than or equal to 64",
             id="several",
+        ),
+        pytest.param(
+            "CreateUser",
+            {"UserName": "a/b", "Path": "/" + "b" * 512},
+            ONE
+            + "Value at 'path' failed to satisfy constraint: Member must have length less than or equal to 512",
+            id="length before form",
+        ),
+        pytest.param("CreateUser", {"UserName": "ada", "Path": "x"}, PATH, id="path"),
+        pytest.param(
+            "UpdateUser", {"UserName": "ada", "NewPath": "/x"}, PATH.replace("path", "newPath"), id="new path"
         ),
     ],
 )

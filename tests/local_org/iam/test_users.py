@@ -18,7 +18,7 @@ INVALID = ("ValidationError", 400)
 def test_a_user_as_it_is_created(iam: Any) -> None:
     tags = [{"Key": "Email", "Value": "ada@example.com"}]
     made = iam.create_user(UserName="ada", Path="/eng/", Tags=tags, PermissionsBoundary=READ_ONLY)["User"]
-    boundary = {"PermissionsBoundaryType": "PermissionsBoundaryPolicy", "PermissionsBoundaryArn": READ_ONLY}
+    boundary = {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": READ_ONLY}
     assert re.fullmatch("AIDA[A-Z2-7]{17}", made.pop("UserId"))
     assert made.pop("CreateDate").microsecond == 0
     assert made == {

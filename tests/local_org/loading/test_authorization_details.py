@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from c7n_iamusers.local_org import LocalOrg
 from c7n_iamusers.local_org.load import load
+from tests.local_org.refusals import refusal
 from tests.local_org.sample_account import DETAILS, OTHER, SOURCE, TARGET, details_of, policy
 
 
@@ -159,6 +160,12 @@ GUARD = "arn:aws:iam::aws:policy/NewServiceGuard"
             id="AWS-managed policy that nobody knows",
         ),
         pytest.param(
+            first("Policies", Arn=GUARD, PolicyName="NewServiceGuard", PolicyVersionList=[]),
+            f"AWS-managed policy is listed without its document, one that grants nothing stands for it: {GUARD}",
+            lambda f: f,
+            id="AWS-managed policy that nobody knows, without versions",
+        ),
+        pytest.param(
             user(UserId="AIDAZXCVBNMLKJHGFDSAQ"),
             "UserId missing, malformed or used twice, so a new one was made: user bot",
             lambda f: len({entry["UserId"] for entry in f["UserDetailList"].values()}) == 2,
@@ -264,17 +271,75 @@ def test_an_unknown_aws_policy_is_added_with_the_documents_text(org: LocalOrg) -
         org.client("iam", OTHER).attach_user_policy(UserName="other", PolicyArn=GUARD)
 
 
-def test_a_known_aws_policy_stays_as_it_is(org: LocalOrg) -> None:
+READ_ONLY = ATTACHED["PolicyArn"]
+
+
+def with_read_only(**fields: Any) -> dict[str, Any]:
+    """The sample with ReadOnlyAccess, which AWS is at version 7 of, in words of its own."""
     document = copy.deepcopy(DETAILS)
-    arn = "arn:aws:iam::aws:policy/ReadOnlyAccess"
-    document["Policies"].append(
+    versions = [
         {
-            **document["Policies"][0],
-            "Arn": arn,
-            "PolicyName": "ReadOnlyAccess",
-            "PolicyId": "ANPAMMMMMMMMMMMMMMMMM",
-        }
-    )
-    before = org.client("iam", OTHER).get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-    assert load(org, TARGET, document)["counts"]["policies"] == 1
-    assert org.client("iam", TARGET).get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"] == before
+            "VersionId": "v7",
+            "IsDefaultVersion": True,
+            "CreateDate": "2026-10-01T08:00:00Z",
+            "Document": policy(),
+        },
+        {
+            "VersionId": "v6",
+            "IsDefaultVersion": False,
+            "CreateDate": "2026-09-01T08:00:00Z",
+            "Document": policy(),
+        },
+    ]
+    described = {
+        "PolicyName": "ReadOnlyAccess",
+        "PolicyId": "ANPAMMMMMMMMMMMMMMMMM",
+        "Arn": READ_ONLY,
+        "Path": "/",
+        "DefaultVersionId": "v7",
+        "CreateDate": "2015-02-06T18:39:48Z",
+        "UpdateDate": "2026-10-01T08:00:00Z",
+        "PolicyVersionList": versions,
+    }
+    document["Policies"].append({**described, **fields})
+    return document
+
+
+def test_a_known_aws_policy_takes_the_documents_version(org: LocalOrg) -> None:
+    """In that account: for its own roles too, and for nobody else, nor after a reset."""
+    iam, elsewhere = org.client("iam", TARGET), org.client("iam", OTHER)
+    before = elsewhere.get_policy(PolicyArn=READ_ONLY)["Policy"]
+    iam.attach_role_policy(RoleName="CloudCustodian", PolicyArn=READ_ONLY)
+    summary = load(org, TARGET, with_read_only())
+    assert (summary["warnings"], summary["counts"]["policies"]) == ([], 1)
+    shown = iam.get_policy(PolicyArn=READ_ONLY)["Policy"]
+    assert (shown["DefaultVersionId"], shown["PolicyId"]) == ("v7", "ANPAMMMMMMMMMMMMMMMMM")
+    assert (shown["AttachmentCount"], shown["UpdateDate"].month) == (2, 10)
+    version = iam.get_policy_version(PolicyArn=READ_ONLY, VersionId="v7")["PolicyVersion"]
+    assert (version["Document"], version["IsDefaultVersion"]) == (policy(), True)
+    versions = details_of(org)["Policies"]["ReadOnlyAccess"]["PolicyVersionList"]
+    assert [version["VersionId"] for version in versions] == ["v7", "v6"]
+    assert refusal(iam.delete_policy, PolicyArn=READ_ONLY) == ("InvalidInput", 400)
+    assert elsewhere.get_policy(PolicyArn=READ_ONLY)["Policy"] == before
+    org.reset()
+    assert iam.get_policy(PolicyArn=READ_ONLY)["Policy"]["DefaultVersionId"] == before["DefaultVersionId"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"PolicyVersionList": []}, id="no versions"),
+        pytest.param({"PolicyVersionList": None, "DefaultVersionId": None}, id="no version id either"),
+        pytest.param({"DefaultVersionId": "v8"}, id="default version not listed"),
+    ],
+)
+def test_a_known_aws_policy_without_its_document_stays_as_it_is(
+    org: LocalOrg, fields: dict[str, Any]
+) -> None:
+    before = org.client("iam", OTHER).get_policy(PolicyArn=READ_ONLY)["Policy"]
+    warnings = load(org, TARGET, with_read_only(**fields))["warnings"]
+    assert warnings == [
+        f"AWS-managed policy is listed without its document, the known one was kept: {READ_ONLY}"
+    ]
+    after = org.client("iam", TARGET).get_policy(PolicyArn=READ_ONLY)["Policy"]
+    assert after == {**before, "AttachmentCount": 1}
