@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from tests.packaging.environments import Environment
 
@@ -15,16 +18,28 @@ def package_directory(environment: Environment) -> Path:
     return Path(done.stdout.strip()).parent
 
 
-def test_a_package_that_was_removed_by_hand(disposable: Environment) -> None:
-    """Its directory is gone, but not the .pth file: Python must start without a word."""
-    shutil.rmtree(package_directory(disposable))
-    missing = disposable.run("python", "-c", "import c7n_iamusers")
-    assert "ModuleNotFoundError: No module named 'c7n_iamusers'" in missing.stderr
+def remove_all(package: Path) -> None:
+    shutil.rmtree(package)
 
-    done = disposable.run("python", "-c", "pass")
 
-    assert (disposable.site_packages / "c7n_iamusers.pth").is_file()
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+def remove_the_hook(package: Path) -> None:
+    (package / "startup.py").unlink()
+
+
+@pytest.mark.parametrize("remove", [remove_all, remove_the_hook])
+def test_a_package_that_was_removed_by_hand(disposable: Environment, remove: Callable[[Path], None]) -> None:
+    """The .pth file is still there: Python says so at each start, with the file's path, and goes on."""
+    remove(package_directory(disposable))
+
+    done = disposable.run("python", "-c", "print('went on')")
+
+    startup_file = disposable.site_packages / "c7n_iamusers.pth"
+    assert (done.returncode, done.stdout) == (0, "went on\n")
+    assert f"Error processing line 1 of {startup_file}" in done.stderr
+    assert "ModuleNotFoundError: No module named 'c7n_iamusers" in done.stderr
+    startup_file.unlink()
+    done = disposable.run("python", "-c", "print('went on')")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "went on\n", "")
 
 
 def test_a_plugin_that_cannot_be_imported(disposable: Environment, tmp_path: Path) -> None:
