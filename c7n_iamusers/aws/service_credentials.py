@@ -30,14 +30,21 @@ _NO_SUCH_SERVICE = frozenset({"NoSuchEntity", "NotSupportedService", "ServiceNot
 def all_service_credentials(client: Any, backoff: Backoff) -> list[Item]:
     """Every user's ``ServiceSpecificCredentialMetadata``, of every service. Raises ClientError.
 
+    Where no list has everybody's, each user is asked for, which gives all services.
+    """
+    found = listed_at_once(client, backoff)
+    return _by_user(client, backoff) if found is None else found
+
+
+def listed_at_once(client: Any, backoff: Backoff) -> list[Item] | None:
+    """The same from a list of all users; None where that can't be had, or may lack services. Raises ClientError.
+
     No documentation settles what AllUsers without a ServiceName gives: everything, an error, or the
     credentials of one service. It is taken for everything where it shows several services, or no fewer than
-    asking for SERVICES by name. Otherwise each user is asked for, which gives all services.
+    asking for SERVICES by name.
     """
     found = _of_any_service(client, backoff)
-    if found is not None and _is_whole(client, backoff, found):
-        return found
-    return _by_user(client, backoff)
+    return found if found is not None and _is_whole(client, backoff, found) else None
 
 
 def _of_any_service(client: Any, backoff: Backoff) -> list[Item] | None:

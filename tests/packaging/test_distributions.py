@@ -33,8 +33,12 @@ def test_the_metadata_of_the_wheel(wheel: Path) -> None:
     assert metadata["Version"] == c7n_iamusers.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Requires-Python"] == ">=3.10"
+    assert metadata["Author"] == "c7n_iamusers contributors"
+    assert "cloud-custodian" in metadata["Keywords"].split(",")
+    minors = [each for each in metadata.get_all("Classifier") or [] if ":: Python :: 3." in each]
+    assert [each.rpartition(".")[2] for each in minors] == ["10", "11", "12", "13"]
     core = [required for required in metadata.get_all("Requires-Dist") or [] if "extra ==" not in required]
-    assert [required.split(">")[0] for required in core] == ["c7n", "boto3"]
+    assert sorted(core) == ["boto3>=1.40", "c7n>=0.9.47"]
 
 
 def test_the_sdist_has_all_that_a_checkout_needs(sdist: Path) -> None:
@@ -42,8 +46,9 @@ def test_the_sdist_has_all_that_a_checkout_needs(sdist: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     tests = {str(file.relative_to(ROOT)) for file in (ROOT / "tests").rglob("*.py")}
     policies = {str(file.relative_to(ROOT)) for file in (ROOT / "policies").glob("*")}
+    documents = {str(file.relative_to(ROOT)) for file in (ROOT / "docs").rglob("*") if file.is_file()}
     others = {"setup.py", "pyproject.toml", "Makefile", ".ci/run", "LICENSE", "README.md", "CHANGELOG.md"}
-    assert names >= source_files() | tests | policies | others | set(STARTUP_FILES)
+    assert names >= source_files() | tests | policies | documents | others | set(STARTUP_FILES)
 
 
 def test_the_start_file_names_an_entry_point_of_pep_829() -> None:
