@@ -8,7 +8,7 @@ PYTEST_ARGS ?= -n auto --dist loadfile
 
 # what a second Python is tried with: all rules, sources, packaging and the whole job once
 FAST_TESTS := tests/decisions tests/model tests/sources tests/actions/test_composite_delete.py \
-  tests/packaging/test_distributions.py tests/packaging/test_damage.py tests/packaging/test_lambda_archive.py \
+  tests/packaging/test_distributions.py tests/packaging/test_lambda_archive.py tests/packaging/test_launcher.py \
   tests/rehearsal/test_demo.py tests/test_entry.py tests/test_handler.py tests/test_lambda_packaging.py \
   tests/test_startup.py
 
