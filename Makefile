@@ -6,6 +6,12 @@ PYTHON ?= python3
 # by files, as many of them start a local organization that all their tests use
 PYTEST_ARGS ?= -n auto --dist loadfile
 
+# what a second Python is tried with: all rules, sources, packaging and the whole job once
+FAST_TESTS := tests/decisions tests/model tests/sources tests/actions/test_composite_delete.py \
+  tests/packaging/test_distributions.py tests/packaging/test_lambda_archive.py tests/packaging/test_launcher.py \
+  tests/rehearsal/test_demo.py tests/test_entry.py tests/test_handler.py tests/test_lambda_packaging.py \
+  tests/test_startup.py
+
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SOURCES := benchmarks c7n_iamusers tests setup.py
@@ -14,10 +20,10 @@ POLICIES := $(wildcard policies/*.yml)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test check format demo bench dist clean
+.PHONY: help install test test-fast check format demo bench dist clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo "  variables: VENV=$(VENV) PYTHON=$(PYTHON) PYTEST_ARGS='$(PYTEST_ARGS)'"
 
 install: $(INSTALLED)  ## create the virtual environment and install everything into it, editable
@@ -37,6 +43,9 @@ $(INSTALLED): setup.py c7n_iamusers/__init__.py c7n_iamusers.pth c7n_iamusers.st
 
 test: $(INSTALLED)  ## run the tests; fewer, or otherwise: make test PYTEST_ARGS='-k exemptions'
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-fast: $(INSTALLED)  ## run a quick part of the tests: make test-fast VENV=.venv-3.13 PYTHON=python3.13
+	$(BIN)/python -m pytest $(PYTEST_ARGS) $(FAST_TESTS)
 
 check: $(INSTALLED)  ## format, lint, types, import directions, YAML, spelling, policies: exactly what CI checks
 	$(BIN)/ruff format --check $(SOURCES)
@@ -63,5 +72,5 @@ dist: $(INSTALLED)  ## build the sdist and the wheel into dist/
 	$(BIN)/python -m build --no-isolation
 
 clean:  ## remove the virtual environment and everything that was built
-	rm -rf $(VENV) build dist *.egg-info .demo .hypothesis .*_cache
+	rm -rf $(VENV) .venv-* build dist *.egg-info .demo .hypothesis .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -68,6 +68,8 @@ setup(
     description="Find, replace and delete unnecessary AWS IAM users with Cloud Custodian",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    author="c7n_iamusers contributors",
+    keywords=["aws", "aws-organizations", "cloud-custodian", "iam", "iam-identity-center", "security"],
     license_expression="Apache-2.0",
     license_files=["LICENSE"],
     classifiers=[
@@ -76,6 +78,7 @@ setup(
         "Intended Audience :: System Administrators",
         "Operating System :: POSIX",
         "Programming Language :: Python :: 3 :: Only",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
         "Topic :: Security",
         "Topic :: System :: Systems Administration",
         "Typing :: Typed",
@@ -83,10 +86,13 @@ setup(
     python_requires=">=3.10",
     packages=find_namespace_packages(include=["c7n_iamusers", "c7n_iamusers.*"], exclude=["*.__pycache__"]),
     include_package_data=True,
-    install_requires=["c7n>=0.9.53", "boto3>=1.43"],
+    # The oldest that the tests pass with. c7n pins one boto3, so a newer one here would dictate c7n; those before 1.39
+    # can't list all users' service-specific credentials.
+    install_requires=["c7n>=0.9.46", "boto3>=1.39"],
     extras_require={
         "cli": ["click>=8.1", "rich>=13", "jinja2>=3.1"],
-        "org": ["c7n-org>=0.6.52", "c7n-mailer>=0.6.52"],
+        # the first c7n-org that has the command validate
+        "org": ["c7n-org>=0.6.51", "c7n-mailer>=0.6.45"],
         # moto's own extra "server" would bring cfn-lint, docker and sympy, which these services never load;
         # the upper bound is there because the local organization refines moto's internals
         "local": ["moto[s3]>=5.2.5,<5.3", "flask>=3", "flask-cors>=5", "aiosmtpd>=1.4.6", "regex"],

@@ -13,7 +13,8 @@ __version__ = "0.1.0"
 def register() -> None:
     """Make the package's source, filters and actions known to Cloud Custodian; more than once is harmless.
 
-    Needed only where the start-up hook does not run: under ``C7N_IAMUSERS_AUTOLOAD=0``, or ``python -S``.
+    Needed only in programs of your own where the start-up hook does not run: under ``C7N_IAMUSERS_AUTOLOAD=0``,
+    or where Python reads no ``.pth`` file, for which ``c7n_iamusers.custodian`` is the command.
     """
     from c7n_iamusers.entry import register as register_plugins
 

@@ -36,7 +36,10 @@ def register() -> None:
 
     Raises: whatever importing a plugin raises.
     """
+    from c7n.actions.notify import Notify
     from c7n.resources.iam import User
+
+    from c7n_iamusers.sources.messages import register_messages
 
     sources, filters, actions = (load_classes(table) for table in (SOURCES, FILTERS, ACTIONS))
     register_sources(User, sources)
@@ -44,6 +47,7 @@ def register() -> None:
         User.filter_registry.register(name, plugin)
     for name, plugin in actions.items():
         User.action_registry.register(name, plugin)
+    register_messages(Notify)
 
 
 def load_classes(table: Mapping[str, str]) -> dict[str, Any]:

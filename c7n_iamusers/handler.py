@@ -7,6 +7,8 @@ and no start-up hook runs in it. A policy therefore says::
     mode:
       packages: [c7n_iamusers]
       handler: c7n_iamusers.handler.run
+
+With an ``exempt-from`` in YAML, ``packages`` has ``yaml`` too.
 """
 
 from __future__ import annotations

@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from c7n.exceptions import PolicyValidationError
 from c7n.policy import LambdaMode, execution
 
+from c7n_iamusers.decisions.exemption_lists import format_of
+
 PACKAGE = "c7n_iamusers"
 HANDLER = "c7n_iamusers.handler.run"
+#: The module that reads lists in YAML. Lambda's Python lacks it, and c7n leaves it out of archives.
+YAML = "yaml"
 
 
 def validate_lambda_packaging(manager: Any) -> None:
@@ -19,17 +24,24 @@ def validate_lambda_packaging(manager: Any) -> None:
     passes.
 
     Raises PolicyValidationError: ``mode.packages`` or ``mode.handler`` lacks what the archive needs. Without
-    the package its import fails in Lambda, and with another handler nothing registers our plugins there.
+    the package its import fails in Lambda, and with another handler nothing registers our plugins there. A list in
+    YAML needs a module that is not in Lambda either.
     """
     mode = manager.data.get("mode") or {}
     mode_class = execution.get(mode.get("type", "pull"))
     if mode_class is None or not issubclass(mode_class, LambdaMode):
         return
-    mends = list(missing_keys(mode))
+    mends = missing_keys(mode)
+    if (
+        not mends
+        and YAML not in mode["packages"]
+        and any(map(_is_yaml, _lists(manager.data.get("filters", ()))))
+    ):
+        mends = [f"add {YAML} to mode.packages, for exempt-from, or keep that list as .json or .csv"]
     if mends:
         raise PolicyValidationError(
-            f"policy {manager.data.get('name')}: mode {mode['type']} runs in AWS Lambda, which knows the plugins "
-            f"of {PACKAGE} only if the mode carries them: {' and '.join(mends)}"
+            f"policy {manager.data.get('name')}: mode {mode['type']} runs in AWS Lambda, which has what the plugins "
+            f"of {PACKAGE} need only if the mode carries it: {' and '.join(mends)}"
         )
 
 
@@ -41,3 +53,19 @@ def missing_keys(mode: dict[str, Any]) -> list[str]:
     if mode.get("handler") != HANDLER:
         mends.append(f"set mode.handler to {HANDLER}")
     return mends
+
+
+def _lists(filters: Any) -> Iterator[Any]:
+    """What each ``exempt-from`` of a policy's filters says, those within and, or, not among them."""
+    for each in filters if isinstance(filters, list) else ():
+        if isinstance(each, dict):
+            if each.get("type") == "unnecessary" and "exempt-from" in each:
+                yield each["exempt-from"]
+            for name in ("and", "or", "not"):
+                yield from _lists(each.get(name))
+
+
+def _is_yaml(source: Any) -> bool:
+    """Whether an ``exempt-from``, which may be faulty, names a list in YAML."""
+    given = source if isinstance(source, dict) else {"url": source}
+    return (given.get("format") or format_of(str(given.get("url", "")))) == "yaml"

@@ -2,8 +2,9 @@
 """Register the package with Cloud Custodian as soon as, and only if, ``c7n.resources.iam`` is loaded.
 
 Cloud Custodian loads no external plugins, so ``c7n_iamusers.pth`` (and, from Python 3.15 on, its PEP 829
-successor ``c7n_iamusers.start``) calls ``install()`` at the start of every Python process of the environment.
-That is why this module imports nothing but ``sys`` and ``os``, which are loaded anyway.
+successor ``c7n_iamusers.start``) calls ``register()`` at the start of every Python process of the environment.
+That is why this module imports nothing but ``sys`` and ``os``, which are loaded anyway. Where Python reads
+neither file, ``python -m c7n_iamusers.custodian`` does the same.
 """
 
 from __future__ import annotations
@@ -23,31 +24,37 @@ OPT_OUT = "C7N_IAMUSERS_AUTOLOAD"
 TARGET = "c7n.resources.iam"
 
 
-def install() -> None:
+def register() -> None:
+    """What the start-up files call: ``register_when_loaded()``, unless the environment opts out.
+
+    ``C7N_IAMUSERS_AUTOLOAD=0`` opts out.
+    """
+    if os.environ.get(OPT_OUT) != "0":
+        register_when_loaded()
+
+
+def register_when_loaded() -> None:
     """Arrange for registration once ``c7n.resources.iam`` has loaded; at once if it has.
 
     Calling it again changes nothing: both start-up files may be processed, from more than one directory.
-    ``C7N_IAMUSERS_AUTOLOAD=0`` in the environment opts out.
     """
-    if os.environ.get(OPT_OUT) == "0":
-        return
     if TARGET in sys.modules:
         register_or_warn()
     elif not any(isinstance(finder, RegisteringFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, RegisteringFinder())
 
 
-def uninstall() -> None:
-    """Take the finder out again."""
+def remove_finder() -> None:
+    """Stop waiting for ``c7n.resources.iam``."""
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, RegisteringFinder)]
 
 
 def register_or_warn() -> None:
     """Register; an error becomes a warning, for ``custodian`` must go on working for all other policies."""
     try:
-        from c7n_iamusers.entry import register
+        from c7n_iamusers import entry
 
-        register()
+        entry.register()
     except Exception as error:  # noqa: BLE001  # whatever it is, policies without our plugins must still run
         import logging
 
@@ -94,5 +101,5 @@ class RegisteringLoader:
         if module.__spec__ is not None:
             module.__spec__.loader = module.__loader__ = self.loader
         self.loader.exec_module(module)
-        uninstall()
+        remove_finder()
         register_or_warn()

@@ -118,7 +118,7 @@ def test_an_explicit_call_registers(first: str) -> None:
 
 
 INSTALLED = (
-    "import os; os.environ.pop('C7N_IAMUSERS_AUTOLOAD'); from c7n_iamusers import startup; startup.install()"
+    "import os; os.environ.pop('C7N_IAMUSERS_AUTOLOAD'); from c7n_iamusers import startup; startup.register()"
 )
 
 

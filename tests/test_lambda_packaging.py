@@ -58,6 +58,52 @@ def test_refused(mode: dict[str, Any], mends: str) -> None:
         validate_lambda_packaging(manager(mode=mode))
 
 
+CARRIED = {"type": "periodic", **PACKAGES, **HANDLER}
+YAML_TOO = {**CARRIED, "packages": ["c7n_iamusers", "yaml"]}
+S3 = "s3://governance/exemptions"
+ADD_YAML = "add yaml to mode.packages, for exempt-from, or keep that list as .json or .csv"
+
+
+def exempting(source: Any, mode: dict[str, Any], *around: str) -> SimpleNamespace:
+    """A policy with ``exempt-from``, within the blocks ``around``."""
+    chosen: Any = {"type": "unnecessary", "exempt-from": source}
+    for name in around:
+        chosen = {name: ["other", chosen]}
+    return manager(mode=mode, filters=["other", {"UserName": "x"}, chosen])
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(exempting(f"{S3}.csv", CARRIED), id="csv"),
+        pytest.param(exempting(f"{S3}.json", CARRIED), id="json"),
+        pytest.param(exempting({"url": f"{S3}.yaml", "format": "json"}, CARRIED), id="json-by-format"),
+        pytest.param(exempting(f"{S3}.yaml", YAML_TOO), id="yaml-carried"),
+        pytest.param(exempting(f"{S3}.yaml", {"type": "pull"}), id="pull"),
+        pytest.param(exempting(["faulty"], CARRIED), id="left-to-the-filter"),
+        pytest.param(
+            manager(mode=CARRIED, filters=[{"type": "value", "exempt-from": "x.yaml"}]), id="other-filter"
+        ),
+    ],
+)
+def test_lists_that_lambda_can_read(found: SimpleNamespace) -> None:
+    validate_lambda_packaging(found)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(exempting(f"{S3}.yaml", CARRIED), id="yaml"),
+        pytest.param(exempting(f"{S3}.yml.gz", CARRIED), id="yml-compressed"),
+        pytest.param(exempting({"url": S3, "format": "yaml"}, CARRIED), id="yaml-by-format"),
+        pytest.param(exempting(f"{S3}.yaml", CARRIED, "not", "or", "and"), id="within-blocks"),
+    ],
+)
+def test_lists_that_lambda_cannot_read(found: SimpleNamespace) -> None:
+    with pytest.raises(PolicyValidationError, match=rf"policy delete-users: .*: {re.escape(ADD_YAML)}$"):
+        validate_lambda_packaging(found)
+
+
 @pytest.mark.parametrize(
     "name", sorted(name for name, mode in execution.items() if issubclass(mode, LambdaMode))
 )

@@ -27,7 +27,7 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "modules", dict(sys.modules))
     monkeypatch.delenv(startup.OPT_OUT, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
-    startup.uninstall()
+    startup.remove_finder()
     file = tmp_path / f"{name}.py"
     file.write_text("USER = 'loaded'\n", encoding="utf-8")
     return file
@@ -46,7 +46,7 @@ def finders() -> int:
 
 
 def test_registers_once_the_target_has_loaded_and_leaves_nothing(target: Path, registered: list[str]) -> None:
-    startup.install()
+    startup.register()
     assert registered == []
 
     module = importlib.import_module(target.stem)
@@ -60,8 +60,8 @@ def test_registers_once_the_target_has_loaded_and_leaves_nothing(target: Path, r
 
 
 def test_installing_again_changes_nothing(target: Path, registered: list[str]) -> None:
-    startup.install()
-    startup.install()
+    startup.register()
+    startup.register()
     assert finders() == 1
     importlib.import_module(target.stem)
     assert (registered, finders()) == (["loaded"], 0)
@@ -69,7 +69,7 @@ def test_installing_again_changes_nothing(target: Path, registered: list[str]) -
 
 def test_registers_at_once_if_the_target_is_loaded(target: Path, registered: list[str]) -> None:
     importlib.import_module(target.stem)
-    startup.install()
+    startup.register()
     assert (registered, finders()) == (["loaded"], 0)
 
 
@@ -83,7 +83,7 @@ def test_registers_at_once_if_the_target_is_loaded(target: Path, registered: lis
 )
 def test_opt_out(target: Path, monkeypatch: pytest.MonkeyPatch, value: str, expected: int) -> None:
     monkeypatch.setenv(startup.OPT_OUT, value)
-    startup.install()
+    startup.register()
     assert finders() == expected
 
 
@@ -93,7 +93,7 @@ def test_no_other_module_is_touched(name: str) -> None:
 
 
 def test_looking_for_the_target_does_not_register(target: Path, registered: list[str]) -> None:
-    startup.install()
+    startup.register()
     spec = importlib.util.find_spec(target.stem)
     assert spec is not None
     assert spec.origin == str(target)
@@ -103,7 +103,7 @@ def test_looking_for_the_target_does_not_register(target: Path, registered: list
 
 def test_a_target_that_is_not_there_is_not_found(target: Path, registered: list[str]) -> None:
     target.unlink()
-    startup.install()
+    startup.register()
     with pytest.raises(ModuleNotFoundError, match=target.stem):
         importlib.import_module(target.stem)
     assert (registered, finders()) == ([], 1)
@@ -111,7 +111,7 @@ def test_a_target_that_is_not_there_is_not_found(target: Path, registered: list[
 
 def test_a_target_that_fails_to_load_may_be_tried_again(target: Path, registered: list[str]) -> None:
     target.write_text("raise ImportError('a library is missing')\n", encoding="utf-8")
-    startup.install()
+    startup.register()
     with pytest.raises(ImportError, match="a library is missing"):
         importlib.import_module(target.stem)
     assert registered == []
@@ -131,7 +131,7 @@ def test_an_error_of_registration_is_a_warning(
         raise AttributeError("User has no filter_registry")
 
     monkeypatch.setattr(entry, "register", fail)
-    startup.install()
+    startup.register()
     with caplog.at_level(logging.WARNING, logger="custodian.c7n_iamusers"):
         module = importlib.import_module(target.stem)
 
@@ -143,7 +143,7 @@ def test_an_error_of_registration_is_a_warning(
 
 def test_the_hook_imports_nothing_else() -> None:
     code = (
-        "import os, sys; before = set(sys.modules); import c7n_iamusers.startup as startup; startup.install(); "
+        "import os, sys; before = set(sys.modules); import c7n_iamusers.startup as startup; startup.register(); "
         "print(*sorted(set(sys.modules) - before))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

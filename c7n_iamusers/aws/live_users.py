@@ -19,7 +19,7 @@ from c7n_iamusers.aws.accounts import PAGE_SIZE
 from c7n_iamusers.aws.fresh import Fresh
 from c7n_iamusers.aws.paging import items
 from c7n_iamusers.aws.retries import Backoff, error_code
-from c7n_iamusers.aws.service_credentials import SERVICES, all_service_credentials
+from c7n_iamusers.aws.service_credentials import SERVICES, listed_at_once
 from c7n_iamusers.aws.users import LISTED_KINDS, embedded_attachments, read_detail, read_kind
 from c7n_iamusers.model.attachment_rows import AttachmentKind
 from c7n_iamusers.model.attachments import SERVICE_SPECIFIC_CREDENTIAL
@@ -97,16 +97,19 @@ class LiveUsers:
             return None, error
 
     def _read_credentials(self) -> Mapping[str, tuple[Item, ...]] | None:
-        # A user's own list is one call; this may be one more for each service (see all_service_credentials).
+        # A user's own list is one call; this may be one more for each service (see listed_at_once).
         if self._wanted <= len(SERVICES):
             return None
-        found: defaultdict[str, tuple[Item, ...]] = defaultdict(tuple)
         try:
-            for item in all_service_credentials(_Budgeted(self._client, self._wanted), self._backoff):
-                found[item["UserName"]] += (item,)
+            listed = listed_at_once(_Budgeted(self._client, self._wanted), self._backoff)
         except (ClientError, _TooManyPages):
             # Not every service of every partition takes AllUsers; a user's own list will say what is wrong.
             return None
+        if listed is None:
+            return None
+        found: defaultdict[str, tuple[Item, ...]] = defaultdict(tuple)
+        for item in listed:
+            found[item["UserName"]] += (item,)
         return found
 
 

@@ -29,6 +29,8 @@ _CI_WORDS = frozenset(
     "build cd ci cicd circleci deploy deployer deployment github gitlab jenkins pipeline runner terraform "
     "travis".split()
 )
+#: The SES console names users so that it makes for SMTP: ses-smtp-user.20260131-120000.
+_SMTP_WORDS = frozenset("ses smtp".split())
 #: Tags that people's users carry; a team's machine has an Owner, so that one says nothing.
 _PERSON_TAGS = frozenset(
     "displayname e-mail email employeeid familyname firstname givenname lastname mail surname".split()
@@ -72,6 +74,11 @@ def is_vendor(user: IamUser) -> bool:
 def is_ci(user: IamUser) -> bool:
     """Whether the name says that a build or deployment pipeline uses it."""
     return bool(_words(user.name) & _CI_WORDS)
+
+
+def is_smtp(user: IamUser) -> bool:
+    """Whether the name says that a program sends mail through Amazon SES with it, whose SMTP password is a key."""
+    return bool(_words(user.name) & _SMTP_WORDS)
 
 
 def parse_hints(data: Any, where: str) -> tuple[Hint, ...]:

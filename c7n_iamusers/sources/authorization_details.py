@@ -19,7 +19,7 @@ from c7n_iamusers.model.evidence import Source
 from c7n_iamusers.model.inventory import CREDENTIAL_REPORT, VIRTUAL_MFA
 from c7n_iamusers.policy_errors import unreadable
 from c7n_iamusers.sources.account_readings import AccountReadings
-from c7n_iamusers.sources.prefilled import MfaDevices, asks_for_any_mfa, fill_groups
+from c7n_iamusers.sources.prefilled import MfaDevices, asks_for_any_mfa, drop_empty_tags, fill_groups
 
 Resource = dict[str, Any]
 _LISTS = ("GetAccountAuthorizationDetails", "ListUsers")
@@ -32,7 +32,8 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
     Stock c7n spends a GetUser on each user; this spends two calls on each thousand. Resources have
     everything that the stock source gives (UserName, UserId, Arn, Path, CreateDate, PasswordLastUsed,
     Tags, PermissionsBoundary), so every stock filter and action takes them, and beside it, as botocore's
-    ``UserDetail`` names them: GroupList, AttachedManagedPolicies, UserPolicyList.
+    ``UserDetail`` names them: GroupList, AttachedManagedPolicies, UserPolicyList (which ``notify`` leaves out
+    of its messages).
 
     Three stock filters then make no call for each user: ``group`` finds ``c7n:Groups`` filled in;
     ``mfa-device``, where it asks for any device or none (``value: empty``, ``not-null``, ``[]``), finds
@@ -84,6 +85,7 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
         ):
             found = read_users(client, self._backoff)
         for resource in found.users:
+            drop_empty_tags(resource)
             fill_groups(resource, found.groups)
         self._fill_from_pieces(found.users)
         return _sourced(found.users, Source(", ".join(_LISTS), began))

@@ -24,6 +24,12 @@ _ANY_OR_NONE: tuple[Any, ...] = ("absent", "empty", "not-null", "present", [])
 _SAME_OR_NOT = (None, "eq", "equal", "ne", "not-equal")
 
 
+def drop_empty_tags(resource: Resource) -> None:
+    """Authorization details give ``[]`` where a user has no tags; GetUser leaves them out, as ``Tags: absent`` asks."""
+    if not resource.get("Tags"):
+        resource.pop("Tags", None)
+
+
 def fill_groups(resource: Resource, groups: Mapping[str, Mapping[str, Any]]) -> None:
     """``c7n:Groups`` as ListGroupsForUser gives it; nothing where a group is not among ``groups``."""
     names = resource.get("GroupList", ())

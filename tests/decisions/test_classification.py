@@ -170,19 +170,53 @@ def test_hints_by_group_need_the_groups() -> None:
             ("short-term-key",),
             id="bedrock",
         ),
-        pytest.param(NEUTRAL, evidence(service_credential("cassandra")), ("exempt",), id="keyspaces"),
         pytest.param(
-            NEUTRAL, evidence(service_credential("codecommit"), ssh_key()), ("exempt",), id="codecommit"
+            NEUTRAL, evidence(service_credential("cassandra")), ("keyspaces-sigv4", "exempt"), id="keyspaces"
+        ),
+        pytest.param(
+            NEUTRAL,
+            evidence(service_credential("codecommit"), ssh_key()),
+            ("git-remote-codecommit", "exempt"),
+            id="codecommit",
         ),
         pytest.param(
             NEUTRAL,
             evidence(key(), service_credential("cassandra")),
-            ("role", "roles-anywhere", "exempt"),
+            ("role", "roles-anywhere", "keyspaces-sigv4", "exempt"),
             id="some-of-it",
         ),
         pytest.param(
-            NEUTRAL, evidence(password(), ssh_key()), ("identity-center", "exempt"), id="person-with-git"
+            NEUTRAL,
+            evidence(password(), ssh_key()),
+            ("identity-center", "git-remote-codecommit", "exempt"),
+            id="person-with-git",
         ),
+        pytest.param(
+            NEUTRAL, evidence(service_credential("logs")), ("signed-requests", "exempt"), id="cloudwatch-logs"
+        ),
+        pytest.param(
+            NEUTRAL,
+            evidence(service_credential("unheard-of")),
+            ("signed-requests", "exempt"),
+            id="a-service-to-come",
+        ),
+        pytest.param(
+            NEUTRAL,
+            evidence(service_credential("cassandra"), service_credential("unheard-of")),
+            ("keyspaces-sigv4", "signed-requests", "exempt"),
+            id="exempt-comes-last",
+        ),
+        pytest.param(
+            SHE,
+            evidence(service_credential("logs")),
+            ("identity-center", "signed-requests", "exempt"),
+            id="api-key-of-a-person",
+        ),
+        pytest.param(
+            user("ses-smtp-user.20260131-120000"), evidence(key()), ("ses-api", "exempt"), id="smtp"
+        ),
+        pytest.param(user("sesame"), evidence(key()), ("role", "roles-anywhere"), id="not-smtp"),
+        pytest.param(NEUTRAL, evidence(certificate()), ("role", "roles-anywhere"), id="certificate"),
         pytest.param(
             NEUTRAL,
             evidence(password(), service_credential("bedrock")),

@@ -16,15 +16,18 @@ def package_directory(environment: Environment) -> Path:
 
 
 def test_a_package_that_was_removed_by_hand(disposable: Environment) -> None:
-    """Its directory is gone, but not the .pth file: Python must start without a word."""
-    shutil.rmtree(package_directory(disposable))
-    missing = disposable.run("python", "-c", "import c7n_iamusers")
-    assert "ModuleNotFoundError: No module named 'c7n_iamusers'" in missing.stderr
+    """The .pth file is still there: Python says so at each start, with the file's path, and goes on."""
+    package, startup_file = package_directory(disposable), disposable.site_packages / "c7n_iamusers.pth"
+    for removed in ("startup.py", ""):
+        (package / removed).unlink() if removed else shutil.rmtree(package)
+        done = disposable.run("python", "-c", "print('went on')")
+        assert (done.returncode, done.stdout) == (0, "went on\n")
+        assert f"Error processing line 1 of {startup_file}" in done.stderr
+        assert "ModuleNotFoundError: No module named 'c7n_iamusers" in done.stderr
 
-    done = disposable.run("python", "-c", "pass")
-
-    assert (disposable.site_packages / "c7n_iamusers.pth").is_file()
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    startup_file.unlink()
+    done = disposable.run("python", "-c", "print('went on')")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "went on\n", "")
 
 
 def test_a_plugin_that_cannot_be_imported(disposable: Environment, tmp_path: Path) -> None:

@@ -10,12 +10,16 @@ import sysconfig
 import zipfile
 from pathlib import Path
 
+import boto3
+import pytest
+
 from tests.packaging.environments import ACCOUNTS, Environment, Variables
 
 # "The Python runtimes include the AWS SDK": https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html
 RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six.py", "urllib3")
 
 MODE = {"type": "periodic", "packages": ["c7n_iamusers"], "handler": "c7n_iamusers.handler.run"}
+RULES = "- {user: somebody-else, reason: a test, expires: 2999-12-31}\n"
 
 ARCHIVE = """
 import shutil
@@ -38,13 +42,14 @@ getattr(importlib.import_module(module), function)({"detail": {}}, None)
 """
 
 
-def write_policy(file: Path, output: Path) -> None:
+def write_policy(file: Path, output: Path, packages: list[str], exempt_from: str) -> None:
+    flagging = {"type": "unnecessary", **({"exempt-from": exempt_from} if exempt_from else {})}
     policy = {
         "name": "flag",
         "resource": "aws.iam-user",
         "source": "authorization-details",
-        "mode": {**MODE, "execution-options": {"output_dir": str(output)}},
-        "filters": ["unnecessary"],
+        "mode": {**MODE, "packages": packages, "execution-options": {"output_dir": str(output)}},
+        "filters": [flagging],
     }
     file.write_text(json.dumps({"policies": [policy]}), encoding="utf-8")
 
@@ -55,12 +60,41 @@ def link_runtime(directory: Path) -> None:
         (directory / name).symlink_to(Path(sysconfig.get_path("purelib"), name))
 
 
+def upload(variables: Variables, bucket: str, key: str, text: str) -> str:
+    """The URL of a new object in a bucket of the account."""
+    client = boto3.client(
+        "s3",
+        endpoint_url=variables["AWS_ENDPOINT_URL"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+        aws_session_token=variables["AWS_SESSION_TOKEN"],
+        region_name="us-east-1",
+    )
+    client.create_bucket(Bucket=bucket)
+    client.put_object(Bucket=bucket, Key=key, Body=text.encode())
+    return f"s3://{bucket}/{key}"
+
+
+@pytest.mark.parametrize(
+    ("packages", "list_name"),
+    [
+        pytest.param(["c7n_iamusers"], "", id="no-list"),
+        pytest.param(["c7n_iamusers", "yaml"], "exemptions.yaml", id="list-in-yaml"),
+    ],
+)
 def test_the_archive_runs_in_lambda(
-    wheel: Path, libraries: Path, organization: dict[str, Variables], tmp_path: Path
+    wheel: Path,
+    libraries: Path,
+    organization: dict[str, Variables],
+    tmp_path: Path,
+    packages: list[str],
+    list_name: str,
 ) -> None:
+    variables = organization[ACCOUNTS[0]]
+    url = upload(variables, "governance", list_name, RULES) if list_name else ""
     environment = Environment.create(tmp_path / "environment", libraries)
     environment.install(wheel)
-    write_policy(environment.home / "policy.json", tmp_path / "output")
+    write_policy(environment.home / "policy.json", tmp_path / "output", packages, url)
     made = environment.run("python", "-c", ARCHIVE)
     assert made.returncode == 0, made.stderr
     function = tmp_path / "function"
@@ -71,7 +105,7 @@ def test_the_archive_runs_in_lambda(
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", INVOKE, made.stdout.strip()],
         cwd=function,
-        env=organization[ACCOUNTS[0]],
+        env=variables,
         capture_output=True,
         text=True,
     )

@@ -102,4 +102,4 @@ def test_both_startup_files_may_be_processed(environment: Environment) -> None:
     )
     done = environment.run("python", "-c", code)
     assert (done.stdout, done.stderr) == ("1\n", "")
-    assert resolve_name(line).__name__ == "install"
+    assert resolve_name(line).__name__ == "register"

@@ -21,9 +21,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture
-def accounts(tmp_path: Path) -> Path:
-    file = tmp_path / "accounts.yml"
+def write_accounts(file: Path) -> Path:
     rows = [
         {
             "account_id": account,
@@ -35,6 +33,11 @@ def accounts(tmp_path: Path) -> Path:
     ]
     file.write_text(json.dumps({"accounts": rows}), encoding="utf-8")
     return file
+
+
+@pytest.fixture
+def accounts(tmp_path: Path) -> Path:
+    return write_accounts(tmp_path / "accounts.yml")
 
 
 def flagged(output: Path) -> list[str]:

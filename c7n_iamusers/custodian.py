@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m c7n_iamusers.custodian``: ``custodian`` with the plugins, where Python reads no ``.pth`` file.
+
+That is the case in a directory of ``pip install --target``, in a checkout on ``PYTHONPATH``, and under
+``python -S``. Arguments are those of ``custodian``; after a first argument ``c7n-org``, those of ``c7n-org``::
+
+    python -m c7n_iamusers.custodian run -s output policy.yml
+    python -m c7n_iamusers.custodian c7n-org run -c accounts.yml -s output -u policy.yml
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from c7n_iamusers import startup
+
+# Not in main(): a worker process of c7n-org that is not forked imports this module anew, and calls nothing in it.
+startup.register_when_loaded()
+
+FLEET = "c7n-org"
+
+
+def main(arguments: list[str]) -> Any:
+    """Run ``custodian`` or ``c7n-org`` with ``arguments``. Raises SystemExit as they do."""
+    if arguments[:1] == [FLEET]:
+        sys.argv = arguments
+        return _fleet()(prog_name=FLEET)
+    from c7n.cli import main as custodian
+
+    # argparse and custodian's process title take the command's name from here
+    sys.argv = ["custodian", *arguments]
+    return custodian()
+
+
+def _fleet() -> Any:
+    try:
+        from c7n_org.cli import cli
+    except ModuleNotFoundError as error:
+        sys.exit(f"c7n-org is not installed ({error}): pip install 'c7n_iamusers[org]'")
+    return cli
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
