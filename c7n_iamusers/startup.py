@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 OPT_OUT = "C7N_IAMUSERS_AUTOLOAD"
+#: In any case; whatever else it says leaves the hook on.
+_OFF = ("0", "false", "no", "off")
 TARGET = "c7n.resources.iam"
 
 
@@ -27,9 +29,9 @@ def install() -> None:
     """Arrange for registration once ``c7n.resources.iam`` has loaded; at once if it has.
 
     Calling it again changes nothing: both start-up files may be processed, from more than one directory.
-    ``C7N_IAMUSERS_AUTOLOAD=0`` in the environment opts out.
+    ``C7N_IAMUSERS_AUTOLOAD=0`` in the environment (or ``false``, ``no``, ``off``) opts out.
     """
-    if os.environ.get(OPT_OUT) == "0":
+    if os.environ.get(OPT_OUT, "").strip().lower() in _OFF:
         return
     if TARGET in sys.modules:
         register_or_warn()
