@@ -19,11 +19,13 @@ from c7n_iamusers.local_org.smtp_sink import SmtpSink
 from c7n_iamusers.rehearsal import expectations as expect
 from c7n_iamusers.rehearsal.commands import Commands
 from c7n_iamusers.rehearsal.outputs import PolicyOutput, mails
-from c7n_iamusers.rehearsal.state import AccountState, account_states, people_with_access
+from c7n_iamusers.rehearsal.state import AccountState, account_states, let_days_pass, people_with_access
 
 #: Stands in every directory that a demo has filled, and lets the next demo replace what is there.
 MARKER = ".c7n-iamusers-demo"
 OWN = ("cache", "logs", "mailer.yml", "mails", "output", "policies")
+#: From the notice to the deletion, as policies/flag-and-notify.yml has it.
+DAYS = 30
 TEMPLATES = Path(c7n_iamusers.__file__).parent / "mailer_templates"
 SUBJECTS = {
     "flag-and-notify": "IAM users of your AWS account are to be deleted",
@@ -71,11 +73,12 @@ class Demo:
             self.faults += expect.access_faults(account, people_with_access(self.org, account.account_id))
 
     def delete(self) -> None:
-        """Delete them, as if the announced thirty days had passed."""
+        """Delete them, as if the announced thirty days had passed, in which nobody used an IAM user any more."""
+        let_days_pass(self.org, DAYS)
         text = (self.source / "policies" / "delete.yml").read_text()
         early = self.work / "policies" / "delete.yml"
         early.parent.mkdir(parents=True, exist_ok=True)
-        early.write_text(text.replace("skew: 0", "skew: 30"))
+        early.write_text(text.replace("skew: 0", f"skew: {DAYS}"))
         self._run("delete", early)
         after = account_states(self.org)
         for account in self.before.values():
