@@ -108,6 +108,10 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
             source: authorization-details
             filters:
               - type: unnecessary
+                exempt:
+                  - path: /emergency/*
+                    reason: break-glass access, sealed in the safe
+                    expires: 2027-12-31
             actions:
               - type: provision-identity-center
                 identity-source: identity-center

@@ -45,6 +45,10 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
             source: authorization-details
             filters:
               - type: unnecessary
+                exempt:
+                  - path: /emergency/*
+                    reason: break-glass access, sealed in the safe
+                    expires: 2027-12-31
               - type: identity-center
                 state: provisioned
                 role: arn:aws:iam::123456789012:role/IdentityCenterReader
