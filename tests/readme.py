@@ -74,19 +74,24 @@ def substituted(text: str, port: int = 0, smtp_port: int = 0) -> str:
 
 
 def in_shell(text: str, checkout: Path, environment: Mapping[str, str]) -> None:
-    """Run a block as a reader's shell would, but that it ends at the first error."""
+    """Run a block as a reader's shell would, but that it ends at the first error; none may come."""
+    done = shell(f"set -e\n{text}", checkout, environment)
+    assert done.returncode == 0, f"{text}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    assert "Traceback" not in done.stderr, done.stderr
+
+
+def shell(text: str, checkout: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run commands in a shell that finds those of this environment, and no AWS settings but ``environment``."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "C7N_"))}
     path = f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}"
-    done = subprocess.run(
-        ["sh", "-e", "-c", text],
+    return subprocess.run(
+        ["sh", "-c", text],
         cwd=checkout,
         env={**own, "PATH": path, "HOME": str(checkout), **environment},
         capture_output=True,
         text=True,
         timeout=300,
     )
-    assert done.returncode == 0, f"{text}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    assert "Traceback" not in done.stderr, done.stderr
 
 
 def of_rehearsal(text: str) -> bool:

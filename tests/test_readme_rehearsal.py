@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from contextlib import ExitStack
 from pathlib import Path
 
 from c7n_iamusers.rehearsal.outputs import mails
-from tests.readme import COMMANDS, EVERYBODY, copy_checkout, in_shell, of_rehearsal, substituted
+from tests.readme import COMMANDS, EVERYBODY, copy_checkout, in_shell, of_rehearsal, shell, substituted
 
 #: of each rehearsal: flagged, replaced, without a replacement, deleted
 MAILS = 4
@@ -30,6 +31,20 @@ def test_the_rehearsal_runs_twice(tmp_path: Path) -> None:
         assert {name for name, status in rows.items() if status == "skipped"} == {"busy-bot", "ana.silva"}
         assert set(rows) == EVERYBODY - {"break-glass", "git-web"}
         assert len(mails(checkout / "mails")) == run * MAILS
+
+
+def test_nothing_runs_where_the_local_organization_does_not(tmp_path: Path) -> None:
+    """With the reader's own credentials, what follows would flag and delete in the reader's own accounts."""
+    checkout = copy_checkout(tmp_path)
+    (checkout / "local.env").write_text("# of an earlier run\nexport AWS_ENDPOINT_URL=http://127.0.0.1:1\n")
+    (text,) = [text for text in COMMANDS if "local-org serve" in text]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = shell(substituted(text, taken.getsockname()[1]), checkout, {})
+    assert done.returncode != 0
+    assert "Address already in use" in done.stderr
+    assert not re.search("c7n|custodian", done.stdout)
+    assert not (checkout / "rehearsal").exists()
+    assert not (checkout / "cache-local").exists()
 
 
 def free_port(sockets: ExitStack) -> int:
