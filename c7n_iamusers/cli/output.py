@@ -46,6 +46,8 @@ def _draw(columns: Sequence[str], cells: list[list[str]], numeric: list[bool]) -
     console = Console()
     longest = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     widths = [min(width, _NARROWEST) for width in longest]
+    if longest[0] <= console.width // 3:
+        widths[0] = longest[0]  # names stay in one piece where there is room
     if sum(widths) + _FRAME * len(columns) + 1 > console.width:
         _write_blocks(columns, cells)
         return
