@@ -90,7 +90,7 @@ def shell(text: str, checkout: Path, environment: Mapping[str, str]) -> subproce
         env={**own, "PATH": path, "HOME": str(checkout), **environment},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
 
 
