@@ -21,15 +21,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 OPT_OUT = "C7N_IAMUSERS_AUTOLOAD"
+#: In any case; whatever else it says leaves the hook on.
+_OFF = ("0", "false", "no", "off")
 TARGET = "c7n.resources.iam"
 
 
 def register() -> None:
     """What the start-up files call: ``register_when_loaded()``, unless the environment opts out.
 
-    ``C7N_IAMUSERS_AUTOLOAD=0`` opts out.
+    ``C7N_IAMUSERS_AUTOLOAD=0`` (or ``false``, ``no``, ``off``, in any case) opts out.
     """
-    if os.environ.get(OPT_OUT) != "0":
+    if os.environ.get(OPT_OUT, "").strip().lower() not in _OFF:
         register_when_loaded()
 
 

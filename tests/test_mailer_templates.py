@@ -55,10 +55,16 @@ def user(state: str, name: str = "a+b=c,d.e@f-g") -> dict[str, Any]:
 
 
 def render(
-    state: str, kind: str, resources: list[dict[str, Any]], days: int | None = 30, to: str = "x"
+    state: str,
+    kind: str,
+    resources: list[dict[str, Any]],
+    days: int | None = 30,
+    to: str = "x",
+    account: str = "payments",
 ) -> str:
+    told = {**message(state, days), "account": account}
     text: str | None = get_rendered_jinja(
-        to, message(state, days), resources, logging.getLogger(), kind, "default", [str(TEMPLATES)]
+        to, told, resources, logging.getLogger(), kind, "default", [str(TEMPLATES)]
     )
     assert text
     return text
@@ -91,6 +97,112 @@ def test_who_has_no_replacement_is_not_told_to_have_one() -> None:
     alone = render("replaced", "template", [without])
     assert "People without a replacement" in alone
     assert "How to sign in" not in alone
+
+
+PENDING = {"state": "pending", "reason": "bob does not hold Readers"}
+HELD = {
+    "state": "provisioned",
+    "reason": "b holds R",
+    "username": "b@example.com",
+    "permission-set": "Readers",
+}
+INTENDED = {
+    "status": "intended",
+    "reason": "see x.json",
+    "username": "b@example.com",
+    "permission-set": "Readers",
+}
+NOT_YET, ON_ITS_WAY = "Not yet: these people have no replacement", "is on its way"
+
+
+@pytest.mark.parametrize(
+    ("known", "said", "unsaid"),
+    [
+        pytest.param(
+            {"provisioning": INTENDED},
+            [ON_ITS_WAY, "b@example.com", "Readers", "How to sign in then", "as soon as you can sign in"],
+            [NOT_YET, "x.json", "These people have access", "Check now"],
+            id="intended",
+        ),
+        pytest.param(
+            {"identity-center": HELD},
+            ["These people have access", "b@example.com", "Readers", "How to sign in"],
+            [NOT_YET, ON_ITS_WAY, "needs a tag"],
+            id="provisioned-by-the-filter",
+        ),
+        pytest.param(
+            {"identity-center": PENDING},
+            [NOT_YET, "bob does not hold Readers"],
+            ["needs a tag", "How to sign in", "These people have access"],
+            id="pending",
+        ),
+        pytest.param(
+            {"identity-center": PENDING, "provisioning": STATES["replaced"]["provisioning"]},
+            ["These people have access"],
+            [NOT_YET, "bob does not hold Readers"],
+            id="provisioned-since-the-filter",
+        ),
+        pytest.param({}, [NOT_YET, "needs a tag Email"], ["on its way", "How to sign in"], id="nobody-knows"),
+    ],
+)
+def test_nobody_is_told_what_is_not_so(known: dict[str, Any], said: list[str], unsaid: list[str]) -> None:
+    text = render(
+        "replaced", "template", [{**user("replaced"), "c7n:IamUser": {"findings": FINDINGS, **known}}]
+    )
+    assert [each for each in said if each not in text] == []
+    assert [each for each in unsaid if each in text] == []
+
+
+def test_who_has_an_email_is_not_said_to_lack_it() -> None:
+    tagged = {**user("replaced"), "Tags": [{"Key": "Email", "Value": "b@example.com"}], "c7n:IamUser": {}}
+    text = render("replaced", "template", [tagged])
+    assert "no access was prepared for it yet" in text
+    assert "needs a tag" not in text
+
+
+def test_one_mail_can_hold_all_three() -> None:
+    rows = [{"provisioning": INTENDED}, {"identity-center": HELD}, {"identity-center": PENDING}]
+    text = render("replaced", "template", [{**user("replaced"), "c7n:IamUser": known} for known in rows])
+    assert text.index("These people have access") < text.index("On its way") < text.index(NOT_YET)
+    assert text.count("How to sign in") == 1
+
+
+HOSTILE = "<!channel> & <https://evil.example|AWS console> <@U123>"
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        pytest.param({"findings": [{"id": "x", "severity": "high", "text": HOSTILE}]}, id="finding"),
+        pytest.param({"outcome": {"status": "skipped", "reason": HOSTILE}}, id="outcome"),
+        pytest.param({"provisioning": {"status": "failed", "reason": HOSTILE}}, id="provisioning"),
+        pytest.param({"identity-center": {"state": "absent", "reason": HOSTILE}}, id="identity-center"),
+    ],
+)
+def test_slack_reads_no_mention_and_no_link_in_what_people_write(known: dict[str, Any]) -> None:
+    rows = [{**user("flagged", HOSTILE), "c7n:IamUser": known}]
+    text = render("flagged", "slack_template", rows, account=HOSTILE)
+    attachment = json.loads(text)["attachments"][0]
+    (field,) = attachment["fields"]
+    shown = "&lt;!channel&gt; &amp; &lt;https://evil.example|AWS console&gt; &lt;@U123&gt;"
+    assert field["title"] == shown
+    assert field["value"].endswith(shown)
+    assert attachment["title"] == f"1 IAM users in account 111122223333 ({shown})"
+    assert "<" not in "".join([*map(str, attachment.values())])
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        pytest.param({"provisioning": INTENDED}, "is requested, and not there yet", id="intended"),
+        pytest.param({"identity-center": HELD}, "provisioned: b holds R", id="provisioned"),
+        pytest.param({"findings": FINDINGS}, "The rule. Exempt until 2025-12-31", id="findings"),
+        pytest.param({}, "-", id="nothing"),
+    ],
+)
+def test_slack_tells_the_state(known: dict[str, Any], said: str) -> None:
+    payload = json.loads(render("replaced", "slack_template", [{**user("replaced"), "c7n:IamUser": known}]))
+    assert said in payload["attachments"][0]["fields"][0]["value"]
 
 
 def test_what_people_write_is_escaped() -> None:

@@ -3,14 +3,20 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
+import textwrap
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from c7n_iamusers.decisions.exemption_lists import parse_list
+from c7n_iamusers.decisions.exemptions import parse_rules
+from c7n_iamusers.entry import ACTIONS, FILTERS
 
 ROOT = Path(__file__).parent.parent
 POLICIES = sorted((ROOT / "policies").glob("*.yml"))
@@ -23,7 +29,7 @@ def command(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[st
 
 
 def test_there_are_policies() -> None:
-    assert [path.stem for path in POLICIES] == ["delete", "flag-and-notify", "provision"]
+    assert [path.stem for path in POLICIES] == ["delete", "flag-and-notify", "provision-intents", "provision"]
 
 
 @pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)
@@ -51,6 +57,25 @@ def test_the_same_users_are_exempt_in_all_of_them() -> None:
     first, *others = map(live_rules, policies)
     assert first
     assert all(rules == first for rules in others)
+
+
+def test_the_list_that_comes_along_exempts_the_same_users() -> None:
+    (first, *_) = [policy for path in POLICIES for policy in yaml.safe_load(path.read_text())["policies"]]
+    rules = parse_list((ROOT / "policies" / "exemptions.csv").read_text(), "csv", "exemptions.csv")
+    assert list(rules) == list(parse_rules(live_rules(first), "exempt"))
+
+
+@pytest.mark.parametrize("place", [*FILTERS.values(), *ACTIONS.values()])
+def test_every_example_says_whom_it_spares(place: str) -> None:
+    """What is copied from a docstring must not meet the break-glass users."""
+    module, _, name = place.replace(":", ".").rpartition(".")
+    example = str(getattr(importlib.import_module(module), name).__doc__).partition(".. code-block:: yaml")[2]
+    policies = yaml.safe_load(textwrap.dedent(example))["policies"]
+    assert policies
+    for policy in policies:
+        for each in policy["filters"]:
+            if isinstance(each, dict) and each.get("type") == "unnecessary":
+                assert each.get("exempt") or each.get("exempt-from")
 
 
 @pytest.mark.parametrize(

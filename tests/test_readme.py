@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the README says exists, does."""
+"""What the README says exists, does, and what it shows runs: in its order, and twice."""
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,10 +15,25 @@ from click.testing import CliRunner
 
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.entry import ACTIONS, FILTERS, SOURCES
-from tests.policies import policy
-
-ROOT = Path(__file__).parent.parent
-TEXT = (ROOT / "README.md").read_text()
+from c7n_iamusers.local_org import LocalOrg
+from c7n_iamusers.local_org.load import load
+from tests.policies import ACCOUNT, policy
+from tests.readme import (
+    BLOCKS,
+    COMMANDS,
+    EVERYBODY,
+    POLICIES,
+    ROOT,
+    SAVED,
+    SUBSTITUTIONS,
+    TEXT,
+    UNUSED,
+    copy_checkout,
+    in_shell,
+    of_rehearsal,
+    saved_report,
+    substituted,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,14 +44,6 @@ TEXT = (ROOT / "README.md").read_text()
 def test_every_plugin_is_in_the_table(kind: str, names: dict[str, str]) -> None:
     rows = re.findall(rf"^\| `([a-z-]+)` \| {kind} \|", TEXT, re.MULTILINE)
     assert sorted(rows) == sorted(names)
-
-
-def test_every_policy_validates() -> None:
-    blocks = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-    found = [data for block in blocks for data in yaml.safe_load(block)["policies"]]
-    assert found
-    for data in found:
-        policy(data)
 
 
 def test_every_make_target_exists() -> None:
@@ -55,5 +64,87 @@ def test_every_command_exists() -> None:
 
 def test_every_file_exists() -> None:
     for name in re.findall(r"`([a-z_.-]+/[a-z_./-]*|[A-Za-z]+\.(?:yml|md))`", TEXT):
-        if not name.startswith((".demo", "snapshots", "output")):
+        if not name.startswith((".demo", "snapshots", "output", "mails", "rehearsal/delete")):
             assert (ROOT / name).exists(), name
+
+
+def test_every_block_is_tested() -> None:
+    assert len(POLICIES) + len(COMMANDS) == len(BLOCKS)
+    text = "\n".join(COMMANDS)
+    assert [shown for shown in SUBSTITUTIONS if shown not in text] == []
+    assert not re.search(r"\baws ", substituted(text))
+
+
+def test_what_examples_write_is_ignored_by_git() -> None:
+    written = re.findall(r"(?:-s |--mail-dir |--env-file |--cache-path |> )([a-z-]+[a-z./-]*)", TEXT)
+    assert {"output/intents", "rehearsal/flag", "mails", "local.env", "cache-local", "delete-one.yml"} <= set(
+        written
+    )
+    ignored = set((ROOT / ".gitignore").read_text().split())
+    names = {name.partition("/") for name in written}
+    assert {
+        f"/{first}{'/' if slash or '.' not in first else ''}" for first, slash, _ in names
+    } - ignored == set()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    return copy_checkout(tmp_path)
+
+
+@pytest.fixture
+def account(org: LocalOrg) -> Any:
+    """IAM of a copy of the saved account, whose users but one were announced long ago."""
+    load(org, ACCOUNT, json.loads((SAVED / "details.json").read_text()), saved_report())
+    iam = org.client("iam", ACCOUNT)
+    mark = {"Key": "c7n-iamusers-deletion", "Value": "Deleted in a month: composite-delete@2026/01/31"}
+    for name in EVERYBODY - {"unannounced-bot"}:
+        iam.tag_user(UserName=name, Tags=[mark])
+    return iam
+
+
+def users(iam: Any) -> set[str]:
+    return {user["UserName"] for user in iam.list_users()["Users"]}
+
+
+def quarantined(iam: Any) -> set[str]:
+    return {name for name in users(iam) if iam.list_user_policies(UserName=name)["PolicyNames"]}
+
+
+@pytest.mark.parametrize(
+    ("number", "deleted", "parked"),
+    [
+        pytest.param(0, UNUSED, set(), id="delete"),
+        pytest.param(1, set(), set(), id="evidence"),
+        pytest.param(2, set(), UNUSED, id="plan-park-delete"),
+        pytest.param(3, set(), set(), id="people"),
+    ],
+)
+def test_policies_run_twice_and_spare_whom_they_must(
+    account: Any,
+    checkout: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    deleted: set[str],
+    parked: set[str],
+) -> None:
+    """The exempt, the active, the unannounced, and people without another way in."""
+    assert len(POLICIES) == 4
+    monkeypatch.chdir(checkout)
+    for _ in range(2):
+        for data in yaml.safe_load(POLICIES[number])["policies"]:
+            policy(data, checkout / "out").run()
+        assert users(account) == EVERYBODY - deleted
+        assert quarantined(account) == parked
+
+
+def test_commands_run_in_order_twice(account: Any, org: LocalOrg, checkout: Path) -> None:
+    for _ in range(2):
+        for text in COMMANDS:
+            if not of_rehearsal(text):
+                in_shell(substituted(text), checkout, org.environment())
+    assert users(account) == EVERYBODY - {"retired-bot"}
+    moved = json.loads(
+        (checkout / "output/moved/payments/us-east-1/iam-users-moved/resources.json").read_text()
+    )
+    assert {user["UserName"] for user in moved} == {"dana.smith", "ana.silva"}

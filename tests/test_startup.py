@@ -77,6 +77,12 @@ def test_registers_at_once_if_the_target_is_loaded(target: Path, registered: lis
     ("value", "expected"),
     [
         pytest.param("0", 0, id="opted-out"),
+        pytest.param("false", 0, id="false"),
+        pytest.param("No", 0, id="no"),
+        pytest.param("OFF", 0, id="off"),
+        pytest.param(" 0 ", 0, id="spaces"),
+        pytest.param("true", 1, id="true"),
+        pytest.param("00", 1, id="another-number"),
         pytest.param("1", 1, id="opted-in"),
         pytest.param("", 1, id="empty"),
     ],

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
 
+from c7n_iamusers.cli.output import print_table
 from c7n_iamusers.rehearsal.demo import Demo, prepared
 from c7n_iamusers.rehearsal.expectations import leaving
 from c7n_iamusers.rehearsal.outputs import mails
@@ -32,7 +32,7 @@ MOST_FAULTS = 20
     type=click.Path(path_type=Path),
     default=Path(".demo"),
     show_default=True,
-    help="Emptied, then filled with output, logs and mails.",
+    help="Filled with output, logs and mails. What an earlier demo left there is removed; nothing else is touched.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Another number, another population.")
 @click.option("--users-per-account", type=click.IntRange(1, 5000), default=30, show_default=True)
@@ -43,14 +43,14 @@ def demo(source: Path, work: Path, seed: int, users_per_account: int) -> None:
     """
     console = Console()
     started = time.monotonic()
-    with prepared(source.resolve(), work.resolve(), seed, users_per_account) as rehearsal:
+    with prepared(source.resolve(), work.absolute(), seed, users_per_account) as rehearsal:
         accounts, users = len(rehearsal.before), sum(len(state.users) for state in rehearsal.before.values())
         console.print(f"A local organization with {accounts} accounts and {users} IAM users is up.")
         for title, step in _steps(rehearsal):
             _told(console, title, step, rehearsal)
             if rehearsal.faults:
                 break
-        console.print(_table(rehearsal))
+        _print_before_and_after(rehearsal)
     console.print(_whereabouts(work), soft_wrap=True, highlight=False)
     console.print(f"{time.monotonic() - started:.0f} seconds, {len(rehearsal.faults)} faults")
     _explain(console, rehearsal)
@@ -91,25 +91,23 @@ def _explain(console: Console, rehearsal: Demo) -> None:
         console.print(f"The end of {logs[-1]}:\n{tail}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _table(rehearsal: Demo) -> Table:
+def _print_before_and_after(rehearsal: Demo) -> None:
     after = account_states(rehearsal.org)
     received = mails(rehearsal.work / "mails")
-    table = Table(title="Before and after")
-    table.add_column("Account", no_wrap=True)
-    for column in ("Users before", "Exempt", "People moved", "Deleted", "Users after", "Mails"):
-        table.add_column(column, justify="right")
-    for account_id, before in rehearsal.before.items():
-        deleted = list(rehearsal.output("delete", before).outcomes().values()).count("deleted")
-        numbers = (
+    rows = [
+        [
+            f"{account_id} {before.name}",
             len(before.users),
             len(before.users) - len(leaving(before)),
             len(people_with_access(rehearsal.org, account_id)),
-            deleted,
+            list(rehearsal.output("delete", before).outcomes().values()).count("deleted"),
             len(after[account_id].users),
             sum(account_id in str(mail.get_content()) for mail in received),
-        )
-        table.add_row(f"{account_id} {before.name}", *map(str, numbers))
-    return table
+        ]
+        for account_id, before in rehearsal.before.items()
+    ]
+    columns = ["Account", "Users before", "Exempt", "People moved", "Deleted", "Users after", "Mails"]
+    print_table(columns, rows)
 
 
 def _whereabouts(work: Path) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from c7n_iamusers.cli.arguments import role_arn
 from c7n_iamusers.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
@@ -25,7 +26,12 @@ _STEPS = 3
 
 
 @click.command()
-@click.option("--role", metavar="ARN", help="Assume this role first, for an account other than one's own.")
+@click.option(
+    "--role",
+    metavar="ARN",
+    callback=role_arn,
+    help="Assume this role first, for an account other than one's own.",
+)
 @click.option(
     "--format",
     "output_format",

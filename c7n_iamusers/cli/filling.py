@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from c7n_iamusers.cli.arguments import account_id
 from c7n_iamusers.cli.endpoint import LocalOrgEndpoint, endpoint_option
 from c7n_iamusers.cli.output import format_option, print_json, print_table
 
@@ -64,7 +65,13 @@ def _figures(counts: dict[str, int]) -> list[int]:
 
 @click.command()
 @endpoint_option
-@click.option("--account", required=True, metavar="ID", help="The account of the local organization to fill.")
+@click.option(
+    "--account",
+    required=True,
+    metavar="ID",
+    callback=account_id,
+    help="The account of the local organization to fill.",
+)
 @click.option(
     "--authorization-details", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from c7n_iamusers.cli.arguments import account_id
 from c7n_iamusers.cli.endpoint import LocalOrgEndpoint, endpoint_option
 from c7n_iamusers.cli.filling import load, seed, seed_option, users_option
 from c7n_iamusers.cli.output import format_option, print_json, print_table
@@ -23,16 +24,14 @@ def local_org() -> None:
     """An AWS organization on this machine, to rehearse on before anything meets a real one."""
 
 
-def _account(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def _accounts(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
     pairs = [
-        (account_id, name or account_id) for account_id, _, name in (value.partition("=") for value in values)
+        (account_id(context, parameter, number), name or number)
+        for number, _, name in (value.partition("=") for value in values)
     ]
-    for account_id, _name in pairs:
-        if len(account_id) != 12 or not account_id.isdigit():
-            raise click.BadParameter(
-                f"{account_id!r} is not an account id of 12 digits; write 111122223333=payments"
-            )
-    if len({account_id for account_id, _ in pairs}) != len(pairs):
+    if len({number for number, _ in pairs}) != len(pairs):
         raise click.BadParameter("an account id is given twice")
     return tuple(pairs)
 
@@ -45,7 +44,7 @@ def _account(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     "--member-account",
     multiple=True,
     metavar="ID[=NAME]",
-    callback=_account,
+    callback=_accounts,
     help="Instead of three examples.",
 )
 @click.option(

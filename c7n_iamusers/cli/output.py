@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables for people: drawn by rich on a terminal, plain aligned text elsewhere; JSON for programs.
 
-What comes from files and from AWS never reaches a terminal raw: see ``visible``.
+What comes from files and from AWS never reaches a terminal raw: see ``visible``. No value is ever cut: a terminal
+that is too narrow for a table gets a block of lines for each row.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ import click
 from c7n_iamusers.decisions.wording import visible
 
 Row = Sequence[Any]
+#: Characters: a column is folded down to this, never further.
+_NARROWEST = 8
+#: Characters that rich draws around a cell: a line and two spaces.
+_FRAME = 3
 
 format_option = click.option(
     "--format", "output_format", type=click.Choice(["table", "json"]), default="table", show_default=True
@@ -43,12 +48,30 @@ def _draw(columns: Sequence[str], cells: list[list[str]], numeric: list[bool]) -
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    longest = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    widths = [min(width, _NARROWEST) for width in longest]
+    if longest[0] <= console.width // 3:
+        widths[0] = longest[0]  # names stay in one piece where there is room
+    if sum(widths) + _FRAME * len(columns) + 1 > console.width:
+        _write_blocks(columns, cells)
+        return
     table = Table()
-    for name, right in zip(columns, numeric, strict=True):
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for name, right, width in zip(columns, numeric, widths, strict=True):
+        table.add_column(
+            name, justify="right" if right else "left", min_width=width, overflow="fold", no_wrap=False
+        )
     for row in cells:
         table.add_row(*map(Text, row))
-    Console().print(table)
+    console.print(table)
+
+
+def _write_blocks(columns: Sequence[str], cells: list[list[str]]) -> None:
+    """The terminal itself folds what is too long for it."""
+    for row in cells:
+        click.echo(
+            "\n".join(f"{name}: {cell}" for name, cell in zip(columns, row, strict=True) if cell) + "\n"
+        )
 
 
 def _write(columns: Sequence[str], cells: list[list[str]], numeric: list[bool]) -> None:

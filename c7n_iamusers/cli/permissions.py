@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from c7n_iamusers.cli.arguments import any_account_id
+from c7n_iamusers.cli.arguments import partition as known_partition
 from c7n_iamusers.cli.output import print_json
 
 if TYPE_CHECKING:
@@ -24,8 +26,21 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 @click.option(
     "--restore", is_flag=True, help="Also what `c7n-iamusers restore` needs, by which users get policies."
 )
-@click.option("--account", default="*", show_default=True, metavar="ID", help="The account of the users.")
-@click.option("--partition", default="aws", show_default=True, help="aws, aws-cn or aws-us-gov.")
+@click.option(
+    "--account",
+    default="*",
+    show_default=True,
+    metavar="ID",
+    callback=any_account_id,
+    help="The account of the users.",
+)
+@click.option(
+    "--partition",
+    default="aws",
+    show_default=True,
+    callback=known_partition,
+    help="aws, aws-cn, aws-us-gov, ...",
+)
 def permissions(files: tuple[Path, ...], restore: bool, account: str, partition: str) -> None:
     """Print the least-privilege IAM policy for the role that runs the policies of the given files.
 

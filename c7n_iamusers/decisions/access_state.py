@@ -17,10 +17,15 @@ STATES = (PROVISIONED, ABSENT, PENDING)
 
 @dataclass(frozen=True)
 class AccessState:
-    """``state``: one of STATES; ``reason``: what it rests on, in words."""
+    """``state``: one of STATES; ``reason``: what it rests on, in words.
+
+    ``username``, ``permission_set``: how the person signs in, and what it then holds; empty where it has no access.
+    """
 
     state: str
     reason: str
+    username: str = ""
+    permission_set: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,9 @@ def access_state(
     for each in held:
         problem = _problem(each, account_id, wanted)
         if problem == "":
-            return AccessState(
-                PROVISIONED, f"{known.username} holds {each.settings.name} in account {account_id}"
-            )
+            name = each.settings.name
+            reason = f"{known.username} holds {name} in account {account_id}"
+            return AccessState(PROVISIONED, reason, known.username, name)
         if problem:
             return AccessState(PENDING, f"{known.username}: {problem}")
     what = wanted.name or "any permission set"

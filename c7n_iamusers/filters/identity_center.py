@@ -33,8 +33,9 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
     - ``pending``: the user exists, and something of the rest is missing.
 
     ``user``, ``people-from``, ``role`` and ``region`` are those of ``provision-identity-center``. Each user is
-    annotated with ``c7n:IamUser`` -> ``identity-center``: ``state`` and ``reason``. Where Identity Center can't be
-    read the policy fails, and nobody is selected.
+    annotated with ``c7n:IamUser`` -> ``identity-center``: ``state``, ``reason``, and of those who have access
+    ``username`` and ``permission-set``, for a notice. Where Identity Center can't be read the policy fails, and
+    nobody is selected.
 
     :example:
 
@@ -99,6 +100,8 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         for resource in resources:
             found = states[subject_of(resource).arn]
             told = {"state": found.state, "reason": found.reason}
+            if found.username:
+                told |= {"username": found.username, "permission-set": found.permission_set}
             resource.setdefault(ANNOTATION, {})["identity-center"] = told
             if found.state == self.data["state"]:
                 selected.append(resource)

@@ -149,7 +149,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
                     owner: security@example.com
                     expires: "2027-12-31"
                   - tag: Purpose=codecommit
-                    reason: CodeCommit has no replacement for its credentials yet
+                    reason: CodeCommit clients that are not yet on git-remote-codecommit
                     expires: "2027-06-30"
 
           - name: iam-users-left-behind

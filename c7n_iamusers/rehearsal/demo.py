@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +19,13 @@ from c7n_iamusers.local_org.smtp_sink import SmtpSink
 from c7n_iamusers.rehearsal import expectations as expect
 from c7n_iamusers.rehearsal.commands import Commands
 from c7n_iamusers.rehearsal.outputs import PolicyOutput, mails
-from c7n_iamusers.rehearsal.state import AccountState, account_states, people_with_access
+from c7n_iamusers.rehearsal.state import AccountState, account_states, let_days_pass, people_with_access
 
+#: Stands in every directory that a demo has filled, and lets the next demo replace what is there.
+MARKER = ".c7n-iamusers-demo"
+OWN = ("cache", "logs", "mailer.yml", "mails", "output", "policies")
+#: From the notice to the deletion, as policies/flag-and-notify.yml has it.
+DAYS = 30
 TEMPLATES = Path(c7n_iamusers.__file__).parent / "mailer_templates"
 SUBJECTS = {
     "flag-and-notify": "IAM users of your AWS account are to be deleted",
@@ -68,11 +73,12 @@ class Demo:
             self.faults += expect.access_faults(account, people_with_access(self.org, account.account_id))
 
     def delete(self) -> None:
-        """Delete them, as if the announced thirty days had passed."""
+        """Delete them, as if the announced thirty days had passed, in which nobody used an IAM user any more."""
+        let_days_pass(self.org, DAYS)
         text = (self.source / "policies" / "delete.yml").read_text()
         early = self.work / "policies" / "delete.yml"
         early.parent.mkdir(parents=True, exist_ok=True)
-        early.write_text(text.replace("skew: 0", "skew: 30"))
+        early.write_text(text.replace("skew: 0", f"skew: {DAYS}"))
         self._run("delete", early)
         after = account_states(self.org)
         for account in self.before.values():
@@ -103,18 +109,77 @@ def _people_of(account: AccountState) -> AccountState:
 
 @contextmanager
 def prepared(source: Path, work: Path, seed_number: int, users_per_account: int) -> Iterator[Demo]:
-    """A demo over a freshly seeded organization; ``work`` is emptied first."""
+    """A demo over a freshly seeded organization.
+
+    What an earlier demo left in ``work`` is removed first. Raises LocalOrgError, before anything is touched, where
+    ``work`` is not a demo's, or ``source`` is not a checkout whose accounts are the organization's.
+    """
     for needed in ("accounts.yml", "mailer.yml", *(f"policies/{step}.yml" for step in SUBJECTS)):
         if not (source / needed).exists():
             raise LocalOrgError(
                 f"there is no {needed} in {source}: run the demo in a checkout, or name one by --source"
             )
-    if work.exists():
-        shutil.rmtree(work)
-    work.mkdir(parents=True)
-    with LocalOrg(Settings()) as org, SmtpSink(work / "mails") as sink:
+    settings = Settings()
+    _check_accounts(source, settings)
+    clear(work)
+    with LocalOrg(settings) as org, SmtpSink(work / "mails") as sink:
         seed(org, seed=seed_number, users_per_account=users_per_account)
         config = yaml.safe_load((source / "mailer.yml").read_text())
         mailer_config = work / "mailer.yml"
         mailer_config.write_text(yaml.safe_dump({**config, "smtp_port": sink.port}))
         yield Demo(source, work, org, mailer_config, account_states(org))
+
+
+def _check_accounts(source: Path, settings: Settings) -> None:
+    """The accounts of the checkout must be the organization's: c7n-org passes over the others without a word."""
+    try:
+        accounts = yaml.safe_load((source / "accounts.yml").read_text())["accounts"]
+        owners = yaml.safe_load((source / "mailer.yml").read_text())["account_emails"]
+        named = {(str(each["account_id"]), str(each["name"])) for each in accounts}
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise LocalOrgError(
+            f"accounts.yml or mailer.yml in {source} can't be read: {type(error).__name__}: {error}"
+        ) from error
+    known = set(settings.member_accounts)
+    for file, found, wanted in (
+        ("accounts.yml", named, known),
+        ("mailer.yml", set(owners), {account_id for account_id, _ in known}),
+    ):
+        if found != wanted:
+            raise LocalOrgError(
+                f"{source / file}: the demo's accounts are {_listed(wanted)}, and not {_listed(found)}: "
+                "run it in a checkout whose accounts.yml and mailer.yml are as they were"
+            )
+
+
+def _listed(accounts: Iterable[object]) -> str:
+    return ", ".join(sorted(" ".join(each) if isinstance(each, tuple) else str(each) for each in accounts))
+
+
+def clear(work: Path) -> None:
+    """Make ``work`` an empty directory with the marker; only what a demo makes is removed from a marked one."""
+    try:
+        marked = not work.is_symlink() and (work / MARKER).is_file() and not (work / MARKER).is_symlink()
+        if not marked and (work.is_symlink() or (work.exists() and not _is_empty(work))):
+            raise LocalOrgError(
+                f"{work} is not empty and no demo has made it, so nothing there is touched: name another directory "
+                f"by --work. If it is the work of an earlier version's demo, remove it yourself: rm -r {work}"
+            )
+        work.mkdir(parents=True, exist_ok=True)
+        (work / MARKER).touch()
+        for name in OWN:
+            _remove(work / name)
+    except OSError as error:
+        raise LocalOrgError(f"{work} can't be prepared: {error}; name another directory by --work") from error
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _remove(path: Path) -> None:
+    """A link goes itself; what it leads to stays."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from c7n_iamusers.local_org import LocalOrg
+from c7n_iamusers.local_org.iam.seeding import set_access_key_last_used, set_password_last_used
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,20 @@ def _account_state(org: LocalOrg, account_id: str, name: str) -> AccountState:
 def _user_state(detail: Mapping[str, Any]) -> UserState:
     tags = {tag["Key"]: tag["Value"] for tag in detail.get("Tags", ())}
     return UserState(detail["UserName"], detail["Path"], tags.get("Email", ""))
+
+
+def let_days_pass(org: LocalOrg, days: int) -> None:
+    """Nobody uses a password or an access key for so many days: every last use lies further back by them."""
+    back = timedelta(days=days)
+    for account_id, _ in org.settings.member_accounts:
+        for user in org.backend("iam", account_id).users.values():
+            if user.password_last_used:
+                set_password_last_used(user, user.password_last_used - back)
+            for key in user.access_keys:
+                if (use := key.last_used) and use.timestamp:
+                    set_access_key_last_used(
+                        key, use.timestamp - back, service=use.service, region=use.region
+                    )
 
 
 def people_with_access(org: LocalOrg, account_id: str) -> dict[str, str]:

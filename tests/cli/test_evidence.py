@@ -123,7 +123,7 @@ def test_notes_go_beside_what_is_printed(org: LocalOrg) -> None:
     ("arguments", "message"),
     [
         pytest.param(["--role", "arn:aws:iam::111122223333:role/Missing"], "can't be assumed", id="role"),
-        pytest.param(["--role", "rubbish"], "role rubbish can't be assumed", id="no-arn"),
+        pytest.param(["--role", "arn:aws:iam::999999999999:role/a/b+c=1"], "can't be assumed", id="path"),
     ],
 )
 def test_what_cannot_be_read_ends_with_a_message(org: LocalOrg, arguments: list[str], message: str) -> None:
@@ -144,7 +144,11 @@ def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert "Unable to locate credentials" in result.stderr
 
 
-@pytest.mark.parametrize("at", [[2, 3], [0, 1, "--role", "arn"]], ids=["report-alone", "role-and-documents"])
+@pytest.mark.parametrize(
+    "at",
+    [[2, 3], [0, 1, "--role", f"arn:aws:iam::{ACCOUNT}:role/x"]],
+    ids=["report-alone", "role-and-documents"],
+)
 def test_contradicting_options_are_refused(documents: list[str], at: list[int | str]) -> None:
     result = evidence(*[documents[each] if isinstance(each, int) else each for each in at])
     assert result.exit_code == 2
@@ -161,3 +165,18 @@ def test_progress_is_shown_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -
             on_step("users")
             on_step("groups")
         assert ("reading" in screen.getvalue()) is terminal
+
+
+@pytest.mark.parametrize(
+    ("role", "message"),
+    [
+        pytest.param("CloudCustodian", "is not the ARN of a role", id="name"),
+        pytest.param("arn:aws:iam::1234:role/CloudCustodian", "is not the ARN of a role", id="account"),
+        pytest.param("arn:aws:iam::111122223333:user/ana", "is not the ARN of a role", id="user"),
+        pytest.param("arn:aws-x:iam::111122223333:role/a", "there is no partition 'aws-x'", id="partition"),
+    ],
+)
+def test_what_is_no_role_is_refused(role: str, message: str) -> None:
+    result = evidence("--role", role)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())

@@ -128,6 +128,14 @@ def test_what_cannot_be_loaded_is_said(
         (["seed", "--seed", "many"], "'many' is not a valid integer"),
         (["load", "--account", PAYMENTS], "Missing option '--authorization-details'"),
         (["load", "--account", PAYMENTS, "--authorization-details", "/nowhere.json"], "does not exist"),
+        (
+            ["load", "--account", "payments", "--authorization-details", __file__],
+            "'payments' is not an account id",
+        ),
+        (
+            ["load", "--account", "11112222333", "--authorization-details", __file__],
+            "not an account id of 12",
+        ),
     ],
 )
 def test_options_are_checked_before_anything_is_sent(arguments: list[str], message: str) -> None:

@@ -46,6 +46,7 @@ def test_reset_empties_accounts_and_calls(org: LocalOrg) -> None:
         (["--page-limit", "0"], "0 is not in the range x>=1"),
         (["--latency-ms", "-1"], "is not in the range x>=0"),
         (["--member-account", "12=payments"], "'12' is not an account id of 12 digits"),
+        (["--member-account", "١١١١٢٢٢٢٣٣٣٣"], "is not an account id of 12 digits"),
         (
             ["--member-account", "111122223333", "--member-account", "111122223333=x"],
             "an account id is given twice",

@@ -37,14 +37,33 @@ def test_a_table_is_drawn_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None
     assert "None" not in drawn
 
 
-def test_a_narrow_terminal_cuts_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+LONG = "arn:aws:iam::111122223333:user/machines/build/" + "a-long-name." * 5 + "end"
+
+
+@pytest.mark.parametrize("columns", [2, 4, 7, 12])
+@pytest.mark.parametrize("width", [20, 40, 60, 79, 80, 100, 132])
+def test_no_value_is_cut_at_any_width(monkeypatch: pytest.MonkeyPatch, width: int, columns: int) -> None:
     terminal = io.StringIO()
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stdout", terminal)
-    monkeypatch.setenv("COLUMNS", "40")
-    print_table(["user", "status"], [["n" * 64, "deleted"]])
-    assert terminal.getvalue().count("n") == 64
-    assert "…" not in terminal.getvalue()
+    monkeypatch.setenv("COLUMNS", str(width))
+    values = [
+        LONG,
+        "AKIAIOSFODNN7EXAMPLE",
+        *(f"word-{at} and-a-second-word-{at}" for at in range(columns - 2)),
+    ]
+    print_table([f"heading {at}" for at in range(columns)], [values, values[::-1]])
+    drawn = terminal.getvalue()
+    assert "…" not in drawn
+    assert all(len(line) <= width for line in drawn.splitlines() if line.startswith("│"))
+    assert [value for value in values if not whole(value, drawn)] == []
+
+
+def whole(value: str, drawn: str) -> bool:
+    """Whether a value stands in a column of a table, folded lines put together, or in a block of lines."""
+    lines = [line.strip("│").split("│") for line in drawn.splitlines() if line.startswith("│")]
+    columns = ["".join(column) for column in zip(*lines, strict=True)] or [drawn]
+    return any(value.replace(" ", "") in column.replace(" ", "") for column in columns)
 
 
 def test_json_keeps_what_people_can_read(capsys: pytest.CaptureFixture[str]) -> None:

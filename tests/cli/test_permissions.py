@@ -95,3 +95,22 @@ def test_what_is_no_policy_is_named(org: LocalOrg, tmp_path: Path, text: str, me
     assert result.exit_code == 1
     assert str(file) in result.output
     assert message in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param(("--account", "11112222333"), "is not an account id of 12 digits", id="account"),
+        pytest.param(("--account", "payments"), "'payments' is not an account id", id="name"),
+        pytest.param(("--partition", "aws-de"), "there is no partition 'aws-de'", id="partition"),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path: Path, options: tuple[str, ...], message: str) -> None:
+    result = printed(tmp_path, DELETE, options=options)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso-b"])
+def test_every_partition_of_aws_is_taken(tmp_path: Path, partition: str) -> None:
+    assert f"arn:{partition}:iam::" in printed(tmp_path, DELETE, options=("--partition", partition)).output

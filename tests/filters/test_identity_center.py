@@ -149,6 +149,16 @@ def test_state_and_reason_stand_on_the_resource(fleet: FleetRehearsal, tmp_path:
     assert json.loads((tmp_path / "under-test" / "resources.json").read_text())[0]["UserName"] == "bob"
 
 
+def test_how_people_sign_in_stands_on_the_resource(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    found = policy({"filters": [{**FILTER, "state": "provisioned"}]}, tmp_path).run()
+    assert found[0]["c7n:IamUser"]["identity-center"] == {
+        "state": "provisioned",
+        "reason": f"alice@example.com holds Readers in account {ACCOUNT}",
+        "username": "alice@example.com",
+        "permission-set": "Readers",
+    }
+
+
 @pytest.mark.parametrize(
     ("operation", "state"),
     [

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Account ids, partitions and ARNs of roles: click's callbacks that check them before a command does anything."""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+_ACCOUNT = re.compile(r"[0-9]{12}")
+# RoleName and Path: IAM API reference, CreateRole
+_ROLE = re.compile(r"arn:([a-z-]+):iam::[0-9]{12}:role/([\x21-\x7e]*/)?[\w+=,.@-]{1,64}", re.ASCII)
+
+
+def account_id(_: click.Context, __: click.Parameter, value: str) -> str:
+    """An account id of 12 digits. Raises click.BadParameter for anything else."""
+    if not _ACCOUNT.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is not an account id of 12 digits, such as 111122223333")
+    return value
+
+
+def any_account_id(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """The same, or ``*``."""
+    return value if value == "*" else account_id(context, parameter, value)
+
+
+def partition(_: click.Context, __: click.Parameter, value: str) -> str:
+    """A partition that botocore knows. Raises click.BadParameter for any other."""
+    _check_partition(value)
+    return value
+
+
+def role_arn(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """The ARN of a role, or None where none is given. Raises click.BadParameter for anything else."""
+    if value is None:
+        return None
+    if not (found := _ROLE.fullmatch(value)):
+        raise click.BadParameter(
+            f"{value!r} is not the ARN of a role, such as arn:aws:iam::111122223333:role/CloudCustodian"
+        )
+    _check_partition(found[1])
+    return value
+
+
+def _check_partition(name: str) -> None:
+    from botocore.loaders import create_loader
+
+    known = [each["id"] for each in create_loader().load_data("partitions")["partitions"]]
+    if name not in known:
+        raise click.BadParameter(f"there is no partition {name!r}; it is one of {', '.join(known)}")

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The blocks of the README, and what it takes to run them: a copy of the checkout, a saved account, a shell.
+
+Shell blocks run as they are written, but for what SUBSTITUTIONS names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import yaml
+from markdown_it import MarkdownIt
+
+from tests.policies import ACCOUNT
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text()
+SAVED = ROOT / "tests" / "data" / "saved"
+BLOCKS = [token for token in MarkdownIt().parse(TEXT) if token.type in ("fence", "code_block")]
+POLICIES = [token.content for token in BLOCKS if token.info == "yaml"]
+COMMANDS = [token.content for token in BLOCKS if not token.info]
+#: What stands in the README -> what the tests run in its place, and why.
+SUBSTITUTIONS = {
+    "make demo ": f"make -n -C {shlex.quote(str(ROOT))} demo ",  # minutes; tests/rehearsal runs it
+    "make test ": f"make -n -C {shlex.quote(str(ROOT))} test ",  # these are the tests
+    "pip install '.[cli,org]'": "command -v custodian c7n-org c7n-iamusers",  # tests/packaging installs
+    # the reader's own account
+    "aws iam get-account-authorization-details > details.json": "cp saved/details.json details.json",
+    "aws iam generate-credential-report && sleep 10": "test -f saved/report.csv",
+    "aws iam get-credential-report --query Content --output text | base64 -d >": "cp saved/report.csv",
+    # what the reader fills in
+    "--role ARN": "--role arn:aws:iam::123456789012:role/IdentityCenterProvisioner",
+    "UserName: somebody": "UserName: retired-bot",
+    # other tests may use these ports
+    "--smtp-port 2525": "--port {port} --smtp-port {smtp_port}",
+}
+EVERYBODY = {user["UserName"] for user in json.loads((SAVED / "details.json").read_text())["UserDetailList"]}
+#: Whom an example may touch: announced, unused, not exempt, and no person.
+UNUSED = {"retired-bot", "left-over"}
+
+
+def copy_checkout(to: Path) -> Path:
+    """What the checkout ships, for one account, and its saved documents."""
+    shutil.copytree(ROOT / "policies", to / "policies")
+    accounts = yaml.safe_load((ROOT / "accounts.yml").read_text())
+    accounts["accounts"] = [each for each in accounts["accounts"] if each["account_id"] == ACCOUNT]
+    (to / "accounts.yml").write_text(yaml.safe_dump(accounts))
+    (to / "mailer.yml").write_bytes((ROOT / "mailer.yml").read_bytes())
+    (to / "saved").mkdir()
+    (to / "saved" / "details.json").write_bytes((SAVED / "details.json").read_bytes())
+    (to / "saved" / "report.csv").write_text(saved_report())
+    return to
+
+
+def saved_report() -> str:
+    """The saved account's credential report, in which two users were active yesterday."""
+    yesterday = datetime.now(timezone.utc) - timedelta(days=1)
+    return (SAVED / "report.csv").read_text().replace("YESTERDAY", f"{yesterday:%Y-%m-%dT%H:%M:%S+00:00}")
+
+
+def substituted(text: str, port: int = 0, smtp_port: int = 0) -> str:
+    """A block as the tests run it."""
+    for shown, run in SUBSTITUTIONS.items():
+        text = text.replace(shown, run.format(port=port, smtp_port=smtp_port))
+    return text
+
+
+def in_shell(text: str, checkout: Path, environment: Mapping[str, str]) -> None:
+    """Run a block as a reader's shell would, but that it ends at the first error; none may come."""
+    done = shell(f"set -e\n{text}", checkout, environment)
+    assert done.returncode == 0, f"{text}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    assert "Traceback" not in done.stderr, done.stderr
+
+
+def shell(text: str, checkout: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run commands in a shell that finds those of this environment, and no AWS settings but ``environment``."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "C7N_"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{own['PATH']}"
+    return subprocess.run(
+        ["sh", "-c", text],
+        cwd=checkout,
+        env={**own, "PATH": path, "HOME": str(checkout), **environment},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+
+
+def of_rehearsal(text: str) -> bool:
+    """Whether a block belongs to the rehearsal, which runs against an organization of its own."""
+    return "details.json" in text

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The README's rehearsal on a copy of a real account, as it is written, twice."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+
+from c7n_iamusers.rehearsal.outputs import mails
+from tests.readme import COMMANDS, EVERYBODY, copy_checkout, in_shell, of_rehearsal, shell, substituted
+
+#: of each rehearsal: flagged, replaced, without a replacement, deleted
+MAILS = 4
+
+
+def test_the_rehearsal_runs_twice(tmp_path: Path) -> None:
+    checkout = copy_checkout(tmp_path)
+    with ExitStack() as sockets:
+        port, smtp_port = (free_port(sockets) for _ in range(2))
+    config = (checkout / "mailer.yml").read_text()
+    (checkout / "mailer.yml").write_text(config.replace("2525", str(smtp_port)))
+    deletion = checkout / "rehearsal/delete/payments/us-east-1/iam-users-delete"
+    for run in range(1, 3):
+        for text in COMMANDS:
+            if of_rehearsal(text):
+                in_shell(substituted(text, port, smtp_port), checkout, {})
+        rows = {row["user"]: row["status"] for row in json.loads((deletion / "outcomes.json").read_text())}
+        assert {name for name, status in rows.items() if status == "skipped"} == {"busy-bot", "ana.silva"}
+        assert set(rows) == EVERYBODY - {"break-glass", "git-web"}
+        assert len(mails(checkout / "mails")) == run * MAILS
+
+
+def test_nothing_runs_where_the_local_organization_does_not(tmp_path: Path) -> None:
+    """With the reader's own credentials, what follows would flag and delete in the reader's own accounts."""
+    checkout = copy_checkout(tmp_path)
+    (checkout / "local.env").write_text("# of an earlier run\nexport AWS_ENDPOINT_URL=http://127.0.0.1:1\n")
+    (text,) = [text for text in COMMANDS if "local-org serve" in text]
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = shell(substituted(text, taken.getsockname()[1]), checkout, {})
+    assert done.returncode != 0
+    assert "Address already in use" in done.stderr
+    assert not re.search("c7n|custodian", done.stdout)
+    assert not (checkout / "rehearsal").exists()
+    assert not (checkout / "cache-local").exists()
+
+
+def free_port(sockets: ExitStack) -> int:
+    """A port that nobody listens on; both are held until both are known."""
+    return int(sockets.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1])
