@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timezone
 from typing import Any
 
+from c7n_iamusers.decisions.derivation.acceptances import parse_acceptances
 from c7n_iamusers.decisions.derivation.derive import derive
 from c7n_iamusers.decisions.derivation.principals import principal_permissions
 from c7n_iamusers.decisions.desired_access import Ask
@@ -26,18 +28,22 @@ _DESCRIPTION = "Derived from the policies of IAM users by c7n-iamusers"
 class Deriving:
     """Derives for ``desired_access``; ``derivations`` keeps what was found, for a report."""
 
-    def __init__(self) -> None:
+    def __init__(self, today: date | None = None) -> None:
+        self._today = today or datetime.now(timezone.utc).date()
         self.derivations: list[Derivation] = []
 
     def __call__(self, rows: Sequence[_Row]) -> tuple[list[Ask], list[Refused]]:
-        """What each row's user is to have, or why it gets nothing. Policies with the same options derive together."""
+        """What each row's user is to have, or why it gets nothing. Policies with the same options derive together.
+
+        Raises InvalidPolicyData for options that are none.
+        """
         asks: list[Ask] = []
         refused: list[Refused] = []
         by_options: defaultdict[str, list[_Row]] = defaultdict(list)
         for row in rows:
             by_options[json.dumps(row[0].derive, sort_keys=True)].append(row)
         for options, alike in sorted(by_options.items()):
-            found, left = self._derived(alike, derivation_options(json.loads(options)))
+            found, left = self._derived(alike, derivation_options(json.loads(options), self._today))
             asks += found
             refused += left
         return asks, refused
@@ -60,9 +66,10 @@ class Deriving:
         return _asks(found, by_arn), refused
 
 
-def derivation_options(settings: Mapping[str, Any]) -> DerivationOptions:
-    """A policy's ``derive:`` as a record."""
-    return DerivationOptions(**{key.replace("-", "_"): value for key, value in settings.items()})
+def derivation_options(settings: Mapping[str, Any], today: date) -> DerivationOptions:
+    """A policy's ``derive:`` as a record. Raises InvalidPolicyData."""
+    plain = {key.replace("-", "_"): value for key, value in settings.items() if key != "accept"}
+    return DerivationOptions(**plain, accept=parse_acceptances(settings, "derive"), today=today)
 
 
 def permission_set_of(derived: DerivedSet) -> PermissionSet:

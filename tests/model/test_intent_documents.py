@@ -26,7 +26,7 @@ DERIVED = Intents(
     ACCOUNT,
     "derive",
     (replace(EXPLICIT.users[0], detail={"UserName": "alice", "GroupList": ["g"]}),),
-    derive={"allow-wider": True},
+    derive={"write-out": True},
     source=PolicySource({"g": {"GroupPolicyList": []}}, {AUDIT: {"Statement": []}}),
     place="here",
 )

@@ -9,17 +9,23 @@ at its most and what the old one grants at its least, so an error can only be on
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from c7n_iamusers.decisions.policy_comparison.coverage import Region, uncovered
-from c7n_iamusers.decisions.policy_comparison.globs import TooComplex
+from c7n_iamusers.decisions.policy_comparison.globs import Budget, TooComplex
+from c7n_iamusers.decisions.policy_comparison.patterns import within_segments
 from c7n_iamusers.decisions.policy_comparison.resolution import Bounds, Box, resolve
 from c7n_iamusers.decisions.policy_comparison.statements import PolicyStatement
 from c7n_iamusers.decisions.policy_comparison.ways_in import WayIn
-from c7n_iamusers.model.access_proof import EQUAL, NARROWER, WIDER, Witness
+from c7n_iamusers.model.access_proof import EQUAL, NARROWER, UNDECIDED, WIDER, Witness
 
 UNPROVEN = "not decided: too many cases"
+#: By ``by_segment``: what a witness says of the reading by which alone it is one.
+_READINGS = {
+    False: "if a wildcard in the middle of an ARN's segment matches colons",
+    True: "if a wildcard in the middle of an ARN's segment matches no colon",
+}
 
 
 @dataclass(frozen=True)
@@ -40,13 +46,45 @@ class Access:
 
 
 def compare(new: Policies, new_way: WayIn, old: Policies, old_way: WayIn) -> tuple[str, tuple[Witness, ...]]:
-    """EQUAL, NARROWER or WIDER, and for the last what was found; whatever isn't proven is WIDER."""
-    new_least, new_most = _access(new, new_way)
-    old_least, old_most = _access(old, old_way)
+    """EQUAL, NARROWER, WIDER or UNDECIDED, and for the last two what was found.
+
+    Whatever isn't proven is WIDER, or UNDECIDED where the question was given up, or where two readings of AWS's
+    text on wildcards in ARNs (see ``within_segments``) come to different answers.
+    """
+    found = {each: _by_reading(new, new_way, old, old_way, each) for each in _readings(new, old)}
+    verdicts = {verdict for verdict, _ in found.values()}
+    if len(verdicts) == 1:
+        return found[False]
+    if verdicts == {EQUAL, NARROWER}:
+        return NARROWER, ()
+    witnesses = [
+        replace(each, conditions="; ".join(filter(None, (each.conditions, _READINGS[reading]))))
+        for reading, (_, listed) in found.items()
+        for each in listed
+    ]
+    return UNDECIDED, tuple(witnesses)
+
+
+def _by_reading(
+    new: Policies, new_way: WayIn, old: Policies, old_way: WayIn, by_segment: bool
+) -> tuple[str, tuple[Witness, ...]]:
+    new_least, new_most = _access(new, new_way, by_segment)
+    old_least, old_most = _access(old, old_way, by_segment)
     witnesses = widening(new_most, old_least)
     if witnesses:
-        return WIDER, witnesses
+        return (UNDECIDED if all(each.action == UNPROVEN for each in witnesses) else WIDER), witnesses
     return (NARROWER if _exceeds(old_most, new_least) else EQUAL), ()
+
+
+def _readings(*both: Policies) -> tuple[bool, ...]:
+    """Whether to read ARNs by segments: both ways where that makes a difference to any of them."""
+    texts = (
+        text
+        for policies in both
+        for statement in (*policies.statements, *(policies.boundary or ()))
+        for text in statement.resources.patterns
+    )
+    return (False, True) if any(within_segments(text) != text for text in texts) else (False,)
 
 
 @lru_cache(maxsize=4096)
@@ -62,15 +100,16 @@ def _exceeds(new: Access, old: Access) -> bool:
 
 
 def _witnesses(new: Access, old: Access) -> Iterator[Witness]:
-    found = (_beyond(allow, new, old) for allow in new.allows)
+    budget = Budget()
+    found = (_beyond(allow, new, old, budget) for allow in new.allows)
     return (witness for witness in found if witness is not None)
 
 
-def _beyond(allow: Box, new: Access, old: Access) -> Witness | None:
+def _beyond(allow: Box, new: Access, old: Access, budget: Budget) -> Witness | None:
     try:
         for region in _regions(allow, new.boundary):
             for part, cover in _obligations(region, new, old):
-                if found := uncovered(part, cover):
+                if found := uncovered(part, cover, budget):
                     return Witness(*found, _in_words(part), allow.source)
     except TooComplex:
         return Witness(UNPROVEN, UNPROVEN, _in_words(Region.of(allow)), allow.source)
@@ -95,9 +134,10 @@ def _obligations(region: Region, new: Access, old: Access) -> Iterator[tuple[Reg
             yield region.cut_to(deny), new.denies
 
 
-def _access(policies: Policies, way_in: WayIn) -> tuple[Access, Access]:
+def _access(policies: Policies, way_in: WayIn, by_segment: bool) -> tuple[Access, Access]:
     """What is granted at the least and at the most: the first with few Allows and many Denies."""
-    own, boundary = _bounds(policies.statements, way_in), _bounds(policies.boundary or (), way_in)
+    own = _bounds(policies.statements, way_in, by_segment)
+    boundary = _bounds(policies.boundary or (), way_in, by_segment)
     allows, denies = _parted(own)
     limits, more_denies = _parted(boundary)
     denies = [*denies, *more_denies]
@@ -108,8 +148,10 @@ def _access(policies: Policies, way_in: WayIn) -> tuple[Access, Access]:
     )
 
 
-def _bounds(statements: Iterable[PolicyStatement], way_in: WayIn) -> list[tuple[bool, Bounds]]:
-    return [(each.allows, resolve(each, way_in)) for each in statements]
+def _bounds(
+    statements: Iterable[PolicyStatement], way_in: WayIn, by_segment: bool
+) -> list[tuple[bool, Bounds]]:
+    return [(each.allows, resolve(each, way_in, by_segment)) for each in statements]
 
 
 def _parted(bounds: list[tuple[bool, Bounds]]) -> tuple[list[Bounds], list[Bounds]]:
@@ -130,4 +172,6 @@ def _in_words(region: Region) -> str:
 
 def grants_within(new: Policies, old: Policies, way_in: WayIn) -> bool:
     """Whether ``new`` is proven to grant no more than ``old`` to people who all come in the same way."""
-    return not _exceeds(_access(new, way_in)[1], _access(old, way_in)[0])
+    return not any(
+        _exceeds(_access(new, way_in, each)[1], _access(old, way_in, each)[0]) for each in _readings(new, old)
+    )

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from c7n_iamusers.decisions.policy_comparison.conditions import Condition, outcomes
+from c7n_iamusers.decisions.policy_comparison.conditions import UNREAD, Condition, outcomes
 from c7n_iamusers.decisions.policy_comparison.languages import Element
 from c7n_iamusers.decisions.policy_comparison.patterns import (
     complete_arn,
     escaped,
     substituted,
     variables,
+    within_segments,
 )
 from c7n_iamusers.decisions.policy_comparison.statements import PolicyStatement
 from c7n_iamusers.decisions.policy_comparison.ways_in import WayIn, depends_on_way_in
@@ -46,8 +47,11 @@ class Bounds:
 _NEVER = Bounds(None, None)
 
 
-def resolve(statement: PolicyStatement, way_in: WayIn) -> Bounds:
-    """``statement`` without what depends on the way in, as far as that is known."""
+def resolve(statement: PolicyStatement, way_in: WayIn, by_segment: bool = False) -> Bounds:
+    """``statement`` without what depends on the way in, as far as that is known.
+
+    ``by_segment``: read its ARNs as ``within_segments`` does.
+    """
     conditions, sure = set(), True
     for condition in statement.conditions:
         resolved = _condition(condition, way_in)
@@ -62,13 +66,18 @@ def resolve(statement: PolicyStatement, way_in: WayIn) -> Bounds:
         sure, resources = False, _at_most(resources, unsure, way_in)
     if not resources.patterns and not resources.negated:
         return _NEVER
-    resources = Element(frozenset(map(complete_arn, resources.patterns)), resources.negated)
+    whole = map(complete_arn, resources.patterns)
+    resources = Element(frozenset(map(within_segments, whole) if by_segment else whole), resources.negated)
     box = Box(statement.actions, resources, frozenset(conditions), statement.source)
     return Bounds(box if sure else None, box)
 
 
 def _condition(condition: Condition, way_in: WayIn) -> Condition | bool | None:
     """The condition, without variables of known value; True or False where it is settled; None: can't be told."""
+    if not condition.is_known:
+        return None
+    if condition.operator == UNREAD:
+        return condition
     if depends_on_way_in(condition.key):
         possible = outcomes(condition, way_in.values(condition.key))
         return next(iter(possible)) if len(possible) == 1 else None

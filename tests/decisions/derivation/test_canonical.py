@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from c7n_iamusers.decisions.derivation.canonical import canonical, includes
 from c7n_iamusers.decisions.policy_comparison.comparison import Policies, compare
+from c7n_iamusers.decisions.policy_comparison.globs import Budget
 from c7n_iamusers.decisions.policy_comparison.statements import PolicyStatement, parse_policy
 from c7n_iamusers.decisions.policy_comparison.ways_in import WayIn
 from c7n_iamusers.model.access_proof import EQUAL
@@ -102,7 +103,7 @@ def test_labels_and_places_leave_no_trace() -> None:
 )
 def test_inclusion(first: dict[str, Any], second: dict[str, Any], expected: bool) -> None:
     (one,), (other,) = parsed(first), parsed(second)
-    assert includes(one, other) is expected
+    assert includes(one, other, Budget()) is expected
 
 
 STATEMENTS = st.builds(
