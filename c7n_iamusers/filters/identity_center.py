@@ -11,7 +11,14 @@ from c7n.utils import type_schema
 
 from c7n_iamusers.actions.access_gate import AccessGate
 from c7n_iamusers.actions.identity_settings import subject_of
-from c7n_iamusers.actions.provisioning_schema import DERIVE, PERMISSION_SET, TEXT, USER
+from c7n_iamusers.actions.provisioning_schema import (
+    DERIVE,
+    EMAIL_DOMAINS,
+    PEOPLE_FROM,
+    PERMISSION_SET,
+    TEXT,
+    USER,
+)
 from c7n_iamusers.actions.run_output import ANNOTATION
 from c7n_iamusers.decisions.access_state import STATES
 from c7n_iamusers.exceptions import InvalidPolicyData
@@ -30,9 +37,9 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
     - ``absent``: nobody has that username and e-mail, or the IAM user says nothing of a person.
     - ``pending``: the user exists, and something of the rest is missing.
 
-    ``user``, ``people-from``, ``role`` and ``region`` are those of ``provision-identity-center``. Each user is
-    annotated with ``c7n:IamUser`` -> ``identity-center``: ``state`` and ``reason``. Where Identity Center can't be
-    read the policy fails, and nobody is selected.
+    ``user``, ``people-from``, ``email-domains``, ``role`` and ``region`` are those of ``provision-identity-center``.
+    Each user is annotated with ``c7n:IamUser`` -> ``identity-center``: ``state`` and ``reason``. Where Identity
+    Center can't be read the policy fails, and nobody is selected.
 
     :example:
 
@@ -56,11 +63,12 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
 
     schema = type_schema(
         "identity-center",
-        required=["state", "user"],
+        required=["state"],
         **{
             "state": {"enum": list(STATES)},
             "user": USER,
-            "people-from": TEXT,
+            "people-from": PEOPLE_FROM,
+            "email-domains": EMAIL_DOMAINS,
             "role": TEXT,
             "region": TEXT,
             "permission-set": {"oneOf": [TEXT, PERMISSION_SET]},

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timezone
 from typing import Any
 
@@ -26,10 +27,18 @@ _DESCRIPTION = "Derived from the policies of IAM users by c7n-iamusers"
 
 
 class Deriving:
-    """Derives for ``desired_access``; ``derivations`` keeps what was found, for a report."""
+    """Derives for ``desired_access``.
 
-    def __init__(self, today: date | None = None) -> None:
+    ``derivations`` keeps what was found, for a report, and ``warnings`` what to say of it.
+    """
+
+    def __init__(
+        self, username_tags: Callable[[], frozenset[str]] = frozenset, today: date | None = None
+    ) -> None:
+        """``username_tags``: asks for the session tags that are sure to be the username; by default none is."""
+        self._username_tags = username_tags
         self._today = today or datetime.now(timezone.utc).date()
+        self.warnings: list[str] = []
         self.derivations: list[Derivation] = []
 
     def __call__(self, rows: Sequence[_Row]) -> tuple[list[Ask], list[Refused]]:
@@ -43,10 +52,22 @@ class Deriving:
         for row in rows:
             by_options[json.dumps(row[0].derive, sort_keys=True)].append(row)
         for options, alike in sorted(by_options.items()):
-            found, left = self._derived(alike, derivation_options(json.loads(options), self._today))
+            found, left = self._derived(alike, self._options(json.loads(options)))
             asks += found
             refused += left
         return asks, refused
+
+    def _options(self, settings: Mapping[str, Any]) -> DerivationOptions:
+        options = derivation_options(settings, self._today)
+        tag = options.username_tag
+        if not tag or tag in self._username_tags():
+            return options
+        self.warnings.append(
+            f"username-tag {tag}: Identity Center has no attribute for access control of that key whose value is "
+            "${path:userName}, so what policies say of ${aws:username} is not carried: add it (Settings, Attributes "
+            "for access control), and run again"
+        )
+        return replace(options, username_tag="")
 
     def _derived(self, rows: list[_Row], options: DerivationOptions) -> tuple[list[Ask], list[Refused]]:
         # c7n-org over two regions, or two policies, may list a user twice: it is derived for once.

@@ -16,6 +16,7 @@ from c7n_iamusers.fleet.deriving import Deriving
 from c7n_iamusers.fleet.exclusive import exclusive
 from c7n_iamusers.fleet.intent_files import read_intents
 from c7n_iamusers.fleet.people_to_add import write_people_to_add
+from c7n_iamusers.fleet.plan_highlights import highlights
 from c7n_iamusers.fleet.plan_text import plan_lines
 from c7n_iamusers.fleet.recorded_run import apply_and_record
 from c7n_iamusers.fleet.results import write_account_results
@@ -62,7 +63,7 @@ def provision(
         say(line)
     run = AccessRun(center, fleet.desired)
     report = run.plan()
-    for line in plan_lines(report.plan):
+    for line in (*highlights(fleet.desired, report.plan), *plan_lines(report.plan)):
         say(line)
     if path := write_people_to_add(fleet.output, fleet.desired, report.plan.missing):
         say(f"For the owners of the identity provider: {path}")

@@ -20,7 +20,8 @@ INTENDED = "intended"
 class UserIntent:
     """An IAM user and the person it stands for, or the ``problem`` that keeps it from standing for one.
 
-    ``rests_on``: where username and e-mail were found, in words. ``detail``: botocore's ``UserDetail``, where
+    ``rests_on``: where username and e-mail were found, in words. ``on_file``: in the mapping file, so that no tag
+    has a say in it. ``detail``: botocore's ``UserDetail``, where
     the permission set is derived from what the user may do.
     """
 
@@ -29,6 +30,7 @@ class UserIntent:
     rests_on: str = ""
     problem: str = ""
     detail: Mapping[str, Any] | None = None
+    on_file: bool = False
 
 
 @dataclass(frozen=True)
