@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.identity_center import PermissionSet, Person
 
 #: The file in a policy's output directory, and the version of its form.
-INTENTS_FILE, INTENTS_SCHEMA = "identity-center-intents.json", 1
+INTENTS_FILE, INTENTS_SCHEMA = "identity-center-intents.json", 2
 #: The outcome of a user whose needs are on record and not yet met.
 INTENDED = "intended"
 
@@ -45,7 +46,8 @@ class PolicySource:
 class Intents:
     """Either ``group`` and ``permission_set`` are given, or ``derive``: the policy's settings of derivation.
 
-    ``place``: where they were read from, in words that a person finds; empty in a run that needs no file.
+    ``place``: where they were read from, in words that a person finds; empty in a run that needs no file. ``time``:
+    when the users were read, in UTC; None in a run that needs no file.
     """
 
     account_id: str
@@ -58,3 +60,4 @@ class Intents:
     derive: Mapping[str, Any] | None = None
     source: PolicySource = field(default_factory=PolicySource)
     place: str = ""
+    time: datetime | None = None
