@@ -12,7 +12,7 @@ from c7n_iamusers.decisions.derivation.writing import written
 from c7n_iamusers.decisions.policy_comparison.conditions import implied
 from c7n_iamusers.decisions.policy_comparison.globs import Budget, OutOfBudget, TooComplex, example
 from c7n_iamusers.decisions.policy_comparison.languages import ACTIONS, RESOURCES, Element, Language
-from c7n_iamusers.decisions.policy_comparison.patterns import complete_arn, within_segments
+from c7n_iamusers.decisions.policy_comparison.patterns import complete_arn, required, within_segments
 from c7n_iamusers.decisions.policy_comparison.statements import PolicyStatement
 from c7n_iamusers.model.identity_center import canonical_policy
 
@@ -55,9 +55,17 @@ def includes(statement: PolicyStatement, other: PolicyStatement, budget: Budget)
     budget.spend(1)
     if statement.effect != other.effect or not implied(statement.conditions, other.conditions):
         return False
+    if not _required(statement) <= _required(other):
+        return False  # where one of its variables has no value, it may not apply at all
     return _within(other.actions, statement.actions, ACTIONS, budget) and _within(
         other.resources, statement.resources, RESOURCES, budget
     )
+
+
+def _required(statement: PolicyStatement) -> frozenset[str]:
+    """The variables without which the statement may not apply at all, see ``Reading``."""
+    values = (value for each in statement.conditions for value in each.values)
+    return frozenset().union(*map(required, (*statement.resources.patterns, *values)))
 
 
 def _within(element: Element, other: Element, universe: str, budget: Budget) -> bool:
@@ -100,8 +108,10 @@ def _reduced(statement: PolicyStatement, budget: Budget) -> PolicyStatement:
 def _shortest(element: Element, budget: Budget) -> Element:
     """Without patterns that another one includes."""
     kept = set(element.patterns)
+    # a text with a variable stays: without it the statement would apply where the variable has no value, too
+    sure = sorted(each for each in kept if not required(each))
     wide = sorted(each for each in kept if set("*?").intersection(each))
-    for pattern in sorted(kept):
+    for pattern in sure:
         if any(other != pattern and other in kept and _contains(other, pattern, budget) for other in wide):
             kept.discard(pattern)
     return Element(frozenset(kept), element.negated)
@@ -135,7 +145,7 @@ def _merged_resources(statements: Iterable[PolicyStatement]) -> Iterable[PolicyS
     groups = defaultdict(list)
     for each in statements:
         negated = each.resources if each.resources.negated else None
-        groups[each.effect, each.actions, each.conditions, negated].append(each)
+        groups[each.effect, each.actions, each.conditions, negated, _required(each)].append(each)
     for alike in groups.values():
         patterns = frozenset().union(*(each.resources.patterns for each in alike))
         yield replace(alike[0], resources=Element(patterns, alike[0].resources.negated))

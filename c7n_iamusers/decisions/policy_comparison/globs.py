@@ -18,7 +18,7 @@ from c7n_iamusers.decisions.policy_comparison.patterns import tokens, variables
 
 #: Steps of work for one pattern, and for one question about two users' policies: see ``Budget``. Far beyond what
 #: policies need; one made to blow up is called undecided instead of running for hours.
-PATTERN_STEPS, QUESTION_STEPS = 200_000, 2_000_000
+PATTERN_STEPS, QUESTION_STEPS = 200_000, 1_000_000
 #: Bits of an automaton that count as one more step, for it is they that take the time in a large one.
 _BITS_A_STEP = 2048
 #: Stands for all characters that no pattern mentions: the first that none does.

@@ -39,6 +39,12 @@ def variables(text: str) -> frozenset[str]:
     return frozenset(found.group(1).lower() for found in _VARIABLE.finditer(text))
 
 
+@lru_cache(maxsize=65536)
+def required(text: str) -> frozenset[str]:
+    """The keys, in lower case, of the variables in ``text`` that have no default."""
+    return frozenset(found.group(1).lower() for found in _VARIABLE.finditer(text) if found.group(2) is None)
+
+
 def substituted(text: str, value: Callable[[str, str | None], str | None]) -> str:
     """``text`` with ``value(key, default)`` in place of each variable where that is not None.
 

@@ -10,6 +10,7 @@ from c7n_iamusers.decisions.policy_comparison.languages import Element
 from c7n_iamusers.decisions.policy_comparison.patterns import (
     complete_arn,
     escaped,
+    required,
     substituted,
     variables,
     within_segments,
@@ -47,12 +48,26 @@ class Bounds:
 _NEVER = Bounds(None, None)
 
 
-def resolve(statement: PolicyStatement, way_in: WayIn, by_segment: bool = False) -> Bounds:
-    """``statement`` without what depends on the way in, as far as that is known.
+@dataclass(frozen=True)
+class Reading:
+    """One of the ways to read the IAM User Guide where its text leaves several.
 
-    ``by_segment``: read its ARNs as ``within_segments`` does.
+    ``by_segment``: wildcards in ARNs as ``within_segments`` has them. ``whole_statements``: a statement with a
+    variable that can't be resolved applies to nothing ("this might cause the entire statement to be invalid",
+    "Variables and tags"), and not only the text that the variable stands in.
     """
-    conditions, sure = set(), True
+
+    by_segment: bool = False
+    whole_statements: bool = False
+
+
+PLAIN = Reading()
+
+
+def resolve(statement: PolicyStatement, way_in: WayIn, reading: Reading = PLAIN) -> Bounds:
+    """``statement`` without what depends on the way in, as far as that is known."""
+    conditions: set[Condition] = set()
+    sure = True
     for condition in statement.conditions:
         resolved = _condition(condition, way_in)
         if resolved is False:
@@ -66,8 +81,12 @@ def resolve(statement: PolicyStatement, way_in: WayIn, by_segment: bool = False)
         sure, resources = False, _at_most(resources, unsure, way_in)
     if not resources.patterns and not resources.negated:
         return _NEVER
+    if reading.whole_statements:
+        conditions |= _resolvable(resources, conditions)
     whole = map(complete_arn, resources.patterns)
-    resources = Element(frozenset(map(within_segments, whole) if by_segment else whole), resources.negated)
+    resources = Element(
+        frozenset(map(within_segments, whole) if reading.by_segment else whole), resources.negated
+    )
     box = Box(statement.actions, resources, frozenset(conditions), statement.source)
     return Bounds(box if sure else None, box)
 
@@ -85,6 +104,12 @@ def _condition(condition: Condition, way_in: WayIn) -> Condition | bool | None:
     if any(map(_dependent, values)):
         return None
     return Condition(condition.operator, condition.key, values)
+
+
+def _resolvable(resources: Element, conditions: set[Condition]) -> set[Condition]:
+    """That all variables have a value; those of the way in are settled by now, or not sure anyway."""
+    texts = (*resources.patterns, *(value for each in conditions for value in each.values))
+    return {Condition("Null", key, ("false",)) for text in texts for key in required(text)}
 
 
 def _known(element: Element, way_in: WayIn) -> Element:

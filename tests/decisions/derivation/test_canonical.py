@@ -43,6 +43,10 @@ def parsed(*statements: dict[str, Any]) -> tuple[PolicyStatement, ...]:
         ),
         pytest.param([deny("s3:*"), deny("s3:Put*", "a")], [deny("s3:*")], id="denies"),
         pytest.param(
+            [deny("s3:*", "x/${s3:prefix}"), deny("s3:*", "y/${s3:prefix}")],
+            [deny("s3:*", "x/${s3:prefix} y/${s3:prefix}")], id="one-variable",
+        ),
+        pytest.param(
             [allow("s3:x", "arn:aws:sqs"), allow("s3:x", "arn:aws:sqs:*:*:*")], [allow("s3:x", "arn:aws:sqs:*:*:*")],
             id="short-arn",
         ),
@@ -57,6 +61,8 @@ def test_few_for_many(statements: list[dict[str, Any]], expected: list[dict[str,
     "statements",
     [
         pytest.param([allow("s3:*"), deny("s3:Put*")], id="allow-and-deny"),
+        pytest.param([deny("s3:*", "x/${s3:prefix}"), deny("s3:*", "y")], id="a-variable-and-none"),
+        pytest.param([deny("s3:*", "x/* x/${s3:prefix}")], id="a-variable-in-a-star"),
         pytest.param([allow("ec2:*", "a"), allow("s3:*", "b")], id="other-actions-on-other-resources"),
         pytest.param([allow("s3:Get*", **ONE_REGION), allow("s3:Put*")], id="other-conditions"),
         pytest.param(
