@@ -14,7 +14,7 @@ POLICIES := $(wildcard policies/*.yml)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test check format demo bench dist clean
+.PHONY: help install test soak check format demo bench dist clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,11 @@ $(INSTALLED): setup.py c7n_iamusers/__init__.py c7n_iamusers.pth c7n_iamusers.st
 
 test: $(INSTALLED)  ## run the tests; fewer, or otherwise: make test PYTEST_ARGS='-k exemptions'
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# a number of pairs, and other seeds: make soak SOAK_PAIRS=200000 SOAK_SEED=1000
+soak: $(INSTALLED)  ## compare 50,000 random pairs of policies as an independent evaluator does, some minutes
+	SOAK_PAIRS=$(or $(SOAK_PAIRS),50000) SOAK_SEED=$(or $(SOAK_SEED),0) $(BIN)/python -m pytest -n auto --dist load \
+	  tests/decisions/policy_comparison/test_random_pairs.py
 
 check: $(INSTALLED)  ## format, lint, types, import directions, YAML, spelling, policies: exactly what CI checks
 	$(BIN)/ruff format --check $(SOURCES)
