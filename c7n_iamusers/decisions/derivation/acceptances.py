@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.model.access_proof import UNDECIDED, WIDER, Remark
+from c7n_iamusers.model.access_proof import UNDECIDED, UNPROVEN, WIDER, Proof, Remark
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.derivation import Acceptance, DerivationOptions
 
@@ -43,8 +44,18 @@ def acceptance_data(acceptance: Acceptance) -> dict[str, str]:
     return {**{key: getattr(acceptance, key) for key in KEYS}, "expires": acceptance.expires.isoformat()}
 
 
-def acceptance_remark(subject: Subject, verdict: str, options: DerivationOptions) -> Remark | None:
-    """Whether the user's ``verdict`` is accepted, or why no longer; None where nobody spoke of the user."""
+def with_acceptance(proof: Proof, subject: Subject, options: DerivationOptions) -> Proof:
+    """``proof`` with a remark on whether it is accepted for the user, where it needs to be and somebody spoke of it."""
+    remark = _remark(subject, proof.verdict, options) if proof.verdict in UNPROVEN else None
+    return replace(proof, remarks=(*proof.remarks, remark)) if remark else proof
+
+
+def stands(proof: Proof) -> bool:
+    """Whether the set may be made: it grants no more, or is accepted all the same."""
+    return proof.verdict not in UNPROVEN or any(each.id == ACCEPTED for each in proof.remarks)
+
+
+def _remark(subject: Subject, verdict: str, options: DerivationOptions) -> Remark | None:
     found = [
         each for each in options.accept if (each.account, each.user) == (subject.account_id, subject.name)
     ]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from c7n_iamusers.decisions.derivation.acceptances import acceptance_remark
 from c7n_iamusers.decisions.derivation.existing_policies import ExistingPolicies
 from c7n_iamusers.decisions.derivation.holdings import Holding
 from c7n_iamusers.decisions.derivation.mapping import mapping_of
@@ -16,7 +15,7 @@ from c7n_iamusers.decisions.derivation.reading import read
 from c7n_iamusers.decisions.policy_comparison.comparison import Policies, compare
 from c7n_iamusers.decisions.policy_comparison.statements import PolicyStatement, parse_policy
 from c7n_iamusers.decisions.policy_comparison.ways_in import as_session, as_user
-from c7n_iamusers.model.access_proof import EQUAL, NARROWER, UNDECIDED, UNPROVEN, WIDER, Proof
+from c7n_iamusers.model.access_proof import EQUAL, NARROWER, UNDECIDED, WIDER, Proof
 from c7n_iamusers.model.derivation import DerivationOptions, DerivedSet, PolicyReference
 from c7n_iamusers.model.principal_permissions import GroupPermissions, ManagedPolicy, PrincipalPermissions
 
@@ -35,9 +34,7 @@ def prove(
         verdict = NARROWER
     elif verdict == WIDER and any(each.has_unknowns for each in before):
         verdict = UNDECIDED
-    accepted = acceptance_remark(principal.subject, verdict, options) if verdict in UNPROVEN else None
-    remarks = (*holding.remarks, accepted) if accepted else holding.remarks
-    return Proof(verdict, witnesses, remarks, mapping_of(holding, derived, new.statements))
+    return Proof(verdict, witnesses, holding.remarks, mapping_of(holding, derived, new.statements))
 
 
 def old_policies(principal: PrincipalPermissions) -> Policies:
