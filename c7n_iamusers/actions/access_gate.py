@@ -12,15 +12,20 @@ from c7n.utils import local_session
 
 from c7n_iamusers.actions.identity_center_session import identity_center_session
 from c7n_iamusers.actions.identity_settings import IdentitySettings, subject_of
-from c7n_iamusers.actions.provisioning_settings import derivation_settings, permission_set_of
+from c7n_iamusers.actions.provisioning_settings import (
+    asked_for_tags,
+    derivation_settings,
+    permission_set_of,
+)
 from c7n_iamusers.aws.access_check import PERMISSIONS, AccessReader, AccountAccess
+from c7n_iamusers.aws.access_control_attributes import username_tags
 from c7n_iamusers.aws.policy_source import read_policy_source
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.decisions.access_state import ABSENT, PENDING, AccessState, Wanted, access_state
 from c7n_iamusers.decisions.desired_access import desired_access
 from c7n_iamusers.decisions.people import Candidate
 from c7n_iamusers.exceptions import IamUsersError
-from c7n_iamusers.fleet.center import connect
+from c7n_iamusers.fleet.center import Center, connect
 from c7n_iamusers.fleet.deriving import Deriving
 from c7n_iamusers.model.intents import Intents, UserIntent
 
@@ -36,6 +41,7 @@ class AccessGate:
     def __init__(self, manager: Any, data: Mapping[str, Any], where: str) -> None:
         self._manager, self._data, self._where = manager, data, where
         self._identity = IdentitySettings(data, where)
+        self._center: Center | None = None
         self._reader: AccessReader | None = None
 
     def check(self, in_lambda: bool) -> None:
@@ -50,7 +56,7 @@ class AccessGate:
         """The IAM actions that a reading needs: those of Identity Center in the role's account."""
         assuming = ("sts:AssumeRole",) if self._data.get("role") else ()
         deriving = ("iam:GetAccountAuthorizationDetails",) if self._data.get("derive") else ()
-        return (*PERMISSIONS, *assuming, *deriving)
+        return (*PERMISSIONS, *assuming, *deriving, *asked_for_tags(self._data))
 
     def states(self, resources: Sequence[Resource]) -> dict[str, AccessState]:
         """ARN -> the state of each user's person, all by one reading of the account's assignments.
@@ -108,23 +114,37 @@ class AccessGate:
         source, details = read_policy_source(client, Backoff())
         users = tuple(
             UserIntent(
-                each.subject, each.person, each.rests_on, each.problem, details.get(each.subject.unique_id)
+                each.subject,
+                each.person,
+                each.rests_on,
+                each.problem,
+                details.get(each.subject.unique_id),
+                each.on_file,
             )
             for each in candidates
         )
         options = derivation_settings(self._data["derive"], self._where)
         intents = Intents(account_id, self._where, users, derive=options, source=source)
-        desired = desired_access([intents], Deriving())
+        desired = desired_access([intents], Deriving(self._username_tags))
         found: dict[str, Wanted | str] = {each.subject.arn: each.reason for each in desired.refused}
         return {
             **found,
             **{claim.subject.arn: Wanted(claim.grant.permission_set) for claim in desired.claims},
         }
 
-    def _connected(self) -> AccessReader:
-        if self._reader is None:
+    def _username_tags(self) -> frozenset[str]:
+        center = self._connected_center()
+        return username_tags(center.clients["sso-admin"], center.instance, center.backoff)
+
+    def _connected_center(self) -> Center:
+        if self._center is None:
             region = self._data.get("region") or self._manager.config.region
             session = identity_center_session(self._manager, self._data.get("role"), region)
-            center = connect(session, region, Backoff())
+            self._center = connect(session, region, Backoff())
+        return self._center
+
+    def _connected(self) -> AccessReader:
+        if self._reader is None:
+            center = self._connected_center()
             self._reader = AccessReader.through(center.clients, center.instance, center.backoff)
         return self._reader

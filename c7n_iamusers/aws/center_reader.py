@@ -21,6 +21,7 @@ from c7n_iamusers.model.identity_center import (
     KnownPermissionSet,
     KnownPerson,
     Person,
+    folded,
 )
 
 #: Up to so many, each is looked up; beyond, everybody is listed.
@@ -75,7 +76,7 @@ class CenterReader:
     def _groups(self, groups: list[Group], sets: Mapping[str, KnownPermissionSet]) -> dict[str, KnownGroup]:
         if len(groups) > _FEW:
             everyone = self.store.all_groups()
-            known = [everyone.get(group.name.casefold()) for group in groups]
+            known = [everyone.get(folded(group.name)) for group in groups]
         else:
             known = _each(lambda group: self.store.find_group(group.name), groups)
         present = [(group, found) for group, found in zip(groups, known, strict=True) if found]

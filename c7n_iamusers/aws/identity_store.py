@@ -9,7 +9,7 @@ from typing import Any
 
 from c7n_iamusers.aws.paging import items
 from c7n_iamusers.aws.retries import Backoff
-from c7n_iamusers.model.identity_center import Instance, KnownGroup, KnownPerson, Person
+from c7n_iamusers.model.identity_center import Instance, KnownGroup, KnownPerson, Person, folded
 
 _PAGE = 100
 
@@ -38,23 +38,23 @@ class IdentityStore:
         return None, None
 
     def all_people(self) -> tuple[dict[str, KnownPerson], dict[str, KnownPerson]]:
-        """Everybody: by casefolded username, and by each of their casefolded e-mails."""
+        """Everybody: by ``folded`` username, and by each of their ``folded`` e-mails."""
         usernames: dict[str, KnownPerson] = {}
         emails: dict[str, KnownPerson] = {}
         for user in self._all("ListUsers", "Users"):
             known = _known_person(user)
-            usernames[known.username.casefold()] = known
-            emails.update({str(each["Value"]).casefold(): known for each in user.get("Emails") or ()})
+            usernames[folded(known.username)] = known
+            emails.update({folded(str(each["Value"])): known for each in user.get("Emails") or ()})
         return usernames, emails
 
     def all_groups(self) -> dict[str, KnownGroup]:
-        """Every group by its casefolded display name; members and assignments are not read here."""
+        """Every group by its ``folded`` display name; members and assignments are not read here."""
         found = self._all("ListGroups", "Groups")
         groups = [
             KnownGroup(group["GroupId"], str(group.get("DisplayName", "")), group.get("Description", ""))
             for group in found
         ]
-        return {group.name.casefold(): group for group in groups}
+        return {folded(group.name): group for group in groups}
 
     def find_group(self, name: str) -> KnownGroup | None:
         """The group of that display name; its members and assignments are not read here."""

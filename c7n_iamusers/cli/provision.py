@@ -3,25 +3,42 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
+from c7n_iamusers.aws.access_control_attributes import username_tags
 from c7n_iamusers.aws.interruption import Interruption
+from c7n_iamusers.aws.member_accounts import MemberAccounts
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.access_run import Manner
 from c7n_iamusers.fleet.center import Center, connect
-from c7n_iamusers.fleet.provisioning import Fleet, provision, read_fleet
+from c7n_iamusers.fleet.confirming import Reading
+from c7n_iamusers.fleet.deriving import Deriving
+from c7n_iamusers.fleet.provisioning import Belief, Fleet, provision, read_fleet
 from c7n_iamusers.fleet.recorded_run import asks_to_stop
 from c7n_iamusers.fleet.sessions import fleet_session
 from c7n_iamusers.fleet.terraform_files import write_terraform
 from c7n_iamusers.fleet.undoing import undo
+
+
+def _age(_context: click.Context, _parameter: click.Parameter, text: str) -> timedelta:
+    """Minutes, hours or days. Raises click.BadParameter."""
+    found = re.fullmatch(r"([1-9]\d{0,5})([mhd])", text, re.ASCII)
+    if found is None:
+        raise click.BadParameter(f"{text!r} is no age such as 90m, 24h or 2d")
+    units = {"m": "minutes", "h": "hours", "d": "days"}
+    return timedelta(**{units[found.group(2)]: int(found.group(1))})
+
 
 _PATH = click.Path(path_type=Path)
 #: Seconds for which a call is tried again: a throttled organization takes longer than one account does.
@@ -34,6 +51,28 @@ _BUDGET = 300.0
     "--output-dir",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The output directory of the c7n-org run whose policies left intents.",
+)
+@click.option(
+    "--member-role",
+    metavar="ARN",
+    help="Assume this role in each account, 'arn:aws:iam::{account_id}:role/NAME', to read users and policies again.",
+)
+@click.option(
+    "--trust-intents", is_flag=True, help="Take at their word intents whose accounts can't be read again."
+)
+@click.option(
+    "--max-age",
+    callback=_age,
+    default="24h",
+    show_default=True,
+    help="Refuse intents that are older: minutes, hours or days, as in 90m, 24h, 2d.",
+)
+@click.option(
+    "-c",
+    "--accounts",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="c7n-org's accounts file, to hold the accounts of intents against the directories they lie in.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 @click.option(
@@ -64,10 +103,14 @@ _BUDGET = 300.0
     "export",
     type=(click.Choice(["terraform"]), _PATH),
     metavar="terraform DIR",
-    help="Write what is asked for as Terraform configuration instead; AWS is not called.",
+    help="Write what is asked for as Terraform configuration instead; Identity Center is not called.",
 )
 def command(
     output_dir: Path | None,
+    member_role: str | None,
+    trust_intents: bool,
+    max_age: timedelta,
+    accounts: Path | None,
     dry_run: bool,
     role: str | None,
     region: str | None,
@@ -78,29 +121,34 @@ def command(
 ) -> None:
     """Give the people behind all accounts' IAM users their access in IAM Identity Center.
 
-    Merges the intents that policies with `mode: intent` left below OUTPUT_DIR, reads Identity Center once, prints
-    the plan and applies it: 20 calls a second in all, up to 15 assignments under way. It can be stopped or killed at
-    any point and run again. Results: identity-center-result.json beside each intents, and the whole run's below
-    OUTPUT_DIR/identity-center-runs/, which --undo takes.
+    Merges the intents that policies with `mode: intent` left below OUTPUT_DIR, and reads the accounts' users and
+    policies again by MEMBER_ROLE, since intents are claims of whoever can write there. Then it reads Identity Center
+    once, prints the plan and applies it: 20 calls a second in all, up to 15 assignments under way. It can be stopped
+    or killed at any point and run again. Results: identity-center-result.json beside each intents, and the whole
+    run's below OUTPUT_DIR/identity-center-runs/, which --undo takes.
     """
     if undone:
         _end(_undo(undone, role, region, timeout, dry_run))
         return
     if output_dir is None:
         raise click.UsageError("give -s OUTPUT_DIR (or --undo RESULT)")
-    fleet = read_fleet(output_dir, identity_source)
+    center = lru_cache(1)(lambda: _center(role, region))
+    with _told():
+        reading = _reading(member_role, region) if member_role else None
+        belief = Belief(max_age, _accounts(accounts), reading, trust_intents)
+        deriving = Deriving() if export else Deriving(lambda: _username_tags(center()))
+        fleet = read_fleet(output_dir, identity_source, belief, deriving)
     if export:
-        for line in write_terraform(export[1], fleet.desired):
+        for line in (*deriving.warnings, *write_terraform(export[1], fleet.desired)):
             click.echo(line)
         return
-    _end(_provision(fleet, role, region, timeout, dry_run))
+    _end(_provision(fleet, center, timeout, dry_run))
 
 
-def _provision(fleet: Fleet, role: str | None, region: str | None, timeout: int, dry_run: bool) -> list[str]:
+def _provision(fleet: Fleet, center: Callable[[], Center], timeout: int, dry_run: bool) -> list[str]:
     with _told(), Interruption() as interruption, _progress() as progress:
-        center = _center(role, region)
         manner = Manner(timeout, lambda: asks_to_stop(interruption), progress)
-        failures = provision(fleet, center, click.echo, None if dry_run else manner)
+        failures = provision(fleet, center(), click.echo, None if dry_run else manner)
     interruption.follow()
     return failures
 
@@ -120,6 +168,29 @@ def _center(role: str | None, region: str | None) -> Center:
     if not (region or session.region_name):
         raise IdentityCenterError("no Region: give --region, Identity Center's primary one")
     return connect(session, region or session.region_name, Backoff(budget=_BUDGET))
+
+
+def _reading(member_role: str, region: str | None) -> Reading:
+    return MemberAccounts(member_role, fleet_session(None, region), Backoff(budget=_BUDGET)).read
+
+
+def _username_tags(center: Center) -> frozenset[str]:
+    return username_tags(center.clients["sso-admin"], center.instance, center.backoff)
+
+
+def _accounts(path: Path | None) -> dict[str, str] | None:
+    """Account's name -> id, as c7n-org's accounts file has them."""
+    if path is None:
+        return None
+    import yaml
+
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return {str(each["name"]): str(each["account_id"]) for each in data["accounts"]}
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise IdentityCenterError(
+            f"{path}: can't be read as c7n-org's accounts file: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _end(failures: list[str]) -> None:

@@ -73,7 +73,9 @@ def _identity_source(intents: Sequence[Intents]) -> bool:
 
 
 def _candidate(user: UserIntent) -> Candidate:
-    return Candidate(user.subject, None if user.problem else user.person, user.problem, user.rests_on)
+    return Candidate(
+        user.subject, None if user.problem else user.person, user.problem, user.rests_on, user.on_file
+    )
 
 
 def _explicit(intents: Intents, user: UserIntent, candidate: Candidate) -> Ask:

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timezone
 from typing import Any
 
+from c7n_iamusers.decisions.derivation.acceptances import parse_acceptances
 from c7n_iamusers.decisions.derivation.derive import derive
 from c7n_iamusers.decisions.derivation.principals import principal_permissions
 from c7n_iamusers.decisions.desired_access import Ask
@@ -24,23 +27,47 @@ _DESCRIPTION = "Derived from the policies of IAM users by c7n-iamusers"
 
 
 class Deriving:
-    """Derives for ``desired_access``; ``derivations`` keeps what was found, for a report."""
+    """Derives for ``desired_access``.
 
-    def __init__(self) -> None:
+    ``derivations`` keeps what was found, for a report, and ``warnings`` what to say of it.
+    """
+
+    def __init__(
+        self, username_tags: Callable[[], frozenset[str]] = frozenset, today: date | None = None
+    ) -> None:
+        """``username_tags``: asks for the session tags that are sure to be the username; by default none is."""
+        self._username_tags = username_tags
+        self._today = today or datetime.now(timezone.utc).date()
+        self.warnings: list[str] = []
         self.derivations: list[Derivation] = []
 
     def __call__(self, rows: Sequence[_Row]) -> tuple[list[Ask], list[Refused]]:
-        """What each row's user is to have, or why it gets nothing. Policies with the same options derive together."""
+        """What each row's user is to have, or why it gets nothing. Policies with the same options derive together.
+
+        Raises InvalidPolicyData for options that are none.
+        """
         asks: list[Ask] = []
         refused: list[Refused] = []
         by_options: defaultdict[str, list[_Row]] = defaultdict(list)
         for row in rows:
             by_options[json.dumps(row[0].derive, sort_keys=True)].append(row)
         for options, alike in sorted(by_options.items()):
-            found, left = self._derived(alike, derivation_options(json.loads(options)))
+            found, left = self._derived(alike, self._options(json.loads(options)))
             asks += found
             refused += left
         return asks, refused
+
+    def _options(self, settings: Mapping[str, Any]) -> DerivationOptions:
+        options = derivation_options(settings, self._today)
+        tag = options.username_tag
+        if not tag or tag in self._username_tags():
+            return options
+        self.warnings.append(
+            f"username-tag {tag}: Identity Center has no attribute for access control of that key whose value is "
+            "${path:userName}, so what policies say of ${aws:username} is not carried: add it (Settings, Attributes "
+            "for access control), and run again"
+        )
+        return replace(options, username_tag="")
 
     def _derived(self, rows: list[_Row], options: DerivationOptions) -> tuple[list[Ask], list[Refused]]:
         # c7n-org over two regions, or two policies, may list a user twice: it is derived for once.
@@ -60,9 +87,10 @@ class Deriving:
         return _asks(found, by_arn), refused
 
 
-def derivation_options(settings: Mapping[str, Any]) -> DerivationOptions:
-    """A policy's ``derive:`` as a record."""
-    return DerivationOptions(**{key.replace("-", "_"): value for key, value in settings.items()})
+def derivation_options(settings: Mapping[str, Any], today: date) -> DerivationOptions:
+    """A policy's ``derive:`` as a record. Raises InvalidPolicyData."""
+    plain = {key.replace("-", "_"): value for key, value in settings.items() if key != "accept"}
+    return DerivationOptions(**plain, accept=parse_acceptances(settings, "derive"), today=today)
 
 
 def permission_set_of(derived: DerivedSet) -> PermissionSet:

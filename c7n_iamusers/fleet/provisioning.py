@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from c7n_iamusers.decisions.desired_access import desired_access
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.access_run import AccessRun, Manner, Report
 from c7n_iamusers.fleet.center import Center
+from c7n_iamusers.fleet.confirming import Reading, confirmed
 from c7n_iamusers.fleet.derivation_report import write_derivation_report
 from c7n_iamusers.fleet.deriving import Deriving
 from c7n_iamusers.fleet.exclusive import exclusive
-from c7n_iamusers.fleet.intent_files import read_intents
+from c7n_iamusers.fleet.intent_files import MAX_AGE, read_intents
 from c7n_iamusers.fleet.people_to_add import write_people_to_add
+from c7n_iamusers.fleet.plan_highlights import highlights
 from c7n_iamusers.fleet.plan_text import plan_lines
 from c7n_iamusers.fleet.recorded_run import apply_and_record
 from c7n_iamusers.fleet.results import write_account_results
@@ -36,17 +39,39 @@ class Fleet:
     deriving: Deriving = field(default_factory=Deriving)
 
 
-def read_fleet(output: Path, identity_source: str | None = None) -> Fleet:
+@dataclass(frozen=True)
+class Belief:
+    """What of intents to believe. ``max_age``: how old they may be. ``accounts``: account's name -> id, where known.
+
+    ``read``: reads accounts again, so that users and policies are those of now. ``trusted``: who can't be read is
+    taken at the intents' word.
+    """
+
+    max_age: timedelta = MAX_AGE
+    accounts: Mapping[str, str] | None = None
+    read: Reading | None = None
+    trusted: bool = False
+
+
+def read_fleet(
+    output: Path,
+    identity_source: str | None = None,
+    belief: Belief | None = None,
+    deriving: Deriving | None = None,
+) -> Fleet:
     """The fleet of an output directory. ``identity_source``: what the caller expects it to be.
 
-    Raises IdentityCenterError where intents are missing, unreadable, or of another identity source.
+    Raises IdentityCenterError where intents are missing, unreadable, too old, of another identity source, or claim
+    what they can't; ClientError and BotoCoreError where nobody can tell who asks.
     """
-    intents, deriving = read_intents(output), Deriving()
+    belief, deriving = belief or Belief(), deriving or Deriving()
+    found = read_intents(output, belief.max_age, belief.accounts)
+    intents = confirmed(found, belief.read, belief.trusted)
     desired = desired_access(intents, deriving)
-    found = _SOURCES[desired.external]
-    if identity_source not in (None, found):
+    source = _SOURCES[desired.external]
+    if identity_source not in (None, source):
         raise IdentityCenterError(
-            f"the policies say identity-source: {found}, not {identity_source}: correct the one that is wrong"
+            f"the policies say identity-source: {source}, not {identity_source}: correct the one that is wrong"
         )
     return Fleet(output, intents, desired, deriving)
 
@@ -58,11 +83,14 @@ def provision(
 
     Raises IdentityCenterError, ClientError and BotoCoreError only before anything is touched.
     """
-    for line in write_derivation_report(fleet.output, fleet.deriving.derivations):
+    for line in (
+        *fleet.deriving.warnings,
+        *write_derivation_report(fleet.output, fleet.deriving.derivations),
+    ):
         say(line)
     run = AccessRun(center, fleet.desired)
     report = run.plan()
-    for line in plan_lines(report.plan):
+    for line in (*highlights(fleet.desired, report.plan), *plan_lines(report.plan)):
         say(line)
     if path := write_people_to_add(fleet.output, fleet.desired, report.plan.missing):
         say(f"For the owners of the identity provider: {path}")

@@ -37,7 +37,7 @@ class Pending:
 class CenterState:
     """What of Identity Center matters to the desired access, as it was read.
 
-    ``usernames`` and ``emails``: casefolded -> who has it. ``groups`` and ``permission_sets``: by name, those
+    ``usernames`` and ``emails``: by ``folded`` text, who has it. ``groups`` and ``permission_sets``: by name, those
     asked for that exist. ``pending``: request id -> the assignment that is under way. ``is_delegated``: who reads
     is a delegated administrator, who may not assign in the management account.
     """

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from c7n_iamusers.model.access_proof import Proof
@@ -24,6 +25,20 @@ PER_ACCOUNT, PER_MAP = "set-and-account", "people"
 
 
 @dataclass(frozen=True)
+class Acceptance:
+    """Somebody's word that one IAM user's set may be made although its proof came to ``verdict``.
+
+    ``verdict``: WIDER or UNDECIDED. ``remark``: on whose word, and why. ``expires``: the last day of it, in UTC.
+    """
+
+    account: str
+    user: str
+    verdict: str
+    remark: str
+    expires: date
+
+
+@dataclass(frozen=True)
 class DerivationOptions:
     """What derivation may use and assume.
 
@@ -31,7 +46,8 @@ class DerivationOptions:
     whitespace) and ``inline_bytes`` are Identity Center's quotas, ``policies_per_role`` is IAM's for a role in
     each account, 10 unless it was raised: the lower of the two on policies binds.
 
-    ``allow_wider``: derive also for users whose set was not proven to grant no more.
+    ``accept``: the users whose set may be made although it was not proven to grant no more. ``today``: the day, in
+    UTC, that decides which of these still hold; by default none does.
     ``identity_center_mfa``: somebody vouches that Identity Center asks for MFA at every sign-in, so what a
     policy asks of ``aws:MultiFactorAuthPresent`` holds.
     ``username_tag``: the attribute for access control (a session tag) that carries the Identity Center
@@ -45,7 +61,8 @@ class DerivationOptions:
     policies_per_role: int = 10
     inline_characters: int = 10_240
     inline_bytes: int = 32_768
-    allow_wider: bool = False
+    accept: tuple[Acceptance, ...] = ()
+    today: date = date.max
     identity_center_mfa: bool = False
     username_tag: str = ""
     write_out: bool = False

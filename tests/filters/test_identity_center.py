@@ -250,7 +250,6 @@ def test_what_validate_refuses(changes: dict[str, Any], told: str) -> None:
     [
         pytest.param({"state": "gone"}, id="state"),
         pytest.param({"state": None}, id="no-state"),
-        pytest.param({"user": None}, id="no-user"),
         pytest.param({"identity-source": "external"}, id="unknown-key"),
     ],
 )

@@ -11,7 +11,7 @@ from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.fleet.access_run import Manner
 from c7n_iamusers.fleet.center import Center, connect
 from c7n_iamusers.fleet.intent_files import write_intents
-from c7n_iamusers.fleet.provisioning import provision, read_fleet
+from c7n_iamusers.fleet.provisioning import Belief, provision, read_fleet
 from c7n_iamusers.fleet.undoing import undo
 from c7n_iamusers.local_org import LocalOrg
 from c7n_iamusers.local_org.call_log import CallRecord
@@ -46,7 +46,9 @@ class FleetRehearsal:
         self.org.clear_calls()
         self.said = []
         manner = None if dry else Manner(30.0, stopped)
-        return provision(read_fleet(self.output), self.center(), self.said.append, manner)
+        return provision(
+            read_fleet(self.output, belief=Belief(trusted=True)), self.center(), self.said.append, manner
+        )
 
     def undo(self, result: Path, dry: bool = False) -> list[str]:
         """The failures of undoing a run."""

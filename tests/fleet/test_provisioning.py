@@ -346,3 +346,37 @@ def test_the_list_goes_once_nobody_is_missing(fleet: FleetRehearsal) -> None:
     fleet.leave(intents(ACCOUNT, external=True))
     fleet.run(dry=True)
     assert not (fleet.output / "people-to-add.csv").exists()
+
+
+def test_administrators_and_adoptions_stand_on_top_of_the_plan(fleet: FleetRehearsal) -> None:
+    fleet.org.client("identitystore").create_user(
+        IdentityStoreId=fleet.instance.store.id,
+        UserName="alice@example.com",
+        Name={"GivenName": "alice", "FamilyName": "Example"},
+        DisplayName="alice",
+        Emails=[{"Value": "alice@example.com", "Type": "work", "Primary": True}],
+    )
+    admins = replace(
+        readers("Admins"), managed_policies=frozenset({"arn:aws:iam::aws:policy/AdministratorAccess"})
+    )
+    statement = {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    inline = replace(readers("Inline"), inline_policy=json.dumps(policy))
+    fleet.leave(
+        intents(ACCOUNT, "alice"),
+        intents(ACCOUNT, "alice", set_name="Admins", permission_set=admins),
+        intents(
+            OTHER_ACCOUNT,
+            set_name="Inline",
+            permission_set=inline,
+            users=(user(OTHER_ACCOUNT, "bob", person("bob")),),
+        ),
+    )
+    fleet.run(dry=True)
+    assert fleet.said[:3] == [
+        f"  ! administrator  Admins by AdministratorAccess: alice@example.com in account {ACCOUNT}",
+        f"  ! administrator  Inline by its inline policy: bob@example.com in account {OTHER_ACCOUNT}",
+        "  = adopts         user alice@example.com <alice@example.com>  (exists; username and e-mail are those of "
+        f"user alice of account {ACCOUNT}, by tag:Email)",
+    ]
+    assert not any("Readers by" in line for line in fleet.said)

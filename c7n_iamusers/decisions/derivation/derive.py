@@ -8,15 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from c7n_iamusers.decisions.derivation.acceptances import stands, with_acceptance
 from c7n_iamusers.decisions.derivation.existing_policies import ExistingPolicies
 from c7n_iamusers.decisions.derivation.grouping import Seat, groups_of
 from c7n_iamusers.decisions.derivation.holdings import Holding, hold
 from c7n_iamusers.decisions.derivation.near_duplicates import near_duplicates
 from c7n_iamusers.decisions.derivation.proving import new_policies, prove
-from c7n_iamusers.decisions.derivation.refusals import grants_nothing, held_back, wider
+from c7n_iamusers.decisions.derivation.refusals import grants_nothing, held_back, unproven
 from c7n_iamusers.decisions.derivation.rendering import render
 from c7n_iamusers.decisions.derivation.writing import Spelling, spelling_of
-from c7n_iamusers.model.access_proof import WIDER, Proof
+from c7n_iamusers.model.access_proof import Proof
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.derivation import (
     Derivation,
@@ -96,7 +97,12 @@ def _settle(alike: _Alike, work: _Work) -> None:
             for holding in alike:
                 work.refuse(holding, str(error))
             return
-        proofs = [prove(each, derived, work.existing, work.options) for each in alike]
+        proofs = [
+            with_acceptance(
+                prove(each, derived, work.existing, work.options), each.principal.subject, work.options
+            )
+            for each in alike
+        ]
         kept = [
             holding for holding, proof in zip(alike, proofs, strict=True) if _passes(holding, proof, work)
         ]
@@ -107,9 +113,9 @@ def _settle(alike: _Alike, work: _Work) -> None:
 
 
 def _passes(holding: Holding, proof: Proof, work: _Work) -> bool:
-    if proof.verdict != WIDER or work.options.allow_wider:
+    if stands(proof):
         return True
-    work.refuse(holding, wider(proof), proof)
+    work.refuse(holding, unproven(proof), proof)
     return False
 
 

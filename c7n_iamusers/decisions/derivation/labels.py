@@ -11,6 +11,7 @@ from typing import Any
 
 from c7n_iamusers.decisions.derivation.canonical import includes
 from c7n_iamusers.decisions.derivation.writing import Spelling, written
+from c7n_iamusers.decisions.policy_comparison.globs import Budget, OutOfBudget
 from c7n_iamusers.decisions.policy_comparison.statements import PolicyStatement
 from c7n_iamusers.model.identity_center import canonical_policy
 
@@ -25,8 +26,8 @@ def labelled(
     ``sources``: the statements that these were made of, with their Sids. A Sid that all its sources agree on
     stays; where it is missing, or would stand twice, a digest of the statement makes it unique.
     """
-    listed, made_of = list(statements), set(sources)
-    wanted = [_agreed(each, made_of) for each in listed]
+    listed, made_of, budget = list(statements), set(sources), Budget()
+    wanted = [_agreed(each, made_of, budget) for each in listed]
     counts = Counter(wanted)
     named = [
         {"Sid": sid if sid and counts[sid] == 1 else sid + _digest(each), **written(each, spelling)}
@@ -35,8 +36,12 @@ def labelled(
     return {"Version": "2012-10-17", "Statement": named} if named else None
 
 
-def _agreed(statement: PolicyStatement, sources: set[tuple[PolicyStatement, str]]) -> str:
-    sids = {re.sub(r"[^A-Za-z0-9]", "", sid) for source, sid in sources if includes(statement, source)}
+def _agreed(statement: PolicyStatement, sources: set[tuple[PolicyStatement, str]], budget: Budget) -> str:
+    try:
+        found = {sid for source, sid in sources if includes(statement, source, budget)}
+    except OutOfBudget:
+        return ""
+    sids = {re.sub(r"[^A-Za-z0-9]", "", sid) for sid in found}
     return sids.pop() if len(sids) == 1 else ""
 
 

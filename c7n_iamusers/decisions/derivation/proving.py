@@ -15,7 +15,7 @@ from c7n_iamusers.decisions.derivation.reading import read
 from c7n_iamusers.decisions.policy_comparison.comparison import Policies, compare
 from c7n_iamusers.decisions.policy_comparison.statements import PolicyStatement, parse_policy
 from c7n_iamusers.decisions.policy_comparison.ways_in import as_session, as_user
-from c7n_iamusers.model.access_proof import EQUAL, NARROWER, Proof
+from c7n_iamusers.model.access_proof import EQUAL, NARROWER, UNDECIDED, WIDER, Proof
 from c7n_iamusers.model.derivation import DerivationOptions, DerivedSet, PolicyReference
 from c7n_iamusers.model.principal_permissions import GroupPermissions, ManagedPolicy, PrincipalPermissions
 
@@ -29,8 +29,11 @@ def prove(
     tagged = options.username_tag and principal.person
     session = as_session({options.username_tag: principal.person} if tagged else None)
     verdict, witnesses = compare(new, session, old, as_user(principal, options.identity_center_mfa))
-    if verdict == EQUAL and any(each.dependent for each in (*old.statements, *(old.boundary or ()))):
+    before = (*old.statements, *(old.boundary or ()))
+    if verdict == EQUAL and any(each.dependent for each in before):
         verdict = NARROWER
+    elif verdict == WIDER and any(each.has_unknowns for each in before):
+        verdict = UNDECIDED
     return Proof(verdict, witnesses, holding.remarks, mapping_of(holding, derived, new.statements))
 
 

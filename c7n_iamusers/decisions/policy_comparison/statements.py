@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from c7n_iamusers.decisions.policy_comparison.conditions import Condition, parse_conditions
+from c7n_iamusers.decisions.policy_comparison.conditions import UNREAD, Condition, parse_conditions
 from c7n_iamusers.decisions.policy_comparison.languages import Element
-from c7n_iamusers.decisions.policy_comparison.patterns import modern, variables
-from c7n_iamusers.decisions.policy_comparison.ways_in import depends_on_way_in
+from c7n_iamusers.decisions.policy_comparison.patterns import foreign, modern, variables
+from c7n_iamusers.decisions.policy_comparison.ways_in import depends_on_way_in, has_known_meaning
 from c7n_iamusers.model.policy_documents import listed, parse_document
 from c7n_iamusers.model.policy_documents import statements as statements_of
 
@@ -46,10 +46,20 @@ class PolicyStatement:
 
     @property
     def dependent(self) -> bool:
-        """Whether it reads a key whose value depends on the way in."""
+        """Whether it reads a key whose value depends on the way in, or may, for all that is known."""
+        return any(map(depends_on_way_in, self._keys))
+
+    @property
+    def has_unknowns(self) -> bool:
+        """Whether it has an operator, or reads a key, of which nobody can say what it means."""
+        operators = all(each.is_known for each in self.conditions)
+        return not (operators and all(map(has_known_meaning, self._keys)))
+
+    @property
+    def _keys(self) -> frozenset[str]:
         texts = [*self.resources.patterns, *(value for each in self.conditions for value in each.values)]
-        keys = {each.key for each in self.conditions}.union(*map(variables, texts))
-        return any(map(depends_on_way_in, keys))
+        keys = (each.key for each in self.conditions if each.operator != UNREAD)
+        return frozenset(keys).union(*map(variables, texts))
 
     @property
     def allows(self) -> bool:
@@ -82,6 +92,8 @@ def parse_policy(document: Any, source: str) -> tuple[PolicyStatement, ...]:
 def _parsed(text: str) -> tuple[PolicyStatement, ...]:
     """The same policy hangs off many users, and some of AWS's are long."""
     document = json.loads(text)
+    if foreign(json.dumps(document, ensure_ascii=False)):
+        raise ValueError("a private-use character, which IAM takes in no policy")
     legacy = _is_legacy(document)
     return tuple(
         _statement(data, f"statement {number}", legacy)
