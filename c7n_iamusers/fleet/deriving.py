@@ -52,7 +52,7 @@ class Deriving:
                 principals.append(_principal(intents, user, candidate))
             except (EvidenceUnreadable, KeyError) as error:
                 refused.append(_refused(intents, user, f"its policies can't be told: {error}"))
-        found = derive(principals, options, _customer_policies(rows))
+        found = derive(principals, options)
         self.derivations.append(found)
         for refusal in found.refused:
             intents, user, _ = by_arn[refusal.subject.arn]
@@ -85,18 +85,6 @@ def _principal(intents: Intents, user: UserIntent, candidate: Candidate) -> Prin
         raise EvidenceUnreadable("its intents lack them: run the policy again")
     source = intents.source
     return principal_permissions(user.detail, source.groups, source.policies, candidate.person.username)
-
-
-def _customer_policies(rows: Sequence[_Row]) -> dict[str, dict[str, Any]]:
-    found: defaultdict[str, dict[str, Any]] = defaultdict(dict)
-    for intents, _, _ in rows:
-        own = {
-            arn: text
-            for arn, text in intents.source.policies.items()
-            if arn.split(":")[4] == intents.account_id
-        }
-        found[intents.account_id].update(own)
-    return found
 
 
 def _asks(found: Derivation, by_arn: Mapping[str, _Row]) -> list[Ask]:

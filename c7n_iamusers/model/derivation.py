@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Permission sets derived from what IAM users may do, and the proof that they grant no more.
 
-``decisions.derivation`` makes these; ``customer_policies`` is account id -> ARN -> document::
+``decisions.derivation`` makes these::
 
     principals = [principal_permissions(user, groups, policies) for user in details]
-    derivation = derive(principals, DerivationOptions(identity_center_mfa=True), customer_policies)
+    derivation = derive(principals, DerivationOptions(identity_center_mfa=True))
 
-Nothing in them depends on the order of accounts, users or policies, and no set's name on who else is there.
+Nothing in them depends on the order of accounts, users or policies, and no set on who else is there: its name is made
+of all that it grants and of the form it has, so what changes is another set.
 """
 
 from __future__ import annotations

@@ -54,7 +54,6 @@ def alike(*users: PrincipalPermissions, options: DerivationOptions = PLAIN) -> D
             {"groups": (GroupPermissions("G", inline=(("A", document(READ, WRITE)),)),)},
             id="through-a-group",
         ),
-        pytest.param({"attached": (own("P", READ, WRITE, account=RESEARCH),)}, id="customer-managed"),
         pytest.param({"inline": (("A", document(READ, WRITE, version="2008-10-17")),)}, id="version"),
     ],
 )  # fmt: skip
@@ -73,6 +72,7 @@ def test_the_same_permissions_share_a_set_wherever_and_however_they_stand(other:
         pytest.param({"inline": [READ]}, id="less"),
         pytest.param({"inline": [READ, WRITE, deny("s3:PutObjectAcl")]}, id="a-deny"),
         pytest.param({"inline": [READ, WRITE], "boundary": aws("PowerUserAccess")}, id="a-boundary"),
+        pytest.param({"attached": (own("P", READ, WRITE),)}, id="customer-managed"),
         pytest.param({"inline": [READ, WRITE], "attached": (aws("ReadOnlyAccess"),)}, id="aws-managed"),
         pytest.param({"inline": [READ, allow("s3:Put*", "arn:aws:s3:::Uploads/*")]}, id="case-of-a-resource"),
         pytest.param(
