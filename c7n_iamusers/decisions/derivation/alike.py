@@ -9,8 +9,9 @@ somebody nobody knows holds for everybody.
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 from c7n_iamusers.decisions.derivation.holdings import Holding, hold
@@ -27,6 +28,8 @@ from c7n_iamusers.model.principal_permissions import (
     ManagedPolicy,
     PrincipalPermissions,
 )
+
+_Texts = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Alike:
 
     def _first(self, principal: PrincipalPermissions, known: WayIn) -> Made:
         try:
-            holding = hold(principal, self._options)
+            holding = hold(_in_order(principal), self._options)
             if reason := held_back(holding) or grants_nothing(holding):
                 return Made(holding, reason=reason)
             derived = render(holding, self._options)
@@ -87,23 +90,37 @@ class Alike:
     def _shape(self, principal: PrincipalPermissions) -> Hashable:
         return (
             self._holder(principal),
-            tuple((group.name, self._holder(group)) for group in principal.groups),
+            tuple(sorted((group.name, self._holder(group)) for group in principal.groups)),
             self._policy(principal.boundary) if principal.boundary else None,
         )
 
-    def _holder(self, holder: PrincipalPermissions | GroupPermissions) -> Hashable:
+    def _holder(self, holder: PrincipalPermissions | GroupPermissions) -> tuple[_Texts, _Texts]:
         return (
-            tuple(map(self._policy, holder.attached)),
-            tuple((name, _text(document)) for name, document in holder.inline),
+            tuple(sorted(map(self._policy, holder.attached))),
+            tuple(sorted((name, _text(document)) for name, document in holder.inline)),
         )
 
-    def _policy(self, policy: ManagedPolicy) -> Hashable:
+    def _policy(self, policy: ManagedPolicy) -> tuple[str, str]:
         # The account is left out, save where an error is to name it.
         shared = not policy.aws_managed and policy.document is not None
         # A managed policy's document is the same object for everybody in its account who has it.
         text = self._texts.get(id(policy.document)) or _text(policy.document)
         self._texts[id(policy.document)] = text
         return policy.path_and_name if shared else policy.arn, text
+
+
+def _in_order(principal: PrincipalPermissions) -> PrincipalPermissions:
+    """The same policies in one order, so that nothing rests on which of the users alike comes first."""
+    groups = [
+        replace(each, attached=_by_arn(each.attached), inline=tuple(sorted(each.inline, key=itemgetter(0))))
+        for each in sorted(principal.groups, key=lambda each: each.name)
+    ]
+    inline = tuple(sorted(principal.inline, key=itemgetter(0)))
+    return replace(principal, attached=_by_arn(principal.attached), inline=inline, groups=tuple(groups))
+
+
+def _by_arn(policies: Iterable[ManagedPolicy]) -> tuple[ManagedPolicy, ...]:
+    return tuple(sorted(policies, key=lambda each: (each.path_and_name, each.arn)))
 
 
 def _text(document: Any) -> str:

@@ -18,6 +18,8 @@ _NEAR = 3
 #: How many of the next sets that share a rare piece with a set it is compared with: where thousands of sets differ in
 #: one statement, all pairs of them would tell nobody anything.
 _NEIGHBOURS = 20
+#: As many pairs as a person may look through.
+MOST = 200
 OTHER = "other"
 
 
@@ -29,10 +31,11 @@ class _Set:
 
 
 def near_duplicates(sets: Iterable[tuple[str, Content, Policies]]) -> tuple[NearDuplicate, ...]:
-    """Pairs that share more than they differ in, and differ in little; the nearest first."""
+    """Pairs that share more than they differ in, and differ in little; the nearest first, up to ``MOST`` of them."""
     listed = [_Set(name, content.items, policies) for name, content, policies in sets]
-    found = {(first.name, second.name): _pair(first, second) for first, second in _candidates(listed)}
-    return tuple(sorted(found.values(), key=lambda each: (each.difference, each.first, each.second)))
+    found = {(first.name, second.name): (first, second) for first, second in _candidates(listed)}
+    nearest = sorted((len(first.items ^ second.items), names) for names, (first, second) in found.items())
+    return tuple(_pair(*found[names]) for _, names in nearest[:MOST])
 
 
 def _candidates(sets: list[_Set]) -> Iterator[tuple[_Set, _Set]]:

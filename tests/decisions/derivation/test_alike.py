@@ -119,3 +119,9 @@ def test_every_fact_of_a_user_is_one_that_depends_on_the_way_in() -> None:
     """What is derived once for all rests on it: whatever else a policy reads is the same for all of them."""
     facts = as_user(replace(user(), tags={"a": "b"}), with_mfa=True).facts
     assert all(map(depends_on_way_in, facts))
+
+
+def test_the_order_of_a_users_policies_makes_no_difference() -> None:
+    policies = [own("A", READ), own("B", WRITE), aws("C")]
+    first, second = (user("alice", attached=tuple(each)) for each in (policies, policies[::-1]))
+    assert told(Alike(PLAIN).of(first)) == told(Alike(PLAIN).of(second))
