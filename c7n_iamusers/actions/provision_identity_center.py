@@ -29,6 +29,7 @@ from c7n_iamusers.actions.run_output import annotate, fail_at_the_end, output_di
 from c7n_iamusers.aws.interruption import Interruption
 from c7n_iamusers.aws.policy_source import read_policy_source
 from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.decisions.access_plan import Evidence
 from c7n_iamusers.decisions.desired_access import desired_access
 from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData
 from c7n_iamusers.fleet.access_run import AccessRun, Manner, Report
@@ -199,7 +200,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         region = self.data.get("region") or self.manager.config.region
         session = identity_center_session(self.manager, self.data.get("role"), region)
         center = connect(session, region, Backoff())
-        run = AccessRun(center, desired_access([intents], Deriving()))
+        deriving = Deriving()
+        run = AccessRun(center, desired_access([intents], deriving), Evidence(deriving.proofs))
         report = run.plan()
         refuse_as_a_whole(report)
         return center, run, report

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,19 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.aws.interruption import Interruption
+from c7n_iamusers.aws.paging import items
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.access_run import Manner
+from c7n_iamusers.fleet.auditing import audit
 from c7n_iamusers.fleet.center import Center, connect
+from c7n_iamusers.fleet.only_access import UsersNow, nobody_asked
 from c7n_iamusers.fleet.provisioning import Fleet, provision, read_fleet
 from c7n_iamusers.fleet.recorded_run import asks_to_stop
 from c7n_iamusers.fleet.sessions import fleet_session
 from c7n_iamusers.fleet.terraform_files import write_terraform
 from c7n_iamusers.fleet.undoing import undo
+from c7n_iamusers.model.access_plan import Choices
 
 _PATH = click.Path(path_type=Path)
 #: Seconds for which a call is tried again: a throttled organization takes longer than one account does.
@@ -35,7 +39,31 @@ _BUDGET = 300.0
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The output directory of the c7n-org run whose policies left intents.",
 )
+@click.option(
+    "--member-role",
+    metavar="ARN",
+    help="With --undo: read by this role, 'arn:aws:iam::{account_id}:role/NAME', which IAM users are there still.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
+@click.option(
+    "--audit",
+    "audited",
+    is_flag=True,
+    help="Say what everybody holds in all these accounts, and in each that has a set of ours; change nothing.",
+)
+@click.option(
+    "--prune", is_flag=True, help="Also remove what is ours and nobody asks for any more (`-` in the plan)."
+)
+@click.option(
+    "--lock-out",
+    is_flag=True,
+    help="With --prune or --undo: also the access of people of whom nobody knows whether they have another.",
+)
+@click.option(
+    "--migrate",
+    is_flag=True,
+    help="Replace sets and groups that the version before named; shown with --dry-run.",
+)
 @click.option(
     "--role", metavar="ARN", help="Assume this role of the Identity Center account, as the policies' role:."
 )
@@ -68,7 +96,12 @@ _BUDGET = 300.0
 )
 def command(
     output_dir: Path | None,
+    member_role: str | None,
     dry_run: bool,
+    audited: bool,
+    prune: bool,
+    lock_out: bool,
+    migrate: bool,
     role: str | None,
     region: str | None,
     identity_source: str | None,
@@ -84,7 +117,8 @@ def command(
     OUTPUT_DIR/identity-center-runs/, which --undo takes.
     """
     if undone:
-        _end(_undo(undone, role, region, timeout, dry_run))
+        users_now = _users_now(member_role, region) if member_role else nobody_asked
+        _end(_undo(undone, role, region, timeout, dry_run, None if lock_out else users_now))
         return
     if output_dir is None:
         raise click.UsageError("give -s OUTPUT_DIR (or --undo RESULT)")
@@ -93,26 +127,56 @@ def command(
         for line in write_terraform(export[1], fleet.desired):
             click.echo(line)
         return
-    _end(_provision(fleet, role, region, timeout, dry_run))
+    if audited:
+        with _told():
+            _end(audit(fleet, _center(role, region), click.echo))
+        return
+    _end(_provision(fleet, role, region, timeout, dry_run, Choices(prune, lock_out, migrate)))
 
 
-def _provision(fleet: Fleet, role: str | None, region: str | None, timeout: int, dry_run: bool) -> list[str]:
+def _provision(
+    fleet: Fleet, role: str | None, region: str | None, timeout: int, dry_run: bool, choices: Choices
+) -> list[str]:
     with _told(), Interruption() as interruption, _progress() as progress:
         center = _center(role, region)
         manner = Manner(timeout, lambda: asks_to_stop(interruption), progress)
-        failures = provision(fleet, center, click.echo, None if dry_run else manner)
+        failures = provision(fleet, center, click.echo, None if dry_run else manner, choices)
     interruption.follow()
     return failures
 
 
-def _undo(result: Path, role: str | None, region: str | None, timeout: int, dry_run: bool) -> list[str]:
+def _undo(
+    result: Path,
+    role: str | None,
+    region: str | None,
+    timeout: int,
+    dry_run: bool,
+    users_now: UsersNow | None,
+) -> list[str]:
     with _told(), Interruption() as interruption, _progress() as progress:
         manner = Manner(timeout, lambda: asks_to_stop(interruption), progress)
         failures = undo(
-            result, lambda at: _center(role, region or at), click.echo, None if dry_run else manner
+            result, lambda at: _center(role, region or at), click.echo, None if dry_run else manner, users_now
         )
     interruption.follow()
     return failures
+
+
+def _users_now(member_role: str, region: str | None) -> UsersNow:
+    """Reads the accounts' users by ``member_role``, an ARN with {account_id} in it."""
+
+    def read(accounts: Iterable[str]) -> dict[str, Collection[str] | str]:
+        found: dict[str, Collection[str] | str] = {}
+        for account in accounts:
+            session = fleet_session(member_role.replace("{account_id}", account), region)
+            try:
+                users = items(session.client("iam"), "ListUsers", "Users", Backoff(budget=_BUDGET))
+                found[account] = frozenset(user["UserId"] for user in users)
+            except (ClientError, BotoCoreError) as error:
+                found[account] = f"whether its IAM user is there still can't be read ({error}):"
+        return found
+
+    return read
 
 
 def _center(role: str | None, region: str | None) -> Center:

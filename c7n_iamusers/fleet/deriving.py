@@ -10,11 +10,18 @@ from typing import Any
 
 from c7n_iamusers.decisions.derivation.derive import derive
 from c7n_iamusers.decisions.derivation.principals import principal_permissions
+from c7n_iamusers.decisions.derivation.standing import StandingProofs
 from c7n_iamusers.decisions.desired_access import Ask
 from c7n_iamusers.decisions.people import Candidate
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.model.access import Grant, Group, Refused
-from c7n_iamusers.model.derivation import Derivation, DerivationOptions, DerivedSet, PolicyReference
+from c7n_iamusers.model.access import Earlier, Grant, Group, Refused
+from c7n_iamusers.model.derivation import (
+    Derivation,
+    DerivationOptions,
+    DerivedGroup,
+    DerivedSet,
+    PolicyReference,
+)
 from c7n_iamusers.model.identity_center import MANAGED_TAG, PermissionSet
 from c7n_iamusers.model.intents import Intents, UserIntent
 from c7n_iamusers.model.principal_permissions import PrincipalPermissions
@@ -24,10 +31,14 @@ _DESCRIPTION = "Derived from the policies of IAM users by c7n-iamusers"
 
 
 class Deriving:
-    """Derives for ``desired_access``; ``derivations`` keeps what was found, for a report."""
+    """Derives for ``desired_access``.
+
+    ``derivations`` keeps what was found, for a report; ``proofs`` the users, to compare with what they hold.
+    """
 
     def __init__(self) -> None:
         self.derivations: list[Derivation] = []
+        self.proofs = StandingProofs()
 
     def __call__(self, rows: Sequence[_Row]) -> tuple[list[Ask], list[Refused]]:
         """What each row's user is to have, or why it gets nothing. Policies with the same options derive together."""
@@ -49,7 +60,9 @@ class Deriving:
         principals: list[PrincipalPermissions] = []
         for intents, user, candidate in by_arn.values():
             try:
-                principals.append(_principal(intents, user, candidate))
+                principal = _principal(intents, user, candidate)
+                principals.append(principal)
+                self.proofs.add([principal], options, intents.source.policies)
             except (EvidenceUnreadable, KeyError) as error:
                 refused.append(_refused(intents, user, f"its policies can't be told: {error}"))
         found = derive(principals, options)
@@ -89,16 +102,25 @@ def _principal(intents: Intents, user: UserIntent, candidate: Candidate) -> Prin
 
 def _asks(found: Derivation, by_arn: Mapping[str, _Row]) -> list[Ask]:
     sets = {each.name: permission_set_of(each) for each in found.sets}
-    assignments = {each.name: each.assignments for each in found.groups}
+    groups = {each.name: _grants(each) for each in found.groups}
+    earlier = {each.name: _grants(each) for each in found.earlier_groups}
     asks = []
     for each in found.principals:
         intents, user, candidate = by_arn[each.subject.arn]
-        grants = frozenset(Grant(*assignment) for assignment in assignments[each.group_name])
-        group = Group(each.group_name, grants, intents.external)
+        group = Group(each.group_name, groups[each.group_name], intents.external)
         own = Grant(each.subject.account_id, each.set_name)
-        wanted = tuple(sets[name] for name in sorted({grant.permission_set for grant in grants}))
-        asks.append(Ask(user.subject, candidate, group, own, wanted, intents.place))
+        wanted = tuple(sets[name] for name in sorted({grant.permission_set for grant in group.grants}))
+        before = Earlier(
+            Group(each.earlier_group, earlier[each.earlier_group], intents.external),
+            Grant(each.subject.account_id, each.earlier_set),
+        )
+        verdict = each.proof.verdict
+        asks.append(Ask(user.subject, candidate, group, own, wanted, intents.place, verdict, before))
     return asks
+
+
+def _grants(group: DerivedGroup) -> frozenset[Grant]:
+    return frozenset(Grant(*assignment) for assignment in group.assignments)
 
 
 def _refused(intents: Intents, user: UserIntent, reason: str) -> Refused:

@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from c7n_iamusers.decisions.wording import shown
 from c7n_iamusers.model import access_plan as plan
-from c7n_iamusers.model.access_plan import AccessPlan, Change
+from c7n_iamusers.model.access_plan import AccessPlan, Beyond, Change, Total
+from c7n_iamusers.model.access_proof import WIDER
 
 _SIGNS = {
     plan.CREATE: "+",
@@ -16,8 +18,21 @@ _SIGNS = {
     plan.AWAIT: ">",
     plan.ADOPT: "=",
     plan.MISSING: "?",
+    plan.REMOVE: "-",
 }
-_VERBS = {plan.CREATE: "create", plan.UPDATE: "update", plan.ASSIGN: "assign", plan.ADOPT: "adopt"}
+_VERBS = {
+    plan.CREATE: "create",
+    plan.UPDATE: "update",
+    plan.ASSIGN: "assign",
+    plan.ADOPT: "adopt",
+}
+
+
+MIGRATION = (
+    "Sets and groups that the version before named are replaced. A set's new name is a new role in each account: "
+    "whatever names an old AWSReservedSSO_... role (trust, bucket and key policies, SCPs), and people's CLI profiles "
+    "(sso_role_name), must name the new one."
+)
 
 
 def plan_lines(found: AccessPlan) -> Iterator[str]:
@@ -25,11 +40,40 @@ def plan_lines(found: AccessPlan) -> Iterator[str]:
     for change in found.changes:
         if change.action != plan.UNCHANGED:
             yield f"  {_SIGNS[change.action]} {change.kind:<14} {change.name}{_because(change)}"
+    going = {change.key for change in found.changes}
+    for change in found.stale:
+        if change.key not in going:
+            yield f"  - {change.kind:<14} {change.name}  (nobody asks for it any more; --prune removes it)"
+    yield from total_lines(found)
     for missing in found.missing:
         yield f"  ? {'missing':<14} {missing.claim.subject}: {missing.reason}"
     for refused in found.refused:
         yield f"  ! {'refused':<14} {refused.reason}"
     yield summary(found)
+
+
+def total_lines(found: AccessPlan) -> Iterator[str]:
+    """Who holds more than is asked for, and who else is in groups of ours."""
+    for total in found.totals:
+        if total.beyond:
+            yield f"  ! {'total':<14} {in_words(total, total.person[0])}"
+    for stranger in found.strangers:
+        told = f"{stranger.username} is in group {stranger.group} (account {shown(stranger.accounts)})"
+        yield f"  ! {'stranger':<14} {told}, and nobody asks for that: {stranger.reason}"
+
+
+def in_words(total: Total, username: str) -> str:
+    """What a person holds in an account, beside what is asked for."""
+    verdict = f"{username} in account {total.account_id}: {total.verdict or 'as asked for'}"
+    held = "; ".join(f"{each}{_told(each)}" for each in total.beyond)
+    return f"{verdict}: also holds {held}" if held else verdict
+
+
+def _told(beyond: Beyond) -> str:
+    """What of it is not said already."""
+    if beyond.covered:
+        return " (grants nothing that the IAM user may not do)"
+    return " (ours; nobody asks for it any more)" if beyond.ours else " (not this package's)"
 
 
 def summary(found: AccessPlan) -> str:
@@ -38,8 +82,11 @@ def summary(found: AccessPlan) -> str:
     told = ", ".join(f"{counts[action]} to {verb}" for action, verb in _VERBS.items())
     rest = f"{counts[plan.UNCHANGED]} unchanged, {len(found.refused)} users refused"
     waiting = f", {len(found.missing)} users wait for the identity provider" if found.missing else ""
+    wider = sum(total.verdict == WIDER for total in found.totals)
+    beyond = f", {wider} people hold more than they should" if wider else ""
+    removed = f", {counts[plan.REMOVE]} to remove" if counts[plan.REMOVE] else ""
     pending = f", {counts[plan.AWAIT]} under way" if counts[plan.AWAIT] else ""
-    return f"Plan: {told}{pending}, {rest}{waiting}."
+    return f"Plan: {told}{removed}{pending}, {rest}{waiting}{beyond}."
 
 
 def _because(change: Change) -> str:

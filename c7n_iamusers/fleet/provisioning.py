@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from c7n_iamusers.decisions.access_plan import Evidence
 from c7n_iamusers.decisions.desired_access import desired_access
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.access_run import AccessRun, Manner, Report
@@ -16,10 +17,11 @@ from c7n_iamusers.fleet.deriving import Deriving
 from c7n_iamusers.fleet.exclusive import exclusive
 from c7n_iamusers.fleet.intent_files import read_intents
 from c7n_iamusers.fleet.people_to_add import write_people_to_add
-from c7n_iamusers.fleet.plan_text import plan_lines
+from c7n_iamusers.fleet.plan_text import MIGRATION, plan_lines
 from c7n_iamusers.fleet.recorded_run import apply_and_record
-from c7n_iamusers.fleet.results import write_account_results
+from c7n_iamusers.fleet.results import memberships_made, write_account_results
 from c7n_iamusers.model.access import DesiredAccess
+from c7n_iamusers.model.access_plan import Choices
 from c7n_iamusers.model.intents import Intents
 from c7n_iamusers.model.outcome import FAILED
 
@@ -52,16 +54,25 @@ def read_fleet(output: Path, identity_source: str | None = None) -> Fleet:
 
 
 def provision(
-    fleet: Fleet, center: Center, say: Callable[[str], None], manner: Manner | None = None
+    fleet: Fleet,
+    center: Center,
+    say: Callable[[str], None],
+    manner: Manner | None = None,
+    choices: Choices | None = None,
 ) -> list[str]:
     """Plan, and apply where there is a ``manner`` for it; the failures, in words.
+
+    ``choices``: what of ours that nobody asks for any more may go.
 
     Raises IdentityCenterError, ClientError and BotoCoreError only before anything is touched.
     """
     for line in write_derivation_report(fleet.output, fleet.deriving.derivations):
         say(line)
-    run = AccessRun(center, fleet.desired)
+    evidence = Evidence(fleet.deriving.proofs, memberships_made(fleet.output))
+    run = AccessRun(center, fleet.desired, evidence, choices)
     report = run.plan()
+    if choices and choices.migrate:
+        say(MIGRATION)
     for line in plan_lines(report.plan):
         say(line)
     if path := write_people_to_add(fleet.output, fleet.desired, report.plan.missing):

@@ -93,12 +93,17 @@ class DerivedGroup:
 
 @dataclass(frozen=True)
 class DerivedPrincipal:
-    """An IAM user, and what takes the place of its policies."""
+    """An IAM user, and what takes the place of its policies.
+
+    ``earlier_set``, ``earlier_group``: what the version before named them.
+    """
 
     subject: Subject
     set_name: str
     group_name: str
     proof: Proof
+    earlier_set: str = ""
+    earlier_group: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,13 +132,17 @@ class NearDuplicate:
 
 @dataclass(frozen=True)
 class Derivation:
-    """Everything derived, each part in an order of its own that never changes."""
+    """Everything derived, each part in an order of its own that never changes.
+
+    ``earlier_groups``: as the version before named them.
+    """
 
     sets: tuple[DerivedSet, ...]
     groups: tuple[DerivedGroup, ...]
     principals: tuple[DerivedPrincipal, ...]
     refused: tuple[Refusal, ...]
     near_duplicates: tuple[NearDuplicate, ...]
+    earlier_groups: tuple[DerivedGroup, ...] = ()
 
     @property
     def summary(self) -> str:

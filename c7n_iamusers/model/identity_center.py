@@ -105,13 +105,17 @@ class Assignment:
 
 @dataclass(frozen=True)
 class KnownGroup:
-    """A group that exists. ``members``: user ids; ``assignments``: the wanted ones at least."""
+    """A group that exists. ``members``: user ids; ``assignments``: the wanted ones at least.
+
+    ``memberships``: user id -> membership id, where they were read.
+    """
 
     group_id: str
     name: str
     description: str = ""
     members: frozenset[str] = frozenset()
     assignments: frozenset[Assignment] = frozenset()
+    memberships: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
 
 def canonical_policy(document: object) -> str:

@@ -44,7 +44,10 @@ def test_plan_apply_nothing_left_and_undo(fleet: FleetRehearsal) -> None:
     assert "Nothing to do." in provision(fleet).output
     (result,) = fleet.results()
     assert f"--undo {result}" in applied.output
-    undone = provision(fleet, "--undo", result)
+    left = provision(fleet, "--undo", result)
+    assert "give --member-role, or give --lock-out" in left.output
+    assert len(fleet.assigned()) == 2
+    undone = provision(fleet, "--undo", result, "--lock-out")
     assert undone.exit_code == 0, undone.output
     assert (fleet.assigned(), fleet.usernames()) == (set(), set())
 

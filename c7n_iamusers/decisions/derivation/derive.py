@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from c7n_iamusers.decisions.derivation.alike import Alike, Made
@@ -17,6 +17,7 @@ from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.derivation import (
     Derivation,
     DerivationOptions,
+    DerivedGroup,
     DerivedPrincipal,
     DerivedSet,
     Refusal,
@@ -63,32 +64,51 @@ def derive(principals: Iterable[PrincipalPermissions], options: DerivationOption
 
 
 def _derivation(work: _Work) -> Derivation:
-    seats = [
-        Seat(principal.subject, principal.person, made.derived.name)
-        for principal, made in work.passed
-        if made.derived
-    ]
-    groups = groups_of(seats, work.options.group_by)
+    groups = _groups(work, {name: name for name in work.made})
+    earlier = {name: holding.content.earlier_name for name, (_, holding) in work.made.items()}
+    earlier_groups = _groups(work, earlier)
     principals = [
-        DerivedPrincipal(principal.subject, made.derived.name, groups[principal.subject].name, made.proof)
+        DerivedPrincipal(
+            principal.subject,
+            made.derived.name,
+            groups[principal.subject].name,
+            made.proof,
+            earlier[made.derived.name],
+            earlier_groups[principal.subject].name,
+        )
         for principal, made in work.passed
         if made.derived and made.proof
     ]
-    named = {each.name: each for each in groups.values()}
     sets = [
         replace(derived, accounts=tuple(sorted(work.accounts[name])))
         for name, (derived, _) in work.made.items()
     ]
     return Derivation(
         tuple(sorted(sets, key=lambda each: each.name)),
-        tuple(named[name] for name in sorted(named)),
+        _distinct(groups.values()),
         tuple(sorted(principals, key=lambda each: _order(each.subject))),
         tuple(sorted(work.refused, key=lambda each: _order(each.subject))),
         near_duplicates(
             (name, holding.content, new_policies(holding.principal, derived))
             for name, (derived, holding) in work.made.items()
         ),
+        _distinct(earlier_groups.values()),
     )
+
+
+def _groups(work: _Work, names: Mapping[str, str]) -> Mapping[Subject, DerivedGroup]:
+    """``names``: what to call each set."""
+    seats = [
+        Seat(principal.subject, principal.person, names[made.derived.name])
+        for principal, made in work.passed
+        if made.derived
+    ]
+    return groups_of(seats, work.options.group_by)
+
+
+def _distinct(groups: Iterable[DerivedGroup]) -> tuple[DerivedGroup, ...]:
+    named = {each.name: each for each in groups}
+    return tuple(named[name] for name in sorted(named))
 
 
 def _order(subject: Subject) -> tuple[str, str]:

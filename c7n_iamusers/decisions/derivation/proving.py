@@ -59,9 +59,9 @@ def session_of(principal: PrincipalPermissions, options: DerivationOptions) -> W
 
 def new_policies(principal: PrincipalPermissions, derived: DerivedSet) -> Policies:
     """All that is in force for whoever holds ``derived``, which was made of the policies of ``principal``."""
-    known = {policy.arn: policy for policy in _managed(principal) if policy.aws_managed}
+    known = {policy.arn: policy for policy in all_managed(principal) if policy.aws_managed}
     own = {
-        PolicyReference(each.name, each.path): each for each in _managed(principal) if not each.aws_managed
+        PolicyReference(each.name, each.path): each for each in all_managed(principal) if not each.aws_managed
     }
     statements = [
         *(each for reference in derived.customer_managed for each in _referred(reference, own)),
@@ -82,7 +82,8 @@ def _referred(
     return read(own[reference], f"policy {reference.name}")
 
 
-def _managed(principal: PrincipalPermissions) -> Iterable[ManagedPolicy]:
+def all_managed(principal: PrincipalPermissions) -> Iterable[ManagedPolicy]:
+    """Every managed policy of the user, its groups and its boundary."""
     groups = [policy for group in principal.groups for policy in group.attached]
     boundary = [principal.boundary] if principal.boundary else []
     return (*principal.attached, *groups, *boundary)
