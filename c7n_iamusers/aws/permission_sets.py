@@ -65,6 +65,10 @@ class PermissionSets:
             read = pool.map(self.read, arns.values())
             return {name: each for name, each in zip(arns, read, strict=True) if each}
 
+    def count(self) -> int:
+        """How many sets the instance has, whoever's."""
+        return len(self._list("ListPermissionSets", "PermissionSets"))
+
     def accounts_of_ours(self) -> frozenset[str]:
         """The accounts that have a permission set of ours; some calls for each set of the instance."""
         arns = self._list("ListPermissionSets", "PermissionSets")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,36 @@ from botocore.exceptions import BotoCoreError, ClientError
 from c7n_iamusers.aws.interruption import Interruption
 from c7n_iamusers.aws.paging import items
 from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.decisions.access_plan import Evidence
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.fleet.access_run import Manner
+from c7n_iamusers.fleet.access_run import AccessRun, Manner
 from c7n_iamusers.fleet.auditing import audit
 from c7n_iamusers.fleet.center import Center, connect
 from c7n_iamusers.fleet.only_access import UsersNow, nobody_asked
+from c7n_iamusers.fleet.plan_files import Papers
 from c7n_iamusers.fleet.provisioning import Fleet, provision, read_fleet
 from c7n_iamusers.fleet.recorded_run import asks_to_stop
 from c7n_iamusers.fleet.sessions import fleet_session
 from c7n_iamusers.fleet.terraform_files import write_terraform
 from c7n_iamusers.fleet.undoing import undo
 from c7n_iamusers.model.access_plan import Choices
+from c7n_iamusers.model.center_quotas import CenterQuotas
 
 _PATH = click.Path(path_type=Path)
+
+
+def _quotas(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> CenterQuotas:
+    """Raises click.BadParameter."""
+    found: dict[str, int] = {}
+    names = {each.name.replace("_", "-"): each.name for each in fields(CenterQuotas)}
+    for text in given:
+        name, _, number = text.partition("=")
+        if name not in names or not number.isdecimal():
+            raise click.BadParameter(f"{text!r} is no quota: give one of {', '.join(names)}, = and a number")
+        found[names[name]] = int(number)
+    return CenterQuotas(**found)
+
+
 #: Seconds for which a call is tried again: a throttled organization takes longer than one account does.
 _BUDGET = 300.0
 
@@ -43,6 +61,26 @@ _BUDGET = 300.0
     "--member-role",
     metavar="ARN",
     help="With --undo: read by this role, 'arn:aws:iam::{account_id}:role/NAME', which IAM users are there still.",
+)
+@click.option(
+    "--plan-out", type=_PATH, metavar="FILE", help="With --dry-run: write the plan there, for a review."
+)
+@click.option(
+    "--plan",
+    "reviewed",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Apply what this plan says, and nothing else.",
+)
+@click.option("--plan-sha256", metavar="SHA", help="With --plan: the SHA-256 of what was reviewed.")
+@click.option(
+    "--quota",
+    "quotas",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    callback=_quotas,
+    help="A quota of Identity Center that was raised: permission-sets, sets-per-account, groups-per-set or "
+    "policies-per-set.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
 @click.option(
@@ -92,11 +130,20 @@ _BUDGET = 300.0
     "export",
     type=(click.Choice(["terraform"]), _PATH),
     metavar="terraform DIR",
-    help="Write what is asked for as Terraform configuration instead; AWS is not called.",
+    help="Write what is asked for as Terraform configuration instead; AWS is called only for --with-imports.",
+)
+@click.option(
+    "--with-imports",
+    is_flag=True,
+    help="With --export: read Identity Center, and write an import block for each object that exists.",
 )
 def command(
     output_dir: Path | None,
     member_role: str | None,
+    plan_out: Path | None,
+    reviewed: Path | None,
+    plan_sha256: str | None,
+    quotas: CenterQuotas,
     dry_run: bool,
     audited: bool,
     prune: bool,
@@ -108,6 +155,7 @@ def command(
     timeout: int,
     undone: Path | None,
     export: tuple[str, Path] | None,
+    with_imports: bool,
 ) -> None:
     """Give the people behind all accounts' IAM users their access in IAM Identity Center.
 
@@ -124,23 +172,53 @@ def command(
         raise click.UsageError("give -s OUTPUT_DIR (or --undo RESULT)")
     fleet = read_fleet(output_dir, identity_source)
     if export:
-        for line in write_terraform(export[1], fleet.desired):
+        for line in _exported(fleet, export[1], with_imports, role, region):
             click.echo(line)
         return
     if audited:
         with _told():
             _end(audit(fleet, _center(role, region), click.echo))
         return
-    _end(_provision(fleet, role, region, timeout, dry_run, Choices(prune, lock_out, migrate)))
+    papers = _papers(plan_out, reviewed, plan_sha256, dry_run)
+    _end(_provision(fleet, role, region, timeout, dry_run, Choices(prune, lock_out, migrate), papers, quotas))
+
+
+def _exported(
+    fleet: Fleet, directory: Path, with_imports: bool, role: str | None, region: str | None
+) -> Iterator[str]:
+    desired, existing = fleet.desired, None
+    if with_imports:
+        with _told():
+            run = AccessRun(_center(role, region), fleet.desired, Evidence(fleet.deriving.proofs))
+            desired, existing = run.existing()
+    yield from write_terraform(directory, desired, existing)
+
+
+def _papers(out: Path | None, reviewed: Path | None, digest: str | None, dry_run: bool) -> Papers:
+    """Raises click.UsageError for what does not go together."""
+    if (reviewed is None) != (digest is None):
+        raise click.UsageError("--plan and --plan-sha256 go together: the second says what was reviewed")
+    if out and not dry_run:
+        raise click.UsageError(
+            "--plan-out goes with --dry-run: a plan is written to be reviewed before it is applied"
+        )
+    return Papers(out, reviewed, digest or "")
 
 
 def _provision(
-    fleet: Fleet, role: str | None, region: str | None, timeout: int, dry_run: bool, choices: Choices
+    fleet: Fleet,
+    role: str | None,
+    region: str | None,
+    timeout: int,
+    dry_run: bool,
+    choices: Choices,
+    papers: Papers,
+    quotas: CenterQuotas,
 ) -> list[str]:
     with _told(), Interruption() as interruption, _progress() as progress:
         center = _center(role, region)
         manner = Manner(timeout, lambda: asks_to_stop(interruption), progress)
-        failures = provision(fleet, center, click.echo, None if dry_run else manner, choices)
+        failures = provision(fleet, center, click.echo, None if dry_run else manner, choices, papers, quotas)
     interruption.follow()
     return failures
 

@@ -18,6 +18,7 @@ from c7n_iamusers.decisions.totals import Comparison, MadeFor, review
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.model.access import Claim, DesiredAccess, PersonKey, Refused
 from c7n_iamusers.model.access_plan import AccessPlan, CenterState, Choices, Missing
+from c7n_iamusers.model.center_quotas import CenterQuotas
 from c7n_iamusers.model.identity_center import Instance, KnownPerson, Person
 
 _CODE = IdentityCenterError.__name__
@@ -28,11 +29,12 @@ _NOTHING_GOES = Choices()
 class Evidence:
     """What is known beside Identity Center itself.
 
-    ``proofs``: the IAM users whose policies are known. ``made_for``: see ``totals``.
+    ``proofs``: the IAM users whose policies are known. ``made_for``: see ``totals``. ``quotas``: Identity Center's.
     """
 
     proofs: StandingProofs = field(default_factory=StandingProofs)
     made_for: MadeFor = field(default_factory=dict)
+    quotas: CenterQuotas = field(default_factory=CenterQuotas)
 
 
 def plan_access(
@@ -46,14 +48,14 @@ def plan_access(
     known = evidence or Evidence()
     earlier = frozenset(claim.earlier.group.name for claim in desired.claims if claim.earlier)
     people, strange = _recognized(desired.people, state)
-    problems = Problems(desired, state, people, strange, instance)
+    problems = Problems(desired, state, people, strange, instance, known.quotas)
     claims = [claim for claim in desired.claims if not problems.of(claim)]
     refused = [
         Refused(claim.subject, f"{claim.subject}: {problem}", _CODE, claim.place, claim.person not in strange)
         for claim in desired.claims
         if (problem := problems.of(claim))
     ]
-    builder = changes.Changes(desired, state, people, claims, instance)
+    builder = changes.Changes(desired, state, people, claims, instance, known.proofs)
     found = review(
         Comparison(desired, state, people, claims, instance, known.proofs, known.made_for, choices, earlier)
     )

@@ -15,10 +15,19 @@ from c7n_iamusers.aws.work import DONE, Ended
 from c7n_iamusers.decisions.access_plan import Evidence, plan_access
 from c7n_iamusers.decisions.changes import membership_key, user_key
 from c7n_iamusers.decisions.earlier_names import with_earlier_names
+from c7n_iamusers.decisions.quotas import quota_faults
+from c7n_iamusers.decisions.terraform import Existing
 from c7n_iamusers.fleet.center import Center
 from c7n_iamusers.fleet.second_look import SecondLook
 from c7n_iamusers.model.access import Claim, DesiredAccess, PersonKey
-from c7n_iamusers.model.access_plan import AccessPlan, CenterState, Choices, Total
+from c7n_iamusers.model.access_plan import (
+    CREATE,
+    PERMISSION_SET,
+    AccessPlan,
+    CenterState,
+    Choices,
+    Total,
+)
 from c7n_iamusers.model.access_proof import WIDER
 from c7n_iamusers.model.outcome import FAILED, PROVISIONED, SKIPPED, UNCHANGED, Outcome
 
@@ -137,6 +146,11 @@ class AccessRun:
         """What there is to do. Raises IdentityCenterError and ClientError where that can't be told."""
         return self._planned(self._reader.read(self._desired))
 
+    def existing(self) -> tuple[DesiredAccess, Existing]:
+        """What is asked for, by the names that it has, and what of it stands. Raises as ``plan`` does."""
+        report = self.plan()
+        return self._desired, Existing(self._state, report.plan.known_people, self._center.instance)
+
     def look_at_everybody(self) -> tuple[Report, CenterState]:
         """The same, with what everybody holds in all accounts that have anything of ours."""
         accounts = self._reader.permission_sets.accounts_of_ours()
@@ -147,10 +161,11 @@ class AccessRun:
         self._state = replace(state, is_delegated=self._center.is_delegated)
         if not self._choices.migrate:
             self._desired = with_earlier_names(self._desired, self._state, self._evidence.proofs)
-        return Report(
-            self._desired,
-            plan_access(self._desired, self._state, self._center.instance, self._choices, self._evidence),
-        )
+        found = plan_access(self._desired, self._state, self._center.instance, self._choices, self._evidence)
+        creates = any((each.kind, each.action) == (PERMISSION_SET, CREATE) for each in found.changes)
+        sets = self._reader.permission_sets.count() if creates else 0
+        over = quota_faults(self._desired, self._state, found.work, sets, self._evidence.quotas)
+        return Report(self._desired, replace(found, over_quota=over))
 
     def apply(self, report: Report, journal: JournalWriter, manner: Manner) -> Report:
         """Do it, one failure touching nothing that does not need it."""

@@ -1,27 +1,73 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One writer at a time over an output directory, for the sake of its journals and of AWS's 15 slots."""
+"""One writer at a time: Identity Center has 15 slots for all, and two writers meet each other's half-made objects.
+
+The lock is a file that ends with the process, however it ends: one for the output directory, and one of the user who
+runs for the instance, so that runs over two directories meet too. Runs on several machines need one directory.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import json
+import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.run_directory import RUNS
+from c7n_iamusers.model.identity_center import Instance
 
 
 @contextmanager
-def exclusive(output: Path) -> Iterator[None]:
-    """Holds the directory's lock, which ends with the process however it ends. Raises IdentityCenterError."""
-    runs = output / RUNS
-    runs.mkdir(parents=True, exist_ok=True)
-    with (runs / ".lock").open("w") as lock:
+def exclusive(output: Path, instance: Instance | None = None) -> Iterator[None]:
+    """Holds the locks of the directory and of the instance. Raises IdentityCenterError, which says who writes."""
+    places = [output / RUNS]
+    if instance:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        places.append(cache / "c7n-iamusers" / instance.arn.rpartition("/")[2])
+    with ExitStack() as locks:
+        for place in places:
+            locks.enter_context(_locked(place, output))
+        yield
+
+
+@contextmanager
+def _locked(place: Path, output: Path) -> Iterator[None]:
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / ".lock").open("a+b") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            lock.seek(0)
             raise IdentityCenterError(
-                f"another run writes for {output}: wait until it has ended, or stop it"
+                f"{_told(lock.read())}: wait until it has ended, or stop it: it can be stopped at any point"
             ) from error
+        lock.seek(0)
+        lock.truncate()
+        lock.write(json.dumps(_writer(str(output.resolve()))).encode())
+        lock.flush()
         yield
+
+
+def _writer(output: str) -> dict[str, object]:
+    return {
+        "user": os.environ.get("USER") or f"user {os.getuid()}",
+        "host": socket.gethostname(),
+        "process": os.getpid(),
+        "since": utc_now().isoformat(timespec="seconds"),
+        "output": output,
+    }
+
+
+def _told(content: bytes) -> str:
+    try:
+        found = json.loads(content)
+        return (
+            f"another run writes: process {found['process']} of {found['user']} on {found['host']}, since "
+            f"{found['since']}, for {found['output']}"
+        )
+    except (ValueError, KeyError, TypeError):
+        return "another run writes"

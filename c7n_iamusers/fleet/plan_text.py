@@ -37,9 +37,10 @@ MIGRATION = (
 
 def plan_lines(found: AccessPlan) -> Iterator[str]:
     """A line for each change that is more than unchanged, for each refusal, and a summary at the end."""
-    for change in found.changes:
+    for change in sorted(found.changes, key=_rank):
         if change.action != plan.UNCHANGED:
             yield f"  {_SIGNS[change.action]} {change.kind:<14} {change.name}{_because(change)}"
+            yield from (f"      {detail}" for detail in change.details)
     going = {change.key for change in found.changes}
     for change in found.stale:
         if change.key not in going:
@@ -49,6 +50,8 @@ def plan_lines(found: AccessPlan) -> Iterator[str]:
         yield f"  ? {'missing':<14} {missing.claim.subject}: {missing.reason}"
     for refused in found.refused:
         yield f"  ! {'refused':<14} {refused.reason}"
+    for fault in found.over_quota:
+        yield f"  ! {'quota':<14} {fault}"
     yield summary(found)
 
 
@@ -89,7 +92,22 @@ def summary(found: AccessPlan) -> str:
     return f"Plan: {told}{removed}{pending}, {rest}{waiting}{beyond}."
 
 
+def _rank(change: Change) -> int:
+    """What makes administrators comes first, then whom an existing user is taken for."""
+    if change.administrative:
+        return 0
+    return 1 if (change.kind, change.action) == (plan.USER, plan.ADOPT) else 2
+
+
 def _because(change: Change) -> str:
+    return f"{_reason(change)}{_admin(change)}"
+
+
+def _admin(change: Change) -> str:
+    return f"  ADMINISTRATOR by {change.administrative}" if change.administrative else ""
+
+
+def _reason(change: Change) -> str:
     if change.action in (plan.ADOPT, plan.UPDATE):
         return f"  (exists; {change.rests_on})"
     if change.action == plan.AWAIT:

@@ -17,11 +17,13 @@ from c7n_iamusers.fleet.deriving import Deriving
 from c7n_iamusers.fleet.exclusive import exclusive
 from c7n_iamusers.fleet.intent_files import read_intents
 from c7n_iamusers.fleet.people_to_add import write_people_to_add
+from c7n_iamusers.fleet.plan_files import Papers, check_reviewed, read_plan, write_plan
 from c7n_iamusers.fleet.plan_text import MIGRATION, plan_lines
 from c7n_iamusers.fleet.recorded_run import apply_and_record
 from c7n_iamusers.fleet.results import memberships_made, write_account_results
 from c7n_iamusers.model.access import DesiredAccess
 from c7n_iamusers.model.access_plan import Choices
+from c7n_iamusers.model.center_quotas import CenterQuotas
 from c7n_iamusers.model.intents import Intents
 from c7n_iamusers.model.outcome import FAILED
 
@@ -59,22 +61,33 @@ def provision(
     say: Callable[[str], None],
     manner: Manner | None = None,
     choices: Choices | None = None,
+    papers: Papers | None = None,
+    quotas: CenterQuotas | None = None,
 ) -> list[str]:
     """Plan, and apply where there is a ``manner`` for it; the failures, in words.
 
-    ``choices``: what of ours that nobody asks for any more may go.
+    ``choices``: what of ours that nobody asks for any more may go. ``papers``: the plan to write, or the reviewed one
+    that is to be applied.
 
     Raises IdentityCenterError, ClientError and BotoCoreError only before anything is touched.
     """
     for line in write_derivation_report(fleet.output, fleet.deriving.derivations):
         say(line)
-    evidence = Evidence(fleet.deriving.proofs, memberships_made(fleet.output))
+    papers, choices = papers or Papers(), choices or Choices()
+    reviewed = read_plan(papers.reviewed, papers.digest, center.instance, choices) if papers.reviewed else []
+    made_for = memberships_made(fleet.output)
+    evidence = Evidence(fleet.deriving.proofs, made_for, quotas or CenterQuotas())
     run = AccessRun(center, fleet.desired, evidence, choices)
     report = run.plan()
-    if choices and choices.migrate:
+    if choices.migrate:
         say(MIGRATION)
     for line in plan_lines(report.plan):
         say(line)
+    if papers.out:
+        digest = write_plan(papers.out, report.plan, center.instance, choices)
+        say(f"Plan: {papers.out}. To apply it: --plan {papers.out} --plan-sha256 {digest}")
+    if papers.reviewed:
+        check_reviewed(papers.reviewed, reviewed, report.plan)
     if path := write_people_to_add(fleet.output, fleet.desired, report.plan.missing):
         say(f"For the owners of the identity provider: {path}")
     return _apply(fleet, center, run, report, say, manner) if manner else []
@@ -88,7 +101,7 @@ def _apply(
     say: Callable[[str], None],
     manner: Manner,
 ) -> list[str]:
-    with exclusive(fleet.output):
+    with exclusive(fleet.output, center.instance):
         report, result = apply_and_record(run, report, center, fleet.output, manner)
         write_account_results(fleet.output, {each.place for each in fleet.intents}, report)
     if result is None:

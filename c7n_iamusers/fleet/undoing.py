@@ -19,9 +19,10 @@ from c7n_iamusers.decisions.undo_plan import plan_undo
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.access_run import Manner
 from c7n_iamusers.fleet.center import Center
+from c7n_iamusers.fleet.exclusive import exclusive
 from c7n_iamusers.fleet.only_access import UsersNow, needed_memberships, nobody_asked
 from c7n_iamusers.fleet.results import RESULT_SCHEMA
-from c7n_iamusers.fleet.run_directory import read_result
+from c7n_iamusers.fleet.run_directory import RUNS, read_result
 from c7n_iamusers.model.creations import Created
 from c7n_iamusers.model.intent_documents import permission_set_from
 from c7n_iamusers.model.undo import UndoPlan
@@ -68,7 +69,7 @@ def _plan(data: Mapping[str, Any], center: Center, users_now: UsersNow | None) -
 def _apply(
     plan: UndoPlan, center: Center, result: Path, say: Callable[[str], None], manner: Manner
 ) -> list[str]:
-    with Journal(result.parent / JOURNAL) as journal:
+    with exclusive(_output_of(result), center.instance), Journal(result.parent / JOURNAL) as journal:
         means = Means(
             center.clients,
             center.instance,
@@ -85,6 +86,12 @@ def _apply(
     _record(plan, ended, result.parent)
     say(f"Undone: {sum(each.status == DONE for each in ended.values())} of {len(plan.changes)}.")
     return sorted({each.reason for each in ended.values() if each.status != DONE})
+
+
+def _output_of(result: Path) -> Path:
+    """The output directory of the run, or where its result was moved to."""
+    runs = result.resolve().parent.parent
+    return runs.parent if runs.name == RUNS else result.parent
 
 
 def _record(plan: UndoPlan, ended: Mapping[str, Ended], directory: Path) -> None:

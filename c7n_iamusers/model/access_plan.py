@@ -81,7 +81,8 @@ class Change:
 
     ``rests_on``: for what is adopted, why it may be, in words. ``awaits``: the id of a request that is under
     way and makes it. ``lazy``: done only once something that needs it has nothing else to wait for.
-    ``accounts``: whose roles the calls may change.
+    ``accounts``: whose roles the calls may change. ``details``: what it grants or changes, in lines for a reviewer;
+    ``administrative``: the policy that makes holders of a permission set administrators, empty for none.
     """
 
     key: str
@@ -95,6 +96,8 @@ class Change:
     awaits: str = ""
     lazy: bool = False
     accounts: frozenset[str] = frozenset()
+    details: tuple[str, ...] = ()
+    administrative: str = ""
 
     @property
     def is_work(self) -> bool:
@@ -171,6 +174,7 @@ class AccessPlan:
     ``refused``: whom nothing is done for; ``missing``: who waits for an identity provider; ``served``: claim ->
     the keys of all changes that its access rests on. ``stale``: what of ours would go, were it asked to.
     ``totals``: of each person of the changeset in each account; ``strangers``: who else is in groups of ours.
+    ``over_quota``: what forbids to apply it.
     """
 
     changes: tuple[Change, ...] = ()
@@ -181,6 +185,7 @@ class AccessPlan:
     stale: tuple[Change, ...] = ()
     totals: tuple[Total, ...] = ()
     strangers: tuple[Stranger, ...] = ()
+    over_quota: tuple[str, ...] = ()
 
     @property
     def work(self) -> tuple[Change, ...]:

@@ -13,6 +13,7 @@ from c7n_iamusers.fleet.auditing import audit
 from c7n_iamusers.fleet.center import Center, connect
 from c7n_iamusers.fleet.intent_files import write_intents
 from c7n_iamusers.fleet.only_access import UsersNow
+from c7n_iamusers.fleet.plan_files import Papers
 from c7n_iamusers.fleet.provisioning import provision, read_fleet
 from c7n_iamusers.fleet.undoing import undo
 from c7n_iamusers.local_org import LocalOrg
@@ -20,6 +21,7 @@ from c7n_iamusers.local_org.call_log import CallRecord
 from c7n_iamusers.local_org.identity_center import state
 from c7n_iamusers.local_org.identity_center.state import Instance
 from c7n_iamusers.model.access_plan import Choices
+from c7n_iamusers.model.center_quotas import CenterQuotas
 from c7n_iamusers.model.intents import INTENTS_FILE, Intents
 
 READS = ("List", "Describe", "Get", "Is")
@@ -45,13 +47,26 @@ class FleetRehearsal:
         return connect(self.org.session(), "us-east-1", backoff, self.per_second)
 
     def run(
-        self, dry: bool = False, stopped: Callable[[], bool] = lambda: False, **choices: bool
+        self,
+        dry: bool = False,
+        stopped: Callable[[], bool] = lambda: False,
+        papers: Papers | None = None,
+        quotas: CenterQuotas | None = None,
+        **choices: bool,
     ) -> list[str]:
         """The failures of a run over all intents."""
         self.org.clear_calls()
         self.said = []
         manner = None if dry else Manner(30.0, stopped)
-        return provision(read_fleet(self.output), self.center(), self.said.append, manner, Choices(**choices))
+        return provision(
+            read_fleet(self.output),
+            self.center(),
+            self.said.append,
+            manner,
+            Choices(**choices),
+            papers,
+            quotas,
+        )
 
     def audit(self) -> list[str]:
         """What an audit over all intents finds wider."""

@@ -62,6 +62,14 @@ class StandingProofs:
         own = {each.path_and_name for each in all_managed(user.principal)} if user else set()
         return own.issuperset(references)
 
+    def documents(self, arn: str, policies: Iterable[str]) -> dict[str, Any]:
+        """Path and name -> document, of those customer-managed policies of the user's account that are known."""
+        user = self.users.get(arn)
+        if user is None:
+            return {}
+        found = {policy: user.policies.get(_own_arn(user.principal, policy)) for policy in policies}
+        return {policy: document for policy, document in found.items() if document is not None}
+
     def session_seconds(self, arn: str) -> int | None:
         """How long the user's sessions are to last; None where nothing is known."""
         user = self.users.get(arn)
