@@ -135,9 +135,9 @@ def _of_derivation(account: str, number: int, chance: random.Random) -> dict[str
     }
 
 
-def _of_three_groups(account: str, number: int, _: random.Random) -> dict[str, Any]:
-    arn = f"arn:aws:iam::{account}:policy/Team{number % 3}"
-    return {"AttachedManagedPolicies": [{"PolicyArn": arn}], "UserPolicyList": [], "GroupList": []}
+def _of_three_groups(_account: str, number: int, _chance: random.Random) -> dict[str, Any]:
+    inline = {"PolicyName": "Team", "PolicyDocument": _team(number % 3)}
+    return {"AttachedManagedPolicies": [], "UserPolicyList": [inline], "GroupList": []}
 
 
 def _team(number: int) -> dict[str, Any]:

@@ -163,6 +163,9 @@ def command(
     the plan and applies it: 20 calls a second in all, up to 15 assignments under way. It can be stopped or killed at
     any point and run again. Results: identity-center-result.json beside each intents, and the whole run's below
     OUTPUT_DIR/identity-center-runs/, which --undo takes.
+
+    Each person is compared with everything that it holds in these accounts, whoever gave it. What is ours and nobody
+    asks for any more is shown by `-`; --prune removes it. Run that over the intents of all policies together.
     """
     if undone:
         users_now = _users_now(member_role, region) if member_role else nobody_asked

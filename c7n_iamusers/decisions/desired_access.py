@@ -22,7 +22,7 @@ from c7n_iamusers.model.intents import Intents, UserIntent
 T = TypeVar("T", bound=Hashable)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ask:
     """One IAM user's need: the person is to get ``permission_sets`` through ``group``, for the sake of ``grant``.
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from c7n_iamusers.decisions.derivation.derive import derive
@@ -24,7 +25,11 @@ from c7n_iamusers.model.derivation import (
 )
 from c7n_iamusers.model.identity_center import MANAGED_TAG, PermissionSet
 from c7n_iamusers.model.intents import Intents, UserIntent
-from c7n_iamusers.model.principal_permissions import PrincipalPermissions
+from c7n_iamusers.model.principal_permissions import (
+    GroupPermissions,
+    ManagedPolicy,
+    PrincipalPermissions,
+)
 
 _Row = tuple[Intents, UserIntent, Candidate]
 _DESCRIPTION = "Derived from the policies of IAM users by c7n-iamusers"
@@ -58,9 +63,10 @@ class Deriving:
         by_arn = {user.subject.arn: (intents, user, candidate) for intents, user, candidate in reversed(rows)}
         refused: list[Refused] = []
         principals: list[PrincipalPermissions] = []
+        shared = _Shared()
         for intents, user, candidate in by_arn.values():
             try:
-                principal = _principal(intents, user, candidate)
+                principal = shared.principal(intents, user, candidate)
                 principals.append(principal)
                 self.proofs.add([principal], options, intents.source.policies)
             except (EvidenceUnreadable, KeyError) as error:
@@ -92,28 +98,46 @@ def permission_set_of(derived: DerivedSet) -> PermissionSet:
     )
 
 
-def _principal(intents: Intents, user: UserIntent, candidate: Candidate) -> PrincipalPermissions:
-    assert candidate.person is not None
-    if user.detail is None:
-        raise EvidenceUnreadable("its intents lack them: run the policy again")
-    source = intents.source
-    return principal_permissions(user.detail, source.groups, source.policies, candidate.person.username)
+class _Shared:
+    """What users of one account have in common, once: most of what they have."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[int, str], GroupPermissions] = {}
+        self._policies: dict[tuple[int, str], ManagedPolicy] = {}
+
+    def principal(self, intents: Intents, user: UserIntent, candidate: Candidate) -> PrincipalPermissions:
+        """Raises EvidenceUnreadable, KeyError."""
+        assert candidate.person is not None
+        if user.detail is None:
+            raise EvidenceUnreadable("its intents lack them: run the policy again")
+        source, account = intents.source, id(intents)
+        found = principal_permissions(user.detail, source.groups, source.policies, candidate.person.username)
+        return replace(
+            found,
+            attached=tuple(self._policies.setdefault((account, each.arn), each) for each in found.attached),
+            groups=tuple(self._groups.setdefault((account, each.name), each) for each in found.groups),
+        )
 
 
 def _asks(found: Derivation, by_arn: Mapping[str, _Row]) -> list[Ask]:
     sets = {each.name: permission_set_of(each) for each in found.sets}
     groups = {each.name: _grants(each) for each in found.groups}
     earlier = {each.name: _grants(each) for each in found.earlier_groups}
+    once: dict[object, Any] = {}
     asks = []
     for each in found.principals:
         intents, user, candidate = by_arn[each.subject.arn]
         group = Group(each.group_name, groups[each.group_name], intents.external)
+        group = once.setdefault(group, group)
         own = Grant(each.subject.account_id, each.set_name)
+        own = once.setdefault(own, own)
         wanted = tuple(sets[name] for name in sorted({grant.permission_set for grant in group.grants}))
         before = Earlier(
             Group(each.earlier_group, earlier[each.earlier_group], intents.external),
             Grant(each.subject.account_id, each.earlier_set),
         )
+        before = once.setdefault(before, before)
+        wanted = once.setdefault(group.name, wanted)
         verdict = each.proof.verdict
         asks.append(Ask(user.subject, candidate, group, own, wanted, intents.place, verdict, before))
     return asks

@@ -14,6 +14,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.exceptions import IdentityCenterError
@@ -36,8 +37,7 @@ def exclusive(output: Path, instance: Instance | None = None) -> Iterator[None]:
 
 @contextmanager
 def _locked(place: Path, output: Path) -> Iterator[None]:
-    place.mkdir(parents=True, exist_ok=True)
-    with (place / ".lock").open("a+b") as lock:
+    with _opened(place) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -50,6 +50,17 @@ def _locked(place: Path, output: Path) -> Iterator[None]:
         lock.write(json.dumps(_writer(str(output.resolve()))).encode())
         lock.flush()
         yield
+
+
+def _opened(place: Path) -> BinaryIO:
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        return (place / ".lock").open("a+b")
+    except OSError as error:
+        raise IdentityCenterError(
+            f"{place}: no lock can be made there, and two writers at once meet each other's half-made objects: "
+            f"{error}: make it writable, or set XDG_CACHE_HOME to a directory that is"
+        ) from error
 
 
 def _writer(output: str) -> dict[str, object]:

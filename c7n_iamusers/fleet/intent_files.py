@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from c7n_iamusers.aws.stores import DirectoryStore
 from c7n_iamusers.exceptions import IdentityCenterError
@@ -31,13 +32,32 @@ def read_intents(output: Path) -> list[Intents]:
             f"no {INTENTS_FILE} below {output}: run a policy whose action provision-identity-center has mode: intent, "
             f"with c7n-org run ... -s {output}"
         )
-    return [_read(path, output) for path in paths]
+    shared = SharedDocuments()
+    return [_read(path, output, shared) for path in paths]
 
 
-def _read(path: Path, output: Path) -> Intents:
+class SharedDocuments:
+    """A hook for JSON: users' policies that say the same are one object, which nobody may change.
+
+    80,000 users have a few hundred policies between them, and their texts would take most of a run's memory.
+    """
+
+    _KEYS = ("Statement", "PolicyDocument", "PolicyArn")
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, found: dict[str, Any]) -> dict[str, Any]:
+        if any(key in found for key in self._KEYS):
+            return self._known.setdefault(json.dumps(found), found)
+        return found
+
+
+def _read(path: Path, output: Path, shared: SharedDocuments) -> Intents:
     try:
         return intents_from(
-            json.loads(path.read_text(encoding="utf-8")), str(path.parent.relative_to(output))
+            json.loads(path.read_text(encoding="utf-8"), object_hook=shared),
+            str(path.parent.relative_to(output)),
         )
     except (OSError, ValueError) as error:
         kind = "" if isinstance(error, NotIntents) else f"{type(error).__name__}: "

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from c7n_iamusers.decisions.access_plan import Evidence
@@ -24,7 +24,7 @@ from c7n_iamusers.fleet.results import memberships_made, write_account_results
 from c7n_iamusers.model.access import DesiredAccess
 from c7n_iamusers.model.access_plan import Choices
 from c7n_iamusers.model.center_quotas import CenterQuotas
-from c7n_iamusers.model.intents import Intents
+from c7n_iamusers.model.intents import Intents, PolicySource
 from c7n_iamusers.model.outcome import FAILED
 
 _SOURCES = {True: "external", False: "identity-center"}
@@ -32,7 +32,7 @@ _SOURCES = {True: "external", False: "identity-center"}
 
 @dataclass(frozen=True)
 class Fleet:
-    """The intents below ``output``, merged. ``deriving``: what was derived for it."""
+    """The intents below ``output``, merged. ``intents``: less their users; ``deriving``: what was derived for it."""
 
     output: Path
     intents: Sequence[Intents]
@@ -52,7 +52,9 @@ def read_fleet(output: Path, identity_source: str | None = None) -> Fleet:
         raise IdentityCenterError(
             f"the policies say identity-source: {found}, not {identity_source}: correct the one that is wrong"
         )
-    return Fleet(output, intents, desired, deriving)
+    # What users may do is in what was derived; the texts that it came from are most of a large fleet's memory.
+    places = [replace(each, users=(), source=PolicySource()) for each in intents]
+    return Fleet(output, places, desired, deriving)
 
 
 def provision(

@@ -53,7 +53,7 @@ class Group:
         return f"{MANAGED_GROUP} for {len(accounts)} accounts"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Earlier:
     """The group and the set that the version before gave an IAM user's person, by the names that it gave them."""
 
@@ -61,7 +61,7 @@ class Earlier:
     grant: Grant
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Claim:
     """An IAM user whose person belongs in ``group``, for the sake of ``grant``.
 

@@ -91,7 +91,7 @@ class DerivedGroup:
     members: tuple[Subject, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DerivedPrincipal:
     """An IAM user, and what takes the place of its policies.
 

@@ -32,7 +32,7 @@ class _Work:
     options: DerivationOptions
     made: dict[str, tuple[DerivedSet, Holding]] = field(default_factory=dict)
     accounts: dict[str, dict[str, None]] = field(default_factory=dict)
-    passed: list[tuple[PrincipalPermissions, Made]] = field(default_factory=list)
+    passed: list[tuple[PrincipalPermissions, Subject, Made]] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
 
     def take(self, principal: PrincipalPermissions, made: Made) -> None:
@@ -45,7 +45,7 @@ class _Work:
         name = made.derived.name
         self.made.setdefault(name, (made.derived, made.holding))
         self.accounts.setdefault(name, {})[principal.account_id] = None
-        self.passed.append((principal, made))
+        self.passed.append((principal, principal.subject, made))
 
     def _objection(self, proof: Proof | None) -> str:
         assert proof
@@ -69,14 +69,14 @@ def _derivation(work: _Work) -> Derivation:
     earlier_groups = _groups(work, earlier)
     principals = [
         DerivedPrincipal(
-            principal.subject,
+            subject,
             made.derived.name,
-            groups[principal.subject].name,
+            groups[subject].name,
             made.proof,
             earlier[made.derived.name],
-            earlier_groups[principal.subject].name,
+            earlier_groups[subject].name,
         )
-        for principal, made in work.passed
+        for _, subject, made in work.passed
         if made.derived and made.proof
     ]
     sets = [
@@ -99,8 +99,8 @@ def _derivation(work: _Work) -> Derivation:
 def _groups(work: _Work, names: Mapping[str, str]) -> Mapping[Subject, DerivedGroup]:
     """``names``: what to call each set."""
     seats = [
-        Seat(principal.subject, principal.person, names[made.derived.name])
-        for principal, made in work.passed
+        Seat(subject, principal.person, names[made.derived.name])
+        for principal, subject, made in work.passed
         if made.derived
     ]
     return groups_of(seats, work.options.group_by)

@@ -21,7 +21,7 @@ from c7n_iamusers.model.identity_center import PermissionSet
 from c7n_iamusers.model.principal_permissions import PrincipalPermissions
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _User:
     principal: PrincipalPermissions
     options: DerivationOptions
