@@ -201,11 +201,17 @@ class CenterReader:
                 for user in group.members - people.keys()
             }
         )
-        described = _each(self.store.user_attributes, unnamed)
-        people.update(
-            {user: str(found["UserName"]) for user, found in zip(unnamed, described, strict=True) if found}
-        )
+        people.update(self._usernames(unnamed))
         return StandingAccess(holders, groups, names, known, people)
+
+    def _usernames(self, user_ids: list[str]) -> dict[str, str]:
+        if len(user_ids) > _FEW:
+            everybody, _ = self.store.all_people()
+            return {each.user_id: each.username for each in everybody.values()}
+        described = _each(self.store.user_attributes, user_ids)
+        return {
+            user: str(found["UserName"]) for user, found in zip(user_ids, described, strict=True) if found
+        }
 
     def _completed(
         self, group: Group, known: KnownGroup, sets: Mapping[str, KnownPermissionSet]

@@ -32,6 +32,15 @@ from c7n_iamusers.model.identity_center import (
 
 #: Group name and username (casefolded) -> ARNs of the IAM users for whom an earlier run made the membership.
 MadeFor = Mapping[tuple[str, str], frozenset[str]]
+#: Why a member whom nobody asks for stays.
+FORMER = (
+    "an earlier run put them there for IAM users of which there are no intents now: where these were deleted since, "
+    "this is the access that took their place, and --prune --lock-out would take it"
+)
+UNASKED = (
+    "no run whose results are here put them there, and nobody asks for it: find out who did; --prune --lock-out "
+    "removes them"
+)
 
 
 @dataclass(frozen=True)
@@ -118,10 +127,8 @@ class _Review:
         elif outside := self._elsewhere(group):
             reason = f"it also gives account {shown(outside)}, of which there are no intents here: run over all of them"
         elif not (replaced or self._given.choices.lock_out):
-            reason = (
-                "nobody knows whether its IAM user was deleted since, which leaves it no other access: --prune "
-                "--lock-out removes it, if it does not belong there"
-            )
+            made = (group.name, username.casefold()) in self._given.made_for
+            reason = FORMER if made else UNASKED
         if reason:
             if accounts:
                 self._strangers.append(Stranger(username, group.name, accounts, reason))

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+from c7n_iamusers.decisions.totals import FORMER
 from c7n_iamusers.decisions.wording import shown
 from c7n_iamusers.model import access_plan as plan
 from c7n_iamusers.model.access_plan import AccessPlan, Beyond, Change, Total
@@ -60,9 +61,12 @@ def total_lines(found: AccessPlan) -> Iterator[str]:
     for total in found.totals:
         if total.beyond:
             yield f"  ! {'total':<14} {in_words(total, total.person[0])}"
+    groups: defaultdict[tuple[str, tuple[str, ...], str], list[str]] = defaultdict(list)
     for stranger in found.strangers:
-        told = f"{stranger.username} is in group {stranger.group} (account {shown(stranger.accounts)})"
-        yield f"  ! {'stranger':<14} {told}, and nobody asks for that: {stranger.reason}"
+        groups[stranger.group, stranger.accounts, stranger.reason].append(stranger.username)
+    for (group, accounts, reason), usernames in sorted(groups.items()):
+        told = f"{shown(sorted(usernames))} in group {group} (account {shown(accounts)}): {reason}"
+        yield f"  = {'former':<14} {told}" if reason == FORMER else f"  ! {'stranger':<14} {told}"
 
 
 def in_words(total: Total, username: str) -> str:
@@ -86,7 +90,7 @@ def summary(found: AccessPlan) -> str:
     rest = f"{counts[plan.UNCHANGED]} unchanged, {len(found.refused)} users refused"
     waiting = f", {len(found.missing)} users wait for the identity provider" if found.missing else ""
     wider = sum(total.verdict == WIDER for total in found.totals)
-    beyond = f", {wider} people hold more than they should" if wider else ""
+    beyond = f", {wider} wider" if wider else ""
     removed = f", {counts[plan.REMOVE]} to remove" if counts[plan.REMOVE] else ""
     pending = f", {counts[plan.AWAIT]} under way" if counts[plan.AWAIT] else ""
     return f"Plan: {told}{removed}{pending}, {rest}{waiting}{beyond}."
