@@ -65,7 +65,7 @@ def _stays(
     # Whoever would get the same derived set has the same policies, and the same proof.
     key = (claim.grant.permission_set, earlier.grant, claim.verdict)
     if key not in usable:
-        usable[key] = _grants_no_more(claim, known, proofs)
+        usable[key] = may_stand_for(claim, known, proofs)
     return usable[key]
 
 
@@ -76,7 +76,7 @@ def _holds(group: Group, state: CenterState) -> bool:
         return False
     sets = state.permission_sets
     names = {grant.permission_set for grant in group.grants}
-    if not names <= sets.keys() or any(_is_foreign(sets[name]) for name in names):
+    if not names <= sets.keys():
         return False
     own = {Assignment(grant.account_id, sets[grant.permission_set].arn) for grant in group.grants}
     return known.assignments == own
@@ -87,8 +87,11 @@ def _is_foreign(known: KnownPermissionSet) -> bool:
     return known.settings.tags.get(key) != value
 
 
-def _grants_no_more(claim: Claim, known: KnownPermissionSet, proofs: StandingProofs) -> bool:
+def may_stand_for(claim: Claim, known: KnownPermissionSet, proofs: StandingProofs) -> bool:
+    """Whether the set, as it stands, is as good as the derived one that the claim is for, and grants no more."""
     arn, settings = claim.subject.arn, known.settings
+    if _is_foreign(known):
+        return False
     references = [*settings.customer_policies, *_customer_boundary(settings)]
     if not proofs.has_itself(arn, references):
         return False

@@ -43,7 +43,10 @@ class StandingProofs:
     ) -> None:
         """``policies``: ARN -> document, of the customer-managed policies of these users' account."""
         for each in principals:
-            self.users[each.arn] = _User(each, options, policies)
+            known = self.users.get(each.arn)
+            # Of two policies' options for one user, those that assume less.
+            if known is None or known.options.identity_center_mfa:
+                self.users[each.arn] = _User(each, options, policies)
 
     def verdict(self, arn: str, held: PermissionSet) -> str:
         """What ``held``, in the user's account, is beside the user's own policies; WIDER where nothing is known."""
