@@ -36,7 +36,7 @@ class Instance:
         return _PORTALS.get(self.arn.split(":")[1], "").format(self.identity_store_id)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Person:
     """Somebody who is to have an Identity Center user (identitystore CreateUser)."""
 
@@ -52,7 +52,7 @@ class Person:
         return self.username.casefold(), self.email.casefold()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class KnownPerson:
     """An Identity Center user that exists; ``email`` is the primary one, empty where there is none."""
 
