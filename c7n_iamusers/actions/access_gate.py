@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -22,11 +22,15 @@ from c7n_iamusers.aws.access_control_attributes import username_tags
 from c7n_iamusers.aws.policy_source import read_policy_source
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.decisions.access_state import ABSENT, PENDING, AccessState, Wanted, access_state
+from c7n_iamusers.decisions.derivation.standing import StandingProofs
 from c7n_iamusers.decisions.desired_access import desired_access
+from c7n_iamusers.decisions.earlier_names import may_stand_for
 from c7n_iamusers.decisions.people import Candidate
 from c7n_iamusers.exceptions import IamUsersError
 from c7n_iamusers.fleet.center import Center, connect
 from c7n_iamusers.fleet.deriving import Deriving
+from c7n_iamusers.model.access import Claim
+from c7n_iamusers.model.identity_center import KnownPermissionSet
 from c7n_iamusers.model.intents import Intents, UserIntent
 
 Resource = dict[str, Any]
@@ -43,6 +47,8 @@ class AccessGate:
         self._identity = IdentitySettings(data, where)
         self._center: Center | None = None
         self._reader: AccessReader | None = None
+        self._proofs = StandingProofs()
+        self._claims: dict[str, Claim] = {}
 
     def check(self, in_lambda: bool) -> None:
         """Raises InvalidPolicyData for what can be told without AWS."""
@@ -79,8 +85,9 @@ class AccessGate:
         wanted = self._wanted_by_user(candidates, account_id)
         reader = self._connected()
         known = [each for each in wanted.values() if isinstance(each, Wanted)]
-        names = {each.name for each in known}
-        whole = any(each.form for each in known)
+        earlier = {claim.earlier.grant.permission_set for claim in self._claims.values() if claim.earlier}
+        names = {each.name for each in known} | earlier
+        whole = bool(earlier) or any(each.form for each in known)
         access = reader.account(account_id, () if "" in names else names, whole)
         return {
             each.subject.arn: self._state(each, wanted[each.subject.arn], access, reader)
@@ -96,7 +103,18 @@ class AccessGate:
             return AccessState(PENDING, wanted)
         by_username, by_email, groups = reader.person(candidate.person)
         held = access.of(by_username.user_id, groups) if by_username else ()
+        if earlier := self._earlier(candidate.subject.arn, held):
+            wanted = Wanted(earlier)
         return access_state(candidate.person, by_username, by_email, held, access.account_id, wanted)
+
+    def _earlier(self, arn: str, held: Iterable[KnownPermissionSet]) -> str:
+        """The name of a set that the version before named, and that the person still has its access by."""
+        claim = self._claims.get(arn)
+        if claim is None or claim.earlier is None:
+            return ""
+        name = claim.earlier.grant.permission_set
+        found = (each for each in held if each.settings.name == name)
+        return next((name for each in found if may_stand_for(claim, each, self._proofs)), "")
 
     def _wanted(self) -> Wanted:
         given = self._data.get("permission-set", "")
@@ -125,7 +143,10 @@ class AccessGate:
         )
         options = derivation_settings(self._data["derive"], self._where)
         intents = Intents(account_id, self._where, users, derive=options, source=source)
-        desired = desired_access([intents], Deriving(self._username_tags))
+        deriving = Deriving(self._username_tags)
+        desired = desired_access([intents], deriving)
+        self._proofs = deriving.proofs
+        self._claims = {claim.subject.arn: claim for claim in desired.claims}
         found: dict[str, Wanted | str] = {each.subject.arn: each.reason for each in desired.refused}
         return {
             **found,

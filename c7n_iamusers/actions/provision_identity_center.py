@@ -31,6 +31,7 @@ from c7n_iamusers.aws.access_control_attributes import username_tags
 from c7n_iamusers.aws.interruption import Interruption
 from c7n_iamusers.aws.policy_source import read_policy_source
 from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.decisions.access_plan import Evidence
 from c7n_iamusers.decisions.desired_access import desired_access
 from c7n_iamusers.decisions.people import AGAINST
 from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData
@@ -225,7 +226,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         deriving = Deriving(
             lambda: username_tags(center.clients["sso-admin"], center.instance, center.backoff)
         )
-        run = AccessRun(center, desired_access([intents], deriving))
+        run = AccessRun(center, desired_access([intents], deriving), Evidence(deriving.proofs))
         for warning in deriving.warnings:
             self.log.warning("%s: %s", self.type, warning)
         report = run.plan()

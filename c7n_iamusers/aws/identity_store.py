@@ -66,6 +66,10 @@ class IdentityStore:
 
     def members(self, group_id: str) -> frozenset[str]:
         """The user ids of the group's members."""
+        return frozenset(self.memberships(group_id))
+
+    def memberships(self, group_id: str) -> dict[str, str]:
+        """User id -> membership id of the group's members."""
         found = items(
             self.client,
             "ListGroupMemberships",
@@ -75,7 +79,7 @@ class IdentityStore:
             GroupId=group_id,
             MaxResults=_PAGE,
         )
-        return frozenset(each["MemberId"]["UserId"] for each in found)
+        return {each["MemberId"]["UserId"]: each["MembershipId"] for each in found}
 
     def _describe(self, user_id: str) -> KnownPerson:
         return _known_person(self._call("describe_user", UserId=user_id))
@@ -95,10 +99,23 @@ class IdentityStore:
         """The group of that id with its members; None where it is gone."""
         try:
             found = self._call("describe_group", GroupId=group_id)
-            members = self.members(group_id)
+            memberships = self.memberships(group_id)
         except self.client.exceptions.ResourceNotFoundException:
             return None
-        return KnownGroup(group_id, str(found.get("DisplayName", "")), found.get("Description", ""), members)
+        return KnownGroup(
+            group_id,
+            str(found.get("DisplayName", "")),
+            found.get("Description", ""),
+            frozenset(memberships),
+            memberships=memberships,
+        )
+
+    def name_of_group(self, group_id: str) -> str | None:
+        """The group's display name; None where it is gone."""
+        try:
+            return str(self._call("describe_group", GroupId=group_id).get("DisplayName", ""))
+        except self.client.exceptions.ResourceNotFoundException:
+            return None
 
     def groups_of(self, user_id: str) -> frozenset[str]:
         """The ids of the groups that the user is a member of."""

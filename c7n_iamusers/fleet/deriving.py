@@ -13,14 +13,25 @@ from typing import Any
 from c7n_iamusers.decisions.derivation.acceptances import parse_acceptances
 from c7n_iamusers.decisions.derivation.derive import derive
 from c7n_iamusers.decisions.derivation.principals import principal_permissions
+from c7n_iamusers.decisions.derivation.standing import StandingProofs
 from c7n_iamusers.decisions.desired_access import Ask
 from c7n_iamusers.decisions.people import Candidate
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.model.access import Grant, Group, Refused
-from c7n_iamusers.model.derivation import Derivation, DerivationOptions, DerivedSet, PolicyReference
+from c7n_iamusers.model.access import Earlier, Grant, Group, Refused
+from c7n_iamusers.model.derivation import (
+    Derivation,
+    DerivationOptions,
+    DerivedGroup,
+    DerivedSet,
+    PolicyReference,
+)
 from c7n_iamusers.model.identity_center import MANAGED_TAG, PermissionSet
 from c7n_iamusers.model.intents import Intents, UserIntent
-from c7n_iamusers.model.principal_permissions import PrincipalPermissions
+from c7n_iamusers.model.principal_permissions import (
+    GroupPermissions,
+    ManagedPolicy,
+    PrincipalPermissions,
+)
 
 _Row = tuple[Intents, UserIntent, Candidate]
 _DESCRIPTION = "Derived from the policies of IAM users by c7n-iamusers"
@@ -29,7 +40,8 @@ _DESCRIPTION = "Derived from the policies of IAM users by c7n-iamusers"
 class Deriving:
     """Derives for ``desired_access``.
 
-    ``derivations`` keeps what was found, for a report, and ``warnings`` what to say of it.
+    ``derivations`` keeps what was found, for a report, ``warnings`` what to say of it, and ``proofs`` the users, to
+    compare with what they hold.
     """
 
     def __init__(
@@ -40,6 +52,7 @@ class Deriving:
         self._today = today or datetime.now(timezone.utc).date()
         self.warnings: list[str] = []
         self.derivations: list[Derivation] = []
+        self.proofs = StandingProofs()
 
     def __call__(self, rows: Sequence[_Row]) -> tuple[list[Ask], list[Refused]]:
         """What each row's user is to have, or why it gets nothing. Policies with the same options derive together.
@@ -74,12 +87,15 @@ class Deriving:
         by_arn = {user.subject.arn: (intents, user, candidate) for intents, user, candidate in reversed(rows)}
         refused: list[Refused] = []
         principals: list[PrincipalPermissions] = []
+        shared = _Shared()
         for intents, user, candidate in by_arn.values():
             try:
-                principals.append(_principal(intents, user, candidate))
+                principal = shared.principal(intents, user, candidate)
+                principals.append(principal)
+                self.proofs.add([principal], options, intents.source.policies)
             except (EvidenceUnreadable, KeyError) as error:
                 refused.append(_refused(intents, user, f"its policies can't be told: {error}"))
-        found = derive(principals, options, _customer_policies(rows))
+        found = derive(principals, options)
         self.derivations.append(found)
         for refusal in found.refused:
             intents, user, _ = by_arn[refusal.subject.arn]
@@ -107,38 +123,53 @@ def permission_set_of(derived: DerivedSet) -> PermissionSet:
     )
 
 
-def _principal(intents: Intents, user: UserIntent, candidate: Candidate) -> PrincipalPermissions:
-    assert candidate.person is not None
-    if user.detail is None:
-        raise EvidenceUnreadable("its intents lack them: run the policy again")
-    source = intents.source
-    return principal_permissions(user.detail, source.groups, source.policies, candidate.person.username)
+class _Shared:
+    """What users of one account have in common, once: most of what they have."""
 
+    def __init__(self) -> None:
+        self._groups: dict[tuple[int, str], GroupPermissions] = {}
+        self._policies: dict[tuple[int, str], ManagedPolicy] = {}
 
-def _customer_policies(rows: Sequence[_Row]) -> dict[str, dict[str, Any]]:
-    found: defaultdict[str, dict[str, Any]] = defaultdict(dict)
-    for intents, _, _ in rows:
-        own = {
-            arn: text
-            for arn, text in intents.source.policies.items()
-            if arn.split(":")[4] == intents.account_id
-        }
-        found[intents.account_id].update(own)
-    return found
+    def principal(self, intents: Intents, user: UserIntent, candidate: Candidate) -> PrincipalPermissions:
+        """Raises EvidenceUnreadable, KeyError."""
+        assert candidate.person is not None
+        if user.detail is None:
+            raise EvidenceUnreadable("its intents lack them: run the policy again")
+        source, account = intents.source, id(intents)
+        found = principal_permissions(user.detail, source.groups, source.policies, candidate.person.username)
+        return replace(
+            found,
+            attached=tuple(self._policies.setdefault((account, each.arn), each) for each in found.attached),
+            groups=tuple(self._groups.setdefault((account, each.name), each) for each in found.groups),
+        )
 
 
 def _asks(found: Derivation, by_arn: Mapping[str, _Row]) -> list[Ask]:
     sets = {each.name: permission_set_of(each) for each in found.sets}
-    assignments = {each.name: each.assignments for each in found.groups}
+    groups = {each.name: _grants(each) for each in found.groups}
+    earlier = {each.name: _grants(each) for each in found.earlier_groups}
+    once: dict[object, Any] = {}
     asks = []
     for each in found.principals:
         intents, user, candidate = by_arn[each.subject.arn]
-        grants = frozenset(Grant(*assignment) for assignment in assignments[each.group_name])
-        group = Group(each.group_name, grants, intents.external)
+        group = Group(each.group_name, groups[each.group_name], intents.external)
+        group = once.setdefault(group, group)
         own = Grant(each.subject.account_id, each.set_name)
-        wanted = tuple(sets[name] for name in sorted({grant.permission_set for grant in grants}))
-        asks.append(Ask(user.subject, candidate, group, own, wanted, intents.place))
+        own = once.setdefault(own, own)
+        wanted = tuple(sets[name] for name in sorted({grant.permission_set for grant in group.grants}))
+        before = Earlier(
+            Group(each.earlier_group, earlier[each.earlier_group], intents.external),
+            Grant(each.subject.account_id, each.earlier_set),
+        )
+        before = once.setdefault(before, before)
+        wanted = once.setdefault(group.name, wanted)
+        verdict = each.proof.verdict
+        asks.append(Ask(user.subject, candidate, group, own, wanted, intents.place, verdict, before))
     return asks
+
+
+def _grants(group: DerivedGroup) -> frozenset[Grant]:
+    return frozenset(Grant(*assignment) for assignment in group.assignments)
 
 
 def _refused(intents: Intents, user: UserIntent, reason: str) -> Refused:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path, PurePath
+from typing import Any
 
 from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.aws.stores import make_directory, sync_directory
@@ -63,17 +64,35 @@ def read_intents(
             f"no {INTENTS_FILE} below {output}: run a policy whose action provision-identity-center has mode: intent, "
             f"with c7n-org run ... -s {output}"
         )
-    found = [(path, _read(path, output)) for path in paths]
+    shared = SharedDocuments()
+    found = [(path, _read(path, output, shared)) for path in paths]
     _check_ages(found, max_age, now or datetime.now(timezone.utc))
     _check_places(found, output, accounts)
     return [intents for _, intents in found]
 
 
-def _read(path: Path, output: Path) -> Intents:
+class SharedDocuments:
+    """A hook for JSON: users' policies that say the same are one object, which nobody may change.
+
+    80,000 users have a few hundred policies between them, and their texts would take most of a run's memory.
+    """
+
+    _KEYS = ("Statement", "PolicyDocument", "PolicyArn")
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, found: dict[str, Any]) -> dict[str, Any]:
+        if any(key in found for key in self._KEYS):
+            return self._known.setdefault(json.dumps(found), found)
+        return found
+
+
+def _read(path: Path, output: Path, shared: SharedDocuments) -> Intents:
     try:
         if not path.is_file():
             raise NotIntents("is no file")
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"), object_hook=shared)
         check_claims(data)
         return intents_from(data, str(path.parent.relative_to(output)))
     except (OSError, ValueError, RecursionError) as error:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Permission sets derived from what IAM users may do, and the proof that they grant no more.
 
-``decisions.derivation`` makes these; ``customer_policies`` is account id -> ARN -> document::
+``decisions.derivation`` makes these::
 
     principals = [principal_permissions(user, groups, policies) for user in details]
-    derivation = derive(principals, DerivationOptions(identity_center_mfa=True), customer_policies)
+    derivation = derive(principals, DerivationOptions(identity_center_mfa=True))
 
-Nothing in them depends on the order of accounts, users or policies, and no set's name on who else is there.
+Nothing in them depends on the order of accounts, users or policies, and no set on who else is there: its name is made
+of all that it grants and of the form it has, so what changes is another set.
 """
 
 from __future__ import annotations
@@ -107,14 +108,19 @@ class DerivedGroup:
     members: tuple[Subject, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DerivedPrincipal:
-    """An IAM user, and what takes the place of its policies."""
+    """An IAM user, and what takes the place of its policies.
+
+    ``earlier_set``, ``earlier_group``: what the version before named them.
+    """
 
     subject: Subject
     set_name: str
     group_name: str
     proof: Proof
+    earlier_set: str = ""
+    earlier_group: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,13 +149,17 @@ class NearDuplicate:
 
 @dataclass(frozen=True)
 class Derivation:
-    """Everything derived, each part in an order of its own that never changes."""
+    """Everything derived, each part in an order of its own that never changes.
+
+    ``earlier_groups``: as the version before named them.
+    """
 
     sets: tuple[DerivedSet, ...]
     groups: tuple[DerivedGroup, ...]
     principals: tuple[DerivedPrincipal, ...]
     refused: tuple[Refusal, ...]
     near_duplicates: tuple[NearDuplicate, ...]
+    earlier_groups: tuple[DerivedGroup, ...] = ()
 
     @property
     def summary(self) -> str:

@@ -48,7 +48,7 @@ class Instance:
         return _PORTALS.get(self.arn.split(":")[1], "").format(self.identity_store_id)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Person:
     """Somebody who is to have an Identity Center user (identitystore CreateUser)."""
 
@@ -64,7 +64,7 @@ class Person:
         return folded(self.username), folded(self.email)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class KnownPerson:
     """An Identity Center user that exists; ``email`` is the primary one, empty where there is none."""
 
@@ -117,13 +117,17 @@ class Assignment:
 
 @dataclass(frozen=True)
 class KnownGroup:
-    """A group that exists. ``members``: user ids; ``assignments``: the wanted ones at least."""
+    """A group that exists. ``members``: user ids; ``assignments``: the wanted ones at least.
+
+    ``memberships``: user id -> membership id, where they were read.
+    """
 
     group_id: str
     name: str
     description: str = ""
     members: frozenset[str] = frozenset()
     assignments: frozenset[Assignment] = frozenset()
+    memberships: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
 
 def canonical_policy(document: object) -> str:

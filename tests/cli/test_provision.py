@@ -19,11 +19,13 @@ from tests.fleet.fleet_rehearsal import FleetRehearsal
 from tests.identity_center import ACCOUNT, OTHER_ACCOUNT
 
 ROLE = "arn:aws:iam::123456789012:role/IdentityCenterProvisioner"
+MEMBER_ROLE = "arn:aws:iam::{account_id}:role/CloudCustodian"
 
 
 @pytest.fixture
-def fleet(org: LocalOrg, tmp_path: Path) -> FleetRehearsal:
+def fleet(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FleetRehearsal:
     """Intents of two accounts."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     org.configure(assignment_seconds=0)
     found = FleetRehearsal(org, tmp_path / "output")
     found.leave(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "alice"))
@@ -49,7 +51,17 @@ def test_plan_apply_nothing_left_and_undo(fleet: FleetRehearsal) -> None:
     assert "Nothing to do." in provision(fleet).output
     (result,) = fleet.results()
     assert f"--undo {result}" in applied.output
-    undone = provision(fleet, "--undo", result)
+    left = provision(fleet, "--undo", result)
+    assert "give --member-role, or give --lock-out" in left.output
+    assert len(fleet.assigned()) == 2
+    for role, told in (
+        (MEMBER_ROLE, "has been deleted since"),
+        (MEMBER_ROLE.replace("Cloud", "No"), "can't be read by"),
+    ):
+        left = provision(fleet, "--undo", result, "--member-role", role)
+        assert told in left.output
+        assert len(fleet.assigned()) == 2
+    undone = provision(fleet, "--undo", result, "--lock-out")
     assert undone.exit_code == 0, undone.output
     assert (fleet.assigned(), fleet.usernames()) == (set(), set())
 
@@ -140,9 +152,6 @@ def test_export_calls_nobody(fleet: FleetRehearsal, tmp_path: Path) -> None:
     assert (tmp_path / "tf" / "identity-center.tf.json").read_bytes() == first
 
 
-MEMBER_ROLE = "arn:aws:iam::{account_id}:role/CloudCustodian"
-
-
 def test_a_user_of_nobody_is_refused_and_another_served(org: LocalOrg, tmp_path: Path) -> None:
     org.configure(assignment_seconds=0)
     fleet = FleetRehearsal(org, tmp_path / "output")
@@ -225,3 +234,46 @@ def test_a_session_tag_is_asked_for_where_a_policy_names_one(fleet: FleetRehears
     assert "username-tag UserName: Identity Center has no attribute" in found.output
     asked = {call.operation for call in fleet.org.calls}
     assert "DescribeInstanceAccessControlAttributeConfiguration" in asked
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(["--plan-out", "x"], "--plan-out goes with --dry-run", id="out-without-dry-run"),
+        pytest.param(["--plan-sha256", "ab"], "--plan and --plan-sha256 go together", id="digest-alone"),
+        pytest.param(["--quota", "users=3"], "'users=3' is no quota", id="quota"),
+        pytest.param(["--quota", "permission-sets=many"], "is no quota", id="quota-without-number"),
+    ],
+)
+def test_options_that_do_not_go_together(fleet: FleetRehearsal, arguments: list[str], told: str) -> None:
+    found = provision(fleet, *arguments)
+    assert found.exit_code == 2
+    assert told in found.output
+
+
+def test_a_plan_is_written_reviewed_and_applied(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    written = provision(fleet, "--dry-run", "--plan-out", path)
+    digest = written.output.partition("--plan-sha256 ")[2].split()[0]
+    refused = provision(fleet, "--plan", path, "--plan-sha256", "0" * 64)
+    assert refused.exit_code == 1
+    assert "it was changed since the review" in refused.output
+    assert provision(fleet, "--plan", path, "--plan-sha256", digest).exit_code == 0
+    assert len(fleet.assigned()) == 2
+
+
+def test_an_audit_changes_nothing(fleet: FleetRehearsal) -> None:
+    provision(fleet)
+    found = provision(fleet, "--audit")
+    assert found.exit_code == 0, found.output
+    assert "Audit: 2 accounts, 2 people and accounts; 0 wider" in found.output
+    assert fleet.mutations() == []
+
+
+def test_an_export_with_imports_of_what_exists(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    provision(fleet)
+    found = provision(fleet, "--export", "terraform", tmp_path / "tf", "--with-imports")
+    assert found.exit_code == 0, found.output
+    configuration = json.loads((tmp_path / "tf" / "identity-center.tf.json").read_text())
+    resources = sum(len(each) for each in configuration["resource"].values())
+    assert len(configuration["import"]) == resources

@@ -15,7 +15,7 @@ from c7n_iamusers.model.identity_center import canonical_policy, folded
 _DIGEST = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Seat:
     """An IAM user, the person it belongs to (empty where unknown) and the set that takes its place."""
 

@@ -7,7 +7,7 @@ Grammar: "Grammar of the IAM JSON policy language" (IAM User Guide).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -31,8 +31,7 @@ class PolicyStatement:
     """A statement. ``actions`` are in lower case, all texts as 2012-10-17 writes them.
 
     ``source`` says in words where it stands, ``sid`` is its Sid, ``legacy`` that its text had to change for the
-    later version, ``spelled`` are its actions and condition keys in the case they were written in. These four make
-    no difference between statements.
+    later version. These three make no difference between statements.
     """
 
     effect: str
@@ -42,7 +41,6 @@ class PolicyStatement:
     source: str = field(default="", compare=False)
     sid: str = field(default="", compare=False)
     legacy: bool = field(default=False, compare=False)
-    spelled: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def dependent(self) -> bool:
@@ -123,15 +121,7 @@ def _statement(data: Mapping[str, Any], source: str, legacy: bool) -> PolicyStat
         f"{source} ({sid})" if sid else source,
         sid,
         legacy and "${" in str(data),
-        tuple(_spelled(data)),
     )
-
-
-def _spelled(data: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("Action", "NotAction"):
-        yield from listed(data.get(name))
-    for keys in (data.get("Condition") or {}).values():
-        yield from map(str, keys)
 
 
 def _element(data: Mapping[str, Any], name: str, form: Callable[[str], str]) -> Element:

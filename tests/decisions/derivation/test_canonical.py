@@ -95,7 +95,7 @@ def test_what_is_in_force_anyway_needs_no_statement() -> None:
 
 def test_labels_and_places_leave_no_trace() -> None:
     (statement,) = canonical(parsed(allow("s3:GetObject", Sid="A")))
-    assert (statement.sid, statement.source, statement.spelled) == ("", "", ())
+    assert (statement.sid, statement.source) == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,6 @@ def alike(*users: PrincipalPermissions, options: DerivationOptions = PLAIN) -> D
             {"groups": (GroupPermissions("G", inline=(("A", document(READ, WRITE)),)),)},
             id="through-a-group",
         ),
-        pytest.param({"attached": (own("P", READ, WRITE, account=RESEARCH),)}, id="customer-managed"),
         pytest.param({"inline": (("A", document(READ, WRITE, version="2008-10-17")),)}, id="version"),
     ],
 )  # fmt: skip
@@ -76,6 +75,7 @@ def test_the_same_permissions_share_a_set_wherever_and_however_they_stand(other:
         pytest.param({"inline": [READ]}, id="less"),
         pytest.param({"inline": [READ, WRITE, deny("s3:PutObjectAcl")]}, id="a-deny"),
         pytest.param({"inline": [READ, WRITE], "boundary": aws("PowerUserAccess")}, id="a-boundary"),
+        pytest.param({"attached": (own("P", READ, WRITE),)}, id="customer-managed"),
         pytest.param({"inline": [READ, WRITE], "attached": (aws("ReadOnlyAccess"),)}, id="aws-managed"),
         pytest.param({"inline": [READ, allow("s3:Put*", "arn:aws:s3:::Uploads/*")]}, id="case-of-a-resource"),
         pytest.param(
@@ -135,6 +135,13 @@ def test_a_wider_set_is_made_where_that_is_allowed() -> None:
     )
 
 
+def test_what_is_accepted_of_one_is_not_accepted_of_all_who_are_alike() -> None:
+    users = [user(name, inline=[READ, FORCE_MFA]) for name in ("alice", "bob")]
+    derivation = derive(users, accepting(PLAIN, WIDER))
+    assert verdicts(derivation) == {"alice": WIDER}
+    assert [each.subject.name for each in derivation.refused] == ["bob"]
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -182,7 +189,7 @@ def test_the_stricter_of_two_denies_is_kept_whatever_the_case_of_its_operator() 
         for addresses in (["10.0.0.0/8"], ["10.0.0.0/8", "192.168.0.0/16"])
     ]
     found = only_set(derive([user(inline=[READ, *denies])], PLAIN)).inline_policy
-    assert '"NotIpAddress":{"aws:SourceIp":["10.0.0.0/8"]}' in found
+    assert '"NotIpAddress":{"aws:sourceip":["10.0.0.0/8"]}' in found
     assert "192.168.0.0/16" not in found
 
 

@@ -88,10 +88,10 @@ def test_the_proof_says_what_became_of_every_statement() -> None:
     rows = {each.source: (each.how, each.target) for each in derived.proof.mapping}
     own_of_group = rows.pop("inline policy Own of group G, statement 1")
     assert own_of_group[0] == CARRIED
-    assert re.fullmatch(r"inline policy, statement [12] \(Allow[0-9a-f]{8}\)", own_of_group[1])
+    assert re.fullmatch(r"inline policy, statement [12]", own_of_group[1])
     up = rows.pop("inline policy Inline, statement 1 (Up)")
     assert up[0] == CARRIED
-    assert re.fullmatch(r"inline policy, statement [12] \(Up\)", up[1])
+    assert re.fullmatch(r"inline policy, statement [12]", up[1])
     assert rows == {
         "policy ReadOnlyAccess": (CARRIED, "AWS-managed policy arn:aws:iam::aws:policy/ReadOnlyAccess"),
         "policy IAMUserChangePassword": (LEFT_OUT, ""),
