@@ -20,7 +20,7 @@ POLICIES := $(wildcard policies/*.yml)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-fast check format demo bench dist clean
+.PHONY: help install test test-fast soak check format demo bench dist clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,11 @@ test: $(INSTALLED)  ## run the tests; fewer, or otherwise: make test PYTEST_ARGS
 
 test-fast: $(INSTALLED)  ## run a quick part of the tests: make test-fast VENV=.venv-3.13 PYTHON=python3.13
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(FAST_TESTS)
+
+# a number of pairs, and other seeds: make soak SOAK_PAIRS=200000 SOAK_SEED=1000
+soak: $(INSTALLED)  ## compare 50,000 random pairs of policies as an independent evaluator does, some minutes
+	SOAK_PAIRS=$(or $(SOAK_PAIRS),50000) SOAK_SEED=$(or $(SOAK_SEED),0) $(BIN)/python -m pytest -n auto --dist load \
+	  tests/decisions/policy_comparison/test_random_pairs.py
 
 check: $(INSTALLED)  ## format, lint, types, import directions, YAML, spelling, policies: exactly what CI checks
 	$(BIN)/ruff format --check $(SOURCES)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 from c7n_iamusers.decisions.desired_access import Ask, desired_access
@@ -40,6 +41,7 @@ def intents(account: str = ACCOUNT, *names: str, set_name: str = "Readers", **fi
         group=f"iam-{account}-{set_name}",
         permission_set=readers(set_name),
         place=f"{account}/provision-{set_name}",
+        time=datetime.now(timezone.utc).replace(microsecond=0),
     )
     return replace(found, **fields)
 

@@ -27,6 +27,8 @@ SAVED = ROOT / "tests" / "data" / "saved"
 BLOCKS = [token for token in MarkdownIt().parse(TEXT) if token.type in ("fence", "code_block")]
 POLICIES = [token.content for token in BLOCKS if token.info == "yaml"]
 COMMANDS = [token.content for token in BLOCKS if not token.info]
+#: What commands print.
+SAMPLES = [token.content for token in BLOCKS if token.info == "text"]
 #: What stands in the README -> what the tests run in its place, and why.
 SUBSTITUTIONS = {
     "make demo ": f"make -n -C {shlex.quote(str(ROOT))} demo ",  # minutes; tests/rehearsal runs it

@@ -24,6 +24,7 @@ from tests.readme import (
     EVERYBODY,
     POLICIES,
     ROOT,
+    SAMPLES,
     SAVED,
     SUBSTITUTIONS,
     TEXT,
@@ -69,7 +70,7 @@ def test_every_file_exists() -> None:
 
 
 def test_every_block_is_tested() -> None:
-    assert len(POLICIES) + len(COMMANDS) == len(BLOCKS)
+    assert len(POLICIES) + len(COMMANDS) + len(SAMPLES) == len(BLOCKS)
     text = "\n".join(COMMANDS)
     assert [shown for shown in SUBSTITUTIONS if shown not in text] == []
     assert not re.search(r"\baws ", substituted(text))

@@ -138,8 +138,8 @@ def test_every_example_is_of_its_schema_and_validates(whole: dict[str, Any], nam
 
 #: What a plugin's bare name lacks, which c7n's schema lets pass.
 LACKING = {
-    "identity-center": "identity-center lacks state, user: write '- type: identity-center'",
-    "provision-identity-center": "provision-identity-center lacks identity-source, user: write",
+    "identity-center": "identity-center lacks state: write '- type: identity-center'",
+    "provision-identity-center": "provision-identity-center lacks identity-source: write",
 }
 
 

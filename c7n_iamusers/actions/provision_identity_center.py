@@ -24,13 +24,16 @@ from c7n_iamusers.actions.provisioning_outcomes import (
     refuse_as_a_whole,
 )
 from c7n_iamusers.actions.provisioning_schema import PERMISSIONS, PROPERTIES, REQUIRED
-from c7n_iamusers.actions.provisioning_settings import INTENT, ProvisioningSettings
+from c7n_iamusers.actions.provisioning_settings import INTENT, ProvisioningSettings, asked_for_tags
 from c7n_iamusers.actions.run_output import annotate, fail_at_the_end, output_directory, write_outcomes
 from c7n_iamusers.actions.user_policy import require_keys
+from c7n_iamusers.aws.access_control_attributes import username_tags
 from c7n_iamusers.aws.interruption import Interruption
 from c7n_iamusers.aws.policy_source import read_policy_source
 from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.decisions.access_plan import Evidence
 from c7n_iamusers.decisions.desired_access import desired_access
+from c7n_iamusers.decisions.people import AGAINST
 from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData
 from c7n_iamusers.fleet.access_run import AccessRun, Manner, Report
 from c7n_iamusers.fleet.center import Center, connect
@@ -53,16 +56,20 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     carried on by the next. 20 calls a second, 15 assignments at once: what Identity Center allows.
 
     ``mode: intent`` calls Identity Center not at all: it writes ``identity-center-intents.json``, and
-    ``c7n-iamusers provision -s OUTPUT_DIR`` brings about what all accounts ask for. Over many accounts that is
-    the way, since those limits are shared by all of c7n-org's processes. ``mode: apply`` (default) does it at
-    once, for one account, by the same plan.
+    ``c7n-iamusers provision -s OUTPUT_DIR --member-role 'arn:aws:iam::{account_id}:role/NAME'`` brings about what all
+    accounts ask for: the file is a claim, good for a day, and that role reads users and their policies again. Over
+    many accounts that is the way, since those limits are shared by all of c7n-org's processes. ``mode: apply``
+    (default) does it at once, for one account, by the same plan.
 
     Nobody gets more than was asked for:
 
     - An existing user is adopted only where username and e-mail both lead to it; otherwise the IAM user is
       refused. Tags are claims: whoever holds iam:TagUser can name somebody else in them. ``people-from``, a csv,
-      json or yaml file with the columns account, user, email, username, given-name, family-name, display-name
-      (the last four may be empty), outranks them; where it and a tag disagree the user is refused.
+      json or yaml file with the columns account, user, email, username, given-name, family-name, display-name,
+      outranks them. The e-mail alone suffices: it is the username, and the names are taken from it. Where a tag
+      says otherwise the file counts, and that is reported; of two users who claim one username or e-mail, only the
+      one that rests on tags alone is refused. ``people-from: {file: people.csv, only: true}`` refuses whom the file
+      does not name. ``email-domains`` refuses addresses of other domains. Addresses that mix scripts are refused.
     - An existing group is used only if this action made it for this account (its description begins
       ``Managed by c7n-iamusers for account``), it holds nothing but this permission set in this account,
       and, before it is first assigned, it has no members from elsewhere. ``shared-group: true`` lifts all
@@ -71,7 +78,10 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
       mended and provisioned to every account that has the set.
 
     Instead of ``group`` and ``permission-set``, ``derive: true`` (or its options) derives both from each user's
-    own policies, and refuses whom it would give more than that.
+    own policies, and refuses whom it would give more than that, or of whom that can't be decided. ``derive:
+    {accept: [{account: "111122223333", user: NAME, verdict: wider, remark: WHY, expires: 2027-12-31}]}`` lets one
+    user have its set all the same, until the end of that day. ``username-tag`` counts only where Identity Center has
+    an attribute for access control of that key whose value is ``${path:userName}``.
 
     ``identity-source`` says where people come from, since no API tells: ``identity-center`` creates them
     there; under ``external`` (an identity provider, Active Directory) users, groups and memberships are
@@ -143,7 +153,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         if self._settings().mode == INTENT:
             return reading
         assuming = ("sts:AssumeRole",) if self.data.get("role") else ()
-        return (*self.permissions, *assuming, *reading)
+        return (*self.permissions, *assuming, *reading, *asked_for_tags(self.data))
 
     def validate(self) -> ProvisionIdentityCenter:
         """Raises PolicyValidationError for what can be told without AWS."""
@@ -183,6 +193,9 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         for fault in people.told_faults() if people else ():
             self.log.warning("%s: %s", self.type, fault)
         candidates = settings.identity.candidates(resources, account_id, people)
+        for each in candidates:
+            if AGAINST in each.rests_on:
+                self.log.warning("%s: %s rests on %s", self.type, each.subject, each.rests_on)
         details: dict[str, Mapping[str, Any]] = {}
         source = PolicySource()
         if settings.derives:
@@ -190,7 +203,12 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
             source, details = read_policy_source(client, Backoff())
         users = [
             UserIntent(
-                each.subject, each.person, each.rests_on, each.problem, details.get(each.subject.unique_id)
+                each.subject,
+                each.person,
+                each.rests_on,
+                each.problem,
+                details.get(each.subject.unique_id),
+                each.on_file,
             )
             for each in candidates
         ]
@@ -205,7 +223,12 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         region = self.data.get("region") or self.manager.config.region
         session = identity_center_session(self.manager, self.data.get("role"), region)
         center = connect(session, region, Backoff())
-        run = AccessRun(center, desired_access([intents], Deriving()))
+        deriving = Deriving(
+            lambda: username_tags(center.clients["sso-admin"], center.instance, center.backoff)
+        )
+        run = AccessRun(center, desired_access([intents], deriving), Evidence(deriving.proofs))
+        for warning in deriving.warnings:
+            self.log.warning("%s: %s", self.type, warning)
         report = run.plan()
         refuse_as_a_whole(report)
         return center, run, report

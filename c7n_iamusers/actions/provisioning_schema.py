@@ -15,6 +15,18 @@ USER = {
     "required": ["username", "email"],
     "properties": dict.fromkeys(KEYS, _C7N_KEYS),
 }
+PEOPLE_FROM = {
+    "oneOf": [
+        TEXT,
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["file"],
+            "properties": {"file": TEXT, "only": {"type": "boolean"}},
+        },
+    ]
+}
+EMAIL_DOMAINS = {"type": "array", "items": {"type": "string", "pattern": "^[^@\\s]+$"}, "minItems": 1}
 PERMISSION_SET = {
     "type": "object",
     "additionalProperties": False,
@@ -44,7 +56,10 @@ DERIVE = {
                 "policies-per-role": _COUNT,
                 "inline-characters": _COUNT,
                 "inline-bytes": _COUNT,
-                "allow-wider": {"type": "boolean"},
+                # no longer taken: checked there, for an error that has the mend
+                "allow-wider": {},
+                # YAML makes a date of what stands under expires, so the rows are checked there as well
+                "accept": {"type": "array", "items": {"type": "object"}},
                 "identity-center-mfa": {"type": "boolean"},
                 "username-tag": {"type": "string"},
                 "write-out": {"type": "boolean"},
@@ -53,14 +68,15 @@ DERIVE = {
         },
     ]
 }
-REQUIRED = ["identity-source", "user"]
+REQUIRED = ["identity-source"]
 PROPERTIES = {
     "mode": {"enum": ["apply", "intent"]},
     "identity-source": {"enum": ["identity-center", "external"]},
     "role": TEXT,
     "region": TEXT,
     "user": USER,
-    "people-from": TEXT,
+    "people-from": PEOPLE_FROM,
+    "email-domains": EMAIL_DOMAINS,
     "group": {"type": "string", "minLength": 1, "maxLength": 1024},
     "shared-group": {"type": "boolean"},
     "permission-set": PERMISSION_SET,

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from c7n_iamusers.actions.identity_settings import IdentitySettings
+from c7n_iamusers.aws.access_control_attributes import PERMISSION
+from c7n_iamusers.decisions.derivation.acceptances import acceptance_data, parse_acceptances
 from c7n_iamusers.decisions.permission_set_settings import duration_seconds, parse_permission_set
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.model.identity_center import PermissionSet
@@ -108,7 +110,14 @@ def derivation_settings(derive: Any, where: str) -> dict[str, Any]:
         raise InvalidPolicyData(
             f"{where}: derive: session-duration {duration!r} must be an ISO 8601 duration from PT1H to PT12H"
         )
-    return options
+    accepted = parse_acceptances(options, f"{where}: derive")
+    return {**options, "accept": [acceptance_data(each) for each in accepted]} if accepted else options
+
+
+def asked_for_tags(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """The IAM action that ``derive: {username-tag: ...}`` needs beside the others; none without it."""
+    derive = data.get("derive")
+    return (PERMISSION,) if isinstance(derive, Mapping) and derive.get("username-tag") else ()
 
 
 def permission_set_of(settings: Mapping[str, Any], where: str) -> PermissionSet:

@@ -9,7 +9,7 @@ from typing import Any
 
 from c7n_iamusers.aws.paging import items
 from c7n_iamusers.aws.retries import Backoff
-from c7n_iamusers.model.identity_center import Instance, KnownGroup, KnownPerson, Person
+from c7n_iamusers.model.identity_center import Instance, KnownGroup, KnownPerson, Person, folded
 
 _PAGE = 100
 
@@ -38,23 +38,23 @@ class IdentityStore:
         return None, None
 
     def all_people(self) -> tuple[dict[str, KnownPerson], dict[str, KnownPerson]]:
-        """Everybody: by casefolded username, and by each of their casefolded e-mails."""
+        """Everybody: by ``folded`` username, and by each of their ``folded`` e-mails."""
         usernames: dict[str, KnownPerson] = {}
         emails: dict[str, KnownPerson] = {}
         for user in self._all("ListUsers", "Users"):
             known = _known_person(user)
-            usernames[known.username.casefold()] = known
-            emails.update({str(each["Value"]).casefold(): known for each in user.get("Emails") or ()})
+            usernames[folded(known.username)] = known
+            emails.update({folded(str(each["Value"])): known for each in user.get("Emails") or ()})
         return usernames, emails
 
     def all_groups(self) -> dict[str, KnownGroup]:
-        """Every group by its casefolded display name; members and assignments are not read here."""
+        """Every group by its ``folded`` display name; members and assignments are not read here."""
         found = self._all("ListGroups", "Groups")
         groups = [
             KnownGroup(group["GroupId"], str(group.get("DisplayName", "")), group.get("Description", ""))
             for group in found
         ]
-        return {group.name.casefold(): group for group in groups}
+        return {folded(group.name): group for group in groups}
 
     def find_group(self, name: str) -> KnownGroup | None:
         """The group of that display name; its members and assignments are not read here."""
@@ -66,6 +66,10 @@ class IdentityStore:
 
     def members(self, group_id: str) -> frozenset[str]:
         """The user ids of the group's members."""
+        return frozenset(self.memberships(group_id))
+
+    def memberships(self, group_id: str) -> dict[str, str]:
+        """User id -> membership id of the group's members."""
         found = items(
             self.client,
             "ListGroupMemberships",
@@ -75,7 +79,7 @@ class IdentityStore:
             GroupId=group_id,
             MaxResults=_PAGE,
         )
-        return frozenset(each["MemberId"]["UserId"] for each in found)
+        return {each["MemberId"]["UserId"]: each["MembershipId"] for each in found}
 
     def _describe(self, user_id: str) -> KnownPerson:
         return _known_person(self._call("describe_user", UserId=user_id))
@@ -95,10 +99,23 @@ class IdentityStore:
         """The group of that id with its members; None where it is gone."""
         try:
             found = self._call("describe_group", GroupId=group_id)
-            members = self.members(group_id)
+            memberships = self.memberships(group_id)
         except self.client.exceptions.ResourceNotFoundException:
             return None
-        return KnownGroup(group_id, str(found.get("DisplayName", "")), found.get("Description", ""), members)
+        return KnownGroup(
+            group_id,
+            str(found.get("DisplayName", "")),
+            found.get("Description", ""),
+            frozenset(memberships),
+            memberships=memberships,
+        )
+
+    def name_of_group(self, group_id: str) -> str | None:
+        """The group's display name; None where it is gone."""
+        try:
+            return str(self._call("describe_group", GroupId=group_id).get("DisplayName", ""))
+        except self.client.exceptions.ResourceNotFoundException:
+            return None
 
     def groups_of(self, user_id: str) -> frozenset[str]:
         """The ids of the groups that the user is a member of."""

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from c7n_iamusers.aws.paging import items
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.model.identity_center import (
+    MANAGED_TAG,
     Instance,
     KnownPermissionSet,
     PermissionSet,
@@ -18,6 +20,7 @@ from c7n_iamusers.model.identity_center import (
 )
 
 _PAGE = 100
+_WORKERS = 8
 _OUTDATED = "LATEST_PERMISSION_SET_NOT_PROVISIONED"
 
 
@@ -38,6 +41,47 @@ class PermissionSets:
             if described["Name"] in names:
                 found[described["Name"]] = self._complete(arn, described)
         return found
+
+    def names(self, arns: Iterable[str]) -> dict[str, str]:
+        """ARN -> name of the sets of ``arns`` that are there still."""
+        listed = list(arns)
+        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+            found = pool.map(self.name_of, listed)
+            return {arn: name for arn, name in zip(listed, found, strict=True) if name}
+
+    def named(
+        self, names: Collection[str], optional: Collection[str], known: Mapping[str, str]
+    ) -> dict[str, KnownPermissionSet]:
+        """The sets of ``names``, wherever they are, and of ``optional`` those that ``known`` (ARN -> name) has."""
+        arns = {name: arn for arn, name in known.items() if name in names or name in optional}
+        elsewhere = set(names) - arns.keys()
+        for arn in self._list("ListPermissionSets", "PermissionSets") if elsewhere else ():
+            if not elsewhere:
+                break
+            if arn not in known and (name := self.name_of(arn)) in elsewhere:
+                arns[name] = arn
+                elsewhere.discard(name)
+        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+            read = pool.map(self.read, arns.values())
+            return {name: each for name, each in zip(arns, read, strict=True) if each}
+
+    def count(self) -> int:
+        """How many sets the instance has, whoever's."""
+        return len(self._list("ListPermissionSets", "PermissionSets"))
+
+    def accounts_of_ours(self) -> frozenset[str]:
+        """The accounts that have a permission set of ours; some calls for each set of the instance."""
+        arns = self._list("ListPermissionSets", "PermissionSets")
+        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+            ours = [
+                arn for arn, tags in zip(arns, pool.map(self._tags, arns), strict=True) if MANAGED_TAG in tags
+            ]
+            return frozenset().union(*pool.map(self._accounts, ours))
+
+    def _tags(self, arn: str) -> list[tuple[str, str]]:
+        named = {"InstanceArn": self.instance.arn, "ResourceArn": arn}
+        found = items(self.client, "ListTagsForResource", "Tags", self.backoff, **named)
+        return [(tag["Key"], tag["Value"]) for tag in found]
 
     def provisioned_to(self, account_id: str, **status: str) -> list[str]:
         """The ARNs of the sets that the account has."""
@@ -81,14 +125,6 @@ class PermissionSets:
         attached = self._list(
             "ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies", PermissionSetArn=arn
         )
-        tags = items(
-            self.client,
-            "ListTagsForResource",
-            "Tags",
-            self.backoff,
-            InstanceArn=self.instance.arn,
-            ResourceArn=arn,
-        )
         settings = PermissionSet(
             name=described["Name"],
             description=described.get("Description", ""),
@@ -96,7 +132,7 @@ class PermissionSets:
             relay_state=described.get("RelayState", ""),
             managed_policies=frozenset(policy["Arn"] for policy in attached),
             inline_policy=self._inline_policy(arn),
-            tags={tag["Key"]: tag["Value"] for tag in tags},
+            tags=dict(self._tags(arn)),
             customer_policies=frozenset(self._customer_policies(arn)),
             boundary=self._boundary(arn),
         )

@@ -3,27 +3,65 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
+from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
+from c7n_iamusers.aws.access_control_attributes import username_tags
 from c7n_iamusers.aws.interruption import Interruption
+from c7n_iamusers.aws.member_accounts import MemberAccounts
 from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.decisions.access_plan import Evidence
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.fleet.access_run import Manner
+from c7n_iamusers.fleet.access_run import AccessRun, Manner
+from c7n_iamusers.fleet.auditing import audit
 from c7n_iamusers.fleet.center import Center, connect
-from c7n_iamusers.fleet.provisioning import Fleet, provision, read_fleet
+from c7n_iamusers.fleet.confirming import Reading
+from c7n_iamusers.fleet.deriving import Deriving
+from c7n_iamusers.fleet.only_access import UsersNow, nobody_asked
+from c7n_iamusers.fleet.plan_files import Papers
+from c7n_iamusers.fleet.provisioning import Belief, Fleet, provision, read_fleet
 from c7n_iamusers.fleet.recorded_run import asks_to_stop
 from c7n_iamusers.fleet.sessions import fleet_session
 from c7n_iamusers.fleet.terraform_files import write_terraform
 from c7n_iamusers.fleet.undoing import undo
+from c7n_iamusers.model.access_plan import Choices
+from c7n_iamusers.model.center_quotas import CenterQuotas
+
+
+def _age(_context: click.Context, _parameter: click.Parameter, text: str) -> timedelta:
+    """Minutes, hours or days. Raises click.BadParameter."""
+    found = re.fullmatch(r"([1-9]\d{0,5})([mhd])", text, re.ASCII)
+    if found is None:
+        raise click.BadParameter(f"{text!r} is no age such as 90m, 24h or 2d")
+    units = {"m": "minutes", "h": "hours", "d": "days"}
+    return timedelta(**{units[found.group(2)]: int(found.group(1))})
+
 
 _PATH = click.Path(path_type=Path)
+
+
+def _quotas(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> CenterQuotas:
+    """Raises click.BadParameter."""
+    found: dict[str, int] = {}
+    names = {each.name.replace("_", "-"): each.name for each in fields(CenterQuotas)}
+    for text in given:
+        name, _, number = text.partition("=")
+        if name not in names or not number.isdecimal():
+            raise click.BadParameter(f"{text!r} is no quota: give one of {', '.join(names)}, = and a number")
+        found[names[name]] = int(number)
+    return CenterQuotas(**found)
+
+
 #: Seconds for which a call is tried again: a throttled organization takes longer than one account does.
 _BUDGET = 300.0
 
@@ -35,7 +73,69 @@ _BUDGET = 300.0
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The output directory of the c7n-org run whose policies left intents.",
 )
+@click.option(
+    "--member-role",
+    metavar="ARN",
+    help="Assume this role in each account, 'arn:aws:iam::{account_id}:role/NAME', to read users and policies again; "
+    "with --undo: to read which IAM users are there still.",
+)
+@click.option(
+    "--trust-intents", is_flag=True, help="Take at their word intents whose accounts can't be read again."
+)
+@click.option(
+    "--max-age",
+    callback=_age,
+    default="24h",
+    show_default=True,
+    help="Refuse intents that are older: minutes, hours or days, as in 90m, 24h, 2d.",
+)
+@click.option(
+    "-c",
+    "--accounts",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="c7n-org's accounts file, to hold the accounts of intents against the directories they lie in.",
+)
+@click.option(
+    "--plan-out", type=_PATH, metavar="FILE", help="With --dry-run: write the plan there, for a review."
+)
+@click.option(
+    "--plan",
+    "reviewed",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Apply what this plan says, and nothing else.",
+)
+@click.option("--plan-sha256", metavar="SHA", help="With --plan: the SHA-256 of what was reviewed.")
+@click.option(
+    "--quota",
+    "quotas",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    callback=_quotas,
+    help="A quota of Identity Center that was raised: permission-sets, sets-per-account, groups-per-set or "
+    "policies-per-set.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and change nothing.")
+@click.option(
+    "--audit",
+    "audited",
+    is_flag=True,
+    help="Say what everybody holds in all these accounts, and in each that has a set of ours; change nothing.",
+)
+@click.option(
+    "--prune", is_flag=True, help="Also remove what is ours and nobody asks for any more (`-` in the plan)."
+)
+@click.option(
+    "--lock-out",
+    is_flag=True,
+    help="With --prune or --undo: also the access of people of whom nobody knows whether they have another.",
+)
+@click.option(
+    "--migrate",
+    is_flag=True,
+    help="Replace sets and groups that the version before named; shown with --dry-run.",
+)
 @click.option(
     "--role", metavar="ARN", help="Assume this role of the Identity Center account, as the policies' role:."
 )
@@ -64,55 +164,140 @@ _BUDGET = 300.0
     "export",
     type=(click.Choice(["terraform"]), _PATH),
     metavar="terraform DIR",
-    help="Write what is asked for as Terraform configuration instead; AWS is not called.",
+    help="Write what is asked for as Terraform configuration instead; Identity Center is called only for "
+    "--with-imports.",
+)
+@click.option(
+    "--with-imports",
+    is_flag=True,
+    help="With --export: read Identity Center, and write an import block for each object that exists.",
 )
 def command(
     output_dir: Path | None,
+    member_role: str | None,
+    trust_intents: bool,
+    max_age: timedelta,
+    accounts: Path | None,
+    plan_out: Path | None,
+    reviewed: Path | None,
+    plan_sha256: str | None,
+    quotas: CenterQuotas,
     dry_run: bool,
+    audited: bool,
+    prune: bool,
+    lock_out: bool,
+    migrate: bool,
     role: str | None,
     region: str | None,
     identity_source: str | None,
     timeout: int,
     undone: Path | None,
     export: tuple[str, Path] | None,
+    with_imports: bool,
 ) -> None:
     """Give the people behind all accounts' IAM users their access in IAM Identity Center.
 
-    Merges the intents that policies with `mode: intent` left below OUTPUT_DIR, reads Identity Center once, prints
-    the plan and applies it: 20 calls a second in all, up to 15 assignments under way. It can be stopped or killed at
-    any point and run again. Results: identity-center-result.json beside each intents, and the whole run's below
-    OUTPUT_DIR/identity-center-runs/, which --undo takes.
+    Merges the intents that policies with `mode: intent` left below OUTPUT_DIR, and reads the accounts' users and
+    policies again by MEMBER_ROLE, since intents are claims of whoever can write there. Then it reads Identity Center
+    once, prints the plan and applies it: 20 calls a second in all, up to 15 assignments under way. It can be stopped
+    or killed at any point and run again. Results: identity-center-result.json beside each intents, and the whole
+    run's below OUTPUT_DIR/identity-center-runs/, which --undo takes.
+
+    Each person is compared with everything that it holds in these accounts, whoever gave it. What is ours and nobody
+    asks for any more is shown by `-`; --prune removes it. Run that over the intents of all policies together.
     """
     if undone:
-        _end(_undo(undone, role, region, timeout, dry_run))
+        users_now = _users_now(member_role, region) if member_role else nobody_asked
+        _end(_undo(undone, role, region, timeout, dry_run, None if lock_out else users_now))
         return
     if output_dir is None:
         raise click.UsageError("give -s OUTPUT_DIR (or --undo RESULT)")
-    fleet = read_fleet(output_dir, identity_source)
+    center = lru_cache(1)(lambda: _center(role, region))
+    with _told():
+        reading = _reading(member_role, region) if member_role else None
+        belief = Belief(max_age, _accounts(accounts), reading, trust_intents)
+        deriving = Deriving(lambda: _username_tags(center())) if not export or with_imports else Deriving()
+        fleet = read_fleet(output_dir, identity_source, belief, deriving)
     if export:
-        for line in write_terraform(export[1], fleet.desired):
+        for line in (*deriving.warnings, *_exported(fleet, export[1], center if with_imports else None)):
             click.echo(line)
         return
-    _end(_provision(fleet, role, region, timeout, dry_run))
+    if audited:
+        with _told():
+            _end(audit(fleet, center(), click.echo))
+        return
+    papers = _papers(plan_out, reviewed, plan_sha256, dry_run)
+    _end(_provision(fleet, center, timeout, dry_run, Choices(prune, lock_out, migrate), papers, quotas))
 
 
-def _provision(fleet: Fleet, role: str | None, region: str | None, timeout: int, dry_run: bool) -> list[str]:
+def _exported(fleet: Fleet, directory: Path, center: Callable[[], Center] | None) -> Iterator[str]:
+    """``center``: whose objects are to be imported."""
+    desired, existing = fleet.desired, None
+    if center:
+        with _told():
+            run = AccessRun(center(), fleet.desired, Evidence(fleet.deriving.proofs))
+            desired, existing = run.existing()
+    yield from write_terraform(directory, desired, existing)
+
+
+def _papers(out: Path | None, reviewed: Path | None, digest: str | None, dry_run: bool) -> Papers:
+    """Raises click.UsageError for what does not go together."""
+    if (reviewed is None) != (digest is None):
+        raise click.UsageError("--plan and --plan-sha256 go together: the second says what was reviewed")
+    if out and not dry_run:
+        raise click.UsageError(
+            "--plan-out goes with --dry-run: a plan is written to be reviewed before it is applied"
+        )
+    return Papers(out, reviewed, digest or "")
+
+
+def _provision(
+    fleet: Fleet,
+    center: Callable[[], Center],
+    timeout: int,
+    dry_run: bool,
+    choices: Choices,
+    papers: Papers,
+    quotas: CenterQuotas,
+) -> list[str]:
     with _told(), Interruption() as interruption, _progress() as progress:
-        center = _center(role, region)
         manner = Manner(timeout, lambda: asks_to_stop(interruption), progress)
-        failures = provision(fleet, center, click.echo, None if dry_run else manner)
-    interruption.follow()
-    return failures
-
-
-def _undo(result: Path, role: str | None, region: str | None, timeout: int, dry_run: bool) -> list[str]:
-    with _told(), Interruption() as interruption, _progress() as progress:
-        manner = Manner(timeout, lambda: asks_to_stop(interruption), progress)
-        failures = undo(
-            result, lambda at: _center(role, region or at), click.echo, None if dry_run else manner
+        failures = provision(
+            fleet, center(), click.echo, None if dry_run else manner, choices, papers, quotas
         )
     interruption.follow()
     return failures
+
+
+def _undo(
+    result: Path,
+    role: str | None,
+    region: str | None,
+    timeout: int,
+    dry_run: bool,
+    users_now: UsersNow | None,
+) -> list[str]:
+    with _told(), Interruption() as interruption, _progress() as progress:
+        manner = Manner(timeout, lambda: asks_to_stop(interruption), progress)
+        failures = undo(
+            result, lambda at: _center(role, region or at), click.echo, None if dry_run else manner, users_now
+        )
+    interruption.follow()
+    return failures
+
+
+def _users_now(member_role: str, region: str | None) -> UsersNow:
+    """Reads the accounts' users by ``member_role``, an ARN with {account_id} in it."""
+
+    def read(accounts: Iterable[str]) -> dict[str, Collection[str] | str]:
+        return {
+            account: f"whether its IAM user is there still is unknown, as {found}:"
+            if isinstance(found, str)
+            else found.users.keys()
+            for account, found in _reading(member_role, region)(accounts).items()
+        }
+
+    return read
 
 
 def _center(role: str | None, region: str | None) -> Center:
@@ -120,6 +305,29 @@ def _center(role: str | None, region: str | None) -> Center:
     if not (region or session.region_name):
         raise IdentityCenterError("no Region: give --region, Identity Center's primary one")
     return connect(session, region or session.region_name, Backoff(budget=_BUDGET))
+
+
+def _reading(member_role: str, region: str | None) -> Reading:
+    return MemberAccounts(member_role, fleet_session(None, region), Backoff(budget=_BUDGET)).read
+
+
+def _username_tags(center: Center) -> frozenset[str]:
+    return username_tags(center.clients["sso-admin"], center.instance, center.backoff)
+
+
+def _accounts(path: Path | None) -> dict[str, str] | None:
+    """Account's name -> id, as c7n-org's accounts file has them."""
+    if path is None:
+        return None
+    import yaml
+
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return {str(each["name"]): str(each["account_id"]) for each in data["accounts"]}
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise IdentityCenterError(
+            f"{path}: can't be read as c7n-org's accounts file: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _end(failures: list[str]) -> None:

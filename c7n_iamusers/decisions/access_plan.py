@@ -8,37 +8,68 @@ so a run that stops anywhere has given nobody more than was asked for. For whoev
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from c7n_iamusers.decisions import changes
 from c7n_iamusers.decisions.access_problems import Problems
+from c7n_iamusers.decisions.derivation.standing import StandingProofs
 from c7n_iamusers.decisions.identities import same_person
+from c7n_iamusers.decisions.totals import Comparison, MadeFor, review
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.model.access import Claim, DesiredAccess, PersonKey, Refused
-from c7n_iamusers.model.access_plan import AccessPlan, CenterState, Missing
+from c7n_iamusers.model.access_plan import AccessPlan, CenterState, Choices, Missing
+from c7n_iamusers.model.center_quotas import CenterQuotas
 from c7n_iamusers.model.identity_center import Instance, KnownPerson, Person
 
 _CODE = IdentityCenterError.__name__
+_NOTHING_GOES = Choices()
 
 
-def plan_access(desired: DesiredAccess, state: CenterState, instance: Instance) -> AccessPlan:
+@dataclass(frozen=True)
+class Evidence:
+    """What is known beside Identity Center itself.
+
+    ``proofs``: the IAM users whose policies are known. ``made_for``: see ``totals``. ``quotas``: Identity Center's.
+    """
+
+    proofs: StandingProofs = field(default_factory=StandingProofs)
+    made_for: MadeFor = field(default_factory=dict)
+    quotas: CenterQuotas = field(default_factory=CenterQuotas)
+
+
+def plan_access(
+    desired: DesiredAccess,
+    state: CenterState,
+    instance: Instance,
+    choices: Choices = _NOTHING_GOES,
+    evidence: Evidence | None = None,
+) -> AccessPlan:
     """The plan. Its refusals include those of ``desired``."""
+    known = evidence or Evidence()
+    earlier = frozenset(claim.earlier.group.name for claim in desired.claims if claim.earlier)
     people, strange = _recognized(desired.people, state)
-    problems = Problems(desired, state, people, strange, instance)
+    problems = Problems(desired, state, people, strange, instance, known.quotas)
     claims = [claim for claim in desired.claims if not problems.of(claim)]
     refused = [
         Refused(claim.subject, f"{claim.subject}: {problem}", _CODE, claim.place, claim.person not in strange)
         for claim in desired.claims
         if (problem := problems.of(claim))
     ]
-    builder = changes.Changes(desired, state, people, claims, instance)
+    builder = changes.Changes(desired, state, people, claims, instance, known.proofs)
+    found = review(
+        Comparison(desired, state, people, claims, instance, known.proofs, known.made_for, choices, earlier)
+    )
     missing = list(_missing(desired, state, people, claims))
     waiting = {each.claim for each in missing}
     return AccessPlan(
-        tuple(builder.all()),
+        (*builder.all(), *found.going),
         (*desired.refused, *refused),
         tuple(missing),
         {claim: tuple(builder.keys_of(claim)) for claim in claims if claim not in waiting},
         people,
+        found.stale,
+        found.totals,
+        found.strangers,
     )
 
 

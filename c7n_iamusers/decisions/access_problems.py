@@ -7,9 +7,11 @@ from collections.abc import Mapping
 
 from c7n_iamusers.decisions.groups import check_group, check_members
 from c7n_iamusers.decisions.permission_sets import check_permission_set, permission_set_calls
+from c7n_iamusers.decisions.quotas import check_policies
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.model.access import Claim, DesiredAccess, Group, PersonKey
 from c7n_iamusers.model.access_plan import CenterState
+from c7n_iamusers.model.center_quotas import CenterQuotas
 from c7n_iamusers.model.identity_center import (
     Assignment,
     Instance,
@@ -40,6 +42,7 @@ class Problems:
         people: Mapping[PersonKey, KnownPerson],
         strange: Mapping[PersonKey, str],
         instance: Instance,
+        quotas: CenterQuotas,
     ) -> None:
         self._people = strange
         self._sets = {
@@ -47,7 +50,9 @@ class Problems:
             for name, wanted in desired.permission_sets.items()
             if (
                 text := _told(
-                    lambda w=wanted, n=name: _check_set(w, state.permission_sets.get(n), state, instance)
+                    lambda w=wanted, n=name: _check_set(
+                        w, state.permission_sets.get(n), state, instance, quotas
+                    )
                 )
             )
         }
@@ -85,9 +90,15 @@ class Problems:
 
 
 def _check_set(
-    wanted: PermissionSet, known: KnownPermissionSet | None, state: CenterState, instance: Instance
+    wanted: PermissionSet,
+    known: KnownPermissionSet | None,
+    state: CenterState,
+    instance: Instance,
+    quotas: CenterQuotas,
 ) -> None:
     check_permission_set(wanted, known)
+    if fault := check_policies(wanted, quotas):
+        raise IdentityCenterError(fault)
     barred = known is not None and state.is_delegated and instance.owner in known.accounts
     if barred and permission_set_calls(wanted, known, instance, [instance.owner]):
         raise IdentityCenterError(

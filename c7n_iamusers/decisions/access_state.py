@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from c7n_iamusers.decisions.identities import same_person
 from c7n_iamusers.decisions.permission_sets import differs
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.model.identity_center import KnownPermissionSet, KnownPerson, PermissionSet, Person
+from c7n_iamusers.model.identity_center import KnownPermissionSet, KnownPerson, PermissionSet, Person, folded
 
 ABSENT, PENDING, PROVISIONED = "absent", "pending", "provisioned"
 STATES = (PROVISIONED, ABSENT, PENDING)
@@ -52,7 +52,7 @@ def access_state(
     try:
         known = same_person(person, by_username, by_email)
     except IdentityCenterError as error:
-        disabled = by_username is not None and by_username.email.casefold() == person.email.casefold()
+        disabled = by_username is not None and folded(by_username.email) == folded(person.email)
         return AccessState(PENDING if disabled else ABSENT, str(error))
     if known is None:
         return AccessState(ABSENT, f"nobody in Identity Center has username {person.username}")

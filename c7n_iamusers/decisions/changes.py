@@ -7,12 +7,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from c7n_iamusers.decisions import groups, identities, permission_sets
+from c7n_iamusers.decisions.derivation.standing import StandingProofs
+from c7n_iamusers.decisions.grants_shown import administrative, changed, granted
 from c7n_iamusers.decisions.wording import shown
 from c7n_iamusers.model import access_plan as plan
 from c7n_iamusers.model.access import Claim, DesiredAccess, Grant, Group, PersonKey
 from c7n_iamusers.model.access_plan import CenterState, Change
 from c7n_iamusers.model.calls import Ref, Subject
-from c7n_iamusers.model.identity_center import MANAGED_TAG, Instance, KnownPerson
+from c7n_iamusers.model.identity_center import MANAGED_TAG, Assignment, Instance, KnownPerson
 
 
 def set_key(name: str) -> str:
@@ -50,14 +52,25 @@ class Changes:
         people: Mapping[PersonKey, KnownPerson],
         claims: Sequence[Claim],
         instance: Instance,
+        proofs: StandingProofs | None = None,
     ) -> None:
         self._desired, self._state, self._people, self._instance = desired, state, people, instance
+        self._proofs = proofs or StandingProofs()
+        self._holder = {claim.grant.permission_set: claim.subject.arn for claim in claims}
+        self._pending_requests: dict[tuple[str, object, object], str] = {
+            (each.account_id, each.permission_set_arn, each.group_id): request_id
+            for request_id, each in state.pending.items()
+        }
+        self._fresh = self._unassigned(claims)
         self._by_person: defaultdict[PersonKey, list[Claim]] = defaultdict(list)
         for claim in claims:
             self._by_person[claim.person].append(claim)
         self._groups = {claim.group: desired.groups[claim.group] for claim in claims}
         self._memberships = sorted({(claim.person, claim.group) for claim in claims})
         self._grants = sorted((name, grant) for name, group in self._groups.items() for grant in group.grants)
+        self._accounts: defaultdict[str, set[str]] = defaultdict(set)
+        for _, grant in self._grants:
+            self._accounts[grant.permission_set].add(grant.account_id)
 
     def all(self) -> Iterator[Change]:
         """Every change, in an order in which they can be made."""
@@ -84,15 +97,26 @@ class Changes:
 
     def _permission_set(self, name: str) -> Change:
         wanted, known = self._desired.permission_sets[name], self._state.permission_sets.get(name)
-        accounts = sorted({grant.account_id for _, grant in self._grants if grant.permission_set == name})
+        accounts = sorted(self._accounts[name])
         calls = permission_sets.permission_set_calls(wanted, known, self._instance, accounts)
         ours = f"its tag {'='.join(MANAGED_TAG)}" if known else ""
-        fresh = any(grant.permission_set == name and not self._stands(g, grant) for g, grant in self._grants)
+        fresh = name in self._fresh
         action = plan.CREATE if known is None else plan.UPDATE if calls else _standing(fresh)
         subject = self._shared_subject(plan.PERMISSION_SET, name, accounts)
         touched = known.accounts if known else frozenset()
+        details = granted(wanted) if known is None else changed(known.settings, wanted) if calls else ()
+        documents = self._proofs.documents(self._holder.get(name, ""), wanted.customer_policies)
         return Change(
-            set_key(name), plan.PERMISSION_SET, action, name, subject, calls, rests_on=ours, accounts=touched
+            set_key(name),
+            plan.PERMISSION_SET,
+            action,
+            name,
+            subject,
+            calls,
+            rests_on=ours,
+            accounts=touched,
+            details=tuple(details),
+            administrative=administrative(wanted, documents),
         )
 
     def _group(self, group: Group) -> Change:
@@ -150,7 +174,33 @@ class Changes:
         call = groups.membership_call(group_id, user_id, self._instance)
         assigned = [assignment_key(group, grant) for grant in sorted(self._groups[group].grants)]
         needs = (*assigned, group_key(group), user_key(person))
-        return Change(key, plan.MEMBERSHIP, plan.CREATE, title, claim.subject, (call,), needs)
+        details = tuple(self._gains(person, group))
+        return Change(
+            key, plan.MEMBERSHIP, plan.CREATE, title, claim.subject, (call,), needs, details=details
+        )
+
+    def _gains(self, person: PersonKey, group: str) -> Iterator[str]:
+        """What the membership gives, and for which IAM users."""
+        for grant in sorted(self._groups[group].grants):
+            claims = [
+                claim
+                for claim in self._by_person[person]
+                if (claim.group, claim.grant.account_id) == (group, grant.account_id)
+            ]
+            users = [
+                f"{claim.subject.name}{f': {claim.verdict}' if claim.verdict else ''}" for claim in claims
+            ]
+            yield f"gains {grant} (IAM user {shown(sorted(users)) or 'of none: shared-group'})"
+
+    def _unassigned(self, claims: Sequence[Claim]) -> frozenset[str]:
+        """The sets that some group is yet to be assigned."""
+        groups = {claim.group: self._desired.groups[claim.group] for claim in claims}
+        return frozenset(
+            grant.permission_set
+            for name, group in groups.items()
+            for grant in group.grants
+            if not self._stands(name, grant)
+        )
 
     def _is_member(self, person: PersonKey, group: str) -> bool:
         known, found = self._people.get(person), self._state.groups.get(group)
@@ -163,15 +213,10 @@ class Changes:
         )
         if known_set is None or known_group is None:
             return False
-        wanted = (grant.account_id, known_set.arn)
-        return any((each.account_id, each.permission_set_arn) == wanted for each in known_group.assignments)
+        return Assignment(grant.account_id, known_set.arn) in known_group.assignments
 
     def _pending(self, account_id: str, arn: object, group_id: object) -> str:
-        wanted = (account_id, arn, group_id)
-        for request_id, each in self._state.pending.items():
-            if (each.account_id, each.permission_set_arn, each.group_id) == wanted:
-                return request_id
-        return ""
+        return self._pending_requests.get((account_id, arn, group_id), "")
 
     def _shared_subject(self, kind: str, name: str, accounts: Sequence[str] | set[str]) -> Subject:
         partition = self._instance.arn.split(":")[1]

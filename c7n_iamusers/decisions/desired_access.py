@@ -14,7 +14,7 @@ from typing import TypeVar
 from c7n_iamusers.decisions.people import Candidate, unmistakable
 from c7n_iamusers.decisions.wording import shown
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.model.access import Claim, DesiredAccess, Grant, Group, PersonKey, Refused
+from c7n_iamusers.model.access import Claim, DesiredAccess, Earlier, Grant, Group, PersonKey, Refused
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.identity_center import PermissionSet, Person
 from c7n_iamusers.model.intents import Intents, UserIntent
@@ -22,9 +22,12 @@ from c7n_iamusers.model.intents import Intents, UserIntent
 T = TypeVar("T", bound=Hashable)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ask:
-    """One IAM user's need: the person is to get ``permission_set`` through ``group``, for the sake of ``grant``."""
+    """One IAM user's need: the person is to get ``permission_sets`` through ``group``, for the sake of ``grant``.
+
+    ``verdict``, ``earlier``: see ``Claim``.
+    """
 
     subject: Subject
     candidate: Candidate
@@ -32,6 +35,8 @@ class Ask:
     grant: Grant
     permission_sets: tuple[PermissionSet, ...]
     place: str
+    verdict: str = ""
+    earlier: Earlier | None = None
 
 
 #: Turns the intents that ask for derivation, with the candidate of each of their users, into asks and refusals.
@@ -73,7 +78,9 @@ def _identity_source(intents: Sequence[Intents]) -> bool:
 
 
 def _candidate(user: UserIntent) -> Candidate:
-    return Candidate(user.subject, None if user.problem else user.person, user.problem, user.rests_on)
+    return Candidate(
+        user.subject, None if user.problem else user.person, user.problem, user.rests_on, user.on_file
+    )
 
 
 def _explicit(intents: Intents, user: UserIntent, candidate: Candidate) -> Ask:
@@ -158,6 +165,15 @@ def _merged(asks: Iterable[Ask], refused: tuple[Refused, ...], external: bool) -
         earlier = groups.get(ask.group.name, ask.group)
         groups[ask.group.name] = replace(ask.group, grants=ask.group.grants | earlier.grants)
         person = people.setdefault(_person(ask).key, _person(ask))
-        claim = Claim(ask.subject, person.key, ask.group.name, ask.grant, ask.candidate.rests_on, ask.place)
+        claim = Claim(
+            ask.subject,
+            person.key,
+            ask.group.name,
+            ask.grant,
+            ask.candidate.rests_on,
+            ask.place,
+            ask.verdict,
+            ask.earlier,
+        )
         claims.setdefault((ask.subject.arn, ask.group.name, ask.place), claim)
     return DesiredAccess(sets, groups, people, tuple(claims.values()), refused, external)

@@ -51,16 +51,17 @@ def check_members(
     """Raises IdentityCenterError where assigning the group would give access to members nobody asked it for.
 
     ``complete``: every permission set of ``own`` exists, and none is missing from it. ``expected``: user ids of
-    this run's people. Whom an external identity provider puts into a group is its own affair.
+    this run's people.
     """
     strangers = sorted((known.members if known else frozenset()).difference(expected))
     assigned = complete and known is not None and known.assignments.issuperset(own)
-    if strangers and not (assigned or group.shared or group.external):
+    if strangers and not (assigned or group.shared):
+        remove = "have the identity provider's owner remove them" if group.external else "remove them"
         accounts = ", ".join(sorted({grant.account_id for grant in group.grants}))
         raise IdentityCenterError(
             f"group {group.name} is not assigned yet and has {len(strangers)} member(s) who are not among this "
             f"run's users (user ids {shown(strangers)}), and assigning it would give them access to "
-            f"account {accounts}: remove them, give another group name, or set shared-group: true"
+            f"account {accounts}: {remove}, give another group name, or set shared-group: true"
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.model.calls import ApiCall
-from c7n_iamusers.model.identity_center import Instance, KnownPerson, Person
+from c7n_iamusers.model.identity_center import Instance, KnownPerson, Person, folded
 
 #: The Ref under which a new user's id is kept.
 USER = "user"
@@ -22,7 +22,7 @@ def same_person(
     ``by_email`` counts only where nobody has the username. Raises IdentityCenterError where only one of the
     two leads to somebody, or that user is disabled.
     """
-    if by_username and by_username.email.casefold() != person.email.casefold():
+    if by_username and folded(by_username.email) != folded(person.email):
         raise IdentityCenterError(
             f"Identity Center user {by_username.username} exists with another e-mail than {person.email}, so it may "
             "be somebody else's: make e-mail and username agree there or in what the policy reads"

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from c7n_iamusers.decisions.wording import shown
+from c7n_iamusers.model.access import PersonKey
 from c7n_iamusers.model.calls import Subject
-from c7n_iamusers.model.identity_center import Person
+from c7n_iamusers.model.identity_center import Person, folded
 
 #: The keys of a policy's ``user:``, all of which CreateUser needs although its model calls them optional.
 KEYS = ("username", "email", "given-name", "family-name", "display-name")
@@ -22,6 +23,13 @@ _USERNAME_LIMIT, _TEXT_LIMIT = 128, 1024
 #: RFC 5321 4.5.3.1: a path of 256 octets includes its angle brackets.
 _EMAIL_LIMIT = 254
 _EMAIL = re.compile(r"[^@\s,;<>()\[\]\\\"]+@(?:[\w-]+\.)+[^\W\d_][\w-]*")
+#: Scripts that one language writes in one word, and what to call them together.
+_WRITTEN_TOGETHER, _EAST_ASIAN = (
+    frozenset({"Cjk", "Hiragana", "Katakana", "Hangul", "Bopomofo"}),
+    "East Asian",
+)
+#: Between what an identity rests on and what tags say otherwise.
+AGAINST = ", against "
 #: What botocore's patterns for names allow beside letters, marks, symbols, numbers and punctuation.
 _SPACES = frozenset("\t\n\r \u00a0\u3000")
 
@@ -30,61 +38,95 @@ _SPACES = frozenset("\t\n\r \u00a0\u3000")
 class Identity:
     """What was found of a person: ``KEYS`` -> text, empty where none was, and ``KEYS`` -> where, in words.
 
-    ``problem``: why nothing of it counts, where mapping file and tags contradict each other, for one.
+    ``problem``: why nothing of it counts. ``on_file``: the mapping file names the person, so that no tag has a say
+    in it. ``against``: what tags say otherwise, in words, for people to look into.
     """
 
     texts: Mapping[str, str]
     origins: Mapping[str, str]
     problem: str = ""
+    on_file: bool = False
+    against: tuple[str, ...] = ()
 
     @property
     def rests_on(self) -> str:
-        """Where username and e-mail come from."""
+        """Where username and e-mail come from, and what is against it."""
         username, email = self.origins["username"], self.origins["email"]
-        return username if username == email else f"{username} (username) and {email} (e-mail)"
+        found = username if username == email else f"{username} (username) and {email} (e-mail)"
+        return f"{found}{AGAINST}{' and '.join(self.against)}" if self.against else found
 
 
 @dataclass(frozen=True)
 class Candidate:
     """An IAM user and the person it stands for, or the ``problem`` that keeps it from standing for one.
 
-    ``rests_on``: where username and e-mail were found, in words.
+    ``rests_on``: where username and e-mail were found, in words. ``on_file``: see ``Identity``.
     """
 
     subject: Subject
     person: Person | None
     problem: str = ""
     rests_on: str = ""
+    on_file: bool = False
 
 
-def identify(users: Iterable[tuple[Subject, Identity]], account_id: str) -> list[Candidate]:
+def from_email(email: str) -> dict[str, str]:
+    """What an e-mail alone tells of a person: it is the username, and ``jane.doe@`` is Jane Doe."""
+    words = [
+        word.capitalize() for word in re.split(r"[._]+", email.partition("@")[0].partition("+")[0]) if word
+    ]
+    first, last = (words[0], words[-1]) if words else (email, email)
+    return {
+        "username": email,
+        "email": email,
+        "given-name": first,
+        "family-name": last,
+        "display-name": " ".join(words) or email,
+    }
+
+
+def identify(
+    users: Iterable[tuple[Subject, Identity]], account_id: str, domains: Sequence[str] = ()
+) -> list[Candidate]:
     """A candidate for each of ``users`` in their order, no two of whom share but a username or but an e-mail.
 
-    ``account_id``: the account that the access is for, so a user of another one has no claim to it.
+    ``account_id``: the account that the access is for, so a user of another one has no claim to it. ``domains``:
+    those of the organization's e-mail; none for any.
     """
-    return unmistakable([_candidate(subject, identity, account_id) for subject, identity in users])
+    return unmistakable([_candidate(subject, identity, account_id, domains) for subject, identity in users])
 
 
 def unmistakable(candidates: Sequence[Candidate]) -> list[Candidate]:
     """``candidates``, of whatever accounts, less the people who can't be told apart.
 
     Two users with one username and one e-mail are one person. Those who share only one of the two are all
-    refused: nobody can tell whose identity it is, and guessing would hand one person another's access.
+    refused: nobody can tell whose identity it is, and guessing would hand one person another's access. Only where
+    the mapping file names one of them, the others, who rest on tags alone, are refused in its favour.
     """
     usernames, emails = _clashes(candidates, 0), _clashes(candidates, 1)
     return [_unmistakable(candidate, usernames, emails) for candidate in candidates]
 
 
-def _candidate(subject: Subject, identity: Identity, account_id: str) -> Candidate:
+def _candidate(subject: Subject, identity: Identity, account_id: str, domains: Sequence[str]) -> Candidate:
     if subject.account_id != account_id:
         return Candidate(subject, None, f"is not of account {account_id}, which this run gives access to")
     if identity.problem:
         return Candidate(subject, None, identity.problem)
     texts = identity.texts
     faults = [fault for key in KEYS if (fault := _fault(key, texts.get(key, ""), identity.origins))]
+    if not faults and domains:
+        faults = _domain_faults(texts["email"], domains)
     if faults:
         return Candidate(subject, None, "; ".join(faults))
-    return Candidate(subject, Person(*(texts[key] for key in KEYS)), rests_on=identity.rests_on)
+    person = Person(*(texts[key] for key in KEYS))
+    return Candidate(subject, person, rests_on=identity.rests_on, on_file=identity.on_file)
+
+
+def _domain_faults(email: str, domains: Sequence[str]) -> list[str]:
+    domain = folded(email.rpartition("@")[2])
+    if domain in map(folded, domains):
+        return []
+    return [f"e-mail {email!r} is of domain {domain}, which is none of email-domains: {', '.join(domains)}"]
 
 
 def _fault(key: str, text: str, origins: Mapping[str, str]) -> str:
@@ -99,13 +141,36 @@ def _username_fault(text: str) -> str:
         return "is reserved by Identity Center: give the user another"
     if len(text) > _USERNAME_LIMIT:
         return f"is longer than {_USERNAME_LIMIT} characters"
+    if mixed := _mixed_scripts(text):
+        return mixed
     return "" if all(map(_visible, text)) else "must have no spaces and no control characters"
 
 
 def _email_fault(text: str) -> str:
     if len(text) > _EMAIL_LIMIT:
         return f"is longer than {_EMAIL_LIMIT} characters"
-    return "" if _EMAIL.fullmatch(text) else "is not an e-mail address: correct it where it stands"
+    if not _EMAIL.fullmatch(text):
+        return "is not an e-mail address: correct it where it stands"
+    return _mixed_scripts(text)
+
+
+def _mixed_scripts(text: str) -> str:
+    """What is wrong with text in which a letter of one script can pass for one of another; empty for other text."""
+    scripts = sorted({_script(character) for character in text} - {""})
+    if len(scripts) < 2:
+        return ""
+    return f"mixes the scripts {', '.join(scripts)}, whose letters look alike: write it in one"
+
+
+def _script(character: str) -> str:
+    """The script of a letter, mark or digit, by the name that Unicode gives it; empty for what belongs to none."""
+    if character.isascii():
+        return "Latin" if character.isalpha() else ""
+    name = unicodedata.name(character, "")
+    if unicodedata.category(character)[0] not in "LMN" or name.startswith("COMBINING "):
+        return ""
+    script = name.partition(" ")[0].capitalize()
+    return _EAST_ASIAN if script in _WRITTEN_TOGETHER else script
 
 
 def _name_fault(text: str) -> str:
@@ -128,32 +193,49 @@ _CHECKS: Mapping[str, Callable[[str], str]] = {
 }
 
 
-def _clashes(candidates: Sequence[Candidate], part: int) -> dict[str, list[str]]:
-    """Usernames (part 0) or e-mails (part 1) that stand for more than one person -> the IAM users concerned."""
-    people: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+@dataclass(frozen=True)
+class _Clash:
+    """``users``: the IAM users concerned, in words. ``rightful``: the one person whom the mapping file names."""
+
+    users: tuple[str, ...]
+    rightful: PersonKey | None
+
+
+def _clashes(candidates: Sequence[Candidate], part: int) -> dict[str, _Clash]:
+    """Usernames (part 0) or e-mails (part 1) that stand for more than one person -> what is known of these."""
+    people: defaultdict[str, set[PersonKey]] = defaultdict(set)
+    on_file: defaultdict[str, set[PersonKey]] = defaultdict(set)
     users: defaultdict[str, list[str]] = defaultdict(list)
     for candidate in candidates:
         if candidate.person:
             people[candidate.person.key[part]].add(candidate.person.key)
+            if candidate.on_file:
+                on_file[candidate.person.key[part]].add(candidate.person.key)
             users[candidate.person.key[part]].append(
                 f"{candidate.subject.name} of account {candidate.subject.account_id}"
             )
-    return {text: users[text] for text, found in people.items() if len(found) > 1}
+    return {
+        text: _Clash(tuple(sorted(set(users[text]))), _only(on_file[text]))
+        for text, found in people.items()
+        if len(found) > 1
+    }
 
 
-def _unmistakable(
-    candidate: Candidate, usernames: dict[str, list[str]], emails: dict[str, list[str]]
-) -> Candidate:
+def _only(keys: set[PersonKey]) -> PersonKey | None:
+    return next(iter(keys)) if len(keys) == 1 else None
+
+
+def _unmistakable(candidate: Candidate, usernames: dict[str, _Clash], emails: dict[str, _Clash]) -> Candidate:
     if candidate.person is None:
         return candidate
     username, email = candidate.person.key
     problems = [
-        f"the {title} {text!r} stands for different people: IAM users {shown(sorted(set(clashes[text])))} give it with "
+        f"the {title} {text!r} stands for different people: IAM users {shown(clashes[text].users)} give it with "
         f"different {others}: correct them"
         for title, text, clashes, others in (
             ("username", username, usernames, "e-mails"),
             ("e-mail", email, emails, "usernames"),
         )
-        if text in clashes
+        if text in clashes and clashes[text].rightful != candidate.person.key
     ]
     return replace(candidate, person=None, problem="; ".join(problems)) if problems else candidate

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from c7n_iamusers.decisions.people import KEYS
 from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.model.identity_center import folded
 
 #: What says whom a row is for; the other columns are those of ``user:``.
 ACCOUNT, USER = "account", "user"
@@ -40,7 +41,7 @@ class _Fault:
 
     def concerns(self, account_id: str, user: str) -> bool:
         """Whether the row may have been meant for that user: what can't be told from it may be anything."""
-        return self.account_id in ("", account_id) and self.user.casefold() in ("", user.casefold())
+        return self.account_id in ("", account_id) and folded(self.user) in ("", folded(user))
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class PeopleMap:
 
     def find(self, account_id: str, user: str) -> Row | None:
         """The row of an account's user; None where the file says nothing of it. Raises InvalidPolicyData."""
-        if row := self.rows.get((account_id, user.casefold())):
+        if row := self.rows.get((account_id, folded(user))):
             return row
         concerning = [fault for fault in self.faults if fault.concerns(account_id, user)]
         if concerning:
@@ -76,7 +77,7 @@ def people_map(name: str, rows: Iterable[Row]) -> PeopleMap:
         if fault := row.problem or _fault(row.texts):
             faults.append(_Fault(row.line, known, user, fault))
         else:
-            good[known, user.casefold()].append(row)
+            good[known, folded(user)].append(row)
     for (account_id, user), same in good.items():
         if len(same) > 1:
             lines = ", ".join(str(row.line) for row in same)

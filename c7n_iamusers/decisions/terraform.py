@@ -10,12 +10,22 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from c7n_iamusers.decisions.permission_sets import policy_reference
 from c7n_iamusers.model.access import DesiredAccess, Grant, Group, PersonKey
-from c7n_iamusers.model.identity_center import MANAGED_TAG, PermissionSet, Person
+from c7n_iamusers.model.access_plan import CenterState
+from c7n_iamusers.model.identity_center import (
+    MANAGED_GROUP,
+    MANAGED_TAG,
+    Assignment,
+    Instance,
+    KnownPerson,
+    PermissionSet,
+    Person,
+)
 
 _INSTANCE = "${tolist(data.aws_ssoadmin_instances.this.arns)[0]}"
 _STORE = "${tolist(data.aws_ssoadmin_instances.this.identity_store_ids)[0]}"
@@ -25,8 +35,21 @@ _LABEL = re.compile(r"[^A-Za-z0-9]+")
 _Resource = tuple[str, str, dict[str, Any]]
 
 
-def terraform_configuration(desired: DesiredAccess) -> dict[str, Any]:
-    """The configuration; its labels are the same whenever the names are."""
+@dataclass(frozen=True)
+class Existing:
+    """What stands in Identity Center: as it was read, and the users that people have."""
+
+    state: CenterState
+    people: Mapping[PersonKey, KnownPerson]
+    instance: Instance
+
+
+def terraform_configuration(desired: DesiredAccess, existing: Existing | None = None) -> dict[str, Any]:
+    """The configuration; its labels are the same whenever the names are.
+
+    ``existing``: what of it stands already, for which there is an ``import`` block each (Terraform 1.5), so that the
+    first apply adopts it and does not fail on its names.
+    """
     resources: defaultdict[str, dict[str, Any]] = defaultdict(dict)
     for kind, label, arguments in _resources(desired):
         resources[kind][label] = arguments
@@ -35,12 +58,77 @@ def terraform_configuration(desired: DesiredAccess) -> dict[str, Any]:
         data["aws_identitystore_group"] = {_label(name): _looked_up(name) for name in desired.groups}
     return {
         "terraform": {
-            "required_version": ">= 1.0",
+            "required_version": ">= 1.5" if existing else ">= 1.0",
             "required_providers": {"aws": {"source": "hashicorp/aws", "version": ">= 5.0"}},
         },
         "data": data,
         **({"resource": dict(resources)} if resources else {}),
+        **({"import": list(_imports(desired, existing))} if existing else {}),
     }
+
+
+def _imports(desired: DesiredAccess, existing: Existing) -> Iterator[dict[str, str]]:
+    """Ids as the import sections of hashicorp/aws's resources give them."""
+    instance, store = existing.instance.arn, existing.instance.identity_store_id
+    for kind, label, identifier in (
+        *_imported_sets(desired, existing, instance),
+        *_imported_groups(desired, existing, instance, store),
+        *_imported_people(desired, existing, store),
+    ):
+        yield {"to": f"{kind}.{label}", "id": identifier}
+
+
+def _imported_sets(
+    desired: DesiredAccess, existing: Existing, instance: str
+) -> Iterator[tuple[str, str, str]]:
+    for name, wanted in sorted(desired.permission_sets.items()):
+        known = existing.state.permission_sets.get(name)
+        if known is None or known.settings.tags.get(MANAGED_TAG[0]) != MANAGED_TAG[1]:
+            continue
+        whole, present = f"{known.arn},{instance}", known.settings
+        yield "aws_ssoadmin_permission_set", _label(name), whole
+        for policy in sorted(wanted.managed_policies & present.managed_policies):
+            label = _label(f"{name} {policy}")
+            yield "aws_ssoadmin_managed_policy_attachment", label, f"{policy},{whole}"
+        for policy in sorted(wanted.customer_policies & present.customer_policies):
+            reference = policy_reference(policy)
+            given = f"{reference['Name']},{reference['Path']},{whole}"
+            yield "aws_ssoadmin_customer_managed_policy_attachment", _label(f"{name} {policy}"), given
+        if wanted.inline_policy and present.inline_policy:
+            yield "aws_ssoadmin_permission_set_inline_policy", _label(name), whole
+        if wanted.boundary and present.boundary:
+            yield "aws_ssoadmin_permissions_boundary_attachment", _label(name), whole
+
+
+def _imported_groups(
+    desired: DesiredAccess, existing: Existing, instance: str, store: str
+) -> Iterator[tuple[str, str, str]]:
+    for name, group in sorted(desired.groups.items()):
+        known = existing.state.groups.get(name)
+        if known is None or not (group.external or known.description.startswith(MANAGED_GROUP)):
+            continue
+        if not group.external:
+            yield "aws_identitystore_group", _label(name), f"{store}/{known.group_id}"
+        for grant in sorted(group.grants):
+            found = existing.state.permission_sets.get(grant.permission_set)
+            if found and Assignment(grant.account_id, found.arn) in known.assignments:
+                label = _label(f"{name} {grant.permission_set} {grant.account_id}")
+                target = f"{known.group_id},GROUP,{grant.account_id},AWS_ACCOUNT,{found.arn},{instance}"
+                yield "aws_ssoadmin_account_assignment", label, target
+
+
+def _imported_people(
+    desired: DesiredAccess, existing: Existing, store: str
+) -> Iterator[tuple[str, str, str]]:
+    if desired.external:
+        return
+    for key, known in sorted(existing.people.items()):
+        yield "aws_identitystore_user", _person_label(key), f"{store}/{known.user_id}"
+    for key, name in sorted({(claim.person, claim.group) for claim in desired.claims}):
+        person, group = existing.people.get(key), existing.state.groups.get(name)
+        membership = group.memberships.get(person.user_id) if person and group else None
+        if membership:
+            yield "aws_identitystore_group_membership", _label(f"{name} {key[0]}"), f"{store}/{membership}"
 
 
 def _resources(desired: DesiredAccess) -> Iterator[_Resource]:

@@ -6,21 +6,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from c7n_iamusers.decisions import removals
 from c7n_iamusers.decisions.undo_reasons import group_reasons, set_reasons, user_reasons
 from c7n_iamusers.model import access_plan as plan
 from c7n_iamusers.model.access_plan import Change
-from c7n_iamusers.model.calls import ApiCall, Ref, Subject, Wait
+from c7n_iamusers.model.calls import ApiCall, Subject
 from c7n_iamusers.model.creations import Created
 from c7n_iamusers.model.identity_center import Assignment, Instance, KnownGroup, PermissionSet
 from c7n_iamusers.model.undo import DELETE, Kept, MembershipKey, Standing, StandingSet, StandingUser, UndoPlan
 
-_GONE = frozenset({"ResourceNotFoundException"})
-_STATUS = "AccountAssignmentDeletionStatus"
 
+def plan_undo(
+    standing: Standing,
+    asked: Mapping[str, PermissionSet],
+    instance: Instance,
+    needed: Mapping[MembershipKey, str] | None = None,
+) -> UndoPlan:
+    """``asked``: the permission sets by name, as the run was to make them.
 
-def plan_undo(standing: Standing, asked: Mapping[str, PermissionSet], instance: Instance) -> UndoPlan:
-    """``asked``: the permission sets by name, as the run was to make them."""
-    undo = _Undo(standing, asked, instance)
+    ``needed``: memberships without which their people may have no way in left, and why.
+    """
+    undo = _Undo(standing, asked, instance, needed or {})
     changes = tuple(undo.all())
     return UndoPlan(changes, tuple(undo.kept))
 
@@ -30,11 +36,13 @@ class _Undo:
     standing: Standing
     asked: Mapping[str, PermissionSet]
     instance: Instance
+    needed: Mapping[MembershipKey, str]
     kept: list[Kept] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         created = self.standing.created
-        self._joined = {_member(each) for each in created if each.kind == plan.MEMBERSHIP}
+        joined = {_member(each) for each in created if each.kind == plan.MEMBERSHIP}
+        self._joined = joined - self.needed.keys()
         self._assigned = {_assignment(each) for each in created if each.kind == plan.ASSIGNMENT}
         self._relied_on = {
             group.group_id for group in self.standing.groups.values() if self._strangers(group)
@@ -56,9 +64,10 @@ class _Undo:
                 yield from self._user(self.standing.users[number], each)
 
     def _memberships(self) -> Iterator[Change]:
+        for (group_id, user_id), reason in sorted(self.needed.items()):
+            self.kept.append(Kept(f"membership {user_id} in {group_id}", reason))
         for member in sorted(self._joined & self.standing.memberships.keys()):
-            parameters = {**self._store, "MembershipId": self.standing.memberships[member]}
-            call = ApiCall("identitystore", "DeleteGroupMembership", parameters, _GONE)
+            call = removals.membership_removal(self.standing.memberships[member], self.instance)
             yield self._change(plan.MEMBERSHIP, _member_key(member), f"{member[1]} in {member[0]}", call)
 
     def _assignments(self) -> Iterator[Change]:
@@ -67,13 +76,13 @@ class _Undo:
             if assignment not in self.standing.assignments.get(group_id, ()):
                 continue
             if group_id in self._relied_on:
-                self.kept.append(Kept(f"assignment {name}", "people have joined the group since"))
+                self.kept.append(Kept(f"assignment {name}", "people rely on the group"))
                 continue
             yield self._change(
                 plan.ASSIGNMENT,
                 _assigned_key(group_id, assignment),
                 name,
-                self._deletion(group_id, assignment),
+                removals.assignment_removal(group_id, assignment, self.instance),
             )
 
     def _group(self, group: KnownGroup, created: Created) -> Iterator[Change]:
@@ -81,7 +90,7 @@ class _Undo:
         reasons = group_reasons(group, created.parameters, self._strangers(group), further)
         needs = [_member_key((group.group_id, user)) for user in group.members]
         needs += [_assigned_key(group.group_id, each) for each in group.assignments]
-        call = ApiCall("identitystore", "DeleteGroup", {**self._store, "GroupId": group.group_id}, _GONE)
+        call = removals.group_removal(group.group_id, self.instance)
         yield from self._unless(
             reasons, self._change(plan.GROUP, f"group {group.group_id}", group.name, call, needs)
         )
@@ -98,8 +107,7 @@ class _Undo:
             _assigned_key(group_id, Assignment(account_id, known.arn))
             for account_id, group_id in standing.holders
         ]
-        parameters = {"InstanceArn": self.instance.arn, "PermissionSetArn": known.arn}
-        call = ApiCall("sso-admin", "DeletePermissionSet", parameters, _GONE)
+        call = removals.permission_set_removal(known.arn, self.instance)
         key = f"{plan.PERMISSION_SET} {known.arn}"
         yield from self._unless(reasons, self._change(plan.PERMISSION_SET, key, name, call, needs))
 
@@ -108,7 +116,7 @@ class _Undo:
         ours = {group for group, member in self._joined if member == user.user_id}
         reasons = user_reasons(user, created.parameters, ours)
         needs = [_member_key((group, user.user_id)) for group in user.groups]
-        call = ApiCall("identitystore", "DeleteUser", {**self._store, "UserId": user.user_id}, _GONE)
+        call = removals.user_removal(user.user_id, self.instance)
         yield from self._unless(reasons, self._change(plan.USER, f"user {user.user_id}", name, call, needs))
 
     def _unless(self, reasons: list[str], change: Change) -> Iterator[Change]:
@@ -120,34 +128,12 @@ class _Undo:
     def _strangers(self, group: KnownGroup) -> list[str]:
         return sorted(user for user in group.members if (group.group_id, user) not in self._joined)
 
-    def _deletion(self, group_id: str, assignment: Assignment) -> ApiCall:
-        parameters = {
-            "InstanceArn": self.instance.arn,
-            "TargetId": assignment.account_id,
-            "TargetType": "AWS_ACCOUNT",
-            "PermissionSetArn": assignment.permission_set_arn,
-            "PrincipalType": "GROUP",
-            "PrincipalId": group_id,
-        }
-        wait = Wait(
-            "DescribeAccountAssignmentDeletionStatus",
-            {"InstanceArn": self.instance.arn, "AccountAssignmentDeletionRequestId": Ref("request")},
-            (_STATUS, "Status"),
-            (_STATUS, "FailureReason"),
-        )
-        save = {"request": (_STATUS, "RequestId")}
-        return ApiCall("sso-admin", "DeleteAccountAssignment", parameters, _GONE, save, wait)
-
     def _change(
         self, kind: str, key: str, name: str, call: ApiCall, needs: list[str] | None = None
     ) -> Change:
         partition = self.instance.arn.split(":")[1]
         subject = Subject(name, f"arn:{partition}:iam::{self.instance.owner}:root", kind=kind)
         return Change(key, kind, DELETE, name, subject, (call,), tuple(needs or ()))
-
-    @property
-    def _store(self) -> dict[str, str]:
-        return {"IdentityStoreId": self.instance.identity_store_id}
 
 
 def _member(created: Created) -> MembershipKey:

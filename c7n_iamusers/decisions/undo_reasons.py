@@ -18,7 +18,7 @@ def group_reasons(
     """``given``: what CreateGroup was given; ``strangers``: members, ``further``: assignments of others' making."""
     reasons = []
     if strangers:
-        reasons.append(f"people have joined it since (user ids {shown(strangers)})")
+        reasons.append(f"people rely on it (user ids {shown(strangers)})")
     if further:
         arns = [each.permission_set_arn for each in sorted(further)]
         reasons.append(f"it has been assigned since ({shown(arns)})")
@@ -42,7 +42,7 @@ def set_reasons(
     if asked is None or _differ(asked, standing.known.settings):
         reasons.append("its settings have been changed since")
     if any(group_id in relied_on for _, group_id in standing.holders):
-        reasons.append("a group that people have joined since has it")
+        reasons.append("a group that people rely on has it")
     return reasons
 
 
@@ -50,7 +50,7 @@ def user_reasons(user: StandingUser, given: Mapping[str, Any], ours: Collection[
     """``given``: what CreateUser was given; ``ours``: the groups that the run put the user into."""
     reasons = []
     if further := sorted(user.groups.difference(ours)):
-        reasons.append(f"it has joined other groups since (group ids {shown(further)})")
+        reasons.append(f"it is in other groups (group ids {shown(further)})")
     if user.assignments:
         reasons.append("it has been assigned a permission set directly")
     if _has_changed(user.attributes, given):

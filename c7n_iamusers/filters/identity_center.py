@@ -11,7 +11,14 @@ from c7n.utils import type_schema
 
 from c7n_iamusers.actions.access_gate import AccessGate
 from c7n_iamusers.actions.identity_settings import subject_of
-from c7n_iamusers.actions.provisioning_schema import DERIVE, PERMISSION_SET, TEXT, USER
+from c7n_iamusers.actions.provisioning_schema import (
+    DERIVE,
+    EMAIL_DOMAINS,
+    PEOPLE_FROM,
+    PERMISSION_SET,
+    TEXT,
+    USER,
+)
 from c7n_iamusers.actions.run_output import ANNOTATION
 from c7n_iamusers.actions.user_policy import require_keys
 from c7n_iamusers.decisions.access_state import STATES
@@ -19,7 +26,7 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.lambda_packaging import validate_lambda_packaging
 
 Resource = dict[str, Any]
-REQUIRED = ("state", "user")
+REQUIRED = ("state",)
 
 
 class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
@@ -32,10 +39,10 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
     - ``absent``: nobody has that username and e-mail, or the IAM user says nothing of a person.
     - ``pending``: the user exists, and something of the rest is missing.
 
-    ``user``, ``people-from``, ``role`` and ``region`` are those of ``provision-identity-center``. Each user is
-    annotated with ``c7n:IamUser`` -> ``identity-center``: ``state``, ``reason``, and of those who have access
-    ``username`` and ``permission-set``, for a notice. Where Identity Center can't be read the policy fails, and
-    nobody is selected.
+    ``user``, ``people-from``, ``email-domains``, ``role`` and ``region`` are those of ``provision-identity-center``.
+    Each user is annotated with ``c7n:IamUser`` -> ``identity-center``: ``state``, ``reason``, and of those who have
+    access ``username`` and ``permission-set``, for a notice. Where Identity Center can't be read the policy fails,
+    and nobody is selected.
 
     :example:
 
@@ -67,7 +74,8 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         **{
             "state": {"enum": list(STATES)},
             "user": USER,
-            "people-from": TEXT,
+            "people-from": PEOPLE_FROM,
+            "email-domains": EMAIL_DOMAINS,
             "role": TEXT,
             "region": TEXT,
             "permission-set": {"oneOf": [TEXT, PERMISSION_SET]},

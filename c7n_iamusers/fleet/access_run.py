@@ -5,18 +5,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from c7n_iamusers.aws.center_reader import CenterReader
 from c7n_iamusers.aws.journal import JournalWriter
 from c7n_iamusers.aws.means import Means
 from c7n_iamusers.aws.single_writer import SingleWriter
 from c7n_iamusers.aws.work import DONE, Ended
-from c7n_iamusers.decisions.access_plan import plan_access
+from c7n_iamusers.decisions.access_plan import Evidence, plan_access
 from c7n_iamusers.decisions.changes import membership_key, user_key
+from c7n_iamusers.decisions.earlier_names import with_earlier_names
+from c7n_iamusers.decisions.quotas import quota_faults
+from c7n_iamusers.decisions.terraform import Existing
 from c7n_iamusers.fleet.center import Center
 from c7n_iamusers.fleet.second_look import SecondLook
-from c7n_iamusers.model.access import Claim, DesiredAccess
-from c7n_iamusers.model.access_plan import AccessPlan, CenterState
+from c7n_iamusers.model.access import Claim, DesiredAccess, PersonKey
+from c7n_iamusers.model.access_plan import (
+    CREATE,
+    PERMISSION_SET,
+    AccessPlan,
+    CenterState,
+    Choices,
+    Total,
+)
+from c7n_iamusers.model.access_proof import UNPROVEN
 from c7n_iamusers.model.outcome import FAILED, PROVISIONED, SKIPPED, UNCHANGED, Outcome
 
 
@@ -91,7 +103,19 @@ class Report:
             else "a new Identity Center user"
         )
         holds = f"{person.username} ({who}) is in group {claim.group}, which has {claim.grant}"
-        return holds
+        total = self._totals.get((claim.person, claim.grant.account_id))
+        if total is None or total.verdict not in UNPROVEN:
+            return holds
+        beyond = [str(each) for each in total.beyond if not each.covered]
+        return (
+            f"{holds}; {total.verdict}: also holds {', '.join(beyond)}"
+            if beyond
+            else f"{holds}; {total.verdict}"
+        )
+
+    @cached_property
+    def _totals(self) -> Mapping[tuple[PersonKey, str], Total]:
+        return {(each.person, each.account_id): each for each in self.plan.totals}
 
     def _left(self, claim: Claim, keys: tuple[str, ...]) -> str:
         """What was created all the same, for a failure to mention."""
@@ -105,17 +129,47 @@ class Report:
 
 
 class AccessRun:
-    """A desired access and the Identity Center that is to have it."""
+    """A desired access and the Identity Center that is to have it.
 
-    def __init__(self, center: Center, desired: DesiredAccess) -> None:
+    ``evidence``: what is known of the people beside Identity Center; ``choices``: what of ours may go.
+    """
+
+    def __init__(
+        self,
+        center: Center,
+        desired: DesiredAccess,
+        evidence: Evidence | None = None,
+        choices: Choices | None = None,
+    ) -> None:
         self._center, self._desired = center, desired
+        self._evidence, self._choices = evidence or Evidence(), choices or Choices()
         self._reader = CenterReader.through(center.clients, center.instance, center.backoff)
         self._state = CenterState()
 
     def plan(self) -> Report:
         """What there is to do. Raises IdentityCenterError and ClientError where that can't be told."""
-        self._state = replace(self._reader.read(self._desired), is_delegated=self._center.is_delegated)
-        return Report(self._desired, plan_access(self._desired, self._state, self._center.instance))
+        return self._planned(self._reader.read(self._desired))
+
+    def existing(self) -> tuple[DesiredAccess, Existing]:
+        """What is asked for, by the names that it has, and what of it stands. Raises as ``plan`` does."""
+        report = self.plan()
+        return self._desired, Existing(self._state, report.plan.known_people, self._center.instance)
+
+    def look_at_everybody(self) -> tuple[Report, CenterState]:
+        """The same, with what everybody holds in all accounts that have anything of ours."""
+        accounts = self._reader.permission_sets.accounts_of_ours()
+        report = self._planned(self._reader.read(self._desired, accounts, everybody=True))
+        return report, self._state
+
+    def _planned(self, state: CenterState) -> Report:
+        self._state = replace(state, is_delegated=self._center.is_delegated)
+        if not self._choices.migrate:
+            self._desired = with_earlier_names(self._desired, self._state, self._evidence.proofs)
+        found = plan_access(self._desired, self._state, self._center.instance, self._choices, self._evidence)
+        creates = any((each.kind, each.action) == (PERMISSION_SET, CREATE) for each in found.changes)
+        sets = self._reader.permission_sets.count() if creates else 0
+        over = quota_faults(self._desired, self._state, found.work, sets, self._evidence.quotas)
+        return Report(self._desired, replace(found, over_quota=over))
 
     def apply(self, report: Report, journal: JournalWriter, manner: Manner) -> Report:
         """Do it, one failure touching nothing that does not need it."""

@@ -1,55 +1,117 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was derived for whom, and the proof that it grants no more, as a file beside the intents."""
+"""What was derived for whom, and the proof that it grants no more, as a file beside the intents.
+
+Users alike share their proof, so a proof stands once, under ``proofs``, and users refer to it by its number there.
+The file is written piece by piece: for 80,000 users it is never in memory as a whole.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from c7n_iamusers.aws.stores import DirectoryStore
+from c7n_iamusers.aws.stores import make_directory, sync_directory
+from c7n_iamusers.model.access_proof import Proof
 from c7n_iamusers.model.derivation import Derivation
 
-DERIVATION_FILE = "identity-center-derivation.json"
+DERIVATION_FILE, SCHEMA = "identity-center-derivation.json", 2
+_SHOWN = 10
 
 
 def write_derivation_report(output: Path, derivations: Sequence[Derivation]) -> Iterator[str]:
     """Write the file, where anything was derived; lines for a person, near-duplicates among them. Raises OSError."""
     if not derivations:
         return
-    data = {"schema": 1, "derivations": [_data(each) for each in derivations]}
-    DirectoryStore(output).replace(DERIVATION_FILE, json.dumps(data, indent=1, default=str).encode())
+    _write(output / DERIVATION_FILE, _pieces(derivations))
     for each in derivations:
         yield f"Derived: {each.summary}. Proofs: {output / DERIVATION_FILE}"
-        for near in each.near_duplicates:
+        for near in each.near_duplicates[:_SHOWN]:
             told = f"{near.first} and {near.second} differ in {near.difference} policies and statements"
             yield f"  near-duplicates: {told}"
+        if len(each.near_duplicates) > _SHOWN:
+            yield f"  near-duplicates: {len(each.near_duplicates) - _SHOWN} more pairs are in the file"
 
 
-def _data(derivation: Derivation) -> dict[str, Any]:
-    return {
-        "summary": derivation.summary,
-        "permission-sets": [asdict(each) for each in derivation.sets],
-        "users": [
+def _write(path: Path, pieces: Iterator[str]) -> None:
+    """Replace the file; durable when this returns, a reader sees the old one or the new one, nobody else reads it."""
+    make_directory(path.parent)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.writelines(pieces)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(draft, path)
+    sync_directory(path.parent)
+
+
+def _pieces(derivations: Sequence[Derivation]) -> Iterator[str]:
+    yield f'{{"schema": {SCHEMA}, "derivations": [\n'
+    for number, derivation in enumerate(derivations):
+        yield ",\n" if number else ""
+        yield from _derivation(derivation)
+    yield "]}\n"
+
+
+def _derivation(derivation: Derivation) -> Iterator[str]:
+    proofs = _Proofs()
+    yield f'{{"summary": {json.dumps(derivation.summary)}'
+    yield from _listed("permission-sets", (asdict(each) for each in derivation.sets))
+    yield from _listed(
+        "users",
+        (
             {
                 "user": each.subject.name,
                 "arn": each.subject.arn,
                 "permission-set": each.set_name,
                 "group": each.group_name,
-                "proof": each.proof.as_data(),
+                "verdict": each.proof.verdict,
+                "proof": proofs.number(each.proof),
             }
             for each in derivation.principals
-        ],
-        "refused": [
+        ),
+    )
+    yield from _listed(
+        "refused",
+        (
             {
                 "user": each.subject.name,
                 "arn": each.subject.arn,
                 "reason": each.reason,
-                "proof": each.proof.as_data() if each.proof else None,
+                "proof": proofs.number(each.proof) if each.proof else None,
             }
             for each in derivation.refused
-        ],
-        "near-duplicates": [asdict(each) for each in derivation.near_duplicates],
-    }
+        ),
+    )
+    yield from _listed("near-duplicates", (asdict(each) for each in derivation.near_duplicates))
+    yield from _listed("proofs", (each.as_data() for each in proofs.listed))
+    yield "}"
+
+
+class _Proofs:
+    """Those that were referred to, each once: users alike have the very same one."""
+
+    def __init__(self) -> None:
+        self.listed: list[Proof] = []
+        self._numbers: dict[int, int] = {}
+
+    def number(self, proof: Proof) -> int:
+        """Its place in the list."""
+        if id(proof) not in self._numbers:
+            self._numbers[id(proof)] = len(self.listed)
+            self.listed.append(proof)
+        return self._numbers[id(proof)]
+
+
+def _listed(name: str, rows: Iterator[dict[str, Any]]) -> Iterator[str]:
+    """A member of the object: a list with a row a line."""
+    yield f',\n"{name}": ['
+    for number, row in enumerate(rows):
+        yield ",\n" if number else "\n"
+        yield json.dumps(row, default=str)
+    yield "]"

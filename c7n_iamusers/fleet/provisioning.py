@@ -3,24 +3,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 
+from c7n_iamusers.decisions.access_plan import Evidence
 from c7n_iamusers.decisions.desired_access import desired_access
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.access_run import AccessRun, Manner, Report
 from c7n_iamusers.fleet.center import Center
+from c7n_iamusers.fleet.confirming import Reading, confirmed
 from c7n_iamusers.fleet.derivation_report import write_derivation_report
 from c7n_iamusers.fleet.deriving import Deriving
 from c7n_iamusers.fleet.exclusive import exclusive
-from c7n_iamusers.fleet.intent_files import read_intents
+from c7n_iamusers.fleet.intent_files import MAX_AGE, read_intents
 from c7n_iamusers.fleet.people_to_add import write_people_to_add
-from c7n_iamusers.fleet.plan_text import plan_lines
+from c7n_iamusers.fleet.plan_files import Papers, check_reviewed, read_plan, write_plan
+from c7n_iamusers.fleet.plan_text import MIGRATION, plan_lines
 from c7n_iamusers.fleet.recorded_run import apply_and_record
-from c7n_iamusers.fleet.results import write_account_results
+from c7n_iamusers.fleet.results import memberships_made, write_account_results
 from c7n_iamusers.model.access import DesiredAccess
-from c7n_iamusers.model.intents import Intents
+from c7n_iamusers.model.access_plan import Choices
+from c7n_iamusers.model.center_quotas import CenterQuotas
+from c7n_iamusers.model.intents import Intents, PolicySource
 from c7n_iamusers.model.outcome import FAILED
 
 _SOURCES = {True: "external", False: "identity-center"}
@@ -28,7 +34,7 @@ _SOURCES = {True: "external", False: "identity-center"}
 
 @dataclass(frozen=True)
 class Fleet:
-    """The intents below ``output``, merged. ``deriving``: what was derived for it."""
+    """The intents below ``output``, merged. ``intents``: less their users; ``deriving``: what was derived for it."""
 
     output: Path
     intents: Sequence[Intents]
@@ -36,34 +42,81 @@ class Fleet:
     deriving: Deriving = field(default_factory=Deriving)
 
 
-def read_fleet(output: Path, identity_source: str | None = None) -> Fleet:
+@dataclass(frozen=True)
+class Belief:
+    """What of intents to believe. ``max_age``: how old they may be. ``accounts``: account's name -> id, where known.
+
+    ``read``: reads accounts again, so that users and policies are those of now. ``trusted``: who can't be read is
+    taken at the intents' word.
+    """
+
+    max_age: timedelta = MAX_AGE
+    accounts: Mapping[str, str] | None = None
+    read: Reading | None = None
+    trusted: bool = False
+
+
+def read_fleet(
+    output: Path,
+    identity_source: str | None = None,
+    belief: Belief | None = None,
+    deriving: Deriving | None = None,
+) -> Fleet:
     """The fleet of an output directory. ``identity_source``: what the caller expects it to be.
 
-    Raises IdentityCenterError where intents are missing, unreadable, or of another identity source.
+    Raises IdentityCenterError where intents are missing, unreadable, too old, of another identity source, or claim
+    what they can't; ClientError and BotoCoreError where nobody can tell who asks.
     """
-    intents, deriving = read_intents(output), Deriving()
+    belief, deriving = belief or Belief(), deriving or Deriving()
+    found = read_intents(output, belief.max_age, belief.accounts)
+    intents = confirmed(found, belief.read, belief.trusted)
     desired = desired_access(intents, deriving)
-    found = _SOURCES[desired.external]
-    if identity_source not in (None, found):
+    source = _SOURCES[desired.external]
+    if identity_source not in (None, source):
         raise IdentityCenterError(
-            f"the policies say identity-source: {found}, not {identity_source}: correct the one that is wrong"
+            f"the policies say identity-source: {source}, not {identity_source}: correct the one that is wrong"
         )
-    return Fleet(output, intents, desired, deriving)
+    # What users may do is in what was derived; the texts that it came from are most of a large fleet's memory.
+    places = [replace(each, users=(), source=PolicySource()) for each in intents]
+    return Fleet(output, places, desired, deriving)
 
 
 def provision(
-    fleet: Fleet, center: Center, say: Callable[[str], None], manner: Manner | None = None
+    fleet: Fleet,
+    center: Center,
+    say: Callable[[str], None],
+    manner: Manner | None = None,
+    choices: Choices | None = None,
+    papers: Papers | None = None,
+    quotas: CenterQuotas | None = None,
 ) -> list[str]:
     """Plan, and apply where there is a ``manner`` for it; the failures, in words.
 
+    ``choices``: what of ours that nobody asks for any more may go. ``papers``: the plan to write, or the reviewed one
+    that is to be applied.
+
     Raises IdentityCenterError, ClientError and BotoCoreError only before anything is touched.
     """
-    for line in write_derivation_report(fleet.output, fleet.deriving.derivations):
+    for line in (
+        *fleet.deriving.warnings,
+        *write_derivation_report(fleet.output, fleet.deriving.derivations),
+    ):
         say(line)
-    run = AccessRun(center, fleet.desired)
+    papers, choices = papers or Papers(), choices or Choices()
+    reviewed = read_plan(papers.reviewed, papers.digest, center.instance, choices) if papers.reviewed else []
+    made_for = memberships_made(fleet.output)
+    evidence = Evidence(fleet.deriving.proofs, made_for, quotas or CenterQuotas())
+    run = AccessRun(center, fleet.desired, evidence, choices)
     report = run.plan()
+    if choices.migrate:
+        say(MIGRATION)
     for line in plan_lines(report.plan):
         say(line)
+    if papers.out:
+        digest = write_plan(papers.out, report.plan, center.instance, choices)
+        say(f"Plan: {papers.out}. To apply it: --plan {papers.out} --plan-sha256 {digest}")
+    if papers.reviewed:
+        check_reviewed(papers.reviewed, reviewed, report.plan)
     if path := write_people_to_add(fleet.output, fleet.desired, report.plan.missing):
         say(f"For the owners of the identity provider: {path}")
     return _apply(fleet, center, run, report, say, manner) if manner else []
@@ -77,7 +130,7 @@ def _apply(
     say: Callable[[str], None],
     manner: Manner,
 ) -> list[str]:
-    with exclusive(fleet.output):
+    with exclusive(fleet.output, center.instance):
         report, result = apply_and_record(run, report, center, fleet.output, manner)
         write_account_results(fleet.output, {each.place for each in fleet.intents}, report)
     if result is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from c7n_iamusers.aws.interruption import Interrupted, Interruption
 from c7n_iamusers.aws.journal import Journal, utc_now
 from c7n_iamusers.decisions.creations import created_by
+from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.access_run import AccessRun, Manner, Report
 from c7n_iamusers.fleet.center import Center
 from c7n_iamusers.fleet.results import overall_result
@@ -26,8 +27,11 @@ def apply_and_record(
 ) -> tuple[Report, Path | None]:
     """The report of the application, and where the run's result is: None where there was nothing to do.
 
-    Raises OSError and JournalRefused where it can't be recorded; what was done then stands in the journal.
+    Raises IdentityCenterError, before anything is touched, for what no quota has room for. Raises OSError and
+    JournalRefused where it can't be recorded; what was done then stands in the journal.
     """
+    if report.plan.over_quota:
+        raise IdentityCenterError("; ".join(report.plan.over_quota))
     if not report.plan.work and not unfinished(output):
         return report, None
     directory = RunDirectory.begin(output, now())

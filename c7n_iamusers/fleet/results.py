@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -14,10 +14,11 @@ from c7n_iamusers.aws.stores import DirectoryStore
 from c7n_iamusers.aws.work import DONE, FAILED, Ended
 from c7n_iamusers.decisions.changes import assignment_key
 from c7n_iamusers.fleet.access_run import Report
+from c7n_iamusers.fleet.run_directory import RESULT, RUNS, read_result
 from c7n_iamusers.model.access import Claim
 from c7n_iamusers.model.access_plan import Change
 from c7n_iamusers.model.creations import Created
-from c7n_iamusers.model.identity_center import Instance
+from c7n_iamusers.model.identity_center import Instance, folded
 from c7n_iamusers.model.intent_documents import permission_set_data
 from c7n_iamusers.model.outcome import Outcome
 
@@ -59,11 +60,36 @@ def overall_result(
             if ended.status == FAILED
         ],
         "created": [each.as_data() for each in created],
+        "memberships": _memberships(report),
         "permission-sets": {
             name: permission_set_data(wanted)
             for name, wanted in sorted(report.desired.permission_sets.items())
         },
     }
+
+
+def memberships_made(output: Path) -> dict[tuple[str, str], frozenset[str]]:
+    """Group and username -> ARNs of the IAM users for whom a run below ``output`` made the membership.
+
+    Raises IdentityCenterError for a result that can't be read.
+    """
+    found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for path in sorted((output / RUNS).glob(f"*/{RESULT}")):
+        for row in read_result(path, RESULT_SCHEMA).get("memberships", ()):
+            found[row["group"], folded(row["username"])].update(row["users"])
+    return {membership: frozenset(users) for membership, users in found.items()}
+
+
+def _memberships(report: Report) -> list[dict[str, Any]]:
+    """For whose sake each person is in its group: who else is in it later was not put there by this run."""
+    found: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for claim in report.plan.served:
+        subject = claim.subject
+        found[claim.group, report.desired.people[claim.person].username][subject.arn] = subject.unique_id
+    return [
+        {"group": group, "username": username, "users": dict(sorted(users.items()))}
+        for (group, username), users in sorted(found.items())
+    ]
 
 
 def _assignments(report: Report, claims: Iterable[Claim]) -> list[dict[str, str]]:

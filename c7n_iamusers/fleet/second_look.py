@@ -39,6 +39,9 @@ class SecondLook:
 
     def __call__(self, change: Change, parameters: Mapping[str, Any]) -> Judged:
         """What the change comes to now. Raises IdentityCenterError where it may not be made any more."""
+        if change.action == plan.REMOVE:
+            # A removal that came too early is simply tried again.
+            return Judged(change.calls)
         return self._looks[change.kind](change, parameters)
 
     def _permission_set(self, change: Change, _: Mapping[str, Any]) -> Judged:

@@ -19,8 +19,10 @@ from c7n_iamusers.decisions.undo_plan import plan_undo
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.access_run import Manner
 from c7n_iamusers.fleet.center import Center
+from c7n_iamusers.fleet.exclusive import exclusive
+from c7n_iamusers.fleet.only_access import UsersNow, needed_memberships, nobody_asked
 from c7n_iamusers.fleet.results import RESULT_SCHEMA
-from c7n_iamusers.fleet.run_directory import read_result
+from c7n_iamusers.fleet.run_directory import RUNS, read_result
 from c7n_iamusers.model.creations import Created
 from c7n_iamusers.model.intent_documents import permission_set_from
 from c7n_iamusers.model.undo import UndoPlan
@@ -33,11 +35,15 @@ def undo(
     center_in: Callable[[str], Center],
     say: Callable[[str], None],
     manner: Manner | None = None,
+    users_now: UsersNow | None = nobody_asked,
 ) -> list[str]:
     """Remove what the run of ``result`` created; only say so without a ``manner``. The failures, in words.
 
-    ``center_in``: the Identity Center in a Region. Raises IdentityCenterError where the result is of another
-    instance or can't be read, ClientError where Identity Center can't be; nothing is touched then.
+    ``center_in``: the Identity Center in a Region. ``users_now``: tells which IAM users are there still, so that
+    nobody is locked out; None to remove access whoever may have no other.
+
+    Raises IdentityCenterError where the result is of another instance or can't be read, ClientError where Identity
+    Center can't be; nothing is touched then.
     """
     data = read_result(result, RESULT_SCHEMA)
     center = center_in(data["region"])
@@ -46,23 +52,24 @@ def undo(
             f"{result} is of instance {data['instance']}, not of {center.instance.arn}: give the --role and --region "
             "of that one"
         )
-    plan = _plan(data, center)
+    plan = _plan(data, center, users_now)
     for line in _lines(plan):
         say(line)
     return _apply(plan, center, result, say, manner) if manner and plan.changes else []
 
 
-def _plan(data: Mapping[str, Any], center: Center) -> UndoPlan:
+def _plan(data: Mapping[str, Any], center: Center, users_now: UsersNow | None) -> UndoPlan:
     reader = CenterReader.through(center.clients, center.instance, center.backoff)
     standing = CreatedReader(reader).read(map(Created.from_data, data["created"]))
     asked = {name: permission_set_from(each) for name, each in data["permission-sets"].items()}
-    return plan_undo(standing, asked, center.instance)
+    needed = needed_memberships(data, standing, reader, users_now) if users_now else {}
+    return plan_undo(standing, asked, center.instance, needed)
 
 
 def _apply(
     plan: UndoPlan, center: Center, result: Path, say: Callable[[str], None], manner: Manner
 ) -> list[str]:
-    with Journal(result.parent / JOURNAL) as journal:
+    with exclusive(_output_of(result), center.instance), Journal(result.parent / JOURNAL) as journal:
         means = Means(
             center.clients,
             center.instance,
@@ -79,6 +86,12 @@ def _apply(
     _record(plan, ended, result.parent)
     say(f"Undone: {sum(each.status == DONE for each in ended.values())} of {len(plan.changes)}.")
     return sorted({each.reason for each in ended.values() if each.status != DONE})
+
+
+def _output_of(result: Path) -> Path:
+    """The output directory of the run, or where its result was moved to."""
+    runs = result.resolve().parent.parent
+    return runs.parent if runs.name == RUNS else result.parent
 
 
 def _record(plan: UndoPlan, ended: Mapping[str, Ended], directory: Path) -> None:

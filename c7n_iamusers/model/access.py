@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.identity_center import MANAGED_GROUP, PermissionSet, Person
@@ -51,11 +53,20 @@ class Group:
         return f"{MANAGED_GROUP} for {len(accounts)} accounts"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The group and the set that the version before gave an IAM user's person, by the names that it gave them."""
+
+    group: Group
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """An IAM user whose person belongs in ``group``, for the sake of ``grant``.
 
     ``rests_on``: where username and e-mail were found, in words. ``place``: whose intents ask for it.
+    ``verdict``: what the proof of a derived set came to. ``earlier``: what may stand in its place.
     """
 
     subject: Subject
@@ -64,6 +75,8 @@ class Claim:
     grant: Grant
     rests_on: str = ""
     place: str = ""
+    verdict: str = ""
+    earlier: Earlier | None = None
 
 
 @dataclass(frozen=True)
@@ -93,4 +106,16 @@ class DesiredAccess:
 
     def members(self, group: str) -> frozenset[PersonKey]:
         """The people who belong in the group of that name."""
-        return frozenset(claim.person for claim in self.claims if claim.group == group)
+        return self._members.get(group, frozenset())
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """The accounts in which anything is asked for."""
+        return frozenset(claim.grant.account_id for claim in self.claims)
+
+    @cached_property
+    def _members(self) -> Mapping[str, frozenset[PersonKey]]:
+        found: defaultdict[str, set[PersonKey]] = defaultdict(set)
+        for claim in self.claims:
+            found[claim.group].add(claim.person)
+        return {group: frozenset(people) for group, people in found.items()}

@@ -20,6 +20,8 @@ PERMISSION_SET, GROUP, ASSIGNMENT, USER, MEMBERSHIP = (
 #: In the order in which a person reads them, which is that in which they are made.
 KINDS = (PERMISSION_SET, GROUP, ASSIGNMENT, USER, MEMBERSHIP)
 CREATE, UPDATE, ASSIGN, ADOPT, AWAIT, UNCHANGED = "create", "update", "assign", "adopt", "await", "unchanged"
+#: Something of ours that nobody asks for any more.
+REMOVE = "remove"
 #: A group that the owners of an external identity provider are to add.
 MISSING = "missing"
 
@@ -33,13 +35,35 @@ class Pending:
     group_id: str
 
 
+#: GROUP or USER, and its id.
+Principal = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class StandingAccess:
+    """Who holds what through Identity Center, account by account.
+
+    ``holders``: account id -> ARN of a permission set -> who is assigned it there. ``groups``: by id, all groups among
+    them; the assignments of ours are complete. ``set_names``: by ARN. ``sets``: by ARN, those that some person of the
+    changeset holds beside what is asked for, and all of ours. ``usernames``: by user id, as far as they were read.
+    """
+
+    holders: Mapping[str, Mapping[str, frozenset[Principal]]] = field(default_factory=dict)
+    groups: Mapping[str, KnownGroup] = field(default_factory=dict)
+    set_names: Mapping[str, str] = field(default_factory=dict)
+    sets: Mapping[str, KnownPermissionSet] = field(default_factory=dict)
+    usernames: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class CenterState:
     """What of Identity Center matters to the desired access, as it was read.
 
-    ``usernames`` and ``emails``: casefolded -> who has it. ``groups`` and ``permission_sets``: by name, those
+    ``usernames`` and ``emails``: by ``folded`` text, who has it. ``groups`` and ``permission_sets``: by name, those
     asked for that exist. ``pending``: request id -> the assignment that is under way. ``is_delegated``: who reads
     is a delegated administrator, who may not assign in the management account.
+
+    ``standing``: everything held in the accounts that anything is asked for in, by anybody.
     """
 
     usernames: Mapping[str, KnownPerson] = field(default_factory=dict)
@@ -48,6 +72,7 @@ class CenterState:
     permission_sets: Mapping[str, KnownPermissionSet] = field(default_factory=dict)
     pending: Mapping[str, Pending] = field(default_factory=dict)
     is_delegated: bool = False
+    standing: StandingAccess = field(default_factory=StandingAccess)
 
 
 @dataclass(frozen=True)
@@ -56,7 +81,8 @@ class Change:
 
     ``rests_on``: for what is adopted, why it may be, in words. ``awaits``: the id of a request that is under
     way and makes it. ``lazy``: done only once something that needs it has nothing else to wait for.
-    ``accounts``: whose roles the calls may change.
+    ``accounts``: whose roles the calls may change. ``details``: what it grants or changes, in lines for a reviewer;
+    ``administrative``: the policy that makes holders of a permission set administrators, empty for none.
     """
 
     key: str
@@ -70,6 +96,8 @@ class Change:
     awaits: str = ""
     lazy: bool = False
     accounts: frozenset[str] = frozenset()
+    details: tuple[str, ...] = ()
+    administrative: str = ""
 
     @property
     def is_work(self) -> bool:
@@ -87,11 +115,66 @@ class Missing:
 
 
 @dataclass(frozen=True)
+class Beyond:
+    """Something that a person holds in an account beside what is asked for.
+
+    ``through``: the group, or "a direct assignment". ``ours``: the group is this package's. ``covered``: it is proven
+    to grant nothing that one of the person's IAM users there may not do.
+    """
+
+    set_name: str
+    through: str
+    ours: bool = False
+    covered: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.set_name} through {self.through}"
+
+
+@dataclass(frozen=True)
+class Total:
+    """Everything that a person of the changeset holds in an account once the plan is carried out.
+
+    ``verdict``: as of ``Proof``; empty where a permission set was asked for by name, and nothing wider is held.
+    """
+
+    person: PersonKey
+    account_id: str
+    verdict: str
+    beyond: tuple[Beyond, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stranger:
+    """A member of a group of ours whom nobody asks it for, and why it stays a member."""
+
+    username: str
+    group: str
+    accounts: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What of ours may go that nobody asks for any more.
+
+    ``prune``: what is proven to be somebody's former access. ``lock_out``: also the access of people of whom it is not
+    known whether they have another. ``migrate``: groups and sets named by the version before are replaced.
+    """
+
+    prune: bool = False
+    lock_out: bool = False
+    migrate: bool = False
+
+
+@dataclass(frozen=True)
 class AccessPlan:
     """``changes`` in an order in which they can be made; each of the claims stands in exactly one of the rest.
 
     ``refused``: whom nothing is done for; ``missing``: who waits for an identity provider; ``served``: claim ->
-    the keys of all changes that its access rests on.
+    the keys of all changes that its access rests on. ``stale``: what of ours would go, were it asked to.
+    ``totals``: of each person of the changeset in each account; ``strangers``: who else is in groups of ours.
+    ``over_quota``: what forbids to apply it.
     """
 
     changes: tuple[Change, ...] = ()
@@ -99,6 +182,10 @@ class AccessPlan:
     missing: tuple[Missing, ...] = ()
     served: Mapping[Claim, tuple[str, ...]] = field(default_factory=dict)
     known_people: Mapping[PersonKey, KnownPerson] = field(default_factory=dict)
+    stale: tuple[Change, ...] = ()
+    totals: tuple[Total, ...] = ()
+    strangers: tuple[Stranger, ...] = ()
+    over_quota: tuple[str, ...] = ()
 
     @property
     def work(self) -> tuple[Change, ...]:

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 #: The verdicts of a proof.
-EQUAL, NARROWER, WIDER = "equal", "narrower", "wider"
+EQUAL, NARROWER, WIDER, UNDECIDED = "equal", "narrower", "wider", "undecided"
+#: Those by which nobody gets a set whom no ``accept`` names.
+UNPROVEN = frozenset({WIDER, UNDECIDED})
 #: What became of a statement or policy on its way.
 CARRIED, TRANSLATED, LEFT_OUT = "carried", "translated", "left-out"
 
@@ -55,6 +57,8 @@ class Proof:
 
     ``verdict``: ``equal``: both grant the same. ``narrower``: proven to grant no more; less, or not shown
     to be the same. ``wider``: grants more, or was not proven not to; ``witnesses`` are what was found.
+    ``undecided``: nobody can tell, since it took too many steps, or since AWS's own text can be read two ways, or
+    says nothing of an operator or a key.
     """
 
     verdict: str

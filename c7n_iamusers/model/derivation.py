@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Permission sets derived from what IAM users may do, and the proof that they grant no more.
 
-``decisions.derivation`` makes these; ``customer_policies`` is account id -> ARN -> document::
+``decisions.derivation`` makes these::
 
     principals = [principal_permissions(user, groups, policies) for user in details]
-    derivation = derive(principals, DerivationOptions(identity_center_mfa=True), customer_policies)
+    derivation = derive(principals, DerivationOptions(identity_center_mfa=True))
 
-Nothing in them depends on the order of accounts, users or policies, and no set's name on who else is there.
+Nothing in them depends on the order of accounts, users or policies, and no set on who else is there: its name is made
+of all that it grants and of the form it has, so what changes is another set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from c7n_iamusers.model.access_proof import Proof
@@ -24,6 +26,20 @@ PER_ACCOUNT, PER_MAP = "set-and-account", "people"
 
 
 @dataclass(frozen=True)
+class Acceptance:
+    """Somebody's word that one IAM user's set may be made although its proof came to ``verdict``.
+
+    ``verdict``: WIDER or UNDECIDED. ``remark``: on whose word, and why. ``expires``: the last day of it, in UTC.
+    """
+
+    account: str
+    user: str
+    verdict: str
+    remark: str
+    expires: date
+
+
+@dataclass(frozen=True)
 class DerivationOptions:
     """What derivation may use and assume.
 
@@ -31,7 +47,8 @@ class DerivationOptions:
     whitespace) and ``inline_bytes`` are Identity Center's quotas, ``policies_per_role`` is IAM's for a role in
     each account, 10 unless it was raised: the lower of the two on policies binds.
 
-    ``allow_wider``: derive also for users whose set was not proven to grant no more.
+    ``accept``: the users whose set may be made although it was not proven to grant no more. ``today``: the day, in
+    UTC, that decides which of these still hold; by default none does.
     ``identity_center_mfa``: somebody vouches that Identity Center asks for MFA at every sign-in, so what a
     policy asks of ``aws:MultiFactorAuthPresent`` holds.
     ``username_tag``: the attribute for access control (a session tag) that carries the Identity Center
@@ -45,7 +62,8 @@ class DerivationOptions:
     policies_per_role: int = 10
     inline_characters: int = 10_240
     inline_bytes: int = 32_768
-    allow_wider: bool = False
+    accept: tuple[Acceptance, ...] = ()
+    today: date = date.max
     identity_center_mfa: bool = False
     username_tag: str = ""
     write_out: bool = False
@@ -90,14 +108,19 @@ class DerivedGroup:
     members: tuple[Subject, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DerivedPrincipal:
-    """An IAM user, and what takes the place of its policies."""
+    """An IAM user, and what takes the place of its policies.
+
+    ``earlier_set``, ``earlier_group``: what the version before named them.
+    """
 
     subject: Subject
     set_name: str
     group_name: str
     proof: Proof
+    earlier_set: str = ""
+    earlier_group: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,13 +149,17 @@ class NearDuplicate:
 
 @dataclass(frozen=True)
 class Derivation:
-    """Everything derived, each part in an order of its own that never changes."""
+    """Everything derived, each part in an order of its own that never changes.
+
+    ``earlier_groups``: as the version before named them.
+    """
 
     sets: tuple[DerivedSet, ...]
     groups: tuple[DerivedGroup, ...]
     principals: tuple[DerivedPrincipal, ...]
     refused: tuple[Refusal, ...]
     near_duplicates: tuple[NearDuplicate, ...]
+    earlier_groups: tuple[DerivedGroup, ...] = ()
 
     @property
     def summary(self) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from string import ascii_lowercase, ascii_uppercase
 
 #: The tag that marks a permission set as this package's to change.
 MANAGED_TAG = ("c7n-iamusers", "managed")
@@ -19,6 +20,17 @@ _PORTALS = {
     "aws-us-gov": "https://start.us-gov-home.awsapps.com/directory/{}",
     "aws-cn": "https://start.home.awsapps.cn/directory/{}",
 }
+
+
+_FOLDED = str.maketrans(ascii_uppercase, ascii_lowercase)
+
+
+def folded(text: str) -> str:
+    """``text`` with A to Z in lower case and everything else as it is.
+
+    ``str.casefold`` makes ``groß`` and ``gross`` the same, which are two domains, of two owners.
+    """
+    return text.translate(_FOLDED)
 
 
 @dataclass(frozen=True)
@@ -36,7 +48,7 @@ class Instance:
         return _PORTALS.get(self.arn.split(":")[1], "").format(self.identity_store_id)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Person:
     """Somebody who is to have an Identity Center user (identitystore CreateUser)."""
 
@@ -48,11 +60,11 @@ class Person:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What makes two of them the same person: case tells neither usernames nor addresses apart."""
-        return self.username.casefold(), self.email.casefold()
+        """What makes two of them the same person: the case of A to Z tells neither usernames nor addresses apart."""
+        return folded(self.username), folded(self.email)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class KnownPerson:
     """An Identity Center user that exists; ``email`` is the primary one, empty where there is none."""
 
@@ -105,13 +117,17 @@ class Assignment:
 
 @dataclass(frozen=True)
 class KnownGroup:
-    """A group that exists. ``members``: user ids; ``assignments``: the wanted ones at least."""
+    """A group that exists. ``members``: user ids; ``assignments``: the wanted ones at least.
+
+    ``memberships``: user id -> membership id, where they were read.
+    """
 
     group_id: str
     name: str
     description: str = ""
     members: frozenset[str] = frozenset()
     assignments: frozenset[Assignment] = frozenset()
+    memberships: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
 
 def canonical_policy(document: object) -> str:

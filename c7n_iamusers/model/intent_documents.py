@@ -9,6 +9,7 @@ from typing import Any
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.identity_center import PermissionSet, Person
 from c7n_iamusers.model.intents import INTENTS_SCHEMA, Intents, PolicySource, UserIntent
+from c7n_iamusers.model.moments import as_text, moment
 
 _PERSON = ("username", "email", "given_name", "family_name", "display_name")
 
@@ -21,6 +22,7 @@ def intents_data(intents: Intents) -> dict[str, Any]:
     """The document that says the same as ``intents``, less their place."""
     return {
         "schema": INTENTS_SCHEMA,
+        "time": as_text(intents.time),
         "account": intents.account_id,
         "policy": intents.policy,
         "identity-source": "external" if intents.external else "identity-center",
@@ -78,11 +80,14 @@ def _user_data(user: UserIntent) -> dict[str, Any]:
         "rests-on": user.rests_on,
         "problem": user.problem,
         "detail": dict(user.detail) if user.detail is not None else None,
+        "on-file": user.on_file,
     }
 
 
 def _intents(data: Mapping[str, Any], place: str) -> Intents:
-    wanted, derive = data["permission-set"], data["derive"]
+    wanted, derive, time = data["permission-set"], data["derive"], moment(data["time"])
+    if time is None:
+        raise ValueError(f"time {data['time']!r} is none")
     if (wanted is None) == (derive is None):
         raise ValueError("either a permission set or its derivation must be asked for")
     return Intents(
@@ -96,6 +101,7 @@ def _intents(data: Mapping[str, Any], place: str) -> Intents:
         derive=derive,
         source=PolicySource(data["groups"], data["policies"]),
         place=place,
+        time=time,
     )
 
 
@@ -109,4 +115,5 @@ def _user(data: Mapping[str, Any]) -> UserIntent:
         data["rests-on"],
         data["problem"],
         data["detail"],
+        data["on-file"],
     )

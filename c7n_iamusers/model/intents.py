@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.identity_center import PermissionSet, Person
 
 #: The file in a policy's output directory, and the version of its form.
-INTENTS_FILE, INTENTS_SCHEMA = "identity-center-intents.json", 1
+INTENTS_FILE, INTENTS_SCHEMA = "identity-center-intents.json", 2
 #: The outcome of a user whose needs are on record and not yet met.
 INTENDED = "intended"
 
@@ -20,7 +21,8 @@ INTENDED = "intended"
 class UserIntent:
     """An IAM user and the person it stands for, or the ``problem`` that keeps it from standing for one.
 
-    ``rests_on``: where username and e-mail were found, in words. ``detail``: botocore's ``UserDetail``, where
+    ``rests_on``: where username and e-mail were found, in words. ``on_file``: in the mapping file, so that no tag
+    has a say in it. ``detail``: botocore's ``UserDetail``, where
     the permission set is derived from what the user may do.
     """
 
@@ -29,6 +31,7 @@ class UserIntent:
     rests_on: str = ""
     problem: str = ""
     detail: Mapping[str, Any] | None = None
+    on_file: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class PolicySource:
 class Intents:
     """Either ``group`` and ``permission_set`` are given, or ``derive``: the policy's settings of derivation.
 
-    ``place``: where they were read from, in words that a person finds; empty in a run that needs no file.
+    ``place``: where they were read from, in words that a person finds; empty in a run that needs no file. ``time``:
+    when the users were read, in UTC; None in a run that needs no file.
     """
 
     account_id: str
@@ -56,3 +60,4 @@ class Intents:
     derive: Mapping[str, Any] | None = None
     source: PolicySource = field(default_factory=PolicySource)
     place: str = ""
+    time: datetime | None = None

@@ -10,7 +10,7 @@ from typing import Any
 from c7n_iamusers.model.calls import Subject
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ManagedPolicy:
     """A managed policy in force; ``path`` begins and ends with a slash.
 
@@ -37,7 +37,7 @@ class ManagedPolicy:
 InlinePolicy = tuple[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GroupPermissions:
     """A group that the user is in."""
 
@@ -46,7 +46,7 @@ class GroupPermissions:
     inline: tuple[InlinePolicy, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PrincipalPermissions:
     """All identity-based policies of one IAM user.
 

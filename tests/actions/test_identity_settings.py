@@ -9,6 +9,7 @@ import pytest
 from c7n_iamusers.actions.identity_settings import IdentitySettings
 from c7n_iamusers.decisions.people import Candidate
 from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.model.identity_center import Person
 from tests.identity_center import ACCOUNT
 
 RESOURCE: dict[str, Any] = {
@@ -76,39 +77,91 @@ def mapped(tmp_path: Path, *cells: str) -> IdentitySettings:
 
 def test_the_file_speaks_where_no_tag_does(tmp_path: Path) -> None:
     found = candidate(mapped(tmp_path, "al@example.com", "al", "Al"), BARE)
+    assert found.person == Person("al", "al@example.com", "Al", "Al", "Al")
+    assert (found.rests_on, found.on_file) == (f"{tmp_path / 'people.csv'}, line 2", True)
+
+
+@pytest.mark.parametrize(
+    ("email", "names"),
+    [
+        pytest.param("jane.doe@example.com", ("Jane", "Doe", "Jane Doe"), id="two-words"),
+        pytest.param("jane@example.com", ("Jane", "Jane", "Jane"), id="one-word"),
+        pytest.param("j.van_dyck+aws@example.com", ("J", "Dyck", "J Van Dyck"), id="three-and-a-suffix"),
+        pytest.param("_@example.com", ("_@example.com",) * 3, id="no-word"),
+    ],
+)
+def test_an_email_alone_suffices_in_the_file(tmp_path: Path, email: str, names: tuple[str, str, str]) -> None:
+    assert candidate(mapped(tmp_path, email, "", ""), BARE).person == Person(email, email, *names)
+
+
+def test_names_that_the_policy_says_where_to_find_go_before_those_of_the_email(tmp_path: Path) -> None:
+    found = mapped(tmp_path, "al@example.com", "", "")
+    keyed = IdentitySettings({**found._data, "user": {**USER, "given-name": "tag:Given Name"}}, "policy p")
+    told = candidate(keyed).person
+    assert told is not None
+    assert (told.given_name, told.family_name) == ("Alice", "Al")
+
+
+def test_where_file_and_tags_disagree_the_file_wins_and_that_is_told(tmp_path: Path) -> None:
+    found = candidate(mapped(tmp_path, "al@example.com", "al", ""))
     assert found.person is not None
-    told = found.person
-    assert (told.username, told.email, told.given_name, told.family_name) == (
-        "al",
-        "al@example.com",
-        "Al",
-        "alice",
+    assert (found.person.username, found.person.email) == ("al", "al@example.com")
+    assert found.rests_on == (
+        f"{tmp_path / 'people.csv'}, line 2, against tag:Email, which gives username 'alice@example.com' and "
+        "tag:Email, which gives email 'alice@example.com'"
     )
+
+
+def test_case_is_no_disagreement(tmp_path: Path) -> None:
+    found = candidate(mapped(tmp_path, "Alice@Example.com", "", ""))
     assert found.rests_on == f"{tmp_path / 'people.csv'}, line 2"
 
 
-def test_the_file_outranks_what_is_no_tag(tmp_path: Path) -> None:
-    found = mapped(tmp_path, "al@example.com", "al", "")
-    keyed = IdentitySettings({**found._data, "user": {**USER, "username": "UserName"}}, "policy p")
-    told = candidate(keyed, BARE).person
-    assert told is not None
-    assert told.username == "al"
+def only(tmp_path: Path, **data: Any) -> IdentitySettings:
+    path = tmp_path / "people.csv"
+    path.write_text(f"account,user,email\n{ACCOUNT},alice,al@example.com\n")
+    return settings(**{"people-from": {"file": str(path), "only": True}, **data})
 
 
-def test_what_the_file_leaves_open_the_tags_tell(tmp_path: Path) -> None:
-    found = candidate(mapped(tmp_path, "Alice@example.com", "", ""))
-    assert found.person is not None
-    assert (found.person.username, found.person.email) == ("alice@example.com", "Alice@example.com")
-    assert found.rests_on == f"tag:Email (username) and {tmp_path / 'people.csv'}, line 2 (e-mail)"
-
-
-def test_where_file_and_tags_disagree_the_user_is_refused(tmp_path: Path) -> None:
-    found = candidate(mapped(tmp_path, "mallory@example.com", "alice@example.com", ""))
-    assert found.person is None
-    assert found.problem == (
-        f"{tmp_path / 'people.csv'}, line 2 gives email 'mallory@example.com', and tag:Email gives "
-        "'alice@example.com': let them agree"
+def test_only_the_file_counts_where_the_policy_says_so(tmp_path: Path) -> None:
+    found = only(tmp_path, user={**USER, "given-name": "tag:Given Name"})
+    found.check(in_lambda=False)
+    assert candidate(found).person == Person("al@example.com", "al@example.com", "Al", "Al", "Al")
+    other = {**RESOURCE, "UserName": "bob", "Arn": f"arn:aws:iam::{ACCOUNT}:user/bob"}
+    assert candidate(found, other).problem == (
+        f"{tmp_path / 'people.csv'} has no row for it, and people-from says only: true: add one, or leave it out"
     )
+
+
+def test_only_the_file_needs_no_tags(tmp_path: Path) -> None:
+    found = only(tmp_path)
+    found.check(in_lambda=False)
+    assert candidate(found).person is not None
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"people-from": {"file": "people-{account_id}.csv"}}], ids=["none", "file"]
+)
+def test_somebody_must_say_who_people_are(data: dict[str, Any]) -> None:
+    with pytest.raises(InvalidPolicyData, match="give user, or people-from with only: true"):
+        settings(**data).check(in_lambda=False)
+
+
+@pytest.mark.parametrize(
+    ("domains", "problem"),
+    [
+        pytest.param(["example.com"], "", id="the-domain"),
+        pytest.param(["other.org", "EXAMPLE.com"], "", id="case"),
+        pytest.param(
+            ["ample.com"], "is of domain example.com, which is none of email-domains: ample.com", id="end"
+        ),
+        pytest.param(["mail.example.com"], "is of domain example.com", id="below"),
+    ],
+)
+def test_domains_of_addresses(domains: list[str], problem: str) -> None:
+    found = candidate(settings(user=USER, **{"email-domains": domains})).problem
+    assert problem in found
+    assert bool(found) is bool(problem)
 
 
 def test_a_faulty_row_refuses_its_user_although_its_tags_would_do(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -47,10 +48,14 @@ def test_intents_hold_everything_and_identity_center_is_not_called(rehearsal: Re
         "rests-on": "tag:Email",
         "problem": "",
         "detail": None,
+        "on-file": False,
     }
-    assert (found["schema"], found["account"], found["policy"]) == (1, ACCOUNT, "under-test")
+    assert (found["schema"], found["account"], found["policy"]) == (2, ACCOUNT, "under-test")
     assert (found["identity-source"], found["group"]) == ("identity-center", GROUP)
     assert found["permission-set"]["managed_policies"] == [READ_ONLY]
+    age = datetime.now(timezone.utc) - datetime.fromisoformat(found["time"])
+    assert abs(age.total_seconds()) < 3600
+    assert (rehearsal.output / "identity-center-intents.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_an_invalid_user_stands_in_the_intents_and_ends_the_policy_after_the_others(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,21 @@ def test_what_is_asked_for() -> None:
     assert found == Intents(ACCOUNT, "p", (), True, True, "readers", wanted)
 
 
+ACCEPT = {
+    "account": ACCOUNT,
+    "user": "alice",
+    "verdict": "wider",
+    "remark": "SEC-1: looked at",
+    "expires": date(2027, 1, 31),
+}
+
+
 @pytest.mark.parametrize(
     ("derive", "options"),
     [
         pytest.param(True, {}, id="as-it-is"),
-        pytest.param({"allow-wider": True}, {"allow-wider": True}, id="with-options"),
+        pytest.param({"write-out": True}, {"write-out": True}, id="with-options"),
+        pytest.param({"accept": [ACCEPT]}, {"accept": [{**ACCEPT, "expires": "2027-01-31"}]}, id="accept"),
     ],
 )
 def test_derivation_is_asked_for(derive: Any, options: dict[str, Any]) -> None:
@@ -66,6 +77,34 @@ def derivation(derive: Any, **changes: Any) -> ProvisioningSettings:
         pytest.param(derivation(True, group="g"), "names sets and groups itself: leave out group", id="both"),
         pytest.param(
             derivation({"session-duration": "1h"}), "derive: session-duration '1h' must be", id="duration"
+        ),
+        pytest.param(
+            derivation({"allow-wider": True}),
+            r"no longer taken: name each user instead, with accept: \[\{account:",
+            id="accept-everybody",
+        ),
+        pytest.param(
+            derivation({"accept": [{**ACCEPT, "account": 111122223333}]}),
+            "12 digits in quotes",
+            id="accept-number",
+        ),
+        pytest.param(
+            derivation({"accept": [{**ACCEPT, "verdict": "equal"}]}),
+            "neither wider nor undecided",
+            id="accept-verdict",
+        ),
+        pytest.param(
+            derivation({"accept": [{**ACCEPT, "expires": "soon"}]}),
+            r"accept\[0\]: expires 'soon' must be a date",
+            id="accept-end",
+        ),
+        pytest.param(
+            derivation({"accept": [{**ACCEPT, "remark": " "}]}), "remark must be a text", id="accept-remark"
+        ),
+        pytest.param(
+            derivation({"accept": [{"user": "alice"}]}),
+            "must have account, user, verdict, remark, expires",
+            id="accept-half",
         ),
     ],
 )

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -11,16 +13,19 @@ from c7n_iamusers.cli.main import main
 from c7n_iamusers.local_org import LocalOrg
 from c7n_iamusers.local_org.identity_center import faults
 from c7n_iamusers.local_org.identity_center import instance as instances
+from c7n_iamusers.model.calls import Subject
 from tests.desired import intents, user
 from tests.fleet.fleet_rehearsal import FleetRehearsal
 from tests.identity_center import ACCOUNT, OTHER_ACCOUNT
 
 ROLE = "arn:aws:iam::123456789012:role/IdentityCenterProvisioner"
+MEMBER_ROLE = "arn:aws:iam::{account_id}:role/CloudCustodian"
 
 
 @pytest.fixture
-def fleet(org: LocalOrg, tmp_path: Path) -> FleetRehearsal:
+def fleet(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FleetRehearsal:
     """Intents of two accounts."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     org.configure(assignment_seconds=0)
     found = FleetRehearsal(org, tmp_path / "output")
     found.leave(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "alice"))
@@ -30,6 +35,8 @@ def fleet(org: LocalOrg, tmp_path: Path) -> FleetRehearsal:
 def provision(fleet: FleetRehearsal, *arguments: str | Path, role: str = ROLE) -> Result:
     fleet.org.clear_calls()
     given = ["provision", "-s", fleet.output, "--region", "us-east-1", "--role", role, *arguments]
+    if not {"--member-role", "--undo"}.intersection(map(str, arguments)):
+        given.append("--trust-intents")
     return CliRunner().invoke(main, [str(each) for each in given])
 
 
@@ -44,7 +51,17 @@ def test_plan_apply_nothing_left_and_undo(fleet: FleetRehearsal) -> None:
     assert "Nothing to do." in provision(fleet).output
     (result,) = fleet.results()
     assert f"--undo {result}" in applied.output
-    undone = provision(fleet, "--undo", result)
+    left = provision(fleet, "--undo", result)
+    assert "give --member-role, or give --lock-out" in left.output
+    assert len(fleet.assigned()) == 2
+    for role, told in (
+        (MEMBER_ROLE, "has been deleted since"),
+        (MEMBER_ROLE.replace("Cloud", "No"), "can't be read by"),
+    ):
+        left = provision(fleet, "--undo", result, "--member-role", role)
+        assert told in left.output
+        assert len(fleet.assigned()) == 2
+    undone = provision(fleet, "--undo", result, "--lock-out")
     assert undone.exit_code == 0, undone.output
     assert (fleet.assigned(), fleet.usernames()) == (set(), set())
 
@@ -133,3 +150,130 @@ def test_export_calls_nobody(fleet: FleetRehearsal, tmp_path: Path) -> None:
     first = (tmp_path / "tf" / "identity-center.tf.json").read_bytes()
     provision(fleet, "--export", "terraform", tmp_path / "tf")
     assert (tmp_path / "tf" / "identity-center.tf.json").read_bytes() == first
+
+
+def test_a_user_of_nobody_is_refused_and_another_served(org: LocalOrg, tmp_path: Path) -> None:
+    org.configure(assignment_seconds=0)
+    fleet = FleetRehearsal(org, tmp_path / "output")
+    tags = [{"Key": "Email", "Value": "alice@example.com"}]
+    made = org.client("iam", ACCOUNT).create_user(UserName="alice", Tags=tags)["User"]
+    asked = intents(ACCOUNT, "alice", "mallory")
+    subject = Subject("alice", made["Arn"], made["UserId"])
+    fleet.leave(replace(asked, users=(replace(asked.users[0], subject=subject), asked.users[1])))
+    found = provision(fleet, "--member-role", MEMBER_ROLE)
+    assert found.exit_code == 1
+    assert "user mallory of account" in found.output
+    assert "is there no longer" in found.output
+    assert fleet.usernames() == {"alice@example.com"}
+
+
+def test_permissions_that_a_user_was_stripped_of_since_are_not_granted(org: LocalOrg, tmp_path: Path) -> None:
+    org.configure(assignment_seconds=0)
+    fleet = FleetRehearsal(org, tmp_path / "output")
+    iam = org.client("iam", ACCOUNT)
+    made = iam.create_user(UserName="alice", Tags=[{"Key": "Email", "Value": "alice@example.com"}])["User"]
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [everything]}
+    detail = {
+        "UserName": "alice",
+        "UserId": made["UserId"],
+        "Arn": made["Arn"],
+        "UserPolicyList": [{"PolicyName": "All", "PolicyDocument": document}],
+    }
+    asked = intents(ACCOUNT, "alice", permission_set=None, group="", derive={})
+    subject = Subject("alice", made["Arn"], made["UserId"])
+    fleet.leave(replace(asked, users=(replace(asked.users[0], subject=subject, detail=detail),)))
+    found = provision(fleet, "--member-role", MEMBER_ROLE)
+    assert found.exit_code == 1
+    assert "has no policies, so there is nothing" in found.output
+    assert not fleet.instance.permission_sets
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param([], "intents are claims", id="nobody-is-asked"),
+        pytest.param(["--member-role", "CloudCustodian"], "is not the ARN of a role in each", id="no-role"),
+        pytest.param(["--trust-intents", "--max-age", "soon"], "'soon' is no age such as 90m", id="no-age"),
+    ],
+)
+def test_what_intents_are_not_taken_by(fleet: FleetRehearsal, arguments: list[str], told: str) -> None:
+    given = ["provision", "-s", str(fleet.output), "--region", "us-east-1", "--role", ROLE, *arguments]
+    found = CliRunner().invoke(main, given)
+    assert found.exit_code != 0
+    assert told in found.output
+    assert fleet.mutations() == []
+
+
+def test_old_intents_are_refused_unless_somebody_says_otherwise(fleet: FleetRehearsal) -> None:
+    yesterday = datetime.now(timezone.utc) - timedelta(hours=30)
+    fleet.leave(intents(ACCOUNT, "alice", time=yesterday))
+    found = provision(fleet)
+    assert found.exit_code == 1
+    assert "run the policies again, or give a longer --max-age" in found.output
+    assert provision(fleet, "--max-age", "2d").exit_code == 0
+
+
+def test_the_accounts_file_tells_whose_directory_it_is(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts.yml"
+    rows = [
+        {"name": ACCOUNT, "account_id": OTHER_ACCOUNT},
+        {"name": OTHER_ACCOUNT, "account_id": OTHER_ACCOUNT},
+    ]
+    accounts.write_text(json.dumps({"accounts": rows}))
+    found = provision(fleet, "--accounts", accounts)
+    assert found.exit_code == 1
+    assert f"claims to be of account {ACCOUNT}, not that of {ACCOUNT}" in found.output
+    accounts.write_text("accounts: 1")
+    assert "can't be read as c7n-org's accounts file" in provision(fleet, "--accounts", accounts).output
+
+
+def test_a_session_tag_is_asked_for_where_a_policy_names_one(fleet: FleetRehearsal) -> None:
+    fleet.leave(intents(ACCOUNT, "alice", permission_set=None, group="", derive={"username-tag": "UserName"}))
+    found = provision(fleet, "--dry-run")
+    assert "username-tag UserName: Identity Center has no attribute" in found.output
+    asked = {call.operation for call in fleet.org.calls}
+    assert "DescribeInstanceAccessControlAttributeConfiguration" in asked
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(["--plan-out", "x"], "--plan-out goes with --dry-run", id="out-without-dry-run"),
+        pytest.param(["--plan-sha256", "ab"], "--plan and --plan-sha256 go together", id="digest-alone"),
+        pytest.param(["--quota", "users=3"], "'users=3' is no quota", id="quota"),
+        pytest.param(["--quota", "permission-sets=many"], "is no quota", id="quota-without-number"),
+    ],
+)
+def test_options_that_do_not_go_together(fleet: FleetRehearsal, arguments: list[str], told: str) -> None:
+    found = provision(fleet, *arguments)
+    assert found.exit_code == 2
+    assert told in found.output
+
+
+def test_a_plan_is_written_reviewed_and_applied(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    written = provision(fleet, "--dry-run", "--plan-out", path)
+    digest = written.output.partition("--plan-sha256 ")[2].split()[0]
+    refused = provision(fleet, "--plan", path, "--plan-sha256", "0" * 64)
+    assert refused.exit_code == 1
+    assert "it was changed since the review" in refused.output
+    assert provision(fleet, "--plan", path, "--plan-sha256", digest).exit_code == 0
+    assert len(fleet.assigned()) == 2
+
+
+def test_an_audit_changes_nothing(fleet: FleetRehearsal) -> None:
+    provision(fleet)
+    found = provision(fleet, "--audit")
+    assert found.exit_code == 0, found.output
+    assert "Audit: 2 accounts, 2 people and accounts; 0 wider" in found.output
+    assert fleet.mutations() == []
+
+
+def test_an_export_with_imports_of_what_exists(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    provision(fleet)
+    found = provision(fleet, "--export", "terraform", tmp_path / "tf", "--with-imports")
+    assert found.exit_code == 0, found.output
+    configuration = json.loads((tmp_path / "tf" / "identity-center.tf.json").read_text())
+    resources = sum(len(each) for each in configuration["resource"].values())
+    assert len(configuration["import"]) == resources

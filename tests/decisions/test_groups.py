@@ -95,7 +95,6 @@ JOINED = frozenset({"user-1", "user-9"})
         pytest.param(READERS, known(members=frozenset({"user-1"})), id="only-this-runs-people"),
         pytest.param(READERS, known(OURS, OWN, members=JOINED), id="they-have-it-already"),
         pytest.param(SHARED, known(members=JOINED), id="shared"),
-        pytest.param(EXTERNAL, known(members=JOINED), id="external"),
     ],
 )
 def test_members_who_may_stay(group: Group, found: KnownGroup | None) -> None:
@@ -115,6 +114,11 @@ def test_members_nobody_asked_for_get_no_access(
 ) -> None:
     with pytest.raises(IdentityCenterError, match=r"has 1 member\(s\) who are not among .*user-9"):
         check_members(READERS, found, own, complete, {"user-1"})
+
+
+def test_whom_an_identity_provider_put_there_gets_no_access_unasked() -> None:
+    with pytest.raises(IdentityCenterError, match="have the identity provider's owner remove them"):
+        check_members(EXTERNAL, known(members=JOINED), [OWN], True, {"user-1"})
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,8 @@ def test_a_whole_person() -> None:
         pytest.param({"email": "o'neil+iam@sub.example.co.uk"}, id="email-quote-and-plus"),
         pytest.param({"email": "用户@例子.广告"}, id="email-international"),
         pytest.param({"given_name": "Anne Marie"}, id="name-with-a-space"),
+        pytest.param({"email": "bo\u0308ss1@gro\u00df.example"}, id="email-marks-and-digits-of-one-script"),
+        pytest.param({"username": "\u7530\u4e2d\u3055\u3093"}, id="username-of-han-and-kana"),
     ],
 )
 def test_what_is_taken(texts: dict[str, str]) -> None:
@@ -79,6 +81,17 @@ def test_what_is_taken(texts: dict[str, str]) -> None:
             {"username": "alice\u200b"}, "must have no spaces", id="username-with-an-invisible-character"
         ),
         pytest.param({"username": "x" * 129}, "longer than 128", id="username-too-long"),
+        pytest.param(
+            {"email": "b\u043ess@example.com"}, "mixes the scripts Cyrillic, Latin", id="email-of-two-scripts"
+        ),
+        pytest.param({"email": "boss@ex\u0430mple.com"}, "mixes the scripts", id="domain-of-two-scripts"),
+        pytest.param(
+            {"email": "\uff42oss@example.com"}, "mixes the scripts Fullwidth, Latin", id="email-fullwidth"
+        ),
+        pytest.param(
+            {"email": "\u212aate@example.com"}, "mixes the scripts Kelvin, Latin", id="email-kelvin-sign"
+        ),
+        pytest.param({"username": "\u0430lice"}, "mixes the scripts", id="username-of-two-scripts"),
         pytest.param({"display_name": "x\x00y"}, "no control characters", id="name-with-a-control-character"),
         pytest.param({"display_name": "x" * 1025}, "longer than 1024", id="name-too-long"),
     ],
@@ -108,6 +121,12 @@ def test_a_user_of_another_account_is_refused() -> None:
             [("a", "alice", "alice@example.com"), ("b", "ALICE", "Alice@Example.com")], set(), id="one-person"
         ),
         pytest.param([("a", "a", "a@example.com"), ("b", "b", "b@example.com")], set(), id="two-people"),
+        pytest.param(
+            [("a", "a", "boss@gross.example"), ("b", "b", "boss@gro\u00df.example")],
+            set(),
+            id="sharp-s-is-no-ss",
+        ),
+        pytest.param([("a", "a", "s@x.org"), ("b", "b", "\u017f@x.org")], set(), id="long-s-is-no-s"),
         pytest.param([("a", "a", "x@example.com"), ("b", "b", "X@example.com")], {"a", "b"}, id="one-email"),
         pytest.param(
             [("a", "u", "a@example.com"), ("b", "U", "b@example.com")], {"a", "b"}, id="one-username"
@@ -127,6 +146,43 @@ def test_a_user_of_another_account_is_refused() -> None:
 def test_whose_identity_it_is(people: list[tuple[str, str, str]], refused: set[str]) -> None:
     problems = several(*people)
     assert {name for name, problem in problems.items() if problem} == refused
+
+
+def test_the_sharp_s_makes_another_person() -> None:
+    boss, intern = (
+        Person(email, email, *"GFD") for email in ("boss@gross.example", "boss@gro\u00df.example")
+    )
+    assert boss.key != intern.key
+
+
+@pytest.mark.parametrize(
+    ("people", "refused"),
+    [
+        pytest.param([("boss", "b@x.org", True), ("boss", "m@x.org", False)], {1}, id="one-on-file"),
+        pytest.param([("boss", "b@x.org", True), ("m", "b@x.org", False)], {1}, id="one-on-file-by-email"),
+        pytest.param([("boss", "b@x.org", True), ("boss", "m@x.org", True)], {0, 1}, id="both-on-file"),
+        pytest.param([("boss", "b@x.org", False), ("boss", "m@x.org", False)], {0, 1}, id="none-on-file"),
+        pytest.param(
+            [("boss", "b@x.org", True), ("boss", "b@x.org", False), ("boss", "m@x.org", False)],
+            {2},
+            id="another-user-of-the-one-on-file",
+        ),
+        pytest.param(
+            [("boss", "b@x.org", True), ("m", "m@x.org", True), ("boss", "m@x.org", False)],
+            {2},
+            id="a-mixture-of-two-on-file",
+        ),
+    ],
+)
+def test_a_tag_takes_nothing_from_whom_the_file_names(
+    people: list[tuple[str, str, bool]], refused: set[int]
+) -> None:
+    candidates = [
+        Candidate(subject(f"u{at}"), Person(username, email, *"GFD"), on_file=on_file)
+        for at, (username, email, on_file) in enumerate(people)
+    ]
+    found = unmistakable(candidates)
+    assert {at for at, each in enumerate(found) if each.person is None} == refused
 
 
 def test_the_refusal_names_the_users_concerned() -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.decisions.terraform import terraform_configuration
+from c7n_iamusers.decisions.terraform import Existing, terraform_configuration
 from c7n_iamusers.model.access import DesiredAccess
+from c7n_iamusers.model.access_plan import CenterState
+from c7n_iamusers.model.identity_center import Assignment, KnownGroup, KnownPermissionSet, KnownPerson
 from tests.desired import desired, intents, person, readers, user
-from tests.identity_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
+from tests.identity_center import ACCOUNT, AUDIT, INSTANCE, OTHER_ACCOUNT, READ_ONLY, SET_ARN
 
 INLINE = '{"Statement":[{"Resource":"arn:aws:s3:::home/${aws:PrincipalTag/x}/%{y}"}]}'
 RICH = replace(
@@ -130,3 +132,63 @@ def test_nothing_asked_for() -> None:
 def test_the_attached_policy() -> None:
     (made,) = terraform_configuration(whole())["resource"]["aws_ssoadmin_managed_policy_attachment"].values()
     assert made["managed_policy_arn"] == READ_ONLY
+
+
+def test_what_exists_is_imported() -> None:
+    wanted = desired(intents(ACCOUNT, "alice", "bob", permission_set=RICH))
+    (group,) = wanted.groups.values()
+    known_group = KnownGroup(
+        "g-1",
+        group.name,
+        group.description,
+        frozenset({"u-1"}),
+        frozenset({Assignment(ACCOUNT, SET_ARN)}),
+        {"u-1": "m-1"},
+    )
+    alice = person("alice")
+    existing = Existing(
+        CenterState(
+            groups={group.name: known_group},
+            permission_sets={RICH.name: KnownPermissionSet(SET_ARN, replace(RICH, boundary=""))},
+        ),
+        {alice.key: KnownPerson("u-1", alice.username, alice.email)},
+        INSTANCE,
+    )
+    found = terraform_configuration(wanted, existing)
+    store, both = INSTANCE.identity_store_id, f"{SET_ARN},{INSTANCE.arn}"
+    imported = {each["to"].partition(".")[0]: each["id"] for each in found["import"]}
+    assert imported == {
+        "aws_ssoadmin_permission_set": both,
+        "aws_ssoadmin_managed_policy_attachment": f"{READ_ONLY},{both}",
+        "aws_ssoadmin_customer_managed_policy_attachment": f"Auditor,/team/,{both}",
+        "aws_ssoadmin_permission_set_inline_policy": both,
+        "aws_identitystore_group": f"{store}/g-1",
+        "aws_ssoadmin_account_assignment": f"g-1,GROUP,{ACCOUNT},AWS_ACCOUNT,{both}",
+        "aws_identitystore_user": f"{store}/u-1",
+        "aws_identitystore_group_membership": f"{store}/m-1",
+    }
+    for each in found["import"]:
+        kind, label = each["to"].split(".")
+        assert label in found["resource"][kind]
+    assert found["terraform"]["required_version"] == ">= 1.5"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        pytest.param(CenterState(), id="nothing-stands"),
+        pytest.param(
+            CenterState(permission_sets={RICH.name: KnownPermissionSet(SET_ARN, replace(RICH, tags={}))}),
+            id="somebody-elses-set",
+        ),
+        pytest.param(
+            CenterState(
+                groups={f"iam-{ACCOUNT}-Readers": KnownGroup("g", f"iam-{ACCOUNT}-Readers", "By hand")}
+            ),
+            id="somebody-elses-group",
+        ),
+    ],
+)
+def test_what_is_not_ours_is_not_imported(state: CenterState) -> None:
+    wanted = desired(intents(ACCOUNT, "alice", permission_set=RICH))
+    assert terraform_configuration(wanted, Existing(state, {}, INSTANCE))["import"] == []

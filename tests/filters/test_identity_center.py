@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import textwrap
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.resources import load_resources
 from c7n.utils import yaml_load
 
+from c7n_iamusers.decisions.derivation.content import Content
 from c7n_iamusers.entry import register
 from c7n_iamusers.filters.identity_center import IdentityCenter
 from c7n_iamusers.fleet.center import connect
 from c7n_iamusers.local_org.identity_center import faults
-from tests.desired import intents
+from tests.desired import intents, readers
 from tests.fleet.fleet_rehearsal import FleetRehearsal
 from tests.identity_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.policies import policy
@@ -195,6 +197,19 @@ def test_derived_sets_are_compared_too(fleet: FleetRehearsal, tmp_path: Path) ->
     assert selected(fleet, tmp_path, derive=True) == set()
 
 
+@pytest.mark.parametrize("as_it_was", [True, False], ids=["as-it-was", "changed-since"])
+def test_a_set_that_the_version_before_named_counts(
+    fleet: FleetRehearsal, tmp_path: Path, as_it_was: bool
+) -> None:
+    fleet.org.client("iam", ACCOUNT).attach_user_policy(UserName="alice", PolicyArn=READ_ONLY)
+    earlier = Content(frozenset({READ_ONLY}), (), None).earlier_name
+    policies = frozenset({READ_ONLY} if as_it_was else {READ_ONLY, AUDIT})
+    wanted = replace(readers(earlier), managed_policies=policies)
+    fleet.leave(intents(ACCOUNT, "alice", set_name=earlier, permission_set=wanted))
+    assert fleet.run() == []
+    assert selected(fleet, tmp_path, derive=True) == ({"alice"} if as_it_was else set())
+
+
 def test_reading_grows_by_sets_and_people_only(fleet: FleetRehearsal, tmp_path: Path) -> None:
     selected(fleet, tmp_path)
     reads = [call.operation for call in fleet.org.calls if call.service in ("sso-admin", "identitystore")]
@@ -250,7 +265,6 @@ def test_what_validate_refuses(changes: dict[str, Any], told: str) -> None:
     [
         pytest.param({"state": "gone"}, id="state"),
         pytest.param({"state": None}, id="no-state"),
-        pytest.param({"user": None}, id="no-user"),
         pytest.param({"identity-source": "external"}, id="unknown-key"),
     ],
 )

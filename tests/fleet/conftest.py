@@ -12,7 +12,8 @@ from tests.fleet.fleet_rehearsal import FleetRehearsal
 
 
 @pytest.fixture
-def fleet(org: LocalOrg, tmp_path: Path) -> FleetRehearsal:
+def fleet(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FleetRehearsal:
     """A fleet whose assignments take no time unless the test says otherwise."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     org.configure(assignment_seconds=0)
     return FleetRehearsal(org, tmp_path / "output")

@@ -9,15 +9,20 @@ from pathlib import Path
 
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.fleet.access_run import Manner
+from c7n_iamusers.fleet.auditing import audit
 from c7n_iamusers.fleet.center import Center, connect
 from c7n_iamusers.fleet.intent_files import write_intents
-from c7n_iamusers.fleet.provisioning import provision, read_fleet
+from c7n_iamusers.fleet.only_access import UsersNow
+from c7n_iamusers.fleet.plan_files import Papers
+from c7n_iamusers.fleet.provisioning import Belief, provision, read_fleet
 from c7n_iamusers.fleet.undoing import undo
 from c7n_iamusers.local_org import LocalOrg
 from c7n_iamusers.local_org.call_log import CallRecord
 from c7n_iamusers.local_org.identity_center import state
 from c7n_iamusers.local_org.identity_center.state import Instance
-from c7n_iamusers.model.intents import Intents
+from c7n_iamusers.model.access_plan import Choices
+from c7n_iamusers.model.center_quotas import CenterQuotas
+from c7n_iamusers.model.intents import INTENTS_FILE, Intents
 
 READS = ("List", "Describe", "Get", "Is")
 
@@ -41,18 +46,48 @@ class FleetRehearsal:
         backoff = Backoff(base=0.01, cap=0.05, budget=3.0)
         return connect(self.org.session(), "us-east-1", backoff, self.per_second)
 
-    def run(self, dry: bool = False, stopped: Callable[[], bool] = lambda: False) -> list[str]:
+    def run(
+        self,
+        dry: bool = False,
+        stopped: Callable[[], bool] = lambda: False,
+        papers: Papers | None = None,
+        quotas: CenterQuotas | None = None,
+        **choices: bool,
+    ) -> list[str]:
         """The failures of a run over all intents."""
         self.org.clear_calls()
         self.said = []
         manner = None if dry else Manner(30.0, stopped)
-        return provision(read_fleet(self.output), self.center(), self.said.append, manner)
+        return provision(
+            read_fleet(self.output, belief=Belief(trusted=True)),
+            self.center(),
+            self.said.append,
+            manner,
+            Choices(**choices),
+            papers,
+            quotas,
+        )
 
-    def undo(self, result: Path, dry: bool = False) -> list[str]:
-        """The failures of undoing a run."""
+    def audit(self) -> list[str]:
+        """What an audit over all intents finds wider."""
         self.org.clear_calls()
         self.said = []
-        return undo(result, self.center, self.said.append, None if dry else Manner(30.0))
+        return audit(read_fleet(self.output, belief=Belief(trusted=True)), self.center(), self.said.append)
+
+    def forget(self) -> None:
+        """The next run is over other intents; what earlier runs left stays."""
+        for each in self.output.rglob(INTENTS_FILE):
+            each.unlink()
+
+    def lines(self, sign: str) -> list[str]:
+        """What the last run said after a sign."""
+        return [" ".join(each.split()) for each in self.said if each.startswith(f"  {sign} ")]
+
+    def undo(self, result: Path, dry: bool = False, users_now: UsersNow | None = None) -> list[str]:
+        """The failures of undoing a run, whoever is locked out unless ``users_now`` says who has an IAM user."""
+        self.org.clear_calls()
+        self.said = []
+        return undo(result, self.center, self.said.append, None if dry else Manner(30.0), users_now)
 
     def results(self) -> list[Path]:
         """The overall results of all runs, oldest first."""

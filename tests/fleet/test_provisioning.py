@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -299,10 +301,20 @@ def test_the_slots_are_kept_full_while_assignments_wait(fleet: FleetRehearsal) -
 
 def test_two_writers_over_one_directory(fleet: FleetRehearsal) -> None:
     two_accounts(fleet)
-    with exclusive(fleet.output), pytest.raises(IdentityCenterError, match="another run writes for"):
+    who = rf"another run writes: process {os.getpid()} of \S+.* for {fleet.output}"
+    with exclusive(fleet.output), pytest.raises(IdentityCenterError, match=who):
         fleet.run()
     assert fleet.mutations() == []
     assert fleet.run() == []
+
+
+def test_two_writers_over_two_directories_and_one_instance(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    two_accounts(fleet)
+    other = tmp_path / "other"
+    with exclusive(other, fleet.center().instance), pytest.raises(IdentityCenterError, match=f" for {other}"):
+        fleet.run()
+    assert fleet.mutations() == []
+    assert fleet.run(dry=True) == []
 
 
 def test_external_people_are_looked_up_and_the_missing_are_listed(fleet: FleetRehearsal) -> None:
@@ -346,3 +358,42 @@ def test_the_list_goes_once_nobody_is_missing(fleet: FleetRehearsal) -> None:
     fleet.leave(intents(ACCOUNT, external=True))
     fleet.run(dry=True)
     assert not (fleet.output / "people-to-add.csv").exists()
+
+
+def test_administrators_and_adoptions_stand_on_top_of_the_plan(fleet: FleetRehearsal) -> None:
+    fleet.org.client("identitystore").create_user(
+        IdentityStoreId=fleet.instance.store.id,
+        UserName="alice@example.com",
+        Name={"GivenName": "alice", "FamilyName": "Example"},
+        DisplayName="alice",
+        Emails=[{"Value": "alice@example.com", "Type": "work", "Primary": True}],
+    )
+    admins = replace(
+        readers("Admins"), managed_policies=frozenset({"arn:aws:iam::aws:policy/AdministratorAccess"})
+    )
+    statement = {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    inline = replace(readers("Inline"), inline_policy=json.dumps(policy))
+    fleet.leave(
+        intents(ACCOUNT, "alice"),
+        intents(ACCOUNT, "alice", set_name="Admins", permission_set=admins),
+        intents(
+            OTHER_ACCOUNT,
+            set_name="Inline",
+            permission_set=inline,
+            users=(user(OTHER_ACCOUNT, "bob", person("bob")),),
+        ),
+    )
+    fleet.run(dry=True)
+    on_top = [line for line in fleet.said if line.startswith(("  + ", "  = "))]
+    assert on_top[:3] == [
+        "  + permission set Admins  ADMINISTRATOR by AdministratorAccess",
+        "  + permission set Inline  ADMINISTRATOR by its inline policy",
+        "  = user           alice@example.com <alice@example.com>  (exists; username and e-mail are those of "
+        f"user alice of account {ACCOUNT}, by tag:Email)",
+    ]
+    assert f"      administrators: alice@example.com in account {ACCOUNT}" in fleet.said
+    assert not any("Readers  ADMINISTRATOR" in line for line in fleet.said)
+    fleet.run()
+    fleet.run(dry=True)
+    assert fleet.said[0] == "  = permission set Admins  ADMINISTRATOR by AdministratorAccess"

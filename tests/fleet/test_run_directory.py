@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.fleet.exclusive import exclusive
 from c7n_iamusers.fleet.run_directory import RunDirectory, read_result, unfinished
 
 TIMES = [datetime(2026, 11, 24, hour, tzinfo=timezone.utc) for hour in (8, 9, 10)]
@@ -48,3 +49,9 @@ def test_what_is_no_result_of_a_run(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(IdentityCenterError, match=str(path)):
         read_result(path, 1)
+
+
+def test_a_place_where_no_lock_can_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(IdentityCenterError, match="no lock can be made there"), exclusive(tmp_path / "file"):
+        pass

@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.fleet.only_access import UsersNow, nobody_asked
 from c7n_iamusers.local_org.identity_center import faults
 from tests.actions.provisioning_rehearsal import Killed, after_change
 from tests.desired import intents
@@ -134,3 +136,58 @@ def test_a_result_of_another_instance(fleet: FleetRehearsal, result: Path) -> No
     ):
         fleet.undo(result)
     assert fleet.mutations() == []
+
+
+def there(*unique_ids: str) -> UsersNow:
+    """IAM users of any account."""
+
+    def users_now(accounts: Iterable[str]) -> dict[str, Collection[str] | str]:
+        return dict.fromkeys(accounts, unique_ids)
+
+    return users_now
+
+
+ALICE_ID, BOB_ID = f"AIDA{ACCOUNT}ALICE", f"AIDA{ACCOUNT}BOB"
+
+
+def test_whose_iam_user_is_there_still_has_another_way_in(fleet: FleetRehearsal, result: Path) -> None:
+    assert fleet.undo(result, users_now=there(ALICE_ID, BOB_ID)) == []
+    assert (fleet.members(), fleet.assigned()) == ({}, set())
+
+
+def test_whose_iam_user_has_been_deleted_since_is_not_locked_out(fleet: FleetRehearsal, result: Path) -> None:
+    assert fleet.undo(result, users_now=there(ALICE_ID)) == []
+    assert fleet.members() == {GROUP: {"bob@example.com"}}
+    assert fleet.assigned() == {(ACCOUNT, "Readers", GROUP)}
+    assert "bob@example.com" in fleet.usernames()
+    told = [line for line in fleet.said if "membership" in line and "! kept" in line]
+    assert len(told) == 1
+    assert f"IAM user arn:aws:iam::{ACCOUNT}:user/bob has been deleted since" in told[0]
+    assert "--lock-out" in told[0]
+    assert fleet.undo(result) == []
+    assert (fleet.members(), fleet.assigned()) == ({}, set())
+
+
+def test_a_user_of_the_same_name_is_another_one(fleet: FleetRehearsal, result: Path) -> None:
+    fleet.undo(result, users_now=there(ALICE_ID, "AIDAANOTHERBOB"))
+    assert fleet.members() == {GROUP: {"bob@example.com"}}
+
+
+def test_who_holds_the_account_by_another_group_is_not_locked_out(
+    fleet: FleetRehearsal, result: Path
+) -> None:
+    fleet.leave(intents(ACCOUNT, "bob", set_name="Writers"))
+    assert fleet.run() == []
+    assert fleet.undo(result, users_now=there(ALICE_ID)) == []
+    assert GROUP not in fleet.members()
+
+
+@pytest.mark.parametrize("with_rows", [True, False], ids=["nobody-looked", "a-result-of-the-version-before"])
+def test_what_nobody_knows_keeps_access(fleet: FleetRehearsal, result: Path, with_rows: bool) -> None:
+    if not with_rows:
+        data = json.loads(result.read_text())
+        del data["memberships"]
+        result.write_text(json.dumps(data))
+    assert fleet.undo(result, users_now=nobody_asked) == []
+    assert fleet.mutations() == []
+    assert sum("--lock-out" in line for line in fleet.said) == 2

@@ -26,9 +26,10 @@ DERIVED = Intents(
     ACCOUNT,
     "derive",
     (replace(EXPLICIT.users[0], detail={"UserName": "alice", "GroupList": ["g"]}),),
-    derive={"allow-wider": True},
+    derive={"write-out": True},
     source=PolicySource({"g": {"GroupPolicyList": []}}, {AUDIT: {"Statement": []}}),
     place="here",
+    time=EXPLICIT.time,
 )
 
 
@@ -45,8 +46,9 @@ def test_a_permission_set_there_and_back() -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        pytest.param({"schema": 2}, "schema 2 is not 1", id="later-version"),
-        pytest.param({"schema": None}, "schema None is not 1", id="no-version"),
+        pytest.param({"schema": 1}, "schema 1 is not 2", id="earlier-version"),
+        pytest.param({"schema": None}, "schema None is not 2", id="no-version"),
+        pytest.param({"time": "yesterday"}, "time 'yesterday' is none", id="no-time"),
         pytest.param({"users": None}, "TypeError", id="no-users"),
         pytest.param({"derive": {}}, "either a permission set or its derivation", id="both-ways"),
         pytest.param({"permission-set": None}, "either a permission set or its derivation", id="neither-way"),

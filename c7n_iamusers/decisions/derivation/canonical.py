@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
 
 from c7n_iamusers.decisions.derivation.writing import written
 from c7n_iamusers.decisions.policy_comparison.conditions import implied
-from c7n_iamusers.decisions.policy_comparison.globs import TooComplex, example
+from c7n_iamusers.decisions.policy_comparison.globs import Budget, OutOfBudget, TooComplex, example
 from c7n_iamusers.decisions.policy_comparison.languages import ACTIONS, RESOURCES, Element, Language
-from c7n_iamusers.decisions.policy_comparison.patterns import complete_arn
+from c7n_iamusers.decisions.policy_comparison.patterns import complete_arn, required, within_segments
 from c7n_iamusers.decisions.policy_comparison.statements import PolicyStatement
 from c7n_iamusers.model.identity_center import canonical_policy
 
@@ -28,34 +28,67 @@ def canonical(
 def _canonical(
     statements: frozenset[PolicyStatement], given: frozenset[PolicyStatement]
 ) -> tuple[PolicyStatement, ...]:
-    statements = frozenset(each for each in statements if not any(includes(other, each) for other in given))
+    try:
+        found = _reduced_to_few(statements, given, Budget())
+    except OutOfBudget:
+        found = statements  # longer, and no less right
+    return tuple(sorted(found, key=_text))
+
+
+def _reduced_to_few(
+    statements: frozenset[PolicyStatement], given: frozenset[PolicyStatement], budget: Budget
+) -> frozenset[PolicyStatement]:
+    others = sorted(given, key=_text)
+    statements = frozenset(
+        each for each in statements if not any(includes(other, each, budget) for other in others)
+    )
     before: frozenset[PolicyStatement] = frozenset()
     while statements != before:
         before = statements
-        statements = _without_repetition(_merged_resources(_merged_actions(map(_reduced, statements))))
-    return tuple(sorted(statements, key=_text))
+        reduced = [_reduced(each, budget) for each in statements]
+        statements = _without_repetition(_merged_resources(_merged_actions(reduced)), budget)
+    return statements
 
 
-def includes(statement: PolicyStatement, other: PolicyStatement) -> bool:
-    """Whether ``statement`` applies, to the same effect, wherever ``other`` does."""
+def includes(statement: PolicyStatement, other: PolicyStatement, budget: Budget) -> bool:
+    """Whether ``statement`` applies, to the same effect, wherever ``other`` does. Raises OutOfBudget."""
+    budget.spend(1)
     if statement.effect != other.effect or not implied(statement.conditions, other.conditions):
         return False
-    return _within(other.actions, statement.actions, ACTIONS) and _within(
-        other.resources, statement.resources, RESOURCES
+    if not _required(statement) <= _required(other):
+        return False  # where one of its variables has no value, it may not apply at all
+    return _within(other.actions, statement.actions, ACTIONS, budget) and _within(
+        other.resources, statement.resources, RESOURCES, budget
     )
 
 
-def _within(element: Element, other: Element, universe: str) -> bool:
+def _required(statement: PolicyStatement) -> frozenset[str]:
+    """The variables without which the statement may not apply at all, see ``Reading``."""
+    values = (value for each in statement.conditions for value in each.values)
+    return frozenset().union(*map(required, (*statement.resources.patterns, *values)))
+
+
+def _within(element: Element, other: Element, universe: str, budget: Budget) -> bool:
     if other.includes(element):
         return True
+    readings = (complete_arn, _by_segment) if universe == RESOURCES else (complete_arn,)
     try:
-        return Language(universe).cut_to(_complete(element)).cut_off(_complete(other)).sample() is None
+        return all(
+            Language(universe).cut_to(_read(element, form)).cut_off(_read(other, form)).sample(budget) is None
+            for form in readings
+        )
+    except OutOfBudget:
+        raise
     except TooComplex:
         return False
 
 
-def _complete(element: Element) -> Element:
-    return Element(frozenset(map(complete_arn, element.patterns)), element.negated)
+def _read(element: Element, form: Callable[[str], str]) -> Element:
+    return Element(frozenset(map(form, element.patterns)), element.negated)
+
+
+def _by_segment(pattern: str) -> str:
+    return within_segments(complete_arn(pattern))
 
 
 def _bare(statement: PolicyStatement) -> PolicyStatement:
@@ -63,29 +96,35 @@ def _bare(statement: PolicyStatement) -> PolicyStatement:
     return PolicyStatement(statement.effect, statement.actions, statement.resources, statement.conditions)
 
 
-def _reduced(statement: PolicyStatement) -> PolicyStatement:
+def _reduced(statement: PolicyStatement, budget: Budget) -> PolicyStatement:
     everything = frozenset("*" if each in ("*:*", "**") else each for each in statement.actions.patterns)
     return replace(
         statement,
-        actions=_shortest(Element(everything, statement.actions.negated)),
-        resources=_shortest(statement.resources),
+        actions=_shortest(Element(everything, statement.actions.negated), budget),
+        resources=_shortest(statement.resources, budget),
     )
 
 
-def _shortest(element: Element) -> Element:
+def _shortest(element: Element, budget: Budget) -> Element:
     """Without patterns that another one includes."""
     kept = set(element.patterns)
-    for pattern in sorted(kept):
-        if any(other != pattern and _contains(other, pattern) for other in kept):
+    # a text with a variable stays: without it the statement would apply where the variable has no value, too
+    sure = sorted(each for each in kept if not required(each))
+    wide = sorted(each for each in kept if set("*?").intersection(each))
+    for pattern in sure:
+        if any(other != pattern and other in kept and _contains(other, pattern, budget) for other in wide):
             kept.discard(pattern)
     return Element(frozenset(kept), element.negated)
 
 
-def _contains(pattern: str, other: str) -> bool:
-    if not set("*?").intersection(pattern):
-        return False
+def _contains(pattern: str, other: str, budget: Budget) -> bool:
     try:
-        return example(complete_arn(other), (), frozenset({complete_arn(pattern)})) is None
+        return all(
+            example(form(other), (), frozenset({form(pattern)}), budget) is None
+            for form in (complete_arn, _by_segment)
+        )
+    except OutOfBudget:
+        raise
     except TooComplex:
         return False
 
@@ -106,17 +145,19 @@ def _merged_resources(statements: Iterable[PolicyStatement]) -> Iterable[PolicyS
     groups = defaultdict(list)
     for each in statements:
         negated = each.resources if each.resources.negated else None
-        groups[each.effect, each.actions, each.conditions, negated].append(each)
+        groups[each.effect, each.actions, each.conditions, negated, _required(each)].append(each)
     for alike in groups.values():
         patterns = frozenset().union(*(each.resources.patterns for each in alike))
         yield replace(alike[0], resources=Element(patterns, alike[0].resources.negated))
 
 
-def _without_repetition(statements: Iterable[PolicyStatement]) -> frozenset[PolicyStatement]:
+def _without_repetition(statements: Iterable[PolicyStatement], budget: Budget) -> frozenset[PolicyStatement]:
     """Without those that another one includes."""
     kept = set(statements)
-    for statement in sorted(kept, key=_text):
-        if any(other != statement and includes(other, statement) for other in kept):
+    ordered = sorted(kept, key=_text)
+    for statement in ordered:
+        others = (each for each in ordered if each in kept and each != statement)
+        if any(includes(other, statement, budget) for other in others):
             kept.discard(statement)
     return frozenset(kept)
 

@@ -71,7 +71,7 @@ def _conditions(
     statement: PolicyStatement, way_in: WayIn, translation: Translation, remarks: list[Remark]
 ) -> Iterator[Condition]:
     for condition in sorted(statement.conditions):
-        if depends_on_way_in(condition.key):
+        if depends_on_way_in(condition.key) or not condition.is_known:
             remarks.append(_settled(statement, condition, way_in))
         elif (kept := _values(statement, condition, translation, remarks)) is not None:
             yield kept

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a permission set grants, in one form however and wherever it was written, and the name made of that. Pure."""
+"""What a permission set grants, in one form however and wherever it was written, and names made of that. Pure."""
 
 from __future__ import annotations
 
 import re
+from base64 import b32encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from c7n_iamusers.model.identity_center import canonical_policy
 
 #: sso-admin PermissionSetName: [\w+=,.@-]+, at most 32.
 _LONGEST = 32
+PREFIX = "iam-"
 _DIGEST = 10
 
 
@@ -54,11 +56,27 @@ class Content:
         )
 
     @cached_property
-    def name(self) -> str:
-        """A permission set's name: what it is about, and a digest of all of it."""
-        digest = sha256(canonical_policy(sorted(self.items)).encode()).hexdigest()[:_DIGEST]
-        about = "+".join(dict.fromkeys(self._words()))[: _LONGEST - _DIGEST - 1]
-        return f"{about.rstrip('+-,.=@_')}-{digest}"
+    def digest(self) -> bytes:
+        """Of everything in it."""
+        return sha256(canonical_policy(sorted(self.items)).encode()).digest()
+
+    def name(self, form: object) -> str:
+        """A permission set's name: what it is about, and a digest of all of it in the ``form`` (JSON) that it has.
+
+        What changes is another set, so a set that stands never changes under those who hold it. The beginning is
+        neutral: other people's policies name roles by patterns such as ``*AWSReservedSSO_AdministratorAccess*``.
+        """
+        told = canonical_policy({"content": self.digest.hex(), "form": form})
+        digest = b32encode(sha256(told.encode()).digest()).decode().lower()[:_DIGEST]
+        return f"{PREFIX}{self._about(_LONGEST - len(PREFIX) - _DIGEST - 1)}-{digest}"
+
+    @cached_property
+    def earlier_name(self) -> str:
+        """The name that the version before gave, to a set that could change."""
+        return f"{self._about(_LONGEST - _DIGEST - 1)}-{self.digest.hex()[:_DIGEST]}"
+
+    def _about(self, characters: int) -> str:
+        return "+".join(dict.fromkeys(self._words()))[:characters].rstrip("+-,.=@_")
 
     def _words(self) -> Iterator[str]:
         yield from sorted(arn.rpartition("/")[2] for arn in self.managed)

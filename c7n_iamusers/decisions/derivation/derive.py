@@ -3,140 +3,110 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
-from c7n_iamusers.decisions.derivation.existing_policies import ExistingPolicies
+from c7n_iamusers.decisions.derivation.acceptances import stands, with_acceptance
+from c7n_iamusers.decisions.derivation.alike import Alike, Made
 from c7n_iamusers.decisions.derivation.grouping import Seat, groups_of
-from c7n_iamusers.decisions.derivation.holdings import Holding, hold
+from c7n_iamusers.decisions.derivation.holdings import Holding
 from c7n_iamusers.decisions.derivation.near_duplicates import near_duplicates
-from c7n_iamusers.decisions.derivation.proving import new_policies, prove
-from c7n_iamusers.decisions.derivation.refusals import grants_nothing, held_back, wider
-from c7n_iamusers.decisions.derivation.rendering import render
-from c7n_iamusers.decisions.derivation.writing import Spelling, spelling_of
-from c7n_iamusers.model.access_proof import WIDER, Proof
+from c7n_iamusers.decisions.derivation.proving import new_policies
+from c7n_iamusers.decisions.derivation.refusals import unproven
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.derivation import (
     Derivation,
     DerivationOptions,
+    DerivedGroup,
     DerivedPrincipal,
     DerivedSet,
     Refusal,
 )
 from c7n_iamusers.model.principal_permissions import PrincipalPermissions
 
-_Alike = list[Holding]
-
 
 @dataclass
 class _Work:
-    """One derivation under way. ``made``: set, its users and their proofs, for those that stand so far."""
+    """One derivation under way. ``made``: set name -> the set, and the policies of one who has it."""
 
     options: DerivationOptions
-    existing: ExistingPolicies
-    spelling: Spelling = field(default_factory=dict)
-    made: list[tuple[DerivedSet, _Alike, list[Proof]]] = field(default_factory=list)
+    made: dict[str, tuple[DerivedSet, Holding]] = field(default_factory=dict)
+    accounts: dict[str, dict[str, None]] = field(default_factory=dict)
+    passed: list[tuple[PrincipalPermissions, Subject, Made]] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
 
-    def refuse(self, holding: Holding, reason: str, proof: Proof | None = None) -> None:
-        self.refused.append(Refusal(holding.principal.subject, reason, proof))
+    def take(self, principal: PrincipalPermissions, made: Made) -> None:
+        proof = made.proof and with_acceptance(made.proof, principal.subject, self.options)
+        reason = made.reason or (unproven(proof) if proof and not stands(proof) else "")
+        if reason:
+            self.refused.append(Refusal(principal.subject, reason, proof))
+            return
+        assert made.derived
+        assert made.holding
+        name = made.derived.name
+        self.made.setdefault(name, (made.derived, made.holding))
+        self.accounts.setdefault(name, {})[principal.account_id] = None
+        # Users alike share ``made``; whether somebody accepted its proof is said of each.
+        self.passed.append((principal, principal.subject, replace(made, proof=proof)))
 
 
-def derive(
-    principals: Iterable[PrincipalPermissions],
-    options: DerivationOptions,
-    customer_policies: Mapping[str, Mapping[str, Any]] | None = None,
-) -> Derivation:
+def derive(principals: Iterable[PrincipalPermissions], options: DerivationOptions) -> Derivation:
     """A permission set, a group and a proof for each user, or why there is none.
 
-    ``customer_policies``: account id -> ARN -> document of the customer-managed policies that stand there,
-    beside those that the principals have. Each user stands once in ``principals``.
+    A user's set depends on nothing but its own policies and ``options``. Each user stands once in ``principals``.
     """
-    ordered = sorted(principals, key=lambda each: (each.account_id, each.user_name))
-    work = _Work(options, ExistingPolicies.of(customer_policies or {}, ordered))
-    holdings = _held(ordered, work)
-    work.spelling = spelling_of(
-        each.original for holding in holdings for policy in holding.own for each in policy.carries
-    )
-    for alike in _by_content(holdings):
-        _settle(alike, work)
+    work, alike = _Work(options), Alike(options)
+    for principal in sorted(principals, key=lambda each: (each.account_id, each.user_name)):
+        work.take(principal, alike.of(principal))
     return _derivation(work)
 
 
-def _held(principals: Iterable[PrincipalPermissions], work: _Work) -> _Alike:
-    found = []
-    for principal in principals:
-        try:
-            holding = hold(principal, work.options)
-        except ValueError as error:
-            work.refused.append(Refusal(principal.subject, str(error)))
-            continue
-        if reason := held_back(holding) or grants_nothing(holding):
-            work.refuse(holding, reason)
-        else:
-            found.append(holding)
-    return found
-
-
-def _by_content(holdings: _Alike) -> Iterable[_Alike]:
-    found: defaultdict[str, _Alike] = defaultdict(list)
-    for holding in holdings:
-        found[holding.content.name].append(holding)
-    return found.values()
-
-
-def _settle(alike: _Alike, work: _Work) -> None:
-    """The set of users with the same content; made anew without those who turn out to be refused."""
-    while alike:
-        try:
-            derived = render(alike, work.existing, work.options, work.spelling)
-        except ValueError as error:
-            for holding in alike:
-                work.refuse(holding, str(error))
-            return
-        proofs = [prove(each, derived, work.existing, work.options) for each in alike]
-        kept = [
-            holding for holding, proof in zip(alike, proofs, strict=True) if _passes(holding, proof, work)
-        ]
-        if len(kept) == len(alike):
-            work.made.append((derived, alike, proofs))
-            return
-        alike = kept
-
-
-def _passes(holding: Holding, proof: Proof, work: _Work) -> bool:
-    if proof.verdict != WIDER or work.options.allow_wider:
-        return True
-    work.refuse(holding, wider(proof), proof)
-    return False
-
-
 def _derivation(work: _Work) -> Derivation:
-    seats = [
-        Seat(holding.principal.subject, holding.principal.person, derived.name)
-        for derived, alike, _ in work.made
-        for holding in alike
-    ]
-    groups = groups_of(seats, work.options.group_by)
+    groups = _groups(work, {name: name for name in work.made})
+    earlier = {name: holding.content.earlier_name for name, (_, holding) in work.made.items()}
+    earlier_groups = _groups(work, earlier)
     principals = [
         DerivedPrincipal(
-            holding.principal.subject, derived.name, groups[holding.principal.subject].name, proof
+            subject,
+            made.derived.name,
+            groups[subject].name,
+            made.proof,
+            earlier[made.derived.name],
+            earlier_groups[subject].name,
         )
-        for derived, alike, proofs in work.made
-        for holding, proof in zip(alike, proofs, strict=True)
+        for _, subject, made in work.passed
+        if made.derived and made.proof
+    ]
+    sets = [
+        replace(derived, accounts=tuple(sorted(work.accounts[name])))
+        for name, (derived, _) in work.made.items()
     ]
     return Derivation(
-        tuple(sorted((derived for derived, _, _ in work.made), key=lambda each: each.name)),
-        tuple(sorted(set(groups.values()), key=lambda each: each.name)),
+        tuple(sorted(sets, key=lambda each: each.name)),
+        _distinct(groups.values()),
         tuple(sorted(principals, key=lambda each: _order(each.subject))),
         tuple(sorted(work.refused, key=lambda each: _order(each.subject))),
         near_duplicates(
-            (alike[0].content, new_policies(alike[0].principal, derived, work.existing))
-            for derived, alike, _ in work.made
+            (name, holding.content, new_policies(holding.principal, derived))
+            for name, (derived, holding) in work.made.items()
         ),
+        _distinct(earlier_groups.values()),
     )
+
+
+def _groups(work: _Work, names: Mapping[str, str]) -> Mapping[Subject, DerivedGroup]:
+    """``names``: what to call each set."""
+    seats = [
+        Seat(subject, principal.person, names[made.derived.name])
+        for principal, subject, made in work.passed
+        if made.derived
+    ]
+    return groups_of(seats, work.options.group_by)
+
+
+def _distinct(groups: Iterable[DerivedGroup]) -> tuple[DerivedGroup, ...]:
+    named = {each.name: each for each in groups}
+    return tuple(named[name] for name in sorted(named))
 
 
 def _order(subject: Subject) -> tuple[str, str]:

@@ -10,12 +10,12 @@ from hashlib import sha256
 
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.derivation import PER_ACCOUNT, DerivedGroup
-from c7n_iamusers.model.identity_center import canonical_policy
+from c7n_iamusers.model.identity_center import canonical_policy, folded
 
 _DIGEST = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Seat:
     """An IAM user, the person it belongs to (empty where unknown) and the set that takes its place."""
 
@@ -31,7 +31,7 @@ class Seat:
     @property
     def owner(self) -> str:
         """Whom other seats may share; a user of nobody known shares with none. Case tells no usernames apart."""
-        return self.person.casefold() or self.subject.arn
+        return folded(self.person) or self.subject.arn
 
 
 def groups_of(seats: Iterable[Seat], group_by: str = PER_ACCOUNT) -> Mapping[Subject, DerivedGroup]:

@@ -9,7 +9,12 @@ from c7n_iamusers.decisions.derivation.reading import IAM_USERS_ONLY, read
 from c7n_iamusers.decisions.policy_comparison.conditions import Condition
 from c7n_iamusers.decisions.policy_comparison.patterns import variables
 from c7n_iamusers.decisions.policy_comparison.statements import PolicyStatement
-from c7n_iamusers.decisions.policy_comparison.ways_in import MFA_AGE, MFA_PRESENT, depends_on_way_in
+from c7n_iamusers.decisions.policy_comparison.ways_in import (
+    MFA_AGE,
+    MFA_PRESENT,
+    depends_on_way_in,
+    has_known_meaning,
+)
 from c7n_iamusers.model.access_proof import Remark
 from c7n_iamusers.model.principal_permissions import ManagedPolicy
 
@@ -24,6 +29,7 @@ _MENDS = {
         "condition out of the user's policy"
     ),
 }
+_UNKNOWN = "correct the operator or the key in the user's policy, or take the condition out"
 _ANY_KEY = "take the condition out of the user's policy, or say by hand what the permission set shall grant"
 _VARIABLE = (
     "map the attribute for access control to the username and name it in derive: {username-tag: ...}, for people "
@@ -34,17 +40,31 @@ _VARIABLE = (
 
 def changed_condition(source: str, condition: Condition) -> Remark:
     """An Allow is lost, since its condition means something else in Identity Center."""
+    if _is_unknown(condition):
+        return _of_unknown("allows", source, condition)
     text = f"allows on the condition {condition}, whose meaning changes with the way in, so it is left out"
     return Remark("condition-changes", source, text, _MENDS.get(condition.key, _ANY_KEY))
 
 
 def lost_deny(source: str, condition: Condition) -> Remark:
     """A Deny is lost, since with its condition it would lock people out, or hold no longer."""
+    if _is_unknown(condition):
+        return _of_unknown("denies", source, condition)
     effect = (
         "would lock people out" if condition.key in _MENDS else "would no longer hold, or hold for everybody"
     )
     text = f"denies on the condition {condition}, which in Identity Center {effect}, so it is left out"
     return Remark("deny-lost", source, text, _MENDS.get(condition.key, _ANY_KEY))
+
+
+def _is_unknown(condition: Condition) -> bool:
+    return not (condition.is_known and has_known_meaning(condition.key))
+
+
+def _of_unknown(does: str, source: str, condition: Condition) -> Remark:
+    unknown = "whose operator or key AWS's documentation does not have"
+    text = f"{does} on the condition {condition}, {unknown}, so it is left out"
+    return Remark("condition-unknown", source, text, _UNKNOWN)
 
 
 def lost_variable(statement: PolicyStatement, texts: Iterable[str]) -> Remark:

@@ -6,31 +6,33 @@ It starts again from the documents on both sides: nothing that derivation found 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from c7n_iamusers.decisions.derivation.existing_policies import ExistingPolicies
 from c7n_iamusers.decisions.derivation.holdings import Holding
 from c7n_iamusers.decisions.derivation.mapping import mapping_of
 from c7n_iamusers.decisions.derivation.reading import read
 from c7n_iamusers.decisions.policy_comparison.comparison import Policies, compare
 from c7n_iamusers.decisions.policy_comparison.statements import PolicyStatement, parse_policy
-from c7n_iamusers.decisions.policy_comparison.ways_in import as_session, as_user
-from c7n_iamusers.model.access_proof import EQUAL, NARROWER, Proof
+from c7n_iamusers.decisions.policy_comparison.ways_in import WayIn, as_session
+from c7n_iamusers.model.access_proof import EQUAL, NARROWER, UNDECIDED, WIDER, Proof
 from c7n_iamusers.model.derivation import DerivationOptions, DerivedSet, PolicyReference
 from c7n_iamusers.model.principal_permissions import GroupPermissions, ManagedPolicy, PrincipalPermissions
 
 
-def prove(
-    holding: Holding, derived: DerivedSet, existing: ExistingPolicies, options: DerivationOptions
-) -> Proof:
-    """How ``derived`` compares with what the user may do now, in the user's account."""
+def prove(holding: Holding, derived: DerivedSet, session: WayIn, user: WayIn) -> Proof:
+    """How ``derived`` compares with what the user may do now, in the user's account.
+
+    ``session``, ``user``: what is certain of somebody who comes in the new way, and the old; to know less of them
+    proves no more.
+    """
     principal = holding.principal
-    old, new = old_policies(principal), new_policies(principal, derived, existing)
-    tagged = options.username_tag and principal.person
-    session = as_session({options.username_tag: principal.person} if tagged else None)
-    verdict, witnesses = compare(new, session, old, as_user(principal, options.identity_center_mfa))
-    if verdict == EQUAL and any(each.dependent for each in (*old.statements, *(old.boundary or ()))):
+    old, new = old_policies(principal), new_policies(principal, derived)
+    verdict, witnesses = compare(new, session, old, user)
+    before = (*old.statements, *(old.boundary or ()))
+    if verdict == EQUAL and any(each.dependent for each in before):
         verdict = NARROWER
+    elif verdict == WIDER and any(each.has_unknowns for each in before):
+        verdict = UNDECIDED
     return Proof(verdict, witnesses, holding.remarks, mapping_of(holding, derived, new.statements))
 
 
@@ -52,16 +54,20 @@ def _of_user(principal: PrincipalPermissions) -> Iterator[PolicyStatement]:
             yield from parse_policy(document, f"inline policy {name}")
 
 
-def new_policies(
-    principal: PrincipalPermissions, derived: DerivedSet, existing: ExistingPolicies
-) -> Policies:
-    known = {policy.arn: policy for policy in _aws_managed(principal)}
+def session_of(principal: PrincipalPermissions, options: DerivationOptions) -> WayIn:
+    """What is certain of the person's sessions."""
+    tagged = options.username_tag and principal.person
+    return as_session({options.username_tag: principal.person} if tagged else None)
+
+
+def new_policies(principal: PrincipalPermissions, derived: DerivedSet) -> Policies:
+    """All that is in force for whoever holds ``derived``, which was made of the policies of ``principal``."""
+    known = {policy.arn: policy for policy in all_managed(principal) if policy.aws_managed}
+    own = {
+        PolicyReference(each.name, each.path): each for each in all_managed(principal) if not each.aws_managed
+    }
     statements = [
-        *(
-            each
-            for reference in derived.customer_managed
-            for each in _referred(reference, principal, existing)
-        ),
+        *(each for reference in derived.customer_managed for each in _referred(reference, own)),
         *(parse_policy(derived.inline, "inline policy") if derived.inline else ()),
         *(each for arn in derived.managed_policies for each in read(known[arn], f"AWS-managed policy {arn}")),
     ]
@@ -69,23 +75,18 @@ def new_policies(
     if boundary is None:
         return Policies(tuple(statements))
     if isinstance(boundary, PolicyReference):
-        return Policies(tuple(statements), _referred(boundary, principal, existing))
+        return Policies(tuple(statements), _referred(boundary, own))
     return Policies(tuple(statements), read(known[boundary], f"AWS-managed policy {boundary}"))
 
 
 def _referred(
-    reference: PolicyReference, principal: PrincipalPermissions, existing: ExistingPolicies
+    reference: PolicyReference, own: Mapping[PolicyReference, ManagedPolicy]
 ) -> tuple[PolicyStatement, ...]:
-    statements = existing.statements(principal.account_id, reference)
-    if statements is None:
-        raise ValueError(
-            f"policy {reference.path}{reference.name}, which the set refers to, is not in account "
-            f"{principal.account_id}"
-        )
-    return statements
+    return read(own[reference], f"policy {reference.name}")
 
 
-def _aws_managed(principal: PrincipalPermissions) -> Iterable[ManagedPolicy]:
+def all_managed(principal: PrincipalPermissions) -> Iterable[ManagedPolicy]:
+    """Every managed policy of the user, its groups and its boundary."""
     groups = [policy for group in principal.groups for policy in group.attached]
     boundary = [principal.boundary] if principal.boundary else []
-    return (policy for policy in (*principal.attached, *groups, *boundary) if policy.aws_managed)
+    return (*principal.attached, *groups, *boundary)

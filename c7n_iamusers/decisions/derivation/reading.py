@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from c7n_iamusers.decisions.policy_comparison.conditions import Condition
+from c7n_iamusers.decisions.policy_comparison.conditions import UNREAD, Condition
 from c7n_iamusers.decisions.policy_comparison.statements import (
     ALLOW,
     DENY,
@@ -38,5 +38,5 @@ def read(policy: ManagedPolicy, source: str) -> tuple[PolicyStatement, ...]:
 
 def _unknown(effect: str, arn: str, source: str) -> PolicyStatement:
     # Whoever meets this "condition" is in the part of all requests that the unread document speaks of.
-    condition = Condition(f"what {arn} does", effect.lower(), ())
+    condition = Condition(UNREAD, f"{arn} ({effect})", ())
     return PolicyStatement(effect, EVERYTHING, EVERYTHING, frozenset({condition}), source)

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from c7n_iamusers.decisions.deletion_guards import COMPROMISED
 from c7n_iamusers.decisions.deny_all import aws_deny_all
+from c7n_iamusers.decisions.derivation.acceptances import NOT_ACCEPTED
 from c7n_iamusers.decisions.derivation.holdings import Holding
+from c7n_iamusers.decisions.policy_comparison.comparison import UNPROVEN as TOO_COMPLEX
 from c7n_iamusers.decisions.policy_comparison.statements import DENY, EVERYTHING, PolicyStatement
-from c7n_iamusers.model.access_proof import Proof, Witness
+from c7n_iamusers.model.access_proof import WIDER, Proof, Witness
 
 _SHOWN = 3
 _DENY_ALL = PolicyStatement(DENY, EVERYTHING, EVERYTHING)
@@ -40,20 +42,28 @@ def grants_nothing(holding: Holding) -> str:
     return "; ".join(["nothing of what it may do can be carried into a permission set", *mends])
 
 
-def wider(proof: Proof) -> str:
+def unproven(proof: Proof) -> str:
     """Of a user whose permission set was not proven to grant no more."""
     shown = "; ".join(map(_in_words, proof.witnesses[:_SHOWN]))
-    lost = dict.fromkeys(
+    told = dict.fromkeys(
         f"{remark.source} {remark.text}: {remark.mend}"
         for remark in proof.remarks
-        if remark.id == "deny-lost"
+        if remark.id in ("deny-lost", "condition-unknown", NOT_ACCEPTED)
     )
-    mends = [*lost] or [
-        "see its remarks, and mend its policies, or allow it with derive: {allow-wider: true}"
-    ]
-    return "; ".join([f"its permission set was not proven to grant no more, as with {shown}", *mends])
+    found = (
+        f"its permission set was not proven to grant no more, as with {shown}"
+        if proof.verdict == WIDER
+        else f"whether its permission set grants more was not decided, as with {shown}"
+    )
+    accept = (
+        "see its proof, and mend its policies, or name it in derive: {accept: [...]} with "
+        f"verdict: {proof.verdict}"
+    )
+    return "; ".join([found, *(told or [accept])])
 
 
 def _in_words(witness: Witness) -> str:
     conditions = f" ({witness.conditions})" if witness.conditions else ""
+    if witness.action == TOO_COMPLEX:
+        return f"{witness.statement}{conditions}, which takes too many steps to compare"
     return f"{witness.action} on {witness.resource}{conditions}"

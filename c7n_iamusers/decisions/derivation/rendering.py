@@ -6,66 +6,55 @@ Quotas: "IAM Identity Center quotas" and, for the policies of the role in each a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 
 from c7n_iamusers.decisions.derivation.canonical import canonical
-from c7n_iamusers.decisions.derivation.existing_policies import ExistingPolicies
 from c7n_iamusers.decisions.derivation.holdings import Holding, OwnPolicy
-from c7n_iamusers.decisions.derivation.labels import labelled
-from c7n_iamusers.decisions.derivation.writing import Spelling, written
+from c7n_iamusers.decisions.derivation.writing import document_of, written
+from c7n_iamusers.decisions.permission_set_settings import duration_seconds
 from c7n_iamusers.decisions.policy_comparison.statements import PolicyStatement
 from c7n_iamusers.model.derivation import DerivationOptions, DerivedSet, PolicyReference
 from c7n_iamusers.model.identity_center import canonical_policy
 
 
-@dataclass(frozen=True)
-class _Split:
-    """What is referred to, and what is left to stand inline."""
+def render(holding: Holding, options: DerivationOptions) -> DerivedSet:
+    """The permission set of a user: it depends on nothing but the user's own policies and ``options``.
 
-    references: tuple[PolicyReference, ...]
-    inline: tuple[PolicyStatement, ...]
-
-    @property
-    def rank(self) -> tuple[int, tuple[PolicyReference, ...], str]:
-        """The most references first, and an order among the rest that depends on nothing but them."""
-        return -len(self.references), self.references, canonical_policy(list(map(written, self.inline)))
-
-
-def render(
-    holdings: Iterable[Holding], existing: ExistingPolicies, options: DerivationOptions, spelling: Spelling
-) -> DerivedSet:
-    """The permission set of ``holdings``, all of which have the same content.
-
-    Raises ValueError, with the figures and the mend, for what doesn't fit the quotas.
+    A customer-managed policy is referred to only where it hangs off the user itself, since whatever becomes of it
+    then becomes of the user too. Raises ValueError, with the figures and the mend, for what doesn't fit the quotas.
     """
-    alike = list(holdings)
-    content, accounts = alike[0].content, sorted({each.principal.account_id for each in alike})
+    content = holding.content
     room = min(options.policies_per_set, options.policies_per_role) - len(content.managed)
     if room < 0:
         raise ValueError(_too_many(len(content.managed), options))
-    split = min((_split(each, accounts, existing, room) for each in alike), key=lambda each: each.rank)
-    own = [statement for each in alike for policy in each.own for statement in _sources(policy)]
-    inline = labelled(split.inline, own, spelling)
+    references, rest = _split(holding, room)
     boundary = content.boundary
     derived = DerivedSet(
-        content.name,
+        "",
         tuple(sorted(content.managed)),
-        split.references,
-        inline,
+        references,
+        document_of(rest),
         (boundary.reference or boundary.arn) if boundary else None,
-        options.session_duration,
-        tuple(accounts),
+        _duration(options.session_duration),
     )
     _check_size(derived.inline_policy, options)
-    return derived
+    return replace(derived, name=content.name(_form(derived)))
 
 
-def _split(holding: Holding, accounts: list[str], existing: ExistingPolicies, room: int) -> _Split:
+def _form(derived: DerivedSet) -> dict[str, object]:
+    """What of a set is not in its content; the policies that are referred to are, but not that they are."""
+    return {
+        "inline": derived.inline,
+        "references": [f"{each.path}{each.name}" for each in derived.customer_managed],
+        "session": derived.session_duration,
+    }
+
+
+def _split(holding: Holding, room: int) -> tuple[tuple[PolicyReference, ...], tuple[PolicyStatement, ...]]:
+    """What is referred to, and what is left to stand inline."""
     # One policy may come both directly and through a group, and large ones save the most space inline.
-    whole = {policy.reference: policy for policy in holding.own if _referable(policy, accounts, existing)}
-    ranked = sorted(whole.items(), key=lambda each: (-_size(each[1]), each[0]))[:room]
-    references = dict(ranked)
+    whole = {policy.reference: policy for policy in holding.own if policy.whole}
+    references = dict(sorted(whole.items(), key=lambda each: (-_size(each[1]), each[0]))[:room])
     given = [statement for policy in references.values() for statement in policy.carried]
     rest = [
         statement
@@ -73,21 +62,21 @@ def _split(holding: Holding, accounts: list[str], existing: ExistingPolicies, ro
         if policy.reference not in references
         for statement in policy.carried
     ]
-    return _Split(tuple(sorted(filter(None, references))), canonical(rest, given))
+    return tuple(sorted(filter(None, references))), canonical(rest, given)
 
 
-def _referable(policy: OwnPolicy, accounts: list[str], existing: ExistingPolicies) -> bool:
-    if policy.reference is None or not policy.whole:
-        return False
-    return existing.same_in(accounts, policy.reference, policy.originals)
+def _duration(text: str) -> str:
+    """One text for each duration: PT60M is PT1H."""
+    seconds = duration_seconds(text)
+    if seconds is None:
+        return text
+    if seconds % 3600 == 0:
+        return f"PT{seconds // 3600}H"
+    return f"PT{seconds // 60}M" if seconds % 60 == 0 else f"PT{seconds}S"
 
 
 def _size(policy: OwnPolicy) -> int:
     return sum(len(canonical_policy(written(each))) for each in policy.carried)
-
-
-def _sources(policy: OwnPolicy) -> Iterable[tuple[PolicyStatement, str]]:
-    return ((each.carried, each.original.sid) for each in policy.carries if each.carried)
 
 
 def _too_many(count: int, options: DerivationOptions) -> str:

@@ -9,15 +9,16 @@ at its most and what the old one grants at its least, so an error can only be on
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from c7n_iamusers.decisions.policy_comparison.coverage import Region, uncovered
-from c7n_iamusers.decisions.policy_comparison.globs import TooComplex
-from c7n_iamusers.decisions.policy_comparison.resolution import Bounds, Box, resolve
+from c7n_iamusers.decisions.policy_comparison.globs import Budget, TooComplex
+from c7n_iamusers.decisions.policy_comparison.patterns import required, within_segments
+from c7n_iamusers.decisions.policy_comparison.resolution import PLAIN, Bounds, Box, Reading, resolve
 from c7n_iamusers.decisions.policy_comparison.statements import PolicyStatement
 from c7n_iamusers.decisions.policy_comparison.ways_in import WayIn
-from c7n_iamusers.model.access_proof import EQUAL, NARROWER, WIDER, Witness
+from c7n_iamusers.model.access_proof import EQUAL, NARROWER, UNDECIDED, WIDER, Witness
 
 UNPROVEN = "not decided: too many cases"
 
@@ -40,13 +41,62 @@ class Access:
 
 
 def compare(new: Policies, new_way: WayIn, old: Policies, old_way: WayIn) -> tuple[str, tuple[Witness, ...]]:
-    """EQUAL, NARROWER or WIDER, and for the last what was found; whatever isn't proven is WIDER."""
-    new_least, new_most = _access(new, new_way)
-    old_least, old_most = _access(old, old_way)
+    """EQUAL, NARROWER, WIDER or UNDECIDED, and for the last two what was found.
+
+    Whatever isn't proven is WIDER, or UNDECIDED where the question was given up, or where the readings of AWS's
+    text (see ``Reading``) come to different answers.
+    """
+    found: dict[Reading, tuple[str, tuple[Witness, ...]]] = {}
+    for each in _readings(new, old):
+        found[each] = _by_reading(new, new_way, old, old_way, each)
+        if found[each][0] == UNDECIDED:
+            return found[each]  # another reading would take as long
+    verdicts = {verdict for verdict, _ in found.values()}
+    if len(verdicts) == 1:
+        return found[PLAIN]
+    if verdicts == {EQUAL, NARROWER}:
+        return NARROWER, ()
+    witnesses = [
+        replace(each, conditions="; ".join(filter(None, (each.conditions, *_told(reading, list(found))))))
+        for reading, (_, listed) in found.items()
+        for each in listed
+    ]
+    return UNDECIDED, tuple(witnesses)
+
+
+def _by_reading(
+    new: Policies, new_way: WayIn, old: Policies, old_way: WayIn, reading: Reading
+) -> tuple[str, tuple[Witness, ...]]:
+    new_least, new_most = _access(new, new_way, reading)
+    old_least, old_most = _access(old, old_way, reading)
     witnesses = widening(new_most, old_least)
     if witnesses:
-        return WIDER, witnesses
+        return (UNDECIDED if all(each.action == UNPROVEN for each in witnesses) else WIDER), witnesses
     return (NARROWER if _exceeds(old_most, new_least) else EQUAL), ()
+
+
+def _readings(*both: Policies) -> list[Reading]:
+    """All that make a difference to any of them; ``PLAIN`` is the first."""
+    statements = [each for policies in both for each in (*policies.statements, *(policies.boundary or ()))]
+    texts = [text for each in statements for text in each.resources.patterns]
+    values = [value for each in statements for condition in each.conditions for value in condition.values]
+    by_segment = any(within_segments(text) != text for text in texts)
+    whole = any(map(required, (*texts, *values)))
+    return [
+        Reading(segments, statements_)
+        for segments in (False, True)[: 1 + by_segment]
+        for statements_ in (False, True)[: 1 + whole]
+    ]
+
+
+def _told(reading: Reading, others: list[Reading]) -> Iterator[str]:
+    """What makes it another than the others."""
+    if any(each.by_segment for each in others):
+        colons = "no colon" if reading.by_segment else "colons"
+        yield f"if a wildcard in the middle of an ARN's segment matches {colons}"
+    if any(each.whole_statements for each in others):
+        what = "the whole statement" if reading.whole_statements else "only the text with it"
+        yield f"if a variable without a value takes away {what}"
 
 
 @lru_cache(maxsize=4096)
@@ -62,15 +112,16 @@ def _exceeds(new: Access, old: Access) -> bool:
 
 
 def _witnesses(new: Access, old: Access) -> Iterator[Witness]:
-    found = (_beyond(allow, new, old) for allow in new.allows)
+    budget = Budget()
+    found = (_beyond(allow, new, old, budget) for allow in new.allows)
     return (witness for witness in found if witness is not None)
 
 
-def _beyond(allow: Box, new: Access, old: Access) -> Witness | None:
+def _beyond(allow: Box, new: Access, old: Access, budget: Budget) -> Witness | None:
     try:
         for region in _regions(allow, new.boundary):
             for part, cover in _obligations(region, new, old):
-                if found := uncovered(part, cover):
+                if found := uncovered(part, cover, budget):
                     return Witness(*found, _in_words(part), allow.source)
     except TooComplex:
         return Witness(UNPROVEN, UNPROVEN, _in_words(Region.of(allow)), allow.source)
@@ -95,9 +146,10 @@ def _obligations(region: Region, new: Access, old: Access) -> Iterator[tuple[Reg
             yield region.cut_to(deny), new.denies
 
 
-def _access(policies: Policies, way_in: WayIn) -> tuple[Access, Access]:
+def _access(policies: Policies, way_in: WayIn, reading: Reading) -> tuple[Access, Access]:
     """What is granted at the least and at the most: the first with few Allows and many Denies."""
-    own, boundary = _bounds(policies.statements, way_in), _bounds(policies.boundary or (), way_in)
+    own = _bounds(policies.statements, way_in, reading)
+    boundary = _bounds(policies.boundary or (), way_in, reading)
     allows, denies = _parted(own)
     limits, more_denies = _parted(boundary)
     denies = [*denies, *more_denies]
@@ -108,8 +160,10 @@ def _access(policies: Policies, way_in: WayIn) -> tuple[Access, Access]:
     )
 
 
-def _bounds(statements: Iterable[PolicyStatement], way_in: WayIn) -> list[tuple[bool, Bounds]]:
-    return [(each.allows, resolve(each, way_in)) for each in statements]
+def _bounds(
+    statements: Iterable[PolicyStatement], way_in: WayIn, reading: Reading
+) -> list[tuple[bool, Bounds]]:
+    return [(each.allows, resolve(each, way_in, reading)) for each in statements]
 
 
 def _parted(bounds: list[tuple[bool, Bounds]]) -> tuple[list[Bounds], list[Bounds]]:
@@ -130,4 +184,6 @@ def _in_words(region: Region) -> str:
 
 def grants_within(new: Policies, old: Policies, way_in: WayIn) -> bool:
     """Whether ``new`` is proven to grant no more than ``old`` to people who all come in the same way."""
-    return not _exceeds(_access(new, way_in)[1], _access(old, way_in)[0])
+    return not any(
+        _exceeds(_access(new, way_in, each)[1], _access(old, way_in, each)[0]) for each in _readings(new, old)
+    )

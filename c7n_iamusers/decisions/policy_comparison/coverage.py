@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from c7n_iamusers.decisions.policy_comparison.conditions import Condition, implied
-from c7n_iamusers.decisions.policy_comparison.globs import TooComplex
+from c7n_iamusers.decisions.policy_comparison.globs import Budget, TooComplex
 from c7n_iamusers.decisions.policy_comparison.languages import (
     ACTIONS,
     RESOURCES,
@@ -46,18 +46,20 @@ class Region:
         )
 
 
-def uncovered(region: Region, covers: Iterable[Box]) -> tuple[str, str] | None:
+def uncovered(region: Region, covers: Iterable[Box], budget: Budget) -> tuple[str, str] | None:
     """An action and a resource in ``region`` that no box covers; None where it is proven that there are none.
 
     A box whose conditions those of the region don't imply covers nothing. Raises TooComplex.
     """
     useful = [box for box in covers if implied(box.conditions, region.conditions)]
+    budget.spend(1 + len(useful))
     if any(box.includes(each) for box in useful for each in region.boxes):
         return None
     pieces, taken = [region], 0
     while pieces:
         piece, taken = pieces.pop(), taken + 1
-        action, resource = piece.actions.sample(), piece.resources.sample()
+        budget.spend(1 + len(useful))
+        action, resource = piece.actions.sample(budget), piece.resources.sample(budget)
         if action is None or resource is None:
             continue
         box = _covering(useful, action, resource)

@@ -6,7 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from c7n_iamusers.decisions.policy_comparison.automata import matches
-from c7n_iamusers.decisions.policy_comparison.globs import example, in_order, without_variables
+from c7n_iamusers.decisions.policy_comparison.globs import (
+    Budget,
+    example,
+    in_order,
+    without_variables,
+)
 
 #: Every action and every resource there can be; an action has a service and a name.
 ACTIONS, RESOURCES = "?*:?*", "?*"
@@ -56,7 +61,7 @@ class Language:
         """What is not in ``element``."""
         return self._including(element.patterns) if element.negated else self._excluding(element.patterns)
 
-    def sample(self) -> Sample | None:
+    def sample(self, budget: Budget) -> Sample | None:
         """A text that is in it; None if it is empty. Raises TooComplex."""
         if not self.without.isdisjoint(("*", self.universe)):
             return None
@@ -64,7 +69,7 @@ class Language:
         narrowest = min(self.within, key=_breadth, default=universe)
         others = tuple(union for union in self.within if union != narrowest)
         for pattern in in_order(narrowest):
-            text = example(pattern, (universe, *others), self.without)
+            text = example(pattern, (universe, *others), self.without, budget)
             if text is not None:
                 return Sample(text, pattern)
         return None

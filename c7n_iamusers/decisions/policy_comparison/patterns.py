@@ -12,11 +12,15 @@ from collections.abc import Callable
 from functools import lru_cache
 
 _VARIABLE = re.compile(r"\$\{\s*([^}*?$,\s][^},]*?)\s*(?:,\s*'((?:[^']|'')*)'\s*)?\}")
-_TOKEN = re.compile(r"\$\{([*?$])\}|(\*+)|(\?)|(.)", re.DOTALL)
+#: Private-use characters, which no policy has: the wildcards that match no colon, see ``within_segments``.
+_SEGMENT_STAR, _SEGMENT_ANY = "\ue000", "\ue001"
+_TOKEN = re.compile(rf"\$\{{([*?$])\}}|(\*+)|(\?)|({_SEGMENT_STAR})|({_SEGMENT_ANY})|(.)", re.DOTALL)
+#: What to leave as it is; stars that something follows other than a colon; a question mark.
+_IN_SEGMENT = re.compile(r"(\$\{[^}]*\})|(\*+)(?![:*])(?=[\s\S])|(\?)")
 _ARN_FIELDS = 6
 
-#: Tokens beside literal characters; neither can be one.
-ANY, STAR = "any", "star"
+#: Tokens beside literal characters, none of which can be one. The last two match no colon.
+ANY, STAR, SEGMENT_ANY, SEGMENT_STAR = "any", "star", "any but a colon", "star without colons"
 
 
 def modern(text: str) -> str:
@@ -33,6 +37,12 @@ def escaped(value: str) -> str:
 def variables(text: str) -> frozenset[str]:
     """The keys, in lower case, of the variables in ``text``."""
     return frozenset(found.group(1).lower() for found in _VARIABLE.finditer(text))
+
+
+@lru_cache(maxsize=65536)
+def required(text: str) -> frozenset[str]:
+    """The keys, in lower case, of the variables in ``text`` that have no default."""
+    return frozenset(found.group(1).lower() for found in _VARIABLE.finditer(text) if found.group(2) is None)
 
 
 def substituted(text: str, value: Callable[[str, str | None], str | None]) -> str:
@@ -55,8 +65,30 @@ def tokens(pattern: str) -> list[str]:
 
 
 def _token(found: re.Match[str]) -> str:
-    literal, star, question, character = found.groups()
+    literal, star, question, segment_star, segment_question, character = found.groups()
+    if segment_star or segment_question:
+        return SEGMENT_STAR if segment_star else SEGMENT_ANY
     return STAR if star else ANY if question else literal or character
+
+
+def foreign(text: str) -> bool:
+    """Whether ``text`` has a character that no policy can have, and that means something here."""
+    return _SEGMENT_STAR in text or _SEGMENT_ANY in text
+
+
+@lru_cache(maxsize=65536)
+def within_segments(pattern: str) -> str:
+    """An ARN pattern by the stricter of two readings: a wildcard matches no colon unless it is a segment's last ``*``.
+
+    The IAM User Guide ("IAM JSON policy elements: Resource") says that wildcards stand within segments, and that
+    a ``*`` that is the last character of one can match beyond its colon. By the other reading all match anything.
+    """
+    return _IN_SEGMENT.sub(_within, pattern)
+
+
+def _within(found: re.Match[str]) -> str:
+    kept, star, _ = found.groups()
+    return kept or (_SEGMENT_STAR if star else _SEGMENT_ANY)
 
 
 def complete_arn(pattern: str) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from c7n_iamusers.decisions.policy_comparison.conditions import Condition, outcomes
+from c7n_iamusers.decisions.policy_comparison.conditions import UNREAD, Condition, outcomes
 from c7n_iamusers.decisions.policy_comparison.languages import Element
 from c7n_iamusers.decisions.policy_comparison.patterns import (
     complete_arn,
     escaped,
+    required,
     substituted,
     variables,
+    within_segments,
 )
 from c7n_iamusers.decisions.policy_comparison.statements import PolicyStatement
 from c7n_iamusers.decisions.policy_comparison.ways_in import WayIn, depends_on_way_in
@@ -46,9 +48,26 @@ class Bounds:
 _NEVER = Bounds(None, None)
 
 
-def resolve(statement: PolicyStatement, way_in: WayIn) -> Bounds:
+@dataclass(frozen=True)
+class Reading:
+    """One of the ways to read the IAM User Guide where its text leaves several.
+
+    ``by_segment``: wildcards in ARNs as ``within_segments`` has them. ``whole_statements``: a statement with a
+    variable that can't be resolved applies to nothing ("this might cause the entire statement to be invalid",
+    "Variables and tags"), and not only the text that the variable stands in.
+    """
+
+    by_segment: bool = False
+    whole_statements: bool = False
+
+
+PLAIN = Reading()
+
+
+def resolve(statement: PolicyStatement, way_in: WayIn, reading: Reading = PLAIN) -> Bounds:
     """``statement`` without what depends on the way in, as far as that is known."""
-    conditions, sure = set(), True
+    conditions: set[Condition] = set()
+    sure = True
     for condition in statement.conditions:
         resolved = _condition(condition, way_in)
         if resolved is False:
@@ -62,13 +81,22 @@ def resolve(statement: PolicyStatement, way_in: WayIn) -> Bounds:
         sure, resources = False, _at_most(resources, unsure, way_in)
     if not resources.patterns and not resources.negated:
         return _NEVER
-    resources = Element(frozenset(map(complete_arn, resources.patterns)), resources.negated)
+    if reading.whole_statements:
+        conditions |= _resolvable(resources, conditions)
+    whole = map(complete_arn, resources.patterns)
+    resources = Element(
+        frozenset(map(within_segments, whole) if reading.by_segment else whole), resources.negated
+    )
     box = Box(statement.actions, resources, frozenset(conditions), statement.source)
     return Bounds(box if sure else None, box)
 
 
 def _condition(condition: Condition, way_in: WayIn) -> Condition | bool | None:
     """The condition, without variables of known value; True or False where it is settled; None: can't be told."""
+    if not condition.is_known:
+        return None
+    if condition.operator == UNREAD:
+        return condition
     if depends_on_way_in(condition.key):
         possible = outcomes(condition, way_in.values(condition.key))
         return next(iter(possible)) if len(possible) == 1 else None
@@ -76,6 +104,12 @@ def _condition(condition: Condition, way_in: WayIn) -> Condition | bool | None:
     if any(map(_dependent, values)):
         return None
     return Condition(condition.operator, condition.key, values)
+
+
+def _resolvable(resources: Element, conditions: set[Condition]) -> set[Condition]:
+    """That all variables have a value; those of the way in are settled by now, or not sure anyway."""
+    texts = (*resources.patterns, *(value for each in conditions for value in each.values))
+    return {Condition("Null", key, ("false",)) for text in texts for key in required(text)}
 
 
 def _known(element: Element, way_in: WayIn) -> Element:

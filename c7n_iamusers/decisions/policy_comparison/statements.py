@@ -7,15 +7,15 @@ Grammar: "Grammar of the IAM JSON policy language" (IAM User Guide).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from c7n_iamusers.decisions.policy_comparison.conditions import Condition, parse_conditions
+from c7n_iamusers.decisions.policy_comparison.conditions import UNREAD, Condition, parse_conditions
 from c7n_iamusers.decisions.policy_comparison.languages import Element
-from c7n_iamusers.decisions.policy_comparison.patterns import modern, variables
-from c7n_iamusers.decisions.policy_comparison.ways_in import depends_on_way_in
+from c7n_iamusers.decisions.policy_comparison.patterns import foreign, modern, variables
+from c7n_iamusers.decisions.policy_comparison.ways_in import depends_on_way_in, has_known_meaning
 from c7n_iamusers.model.policy_documents import listed, parse_document
 from c7n_iamusers.model.policy_documents import statements as statements_of
 
@@ -31,8 +31,7 @@ class PolicyStatement:
     """A statement. ``actions`` are in lower case, all texts as 2012-10-17 writes them.
 
     ``source`` says in words where it stands, ``sid`` is its Sid, ``legacy`` that its text had to change for the
-    later version, ``spelled`` are its actions and condition keys in the case they were written in. These four make
-    no difference between statements.
+    later version. These three make no difference between statements.
     """
 
     effect: str
@@ -42,14 +41,23 @@ class PolicyStatement:
     source: str = field(default="", compare=False)
     sid: str = field(default="", compare=False)
     legacy: bool = field(default=False, compare=False)
-    spelled: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def dependent(self) -> bool:
-        """Whether it reads a key whose value depends on the way in."""
+        """Whether it reads a key whose value depends on the way in, or may, for all that is known."""
+        return any(map(depends_on_way_in, self._keys))
+
+    @property
+    def has_unknowns(self) -> bool:
+        """Whether it has an operator, or reads a key, of which nobody can say what it means."""
+        operators = all(each.is_known for each in self.conditions)
+        return not (operators and all(map(has_known_meaning, self._keys)))
+
+    @property
+    def _keys(self) -> frozenset[str]:
         texts = [*self.resources.patterns, *(value for each in self.conditions for value in each.values)]
-        keys = {each.key for each in self.conditions}.union(*map(variables, texts))
-        return any(map(depends_on_way_in, keys))
+        keys = (each.key for each in self.conditions if each.operator != UNREAD)
+        return frozenset(keys).union(*map(variables, texts))
 
     @property
     def allows(self) -> bool:
@@ -82,6 +90,8 @@ def parse_policy(document: Any, source: str) -> tuple[PolicyStatement, ...]:
 def _parsed(text: str) -> tuple[PolicyStatement, ...]:
     """The same policy hangs off many users, and some of AWS's are long."""
     document = json.loads(text)
+    if foreign(json.dumps(document, ensure_ascii=False)):
+        raise ValueError("a private-use character, which IAM takes in no policy")
     legacy = _is_legacy(document)
     return tuple(
         _statement(data, f"statement {number}", legacy)
@@ -111,15 +121,7 @@ def _statement(data: Mapping[str, Any], source: str, legacy: bool) -> PolicyStat
         f"{source} ({sid})" if sid else source,
         sid,
         legacy and "${" in str(data),
-        tuple(_spelled(data)),
     )
-
-
-def _spelled(data: Mapping[str, Any]) -> Iterator[str]:
-    for name in ("Action", "NotAction"):
-        yield from listed(data.get(name))
-    for keys in (data.get("Condition") or {}).values():
-        yield from map(str, keys)
 
 
 def _element(data: Mapping[str, Any], name: str, form: Callable[[str], str]) -> Element:

@@ -34,14 +34,39 @@ _KEYS = frozenset(
 )
 _PREFIXES = (_TAG, "saml:")
 
+#: The other global keys, which say the same of a request whoever of the account makes it, and however.
+_GLOBAL = frozenset(
+    f"aws:{name}"
+    for name in (
+        "calledvia calledviafirst calledvialast chatbotsourcearn currenttime ec2instancesourceprivateipv4 "
+        "ec2instancesourcevpc epochtime ismcpserviceaction principalaccount principalisawsservice principalorgid "
+        "principalorgmasteraccountid principalorgpaths principalservicename principalservicenameslist referer "
+        "requestedregion resourceaccount resourceorgid resourceorgpaths securetransport sourceaccount sourcearn "
+        "sourceip sourceorgid sourceorgpaths sourceowner sourcevpc sourcevpcarn sourcevpce tagkeys useragent "
+        "viaawsservice vpceaccount vpceorgid vpceorgpaths vpcsourceip"
+    ).split()
+)
+_GLOBAL_PREFIXES = ("aws:requesttag/", "aws:resourcetag/")
+
 #: The values that a key can have in a request; None among them: it may be missing.
 Values = frozenset[str | None]
 _MISSING: Values = frozenset({None})
 
 
 def depends_on_way_in(key: str) -> bool:
-    """Whether the value of a key (in lower case) changes for a person who comes in another way."""
-    return key in _KEYS or key.startswith(_PREFIXES)
+    """Whether the value of a key (in lower case) changes for a person who comes in another way, or may."""
+    return key in _KEYS or key.startswith(_PREFIXES) or not has_known_meaning(key)
+
+
+def has_known_meaning(key: str) -> bool:
+    """Whether it is told what a key (in lower case) says: a service's own, or one of the documented global ones.
+
+    A service's key is one of the request. One without any prefix is nobody's, and IAM refuses it.
+    """
+    service, colon, name = key.partition(":")
+    if not (service and colon and name):
+        return False
+    return service != "aws" or key in _KEYS | _GLOBAL or key.startswith((*_PREFIXES, *_GLOBAL_PREFIXES))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import (
+    access_control_attributes,
     assignment_queries,
     assignments,
     attached_policies,
@@ -38,6 +39,8 @@ OF_INSTANCE: dict[str, Handler] = {
     "DeleteInstance": instance.delete_instance,
     "UpdateInstance": instance.update_instance,
     "ListRegions": instance.list_regions,
+    "CreateInstanceAccessControlAttributeConfiguration": access_control_attributes.create,
+    "DescribeInstanceAccessControlAttributeConfiguration": access_control_attributes.describe,
     "CreatePermissionSet": permission_sets.create,
     "DescribePermissionSet": permission_sets.describe,
     "UpdatePermissionSet": permission_sets.update,

@@ -126,6 +126,8 @@ class Instance:
     name: str | None = None
     status: str = "ACTIVE"
     permission_sets_enabled: bool = True
+    #: As the wire has them; None: the feature is off.
+    access_control_attributes: list[dict[str, Any]] | None = None
     visible_to: frozenset[str] = frozenset()
     quotas: Quotas = field(default_factory=Quotas)
     tags: dict[str, str] = field(default_factory=dict)

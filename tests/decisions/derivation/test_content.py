@@ -38,7 +38,7 @@ def test_names_are_what_identity_center_takes_and_say_what_the_set_is_about() ->
     by_user = {each.subject.name: each.set_name for each in derivation.principals}
     assert all(NAME.fullmatch(name) for name in by_user.values())
     assert [by_user[name].rpartition("-")[0] for name in "abcde"] == [
-        "ReadOnlyAccess", "all", "most", "ec2+s3+ss", "AmazonVeryLongNameOfA",
+        "iam-ReadOnlyAccess", "iam-all", "iam-most", "iam-ec2+s3+ss", "iam-AmazonVeryLongNam",
     ]  # fmt: skip
 
 

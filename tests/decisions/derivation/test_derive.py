@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from c7n_iamusers.decisions.derivation.derive import derive
-from c7n_iamusers.model.access_proof import EQUAL, NARROWER, WIDER
+from c7n_iamusers.decisions.policy_comparison import comparison, globs
+from c7n_iamusers.model.access_proof import EQUAL, NARROWER, UNDECIDED, WIDER, Remark
 from c7n_iamusers.model.derivation import Derivation, DerivationOptions, PolicyReference
 from c7n_iamusers.model.principal_permissions import GroupPermissions, ManagedPolicy, PrincipalPermissions
 from tests.decisions.derivation.users import (
@@ -22,6 +24,7 @@ from tests.decisions.derivation.users import (
     READ,
     RESEARCH,
     WRITE,
+    accepting,
     allow,
     aws,
     deny,
@@ -54,7 +57,6 @@ def alike(*users: PrincipalPermissions, options: DerivationOptions = PLAIN) -> D
             {"groups": (GroupPermissions("G", inline=(("A", document(READ, WRITE)),)),)},
             id="through-a-group",
         ),
-        pytest.param({"attached": (own("P", READ, WRITE, account=RESEARCH),)}, id="customer-managed"),
         pytest.param({"inline": (("A", document(READ, WRITE, version="2008-10-17")),)}, id="version"),
     ],
 )  # fmt: skip
@@ -73,6 +75,7 @@ def test_the_same_permissions_share_a_set_wherever_and_however_they_stand(other:
         pytest.param({"inline": [READ]}, id="less"),
         pytest.param({"inline": [READ, WRITE, deny("s3:PutObjectAcl")]}, id="a-deny"),
         pytest.param({"inline": [READ, WRITE], "boundary": aws("PowerUserAccess")}, id="a-boundary"),
+        pytest.param({"attached": (own("P", READ, WRITE),)}, id="customer-managed"),
         pytest.param({"inline": [READ, WRITE], "attached": (aws("ReadOnlyAccess"),)}, id="aws-managed"),
         pytest.param({"inline": [READ, allow("s3:Put*", "arn:aws:s3:::Uploads/*")]}, id="case-of-a-resource"),
         pytest.param(
@@ -124,9 +127,87 @@ def test_users_who_are_refused_leave_no_trace_in_the_set_of_others() -> None:
 
 
 def test_a_wider_set_is_made_where_that_is_allowed() -> None:
-    derivation = derive([user(inline=[READ, FORCE_MFA])], DerivationOptions(allow_wider=True))
+    derivation = derive([user(inline=[READ, FORCE_MFA])], accepting(PLAIN, WIDER))
     assert only_set(derivation).accounts == (PAYMENTS,)
     assert verdicts(derivation) == {"alice": WIDER}
+    assert derivation.principals[0].proof.remarks[-1] == Remark(
+        "accepted", "accept", "wider is accepted until 2027-01-31: looked at"
+    )
+
+
+def test_what_is_accepted_of_one_is_not_accepted_of_all_who_are_alike() -> None:
+    users = [user(name, inline=[READ, FORCE_MFA]) for name in ("alice", "bob")]
+    derivation = derive(users, accepting(PLAIN, WIDER))
+    assert verdicts(derivation) == {"alice": WIDER}
+    assert [each.subject.name for each in derivation.refused] == ["bob"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        pytest.param(PLAIN, "derive: {identity-center-mfa: true}", id="nobody-accepts"),
+        pytest.param(accepting(PLAIN, WIDER, name="bob"), "derive: {identity-center-mfa", id="another-user"),
+        pytest.param(
+            replace(accepting(PLAIN, WIDER), today=date(2027, 2, 1)), "(looked at) has ended on 2027-01-31",
+            id="has-ended",
+        ),
+        pytest.param(accepting(PLAIN, UNDECIDED), "(looked at) is of undecided alone", id="another-verdict"),
+    ],
+)  # fmt: skip
+def test_what_is_not_accepted_is_refused(options: DerivationOptions, told: str) -> None:
+    derivation = derive([user(inline=[READ, FORCE_MFA])], options)
+    assert derivation.principals == ()
+    assert told in derivation.refused[0].reason
+
+
+def conditional(operator: str, key: str) -> dict[str, Any]:
+    return {"Condition": {operator: {key: "a"}}}
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        pytest.param(conditional("StringMatches", "s3:prefix"), id="operator"),
+        pytest.param(conditional("StringEquals", "aws:HairColour"), id="global-key"),
+        pytest.param(conditional("StringEquals", "prefix"), id="key-of-nobody"),
+    ],
+)
+def test_what_nobody_knows_the_meaning_of_is_undecided_and_never_ignored(unknown: dict[str, Any]) -> None:
+    (refusal,) = derive([user(inline=[READ, deny("s3:GetObject", **unknown)])], PLAIN).refused
+    assert refusal.proof is not None
+    assert refusal.proof.verdict == UNDECIDED
+    assert "whether its permission set grants more was not decided" in refusal.reason
+    assert "whose operator or key AWS's documentation does not have" in refusal.reason
+    lost = derive([user(inline=[READ, allow("s3:Put*", **unknown)])], PLAIN)
+    assert verdicts(lost) == {"alice": NARROWER}
+    assert "s3:put" not in only_set(lost).inline_policy.lower()
+
+
+def test_the_stricter_of_two_denies_is_kept_whatever_the_case_of_its_operator() -> None:
+    denies = [
+        deny("s3:*", Condition={"notIpAddress": {"aws:SourceIp": addresses}})
+        for addresses in (["10.0.0.0/8"], ["10.0.0.0/8", "192.168.0.0/16"])
+    ]
+    found = only_set(derive([user(inline=[READ, *denies])], PLAIN)).inline_policy
+    assert '"NotIpAddress":{"aws:sourceip":["10.0.0.0/8"]}' in found
+    assert "192.168.0.0/16" not in found
+
+
+def test_a_user_whose_policies_take_too_long_is_refused_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    users = [
+        user(inline=[allow(f"s3:Get{n}*", f"arn:aws:s3:::{n}*b*c") for n in range(9)]),
+        user("bob", inline=[READ]),
+    ]
+    comparison.widening.cache_clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(globs, "QUESTION_STEPS", 60)
+        derivation = derive(users, PLAIN)
+    comparison.widening.cache_clear()
+    assert verdicts(derivation) == {"bob": EQUAL}
+    assert "which takes too many steps to compare" in derivation.refused[0].reason
+    assert "derive: {accept: [...]} with verdict: undecided" in derivation.refused[0].reason
 
 
 @pytest.mark.parametrize(

@@ -29,3 +29,16 @@ def test_near_duplicates_say_what_the_difference_is() -> None:
     assert (pair.difference, pair.relation) == (1, relation)
     assert [json.loads(each)["Action"] for each in more] == [["s3:get*", "s3:list*"]]
     assert derivation.summary == "3 users -> 3 permission sets"
+
+
+def test_thousands_that_differ_in_one_statement_are_not_all_paired() -> None:
+    common: dict[str, Any] = {"attached": tuple(aws(name) for name in "ABCD")}
+    users = [user(f"u{number}", **common, inline=[allow(f"svc{number}:*")]) for number in range(200)]
+    assert len(derive(users, PLAIN).near_duplicates) == 200
+
+
+def test_pairs_are_found_among_many_others() -> None:
+    others = [user(f"u{number}", inline=[allow(f"svc{number}:*")]) for number in range(200)]
+    common: dict[str, Any] = {"attached": (aws("A"), aws("B"))}
+    pair = [user("ann", **common, inline=[READ]), user("bob", **common)]
+    assert len(derive([*others, *pair], PLAIN).near_duplicates) == 1

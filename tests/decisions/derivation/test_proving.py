@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -24,6 +23,7 @@ from tests.decisions.derivation.users import (
     WITH_MFA,
     WITHOUT_MFA,
     WRITE,
+    accepting,
     allow,
     aws,
     deny,
@@ -71,7 +71,7 @@ NEGATED = aws("Stage", allow("s3:*", Condition={"StringNotEquals": {"aws:Princip
 def test_verdicts(
     permissions: dict[str, Any], options: DerivationOptions, verdict: str, witness: str
 ) -> None:
-    derivation = derive([user(**permissions)], replace(options, allow_wider=True))
+    derivation = derive([user(**permissions)], accepting(options))
     (principal,) = derivation.principals
     assert principal.proof.verdict == verdict
     assert [each.action for each in principal.proof.witnesses][:1] == ([witness] if witness else [])
@@ -88,10 +88,10 @@ def test_the_proof_says_what_became_of_every_statement() -> None:
     rows = {each.source: (each.how, each.target) for each in derived.proof.mapping}
     own_of_group = rows.pop("inline policy Own of group G, statement 1")
     assert own_of_group[0] == CARRIED
-    assert re.fullmatch(r"inline policy, statement [12] \(Allow[0-9a-f]{8}\)", own_of_group[1])
+    assert re.fullmatch(r"inline policy, statement [12]", own_of_group[1])
     up = rows.pop("inline policy Inline, statement 1 (Up)")
     assert up[0] == CARRIED
-    assert re.fullmatch(r"inline policy, statement [12] \(Up\)", up[1])
+    assert re.fullmatch(r"inline policy, statement [12]", up[1])
     assert rows == {
         "policy ReadOnlyAccess": (CARRIED, "AWS-managed policy arn:aws:iam::aws:policy/ReadOnlyAccess"),
         "policy IAMUserChangePassword": (LEFT_OUT, ""),
@@ -138,8 +138,8 @@ CONDITIONS = [
     {"StringEquals": {"aws:username": "alice"}},
     {"StringNotEquals": {"aws:username": ["bob", "alice"]}},
     {"StringLike": {"aws:username": "b*"}},
-    {"StringEquals": {"k": ["1", "${aws:username}"]}},
-    {"StringNotEquals": {"k": "${aws:username}"}},
+    {"StringEquals": {"s3:k": ["1", "${aws:username}"]}},
+    {"StringNotEquals": {"s3:k": "${aws:username}"}},
     {"StringEquals": {"aws:PrincipalTag/UserName": "alice"}},
 ]
 
@@ -173,7 +173,6 @@ DOCUMENTS = st.builds(
     st.none() | DOCUMENTS,
     st.builds(
         DerivationOptions,
-        allow_wider=st.just(True),
         identity_center_mfa=st.booleans(),
         write_out=st.booleans(),
         username_tag=st.sampled_from(["", "UserName"]),
@@ -190,7 +189,7 @@ def test_no_way_in_grants_more_than_was_proven(
     )
     limit = ManagedPolicy(f"arn:aws:iam::{PAYMENTS}:policy/L", "L", "/", boundary) if boundary else None
     principal = user(inline=(("I", documents[0]),), attached=attached, boundary=limit, person="alice")
-    derivation = derive([principal], options)
+    derivation = derive([principal], accepting(options))
     for derived in derivation.principals:
         new = _documents(derivation.sets[0], documents[1:])
         _check(derived.proof.verdict, documents, new, boundary, options)
@@ -213,7 +212,7 @@ def _check(
     mfa = MFA_VALUES[1:2] if options.identity_center_mfa else MFA_VALUES
     # The tag is the attribute for access control: where people have it at all, it has their username.
     sessions = SESSION_CONTEXTS[-1:] if options.username_tag else SESSION_CONTEXTS
-    for action, resource, k in product(ACTIONS, RESOURCES, [{}, {"k": "1"}, {"k": "alice"}]):
+    for action, resource, k in product(ACTIONS, RESOURCES, [{}, {"s3:k": "1"}, {"s3:k": "alice"}]):
         before = [
             granted(action, resource, {"aws:username": "alice", **k, **each}, old, boundary) for each in mfa
         ]

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
-from c7n_iamusers.model.derivation import Derivation, DerivationOptions, DerivedSet
+from c7n_iamusers.model.access_proof import UNDECIDED, WIDER
+from c7n_iamusers.model.derivation import Acceptance, Derivation, DerivationOptions, DerivedSet
 from c7n_iamusers.model.principal_permissions import ManagedPolicy, PrincipalPermissions
 
 PAYMENTS, RESEARCH, PLATFORM = "111122223333", "444455556666", "777788889999"
@@ -57,6 +60,15 @@ def only_set(derivation: Derivation) -> DerivedSet:
 
 
 PLAIN = DerivationOptions()
+TODAY = date(2027, 1, 31)
+
+
+def accepting(options: DerivationOptions, *verdicts: str, name: str = "alice") -> DerivationOptions:
+    """``options`` with which one user gets a set whatever its proof comes to."""
+    rows = [Acceptance(PAYMENTS, name, each, "looked at", TODAY) for each in verdicts or (WIDER, UNDECIDED)]
+    return replace(options, accept=tuple(rows), today=TODAY)
+
+
 READ, WRITE = allow("s3:Get* s3:List*"), allow("s3:Put*", "arn:aws:s3:::uploads/*")
 FORCE_MFA = deny("*", **WITHOUT_MFA)
 

@@ -11,7 +11,7 @@ from typing import Any
 Document = Mapping[str, Any]
 Context = Mapping[str, str]
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z:/]+)\}")
+_VARIABLE = re.compile(r"\$\{([A-Za-z0-9:/]+)\}")
 
 
 def granted(

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from c7n_iamusers.decisions.policy_comparison import comparison, coverage
+from c7n_iamusers.decisions.policy_comparison import comparison, coverage, globs
 from c7n_iamusers.decisions.policy_comparison.comparison import UNPROVEN, Policies, compare
 from c7n_iamusers.decisions.policy_comparison.statements import parse_policy
 from c7n_iamusers.decisions.policy_comparison.ways_in import WayIn
-from c7n_iamusers.model.access_proof import EQUAL, NARROWER, WIDER, Witness
+from c7n_iamusers.model.access_proof import EQUAL, NARROWER, UNDECIDED, WIDER, Witness
 from tests.decisions.policy_comparison.evaluator import granted
 
 Statement = dict[str, Any]
@@ -218,14 +218,151 @@ def test_a_witness_names_what_people_recognize() -> None:
     assert witness == Witness("s3:x", "*", conditions, "p, statement 1")
 
 
-def test_what_takes_too_long_counts_as_wider(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_falls_into_too_many_pieces_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
     new = [allow("s:*", "a/*")]
     old = [*(allow(f"s:{letter}*", "a/*") for letter in "abc"), allow_but("s:a* s:b* s:c*")]
     assert compare(policies(new), ANYBODY, policies(old), ANYBODY)[0] == NARROWER
     comparison.widening.cache_clear()
     monkeypatch.setattr(coverage, "_MOST_PIECES", 2)
     verdict, (witness,) = compare(policies(new), ANYBODY, policies(old), ANYBODY)
-    assert (verdict, witness.action, witness.statement) == (WIDER, UNPROVEN, "p, statement 1")
+    assert (verdict, witness.action, witness.statement) == (UNDECIDED, UNPROVEN, "p, statement 1")
+
+
+def test_the_steps_of_a_question_are_numbered(monkeypatch: pytest.MonkeyPatch) -> None:
+    new = [allow(f"s3:Get{letter}*", f"arn:aws:s3:::{letter}*b*c") for letter in "abcd"]
+    old = [allow(f"s3:*et{letter}*", "arn:aws:s3:::*b*c") for letter in "abcd"]
+    assert compare(policies(new), ANYBODY, policies(old), ANYBODY)[0] == NARROWER
+    comparison.widening.cache_clear()
+    monkeypatch.setattr(globs, "QUESTION_STEPS", 100)
+    # what was found before is kept, and costs what it did then
+    verdict, witnesses = compare(policies(new), ANYBODY, policies(old), ANYBODY)
+    assert verdict == UNDECIDED
+    assert {witness.action for witness in witnesses} == {UNPROVEN}
+    comparison.widening.cache_clear()
+
+
+def test_policies_that_are_legal_and_made_to_blow_up_are_given_up(
+    steps: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(globs, "QUESTION_STEPS", 50_000)
+    monkeypatch.setattr(globs, "PATTERN_STEPS", 10_000)
+    tail = "a" + "?" * 24
+    new = [allow(f"s3:*{tail}{number}") for number in range(40)]
+    old = [allow(f"s3:?*{tail}{number} s3:{tail}{number}") for number in range(40)]
+    assert compare(policies(new), ANYBODY, policies(old), ANYBODY)[0] == UNDECIDED
+    assert sum(steps) <= 2 * (globs.QUESTION_STEPS + globs.PATTERN_STEPS)
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The steps of each automaton that was run."""
+    taken: list[int] = []
+    real = globs._shortest
+
+    def counted(*unions: Any) -> Any:
+        found = real(*unions)
+        taken.append(found.steps)
+        return found
+
+    monkeypatch.setattr(globs, "_shortest", counted)
+    return taken
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "verdict"),
+    [
+        pytest.param(
+            [allow("s3:*"), deny("s3:*", Condition={"notIpAddress": {"aws:SourceIp": ["10.0.0.0/8", "::1"]}})],
+            [allow("s3:*"), deny("s3:*", Condition={"NotIpAddress": {"aws:SourceIp": "10.0.0.0/8"}})],
+            WIDER, id="more-addresses-in-a-negated-operator-of-odd-case",
+        ),
+        pytest.param(
+            [allow("s3:*", Condition={"STRINGEQUALS": {"aws:RequestedRegion": "eu-west-1"}})],
+            [allow("s3:*", **IN_TWO)], NARROWER, id="case-of-an-operator",
+        ),
+        pytest.param(
+            [allow("s3:*", Condition={"stringequalsifexists": {"aws:RequestedRegion": "eu-west-1"}})],
+            [allow("s3:*", Condition={"StringEqualsIfExists": {"aws:RequestedRegion": "eu-west-1"}})],
+            EQUAL, id="case-of-if-exists",
+        ),
+        pytest.param(
+            [allow("s3:*", Condition={"forallvalues:StringLike": {"aws:TagKeys": "a*"}})],
+            [allow("s3:*", Condition={"ForAllValues:StringLike": {"aws:TagKeys": ["a*", "b"]}})],
+            NARROWER, id="case-of-a-set-operator",
+        ),
+        pytest.param(
+            [allow("s3:*", Condition={"StringMatches": {"s3:prefix": "a"}})],
+            [allow("s3:*", Condition={"StringMatches": {"s3:prefix": "a"}})],
+            WIDER, id="an-unknown-operator-says-nothing",
+        ),
+        pytest.param(
+            [allow("s3:*")], [allow("s3:*"), deny("s3:*", Condition={"StringMatches": {"s3:prefix": "a"}})],
+            WIDER, id="a-deny-by-an-unknown-operator",
+        ),
+        pytest.param(
+            [allow("s3:*", Condition={"StringEquals": {"aws:HairColour": "red"}})],
+            [allow("s3:*", Condition={"StringEquals": {"aws:HairColour": "red"}})],
+            WIDER, id="a-global-key-that-is-not-documented",
+        ),
+        pytest.param(
+            [allow("s3:*", Condition={"StringEquals": {"prefix": "a"}})],
+            [allow("s3:*", Condition={"StringEquals": {"prefix": "a"}})],
+            WIDER, id="a-key-of-nobody",
+        ),
+        pytest.param(
+            [allow("s3:*", "x/${aws:HairColour}")], [allow("s3:*", "x/${aws:HairColour}")], WIDER,
+            id="a-variable-that-is-not-documented",
+        ),
+        pytest.param(
+            [allow("sqs:*", "arn:aws:sqs:*:1:b")], [allow("sqs:*", "arn:aws:sqs:*:1:b")], EQUAL,
+            id="the-same-by-either-reading",
+        ),
+        pytest.param(
+            [allow("logs:*", "arn:aws:logs:eu:1:log-group:a:x:b")],
+            [allow("logs:*", "arn:aws:logs:eu:1:log-group:a*b")],
+            UNDECIDED, id="a-star-in-a-segment-and-a-colon",
+        ),
+        pytest.param(
+            [allow("logs:*", "arn:aws:logs:eu:1:log-group:axb")], [allow("logs:*", "arn:aws:logs:eu:1:log-group:a*b")],
+            NARROWER, id="a-star-in-a-segment-without-one",
+        ),
+        pytest.param(
+            [allow("logs:*", "arn:aws:logs:eu:1:log-group:a:x")], [allow("logs:*", "arn:aws:logs:eu:1:log-group:a*")],
+            NARROWER, id="the-last-star-of-all",
+        ),
+        pytest.param(
+            [allow("logs:*", "arn:aws:logs:eu:1:log-group:a:x:b")],
+            [allow("logs:*", "arn:aws:logs:eu:1:log-group:a*:b")], NARROWER, id="the-last-star-of-a-segment",
+        ),
+        pytest.param(
+            [allow("s3:*", "y"), allow("s3:*", "x/${s3:prefix}")], [allow("s3:*", "y x/${s3:prefix}")], UNDECIDED,
+            id="a-variable-in-a-statement-of-its-own",
+        ),
+        pytest.param(
+            [allow("s3:*"), deny("s3:*", "y x/${s3:prefix}")],
+            [allow("s3:*"), deny("s3:*", "y"), deny("s3:*", "x/${s3:prefix}")], UNDECIDED,
+            id="a-deny-that-a-variable-may-take-along",
+        ),
+        pytest.param(
+            [allow("s3:*", "y x/${s3:prefix, 'z'}")], [allow("s3:*", "y"), allow("s3:*", "x/${s3:prefix, 'z'}")], EQUAL,
+            id="a-variable-with-a-default",
+        ),
+        pytest.param(
+            [allow("logs:*", "arn:aws:logs:eu:1:log-group:a*b")],
+            [allow("logs:*", "arn:aws:logs:eu:1:log-group:a*b"), deny("logs:*", "arn:aws:logs:eu:1:log-group:a*:*b")],
+            UNDECIDED, id="a-deny-that-only-one-reading-needs",
+        ),
+    ],
+)  # fmt: skip
+def test_the_edges_of_aws_s_text(new: list[Statement], old: list[Statement], verdict: str) -> None:
+    assert compare(policies(new), ANYBODY, policies(old), ANYBODY)[0] == verdict
+
+
+def test_a_witness_of_one_reading_says_which() -> None:
+    new = [allow("logs:*", "arn:aws:logs:eu:1:log-group:a:x:b")]
+    old = [allow("logs:*", "arn:aws:logs:eu:1:log-group:a*b")]
+    (witness,) = compare(policies(new), ANYBODY, policies(old), ANYBODY)[1]
+    assert witness.conditions == "if a wildcard in the middle of an ARN's segment matches no colon"
 
 
 ACTION_PATTERNS = st.text("ab*?", max_size=3).map("s:{}".format) | st.sampled_from(["*", "a:*", "?:a", "*:b"])
@@ -234,17 +371,17 @@ CONDITIONS = st.sampled_from(
     [
         {},
         {},
-        {"StringEquals": {"k": "1"}},
-        {"StringNotEquals": {"k": "1"}},
-        {"StringEquals": {"k": ["1", "2"]}},
-        {"StringEqualsIfExists": {"k": "1"}},
-        {"Null": {"k": "true"}},
-        {"StringLike": {"k": "?"}},
+        {"StringEquals": {"s3:k": "1"}},
+        {"StringNotEquals": {"s3:k": "1"}},
+        {"StringEquals": {"s3:k": ["1", "2"]}},
+        {"StringEqualsIfExists": {"s3:k": "1"}},
+        {"Null": {"s3:k": "true"}},
+        {"StringLike": {"s3:k": "?"}},
     ]
 )
 ACTIONS = [f"{service}:{name}" for service in "sa" for name in ("a", "b", "x", "ab", "ba", "ax", "xx")]
 RESOURCES = [*map("".join, product("abx", repeat=2)), "a", "b", "x", "aba", "axb", "xxx", "aaaa"]
-CONTEXTS = [{}, {"k": "1"}, {"k": "2"}, {"k": "33"}]
+CONTEXTS = [{}, {"s3:k": "1"}, {"s3:k": "2"}, {"s3:k": "33"}]
 
 
 @st.composite

@@ -27,6 +27,12 @@ def conditions(element: dict[str, Any]) -> frozenset[Condition]:
         ),
         pytest.param({"Bool": {"k": True}}, {"Bool": {"k": ["True"]}}, id="truth-as-text"),
         pytest.param({"NumericLessThan": {"k": 5}}, {"NumericLessThan": {"k": "5"}}, id="number-as-text"),
+        pytest.param({"notIPaddress": {"k": "a"}}, {"NotIpAddress": {"k": "a"}}, id="case-of-operator"),
+        pytest.param(
+            {"foranyvalue:stringlikeifexists": {"k": "a"}},
+            {"ForAnyValue:StringLikeIfExists": {"k": "a"}},
+            id="case-of-set-operator",
+        ),
     ],
 )
 def test_the_same_in_other_words(first: dict[str, Any], second: dict[str, Any]) -> None:
@@ -39,10 +45,11 @@ def test_the_same_in_other_words(first: dict[str, Any], second: dict[str, Any]) 
         pytest.param({"StringEquals": "k"}, id="no-keys"),
         pytest.param(["StringEquals"], id="a-list"),
         pytest.param({"StringEquals": {"k": {"v": 1}}}, id="value-is-an-object"),
+        pytest.param({"StringLike": {"k": "a"}, "stringlike": {"K": "b"}}, id="twice-in-different-case"),
     ],
 )
 def test_what_is_no_condition(element: Any) -> None:
-    with pytest.raises(ValueError, match=r"condition's value|Condition that is not"):
+    with pytest.raises(ValueError, match=r"condition's value|Condition that is not|on one key twice"):
         parse_conditions(element, legacy=False)
 
 
@@ -71,6 +78,11 @@ def test_what_is_no_condition(element: Any) -> None:
         pytest.param(
             {"StringEquals": {"k": "a", "l": "b"}}, {"StringEquals": {"l": "b"}}, True, id="one-of-two-keys"
         ),
+        pytest.param(
+            {"notipaddress": {"k": "a"}}, {"NotIpAddress": {"k": ["a", "b"]}}, False, id="negated-in-odd-case"
+        ),
+        pytest.param({"Xnot": {"k": "a"}}, {"Xnot": {"k": ["a", "b"]}}, False, id="unknown-operator"),
+        pytest.param({"Xnot": {"k": "a"}}, {"Xnot": {"k": "a"}}, True, id="unknown-but-the-same"),
     ],
 )
 def test_implication(given: dict[str, Any], wanted: dict[str, Any], expected: bool) -> None:
@@ -89,7 +101,10 @@ def test_implication(given: dict[str, Any], wanted: dict[str, Any], expected: bo
         pytest.param("StringLike", "al*", "alice", True, id="wildcards"),
         pytest.param("StringNotLike", "al*", "alice", False, id="not-like"),
         pytest.param("ArnLike", "arn:aws:iam::*:user/al*", "arn:aws:iam::1:user/alice", True, id="arn"),
-        pytest.param("ArnLike", "arn:aws:iam::*", "arn:aws:iam::1:user/alice", False, id="arn-by-fields"),
+        pytest.param("ArnLike", "arn:aws:iam::*:role/x", "arn:aws:iam::1:user/alice", False, id="arn-other"),
+        pytest.param(
+            "arnnotlike", "arn:aws:iam::1:user/alice", "arn:aws:iam::1:user/alice", False, id="arn-case"
+        ),
         pytest.param("ArnNotLike", "arn:aws:iam::1:role/x", "arn:aws:iam::1:user/alice", True, id="arn-not"),
         pytest.param("Bool", "true", "true", True, id="bool"),
         pytest.param("Null", "true", "alice", False, id="there"),
@@ -116,6 +131,13 @@ def test_a_known_value_settles_a_condition(
         pytest.param("NumericLessThan", "300", frozenset({"100"}), id="operator-not-evaluated"),
         pytest.param("StringEquals", "${s3:prefix}", frozenset({"alice"}), id="variable-in-the-value"),
         pytest.param("ForAnyValue:StringNotEquals", "x", frozenset({None}), id="not-documented"),
+        pytest.param("ArnLike", "*", frozenset({"arn:aws:iam::1:user/alice"}), id="star-alone-is-no-arn"),
+        pytest.param("ArnNotLike", "*", frozenset({"arn:aws:iam::1:user/alice"}), id="star-alone-negated"),
+        pytest.param(
+            "ArnLike", "arn:aws:iam::*", frozenset({"arn:aws:iam::1:user/alice"}), id="arn-of-five-fields"
+        ),
+        pytest.param("StringMatches", "alice", frozenset({"alice"}), id="unknown-operator"),
+        pytest.param("NullIfExists", "true", frozenset({"alice"}), id="null-has-no-if-exists"),
     ],
 )
 def test_what_stays_open(operator: str, values: str, possible: frozenset[str | None] | None) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from c7n_iamusers.decisions.policy_comparison.automata import matches
-from c7n_iamusers.decisions.policy_comparison.globs import TooComplex, example
+from c7n_iamusers.decisions.policy_comparison.globs import Budget, TooComplex, example
 
 PATTERNS = st.text("ab*?", min_size=1, max_size=5)
 UNIONS = st.frozensets(PATTERNS, min_size=1, max_size=3)
@@ -34,7 +34,7 @@ def test_the_difference_of_languages_is_what_trying_all_texts_finds(
         inside = agrees(pattern, text) and all(in_union(union, text) for union in within)
         return inside and not in_union(without, text)
 
-    found = example(pattern, within, without)
+    found = example(pattern, within, without, Budget())
     if found is None:
         assert not any(map(belongs, TEXTS))
     else:
@@ -68,10 +68,10 @@ def test_matching(union: frozenset[str], text: str) -> None:
     ],
 )
 def test_differences(pattern: str, without: set[str], expected: str | None) -> None:
-    assert example(pattern, (), frozenset(without)) == expected
+    assert example(pattern, (), frozenset(without), Budget()) == expected
 
 
 def test_a_pattern_made_to_blow_up_is_given_up() -> None:
     tail = "a" + "?" * 24
     with pytest.raises(TooComplex):
-        example(f"*{tail}", (), frozenset({f"?*{tail}", tail}))
+        example(f"*{tail}", (), frozenset({f"?*{tail}", tail}), Budget())

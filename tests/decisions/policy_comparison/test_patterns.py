@@ -10,6 +10,7 @@ from c7n_iamusers.decisions.policy_comparison.patterns import (
     modern,
     substituted,
     variables,
+    within_segments,
 )
 
 HOME = "arn:aws:s3:::home/${aws:username}/*"
@@ -72,3 +73,23 @@ def test_substitution_sees_key_and_default_and_keeps_what_it_is_told_to() -> Non
 )
 def test_an_incomplete_arn_is_completed(pattern: str, complete: str) -> None:
     assert complete_arn(pattern) == complete
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "expected"),
+    [
+        pytest.param("a:b*c:d", "a:bxxc:d", True, id="in-a-segment"),
+        pytest.param("a:b*c:d", "a:bx:xc:d", False, id="in-a-segment-no-colon"),
+        pytest.param("a:*:d", "a:b:c:d", True, id="last-of-a-segment"),
+        pytest.param("a:b**:d", "a:bx:c:d", True, id="two-stars-at-the-end"),
+        pytest.param("a:*b", "a:x:b", False, id="first-of-a-segment"),
+        pytest.param("a:b*", "a:b:c", True, id="last-of-all"),
+        pytest.param("a:?:c", "a:::c", False, id="question-mark"),
+        pytest.param("a:?:c", "a:b:c", True, id="question-mark-in-a-segment"),
+        pytest.param("a:${*}b*c", "a:*bxc", True, id="an-escape-stays"),
+        pytest.param("a*\nb", "a:\nb", False, id="a-line-end-is-a-character"),
+        pytest.param("a:${aws:userid}b", "a:x:b", True, id="a-variable-may-be-anything"),
+    ],
+)
+def test_wildcards_within_segments(pattern: str, text: str, expected: bool) -> None:
+    assert matches(frozenset({within_segments(pattern)}), text) is expected

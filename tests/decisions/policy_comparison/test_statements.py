@@ -88,6 +88,9 @@ def test_only_the_later_version_has_variables(version: str | None, dependent: bo
         ),
         pytest.param(document(ALLOW, "2020-01-01"), "p: Version '2020-01-01'", id="version"),
         pytest.param(None, "p: not a policy but NoneType", id="nothing"),
+        pytest.param(
+            document({**ALLOW, "Resource": "a\ue000"}), "p: a private-use character", id="private-use"
+        ),
     ],
 )
 def test_what_is_no_policy(broken: Any, message: str) -> None:

@@ -26,7 +26,7 @@ def test_every_row_is_an_operation_of_its_service(service: str, operation: str) 
 @pytest.mark.parametrize(
     ("service", "responses", "count"),
     [
-        pytest.param("sso-admin", SSOAdminResponse, 39, id="sso-admin"),
+        pytest.param("sso-admin", SSOAdminResponse, 41, id="sso-admin"),
         pytest.param("identitystore", IdentityStoreResponse, 21, id="identitystore"),
     ],
 )

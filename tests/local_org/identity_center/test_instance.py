@@ -98,3 +98,15 @@ def test_a_member_may_have_an_account_instance_and_the_management_account_may_no
     refusal("AccessDeniedException", center.admin, "delete_instance", InstanceArn=arn)
     member.delete_instance(InstanceArn=arn)
     assert member.list_instances()["Instances"] == []
+
+
+def test_attributes_for_access_control(center: Center) -> None:
+    describe = "describe_instance_access_control_attribute_configuration"
+    refusal("ResourceNotFoundException", center.admin, describe)
+    attributes = [{"Key": "UserName", "Value": {"Source": ["${path:userName}"]}}]
+    wanted = {"AccessControlAttributes": attributes}
+    create = "create_instance_access_control_attribute_configuration"
+    center.admin(create, InstanceAccessControlAttributeConfiguration=wanted)
+    found = center.admin(describe)
+    assert (found["Status"], found["InstanceAccessControlAttributeConfiguration"]) == ("ENABLED", wanted)
+    refusal("ConflictException", center.admin, create, InstanceAccessControlAttributeConfiguration=wanted)

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.aws.member_accounts import AccountNow
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.fleet.confirming import confirmed
+from c7n_iamusers.model.intents import Intents, PolicySource, UserIntent
+from tests.desired import intents, user
+from tests.identity_center import ACCOUNT, OTHER_ACCOUNT
+
+ASKED = intents(ACCOUNT, "alice")
+(ALICE,) = ASKED.users
+
+
+def detail(**changes: Any) -> dict[str, Any]:
+    found = {
+        "UserName": "alice",
+        "UserId": ALICE.subject.unique_id,
+        "Arn": ALICE.subject.arn,
+        "Tags": [{"Key": "Email", "Value": " Alice@example.com "}],
+    }
+    return {**found, **changes}
+
+
+def now(*details: dict[str, Any], source: PolicySource | None = None) -> AccountNow:
+    return AccountNow(source or PolicySource(), {each["UserId"]: each for each in details})
+
+
+def one(asked: Intents, there: AccountNow | str, trusted: bool = False) -> UserIntent:
+    (found,) = confirmed([asked], lambda ids: dict.fromkeys(ids, there), trusted)
+    return found.users[0]
+
+
+def test_who_is_as_claimed_is_taken() -> None:
+    assert one(ASKED, now(detail())) == ALICE
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        pytest.param(now(), "is there no longer (no user has the id AIDA111122223333ALICE)", id="deleted-or-forged"),
+        pytest.param(now(detail(UserId="AIDANEW")), "is there no longer", id="made-again"),
+        pytest.param(now(detail(Arn=f"arn:aws:iam::{ACCOUNT}:user/old/alice")), "user/old/alice by now", id="moved"),
+        pytest.param(
+            now(detail(Tags=[{"Key": "Email", "Value": "bob@example.com"}])),
+            "has no tag any longer that says alice@example.com", id="retagged",
+        ),
+        pytest.param(now(detail(Tags=[])), "has no tag any longer", id="untagged"),
+        pytest.param("account 1 can't be read by R: AccessDenied", "was not read again: account 1 can't", id="unread"),
+    ],
+)  # fmt: skip
+def test_who_is_not_is_refused(there: AccountNow | str, told: str) -> None:
+    found = one(ASKED, there)
+    assert found.person is None
+    assert told in found.problem
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"rests_on": "UserName"}, id="no-tag"),
+        pytest.param({"rests_on": "tag:Email or UserName"}, id="a-tag-or-not"),
+        pytest.param({"rests_on": "tag:User (username) and UserName (e-mail)"}, id="only-the-username"),
+        pytest.param({"rests_on": "people.csv, line 2", "on_file": True}, id="file"),
+    ],
+)
+def test_what_rests_on_no_tag_needs_none(changes: dict[str, Any]) -> None:
+    asked = replace(ASKED, users=(replace(ALICE, **changes),))
+    assert one(asked, now(detail(Tags=[]))).problem == ""
+
+
+def test_who_can_not_be_read_is_trusted_where_somebody_says_so() -> None:
+    assert one(ASKED, "AccessDenied", trusted=True) == ALICE
+    assert one(ASKED, now(), trusted=True).person is None
+
+
+def test_without_anybody_to_read_them_intents_are_refused_as_a_whole() -> None:
+    with pytest.raises(
+        IdentityCenterError, match=r"'arn:aws:iam::\{account_id\}:role/NAME', or, where you trust"
+    ):
+        confirmed([ASKED], None)
+    assert confirmed([ASKED], None, trusted=True) == [ASKED]
+
+
+def test_derivation_is_from_what_the_user_may_do_now() -> None:
+    old = detail(UserPolicyList=[{"PolicyName": "P", "PolicyDocument": {"Statement": [{"Action": "*"}]}}])
+    asked = replace(ASKED, permission_set=None, derive={}, users=(replace(ALICE, detail=old),))
+    fresh = now(detail(), source=PolicySource({"g": {}}, {}))
+    (found,) = confirmed([asked], lambda ids: dict.fromkeys(ids, fresh))
+    assert found.users[0].detail == detail()
+    assert found.source.groups == {"g": {}}
+
+
+def test_a_problem_that_was_there_before_stays_the_reason() -> None:
+    asked = replace(ASKED, users=(user(ACCOUNT, "robot", None, "no email"),))
+    assert one(asked, "AccessDenied").problem == "no email"
+
+
+def test_each_account_by_itself() -> None:
+    asked = [ASKED, intents(OTHER_ACCOUNT, "bob")]
+    first, second = confirmed(asked, lambda ids: {ACCOUNT: now(detail()), OTHER_ACCOUNT: "AccessDenied"})
+    assert first.users[0].problem == ""
+    assert "AccessDenied" in second.users[0].problem
