@@ -47,7 +47,9 @@ def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
 
 def _given(argv: Sequence[str]) -> tuple[str, ...]:
     """The Regions on c7n-org's command line, which outrank those of accounts.yml."""
-    if not argv or not Path(argv[0]).name.startswith("c7n-org"):
+    if not argv or not (
+        Path(argv[0]).name.startswith("c7n-org") or "c7n_org" in argv[0] or "c7n-org" in argv
+    ):
         return ()
     return tuple(region for value in _values(argv) for region in value.split(",") if region)
 

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a name is still the same user's while a plan runs, and what to do where it is another's by now.
-
-IAM's calls name users, not unique ids: somebody else may delete a user and make another of its name at any moment.
-"""
+"""What to do where a name is another user's by now, or nobody's: see ``aws.identity``."""
 
 from __future__ import annotations
 
@@ -12,9 +9,11 @@ from botocore.exceptions import ClientError
 
 from c7n_iamusers.actions.user_run import Run
 from c7n_iamusers.aws.executor import Applied, CallFailed
+from c7n_iamusers.aws.identity import identified
+from c7n_iamusers.aws.interruption import Interrupted
+from c7n_iamusers.aws.live_users import LiveUsers
 from c7n_iamusers.aws.retries import error_code
-from c7n_iamusers.aws.users import read_detail
-from c7n_iamusers.decisions.deny_all import BOUNDARY, INLINE, deny_form, is_denial, lift_of
+from c7n_iamusers.decisions.deny_all import BOUNDARY, INLINE, deny_form, lift_of
 from c7n_iamusers.exceptions import Stranger
 from c7n_iamusers.model.calls import ApiCall, Plan, Subject
 from c7n_iamusers.model.iam_user import IamUser
@@ -22,32 +21,37 @@ from c7n_iamusers.model.policy_documents import decoded
 
 #: The role may not use a form of the Deny, or it does not fit after all: the next one may.
 OTHER_FORM = ("AccessDenied", "AccessDeniedException", "LimitExceeded")
+#: So many looks, ever further apart, until AWS's lists agree that a user is gone.
+LOOKS = 6
 
 
-class BoundaryChanged(Exception):
-    """Somebody changed the user's boundary since it was recorded, and ours would take its place unrecorded."""
-
-
-def identified(
-    run: Run, subject: Subject, user: IamUser, bound: Callable[[], bool] = lambda: False
+def identify_for(
+    run: Run, subject: Subject, user: IamUser, plan: Plan, applied: Applied
 ) -> Callable[[], bool]:
-    """Asks whether ``subject`` still has its name: True; False where nobody has it.
+    """What the executor asks while it applies ``plan`` to ``user``, read live: see ``aws.identity.identified``."""
+    binding = [call for call in plan.calls if call.operation.endswith("UserPermissionsBoundary")]
 
-    ``bound``: True as long as the next call is to replace the boundary of ``user``, which must then be as it was read.
-    What is given raises Stranger where another user has the name, and BoundaryChanged.
+    def bound() -> bool:
+        return bool(binding) and not any(call is binding[0] for call, _ in applied.made)
+
+    return identified(run.client, run.backoff, subject, user, bound)
+
+
+def gone(run: Run, subject: Subject, unsure: bool = False) -> str | None:
+    """Why a user that GetUser does not find is not gone all the same, in words; None where it is.
+
+    ``unsure``: our own DeleteUser may have been applied.
     """
-
-    def identify() -> bool:
-        detail = read_detail(run.client, subject.name, run.backoff)
-        if detail is None:
-            return False
-        if detail["UserId"] != subject.unique_id:
-            raise Stranger(f"{subject}: the name belongs to another user by now", str(detail["UserId"]))
-        if bound() and detail.get("PermissionsBoundary") != user.detail.get("PermissionsBoundary"):
-            raise BoundaryChanged
-        return True
-
-    return identify
+    users = LiveUsers(run.client, 1, run.backoff)
+    for delay, _ in zip(run.backoff.delays(), range(LOOKS), strict=False):
+        name = users.name_of(subject.unique_id)
+        if name is None:
+            return None
+        if name != subject.name:
+            return f"{subject}: renamed to {name} meanwhile; run again"
+        # The list is stale, or GetUser was: neither is believed alone.
+        run.backoff.sleep(delay)
+    return f"{subject}: GetUser does not find it, and ListUsers still does: run again"
 
 
 def spare(run: Run, stranger: Stranger, subject: Subject, applied: Applied) -> str:
@@ -56,9 +60,10 @@ def spare(run: Run, stranger: Stranger, subject: Subject, applied: Applied) -> s
     Only calls since the last time that the user was identified can have hit that one.
     """
     unsure = [call for call in applied.unchecked if "UserName" in call.parameters]
+    applied.left = ""
     told = [f"{stranger} ({stranger.unique_id}), who is left alone"]
     told += [_taken_off(run, subject, call, applied) for call in unsure if deny_form(call)]
-    if hit := [call.operation for call in unsure if not is_denial(call)]:
+    if hit := [call.operation for call in unsure if not deny_form(call)]:
         told.append(f"these calls may have hit that one before this was seen, look at it: {', '.join(hit)}")
     return "; ".join(told)
 
@@ -70,10 +75,12 @@ def _taken_off(run: Run, subject: Subject, call: ApiCall, applied: Applied) -> s
     if form == INLINE and not _holds(run, call):
         return "our Deny-all is not on it"
     try:
-        run.executor.apply(Plan(subject, (lift_of(call),)), applied)
-    except CallFailed as error:
+        run.executor.apply(Plan(subject, (lift_of(call),)), applied, urgent=True)
+    except (CallFailed, Interrupted) as error:
         return f"our Deny-all is on it and could not be taken off ({error}): do it by hand"
-    return "our Deny-all was on it for a moment and was taken off"
+    return (
+        "our Deny-all was on it for a moment and was taken off (it may have replaced a policy of that name)"
+    )
 
 
 def _holds(run: Run, call: ApiCall) -> bool:

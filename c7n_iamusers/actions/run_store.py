@@ -35,6 +35,7 @@ class RunStore:
         """The journal of this run. Raises OSError where it can't be opened, or another run is at work there."""
         if isinstance(self.store, DirectoryStore):
             make_directory(self.store.directory)
+            self.store.directory.chmod(0o700)  # Cloud Custodian makes it for everybody to read
             with (
                 only_run(self.store.directory, self.what),
                 Journal(self.store.directory / JOURNAL) as journal,

@@ -4,37 +4,40 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from c7n_iamusers.actions.identification import OTHER_FORM, BoundaryChanged, identified, spare
+from botocore.exceptions import ClientError
+
+from c7n_iamusers.actions.identification import OTHER_FORM, gone, identify_for, spare
 from c7n_iamusers.actions.live_judgement import Judge, no_judgement
 from c7n_iamusers.actions.user_records import Found, UserRecords
 from c7n_iamusers.actions.user_run import Run
-from c7n_iamusers.aws.executor import DONE, Applied, CallFailed, SubjectGone
+from c7n_iamusers.aws.executor import DONE, INTERRUPTED, UNKNOWN, Applied, CallFailed, SubjectGone
+from c7n_iamusers.aws.executor import FAILED as FAILED_CALL
+from c7n_iamusers.aws.identity import BoundaryChanged
+from c7n_iamusers.aws.interruption import Interrupted
 from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.aws.key_use import read_key_use
 from c7n_iamusers.aws.live_users import LiveUsers
 from c7n_iamusers.aws.users import unassigned_mfa
 from c7n_iamusers.decisions.deletion import deletion_documents, orphan_calls, plan_deletion
 from c7n_iamusers.decisions.deletion_guards import Guards, refusal
-from c7n_iamusers.decisions.deny_all import BOUNDARY, deny_form, is_bare, is_denial, put_again
+from c7n_iamusers.decisions.deny_all import deny_form, is_bare, is_denial, put_again
 from c7n_iamusers.decisions.review import review_refusal
-from c7n_iamusers.exceptions import Stranger
+from c7n_iamusers.exceptions import IamUsersError, Stranger
 from c7n_iamusers.model.attachments import MFA_DEVICE
 from c7n_iamusers.model.calls import Plan, Subject
 from c7n_iamusers.model.deletion_plan import DeletionPlan, PlannedDeletion
 from c7n_iamusers.model.iam_user import IamUser, Item
 from c7n_iamusers.model.outcome import DELETED, FAILED, SKIPPED
 from c7n_iamusers.model.quarantine import QUARANTINE_TAG
-from c7n_iamusers.model.snapshot import known_attachments
+from c7n_iamusers.model.snapshot import Snapshot, known_attachments
 
 LOG = logging.getLogger("custodian.c7n_iamusers")
 Outcome = tuple[str, str]
-
-#: So many looks, ever further apart, until AWS's lists agree that a user is gone.
-LOOKS = 6
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,6 @@ class _Deletion:
                 return None
             reason = "somebody keeps changing its permissions boundary"
         except CallFailed as error:
-            self._deny_again(error)
             if not self._goes_on(error, delays):
                 raise
             return None
@@ -142,21 +144,16 @@ class _Deletion:
 
     def plan(self, found: Found) -> Plan:
         """Every call. Raises DenyRefused."""
-        orphaned = self._orphaned_mfa(found)
+        listed = {item["SerialNumber"] for item in found.user.attachments[MFA_DEVICE.name]}
+        orphaned = self._orphaned_mfa(found.earlier, listed)
         return plan_deletion(found.user, self.of.now(), orphaned, found.quarantine, self._forms_refused)
 
     def absent(self) -> Outcome:
-        """Nobody has the name any more: what that means, after AWS's lists were asked too."""
-        evidence, ours = self.evidence, self.applied.ended("DeleteUser") == DONE
-        for delay in self._looks():
-            name = None if ours else self.of.users.name_of(evidence.unique_id)
-            if name is None:
-                return self._gone(ours)
-            if name != evidence.name:
-                return FAILED, f"{evidence}: renamed to {name} meanwhile; run again"
-            # The list is stale, or GetUser was: neither is believed alone.
-            self.of.run.backoff.sleep(delay)
-        return FAILED, f"{evidence}: GetUser does not find it, and ListUsers still does: run again"
+        """Nobody has the name any more: what that means, after AWS's list of users was asked too."""
+        ended = self.applied.ended("DeleteUser")
+        if ended != DONE and (problem := gone(self.of.run, self.evidence)):
+            return FAILED, problem
+        return self._gone(ended in (DONE, UNKNOWN))
 
     def _apply(self, found: Found) -> str | None:
         """Why the user is left alone; None once the plan is applied."""
@@ -169,16 +166,15 @@ class _Deletion:
             if reason := review_refusal(planned, found.snapshot, plan, begun_on):
                 return reason
         self.of.records.keep(found)
-        self.of.run.executor.apply(plan, self.applied, self._identify(found, plan))
+        try:
+            self.of.run.executor.apply(plan, self.applied, self._identify(found, plan))
+        except Exception:
+            self._deny_again(found)
+            raise
         return None
 
     def _identify(self, found: Found, plan: Plan) -> Callable[[], bool]:
-        binding = [call for call in plan.calls if deny_form(call) == BOUNDARY]
-
-        def bound() -> bool:
-            return bool(binding) and binding[0] not in (call for call, _ in self.applied.made)
-
-        return identified(self.of.run, self.evidence, found.user, bound)
+        return identify_for(self.of.run, self.evidence, found.user, plan, self.applied)
 
     def _goes_on(self, error: CallFailed, delays: Iterator[float]) -> bool:
         if error.code in ("DeleteConflict", "NoSuchEntity"):
@@ -194,17 +190,21 @@ class _Deletion:
             self.of.refused.add(form)
         return True
 
-    def _deny_again(self, error: CallFailed) -> None:
-        """DeleteUser failed after the Deny came off: a session that is open must not get anything of it."""
-        lifts = [call for call, _ in self.applied.made[-2:-1] if is_denial(call) and not deny_form(call)]
-        if error.call.operation != "DeleteUser" or not lifts or self.found is None:
+    def _deny_again(self, found: Found) -> None:
+        """The Deny came off, and the user is still there: a session that is open must not get anything of it."""
+        made = self.applied.made
+        rest = made[:-1] if self.applied.ended("DeleteUser") in (FAILED_CALL, UNKNOWN, INTERRUPTED) else made
+        lifts = [call for call, _ in rest[-1:] if is_denial(call) and not deny_form(call)]
+        if not lifts:
             return
-        document = deletion_documents(self.of.now(), self.found.quarantine)[-1]
-        plan = Plan(self.evidence, (put_again(self.found.user, lifts[0], document, "deletion"),))
+        document = deletion_documents(self.of.now(), found.quarantine)[-1]
+        plan = Plan(self.evidence, (put_again(found.user, lifts[0], document, "deletion"),))
         try:
-            self.of.run.executor.apply(plan, self.applied, self._identify(self.found, plan))
-        except (CallFailed, SubjectGone) as second:
-            LOG.warning("%s: the Deny-all could not be put back: %s", self.evidence, second)
+            identify = self._identify(found, plan)
+            if identify():
+                self.of.run.executor.apply(plan, self.applied, identify, urgent=True)
+        except (CallFailed, SubjectGone, Interrupted, ClientError, IamUsersError) as error:
+            LOG.warning("%s: the Deny-all could not be put back: %s", self.evidence, error)
 
     def _gone(self, ours: bool) -> Outcome:
         if ours:
@@ -212,22 +212,19 @@ class _Deletion:
         if self.of.records.deleted(self.evidence):
             return DELETED, "by an earlier run, which did not get to say so"
         calls = self.applied.calls
+        self._clear_orphans()
         if not calls:
             return SKIPPED, "already gone"
-        self._clear_orphans()
         return SKIPPED, f"already gone: deleted outside this run, after {calls} of its calls"
 
     def _clear_orphans(self) -> None:
         """Deletes virtual MFA devices of the user that nobody has now, whoever deleted it."""
-        if self.found is not None:
-            orphaned = self._orphaned_mfa(self.found, gone=True)
-            plan = Plan(self.evidence, tuple(orphan_calls(self.evidence, orphaned)))
-            self.of.run.executor.apply(plan, self.applied)
+        orphaned = self._orphaned_mfa(self.of.records.taken(self.evidence, self.applied.made), set())
+        plan = Plan(self.evidence, tuple(orphan_calls(self.evidence, orphaned)))
+        self.of.run.executor.apply(plan, self.applied)
 
-    def _orphaned_mfa(self, found: Found, gone: bool = False) -> list[Item]:
-        """Devices of this user, by its snapshots, that a stopped run deactivated and did not delete."""
-        listed = set() if gone else {item["SerialNumber"] for item in found.user.attachments[MFA_DEVICE.name]}
-        snapshots = [*found.earlier, *([found.snapshot] if gone else ())]
+    def _orphaned_mfa(self, snapshots: Iterable[Snapshot], listed: set[Any]) -> list[Item]:
+        """Devices of this user, by its snapshots, that are nobody's now and not among those ``listed`` as its own."""
         recorded = {item["SerialNumber"]: item for item in known_attachments(snapshots, MFA_DEVICE.name)}
         missing = recorded.keys() - listed
         client, backoff = self.of.run.client, self.of.run.backoff
@@ -236,7 +233,7 @@ class _Deletion:
 
     def _left(self) -> str:
         """The state that a failure now would leave the user in."""
-        on, taken = False, 0
+        on, taken = bool(self.found and self.found.quarantine and self.applied.calls), 0
         for call, result in self.applied.made:
             if result not in (DONE, "unknown", "interrupted"):
                 continue
@@ -256,10 +253,6 @@ class _Deletion:
         if delay is not None:
             self.of.run.backoff.sleep(delay)
         return delay is not None
-
-    def _looks(self) -> list[float]:
-        delays = self.of.run.backoff.delays()
-        return [delay for delay, _ in zip(delays, range(LOOKS), strict=False)]
 
     @property
     def _forms_refused(self) -> frozenset[str]:

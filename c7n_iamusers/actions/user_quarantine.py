@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from c7n_iamusers.actions.identification import OTHER_FORM, identified, spare
+from c7n_iamusers.actions.identification import OTHER_FORM, gone, identify_for, spare
 from c7n_iamusers.actions.live_judgement import Judge, no_judgement
 from c7n_iamusers.actions.user_records import RecordPlaces, UserRecords
 from c7n_iamusers.actions.user_run import Run
 from c7n_iamusers.aws.executor import Applied, CallFailed, SubjectGone
+from c7n_iamusers.aws.identity import BoundaryChanged
 from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.aws.key_use import read_key_use
 from c7n_iamusers.aws.live_users import LiveUsers
@@ -30,8 +31,6 @@ from c7n_iamusers.model.iam_user import IamUser
 from c7n_iamusers.model.key_use import KeyUse
 from c7n_iamusers.model.outcome import FAILED, QUARANTINED, RELEASED, SKIPPED, UNCHANGED
 from c7n_iamusers.model.quarantine import Quarantine, quarantine_of_tags
-
-_GONE = (SKIPPED, "already gone")
 
 
 @dataclass(frozen=True)
@@ -58,11 +57,13 @@ class UserQuarantine:
         for remaining in reversed(range(len(FORMS) + 1)):
             user = LiveUsers(self.run.client, 1, self.run.backoff).read_fully(evidence.name)
             if user is None:
-                return _GONE
+                return _absent(self.run, evidence, applied)
             try:
                 return self._quarantine(evidence, user, applied, unfit)
             except SubjectGone:
-                return _GONE
+                return _absent(self.run, evidence, applied)
+            except BoundaryChanged:
+                continue
             except Stranger as error:
                 return FAILED, spare(self.run, error, evidence, applied)
             except CallFailed as error:
@@ -70,7 +71,7 @@ class UserQuarantine:
                 if not form or not remaining or error.code not in OTHER_FORM:
                     raise
                 (unfit if error.code == "LimitExceeded" else self.refused).add(form)
-        raise AssertionError("the last round returns or raises")
+        return FAILED, f"{evidence}: somebody keeps changing its permissions boundary: run again"
 
     def _quarantine(
         self, evidence: Subject, user: IamUser, applied: Applied, unfit: set[str]
@@ -90,7 +91,10 @@ class UserQuarantine:
             return UNCHANGED, _standing(user, planned.record, keys)
         self.records.keep(found)
         self.records.note_quarantine(evidence, planned.record)
-        self.run.executor.apply(planned.plan, applied, identified(self.run, evidence, user))
+        identify = identify_for(self.run, evidence, user, planned.plan, applied)
+        self.run.executor.apply(planned.plan, applied, identify)
+        if not identify():
+            raise SubjectGone
         told = "; ".join([*_limits(user), *planned.notes])
         if not planned.problem:
             return QUARANTINED, told
@@ -118,17 +122,30 @@ class UserRelease:
         """Status and reason. Raises CallFailed or ClientError where it fails."""
         user = LiveUsers(self.run.client, 1, self.run.backoff).read_fully(evidence.name)
         if user is None:
-            return _GONE
+            return _absent(self.run, evidence, applied)
+        try:
+            return self._release(evidence, user, applied)
+        except SubjectGone:
+            return _absent(self.run, evidence, applied)
+        except BoundaryChanged:
+            return (
+                FAILED,
+                f"{evidence}: its permissions boundary was changed outside this tool: look at it, run again",
+            )
+        except Stranger as error:
+            return FAILED, spare(self.run, error, evidence, applied)
+
+    def _release(self, evidence: Subject, user: IamUser, applied: Applied) -> tuple[str, str]:
         if reason := identity_refusal(evidence, user, self.run.callers):
             return SKIPPED, reason
         if not self.include_compromised and (reason := compromised(user)):
             return SKIPPED, reason
-        if begun := deletion_begun(user):
-            return FAILED, (
-                f"{evidence}: a deletion of it was begun {begun}, so there is more to give back than a release does: "
-                f"c7n-iamusers restore OUTPUT --user {evidence.name}. Nothing was changed"
-            )
         history = self.places.known_history(user, (), self.now())
+        if (begun := deletion_begun(user)) or history.deletion_open():
+            return FAILED, (
+                f"{evidence}: a deletion of it was begun {begun or 'before'}, so there is more to give back than a "
+                f"release does: c7n-iamusers restore OUTPUT --user {evidence.name}. Nothing was changed"
+            )
         record = self._record(user, history)
         if record is None:
             return self._without_record(evidence, user)
@@ -137,7 +154,10 @@ class UserRelease:
         planned = plan_release(user, record, history, former, self.trust_tags)
         if planned.problem:
             return FAILED, f"{evidence}: {planned.problem}"
-        self.run.executor.apply(planned.plan, applied, identified(self.run, evidence, user))
+        identify = identify_for(self.run, evidence, user, planned.plan, applied)
+        self.run.executor.apply(planned.plan, applied, identify)
+        if not identify():
+            raise SubjectGone
         return RELEASED, "; ".join([*planned.notes, _standing(user, record, keys)])
 
     def _record(self, user: IamUser, history: History) -> Quarantine | None:
@@ -164,6 +184,13 @@ class UserRelease:
             f"record-from; or trust-tags: true takes the tags' word for it, which whoever may tag it can forge. "
             f"Inactive now: {', '.join(off) or 'no credential'}"
         )
+
+
+def _absent(run: Run, evidence: Subject, applied: Applied) -> tuple[str, str]:
+    if problem := gone(run, evidence):
+        return FAILED, problem
+    after = f": deleted outside this run, after {applied.calls} of its calls" if applied.calls else ""
+    return SKIPPED, f"already gone{after}"
 
 
 def _standing(user: IamUser, record: Quarantine, keys: Sequence[KeyUse]) -> str:

@@ -13,7 +13,7 @@ from c7n_iamusers.aws.journal import JournalWriter, utc_now
 from c7n_iamusers.aws.journal_reader import JournalReader
 from c7n_iamusers.aws.snapshots import SnapshotArchive
 from c7n_iamusers.aws.stores import Store
-from c7n_iamusers.decisions.deny_all import holds_attached, inline_deny_all, is_bounded
+from c7n_iamusers.decisions.deny_all import denies_alike, holds_attached, inline_deny_all, is_bounded
 from c7n_iamusers.decisions.history import History, history_of
 from c7n_iamusers.decisions.own_traces import deletion_begun, quarantine_of, without_traces
 from c7n_iamusers.decisions.role_trust import TrustIndex
@@ -48,7 +48,10 @@ class Found:
     @property
     def begun_elsewhere(self) -> str | None:
         """Since when a deletion is under way of which this output knows nothing; None where there is none."""
-        return None if self.history.denied_here() else deletion_begun(self.user)
+        put = self.history.inline_deny()
+        standing = inline_deny_all(self.user)
+        ours = put is not None and standing is not None and denies_alike(put, standing)
+        return None if ours else deletion_begun(self.user)
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,14 @@ class UserRecords:
 
     def deleted(self, subject: Subject) -> bool:
         """True where the journal shows that an earlier run of this output sent the DeleteUser that it went by."""
-        return history_of(subject, self._places.own.of(subject)).deleted()
+        # A line of the version before names no unique id, so it may be of a namesake.
+        lines = (line for line in self._places.own.of(subject) if line.get("unique_id"))
+        return history_of(subject, lines).deleted()
+
+    def taken(self, subject: Subject, made: Made) -> Sequence[Snapshot]:
+        """The snapshots that this output has of the user, where a run of it, or that in hand, began to delete it."""
+        begun = bool(made or history_of(subject, self._places.own.of(subject)).deeds)
+        return self._archive.of(subject) if begun else ()
 
     def note_quarantine(self, subject: Subject, record: Quarantine) -> None:
         """Make the record of a quarantine durable, before its first call. Raises JournalRefused."""

@@ -22,7 +22,8 @@ LOG = logging.getLogger("custodian.c7n_iamusers")
 #: How a call ended, as the journal says it: applied by us; there was nothing left to do; refused for good; only AWS
 #: can tell; told to stop between two tries.
 DONE, GONE, FAILED, UNKNOWN, INTERRUPTED = "done", "gone", "failed", "unknown", "interrupted"
-_REMOVING = ("Delete", "Detach", "Remove", "Deactivate")
+#: Operations for which NoSuchEntity means that somebody else was faster.
+_REMOVING = ("Delete", "Detach", "Remove", "Deactivate", "Update", "Untag")
 _AWS_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
 
 
@@ -84,17 +85,20 @@ class Executor:
         self._clients, self._journal, self._backoff = clients, journal, backoff or Backoff()
         self._before_each = before_each
 
-    def apply(self, plan: Plan, applied: Applied, identify: Identify = lambda: True) -> None:
+    def apply(
+        self, plan: Plan, applied: Applied, identify: Identify = lambda: True, urgent: bool = False
+    ) -> None:
         """Make the calls of ``plan``; ``applied`` counts along, so that it tells the truth after a failure too.
 
         ``identify`` is asked where a call says so, after every pause, and where something was gone already, which
-        is a sign that somebody else is at work.
+        is a sign that somebody else is at work. ``urgent``: not to be stopped by ``before_each``.
 
         Raises CallFailed at the first call that fails for good, SubjectGone where ``identify`` says so, and what
         ``identify`` and ``before_each`` (before each call) raise, Interrupted above all.
         """
         for number, call in enumerate(plan.calls, 1):
-            self._before_each()
+            if not urgent:
+                self._before_each()
             attempt = _Attempt(self, plan.subject, call, applied, identify, last=number == len(plan.calls))
             attempt.make()
 
@@ -170,8 +174,10 @@ class _Attempt:
         raise AssertionError("the last try returns or raises")
 
     def _nothing_left(self) -> str:
-        """A call whose answer was lost has done what a later try finds done."""
-        return GONE if self.call.operation.startswith(_REMOVING) and not self.lost else DONE
+        """A call whose answer was lost has done what a later try finds done. A user may be missing otherwise too."""
+        if self.lost:
+            return UNKNOWN if self.call.operation == "DeleteUser" else DONE
+        return GONE if self.call.operation.startswith(_REMOVING) else DONE
 
     def _verdict(self, error: Exception) -> str:
         if isinstance(error, Interrupted):

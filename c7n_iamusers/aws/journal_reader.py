@@ -15,6 +15,8 @@ from c7n_iamusers.model.calls import Subject
 
 #: Where BucketJournal puts its objects, one for each run and user.
 BUCKET_JOURNALS = "journal/"
+#: Of a run's output: what restorations from it did.
+RESTORE_JOURNAL = "restore-journal.jsonl"
 Line = dict[str, Any]
 
 
@@ -37,7 +39,7 @@ class JournalReader:
         return [line for journal in self._read() for line in journal.of(subject)]
 
     def lines(self) -> Iterator[Line]:
-        """Every line."""
+        """Every line of runs; what restorations did is in ``of`` only."""
         for journal in self._read():
             yield from journal.lines()
 
@@ -53,12 +55,21 @@ class _Journal:
         self._store, self._by_user = store, defaultdict[str, list[Line]](list)
         for line in parsed(store.read(JOURNAL) or b""):
             self._by_user[str(line.get("unique_id") or line.get("arn"))].append(line)
+        self._restored = defaultdict[str, list[Line]](list)
+        for line in parsed(store.read(RESTORE_JOURNAL) or b""):
+            self._restored[str(line.get("unique_id"))].append(line)
         self._objects = store.names(BUCKET_JOURNALS)
 
     def of(self, subject: Subject) -> list[Line]:
         own = [name for name in self._objects if name.endswith(f".{subject.unique_id}.jsonl")]
         put = [line for name in own for line in parsed(self._store.read(name) or b"")]
-        return [*self._by_user.get(subject.unique_id, ()), *self._by_user.get(subject.arn, ()), *put]
+        restored = self._restored.get(subject.unique_id, ())
+        return [
+            *self._by_user.get(subject.unique_id, ()),
+            *self._by_user.get(subject.arn, ()),
+            *put,
+            *restored,
+        ]
 
     def lines(self) -> Iterator[Line]:
         for lines in self._by_user.values():
@@ -72,7 +83,7 @@ def parsed(content: bytes) -> Iterable[Line]:
     for text in content.splitlines():
         try:
             line = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(line, dict):
             yield line

@@ -75,8 +75,8 @@ def restore(
     from c7n_iamusers.cli.snapshot_files import collected
 
     collection = collected(snapshots)
-    for problem in collection.problems:
-        click.echo(problem, err=True)
+    for line in (*collection.problems, *collection.left_out):
+        click.echo(line, err=True)
     wanted = [each for each in collection.users if not names or each.recorded.subject.name in names]
     if missing := set(names) - {each.recorded.subject.name for each in wanted}:
         raise click.ClickException(
@@ -152,6 +152,11 @@ class _Restoring:
                     f"{len(planned.plan.calls)} things that were removed from it"
                 )
                 return True
+            if planned.unowned and subject.name not in self.options.names:
+                click.echo(
+                    f"{subject} was deleted by somebody else and is left alone: --user {subject.name} makes it again"
+                )
+                return True
             _tell(planned, self.options.dry_run)
             if self.options.dry_run or not self._allowed(found, planned):
                 return self.options.dry_run
@@ -171,7 +176,7 @@ class _Restoring:
         from c7n_iamusers.cli.user_restoration import UserRestoration
 
         path = self.options.journal or found.run / RESTORE_JOURNAL
-        lines = restore_lines({path, found.run / RESTORE_JOURNAL})
+        lines = restore_lines({path, *(run / RESTORE_JOURNAL for run in found.runs)})
         journal = NoJournal() if self.options.dry_run else self._journal(path)
         # A retry of botocore's own would hide that an answer was lost.
         writer = self.session.client("iam", config=Config(retries={"total_max_attempts": 1}))

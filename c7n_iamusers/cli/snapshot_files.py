@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from c7n_iamusers.aws.journal import JOURNAL, SNAPSHOT
+from c7n_iamusers.aws.journal_reader import RESTORE_JOURNAL as RESTORE_JOURNAL
 from c7n_iamusers.aws.journal_reader import JournalReader, parsed
 from c7n_iamusers.aws.snapshots import SNAPSHOTS
 from c7n_iamusers.aws.stores import DirectoryStore, read_file
@@ -23,20 +24,22 @@ from c7n_iamusers.model.snapshot import Snapshot
 
 #: Name of a snapshot -> the SHA-256 that its run's journal tells.
 Pins = Mapping[str, set[str]]
-#: Of a run's output: what restorations from it did.
-RESTORE_JOURNAL = "restore-journal.jsonl"
 
 
 @dataclass(frozen=True)
 class Found:
-    """What is on record of one user. ``run``: the output with its latest snapshot.
+    """What is on record of one user. ``run``: the output with its latest snapshot, the first of ``runs``.
 
     ``unpinned``: the snapshots' files whose SHA-256 no journal tells: of the version before, or planted.
     """
 
     recorded: Recorded
-    run: Path
+    runs: tuple[Path, ...]
     unpinned: tuple[Path, ...]
+
+    @property
+    def run(self) -> Path:
+        return self.runs[0]
 
 
 @dataclass
@@ -45,6 +48,7 @@ class Collection:
 
     users: list[Found] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -81,8 +85,40 @@ def collected(paths: Iterable[Path]) -> Collection:
             found.problems.append(
                 f"{files[0].snapshot.user.subject}: not restored: another file of it can't be used"
             )
+        elif missing := _missing(files, journals):
+            names = ", ".join(sorted(missing))
+            found.problems.append(
+                f"{files[0].snapshot.user.subject}: not restored: the journal tells of {names}, missing"
+            )
         else:
             found.users.append(_user(files, journals))
+    return _of_latest(found)
+
+
+def _missing(files: list[_File], journals: Mapping[Path, JournalReader]) -> set[str]:
+    """Names of snapshots that a run has taken of the user and that are not among ``files``."""
+    subject, there = files[0].snapshot.user.subject, {(each.run, each.path.name) for each in files}
+    taken = (
+        (run, str(line.get("snapshot")).rpartition("/")[2])
+        for run in {each.run for each in files}
+        for line in journals[run].of(subject)
+        if line.get("phase") == SNAPSHOT
+    )
+    return {name for run, name in taken if (run, name) not in there}
+
+
+def _of_latest(found: Collection) -> Collection:
+    """Of several users that had one name after another, the last one only: an earlier life is not to come back."""
+    latest: dict[tuple[str, str], Found] = {}
+    for each in sorted(found.users, key=lambda user: str(user.recorded.snapshots[-1].taken)):
+        subject = each.recorded.subject
+        if earlier := latest.get((subject.account_id, subject.name)):
+            found.left_out.append(
+                f"{subject}: {earlier.recorded.subject.unique_id}, who had the name before {subject.unique_id}, is "
+                "left out: name its snapshot's file alone to restore that one"
+            )
+        latest[subject.account_id, subject.name] = each
+    found.users = [each for each in found.users if each in latest.values()]
     return found
 
 
@@ -92,8 +128,9 @@ def _user(files: list[_File], journals: Mapping[Path, JournalReader]) -> Found:
     user = last.snapshot.user
     lines = [line for run in sorted({each.run for each in files}) for line in journals[run].of(user.subject)]
     history = history_of(user.subject, lines, moment(user.detail.get("CreateDate")))
-    recorded = Recorded(tuple(each.snapshot for each in files), history)
-    return Found(recorded, last.run, tuple(each.path for each in files if not each.pinned))
+    recorded = Recorded(tuple(each.snapshot for each in files), history, bool(lines))
+    runs = tuple(dict.fromkeys([last.run, *(each.run for each in files)]))
+    return Found(recorded, runs, tuple(each.path for each in files if not each.pinned))
 
 
 def restore_lines(journals: Iterable[Path]) -> tuple[Mapping[str, Any], ...]:
@@ -105,7 +142,14 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
     """Each snapshot's file with the output that it belongs to."""
     for path in paths:
         if not path.is_dir():
-            yield path, path.parent.parent if path.parent.name == SNAPSHOTS else path.parent
+            run = path.parent.parent if path.parent.name == SNAPSHOTS else path.parent
+            # With the others of its user: what was taken away since the one that is named stays away.
+            others = (
+                sorted(path.parent.glob(f"*.{_unique_id(path)}*.json"))
+                if path.parent.name == SNAPSHOTS
+                else []
+            )
+            yield from ((each, run) for each in {*others, path})
             continue
         directories = [path] if path.name == SNAPSHOTS else sorted(path.rglob(SNAPSHOTS))
         files = [file for directory in directories for file in sorted(directory.glob("*.json"))]

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from c7n_iamusers.aws.executor import Applied, Executor
+from c7n_iamusers.aws.executor import Applied, Executor, SubjectGone
+from c7n_iamusers.aws.identity import BoundaryChanged, identified
 from c7n_iamusers.aws.journal import OUTCOME, JournalWriter
 from c7n_iamusers.aws.restoration_world import existing_groups, existing_policies, memberless_groups
 from c7n_iamusers.aws.retries import Backoff
@@ -24,8 +25,8 @@ from c7n_iamusers.decisions.restoration import (
 )
 from c7n_iamusers.decisions.restoration_limits import World
 from c7n_iamusers.decisions.snapshot_choice import whole_snapshot
-from c7n_iamusers.exceptions import RestorationRefused
-from c7n_iamusers.model.calls import ApiCall, Ref
+from c7n_iamusers.exceptions import RestorationRefused, Stranger
+from c7n_iamusers.model.calls import BEFORE, ApiCall, Plan, Ref
 from c7n_iamusers.model.moments import moment
 from c7n_iamusers.model.snapshot import Snapshot
 
@@ -34,11 +35,12 @@ _ROUNDS = 8
 RESTORED = "restored"
 
 
-@dataclass(frozen=True)
+@dataclass
 class UserRestoration:
     """Restores the user of ``recorded`` through ``executor`` in ``account_id``.
 
     ``lines``: of the journals of earlier restorations. ``names``: unique id -> name of all users of the account.
+    ``seen``: what there was when the last plan was made.
     """
 
     recorded: Recorded
@@ -52,6 +54,7 @@ class UserRestoration:
     recreate_groups: bool = False
     applied: Applied = field(default_factory=Applied)
     token: str = field(default_factory=lambda: secrets.token_hex(8))
+    seen: World | None = None
 
     def plan(self) -> Restoration:
         """What would be done now. Raises RestorationRefused, or ClientError where the account can't be read."""
@@ -68,8 +71,11 @@ class UserRestoration:
             )
         token = f"{subject.unique_id} {self.token}"
         # What an earlier restoration gave back, and the user lacks again, somebody took away since.
-        recorded = replace(self.recorded, history=self.recorded.history.after(self._given_back()))
-        return plan_restoration(recorded, self._world(token), token, self.recreate_groups)
+        history = self.recorded.history
+        known = [time for time in (history.given_back, self._given_back()) if time]
+        recorded = replace(self.recorded, history=replace(history, given_back=max(known, default=None)))
+        self.seen = self._world(token)
+        return plan_restoration(recorded, self.seen, token, self.recreate_groups)
 
     def apply(self, first: Restoration) -> None:
         """Do what ``first`` says, and then what it could not yet: ids are known only once a thing is there.
@@ -81,7 +87,7 @@ class UserRestoration:
             calls = tuple(_possible(restoration.plan.calls))
             if not calls:
                 return self._finish(restoration)
-            self.executor.apply(replace(restoration.plan, calls=calls), self.applied)
+            self._make(replace(restoration.plan, calls=calls))
             before, restoration = restoration, self.plan()
             if restoration.plan == before.plan:
                 # IAM is eventually consistent: what was just made may not be seen yet.
@@ -92,6 +98,37 @@ class UserRestoration:
                 "rounds: somebody else may be changing the user; run again"
             )
         self._finish(restoration)
+
+    def _make(self, plan: Plan) -> None:
+        """Apply ``plan`` to the user that it was made for; the user is identified right before each call."""
+        user = self.seen.user if self.seen else None
+        if user is None:
+            return self.executor.apply(plan, self.applied)
+        binding = [call for call in plan.calls if call.operation.endswith("UserPermissionsBoundary")]
+
+        def bound() -> bool:
+            return bool(binding) and not any(call is binding[0] for call, _ in self.applied.made)
+
+        checked = replace(
+            plan, calls=tuple(replace(call, checked=frozenset({BEFORE})) for call in plan.calls)
+        )
+        binding = [call for call in checked.calls if call.operation.endswith("UserPermissionsBoundary")]
+        identify = identified(self.client, self.backoff, self.recorded.subject, user, bound)
+        try:
+            self.executor.apply(checked, self.applied, identify)
+        except Stranger as error:
+            hit = ", ".join(call.operation for call in self.applied.unchecked) or "none"
+            raise RestorationRefused(
+                f"{error} ({error.unique_id}); calls that may have hit that one: {hit}"
+            ) from error
+        except SubjectGone:
+            raise RestorationRefused(
+                f"{self.recorded.subject}: somebody deleted it meanwhile: run again"
+            ) from None
+        except BoundaryChanged:
+            raise RestorationRefused(
+                f"{self.recorded.subject}: somebody changed its permissions boundary meanwhile: look at it, run again"
+            ) from None
 
     def _finish(self, restoration: Restoration) -> None:
         """From now on, whatever the restored user lacks was taken from it on purpose, and is not given back."""
@@ -111,6 +148,13 @@ class UserRestoration:
             if line.get("phase") == OUTCOME and line.get("status") == RESTORED:
                 found.update(dict.fromkeys(map(str, line.get("made", ())), True))
         return found
+
+    def _restored(self) -> datetime | None:
+        """When the last restoration got to its end."""
+        ended = [
+            line for line in self._mine() if line.get("phase") == OUTCOME and line.get("status") == RESTORED
+        ]
+        return max((time for line in ended if (time := moment(line.get("time")))), default=None)
 
     def _given_back(self) -> datetime | None:
         """When the last restoration of the user itself, which still exists, got to its end."""
@@ -163,6 +207,7 @@ class UserRestoration:
             existing_policies(self.client, sorted(arns), self.backoff),
             present,
             memberless_groups(self.client, sorted(present), self.backoff) if self.recreate_groups else {},
+            self._restored(),
         )
 
     def _widest(self) -> Snapshot:

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
+from typing import Any
 
 from c7n_iamusers.decisions.deny_all import Denial, denial, deny_all_document, is_bare, lift_inline
 from c7n_iamusers.decisions.own_traces import seal_on
@@ -34,8 +35,9 @@ def plan_deletion(
     Raises KeyError where a kind was not read: a deletion is never planned on partial knowledge. Raises DenyRefused.
     """
     deny = deletion_denial(user, now, quarantine, refused)
+    last = [_what(call) for call in deny.lift]
     removals = [
-        call for kind in ATTACHMENT_KINDS for call in _removals_of(user, kind) if call not in deny.lift
+        call for kind in ATTACHMENT_KINDS for call in _removals_of(user, kind) if _what(call) not in last
     ]
     end = ApiCall("iam", "DeleteUser", {"UserName": user.name}, _GONE, checked=frozenset({BEFORE}))
     return Plan(
@@ -64,6 +66,10 @@ def orphan_calls(subject: Subject, devices: Iterable[Item]) -> list[ApiCall]:
     """The calls that delete virtual MFA ``devices`` which were the user's and are nobody's now."""
     parts = [part for part in MFA_DEVICE.removals if not part.by_user]
     return [_call(subject.name, part, item) for item in devices for part in parts]
+
+
+def _what(call: ApiCall) -> tuple[str, Mapping[str, Any]]:
+    return call.operation, call.parameters
 
 
 def _removals_of(user: IamUser, kind: AttachmentKind) -> Iterator[ApiCall]:

@@ -75,7 +75,7 @@ def denial(user: IamUser, documents: Collection[str], why: str, refused: Collect
         return Denial(INLINE, (_put_inline(user, fitting, why),), lift)
     if holds_inline(user):
         return Denial(INLINE, (), lift)
-    detach = (iam_call("DetachUserPolicy", {"UserName": user.name, "PolicyArn": deny_all_arn(user)}, _GONE),)
+    detach = (detach_deny_all(user),)
     if holds_attached(user):
         return Denial(ATTACHED, (), detach)
     if is_bounded(user):
@@ -99,7 +99,12 @@ def _put_inline(user: IamUser, document: str, why: str) -> ApiCall:
 
 def lift_inline(user: IamUser) -> ApiCall:
     """Takes the inline Deny-all off."""
-    return iam_call("DeleteUserPolicy", {"UserName": user.name, "PolicyName": DENY_ALL_NAME}, _GONE)
+    return identified_call("DeleteUserPolicy", {"UserName": user.name, "PolicyName": DENY_ALL_NAME})
+
+
+def detach_deny_all(user: IamUser) -> ApiCall:
+    """Takes AWSDenyAll off, where it is attached."""
+    return identified_call("DetachUserPolicy", {"UserName": user.name, "PolicyArn": deny_all_arn(user)})
 
 
 def _attach(user: IamUser, why: str) -> ApiCall:
@@ -120,6 +125,7 @@ def lift_of(put: ApiCall) -> ApiCall:
     """The call that takes off what ``put``, inline or attached, has put on."""
     operation = {"PutUserPolicy": "DeleteUserPolicy", "AttachUserPolicy": "DetachUserPolicy"}[put.operation]
     given = {name: value for name, value in put.parameters.items() if name != "PolicyDocument"}
+    # Not identified again: it is meant for whoever has the name now.
     return iam_call(operation, given, _GONE)
 
 
@@ -160,6 +166,11 @@ def inline_deny_all(user: IamUser) -> Mapping[str, Any] | None:
     return None
 
 
+def denies_alike(document: str, statement: Mapping[str, Any]) -> bool:
+    """True where ``statement``, on a user now, is of the inline Deny-all ``document``."""
+    return any(each.get("Sid", "") == statement.get("Sid", "") for each in _statements(document))
+
+
 def holds_inline(user: IamUser) -> bool:
     """True where the Deny-all stands on the user as an inline policy."""
     return inline_deny_all(user) is not None
@@ -185,6 +196,11 @@ def inline_fits(user: IamUser, document: str) -> bool:
 def attached_fits(user: IamUser) -> bool:
     """True where one more managed policy keeps to the quota."""
     return len(user.attachments["attached-policy"]) < ATTACHED_QUOTA
+
+
+def identified_call(operation: str, parameters: dict[str, Any]) -> ApiCall:
+    """A call that takes something off a user, who is identified again right before; gone is as good as done."""
+    return ApiCall("iam", operation, parameters, done_codes=_GONE, checked=frozenset({BEFORE}))
 
 
 def iam_call(operation: str, parameters: dict[str, Any], done: frozenset[str] = frozenset()) -> ApiCall:

@@ -56,11 +56,13 @@ class Deed:
 class History:
     """``deeds`` in the order of time, all of one user, whatever name it had.
 
-    ``record``: of the latest quarantine, written before its first call.
+    ``record``: of the latest quarantine, written before its first call. ``given_back``: when a restoration last gave
+    the user, which still exists, all back that had been removed.
     """
 
     deeds: tuple[Deed, ...] = ()
     record: Quarantine | None = None
+    given_back: datetime | None = None
 
     @property
     def quarantine(self) -> Quarantine | None:
@@ -70,16 +72,33 @@ class History:
         since = self.record.since
         return None if any(each.time >= since and _releases(each) for each in self.deeds) else self.record
 
-    def after(self, time: datetime | None) -> History:
-        """What was done after ``time``; all where that is None."""
-        if time is None:
-            return self
-        return History(tuple(each for each in self.deeds if each.time > time), self.record)
+    def deletion_open(self) -> bool:
+        """True where a deletion took something that nobody gave back, or its Deny, attached or a boundary, stands."""
+        return bool(self.removed()) or "deletion" in (self.attached_for(), self.boundary_for())
+
+    def attached_for(self) -> str:
+        """What AWSDenyAll was attached for by us, ``deletion`` or ``quarantine``; empty where that isn't known."""
+        return self._purpose("AttachUserPolicy", self.attached_deny())
+
+    def boundary_for(self) -> str:
+        """The same of AWSDenyAll as the boundary."""
+        return self._purpose("PutUserPermissionsBoundary", self.boundary_deny())
+
+    def _purpose(self, operation: str, since: datetime | None) -> str:
+        puts = [each for each in self.deeds if each.operation == operation and each.time == since]
+        return str(puts[-1].notes.get("for", "")) if puts else ""
 
     def removed(self, until: datetime | None = None) -> dict[tuple[str, str], datetime]:
-        """Kind and identifier of all that was removed, ``until`` then where given -> when it was last."""
-        deeds = (each for each in self.deeds if each.ours and (until is None or each.time <= until))
-        return {each.removed: each.time for each in deeds if each.removed}
+        """Kind and identifier of all that was removed, ``until`` then where given -> when it was last.
+
+        What was given back since is not among it, and neither is a Deny-all of ours.
+        """
+        since = self.given_back
+        return {
+            key: each.time
+            for key, each in self._removals()
+            if (until is None or each.time <= until) and (since is None or each.time > since)
+        }
 
     def attached_deny(self) -> datetime | None:
         """Since when AWSDenyAll is attached by us; None where it isn't, as far as is known."""
@@ -117,16 +136,41 @@ class History:
             for call, result in calls
             if result != _FAILED
         )
-        return History((*self.deeds, *later), self.record)
+        return replace(self, deeds=(*self.deeds, *later))
 
-    def deleted(self) -> bool:
-        """True where a DeleteUser of ours was applied, or may have been."""
-        return any(each.operation == "DeleteUser" and each.ours for each in self.deeds)
+    def deleted(self, since: datetime | None = None) -> bool:
+        """True where a DeleteUser of ours was applied, or may have been, ``since`` then where given."""
+        ends = (each for each in self.deeds if each.operation == "DeleteUser" and each.ours)
+        return any(since is None or each.time > since for each in ends)
+
+    def inline_deny(self) -> str | None:
+        """The inline Deny-all that we put on the user and did not lift, as text; None where there is none."""
+        found = None
+        for each in self.deeds:
+            if each.parameters.get("PolicyName") == DENY_ALL_NAME:
+                if each.operation == "PutUserPolicy":
+                    found = str(each.parameters.get("PolicyDocument"))
+                elif each.operation == "DeleteUserPolicy":
+                    found = None
+        return found
 
     def denied_here(self) -> bool:
         """True where a call of ours put the inline Deny-all of our name on the user, or may have."""
         put = (each for each in self.deeds if each.operation == "PutUserPolicy")
         return any(each.parameters.get("PolicyName") == DENY_ALL_NAME for each in put)
+
+    def _removals(self) -> Iterator[tuple[tuple[str, str], Deed]]:
+        attached = False  # AWSDenyAll, by us
+        for each in self.deeds:
+            if _is_deny_all(each, "PolicyArn"):
+                if each.operation == "AttachUserPolicy":
+                    attached = True
+                elif attached:
+                    attached = False
+                    continue
+            lifted = each.parameters.get("PolicyName") == DENY_ALL_NAME
+            if each.ours and each.removed and not lifted:
+                yield each.removed, each
 
     def _standing(self, put: str, lift: str, parameter: str) -> datetime | None:
         found = None
@@ -148,8 +192,15 @@ def history_of(
     deeds = tuple(sorted(_deeds(mine), key=lambda each: each.time))
     recorded = [line for line in mine if line.get("phase") == QUARANTINE]
     latest = max(recorded, key=lambda line: moment(line.get("time")) or _BEGINNING, default=None)
-    found = latest and Quarantine.from_data(latest.get("record") or {})
-    return History(deeds, found or _unrecorded_quarantine(History(deeds)))
+    record = latest.get("record") if latest else None
+    found = Quarantine.from_data(record) if isinstance(record, Mapping) else None
+    return History(deeds, found or _unrecorded_quarantine(History(deeds)), _given_back(subject, mine))
+
+
+def _given_back(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> datetime | None:
+    ends = (line for line in lines if line.get("phase") == "outcome" and line.get("status") == "restored")
+    times = [moment(line.get("time")) for line in ends if subject.unique_id in (line.get("made") or ())]
+    return max((time for time in times if time), default=None)
 
 
 def _unrecorded_quarantine(history: History) -> Quarantine | None:
@@ -191,6 +242,10 @@ def _releases(deed: Deed) -> bool:
         return QUARANTINE_TAG in deed.parameters.get("TagKeys", ())
     if deed.operation == "DeleteUserPolicy":
         return deed.parameters.get("PolicyName") == DENY_ALL_NAME
+    if deed.operation == "PutUserPermissionsBoundary":
+        return not _is_deny_all(deed, "PermissionsBoundary")
+    if deed.operation == "DeleteUserPermissionsBoundary":
+        return True
     return deed.operation == "DetachUserPolicy" and _is_deny_all(deed, "PolicyArn")
 
 

@@ -82,6 +82,8 @@ def without_traces(user: IamUser, history: History, former_boundary: Iterable[It
 
 
 def _stands(user: IamUser, record: Quarantine, history: History) -> bool:
+    if record.deny == "none":
+        return False
     if record.deny == "boundary":
         return is_bounded(user) and history.boundary_deny() is not None
     if record.deny == "attached":

@@ -15,9 +15,11 @@ from c7n_iamusers.decisions.deny_all import (
     denial,
     deny_all_arn,
     deny_all_document,
+    detach_deny_all,
     holds_attached,
     holds_inline,
     iam_call,
+    identified_call,
     is_bounded,
     lift_inline,
 )
@@ -33,6 +35,8 @@ from c7n_iamusers.model.iam_user import IamUser, Item
 from c7n_iamusers.model.quarantine import TAGS_PER_USER, Quarantine, is_quarantine_tag
 
 _GONE = frozenset({"NoSuchEntity"})
+#: In a record: no form of the Deny could be used, so only the credentials are off.
+NO_DENY = "none"
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def plan_quarantine(
     earlier = quarantine_of(user, history) or history.quarantine
     if earlier and not lapses(user, earlier):
         return QuarantinePlan(Plan(user.subject, ()), earlier)
-    recorded = earlier.deactivated if earlier and denied(user, earlier) else ()
+    recorded = earlier.deactivated if earlier and (denied(user, earlier) or earlier.deny == NO_DENY) else ()
     kept = {identity for identity in recorded if identity in _ids(user)}
     off = list(switchable(user, ACTIVE))
     ids = (*kept, *(str(item[kind.identifier]) for kind, item in off if item[kind.identifier] not in kept))
@@ -73,7 +77,7 @@ def plan_quarantine(
     try:
         found = denial(user, [deny_all_document(sid) for sid in record.sids], "quarantine", refused)
     except DenyRefused as error:
-        found, problem = Denial("own"), str(error)
+        found, problem = Denial(NO_DENY), str(error)
     record = replace(record, deny=_form(found, history))
     switches = [_switch(user, kind, item, INACTIVE) for kind, item in off]
     notes = left_off(user, earlier) if earlier else []
@@ -112,11 +116,10 @@ def plan_release(
     lifts = [lift_inline(user)] if holds_inline(user) else []
     ours = bool(history.attached_deny()) or (trusted and record.deny == ATTACHED)
     if ours and holds_attached(user):
-        detached = {"UserName": user.name, "PolicyArn": deny_all_arn(user)}
-        lifts.append(iam_call("DetachUserPolicy", detached, _GONE))
+        lifts.append(detach_deny_all(user))
     lifts += unbind(user, former_boundary or ()) if is_bounded(user) else []
     keys = sorted(key for key in user.tags if is_quarantine_tag(key))
-    untag = [iam_call("UntagUser", {"UserName": user.name, "TagKeys": keys}, _GONE)] if keys else []
+    untag = [identified_call("UntagUser", {"UserName": user.name, "TagKeys": keys})] if keys else []
     return ReleasePlan(replace(plan, calls=(*switches, *lifts, *untag)), tuple(left_off(user, record)))
 
 
@@ -133,13 +136,13 @@ def unbind(user: IamUser, former: Iterable[Item]) -> list[ApiCall]:
         if item["PermissionsBoundaryArn"] == deny_all_arn(user):
             return []
         boundary = {"UserName": user.name, "PermissionsBoundary": item["PermissionsBoundaryArn"]}
-        return [iam_call("PutUserPermissionsBoundary", boundary)]
-    return [iam_call("DeleteUserPermissionsBoundary", {"UserName": user.name}, _GONE)]
+        return [identified_call("PutUserPermissionsBoundary", boundary)]
+    return [identified_call("DeleteUserPermissionsBoundary", {"UserName": user.name})]
 
 
 def _form(found: Denial, history: History) -> str:
     ours = {ATTACHED: history.attached_deny(), BOUNDARY: history.boundary_deny()}
-    return found.form if found.put or found.form == INLINE or ours.get(found.form) else "own"
+    return found.form if found.put or found.form in (INLINE, NO_DENY) or ours.get(found.form) else "own"
 
 
 def _tagging(user: IamUser, record: Quarantine) -> list[ApiCall]:
@@ -147,7 +150,7 @@ def _tagging(user: IamUser, record: Quarantine) -> list[ApiCall]:
     others = [item for item in user.attachments[TAG.name] if not is_quarantine_tag(str(item["Key"]))]
     if len(others) >= TAGS_PER_USER:
         return []
-    return [iam_call("TagUser", {"UserName": user.name, "Tags": [record.tag()]})]
+    return [identified_call("TagUser", {"UserName": user.name, "Tags": [record.tag()]})]
 
 
 def _ids(user: IamUser) -> set[str]:

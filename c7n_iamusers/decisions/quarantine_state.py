@@ -24,6 +24,8 @@ def denied(user: IamUser, quarantine: Quarantine) -> bool:
     """True where the Deny of ``quarantine`` is on ``user``: only so long its record says what to switch on."""
     if quarantine.deny == "inline":
         return holds_inline(user)
+    if quarantine.deny == "none":
+        return False
     return is_bounded(user) or (quarantine.deny != "boundary" and holds_attached(user))
 
 
@@ -36,7 +38,7 @@ def left_off(user: IamUser, quarantine: Quarantine) -> list[str]:
     if not quarantine.known:
         off = list(switchable(user, INACTIVE))
         why = f"the journal of the quarantine of {since} is not at hand, so nobody knows what was active before it"
-    elif denied(user, quarantine):
+    elif denied(user, quarantine) or quarantine.deny == "none":
         return []
     else:
         off = recorded_off(user, quarantine)

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from c7n_iamusers.decisions.deny_all import (
-    deny_all_arn,
+    denies_alike,
     deny_all_document,
+    detach_deny_all,
     holds_attached,
-    holds_inline,
     iam_call,
+    inline_deny_all,
     is_bounded,
     lift_inline,
     put_again,
@@ -47,10 +48,14 @@ _EXISTS = frozenset({"EntityAlreadyExists"})
 
 @dataclass(frozen=True)
 class Recorded:
-    """What is on record of one user: its ``snapshots``, and what their journals show that was done to it."""
+    """What is on record of one user: its ``snapshots``, and what their journals show that was done to it.
+
+    ``journaled``: there is a journal that tells of it.
+    """
 
     snapshots: tuple[Snapshot, ...]
     history: History = NOTHING_KNOWN
+    journaled: bool = False
 
     @property
     def subject(self) -> Subject:
@@ -63,6 +68,7 @@ class Restoration:
     """``plan``: no calls where there is nothing to do. ``lost``: what can't come back. ``notes``: what else to know.
 
     ``of``: what comes back, as a snapshot. ``lives``: the user itself still exists. ``without``: missing groups.
+    ``unowned``: the journal shows that somebody else deleted it.
     """
 
     plan: Plan
@@ -70,6 +76,7 @@ class Restoration:
     lost: tuple[str, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
     lives: bool = False
+    unowned: bool = False
     without: tuple[str, ...] = ()
 
 
@@ -95,7 +102,10 @@ def plan_restoration(
     told = tuple(notes(whole, world, recreate_groups, True))
     missing = vanished_groups(snapshot, world.groups)
     without = () if recreate_groups else tuple(str(group["GroupName"]) for group in missing)
-    return Restoration(Plan(recorded.subject, calls), snapshot, tuple(lost(whole)), told, without=without)
+    history = recorded.history
+    unowned = world.user is None and recorded.journaled and not history.deleted(world.restored)
+    lost_ = tuple(lost(whole))
+    return Restoration(Plan(recorded.subject, calls), snapshot, lost_, told, unowned=unowned, without=without)
 
 
 def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
@@ -198,15 +208,18 @@ def _held(now: IamUser | None, kind: AttachmentKind, item: Item) -> Item | None:
 def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
     """Takes the Deny-all of a stopped deletion off; a quarantine's goes on again, and is for ``release`` to lift."""
     history, seal = recorded.history, seal_on(now)
-    if holds_inline(now) and history.denied_here() and not (seal and seal.quarantine and not seal.deletion):
+    put, standing = history.inline_deny(), inline_deny_all(now)
+    ours = put is not None and standing is not None and denies_alike(put, standing)
+    if ours and not (seal and seal.quarantine and not seal.deletion):
         if seal and seal.quarantine:
             document = deny_all_document(seal.quarantine.sids[0])
             yield put_again(now, lift_inline(now), document, "quarantine")
         else:
             yield lift_inline(now)
-    if history.quarantine is None and history.attached_deny() and holds_attached(now):
-        yield iam_call("DetachUserPolicy", {"UserName": now.name, "PolicyArn": deny_all_arn(now)})
-    if history.quarantine is None and history.boundary_deny() and is_bounded(now):
+    free = history.quarantine is None
+    if (free or history.attached_for() == "deletion") and history.attached_deny() and holds_attached(now):
+        yield detach_deny_all(now)
+    if (free or history.boundary_for() == "deletion") and history.boundary_deny() and is_bounded(now):
         yield from unbind(now, _former_boundary(recorded))
 
 

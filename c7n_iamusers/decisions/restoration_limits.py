@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from c7n_iamusers.decisions.admin_rights import admin_ways
 from c7n_iamusers.decisions.own_traces import NOTHING_KNOWN, without_traces
@@ -27,7 +28,7 @@ class World:
 
     ``made``: unique ids of users that restorations from the snapshot made, and ``tokens``: values of the tag that
     they were to give; both by their journals. ``finished``: those of ``made`` that were restored to the end, but for
-    memberships of the groups ``awaited``, which were missing then.
+    memberships of the groups ``awaited``, which were missing then; the last of that was at ``restored``.
 
     ``policies``: ARNs of the managed policies, ``groups``: names of the groups, that still exist, of those that
     the snapshot names. ``memberless``: those of ``groups`` that have no member -> names of their inline policies
@@ -42,6 +43,7 @@ class World:
     policies: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     memberless: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    restored: datetime | None = None
 
 
 def is_ours(world: World) -> bool:

@@ -122,7 +122,7 @@ class Snapshot:
         """Raises SnapshotInvalid that says where the text is not a snapshot of a version known here."""
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SnapshotInvalid(f"not a snapshot, nor JSON at all: {error}") from error
         problem = schema_problem(data, SCHEMA)
         try:

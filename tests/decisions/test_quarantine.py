@@ -517,7 +517,7 @@ def test_where_no_deny_goes_on_it_its_credentials_are_switched_off_and_it_is_sai
     planned = quarantine(given, refused=refused)
     assert "user alice of account 111122223333: no Deny-all can be put on it" in planned.problem
     assert not [call for call in planned.plan.calls if is_denial(call)]
-    assert (planned.record.deny, planned.record.deactivated) == ("own", ("ACCA1", "AKIA1", "APKA1", "CERT1"))
+    assert (planned.record.deny, planned.record.deactivated) == ("none", ("ACCA1", "AKIA1", "APKA1", "CERT1"))
     held = apply(given, planned.plan)
     history = journal(planned.plan.calls, planned.record)
     assert quarantine_of(held, history) is None
