@@ -110,6 +110,7 @@ class UserRecords:
     ) -> None:
         self._places, self._journal, self._context, self._policy = places, journal, context, policy
         self._archive, self._now, self._trust = SnapshotArchive(places.here), now, TrustIndex(context.roles)
+        places.own.load()
 
     def find(self, user: IamUser, made: Made = (), adopted: bool = False) -> Found:
         """What is on record of ``user``. ``adopted``: a deletion that another run began is carried on here.

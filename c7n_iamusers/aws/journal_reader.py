@@ -28,6 +28,10 @@ class JournalReader:
         self._stores, self._lock = stores, threading.Lock()
         self._journals: list[_Journal] | None = None
 
+    def load(self) -> None:
+        """Read them now, before a run adds lines of its own, which are not to be taken for an earlier run's."""
+        self._read()
+
     def of(self, subject: Subject) -> list[Line]:
         """All lines about the user of this unique id or, where a line has none, of this ARN."""
         return [line for journal in self._read() for line in journal.of(subject)]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -20,9 +19,6 @@ from c7n_iamusers.model.snapshot import Snapshot
 #: The tag that CreateUser of a restoration gives, in the very same call: the snapshot's unique id, and a token that
 #: only the restoration's journal tells beforehand.
 RESTORED_FROM = f"{OWN_TAGS}restored-from"
-
-
-_ADMINISTRATIVE = re.compile("admin|fullaccess|poweruser", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -137,13 +133,12 @@ def _same(was: IamUser, now: IamUser) -> bool:
 def administrative(snapshot: Snapshot) -> tuple[str, ...]:
     """The policies of ``snapshot`` that make an administrator, in words.
 
-    A customer-managed policy, whose text no snapshot has, counts by its name alone.
+    No snapshot has the text of a customer-managed policy: one counts by its name alone.
     """
     groups = {str(group["GroupName"]): group for group in snapshot.groups}
     for name in snapshot.user.groups or ():
         groups.setdefault(name, {"GroupName": name})
     ways = admin_ways(grants_of(snapshot.user, Inventory(groups=groups))) or ()
-    known = set(ways)
-    names = [str(item["PolicyArn"]) for item in snapshot.user.attachments[ATTACHED_POLICY.name]]
-    named = (arn.rpartition("/")[2] for arn in names if _ADMINISTRATIVE.search(arn.rpartition("/")[2]))
-    return (*ways, *(name for name in named if name not in known))
+    arns = [str(item["PolicyArn"]) for item in snapshot.user.attachments[ATTACHED_POLICY.name]]
+    own = (arn.rpartition("/")[2] for arn in arns if ":iam::aws:policy/" not in arn)
+    return (*ways, *(f"{name} (by its name)" for name in own if "admin" in name.lower()))

@@ -15,7 +15,7 @@ from c7n_iamusers.decisions.history import Deed, History
 from c7n_iamusers.decisions.own_traces import NOTHING_KNOWN, quarantine_of
 from c7n_iamusers.decisions.quarantine import plan_release
 from c7n_iamusers.decisions.restoration import CREATED, Recorded, Restoration, plan_restoration
-from c7n_iamusers.decisions.restoration_limits import World
+from c7n_iamusers.decisions.restoration_limits import World, administrative
 from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.model.calls import Plan, Ref
 from c7n_iamusers.model.iam_user import IamUser
@@ -587,3 +587,64 @@ def test_the_boundary_of_the_version_before_is_in_its_first_snapshot() -> None:
     told = History((Deed(LATER, "PutUserPermissionsBoundary", given, {"former-boundary": READ_ONLY}),))
     (call,) = revive(ALICE, bounded, told).plan.calls
     assert call.parameters["PermissionsBoundary"] == READ_ONLY
+
+
+def document(**statement: Any) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*", **statement}]}
+
+
+OWN = f"arn:aws:iam::{ACCOUNT}:policy"
+
+
+@pytest.mark.parametrize(
+    ("held", "detail", "ways"),
+    [
+        pytest.param({}, (), (), id="nothing"),
+        pytest.param(
+            {"attached_policy": ({"PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"},)},
+            (),
+            ("AdministratorAccess",),
+            id="aws-managed",
+        ),
+        pytest.param(
+            {"attached_policy": ({"PolicyArn": "arn:aws:iam::aws:policy/AmazonS3FullAccess"},)},
+            (),
+            (),
+            id="full-access-to-one-service",
+        ),
+        pytest.param(
+            {"attached_policy": ({"PolicyArn": f"{OWN}/TeamAdmins"}, {"PolicyArn": f"{OWN}/Reader"})},
+            (),
+            ("TeamAdmins (by its name)",),
+            id="own-by-its-name",
+        ),
+        pytest.param(
+            {"inline_policy": ({"PolicyName": "all", "PolicyDocument": document(Action="*")},)},
+            (),
+            ("all",),
+            id="inline",
+        ),
+        pytest.param(
+            {"inline_policy": ({"PolicyName": "s3", "PolicyDocument": document(Action="s3:*")},)},
+            (),
+            (),
+            id="inline-of-one-service",
+        ),
+        pytest.param(
+            {"group": groups("Ops")},
+            (
+                {
+                    "GroupName": "Ops",
+                    "GroupPolicyList": [{"PolicyName": "g", "PolicyDocument": document(Action="*")}],
+                },
+            ),
+            ("g through group Ops",),
+            id="group",
+        ),
+    ],
+)
+def test_administrators_are_known(
+    held: dict[str, Any], detail: tuple[Any, ...], ways: tuple[str, ...]
+) -> None:
+    snapshot = replace(SNAPSHOT, user=user(**held), groups=detail)
+    assert administrative(snapshot) == ways
