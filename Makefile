@@ -70,7 +70,7 @@ demo: $(INSTALLED)  ## the whole job on a local AWS organization: flag, notify, 
 	$(BIN)/c7n-iamusers demo
 
 # e.g. make bench BENCH_ARGS=--quick
-bench: $(INSTALLED)  ## measure against stock Cloud Custodian, about 10 minutes, into docs/benchmarks.md
+bench: $(INSTALLED)  ## measure against stock Cloud Custodian, about 15 minutes, into docs/benchmarks.md
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 dist: $(INSTALLED)  ## build the sdist and the wheel into dist/

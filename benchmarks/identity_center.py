@@ -3,9 +3,9 @@
 
     python -m benchmarks.identity_center [derive|unchanged] [ACCOUNTS] [USERS_AN_ACCOUNT]
 
-``derive``: from intents on disk to the report, in a process of its own: CPU seconds and peak memory. ``unchanged``: how
-many calls a run makes that changes nothing, and how long they take at 20 a second, beside the floor: one call an
-account for its permission sets, one for each of them, and one for the members of each group.
+``derive``: from intents on disk to the report, in a process of its own: CPU seconds, beside those that parsing the
+intents alone takes, and peak memory. ``unchanged``: how many calls a run makes that changes nothing, beside the floor:
+one call an account for its permission sets, one for each of them, and one for the members of each group.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ import json
 import os
 import random
 import resource
+import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.measure import ROOT
+from benchmarks.measurement import BenchmarkError
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.fleet.access_run import Manner
 from c7n_iamusers.fleet.center import connect
@@ -30,9 +34,8 @@ from c7n_iamusers.fleet.provisioning import Belief, provision, read_fleet
 from c7n_iamusers.local_org import LocalOrg, Settings
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.identity_center import Person
-from c7n_iamusers.model.intents import Intents, PolicySource, UserIntent
+from c7n_iamusers.model.intents import INTENTS_FILE, Intents, PolicySource, UserIntent
 
-PER_SECOND = 20
 #: Policies of an account that users have, of which each has two; three groups an account where users have one.
 POLICIES, OWN_POLICIES = 10, 2
 _ALLOW = {"Effect": "Allow", "Resource": "*"}
@@ -45,17 +48,66 @@ _FORCE_MFA = {
 }
 
 
+@dataclass(frozen=True)
+class Derived:
+    """``seconds``, ``floor``: of CPU; ``peak``, ``report``: MB."""
+
+    accounts: int
+    users: int
+    sets: int
+    seconds: float
+    floor: float
+    peak: float
+    report: float
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """``calls``: of a run that changes nothing; ``floor``: the fewest."""
+
+    accounts: int
+    groups: int
+    users: int
+    calls: int
+    floor: int
+
+
+@dataclass(frozen=True)
+class CenterFigures:
+    """What Identity Center's part takes in a large organization."""
+
+    derived: Derived
+    unchanged: Unchanged
+
+
 def main(arguments: list[str]) -> None:
-    """One measurement, printed."""
+    """One measurement, printed as JSON."""
     what = arguments[0] if arguments else "derive"
     accounts, users = (int(each) for each in (*arguments[1:3], *("400", "200")[len(arguments[1:3]) :]))
-    if what == "derive":
-        derive(accounts, users)
-    else:
-        unchanged(accounts, users)
+    found = derive(accounts, users) if what == "derive" else unchanged(accounts, users)
+    print(json.dumps(asdict(found)))
 
 
-def derive(accounts: int, users: int) -> None:
+def measured_derivation(accounts: int, users: int) -> Derived:
+    """Raises BenchmarkError where it fails."""
+    return Derived(**_of_a_process("derive", accounts, users))
+
+
+def measured_unchanged(accounts: int, users: int) -> Unchanged:
+    """Raises BenchmarkError where it fails."""
+    return Unchanged(**_of_a_process("unchanged", accounts, users))
+
+
+def _of_a_process(what: str, accounts: int, users: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.identity_center", what, str(accounts), str(users)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise BenchmarkError(f"{' '.join(command[1:])} ended with {done.returncode}: {done.stderr[-2000:]}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def derive(accounts: int, users: int) -> Derived:
     """Every user has two of its account's ten policies, a group's, and an inline one."""
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory)
@@ -64,20 +116,22 @@ def derive(accounts: int, users: int) -> None:
         else:
             _leave(output, accounts, users, _of_derivation)
             os._exit(0)
-        began, memory = time.process_time(), _peak()
+        began = time.process_time()
         fleet = read_fleet(output, belief=Belief(trusted=True))
-        read = time.process_time()
-        lines = list(write_derivation_report(output, fleet.deriving.derivations))
-        ended = time.process_time()
-        size = (output / DERIVATION_FILE).stat().st_size
-        print(lines[0].partition(". Proofs")[0])
-        print(
-            f"intents to asks: {read - began:.1f} s of CPU; report: {ended - read:.1f} s, {size / 1e6:.0f} MB"
-        )
-        print(f"peak memory: {_peak():.0f} MB, {memory:.0f} MB of them before")
+        list(write_derivation_report(output, fleet.deriving.derivations))
+        ended, peak = time.process_time(), _peak()
+        (derivation,) = fleet.deriving.derivations
+        if refused := derivation.refused:
+            raise BenchmarkError(f"{len(refused)} users refused: {refused[0].reason}")
+        size = (output / DERIVATION_FILE).stat().st_size / 1e6
+        parsing = time.process_time()
+        for path in output.rglob(INTENTS_FILE):
+            json.loads(path.read_text(encoding="utf-8"))
+        floor = time.process_time() - parsing
+        return Derived(accounts, accounts * users, len(derivation.sets), ended - began, floor, peak, size)
 
 
-def unchanged(accounts: int, users: int) -> None:
+def unchanged(accounts: int, users: int) -> Unchanged:
     """Three groups an account, and ``users`` people in all of them together."""
     members = tuple((f"{100000000001 + number:012}", f"account-{number}") for number in range(accounts))
     with (
@@ -88,20 +142,17 @@ def unchanged(accounts: int, users: int) -> None:
         output = Path(at) / "output"
         _leave(output, accounts, users, _of_three_groups)
         center = connect(org.session(), "us-east-1", Backoff(base=0.01, cap=0.05, budget=30.0), 10_000)
-        failures = provision(
-            read_fleet(output, belief=Belief(trusted=True)), center, lambda _: None, Manner(120.0)
-        )
+        fleet = read_fleet(output, belief=Belief(trusted=True))
+        failures = provision(fleet, center, lambda _: None, Manner(120.0))
         made = Counter(call.operation for call in org.calls)["CreateAccountAssignment"]
         org.clear_calls()
         said: list[str] = []
-        provision(read_fleet(output, belief=Belief(trusted=True)), center, said.append, Manner(120.0))
-        calls = Counter(call.operation for call in org.calls)
-    floor = accounts + 2 * made
-    print(f"{accounts} accounts, {made} groups, {accounts * users} users, {len(failures)} failures at first")
-    print(said[-2])
-    print(f"calls: {sum(calls.values())} ({sum(calls.values()) / PER_SECOND:.0f} s at {PER_SECOND} a second)")
-    print(f"floor: {floor} ({floor / PER_SECOND:.0f} s)")
-    print(dict(calls.most_common(8)))
+        fleet = read_fleet(output, belief=Belief(trusted=True))
+        failures += provision(fleet, center, said.append, Manner(120.0))
+        calls = len(org.calls)
+    if failures or "Nothing to do." not in said:
+        raise BenchmarkError(f"the second run had something to do: {[*failures, *said][:3]}")
+    return Unchanged(accounts, made, accounts * users, calls, accounts + 2 * made)
 
 
 def _leave(output: Path, accounts: int, users: int, policies: Any) -> None:
@@ -111,7 +162,6 @@ def _leave(output: Path, accounts: int, users: int, policies: Any) -> None:
         documents = {f"arn:aws:iam::{account}:policy/Team{each}": _team(each) for each in range(POLICIES)}
         found = tuple(_user(account, each, policies(account, each, chance)) for each in range(users))
         everyone = {
-            "GroupName": "Everyone",
             "GroupPolicyList": [
                 {"PolicyName": "Own", "PolicyDocument": _document(_OWN_KEYS)},
                 {"PolicyName": "MFA", "PolicyDocument": _document(_FORCE_MFA)},

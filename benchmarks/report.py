@@ -12,7 +12,7 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 from rich.console import Console
 
-from benchmarks import deletion_tables, flagging_tables, floor, summary_tables
+from benchmarks import center_tables, deletion_tables, flagging_tables, floor, summary_tables
 from benchmarks.extrapolation import TOLERANCE
 from benchmarks.ours import OURS
 from benchmarks.results import Results
@@ -32,6 +32,7 @@ def as_markdown(results: Results, machine: Mapping[str, str], date: datetime) ->
         date=f"{date:%Y-%m-%d}",
         flagging=flagging_tables,
         deletion=deletion_tables,
+        center=center_tables,
         summary=summary_tables,
         floor=floor,
         tolerance=TOLERANCE,
@@ -49,6 +50,7 @@ def show(results: Results, console: Console) -> None:
         flagging_tables.growth_table,
         deletion_tables.deletion_table,
         deletion_tables.deletion_calls_table,
+        center_tables.center_table,
         summary_tables.goals_table,
     )
     for table in shown:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.extrapolation import extrapolate
+from benchmarks.identity_center import CenterFigures
 from benchmarks.measurement import Measurement
 
 
@@ -15,7 +16,7 @@ class Plan:
     """``both``: numbers of users, two at least, that both contestants flag; ``ours_alone``: further, larger ones.
 
     ``latencies``: milliseconds added to each call. ``repeats``: runs of which the median counts; stock c7n, whose
-    runs take minutes, runs once.
+    runs take minutes, runs once. ``derived``, ``unchanged``: accounts, and users in each.
     """
 
     both: tuple[int, ...] = (100, 500)
@@ -24,6 +25,8 @@ class Plan:
     deleted: int = 200
     deletion_latency: float = 50
     repeats: int = 3
+    derived: tuple[int, int] = (400, 200)
+    unchanged: tuple[int, int] = (400, 20)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -33,11 +36,20 @@ class Plan:
     def steps(self) -> int:
         """Measurements in all, repeats counted."""
         ours, stock = len(self.sizes) * self.repeats, len(self.both)
-        return (ours + stock) * len(self.latencies) + 2
+        return (ours + stock) * len(self.latencies) + 4
 
 
 FULL = Plan()
-QUICK = Plan((50, 100), (500,), (0, 10), deleted=20, deletion_latency=10, repeats=1)
+QUICK = Plan(
+    (50, 100),
+    (500,),
+    (0, 10),
+    deleted=20,
+    deletion_latency=10,
+    repeats=1,
+    derived=(20, 50),
+    unchanged=(5, 10),
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,7 @@ class Results:
     ours: tuple[Measurement, ...]
     contents: Mapping[int, Mapping[str, int]]
     deletion: Deletion
+    center: CenterFigures
 
     def stock_at(self, users: int, latency_ms: float) -> Measurement:
         """As measured, or extrapolated from the two largest sizes measured. Raises BenchmarkError where it can't be."""

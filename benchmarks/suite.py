@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from benchmarks.contestant import Contestant
 from benchmarks.evidence import require_equal_evidence
+from benchmarks.identity_center import CenterFigures, measured_derivation, measured_unchanged
 from benchmarks.measure import Run, measure
 from benchmarks.measurement import BenchmarkError, Measurement
 from benchmarks.organization import Organization
@@ -37,7 +38,7 @@ class Suite:
                     theirs = self._flag(STOCK, users, latency, 1)
                     require_equal_evidence(STOCK, theirs.resources, OURS, flagged.resources)
                     stock.append(theirs.measurement)
-        return Results(self._plan, tuple(stock), tuple(ours), contents, self._deletion())
+        return Results(self._plan, tuple(stock), tuple(ours), contents, self._deletion(), self._center())
 
     def _flag(self, contestant: Contestant, users: int, latency: float, repeats: int) -> Run:
         runs = []
@@ -55,6 +56,14 @@ class Suite:
         stock = self._delete(STOCK)
         self._organization.fill("to-delete", self._plan.deleted)
         return Deletion(stock, self._delete(OURS), contents)
+
+    def _center(self) -> CenterFigures:
+        self._progress("Identity Center: derive for {:,} accounts of {:,} users".format(*self._plan.derived))
+        derived = measured_derivation(*self._plan.derived)
+        self._progress(
+            "Identity Center: change nothing in {:,} accounts of {:,} users".format(*self._plan.unchanged)
+        )
+        return CenterFigures(derived, measured_unchanged(*self._plan.unchanged))
 
     def _delete(self, contestant: Contestant) -> Measurement:
         users, latency = self._plan.deleted, self._plan.deletion_latency

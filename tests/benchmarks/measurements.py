@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from benchmarks.identity_center import CenterFigures, Derived, Unchanged
 from benchmarks.measurement import Measurement
 from benchmarks.results import Deletion, Plan, Results
 
@@ -70,4 +71,7 @@ def results(deleted: Deletion | None = None) -> Results:
         (ours(100, 5, 0.5), ours(500, 6, 2.0), ours(5000, 20, 12.0)),
         {users: contents(users=users, groups=users // 25, roles=users // 10) for users in plan.sizes},
         deleted or deletion(),
+        CenterFigures(
+            Derived(400, 80000, 1200, 18.0, 3.0, 400.0, 20.0), Unchanged(400, 1200, 8000, 2831, 2800)
+        ),
     )

@@ -16,7 +16,7 @@ from benchmarks.results import Plan, Results
 from benchmarks.stock import STOCK
 from benchmarks.suite import Suite
 
-PLAN = Plan((10, 20), (), (0,), deleted=4, deletion_latency=0, repeats=1)
+PLAN = Plan((10, 20), (), (0,), deleted=4, deletion_latency=0, repeats=1, derived=(2, 10), unchanged=(2, 6))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def results(organization: Organization, told: list[str]) -> Results:
 
 
 def test_progress_tells_every_step(results: Results, told: list[str]) -> None:
-    assert len(told) == PLAN.steps == 6
+    assert len(told) == PLAN.steps == 8
 
 
 def test_stock_calls_grow_with_users_and_ours_do_not(results: Results) -> None:
@@ -52,6 +52,14 @@ def test_no_measurement_is_below_the_floor(results: Results) -> None:
         assert results.ours_at(20, 0).calls[name] >= calls
     for name, calls in deletion_floor(results.deletion.contents).items():
         assert results.deletion.ours.calls[name] >= calls
+
+
+def test_identity_center_is_measured_beside_its_floor(results: Results) -> None:
+    derived, unchanged = results.center.derived, results.center.unchanged
+    assert derived.users == 20
+    assert 0 < derived.floor < derived.seconds
+    assert (unchanged.groups, unchanged.floor) == (6, 14)
+    assert unchanged.floor <= unchanged.calls
 
 
 def test_deletions_removed_every_item(results: Results) -> None:
