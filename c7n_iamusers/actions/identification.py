@@ -37,11 +37,8 @@ def identify_for(
     return identified(run.client, run.backoff, subject, user, bound)
 
 
-def gone(run: Run, subject: Subject, unsure: bool = False) -> str | None:
-    """Why a user that GetUser does not find is not gone all the same, in words; None where it is.
-
-    ``unsure``: our own DeleteUser may have been applied.
-    """
+def gone(run: Run, subject: Subject) -> str | None:
+    """Why a user that GetUser does not find is not gone all the same, in words; None where it is."""
     users = LiveUsers(run.client, 1, run.backoff)
     for delay, _ in zip(run.backoff.delays(), range(LOOKS), strict=False):
         name = users.name_of(subject.unique_id)

@@ -48,9 +48,8 @@ class Found:
     @property
     def begun_elsewhere(self) -> str | None:
         """Since when a deletion is under way of which this output knows nothing; None where there is none."""
-        put = self.history.inline_deny()
         standing = inline_deny_all(self.user)
-        ours = put is not None and standing is not None and denies_alike(put, standing)
+        ours = standing and any(denies_alike(each, standing) for each in self.history.inline_denies())
         return None if ours else deletion_begun(self.user)
 
 

@@ -132,7 +132,7 @@ class UserRestoration:
 
     def _finish(self, restoration: Restoration) -> None:
         """From now on, whatever the restored user lacks was taken from it on purpose, and is not given back."""
-        if self.applied.calls:
+        if self.applied.calls or restoration.lives:
             own = {self.recorded.subject.unique_id: True} if restoration.lives else {}
             made = {**self._made(), **self._made_now(), **own}
             told = {"status": RESTORED, "made": sorted(made), "without": list(restoration.without)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from c7n_iamusers.decisions.history import FORMER_BOUNDARY
@@ -75,7 +75,7 @@ def denial(user: IamUser, documents: Collection[str], why: str, refused: Collect
         return Denial(INLINE, (_put_inline(user, fitting, why),), lift)
     if holds_inline(user):
         return Denial(INLINE, (), lift)
-    detach = (detach_deny_all(user),)
+    detach = (detach_deny_all(user, why),)
     if holds_attached(user):
         return Denial(ATTACHED, (), detach)
     if is_bounded(user):
@@ -102,9 +102,10 @@ def lift_inline(user: IamUser) -> ApiCall:
     return identified_call("DeleteUserPolicy", {"UserName": user.name, "PolicyName": DENY_ALL_NAME})
 
 
-def detach_deny_all(user: IamUser) -> ApiCall:
-    """Takes AWSDenyAll off, where it is attached."""
-    return identified_call("DetachUserPolicy", {"UserName": user.name, "PolicyArn": deny_all_arn(user)})
+def detach_deny_all(user: IamUser, why: str) -> ApiCall:
+    """Takes AWSDenyAll off, where it is attached. ``why``: what the journal says that it is for."""
+    call = identified_call("DetachUserPolicy", {"UserName": user.name, "PolicyArn": deny_all_arn(user)})
+    return replace(call, notes={"for": why})
 
 
 def _attach(user: IamUser, why: str) -> ApiCall:

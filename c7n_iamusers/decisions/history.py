@@ -108,7 +108,7 @@ class History:
         """Since when AWSDenyAll is the boundary by us; None where it isn't, as far as is known."""
         ends = ("PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary")
         last = next((each for each in reversed(self.deeds) if each.operation in ends), None)
-        ours = last is not None and _is_deny_all(last, "PermissionsBoundary")
+        ours = last is not None and _is_deny_all(last, "PermissionsBoundary") and not _gives_back(last)
         return last.time if last and ours else None
 
     def former_boundary(self) -> str | None:
@@ -143,16 +143,16 @@ class History:
         ends = (each for each in self.deeds if each.operation == "DeleteUser" and each.ours)
         return any(since is None or each.time > since for each in ends)
 
-    def inline_deny(self) -> str | None:
-        """The inline Deny-all that we put on the user and did not lift, as text; None where there is none."""
-        found = None
-        for each in self.deeds:
-            if each.parameters.get("PolicyName") == DENY_ALL_NAME:
-                if each.operation == "PutUserPolicy":
-                    found = str(each.parameters.get("PolicyDocument"))
-                elif each.operation == "DeleteUserPolicy":
-                    found = None
-        return found
+    def inline_denies(self) -> list[str]:
+        """Each inline Deny-all that we put on the user, or may have, as text.
+
+        One that stands is ours if it is among them: its statement id has the time. A lift that may not have been
+        applied proves nothing.
+        """
+        puts = (each.parameters for each in self.deeds if each.operation == "PutUserPolicy")
+        return [
+            str(given.get("PolicyDocument")) for given in puts if given.get("PolicyName") == DENY_ALL_NAME
+        ]
 
     def denied_here(self) -> bool:
         """True where a call of ours put the inline Deny-all of our name on the user, or may have."""
@@ -164,11 +164,11 @@ class History:
         for each in self.deeds:
             if _is_deny_all(each, "PolicyArn"):
                 if each.operation == "AttachUserPolicy":
-                    attached = True
+                    attached = not _gives_back(each)
                 elif attached:
                     attached = False
                     continue
-            lifted = each.parameters.get("PolicyName") == DENY_ALL_NAME
+            lifted = "for" in each.notes or each.parameters.get("PolicyName") == DENY_ALL_NAME
             if each.ours and each.removed and not lifted:
                 yield each.removed, each
 
@@ -176,7 +176,7 @@ class History:
         found = None
         for each in self.deeds:
             if each.operation in (put, lift) and _is_deny_all(each, parameter):
-                found = each.time if each.operation == put else None
+                found = each.time if each.operation == put and not _gives_back(each) else None
         return found
 
 
@@ -234,6 +234,11 @@ def _is_of(line: Mapping[str, Any], subject: Subject, created: datetime | None) 
     time = moment(line.get("time"))
     older = created is not None and time is not None and time < created
     return line.get("arn") == subject.arn and not older
+
+
+def _gives_back(deed: Deed) -> bool:
+    """True for what a restoration puts on a user: that is the user's own, an AWSDenyAll too."""
+    return deed.notes.get("for") == "restoration"
 
 
 def _releases(deed: Deed) -> bool:

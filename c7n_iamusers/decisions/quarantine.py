@@ -111,12 +111,13 @@ def plan_release(
     plan = Plan(user.subject, ())
     if is_bounded(user) and former_boundary is None:
         return ReleasePlan(plan, problem=_UNKNOWN_BOUNDARY)
-    off = recorded_off(user, record) if record.known and denied(user, record) else []
+    holds = denied(user, record) or (record.deny == NO_DENY and not trusted)
+    off = recorded_off(user, record) if record.known and holds else []
     switches = [_switch(user, kind, item, ACTIVE) for kind, item in off]
     lifts = [lift_inline(user)] if holds_inline(user) else []
     ours = bool(history.attached_deny()) or (trusted and record.deny == ATTACHED)
     if ours and holds_attached(user):
-        lifts.append(detach_deny_all(user))
+        lifts.append(detach_deny_all(user, "release"))
     lifts += unbind(user, former_boundary or ()) if is_bounded(user) else []
     keys = sorted(key for key in user.tags if is_quarantine_tag(key))
     untag = [identified_call("UntagUser", {"UserName": user.name, "TagKeys": keys})] if keys else []

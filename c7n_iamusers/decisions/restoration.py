@@ -187,7 +187,10 @@ def _restore(snapshot: Snapshot, now: IamUser | None, kind: AttachmentKind, item
     if held is None:
         given = {name: _text(item[member]) for name, member in kind.restoration.parameters.items()}
         user = {"UserName": snapshot.user.name}
-        yield iam_call(kind.restoration.operation, {**user, **given}, kind.restoration.present_codes)
+        present = kind.restoration.present_codes
+        yield ApiCall(
+            "iam", kind.restoration.operation, {**user, **given}, present, notes={"for": "restoration"}
+        )
     inactive = item.get("Status") == INACTIVE and item[kind.identifier] not in snapshot.deactivated
     if kind.status_change and inactive and (held is None or held.get("Status") == ACTIVE):
         new_id = Ref(f"the new id of {item[kind.identifier]}") if held is None else held[kind.identifier]
@@ -208,8 +211,8 @@ def _held(now: IamUser | None, kind: AttachmentKind, item: Item) -> Item | None:
 def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
     """Takes the Deny-all of a stopped deletion off; a quarantine's goes on again, and is for ``release`` to lift."""
     history, seal = recorded.history, seal_on(now)
-    put, standing = history.inline_deny(), inline_deny_all(now)
-    ours = put is not None and standing is not None and denies_alike(put, standing)
+    standing = inline_deny_all(now)
+    ours = standing and any(denies_alike(each, standing) for each in history.inline_denies())
     if ours and not (seal and seal.quarantine and not seal.deletion):
         if seal and seal.quarantine:
             document = deny_all_document(seal.quarantine.sids[0])
@@ -218,7 +221,7 @@ def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
             yield lift_inline(now)
     free = history.quarantine is None
     if (free or history.attached_for() == "deletion") and history.attached_deny() and holds_attached(now):
-        yield detach_deny_all(now)
+        yield detach_deny_all(now, "restoration")
     if (free or history.boundary_for() == "deletion") and history.boundary_deny() and is_bounded(now):
         yield from unbind(now, _former_boundary(recorded))
 

@@ -29,7 +29,7 @@ VALUE_LENGTH = 256
 _NOT_IN_A_VALUE = re.compile(r"[^\w\s.:/=+\-@]")
 _TAG = re.compile(
     # A reason may have no character that IAM takes, and a long policy name leaves no room for one.
-    r"(?P<since>\S+Z) deny=(?P<deny>inline|attached|boundary|own) by (?P<policy>\S+?)(?::(?: (?P<reason>.*))?)?",
+    r"(?P<since>\S+Z) deny=(?P<deny>inline|attached|boundary|own|none) by (?P<policy>\S+?)(?::(?: (?P<reason>.*))?)?",
     re.DOTALL,
 )
 #: A deletion keeps the record of the quarantine that the user was in, and says since when it is under way.

@@ -245,3 +245,56 @@ def test_a_device_that_an_earlier_run_left_to_a_user_who_is_gone_by_now_goes(
     delete(tmp_path)
     assert outcomes(tmp_path)["zoe"]["reason"].startswith("already gone")
     assert iam.list_virtual_mfa_devices()["VirtualMFADevices"] == []
+
+
+class Killed(BaseException):
+    """What ends a process without a word."""
+
+
+def test_a_run_killed_before_the_lift_of_its_deny_was_sent_goes_on(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill() -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        on_call(patch, "DeleteUserPolicy", kill)
+        with pytest.raises(Killed):
+            delete(tmp_path)
+    assert iam.list_user_policies(UserName="zoe")["PolicyNames"] == [DENY_ALL_NAME]
+    lines = (tmp_path / "under-test" / "journal.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["phase"] == "before"
+    delete(tmp_path)
+    assert user_names(iam) == []
+    assert outcomes(tmp_path)["zoe"]["status"] == "deleted"
+
+
+def test_a_users_own_deny_that_was_given_back_stays_its_own(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = "arn:aws:iam::aws:policy/AWSDenyAll"
+    iam.attach_user_policy(UserName="zoe", PolicyArn=own)
+    stop_at(monkeypatch, "DeleteUser", tmp_path)
+    assert restore(tmp_path, "--user", "zoe").exit_code == 0
+    assert own in str(iam.list_attached_user_policies(UserName="zoe"))
+    assert restore(tmp_path, "--user", "zoe").exit_code == 0
+    assert own in str(iam.list_attached_user_policies(UserName="zoe"))
+    delete(tmp_path)
+    assert user_names(iam) == []
+    assert restore(tmp_path, "--user", "zoe").exit_code == 0
+    assert own in str(iam.list_attached_user_policies(UserName="zoe"))
+
+
+def test_release_switches_on_what_a_quarantine_without_a_deny_switched_off(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        for operation in ("PutUserPolicy", "AttachUserPolicy", "PutUserPermissionsBoundary"):
+            deny(patch, operation)
+        with pytest.raises(PolicyExecutionError):
+            quarantine(tmp_path)
+    (key,) = iam.list_access_keys(UserName="zoe")["AccessKeyMetadata"]
+    assert key["Status"] == "Inactive"
+    assert release(tmp_path)["status"] == "released"
+    (key,) = iam.list_access_keys(UserName="zoe")["AccessKeyMetadata"]
+    assert key["Status"] == "Active"
