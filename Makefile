@@ -14,7 +14,7 @@ FAST_TESTS := tests/decisions tests/model tests/sources tests/actions/test_compo
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-SOURCES := benchmarks c7n_iamusers tests setup.py
+SOURCES := aws_local_org benchmarks c7n_iamusers tests setup.py
 POLICIES := $(wildcard policies/*.yml)
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

@@ -84,7 +84,10 @@ setup(
         "Typing :: Typed",
     ],
     python_requires=">=3.10",
-    packages=find_namespace_packages(include=["c7n_iamusers", "c7n_iamusers.*"], exclude=["*.__pycache__"]),
+    packages=find_namespace_packages(
+        include=["c7n_iamusers", "c7n_iamusers.*", "aws_local_org", "aws_local_org.*"],
+        exclude=["*.__pycache__"],
+    ),
     include_package_data=True,
     # The oldest that the tests pass with. c7n pins one boto3, so a newer one here would dictate c7n; those before 1.39
     # can't list all users' service-specific credentials.

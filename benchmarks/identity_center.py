@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from aws_local_org import LocalOrg, Settings
 from benchmarks.measure import ROOT
 from benchmarks.measurement import BenchmarkError
 from c7n_iamusers.aws.retries import Backoff
@@ -31,7 +32,6 @@ from c7n_iamusers.fleet.center import connect
 from c7n_iamusers.fleet.derivation_report import DERIVATION_FILE, write_derivation_report
 from c7n_iamusers.fleet.intent_files import write_intents
 from c7n_iamusers.fleet.provisioning import Belief, provision, read_fleet
-from c7n_iamusers.local_org import LocalOrg, Settings
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.identity_center import Person
 from c7n_iamusers.model.intents import INTENTS_FILE, Intents, PolicySource, UserIntent

@@ -18,7 +18,7 @@ class Organization:
     """One member account that is filled, measured and filled anew."""
 
     def __init__(self) -> None:
-        from c7n_iamusers.local_org import LocalOrg, Settings
+        from aws_local_org import LocalOrg, Settings
 
         # A report that is there at once: waiting for it is the same sleep for everyone, and tells nothing.
         settings = Settings(member_accounts=((ACCOUNT, "benchmark"),), report_seconds=0)
@@ -30,8 +30,8 @@ class Organization:
 
     def fill(self, population: str, users: int) -> dict[str, int]:
         """Empty the account, fill it, and have its credential report made; returns what -> how many."""
-        from c7n_iamusers.local_org.seeding.summary import counts_of
-        from c7n_iamusers.local_org.seeding.writer import write_account
+        from aws_local_org.seeding.summary import counts_of
+        from aws_local_org.seeding.writer import write_account
 
         contents = POPULATIONS[population](users)
         self._org.reset()

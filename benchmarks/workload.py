@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from c7n_iamusers.local_org.seeding import policy_documents as documents
-from c7n_iamusers.local_org.seeding.draft import Draft
-from c7n_iamusers.local_org.seeding.key_material import CERTIFICATES
-from c7n_iamusers.local_org.seeding.records import (
+from aws_local_org.seeding import policy_documents as documents
+from aws_local_org.seeding.draft import Draft
+from aws_local_org.seeding.key_material import CERTIFICATES
+from aws_local_org.seeding.records import (
     AccountContents,
     Group,
     ManagedPolicy,

@@ -10,7 +10,7 @@ import botocore.session
 import pytest
 from botocore.loaders import create_loader
 
-from c7n_iamusers.local_org import LocalOrg, Settings
+from aws_local_org import LocalOrg, Settings
 
 #: One for all tests: reading botocore's models anew for each session takes most of a test's time.
 LOADER = create_loader()

@@ -8,9 +8,9 @@ import zlib
 from datetime import datetime
 from typing import Any
 
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.iam.seeding import add_fido_device
-from c7n_iamusers.local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
+from aws_local_org import LocalOrg
+from aws_local_org.iam.seeding import add_fido_device
+from aws_local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
 from tests.policies import ACCOUNT
 
 ALLOW = json.dumps(

@@ -13,10 +13,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from aws_local_org import LocalOrg
+from aws_local_org.load import load
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.entry import ACTIONS, FILTERS, SOURCES
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.load import load
 from tests.policies import ACCOUNT, policy
 from tests.readme import (
     BLOCKS,

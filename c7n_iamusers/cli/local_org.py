@@ -14,7 +14,7 @@ from c7n_iamusers.cli.filling import load, seed, seed_option, users_option
 from c7n_iamusers.cli.output import format_option, print_json, print_table
 
 if TYPE_CHECKING:
-    from c7n_iamusers.local_org import Settings
+    from aws_local_org import Settings
 
 PORT = 5000
 
@@ -75,7 +75,7 @@ def serve(seed_number: int | None, users_per_account: int | None, **options: Any
 
 
 def _settings(member_account: tuple[tuple[str, str], ...], **options: Any) -> Settings:
-    from c7n_iamusers.local_org import Settings
+    from aws_local_org import Settings
 
     if member_account:
         options["member_accounts"] = member_account

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from aws_local_org.documents import pages_in, report_rows, text_of
 from c7n_iamusers.exceptions import LocalOrgError
-from c7n_iamusers.local_org.documents import pages_in, report_rows, text_of
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ import click
 from c7n_iamusers.exceptions import LocalOrgError
 
 if TYPE_CHECKING:
-    from c7n_iamusers.local_org import LocalOrg, Settings
+    from aws_local_org import LocalOrg, Settings
 
 ENV_FILE_HEADING = "# The local organization of c7n-iamusers; load it with: . FILE"
 
@@ -52,12 +52,12 @@ def serve_until_stopped(settings: Settings, serving: Serving) -> None:
 
 
 def _start(running: ExitStack, settings: Settings, serving: Serving) -> Mapping[str, str]:
-    from c7n_iamusers.local_org import LocalOrg
+    from aws_local_org import LocalOrg
 
     org = running.enter_context(LocalOrg(settings))
     environment = dict(org.environment())
     if serving.mail_dir:
-        from c7n_iamusers.local_org.smtp_sink import SmtpSink
+        from aws_local_org.smtp_sink import SmtpSink
 
         sink = running.enter_context(SmtpSink(serving.mail_dir, settings.smtp_port))
         environment["C7N_IAMUSERS_SMTP_PORT"] = str(sink.port)
@@ -70,7 +70,7 @@ def _start(running: ExitStack, settings: Settings, serving: Serving) -> Mapping[
 
 
 def _seed(org: LocalOrg, number: int, users_per_account: int) -> None:
-    from c7n_iamusers.local_org.seed import seed
+    from aws_local_org.seed import seed
 
     summary = seed(org, seed=number, users_per_account=users_per_account)
     _progress(f"seeded {summary['totals']['users']} users in {len(summary['accounts'])} accounts")

@@ -12,10 +12,10 @@ from pathlib import Path
 import yaml
 
 import c7n_iamusers
+from aws_local_org import LocalOrg, Settings
+from aws_local_org.seed import seed
+from aws_local_org.smtp_sink import SmtpSink
 from c7n_iamusers.exceptions import LocalOrgError
-from c7n_iamusers.local_org import LocalOrg, Settings
-from c7n_iamusers.local_org.seed import seed
-from c7n_iamusers.local_org.smtp_sink import SmtpSink
 from c7n_iamusers.rehearsal import expectations as expect
 from c7n_iamusers.rehearsal.commands import Commands
 from c7n_iamusers.rehearsal.outputs import PolicyOutput, mails

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.iam.seeding import set_access_key_last_used, set_password_last_used
+from aws_local_org import LocalOrg
+from aws_local_org.iam.seeding import set_access_key_last_used, set_password_last_used
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import botocore.session
 import pytest
 from botocore.loaders import create_loader
 
+from aws_local_org import LocalOrg
+from aws_local_org.identity_center import clock
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.fleet.center import connect
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.identity_center import clock
 from tests.actions.provisioning_rehearsal import Rehearsal, SteppingClock
 
 #: One for all tests: reading botocore's models anew for each session takes most of a run's time.

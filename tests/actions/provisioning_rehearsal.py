@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from botocore.client import BaseClient
 
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.identity_center import state
-from c7n_iamusers.local_org.identity_center.state import DirectoryEntry, Instance, PermissionSet
+from aws_local_org import LocalOrg
+from aws_local_org.identity_center import state
+from aws_local_org.identity_center.state import DirectoryEntry, Instance, PermissionSet
 from tests.identity_center import ACCOUNT, READ_ONLY
 from tests.policies import policy
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 from c7n.exceptions import PolicyExecutionError
 
-from c7n_iamusers.local_org.identity_center import faults
+from aws_local_org.identity_center import faults
 from tests.actions.provisioning_rehearsal import Rehearsal
 from tests.identity_center import ACCOUNT, OTHER_ACCOUNT
 

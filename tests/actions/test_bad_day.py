@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.aws.retries import Backoff
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.iam.seeding import (
+from aws_local_org import LocalOrg
+from aws_local_org.iam.seeding import (
     add_access_key,
     add_mfa_device,
     add_service_credential,
     add_user,
     set_password,
 )
+from c7n_iamusers.aws.retries import Backoff
 from tests.actions.deletions import delete, journal, outcomes, user_names
 from tests.policies import ACCOUNT
 

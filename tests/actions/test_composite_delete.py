@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
+from aws_local_org import LocalOrg
 from c7n_iamusers.actions.user_run import _warn_once
 from c7n_iamusers.aws.journal import Journal
 from c7n_iamusers.aws.run_lock import only_run
 from c7n_iamusers.aws.stores import DirectoryStore
 from c7n_iamusers.exceptions import JournalRefused
-from c7n_iamusers.local_org import LocalOrg
 from tests.furnishing import furnish
 from tests.interference import deny, on_call
 from tests.observation import run_within_permissions

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from aws_local_org import LocalOrg
+from aws_local_org.iam import seeding
+from aws_local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
 from c7n_iamusers.cli.snapshot_files import collected
 from c7n_iamusers.decisions.snapshot_choice import whole_snapshot
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.iam import seeding
-from c7n_iamusers.local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
 from tests.actions.deletions import NAME, delete, journal, outcomes
 from tests.crashes import Crashes
 from tests.policies import ACCOUNT

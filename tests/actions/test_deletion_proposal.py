@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from c7n.exceptions import PolicyExecutionError
 
-from c7n_iamusers.local_org import LocalOrg
+from aws_local_org import LocalOrg
 from c7n_iamusers.model.deletion_plan import DeletionPlan
 from tests.actions.deletions import NAME, acting, delete, journal, outcomes, user_names
 from tests.furnishing import furnish

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from aws_local_org import LocalOrg
 from c7n_iamusers.actions.composite_delete import CompositeDelete
-from c7n_iamusers.local_org import LocalOrg
 from tests.actions.deletions import delete, journal, outcomes, user_names
 from tests.furnishing import furnish
 from tests.interference import on_call

@@ -13,9 +13,9 @@ from botocore.client import BaseClient
 from c7n.exceptions import PolicyExecutionError
 from click.testing import CliRunner, Result
 
+from aws_local_org import LocalOrg
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.decisions.deny_all import DENY_ALL_NAME, deny_all_document
-from c7n_iamusers.local_org import LocalOrg
 from tests.actions.deletions import acting, delete, outcomes, user_names
 from tests.fakes import client_error
 from tests.interference import deny, on_call

@@ -12,10 +12,10 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.resources import load_resources
 from c7n.utils import yaml_load
 
+from aws_local_org.identity_center import faults
+from aws_local_org.identity_center import instance as instances
 from c7n_iamusers.actions.provision_identity_center import ProvisionIdentityCenter
 from c7n_iamusers.entry import register
-from c7n_iamusers.local_org.identity_center import faults
-from c7n_iamusers.local_org.identity_center import instance as instances
 from tests.actions.provisioning_rehearsal import ACTION, MANAGEMENT, Rehearsal
 from tests.fleet.fleet_rehearsal import FleetRehearsal
 from tests.identity_center import ACCOUNT

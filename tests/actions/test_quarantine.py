@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
+from aws_local_org import LocalOrg
+from aws_local_org.iam.seeding import set_access_key_last_used, set_password_last_used
 from c7n_iamusers.decisions.deny_all import DENY_ALL_NAME
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.iam.seeding import set_access_key_last_used, set_password_last_used
 from c7n_iamusers.model.quarantine import QUARANTINE_TAG
 from tests.actions.deletions import acting, delete, outcomes, user_names
 from tests.furnishing import furnish

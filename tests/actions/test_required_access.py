@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
+from aws_local_org import LocalOrg
 from c7n_iamusers.actions.access_gate import AccessGate
 from c7n_iamusers.decisions.access_state import PENDING, PROVISIONED, AccessState
-from c7n_iamusers.local_org import LocalOrg
 from c7n_iamusers.model.deletion_plan import DeletionPlan
 from tests.actions.deletions import NAME, acting, outcomes, user_names
 from tests.policies import ACCOUNT, policy

@@ -13,9 +13,9 @@ import pytest
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError, ResourceLimitExceeded
 from c7n.policy import Policy
 
+from aws_local_org import LocalOrg
 from c7n_iamusers.actions.run_store import stable_prefix
 from c7n_iamusers.aws.bucket_store import BucketStore
-from c7n_iamusers.local_org import LocalOrg
 from c7n_iamusers.model.snapshot import Snapshot
 from tests.actions.deletions import acting, user_names
 from tests.fakes import client_error

@@ -5,7 +5,7 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 from c7n.exceptions import PolicyExecutionError
 
-from c7n_iamusers.local_org.identity_center import faults
+from aws_local_org.identity_center import faults
 from tests.actions.provisioning_rehearsal import Killed, Rehearsal, SteppingClock, after_change
 from tests.identity_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.interference import on_call

@@ -12,20 +12,20 @@ from typing import Any
 import pytest
 from c7n.exceptions import PolicyExecutionError
 
+from aws_local_org import LocalOrg
+from aws_local_org.iam.seeding import (
+    add_access_key,
+    add_user,
+    set_access_key_last_used,
+    set_create_date,
+)
+from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
 from c7n_iamusers.actions.composite_delete import CompositeDelete
 from c7n_iamusers.actions.user_records import UserRecords
 from c7n_iamusers.aws.live_users import LiveUsers
 from c7n_iamusers.cli.snapshot_files import collected
 from c7n_iamusers.decisions.deny_all import DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.decisions.snapshot_choice import whole_snapshot
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.iam.seeding import (
-    add_access_key,
-    add_user,
-    set_access_key_last_used,
-    set_create_date,
-)
-from c7n_iamusers.local_org.seeding.key_material import SSH_PUBLIC_KEYS
 from c7n_iamusers.model.quarantine import Quarantine
 from tests.actions.deletions import acting, delete, outcomes, user_names
 from tests.fakes import client_error

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from aws_local_org import LocalOrg
 from c7n_iamusers.aws.account_context import read_context
-from c7n_iamusers.local_org import LocalOrg
 from tests.fakes import Sleeps
 from tests.policies import ACCOUNT
 

@@ -3,12 +3,12 @@ from __future__ import annotations
 
 import pytest
 
+from aws_local_org import LocalOrg
+from aws_local_org.identity_center import faults
 from c7n_iamusers.aws.assignments import Assignments
 from c7n_iamusers.aws.identity_center import resolve_instance
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.identity_center import faults
 from c7n_iamusers.model.access_plan import Pending
 from c7n_iamusers.model.identity_center import Assignment
 from tests.identity_center import ACCOUNT, OTHER_ACCOUNT

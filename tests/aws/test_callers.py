@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 from c7n.credentials import SessionFactory
 
+from aws_local_org import LocalOrg
 from c7n_iamusers.aws.callers import Callers, callers
-from c7n_iamusers.local_org import LocalOrg
 
 REGION = "us-east-1"
 ROLE = "CloudCustodian"

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
+from aws_local_org import LocalOrg
+from aws_local_org.identity_center import instance as instances
+from aws_local_org.identity_center import state
 from c7n_iamusers.aws.identity_center import resolve_instance
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.identity_center import instance as instances
-from c7n_iamusers.local_org.identity_center import state
 from tests.identity_center import ACCOUNT
 
 MANAGEMENT = "123456789012"

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from aws_local_org import LocalOrg
+from aws_local_org.identity_center import state
 from c7n_iamusers.aws.identity_center import resolve_instance
 from c7n_iamusers.aws.identity_store import IdentityStore
 from c7n_iamusers.aws.retries import Backoff
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.identity_center import state
 from c7n_iamusers.model.identity_center import KnownPerson
 from tests.identity_center import ALICE
 

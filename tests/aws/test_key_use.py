@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from aws_local_org import LocalOrg
 from c7n_iamusers.aws.key_use import read_key_use
 from c7n_iamusers.aws.retries import error_code
 from c7n_iamusers.aws.users import read_user
-from c7n_iamusers.local_org import LocalOrg
 from c7n_iamusers.model.iam_user import IamUser
 from c7n_iamusers.model.key_use import KeyUse
 from tests.fakes import ScriptedClient, Sleeps, client_error

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from aws_local_org import LocalOrg
+from aws_local_org.seed import seed
 from c7n_iamusers.aws.live_users import LiveUsers
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.aws.users import read_user
 from c7n_iamusers.decisions.deny_all import deny_all_document
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.seed import seed
 from c7n_iamusers.model.attachment_rows import AttachmentKind
 from c7n_iamusers.model.attachments import (
     ATTACHED_POLICY,

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import pytest
 
+from aws_local_org import LocalOrg
 from c7n_iamusers.aws.member_accounts import AccountNow, MemberAccounts
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.local_org import LocalOrg
 from tests.identity_center import ACCOUNT, OTHER_ACCOUNT
 
 MANAGEMENT = "123456789012"

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from aws_local_org import LocalOrg
 from c7n_iamusers.aws.identity_center import resolve_instance
 from c7n_iamusers.aws.permission_sets import PermissionSets
 from c7n_iamusers.aws.retries import Backoff
-from c7n_iamusers.local_org import LocalOrg
 from c7n_iamusers.model.identity_center import KnownPermissionSet, PermissionSet
 from tests.identity_center import ACCOUNT, AUDIT, MARK, OTHER_ACCOUNT, READ_ONLY
 

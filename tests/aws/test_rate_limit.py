@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from aws_local_org import LocalOrg
+from aws_local_org.identity_center import faults
 from c7n_iamusers.aws.rate_limit import RateLimit
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.identity_center import faults
 
 
 class Time:

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from aws_local_org import LocalOrg
 from c7n_iamusers.aws.bucket_store import BucketStore
 from c7n_iamusers.aws.stores import DirectoryStore, Store, open_appending
-from c7n_iamusers.local_org import LocalOrg
 from tests.aws.syncing import synced
 from tests.fakes import ScriptedClient, Sleeps, client_error
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import pytest
 
+from aws_local_org.seeding.summary import counts_of
 from benchmarks.floor import CALLS_OF_AN_ITEM
 from benchmarks.workload import POPULATIONS, account_to_delete, account_to_flag
-from c7n_iamusers.local_org.seeding.summary import counts_of
 from c7n_iamusers.model.attachments import is_virtual_mfa
 
 

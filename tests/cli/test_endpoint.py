@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from aws_local_org import LocalOrg
 from c7n_iamusers.cli.endpoint import LocalOrgEndpoint
 from c7n_iamusers.exceptions import LocalOrgError
-from c7n_iamusers.local_org import LocalOrg
 
 
 class Stranger(BaseHTTPRequestHandler):

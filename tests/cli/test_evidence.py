@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from aws_local_org import LocalOrg
 from c7n_iamusers.cli.evidence import _progress
 from c7n_iamusers.cli.main import main
-from c7n_iamusers.local_org import LocalOrg
 from tests.policies import ACCOUNT
 
 DETAILS = {

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from aws_local_org import LocalOrg
 from c7n_iamusers.cli.main import main
-from c7n_iamusers.local_org import LocalOrg
 
 PAYMENTS = "111122223333"
 DETAILS = {

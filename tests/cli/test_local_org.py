@@ -6,8 +6,8 @@ import json
 import pytest
 from click.testing import CliRunner, Result
 
+from aws_local_org import LocalOrg
 from c7n_iamusers.cli.main import main
-from c7n_iamusers.local_org import LocalOrg
 
 
 def run(*arguments: str) -> Result:

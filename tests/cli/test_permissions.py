@@ -9,8 +9,8 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from aws_local_org import LocalOrg
 from c7n_iamusers.cli.main import main
-from c7n_iamusers.local_org import LocalOrg
 from c7n_iamusers.model.permissions import DELETION, QUARANTINE, RESTORATION
 from tests.actions.deletions import acting
 from tests.furnishing import furnish

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from aws_local_org import LocalOrg
+from aws_local_org.identity_center import faults
+from aws_local_org.identity_center import instance as instances
 from c7n_iamusers.cli.main import main
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.identity_center import faults
-from c7n_iamusers.local_org.identity_center import instance as instances
 from c7n_iamusers.model.calls import Subject
 from tests.desired import intents, user
 from tests.fleet.fleet_rehearsal import FleetRehearsal

@@ -14,8 +14,8 @@ from botocore.exceptions import ReadTimeoutError
 from c7n.exceptions import PolicyExecutionError
 from click.testing import CliRunner, Result
 
+from aws_local_org import LocalOrg
 from c7n_iamusers.cli.main import main
-from c7n_iamusers.local_org import LocalOrg
 from c7n_iamusers.model.permissions import RESTORATION
 from tests.actions.deletions import NAME, delete, user_names
 from tests.furnishing import furnish

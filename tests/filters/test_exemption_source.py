@@ -9,9 +9,9 @@ from typing import Any
 import boto3
 import pytest
 
+from aws_local_org import LocalOrg
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
 from c7n_iamusers.filters.exemption_source import ExemptionSource, parse_source
-from c7n_iamusers.local_org import LocalOrg
 
 CSV = "user,reason,expires\nalice,r,2999-12-31\n"
 

@@ -14,11 +14,11 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.resources import load_resources
 from c7n.utils import yaml_load
 
+from aws_local_org.identity_center import faults
 from c7n_iamusers.decisions.derivation.content import Content
 from c7n_iamusers.entry import register
 from c7n_iamusers.filters.identity_center import IdentityCenter
 from c7n_iamusers.fleet.center import connect
-from c7n_iamusers.local_org.identity_center import faults
 from tests.desired import intents, readers
 from tests.fleet.fleet_rehearsal import FleetRehearsal
 from tests.identity_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY

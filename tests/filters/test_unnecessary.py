@@ -13,10 +13,10 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.reports.csvout import Formatter
 from c7n.resources.iam import User
 
+from aws_local_org import LocalOrg
+from aws_local_org.seed import seed
+from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
 from c7n_iamusers.filters.unnecessary import Unnecessary
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.seed import seed
-from c7n_iamusers.local_org.seeding.key_material import SSH_PUBLIC_KEYS
 from tests.interference import deny, on_call
 from tests.policies import ACCOUNT, policy
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from c7n_iamusers.local_org import LocalOrg
+from aws_local_org import LocalOrg
 from tests.fleet.fleet_rehearsal import FleetRehearsal
 
 

@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aws_local_org import LocalOrg
+from aws_local_org.call_log import CallRecord
+from aws_local_org.identity_center import state
+from aws_local_org.identity_center.state import Instance
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.fleet.access_run import Manner
 from c7n_iamusers.fleet.auditing import audit
@@ -16,10 +20,6 @@ from c7n_iamusers.fleet.only_access import UsersNow
 from c7n_iamusers.fleet.plan_files import Papers
 from c7n_iamusers.fleet.provisioning import Belief, provision, read_fleet
 from c7n_iamusers.fleet.undoing import undo
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.call_log import CallRecord
-from c7n_iamusers.local_org.identity_center import state
-from c7n_iamusers.local_org.identity_center.state import Instance
 from c7n_iamusers.model.access_plan import Choices
 from c7n_iamusers.model.center_quotas import CenterQuotas
 from c7n_iamusers.model.intents import INTENTS_FILE, Intents

@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from c7n_iamusers.local_org import LocalOrg, Settings
-from c7n_iamusers.local_org.seed import seed
+from aws_local_org import LocalOrg, Settings
+from aws_local_org.seed import seed
 from tests.actions.provisioning_rehearsal import ACTION
 from tests.fleet.fleet_rehearsal import FleetRehearsal, counted, occupancy
 from tests.policies import policy

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ConnectionClosedError
 
+from aws_local_org.identity_center import faults
+from aws_local_org.identity_center.quotas import Quotas
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.exclusive import exclusive
-from c7n_iamusers.local_org.identity_center import faults
-from c7n_iamusers.local_org.identity_center.quotas import Quotas
 from tests.actions.provisioning_rehearsal import Killed, after_change
 from tests.desired import intents, person, readers, user
 from tests.fleet.fleet_rehearsal import FleetRehearsal, counted, occupancy

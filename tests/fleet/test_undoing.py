@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from aws_local_org.identity_center import faults
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.only_access import UsersNow, nobody_asked
-from c7n_iamusers.local_org.identity_center import faults
 from tests.actions.provisioning_rehearsal import Killed, after_change
 from tests.desired import intents
 from tests.fleet.fleet_rehearsal import FleetRehearsal

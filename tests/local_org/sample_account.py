@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from c7n_iamusers.local_org import LocalOrg
+from aws_local_org import LocalOrg
 
 SOURCE, TARGET, OTHER = "210987654321", "111122223333", "444455556666"
 ALLOW = {"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}

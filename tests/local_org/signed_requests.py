@@ -12,7 +12,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from c7n_iamusers.local_org import LocalOrg, credentials
+from aws_local_org import LocalOrg, credentials
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 

@@ -7,7 +7,7 @@ import re
 import pytest
 from moto.core.model_instances import model_data
 
-from c7n_iamusers.local_org import LocalOrg
+from aws_local_org import LocalOrg
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.iam.models import IAMBackend
 
-from c7n_iamusers.local_org import LocalOrg
+from aws_local_org import LocalOrg
 from tests.local_org.refusals import message, refusal
 from tests.local_org.signed_requests import exchange, query, send
 

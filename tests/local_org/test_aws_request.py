@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.local_org.aws_request import read
+from aws_local_org.aws_request import read
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.local_org import CallRecord, LocalOrg, call_log
-from c7n_iamusers.local_org.call_log import CallLog
+from aws_local_org import CallRecord, LocalOrg, call_log
+from aws_local_org.call_log import CallLog
 from tests.local_org.refusals import refusal
 from tests.local_org.signed_requests import query
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from aws_local_org import LocalOrg, load, seed
 from c7n_iamusers.exceptions import LocalOrgError
-from c7n_iamusers.local_org import LocalOrg, load, seed
 from tests.local_org.signed_requests import exchange
 
 

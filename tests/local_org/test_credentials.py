@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import pytest
 
-from c7n_iamusers.local_org import LocalOrg, credentials
-from c7n_iamusers.local_org.errors import AwsError
-from c7n_iamusers.local_org.iam import seeding
+from aws_local_org import LocalOrg, credentials
+from aws_local_org.errors import AwsError
+from aws_local_org.iam import seeding
 
 PAYMENTS = "111122223333"
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from aws_local_org.documents import pages_in, report_flag, report_rows, report_value, text_of
 from c7n_iamusers.exceptions import LocalOrgError
-from c7n_iamusers.local_org.documents import pages_in, report_flag, report_rows, report_value, text_of
 
 PAGE = '{"UserDetailList": []}'
 CSV = "user,arn,password_enabled\nana,arn:aws:iam::111122223333:user/ana,true\n"

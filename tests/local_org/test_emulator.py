@@ -9,8 +9,8 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
+from aws_local_org import LocalOrg, Settings
 from c7n_iamusers.exceptions import LocalOrgError
-from c7n_iamusers.local_org import LocalOrg, Settings
 from tests.local_org.refusals import AS_SENT, refusal
 
 PAYMENTS, RESEARCH = "111122223333", "444455556666"

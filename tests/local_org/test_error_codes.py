@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from c7n_iamusers.local_org.error_codes import error_code_of
-from c7n_iamusers.local_org.errors import WireResponse
+from aws_local_org.error_codes import error_code_of
+from aws_local_org.errors import WireResponse
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.parsers import create_parser
 
-from c7n_iamusers.local_org.errors import AwsError, render
+from aws_local_org.errors import AwsError, render
 
 ERROR = AwsError("DeleteConflict", "Cannot delete <b> & c", 409)
 

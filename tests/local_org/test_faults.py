@@ -8,7 +8,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientError
 
-from c7n_iamusers.local_org import LocalOrg
+from aws_local_org import LocalOrg
 from tests.policies import ACCOUNT
 
 ONCE = Config(retries={"total_max_attempts": 1})

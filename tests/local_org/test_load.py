@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from aws_local_org import LocalOrg
+from aws_local_org.load import load
 from c7n_iamusers.exceptions import LocalOrgError
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.load import load
 from tests.local_org.sample_account import (
     ANA,
     BOT,

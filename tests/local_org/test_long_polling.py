@@ -7,9 +7,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from c7n_iamusers.local_org import long_polling
-from c7n_iamusers.local_org.aws_request import AwsRequest
-from c7n_iamusers.local_org.errors import WireResponse
+from aws_local_org import long_polling
+from aws_local_org.aws_request import AwsRequest
+from aws_local_org.errors import WireResponse
 
 EMPTY = WireResponse(200, b"{}")
 FULL = WireResponse(200, b'{"Messages": [{"ReceiptHandle": "x"}]}')

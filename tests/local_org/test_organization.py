@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.local_org import LocalOrg, Settings, organization
+from aws_local_org import LocalOrg, Settings, organization
 
 MANAGEMENT, FIRST, SECOND = "123456789012", "111122223333", "444455556666"
 SETTINGS = Settings(member_accounts=((FIRST, "payments"), (SECOND, "Data Research")))

@@ -6,7 +6,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from c7n_iamusers.local_org.redaction import LONGEST, SECRETS, redacted
+from aws_local_org.redaction import LONGEST, SECRETS, redacted
 
 
 @pytest.mark.parametrize(

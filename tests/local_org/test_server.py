@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.local_org.server import ServerThread
+from aws_local_org.server import ServerThread
 
 
 def echo(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from c7n_iamusers.local_org import LocalOrg
+from aws_local_org import LocalOrg
 from tests.local_org.refusals import refusal
 from tests.local_org.signed_requests import query
 

@@ -5,8 +5,8 @@ import dataclasses
 
 import pytest
 
+from aws_local_org import LocalOrg, Settings, settings
 from c7n_iamusers.exceptions import LocalOrgError
-from c7n_iamusers.local_org import LocalOrg, Settings, settings
 
 
 def test_the_management_account_comes_first() -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.iam import seeding
-from c7n_iamusers.local_org.seeding.key_material import SSH_PUBLIC_KEYS
+from aws_local_org import LocalOrg
+from aws_local_org.iam import seeding
+from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
 from tests.local_org.iam.attachments import ATTACHMENTS, DOCUMENT
 
 ACCOUNT = "111122223333"

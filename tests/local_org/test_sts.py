@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from c7n_iamusers.local_org import LocalOrg, credentials
+from aws_local_org import LocalOrg, credentials
 from tests.local_org.refusals import AS_SENT, message, refusal
 
 MANAGEMENT, PAYMENTS, RESEARCH = "123456789012", "111122223333", "444455556666"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.local_org.credentials import Principal
-from c7n_iamusers.local_org.trust import TrustRequest, trusts
+from aws_local_org.credentials import Principal
+from aws_local_org.trust import TrustRequest, trusts
 
 ACCOUNT = "111122223333"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/eng/app"

@@ -17,7 +17,7 @@ from tests.packaging.environments import ACCOUNTS, ROOT, Environment, Variables,
 # prints each account's environment, then serves until its input is closed
 SERVE = """
 import json, sys
-from c7n_iamusers.local_org import LocalOrg, Settings
+from aws_local_org import LocalOrg, Settings
 
 def variables(org, account):
     org.client("iam", account).create_user(UserName=f"ada-{account}")

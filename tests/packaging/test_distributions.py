@@ -15,7 +15,7 @@ STARTUP_FILES = ["c7n_iamusers.pth", "c7n_iamusers.start"]
 
 
 def source_files() -> set[str]:
-    files = (ROOT / "c7n_iamusers").rglob("*")
+    files = [file for name in ("c7n_iamusers", "aws_local_org") for file in (ROOT / name).rglob("*")]
     return {str(f.relative_to(ROOT)) for f in files if f.is_file() and "__pycache__" not in f.parts}
 
 

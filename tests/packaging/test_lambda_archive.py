@@ -100,6 +100,8 @@ def test_the_archive_runs_in_lambda(
     function = tmp_path / "function"
     with zipfile.ZipFile(environment.home / "archive.zip") as archive:
         archive.extractall(function)
+    # the embedded organization is for people's machines
+    assert {path.name for path in function.iterdir()} & {"c7n_iamusers", "aws_local_org"} == {"c7n_iamusers"}
     link_runtime(tmp_path / "runtime")
 
     done = subprocess.run(

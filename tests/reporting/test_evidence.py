@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import pytest
 
+from aws_local_org import LocalOrg
+from aws_local_org.seed import seed
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.seed import seed
 from c7n_iamusers.reporting.evidence import of_account, of_documents, row
 from tests.interference import deny
 from tests.policies import ACCOUNT

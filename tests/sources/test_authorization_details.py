@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
-from c7n_iamusers.local_org import LocalOrg
+from aws_local_org import LocalOrg
 from tests.interference import deny
 from tests.policies import ACCOUNT, policy
 

@@ -16,7 +16,7 @@ import pytest
 from c7n.actions.notify import Notify
 from c7n_mailer.utils import get_rendered_jinja
 
-from c7n_iamusers.local_org import LocalOrg
+from aws_local_org import LocalOrg
 from c7n_iamusers.sources.messages import register_messages
 from tests.policies import ACCOUNT, policy
 

@@ -10,8 +10,8 @@ from typing import Any
 import botocore.session
 import pytest
 
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.seed import seed
+from aws_local_org import LocalOrg
+from aws_local_org.seed import seed
 from tests.conftest import LOADER
 from tests.policies import ACCOUNT, policy
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from aws_local_org import LocalOrg, Settings
+from aws_local_org.seed import seed
 from c7n_iamusers.decisions.derivation.derive import derive
 from c7n_iamusers.decisions.derivation.principals import principal_permissions
-from c7n_iamusers.local_org import LocalOrg, Settings
-from c7n_iamusers.local_org.seed import seed
 from c7n_iamusers.model.access_proof import EQUAL, NARROWER
 from c7n_iamusers.model.derivation import Derivation, DerivationOptions
 from c7n_iamusers.model.inventory import default_documents

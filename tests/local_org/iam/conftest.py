@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.local_org import LocalOrg
+from aws_local_org import LocalOrg
 from tests.local_org.refusals import AS_SENT
 
 ACCOUNT = "111122223333"

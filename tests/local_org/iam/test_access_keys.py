@@ -8,8 +8,8 @@ from typing import Any
 import boto3
 import pytest
 
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.iam import seeding
+from aws_local_org import LocalOrg
+from aws_local_org.iam import seeding
 from tests.local_org.iam.conftest import ACCOUNT
 from tests.local_org.refusals import refusal
 

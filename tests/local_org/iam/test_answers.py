@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.local_org.iam import seeding
-from c7n_iamusers.local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
+from aws_local_org.iam import seeding
+from aws_local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
 from tests.local_org.iam.attachments import CODES
 from tests.local_org.iam.conftest import ACCOUNT
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.iam import seeding
-from c7n_iamusers.local_org.seeding.key_material import CERTIFICATES
+from aws_local_org import LocalOrg
+from aws_local_org.iam import seeding
+from aws_local_org.seeding.key_material import CERTIFICATES
 from tests.local_org.refusals import refusal
 
 LATER = datetime.datetime(2025, 6, 7, 8, 9, 10, tzinfo=datetime.timezone.utc)

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from c7n_iamusers.local_org.iam import identifiers
+from aws_local_org.iam import identifiers
 
 KINDS = {
     identifiers.USER: 21,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.local_org import LocalOrg
+from aws_local_org import LocalOrg
 from tests.local_org.iam.attachments import DOCUMENT, READ_ONLY
 from tests.local_org.refusals import message, refusal
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.iam import paging, seeding
-from c7n_iamusers.local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
+from aws_local_org import LocalOrg
+from aws_local_org.iam import paging, seeding
+from aws_local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
 from tests.local_org.iam.attachments import DOCUMENT
 from tests.local_org.refusals import refusal
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from moto.core.utils import get_service_model
 
-from c7n_iamusers.local_org.errors import AwsError
-from c7n_iamusers.local_org.iam.parameters import check_parameters
+from aws_local_org.errors import AwsError
+from aws_local_org.iam.parameters import check_parameters
 
 ONE = "1 validation error detected: "
 NAME = (

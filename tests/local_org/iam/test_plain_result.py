@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.local_org.iam import seeding
+from aws_local_org.iam import seeding
 
 
 @pytest.mark.parametrize("value", ["a & b", "<tag>", '"quoted"', "größe", "", "]]>"])

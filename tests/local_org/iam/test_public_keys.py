@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
+from aws_local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
 from tests.local_org.refusals import refusal
 
 

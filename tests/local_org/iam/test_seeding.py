@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.local_org.errors import AwsError
-from c7n_iamusers.local_org.iam import seeding
-from c7n_iamusers.local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
+from aws_local_org.errors import AwsError
+from aws_local_org.iam import seeding
+from aws_local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
 from tests.local_org.iam.attachments import DOCUMENT, READ_ONLY
 
 MADE = datetime.datetime(2024, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.local_org.iam import seeding
+from aws_local_org.iam import seeding
 from tests.local_org.iam.attachments import READ_ONLY
 from tests.local_org.refusals import message, refusal
 

@@ -12,8 +12,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.local_org import LocalOrg, Settings
-from c7n_iamusers.local_org.identity_center import provisioning, state
+from aws_local_org import LocalOrg, Settings
+from aws_local_org.identity_center import provisioning, state
 
 MANAGEMENT = "123456789012"
 PAYMENTS, RESEARCH, PLATFORM = "111122223333", "444455556666", "777788889999"

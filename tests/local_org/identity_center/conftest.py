@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.local_org import LocalOrg, identity_center
-from c7n_iamusers.local_org.identity_center import clock
+from aws_local_org import LocalOrg, identity_center
+from aws_local_org.identity_center import clock
 from tests.local_org.identity_center.center import SETTINGS, Center, ManualClock
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from c7n_iamusers.local_org.identity_center import clock
+from aws_local_org.identity_center import clock
 from tests.local_org.identity_center.center import PAYMENTS, RESEARCH, SETTINGS, Center
 
 

@@ -7,8 +7,8 @@ from moto.core.utils import camelcase_to_underscores, get_service_model
 from moto.identitystore.responses import IdentityStoreResponse
 from moto.ssoadmin.responses import SSOAdminResponse
 
-from c7n_iamusers.local_org import identity_center
-from c7n_iamusers.local_org.identity_center import dispatch, operations
+from aws_local_org import identity_center
+from aws_local_org.identity_center import dispatch, operations
 from tests.local_org.identity_center.center import Center, refusal
 
 ROWS = [

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.local_org import identity_center
-from c7n_iamusers.local_org.identity_center import faults
+from aws_local_org import identity_center
+from aws_local_org.identity_center import faults
 from tests.local_org.identity_center.center import PAYMENTS, SETTINGS, Center, refusal
 
 

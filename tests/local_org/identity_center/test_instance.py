@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from c7n_iamusers.local_org.identity_center import instance
+from aws_local_org.identity_center import instance
 from tests.local_org.identity_center.center import MANAGEMENT, PAYMENTS, RESEARCH, Center, refusal
 
 

@@ -8,7 +8,7 @@ from botocore.model import Shape
 from moto.core.exceptions import ServiceException
 from moto.core.utils import get_service_model
 
-from c7n_iamusers.local_org.identity_center import request_shape
+from aws_local_org.identity_center import request_shape
 
 INSTANCE = "arn:aws:sso:::instance/ssoins-0123456789abcdef"
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.identity_center import instance
+from aws_local_org import LocalOrg
+from aws_local_org.identity_center import instance
 from tests.local_org.identity_center.center import MANAGEMENT, PAYMENTS, RESEARCH, SETTINGS, Center
 
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"

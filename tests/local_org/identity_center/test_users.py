@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.local_org.identity_center import users
+from aws_local_org.identity_center import users
 from tests.local_org.identity_center.center import Center, refusal
 
 ANN: dict[str, Any] = {

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.load import load
+from aws_local_org import LocalOrg
+from aws_local_org.load import load
 from tests.local_org.refusals import refusal
 from tests.local_org.sample_account import DETAILS, OTHER, SOURCE, TARGET, details_of, policy
 

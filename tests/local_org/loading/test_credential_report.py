@@ -4,8 +4,8 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.local_org import LocalOrg
-from c7n_iamusers.local_org.load import load
+from aws_local_org import LocalOrg
+from aws_local_org.load import load
 from tests.local_org.sample_account import ANA, BOT, DETAILS, REPORT_COLUMNS, ROOT, TARGET, report
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from c7n_iamusers.local_org.loading.field_values import entries, moment, policy_text, tags_of
+from aws_local_org.loading.field_values import entries, moment, policy_text, tags_of
 
 POLICY = {
     "Version": "2012-10-17",

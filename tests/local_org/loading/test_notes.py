@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from c7n_iamusers.local_org.loading.notes import Notes
+from aws_local_org.loading.notes import Notes
 
 
 def test_a_matter_is_one_line_with_all_it_concerns() -> None:

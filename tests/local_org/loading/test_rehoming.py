@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from aws_local_org.loading.rehoming import Rehoming, document_account
 from c7n_iamusers.exceptions import LocalOrgError
-from c7n_iamusers.local_org.loading.rehoming import Rehoming, document_account
 
 SOURCE, TARGET = "210987654321", "111122223333"
 

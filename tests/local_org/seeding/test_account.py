@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.local_org import Settings
-from c7n_iamusers.local_org.seed import invent
-from c7n_iamusers.local_org.seeding.archetypes import ARCHETYPES
-from c7n_iamusers.local_org.seeding.records import AccountContents, User
+from aws_local_org import Settings
+from aws_local_org.seed import invent
+from aws_local_org.seeding.archetypes import ARCHETYPES
+from aws_local_org.seeding.records import AccountContents, User
 
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
 MEMBERS = Settings().member_accounts

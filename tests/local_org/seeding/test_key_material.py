@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
-from c7n_iamusers.local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
+from aws_local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
 
 
 @pytest.mark.parametrize("body", CERTIFICATES)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every account of a local organization holds before anybody seeds it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from moto.core.base_backend import BackendDict
+from moto.core.model_instances import reset_model_data
+from moto.iam.models import iam_backends
+from moto.sqs.models import sqs_backends
+
+from aws_local_org import credentials, iam, identity_center, sts
+from aws_local_org.settings import Settings
+
+#: The role that AWS Organizations makes in every account that it creates.
+ORGANIZATION_ROLE = "OrganizationAccountAccessRole"
+
+#: The role in the management account that provisions Identity Center for all accounts.
+PROVISIONER_ROLE = "IdentityCenterProvisioner"
+
+#: The queue in the management account that c7n's notify and c7n-mailer meet at.
+MAILER_QUEUE = "c7n-mailer"
+
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+
+
+def install() -> None:
+    """Put our layer over moto's classes; repeating it changes nothing."""
+    iam.install()
+    sts.install()
+    identity_center.install()
+
+
+def clear() -> None:
+    """Forget all that any service of any account holds."""
+    BackendDict.reset()
+    iam.reset()
+    reset_model_data()  # moto keeps a reference to every model it ever made
+
+
+def build(settings: Settings) -> None:
+    """Empty accounts with their roles and the mailer's queue.
+
+    Every role has AdministratorAccess: IAM permissions are not enforced here.
+    """
+    clear()
+    management = settings.management_account
+    root = _root(management)
+    operator = _role(management, credentials.OPERATOR_ROLE, [root])
+    credentials.reset(settings, operator_role_id=operator.id)
+    for account_id in settings.account_ids:
+        _role(account_id, settings.role_name, [root])
+    custodians = [
+        f"arn:aws:iam::{account_id}:role/{settings.role_name}" for account_id in settings.account_ids
+    ]
+    _role(management, PROVISIONER_ROLE, [root, *custodians])
+    sqs_backends[management][settings.region].create_queue(MAILER_QUEUE, {})
+    identity_center.populate(settings)  # makes the role of AWS Organizations in every member account
+    for account_id, _ in settings.member_accounts:
+        iam_backends[account_id]["aws"].attach_role_policy(ADMINISTRATOR, ORGANIZATION_ROLE)
+
+
+def _root(account_id: str) -> str:
+    return f"arn:aws:iam::{account_id}:root"
+
+
+def _role(account_id: str, name: str, trusted: list[str]) -> Any:
+    backend = iam_backends[account_id]["aws"]
+    role = backend.create_role(
+        role_name=name,
+        assume_role_policy_document=_trust_policy(trusted),
+        path="/",
+        permissions_boundary=None,
+        description="",
+        tags=[],
+        max_session_duration="3600",
+    )
+    backend.attach_role_policy(ADMINISTRATOR, name)
+    return role
+
+
+def _trust_policy(trusted: list[str]) -> str:
+    statement = {"Effect": "Allow", "Principal": {"AWS": trusted}, "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

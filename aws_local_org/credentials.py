@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is calling: the base credentials, sessions that STS issued, and access keys of IAM users."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from moto.core.utils import utcnow
+from moto.iam.models import iam_backends
+
+from aws_local_org.errors import AwsError
+from aws_local_org.settings import Settings
+
+#: The role that the base credentials are a session of, in the management account.
+OPERATOR_ROLE = "LocalOrgOperator"
+
+
+@dataclass(frozen=True)
+class Keys:
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+
+
+#: Fixed, so that an environment exported once serves every later start on the same port. They open nothing else.
+BASE = Keys("ASIALOCALORGOPERATOR", "not-a-secret-of-the-local-organization", "local-organization")
+
+
+@dataclass(frozen=True)
+class Principal:
+    """A caller.
+
+    arn: as GetCallerIdentity gives it. expires: naive UTC, None for what does not expire.
+    role_arn: the IAM role behind a session; user_name: the IAM user: one of them is None.
+    """
+
+    account: str
+    arn: str
+    user_id: str
+    role_arn: str | None = None
+    user_name: str | None = None
+    expires: datetime | None = None
+
+
+#: Where the WSGI environ carries the caller, for STS to answer GetCallerIdentity from.
+ENVIRON_KEY = "aws_local_org.principal"
+
+_sessions: dict[str, Principal] = {}
+
+
+def reset(settings: Settings, operator_role_id: str) -> None:
+    """Forget every issued session; the base credentials act in the management account."""
+    _sessions.clear()
+    account = settings.management_account
+    _sessions[BASE.access_key_id] = Principal(
+        account=account,
+        arn=f"arn:aws:sts::{account}:assumed-role/{OPERATOR_ROLE}/operator",
+        user_id=f"{operator_role_id}:operator",
+        role_arn=f"arn:aws:iam::{account}:role/{OPERATOR_ROLE}",
+    )
+
+
+def issue(access_key_id: str, principal: Principal) -> None:
+    _sessions[access_key_id] = principal
+
+
+def resolve(access_key_id: str | None) -> Principal:
+    """The caller behind an access key id.
+
+    Raises AwsError MissingAuthenticationToken, InvalidClientTokenId or ExpiredToken in the words of
+    https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html.
+    """
+    if not access_key_id:
+        raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
+    principal = _sessions.get(access_key_id) or _user_of(access_key_id)
+    if principal is None:
+        raise AwsError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
+    if principal.expires is not None and principal.expires <= utcnow():
+        raise AwsError("ExpiredToken", "The security token included in the request is expired", 403)
+    return principal
+
+
+def _user_of(access_key_id: str) -> Principal | None:
+    for account_id, partitions in list(iam_backends.items()):
+        key: Any = partitions["aws"].access_keys.get(access_key_id)
+        if key is None or key.status != "Active":
+            continue
+        user = partitions["aws"].users.get(key.user_name)
+        if user is not None:
+            return Principal(account_id, user.arn, user.id, user_name=user.name)
+    return None

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IAM on a bad day: throttling, broken connections, temporary conflicts, in the shares that the settings say."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections import Counter
+from enum import Enum
+
+from aws_local_org.aws_request import AwsRequest
+from aws_local_org.errors import AwsError
+from aws_local_org.settings import Settings
+
+_READING = ("Get", "List", "Generate", "Simulate")
+_TEMPORARY = ("ConcurrentModification", "EntityTemporarilyUnmodifiable")
+#: What is in a connection's log entry that broke before its call was applied; no HTTP status was ever sent.
+CONNECTION_RESET = "ConnectionReset"
+
+
+class ConnectionLost(Exception):
+    """The connection is to break off without an answer."""
+
+
+class Fault(Enum):
+    """What befalls a call."""
+
+    NONE = "none"
+    THROTTLED = "throttled"
+    LOST_BEFORE = "lost before it was applied"
+    LOST_AFTER = "lost after it was applied"
+    CONFLICT = "conflict"
+
+
+class Faults:
+    """Decides for each call, by what it asks and how often it was asked: threads change nothing about it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked: Counter[str] = Counter()
+
+    def of(self, settings: Settings, request: AwsRequest) -> Fault:
+        """What befalls this call."""
+        if request.service != "iam" or not (settings.throttled or settings.resets or settings.conflicts):
+            return Fault.NONE
+        call = f"{request.operation} {json.dumps(request.parameters, sort_keys=True, default=str)}"
+        with self._lock:
+            self._asked[call] += 1
+            times = self._asked[call]
+        return _drawn(settings, request, random.Random(f"{settings.fault_seed}:{times}:{call}"))
+
+
+def refusal(fault: Fault, request: AwsRequest) -> AwsError | None:
+    """The error that the call is answered with; None where it is not refused."""
+    if fault is Fault.THROTTLED:
+        return AwsError("Throttling", "Rate exceeded", 400)
+    if fault is not Fault.CONFLICT:
+        return None
+    if request.operation == "DeleteUser":
+        # What was removed a moment ago is not gone everywhere yet.
+        return AwsError("DeleteConflict", "Cannot delete entity, must remove referenced objects first.", 409)
+    code = _TEMPORARY[len(request.operation) % len(_TEMPORARY)]
+    return AwsError(code, "The entity is being modified; please wait a moment and try again.", 409)
+
+
+def _drawn(settings: Settings, request: AwsRequest, chance: random.Random) -> Fault:
+    drawn = chance.random()
+    if drawn < settings.throttled:
+        return Fault.THROTTLED
+    drawn -= settings.throttled
+    if drawn < settings.resets:
+        return Fault.LOST_BEFORE if drawn < settings.resets / 2 else Fault.LOST_AFTER
+    drawn -= settings.resets
+    changing = not request.operation.startswith(_READING)
+    return Fault.CONFLICT if changing and drawn < settings.conflicts else Fault.NONE

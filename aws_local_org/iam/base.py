@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every part of our IAM shares: how a request is dispatched, and how an entity is found."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+from moto.core.responses import TYPE_RESPONSE, ActionResult
+from moto.core.utils import camelcase_to_underscores, get_service_model
+from moto.iam.models import IAMBackend, iam_backends
+from moto.iam.responses import IamResponse
+
+from aws_local_org import credentials
+from aws_local_org.credentials import Principal
+from aws_local_org.iam.entities import User
+from aws_local_org.iam.errors import iam_error, no_such_entity, validation_error
+from aws_local_org.iam.paging import DEFAULT_PAGE, PageRequest, page_of, paged_members
+from aws_local_org.iam.parameters import check_parameters
+from aws_local_org.iam.plain_result import PlainResult
+
+#: UserName is optional here without meaning the caller.
+_NOT_THE_CALLER = frozenset({"ListServiceSpecificCredentials", "GetMFADevice"})
+
+#: moto pages some lists itself; asked for everything, it leaves paging to us.
+_EVERYTHING = 10**9
+
+
+class Backend(IAMBackend):
+    """moto's IAM of one account; the parts of ours add to it."""
+
+    users: dict[str, User]
+
+    def get_user(self, name: str) -> User:
+        user = self.users.get(name)
+        if user is None:
+            raise no_such_entity(f"The user with name {name} cannot be found.")
+        return user
+
+
+class Response(IamResponse):
+    """Checks parameters, calls the operation's method, cuts its result to a page, and puts errors in AWS's form."""
+
+    #: As botocore's request parser understood the request.
+    params: dict[str, Any]
+
+    @property
+    def backend(self) -> Backend:
+        backend: Any = iam_backends[self.current_account][self.partition]
+        assert isinstance(backend, Backend)
+        return backend
+
+    @property
+    def caller(self) -> Principal:
+        caller: Principal = self.normalized_request.environ[credentials.ENVIRON_KEY]
+        return caller
+
+    def parse_parameters(self, request: Any) -> None:
+        _operation(self._get_action())
+        super().parse_parameters(request)
+
+    def call_action(self) -> TYPE_RESPONSE:
+        operation = _operation(self._get_action())
+        method = getattr(self, _method_name(operation.name), None)
+        if method is None:
+            raise NotImplementedError
+        check_parameters(operation, self.params)
+        self._imply_user(operation)
+        request = self._page_request(operation.name)
+        try:
+            result: ActionResult = method()
+        except ServiceException as error:
+            raise iam_error(error.code, error.message) from error
+        if request is not None:
+            result = type(result)(page_of(request, _as_dict(result)))
+        status, headers, body = self.serialized(result)
+        if not isinstance(result, PlainResult):  # moto's results lack their request id until now
+            headers, body = self._enrich_response(headers, body)
+        return status, headers, body
+
+    def _imply_user(self, operation: Any) -> None:
+        """ "If you do not specify a user name, IAM determines the user name implicitly based on the access key".
+
+        Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListAccessKeys.html.
+        """
+        shape = operation.input_shape
+        if shape is None or "UserName" not in shape.members or "UserName" in shape.required_members:
+            return
+        if self.params.get("UserName") or operation.name in _NOT_THE_CALLER:
+            return
+        if self.caller.user_name is None:
+            raise validation_error("Must specify userName when calling with non-User credentials")
+        self.params["UserName"] = self.caller.user_name
+
+    def _page_request(self, operation: str) -> PageRequest | None:
+        if not paged_members(operation):
+            return None
+        marker = self.params.pop("Marker", None)
+        request = PageRequest(operation, marker, int(self.params.get("MaxItems") or DEFAULT_PAGE))
+        self.params["MaxItems"] = _EVERYTHING
+        return request
+
+
+@cache
+def _operation(name: str) -> Any:
+    model = get_service_model("iam")
+    if name not in model.operation_names:
+        raise iam_error("InvalidAction", f"Could not find operation {name} for version 2010-05-08")
+    return model.operation_model(name)
+
+
+@cache
+def _method_name(operation: str) -> str:
+    return str(camelcase_to_underscores(operation))
+
+
+def _as_dict(result: ActionResult) -> dict[str, Any]:
+    content = result.result
+    assert isinstance(content, dict), "a paged operation returns its members by name"
+    return content
+
+
+def dispatched_at(response: type[IamResponse]) -> Any:
+    """What moto asks a service's urls module for, with our response class behind the only path."""
+    return SimpleNamespace(
+        url_bases=[r"https?://iam\.(.*\.)?amazonaws\.com"], url_paths={"{0}/$": response.dispatch}
+    )

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Roles, bounded only by policies that exist, and their instance profiles."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from moto.core.responses import ActionResult
+from moto.iam.exceptions import EntityAlreadyExists
+from moto.iam.models import InstanceProfile, Role
+
+from aws_local_org.iam.base import Backend, Response
+from aws_local_org.iam.entities import boundary_shape
+from aws_local_org.iam.errors import no_such_entity
+from aws_local_org.iam.paging import Listing
+from aws_local_org.iam.plain_result import PlainResult
+
+
+class RolesBackend(Backend):
+    def get_role(self, role_name: str) -> Role:
+        found = next((role for role in self.roles.values() if role.name == role_name), None)
+        if found is None:
+            raise no_such_entity(f"The role with name {role_name} cannot be found.")
+        return found
+
+    def create_role(
+        self,
+        role_name: str,
+        assume_role_policy_document: str,
+        path: str,
+        permissions_boundary: str | None,
+        description: str,
+        tags: list[dict[str, str]],
+        max_session_duration: str | None,
+        linked_service: str | None = None,
+    ) -> Role:
+        if role_name.casefold() in (role.name.casefold() for role in self.roles.values()):
+            # moto's own exception, which its AWS Organizations catches when it makes an account's role.
+            raise EntityAlreadyExists(f"Role with name {role_name} already exists.")
+        self.check_boundary(permissions_boundary)
+        return super().create_role(
+            role_name,
+            assume_role_policy_document,
+            path,
+            permissions_boundary,
+            description,
+            tags,
+            max_session_duration,
+            linked_service,
+        )
+
+    def put_role_permissions_boundary(self, role_name: str, permissions_boundary: str) -> None:
+        self.check_boundary(permissions_boundary)
+        super().put_role_permissions_boundary(role_name, permissions_boundary)
+
+    def get_instance_profile(self, profile_name: str) -> InstanceProfile:
+        profile = self.instance_profiles.get(profile_name)
+        if profile is None:
+            raise no_such_entity(f"Instance Profile {profile_name} cannot be found.")
+        return profile
+
+
+class RolesResponse(Response):
+    """What CreateRole, GetRole and ListRoles show of a role differs, as AWS answers them."""
+
+    def create_role(self) -> ActionResult:
+        role = self.backend.create_role(
+            self.params["RoleName"],
+            self.params["AssumeRolePolicyDocument"],
+            self.params.get("Path") or "/",
+            self.params.get("PermissionsBoundary"),
+            self.params.get("Description") or "",
+            self.params.get("Tags") or [],
+            self.params.get("MaxSessionDuration") or 3600,
+        )
+        return PlainResult({"Role": {**basic_role(role), **_described(role), **_attributes(role)}})
+
+    def get_role(self) -> ActionResult:
+        role = self.backend.get_role(self.params["RoleName"])
+        shown = {**_listed_role(role), **_attributes(role), "RoleLastUsed": role_last_used(role)}
+        return PlainResult({"Role": shown})
+
+    def list_roles(self) -> ActionResult:
+        prefix = self.params.get("PathPrefix") or "/"
+        roles = [role for role in self.backend.roles.values() if role.path.startswith(prefix)]
+        return PlainResult({"Roles": Listing(roles, _listed_role)})
+
+    def update_role_description(self) -> ActionResult:
+        role = self.backend.update_role_description(self.params["RoleName"], self.params["Description"])
+        return PlainResult({"Role": {**basic_role(role), **_described(role)}})
+
+    def create_instance_profile(self) -> ActionResult:
+        profile = self.backend.create_instance_profile(
+            self.params["InstanceProfileName"],
+            self.params.get("Path") or "/",
+            role_names=[],
+            tags=self.params.get("Tags") or [],
+        )
+        shown = {**instance_profile_shape(profile), "Tags": profile.tags or None}
+        return PlainResult({"InstanceProfile": shown})
+
+    def get_instance_profile(self) -> ActionResult:
+        profile = self.backend.get_instance_profile(self.params["InstanceProfileName"])
+        return PlainResult({"InstanceProfile": {**instance_profile_shape(profile), "Tags": profile.tags}})
+
+    def list_instance_profiles(self) -> ActionResult:
+        prefix = self.params.get("PathPrefix") or "/"
+        profiles = self.backend.instance_profiles.values()
+        listed = [profile for profile in profiles if profile.path.startswith(prefix)]
+        return PlainResult({"InstanceProfiles": Listing(listed, instance_profile_shape)})
+
+    def list_instance_profiles_for_role(self) -> ActionResult:
+        role = self.backend.get_role(self.params["RoleName"])
+        return PlainResult({"InstanceProfiles": Listing(role.instance_profile_list, instance_profile_shape)})
+
+
+def basic_role(role: Role) -> dict[str, Any]:
+    """What every answer shows of a role."""
+    return {
+        "Path": role.path,
+        "RoleName": role.name,
+        "RoleId": role.id,
+        "Arn": role.arn,
+        "CreateDate": role.create_date,
+        "AssumeRolePolicyDocument": quote(role.assume_role_policy_document),
+    }
+
+
+def role_last_used(role: Role) -> dict[str, Any]:
+    """RoleLastUsed, empty for a role that was never used."""
+    return {"LastUsedDate": role.last_used, "Region": role.last_used_region} if role.last_used else {}
+
+
+def instance_profile_shape(profile: InstanceProfile) -> dict[str, Any]:
+    return {
+        "Path": profile.path,
+        "InstanceProfileName": profile.name,
+        "InstanceProfileId": profile.id,
+        "Arn": profile.arn,
+        "CreateDate": profile.create_date,
+        "Roles": [basic_role(role) for role in profile.roles],
+    }
+
+
+def _described(role: Role) -> dict[str, Any]:
+    return {"Description": role.description or None}
+
+
+def _listed_role(role: Role) -> dict[str, Any]:
+    return {**basic_role(role), **_described(role), "MaxSessionDuration": role.max_session_duration}
+
+
+def _attributes(role: Role) -> dict[str, Any]:
+    return {"PermissionsBoundary": boundary_shape(role.permissions_boundary_arn), "Tags": role.tags or None}

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Users, their names, and their permissions boundary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from moto.core.responses import ActionResult, EmptyResult
+
+from aws_local_org.iam.base import Backend, Response
+from aws_local_org.iam.deletion import check_user_is_bare
+from aws_local_org.iam.entities import User, boundary_shape
+from aws_local_org.iam.errors import already_exists, no_such_entity, quota_exceeded
+from aws_local_org.iam.paging import Listing
+from aws_local_org.iam.plain_result import PlainResult
+from aws_local_org.iam.tagging import merged
+
+USERS_PER_ACCOUNT = 5000
+
+
+class UsersBackend(Backend):
+    """ "Names ... are not distinguished by case. For example, you cannot create resources named both "MyResource" and
+    "myresource"" (https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html)."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self._names: set[str] = set()
+
+    def create_user(
+        self,
+        region_name: str,
+        user_name: str,
+        path: str | None = "/",
+        tags: list[dict[str, str]] | None = None,
+    ) -> User:
+        if len(self.users) >= USERS_PER_ACCOUNT:
+            raise quota_exceeded("UsersPerAccount", USERS_PER_ACCOUNT)
+        self._check_free(user_name)
+        user = User(self.account_id, region_name, user_name, path)
+        user.tag_set = merged({}, tags or [])
+        self.users[user_name] = user
+        self._names.add(user_name.casefold())
+        return user
+
+    def update_user(
+        self, user_name: str, new_path: str | None = None, new_user_name: str | None = None
+    ) -> None:
+        user = self.get_user(user_name)
+        if new_user_name and new_user_name != user_name:
+            if new_user_name.casefold() != user_name.casefold():
+                self._check_free(new_user_name)
+            self._rename(user, new_user_name)
+        user.path = new_path or user.path
+
+    def delete_user(self, user_name: str) -> None:
+        user = self.get_user(user_name)
+        check_user_is_bare(user)
+        del self.users[user_name]
+        self._names.discard(user_name.casefold())
+
+    def _check_free(self, user_name: str) -> None:
+        if user_name.casefold() in self._names:
+            raise already_exists(f"User with name {user_name} already exists.")
+
+    def _rename(self, user: User, name: str) -> None:
+        self._names.discard(user.name.casefold())
+        self._names.add(name.casefold())
+        self.users[name] = self.users.pop(user.name)
+        user.name = name
+        # moto's credentials know their user by name alone.
+        for credential in (*user.access_keys, *user.ssh_public_keys, *user.signing_certificates.values()):
+            credential.user_name = name
+
+
+class UsersResponse(Response):
+    def create_user(self) -> ActionResult:
+        boundary = self.params.get("PermissionsBoundary")
+        self.backend.check_boundary(boundary)
+        user = self.backend.create_user(
+            self.region, self.params["UserName"], self.params.get("Path"), self.params.get("Tags")
+        )
+        assert isinstance(user, User)
+        user.permissions_boundary_arn = boundary
+        return PlainResult({"User": whole_user(user)})
+
+    def get_user(self) -> ActionResult:
+        return PlainResult({"User": whole_user(self.backend.get_user(self.params["UserName"]))})
+
+    def list_users(self) -> ActionResult:
+        prefix = self.params.get("PathPrefix") or "/"
+        users = [user for user in self.backend.users.values() if user.path.startswith(prefix)]
+        return PlainResult({"Users": Listing(users, listed_user)})
+
+    def put_user_permissions_boundary(self) -> ActionResult:
+        user = self.backend.get_user(self.params["UserName"])
+        self.backend.check_boundary(self.params["PermissionsBoundary"])
+        user.permissions_boundary_arn = self.params["PermissionsBoundary"]
+        return EmptyResult()
+
+    def delete_user_permissions_boundary(self) -> ActionResult:
+        user = self.backend.get_user(self.params["UserName"])
+        if user.permissions_boundary_arn is None:
+            raise no_such_entity(f"User {user.name} does not have a permissions boundary.")
+        user.permissions_boundary_arn = None
+        return EmptyResult()
+
+
+def listed_user(user: User) -> dict[str, Any]:
+    """ListUsers and GetGroup: "IAM resource-listing operations return a subset of the available attributes"."""
+    return {
+        "Path": user.path,
+        "UserName": user.name,
+        "UserId": user.id,
+        "Arn": user.arn,
+        "CreateDate": user.create_date,
+        "PasswordLastUsed": user.password_last_used,
+    }
+
+
+def whole_user(user: User) -> dict[str, Any]:
+    """GetUser and CreateUser."""
+    boundary = boundary_shape(user.permissions_boundary_arn)
+    return {**listed_user(user), "PermissionsBoundary": boundary, "Tags": user.tags or None}

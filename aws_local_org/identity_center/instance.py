@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Instances of Identity Center: one in the organization, in one primary Region, owned by the management account.
+
+A test of error messages may want none or several: `remove_instance` and `add_instance`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from moto.moto_api._internal import mock_random
+from moto.utilities.utils import get_partition
+
+from aws_local_org import organization
+
+from . import clock, errors, paging, state
+from .access import Caller, may_administer
+from .state import IdentityStore, Instance
+
+
+def add_instance(
+    owner: str,
+    region: str,
+    *,
+    name: str | None = None,
+    permission_sets_enabled: bool = True,
+    visible_to: Iterable[str] = (),
+) -> Instance:
+    """A further instance, owned by an account.
+
+    visible_to: other accounts whose ListInstances shows it ("created in or visible to the account"); whether AWS
+    shows members the organization's instance is UNCONFIRMED, and they cannot use it either way.
+    """
+    instance = Instance(
+        arn=f"arn:{get_partition(region)}:sso:::instance/ssoins-{mock_random.get_random_hex(16)}",
+        owner=owner,
+        region=region,
+        store=IdentityStore(f"d-{mock_random.get_random_hex(10)}", owner, region, get_partition(region)),
+        created=clock.now(),
+        name=name,
+        permission_sets_enabled=permission_sets_enabled,
+        visible_to=frozenset(visible_to),
+    )
+    with state.lock:
+        state.instances.append(instance)
+    return instance
+
+
+def remove_instance(arn: str | None = None) -> None:
+    """Forget one instance with all that it holds, or every instance."""
+    with state.lock:
+        state.instances[:] = [each for each in state.instances if arn not in (None, each.arn)]
+
+
+def list_instances(caller: Caller, parameters: dict[str, Any]) -> dict[str, Any]:
+    found = [each for each in state.instances if _is_shown(each, caller)]
+    if parameters.get("RegionScope") != "ALL_REGIONS":
+        found = [each for each in found if each.region == caller.region]
+    return paging.page("Instances", [_described(each) for each in found], parameters)
+
+
+def describe_instance(instance: Instance, _: dict[str, Any]) -> dict[str, Any]:
+    encryption = {"KeyType": "AWS_OWNED_KMS_KEY", "EncryptionStatus": "ENABLED"}
+    return {
+        **_described(instance),
+        "EncryptionConfigurationDetails": encryption,
+        "PermissionSetsEnabled": instance.permission_sets_enabled,
+    }
+
+
+def list_regions(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
+    return paging.page("Regions", _regions(instance), parameters)
+
+
+def create_instance(caller: Caller, parameters: dict[str, Any]) -> dict[str, Any]:
+    """An account instance: not in the management account, and one an account (CreateInstance API reference)."""
+    if caller.account_id == organization.management_account():
+        raise errors.invalid("An account instance cannot be created in the organization's management account")
+    if any(each.owner == caller.account_id for each in state.instances):
+        raise errors.conflict(f"Account {caller.account_id} already has an instance of IAM Identity Center")
+    name = parameters.get("Name")
+    made = add_instance(caller.account_id, caller.region, name=name, permission_sets_enabled=False)
+    made.tags = {tag["Key"]: tag["Value"] for tag in parameters.get("Tags", ())}
+    return {"InstanceArn": made.arn}
+
+
+def delete_instance(instance: Instance, _: dict[str, Any]) -> dict[str, Any]:
+    remove_instance(instance.arn)
+    return {}
+
+
+def update_instance(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Name, or PermissionSetsEnabled, which can only be switched on (UpdateInstance API reference)."""
+    enabling = parameters.get("PermissionSetsEnabled")
+    if enabling is False:
+        raise errors.invalid("Permission sets cannot be disabled: the only accepted value is true")
+    if enabling and parameters.get("EncryptionConfiguration"):
+        raise errors.invalid("EncryptionConfiguration and PermissionSetsEnabled need separate requests")
+    instance.permission_sets_enabled = instance.permission_sets_enabled or bool(enabling)
+    instance.name = parameters.get("Name", instance.name)
+    return {}
+
+
+def _is_shown(instance: Instance, caller: Caller) -> bool:
+    return instance in may_administer(caller) or caller.account_id in instance.visible_to
+
+
+def _described(instance: Instance) -> dict[str, Any]:
+    return {
+        "InstanceArn": instance.arn,
+        "IdentityStoreId": instance.store.id,
+        "IdentityStoreArn": instance.store.arn,
+        "OwnerAccountId": instance.owner,
+        "Name": instance.name,
+        "CreatedDate": instance.created,
+        "Status": instance.status,
+        "PrimaryRegion": instance.region,
+        "Regions": _regions(instance),
+    }
+
+
+def _regions(instance: Instance) -> list[dict[str, Any]]:
+    region = {"RegionName": instance.region, "Status": "ACTIVE", "AddedDate": instance.created}
+    return [{**region, "IsPrimaryRegion": True}]

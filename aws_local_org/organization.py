@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AWS Organizations: a management account, its members in one organizational unit, and who may ask about them.
+
+moto's backend is used as it is; what is added is the account ids, names and addresses of the settings (moto draws
+account ids at random), and the refusal of member accounts, which moto answers as if each had an organization.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from moto.core.exceptions import ServiceException
+from moto.core.responses import ActionResult, BaseResponse
+from moto.core.utils import utcnow
+from moto.iam.models import iam_backends
+from moto.organizations import utils
+from moto.organizations.models import (
+    FakeAccount,
+    FakeDelegatedAdministrator,
+    OrganizationsBackend,
+    organizations_backends,
+)
+from moto.organizations.responses import OrganizationsResponse
+from moto.utilities.utils import get_partition
+
+from aws_local_org.settings import Settings
+
+MANAGEMENT_NAME = "management"
+ORGANIZATIONAL_UNIT = "Workloads"
+
+#: "Can be called from any account in the organization" (Organizations API reference); other operations only from the
+#: management account, or, where they change nothing, from a delegated administrator.
+OPEN_TO_MEMBERS = frozenset({"DescribeOrganization", "ListHandshakesForAccount", "LeaveOrganization"})
+
+#: What a page holds where MaxResults is left out, and the most it may hold (its API reference).
+ACCOUNTS_PER_PAGE = 20
+
+
+class _AccessDenied(ServiceException):
+    code = "AccessDeniedException"
+    message = "You don't have permissions to access this resource."
+
+
+_backend: OrganizationsBackend | None = None
+
+
+def email(name: str) -> str:
+    """The root user's address of an account, by the account's name."""
+    return f"aws+{name.lower().replace(' ', '-')}@example.com"
+
+
+def install() -> None:
+    """Patch moto's response class, for the whole process; a second time changes nothing."""
+    OrganizationsResponse.call_action = _call_action
+    OrganizationsResponse.organizations_backend = property(_backend_for)
+    utils.PAGINATION_MODEL["list_accounts"]["limit_default"] = ACCOUNTS_PER_PAGE
+    # moto knows six services with delegated administrators, and Identity Center is not among them.
+    if "sso.amazonaws.com" not in FakeDelegatedAdministrator.SUPPORTED_SERVICES:
+        FakeDelegatedAdministrator.SUPPORTED_SERVICES.append("sso.amazonaws.com")
+
+
+def populate(settings: Settings) -> None:
+    """(Re)create the organization; whatever organization the process had is forgotten."""
+    global _backend
+    partition = get_partition(settings.region)
+    organizations_backends.master_accounts.clear()
+    _backend = organizations_backends[settings.management_account][partition]
+    _backend._reset()
+    _create_organization(_backend, settings)
+    _create_members(_backend, settings)
+    _date_apart(_backend.accounts)
+
+
+def management_account() -> str | None:
+    return _backend.account_id if _backend else None
+
+
+def has_active_account(account_id: str) -> bool:
+    accounts = _backend.accounts if _backend else []
+    return any(each.id == account_id and each.status == "ACTIVE" for each in accounts)
+
+
+def delegated_administrators(service_principal: str) -> frozenset[str]:
+    """The account ids that RegisterDelegatedAdministrator named for a service."""
+    admins = _backend.admins if _backend else []
+    return frozenset(each.account.id for each in admins if service_principal in each.services)
+
+
+def _create_organization(backend: OrganizationsBackend, settings: Settings) -> None:
+    with _next_account_id(settings.management_account):
+        backend.create_organization(region=settings.region, FeatureSet="ALL")
+    organization, account = backend.org, backend.accounts[0]
+    organization.master_account_email = account.email = email(MANAGEMENT_NAME)
+    account.name, account.joined_method = MANAGEMENT_NAME, "INVITED"
+    # moto puts the members' role into the management account too.
+    iam_backends[settings.management_account][backend.partition].delete_role("OrganizationAccountAccessRole")
+
+
+def _create_members(backend: OrganizationsBackend, settings: Settings) -> None:
+    root = backend.org.root_id
+    unit = backend.create_organizational_unit(Name=ORGANIZATIONAL_UNIT, ParentId=root)
+    for account_id, name in settings.member_accounts:
+        with _next_account_id(account_id):
+            backend.create_account(AccountName=name, Email=email(name))
+        backend.move_account(
+            AccountId=account_id,
+            SourceParentId=root,
+            DestinationParentId=unit["OrganizationalUnit"]["Id"],
+        )
+
+
+def _date_apart(accounts: list[FakeAccount]) -> None:
+    """moto pages accounts by the time they joined, which must therefore differ."""
+    now = utcnow()
+    for age, account in enumerate(reversed(accounts)):
+        account.create_time = now - timedelta(minutes=age)
+
+
+@contextmanager
+def _next_account_id(account_id: str) -> Iterator[None]:
+    """moto draws the id within FakeAccount's constructor, and makes a role in that account right there."""
+    draw = utils.make_random_account_id
+    utils.make_random_account_id = lambda: account_id
+    try:
+        yield
+    finally:
+        utils.make_random_account_id = draw
+
+
+def _call_action(self: OrganizationsResponse) -> Any:
+    operation = self._get_action()
+    if not _may_call(self.current_account, operation):
+        return self.serialized(ActionResult(_AccessDenied()))
+    return BaseResponse.call_action(self)
+
+
+def _may_call(account_id: str, operation: str) -> bool:
+    if account_id not in organizations_backends.master_accounts or operation in OPEN_TO_MEMBERS:
+        return True
+    return operation.startswith(("List", "Describe")) and _is_delegate(account_id)
+
+
+def _backend_for(self: OrganizationsResponse) -> OrganizationsBackend:
+    account_id = self.current_account
+    if _is_delegate(account_id):
+        account_id = organizations_backends.master_accounts[account_id][0]
+    return organizations_backends[account_id][self.partition]
+
+
+def _is_delegate(account_id: str) -> bool:
+    admins = _backend.admins if _backend else []
+    return any(each.account.id == account_id for each in admins)

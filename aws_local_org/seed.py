@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fills the member accounts of the local organization with a realistic, reproducible population."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from aws_local_org.seeding.account import invent_account
+from aws_local_org.seeding.draft import Draft
+from aws_local_org.seeding.people import People, Person
+from aws_local_org.seeding.records import AccountContents
+from aws_local_org.seeding.summary import counts_of
+from aws_local_org.seeding.writer import refuse_filled_accounts, write_account
+from c7n_iamusers.exceptions import LocalOrgError
+
+if TYPE_CHECKING:
+    from aws_local_org import LocalOrg
+
+MOST_USERS = 5000  # IAM's quota of users in an account
+
+
+def seed(
+    org: LocalOrg, seed: int = 1, users_per_account: int = 30, now: datetime | str | None = None
+) -> dict[str, Any]:
+    """Fill every member account; the management account stays empty.
+
+    The same seed gives the same names, tags, ids and attachments; dates are the same distance from ``now``
+    (a datetime, or ISO 8601 text; default: midnight, UTC, of the current day).
+
+    Returns ``{"seed", "users_per_account", "now", "accounts": [{"account", "name", "kinds": {kind: n},
+    "counts": {what: n}}], "totals": {what: n}}``. Raises LocalOrgError for an account that has users already, for a
+    count outside 1 to 5000 (IAM's quota of users in an account), and for a ``now`` that is no date.
+    """
+    moment = _moment(now)
+    _check_count(users_per_account)
+    members = org.settings.member_accounts
+    with org.lock:
+        refuse_filled_accounts(org, [account_id for account_id, _ in members])
+        accounts = [
+            _fill(org, account_id, name, contents, kinds)
+            for (account_id, name), (contents, kinds) in zip(
+                members, invent(members, seed, users_per_account, moment), strict=True
+            )
+        ]
+    totals: Counter[str] = Counter()
+    for account in accounts:
+        totals.update(account["counts"])
+    return {
+        "seed": seed,
+        "users_per_account": users_per_account,
+        "now": moment.isoformat(),
+        "accounts": accounts,
+        "totals": dict(totals),
+    }
+
+
+def invent(
+    members: tuple[tuple[str, str], ...], seed: int, users: int, now: datetime
+) -> Iterator[tuple[AccountContents, dict[str, int]]]:
+    """What each account of ``members`` would be filled with, in their order, and its users by kind."""
+    people = People(random.Random(f"{seed}:people"), shared=max(2, users // 10))
+    for index, (account_id, _) in enumerate(members):
+        rng = random.Random(f"{seed}:{account_id}")
+        draft = Draft(account_id, rng, now, chain(_residents(people, rng), people.strangers()))
+        yield invent_account(draft, users, variant=index)
+
+
+def _residents(people: People, rng: random.Random) -> list[Person]:
+    """The people shared between accounts that have a user in this one: the first of them has one in all."""
+    first, *others = people.shared
+    return [first, *(person for person in others if rng.random() < 0.6)]
+
+
+def _fill(
+    org: LocalOrg, account_id: str, name: str, contents: AccountContents, kinds: dict[str, int]
+) -> dict[str, Any]:
+    write_account(org, account_id, contents)
+    return {"account": account_id, "name": name, "kinds": kinds, "counts": counts_of(contents)}
+
+
+def _moment(now: datetime | str | None) -> datetime:
+    if now is None:
+        return datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
+    try:
+        moment = now if isinstance(now, datetime) else datetime.fromisoformat(now.replace("Z", "+00:00"))
+    except (ValueError, AttributeError) as error:
+        raise LocalOrgError(
+            f"now: {now!r} is not a date; write it as 2026-01-31 or 2026-01-31T12:00:00Z"
+        ) from error
+    return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def _check_count(users: int) -> None:
+    if type(users) is not int or not 1 <= users <= MOST_USERS:  # bool is an int, too
+        raise LocalOrgError(f"users_per_account: {users!r} is not a whole number from 1 to {MOST_USERS}")

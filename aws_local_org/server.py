@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A threaded HTTP server on loopback for one WSGI application."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import ThreadedWSGIServer
+
+from aws_local_org.faults import ConnectionLost
+from c7n_iamusers.exceptions import LocalOrgError
+
+#: The only address that is ever listened on: what is behind it checks no signature.
+LOOPBACK = "127.0.0.1"
+
+BACKLOG = 256
+
+
+class _KeepAliveHandler(MotoRequestHandler):
+    """werkzeug closes every connection because an application may leave a body unread; this one reads it first."""
+
+    protocol_version = "HTTP/1.1"
+    # Headers and body leave in two writes: with Nagle's algorithm the second waits for the client's delayed ACK.
+    disable_nagle_algorithm = True
+
+    def run_wsgi(self) -> None:
+        if self.headers.get("Expect", "").strip().lower() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        environ = self.make_environ()
+        environ["wsgi.input"] = io.BytesIO(self._body(environ))
+        environ["wsgi.input_terminated"] = True
+        started: list[Any] = []
+        try:
+            chunks: Iterable[bytes] = self.server.app(environ, lambda *start: started.extend(start[:2]))
+        except ConnectionLost:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        self._respond(started[0], started[1], b"".join(chunks))
+
+    def _body(self, environ: dict[str, Any]) -> bytes:
+        if environ.get("wsgi.input_terminated"):  # chunked: werkzeug has put its decoder in place
+            body = environ["wsgi.input"].read()
+            environ.pop("HTTP_TRANSFER_ENCODING", None)
+            environ["CONTENT_LENGTH"] = str(len(body))
+        else:
+            body = self.rfile.read(int(environ.get("CONTENT_LENGTH") or 0))
+        return bytes(body)
+
+    def _respond(self, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
+        code, _, reason = status.partition(" ")
+        self.send_response(int(code), reason)
+        named = {name.lower() for name, _ in headers}
+        for name, value in headers:
+            self.send_header(name, value)
+        if "content-length" not in named:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """The call log tells more than an access log would."""
+
+
+class _Server(ThreadedWSGIServer):
+    """Remembers its connections, so that stopping also ends those that clients keep alive."""
+
+    def __init__(self, listener: socket.socket, app: Any) -> None:
+        host, port = listener.getsockname()[:2]
+        super().__init__(host, port, app, handler=_KeepAliveHandler, fd=listener.fileno())
+        self._open: set[socket.socket] = set()
+        self._guard = threading.Lock()
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        with self._guard:
+            self._open.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._guard:
+            self._open.discard(request)
+        super().shutdown_request(request)
+
+    def end_connections(self) -> None:
+        with self._guard:
+            for connection in self._open:
+                try:
+                    connection.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass  # the client was faster
+
+
+def _listener(port: int) -> socket.socket:
+    try:
+        return socket.create_server((LOOPBACK, port), backlog=BACKLOG)
+    except OSError as error:
+        raise LocalOrgError(
+            f"cannot listen on {LOOPBACK}:{port}: {error.strerror or error}; choose another port, or 0 for a free one"
+        ) from error
+
+
+class ServerThread:
+    """Serves `app` from construction until stop()."""
+
+    def __init__(self, app: Any, port: int) -> None:
+        with _listener(port) as listener:
+            self._server = _Server(listener, app)
+        self.host = LOOPBACK
+        self.port: int = self._server.port
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="local-org", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.end_connections()
