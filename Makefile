@@ -6,10 +6,10 @@ PYTHON ?= python3
 # by files, as many of them start a local organization that all their tests use
 PYTEST_ARGS ?= -n auto --dist loadfile
 
-# what a second Python is tried with: all rules, sources, packaging and the whole job once
-FAST_TESTS := tests/decisions tests/model tests/sources tests/actions/test_composite_delete.py \
-  tests/packaging/test_distributions.py tests/packaging/test_lambda_archive.py tests/packaging/test_launcher.py \
-  tests/rehearsal/test_demo.py tests/test_entry.py tests/test_handler.py tests/test_lambda_packaging.py \
+# what a second Python is tried with: the rules of deletion, sources, packaging, start-up, and deletion itself
+FAST_TESTS := tests/model tests/sources tests/actions/test_composite_delete.py tests/decisions/test_deletion.py \
+  tests/decisions/test_quarantine.py tests/decisions/test_restoration.py tests/packaging/test_distributions.py \
+  tests/packaging/test_launcher.py tests/test_entry.py tests/test_handler.py tests/test_lambda_packaging.py \
   tests/test_startup.py
 
 BIN := $(VENV)/bin
