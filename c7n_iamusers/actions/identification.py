@@ -29,12 +29,7 @@ def identify_for(
     run: Run, subject: Subject, user: IamUser, plan: Plan, applied: Applied
 ) -> Callable[[], bool]:
     """What the executor asks while it applies ``plan`` to ``user``, read live: see ``aws.identity.identified``."""
-    binding = [call for call in plan.calls if call.operation.endswith("UserPermissionsBoundary")]
-
-    def bound() -> bool:
-        return bool(binding) and not any(call is binding[0] for call, _ in applied.made)
-
-    return identified(run.client, run.backoff, subject, user, bound)
+    return identified(run.client, run.backoff, subject, user, plan, applied)
 
 
 def gone(run: Run, subject: Subject) -> str | None:

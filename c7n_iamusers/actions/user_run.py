@@ -27,7 +27,7 @@ from c7n_iamusers.aws.executor import Applied, CallFailed, Executor
 from c7n_iamusers.aws.interruption import Interrupted, Interruption
 from c7n_iamusers.aws.journal import JOURNAL, JournalWriter
 from c7n_iamusers.aws.journal_reader import JournalReader
-from c7n_iamusers.aws.paging import items
+from c7n_iamusers.aws.live_users import LiveUsers
 from c7n_iamusers.aws.retries import Backoff, error_code
 from c7n_iamusers.aws.stores import DirectoryStore, Store
 from c7n_iamusers.exceptions import IamUsersError
@@ -145,8 +145,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         def name_of(unique_id: str) -> str | None:
             client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
             with unreadable(self.manager, "which users there are", "iam:ListUsers"):
-                users = items(client, "ListUsers", "Users", Backoff(), MaxItems=1000)
-            return next((str(user["UserName"]) for user in users if user["UserId"] == unique_id), None)
+                return LiveUsers(client, 1, Backoff()).name_of(unique_id)
 
         lines = JournalReader(lambda: [store]).lines()
         for subject, outcome in missing_outcomes(lines, book.earlier, name_of):

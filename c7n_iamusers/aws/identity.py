@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from c7n_iamusers.aws.executor import Applied
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.aws.users import read_detail
 from c7n_iamusers.exceptions import Stranger
-from c7n_iamusers.model.calls import Subject
+from c7n_iamusers.model.calls import Plan, Subject
 from c7n_iamusers.model.iam_user import IamUser
 
 
@@ -25,13 +26,18 @@ def identified(
     backoff: Backoff,
     subject: Subject,
     user: IamUser,
-    bound: Callable[[], bool] = lambda: False,
+    plan: Plan,
+    applied: Applied,
 ) -> Callable[[], bool]:
-    """Asks whether ``user``, whom the plan of ``subject`` is about, still has its name: True; False where nobody has.
+    """Asks whether ``user``, whom ``plan`` is about, still has its name: True; False where nobody has.
 
-    ``bound``: True as long as the next call is to replace the boundary of ``user``, which must then be as it was read.
+    As long as the plan's call that replaces the boundary of ``user`` is not ``applied``, that must be as it was read.
     What is given raises Stranger where another user has the name, BoundaryChanged, and ClientError.
     """
+    binding = [call for call in plan.calls if call.operation.endswith("UserPermissionsBoundary")]
+
+    def bound() -> bool:
+        return bool(binding) and not any(call is binding[0] for call, _ in applied.made)
 
     def identify() -> bool:
         detail = read_detail(client, user.name, backoff)

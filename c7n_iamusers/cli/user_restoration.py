@@ -104,16 +104,10 @@ class UserRestoration:
         user = self.seen.user if self.seen else None
         if user is None:
             return self.executor.apply(plan, self.applied)
-        binding = [call for call in plan.calls if call.operation.endswith("UserPermissionsBoundary")]
-
-        def bound() -> bool:
-            return bool(binding) and not any(call is binding[0] for call, _ in self.applied.made)
-
         checked = replace(
             plan, calls=tuple(replace(call, checked=frozenset({BEFORE})) for call in plan.calls)
         )
-        binding = [call for call in checked.calls if call.operation.endswith("UserPermissionsBoundary")]
-        identify = identified(self.client, self.backoff, self.recorded.subject, user, bound)
+        identify = identified(self.client, self.backoff, self.recorded.subject, user, checked, self.applied)
         try:
             self.executor.apply(checked, self.applied, identify)
         except Stranger as error:
@@ -144,32 +138,28 @@ class UserRestoration:
         for line in self._mine():
             if created := (line.get("saved") or {}).get(CREATED):
                 found[str(created)] = False
-        for line in self._mine():
-            if line.get("phase") == OUTCOME and line.get("status") == RESTORED:
-                found.update(dict.fromkeys(map(str, line.get("made", ())), True))
+        for line in self._ended():
+            found.update(dict.fromkeys(map(str, line.get("made", ())), True))
         return found
 
     def _restored(self) -> datetime | None:
         """When the last restoration got to its end."""
-        ended = [
-            line for line in self._mine() if line.get("phase") == OUTCOME and line.get("status") == RESTORED
-        ]
-        return max((time for line in ended if (time := moment(line.get("time")))), default=None)
+        return max((time for line in self._ended() if (time := moment(line.get("time")))), default=None)
 
     def _given_back(self) -> datetime | None:
         """When the last restoration of the user itself, which still exists, got to its end."""
-        ended = [
-            line for line in self._mine() if line.get("phase") == OUTCOME and line.get("status") == RESTORED
-        ]
-        own = [line for line in ended if self.recorded.subject.unique_id in line.get("made", ())]
+        own = [line for line in self._ended() if self.recorded.subject.unique_id in line.get("made", ())]
         return moment(own[-1].get("time")) if own else None
 
     def _awaited(self) -> frozenset[str]:
         """Groups that the last restoration that got to its end left out, as they were missing."""
-        ended = [
-            line for line in self._mine() if line.get("phase") == OUTCOME and line.get("status") == RESTORED
-        ]
+        ended = self._ended()
         return frozenset(map(str, ended[-1].get("without", ()))) if ended else frozenset()
+
+    def _ended(self) -> list[Mapping[str, Any]]:
+        """A line for each restoration that got to its end."""
+        lines = self._mine()
+        return [line for line in lines if line.get("phase") == OUTCOME and line.get("status") == RESTORED]
 
     def _made_now(self) -> dict[str, bool]:
         created = self.applied.values.get(CREATED)
