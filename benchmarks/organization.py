@@ -30,7 +30,7 @@ class Organization:
 
     def fill(self, population: str, users: int) -> dict[str, int]:
         """Empty the account, fill it, and have its credential report made; returns what -> how many."""
-        from aws_local_org.seeding.summary import counts_of
+        from aws_local_org.seeding.records import counts_of
         from aws_local_org.seeding.writer import write_account
 
         contents = POPULATIONS[population](users)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from aws_local_org.seeding import policy_documents as documents
+from aws_local_org.seeding import permissions as documents
 from aws_local_org.seeding.draft import Draft
 from aws_local_org.seeding.key_material import CERTIFICATES
 from aws_local_org.seeding.records import (
