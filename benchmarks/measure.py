@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contestant import Contestant, Resource
+from benchmarks.contestants import Contestant, Resource
 from benchmarks.measurement import BenchmarkError, Measurement
-from benchmarks.organization import Organization
-from benchmarks.workload import ACCOUNT
+from benchmarks.workload import ACCOUNT, Organization
 
 ROOT = Path(__file__).parent.parent
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"

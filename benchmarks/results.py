@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured, and what came out."""
+"""What is measured, what came out, the fewest calls that the IAM API permits, and the goals.
+
+``contents`` is what an account holds: what -> how many, as ``counts_of`` of the local organization gives it. Source of
+the floor: IAM API reference; botocore ``iam`` 2010-05-08.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from benchmarks.extrapolation import extrapolate
 from benchmarks.identity_center import CenterFigures
-from benchmarks.measurement import Measurement
+from benchmarks.measurement import Measurement, extrapolate
 
 
 @dataclass(frozen=True)
@@ -86,3 +89,105 @@ class Results:
 
 def _at(measurements: tuple[Measurement, ...], latency_ms: float) -> list[Measurement]:
     return [each for each in measurements if each.latency_ms == latency_ms]
+
+
+#: MaxItems: "Minimum value of 1. Maximum value of 1000."
+PAGE = 1000
+#: Operation -> calls for each user, for what only they tell at the moment of its deletion. Who the user is, twice: IAM
+#: deletes by name, and a name may be another user's by now. Policies and groups: an account's list of them is older
+#: than the user's turn, and what a snapshot has wrongly, a restoration grants wrongly. GetLoginProfile is the list of a
+#: kind of which there is one at most.
+CALLS_OF_A_USER = {
+    "GetUser": 2,
+    "GetLoginProfile": 1,
+    "ListAccessKeys": 1,
+    "ListMFADevices": 1,
+    "ListSSHPublicKeys": 1,
+    "ListSigningCertificates": 1,
+    "ListGroupsForUser": 1,
+    "ListAttachedUserPolicies": 1,
+    "ListUserPolicies": 1,
+}
+#: Operation -> of what it takes one call each. A key's body and a policy's text stand in no
+#: list of the user, and nothing restores them without.
+CALLS_OF_AN_ITEM = {
+    "DeleteLoginProfile": "passwords",
+    "DeleteAccessKey": "access_keys",
+    "DeleteSigningCertificate": "certificates",
+    "GetSSHPublicKey": "ssh_keys",
+    "GetUserPolicy": "inline_policies",
+    "DeleteSSHPublicKey": "ssh_keys",
+    "DeleteServiceSpecificCredential": "service_credentials",
+    "DeactivateMFADevice": "mfa_devices",
+    "RemoveUserFromGroup": "memberships",
+    "DetachUserPolicy": "attached_policies",
+    "DeleteUserPolicy": "inline_policies",
+    "DeleteUser": "users",
+}
+
+
+def evidence_floor(contents: Mapping[str, int]) -> dict[str, int]:
+    """Operation -> calls: every list of the account once, by full pages, its report there already."""
+    entities = sum(contents[name] for name in ("users", "groups", "roles", "policies"))
+    return {
+        "GetAccountAuthorizationDetails": _pages(entities),
+        "ListUsers": _pages(contents["users"]),
+        "GetCredentialReport": 1,
+        "ListVirtualMFADevices": _pages(contents["mfa_devices"] + contents["orphaned_mfa"]),
+        "ListServiceSpecificCredentials": _pages(contents["service_credentials"]),
+    }
+
+
+def deletion_floor(contents: Mapping[str, int]) -> dict[str, int]:
+    """Operation -> calls to record and delete all users, what lists of the account tell not counted."""
+    lists = {name: calls * contents["users"] for name, calls in CALLS_OF_A_USER.items()}
+    items = {name: contents[what] for name, what in CALLS_OF_AN_ITEM.items() if contents[what]}
+    return {**lists, **items}
+
+
+def _pages(items: int) -> int:
+    return max(1, -(-items // PAGE))
+
+
+MOST_EVIDENCE_CALLS = 60
+FEWER_CALLS = 100
+FASTER_FLAGGING = 20
+MOST_CALLS_BY_FLOOR = 1.2
+FASTER_DELETION = 4
+
+
+@dataclass(frozen=True)
+class Goal:
+    """``most``: whether the bound is an upper one."""
+
+    title: str
+    bound: float
+    measured: float
+    unit: str = "x"
+    most: bool = False
+
+    @property
+    def met(self) -> bool:
+        return self.measured <= self.bound if self.most else self.measured >= self.bound
+
+
+def goals(results: Results) -> list[Goal]:
+    plan, deletion = results.plan, results.deletion
+    largest, shared, slowest = plan.sizes[-1], plan.both[-1], plan.latencies[-1]
+    stock, ours = results.stock_at(largest, slowest), results.ours_at(largest, slowest)
+    faster = results.stock_at(shared, slowest).seconds / results.ours_at(shared, slowest).seconds
+    by_floor = deletion.ours.total_calls / sum(deletion_floor(deletion.contents).values())
+    at = f"{plan.deleted:,} users, {plan.deletion_latency:g} ms"
+    return [
+        Goal(
+            f"calls for the evidence on {largest:,} users",
+            MOST_EVIDENCE_CALLS,
+            ours.total_calls,
+            "",
+            most=True,
+        ),
+        Goal(f"fewer calls for it, {largest:,} users", FEWER_CALLS, stock.total_calls / ours.total_calls),
+        Goal(f"faster flagging, {shared:,} users, {slowest:g} ms", FASTER_FLAGGING, faster),
+        Goal("calls of a deletion by its floor", MOST_CALLS_BY_FLOOR, by_floor, most=True),
+        Goal(f"faster deletion, {at}", FASTER_DELETION, deletion.stock.seconds / deletion.ours.seconds),
+    ]

@@ -5,15 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.contestant import Contestant
-from benchmarks.evidence import require_equal_evidence
+from benchmarks.contestants import OURS, STOCK, Contestant, require_equal_evidence
 from benchmarks.identity_center import CenterFigures, measured_derivation, measured_unchanged
 from benchmarks.measure import Run, measure
 from benchmarks.measurement import BenchmarkError, Measurement
-from benchmarks.organization import Organization
-from benchmarks.ours import OURS
 from benchmarks.results import Deletion, Plan, Results
-from benchmarks.stock import STOCK
+from benchmarks.workload import Organization
 
 #: Told what is about to be measured.
 Progress = Callable[[str], None]

@@ -3,8 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.extrapolation import deviation, extrapolate
-from benchmarks.measurement import BenchmarkError, Measurement
+from benchmarks.measurement import BenchmarkError, Measurement, deviation, extrapolate
 from tests.benchmarks.measurements import measured, stock
 
 

@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.evidence import require_equal_evidence
+from benchmarks.contestants import OURS, STOCK, require_equal_evidence
 from benchmarks.measurement import BenchmarkError
-from benchmarks.ours import OURS
-from benchmarks.stock import STOCK
 
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 AUDIT = "arn:aws:iam::aws:policy/SecurityAudit"
