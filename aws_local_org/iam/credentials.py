@@ -157,6 +157,11 @@ PER_SERVICE = 2
 
 
 class ServiceCredentialsResponse(Response):
+    """CodeCommit and Keyspaces passwords, Bedrock and CloudWatch Logs API keys.
+
+    Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateServiceSpecificCredential.html, its siblings.
+    """
+
     def create_service_specific_credential(self) -> ActionResult:
         user = self.backend.get_user(self.params["UserName"])
         service = _supported(self.params["ServiceName"])
@@ -177,14 +182,14 @@ class ServiceCredentialsResponse(Response):
         return PlainResult({"ServiceSpecificCredentials": Listing(held, _credential_shape)})
 
     def _of_users(self, service: str | None) -> Iterable[ServiceCredential]:
-        name, everybody = self.params.get("UserName"), bool(self.params.get("AllUsers"))
-        if name and everybody:
+        name, all_users = self.params.get("UserName"), bool(self.params.get("AllUsers"))
+        if name and all_users:
             raise validation_error("UserName and AllUsers cannot be specified together.")
-        if not name and not everybody:
+        if not name and not all_users:
             name = self.caller.user_name
             if name is None:
                 raise validation_error("Must specify userName when calling with non-User credentials")
-        users = self.backend.users.values() if everybody else [self.backend.get_user(str(name))]
+        users = self.backend.users.values() if all_users else [self.backend.get_user(str(name))]
         credentials = (credential for user in users for credential in user.service_credentials.values())
         return [credential for credential in credentials if service in (None, credential.service_name)]
 

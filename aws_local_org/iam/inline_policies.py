@@ -24,7 +24,11 @@ _SID = re.compile("[0-9A-Za-z]*")
 
 
 def check_document(text: str) -> None:
-    """Raise MalformedPolicyDocument, in IAM's words, for what is no identity-based policy."""
+    """Raise MalformedPolicyDocument, in IAM's words, for what is no identity-based policy.
+
+    moto knows the grammar; the rest is what moto lets through and IAM does not. Source:
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_sid.html, ..._elements_principal.html.
+    """
     IAMPolicyDocumentValidator(text).validate()
     statements = json.loads(text)["Statement"]
     for statement in statements if isinstance(statements, list) else [statements]:

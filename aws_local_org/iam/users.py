@@ -21,6 +21,7 @@ from aws_local_org.iam.entities import Group, User, boundary_shape
 from aws_local_org.iam.results import Listing, PlainResult
 
 USERS_PER_ACCOUNT = 5000
+TAGS_PER_USER = 50
 
 
 class UsersBackend(Backend):
@@ -144,15 +145,15 @@ def whole_user(user: User) -> dict[str, Any]:
     return {**listed_user(user), "PermissionsBoundary": boundary, "Tags": user.tags or None}
 
 
-TAGS_PER_USER = 50
-
-
 def merged_tags(
     present: Mapping[str, dict[str, str]], tags: Iterable[Mapping[str, str]]
 ) -> dict[str, dict[str, str]]:
     """Tags by their case-folded key, the new ones replacing those of the same key.
 
-    Raises InvalidInput for a key given twice, LimitExceeded beyond 50.
+    "Tag keys are case insensitive ... if you have tagged a user with the Department=foo tag and you add the
+    department=bar tag, it replaces the first tag": https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html.
+    Raises InvalidInput for a key given twice, LimitExceeded beyond 50. Lengths and characters are checked with the
+    other parameters.
     """
     added = [{"Key": tag["Key"], "Value": tag.get("Value") or ""} for tag in tags]
     if len({tag["Key"].casefold() for tag in added}) < len(added):
@@ -163,11 +164,14 @@ def merged_tags(
     return result
 
 
-_GENERIC = "Cannot delete entity, must remove referenced objects first."
+# "Unlike the AWS Management Console, when you delete a user programmatically, you must delete the items attached to the
+# user manually, or the deletion fails": https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteUser.html.
+# A permissions boundary and tags do not prevent a deletion. The wording was observed on AWS.
 
 _Obstacles = Sequence[tuple[Callable[[Any], object], str]]
 
-_USER: _Obstacles = (
+_GENERIC = "Cannot delete entity, must remove referenced objects first."
+_USER_OBSTACLES: _Obstacles = (
     (lambda user: user.login_profile, "Cannot delete entity, must delete login profile first."),
     (lambda user: user.access_keys, "Cannot delete entity, must delete access keys first."),
     (lambda user: user.mfa_devices, "Cannot delete entity, must delete MFA device first."),
@@ -179,7 +183,7 @@ _USER: _Obstacles = (
     (lambda user: user.groups, "Cannot delete entity, must remove users from group first."),
 )
 
-_GROUP: _Obstacles = (
+_GROUP_OBSTACLES: _Obstacles = (
     (lambda group: group.users, "Cannot delete entity, must remove users from group first."),
     (lambda group: group.managed_policies, "Cannot delete entity, must detach all policies first."),
     (lambda group: group.policies, "Cannot delete entity, must delete policies first."),
@@ -188,12 +192,12 @@ _GROUP: _Obstacles = (
 
 def check_user_is_bare(user: User) -> None:
     """Raise DeleteConflict while a user has anything that AWS wants removed first."""
-    _check_bare(user, _USER)
+    _check_bare(user, _USER_OBSTACLES)
 
 
 def check_group_is_bare(group: Group) -> None:
     """Raise DeleteConflict while a group has members or policies."""
-    _check_bare(group, _GROUP)
+    _check_bare(group, _GROUP_OBSTACLES)
 
 
 def _check_bare(entity: Any, obstacles: _Obstacles) -> None:

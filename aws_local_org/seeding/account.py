@@ -69,7 +69,7 @@ def omnibus(draft: Draft) -> User:
 
 
 def break_glass(draft: Draft) -> User:
-    """The documented exception: for the day that Identity Center is down, locked away behind a hardware token."""
+    """The documented exception: for the day that Identity Center is down, with a hardware token."""
     return User(
         draft.name("break-glass"),
         draft.ids.user(),
