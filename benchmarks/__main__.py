@@ -14,8 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from benchmarks import suite
-from benchmarks.measure import ROOT
-from benchmarks.measurement import BenchmarkError
+from benchmarks.measurement import ROOT, BenchmarkError
 from benchmarks.report import as_markdown, machine, show
 from benchmarks.results import FULL, QUICK, Plan, Results, goals
 from benchmarks.workload import running_organization

@@ -5,6 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+
+#: The checkout, where every measured process starts.
+ROOT = Path(__file__).parent.parent
 
 
 class BenchmarkError(Exception):

@@ -20,8 +20,9 @@ from rich.console import Console
 
 from benchmarks import tables
 from benchmarks.contestants import OURS, STOCK
+from benchmarks.floor import CALLS_OF_A_USER, PAGE
 from benchmarks.measurement import TOLERANCE
-from benchmarks.results import CALLS_OF_A_USER, PAGE, Results
+from benchmarks.results import Results
 from c7n_iamusers import __version__
 
 LIBRARIES = ("c7n", "boto3", "botocore", "moto")

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import rich.table
 from rich.text import Text
 
+from benchmarks.floor import deletion_floor, evidence_floor
 from benchmarks.measurement import Measurement, deviation
-from benchmarks.results import Goal, Results, deletion_floor, evidence_floor, goals
+from benchmarks.results import Goal, Results, goals
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.contestants import OURS, STOCK
-from benchmarks.measure import measure
+from benchmarks.floor import deletion_floor, evidence_floor
 from benchmarks.measurement import BenchmarkError
-from benchmarks.results import Plan, Results, deletion_floor, evidence_floor
-from benchmarks.suite import Suite
+from benchmarks.results import Plan, Results
+from benchmarks.suite import Suite, measure
 from benchmarks.workload import Organization, running_organization
 
 PLAN = Plan((10, 20), (), (0,), deleted=4, deletion_latency=0, repeats=1, derived=(2, 10), unchanged=(2, 6))
