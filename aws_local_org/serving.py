@@ -12,15 +12,12 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from aws_local_org import LocalOrg, Settings
 from aws_local_org.errors import LocalOrgError
-
-if TYPE_CHECKING:
-    from aws_local_org import LocalOrg, Settings
-
+from aws_local_org.seed import seed
 
 ENV_FILE_HEADING = "# The local organization of c7n-iamusers; load it with: . FILE"
 
@@ -53,8 +50,6 @@ def serve_until_stopped(settings: Settings, serving: Serving) -> None:
 
 
 def _start(running: ExitStack, settings: Settings, serving: Serving) -> Mapping[str, str]:
-    from aws_local_org import LocalOrg
-
     org = running.enter_context(LocalOrg(settings))
     environment = dict(org.environment())
     if serving.mail_dir:
@@ -71,8 +66,6 @@ def _start(running: ExitStack, settings: Settings, serving: Serving) -> Mapping[
 
 
 def _seed(org: LocalOrg, number: int, users_per_account: int) -> None:
-    from aws_local_org.seed import seed
-
     summary = seed(org, seed=number, users_per_account=users_per_account)
     _progress(f"seeded {summary['totals']['users']} users in {len(summary['accounts'])} accounts")
 

@@ -156,6 +156,7 @@ def _invalid(value: str | None, where: str, pattern: str) -> AwsError:
     )
 
 
+#: The action that a trust policy has to allow.
 ASSUME_ROLE = "sts:AssumeRole"
 
 

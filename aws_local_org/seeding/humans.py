@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Users of people: in use, left behind, never used, nameless, or with names that trip naive programs up."""
+"""Users of people: in use, left behind, never used, without an e-mail address, or with awkward names."""
 
 from __future__ import annotations
 
