@@ -24,8 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from aws_local_org import LocalOrg, Settings
-from benchmarks.measure import ROOT
-from benchmarks.measurement import BenchmarkError
+from benchmarks.measurement import ROOT, BenchmarkError
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.fleet.access_run import Manner
 from c7n_iamusers.fleet.center import connect
