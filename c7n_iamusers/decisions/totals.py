@@ -93,6 +93,8 @@ class _Review:
     def result(self) -> Reviewed:
         for group in sorted(self._ours(), key=lambda each: each.name):
             self._review_group(group)
+        for arn in sorted(self._leftovers()):
+            self._remove_set(arn)
         stale = tuple(change for change, _ in self._changes)
         going = tuple(change for change, goes in self._changes if goes)
         return Reviewed(tuple(self._totals()), tuple(self._strangers), stale, going)
@@ -173,6 +175,13 @@ class _Review:
         self._changes.append((self._change(key, plan.GROUP, group.name, call, [*needs, *taken]), goes))
         for arn in sorted({each.permission_set_arn for each in group.assignments}):
             self._remove_set(arn)
+
+    def _leftovers(self) -> Iterator[str]:
+        """ARNs of sets that no account has: an interrupted run removed their last assignment."""
+        pending = {each.permission_set_arn for each in self._state.pending.values()}
+        for arn, known in self._standing.sets.items():
+            if not known.accounts and arn not in pending and self._given.choices.prune:
+                yield arn
 
     def _remove_set(self, arn: str) -> None:
         """A set of ours goes with the last of its assignments."""
