@@ -185,7 +185,7 @@ _BUDGET = 300.0
     "undone",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="RESULT",
-    help="Remove what the run of this result.json created, and nothing else.",
+    help="Bring back what the run of this result.json removed, and remove what it created, and nothing else.",
 )
 @click.option(
     "--export",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the lines of a journal to what was created. Pure."""
+"""From the lines of a journal to what was created and removed. Pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from c7n_iamusers.decisions.removals import RECORD
 from c7n_iamusers.model import access_plan as plan
-from c7n_iamusers.model.creations import Created
+from c7n_iamusers.model.creations import Created, Removed
 
 #: Operation -> what it creates, and under which name its id was saved (empty: it has none).
 _CREATING = {
@@ -41,6 +42,46 @@ def created_by(lines: Iterable[Mapping[str, Any]]) -> list[Created]:
         elif not found.get(key, _NONE).certain and not _is_open(line):
             found.pop(key, None)
     return list(found.values())
+
+
+def removed_by(lines: Iterable[Mapping[str, Any]]) -> list[Removed]:
+    """What the calls of a journal removed, or may have, in the order in which they were made, each once.
+
+    Left out is what the same journal created: before it, nobody had it.
+    """
+    listed = list(lines)
+    own = {identity for each in created_by(listed) if (identity := _created_identity(each))}
+    found: dict[str, Removed] = {}
+    under_way: dict[str, str] = {}
+    for line in listed:
+        key = json.dumps([line.get("operation"), line.get("parameters")], sort_keys=True)
+        record = (line.get("notes") or {}).get(RECORD)
+        if record:
+            removed = Removed.from_data(record)
+            under_way[key] = identity = _identity(removed)
+            if identity not in own:
+                found.setdefault(identity, removed)
+        elif key in under_way and line.get("result") == "failed" and not _is_open(line):
+            found.pop(under_way[key], None)
+    return list(found.values())
+
+
+def _identity(removed: Removed) -> str:
+    ids = ("group-id", "user-id", "account", "permission-set-arn")
+    return json.dumps([removed.kind, *(removed.record.get(name, "") for name in ids)])
+
+
+def _created_identity(created: Created) -> str:
+    """The ``_identity`` that it would have as something removed; empty where its id is not known."""
+    given = created.parameters
+    if created.kind == plan.MEMBERSHIP:
+        record = {"group-id": given["GroupId"], "user-id": given["MemberId"]["UserId"]}
+    elif created.kind == plan.ASSIGNMENT:
+        record = {"group-id": given["PrincipalId"], "account": given["TargetId"]}
+        record["permission-set-arn"] = given["PermissionSetArn"]
+    else:
+        record = {"group-id" if created.kind == plan.GROUP else "permission-set-arn": created.identifier}
+    return _identity(Removed(created.kind, record)) if all(record.values()) else ""
 
 
 _NONE = Created("", "", {})

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Undoing a run: what it created goes, unless somebody has come to rely on it since. Pure."""
+"""Undoing a run: what it created goes, unless somebody has come to rely on it since. Pure.
+
+What it removed comes back first (``undo_returns``): nobody is left without either.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass, field
 
 from c7n_iamusers.decisions import removals
 from c7n_iamusers.decisions.undo_reasons import group_reasons, set_reasons, user_reasons
+from c7n_iamusers.decisions.undo_returns import Returns
 from c7n_iamusers.model import access_plan as plan
 from c7n_iamusers.model.access_plan import Change
 from c7n_iamusers.model.calls import ApiCall, Subject
@@ -21,14 +25,17 @@ def plan_undo(
     asked: Mapping[str, PermissionSet],
     instance: Instance,
     needed: Mapping[MembershipKey, str] | None = None,
+    returns: Returns | None = None,
 ) -> UndoPlan:
     """``asked``: the permission sets by name, as the run was to make them.
 
-    ``needed``: memberships without which their people may have no way in left, and why.
+    ``needed``: memberships without which their people may have no way in left, and why. ``returns``: what comes back,
+    before anything goes.
     """
-    undo = _Undo(standing, asked, instance, needed or {})
+    back = returns or Returns()
+    undo = _Undo(standing, asked, instance, needed or {}, back.of_people)
     changes = tuple(undo.all())
-    return UndoPlan(changes, tuple(undo.kept))
+    return UndoPlan((*back.changes, *changes), (*back.kept, *undo.kept))
 
 
 @dataclass
@@ -37,6 +44,7 @@ class _Undo:
     asked: Mapping[str, PermissionSet]
     instance: Instance
     needed: Mapping[MembershipKey, str]
+    of_people: Mapping[str, tuple[str, ...]]
     kept: list[Kept] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -68,7 +76,10 @@ class _Undo:
             self.kept.append(Kept(f"membership {user_id} in {group_id}", reason))
         for member in sorted(self._joined & self.standing.memberships.keys()):
             call = removals.membership_removal(self.standing.memberships[member], self.instance)
-            yield self._change(plan.MEMBERSHIP, _member_key(member), f"{member[1]} in {member[0]}", call)
+            needs = list(self.of_people.get(member[1], ()))
+            yield self._change(
+                plan.MEMBERSHIP, _member_key(member), f"{member[1]} in {member[0]}", call, needs
+            )
 
     def _assignments(self) -> Iterator[Change]:
         for group_id, assignment in sorted(self._assigned, key=str):
