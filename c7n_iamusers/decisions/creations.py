@@ -47,22 +47,23 @@ def created_by(lines: Iterable[Mapping[str, Any]]) -> list[Created]:
 def removed_by(lines: Iterable[Mapping[str, Any]]) -> list[Removed]:
     """What the calls of a journal removed, or may have, in the order in which they were made, each once.
 
-    Left out is what the same journal created: before it, nobody had it.
+    Left out is what the same journal had created before: before it, nobody had it.
     """
-    listed = list(lines)
-    own = {identity for each in created_by(listed) if (identity := _created_identity(each))}
+    own: set[str] = set()
     found: dict[str, Removed] = {}
     under_way: dict[str, str] = {}
-    for line in listed:
+    for line in lines:
         key = json.dumps([line.get("operation"), line.get("parameters")], sort_keys=True)
-        record = (line.get("notes") or {}).get(RECORD)
+        record, failed = (line.get("notes") or {}).get(RECORD), _has_failed(line)
         if record:
             removed = Removed.from_data(record)
             under_way[key] = identity = _identity(removed)
             if identity not in own:
                 found.setdefault(identity, removed)
-        elif key in under_way and line.get("result") == "failed" and not _is_open(line):
+        elif key in under_way and failed:
             found.pop(under_way[key], None)
+        elif created := _created_identity(line):
+            (own.discard if failed else own.add)(created)
     return list(found.values())
 
 
@@ -71,17 +72,28 @@ def _identity(removed: Removed) -> str:
     return json.dumps([removed.kind, *(removed.record.get(name, "") for name in ids)])
 
 
-def _created_identity(created: Created) -> str:
-    """The ``_identity`` that it would have as something removed; empty where its id is not known."""
-    given = created.parameters
-    if created.kind == plan.MEMBERSHIP:
-        record = {"group-id": given["GroupId"], "user-id": given["MemberId"]["UserId"]}
-    elif created.kind == plan.ASSIGNMENT:
-        record = {"group-id": given["PrincipalId"], "account": given["TargetId"]}
-        record["permission-set-arn"] = given["PermissionSetArn"]
-    else:
-        record = {"group-id" if created.kind == plan.GROUP else "permission-set-arn": created.identifier}
-    return _identity(Removed(created.kind, record)) if all(record.values()) else ""
+def _created_identity(line: Mapping[str, Any]) -> str:
+    """The ``_identity`` of what the line's call creates; empty where it creates nothing, or no id is known yet."""
+    kind, saved = _CREATING.get(str(line.get("operation")), ("", ""))
+    given, identifier = line.get("parameters") or {}, (line.get("saved") or {}).get(saved, "")
+    records = {
+        plan.MEMBERSHIP: lambda: {"group-id": given["GroupId"], "user-id": given["MemberId"]["UserId"]},
+        plan.ASSIGNMENT: lambda: {
+            "group-id": given["PrincipalId"],
+            "account": given["TargetId"],
+            "permission-set-arn": given["PermissionSetArn"],
+        },
+        plan.GROUP: lambda: {"group-id": identifier},
+        plan.PERMISSION_SET: lambda: {"permission-set-arn": identifier},
+    }
+    if kind not in records or line.get("result") == "adopted":
+        return ""
+    record = records[kind]()
+    return _identity(Removed(kind, record)) if all(record.values()) else ""
+
+
+def _has_failed(line: Mapping[str, Any]) -> bool:
+    return line.get("result") == "failed" and not _is_open(line)
 
 
 _NONE = Created("", "", {})

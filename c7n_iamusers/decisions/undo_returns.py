@@ -49,13 +49,20 @@ class Returns:
     """``changes`` in an order in which they can be made; ``kept``: what stays away.
 
     ``permission_sets``: by name, those to be made again, as they were. ``of_people``: user id -> the keys of the
-    changes that give the user back what it had.
+    changes that give the user back what it had. ``there``: what stands in the place of what was removed, made again by
+    the same run or since, by ``standing_key``.
     """
 
     changes: tuple[Change, ...] = ()
     kept: tuple[Kept, ...] = ()
     permission_sets: Mapping[str, PermissionSet] = field(default_factory=dict)
     of_people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    there: frozenset[str] = frozenset()
+
+
+def standing_key(kind: str, *ids: str) -> str:
+    """The key of the deletion of something that stands."""
+    return f"{kind} {'/'.join(ids)}"
 
 
 def plan_returns(absent: Absent, instance: Instance) -> Returns:
@@ -78,6 +85,7 @@ class _Returns:
         self._changes: list[Change] = []
         self._wanted: dict[str, PermissionSet] = {}
         self._of_people: defaultdict[str, list[str]] = defaultdict(list)
+        self._there: set[str] = set()
         #: By the ARN that a set had: the one that it has or will have, and its content.
         self._sets: dict[str, tuple[str | Ref, str]] = {}
         #: By the id that a group had: the one that it has or will have.
@@ -99,7 +107,7 @@ class _Returns:
             if each.kind == kind and (reason := step(each.record))
         ]
         of_people = {user: tuple(keys) for user, keys in self._of_people.items()}
-        return Returns(tuple(self._changes), tuple(kept), self._wanted, of_people)
+        return Returns(tuple(self._changes), tuple(kept), self._wanted, of_people, frozenset(self._there))
 
     def _permission_set(self, record: Record) -> str:
         arn, wanted = record["permission-set-arn"], permission_set_from(record["settings"])
@@ -115,6 +123,7 @@ class _Returns:
                 return str(error)
             self._sets[arn] = known.arn, content_of(known.settings)
             if content == content_of(known.settings):
+                self._there.add(standing_key(plan.PERMISSION_SET, known.arn))
                 return ""
             if known.accounts:
                 return f"permission set {wanted.name} exists and gives something else"
@@ -136,6 +145,7 @@ class _Returns:
             return "another group has its name"
         if known:
             self._group_ids[group_id] = known.group_id
+            self._there.add(standing_key(plan.GROUP, known.group_id))
             return ""
         key = group_key(name)
         self._group_ids[group_id] = Ref(f"{key}:{groups.GROUP}")
@@ -152,6 +162,7 @@ class _Returns:
             return "its permission set is gone, or gives something else than it did"
         known = self._absent.groups.get(record["group-id"])
         if known and Assignment(account, str(arn)) in known.assignments:
+            self._there.add(standing_key(plan.ASSIGNMENT, account, str(arn), known.group_id))
             return ""
         joined = sorted(known.members - self._former[record["group-id"]]) if known else []
         if joined:
@@ -171,6 +182,7 @@ class _Returns:
         if group_id is None:
             return NO_GROUP
         if known and user_id in known.members:
+            self._there.add(standing_key(plan.MEMBERSHIP, known.group_id, user_id))
             return ""
         returning = self._grants[record["group-id"]]
         given = {(account, content) for account, content in record["gives"] if content}

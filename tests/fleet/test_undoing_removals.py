@@ -185,7 +185,28 @@ def test_what_the_same_run_made_and_took_was_nobodys_before(
     assert (fleet.members(), fleet.assigned(), fleet.usernames()) == ({}, set(), set())
 
 
-def left_by_bob(fleet: FleetRehearsal) -> tuple[str, Path]:
+@pytest.mark.parametrize("number", range(1, 5))
+def test_what_a_carried_on_run_took_and_made_again_stays(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Alice shrinks, a pruning is killed, she has everything again, and the run that carries it on is undone."""
+    grown = derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:*")))
+    fleet.leave(grown)
+    fleet.run()
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
+    fleet.run()
+    before = held(fleet)
+    with monkeypatch.context() as patch:
+        after_change(patch, number, Killed())
+        with pytest.raises(Killed):
+            fleet.run(prune=True)
+    fleet.leave(grown)
+    assert fleet.run() == []
+    assert fleet.undo(fleet.results()[-1]) == []
+    assert held(fleet) == before
+
+
+def with_one_member_less(fleet: FleetRehearsal) -> tuple[str, Path]:
     """Alice stays in the group that mallory was taken out of; the group, and the result of that."""
     fleet.leave(
         derived(
@@ -203,7 +224,7 @@ def left_by_bob(fleet: FleetRehearsal) -> tuple[str, Path]:
 
 
 def test_a_membership_of_a_group_that_stays(fleet: FleetRehearsal) -> None:
-    group, result = left_by_bob(fleet)
+    group, result = with_one_member_less(fleet)
     assert fleet.undo(result) == []
     assert fleet.members() == {group: {ALICE, MALLORY}}
 
@@ -243,7 +264,7 @@ def delete_user(fleet: FleetRehearsal, _group: str) -> None:
 def test_nobody_comes_back_to_more(
     fleet: FleetRehearsal, change: Callable[[FleetRehearsal, str], None], reason: str
 ) -> None:
-    group, result = left_by_bob(fleet)
+    group, result = with_one_member_less(fleet)
     change(fleet, group)
     fleet.undo(result)
     assert fleet.members() == {group: {ALICE}}
