@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from c7n_iamusers.decisions.permission_set_settings import duration_seconds
@@ -42,12 +42,10 @@ def content_of(settings: PermissionSet | None) -> str:
     return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
 
 
-def membership_record(
-    group: KnownGroup, user_id: str, username: str, gives: Sequence[Sequence[str]]
-) -> Removed:
+def membership_record(group: KnownGroup, user_id: str, username: str, gives: list[list[str]]) -> Removed:
     """``gives``: [account id, ``content_of`` a set] of everything that the group gives."""
     named = {"group": group.name, "group-id": group.group_id, "user-id": user_id, "username": username}
-    return Removed(plan.MEMBERSHIP, {**named, "gives": [list(each) for each in gives]})
+    return Removed(plan.MEMBERSHIP, {**named, "gives": gives})
 
 
 def assignment_record(group: KnownGroup, each: Assignment, set_name: str, content: str) -> Removed:

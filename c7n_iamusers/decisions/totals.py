@@ -89,6 +89,8 @@ class _Review:
         self._leaving: set[tuple[str, str]] = set()
         self._changes: list[tuple[Change, bool]] = []
         self._strangers: list[Stranger] = []
+        self._contents: dict[str, str] = {}
+        self._given_by: dict[str, list[list[str]]] = {}
 
     def result(self) -> Reviewed:
         for group in sorted(self._ours(), key=lambda each: each.name):
@@ -267,15 +269,20 @@ class _Review:
             return self._given.people[person].username
         return self._standing.usernames.get(user_id, f"user id {user_id}")
 
-    def _gives(self, group: KnownGroup) -> list[tuple[str, str]]:
-        """Account and content of a set, of everything that the group gives."""
-        return [
-            (each.account_id, self._content(each.permission_set_arn)) for each in sorted(group.assignments)
-        ]
+    def _gives(self, group: KnownGroup) -> list[list[str]]:
+        """Account and content of a set, of everything that the group gives; one list for all of its members."""
+        if group.group_id not in self._given_by:
+            held = sorted(group.assignments)
+            self._given_by[group.group_id] = [
+                [each.account_id, self._content(each.permission_set_arn)] for each in held
+            ]
+        return self._given_by[group.group_id]
 
     def _content(self, arn: str) -> str:
-        known = self._standing.sets.get(arn)
-        return removals.content_of(known.settings if known else None)
+        if arn not in self._contents:
+            known = self._standing.sets.get(arn)
+            self._contents[arn] = removals.content_of(known.settings if known else None)
+        return self._contents[arn]
 
     def _set_name(self, arn: str) -> str:
         return self._standing.set_names.get(arn, arn)
