@@ -70,6 +70,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
       says otherwise the file counts, and that is reported; of two users who claim one username or e-mail, only the
       one that rests on tags alone is refused. ``people-from: {file: people.csv, only: true}`` refuses whom the file
       does not name. ``email-domains`` refuses addresses of other domains. Addresses that mix scripts are refused.
+      With ``mode: intent`` give ``c7n-iamusers provision`` the same, as ``--people-from`` and ``--email-domain``: it
+      takes nobody's word for who a person is but the account's (``--email-tag``) and its own file's.
     - An existing group is used only if this action made it for this account (its description begins
       ``Managed by c7n-iamusers for account``), it holds nothing but this permission set in this account,
       and, before it is first assigned, it has no members from elsewhere. ``shared-group: true`` lifts all

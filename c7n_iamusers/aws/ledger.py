@@ -30,7 +30,8 @@ class Ledger:
         """The parameters of the call in hand, which is in the journal when this returns."""
         parameters = self.parameters(work)
         if not work.announced:
-            self._journal.write(work.change.subject, "before", **self._entry(work))
+            notes = {"notes": dict(work.in_hand.notes)} if work.in_hand.notes else {}
+            self._journal.write(work.change.subject, "before", **self._entry(work), **notes)
             work.announced, work.made = True, work.made + 1
         return parameters
 

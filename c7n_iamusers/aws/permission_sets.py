@@ -78,6 +78,20 @@ class PermissionSets:
             ]
             return frozenset().union(*pool.map(self._accounts, ours))
 
+    def unassigned(self, known: Collection[str]) -> list[KnownPermissionSet]:
+        """The sets of ours that no account has; one call for each set of the instance beside ``known`` (ARNs)."""
+        arns = [arn for arn in self._list("ListPermissionSets", "PermissionSets") if arn not in known]
+        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+            nowhere = [
+                arn for arn, held in zip(arns, pool.map(self._accounts, arns), strict=True) if not held
+            ]
+            ours = [
+                arn
+                for arn, tags in zip(nowhere, pool.map(self._tags, nowhere), strict=True)
+                if MANAGED_TAG in tags
+            ]
+            return [each for each in pool.map(self.read, ours) if each and not each.accounts]
+
     def _tags(self, arn: str) -> list[tuple[str, str]]:
         named = {"InstanceArn": self.instance.arn, "ResourceArn": arn}
         found = items(self.client, "ListTagsForResource", "Tags", self.backoff, **named)

@@ -148,7 +148,7 @@ class AccessRun:
 
     def plan(self) -> Report:
         """What there is to do. Raises IdentityCenterError and ClientError where that can't be told."""
-        return self._planned(self._reader.read(self._desired))
+        return self._planned(self._reader.read(self._desired, leftovers=self._choices.prune))
 
     def existing(self) -> tuple[DesiredAccess, Existing]:
         """What is asked for, by the names that it has, and what of it stands. Raises as ``plan`` does."""

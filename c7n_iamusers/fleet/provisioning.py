@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from c7n_iamusers.decisions.access_plan import Evidence
+from c7n_iamusers.decisions.claimed_people import PeopleAuthority
 from c7n_iamusers.decisions.desired_access import desired_access
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.access_run import AccessRun, Manner, Report
@@ -47,13 +48,14 @@ class Belief:
     """What of intents to believe. ``max_age``: how old they may be. ``accounts``: account's name -> id, where known.
 
     ``read``: reads accounts again, so that users and policies are those of now. ``trusted``: who can't be read is
-    taken at the intents' word.
+    taken at the intents' word. ``authority``: who people are, in place of what intents say.
     """
 
     max_age: timedelta = MAX_AGE
     accounts: Mapping[str, str] | None = None
     read: Reading | None = None
     trusted: bool = False
+    authority: PeopleAuthority = field(default_factory=PeopleAuthority)
 
 
 def read_fleet(
@@ -69,7 +71,9 @@ def read_fleet(
     """
     belief, deriving = belief or Belief(), deriving or Deriving()
     found = read_intents(output, belief.max_age, belief.accounts)
-    intents = confirmed(found, belief.read, belief.trusted)
+    authority = replace(belief.authority, trusted=belief.trusted)
+    claimed = [authority.checked(each) for each in found]
+    intents = confirmed(claimed, belief.read, belief.trusted, authority)
     desired = desired_access(intents, deriving)
     source = _SOURCES[desired.external]
     if identity_source not in (None, source):

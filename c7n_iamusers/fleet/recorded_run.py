@@ -9,7 +9,7 @@ from pathlib import Path
 
 from c7n_iamusers.aws.interruption import Interrupted, Interruption
 from c7n_iamusers.aws.journal import Journal, utc_now
-from c7n_iamusers.decisions.creations import created_by
+from c7n_iamusers.decisions.creations import created_by, removed_by
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.access_run import AccessRun, Manner, Report
 from c7n_iamusers.fleet.center import Center
@@ -37,8 +37,9 @@ def apply_and_record(
     directory = RunDirectory.begin(output, now())
     with Journal(directory.journal) as journal:
         report = run.apply(report, journal, manner)
-    created = created_by(directory.lines())
-    directory.finish(overall_result(report, created, center.instance, now()))
+    lines = directory.lines()
+    created, removed = created_by(lines), removed_by(lines)
+    directory.finish(overall_result(report, created, removed, center.instance, now()))
     return report, directory.result
 
 
