@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,14 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     schema = type_schema("provision-identity-center", required=list(REQUIRED), **PROPERTIES)
     schema_alias = False
     permissions = PERMISSIONS
+
+    def __init__(self, data: Any = None, manager: Any = None, log_dir: Any = None) -> None:
+        super().__init__(data, manager, log_dir)
+        derive = self.data.get("derive")
+        for row in (derive.get("accept") if isinstance(derive, dict) else None) or ():
+            # YAML reads an unquoted date as one, which c7n can't write into its metadata.
+            if isinstance(row, dict) and type(row.get("expires")) is date:
+                row["expires"] = row["expires"].isoformat()
 
     def get_permissions(self) -> tuple[str, ...]:
         """The IAM actions that are needed: those of Identity Center in the role's account, where there is a role."""
