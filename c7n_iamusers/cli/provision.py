@@ -22,7 +22,7 @@ from c7n_iamusers.aws.member_accounts import MemberAccounts
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.decisions.access_plan import Evidence
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.fleet.access_run import AccessRun, Manner
+from c7n_iamusers.fleet.access_run import AccessRun
 from c7n_iamusers.fleet.auditing import audit
 from c7n_iamusers.fleet.center import Center, connect
 from c7n_iamusers.fleet.confirming import Reading
@@ -34,6 +34,7 @@ from c7n_iamusers.fleet.recorded_run import asks_to_stop
 from c7n_iamusers.fleet.sessions import fleet_session
 from c7n_iamusers.fleet.terraform_files import write_terraform
 from c7n_iamusers.fleet.undoing import undo
+from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.model.access_plan import Choices
 from c7n_iamusers.model.center_quotas import CenterQuotas
 
@@ -261,9 +262,9 @@ def _provision(
     quotas: CenterQuotas,
 ) -> list[str]:
     with _told(), Interruption() as interruption, _progress() as progress:
-        manner = Manner(timeout, lambda: asks_to_stop(interruption), progress)
+        options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
         failures = provision(
-            fleet, center(), click.echo, None if dry_run else manner, choices, papers, quotas
+            fleet, center(), click.echo, None if dry_run else options, choices, papers, quotas
         )
     interruption.follow()
     return failures
@@ -278,9 +279,13 @@ def _undo(
     users_now: UsersNow | None,
 ) -> list[str]:
     with _told(), Interruption() as interruption, _progress() as progress:
-        manner = Manner(timeout, lambda: asks_to_stop(interruption), progress)
+        options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
         failures = undo(
-            result, lambda at: _center(role, region or at), click.echo, None if dry_run else manner, users_now
+            result,
+            lambda at: _center(role, region or at),
+            click.echo,
+            None if dry_run else options,
+            users_now,
         )
     interruption.follow()
     return failures

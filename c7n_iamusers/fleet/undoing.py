@@ -11,18 +11,16 @@ from typing import Any
 from c7n_iamusers.aws.center_reader import CenterReader
 from c7n_iamusers.aws.created_reader import CreatedReader
 from c7n_iamusers.aws.journal import Journal, utc_now
-from c7n_iamusers.aws.means import Means
-from c7n_iamusers.aws.single_writer import SingleWriter
 from c7n_iamusers.aws.stores import DirectoryStore
-from c7n_iamusers.aws.work import DONE, Ended, Judged
 from c7n_iamusers.decisions.undo_plan import plan_undo
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.fleet.access_run import Manner
 from c7n_iamusers.fleet.center import Center
 from c7n_iamusers.fleet.exclusive import exclusive
 from c7n_iamusers.fleet.only_access import UsersNow, needed_memberships, nobody_asked
 from c7n_iamusers.fleet.results import RESULT_SCHEMA
 from c7n_iamusers.fleet.run_directory import RUNS, read_result
+from c7n_iamusers.identity_center.writer.change import Rechecked, WriterContext
+from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, Ended, SingleWriter
 from c7n_iamusers.model.creations import Created
 from c7n_iamusers.model.intent_documents import permission_set_from
 from c7n_iamusers.model.undo import UndoPlan
@@ -34,10 +32,10 @@ def undo(
     result: Path,
     center_in: Callable[[str], Center],
     say: Callable[[str], None],
-    manner: Manner | None = None,
+    options: ApplyOptions | None = None,
     users_now: UsersNow | None = nobody_asked,
 ) -> list[str]:
-    """Remove what the run of ``result`` created; only say so without a ``manner``. The failures, in words.
+    """Remove what the run of ``result`` created; only say so without ``options``. The failures, in words.
 
     ``center_in``: the Identity Center in a Region. ``users_now``: tells which IAM users are there still, so that
     nobody is locked out; None to remove access whoever may have no other.
@@ -55,7 +53,7 @@ def undo(
     plan = _plan(data, center, users_now)
     for line in _lines(plan):
         say(line)
-    return _apply(plan, center, result, say, manner) if manner and plan.changes else []
+    return _apply(plan, center, result, say, options) if options and plan.changes else []
 
 
 def _plan(data: Mapping[str, Any], center: Center, users_now: UsersNow | None) -> UndoPlan:
@@ -67,22 +65,19 @@ def _plan(data: Mapping[str, Any], center: Center, users_now: UsersNow | None) -
 
 
 def _apply(
-    plan: UndoPlan, center: Center, result: Path, say: Callable[[str], None], manner: Manner
+    plan: UndoPlan, center: Center, result: Path, say: Callable[[str], None], options: ApplyOptions
 ) -> list[str]:
     with exclusive(_output_of(result), center.instance), Journal(result.parent / JOURNAL) as journal:
-        means = Means(
+        context = WriterContext(
             center.clients,
             center.instance,
             journal,
             # A deletion that came too early is simply tried again.
-            lambda change, _: Judged(change.calls),
+            lambda change, _: Rechecked(change.calls),
             center.rate,
             center.backoff,
-            manner.timeout,
-            stopped=manner.stopped,
-            progress=manner.progress,
         )
-        ended = SingleWriter(means, plan.changes).run()
+        ended = SingleWriter(context, plan.changes, options).run()
     _record(plan, ended, result.parent)
     say(f"Undone: {sum(each.status == DONE for each in ended.values())} of {len(plan.changes)}.")
     return sorted({each.reason for each in ended.values() if each.status != DONE})
