@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore import xform_name
+from botocore.session import Session
 
+import c7n_iamusers
 from c7n_iamusers.aws.journal import Journal
 from c7n_iamusers.aws.journal_reader import JournalReader
 from c7n_iamusers.aws.journaled_call import JournaledCall
@@ -132,3 +136,24 @@ def test_what_was_done_to_a_user_is_read_from_a_run(
     (tmp_path / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     found = JournalReader(lambda: [DirectoryStore(tmp_path)]).of(ALICE)
     assert [deed.ours for deed in history_of(ALICE, found).deeds] == ours
+
+
+def test_nothing_else_changes_aws() -> None:
+    """No module calls a method of a client that changes anything: only JournaledCalls name operations as data."""
+    reads = ("Get", "List", "Describe", "Generate", "Simulate", "Is", "BatchGet")
+    changing = {
+        xform_name(operation)
+        for service in ("iam", "sso-admin", "identitystore")
+        for operation in Session().get_service_model(service).operation_names
+        if not operation.startswith(reads)
+    }
+    called = re.compile(r"\.([a-z_]+)\(")
+    package = Path(c7n_iamusers.__path__[0])
+    found = {
+        f"{path.relative_to(package)}: {name}"
+        for path in package.rglob("*.py")
+        if path.relative_to(package).parts[0] != "rehearsal"  # the demo's own preparations
+        for name in called.findall(path.read_text(encoding="utf-8"))
+        if name in changing
+    }
+    assert found == set()

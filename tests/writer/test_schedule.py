@@ -211,7 +211,9 @@ def test_the_wait_for_a_request_is_counted_from_its_beginning() -> None:
     found.accept(late, 6.0)
     found.accept(follow("other"), 6.0)
     assert ids(found.timed_out(1.0)) == ["late"]
-    assert list(found.outstanding) == ["other"]
+    assert (list(found.outstanding), found.others) == (["other"], 1)
+    found.polled({"other"}, 20.0)
+    assert found.others == 0
 
 
 @pytest.mark.parametrize(

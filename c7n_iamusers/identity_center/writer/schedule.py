@@ -176,10 +176,14 @@ class Slots:
         return ended
 
     def timed_out(self, before: float) -> list[Follow]:
-        """The requests that are waited for since a time ``before`` that; they hold no slot any more."""
+        """The requests that are waited for since a time ``before`` that, taken out.
+
+        Their slots are not free: AWS counts them, like those of other writers, until a poll sees them ended.
+        """
         late = [each for each in self.outstanding.values() if each.since is not None and each.since < before]
         for each in late:
             del self.outstanding[each.request_id]
+        self.others += len(late)
         return late
 
     @property
