@@ -196,6 +196,14 @@ def test_other_writers_are_counted_until_they_are_gone() -> None:
     assert found.poll_at is None
 
 
+def test_a_poll_that_tells_nothing_changes_nothing_but_when_the_next_is_due() -> None:
+    found = slots(ASSIGNMENTS, ())
+    found.others, found.polled_since = 3, 5.0
+    found.poll_over(6.0)
+    assert (list(found.outstanding), found.others) == (["0"], 3)
+    assert found.poll_at == pytest.approx(6.2)
+
+
 def test_slots_full_of_others_are_polled_all_the_same() -> None:
     found = slots()
     found.others, found.next_poll = 15, 7.0

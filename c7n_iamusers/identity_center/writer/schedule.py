@@ -172,8 +172,12 @@ class Slots:
             del self.outstanding[each.request_id]
             self.typical += (now - each.accepted - self.typical) / (4 if self.typical else 1)
         self.others = len(in_progress - self.outstanding.keys())
-        self.polled_since, self.next_poll = None, now + self.interval
+        self.poll_over(now)
         return ended
+
+    def poll_over(self, now: float) -> None:
+        """The poll has ended. If it told nothing, all requests count as in progress until the next one."""
+        self.polled_since, self.next_poll = None, now + self.interval
 
     def timed_out(self, before: float) -> list[Follow]:
         """The requests that are waited for since a time ``before`` that, taken out.

@@ -146,13 +146,13 @@ class SingleWriter:
         return {str(each["RequestId"]) for each in items(client, quota.poll, quota.result, backoff, **wanted)}
 
     def _polled(self, slots: Slots, answer: Future[set[str]]) -> None:
-        try:
-            in_progress = answer.result()
-        except ERRORS:
-            # Nobody knows: what is outstanding stays so until the next poll, or the timeout.
-            in_progress = set(slots.outstanding)
         now = self._options.clock()
-        for follow in slots.polled(in_progress, now):
+        try:
+            ended = slots.polled(answer.result(), now)
+        except ERRORS:
+            slots.poll_over(now)
+            ended = []
+        for follow in ended:
             self._advance(follow.execution, partial(next, follow.execution.steps))
         for follow in slots.timed_out(now - self._options.timeout):
             failure = follow.execution.timeout_failure(self._options.timeout)
