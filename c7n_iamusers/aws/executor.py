@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the journaled calls of a user's plan, in order; between two tries of one it sleeps, and identifies the user."""
+"""Makes the journaled calls of a user's plan in order; after each pause it checks whose the name is now."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from c7n_iamusers.aws.interruption import Interrupted
 from c7n_iamusers.aws.journal import JournalWriter
 from c7n_iamusers.aws.journaled_call import (
     AWS_ERRORS,
+    DONE,
+    GONE,
+    INTERRUPTED,
+    UNKNOWN,
     JournaledCall,
     code_of,
     failure_text,
@@ -19,11 +23,6 @@ from c7n_iamusers.aws.journaled_call import (
     method_of,
     saved,
 )
-from c7n_iamusers.aws.journaled_call import DONE as DONE
-from c7n_iamusers.aws.journaled_call import FAILED as FAILED
-from c7n_iamusers.aws.journaled_call import GONE as GONE
-from c7n_iamusers.aws.journaled_call import INTERRUPTED as INTERRUPTED
-from c7n_iamusers.aws.journaled_call import UNKNOWN as UNKNOWN
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.exceptions import IamUsersError, JournalRefused
 from c7n_iamusers.model.calls import AFTER, BEFORE, ApiCall, Plan, Subject
@@ -181,5 +180,5 @@ class _Attempt:
         except JournalRefused as error:
             if not self.last:
                 raise
-            # Nothing follows that the missing line could endanger; what was done must be told as it is.
+            # Nothing follows that the missing line could endanger, and the outcome must say what was done.
             LOG.error("%s", error)

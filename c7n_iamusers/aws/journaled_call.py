@@ -19,16 +19,11 @@ from c7n_iamusers.aws.journal import AFTER, BEFORE, JournalWriter
 from c7n_iamusers.aws.retries import Backoff, error_code, error_delay, is_lost, is_retryable
 from c7n_iamusers.model.calls import ApiCall, Ref, Subject
 
-#: How a call ended, as its journal line says: applied by us; there was nothing left to do; what it was to make had
-#: been made by somebody else; refused for good; only AWS knows; the run stopped between two tries.
-DONE, GONE, ADOPTED, FAILED, UNKNOWN, INTERRUPTED = (
-    "done",
-    "gone",
-    "adopted",
-    "failed",
-    "unknown",
-    "interrupted",
-)
+#: How a call ended, as its journal line says: applied by us; there was nothing left to remove; somebody else had made
+#: what it was to make.
+DONE, GONE, ADOPTED = "done", "gone", "adopted"
+#: Refused for good; only AWS knows whether it was applied; the run stopped between two tries, so only AWS knows.
+FAILED, UNKNOWN, INTERRUPTED = "failed", "unknown", "interrupted"
 #: What a try may raise.
 AWS_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
 #: The configuration of every client that changes anything. A retry inside botocore would hide that an answer was

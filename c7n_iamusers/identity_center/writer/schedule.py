@@ -176,7 +176,7 @@ class Slots:
         return ended
 
     def poll_over(self, now: float) -> None:
-        """The poll has ended. If it told nothing, all requests count as in progress until the next one."""
+        """The poll has ended. If it failed, all requests count as in progress until the next one."""
         self.polled_since, self.next_poll = None, now + self.interval
 
     def timed_out(self, before: float) -> list[Follow]:
