@@ -15,13 +15,12 @@ from botocore.session import Session
 
 import c7n_iamusers
 from c7n_iamusers.aws.journal import Journal
-from c7n_iamusers.aws.journal_reader import JournalReader
+from c7n_iamusers.aws.journal_reader import JournalReader, parsed
 from c7n_iamusers.aws.journaled_call import JournaledCall
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.aws.stores import DirectoryStore
 from c7n_iamusers.decisions.creations import created_by
 from c7n_iamusers.decisions.history import history_of
-from c7n_iamusers.fleet.run_directory import RunDirectory
 from c7n_iamusers.model.calls import ApiCall, Ref, Subject
 from c7n_iamusers.model.creations import Created
 
@@ -108,15 +107,12 @@ DETACHED = {
         pytest.param({"result": "interrupted", "code": "Interrupted"}, False, id="interrupted"),
     ],
 )
-def test_what_a_run_created_is_read_from_either_version(
-    tmp_path: Path, after: dict[str, Any], certain: bool | None
-) -> None:
-    run = RunDirectory(tmp_path)
+def test_what_a_run_created_is_read_from_either_version(after: dict[str, Any], certain: bool | None) -> None:
     lines = [{**WHO, "phase": "before", **MADE}, {**WHO, "phase": "after", **MADE, **after}]
-    run.journal.write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"phase": "bef')
+    journal = "".join(json.dumps(line) + "\n" for line in lines) + '{"phase": "bef'
     identifier = str(after.get("saved", {}).get("membership", ""))
     expected = [] if certain is None else [Created("membership", identifier, MADE["parameters"], certain)]
-    assert created_by(run.lines()) == expected
+    assert created_by(parsed(journal.encode())) == expected
 
 
 @pytest.mark.parametrize(
