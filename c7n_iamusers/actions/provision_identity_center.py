@@ -36,12 +36,13 @@ from c7n_iamusers.decisions.access_plan import Evidence
 from c7n_iamusers.decisions.desired_access import desired_access
 from c7n_iamusers.decisions.people import AGAINST
 from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData
-from c7n_iamusers.fleet.access_run import AccessRun, Manner, Report
+from c7n_iamusers.fleet.access_run import AccessRun, Report
 from c7n_iamusers.fleet.center import Center, connect
 from c7n_iamusers.fleet.deriving import Deriving
 from c7n_iamusers.fleet.intent_files import write_intents
 from c7n_iamusers.fleet.people_to_add import write_people_to_add
 from c7n_iamusers.fleet.recorded_run import apply_and_record, asks_to_stop
+from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.model.intents import Intents, PolicySource, UserIntent
 from c7n_iamusers.model.outcome import Outcome
@@ -248,8 +249,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         self, directory: Path, resources: list[Resource], center: Center, run: AccessRun, report: Report
     ) -> None:
         with Interruption() as interruption:
-            manner = Manner(self.data.get("timeout", 300), stopped=lambda: asks_to_stop(interruption))
-            report, _ = apply_and_record(run, report, center, directory, manner)
+            options = ApplyOptions(self.data.get("timeout", 300), stopped=lambda: asks_to_stop(interruption))
+            report, _ = apply_and_record(run, report, center, directory, options)
         write_people_to_add(directory, report.desired, report.plan.missing)
         outcomes = [outcome for _, outcome in report.outcomes()]
         self._end(directory, resources, outcomes, access_by_user(report), center.instance.portal)

@@ -25,7 +25,7 @@ from c7n_iamusers.decisions.claimed_people import PeopleAuthority
 from c7n_iamusers.decisions.people_file import parse_people
 from c7n_iamusers.decisions.people_map import PeopleMap
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.fleet.access_run import AccessRun, Manner
+from c7n_iamusers.fleet.access_run import AccessRun
 from c7n_iamusers.fleet.auditing import audit
 from c7n_iamusers.fleet.center import Center, connect
 from c7n_iamusers.fleet.confirming import Reading
@@ -37,6 +37,7 @@ from c7n_iamusers.fleet.recorded_run import asks_to_stop
 from c7n_iamusers.fleet.sessions import fleet_session
 from c7n_iamusers.fleet.terraform_files import write_terraform
 from c7n_iamusers.fleet.undoing import undo
+from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.model.access_plan import Choices
 from c7n_iamusers.model.center_quotas import CenterQuotas
 
@@ -293,9 +294,9 @@ def _provision(
     quotas: CenterQuotas,
 ) -> list[str]:
     with _told(), Interruption() as interruption, _progress() as progress:
-        manner = Manner(timeout, lambda: asks_to_stop(interruption), progress)
+        options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
         failures = provision(
-            fleet, center(), click.echo, None if dry_run else manner, choices, papers, quotas
+            fleet, center(), click.echo, None if dry_run else options, choices, papers, quotas
         )
     interruption.follow()
     return failures
@@ -310,9 +311,13 @@ def _undo(
     users_now: UsersNow | None,
 ) -> list[str]:
     with _told(), Interruption() as interruption, _progress() as progress:
-        manner = Manner(timeout, lambda: asks_to_stop(interruption), progress)
+        options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
         failures = undo(
-            result, lambda at: _center(role, region or at), click.echo, None if dry_run else manner, users_now
+            result,
+            lambda at: _center(role, region or at),
+            click.echo,
+            None if dry_run else options,
+            users_now,
         )
     interruption.follow()
     return failures

@@ -19,7 +19,7 @@ _CREATING = {
     "CreateUser": (plan.USER, "user"),
     "CreateGroupMembership": (plan.MEMBERSHIP, "membership"),
 }
-#: Failures that leave open whether the call was made.
+#: Codes of failures that leave open whether the call was made, in journals that do not call it unknown.
 _OPEN = ("Timeout", "Internal", "Service", "HTTPClient", "Connection", "Read", "Endpoint")
 
 
@@ -100,4 +100,7 @@ _NONE = Created("", "", {})
 
 
 def _is_open(line: Mapping[str, Any]) -> bool:
-    return line.get("result") == "failed" and str(line.get("code", "")).startswith(_OPEN)
+    failed = line.get("result") == "failed"
+    return line.get("result") in ("unknown", "interrupted") or (
+        failed and str(line.get("code", "")).startswith(_OPEN)
+    )

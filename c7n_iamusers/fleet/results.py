@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from c7n_iamusers.aws.stores import DirectoryStore
-from c7n_iamusers.aws.work import DONE, FAILED, Ended
 from c7n_iamusers.decisions.changes import assignment_key
 from c7n_iamusers.fleet.access_run import Report
 from c7n_iamusers.fleet.run_directory import RESULT, RUNS, read_result
+from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, Ended
 from c7n_iamusers.model.access import Claim
 from c7n_iamusers.model.access_plan import Change
 from c7n_iamusers.model.creations import Created, Removed

@@ -14,21 +14,19 @@ from typing import Any
 from c7n_iamusers.aws.center_reader import CenterReader
 from c7n_iamusers.aws.created_reader import CreatedReader
 from c7n_iamusers.aws.journal import Journal, utc_now
-from c7n_iamusers.aws.means import Means
-from c7n_iamusers.aws.single_writer import SingleWriter
 from c7n_iamusers.aws.stores import DirectoryStore
-from c7n_iamusers.aws.work import DONE, Ended, Judged
 from c7n_iamusers.decisions.groups import GROUP
 from c7n_iamusers.decisions.undo_plan import plan_undo
 from c7n_iamusers.decisions.undo_returns import Returns, plan_returns
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.fleet.access_run import Manner
 from c7n_iamusers.fleet.center import Center
 from c7n_iamusers.fleet.exclusive import exclusive
 from c7n_iamusers.fleet.only_access import UsersNow, needed_memberships, nobody_asked
 from c7n_iamusers.fleet.results import RESULT_SCHEMA
 from c7n_iamusers.fleet.run_directory import RUNS, read_result
 from c7n_iamusers.fleet.second_look import SecondLook
+from c7n_iamusers.identity_center.writer.change import Rechecked, WriterContext
+from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, Ended, SingleWriter
 from c7n_iamusers.model.access import DesiredAccess
 from c7n_iamusers.model.access_plan import GROUP as GROUP_KIND
 from c7n_iamusers.model.access_plan import CenterState, Change
@@ -44,10 +42,10 @@ def undo(
     result: Path,
     center_in: Callable[[str], Center],
     say: Callable[[str], None],
-    manner: Manner | None = None,
+    options: ApplyOptions | None = None,
     users_now: UsersNow | None = nobody_asked,
 ) -> list[str]:
-    """Remove what the run of ``result`` created, and bring back what it removed; only say so without a ``manner``.
+    """Remove what the run of ``result`` created, and bring back what it removed; only say so without ``options``.
 
     The failures, in words.
 
@@ -70,7 +68,7 @@ def undo(
     for line in _lines(plan):
         say(line)
     again = _Again(reader, returns, center.instance)
-    return _apply(plan, center, result, say, manner, again) if manner and plan.changes else []
+    return _apply(plan, center, result, say, options, again) if options and plan.changes else []
 
 
 def _returns(data: Mapping[str, Any], result: Path, center: Center, reader: CenterReader) -> Returns:
@@ -126,19 +124,19 @@ class _Again:
         desired = DesiredAccess(permission_sets=returns.permission_sets)
         self._look = SecondLook(reader, desired, CenterState(), instance)
 
-    def __call__(self, change: Change, parameters: Mapping[str, Any]) -> Judged:
+    def __call__(self, change: Change, parameters: Mapping[str, Any]) -> Rechecked:
         """What the change comes to now. Raises IdentityCenterError where it may not be made any more."""
         if change.action == DELETE:
             # A deletion that came too early is simply tried again.
-            return Judged(change.calls)
+            return Rechecked(change.calls)
         return (
             self._group(change, parameters) if change.kind == GROUP_KIND else self._look(change, parameters)
         )
 
-    def _group(self, change: Change, parameters: Mapping[str, Any]) -> Judged:
+    def _group(self, change: Change, parameters: Mapping[str, Any]) -> Rechecked:
         found = self._reader.store.find_group(parameters["DisplayName"])
         if found is None:
-            return Judged(change.calls)
+            return Rechecked(change.calls)
         used = self._reader.store.memberships(found.group_id) or self._reader.assignments.of_group(
             found.group_id
         )
@@ -146,7 +144,7 @@ class _Again:
             raise IdentityCenterError(
                 f"group {found.name} has been made by somebody else meanwhile: run again"
             )
-        return Judged((), {GROUP: found.group_id})
+        return Rechecked((), {GROUP: found.group_id})
 
 
 def _apply(
@@ -154,22 +152,19 @@ def _apply(
     center: Center,
     result: Path,
     say: Callable[[str], None],
-    manner: Manner,
+    options: ApplyOptions,
     again: _Again,
 ) -> list[str]:
     with exclusive(_output_of(result), center.instance), Journal(result.parent / JOURNAL) as journal:
-        means = Means(
+        context = WriterContext(
             center.clients,
             center.instance,
             journal,
             again,
             center.rate,
             center.backoff,
-            manner.timeout,
-            stopped=manner.stopped,
-            progress=manner.progress,
         )
-        ended = SingleWriter(means, plan.changes).run()
+        ended = SingleWriter(context, plan.changes, options).run()
     _record(plan, ended, result.parent)
     say(f"Undone: {sum(each.status == DONE for each in ended.values())} of {len(plan.changes)}.")
     return sorted({each.reason for each in ended.values() if each.status != DONE})
