@@ -102,12 +102,12 @@ def _user(detail: dict[str, Any]) -> IamUser:
 
 
 def _settled(assessor: Assessor, user: IamUser, source: Source) -> Assessment | None:
-    """The assessment, its kind settled by the user's SSH keys where only they can; None for a user that is gone."""
+    """The assessment, settled by the user's own lists (SSH keys) where only they can; None for a user that is gone."""
     found = assessor.assess(user, source, _NOT_EXEMPT)
     if not found.verdict.wants:
         return found
     try:
-        return assessor.with_ssh_keys(found)
+        return assessor.with_lists(found)
     except ClientError as error:
         return None if error_code(error) == "NoSuchEntity" else found
     except BotoCoreError:

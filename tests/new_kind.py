@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An invented kind of credential, the badge: one row more in the table, and an IAM that has its operations.
+
+``python -m pytest -p tests.new_kind`` loads this before any module that derives something from the table.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections import defaultdict
+from typing import Any
+
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+from botocore.loaders import Loader
+
+from c7n_iamusers.model import attachments
+from c7n_iamusers.model.attachment_rows import (
+    PROGRAM,
+    AttachmentKind,
+    CredentialTraits,
+    Reading,
+    Removal,
+    Restoration,
+    StatusChange,
+)
+
+ROW = AttachmentKind(
+    "badge",
+    "badge",
+    "BadgeId",
+    Reading("ListBadges", "Badges"),
+    (Removal("DeleteBadge", {"BadgeId": "BadgeId"}),),
+    state=("BadgeId", "Status"),
+    status_change=StatusChange("UpdateBadge", {"BadgeId": "BadgeId"}),
+    restoration=Restoration("UploadBadge", {"BadgeBody": "BadgeBody"}, match="BadgeBody"),
+    credential=CredentialTraits(PROGRAM, made="UploadDate"),
+    later=True,
+)
+#: Operation -> the parameters that it needs.
+OPERATIONS = {
+    "ListBadges": ("UserName",),
+    "UploadBadge": ("UserName", "BadgeBody"),
+    "UpdateBadge": ("UserName", "BadgeId", "Status"),
+    "DeleteBadge": ("UserName", "BadgeId"),
+}
+#: User name -> badges, as ListBadges gives them.
+badges: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+
+
+def _add_row() -> None:
+    """The row, in the only place: between two others in the tuple of rows."""
+    derived = "c7n_iamusers.model.permissions"
+    assert derived not in sys.modules, f"{derived} was loaded before the row was there"
+    source, before = inspect.getsource(attachments), "    MFA_DEVICE,\n"
+    assert source.count(before) == 1
+    names = vars(attachments) | {"BADGE": ROW}
+    exec(compile(source.replace(before, f"    BADGE,\n{before}"), str(attachments.__file__), "exec"), names)
+    vars(attachments).update(names)
+
+
+def _refuse(code: str, operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": f"badges: {code}"}}, operation)
+
+
+def _answer(operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    held = badges[parameters["UserName"]]
+    if operation == "ListBadges":
+        return {"Badges": [dict(badge) for badge in held], "IsTruncated": False}
+    if operation == "UploadBadge":
+        made = {"BadgeId": f"BADGE{id(parameters)}", "BadgeBody": parameters["BadgeBody"], "Status": "Active"}
+        held.append(made)
+        return {"Badge": made}
+    badge = next((badge for badge in held if badge["BadgeId"] == parameters["BadgeId"]), None)
+    if badge is None:
+        raise _refuse("NoSuchEntity", operation)
+    if operation == "DeleteBadge":
+        held.remove(badge)
+    else:
+        badge["Status"] = parameters["Status"]
+    return {}
+
+
+def _answer_operations() -> None:
+    """Clients of IAM have the operations, and DeleteUser refuses a user with a badge."""
+    load, call = Loader.load_service_model, BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def load_service_model(self: Any, service_name: str, *rest: Any, **more: Any) -> Any:
+        model = load(self, service_name, *rest, **more)
+        if service_name == "iam" and "operations" in model:
+            for name, members in OPERATIONS.items():
+                model["operations"][name] = {
+                    "name": name,
+                    "http": {"method": "POST", "requestUri": "/"},
+                    "input": {"shape": f"{name}Request"},
+                }
+                model["shapes"][f"{name}Request"] = {
+                    "type": "structure",
+                    "required": list(members),
+                    "members": {member: {"shape": "BadgeText"} for member in members},
+                }
+            model["shapes"]["BadgeText"] = {"type": "string"}
+        return model
+
+    def make_api_call(self: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        if operation in OPERATIONS:
+            return _answer(operation, parameters)
+        if operation == "DeleteUser" and badges[parameters["UserName"]]:
+            raise _refuse("DeleteConflict", operation)
+        return call(self, operation, parameters)
+
+    Loader.load_service_model = load_service_model  # type: ignore[method-assign]
+    BaseClient._make_api_call = make_api_call  # type: ignore[attr-defined]
+
+
+_add_row()
+_answer_operations()
