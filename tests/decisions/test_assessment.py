@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from c7n_iamusers.decisions.assessment import Criteria, assess, count_attachments
-from c7n_iamusers.decisions.finding_case import Thresholds
+from c7n_iamusers.decisions.finding_rules import Thresholds
 from c7n_iamusers.model.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.model.evidence import Evidence, Source
 from c7n_iamusers.model.exemption import Exemption
