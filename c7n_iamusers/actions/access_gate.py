@@ -11,7 +11,7 @@ from c7n.exceptions import PolicyExecutionError
 from c7n.utils import local_session
 
 from c7n_iamusers.actions.identity_center_session import identity_center_session
-from c7n_iamusers.actions.identity_settings import IdentitySettings, subject_of
+from c7n_iamusers.actions.identity_settings import IdentitySettings
 from c7n_iamusers.actions.provisioning_settings import (
     asked_for_tags,
     derivation_settings,
@@ -30,6 +30,7 @@ from c7n_iamusers.exceptions import IamUsersError
 from c7n_iamusers.fleet.center import Center, connect
 from c7n_iamusers.fleet.deriving import Deriving
 from c7n_iamusers.model.access import Claim
+from c7n_iamusers.model.annotation import subject_of
 from c7n_iamusers.model.identity_center import KnownPermissionSet
 from c7n_iamusers.model.intents import Intents, UserIntent
 

@@ -12,7 +12,6 @@ from c7n.utils import type_schema
 from c7n_iamusers.actions.deletion_proposal import propose
 from c7n_iamusers.actions.live_judgement import live_judgement, no_judgement
 from c7n_iamusers.actions.reviewed_plan import reviewed_plan
-from c7n_iamusers.actions.run_output import ANNOTATION
 from c7n_iamusers.actions.user_deletion import UserDeletion
 from c7n_iamusers.actions.user_policy import (
     DAYS,
@@ -28,6 +27,7 @@ from c7n_iamusers.aws.account_context import read_context
 from c7n_iamusers.aws.live_users import LiveUsers
 from c7n_iamusers.decisions.access_state import PROVISIONED, AccessState
 from c7n_iamusers.decisions.deletion_guards import Guards, unprovisioned
+from c7n_iamusers.model.annotation import ANNOTATION
 from c7n_iamusers.model.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.model.permissions import DELETION
 from c7n_iamusers.policy_errors import unreadable
@@ -141,7 +141,7 @@ class CompositeDelete(UserAction):
         if self.data.get("require"):
             self._access = [each.gate().states(resources) for each in self._access_filters()]
         if self.data.get("plan-only"):
-            propose(self, resources)
+            propose(self, self.deletion, resources)
         else:
             super().process(resources)
 

@@ -16,7 +16,7 @@ from c7n_iamusers.decisions.people import KEYS, Candidate, Identity, from_email,
 from c7n_iamusers.decisions.people_file import parse_people
 from c7n_iamusers.decisions.people_map import PeopleMap, Row
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.model.calls import Subject
+from c7n_iamusers.model.annotation import subject_of
 from c7n_iamusers.model.identity_center import folded
 
 #: What CreateUser needs and a policy may leave out.
@@ -137,8 +137,3 @@ class IdentitySettings:
 
 def _listed(keys: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
     return (keys,) if isinstance(keys, str) else tuple(keys)
-
-
-def subject_of(resource: Mapping[str, Any]) -> Subject:
-    """Whom a resource stands for."""
-    return Subject(str(resource["UserName"]), str(resource["Arn"]), str(resource["UserId"]))

@@ -20,7 +20,7 @@ from c7n_iamusers.actions.acting_region import idle_region
 from c7n_iamusers.actions.max_resources import enforce_max_resources
 from c7n_iamusers.actions.outcome_book import OutcomeBook
 from c7n_iamusers.actions.receipts import missing_outcomes
-from c7n_iamusers.actions.run_output import annotate, fail_at_the_end
+from c7n_iamusers.actions.run_output import fail_at_the_end
 from c7n_iamusers.actions.run_store import RunStore, run_store
 from c7n_iamusers.aws.callers import callers
 from c7n_iamusers.aws.executor import Applied, CallFailed, Executor
@@ -28,9 +28,10 @@ from c7n_iamusers.aws.interruption import Interrupted, Interruption
 from c7n_iamusers.aws.journal import JOURNAL, JournalWriter
 from c7n_iamusers.aws.journal_reader import JournalReader
 from c7n_iamusers.aws.live_users import LiveUsers
-from c7n_iamusers.aws.retries import Backoff, error_code
+from c7n_iamusers.aws.retries import Backoff, describe, error_code
 from c7n_iamusers.aws.stores import DirectoryStore, Store
 from c7n_iamusers.exceptions import IamUsersError
+from c7n_iamusers.model.annotation import annotate, subject_of
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.outcome import FAILED, SKIPPED, Outcome
 from c7n_iamusers.policy_errors import unreadable
@@ -171,11 +172,6 @@ def _warn_once(text: str) -> None:
     LOG.warning(text)
 
 
-def subject_of(resource: Mapping[str, Any]) -> Subject:
-    """Whom a resource of c7n stands for."""
-    return Subject(str(resource["UserName"]), str(resource["Arn"]), str(resource["UserId"]))
-
-
 def outcome_of(
     subject: Subject, work: Work, interruption: Interruption, clock: Callable[[], float] = time.monotonic
 ) -> Outcome:
@@ -207,6 +203,5 @@ def _told(subject: Subject, error: Exception) -> tuple[str, str]:
         return f"{subject}: {error}; nothing further was touched", error_code(error)
     if not isinstance(error, (BotoCoreError, IamUsersError)):
         LOG.error("%s", subject, exc_info=error)
-        return f"{subject}: {error!r}", type(error).__name__
-    named = str(error) if str(subject) in str(error) else f"{subject}: {error}"
-    return named, type(error).__name__
+        return f"{subject}: {error!r}", error_code(error)
+    return describe(subject, error), error_code(error)

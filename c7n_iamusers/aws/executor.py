@@ -141,7 +141,7 @@ class _Attempt:
         try:
             result, response = self._tried(parameters)
         except Exception as error:
-            code, result = _code(error), self._verdict(error)
+            code, result = error_code(error), self._verdict(error)
             applied.made.append((call, result))
             self._note(entry, result=result, code=code)
             if isinstance(error, _AWS_ERRORS):
@@ -161,7 +161,7 @@ class _Attempt:
             try:
                 return DONE, method(**parameters)
             except _AWS_ERRORS as error:
-                if _code(error) in self.call.done_codes:
+                if error_code(error) in self.call.done_codes:
                     return self._nothing_left(), {}
                 self.lost = self.lost or is_lost(error)
                 if delay is None or not is_retryable(error):
@@ -231,10 +231,6 @@ def _at(response: Any, path: tuple[str, ...]) -> Any:
     for key in path:
         response = response.get(key) if response is not None else None
     return response
-
-
-def _code(error: Exception) -> str:
-    return error_code(error) if isinstance(error, ClientError) else type(error).__name__
 
 
 def _message(error: Exception) -> str:
