@@ -23,7 +23,7 @@ from c7n_iamusers.actions.user_policy import (
 )
 from c7n_iamusers.actions.user_records import UserRecords
 from c7n_iamusers.actions.user_run import Run, UserAction, Work
-from c7n_iamusers.aws.account_context import read_context
+from c7n_iamusers.aws.accounts import read_account
 from c7n_iamusers.aws.live_users import LiveUsers
 from c7n_iamusers.decisions.access_state import PROVISIONED, AccessState
 from c7n_iamusers.decisions.deletion_guards import Guards, unprovisioned
@@ -161,10 +161,10 @@ class CompositeDelete(UserAction):
         plan, digest, account_id = self.data.get("plan"), self.data.get("plan-sha256"), run.account_id
         reviewed = reviewed_plan(self.manager, plan, account_id, digest) if plan else None
         with unreadable(self.manager, "its roles and groups", "iam:GetAccountAuthorizationDetails"):
-            context = read_context(run.client, run.backoff)
+            account = read_account(run.client, run.backoff, "Role", "Group")
         places = record_places(self.manager, run.store, self.data.get("record-from"))
-        records = UserRecords(places, run.journal, context, str(self.manager.data.get("name")))
-        guards, judgement = self._guards(run), live_judgement(self.manager, run, context)
+        records = UserRecords(places, run.journal, account, str(self.manager.data.get("name")))
+        guards, judgement = self._guards(run), live_judgement(self.manager, run, account)
         held = judgement.asks or guards.quarantined_for is not None
         judged = {SERVICE_SPECIFIC_CREDENTIAL} if held else set()
         users = LiveUsers(run.client, run.count, run.backoff, judged=judged)
