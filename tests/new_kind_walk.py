@@ -24,7 +24,7 @@ from c7n_iamusers.model.permissions import DELETION, QUARANTINE, RELEASE, RESTOR
 from c7n_iamusers.model.snapshot import Snapshot
 from c7n_iamusers.reporting.attachment_reference import reference
 from tests.actions.deletions import NAME, acting, delete, journal, outcomes, user_names
-from tests.dossiers import NOW, aged, days_ago, evidence, key, used
+from tests.dossiers import NOW, aged, days_ago, evidence, key, password, used
 from tests.furnishing import furnish
 from tests.new_kind import badges
 from tests.observation import run_within_permissions
@@ -55,24 +55,23 @@ def held() -> list[tuple[str, str]]:
 def test_evidence_lists_it_where_it_decides(org: LocalOrg, tmp_path: Path) -> None:
     badges.clear()
     client = org.client("iam", ACCOUNT)
-    for name in ("badged", "bare", "keyed"):
+    for name in ("badged", "bare", "keyed", "mixed"):
         client.create_user(UserName=name)
     client.create_access_key(UserName="keyed")
-    badges["badged"] = [{"BadgeId": "B1", "BadgeBody": "one", "Status": "Active", "UploadDate": MADE}]
-    filters = [{"type": "unnecessary", "exempt": "none", "kinds": ["machine", "no-credentials"]}]
-    found = {
-        each["UserName"]: each["c7n:IamUser"]
-        for each in run_within_permissions(policy({"filters": filters}, tmp_path))
-    }
+    client.create_login_profile(UserName="mixed", Password="correct-Horse-7-battery")
+    for name in ("badged", "mixed"):
+        badges[name] = [{"BadgeId": "B1", "BadgeBody": "one", "Status": "Active", "UploadDate": MADE}]
+    filters = [{"type": "unnecessary", "exempt": "none", "kinds": ["human", "machine", "no-credentials"]}]
+    flagged = run_within_permissions(policy({"filters": filters}, tmp_path))
+    found = {each["UserName"]: each["c7n:IamUser"] for each in flagged}
     assert {name: each["kind"] for name, each in found.items()} == {
         "badged": "machine",
         "bare": "no-credentials",
         "keyed": "machine",
     }
-    assert found["badged"]["attachments"]["badge"] == 1
+    assert [found[name]["attachments"]["badge"] for name in ("badged", "bare", "keyed")] == [1, 0, 0]
     assert found["badged"]["sources"]["badges"]["source"] == "ListBadges"
     assert found["badged"]["replacement"] == ["signed-requests", "exempt"]
-    assert "badge" in found["keyed"]["unread"]
 
 
 def test_evidence_counts_it_in_full(iam: Any, tmp_path: Path) -> None:
@@ -94,12 +93,23 @@ def test_who_has_one_or_may_have_one_never_counts_as_unused() -> None:
     assert not is_unused(unread, 90, NOW)
 
 
-def test_without_its_list_nobody_is_without_credentials() -> None:
-    verdict = classify(user(), evidence(unread=("badge",)))
+@pytest.mark.parametrize("held", [[], [key()], [password()]], ids=["nothing", "a-key", "a-password"])
+def test_without_its_list_nobody_is_of_a_known_kind(held: list[Credential]) -> None:
+    verdict = classify(user(), evidence(*held, unread=("badge",)))
     assert (verdict.kind, verdict.wants) == ("unknown", "badge")
-    assert "perhaps, badges" in verdict.reasons[0]
-    assert classify(user(), evidence(BADGE)).kind == "machine"
-    assert classify(user(), evidence()).kind == "no-credentials"
+    assert "badges" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("held", "kind"),
+    [
+        pytest.param([], "no-credentials", id="nothing"),
+        pytest.param([BADGE], "machine", id="a-badge"),
+        pytest.param([BADGE, password()], "mixed", id="a-password-too"),
+    ],
+)
+def test_it_counts_as_a_programs(held: list[Credential], kind: str) -> None:
+    assert classify(user(), evidence(*held)).kind == kind
 
 
 def test_quarantine_switches_it_off_and_release_on_again(iam: Any, tmp_path: Path) -> None:

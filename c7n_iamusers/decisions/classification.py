@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from c7n_iamusers.decisions.classification_reasons import reasons_of
 from c7n_iamusers.decisions.hints import hinted_kinds, machine_sign, person_sign
 from c7n_iamusers.decisions.replacement import BEDROCK, replacements
-from c7n_iamusers.model.attachment_rows import EITHER, PERSON
+from c7n_iamusers.model.attachment_rows import EITHER, PERSON, AttachmentKind
 from c7n_iamusers.model.attachments import CREDENTIAL_TRAITS, LISTED_AT_ONCE, LISTED_BY_USER
 from c7n_iamusers.model.evidence import Credential, Evidence
 from c7n_iamusers.model.hint import Hint
 from c7n_iamusers.model.iam_user import IamUser
-from c7n_iamusers.model.inventory import CREDENTIAL_REPORT
+from c7n_iamusers.model.inventory import CREDENTIAL_REPORT, SERVICE_CREDENTIALS
 from c7n_iamusers.model.verdict import (
     BEDROCK_API_KEY,
     HUMAN,
@@ -74,6 +74,12 @@ def _named(user: IamUser) -> _Judgement | None:
 def _judged(user: IamUser, evidence: Evidence, held: Held) -> _Judgement:
     if missing := _missing(evidence):
         return UNKNOWN, f"unknown for want of: {', '.join(missing)}", ""
+    if decisive := _unlisted(evidence):
+        return (
+            UNKNOWN,
+            f"unknown for want of: {', '.join(kind.plural for kind in decisive)}",
+            decisive[0].name,
+        )
     if any(
         each.active is None for found in evidence.credentials.values() for each in found if not _is_git(each)
     ):
@@ -90,11 +96,19 @@ def _judged(user: IamUser, evidence: Evidence, held: Held) -> _Judgement:
 
 
 def _missing(evidence: Evidence) -> list[str]:
-    """The kinds without which nothing is said; what is listed user by user counts only where nothing else is there."""
+    """The kinds that lists of the account tell of, and without which nothing is said."""
     # Saved documents have a report at most; a verdict on them rests on what they can have.
     asked = {CREDENTIAL_REPORT, *evidence.sources}
     needed = (kind for kind in LISTED_AT_ONCE if kind.piece in asked)
     return [kind.title for kind in needed if kind.name not in evidence.credentials]
+
+
+def _unlisted(evidence: Evidence) -> list[AttachmentKind]:
+    """The kinds listed user by user that could change any verdict. EITHER decides only where nothing else is there."""
+    if SERVICE_CREDENTIALS not in evidence.sources:
+        return []  # saved documents have none of them
+    unread = (kind for kind in LISTED_BY_USER if kind.name not in evidence.credentials)
+    return [kind for kind in unread if CREDENTIAL_TRAITS[kind.name].used_by != EITHER]
 
 
 def _bare(evidence: Evidence) -> _Judgement:

@@ -88,7 +88,8 @@ class CredentialTraits:
 
     ``used_by``: PERSON, PROGRAM or EITHER. ``made``: the item's member that says when it was made.
     ``account_piece``: the piece of the account's inventory that tells of all users at once; empty where AWS lists the
-    kind for one user at a time. Such a kind is listed where it decides; it then is a piece of evidence itself.
+    kind for one user at a time. Such a kind is a piece of evidence itself. It is listed where it decides: for every
+    user whose kind is asked for, or, of EITHER, for those that have nothing else.
     ``use``: how AWS tells its last use; empty where AWS does not, so that who has one never counts as unused.
     ``signs_requests``: to any service, so that a role takes its place. ``service``: the only one that takes it, where
     neither that nor the item's ServiceName says. ``plural``: what logs call several.
