@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An invented kind of credential, the badge: one row more in the table, and an IAM that has its operations.
 
+And an invented finding: one function more among the rules.
 ``python -m pytest -p tests.new_kind`` loads this before any module that derives something from the table.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections import defaultdict
+from types import ModuleType
 from typing import Any
 
 from botocore.client import BaseClient
@@ -49,15 +51,31 @@ OPERATIONS = {
 badges: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 
 
-def _add_row() -> None:
-    """The row, in the only place: between two others in the tuple of rows."""
-    derived = "c7n_iamusers.model.permissions"
-    assert derived not in sys.modules, f"{derived} was loaded before the row was there"
-    source, before = inspect.getsource(attachments), "    MFA_DEVICE,\n"
+FINDING = '''
+@_finding("named-root", HIGH, rests_on="nothing", basis="this test", note="`named-root` is invented.")
+def named_root(case: Case) -> Answer:
+    """Its name is root."""
+    return ("Looks like the root user.",) if case.user.name == "root" else ()
+
+
+'''
+
+
+def _add(module: ModuleType, text: str, before: str, **names: Any) -> None:
+    """``text`` in the source of ``module``, in the only place, before anything derives something from that."""
+    source = inspect.getsource(module)
     assert source.count(before) == 1
-    names = vars(attachments) | {"BADGE": ROW}
-    exec(compile(source.replace(before, f"    BADGE,\n{before}"), str(attachments.__file__), "exec"), names)
-    vars(attachments).update(names)
+    vars(module).update(names)
+    exec(compile(source.replace(before, f"{text}{before}"), str(module.__file__), "exec"), vars(module))
+
+
+def _add_row_and_rule() -> None:
+    derived = ("c7n_iamusers.model.permissions", "c7n_iamusers.decisions.findings")
+    assert not sys.modules.keys() & set(derived), "loaded before the row and the rule were there"
+    _add(attachments, "    BADGE,\n", "    MFA_DEVICE,\n", BADGE=ROW)
+    from c7n_iamusers.decisions import finding_rules
+
+    _add(finding_rules, FINDING, "FINDING_RULES = ")
 
 
 def _refuse(code: str, operation: str) -> ClientError:
@@ -114,5 +132,5 @@ def _answer_operations() -> None:
     BaseClient._make_api_call = make_api_call  # type: ignore[attr-defined]
 
 
-_add_row()
+_add_row_and_rule()
 _answer_operations()

@@ -22,6 +22,7 @@ from c7n_iamusers.filters.filter_text import FilterText
 from c7n_iamusers.model.evidence import Credential
 from c7n_iamusers.model.permissions import DELETION, QUARANTINE, RELEASE, RESTORATION
 from c7n_iamusers.model.snapshot import Snapshot
+from c7n_iamusers.reporting import finding_reference
 from c7n_iamusers.reporting.attachment_reference import reference
 from tests.actions.deletions import NAME, acting, delete, journal, outcomes, user_names
 from tests.dossiers import NOW, aged, days_ago, evidence, key, password, used
@@ -110,6 +111,20 @@ def test_without_its_list_nobody_is_of_a_known_kind(held: list[Credential]) -> N
 )
 def test_it_counts_as_a_programs(held: list[Credential], kind: str) -> None:
     assert classify(user(), evidence(*held)).kind == kind
+
+
+def test_a_new_finding_is_found_selected_and_in_the_reference(org: LocalOrg, tmp_path: Path) -> None:
+    for name in ("root", "alice"):
+        org.client("iam", ACCOUNT).create_user(UserName=name)
+    filters = [{"type": "unnecessary", "exempt": "none", "findings": ["named-root"]}]
+    (flagged,) = run_within_permissions(policy({"filters": filters}, tmp_path))
+    assert flagged["UserName"] == "root"
+    found = {each["id"]: each for each in flagged["c7n:IamUser"]["findings"]}["named-root"]
+    assert found == {"id": "named-root", "severity": "high", "text": "Looks like the root user."}
+    assert (
+        "| `named-root` | high | Its name is root. | nothing | this test |" in finding_reference.reference()
+    )
+    assert "`named-root` is invented." in finding_reference.reference()
 
 
 def test_quarantine_switches_it_off_and_release_on_again(iam: Any, tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A new kind of attachment is one new row: shown with an invented credential, in a process that has the row."""
+"""A new kind of attachment is one new row, a new finding one function: shown in a process that has invented ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNCHANGED = (
 )
 
 
-def test_a_new_row_is_all_that_a_new_credential_needs() -> None:
+def test_a_new_row_and_a_new_rule_are_all_that_is_needed() -> None:
     options = ["-p", "tests.new_kind", "-p", "no:cacheprovider", "-p", "no:randomly", "-q"]
     command = [sys.executable, "-m", "pytest", *options, "tests/new_kind_walk.py", *UNCHANGED]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -18,7 +18,7 @@ from c7n_iamusers.aws.executor import Applied
 from c7n_iamusers.aws.interruption import Interruption
 from c7n_iamusers.aws.journal import NoJournal, utc_now
 from c7n_iamusers.aws.stores import Store
-from c7n_iamusers.model.annotation import annotate, subject_of
+from c7n_iamusers.model.annotation import subject_of
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.deletion_plan import DeletionPlan, PlannedDeletion
 from c7n_iamusers.model.outcome import FAILED, PLANNED, SKIPPED, Outcome
@@ -49,10 +49,9 @@ def propose(
     interruption.follow()
     users = tuple(planned for planned, _ in proposals)
     _write(manager, store, DeletionPlan(run.account_id, str(manager.data.get("name")), utc_now(), users))
-    for resource, (_, outcome) in zip(resources, proposals, strict=True):
-        annotate(resource, "outcome", outcome.as_data())
-        action.log.info("%s: %s %s %s", action.type, outcome.arn, outcome.status, outcome.reason)
-    fail_at_the_end(manager, action.type, [outcome for _, outcome in proposals])
+    outcomes = [outcome for _, outcome in proposals]
+    action.tell(resources, outcomes)
+    fail_at_the_end(manager, action.type, outcomes)
 
 
 def _proposal(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from c7n_iamusers.decisions.people_map import PeopleMap, Row
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.model.annotation import subject_of
 from c7n_iamusers.model.identity_center import folded
+from c7n_iamusers.model.intents import UserIntent
 
 #: What CreateUser needs and a policy may leave out.
 _DEFAULT_KEY = "UserName"
@@ -133,6 +134,23 @@ class IdentitySettings:
             raise InvalidPolicyData(
                 f"{self._where}: user.{name}: {key!r} is neither tag:Key nor a JMESPath: {error}"
             ) from error
+
+
+def user_intents(
+    candidates: Iterable[Candidate], details: Mapping[str, Mapping[str, Any]]
+) -> tuple[UserIntent, ...]:
+    """The intents of ``candidates``. ``details``: unique id -> ``UserDetail``, where access is derived from it."""
+    return tuple(
+        UserIntent(
+            each.subject,
+            each.person,
+            each.rests_on,
+            each.problem,
+            details.get(each.subject.unique_id),
+            each.on_file,
+        )
+        for each in candidates
+    )
 
 
 def _listed(keys: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.utils import local_session, type_schema
 
 from c7n_iamusers.actions.identity_center_session import identity_center_session
+from c7n_iamusers.actions.identity_settings import user_intents
 from c7n_iamusers.actions.provisioning_outcomes import (
     NOTHING,
     access_by_user,
@@ -42,7 +43,7 @@ from c7n_iamusers.fleet.people_to_add import write_people_to_add
 from c7n_iamusers.fleet.recorded_run import apply_and_record, asks_to_stop
 from c7n_iamusers.lambda_packaging import is_pull, validate_lambda_packaging
 from c7n_iamusers.model.annotation import annotate, subject_of
-from c7n_iamusers.model.intents import Intents, PolicySource, UserIntent
+from c7n_iamusers.model.intents import Intents, PolicySource
 from c7n_iamusers.model.outcome import Outcome
 
 Resource = dict[str, Any]
@@ -200,18 +201,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         if settings.derives:
             client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
             source, details = read_policy_source(client, Backoff())
-        users = [
-            UserIntent(
-                each.subject,
-                each.person,
-                each.rests_on,
-                each.problem,
-                details.get(each.subject.unique_id),
-                each.on_file,
-            )
-            for each in candidates
-        ]
-        return replace(intents, users=tuple(users), source=source)
+        return replace(intents, users=user_intents(candidates, details), source=source)
 
     def _leave_intents(self, directory: Path, resources: list[Resource], intents: Intents) -> None:
         path = write_intents(directory, intents)

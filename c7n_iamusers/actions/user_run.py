@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -122,7 +122,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             with self.executor_factory(max_workers=self.max_workers) as pool:
                 deal = partial(self._deal, book, work, interruption)
                 outcomes = list(pool.map(deal, resources))
-            self._tell(resources, outcomes)
+            self.tell(resources, outcomes)
             book.close()
         return outcomes
 
@@ -160,7 +160,8 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             return book.add(subject, Outcome(subject.name, subject.arn, SKIPPED, reason))
         return book.add(subject, outcome_of(subject, work, interruption))
 
-    def _tell(self, resources: list[Resource], outcomes: list[Outcome]) -> None:
+    def tell(self, resources: Sequence[Resource], outcomes: Sequence[Outcome]) -> None:
+        """Note each outcome on its resource and in the log."""
         for resource, outcome in zip(resources, outcomes, strict=True):
             annotate(resource, "outcome", outcome.as_data())
             self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, outcome.reason)
