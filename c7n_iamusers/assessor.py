@@ -14,8 +14,8 @@ from typing import Any
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.aws.users import LISTED_KINDS, list_kind
 from c7n_iamusers.decisions.assessment import Assessment, Criteria, assess, count_attachments
-from c7n_iamusers.decisions.evidence import EvidenceIndex, with_ssh_keys
-from c7n_iamusers.model.attachments import SSH_PUBLIC_KEY
+from c7n_iamusers.decisions.evidence import EvidenceIndex, with_listed
+from c7n_iamusers.decisions.selection import unlisted
 from c7n_iamusers.model.evidence import Evidence, Source
 from c7n_iamusers.model.exemption import Exemption
 from c7n_iamusers.model.iam_user import IamUser
@@ -35,11 +35,17 @@ class Assessor:
         """The user by what was read of the whole account; ``source``: of its own record."""
         return self._judged(user, self.index.of(user, source), exemption)
 
-    def with_ssh_keys(self, found: Assessment) -> Assessment:
-        """The user once more, its SSH keys listed. Raises ClientError, NoSuchEntity among them."""
-        began = self.clock()
-        keys = list_kind(self.client, found.user.name, SSH_PUBLIC_KEY, self.backoff)
-        evidence = with_ssh_keys(found.evidence, keys, Source("ListSSHPublicKeys", began))
+    def with_lists(self, found: Assessment) -> Assessment:
+        """The user once more, with the credentials listed that are listed for one user at a time (SSH keys).
+
+        Raises ClientError, NoSuchEntity among them.
+        """
+        evidence = found.evidence
+        for kind in unlisted(evidence):
+            began = self.clock()
+            items = list_kind(self.client, found.user.name, kind, self.backoff)
+            operation = kind.reading.operation if kind.reading else ""
+            evidence = with_listed(evidence, kind, items, Source(operation, began))
         return self._judged(found.user, evidence, found.exemption)
 
     def in_full(self, found: Assessment) -> Assessment:

@@ -17,6 +17,11 @@ HANDLER = "c7n_iamusers.handler.run"
 YAML = "yaml"
 
 
+def is_pull(manager: Any) -> bool:
+    """True where the policy runs by itself, where Cloud Custodian is run; event modes run in AWS Lambda."""
+    return str((manager.data.get("mode") or {}).get("type", "pull")) == "pull"
+
+
 def validate_lambda_packaging(manager: Any) -> None:
     """Refuse a policy that would run in AWS Lambda without this package; called by our plugins' validate().
 

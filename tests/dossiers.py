@@ -8,27 +8,19 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from c7n_iamusers.model import attachments
 from c7n_iamusers.model.evidence import Credential, Evidence, Grant, LastUse, Source
 from c7n_iamusers.model.iam_user import IamUser
 from c7n_iamusers.model.inventory import (
     ACCOUNT,
-    CREDENTIAL_REPORT,
-    SERVICE_CREDENTIALS,
-    SSH_PUBLIC_KEYS,
     USER,
     VIRTUAL_MFA,
 )
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 NEVER = LastUse(None)
-PIECES = (USER, ACCOUNT, CREDENTIAL_REPORT, VIRTUAL_MFA, SERVICE_CREDENTIALS, SSH_PUBLIC_KEYS)
-CREDENTIAL_KINDS = (
-    "login-profile",
-    "access-key",
-    "signing-certificate",
-    "service-specific-credential",
-    "ssh-public-key",
-)
+CREDENTIAL_KINDS = tuple(kind.name for kind in attachments.CREDENTIAL_KINDS)
+PIECES = (USER, ACCOUNT, VIRTUAL_MFA, *dict.fromkeys(kind.piece for kind in attachments.CREDENTIAL_KINDS))
 
 
 def days_ago(days: float) -> datetime:

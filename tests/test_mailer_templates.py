@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,19 @@ def test_the_flag_notice_tells_what_why_and_when() -> None:
     assert "will be deleted on or after <b>20" in text
     assert "Exempt until 2025-12-31 &lt;long ago&gt;." in text
     assert "on or after" not in render("flagged", "template", [user("flagged")], days=None)
+
+
+@pytest.mark.parametrize(
+    ("held", "told"),
+    [
+        ({"badge": 1, "tag": 2}, ">1 badge<"),
+        ({"access-key": 1, "badge-of-honour": 2}, ">1 access key, 2 badge of honours<"),
+    ],
+    ids=["one", "several"],
+)
+def test_a_kind_without_words_of_its_own_is_named_too(held: dict[str, int], told: str) -> None:
+    flagged = {**user("flagged"), "c7n:IamUser": {**STATES["flagged"], "attachments": held}}
+    assert told in re.sub(r"\s*([<>])\s*", r"\1", render("flagged", "template", [flagged]))
 
 
 def test_who_has_no_replacement_is_not_told_to_have_one() -> None:

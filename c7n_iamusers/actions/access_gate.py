@@ -11,7 +11,7 @@ from c7n.exceptions import PolicyExecutionError
 from c7n.utils import local_session
 
 from c7n_iamusers.actions.identity_center_session import identity_center_session
-from c7n_iamusers.actions.identity_settings import IdentitySettings, subject_of
+from c7n_iamusers.actions.identity_settings import IdentitySettings, user_intents
 from c7n_iamusers.actions.provisioning_settings import (
     asked_for_tags,
     derivation_settings,
@@ -30,8 +30,9 @@ from c7n_iamusers.exceptions import IamUsersError
 from c7n_iamusers.fleet.center import Center, connect
 from c7n_iamusers.fleet.deriving import Deriving
 from c7n_iamusers.model.access import Claim
+from c7n_iamusers.model.annotation import subject_of
 from c7n_iamusers.model.identity_center import KnownPermissionSet
-from c7n_iamusers.model.intents import Intents, UserIntent
+from c7n_iamusers.model.intents import Intents
 
 Resource = dict[str, Any]
 
@@ -130,17 +131,7 @@ class AccessGate:
             return {each.subject.arn: wanted for each in candidates}
         client = local_session(self._manager.session_factory).client("iam", self._manager.config.region)
         source, details = read_policy_source(client, Backoff())
-        users = tuple(
-            UserIntent(
-                each.subject,
-                each.person,
-                each.rests_on,
-                each.problem,
-                details.get(each.subject.unique_id),
-                each.on_file,
-            )
-            for each in candidates
-        )
+        users = user_intents(candidates, details)
         options = derivation_settings(self._data["derive"], self._where)
         intents = Intents(account_id, self._where, users, derive=options, source=source)
         deriving = Deriving(self._username_tags)

@@ -12,7 +12,6 @@ from c7n.utils import type_schema
 from c7n_iamusers.actions.deletion_proposal import propose
 from c7n_iamusers.actions.live_judgement import live_judgement, no_judgement
 from c7n_iamusers.actions.reviewed_plan import reviewed_plan
-from c7n_iamusers.actions.run_output import ANNOTATION
 from c7n_iamusers.actions.user_deletion import UserDeletion
 from c7n_iamusers.actions.user_policy import (
     DAYS,
@@ -24,10 +23,11 @@ from c7n_iamusers.actions.user_policy import (
 )
 from c7n_iamusers.actions.user_records import UserRecords
 from c7n_iamusers.actions.user_run import Run, UserAction, Work
-from c7n_iamusers.aws.account_context import read_context
+from c7n_iamusers.aws.accounts import read_account
 from c7n_iamusers.aws.live_users import LiveUsers
 from c7n_iamusers.decisions.access_state import PROVISIONED, AccessState
 from c7n_iamusers.decisions.deletion_guards import Guards, unprovisioned
+from c7n_iamusers.model.annotation import ANNOTATION
 from c7n_iamusers.model.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.model.permissions import DELETION
 from c7n_iamusers.policy_errors import unreadable
@@ -141,7 +141,7 @@ class CompositeDelete(UserAction):
         if self.data.get("require"):
             self._access = [each.gate().states(resources) for each in self._access_filters()]
         if self.data.get("plan-only"):
-            propose(self, resources)
+            propose(self, self.deletion, resources)
         else:
             super().process(resources)
 
@@ -161,10 +161,10 @@ class CompositeDelete(UserAction):
         plan, digest, account_id = self.data.get("plan"), self.data.get("plan-sha256"), run.account_id
         reviewed = reviewed_plan(self.manager, plan, account_id, digest) if plan else None
         with unreadable(self.manager, "its roles and groups", "iam:GetAccountAuthorizationDetails"):
-            context = read_context(run.client, run.backoff)
+            account = read_account(run.client, run.backoff, "Role", "Group")
         places = record_places(self.manager, run.store, self.data.get("record-from"))
-        records = UserRecords(places, run.journal, context, str(self.manager.data.get("name")))
-        guards, judgement = self._guards(run), live_judgement(self.manager, run, context)
+        records = UserRecords(places, run.journal, account, str(self.manager.data.get("name")))
+        guards, judgement = self._guards(run), live_judgement(self.manager, run, account)
         held = judgement.asks or guards.quarantined_for is not None
         judged = {SERVICE_SPECIFIC_CREDENTIAL} if held else set()
         users = LiveUsers(run.client, run.count, run.backoff, judged=judged)

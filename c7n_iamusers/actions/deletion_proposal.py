@@ -3,36 +3,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from c7n.exceptions import PolicyExecutionError
 
 from c7n_iamusers.actions.acting_region import idle_region
-from c7n_iamusers.actions.run_output import annotate, fail_at_the_end
+from c7n_iamusers.actions.run_output import fail_at_the_end
 from c7n_iamusers.actions.run_store import run_store
 from c7n_iamusers.actions.user_deletion import UserDeletion
-from c7n_iamusers.actions.user_run import outcome_of, subject_of
+from c7n_iamusers.actions.user_run import Run, UserAction, outcome_of
 from c7n_iamusers.aws.executor import Applied
 from c7n_iamusers.aws.interruption import Interruption
 from c7n_iamusers.aws.journal import NoJournal, utc_now
 from c7n_iamusers.aws.stores import Store
+from c7n_iamusers.model.annotation import subject_of
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.deletion_plan import DeletionPlan, PlannedDeletion
 from c7n_iamusers.model.outcome import FAILED, PLANNED, SKIPPED, Outcome
-
-if TYPE_CHECKING:
-    from c7n_iamusers.actions.composite_delete import CompositeDelete
 
 PLAN_FILE = "deletion-plan.json"
 Resource = dict[str, Any]
 Proposal = tuple[PlannedDeletion, Outcome]
 
 
-def propose(action: CompositeDelete, resources: Sequence[Resource]) -> None:
+def propose(
+    action: UserAction, deletion: Callable[[Run], UserDeletion], resources: Sequence[Resource]
+) -> None:
     """Write the plan of ``action`` over ``resources`` to ``deletion-plan.json`` in the policy's output.
 
+    ``deletion``: what would delete a user of the run.
     Raises PolicyExecutionError where the account can't be read, or the plan not be written.
     """
     manager = action.manager
@@ -42,20 +43,19 @@ def propose(action: CompositeDelete, resources: Sequence[Resource]) -> None:
     store = run_store(manager).store
     with Interruption() as interruption:
         run = action.tools(store, NoJournal(), interruption, len(resources))
-        proposal = partial(_proposal, action, action.deletion(run), interruption)
+        proposal = partial(_proposal, action, deletion(run), interruption)
         with action.executor_factory(max_workers=action.max_workers) as pool:
             proposals = list(pool.map(proposal, resources))
     interruption.follow()
     users = tuple(planned for planned, _ in proposals)
     _write(manager, store, DeletionPlan(run.account_id, str(manager.data.get("name")), utc_now(), users))
-    for resource, (_, outcome) in zip(resources, proposals, strict=True):
-        annotate(resource, "outcome", outcome.as_data())
-        action.log.info("%s: %s %s %s", action.type, outcome.arn, outcome.status, outcome.reason)
-    fail_at_the_end(manager, action.type, [outcome for _, outcome in proposals])
+    outcomes = [outcome for _, outcome in proposals]
+    action.tell(resources, outcomes)
+    fail_at_the_end(manager, action.type, outcomes)
 
 
 def _proposal(
-    action: CompositeDelete, deletion: UserDeletion, interruption: Interruption, resource: Resource
+    action: UserAction, deletion: UserDeletion, interruption: Interruption, resource: Resource
 ) -> Proposal:
     subject, found = subject_of(resource), []
 

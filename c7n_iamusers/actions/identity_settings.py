@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from c7n_iamusers.decisions.people import KEYS, Candidate, Identity, from_email,
 from c7n_iamusers.decisions.people_file import parse_people
 from c7n_iamusers.decisions.people_map import PeopleMap, Row
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.model.calls import Subject
+from c7n_iamusers.model.annotation import subject_of
 from c7n_iamusers.model.identity_center import folded
+from c7n_iamusers.model.intents import UserIntent
 
 #: What CreateUser needs and a policy may leave out.
 _DEFAULT_KEY = "UserName"
@@ -135,10 +136,22 @@ class IdentitySettings:
             ) from error
 
 
+def user_intents(
+    candidates: Iterable[Candidate], details: Mapping[str, Mapping[str, Any]]
+) -> tuple[UserIntent, ...]:
+    """The intents of ``candidates``. ``details``: unique id -> ``UserDetail``, where access is derived from it."""
+    return tuple(
+        UserIntent(
+            each.subject,
+            each.person,
+            each.rests_on,
+            each.problem,
+            details.get(each.subject.unique_id),
+            each.on_file,
+        )
+        for each in candidates
+    )
+
+
 def _listed(keys: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
     return (keys,) if isinstance(keys, str) else tuple(keys)
-
-
-def subject_of(resource: Mapping[str, Any]) -> Subject:
-    """Whom a resource stands for."""
-    return Subject(str(resource["UserName"]), str(resource["Arn"]), str(resource["UserId"]))

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from c7n_iamusers.actions.user_run import Run
-from c7n_iamusers.aws.account_context import AccountContext
+from c7n_iamusers.aws.accounts import AccountDetails
 from c7n_iamusers.aws.inventory import USUAL
 from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.decisions.assessment import assess
@@ -81,8 +81,8 @@ def _problem(
     )
 
 
-def live_judgement(manager: Any, run: Run, context: AccountContext) -> LiveJudgement:
-    """The judgement that the policy of ``manager`` asks for. ``context``: the account's roles, read by the action.
+def live_judgement(manager: Any, run: Run, account: AccountDetails) -> LiveJudgement:
+    """The judgement that the policy of ``manager`` asks for. ``account``: its roles and groups, read by the action.
 
     Raises PolicyExecutionError where the policy's text is faulty or the account can't be read.
     """
@@ -91,4 +91,6 @@ def live_judgement(manager: Any, run: Run, context: AccountContext) -> LiveJudge
         return LiveJudgement(None, options)
     pieces = (*USUAL, CREATION) if any(each.criteria.provisioning.roles for each in options) else USUAL
     inventory = AccountReadings.of(manager).inventory(pieces, run.backoff)
-    return LiveJudgement(EvidenceIndex(replace(inventory, roles=context.roles)), options)
+    return LiveJudgement(
+        EvidenceIndex(replace(inventory, roles=account.roles, groups=account.groups)), options
+    )

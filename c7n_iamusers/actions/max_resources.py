@@ -8,8 +8,8 @@ from typing import Any
 from c7n.query import MaxResourceLimit
 from c7n.utils import local_session
 
-from c7n_iamusers.actions.run_store import is_pull
 from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.lambda_packaging import is_pull
 from c7n_iamusers.policy_errors import unreadable
 
 

@@ -15,7 +15,7 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.utils import local_session, type_schema
 
 from c7n_iamusers.actions.identity_center_session import identity_center_session
-from c7n_iamusers.actions.identity_settings import subject_of
+from c7n_iamusers.actions.identity_settings import user_intents
 from c7n_iamusers.actions.provisioning_outcomes import (
     NOTHING,
     access_by_user,
@@ -26,7 +26,7 @@ from c7n_iamusers.actions.provisioning_outcomes import (
 )
 from c7n_iamusers.actions.provisioning_schema import PERMISSIONS, PROPERTIES, REQUIRED
 from c7n_iamusers.actions.provisioning_settings import INTENT, ProvisioningSettings, asked_for_tags
-from c7n_iamusers.actions.run_output import annotate, fail_at_the_end, output_directory, write_outcomes
+from c7n_iamusers.actions.run_output import fail_at_the_end, output_directory, write_outcomes
 from c7n_iamusers.actions.user_policy import require_keys
 from c7n_iamusers.aws.access_control_attributes import username_tags
 from c7n_iamusers.aws.interruption import Interruption
@@ -43,8 +43,9 @@ from c7n_iamusers.fleet.intent_files import write_intents
 from c7n_iamusers.fleet.people_to_add import write_people_to_add
 from c7n_iamusers.fleet.recorded_run import apply_and_record, asks_to_stop
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
-from c7n_iamusers.lambda_packaging import validate_lambda_packaging
-from c7n_iamusers.model.intents import Intents, PolicySource, UserIntent
+from c7n_iamusers.lambda_packaging import is_pull, validate_lambda_packaging
+from c7n_iamusers.model.annotation import annotate, subject_of
+from c7n_iamusers.model.intents import Intents, PolicySource
 from c7n_iamusers.model.outcome import Outcome
 
 Resource = dict[str, Any]
@@ -171,9 +172,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         """Raises PolicyValidationError for what can be told without AWS."""
         validate_lambda_packaging(self.manager)
         require_keys(self.manager, self.type, self.data, REQUIRED)
-        in_lambda = self.manager.data.get("mode", {}).get("type", "pull") != "pull"
         try:
-            self._settings().check(in_lambda)
+            self._settings().check(not is_pull(self.manager))
         except InvalidPolicyData as error:
             raise PolicyValidationError(str(error)) from error
         return self
@@ -213,18 +213,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         if settings.derives:
             client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
             source, details = read_policy_source(client, Backoff())
-        users = [
-            UserIntent(
-                each.subject,
-                each.person,
-                each.rests_on,
-                each.problem,
-                details.get(each.subject.unique_id),
-                each.on_file,
-            )
-            for each in candidates
-        ]
-        return replace(intents, users=tuple(users), source=source)
+        return replace(intents, users=user_intents(candidates, details), source=source)
 
     def _leave_intents(self, directory: Path, resources: list[Resource], intents: Intents) -> None:
         path = write_intents(directory, intents)

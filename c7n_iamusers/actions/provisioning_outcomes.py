@@ -5,9 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from botocore.exceptions import ClientError
-
-from c7n_iamusers.aws.retries import error_code
+from c7n_iamusers.aws.retries import describe, error_code
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.access_run import Report
 from c7n_iamusers.model.calls import Subject
@@ -20,10 +18,7 @@ NOTHING: Mapping[str, str] = dict.fromkeys(("username", "email", "group", "permi
 
 def failed(subject: Subject, error: Exception) -> Outcome:
     """The failure of ``subject`` by ``error``, naming user and account."""
-    code = error_code(error) if isinstance(error, ClientError) else type(error).__name__
-    reason = str(error)
-    told = reason if str(subject) in reason else f"{subject}: {reason}"
-    return Outcome(subject.name, subject.arn, FAILED, told, code=code)
+    return Outcome(subject.name, subject.arn, FAILED, describe(subject, error), code=error_code(error))
 
 
 def refuse_as_a_whole(report: Report) -> None:

@@ -17,7 +17,7 @@ from c7n_iamusers.actions.user_policy import (
 from c7n_iamusers.actions.user_quarantine import UserQuarantine
 from c7n_iamusers.actions.user_records import UserRecords
 from c7n_iamusers.actions.user_run import Run, UserAction, Work
-from c7n_iamusers.aws.account_context import read_context
+from c7n_iamusers.aws.accounts import read_account
 from c7n_iamusers.decisions.deletion_guards import Guards
 from c7n_iamusers.model.permissions import QUARANTINE
 from c7n_iamusers.policy_errors import unreadable
@@ -79,11 +79,11 @@ class Quarantine(UserAction):
     def prepare(self, run: Run) -> Work:
         """See UserAction."""
         with unreadable(self.manager, "its roles and groups", "iam:GetAccountAuthorizationDetails"):
-            context = read_context(run.client, run.backoff)
+            account = read_account(run.client, run.backoff, "Role", "Group")
         policy = str(self.manager.data.get("name"))
         days = active_within(self.manager, self.data)
         # A leaked key is one reason more to stop it, and nothing of the traces goes.
         guards = Guards(run.callers, exemption_rules(self.manager), days, include_compromised=True)
-        records = UserRecords(record_places(self.manager, run.store, None), run.journal, context, policy)
-        reason, judge = self.data.get("reason", "no reason given"), live_judgement(self.manager, run, context)
+        records = UserRecords(record_places(self.manager, run.store, None), run.journal, account, policy)
+        reason, judge = self.data.get("reason", "no reason given"), live_judgement(self.manager, run, account)
         return UserQuarantine(run, records, guards, policy, reason, judge.problem).quarantine

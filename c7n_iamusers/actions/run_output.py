@@ -19,7 +19,6 @@ from c7n_iamusers.aws.journal import JOURNAL as JOURNAL
 from c7n_iamusers.aws.stores import DirectoryStore, Store
 from c7n_iamusers.model.outcome import FAILED, Outcome
 
-ANNOTATION = "c7n:IamUser"
 OUTCOMES = "outcomes.json"
 
 
@@ -106,11 +105,6 @@ def _is_row(row: object) -> bool:
 
 def _foreign(store: Store, why: str) -> str:
     return f"{store.place(OUTCOMES)} is not a file of outcomes ({why}), and is not overwritten: move it away"
-
-
-def annotate(resource: dict[str, Any], key: str, value: Any) -> None:
-    """Put ``value`` under ``key`` of the resource's ``c7n:IamUser``, for later actions and reports."""
-    resource.setdefault(ANNOTATION, {})[key] = value
 
 
 def fail_at_the_end(manager: Any, action: str, outcomes: Iterable[Outcome]) -> None:

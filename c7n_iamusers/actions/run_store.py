@@ -18,6 +18,7 @@ from c7n_iamusers.aws.bucket_store import BucketStore
 from c7n_iamusers.aws.journal import JOURNAL, Journal, JournalWriter
 from c7n_iamusers.aws.run_lock import only_run
 from c7n_iamusers.aws.stores import DirectoryStore, Store, make_directory
+from c7n_iamusers.lambda_packaging import is_pull
 
 #: What of an output URL differs from run to run.
 _CHANGING = re.compile(r"\{(now|uuid)[^}]*\}")
@@ -67,11 +68,6 @@ def run_store(manager: Any) -> RunStore:
         "are not safe there: give a directory (-s DIR), or a bucket (-s s3://BUCKET/PREFIX; in a Lambda mode by "
         "mode.execution-options.output_dir). Nothing was touched"
     )
-
-
-def is_pull(manager: Any) -> bool:
-    """True where the policy runs by itself, where Cloud Custodian is run; event modes run in AWS Lambda."""
-    return str((manager.data.get("mode") or {}).get("type", "pull")) == "pull"
 
 
 def outputs_to_s3(manager: Any) -> bool:

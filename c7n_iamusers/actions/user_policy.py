@@ -8,10 +8,10 @@ from typing import Any
 
 from c7n.exceptions import PolicyValidationError
 
-from c7n_iamusers.actions.run_store import is_pull, outputs_to_s3, store_at
+from c7n_iamusers.actions.run_store import outputs_to_s3, store_at
 from c7n_iamusers.actions.user_records import RecordPlaces
 from c7n_iamusers.aws.stores import Store
-from c7n_iamusers.lambda_packaging import validate_lambda_packaging
+from c7n_iamusers.lambda_packaging import is_pull, validate_lambda_packaging
 from c7n_iamusers.model.exemption import ExemptionRule
 
 DAYS = {"type": "number", "exclusiveMinimum": 0}

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from c7n_iamusers.aws.account_context import AccountContext
+from c7n_iamusers.aws.accounts import AccountDetails
 from c7n_iamusers.aws.journal import JournalWriter, utc_now
 from c7n_iamusers.aws.journal_reader import JournalReader
 from c7n_iamusers.aws.snapshots import SnapshotArchive
@@ -106,12 +106,12 @@ class UserRecords:
         self,
         places: RecordPlaces,
         journal: JournalWriter,
-        context: AccountContext,
+        account: AccountDetails,
         policy: str,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._places, self._journal, self._context, self._policy = places, journal, context, policy
-        self._archive, self._now, self._trust = SnapshotArchive(places.here), now, TrustIndex(context.roles)
+        self._places, self._journal, self._account, self._policy = places, journal, account, policy
+        self._archive, self._now, self._trust = SnapshotArchive(places.here), now, TrustIndex(account.roles)
         places.own.load()
 
     def find(self, user: IamUser, made: Made = (), adopted: bool = False) -> Found:
@@ -136,7 +136,7 @@ class UserRecords:
             fingerprint(plain, quarantine.deactivated if quarantine else ()),
             self._policy,
             self._trust.of(user),
-            self._context.groups_named(user.groups or ()),
+            self._account.groups_named(user.groups or ()),
             quarantine.as_data() if quarantine else None,
         )
         found = Found(user, snapshot, earlier, history, known, quarantine)

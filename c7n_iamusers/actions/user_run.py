@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -20,7 +20,7 @@ from c7n_iamusers.actions.acting_region import idle_region
 from c7n_iamusers.actions.max_resources import enforce_max_resources
 from c7n_iamusers.actions.outcome_book import OutcomeBook
 from c7n_iamusers.actions.receipts import missing_outcomes
-from c7n_iamusers.actions.run_output import annotate, fail_at_the_end
+from c7n_iamusers.actions.run_output import fail_at_the_end
 from c7n_iamusers.actions.run_store import RunStore, run_store
 from c7n_iamusers.aws.callers import callers
 from c7n_iamusers.aws.executor import Applied, CallFailed, Executor
@@ -29,9 +29,10 @@ from c7n_iamusers.aws.journal import JOURNAL, JournalWriter
 from c7n_iamusers.aws.journal_reader import JournalReader
 from c7n_iamusers.aws.journaled_call import SINGLE_TRY
 from c7n_iamusers.aws.live_users import LiveUsers
-from c7n_iamusers.aws.retries import Backoff, error_code
+from c7n_iamusers.aws.retries import Backoff, describe, error_code
 from c7n_iamusers.aws.stores import DirectoryStore, Store
 from c7n_iamusers.exceptions import IamUsersError
+from c7n_iamusers.model.annotation import annotate, subject_of
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.outcome import FAILED, SKIPPED, Outcome
 from c7n_iamusers.policy_errors import unreadable
@@ -119,7 +120,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             with self.executor_factory(max_workers=self.max_workers) as pool:
                 deal = partial(self._deal, book, work, interruption)
                 outcomes = list(pool.map(deal, resources))
-            self._tell(resources, outcomes)
+            self.tell(resources, outcomes)
             book.close()
         return outcomes
 
@@ -157,7 +158,8 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             return book.add(subject, Outcome(subject.name, subject.arn, SKIPPED, reason))
         return book.add(subject, outcome_of(subject, work, interruption))
 
-    def _tell(self, resources: list[Resource], outcomes: list[Outcome]) -> None:
+    def tell(self, resources: Sequence[Resource], outcomes: Sequence[Outcome]) -> None:
+        """Note each outcome on its resource and in the log."""
         for resource, outcome in zip(resources, outcomes, strict=True):
             annotate(resource, "outcome", outcome.as_data())
             self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, outcome.reason)
@@ -167,11 +169,6 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 def _warn_once(text: str) -> None:
     """Not for each action and account of a process."""
     LOG.warning(text)
-
-
-def subject_of(resource: Mapping[str, Any]) -> Subject:
-    """Whom a resource of c7n stands for."""
-    return Subject(str(resource["UserName"]), str(resource["Arn"]), str(resource["UserId"]))
 
 
 def outcome_of(
@@ -205,6 +202,5 @@ def _told(subject: Subject, error: Exception) -> tuple[str, str]:
         return f"{subject}: {error}; nothing further was touched", error_code(error)
     if not isinstance(error, (BotoCoreError, IamUsersError)):
         LOG.error("%s", subject, exc_info=error)
-        return f"{subject}: {error!r}", type(error).__name__
-    named = str(error) if str(subject) in str(error) else f"{subject}: {error}"
-    return named, type(error).__name__
+        return f"{subject}: {error!r}", error_code(error)
+    return describe(subject, error), error_code(error)

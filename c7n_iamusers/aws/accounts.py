@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An account's users in bulk: cost grows by pages of a thousand, not by users."""
+"""An account's users, groups, roles and policies in bulk: cost grows by pages of a thousand, not by users."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,31 +24,59 @@ _EMPTY: Mapping[str, Any] = {"GroupList": [], "AttachedManagedPolicies": [], "Us
 
 
 @dataclass(frozen=True)
+class AccountDetails:
+    """What was asked for of an account, as botocore's ``UserDetail``, ``GroupDetail`` (by name), ``RoleDetail``
+    and ``ManagedPolicyDetail``.
+    """
+
+    users: tuple[Item, ...]
+    groups: Mapping[str, Item]
+    roles: tuple[Item, ...]
+    policies: tuple[Item, ...]
+
+    def groups_named(self, names: Collection[str]) -> tuple[Item, ...]:
+        """The groups of those names."""
+        return tuple(group for name, group in self.groups.items() if name in names)
+
+
+@dataclass(frozen=True)
 class AccountUsers:
-    """``users``, and the account's groups by name as botocore's ``GroupDetail``."""
+    """``users``, and what else of the account was read with them."""
 
     users: list[Detail]
-    groups: Mapping[str, Mapping[str, Any]]
+    account: AccountDetails
 
 
-def read_users(client: Any, backoff: Backoff) -> AccountUsers:
+def read_account(client: Any, backoff: Backoff, *kinds: str) -> AccountDetails:
+    """What the account has of ``kinds`` (User, Group, Role, LocalManagedPolicy), of one moment. Raises ClientError."""
+    found: dict[str, list[Item]] = defaultdict(list)
+    asked = {"Filter": list(kinds), "MaxItems": PAGE_SIZE}
+    for page in pages(client, "GetAccountAuthorizationDetails", backoff, **asked):
+        for name in ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies"):
+            found[name] += page.get(name, ())
+    return AccountDetails(
+        tuple(found["UserDetailList"]),
+        {str(group["GroupName"]): group for group in found["GroupDetailList"]},
+        tuple(found["RoleDetailList"]),
+        tuple(found["Policies"]),
+    )
+
+
+def read_users(client: Any, backoff: Backoff, *kinds: str) -> AccountUsers:
     """Every user of the account with groups, policies, boundary, tags and last sign-in. Raises ClientError.
 
-    GetAccountAuthorizationDetails lacks the last sign-in, ListUsers lacks all the rest.
+    GetAccountAuthorizationDetails lacks the last sign-in, ListUsers lacks all the rest. ``kinds``: what else of the
+    account to read by the same calls.
     """
-    details: dict[str, Detail] = {}
-    groups: dict[str, Mapping[str, Any]] = {}
-    asked = {"Filter": ["User", "Group"], "MaxItems": PAGE_SIZE}
-    for page in pages(client, "GetAccountAuthorizationDetails", backoff, **asked):
-        details |= {user["UserId"]: {**_EMPTY, **user} for user in page.get("UserDetailList", ())}
-        groups |= {group["GroupName"]: group for group in page.get("GroupDetailList", ())}
+    account = read_account(client, backoff, "User", *kinds)
+    details = {user["UserId"]: {**_EMPTY, **user} for user in account.users}
     listed = {
         user["UserId"]: user for user in items(client, "ListUsers", "Users", backoff, MaxItems=PAGE_SIZE)
     }
     users = [{**listed[key], **detail} for key, detail in details.items() if key in listed]
     # IAM is eventually consistent: a user made or removed a moment ago stands in one list only.
     doubtful = [{**details, **listed}[key]["UserName"] for key in details.keys() ^ listed.keys()]
-    return AccountUsers(users + users_by_name(client, sorted(doubtful), backoff), groups)
+    return AccountUsers(users + users_by_name(client, sorted(doubtful), backoff), account)
 
 
 def users_by_name(client: Any, names: Iterable[str], backoff: Backoff) -> list[Detail]:

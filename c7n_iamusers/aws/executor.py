@@ -17,13 +17,12 @@ from c7n_iamusers.aws.journaled_call import (
     INTERRUPTED,
     UNKNOWN,
     JournaledCall,
-    code_of,
     failure_text,
     message_of,
     method_of,
     saved,
 )
-from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.aws.retries import Backoff, error_code
 from c7n_iamusers.exceptions import IamUsersError, JournalRefused
 from c7n_iamusers.model.calls import AFTER, BEFORE, ApiCall, Plan, Subject
 
@@ -127,7 +126,7 @@ class _Attempt:
         try:
             result, response = self._tried(parameters)
         except Exception as error:
-            code, result = code_of(error), self._verdict(error)
+            code, result = error_code(error), self._verdict(error)
             applied.made.append((call, result))
             self._end(result, code=code)
             if isinstance(error, AWS_ERRORS):

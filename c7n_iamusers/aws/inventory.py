@@ -11,11 +11,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.aws.accounts import PAGE_SIZE
+from c7n_iamusers.aws.accounts import PAGE_SIZE, AccountDetails, read_account
 from c7n_iamusers.aws.creations import read_creators
 from c7n_iamusers.aws.credential_report import read_report
 from c7n_iamusers.aws.journal import utc_now
-from c7n_iamusers.aws.paging import items, pages
+from c7n_iamusers.aws.paging import items
 from c7n_iamusers.aws.retries import Backoff, error_code
 from c7n_iamusers.aws.service_credentials import all_service_credentials
 from c7n_iamusers.exceptions import EvidenceUnreadable
@@ -29,6 +29,9 @@ from c7n_iamusers.model.inventory import (
     Inventory,
     default_documents,
 )
+
+#: What the piece ACCOUNT is made of, as GetAccountAuthorizationDetails filters it.
+ACCOUNT_KINDS = ("Group", "Role", "LocalManagedPolicy")
 
 
 @dataclass(frozen=True)
@@ -57,17 +60,18 @@ class PieceReader:
         return tuple(f"{self.service}:{operation}" for operation in self.operations)
 
 
+def account_piece(account: AccountDetails, began: datetime) -> Piece:
+    """The piece ACCOUNT of what was read of ACCOUNT_KINDS, beginning at ``began`` (UTC)."""
+    return Piece(_account_values(account), Source("GetAccountAuthorizationDetails", began))
+
+
+def _account_values(account: AccountDetails) -> dict[str, Any]:
+    policies = default_documents(account.policies)
+    return {"groups": account.groups, "roles": account.roles, "policies": policies}
+
+
 def _account(client: Any, backoff: Backoff) -> dict[str, Any]:
-    wanted = ["Group", "Role", "LocalManagedPolicy"]
-    found: dict[str, list[Any]] = {"GroupDetailList": [], "RoleDetailList": [], "Policies": []}
-    for page in pages(client, "GetAccountAuthorizationDetails", backoff, Filter=wanted, MaxItems=PAGE_SIZE):
-        for name, gathered in found.items():
-            gathered += page.get(name, ())
-    return {
-        "groups": {str(group["GroupName"]): group for group in found["GroupDetailList"]},
-        "roles": tuple(found["RoleDetailList"]),
-        "policies": default_documents(found["Policies"]),
-    }
+    return _account_values(read_account(client, backoff, *ACCOUNT_KINDS))
 
 
 def _virtual_mfa(client: Any, backoff: Backoff) -> tuple[Any, ...]:

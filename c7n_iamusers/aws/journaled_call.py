@@ -65,7 +65,7 @@ class JournaledCall:
 
     def ended_by(self, error: Exception) -> str:
         """How ``error`` of a try ended the call: its result if nothing is left to do, else empty."""
-        if code_of(error) in self.call.done_codes:
+        if error_code(error) in self.call.done_codes:
             return self.nothing_left
         self.lost = self.lost or is_lost(error)
         return ""
@@ -126,11 +126,6 @@ def value_at(response: Any, path: tuple[str, ...]) -> Any:
     for key in path:
         response = response.get(key) if response is not None else None
     return response
-
-
-def code_of(error: Exception) -> str:
-    """AWS's error code, or the name of an error that is not AWS's."""
-    return error_code(error) if isinstance(error, ClientError) else type(error).__name__
 
 
 def message_of(error: Exception) -> str:

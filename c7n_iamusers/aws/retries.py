@@ -22,6 +22,8 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from c7n_iamusers.model.calls import Subject
+
 T = TypeVar("T")
 
 #: Common Errors of IAM, SSO Admin and Identity Store (API references): the same call may succeed later.
@@ -59,9 +61,17 @@ _AMBIGUOUS_CODES = frozenset(
 )
 
 
-def error_code(error: ClientError) -> str:
-    """The AWS error code, e.g. ``NoSuchEntity``."""
+def error_code(error: Exception) -> str:
+    """The AWS error code, e.g. ``NoSuchEntity``; of an error that is not AWS's the name of its class."""
+    if not isinstance(error, ClientError):
+        return type(error).__name__
     return str(error.response.get("Error", {}).get("Code", "Unknown"))
+
+
+def describe(subject: Subject, error: Exception) -> str:
+    """What ``error`` says, with whom it befell in front where it does not say so itself."""
+    text = str(error)
+    return text if str(subject) in text else f"{subject}: {text}"
 
 
 def is_missing(error: ClientError) -> bool:

@@ -138,6 +138,7 @@ class _Restoring:
         from botocore.exceptions import BotoCoreError, ClientError
 
         from c7n_iamusers.aws.executor import CallFailed
+        from c7n_iamusers.aws.retries import describe
         from c7n_iamusers.exceptions import IamUsersError
 
         subject: Subject = found.recorded.subject
@@ -162,8 +163,7 @@ class _Restoring:
                 return self.options.dry_run
             restoration.apply(planned)
         except (IamUsersError, CallFailed, ClientError, BotoCoreError, OSError) as error:
-            told = str(error) if str(subject) in str(error) else f"{subject}: {error}"
-            click.echo(f"{told} ({len(made)} calls made)", err=True)
+            click.echo(f"{describe(subject, error)} ({len(made)} calls made)", err=True)
             return False
         return True
 

@@ -11,26 +11,14 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from c7n_iamusers.model.activity import Activity
-from c7n_iamusers.model.attachments import (
-    ACCESS_KEY,
-    LOGIN_PROFILE,
-    SERVICE_SPECIFIC_CREDENTIAL,
-    SIGNING_CERTIFICATE,
-    SSH_PUBLIC_KEY,
-)
+from c7n_iamusers.model.attachments import CREDENTIAL_KINDS
 from c7n_iamusers.model.evidence import Credential, Evidence
 from c7n_iamusers.model.iam_user import IamUser
-from c7n_iamusers.model.inventory import CREDENTIAL_REPORT, SERVICE_CREDENTIALS, SSH_PUBLIC_KEYS, USER
+from c7n_iamusers.model.inventory import USER
 from c7n_iamusers.model.moments import moment
 
-CREDENTIAL_KINDS = (
-    LOGIN_PROFILE,
-    ACCESS_KEY,
-    SIGNING_CERTIFICATE,
-    SERVICE_SPECIFIC_CREDENTIAL,
-    SSH_PUBLIC_KEY,
-)
-_PIECES = (USER, CREDENTIAL_REPORT, SERVICE_CREDENTIALS, SSH_PUBLIC_KEYS)
+#: The evidence that activity rests on.
+ACTIVITY_PIECES = (USER, *dict.fromkeys(kind.piece for kind in CREDENTIAL_KINDS))
 #: A credential report is up to 4 hours old when AWS gives it; older than this, the evidence is of another day.
 FRESH = timedelta(days=1)
 
@@ -40,7 +28,7 @@ def activity_of(user: IamUser, evidence: Evidence) -> Activity:
     held = [each for found in evidence.credentials.values() for each in found]
     used = [(each.last_use.at, each) for each in held if each.last_use and each.last_use.at]
     latest = max(used, key=lambda pair: pair[0])[1] if used else None
-    times = [evidence.time_of(piece) for piece in _PIECES]
+    times = [evidence.time_of(piece) for piece in ACTIVITY_PIECES]
     signs = [at for at, _ in used] + [each.made for each in held] + [moment(user.detail.get("CreateDate"))]
     known_signs = [sign for sign in signs if sign]
     return Activity(

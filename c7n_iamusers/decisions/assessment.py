@@ -9,7 +9,7 @@ from typing import Any
 
 from c7n_iamusers.decisions.activity import activity_of
 from c7n_iamusers.decisions.classification import classify
-from c7n_iamusers.decisions.finding_case import Case, Provisioning, Thresholds
+from c7n_iamusers.decisions.finding_rules import Case, Provisioning, Thresholds
 from c7n_iamusers.decisions.findings import Findings, judge
 from c7n_iamusers.model.activity import Activity
 from c7n_iamusers.model.attachments import ATTACHMENT_KINDS, MFA_DEVICE

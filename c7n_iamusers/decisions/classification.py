@@ -12,17 +12,12 @@ from collections.abc import Iterable, Sequence
 from c7n_iamusers.decisions.classification_reasons import reasons_of
 from c7n_iamusers.decisions.hints import hinted_kinds, machine_sign, person_sign
 from c7n_iamusers.decisions.replacement import BEDROCK, replacements
-from c7n_iamusers.model.attachments import (
-    ACCESS_KEY,
-    LOGIN_PROFILE,
-    SERVICE_SPECIFIC_CREDENTIAL,
-    SIGNING_CERTIFICATE,
-    SSH_PUBLIC_KEY,
-)
+from c7n_iamusers.model.attachment_rows import EITHER, PERSON, AttachmentKind
+from c7n_iamusers.model.attachments import CREDENTIAL_TRAITS, LISTED_AT_ONCE, LISTED_BY_USER
 from c7n_iamusers.model.evidence import Credential, Evidence
 from c7n_iamusers.model.hint import Hint
 from c7n_iamusers.model.iam_user import IamUser
-from c7n_iamusers.model.inventory import SERVICE_CREDENTIALS
+from c7n_iamusers.model.inventory import CREDENTIAL_REPORT, SERVICE_CREDENTIALS
 from c7n_iamusers.model.verdict import (
     BEDROCK_API_KEY,
     HUMAN,
@@ -36,8 +31,6 @@ from c7n_iamusers.model.verdict import (
 #: The Bedrock console names users so that it makes for long-term keys ("API keys", Amazon Bedrock User Guide).
 BEDROCK_NAME = "BedrockAPIKey-"
 _GIT = "codecommit.amazonaws.com"
-#: The kinds without which nothing is said; SSH keys count only where nothing else is there.
-_NEEDED = (LOGIN_PROFILE, ACCESS_KEY, SIGNING_CERTIFICATE, SERVICE_SPECIFIC_CREDENTIAL)
 Held = tuple[Credential, ...]
 
 
@@ -81,14 +74,20 @@ def _named(user: IamUser) -> _Judgement | None:
 def _judged(user: IamUser, evidence: Evidence, held: Held) -> _Judgement:
     if missing := _missing(evidence):
         return UNKNOWN, f"unknown for want of: {', '.join(missing)}", ""
+    if decisive := _unlisted(evidence):
+        return (
+            UNKNOWN,
+            f"unknown for want of: {', '.join(kind.plural for kind in decisive)}",
+            decisive[0].name,
+        )
     if any(
         each.active is None for found in evidence.credentials.values() for each in found if not _is_git(each)
     ):
         return UNKNOWN, "unknown whether all of its credentials are active", ""
     if not held:
         return _bare(evidence)
-    passwords = tuple(each for each in held if each.kind == LOGIN_PROFILE.name)
-    programs = tuple(each for each in held if each.kind != LOGIN_PROFILE.name)
+    passwords = tuple(each for each in held if CREDENTIAL_TRAITS[each.kind].used_by == PERSON)
+    programs = tuple(each for each in held if CREDENTIAL_TRAITS[each.kind].used_by != PERSON)
     if passwords and programs:
         return _by_use(passwords, programs)
     if passwords:
@@ -97,21 +96,31 @@ def _judged(user: IamUser, evidence: Evidence, held: Held) -> _Judgement:
 
 
 def _missing(evidence: Evidence) -> list[str]:
-    missing = [kind for kind in _NEEDED if kind.name not in evidence.credentials]
-    # Saved documents have no service-specific credentials; a verdict on them rests on what they do have.
-    asked = SERVICE_CREDENTIALS in evidence.sources
-    return [kind.title for kind in missing if asked or kind is not SERVICE_SPECIFIC_CREDENTIAL]
+    """The kinds that lists of the account tell of, and without which nothing is said."""
+    # Saved documents have a report at most; a verdict on them rests on what they can have.
+    asked = {CREDENTIAL_REPORT, *evidence.sources}
+    needed = (kind for kind in LISTED_AT_ONCE if kind.piece in asked)
+    return [kind.title for kind in needed if kind.name not in evidence.credentials]
+
+
+def _unlisted(evidence: Evidence) -> list[AttachmentKind]:
+    """The kinds listed user by user that could change any verdict. EITHER decides only where nothing else is there."""
+    if SERVICE_CREDENTIALS not in evidence.sources:
+        return []  # saved documents have none of them
+    unread = (kind for kind in LISTED_BY_USER if kind.name not in evidence.credentials)
+    return [kind for kind in unread if CREDENTIAL_TRAITS[kind.name].used_by != EITHER]
 
 
 def _bare(evidence: Evidence) -> _Judgement:
-    if SSH_PUBLIC_KEY.name not in evidence.credentials:
-        return UNKNOWN, "no credentials but, perhaps, SSH keys, which were not read", SSH_PUBLIC_KEY.name
+    if unread := [kind for kind in LISTED_BY_USER if kind.name not in evidence.credentials]:
+        named = " or ".join(kind.plural for kind in unread)
+        return UNKNOWN, f"no credentials but, perhaps, {named}, which were not read", unread[0].name
     return NO_CREDENTIALS, "no credentials of any kind", ""
 
 
 def _by_use(passwords: Held, programs: Held) -> _Judgement:
     """By which of password and keys is in use, where only one is; AWS tells no use of other credentials."""
-    if all(each.kind == ACCESS_KEY.name for each in programs):
+    if all(CREDENTIAL_TRAITS[each.kind].use for each in programs):
         signs_in, runs = _is_used(passwords), _is_used(programs)
         if signs_in is None or runs is None:
             return UNKNOWN, "has a password and keys, and it is unknown which are in use", ""
@@ -145,4 +154,4 @@ def _without_password(user: IamUser, evidence: Evidence, held: Held) -> _Judgeme
 
 def _is_git(credential: Credential) -> bool:
     """People and programs alike have these, so they decide only where there is nothing else."""
-    return credential.kind == SSH_PUBLIC_KEY.name or credential.service == _GIT
+    return CREDENTIAL_TRAITS[credential.kind].used_by == EITHER or credential.service == _GIT

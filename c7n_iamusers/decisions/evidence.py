@@ -11,13 +11,13 @@ from datetime import datetime
 from c7n_iamusers.decisions.policy_grants import grants_of
 from c7n_iamusers.decisions.report_credentials import credentials_of, is_row_of
 from c7n_iamusers.decisions.role_trust import TrustIndex
-from c7n_iamusers.model.attachments import LOGIN_PROFILE, SERVICE_SPECIFIC_CREDENTIAL, SSH_PUBLIC_KEY
+from c7n_iamusers.model.attachment_rows import ACTIVE, AttachmentKind
+from c7n_iamusers.model.attachments import CREDENTIAL_TRAITS, LOGIN_PROFILE, SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.model.credential_report import Row, flag
 from c7n_iamusers.model.evidence import Credential, Evidence, LastUse, Source
 from c7n_iamusers.model.iam_user import IamUser, Item
 from c7n_iamusers.model.inventory import (
     CREDENTIAL_REPORT,
-    SSH_PUBLIC_KEYS,
     USER,
     VIRTUAL_MFA,
     Inventory,
@@ -107,23 +107,23 @@ class EvidenceIndex:
         return None if self._trust.unreadable and not found else found
 
 
-def with_ssh_keys(evidence: Evidence, items: Iterable[Item], source: Source) -> Evidence:
-    """The evidence completed by the user's SSH keys, as ListSSHPublicKeys gives them."""
-    keys = tuple(
-        Credential(
-            SSH_PUBLIC_KEY.name,
-            f"SSH public key {item['SSHPublicKeyId']}",
-            item.get("Status") == "Active",
-            moment(item.get("UploadDate")),
-            None,
-        )
-        for item in items
-    )
+def with_listed(evidence: Evidence, kind: AttachmentKind, items: Iterable[Item], source: Source) -> Evidence:
+    """The evidence completed by the user's credentials of ``kind``, as the user's own list gives them."""
+    held = tuple(listed_credential(kind, item) for item in items)
     return replace(
         evidence,
-        credentials={**evidence.credentials, SSH_PUBLIC_KEY.name: keys},
-        sources={**evidence.sources, SSH_PUBLIC_KEYS: source},
+        credentials={**evidence.credentials, kind.name: held},
+        sources={**evidence.sources, kind.piece: source},
     )
+
+
+def listed_credential(kind: AttachmentKind, item: Item, use: LastUse | None = None) -> Credential:
+    """The credential of ``kind`` that a user's own list gives as ``item``; ``use`` None: unknown."""
+    single = kind.reading is not None and kind.reading.single
+    title = kind.title if single else f"{kind.title} {item[kind.identifier]}"
+    made = moment(item.get(CREDENTIAL_TRAITS[kind.name].made))
+    active = item.get("Status", ACTIVE) == ACTIVE
+    return Credential(kind.name, title, active, made, use, str(item.get("ServiceName", "")))
 
 
 def _by_owner(items: Iterable[Item]) -> Mapping[str, tuple[Item, ...]]:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from c7n_iamusers.decisions.assessment import Criteria
-from c7n_iamusers.decisions.finding_case import Provisioning, Thresholds
-from c7n_iamusers.decisions.findings import FINDING_IDS
+from c7n_iamusers.decisions.finding_rules import FINDING_IDS, Provisioning, Thresholds
 from c7n_iamusers.decisions.hints import parse_hints
 from c7n_iamusers.decisions.selection import Selection
 from c7n_iamusers.decisions.user_patterns import pattern_fault

@@ -11,12 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from c7n_iamusers.decisions.hints import is_ci, is_smtp, is_vendor
-from c7n_iamusers.model.attachments import (
-    ACCESS_KEY,
-    SERVICE_SPECIFIC_CREDENTIAL,
-    SIGNING_CERTIFICATE,
-    SSH_PUBLIC_KEY,
-)
+from c7n_iamusers.model.attachment_rows import PERSON
+from c7n_iamusers.model.attachments import CREDENTIAL_TRAITS
 from c7n_iamusers.model.evidence import Credential
 from c7n_iamusers.model.iam_user import IamUser
 from c7n_iamusers.model.verdict import BEDROCK_API_KEY, HUMAN, MACHINE, MIXED
@@ -74,14 +70,10 @@ def _fitting(user: IamUser, kind: str, held: tuple[Credential, ...]) -> Iterator
         return
     if kind != MACHINE:
         yield IDENTITY_CENTER
-    if kind != HUMAN and any(each.kind in _OF_PROGRAMS for each in held):
+    if kind != HUMAN and any(CREDENTIAL_TRAITS[each.kind].signs_requests for each in held):
         yield from _for_programs(user)
     for each in held:
         yield from _for_service(each)
-
-
-#: The credentials that sign requests to any service.
-_OF_PROGRAMS = frozenset({ACCESS_KEY.name, SIGNING_CERTIFICATE.name})
 
 
 def _for_programs(user: IamUser) -> tuple[str, ...]:
@@ -95,8 +87,7 @@ def _for_programs(user: IamUser) -> tuple[str, ...]:
 
 
 def _for_service(credential: Credential) -> tuple[str, ...]:
-    if credential.kind == SSH_PUBLIC_KEY.name:
-        return _BY_SERVICE[_GIT]
-    if credential.kind != SERVICE_SPECIFIC_CREDENTIAL.name:
+    traits = CREDENTIAL_TRAITS[credential.kind]
+    if traits.used_by == PERSON or traits.signs_requests:
         return ()
-    return _BY_SERVICE.get(credential.service, _OTHER_SERVICES)
+    return _BY_SERVICE.get(traits.service or credential.service, _OTHER_SERVICES)

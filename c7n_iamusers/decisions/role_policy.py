@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from c7n_iamusers.decisions.deny_all import aws_deny_all
+from c7n_iamusers.model.attachment_rows import ON_USER
 from c7n_iamusers.model.attachments import ATTACHMENT_KINDS
 
 _ANYTHING = "*"
@@ -33,10 +34,15 @@ _ON_USER = frozenset(
         ),
     )
 )
-_ON_GROUP = frozenset({"iam:RemoveUserFromGroup", "iam:AddUserToGroup"})
-_ON_MFA_DEVICE = frozenset({"iam:DeleteVirtualMFADevice"})
+#: Actions on something else: a group, a device.
+_ELSEWHERE = {
+    f"iam:{part.operation}": part.resource
+    for kind in ATTACHMENT_KINDS
+    for part in (*kind.removals, kind.restoration)
+    if part and part.resource != ON_USER
+}
 #: Also asked for all users at once, which is on no user.
-_ON_ALL = frozenset({"iam:ListServiceSpecificCredentials"})
+_ON_ALL = frozenset(f"iam:{name}" for kind in ATTACHMENT_KINDS for name in kind.reads & kind.reads_of_all)
 #: What our own actions use these for, and nothing else: to deny everything.
 _DENYING = {
     "iam:AttachUserPolicy": "iam:PolicyARN",
@@ -77,10 +83,7 @@ def _with_identity(actions: Iterable[str]) -> list[str]:
 def _resource(action: str) -> str:
     if action in _ON_ALL:
         return _ANYTHING
-    for kind, actions in (("mfa/*", _ON_MFA_DEVICE), ("group/*", _ON_GROUP), ("user/*", _ON_USER)):
-        if action in actions:
-            return kind
-    return _ANYTHING
+    return _ELSEWHERE.get(action) or (ON_USER if action in _ON_USER else _ANYTHING)
 
 
 def _arn(resource: str, account_id: str, partition: str) -> str:

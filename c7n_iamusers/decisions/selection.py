@@ -7,13 +7,16 @@ is asked for by name, ``kinds: [unknown]``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from c7n_iamusers.decisions.activity import activity_of, is_unused
 from c7n_iamusers.decisions.assessment import Assessment
-from c7n_iamusers.model.attachments import SSH_PUBLIC_KEY
-from c7n_iamusers.model.inventory import SSH_PUBLIC_KEYS, USER
+from c7n_iamusers.decisions.evidence import with_listed
+from c7n_iamusers.model.attachment_rows import AttachmentKind
+from c7n_iamusers.model.attachments import LISTED_BY_USER
+from c7n_iamusers.model.evidence import Evidence
+from c7n_iamusers.model.inventory import USER
 from c7n_iamusers.model.moments import moment
 
 
@@ -38,16 +41,14 @@ class Selection:
             and (self.unused_for is None or is_unused(assessment.activity, self.unused_for, now))
         )
 
-    def wants_ssh_keys(self, assessment: Assessment, now: datetime) -> bool:
-        """Whether the user's SSH keys, which are listed for one user at a time, would settle the matter."""
-        if SSH_PUBLIC_KEY.name in assessment.evidence.credentials or not self._meets_the_rest(
-            assessment, now
-        ):
+    def wants_lists(self, assessment: Assessment, now: datetime) -> bool:
+        """Whether the credentials that are listed for one user at a time (SSH keys) would settle the matter."""
+        if not unlisted(assessment.evidence) or not self._meets_the_rest(assessment, now):
             return False
-        undecided = assessment.verdict.wants == SSH_PUBLIC_KEY.name
+        undecided = bool(assessment.verdict.wants)
         if not undecided and not self._is_of_kind(assessment):
             return False
-        return self._unused_without_ssh_keys(assessment, now) if self.unused_for is not None else undecided
+        return self._unused_without_them(assessment, now) if self.unused_for is not None else undecided
 
     def _meets_the_rest(self, assessment: Assessment, now: datetime) -> bool:
         findings = assessment.findings
@@ -66,14 +67,17 @@ class Selection:
     def _is_of_kind(self, assessment: Assessment) -> bool:
         return not self.kinds or assessment.verdict.kind in self.kinds
 
-    def _unused_without_ssh_keys(self, assessment: Assessment, now: datetime) -> bool:
-        """Whether the user would be unused if it had no SSH keys, listed as lately as its own record."""
+    def _unused_without_them(self, assessment: Assessment, now: datetime) -> bool:
+        """Whether the user would be unused if it had none of them, listed as lately as its own record."""
         evidence = assessment.evidence
         if USER not in evidence.sources:
             return False
-        known = replace(
-            evidence,
-            credentials={**evidence.credentials, SSH_PUBLIC_KEY.name: ()},
-            sources={**evidence.sources, SSH_PUBLIC_KEYS: evidence.sources[USER]},
-        )
+        known = evidence
+        for kind in unlisted(evidence):
+            known = with_listed(known, kind, (), evidence.sources[USER])
         return is_unused(activity_of(assessment.user, known), self.unused_for or 0, now)
+
+
+def unlisted(evidence: Evidence) -> tuple[AttachmentKind, ...]:
+    """The kinds of credentials that are listed for one user at a time, and were not for this one."""
+    return tuple(kind for kind in LISTED_BY_USER if kind.name not in evidence.credentials)

@@ -27,12 +27,13 @@ def state_of(attachments: Mapping[str, Iterable[Item]], deactivated: Iterable[st
     Raises KeyError where a kind was not read: no state rests on partial knowledge.
     """
     ours = frozenset(deactivated)
+    kinds = (kind for kind in ATTACHMENT_KINDS if attachments[kind.name] or not kind.later)
     return {
         kind.name: sorted(
             _canonical(_as_before(item, item.get(kind.identifier) in ours, kind.state))
             for item in attachments[kind.name]
         )
-        for kind in ATTACHMENT_KINDS
+        for kind in kinds
     }
 
 

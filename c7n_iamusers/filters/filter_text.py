@@ -16,7 +16,7 @@ from c7n_iamusers.decisions.exemptions import NOBODY, parse_rules
 from c7n_iamusers.decisions.filter_options import FULL, FilterOptions, parse_options
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
 from c7n_iamusers.filters.exemption_source import ExemptionSource, parse_source
-from c7n_iamusers.model.attachments import SSH_PUBLIC_KEY
+from c7n_iamusers.model.attachments import LISTED_BY_USER
 from c7n_iamusers.model.exemption import ExemptionRule
 from c7n_iamusers.model.inventory import CREATION
 
@@ -74,7 +74,7 @@ class FilterText:
     def permissions(self) -> list[str]:
         """The IAM actions that the options need; more than those where the options are faulty."""
         full = self._data.get("attachments") == FULL
-        kinds = LISTED_KINDS if full else (SSH_PUBLIC_KEY,)
+        kinds = LISTED_KINDS if full else LISTED_BY_USER
         pieces = (*USUAL, CREATION) if "role" in (self._data.get("provisioning") or ()) else USUAL
         needed = {
             "iam:ListUsers",

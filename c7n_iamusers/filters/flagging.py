@@ -20,6 +20,7 @@ from c7n_iamusers.decisions.assessment import Assessment
 from c7n_iamusers.decisions.evidence import EvidenceIndex
 from c7n_iamusers.decisions.exemptions import find_exemption
 from c7n_iamusers.decisions.filter_options import FilterOptions
+from c7n_iamusers.decisions.selection import unlisted
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.filters.user_records import UserRecord, user_records
 from c7n_iamusers.model.annotation import annotate_anew
@@ -120,15 +121,16 @@ class Flagging:
     def _settled(
         self, assessor: Assessor, resource: Resource, found: Assessment, now: datetime
     ) -> Found | None:
-        """The user with its SSH keys where these decide; what can't be read of them stays unknown."""
-        if not self.options.selection.wants_ssh_keys(found, now):
+        """The user with its SSH keys and the like where these decide; what of them can't be read stays unknown."""
+        if not self.options.selection.wants_lists(found, now):
             return resource, found
         try:
-            return resource, assessor.with_ssh_keys(found)
+            return resource, assessor.with_lists(found)
         except (ClientError, BotoCoreError) as error:
             if _is_gone(error):
                 return None
-            self.log.warning("unnecessary: %s: its SSH keys can't be read: %s", found.user.subject, error)
+            unread = " and ".join(kind.plural for kind in unlisted(found.evidence))
+            self.log.warning("unnecessary: %s: its %s can't be read: %s", found.user.subject, unread, error)
             return resource, found
 
     def _in_full(self, assessor: Assessor, resource: Resource, found: Assessment) -> Found | None:

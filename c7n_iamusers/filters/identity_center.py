@@ -10,7 +10,6 @@ from c7n.filters import Filter
 from c7n.utils import type_schema
 
 from c7n_iamusers.actions.access_gate import AccessGate
-from c7n_iamusers.actions.identity_settings import subject_of
 from c7n_iamusers.actions.provisioning_schema import (
     DERIVE,
     EMAIL_DOMAINS,
@@ -19,11 +18,11 @@ from c7n_iamusers.actions.provisioning_schema import (
     TEXT,
     USER,
 )
-from c7n_iamusers.actions.run_output import ANNOTATION
 from c7n_iamusers.actions.user_policy import require_keys
 from c7n_iamusers.decisions.access_state import STATES
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.lambda_packaging import validate_lambda_packaging
+from c7n_iamusers.lambda_packaging import is_pull, validate_lambda_packaging
+from c7n_iamusers.model.annotation import annotate, subject_of
 
 Resource = dict[str, Any]
 REQUIRED = ("state",)
@@ -92,11 +91,10 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         """Raises PolicyValidationError for what can be told without AWS."""
         validate_lambda_packaging(self.manager)
         require_keys(self.manager, self.type, self.data, REQUIRED)
-        in_lambda = self.manager.data.get("mode", {}).get("type", "pull") != "pull"
         try:
             if self.data.get("derive") and "permission-set" in self.data:
                 raise InvalidPolicyData(f"{self._where}: give either permission-set or derive, not both")
-            self.gate().check(in_lambda)
+            self.gate().check(not is_pull(self.manager))
         except InvalidPolicyData as error:
             raise PolicyValidationError(str(error)) from error
         return self
@@ -110,7 +108,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
             told = {"state": found.state, "reason": found.reason}
             if found.username:
                 told |= {"username": found.username, "permission-set": found.permission_set}
-            resource.setdefault(ANNOTATION, {})["identity-center"] = told
+            annotate(resource, "identity-center", told)
             if found.state == self.data["state"]:
                 selected.append(resource)
         self.log.info(

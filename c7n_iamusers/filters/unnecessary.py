@@ -16,7 +16,7 @@ from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.decisions.exemptions import NOBODY, doubts
 from c7n_iamusers.decisions.filter_options import BULK, FULL, FilterOptions
-from c7n_iamusers.decisions.findings import FINDING_IDS
+from c7n_iamusers.decisions.finding_rules import FINDING_IDS
 from c7n_iamusers.decisions.hints import HINTED_KINDS
 from c7n_iamusers.decisions.rows import FORMATS
 from c7n_iamusers.decisions.user_patterns import FIELDS

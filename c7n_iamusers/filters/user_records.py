@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from c7n_iamusers.aws.accounts import detail_attachments, read_users
+from c7n_iamusers.aws.inventory import ACCOUNT_KINDS, account_piece
 from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.aws.users import embedded_attachments
 from c7n_iamusers.model.annotation import user_source
 from c7n_iamusers.model.evidence import Source
 from c7n_iamusers.model.iam_user import IamUser
+from c7n_iamusers.model.inventory import ACCOUNT
 from c7n_iamusers.policy_errors import unreadable
+from c7n_iamusers.sources.account_readings import AccountReadings
 
 Resource = dict[str, Any]
 _LISTS = ("GetAccountAuthorizationDetails", "ListUsers")
@@ -45,7 +48,9 @@ def user_records(
     listed = Source(", ".join(_LISTS), utc_now())
     permissions = " and ".join(f"iam:{name}" for name in _LISTS)
     with unreadable(manager, "groups and policies of its users", permissions):
-        details = {detail["UserId"]: detail for detail in read_users(client, backoff).users}
+        found = read_users(client, backoff, *ACCOUNT_KINDS)
+    AccountReadings.of(manager).add(ACCOUNT, account_piece(found.account, listed.time or utc_now()))
+    details = {detail["UserId"]: detail for detail in found.users}
     return [_record(each, {**each, **details.get(each["UserId"], {})}, listed) for each in resources]
 
 

@@ -6,11 +6,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.evidence import Source
 from c7n_iamusers.model.inventory import USER
 
 ANNOTATION = "c7n:IamUser"
 _SOURCES = "sources"
+
+
+def subject_of(resource: Mapping[str, Any]) -> Subject:
+    """Whom a resource of c7n stands for."""
+    return Subject(str(resource["UserName"]), str(resource["Arn"]), str(resource["UserId"]))
+
+
+def annotate(resource: dict[str, Any], key: str, value: Any) -> None:
+    """Put ``value`` under ``key`` of the resource's annotation, for later actions and reports."""
+    resource.setdefault(ANNOTATION, {})[key] = value
 
 
 def set_user_source(resource: dict[str, Any], source: Source) -> None:

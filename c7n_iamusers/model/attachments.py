@@ -1,16 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one table of everything that can hang off an IAM user.
 
-Inventory, quarantine, deletion, restore, declared permissions and docs/attachment-kinds.md are derived from
-it: a new kind is a new row. Rows stand in the order of deletion: credentials first, so that a deletion that
-stops half-way never leaves a live credential; policies after them, since a Deny among them may be all that
-holds a session. Restoring goes from the last row to the first, so that no credential precedes its Denies.
+Evidence, quarantine, deletion, restore, declared permissions and docs/attachment-kinds.md are derived from
+it: a new kind is a new row, with ``later``. Rows stand in the order of deletion: credentials first, so that a
+deletion that stops half-way never leaves a live credential; policies after them, since a Deny among them may be
+all that holds a session. Restoring goes from the last row to the first, so that no credential precedes its Denies.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from c7n_iamusers.model.attachment_rows import (
+    EITHER,
+    KEY_LAST_USED,
+    PASSWORD_LAST_USED,
+    PERSON,
+    PROGRAM,
     AttachmentKind,
+    CredentialTraits,
     Detail,
     Reading,
     Removal,
@@ -18,6 +26,7 @@ from c7n_iamusers.model.attachment_rows import (
     StatusChange,
 )
 from c7n_iamusers.model.iam_user import Item
+from c7n_iamusers.model.inventory import CREDENTIAL_REPORT, SERVICE_CREDENTIALS
 
 
 def is_virtual_mfa(item: Item) -> bool:
@@ -37,6 +46,7 @@ LOGIN_PROFILE = AttachmentKind(
     state=("CreateDate",),
     quarantined_by="the Deny-all: IAM can't disable a password, only delete it",
     lost="IAM never tells a password",
+    credential=CredentialTraits(PERSON, account_piece=CREDENTIAL_REPORT, use=PASSWORD_LAST_USED),
 )
 ACCESS_KEY = AttachmentKind(
     "access-key",
@@ -47,6 +57,9 @@ ACCESS_KEY = AttachmentKind(
     state=("AccessKeyId", "Status"),
     status_change=StatusChange("UpdateAccessKey", {"AccessKeyId": "AccessKeyId"}),
     lost="IAM tells a secret key once, when it makes the key",
+    credential=CredentialTraits(
+        PROGRAM, account_piece=CREDENTIAL_REPORT, use=KEY_LAST_USED, signs_requests=True
+    ),
 )
 SIGNING_CERTIFICATE = AttachmentKind(
     "signing-certificate",
@@ -61,6 +74,9 @@ SIGNING_CERTIFICATE = AttachmentKind(
         {"CertificateBody": "CertificateBody"},
         match="CertificateBody",
         present_codes=frozenset({"DuplicateCertificate", "EntityAlreadyExists"}),
+    ),
+    credential=CredentialTraits(
+        PROGRAM, made="UploadDate", account_piece=CREDENTIAL_REPORT, signs_requests=True
     ),
 )
 SSH_PUBLIC_KEY = AttachmentKind(
@@ -79,6 +95,9 @@ SSH_PUBLIC_KEY = AttachmentKind(
         {"SSHPublicKeyBody": "SSHPublicKeyBody"},
         match="Fingerprint",
         present_codes=frozenset({"DuplicateSSHPublicKey"}),
+    ),
+    credential=CredentialTraits(
+        EITHER, made="UploadDate", service="codecommit.amazonaws.com", plural="SSH keys"
     ),
 )
 SERVICE_SPECIFIC_CREDENTIAL = AttachmentKind(
@@ -100,6 +119,7 @@ SERVICE_SPECIFIC_CREDENTIAL = AttachmentKind(
         "UpdateServiceSpecificCredential", {"ServiceSpecificCredentialId": "ServiceSpecificCredentialId"}
     ),
     lost="IAM tells a service password or API key once, when it makes it",
+    credential=CredentialTraits(PROGRAM, account_piece=SERVICE_CREDENTIALS),
 )
 MFA_DEVICE = AttachmentKind(
     "mfa-device",
@@ -110,7 +130,11 @@ MFA_DEVICE = AttachmentKind(
         Removal("DeactivateMFADevice", {"SerialNumber": "SerialNumber"}),
         # Only deactivated, a virtual device stays as an orphan that blocks a later one of its name.
         Removal(
-            "DeleteVirtualMFADevice", {"SerialNumber": "SerialNumber"}, by_user=False, applies=is_virtual_mfa
+            "DeleteVirtualMFADevice",
+            {"SerialNumber": "SerialNumber"},
+            by_user=False,
+            applies=is_virtual_mfa,
+            resource="mfa/*",
         ),
     ),
     state=("SerialNumber",),
@@ -122,10 +146,10 @@ GROUP = AttachmentKind(
     "group membership",
     "GroupName",
     Reading("ListGroupsForUser", "Groups", bulk=_BULK_POLICIES),
-    (Removal("RemoveUserFromGroup", {"GroupName": "GroupName"}),),
+    (Removal("RemoveUserFromGroup", {"GroupName": "GroupName"}, resource="group/*"),),
     state=("GroupName",),
     quarantined_by="the Deny-all",
-    restoration=Restoration("AddUserToGroup", {"GroupName": "GroupName"}),
+    restoration=Restoration("AddUserToGroup", {"GroupName": "GroupName"}, resource="group/*"),
 )
 ATTACHED_POLICY = AttachmentKind(
     "attached-policy",
@@ -185,3 +209,13 @@ ATTACHMENT_KINDS: tuple[AttachmentKind, ...] = (
 )
 #: The kinds that are credentials with a status: what quarantine switches off and release switches on.
 SWITCHABLE_KINDS = tuple(kind for kind in ATTACHMENT_KINDS if kind.status_change)
+#: Attachment kind -> what evidence must know of it, for those that are credentials.
+CREDENTIAL_TRAITS: Mapping[str, CredentialTraits] = {
+    kind.name: kind.credential for kind in ATTACHMENT_KINDS if kind.credential
+}
+#: The credentials that the account's lists tell of for all users at once, and those listed for one user at a time.
+LISTED_AT_ONCE = tuple(kind for kind in ATTACHMENT_KINDS if kind.credential and kind.credential.account_piece)
+LISTED_BY_USER = tuple(
+    kind for kind in ATTACHMENT_KINDS if kind.credential and not kind.credential.account_piece
+)
+CREDENTIAL_KINDS = (*LISTED_AT_ONCE, *LISTED_BY_USER)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +64,24 @@ class PrincipalPermissions:
     boundary: ManagedPolicy | None = None
     tags: Mapping[str, str] | None = field(default=None, hash=False)
     person: str = ""
+
+    @property
+    def managed_policies(self) -> Iterator[tuple[ManagedPolicy, str]]:
+        """Each managed policy, its own and its groups', and through what it has it, in words; no boundary."""
+        for policy in self.attached:
+            yield policy, f"policy {policy.name}"
+        for group in self.groups:
+            for policy in group.attached:
+                yield policy, f"policy {policy.name} of group {group.name}"
+
+    @property
+    def inline_policies(self) -> Iterator[tuple[Any, str]]:
+        """The document of each inline policy, its own and its groups', and what it is, in words."""
+        for name, document in self.inline:
+            yield document, f"inline policy {name}"
+        for group in self.groups:
+            for name, document in group.inline:
+                yield document, f"inline policy {name} of group {group.name}"
 
     @property
     def subject(self) -> Subject:

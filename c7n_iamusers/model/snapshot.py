@@ -46,7 +46,7 @@ SCHEMA: dict[str, Any] = {
         "attachments": {
             "type": "object",
             "additionalProperties": False,
-            "required": [kind.name for kind in ATTACHMENT_KINDS],
+            "required": [kind.name for kind in ATTACHMENT_KINDS if not kind.later],
             "properties": {
                 kind.name: {"type": "array", "items": {"type": "object", "required": [kind.identifier]}}
                 for kind in ATTACHMENT_KINDS
@@ -136,7 +136,10 @@ class Snapshot:
 
 
 def _snapshot(data: Mapping[str, Any]) -> Snapshot:
-    attachments = {kind.name: tuple(data["attachments"][kind.name]) for kind in ATTACHMENT_KINDS}
+    held = data["attachments"]
+    # A snapshot of before the row was added: DeleteUser refuses a user that has any, so the user had none.
+    empty = {kind.name: () for kind in ATTACHMENT_KINDS if kind.later}
+    attachments = {kind.name: tuple({**empty, **held}[kind.name]) for kind in ATTACHMENT_KINDS}
     return Snapshot(
         IamUser(data["user"], attachments),
         data["taken"],

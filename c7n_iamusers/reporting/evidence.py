@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.assessor import Assessor
 from c7n_iamusers.aws.accounts import detail_attachments, read_users
-from c7n_iamusers.aws.inventory import USUAL, inventory_of, read_pieces
+from c7n_iamusers.aws.inventory import ACCOUNT_KINDS, USUAL, account_piece, inventory_of, read_pieces
 from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.aws.retries import Backoff, error_code
 from c7n_iamusers.aws.users import embedded_attachments
@@ -53,16 +53,18 @@ def of_account(
     try:
         on_step("users")
         source = Source("GetAccountAuthorizationDetails, ListUsers", clock())
-        details = read_users(client, backoff).users
+        listed = read_users(client, backoff, *ACCOUNT_KINDS)
         on_step("groups, roles, credentials")
-        inventory = inventory_of(read_pieces(USUAL, {"iam": client}, backoff, clock))
+        pieces = read_pieces([name for name in USUAL if name != ACCOUNT], {"iam": client}, backoff, clock)
+        account = account_piece(listed.account, source.time or clock())
+        inventory = inventory_of({ACCOUNT: account, **pieces})
     except (ClientError, BotoCoreError) as error:
         raise EvidenceUnreadable(f"the account can't be read: {error}") from error
     index = EvidenceIndex(inventory)
     assessor = Assessor(index, Criteria(), client, backoff, clock)
     on_step("SSH keys of users that have nothing else")
     with ThreadPoolExecutor(_WORKERS) as pool:
-        found = list(pool.map(lambda user: _settled(assessor, user, source), map(_user, details)))
+        found = list(pool.map(lambda user: _settled(assessor, user, source), map(_user, listed.users)))
     notes = (*_problems(inventory), *_orphans(index))
     return AccountEvidence(_sorted(each for each in found if each), notes)
 
@@ -102,12 +104,12 @@ def _user(detail: dict[str, Any]) -> IamUser:
 
 
 def _settled(assessor: Assessor, user: IamUser, source: Source) -> Assessment | None:
-    """The assessment, its kind settled by the user's SSH keys where only they can; None for a user that is gone."""
+    """The assessment, settled by the user's own lists (SSH keys) where only they can; None for a user that is gone."""
     found = assessor.assess(user, source, _NOT_EXEMPT)
     if not found.verdict.wants:
         return found
     try:
-        return assessor.with_ssh_keys(found)
+        return assessor.with_lists(found)
     except ClientError as error:
         return None if error_code(error) == "NoSuchEntity" else found
     except BotoCoreError:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import inspect
 
-from c7n_iamusers.decisions.finding_case import Thresholds
-from c7n_iamusers.decisions.findings import FINDING_RULES, FindingRule
+from c7n_iamusers.decisions.finding_rules import FINDING_RULES, FindingRule, Thresholds
 
 _HEAD = """# Findings
 
@@ -25,19 +24,13 @@ Ages are counted to the time of the credential report. `thresholds.unused` is {u
 | id | severity | found when | rests on | asked for by |
 | --- | --- | --- | --- | --- |
 """
-_TAIL = """
-`admin-rights` means every action on every resource, or every action of IAM on every resource, since that gives the
-rest: `AdministratorAccess`, `IAMFullAccess`, and own policies to the same effect, whatever their conditions, and
-even within a boundary (which the text names). Narrower ways up are not looked for: use a policy analyser.
-
-`key-never-used` and `password-never-used` hold from the first day on; `min-age` spares users that are new.
-"""
 
 
 def reference() -> str:
     """The reference as Markdown."""
     head = _HEAD.format(unused=Thresholds().unused, rotation=Thresholds().rotation)
-    return head + "".join(map(_line, FINDING_RULES)) + _TAIL
+    notes = "".join(f"\n{row.note}\n" for row in FINDING_RULES if row.note)
+    return head + "".join(map(_line, FINDING_RULES)) + notes
 
 
 def _line(row: FindingRule) -> str:

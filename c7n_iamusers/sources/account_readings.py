@@ -48,6 +48,12 @@ class AccountReadings:
                 self._share(cache, name, piece)
         return inventory_of({name: self._pieces[name] for name in wanted})
 
+    def add(self, name: str, piece: Piece) -> None:
+        """Keep a piece that was read otherwise, for the rest of the run and for other policies."""
+        with _open(self._manager._cache) as cache:
+            self._pieces[name] = piece
+            self._share(cache, name, piece)
+
     def _read(self, names: list[str], backoff: Backoff) -> dict[str, Piece]:
         config, session = self._manager.config, local_session(self._manager.session_factory)
         regions = {"iam": config.region, "cloudtrail": home_region(config.region)}

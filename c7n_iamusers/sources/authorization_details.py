@@ -11,12 +11,12 @@ from c7n.query import DescribeSource
 from c7n.utils import local_session
 
 from c7n_iamusers.aws.accounts import POLICY_KINDS, read_users, users_by_name
-from c7n_iamusers.aws.inventory import PIECES
+from c7n_iamusers.aws.inventory import ACCOUNT_KINDS, PIECES, account_piece
 from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.model.annotation import set_user_source
 from c7n_iamusers.model.evidence import Source
-from c7n_iamusers.model.inventory import CREDENTIAL_REPORT, VIRTUAL_MFA
+from c7n_iamusers.model.inventory import ACCOUNT, CREDENTIAL_REPORT, VIRTUAL_MFA
 from c7n_iamusers.policy_errors import unreadable
 from c7n_iamusers.sources.account_readings import AccountReadings
 from c7n_iamusers.sources.prefilled import MfaDevices, asks_for_any_mfa, drop_empty_tags, fill_groups
@@ -83,10 +83,12 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
         with unreadable(
             self.manager, "the account's IAM users", " and ".join(f"iam:{name}" for name in _LISTS)
         ):
-            found = read_users(client, self._backoff)
+            found = read_users(client, self._backoff, *(ACCOUNT_KINDS if self._assesses() else ("Group",)))
+        if self._assesses():
+            AccountReadings.of(self.manager).add(ACCOUNT, account_piece(found.account, began))
         for resource in found.users:
             drop_empty_tags(resource)
-            fill_groups(resource, found.groups)
+            fill_groups(resource, found.account.groups)
         self._fill_from_pieces(found.users)
         return _sourced(found.users, Source(", ".join(_LISTS), began))
 
@@ -110,6 +112,10 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
 
     def _client(self) -> Any:
         return local_session(self.manager.session_factory).client("iam", self.manager.config.region)
+
+    def _assesses(self) -> bool:
+        """Whether the policy's filter will ask for groups, roles and policies too: the same calls give them."""
+        return any(each.type == "unnecessary" for each in self.manager.iter_filters())
 
     def _pieces(self) -> tuple[str, ...]:
         """What of the account the policy's stock filters would otherwise fetch, user by user or badly."""

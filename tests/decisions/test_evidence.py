@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.decisions.evidence import EvidenceIndex, with_ssh_keys
+from c7n_iamusers.decisions.evidence import EvidenceIndex, with_listed
+from c7n_iamusers.model.attachments import SSH_PUBLIC_KEY
 from c7n_iamusers.model.credential_report import parse_report
 from c7n_iamusers.model.evidence import LastUse, Source
 from c7n_iamusers.model.inventory import CREDENTIAL_REPORT, USER, VIRTUAL_MFA, Inventory
@@ -137,7 +138,8 @@ def test_an_unreadable_trust_policy_may_trust_anybody() -> None:
 
 def test_ssh_keys_complete_the_evidence() -> None:
     items = [{"SSHPublicKeyId": "APKA1", "Status": "Inactive", "UploadDate": days_ago(3)}]
-    found = with_ssh_keys(EvidenceIndex(inventory()).of(ALICE, READ), items, Source("ListSSHPublicKeys", NOW))
+    listed = EvidenceIndex(inventory()).of(ALICE, READ)
+    found = with_listed(listed, SSH_PUBLIC_KEY, items, Source("ListSSHPublicKeys", NOW))
     (key,) = found.credentials["ssh-public-key"]
     assert (key.active, key.made, key.last_use) == (False, days_ago(3), None)
     assert found.sources["ssh-public-keys"].name == "ListSSHPublicKeys"

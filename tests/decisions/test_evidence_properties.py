@@ -14,7 +14,7 @@ from c7n_iamusers.decisions.activity import activity_of, is_unused
 from c7n_iamusers.decisions.assessment import Criteria, assess
 from c7n_iamusers.decisions.classification import classify
 from c7n_iamusers.decisions.exemptions import find_exemption
-from c7n_iamusers.decisions.findings import FINDING_IDS
+from c7n_iamusers.decisions.finding_rules import FINDING_IDS
 from c7n_iamusers.decisions.selection import Selection
 from c7n_iamusers.model.evidence import Credential, Evidence, Grant, LastUse, Source
 from c7n_iamusers.model.exemption import ExemptionRule

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.decisions.filter_options import parse_options
-from c7n_iamusers.decisions.finding_case import Provisioning, Thresholds
+from c7n_iamusers.decisions.finding_rules import Provisioning, Thresholds
 from c7n_iamusers.decisions.selection import Selection
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.model.hint import Hint

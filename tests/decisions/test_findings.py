@@ -1,23 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
 
-from c7n_iamusers.decisions.finding_case import Case, Provisioning, Thresholds
-from c7n_iamusers.decisions.findings import FINDING_IDS, FINDING_RULES, judge
+from c7n_iamusers.decisions.finding_rules import FINDING_IDS, FINDING_RULES, Case, Provisioning, Thresholds
+from c7n_iamusers.decisions.findings import judge
 from c7n_iamusers.model.evidence import Evidence, Grant
 from c7n_iamusers.model.exemption import Exemption, ExemptionRule
 from c7n_iamusers.model.iam_user import IamUser
 from tests.dossiers import NOW, days_ago, evidence, key, password, used
 from tests.records import user
 
-BOUNDED = user(permissions_boundary=({"PermissionsBoundaryArn": "arn:aws:iam::aws:policy/PowerUserAccess"},))
+BOUNDARY: dict[str, Any] = {
+    "permissions_boundary": ({"PermissionsBoundaryArn": "arn:aws:iam::aws:policy/PowerUserAccess"},)
+}
+BOUNDED = user(**BOUNDARY)
 ADMIN = (Grant("AdministratorAccess", "arn:aws:iam::aws:policy/AdministratorAccess", "Admins"),)
 UNREAD_POLICY = (Grant("Own", "arn:aws:iam::111122223333:policy/Own"),)
+TAGGED = user(tags={"ManagedBy": "terraform"}, **BOUNDARY)
+UNPROVISIONED, PASSWORDS = {"unknown-provisioning"}, {"password-never-used", "password-unused"}
 
 
 def found(known: Evidence, subject: IamUser = BOUNDED, **case: Any) -> dict[str, str]:
@@ -33,119 +39,111 @@ def unknown(known: Evidence, subject: IamUser = BOUNDED, **case: Any) -> set[str
 
 
 FRESH = days_ago(5)
+EXPIRED = Exemption(None, (ExemptionRule("user", "al*", "old times", date(2026, 1, 1)),))
+TAG, ROLE = ("ManagedBy=terraform*",), ("*role/iac",)
 
 
-@pytest.mark.parametrize(
-    ("known", "ids"),
-    [
-        pytest.param(evidence(), set(), id="nothing"),
-        pytest.param(evidence(password(used(1), FRESH)), {"console-without-mfa"}, id="password-without-mfa"),
-        pytest.param(evidence(password(used(1), FRESH), mfa=True), set(), id="password-with-mfa"),
-        pytest.param(evidence(password(), mfa=True), {"password-never-used"}, id="password-never"),
-        pytest.param(evidence(password(used(90)), mfa=True), {"password-unused"}, id="password-90-days"),
-        pytest.param(evidence(password(used(89.9)), mfa=True), set(), id="password-89-days"),
-        pytest.param(evidence(key(made=FRESH)), {"key-never-used"}, id="new-key-never-used"),
-        pytest.param(evidence(key(used(1), made=FRESH)), set(), id="key-in-use"),
-        pytest.param(
-            evidence(key(used(90), made=days_ago(91))), {"key-unused", "key-not-rotated"}, id="old-key"
-        ),
-        pytest.param(evidence(key(used(1), made=days_ago(90))), {"key-not-rotated"}, id="key-90-days-old"),
-        pytest.param(evidence(key(used(1), made=days_ago(89.9))), set(), id="key-89-days-old"),
-        pytest.param(evidence(key(used(200), active=False)), set(), id="inactive-key"),
-        pytest.param(
-            evidence(key(used(1), made=FRESH), key(used(1), made=FRESH, number=2)),
-            {"two-active-keys"},
-            id="two-keys",
-        ),
-        pytest.param(
-            evidence(key(used(1), made=FRESH), key(used(1), active=False, number=2)),
-            set(),
-            id="one-of-two-active",
-        ),
-        pytest.param(evidence(grants=ADMIN), {"admin-rights"}, id="admin"),
-        pytest.param(evidence(orphaned_mfa=("arn:aws:iam::1:mfa/alice",)), {"orphaned-mfa"}, id="orphan"),
-        pytest.param(evidence(trusted_by=("arn:aws:iam::1:role/deploy",)), {"role-trusts-user"}, id="role"),
-    ],
+def holding(kind: str, *names: str) -> IamUser:
+    """A user with a boundary and policies of ``kind``."""
+    return replace(
+        BOUNDED, attachments={**BOUNDED.attachments, kind: tuple({"PolicyName": name} for name in names)}
+    )
+
+
+#: What is judged, what is found beyond being a user, what can't be told, and whatever else the case has. Each
+#: finding needs a row that finds it, and may have rows that don't.
+ROWS: dict[str, tuple[IamUser, Evidence, set[str], set[str], dict[str, Any]]] = {}
+
+
+def row(
+    name: str,
+    known: Evidence | None = None,
+    finds: Set[str] = frozenset(),
+    unknown: Set[str] = frozenset(),
+    subject: IamUser = BOUNDED,
+    **case: Any,
+) -> None:
+    ROWS[name] = (subject, known or evidence(), set(finds), set(unknown), case)
+
+
+row("nothing")
+row("password-without-mfa", evidence(password(used(1), FRESH)), {"console-without-mfa"})
+row("password-with-mfa", evidence(password(used(1), FRESH), mfa=True))
+row("password-never", evidence(password(), mfa=True), {"password-never-used"})
+row("password-90-days", evidence(password(used(90)), mfa=True), {"password-unused"})
+row("password-89-days", evidence(password(used(89.9)), mfa=True))
+row("new-key-never-used", evidence(key(made=FRESH)), {"key-never-used"})
+row("key-in-use", evidence(key(used(1), made=FRESH)))
+row("old-key", evidence(key(used(90), made=days_ago(91))), {"key-unused", "key-not-rotated"})
+row("key-90-days-old", evidence(key(used(1), made=days_ago(90))), {"key-not-rotated"})
+row("key-89-days-old", evidence(key(used(1), made=days_ago(89.9))))
+row("inactive-key", evidence(key(used(200), active=False)))
+row("two-keys", evidence(key(used(1), made=FRESH), key(used(1), made=FRESH, number=2)), {"two-active-keys"})
+row("one-of-two-active", evidence(key(used(1), made=FRESH), key(used(1), active=False, number=2)))
+row("admin", evidence(grants=ADMIN), {"admin-rights"})
+row("orphan", evidence(orphaned_mfa=("arn:aws:iam::1:mfa/alice",)), {"orphaned-mfa"})
+row("role", evidence(trusted_by=("arn:aws:iam::1:role/deploy",)), {"role-trusts-user"})
+row("no-boundary", finds={"no-boundary"}, subject=user())
+row("inline", finds={"inline-policies"}, subject=holding("inline-policy", "s3"))
+row("attached", finds={"directly-attached-policies"}, subject=holding("attached-policy", "s3"))
+row(
+    "quarantined-by-aws",
+    finds={"directly-attached-policies", "compromised-key"},
+    subject=holding("attached-policy", "AWSCompromisedKeyQuarantineV3"),
 )
-def test_findings_from_evidence(known: Evidence, ids: set[str]) -> None:
-    assert found(known).keys() == ids
-    assert unknown(known) == set()
-
-
-@pytest.mark.parametrize(
-    ("subject", "ids"),
-    [
-        pytest.param(BOUNDED, set(), id="boundary"),
-        pytest.param(user(), {"no-boundary"}, id="no-boundary"),
-        pytest.param(
-            replace(BOUNDED, attachments={**BOUNDED.attachments, "inline-policy": ({"PolicyName": "s3"},)}),
-            {"inline-policies"},
-            id="inline",
-        ),
-        pytest.param(
-            replace(BOUNDED, attachments={**BOUNDED.attachments, "attached-policy": ({"PolicyName": "s3"},)}),
-            {"directly-attached-policies"},
-            id="attached",
-        ),
-        pytest.param(
-            replace(
-                BOUNDED,
-                attachments={
-                    **BOUNDED.attachments,
-                    "attached-policy": ({"PolicyName": "AWSCompromisedKeyQuarantineV3"},),
-                },
-            ),
-            {"directly-attached-policies", "compromised-key"},
-            id="quarantined-by-aws",
-        ),
-    ],
+row("exemption-expired", finds={"expired-exemption"}, exemption=EXPIRED)
+row("by-tag", subject=TAGGED, provisioning=Provisioning(TAG))
+row("by-other-tag", subject=TAGGED, provisioning=Provisioning(("ManagedBy=puppet",)), finds=UNPROVISIONED)
+row("by-role", evidence(creator="arn:role/iac"), subject=TAGGED, provisioning=Provisioning((), ROLE))
+row("by-eve", evidence(creator="eve"), UNPROVISIONED, subject=TAGGED, provisioning=Provisioning((), ROLE))
+row("by-nobody-knows", unknown=UNPROVISIONED, subject=TAGGED, provisioning=Provisioning((), ROLE))
+row("tag-will-do", subject=TAGGED, provisioning=Provisioning(TAG, ROLE))
+row(
+    "lower-thresholds",
+    evidence(password(used(40)), key(used(40), made=days_ago(50)), mfa=True),
+    {"password-unused", "key-unused", "key-not-rotated"},
+    thresholds=Thresholds(40, 50),
 )
-def test_findings_from_the_users_own_record(subject: IamUser, ids: set[str]) -> None:
-    assert found(evidence(), subject).keys() == ids
-
-
-@pytest.mark.parametrize(
-    ("known", "ids"),
-    [
-        pytest.param(
-            evidence(unread=("login-profile",), mfa=None),
-            {"console-without-mfa", "password-never-used", "password-unused"},
-            id="password-not-read",
-        ),
-        pytest.param(evidence(password(used(1)), mfa=None), {"console-without-mfa"}, id="mfa-not-read"),
-        pytest.param(evidence(mfa=None), set(), id="mfa-not-read-but-no-password"),
-        pytest.param(
-            evidence(password(None), mfa=True), {"password-never-used", "password-unused"}, id="use-unknown"
-        ),
-        pytest.param(
-            evidence(unread=("access-key",)),
-            {"key-never-used", "key-unused", "key-not-rotated", "two-active-keys"},
-            id="keys-not-read",
-        ),
-        pytest.param(evidence(replace(key(used(1)), made=None)), {"key-not-rotated"}, id="age-unknown"),
-        pytest.param(evidence(grants=None), {"admin-rights"}, id="policies-not-read"),
-        pytest.param(evidence(grants=UNREAD_POLICY), {"admin-rights"}, id="a-document-not-read"),
-        pytest.param(evidence(trusted_by=None), {"role-trusts-user"}, id="roles-not-read"),
-        pytest.param(evidence(orphaned_mfa=None), {"orphaned-mfa"}, id="devices-not-read"),
-    ],
+row("same-by-default", evidence(password(used(40)), key(used(40), made=days_ago(50)), mfa=True))
+row(
+    "password-not-read",
+    evidence(unread=("login-profile",), mfa=None),
+    unknown={"console-without-mfa", *PASSWORDS},
 )
-def test_what_cannot_be_told_is_unknown_and_not_found(known: Evidence, ids: set[str]) -> None:
-    assert unknown(known) == ids
-    assert not found(known).keys() & ids
+row("mfa-not-read", evidence(password(used(1)), mfa=None), unknown={"console-without-mfa"})
+row("mfa-not-read-but-no-password", evidence(mfa=None))
+row("use-unknown", evidence(password(None), mfa=True), unknown=PASSWORDS)
+row(
+    "keys-not-read",
+    evidence(unread=("access-key",)),
+    unknown={"key-never-used", "key-unused", "key-not-rotated", "two-active-keys"},
+)
+row("age-unknown", evidence(replace(key(used(1)), made=None)), unknown={"key-not-rotated"})
+row("policies-not-read", evidence(grants=None), unknown={"admin-rights"})
+row("a-document-not-read", evidence(grants=UNREAD_POLICY), unknown={"admin-rights"})
+row("roles-not-read", evidence(trusted_by=None), unknown={"role-trusts-user"})
+row("devices-not-read", evidence(orphaned_mfa=None), unknown={"orphaned-mfa"})
+row(
+    "attachments-not-read",
+    unknown={"inline-policies", "directly-attached-policies", "no-boundary", "compromised-key"},
+    subject=replace(user(), attachments={}),
+)
+
+
+@pytest.mark.parametrize(("subject", "known", "finds", "open_", "case"), ROWS.values(), ids=ROWS)
+def test_findings(
+    subject: IamUser, known: Evidence, finds: set[str], open_: set[str], case: dict[str, Any]
+) -> None:
+    assert found(known, subject, **case).keys() == finds
+    assert unknown(known, subject, **case) == open_
+
+
+def test_each_finding_has_a_row_that_finds_it() -> None:
+    assert set().union(*(finds for _, _, finds, _, _ in ROWS.values())) == set(FINDING_IDS) - {"iam-user"}
 
 
 def test_one_key_settles_what_another_leaves_open() -> None:
     assert "key-never-used" in found(evidence(key(), key(None, number=2)))
-
-
-def test_attachments_that_were_not_read_are_unknown() -> None:
-    unread = replace(user(), attachments={})
-    assert unknown(evidence(), unread) == {
-        "inline-policies",
-        "directly-attached-policies",
-        "no-boundary",
-        "compromised-key",
-    }
 
 
 def test_texts_name_what_is_meant() -> None:
@@ -165,47 +163,9 @@ def test_each_key_is_a_finding() -> None:
     assert [each.id for each in judge(case).found].count("key-never-used") == 2
 
 
-def test_thresholds() -> None:
-    known = evidence(password(used(40)), key(used(40), made=days_ago(50)), mfa=True)
-    assert found(known) == {}
-    assert found(known, thresholds=Thresholds(40, 50)).keys() == {
-        "password-unused",
-        "key-unused",
-        "key-not-rotated",
-    }
-
-
-def test_an_expired_exemption() -> None:
-    gone = ExemptionRule("user", "al*", "old times", date(2026, 1, 1))
-    assert (
-        "until 2026-01-01 (old times)"
-        in found(evidence(), exemption=Exemption(None, (gone,)))["expired-exemption"]
-    )
-
-
-@pytest.mark.parametrize(
-    ("ways", "creator", "answer"),
-    [
-        pytest.param(Provisioning(), None, "in-order", id="not-asked"),
-        pytest.param(Provisioning(("ManagedBy=terraform*",)), None, "in-order", id="tag"),
-        pytest.param(Provisioning(("ManagedBy=puppet",)), None, "found", id="other-tag"),
-        pytest.param(
-            Provisioning(("ManagedBy=puppet",), ("*role/iac",)), "arn:role/iac", "in-order", id="role"
-        ),
-        pytest.param(Provisioning((), ("*role/iac",)), "arn:user/eve", "found", id="other-creator"),
-        pytest.param(
-            Provisioning(("ManagedBy=puppet",), ("*role/iac",)), None, "unknown", id="creator-unknown"
-        ),
-        pytest.param(
-            Provisioning(("ManagedBy=terraform",), ("*role/iac",)), None, "in-order", id="tag-will-do"
-        ),
-    ],
-)
-def test_provisioning(ways: Provisioning, creator: str | None, answer: str) -> None:
-    subject = user(tags={"ManagedBy": "terraform"})
-    known = evidence(creator=creator)
-    assert ("unknown-provisioning" in found(known, subject, provisioning=ways)) is (answer == "found")
-    assert ("unknown-provisioning" in unknown(known, subject, provisioning=ways)) is (answer == "unknown")
+def test_an_expired_exemption_is_named() -> None:
+    text = found(evidence(), exemption=EXPIRED)["expired-exemption"]
+    assert "until 2026-01-01 (old times)" in text
 
 
 def test_every_user_is_a_finding_and_answers_are_three() -> None:

@@ -164,8 +164,9 @@ def test_unreadable_groups_fail_the_policy(iam: Any, monkeypatch: pytest.MonkeyP
 
 
 def test_an_unreadable_account_fails_the_policy(iam: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where c7n's cache gives the users, that is; who is listed anew is listed together with the account."""
+    resources = policy({"filters": ["unnecessary"]}).resource_manager.source.resources({})
     found = policy({"filters": ["unnecessary"]})
-    resources = found.resource_manager.source.resources({})
     deny(monkeypatch, "GetAccountAuthorizationDetails")
     with pytest.raises(
         PolicyExecutionError, match=r"groups, roles and policies can't be read.*No user was selected"

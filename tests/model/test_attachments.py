@@ -9,7 +9,12 @@ import botocore.session
 import pytest
 
 from c7n_iamusers.model.attachment_rows import AttachmentKind
-from c7n_iamusers.model.attachments import ATTACHMENT_KINDS, SWITCHABLE_KINDS, is_virtual_mfa
+from c7n_iamusers.model.attachments import (
+    ATTACHMENT_KINDS,
+    CREDENTIAL_KINDS,
+    SWITCHABLE_KINDS,
+    is_virtual_mfa,
+)
 
 IAM = botocore.session.get_session().get_service_model("iam")
 KINDS = pytest.mark.parametrize("kind", ATTACHMENT_KINDS, ids=lambda kind: kind.name)
@@ -46,12 +51,26 @@ def test_the_state_has_the_identifier_or_tells_anew_from_old(kind: AttachmentKin
 
 
 def test_every_credential_with_a_status_is_switchable() -> None:
-    assert {kind.name for kind in SWITCHABLE_KINDS} == {
+    switchable = {kind.name for kind in SWITCHABLE_KINDS}
+    assert switchable == {kind.name for kind in ATTACHMENT_KINDS if "Status" in kind.state}
+    assert switchable == {kind.name for kind in CREDENTIAL_KINDS if not kind.quarantined_by}
+
+
+def test_only_these_kinds_may_be_missing_from_no_snapshot() -> None:
+    """A kind that was added since must be ``later``, or what was written before can't be read any more."""
+    assert [kind.name for kind in ATTACHMENT_KINDS if not kind.later] == [
+        "login-profile",
         "access-key",
         "signing-certificate",
         "ssh-public-key",
         "service-specific-credential",
-    }
+        "mfa-device",
+        "group",
+        "attached-policy",
+        "inline-policy",
+        "permissions-boundary",
+        "tag",
+    ]
 
 
 @pytest.mark.parametrize(

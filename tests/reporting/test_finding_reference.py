@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from c7n_iamusers.decisions.findings import FINDING_IDS
+from c7n_iamusers.decisions.finding_rules import FINDING_IDS
 from c7n_iamusers.reporting.finding_reference import reference
 
 ROOT = Path(__file__).parents[2]

@@ -236,7 +236,7 @@ def test_one_policy_reads_the_account_once(people: Any, org: LocalOrg) -> None:
     made = [call.operation for call in org.calls]
     assert made.count("ListVirtualMFADevices") == 1
     assert made.count("GenerateCredentialReport") == 1
-    assert made.count("GetAccountAuthorizationDetails") == 2
+    assert made.count("GetAccountAuthorizationDetails") == 1
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -82,7 +81,7 @@ class Holding:
 def hold(principal: PrincipalPermissions, options: DerivationOptions) -> Holding:
     """Raises ValueError, with what is wrong and the mend, for a policy that is unknown or doesn't parse."""
     way_in = as_user(principal, options.identity_center_mfa)
-    managed = list(_managed(principal))
+    managed = list(principal.managed_policies)
     return Holding(
         principal,
         tuple(_aws(policy, source) for policy, source in managed if policy.aws_managed),
@@ -94,27 +93,11 @@ def hold(principal: PrincipalPermissions, options: DerivationOptions) -> Holding
             ),
             *(
                 _own(parse_policy(document, source), principal, way_in, options)
-                for document, source in _inline(principal)
+                for document, source in principal.inline_policies
             ),
         ),
         _boundary(principal.boundary),
     )
-
-
-def _managed(principal: PrincipalPermissions) -> Iterator[tuple[ManagedPolicy, str]]:
-    for policy in principal.attached:
-        yield policy, f"policy {policy.name}"
-    for group in principal.groups:
-        for policy in group.attached:
-            yield policy, f"policy {policy.name} of group {group.name}"
-
-
-def _inline(principal: PrincipalPermissions) -> Iterator[tuple[object, str]]:
-    for name, document in principal.inline:
-        yield document, f"inline policy {name}"
-    for group in principal.groups:
-        for name, document in group.inline:
-            yield document, f"inline policy {name} of group {group.name}"
 
 
 def _aws(policy: ManagedPolicy, source: str) -> AttachedAws:

@@ -6,7 +6,7 @@ It starts again from the documents on both sides: nothing that derivation found 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from c7n_iamusers.decisions.derivation.holdings import Holding
 from c7n_iamusers.decisions.derivation.mapping import mapping_of
@@ -16,7 +16,7 @@ from c7n_iamusers.decisions.policy_comparison.statements import PolicyStatement,
 from c7n_iamusers.decisions.policy_comparison.ways_in import WayIn, as_session
 from c7n_iamusers.model.access_proof import EQUAL, NARROWER, UNDECIDED, WIDER, Proof
 from c7n_iamusers.model.derivation import DerivationOptions, DerivedSet, PolicyReference
-from c7n_iamusers.model.principal_permissions import GroupPermissions, ManagedPolicy, PrincipalPermissions
+from c7n_iamusers.model.principal_permissions import ManagedPolicy, PrincipalPermissions
 
 
 def prove(holding: Holding, derived: DerivedSet, session: WayIn, user: WayIn) -> Proof:
@@ -40,18 +40,12 @@ def old_policies(principal: PrincipalPermissions) -> Policies:
     """All that is in force for an IAM user. Raises ValueError for what is unknown or doesn't parse."""
     boundary = principal.boundary
     return Policies(
-        tuple(_of_user(principal)),
+        (
+            *(each for policy, source in principal.managed_policies for each in read(policy, source)),
+            *(each for text, source in principal.inline_policies for each in parse_policy(text, source)),
+        ),
         None if boundary is None else read(boundary, f"permissions boundary {boundary.name}"),
     )
-
-
-def _of_user(principal: PrincipalPermissions) -> Iterator[PolicyStatement]:
-    holders: tuple[PrincipalPermissions | GroupPermissions, ...] = (principal, *principal.groups)
-    for holder in holders:
-        for policy in holder.attached:
-            yield from read(policy, f"policy {policy.name}")
-        for name, document in holder.inline:
-            yield from parse_policy(document, f"inline policy {name}")
 
 
 def session_of(principal: PrincipalPermissions, options: DerivationOptions) -> WayIn:
@@ -87,6 +81,5 @@ def _referred(
 
 def all_managed(principal: PrincipalPermissions) -> Iterable[ManagedPolicy]:
     """Every managed policy of the user, its groups and its boundary."""
-    groups = [policy for group in principal.groups for policy in group.attached]
     boundary = [principal.boundary] if principal.boundary else []
-    return (*principal.attached, *groups, *boundary)
+    return (*(policy for policy, _ in principal.managed_policies), *boundary)

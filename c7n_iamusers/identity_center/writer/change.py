@@ -20,7 +20,6 @@ from c7n_iamusers.aws.journaled_call import (
     AWS_ERRORS,
     DONE,
     JournaledCall,
-    code_of,
     failure_text,
     message_of,
     method_of,
@@ -229,8 +228,8 @@ class ChangeExecution:
         delay = next(self._race_delays, None) if raced else self._call.delay_after(error)
         if delay is None:
             if isinstance(error, IdentityCenterError):
-                raise ChangeFailed(code_of(error), str(error)) from error
-            raise self._failure(code_of(error), message_of(error)) from error
+                raise ChangeFailed(error_code(error), str(error)) from error
+            raise self._failure(error_code(error), message_of(error)) from error
         return Pause(self, 0.0 if raced and _is_there(error) else delay)
 
     def _failure(self, code: str, why: str) -> ChangeFailed:

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A new kind of attachment is one new row, a new finding one function: shown in a process that has invented ones."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+#: What knows each kind by the table only: none of these may need a change for the row.
+UNCHANGED = (
+    "tests/model/test_attachments.py",
+    "tests/model/test_snapshot.py",
+    "tests/benchmarks/test_floor.py",
+    "tests/decisions/test_activity.py",
+    "tests/decisions/test_assessment.py",
+    "tests/decisions/test_classification.py",
+    "tests/decisions/test_live_evidence.py",
+    "tests/decisions/test_selection.py",
+    "tests/decisions/test_user_state.py",
+)
+
+
+def test_a_new_row_and_a_new_rule_are_all_that_is_needed() -> None:
+    options = ["-p", "tests.new_kind", "-p", "no:cacheprovider", "-p", "no:randomly", "-q"]
+    command = [sys.executable, "-m", "pytest", *options, "tests/new_kind_walk.py", *UNCHANGED]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout[-8_000:] + ran.stderr[-2_000:]
