@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
+from c7n_iamusers.aws.stores import Store, as_store
 from c7n_iamusers.decisions.access_plan import Evidence
 from c7n_iamusers.decisions.desired_access import desired_access
 from c7n_iamusers.exceptions import IdentityCenterError
@@ -36,7 +37,7 @@ _SOURCES = {True: "external", False: "identity-center"}
 class Fleet:
     """The intents below ``output``, merged. ``intents``: less their users; ``deriving``: what was derived for it."""
 
-    output: Path
+    output: Store
     intents: Sequence[Intents]
     desired: DesiredAccess
     deriving: Deriving = field(default_factory=Deriving)
@@ -57,18 +58,18 @@ class Belief:
 
 
 def read_fleet(
-    output: Path,
+    output: Path | Store,
     identity_source: str | None = None,
     belief: Belief | None = None,
     deriving: Deriving | None = None,
 ) -> Fleet:
-    """The fleet of an output directory. ``identity_source``: what the caller expects it to be.
+    """The fleet of an output: a directory, or a bucket's prefix. ``identity_source``: what the caller expects.
 
     Raises IdentityCenterError where intents are missing, unreadable, too old, of another identity source, or claim
     what they can't; ClientError and BotoCoreError where nobody can tell who asks.
     """
-    belief, deriving = belief or Belief(), deriving or Deriving()
-    found = read_intents(output, belief.max_age, belief.accounts)
+    belief, deriving, store = belief or Belief(), deriving or Deriving(), as_store(output)
+    found = read_intents(store, belief.max_age, belief.accounts)
     intents = confirmed(found, belief.read, belief.trusted)
     desired = desired_access(intents, deriving)
     source = _SOURCES[desired.external]
@@ -78,7 +79,7 @@ def read_fleet(
         )
     # What users may do is in what was derived; the texts that it came from are most of a large fleet's memory.
     places = [replace(each, users=(), source=PolicySource()) for each in intents]
-    return Fleet(output, places, desired, deriving)
+    return Fleet(store, places, desired, deriving)
 
 
 def provision(
@@ -133,8 +134,9 @@ def _apply(
     with exclusive(fleet.output, center.instance):
         report, result = apply_and_record(run, report, center, fleet.output, manner)
         write_account_results(fleet.output, {each.place for each in fleet.intents}, report)
-    if result is None:
-        say("Nothing to do.")
-    else:
-        say(f"Done: {sum(ended.calls for ended in report.ended.values())} calls. To undo: --undo {result}")
+        if result is None:
+            say("Nothing to do.")
+        else:
+            calls = sum(ended.calls for ended in report.ended.values())
+            say(f"Done: {calls} calls. To undo: --undo {result}")
     return sorted({outcome.reason for _, outcome in report.outcomes() if outcome.status == FAILED})

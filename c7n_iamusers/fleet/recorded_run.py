@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 
 from c7n_iamusers.aws.interruption import Interrupted, Interruption
-from c7n_iamusers.aws.journal import Journal, utc_now
+from c7n_iamusers.aws.journal import utc_now
+from c7n_iamusers.aws.stores import Store
 from c7n_iamusers.decisions.creations import created_by
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.access_run import AccessRun, Manner, Report
@@ -21,10 +21,10 @@ def apply_and_record(
     run: AccessRun,
     report: Report,
     center: Center,
-    output: Path,
+    output: Store,
     manner: Manner,
     now: Callable[[], datetime] = utc_now,
-) -> tuple[Report, Path | None]:
+) -> tuple[Report, str | None]:
     """The report of the application, and where the run's result is: None where there was nothing to do.
 
     Raises IdentityCenterError, before anything is touched, for what no quota has room for. Raises OSError and
@@ -35,11 +35,11 @@ def apply_and_record(
     if not report.plan.work and not unfinished(output):
         return report, None
     directory = RunDirectory.begin(output, now())
-    with Journal(directory.journal) as journal:
+    with directory.journal() as journal:
         report = run.apply(report, journal, manner)
     created = created_by(directory.lines())
     directory.finish(overall_result(report, created, center.instance, now()))
-    return report, directory.result
+    return report, output.place(directory.result)
 
 
 def asks_to_stop(interruption: Interruption) -> bool:

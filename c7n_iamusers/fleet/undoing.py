@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from c7n_iamusers.aws.center_reader import CenterReader
 from c7n_iamusers.aws.created_reader import CreatedReader
-from c7n_iamusers.aws.journal import Journal, utc_now
+from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.aws.means import Means
 from c7n_iamusers.aws.single_writer import SingleWriter
-from c7n_iamusers.aws.stores import DirectoryStore
+from c7n_iamusers.aws.stores import Store
 from c7n_iamusers.aws.work import DONE, Ended, Judged
 from c7n_iamusers.decisions.undo_plan import plan_undo
 from c7n_iamusers.exceptions import IdentityCenterError
@@ -21,8 +20,7 @@ from c7n_iamusers.fleet.access_run import Manner
 from c7n_iamusers.fleet.center import Center
 from c7n_iamusers.fleet.exclusive import exclusive
 from c7n_iamusers.fleet.only_access import UsersNow, needed_memberships, nobody_asked
-from c7n_iamusers.fleet.results import RESULT_SCHEMA
-from c7n_iamusers.fleet.run_directory import RUNS, read_result
+from c7n_iamusers.fleet.run_directory import open_journal, read_result
 from c7n_iamusers.model.creations import Created
 from c7n_iamusers.model.intent_documents import permission_set_from
 from c7n_iamusers.model.undo import UndoPlan
@@ -31,31 +29,37 @@ JOURNAL, UNDONE = "undo-journal.jsonl", "undone.json"
 
 
 def undo(
-    result: Path,
+    output: Store,
+    result: str,
     center_in: Callable[[str], Center],
     say: Callable[[str], None],
     manner: Manner | None = None,
     users_now: UsersNow | None = nobody_asked,
 ) -> list[str]:
-    """Remove what the run of ``result`` created; only say so without a ``manner``. The failures, in words.
+    """Remove what a run created; only say so without a ``manner``. The failures, in words.
 
+    ``result``: the name of the run's result in ``output``.
     ``center_in``: the Identity Center in a Region. ``users_now``: tells which IAM users are there still, so that
     nobody is locked out; None to remove access whoever may have no other.
 
     Raises IdentityCenterError where the result is of another instance or can't be read, ClientError where Identity
     Center can't be; nothing is touched then.
     """
-    data = read_result(result, RESULT_SCHEMA)
+    data = read_result(output, result)
     center = center_in(data["region"])
     if center.instance.arn != data["instance"]:
         raise IdentityCenterError(
-            f"{result} is of instance {data['instance']}, not of {center.instance.arn}: give the --role and --region "
-            "of that one"
+            f"{output.place(result)} is of instance {data['instance']}, not of {center.instance.arn}: give the "
+            "--role and --region of that one"
         )
     plan = _plan(data, center, users_now)
     for line in _lines(plan):
         say(line)
-    return _apply(plan, center, result, say, manner) if manner and plan.changes else []
+    return (
+        _apply(plan, center, output, result[: result.rfind("/") + 1], say, manner)
+        if manner and plan.changes
+        else []
+    )
 
 
 def _plan(data: Mapping[str, Any], center: Center, users_now: UsersNow | None) -> UndoPlan:
@@ -67,9 +71,10 @@ def _plan(data: Mapping[str, Any], center: Center, users_now: UsersNow | None) -
 
 
 def _apply(
-    plan: UndoPlan, center: Center, result: Path, say: Callable[[str], None], manner: Manner
+    plan: UndoPlan, center: Center, output: Store, place: str, say: Callable[[str], None], manner: Manner
 ) -> list[str]:
-    with exclusive(_output_of(result), center.instance), Journal(result.parent / JOURNAL) as journal:
+    """``place``: what the names of the run's files begin with."""
+    with exclusive(output, center.instance), open_journal(output, f"{place}{JOURNAL}") as journal:
         means = Means(
             center.clients,
             center.instance,
@@ -83,18 +88,12 @@ def _apply(
             progress=manner.progress,
         )
         ended = SingleWriter(means, plan.changes).run()
-    _record(plan, ended, result.parent)
+        _record(plan, ended, output, f"{place}{UNDONE}")
     say(f"Undone: {sum(each.status == DONE for each in ended.values())} of {len(plan.changes)}.")
     return sorted({each.reason for each in ended.values() if each.status != DONE})
 
 
-def _output_of(result: Path) -> Path:
-    """The output directory of the run, or where its result was moved to."""
-    runs = result.resolve().parent.parent
-    return runs.parent if runs.name == RUNS else result.parent
-
-
-def _record(plan: UndoPlan, ended: Mapping[str, Ended], directory: Path) -> None:
+def _record(plan: UndoPlan, ended: Mapping[str, Ended], output: Store, name: str) -> None:
     names = {change.key: f"{change.kind} {change.name}" for change in plan.changes}
     data = {
         "finished": utc_now().isoformat(),
@@ -102,7 +101,7 @@ def _record(plan: UndoPlan, ended: Mapping[str, Ended], directory: Path) -> None
         "failed": [f"{names[key]}: {each.reason}" for key, each in ended.items() if each.status != DONE],
         "kept": [f"{each.name}: {each.reason}" for each in plan.kept],
     }
-    DirectoryStore(directory).replace(UNDONE, json.dumps(data, indent=1).encode())
+    output.replace(name, json.dumps(data, indent=1).encode())
 
 
 def _lines(plan: UndoPlan) -> Iterator[str]:
