@@ -154,7 +154,7 @@ class BucketStore:
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, **asked):
                 found += page.get(member, ())
         except (ClientError, BotoCoreError) as error:
-            raise self._failure(asked["Prefix"], error) from error
+            raise OSError(f"s3://{self._bucket}/{asked['Prefix']}: {error}") from error
         return found
 
     def _put(self, name: str, content: bytes | IO[bytes], **condition: str) -> None:

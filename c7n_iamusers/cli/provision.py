@@ -298,7 +298,7 @@ def _unlock(place: str, lock_id: str) -> None:
     if not place.startswith(_S3):
         raise click.UsageError("--force-unlock is for a bucket's lock; a directory's ends with the process")
     with _told():
-        click.echo(f"Removed the lock of what was: {unlocked(_store(place), lock_id)}")
+        click.echo(f"Removed the lock of {unlocked(_store(place), lock_id)}")
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def only_writer(
 
 
 def force_unlock(output: Store, lock_id: str) -> str:
-    """Removes a bucket's lock that a killed run has left; whose it was, in words.
+    """Removes a bucket's lock that a killed run has left; which run's it was, in words.
 
     Raises IdentityCenterError where there is none, or it is another one's; OSError.
     """
@@ -88,7 +88,7 @@ def force_unlock(output: Store, lock_id: str) -> str:
         raise IdentityCenterError(f"{output.place(name)}: there is no lock, so nothing was removed")
     if _fields(content).get("id") != lock_id:
         raise IdentityCenterError(
-            f"{output.place(name)} is not the lock {lock_id}, so nothing was removed: {_holder(content)}"
+            f"{output.place(name)} is not the lock {lock_id}, so nothing was removed: it is of {_holder(content)}"
         )
     output.remove(name, content)
     return _holder(content)
@@ -141,7 +141,7 @@ def _wait(
             if found != holder:
                 holder, until = found, clock() + patience
             if clock() >= until:
-                raise IdentityCenterError(f"{_holder(holder)}: {_WAIT}") from error
+                raise IdentityCenterError(f"another run writes: {_holder(holder)}: {_WAIT}") from error
         sleep(_GLANCE_SECONDS)
 
 
@@ -169,7 +169,7 @@ def _put(output: Store, name: str, content: bytes) -> None:
                 lock_id = str(_fields(found).get("id", ""))
                 unlocking = _unlocking(output, lock_id) if lock_id else f"remove {output.place(name)}"
                 raise IdentityCenterError(
-                    f"{_holder(found)}: {_WAIT}. If it was killed, its lock is left: {unlocking}"
+                    f"another run writes: {_holder(found)}: {_WAIT}. If it was killed, its lock is left: {unlocking}"
                 ) from error
         except OSError as error:
             raise NoPlaceForLock(
@@ -198,11 +198,11 @@ def _holder(content: bytes) -> str:
     found = _fields(content)
     try:
         told = (
-            f"another run writes: process {found['process']} of {found['user']} on {found['host']}, since "
-            f"{found['since']}, for {found['output']}"
+            f"process {found['process']} of {found['user']} on {found['host']}, since {found['since']}, for "
+            f"{found['output']}"
         )
     except KeyError:
-        return "another run writes"
+        return "its lock does not say which"
     return visible(f"{told}, lock {found['id']}" if "id" in found else told)
 
 

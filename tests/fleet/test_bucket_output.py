@@ -240,7 +240,9 @@ def test_a_lock_that_was_left_is_removed_by_its_id_alone(fleet: BucketRehearsal)
     lock_id = left_behind(fleet)
     with pytest.raises(IdentityCenterError, match=f"--force-unlock {lock_id}"):
         fleet.run()
-    with pytest.raises(IdentityCenterError, match=f"is not the lock 0, so nothing was removed: .*{lock_id}"):
+    with pytest.raises(
+        IdentityCenterError, match=f"is not the lock 0, so nothing was removed: it is of .*{lock_id}"
+    ):
         force_unlock(fleet.store, "0")
     assert LOCK in fleet.objects()
     assert lock_id in force_unlock(fleet.store, lock_id)
