@@ -224,6 +224,8 @@ def command(
     or killed at any point and run again. Results: identity-center-result.json beside each intents, and the whole
     run's below OUTPUT_DIR/identity-center-runs/, which --undo takes.
 
+    OUTPUT_DIR may be s3://BUCKET/PREFIX. A run that is killed leaves its lock there, which --force-unlock removes.
+
     Each person is compared with everything that it holds in these accounts, whoever gave it. What is ours and nobody
     asks for any more is shown by `-`; --prune removes it. Run that over the intents of all policies together.
     """
@@ -414,6 +416,8 @@ def _end(failures: list[str]) -> None:
 def _told() -> Iterator[None]:
     try:
         yield
+    except BrokenPipeError:
+        raise  # click ends quietly
     except OSError as error:
         raise IdentityCenterError(
             f"{error}. What was done until then is in the run's journal: see that the output can be read and written, "

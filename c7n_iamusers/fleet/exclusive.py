@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import secrets
+import shlex
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -180,7 +181,7 @@ def _put(output: Store, name: str, content: bytes) -> None:
 
 
 def _unlocking(output: Store, lock_id: str) -> str:
-    return f"remove it by c7n-iamusers provision -s {output} --force-unlock {visible(lock_id)}"
+    return f"remove it by c7n-iamusers provision -s {output} --force-unlock {shlex.quote(visible(lock_id))}"
 
 
 def _writer(output: Store) -> dict[str, Any]:

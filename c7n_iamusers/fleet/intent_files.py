@@ -106,7 +106,8 @@ def _check_ages(
         if age > max_age:
             raise IdentityCenterError(
                 f"{store.place(name)} is of {intents.time}, older than {max_age}: users and their policies may be "
-                "others by now: run the policies again, or give a longer --max-age"
+                "others by now: run the policies again, or give a longer --max-age; where its policy finds nobody any "
+                "more, remove it"
             )
         if age < -_AHEAD:
             raise IdentityCenterError(

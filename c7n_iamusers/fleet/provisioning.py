@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -94,19 +95,33 @@ def provision(
     """Plan, and apply where there is a ``manner`` for it; the failures, in words.
 
     ``choices``: what of ours that nobody asks for any more may go. ``papers``: the plan to write, or the reviewed one
-    that is to be applied.
+    that is to be applied. What is applied is planned while no other run of ours writes.
 
     Raises IdentityCenterError, ClientError and BotoCoreError only before anything is touched.
     """
+    with exclusive(fleet.output, center.instance) if manner else nullcontext():
+        return _run(
+            fleet, center, say, manner, choices or Choices(), papers or Papers(), quotas or CenterQuotas()
+        )
+
+
+def _run(
+    fleet: Fleet,
+    center: Center,
+    say: Callable[[str], None],
+    manner: Manner | None,
+    choices: Choices,
+    papers: Papers,
+    quotas: CenterQuotas,
+) -> list[str]:
     for line in (
         *fleet.deriving.warnings,
         *write_derivation_report(fleet.output, fleet.deriving.derivations),
     ):
         say(line)
-    papers, choices = papers or Papers(), choices or Choices()
     reviewed = read_plan(papers.reviewed, papers.digest, center.instance, choices) if papers.reviewed else []
     made_for = memberships_made(fleet.output)
-    evidence = Evidence(fleet.deriving.proofs, made_for, quotas or CenterQuotas())
+    evidence = Evidence(fleet.deriving.proofs, made_for, quotas)
     run = AccessRun(center, fleet.desired, evidence, choices)
     report = run.plan()
     if choices.migrate:
@@ -131,12 +146,10 @@ def _apply(
     say: Callable[[str], None],
     manner: Manner,
 ) -> list[str]:
-    with exclusive(fleet.output, center.instance):
-        report, result = apply_and_record(run, report, center, fleet.output, manner)
-        write_account_results(fleet.output, {each.place for each in fleet.intents}, report)
-        if result is None:
-            say("Nothing to do.")
-        else:
-            calls = sum(ended.calls for ended in report.ended.values())
-            say(f"Done: {calls} calls. To undo: --undo {result}")
+    report, result = apply_and_record(run, report, center, fleet.output, manner)
+    write_account_results(fleet.output, {each.place for each in fleet.intents}, report)
+    if result is None:
+        say("Nothing to do.")
+    else:
+        say(f"Done: {sum(ended.calls for ended in report.ended.values())} calls. To undo: --undo {result}")
     return sorted({outcome.reason for _, outcome in report.outcomes() if outcome.status == FAILED})

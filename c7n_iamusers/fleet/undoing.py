@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from c7n_iamusers.aws.center_reader import CenterReader
@@ -52,14 +53,12 @@ def undo(
             f"{output.place(result)} is of instance {data['instance']}, not of {center.instance.arn}: give the "
             "--role and --region of that one"
         )
-    plan = _plan(data, center, users_now)
-    for line in _lines(plan):
-        say(line)
-    return (
-        _apply(plan, center, output, result[: result.rfind("/") + 1], say, manner)
-        if manner and plan.changes
-        else []
-    )
+    with exclusive(output, center.instance) if manner else nullcontext():
+        plan = _plan(data, center, users_now)
+        for line in _lines(plan):
+            say(line)
+        place = result[: result.rfind("/") + 1]
+        return _apply(plan, center, output, place, say, manner) if manner and plan.changes else []
 
 
 def _plan(data: Mapping[str, Any], center: Center, users_now: UsersNow | None) -> UndoPlan:
@@ -74,7 +73,7 @@ def _apply(
     plan: UndoPlan, center: Center, output: Store, place: str, say: Callable[[str], None], manner: Manner
 ) -> list[str]:
     """``place``: what the names of the run's files begin with."""
-    with exclusive(output, center.instance), open_journal(output, f"{place}{JOURNAL}") as journal:
+    with open_journal(output, f"{place}{JOURNAL}") as journal:
         means = Means(
             center.clients,
             center.instance,
@@ -88,7 +87,7 @@ def _apply(
             progress=manner.progress,
         )
         ended = SingleWriter(means, plan.changes).run()
-        _record(plan, ended, output, f"{place}{UNDONE}")
+    _record(plan, ended, output, f"{place}{UNDONE}")
     say(f"Undone: {sum(each.status == DONE for each in ended.values())} of {len(plan.changes)}.")
     return sorted({each.reason for each in ended.values() if each.status != DONE})
 

@@ -208,6 +208,17 @@ def test_the_second_writer_is_told_who_writes(
     assert fleet.run() == []
 
 
+def test_the_plan_is_made_while_nobody_else_writes(
+    fleet: BucketRehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+    on_call(monkeypatch, "ListPermissionSets", lambda: seen.append(fleet.objects(".lock")))
+    fleet.run(dry=True)
+    assert seen.pop() == []
+    fleet.run()
+    assert seen.pop() == [LOCK]
+
+
 def test_writers_of_one_machine_meet_whatever_their_outputs(fleet: BucketRehearsal, tmp_path: Path) -> None:
     with (
         exclusive(tmp_path, fleet.center().instance),
@@ -258,16 +269,17 @@ def test_a_run_whose_lock_was_taken_away_leaves_the_next_ones_alone(fleet: Bucke
     assert fleet.store.read(LOCK) == b"another's"
 
 
-def test_a_lock_that_nobody_of_ours_wrote_moves_no_cursor(fleet: BucketRehearsal) -> None:
-    fleet.store.create(
-        LOCK,
-        json.dumps(
-            {**dict.fromkeys(("user", "host", "output"), "\x1b[2J"), "process": 1, "since": "", "id": "\x1b"}
-        ).encode(),
-    )
-    with pytest.raises(IdentityCenterError) as told:
+def test_a_lock_that_nobody_of_ours_wrote_moves_no_cursor_and_runs_no_command(fleet: BucketRehearsal) -> None:
+    forged = {
+        **dict.fromkeys(("user", "host", "output"), "\x1b[2J"),
+        "process": 1,
+        "since": "",
+        "id": "1; ls",
+    }
+    fleet.store.create(LOCK, json.dumps(forged).encode())
+    with pytest.raises(IdentityCenterError, match=r"--force-unlock '1; ls'$") as refused:
         fleet.run()
-    assert "\x1b" not in str(told.value)
+    assert "\x1b" not in str(refused.value)
 
 
 def test_a_lock_that_says_nothing(fleet: BucketRehearsal) -> None:
