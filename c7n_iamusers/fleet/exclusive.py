@@ -150,11 +150,12 @@ def _wait(
 def _put_lock(output: Store) -> Iterator[None]:
     name, lock_id = f"{RUNS}/{_LOCK}", secrets.token_hex(8)
     content = json.dumps({"id": lock_id, **_writer(output)}).encode()
-    _put(output, name, content)
     try:
+        _put(output, name, content)
         yield
     finally:
         try:
+            # only where it is ours; also after a put that was broken off, or whose answer was lost
             output.remove(name, content)
         except OSError as error:
             log.warning("the lock of this run can't be removed: %s: %s", error, _unlocking(output, lock_id))

@@ -123,10 +123,10 @@ def _check_places(
     of_account: dict[str, PurePosixPath] = {}
     for name, intents in found:
         path, account = store.place(name), intents.account_id
-        above = _above_policy(store, name, intents.policy)
-        if above is None:
+        beside = _beside_policy(store, name, intents.policy)
+        if beside is None:
             raise _claims(path, f"to be of policy {intents.policy}", "the directory of another")
-        directory, names = _account_directory(above)
+        directory, names = _account_directory(beside)
         known = of_directory.setdefault(directory, account)
         place = of_account.setdefault(account, directory)
         if known != account or place != directory:
@@ -137,30 +137,34 @@ def _check_places(
             raise _claims(path, f"to be of account {account}", f"not that of {where}")
 
 
-def _above_policy(store: Store, name: str, policy: str) -> Sequence[str] | None:
-    """The directories above the policy's own; None where ``name`` does not lie in it."""
+def _beside_policy(store: Store, name: str, policy: str) -> Sequence[str] | None:
+    """The directories that ``name`` lies in beside the policy's own; None where it does not lie in that.
+
+    c7n's ``{policy_name}`` may stand anywhere in an output URL, also above what is read here.
+    """
     directories = PurePosixPath(name).parent.parts
+    if policy in directories:
+        at = len(directories) - 1 - directories[::-1].index(policy)
+        return directories[:at] + directories[at + 1 :]
     output = Path(str(store)).resolve().parts
-    if (directories or output[-1:])[-1] == policy:
-        return directories[:-1]
-    # A prefix that has the policy's name in it already gets no second one.
-    in_account = bool(directories) and _ACCOUNT_ID.fullmatch(directories[-1])
-    return directories if in_account and policy in (*output, *directories) else None
+    if not directories:
+        return () if output[-1] == policy else None
+    return directories if policy in output and _ACCOUNT_ID.fullmatch(directories[-1]) else None
 
 
-def _account_directory(above: Sequence[str]) -> tuple[PurePosixPath, tuple[str, ...]]:
+def _account_directory(beside: Sequence[str]) -> tuple[PurePosixPath, tuple[str, ...]]:
     """The account's directory, whatever the Region, and what of it names the account: c7n-org's name for it, its id.
 
-    ``above``: the directories above a policy's.
+    ``beside``: the directories beside a policy's.
     """
-    if not (above and _ACCOUNT_ID.fullmatch(above[-1])):
-        directory = PurePosixPath(*above[:-1])
+    if not (beside and _ACCOUNT_ID.fullmatch(beside[-1])):
+        directory = PurePosixPath(*beside[:-1])
         return directory, (directory.name,)
-    *rest, account = above
-    if rest and _REGION.fullmatch(rest[-1]):
-        rest.pop()
-        return PurePosixPath(*rest, account), (*rest[-1:], account)
-    return PurePosixPath(*rest, account), (account,)
+    *rest, account = beside
+    if not (rest and _REGION.fullmatch(rest[-1])):
+        return PurePosixPath(*rest, account), (account,)
+    named = rest[:-1]
+    return PurePosixPath(*(named or [account])), (*named[-1:], account)
 
 
 def _names_account(names: Sequence[str], account: str, accounts: Mapping[str, str] | None) -> bool:

@@ -169,6 +169,25 @@ def test_none_at_all(org: LocalOrg) -> None:
             id="two-names",
         ),
         pytest.param(
+            {PAYMENTS: ACCOUNT, PAYMENTS.replace(ACCOUNT, OTHER_ACCOUNT): OTHER_ACCOUNT},
+            None,
+            "where others are of account",
+            id="two-accounts-of-one-name",
+        ),
+        pytest.param(
+            {f"{each}/provision-Readers/us-east-1": each for each in (ACCOUNT, OTHER_ACCOUNT)},
+            NAMES,
+            "",
+            id="policy-before-region",
+        ),
+        pytest.param(
+            {f"us-east-1/{each}/provision-Readers": each for each in (ACCOUNT, OTHER_ACCOUNT)},
+            NAMES,
+            "",
+            id="region-first",
+        ),
+        pytest.param({f"other/us-east-1/{ACCOUNT}": ACCOUNT}, None, "of another", id="no-policy"),
+        pytest.param(
             {PAYMENTS.replace("Readers", "Admins"): ACCOUNT}, None, "of another", id="another-policy"
         ),
     ],
@@ -333,6 +352,22 @@ def test_a_put_whose_answer_was_lost_is_ours(fleet: BucketRehearsal, monkeypatch
         patch.setattr(BucketStore, "_put", losing)
         with exclusive(fleet.store):
             assert LOCK in fleet.objects()
+    assert LOCK not in fleet.objects()
+
+
+def test_a_put_that_was_broken_off_leaves_no_lock(
+    fleet: BucketRehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = BucketStore._put
+
+    def stopped(self: BucketStore, name: str, *given: Any, **condition: Any) -> None:
+        put(self, name, *given, **condition)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BucketStore, "_put", stopped)
+        with pytest.raises(KeyboardInterrupt), exclusive(fleet.store):
+            pass
     assert LOCK not in fleet.objects()
 
 
