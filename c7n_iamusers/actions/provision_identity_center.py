@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,11 +27,13 @@ from c7n_iamusers.actions.provisioning_outcomes import (
 from c7n_iamusers.actions.provisioning_schema import PERMISSIONS, PROPERTIES, REQUIRED
 from c7n_iamusers.actions.provisioning_settings import INTENT, ProvisioningSettings, asked_for_tags
 from c7n_iamusers.actions.run_output import fail_at_the_end, output_directory, write_outcomes
+from c7n_iamusers.actions.run_store import run_store
 from c7n_iamusers.actions.user_policy import require_keys
 from c7n_iamusers.aws.access_control_attributes import username_tags
 from c7n_iamusers.aws.interruption import Interruption
 from c7n_iamusers.aws.policy_source import read_policy_source
 from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.aws.stores import DirectoryStore, Store
 from c7n_iamusers.decisions.access_plan import Evidence
 from c7n_iamusers.decisions.desired_access import desired_access
 from c7n_iamusers.decisions.people import AGAINST
@@ -39,12 +41,14 @@ from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData
 from c7n_iamusers.fleet.access_run import AccessRun, Report
 from c7n_iamusers.fleet.center import Center, connect
 from c7n_iamusers.fleet.deriving import Deriving
+from c7n_iamusers.fleet.exclusive import NoPlaceForLock, only_writer
 from c7n_iamusers.fleet.intent_files import write_intents
 from c7n_iamusers.fleet.people_to_add import write_people_to_add
 from c7n_iamusers.fleet.recorded_run import apply_and_record, asks_to_stop
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.lambda_packaging import is_pull, validate_lambda_packaging
 from c7n_iamusers.model.annotation import annotate, subject_of
+from c7n_iamusers.model.identity_center import Instance
 from c7n_iamusers.model.intents import Intents, PolicySource
 from c7n_iamusers.model.outcome import Outcome
 
@@ -104,13 +108,17 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     (AttachRolePolicy, CreateRole, GetRole, ListAttachedRolePolicies, ListRolePolicies, PutRolePolicy,
     UpdateRole and so on) and iam:GetSAMLProvider, iam:ListRoles, iam:ListPolicies.
 
-    The policy's output directory then holds ``outcomes.json`` (a row a user: provisioned, unchanged, skipped,
-    intended or failed, with the reason) and, for a run that changed anything, ``identity-center-runs/<time>/``
-    with ``journal.jsonl`` (a line before and after each call) and ``result.json``, which
-    ``c7n-iamusers provision --undo`` takes. The outcome also stands on the resource, as ``c7n:IamUser`` ->
-    ``provisioning``, for a ``notify`` that follows. One user's failure touches no other; the run ends with an
-    error after the later actions have run. Where Identity Center itself is not as it must be, nothing is touched
-    and the policy ends at once.
+    Of all processes of a user on a machine one plans and writes at a time; the others wait up to ``timeout`` seconds
+    for each one before them, then fail their users and say who writes. Where no lock can be made, as in AWS Lambda, a
+    warning says so, and the run goes on.
+
+    The policy's output directory, or with s3 output ``PREFIX/<account id>/<policy>/``, then holds ``outcomes.json``
+    (a row a user: provisioned, unchanged, skipped, intended or failed, with the reason) and, for a run that changed
+    anything, ``identity-center-runs/<time>/`` with ``journal.jsonl`` (a line before and after each call; with s3
+    output the objects ``journal/*/*.jsonl``) and ``result.json``, which ``c7n-iamusers provision --undo`` takes. The
+    outcome also stands on the resource, as ``c7n:IamUser`` -> ``provisioning``, for a ``notify`` that follows. One
+    user's failure touches no other; the run ends with an error after the later actions have run. Where Identity
+    Center itself is not as it must be, nothing is touched and the policy ends at once.
 
     Identity Center sends no mail to users created so: the notice must say how to sign in the first time.
 
@@ -182,18 +190,25 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         """Provision each user. Raises PolicyExecutionError before anything is touched where that can't be done."""
         if not resources:
             return
-        directory = output_directory(self.manager)
+        output = self._output()
         account_id = self.manager.config.account_id or subject_of(resources[0]).account_id
-        try:
-            intents = self._intents(resources, account_id)
-            planned = None if self._settings().mode == INTENT else self._plan(intents)
-        except (IamUsersError, ClientError, BotoCoreError) as error:
-            write_outcomes(directory, [failed(subject_of(resource), error) for resource in resources])
-            raise PolicyExecutionError(self._told(account_id, error)) from error
-        if planned is None:
-            self._leave_intents(directory, resources, intents)
-        else:
-            self._apply(directory, resources, *planned)
+        with ExitStack() as locks:
+            try:
+                intents = self._intents(resources, account_id)
+                planned = None if self._settings().mode == INTENT else self._plan(intents, output, locks)
+            except (IamUsersError, ClientError, BotoCoreError) as error:
+                write_outcomes(output, [failed(subject_of(resource), error) for resource in resources])
+                raise PolicyExecutionError(self._told(account_id, error)) from error
+            if planned is None:
+                self._leave_intents(output, resources, intents)
+            else:
+                self._apply(output, resources, *planned)
+
+    def _output(self) -> Store:
+        """The output directory; with s3 output the prefix that is the same for every run of the policy."""
+        if getattr(self.manager.ctx.output, "type", "") == "s3":
+            return run_store(self.manager).store
+        return DirectoryStore(output_directory(self.manager))
 
     def _settings(self) -> ProvisioningSettings:
         return ProvisioningSettings(self.data, f"policy {self.manager.data.get('name')}: {self.type}")
@@ -215,15 +230,16 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
             source, details = read_policy_source(client, Backoff())
         return replace(intents, users=user_intents(candidates, details), source=source)
 
-    def _leave_intents(self, directory: Path, resources: list[Resource], intents: Intents) -> None:
-        path = write_intents(directory, intents)
+    def _leave_intents(self, output: Store, resources: list[Resource], intents: Intents) -> None:
+        path = write_intents(output, intents)
         self.log.info("%s: the intents of %d users are in %s", self.type, len(intents.users), path)
-        self._end(directory, resources, intended_outcomes(intents), intended_claims(intents), "")
+        self._end(output, resources, intended_outcomes(intents), intended_claims(intents), "")
 
-    def _plan(self, intents: Intents) -> tuple[Center, AccessRun, Report]:
+    def _plan(self, intents: Intents, output: Store, locks: ExitStack) -> tuple[Center, AccessRun, Report]:
         region = self.data.get("region") or self.manager.config.region
         session = identity_center_session(self.manager, self.data.get("role"), region)
         center = connect(session, region, Backoff())
+        self._take_turn(center.instance, output, locks)
         deriving = Deriving(
             lambda: username_tags(center.clients["sso-admin"], center.instance, center.backoff)
         )
@@ -234,20 +250,31 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         refuse_as_a_whole(report)
         return center, run, report
 
+    def _take_turn(self, instance: Instance, output: Store, locks: ExitStack) -> None:
+        """c7n-org's processes plan and apply one after the other: what one makes, the next one finds."""
+        try:
+            locks.enter_context(only_writer(instance, output, self._timeout))
+        except NoPlaceForLock as error:
+            self.log.warning("%s: %s. Going on without: see that nothing else writes", self.type, error)
+
+    @property
+    def _timeout(self) -> float:
+        return float(self.data.get("timeout", 300))
+
     def _apply(
-        self, directory: Path, resources: list[Resource], center: Center, run: AccessRun, report: Report
+        self, output: Store, resources: list[Resource], center: Center, run: AccessRun, report: Report
     ) -> None:
         with Interruption() as interruption:
-            options = ApplyOptions(self.data.get("timeout", 300), stopped=lambda: asks_to_stop(interruption))
-            report, _ = apply_and_record(run, report, center, directory, options)
-        write_people_to_add(directory, report.desired, report.plan.missing)
+            options = ApplyOptions(self._timeout, stopped=lambda: asks_to_stop(interruption))
+            report, _ = apply_and_record(run, report, center, output, options)
+        write_people_to_add(output, report.desired, report.plan.missing)
         outcomes = [outcome for _, outcome in report.outcomes()]
-        self._end(directory, resources, outcomes, access_by_user(report), center.instance.portal)
+        self._end(output, resources, outcomes, access_by_user(report), center.instance.portal)
         interruption.follow()
 
     def _end(
         self,
-        directory: Path,
+        output: Store,
         resources: list[Resource],
         outcomes: Iterable[Outcome],
         access: Mapping[str, Mapping[str, str]],
@@ -255,7 +282,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     ) -> None:
         by_arn = {outcome.arn: outcome for outcome in outcomes}
         found = [by_arn[subject_of(resource).arn] for resource in resources]
-        write_outcomes(directory, found)
+        write_outcomes(output, found)
         for resource, outcome in zip(resources, found, strict=True):
             told = {"status": outcome.status, "reason": outcome.reason, "start-url": portal}
             annotate(resource, "provisioning", {**told, **access.get(outcome.arn, NOTHING)})

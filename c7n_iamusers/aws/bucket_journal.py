@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A journal in S3, which can't append: the lines of each user of a run are one object, put anew as it grows."""
+"""Journals in S3, which can't append: an object for each user of a run, or one for each stretch of a run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
+from types import TracebackType
 from typing import Any
 
 from c7n_iamusers.aws.journal import AFTER, journal_line, utc_now
@@ -45,3 +46,48 @@ class BucketJournal:
                 f"{subject}: the journal can't be written ({error}): nothing further was touched; let the role put "
                 "objects there, and run again"
             ) from error
+
+
+class SegmentedJournal:
+    """Writes ``<place>/<time>-<random>/<number>.jsonl`` to ``store``: the journal of a run that one writer makes.
+
+    An object holds the lines since the one before it, whoever they are about. S3 has acknowledged the line of a call
+    before the call is made, so what a crash can take away are the results since the last call. In the order of their
+    names the objects are the journal.
+    """
+
+    def __init__(self, store: Store, place: str, now: Callable[[], datetime] = utc_now) -> None:
+        self._store, self._now = store, now
+        self._place = f"{place}/{now():%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"
+        self._lock = threading.Lock()
+        self._lines, self._number = b"", 0
+
+    def write(self, subject: Subject, phase: str, **entry: Any) -> None:
+        """See JournalWriter."""
+        with self._lock:
+            self._lines += journal_line(self._now(), subject, phase, entry)
+            if phase != AFTER:
+                self._put(str(subject))
+
+    def _put(self, about: str) -> None:
+        try:
+            self._store.replace(f"{self._place}/{self._number:08}.jsonl", self._lines)
+        except OSError as error:
+            raise JournalRefused(
+                f"{about}: the journal can't be written ({error}): nothing further was touched; let this session put "
+                "objects there, and run again"
+            ) from error
+        self._lines, self._number = b"", self._number + 1
+
+    def __enter__(self) -> SegmentedJournal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if self._lines:
+                self._put("the last results")
+        except JournalRefused:
+            if kind is None:
+                raise

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import IO, Any
+from urllib.parse import parse_qsl, urlparse
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -12,6 +14,20 @@ from c7n_iamusers.aws.retries import Backoff, error_code
 
 #: PutObject, "Conditional writes": the object is there, or another conditional write of it is under way.
 _TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+
+
+def bucket_output(url: str, session: Any) -> BucketStore:
+    """The store of an output URL as Cloud Custodian takes it: ``s3://BUCKET/PREFIX?region=NAME&sse=KIND&kms-key=KEY``.
+
+    ``session``: boto3's. Objects are encrypted and owned as those of c7n's own output (``S3Output``).
+    """
+    parsed = urlparse(url)
+    given = dict(parse_qsl(parsed.query))
+    kind = given.get("sse") or ("aws:kms" if "kms-key" in given else "AES256")
+    key = {"SSEKMSKeyId": given["kms-key"]} if kind == "aws:kms" and "kms-key" in given else {}
+    arguments = {"ACL": "bucket-owner-full-control", "ServerSideEncryption": kind, **key}
+    client = session.client("s3", region_name=given.get("region"))
+    return BucketStore(client, parsed.netloc, parsed.path, arguments)
 
 
 class BucketStore:
@@ -53,6 +69,32 @@ class BucketStore:
         except ClientError as error:
             raise self._failure(name, error) from error
 
+    def stream(self, name: str, pieces: Iterable[bytes]) -> None:
+        """See Store. PutObject takes up to 5 GB."""
+        with tempfile.TemporaryFile() as file:
+            file.writelines(pieces)
+            try:
+                self._put(name, file)
+            except ClientError as error:
+                raise self._failure(name, error) from error
+
+    def remove(self, name: str, content: bytes | None = None) -> None:
+        """See Store. "Conditional deletes" (Amazon S3 User Guide): IfMatch of DeleteObject."""
+        condition = {}
+        if content is not None:
+            found, condition["IfMatch"] = self._tagged(name)
+            if found != content:
+                return
+        try:
+            self._backoff.call(
+                self._client.delete_object, Bucket=self._bucket, Key=self._key(name), **condition
+            )
+        except ClientError as error:
+            if content is None or error_code(error) not in {*_TAKEN, "NoSuchKey"}:
+                raise self._failure(name, error) from error
+        except BotoCoreError as error:
+            raise self._failure(name, error) from error
+
     def update(self, name: str, change: Callable[[bytes | None], bytes]) -> None:
         """See Store. "Conditional writes" (Amazon S3 User Guide): IfMatch and IfNoneMatch of PutObject."""
         changed: bytes | None = None
@@ -68,10 +110,11 @@ class BucketStore:
                     raise self._failure(name, error) from error
                 self._backoff.sleep(delay)
 
-    def names(self, prefix: str) -> list[str]:
+    def names(self, prefix: str, last: str = "") -> list[str]:
         """See Store."""
         begins = len(self._key(""))
-        return [str(each["Key"])[begins:] for each in self._listed("Contents", Prefix=self._key(prefix))]
+        found = (str(each["Key"])[begins:] for each in self._listed("Contents", Prefix=self._key(prefix)))
+        return [name for name in found if not last or name.rpartition("/")[2] == last]
 
     def siblings(self) -> Sequence[BucketStore]:
         """See Store."""
@@ -111,15 +154,19 @@ class BucketStore:
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, **asked):
                 found += page.get(member, ())
         except (ClientError, BotoCoreError) as error:
-            raise self._failure(asked["Prefix"], error) from error
+            raise OSError(f"s3://{self._bucket}/{asked['Prefix']}: {error}") from error
         return found
 
-    def _put(self, name: str, content: bytes, **condition: str) -> None:
+    def _put(self, name: str, content: bytes | IO[bytes], **condition: str) -> None:
         given = {**self._arguments, **condition}
+
+        def put() -> None:
+            if not isinstance(content, bytes):
+                content.seek(0)  # an earlier try has read it
+            self._client.put_object(Bucket=self._bucket, Key=self._key(name), Body=content, **given)
+
         try:
-            self._backoff.call(
-                self._client.put_object, Bucket=self._bucket, Key=self._key(name), Body=content, **given
-            )
+            self._backoff.call(put)
         except BotoCoreError as error:
             raise self._failure(name, error) from error
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from io import BufferedWriter
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +21,8 @@ from c7n_iamusers.aws.run_lock import held
 #: The name of a run's journal.
 JOURNAL = "journal.jsonl"
 _PRIVATE_FILE, _PRIVATE_DIRECTORY = 0o600, 0o700
+#: How many contents are read or written at once; botocore keeps ten connections.
+_AT_ONCE = 8
 #: A FIFO must not make us wait for its other end.
 _GUARDED = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _KINDS = (
@@ -42,14 +45,23 @@ class Store(Protocol):
     def replace(self, name: str, content: bytes) -> None:
         """Durable when this returns; a reader sees the old content or the new one, never a part."""
 
+    def stream(self, name: str, pieces: Iterable[bytes]) -> None:
+        """As ``replace``, for a content that is never in memory as a whole."""
+
+    def remove(self, name: str, content: bytes | None = None) -> None:
+        """Durable when this returns. Nothing is done where there is none or, given ``content``, where it is another."""
+
     def update(self, name: str, change: Callable[[bytes | None], bytes]) -> None:
         """Replace the content by what ``change`` makes of it; no other writer's update gets lost in between.
 
         ``change`` may be called again. Raises what it raises.
         """
 
-    def names(self, prefix: str) -> list[str]:
-        """The names that begin with ``prefix``, a directory's with ``/`` at its end; none where there is none."""
+    def names(self, prefix: str, last: str = "") -> list[str]:
+        """The names that begin with ``prefix``, a directory's with ``/`` at its end; none where there is none.
+
+        ``last``: only those whose last part this is; of these also what is no file, so that reading it fails.
+        """
 
     def siblings(self) -> Sequence[Store]:
         """The stores of the other policies that were run over the same account into the same output."""
@@ -71,7 +83,7 @@ class DirectoryStore:
     def create(self, name: str, content: bytes) -> None:
         """See Store."""
         path = self.directory / name
-        draft = write_draft(path, content)
+        draft = write_draft(path, (content,))
         try:
             # link() refuses an existing name where rename() would overwrite it.
             os.link(draft, path)
@@ -81,14 +93,29 @@ class DirectoryStore:
 
     def replace(self, name: str, content: bytes) -> None:
         """See Store."""
+        self.stream(name, (content,))
+
+    def stream(self, name: str, pieces: Iterable[bytes]) -> None:
+        """See Store."""
         path = self.directory / name
         _refuse_other_kinds(path)
-        draft = write_draft(path, content)
+        draft = write_draft(path, pieces)
         try:
             os.replace(draft, path)
         except OSError:
             draft.unlink()
             raise
+        sync_directory(path.parent)
+
+    def remove(self, name: str, content: bytes | None = None) -> None:
+        """See Store."""
+        path = self.directory / name
+        if content is not None and self.read(name) != content:
+            return
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return
         sync_directory(path.parent)
 
     def update(self, name: str, change: Callable[[bytes | None], bytes]) -> None:
@@ -97,10 +124,10 @@ class DirectoryStore:
         with held(self.directory / f".{name}.lock"):
             self.replace(name, change(self.read(name)))
 
-    def names(self, prefix: str) -> list[str]:
+    def names(self, prefix: str, last: str = "") -> list[str]:
         """See Store."""
-        found = (self.directory / prefix).rglob("*") if (self.directory / prefix).is_dir() else ()
-        return sorted(str(path.relative_to(self.directory)) for path in found if path.is_file())
+        found = (self.directory / prefix).rglob(last or "*") if (self.directory / prefix).is_dir() else ()
+        return sorted(str(path.relative_to(self.directory)) for path in found if last or path.is_file())
 
     def siblings(self) -> Sequence[DirectoryStore]:
         """See Store."""
@@ -113,6 +140,30 @@ class DirectoryStore:
 
     def __str__(self) -> str:
         return str(self.directory)
+
+
+def as_store(place: Path | Store) -> Store:
+    """The store of a directory; a store as it is."""
+    return DirectoryStore(place) if isinstance(place, Path) else place
+
+
+def read_all(store: Store, names: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
+    """Each name with its content, in order; a few at a time, so that a bucket's answers are waited for together.
+
+    Raises OSError.
+    """
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for begin in range(0, len(names), _AT_ONCE):
+            some = names[begin : begin + _AT_ONCE]
+            yield from zip(some, pool.map(store.read, some), strict=True)
+
+
+def replace_all(store: Store, contents: Iterable[tuple[str, bytes]]) -> None:
+    """Replace the content of each name, several at once. Raises OSError once all were tried."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        written = [pool.submit(store.replace, name, content) for name, content in contents]
+    for each in written:
+        each.result()
 
 
 def read_file(path: Path) -> bytes | None:
@@ -144,8 +195,8 @@ def open_appending(path: Path) -> BufferedWriter:
         raise
 
 
-def write_draft(path: Path, content: bytes) -> Path:
-    """``content`` in a new file beside ``path``, of a name that nobody can foresee; durable when this returns.
+def write_draft(path: Path, pieces: Iterable[bytes]) -> Path:
+    """The content in a new file beside ``path``, of a name that nobody can foresee; durable when this returns.
 
     Its directory is made where need be. Raises OSError, and leaves no draft, where it can't be written.
     """
@@ -154,7 +205,7 @@ def write_draft(path: Path, content: bytes) -> Path:
     descriptor, name = tempfile.mkstemp(".draft", f".{path.name}.", path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            file.writelines(pieces)
             file.flush()
             os.fsync(file.fileno())
     except BaseException:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,9 +19,11 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.aws.access_control_attributes import username_tags
+from c7n_iamusers.aws.bucket_store import bucket_output
 from c7n_iamusers.aws.interruption import Interruption
 from c7n_iamusers.aws.member_accounts import MemberAccounts
 from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.aws.stores import DirectoryStore, Store
 from c7n_iamusers.decisions.access_plan import Evidence
 from c7n_iamusers.decisions.claimed_people import PeopleAuthority
 from c7n_iamusers.decisions.people_file import parse_people
@@ -30,10 +34,12 @@ from c7n_iamusers.fleet.auditing import audit
 from c7n_iamusers.fleet.center import Center, connect
 from c7n_iamusers.fleet.confirming import Reading
 from c7n_iamusers.fleet.deriving import Deriving
+from c7n_iamusers.fleet.exclusive import force_unlock as unlocked
 from c7n_iamusers.fleet.only_access import UsersNow, nobody_asked
 from c7n_iamusers.fleet.plan_files import Papers
 from c7n_iamusers.fleet.provisioning import Belief, Fleet, provision, read_fleet
 from c7n_iamusers.fleet.recorded_run import asks_to_stop
+from c7n_iamusers.fleet.run_directory import run_of_result
 from c7n_iamusers.fleet.sessions import fleet_session
 from c7n_iamusers.fleet.terraform_files import write_terraform
 from c7n_iamusers.fleet.undoing import undo
@@ -51,7 +57,16 @@ def _age(_context: click.Context, _parameter: click.Parameter, text: str) -> tim
     return timedelta(**{units[found.group(2)]: int(found.group(1))})
 
 
-_PATH = click.Path(path_type=Path)
+_PATH, _S3 = click.Path(path_type=Path), "s3://"
+
+
+class _Place(click.Path):
+    """A path, or an ``s3://`` URL, which is looked at only when it is read."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        return value if str(value).startswith(_S3) else super().convert(value, param, ctx)
 
 
 def _quotas(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> CenterQuotas:
@@ -74,8 +89,8 @@ _BUDGET = 300.0
 @click.option(
     "-s",
     "--output-dir",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The output directory of the c7n-org run whose policies left intents.",
+    type=_Place(exists=True, file_okay=False),
+    help="The output of the c7n-org run whose policies left intents: its directory, or its s3://BUCKET/PREFIX.",
 )
 @click.option(
     "--member-role",
@@ -184,9 +199,15 @@ _BUDGET = 300.0
 @click.option(
     "--undo",
     "undone",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=_Place(exists=True, dir_okay=False),
     metavar="RESULT",
-    help="Bring back what the run of this result.json removed, and remove what it created, and nothing else.",
+    help="Bring back what the run of this result.json removed, and remove what it created, and nothing else: a file "
+    "or an s3:// URL.",
+)
+@click.option(
+    "--force-unlock",
+    metavar="ID",
+    help="Remove this lock, which a killed run has left in the bucket, and do nothing else.",
 )
 @click.option(
     "--export",
@@ -202,7 +223,7 @@ _BUDGET = 300.0
     help="With --export: read Identity Center, and write an import block for each object that exists.",
 )
 def command(
-    output_dir: Path | None,
+    output_dir: str | None,
     member_role: str | None,
     trust_intents: bool,
     people_from: Path | None,
@@ -223,7 +244,8 @@ def command(
     region: str | None,
     identity_source: str | None,
     timeout: int,
-    undone: Path | None,
+    undone: str | None,
+    force_unlock: str | None,
     export: tuple[str, Path] | None,
     with_imports: bool,
 ) -> None:
@@ -235,6 +257,8 @@ def command(
     or killed at any point and run again. Results: identity-center-result.json beside each intents, and the whole
     run's below OUTPUT_DIR/identity-center-runs/, which --undo takes.
 
+    OUTPUT_DIR may be s3://BUCKET/PREFIX. A run that is killed leaves its lock there, which --force-unlock removes.
+
     Each person is compared with everything that it holds in these accounts, whoever gave it. What is ours and nobody
     asks for any more is shown by `-`; --prune removes it. Run that over the intents of all policies together.
     """
@@ -244,13 +268,16 @@ def command(
         return
     if output_dir is None:
         raise click.UsageError("give -s OUTPUT_DIR (or --undo RESULT)")
+    if force_unlock:
+        _unlock(output_dir, force_unlock)
+        return
     center = lru_cache(1)(lambda: _center(role, region))
     with _told():
         reading = _reading(member_role, region) if member_role else None
         authority = PeopleAuthority(_people(people_from), email_tags, email_domains)
         belief = Belief(max_age, _accounts(accounts), reading, trust_intents, authority)
         deriving = Deriving(lambda: _username_tags(center())) if not export or with_imports else Deriving()
-        fleet = read_fleet(output_dir, identity_source, belief, deriving)
+        fleet = read_fleet(_store(output_dir), identity_source, belief, deriving)
     if export:
         for line in (*deriving.warnings, *_exported(fleet, export[1], center if with_imports else None)):
             click.echo(line)
@@ -284,6 +311,49 @@ def _papers(out: Path | None, reviewed: Path | None, digest: str | None, dry_run
     return Papers(out, reviewed, digest or "")
 
 
+def _store(place: str) -> Store:
+    """As Cloud Custodian's own output, a bucket is reached by the credentials of whoever runs this, without --role."""
+    return (
+        bucket_output(place, fleet_session(None, None))
+        if place.startswith(_S3)
+        else DirectoryStore(Path(place))
+    )
+
+
+def _stored(result: str) -> tuple[Store, str]:
+    """The output of a run's result, and the result's name there."""
+    if not result.startswith(_S3):
+        output, name = run_of_result(os.path.realpath(result))
+        return _store(output), name
+    url, mark, query = result.partition("?")
+    output, name = run_of_result(url)
+    return _store(f"{output}{mark}{query}"), name
+
+
+def _unlock(place: str, lock_id: str) -> None:
+    if not place.startswith(_S3):
+        raise click.UsageError("--force-unlock is for a bucket's lock; a directory's ends with the process")
+    with _told():
+        click.echo(f"Removed the lock of {unlocked(_store(place), lock_id)}")
+
+
+@contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """What would end the process at once ends it by SystemExit, so that locks are removed."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    numbers = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def _provision(
     fleet: Fleet,
     center: Callable[[], Center],
@@ -293,7 +363,7 @@ def _provision(
     papers: Papers,
     quotas: CenterQuotas,
 ) -> list[str]:
-    with _told(), Interruption() as interruption, _progress() as progress:
+    with _told(), _ending_in_order(), Interruption() as interruption, _progress() as progress:
         options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
         failures = provision(
             fleet, center(), click.echo, None if dry_run else options, choices, papers, quotas
@@ -303,17 +373,19 @@ def _provision(
 
 
 def _undo(
-    result: Path,
+    result: str,
     role: str | None,
     region: str | None,
     timeout: int,
     dry_run: bool,
     users_now: UsersNow | None,
 ) -> list[str]:
-    with _told(), Interruption() as interruption, _progress() as progress:
+    with _told(), _ending_in_order(), Interruption() as interruption, _progress() as progress:
         options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
+        output, name = _stored(result)
         failures = undo(
-            result,
+            output,
+            name,
             lambda at: _center(role, region or at),
             click.echo,
             None if dry_run else options,
@@ -388,6 +460,13 @@ def _end(failures: list[str]) -> None:
 def _told() -> Iterator[None]:
     try:
         yield
+    except BrokenPipeError:
+        raise  # click ends quietly
+    except OSError as error:
+        raise IdentityCenterError(
+            f"{error}. What was done until then is in the run's journal: see that the output can be read and written, "
+            "and run again"
+        ) from error
     except (ClientError, BotoCoreError) as error:
         raise IdentityCenterError(
             f"{error}. Nothing was touched by what failed here: run again, with --role where access is denied"

@@ -8,13 +8,12 @@ The file is written piece by piece: for 80,000 users it is never in memory as a 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from c7n_iamusers.aws.stores import make_directory, sync_directory
+from c7n_iamusers.aws.stores import Store, as_store
 from c7n_iamusers.model.access_proof import Proof
 from c7n_iamusers.model.derivation import Derivation
 
@@ -22,32 +21,19 @@ DERIVATION_FILE, SCHEMA = "identity-center-derivation.json", 2
 _SHOWN = 10
 
 
-def write_derivation_report(output: Path, derivations: Sequence[Derivation]) -> Iterator[str]:
+def write_derivation_report(output: Path | Store, derivations: Sequence[Derivation]) -> Iterator[str]:
     """Write the file, where anything was derived; lines for a person, near-duplicates among them. Raises OSError."""
     if not derivations:
         return
-    _write(output / DERIVATION_FILE, _pieces(derivations))
+    store = as_store(output)
+    store.stream(DERIVATION_FILE, (piece.encode() for piece in _pieces(derivations)))
     for each in derivations:
-        yield f"Derived: {each.summary}. Proofs: {output / DERIVATION_FILE}"
+        yield f"Derived: {each.summary}. Proofs: {store.place(DERIVATION_FILE)}"
         for near in each.near_duplicates[:_SHOWN]:
             told = f"{near.first} and {near.second} differ in {near.difference} policies and statements"
             yield f"  near-duplicates: {told}"
         if len(each.near_duplicates) > _SHOWN:
             yield f"  near-duplicates: {len(each.near_duplicates) - _SHOWN} more pairs are in the file"
-
-
-def _write(path: Path, pieces: Iterator[str]) -> None:
-    """Replace the file; durable when this returns, a reader sees the old one or the new one, nobody else reads it."""
-    make_directory(path.parent)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.writelines(pieces)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
-    sync_directory(path.parent)
 
 
 def _pieces(derivations: Sequence[Derivation]) -> Iterator[str]:

@@ -1,23 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The intents that the policies of a fleet run have left below its output directory, and what of them to believe.
+"""The intents that the policies of a fleet run have left below its output, and what of them to believe.
 
-c7n-org writes to ``<account's name>/<region>/<policy>``, Cloud Custodian to ``<policy>``. Whoever can write there can
-claim anything, so what a file says is held against where it lies: the account of one directory is one, and lies in
-one directory.
+c7n-org writes to ``<account's name>/<region>/<policy>``, Cloud Custodian to ``<policy>``. In a bucket they lie as
+snapshots and journals do, where the account's id follows: ``<account's name>/<region>/<account id>/<policy>`` and
+``<account id>/<policy>``. Whoever can write there can claim anything, so what a file says is held against where it
+lies: the account of one directory is one, and lies in one directory.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path, PurePath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from c7n_iamusers.aws.journal import utc_now
-from c7n_iamusers.aws.stores import make_directory, sync_directory
+from c7n_iamusers.aws.stores import Store, as_store, read_all
 from c7n_iamusers.decisions.intent_claims import check_claims
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.model.intent_documents import NotIntents, intents_data, intents_from
@@ -27,47 +28,46 @@ from c7n_iamusers.model.intents import INTENTS_FILE, Intents
 MAX_AGE = timedelta(hours=24)
 #: By how much another machine's clock may be ahead.
 _AHEAD = timedelta(minutes=5)
-_ACCOUNT_ID_LENGTH = 12
+_ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d", re.ASCII)
 
 
-def write_intents(directory: Path, intents: Intents) -> Path:
-    """Replace the directory's intents; durable when this returns, and for nobody else to read. Raises OSError."""
+def write_intents(output: Path | Store, intents: Intents) -> str:
+    """Replace the intents of a policy's output; durable when this returns. Where they are. Raises OSError."""
+    store = as_store(output)
     timed = replace(intents, time=intents.time or utc_now())
-    text = json.dumps(intents_data(timed), indent=1, default=str)
-    make_directory(directory)
-    path, draft = directory / INTENTS_FILE, directory / f".{INTENTS_FILE}.{os.getpid()}.draft"
-    draft.unlink(missing_ok=True)
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
-    sync_directory(directory)
-    return path
+    store.replace(INTENTS_FILE, json.dumps(intents_data(timed), indent=1, default=str).encode())
+    return store.place(INTENTS_FILE)
 
 
 def read_intents(
-    output: Path,
+    output: Path | Store,
     max_age: timedelta = MAX_AGE,
     accounts: Mapping[str, str] | None = None,
     now: datetime | None = None,
 ) -> list[Intents]:
-    """All intents below ``output``; their place is the directory that they lie in, as seen from there.
+    """All intents below ``output``; their place is where they lie, as seen from there.
 
     ``accounts``: account's name -> id, as c7n-org's accounts file has them, where that is known. Raises
     IdentityCenterError where there are none, where a file can't be read, is too old, or claims what the place it lies
     in does not: one account's intents less would look like a smaller fleet.
     """
-    paths = sorted(output.rglob(INTENTS_FILE))
-    if not paths:
+    store = as_store(output)
+    names = store.names("", INTENTS_FILE)
+    if not names:
         raise IdentityCenterError(
-            f"no {INTENTS_FILE} below {output}: run a policy whose action provision-identity-center has mode: intent, "
-            f"with c7n-org run ... -s {output}"
+            f"no {INTENTS_FILE} below {store}: run a policy whose action provision-identity-center has mode: intent, "
+            f"with c7n-org run ... -s {store}"
         )
     shared = SharedDocuments()
-    found = [(path, _read(path, output, shared)) for path in paths]
-    _check_ages(found, max_age, now or datetime.now(timezone.utc))
-    _check_places(found, output, accounts)
+    try:
+        found = [
+            (name, _read(store.place(name), name, each, shared)) for name, each in read_all(store, names)
+        ]
+    except OSError as error:
+        raise IdentityCenterError(f"{error}: so it can't be read as intents") from error
+    _check_ages(store, found, max_age, now or datetime.now(timezone.utc))
+    _check_places(store, found, accounts)
     return [intents for _, intents in found]
 
 
@@ -88,67 +88,94 @@ class SharedDocuments:
         return found
 
 
-def _read(path: Path, output: Path, shared: SharedDocuments) -> Intents:
+def _read(place: str, name: str, content: bytes | None, shared: SharedDocuments) -> Intents:
     try:
-        if not path.is_file():
-            raise NotIntents("is no file")
-        data = json.loads(path.read_text(encoding="utf-8"), object_hook=shared)
+        data = json.loads((content or b"").decode(), object_hook=shared)
         check_claims(data)
-        return intents_from(data, str(path.parent.relative_to(output)))
-    except (OSError, ValueError, RecursionError) as error:
+        return intents_from(data, str(PurePosixPath(name).parent))
+    except (ValueError, RecursionError) as error:
         kind = "" if isinstance(error, NotIntents) else f"{type(error).__name__}: "
-        raise IdentityCenterError(f"{path}: can't be read as intents: {kind}{error}") from error
+        raise IdentityCenterError(f"{place}: can't be read as intents: {kind}{error}") from error
 
 
-def _check_ages(found: Iterable[tuple[Path, Intents]], max_age: timedelta, now: datetime) -> None:
-    for path, intents in found:
+def _check_ages(
+    store: Store, found: Iterable[tuple[str, Intents]], max_age: timedelta, now: datetime
+) -> None:
+    for name, intents in found:
         age = now - (intents.time or now)
         if age > max_age:
             raise IdentityCenterError(
-                f"{path} is of {intents.time}, older than {max_age}: users and their policies may be others by now: "
-                "run the policies again, or give a longer --max-age"
+                f"{store.place(name)} is of {intents.time}, older than {max_age}: users and their policies may be "
+                "others by now: run the policies again, or give a longer --max-age; where its policy finds nobody any "
+                "more, remove it"
             )
         if age < -_AHEAD:
             raise IdentityCenterError(
-                f"{path} is of {intents.time}, which is yet to come: mend the clock of the machine that ran the "
-                "policies"
+                f"{store.place(name)} is of {intents.time}, which is yet to come: mend the clock of the machine that "
+                "ran the policies"
             )
 
 
 def _check_places(
-    found: Iterable[tuple[Path, Intents]], output: Path, accounts: Mapping[str, str] | None
+    store: Store, found: Iterable[tuple[str, Intents]], accounts: Mapping[str, str] | None
 ) -> None:
-    of_directory: dict[PurePath, str] = {}
-    of_account: dict[str, PurePath] = {}
-    for path, intents in found:
-        if path.resolve().parent.name != intents.policy:
+    of_directory: dict[PurePosixPath, str] = {}
+    of_account: dict[str, PurePosixPath] = {}
+    for name, intents in found:
+        path, account = store.place(name), intents.account_id
+        beside = _beside_policy(store, name, intents.policy)
+        if beside is None:
             raise _claims(path, f"to be of policy {intents.policy}", "the directory of another")
-        directory = _account_directory(path.relative_to(output))
-        known = of_directory.setdefault(directory, intents.account_id)
-        place = of_account.setdefault(intents.account_id, directory)
-        if known != intents.account_id or place != directory:
-            told = (
-                f"where others are of account {known}"
-                if known != intents.account_id
-                else f"and so does {place}"
-            )
-            raise _claims(path, f"to be of account {intents.account_id}", told)
-        name = directory.name
-        expected = name if name.isdigit() and len(name) == _ACCOUNT_ID_LENGTH else intents.account_id
-        if accounts is not None:
-            expected = accounts.get(name, "")
-        if expected != intents.account_id:
-            raise _claims(
-                path, f"to be of account {intents.account_id}", f"not that of {name or 'its directory'}"
-            )
+        directory, names = _account_directory(beside)
+        known = of_directory.setdefault(directory, account)
+        place = of_account.setdefault(account, directory)
+        if known != account or place != directory:
+            against = f"where others are of account {known}" if known != account else f"and so does {place}"
+            raise _claims(path, f"to be of account {account}", against)
+        if not _names_account(names, account, accounts):
+            where = " and ".join(each for each in names if each) or "its directory"
+            raise _claims(path, f"to be of account {account}", f"not that of {where}")
 
 
-def _account_directory(path: PurePath) -> PurePath:
-    """What stands before region and policy."""
-    return PurePath(*path.parts[:-3])
+def _beside_policy(store: Store, name: str, policy: str) -> Sequence[str] | None:
+    """The directories that ``name`` lies in beside the policy's own; None where it does not lie in that.
+
+    c7n's ``{policy_name}`` may stand anywhere in an output URL, also above what is read here.
+    """
+    directories = PurePosixPath(name).parent.parts
+    if policy in directories:
+        at = len(directories) - 1 - directories[::-1].index(policy)
+        return directories[:at] + directories[at + 1 :]
+    output = Path(str(store)).resolve().parts
+    if not directories:
+        return () if output[-1] == policy else None
+    return directories if policy in output and _ACCOUNT_ID.fullmatch(directories[-1]) else None
 
 
-def _claims(path: Path, claim: str, against: str) -> IdentityCenterError:
+def _account_directory(beside: Sequence[str]) -> tuple[PurePosixPath, tuple[str, ...]]:
+    """The account's directory, whatever the Region, and what of it names the account: c7n-org's name for it, its id.
+
+    ``beside``: the directories beside a policy's.
+    """
+    if not (beside and _ACCOUNT_ID.fullmatch(beside[-1])):
+        directory = PurePosixPath(*beside[:-1])
+        return directory, (directory.name,)
+    *rest, account = beside
+    if not (rest and _REGION.fullmatch(rest[-1])):
+        return PurePosixPath(*rest, account), (account,)
+    named = rest[:-1]
+    return PurePosixPath(*(named or [account])), (*named[-1:], account)
+
+
+def _names_account(names: Sequence[str], account: str, accounts: Mapping[str, str] | None) -> bool:
+    """Whether ``names`` are all of the account. ``accounts``: name -> id, where that is known."""
+    if accounts is None:
+        return all(each == account for each in names if _ACCOUNT_ID.fullmatch(each))
+    ids = set(accounts.values())
+    return all(accounts.get(each, each if each in ids else "") == account for each in names)
+
+
+def _claims(path: str, claim: str, against: str) -> IdentityCenterError:
     return IdentityCenterError(
         f"{path} claims {claim}, {against}: find out who wrote it, remove it, and run the policies again"
     )

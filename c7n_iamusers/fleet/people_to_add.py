@@ -10,9 +10,8 @@ import csv
 import io
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 
-from c7n_iamusers.aws.stores import DirectoryStore
+from c7n_iamusers.aws.stores import Store
 from c7n_iamusers.model.access import DesiredAccess, PersonKey
 from c7n_iamusers.model.access_plan import Missing
 
@@ -32,18 +31,19 @@ COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write_people_to_add(directory: Path, desired: DesiredAccess, missing: Iterable[Missing]) -> Path | None:
-    """Write the list, one row a person, or remove an earlier one where nobody is missing any more."""
-    path, rows = directory / PEOPLE_FILE, list(_rows(desired, missing))
+def write_people_to_add(output: Store, desired: DesiredAccess, missing: Iterable[Missing]) -> str | None:
+    """Write the list, one row a person, or remove an earlier one where nobody is missing any more; where it is."""
+    rows = list(_rows(desired, missing))
     if not rows:
-        path.unlink(missing_ok=True)
+        if output.read(PEOPLE_FILE) is not None:
+            output.remove(PEOPLE_FILE)
         return None
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     writer.writerows([[_harmless(cell) for cell in row] for row in rows])
-    DirectoryStore(directory).replace(PEOPLE_FILE, text.getvalue().encode())
-    return path
+    output.replace(PEOPLE_FILE, text.getvalue().encode())
+    return output.place(PEOPLE_FILE)
 
 
 def _rows(desired: DesiredAccess, missing: Iterable[Missing]) -> Iterable[list[str]]:

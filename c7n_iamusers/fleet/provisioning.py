@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
+from c7n_iamusers.aws.stores import Store, as_store
 from c7n_iamusers.decisions.access_plan import Evidence
 from c7n_iamusers.decisions.claimed_people import PeopleAuthority
 from c7n_iamusers.decisions.desired_access import desired_access
@@ -38,7 +40,7 @@ _SOURCES = {True: "external", False: "identity-center"}
 class Fleet:
     """The intents below ``output``, merged. ``intents``: less their users; ``deriving``: what was derived for it."""
 
-    output: Path
+    output: Store
     intents: Sequence[Intents]
     desired: DesiredAccess
     deriving: Deriving = field(default_factory=Deriving)
@@ -60,18 +62,18 @@ class Belief:
 
 
 def read_fleet(
-    output: Path,
+    output: Path | Store,
     identity_source: str | None = None,
     belief: Belief | None = None,
     deriving: Deriving | None = None,
 ) -> Fleet:
-    """The fleet of an output directory. ``identity_source``: what the caller expects it to be.
+    """The fleet of an output: a directory, or a bucket's prefix. ``identity_source``: what the caller expects.
 
     Raises IdentityCenterError where intents are missing, unreadable, too old, of another identity source, or claim
     what they can't; ClientError and BotoCoreError where nobody can tell who asks.
     """
-    belief, deriving = belief or Belief(), deriving or Deriving()
-    found = read_intents(output, belief.max_age, belief.accounts)
+    belief, deriving, store = belief or Belief(), deriving or Deriving(), as_store(output)
+    found = read_intents(store, belief.max_age, belief.accounts)
     authority = replace(belief.authority, trusted=belief.trusted)
     claimed = [authority.checked(each) for each in found]
     intents = confirmed(claimed, belief.read, belief.trusted, authority)
@@ -83,7 +85,7 @@ def read_fleet(
         )
     # What users may do is in what was derived; the texts that it came from are most of a large fleet's memory.
     places = [replace(each, users=(), source=PolicySource()) for each in intents]
-    return Fleet(output, places, desired, deriving)
+    return Fleet(store, places, desired, deriving)
 
 
 def provision(
@@ -98,19 +100,33 @@ def provision(
     """Plan, and apply if ``options`` are given; the failures, in words.
 
     ``choices``: what of ours that nobody asks for any more may go. ``papers``: the plan to write, or the reviewed one
-    that is to be applied.
+    that is to be applied. What is applied is planned while no other run of ours writes.
 
     Raises IdentityCenterError, ClientError and BotoCoreError only before anything is touched.
     """
+    with exclusive(fleet.output, center.instance) if options else nullcontext():
+        return _run(
+            fleet, center, say, options, choices or Choices(), papers or Papers(), quotas or CenterQuotas()
+        )
+
+
+def _run(
+    fleet: Fleet,
+    center: Center,
+    say: Callable[[str], None],
+    options: ApplyOptions | None,
+    choices: Choices,
+    papers: Papers,
+    quotas: CenterQuotas,
+) -> list[str]:
     for line in (
         *fleet.deriving.warnings,
         *write_derivation_report(fleet.output, fleet.deriving.derivations),
     ):
         say(line)
-    papers, choices = papers or Papers(), choices or Choices()
     reviewed = read_plan(papers.reviewed, papers.digest, center.instance, choices) if papers.reviewed else []
     made_for = memberships_made(fleet.output)
-    evidence = Evidence(fleet.deriving.proofs, made_for, quotas or CenterQuotas())
+    evidence = Evidence(fleet.deriving.proofs, made_for, quotas)
     run = AccessRun(center, fleet.desired, evidence, choices)
     report = run.plan()
     if choices.migrate:
@@ -135,9 +151,8 @@ def _apply(
     say: Callable[[str], None],
     options: ApplyOptions,
 ) -> list[str]:
-    with exclusive(fleet.output, center.instance):
-        report, result = apply_and_record(run, report, center, fleet.output, options)
-        write_account_results(fleet.output, {each.place for each in fleet.intents}, report)
+    report, result = apply_and_record(run, report, center, fleet.output, options)
+    write_account_results(fleet.output, {each.place for each in fleet.intents}, report)
     if result is None:
         say("Nothing to do.")
     else:

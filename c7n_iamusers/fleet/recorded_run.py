@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 
 from c7n_iamusers.aws.interruption import Interrupted, Interruption
-from c7n_iamusers.aws.journal import Journal, utc_now
+from c7n_iamusers.aws.journal import utc_now
+from c7n_iamusers.aws.stores import Store
 from c7n_iamusers.decisions.creations import created_by, removed_by
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.access_run import AccessRun, Report
@@ -22,10 +22,10 @@ def apply_and_record(
     run: AccessRun,
     report: Report,
     center: Center,
-    output: Path,
+    output: Store,
     options: ApplyOptions,
     now: Callable[[], datetime] = utc_now,
-) -> tuple[Report, Path | None]:
+) -> tuple[Report, str | None]:
     """The report of the application, and where the run's result is: None where there was nothing to do.
 
     Raises IdentityCenterError, before anything is touched, for what no quota has room for. Raises OSError and
@@ -36,12 +36,12 @@ def apply_and_record(
     if not report.plan.work and not unfinished(output):
         return report, None
     directory = RunDirectory.begin(output, now())
-    with Journal(directory.journal) as journal:
+    with directory.journal() as journal:
         report = run.apply(report, journal, options)
     lines = directory.lines()
     created, removed = created_by(lines), removed_by(lines)
     directory.finish(overall_result(report, created, removed, center.instance, now()))
-    return report, directory.result
+    return report, output.place(directory.result)
 
 
 def asks_to_stop(interruption: Interruption) -> bool:

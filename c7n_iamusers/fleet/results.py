@@ -7,13 +7,13 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
-from c7n_iamusers.aws.stores import DirectoryStore
+from c7n_iamusers.aws.stores import Store, replace_all
 from c7n_iamusers.decisions.changes import assignment_key
 from c7n_iamusers.fleet.access_run import Report
-from c7n_iamusers.fleet.run_directory import RESULT, RUNS, read_result
+from c7n_iamusers.fleet.run_directory import RESULT_SCHEMA, read_results
 from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, Ended
 from c7n_iamusers.model.access import Claim
 from c7n_iamusers.model.access_plan import Change
@@ -22,10 +22,10 @@ from c7n_iamusers.model.identity_center import Instance, folded
 from c7n_iamusers.model.intent_documents import permission_set_data
 from c7n_iamusers.model.outcome import Outcome
 
-RESULT_FILE, RESULT_SCHEMA = "identity-center-result.json", 1
+RESULT_FILE = "identity-center-result.json"
 
 
-def write_account_results(output: Path, places: Iterable[str], report: Report) -> None:
+def write_account_results(output: Store, places: Iterable[str], report: Report) -> None:
     """Beside each intents, what became of its assignments and its users. Raises OSError."""
     outcomes: dict[str, list[Outcome]] = {place: [] for place in places}
     claims: dict[str, list[Claim]] = {place: [] for place in outcomes}
@@ -33,13 +33,16 @@ def write_account_results(output: Path, places: Iterable[str], report: Report) -
         outcomes[place].append(outcome)
     for claim in report.desired.claims:
         claims[claim.place].append(claim)
-    for place, found in outcomes.items():
+
+    def content(place: str) -> bytes:
         data = {
             "schema": RESULT_SCHEMA,
             "assignments": _assignments(report, claims[place]),
-            "users": [outcome.as_data() for outcome in found],
+            "users": [outcome.as_data() for outcome in outcomes[place]],
         }
-        DirectoryStore(output / place).replace(RESULT_FILE, json.dumps(data, indent=1).encode())
+        return json.dumps(data, indent=1).encode()
+
+    replace_all(output, ((str(PurePosixPath(place, RESULT_FILE)), content(place)) for place in outcomes))
 
 
 def overall_result(
@@ -73,14 +76,14 @@ def overall_result(
     }
 
 
-def memberships_made(output: Path) -> dict[tuple[str, str], frozenset[str]]:
+def memberships_made(output: Store) -> dict[tuple[str, str], frozenset[str]]:
     """Group and username -> ARNs of the IAM users for whom a run below ``output`` made the membership.
 
-    Raises IdentityCenterError for a result that can't be read.
+    Raises IdentityCenterError and OSError for a result that can't be read.
     """
     found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    for path in sorted((output / RUNS).glob(f"*/{RESULT}")):
-        for row in read_result(path, RESULT_SCHEMA).get("memberships", ()):
+    for _, result in read_results(output):
+        for row in result.get("memberships", ()):
             found[row["group"], folded(row["username"])].update(row["users"])
     return {membership: frozenset(users) for membership, users in found.items()}
 

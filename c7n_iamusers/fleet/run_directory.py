@@ -9,86 +9,113 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from c7n_iamusers.aws.stores import DirectoryStore, make_directory
+from c7n_iamusers.aws.bucket_journal import SegmentedJournal
+from c7n_iamusers.aws.journal import Journal, JournalWriter
+from c7n_iamusers.aws.journal_reader import parsed
+from c7n_iamusers.aws.stores import DirectoryStore, Store, read_all
 from c7n_iamusers.exceptions import IdentityCenterError
 
 RUNS = "identity-center-runs"
-JOURNAL, RESULT = "journal.jsonl", "result.json"
+JOURNAL, RESULT, RESULT_SCHEMA = "journal.jsonl", "result.json", 1
+_SUFFIX = ".jsonl"
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """``path``: the run's own; ``resumed``: the journals of killed runs that it carries on."""
+    """Of the run that began at ``time``. ``resumed``: the times of the killed runs that it carries on."""
 
-    path: Path
-    resumed: tuple[Path, ...] = ()
+    output: Store
+    time: str
+    resumed: tuple[str, ...] = ()
 
     @classmethod
-    def begin(cls, output: Path, now: datetime) -> RunDirectory:
-        """A new one below ``output``. Raises OSError."""
-        path = output / RUNS / now.strftime("%Y%m%dT%H%M%S.%fZ")
-        resumed = tuple(unfinished(output))
-        make_directory(path.parent)
-        path.mkdir(0o700)
-        return cls(path, resumed)
+    def begin(cls, output: Store, now: datetime) -> RunDirectory:
+        """A new one. Raises OSError and IdentityCenterError."""
+        return cls(output, now.strftime("%Y%m%dT%H%M%S.%fZ"), tuple(unfinished(output)))
 
     @property
-    def journal(self) -> Path:
-        """The run's journal."""
-        return self.path / JOURNAL
+    def result(self) -> str:
+        """The name of the run's result."""
+        return f"{RUNS}/{self.time}/{RESULT}"
 
-    @property
-    def result(self) -> Path:
-        """The run's result."""
-        return self.path / RESULT
+    def journal(self) -> AbstractContextManager[JournalWriter]:
+        """The run's journal. Raises OSError."""
+        return open_journal(self.output, f"{RUNS}/{self.time}/{JOURNAL}")
 
     def lines(self) -> list[dict[str, Any]]:
         """The lines of the journals that it carries on, and of its own; a line cut off by a crash is left out."""
-        journals = [*self.resumed, self.journal]
-        return [line for path in journals if path.exists() for line in _lines(path)]
+        runs = (*self.resumed, self.time)
+        return [line for run in runs for line in _lines(self.output, f"{RUNS}/{run}/{JOURNAL}")]
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result; durable when this returns."""
-        carried = {"resumes": [path.parent.name for path in self.resumed]}
-        text = json.dumps({**result, **carried}, indent=1, default=str)
-        DirectoryStore(self.path).replace(RESULT, text.encode())
+        text = json.dumps({**result, "resumes": list(self.resumed)}, indent=1, default=str)
+        self.output.replace(self.result, text.encode())
 
 
-def read_result(path: Path, schema: int) -> dict[str, Any]:
+def open_journal(output: Store, name: str) -> AbstractContextManager[JournalWriter]:
+    """The file ``name``, to append to; in a bucket objects below ``name`` less its suffix. Raises OSError."""
+    if isinstance(output, DirectoryStore):
+        return Journal(output.directory / name)
+    return SegmentedJournal(output, name.removesuffix(_SUFFIX))
+
+
+def run_of_result(result: str) -> tuple[str, str]:
+    """The output, a path or URL, that a run's result lies in, or where it was moved to; and its name there."""
+    place, _, name = result.rpartition("/")
+    runs, _, run = place.rpartition("/")
+    output, _, directory = runs.rpartition("/")
+    return (output, f"{RUNS}/{run}/{name}") if output and directory == RUNS else (place, name)
+
+
+def read_result(output: Store, name: str) -> dict[str, Any]:
     """A run's result. Raises IdentityCenterError where it is none."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise IdentityCenterError(f"{path}: can't be read as the result of a run: {error}") from error
-    if not isinstance(data, dict) or data.get("schema") != schema or "created" not in data:
+        content = output.read(name)
+    except OSError as error:
+        raise IdentityCenterError(f"{error}: so the result of a run can't be read") from error
+    if content is None:
+        raise IdentityCenterError(f"{output.place(name)}: there is no result of a run")
+    return _result(output.place(name), content)
+
+
+def read_results(output: Store) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The time and result of each run that has ended. Raises IdentityCenterError and OSError."""
+    names = [name for name in output.names(f"{RUNS}/", RESULT) if name.count("/") == 2]
+    for name, content in read_all(output, names):
+        yield name.split("/")[1], _result(output.place(name), content)
+
+
+def _result(place: str, content: bytes | None) -> dict[str, Any]:
+    try:
+        data = json.loads(content or b"")
+    except ValueError as error:
+        raise IdentityCenterError(f"{place}: can't be read as the result of a run: {error}") from error
+    if not isinstance(data, dict) or data.get("schema") != RESULT_SCHEMA or "created" not in data:
         raise IdentityCenterError(
-            f"{path} is not the overall result of a run (schema {schema}): give the {RESULT} below {RUNS}/"
+            f"{place} is not the overall result of a run (schema {RESULT_SCHEMA}): give the {RESULT} below {RUNS}/"
         )
     return data
 
 
-def unfinished(output: Path) -> list[Path]:
-    """The journals below ``output`` of runs that were killed and that no other has carried on."""
+def unfinished(output: Store) -> list[str]:
+    """The times of the runs in ``output`` that were killed and that no other has carried on. Raises as above."""
+    names = [name.split("/") for name in output.names(f"{RUNS}/")]
+    begun = {
+        parts[1] for parts in names if len(parts) > 2 and parts[2] in (JOURNAL, JOURNAL.removesuffix(_SUFFIX))
+    }
     finished: set[str] = set()
-    journals = []
-    runs = output / RUNS
-    for run in sorted(runs.iterdir()) if runs.exists() else ():
-        if (run / RESULT).exists():
-            resumed = json.loads((run / RESULT).read_text(encoding="utf-8")).get("resumes", ())
-            finished |= {run.name, *resumed}
-        elif (run / JOURNAL).exists():
-            journals.append(run / JOURNAL)
-    return [path for path in journals if path.parent.name not in finished]
+    for time, result in read_results(output):
+        finished |= {time, *result.get("resumes", ())}
+    return sorted(begun - finished)
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            continue
+def _lines(output: Store, name: str) -> Iterator[dict[str, Any]]:
+    segments = sorted(output.names(f"{name.removesuffix(_SUFFIX)}/"))
+    for _, content in read_all(output, [name, *segments]):
+        yield from parsed(content or b"")

@@ -7,14 +7,14 @@ import json
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from c7n_iamusers.aws.center_reader import CenterReader
 from c7n_iamusers.aws.created_reader import CreatedReader
-from c7n_iamusers.aws.journal import Journal, utc_now
-from c7n_iamusers.aws.stores import DirectoryStore
+from c7n_iamusers.aws.journal import utc_now
+from c7n_iamusers.aws.stores import DirectoryStore, Store
 from c7n_iamusers.decisions.groups import GROUP
 from c7n_iamusers.decisions.undo_plan import plan_undo
 from c7n_iamusers.decisions.undo_returns import Returns, plan_returns
@@ -22,8 +22,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.center import Center
 from c7n_iamusers.fleet.exclusive import exclusive
 from c7n_iamusers.fleet.only_access import UsersNow, needed_memberships, nobody_asked
-from c7n_iamusers.fleet.results import RESULT_SCHEMA
-from c7n_iamusers.fleet.run_directory import RUNS, read_result
+from c7n_iamusers.fleet.run_directory import open_journal, read_result
 from c7n_iamusers.fleet.second_look import SecondLook
 from c7n_iamusers.identity_center.writer.change import Rechecked, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, Ended, SingleWriter
@@ -39,7 +38,8 @@ JOURNAL, UNDONE = "undo-journal.jsonl", "undone.json"
 
 
 def undo(
-    result: Path,
+    output: Store,
+    result: str,
     center_in: Callable[[str], Center],
     say: Callable[[str], None],
     options: ApplyOptions | None = None,
@@ -49,45 +49,51 @@ def undo(
 
     The failures, in words.
 
+    ``result``: the name of the run's result in ``output``.
     ``center_in``: the Identity Center in a Region. ``users_now``: tells which IAM users are there still, so that
     nobody is locked out; None to remove access whoever may have no other.
 
     Raises IdentityCenterError where the result is of another instance or can't be read, ClientError where Identity
     Center can't be; nothing is touched then.
     """
-    data = read_result(result, RESULT_SCHEMA)
+    data = read_result(output, result)
     center = center_in(data["region"])
     if center.instance.arn != data["instance"]:
         raise IdentityCenterError(
-            f"{result} is of instance {data['instance']}, not of {center.instance.arn}: give the --role and --region "
-            "of that one"
+            f"{output.place(result)} is of instance {data['instance']}, not of {center.instance.arn}: give the "
+            "--role and --region of that one"
         )
     reader = CenterReader.through(center.clients, center.instance, center.backoff)
-    returns = _returns(data, result, center, reader)
-    plan = _plan(data, center, reader, users_now, returns)
-    for line in _lines(plan):
-        say(line)
-    again = _Again(reader, returns, center.instance)
-    return _apply(plan, center, result, say, options, again) if options and plan.changes else []
+    with exclusive(output, center.instance) if options else nullcontext():
+        returns = _returns(data, output, result, reader, center.instance)
+        plan = _plan(data, center, reader, users_now, returns)
+        for line in _lines(plan):
+            say(line)
+        again = _Again(reader, returns, center.instance)
+        place = result[: result.rfind("/") + 1]
+        return _apply(plan, center, output, place, say, options, again) if options and plan.changes else []
 
 
-def _returns(data: Mapping[str, Any], result: Path, center: Center, reader: CenterReader) -> Returns:
-    with _records_of(result):
+def _returns(
+    data: Mapping[str, Any], output: Store, result: str, reader: CenterReader, instance: Instance
+) -> Returns:
+    place = output.place(result)
+    with _records_of(place):
         removed = [Removed.from_data(each) for each in data.get("removed", ())]
-    if removed:
-        _check_owned(result)
+    if removed and isinstance(output, DirectoryStore):
+        _check_owned(output.directory / result)
     absent = CreatedReader(reader).read_removed(removed)
-    with _records_of(result):
-        return plan_returns(absent, center.instance)
+    with _records_of(place):
+        return plan_returns(absent, instance)
 
 
 @contextmanager
-def _records_of(result: Path) -> Iterator[None]:
+def _records_of(place: str) -> Iterator[None]:
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise IdentityCenterError(
-            f"{result}: can't be read as what a run removed: {type(error).__name__}: {error}: it was changed after "
+            f"{place}: can't be read as what a run removed: {type(error).__name__}: {error}: it was changed after "
             "the run; nothing was touched"
         ) from error
 
@@ -150,12 +156,14 @@ class _Again:
 def _apply(
     plan: UndoPlan,
     center: Center,
-    result: Path,
+    output: Store,
+    place: str,
     say: Callable[[str], None],
     options: ApplyOptions,
     again: _Again,
 ) -> list[str]:
-    with exclusive(_output_of(result), center.instance), Journal(result.parent / JOURNAL) as journal:
+    """``place``: what the names of the run's files begin with."""
+    with open_journal(output, f"{place}{JOURNAL}") as journal:
         context = WriterContext(
             center.clients,
             center.instance,
@@ -165,18 +173,12 @@ def _apply(
             center.backoff,
         )
         ended = SingleWriter(context, plan.changes, options).run()
-    _record(plan, ended, result.parent)
+    _record(plan, ended, output, f"{place}{UNDONE}")
     say(f"Undone: {sum(each.status == DONE for each in ended.values())} of {len(plan.changes)}.")
     return sorted({each.reason for each in ended.values() if each.status != DONE})
 
 
-def _output_of(result: Path) -> Path:
-    """The output directory of the run, or where its result was moved to."""
-    runs = result.resolve().parent.parent
-    return runs.parent if runs.name == RUNS else result.parent
-
-
-def _record(plan: UndoPlan, ended: Mapping[str, Ended], directory: Path) -> None:
+def _record(plan: UndoPlan, ended: Mapping[str, Ended], output: Store, name: str) -> None:
     names = {change.key: f"{change.kind} {change.name}" for change in plan.changes}
     gone = {change.key for change in plan.changes if change.action == DELETE}
     done = [key for key, each in ended.items() if each.status == DONE]
@@ -187,7 +189,7 @@ def _record(plan: UndoPlan, ended: Mapping[str, Ended], directory: Path) -> None
         "failed": [f"{names[key]}: {each.reason}" for key, each in ended.items() if each.status != DONE],
         "kept": [f"{each.name}: {each.reason}" for each in plan.kept],
     }
-    DirectoryStore(directory).replace(UNDONE, json.dumps(data, indent=1).encode())
+    output.replace(name, json.dumps(data, indent=1).encode())
 
 
 def _lines(plan: UndoPlan) -> Iterator[str]:

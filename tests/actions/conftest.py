@@ -24,6 +24,7 @@ LOADER = create_loader()
 @pytest.fixture
 def rehearsal(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
     """Runs of a provisioning policy that never sleep."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(botocore.session, "create_loader", lambda *_: LOADER)
     impatient = partial(Backoff, base=0.01, cap=0.05, budget=2.0, sleep=lambda seconds: None)
     monkeypatch.setattr("c7n_iamusers.actions.provision_identity_center.Backoff", impatient)

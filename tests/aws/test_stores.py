@@ -9,14 +9,17 @@ import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
+from c7n.resources.aws import S3Output
+from c7n.utils import parse_url_config
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.aws.bucket_store import BucketStore
-from c7n_iamusers.aws.stores import DirectoryStore, Store, open_appending
+from c7n_iamusers.aws.bucket_store import BucketStore, bucket_output
+from c7n_iamusers.aws.stores import DirectoryStore, Store, open_appending, read_all, replace_all
 from tests.aws.syncing import synced
 from tests.fakes import ScriptedClient, Sleeps, client_error
 
@@ -96,6 +99,72 @@ def test_names_are_those_that_begin_so(store: Store) -> None:
         store.create(name, b"one")
     assert sorted(store.names("journal/")) == ["journal/1/bob.B.jsonl", "journal/2/alice.A.jsonl"]
     assert store.names("nothing/") == []
+
+
+def test_names_whose_last_part_is_asked_for(store: Store) -> None:
+    for name in (
+        "a/intents.json",
+        "a/b/intents.json",
+        "a/my-intents.json",
+        "intents.json/a",
+        "intents.json.gz",
+    ):
+        store.create(name, b"one")
+    found = store.names("", "intents.json")
+    assert sorted(set(found) - {"intents.json"}) == ["a/b/intents.json", "a/intents.json"]
+    assert store.names("a/b/", "intents.json") == ["a/b/intents.json"]
+
+
+def test_what_is_streamed_takes_the_place(store: Store) -> None:
+    store.replace("a", b"one")
+    store.stream("a", (each for each in (b"t", b"wo")))
+    assert store.read("a") == b"two"
+
+
+def test_what_is_removed_is_gone(store: Store) -> None:
+    store.create("a/b", b"one")
+    store.remove("a/b", b"two")
+    assert store.read("a/b") == b"one"
+    store.remove("a/b", b"one")
+    assert store.read("a/b") is None
+    store.remove("a/b", b"one")
+    store.remove("a/b")
+    store.create("a/b", b"two")
+    store.remove("a/b")
+    assert store.read("a/b") is None
+
+
+def test_all_contents_in_the_order_of_their_names(store: Store) -> None:
+    contents = {f"{number:02}": str(number).encode() for number in range(20)}
+    replace_all(store, contents.items())
+    assert dict(read_all(store, [*contents, "missing"])) == {**contents, "missing": None}
+
+
+def test_contents_that_can_not_be_written_are_told_once_all_were_tried(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    with pytest.raises(OSError, match="b is a directory"):
+        replace_all(DirectoryStore(tmp_path), [(name, b"one") for name in "abc"])
+    assert [DirectoryStore(tmp_path).read(name) for name in "ac"] == [b"one", b"one"]
+
+
+def test_a_removal_that_another_writer_overtook_takes_nothing_away() -> None:
+    body = {"Body": io.BytesIO(b"ours"), "ETag": '"1"'}
+    client = ScriptedClient(get_object=[body], delete_object=[client_error("PreconditionFailed")])
+    BucketStore(client, "output", "p", {}).remove("a", b"ours")
+    assert client.calls[-1] == ("delete_object", {"Bucket": "output", "Key": "p/a", "IfMatch": '"1"'})
+
+
+def test_a_stream_is_sent_from_its_beginning_when_it_is_tried_again() -> None:
+    sent: list[bytes] = []
+
+    class Client:
+        def put_object(self, Body: Any, **_: Any) -> None:
+            sent.append(Body.read())
+            if len(sent) == 1:
+                raise client_error("ServiceUnavailable")
+
+    BucketStore(Client(), "output", "p", {}, Sleeps().backoff()).stream("a", [b"one"])
+    assert sent == [b"one", b"one"]
 
 
 def test_siblings_are_the_other_outputs_of_the_account(tmp_path: Path) -> None:
@@ -202,6 +271,7 @@ USES: dict[str, Callable[[Path], object]] = {
     "read": lambda path: DirectoryStore(path.parent).read(path.name),
     "create": lambda path: DirectoryStore(path.parent).create(path.name, b"ours"),
     "replace": lambda path: DirectoryStore(path.parent).replace(path.name, b"ours"),
+    "stream": lambda path: DirectoryStore(path.parent).stream(path.name, [b"ours"]),
     "update": lambda path: DirectoryStore(path.parent).update(path.name, lambda _: b"ours"),
     "append": lambda path: open_appending(path).close(),
 }
@@ -307,3 +377,26 @@ def test_what_s3_refuses_is_an_os_error_that_names_the_object(code: str) -> None
         store.create("a", b"")
     with pytest.raises(OSError, match=f"s3://output/p/a: .*{code}"):
         store.replace("a", b"")
+
+
+@pytest.mark.parametrize(
+    ("query", "arguments"),
+    [
+        ("", {"ServerSideEncryption": "AES256"}),
+        ("?region=eu-west-1", {"ServerSideEncryption": "AES256"}),
+        ("?sse=aws:kms", {"ServerSideEncryption": "aws:kms"}),
+        ("?kms-key=alias/k", {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "alias/k"}),
+        ("?sse=AES256&kms-key=alias/k", {"ServerSideEncryption": "AES256"}),
+    ],
+)
+def test_an_output_url_says_what_cloud_custodian_takes_it_to_say(
+    org: LocalOrg, query: str, arguments: dict[str, str]
+) -> None:
+    found = bucket_output(f"s3://output/here/{query}", org.session())
+    config = parse_url_config(f"s3://output/here/{query}")
+    assert S3Output.get_sse_args(SimpleNamespace(config=config)) == arguments
+    assert found._arguments == {"ACL": "bucket-owner-full-control", **arguments}
+    assert (str(found), found._client.meta.region_name) == (
+        "s3://output/here",
+        config.get("region", "us-east-1"),
+    )

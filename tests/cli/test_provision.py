@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -15,6 +16,7 @@ from aws_local_org.identity_center import instance as instances
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.model.calls import Subject
 from tests.desired import intents, person, user
+from tests.fleet.buckets import BUCKET, URL, BucketRehearsal
 from tests.fleet.fleet_rehearsal import FleetRehearsal
 from tests.identity_center import ACCOUNT, OTHER_ACCOUNT
 
@@ -35,7 +37,7 @@ def fleet(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fle
 def provision(fleet: FleetRehearsal, *arguments: str | Path, role: str = ROLE) -> Result:
     fleet.org.clear_calls()
     given = ["provision", "-s", fleet.output, "--region", "us-east-1", "--role", role, *arguments]
-    if not {"--member-role", "--undo"}.intersection(map(str, arguments)):
+    if not {"--member-role", "--undo", "--force-unlock"}.intersection(map(str, arguments)):
         given.append("--trust-intents")
     return CliRunner().invoke(main, [str(each) for each in given])
 
@@ -64,6 +66,77 @@ def test_plan_apply_nothing_left_and_undo(fleet: FleetRehearsal) -> None:
     undone = provision(fleet, "--undo", result, "--lock-out")
     assert undone.exit_code == 0, undone.output
     assert (fleet.assigned(), fleet.usernames()) == (set(), set())
+
+
+def test_the_same_over_a_bucket(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    bucket = BucketRehearsal(fleet.org, tmp_path)
+    bucket.leave(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "alice"))
+    planned = provision(fleet, "-s", f"{URL}?region=us-east-1", "--dry-run")
+    assert planned.exit_code == 0, planned.output
+    assert fleet.mutations() == []
+    applied = provision(fleet, "-s", URL)
+    assert applied.exit_code == 0, applied.output
+    assert len(fleet.assigned()) == 2
+    assert fleet.results() == []
+    result = applied.output.partition("--undo ")[2].split()[0]
+    assert result.startswith(f"{URL}/identity-center-runs/")
+    assert "Nothing to do." in provision(fleet, "-s", URL).output
+    undone = provision(fleet, "--undo", f"{result}?kms-key=alias/k", "--lock-out")
+    assert undone.exit_code == 0, undone.output
+    assert (fleet.assigned(), fleet.usernames()) == (set(), set())
+    head = bucket.s3.head_object(
+        Bucket=BUCKET, Key=f"{result.split(BUCKET)[1][1:]}".replace("result", "undone")
+    )
+    assert head["SSEKMSKeyId"] == "alias/k"
+
+
+def test_a_lock_that_was_left_in_the_bucket(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    bucket = BucketRehearsal(fleet.org, tmp_path)
+    bucket.leave(intents(ACCOUNT, "alice"))
+    bucket.store.create("identity-center-runs/.lock", b'{"id": "ab12"}')
+    refused = provision(fleet, "-s", URL)
+    assert refused.exit_code == 1
+    assert f"c7n-iamusers provision -s {URL} --force-unlock ab12" in refused.output
+    other = provision(fleet, "-s", URL, "--force-unlock", "cd34")
+    assert (other.exit_code, "is not the lock cd34" in other.output) == (1, True)
+    removed = provision(fleet, "-s", URL, "--force-unlock", "ab12")
+    assert removed.exit_code == 0, removed.output
+    assert fleet.mutations() == []
+    assert provision(fleet, "-s", URL).exit_code == 0
+
+
+def test_a_directory_has_no_lock_to_remove(fleet: FleetRehearsal) -> None:
+    found = provision(fleet, "--force-unlock", "ab12")
+    assert (found.exit_code, "a directory's ends with the process" in found.output) == (2, True)
+
+
+@pytest.mark.parametrize("arguments", [["-s", "s3://missing/here"], ["--undo", "s3://missing/result.json"]])
+def test_a_bucket_that_can_not_be_read(fleet: FleetRehearsal, arguments: list[str]) -> None:
+    found = provision(fleet, *arguments)
+    assert found.exit_code == 1
+    assert "NoSuchBucket" in found.output
+    assert isinstance(found.exception, SystemExit)
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGTERM, signal.SIGTERM], [signal.SIGHUP]])
+def test_a_signal_leaves_no_lock(
+    fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signals: list[signal.Signals]
+) -> None:
+    bucket = BucketRehearsal(fleet.org, tmp_path)
+    bucket.leave(intents(ACCOUNT, "alice"))
+    seen: list[list[str]] = []
+
+    def stop() -> None:
+        seen.append(bucket.objects(".lock"))
+        for each in signals:
+            signal.raise_signal(each)
+
+    # where the main thread is told how far it has come
+    monkeypatch.setattr("c7n_iamusers.aws.ledger.Ledger.done", lambda *_: stop())
+    found = provision(fleet, "-s", URL)
+    assert found.exit_code == 128 + signals[0]
+    assert seen[0] == ["identity-center-runs/.lock"]
+    assert bucket.objects(".lock") == []
 
 
 def test_the_role_is_assumed(fleet: FleetRehearsal) -> None:

@@ -12,12 +12,14 @@ from aws_local_org.call_log import CallRecord
 from aws_local_org.identity_center import state
 from aws_local_org.identity_center.state import Instance
 from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.aws.stores import DirectoryStore, Store
 from c7n_iamusers.fleet.auditing import audit
 from c7n_iamusers.fleet.center import Center, connect
 from c7n_iamusers.fleet.intent_files import write_intents
 from c7n_iamusers.fleet.only_access import UsersNow
 from c7n_iamusers.fleet.plan_files import Papers
 from c7n_iamusers.fleet.provisioning import Belief, provision, read_fleet
+from c7n_iamusers.fleet.run_directory import run_of_result
 from c7n_iamusers.fleet.undoing import undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.model.access_plan import Choices
@@ -35,6 +37,11 @@ class FleetRehearsal:
     output: Path
     per_second: float = 2000.0
     said: list[str] = field(default_factory=list)
+
+    @property
+    def store(self) -> Store:
+        """What the output directory is to a run."""
+        return DirectoryStore(self.output)
 
     def leave(self, *found: Intents) -> None:
         """Intents where c7n-org would leave them."""
@@ -59,7 +66,7 @@ class FleetRehearsal:
         self.said = []
         options = None if dry else ApplyOptions(30.0, stopped)
         return provision(
-            read_fleet(self.output, belief=Belief(trusted=True)),
+            read_fleet(self.store, belief=Belief(trusted=True)),
             self.center(),
             self.said.append,
             options,
@@ -72,7 +79,7 @@ class FleetRehearsal:
         """What an audit over all intents finds wider."""
         self.org.clear_calls()
         self.said = []
-        return audit(read_fleet(self.output, belief=Belief(trusted=True)), self.center(), self.said.append)
+        return audit(read_fleet(self.store, belief=Belief(trusted=True)), self.center(), self.said.append)
 
     def forget(self) -> None:
         """The next run is over other intents; what earlier runs left stays."""
@@ -83,11 +90,13 @@ class FleetRehearsal:
         """What the last run said after a sign."""
         return [" ".join(each.split()) for each in self.said if each.startswith(f"  {sign} ")]
 
-    def undo(self, result: Path, dry: bool = False, users_now: UsersNow | None = None) -> list[str]:
+    def undo(self, result: Path | str, dry: bool = False, users_now: UsersNow | None = None) -> list[str]:
         """The failures of undoing a run, whoever is locked out unless ``users_now`` says who has an IAM user."""
         self.org.clear_calls()
         self.said = []
-        return undo(result, self.center, self.said.append, None if dry else ApplyOptions(30.0), users_now)
+        _, name = run_of_result(str(result))
+        options = None if dry else ApplyOptions(30.0)
+        return undo(self.store, name, self.center, self.said.append, options, users_now)
 
     def results(self) -> list[Path]:
         """The overall results of all runs, oldest first."""

@@ -59,7 +59,9 @@ def test_one_that_is_no_text_and_one_that_is_no_file(tmp_path: Path) -> None:
         read_intents(tmp_path)
     bad.unlink()
     bad.mkdir()
-    with pytest.raises(IdentityCenterError, match="can't be read as intents: is no file"):
+    with pytest.raises(
+        IdentityCenterError, match=r"is a directory, not a file of a run.* can't be read as intents"
+    ):
         read_intents(tmp_path)
 
 
@@ -80,7 +82,7 @@ def test_nobody_is_taken_at_the_word_of_a_file_alone(tmp_path: Path) -> None:
 def test_nobody_else_may_read_them_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        path = write_intents(tmp_path / "p", intents(ACCOUNT, "alice"))
+        path = Path(write_intents(tmp_path / "p", intents(ACCOUNT, "alice")))
         path.chmod(0o644)
         write_intents(tmp_path / "p", intents(ACCOUNT, "bob"))
     finally:
