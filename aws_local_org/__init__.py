@@ -1,10 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An AWS organization in one process, on loopback, to rehearse policies against before they meet a real one."""
+"""An AWS organization in one process, on loopback, to rehearse policies against before they meet a real one.
+
+    with LocalOrg(Settings(page_limit=2)) as org:
+        org.client("iam", "111122223333").list_users()
+
+emulator         LocalOrg: starts and stops it, sessions and clients; accounts: what the accounts hold at first
+server           HTTP on loopback; application: an AWS call from request to response; control: /_local_org/
+aws_request      which operation a request asks for; call_log, faults, credentials, settings, errors
+iam              IAM over moto's; sts; organization: AWS Organizations
+identity_center  IAM Identity Center: sso-admin and identitystore
+seed, seeding    fill accounts with an invented population; load, loading: with a copy of a real account
+smtp_sink        an SMTP server that keeps every mail as a file
+commands         ``c7n-iamusers local-org``, with serving and endpoint; demo: ``c7n-iamusers demo``
+
+Importing this package loads neither moto nor boto3: the commands' help needs neither.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from aws_local_org.call_log import CallRecord
-from aws_local_org.emulator import LocalOrg
 from aws_local_org.settings import Settings
 
+if TYPE_CHECKING:
+    from aws_local_org.emulator import LocalOrg
+
 __all__ = ["CallRecord", "LocalOrg", "Settings"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "LocalOrg":
+        from aws_local_org.emulator import LocalOrg
+
+        return LocalOrg
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every account of a local organization holds before anybody seeds it."""
+"""The accounts of the running organization: their settings, moto's backends behind them, and the calls they saw."""
 
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
+from moto.backends import get_backend
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 from moto.iam.models import iam_backends
 from moto.sqs.models import sqs_backends
 
 from aws_local_org import credentials, iam, identity_center, sts
+from aws_local_org import settings as settings_module
+from aws_local_org.call_log import CallLog, CallRecord
 from aws_local_org.settings import Settings
 
 #: The role that AWS Organizations makes in every account that it creates.
@@ -20,10 +24,53 @@ ORGANIZATION_ROLE = "OrganizationAccountAccessRole"
 #: The role in the management account that provisions Identity Center for all accounts.
 PROVISIONER_ROLE = "IdentityCenterProvisioner"
 
-#: The queue in the management account that c7n's notify and c7n-mailer meet at.
+#: The queue in the management account through which c7n's notify reaches c7n-mailer.
 MAILER_QUEUE = "c7n-mailer"
 
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+
+
+class Accounts:
+    """What requests, seeding and loading work on. moto's backends are globals of the process, so there is only one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._log = CallLog()
+        #: Held while moto works; hold it while seeding through backends, too.
+        self.lock = threading.RLock()
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    def configure(self, **changes: Any) -> Settings:
+        """Change settings while running, e.g. configure(page_limit=2, latency_ms=50)."""
+        self._settings = self._settings.changed(**changes)
+        settings_module.make_current(self._settings)
+        return self._settings
+
+    def reset(self) -> None:
+        """Empty accounts, as after a fresh start; the call log is emptied, settings stay."""
+        with self.lock:
+            build(self._settings)
+        self._log.clear()
+
+    @property
+    def calls(self) -> list[CallRecord]:
+        """A snapshot of the calls so far, oldest first."""
+        return self._log.records()
+
+    def record(self, call: CallRecord) -> None:
+        """Add a call to the log."""
+        self._log.add(call)
+
+    def clear_calls(self) -> None:
+        self._log.clear()
+
+    def backend(self, service: str, account_id: str | None = None, region: str | None = None) -> Any:
+        """moto's backend of a service in an account, to seed at speed (hold `lock` meanwhile)."""
+        in_account = get_backend(service)[account_id or self._settings.management_account]
+        return in_account["aws" if "aws" in in_account else region or self._settings.region]
 
 
 def install() -> None:

@@ -5,24 +5,25 @@ from __future__ import annotations
 
 import datetime
 import io
+import json
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http.client import responses as reasons
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
+from urllib.parse import parse_qsl, urlencode
 
-from aws_local_org import aws_request, control, credentials, long_polling
+from moto import backends
+from moto.moto_server import werkzeug_app
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from aws_local_org import aws_request, control, credentials
+from aws_local_org.accounts import Accounts
 from aws_local_org.aws_request import AwsRequest
-from aws_local_org.call_log import CallLog, CallRecord
+from aws_local_org.call_log import CallRecord, redacted
 from aws_local_org.credentials import Principal
-from aws_local_org.error_codes import error_code_of
-from aws_local_org.errors import NOT_IMPLEMENTED, AwsError, WireResponse, render
+from aws_local_org.errors import NOT_IMPLEMENTED, AwsError, WireResponse, error_code_of, render
 from aws_local_org.faults import CONNECTION_RESET, ConnectionLost, Fault, Faults, refusal
-from aws_local_org.moto_dispatch import MotoDispatcher, NoSuchService
-from aws_local_org.redaction import redacted
-
-if TYPE_CHECKING:
-    from aws_local_org.emulator import LocalOrg
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +33,10 @@ class StartResponse(Protocol):
 
 
 class Application:
-    """Serves one LocalOrg."""
+    """Answers the requests to one organization."""
 
-    def __init__(self, org: LocalOrg, log: CallLog) -> None:
+    def __init__(self, org: Accounts) -> None:
         self._org = org
-        self._log = log
         self._moto = MotoDispatcher()
         self._faults = Faults()
 
@@ -60,10 +60,8 @@ class Application:
         try:
             principal = credentials.resolve(request.access_key_id)
             account = principal.account
-            self._befall(fault, request, account)
-            response = long_polling.poll(
-                request, body, lambda sent: self._dispatch(environ, request, principal, sent)
-            )
+            self._apply_fault(fault, request, account)
+            response = poll(request, body, lambda sent: self._dispatch(environ, request, principal, sent))
         except AwsError as error:
             response = render(error, request.protocol)
         self._record(request, account, response)
@@ -71,7 +69,7 @@ class Application:
             raise ConnectionLost
         return response
 
-    def _befall(self, fault: Fault, request: AwsRequest, account: str) -> None:
+    def _apply_fault(self, fault: Fault, request: AwsRequest, account: str) -> None:
         if fault is Fault.LOST_BEFORE:
             self._record(request, account, WireResponse(0, b"", error_code=CONNECTION_RESET))
             raise ConnectionLost
@@ -97,7 +95,7 @@ class Application:
         return _checked(request, response)
 
     def _record(self, request: AwsRequest, account: str, response: WireResponse) -> None:
-        self._log.add(
+        self._org.record(
             CallRecord(
                 time=datetime.datetime.now(datetime.timezone.utc),
                 account=account,
@@ -135,3 +133,95 @@ def _failed(request: AwsRequest, failure: Exception) -> AwsError:
         "LocalOrgFailure",
         f"The local organization failed at {request.service} {request.operation}: {type(failure).__name__}: {failure}",
     )
+
+
+# SQS long polling: moto would spin through the whole wait, under the lock, and hold up all other calls.
+
+#: Seconds between two reads of a queue.
+INTERVAL = 0.05
+
+#: SQS takes no longer wait (ReceiveMessage, WaitTimeSeconds).
+LONGEST_WAIT = 20
+
+
+def poll(request: AwsRequest, body: bytes, send: Callable[[bytes], WireResponse]) -> WireResponse:
+    """Send a request; a long-polling ReceiveMessage as short polls until a message is there or its wait is over."""
+    if request.service != "sqs" or request.operation != "ReceiveMessage":
+        return send(body)
+    wait = _seconds(request.parameters.get("WaitTimeSeconds"))
+    if not wait:
+        return send(body)
+    body = _without_wait(body, request.protocol)
+    deadline = time.monotonic() + min(wait, LONGEST_WAIT)
+    response = send(body)
+    while _empty(response) and time.monotonic() < deadline:
+        time.sleep(INTERVAL)
+        response = send(body)
+    return response
+
+
+def _seconds(value: object) -> int:
+    return int(value) if isinstance(value, (int, str)) and str(value).isdigit() else 0
+
+
+def _without_wait(body: bytes, protocol: str) -> bytes:
+    if protocol == "json":
+        return json.dumps({**json.loads(body), "WaitTimeSeconds": 0}).encode()
+    fields = [(name, "0" if name == "WaitTimeSeconds" else value) for name, value in parse_qsl(body.decode())]
+    return urlencode(fields).encode()
+
+
+def _empty(response: WireResponse) -> bool:
+    return response.status == 200 and b"ReceiptHandle" not in response.body
+
+
+#: moto's routes for its own administration, which ours take the place of, and EC2's metadata service.
+_OWN_HOSTS = ("moto_api", "instance_metadata")
+
+
+# moto lets pages of any origin in; no page in a browser has business with a local organization.
+werkzeug_app.DISABLE_GLOBAL_CORS = True
+
+
+class NoSuchService(Exception):
+    """moto has no backend for the host that the request was signed for."""
+
+
+class MotoDispatcher(DomainDispatcherApplication):
+    """moto's dispatcher, which prints to stdout and fails oddly for a service that it lacks."""
+
+    def __init__(self) -> None:
+        super().__init__(create_backend_app)
+
+        self._backends: dict[str, str] = {}
+
+    def get_backend_for_host(self, host: str | None) -> str | None:
+        if host is None:
+            return None
+        if host not in self._backends:  # moto lists a directory for each request
+            self._backends[host] = self._find_backend(host)
+        return self._backends[host]
+
+    def _find_backend(self, host: str) -> str:
+        if host in _OWN_HOSTS:
+            raise NoSuchService("moto's own routes are not served")
+        if host in backends.list_of_moto_modules():
+            return host
+        for backend, pattern in self.backend_url_patterns:
+            if pattern.match(f"http://{host}"):
+                return str(backend)
+        raise NoSuchService(f"no backend for {host}")
+
+    def call(self, environ: dict[str, Any]) -> WireResponse:
+        started: list[Any] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], error: Any = None) -> Any:
+            started[:] = [status, headers]
+            return lambda _data: None
+
+        chunks: Iterable[bytes] = self(environ, start_response)
+        body = b"".join(chunks)
+        if close := getattr(chunks, "close", None):
+            close()
+        status, headers = started
+        return WireResponse(int(status.split(" ", 1)[0]), body, dict(headers))

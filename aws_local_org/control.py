@@ -8,20 +8,18 @@ import inspect
 import json
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from aws_local_org.errors import WireResponse
-from c7n_iamusers.exceptions import LocalOrgError
-
-if TYPE_CHECKING:
-    from aws_local_org.emulator import LocalOrg
+from aws_local_org import load, seed
+from aws_local_org.accounts import Accounts
+from aws_local_org.errors import LocalOrgError, WireResponse
 
 PREFIX = "/_local_org/"
 
 logger = logging.getLogger(__name__)
 
 
-def answer(org: LocalOrg, environ: dict[str, Any], body: bytes) -> WireResponse:
+def answer(org: Accounts, environ: dict[str, Any], body: bytes) -> WireResponse:
     """Answer a control request in JSON: 400 with `error` for what cannot be done as asked, 404 for no such route."""
     route = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO'].removeprefix(PREFIX)}"
     handler = ROUTES.get(route)
@@ -46,41 +44,37 @@ def _arguments(body: bytes) -> dict[str, Any]:
     return arguments
 
 
-def _health(org: LocalOrg, _arguments: dict[str, Any]) -> Any:
+def _health(org: Accounts, _arguments: dict[str, Any]) -> Any:
     return {"status": "ok", "settings": dataclasses.asdict(org.settings)}
 
 
-def _calls(org: LocalOrg, _arguments: dict[str, Any]) -> Any:
+def _calls(org: Accounts, _arguments: dict[str, Any]) -> Any:
     return [record.as_json() for record in org.calls]
 
 
-def _clear_calls(org: LocalOrg, _arguments: dict[str, Any]) -> Any:
+def _clear_calls(org: Accounts, _arguments: dict[str, Any]) -> Any:
     org.clear_calls()
     return {}
 
 
-def _reset(org: LocalOrg, _arguments: dict[str, Any]) -> Any:
+def _reset(org: Accounts, _arguments: dict[str, Any]) -> Any:
     org.reset()
     return {}
 
 
-def _settings(org: LocalOrg, changes: dict[str, Any]) -> Any:
+def _settings(org: Accounts, changes: dict[str, Any]) -> Any:
     return dataclasses.asdict(org.configure(**changes))
 
 
-def _seed(org: LocalOrg, arguments: dict[str, Any]) -> Any:
-    from aws_local_org.seed import seed
-
-    return _called(seed, org, arguments)
+def _seed(org: Accounts, arguments: dict[str, Any]) -> Any:
+    return _called(seed.seed, org, arguments)
 
 
-def _load(org: LocalOrg, arguments: dict[str, Any]) -> Any:
-    from aws_local_org.load import load
-
-    return _called(load, org, arguments)
+def _load(org: Accounts, arguments: dict[str, Any]) -> Any:
+    return _called(load.load, org, arguments)
 
 
-def _called(function: Callable[..., Any], org: LocalOrg, arguments: dict[str, Any]) -> Any:
+def _called(function: Callable[..., Any], org: Accounts, arguments: dict[str, Any]) -> Any:
     try:
         bound = inspect.signature(function).bind(org, **arguments)
     except TypeError as error:
@@ -88,7 +82,7 @@ def _called(function: Callable[..., Any], org: LocalOrg, arguments: dict[str, An
     return function(*bound.args, **bound.kwargs)
 
 
-ROUTES: dict[str, Callable[[LocalOrg, dict[str, Any]], Any]] = {
+ROUTES: dict[str, Callable[[Accounts, dict[str, Any]], Any]] = {
     "GET health": _health,
     "GET calls": _calls,
     "DELETE calls": _clear_calls,

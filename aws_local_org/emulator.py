@@ -1,25 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The local organization as Python sees it: start it, look into it, change it while it runs."""
+"""The local organization for Python: starts and stops it, and gives sessions and clients in its accounts."""
 
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from moto.backends import get_backend
+import boto3
+import botocore.session
+from botocore.credentials import CredentialProvider, CredentialResolver, Credentials, ReadOnlyCredentials
 
 from aws_local_org import accounts, credentials
 from aws_local_org import settings as settings_module
+from aws_local_org.accounts import Accounts
 from aws_local_org.application import Application
-from aws_local_org.call_log import CallLog, CallRecord
 from aws_local_org.credentials import Keys
+from aws_local_org.errors import LocalOrgError
 from aws_local_org.server import ServerThread
-from aws_local_org.sessions import LocalSession, base_environment
 from aws_local_org.settings import Settings
-from c7n_iamusers.exceptions import LocalOrgError
 
 #: A role session lasts an hour; a new one is taken a little earlier.
 SESSION_SECONDS = 55 * 60
@@ -27,7 +30,7 @@ SESSION_SECONDS = 55 * 60
 _one_at_a_time = threading.Lock()
 
 
-class LocalOrg:
+class LocalOrg(Accounts):
     """An AWS organization on loopback, for as long as the `with` block lasts.
 
         with LocalOrg(Settings(page_limit=2)) as org:
@@ -38,14 +41,11 @@ class LocalOrg:
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
-        self._settings = settings or Settings()
-        self._log = CallLog()
+        super().__init__(settings or Settings())
         self._server: ServerThread | None = None
         self._sessions: dict[str, LocalSession] = {}
         self._clients: dict[tuple[str, str], Any] = {}
         self._keys: dict[str, tuple[Keys, float]] = {}
-        #: Held while moto works; hold it while seeding through backends, too.
-        self.lock = threading.RLock()
 
     def __enter__(self) -> LocalOrg:
         return self.start()
@@ -60,9 +60,9 @@ class LocalOrg:
             raise LocalOrgError("a local organization runs in this process already; stop it first")
         try:
             accounts.install()
-            settings_module.make_current(self._settings)
+            settings_module.make_current(self.settings)
             self.reset()
-            self._server = ServerThread(Application(self, self._log), self._settings.port)
+            self._server = ServerThread(Application(self), self.settings.port)
         except BaseException:
             _one_at_a_time.release()
             raise
@@ -79,9 +79,11 @@ class LocalOrg:
             accounts.clear()
         _one_at_a_time.release()
 
-    @property
-    def settings(self) -> Settings:
-        return self._settings
+    def reset(self) -> None:
+        """Empty accounts, as after a fresh start; sessions and the call log are emptied, settings stay."""
+        with self.lock:
+            super().reset()
+            self._keys.clear()
 
     @property
     def endpoint_url(self) -> str:
@@ -92,57 +94,49 @@ class LocalOrg:
             )
         return f"http://{self._server.host}:{self._server.port}"
 
-    def configure(self, **changes: Any) -> Settings:
-        """Change settings while running, e.g. configure(page_limit=2, latency_ms=50)."""
-        self._settings = self._settings.changed(**changes)
-        settings_module.make_current(self._settings)
-        return self._settings
-
-    def reset(self) -> None:
-        """Empty accounts, as after a fresh start; the call log is emptied, settings stay."""
-        with self.lock:
-            accounts.build(self._settings)
-            self._keys.clear()
-        self._log.clear()
-
-    @property
-    def calls(self) -> list[CallRecord]:
-        """A snapshot of the calls so far, oldest first."""
-        return self._log.records()
-
-    def clear_calls(self) -> None:
-        self._log.clear()
-
     def environment(self) -> dict[str, str]:
-        """What a process exports to work in the management account of this organization."""
-        return base_environment(self.endpoint_url, self._settings.region)
+        """What a process exports to work in the management account of this organization.
+
+        The shared configuration files are set aside, so that no profile can lead a rehearsal to a real account.
+        """
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": credentials.BASE.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": credentials.BASE.secret_access_key,
+            "AWS_SESSION_TOKEN": credentials.BASE.session_token,
+            "AWS_DEFAULT_REGION": self.settings.region,
+            "AWS_REGION": self.settings.region,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
 
     def session(self, account_id: str | None = None) -> LocalSession:
         """A session in an account: the management account's own, or one of a member by a real AssumeRole.
 
-        It stays good over a reset; its role is assumed anew then.
+        It stays valid over a reset; its role is assumed anew then.
         """
-        account_id = account_id or self._settings.management_account
+        account_id = account_id or self.settings.management_account
         if account_id not in self._sessions:
             keys = functools.partial(self._keys_of, account_id)
-            self._sessions[account_id] = LocalSession(self.endpoint_url, self._settings.region, keys)
+            self._sessions[account_id] = LocalSession(self.endpoint_url, self.settings.region, keys)
         return self._sessions[account_id]
 
     def client(self, service: str, account_id: str | None = None, **options: Any) -> Any:
         """A boto3 client in an account, e.g. client("iam", "111122223333"); the same one each time it is asked for."""
         if options:
             return self.session(account_id).client(service, **options)
-        wanted = (service, account_id or self._settings.management_account)
+        wanted = (service, account_id or self.settings.management_account)
         if wanted not in self._clients:
             self._clients[wanted] = self.session(account_id).client(service)
         return self._clients[wanted]
 
     def _keys_of(self, account_id: str) -> Keys:
-        if account_id == self._settings.management_account:
+        if account_id == self.settings.management_account:
             return credentials.BASE
         keys, until = self._keys.get(account_id, (credentials.BASE, 0.0))
         if until < time.monotonic():
-            keys = self._assume(f"arn:aws:iam::{account_id}:role/{self._settings.role_name}")
+            keys = self._assume(f"arn:aws:iam::{account_id}:role/{self.settings.role_name}")
             self._keys[account_id] = (keys, time.monotonic() + SESSION_SECONDS)
         return keys
 
@@ -150,7 +144,41 @@ class LocalOrg:
         assumed = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="local-org")["Credentials"]
         return Keys(assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"])
 
-    def backend(self, service: str, account_id: str | None = None, region: str | None = None) -> Any:
-        """moto's backend of a service in an account, to seed at speed (hold `lock` meanwhile)."""
-        in_account = get_backend(service)[account_id or self._settings.management_account]
-        return in_account["aws" if "aws" in in_account else region or self._settings.region]
+
+class LocalSession(boto3.Session):
+    """A boto3 session whose clients all use one endpoint, whatever the environment says."""
+
+    def __init__(self, endpoint_url: str, region: str, current: Callable[[], Keys]) -> None:
+        core = botocore.session.Session()
+        core.register_component("credential_provider", CredentialResolver([_Provider(current)]))
+        super().__init__(botocore_session=core, region_name=region)
+        self._endpoint_url = endpoint_url
+
+    def client(self, service_name: str, *args: Any, **options: Any) -> Any:
+        if len(args) < 5:  # endpoint_url is the fifth optional argument of boto3.Session.client
+            options.setdefault("endpoint_url", self._endpoint_url)
+        return super().client(service_name, *args, **options)  # type: ignore[call-overload]
+
+
+class _CurrentCredentials(Credentials):
+    """Credentials asked for at each use, since a reset ends those that STS issued before."""
+
+    def __init__(self, current: Callable[[], Keys]) -> None:
+        keys = current()
+        super().__init__(keys.access_key_id, keys.secret_access_key, keys.session_token, method="local-org")
+        self._current = current
+
+    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        keys = self._current()
+        return ReadOnlyCredentials(keys.access_key_id, keys.secret_access_key, keys.session_token)
+
+
+class _Provider(CredentialProvider):
+    METHOD = "local-org"
+
+    def __init__(self, current: Callable[[], Keys]) -> None:
+        super().__init__()
+        self._current = current
+
+    def load(self) -> Credentials:
+        return _CurrentCredentials(self._current)

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Errors as AWS puts them on the wire, in the protocol that the caller speaks."""
+"""Errors: ours to the person who drives the organization, and AWS's as they go over the wire in each protocol."""
 
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from dataclasses import dataclass, field
+from functools import cache
 from xml.sax.saxutils import escape
+
+
+class LocalOrgError(Exception):
+    """The local organization could not be started, seeded or loaded as asked; the message says what to do."""
+
 
 #: A code that no retry mode of botocore or Cloud Custodian retries.
 NOT_IMPLEMENTED = "NotImplementedByLocalOrg"
@@ -79,3 +86,80 @@ def _json(error: AwsError) -> tuple[bytes, str]:
 
 
 _BODIES = {"rest-xml": _rest_xml, "json": _json, "rest-json": _json}
+
+_XML_CODE = re.compile(rb"<Code>([^<]+)</Code>")
+
+
+def error_code_of(response: WireResponse, protocol: str) -> str | None:
+    """The error code of a failed response; None where it succeeded, the bare status where it names no code."""
+    if response.status < 400:
+        return None
+    found = _of_json(response) if "json" in protocol else _of_xml(response)
+    return found or str(response.status)
+
+
+def _of_xml(response: WireResponse) -> str | None:
+    found = _XML_CODE.search(response.body)
+    return found[1].decode() if found else None
+
+
+def _of_json(response: WireResponse) -> str | None:
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    code = headers.get("x-amzn-errortype") or _type_member(response.body)
+    # Both spellings of https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html: namespace#Code:uri
+    return code.split(":", 1)[0].rpartition("#")[2] if code else None
+
+
+def _type_member(body: bytes) -> str | None:
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return None
+    code = parsed.get("__type") or parsed.get("code") if isinstance(parsed, dict) else None
+    return code if isinstance(code, str) else None
+
+
+@cache
+def _statuses() -> dict[str, int]:
+    """IAM's error code -> HTTP status."""
+    from moto.core.utils import (
+        get_service_model,  # takes a second, which commands that need no error would wait
+    )
+
+    shapes = get_service_model("iam").error_shapes
+    errors = (shape.metadata.get("error", {}) for shape in shapes)
+    return {error["code"]: error["httpStatusCode"] for error in errors if "httpStatusCode" in error}
+
+
+def iam_error(code: str, message: str) -> AwsError:
+    """An error of IAM; its HTTP status is from botocore's model of IAM."""
+    return AwsError(code, message, _statuses().get(code, 400))
+
+
+def no_such_entity(message: str) -> AwsError:
+    return iam_error("NoSuchEntity", message)
+
+
+def already_exists(message: str) -> AwsError:
+    return iam_error("EntityAlreadyExists", message)
+
+
+def delete_conflict(message: str) -> AwsError:
+    return iam_error("DeleteConflict", message)
+
+
+def quota_exceeded(quota: str, limit: int) -> AwsError:
+    """LimitExceeded in AWS's wording, e.g. for quota `AccessKeysPerUser`."""
+    return iam_error("LimitExceeded", f"Cannot exceed quota for {quota}: {limit}")
+
+
+def validation_error(message: str) -> AwsError:
+    return iam_error("ValidationError", message)
+
+
+def invalid_input(message: str) -> AwsError:
+    return iam_error("InvalidInput", message)
+
+
+def access_denied(message: str) -> AwsError:
+    return AwsError("AccessDenied", message, 403)

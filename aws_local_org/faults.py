@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IAM on a bad day: throttling, broken connections, temporary conflicts, in the shares that the settings say."""
+"""Faults of IAM: throttling, broken connections, temporary conflicts, in the shares that the settings give."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from aws_local_org.settings import Settings
 
 _READING = ("Get", "List", "Generate", "Simulate")
 _TEMPORARY = ("ConcurrentModification", "EntityTemporarilyUnmodifiable")
-#: What is in a connection's log entry that broke before its call was applied; no HTTP status was ever sent.
+#: The error code in the log for a connection that broke before its call was applied; no HTTP status was sent.
 CONNECTION_RESET = "ConnectionReset"
 
 
 class ConnectionLost(Exception):
-    """The connection is to break off without an answer."""
+    """The connection ends without an answer."""
 
 
 class Fault(Enum):
-    """What befalls a call."""
+    """What happens to a call."""
 
     NONE = "none"
     THROTTLED = "throttled"
@@ -34,14 +34,14 @@ class Fault(Enum):
 
 
 class Faults:
-    """Decides for each call, by what it asks and how often it was asked: threads change nothing about it."""
+    """Decides for each call by its parameters and how often it was made, so that threads do not change the outcome."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._asked: Counter[str] = Counter()
 
     def of(self, settings: Settings, request: AwsRequest) -> Fault:
-        """What befalls this call."""
+        """What happens to this call."""
         if request.service != "iam" or not (settings.throttled or settings.resets or settings.conflicts):
             return Fault.NONE
         call = f"{request.operation} {json.dumps(request.parameters, sort_keys=True, default=str)}"

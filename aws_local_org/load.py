@@ -3,31 +3,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from aws_local_org.documents import report_rows
+from aws_local_org.accounts import Accounts
+from aws_local_org.errors import LocalOrgError
 from aws_local_org.loading.authorization_details import read_details
-from aws_local_org.loading.completion import complete
 from aws_local_org.loading.credential_report import ROOT, add_credentials
-from aws_local_org.loading.detail_entry import Reading
-from aws_local_org.loading.detail_kinds import LISTS
-from aws_local_org.loading.field_values import entries
-from aws_local_org.loading.rehoming import Rehoming, document_account
-from aws_local_org.seeding.identifiers import Identifiers
-from aws_local_org.seeding.records import AccountContents
-from aws_local_org.seeding.summary import counts_of
+from aws_local_org.loading.documents import entries, report_rows
+from aws_local_org.loading.entries import LISTS, UNKNOWN_DOCUMENT, AccountRewriter, Reading, document_account
+from aws_local_org.seeding.draft import Identifiers
+from aws_local_org.seeding.records import (
+    AccountContents,
+    Group,
+    ManagedPolicy,
+    PolicyVersion,
+    Role,
+    User,
+    counts_of,
+)
 from aws_local_org.seeding.writer import refuse_filled_accounts, write_account
-from c7n_iamusers.exceptions import LocalOrgError
-
-if TYPE_CHECKING:
-    from aws_local_org import LocalOrg
 
 
 def load(
-    org: LocalOrg,
+    org: Accounts,
     account_id: str,
     authorization_details: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     credential_report: str | None = None,
@@ -55,7 +57,7 @@ def load(
     return _summary(pages, rows, contents, reading)
 
 
-def _check_account(org: LocalOrg, account_id: str) -> None:
+def _check_account(org: Accounts, account_id: str) -> None:
     if account_id not in org.settings.account_ids:
         raise LocalOrgError(
             f"the local organization has no account {account_id!r}; it has {', '.join(org.settings.account_ids)}"
@@ -67,11 +69,13 @@ def _reading(pages: list[Any], account_id: str) -> Reading:
     source = document_account(page for page in pages if isinstance(page, Mapping))
     # Invented ids depend on the account alone, so that loading a document again makes the same ones.
     ids = Identifiers(account_id, random.Random(f"load:{account_id}"))
-    return Reading(Rehoming(source, account_id), ids, datetime.now(timezone.utc).replace(microsecond=0))
+    return Reading(
+        AccountRewriter(source, account_id), ids, datetime.now(timezone.utc).replace(microsecond=0)
+    )
 
 
-def _completed(org: LocalOrg, contents: AccountContents, reading: Reading) -> AccountContents:
-    backend = org.backend("iam", reading.rehoming.target)
+def _completed(org: Accounts, contents: AccountContents, reading: Reading) -> AccountContents:
+    backend = org.backend("iam", reading.rewriter.target)
     own_roles = {role.name for role in backend.roles.values()}
     return complete(contents, backend.managed_policies.keys(), own_roles, reading)
 
@@ -83,10 +87,88 @@ def _summary(
     reading: Reading,
 ) -> dict[str, Any]:
     return {
-        "account": reading.rehoming.target,
-        "document_account": reading.rehoming.source,
+        "account": reading.rewriter.target,
+        "document_account": reading.rewriter.source,
         "entries": {key: sum(len(entries(page.get(key))) for page in pages) for key in LISTS},
         "report_rows": sum(row["user"] != ROOT for row in rows or ()),
         "counts": counts_of(contents),
         "warnings": reading.notes.lines(),
     }
+
+
+def complete(
+    contents: AccountContents, catalogue: Collection[str], own_roles: Collection[str], reading: Reading
+) -> AccountContents:
+    """Add groups and policies that are referred to; leave out roles that are there.
+
+    AWS changes its policies: one of the catalogue takes the document's version and text, where the document has it.
+    ``catalogue``: ARNs of the policies that exist in the account. ``own_roles``: names of the roles that do.
+    """
+    policies = tuple(
+        policy
+        for policy in contents.policies
+        if _takes_text(policy, _policy_arn(policy, reading), catalogue, reading)
+    )
+    known = {*catalogue, *(_policy_arn(policy, reading) for policy in policies)}
+    for role in contents.roles:
+        if role.name in own_roles:
+            reading.notes.add(
+                "role has the name of one of the local organization's own, which was kept", role.name
+            )
+    return dataclasses.replace(
+        contents,
+        groups=(*contents.groups, *_missing_groups(contents, reading)),
+        roles=tuple(role for role in contents.roles if role.name not in own_roles),
+        policies=(*policies, *_missing_policies(contents, known, reading)),
+    )
+
+
+def _policy_arn(policy: ManagedPolicy, reading: Reading) -> str:
+    owner = "aws" if policy.aws_managed else reading.rewriter.target
+    return f"arn:aws:iam::{owner}:policy{policy.path}{policy.name}"
+
+
+def _takes_text(policy: ManagedPolicy, arn: str, catalogue: Collection[str], reading: Reading) -> bool:
+    """Whether the document's record of a policy is loaded: not that of an AWS-managed one without its text."""
+    texts = {version.version_id: version.document for version in policy.versions}
+    if not policy.aws_managed or texts[policy.default_version] != UNKNOWN_DOCUMENT:
+        return True
+    known = arn in catalogue
+    instead = "the known one was kept" if known else "one that grants nothing stands for it"
+    reading.notes.add(f"AWS-managed policy is listed without its document, {instead}", arn)
+    return not known
+
+
+def _missing_groups(contents: AccountContents, reading: Reading) -> Iterator[Group]:
+    described = {group.name for group in contents.groups}
+    for name in dict.fromkeys(name for user in contents.users for name in user.groups):
+        if name not in described:
+            reading.notes.add("group has members but is not described, made without policies", name)
+            yield Group(name, reading.ids.group(), reading.now)
+
+
+def _missing_policies(
+    contents: AccountContents, known: Collection[str], reading: Reading
+) -> Iterator[ManagedPolicy]:
+    for arn in dict.fromkeys(_referred_policies(contents)):
+        if arn not in known:
+            reading.notes.add(
+                "policy is attached but its document is unknown, one that grants nothing stands for it", arn
+            )
+            yield _stub(arn, reading)
+
+
+def _referred_policies(contents: AccountContents) -> Iterator[str]:
+    holders: tuple[User | Group | Role, ...] = (*contents.users, *contents.groups, *contents.roles)
+    for holder in holders:
+        yield from holder.policies
+        if not isinstance(holder, Group) and holder.boundary:
+            yield holder.boundary
+
+
+def _stub(arn: str, reading: Reading) -> ManagedPolicy:
+    path, _, name = arn.partition(":policy")[2].rpartition("/")
+    version = PolicyVersion("v1", UNKNOWN_DOCUMENT, reading.now)
+    return ManagedPolicy(
+        name, reading.ids.policy(), reading.now, "v1", (version,), f"{path}/", aws_managed=":iam::aws:" in arn
+    )

@@ -8,24 +8,20 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from aws_local_org.accounts import Accounts
+from aws_local_org.errors import LocalOrgError
 from aws_local_org.seeding.account import invent_account
-from aws_local_org.seeding.draft import Draft
-from aws_local_org.seeding.people import People, Person
-from aws_local_org.seeding.records import AccountContents
-from aws_local_org.seeding.summary import counts_of
+from aws_local_org.seeding.draft import Draft, People, Person
+from aws_local_org.seeding.records import AccountContents, counts_of
 from aws_local_org.seeding.writer import refuse_filled_accounts, write_account
-from c7n_iamusers.exceptions import LocalOrgError
-
-if TYPE_CHECKING:
-    from aws_local_org import LocalOrg
 
 MOST_USERS = 5000  # IAM's quota of users in an account
 
 
 def seed(
-    org: LocalOrg, seed: int = 1, users_per_account: int = 30, now: datetime | str | None = None
+    org: Accounts, seed: int = 1, users_per_account: int = 30, now: datetime | str | None = None
 ) -> dict[str, Any]:
     """Fill every member account; the management account stays empty.
 
@@ -66,7 +62,7 @@ def invent(
     people = People(random.Random(f"{seed}:people"), shared=max(2, users // 10))
     for index, (account_id, _) in enumerate(members):
         rng = random.Random(f"{seed}:{account_id}")
-        draft = Draft(account_id, rng, now, chain(_residents(people, rng), people.strangers()))
+        draft = Draft(account_id, rng, now, chain(_residents(people, rng), people.others()))
         yield invent_account(draft, users, variant=index)
 
 
@@ -77,7 +73,7 @@ def _residents(people: People, rng: random.Random) -> list[Person]:
 
 
 def _fill(
-    org: LocalOrg, account_id: str, name: str, contents: AccountContents, kinds: dict[str, int]
+    org: Accounts, account_id: str, name: str, contents: AccountContents, kinds: dict[str, int]
 ) -> dict[str, Any]:
     write_account(org, account_id, contents)
     return {"account": account_id, "name": name, "kinds": kinds, "counts": counts_of(contents)}

@@ -12,8 +12,8 @@ from typing import Any
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import ThreadedWSGIServer
 
+from aws_local_org.errors import LocalOrgError
 from aws_local_org.faults import ConnectionLost
-from c7n_iamusers.exceptions import LocalOrgError
 
 #: The only address that is ever listened on: what is behind it checks no signature.
 LOOPBACK = "127.0.0.1"
@@ -65,7 +65,7 @@ class _KeepAliveHandler(MotoRequestHandler):
             self.wfile.write(body)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """The call log tells more than an access log would."""
+        """No access log: the call log has more."""
 
 
 class _Server(ThreadedWSGIServer):

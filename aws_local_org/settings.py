@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a local organization is made of, and the knobs that may be turned while it runs."""
+"""The settings of a local organization, and which of them may change while it runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from c7n_iamusers.exceptions import LocalOrgError
+from aws_local_org.errors import LocalOrgError
 
 FOUR_HOURS = 4 * 60 * 60
 

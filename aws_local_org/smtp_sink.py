@@ -17,7 +17,7 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
-from c7n_iamusers.exceptions import LocalOrgError
+from aws_local_org.errors import LocalOrgError
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +28,8 @@ LARGEST_MAIL = 40 * 1024 * 1024  # SES takes messages of up to 40 MB
 class SmtpSink:
     """Receives mail for as long as the ``with`` block lasts; each mail is one ``.eml`` file in ``mail_dir``.
 
-    File names sort by arrival and tell the first recipient; X-Envelope-From and X-Envelope-To head each file, since
-    the recipients that an SMTP client names need not stand in the mail. Any user name and password is accepted, so
+    File names sort by arrival and contain the first recipient; X-Envelope-From and X-Envelope-To head each file, since
+    the recipients that an SMTP client names need not be in the mail. Any user name and password is accepted, so
     that a mailer configuration with a login works unchanged; neither is kept. No STARTTLS: set ``smtp_ssl: false``.
     Raises LocalOrgError where the port is taken or the directory cannot be made.
     """
@@ -43,7 +43,7 @@ class SmtpSink:
         mailbox = _Mailbox(_made(self.mail_dir))
         listener = _listener(self.port)
         self.port = listener.getsockname()[1]
-        # aiosmtpd warns at every login about an interface of its own that it is going to drop.
+        # aiosmtpd warns at every login about one of its interfaces that it is going to drop.
         logging.getLogger("mail.log").setLevel(logging.ERROR)
         self._controller = _Controller(mailbox, listener)
         self._controller.start()

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures this package against stock Cloud Custodian on the local organization: ``python -m benchmarks``.
 
-workload      the accounts that are measured; organization: the process that serves them
-stock, ours   the policies, and where each puts its evidence
-evidence      proof that both gathered the same
-measured      the program that runs one policy, measured; measure: runs it and adds the calls that were seen
-suite         what is run, in order; results: what came out
-extrapolation, floor, goals    arithmetic on it
-*_tables, table, cells          the figures as tables
-report        docs/benchmarks.md and the terminal
+workload         the accounts that are measured, and the process that serves them
+contestants      the policies of both, where each puts its evidence, and proof that both gathered the same
+suite            what is run, in order; measured: the program that runs one policy, measured
+identity_center  deriving permission sets, and a run that changes nothing
+measurement      what a run cost, and what a larger account would cost; floor: the fewest calls that IAM permits
+results          what is measured, what came out, and the goals
+tables, report   the figures as tables, docs/benchmarks.md and the terminal
 """

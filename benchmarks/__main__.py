@@ -14,13 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from benchmarks import suite
-from benchmarks.goals import goals
-from benchmarks.machine import machine
-from benchmarks.measure import ROOT
-from benchmarks.measurement import BenchmarkError
-from benchmarks.organization import running_organization
-from benchmarks.report import as_markdown, show
-from benchmarks.results import FULL, QUICK, Plan, Results
+from benchmarks.measurement import ROOT, BenchmarkError
+from benchmarks.report import as_markdown, machine, show
+from benchmarks.results import FULL, QUICK, Plan, Results, goals
+from benchmarks.workload import running_organization
 
 #: Columns where there is no terminal: the widest table fits.
 WIDTH = 140

@@ -24,14 +24,13 @@ from pathlib import Path
 from typing import Any
 
 from aws_local_org import LocalOrg, Settings
-from benchmarks.measure import ROOT
-from benchmarks.measurement import BenchmarkError
+from benchmarks.measurement import ROOT, BenchmarkError
 from c7n_iamusers.aws.retries import Backoff
-from c7n_iamusers.fleet.access_run import Manner
 from c7n_iamusers.fleet.center import connect
 from c7n_iamusers.fleet.derivation_report import DERIVATION_FILE, write_derivation_report
 from c7n_iamusers.fleet.intent_files import write_intents
 from c7n_iamusers.fleet.provisioning import Belief, provision, read_fleet
+from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.model.calls import Subject
 from c7n_iamusers.model.identity_center import Person
 from c7n_iamusers.model.intents import INTENTS_FILE, Intents, PolicySource, UserIntent
@@ -143,12 +142,12 @@ def unchanged(accounts: int, users: int) -> Unchanged:
         _leave(output, accounts, users, _of_three_groups)
         center = connect(org.session(), "us-east-1", Backoff(base=0.01, cap=0.05, budget=30.0), 10_000)
         fleet = read_fleet(output, belief=Belief(trusted=True))
-        failures = provision(fleet, center, lambda _: None, Manner(120.0))
+        failures = provision(fleet, center, lambda _: None, ApplyOptions(120.0))
         made = Counter(call.operation for call in org.calls)["CreateAccountAssignment"]
         org.clear_calls()
         said: list[str] = []
         fleet = read_fleet(output, belief=Belief(trusted=True))
-        failures += provision(fleet, center, said.append, Manner(120.0))
+        failures += provision(fleet, center, said.append, ApplyOptions(120.0))
         calls = len(org.calls)
     if failures or "Nothing to do." not in said:
         raise BenchmarkError(f"the second run had something to do: {[*failures, *said][:3]}")

@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report: a file of Markdown from ``report.md.j2``, and the tables that matter most on the terminal."""
+"""The report: a file of Markdown from ``report.md.j2``, and the tables that matter most on the terminal.
+
+``machine`` says on what, and with what, was measured.
+"""
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Mapping
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +18,14 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 from rich.console import Console
 
-from benchmarks import center_tables, deletion_tables, flagging_tables, floor, summary_tables
-from benchmarks.extrapolation import TOLERANCE
-from benchmarks.ours import OURS
+from benchmarks import tables
+from benchmarks.contestants import OURS, STOCK
+from benchmarks.floor import CALLS_OF_A_USER, PAGE
+from benchmarks.measurement import TOLERANCE
 from benchmarks.results import Results
-from benchmarks.stock import STOCK
+from c7n_iamusers import __version__
 
+LIBRARIES = ("c7n", "boto3", "botocore", "moto")
 TEMPLATE = Path(__file__).with_name("report.md.j2")
 
 
@@ -30,11 +38,9 @@ def as_markdown(results: Results, machine: Mapping[str, str], date: datetime) ->
         plan=results.plan,
         machine=machine,
         date=f"{date:%Y-%m-%d}",
-        flagging=flagging_tables,
-        deletion=deletion_tables,
-        center=center_tables,
-        summary=summary_tables,
-        floor=floor,
+        tables=tables,
+        page=PAGE,
+        calls_of_a_user=list(CALLS_OF_A_USER),
         tolerance=TOLERANCE,
         stock=STOCK,
         ours=OURS,
@@ -46,12 +52,12 @@ def as_markdown(results: Results, machine: Mapping[str, str], date: datetime) ->
 def show(results: Results, console: Console) -> None:
     """The comparisons, as tables."""
     shown = (
-        flagging_tables.flagging_table,
-        flagging_tables.growth_table,
-        deletion_tables.deletion_table,
-        deletion_tables.deletion_calls_table,
-        center_tables.center_table,
-        summary_tables.goals_table,
+        tables.flagging_table,
+        tables.growth_table,
+        tables.deletion_table,
+        tables.deletion_calls_table,
+        tables.center_table,
+        tables.goals_table,
     )
     for table in shown:
         console.print(table(results).for_terminal())
@@ -59,3 +65,29 @@ def show(results: Results, console: Console) -> None:
 
 def _as_yaml(policy: Mapping[str, Any]) -> str:
     return str(yaml.safe_dump({"policies": [dict(policy)]}, sort_keys=False)).rstrip()
+
+
+def machine() -> dict[str, str]:
+    """Title -> text; nothing that would name the machine or its owner."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "processor": f"{_processor()}, {_cores()} cores",
+        "memory": f"{memory:.0f} GiB",
+        "system": f"{platform.system()} {platform.machine()}",
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "versions": ", ".join(
+            [f"c7n_iamusers {__version__}", *(f"{name} {version(name)}" for name in LIBRARIES)]
+        ),
+    }
+
+
+def _cores() -> int:
+    """Those that this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _processor() -> str:
+    known = Path("/proc/cpuinfo")
+    lines = known.read_text(encoding="utf-8").splitlines() if known.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or "unknown"

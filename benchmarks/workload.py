@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The accounts that are measured: their users are all alike, so that calls a user is a number and not an average.
+"""The accounts that are measured, and the process that serves them.
 
-What surrounds the users grows with them, as it does in real accounts: groups, customer-managed policies, roles and
-forgotten virtual MFA devices need pages of their own.
+Users are all alike, so that calls a user is a number and not an average. What surrounds them grows with them, as it
+does in real accounts: groups, customer-managed policies, roles and forgotten virtual MFA devices need pages of their
+own. The local organization runs in a process of its own, so that neither its memory nor its imports are measured.
 """
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import Any
+from multiprocessing import get_context
+from multiprocessing.managers import BaseManager
+from typing import Any, cast
 
-from aws_local_org.seeding import policy_documents as documents
+from aws_local_org.seeding import permissions
 from aws_local_org.seeding.draft import Draft
 from aws_local_org.seeding.key_material import CERTIFICATES
 from aws_local_org.seeding.records import (
@@ -25,6 +30,7 @@ from aws_local_org.seeding.records import (
     Role,
     User,
 )
+from benchmarks.measurement import BenchmarkError
 
 ACCOUNT = "111122223333"
 # Stock c7n reads users in chunks of 50, and a group's policies once a chunk: whole groups to a chunk keep that even.
@@ -105,7 +111,7 @@ def _user(draft: Draft, number: int, **more: Any) -> User:
             draft.access_key(draft.ago(300, 900), draft.ago(1, 300)),
             draft.access_key(draft.ago(300, 900), active=False),
         ),
-        inline={"Upload": documents.UPLOADER},
+        inline={"Upload": permissions.UPLOADER},
         policies=draft.arns([READ_ONLY]),
         groups=(_group_name(number),),
         **more,
@@ -136,11 +142,71 @@ def _groups(draft: Draft, users: int) -> tuple[Group, ...]:
 
 
 def _role(draft: Draft, number: int) -> Role:
-    trust = documents.trust({"Service": "lambda.amazonaws.com"})
+    trust = permissions.trust({"Service": "lambda.amazonaws.com"})
     return Role(f"function-{number:03}", draft.ids.role(), draft.ago(300, 900), trust)
 
 
 def _policy(draft: Draft, number: int) -> ManagedPolicy:
     created = draft.ago(1000, 2000)
-    version = PolicyVersion("v1", documents.PROJECT, created)
+    version = PolicyVersion("v1", permissions.PROJECT, created)
     return ManagedPolicy(f"Project{number:04}", draft.ids.policy(), created, "v1", (version,))
+
+
+class Organization:
+    """One member account that is filled, measured and filled anew."""
+
+    def __init__(self) -> None:
+        from aws_local_org import LocalOrg, Settings
+
+        # A report that is there at once: waiting for it is the same sleep for everyone, and tells nothing.
+        settings = Settings(member_accounts=((ACCOUNT, "benchmark"),), report_seconds=0)
+        self._org = LocalOrg(settings).start()
+
+    def environment(self) -> dict[str, str]:
+        """What a process exports to work in the management account."""
+        return self._org.environment()
+
+    def fill(self, population: str, users: int) -> dict[str, int]:
+        """Empty the account, fill it, and have its credential report made; returns what -> how many."""
+        from aws_local_org.seeding.records import counts_of
+        from aws_local_org.seeding.writer import write_account
+
+        contents = POPULATIONS[population](users)
+        self._org.reset()
+        with self._org.lock:
+            write_account(self._org, ACCOUNT, contents)
+        self._make_report()
+        return counts_of(contents)
+
+    def begin(self, latency_ms: float) -> None:
+        """Forget the calls so far, and delay each from now on."""
+        self._org.configure(latency_ms=latency_ms)
+        self._org.clear_calls()
+
+    def calls(self) -> dict[str, int]:
+        """Operation -> calls in the account since ``begin``; AssumeRole on the way into it is not among them."""
+        return dict(Counter(call.operation for call in self._org.calls if call.account == ACCOUNT))
+
+    def users_left(self) -> int:
+        return len(self._org.backend("iam", ACCOUNT).users)
+
+    def _make_report(self) -> None:
+        iam = self._org.client("iam", ACCOUNT)
+        self._org.configure(latency_ms=0)
+        iam.generate_credential_report()
+        if (state := iam.generate_credential_report()["State"]) != "COMPLETE":
+            raise BenchmarkError(f"the credential report of the measured account is {state}, not COMPLETE")
+
+
+class _Manager(BaseManager):
+    """Starts the process, and carries calls to it and their results and errors back."""
+
+
+_Manager.register("organization", Organization)
+
+
+@contextmanager
+def running_organization() -> Iterator[Organization]:
+    """An organization in a child process, for as long as the block lasts."""
+    with _Manager(ctx=get_context("spawn")) as manager:
+        yield cast(Organization, manager.organization())  # type: ignore[attr-defined]

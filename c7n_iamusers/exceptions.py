@@ -11,8 +11,7 @@ IamUsersError                     the root: catch this to catch them all
 ├── Stranger                      the name belongs to another user by now, who must not be touched
 ├── PlanInvalid                   a reviewed plan can't be read, or is of another account
 ├── RestorationRefused            a user can't be restored as asked; nothing was changed
-├── IdentityCenterError           the instance, a person or an assignment is not as it must be
-└── LocalOrgError                 the embedded local organization could not do as asked
+└── IdentityCenterError           the instance, a person or an assignment is not as it must be
 """
 
 from __future__ import annotations
@@ -64,7 +63,3 @@ class RestorationRefused(IamUsersError):
 
 class IdentityCenterError(IamUsersError):
     """Identity Center is not in the state that provisioning needs; the message says the mend."""
-
-
-class LocalOrgError(IamUsersError):
-    """The local organization could not be started, seeded or loaded as asked."""

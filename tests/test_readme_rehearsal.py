@@ -9,7 +9,7 @@ import socket
 from contextlib import ExitStack
 from pathlib import Path
 
-from c7n_iamusers.rehearsal.outputs import mails
+from aws_local_org.demo.expectations import mails
 from tests.readme import COMMANDS, EVERYBODY, copy_checkout, in_shell, of_rehearsal, shell, substituted
 
 #: of each rehearsal: flagged, replaced, without a replacement, deleted

@@ -1,8 +1,79 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IAM as the API reference describes it, over moto's."""
+"""IAM as the API reference describes it, over moto's: its parts put together in the place of moto's."""
 
 from __future__ import annotations
 
-from aws_local_org.iam.service import install, reset
+from typing import Any
+
+from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS
+from moto.iam.models import iam_backends
+
+from aws_local_org.iam import results
+from aws_local_org.iam.authorization_details import AuthorizationDetailsResponse
+from aws_local_org.iam.base import dispatched_at
+from aws_local_org.iam.credential_report import CredentialReportBackend, CredentialReportResponse
+from aws_local_org.iam.credentials import (
+    AccessKeysResponse,
+    LoginProfilesResponse,
+    ServiceCredentialsResponse,
+)
+from aws_local_org.iam.groups import GroupsBackend, GroupsResponse
+from aws_local_org.iam.inline_policies import InlinePoliciesBackend, InlinePoliciesResponse
+from aws_local_org.iam.managed_policies import ManagedPoliciesBackend
+from aws_local_org.iam.mfa import MfaResponse
+from aws_local_org.iam.policy_listings import PolicyListingsResponse
+from aws_local_org.iam.public_keys import SigningCertificatesResponse, SshPublicKeysResponse
+from aws_local_org.iam.results import WholeSecondsSerializer
+from aws_local_org.iam.roles import RolesBackend, RolesResponse
+from aws_local_org.iam.users import UsersBackend, UsersResponse
+
+
+class LocalIamResponse(
+    UsersResponse,
+    LoginProfilesResponse,
+    AccessKeysResponse,
+    MfaResponse,
+    ServiceCredentialsResponse,
+    SigningCertificatesResponse,
+    SshPublicKeysResponse,
+    GroupsResponse,
+    RolesResponse,
+    InlinePoliciesResponse,
+    PolicyListingsResponse,
+    AuthorizationDetailsResponse,
+    CredentialReportResponse,
+):
+    """Every operation of IAM that is served; those not named in the parts are moto's own."""
+
+
+class LocalIAMBackend(
+    UsersBackend,
+    GroupsBackend,
+    RolesBackend,
+    ManagedPoliciesBackend,
+    InlinePoliciesBackend,
+    CredentialReportBackend,
+):
+    """The IAM of one account."""
+
+    @property
+    def _url_module(self) -> Any:
+        return dispatched_at(LocalIamResponse)
+
+    def reset(self) -> None:
+        """moto would rebuild everything, which is thrown away at once."""
+        self.__dict__.clear()
+
+
+def install() -> None:
+    """Have every account's IAM be ours from its next use on; repeating it changes nothing."""
+    iam_backends.backend = LocalIAMBackend
+    SERVICE_SPECIFIC_SERIALIZERS["iam"] = {"query": WholeSecondsSerializer}
+
+
+def reset() -> None:
+    """Forget what is kept outside the accounts."""
+    results.forget_markers()
+
 
 __all__ = ["install", "reset"]

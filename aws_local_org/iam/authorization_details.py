@@ -2,7 +2,7 @@
 """GetAccountAuthorizationDetails and GetAccountSummary: what is asked of the whole account.
 
 Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html.
-As documents of real accounts show, a list without entries is left out, save for tags, groups and attached policies;
+As documents of real accounts show, a list without entries is left out, except tags, groups and attached policies;
 of AWS's own policies only those in use are there.
 """
 
@@ -18,10 +18,9 @@ from moto.iam.models import AWSManagedPolicy, ManagedPolicy, Role
 from aws_local_org.iam.base import Response
 from aws_local_org.iam.entities import Group, User, boundary_shape
 from aws_local_org.iam.groups import group_shape
-from aws_local_org.iam.paging import Listing
-from aws_local_org.iam.plain_result import PlainResult
+from aws_local_org.iam.managed_policies import Usage, usage_in
 from aws_local_org.iam.policy_listings import policy_shape, versions_of, whole_version
-from aws_local_org.iam.policy_usage import Usage, usage_in
+from aws_local_org.iam.results import Listing, PlainResult
 from aws_local_org.iam.roles import basic_role, instance_profile_shape, role_last_used
 
 

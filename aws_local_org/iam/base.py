@@ -15,11 +15,10 @@ from moto.iam.responses import IamResponse
 
 from aws_local_org import credentials
 from aws_local_org.credentials import Principal
+from aws_local_org.errors import iam_error, no_such_entity, validation_error
 from aws_local_org.iam.entities import User
-from aws_local_org.iam.errors import iam_error, no_such_entity, validation_error
-from aws_local_org.iam.paging import DEFAULT_PAGE, PageRequest, page_of, paged_members
 from aws_local_org.iam.parameters import check_parameters
-from aws_local_org.iam.plain_result import PlainResult
+from aws_local_org.iam.results import DEFAULT_PAGE, PageRequest, PlainResult, page_of, paged_members
 
 #: UserName is optional here without meaning the caller.
 _NOT_THE_CALLER = frozenset({"ListServiceSpecificCredentials", "GetMFADevice"})

@@ -1,19 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
 """IAM's entities with the ids and the members that moto's lack.
 
-Where moto's code still serializes one, the class bears moto's name, from which moto derives its members' names.
+Where moto's code still serializes one, the class has moto's name, from which moto derives its members' names.
+Ids are as IAM makes them: a prefix for the kind, then capitals and the digits 2 to 7. As in AWS, the first eight
+characters after the prefix follow from the account. Source:
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from moto.core.utils import utcnow
 from moto.iam import models as moto_iam
+from moto.iam.utils import generate_access_key_id_from_account_id
 
-from aws_local_org.iam import identifiers
+USER = "AIDA"
+GROUP = "AGPA"
+ROLE = "AROA"
+MANAGED_POLICY = "ANPA"
+INSTANCE_PROFILE = "AIPA"
+ACCESS_KEY = "AKIA"
+PUBLIC_KEY = "APKA"
+CERTIFICATE = "ASCA"
+SERVICE_CREDENTIAL = "ACCA"
+
+# botocore's certificateIdType has at least 24 characters
+_LENGTHS = {ACCESS_KEY: 20, PUBLIC_KEY: 20, CERTIFICATE: 24}
+
+
+def new_id(prefix: str, account_id: str) -> str:
+    """An id that nothing else has: 21 characters, 20 for access keys and SSH public keys, 24 for certificates."""
+    length = _LENGTHS.get(prefix, 21)
+    return str(generate_access_key_id_from_account_id(account_id, prefix=prefix, total_length=length))
+
+
+def aws_policy_id(arn: str) -> str:
+    """The id of an AWS managed policy, the same in every account and at every start."""
+    digest = base64.b32encode(hashlib.sha256(arn.encode()).digest()).decode()
+    return MANAGED_POLICY + digest[:17]
 
 
 @dataclass
@@ -58,7 +87,7 @@ class MfaDevice:
 
 @dataclass
 class VirtualMfaDevice:
-    """A virtual device: assigned to `user`, to the account's root, or (enable_date None) to nobody."""
+    """A virtual device: assigned to `user`, to the account's root, or unassigned (enable_date None)."""
 
     serial_number: str
     user: User | None = None
@@ -75,7 +104,7 @@ class User(moto_iam.User):
 
     def __init__(self, account_id: str, region_name: str, name: str, path: str | None = None) -> None:
         super().__init__(account_id, region_name, name, path)
-        self.id = identifiers.new_id(identifiers.USER, account_id)
+        self.id = new_id(USER, account_id)
         self.login_profile: LoginProfile | None = None
         self.permissions_boundary_arn: str | None = None
         self.service_credentials: dict[str, ServiceCredential] = {}
@@ -100,7 +129,7 @@ class Group(moto_iam.Group):
 
     def __init__(self, account_id: str, region_name: str, name: str, path: str = "/") -> None:
         super().__init__(account_id, region_name, name, path)
-        self.id = identifiers.new_id(identifiers.GROUP, account_id)
+        self.id = new_id(GROUP, account_id)
 
 
 def boundary_shape(policy_arn: str | None) -> dict[str, Any] | None:

@@ -7,19 +7,17 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 
+from aws_local_org.errors import already_exists, no_such_entity, quota_exceeded
 from aws_local_org.iam.base import Backend, Response
-from aws_local_org.iam.deletion import check_group_is_bare
 from aws_local_org.iam.entities import Group
-from aws_local_org.iam.errors import already_exists, no_such_entity, quota_exceeded
-from aws_local_org.iam.paging import Listing
-from aws_local_org.iam.plain_result import PlainResult
-from aws_local_org.iam.users import listed_user
+from aws_local_org.iam.results import Listing, PlainResult
+from aws_local_org.iam.users import check_group_is_bare, listed_user
 
 GROUPS_PER_USER = 10
 
 
 class GroupsBackend(Backend):
-    """A membership stands on both sides, so that neither is found by a search through the account."""
+    """A membership is kept at the group and at the user, so that neither needs a search through the account."""
 
     groups: dict[str, Group]
 

@@ -5,24 +5,25 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from moto.core.utils import utcnow
 from moto.iam.aws_managed_policies import aws_managed_policies_data
-from moto.iam.models import AWSManagedPolicy, ManagedPolicy, PolicyVersion
+from moto.iam.models import AWSManagedPolicy, IAMBackend, ManagedPolicy, PolicyVersion
 
-from aws_local_org.iam import identifiers
-from aws_local_org.iam.base import Backend
-from aws_local_org.iam.errors import (
+from aws_local_org.errors import (
     delete_conflict,
     invalid_input,
     no_such_entity,
     quota_exceeded,
     validation_error,
 )
-from aws_local_org.iam.policy_documents import check_document, size_of
-from aws_local_org.iam.policy_usage import usage_in
+from aws_local_org.iam import entities
+from aws_local_org.iam.base import Backend
+from aws_local_org.iam.inline_policies import check_document, size_of
 
 #: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 POLICIES_PER_ENTITY = 10
@@ -35,12 +36,13 @@ _POLICY_ARN = re.compile(r"arn:[\w-]+:iam::(aws|\d{12}):policy/.+")
 def _catalogue() -> dict[str, AWSManagedPolicy]:
     """AWS's managed policies as moto knows them, by ARN, read once and shared by all accounts: nothing changes them.
 
-    moto loads them only where its environment says so, and then parses their documents for each account anew.
+    moto loads them only where its environment says so, and then parses their documents again for each account.
     """
     policies = {}
-    for name, data in json.loads(aws_managed_policies_data).items():
+    for place, data in _catalogue_data().items():
+        name = place.rpartition("/")[2]
         policy = AWSManagedPolicy.from_data(name, account_id="aws", region_name="aws", data=data)
-        policy.id = identifiers.aws_policy_id(policy.arn)
+        policy.id = entities.aws_policy_id(policy.arn)
         policies[policy.arn] = policy
     return policies
 
@@ -60,9 +62,9 @@ class ManagedPoliciesBackend(Backend):
         policy_name: str,
         tags: list[dict[str, str]],
     ) -> ManagedPolicy:
-        _check(policy_document)
+        _check_managed(policy_document)
         policy = super().create_policy(description, path, policy_document, policy_name, tags)
-        policy.id = identifiers.new_id(identifiers.MANAGED_POLICY, self.account_id)
+        policy.id = entities.new_id(entities.MANAGED_POLICY, self.account_id)
         return policy
 
     def get_policy(self, policy_arn: str) -> ManagedPolicy:
@@ -134,7 +136,7 @@ class ManagedPoliciesBackend(Backend):
         self, policy_arn: str, policy_document: str, set_as_default: bool
     ) -> PolicyVersion:
         policy = self._own_policy(policy_arn)
-        _check(policy_document)
+        _check_managed(policy_document)
         version = super().create_policy_version(policy_arn, policy_document, set_as_default)
         policy.update_date = utcnow()
         return version
@@ -170,7 +172,56 @@ class ManagedPoliciesBackend(Backend):
             raise invalid_input(f"Policy {policy_arn} is outside your own account.")
 
 
-def _check(document: str) -> None:
+def _check_managed(document: str) -> None:
     check_document(document)
     if size_of(document) > CHARACTERS:
         raise quota_exceeded("PolicySize", CHARACTERS)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """By policy ARN: to how many users, groups and roles it is attached, and how many users and roles it bounds."""
+
+    attachments: Counter[str]
+    boundaries: Counter[str]
+
+
+#: Of a policy that is new.
+UNUSED = Usage(Counter(), Counter())
+
+
+def usage_in(account: Any) -> Usage:
+    """The usage in one account, given its IAM backend."""
+    bounded = [*account.users.values(), *account.roles.values()]
+    entities = [*bounded, *account.groups.values()]
+    return Usage(
+        Counter(arn for entity in entities for arn in entity.managed_policies),
+        Counter(entity.permissions_boundary_arn for entity in bounded if entity.permissions_boundary_arn),
+    )
+
+
+def aws_policy_exists(arn: str) -> bool:
+    """Whether AWS has the managed policy. arn: of any partition; the catalogue is the same in all."""
+    return _place(arn) in _catalogue_data()
+
+
+def aws_policy(backend: IAMBackend, arn: str) -> Any:
+    """AWS's managed policy in an account's IAM. arn must exist; one of another partition than `aws` is loaded first."""
+    if arn not in backend.managed_policies:
+        name = arn.rpartition("/")[2]
+        data = _catalogue_data()[_place(arn)]
+        policy = AWSManagedPolicy.from_data(name, backend.account_id, backend.region_name, data)
+        backend.managed_policies[arn] = policy
+    return backend.managed_policies[arn]
+
+
+@cache
+def _catalogue_data() -> dict[str, dict[str, Any]]:
+    """Path and name -> moto's record of the policy."""
+    policies = json.loads(aws_managed_policies_data)
+    return {f"{data['Path']}{name}": data for name, data in policies.items()}
+
+
+def _place(arn: str) -> str:
+    """`/service-role/AWSConfigRole` of `arn:aws:iam::aws:policy/service-role/AWSConfigRole`."""
+    return arn.partition(":policy")[2]

@@ -11,11 +11,10 @@ from typing import Any
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import utcnow
 
+from aws_local_org.errors import already_exists, delete_conflict, no_such_entity, quota_exceeded
 from aws_local_org.iam.base import Response
 from aws_local_org.iam.entities import MfaDevice, User, VirtualMfaDevice
-from aws_local_org.iam.errors import already_exists, delete_conflict, no_such_entity, quota_exceeded
-from aws_local_org.iam.paging import Listing
-from aws_local_org.iam.plain_result import PlainResult
+from aws_local_org.iam.results import Listing, PlainResult
 from aws_local_org.iam.users import listed_user
 
 DEVICES_PER_USER = 8
@@ -44,7 +43,7 @@ class MfaResponse(Response):
         )
 
     def enable_mfa_device(self) -> ActionResult:
-        """Any two codes of six digits do: nobody here holds the seed."""
+        """Accepts any two codes of six digits: the seed is not kept."""
         user = self.backend.get_user(self.params["UserName"])
         serial = self.params["SerialNumber"]
         device = self._virtual.get(serial)
@@ -127,7 +126,7 @@ class MfaResponse(Response):
 
 
 def assign(user: User, device: MfaDevice, virtual: VirtualMfaDevice | None) -> None:
-    """Put a device on a user; virtual: the same device as it stands in the account's list, if it is a virtual one."""
+    """Put a device on a user; virtual: the same device in the account's list, if it is a virtual one."""
     user.mfa_devices[device.serial_number] = device
     if virtual is not None:
         virtual.user, virtual.enable_date = user, device.enable_date

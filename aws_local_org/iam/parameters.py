@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from aws_local_org.iam.errors import validation_error
+from aws_local_org.errors import validation_error
 
 #: Java's \p{L}\p{Z}\p{N}, which Python's re lacks: \w is letters, digits and the underscore that all users add anyway.
 _UNICODE_CLASSES = r"\p{L}\p{Z}\p{N}"
 _LETTERS_SPACES_DIGITS = r"\w \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 
-#: Patterns that IAM checks by itself, after all else, and has words of its own for.
+#: Patterns that IAM checks last, each with its own message.
 _OWN_WORDS = {
     r"[\w+=,.@-]+": "It must contain only alphanumeric characters and/or the following: +=,.@_-",
     r"(\u002F)|(\u002F[\u0021-\u007E]+\u002F)": (
@@ -64,7 +64,7 @@ def _of_members(shape: Any, values: list[Any], where: str) -> Iterator[str]:
         for index, item in enumerate(values, 1):
             yield from _complaints(shape, item, f"{where}.{index}.member")
     elif any(next(_broken(shape, item), None) for item in values):
-        # of texts in a list, AWS tells neither which is wrong nor what is wrong with it
+        # for texts in a list, AWS names neither the wrong one nor the constraint
         yield _failed(where, f"Member must satisfy constraint: [{', '.join(_constraints(shape))}]")
 
 

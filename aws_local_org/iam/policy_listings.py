@@ -11,9 +11,8 @@ from moto.core.responses import ActionResult
 from moto.iam.models import AWSManagedPolicy, ManagedPolicy, PolicyVersion
 
 from aws_local_org.iam.base import Response
-from aws_local_org.iam.paging import Listing, newest_first
-from aws_local_org.iam.plain_result import PlainResult
-from aws_local_org.iam.policy_usage import UNUSED, Usage, usage_in
+from aws_local_org.iam.managed_policies import UNUSED, Usage, usage_in
+from aws_local_org.iam.results import Listing, PlainResult, newest_first
 
 
 class PolicyListingsResponse(Response):

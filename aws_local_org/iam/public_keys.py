@@ -12,12 +12,10 @@ from cryptography import x509
 from moto.core.responses import ActionResult, EmptyResult
 from moto.iam.models import SigningCertificate, SshPublicKey
 
+from aws_local_org.errors import iam_error, no_such_entity, quota_exceeded
 from aws_local_org.iam.base import Response
-from aws_local_org.iam.entities import User
-from aws_local_org.iam.errors import iam_error, no_such_entity, quota_exceeded
-from aws_local_org.iam.identifiers import CERTIFICATE, PUBLIC_KEY, new_id
-from aws_local_org.iam.paging import Listing
-from aws_local_org.iam.plain_result import PlainResult
+from aws_local_org.iam.entities import CERTIFICATE, PUBLIC_KEY, User, new_id
+from aws_local_org.iam.results import Listing, PlainResult
 
 CERTIFICATES_PER_USER = 2
 SSH_KEYS_PER_USER = 5

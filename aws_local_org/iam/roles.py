@@ -10,11 +10,10 @@ from moto.core.responses import ActionResult
 from moto.iam.exceptions import EntityAlreadyExists
 from moto.iam.models import InstanceProfile, Role
 
+from aws_local_org.errors import no_such_entity
 from aws_local_org.iam.base import Backend, Response
 from aws_local_org.iam.entities import boundary_shape
-from aws_local_org.iam.errors import no_such_entity
-from aws_local_org.iam.paging import Listing
-from aws_local_org.iam.plain_result import PlainResult
+from aws_local_org.iam.results import Listing, PlainResult
 
 
 class RolesBackend(Backend):

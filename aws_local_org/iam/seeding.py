@@ -21,18 +21,20 @@ from moto.iam.models import (
     SshPublicKey,
 )
 
+from aws_local_org.iam.credentials import new_credential
 from aws_local_org.iam.entities import (
+    ACCESS_KEY,
+    CERTIFICATE,
     Group,
     LoginProfile,
     MfaDevice,
     ServiceCredential,
     User,
     VirtualMfaDevice,
+    new_id,
 )
-from aws_local_org.iam.identifiers import ACCESS_KEY, CERTIFICATE, new_id
 from aws_local_org.iam.mfa import assign
 from aws_local_org.iam.public_keys import new_ssh_key
-from aws_local_org.iam.service_credentials import new_credential
 
 
 def add_user(
@@ -133,7 +135,7 @@ def add_service_credential(
 
 
 def add_mfa_device(account: Any, user: User, serial_number: str, enabled: datetime) -> MfaDevice:
-    """A device of the kind that its serial number tells: `arn:...:mfa/` virtual, `arn:...:u2f/` FIDO, else hardware."""
+    """A device of the kind in its serial number: `arn:...:mfa/` virtual, `arn:...:u2f/` FIDO, else hardware."""
     virtual = None
     if ":mfa/" in serial_number:
         virtual = account.virtual_mfa_devices.setdefault(serial_number, VirtualMfaDevice(serial_number))

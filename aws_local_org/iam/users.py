@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Users, their names, and their permissions boundary."""
+"""Users: their names, permissions boundary and tags, and what must be removed before one is deleted."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from moto.core.responses import ActionResult, EmptyResult
 
+from aws_local_org.errors import (
+    already_exists,
+    delete_conflict,
+    iam_error,
+    invalid_input,
+    no_such_entity,
+    quota_exceeded,
+)
 from aws_local_org.iam.base import Backend, Response
-from aws_local_org.iam.deletion import check_user_is_bare
-from aws_local_org.iam.entities import User, boundary_shape
-from aws_local_org.iam.errors import already_exists, no_such_entity, quota_exceeded
-from aws_local_org.iam.paging import Listing
-from aws_local_org.iam.plain_result import PlainResult
-from aws_local_org.iam.tagging import merged
+from aws_local_org.iam.entities import Group, User, boundary_shape
+from aws_local_org.iam.results import Listing, PlainResult
 
 USERS_PER_ACCOUNT = 5000
+TAGS_PER_USER = 50
 
 
 class UsersBackend(Backend):
@@ -37,7 +43,7 @@ class UsersBackend(Backend):
             raise quota_exceeded("UsersPerAccount", USERS_PER_ACCOUNT)
         self._check_free(user_name)
         user = User(self.account_id, region_name, user_name, path)
-        user.tag_set = merged({}, tags or [])
+        user.tag_set = merged_tags({}, tags or [])
         self.users[user_name] = user
         self._names.add(user_name.casefold())
         return user
@@ -57,6 +63,18 @@ class UsersBackend(Backend):
         check_user_is_bare(user)
         del self.users[user_name]
         self._names.discard(user_name.casefold())
+
+    def tag_user(self, name: str, tags: list[dict[str, str]]) -> None:
+        user = self.get_user(name)
+        user.tag_set = merged_tags(user.tag_set, tags)
+
+    def untag_user(self, name: str, tag_keys: list[str]) -> None:
+        user = self.get_user(name)
+        for key in tag_keys:
+            user.tag_set.pop(key.casefold(), None)
+
+    def list_user_tags(self, user_name: str) -> list[dict[str, str]]:
+        return self.get_user(user_name).tags
 
     def _check_free(self, user_name: str) -> None:
         if user_name.casefold() in self._names:
@@ -104,6 +122,10 @@ class UsersResponse(Response):
         user.permissions_boundary_arn = None
         return EmptyResult()
 
+    def tag_user(self) -> ActionResult:
+        self.backend.tag_user(self.params["UserName"], self.params.get("Tags") or [])
+        return EmptyResult()
+
 
 def listed_user(user: User) -> dict[str, Any]:
     """ListUsers and GetGroup: "IAM resource-listing operations return a subset of the available attributes"."""
@@ -121,3 +143,64 @@ def whole_user(user: User) -> dict[str, Any]:
     """GetUser and CreateUser."""
     boundary = boundary_shape(user.permissions_boundary_arn)
     return {**listed_user(user), "PermissionsBoundary": boundary, "Tags": user.tags or None}
+
+
+def merged_tags(
+    present: Mapping[str, dict[str, str]], tags: Iterable[Mapping[str, str]]
+) -> dict[str, dict[str, str]]:
+    """Tags by their case-folded key, the new ones replacing those of the same key.
+
+    "Tag keys are case insensitive ... if you have tagged a user with the Department=foo tag and you add the
+    department=bar tag, it replaces the first tag": https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html.
+    Raises InvalidInput for a key given twice, LimitExceeded beyond 50. Lengths and characters are checked with the
+    other parameters.
+    """
+    added = [{"Key": tag["Key"], "Value": tag.get("Value") or ""} for tag in tags]
+    if len({tag["Key"].casefold() for tag in added}) < len(added):
+        raise invalid_input("Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+    result = {**present, **{tag["Key"].casefold(): tag for tag in added}}
+    if len(result) > TAGS_PER_USER:
+        raise iam_error("LimitExceeded", "The number of tags has reached the maximum limit.")
+    return result
+
+
+# "Unlike the AWS Management Console, when you delete a user programmatically, you must delete the items attached to the
+# user manually, or the deletion fails": https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteUser.html.
+# A permissions boundary and tags do not prevent a deletion. The wording was observed on AWS.
+
+_Obstacles = Sequence[tuple[Callable[[Any], object], str]]
+
+_GENERIC = "Cannot delete entity, must remove referenced objects first."
+_USER_OBSTACLES: _Obstacles = (
+    (lambda user: user.login_profile, "Cannot delete entity, must delete login profile first."),
+    (lambda user: user.access_keys, "Cannot delete entity, must delete access keys first."),
+    (lambda user: user.mfa_devices, "Cannot delete entity, must delete MFA device first."),
+    (lambda user: user.signing_certificates, "Cannot delete entity, must delete certificates first."),
+    (lambda user: user.ssh_public_keys, _GENERIC),
+    (lambda user: user.service_credentials, _GENERIC),
+    (lambda user: user.managed_policies, "Cannot delete entity, must detach all policies first."),
+    (lambda user: user.policies, "Cannot delete entity, must delete policies first."),
+    (lambda user: user.groups, "Cannot delete entity, must remove users from group first."),
+)
+
+_GROUP_OBSTACLES: _Obstacles = (
+    (lambda group: group.users, "Cannot delete entity, must remove users from group first."),
+    (lambda group: group.managed_policies, "Cannot delete entity, must detach all policies first."),
+    (lambda group: group.policies, "Cannot delete entity, must delete policies first."),
+)
+
+
+def check_user_is_bare(user: User) -> None:
+    """Raise DeleteConflict while a user has anything that AWS wants removed first."""
+    _check_bare(user, _USER_OBSTACLES)
+
+
+def check_group_is_bare(group: Group) -> None:
+    """Raise DeleteConflict while a group has members or policies."""
+    _check_bare(group, _GROUP_OBSTACLES)
+
+
+def _check_bare(entity: Any, obstacles: _Obstacles) -> None:
+    for present, message in obstacles:
+        if present(entity):
+            raise delete_conflict(message)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from aws_local_org import organization
-
-from . import errors, state
-from .state import IdentityStore, Instance
+from aws_local_org.identity_center import rules, state
+from aws_local_org.identity_center.state import IdentityStore, Instance
 
 #: Operations whose names start so change nothing.
 READ_ONLY = ("List", "Describe", "Get", "Is")
@@ -32,7 +31,7 @@ def instance_for(caller: Caller, operation: str, parameters: dict[str, Any]) -> 
     wanted = parameters.get("InstanceArn") or parameters.get("ResourceArn", "")
     instance = next((each for each in state.instances if _names(wanted, each)), None)
     if instance is None or instance.region != caller.region or not _administers(caller, instance):
-        raise errors.denied(
+        raise rules.denied(
             f"User: arn:aws:iam::{caller.account_id}:root is not authorized to perform: "
             f"sso:{operation} on resource: {wanted}"
         )
@@ -48,9 +47,9 @@ def store_for(caller: Caller, operation: str, parameters: dict[str, Any]) -> Ide
     wanted = parameters["IdentityStoreId"].rpartition("/")[2]
     instance = next((i for i in state.instances if i.store.id == wanted and i.region == caller.region), None)
     if instance is None:
-        raise errors.not_found("IDENTITY_STORE not found.", ResourceType="IDENTITY_STORE", ResourceId=wanted)
+        raise rules.not_found("IDENTITY_STORE not found.", ResourceType="IDENTITY_STORE", ResourceId=wanted)
     if not _administers(caller, instance) and not _reads_as_member(caller, operation, instance):
-        raise errors.denied(
+        raise rules.denied(
             f"User: arn:aws:iam::{caller.account_id}:root is not authorized to perform: "
             f"identitystore:{operation} on resource: {instance.store.arn}"
         )
@@ -90,7 +89,7 @@ def _check_delegate(caller: Caller, operation: str, instance: Instance, paramete
         parameters.get("TargetId") == instance.owner
         or (instance.owner, permission_set) in instance.provisioned
     ):
-        raise errors.denied(
+        raise rules.denied(
             f"Delegated administrator {caller.account_id} is not authorized to perform sso:{operation} on what "
             f"management account {instance.owner} uses"
         )

@@ -6,10 +6,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from . import asynchronous, clock, errors, provisioning
-from .asynchronous import CREATION, DELETION, OperationFailed
-from .permission_sets import find
-from .state import Assignment, Instance
+from aws_local_org.identity_center import asynchronous, clock, provisioning, rules
+from aws_local_org.identity_center.asynchronous import CREATION, DELETION, OperationFailed
+from aws_local_org.identity_center.permission_sets import find
+from aws_local_org.identity_center.state import Assignment, Instance
 
 _MEMBERS = ("TargetId", "TargetType", "PermissionSetArn", "PrincipalType", "PrincipalId")
 
@@ -34,7 +34,7 @@ def delete(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
     assignment = _requested(instance, parameters)
     _check_idle(instance, parameters)
     if assignment not in instance.assignments:
-        raise errors.not_found(
+        raise rules.not_found(
             f"Could not find an assignment of {assignment.principal_type} {assignment.principal_id} with "
             f"{assignment.permission_set_arn} in account {assignment.account_id}"
         )
@@ -61,7 +61,7 @@ def _check_outstanding(instance: Instance) -> None:
     quota = instance.quotas.outstanding_assignments
     if len(asynchronous.in_progress(instance, CREATION)) >= quota:
         # The quota page calls it a throttle limit; which error it gives is not written anywhere.
-        raise errors.throttled(f"No more than {quota} CreateAccountAssignment requests may be outstanding")
+        raise rules.throttled(f"No more than {quota} CreateAccountAssignment requests may be outstanding")
 
 
 def _check_idle(instance: Instance, parameters: dict[str, Any]) -> None:
@@ -69,20 +69,20 @@ def _check_idle(instance: Instance, parameters: dict[str, Any]) -> None:
     revocation of the same assignment."""
     running = asynchronous.in_progress(instance, CREATION) + asynchronous.in_progress(instance, DELETION)
     if any(each.subject == _subject(parameters) for each in running):
-        raise errors.conflict("An earlier request for the same assignment is still in progress")
+        raise rules.conflict("An earlier request for the same assignment is still in progress")
 
 
 def _check_quotas(instance: Instance, assignment: Assignment) -> None:
     account, arn, quotas = assignment.account_id, assignment.permission_set_arn, instance.quotas
     here = [permission_set for owner, permission_set in instance.provisioned if owner == account]
     if arn not in here and len(here) >= quotas.provisioned_sets_per_account:
-        raise errors.over_quota(
+        raise rules.over_quota(
             f"Account {account} may have no more than {quotas.provisioned_sets_per_account} permission sets"
         )
     groups = [a for a in instance.assignments if (a.account_id, a.permission_set_arn) == (account, arn)]
     groups = [each for each in groups if each.principal_type == "GROUP" and each != assignment]
     if assignment.principal_type == "GROUP" and len(groups) >= quotas.groups_per_set_and_account:
-        raise errors.over_quota(
+        raise rules.over_quota(
             f"No more than {quotas.groups_per_set_and_account} groups may be assigned {arn}"
         )
 
@@ -104,3 +104,59 @@ def _unassign(instance: Instance, assignment: Assignment) -> None:
     account, arn = assignment.account_id, assignment.permission_set_arn
     if not any((each.account_id, each.permission_set_arn) == (account, arn) for each in instance.assignments):
         provisioning.remove(instance, arn, account)
+
+
+def describe_creation(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
+    status = asynchronous.describe(instance, CREATION, parameters["AccountAssignmentCreationRequestId"])
+    return {"AccountAssignmentCreationStatus": status}
+
+
+def describe_deletion(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
+    status = asynchronous.describe(instance, DELETION, parameters["AccountAssignmentDeletionRequestId"])
+    return {"AccountAssignmentDeletionStatus": status}
+
+
+def list_creations(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
+    return asynchronous.list_statuses(instance, CREATION, "AccountAssignmentsCreationStatus", parameters)
+
+
+def list_deletions(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
+    return asynchronous.list_statuses(instance, DELETION, "AccountAssignmentsDeletionStatus", parameters)
+
+
+def list_for_account(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
+    arn, account = find(instance, parameters["PermissionSetArn"]).arn, parameters["AccountId"]
+    found = [
+        each for each in instance.assignments if (each.permission_set_arn, each.account_id) == (arn, account)
+    ]
+    return rules.page("AccountAssignments", [_listed(each) for each in found], parameters)
+
+
+def list_for_principal(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Direct assignments, and for a user also those of the user's groups.
+
+    The API reference says "accounts that the principal has access to", which for a user includes what groups give.
+    """
+    account = parameters.get("Filter", {}).get("AccountId")
+    principals = _principals(instance, parameters["PrincipalType"], parameters["PrincipalId"])
+    found = [
+        each
+        for each in instance.assignments
+        if (each.principal_type, each.principal_id) in principals and account in (None, each.account_id)
+    ]
+    return rules.page("AccountAssignments", [_listed(each) for each in found], parameters)
+
+
+def _principals(instance: Instance, kind: str, principal_id: str) -> set[tuple[str, str]]:
+    memberships = instance.store.memberships.values() if kind == "USER" else ()
+    groups = {("GROUP", each.group_id) for each in memberships if each.user_id == principal_id}
+    return {(kind, principal_id)} | groups
+
+
+def _listed(assignment: Assignment) -> dict[str, Any]:
+    return {
+        "AccountId": assignment.account_id,
+        "PermissionSetArn": assignment.permission_set_arn,
+        "PrincipalType": assignment.principal_type,
+        "PrincipalId": assignment.principal_id,
+    }

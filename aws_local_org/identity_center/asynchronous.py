@@ -2,7 +2,7 @@
 """Requests that are IN_PROGRESS for the running settings' assignment_seconds, then SUCCEEDED or FAILED.
 
 Nothing runs in the background: an operation that is due is carried out by the next call to reach Identity Center or IAM
-(`settle`), which nobody can tell apart, and a test that owns the clock owns the order of events too.
+(`settle`). Callers see no difference, and a test that sets the clock sets the order of events too.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from typing import Any
 from moto.moto_api._internal import mock_random
 
 from aws_local_org import settings
-
-from . import clock, errors, faults, paging, state
-from .state import Instance, Operation
+from aws_local_org.identity_center import clock, faults, rules, state
+from aws_local_org.identity_center.state import Instance, Operation
 
 CREATION, DELETION, PROVISIONING = "creation", "deletion", "provisioning"
 
@@ -61,7 +60,7 @@ def describe(instance: Instance, kind: str, request_id: str) -> dict[str, Any]:
     """The full status. Raises ResourceNotFoundException for a request that is unknown or of another kind."""
     operation = instance.operations.get(request_id)
     if operation is None or operation.kind != kind:
-        raise errors.not_found(f"Could not find a {kind} request with id {request_id}")
+        raise rules.not_found(f"Could not find a {kind} request with id {request_id}")
     return status(operation)
 
 
@@ -74,7 +73,7 @@ def list_statuses(instance: Instance, kind: str, result: str, parameters: dict[s
     wanted = parameters.get("Filter", {}).get("Status")
     found = [each for each in instance.operations.values() if each.kind == kind]
     summaries = [_summary(each) for each in found if wanted in (None, each.status)]
-    return paging.page(result, summaries, parameters)
+    return rules.page(result, summaries, parameters)
 
 
 def _is_due(operation: Operation, now: Any) -> bool:

@@ -1,122 +1,193 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What users and groups have in common: ids that may be ARNs, revisions, unique attributes, filters."""
+"""Users and groups of the identity store: both have ids that may be ARNs, revisions, unique attributes and filters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from botocore.model import Shape
 from moto.core.utils import get_service_model
 
-from . import attribute_paths, clock, errors, request_shape
-from .state import DirectoryEntry, IdentityStore
+from aws_local_org.identity_center import clock, rules
+from aws_local_org.identity_center.state import DirectoryEntry, IdentityStore, Membership
 
 #: "Administrator and AWSAdministrators are reserved names" (CreateUser API reference).
 RESERVED_NAMES = frozenset({"administrator", "awsadministrators"})
 
 
-def find(entries: dict[str, DirectoryEntry], kind: str, identifier: str) -> DirectoryEntry:
-    """kind: USER or GROUP. identifier: an id or an ARN. Raises ResourceNotFoundException."""
-    wanted = identifier.rpartition("/")[2]
-    if wanted not in entries:
-        raise errors.not_found(f"{kind} not found.", ResourceType=kind, ResourceId=wanted)
-    return entries[wanted]
+def _missing_of_user(attributes: Mapping[str, Any]) -> list[str]:
+    """ "When used in IAM Identity Center, this parameter is required" (CreateUser, Name and DisplayName)."""
+    missing = [] if attributes.get("DisplayName") else ["displayname"]
+    name = attributes.get("Name")
+    if not name:
+        return [*missing, "name"]
+    return missing + [part.lower() for part in ("GivenName", "FamilyName") if not name.get(part)]
 
 
-def find_by(
-    entries: dict[str, DirectoryEntry], kind: str, alternate: dict[str, Any], unique: dict[str, str]
-) -> DirectoryEntry:
-    """By AlternateIdentifier: ExternalId, or UniqueAttribute of one of the paths in unique (`{path: member}`).
+@dataclass(frozen=True)
+class Kind:
+    """A kind of entry, and the operations on it.
 
-    Values match whatever their case, as they are unique whatever their case; UNCONFIRMED for AWS's look-up.
+    word: as in CreateUser and UserId. unique: the attributes that no two entries share, the entry's name first.
+    member: the id of an entry of this kind in a membership. missing: required attributes that are not given.
+    defaults: members of a description that an entry need not have.
     """
-    if len(alternate) != 1:
-        raise errors.invalid("Specify either ExternalId or UniqueAttribute")
-    if external_id := alternate.get("ExternalId"):
-        found = [each for each in entries.values() if external_id in each.external_ids]
-    else:
-        attribute = alternate["UniqueAttribute"]
-        path = attribute["AttributePath"].casefold()
-        if path not in unique:
-            raise errors.invalid(f"The attribute {attribute['AttributePath']} is not a unique attribute")
-        found = [each for each in entries.values() if _has(each, unique[path], attribute["AttributeValue"])]
-    if not found:
-        raise errors.not_found(f"{kind} not found.", ResourceType=kind)
-    return found[0]
+
+    word: str
+    unique: tuple[str, ...]
+    entries: Callable[[IdentityStore], dict[str, DirectoryEntry]]
+    member: Callable[[Membership], str]
+    missing: Callable[[Mapping[str, Any]], list[str]] = lambda _: []
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def create(self, store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
+        attributes = {name: value for name, value in parameters.items() if name != "IdentityStoreId"}
+        self._check(store, attributes)
+        now = clock.now()
+        entry = DirectoryEntry(store.new_id(), attributes, created_at=now, updated_at=now)
+        self.entries(store)[entry.id] = entry
+        return self._identified(store, entry)
+
+    def describe(self, store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
+        return self._described(store, self._named(store, parameters), parameters)
+
+    def get_id(self, store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
+        return self._identified(store, self._found_by(store, parameters["AlternateIdentifier"]))
+
+    def update(self, store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
+        """All operations of the request, or none. The result is legal by the shape of the creating operation."""
+        entry = self._named(store, parameters)
+        _check_revision(entry, parameters)
+        shape = get_service_model("identitystore").operation_model(f"Create{self.word}").input_shape
+        attributes = _changed(entry.attributes, shape, parameters["Operations"])
+        rules.check_shape(shape, {"IdentityStoreId": parameters["IdentityStoreId"], **attributes})
+        self._check(store, attributes, ignoring=entry.id)
+        entry.attributes, entry.updated_at, entry.revision = attributes, clock.now(), entry.revision + 1
+        return self._identified(store, entry)
+
+    def delete(self, store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Memberships go too; account assignments stay behind, naming an id that nobody has any more."""
+        entry = self._named(store, parameters)
+        _check_revision(entry, parameters)
+        del self.entries(store)[entry.id]
+        for membership in [each for each in store.memberships.values() if self.member(each) == entry.id]:
+            del store.memberships[membership.id]
+        return {}
+
+    def list_all(self, store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
+        """The one filter that ListUsers (UserName) and ListGroups (DisplayName) know, both deprecated."""
+        name, wanted = self.unique[0], parameters.get("Filters") or []
+        if any(each["AttributePath"].casefold() != name.casefold() for each in wanted):
+            raise rules.invalid(f"The only supported filter attribute is {name}")
+        found = [
+            each
+            for each in self.entries(store).values()
+            if all(_has(each, name, one["AttributeValue"]) for one in wanted)
+        ]
+        described = [self._described(store, each, parameters) for each in found]
+        return rules.page(f"{self.word}s", described, parameters)
+
+    def find(self, store: IdentityStore, identifier: str) -> DirectoryEntry:
+        """identifier: an id or an ARN. Raises ResourceNotFoundException."""
+        wanted = identifier.rpartition("/")[2]
+        if wanted not in self.entries(store):
+            raise self._not_found(ResourceId=wanted)
+        return self.entries(store)[wanted]
+
+    def _named(self, store: IdentityStore, parameters: dict[str, Any]) -> DirectoryEntry:
+        return self.find(store, parameters[f"{self.word}Id"])
+
+    def _found_by(self, store: IdentityStore, alternate: dict[str, Any]) -> DirectoryEntry:
+        """By AlternateIdentifier: ExternalId, or UniqueAttribute.
+
+        Values match whatever their case, as they are unique whatever their case; UNCONFIRMED for AWS's look-up.
+        """
+        entries = self.entries(store).values()
+        if len(alternate) != 1:
+            raise rules.invalid("Specify either ExternalId or UniqueAttribute")
+        if external_id := alternate.get("ExternalId"):
+            found = [each for each in entries if external_id in each.external_ids]
+        else:
+            attribute = alternate["UniqueAttribute"]
+            path = attribute["AttributePath"].casefold()
+            name = next((each for each in self.unique if each.casefold() == path), None)
+            if name is None:
+                raise rules.invalid(f"The attribute {attribute['AttributePath']} is not a unique attribute")
+            found = [each for each in entries if _has(each, name, attribute["AttributeValue"])]
+        if not found:
+            raise self._not_found()
+        return found[0]
+
+    def _not_found(self, **members: object) -> rules.ApiError:
+        kind = self.word.upper()
+        return rules.not_found(f"{kind} not found.", ResourceType=kind, **members)
+
+    def _check(self, store: IdentityStore, attributes: dict[str, Any], ignoring: str | None = None) -> None:
+        """Raises ValidationException, or ConflictException if another entry has one of the unique values."""
+        name = self.unique[0]
+        if not attributes.get(name):
+            raise rules.invalid(f"{name[0].lower()}{name[1:]} is a required attribute")
+        if missing := self.missing(attributes):
+            raise rules.invalid(", ".join(f"{each}: The attribute {each} is required" for each in missing))
+        if attributes[name].casefold() in RESERVED_NAMES:
+            raise rules.invalid(f"{attributes[name]} is a reserved name")
+        others = [each for each in self.entries(store).values() if each.id != ignoring]
+        for unique in self.unique:
+            taken = {_folded(value) for each in others for value in _values(each.attributes, unique)}
+            if any(_folded(value) in taken for value in _values(attributes, unique)):
+                raise rules.conflict(f"Duplicate {unique}", Reason="UNIQUENESS_CONSTRAINT_VIOLATION")
+
+    def _described(
+        self, store: IdentityStore, entry: DirectoryEntry, parameters: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Extensions are shown as far as the request names them."""
+        wanted = parameters.get("Extensions", ())
+        held = entry.attributes.get("Extensions", {})
+        return {
+            **self.defaults,
+            **entry.attributes,
+            **self._identified(store, entry),
+            "Extensions": {name: each for name, each in held.items() if name in wanted} or None,
+            "ExternalIds": entry.external_ids or None,
+            "CreatedAt": entry.created_at,
+            "UpdatedAt": entry.updated_at,
+        }
+
+    def _identified(self, store: IdentityStore, entry: DirectoryEntry) -> dict[str, Any]:
+        return {
+            "IdentityStoreId": store.id,
+            f"{self.word}Id": entry.id,
+            f"{self.word}Arn": f"arn:{store.partition}:identitystore:::{self.word.lower()}/{entry.id}",
+            "Revision": str(entry.revision),
+        }
 
 
-def check_unique(
-    entries: Iterable[DirectoryEntry], attributes: dict[str, Any], names: Iterable[str], ignoring: str | None
-) -> None:
-    """Raises ConflictException, Reason UNIQUENESS_CONSTRAINT_VIOLATION, if another entry has one of the values."""
-    others = [each for each in entries if each.id != ignoring]
-    for name in names:
-        taken = {_folded(value) for each in others for value in values(each.attributes, name)}
-        if any(_folded(value) in taken for value in values(attributes, name)):
-            raise errors.conflict(f"Duplicate {name}", Reason="UNIQUENESS_CONSTRAINT_VIOLATION")
+USERS = Kind(
+    "User",
+    ("UserName", "Emails.Value"),
+    lambda store: store.users,
+    lambda membership: membership.user_id,
+    _missing_of_user,
+    {"UserStatus": "ENABLED"},
+)
+GROUPS = Kind("Group", ("DisplayName",), lambda store: store.groups, lambda membership: membership.group_id)
 
 
-def check_name(name: str) -> None:
-    if name.casefold() in RESERVED_NAMES:
-        raise errors.invalid(f"{name} is a reserved name")
+def link_external_id(store: IdentityStore, user_id: str, issuer: str, identifier: str) -> None:
+    """What an external identity provider does by SCIM; no API operation sets an ExternalId."""
+    USERS.find(store, user_id).external_ids.append({"Issuer": issuer, "Id": identifier})
 
 
-def check_revision(entry: DirectoryEntry, parameters: dict[str, Any]) -> None:
+def _check_revision(entry: DirectoryEntry, parameters: dict[str, Any]) -> None:
     """A request may be conditional on the entry's Revision (UpdateUser API reference)."""
     if parameters.get("Revision") not in (None, str(entry.revision)):
-        raise errors.conflict("The resource was modified", Reason="CONCURRENT_MODIFICATION")
+        raise rules.conflict("The resource was modified", Reason="CONCURRENT_MODIFICATION")
 
 
-def changed(entry: DirectoryEntry, creation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """The entry's attributes after the request's Operations, legal by the shape of the creating operation."""
-    check_revision(entry, parameters)
-    shape = get_service_model("identitystore").operation_model(creation).input_shape
-    attributes = attribute_paths.changed(entry.attributes, shape, parameters["Operations"])
-    request_shape.check(shape, {"IdentityStoreId": parameters["IdentityStoreId"], **attributes})
-    return attributes
-
-
-def store_changed(entry: DirectoryEntry, attributes: dict[str, Any]) -> None:
-    entry.attributes, entry.updated_at, entry.revision = attributes, clock.now(), entry.revision + 1
-
-
-def filtered(
-    entries: Iterable[DirectoryEntry], attribute: str, parameters: dict[str, Any]
-) -> list[DirectoryEntry]:
-    """The one filter that ListUsers (UserName) and ListGroups (DisplayName) know, both deprecated."""
-    wanted = parameters.get("Filters") or []
-    if any(each["AttributePath"].casefold() != attribute.casefold() for each in wanted):
-        raise errors.invalid(f"The only supported filter attribute is {attribute}")
-    return [each for each in entries if all(_has(each, attribute, f["AttributeValue"]) for f in wanted)]
-
-
-def new_entry(store: IdentityStore, attributes: dict[str, Any]) -> DirectoryEntry:
-    now = clock.now()
-    return DirectoryEntry(id=store.new_id(), attributes=attributes, created_at=now, updated_at=now)
-
-
-def described(store: IdentityStore, kind: str, entry: DirectoryEntry) -> dict[str, Any]:
-    """kind: User or Group, as in UserId and UserArn."""
-    return {
-        **entry.attributes,
-        **identified(store, kind, entry),
-        "Revision": str(entry.revision),
-        "ExternalIds": entry.external_ids or None,
-        "CreatedAt": entry.created_at,
-        "UpdatedAt": entry.updated_at,
-    }
-
-
-def identified(store: IdentityStore, kind: str, entry: DirectoryEntry) -> dict[str, Any]:
-    return {
-        "IdentityStoreId": store.id,
-        f"{kind}Id": entry.id,
-        f"{kind}Arn": f"arn:{store.partition}:identitystore:::{kind.lower()}/{entry.id}",
-        "Revision": str(entry.revision),
-    }
-
-
-def values(attributes: dict[str, Any], name: str) -> list[str]:
+def _values(attributes: Mapping[str, Any], name: str) -> list[str]:
     """`Emails.Value` gives every address, `UserName` the one name, and an attribute that is not set nothing."""
     outer, _, inner = name.partition(".")
     value = attributes.get(outer)
@@ -126,8 +197,57 @@ def values(attributes: dict[str, Any], name: str) -> list[str]:
 
 
 def _has(entry: DirectoryEntry, name: str, value: Any) -> bool:
-    return _folded(value) in {_folded(each) for each in values(entry.attributes, name)}
+    return _folded(value) in {_folded(each) for each in _values(entry.attributes, name)}
 
 
 def _folded(value: Any) -> str:
     return str(value).casefold()
+
+
+# UpdateUser and UpdateGroup change attributes by path, `displayName` or `name.givenName`. Names are matched whatever
+# their case: AWS's own examples write `displayName` where the shapes say DisplayName.
+
+
+def _changed(attributes: dict[str, Any], shape: Shape, operations: list[dict[str, Any]]) -> dict[str, Any]:
+    """A copy of attributes with the operations applied in order; an absent or null AttributeValue removes.
+
+    shape: the structure that knows the attributes (CreateUser's or CreateGroup's request).
+    Raises ValidationException for a path that the shape does not have.
+    """
+    result = copy.deepcopy(attributes)
+    for operation in operations:
+        path = operation["AttributePath"]
+        _set(result, shape, path.split("."), operation.get("AttributeValue"), path)
+    return result
+
+
+def _set(target: dict[str, Any], shape: Shape, steps: list[str], value: Any, path: str) -> None:
+    name = _member(shape, steps[0])
+    if name is None or name == "IdentityStoreId":
+        raise rules.invalid(f"The attribute path {path} is not supported")
+    member = shape.members[name]  # type: ignore[attr-defined]
+    if len(steps) > 1:
+        if member.type_name != "structure":
+            raise rules.invalid(f"The attribute path {path} is not supported")
+        _set(target.setdefault(name, {}), member, steps[1:], value, path)
+    elif value is None:
+        target.pop(name, None)
+    else:
+        target[name] = _normalized(member, value)
+
+
+def _normalized(shape: Shape, value: Any) -> Any:
+    """value with the names of its members as the shape writes them; unknown ones stay, to be refused as such."""
+    if shape.type_name == "list" and isinstance(value, list):
+        return [_normalized(shape.member, item) for item in value]  # type: ignore[attr-defined]
+    if shape.type_name == "structure" and isinstance(value, dict):
+        names = {given: _member(shape, given) or given for given in value}
+        return {names[given]: item for given, item in value.items()}
+    return value
+
+
+def _member(shape: Shape, given: str) -> str | None:
+    if shape.type_name != "structure":
+        return None
+    members = shape.members  # type: ignore[attr-defined]
+    return next((name for name in members if name.casefold() == given.casefold()), None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 
-from . import state
-from .errors import ApiError
+from aws_local_org.identity_center import state
+from aws_local_org.identity_center.rules import ApiError
 
 INTERNAL = "An unexpected internal service exception was encountered"
 

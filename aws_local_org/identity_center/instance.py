@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Instances of Identity Center: one in the organization, in one primary Region, owned by the management account.
 
-A test of error messages may want none or several: `remove_instance` and `add_instance`.
+Each has one identity store, and attributes for access control: which of people's attributes their sessions carry as
+tags. A test of error messages may want no instance or several: `remove_instance` and `add_instance`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,9 @@ from moto.moto_api._internal import mock_random
 from moto.utilities.utils import get_partition
 
 from aws_local_org import organization
-
-from . import clock, errors, paging, state
-from .access import Caller, may_administer
-from .state import IdentityStore, Instance
+from aws_local_org.identity_center import clock, rules, state
+from aws_local_org.identity_center.access import Caller, may_administer
+from aws_local_org.identity_center.state import IdentityStore, Instance
 
 
 def add_instance(
@@ -57,7 +57,7 @@ def list_instances(caller: Caller, parameters: dict[str, Any]) -> dict[str, Any]
     found = [each for each in state.instances if _is_shown(each, caller)]
     if parameters.get("RegionScope") != "ALL_REGIONS":
         found = [each for each in found if each.region == caller.region]
-    return paging.page("Instances", [_described(each) for each in found], parameters)
+    return rules.page("Instances", [_described(each) for each in found], parameters)
 
 
 def describe_instance(instance: Instance, _: dict[str, Any]) -> dict[str, Any]:
@@ -70,15 +70,15 @@ def describe_instance(instance: Instance, _: dict[str, Any]) -> dict[str, Any]:
 
 
 def list_regions(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
-    return paging.page("Regions", _regions(instance), parameters)
+    return rules.page("Regions", _regions(instance), parameters)
 
 
 def create_instance(caller: Caller, parameters: dict[str, Any]) -> dict[str, Any]:
     """An account instance: not in the management account, and one an account (CreateInstance API reference)."""
     if caller.account_id == organization.management_account():
-        raise errors.invalid("An account instance cannot be created in the organization's management account")
+        raise rules.invalid("An account instance cannot be created in the organization's management account")
     if any(each.owner == caller.account_id for each in state.instances):
-        raise errors.conflict(f"Account {caller.account_id} already has an instance of IAM Identity Center")
+        raise rules.conflict(f"Account {caller.account_id} already has an instance of IAM Identity Center")
     name = parameters.get("Name")
     made = add_instance(caller.account_id, caller.region, name=name, permission_sets_enabled=False)
     made.tags = {tag["Key"]: tag["Value"] for tag in parameters.get("Tags", ())}
@@ -94,9 +94,9 @@ def update_instance(instance: Instance, parameters: dict[str, Any]) -> dict[str,
     """Name, or PermissionSetsEnabled, which can only be switched on (UpdateInstance API reference)."""
     enabling = parameters.get("PermissionSetsEnabled")
     if enabling is False:
-        raise errors.invalid("Permission sets cannot be disabled: the only accepted value is true")
+        raise rules.invalid("Permission sets cannot be disabled: the only accepted value is true")
     if enabling and parameters.get("EncryptionConfiguration"):
-        raise errors.invalid("EncryptionConfiguration and PermissionSetsEnabled need separate requests")
+        raise rules.invalid("EncryptionConfiguration and PermissionSetsEnabled need separate requests")
     instance.permission_sets_enabled = instance.permission_sets_enabled or bool(enabling)
     instance.name = parameters.get("Name", instance.name)
     return {}
@@ -123,3 +123,37 @@ def _described(instance: Instance) -> dict[str, Any]:
 def _regions(instance: Instance) -> list[dict[str, Any]]:
     region = {"RegionName": instance.region, "Status": "ACTIVE", "AddedDate": instance.created}
     return [{**region, "IsPrimaryRegion": True}]
+
+
+def list_stores(caller: Caller, parameters: dict[str, Any]) -> dict[str, Any]:
+    found = [each.store for each in may_administer(caller) if each.region == caller.region]
+    return rules.page("IdentityStores", [_identified_store(each) for each in found], parameters)
+
+
+def describe_store(store: IdentityStore, _: dict[str, Any]) -> dict[str, Any]:
+    return _identified_store(store)
+
+
+def _identified_store(store: IdentityStore) -> dict[str, Any]:
+    return {"IdentityStoreId": store.id, "IdentityStoreArn": store.arn}
+
+
+def create_access_control_attributes(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Switch the feature on; at once, where AWS may take a while (CREATION_IN_PROGRESS)."""
+    if instance.access_control_attributes is not None:
+        raise rules.conflict("Attributes for access control are enabled already")
+    given = parameters["InstanceAccessControlAttributeConfiguration"]
+    instance.access_control_attributes = list(given["AccessControlAttributes"])
+    return {}
+
+
+def describe_access_control_attributes(instance: Instance, _: dict[str, Any]) -> dict[str, Any]:
+    """ResourceNotFoundException where the feature is off."""
+    if instance.access_control_attributes is None:
+        raise rules.not_found("Attributes for access control are not enabled")
+    return {
+        "Status": "ENABLED",
+        "InstanceAccessControlAttributeConfiguration": {
+            "AccessControlAttributes": instance.access_control_attributes
+        },
+    }

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memberships of users in groups, each with an id of its own."""
+"""Memberships of users in groups; each has an id."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from . import clock, errors, groups, paging, users
-from .state import IdentityStore, Membership
+from aws_local_org.identity_center import clock, rules
+from aws_local_org.identity_center.directory import GROUPS, USERS
+from aws_local_org.identity_center.state import IdentityStore, Membership
 
 
 def create(store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
     """Raises ConflictException if the user is in the group already."""
-    user_id, group_id = _user_id(store, parameters), groups.find(store, parameters["GroupId"]).id
+    user_id, group_id = _user_id(store, parameters), GROUPS.find(store, parameters["GroupId"]).id
     if _matching(store, lambda each: (each.user_id, each.group_id) == (user_id, group_id)):
-        raise errors.conflict("Member and Group already exist", Reason="UNIQUENESS_CONSTRAINT_VIOLATION")
+        raise rules.conflict("Member and Group already exist", Reason="UNIQUENESS_CONSTRAINT_VIOLATION")
     membership = Membership(store.new_id(), group_id, user_id, clock.now())
     store.memberships[membership.id] = membership
     return _identified(store, membership)
@@ -28,7 +29,7 @@ def get_id(store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
     user_id, group_id = _plain(_member(parameters)), _plain(parameters["GroupId"])
     found = _matching(store, lambda each: (each.user_id, each.group_id) == (user_id, group_id))
     if not found:
-        raise errors.not_found("GROUP_MEMBERSHIP not found.", ResourceType="GROUP_MEMBERSHIP")
+        raise rules.not_found("GROUP_MEMBERSHIP not found.", ResourceType="GROUP_MEMBERSHIP")
     return _identified(store, found[0])
 
 
@@ -38,7 +39,7 @@ def delete(store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def list_of_group(store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
-    group_id = groups.find(store, parameters["GroupId"]).id
+    group_id = GROUPS.find(store, parameters["GroupId"]).id
     return _page(store, parameters, _matching(store, lambda each: each.group_id == group_id))
 
 
@@ -60,7 +61,7 @@ def is_member(store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any
 def _find(store: IdentityStore, identifier: str) -> Membership:
     wanted = _plain(identifier)
     if wanted not in store.memberships:
-        raise errors.not_found(
+        raise rules.not_found(
             "GROUP_MEMBERSHIP not found.", ResourceType="GROUP_MEMBERSHIP", ResourceId=wanted
         )
     return store.memberships[wanted]
@@ -71,16 +72,16 @@ def _matching(store: IdentityStore, wanted: Callable[[Membership], bool]) -> lis
 
 
 def _page(store: IdentityStore, parameters: dict[str, Any], found: list[Membership]) -> dict[str, Any]:
-    return paging.page("GroupMemberships", [_described(store, each) for each in found], parameters)
+    return rules.page("GroupMemberships", [_described(store, each) for each in found], parameters)
 
 
 def _user_id(store: IdentityStore, parameters: dict[str, Any]) -> str:
-    return users.find(store, _member(parameters)).id
+    return USERS.find(store, _member(parameters)).id
 
 
 def _member(parameters: dict[str, Any]) -> str:
     if "UserId" not in parameters["MemberId"]:
-        raise errors.invalid("MemberId must name a UserId")
+        raise rules.invalid("MemberId must name a UserId")
     return str(parameters["MemberId"]["UserId"])
 
 

@@ -1,27 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which function answers which operation. One without a row is refused, like any that moto lacks."""
+"""Which function answers which operation, and how moto comes to call it.
+
+Each row becomes a method of moto's response class, under the name by which moto dispatches the operation, so moto
+still does the HTTP, the credentials, the routing and the serializing. An operation without a row is refused, like any
+that moto lacks.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
-from . import (
-    access_control_attributes,
-    assignment_queries,
+from moto.core.responses import ActionResult, BaseResponse
+from moto.core.utils import camelcase_to_underscores, get_service_model
+
+from aws_local_org.identity_center import (
+    access,
     assignments,
-    attached_policies,
-    groups,
-    inline_policy,
+    asynchronous,
+    faults,
     instance,
     memberships,
+    permission_set_policies,
     permission_sets,
-    permissions_boundary,
     provisioning,
-    stores,
-    tagging,
-    users,
+    rules,
+    state,
 )
+from aws_local_org.identity_center.access import Caller
+from aws_local_org.identity_center.directory import GROUPS, USERS
 
 #: Takes the caller, an instance or an identity store, and the request; gives the members of the response.
 Handler = Callable[[Any, dict[str, Any]], dict[str, Any]]
@@ -31,7 +39,7 @@ OF_CALLER: dict[str, dict[str, Handler]] = {
         "ListInstances": instance.list_instances,
         "CreateInstance": instance.create_instance,
     },
-    "identitystore": {"ListIdentityStores": stores.list_stores},
+    "identitystore": {"ListIdentityStores": instance.list_stores},
 }
 
 OF_INSTANCE: dict[str, Handler] = {
@@ -39,36 +47,36 @@ OF_INSTANCE: dict[str, Handler] = {
     "DeleteInstance": instance.delete_instance,
     "UpdateInstance": instance.update_instance,
     "ListRegions": instance.list_regions,
-    "CreateInstanceAccessControlAttributeConfiguration": access_control_attributes.create,
-    "DescribeInstanceAccessControlAttributeConfiguration": access_control_attributes.describe,
+    "CreateInstanceAccessControlAttributeConfiguration": instance.create_access_control_attributes,
+    "DescribeInstanceAccessControlAttributeConfiguration": instance.describe_access_control_attributes,
     "CreatePermissionSet": permission_sets.create,
     "DescribePermissionSet": permission_sets.describe,
     "UpdatePermissionSet": permission_sets.update,
     "DeletePermissionSet": permission_sets.delete,
     "ListPermissionSets": permission_sets.list_arns,
-    "AttachManagedPolicyToPermissionSet": attached_policies.attach_managed,
-    "DetachManagedPolicyFromPermissionSet": attached_policies.detach_managed,
-    "ListManagedPoliciesInPermissionSet": attached_policies.list_managed,
-    "AttachCustomerManagedPolicyReferenceToPermissionSet": attached_policies.attach_customer,
-    "DetachCustomerManagedPolicyReferenceFromPermissionSet": attached_policies.detach_customer,
-    "ListCustomerManagedPolicyReferencesInPermissionSet": attached_policies.list_customer,
-    "PutInlinePolicyToPermissionSet": inline_policy.put,
-    "GetInlinePolicyForPermissionSet": inline_policy.get,
-    "DeleteInlinePolicyFromPermissionSet": inline_policy.delete,
-    "PutPermissionsBoundaryToPermissionSet": permissions_boundary.put,
-    "GetPermissionsBoundaryForPermissionSet": permissions_boundary.get,
-    "DeletePermissionsBoundaryFromPermissionSet": permissions_boundary.delete,
-    "TagResource": tagging.tag,
-    "UntagResource": tagging.untag,
-    "ListTagsForResource": tagging.list_tags,
+    "AttachManagedPolicyToPermissionSet": permission_set_policies.attach_managed,
+    "DetachManagedPolicyFromPermissionSet": permission_set_policies.detach_managed,
+    "ListManagedPoliciesInPermissionSet": permission_set_policies.list_managed,
+    "AttachCustomerManagedPolicyReferenceToPermissionSet": permission_set_policies.attach_customer,
+    "DetachCustomerManagedPolicyReferenceFromPermissionSet": permission_set_policies.detach_customer,
+    "ListCustomerManagedPolicyReferencesInPermissionSet": permission_set_policies.list_customer,
+    "PutInlinePolicyToPermissionSet": permission_set_policies.put_inline,
+    "GetInlinePolicyForPermissionSet": permission_set_policies.get_inline,
+    "DeleteInlinePolicyFromPermissionSet": permission_set_policies.delete_inline,
+    "PutPermissionsBoundaryToPermissionSet": permission_set_policies.put_boundary,
+    "GetPermissionsBoundaryForPermissionSet": permission_set_policies.get_boundary,
+    "DeletePermissionsBoundaryFromPermissionSet": permission_set_policies.delete_boundary,
+    "TagResource": permission_sets.tag,
+    "UntagResource": permission_sets.untag,
+    "ListTagsForResource": permission_sets.list_tags,
     "CreateAccountAssignment": assignments.create,
     "DeleteAccountAssignment": assignments.delete,
-    "DescribeAccountAssignmentCreationStatus": assignment_queries.describe_creation,
-    "DescribeAccountAssignmentDeletionStatus": assignment_queries.describe_deletion,
-    "ListAccountAssignmentCreationStatus": assignment_queries.list_creations,
-    "ListAccountAssignmentDeletionStatus": assignment_queries.list_deletions,
-    "ListAccountAssignments": assignment_queries.list_for_account,
-    "ListAccountAssignmentsForPrincipal": assignment_queries.list_for_principal,
+    "DescribeAccountAssignmentCreationStatus": assignments.describe_creation,
+    "DescribeAccountAssignmentDeletionStatus": assignments.describe_deletion,
+    "ListAccountAssignmentCreationStatus": assignments.list_creations,
+    "ListAccountAssignmentDeletionStatus": assignments.list_deletions,
+    "ListAccountAssignments": assignments.list_for_account,
+    "ListAccountAssignmentsForPrincipal": assignments.list_for_principal,
     "ProvisionPermissionSet": provisioning.provision,
     "DescribePermissionSetProvisioningStatus": provisioning.describe_status,
     "ListPermissionSetProvisioningStatus": provisioning.list_statuses,
@@ -77,19 +85,19 @@ OF_INSTANCE: dict[str, Handler] = {
 }
 
 OF_STORE: dict[str, Handler] = {
-    "DescribeIdentityStore": stores.describe,
-    "CreateUser": users.create,
-    "DescribeUser": users.describe,
-    "UpdateUser": users.update,
-    "DeleteUser": users.delete,
-    "ListUsers": users.list_users,
-    "GetUserId": users.get_id,
-    "CreateGroup": groups.create,
-    "DescribeGroup": groups.describe,
-    "UpdateGroup": groups.update,
-    "DeleteGroup": groups.delete,
-    "ListGroups": groups.list_groups,
-    "GetGroupId": groups.get_id,
+    "DescribeIdentityStore": instance.describe_store,
+    "CreateUser": USERS.create,
+    "DescribeUser": USERS.describe,
+    "UpdateUser": USERS.update,
+    "DeleteUser": USERS.delete,
+    "ListUsers": USERS.list_all,
+    "GetUserId": USERS.get_id,
+    "CreateGroup": GROUPS.create,
+    "DescribeGroup": GROUPS.describe,
+    "UpdateGroup": GROUPS.update,
+    "DeleteGroup": GROUPS.delete,
+    "ListGroups": GROUPS.list_all,
+    "GetGroupId": GROUPS.get_id,
     "CreateGroupMembership": memberships.create,
     "DescribeGroupMembership": memberships.describe,
     "DeleteGroupMembership": memberships.delete,
@@ -98,3 +106,51 @@ OF_STORE: dict[str, Handler] = {
     "ListGroupMembershipsForMember": memberships.list_of_member,
     "IsMemberInGroups": memberships.is_member,
 }
+
+
+#: What the handler's first argument is, for a caller, an operation and a request.
+Resolver = Callable[[Caller, str, dict[str, Any]], Any]
+
+
+def install(service: str, responses: type[BaseResponse]) -> None:
+    """Answer a service's operations from here. service: sso-admin or identitystore."""
+    resolve: Resolver = access.instance_for if service == "sso-admin" else access.store_for
+    bound = OF_INSTANCE if service == "sso-admin" else OF_STORE
+    rows: list[tuple[str, Resolver, Handler]] = [
+        (name, _caller, handler) for name, handler in OF_CALLER[service].items()
+    ]
+    rows += [(name, resolve, handler) for name, handler in bound.items()]
+    for name, resolver, handler in rows:
+        setattr(responses, camelcase_to_underscores(name), _method(service, name, resolver, handler))
+
+
+def settle_before(responses: type[BaseResponse]) -> None:
+    """Let every call of another service, too, see the roles that are due by then."""
+
+    def setup_class(self: BaseResponse, *request: Any, **options: Any) -> None:
+        asynchronous.settle()
+        super(responses, self).setup_class(*request, **options)
+
+    responses.setup_class = setup_class
+
+
+def _method(
+    service: str, operation: str, resolve: Resolver, handler: Handler
+) -> Callable[[BaseResponse], ActionResult]:
+    def respond(self: BaseResponse) -> ActionResult:
+        # A member that is null counts as absent.
+        parameters = {
+            name: value for name, value in json.loads(self.body or "{}").items() if value is not None
+        }
+        with state.lock:
+            asynchronous.settle()
+            faults.raise_planned(operation)
+            rules.check_shape(get_service_model(service).operation_model(operation).input_shape, parameters)
+            caller = Caller(self.current_account, self.region)
+            return ActionResult(handler(resolve(caller, operation, parameters), parameters))
+
+    return respond
+
+
+def _caller(caller: Caller, _operation: str, _parameters: dict[str, Any]) -> Caller:
+    return caller

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Permission sets: names are unique in an instance and never change; the list gives ARNs only."""
+"""Permission sets and tags. A set's name is unique in an instance and never changes; the list gives ARNs only."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from moto.moto_api._internal import mock_random
 
-from . import clock, errors, paging, tags
-from .asynchronous import CREATION, PROVISIONING, in_progress
-from .state import Instance, PermissionSet, RoleDefinition
+from aws_local_org.identity_center import clock, rules
+from aws_local_org.identity_center.asynchronous import CREATION, PROVISIONING, in_progress
+from aws_local_org.identity_center.state import Instance, PermissionSet, RoleDefinition
 
 DEFAULT_SESSION = "PT1H"
 SHORTEST_SESSION, LONGEST_SESSION = 1 * 3600, 12 * 3600
@@ -24,10 +24,10 @@ _SECONDS = {"days": 86400, "hours": 3600, "minutes": 60, "seconds": 1}
 def find(instance: Instance, arn: str) -> PermissionSet:
     """Raises ResourceNotFoundException, and ValidationException where the instance has permission sets off."""
     if not instance.permission_sets_enabled:
-        # Which error AWS gives here is UNCONFIRMED: DescribeInstance.PermissionSetsEnabled is there to be asked.
-        raise errors.invalid(f"Permission sets are not enabled for instance {instance.arn}")
+        # Which error AWS gives here is UNCONFIRMED: a caller can ask DescribeInstance for PermissionSetsEnabled.
+        raise rules.invalid(f"Permission sets are not enabled for instance {instance.arn}")
     if arn not in instance.permission_sets:
-        raise errors.not_found(f"Could not find PermissionSet with id {arn.rpartition('/')[2]}")
+        raise rules.not_found(f"Could not find PermissionSet with id {arn.rpartition('/')[2]}")
     return instance.permission_sets[arn]
 
 
@@ -41,7 +41,7 @@ def create(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
         created=clock.now(),
         description=parameters.get("Description"),
         relay_state=parameters.get("RelayState"),
-        tags=tags.merged({}, parameters.get("Tags", []), instance.quotas.tags_per_resource),
+        tags=merged_tags({}, parameters.get("Tags", []), instance.quotas.tags_per_resource),
     )
     instance.permission_sets[permission_set.arn] = permission_set
     return {"PermissionSet": _described(permission_set)}
@@ -66,7 +66,7 @@ def delete(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
     provisioned = any(arn == permission_set.arn for _, arn in instance.provisioned)
     coming = [*in_progress(instance, CREATION), *in_progress(instance, PROVISIONING)]
     if provisioned or any(each.subject["PermissionSetArn"] == permission_set.arn for each in coming):
-        raise errors.conflict(
+        raise rules.conflict(
             "Could not delete because PermissionSet has ApplicationProfile associated with it"
         )
     del instance.permission_sets[permission_set.arn]
@@ -74,7 +74,7 @@ def delete(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def list_arns(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
-    return paging.page("PermissionSets", list(instance.permission_sets), parameters)
+    return rules.page("PermissionSets", list(instance.permission_sets), parameters)
 
 
 def role_definition(permission_set: PermissionSet) -> RoleDefinition:
@@ -96,11 +96,11 @@ def policy_path(reference: dict[str, str]) -> str:
 
 def _check_new(instance: Instance, name: str) -> None:
     if not instance.permission_sets_enabled:
-        raise errors.invalid(f"Permission sets are not enabled for instance {instance.arn}")
+        raise rules.invalid(f"Permission sets are not enabled for instance {instance.arn}")
     if any(each.name == name for each in instance.permission_sets.values()):
-        raise errors.conflict(f"PermissionSet with name {name} already exists.")
+        raise rules.conflict(f"PermissionSet with name {name} already exists.")
     if len(instance.permission_sets) >= instance.quotas.permission_sets:
-        raise errors.over_quota(f"No more than {instance.quotas.permission_sets} permission sets are allowed")
+        raise rules.over_quota(f"No more than {instance.quotas.permission_sets} permission sets are allowed")
 
 
 def _checked_duration(duration: str) -> str:
@@ -108,7 +108,7 @@ def _checked_duration(duration: str) -> str:
     units = matched.groupdict() if matched else {}
     seconds = sum(int(amount or 0) * _SECONDS[unit] for unit, amount in units.items())
     if not SHORTEST_SESSION <= seconds <= LONGEST_SESSION:
-        raise errors.invalid(f"SessionDuration {duration} is not between PT1H and PT12H")
+        raise rules.invalid(f"SessionDuration {duration} is not between PT1H and PT12H")
     return duration
 
 
@@ -121,3 +121,45 @@ def _described(permission_set: PermissionSet) -> dict[str, Any]:
         "SessionDuration": permission_set.session_duration,
         "RelayState": permission_set.relay_state,
     }
+
+
+def tag(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
+    holder = _holder(instance, parameters)
+    holder.tags = merged_tags(holder.tags, parameters["Tags"], instance.quotas.tags_per_resource)
+    return {}
+
+
+def untag(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
+    holder = _holder(instance, parameters)
+    holder.tags = {key: value for key, value in holder.tags.items() if key not in parameters["TagKeys"]}
+    return {}
+
+
+def list_tags(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
+    present = _holder(instance, parameters).tags
+    return rules.page("Tags", [{"Key": key, "Value": value} for key, value in present.items()], parameters)
+
+
+def _holder(instance: Instance, parameters: dict[str, Any]) -> Any:
+    arn = parameters["ResourceArn"]
+    return instance if arn == instance.arn else find(instance, arn)
+
+
+#: Tags that begin so are AWS's own (IAM Identity Center User Guide, "Tagging", restrictions).
+RESERVED_PREFIX = "aws:"
+
+
+def merged_tags(present: dict[str, str], added: list[dict[str, str]], quota: int) -> dict[str, str]:
+    """present with added (`[{"Key": ..., "Value": ...}]`) laid over it.
+
+    Raises ValidationException for a key that is given twice or reserved, ServiceQuotaExceededException beyond quota.
+    """
+    keys = [tag["Key"] for tag in added]
+    if len(set(keys)) < len(keys):
+        raise rules.invalid("A tag key may be given only once")
+    if reserved := [key for key in keys if key.lower().startswith(RESERVED_PREFIX)]:
+        raise rules.invalid(f"Tag keys that begin with {RESERVED_PREFIX} are reserved: {', '.join(reserved)}")
+    result = {**present, **{tag["Key"]: tag["Value"] for tag in added}}
+    if len(result) > quota:
+        raise rules.over_quota(f"A resource may have no more than {quota} tags")
+    return result

@@ -11,9 +11,26 @@ from typing import Any
 
 from moto.moto_api._internal import mock_random
 
-from .quotas import Quotas
 
-#: Held over every call, because the server answers each request in a thread of its own.
+@dataclass(frozen=True)
+class Quotas:
+    """policies_per_role and roles_per_account are IAM's, in each target account, where they surface only as the
+    FailureReason of an assignment; all others are Identity Center's own and refuse the call."""
+
+    permission_sets: int = 3500
+    provisioned_sets_per_account: int = 500
+    groups_per_set_and_account: int = 100
+    policies_per_set: int = 20
+    inline_policy_bytes: int = 32_768
+    inline_policy_characters: int = 10_240
+    outstanding_assignments: int = 15
+    concurrent_provisionings: int = 3
+    tags_per_resource: int = 50
+    policies_per_role: int = 10
+    roles_per_account: int = 1000
+
+
+#: Held over every call, because the server answers each request in a separate thread.
 lock = threading.RLock()
 
 
@@ -94,7 +111,7 @@ class Assignment:
 
 @dataclass
 class Provisioned:
-    """A permission set's role as it stands in one account."""
+    """A permission set's role in one account."""
 
     role_name: str
     definition: RoleDefinition

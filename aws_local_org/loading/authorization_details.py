@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Account authorization details as found in the wild, read into records of the account they are loaded into.
+"""Account authorization details of real accounts, read into records of the account they are loaded into.
 
 Shapes: botocore ``iam`` 2010-05-08, GetAccountAuthorizationDetailsResponse. Real documents omit keys, hold a single
-item where a list belongs, and repeat ids; each departure is mended and noted.
+item where a list belongs, and repeat ids; each such gap is filled and noted.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from aws_local_org.loading.detail_entry import Entry, Reading
-from aws_local_org.loading.detail_kinds import LISTS
-from aws_local_org.loading.field_values import entries, kind_of
-from aws_local_org.loading.policy_details import read_policy
+from aws_local_org.errors import LocalOrgError
+from aws_local_org.loading.documents import entries, kind_of
+from aws_local_org.loading.entries import LISTS, UNKNOWN_DOCUMENT, Entry, Reading
 from aws_local_org.seeding.records import (
     AccountContents,
     Group,
     LastUse,
+    ManagedPolicy,
+    PolicyVersion,
     Role,
     User,
 )
-from c7n_iamusers.exceptions import LocalOrgError
 
 
 def read_details(pages: Sequence[Mapping[str, Any]], reading: Reading) -> AccountContents:
@@ -34,7 +34,7 @@ def read_details(pages: Sequence[Mapping[str, Any]], reading: Reading) -> Accoun
         users=tuple(_user(entry) for entry in _entries(pages, "UserDetailList", reading)),
         groups=tuple(_group(entry) for entry in _entries(pages, "GroupDetailList", reading)),
         roles=tuple(_role(entry) for entry in _entries(pages, "RoleDetailList", reading)),
-        policies=tuple(read_policy(entry) for entry in _entries(pages, "Policies", reading)),
+        policies=tuple(_policy(entry) for entry in _entries(pages, "Policies", reading)),
     )
 
 
@@ -130,3 +130,43 @@ def _role_last_use(entry: Entry) -> LastUse | None:
     last_used = entry.get("RoleLastUsed") or {}
     date = entry.optional_date(last_used.get("LastUsedDate"), "LastUsedDate")
     return LastUse(date, region=str(last_used.get("Region") or "N/A")) if date else None
+
+
+def _policy(entry: Entry) -> ManagedPolicy:
+    """The policy; a default version that is listed nowhere gets a document that grants nothing."""
+    created = entry.date("CreateDate")
+    versions = _versions(entry)
+    default = str(entry.get("DefaultVersionId") or next(iter(versions), "v1"))
+    if default not in versions:
+        # GetPolicyVersion would fail for it, and so would everything that asks what the policy grants.
+        # What an AWS-managed policy says may be known without the document.
+        text = (
+            UNKNOWN_DOCUMENT if entry.is_aws_managed else entry.document(None, f"default version {default}")
+        )
+        versions[default] = PolicyVersion(default, text, created)
+    return ManagedPolicy(
+        str(entry.name),
+        entry.unique_id(),
+        created,
+        default,
+        tuple(versions.values()),
+        entry.path,
+        entry.date("UpdateDate", created),
+        str(entry.get("Description") or ""),
+        entry.tags(),
+        entry.is_aws_managed,
+    )
+
+
+def _versions(entry: Entry) -> dict[str, PolicyVersion]:
+    """Version id -> version, the default first."""
+    listed = [version for version in entries(entry.get("PolicyVersionList")) if isinstance(version, Mapping)]
+    listed.sort(key=lambda version: not version.get("IsDefaultVersion"))
+    found = {}
+    for version in listed:
+        version_id = str(version.get("VersionId") or "v1")
+        created = entry.optional_date(version.get("CreateDate"), "CreateDate") or entry.date("CreateDate")
+        found[version_id] = PolicyVersion(
+            version_id, entry.document(version.get("Document"), f"version {version_id}"), created
+        )
+    return found

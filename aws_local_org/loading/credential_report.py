@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import cycle
 
-from aws_local_org.documents import report_flag, report_value
-from aws_local_org.loading.detail_entry import Reading
-from aws_local_org.loading.field_values import moment
+from aws_local_org.loading.documents import moment, report_flag, report_value
+from aws_local_org.loading.entries import Reading
 from aws_local_org.seeding.key_material import CERTIFICATES
 from aws_local_org.seeding.records import (
     AccessKey,
@@ -30,7 +29,7 @@ Row = Mapping[str, str]
 
 
 def add_credentials(contents: AccountContents, rows: Sequence[Row], reading: Reading) -> AccountContents:
-    """The contents with each user's credentials as in its row; key ids, certificates and MFA serials are invented."""
+    """The contents with each user's credentials as in its row; key ids, certificates and MFA serials are made up."""
     by_name = {row["user"].lower(): row for row in rows if row["user"] != ROOT}
     reader = _ReportReader(reading)
     users = []
@@ -77,10 +76,10 @@ class _ReportReader:
         return Password(changed, self._date(user, row, "password_last_used"))
 
     def _mfa_devices(self, user: User, row: Row) -> tuple[MfaDevice, ...]:
-        """The report does not tell the kind of a device: a virtual one stands for it, the kind most people have."""
+        """The report does not show the kind of a device; it is loaded as a virtual one, the kind most people have."""
         if not report_flag(row, "mfa_active"):
             return ()
-        serial = f"arn:aws:iam::{self._reading.rehoming.target}:mfa/{user.name}"
+        serial = f"arn:aws:iam::{self._reading.rewriter.target}:mfa/{user.name}"
         return (MfaDevice(serial, user.created),)
 
     def _access_keys(self, user: User, row: Row) -> Iterator[AccessKey]:

@@ -1,23 +1,142 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One account while it is being invented: its random source, calendar, ids and the names already taken."""
+"""What the users of one account are made of: people, ids, dates, names and credentials, drawn from a random source.
+
+The same person, known by one e-mail address, may have users in several accounts. Ids look like AWS's (IAM User Guide,
+"Understanding unique ID prefixes"), and a seed number reproduces them.
+"""
 
 from __future__ import annotations
 
+import base64
 import random
+import unicodedata
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from aws_local_org.seeding.identifiers import Identifiers
 from aws_local_org.seeding.key_material import CERTIFICATES, SSH_PUBLIC_KEYS
-from aws_local_org.seeding.people import Person
 from aws_local_org.seeding.permissions import Permissions, policy_arn
-from aws_local_org.seeding.records import (
-    AccessKey,
-    LastUse,
-    MfaDevice,
-    PublicKey,
-    ServiceCredential,
-)
+from aws_local_org.seeding.records import AccessKey, LastUse, MfaDevice, PublicKey, ServiceCredential
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+# Ids carry their account: base32 of half the account id above this offset, then one character whose half of the
+# alphabet says odd or even. STS GetAccessKeyInfo is answered from it.
+_ACCOUNT_OFFSET = 549755813888
+
+
+class Identifiers:
+    """Draws the ids of one account."""
+
+    def __init__(self, account_id: str, rng: random.Random) -> None:
+        self._rng = rng
+        number = int(account_id)
+        packed = (number // 2 + _ACCOUNT_OFFSET).to_bytes(5, "big")
+        self._account_part = base64.b32encode(packed).decode()
+        self._parity = ALPHABET[16:] if number % 2 else ALPHABET[:16]
+
+    def user(self) -> str:
+        return self._of_account("AIDA", 21)
+
+    def group(self) -> str:
+        return self._of_account("AGPA", 21)
+
+    def role(self) -> str:
+        return self._of_account("AROA", 21)
+
+    def policy(self) -> str:
+        return self._of_account("ANPA", 21)
+
+    def access_key(self) -> str:
+        return self._of_account("AKIA", 20)
+
+    def ssh_key(self) -> str:
+        return self._of_account("APKA", 20)
+
+    def service_credential(self) -> str:
+        return self._of_account("ACCA", 21)
+
+    def certificate(self) -> str:
+        return self._letters(32)
+
+    def hardware_serial(self) -> str:
+        return "GAHT" + "".join(self._rng.choices("0123456789", k=8))
+
+    def _of_account(self, prefix: str, length: int) -> str:
+        start = prefix + self._account_part + self._rng.choice(self._parity)
+        return start + self._letters(length - len(start))
+
+    def _letters(self, count: int) -> str:
+        return "".join(self._rng.choices(ALPHABET, k=count))
+
+
+GIVEN_NAMES = (
+    "Aisha Alejandro Amara Anders Anna Ayumi Beatriz Bjorn Camille Carlos Chen Chiara Dana Daniel Dimitri "
+    "Elena Emeka Emma Fatima Felix Grace Hana Hassan Hugo Ingrid Ivan Jamal Jana Jonas José Julia Jürgen "
+    "Kavya Kofi Laila Leila Liam Lucía Mateo Maria Mehmet Mina Naomi Nikhil Noah Olga Omar Priya Rafael "
+    "Renée Rosa Samuel Sanjay Sofia Tariq Tomas Uma Victor Wei Yara Yusuf Zoë"
+).split()
+FAMILY_NAMES = (
+    "Abebe Adeyemi Almeida Andersson Bauer Becker Bianchi Castillo Chatterjee Cohen Costa Dubois Eriksen "
+    "Fernández Fischer Garcia Gupta Haddad Hansen Hoffmann Ibrahim Ito Ivanova Jensen Johnson Kaya Khan Kim "
+    "Kovacs Larsson Lefèvre Lopez Mensah Moreau Müller Mwangi Nakamura Ndiaye Nguyen Novak Núñez Okafor Patel "
+    "Petrov Quinn Rahman Rossi Sato Schmidt Silva Singh Suzuki Tanaka Torres Vega Wagner Watanabe Weber Yilmaz Zhang"
+).split()
+DEPARTMENTS = ("Engineering", "Data", "Finance", "Security", "Support", "Operations", "Product")
+DOMAINS = ("example.com", "example.com", "example.com", "example.org")
+
+
+@dataclass(frozen=True)
+class Person:
+    """One human being; ``handle`` is the ASCII part before the @ of ``email``."""
+
+    given: str
+    family: str
+    handle: str
+    email: str
+    department: str
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return {
+            "Email": self.email,
+            "GivenName": self.given,
+            "FamilyName": self.family,
+            "Department": self.department,
+        }
+
+
+def ascii_of(name: str) -> str:
+    """``Núñez`` -> ``nunez``."""
+    return unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+
+
+class People:
+    """An endless, reproducible supply of different people; the first of them have users in several accounts."""
+
+    def __init__(self, rng: random.Random, shared: int) -> None:
+        self._rng = rng
+        self._handles: set[str] = set()
+        self.shared = tuple(self._new() for _ in range(shared))
+
+    def _new(self) -> Person:
+        given, family = self._rng.choice(GIVEN_NAMES), self._rng.choice(FAMILY_NAMES)
+        handle = self._free(f"{ascii_of(given)}.{ascii_of(family)}")
+        email = f"{handle}@{self._rng.choice(DOMAINS)}"
+        return Person(given, family, handle, email, self._rng.choice(DEPARTMENTS))
+
+    def _free(self, handle: str) -> str:
+        number, candidate = 1, handle
+        while candidate in self._handles:
+            number += 1
+            candidate = f"{handle}{number}"
+        self._handles.add(candidate)
+        return candidate
+
+    def others(self) -> Iterator[Person]:
+        """People who have no user yet."""
+        while True:
+            yield self._new()
+
 
 USES = (
     ("s3", "us-east-1"),

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Users of people: in use, left behind, never used, nameless, or with names that trip naive programs up."""
+"""Users of people: in use, left behind, never used, without an e-mail address, or with awkward names."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from aws_local_org.seeding.draft import Draft
-from aws_local_org.seeding.people import Person, ascii_of
+from aws_local_org.seeding.draft import Draft, Person, ascii_of
 from aws_local_org.seeding.permissions import (
     BOUNDED_PERMISSIONS,
     DEVELOPER_BOUNDARY,
@@ -98,7 +97,7 @@ def awkwardly_named(draft: Draft) -> User:
 
 
 def without_email(draft: Draft) -> User:
-    """Nobody can be written to, and no person can be made of it, before somebody names its owner."""
+    """Without an e-mail address: no notice and no Identity Center person until its owner is known."""
     person = draft.person()
     return _in_use(draft, _user_name(draft, person), {"Department": person.department})
 

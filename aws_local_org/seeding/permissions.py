@@ -1,15 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What seeded users may do: a handful of combinations that recur all over the organization, as they do in real ones.
+"""What seeded users may do: policies, and combinations of them that recur over the organization, as in real ones.
 
 A policy is named by what follows ``policy/`` in its ARN: path and name.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from aws_local_org.seeding import policy_documents as documents
+Statement = Mapping[str, Any]
+
+
+def document(*statements: Statement) -> str:
+    """The JSON text of a policy."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(actions: str, *resources: str, **rest: Any) -> Statement:
+    """An Allow statement; ``actions`` are separated by spaces, no resource means all."""
+    return {"Effect": "Allow", "Action": actions.split(), "Resource": list(resources) or "*", **rest}
+
+
+def trust(principal: Mapping[str, Any], **rest: Any) -> str:
+    """A role's trust policy for one principal."""
+    return document({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", **rest})
+
+
+_OWN_USER = "arn:aws:iam::*:user/${aws:username}"
+_OWN_CREDENTIALS = (
+    "iam:ChangePassword iam:GetUser iam:CreateAccessKey iam:DeleteAccessKey iam:ListAccessKeys iam:UpdateAccessKey "
+    "iam:EnableMFADevice iam:ListMFADevices iam:ResyncMFADevice"
+)
 
 DEVELOPER_ACCESS = "DeveloperAccess"
 DEVELOPER_BOUNDARY = "DeveloperBoundary"
@@ -19,15 +43,56 @@ DATA_LAKE_READ = "DataLakeRead"
 DEPLOY_PIPELINE = "ci/DeployPipeline"
 INVOICES_EXPORT = "InvoicesExport"
 
+#: Two documents of DeveloperAccess in different accounts: merged by name, one of them would be lost.
+DEVELOPER_ACCESS_DOCUMENTS = (
+    document(allow("ec2:* lambda:* logs:* s3:* sqs:* sns:*")),
+    document(
+        allow("ec2:Describe* lambda:* logs:* s3:Get* s3:List* s3:PutObject dynamodb:*"),
+        {"Effect": "Deny", "Action": "lambda:DeleteFunction", "Resource": "*"},
+    ),
+)
 #: Customer-managed policies that are the same in every account; DeveloperAccess is not.
 CUSTOMER_POLICIES: Mapping[str, str] = {
-    DEVELOPER_BOUNDARY: documents.DEVELOPER_BOUNDARY,
-    FORCE_MFA: documents.FORCE_MFA,
-    SELF_MANAGE: documents.SELF_MANAGE,
-    DATA_LAKE_READ: documents.DATA_LAKE_READ,
-    DEPLOY_PIPELINE: documents.DEPLOY_PIPELINE,
-    INVOICES_EXPORT: documents.INVOICES_EXPORT,
+    DEVELOPER_BOUNDARY: document(
+        allow("*", Condition={"StringEquals": {"aws:RequestedRegion": ["us-east-1", "eu-west-1"]}}),
+        {"Effect": "Deny", "Action": ["iam:*", "organizations:*"], "Resource": "*"},
+    ),
+    # AWS's own example, "Allows MFA-authenticated IAM users to manage their own credentials" (IAM User Guide).
+    FORCE_MFA: document(
+        allow("iam:ListVirtualMFADevices iam:ListUsers"),
+        allow(_OWN_CREDENTIALS, _OWN_USER, Sid="OwnCredentials"),
+        allow("iam:CreateVirtualMFADevice", "arn:aws:iam::*:mfa/*"),
+        {
+            "Sid": "DenyAllExceptListedIfNoMFA",
+            "Effect": "Deny",
+            "NotAction": [*_OWN_CREDENTIALS.split(), "iam:CreateVirtualMFADevice", "sts:GetSessionToken"],
+            "Resource": "*",
+            "Condition": {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}},
+        },
+    ),
+    SELF_MANAGE: document(
+        allow("iam:*AccessKey* iam:*SSHPublicKey* iam:*ServiceSpecificCredential*", _OWN_USER)
+    ),
+    DATA_LAKE_READ: document(
+        allow(
+            "s3:GetObject s3:ListBucket", "arn:aws:s3:::example-data-lake", "arn:aws:s3:::example-data-lake/*"
+        ),
+        allow("glue:Get* athena:Get* athena:StartQueryExecution"),
+    ),
+    DEPLOY_PIPELINE: document(
+        allow("cloudformation:* codedeploy:* ecs:UpdateService"),
+        allow("iam:PassRole", "arn:aws:iam::*:role/service/*"),
+    ),
+    INVOICES_EXPORT: document(allow("s3:GetObject", "arn:aws:s3:::example-invoices/${aws:username}/*")),
 }
+#: The document of every project's customer-managed policy.
+PROJECT = document(allow("s3:GetObject", "arn:aws:s3:::example-projects/*"))
+
+#: Documents of inline policies.
+OWN_SANDBOX = document(allow("s3:*", "arn:aws:s3:::example-sandbox/${aws:username}/*"))
+ASSUME_DEPLOY = document(allow("sts:AssumeRole", "arn:aws:iam::*:role/deploy"))
+UPLOADER = document(allow("s3:PutObject s3:AbortMultipartUpload", "arn:aws:s3:::example-uploads/*"))
+METRICS = document(allow("cloudwatch:PutMetricData logs:CreateLogStream logs:PutLogEvents"))
 
 
 def policy_arn(account_id: str, policy: str) -> str:
@@ -55,7 +120,7 @@ GROUPS: Mapping[str, Permissions] = {
     "Contractors-2019": Permissions(0),
     "DatabaseAdmins": Permissions(0, policies=("job-function/DatabaseAdministrator",)),
     "DataScience": Permissions(0, policies=(DATA_LAKE_READ, "AmazonAthenaFullAccess")),
-    "Developers": Permissions(0, policies=(DEVELOPER_ACCESS,), inline={"OwnSandbox": documents.OWN_SANDBOX}),
+    "Developers": Permissions(0, policies=(DEVELOPER_ACCESS,), inline={"OwnSandbox": OWN_SANDBOX}),
     "Everyone": Permissions(0, policies=(FORCE_MFA, "IAMUserChangePassword")),
     "NetworkAdmins": Permissions(0, policies=("job-function/NetworkAdministrator",)),
     "ReadOnly": Permissions(0, policies=("ReadOnlyAccess",)),
@@ -80,15 +145,15 @@ HUMAN_PERMISSIONS: tuple[Permissions, ...] = (
     Permissions(2, ("Everyone", "Developers"), ("PowerUserAccess",)),
     Permissions(2, ("Everyone",), ("ReadOnlyAccess",)),
     Permissions(2, (), ("AmazonS3ReadOnlyAccess", "CloudWatchReadOnlyAccess")),
-    Permissions(2, ("Everyone", "ReadOnly"), inline={"AssumeDeploy": documents.ASSUME_DEPLOY}),
+    Permissions(2, ("Everyone", "ReadOnly"), inline={"AssumeDeploy": ASSUME_DEPLOY}),
 )
 MACHINE_PERMISSIONS: tuple[Permissions, ...] = (
-    Permissions(6, inline={"Upload": documents.UPLOADER}),
+    Permissions(6, inline={"Upload": UPLOADER}),
     Permissions(5, policies=("AmazonS3FullAccess",)),
     Permissions(4, policies=(DEPLOY_PIPELINE, "AmazonEC2ContainerRegistryPowerUser")),
     Permissions(4, ("BuildAgents",)),
     Permissions(3, policies=("AmazonSESFullAccess",)),
-    Permissions(3, inline={"Metrics": documents.METRICS}),
+    Permissions(3, inline={"Metrics": METRICS}),
     Permissions(2, policies=("AWSLambda_FullAccess",)),
 )
 VENDOR_PERMISSIONS: tuple[Permissions, ...] = (

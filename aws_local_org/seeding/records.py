@@ -31,7 +31,7 @@ class Password:
 
 @dataclass(frozen=True)
 class AccessKey:
-    """An access key; its secret is invented when it is written, and known to nobody."""
+    """An access key; its secret is made up when it is written, and not shown."""
 
     key_id: str
     created: datetime
@@ -62,7 +62,7 @@ class ServiceCredential:
 
 @dataclass(frozen=True)
 class MfaDevice:
-    """An MFA device; ``serial`` tells its kind: ``arn:...:mfa/`` virtual, ``arn:...:u2f/`` FIDO, else hardware."""
+    """An MFA device; ``serial`` shows its kind: ``arn:...:mfa/`` virtual, ``arn:...:u2f/`` FIDO, else hardware."""
 
     serial: str
     enabled: datetime
@@ -82,7 +82,7 @@ class Group:
 
 @dataclass(frozen=True)
 class User:
-    """A user with everything that hangs off it."""
+    """A user with everything attached."""
 
     name: str
     user_id: str
@@ -147,10 +147,33 @@ class ManagedPolicy:
 
 @dataclass(frozen=True)
 class AccountContents:
-    """One account's IAM; ``orphaned_mfa`` are virtual devices (names) that are assigned to nobody."""
+    """One account's IAM; ``orphaned_mfa`` are virtual devices (names) that are unassigned."""
 
     users: tuple[User, ...] = ()
     groups: tuple[Group, ...] = ()
     roles: tuple[Role, ...] = ()
     policies: tuple[ManagedPolicy, ...] = ()
     orphaned_mfa: tuple[str, ...] = ()
+
+
+def counts_of(contents: AccountContents) -> dict[str, int]:
+    """What -> how many; a count of 0 is kept, since it is news as well."""
+    users = contents.users
+    return {
+        "users": len(users),
+        "groups": len(contents.groups),
+        "roles": len(contents.roles),
+        "policies": sum(not policy.aws_managed for policy in contents.policies),
+        "passwords": sum(user.password is not None for user in users),
+        "access_keys": sum(len(user.access_keys) for user in users),
+        "mfa_devices": sum(len(user.mfa_devices) for user in users),
+        "orphaned_mfa": len(contents.orphaned_mfa),
+        "certificates": sum(len(user.certificates) for user in users),
+        "ssh_keys": sum(len(user.ssh_keys) for user in users),
+        "service_credentials": sum(len(user.service_credentials) for user in users),
+        "memberships": sum(len(user.groups) for user in users),
+        "attached_policies": sum(len(user.policies) for user in users),
+        "inline_policies": sum(len(user.inline) for user in users),
+        "boundaries": sum(user.boundary is not None for user in users),
+        "tags": sum(len(user.tags) for user in users),
+    }

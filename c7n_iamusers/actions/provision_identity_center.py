@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,13 @@ from c7n_iamusers.decisions.access_plan import Evidence
 from c7n_iamusers.decisions.desired_access import desired_access
 from c7n_iamusers.decisions.people import AGAINST
 from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData
-from c7n_iamusers.fleet.access_run import AccessRun, Manner, Report
+from c7n_iamusers.fleet.access_run import AccessRun, Report
 from c7n_iamusers.fleet.center import Center, connect
 from c7n_iamusers.fleet.deriving import Deriving
 from c7n_iamusers.fleet.intent_files import write_intents
 from c7n_iamusers.fleet.people_to_add import write_people_to_add
 from c7n_iamusers.fleet.recorded_run import apply_and_record, asks_to_stop
+from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.lambda_packaging import is_pull, validate_lambda_packaging
 from c7n_iamusers.model.annotation import annotate, subject_of
 from c7n_iamusers.model.intents import Intents, PolicySource
@@ -71,6 +73,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
       says otherwise the file counts, and that is reported; of two users who claim one username or e-mail, only the
       one that rests on tags alone is refused. ``people-from: {file: people.csv, only: true}`` refuses whom the file
       does not name. ``email-domains`` refuses addresses of other domains. Addresses that mix scripts are refused.
+      With ``mode: intent`` give ``c7n-iamusers provision`` the same, as ``--people-from`` and ``--email-domain``: it
+      takes nobody's word for who a person is but the account's (``--email-tag``) and its own file's.
     - An existing group is used only if this action made it for this account (its description begins
       ``Managed by c7n-iamusers for account``), it holds nothing but this permission set in this account,
       and, before it is first assigned, it has no members from elsewhere. ``shared-group: true`` lifts all
@@ -147,6 +151,14 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     schema = type_schema("provision-identity-center", required=list(REQUIRED), **PROPERTIES)
     schema_alias = False
     permissions = PERMISSIONS
+
+    def __init__(self, data: Any = None, manager: Any = None, log_dir: Any = None) -> None:
+        super().__init__(data, manager, log_dir)
+        derive = self.data.get("derive")
+        for row in (derive.get("accept") if isinstance(derive, dict) else None) or ():
+            # YAML reads an unquoted date as one, which c7n can't write into its metadata.
+            if isinstance(row, dict) and type(row.get("expires")) is date:
+                row["expires"] = row["expires"].isoformat()
 
     def get_permissions(self) -> tuple[str, ...]:
         """The IAM actions that are needed: those of Identity Center in the role's account, where there is a role."""
@@ -226,8 +238,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         self, directory: Path, resources: list[Resource], center: Center, run: AccessRun, report: Report
     ) -> None:
         with Interruption() as interruption:
-            manner = Manner(self.data.get("timeout", 300), stopped=lambda: asks_to_stop(interruption))
-            report, _ = apply_and_record(run, report, center, directory, manner)
+            options = ApplyOptions(self.data.get("timeout", 300), stopped=lambda: asks_to_stop(interruption))
+            report, _ = apply_and_record(run, report, center, directory, options)
         write_people_to_add(directory, report.desired, report.plan.missing)
         outcomes = [outcome for _, outcome in report.outcomes()]
         self._end(directory, resources, outcomes, access_by_user(report), center.instance.portal)

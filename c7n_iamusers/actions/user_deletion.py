@@ -15,11 +15,12 @@ from c7n_iamusers.actions.identification import OTHER_FORM, gone, identify_for, 
 from c7n_iamusers.actions.live_judgement import Judge, no_judgement
 from c7n_iamusers.actions.user_records import Found, UserRecords
 from c7n_iamusers.actions.user_run import Run
-from c7n_iamusers.aws.executor import DONE, INTERRUPTED, UNKNOWN, Applied, CallFailed, SubjectGone
-from c7n_iamusers.aws.executor import FAILED as FAILED_CALL
+from c7n_iamusers.aws.executor import Applied, CallFailed, SubjectGone
 from c7n_iamusers.aws.identity import BoundaryChanged
 from c7n_iamusers.aws.interruption import Interrupted
 from c7n_iamusers.aws.journal import utc_now
+from c7n_iamusers.aws.journaled_call import DONE, INTERRUPTED, UNKNOWN
+from c7n_iamusers.aws.journaled_call import FAILED as FAILED_CALL
 from c7n_iamusers.aws.key_use import read_key_use
 from c7n_iamusers.aws.live_users import LiveUsers
 from c7n_iamusers.aws.users import unassigned_mfa

@@ -27,6 +27,7 @@ from c7n_iamusers.aws.executor import Applied, CallFailed, Executor
 from c7n_iamusers.aws.interruption import Interrupted, Interruption
 from c7n_iamusers.aws.journal import JOURNAL, JournalWriter
 from c7n_iamusers.aws.journal_reader import JournalReader
+from c7n_iamusers.aws.journaled_call import SINGLE_TRY
 from c7n_iamusers.aws.live_users import LiveUsers
 from c7n_iamusers.aws.retries import Backoff, describe, error_code
 from c7n_iamusers.aws.stores import DirectoryStore, Store
@@ -94,12 +95,9 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         """What a run over ``count`` users works with. Raises PolicyExecutionError where nobody knows who acts."""
         region, session = self.manager.config.region, local_session(self.manager.session_factory)
         # One connection a worker, which the default of 10 would have them wait for.
-        pool = self.max_workers
-        client = session.client("iam", region, config=Config(max_pool_connections=pool))
-        # A retry of botocore's own would hide that an answer was lost, and who the user was after the pause.
-        writer = session.client(
-            "iam", region, config=Config(retries={"total_max_attempts": 1}, max_pool_connections=pool)
-        )
+        config = Config(max_pool_connections=self.max_workers)
+        client = session.client("iam", region, config=config)
+        writer = session.client("iam", region, config=config.merge(SINGLE_TRY))
         backoff = Backoff(sleep=interruption.sleep)
         executor = Executor({"iam": writer}, journal, backoff, before_each=interruption.check)
         with unreadable(self.manager, "who is acting", "sts:GetCallerIdentity"):

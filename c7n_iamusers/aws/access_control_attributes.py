@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from c7n_iamusers.aws.retries import Backoff
+from botocore.exceptions import ClientError
+
+from c7n_iamusers.aws.retries import Backoff, is_missing
 from c7n_iamusers.model.identity_center import Instance
 
 #: The IAM action that asking needs.
@@ -22,7 +24,9 @@ def username_tags(client: Any, instance: Instance, backoff: Backoff) -> frozense
     describe = client.describe_instance_access_control_attribute_configuration
     try:
         found = backoff.call(describe, InstanceArn=instance.arn)
-    except client.exceptions.ResourceNotFoundException:
+    except ClientError as error:
+        if not is_missing(error):
+            raise
         return frozenset()
     if found.get("Status") != "ENABLED":
         return frozenset()

@@ -53,11 +53,16 @@ class CenterReader:
         )
 
     def read(
-        self, desired: DesiredAccess, more_accounts: Iterable[str] = (), everybody: bool = False
+        self,
+        desired: DesiredAccess,
+        more_accounts: Iterable[str] = (),
+        everybody: bool = False,
+        leftovers: bool = False,
     ) -> CenterState:
         """Everything that is held in the accounts that anything is asked for in, and in ``more_accounts``.
 
-        ``everybody``: also the names of people whom nobody asks for anything.
+        ``everybody``: also the names of people whom nobody asks for anything. ``leftovers``: also the groups and sets
+        of ours that give nobody anything, as a removal that was interrupted leaves them.
         Raises IdentityCenterError from an account that may not ask what groups are assigned, and ClientError.
         """
         usernames, emails = self._people(list(desired.people.values()), everybody)
@@ -69,13 +74,14 @@ class CenterReader:
         sets = self.permission_sets.named(wanted, {each.grant.permission_set for each in earlier}, names)
         groups = [*desired.groups.values(), *{each.group.name: each.group for each in earlier}.values()]
         named, held = self._groups(groups, sets, holders, desired, usernames)
+        standing = self._standing(holders, held, names, sets, usernames, desired)
         return CenterState(
             usernames,
             emails,
             named,
             sets,
             self.assignments.pending(),
-            standing=self._standing(holders, held, names, sets, usernames, desired),
+            standing=self._with_leftovers(standing, desired, accounts) if leftovers else standing,
         )
 
     def group(self, group: Group, sets: Mapping[str, KnownPermissionSet]) -> KnownGroup | None:
@@ -205,6 +211,38 @@ class CenterReader:
         people.update(self._usernames(unnamed))
         return StandingAccess(holders, groups, names, known, people)
 
+    def _with_leftovers(
+        self, standing: StandingAccess, desired: DesiredAccess, accounts: Collection[str]
+    ) -> StandingAccess:
+        known = {*standing.set_names, *standing.sets}
+        sets = {
+            each.arn: each
+            for each in self.permission_sets.unassigned(known)
+            if each.settings.name not in desired.permission_sets
+        }
+        wanted = {folded(name) for name in desired.groups}
+        candidates = [
+            group
+            for name, group in self.store.all_groups().items()
+            if group.group_id not in standing.groups and name not in wanted and _is_of(group, accounts)
+        ]
+        groups = {each.group_id: each for each in _each(self._leftover, candidates) if each}
+        names = {arn: each.settings.name for arn, each in sets.items()}
+        return replace(
+            standing,
+            groups={**standing.groups, **groups},
+            set_names={**standing.set_names, **names},
+            sets={**standing.sets, **sets},
+        )
+
+    def _leftover(self, group: KnownGroup) -> KnownGroup | None:
+        """The group, where it has no members and no assignments."""
+        try:
+            used = self.store.memberships(group.group_id) or self.assignments.of_group(group.group_id)
+        except IdentityCenterError:
+            return None
+        return None if used else group
+
     def _usernames(self, user_ids: list[str]) -> dict[str, str]:
         if len(user_ids) > _FEW:
             everybody, _ = self.store.all_people()
@@ -243,6 +281,14 @@ def _is_settled(
         (len(own), len(expected)) == (len(group.grants), len(people))
         and assigned == own
         and members == expected
+    )
+
+
+def _is_of(group: KnownGroup, accounts: Collection[str]) -> bool:
+    """Whether the group is ours, made for certain people, and not for another account alone."""
+    of_one = group.description.removeprefix(f"{MANAGED_GROUP} for account ")
+    return group.description.startswith(f"{MANAGED_GROUP} for ") and (
+        of_one == group.description or of_one in accounts
     )
 
 

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading what of a run's creations stands, with all that somebody may have added since."""
+"""Reading what of a run's creations stands, with all that somebody may have added since, and what it removed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from c7n_iamusers.aws.center_reader import CenterReader
 from c7n_iamusers.model import access_plan as plan
-from c7n_iamusers.model.creations import Created
-from c7n_iamusers.model.identity_center import MANAGED_TAG, KnownGroup
-from c7n_iamusers.model.undo import MembershipKey, Standing, StandingSet, StandingUser
+from c7n_iamusers.model.creations import Created, Removed
+from c7n_iamusers.model.identity_center import MANAGED_TAG, KnownGroup, KnownPermissionSet
+from c7n_iamusers.model.undo import Absent, MembershipKey, Standing, StandingSet, StandingUser
 
 T = TypeVar("T")
 _WORKERS = 8
@@ -41,6 +41,44 @@ class CreatedReader:
             {pair: found for pair, found in memberships.items() if found},
             dict(zip(ids, _each(assignments.of_group, ids), strict=True)),
         )
+
+    def read_removed(self, removed: Iterable[Removed]) -> Absent:
+        """What stands in the place of what a run removed. Raises as ``read`` does."""
+        listed = tuple(removed)
+        records = [each.record for each in listed]
+        names = {record["group-id"]: record["group"] for record in records if "group-id" in record}
+        groups = dict(
+            zip(names, _each(lambda pair: self._group_now(*pair), list(names.items())), strict=True)
+        )
+        users = sorted({record["user-id"] for record in records if "user-id" in record})
+        people = zip(users, _each(self.reader.store.user_attributes, users), strict=True)
+        standing = {group_id: each for group_id, each in groups.items() if each}
+        arns = sorted({held.permission_set_arn for each in standing.values() for held in each.assignments})
+        held = zip(arns, _each(self.reader.permission_sets.read, arns), strict=True)
+        return Absent(
+            listed,
+            standing,
+            self._sets_now({arn: name for each in listed for arn, name in _named_sets(each)}),
+            {arn: each for arn, each in held if each},
+            frozenset(user for user, found in people if found),
+        )
+
+    def _group_now(self, group_id: str, name: str) -> KnownGroup | None:
+        """The group of that id; where it is gone, that of the name."""
+        store = self.reader.store
+        known = store.group(group_id)
+        if known is None and (named := store.find_group(name)):
+            known = store.group(named.group_id)
+        return replace(known, assignments=self.reader.assignments.of_group(known.group_id)) if known else None
+
+    def _sets_now(self, names: Mapping[str, str]) -> dict[str, KnownPermissionSet]:
+        """``names``: ARN -> name. The sets of the ARNs; where one is gone, that of the name."""
+        sets = self.reader.permission_sets
+        found = dict(zip(names, _each(sets.read, list(names)), strict=True))
+        gone = {name for arn, name in names.items() if found[arn] is None}
+        by_name = sets.find(gone, ()) if gone else {}
+        now = {arn: found[arn] or by_name.get(name) for arn, name in names.items()}
+        return {arn: each for arn, each in now.items() if each}
 
     def _standing(
         self, created: tuple[Created, ...], kind: str, read: Callable[[Created], T | None]
@@ -84,6 +122,15 @@ class CreatedReader:
             (account, principal) for account in known.accounts for _, principal in holders(account, known.arn)
         }
         return StandingSet(known, frozenset(found))
+
+
+def _named_sets(removed: Removed) -> Iterator[tuple[str, str]]:
+    """ARN and name of the set that the record is of, or needs."""
+    record = removed.record
+    if removed.kind == plan.PERMISSION_SET:
+        yield record["permission-set-arn"], record["settings"]["name"]
+    elif removed.kind == plan.ASSIGNMENT:
+        yield record["permission-set-arn"], record["permission-set"]
 
 
 def _member(created: Created) -> MembershipKey:

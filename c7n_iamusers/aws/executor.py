@@ -1,37 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The only part that changes anything in AWS: it makes the calls of a plan, in order, journaled."""
+"""Makes the journaled calls of a user's plan in order; after each pause it checks whose the name is now."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from botocore import xform_name
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
-
 from c7n_iamusers.aws.interruption import Interrupted
 from c7n_iamusers.aws.journal import JournalWriter
-from c7n_iamusers.aws.retries import Backoff, error_code, error_delay, is_lost, is_retryable
+from c7n_iamusers.aws.journaled_call import (
+    AWS_ERRORS,
+    DONE,
+    GONE,
+    INTERRUPTED,
+    UNKNOWN,
+    JournaledCall,
+    failure_text,
+    message_of,
+    method_of,
+    saved,
+)
+from c7n_iamusers.aws.retries import Backoff, error_code
 from c7n_iamusers.exceptions import IamUsersError, JournalRefused
-from c7n_iamusers.model.calls import AFTER, BEFORE, ApiCall, Plan, Ref, Subject
+from c7n_iamusers.model.calls import AFTER, BEFORE, ApiCall, Plan, Subject
 
 LOG = logging.getLogger("custodian.c7n_iamusers")
-#: How a call ended, as the journal says it: applied by us; there was nothing left to do; refused for good; only AWS
-#: can tell; told to stop between two tries.
-DONE, GONE, FAILED, UNKNOWN, INTERRUPTED = "done", "gone", "failed", "unknown", "interrupted"
-#: Operations for which NoSuchEntity means that somebody else was faster.
-_REMOVING = ("Delete", "Detach", "Remove", "Deactivate", "Update", "Untag")
-_AWS_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
 
 
 class CallFailed(Exception):
     """A call of a plan failed for good; what preceded it is done, what follows was not tried."""
 
     def __init__(self, call: ApiCall, subject: Subject, code: str, message: str) -> None:
-        super().__init__(f"{subject}: {call.service}:{call.operation} failed with {code}: {message}")
+        super().__init__(failure_text(subject, call, code, message))
         self.call, self.code = call, code
 
 
@@ -71,7 +73,7 @@ Identify = Callable[[], bool]
 class Executor:
     """Applies plans through ``clients`` (boto3 service name -> client). Safe for several threads.
 
-    The clients must not retry by themselves: a retry that nobody sees hides whether a lost answer was a success.
+    The clients must not retry by themselves (SINGLE_TRY).
     """
 
     def __init__(
@@ -99,92 +101,67 @@ class Executor:
         for number, call in enumerate(plan.calls, 1):
             if not urgent:
                 self._before_each()
-            attempt = _Attempt(self, plan.subject, call, applied, identify, last=number == len(plan.calls))
-            attempt.make()
-
-    def method(self, call: ApiCall) -> Callable[..., Any]:
-        """The client's method for ``call``."""
-        found: Callable[..., Any] = getattr(self._clients[call.service], xform_name(call.operation))
-        return found
-
-    @property
-    def journal(self) -> JournalWriter:
-        """Where each call is noted."""
-        return self._journal
-
-    @property
-    def backoff(self) -> Backoff:
-        """How retries are spaced."""
-        return self._backoff
+            journaled = JournaledCall(self._journal, plan.subject, call, self._backoff)
+            method = method_of(self._clients, call.service, call.operation)
+            last = number == len(plan.calls)
+            _Attempt(journaled, method, self._backoff.sleep, applied, identify, last).make()
 
 
 @dataclass
 class _Attempt:
     """One call, tried until it is decided. ``last``: of its plan."""
 
-    executor: Executor
-    subject: Subject
-    call: ApiCall
+    journaled: JournaledCall
+    method: Callable[..., Any]
+    sleep: Callable[[float], None]
     applied: Applied
     identify: Identify
     last: bool
-    lost: bool = False
 
     def make(self) -> None:
-        call, applied = self.call, self.applied
-        parameters = resolve(call.parameters, applied.values)
+        call, applied = self.journaled.call, self.applied
         if BEFORE in call.checked:
             self._check()
-        entry = {"service": call.service, "operation": call.operation, "parameters": parameters}
-        notes = {"notes": dict(call.notes)} if call.notes else {}
-        self.executor.journal.write(self.subject, "before", **entry, **notes)
+        parameters = self.journaled.begin(applied.values)
         try:
             result, response = self._tried(parameters)
         except Exception as error:
             code, result = error_code(error), self._verdict(error)
             applied.made.append((call, result))
-            self._note(entry, result=result, code=code)
-            if isinstance(error, _AWS_ERRORS):
-                raise CallFailed(call, self.subject, code, _message(error)) from error
+            self._end(result, code=code)
+            if isinstance(error, AWS_ERRORS):
+                raise CallFailed(call, self.journaled.subject, code, message_of(error)) from error
             raise
         applied.made.append((call, result))
         found = saved(call, response)
         applied.values.update(found)
-        self._note(entry, result=result, **({"saved": found} if found else {}))
+        self._end(result, found)
         if AFTER in call.checked or (result == GONE and not self.last):
             self._check()
 
     def _tried(self, parameters: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-        method = self.executor.method(self.call)
-        for delay in _with_end(self.executor.backoff.delays()):
-            self.applied.unchecked.append(self.call)
+        while True:
+            self.applied.unchecked.append(self.journaled.call)
             try:
-                return DONE, method(**parameters)
-            except _AWS_ERRORS as error:
-                if error_code(error) in self.call.done_codes:
-                    return self._nothing_left(), {}
-                self.lost = self.lost or is_lost(error)
-                if delay is None or not is_retryable(error):
+                return DONE, self.method(**parameters)
+            except AWS_ERRORS as error:
+                if result := self.journaled.ended_by(error):
+                    return result, {}
+                delay = self.journaled.delay_after(error)
+                if delay is None:
                     raise
-                self.executor.backoff.sleep(float(error_delay(error) or delay))
+                self.sleep(delay)
             if not self._is_there():
-                if self.call.operation != "DeleteUser":
+                if self.journaled.call.operation != "DeleteUser":
                     raise SubjectGone
-                return self._nothing_left(), {}
-        raise AssertionError("the last try returns or raises")
-
-    def _nothing_left(self) -> str:
-        """A call whose answer was lost has done what a later try finds done. A user may be missing otherwise too."""
-        if self.lost:
-            return UNKNOWN if self.call.operation == "DeleteUser" else DONE
-        return GONE if self.call.operation.startswith(_REMOVING) else DONE
+                return self.journaled.nothing_left, {}
 
     def _verdict(self, error: Exception) -> str:
         if isinstance(error, Interrupted):
             # It came between two tries: whether an earlier one was applied, only AWS can tell.
             return INTERRUPTED
-        refused = isinstance(error, (*_AWS_ERRORS, IamUsersError, SubjectGone))
-        return FAILED if refused and not self.lost else UNKNOWN
+        refused = isinstance(error, (*AWS_ERRORS, IamUsersError, SubjectGone))
+        return self.journaled.refused if refused else UNKNOWN
 
     def _check(self) -> None:
         if not self._is_there():
@@ -196,42 +173,11 @@ class _Attempt:
             self.applied.unchecked.clear()
         return found
 
-    def _note(self, entry: Mapping[str, Any], **result: Any) -> None:
+    def _end(self, result: str, found: Mapping[str, Any] | None = None, code: str = "") -> None:
         try:
-            self.executor.journal.write(self.subject, "after", **entry, **result)
+            self.journaled.end(result, found, code)
         except JournalRefused as error:
             if not self.last:
                 raise
-            # Nothing follows that the missing line could endanger; what was done must be told as it is.
+            # Nothing follows that the missing line could endanger, and the outcome must say what was done.
             LOG.error("%s", error)
-
-
-def _with_end(delays: Iterator[float]) -> Iterator[float | None]:
-    yield from delays
-    yield None
-
-
-def resolve(value: Any, values: Mapping[str, Any]) -> Any:
-    """``value`` with each Ref in it replaced by what it stands for."""
-    if isinstance(value, Ref):
-        return values[value.name]
-    if isinstance(value, Mapping):
-        return {key: resolve(part, values) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [resolve(part, values) for part in value]
-    return value
-
-
-def saved(call: ApiCall, response: Mapping[str, Any]) -> dict[str, Any]:
-    """Ref name -> value, for what the call was to save."""
-    return {name: _at(response, path) for name, path in call.save.items() if response}
-
-
-def _at(response: Any, path: tuple[str, ...]) -> Any:
-    for key in path:
-        response = response.get(key) if response is not None else None
-    return response
-
-
-def _message(error: Exception) -> str:
-    return str(error.response["Error"].get("Message", "")) if isinstance(error, ClientError) else str(error)

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from c7n_iamusers.aws.paging import items
-from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.aws.retries import Backoff, is_missing
 from c7n_iamusers.model.identity_center import Instance, KnownGroup, KnownPerson, Person, folded
 
 _PAGE = 100
@@ -92,7 +94,9 @@ class IdentityStore:
         """Everything of the user, as DescribeUser gives it; None where it is gone."""
         try:
             return self._call("describe_user", UserId=user_id)
-        except self.client.exceptions.ResourceNotFoundException:
+        except ClientError as error:
+            if not is_missing(error):
+                raise
             return None
 
     def group(self, group_id: str) -> KnownGroup | None:
@@ -100,7 +104,9 @@ class IdentityStore:
         try:
             found = self._call("describe_group", GroupId=group_id)
             memberships = self.memberships(group_id)
-        except self.client.exceptions.ResourceNotFoundException:
+        except ClientError as error:
+            if not is_missing(error):
+                raise
             return None
         return KnownGroup(
             group_id,
@@ -114,7 +120,9 @@ class IdentityStore:
         """The group's display name; None where it is gone."""
         try:
             return str(self._call("describe_group", GroupId=group_id).get("DisplayName", ""))
-        except self.client.exceptions.ResourceNotFoundException:
+        except ClientError as error:
+            if not is_missing(error):
+                raise
             return None
 
     def groups_of(self, user_id: str) -> frozenset[str]:
@@ -138,18 +146,19 @@ class IdentityStore:
         """The id of the user's membership in the group; None where it is no member."""
         try:
             found = self._call("get_group_membership_id", GroupId=group_id, MemberId={"UserId": user_id})
-        except self.client.exceptions.ResourceNotFoundException:
+        except ClientError as error:
+            if not is_missing(error):
+                raise
             return None
         return str(found["MembershipId"])
 
     def _id(self, method: str, member: str, path: str, text: str) -> str | None:
         identifier = {"UniqueAttribute": {"AttributePath": path, "AttributeValue": text}}
-        missing = self.client.exceptions.ResourceNotFoundException
         try:
             return str(self._call(method, AlternateIdentifier=identifier)[member])
-        except missing as error:
+        except ClientError as error:
             # The store itself may be what is missing, and that is not an answer to the question.
-            if error.response.get("ResourceType") == "IDENTITY_STORE":
+            if not is_missing(error) or error.response.get("ResourceType") == "IDENTITY_STORE":
                 raise
             return None
 

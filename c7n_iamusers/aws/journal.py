@@ -29,9 +29,10 @@ def utc_now() -> datetime:
 def journal_line(time: datetime, subject: Subject, phase: str, entry: dict[str, Any]) -> bytes:
     """One line: time, user, arn, unique id, phase, and what the phase adds.
 
-    ``before`` and ``after``: service, operation, parameters; ``after`` also the result (``done``, ``gone``,
-    ``adopted``, ``interrupted``, ``failed``, ``unknown``), with the error code if any. ``snapshot``: its name and
-    SHA-256. ``quarantine``: the record of what was active before. ``outcome``: a row of ``outcomes.json``.
+    ``before`` and ``after`` (JournaledCall writes them): service, operation, parameters; ``before`` also the call's
+    notes if any; ``after`` also the result (``done``, ``gone``, ``adopted``, ``interrupted``, ``failed``,
+    ``unknown``), the ids that were ``saved`` if any, the error ``code`` if any. ``snapshot``: its name and SHA-256.
+    ``quarantine``: the record of what was active before. ``outcome``: a row of ``outcomes.json``.
     """
     who = {"user": subject.name, "arn": subject.arn, "unique_id": subject.unique_id}
     who = {"time": time.isoformat(), **who, "phase": phase}

@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from c7n_iamusers.aws.paging import items
-from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.aws.retries import Backoff, is_missing
 from c7n_iamusers.model.identity_center import (
     MANAGED_TAG,
     Instance,
@@ -78,6 +80,20 @@ class PermissionSets:
             ]
             return frozenset().union(*pool.map(self._accounts, ours))
 
+    def unassigned(self, known: Collection[str]) -> list[KnownPermissionSet]:
+        """The sets of ours that no account has; one call for each set of the instance beside ``known`` (ARNs)."""
+        arns = [arn for arn in self._list("ListPermissionSets", "PermissionSets") if arn not in known]
+        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+            nowhere = [
+                arn for arn, held in zip(arns, pool.map(self._accounts, arns), strict=True) if not held
+            ]
+            ours = [
+                arn
+                for arn, tags in zip(nowhere, pool.map(self._tags, nowhere), strict=True)
+                if MANAGED_TAG in tags
+            ]
+            return [each for each in pool.map(self.read, ours) if each and not each.accounts]
+
     def _tags(self, arn: str) -> list[tuple[str, str]]:
         named = {"InstanceArn": self.instance.arn, "ResourceArn": arn}
         found = items(self.client, "ListTagsForResource", "Tags", self.backoff, **named)
@@ -96,15 +112,18 @@ class PermissionSets:
         """The set's name; None where it is gone."""
         try:
             return str(self._call("describe_permission_set", arn)["PermissionSet"]["Name"])
-        except self.client.exceptions.ResourceNotFoundException:
+        except ClientError as error:
+            if not is_missing(error):
+                raise
             return None
 
     def read(self, arn: str) -> KnownPermissionSet | None:
         """The set of that ARN; None where it is gone."""
-        missing = self.client.exceptions.ResourceNotFoundException
         try:
             return self._complete(arn, self._call("describe_permission_set", arn)["PermissionSet"])
-        except missing:
+        except ClientError as error:
+            if not is_missing(error):
+                raise
             return None
 
     def _arns(self, accounts: Iterable[str]) -> Iterator[str]:
@@ -153,10 +172,11 @@ class PermissionSets:
         return [_path_and_name(reference) for reference in found]
 
     def _boundary(self, arn: str) -> str:
-        missing = self.client.exceptions.ResourceNotFoundException
         try:
             found = self._call("get_permissions_boundary_for_permission_set", arn).get("PermissionsBoundary")
-        except missing:
+        except ClientError as error:
+            if not is_missing(error):
+                raise
             return ""
         if not found:
             return ""

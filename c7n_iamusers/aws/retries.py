@@ -74,6 +74,15 @@ def describe(subject: Subject, error: Exception) -> str:
     return text if str(subject) in text else f"{subject}: {text}"
 
 
+def is_missing(error: ClientError) -> bool:
+    """True where Identity Center says that what was asked for does not exist.
+
+    A client's own ``exceptions`` are made on first use, by several threads several times: an ``except`` on one of
+    them can miss an error of the other.
+    """
+    return error_code(error) == "ResourceNotFoundException"
+
+
 def is_retryable(error: Exception) -> bool:
     """True for throttling, temporary conflicts, AWS's own failures, broken connections and answers."""
     if isinstance(error, _NO_ANSWER):

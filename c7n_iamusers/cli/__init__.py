@@ -16,6 +16,8 @@ EXTRA_OF_MODULE = {
     "flask_cors": "local",
     "aiosmtpd": "local",
 }
+#: The sibling package of the same wheel, which has the commands local-org and demo.
+_SIBLING = "aws_local_org"
 
 
 def run() -> int:
@@ -25,12 +27,15 @@ def run() -> int:
 
         main()
     except ModuleNotFoundError as missing:
-        extra = EXTRA_OF_MODULE.get((missing.name or "").partition(".")[0])
-        if extra is None:
+        module = (missing.name or "").partition(".")[0]
+        if module == _SIBLING:
+            remedy = "pip install --force-reinstall --no-deps c7n_iamusers"
+        elif extra := EXTRA_OF_MODULE.get(module):
+            remedy = f"pip install 'c7n_iamusers[{extra}]'"
+        else:
             raise
         print(
-            f"c7n-iamusers: this command needs {missing.name}, which is not installed: "
-            f"pip install 'c7n_iamusers[{extra}]'",
+            f"c7n-iamusers: this command needs {missing.name}, which is not installed: {remedy}",
             file=sys.stderr,
         )
         return 2

@@ -23,12 +23,14 @@ class Subcommand:
 
 
 SUBCOMMANDS: dict[str, Subcommand] = {
-    "demo": Subcommand("c7n_iamusers.cli.demo", "demo", "The whole job on a local organization, checked."),
+    "demo": Subcommand(
+        "aws_local_org.demo.command", "demo", "The whole job on a local organization, checked."
+    ),
     "evidence": Subcommand(
         "c7n_iamusers.cli.evidence", "evidence", "What is known of one account's users, each with its source."
     ),
     "local-org": Subcommand(
-        "c7n_iamusers.cli.local_org", "local_org", "An AWS organization on this machine, to rehearse on."
+        "aws_local_org.commands", "local_org", "An AWS organization on this machine, to rehearse on."
     ),
     "permissions": Subcommand(
         "c7n_iamusers.cli.permissions", "permissions", "The least IAM policy for the role that runs policies."

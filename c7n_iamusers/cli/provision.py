@@ -21,8 +21,11 @@ from c7n_iamusers.aws.interruption import Interruption
 from c7n_iamusers.aws.member_accounts import MemberAccounts
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.decisions.access_plan import Evidence
+from c7n_iamusers.decisions.claimed_people import PeopleAuthority
+from c7n_iamusers.decisions.people_file import parse_people
+from c7n_iamusers.decisions.people_map import PeopleMap
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.fleet.access_run import AccessRun, Manner
+from c7n_iamusers.fleet.access_run import AccessRun
 from c7n_iamusers.fleet.auditing import audit
 from c7n_iamusers.fleet.center import Center, connect
 from c7n_iamusers.fleet.confirming import Reading
@@ -34,6 +37,7 @@ from c7n_iamusers.fleet.recorded_run import asks_to_stop
 from c7n_iamusers.fleet.sessions import fleet_session
 from c7n_iamusers.fleet.terraform_files import write_terraform
 from c7n_iamusers.fleet.undoing import undo
+from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.model.access_plan import Choices
 from c7n_iamusers.model.center_quotas import CenterQuotas
 
@@ -80,7 +84,32 @@ _BUDGET = 300.0
     "with --undo: to read which IAM users are there still.",
 )
 @click.option(
-    "--trust-intents", is_flag=True, help="Take at their word intents whose accounts can't be read again."
+    "--trust-intents",
+    is_flag=True,
+    help="Take at their word intents whose accounts can't be read again, and people whom neither their account nor "
+    "--people-from names.",
+)
+@click.option(
+    "--people-from",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Who users' people are, whatever intents say: csv, json or yaml, as the policies' people-from.",
+)
+@click.option(
+    "--email-tag",
+    "email_tags",
+    multiple=True,
+    default=["Email"],
+    show_default=True,
+    metavar="KEY",
+    help="The tag that holds a user's own e-mail, read again to confirm who the user's person is. Repeatable.",
+)
+@click.option(
+    "--email-domain",
+    "email_domains",
+    multiple=True,
+    metavar="DOMAIN",
+    help="Refuse people whose e-mail is of another domain, as the policies' email-domains. Repeatable.",
 )
 @click.option(
     "--max-age",
@@ -157,7 +186,7 @@ _BUDGET = 300.0
     "undone",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="RESULT",
-    help="Remove what the run of this result.json created, and nothing else.",
+    help="Bring back what the run of this result.json removed, and remove what it created, and nothing else.",
 )
 @click.option(
     "--export",
@@ -176,6 +205,9 @@ def command(
     output_dir: Path | None,
     member_role: str | None,
     trust_intents: bool,
+    people_from: Path | None,
+    email_tags: tuple[str, ...],
+    email_domains: tuple[str, ...],
     max_age: timedelta,
     accounts: Path | None,
     plan_out: Path | None,
@@ -215,7 +247,8 @@ def command(
     center = lru_cache(1)(lambda: _center(role, region))
     with _told():
         reading = _reading(member_role, region) if member_role else None
-        belief = Belief(max_age, _accounts(accounts), reading, trust_intents)
+        authority = PeopleAuthority(_people(people_from), email_tags, email_domains)
+        belief = Belief(max_age, _accounts(accounts), reading, trust_intents, authority)
         deriving = Deriving(lambda: _username_tags(center())) if not export or with_imports else Deriving()
         fleet = read_fleet(output_dir, identity_source, belief, deriving)
     if export:
@@ -261,9 +294,9 @@ def _provision(
     quotas: CenterQuotas,
 ) -> list[str]:
     with _told(), Interruption() as interruption, _progress() as progress:
-        manner = Manner(timeout, lambda: asks_to_stop(interruption), progress)
+        options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
         failures = provision(
-            fleet, center(), click.echo, None if dry_run else manner, choices, papers, quotas
+            fleet, center(), click.echo, None if dry_run else options, choices, papers, quotas
         )
     interruption.follow()
     return failures
@@ -278,9 +311,13 @@ def _undo(
     users_now: UsersNow | None,
 ) -> list[str]:
     with _told(), Interruption() as interruption, _progress() as progress:
-        manner = Manner(timeout, lambda: asks_to_stop(interruption), progress)
+        options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
         failures = undo(
-            result, lambda at: _center(role, region or at), click.echo, None if dry_run else manner, users_now
+            result,
+            lambda at: _center(role, region or at),
+            click.echo,
+            None if dry_run else options,
+            users_now,
         )
     interruption.follow()
     return failures
@@ -313,6 +350,16 @@ def _reading(member_role: str, region: str | None) -> Reading:
 
 def _username_tags(center: Center) -> frozenset[str]:
     return username_tags(center.clients["sso-admin"], center.instance, center.backoff)
+
+
+def _people(path: Path | None) -> PeopleMap | None:
+    """The people of the file; says which of its rows can't be understood. Raises InvalidPolicyData, OSError."""
+    if path is None:
+        return None
+    found = parse_people(str(path), path.read_bytes())
+    for fault in found.told_faults():
+        click.echo(fault, err=True)
+    return found
 
 
 def _accounts(path: Path | None) -> dict[str, str] | None:

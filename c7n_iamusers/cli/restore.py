@@ -168,18 +168,16 @@ class _Restoring:
         return True
 
     def _restoration(self, found: Found) -> UserRestoration:
-        from botocore.config import Config
-
         from c7n_iamusers.aws.executor import Executor
         from c7n_iamusers.aws.journal import NoJournal
+        from c7n_iamusers.aws.journaled_call import SINGLE_TRY
         from c7n_iamusers.cli.snapshot_files import RESTORE_JOURNAL, restore_lines
         from c7n_iamusers.cli.user_restoration import UserRestoration
 
         path = self.options.journal or found.run / RESTORE_JOURNAL
         lines = restore_lines({path, *(run / RESTORE_JOURNAL for run in found.runs)})
         journal = NoJournal() if self.options.dry_run else self._journal(path)
-        # A retry of botocore's own would hide that an answer was lost.
-        writer = self.session.client("iam", config=Config(retries={"total_max_attempts": 1}))
+        writer = self.session.client("iam", config=SINGLE_TRY)
         executor = Executor({"iam": writer}, journal, self.backoff, before_each=self.interruption.check)
         return UserRestoration(
             found.recorded,

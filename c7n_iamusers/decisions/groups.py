@@ -69,12 +69,17 @@ def group_calls(group: Group, known: KnownGroup | None, instance: Instance) -> t
     """The creation of the group, where it isn't there and is ours to create."""
     if known is not None or group.external:
         return ()
+    return (group_call(group.name, group.description, instance),)
+
+
+def group_call(name: str, description: str, instance: Instance) -> ApiCall:
+    """The creation of a group."""
     parameters = {
         "IdentityStoreId": instance.identity_store_id,
-        "DisplayName": group.name,
-        "Description": group.description,
+        "DisplayName": name,
+        "Description": description,
     }
-    return (ApiCall("identitystore", "CreateGroup", parameters, save={GROUP: ("GroupId",)}),)
+    return ApiCall("identitystore", "CreateGroup", parameters, save={GROUP: ("GroupId",)})
 
 
 def assignment_call(

@@ -9,6 +9,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 #: What spreadsheets put between columns.
@@ -175,9 +176,38 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _yaml_rows(text: str) -> Iterator[Row]:
     # PyYAML is not in an AWS Lambda archive, and only a list in YAML needs it.
-    from c7n_iamusers.decisions.yaml_entries import entries
+    import yaml
 
-    return entries(text)
+    try:
+        loader = _yaml_loader()(text)
+        root = loader.get_single_node()
+        if root is None:
+            return
+        if not isinstance(root, yaml.SequenceNode):
+            raise NotInFormat(root.start_mark.line + 1, "must be a list of objects: each begins with '- '")
+        for node in root.value:
+            keys = [str(key.value) for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+            if len(set(keys)) != len(keys):
+                raise NotInFormat(node.start_mark.line + 1, "a key stands twice in one entry")
+            yield Row(node.start_mark.line + 1, loader.construct_object(node, deep=True))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise NotInFormat(line, str(error.problem)) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise NotInFormat(1, f"is not YAML: {error}") from error
+
+
+@cache
+def _yaml_loader() -> Any:
+    """A loader that leaves texts as they are written: an account id is no number, and 2027-13-45 no error."""
+    import yaml
+
+    kept = ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
+    resolvers = {
+        first: [(tag, pattern) for tag, pattern in found if tag in kept]
+        for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    return type("TextLoader", (yaml.SafeLoader,), {"yaml_implicit_resolvers": resolvers})
 
 
 _READERS: Mapping[str, Callable[[str], Iterator[Row]]] = {"json": _json_rows, "yaml": _yaml_rows}

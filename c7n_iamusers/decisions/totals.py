@@ -89,10 +89,14 @@ class _Review:
         self._leaving: set[tuple[str, str]] = set()
         self._changes: list[tuple[Change, bool]] = []
         self._strangers: list[Stranger] = []
+        self._contents: dict[str, str] = {}
+        self._given_by: dict[str, list[list[str]]] = {}
 
     def result(self) -> Reviewed:
         for group in sorted(self._ours(), key=lambda each: each.name):
             self._review_group(group)
+        for arn in sorted(self._leftovers()):
+            self._remove_set(arn)
         stale = tuple(change for change, _ in self._changes)
         going = tuple(change for change, goes in self._changes if goes)
         return Reviewed(tuple(self._totals()), tuple(self._strangers), stale, going)
@@ -137,7 +141,8 @@ class _Review:
         membership = group.memberships.get(user_id)
         if membership is None:
             return None
-        call = removals.membership_removal(membership, self._given.instance)
+        record = removals.membership_record(group, user_id, username, self._gives(group))
+        call = removals.membership_removal(membership, self._given.instance, record)
         needs = [membership_key(claim.person, claim.group) for claim in replaced]
         key = f"remove {plan.MEMBERSHIP} {group.group_id}/{user_id}"
         change = self._change(key, plan.MEMBERSHIP, f"{username} in {group.name}", call, needs)
@@ -163,16 +168,28 @@ class _Review:
         goes = all(going for _, going in members) and self._may_go(group)
         taken: list[str] = []
         for each in sorted(group.assignments):
-            name = f"{group.name} -> {self._set_name(each.permission_set_arn)} in account {each.account_id}"
-            call = removals.assignment_removal(group.group_id, each, self._given.instance)
+            set_name, content = (
+                self._set_name(each.permission_set_arn),
+                self._content(each.permission_set_arn),
+            )
+            name = f"{group.name} -> {set_name} in account {each.account_id}"
+            record = removals.assignment_record(group, each, set_name, content)
+            call = removals.assignment_removal(group.group_id, each, self._given.instance, record)
             key = f"remove {plan.ASSIGNMENT} {each.account_id}/{each.permission_set_arn}/{group.group_id}"
             self._changes.append((self._change(key, plan.ASSIGNMENT, name, call, needs), goes))
             taken.append(key)
-        call = removals.group_removal(group.group_id, self._given.instance)
+        call = removals.group_removal(group.group_id, self._given.instance, removals.group_record(group))
         key = f"remove {plan.GROUP} {group.group_id}"
         self._changes.append((self._change(key, plan.GROUP, group.name, call, [*needs, *taken]), goes))
         for arn in sorted({each.permission_set_arn for each in group.assignments}):
             self._remove_set(arn)
+
+    def _leftovers(self) -> Iterator[str]:
+        """ARNs of sets that no account has: an interrupted run removed their last assignment."""
+        pending = {each.permission_set_arn for each in self._state.pending.values()}
+        for arn, known in self._standing.sets.items():
+            if not known.accounts and arn not in pending and self._given.choices.prune:
+                yield arn
 
     def _remove_set(self, arn: str) -> None:
         """A set of ours goes with the last of its assignments."""
@@ -189,7 +206,8 @@ class _Review:
             for kind, principal in sets.get(arn, ())
         ]
         if all(need in going for need in needs):
-            call = removals.permission_set_removal(arn, self._given.instance)
+            record = removals.permission_set_record(known)
+            call = removals.permission_set_removal(arn, self._given.instance, record)
             change = self._change(
                 f"remove {plan.PERMISSION_SET} {arn}", plan.PERMISSION_SET, known.settings.name, call, needs
             )
@@ -250,6 +268,21 @@ class _Review:
         if person:
             return self._given.people[person].username
         return self._standing.usernames.get(user_id, f"user id {user_id}")
+
+    def _gives(self, group: KnownGroup) -> list[list[str]]:
+        """Account and content of a set, of everything that the group gives; one list for all of its members."""
+        if group.group_id not in self._given_by:
+            held = sorted(group.assignments)
+            self._given_by[group.group_id] = [
+                [each.account_id, self._content(each.permission_set_arn)] for each in held
+            ]
+        return self._given_by[group.group_id]
+
+    def _content(self, arn: str) -> str:
+        if arn not in self._contents:
+            known = self._standing.sets.get(arn)
+            self._contents[arn] = removals.content_of(known.settings if known else None)
+        return self._contents[arn]
 
     def _set_name(self, arn: str) -> str:
         return self._standing.set_names.get(arn, arn)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Undoing a run: what it created goes, unless somebody has come to rely on it since. Pure."""
+"""Undoing a run: what it created goes, unless somebody has come to rely on it since. Pure.
+
+What it removed comes back first (``undo_returns``): nobody is left without either.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass, field
 
 from c7n_iamusers.decisions import removals
 from c7n_iamusers.decisions.undo_reasons import group_reasons, set_reasons, user_reasons
+from c7n_iamusers.decisions.undo_returns import Returns, standing_key
 from c7n_iamusers.model import access_plan as plan
 from c7n_iamusers.model.access_plan import Change
 from c7n_iamusers.model.calls import ApiCall, Subject
@@ -21,14 +25,25 @@ def plan_undo(
     asked: Mapping[str, PermissionSet],
     instance: Instance,
     needed: Mapping[MembershipKey, str] | None = None,
+    returns: Returns | None = None,
 ) -> UndoPlan:
     """``asked``: the permission sets by name, as the run was to make them.
 
-    ``needed``: memberships without which their people may have no way in left, and why.
+    ``needed``: memberships without which their people may have no way in left, and why. ``returns``: what comes back,
+    before anything goes.
     """
-    undo = _Undo(standing, asked, instance, needed or {})
-    changes = tuple(undo.all())
-    return UndoPlan(changes, tuple(undo.kept))
+    back = returns or Returns()
+    undo = _Undo(standing, asked, instance, needed or {}, back.of_people)
+    changes = list(undo.all())
+    going = [change for change in changes if change.key not in back.there]
+    before = [
+        Kept(
+            f"{change.kind} {change.name}", "it was there before the run, which removed it and made it again"
+        )
+        for change in changes
+        if change.key in back.there
+    ]
+    return UndoPlan((*back.changes, *going), (*back.kept, *undo.kept, *before))
 
 
 @dataclass
@@ -37,6 +52,7 @@ class _Undo:
     asked: Mapping[str, PermissionSet]
     instance: Instance
     needed: Mapping[MembershipKey, str]
+    of_people: Mapping[str, tuple[str, ...]]
     kept: list[Kept] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -68,7 +84,10 @@ class _Undo:
             self.kept.append(Kept(f"membership {user_id} in {group_id}", reason))
         for member in sorted(self._joined & self.standing.memberships.keys()):
             call = removals.membership_removal(self.standing.memberships[member], self.instance)
-            yield self._change(plan.MEMBERSHIP, _member_key(member), f"{member[1]} in {member[0]}", call)
+            needs = list(self.of_people.get(member[1], ()))
+            yield self._change(
+                plan.MEMBERSHIP, _member_key(member), f"{member[1]} in {member[0]}", call, needs
+            )
 
     def _assignments(self) -> Iterator[Change]:
         for group_id, assignment in sorted(self._assigned, key=str):
@@ -92,7 +111,8 @@ class _Undo:
         needs += [_assigned_key(group.group_id, each) for each in group.assignments]
         call = removals.group_removal(group.group_id, self.instance)
         yield from self._unless(
-            reasons, self._change(plan.GROUP, f"group {group.group_id}", group.name, call, needs)
+            reasons,
+            self._change(plan.GROUP, standing_key(plan.GROUP, group.group_id), group.name, call, needs),
         )
 
     def _permission_set(self, standing: StandingSet) -> Iterator[Change]:
@@ -108,7 +128,7 @@ class _Undo:
             for account_id, group_id in standing.holders
         ]
         call = removals.permission_set_removal(known.arn, self.instance)
-        key = f"{plan.PERMISSION_SET} {known.arn}"
+        key = standing_key(plan.PERMISSION_SET, known.arn)
         yield from self._unless(reasons, self._change(plan.PERMISSION_SET, key, name, call, needs))
 
     def _user(self, user: StandingUser, created: Created) -> Iterator[Change]:
@@ -141,7 +161,7 @@ def _member(created: Created) -> MembershipKey:
 
 
 def _member_key(member: MembershipKey) -> str:
-    return f"{plan.MEMBERSHIP} {member[0]}/{member[1]}"
+    return standing_key(plan.MEMBERSHIP, *member)
 
 
 def _assignment(created: Created) -> tuple[str, Assignment]:
@@ -150,4 +170,4 @@ def _assignment(created: Created) -> tuple[str, Assignment]:
 
 
 def _assigned_key(group_id: str, assignment: Assignment) -> str:
-    return f"{plan.ASSIGNMENT} {assignment.account_id}/{assignment.permission_set_arn}/{group_id}"
+    return standing_key(plan.ASSIGNMENT, assignment.account_id, assignment.permission_set_arn, group_id)

@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from c7n_iamusers.aws.center_reader import CenterReader
 from c7n_iamusers.aws.journal import JournalWriter
-from c7n_iamusers.aws.means import Means
-from c7n_iamusers.aws.single_writer import SingleWriter
-from c7n_iamusers.aws.work import DONE, Ended
 from c7n_iamusers.decisions.access_plan import Evidence, plan_access
 from c7n_iamusers.decisions.changes import membership_key, user_key
 from c7n_iamusers.decisions.earlier_names import with_earlier_names
@@ -19,6 +16,8 @@ from c7n_iamusers.decisions.quotas import quota_faults
 from c7n_iamusers.decisions.terraform import Existing
 from c7n_iamusers.fleet.center import Center
 from c7n_iamusers.fleet.second_look import SecondLook
+from c7n_iamusers.identity_center.writer.change import WriterContext
+from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, Ended, SingleWriter
 from c7n_iamusers.model.access import Claim, DesiredAccess, PersonKey
 from c7n_iamusers.model.access_plan import (
     CREATE,
@@ -30,15 +29,6 @@ from c7n_iamusers.model.access_plan import (
 )
 from c7n_iamusers.model.access_proof import UNPROVEN
 from c7n_iamusers.model.outcome import FAILED, PROVISIONED, SKIPPED, UNCHANGED, Outcome
-
-
-@dataclass(frozen=True)
-class Manner:
-    """How to apply. ``timeout``: seconds for one asynchronous request. See ``Means`` for the others."""
-
-    timeout: float = 300.0
-    stopped: Callable[[], bool] = lambda: False
-    progress: Callable[[int, int], None] = lambda ended, total: None
 
 
 @dataclass(frozen=True)
@@ -148,7 +138,7 @@ class AccessRun:
 
     def plan(self) -> Report:
         """What there is to do. Raises IdentityCenterError and ClientError where that can't be told."""
-        return self._planned(self._reader.read(self._desired))
+        return self._planned(self._reader.read(self._desired, leftovers=self._choices.prune))
 
     def existing(self) -> tuple[DesiredAccess, Existing]:
         """What is asked for, by the names that it has, and what of it stands. Raises as ``plan`` does."""
@@ -171,18 +161,15 @@ class AccessRun:
         over = quota_faults(self._desired, self._state, found.work, sets, self._evidence.quotas)
         return Report(self._desired, replace(found, over_quota=over))
 
-    def apply(self, report: Report, journal: JournalWriter, manner: Manner) -> Report:
+    def apply(self, report: Report, journal: JournalWriter, options: ApplyOptions) -> Report:
         """Do it, one failure touching nothing that does not need it."""
         center = self._center
-        means = Means(
+        context = WriterContext(
             center.clients,
             center.instance,
             journal,
             SecondLook(self._reader, self._desired, self._state, center.instance),
             center.rate,
             center.backoff,
-            manner.timeout,
-            stopped=manner.stopped,
-            progress=manner.progress,
         )
-        return Report(self._desired, report.plan, SingleWriter(means, report.plan.work).run())
+        return Report(self._desired, report.plan, SingleWriter(context, report.plan.work, options).run())

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.config import Config
-
 from c7n_iamusers.aws.identity_center import resolve_instance
+from c7n_iamusers.aws.journaled_call import SINGLE_TRY
 from c7n_iamusers.aws.rate_limit import IDENTITY_CENTER_RATE, RateLimit
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.model.identity_center import Instance
@@ -42,8 +41,7 @@ def connect(
     """
     rate = RateLimit(per_second)
     # Retries are Backoff's, which waits as long as AWS asks for and has its turn in the rate for each.
-    config = Config(retries={"total_max_attempts": 1})
-    clients = {name: session.client(name, region_name=region, config=config) for name in SERVICES}
+    clients = {name: session.client(name, region_name=region, config=SINGLE_TRY) for name in SERVICES}
     for client in clients.values():
         rate.attach(client)
     instance = resolve_instance(clients["sso-admin"], backoff)

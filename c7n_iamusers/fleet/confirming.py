@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from c7n_iamusers.aws.member_accounts import AccountNow
+from c7n_iamusers.decisions.claimed_people import PeopleAuthority
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.model.identity_center import folded
 from c7n_iamusers.model.intents import Intents, UserIntent
 
 #: Reads accounts by their ids, see ``MemberAccounts.read``.
@@ -17,14 +16,18 @@ Reading = Callable[[Iterable[str]], Mapping[str, "AccountNow | str"]]
 
 _TRUST = "or, where you trust whoever wrote the intents, give --trust-intents"
 _AGAIN = "run the policies again"
-_TAG, _EMAIL = "tag:", " (e-mail)"
 
 
-def confirmed(intents: Sequence[Intents], read: Reading | None, trusted: bool = False) -> list[Intents]:
+def confirmed(
+    intents: Sequence[Intents],
+    read: Reading | None,
+    trusted: bool = False,
+    authority: PeopleAuthority | None = None,
+) -> list[Intents]:
     """The intents with users and policies as they are now; who is not there, or can't be read, has a problem.
 
-    ``trusted``: who can't be read is taken at the intents' word. Raises IdentityCenterError where nobody can be read,
-    and nobody is trusted.
+    ``trusted``: who can't be read is taken at the intents' word. ``authority``: what is believed of people. Raises
+    IdentityCenterError where nobody can be read, and nobody is trusted.
     """
     if read is None:
         if not trusted:
@@ -34,43 +37,30 @@ def confirmed(intents: Sequence[Intents], read: Reading | None, trusted: bool = 
             )
         return list(intents)
     accounts = read(each.account_id for each in intents)
-    return [_confirmed(each, accounts[each.account_id], trusted) for each in intents]
+    people = authority or PeopleAuthority(trusted=trusted)
+    return [_confirmed(each, accounts[each.account_id], trusted, people) for each in intents]
 
 
-def _confirmed(intents: Intents, now: AccountNow | str, trusted: bool) -> Intents:
+def _confirmed(intents: Intents, now: AccountNow | str, trusted: bool, authority: PeopleAuthority) -> Intents:
     if isinstance(now, str):
         if trusted:
             return intents
         mend = "let that role be assumed, and have iam:GetAccountAuthorizationDetails"
         told = f"was not read again: {now}: {mend}, {_TRUST}"
         return replace(intents, users=tuple(_refused(user, told) for user in intents.users))
-    users = tuple(_user(user, now, intents.derive is not None) for user in intents.users)
+    users = tuple(_user(user, now, intents.derive is not None, authority) for user in intents.users)
     return replace(intents, users=users, source=now.source if intents.derive is not None else intents.source)
 
 
-def _user(user: UserIntent, now: AccountNow, derives: bool) -> UserIntent:
+def _user(user: UserIntent, now: AccountNow, derives: bool, authority: PeopleAuthority) -> UserIntent:
     found = now.users.get(user.subject.unique_id)
     if found is None:
         return _refused(user, f"is there no longer (no user has the id {user.subject.unique_id}): {_AGAIN}")
     if found["Arn"] != user.subject.arn:
         return _refused(user, f"is {found['Arn']} by now: {_AGAIN}")
-    if user.person and _email_is_tagged(user):
-        emails = {folded(str(tag["Value"]).strip()) for tag in _tags(found)}
-        if folded(user.person.email) not in emails:
-            return _refused(user, f"has no tag any longer that says {user.person.email}: {_AGAIN}")
+    if doubt := authority.doubt(user, found):
+        return _refused(user, doubt)
     return replace(user, detail=found) if derives else user
-
-
-def _email_is_tagged(user: UserIntent) -> bool:
-    """Whether the e-mail was found in tags alone, by the words that say where it was found."""
-    found = user.rests_on
-    if found.endswith(_EMAIL):
-        found = found.rpartition(" and ")[2].removesuffix(_EMAIL)
-    return not user.on_file and all(key.startswith(_TAG) for key in found.split(" or "))
-
-
-def _tags(detail: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    return detail.get("Tags") or ()
 
 
 def _refused(user: UserIntent, problem: str) -> UserIntent:

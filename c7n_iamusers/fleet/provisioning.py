@@ -9,9 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from c7n_iamusers.decisions.access_plan import Evidence
+from c7n_iamusers.decisions.claimed_people import PeopleAuthority
 from c7n_iamusers.decisions.desired_access import desired_access
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.fleet.access_run import AccessRun, Manner, Report
+from c7n_iamusers.fleet.access_run import AccessRun, Report
 from c7n_iamusers.fleet.center import Center
 from c7n_iamusers.fleet.confirming import Reading, confirmed
 from c7n_iamusers.fleet.derivation_report import write_derivation_report
@@ -23,6 +24,7 @@ from c7n_iamusers.fleet.plan_files import Papers, check_reviewed, read_plan, wri
 from c7n_iamusers.fleet.plan_text import MIGRATION, plan_lines
 from c7n_iamusers.fleet.recorded_run import apply_and_record
 from c7n_iamusers.fleet.results import memberships_made, write_account_results
+from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.model.access import DesiredAccess
 from c7n_iamusers.model.access_plan import Choices
 from c7n_iamusers.model.center_quotas import CenterQuotas
@@ -47,13 +49,14 @@ class Belief:
     """What of intents to believe. ``max_age``: how old they may be. ``accounts``: account's name -> id, where known.
 
     ``read``: reads accounts again, so that users and policies are those of now. ``trusted``: who can't be read is
-    taken at the intents' word.
+    taken at the intents' word. ``authority``: who people are, in place of what intents say.
     """
 
     max_age: timedelta = MAX_AGE
     accounts: Mapping[str, str] | None = None
     read: Reading | None = None
     trusted: bool = False
+    authority: PeopleAuthority = field(default_factory=PeopleAuthority)
 
 
 def read_fleet(
@@ -69,7 +72,9 @@ def read_fleet(
     """
     belief, deriving = belief or Belief(), deriving or Deriving()
     found = read_intents(output, belief.max_age, belief.accounts)
-    intents = confirmed(found, belief.read, belief.trusted)
+    authority = replace(belief.authority, trusted=belief.trusted)
+    claimed = [authority.checked(each) for each in found]
+    intents = confirmed(claimed, belief.read, belief.trusted, authority)
     desired = desired_access(intents, deriving)
     source = _SOURCES[desired.external]
     if identity_source not in (None, source):
@@ -85,12 +90,12 @@ def provision(
     fleet: Fleet,
     center: Center,
     say: Callable[[str], None],
-    manner: Manner | None = None,
+    options: ApplyOptions | None = None,
     choices: Choices | None = None,
     papers: Papers | None = None,
     quotas: CenterQuotas | None = None,
 ) -> list[str]:
-    """Plan, and apply where there is a ``manner`` for it; the failures, in words.
+    """Plan, and apply if ``options`` are given; the failures, in words.
 
     ``choices``: what of ours that nobody asks for any more may go. ``papers``: the plan to write, or the reviewed one
     that is to be applied.
@@ -119,7 +124,7 @@ def provision(
         check_reviewed(papers.reviewed, reviewed, report.plan)
     if path := write_people_to_add(fleet.output, fleet.desired, report.plan.missing):
         say(f"For the owners of the identity provider: {path}")
-    return _apply(fleet, center, run, report, say, manner) if manner else []
+    return _apply(fleet, center, run, report, say, options) if options else []
 
 
 def _apply(
@@ -128,10 +133,10 @@ def _apply(
     run: AccessRun,
     report: Report,
     say: Callable[[str], None],
-    manner: Manner,
+    options: ApplyOptions,
 ) -> list[str]:
     with exclusive(fleet.output, center.instance):
-        report, result = apply_and_record(run, report, center, fleet.output, manner)
+        report, result = apply_and_record(run, report, center, fleet.output, options)
         write_account_results(fleet.output, {each.place for each in fleet.intents}, report)
     if result is None:
         say("Nothing to do.")

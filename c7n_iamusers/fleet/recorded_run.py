@@ -9,12 +9,13 @@ from pathlib import Path
 
 from c7n_iamusers.aws.interruption import Interrupted, Interruption
 from c7n_iamusers.aws.journal import Journal, utc_now
-from c7n_iamusers.decisions.creations import created_by
+from c7n_iamusers.decisions.creations import created_by, removed_by
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.fleet.access_run import AccessRun, Manner, Report
+from c7n_iamusers.fleet.access_run import AccessRun, Report
 from c7n_iamusers.fleet.center import Center
 from c7n_iamusers.fleet.results import overall_result
 from c7n_iamusers.fleet.run_directory import RunDirectory, unfinished
+from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 
 
 def apply_and_record(
@@ -22,7 +23,7 @@ def apply_and_record(
     report: Report,
     center: Center,
     output: Path,
-    manner: Manner,
+    options: ApplyOptions,
     now: Callable[[], datetime] = utc_now,
 ) -> tuple[Report, Path | None]:
     """The report of the application, and where the run's result is: None where there was nothing to do.
@@ -36,9 +37,10 @@ def apply_and_record(
         return report, None
     directory = RunDirectory.begin(output, now())
     with Journal(directory.journal) as journal:
-        report = run.apply(report, journal, manner)
-    created = created_by(directory.lines())
-    directory.finish(overall_result(report, created, center.instance, now()))
+        report = run.apply(report, journal, options)
+    lines = directory.lines()
+    created, removed = created_by(lines), removed_by(lines)
+    directory.finish(overall_result(report, created, removed, center.instance, now()))
     return report, directory.result
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from c7n_iamusers.aws.stores import DirectoryStore
-from c7n_iamusers.aws.work import DONE, FAILED, Ended
 from c7n_iamusers.decisions.changes import assignment_key
 from c7n_iamusers.fleet.access_run import Report
 from c7n_iamusers.fleet.run_directory import RESULT, RUNS, read_result
+from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, Ended
 from c7n_iamusers.model.access import Claim
 from c7n_iamusers.model.access_plan import Change
-from c7n_iamusers.model.creations import Created
+from c7n_iamusers.model.creations import Created, Removed
 from c7n_iamusers.model.identity_center import Instance, folded
 from c7n_iamusers.model.intent_documents import permission_set_data
 from c7n_iamusers.model.outcome import Outcome
@@ -43,7 +43,11 @@ def write_account_results(output: Path, places: Iterable[str], report: Report) -
 
 
 def overall_result(
-    report: Report, created: Iterable[Created], instance: Instance, finished: datetime
+    report: Report,
+    created: Iterable[Created],
+    removed: Iterable[Removed],
+    instance: Instance,
+    finished: datetime,
 ) -> dict[str, Any]:
     """The result of the run as a whole. ``permission-sets``: as they were asked for, to tell later changes by."""
     statuses = Counter(outcome.status for _, outcome in report.outcomes())
@@ -60,6 +64,7 @@ def overall_result(
             if ended.status == FAILED
         ],
         "created": [each.as_data() for each in created],
+        "removed": [each.as_data() for each in removed],
         "memberships": _memberships(report),
         "permission-sets": {
             name: permission_set_data(wanted)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs have created in Identity Center, so that it can be undone."""
+"""What runs have created and removed in Identity Center, so that it can be undone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from c7n_iamusers.model import access_plan as plan
 
 
 @dataclass(frozen=True)
@@ -30,3 +32,32 @@ class Created:
     def from_data(cls, data: Mapping[str, Any]) -> Created:
         """The same from there. Raises KeyError."""
         return cls(data["kind"], data["id"], data["parameters"], data["certain"])
+
+
+@dataclass(frozen=True)
+class Removed:
+    """One object that a run removed, or may have. ``kind``: as in ``model.access_plan``.
+
+    ``record``: what it was, with all that it takes to bring it back: see ``decisions.removals``.
+    """
+
+    kind: str
+    record: Mapping[str, Any]
+
+    def as_data(self) -> dict[str, Any]:
+        """For the result of a run."""
+        return {"kind": self.kind, **self.record}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Removed:
+        """The same from there. Raises KeyError where it lacks what its kind must have."""
+        return cls(data["kind"], {key: data[key] for key in _RECORDED[data["kind"]]})
+
+
+_NAMED = ("group", "group-id")
+_RECORDED = {
+    plan.MEMBERSHIP: (*_NAMED, "user-id", "username", "gives"),
+    plan.ASSIGNMENT: (*_NAMED, "account", "permission-set", "permission-set-arn", "content"),
+    plan.GROUP: (*_NAMED, "description"),
+    plan.PERMISSION_SET: ("permission-set-arn", "settings"),
+}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run created, as it stands now, and what of it is to go."""
+"""What a run created and removed, as it stands now, and what of it is to go, or to come back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from c7n_iamusers.model.access_plan import Change
-from c7n_iamusers.model.creations import Created
+from c7n_iamusers.model.creations import Created, Removed
 from c7n_iamusers.model.identity_center import Assignment, KnownGroup, KnownPermissionSet
 
 DELETE = "delete"
@@ -53,8 +53,24 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Absent:
+    """What stands now in the place of what a run ``removed``.
+
+    ``groups``: by the id that the group had: that group, or the one that has its name now, with its members and
+    assignments. ``permission_sets``: by the ARN that the set had, likewise. ``held``: by ARN, all that ``groups``
+    hold. ``people``: ids of the users that are there still.
+    """
+
+    removed: tuple[Removed, ...]
+    groups: Mapping[str, KnownGroup] = field(default_factory=dict)
+    permission_sets: Mapping[str, KnownPermissionSet] = field(default_factory=dict)
+    held: Mapping[str, KnownPermissionSet] = field(default_factory=dict)
+    people: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Kept:
-    """Something that a run created and that stays, and why."""
+    """Something that a run created and that stays, or that it removed and that stays away, and why."""
 
     name: str
     reason: str

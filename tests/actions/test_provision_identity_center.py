@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -290,3 +291,11 @@ def test_a_lambda_must_carry_the_package() -> None:
     mode = {"type": "periodic", "schedule": "rate(1 day)", "role": "arn:aws:iam::111122223333:role/Custodian"}
     with pytest.raises(PolicyValidationError, match=r"add c7n_iamusers to mode\.packages"):
         policy({"mode": mode, "actions": [ACTION]})
+
+
+def test_an_unquoted_date_of_accept_is_kept_as_text() -> None:
+    """c7n writes a policy's data as JSON at the end of a run."""
+    row = {"account": ACCOUNT, "user": "alice", "verdict": "wider", "remark": "looked at"}
+    data: dict[str, Any] = {**ACTION, "derive": {"accept": [{**row, "expires": date(2027, 1, 31)}]}}
+    action = ProvisionIdentityCenter(data)
+    assert json.loads(json.dumps(action.data))["derive"]["accept"] == [{**row, "expires": "2027-01-31"}]

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from benchmarks import measured
-from benchmarks.measure import ROOT
+from benchmarks.measurement import ROOT
 
 
 def test_memory_is_this_program_s_own() -> None:

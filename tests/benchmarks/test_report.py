@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import platform
+import re
 from datetime import datetime, timezone
 
 import pytest
 from rich.console import Console
 
-from benchmarks.report import as_markdown, show
+from benchmarks.report import as_markdown, machine, show
 from tests.benchmarks.measurements import results
 
 TEXT = as_markdown(results(), {"processor": "Example, 2 cores"}, datetime(2026, 5, 1, tzinfo=timezone.utc))
@@ -46,3 +48,13 @@ def test_the_terminal_shows_the_comparisons() -> None:
         show(results(), console)
     for title in ("Flagging with equal evidence", "How cost grows", "Deleting 2 users at 50 ms", "Goals"):
         assert title in captured.get()
+
+
+def test_it_tells_what_matters_and_whose_it_is_not() -> None:
+    found = machine()
+    assert re.search(r", [1-9][0-9]* cores$", found["processor"])
+    assert re.fullmatch(r"[1-9][0-9]* GiB", found["memory"])
+    assert platform.python_version() in found["Python"]
+    for name in ("c7n_iamusers", "c7n", "boto3", "botocore", "moto"):
+        assert re.search(rf"\b{name} \d+\.\d+", found["versions"])
+    assert platform.node() not in " ".join(found.values())

@@ -7,14 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.contestants import OURS, STOCK
 from benchmarks.floor import deletion_floor, evidence_floor
-from benchmarks.measure import measure
 from benchmarks.measurement import BenchmarkError
-from benchmarks.organization import Organization, running_organization
-from benchmarks.ours import OURS
 from benchmarks.results import Plan, Results
-from benchmarks.stock import STOCK
-from benchmarks.suite import Suite
+from benchmarks.suite import Suite, measure
+from benchmarks.workload import Organization, running_organization
 
 PLAN = Plan((10, 20), (), (0,), deleted=4, deletion_latency=0, repeats=1, derived=(2, 10), unchanged=(2, 6))
 

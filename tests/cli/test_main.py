@@ -51,3 +51,27 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments", "remedy"),
+    [
+        ("rich", ["demo", "--help"], "pip install 'c7n_iamusers[cli]'"),
+        ("aiosmtpd", ["demo", "--help"], "pip install 'c7n_iamusers[local]'"),
+        ("moto", ["local-org", "serve", "--port", "0"], "pip install 'c7n_iamusers[local]'"),
+        ("aws_local_org", ["local-org", "--help"], "pip install --force-reinstall --no-deps c7n_iamusers"),
+    ],
+)
+def test_what_is_missing_is_named_with_its_remedy(missing: str, arguments: list[str], remedy: str) -> None:
+    program = (
+        "import sys\n"
+        f"sys.modules[{missing!r}] = None\n"
+        f"sys.argv[1:] = {arguments!r}\n"
+        "from c7n_iamusers.cli import run\n"
+        "sys.exit(run())\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stdout) == (2, "")
+    needs = f"c7n-iamusers: this command needs {missing}"
+    assert result.stderr.startswith(needs), result.stderr
+    assert result.stderr.endswith(f", which is not installed: {remedy}\n")

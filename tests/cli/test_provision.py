@@ -14,7 +14,7 @@ from aws_local_org.identity_center import faults
 from aws_local_org.identity_center import instance as instances
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.model.calls import Subject
-from tests.desired import intents, user
+from tests.desired import intents, person, user
 from tests.fleet.fleet_rehearsal import FleetRehearsal
 from tests.identity_center import ACCOUNT, OTHER_ACCOUNT
 
@@ -165,6 +165,63 @@ def test_a_user_of_nobody_is_refused_and_another_served(org: LocalOrg, tmp_path:
     assert "user mallory of account" in found.output
     assert "is there no longer" in found.output
     assert fleet.usernames() == {"alice@example.com"}
+
+
+def claimed_by_a_file(org: LocalOrg, fleet: FleetRehearsal, name: str, **tags: str) -> None:
+    """An IAM user of whom the intents say that a file names mallory as its person."""
+    listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+    made = org.client("iam", ACCOUNT).create_user(UserName=name, Tags=listed)["User"]
+    asked = intents(ACCOUNT, name)
+    mallory = replace(
+        asked.users[0],
+        subject=Subject(name, made["Arn"], made["UserId"]),
+        person=person("mallory"),
+        rests_on="people.csv, line 2",
+        on_file=True,
+    )
+    fleet.leave(replace(asked, users=(mallory,)))
+
+
+def test_a_person_whom_intents_alone_name_gets_nothing(org: LocalOrg, tmp_path: Path) -> None:
+    org.configure(assignment_seconds=0)
+    fleet = FleetRehearsal(org, tmp_path / "output")
+    claimed_by_a_file(org, fleet, "alice", Email="alice@example.com")
+    found = provision(fleet, "--member-role", MEMBER_ROLE)
+    assert found.exit_code == 1
+    assert f"user alice of account {ACCOUNT}: is mallory@example.com by the intents alone" in found.output
+    assert fleet.mutations() == []
+
+
+def test_the_people_of_the_file_get_it_whatever_intents_say(org: LocalOrg, tmp_path: Path) -> None:
+    org.configure(assignment_seconds=0)
+    fleet = FleetRehearsal(org, tmp_path / "output")
+    claimed_by_a_file(org, fleet, "alice")
+    people = tmp_path / "people.csv"
+    people.write_text(f"account,user,email\n{ACCOUNT},alice,alice@example.com\n{ACCOUNT},bob,\n")
+    given = ("--member-role", MEMBER_ROLE, "--people-from", people)
+    refused = provision(fleet, *given, "--email-domain", "example.org")
+    assert "e-mail 'alice@example.com' is of domain example.com" in refused.output
+    found = provision(fleet, *given, "--email-domain", "example.com")
+    assert found.exit_code == 0, found.output
+    assert "people.csv, line 3: has no email" in found.output
+    assert fleet.usernames() == {"alice@example.com"}
+
+
+def test_a_file_of_people_that_is_none(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text("name\nalice\n")
+    found = provision(fleet, "--people-from", people)
+    assert found.exit_code == 1
+    assert "lacks 'account', 'user', 'email'" in found.output
+    assert fleet.mutations() == []
+
+
+def test_the_tag_that_holds_e_mails_is_this_sides_to_say(org: LocalOrg, tmp_path: Path) -> None:
+    org.configure(assignment_seconds=0)
+    fleet = FleetRehearsal(org, tmp_path / "output")
+    claimed_by_a_file(org, fleet, "alice", Owner="mallory@example.com")
+    assert provision(fleet, "--member-role", MEMBER_ROLE).exit_code == 1
+    assert provision(fleet, "--member-role", MEMBER_ROLE, "--email-tag", "Owner").exit_code == 0
 
 
 def test_permissions_that_a_user_was_stripped_of_since_are_not_granted(org: LocalOrg, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from aws_local_org.call_log import CallRecord
 from aws_local_org.identity_center import state
 from aws_local_org.identity_center.state import Instance
 from c7n_iamusers.aws.retries import Backoff
-from c7n_iamusers.fleet.access_run import Manner
 from c7n_iamusers.fleet.auditing import audit
 from c7n_iamusers.fleet.center import Center, connect
 from c7n_iamusers.fleet.intent_files import write_intents
@@ -20,6 +19,7 @@ from c7n_iamusers.fleet.only_access import UsersNow
 from c7n_iamusers.fleet.plan_files import Papers
 from c7n_iamusers.fleet.provisioning import Belief, provision, read_fleet
 from c7n_iamusers.fleet.undoing import undo
+from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.model.access_plan import Choices
 from c7n_iamusers.model.center_quotas import CenterQuotas
 from c7n_iamusers.model.intents import INTENTS_FILE, Intents
@@ -57,12 +57,12 @@ class FleetRehearsal:
         """The failures of a run over all intents."""
         self.org.clear_calls()
         self.said = []
-        manner = None if dry else Manner(30.0, stopped)
+        options = None if dry else ApplyOptions(30.0, stopped)
         return provision(
             read_fleet(self.output, belief=Belief(trusted=True)),
             self.center(),
             self.said.append,
-            manner,
+            options,
             Choices(**choices),
             papers,
             quotas,
@@ -87,7 +87,7 @@ class FleetRehearsal:
         """The failures of undoing a run, whoever is locked out unless ``users_now`` says who has an IAM user."""
         self.org.clear_calls()
         self.said = []
-        return undo(result, self.center, self.said.append, None if dry else Manner(30.0), users_now)
+        return undo(result, self.center, self.said.append, None if dry else ApplyOptions(30.0), users_now)
 
     def results(self) -> list[Path]:
         """The overall results of all runs, oldest first."""

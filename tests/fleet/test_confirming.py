@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.aws.member_accounts import AccountNow
+from c7n_iamusers.decisions.claimed_people import PeopleAuthority
+from c7n_iamusers.decisions.people_map import Row, people_map
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.confirming import confirmed
 from c7n_iamusers.model.intents import Intents, PolicySource, UserIntent
@@ -48,9 +50,9 @@ def test_who_is_as_claimed_is_taken() -> None:
         pytest.param(now(detail(Arn=f"arn:aws:iam::{ACCOUNT}:user/old/alice")), "user/old/alice by now", id="moved"),
         pytest.param(
             now(detail(Tags=[{"Key": "Email", "Value": "bob@example.com"}])),
-            "has no tag any longer that says alice@example.com", id="retagged",
+            "has no tag Email that says alice@example.com: run the policies again", id="retagged",
         ),
-        pytest.param(now(detail(Tags=[])), "has no tag any longer", id="untagged"),
+        pytest.param(now(detail(Tags=[])), "has no tag Email", id="untagged"),
         pytest.param("account 1 can't be read by R: AccessDenied", "was not read again: account 1 can't", id="unread"),
     ],
 )  # fmt: skip
@@ -69,9 +71,20 @@ def test_who_is_not_is_refused(there: AccountNow | str, told: str) -> None:
         pytest.param({"rests_on": "people.csv, line 2", "on_file": True}, id="file"),
     ],
 )
-def test_what_rests_on_no_tag_needs_none(changes: dict[str, Any]) -> None:
+def test_what_rests_on_no_tag_is_a_claim_unless_a_file_of_this_side_says_it(changes: dict[str, Any]) -> None:
     asked = replace(ASKED, users=(replace(ALICE, **changes),))
-    assert one(asked, now(detail(Tags=[]))).problem == ""
+    people = people_map(
+        "people.csv", [Row(2, {"account": ACCOUNT, "user": "alice", "email": "alice@example.com"})]
+    )
+    by_file = PeopleAuthority(people)
+    (checked,) = PeopleAuthority().checked(asked).users
+    asked = replace(asked, users=(checked,))
+    assert "by the intents alone" in one(asked, now(detail(Tags=[]))).problem
+    assert one(asked, now(detail(Tags=[])), trusted=True).problem == ""
+    (found,) = confirmed(
+        [by_file.checked(asked)], lambda ids: dict.fromkeys(ids, now(detail(Tags=[]))), False, by_file
+    )
+    assert found.users[0].problem == ""
 
 
 def test_who_can_not_be_read_is_trusted_where_somebody_says_so() -> None:

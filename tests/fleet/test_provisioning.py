@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 
 from aws_local_org.identity_center import faults
-from aws_local_org.identity_center.quotas import Quotas
+from aws_local_org.identity_center.state import Quotas
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.fleet.exclusive import exclusive
 from tests.actions.provisioning_rehearsal import Killed, after_change

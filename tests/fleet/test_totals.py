@@ -16,10 +16,11 @@ from c7n_iamusers.fleet.deriving import derivation_options, permission_set_of
 from c7n_iamusers.model.access_proof import WIDER
 from c7n_iamusers.model.derivation import DerivationOptions
 from c7n_iamusers.model.intents import Intents
+from tests.actions.provisioning_rehearsal import Killed, after_change
 from tests.decisions.derivation.users import FORCE_MFA, allow
 from tests.derived import derived, holder, policy_arn
 from tests.desired import intents, person
-from tests.fleet.fleet_rehearsal import FleetRehearsal
+from tests.fleet.fleet_rehearsal import FleetRehearsal, counted
 from tests.identity_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 
 ALL_OF_S3, READ_S3, EVERYTHING = allow("s3:*"), allow("s3:Get*"), allow("*")
@@ -422,3 +423,72 @@ def test_people_whose_users_are_gone_are_one_line_a_group(fleet: FleetRehearsal)
     (told,) = fleet.lines("=")
     assert "u01@example.com, u02@example.com, u03@example.com and 56 more in group" in told
     assert not [call for call in fleet.org.calls if call.operation == "DescribeUser"][2:]
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+def test_pruning_that_dies_anywhere_is_carried_on(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    shrunk(fleet)
+    with monkeypatch.context() as patch:
+        after_change(patch, number, Killed())
+        with pytest.raises(Killed):
+            fleet.run(prune=True)
+    assert fleet.run(prune=True) == []
+    assert len(fleet.assigned()) == len(fleet.members()) == len(fleet.instance.permission_sets) == 1
+    assert fleet.run(prune=True) == []
+    assert (fleet.lines("-"), fleet.mutations()) == ([], [])
+
+
+def left_over(fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """The group and the set of alice, whose last assignment a run removed before it was killed."""
+    old, _ = shrunk(fleet)
+    with monkeypatch.context() as patch:
+        after_change(patch, 2, Killed())
+        with pytest.raises(Killed):
+            fleet.run(prune=True)
+    return old, old.removesuffix(f"-{ACCOUNT}")
+
+
+def test_what_an_interrupted_pruning_left_is_shown_and_removed(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group, name = left_over(fleet, monkeypatch)
+    fleet.run(dry=True, prune=True)
+    assert fleet.lines("-") == [f"- group {group}", f"- permission set {name}"]
+    assert fleet.run() == []
+    assert (fleet.lines("-"), fleet.mutations()) == ([], [])
+    assert fleet.run(prune=True) == []
+    assert {call.operation for call in fleet.mutations()} == {"DeleteGroup", "DeletePermissionSet"}
+
+
+def test_a_leftover_of_others_or_of_another_account_stays(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_over(fleet, monkeypatch)
+    set_by_hand(fleet, "iam-by-hand", READ_ONLY)
+    fleet.org.client("identitystore").create_group(
+        IdentityStoreId=fleet.instance.store.id,
+        DisplayName="iam-elsewhere",
+        Description=f"Managed by c7n-iamusers for account {OTHER_ACCOUNT}",
+    )
+    assert fleet.run(prune=True) == []
+    assert "iam-elsewhere" in fleet.members()
+    assert "iam-by-hand" in {each.name for each in fleet.instance.permission_sets.values()}
+
+
+def test_looking_for_leftovers_takes_a_call_a_set(fleet: FleetRehearsal) -> None:
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
+    fleet.run()
+    for number in range(5):
+        set_by_hand(fleet, f"By-hand-{number}", READ_ONLY)
+    fleet.run()
+    before = counted(fleet.org.calls)
+    fleet.run(prune=True)
+    more = {name: count - before.get(name, 0) for name, count in counted(fleet.org.calls).items()}
+    assert {name: count for name, count in more.items() if count} == {
+        "ListPermissionSets": 1,
+        "ListAccountsForProvisionedPermissionSet": 5,
+        "ListTagsForResource": 5,
+        "ListGroups": 1,
+    }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aws_local_org import LocalOrg, load, seed
-from c7n_iamusers.exceptions import LocalOrgError
+from aws_local_org.errors import LocalOrgError
 from tests.local_org.signed_requests import exchange
 
 

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from aws_local_org import LocalOrg, Settings
-from c7n_iamusers.exceptions import LocalOrgError
+from aws_local_org.errors import LocalOrgError
 from tests.local_org.refusals import AS_SENT, refusal
 
 PAYMENTS, RESEARCH = "111122223333", "444455556666"

@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from aws_local_org import LocalOrg
+from aws_local_org.errors import LocalOrgError
 from aws_local_org.load import load
-from c7n_iamusers.exceptions import LocalOrgError
 from tests.local_org.sample_account import (
     ANA,
     BOT,

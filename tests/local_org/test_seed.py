@@ -11,8 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from aws_local_org import LocalOrg
+from aws_local_org.errors import LocalOrgError
 from aws_local_org.seed import invent, seed
-from c7n_iamusers.exceptions import LocalOrgError
 
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
 PAYMENTS, RESEARCH, PLATFORM = "111122223333", "444455556666", "777788889999"

@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 
 from aws_local_org import LocalOrg, Settings, settings
-from c7n_iamusers.exceptions import LocalOrgError
+from aws_local_org.errors import LocalOrgError
 
 
 def test_the_management_account_comes_first() -> None:

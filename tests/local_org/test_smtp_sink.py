@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from c7n_mailer.smtp_delivery import SmtpDelivery
 
+from aws_local_org.errors import LocalOrgError
 from aws_local_org.smtp_sink import SmtpSink
-from c7n_iamusers.exceptions import LocalOrgError
 
 SENDER = "governance@example.com"
 

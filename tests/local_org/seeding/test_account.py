@@ -12,7 +12,7 @@ import pytest
 
 from aws_local_org import Settings
 from aws_local_org.seed import invent
-from aws_local_org.seeding.archetypes import ARCHETYPES
+from aws_local_org.seeding.account import ARCHETYPES
 from aws_local_org.seeding.records import AccountContents, User
 
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)

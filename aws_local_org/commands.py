@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers local-org``: starts the local organization, fills it, shows the calls that it saw, empties it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from aws_local_org.endpoint import LocalOrgEndpoint, endpoint_option
+from aws_local_org.errors import LocalOrgError
+from aws_local_org.loading.documents import pages_in, report_rows, text_of
+from aws_local_org.settings import Settings
+from c7n_iamusers.cli.arguments import account_id
+from c7n_iamusers.cli.output import format_option, print_json, print_table
+
+T = TypeVar("T")
+
+PORT = 5000
+
+#: The counts that make a table row; the rest is in the JSON.
+COLUMNS = {
+    "users": "users",
+    "passwords": "passwords",
+    "access_keys": "access keys",
+    "mfa_devices": "MFA",
+    "orphaned_mfa": "orphaned MFA",
+    "certificates": "certificates",
+    "ssh_keys": "SSH keys",
+    "service_credentials": "service credentials",
+    "groups": "groups",
+    "policies": "policies",
+    "roles": "roles",
+}
+
+seed_option = click.option(
+    "--seed", "seed_number", type=int, metavar="N", help="The same number makes the same organization."
+)
+users_option = click.option("--users-per-account", type=click.IntRange(1, 5000), metavar="N")
+
+
+@contextmanager
+def errors_as_messages() -> Iterator[None]:
+    """A LocalOrgError ends the command with its message and exit code 1."""
+    try:
+        yield
+    except LocalOrgError as error:
+        raise click.ClickException(str(error)) from error
+
+
+class _Group(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        with errors_as_messages():
+            return super().invoke(ctx)
+
+
+@click.group("local-org", cls=_Group)
+def local_org() -> None:
+    """An AWS organization on this machine, to rehearse on before anything meets a real one."""
+
+
+def _accounts(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    pairs = [
+        (account_id(context, parameter, number), name or number)
+        for number, _, name in (value.partition("=") for value in values)
+    ]
+    if len({number for number, _ in pairs}) != len(pairs):
+        raise click.BadParameter("an account id is given twice")
+    return tuple(pairs)
+
+
+@local_org.command()
+@click.option(
+    "--port", default=PORT, show_default=True, type=click.IntRange(0, 65535), help="0: any free port."
+)
+@click.option(
+    "--member-account",
+    multiple=True,
+    metavar="ID[=NAME]",
+    callback=_accounts,
+    help="Instead of three examples.",
+)
+@click.option(
+    "--page-limit", type=click.IntRange(1), help="At most so many items on any page of an IAM list."
+)
+@click.option("--latency-ms", type=click.FloatRange(0), default=0, help="Added to every call.")
+@click.option("--assignment-seconds", type=click.FloatRange(0), default=1.0, help="Identity Center's delay.")
+@click.option(
+    "--smtp-port", default=0, type=click.IntRange(0, 65535), help="With --mail-dir; 0: any free port."
+)
+@click.option(
+    "--mail-dir", type=click.Path(path_type=Path, file_okay=False), help="Take mail in and keep it here."
+)
+@click.option(
+    "--env-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the environment here, too."
+)
+@seed_option
+@users_option
+def serve(seed_number: int | None, users_per_account: int | None, **options: Any) -> None:
+    """Serve until SIGINT or SIGTERM; print the environment to export as soon as it is ready."""
+    from aws_local_org.serving import Serving, serve_until_stopped
+
+    mail_dir, env_file = options.pop("mail_dir"), options.pop("env_file")
+    wanted = seed_number is not None or users_per_account is not None
+    number = 1 if seed_number is None else seed_number
+    serving = Serving(number if wanted else None, users_per_account or 30, mail_dir, env_file)
+    serve_until_stopped(_settings(**options), serving)
+
+
+def _settings(member_account: tuple[tuple[str, str], ...], **options: Any) -> Settings:
+    if member_account:
+        options["member_accounts"] = member_account
+    return Settings(**options)
+
+
+@local_org.command()
+@endpoint_option
+@seed_option
+@users_option
+@click.option("--now", metavar="DATE", help="Dates are this far back from here [default: today].")
+@format_option
+def seed(
+    endpoint: str | None,
+    seed_number: int | None,
+    users_per_account: int | None,
+    now: str | None,
+    output_format: str,
+) -> None:
+    """Fill every member account with a realistic population."""
+    given = {"seed": seed_number, "users_per_account": users_per_account, "now": now}
+    arguments = {name: value for name, value in given.items() if value is not None}
+    summary = LocalOrgEndpoint(endpoint).post("seed", arguments)
+    if output_format == "json":
+        print_json(summary)
+        return
+    rows = [
+        [account["account"], account["name"], *_figures(account["counts"])] for account in summary["accounts"]
+    ]
+    print_table(["account", "name", *COLUMNS.values()], [*rows, ["all", "", *_figures(summary["totals"])]])
+
+
+def _figures(counts: dict[str, int]) -> list[int]:
+    return [counts[what] for what in COLUMNS]
+
+
+@local_org.command()
+@endpoint_option
+@click.option(
+    "--account",
+    required=True,
+    metavar="ID",
+    callback=account_id,
+    help="The account of the local organization to fill.",
+)
+@click.option(
+    "--authorization-details", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
+)
+@click.option("--credential-report", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@format_option
+def load(
+    endpoint: str | None,
+    account: str,
+    authorization_details: Path,
+    credential_report: Path | None,
+    output_format: str,
+) -> None:
+    """Fill an account with a copy of a real one, from its own documents.
+
+    \b
+    aws iam get-account-authorization-details > details.json
+    aws iam generate-credential-report; aws iam get-credential-report > report.json
+    """
+    target = LocalOrgEndpoint(endpoint)
+    arguments: dict[str, Any] = {
+        "account_id": account,
+        "authorization_details": details_in(authorization_details),
+    }
+    if credential_report:
+        arguments["credential_report"] = report_in(credential_report)
+    summary = target.post("load", arguments)
+    if output_format == "json":
+        print_json(summary)
+        return
+    print_table(
+        ["loaded", "count"], [[COLUMNS.get(what, what), count] for what, count in summary["counts"].items()]
+    )
+    for warning in summary["warnings"]:
+        click.echo(f"warning: {warning}", err=True)
+
+
+@local_org.command()
+@endpoint_option
+@format_option
+def calls(endpoint: str | None, output_format: str) -> None:
+    """The AWS calls that the organization saw, oldest first."""
+    records = LocalOrgEndpoint(endpoint).get("calls")
+    if output_format == "json":
+        print_json(records)
+        return
+    columns = ["time", "account", "service", "operation", "status", "error_code"]
+    print_table(columns, [[record[column] for column in columns] for record in records])
+
+
+@local_org.command()
+@endpoint_option
+def reset(endpoint: str | None) -> None:
+    """Empty every account, and forget the calls."""
+    LocalOrgEndpoint(endpoint).post("reset")
+    click.echo("reset", err=True)
+
+
+def details_in(path: Path) -> list[dict[str, Any]]:
+    """The pages of an authorization details file. Raises LocalOrgError with the file and where it is wrong."""
+    return _naming(path, lambda: pages_in(_text(path)))
+
+
+def report_in(path: Path) -> str:
+    """The text of a credential report that can be read. Raises LocalOrgError with the file."""
+    text = _naming(path, lambda: _text(path))
+    _naming(path, lambda: report_rows(text))
+    return text
+
+
+def _text(path: Path) -> str:
+    try:
+        return text_of(path.read_bytes())
+    except OSError as error:
+        raise LocalOrgError(f"cannot be read: {error.strerror or error}") from error
+
+
+def _naming(path: Path, read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except LocalOrgError as error:
+        raise LocalOrgError(f"{path}: {error}") from error

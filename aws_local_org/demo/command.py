@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers demo``: the main job on the local organization, step by step, with a table at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from aws_local_org.commands import errors_as_messages
+from aws_local_org.demo.expectations import leaving, mails
+from aws_local_org.demo.state import account_states, people_with_access
+from aws_local_org.demo.steps import Demo, prepared
+from c7n_iamusers.cli.output import print_table
+
+MOST_FAULTS = 20
+
+
+@click.command()
+@click.option(
+    "--source",
+    type=click.Path(path_type=Path, exists=True),
+    default=Path(),
+    show_default="here",
+    help="The checkout with policies/, accounts.yml and mailer.yml.",
+)
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    default=Path(".demo"),
+    show_default=True,
+    help="Filled with output, logs and mails. What an earlier demo left there is removed; nothing else is touched.",
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="Another number, another population.")
+@click.option("--users-per-account", type=click.IntRange(1, 5000), default=30, show_default=True)
+def demo(source: Path, work: Path, seed: int, users_per_account: int) -> None:
+    """Flag, notify, provision and delete over three accounts, by the real c7n-org and c7n-mailer.
+
+    Ends with 1 if anything that should have happened did not.
+    """
+    with errors_as_messages():
+        faults = _run(source.resolve(), work, seed, users_per_account)
+    raise SystemExit(1 if faults else 0)
+
+
+def _run(source: Path, work: Path, seed: int, users_per_account: int) -> list[str]:
+    console = Console()
+    started = time.monotonic()
+    with prepared(source, work.absolute(), seed, users_per_account) as rehearsal:
+        accounts, users = len(rehearsal.before), sum(len(state.users) for state in rehearsal.before.values())
+        console.print(f"A local organization with {accounts} accounts and {users} IAM users is up.")
+        for title, step in _steps(rehearsal):
+            _show_step(console, title, step, rehearsal)
+            if rehearsal.faults:
+                break
+        _print_before_and_after(rehearsal)
+    console.print(_places(work), soft_wrap=True, highlight=False)
+    console.print(f"{time.monotonic() - started:.0f} seconds, {len(rehearsal.faults)} faults")
+    _explain(console, rehearsal)
+    return rehearsal.faults
+
+
+def _steps(rehearsal: Demo) -> list[tuple[str, Callable[[], None]]]:
+    return [
+        ("c7n-org: flag every user without an exemption, queue the notices", rehearsal.flag),
+        ("c7n-mailer: tell the account owners", lambda: rehearsal.deliver("flag-and-notify")),
+        ("c7n-org: give people access through IAM Identity Center", rehearsal.provision),
+        ("c7n-org: thirty days later, delete the users with everything attached", rehearsal.delete),
+        (
+            "c7n-mailer: tell the account owners what became of them",
+            lambda: rehearsal.deliver("provision", "delete"),
+        ),
+    ]
+
+
+def _show_step(console: Console, title: str, step: Callable[[], None], rehearsal: Demo) -> None:
+    known, started = len(rehearsal.faults), time.monotonic()
+    with console.status(title):
+        step()
+    faults = len(rehearsal.faults) - known
+    mark = f"[red]{faults} faults[/]" if faults else "[green]done[/]"
+    console.print(f"{title}: {mark} ({time.monotonic() - started:.1f} s)", highlight=False, soft_wrap=True)
+
+
+def _explain(console: Console, rehearsal: Demo) -> None:
+    """The first faults, and the end of the log of the command that ran last, which shows the cause."""
+    for fault in rehearsal.faults[:MOST_FAULTS]:
+        console.print(f"[red]fault:[/] {fault}", highlight=False, soft_wrap=True)
+    if (more := len(rehearsal.faults) - MOST_FAULTS) > 0:
+        console.print(f"and {more} more faults")
+    logs = sorted((rehearsal.work / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime)
+    if rehearsal.faults and logs:
+        tail = "\n".join(logs[-1].read_text().splitlines()[-15:])
+        console.print(f"The end of {logs[-1]}:\n{tail}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_before_and_after(rehearsal: Demo) -> None:
+    after = account_states(rehearsal.org)
+    received = mails(rehearsal.work / "mails")
+    rows = [
+        [
+            f"{account_id} {before.name}",
+            len(before.users),
+            len(before.users) - len(leaving(before)),
+            len(people_with_access(rehearsal.org, account_id)),
+            list(rehearsal.output("delete", before).outcomes().values()).count("deleted"),
+            len(after[account_id].users),
+            sum(account_id in str(mail.get_content()) for mail in received),
+        ]
+        for account_id, before in rehearsal.before.items()
+    ]
+    columns = ["Account", "Users before", "Exempt", "People moved", "Deleted", "Users after", "Mails"]
+    print_table(columns, rows)
+
+
+def _places(work: Path) -> str:
+    there = work / "output" / "delete" / "<account>" / "us-east-1" / "iam-users-delete"
+    return (
+        f"Mails:      {work / 'mails'}\nSnapshots:  {there / 'snapshots'}\n"
+        f"Journals:   {there / 'journal.jsonl'}\nLogs:       {work / 'logs'}"
+    )

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Console passwords, access keys and service-specific credentials.
+
+Passwords and the secrets of service-specific credentials are not kept, since nothing here takes them.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import itertools
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+from moto.core.responses import ActionResult, EmptyResult
+from moto.core.utils import utcnow
+from moto.iam.models import AccessKey
+
+from aws_local_org.errors import (
+    access_denied,
+    already_exists,
+    no_such_entity,
+    quota_exceeded,
+    validation_error,
+)
+from aws_local_org.iam.base import Response
+from aws_local_org.iam.entities import (
+    ACCESS_KEY,
+    SERVICE_CREDENTIAL,
+    LoginProfile,
+    ServiceCredential,
+    User,
+    new_id,
+)
+from aws_local_org.iam.results import Listing, PlainResult
+
+
+class LoginProfilesResponse(Response):
+    """Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateLoginProfile.html and its siblings."""
+
+    def create_login_profile(self) -> ActionResult:
+        user = self.backend.get_user(self.params["UserName"])
+        if user.login_profile is not None:
+            raise already_exists(f"Login Profile for user {user.name} already exists.")
+        if not self.params.get("Password"):
+            raise validation_error("Must specify a password for an IAM user.")
+        user.login_profile = LoginProfile(bool(self.params.get("PasswordResetRequired")), utcnow(), utcnow())
+        return PlainResult({"LoginProfile": _profile_shape(user, user.login_profile)})
+
+    def get_login_profile(self) -> ActionResult:
+        user = self.backend.get_user(self.params["UserName"])
+        return PlainResult({"LoginProfile": _profile_shape(user, _profile(user))})
+
+    def update_login_profile(self) -> ActionResult:
+        profile = _profile(self.backend.get_user(self.params["UserName"]))
+        if self.params.get("Password"):
+            profile.changed = utcnow()
+        if self.params.get("PasswordResetRequired") is not None:
+            profile.password_reset_required = bool(self.params["PasswordResetRequired"])
+        return EmptyResult()
+
+    def delete_login_profile(self) -> ActionResult:
+        user = self.backend.get_user(self.params["UserName"])
+        _profile(user)
+        user.login_profile = None
+        return EmptyResult()
+
+
+def _profile(user: User) -> LoginProfile:
+    if user.login_profile is None:
+        raise no_such_entity(f"Login Profile for User {user.name} cannot be found.")
+    return user.login_profile
+
+
+def _profile_shape(user: User, profile: LoginProfile) -> dict[str, Any]:
+    return {
+        "UserName": user.name,
+        "CreateDate": profile.create_date,
+        "PasswordResetRequired": profile.password_reset_required,
+    }
+
+
+KEYS_PER_USER = 2
+
+
+class AccessKeysResponse(Response):
+    """Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateAccessKey.html and its siblings."""
+
+    def create_access_key(self) -> ActionResult:
+        user = self.backend.get_user(self.params["UserName"])
+        if len(user.access_keys) >= KEYS_PER_USER:
+            raise quota_exceeded("AccessKeysPerUser", KEYS_PER_USER)
+        key = user.create_access_key(prefix=ACCESS_KEY)
+        self.backend.access_keys[key.access_key_id] = key
+        return PlainResult({"AccessKey": {**_key_shape(key), "SecretAccessKey": key.secret_access_key}})
+
+    def list_access_keys(self) -> ActionResult:
+        user = self.backend.get_user(self.params["UserName"])
+        return PlainResult({"AccessKeyMetadata": Listing(user.access_keys, _key_shape)})
+
+    def update_access_key(self) -> ActionResult:
+        key = _key(self.backend.get_user(self.params["UserName"]), self.params["AccessKeyId"])
+        key.status = self.params["Status"]
+        return EmptyResult()
+
+    def delete_access_key(self) -> ActionResult:
+        user = self.backend.get_user(self.params["UserName"])
+        key = _key(user, self.params["AccessKeyId"])
+        user.access_keys.remove(key)
+        del self.backend.access_keys[key.access_key_id]
+        return EmptyResult()
+
+    def get_access_key_last_used(self) -> ActionResult:
+        """ "N/A" for Region and service of a key that was never used, whose LastUsedDate is absent then.
+
+        Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKeyLastUsed.html. As AWS has no account to
+        ask about a key that does not exist, it denies access to it.
+        """
+        key = self.backend.access_keys.get(self.params["AccessKeyId"])
+        if key is None:
+            raise access_denied(
+                f"User: {self.caller.arn} is not authorized to perform iam:GetAccessKeyLastUsed on resource: "
+                f"access key {self.params['AccessKeyId']}"
+            )
+        used = key.last_used
+        last_used = {
+            "LastUsedDate": used.timestamp if used else None,
+            "Region": used.region if used else "N/A",
+            "ServiceName": used.service if used else "N/A",
+        }
+        return PlainResult({"UserName": key.user_name, "AccessKeyLastUsed": last_used})
+
+
+def _key(user: User, access_key_id: str) -> AccessKey:
+    found = next((key for key in user.access_keys if key.access_key_id == access_key_id), None)
+    if found is None:
+        raise no_such_entity(f"The Access Key with id {access_key_id} cannot be found.")
+    return found
+
+
+def _key_shape(key: AccessKey) -> dict[str, Any]:
+    return {
+        "UserName": key.user_name,
+        "AccessKeyId": key.access_key_id,
+        "Status": key.status,
+        "CreateDate": key.create_date,
+    }
+
+
+#: Services with a user name and a password; services with an API key, and how such a key begins.
+PASSWORD_SERVICES = frozenset({"codecommit.amazonaws.com", "cassandra.amazonaws.com"})
+API_KEY_PREFIXES = {"bedrock.amazonaws.com": "ABSK", "logs.amazonaws.com": "ACWL"}
+
+#: "a maximum of two sets of service-specific credentials for each supported service per user"
+PER_SERVICE = 2
+
+
+class ServiceCredentialsResponse(Response):
+    """CodeCommit and Keyspaces passwords, Bedrock and CloudWatch Logs API keys.
+
+    Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateServiceSpecificCredential.html, its siblings.
+    """
+
+    def create_service_specific_credential(self) -> ActionResult:
+        user = self.backend.get_user(self.params["UserName"])
+        service = _supported(self.params["ServiceName"])
+        days = self.params.get("CredentialAgeDays")
+        if days is not None and service in PASSWORD_SERVICES:
+            raise validation_error("CredentialAgeDays is only valid for API keys.")
+        if sum(held.service_name == service for held in user.service_credentials.values()) >= PER_SERVICE:
+            raise quota_exceeded("ServiceSpecificCredentialsPerUser", PER_SERVICE)
+        expires = utcnow() + datetime.timedelta(days=int(days)) if days is not None else None
+        credential = new_credential(user, service, utcnow(), expires=expires)
+        return PlainResult(
+            {"ServiceSpecificCredential": {**_credential_shape(credential), **_secret(credential)}}
+        )
+
+    def list_service_specific_credentials(self) -> ActionResult:
+        service = self.params.get("ServiceName")
+        held = self._of_users(_supported(service) if service else None)
+        return PlainResult({"ServiceSpecificCredentials": Listing(held, _credential_shape)})
+
+    def _of_users(self, service: str | None) -> Iterable[ServiceCredential]:
+        name, all_users = self.params.get("UserName"), bool(self.params.get("AllUsers"))
+        if name and all_users:
+            raise validation_error("UserName and AllUsers cannot be specified together.")
+        if not name and not all_users:
+            name = self.caller.user_name
+            if name is None:
+                raise validation_error("Must specify userName when calling with non-User credentials")
+        users = self.backend.users.values() if all_users else [self.backend.get_user(str(name))]
+        credentials = (credential for user in users for credential in user.service_credentials.values())
+        return [credential for credential in credentials if service in (None, credential.service_name)]
+
+    def update_service_specific_credential(self) -> ActionResult:
+        if self.params["Status"] == "Expired":
+            raise validation_error("Status must be Active or Inactive.")
+        self._credential().enabled = self.params["Status"] == "Active"
+        return EmptyResult()
+
+    def reset_service_specific_credential(self) -> ActionResult:
+        credential = self._credential()
+        return PlainResult(
+            {"ServiceSpecificCredential": {**_credential_shape(credential), **_secret(credential)}}
+        )
+
+    def delete_service_specific_credential(self) -> ActionResult:
+        credential = self._credential()
+        del credential.user.service_credentials[credential.service_specific_credential_id]
+        return EmptyResult()
+
+    def _credential(self) -> ServiceCredential:
+        wanted = self.params["ServiceSpecificCredentialId"]
+        found = self.backend.get_user(self.params["UserName"]).service_credentials.get(wanted)
+        if found is None:
+            raise no_such_entity(f"No such credential {wanted} exists")
+        return found
+
+
+def new_credential(
+    user: User,
+    service: str,
+    created: datetime.datetime,
+    *,
+    credential_id: str | None = None,
+    expires: datetime.datetime | None = None,
+    enabled: bool = True,
+) -> ServiceCredential:
+    """Put a credential on a user. Its name is the user's with the account, and a number for the second of a service."""
+    identity = credential_id or new_id(SERVICE_CREDENTIAL, user.account_id)
+    held = [
+        credential for credential in user.service_credentials.values() if credential.service_name == service
+    ]
+    taken = {credential.service_user_name or credential.alias for credential in held}
+    suffixes = itertools.chain([""], (f"+{number}" for number in itertools.count(1)))
+    names = (f"{user.name}{suffix}-at-{user.account_id}" for suffix in suffixes)
+    name = next(name for name in names if name not in taken)
+    credential = ServiceCredential(identity, user, service, created, expires=expires, enabled=enabled)
+    if service in API_KEY_PREFIXES:
+        credential.alias = name
+    else:
+        credential.service_user_name = name
+    user.service_credentials[identity] = credential
+    return credential
+
+
+def _credential_shape(credential: ServiceCredential) -> dict[str, Any]:
+    """ServiceSpecificCredentialMetadata."""
+    return {
+        "UserName": credential.user.name,
+        "Status": credential.status,
+        "ServiceUserName": credential.service_user_name,
+        "ServiceCredentialAlias": credential.alias,
+        "CreateDate": credential.create_date,
+        "ExpirationDate": credential.expires,
+        "ServiceSpecificCredentialId": credential.service_specific_credential_id,
+        "ServiceName": credential.service_name,
+    }
+
+
+def _supported(service: str) -> str:
+    if service not in PASSWORD_SERVICES and service not in API_KEY_PREFIXES:
+        raise no_such_entity(f"No such service {service} is supported for Service Specific Credentials")
+    return service
+
+
+def _secret(credential: ServiceCredential) -> dict[str, str]:
+    password = secrets.token_urlsafe(45)
+    if credential.alias is None:
+        return {"ServicePassword": password}
+    key = base64.b64encode(f"{credential.alias}:{password}".encode()).decode()
+    return {"ServiceCredentialSecret": API_KEY_PREFIXES[credential.service_name] + key}

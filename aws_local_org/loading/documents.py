@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads files that people have on disk, and single values in them, more leniently than AWS documents them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import codecs
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import unquote
+
+from dateutil import parser as dates
+
+from aws_local_org.errors import LocalOrgError
+
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def text_of(content: bytes) -> str:
+    """Decode a file; PowerShell's ``>`` writes UTF-16. Raises LocalOrgError for bytes that are no text."""
+    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), "utf-8")
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise LocalOrgError(f"byte {error.start} is not {encoding} text; save the file as UTF-8") from error
+
+
+def pages_in(text: str) -> list[dict[str, Any]]:
+    """Every document of a file: one, a JSON list of them, or several after each other (pages appended by ``>>``).
+
+    Raises LocalOrgError with line and column where the JSON breaks, or for something that is no object.
+    """
+    pages = [page for value in _json_values(text) for page in (value if isinstance(value, list) else [value])]
+    if not pages:
+        raise LocalOrgError(
+            "no JSON document in it; expected the output of `aws iam get-account-authorization-details`"
+        )
+    for page in pages:
+        if not isinstance(page, dict):
+            raise LocalOrgError(
+                f"expected JSON objects with UserDetailList and the like, found {kind_of(page)}"
+            )
+    return pages
+
+
+def _json_values(text: str) -> Iterator[Any]:
+    decoder, position = json.JSONDecoder(), 0
+    while position < len(text):
+        if text[position] in " \t\r\n,":
+            position += 1
+            continue
+        try:
+            value, position = decoder.raw_decode(text, position)
+        except json.JSONDecodeError as error:
+            raise LocalOrgError(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
+        yield value
+
+
+def report_rows(text: str) -> list[dict[str, str]]:
+    """The rows of a credential report by the header's names; a column that a row lacks is missing from its mapping.
+
+    Takes the CSV itself, its base64, or the JSON answer of ``aws iam get-credential-report``.
+    Raises LocalOrgError for text that is none of them.
+    """
+    lines = csv.reader(io.StringIO(_report_csv(text), newline=""))
+    filled = [[cell.strip() for cell in line] for line in lines if any(cell.strip() for cell in line)]
+    header = [name.lower() for name in filled[0]] if filled else []
+    if "user" not in header:
+        raise LocalOrgError(
+            "no `user` column in the first line; expected a credential report as IAM writes it (CSV)"
+        )
+    return [dict(zip(header, line, strict=False)) for line in filled[1:]]
+
+
+def _report_csv(text: str) -> str:
+    stripped = text.lstrip("\ufeff").strip()
+    if stripped.startswith("{"):
+        (answer, *_) = pages_in(stripped)
+        stripped = str(answer.get("Content", "")).strip()
+    if "," in stripped:
+        return stripped
+    try:
+        return base64.b64decode(stripped, validate=False).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise LocalOrgError("neither CSV nor the base64 of a CSV; expected a credential report") from error
+
+
+def report_value(row: Mapping[str, str], column: str) -> str | None:
+    """A cell, or None for what IAM writes where there is nothing: N/A, no_information, not_supported."""
+    value = row.get(column, "")
+    return None if value.lower() in NO_VALUE else value
+
+
+def report_flag(row: Mapping[str, str], column: str) -> bool:
+    """TRUE, true or anything else."""
+    return row.get(column, "").lower() == "true"
+
+
+#: Later numbers are milliseconds: as seconds they would lie beyond the year 5138.
+_MILLISECONDS_FROM = 100_000_000_000
+#: What IAM's credential report, and tools that copy it, write where there is nothing.
+NO_VALUE = frozenset({"", "n/a", "no_information", "not_supported", "none", "null"})
+
+
+def kind_of(value: Any) -> str:
+    """What a JSON value is, for an error message."""
+    names = {str: "a string", list: "a list", bool: "a boolean", type(None): "null", dict: "an object"}
+    return names.get(type(value), "a number")
+
+
+def policy_text(value: Any) -> str:
+    """A policy document as JSON text, from a dict, JSON text or URL-encoded JSON text.
+
+    Raises ValueError, saying what is wrong, for anything else.
+    """
+    document = _decoded(value)
+    if not isinstance(document, dict):
+        raise ValueError(f"not a policy but {kind_of(document)}")
+    if "Statement" not in document:
+        raise ValueError("a policy without Statement")
+    return json.dumps(document)
+
+
+def _decoded(value: Any) -> Any:
+    """``value``, or what it holds where it is JSON text, URL-encoded or not. Raises ValueError for another text."""
+    # Twice, since some tools store the text as a JSON string; unquoting plain JSON would change a %20 in it.
+    for decode in (json.loads, json.loads, _unquoted):
+        if isinstance(value, str):
+            try:
+                value = decode(value)
+            except ValueError:
+                continue
+    if isinstance(value, str):
+        raise ValueError("neither JSON nor URL-encoded JSON")
+    return value
+
+
+def _unquoted(text: str) -> Any:
+    return json.loads(unquote(text))
+
+
+def moment(value: Any) -> datetime | None:
+    """A date in UTC from ISO 8601, RFC 2822 or epoch seconds (or milliseconds); None for none.
+
+    Raises ValueError for anything else; a date without a zone is taken as UTC.
+    """
+    if value is None or (isinstance(value, str) and value.strip().lower() in NO_VALUE):
+        return None
+    text = str(value).strip()
+    for read in (_from_epoch, dates.isoparse, parsedate_to_datetime):
+        try:
+            found = read(text)
+        except (ValueError, TypeError, OverflowError, IndexError):
+            continue
+        return found.astimezone(timezone.utc) if found.tzinfo else found.replace(tzinfo=timezone.utc)
+    raise ValueError(f"{value!r} is not a date; write it as 2026-01-31T12:00:00Z")
+
+
+def _from_epoch(text: str) -> datetime:
+    number = float(text)
+    if text.isdigit() and len(text) in (4, 8):
+        raise ValueError("a year or a compact date, not seconds")
+    return datetime.fromtimestamp(number / 1000 if number >= _MILLISECONDS_FROM else number, timezone.utc)
+
+
+def entries(value: Any) -> list[Any]:
+    """A list from a list, a single item (AWS's own examples have those), or nothing."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def tags_of(value: Any) -> dict[str, str]:
+    """Tags as a mapping, from a list of Key and Value (in either case, as AWS Config writes them) or a mapping.
+
+    Raises ValueError for anything else.
+    """
+    if isinstance(value, Mapping) and not {"Key", "key"} & set(value):
+        return {str(key): str(text) for key, text in value.items()}
+    return dict(_tag(entry) for entry in entries(value))
+
+
+def _tag(entry: Any) -> tuple[str, str]:
+    fields = {str(key).lower(): text for key, text in entry.items()} if isinstance(entry, Mapping) else {}
+    if "key" not in fields:
+        raise ValueError(f"a tag must have Key and Value, not {entry!r}")
+    return str(fields["key"]), str(fields.get("value") or "")

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The figures as tables, for a file and for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import rich.table
+from rich.text import Text
+
+from benchmarks.floor import deletion_floor, evidence_floor
+from benchmarks.measurement import Measurement, deviation
+from benchmarks.results import Goal, Results, goals
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as text; all columns but the first ``words`` hold numbers."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    words: int = 0
+
+    def as_markdown(self) -> str:
+        rule = ["---" if at < self.words else "---:" for at in range(len(self.columns))]
+        lines = [self.columns, rule, *self.rows]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+    def for_terminal(self) -> rich.table.Table:
+        drawn = rich.table.Table(title=self.title, title_justify="left")
+        for at, name in enumerate(self.columns):
+            drawn.add_column(name, justify="left" if at < self.words else "right")
+        for row in self.rows:
+            drawn.add_row(*map(Text, row))
+        return drawn
+
+
+#: Before a figure that was not measured.
+EXTRAPOLATED = "≈ "
+NOTHING = "-"
+
+
+def as_ratio(ratio: float) -> str:
+    return f"{ratio:,.0f}x" if ratio >= 10 else f"{ratio:.1f}x"
+
+
+def as_seconds(figure: float) -> str:
+    return f"{figure:,.1f}" if figure >= 10 else f"{figure:.2f}"
+
+
+def as_mib(figure: float | None) -> str:
+    return NOTHING if figure is None else f"{figure:.0f}"
+
+
+def by_operation(calls: Iterable[Mapping[str, int]]) -> list[list[str]]:
+    """A row an operation, the most called first, and a row of totals."""
+    columns = list(calls)
+    names = sorted({name for column in columns for name in column})
+    names.sort(key=lambda name: -max(column.get(name, 0) for column in columns))
+    rows = [
+        [name, *(f"{column[name]:,}" if name in column else NOTHING for column in columns)] for name in names
+    ]
+    return [*rows, ["all", *(f"{sum(column.values()):,}" for column in columns)]]
+
+
+def flagging_table(results: Results) -> Table:
+    plan = results.plan
+    sizes = dict.fromkeys((*plan.both, plan.sizes[-1]))
+    rows = [
+        [
+            f"{users:,}",
+            f"{latency:g}",
+            *_compared(results.stock_at(users, latency), results.ours_at(users, latency)),
+        ]
+        for users in sizes
+        for latency in plan.latencies
+    ]
+    columns = [
+        "calls, stock",
+        "ours",
+        "fewer",
+        "seconds, stock",
+        "ours",
+        "faster",
+        "peak MiB, stock",
+        "ours",
+        "ratio",
+    ]
+    return Table("Flagging with equal evidence", ["users", "latency, ms", *columns], rows)
+
+
+def flagging_calls_table(results: Results) -> Table:
+    latency, sizes = results.plan.latencies[-1], (results.plan.both[-1], results.plan.sizes[-1])
+    runs = [found(users, latency) for users in sizes for found in (results.stock_at, results.ours_at)]
+    floor = evidence_floor(results.contents[sizes[-1]])
+    rows = by_operation([*(run.calls for run in runs), floor])
+    for at, run in enumerate(runs, start=1):
+        for row in rows if run.extrapolated_from else ():
+            row[at] = row[at] if row[at] == NOTHING else f"{EXTRAPOLATED}{row[at]}"
+    columns = [name for users in sizes for name in (f"stock, {users:,} users", "ours")]
+    return Table("Calls by operation, flagging", ["operation", *columns, "floor"], rows, 1)
+
+
+def constancy_table(results: Results) -> Table:
+    rows = []
+    for latency in results.plan.latencies:
+        smaller, larger = (results.stock_at(users, latency) for users in results.plan.both[-2:])
+        each = [f"{each.calls_per_user:.3f}" for each in (smaller, larger)]
+        rows.append([f"{latency:g}", *each, f"{deviation(smaller, larger):.1%}"])
+    sizes = [f"calls a user, {users:,} users" for users in results.plan.both[-2:]]
+    return Table("Stock c7n's calls a user", ["latency, ms", *sizes, "apart"], rows)
+
+
+def growth_table(results: Results) -> Table:
+    latencies = results.plan.latencies
+    columns = ["users", "calls", "floor", *(f"seconds, {each:g} ms" for each in latencies)]
+    rows = [_growth_row(results, users) for users in results.plan.sizes]
+    return Table("How cost grows", [*columns, "ms a user", "MiB of the run", "KiB a user"], rows)
+
+
+def _compared(stock: Measurement, ours: Measurement) -> list[str]:
+    mark = EXTRAPOLATED if stock.extrapolated_from else ""
+    memory = as_ratio(stock.peak_mib / ours.peak_mib) if stock.peak_mib and ours.peak_mib else NOTHING
+    return [
+        f"{mark}{stock.total_calls:,}",
+        f"{ours.total_calls:,}",
+        f"{mark}{as_ratio(stock.total_calls / ours.total_calls)}",
+        f"{mark}{as_seconds(stock.seconds)}",
+        as_seconds(ours.seconds),
+        f"{mark}{as_ratio(stock.seconds / ours.seconds)}",
+        as_mib(stock.peak_mib),
+        as_mib(ours.peak_mib),
+        memory,
+    ]
+
+
+def _growth_row(results: Results, users: int) -> list[str]:
+    runs = [results.ours_at(users, latency) for latency in results.plan.latencies]
+    floor = sum(evidence_floor(results.contents[users]).values())
+    added = max(run.run_mib or 0 for run in runs)
+    seconds = [as_seconds(run.seconds) for run in runs]
+    calls = f"{max(run.total_calls for run in runs):,}"
+    each = [f"{runs[0].seconds / users * 1000:.2f}", f"{added:.0f}", f"{added * 1024 / users:.0f}"]
+    return [f"{users:,}", calls, f"{floor:,}", *seconds, *each]
+
+
+def deletion_table(results: Results) -> Table:
+    deletion, users = results.deletion, results.plan.deleted
+    floor = sum(deletion_floor(deletion.contents).values())
+    rows = [
+        [
+            each.contestant,
+            f"{each.total_calls:,}",
+            f"{each.total_calls / users:.2f}",
+            f"{each.total_calls / floor:.2f}",
+            as_seconds(each.seconds),
+            as_ratio(deletion.stock.seconds / each.seconds),
+            as_mib(each.peak_mib),
+        ]
+        for each in (deletion.stock, deletion.ours)
+    ]
+    title = f"Deleting {users:,} users at {results.plan.deletion_latency:g} ms"
+    columns = ["", "calls", "calls a user", "by the floor", "seconds", "faster", "peak MiB"]
+    return Table(title, columns, rows, 1)
+
+
+def deletion_calls_table(results: Results) -> Table:
+    deletion = results.deletion
+    calls = [deletion.stock.calls, deletion.ours.calls, deletion_floor(deletion.contents)]
+    columns = ["operation", "stock", "ours", "floor"]
+    return Table("Calls by operation, deletion", columns, by_operation(calls), 1)
+
+
+def beyond_the_floor(results: Results) -> dict[str, float]:
+    """Operation -> what this package calls beyond the floor of the deletion, calls a user."""
+    floor = deletion_floor(results.deletion.contents)
+    excess = {name: calls - floor.get(name, 0) for name, calls in results.deletion.ours.calls.items()}
+    return {name: excess[name] / results.plan.deleted for name in sorted(excess) if excess[name] > 0}
+
+
+#: What Identity Center allows, over all calls together.
+CALLS_A_SECOND = 20
+MOST_SECONDS, MOST_MB, MOST_MINUTES = 60, 500, 3
+
+
+def center_table(results: Results) -> Table:
+    derived, unchanged = results.center.derived, results.center.unchanged
+    users = f"{derived.users:,} users of {derived.accounts:,} accounts"
+    minutes, floor = (each / CALLS_A_SECOND / 60 for each in (unchanged.calls, unchanged.floor))
+    rows = [
+        [
+            f"seconds of CPU to derive for {users}",
+            f"{derived.seconds:.1f}",
+            f"{derived.floor:.1f}",
+            f"{MOST_SECONDS}",
+        ],
+        ["its peak MB", f"{derived.peak:.0f}", "", f"{MOST_MB}"],
+        ["MB of its report", f"{derived.report:.1f}", "", ""],
+        [
+            f"calls that change nothing, {unchanged.accounts:,} accounts",
+            f"{unchanged.calls:,}",
+            f"{unchanged.floor:,}",
+            "",
+        ],
+        [f"minutes of it at {CALLS_A_SECOND} a second", f"{minutes:.1f}", f"{floor:.1f}", f"{MOST_MINUTES}"],
+    ]
+    return Table("Identity Center", ["", "measured", "floor", "goal for 400 accounts: at most"], rows, 1)
+
+
+def goals_table(results: Results) -> Table:
+    return Table(
+        "Goals", ["goal", "bound", "measured", "met"], [_goal_row(goal) for goal in goals(results)], 1
+    )
+
+
+def runs_table(results: Results) -> Table:
+    runs = [*results.stock, *results.ours, results.deletion.stock, results.deletion.ours]
+    tasks = [*["flag"] * (len(runs) - 2), *["delete"] * 2]
+    rows = [[each.contestant, task, *_run_cells(each)] for each, task in zip(runs, tasks, strict=True)]
+    columns = ["calls", "seconds, run", "process", "MiB, loaded", "peak"]
+    return Table("Every measurement", ["", "task", "users", "latency, ms", *columns], rows, 2)
+
+
+def _goal_row(goal: Goal) -> list[str]:
+    bound = f"at {'most' if goal.most else 'least'} {goal.bound:g}{goal.unit}"
+    digits = 0 if goal.measured >= 10 or not goal.unit else 2
+    return [goal.title, bound, f"{goal.measured:,.{digits}f}{goal.unit}", "yes" if goal.met else "no"]
+
+
+def _run_cells(run: Measurement) -> list[str]:
+    process = as_seconds(run.process_seconds) if run.process_seconds is not None else NOTHING
+    head = [f"{run.users:,}", f"{run.latency_ms:g}", f"{run.total_calls:,}"]
+    return [*head, as_seconds(run.seconds), process, as_mib(run.loaded_mib), as_mib(run.peak_mib)]

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one writer of a run: one loop that runs all changes, with Identity Center's slots kept full.
+
+One thread decides and writes the journal; others only wait for AWS's answers. It never sleeps for the sake of one
+change: while one pauses, others are sent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+from c7n_iamusers.aws.paging import items
+from c7n_iamusers.aws.rate_limit import RateLimit
+from c7n_iamusers.identity_center.writer.change import (
+    ERRORS,
+    ChangeExecution,
+    ChangeFailed,
+    Follow,
+    Pause,
+    Send,
+    WriterContext,
+)
+from c7n_iamusers.identity_center.writer.schedule import ReadyQueue, RequestQuota, Schedule, Slots
+from c7n_iamusers.model.access_plan import Change
+
+#: How a change ended: made; failed for good; not begun, or not followed to its end.
+DONE, FAILED, LEFT = "done", "failed", "left"
+#: Calls in flight at a time: enough for 20 a second that take 0.4 seconds each.
+_WORKERS = 8
+#: Seconds after which the loop looks whether the run is to stop, though nothing has happened.
+_LONGEST_IDLE = 1.0
+
+
+@dataclass(frozen=True)
+class ApplyOptions:
+    """How to apply changes.
+
+    ``timeout``: seconds for one asynchronous request. ``stopped``: whether the run is to stop. ``progress``: is given
+    how many changes have ended, and how many there are.
+
+    ``clock`` and ``sleep``: in seconds. ``pool``: makes the calls. With a pool that makes each call at once, no time
+    passes but the clock's, so a simulated one runs at full speed.
+    """
+
+    timeout: float = 300.0
+    stopped: Callable[[], bool] = lambda: False
+    progress: Callable[[int, int], None] = lambda ended, total: None
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    pool: Callable[[], Executor] = lambda: ThreadPoolExecutor(_WORKERS)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a change ended. ``status``: DONE, FAILED or LEFT; ``calls``: how many changing ones were made.
+
+    ``adopted``: somebody else had created what it was to create.
+    """
+
+    status: str
+    calls: int = 0
+    values: Mapping[str, Any] = field(default_factory=dict)
+    code: str = ""
+    reason: str = ""
+    seconds: float = 0.0
+    adopted: bool = False
+
+
+class SingleWriter:
+    """Makes ``changes``, which are in the order of a plan. An instance is for one run."""
+
+    def __init__(
+        self, context: WriterContext, changes: Sequence[Change], options: ApplyOptions | None = None
+    ) -> None:
+        self._context, self._options, self._total = context, options or ApplyOptions(), len(changes)
+        self._schedule, self._ready = Schedule(changes), ReadyQueue(changes)
+        self._in_flight: InFlightCalls
+        #: ``<key of a change>:<name of a Ref>`` -> value
+        self._published: dict[str, Any] = {}
+        self._ended: dict[str, Ended] = {}
+
+    def run(self) -> dict[str, Ended]:
+        """Key -> how each change ended. A failure touches only changes that need the failed one."""
+        stopped = self._options.stopped
+        with InFlightCalls(self._context.rate, self._options) as self._in_flight:
+            self._begin(self._schedule.ready())
+            while not self._schedule.finished and not (stopped() and self._in_flight.none):
+                for execution in self._ready.rested(self._options.clock()):
+                    self._advance(execution, partial(next, execution.steps))
+                while not stopped() and self._in_flight.may_start and self._send_one():
+                    pass
+                self._in_flight.collect(self._idle_seconds())
+        self._leave_the_rest()
+        return self._ended
+
+    def _begin(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            execution = ChangeExecution(change, self._context, self._published, self._options.clock())
+            self._advance(execution, partial(next, execution.steps))
+
+    def _advance(self, execution: ChangeExecution, resume: Callable[[], Send | Pause | Follow]) -> None:
+        """Let a change go on until it needs something again."""
+        try:
+            step = resume()
+        except StopIteration:
+            self._finish(execution)
+        except ChangeFailed as failure:
+            self._fail(execution, failure)
+        else:
+            self._ready.add(step, self._options.clock())
+
+    def _send_one(self) -> bool:
+        """Send a poll that is due, else what a change needs. False if there is nothing to send."""
+        if slots := self._ready.poll_due(self._options.clock()):
+            slots.polled_since = self._options.clock()
+            self._in_flight.start(partial(self._poll, slots.quota), partial(self._polled, slots))
+        elif send := self._ready.next():
+            self._in_flight.start(send.prepare(), partial(self._answered, send))
+        else:
+            return False
+        return True
+
+    def _answered(self, send: Send, answer: Future[Any]) -> None:
+        self._ready.sent(send)
+        steps = send.execution.steps
+        try:
+            resume = partial(steps.send, answer.result())
+        except ERRORS as error:
+            resume = partial(steps.throw, error)
+        self._advance(send.execution, resume)
+
+    def _poll(self, quota: RequestQuota) -> set[str]:
+        """The ids of the quota's requests that are in progress, those of other writers among them."""
+        wanted = {
+            "InstanceArn": self._context.instance.arn,
+            "Filter": {"Status": "IN_PROGRESS"},
+            "MaxResults": 100,
+        }
+        client, backoff = self._context.clients["sso-admin"], self._context.backoff
+        return {str(each["RequestId"]) for each in items(client, quota.poll, quota.result, backoff, **wanted)}
+
+    def _polled(self, slots: Slots, answer: Future[set[str]]) -> None:
+        now = self._options.clock()
+        try:
+            ended = slots.polled(answer.result(), now)
+        except ERRORS:
+            slots.poll_over(now)
+            ended = []
+        for follow in ended:
+            self._advance(follow.execution, partial(next, follow.execution.steps))
+        for follow in slots.timed_out(now - self._options.timeout):
+            failure = follow.execution.timeout_failure(self._options.timeout)
+            self._advance(follow.execution, partial(follow.execution.steps.throw, failure))
+
+    def _finish(self, execution: ChangeExecution) -> None:
+        key = execution.change.key
+        self._published.update({f"{key}:{name}": value for name, value in execution.values.items()})
+        self._end(execution, DONE)
+        self._begin(self._schedule.done(key))
+
+    def _fail(self, execution: ChangeExecution, failure: ChangeFailed) -> None:
+        self._end(execution, FAILED, failure.code, str(failure))
+        for change in self._schedule.failed(execution.change.key):
+            self._note(change, Ended(LEFT, code=failure.code, reason=str(failure)))
+
+    def _end(self, execution: ChangeExecution, status: str, code: str = "", reason: str = "") -> None:
+        seconds = self._options.clock() - execution.began
+        values = dict(execution.values)
+        ended = Ended(status, execution.made, values, code, reason, seconds, execution.adopted)
+        self._note(execution.change, ended)
+
+    def _leave_the_rest(self) -> None:
+        slots = self._ready.slots.values()
+        followed = {each.execution.change.key for one in slots for each in one.outstanding.values()}
+        for change in self._schedule.rest():
+            state = "was under way" if change.key in followed else "was not made"
+            reason = f"{change.name} {state} when the run was stopped: run again"
+            self._note(change, Ended(LEFT, code="Stopped", reason=reason))
+
+    def _note(self, change: Change, ended: Ended) -> None:
+        self._ended[change.key] = ended
+        self._options.progress(len(self._ended), self._total)
+
+    def _idle_seconds(self) -> float:
+        """Seconds until there may be something to send; an answer that comes sooner ends them."""
+        if turn := self._context.rate.wait():
+            return turn
+        due = self._ready.next_time
+        seconds = _LONGEST_IDLE if due is None else due - self._options.clock()
+        return min(max(seconds, 0.001), _LONGEST_IDLE)
+
+
+class InFlightCalls:
+    """At most a few calls at a time, each sent when ``rate`` lets it."""
+
+    def __init__(self, rate: RateLimit, options: ApplyOptions) -> None:
+        self._rate, self._sleep, self._pool = rate, options.sleep, options.pool()
+        self._answered: dict[Future[Any], Callable[[Future[Any]], None]] = {}
+
+    @property
+    def none(self) -> bool:
+        """Whether nothing is in flight."""
+        return not self._answered
+
+    @property
+    def may_start(self) -> bool:
+        """Whether a call may be sent at this moment."""
+        return len(self._answered) < _WORKERS and self._rate.wait() <= 0
+
+    def start(self, call: Callable[[], Any], answered: Callable[[Future[Any]], None]) -> None:
+        """Make ``call``; ``answered`` gets its future, in the thread that collects."""
+        self._rate.take()
+        self._answered[self._pool.submit(self._rate.prepaid, call)] = answered
+
+    def collect(self, seconds: float) -> None:
+        """Hand over what ends within ``seconds``."""
+        if self.none:
+            self._sleep(seconds)
+            return
+        ended, _ = wait(self._answered, timeout=seconds, return_when=FIRST_COMPLETED)
+        for answer in ended:
+            self._answered.pop(answer)(answer)
+
+    def __enter__(self) -> InFlightCalls:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)

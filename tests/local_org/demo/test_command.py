@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The demo itself, with few users, by the very command that `make demo` calls."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from aws_local_org.demo.steps import MARKER, clear
+from c7n_iamusers.cli.main import main
+
+ROOT = Path(__file__).parents[3]
+DEMO = [str(Path(sys.executable).with_name("c7n-iamusers")), "demo", "--users-per-account", "17"]
+
+
+def checkout(path: Path) -> Path:
+    """A copy of what the demo needs of this one."""
+    source = path / "source"
+    (source / "policies").mkdir(parents=True)
+    for name in (
+        "accounts.yml",
+        "mailer.yml",
+        *(f"policies/{path.name}" for path in (ROOT / "policies").iterdir()),
+    ):
+        (source / name).write_bytes((ROOT / name).read_bytes())
+    return source
+
+
+def run(source: Path, work: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*DEMO, "--source", str(source), "--work", str(work)], capture_output=True, text=True, timeout=300
+    )
+
+
+def test_the_whole_job(tmp_path: Path) -> None:
+    done = run(ROOT, tmp_path / "work")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 faults" in done.stdout
+    assert len(list((tmp_path / "work" / "mails").glob("*.eml"))) == 12
+    outcomes = list(
+        (tmp_path / "work" / "output" / "delete").glob("*/us-east-1/iam-users-delete/outcomes.json")
+    )
+    assert len(outcomes) == 3
+    assert {row["status"] for path in outcomes for row in json.loads(path.read_text())} == {"deleted"}
+
+
+@pytest.mark.parametrize("broken", ["flag-and-notify.yml"])
+def test_what_did_not_happen_is_a_fault(tmp_path: Path, broken: str) -> None:
+    """c7n-org itself ends with 0 here: the policy fails to validate in its worker."""
+    source = checkout(tmp_path)
+    path = source / "policies" / broken
+    path.write_text(path.read_text().replace("reason:", "because:"))
+    done = run(source, tmp_path / "work")
+    assert done.returncode == 1
+    assert "the policy did not run" in done.stdout
+
+
+def a_directory(path: Path) -> Path:
+    (path / "output").mkdir(parents=True)
+    (path / "output" / "thesis.txt").write_text("years of work")
+    return path
+
+
+def a_file(path: Path) -> Path:
+    path.write_text("years of work")
+    return path
+
+
+def a_link(path: Path) -> Path:
+    (a_directory(path.with_name("elsewhere")) / MARKER).touch()
+    path.symlink_to(path.with_name("elsewhere"))
+    return path
+
+
+def a_link_to_nothing(path: Path) -> Path:
+    path.symlink_to(path.with_name("nowhere"))
+    return path
+
+
+def a_linked_marker(path: Path) -> Path:
+    a_file(path.with_name("other"))
+    (a_directory(path) / MARKER).symlink_to(path.with_name("other"))
+    return path
+
+
+def a_marker_that_is_a_directory(path: Path) -> Path:
+    (a_directory(path) / MARKER).mkdir()
+    return path
+
+
+def everything(path: Path) -> dict[str, str]:
+    return {str(each): each.read_text() if each.is_file() else "" for each in sorted(path.rglob("*"))}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [a_directory, a_file, a_link, a_link_to_nothing, a_linked_marker, a_marker_that_is_a_directory],
+    ids=lambda make: make.__name__,
+)
+def test_a_directory_that_no_demo_made_is_left_alone(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    work = make(tmp_path / "work")
+    before = everything(tmp_path)
+    done = CliRunner().invoke(main, ["demo", "--source", str(ROOT), "--work", str(work)])
+    assert done.exit_code == 1
+    assert "no demo has made it" in done.output
+    assert "rm -r" in done.output
+    assert everything(tmp_path) == before
+
+
+def test_of_a_demos_directory_only_what_demos_make_is_removed(tmp_path: Path) -> None:
+    work, elsewhere = tmp_path / "work", a_directory(tmp_path / "elsewhere")
+    clear(work)
+    (work / "output").mkdir()
+    (work / "output" / "old.json").touch()
+    (work / "mailer.yml").touch()
+    (work / "logs").symlink_to(elsewhere)
+    (work / "notes.txt").write_text("a person's own")
+    clear(work)
+    assert sorted(path.name for path in work.iterdir()) == [MARKER, "notes.txt"]
+    assert (elsewhere / "output" / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("file", ["accounts.yml", "mailer.yml"])
+@pytest.mark.parametrize("text", ["other: {}", "[", ""], ids=["another", "no-yaml", "empty"])
+def test_accounts_that_cannot_be_read_are_an_error(tmp_path: Path, file: str, text: str) -> None:
+    source = checkout(tmp_path)
+    (source / file).write_text(text)
+    done = CliRunner().invoke(main, ["demo", "--source", str(source), "--work", str(tmp_path / "work")])
+    assert done.exit_code == 1
+    assert f"in {source} can't be read" in done.output
+
+
+def test_an_empty_directory_is_taken(tmp_path: Path) -> None:
+    clear(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [MARKER]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        pytest.param("accounts.yml", "name: payments", "name: paymnts", "111122223333 paymnts", id="name"),
+        pytest.param("accounts.yml", '"777788889999"', '"000000000000"', "000000000000 platform", id="id"),
+        pytest.param("mailer.yml", '"444455556666"', '"444455556660"', "444455556660", id="owners"),
+        pytest.param("mailer.yml", '"444455556666"', "444455556666", "mailer.yml", id="owners-unquoted"),
+    ],
+)
+def test_names_that_match_no_account_are_refused(
+    tmp_path: Path, file: str, old: str, new: str, message: str
+) -> None:
+    path = checkout(tmp_path) / file
+    path.write_text(path.read_text().replace(old, new))
+    done = CliRunner().invoke(main, ["demo", "--source", str(path.parent), "--work", str(tmp_path / "work")])
+    assert done.exit_code == 1
+    assert f"{file}: the demo's accounts are 111122223333" in done.output
+    assert message in done.output
+    assert not (tmp_path / "work").exists()
