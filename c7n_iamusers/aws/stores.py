@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from io import BufferedWriter
 from pathlib import Path
 from typing import Protocol
@@ -79,8 +79,8 @@ class DirectoryStore:
             draft.unlink()
         sync_directory(path.parent)
 
-    def replace(self, name: str, content: bytes) -> None:
-        """See Store."""
+    def replace(self, name: str, content: bytes | Iterable[bytes]) -> None:
+        """See Store; here the content may also come in pieces, and is never in memory as a whole then."""
         path = self.directory / name
         _refuse_other_kinds(path)
         draft = write_draft(path, content)
@@ -144,17 +144,17 @@ def open_appending(path: Path) -> BufferedWriter:
         raise
 
 
-def write_draft(path: Path, content: bytes) -> Path:
-    """``content`` in a new file beside ``path``, of a name that nobody can foresee; durable when this returns.
+def write_draft(path: Path, content: bytes | Iterable[bytes]) -> Path:
+    """``content``, or its pieces, in a new file beside ``path``; durable when this returns.
 
-    Its directory is made where need be. Raises OSError, and leaves no draft, where it can't be written.
+    Nobody can foresee its name. Its directory is made where need be. Raises OSError, and leaves no draft, where it can't be written.
     """
     make_directory(path.parent)
     # mkstemp: O_EXCL, O_NOFOLLOW, 0600
     descriptor, name = tempfile.mkstemp(".draft", f".{path.name}.", path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            file.writelines((content,) if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
     except BaseException:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,19 +13,21 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.model.identity_center import folded
 from c7n_iamusers.model.intents import Intents, UserIntent
 
-#: Reads accounts by their ids, see ``MemberAccounts.read``.
-Reading = Callable[[Iterable[str]], Mapping[str, "AccountNow | str"]]
+#: Reads accounts by their ids, one after the other, and those of a second collection with their policies: see
+#: ``MemberAccounts.read``.
+Reading = Callable[[Iterable[str], Collection[str]], Iterable[tuple[str, "AccountNow | str"]]]
 
 _TRUST = "or, where you trust whoever wrote the intents, give --trust-intents"
 _AGAIN = "run the policies again"
 _TAG, _EMAIL = "tag:", " (e-mail)"
 
 
-def confirmed(intents: Sequence[Intents], read: Reading | None, trusted: bool = False) -> list[Intents]:
+def confirmed(intents: list[Intents], read: Reading | None, trusted: bool = False) -> list[Intents]:
     """The intents with users and policies as they are now; who is not there, or can't be read, has a problem.
 
-    ``trusted``: who can't be read is taken at the intents' word. Raises IdentityCenterError where nobody can be read,
-    and nobody is trusted.
+    ``intents`` itself is changed, account by account: what was and what is would be twice as much to hold. ``trusted``:
+    who can't be read is taken at the intents' word. Raises IdentityCenterError where nobody can be read, and nobody is
+    trusted.
     """
     if read is None:
         if not trusted:
@@ -32,9 +35,17 @@ def confirmed(intents: Sequence[Intents], read: Reading | None, trusted: bool = 
                 "intents are claims, and users and their policies are read again before any of it is applied: give "
                 f"--member-role 'arn:aws:iam::{{account_id}}:role/NAME', {_TRUST}"
             )
-        return list(intents)
-    accounts = read(each.account_id for each in intents)
-    return [_confirmed(each, accounts[each.account_id], trusted) for each in intents]
+        return intents
+    places: defaultdict[str, list[int]] = defaultdict(list)
+    for number, each in enumerate(intents):
+        places[each.account_id].append(number)
+    deriving = {each.account_id for each in intents if each.derive is not None}
+    for account_id, now in read(tuple(places), deriving):
+        for number in places.pop(account_id):
+            intents[number] = _confirmed(intents[number], now, trusted)
+    for number in (each for numbers in places.values() for each in numbers):
+        intents[number] = _confirmed(intents[number], "nothing was read of its account", trusted)
+    return intents
 
 
 def _confirmed(intents: Intents, now: AccountNow | str, trusted: bool) -> Intents:
@@ -42,7 +53,7 @@ def _confirmed(intents: Intents, now: AccountNow | str, trusted: bool) -> Intent
         if trusted:
             return intents
         mend = "let that role be assumed, and have iam:GetAccountAuthorizationDetails"
-        told = f"was not read again: {now}: {mend}, {_TRUST}"
+        told = f"was not read again ({intents.place}): {now}: {mend}, {_TRUST}"
         return replace(intents, users=tuple(_refused(user, told) for user in intents.users))
     users = tuple(_user(user, now, intents.derive is not None) for user in intents.users)
     return replace(intents, users=users, source=now.source if intents.derive is not None else intents.source)

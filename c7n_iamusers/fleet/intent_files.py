@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path, PurePath
-from typing import Any
 
 from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.aws.stores import make_directory, sync_directory
@@ -22,6 +21,7 @@ from c7n_iamusers.decisions.intent_claims import check_claims
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.model.intent_documents import NotIntents, intents_data, intents_from
 from c7n_iamusers.model.intents import INTENTS_FILE, Intents
+from c7n_iamusers.model.policy_documents import SharedDocuments
 
 #: The age up to which intents are applied unless somebody says otherwise: what is older speaks of other users.
 MAX_AGE = timedelta(hours=24)
@@ -69,23 +69,6 @@ def read_intents(
     _check_ages(found, max_age, now or datetime.now(timezone.utc))
     _check_places(found, output, accounts)
     return [intents for _, intents in found]
-
-
-class SharedDocuments:
-    """A hook for JSON: users' policies that say the same are one object, which nobody may change.
-
-    80,000 users have a few hundred policies between them, and their texts would take most of a run's memory.
-    """
-
-    _KEYS = ("Statement", "PolicyDocument", "PolicyArn")
-
-    def __init__(self) -> None:
-        self._known: dict[str, dict[str, Any]] = {}
-
-    def __call__(self, found: dict[str, Any]) -> dict[str, Any]:
-        if any(key in found for key in self._KEYS):
-            return self._known.setdefault(json.dumps(found), found)
-        return found
 
 
 def _read(path: Path, output: Path, shared: SharedDocuments) -> Intents:

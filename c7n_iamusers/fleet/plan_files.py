@@ -42,14 +42,20 @@ def write_plan(path: Path, plan: AccessPlan, instance: Instance, choices: Choice
         "schema": _SCHEMA,
         "instance": instance.arn,
         "choices": asdict(choices),
-        "changes": list(_changes(plan)),
-        "totals": [asdict(each) for each in plan.totals],
-        "strangers": [asdict(each) for each in plan.strangers],
-        "refused": [{"user": str(each.subject), "reason": each.reason} for each in plan.refused],
+        "changes": _changes(plan),
+        "totals": (asdict(each) for each in plan.totals),
+        "strangers": (asdict(each) for each in plan.strangers),
+        "refused": ({"user": str(each.subject), "reason": each.reason} for each in plan.refused),
     }
-    content = json.dumps(data, indent=1, sort_keys=True).encode()
-    DirectoryStore(path.parent).replace(path.name, content)
-    return hashlib.sha256(content).hexdigest()
+    digest = hashlib.sha256()
+
+    def content() -> Iterator[bytes]:
+        for piece in _pieces(data):
+            digest.update(encoded := piece.encode())
+            yield encoded
+
+    DirectoryStore(path.parent).replace(path.name, content())
+    return digest.hexdigest()
 
 
 def read_plan(path: Path, digest: str, instance: Instance, choices: Choices) -> list[dict[str, Any]]:
@@ -86,6 +92,29 @@ def check_reviewed(path: Path, reviewed: list[dict[str, Any]], plan: AccessPlan)
         keys = {each["key"] for each in reviewed}
         told = [f"{each['key']} ({'otherwise' if each['key'] in keys else 'not in it'})" for each in new]
         raise _unusable(path, f"what is to be done now is other than what was reviewed: {shown(told)}")
+
+
+def _pieces(data: Mapping[str, Any]) -> Iterator[str]:
+    """``data`` as ``json.dumps`` writes it, indented by 1 and sorted; iterators in it as lists, row by row."""
+    for number, name in enumerate(sorted(data)):
+        yield f'{"," if number else "{"}\n "{name}": '
+        if isinstance(data[name], Iterator):
+            yield from _rows(data[name])
+        else:
+            yield _indented(data[name], 1)
+    yield "\n}"
+
+
+def _rows(rows: Iterator[Any]) -> Iterator[str]:
+    before, after = "[", "[]"
+    for row in rows:
+        yield f"{before}\n  {_indented(row, 2)}"
+        before, after = ",", "\n ]"
+    yield after
+
+
+def _indented(value: Any, by: int) -> str:
+    return json.dumps(value, indent=1, sort_keys=True).replace("\n", "\n" + " " * by)
 
 
 def _changes(plan: AccessPlan) -> Iterator[dict[str, Any]]:

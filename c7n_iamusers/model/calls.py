@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ref:
     """Stands in a parameter for a value that an earlier call of the same plan returns."""
 
@@ -38,7 +38,7 @@ class Wait:
 BEFORE, AFTER = "before", "after"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ApiCall:
     """One AWS call: ``service`` as boto3 names it, ``operation`` as the API does.
 
@@ -64,7 +64,7 @@ class ApiCall:
         return f"{prefix}:{self.operation}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Subject:
     """Whom a plan is for: the key under which journal, snapshot and outcome are found.
 

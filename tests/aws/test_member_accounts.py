@@ -17,7 +17,8 @@ def test_users_and_policies_of_each_account_by_one_paged_list(org: LocalOrg) -> 
     iam = org.client("iam", ACCOUNT)
     made = iam.create_user(UserName="alice", Tags=[{"Key": "Email", "Value": "alice@example.com"}])["User"]
     org.clear_calls()
-    found = MemberAccounts(ROLE, org.session(), Backoff()).read([ACCOUNT, OTHER_ACCOUNT, ACCOUNT])
+    members = MemberAccounts(ROLE, org.session(), Backoff())
+    found = dict(members.read([ACCOUNT, OTHER_ACCOUNT, ACCOUNT], {ACCOUNT}))
     assert set(found) == {ACCOUNT, OTHER_ACCOUNT}
     there = found[ACCOUNT]
     assert isinstance(there, AccountNow)
@@ -28,15 +29,15 @@ def test_users_and_policies_of_each_account_by_one_paged_list(org: LocalOrg) -> 
 
 def test_an_account_that_can_not_be_read_says_why(org: LocalOrg) -> None:
     role = "arn:aws:iam::{account_id}:role/Missing"
-    found = MemberAccounts(role, org.session(), Backoff(budget=0.1)).read([ACCOUNT])
+    found = dict(MemberAccounts(role, org.session(), Backoff(budget=0.1)).read([ACCOUNT]))
     assert f"account {ACCOUNT} can't be read by arn:aws:iam::{ACCOUNT}:role/Missing" in str(found[ACCOUNT])
 
 
 def test_the_callers_own_account_needs_no_role(org: LocalOrg) -> None:
     role = "arn:aws:iam::{account_id}:role/Missing"
-    assert isinstance(
-        MemberAccounts(role, org.session(), Backoff()).read([MANAGEMENT])[MANAGEMENT], AccountNow
-    )
+    ((account, found),) = MemberAccounts(role, org.session(), Backoff()).read([MANAGEMENT])
+    assert account == MANAGEMENT
+    assert isinstance(found, AccountNow)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def now(*details: dict[str, Any], source: PolicySource | None = None) -> Account
 
 
 def one(asked: Intents, there: AccountNow | str, trusted: bool = False) -> UserIntent:
-    (found,) = confirmed([asked], lambda ids: dict.fromkeys(ids, there), trusted)
+    (found,) = confirmed([asked], lambda ids, _: [(each, there) for each in ids], trusted)
     return found.users[0]
 
 
@@ -51,7 +51,7 @@ def test_who_is_as_claimed_is_taken() -> None:
             "has no tag any longer that says alice@example.com", id="retagged",
         ),
         pytest.param(now(detail(Tags=[])), "has no tag any longer", id="untagged"),
-        pytest.param("account 1 can't be read by R: AccessDenied", "was not read again: account 1 can't", id="unread"),
+        pytest.param("account 1 can't be read by R: AccessDenied", f"was not read again ({ASKED.place}): account 1 can't", id="unread"),
     ],
 )  # fmt: skip
 def test_who_is_not_is_refused(there: AccountNow | str, told: str) -> None:
@@ -91,7 +91,7 @@ def test_derivation_is_from_what_the_user_may_do_now() -> None:
     old = detail(UserPolicyList=[{"PolicyName": "P", "PolicyDocument": {"Statement": [{"Action": "*"}]}}])
     asked = replace(ASKED, permission_set=None, derive={}, users=(replace(ALICE, detail=old),))
     fresh = now(detail(), source=PolicySource({"g": {}}, {}))
-    (found,) = confirmed([asked], lambda ids: dict.fromkeys(ids, fresh))
+    (found,) = confirmed([asked], lambda ids, _: [(each, fresh) for each in ids])
     assert found.users[0].detail == detail()
     assert found.source.groups == {"g": {}}
 
@@ -103,6 +103,7 @@ def test_a_problem_that_was_there_before_stays_the_reason() -> None:
 
 def test_each_account_by_itself() -> None:
     asked = [ASKED, intents(OTHER_ACCOUNT, "bob")]
-    first, second = confirmed(asked, lambda ids: {ACCOUNT: now(detail()), OTHER_ACCOUNT: "AccessDenied"})
+    there = [(ACCOUNT, now(detail())), (OTHER_ACCOUNT, "AccessDenied")]
+    first, second = confirmed(asked, lambda ids, _: there)
     assert first.users[0].problem == ""
     assert "AccessDenied" in second.users[0].problem
