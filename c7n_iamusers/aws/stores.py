@@ -147,7 +147,8 @@ def open_appending(path: Path) -> BufferedWriter:
 def write_draft(path: Path, content: bytes | Iterable[bytes]) -> Path:
     """``content``, or its pieces, in a new file beside ``path``; durable when this returns.
 
-    Nobody can foresee its name. Its directory is made where need be. Raises OSError, and leaves no draft, where it can't be written.
+    Nobody can foresee its name; its directory is made where need be. Raises OSError, and leaves no draft, where it
+    can't be written.
     """
     make_directory(path.parent)
     # mkstemp: O_EXCL, O_NOFOLLOW, 0600

@@ -82,9 +82,7 @@ class _Review:
         self._ids = {known.user_id: key for key, known in compared.people.items()}
         self._claims: defaultdict[tuple[PersonKey, str], list[Claim]] = defaultdict(list)
         self._wanted: defaultdict[str, set[str]] = defaultdict(set)
-        self._by_user: defaultdict[str, list[Claim]] = defaultdict(list)
         for claim in compared.claims:
-            self._by_user[claim.subject.arn].append(claim)
             self._claims[claim.person, claim.grant.account_id].append(claim)
             self._wanted[claim.group].add(self._user_id(claim.person))
         self._named = {known.group_id: name for name, known in compared.state.groups.items()}
@@ -160,6 +158,14 @@ class _Review:
         users = self._given.made_for.get((group.name, folded(username)), frozenset())
         others = [claim for arn in sorted(users) for claim in self._by_user.get(arn, ())]
         return others if users and {claim.subject.arn for claim in others} == users else []
+
+    @cached_property
+    def _by_user(self) -> Mapping[str, list[Claim]]:
+        """ARN of an IAM user -> its claims."""
+        found: defaultdict[str, list[Claim]] = defaultdict(list)
+        for claim in self._given.claims:
+            found[claim.subject.arn].append(claim)
+        return found
 
     def _remove_group(self, group: KnownGroup, members: list[tuple[Change, bool]]) -> None:
         needs = [change.key for change, _ in members]

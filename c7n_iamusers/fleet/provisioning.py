@@ -102,6 +102,8 @@ def provision(
         *write_derivation_report(fleet.output, fleet.deriving.derivations),
     ):
         say(line)
+    # What follows needs the proofs alone.
+    fleet.deriving.derivations.clear()
     papers, choices = papers or Papers(), choices or Choices()
     reviewed = read_plan(papers.reviewed, papers.digest, center.instance, choices) if papers.reviewed else []
     made_for = memberships_made(fleet.output)
