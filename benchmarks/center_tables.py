@@ -12,7 +12,11 @@ MOST_SECONDS, MOST_MB, MOST_MINUTES = 60, 500, 3
 
 
 def center_table(results: Results) -> Table:
-    derived, unchanged = results.center.derived, results.center.unchanged
+    derived, unchanged, planned = (
+        results.center.derived,
+        results.center.unchanged,
+        results.center.planned[-1],
+    )
     users = f"{derived.users:,} users of {derived.accounts:,} accounts"
     minutes, floor = (each / CALLS_A_SECOND / 60 for each in (unchanged.calls, unchanged.floor))
     rows = [
@@ -23,7 +27,14 @@ def center_table(results: Results) -> Table:
             f"{MOST_SECONDS}",
         ],
         ["its peak MB", f"{derived.peak:.0f}", "", f"{MOST_MB}"],
-        ["MB of its report", f"{derived.report:.1f}", "", ""],
+        [
+            f"seconds of CPU of a whole run for {planned.users:,} users",
+            f"{planned.total:.1f}",
+            f"{planned.floor:.1f}",
+            "",
+        ],
+        ["MB that it adds to a process that has loaded everything", f"{planned.added:.0f}", "", f"{MOST_MB}"],
+        ["MB of the derivation's report", f"{derived.report:.1f}", "", ""],
         [
             f"calls that change nothing, {unchanged.accounts:,} accounts",
             f"{unchanged.calls:,}",
@@ -33,3 +44,21 @@ def center_table(results: Results) -> Table:
         [f"minutes of it at {CALLS_A_SECOND} a second", f"{minutes:.1f}", f"{floor:.1f}", f"{MOST_MINUTES}"],
     ]
     return Table("Identity Center", ["", "measured", "floor", "goal for 400 accounts: at most"], rows, 1)
+
+
+def planning_table(results: Results) -> Table:
+    """What a whole run takes at several sizes, phase by phase."""
+    planned = results.center.planned
+    rows = [
+        [
+            f"{each.accounts:,}",
+            f"{each.users:,}",
+            *(f"{seconds:.1f}" for seconds in each.seconds.values()),
+            f"{1000 * each.total / each.users:.2f}",
+            f"{each.added:.0f}",
+            f"{1000 * each.added / each.users:.1f}",
+        ]
+        for each in planned
+    ]
+    phases = [f"s, {name}" for name in planned[-1].seconds]
+    return Table("A run", ["accounts", "users", *phases, "ms a user", "MB of the run", "KB a user"], rows)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from benchmarks.contestant import Contestant
 from benchmarks.evidence import require_equal_evidence
-from benchmarks.identity_center import CenterFigures, measured_derivation, measured_unchanged
+from benchmarks.identity_center import CenterFigures, measured_derivation, measured_plan, measured_unchanged
 from benchmarks.measure import Run, measure
 from benchmarks.measurement import BenchmarkError, Measurement
 from benchmarks.organization import Organization
@@ -60,10 +60,14 @@ class Suite:
     def _center(self) -> CenterFigures:
         self._progress("Identity Center: derive for {:,} accounts of {:,} users".format(*self._plan.derived))
         derived = measured_derivation(*self._plan.derived)
+        planned = []
+        for accounts, users in self._plan.planned:
+            self._progress(f"Identity Center: plan for {accounts:,} accounts of {users:,} users")
+            planned.append(measured_plan(accounts, users))
         self._progress(
             "Identity Center: change nothing in {:,} accounts of {:,} users".format(*self._plan.unchanged)
         )
-        return CenterFigures(derived, measured_unchanged(*self._plan.unchanged))
+        return CenterFigures(derived, tuple(planned), measured_unchanged(*self._plan.unchanged))
 
     def _delete(self, contestant: Contestant) -> Measurement:
         users, latency = self._plan.deleted, self._plan.deletion_latency

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable
 from typing import Any
 
@@ -36,7 +37,9 @@ class Ledger:
 
     def parameters(self, work: Work) -> dict[str, Any]:
         """The parameters of the call in hand."""
-        found: dict[str, Any] = resolve(work.in_hand.parameters, {**self._published, **work.values})
+        # No copy: a large run publishes ids by the hundred thousand.
+        known = ChainMap(work.values, self._published)
+        found: dict[str, Any] = resolve(work.in_hand.parameters, known)
         return found
 
     def end_call(self, work: Work, result: str, **more: Any) -> None:
