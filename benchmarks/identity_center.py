@@ -25,6 +25,7 @@ from collections import ChainMap, Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -80,23 +81,22 @@ class Derived:
 
 @dataclass(frozen=True)
 class Planned:
-    """``seconds``: of CPU, by phase; ``floor``: theirs in all. ``loaded``, ``peak``: MB, before the run and at most."""
+    """``seconds``: of CPU, by phase; ``floor``: theirs in all. MB: ``loaded`` before, ``peaks`` until a phase's end."""
 
     accounts: int
     users: int
     seconds: Mapping[str, float]
     floor: float
     loaded: float
-    peak: float
+    peaks: Mapping[str, float]
 
     @property
     def total(self) -> float:
         return sum(self.seconds.values())
 
-    @property
-    def added(self) -> float:
-        """MB that the run added to a process that had loaded everything."""
-        return self.peak - self.loaded
+    def added(self, phase: str) -> float:
+        """MB that the run up to the end of ``phase`` added to a process that had loaded everything."""
+        return self.peaks[phase] - self.loaded
 
 
 @dataclass(frozen=True)
@@ -185,12 +185,12 @@ def plan(accounts: int, users: int) -> Planned:
         phases.begin()
         fleet = read_fleet(output, belief=Belief(read=phases.read(members)), deriving=_Timed(phases))
         _plan_and_record(fleet, phases)
-        peak = _peak()
+        peaks = dict(phases.peaks)
         phases.begin()
         _parse(output)
         answers.parse(map(_account_id, range(accounts)))
         floor = phases.seconds.pop(phases.end("floor"))
-    return Planned(accounts, accounts * users, phases.seconds, floor, loaded, peak)
+    return Planned(accounts, accounts * users, phases.seconds, floor, loaded, peaks)
 
 
 class _Phases:
@@ -199,6 +199,7 @@ class _Phases:
     def __init__(self, answers: AccountAnswers) -> None:
         self._answers, self._since = answers, 0.0
         self.seconds: dict[str, float] = {}
+        self.peaks: dict[str, float] = {}
 
     def begin(self) -> None:
         self._since = time.process_time() - self._answers.seconds
@@ -206,7 +207,7 @@ class _Phases:
     def end(self, name: str) -> str:
         now = time.process_time() - self._answers.seconds
         self.seconds[name] = self.seconds.get(name, 0.0) + now - self._since
-        self._since = now
+        self._since, self.peaks[name] = now, _peak()
         return name
 
     def read(self, members: MemberAccounts) -> Reading:
@@ -259,11 +260,22 @@ class _AtOnce:
         return {change.key: Ended(DONE, len(change.calls)) for change in self._changes}
 
 
+class _NotFound(Exception):
+    response: Mapping[str, Any] = {}
+
+
 class _Nobody:
-    """A client of an Identity Center that has nothing."""
+    """A client of an Identity Center that has nothing: lists are empty, and nobody is found."""
+
+    exceptions = SimpleNamespace(ResourceNotFoundException=_NotFound)
 
     def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
-        return lambda **_: {}
+        def answer(**_: Any) -> dict[str, Any]:
+            if operation.startswith("get_"):
+                raise _NotFound
+            return {}
+
+        return answer
 
 
 def _plan_and_record(fleet: Fleet, phases: _Phases) -> None:

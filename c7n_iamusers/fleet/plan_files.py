@@ -17,6 +17,7 @@ from typing import Any
 from c7n_iamusers.aws.stores import DirectoryStore
 from c7n_iamusers.decisions.wording import shown
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.fleet.json_pieces import json_pieces
 from c7n_iamusers.model.access_plan import ASSIGN, AWAIT, AccessPlan, Change, Choices
 from c7n_iamusers.model.calls import ApiCall
 from c7n_iamusers.model.identity_center import Instance
@@ -50,9 +51,9 @@ def write_plan(path: Path, plan: AccessPlan, instance: Instance, choices: Choice
     digest = hashlib.sha256()
 
     def content() -> Iterator[bytes]:
-        for piece in _pieces(data):
-            digest.update(encoded := piece.encode())
-            yield encoded
+        for piece in json_pieces(data, sort_keys=True):
+            digest.update(piece)
+            yield piece
 
     DirectoryStore(path.parent).replace(path.name, content())
     return digest.hexdigest()
@@ -92,29 +93,6 @@ def check_reviewed(path: Path, reviewed: list[dict[str, Any]], plan: AccessPlan)
         keys = {each["key"] for each in reviewed}
         told = [f"{each['key']} ({'otherwise' if each['key'] in keys else 'not in it'})" for each in new]
         raise _unusable(path, f"what is to be done now is other than what was reviewed: {shown(told)}")
-
-
-def _pieces(data: Mapping[str, Any]) -> Iterator[str]:
-    """``data`` as ``json.dumps`` writes it, indented by 1 and sorted; iterators in it as lists, row by row."""
-    for number, name in enumerate(sorted(data)):
-        yield f'{"," if number else "{"}\n "{name}": '
-        if isinstance(data[name], Iterator):
-            yield from _rows(data[name])
-        else:
-            yield _indented(data[name], 1)
-    yield "\n}"
-
-
-def _rows(rows: Iterator[Any]) -> Iterator[str]:
-    before, after = "[", "[]"
-    for row in rows:
-        yield f"{before}\n  {_indented(row, 2)}"
-        before, after = ",", "\n ]"
-    yield after
-
-
-def _indented(value: Any, by: int) -> str:
-    return json.dumps(value, indent=1, sort_keys=True).replace("\n", "\n" + " " * by)
 
 
 def _changes(plan: AccessPlan) -> Iterator[dict[str, Any]]:

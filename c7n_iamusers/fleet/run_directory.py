@@ -16,6 +16,7 @@ from typing import Any
 
 from c7n_iamusers.aws.stores import DirectoryStore, make_directory
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.fleet.json_pieces import json_pieces
 
 RUNS = "identity-center-runs"
 JOURNAL, RESULT = "journal.jsonl", "result.json"
@@ -47,16 +48,18 @@ class RunDirectory:
         """The run's result."""
         return self.path / RESULT
 
-    def lines(self) -> list[dict[str, Any]]:
-        """The lines of the journals that it carries on, and of its own; a line cut off by a crash is left out."""
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """The lines of the journals that it carries on, and of its own; a line cut off by a crash is left out.
+
+        One after the other: a large run leaves some hundred thousand.
+        """
         journals = [*self.resumed, self.journal]
-        return [line for path in journals if path.exists() for line in _lines(path)]
+        return (line for path in journals if path.exists() for line in _lines(path))
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result; durable when this returns."""
         carried = {"resumes": [path.parent.name for path in self.resumed]}
-        text = json.dumps({**result, **carried}, indent=1, default=str)
-        DirectoryStore(self.path).replace(RESULT, text.encode())
+        DirectoryStore(self.path).replace(RESULT, json_pieces({**result, **carried}))
 
 
 def read_result(path: Path, schema: int) -> dict[str, Any]:
@@ -87,8 +90,9 @@ def unfinished(output: Path) -> list[Path]:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            continue
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue

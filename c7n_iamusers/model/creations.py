@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Created:
     """One object. ``kind``: as in ``model.access_plan``. ``identifier``: its id, empty where it is not known.
 
