@@ -421,7 +421,11 @@ def _user(account: str, number: int, held: dict[str, Any]) -> UserIntent:
 
 
 def _peak() -> float:
-    """MB, of this process."""
+    """MB, of this process. Linux's ru_maxrss may be that of the process that started it."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        _, _, found = status.read_text().partition("VmHWM:")
+        return int(found.split()[0]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
