@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Deriving permission sets for a large organization, and a run over it that finds nothing to do.
 
-    python -m benchmarks.identity_center [derive|unchanged] [ACCOUNTS] [USERS_AN_ACCOUNT]
+    python -m benchmarks.identity_center [derive|plan|unchanged] [ACCOUNTS] [USERS_AN_ACCOUNT]
 
 ``derive``: from intents on disk to the report, in a process of its own: CPU seconds, beside those that parsing the
-intents alone takes, and peak memory. ``unchanged``: how many calls a run makes that changes nothing, beside the floor:
+intents alone takes, and peak memory. ``plan``: a whole run of ``provision --member-role`` for an Identity Center that
+knows nobody, from the intents to the plan's file and all results, less its changing calls; its floor is to parse the
+intents and AWS's answers. ``unchanged``: how many calls a run makes that changes nothing, beside the floor:
 one call an account for its permission sets, one for each of them, and one for the members of each group.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -18,25 +21,40 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import ChainMap, Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from botocore.exceptions import ClientError
 
 from aws_local_org import LocalOrg, Settings
+from benchmarks.account_answers import CALLER, AccountAnswers
 from benchmarks.measurement import ROOT, BenchmarkError
+from c7n_iamusers.aws.journaled_call import resolve
+from c7n_iamusers.aws.member_accounts import MemberAccounts
+from c7n_iamusers.aws.rate_limit import RateLimit
 from c7n_iamusers.aws.retries import Backoff
-from c7n_iamusers.fleet.center import connect
+from c7n_iamusers.fleet import access_run
+from c7n_iamusers.fleet.center import Center, connect
+from c7n_iamusers.fleet.confirming import Reading
 from c7n_iamusers.fleet.derivation_report import DERIVATION_FILE, write_derivation_report
+from c7n_iamusers.fleet.deriving import Deriving
 from c7n_iamusers.fleet.intent_files import write_intents
-from c7n_iamusers.fleet.provisioning import Belief, provision, read_fleet
-from c7n_iamusers.identity_center.writer.writer import ApplyOptions
+from c7n_iamusers.fleet.plan_files import Papers
+from c7n_iamusers.fleet.provisioning import Belief, Fleet, provision, read_fleet
+from c7n_iamusers.identity_center.writer.change import WriterContext
+from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, Ended
+from c7n_iamusers.model.access_plan import Change
 from c7n_iamusers.model.calls import Subject
-from c7n_iamusers.model.identity_center import Person
+from c7n_iamusers.model.identity_center import Instance, Person
 from c7n_iamusers.model.intents import INTENTS_FILE, Intents, PolicySource, UserIntent
 
 #: Policies of an account that users have, of which each has two; three groups an account where users have one.
 POLICIES, OWN_POLICIES = 10, 2
+_ROLE = "arn:aws:iam::{account_id}:role/Reader"
 _ALLOW = {"Effect": "Allow", "Resource": "*"}
 _OWN_KEYS = {**_ALLOW, "Action": "iam:ChangePassword", "Resource": "arn:aws:iam::*:user/${aws:username}"}
 _FORCE_MFA = {
@@ -61,6 +79,26 @@ class Derived:
 
 
 @dataclass(frozen=True)
+class Planned:
+    """``seconds``: of CPU, by phase; ``floor``: theirs in all. MB: ``loaded`` before, ``peaks`` until a phase's end."""
+
+    accounts: int
+    users: int
+    seconds: Mapping[str, float]
+    floor: float
+    loaded: float
+    peaks: Mapping[str, float]
+
+    @property
+    def total(self) -> float:
+        return sum(self.seconds.values())
+
+    def added(self, phase: str) -> float:
+        """MB that the run up to the end of ``phase`` added to a process that had loaded everything."""
+        return self.peaks[phase] - self.loaded
+
+
+@dataclass(frozen=True)
 class Unchanged:
     """``calls``: of a run that changes nothing; ``floor``: the fewest."""
 
@@ -73,9 +111,10 @@ class Unchanged:
 
 @dataclass(frozen=True)
 class CenterFigures:
-    """What Identity Center's part takes in a large organization."""
+    """What Identity Center's part takes in a large organization. ``planned``: the largest last."""
 
     derived: Derived
+    planned: Sequence[Planned]
     unchanged: Unchanged
 
 
@@ -83,13 +122,22 @@ def main(arguments: list[str]) -> None:
     """One measurement, printed as JSON."""
     what = arguments[0] if arguments else "derive"
     accounts, users = (int(each) for each in (*arguments[1:3], *("400", "200")[len(arguments[1:3]) :]))
-    found = derive(accounts, users) if what == "derive" else unchanged(accounts, users)
-    print(json.dumps(asdict(found)))
+    measure: Mapping[str, Callable[[int, int], Any]] = {
+        "derive": derive,
+        "plan": plan,
+        "unchanged": unchanged,
+    }
+    print(json.dumps(asdict(measure[what](accounts, users))))
 
 
 def measured_derivation(accounts: int, users: int) -> Derived:
     """Raises BenchmarkError where it fails."""
     return Derived(**_of_a_process("derive", accounts, users))
+
+
+def measured_plan(accounts: int, users: int) -> Planned:
+    """Raises BenchmarkError where it fails."""
+    return Planned(**_of_a_process("plan", accounts, users))
 
 
 def measured_unchanged(accounts: int, users: int) -> Unchanged:
@@ -110,11 +158,7 @@ def derive(accounts: int, users: int) -> Derived:
     """Every user has two of its account's ten policies, a group's, and an inline one."""
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory)
-        if child := os.fork():
-            os.waitpid(child, 0)  # the making of intents is not measured
-        else:
-            _leave(output, accounts, users, _of_derivation)
-            os._exit(0)
+        _leave_apart(output, accounts, users)
         began = time.process_time()
         fleet = read_fleet(output, belief=Belief(trusted=True))
         list(write_derivation_report(output, fleet.deriving.derivations))
@@ -124,15 +168,126 @@ def derive(accounts: int, users: int) -> Derived:
             raise BenchmarkError(f"{len(refused)} users refused: {refused[0].reason}")
         size = (output / DERIVATION_FILE).stat().st_size / 1e6
         parsing = time.process_time()
-        for path in output.rglob(INTENTS_FILE):
-            json.loads(path.read_text(encoding="utf-8"))
+        _parse(output)
         floor = time.process_time() - parsing
         return Derived(accounts, accounts * users, len(derivation.sets), ended - began, floor, peak, size)
 
 
+def plan(accounts: int, users: int) -> Planned:
+    """The users of ``derive``."""
+    answers = AccountAnswers(lambda account: _account_details(account, users))
+    members = MemberAccounts(_ROLE, answers.session(), Backoff())
+    loaded, phases = _peak(), _Phases(answers)
+    with tempfile.TemporaryDirectory() as directory:
+        output = Path(directory)
+        _leave_apart(output, accounts, users)
+        phases.begin()
+        fleet = read_fleet(output, belief=Belief(read=phases.read(members)), deriving=_Timed(phases))
+        _plan_and_record(fleet, phases)
+        peaks = dict(phases.peaks)
+        phases.begin()
+        _parse(output)
+        answers.parse(map(_account_id, range(accounts)))
+        floor = phases.seconds.pop(phases.end("floor"))
+    return Planned(accounts, accounts * users, phases.seconds, floor, loaded, peaks)
+
+
+class _Phases:
+    """Seconds of CPU between one end and the next, less what making AWS's answers takes."""
+
+    def __init__(self, answers: AccountAnswers) -> None:
+        self._answers, self._since = answers, 0.0
+        self.seconds: dict[str, float] = {}
+        self.peaks: dict[str, float] = {}
+
+    def begin(self) -> None:
+        self._since = time.process_time() - self._answers.seconds
+
+    def end(self, name: str) -> str:
+        now = time.process_time() - self._answers.seconds
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._since
+        self._since, self.peaks[name] = now, _peak()
+        return name
+
+    def read(self, members: MemberAccounts) -> Reading:
+        """``members.read``, before which the intents have been read."""
+
+        def read(account_ids: Iterable[str], with_policies: Collection[str]) -> Any:
+            self.end("intents")
+            return members.read(account_ids, with_policies)
+
+        return read
+
+    def said(self, line: str) -> None:
+        """What ``provision`` says when it has ended one."""
+        if line.startswith("Derived: "):
+            self.end("report")
+        if "--plan-sha256" in line:
+            self.end("plan")
+
+
+class _Timed(Deriving):
+    def __init__(self, phases: _Phases) -> None:
+        super().__init__()
+        self._phases = phases
+
+    def __call__(self, rows: Any) -> Any:
+        self._phases.end("accounts")
+        found = super().__call__(rows)
+        self._phases.end("derivation")
+        return found
+
+
+class _AtOnce:
+    """Stands for the writer, whose calls take hours: each has succeeded, and stands in the journal."""
+
+    def __init__(self, context: WriterContext, changes: Sequence[Change], options: ApplyOptions) -> None:
+        self._journal, self._changes, self._ids = context.journal, changes, itertools.count()
+
+    def run(self) -> dict[str, Ended]:
+        known: dict[str, str] = {}
+        for change in self._changes:
+            own: dict[str, str] = {}
+            for call in change.calls:
+                given = {"service": call.service, "operation": call.operation}
+                given["parameters"] = resolve(call.parameters, ChainMap(own, known))
+                saved = {name: f"{next(self._ids):036}" for name in call.save}
+                own.update(saved)
+                self._journal.write(change.subject, "before", **given)
+                self._journal.write(change.subject, "after", **given, result="done", saved=saved)
+            known.update({f"{change.key}:{name}": value for name, value in own.items()})
+        return {change.key: Ended(DONE, len(change.calls)) for change in self._changes}
+
+
+class _Nobody:
+    """A client of an Identity Center that has nothing: lists are empty, and nobody is found."""
+
+    def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
+        def answer(**_: Any) -> dict[str, Any]:
+            if operation.startswith("get_"):
+                raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, operation)
+            return {}
+
+        return answer
+
+
+def _plan_and_record(fleet: Fleet, phases: _Phases) -> None:
+    """As ``provision`` does it, the first of all runs: everything is to be created."""
+    nobody, instance = _Nobody(), Instance("arn:aws:sso:::instance/ssoins-1", "d-1", "us-east-1", CALLER)
+    center = Center(
+        {"sso-admin": nobody, "identitystore": nobody}, instance, Backoff(), RateLimit(1e9), CALLER
+    )
+    papers = Papers(Path(str(fleet.output), "plan.json"))
+    with mock.patch.object(access_run, "SingleWriter", _AtOnce), mock.patch("os.fsync"):
+        failures = provision(fleet, center, phases.said, ApplyOptions(), papers=papers)
+    if failures or fleet.desired.refused:
+        raise BenchmarkError(f"users were refused: {[*failures, *fleet.desired.refused][:3]}")
+    phases.end("results")
+
+
 def unchanged(accounts: int, users: int) -> Unchanged:
     """Three groups an account, and ``users`` people in all of them together."""
-    members = tuple((f"{100000000001 + number:012}", f"account-{number}") for number in range(accounts))
+    members = tuple((_account_id(number), f"account-{number}") for number in range(accounts))
     with (
         LocalOrg(Settings(member_accounts=members, assignment_seconds=0)) as org,
         tempfile.TemporaryDirectory() as at,
@@ -154,24 +309,69 @@ def unchanged(accounts: int, users: int) -> Unchanged:
     return Unchanged(accounts, made, accounts * users, calls, accounts + 2 * made)
 
 
+def _parse(output: Path) -> None:
+    for path in output.rglob(INTENTS_FILE):
+        json.loads(path.read_text(encoding="utf-8"))
+
+
+def _leave_apart(output: Path, accounts: int, users: int) -> None:
+    """In a process of its own: the making of intents is not measured."""
+    if child := os.fork():
+        os.waitpid(child, 0)
+    else:
+        _leave(output, accounts, users, _of_derivation)
+        os._exit(0)
+
+
 def _leave(output: Path, accounts: int, users: int, policies: Any) -> None:
-    chance = random.Random(7)
     for number in range(accounts):
-        account = f"{100000000001 + number:012}"
+        account = _account_id(number)
         documents = {f"arn:aws:iam::{account}:policy/Team{each}": _team(each) for each in range(POLICIES)}
-        found = tuple(_user(account, each, policies(account, each, chance)) for each in range(users))
-        everyone = {
-            "GroupPolicyList": [
-                {"PolicyName": "Own", "PolicyDocument": _document(_OWN_KEYS)},
-                {"PolicyName": "MFA", "PolicyDocument": _document(_FORCE_MFA)},
-            ],
-            "AttachedManagedPolicies": [],
-        }
-        source = PolicySource({"Everyone": everyone}, documents)
+        found = tuple(_users(account, users, policies))
+        source = PolicySource({"Everyone": _everyone()}, documents)
         intents = Intents(
             account, "derive", found, derive={"identity-center-mfa": True}, source=source, place=account
         )
         write_intents(output / account / "us-east-1" / "derive", intents)
+
+
+def _account_id(number: int) -> str:
+    return f"{100000000001 + number:012}"
+
+
+def _account_details(account: str, users: int) -> dict[str, Any]:
+    """The result of GetAccountAuthorizationDetails, each policy in three versions."""
+    policies = [
+        {
+            "Arn": f"arn:aws:iam::{account}:policy/Team{number}",
+            "DefaultVersionId": "v1",
+            "PolicyVersionList": [
+                {"VersionId": f"v{version}", "Document": _team(number)} for version in (1, 2, 3)
+            ],
+        }
+        for number in range(POLICIES)
+    ]
+    return {
+        "IsTruncated": "false",
+        "UserDetailList": [dict(user.detail or {}) for user in _users(account, users, _of_derivation)],
+        "GroupDetailList": [{"GroupName": "Everyone", **_everyone()}],
+        "Policies": policies,
+    }
+
+
+def _users(account: str, users: int, policies: Any) -> Iterator[UserIntent]:
+    chance = random.Random(account)
+    return (_user(account, number, policies(account, number, chance)) for number in range(users))
+
+
+def _everyone() -> dict[str, Any]:
+    return {
+        "GroupPolicyList": [
+            {"PolicyName": "Own", "PolicyDocument": _document(_OWN_KEYS)},
+            {"PolicyName": "MFA", "PolicyDocument": _document(_FORCE_MFA)},
+        ],
+        "AttachedManagedPolicies": [],
+    }
 
 
 def _of_derivation(account: str, number: int, chance: random.Random) -> dict[str, Any]:
@@ -203,10 +403,11 @@ def _user(account: str, number: int, held: dict[str, Any]) -> UserIntent:
     name = f"user-{number}"
     arn, unique_id = f"arn:aws:iam::{account}:user/{name}", f"AIDA{account}{number:04}"
     who = f"{account}-{number}@example.com"
-    detail = {"Arn": arn, "UserName": name, "UserId": unique_id, "Tags": [], **held}
+    tags = [{"Key": "Email", "Value": who}, {"Key": "Team", "Value": f"team-{number % 20}"}]
+    detail = {"Arn": arn, "UserName": name, "UserId": unique_id, "Tags": tags, **held}
     return UserIntent(
         Subject(name, arn, unique_id),
-        Person(who, who, "G", "F", name),
+        Person(who, who, f"Given{number}", f"Family{number}", f"Given{number} Family{number}"),
         "tag:Email",
         "",
         json.loads(json.dumps(detail)),
@@ -214,7 +415,11 @@ def _user(account: str, number: int, held: dict[str, Any]) -> UserIntent:
 
 
 def _peak() -> float:
-    """MB, of this process."""
+    """MB, of this process. Linux's ru_maxrss may be that of the process that started it."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        _, _, found = status.read_text().partition("VmHWM:")
+        return int(found.split()[0]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -16,7 +16,7 @@ class Plan:
     """``both``: numbers of users, two at least, that both contestants flag; ``ours_alone``: further, larger ones.
 
     ``latencies``: milliseconds added to each call. ``repeats``: runs of which the median counts; stock c7n, whose
-    runs take minutes, runs once. ``derived``, ``unchanged``: accounts, and users in each.
+    runs take minutes, runs once. ``derived``, ``planned``, ``unchanged``: accounts, and users in each.
     """
 
     both: tuple[int, ...] = (100, 500)
@@ -26,6 +26,7 @@ class Plan:
     deletion_latency: float = 50
     repeats: int = 3
     derived: tuple[int, int] = (400, 200)
+    planned: tuple[tuple[int, int], ...] = ((100, 200), (200, 200), (400, 200))
     unchanged: tuple[int, int] = (400, 20)
 
     @property
@@ -36,7 +37,7 @@ class Plan:
     def steps(self) -> int:
         """Measurements in all, repeats counted."""
         ours, stock = len(self.sizes) * self.repeats, len(self.both)
-        return (ours + stock) * len(self.latencies) + 4
+        return (ours + stock) * len(self.latencies) + 4 + len(self.planned)
 
 
 FULL = Plan()
@@ -48,6 +49,7 @@ QUICK = Plan(
     deletion_latency=10,
     repeats=1,
     derived=(20, 50),
+    planned=((10, 50), (20, 50)),
     unchanged=(5, 10),
 )
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contestants import OURS, STOCK, Contestant, Resource, require_equal_evidence
-from benchmarks.identity_center import CenterFigures, measured_derivation, measured_unchanged
+from benchmarks.identity_center import CenterFigures, measured_derivation, measured_plan, measured_unchanged
 from benchmarks.measurement import ROOT, BenchmarkError, Measurement
 from benchmarks.results import Deletion, Plan, Results
 from benchmarks.workload import ACCOUNT, Organization
@@ -128,10 +128,14 @@ class Suite:
     def _center(self) -> CenterFigures:
         self._progress("Identity Center: derive for {:,} accounts of {:,} users".format(*self._plan.derived))
         derived = measured_derivation(*self._plan.derived)
+        planned = []
+        for accounts, users in self._plan.planned:
+            self._progress(f"Identity Center: plan for {accounts:,} accounts of {users:,} users")
+            planned.append(measured_plan(accounts, users))
         self._progress(
             "Identity Center: change nothing in {:,} accounts of {:,} users".format(*self._plan.unchanged)
         )
-        return CenterFigures(derived, measured_unchanged(*self._plan.unchanged))
+        return CenterFigures(derived, tuple(planned), measured_unchanged(*self._plan.unchanged))
 
     def _delete(self, contestant: Contestant) -> Measurement:
         users, latency = self._plan.deleted, self._plan.deletion_latency

@@ -4,28 +4,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import threading
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from c7n_iamusers.aws.policy_source import read_policy_source
-from c7n_iamusers.aws.retries import Backoff
+from c7n_iamusers.aws.retries import Backoff, error_code
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.model.intents import PolicySource
+from c7n_iamusers.model.policy_documents import SharedDocuments
 
 _ACCOUNT_ID = "{account_id}"
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[!-~]+", re.ASCII)
 _SESSION_NAME = "c7n-iamusers"
 _WORKERS = 8
+#: The role's session ended while its account was read, as it does after an hour where roles are chained.
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+#: Retries are Backoff's alone: botocore's beneath them would make a throttled call five times for each of its own.
+_CONFIG = Config(retries={"total_max_attempts": 1})
 
 
 @dataclass(frozen=True)
 class AccountNow:
-    """An account as it is: ``users`` by unique id as botocore's ``UserDetail``, and what their policies need."""
+    """An account as it is: ``users`` by unique id as botocore's ``UserDetail``, and what their policies need.
+
+    Policies that say the same are one object in all accounts, which nobody may change.
+    """
 
     source: PolicySource
     users: Mapping[str, Mapping[str, Any]]
@@ -41,6 +51,7 @@ class MemberAccounts:
     role: str
     session: Any
     backoff: Backoff
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if _ACCOUNT_ID not in self.role or not _ROLE.fullmatch(self._role_of("0" * 12)):
@@ -49,33 +60,77 @@ class MemberAccounts:
                 "'arn:aws:iam::{account_id}:role/NAME'"
             )
 
-    def read(self, account_ids: Iterable[str]) -> dict[str, AccountNow | str]:
-        """Account id -> what is there now, or why that can't be read. Raises what asking for the caller raises."""
-        wanted = sorted(set(account_ids))
-        sts = self.session.client("sts")
+    def read(
+        self, account_ids: Iterable[str], with_policies: Collection[str] = ()
+    ) -> Iterator[tuple[str, AccountNow | str]]:
+        """Each account's id and what is there now, or why that can't be read, in the order of their ids.
+
+        No more than a few accounts are in memory at once. ``with_policies``: the accounts of which policies and
+        groups are wanted, too. Raises IdentityCenterError without a Region, and what asking for the caller raises.
+        """
+        if not self.session.region_name:
+            raise IdentityCenterError(
+                "no Region to assume --member-role in: give --region, or set AWS_DEFAULT_REGION"
+            )
+        sts, shared = self._client("sts"), SharedDocuments()
         own = str(self.backoff.call(sts.get_caller_identity)["Account"])
+        under_way: deque[tuple[str, Future[AccountNow | str]]] = deque()
         with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
-            found = pool.map(lambda account_id: self._account(sts, account_id, own), wanted)
-            return dict(zip(wanted, found, strict=True))
+            for account_id in sorted(set(account_ids)):
+                role = "" if account_id == own else self._role_of(account_id)
+                wanted = _Wanted(sts, role, shared, account_id not in with_policies)
+                under_way.append((account_id, pool.submit(self._account, account_id, wanted)))
+                if len(under_way) == _WORKERS:
+                    yield _landed(under_way)
+            while under_way:
+                yield _landed(under_way)
 
-    def _account(self, sts: Any, account_id: str, own: str) -> AccountNow | str:
+    def _account(self, account_id: str, wanted: _Wanted) -> AccountNow | str:
         try:
-            session = self.session if account_id == own else self._assumed(sts, account_id)
-            client = session.client("iam", region_name=self.session.region_name)
-            return AccountNow(*read_policy_source(client, self.backoff))
-        except (ClientError, BotoCoreError) as error:
-            return f"account {account_id} can't be read by {self._role_of(account_id)}: {error}"
+            try:
+                return self._read(wanted)
+            except ClientError as error:
+                if error_code(error) not in _EXPIRED:
+                    raise
+                return self._read(wanted)
+        # Whatever is wrong with one account's answers, the others are read all the same.
+        except Exception as error:  # noqa: BLE001
+            how = f"by {wanted.role}" if wanted.role else "by the credentials of this run"
+            return f"account {account_id} can't be read {how}: {type(error).__name__}: {error}"
 
-    def _assumed(self, sts: Any, account_id: str) -> Any:
-        role = self._role_of(account_id)
-        found = self.backoff.call(sts.assume_role, RoleArn=role, RoleSessionName=_SESSION_NAME)
+    def _read(self, wanted: _Wanted) -> AccountNow:
+        client = self._client("iam", **(self._assumed(wanted) if wanted.role else {}))
+        return AccountNow(*read_policy_source(client, self.backoff, wanted.shared, wanted.users_alone))
+
+    def _assumed(self, wanted: _Wanted) -> dict[str, str]:
+        """The keys of a session of the role, as boto3's ``client`` takes them."""
+        found = self.backoff.call(wanted.sts.assume_role, RoleArn=wanted.role, RoleSessionName=_SESSION_NAME)
         credentials = found["Credentials"]
-        return boto3.Session(
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
-            region_name=self.session.region_name,
-        )
+        return {
+            "aws_access_key_id": credentials["AccessKeyId"],
+            "aws_secret_access_key": credentials["SecretAccessKey"],
+            "aws_session_token": credentials["SessionToken"],
+        }
+
+    def _client(self, service: str, **keys: str) -> Any:
+        # A session makes clients for one thread at a time. One for each account would read botocore's models anew.
+        with self._lock:
+            return self.session.client(service, region_name=self.session.region_name, config=_CONFIG, **keys)
 
     def _role_of(self, account_id: str) -> str:
         return self.role.replace(_ACCOUNT_ID, account_id)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """``role``: the one to assume, empty for none."""
+
+    sts: Any
+    role: str
+    shared: SharedDocuments
+    users_alone: bool
+
+
+def _landed(under_way: deque[tuple[str, Future[AccountNow | str]]]) -> tuple[str, AccountNow | str]:
+    account_id, future = under_way.popleft()
+    return account_id, future.result()

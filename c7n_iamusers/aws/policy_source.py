@@ -10,6 +10,7 @@ from c7n_iamusers.aws.paging import pages
 from c7n_iamusers.aws.retries import Backoff
 from c7n_iamusers.model.intents import PolicySource
 from c7n_iamusers.model.inventory import default_documents
+from c7n_iamusers.model.policy_documents import SharedDocuments
 
 _PAGE = 1000
 #: What of botocore's ``UserDetail`` permissions hang on.
@@ -23,19 +24,30 @@ _OF_USERS = (
     "PermissionsBoundary",
     "Tags",
 )
-_FILTER = ["User", "Group", "LocalManagedPolicy", "AWSManagedPolicy"]
+_USERS, _FILTER = ["User"], ["User", "Group", "LocalManagedPolicy", "AWSManagedPolicy"]
 
 
-def read_policy_source(client: Any, backoff: Backoff) -> tuple[PolicySource, dict[str, Mapping[str, Any]]]:
-    """The account's groups and policies, and user id -> ``UserDetail``, all of one moment. Raises ClientError."""
+def read_policy_source(
+    client: Any, backoff: Backoff, shared: SharedDocuments | None = None, users_alone: bool = False
+) -> tuple[PolicySource, dict[str, Mapping[str, Any]]]:
+    """The account's groups and policies, and user id -> ``UserDetail``, all of one moment. Raises ClientError.
+
+    Policies that say the same are one object: of this account, or of all that are read with ``shared``. With
+    ``users_alone`` groups and policies are not asked for.
+    """
+    shared = shared or SharedDocuments()
     users: dict[str, Mapping[str, Any]] = {}
     groups: dict[str, Any] = {}
-    policies: list[Any] = []
-    for page in pages(client, "GetAccountAuthorizationDetails", backoff, Filter=_FILTER, MaxItems=_PAGE):
-        users.update({user["UserId"]: _trimmed(user) for user in page.get("UserDetailList", ())})
-        groups.update({group["GroupName"]: _group(group) for group in page.get("GroupDetailList", ())})
-        policies += page.get("Policies", ())
-    return PolicySource(groups, default_documents(policies)), users
+    documents: dict[str, Any] = {}
+    wanted = _USERS if users_alone else _FILTER
+    for page in pages(client, "GetAccountAuthorizationDetails", backoff, Filter=wanted, MaxItems=_PAGE):
+        users.update({user["UserId"]: shared.of(_trimmed(user)) for user in page.get("UserDetailList", ())})
+        groups.update(
+            {group["GroupName"]: shared.of(_group(group)) for group in page.get("GroupDetailList", ())}
+        )
+        # A policy comes with up to five versions, of which one is in force.
+        documents.update(shared.of(default_documents(page.get("Policies", ()))))
+    return PolicySource(groups, documents), users
 
 
 def _trimmed(user: Mapping[str, Any]) -> dict[str, Any]:

@@ -198,7 +198,8 @@ def open_appending(path: Path) -> BufferedWriter:
 def write_draft(path: Path, pieces: Iterable[bytes]) -> Path:
     """The content in a new file beside ``path``, of a name that nobody can foresee; durable when this returns.
 
-    Its directory is made where need be. Raises OSError, and leaves no draft, where it can't be written.
+    Nobody can foresee its name; its directory is made where need be. Raises OSError, and leaves no draft, where it
+    can't be written.
     """
     make_directory(path.parent)
     # mkstemp: O_EXCL, O_NOFOLLOW, 0600

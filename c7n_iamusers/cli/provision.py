@@ -402,8 +402,8 @@ def _users_now(member_role: str, region: str | None) -> UsersNow:
         return {
             account: f"whether its IAM user is there still is unknown, as {found}:"
             if isinstance(found, str)
-            else found.users.keys()
-            for account, found in _reading(member_role, region)(accounts).items()
+            else frozenset(found.users)
+            for account, found in _reading(member_role, region)(accounts, ())
         }
 
     return read

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from sys import intern
 
 from c7n_iamusers.decisions import groups, identities, permission_sets
 from c7n_iamusers.decisions.derivation.standing import StandingProofs
@@ -16,30 +17,32 @@ from c7n_iamusers.model.access_plan import CenterState, Change
 from c7n_iamusers.model.calls import Ref, Subject
 from c7n_iamusers.model.identity_center import MANAGED_TAG, Assignment, Instance, KnownPerson
 
+# Keys are interned, since each stands in many places of a plan: those of changes, of what needs them, of claims.
+
 
 def set_key(name: str) -> str:
     """The key of a permission set's change."""
-    return f"{plan.PERMISSION_SET} {name}"
+    return intern(f"{plan.PERMISSION_SET} {name}")
 
 
 def group_key(name: str) -> str:
     """The key of a group's change."""
-    return f"{plan.GROUP} {name}"
+    return intern(f"{plan.GROUP} {name}")
 
 
 def assignment_key(group: str, grant: Grant) -> str:
     """The key of an assignment's change: one a group, set and account, however many people there are."""
-    return f"{plan.ASSIGNMENT} {grant.account_id}/{grant.permission_set}/{group}"
+    return intern(f"{plan.ASSIGNMENT} {grant.account_id}/{grant.permission_set}/{group}")
 
 
 def user_key(person: PersonKey) -> str:
     """The key of a user's change."""
-    return f"{plan.USER} {person[0]}"
+    return intern(f"{plan.USER} {person[0]}")
 
 
 def membership_key(person: PersonKey, group: str) -> str:
     """The key of a membership's change."""
-    return f"{plan.MEMBERSHIP} {person[0]}/{group}"
+    return intern(f"{plan.MEMBERSHIP} {person[0]}/{group}")
 
 
 class Changes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any
 
 from c7n_iamusers.decisions.removals import RECORD
@@ -28,12 +29,13 @@ def created_by(lines: Iterable[Mapping[str, Any]]) -> list[Created]:
 
     A call without an answer, because the process died or the connection broke, may have created something.
     """
-    found: dict[str, Created] = {}
+    found: dict[bytes, Created] = {}
     for line in lines:
         if line.get("operation") not in _CREATING:
             continue
         kind, saved = _CREATING[line["operation"]]
-        key = f"{kind} {json.dumps(line['parameters'], sort_keys=True)}"
+        call = f"{kind} {json.dumps(line['parameters'], sort_keys=True)}"
+        key = sha256(call.encode()).digest()
         if line["phase"] == "before":
             found.setdefault(key, Created(kind, "", line["parameters"], certain=False))
         elif line.get("result") == "done":

@@ -159,16 +159,19 @@ def _merged(asks: Iterable[Ask], refused: tuple[Refused, ...], external: bool) -
     sets: dict[str, PermissionSet] = {}
     groups: dict[str, Group] = {}
     people: dict[PersonKey, Person] = {}
+    keys: dict[PersonKey, PersonKey] = {}
     claims: dict[tuple[str, str, str], Claim] = {}
     for ask in asks:
         sets.update({each.name: each for each in ask.permission_sets})
-        earlier = groups.get(ask.group.name, ask.group)
-        groups[ask.group.name] = replace(ask.group, grants=ask.group.grants | earlier.grants)
-        person = people.setdefault(_person(ask).key, _person(ask))
+        earlier = groups.setdefault(ask.group.name, ask.group)
+        if not ask.group.grants <= earlier.grants:
+            groups[ask.group.name] = replace(ask.group, grants=ask.group.grants | earlier.grants)
+        key = keys.setdefault(_person(ask).key, _person(ask).key)
+        people.setdefault(key, _person(ask))
         claim = Claim(
             ask.subject,
-            person.key,
-            ask.group.name,
+            key,
+            earlier.name,
             ask.grant,
             ask.candidate.rests_on,
             ask.place,

@@ -8,16 +8,19 @@ assigned, and newcomers get all that it has.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from c7n_iamusers.decisions.wording import shown
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.model.access import Group
-from c7n_iamusers.model.calls import ApiCall, Ref, Wait
+from c7n_iamusers.model.calls import ApiCall, Deferred, Ref, Wait
 from c7n_iamusers.model.identity_center import Assignment, Instance, KnownGroup
 
 #: The Refs under which what is created is kept.
 GROUP, MEMBERSHIP, REQUEST = "group", "membership", "assignment-request"
 _CREATION_STATUS = "AccountAssignmentCreationStatus"
+_SAVED_GROUP, _SAVED_MEMBERSHIP = {GROUP: ("GroupId",)}, {MEMBERSHIP: ("MembershipId",)}
+_SAVED_REQUEST = {REQUEST: (_CREATION_STATUS, "RequestId")}
 
 
 def check_group(group: Group, known: KnownGroup | None, own: Collection[Assignment]) -> None:
@@ -79,7 +82,7 @@ def group_call(name: str, description: str, instance: Instance) -> ApiCall:
         "DisplayName": name,
         "Description": description,
     }
-    return ApiCall("identitystore", "CreateGroup", parameters, save={GROUP: ("GroupId",)})
+    return ApiCall("identitystore", "CreateGroup", parameters, save=_SAVED_GROUP)
 
 
 def assignment_call(
@@ -94,24 +97,23 @@ def assignment_call(
         "PrincipalType": "GROUP",
         "PrincipalId": group_id,
     }
-    save = {REQUEST: (_CREATION_STATUS, "RequestId")}
     wait = Wait(
         "DescribeAccountAssignmentCreationStatus",
         {"InstanceArn": instance.arn, "AccountAssignmentCreationRequestId": Ref(REQUEST)},
         (_CREATION_STATUS, "Status"),
         (_CREATION_STATUS, "FailureReason"),
     )
-    return ApiCall("sso-admin", "CreateAccountAssignment", parameters, save=save, wait=wait)
+    return ApiCall("sso-admin", "CreateAccountAssignment", parameters, save=_SAVED_REQUEST, wait=wait)
 
 
 def membership_call(group_id: str | Ref, user_id: str | Ref, instance: Instance) -> ApiCall:
     """The user's becoming a member of the group."""
-    parameters = {
-        "IdentityStoreId": instance.identity_store_id,
-        "GroupId": group_id,
-        "MemberId": {"UserId": user_id},
-    }
-    return ApiCall("identitystore", "CreateGroupMembership", parameters, save={MEMBERSHIP: ("MembershipId",)})
+    parameters = Deferred(_membership_parameters, group_id, user_id, instance.identity_store_id)
+    return ApiCall("identitystore", "CreateGroupMembership", parameters, save=_SAVED_MEMBERSHIP)
+
+
+def _membership_parameters(group_id: str | Ref, user_id: str | Ref, store_id: str) -> dict[str, Any]:
+    return {"IdentityStoreId": store_id, "GroupId": group_id, "MemberId": {"UserId": user_id}}
 
 
 def _listed(assignments: list[Assignment]) -> str:

@@ -6,12 +6,15 @@ Adopting somebody else's identity would give away the IAM user's access.
 
 from __future__ import annotations
 
+from typing import Any
+
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.model.calls import ApiCall
+from c7n_iamusers.model.calls import ApiCall, Deferred
 from c7n_iamusers.model.identity_center import Instance, KnownPerson, Person, folded
 
 #: The Ref under which a new user's id is kept.
 USER = "user"
+_SAVED = {USER: ("UserId",)}
 
 
 def same_person(
@@ -41,11 +44,15 @@ def same_person(
 
 def user_call(person: Person, instance: Instance) -> ApiCall:
     """The creation of the user."""
-    parameters = {
-        "IdentityStoreId": instance.identity_store_id,
+    parameters = Deferred(_user_parameters, person, instance.identity_store_id)
+    return ApiCall("identitystore", "CreateUser", parameters, save=_SAVED)
+
+
+def _user_parameters(person: Person, store_id: str) -> dict[str, Any]:
+    return {
+        "IdentityStoreId": store_id,
         "UserName": person.username,
         "Name": {"GivenName": person.given_name, "FamilyName": person.family_name},
         "DisplayName": person.display_name,
         "Emails": [{"Value": person.email, "Type": "work", "Primary": True}],
     }
-    return ApiCall("identitystore", "CreateUser", parameters, save={USER: ("UserId",)})

@@ -56,7 +56,7 @@ class Identity:
         return f"{found}{AGAINST}{' and '.join(self.against)}" if self.against else found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """An IAM user and the person it stands for, or the ``problem`` that keeps it from standing for one.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from c7n_iamusers.decisions import removals
 from c7n_iamusers.decisions.changes import membership_key
@@ -87,7 +88,7 @@ class _Review:
         self._named = {known.group_id: name for name, known in compared.state.groups.items()}
         self._covered = compared.desired.accounts
         self._leaving: set[tuple[str, str]] = set()
-        self._changes: list[tuple[Change, bool]] = []
+        self._changes: dict[str, tuple[Change, bool]] = {}
         self._strangers: list[Stranger] = []
         self._contents: dict[str, str] = {}
         self._given_by: dict[str, list[list[str]]] = {}
@@ -97,8 +98,8 @@ class _Review:
             self._review_group(group)
         for arn in sorted(self._leftovers()):
             self._remove_set(arn)
-        stale = tuple(change for change, _ in self._changes)
-        going = tuple(change for change, goes in self._changes if goes)
+        stale = tuple(change for change, _ in self._changes.values())
+        going = tuple(change for change, goes in self._changes.values() if goes)
         return Reviewed(tuple(self._totals()), tuple(self._strangers), stale, going)
 
     def _user_id(self, person: PersonKey) -> str:
@@ -160,8 +161,16 @@ class _Review:
         if own and {claim.grant.account_id for claim in own} == set(accounts):
             return own
         users = self._given.made_for.get((group.name, folded(username)), frozenset())
-        others = [claim for claim in self._given.claims if claim.subject.arn in users] if users else []
+        others = [claim for arn in sorted(users) for claim in self._by_user.get(arn, ())]
         return others if users and {claim.subject.arn for claim in others} == users else []
+
+    @cached_property
+    def _by_user(self) -> Mapping[str, list[Claim]]:
+        """ARN of an IAM user -> its claims."""
+        found: defaultdict[str, list[Claim]] = defaultdict(list)
+        for claim in self._given.claims:
+            found[claim.subject.arn].append(claim)
+        return found
 
     def _remove_group(self, group: KnownGroup, members: list[tuple[Change, bool]]) -> None:
         needs = [change.key for change, _ in members]
@@ -176,11 +185,11 @@ class _Review:
             record = removals.assignment_record(group, each, set_name, content)
             call = removals.assignment_removal(group.group_id, each, self._given.instance, record)
             key = f"remove {plan.ASSIGNMENT} {each.account_id}/{each.permission_set_arn}/{group.group_id}"
-            self._changes.append((self._change(key, plan.ASSIGNMENT, name, call, needs), goes))
+            self._changes[key] = self._change(key, plan.ASSIGNMENT, name, call, needs), goes
             taken.append(key)
         call = removals.group_removal(group.group_id, self._given.instance, removals.group_record(group))
         key = f"remove {plan.GROUP} {group.group_id}"
-        self._changes.append((self._change(key, plan.GROUP, group.name, call, [*needs, *taken]), goes))
+        self._changes[key] = self._change(key, plan.GROUP, group.name, call, [*needs, *taken]), goes
         for arn in sorted({each.permission_set_arn for each in group.assignments}):
             self._remove_set(arn)
 
@@ -199,25 +208,28 @@ class _Review:
             return
         if known.settings.name in self._given.desired.permission_sets or not known.accounts <= self._covered:
             return
-        going = {change.key: goes for change, goes in self._changes}
-        needs = [
-            f"remove {plan.ASSIGNMENT} {account}/{arn}/{principal}"
-            for account, sets in self._standing.holders.items()
-            for kind, principal in sets.get(arn, ())
-        ]
-        if all(need in going for need in needs):
+        needs = self._assignments.get(arn, [])
+        if all(need in self._changes for need in needs):
             record = removals.permission_set_record(known)
             call = removals.permission_set_removal(arn, self._given.instance, record)
-            change = self._change(
-                f"remove {plan.PERMISSION_SET} {arn}", plan.PERMISSION_SET, known.settings.name, call, needs
-            )
-            self._changes.append((change, all(going[need] for need in needs)))
+            key = f"remove {plan.PERMISSION_SET} {arn}"
+            change = self._change(key, plan.PERMISSION_SET, known.settings.name, call, needs)
+            self._changes[key] = change, all(self._changes[need][1] for need in needs)
+
+    @cached_property
+    def _assignments(self) -> Mapping[str, list[str]]:
+        """ARN of a permission set -> the keys of the removals of all its assignments."""
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for account, sets in self._standing.holders.items():
+            for arn, principals in sets.items():
+                found[arn] += [f"remove {plan.ASSIGNMENT} {account}/{arn}/{each}" for _, each in principals]
+        return found
 
     def _take(self, change: Change, group: KnownGroup, membership: tuple[str, str]) -> tuple[Change, bool]:
         goes = self._may_go(group)
         if goes:
             self._leaving.add(membership)
-        self._changes.append((change, goes))
+        self._changes[change.key] = change, goes
         return change, goes
 
     def _may_go(self, group: KnownGroup) -> bool:

@@ -107,13 +107,20 @@ class Report:
     def _totals(self) -> Mapping[tuple[PersonKey, str], Total]:
         return {(each.person, each.account_id): each for each in self.plan.totals}
 
+    @cached_property
+    def _names(self) -> Mapping[str, str]:
+        """Key of each change with calls -> what it makes, in words."""
+        return {change.key: f"{change.kind} {change.name}" for change in self.plan.changes if change.calls}
+
     def _left(self, claim: Claim, keys: tuple[str, ...]) -> str:
         """What was created all the same, for a failure to mention."""
-        names = {change.key: f"{change.kind} {change.name}" for change in self.plan.changes if change.calls}
         made = [
-            names[key]
+            self._names[key]
             for key in keys
-            if key in names and key in self.ended and self.ended[key].status == DONE and self.ended[key].calls
+            if key in self._names
+            and key in self.ended
+            and self.ended[key].status == DONE
+            and self.ended[key].calls
         ]
         return f"; this run created {' and '.join(made)}, left as it is" if made else ""
 

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from c7n_iamusers.aws.journal import utc_now
 from c7n_iamusers.aws.stores import Store, as_store, read_all
@@ -23,6 +22,7 @@ from c7n_iamusers.decisions.intent_claims import check_claims
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.model.intent_documents import NotIntents, intents_data, intents_from
 from c7n_iamusers.model.intents import INTENTS_FILE, Intents
+from c7n_iamusers.model.policy_documents import SharedDocuments
 
 #: The age up to which intents are applied unless somebody says otherwise: what is older speaks of other users.
 MAX_AGE = timedelta(hours=24)
@@ -69,23 +69,6 @@ def read_intents(
     _check_ages(store, found, max_age, now or datetime.now(timezone.utc))
     _check_places(store, found, accounts)
     return [intents for _, intents in found]
-
-
-class SharedDocuments:
-    """A hook for JSON: users' policies that say the same are one object, which nobody may change.
-
-    80,000 users have a few hundred policies between them, and their texts would take most of a run's memory.
-    """
-
-    _KEYS = ("Statement", "PolicyDocument", "PolicyArn")
-
-    def __init__(self) -> None:
-        self._known: dict[str, dict[str, Any]] = {}
-
-    def __call__(self, found: dict[str, Any]) -> dict[str, Any]:
-        if any(key in found for key in self._KEYS):
-            return self._known.setdefault(json.dumps(found), found)
-        return found
 
 
 def _read(place: str, name: str, content: bytes | None, shared: SharedDocuments) -> Intents:

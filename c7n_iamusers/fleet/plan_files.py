@@ -17,6 +17,7 @@ from typing import Any
 from c7n_iamusers.aws.stores import DirectoryStore
 from c7n_iamusers.decisions.wording import shown
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.fleet.json_pieces import json_pieces
 from c7n_iamusers.model.access_plan import ASSIGN, AWAIT, AccessPlan, Change, Choices
 from c7n_iamusers.model.calls import ApiCall
 from c7n_iamusers.model.identity_center import Instance
@@ -42,14 +43,20 @@ def write_plan(path: Path, plan: AccessPlan, instance: Instance, choices: Choice
         "schema": _SCHEMA,
         "instance": instance.arn,
         "choices": asdict(choices),
-        "changes": list(_changes(plan)),
-        "totals": [asdict(each) for each in plan.totals],
-        "strangers": [asdict(each) for each in plan.strangers],
-        "refused": [{"user": str(each.subject), "reason": each.reason} for each in plan.refused],
+        "changes": _changes(plan),
+        "totals": (asdict(each) for each in plan.totals),
+        "strangers": (asdict(each) for each in plan.strangers),
+        "refused": ({"user": str(each.subject), "reason": each.reason} for each in plan.refused),
     }
-    content = json.dumps(data, indent=1, sort_keys=True).encode()
-    DirectoryStore(path.parent).replace(path.name, content)
-    return hashlib.sha256(content).hexdigest()
+    digest = hashlib.sha256()
+
+    def content() -> Iterator[bytes]:
+        for piece in json_pieces(data, sort_keys=True):
+            digest.update(piece)
+            yield piece
+
+    DirectoryStore(path.parent).stream(path.name, content())
+    return digest.hexdigest()
 
 
 def read_plan(path: Path, digest: str, instance: Instance, choices: Choices) -> list[dict[str, Any]]:

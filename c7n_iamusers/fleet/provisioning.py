@@ -124,6 +124,8 @@ def _run(
         *write_derivation_report(fleet.output, fleet.deriving.derivations),
     ):
         say(line)
+    # What follows needs the proofs alone.
+    fleet.deriving.derivations.clear()
     reviewed = read_plan(papers.reviewed, papers.digest, center.instance, choices) if papers.reviewed else []
     made_for = memberships_made(fleet.output)
     evidence = Evidence(fleet.deriving.proofs, made_for, quotas)

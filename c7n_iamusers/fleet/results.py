@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -33,11 +33,12 @@ def write_account_results(output: Store, places: Iterable[str], report: Report) 
         outcomes[place].append(outcome)
     for claim in report.desired.claims:
         claims[claim.place].append(claim)
+    planned = {change.key: change for change in report.plan.changes}
 
     def content(place: str) -> bytes:
         data = {
             "schema": RESULT_SCHEMA,
-            "assignments": _assignments(report, claims[place]),
+            "assignments": _assignments(report, planned, claims[place]),
             "users": [outcome.as_data() for outcome in outcomes[place]],
         }
         return json.dumps(data, indent=1).encode()
@@ -100,8 +101,9 @@ def _memberships(report: Report) -> list[dict[str, Any]]:
     ]
 
 
-def _assignments(report: Report, claims: Iterable[Claim]) -> list[dict[str, str]]:
-    planned = {change.key: change for change in report.plan.changes}
+def _assignments(
+    report: Report, planned: Mapping[str, Change], claims: Iterable[Claim]
+) -> list[dict[str, str]]:
     rows = []
     for group, grant in sorted({(claim.group, claim.grant) for claim in claims}):
         key = assignment_key(group, grant)

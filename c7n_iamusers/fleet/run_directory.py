@@ -19,6 +19,7 @@ from c7n_iamusers.aws.journal import Journal, JournalWriter
 from c7n_iamusers.aws.journal_reader import parsed
 from c7n_iamusers.aws.stores import DirectoryStore, Store, read_all
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.fleet.json_pieces import json_pieces
 
 RUNS = "identity-center-runs"
 JOURNAL, RESULT, RESULT_SCHEMA = "journal.jsonl", "result.json", 1
@@ -47,15 +48,17 @@ class RunDirectory:
         """The run's journal. Raises OSError."""
         return open_journal(self.output, f"{RUNS}/{self.time}/{JOURNAL}")
 
-    def lines(self) -> list[dict[str, Any]]:
-        """The lines of the journals that it carries on, and of its own; a line cut off by a crash is left out."""
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """The lines of the journals that it carries on, and of its own; a line cut off by a crash is left out.
+
+        One after the other: a large run leaves some hundred thousand.
+        """
         runs = (*self.resumed, self.time)
-        return [line for run in runs for line in _lines(self.output, f"{RUNS}/{run}/{JOURNAL}")]
+        return (line for run in runs for line in _lines(self.output, f"{RUNS}/{run}/{JOURNAL}"))
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result; durable when this returns."""
-        text = json.dumps({**result, "resumes": list(self.resumed)}, indent=1, default=str)
-        self.output.replace(self.result, text.encode())
+        self.output.stream(self.result, json_pieces({**result, "resumes": list(self.resumed)}))
 
 
 def open_journal(output: Store, name: str) -> AbstractContextManager[JournalWriter]:

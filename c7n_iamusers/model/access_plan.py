@@ -75,7 +75,7 @@ class CenterState:
     standing: StandingAccess = field(default_factory=StandingAccess)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Change:
     """One object and what becomes of it. ``key`` is unique in a plan; ``needs``: keys of what must be done before.
 
@@ -131,7 +131,7 @@ class Beyond:
         return f"{self.set_name} through {self.through}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Total:
     """Everything that a person of the changeset holds in an account once the plan is carried out.
 

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ref:
     """Stands in a parameter for a value that an earlier call of the same plan returns."""
 
@@ -38,7 +38,35 @@ class Wait:
 BEFORE, AFTER = "before", "after"
 
 
-@dataclass(frozen=True)
+class Deferred(Mapping[str, Any]):
+    """The parameters that ``make(*given)`` returns, made anew whenever they are read.
+
+    A plan for 80,000 people has two calls for each of them, whose parameters would take most of its memory.
+    """
+
+    __slots__ = ("_given", "_make")
+
+    def __init__(self, make: Callable[..., dict[str, Any]], *given: Any) -> None:
+        self._make, self._given = make, given
+
+    def __getitem__(self, name: str) -> Any:
+        return self._make(*self._given)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._make(*self._given))
+
+    def __len__(self) -> int:
+        return len(self._make(*self._given))
+
+    def __repr__(self) -> str:
+        return repr(self._make(*self._given))
+
+
+#: One empty mapping for all calls, of which a plan may have hundreds of thousands.
+_NOTHING: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, slots=True)
 class ApiCall:
     """One AWS call: ``service`` as boto3 names it, ``operation`` as the API does.
 
@@ -52,10 +80,10 @@ class ApiCall:
     operation: str
     parameters: Mapping[str, Any]
     done_codes: frozenset[str] = frozenset()
-    save: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    save: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _NOTHING)
     wait: Wait | None = None
     checked: frozenset[str] = frozenset()
-    notes: Mapping[str, Any] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
 
     @property
     def permission(self) -> str:
@@ -64,7 +92,7 @@ class ApiCall:
         return f"{prefix}:{self.operation}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Subject:
     """Whom a plan is for: the key under which journal, snapshot and outcome are found.
 

@@ -10,7 +10,7 @@ from typing import Any
 from c7n_iamusers.model import access_plan as plan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Created:
     """One object. ``kind``: as in ``model.access_plan``. ``identifier``: its id, empty where it is not known.
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from sys import intern
 from typing import Any
 
 from c7n_iamusers.model.calls import Subject
@@ -109,10 +110,13 @@ def _user(data: Mapping[str, Any]) -> UserIntent:
     person = data["person"]
     if (person is None) != bool(data["problem"]):
         raise ValueError(f"user {data['user']} must have either a person or a problem")
+    if person is not None and person["email"] == person["username"]:
+        # The same text once, of 80,000 people.
+        person = {**person, "email": person["username"]}
     return UserIntent(
         Subject(data["user"], data["arn"], data["unique-id"]),
         Person(**person) if person is not None else None,
-        data["rests-on"],
+        intern(data["rests-on"]),
         data["problem"],
         data["detail"],
         data["on-file"],

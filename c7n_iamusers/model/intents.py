@@ -17,7 +17,7 @@ INTENTS_FILE, INTENTS_SCHEMA = "identity-center-intents.json", 2
 INTENDED = "intended"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class UserIntent:
     """An IAM user and the person it stands for, or the ``problem`` that keeps it from standing for one.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks.identity_center import CenterFigures, Derived, Unchanged
+from benchmarks.identity_center import CenterFigures, Derived, Planned, Unchanged
 from benchmarks.measurement import Measurement
 from benchmarks.results import Deletion, Plan, Results
 
@@ -72,6 +72,15 @@ def results(deleted: Deletion | None = None) -> Results:
         {users: contents(users=users, groups=users // 25, roles=users // 10) for users in plan.sizes},
         deleted or deletion(),
         CenterFigures(
-            Derived(400, 80000, 1200, 18.0, 3.0, 400.0, 20.0), Unchanged(400, 1200, 8000, 2831, 2800)
+            Derived(400, 80000, 1200, 18.0, 3.0, 400.0, 20.0),
+            (
+                Planned(
+                    100, 20000, {"plan": 2.0, "results": 1.0}, 2.0, 80.0, {"plan": 180.0, "results": 190.0}
+                ),
+                Planned(
+                    400, 80000, {"plan": 8.0, "results": 4.0}, 8.0, 80.0, {"plan": 480.0, "results": 490.0}
+                ),
+            ),
+            Unchanged(400, 1200, 8000, 2831, 2800),
         ),
     )

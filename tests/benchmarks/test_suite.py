@@ -14,7 +14,17 @@ from benchmarks.results import Plan, Results
 from benchmarks.suite import Suite, measure
 from benchmarks.workload import Organization, running_organization
 
-PLAN = Plan((10, 20), (), (0,), deleted=4, deletion_latency=0, repeats=1, derived=(2, 10), unchanged=(2, 6))
+PLAN = Plan(
+    (10, 20),
+    (),
+    (0,),
+    deleted=4,
+    deletion_latency=0,
+    repeats=1,
+    derived=(2, 10),
+    planned=((1, 10), (2, 10)),
+    unchanged=(2, 6),
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +44,7 @@ def results(organization: Organization, told: list[str]) -> Results:
 
 
 def test_progress_tells_every_step(results: Results, told: list[str]) -> None:
-    assert len(told) == PLAN.steps == 8
+    assert len(told) == PLAN.steps == 10
 
 
 def test_stock_calls_grow_with_users_and_ours_do_not(results: Results) -> None:
@@ -56,6 +66,10 @@ def test_identity_center_is_measured_beside_its_floor(results: Results) -> None:
     derived, unchanged = results.center.derived, results.center.unchanged
     assert derived.users == 20
     assert 0 < derived.floor < derived.seconds
+    planned = results.center.planned
+    assert [each.users for each in planned] == [10, 20]
+    assert all(each.floor > 0 and each.added("results") >= each.added("plan") > 0 for each in planned)
+    assert list(planned[0].seconds) == ["intents", "accounts", "derivation", "report", "plan", "results"]
     assert (unchanged.groups, unchanged.floor) == (6, 14)
     assert unchanged.floor <= unchanged.calls
 

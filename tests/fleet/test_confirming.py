@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import weakref
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +36,7 @@ def now(*details: dict[str, Any], source: PolicySource | None = None) -> Account
 
 
 def one(asked: Intents, there: AccountNow | str, trusted: bool = False) -> UserIntent:
-    (found,) = confirmed([asked], lambda ids: dict.fromkeys(ids, there), trusted)
+    (found,) = confirmed([asked], lambda ids, _: [(each, there) for each in ids], trusted)
     return found.users[0]
 
 
@@ -53,7 +55,7 @@ def test_who_is_as_claimed_is_taken() -> None:
             "has no tag Email that says alice@example.com: run the policies again", id="retagged",
         ),
         pytest.param(now(detail(Tags=[])), "has no tag Email", id="untagged"),
-        pytest.param("account 1 can't be read by R: AccessDenied", "was not read again: account 1 can't", id="unread"),
+        pytest.param("account 1 can't be read by R: AccessDenied", "R: AccessDenied", id="unread"),
     ],
 )  # fmt: skip
 def test_who_is_not_is_refused(there: AccountNow | str, told: str) -> None:
@@ -82,7 +84,10 @@ def test_what_rests_on_no_tag_is_a_claim_unless_a_file_of_this_side_says_it(chan
     assert "by the intents alone" in one(asked, now(detail(Tags=[]))).problem
     assert one(asked, now(detail(Tags=[])), trusted=True).problem == ""
     (found,) = confirmed(
-        [by_file.checked(asked)], lambda ids: dict.fromkeys(ids, now(detail(Tags=[]))), False, by_file
+        [by_file.checked(asked)],
+        lambda ids, _: [(each, now(detail(Tags=[]))) for each in ids],
+        False,
+        by_file,
     )
     assert found.users[0].problem == ""
 
@@ -104,7 +109,7 @@ def test_derivation_is_from_what_the_user_may_do_now() -> None:
     old = detail(UserPolicyList=[{"PolicyName": "P", "PolicyDocument": {"Statement": [{"Action": "*"}]}}])
     asked = replace(ASKED, permission_set=None, derive={}, users=(replace(ALICE, detail=old),))
     fresh = now(detail(), source=PolicySource({"g": {}}, {}))
-    (found,) = confirmed([asked], lambda ids: dict.fromkeys(ids, fresh))
+    (found,) = confirmed([asked], lambda ids, _: [(each, fresh) for each in ids])
     assert found.users[0].detail == detail()
     assert found.source.groups == {"g": {}}
 
@@ -116,6 +121,52 @@ def test_a_problem_that_was_there_before_stays_the_reason() -> None:
 
 def test_each_account_by_itself() -> None:
     asked = [ASKED, intents(OTHER_ACCOUNT, "bob")]
-    first, second = confirmed(asked, lambda ids: {ACCOUNT: now(detail()), OTHER_ACCOUNT: "AccessDenied"})
+    there: list[tuple[str, AccountNow | str]] = [(ACCOUNT, now(detail())), (OTHER_ACCOUNT, "AccessDenied")]
+    first, second = confirmed(asked, lambda ids, _: there)
     assert first.users[0].problem == ""
     assert "AccessDenied" in second.users[0].problem
+
+
+def test_one_account_after_the_other_is_held() -> None:
+    asked = [intents(f"{100000000001 + number}", "alice") for number in range(20)]
+    held: weakref.WeakSet[AccountNow] = weakref.WeakSet()
+    most = []
+
+    def read(ids: Iterable[str], _: Collection[str]) -> Iterator[tuple[str, AccountNow]]:
+        for each in ids:
+            found = Held({})
+            held.add(found)
+            most.append(len(held))
+            yield each, found
+            del found
+
+    assert len(confirmed(asked, read)) == 20
+    # The one that was just read, and that before it.
+    assert max(most) <= 2
+
+
+class Held(AccountNow):
+    """One that is told apart from its equals."""
+
+    def __init__(self, users: dict[str, Any]) -> None:
+        super().__init__(PolicySource(), users)
+
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+
+def test_policies_are_read_of_accounts_that_derive_alone() -> None:
+    asked = [ASKED, replace(intents(OTHER_ACCOUNT, "bob"), permission_set=None, derive={})]
+    wanted: list[Collection[str]] = []
+
+    def read(ids: Iterable[str], with_policies: Collection[str]) -> Iterator[tuple[str, str]]:
+        wanted.append(with_policies)
+        return ((each, "AccessDenied") for each in ids)
+
+    confirmed(asked, read)
+    assert [set(each) for each in wanted] == [{OTHER_ACCOUNT}]
+
+
+def test_an_account_that_was_passed_over_is_not_trusted() -> None:
+    (found,) = confirmed([ASKED], lambda ids, _: [])
+    assert "nothing was read of its account" in found.users[0].problem

@@ -3,17 +3,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from c7n_iamusers.aws import center_reader
 from c7n_iamusers.aws.rate_limit import RateLimit
+from c7n_iamusers.aws.stores import DirectoryStore
 from c7n_iamusers.decisions.access_plan import plan_access
 from c7n_iamusers.decisions.derivation.derive import derive
-from c7n_iamusers.model.access_plan import CenterState
+from c7n_iamusers.fleet.access_run import Report
+from c7n_iamusers.fleet.intent_files import read_intents, write_intents
+from c7n_iamusers.fleet.plan_files import write_plan
+from c7n_iamusers.fleet.results import write_account_results
+from c7n_iamusers.identity_center.writer.writer import DONE, LEFT, Ended
+from c7n_iamusers.model.access_plan import AccessPlan, CenterState, Change, Choices
 from tests.decisions.derivation.users import PLAIN, READ, WRITE, allow, user
 from tests.derived import derived, holder
 from tests.desired import desired, intents
@@ -102,3 +112,58 @@ def test_deriving_for_users_alike_is_linear_and_cheap() -> None:
     few, more = made(500), made(1000)
     assert more <= 2.3 * few
     assert (more - few) / 500 < 100
+
+
+class Walked(tuple[Change, ...]):
+    """Changes that count how often somebody walks through all of them."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[Change]:
+        type(self).times += 1
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["made", "stopped"])
+def test_results_walk_through_the_changes_a_few_times_however_many_accounts_there_are(
+    tmp_path: Path, stopped: bool
+) -> None:
+    found = [intents(f"{100000000001 + number}", "alice", "bob") for number in range(20)]
+    wanted = desired(*found)
+    plan = plan_access(wanted, CenterState(), INSTANCE)
+    ended = {each.key: Ended(LEFT if stopped else DONE, 1) for each in plan.changes}
+    Walked.times = 0
+    report = Report(wanted, replace(plan, changes=Walked(plan.changes)), ended)
+    write_account_results(DirectoryStore(tmp_path), {each.place for each in found}, report)
+    assert Walked.times <= 3
+
+
+def test_a_plan_is_written_change_by_change(tmp_path: Path) -> None:
+    plan = plan_access(
+        desired(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "bob")), CenterState(), INSTANCE
+    )
+    for each in (plan, AccessPlan()):
+        digest = write_plan(tmp_path / "plan.json", each, INSTANCE, Choices())
+        content = (tmp_path / "plan.json").read_bytes()
+        assert hashlib.sha256(content).hexdigest() == digest
+        data = json.loads(content)
+        assert content.decode() == json.dumps(data, indent=1, sort_keys=True)
+        assert len(data["changes"]) == len(each.work)
+        assert data["totals"] == json.loads(json.dumps([asdict(total) for total in each.totals]))
+
+
+def test_a_plan_holds_each_key_once() -> None:
+    plan = plan_access(desired(intents(ACCOUNT, "alice", "bob")), CenterState(), INSTANCE)
+    texts = [key for keys in plan.served.values() for key in keys]
+    texts += [key for change in plan.changes for key in (change.key, *change.needs)]
+    assert len({id(each) for each in texts}) == len(set(texts))
+
+
+def test_users_of_intents_share_their_policies(tmp_path: Path) -> None:
+    for account in ACCOUNTS:
+        users = [holder(account, f"u{number}", allow("s3:*")) for number in range(5)]
+        found = derived(account, *users)
+        write_intents(tmp_path / account / "us-east-1" / found.policy, found)
+    details = [user.detail or {} for each in read_intents(tmp_path) for user in each.users]
+    assert len(details) == 20
+    assert len({id(each["UserPolicyList"]) for each in details}) == 1

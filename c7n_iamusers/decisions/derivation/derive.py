@@ -47,7 +47,8 @@ class _Work:
         self.made.setdefault(name, (made.derived, made.holding))
         self.accounts.setdefault(name, {})[principal.account_id] = None
         # Users alike share ``made``; whether somebody accepted its proof is said of each.
-        self.passed.append((principal, principal.subject, replace(made, proof=proof)))
+        same = proof is made.proof
+        self.passed.append((principal, principal.subject, made if same else replace(made, proof=proof)))
 
 
 def derive(principals: Iterable[PrincipalPermissions], options: DerivationOptions) -> Derivation:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from sys import intern
 from typing import Any
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
@@ -30,7 +31,7 @@ def principal_permissions(
     boundary = user_detail.get("PermissionsBoundary") or {}
     tags = user_detail.get("Tags")
     return PrincipalPermissions(
-        account_id=arn.split(":")[4],
+        account_id=intern(arn.split(":")[4]),
         user_name=str(user_detail["UserName"]),
         arn=arn,
         unique_id=str(user_detail["UserId"]),
@@ -38,7 +39,7 @@ def principal_permissions(
         inline=_inline(user_detail.get("UserPolicyList")),
         groups=tuple(_group(name, groups, policies, arn) for name in user_detail.get("GroupList") or ()),
         boundary=managed_policy(str(boundary["PermissionsBoundaryArn"]), policies) if boundary else None,
-        tags={str(tag["Key"]): str(tag["Value"]) for tag in tags} if tags is not None else None,
+        tags={intern(str(tag["Key"])): str(tag["Value"]) for tag in tags} if tags is not None else None,
         person=person,
     )
 
