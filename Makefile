@@ -10,8 +10,8 @@ PYTEST_ARGS ?= -n auto --dist worksteal
 IMPURE := aws_local_org|boto3|botocore|c7n|moto|subprocess|CliRunner|running_organization|Rehearsal|FleetRehearsal|tests\.(policies|packaging|readme|flights)
 FAST_TESTS = $(shell grep -rLEw --include='test_*.py' --exclude-dir=local_org '$(IMPURE)' tests)
 # what a second Python is tried with besides: one action from end to end, packaging, start-up
-SECOND_TESTS := composite_delete.py or test_distributions.py or test_launcher.py or test_entry.py or test_handler.py \
-  or test_lambda_packaging.py or test_startup.py
+SECOND_TESTS = $(foreach name,composite_delete distributions launcher entry handler lambda_packaging startup, \
+  $(shell find tests -name 'test_$(name).py'))
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -50,7 +50,7 @@ test-fast: $(INSTALLED)  ## run the tests of what is pure: models, rules, decisi
 
 # e.g. make test-second VENV=.venv-3.10 PYTHON=python3.10
 test-second: $(INSTALLED)  ## run what a second Python may break: an action from end to end, packaging, start-up
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -k '$(SECOND_TESTS)'
+	$(BIN)/python -m pytest $(PYTEST_ARGS) $(SECOND_TESTS)
 
 coverage: $(INSTALLED)  ## run the tests, and fail where they reach less of the code than pyproject.toml asks for
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov --cov-report=term:skip-covered
