@@ -16,7 +16,7 @@ from c7n_iamusers.cli.main import main
 from c7n_iamusers.rehearsal.demo import MARKER, clear
 
 ROOT = Path(__file__).parent.parent.parent
-DEMO = [str(Path(sys.executable).with_name("c7n-iamusers")), "demo", "--users-per-account", "17"]
+DEMO = [str(Path(sys.executable).with_name("c7n-iamusers")), "demo", "--users-per-account", "9"]
 
 
 def checkout(path: Path) -> Path:
