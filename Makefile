@@ -3,14 +3,15 @@
 
 VENV ?= .venv
 PYTHON ?= python3
-# by files, as many of them start a local organization that all their tests use
-PYTEST_ARGS ?= -n auto --dist loadfile
+# neighbours stay together as long as possible, since they share fixtures; whoever has finished takes from the other's end
+PYTEST_ARGS ?= -n auto --dist worksteal
 
-# what a second Python is tried with: the rules of deletion, sources, packaging, start-up, and deletion itself
-FAST_TESTS := tests/model tests/sources tests/actions/test_composite_delete.py tests/decisions/test_deletion.py \
-  tests/decisions/test_quarantine.py tests/decisions/test_restoration.py tests/packaging/test_distributions.py \
-  tests/packaging/test_launcher.py tests/test_entry.py tests/test_handler.py tests/test_lambda_packaging.py \
-  tests/test_startup.py
+# the tests of what is pure: they name neither AWS, Cloud Custodian, a command nor another process
+IMPURE := aws_local_org|boto3|botocore|c7n|moto|subprocess|CliRunner|running_organization|Rehearsal|FleetRehearsal|tests\.(policies|packaging|readme|flights)
+FAST_TESTS = $(shell grep -rLEw --include='test_*.py' --exclude-dir=local_org '$(IMPURE)' tests)
+# what a second Python is tried with besides: one action from end to end, packaging, start-up
+SECOND_TESTS = $(foreach name,composite_delete distributions launcher entry handler lambda_packaging startup, \
+  $(shell find tests -name 'test_$(name).py'))
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -20,10 +21,10 @@ POLICIES := $(wildcard policies/*.yml)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-fast soak check format demo bench dist clean
+.PHONY: help install test test-fast test-second coverage soak check format demo bench dist clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo "  variables: VENV=$(VENV) PYTHON=$(PYTHON) PYTEST_ARGS='$(PYTEST_ARGS)'"
 
 install: $(INSTALLED)  ## create the virtual environment and install everything into it, editable
@@ -44,8 +45,15 @@ $(INSTALLED): setup.py c7n_iamusers/__init__.py c7n_iamusers.pth c7n_iamusers.st
 test: $(INSTALLED)  ## run the tests; fewer, or otherwise: make test PYTEST_ARGS='-k exemptions'
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-fast: $(INSTALLED)  ## run a quick part of the tests: make test-fast VENV=.venv-3.13 PYTHON=python3.13
+test-fast: $(INSTALLED)  ## run the tests of what is pure: models, rules, decisions; half a minute
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(FAST_TESTS)
+
+# e.g. make test-second VENV=.venv-3.10 PYTHON=python3.10
+test-second: $(INSTALLED)  ## run what a second Python may break: an action from end to end, packaging, start-up
+	$(BIN)/python -m pytest $(PYTEST_ARGS) $(SECOND_TESTS)
+
+coverage: $(INSTALLED)  ## run the tests, and fail where they reach less of the code than pyproject.toml asks for
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov --cov-report=term:skip-covered
 
 # a number of pairs, and other seeds: make soak SOAK_PAIRS=200000 SOAK_SEED=1000
 soak: $(INSTALLED)  ## compare 50,000 random pairs of policies as an independent evaluator does, some minutes
@@ -77,5 +85,5 @@ dist: $(INSTALLED)  ## build the sdist and the wheel into dist/
 	$(BIN)/python -m build --no-isolation
 
 clean:  ## remove the virtual environment and everything that was built
-	rm -rf $(VENV) .venv-* build dist *.egg-info .demo .hypothesis .*_cache
+	rm -rf $(VENV) .venv-* build dist *.egg-info .coverage .coverage.* .demo .hypothesis .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

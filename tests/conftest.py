@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One local organization a test module, emptied for each test that asks for it."""
+"""One local organization a process of the tests, emptied for each test that asks for it."""
 
 from __future__ import annotations
 
@@ -11,26 +11,54 @@ import pytest
 from botocore.loaders import create_loader
 
 from aws_local_org import LocalOrg, Settings
+from tests.in_process import is_running, short_circuit
 
 #: One for all tests: reading botocore's models anew for each session takes most of a test's time.
 LOADER = create_loader()
 
 
+@pytest.fixture(scope="session")
+def shared_org() -> Iterator[LocalOrg]:
+    """The organization of this process, stopped where the last test needed another; see ``local_org``."""
+    org = LocalOrg(Settings(assignment_seconds=0.1))
+    yield org
+    org.stop()
+
+
 @pytest.fixture(scope="module")
-def local_org() -> Iterator[LocalOrg]:
-    """A module's only local organization: one runs in a process at a time, and some tests start their own."""
-    with LocalOrg(Settings(assignment_seconds=0.1)) as org:
-        yield org
+def no_local_org(shared_org: LocalOrg) -> None:
+    """For modules that start an organization themselves, as only one runs in a process at a time."""
+    shared_org.stop()
+
+
+@pytest.fixture(scope="module")
+def local_org(shared_org: LocalOrg) -> LocalOrg:
+    """The organization of this process, running, with what earlier tests left in it."""
+    return running(shared_org)
+
+
+def running(org: LocalOrg) -> LocalOrg:
+    """``org``, started unless it runs."""
+    return org if is_running(org) else org.start()
 
 
 @pytest.fixture
-def org(local_org: LocalOrg, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalOrg]:
+def over_http() -> bool:
+    """Whether boto3's calls go over HTTP, and not straight to the application; a directory may say otherwise."""
+    return False
+
+
+@pytest.fixture
+def org(local_org: LocalOrg, over_http: bool, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalOrg]:
     """An empty organization with its default settings; the environment leads boto3, and so c7n, to it."""
+    running(local_org)
     monkeypatch.setattr(botocore.session, "create_loader", lambda *_: LOADER)
     for name, value in local_org.environment().items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
+    if not over_http:
+        short_circuit(monkeypatch, local_org)
     local_org.reset()
     before = local_org.settings
     yield local_org

@@ -99,9 +99,10 @@ def test_a_source_is_refused_to_other_resources(resource: str, source: str) -> N
         Policy({"name": "wrong-resource", "resource": resource, "source": source}, Config.empty(), Bag())
 
 
-def run_python(code: str) -> None:
+def run_python(code: str, *arguments: str) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "C7N_IAMUSERS_AUTOLOAD": "0"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -122,10 +123,21 @@ INSTALLED = (
 )
 
 
-@pytest.mark.parametrize(
-    "module",
-    sorted({reference.partition(":")[0] for reference in PLUGINS.values()} | {"c7n_iamusers.handler"}),
-)
-def test_the_hook_registers_whatever_is_imported_first(module: str) -> None:
+#: A process for each module, which has nothing of c7n or of this package; other libraries are loaded once for all.
+IN_TURN = """
+import os, sys, boto3, jsonschema, yaml
+code, *modules = sys.argv[1:]
+assert not {"c7n", "c7n_iamusers.entry"} & set(sys.modules)
+for module in modules:
+    child = os.fork()
+    if not child:
+        exec(code.format(module=module))
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, module
+"""
+
+
+def test_the_hook_registers_whatever_is_imported_first() -> None:
     """A plugin's module may import c7n.resources.iam, whose hook loads all plugins, that module among them."""
-    run_python(f"{INSTALLED}\nimport {module}\n{KNOWS_ALL}")
+    modules = {reference.partition(":")[0] for reference in PLUGINS.values()} | {"c7n_iamusers.handler"}
+    run_python(IN_TURN, f"{INSTALLED}\nimport {{module}}\n{KNOWS_ALL}", *sorted(modules))

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +14,17 @@ from c7n_iamusers.actions.composite_delete import CompositeDelete
 from tests.actions.deletions import delete, journal, outcomes, user_names
 from tests.furnishing import furnish
 from tests.interference import on_call
+
+
+def send(number: signal.Signals) -> None:
+    """Send this process a signal, and wait until its main thread has handled it: the handler is of one use."""
+    before = signal.getsignal(number)
+    os.kill(os.getpid(), number)
+    for _ in range(60_000):
+        if signal.getsignal(number) != before:
+            return
+        time.sleep(0.001)
+    raise AssertionError(f"nobody handled {number.name}")
 
 
 @pytest.mark.parametrize(
@@ -31,7 +43,7 @@ def test_a_signal_ends_the_run_after_the_call_in_hand(
     furnish(org, "bob")
     with monkeypatch.context() as patch:
         patch.setattr(CompositeDelete, "max_workers", 1)
-        on_call(patch, "DeleteLoginProfile", lambda: os.kill(os.getpid(), number))
+        on_call(patch, "DeleteLoginProfile", lambda: send(number))
         with pytest.raises(ending):
             delete(tmp_path)
 

@@ -130,16 +130,22 @@ def test_an_account_cannot_be_claimed_by_a_header(org: LocalOrg) -> None:
     assert "ada.lovelace" not in answer.text
 
 
-def test_latency_delays_calls_but_not_each_other(org: LocalOrg) -> None:
+def test_latency_delays_calls_but_not_each_other(org: LocalOrg, monkeypatch: pytest.MonkeyPatch) -> None:
     iam = org.client("iam")
     org.configure(latency_ms=200)
-    started = time.monotonic()
+    together, slept = threading.Barrier(5), []
+
+    def sleep(seconds: float) -> None:
+        together.wait(60)  # raises unless all five sleep at one time
+        slept.append(seconds)
+
+    monkeypatch.setattr(time, "sleep", sleep)
     threads = [threading.Thread(target=iam.list_users) for _ in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert 0.2 <= time.monotonic() - started < 0.8
+    assert slept == [0.2] * 5
 
 
 def test_threads_do_not_disturb_each_other(org: LocalOrg) -> None:
@@ -171,15 +177,14 @@ def test_nobody_waits_for_a_long_poll(org: LocalOrg) -> None:
     received: list[dict[str, Any]] = []
 
     def wait_for_mail() -> None:
-        received.extend(sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10).get("Messages", []))
+        received.extend(sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20).get("Messages", []))
 
     waiting = threading.Thread(target=wait_for_mail)
     waiting.start()
-    started = time.monotonic()
     iam.list_users()
+    assert waiting.is_alive()
     sqs.send_message(QueueUrl=queue, MessageBody="hello")
     waiting.join()
-    assert time.monotonic() - started < 5
     assert [entry["Body"] for entry in received] == ["hello"]
 
 

@@ -17,7 +17,8 @@ PAYMENTS, RESEARCH = "111122223333", "444455556666"
 
 
 @pytest.fixture
-def stopped() -> Iterator[LocalOrg]:
+def stopped(shared_org: LocalOrg) -> Iterator[LocalOrg]:
+    shared_org.stop()
     org = LocalOrg(Settings())
     yield org
     org.stop()

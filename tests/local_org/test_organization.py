@@ -15,7 +15,7 @@ REFUSED = "AccessDeniedException"
 
 
 @pytest.fixture(scope="module")
-def org() -> Iterator[LocalOrg]:
+def org(no_local_org: None) -> Iterator[LocalOrg]:
     with LocalOrg(SETTINGS) as running:
         yield running
 

@@ -32,7 +32,8 @@ with LocalOrg(Settings()) as org:
 """
 
 
-KINDS = ("wheel", "sdist", "editable")
+#: An sdist gives the same wheel as a checkout (test_distributions), so it is not installed once more.
+KINDS = ("wheel", "editable")
 
 
 @pytest.fixture(scope="session")
@@ -80,12 +81,12 @@ def libraries(shared: Path) -> Path:
 
 
 def install(kind: str, request: pytest.FixtureRequest, directory: Path) -> Environment:
-    """A fresh environment with the package: from a "wheel", from an "sdist", or "editable" from the source."""
+    """A fresh environment with the package: from a "wheel", or "editable" from the source."""
     environment = Environment.create(directory / "environment", request.getfixturevalue("libraries"))
     if kind == "editable":
         environment.install("--editable", copy_source(directory / "source"))
     else:
-        environment.install(request.getfixturevalue(kind))
+        environment.install(request.getfixturevalue("wheel"))
     return environment
 
 
@@ -97,9 +98,12 @@ def environment(request: pytest.FixtureRequest, shared: Path) -> Environment:
 
 
 @pytest.fixture(params=KINDS)
-def disposable(request: pytest.FixtureRequest, tmp_path: Path) -> Environment:
-    """The same for one test, which may break it."""
-    return install(request.param, request, tmp_path)
+def disposable(request: pytest.FixtureRequest, shared: Path, tmp_path: Path) -> Environment:
+    """The same for one test, which may break it: a copy, or where the package lies outside it, a new one."""
+    if request.param == "editable":
+        return install("editable", request, tmp_path)
+    directory = once(shared / "installed-wheel", partial(install, "wheel", request))
+    return Environment(directory / "environment").copy(tmp_path / "environment")
 
 
 @pytest.fixture(scope="session")

@@ -24,9 +24,10 @@ ACCOUNTS = ("111122223333", "444455556666")
 
 ROOT = Path(__file__).parents[2]
 MADE = shutil.ignore_patterns(
-    ".git", ".*_cache", ".demo", ".hypothesis", "__pycache__", "build", "dist", "*.egg-info"
+    ".git", ".*_cache", ".coverage*", ".demo", ".hypothesis", "__pycache__", "build", "dist", "*.egg-info"
 )
 
+SCRIPTS = ("custodian", "c7n-org")
 # what pip writes for a console script
 SCRIPT = """\
 #!{python}
@@ -69,9 +70,16 @@ class Environment:
         environment.home.mkdir()
         # site.py adds the directory, but processes none of the .pth files in it
         (environment.site_packages / "libraries.pth").write_text(f"{libraries}\n", encoding="utf-8")
-        for name in ("custodian", "c7n-org"):
+        for name in SCRIPTS:
             environment.add_script(name)
         return environment
+
+    def copy(self, directory: Path) -> Environment:
+        """The same in another place. Commands name their Python, so they are written anew."""
+        copied = Environment(Path(shutil.copytree(self.directory, directory, symlinks=True)))
+        for name in SCRIPTS:
+            copied.add_script(name)
+        return copied
 
     def add_script(self, name: str) -> None:
         (script,) = entry_points(group="console_scripts", name=name)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import subprocess
+import sys
 import tarfile
 import zipfile
 from email.parser import HeaderParser
@@ -49,6 +51,28 @@ def test_the_sdist_has_all_that_a_checkout_needs(sdist: Path) -> None:
     documents = {str(file.relative_to(ROOT)) for file in (ROOT / "docs").rglob("*") if file.is_file()}
     others = {"setup.py", "pyproject.toml", "Makefile", ".ci/run", "LICENSE", "README.md", "CHANGELOG.md"}
     assert names >= source_files() | tests | policies | documents | others | set(STARTUP_FILES)
+
+
+def test_an_sdist_gives_the_wheel_of_the_checkout(wheel: Path, sdist: Path, tmp_path: Path) -> None:
+    """So that what the tests find of an installed wheel holds for an installed sdist."""
+    options = [
+        "--no-deps",
+        "--no-index",
+        "--no-build-isolation",
+        "--no-cache-dir",
+        "--wheel-dir",
+        str(tmp_path),
+    ]
+    command = [sys.executable, "-m", "pip", "wheel", *options, str(sdist)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = tmp_path.glob("*.whl")
+    assert contents(built) == contents(wheel)
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def test_the_start_file_names_an_entry_point_of_pep_829() -> None:

@@ -14,8 +14,17 @@ from tests.packaging.environments import Environment
 POLICY = Path(__file__).with_name("policy.yml")
 PLUGINS = [f"filters.{name}" for name in entry.FILTERS] + [f"actions.{name}" for name in entry.ACTIONS]
 
-WORKER = """
-import multiprocessing, sys
+SCHEMAS = """
+import sys
+from c7n.cli import main
+for plugin in sys.argv[1:]:
+    print("=====", plugin)
+    sys.argv = ["custodian", "schema", f"aws.iam-user.{plugin}"]
+    main()
+"""
+# how a process was started, and what it knows: first of a parent that has not loaded IAM users, then of one that has
+WORKERS = """
+import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
 def known(_):
@@ -25,19 +34,24 @@ def known(_):
     return sorted({*entry.FILTERS, *entry.ACTIONS, *entry.SOURCES} & names)
 
 if __name__ == "__main__":
-    if sys.argv[2] == "loaded":
-        import c7n.resources.iam
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(sys.argv[1])) as pool:
-        print(*next(pool.map(known, [None])))
+    for state in ("fresh", "loaded"):
+        if state == "loaded":
+            import c7n.resources.iam
+        for method in ("fork", "spawn", "forkserver"):
+            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as pool:
+                print(state, method, *next(pool.map(known, [None])))
 """
 
 
-@pytest.mark.parametrize("plugin", PLUGINS)
-def test_schema_prints_docs_with_an_example(environment: Environment, plugin: str) -> None:
-    done = environment.run("custodian", "schema", f"aws.iam-user.{plugin}")
+def test_schema_prints_docs_with_an_example(environment: Environment) -> None:
+    done = environment.run("python", "-c", SCHEMAS, *PLUGINS)
     assert done.returncode == 0, done.stderr
-    assert f"- type: {plugin.partition('.')[2]}" in done.stdout
-    assert "policies:" in done.stdout
+    _, *printed = done.stdout.split("===== ")
+    assert len(printed) == len(PLUGINS)
+    for plugin, text in zip(PLUGINS, printed, strict=True):
+        assert text.startswith(plugin)
+        assert f"- type: {plugin.partition('.')[2]}" in text
+        assert "policies:" in text
 
 
 def test_validate(environment: Environment) -> None:
@@ -72,14 +86,17 @@ def test_other_python_processes_load_neither_c7n_nor_boto3(environment: Environm
     assert not loaded & {"c7n", "boto3", "botocore", "click", "moto"}
 
 
-@pytest.mark.parametrize("state", ["loaded", "fresh"])
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_workers_know_the_plugins(environment: Environment, tmp_path: Path, method: str, state: str) -> None:
-    script = tmp_path / "worker.py"
-    script.write_text(WORKER, encoding="utf-8")
-    done = environment.run("python", script, method, state)
+def test_workers_know_the_plugins(environment: Environment, tmp_path: Path) -> None:
+    script = tmp_path / "workers.py"
+    script.write_text(WORKERS, encoding="utf-8")
+    done = environment.run("python", script)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == sorted({*entry.FILTERS, *entry.ACTIONS, *entry.SOURCES})
+    every = " ".join(sorted({*entry.FILTERS, *entry.ACTIONS, *entry.SOURCES}))
+    assert done.stdout.splitlines() == [
+        f"{state} {method} {every}"
+        for state in ("fresh", "loaded")
+        for method in ("fork", "spawn", "forkserver")
+    ]
 
 
 def test_the_command_runs(environment: Environment) -> None:

@@ -25,7 +25,7 @@ OPTIONS = DerivationOptions(identity_center_mfa=True)
 
 
 @pytest.fixture(scope="module")
-def principals() -> list[PrincipalPermissions]:
+def principals(no_local_org: None) -> list[PrincipalPermissions]:
     with LocalOrg(Settings(member_accounts=ACCOUNTS)) as org:
         seed(org, users_per_account=50, now="2026-03-01")
         return [each for account_id, _ in ACCOUNTS for each in _of_account(org, account_id)]

