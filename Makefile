@@ -3,7 +3,7 @@
 
 VENV ?= .venv
 PYTHON ?= python3
-# neighbours stay together as long as possible, since they share fixtures; whoever has finished takes from the other's end
+# neighbours stay together as long as possible, since they share fixtures; an idle worker takes from the other's end
 PYTEST_ARGS ?= -n auto --dist worksteal
 
 # the tests of what is pure: they name neither AWS, Cloud Custodian, a command nor another process
@@ -21,7 +21,9 @@ POLICIES := $(wildcard policies/*.yml)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-fast test-second coverage soak check format demo bench dist clean
+.PHONY: help install test test-fast test-second coverage soak check format docs demo bench dist clean
+
+REFERENCES := attachment-kinds findings
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -58,7 +60,7 @@ coverage: $(INSTALLED)  ## run the tests, and fail where they reach less of the 
 # a number of pairs, and other seeds: make soak SOAK_PAIRS=200000 SOAK_SEED=1000
 soak: $(INSTALLED)  ## compare 50,000 random pairs of policies as an independent evaluator does, some minutes
 	SOAK_PAIRS=$(or $(SOAK_PAIRS),50000) SOAK_SEED=$(or $(SOAK_SEED),0) $(BIN)/python -m pytest -n auto --dist load \
-	  tests/decisions/policy_comparison/test_random_pairs.py
+	  tests/policy_comparison/test_random_pairs.py
 
 check: $(INSTALLED)  ## format, lint, types, import directions, YAML, spelling, policies: exactly what CI checks
 	$(BIN)/ruff format --check $(SOURCES)
@@ -70,7 +72,10 @@ check: $(INSTALLED)  ## format, lint, types, import directions, YAML, spelling, 
 	$(BIN)/custodian validate $(POLICIES)
 	$(foreach policy,$(POLICIES),$(BIN)/c7n-org validate --per-account -c accounts.yml -u $(policy) &&) true
 
-format: $(INSTALLED)  ## format the code and mend what ruff can
+docs: $(INSTALLED)  ## write the generated references below docs/; a test fails where they are out of date
+	$(foreach name,$(REFERENCES),$(BIN)/python -m c7n_iamusers.reference $(name) > docs/$(name).md &&) true
+
+format: $(INSTALLED)  ## format the code and repair what ruff can
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from c7n_iamusers.model.attachments import ATTACHMENT_KINDS
+from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 
 #: MaxItems: "Minimum value of 1. Maximum value of 1000."
 PAGE = 1000

@@ -33,24 +33,23 @@ from botocore.exceptions import ClientError
 from aws_local_org import LocalOrg, Settings
 from benchmarks.account_answers import CALLER, AccountAnswers
 from benchmarks.measurement import ROOT, BenchmarkError
-from c7n_iamusers.aws.journaled_call import resolve
-from c7n_iamusers.aws.member_accounts import MemberAccounts
-from c7n_iamusers.aws.rate_limit import RateLimit
-from c7n_iamusers.aws.retries import Backoff
-from c7n_iamusers.fleet import access_run
-from c7n_iamusers.fleet.center import Center, connect
-from c7n_iamusers.fleet.confirming import Reading
-from c7n_iamusers.fleet.derivation_report import DERIVATION_FILE, write_derivation_report
-from c7n_iamusers.fleet.deriving import Deriving
-from c7n_iamusers.fleet.intent_files import write_intents
-from c7n_iamusers.fleet.plan_files import Papers
-from c7n_iamusers.fleet.provisioning import Belief, Fleet, provision, read_fleet
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.journaled_call import resolve
+from c7n_iamusers.execution.rate_limit import RateLimit
+from c7n_iamusers.iam.accounts import PolicySource
+from c7n_iamusers.identity_center import access_run
+from c7n_iamusers.identity_center.aws.instance import Center, connect
+from c7n_iamusers.identity_center.confirming import MemberAccounts, Reading
+from c7n_iamusers.identity_center.deriving import Deriving
+from c7n_iamusers.identity_center.intent_files import write_intents
+from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents, UserIntent
+from c7n_iamusers.identity_center.model import Change, Instance, Person
+from c7n_iamusers.identity_center.plan_files import Papers
+from c7n_iamusers.identity_center.provisioning import Belief, Fleet, provision, read_fleet
+from c7n_iamusers.identity_center.reports import DERIVATION_FILE, write_derivation_report
 from c7n_iamusers.identity_center.writer.change import WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, Ended
-from c7n_iamusers.model.access_plan import Change
-from c7n_iamusers.model.calls import Subject
-from c7n_iamusers.model.identity_center import Instance, Person
-from c7n_iamusers.model.intents import INTENTS_FILE, Intents, PolicySource, UserIntent
 
 #: Policies of an account that users have, of which each has two; three groups an account where users have one.
 POLICIES, OWN_POLICIES = 10, 2

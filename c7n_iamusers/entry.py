@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 # A new plugin is one new row: its name in policies, and where its class is.
 SOURCES = {
-    "authorization-details": "c7n_iamusers.sources.authorization_details:AuthorizationDetails",
+    "authorization-details": "c7n_iamusers.plugins.authorization_details:AuthorizationDetails",
 }
 FILTERS = {
-    "unnecessary": "c7n_iamusers.filters.unnecessary:Unnecessary",
-    "identity-center": "c7n_iamusers.filters.identity_center:IdentityCenter",
+    "unnecessary": "c7n_iamusers.plugins.unnecessary:Unnecessary",
+    "identity-center": "c7n_iamusers.plugins.identity_center:IdentityCenter",
 }
 ACTIONS = {
-    "composite-delete": "c7n_iamusers.actions.composite_delete:CompositeDelete",
-    "quarantine": "c7n_iamusers.actions.quarantine:Quarantine",
-    "release": "c7n_iamusers.actions.release:Release",
-    "provision-identity-center": "c7n_iamusers.actions.provision_identity_center:ProvisionIdentityCenter",
+    "composite-delete": "c7n_iamusers.plugins.composite_delete:CompositeDelete",
+    "quarantine": "c7n_iamusers.plugins.quarantine:Quarantine",
+    "release": "c7n_iamusers.plugins.quarantine:Release",
+    "provision-identity-center": "c7n_iamusers.plugins.provision_identity_center:ProvisionIdentityCenter",
 }
 
 
@@ -39,7 +39,7 @@ def register() -> None:
     from c7n.actions.notify import Notify
     from c7n.resources.iam import User
 
-    from c7n_iamusers.sources.messages import register_messages
+    from c7n_iamusers.plugins.resources import register_messages
 
     sources, filters, actions = (load_classes(table) for table in (SOURCES, FILTERS, ACTIONS))
     register_sources(User, sources)

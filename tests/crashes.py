@@ -19,7 +19,7 @@ from typing import Any
 
 from botocore.client import BaseClient
 
-from tests.actions.deletions import acting
+from tests.plugins.deletions import acting
 
 CHANGING = ("Put", "Delete", "Deactivate", "Detach", "Remove", "Attach", "Update", "Tag", "Untag")
 

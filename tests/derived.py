@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from c7n_iamusers.model.calls import Subject
-from c7n_iamusers.model.identity_center import Person
-from c7n_iamusers.model.intents import Intents, PolicySource, UserIntent
-from tests.decisions.derivation.users import document
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.iam.accounts import PolicySource
+from c7n_iamusers.identity_center.intents import Intents, UserIntent
+from c7n_iamusers.identity_center.model import Person
+from tests.derivation.users import document
 from tests.desired import person
 
 Statement = dict[str, Any]

@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from c7n_iamusers.decisions.desired_access import Ask, desired_access
-from c7n_iamusers.model.access import DesiredAccess, Refused
-from c7n_iamusers.model.calls import Subject
-from c7n_iamusers.model.identity_center import PermissionSet, Person
-from c7n_iamusers.model.intents import Intents, UserIntent
-from tests.identity_center import ACCOUNT, MARK, READ_ONLY
+from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.identity_center.desired import Ask, desired_access
+from c7n_iamusers.identity_center.intents import Intents, UserIntent
+from c7n_iamusers.identity_center.model import DesiredAccess, Person, Refused
+from tests.access_center import ACCOUNT, MARK, READ_ONLY
 
 
 def person(name: str) -> Person:

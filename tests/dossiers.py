@@ -8,14 +8,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from c7n_iamusers.model import attachments
-from c7n_iamusers.model.evidence import Credential, Evidence, Grant, LastUse, Source
-from c7n_iamusers.model.iam_user import IamUser
-from c7n_iamusers.model.inventory import (
-    ACCOUNT,
-    USER,
-    VIRTUAL_MFA,
-)
+from c7n_iamusers.evidence.inventory import ACCOUNT, USER, VIRTUAL_MFA
+from c7n_iamusers.evidence.model import Credential, Evidence, HeldPolicy, LastUse, Source
+from c7n_iamusers.iam import attachments
+from c7n_iamusers.iam.user import IamUser
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
 NEVER = LastUse(None)
@@ -67,7 +63,7 @@ def evidence(
     unread: tuple[str, ...] = (),
     mfa: bool | None = False,
     trusted_by: tuple[str, ...] | None = (),
-    grants: tuple[Grant, ...] | None = (),
+    grants: tuple[HeldPolicy, ...] | None = (),
     sources: Mapping[str, Source] | None = None,
     **rest: Any,
 ) -> Evidence:

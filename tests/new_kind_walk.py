@@ -12,23 +12,21 @@ import pytest
 from click.testing import CliRunner
 
 from aws_local_org import LocalOrg
+from c7n_iamusers import reference as finding_reference
 from c7n_iamusers.cli.main import main
-from c7n_iamusers.decisions.activity import activity_of, is_unused
-from c7n_iamusers.decisions.classification import classify
-from c7n_iamusers.decisions.role_policy import Needed, role_policy
-from c7n_iamusers.decisions.user_state import fingerprint, tampering
+from c7n_iamusers.evidence.activity import activity_of, is_unused
+from c7n_iamusers.evidence.classification import classify
+from c7n_iamusers.evidence.model import Credential
 from c7n_iamusers.exceptions import SnapshotInvalid
-from c7n_iamusers.filters.filter_text import FilterText
-from c7n_iamusers.model.evidence import Credential
-from c7n_iamusers.model.permissions import DELETION, QUARANTINE, RELEASE, RESTORATION
-from c7n_iamusers.model.snapshot import Snapshot
-from c7n_iamusers.reporting import finding_reference
-from c7n_iamusers.reporting.attachment_reference import reference
-from tests.actions.deletions import NAME, acting, delete, journal, outcomes, user_names
+from c7n_iamusers.iam.permissions import DELETION, QUARANTINE, RELEASE, RESTORATION, Needed, role_policy
+from c7n_iamusers.plugins.unnecessary_options import FilterText
+from c7n_iamusers.reference import attachment_reference
+from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint, tampering
 from tests.dossiers import NOW, aged, days_ago, evidence, key, password, used
 from tests.furnishing import furnish
 from tests.new_kind import badges
 from tests.observation import run_within_permissions
+from tests.plugins.deletions import NAME, acting, delete, journal, outcomes, user_names
 from tests.policies import ACCOUNT, policy
 from tests.records import EVERYTHING, user
 
@@ -122,9 +120,10 @@ def test_a_new_finding_is_found_selected_and_in_the_reference(org: LocalOrg, tmp
     found = {each["id"]: each for each in flagged["c7n:IamUser"]["findings"]}["named-root"]
     assert found == {"id": "named-root", "severity": "high", "text": "Looks like the root user."}
     assert (
-        "| `named-root` | high | Its name is root. | nothing | this test |" in finding_reference.reference()
+        "| `named-root` | high | Its name is root. | nothing | this test |"
+        in finding_reference.finding_reference()
     )
-    assert "`named-root` is invented." in finding_reference.reference()
+    assert "`named-root` is invented." in finding_reference.finding_reference()
 
 
 def test_quarantine_switches_it_off_and_release_on_again(iam: Any, tmp_path: Path) -> None:
@@ -179,7 +178,7 @@ def test_flagging_declares_its_list() -> None:
 
 
 def test_the_reference_has_its_line() -> None:
-    (line,) = [line for line in reference().splitlines() if line.startswith("| badge |")]
+    (line,) = [line for line in attachment_reference().splitlines() if line.startswith("| badge |")]
     assert all(f"`{name}`" in line for name in ("ListBadges", "UpdateBadge", "DeleteBadge", "UploadBadge"))
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from c7n_iamusers.model.attachments import ATTACHMENT_KINDS
-from c7n_iamusers.model.iam_user import IamUser
+from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
+from c7n_iamusers.iam.user import IamUser
 
 ACCOUNT = "111122223333"
 

@@ -17,9 +17,9 @@ from c7n.resources import load_resources
 from c7n.utils import reset_session_cache
 
 from aws_local_org import LocalOrg, Settings
-from c7n_iamusers.decisions.deny_all import DENY_ALL_NAME, deny_all_document
 from c7n_iamusers.entry import ACTIONS, FILTERS, load_classes, register
-from c7n_iamusers.model.quarantine import Quarantine
+from c7n_iamusers.iam.deny_all import deny_all_document
+from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, Quarantine
 from tests.flights import RECORDING, Flight
 from tests.furnishing import furnish
 from tests.policies import ACCOUNT

@@ -40,7 +40,7 @@ def test_registers_then_dispatches(handler: ModuleType, monkeypatch: pytest.Monk
 def test_an_error_of_registration_fails_the_invocation(
     handler: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(entry, "FILTERS", {"missing": "c7n_iamusers.filters.missing:Missing"})
+    monkeypatch.setattr(entry, "FILTERS", {"missing": "c7n_iamusers.plugins.missing:Missing"})
     monkeypatch.setattr(handler.custodian, "dispatch_event", lambda event, context: pytest.fail("dispatched"))
     with pytest.raises(ModuleNotFoundError, match=r"c7n_iamusers\.filters\.missing"):
         handler.run({}, None)

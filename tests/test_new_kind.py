@@ -10,15 +10,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 #: What knows each kind by the table only: none of these may need a change for the row.
 UNCHANGED = (
-    "tests/model/test_attachments.py",
-    "tests/model/test_snapshot.py",
+    "tests/iam/test_attachments.py",
+    "tests/snapshots/test_snapshot.py",
     "tests/benchmarks/test_floor.py",
-    "tests/decisions/test_activity.py",
-    "tests/decisions/test_assessment.py",
-    "tests/decisions/test_classification.py",
-    "tests/decisions/test_live_evidence.py",
-    "tests/decisions/test_selection.py",
-    "tests/decisions/test_user_state.py",
+    "tests/evidence/test_activity.py",
+    "tests/evidence/test_assessment.py",
+    "tests/evidence/test_classification.py",
+    "tests/safeguards/test_live_judgement.py",
+    "tests/evidence/test_selection.py",
+    "tests/snapshots/test_user_state.py",
 )
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
-from c7n_iamusers.decisions.exemption_lists import parse_list
-from c7n_iamusers.decisions.exemptions import parse_rules
 from c7n_iamusers.entry import ACTIONS, FILTERS
+from c7n_iamusers.exemptions.lists import parse_list
+from c7n_iamusers.exemptions.rules import parse_rules
 
 ROOT = Path(__file__).parent.parent
 POLICIES = sorted((ROOT / "policies").glob("*.yml"))

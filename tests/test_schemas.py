@@ -12,11 +12,11 @@ from c7n import schema
 from c7n.exceptions import PolicyValidationError
 from c7n.resources import load_resources
 
-from c7n_iamusers.decisions.filter_options import OPTIONS
-from c7n_iamusers.decisions.finding_rules import FINDING_IDS
 from c7n_iamusers.entry import ACTIONS, FILTERS, load_classes, register
-from c7n_iamusers.filters.unnecessary import Unnecessary
-from c7n_iamusers.model.verdict import KINDS
+from c7n_iamusers.evidence.findings import FINDING_IDS
+from c7n_iamusers.evidence.model import KINDS
+from c7n_iamusers.evidence.options import OPTIONS
+from c7n_iamusers.plugins.unnecessary import Unnecessary
 from tests.policies import policy
 
 CLASSES = load_classes({**FILTERS, **ACTIONS})

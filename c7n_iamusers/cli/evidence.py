@@ -17,7 +17,7 @@ from c7n_iamusers.cli.arguments import role_arn
 from c7n_iamusers.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
-    from c7n_iamusers.reporting.evidence import AccountEvidence
+    from c7n_iamusers.evidence.account_report import AccountEvidence
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 #: A spreadsheet takes a cell that begins so for a formula, and IAM names may.
@@ -54,7 +54,7 @@ def evidence(
         raise click.UsageError("--credential-report completes --authorization-details: give both")
     if authorization_details and role:
         raise click.UsageError("--role reads a live account, --authorization-details a saved one: give one")
-    from c7n_iamusers.reporting.evidence import of_documents
+    from c7n_iamusers.evidence.account_report import of_documents
 
     details = authorization_details
     found = of_documents(details, credential_report) if details else _live(role)
@@ -64,9 +64,9 @@ def evidence(
 
 
 def _live(role: str | None) -> AccountEvidence:
-    from c7n_iamusers.aws.retries import Backoff
-    from c7n_iamusers.aws.sessions import iam_client
-    from c7n_iamusers.reporting.evidence import of_account
+    from c7n_iamusers.evidence.account_report import of_account
+    from c7n_iamusers.execution.client import Backoff
+    from c7n_iamusers.execution.sessions import iam_client
 
     with _progress() as on_step:
         return of_account(iam_client(role), Backoff(), on_step)
@@ -117,7 +117,7 @@ def _print_csv(found: AccountEvidence) -> None:
 
 
 def _rows(found: AccountEvidence) -> list[dict[str, Any]]:
-    from c7n_iamusers.reporting.evidence import row
+    from c7n_iamusers.evidence.account_report import row
 
     return [row(each) for each in found.users]
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from c7n_iamusers.decisions.wording import visible
+from c7n_iamusers.text.wording import visible
 
 Row = Sequence[Any]
 #: Characters: a column is folded down to this, never further.

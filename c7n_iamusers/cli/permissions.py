@@ -13,7 +13,7 @@ from c7n_iamusers.cli.arguments import partition as known_partition
 from c7n_iamusers.cli.output import print_json
 
 if TYPE_CHECKING:
-    from c7n_iamusers.decisions.role_policy import Needed
+    from c7n_iamusers.iam.permissions import Needed
 
 PACKAGE = "c7n_iamusers."
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -47,8 +47,7 @@ def permissions(files: tuple[Path, ...], restore: bool, account: str, partition:
     It covers what runs in the users' account. What notify and s3 output need goes to whoever runs Cloud
     Custodian, and the role that provision-identity-center assumes has needs of its own.
     """
-    from c7n_iamusers.decisions.role_policy import Needed, role_policy
-    from c7n_iamusers.model.permissions import RESTORATION
+    from c7n_iamusers.iam.permissions import RESTORATION, Needed, role_policy
 
     found = [needed_by(file) for file in files]
     own = frozenset().union(*(each.own for each in found))
@@ -58,7 +57,7 @@ def permissions(files: tuple[Path, ...], restore: bool, account: str, partition:
 
 def needed_by(file: Path) -> Needed:
     """The permissions that the policies of ``file`` declare. Raises InvalidPolicyData where they can't be loaded."""
-    from c7n_iamusers.decisions.role_policy import Needed
+    from c7n_iamusers.iam.permissions import Needed
 
     own: set[str] = set()
     others: set[str] = set()

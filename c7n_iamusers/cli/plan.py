@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import click
 
 from c7n_iamusers.cli.output import print_json
-from c7n_iamusers.decisions.wording import visible
+from c7n_iamusers.text.wording import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from c7n_iamusers.model.deletion_plan import DeletionPlan, PlannedDeletion
+    from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion
 
 
 @click.command()
@@ -32,7 +32,7 @@ def plan(file: Path, output_format: str) -> None:
     FILE is a deletion-plan.json. The SHA-256 that is printed says, at the time of applying it, whether the file
     is still the one that was reviewed.
     """
-    from c7n_iamusers.decisions.review import load_plan
+    from c7n_iamusers.deletion.reviewed_plan import load_plan
     from c7n_iamusers.exceptions import PlanInvalid
 
     content = file.read_bytes()

@@ -18,34 +18,27 @@ from typing import Any
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.aws.access_control_attributes import username_tags
-from c7n_iamusers.aws.bucket_store import bucket_output
-from c7n_iamusers.aws.interruption import Interruption
-from c7n_iamusers.aws.member_accounts import MemberAccounts
-from c7n_iamusers.aws.retries import Backoff
-from c7n_iamusers.aws.stores import DirectoryStore, Store
-from c7n_iamusers.decisions.access_plan import Evidence
-from c7n_iamusers.decisions.claimed_people import PeopleAuthority
-from c7n_iamusers.decisions.people_file import parse_people
-from c7n_iamusers.decisions.people_map import PeopleMap
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.fleet.access_run import AccessRun
-from c7n_iamusers.fleet.auditing import audit
-from c7n_iamusers.fleet.center import Center, connect
-from c7n_iamusers.fleet.confirming import Reading
-from c7n_iamusers.fleet.deriving import Deriving
-from c7n_iamusers.fleet.exclusive import force_unlock as unlocked
-from c7n_iamusers.fleet.only_access import UsersNow, nobody_asked
-from c7n_iamusers.fleet.plan_files import Papers
-from c7n_iamusers.fleet.provisioning import Belief, Fleet, provision, read_fleet
-from c7n_iamusers.fleet.recorded_run import asks_to_stop
-from c7n_iamusers.fleet.run_directory import run_of_result
-from c7n_iamusers.fleet.sessions import fleet_session
-from c7n_iamusers.fleet.terraform_files import write_terraform
-from c7n_iamusers.fleet.undoing import undo
+from c7n_iamusers.execution.bucket_store import bucket_output
+from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.interruption import Interruption
+from c7n_iamusers.execution.sessions import fleet_session
+from c7n_iamusers.execution.stores import DirectoryStore, Store
+from c7n_iamusers.identity_center.access_run import AccessRun
+from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
+from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
+from c7n_iamusers.identity_center.confirming import MemberAccounts, Reading
+from c7n_iamusers.identity_center.deriving import Deriving
+from c7n_iamusers.identity_center.model import CenterQuotas, Choices
+from c7n_iamusers.identity_center.people_file import PeopleMap, parse_people
+from c7n_iamusers.identity_center.plan import Evidence
+from c7n_iamusers.identity_center.plan_files import Papers
+from c7n_iamusers.identity_center.provisioning import Belief, Fleet, audit, provision, read_fleet
+from c7n_iamusers.identity_center.run_lock import force_unlock as unlocked
+from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
+from c7n_iamusers.identity_center.terraform import write_terraform
+from c7n_iamusers.identity_center.undoing import UsersNow, nobody_asked, undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
-from c7n_iamusers.model.access_plan import Choices
-from c7n_iamusers.model.center_quotas import CenterQuotas
 
 
 def _age(_context: click.Context, _parameter: click.Parameter, text: str) -> timedelta:

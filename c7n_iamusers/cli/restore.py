@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from c7n_iamusers.aws.interruption import Interruption
-    from c7n_iamusers.cli.snapshot_files import Found
-    from c7n_iamusers.cli.user_restoration import UserRestoration
-    from c7n_iamusers.decisions.restoration import Restoration
-    from c7n_iamusers.model.calls import Subject
+    from c7n_iamusers.execution.calls import Subject
+    from c7n_iamusers.execution.interruption import Interruption
+    from c7n_iamusers.restoration.plan import Restoration
+    from c7n_iamusers.restoration.restoring import UserRestoration
+    from c7n_iamusers.restoration.snapshot_files import Found
 
 
 @click.command()
@@ -72,7 +72,7 @@ def restore(
     A snapshot that was changed since it was taken is refused. One whose SHA-256 stands in no journal (of an earlier
     version, or planted), and rights of an administrator, are named and asked for; --yes answers for machines.
     """
-    from c7n_iamusers.cli.snapshot_files import collected
+    from c7n_iamusers.restoration.snapshot_files import collected
 
     collection = collected(snapshots)
     for line in (*collection.problems, *collection.left_out):
@@ -103,10 +103,9 @@ class _Options:
 
 @contextmanager
 def _restoring(role: str | None, options: _Options) -> Iterator[_Restoring]:
-    from c7n_iamusers.aws.interruption import Interrupted, Interruption
-    from c7n_iamusers.aws.paging import items
-    from c7n_iamusers.aws.retries import Backoff
-    from c7n_iamusers.aws.sessions import account_of, account_session
+    from c7n_iamusers.execution.client import Backoff, items
+    from c7n_iamusers.execution.interruption import Interrupted, Interruption
+    from c7n_iamusers.execution.sessions import account_of, account_session
 
     session = account_session(role)
     with Interruption() as interruption, ExitStack() as journals:
@@ -137,9 +136,9 @@ class _Restoring:
         """True where nothing is left to do for the user, or nothing was asked for."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        from c7n_iamusers.aws.executor import CallFailed
-        from c7n_iamusers.aws.retries import describe
         from c7n_iamusers.exceptions import IamUsersError
+        from c7n_iamusers.execution.client import describe
+        from c7n_iamusers.execution.executor import CallFailed
 
         subject: Subject = found.recorded.subject
         made: list[Any] = []
@@ -168,11 +167,11 @@ class _Restoring:
         return True
 
     def _restoration(self, found: Found) -> UserRestoration:
-        from c7n_iamusers.aws.executor import Executor
-        from c7n_iamusers.aws.journal import NoJournal
-        from c7n_iamusers.aws.journaled_call import SINGLE_TRY
-        from c7n_iamusers.cli.snapshot_files import RESTORE_JOURNAL, restore_lines
-        from c7n_iamusers.cli.user_restoration import UserRestoration
+        from c7n_iamusers.execution.executor import Executor
+        from c7n_iamusers.execution.journal import RESTORE_JOURNAL, NoJournal
+        from c7n_iamusers.execution.journaled_call import SINGLE_TRY
+        from c7n_iamusers.restoration.restoring import UserRestoration
+        from c7n_iamusers.restoration.snapshot_files import restore_lines
 
         path = self.options.journal or found.run / RESTORE_JOURNAL
         lines = restore_lines({path, *(run / RESTORE_JOURNAL for run in found.runs)})
@@ -192,7 +191,7 @@ class _Restoring:
         )
 
     def _journal(self, path: Path) -> Any:
-        from c7n_iamusers.aws.journal import Journal
+        from c7n_iamusers.execution.journal import Journal
 
         if path not in self.opened:
             self.opened[path] = self.journals.enter_context(Journal(path))
@@ -200,7 +199,7 @@ class _Restoring:
 
     def _allowed(self, found: Found, planned: Restoration) -> bool:
         """Whether what a forged snapshot would be made for is wanted, by --yes or by whoever sits there."""
-        from c7n_iamusers.decisions.restoration_limits import administrative
+        from c7n_iamusers.restoration.limits import administrative
 
         doubts = [f"no journal proves that {path} is as a run wrote it" for path in found.unpinned]
         doubts += [f"it becomes an administrator, by {way}" for way in administrative(planned.of)]

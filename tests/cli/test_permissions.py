@@ -11,10 +11,10 @@ from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.cli.main import main
-from c7n_iamusers.model.permissions import DELETION, QUARANTINE, RESTORATION
-from tests.actions.deletions import acting
+from c7n_iamusers.iam.permissions import DELETION, QUARANTINE, RESTORATION
 from tests.furnishing import furnish
 from tests.observation import observed
+from tests.plugins.deletions import acting
 
 ROOT = Path(__file__).parents[2]
 DELETE = {

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from c7n_iamusers.cli.main import main
-from c7n_iamusers.decisions.deletion import plan_deletion
-from c7n_iamusers.model.deletion_plan import DeletionPlan, PlannedDeletion
+from c7n_iamusers.deletion.plan import plan_deletion
+from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion
 from tests.records import ACCOUNT, EVERYTHING, user
 
 MADE = datetime(2026, 11, 24, tzinfo=timezone.utc)

@@ -14,11 +14,11 @@ from aws_local_org import LocalOrg
 from aws_local_org.identity_center import faults
 from aws_local_org.identity_center import instance as instances
 from c7n_iamusers.cli.main import main
-from c7n_iamusers.model.calls import Subject
+from c7n_iamusers.execution.calls import Subject
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents, person, user
-from tests.fleet.buckets import BUCKET, URL, BucketRehearsal
-from tests.fleet.fleet_rehearsal import FleetRehearsal
-from tests.identity_center import ACCOUNT, OTHER_ACCOUNT
+from tests.identity_center.buckets import BUCKET, URL, BucketRehearsal
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
 
 ROLE = "arn:aws:iam::123456789012:role/IdentityCenterProvisioner"
 MEMBER_ROLE = "arn:aws:iam::{account_id}:role/CloudCustodian"
@@ -131,8 +131,8 @@ def test_a_signal_leaves_no_lock(
         for each in signals:
             signal.raise_signal(each)
 
-    # where the main thread is told how far it has come
-    monkeypatch.setattr("c7n_iamusers.aws.ledger.Ledger.done", lambda *_: stop())
+    # where the main thread notes how far it has come
+    monkeypatch.setattr("c7n_iamusers.identity_center.writer.writer.SingleWriter._note", lambda *_: stop())
     found = provision(fleet, "-s", URL)
     assert found.exit_code == 128 + signals[0]
     assert seen[0] == ["identity-center-runs/.lock"]

@@ -16,11 +16,11 @@ from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.cli.main import main
-from c7n_iamusers.model.permissions import RESTORATION
-from tests.actions.deletions import NAME, delete, user_names
+from c7n_iamusers.iam.permissions import RESTORATION
 from tests.furnishing import furnish
 from tests.interference import deny
 from tests.observation import observed
+from tests.plugins.deletions import NAME, delete, user_names
 from tests.policies import ACCOUNT
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
@@ -372,7 +372,7 @@ def test_a_lost_answer_of_create_user_is_made_up_for(
         return answer
 
     monkeypatch.setattr(BaseClient, "_make_api_call", losing)
-    monkeypatch.setattr("c7n_iamusers.aws.interruption.time.sleep", lambda _: None)
+    monkeypatch.setattr("c7n_iamusers.execution.interruption.time.sleep", lambda _: None)
     result = restore(run, journal=journal)
     assert result.exit_code == 0, result.output
     assert details(iam) == before

@@ -14,8 +14,11 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.aws.journal import JournalWriter
-from c7n_iamusers.aws.journaled_call import (
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.calls import ApiCall
+from c7n_iamusers.execution.client import Backoff, error_code, is_retryable
+from c7n_iamusers.execution.journal import JournalWriter
+from c7n_iamusers.execution.journaled_call import (
     ADOPTED,
     AWS_ERRORS,
     DONE,
@@ -27,12 +30,8 @@ from c7n_iamusers.aws.journaled_call import (
     saved,
     value_at,
 )
-from c7n_iamusers.aws.rate_limit import RateLimit
-from c7n_iamusers.aws.retries import Backoff, error_code, is_retryable
-from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.model.access_plan import Change
-from c7n_iamusers.model.calls import ApiCall
-from c7n_iamusers.model.identity_center import Instance
+from c7n_iamusers.execution.rate_limit import RateLimit
+from c7n_iamusers.identity_center.model import Change, Instance
 
 #: An earlier write has not propagated, another writer was faster, or a call whose answer was lost had been made:
 #: the change is rechecked, so that nothing is adopted unseen.

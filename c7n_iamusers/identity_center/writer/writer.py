@@ -15,8 +15,9 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from c7n_iamusers.aws.paging import items
-from c7n_iamusers.aws.rate_limit import RateLimit
+from c7n_iamusers.execution.client import items
+from c7n_iamusers.execution.rate_limit import RateLimit
+from c7n_iamusers.identity_center.model import Change
 from c7n_iamusers.identity_center.writer.change import (
     ERRORS,
     ChangeExecution,
@@ -27,7 +28,6 @@ from c7n_iamusers.identity_center.writer.change import (
     WriterContext,
 )
 from c7n_iamusers.identity_center.writer.schedule import ReadyQueue, RequestQuota, Schedule, Slots
-from c7n_iamusers.model.access_plan import Change
 
 #: How a change ended: made; failed for good; not begun, or not followed to its end.
 DONE, FAILED, LEFT = "done", "failed", "left"

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deleting a user with everything attached: the plan, its review, and what applies it."""

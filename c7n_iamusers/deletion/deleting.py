@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Deleting one user: read it live, guard, snapshot, plan, apply."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from c7n_iamusers.deletion.plan import deletion_documents, orphan_calls, plan_deletion
+from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, review_refusal
+from c7n_iamusers.exceptions import IamUsersError, Stranger
+from c7n_iamusers.execution.calls import Plan, Subject
+from c7n_iamusers.execution.executor import Applied, CallFailed, SubjectGone
+from c7n_iamusers.execution.interruption import Interrupted
+from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.journaled_call import DONE, INTERRUPTED, UNKNOWN
+from c7n_iamusers.execution.journaled_call import FAILED as FAILED_CALL
+from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED
+from c7n_iamusers.execution.user_run import Run
+from c7n_iamusers.iam.attachments import MFA_DEVICE
+from c7n_iamusers.iam.deny_all import deny_form, is_bare, is_denial, put_again
+from c7n_iamusers.iam.live_users import LiveUsers
+from c7n_iamusers.iam.quarantine_record import QUARANTINE_TAG
+from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.iam.users import read_key_use, unassigned_mfa
+from c7n_iamusers.safeguards.guards import Guards, refusal
+from c7n_iamusers.safeguards.identity import OTHER_FORM, BoundaryChanged, gone, identify_for, spare
+from c7n_iamusers.safeguards.live_judgement import Judge, no_judgement
+from c7n_iamusers.snapshots.archive import Found, UserRecords
+from c7n_iamusers.snapshots.snapshot import Snapshot, known_attachments
+
+LOG = logging.getLogger("custodian.c7n_iamusers")
+Outcome = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class UserDeletion:
+    """Deletes users of ``run``. ``reviewed``: only what stands in it, where there is one.
+
+    ``judge``: why a user is no longer one that the policy's filter selects. ``adopt``: carry on deletions that were
+    begun with another output. ``refused``: the forms of the Deny that the role may not use, as found out.
+    """
+
+    run: Run
+    users: LiveUsers
+    records: UserRecords
+    guards: Guards
+    reviewed: DeletionPlan | None = None
+    judge: Judge = no_judgement
+    adopt: bool = False
+    refused: set[str] = field(default_factory=set)
+    now: Callable[[], datetime] = utc_now
+
+    def delete(self, evidence: Subject, applied: Applied) -> Outcome:
+        """Status and reason. Raises CallFailed, ClientError or an IamUsersError where it fails."""
+        return _Deletion(self, evidence, applied).run_to_its_end()
+
+    def propose(self, evidence: Subject) -> PlannedDeletion:
+        """What ``delete`` would do now, without doing any of it. Raises ClientError or an IamUsersError."""
+        deletion = _Deletion(self, evidence, Applied())
+        user = self.users.read(evidence.name)
+        if user is None:
+            return PlannedDeletion(evidence, skipped=deletion.absent()[1])
+        found = self.records.find(user, adopted=self.adopt)
+        if reason := deletion.refusal(found):
+            return PlannedDeletion(evidence, skipped=reason)
+        held = {kind: count for kind, count in found.snapshot.user.counts().items() if count}
+        return PlannedDeletion(evidence, found.snapshot.fingerprint, deletion.plan(found).calls, held)
+
+
+@dataclass
+class _Deletion:
+    """One user's deletion, over as many rounds as it takes. ``refused``: forms of the Deny that don't fit on it."""
+
+    of: UserDeletion
+    evidence: Subject
+    applied: Applied
+    refused: set[str] = field(default_factory=set)
+    found: Found | None = None
+
+    def run_to_its_end(self) -> Outcome:
+        """Rounds of reading, judging, recording and applying, until the user is gone or left alone."""
+        delays, read = self.of.run.backoff.delays(), self.of.users.read
+        while True:
+            user = read(self.evidence.name)
+            read = self.of.users.read_fully
+            try:
+                outcome = self.absent() if user is None else self._round(user, delays)
+            except SubjectGone:
+                return self.absent()
+            except Stranger as error:
+                return FAILED, spare(self.of.run, error, self.evidence, self.applied)
+            finally:
+                self.applied.left = self._left()
+            if outcome is not None:
+                return outcome
+
+    def _round(self, user: IamUser, delays: Iterator[float]) -> Outcome | None:
+        """What became of the user; None where another round is needed."""
+        if self.applied.calls and user.unique_id != self.evidence.unique_id:
+            raise Stranger(f"{self.evidence}: the name belongs to another user by now", user.unique_id)
+        self.found = self.of.records.find(user, self.applied.made, self.of.adopt)
+        try:
+            reason = self._apply(self.found)
+        except BoundaryChanged:
+            if self._pause(delays):
+                return None
+            reason = "somebody keeps changing its permissions boundary"
+        except CallFailed as error:
+            if not self._goes_on(error, delays):
+                raise
+            return None
+        if reason and self.applied.calls:
+            return FAILED, f"{self.evidence}: stopped after {self.applied.calls} calls: {reason}"
+        if reason:
+            return SKIPPED, reason
+        return (DELETED, "") if self.applied.ended("DeleteUser") == DONE else self.absent()
+
+    def refusal(self, found: Found) -> str | None:
+        """Why the user is left alone; None where it is to go."""
+        user, guards = found.user, self.of.guards
+        run = self.of.run
+        asked = guards.ask_key_use or self.of.judge is not no_judgement
+        keys = read_key_use(run.client, user, run.backoff) if asked else ()
+        emptied = bool(self.applied.calls) or _emptied(found)
+        reason = refusal(
+            self.evidence, user, guards, self.of.now(), keys, quarantine=found.quarantine, emptied=emptied
+        )
+        if reason or self.applied.calls:
+            return reason
+        if found.begun_elsewhere and not self.of.adopt:
+            return (
+                f"a deletion of it was begun {found.begun_elsewhere} with another output, and is under way or was "
+                "stopped: run that policy again with that output; only where that is lost: adopt: true"
+            )
+        return self.of.judge(user, keys)
+
+    def plan(self, found: Found) -> Plan:
+        """Every call. Raises DenyRefused."""
+        listed = {item["SerialNumber"] for item in found.user.attachments[MFA_DEVICE.name]}
+        orphaned = self._orphaned_mfa(found.earlier, listed)
+        return plan_deletion(found.user, self.of.now(), orphaned, found.quarantine, self._forms_refused)
+
+    def absent(self) -> Outcome:
+        """Nobody has the name any more: what that means, after AWS's list of users was asked too."""
+        ended = self.applied.ended("DeleteUser")
+        if ended != DONE and (problem := gone(self.of.run, self.evidence)):
+            return FAILED, problem
+        return self._gone(ended in (DONE, UNKNOWN))
+
+    def _apply(self, found: Found) -> str | None:
+        """Why the user is left alone; None once the plan is applied."""
+        if reason := self.refusal(found):
+            return reason
+        plan = self.plan(found)
+        if self.of.reviewed is not None:
+            planned = self.of.reviewed.of(found.user.subject)
+            begun_on = found.earlier if found.history.deeds else ()
+            if reason := review_refusal(planned, found.snapshot, plan, begun_on):
+                return reason
+        self.of.records.keep(found)
+        try:
+            self.of.run.executor.apply(plan, self.applied, self._identify(found, plan))
+        except Exception:
+            self._deny_again(found)
+            raise
+        return None
+
+    def _identify(self, found: Found, plan: Plan) -> Callable[[], bool]:
+        return identify_for(self.of.run, self.evidence, found.user, plan, self.applied)
+
+    def _goes_on(self, error: CallFailed, delays: Iterator[float]) -> bool:
+        if error.code in ("DeleteConflict", "NoSuchEntity"):
+            # Something was attached or the user went meanwhile, or a change has not spread yet: look again.
+            return self._pause(delays)
+        form = deny_form(error.call)
+        if not form or error.code not in OTHER_FORM:
+            return False
+        if error.code == "LimitExceeded":
+            self.refused.add(form)
+        else:
+            LOG.warning("no Deny-all in the form %s (%s): the next form is tried", form, error)
+            self.of.refused.add(form)
+        return True
+
+    def _deny_again(self, found: Found) -> None:
+        """The Deny came off, and the user is still there: a session that is open must not get anything of it."""
+        made = self.applied.made
+        rest = made[:-1] if self.applied.ended("DeleteUser") in (FAILED_CALL, UNKNOWN, INTERRUPTED) else made
+        lifts = [call for call, _ in rest[-1:] if is_denial(call) and not deny_form(call)]
+        if not lifts:
+            return
+        document = deletion_documents(self.of.now(), found.quarantine)[-1]
+        plan = Plan(self.evidence, (put_again(found.user, lifts[0], document, "deletion"),))
+        try:
+            identify = self._identify(found, plan)
+            if identify():
+                self.of.run.executor.apply(plan, self.applied, identify, urgent=True)
+        except (CallFailed, SubjectGone, Interrupted, ClientError, IamUsersError) as error:
+            LOG.warning("%s: the Deny-all could not be put back: %s", self.evidence, error)
+
+    def _gone(self, ours: bool) -> Outcome:
+        if ours:
+            return DELETED, ""
+        if self.of.records.deleted(self.evidence):
+            return DELETED, "by an earlier run, which did not get to say so"
+        calls = self.applied.calls
+        self._clear_orphans()
+        if not calls:
+            return SKIPPED, "already gone"
+        return SKIPPED, f"already gone: deleted outside this run, after {calls} of its calls"
+
+    def _clear_orphans(self) -> None:
+        """Deletes virtual MFA devices of the user that nobody has now, whoever deleted it."""
+        orphaned = self._orphaned_mfa(self.of.records.taken(self.evidence, self.applied.made), set())
+        plan = Plan(self.evidence, tuple(orphan_calls(self.evidence, orphaned)))
+        self.of.run.executor.apply(plan, self.applied)
+
+    def _orphaned_mfa(self, snapshots: Iterable[Snapshot], listed: set[Any]) -> list[Item]:
+        """Devices of this user, by its snapshots, that are nobody's now and not among those ``listed`` as its own."""
+        recorded = {item["SerialNumber"]: item for item in known_attachments(snapshots, MFA_DEVICE.name)}
+        missing = recorded.keys() - listed
+        client, backoff = self.of.run.client, self.of.run.backoff
+        orphaned = missing & unassigned_mfa(client, backoff) if missing else set()
+        return [recorded[serial] for serial in sorted(orphaned)]
+
+    def _left(self) -> str:
+        """The state that a failure now would leave the user in."""
+        on, taken = bool(self.found and self.found.quarantine and self.applied.calls), 0
+        for call, result in self.applied.made:
+            if result not in (DONE, "unknown", "interrupted"):
+                continue
+            if is_denial(call):
+                on = bool(deny_form(call))
+            else:
+                taken += 1
+        if not on:
+            return ""
+        return (
+            f"it is locked out by our Deny-all, and {taken} of its attachments are removed: run again to finish, or "
+            f"c7n-iamusers restore OUTPUT --user {self.evidence.name} gives back what was removed and lifts the Deny"
+        )
+
+    def _pause(self, delays: Iterator[float]) -> bool:
+        delay = next(delays, None)
+        if delay is not None:
+            self.of.run.backoff.sleep(delay)
+        return delay is not None
+
+    @property
+    def _forms_refused(self) -> frozenset[str]:
+        return frozenset(self.refused | self.of.refused)
+
+
+def _emptied(found: Found) -> bool:
+    """True where an earlier run removed everything, its Deny at last, and nobody has released the user since."""
+    lifted = [each for each in found.history.deeds if each.operation == "DeleteUserPolicy"]
+    return bool(
+        found.history.denied_here() and lifted and is_bare(found.user) and QUARANTINE_TAG in found.user.tags
+    )

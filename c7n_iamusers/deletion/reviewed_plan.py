@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A deletion plan for review: each user's calls as data, and the check that a deletion is the reviewed one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from c7n_iamusers.exceptions import PlanInvalid
+from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
+from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
+from c7n_iamusers.iam.deny_all import is_denial
+from c7n_iamusers.snapshots.snapshot import Snapshot, is_covered
+from c7n_iamusers.text.shapes import schema_problem
+from c7n_iamusers.text.wording import visible
+
+SCHEMA_VERSION = 1
+
+_TEXT = {"type": "string", "minLength": 1}
+_CALL = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["service", "operation", "parameters"],
+    "properties": {"service": _TEXT, "operation": _TEXT, "parameters": {"type": "object"}},
+}
+_USER: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["user", "arn", "unique_id", "fingerprint", "attachments", "calls", "skipped"],
+    "properties": {
+        "user": _TEXT,
+        "arn": _TEXT,
+        "unique_id": {"type": "string"},
+        "fingerprint": {"type": "string", "pattern": "^([0-9a-f]{64})?$"},
+        "attachments": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
+        "calls": {"type": "array", "items": _CALL},
+        "skipped": {"type": "string", "description": "why it is left alone; then it has no calls"},
+    },
+}
+SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "Plan of deletions of IAM users",
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["schema_version", "made", "account_id", "policy", "users"],
+    "properties": {
+        "schema_version": {"const": SCHEMA_VERSION},
+        "made": {"type": "string", "format": "date-time"},
+        "account_id": {"type": "string", "pattern": r"^\d{12}$"},
+        "policy": {"type": "string"},
+        "users": {"type": "array", "items": _USER},
+    },
+}
+
+#: (operation, names of its parameters) of each call that a deletion is made of; all are of IAM.
+DELETION_CALLS: frozenset[tuple[str, frozenset[str]]] = frozenset(
+    {
+        ("DeleteUser", frozenset({"UserName"})),
+        # The Deny-all in its forms; what lifts it again is a removal.
+        ("PutUserPolicy", frozenset({"UserName", "PolicyName", "PolicyDocument"})),
+        ("AttachUserPolicy", frozenset({"UserName", "PolicyArn"})),
+        ("PutUserPermissionsBoundary", frozenset({"UserName", "PermissionsBoundary"})),
+    }
+    | {
+        (removal.operation, frozenset({*removal.parameters, *(("UserName",) if removal.by_user else ())}))
+        for kind in ATTACHMENT_KINDS
+        for removal in kind.removals
+    }
+)
+#: Names, paths and ids of IAM are ASCII ("IAM identifiers", IAM User Guide; botocore userNameType, pathType, idType).
+_ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::([0-9]{12}):user/(?:[!-~]+/)?([A-Za-z0-9+=,.@_-]{1,64})")
+_UNIQUE_ID = re.compile(r"[A-Za-z0-9_]+")
+_VALUE, _DOCUMENT = re.compile(r"[!-~]+"), re.compile(r"[ -~]+")
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class PlannedDeletion:
+    """``calls`` in their order, none where ``skipped`` says why the user stays.
+
+    ``fingerprint``: of the user that was planned for; ``attachments``: kind -> how many.
+    """
+
+    subject: Subject
+    fingerprint: str = ""
+    calls: tuple[ApiCall, ...] = ()
+    attachments: Mapping[str, int] = field(default_factory=dict)
+    skipped: str = ""
+
+    def as_data(self) -> dict[str, Any]:
+        """The user's entry in the file."""
+        subject = self.subject
+        calls = [
+            {"service": c.service, "operation": c.operation, "parameters": dict(c.parameters)}
+            for c in self.calls
+        ]
+        who = {"user": subject.name, "arn": subject.arn, "unique_id": subject.unique_id}
+        what = {"fingerprint": self.fingerprint, "attachments": dict(self.attachments)}
+        return {**who, **what, "calls": calls, "skipped": self.skipped}
+
+
+@dataclass(frozen=True)
+class DeletionPlan:
+    """What one policy would do in one account. ``made``: a datetime, or ISO 8601 text once loaded."""
+
+    account_id: str
+    policy: str
+    made: datetime | str
+    users: tuple[PlannedDeletion, ...]
+
+    def of(self, subject: Subject) -> PlannedDeletion | None:
+        """What was planned for the user of that ARN and unique id; None where nothing was."""
+        return self._users.get(subject)
+
+    def as_json(self) -> str:
+        """The plan as text."""
+        made = self.made.isoformat() if isinstance(self.made, datetime) else self.made
+        head = {
+            "schema_version": SCHEMA_VERSION,
+            "made": made,
+            "account_id": self.account_id,
+            "policy": self.policy,
+        }
+        return json.dumps({**head, "users": [user.as_data() for user in self.users]}, indent=2)
+
+    @cached_property
+    def _users(self) -> dict[Subject, PlannedDeletion]:
+        return {each.subject: each for each in self.users}
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> DeletionPlan:
+        """Raises PlanInvalid that says where the text is not a plan that a run could have made.
+
+        Every entry must be of a user of the plan's account and no user have two; one that goes must say as what it
+        was reviewed (fingerprint, unique id), and by which calls: those of a deletion, for that user alone.
+        """
+        try:
+            data = json.loads(text, object_pairs_hook=_once)
+        except (ValueError, RecursionError) as error:
+            raise PlanInvalid(f"not a plan of deletions, nor JSON at all: {error}") from error
+        problem = schema_problem(data, SCHEMA)
+        try:
+            if problem is None:
+                users = tuple(map(_planned, data["users"]))
+                _require_consistency(data["account_id"], users)
+                return cls(data["account_id"], data["policy"], data["made"], users)
+        except (KeyError, TypeError, AttributeError) as error:
+            problem = repr(error)
+        raise PlanInvalid(f"not a plan of deletions of version {SCHEMA_VERSION}: {problem}")
+
+
+def _planned(data: Mapping[str, Any]) -> PlannedDeletion:
+    calls = tuple(ApiCall(each["service"], each["operation"], each["parameters"]) for each in data["calls"])
+    subject = Subject(data["user"], data["arn"], data["unique_id"])
+    return PlannedDeletion(subject, data["fingerprint"], calls, data["attachments"], data["skipped"])
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError where it has a name twice, of which programs show one or the other."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(
+            f"{next(name for name in names if names.count(name) > 1)!r} stands twice in an object"
+        )
+    return found
+
+
+def _require_consistency(account_id: str, users: tuple[PlannedDeletion, ...]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for user in users:
+        keys = _keys(user.subject)
+        problem = next(_problems(account_id, user), None)
+        if twice := sorted(what for what, _ in seen & keys):
+            problem = f"another entry has the same {' and '.join(twice)}"
+        if problem:
+            raise PlanInvalid(
+                f"not a plan that a run has made: user {user.subject.name!r} of account {account_id!r}: {problem}"
+            )
+        seen |= keys
+
+
+def _keys(subject: Subject) -> set[tuple[str, str]]:
+    # IAM's user names are unique whatever their case.
+    keys = {("user name", subject.name.lower()), ("ARN", subject.arn), ("unique id", subject.unique_id)}
+    return {(what, value) for what, value in keys if value}
+
+
+def _problems(account_id: str, user: PlannedDeletion) -> Iterator[str]:
+    subject, arn = user.subject, _ARN.fullmatch(user.subject.arn)
+    if arn is None:
+        yield f"{subject.arn!r} is no ARN of an IAM user"
+    elif arn[1] != account_id:
+        yield f"its ARN lies in account {arn[1]}: check the role of that account in accounts.yml"
+    elif arn[2] != subject.name:
+        yield f"its ARN is another user's, {subject.arn!r}"
+    if subject.unique_id and not _UNIQUE_ID.fullmatch(subject.unique_id):
+        yield f"{subject.unique_id!r} is no unique id"
+    if unknown := sorted(user.attachments.keys() - {kind.name for kind in ATTACHMENT_KINDS}):
+        yield f"attachments of no known kind: {unknown[0]!r}"
+    yield from _spared_problems(user) if user.skipped else _going_problems(user)
+
+
+def _spared_problems(user: PlannedDeletion) -> Iterator[str]:
+    if user.calls:
+        yield f"it is left alone (skipped), and yet there are {len(user.calls)} calls"
+
+
+def _going_problems(user: PlannedDeletion) -> Iterator[str]:
+    if not _FINGERPRINT.fullmatch(user.fingerprint):
+        yield "it goes, but has no fingerprint to know it again by"
+    if not user.subject.unique_id:
+        yield "it goes, but has no unique id to know it again by"
+    for number, call in enumerate(user.calls, 1):
+        if problem := _call_problem(user.subject.name, call):
+            yield f"call {number}: {problem}"
+    deletions = [number for number, call in enumerate(user.calls, 1) if call.operation == "DeleteUser"]
+    if deletions != [len(user.calls)]:
+        yield "it goes, but its calls do not end with its one DeleteUser"
+
+
+def _call_problem(name: str, call: ApiCall) -> str | None:
+    if call.service != "iam" or (call.operation, frozenset(call.parameters)) not in DELETION_CALLS:
+        given = ", ".join(map(repr, sorted(call.parameters)))
+        return f"{call.service!r} {call.operation!r} with {given} is no call that a deletion is made of"
+    if call.parameters.get("UserName", name) != name:
+        return f"{call.operation} is of another user, {call.parameters['UserName']!r}"
+    for parameter, value in call.parameters.items():
+        if not (_DOCUMENT if parameter == "PolicyDocument" else _VALUE).fullmatch(value):
+            return f"{call.operation}: {parameter} {value!r} is nothing that IAM could hold"
+    return None
+
+
+#: What puts something on a user; of these a deletion makes only those that deny.
+_ADDING = ("Put", "Attach")
+
+
+def load_plan(text: str | bytes) -> DeletionPlan:
+    """The plan, for its reviewer or to be applied.
+
+    Raises PlanInvalid where it is not one that a run could have made; see DeletionPlan.from_json. What a plan's
+    calls put on a user must be the Deny-all.
+    """
+    plan = DeletionPlan.from_json(text)
+    for user in plan.users:
+        for call in user.calls:
+            if call.operation.startswith(_ADDING) and not is_denial(call):
+                given = ", ".join(f"{name} {value!r}" for name, value in call.parameters.items())
+                raise PlanInvalid(
+                    f"not a plan that a run has made: {user.subject}: {call.operation} of {given}: "
+                    "a deletion puts nothing on a user but a Deny on everything"
+                )
+    return plan
+
+
+def review_refusal(
+    reviewed: PlannedDeletion | None, snapshot: Snapshot, plan: Plan, begun_on: Iterable[Snapshot]
+) -> str | None:
+    """Why ``plan``, made now for the user of ``snapshot``, is not what was reviewed; None where it is.
+
+    A deletion that an earlier run began and did not end goes on: ``begun_on``, the snapshots that it took, then has
+    one of the user as it was reviewed, and what is left of the user stands in that. In which form the Deny-all goes
+    on the user is no matter of review: it only denies.
+    """
+    if reviewed is None:
+        return "it is not in the reviewed plan"
+    if reviewed.skipped:
+        return f"the reviewed plan leaves it alone: {visible(reviewed.skipped)}"
+    if reviewed.fingerprint != snapshot.fingerprint and not _begun(reviewed, snapshot, begun_on):
+        return "it has changed since the plan was made: plan and review it again"
+    known = {_key(call) for call in reviewed.calls}
+    further = next((c for c in plan.calls if _key(c) not in known and not is_denial(c)), None)
+    if further is None:
+        return None
+    return f"{further.operation} would be called now, which nobody has reviewed: plan and review it again"
+
+
+def _begun(reviewed: PlannedDeletion, snapshot: Snapshot, begun_on: Iterable[Snapshot]) -> bool:
+    return is_covered(snapshot, (each for each in begun_on if each.fingerprint == reviewed.fingerprint))
+
+
+def _key(call: ApiCall) -> tuple[str, str, str]:
+    return call.service, call.operation, repr(sorted(call.parameters.items()))

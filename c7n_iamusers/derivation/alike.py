@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Users with the same policies are derived once, however many there are; and why a user gets no set. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import Any
+
+from c7n_iamusers.derivation.acceptances import NOT_ACCEPTED
+from c7n_iamusers.derivation.holdings import Holding, hold
+from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet
+from c7n_iamusers.derivation.proving import old_policies, prove, session_of
+from c7n_iamusers.derivation.rendering import render
+from c7n_iamusers.iam.deny_all import aws_deny_all
+from c7n_iamusers.iam.policy_documents import COMPROMISED
+from c7n_iamusers.policy_comparison.comparison import UNPROVEN as TOO_COMPLEX
+from c7n_iamusers.policy_comparison.patterns import variables
+from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, WIDER, Proof, Witness
+from c7n_iamusers.policy_comparison.statements import DENY, EVERYTHING, PolicyStatement
+from c7n_iamusers.policy_comparison.ways_in import (
+    GroupPermissions,
+    ManagedPolicy,
+    PrincipalPermissions,
+    WayIn,
+    as_session,
+    as_user,
+    depends_on_way_in,
+)
+
+_SHOWN = 3
+_DENY_ALL = PolicyStatement(DENY, EVERYTHING, EVERYTHING)
+
+
+def held_back(holding: Holding) -> str:
+    """Of a user whose permissions say nothing of what its person needs; empty for others."""
+    for each in holding.aws:
+        if each.policy.name.startswith(COMPROMISED):
+            return f"{each.source} is on it: AWS saw a key of it leaked, which somebody has to see to first"
+    denied = [
+        each.source for each in holding.aws if each.policy.arn == aws_deny_all(each.policy.arn.split(":")[1])
+    ]
+    denied += [
+        each.original.source
+        for policy in holding.own
+        for each in policy.carries
+        if each.original == _DENY_ALL
+    ]
+    return f"{denied[0]} denies it everything, as in quarantine: release it first" if denied else ""
+
+
+def grants_nothing(holding: Holding) -> str:
+    """Of a user whose permission set would be empty; empty for others."""
+    if holding.content.grants:
+        return ""
+    if not holding.aws and not holding.own:
+        return "has no policies, so there is nothing for a permission set to grant"
+    mends = dict.fromkeys(remark.mend for remark in holding.remarks if remark.mend)
+    return "; ".join(["nothing of what it may do can be carried into a permission set", *mends])
+
+
+def unproven(proof: Proof) -> str:
+    """Of a user whose permission set was not proven to grant no more."""
+    shown = "; ".join(map(_in_words, proof.witnesses[:_SHOWN]))
+    told = dict.fromkeys(
+        f"{remark.source} {remark.text}: {remark.mend}"
+        for remark in proof.remarks
+        if remark.id in ("deny-lost", "condition-unknown", NOT_ACCEPTED)
+    )
+    found = (
+        f"its permission set was not proven to grant no more, as with {shown}"
+        if proof.verdict == WIDER
+        else f"whether its permission set grants more was not decided, as with {shown}"
+    )
+    accept = (
+        "see its proof, and mend its policies, or name it in derive: {accept: [...]} with "
+        f"verdict: {proof.verdict}"
+    )
+    return "; ".join([found, *(told or [accept])])
+
+
+def _in_words(witness: Witness) -> str:
+    conditions = f" ({witness.conditions})" if witness.conditions else ""
+    if witness.action == TOO_COMPLEX:
+        return f"{witness.statement}{conditions}, which takes too many steps to compare"
+    return f"{witness.action} on {witness.resource}{conditions}"
+
+
+_Texts = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a user's policies come to: ``derived`` and its ``proof``, or the ``reason`` why there is none."""
+
+    holding: Holding | None = None
+    derived: DerivedSet | None = None
+    proof: Proof | None = None
+    reason: str = ""
+
+
+class Alike:
+    """Derives by ``options``. An instance keeps what it has found for the users that follow."""
+
+    def __init__(self, options: DerivationOptions) -> None:
+        self._options = options
+        self._texts: dict[int, str] = {}
+        self._named: dict[Hashable, _Named] = {}
+        self._made: dict[Hashable, Made] = {}
+
+    def of(self, principal: PrincipalPermissions) -> Made:
+        """What the policies of ``principal`` come to; ``principal`` must outlive this instance."""
+        shape = self._shape(principal)
+        way_in = as_user(principal, self._options.identity_center_mfa)
+        named = self._named.get(shape)
+        if named is None:
+            named = self._named[shape] = _named(principal, self._options)
+        values = tuple((key, way_in.values(key)) for key in named.read)
+        tagged = bool(self._options.username_tag) and principal.person == principal.user_name
+        key = (shape, values, tagged)
+        if key not in self._made:
+            self._made[key] = self._first(principal, WayIn(_known(values, way_in)))
+        made, varies = self._made[key], named.varies or self._options.username_tag
+        return self._of_its_own(principal, way_in, made) if made.proof and varies else made
+
+    def _first(self, principal: PrincipalPermissions, known: WayIn) -> Made:
+        try:
+            holding = hold(_in_order(principal), self._options)
+            if reason := held_back(holding) or grants_nothing(holding):
+                return Made(holding, reason=reason)
+            derived = render(holding, self._options)
+        except ValueError as error:
+            return Made(reason=str(error))
+        return Made(holding, derived, prove(holding, derived, as_session(), known))
+
+    def _of_its_own(self, principal: PrincipalPermissions, way_in: WayIn, made: Made) -> Made:
+        """The proof by all that is known of the user, where less does not do."""
+        assert made.holding
+        assert made.derived
+        assert made.proof
+        if made.proof.verdict in (EQUAL, NARROWER):
+            return made
+        holding = replace(made.holding, principal=principal)
+        session = session_of(principal, self._options)
+        return Made(holding, made.derived, prove(holding, made.derived, session, way_in))
+
+    def _shape(self, principal: PrincipalPermissions) -> Hashable:
+        return (
+            self._holder(principal),
+            tuple(sorted((group.name, self._holder(group)) for group in principal.groups)),
+            self._policy(principal.boundary) if principal.boundary else None,
+        )
+
+    def _holder(self, holder: PrincipalPermissions | GroupPermissions) -> tuple[_Texts, _Texts]:
+        return (
+            tuple(sorted(map(self._policy, holder.attached))),
+            tuple(sorted((name, _text(document)) for name, document in holder.inline)),
+        )
+
+    def _policy(self, policy: ManagedPolicy) -> tuple[str, str]:
+        # The account is left out, save where an error is to name it.
+        shared = not policy.aws_managed and policy.document is not None
+        # A managed policy's document is the same object for everybody in its account who has it.
+        text = self._texts.get(id(policy.document)) or _text(policy.document)
+        self._texts[id(policy.document)] = text
+        return policy.path_and_name if shared else policy.arn, text
+
+
+def _in_order(principal: PrincipalPermissions) -> PrincipalPermissions:
+    """The same policies in one order, so that nothing rests on which of the users alike comes first."""
+    groups = [
+        replace(each, attached=_by_arn(each.attached), inline=tuple(sorted(each.inline, key=itemgetter(0))))
+        for each in sorted(principal.groups, key=lambda each: each.name)
+    ]
+    inline = tuple(sorted(principal.inline, key=itemgetter(0)))
+    return replace(principal, attached=_by_arn(principal.attached), inline=inline, groups=tuple(groups))
+
+
+def _by_arn(policies: Iterable[ManagedPolicy]) -> tuple[ManagedPolicy, ...]:
+    return tuple(sorted(policies, key=lambda each: (each.path_and_name, each.arn)))
+
+
+def _text(document: Any) -> str:
+    return document if isinstance(document, str) else json.dumps(document, default=str)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """``read``: keys whose values decide what is made; ``varies``: whether a proof may rest on others, too."""
+
+    read: tuple[str, ...] = ()
+    varies: bool = False
+
+
+def _known(values: tuple[tuple[str, Any], ...], way_in: WayIn) -> dict[str, Any]:
+    shared = {key: found for key, found in way_in.facts.items() if key in _SHARED}
+    return {**shared, **{key: found for key, found in values if found is not None}}
+
+
+#: Facts that are the same for every IAM user.
+_SHARED = ("aws:principaltype", "aws:multifactorauthpresent")
+
+
+def _named(principal: PrincipalPermissions, options: DerivationOptions) -> _Named:
+    try:
+        policies = old_policies(principal)
+    except ValueError:
+        return _Named()
+    statements = (*policies.statements, *(policies.boundary or ()))
+    conditions = {each.key for statement in statements for each in statement.conditions}
+    in_texts = {key for statement in statements for key in _variables(statement)}
+    read = conditions | (in_texts if options.write_out else set())
+    return _Named(
+        tuple(sorted(key for key in read if depends_on_way_in(key) and key not in _SHARED)),
+        any(depends_on_way_in(key) for key in in_texts),
+    )
+
+
+def _variables(statement: PolicyStatement) -> Iterator[str]:
+    for text in statement.resources.patterns:
+        yield from variables(text)
+    for condition in statement.conditions:
+        for text in condition.values:
+            yield from variables(text)

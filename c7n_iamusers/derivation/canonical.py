@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Statements in one form, whatever their order, split or labels, and the names made from that form. Pure."""
+
+from __future__ import annotations
+
+import re
+from base64 import b32encode
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from hashlib import sha256
+from typing import Any
+
+from c7n_iamusers.derivation.model import PolicyReference
+from c7n_iamusers.iam.policy_documents import canonical_policy
+from c7n_iamusers.policy_comparison.conditions import implied
+from c7n_iamusers.policy_comparison.globs import Budget, OutOfBudget, TooComplex, example
+from c7n_iamusers.policy_comparison.languages import ACTIONS, RESOURCES, Element, Language
+from c7n_iamusers.policy_comparison.patterns import complete_arn, required, within_segments
+from c7n_iamusers.policy_comparison.statements import PolicyStatement
+
+
+def written(statement: PolicyStatement) -> dict[str, Any]:
+    """A statement as a policy has it, without Sid, actions and condition keys in lower case."""
+    data: dict[str, Any] = {"Effect": statement.effect}
+    data.update(_element("Action", statement.actions))
+    data.update(_element("Resource", statement.resources))
+    conditions: dict[str, dict[str, list[str]]] = {}
+    for each in sorted(statement.conditions):
+        conditions.setdefault(each.operator, {})[each.key] = list(each.values)
+    return {**data, "Condition": conditions} if conditions else data
+
+
+def document_of(statements: Iterable[PolicyStatement]) -> dict[str, Any] | None:
+    """The policy of ``statements``, None where there are none.
+
+    Whatever its sources looked like, the same statements give the same text: no Sid and no spelling of one user's
+    policies may change what others hold.
+    """
+    listed = [written(each) for each in statements]
+    return {"Version": "2012-10-17", "Statement": listed} if listed else None
+
+
+def _element(name: str, element: Element) -> dict[str, list[str]]:
+    return {f"Not{name}" if element.negated else name: sorted(element.patterns)}
+
+
+def canonical(
+    statements: Iterable[PolicyStatement], given: Iterable[PolicyStatement] = ()
+) -> tuple[PolicyStatement, ...]:
+    """Statements of the same effect as all of ``statements``; ``given``: those that are in force anyway."""
+    return _canonical(frozenset(map(_bare, statements)), frozenset(map(_bare, given)))
+
+
+@lru_cache(maxsize=4096)
+def _canonical(
+    statements: frozenset[PolicyStatement], given: frozenset[PolicyStatement]
+) -> tuple[PolicyStatement, ...]:
+    try:
+        found = _reduced_to_few(statements, given, Budget())
+    except OutOfBudget:
+        found = statements  # longer, and no less right
+    return tuple(sorted(found, key=_text))
+
+
+def _reduced_to_few(
+    statements: frozenset[PolicyStatement], given: frozenset[PolicyStatement], budget: Budget
+) -> frozenset[PolicyStatement]:
+    others = sorted(given, key=_text)
+    statements = frozenset(
+        each for each in statements if not any(includes(other, each, budget) for other in others)
+    )
+    before: frozenset[PolicyStatement] = frozenset()
+    while statements != before:
+        before = statements
+        reduced = [_reduced(each, budget) for each in statements]
+        statements = _without_repetition(_merged_resources(_merged_actions(reduced)), budget)
+    return statements
+
+
+def includes(statement: PolicyStatement, other: PolicyStatement, budget: Budget) -> bool:
+    """Whether ``statement`` applies, to the same effect, wherever ``other`` does. Raises OutOfBudget."""
+    budget.spend(1)
+    if statement.effect != other.effect or not implied(statement.conditions, other.conditions):
+        return False
+    if not _required(statement) <= _required(other):
+        return False  # where one of its variables has no value, it may not apply at all
+    return _within(other.actions, statement.actions, ACTIONS, budget) and _within(
+        other.resources, statement.resources, RESOURCES, budget
+    )
+
+
+def _required(statement: PolicyStatement) -> frozenset[str]:
+    """The variables without which the statement may not apply at all, see ``Reading``."""
+    values = (value for each in statement.conditions for value in each.values)
+    return frozenset().union(*map(required, (*statement.resources.patterns, *values)))
+
+
+def _within(element: Element, other: Element, universe: str, budget: Budget) -> bool:
+    if other.includes(element):
+        return True
+    readings = (complete_arn, _by_segment) if universe == RESOURCES else (complete_arn,)
+    try:
+        return all(
+            Language(universe).cut_to(_read(element, form)).cut_off(_read(other, form)).sample(budget) is None
+            for form in readings
+        )
+    except OutOfBudget:
+        raise
+    except TooComplex:
+        return False
+
+
+def _read(element: Element, form: Callable[[str], str]) -> Element:
+    return Element(frozenset(map(form, element.patterns)), element.negated)
+
+
+def _by_segment(pattern: str) -> str:
+    return within_segments(complete_arn(pattern))
+
+
+def _bare(statement: PolicyStatement) -> PolicyStatement:
+    """Without what makes no difference, so that nothing of it can leak into what is shared."""
+    return PolicyStatement(statement.effect, statement.actions, statement.resources, statement.conditions)
+
+
+def _reduced(statement: PolicyStatement, budget: Budget) -> PolicyStatement:
+    everything = frozenset("*" if each in ("*:*", "**") else each for each in statement.actions.patterns)
+    return replace(
+        statement,
+        actions=_shortest(Element(everything, statement.actions.negated), budget),
+        resources=_shortest(statement.resources, budget),
+    )
+
+
+def _shortest(element: Element, budget: Budget) -> Element:
+    """Without patterns that another one includes."""
+    kept = set(element.patterns)
+    # a text with a variable stays: without it the statement would apply where the variable has no value, too
+    sure = sorted(each for each in kept if not required(each))
+    wide = sorted(each for each in kept if set("*?").intersection(each))
+    for pattern in sure:
+        if any(other != pattern and other in kept and _contains(other, pattern, budget) for other in wide):
+            kept.discard(pattern)
+    return Element(frozenset(kept), element.negated)
+
+
+def _contains(pattern: str, other: str, budget: Budget) -> bool:
+    try:
+        return all(
+            example(form(other), (), frozenset({form(pattern)}), budget) is None
+            for form in (complete_arn, _by_segment)
+        )
+    except OutOfBudget:
+        raise
+    except TooComplex:
+        return False
+
+
+def _merged_actions(statements: Iterable[PolicyStatement]) -> Iterable[PolicyStatement]:
+    """One statement for those that differ in their actions only."""
+    groups = defaultdict(list)
+    for each in statements:
+        negated = each.actions if each.actions.negated else None
+        groups[each.effect, each.resources, each.conditions, negated].append(each)
+    for alike in groups.values():
+        patterns = frozenset().union(*(each.actions.patterns for each in alike))
+        yield replace(alike[0], actions=Element(patterns, alike[0].actions.negated))
+
+
+def _merged_resources(statements: Iterable[PolicyStatement]) -> Iterable[PolicyStatement]:
+    """One statement for those that differ in their resources only."""
+    groups = defaultdict(list)
+    for each in statements:
+        negated = each.resources if each.resources.negated else None
+        groups[each.effect, each.actions, each.conditions, negated, _required(each)].append(each)
+    for alike in groups.values():
+        patterns = frozenset().union(*(each.resources.patterns for each in alike))
+        yield replace(alike[0], resources=Element(patterns, alike[0].resources.negated))
+
+
+def _without_repetition(statements: Iterable[PolicyStatement], budget: Budget) -> frozenset[PolicyStatement]:
+    """Without those that another one includes."""
+    kept = set(statements)
+    ordered = sorted(kept, key=_text)
+    for statement in ordered:
+        others = (each for each in ordered if each in kept and each != statement)
+        if any(includes(other, statement, budget) for other in others):
+            kept.discard(statement)
+    return frozenset(kept)
+
+
+def _text(statement: PolicyStatement) -> str:
+    return canonical_policy(written(statement))
+
+
+#: sso-admin PermissionSetName: [\w+=,.@-]+, at most 32.
+_LONGEST = 32
+PREFIX = "iam-"
+_DIGEST = 10
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """An AWS-managed policy by ``arn``, or a customer-managed one by ``reference``, with what it says."""
+
+    arn: str
+    reference: PolicyReference | None
+    statements: tuple[PolicyStatement, ...]
+
+
+@dataclass(frozen=True)
+class Content:
+    """``managed``: ARNs of AWS-managed policies. ``statements``: of all other policies, canonical."""
+
+    managed: frozenset[str]
+    statements: tuple[PolicyStatement, ...]
+    boundary: Boundary | None
+
+    @property
+    def grants(self) -> bool:
+        """Whether there is anything in it that allows."""
+        return bool(self.managed) or any(each.allows for each in self.statements)
+
+    @cached_property
+    def items(self) -> frozenset[str]:
+        """Everything in it, piece by piece, in words that are the same wherever the piece is."""
+        return frozenset(
+            (
+                *self.managed,
+                *(canonical_policy(written(each)) for each in self.statements),
+                *(["boundary " + canonical_policy(_as_data(self.boundary))] if self.boundary else []),
+            )
+        )
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Of everything in it."""
+        return sha256(canonical_policy(sorted(self.items)).encode()).digest()
+
+    def name(self, form: object) -> str:
+        """A permission set's name: what it is about, and a digest of all of it in the ``form`` (JSON) that it has.
+
+        What changes is another set, so a set that stands never changes under those who hold it. The beginning is
+        neutral: other people's policies name roles by patterns such as ``*AWSReservedSSO_AdministratorAccess*``.
+        """
+        told = canonical_policy({"content": self.digest.hex(), "form": form})
+        digest = b32encode(sha256(told.encode()).digest()).decode().lower()[:_DIGEST]
+        return f"{PREFIX}{self._about(_LONGEST - len(PREFIX) - _DIGEST - 1)}-{digest}"
+
+    @cached_property
+    def earlier_name(self) -> str:
+        """The name that the version before gave, to a set that could change."""
+        return f"{self._about(_LONGEST - _DIGEST - 1)}-{self.digest.hex()[:_DIGEST]}"
+
+    def _about(self, characters: int) -> str:
+        return "+".join(dict.fromkeys(self._words()))[:characters].rstrip("+-,.=@_")
+
+    def _words(self) -> Iterator[str]:
+        yield from sorted(arn.rpartition("/")[2] for arn in self.managed)
+        services = {service for each in self.statements if each.allows for service in _services(each)}
+        yield from sorted(services)
+
+
+def _services(statement: PolicyStatement) -> Iterator[str]:
+    for pattern in statement.actions.patterns:
+        service = re.sub(r"[^\w-]", "", pattern.partition(":")[0], flags=re.ASCII)
+        yield "most" if statement.actions.negated else service or "all"
+
+
+def _as_data(boundary: Boundary) -> dict[str, Any]:
+    reference = boundary.reference
+    return {
+        "arn": boundary.arn,
+        "reference": f"{reference.path}{reference.name}" if reference else "",
+        "statements": [written(each) for each in boundary.statements],
+    }

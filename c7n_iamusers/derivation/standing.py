@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether permission sets as they stand, whoever made them, grant an IAM user's person no more than the user. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from c7n_iamusers.derivation.model import DerivationOptions
+from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
+from c7n_iamusers.derivation.policies import read
+from c7n_iamusers.derivation.proving import all_managed, old_policies, session_of
+from c7n_iamusers.policy_comparison.comparison import Policies, compare
+from c7n_iamusers.policy_comparison.proof import WIDER
+from c7n_iamusers.policy_comparison.statements import PolicyStatement, parse_policy
+from c7n_iamusers.policy_comparison.ways_in import PrincipalPermissions, as_user, managed_policy
+
+
+@dataclass(frozen=True, slots=True)
+class _User:
+    principal: PrincipalPermissions
+    options: DerivationOptions
+    policies: Mapping[str, Any]
+
+
+@dataclass
+class StandingProofs:
+    """Proofs for the users that were added; of others nothing is known."""
+
+    users: dict[str, _User] = field(default_factory=dict)
+    _found: dict[tuple[str, PermissionSet], str] = field(default_factory=dict)
+
+    def add(
+        self,
+        principals: Iterable[PrincipalPermissions],
+        options: DerivationOptions,
+        policies: Mapping[str, Any],
+    ) -> None:
+        """``policies``: ARN -> document, of the customer-managed policies of these users' account."""
+        for each in principals:
+            known = self.users.get(each.arn)
+            # Of two policies' options for one user, those that assume less.
+            if known is None or known.options.identity_center_mfa:
+                self.users[each.arn] = _User(each, options, policies)
+
+    def verdict(self, arn: str, held: PermissionSet) -> str:
+        """What ``held``, in the user's account, is beside the user's own policies; WIDER where nothing is known."""
+        key = (arn, held)
+        if key not in self._found:
+            user = self.users.get(arn)
+            try:
+                self._found[key] = _compared(user, held) if user else WIDER
+            except ValueError:
+                self._found[key] = WIDER
+        return self._found[key]
+
+    def has_itself(self, arn: str, references: Iterable[str]) -> bool:
+        """Whether each of the customer-managed policies (``/path/Name``) hangs off the user itself."""
+        user = self.users.get(arn)
+        own = {each.path_and_name for each in all_managed(user.principal)} if user else set()
+        return own.issuperset(references)
+
+    def documents(self, arn: str, policies: Iterable[str]) -> dict[str, Any]:
+        """Path and name -> document, of those customer-managed policies of the user's account that are known."""
+        user = self.users.get(arn)
+        if user is None:
+            return {}
+        found = {policy: user.policies.get(_own_arn(user.principal, policy)) for policy in policies}
+        return {policy: document for policy, document in found.items() if document is not None}
+
+    def session_seconds(self, arn: str) -> int | None:
+        """How long the user's sessions are to last; None where nothing is known."""
+        user = self.users.get(arn)
+        return duration_seconds(user.options.session_duration) if user else None
+
+
+def _compared(user: _User, held: PermissionSet) -> str:
+    principal, options = user.principal, user.options
+    new = Policies(tuple(_statements(user, held)), _boundary(user, held.boundary))
+    session, way_in = session_of(principal, options), as_user(principal, options.identity_center_mfa)
+    return compare(new, session, old_policies(principal), way_in)[0]
+
+
+def _statements(user: _User, held: PermissionSet) -> Iterator[PolicyStatement]:
+    for policy in (*held.managed_policies, *held.customer_policies):
+        yield from _managed(user, policy)
+    if held.inline_policy:
+        yield from parse_policy(json.loads(held.inline_policy), "inline policy")
+
+
+def _boundary(user: _User, boundary: str) -> tuple[PolicyStatement, ...] | None:
+    return _managed(user, boundary) if boundary else None
+
+
+def _managed(user: _User, policy: str) -> tuple[PolicyStatement, ...]:
+    """``policy``: an ARN, or path and name. Raises ValueError for a document that isn't known."""
+    arn = policy if policy.startswith("arn:") else _own_arn(user.principal, policy)
+    held = {each.arn: each for each in all_managed(user.principal)}
+    return read(held.get(arn) or managed_policy(arn, user.policies), f"policy {policy}")
+
+
+def _own_arn(principal: PrincipalPermissions, policy: str) -> str:
+    partition = principal.arn.split(":")[1]
+    return f"arn:{partition}:iam::{principal.account_id}:policy{policy}"

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From an account's bulk inventory to the evidence on one user and the policies that apply to it. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from c7n_iamusers.evidence.credential_report import Row, credentials_of, flag, is_row_of
+from c7n_iamusers.evidence.inventory import USER, VIRTUAL_MFA, Inventory
+from c7n_iamusers.evidence.model import Credential, Evidence, HeldPolicy, LastUse, Source
+from c7n_iamusers.iam.attachments import (
+    ACTIVE,
+    CREDENTIAL_REPORT,
+    CREDENTIAL_TRAITS,
+    LOGIN_PROFILE,
+    SERVICE_SPECIFIC_CREDENTIAL,
+    AttachmentKind,
+)
+from c7n_iamusers.iam.policy_documents import objects
+from c7n_iamusers.iam.role_trust import TrustIndex
+from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.text.moments import moment
+
+
+def grants_of(user: IamUser, inventory: Inventory) -> tuple[HeldPolicy, ...] | None:
+    """Every policy in force for ``user``, boundary aside; None where not all of them are known."""
+    attached, inline = user.attachments.get("attached-policy"), user.attachments.get("inline-policy")
+    if attached is None or inline is None or user.groups is None or inventory.groups is None:
+        return None
+    groups = [inventory.groups.get(name) for name in user.groups]
+    if None in groups:
+        return None
+    return (
+        *_attached(attached, inventory.policies),
+        *_inline(inline),
+        *(grant for group in groups if group for grant in _of_group(group, inventory.policies)),
+    )
+
+
+def _of_group(group: Item, documents: Mapping[str, Any]) -> Iterator[HeldPolicy]:
+    name = str(group["GroupName"])
+    yield from _attached(objects(group.get("AttachedManagedPolicies")), documents, name)
+    yield from _inline(objects(group.get("GroupPolicyList")), name)
+
+
+def _attached(
+    policies: Iterable[Item], documents: Mapping[str, Any], group: str = ""
+) -> Iterator[HeldPolicy]:
+    for policy in policies:
+        arn = str(policy.get("PolicyArn", ""))
+        yield HeldPolicy(
+            str(policy.get("PolicyName") or arn.rpartition("/")[2]), arn, group, documents.get(arn)
+        )
+
+
+def _inline(policies: Iterable[Item], group: str = "") -> Iterator[HeldPolicy]:
+    for policy in policies:
+        yield HeldPolicy(str(policy.get("PolicyName", "")), "", group, policy.get("PolicyDocument"))
+
+
+Credentials = dict[str, tuple[Credential, ...]]
+
+
+class EvidenceIndex:
+    """Looks the evidence on a user up in ``inventory``, which is sorted by users once."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._trust = TrustIndex(inventory.roles or ())
+        self._service_credentials = _by_owner(inventory.service_credentials or ())
+        assigned = [each for each in inventory.virtual_mfa or () if each.get("User")]
+        self._virtual_mfa = _by_owner({**each["User"], "Device": each["SerialNumber"]} for each in assigned)
+        self._orphans = [
+            str(each["SerialNumber"]) for each in inventory.virtual_mfa or () if not each.get("User")
+        ]
+
+    @property
+    def orphaned_mfa(self) -> tuple[str, ...]:
+        """The serials of the account's virtual MFA devices that are nobody's."""
+        return tuple(self._orphans)
+
+    def of(self, user: IamUser, source: Source) -> Evidence:
+        """What is known of ``user``, whose own record is from ``source``."""
+        inventory = self._inventory
+        row = self._row(user)
+        virtual = self._serials(user)
+        return Evidence(
+            credentials=self._credentials(user, row),
+            mfa=self._has_mfa(row, virtual),
+            virtual_mfa=virtual,
+            orphaned_mfa=None if inventory.virtual_mfa is None else self._namesakes(user),
+            trusted_by=self._trusting(user),
+            grants=grants_of(user, inventory),
+            creator=(inventory.creators or {}).get(user.unique_id),
+            sources={**inventory.sources, USER: source, **self._missing_row(row)},
+        )
+
+    def _row(self, user: IamUser) -> Row | None:
+        row = self._inventory.report.row(user.name) if self._inventory.report else None
+        return row if row and is_row_of(user, row) else None
+
+    def _missing_row(self, row: Row | None) -> dict[str, Source]:
+        """The report as the user's source, where it was read and doesn't know the user."""
+        source = self._inventory.sources.get(CREDENTIAL_REPORT)
+        if row or source is None or source.problem:
+            return {}
+        return {CREDENTIAL_REPORT: replace(source, problem="the user is not in it, so it was created since")}
+
+    def _credentials(self, user: IamUser, row: Row | None) -> Credentials:
+        found: Credentials = credentials_of(row) if row else {}
+        if LOGIN_PROFILE.name in found:
+            signed_in = moment(user.detail.get("PasswordLastUsed"))
+            found[LOGIN_PROFILE.name] = tuple(
+                _signed_in(each, signed_in) for each in found[LOGIN_PROFILE.name]
+            )
+        if self._inventory.service_credentials is not None:
+            held = self._service_credentials.get(user.name, ())
+            found[SERVICE_SPECIFIC_CREDENTIAL.name] = tuple(map(_service_credential, held))
+        return found
+
+    def _serials(self, user: IamUser) -> tuple[str, ...] | None:
+        if self._inventory.virtual_mfa is None:
+            return None
+        return tuple(str(each["Device"]) for each in self._virtual_mfa.get(user.name, ()))
+
+    def _has_mfa(self, row: Row | None, virtual: tuple[str, ...] | None) -> bool | None:
+        if virtual:
+            return True
+        # The report alone may be hours old: where a fresher list should be there and isn't, nobody knows.
+        unread = virtual is None and VIRTUAL_MFA in self._inventory.sources
+        return flag(row, "mfa_active") if row and not unread else None
+
+    def _namesakes(self, user: IamUser) -> tuple[str, ...]:
+        name = user.name.casefold()
+        return tuple(serial for serial in self._orphans if serial.rpartition("/")[2].casefold() == name)
+
+    def _trusting(self, user: IamUser) -> tuple[str, ...] | None:
+        if self._inventory.roles is None:
+            return None
+        found = self._trust.of(user)
+        return None if self._trust.unreadable and not found else found
+
+
+def with_listed(evidence: Evidence, kind: AttachmentKind, items: Iterable[Item], source: Source) -> Evidence:
+    """The evidence completed by the user's credentials of ``kind``, as the user's own list gives them."""
+    held = tuple(listed_credential(kind, item) for item in items)
+    return replace(
+        evidence,
+        credentials={**evidence.credentials, kind.name: held},
+        sources={**evidence.sources, kind.piece: source},
+    )
+
+
+def listed_credential(kind: AttachmentKind, item: Item, use: LastUse | None = None) -> Credential:
+    """The credential of ``kind`` that a user's own list gives as ``item``; ``use`` None: unknown."""
+    single = kind.reading is not None and kind.reading.single
+    title = kind.title if single else f"{kind.title} {item[kind.identifier]}"
+    made = moment(item.get(CREDENTIAL_TRAITS[kind.name].made))
+    active = item.get("Status", ACTIVE) == ACTIVE
+    return Credential(kind.name, title, active, made, use, str(item.get("ServiceName", "")))
+
+
+def _by_owner(items: Iterable[Item]) -> Mapping[str, tuple[Item, ...]]:
+    found: defaultdict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        # The root user's device has an owner without a name.
+        if "UserName" in item:
+            found[str(item["UserName"])].append(item)
+    return {name: tuple(owned) for name, owned in found.items()}
+
+
+def _signed_in(password: Credential, listed: datetime | None) -> Credential:
+    """The later of what the report and the user's own record (ListUsers, hours fresher) tell."""
+    reported = password.last_use.at if password.last_use else None
+    if listed is None or (reported and reported >= listed):
+        return password
+    return replace(password, last_use=LastUse(listed))
+
+
+def _service_credential(item: Item) -> Credential:
+    service = str(item.get("ServiceName", ""))
+    return Credential(
+        SERVICE_SPECIFIC_CREDENTIAL.name,
+        f"credential for {service} ({item.get('ServiceSpecificCredentialId')})",
+        item.get("Status") == "Active",
+        moment(item.get("CreateDate")),
+        None,
+        service,
+    )

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of the filter ``unnecessary``, and which users they select. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from c7n_iamusers.evidence.activity import activity_of, is_unused
+from c7n_iamusers.evidence.assessment import Assessment, Criteria
+from c7n_iamusers.evidence.findings import FINDING_IDS, Provisioning, Thresholds
+from c7n_iamusers.evidence.hints import parse_hints
+from c7n_iamusers.evidence.index import with_listed
+from c7n_iamusers.evidence.inventory import USER
+from c7n_iamusers.evidence.model import KINDS, Evidence, Hint
+from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.iam.attachments import LISTED_BY_USER, AttachmentKind
+from c7n_iamusers.iam.user_patterns import pattern_fault
+from c7n_iamusers.text.moments import moment
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Conditions that a user must meet, all of them; None and empty ones are met by everybody.
+
+    ``unused_for``, ``min_age``: days. ``any_of``, ``none_of``: ids of findings.
+    """
+
+    kinds: tuple[str, ...] = ()
+    unused_for: float | None = None
+    min_age: float | None = None
+    any_of: tuple[str, ...] = ()
+    none_of: tuple[str, ...] = ()
+
+    def selects(self, assessment: Assessment, now: datetime) -> bool:
+        """Whether the user surely meets every condition."""
+        return (
+            self._meets_the_rest(assessment, now)
+            and self._is_of_kind(assessment)
+            and (self.unused_for is None or is_unused(assessment.activity, self.unused_for, now))
+        )
+
+    def wants_lists(self, assessment: Assessment, now: datetime) -> bool:
+        """Whether the credentials that are listed for one user at a time (SSH keys) would settle the matter."""
+        if not unlisted(assessment.evidence) or not self._meets_the_rest(assessment, now):
+            return False
+        undecided = bool(assessment.verdict.wants)
+        if not undecided and not self._is_of_kind(assessment):
+            return False
+        return self._unused_without_them(assessment, now) if self.unused_for is not None else undecided
+
+    def _meets_the_rest(self, assessment: Assessment, now: datetime) -> bool:
+        findings = assessment.findings
+        return (
+            self._is_old_enough(assessment, now)
+            and (not self.any_of or any(findings.has(each) for each in self.any_of))
+            and all(findings.has(each) is False for each in self.none_of)
+        )
+
+    def _is_old_enough(self, assessment: Assessment, now: datetime) -> bool:
+        if self.min_age is None:
+            return True
+        created = moment(assessment.user.detail.get("CreateDate"))
+        return created is not None and now - created >= timedelta(days=self.min_age)
+
+    def _is_of_kind(self, assessment: Assessment) -> bool:
+        return not self.kinds or assessment.verdict.kind in self.kinds
+
+    def _unused_without_them(self, assessment: Assessment, now: datetime) -> bool:
+        """Whether the user would be unused if it had none of them, listed as lately as its own record."""
+        evidence = assessment.evidence
+        if USER not in evidence.sources:
+            return False
+        known = evidence
+        for kind in unlisted(evidence):
+            known = with_listed(known, kind, (), evidence.sources[USER])
+        return is_unused(activity_of(assessment.user, known), self.unused_for or 0, now)
+
+
+def unlisted(evidence: Evidence) -> tuple[AttachmentKind, ...]:
+    """The kinds of credentials that are listed for one user at a time, and were not for this one."""
+    return tuple(kind for kind in LISTED_BY_USER if kind.name not in evidence.credentials)
+
+
+BULK, FULL = "bulk", "full"
+OPTIONS = ("kinds", "unused-for", "min-age", "findings", "hints", "thresholds", "provisioning", "attachments")
+
+
+@dataclass(frozen=True)
+class FilterOptions:
+    """``selection``: whom to flag. ``full``: whether to list, user by user, what no bulk source tells."""
+
+    selection: Selection
+    criteria: Criteria
+    full: bool
+
+
+def parse_options(data: Mapping[str, Any], where: str) -> FilterOptions:
+    """The options in ``data``, a filter's own text; ``where`` names the place for the errors.
+
+    Raises InvalidPolicyData that lists every fault at once, each with its mend.
+    """
+    reader = _Reader(data, where)
+    given = reader.given
+    findings = reader.mapping("findings", ("any-of", "none-of"), instead_of_list="any-of")
+    selection = Selection(
+        reader.names(given.get("kinds"), "kinds", KINDS),
+        reader.days(given.get("unused-for"), "unused-for"),
+        reader.days(given.get("min-age"), "min-age"),
+        reader.names(findings.get("any-of"), "findings.any-of", FINDING_IDS),
+        reader.names(findings.get("none-of"), "findings.none-of", FINDING_IDS),
+    )
+    criteria = Criteria(reader.hints(), reader.thresholds(), reader.provisioning())
+    full = reader.names([given.get("attachments", BULK)], "attachments", (BULK, FULL)) == (FULL,)
+    if reader.faults:
+        raise InvalidPolicyData("; ".join(reader.faults))
+    return FilterOptions(selection, criteria, full)
+
+
+class _Reader:
+    def __init__(self, data: Mapping[str, Any], where: str) -> None:
+        self._where = where
+        self.faults: list[str] = []
+        self.given = self._without_nulls({key: data[key] for key in OPTIONS if key in data})
+
+    def fault(self, key: str, text: str) -> None:
+        self.faults.append(f"{self._where}: {key}: {text}")
+
+    def _without_nulls(self, given: Mapping[str, Any], within: str = "") -> Mapping[str, Any]:
+        for key in (key for key, value in given.items() if value is None):
+            self.fault(f"{within}{key}", "has no value: give one, or leave the key out")
+        return {key: value for key, value in given.items() if value is not None}
+
+    def days(self, value: Any, key: str) -> float | None:
+        if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0):
+            return value
+        self.fault(key, f"must be a number of days above 0, not {value!r}")
+        return None
+
+    def names(self, value: Any, key: str, known: Sequence[str]) -> tuple[str, ...]:
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not value:
+            self.fault(key, f"must be a list with at least one of {', '.join(known)}, not {value!r}")
+            return ()
+        for name in value:
+            if name not in known:
+                self.fault(key, f"there is no {name!r}: known are {', '.join(known)}")
+        return tuple(str(name) for name in value)
+
+    def mapping(self, key: str, known: Sequence[str], instead_of_list: str = "") -> Mapping[str, Any]:
+        value = self.given.get(key)
+        if value is None:
+            return {}
+        if instead_of_list and isinstance(value, list):
+            return {instead_of_list: value}
+        if not isinstance(value, Mapping) or not value or not set(value) <= set(known):
+            self.fault(key, f"must be a mapping of {', '.join(known)}, not {value!r}")
+            return {}
+        return self._without_nulls(value, f"{key}.")
+
+    def hints(self) -> tuple[Hint, ...]:
+        if "hints" not in self.given:
+            return ()
+        try:
+            return parse_hints(self.given["hints"], f"{self._where}: hints")
+        except InvalidPolicyData as error:
+            self.faults.append(str(error))
+            return ()
+
+    def thresholds(self) -> Thresholds:
+        default, given = Thresholds(), self.mapping("thresholds", ("unused", "rotation"))
+        unused = self.days(given.get("unused"), "thresholds.unused")
+        rotation = self.days(given.get("rotation"), "thresholds.rotation")
+        return Thresholds(unused or default.unused, rotation or default.rotation)
+
+    def provisioning(self) -> Provisioning:
+        given = self.mapping("provisioning", ("tag", "role"))
+        return Provisioning(tuple(self._patterns(given, "tag")), tuple(self._patterns(given, "role")))
+
+    def _patterns(self, given: Mapping[str, Any], key: str) -> Iterator[str]:
+        patterns = given.get(key, [])
+        for pattern in patterns if isinstance(patterns, list) else [patterns]:
+            if not isinstance(pattern, str) or not pattern:
+                form = "Key=glob" if key == "tag" else "a glob over the ARNs of creators"
+                self.fault(f"provisioning.{key}", f"must be {form}, not {pattern!r}")
+            elif key == "tag" and (fault := pattern_fault(key, pattern)):
+                self.fault(f"provisioning.{key}", f"{pattern!r} {fault}")
+            else:
+                yield pattern

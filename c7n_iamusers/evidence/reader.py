@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading what is known of an account in bulk: tens of calls, however many users there are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from c7n_iamusers.evidence.credential_report import CredentialReport, parse_report, report_text
+from c7n_iamusers.evidence.inventory import ACCOUNT, CREATION, VIRTUAL_MFA, Inventory
+from c7n_iamusers.evidence.model import Source
+from c7n_iamusers.exceptions import EvidenceUnreadable
+from c7n_iamusers.execution.client import Backoff, error_code, items
+from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.iam.accounts import PAGE_SIZE, AccountDetails, all_service_credentials, read_account
+from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, SERVICE_CREDENTIALS
+from c7n_iamusers.iam.policy_documents import default_documents
+from c7n_iamusers.text.moments import moment
+
+#: GetCredentialReport: no report, or one that is too old; and one that is being made.
+_MISSING = frozenset({"ReportNotPresent", "ReportExpired"})
+_BEING_MADE = "ReportInProgress"
+
+
+def read_report(client: Any, backoff: Backoff) -> CredentialReport:
+    """The account's report: the one that is there (AWS makes none anew within four hours), else a new one.
+
+    Raises ClientError, and EvidenceUnreadable where it isn't made within the budget of ``backoff`` or is no report.
+    """
+    response = _get(client, backoff)
+    for delay in () if response else backoff.delays():
+        backoff.sleep(delay)
+        if response := _get(client, backoff):
+            break
+    if not response:
+        raise EvidenceUnreadable(
+            f"the credential report was not made within {backoff.budget:.0f} seconds: run again later"
+        )
+    return parse_report(report_text(response["Content"]), moment(response.get("GeneratedTime")))
+
+
+def _get(client: Any, backoff: Backoff) -> dict[str, Any] | None:
+    """The report; None where it is being made, which this asks for if nobody has."""
+    try:
+        return dict(backoff.call(client.get_credential_report))
+    except ClientError as error:
+        code = error_code(error)
+        if code not in _MISSING and code != _BEING_MADE:
+            raise
+    if code in _MISSING:
+        _request(client, backoff)
+    return None
+
+
+def _request(client: Any, backoff: Backoff) -> None:
+    try:
+        backoff.call(client.generate_credential_report)
+    except ClientError as error:
+        # Somebody else asks for it too: GetCredentialReport will tell when it is there.
+        if error_code(error) != "LimitExceeded":
+            raise
+
+
+#: The Regions in which CloudTrail keeps the events of IAM, by how a partition's Regions begin ("Global service
+#: events", CloudTrail User Guide).
+_HOME_REGIONS = {"us-gov-": "us-gov-west-1", "cn-": "cn-north-1"}
+_CREATED = {"AttributeKey": "EventName", "AttributeValue": "CreateUser"}
+
+
+def home_region(region: str) -> str:
+    """The Region of ``region``'s partition in which IAM's events are."""
+    return next((home for prefix, home in _HOME_REGIONS.items() if region.startswith(prefix)), "us-east-1")
+
+
+def read_creators(client: Any, backoff: Backoff) -> dict[str, str]:
+    """User id -> ARN of the role or user that created it, for users created in the last 90 days.
+
+    ``client``: of cloudtrail, in the partition's home Region; LookupEvents gives 50 events a page, twice a second.
+    """
+    events = items(client, "LookupEvents", "Events", backoff, LookupAttributes=[_CREATED])
+    found = [_creation(json.loads(event["CloudTrailEvent"])) for event in events]
+    return {user_id: creator for user_id, creator in found if user_id and creator}
+
+
+def _creation(event: Mapping[str, Any]) -> tuple[str, str]:
+    """The id of the created user, empty where the call failed, and the ARN behind the caller's session."""
+    user = ((event.get("responseElements") or {}).get("user")) or {}
+    identity = event.get("userIdentity") or {}
+    issuer = (identity.get("sessionContext") or {}).get("sessionIssuer") or {}
+    return str(user.get("userId", "")), str(issuer.get("arn") or identity.get("arn", ""))
+
+
+#: What the piece ACCOUNT is made of, as GetAccountAuthorizationDetails filters it.
+ACCOUNT_KINDS = ("Group", "Role", "LocalManagedPolicy")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One piece, as it was read: ``value`` None where it could not be, and then ``source`` says why."""
+
+    value: Any
+    source: Source
+
+
+@dataclass(frozen=True)
+class PieceReader:
+    """How a piece is read: ``read`` takes a client of ``service`` and a Backoff.
+
+    ``required``: without it nobody can say whom a rule by group exempts, so that not reading it is an error.
+    """
+
+    read: Callable[[Any, Backoff], Any]
+    operations: tuple[str, ...]
+    required: bool = False
+    service: str = "iam"
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """The IAM actions that reading needs."""
+        return tuple(f"{self.service}:{operation}" for operation in self.operations)
+
+
+def account_piece(account: AccountDetails, began: datetime) -> Piece:
+    """The piece ACCOUNT of what was read of ACCOUNT_KINDS, beginning at ``began`` (UTC)."""
+    return Piece(_account_values(account), Source("GetAccountAuthorizationDetails", began))
+
+
+def _account_values(account: AccountDetails) -> dict[str, Any]:
+    policies = default_documents(account.policies)
+    return {"groups": account.groups, "roles": account.roles, "policies": policies}
+
+
+def _account(client: Any, backoff: Backoff) -> dict[str, Any]:
+    return _account_values(read_account(client, backoff, *ACCOUNT_KINDS))
+
+
+def _virtual_mfa(client: Any, backoff: Backoff) -> tuple[Any, ...]:
+    return tuple(items(client, "ListVirtualMFADevices", "VirtualMFADevices", backoff, MaxItems=PAGE_SIZE))
+
+
+def _service_credentials(client: Any, backoff: Backoff) -> tuple[Any, ...]:
+    return tuple(all_service_credentials(client, backoff))
+
+
+#: A new piece is a new row.
+PIECES: Mapping[str, PieceReader] = {
+    ACCOUNT: PieceReader(_account, ("GetAccountAuthorizationDetails",), required=True),
+    CREDENTIAL_REPORT: PieceReader(read_report, ("GetCredentialReport", "GenerateCredentialReport")),
+    VIRTUAL_MFA: PieceReader(_virtual_mfa, ("ListVirtualMFADevices",)),
+    SERVICE_CREDENTIALS: PieceReader(_service_credentials, ("ListServiceSpecificCredentials",)),
+    CREATION: PieceReader(read_creators, ("LookupEvents",), service="cloudtrail"),
+}
+#: What evidence is made of; who created users is read only where a policy asks for it.
+USUAL = (ACCOUNT, CREDENTIAL_REPORT, VIRTUAL_MFA, SERVICE_CREDENTIALS)
+
+
+def read_pieces(
+    names: Iterable[str],
+    clients: Mapping[str, Any],
+    backoff: Backoff,
+    now: Callable[[], datetime] = utc_now,
+) -> dict[str, Piece]:
+    """The pieces ``names``, all at once. ``clients``: by the services that PIECES name; they are thread-safe.
+
+    Raises ClientError or BotoCoreError where a required piece can't be read.
+    """
+    wanted = list(names)
+    with ThreadPoolExecutor(max_workers=max(len(wanted), 1)) as pool:
+        read = [
+            pool.submit(_read, PIECES[name], clients[PIECES[name].service], backoff, now) for name in wanted
+        ]
+    return {name: piece.result() for name, piece in zip(wanted, read, strict=True)}
+
+
+def inventory_of(pieces: Mapping[str, Piece]) -> Inventory:
+    """The pieces as one record."""
+    values = {name: piece.value for name, piece in pieces.items()}
+    return Inventory(
+        **(values.get(ACCOUNT) or {}),
+        report=values.get(CREDENTIAL_REPORT),
+        virtual_mfa=values.get(VIRTUAL_MFA),
+        service_credentials=values.get(SERVICE_CREDENTIALS),
+        creators=values.get(CREATION),
+        sources={name: piece.source for name, piece in pieces.items()},
+    )
+
+
+def _read(reader: PieceReader, client: Any, backoff: Backoff, now: Callable[[], datetime]) -> Piece:
+    began = now()  # a list is surely good as of when it was asked for, not as of when it was complete
+    try:
+        value = reader.read(client, backoff)
+    except (ClientError, BotoCoreError, EvidenceUnreadable) as error:
+        if reader.required:
+            raise
+        return Piece(None, Source(reader.operations[0], None, _problem(reader, error)))
+    return Piece(value, Source(reader.operations[0], getattr(value, "time", began)))
+
+
+def _problem(reader: PieceReader, error: Exception) -> str:
+    if isinstance(error, ClientError) and error_code(error).startswith("AccessDenied"):
+        return f"AccessDenied: it needs {' and '.join(reader.permissions)}"
+    return str(error)

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run's store in S3: each write is a put that S3 has acknowledged before the run goes on."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import IO, Any
+from urllib.parse import parse_qsl, urlparse
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from c7n_iamusers.execution.client import Backoff, error_code
+
+#: PutObject, "Conditional writes": the object is there, or another conditional write of it is under way.
+_TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+
+
+def bucket_output(url: str, session: Any) -> BucketStore:
+    """The store of an output URL as Cloud Custodian takes it: ``s3://BUCKET/PREFIX?region=NAME&sse=KIND&kms-key=KEY``.
+
+    ``session``: boto3's. Objects are encrypted and owned as those of c7n's own output (``S3Output``).
+    """
+    parsed = urlparse(url)
+    given = dict(parse_qsl(parsed.query))
+    kind = given.get("sse") or ("aws:kms" if "kms-key" in given else "AES256")
+    key = {"SSEKMSKeyId": given["kms-key"]} if kind == "aws:kms" and "kms-key" in given else {}
+    arguments = {"ACL": "bucket-owner-full-control", "ServerSideEncryption": kind, **key}
+    client = session.client("s3", region_name=given.get("region"))
+    return BucketStore(client, parsed.netloc, parsed.path, arguments)
+
+
+class BucketStore:
+    """Objects of ``bucket`` under ``prefix``. ``arguments``: of each PutObject (encryption, ACL). See Store.
+
+    S3 gives strong read-after-write consistency, so what ``create`` has put, any later read finds.
+    Reading a name that may be missing needs s3:ListBucket: without it S3 answers AccessDenied, not NoSuchKey.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        bucket: str,
+        prefix: str,
+        arguments: Mapping[str, str],
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._client, self._bucket, self._prefix = client, bucket, prefix.strip("/")
+        self._arguments, self._backoff = dict(arguments), backoff or Backoff()
+
+    def read(self, name: str) -> bytes | None:
+        """See Store."""
+        return self._tagged(name)[0]
+
+    def create(self, name: str, content: bytes) -> None:
+        """See Store. A put whose answer was lost counts as ours where the object holds this content."""
+        try:
+            self._put(name, content, IfNoneMatch="*")
+        except ClientError as error:
+            if error_code(error) not in _TAKEN:
+                raise self._failure(name, error) from error
+            if self.read(name) != content:
+                raise FileExistsError(f"{self.place(name)} is there already") from error
+
+    def replace(self, name: str, content: bytes) -> None:
+        """See Store."""
+        try:
+            self._put(name, content)
+        except ClientError as error:
+            raise self._failure(name, error) from error
+
+    def stream(self, name: str, pieces: Iterable[bytes]) -> None:
+        """See Store. PutObject takes up to 5 GB."""
+        with tempfile.TemporaryFile() as file:
+            file.writelines(pieces)
+            try:
+                self._put(name, file)
+            except ClientError as error:
+                raise self._failure(name, error) from error
+
+    def remove(self, name: str, content: bytes | None = None) -> None:
+        """See Store. "Conditional deletes" (Amazon S3 User Guide): IfMatch of DeleteObject."""
+        condition = {}
+        if content is not None:
+            found, condition["IfMatch"] = self._tagged(name)
+            if found != content:
+                return
+        try:
+            self._backoff.call(
+                self._client.delete_object, Bucket=self._bucket, Key=self._key(name), **condition
+            )
+        except ClientError as error:
+            if content is None or error_code(error) not in {*_TAKEN, "NoSuchKey"}:
+                raise self._failure(name, error) from error
+        except BotoCoreError as error:
+            raise self._failure(name, error) from error
+
+    def update(self, name: str, change: Callable[[bytes | None], bytes]) -> None:
+        """See Store. "Conditional writes" (Amazon S3 User Guide): IfMatch and IfNoneMatch of PutObject."""
+        changed: bytes | None = None
+        for delay in (*self._backoff.delays(), None):
+            content, tag = self._tagged(name)
+            if changed is not None and content == changed:
+                return  # the answer of our own put was lost
+            changed = change(content)
+            try:
+                return self._put(name, changed, **({"IfMatch": tag} if tag else {"IfNoneMatch": "*"}))
+            except ClientError as error:
+                if delay is None or error_code(error) not in _TAKEN:
+                    raise self._failure(name, error) from error
+                self._backoff.sleep(delay)
+
+    def names(self, prefix: str, last: str = "") -> list[str]:
+        """See Store."""
+        begins = len(self._key(""))
+        found = (str(each["Key"])[begins:] for each in self._listed("Contents", Prefix=self._key(prefix)))
+        return [name for name in found if not last or name.rpartition("/")[2] == last]
+
+    def siblings(self) -> Sequence[BucketStore]:
+        """See Store."""
+        parent = self._prefix.rpartition("/")[0]
+        if not parent:
+            return []
+        found = self._listed("CommonPrefixes", Prefix=f"{parent}/", Delimiter="/")
+        prefixes = (str(each["Prefix"]).strip("/") for each in found)
+        return [
+            BucketStore(self._client, self._bucket, each, self._arguments, self._backoff)
+            for each in prefixes
+            if each != self._prefix
+        ]
+
+    def place(self, name: str) -> str:
+        """See Store."""
+        return f"s3://{self._bucket}/{self._key(name)}"
+
+    def __str__(self) -> str:
+        return f"s3://{self._bucket}/{self._prefix}"
+
+    def _tagged(self, name: str) -> tuple[bytes | None, str]:
+        """The content and its ETag."""
+        try:
+            found = self._backoff.call(self._client.get_object, Bucket=self._bucket, Key=self._key(name))
+            return bytes(found["Body"].read()), str(found.get("ETag", ""))
+        except ClientError as error:
+            if error_code(error) == "NoSuchKey":
+                return None, ""
+            raise self._failure(name, error) from error
+        except BotoCoreError as error:
+            raise self._failure(name, error) from error
+
+    def _listed(self, member: str, **asked: str) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = []
+        try:
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, **asked):
+                found += page.get(member, ())
+        except (ClientError, BotoCoreError) as error:
+            raise OSError(f"s3://{self._bucket}/{asked['Prefix']}: {error}") from error
+        return found
+
+    def _put(self, name: str, content: bytes | IO[bytes], **condition: str) -> None:
+        given = {**self._arguments, **condition}
+
+        def put() -> None:
+            if not isinstance(content, bytes):
+                content.seek(0)  # an earlier try has read it
+            self._client.put_object(Bucket=self._bucket, Key=self._key(name), Body=content, **given)
+
+        try:
+            self._backoff.call(put)
+        except BotoCoreError as error:
+            raise self._failure(name, error) from error
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}/{name}" if self._prefix else name
+
+    def _failure(self, name: str, error: Exception) -> OSError:
+        return OSError(f"{self.place(name)}: {error}")

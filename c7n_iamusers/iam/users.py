@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading one user live: who it is, everything attached to it, and the last use of its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from botocore import xform_name
+from botocore.exceptions import ClientError
+
+from c7n_iamusers.execution.client import Backoff, error_code, items
+from c7n_iamusers.iam.attachments import (
+    ACCESS_KEY,
+    ATTACHMENT_KINDS,
+    PERMISSIONS_BOUNDARY,
+    TAG,
+    AttachmentKind,
+    Detail,
+    Reading,
+)
+from c7n_iamusers.iam.user import IamUser, Item
+
+#: The kinds with a list of their own; GetUser itself tells the others.
+LISTED_KINDS = tuple(kind for kind in ATTACHMENT_KINDS if kind.reading)
+#: Seconds before a list is read again that told of what is gone.
+_SOON = (0.0, 1.0, 2.0, 4.0)
+_ENVELOPE = frozenset({"ResponseMetadata", "UserName"})
+
+
+def read_user(client: Any, name: str, backoff: Backoff) -> IamUser | None:
+    """The user with all its attachments in full detail, fit for a snapshot; None where there is no such user.
+
+    Raises ClientError where anything of it can't be read.
+    """
+    detail = read_detail(client, name, backoff)
+    if detail is None:
+        return None
+    attachments = {kind.name: read_kind(client, name, kind, backoff) for kind in LISTED_KINDS}
+    return IamUser(detail, {**attachments, **embedded_attachments(detail)})
+
+
+def read_detail(client: Any, name: str, backoff: Backoff) -> dict[str, Any] | None:
+    """GetUser's ``User``: with tags and boundary, which no list gives; None where there is no such user."""
+    try:
+        return dict(backoff.call(client.get_user, UserName=name)["User"])
+    except ClientError as error:
+        if error_code(error) == "NoSuchEntity":
+            return None
+        raise
+
+
+def embedded_attachments(detail: dict[str, Any]) -> dict[str, tuple[Item, ...]]:
+    """The kinds that a user's own record tells: boundary and tags."""
+    boundary = detail.get("PermissionsBoundary")
+    return {
+        PERMISSIONS_BOUNDARY.name: (boundary,) if boundary else (),
+        TAG.name: tuple(detail.get("Tags") or ()),
+    }
+
+
+def list_kind(client: Any, name: str, kind: AttachmentKind, backoff: Backoff) -> tuple[Item, ...]:
+    """What of ``kind`` (one that has a list of its own) is attached to the user, as its list gives it.
+
+    Raises ClientError; NoSuchEntity too, where the user itself is gone.
+    """
+    assert kind.reading, f"{kind.name} has no list: GetUser tells it"
+    if kind.reading.single:
+        return _read_single(client, name, kind.reading, backoff)
+    found = items(client, kind.reading.operation, kind.reading.result, backoff, UserName=name)
+    return tuple({kind.identifier: item} if isinstance(item, str) else item for item in found)
+
+
+def read_kind(client: Any, name: str, kind: AttachmentKind, backoff: Backoff) -> tuple[Item, ...]:
+    """As ``list_kind``, each item completed by what its list leaves out (documents, key bodies).
+
+    An item that went between its list and its details is no sign that the user went: the list is read again.
+    Raises ClientError; NoSuchEntity where the user itself is gone, or the list stays wrong.
+    """
+    for delay in (*_SOON, None):
+        found = list_kind(client, name, kind, backoff)
+        if kind.detail is None:
+            return found
+        try:
+            return tuple(_with_detail(client, name, item, kind.detail, backoff) for item in found)
+        except ClientError as error:
+            if delay is None or error_code(error) != "NoSuchEntity":
+                raise
+            backoff.sleep(delay)
+    raise AssertionError("the last look returns or raises")
+
+
+def unassigned_mfa(client: Any, backoff: Backoff) -> frozenset[str]:
+    """The serial numbers of the account's virtual MFA devices that are nobody's."""
+    devices = items(
+        client,
+        "ListVirtualMFADevices",
+        "VirtualMFADevices",
+        backoff,
+        AssignmentStatus="Unassigned",
+        MaxItems=1000,
+    )
+    return frozenset(str(device["SerialNumber"]) for device in devices)
+
+
+def _read_single(client: Any, name: str, reading: Reading, backoff: Backoff) -> tuple[Item, ...]:
+    try:
+        response = backoff.call(getattr(client, xform_name(reading.operation)), UserName=name)
+    except ClientError as error:
+        if error_code(error) == "NoSuchEntity":
+            return ()
+        raise
+    return (response[reading.result],)
+
+
+def _with_detail(client: Any, name: str, item: Item, detail: Detail, backoff: Backoff) -> Item:
+    parameters = {parameter: item[member] for parameter, member in detail.parameters.items()}
+    method = getattr(client, xform_name(detail.operation))
+    response = backoff.call(method, UserName=name, **parameters, **detail.constants)
+    for member in detail.result:
+        response = response[member]
+    return {**item, **{key: value for key, value in response.items() if key not in _ENVELOPE}}
+
+
+@dataclass(frozen=True)
+class KeyUse:
+    """GetAccessKeyLastUsed's answer. ``at`` None: AWS knows of no use; ``service`` and ``region`` may be ``N/A``."""
+
+    key_id: str
+    at: datetime | None
+    service: str = ""
+    region: str = ""
+
+
+#: What GetAccessKeyLastUsed may answer for a key that does not exist: AWS denies access to it, as to a forbidden one.
+_NO_KEY_OR_DENIED = frozenset({"AccessDenied", "NoSuchEntity"})
+
+
+def read_key_use(client: Any, user: IamUser, backoff: Backoff) -> tuple[KeyUse, ...]:
+    """The last use of each access key that ``user`` has.
+
+    Where a key went since ``user`` was read, the keys that are listed now are asked about instead. Raises ClientError
+    where one can't be read: a denial for a key that is still listed is a denial.
+    """
+    return _read_all(client, user.name, user.attachments[ACCESS_KEY.name], backoff)
+
+
+def _read_all(client: Any, name: str, keys: Iterable[Item], backoff: Backoff) -> tuple[KeyUse, ...]:
+    uses = []
+    for key in keys:
+        try:
+            uses.append(_read(client, str(key["AccessKeyId"]), backoff))
+        except ClientError as error:
+            if error_code(error) not in _NO_KEY_OR_DENIED:
+                raise
+            listed = list_kind(client, name, ACCESS_KEY, backoff)
+            if key["AccessKeyId"] in {item["AccessKeyId"] for item in listed}:
+                raise
+            return _read_all(client, name, listed, backoff)
+    return tuple(uses)
+
+
+def _read(client: Any, key_id: str, backoff: Backoff) -> KeyUse:
+    found = backoff.call(client.get_access_key_last_used, AccessKeyId=key_id)["AccessKeyLastUsed"]
+    return KeyUse(key_id, found.get("LastUsedDate"), found.get("ServiceName", ""), found.get("Region", ""))

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run for a desired access: read, plan, apply, recheck after conflicts, and report each user's outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from c7n_iamusers.execution.journal import JournalWriter
+from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHANGED, Outcome
+from c7n_iamusers.identity_center.adoption import (
+    GROUP_ID,
+    MEMBERSHIP_ID,
+    USER_ID,
+    check_group,
+    group_calls,
+    same_person,
+)
+from c7n_iamusers.identity_center.aws.instance import Center
+from c7n_iamusers.identity_center.aws.reader import CenterReader
+from c7n_iamusers.identity_center.changes import (
+    group_key,
+    membership_key,
+    own_assignments,
+    quota_faults,
+    set_key,
+    user_key,
+)
+from c7n_iamusers.identity_center.earlier_names import with_earlier_names
+from c7n_iamusers.identity_center.model import (
+    ASSIGNMENT,
+    CREATE,
+    GROUP,
+    MEMBERSHIP,
+    PERMISSION_SET,
+    REMOVE,
+    USER,
+    AccessPlan,
+    Assignment,
+    CenterState,
+    Change,
+    Choices,
+    Claim,
+    DesiredAccess,
+    Instance,
+    Pending,
+    PersonKey,
+    Total,
+)
+from c7n_iamusers.identity_center.permission_sets import (
+    PERMISSION_SET_ARN,
+    check_permission_set,
+    permission_set_calls,
+)
+from c7n_iamusers.identity_center.plan import Evidence, plan_access
+from c7n_iamusers.identity_center.terraform import Existing
+from c7n_iamusers.identity_center.writer.change import Rechecked, WriterContext
+from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, Ended, SingleWriter
+from c7n_iamusers.policy_comparison.proof import UNPROVEN
+
+
+class SecondLook:
+    """Looks through ``reader``; several threads may at once."""
+
+    def __init__(
+        self, reader: CenterReader, desired: DesiredAccess, state: CenterState, instance: Instance
+    ) -> None:
+        self._reader, self._desired, self._state, self._instance = reader, desired, state, instance
+        self._sets = {set_key(name): wanted for name, wanted in desired.permission_sets.items()}
+        self._groups = {group_key(name): group for name, group in desired.groups.items()}
+        self._people = {user_key(key): person for key, person in desired.people.items()}
+        self._looks: dict[str, Callable[[Change, Mapping[str, Any]], Rechecked]] = {
+            PERMISSION_SET: self._permission_set,
+            GROUP: self._group,
+            ASSIGNMENT: self._assignment,
+            USER: self._user,
+            MEMBERSHIP: self._membership,
+        }
+
+    def __call__(self, change: Change, parameters: Mapping[str, Any]) -> Rechecked:
+        """What the change comes to now. Raises IdentityCenterError where it may not be made any more."""
+        if change.action == REMOVE:
+            # A removal that came too early is simply tried again.
+            return Rechecked(change.calls)
+        return self._looks[change.kind](change, parameters)
+
+    def _permission_set(self, change: Change, _: Mapping[str, Any]) -> Rechecked:
+        wanted = self._sets[change.key]
+        grants = {grant for group in self._desired.groups.values() for grant in group.grants}
+        accounts = sorted({grant.account_id for grant in grants if grant.permission_set == wanted.name})
+        known = self._reader.permission_sets.find([wanted.name], accounts).get(wanted.name)
+        check_permission_set(wanted, known)
+        calls = permission_set_calls(wanted, known, self._instance, accounts)
+        return Rechecked(calls, {PERMISSION_SET_ARN: known.arn} if known else {})
+
+    def _group(self, change: Change, _: Mapping[str, Any]) -> Rechecked:
+        group = self._groups[change.key]
+        known = self._reader.group(group, self._state.permission_sets)
+        check_group(group, known, own_assignments(group, self._state)[0])
+        return Rechecked(
+            group_calls(group, known, self._instance), {GROUP_ID: known.group_id} if known else {}
+        )
+
+    def _assignment(self, change: Change, parameters: Mapping[str, Any]) -> Rechecked:
+        wanted = Pending(parameters["TargetId"], parameters["PermissionSetArn"], parameters["PrincipalId"])
+        for request_id, pending in self._reader.assignments.pending().items():
+            if pending == wanted:
+                return Rechecked(change.calls, awaits=request_id)
+        assignment = Assignment(wanted.account_id, wanted.permission_set_arn)
+        exists = self._reader.assignments.exists(assignment, wanted.group_id)
+        return Rechecked() if exists else Rechecked(change.calls)
+
+    def _user(self, change: Change, _: Mapping[str, Any]) -> Rechecked:
+        person = self._people[change.key]
+        known = same_person(person, *self._reader.store.find_person(person))
+        return Rechecked((), {USER_ID: known.user_id}) if known else Rechecked(change.calls)
+
+    def _membership(self, change: Change, parameters: Mapping[str, Any]) -> Rechecked:
+        user_id = parameters["MemberId"]["UserId"]
+        found = self._reader.store.membership_id(parameters["GroupId"], user_id)
+        return Rechecked((), {MEMBERSHIP_ID: found}) if found else Rechecked(change.calls)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A plan, and how each of its changes that was begun has ended: none where it was not applied."""
+
+    desired: DesiredAccess
+    plan: AccessPlan
+    ended: Mapping[str, Ended] = field(default_factory=dict)
+
+    def outcomes(self) -> list[tuple[str, Outcome]]:
+        """For each IAM user that anything was asked for, whose intents asked, and the outcome."""
+        refused = [
+            (each.place, Outcome(each.subject.name, each.subject.arn, FAILED, each.reason, code=each.code))
+            for each in self.plan.refused
+        ]
+        return [*refused, *self._waiting(), *self._served()]
+
+    def _waiting(self) -> list[tuple[str, Outcome]]:
+        return [
+            (
+                each.claim.place,
+                Outcome(
+                    each.claim.subject.name,
+                    each.claim.subject.arn,
+                    SKIPPED,
+                    f"{each.claim.subject}: {each.reason}",
+                ),
+            )
+            for each in self.plan.missing
+        ]
+
+    def _served(self) -> list[tuple[str, Outcome]]:
+        counted: set[str] = set()
+        found = []
+        for claim, keys in self.plan.served.items():
+            own = {user_key(claim.person), membership_key(claim.person, claim.group)} - counted
+            counted |= own
+            found.append((claim.place, self._outcome(claim, keys, own)))
+        return found
+
+    def _outcome(self, claim: Claim, keys: tuple[str, ...], own: set[str]) -> Outcome:
+        """``own``: the keys of what was done for this IAM user alone, and not yet counted for another."""
+        subject = claim.subject
+        ended = [self.ended[key] for key in keys if key in self.ended]
+        mine = [self.ended[key] for key in own if key in self.ended]
+        calls, seconds = sum(each.calls for each in mine), sum(each.seconds for each in mine)
+        failure = next((each for each in ended if each.status != DONE), None)
+        if failure:
+            reason = failure.reason if str(subject) in failure.reason else f"{subject}: {failure.reason}"
+            told = f"{reason}{self._left(claim, keys)}: mend it and run again"
+            return Outcome(subject.name, subject.arn, FAILED, told, calls, seconds, failure.code)
+        status = PROVISIONED if any(each.calls for each in ended) else UNCHANGED
+        return Outcome(subject.name, subject.arn, status, self._told(claim), calls, seconds)
+
+    def _told(self, claim: Claim) -> str:
+        person, user = self.desired.people[claim.person], self.ended.get(user_key(claim.person))
+        adopted = claim.person in self.plan.known_people or bool(user and user.adopted)
+        who = (
+            "the Identity Center user that has username and e-mail"
+            if adopted
+            else "a new Identity Center user"
+        )
+        holds = f"{person.username} ({who}) is in group {claim.group}, which has {claim.grant}"
+        total = self._totals.get((claim.person, claim.grant.account_id))
+        if total is None or total.verdict not in UNPROVEN:
+            return holds
+        beyond = [str(each) for each in total.beyond if not each.covered]
+        return (
+            f"{holds}; {total.verdict}: also holds {', '.join(beyond)}"
+            if beyond
+            else f"{holds}; {total.verdict}"
+        )
+
+    @cached_property
+    def _totals(self) -> Mapping[tuple[PersonKey, str], Total]:
+        return {(each.person, each.account_id): each for each in self.plan.totals}
+
+    @cached_property
+    def _names(self) -> Mapping[str, str]:
+        """Key of each change with calls -> what it makes, in words."""
+        return {change.key: f"{change.kind} {change.name}" for change in self.plan.changes if change.calls}
+
+    def _left(self, claim: Claim, keys: tuple[str, ...]) -> str:
+        """What was created all the same, for a failure to mention."""
+        made = [
+            self._names[key]
+            for key in keys
+            if key in self._names
+            and key in self.ended
+            and self.ended[key].status == DONE
+            and self.ended[key].calls
+        ]
+        return f"; this run created {' and '.join(made)}, left as it is" if made else ""
+
+
+class AccessRun:
+    """A desired access and the Identity Center that is to have it.
+
+    ``evidence``: what is known of the people beside Identity Center; ``choices``: what of ours may go.
+    """
+
+    def __init__(
+        self,
+        center: Center,
+        desired: DesiredAccess,
+        evidence: Evidence | None = None,
+        choices: Choices | None = None,
+    ) -> None:
+        self._center, self._desired = center, desired
+        self._evidence, self._choices = evidence or Evidence(), choices or Choices()
+        self._reader = CenterReader.through(center.clients, center.instance, center.backoff)
+        self._state = CenterState()
+
+    def plan(self) -> Report:
+        """What there is to do. Raises IdentityCenterError and ClientError where that can't be told."""
+        return self._planned(self._reader.read(self._desired, leftovers=self._choices.prune))
+
+    def existing(self) -> tuple[DesiredAccess, Existing]:
+        """What is asked for, by the names that it has, and what of it stands. Raises as ``plan`` does."""
+        report = self.plan()
+        return self._desired, Existing(self._state, report.plan.known_people, self._center.instance)
+
+    def look_at_everybody(self) -> tuple[Report, CenterState]:
+        """The same, with what everybody holds in all accounts that have anything of ours."""
+        accounts = self._reader.permission_sets.accounts_of_ours()
+        report = self._planned(self._reader.read(self._desired, accounts, everybody=True))
+        return report, self._state
+
+    def _planned(self, state: CenterState) -> Report:
+        self._state = replace(state, is_delegated=self._center.is_delegated)
+        if not self._choices.migrate:
+            self._desired = with_earlier_names(self._desired, self._state, self._evidence.proofs)
+        found = plan_access(self._desired, self._state, self._center.instance, self._choices, self._evidence)
+        creates = any((each.kind, each.action) == (PERMISSION_SET, CREATE) for each in found.changes)
+        sets = self._reader.permission_sets.count() if creates else 0
+        over = quota_faults(self._desired, self._state, found.work, sets, self._evidence.quotas)
+        return Report(self._desired, replace(found, over_quota=over))
+
+    def apply(self, report: Report, journal: JournalWriter, options: ApplyOptions) -> Report:
+        """Do it, one failure touching nothing that does not need it."""
+        center = self._center
+        context = WriterContext(
+            center.clients,
+            center.instance,
+            journal,
+            SecondLook(self._reader, self._desired, self._state, center.instance),
+            center.rate,
+            center.backoff,
+        )
+        return Report(self._desired, report.plan, SingleWriter(context, report.plan.work, options).run())

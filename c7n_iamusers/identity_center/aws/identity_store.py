@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading people and groups of the identity store: one by one, or all of them in pages of a hundred."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from c7n_iamusers.execution.client import Backoff, is_missing, items
+from c7n_iamusers.identity_center.model import Instance, KnownGroup, KnownPerson, Person
+from c7n_iamusers.text.wording import folded
+
+_PAGE = 100
+
+
+@dataclass(frozen=True)
+class IdentityStore:
+    """The identity store of ``instance``, through ``client`` (identitystore)."""
+
+    client: Any
+    instance: Instance
+    backoff: Backoff
+
+    def find_person(self, person: Person) -> tuple[KnownPerson | None, KnownPerson | None]:
+        """Who has the username, and who has the e-mail where nobody has the username.
+
+        A user has one e-mail, which is unique, so the second question is moot where the first has an answer.
+        """
+        user_id = self._id("get_user_id", "UserId", "userName", person.username)
+        if user_id:
+            return self._describe(user_id), None
+        for email in dict.fromkeys((person.email, person.email.lower())):
+            # Whether the lookup minds case is written nowhere.
+            user_id = self._id("get_user_id", "UserId", "emails.value", email)
+            if user_id:
+                return None, self._describe(user_id)
+        return None, None
+
+    def all_people(self) -> tuple[dict[str, KnownPerson], dict[str, KnownPerson]]:
+        """Everybody: by ``folded`` username, and by each of their ``folded`` e-mails."""
+        usernames: dict[str, KnownPerson] = {}
+        emails: dict[str, KnownPerson] = {}
+        for user in self._all("ListUsers", "Users"):
+            known = _known_person(user)
+            usernames[folded(known.username)] = known
+            emails.update({folded(str(each["Value"])): known for each in user.get("Emails") or ()})
+        return usernames, emails
+
+    def all_groups(self) -> dict[str, KnownGroup]:
+        """Every group by its ``folded`` display name; members and assignments are not read here."""
+        found = self._all("ListGroups", "Groups")
+        groups = [
+            KnownGroup(group["GroupId"], str(group.get("DisplayName", "")), group.get("Description", ""))
+            for group in found
+        ]
+        return {folded(group.name): group for group in groups}
+
+    def find_group(self, name: str) -> KnownGroup | None:
+        """The group of that display name; its members and assignments are not read here."""
+        group_id = self._id("get_group_id", "GroupId", "displayName", name)
+        if group_id is None:
+            return None
+        described = self._call("describe_group", GroupId=group_id)
+        return KnownGroup(group_id, name, described.get("Description", ""))
+
+    def members(self, group_id: str) -> frozenset[str]:
+        """The user ids of the group's members."""
+        return frozenset(self.memberships(group_id))
+
+    def memberships(self, group_id: str) -> dict[str, str]:
+        """User id -> membership id of the group's members."""
+        found = items(
+            self.client,
+            "ListGroupMemberships",
+            "GroupMemberships",
+            self.backoff,
+            IdentityStoreId=self.instance.identity_store_id,
+            GroupId=group_id,
+            MaxResults=_PAGE,
+        )
+        return {each["MemberId"]["UserId"]: each["MembershipId"] for each in found}
+
+    def _describe(self, user_id: str) -> KnownPerson:
+        return _known_person(self._call("describe_user", UserId=user_id))
+
+    def _all(self, operation: str, result: str) -> list[Any]:
+        store = self.instance.identity_store_id
+        return items(self.client, operation, result, self.backoff, IdentityStoreId=store, MaxResults=_PAGE)
+
+    def user_attributes(self, user_id: str) -> dict[str, Any] | None:
+        """Everything of the user, as DescribeUser gives it; None where it is gone."""
+        try:
+            return self._call("describe_user", UserId=user_id)
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            return None
+
+    def group(self, group_id: str) -> KnownGroup | None:
+        """The group of that id with its members; None where it is gone."""
+        try:
+            found = self._call("describe_group", GroupId=group_id)
+            memberships = self.memberships(group_id)
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            return None
+        return KnownGroup(
+            group_id,
+            str(found.get("DisplayName", "")),
+            found.get("Description", ""),
+            frozenset(memberships),
+            memberships=memberships,
+        )
+
+    def name_of_group(self, group_id: str) -> str | None:
+        """The group's display name; None where it is gone."""
+        try:
+            return str(self._call("describe_group", GroupId=group_id).get("DisplayName", ""))
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            return None
+
+    def groups_of(self, user_id: str) -> frozenset[str]:
+        """The ids of the groups that the user is a member of."""
+        found = items(
+            self.client,
+            "ListGroupMembershipsForMember",
+            "GroupMemberships",
+            self.backoff,
+            IdentityStoreId=self.instance.identity_store_id,
+            MemberId={"UserId": user_id},
+            MaxResults=_PAGE,
+        )
+        return frozenset(each["GroupId"] for each in found)
+
+    def username_id(self, username: str) -> str | None:
+        """The id of the user who has the username."""
+        return self._id("get_user_id", "UserId", "userName", username)
+
+    def membership_id(self, group_id: str, user_id: str) -> str | None:
+        """The id of the user's membership in the group; None where it is no member."""
+        try:
+            found = self._call("get_group_membership_id", GroupId=group_id, MemberId={"UserId": user_id})
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            return None
+        return str(found["MembershipId"])
+
+    def _id(self, method: str, member: str, path: str, text: str) -> str | None:
+        identifier = {"UniqueAttribute": {"AttributePath": path, "AttributeValue": text}}
+        try:
+            return str(self._call(method, AlternateIdentifier=identifier)[member])
+        except ClientError as error:
+            # The store itself may be what is missing, and that is not an answer to the question.
+            if not is_missing(error) or error.response.get("ResourceType") == "IDENTITY_STORE":
+                raise
+            return None
+
+    def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        call = getattr(self.client, method)
+        response: dict[str, Any] = self.backoff.call(
+            call, IdentityStoreId=self.instance.identity_store_id, **parameters
+        )
+        return response
+
+
+def _known_person(user: Mapping[str, Any]) -> KnownPerson:
+    enabled = user.get("UserStatus", "ENABLED") == "ENABLED"
+    return KnownPerson(user["UserId"], user["UserName"], _primary_email(user), enabled)
+
+
+def _primary_email(user: Mapping[str, Any]) -> str:
+    emails = user.get("Emails") or [{}]
+    primary = next((email for email in emails if email.get("Primary")), emails[0])
+    return str(primary.get("Value", ""))

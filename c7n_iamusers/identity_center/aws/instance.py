@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Identity Center instance to work with, with its clients at one shared rate, or precisely why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError, ParamValidationError
+
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.client import Backoff, is_missing, items
+from c7n_iamusers.execution.journaled_call import SINGLE_TRY
+from c7n_iamusers.execution.rate_limit import IDENTITY_CENTER_RATE, RateLimit
+from c7n_iamusers.identity_center.model import Instance
+
+
+def resolve_instance(client: Any, backoff: Backoff) -> Instance:
+    """The one instance that ``client`` (sso-admin) sees, ready to hold permission sets.
+
+    Raises IdentityCenterError for none, for several (named) and for one that is not in its primary Region,
+    not active, or has permission sets switched off; ClientError as AWS gives it.
+    """
+    region = client.meta.region_name
+    found = items(client, "ListInstances", "Instances", backoff)
+    if not found:
+        raise IdentityCenterError(_none_found(client, region, backoff))
+    if len(found) > 1:
+        named = "; ".join(f"{each['InstanceArn']} of account {each.get('OwnerAccountId')}" for each in found)
+        raise IdentityCenterError(
+            f"several Identity Center instances in {region}: {named}. Permission sets belong to the organization's "
+            "one: give as role: one of the management account, which sees that alone"
+        )
+    _check_region(found[0], region)
+    return _described(client, found[0], region, backoff)
+
+
+def _none_found(client: Any, region: str, backoff: Backoff) -> str:
+    primary = sorted(
+        {each["PrimaryRegion"] for each in _everywhere(client, backoff) if each.get("PrimaryRegion")}
+    )
+    if primary:
+        return f"no Identity Center instance in {region}: it is in {', '.join(primary)}, so set region: {primary[0]}"
+    return (
+        f"no Identity Center instance in {region}: set region: to the organization's primary Region and role: to a "
+        "role of the management account or of a delegated administrator, or enable Identity Center there"
+    )
+
+
+def _everywhere(client: Any, backoff: Backoff) -> list[Any]:
+    try:
+        return items(client, "ListInstances", "Instances", backoff, RegionScope="ALL_REGIONS")
+    except ParamValidationError:  # a botocore older than RegionScope: only the hint is lost
+        return []
+
+
+def _check_region(listed: dict[str, Any], region: str) -> None:
+    primary = listed.get("PrimaryRegion", region)
+    if primary != region:
+        raise IdentityCenterError(
+            f"Identity Center instance {listed['InstanceArn']} can be changed only in its primary Region: set region: "
+            f"{primary} (now {region})"
+        )
+
+
+def _described(client: Any, listed: dict[str, Any], region: str, backoff: Backoff) -> Instance:
+    arn = listed["InstanceArn"]
+    described = backoff.call(client.describe_instance, InstanceArn=arn)
+    status = described.get("Status", "ACTIVE")
+    if status != "ACTIVE":
+        raise IdentityCenterError(f"Identity Center instance {arn} is {status}: run again once it is ACTIVE")
+    # Missing is unknown (older responses lack it); only an account instance is sure to have them off.
+    if described.get("PermissionSetsEnabled") is False:
+        raise IdentityCenterError(
+            f"Identity Center instance {arn} has permission sets switched off, and switching them on can't be undone: "
+            "do so knowingly (UpdateInstance), or give as role: one of the organization's management account"
+        )
+    return Instance(arn, described["IdentityStoreId"], region, described.get("OwnerAccountId", ""))
+
+
+SERVICES = ("sso-admin", "identitystore")
+
+
+@dataclass(frozen=True)
+class Center:
+    """``clients``: boto3 service name -> client, all of them held to ``rate``. ``account_id``: who calls."""
+
+    clients: Mapping[str, Any]
+    instance: Instance
+    backoff: Backoff
+    rate: RateLimit
+    account_id: str
+
+    @property
+    def is_delegated(self) -> bool:
+        """Whether the caller is a delegated administrator, who may do less than the management account."""
+        return self.instance.owner not in ("", self.account_id)
+
+
+def connect(
+    session: Any, region: str | None, backoff: Backoff, per_second: float = IDENTITY_CENTER_RATE
+) -> Center:
+    """The Identity Center that ``session`` (boto3) sees in ``region``.
+
+    Raises IdentityCenterError where it is not as provisioning needs it, ClientError and BotoCoreError as they come.
+    """
+    rate = RateLimit(per_second)
+    # Retries are Backoff's, which waits as long as AWS asks for and has its turn in the rate for each.
+    clients = {name: session.client(name, region_name=region, config=SINGLE_TRY) for name in SERVICES}
+    for client in clients.values():
+        rate.attach(client)
+    instance = resolve_instance(clients["sso-admin"], backoff)
+    caller = backoff.call(session.client("sts", region_name=region).get_caller_identity)
+    return Center(clients, instance, backoff, rate, str(caller["Account"]))
+
+
+#: The IAM action that asking needs.
+PERMISSION = "sso:DescribeInstanceAccessControlAttributeConfiguration"
+#: The source of an attribute that is the username (Identity Center User Guide, "Attributes for access control").
+_USERNAME = ["${path:userName}"]
+
+
+def username_tags(client: Any, instance: Instance, backoff: Backoff) -> frozenset[str]:
+    """The keys of those tags, by ``client`` (sso-admin); none where the feature is off. Raises ClientError.
+
+    What an external identity provider asserts beside these is known to nobody here, so it is not sure.
+    """
+    describe = client.describe_instance_access_control_attribute_configuration
+    try:
+        found = backoff.call(describe, InstanceArn=instance.arn)
+    except ClientError as error:
+        if not is_missing(error):
+            raise
+        return frozenset()
+    if found.get("Status") != "ENABLED":
+        return frozenset()
+    configuration = found.get("InstanceAccessControlAttributeConfiguration") or {}
+    attributes = configuration.get("AccessControlAttributes", ())
+    return frozenset(str(each["Key"]) for each in attributes if each["Value"]["Source"] == _USERNAME)

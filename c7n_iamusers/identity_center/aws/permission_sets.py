@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading permission sets: by name, with everything that two of them can differ in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
+from c7n_iamusers.execution.client import Backoff, is_missing, items
+from c7n_iamusers.iam.policy_documents import canonical_policy
+from c7n_iamusers.identity_center.model import Instance, KnownPermissionSet
+
+_PAGE = 100
+_WORKERS = 8
+_OUTDATED = "LATEST_PERMISSION_SET_NOT_PROVISIONED"
+
+
+@dataclass(frozen=True)
+class PermissionSets:
+    """The permission sets of ``instance``, through ``client`` (sso-admin)."""
+
+    client: Any
+    instance: Instance
+    backoff: Backoff
+
+    def find(self, names: Collection[str], accounts: Iterable[str]) -> dict[str, KnownPermissionSet]:
+        """The sets of those names, as far as there are any. ``accounts``: where to look first."""
+        found: dict[str, KnownPermissionSet] = {}
+        arns = self._arns(accounts)
+        while len(found) < len(names) and (arn := next(arns, None)):
+            described = self._call("describe_permission_set", arn)["PermissionSet"]
+            if described["Name"] in names:
+                found[described["Name"]] = self._complete(arn, described)
+        return found
+
+    def names(self, arns: Iterable[str]) -> dict[str, str]:
+        """ARN -> name of the sets of ``arns`` that are there still."""
+        listed = list(arns)
+        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+            found = pool.map(self.name_of, listed)
+            return {arn: name for arn, name in zip(listed, found, strict=True) if name}
+
+    def named(
+        self, names: Collection[str], optional: Collection[str], known: Mapping[str, str]
+    ) -> dict[str, KnownPermissionSet]:
+        """The sets of ``names``, wherever they are, and of ``optional`` those that ``known`` (ARN -> name) has."""
+        arns = {name: arn for arn, name in known.items() if name in names or name in optional}
+        elsewhere = set(names) - arns.keys()
+        for arn in self._list("ListPermissionSets", "PermissionSets") if elsewhere else ():
+            if not elsewhere:
+                break
+            if arn not in known and (name := self.name_of(arn)) in elsewhere:
+                arns[name] = arn
+                elsewhere.discard(name)
+        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+            read = pool.map(self.read, arns.values())
+            return {name: each for name, each in zip(arns, read, strict=True) if each}
+
+    def count(self) -> int:
+        """How many sets the instance has, whoever's."""
+        return len(self._list("ListPermissionSets", "PermissionSets"))
+
+    def accounts_of_ours(self) -> frozenset[str]:
+        """The accounts that have a permission set of ours; some calls for each set of the instance."""
+        arns = self._list("ListPermissionSets", "PermissionSets")
+        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+            ours = [
+                arn for arn, tags in zip(arns, pool.map(self._tags, arns), strict=True) if MANAGED_TAG in tags
+            ]
+            return frozenset().union(*pool.map(self._accounts, ours))
+
+    def unassigned(self, known: Collection[str]) -> list[KnownPermissionSet]:
+        """The sets of ours that no account has; one call for each set of the instance beside ``known`` (ARNs)."""
+        arns = [arn for arn in self._list("ListPermissionSets", "PermissionSets") if arn not in known]
+        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+            nowhere = [
+                arn for arn, held in zip(arns, pool.map(self._accounts, arns), strict=True) if not held
+            ]
+            ours = [
+                arn
+                for arn, tags in zip(nowhere, pool.map(self._tags, nowhere), strict=True)
+                if MANAGED_TAG in tags
+            ]
+            return [each for each in pool.map(self.read, ours) if each and not each.accounts]
+
+    def _tags(self, arn: str) -> list[tuple[str, str]]:
+        named = {"InstanceArn": self.instance.arn, "ResourceArn": arn}
+        found = items(self.client, "ListTagsForResource", "Tags", self.backoff, **named)
+        return [(tag["Key"], tag["Value"]) for tag in found]
+
+    def provisioned_to(self, account_id: str, **status: str) -> list[str]:
+        """The ARNs of the sets that the account has."""
+        operation = "ListPermissionSetsProvisionedToAccount"
+        return self._list(operation, "PermissionSets", AccountId=account_id, **status)
+
+    def outdated_in(self, account_id: str) -> frozenset[str]:
+        """Those among them of which the account has an earlier form."""
+        return frozenset(self.provisioned_to(account_id, ProvisioningStatus=_OUTDATED))
+
+    def name_of(self, arn: str) -> str | None:
+        """The set's name; None where it is gone."""
+        try:
+            return str(self._call("describe_permission_set", arn)["PermissionSet"]["Name"])
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            return None
+
+    def read(self, arn: str) -> KnownPermissionSet | None:
+        """The set of that ARN; None where it is gone."""
+        try:
+            return self._complete(arn, self._call("describe_permission_set", arn)["PermissionSet"])
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            return None
+
+    def _arns(self, accounts: Iterable[str]) -> Iterator[str]:
+        # Lists give ARNs only, and there may be thousands of sets: those of the accounts hold the wanted
+        # ones in every run but the first.
+        seen: set[str] = set()
+        for arn in self._candidates(accounts):
+            if arn not in seen:
+                seen.add(arn)
+                yield arn
+
+    def _candidates(self, accounts: Iterable[str]) -> Iterator[str]:
+        for account in accounts:
+            yield from self.provisioned_to(account)
+        yield from self._list("ListPermissionSets", "PermissionSets")
+
+    def _complete(self, arn: str, described: dict[str, Any]) -> KnownPermissionSet:
+        attached = self._list(
+            "ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies", PermissionSetArn=arn
+        )
+        settings = PermissionSet(
+            name=described["Name"],
+            description=described.get("Description", ""),
+            session_duration=described.get("SessionDuration", "PT1H"),
+            relay_state=described.get("RelayState", ""),
+            managed_policies=frozenset(policy["Arn"] for policy in attached),
+            inline_policy=self._inline_policy(arn),
+            tags=dict(self._tags(arn)),
+            customer_policies=frozenset(self._customer_policies(arn)),
+            boundary=self._boundary(arn),
+        )
+        accounts = self._accounts(arn)
+        stale = self._accounts(arn, ProvisioningStatus=_OUTDATED) if accounts else frozenset()
+        return KnownPermissionSet(arn, settings, accounts, stale)
+
+    def _inline_policy(self, arn: str) -> str:
+        text = self._call("get_inline_policy_for_permission_set", arn).get("InlinePolicy") or ""
+        try:
+            return canonical_policy(json.loads(text)) if text else ""
+        except ValueError:
+            return str(text)
+
+    def _customer_policies(self, arn: str) -> list[str]:
+        operation = "ListCustomerManagedPolicyReferencesInPermissionSet"
+        found = self._list(operation, "CustomerManagedPolicyReferences", PermissionSetArn=arn)
+        return [_path_and_name(reference) for reference in found]
+
+    def _boundary(self, arn: str) -> str:
+        try:
+            found = self._call("get_permissions_boundary_for_permission_set", arn).get("PermissionsBoundary")
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            return ""
+        if not found:
+            return ""
+        reference = found.get("CustomerManagedPolicyReference")
+        return _path_and_name(reference) if reference else str(found["ManagedPolicyArn"])
+
+    def _accounts(self, arn: str, **status: str) -> frozenset[str]:
+        operation = "ListAccountsForProvisionedPermissionSet"
+        return frozenset(self._list(operation, "AccountIds", PermissionSetArn=arn, **status))
+
+    def _list(self, operation: str, result: str, **parameters: Any) -> list[Any]:
+        parameters = {"InstanceArn": self.instance.arn, "MaxResults": _PAGE, **parameters}
+        return items(self.client, operation, result, self.backoff, **parameters)
+
+    def _call(self, method: str, arn: str) -> dict[str, Any]:
+        call = getattr(self.client, method)
+        response: dict[str, Any] = self.backoff.call(
+            call, InstanceArn=self.instance.arn, PermissionSetArn=arn
+        )
+        return response
+
+
+def _path_and_name(reference: dict[str, str]) -> str:
+    return f"{reference.get('Path', '/')}{reference['Name']}"

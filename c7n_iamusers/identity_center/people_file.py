@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The file of ``people-from`` (csv, json, yaml): who the IAM users' people are. It outranks tags. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.identity_center.people import KEYS
+from c7n_iamusers.text.rows import NotInFormat, Row, read_rows
+from c7n_iamusers.text.wording import folded
+
+#: What says whom a row is for; the other columns are those of ``user:``.
+ACCOUNT, USER = "account", "user"
+COLUMNS = (ACCOUNT, USER, *KEYS)
+_REQUIRED = (ACCOUNT, USER, "email")
+_ACCOUNT = re.compile(r"\d{12}")
+
+
+@dataclass(frozen=True)
+class PersonRow:
+    """``texts``: column -> text. ``line``: where the row begins. ``problem``: why it can't be understood."""
+
+    line: int
+    texts: Mapping[str, str]
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class _Fault:
+    line: int
+    account_id: str
+    user: str
+    text: str
+
+    def concerns(self, account_id: str, user: str) -> bool:
+        """Whether the row may have been meant for that user: what can't be told from it may be anything."""
+        return self.account_id in ("", account_id) and folded(self.user) in ("", folded(user))
+
+
+@dataclass(frozen=True)
+class PeopleMap:
+    """``name``: the file's, for errors and for what an adoption rests on."""
+
+    name: str
+    rows: Mapping[tuple[str, str], PersonRow]
+    faults: tuple[_Fault, ...] = ()
+
+    def find(self, account_id: str, user: str) -> PersonRow | None:
+        """The row of an account's user; None where the file says nothing of it. Raises InvalidPolicyData."""
+        if row := self.rows.get((account_id, folded(user))):
+            return row
+        concerning = [fault for fault in self.faults if fault.concerns(account_id, user)]
+        if concerning:
+            told = "; ".join(f"line {fault.line}: {fault.text}" for fault in concerning[:3])
+            raise InvalidPolicyData(f"{self.name}: {told}: mend it there")
+        return None
+
+    def told_faults(self) -> list[str]:
+        """Every row that can't be understood, for a log."""
+        return [f"{self.name}, line {fault.line}: {fault.text}" for fault in self.faults]
+
+
+def people_map(name: str, rows: Iterable[PersonRow]) -> PeopleMap:
+    """The map that ``rows`` make. Names of IAM users are unique whatever their case, and so are looked up."""
+    good: defaultdict[tuple[str, str], list[PersonRow]] = defaultdict(list)
+    faults: list[_Fault] = []
+    for row in rows:
+        account_id, user = row.texts.get(ACCOUNT, ""), row.texts.get(USER, "")
+        known = account_id if _ACCOUNT.fullmatch(account_id) else ""
+        if fault := row.problem or _fault(row.texts):
+            faults.append(_Fault(row.line, known, user, fault))
+        else:
+            good[known, folded(user)].append(row)
+    for (account_id, user), same in good.items():
+        if len(same) > 1:
+            lines = ", ".join(str(row.line) for row in same)
+            text = f"user {user} of account {account_id} has several rows (lines {lines})"
+            faults.append(_Fault(same[0].line, account_id, user, text))
+    return PeopleMap(name, {key: same[0] for key, same in good.items() if len(same) == 1}, tuple(faults))
+
+
+def _fault(texts: Mapping[str, str]) -> str:
+    if unknown := sorted(set(texts) - set(COLUMNS)):
+        return f"has {', '.join(map(repr, unknown))}, which is none of {', '.join(COLUMNS)}"
+    if missing := [column for column in _REQUIRED if not texts.get(column)]:
+        return f"has no {' and no '.join(missing)}"
+    if not _ACCOUNT.fullmatch(texts[ACCOUNT]):
+        return f"account {texts[ACCOUNT]!r} must be 12 digits (spreadsheets drop leading zeros)"
+    return ""
+
+
+FORMS = {"csv": "csv", "json": "json", "yaml": "yaml", "yml": "yaml"}
+
+
+def parse_people(name: str, data: str | bytes) -> PeopleMap:
+    """The people that the file ``name`` with that content tells; its ending says its form.
+
+    Raises InvalidPolicyData, with the line, where it is not of that form: no row can be told then.
+    """
+    form = FORMS.get(name.rpartition(".")[2].lower())
+    if form is None:
+        raise InvalidPolicyData(f"people-from: {name} must end in one of .{', .'.join(FORMS)}")
+    if not data.strip():
+        raise InvalidPolicyData(f"people-from: {name} is empty: give rows of {', '.join(COLUMNS)}")
+    try:
+        found = list(read_rows(data, form, _header_fault))
+    except NotInFormat as error:
+        raise InvalidPolicyData(f"people-from: {name}, {error}") from error
+    return people_map(name, map(_row, found))
+
+
+def _header_fault(names: list[str]) -> str:
+    columns = [_column(name) for name in names]
+    missing = [column for column in ("account", "user", "email") if column not in columns]
+    unknown = [column for column in columns if column not in COLUMNS]
+    twice = sorted({column for column in columns if columns.count(column) > 1})
+    for faulty, told in ((missing, "lacks"), (unknown, "has unknown"), (twice, "has twice")):
+        if faulty:
+            return f"{told} {', '.join(map(repr, faulty))}; known: {', '.join(COLUMNS)}"
+    return ""
+
+
+def _row(row: Row) -> PersonRow:
+    if row.problem or not isinstance(row.value, Mapping):
+        return PersonRow(row.line, {}, row.problem or "is no object")
+    return PersonRow(row.line, {_column(key): _text(part) for key, part in row.value.items()})
+
+
+def _column(name: Any) -> str:
+    return str(name).lower().replace("_", "-")
+
+
+def _text(value: Any) -> str:
+    # A number would have lost its leading zeros, so it is no account id.
+    return value.strip() if isinstance(value, str) else ""

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers provision``: the intents of a fleet, planned, applied or audited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.outcomes import FAILED
+from c7n_iamusers.execution.stores import Store, as_store
+from c7n_iamusers.iam.accounts import PolicySource
+from c7n_iamusers.identity_center.access_run import AccessRun, Report
+from c7n_iamusers.identity_center.aws.instance import Center
+from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
+from c7n_iamusers.identity_center.confirming import Reading, confirmed
+from c7n_iamusers.identity_center.deriving import Deriving
+from c7n_iamusers.identity_center.desired import desired_access
+from c7n_iamusers.identity_center.intent_files import MAX_AGE, read_intents
+from c7n_iamusers.identity_center.intents import Intents
+from c7n_iamusers.identity_center.model import CenterQuotas, CenterState, Choices, DesiredAccess, Total
+from c7n_iamusers.identity_center.plan import Evidence
+from c7n_iamusers.identity_center.plan_files import Papers, check_reviewed, read_plan, write_plan
+from c7n_iamusers.identity_center.reports import (
+    MIGRATION,
+    in_words,
+    plan_lines,
+    write_derivation_report,
+    write_people_to_add,
+)
+from c7n_iamusers.identity_center.run_lock import exclusive
+from c7n_iamusers.identity_center.run_records import apply_and_record, memberships_made, write_account_results
+from c7n_iamusers.identity_center.totals import Held, held_by_people
+from c7n_iamusers.identity_center.writer.writer import ApplyOptions
+from c7n_iamusers.policy_comparison.proof import UNPROVEN
+
+_SOURCES = {True: "external", False: "identity-center"}
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The intents below ``output``, merged. ``intents``: less their users; ``deriving``: what was derived for it."""
+
+    output: Store
+    intents: Sequence[Intents]
+    desired: DesiredAccess
+    deriving: Deriving = field(default_factory=Deriving)
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What of intents to believe. ``max_age``: how old they may be. ``accounts``: account's name -> id, where known.
+
+    ``read``: reads accounts again, so that users and policies are those of now. ``trusted``: who can't be read is
+    taken at the intents' word. ``authority``: who people are, in place of what intents say.
+    """
+
+    max_age: timedelta = MAX_AGE
+    accounts: Mapping[str, str] | None = None
+    read: Reading | None = None
+    trusted: bool = False
+    authority: PeopleAuthority = field(default_factory=PeopleAuthority)
+
+
+def read_fleet(
+    output: Path | Store,
+    identity_source: str | None = None,
+    belief: Belief | None = None,
+    deriving: Deriving | None = None,
+) -> Fleet:
+    """The fleet of an output: a directory, or a bucket's prefix. ``identity_source``: what the caller expects.
+
+    Raises IdentityCenterError where intents are missing, unreadable, too old, of another identity source, or claim
+    what they can't; ClientError and BotoCoreError where nobody can tell who asks.
+    """
+    belief, deriving, store = belief or Belief(), deriving or Deriving(), as_store(output)
+    found = read_intents(store, belief.max_age, belief.accounts)
+    authority = replace(belief.authority, trusted=belief.trusted)
+    claimed = [authority.checked(each) for each in found]
+    intents = confirmed(claimed, belief.read, belief.trusted, authority)
+    desired = desired_access(intents, deriving)
+    source = _SOURCES[desired.external]
+    if identity_source not in (None, source):
+        raise IdentityCenterError(
+            f"the policies say identity-source: {source}, not {identity_source}: correct the one that is wrong"
+        )
+    # What users may do is in what was derived; the texts that it came from are most of a large fleet's memory.
+    places = [replace(each, users=(), source=PolicySource()) for each in intents]
+    return Fleet(store, places, desired, deriving)
+
+
+def provision(
+    fleet: Fleet,
+    center: Center,
+    say: Callable[[str], None],
+    options: ApplyOptions | None = None,
+    choices: Choices | None = None,
+    papers: Papers | None = None,
+    quotas: CenterQuotas | None = None,
+) -> list[str]:
+    """Plan, and apply if ``options`` are given; the failures, in words.
+
+    ``choices``: what of ours that nobody asks for any more may go. ``papers``: the plan to write, or the reviewed one
+    that is to be applied. What is applied is planned while no other run of ours writes.
+
+    Raises IdentityCenterError, ClientError and BotoCoreError only before anything is touched.
+    """
+    with exclusive(fleet.output, center.instance) if options else nullcontext():
+        return _run(
+            fleet, center, say, options, choices or Choices(), papers or Papers(), quotas or CenterQuotas()
+        )
+
+
+def _run(
+    fleet: Fleet,
+    center: Center,
+    say: Callable[[str], None],
+    options: ApplyOptions | None,
+    choices: Choices,
+    papers: Papers,
+    quotas: CenterQuotas,
+) -> list[str]:
+    for line in (
+        *fleet.deriving.warnings,
+        *write_derivation_report(fleet.output, fleet.deriving.derivations),
+    ):
+        say(line)
+    # What follows needs the proofs alone.
+    fleet.deriving.derivations.clear()
+    reviewed = read_plan(papers.reviewed, papers.digest, center.instance, choices) if papers.reviewed else []
+    made_for = memberships_made(fleet.output)
+    evidence = Evidence(fleet.deriving.proofs, made_for, quotas)
+    run = AccessRun(center, fleet.desired, evidence, choices)
+    report = run.plan()
+    if choices.migrate:
+        say(MIGRATION)
+    for line in plan_lines(report.plan):
+        say(line)
+    if papers.out:
+        digest = write_plan(papers.out, report.plan, center.instance, choices)
+        say(f"Plan: {papers.out}. To apply it: --plan {papers.out} --plan-sha256 {digest}")
+    if papers.reviewed:
+        check_reviewed(papers.reviewed, reviewed, report.plan)
+    if path := write_people_to_add(fleet.output, fleet.desired, report.plan.missing):
+        say(f"For the owners of the identity provider: {path}")
+    return _apply(fleet, center, run, report, say, options) if options else []
+
+
+def _apply(
+    fleet: Fleet,
+    center: Center,
+    run: AccessRun,
+    report: Report,
+    say: Callable[[str], None],
+    options: ApplyOptions,
+) -> list[str]:
+    report, result = apply_and_record(run, report, center, fleet.output, options)
+    write_account_results(fleet.output, {each.place for each in fleet.intents}, report)
+    if result is None:
+        say("Nothing to do.")
+    else:
+        say(f"Done: {sum(ended.calls for ended in report.ended.values())} calls. To undo: --undo {result}")
+    return sorted({outcome.reason for _, outcome in report.outcomes() if outcome.status == FAILED})
+
+
+def audit(fleet: Fleet, center: Center, say: Callable[[str], None]) -> list[str]:
+    """Say what each person holds in each account of the intents, and in each that has a set of ours; who is wider.
+
+    Nothing is changed. It takes a call an account, one a permission set in it, and some a group and a set. Raises
+    IdentityCenterError, ClientError and BotoCoreError.
+    """
+    run = AccessRun(center, fleet.desired, Evidence(fleet.deriving.proofs, memberships_made(fleet.output)))
+    report, state = run.look_at_everybody()
+    wider: list[str] = []
+    strange = compared = 0
+    for line, total in _lines(report, state):
+        say(line)
+        compared += 1
+        strange += total is None
+        if total is not None and total.verdict in UNPROVEN:
+            wider.append(line.strip(" !"))
+    accounts = len(state.standing.holders)
+    say(
+        f"Audit: {accounts} accounts, {compared} people and accounts; {len(wider)} wider or undecided, "
+        f"{strange} not among the intents."
+    )
+    return wider
+
+
+def _lines(report: Report, state: CenterState) -> Iterator[tuple[str, Total | None]]:
+    """A line for each person and account, and its total; None for people of whom there are no intents."""
+    ids = {known.user_id: key for key, known in report.plan.known_people.items()}
+    totals = {(each.person, each.account_id): each for each in report.plan.totals}
+    for account, user_id, held in held_by_people(state.standing):
+        key = ids.get(user_id)
+        total = totals.get((key, account)) if key else None
+        username = state.standing.usernames.get(user_id, f"user id {user_id}")
+        if total is None:
+            told = "; ".join(_holding(each) for each in held)
+            yield f"  ? {username} in account {account}: no intents are of it: holds {told}", None
+        else:
+            yield f"  {'!' if total.verdict in UNPROVEN else '='} {in_words(total, username)}", total
+
+
+def _holding(held: Held) -> str:
+    return f"{held.set_name} through {held.through}{' (ours)' if held.ours else ''}"

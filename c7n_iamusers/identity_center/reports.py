@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people read: the plan, the derivation report, the list of people to add at an external provider."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from c7n_iamusers.derivation.model import Derivation
+from c7n_iamusers.execution.stores import Store, as_store
+from c7n_iamusers.identity_center.model import (
+    ADOPT,
+    ASSIGN,
+    AWAIT,
+    CREATE,
+    MISSING,
+    REMOVE,
+    UNCHANGED,
+    UPDATE,
+    AccessPlan,
+    Beyond,
+    Change,
+    DesiredAccess,
+    Missing,
+    PersonKey,
+    Total,
+)
+from c7n_iamusers.identity_center.totals import FORMER
+from c7n_iamusers.policy_comparison.proof import UNDECIDED, WIDER, Proof
+from c7n_iamusers.text.wording import shown
+
+DERIVATION_FILE, SCHEMA = "identity-center-derivation.json", 2
+_SHOWN = 10
+
+
+def write_derivation_report(output: Path | Store, derivations: Sequence[Derivation]) -> Iterator[str]:
+    """Write the file, where anything was derived; lines for a person, near-duplicates among them. Raises OSError."""
+    if not derivations:
+        return
+    store = as_store(output)
+    store.stream(DERIVATION_FILE, (piece.encode() for piece in _pieces(derivations)))
+    for each in derivations:
+        yield f"Derived: {each.summary}. Proofs: {store.place(DERIVATION_FILE)}"
+        for near in each.near_duplicates[:_SHOWN]:
+            told = f"{near.first} and {near.second} differ in {near.difference} policies and statements"
+            yield f"  near-duplicates: {told}"
+        if len(each.near_duplicates) > _SHOWN:
+            yield f"  near-duplicates: {len(each.near_duplicates) - _SHOWN} more pairs are in the file"
+
+
+def _pieces(derivations: Sequence[Derivation]) -> Iterator[str]:
+    yield f'{{"schema": {SCHEMA}, "derivations": [\n'
+    for number, derivation in enumerate(derivations):
+        yield ",\n" if number else ""
+        yield from _derivation(derivation)
+    yield "]}\n"
+
+
+def _derivation(derivation: Derivation) -> Iterator[str]:
+    proofs = _Proofs()
+    yield f'{{"summary": {json.dumps(derivation.summary)}'
+    yield from _listed("permission-sets", (asdict(each) for each in derivation.sets))
+    yield from _listed(
+        "users",
+        (
+            {
+                "user": each.subject.name,
+                "arn": each.subject.arn,
+                "permission-set": each.set_name,
+                "group": each.group_name,
+                "verdict": each.proof.verdict,
+                "proof": proofs.number(each.proof),
+            }
+            for each in derivation.principals
+        ),
+    )
+    yield from _listed(
+        "refused",
+        (
+            {
+                "user": each.subject.name,
+                "arn": each.subject.arn,
+                "reason": each.reason,
+                "proof": proofs.number(each.proof) if each.proof else None,
+            }
+            for each in derivation.refused
+        ),
+    )
+    yield from _listed("near-duplicates", (asdict(each) for each in derivation.near_duplicates))
+    yield from _listed("proofs", (each.as_data() for each in proofs.listed))
+    yield "}"
+
+
+class _Proofs:
+    """Those that were referred to, each once: users alike have the very same one."""
+
+    def __init__(self) -> None:
+        self.listed: list[Proof] = []
+        self._numbers: dict[int, int] = {}
+
+    def number(self, proof: Proof) -> int:
+        """Its place in the list."""
+        if id(proof) not in self._numbers:
+            self._numbers[id(proof)] = len(self.listed)
+            self.listed.append(proof)
+        return self._numbers[id(proof)]
+
+
+def _listed(name: str, rows: Iterator[dict[str, Any]]) -> Iterator[str]:
+    """A member of the object: a list with a row a line."""
+    yield f',\n"{name}": ['
+    for number, row in enumerate(rows):
+        yield ",\n" if number else "\n"
+        yield json.dumps(row, default=str)
+    yield "]"
+
+
+PEOPLE_FILE = "people-to-add.csv"
+COLUMNS = (
+    "userName",
+    "name.givenName",
+    "name.familyName",
+    "displayName",
+    "emails.value",
+    "emails.type",
+    "emails.primary",
+    "groups",
+    "missing",
+)
+#: What spreadsheets take for a formula, at the beginning of a cell that anybody with iam:TagUser could fill.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_people_to_add(output: Store, desired: DesiredAccess, missing: Iterable[Missing]) -> str | None:
+    """Write the list, one row a person, or remove an earlier one where nobody is missing any more; where it is."""
+    rows = list(_rows(desired, missing))
+    if not rows:
+        if output.read(PEOPLE_FILE) is not None:
+            output.remove(PEOPLE_FILE)
+        return None
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    writer.writerows([[_harmless(cell) for cell in row] for row in rows])
+    output.replace(PEOPLE_FILE, text.getvalue().encode())
+    return output.place(PEOPLE_FILE)
+
+
+def _rows(desired: DesiredAccess, missing: Iterable[Missing]) -> Iterable[list[str]]:
+    groups: defaultdict[PersonKey, set[str]] = defaultdict(set)
+    lacking: defaultdict[PersonKey, set[str]] = defaultdict(set)
+    for each in missing:
+        groups[each.claim.person].add(each.claim.group)
+        lacking[each.claim.person].add(each.what)
+    for key in sorted(groups):
+        person = desired.people[key]
+        names = [person.username, person.given_name, person.family_name, person.display_name]
+        rest = [";".join(sorted(groups[key])), ";".join(sorted(lacking[key]))]
+        yield [*names, person.email, "work", "true", *rest]
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+_SIGNS = {
+    CREATE: "+",
+    UPDATE: "~",
+    ASSIGN: "+",
+    AWAIT: ">",
+    ADOPT: "=",
+    UNCHANGED: "=",
+    MISSING: "?",
+    REMOVE: "-",
+}
+_VERBS = {
+    CREATE: "create",
+    UPDATE: "update",
+    ASSIGN: "assign",
+    ADOPT: "adopt",
+}
+
+
+MIGRATION = (
+    "Sets and groups that the version before named are replaced. A set's new name is a new role in each account: "
+    "whatever names an old AWSReservedSSO_... role (trust, bucket and key policies, SCPs), and people's CLI profiles "
+    "(sso_role_name), must name the new one."
+)
+
+
+def plan_lines(found: AccessPlan) -> Iterator[str]:
+    """A line for each change that is more than unchanged, for each refusal, and a summary at the end.
+
+    On top stand all sets that make administrators, unchanged ones too, and whatever is adopted.
+    """
+    holders = _holders_of_administrative_sets(found)
+    for change in sorted(found.changes, key=_rank):
+        if change.action != UNCHANGED or change.administrative:
+            yield f"  {_SIGNS[change.action]} {change.kind:<14} {change.name}{_because(change)}"
+            yield from (f"      {detail}" for detail in (*holders.get(change.key, ()), *change.details))
+    going = {change.key for change in found.changes}
+    for change in found.stale:
+        if change.key not in going:
+            yield f"  - {change.kind:<14} {change.name}  (nobody asks for it any more; --prune removes it)"
+    yield from total_lines(found)
+    for missing in found.missing:
+        yield f"  ? {'missing':<14} {missing.claim.subject}: {missing.reason}"
+    for refused in found.refused:
+        yield f"  ! {'refused':<14} {refused.reason}"
+    for fault in found.over_quota:
+        yield f"  ! {'quota':<14} {fault}"
+    yield summary(found)
+
+
+def total_lines(found: AccessPlan) -> Iterator[str]:
+    """Who holds more than is asked for, and who else is in groups of ours."""
+    for total in found.totals:
+        if total.beyond:
+            yield f"  ! {'total':<14} {in_words(total, total.person[0])}"
+    groups: defaultdict[tuple[str, tuple[str, ...], str], list[str]] = defaultdict(list)
+    for stranger in found.strangers:
+        groups[stranger.group, stranger.accounts, stranger.reason].append(stranger.username)
+    for (group, accounts, reason), usernames in sorted(groups.items()):
+        told = f"{shown(sorted(usernames))} in group {group} (account {shown(accounts)}): {reason}"
+        yield f"  = {'former':<14} {told}" if reason == FORMER else f"  ! {'stranger':<14} {told}"
+
+
+def in_words(total: Total, username: str) -> str:
+    """What a person holds in an account, beside what is asked for."""
+    verdict = f"{username} in account {total.account_id}: {total.verdict or 'as asked for'}"
+    held = "; ".join(f"{each}{_told(each)}" for each in total.beyond)
+    return f"{verdict}: also holds {held}" if held else verdict
+
+
+def _told(beyond: Beyond) -> str:
+    """What of it is not said already."""
+    if beyond.covered:
+        return " (grants nothing that the IAM user may not do)"
+    return " (ours; nobody asks for it any more)" if beyond.ours else " (not this package's)"
+
+
+def summary(found: AccessPlan) -> str:
+    """The numbers, in a sentence."""
+    counts = Counter(change.action for change in found.changes)
+    told = ", ".join(f"{counts[action]} to {verb}" for action, verb in _VERBS.items())
+    rest = f"{counts[UNCHANGED]} unchanged, {len(found.refused)} users refused"
+    waiting = f", {len(found.missing)} users wait for the identity provider" if found.missing else ""
+    verdicts = Counter(total.verdict for total in found.totals)
+    beyond = "".join(f", {verdicts[each]} {each}" for each in (WIDER, UNDECIDED) if verdicts[each])
+    removed = f", {counts[REMOVE]} to remove" if counts[REMOVE] else ""
+    pending = f", {counts[AWAIT]} under way" if counts[AWAIT] else ""
+    return f"Plan: {told}{removed}{pending}, {rest}{waiting}{beyond}."
+
+
+def _rank(change: Change) -> int:
+    """What makes administrators comes first, then what is adopted, such as the user that a person is taken for."""
+    if change.administrative:
+        return 0
+    return 1 if change.action == ADOPT else 2
+
+
+def _holders_of_administrative_sets(found: AccessPlan) -> dict[str, tuple[str]]:
+    """Change's key -> a line that says who gets the set, and where."""
+    people: dict[str, set[str]] = {each.name: set() for each in found.changes if each.administrative}
+    for claim in found.served:
+        if claim.grant.permission_set in people:
+            told = f"{claim.person[0]} in account {claim.grant.account_id}"
+            people[claim.grant.permission_set].add(told)
+    return {
+        each.key: (f"administrators: {shown(sorted(people[each.name])) or 'nobody'}",)
+        for each in found.changes
+        if each.administrative
+    }
+
+
+def _because(change: Change) -> str:
+    return f"{_reason(change)}{_admin(change)}"
+
+
+def _admin(change: Change) -> str:
+    return f"  ADMINISTRATOR by {change.administrative}" if change.administrative else ""
+
+
+def _reason(change: Change) -> str:
+    if change.action in (ADOPT, UPDATE):
+        return f"  (exists; {change.rests_on})"
+    if change.action == AWAIT:
+        return "  (an earlier request is under way)"
+    if change.action == MISSING:
+        return "  (let the owner of the identity provider add it)"
+    return ""

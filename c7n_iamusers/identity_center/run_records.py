@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run's directory with journal and result, and the result beside each account's intents."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Any
+
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.interruption import Interrupted, Interruption
+from c7n_iamusers.execution.journal import Journal, JournalWriter, SegmentedJournal, parsed, utc_now
+from c7n_iamusers.execution.outcomes import Outcome
+from c7n_iamusers.execution.stores import DirectoryStore, Store, read_all, replace_all
+from c7n_iamusers.identity_center.access_run import AccessRun, Report
+from c7n_iamusers.identity_center.aws.instance import Center
+from c7n_iamusers.identity_center.changes import assignment_key
+from c7n_iamusers.identity_center.created import Created, Removed, created_by, removed_by
+from c7n_iamusers.identity_center.intents import permission_set_data
+from c7n_iamusers.identity_center.model import Change, Claim, Instance
+from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ApplyOptions, Ended
+from c7n_iamusers.text.json_pieces import json_pieces
+from c7n_iamusers.text.wording import folded
+
+RUNS = "identity-center-runs"
+JOURNAL, RESULT, RESULT_SCHEMA = "journal.jsonl", "result.json", 1
+_SUFFIX = ".jsonl"
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Of the run that began at ``time``. ``resumed``: the times of the killed runs that it carries on."""
+
+    output: Store
+    time: str
+    resumed: tuple[str, ...] = ()
+
+    @classmethod
+    def begin(cls, output: Store, now: datetime) -> RunDirectory:
+        """A new one. Raises OSError and IdentityCenterError."""
+        return cls(output, now.strftime("%Y%m%dT%H%M%S.%fZ"), tuple(unfinished(output)))
+
+    @property
+    def result(self) -> str:
+        """The name of the run's result."""
+        return f"{RUNS}/{self.time}/{RESULT}"
+
+    def journal(self) -> AbstractContextManager[JournalWriter]:
+        """The run's journal. Raises OSError."""
+        return open_journal(self.output, f"{RUNS}/{self.time}/{JOURNAL}")
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """The lines of the journals that it carries on, and of its own; a line cut off by a crash is left out.
+
+        One after the other: a large run leaves some hundred thousand.
+        """
+        runs = (*self.resumed, self.time)
+        return (line for run in runs for line in _lines(self.output, f"{RUNS}/{run}/{JOURNAL}"))
+
+    def finish(self, result: dict[str, Any]) -> None:
+        """Write the result; durable when this returns."""
+        self.output.stream(self.result, json_pieces({**result, "resumes": list(self.resumed)}))
+
+
+def open_journal(output: Store, name: str) -> AbstractContextManager[JournalWriter]:
+    """The file ``name``, to append to; in a bucket objects below ``name`` less its suffix. Raises OSError."""
+    if isinstance(output, DirectoryStore):
+        return Journal(output.directory / name)
+    return SegmentedJournal(output, name.removesuffix(_SUFFIX))
+
+
+def run_of_result(result: str) -> tuple[str, str]:
+    """The output, a path or URL, that a run's result lies in, or where it was moved to; and its name there."""
+    place, _, name = result.rpartition("/")
+    runs, _, run = place.rpartition("/")
+    output, _, directory = runs.rpartition("/")
+    return (output, f"{RUNS}/{run}/{name}") if output and directory == RUNS else (place, name)
+
+
+def read_result(output: Store, name: str) -> dict[str, Any]:
+    """A run's result. Raises IdentityCenterError where it is none."""
+    try:
+        content = output.read(name)
+    except OSError as error:
+        raise IdentityCenterError(f"{error}: so the result of a run can't be read") from error
+    if content is None:
+        raise IdentityCenterError(f"{output.place(name)}: there is no result of a run")
+    return _result(output.place(name), content)
+
+
+def read_results(output: Store) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The time and result of each run that has ended. Raises IdentityCenterError and OSError."""
+    names = [name for name in output.names(f"{RUNS}/", RESULT) if name.count("/") == 2]
+    for name, content in read_all(output, names):
+        yield name.split("/")[1], _result(output.place(name), content)
+
+
+def _result(place: str, content: bytes | None) -> dict[str, Any]:
+    try:
+        data = json.loads(content or b"")
+    except ValueError as error:
+        raise IdentityCenterError(f"{place}: can't be read as the result of a run: {error}") from error
+    if not isinstance(data, dict) or data.get("schema") != RESULT_SCHEMA or "created" not in data:
+        raise IdentityCenterError(
+            f"{place} is not the overall result of a run (schema {RESULT_SCHEMA}): give the {RESULT} below {RUNS}/"
+        )
+    return data
+
+
+def unfinished(output: Store) -> list[str]:
+    """The times of the runs in ``output`` that were killed and that no other has carried on. Raises as above."""
+    names = [name.split("/") for name in output.names(f"{RUNS}/")]
+    begun = {
+        parts[1] for parts in names if len(parts) > 2 and parts[2] in (JOURNAL, JOURNAL.removesuffix(_SUFFIX))
+    }
+    finished: set[str] = set()
+    for time, result in read_results(output):
+        finished |= {time, *result.get("resumes", ())}
+    return sorted(begun - finished)
+
+
+def _lines(output: Store, name: str) -> Iterator[dict[str, Any]]:
+    segments = sorted(output.names(f"{name.removesuffix(_SUFFIX)}/"))
+    for _, content in read_all(output, [name, *segments]):
+        yield from parsed(content or b"")
+
+
+RESULT_FILE = "identity-center-result.json"
+
+
+def write_account_results(output: Store, places: Iterable[str], report: Report) -> None:
+    """Beside each intents, what became of its assignments and its users. Raises OSError."""
+    outcomes: dict[str, list[Outcome]] = {place: [] for place in places}
+    claims: dict[str, list[Claim]] = {place: [] for place in outcomes}
+    for place, outcome in report.outcomes():
+        outcomes[place].append(outcome)
+    for claim in report.desired.claims:
+        claims[claim.place].append(claim)
+    planned = {change.key: change for change in report.plan.changes}
+
+    def content(place: str) -> bytes:
+        data = {
+            "schema": RESULT_SCHEMA,
+            "assignments": _assignments(report, planned, claims[place]),
+            "users": [outcome.as_data() for outcome in outcomes[place]],
+        }
+        return json.dumps(data, indent=1).encode()
+
+    replace_all(output, ((str(PurePosixPath(place, RESULT_FILE)), content(place)) for place in outcomes))
+
+
+def overall_result(
+    report: Report,
+    created: Iterable[Created],
+    removed: Iterable[Removed],
+    instance: Instance,
+    finished: datetime,
+) -> dict[str, Any]:
+    """The result of the run as a whole. ``permission-sets``: as they were asked for, to tell later changes by."""
+    statuses = Counter(outcome.status for _, outcome in report.outcomes())
+    return {
+        "schema": RESULT_SCHEMA,
+        "finished": finished.isoformat(),
+        "instance": instance.arn,
+        "identity-store": instance.identity_store_id,
+        "region": instance.region,
+        "users": dict(statuses),
+        "failures": [
+            {"change": key, "code": ended.code, "reason": ended.reason}
+            for key, ended in report.ended.items()
+            if ended.status == FAILED
+        ],
+        "created": [each.as_data() for each in created],
+        "removed": [each.as_data() for each in removed],
+        "memberships": _memberships(report),
+        "permission-sets": {
+            name: permission_set_data(wanted)
+            for name, wanted in sorted(report.desired.permission_sets.items())
+        },
+    }
+
+
+def memberships_made(output: Store) -> dict[tuple[str, str], frozenset[str]]:
+    """Group and username -> ARNs of the IAM users for whom a run below ``output`` made the membership.
+
+    Raises IdentityCenterError and OSError for a result that can't be read.
+    """
+    found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for _, result in read_results(output):
+        for row in result.get("memberships", ()):
+            found[row["group"], folded(row["username"])].update(row["users"])
+    return {membership: frozenset(users) for membership, users in found.items()}
+
+
+def _memberships(report: Report) -> list[dict[str, Any]]:
+    """For whose sake each person is in its group: who else is in it later was not put there by this run."""
+    found: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for claim in report.plan.served:
+        subject = claim.subject
+        found[claim.group, report.desired.people[claim.person].username][subject.arn] = subject.unique_id
+    return [
+        {"group": group, "username": username, "users": dict(sorted(users.items()))}
+        for (group, username), users in sorted(found.items())
+    ]
+
+
+def _assignments(
+    report: Report, planned: Mapping[str, Change], claims: Iterable[Claim]
+) -> list[dict[str, str]]:
+    rows = []
+    for group, grant in sorted({(claim.group, claim.grant) for claim in claims}):
+        key = assignment_key(group, grant)
+        status, reason = _status(planned.get(key), report.ended.get(key))
+        row = {"account": grant.account_id, "permission-set": grant.permission_set, "group": group}
+        rows.append({**row, "status": status, "reason": reason})
+    return rows
+
+
+def _status(change: Change | None, ended: Ended | None) -> tuple[str, str]:
+    if change is None:
+        return "not-made", "nobody may have it now: see users"
+    if ended is None:
+        return ("not-made" if change.is_work else "unchanged"), ""
+    return {DONE: "succeeded", FAILED: "failed"}.get(ended.status, "not-made"), ended.reason
+
+
+def apply_and_record(
+    run: AccessRun,
+    report: Report,
+    center: Center,
+    output: Store,
+    options: ApplyOptions,
+    now: Callable[[], datetime] = utc_now,
+) -> tuple[Report, str | None]:
+    """The report of the application, and where the run's result is: None where there was nothing to do.
+
+    Raises IdentityCenterError, before anything is touched, for what no quota has room for. Raises OSError and
+    JournalRefused where it can't be recorded; what was done then stands in the journal.
+    """
+    if report.plan.over_quota:
+        raise IdentityCenterError("; ".join(report.plan.over_quota))
+    if not report.plan.work and not unfinished(output):
+        return report, None
+    directory = RunDirectory.begin(output, now())
+    with directory.journal() as journal:
+        report = run.apply(report, journal, options)
+    lines = directory.lines()
+    created, removed = created_by(lines), removed_by(lines)
+    directory.finish(overall_result(report, created, removed, center.instance, now()))
+    return report, output.place(directory.result)
+
+
+def asks_to_stop(interruption: Interruption) -> bool:
+    """Whether a signal has asked the run to stop."""
+    try:
+        interruption.check()
+    except Interrupted:
+        return True
+    return False

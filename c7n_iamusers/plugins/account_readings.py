@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is read of an account as a whole, once a run, and shared with other policies through c7n's cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from c7n.utils import local_session
+
+from c7n_iamusers import __version__
+from c7n_iamusers.evidence.inventory import Inventory
+from c7n_iamusers.evidence.reader import PIECES, Piece, home_region, inventory_of, read_pieces
+from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
+from c7n_iamusers.plugins.policy_errors import unreadable
+
+_ATTRIBUTE = "c7n_iamusers_readings"
+#: Of what is kept in c7n's cache, by pickle, which knows classes by their modules: a new one for each move of these.
+_FORM = "2"
+
+
+class AccountReadings:
+    """The readings of one policy's run; ``of`` gives every plugin of the policy the same ones."""
+
+    def __init__(self, manager: Any) -> None:
+        self._manager = manager
+        self._pieces: dict[str, Piece] = {}
+
+    @classmethod
+    def of(cls, manager: Any) -> AccountReadings:
+        """The readings of the run that ``manager`` belongs to."""
+        readings: AccountReadings = manager.__dict__.setdefault(_ATTRIBUTE, cls(manager))
+        return readings
+
+    def inventory(self, names: Iterable[str], backoff: Backoff) -> Inventory:
+        """The pieces ``names`` (keys of ``aws.inventory.PIECES``), from this run, from c7n's cache, or from AWS.
+
+        Raises PolicyExecutionError where one that decisions rest on can't be read.
+        """
+        wanted = list(names)
+        with _open(self._manager._cache) as cache:
+            for name in wanted:
+                if name not in self._pieces and (cached := cache.get(self._key(name))):
+                    self._pieces[name] = cached
+            missing = [name for name in wanted if name not in self._pieces]
+            for name, piece in self._read(missing, backoff).items() if missing else ():
+                self._pieces[name] = piece
+                self._share(cache, name, piece)
+        return inventory_of({name: self._pieces[name] for name in wanted})
+
+    def add(self, name: str, piece: Piece) -> None:
+        """Keep a piece that was read otherwise, for the rest of the run and for other policies."""
+        with _open(self._manager._cache) as cache:
+            self._pieces[name] = piece
+            self._share(cache, name, piece)
+
+    def _read(self, names: list[str], backoff: Backoff) -> dict[str, Piece]:
+        config, session = self._manager.config, local_session(self._manager.session_factory)
+        regions = {"iam": config.region, "cloudtrail": home_region(config.region)}
+        services = {PIECES[name].service for name in names}
+        clients = {service: session.client(service, region_name=regions[service]) for service in services}
+        permissions = ", ".join(
+            p for name in names if PIECES[name].required for p in PIECES[name].permissions
+        )
+        with unreadable(self._manager, "groups, roles and policies", permissions):
+            return read_pieces(names, clients, backoff)
+
+    def _share(self, cache: Any, name: str, piece: Piece) -> None:
+        if piece.source.problem:  # the next policy may have better luck, or more permissions
+            return
+        cache.save(self._key(name), piece)
+        if name == CREDENTIAL_REPORT:
+            cache.save(*_as_stock_caches(self._manager, piece))
+
+    def _key(self, name: str) -> dict[str, str]:
+        key = {"account": self._manager.config.account_id, "c7n-iamusers": name, "version": __version__}
+        return {**key, "form": _FORM}
+
+
+def _as_stock_caches(manager: Any, report: Piece) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Key and value under which c7n's own filter ``credential`` looks for the report before it fetches one."""
+    # Imported here since the start-up hook runs on it, which needs this module complete.
+    from c7n.resources.iam import UserCredentialReport
+
+    rows = report.value.rows.values()
+    processed = {row["user"]: UserCredentialReport.process_user_record(dict(row)) for row in rows}
+    return {"account": manager.config.account_id, "iam-credential-report": True}, processed
+
+
+@contextmanager
+def _open(cache: Any) -> Iterator[Any]:
+    """c7n's cache, opened. c7n closes its one connection at the end of any ``with``, the outer one's too."""
+    was_open = getattr(cache, "conn", None) is not None
+    cache.load()
+    try:
+        yield cache
+    finally:
+        if not was_open:
+            cache.close()

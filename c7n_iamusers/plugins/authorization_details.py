@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The source ``authorization-details``: an account's IAM users by pages, not by users."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from c7n.exceptions import PolicyValidationError
+from c7n.query import DescribeSource
+from c7n.utils import local_session
+
+from c7n_iamusers.evidence.credential_report import flag, is_row_of
+from c7n_iamusers.evidence.inventory import ACCOUNT, VIRTUAL_MFA, Inventory
+from c7n_iamusers.evidence.model import Source
+from c7n_iamusers.evidence.reader import ACCOUNT_KINDS, PIECES, account_piece
+from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.iam.accounts import POLICY_KINDS, read_users, users_by_name
+from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.plugins.account_readings import AccountReadings
+from c7n_iamusers.plugins.policy_errors import unreadable
+from c7n_iamusers.plugins.resources import set_user_source
+
+Resource = dict[str, Any]
+GROUPS = "c7n:Groups"
+MFA_DEVICES = "MFADevices"
+#: Questions that a user's virtual devices and the report answer: has it any device, or none?
+_ANY_OR_NONE: tuple[Any, ...] = ("absent", "empty", "not-null", "present", [])
+_SAME_OR_NOT = (None, "eq", "equal", "ne", "not-equal")
+
+
+def drop_empty_tags(resource: Resource) -> None:
+    """Authorization details give ``[]`` where a user has no tags; GetUser leaves them out, as ``Tags: absent`` asks."""
+    if not resource.get("Tags"):
+        resource.pop("Tags", None)
+
+
+def fill_groups(resource: Resource, groups: Mapping[str, Mapping[str, Any]]) -> None:
+    """``c7n:Groups`` as ListGroupsForUser gives it; nothing where a group is not among ``groups``."""
+    names = resource.get("GroupList", ())
+    if all(name in groups for name in names):
+        resource[GROUPS] = [_group(groups[name]) for name in names]
+
+
+class MfaDevices:
+    """Tells whether users have MFA devices, from the lists in ``inventory``, sorted by users once."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._virtual: defaultdict[str, list[Resource]] = defaultdict(list)
+        for device in inventory.virtual_mfa or ():
+            # The root user's device has an owner without a name.
+            if name := (device.get("User") or {}).get("UserName"):
+                self._virtual[name].append(_device(name, device))
+
+    def fill(self, resource: Resource) -> None:
+        """``MFADevices`` as ListMFADevices gives it, good for telling whether there is any device.
+
+        Nothing where that is unknown, or where the report speaks of a device that no list of the account
+        has (hardware tokens and FIDO keys have none): then the filter itself asks for this user.
+        """
+        devices = self._virtual.get(resource["UserName"], [])
+        if devices or self._has_none(resource):
+            resource[MFA_DEVICES] = devices
+
+    def _has_none(self, resource: Resource) -> bool:
+        report = self._inventory.report
+        row = report.row(resource["UserName"]) if report and self._inventory.virtual_mfa is not None else None
+        return row is not None and is_row_of(IamUser(resource), row) and flag(row, "mfa_active") is False
+
+
+def asks_for_any_mfa(filter_data: Mapping[str, Any]) -> bool:
+    """Whether a filter ``mfa-device`` asks no more than whether a user has any device."""
+    simple = "value_type" not in filter_data and filter_data.get("op") in _SAME_OR_NOT
+    return simple and filter_data.get("value") in _ANY_OR_NONE
+
+
+def _group(detail: Mapping[str, Any]) -> Resource:
+    return {
+        key: detail[key] for key in ("Path", "GroupName", "GroupId", "Arn", "CreateDate") if key in detail
+    }
+
+
+def _device(name: str, device: Mapping[str, Any]) -> Resource:
+    head = {"UserName": name, "SerialNumber": device["SerialNumber"]}
+    return {**head, "EnableDate": device["EnableDate"]} if "EnableDate" in device else head
+
+
+_LISTS = ("GetAccountAuthorizationDetails", "ListUsers")
+_WITH_MFA = "with-mfa"
+
+
+class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is untyped
+    """Lists IAM users from account authorization details and ListUsers.
+
+    Stock c7n spends a GetUser on each user; this spends two calls on each thousand. Resources have
+    everything that the stock source gives (UserName, UserId, Arn, Path, CreateDate, PasswordLastUsed,
+    Tags, PermissionsBoundary), so every stock filter and action takes them, and beside it, as botocore's
+    ``UserDetail`` names them: GroupList, AttachedManagedPolicies, UserPolicyList (which ``notify`` leaves out
+    of its messages).
+
+    Three stock filters then make no call for each user: ``group`` finds ``c7n:Groups`` filled in;
+    ``mfa-device``, where it asks for any device or none (``value: empty``, ``not-null``, ``[]``), finds
+    ``MFADevices``, from the list of virtual devices and, for users without one, from the credential report;
+    ``credential`` finds the report in c7n's cache. What lists can't settle is still asked for each user:
+    devices that are not virtual, or the number of devices.
+
+    :example:
+
+    .. code-block:: yaml
+
+        policies:
+          - name: iam-users-in-bulk
+            resource: aws.iam-user
+            source: authorization-details
+            filters:
+              - type: group
+                key: GroupName
+                value: Developers
+              - type: mfa-device
+                value: empty
+    """
+
+    def __init__(self, manager: Any) -> None:
+        if getattr(manager, "type", "") != "iam-user":
+            raise PolicyValidationError(
+                f"source authorization-details lists IAM users only, not {getattr(manager, 'type', manager)}: "
+                "use it with resource aws.iam-user, or leave source out"
+            )
+        super().__init__(manager)
+        self._backoff = Backoff()
+
+    def get_permissions(self) -> list[str]:
+        """The IAM actions that listing, event look-ups and what stock filters find filled in need."""
+        by_name = sorted({operation for kind in POLICY_KINDS for operation in kind.reads})
+        pieces = [permission for name in self._pieces() for permission in PIECES[name].permissions]
+        return [*(f"iam:{name}" for name in (*_LISTS, "GetUser", *by_name)), *pieces]
+
+    def get_query_params(self, query: Any) -> Any:
+        """The query, which c7n's cache goes by: resources with MFADevices are not those without."""
+        return {**(query or {}), _WITH_MFA: True} if VIRTUAL_MFA in self._pieces() else query
+
+    def resources(self, query: Any) -> list[Resource]:
+        """Every user of the account. Raises PolicyExecutionError where the lists can't be read in full."""
+        self._settle_receipts()
+        client, began = self._client(), utc_now()
+        with unreadable(
+            self.manager, "the account's IAM users", " and ".join(f"iam:{name}" for name in _LISTS)
+        ):
+            found = read_users(client, self._backoff, *(ACCOUNT_KINDS if self._assesses() else ("Group",)))
+        if self._assesses():
+            AccountReadings.of(self.manager).add(ACCOUNT, account_piece(found.account, began))
+        for resource in found.users:
+            drop_empty_tags(resource)
+            fill_groups(resource, found.account.groups)
+        self._fill_from_pieces(found.users)
+        return _sourced(found.users, Source(", ".join(_LISTS), began))
+
+    def get_resources(self, ids: list[str], cache: bool = True) -> list[Resource]:
+        """The users named ``ids`` (event modes), read one by one; those that are gone are left out."""
+        client, began = self._client(), utc_now()
+        with unreadable(self.manager, "IAM users by name", ", ".join(self.get_permissions()[2:])):
+            found = users_by_name(client, ids, self._backoff)
+        return _sourced(found, Source("GetUser", began))
+
+    def augment(self, resources: list[Resource]) -> list[Resource]:
+        """As they are: the lists have already given everything."""
+        return resources
+
+    def _settle_receipts(self) -> None:
+        """Let our actions complete the rows of runs that were killed: Cloud Custodian calls them for nobody."""
+        if not getattr(self.manager.config, "dryrun", False):
+            for action in self.manager.actions or ():
+                if settle := getattr(action, "settle", None):
+                    settle()
+
+    def _client(self) -> Any:
+        return local_session(self.manager.session_factory).client("iam", self.manager.config.region)
+
+    def _assesses(self) -> bool:
+        """Whether the policy's filter will ask for groups, roles and policies too: the same calls give them."""
+        return any(each.type == "unnecessary" for each in self.manager.iter_filters())
+
+    def _pieces(self) -> tuple[str, ...]:
+        """What of the account the policy's stock filters would otherwise fetch, user by user or badly."""
+        filters = [each for each in self.manager.iter_filters() if each.type in ("mfa-device", "credential")]
+        asked = [each.data for each in filters if each.type == "mfa-device"]
+        if asked and all(asks_for_any_mfa(data) for data in asked):
+            return (VIRTUAL_MFA, CREDENTIAL_REPORT)
+        # c7n's own reader of the report neither waits for it properly nor tries again.
+        return (CREDENTIAL_REPORT,) if len(filters) > len(asked) else ()
+
+    def _fill_from_pieces(self, resources: list[Resource]) -> None:
+        if pieces := self._pieces():
+            inventory = AccountReadings.of(self.manager).inventory(pieces, self._backoff)
+            devices = MfaDevices(inventory)
+            for resource in resources if VIRTUAL_MFA in pieces else ():
+                devices.fill(resource)
+
+
+def _sourced(resources: Iterable[Resource], source: Source) -> list[Resource]:
+    found = list(resources)
+    for resource in found:
+        set_user_source(resource, source)
+    return found

@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The filter ``identity-center``: whether the person behind an IAM user has access through Identity Center."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from c7n.credentials import assumed_session
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+from c7n.filters import Filter
+from c7n.utils import local_session, type_schema
+
+from c7n_iamusers.derivation.standing import StandingProofs
+from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData
+from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.iam.accounts import read_policy_source
+from c7n_iamusers.identity_center.access_state import (
+    ABSENT,
+    PENDING,
+    STATES,
+    AccessState,
+    Wanted,
+    access_state,
+)
+from c7n_iamusers.identity_center.aws.access_check import PERMISSIONS, AccessReader, AccountAccess
+from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
+from c7n_iamusers.identity_center.deriving import Deriving
+from c7n_iamusers.identity_center.desired import desired_access
+from c7n_iamusers.identity_center.earlier_names import may_stand_for
+from c7n_iamusers.identity_center.intents import Intents
+from c7n_iamusers.identity_center.model import Claim, KnownPermissionSet
+from c7n_iamusers.identity_center.people import Candidate
+from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
+from c7n_iamusers.plugins.provisioning_settings import (
+    DERIVE,
+    EMAIL_DOMAINS,
+    PEOPLE_FROM,
+    PERMISSION_SET,
+    TEXT,
+    USER,
+    IdentitySettings,
+    asked_for_tags,
+    derivation_settings,
+    permission_set_of,
+    user_intents,
+)
+from c7n_iamusers.plugins.resources import annotate, subject_of
+from c7n_iamusers.plugins.user_policy import require_keys
+
+
+def identity_center_session(manager: Any, role: str | None, region: str | None) -> Any:
+    """A boto3 session, the policy's own where there is no ``role``.
+
+    The role is assumed with the credentials of whoever runs Cloud Custodian, as ``notify`` does with
+    ``assume_role: false``: under c7n-org the policy's own session is the member account's role, which
+    nobody should have to trust in the management account. (Where accounts.yml chains several roles, c7n-org
+    itself puts the last one's credentials into the environment, and these are then the runner's.)
+
+    Raises ClientError, BotoCoreError where the role can't be assumed.
+    """
+    factory = manager.session_factory
+    if role is None:
+        return local_session(factory)
+    name = getattr(factory, "session_name", "CloudCustodian")
+    session = assumed_session(role, name, session=factory(assume=False), region=region)
+    # c7n's user agent and its count of API calls, where the factory is c7n's own.
+    return factory.update(session) if hasattr(factory, "update") else session
+
+
+Resource = dict[str, Any]
+
+
+class AccessGate:
+    """Reads Identity Center live.
+
+    ``data``: what the filter ``identity-center`` takes, less ``state``. ``manager``: the policy's resource manager.
+    """
+
+    def __init__(self, manager: Any, data: Mapping[str, Any], where: str) -> None:
+        self._manager, self._data, self._where = manager, data, where
+        self._identity = IdentitySettings(data, where)
+        self._center: Center | None = None
+        self._reader: AccessReader | None = None
+        self._proofs = StandingProofs()
+        self._claims: dict[str, Claim] = {}
+
+    def check(self, in_lambda: bool) -> None:
+        """Raises InvalidPolicyData for what can be told without AWS."""
+        self._identity.check(in_lambda)
+        self._wanted()
+        if self._data.get("derive"):
+            derivation_settings(self._data["derive"], self._where)
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """The IAM actions that a reading needs: those of Identity Center in the role's account."""
+        assuming = ("sts:AssumeRole",) if self._data.get("role") else ()
+        deriving = ("iam:GetAccountAuthorizationDetails",) if self._data.get("derive") else ()
+        return (*PERMISSIONS, *assuming, *deriving, *asked_for_tags(self._data))
+
+    def states(self, resources: Sequence[Resource]) -> dict[str, AccessState]:
+        """ARN -> the state of each user's person, all by one reading of the account's assignments.
+
+        Raises PolicyExecutionError where anything of it can't be read: then nobody's state is known.
+        """
+        if not resources:
+            return {}
+        try:
+            return self._states(list(resources))
+        except (IamUsersError, ClientError, BotoCoreError) as error:
+            raise PolicyExecutionError(
+                f"{self._where}: account {self._manager.config.account_id}: Identity Center can't be read: {error}. No "
+                f"user was selected or touched. Give the role {', '.join(self.permissions)}, or run again"
+            ) from error
+
+    def _states(self, resources: list[Resource]) -> dict[str, AccessState]:
+        account_id = self._manager.config.account_id or subject_of(resources[0]).account_id
+        candidates = self._identity.candidates(resources, account_id, self._identity.people())
+        wanted = self._wanted_by_user(candidates, account_id)
+        reader = self._connected()
+        known = [each for each in wanted.values() if isinstance(each, Wanted)]
+        earlier = {claim.earlier.grant.permission_set for claim in self._claims.values() if claim.earlier}
+        names = {each.name for each in known} | earlier
+        whole = bool(earlier) or any(each.form for each in known)
+        access = reader.account(account_id, () if "" in names else names, whole)
+        return {
+            each.subject.arn: self._state(each, wanted[each.subject.arn], access, reader)
+            for each in candidates
+        }
+
+    def _state(
+        self, candidate: Candidate, wanted: Wanted | str, access: AccountAccess, reader: AccessReader
+    ) -> AccessState:
+        if candidate.person is None:
+            return AccessState(ABSENT, f"{candidate.subject}: {candidate.problem}")
+        if isinstance(wanted, str):
+            return AccessState(PENDING, wanted)
+        by_username, by_email, groups = reader.person(candidate.person)
+        held = access.of(by_username.user_id, groups) if by_username else ()
+        if earlier := self._earlier(candidate.subject.arn, held):
+            wanted = Wanted(earlier)
+        return access_state(candidate.person, by_username, by_email, held, access.account_id, wanted)
+
+    def _earlier(self, arn: str, held: Iterable[KnownPermissionSet]) -> str:
+        """The name of a set that the version before named, and that the person still has its access by."""
+        claim = self._claims.get(arn)
+        if claim is None or claim.earlier is None:
+            return ""
+        name = claim.earlier.grant.permission_set
+        found = (each for each in held if each.settings.name == name)
+        return next((name for each in found if may_stand_for(claim, each, self._proofs)), "")
+
+    def _wanted(self) -> Wanted:
+        given = self._data.get("permission-set", "")
+        if isinstance(given, str):
+            return Wanted(given)
+        form = permission_set_of(given, f"{self._where}: permission-set")
+        return Wanted(form.name, form)
+
+    def _wanted_by_user(self, candidates: list[Candidate], account_id: str) -> Mapping[str, Wanted | str]:
+        """What each user's person must have, or why that can't be told."""
+        if not self._data.get("derive"):
+            wanted = self._wanted()
+            return {each.subject.arn: wanted for each in candidates}
+        client = local_session(self._manager.session_factory).client("iam", self._manager.config.region)
+        source, details = read_policy_source(client, Backoff())
+        users = user_intents(candidates, details)
+        options = derivation_settings(self._data["derive"], self._where)
+        intents = Intents(account_id, self._where, users, derive=options, source=source)
+        deriving = Deriving(self._username_tags)
+        desired = desired_access([intents], deriving)
+        self._proofs = deriving.proofs
+        self._claims = {claim.subject.arn: claim for claim in desired.claims}
+        found: dict[str, Wanted | str] = {each.subject.arn: each.reason for each in desired.refused}
+        return {
+            **found,
+            **{claim.subject.arn: Wanted(claim.grant.permission_set) for claim in desired.claims},
+        }
+
+    def _username_tags(self) -> frozenset[str]:
+        center = self._connected_center()
+        return username_tags(center.clients["sso-admin"], center.instance, center.backoff)
+
+    def _connected_center(self) -> Center:
+        if self._center is None:
+            region = self._data.get("region") or self._manager.config.region
+            session = identity_center_session(self._manager, self._data.get("role"), region)
+            self._center = connect(session, region, Backoff())
+        return self._center
+
+    def _connected(self) -> AccessReader:
+        if self._reader is None:
+            center = self._connected_center()
+            self._reader = AccessReader.through(center.clients, center.instance, center.backoff)
+        return self._reader
+
+
+REQUIRED = ("state",)
+
+
+class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
+    """Selects IAM users by how far their people have come in IAM Identity Center, read live.
+
+    - ``provisioned``: username and e-mail lead to the same enabled user, who, directly or through a group, holds
+      an assignment to this account that SUCCEEDED. With ``permission-set`` (a name, or all of it as
+      ``provision-identity-center`` takes it) or ``derive: true`` it must be exactly that set, provisioned here in
+      its current form.
+    - ``absent``: nobody has that username and e-mail, or the IAM user says nothing of a person.
+    - ``pending``: the user exists, and something of the rest is missing.
+
+    ``user``, ``people-from``, ``email-domains``, ``role`` and ``region`` are those of ``provision-identity-center``.
+    Each user is annotated with ``c7n:IamUser`` -> ``identity-center``: ``state``, ``reason``, and of those who have
+    access ``username`` and ``permission-set``, for a notice. Where Identity Center can't be read the policy fails,
+    and nobody is selected.
+
+    :example:
+
+    .. code-block:: yaml
+
+        policies:
+          - name: iam-users-with-a-better-way-in
+            resource: aws.iam-user
+            source: authorization-details
+            filters:
+              - type: unnecessary
+                exempt:
+                  - path: /emergency/*
+                    reason: break-glass access, sealed in the safe
+                    expires: "2027-12-31"
+              - type: identity-center
+                state: provisioned
+                role: arn:aws:iam::123456789012:role/IdentityCenterReader
+                region: us-east-1
+                user:
+                  username: tag:Email
+                  email: tag:Email
+                permission-set: IamMigratedReadOnly
+    """
+
+    schema = type_schema(
+        "identity-center",
+        required=list(REQUIRED),
+        **{
+            "state": {"enum": list(STATES)},
+            "user": USER,
+            "people-from": PEOPLE_FROM,
+            "email-domains": EMAIL_DOMAINS,
+            "role": TEXT,
+            "region": TEXT,
+            "permission-set": {"oneOf": [TEXT, PERMISSION_SET]},
+            "derive": DERIVE,
+        },
+    )
+    schema_alias = False
+
+    def get_permissions(self) -> tuple[str, ...]:
+        """The IAM actions that are needed: those of Identity Center in the role's account, where there is a role."""
+        return self.gate().permissions
+
+    def validate(self) -> IdentityCenter:
+        """Raises PolicyValidationError for what can be told without AWS."""
+        validate_lambda_packaging(self.manager)
+        require_keys(self.manager, self.type, self.data, REQUIRED)
+        try:
+            if self.data.get("derive") and "permission-set" in self.data:
+                raise InvalidPolicyData(f"{self._where}: give either permission-set or derive, not both")
+            self.gate().check(not is_pull(self.manager))
+        except InvalidPolicyData as error:
+            raise PolicyValidationError(str(error)) from error
+        return self
+
+    def process(self, resources: list[Resource], event: Any = None) -> list[Resource]:
+        """The users in the wanted state, annotated. Raises PolicyExecutionError where that can't be read."""
+        states = self.gate().states(resources)
+        selected = []
+        for resource in resources:
+            found = states[subject_of(resource).arn]
+            told = {"state": found.state, "reason": found.reason}
+            if found.username:
+                told |= {"username": found.username, "permission-set": found.permission_set}
+            annotate(resource, "identity-center", told)
+            if found.state == self.data["state"]:
+                selected.append(resource)
+        self.log.info(
+            "identity-center: %d of %d users are %s", len(selected), len(resources), self.data["state"]
+        )
+        return selected
+
+    def gate(self) -> AccessGate:
+        """What tells the state of users, as this filter is set; for an action that checks again at the last moment."""
+        return AccessGate(self.manager, self.data, self._where)
+
+    @property
+    def _where(self) -> str:
+        return f"policy {self.manager.data.get('name')}: identity-center"

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""c7n's IAM user resources: records made of them, the annotation ``c7n:IamUser``, what ``notify`` sends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from c7n_iamusers.evidence.inventory import ACCOUNT, USER
+from c7n_iamusers.evidence.model import Source
+from c7n_iamusers.evidence.reader import ACCOUNT_KINDS, account_piece
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.iam.accounts import detail_attachments, read_users
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.iam.users import embedded_attachments
+from c7n_iamusers.plugins.account_readings import AccountReadings
+from c7n_iamusers.plugins.policy_errors import unreadable
+
+ANNOTATION = "c7n:IamUser"
+_SOURCES = "sources"
+
+
+def subject_of(resource: Mapping[str, Any]) -> Subject:
+    """Whom a resource of c7n stands for."""
+    return Subject(str(resource["UserName"]), str(resource["Arn"]), str(resource["UserId"]))
+
+
+def annotate(resource: dict[str, Any], key: str, value: Any) -> None:
+    """Put ``value`` under ``key`` of the resource's annotation, for later actions and reports."""
+    resource.setdefault(ANNOTATION, {})[key] = value
+
+
+def set_user_source(resource: dict[str, Any], source: Source) -> None:
+    """Note where the resource itself comes from, and as of when."""
+    resource[ANNOTATION] = {_SOURCES: {USER: source.as_data()}}
+
+
+def user_source(resource: Mapping[str, Any]) -> Source | None:
+    """Where the resource itself comes from; None where this package did not read it."""
+    data = resource.get(ANNOTATION, {}).get(_SOURCES, {}).get(USER)
+    return Source.from_data(data) if data else None
+
+
+def annotate_anew(resource: dict[str, Any], data: Mapping[str, Any]) -> None:
+    """Replace what stands on the resource, which may be of an earlier run by way of c7n's cache, by ``data``."""
+    source = user_source(resource)
+    kept = {_SOURCES: {USER: source.as_data()}} if source else {}
+    resource[ANNOTATION] = {**kept, **data}
+
+
+Resource = dict[str, Any]
+_LISTS = ("GetAccountAuthorizationDetails", "ListUsers")
+
+
+@dataclass(frozen=True)
+class UserRecord:
+    """A resource and the user that it is; ``source``: of the user's own record."""
+
+    resource: Resource
+    user: IamUser
+    source: Source
+
+
+def user_records(
+    manager: Any, client: Any, resources: Sequence[Resource], backoff: Backoff
+) -> list[UserRecord]:
+    """The records of ``resources``; those of another source than ours are completed from the account's lists.
+
+    A user that is in none of the lists has groups and policies that were not read.
+    Raises PolicyExecutionError where the lists can't be read.
+    """
+    sources = [user_source(resource) for resource in resources]
+    if all(sources):
+        return [
+            _record(each, each, source) for each, source in zip(resources, sources, strict=True) if source
+        ]
+    listed = Source(", ".join(_LISTS), utc_now())
+    permissions = " and ".join(f"iam:{name}" for name in _LISTS)
+    with unreadable(manager, "groups and policies of its users", permissions):
+        found = read_users(client, backoff, *ACCOUNT_KINDS)
+    AccountReadings.of(manager).add(ACCOUNT, account_piece(found.account, listed.time or utc_now()))
+    details = {detail["UserId"]: detail for detail in found.users}
+    return [_record(each, {**each, **details.get(each["UserId"], {})}, listed) for each in resources]
+
+
+def _record(resource: Resource, detail: Resource, source: Source) -> UserRecord:
+    attachments = {**detail_attachments(detail), **embedded_attachments(detail)}
+    return UserRecord(resource, IamUser(detail, attachments), source)
+
+
+#: Whole policy documents: c7n-mailer's own templates print every member of a resource, into mails and channels.
+LEFT_OUT = frozenset({"UserPolicyList"})
+
+
+def without_documents(resources: Iterable[Resource]) -> list[Resource]:
+    """Copies of ``resources`` without what is LEFT_OUT; later actions still find it on the resources themselves."""
+    return [{key: value for key, value in each.items() if key not in LEFT_OUT} for each in resources]
+
+
+def register_messages(notify: Any) -> None:
+    """Give c7n's class ``Notify`` its ``prepare_iam_user``, which it calls for resources of that type.
+
+    c7n has such methods for other types. One that it may have for users some day is still called. Calling this
+    again changes nothing.
+    """
+    stock = getattr(notify, "prepare_iam_user", None)
+    if getattr(stock, "c7n_iamusers", False):
+        return
+
+    def prepare_iam_user(self: Any, resources: list[Resource]) -> list[Resource]:
+        left = without_documents(resources)
+        return stock(self, left) if stock else left
+
+    prepare_iam_user.c7n_iamusers = True  # type: ignore[attr-defined]
+    notify.prepare_iam_user = prepare_iam_user

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where an action writes, by the output of its policy, and how its failures end the run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from c7n.actions import BaseAction
+from c7n.exceptions import PolicyExecutionError
+from c7n.utils import parse_url_config
+
+from c7n_iamusers.execution.bucket_store import BucketStore
+from c7n_iamusers.execution.journal import BucketJournal, Journal, JournalWriter
+from c7n_iamusers.execution.outcomes import FAILED, OUTCOMES, Outcome
+from c7n_iamusers.execution.stores import JOURNAL as JOURNAL
+from c7n_iamusers.execution.stores import DirectoryStore, Store, make_directory, only_run
+from c7n_iamusers.plugins.lambda_packaging import is_pull
+
+
+def output_directory(manager: Any) -> Path:
+    """The policy's output directory, ``<-s DIR>/<policy>/`` or ``<-s DIR>/<account>/<region>/<policy>/``.
+
+    Raises PolicyExecutionError where the output is not a directory that outlives the run: c7n's s3 output
+    is a temporary one, uploaded at the end, so a crash would take snapshots and journal with it.
+    """
+    output = manager.ctx.output
+    if getattr(output, "type", "") not in ("file", "default"):
+        raise PolicyExecutionError(
+            f"policy {manager.data.get('name')}: output {output} does not outlive a crash of the run, so snapshots and "
+            "journal are not safe there: give a directory (-s DIR) and copy it away afterwards. Nothing was touched"
+        )
+    return Path(manager.ctx.log_dir)
+
+
+def fail_at_the_end(manager: Any, action: str, outcomes: Iterable[Outcome]) -> None:
+    """Where an outcome is a failure: let the policy's later actions run, then end it with an error."""
+    failed = [outcome for outcome in outcomes if outcome.status == FAILED]
+    if failed:
+        manager.actions.append(_RaiseAtTheEnd(action, failed, manager))
+
+
+class _RaiseAtTheEnd(BaseAction):  # type: ignore[misc]  # c7n is untyped
+    type = "raise-at-the-end"
+
+    def __init__(self, action: str, failed: list[Outcome], manager: Any) -> None:
+        super().__init__({}, manager)
+        self._action, self._failed = action, failed
+
+    def process(self, resources: list[dict[str, Any]]) -> None:
+        named = "; ".join(f"{outcome.arn}: {outcome.reason}" for outcome in self._failed[:10])
+        more = f"; and {len(self._failed) - 10} more, see {OUTCOMES}" if len(self._failed) > 10 else ""
+        raise PolicyExecutionError(
+            f"policy {self.manager.data.get('name')}: {self._action} failed for "
+            f"{len(self._failed)} users: {named}{more}"
+        )
+
+
+#: What of an output URL differs from run to run.
+_CHANGING = re.compile(r"\{(now|uuid)[^}]*\}")
+
+
+@dataclass(frozen=True)
+class RunStore:
+    """``store``: of the policy and account; what one run put there, the next one finds. ``what``: the run, in words."""
+
+    store: Store
+    what: str = "a run"
+
+    @contextmanager
+    def journal(self) -> Iterator[JournalWriter]:
+        """The journal of this run. Raises OSError where it can't be opened, or another run is at work there."""
+        if isinstance(self.store, DirectoryStore):
+            make_directory(self.store.directory)
+            self.store.directory.chmod(0o700)  # Cloud Custodian makes it for everybody to read
+            with (
+                only_run(self.store.directory, self.what),
+                Journal(self.store.directory / JOURNAL) as journal,
+            ):
+                yield journal
+        else:
+            yield BucketJournal(self.store)
+
+
+def run_store(manager: Any) -> RunStore:
+    """The store of a policy's run: the output directory itself, or for s3 output a stable prefix of the bucket.
+
+    c7n's own s3 output is a temporary directory, uploaded at exit under a prefix of the hour: a crash would take
+    everything with it, and the next run would not find it. So here each write is a put that S3 acknowledges, by
+    the session that c7n's output uses, encrypted as the output URL says, under
+    ``<prefix>/<account id>/<policy>/``.
+
+    Raises PolicyExecutionError where the output does not outlive the run.
+    """
+    output = manager.ctx.output
+    kind = getattr(output, "type", "")
+    what = f"policy {manager.data.get('name')}"
+    if kind == "s3":
+        return RunStore(_bucket_store(manager, output), what)
+    if kind in ("file", "default") and is_pull(manager):
+        return RunStore(DirectoryStore(Path(manager.ctx.log_dir)), what)
+    raise PolicyExecutionError(
+        f"policy {manager.data.get('name')}: output {output} does not outlive the run, so snapshots and journal "
+        "are not safe there: give a directory (-s DIR), or a bucket (-s s3://BUCKET/PREFIX; in a Lambda mode by "
+        "mode.execution-options.output_dir). Nothing was touched"
+    )
+
+
+def outputs_to_s3(manager: Any) -> bool:
+    """True where a policy that runs in AWS Lambda is to write to S3, as far as that is known before it runs."""
+    options = (manager.data.get("mode") or {}).get("execution-options") or {}
+    configured = options.get("output_dir") or getattr(manager.config, "output_dir", "") or ""
+    return str(configured).startswith("s3://")
+
+
+def stable_prefix(path: str, account_id: str, region: str, policy: str) -> str:
+    """The prefix within the bucket that is the same for every run of ``policy`` in the account.
+
+    ``path``: of the output URL as it was given, in which c7n fills ``{account_id}`` and the like.
+    """
+    known = {"account_id": account_id, "region": region, "policy_name": policy}
+    fixed = _CHANGING.sub("", path).format(**known)
+    segments = [segment for segment in fixed.split("/") if segment]
+    return "/".join([*segments, *(each for each in (account_id, policy) if each not in segments)])
+
+
+def _bucket_store(manager: Any, output: Any) -> BucketStore:
+    options = manager.ctx.options
+    session = manager.ctx.session_factory(region=output.config.region or None, assume=False)
+    path = parse_url_config(options.output_dir).path or ""
+    policy = str(manager.data.get("name"))
+    prefix = stable_prefix(path, str(options.account_id), str(options.region), policy)
+    arguments = {"ACL": "bucket-owner-full-control", **output.get_sse_args()}
+    return BucketStore(session.client("s3"), output.bucket, prefix, arguments)
+
+
+def store_at(manager: Any, place: str) -> list[Store]:
+    """The stores at ``place``: an output directory or ``s3://bucket/prefix`` of an earlier run, or what holds some.
+
+    Raises PolicyExecutionError where there is no journal.
+    """
+    if place.startswith("s3://"):
+        bucket, _, prefix = place[len("s3://") :].partition("/")
+        found: list[Store] = [
+            BucketStore(manager.session_factory(assume=False).client("s3"), bucket, prefix, {})
+        ]
+    else:
+        found = [DirectoryStore(path.parent) for path in sorted(Path(place).rglob(JOURNAL))]
+    if not found:
+        raise PolicyExecutionError(
+            f"policy {manager.data.get('name')}: record-from: there is no {JOURNAL} in {place}. Nothing was touched: "
+            "name the output directory of the quarantine's run"
+        )
+    return found

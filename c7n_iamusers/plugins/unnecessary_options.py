@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of the filter ``unnecessary`` as a policy states them, and the list that ``exempt-from`` points to."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from zlib import error as ZlibError
+
+from botocore.exceptions import BotoCoreError, ClientError
+from c7n.cache import NullCache
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+from c7n.resolver import URIResolver
+
+from c7n_iamusers.evidence.inventory import CREATION
+from c7n_iamusers.evidence.options import FULL, FilterOptions, parse_options
+from c7n_iamusers.evidence.reader import PIECES, USUAL
+from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
+from c7n_iamusers.exemptions.lists import format_of, parse_list
+from c7n_iamusers.exemptions.rules import NOBODY, ExemptionRule, parse_rules
+from c7n_iamusers.iam.attachments import LISTED_BY_USER
+from c7n_iamusers.iam.users import LISTED_KINDS
+from c7n_iamusers.text.rows import FORMATS
+
+_UNREADABLE = (OSError, ValueError, HTTPException, ZlibError, ClientError, BotoCoreError)
+_PLACES = ("from", "url")
+_KEYS = (*_PLACES, "format", "headers", "min-rules", "sha256")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+
+
+@dataclass(frozen=True)
+class ExemptionSource:
+    """A list of exemption rules. ``url``: with a scheme, or a path, relative to the current directory.
+
+    ``min_rules``: a list with fewer is taken for cut off. ``sha256``: of its bytes, unpacked; empty for any.
+    """
+
+    url: str
+    form: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    min_rules: int = 1
+    sha256: str = ""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it lies on this machine, so that it can be looked at when the policy is validated."""
+        return "://" not in self.url or self.url.startswith("file://")
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """The IAM actions that reading it needs."""
+        return ("s3:GetObject",) if self.url.startswith("s3://") else ()
+
+    def rules(self, session_factory: Any) -> tuple[ExemptionRule, ...]:
+        """Its rules, read now.
+
+        Raises EvidenceUnreadable where they can't be, InvalidPolicyData where any is faulty, or where the list is not
+        the one that the policy means.
+        """
+        content = self._content(session_factory)
+        found = hashlib.sha256(content).hexdigest()
+        if self.sha256 and found != self.sha256.lower():
+            raise InvalidPolicyData(
+                f"exempt-from {self.shown}: its SHA-256 is {found}, not {self.sha256}: it was changed or "
+                "cut off since. Review it, then give that as sha256"
+            )
+        rules = parse_list(content, self.form, self.shown)
+        if len(rules) < self.min_rules:
+            raise InvalidPolicyData(
+                f"exempt-from {self.shown}: has {len(rules)} rules, and min-rules asks for {self.min_rules}: it was "
+                "probably cut off. Mend it, or lower min-rules"
+            )
+        return rules
+
+    @property
+    def shown(self) -> str:
+        """The URL for messages: a query may hold a signature that gives access."""
+        return self.url.partition("?")[0]
+
+    def _content(self, session_factory: Any) -> bytes:
+        url = self.url if "://" in self.url else Path(self.url).expanduser().absolute().as_uri()
+        # Never from c7n's cache: an exemption that somebody added a minute ago must count.
+        resolver = URIResolver(session_factory, NullCache({}))
+        try:
+            return str(resolver.resolve(url, dict(self.headers))).encode()
+        except UnicodeDecodeError as error:
+            # c7n decodes UTF-8 only; the list may be of another encoding that its first bytes tell.
+            return error.object
+        except _UNREADABLE as error:
+            raise EvidenceUnreadable(
+                f"exempt-from {self.shown} can't be read: {error}. Nobody knows who is exempt, so nobody is flagged"
+            ) from error
+
+
+def parse_source(data: Any, where: str) -> ExemptionSource:
+    """The source in a policy's ``exempt-from``: a path or URL, or a mapping of ``from`` (or ``url``) and options.
+
+    Raises InvalidPolicyData with the place and the mend.
+    """
+    given = {"from": data} if isinstance(data, str) else data
+    place = _place(given)
+    if not place:
+        found = sorted(map(str, given)) if isinstance(given, Mapping) else repr(data)
+        raise InvalidPolicyData(
+            f"{where}: must be a path or URL, or a mapping of from (a path or URL) and, where wanted, format, headers, "
+            f"min-rules, sha256, not {found}"
+        )
+    headers = given.get("headers", {})
+    if not isinstance(headers, Mapping) or not all(map(_is_text, headers.values())):
+        raise InvalidPolicyData(f"{where}: headers must map names to texts")
+    form = given.get("format", format_of(place))
+    if form not in FORMATS:
+        shown = place.partition("?")[0]
+        raise InvalidPolicyData(
+            f"{where}: {shown} does not end in .json, .csv, .yaml or .yml: say format: {', '.join(FORMATS)}"
+        )
+    texts = {str(name): text for name, text in headers.items()}
+    return ExemptionSource(place, form, texts, _min_rules(given, where), _sha256(given, where))
+
+
+def _place(given: Any) -> str:
+    if not isinstance(given, Mapping) or not set(given) <= set(_KEYS):
+        return ""
+    places = [given[key] for key in _PLACES if key in given]
+    return str(places[0]) if len(places) == 1 and _is_text(places[0]) else ""
+
+
+def _min_rules(given: Mapping[str, Any], where: str) -> int:
+    value = given.get("min-rules", 1)
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    raise InvalidPolicyData(
+        f"{where}: min-rules must be the number of rules that the list has at least, not {value!r}"
+    )
+
+
+def _sha256(given: Mapping[str, Any], where: str) -> str:
+    value = given.get("sha256", "")
+    if "sha256" not in given or (isinstance(value, str) and _SHA256.fullmatch(value)):
+        return str(value)
+    raise InvalidPolicyData(
+        f"{where}: sha256 must be 64 hexadecimal digits, as sha256sum prints them, not {value!r}"
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+#: Cloud Custodian fills variables in after it has validated a policy.
+_VARIABLE = re.compile(r"\{\w+\}")
+_VARIABLE_IN_KEY = re.compile(r"\{\w+\}(?=[^=]*=)")
+_Error = type[PolicyValidationError] | type[PolicyExecutionError]
+
+
+class FilterText:
+    """The filter's ``data`` in the policy of ``manager``. ``error``: the class in which faults are raised."""
+
+    def __init__(self, data: Mapping[str, Any], manager: Any) -> None:
+        self._data, self._manager = data, manager
+        self._where = f"policy {manager.data.get('name')}: filter unnecessary"
+
+    @property
+    def says_whom_it_spares(self) -> bool:
+        """Whether it has exemption rules, or a list of them, or says that there are none."""
+        return bool(self._data.get("exempt") or self._data.get("exempt-from"))
+
+    def check(self, error: _Error) -> tuple[ExemptionRule, ...]:
+        """The rules that can be seen here: the policy's own, and a list's on this machine.
+
+        Raises ``error`` for any fault in them and in the options.
+        """
+        filled, faults = _filled(self._data), list[str]()
+        rules: tuple[ExemptionRule, ...] = ()
+        source: ExemptionSource | None = None
+        with self._raising(error):
+            with _gathering(faults):
+                parse_options(filled, self._where)
+            with _gathering(faults):
+                rules = self._own_rules(filled)
+            with _gathering(faults):
+                source = self._source()
+            if faults:
+                raise InvalidPolicyData("; ".join(faults))
+            # A list elsewhere may need the run's own credentials, and c7n-org fills variables in later.
+            if source and source.is_local and "{" not in source.url:
+                rules = (*rules, *source.rules(self._manager.session_factory))
+        return rules
+
+    def options(self, error: _Error) -> FilterOptions:
+        """All options but the exemptions. Raises ``error`` where any is faulty."""
+        with self._raising(error):
+            return parse_options(self._data, self._where)
+
+    def rules(self, error: _Error) -> tuple[ExemptionRule, ...]:
+        """The rules of ``exempt`` and, read now, of ``exempt-from``. Raises ``error``."""
+        with self._raising(error):
+            rules, source = self._own_rules(self._data), self._source()
+            return (*rules, *source.rules(self._manager.session_factory)) if source else rules
+
+    def permissions(self) -> list[str]:
+        """The IAM actions that the options need; more than those where the options are faulty."""
+        full = self._data.get("attachments") == FULL
+        kinds = LISTED_KINDS if full else LISTED_BY_USER
+        pieces = (*USUAL, CREATION) if "role" in (self._data.get("provisioning") or ()) else USUAL
+        needed = {
+            "iam:ListUsers",
+            *(f"iam:{kind.reading.operation}" for kind in kinds if kind.reading),
+            *(permission for name in pieces for permission in PIECES[name].permissions),
+        }
+        if "s3://" in str(self._data.get("exempt-from")):
+            needed.add("s3:GetObject")
+        return sorted(needed)
+
+    def _own_rules(self, data: Mapping[str, Any]) -> tuple[ExemptionRule, ...]:
+        given = data.get("exempt", [])
+        if given != NOBODY:
+            return parse_rules(given, f"{self._where}: exempt")
+        if "exempt-from" in data:
+            raise InvalidPolicyData(
+                f"{self._where}: exempt: {NOBODY} contradicts exempt-from: leave one of them out"
+            )
+        return ()
+
+    def _source(self) -> ExemptionSource | None:
+        if "exempt-from" not in self._data:
+            return None
+        return parse_source(self._data["exempt-from"], f"{self._where}: exempt-from")
+
+    @contextmanager
+    def _raising(self, error: _Error) -> Iterator[None]:
+        try:
+            yield
+        except InvalidPolicyData as fault:
+            raise error(str(fault) if self._where in str(fault) else f"{self._where}: {fault}") from fault
+        except EvidenceUnreadable as fault:
+            account = self._manager.config.account_id
+            raise error(f"{self._where}: account {account}: {fault}") from fault
+
+
+@contextmanager
+def _gathering(faults: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except InvalidPolicyData as fault:
+        faults.append(str(fault))
+
+
+def _filled(value: Any) -> Any:
+    """``value`` with something in place of its variables that is good wherever a pattern may have one."""
+    if isinstance(value, Mapping):
+        return {key: _filled(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_filled(part) for part in value]
+    return _VARIABLE.sub("*", _VARIABLE_IN_KEY.sub("x", value)) if isinstance(value, str) else value
+
+
+_UNDEFINED = re.compile(r"\{([a-z_]\w*)\}", re.IGNORECASE)
+
+
+def refuse_undefined_variables(manager: Any) -> None:
+    """Raises PolicyExecutionError where a value of the policy's actions is nothing but an undefined variable."""
+    runtime = {name for name, value in manager.ctx.policy.get_variables().items() if value == f"{{{name}}}"}
+    actions = [action.data for action in manager.actions]
+    undefined = sorted({name for name in _variables(actions) if name not in runtime})
+    if undefined:
+        raise PolicyExecutionError(
+            f"policy {manager.data.get('name')}: account {manager.config.account_id}: undefined variables: "
+            f"{', '.join(undefined)}. Nothing was touched: define them under vars in accounts.yml (c7n-org), "
+            "or in a file of its own for custodian run --vars-file"
+        )
+
+
+def _variables(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and (found := _UNDEFINED.fullmatch(value.strip())):
+        yield found[1]
+    elif isinstance(value, (dict, list)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _variables(part)

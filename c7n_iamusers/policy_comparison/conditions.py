@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Condition elements: their canonical form, which of two is the stricter, and what one says of a known value. Pure.
+
+Rules: IAM User Guide, "Condition operators", "Multiple keys or values" and "Multivalued context keys".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from c7n_iamusers.iam.policy_documents import listed
+from c7n_iamusers.policy_comparison.globs import matches
+from c7n_iamusers.policy_comparison.patterns import modern, substituted
+
+_IF_EXISTS = "IfExists"
+_EITHER = frozenset({True, False})
+_NULL = "Null"
+_NUMBERS_AND_DATES = ("Equals", "NotEquals", "LessThan", "LessThanEquals", "GreaterThan", "GreaterThanEquals")
+_BASES = (
+    *(
+        "StringEquals StringNotEquals StringEqualsIgnoreCase StringNotEqualsIgnoreCase StringLike StringNotLike".split()
+    ),
+    *(f"{kind}{relation}" for kind in ("Numeric", "Date") for relation in _NUMBERS_AND_DATES),
+    *("Bool BinaryEquals IpAddress NotIpAddress ArnEquals ArnLike ArnNotEquals ArnNotLike".split()),
+)
+#: In lower case -> as the User Guide writes it; a base alone, with IfExists, and with either of the set operators.
+_OPERATORS: Mapping[str, str] = {
+    name.lower(): name
+    for base in _BASES
+    for qualifier in ("", "ForAllValues:", "ForAnyValue:")
+    for name in (f"{qualifier}{base}", f"{qualifier}{base}{_IF_EXISTS}")
+} | {_NULL.lower(): _NULL}
+#: Before the text of an operator that is none of these, so that no document can write what it says.
+_UNKNOWN = "unknown operator "
+#: The operator of a condition that stands for a document nobody has read: met in what that document speaks of.
+UNREAD = "what is said in"
+
+
+@dataclass(frozen=True, order=True)
+class Condition:
+    """One operator on one key, which is in lower case since case makes no difference; ``values`` are sorted.
+
+    ``operator`` is written as the User Guide does, whatever the case in the document.
+    """
+
+    operator: str
+    key: str
+    values: tuple[str, ...]
+
+    @property
+    def negated(self) -> bool:
+        """Whether all values must fail to match, instead of one matching."""
+        return "Not" in self.operator
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything can be said of what it comes to."""
+        return not self.operator.startswith(_UNKNOWN)
+
+    @property
+    def if_exists(self) -> bool:
+        return self.operator.endswith(_IF_EXISTS)
+
+    def __str__(self) -> str:
+        return f"{self.operator} {self.key} {', '.join(self.values)}".rstrip()
+
+
+def parse_conditions(element: Any, legacy: bool) -> frozenset[Condition]:
+    """A Condition element; ``legacy``: of a policy whose version knows no variables.
+
+    Raises ValueError where it is none, or has one operator on one key twice with different values.
+    """
+    if not isinstance(element, Mapping) or not all(isinstance(each, Mapping) for each in element.values()):
+        raise ValueError("a Condition that is not operator -> key -> values")
+    found = {
+        _condition(str(operator), str(key), listed(values), legacy)
+        for operator, keys in element.items()
+        for key, values in keys.items()
+    }
+    if len({(each.operator, each.key) for each in found}) < len(found):
+        raise ValueError("a Condition with one operator on one key twice, in different case")
+    return frozenset(found)
+
+
+def _condition(text: str, key: str, values: Iterable[Any], legacy: bool) -> Condition:
+    operator = _OPERATORS.get(text.lower(), f"{_UNKNOWN}{text}")
+    texts = {_text(value, legacy) for value in values}
+    if operator.rpartition(":")[2].removesuffix(_IF_EXISTS) in ("Bool", _NULL):
+        texts = {text.lower() for text in texts}
+    return Condition(operator, key.lower(), tuple(sorted(texts)))
+
+
+def _text(value: Any, legacy: bool) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"a condition's value that is {type(value).__name__}")
+    return modern(str(value)) if legacy else str(value)
+
+
+def implied(wanted: Iterable[Condition], given: Iterable[Condition]) -> bool:
+    """Whether a request that meets all of ``given`` surely meets all of ``wanted``."""
+    return all(any(_stricter(each, other) for each in given) for other in wanted)
+
+
+def _stricter(condition: Condition, other: Condition) -> bool:
+    if not condition.is_known:
+        return condition == other
+    same = condition.operator in (other.operator, other.operator.removesuffix(_IF_EXISTS))
+    if condition.key != other.key or not same:
+        return False
+    values, others = set(condition.values), set(other.values)
+    if condition.operator == _NULL:
+        return values == others
+    return values >= others if condition.negated else values <= others
+
+
+def outcomes(condition: Condition, possible: frozenset[str | None] | None) -> frozenset[bool]:
+    """What ``condition`` can come to where its key has one of the ``possible`` values.
+
+    None among them: the key may be missing from the request. None instead of them: nothing is known.
+    """
+    unknown = possible is None or not condition.is_known
+    if unknown or any(substituted(value, lambda *_: "") != value for value in condition.values):
+        return _EITHER
+    return frozenset(outcome for value in possible or () for outcome in _outcome(condition, value))
+
+
+def _outcome(condition: Condition, value: str | None) -> frozenset[bool]:
+    qualifier, _, name = condition.operator.rpartition(":")
+    operator = name.removesuffix(_IF_EXISTS)
+    if operator == _NULL:
+        return frozenset({("true" if value is None else "false") in condition.values})
+    if value is None:
+        return _of_missing_key(condition, qualifier)
+    tests = _TESTS.get(operator.replace("Not", ""), ())
+    met = {any(test(pattern, value) for pattern in condition.values) for test in tests}
+    return frozenset(hit != condition.negated for hit in met) or _EITHER
+
+
+def _of_missing_key(condition: Condition, qualifier: str) -> frozenset[bool]:
+    if qualifier:
+        if condition.if_exists or (qualifier == "ForAnyValue" and condition.negated):
+            return _EITHER
+        return frozenset({qualifier == "ForAllValues"})
+    return frozenset({condition.if_exists or condition.negated})
+
+
+def _equal(pattern: str, value: str) -> bool:
+    return _plain(pattern) == value
+
+
+def _same_but_case(pattern: str, value: str) -> bool:
+    return _plain(pattern).lower() == value.lower()
+
+
+def _alike(pattern: str, value: str) -> bool:
+    return matches(frozenset({pattern}), value)
+
+
+def _arn_alike(pattern: str, value: str) -> bool:
+    patterns, values = pattern.split(":", 5), value.split(":", 5)
+    return len(patterns) == len(values) and all(map(_alike, patterns, values))
+
+
+def _plain(pattern: str) -> str:
+    for character in "*?$":
+        pattern = pattern.replace(f"${{{character}}}", character)
+    return pattern
+
+
+_Test = Callable[[str, str], bool]
+#: "Each of the six colon-delimited components of the ARN is checked separately" ("Condition operators"), by which
+#: ``*`` alone is no ARN, while people write it for any: so only what both readings come to is sure.
+_ARNS: tuple[_Test, ...] = (_arn_alike, _alike)
+#: Operators by name without Not, each by all its readings; those that are missing here are not decided.
+_TESTS: Mapping[str, tuple[_Test, ...]] = {
+    "StringEquals": (_equal,),
+    "StringEqualsIgnoreCase": (_same_but_case,),
+    "StringLike": (_alike,),
+    "ArnEquals": _ARNS,
+    "ArnLike": _ARNS,
+    "Bool": (_same_but_case,),
+}

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a statement comes to for one way in: at the least, and at the most. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from c7n_iamusers.policy_comparison.conditions import UNREAD, Condition, outcomes
+from c7n_iamusers.policy_comparison.languages import Element
+from c7n_iamusers.policy_comparison.patterns import (
+    complete_arn,
+    escaped,
+    required,
+    substituted,
+    variables,
+    within_segments,
+)
+from c7n_iamusers.policy_comparison.statements import PolicyStatement
+from c7n_iamusers.policy_comparison.ways_in import WayIn, depends_on_way_in
+
+
+@dataclass(frozen=True)
+class Box:
+    """Requests by action, resource and conditions, none of which depends on the way in; ``source``: whose."""
+
+    actions: Element
+    resources: Element
+    conditions: frozenset[Condition]
+    source: str
+
+    def includes(self, other: Box) -> bool:
+        """Whether it is plain from the two texts that every request in ``other`` is in this."""
+        return (
+            self.conditions <= other.conditions
+            and self.actions.includes(other.actions)
+            and self.resources.includes(other.resources)
+        )
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The requests that a statement surely applies to, and those that it may; None for none at all."""
+
+    least: Box | None
+    most: Box | None
+
+
+_NEVER = Bounds(None, None)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One of the ways to read the IAM User Guide where its text leaves several.
+
+    ``by_segment``: wildcards in ARNs as ``within_segments`` has them. ``whole_statements``: a statement with a
+    variable that can't be resolved applies to nothing ("this might cause the entire statement to be invalid",
+    "Variables and tags"), and not only the text that the variable stands in.
+    """
+
+    by_segment: bool = False
+    whole_statements: bool = False
+
+
+PLAIN = Reading()
+
+
+def resolve(statement: PolicyStatement, way_in: WayIn, reading: Reading = PLAIN) -> Bounds:
+    """``statement`` without what depends on the way in, as far as that is known."""
+    conditions: set[Condition] = set()
+    sure = True
+    for condition in statement.conditions:
+        resolved = _condition(condition, way_in)
+        if resolved is False:
+            return _NEVER
+        if isinstance(resolved, Condition):
+            conditions.add(resolved)
+        sure = sure and resolved is not None
+    resources = _known(statement.resources, way_in)
+    unsure = {each for each in resources.patterns if _dependent(each)}
+    if unsure:
+        sure, resources = False, _at_most(resources, unsure, way_in)
+    if not resources.patterns and not resources.negated:
+        return _NEVER
+    if reading.whole_statements:
+        conditions |= _resolvable(resources, conditions)
+    whole = map(complete_arn, resources.patterns)
+    resources = Element(
+        frozenset(map(within_segments, whole) if reading.by_segment else whole), resources.negated
+    )
+    box = Box(statement.actions, resources, frozenset(conditions), statement.source)
+    return Bounds(box if sure else None, box)
+
+
+def _condition(condition: Condition, way_in: WayIn) -> Condition | bool | None:
+    """The condition, without variables of known value; True or False where it is settled; None: can't be told."""
+    if not condition.is_known:
+        return None
+    if condition.operator == UNREAD:
+        return condition
+    if depends_on_way_in(condition.key):
+        possible = outcomes(condition, way_in.values(condition.key))
+        return next(iter(possible)) if len(possible) == 1 else None
+    values = tuple(sorted(_substituted(value, way_in) for value in condition.values))
+    if any(map(_dependent, values)):
+        return None
+    return Condition(condition.operator, condition.key, values)
+
+
+def _resolvable(resources: Element, conditions: set[Condition]) -> set[Condition]:
+    """That all variables have a value; those of the way in are settled by now, or not sure anyway."""
+    texts = (*resources.patterns, *(value for each in conditions for value in each.values))
+    return {Condition("Null", key, ("false",)) for text in texts for key in required(text)}
+
+
+def _known(element: Element, way_in: WayIn) -> Element:
+    return Element(frozenset(_substituted(each, way_in) for each in element.patterns), element.negated)
+
+
+def _substituted(text: str, way_in: WayIn) -> str:
+    def value(key: str, default: str | None) -> str | None:
+        possible = way_in.values(key) if depends_on_way_in(key) else None
+        if possible is None or len(possible) > 1:
+            return None
+        known = next(iter(possible))
+        known = default if known is None else known
+        return None if known is None else escaped(known)
+
+    return substituted(text, value)
+
+
+def _dependent(text: str) -> bool:
+    return any(map(depends_on_way_in, variables(text)))
+
+
+def _at_most(element: Element, unsure: set[str], way_in: WayIn) -> Element:
+    """What the element may apply to: an exclusion that isn't sure excludes nothing, a variable may be anything."""
+    if element.negated:
+        return Element(element.patterns - unsure, negated=True)
+    possible = {_anything(each) for each in unsure if not _impossible(each, way_in)}
+    return Element(element.patterns - unsure | possible)
+
+
+def _anything(text: str) -> str:
+    return substituted(text, lambda key, _: "*" if depends_on_way_in(key) else None)
+
+
+def _impossible(text: str, way_in: WayIn) -> bool:
+    """Whether a variable in it surely has no value, so that the text matches nothing."""
+    return any(way_in.values(key) == frozenset({None}) for key in variables(text) if depends_on_way_in(key))

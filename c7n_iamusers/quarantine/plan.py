@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Making every credential of a user unusable so that it can be undone, and undoing it exactly. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+
+from c7n_iamusers.exceptions import DenyRefused
+from c7n_iamusers.execution.calls import ApiCall, Plan
+from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE, SWITCHABLE_KINDS, TAG, AttachmentKind
+from c7n_iamusers.iam.deny_all import (
+    ATTACHED,
+    BOUNDARY,
+    INLINE,
+    Denial,
+    denial,
+    deny_all_arn,
+    deny_all_document,
+    detach_deny_all,
+    holds_attached,
+    holds_inline,
+    iam_call,
+    identified_call,
+    is_bounded,
+    lift_inline,
+)
+from c7n_iamusers.iam.history import History
+from c7n_iamusers.iam.own_traces import (
+    NOTHING_KNOWN,
+    denied,
+    left_off,
+    quarantine_of,
+    recorded_off,
+    switchable,
+)
+from c7n_iamusers.iam.own_traces import lapses as lapses
+from c7n_iamusers.iam.quarantine_record import TAGS_PER_USER, Quarantine, is_quarantine_tag
+from c7n_iamusers.iam.user import IamUser, Item
+
+_GONE = frozenset({"NoSuchEntity"})
+#: In a record: no form of the Deny could be used, so only the credentials are off.
+NO_DENY = "none"
+
+
+@dataclass(frozen=True)
+class QuarantinePlan:
+    """``plan`` has no calls where the quarantine stands already; ``notes``: what a person should know.
+
+    ``problem``: why no Deny-all goes on the user; then ``plan`` switches its credentials off all the same.
+    """
+
+    plan: Plan
+    record: Quarantine
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def plan_quarantine(
+    user: IamUser,
+    now: datetime,
+    policy: str,
+    reason: str,
+    history: History = NOTHING_KNOWN,
+    refused: Collection[str] = (),
+) -> QuarantinePlan:
+    """The calls that quarantine ``user``: the Deny first, then the credentials, at last a tag that tells people.
+
+    A quarantine that has lapsed in part is completed, and counts from ``now``. ``refused``: the forms of the Deny
+    that the role may not use.
+    """
+    earlier = quarantine_of(user, history) or history.quarantine
+    if earlier and not lapses(user, earlier):
+        return QuarantinePlan(Plan(user.subject, ()), earlier)
+    recorded = earlier.deactivated if earlier and (denied(user, earlier) or earlier.deny == NO_DENY) else ()
+    kept = {identity for identity in recorded if identity in _ids(user)}
+    off = list(switchable(user, ACTIVE))
+    ids = (*kept, *(str(item[kind.identifier]) for kind, item in off if item[kind.identifier] not in kept))
+    since = now.astimezone(timezone.utc).replace(microsecond=0)
+    record, problem = Quarantine(since, policy, reason, tuple(sorted(ids))), ""
+    try:
+        found = denial(user, [deny_all_document(sid) for sid in record.sids], "quarantine", refused)
+    except DenyRefused as error:
+        found, problem = Denial(NO_DENY), str(error)
+    record = replace(record, deny=_form(found, history))
+    switches = [_switch(user, kind, item, INACTIVE) for kind, item in off]
+    notes = left_off(user, earlier) if earlier else []
+    calls = (*found.put, *switches, *_tagging(user, record))
+    return QuarantinePlan(Plan(user.subject, calls), record, tuple(notes), problem)
+
+
+@dataclass(frozen=True)
+class ReleasePlan:
+    """``problem``: why nothing is done; empty where ``plan`` can be applied."""
+
+    plan: Plan
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def plan_release(
+    user: IamUser,
+    record: Quarantine,
+    history: History,
+    former_boundary: Iterable[Item] | None,
+    trusted: bool = False,
+) -> ReleasePlan:
+    """The calls that bring ``user`` back to where it was: credentials, then the Deny, tags last.
+
+    Where the Deny is gone, or nobody knows what was active, credentials stay as they are: see
+    ``quarantine_state.left_off``. ``former_boundary``: what stood before AWSDenyAll became the boundary, None where
+    that is not known. ``trusted``: the record is the word of tags, which the operator takes, so that an AWSDenyAll that
+    they tell of is the quarantine's.
+    """
+    plan = Plan(user.subject, ())
+    if is_bounded(user) and former_boundary is None:
+        return ReleasePlan(plan, problem=_UNKNOWN_BOUNDARY)
+    holds = denied(user, record) or (record.deny == NO_DENY and not trusted)
+    off = recorded_off(user, record) if record.known and holds else []
+    switches = [_switch(user, kind, item, ACTIVE) for kind, item in off]
+    lifts = [lift_inline(user)] if holds_inline(user) else []
+    ours = bool(history.attached_deny()) or (trusted and record.deny == ATTACHED)
+    if ours and holds_attached(user):
+        lifts.append(detach_deny_all(user, "release"))
+    lifts += unbind(user, former_boundary or ()) if is_bounded(user) else []
+    keys = sorted(key for key in user.tags if is_quarantine_tag(key))
+    untag = [identified_call("UntagUser", {"UserName": user.name, "TagKeys": keys})] if keys else []
+    return ReleasePlan(replace(plan, calls=(*switches, *lifts, *untag)), tuple(left_off(user, record)))
+
+
+_UNKNOWN_BOUNDARY = (
+    "AWSDenyAll is its permissions boundary, and no record here tells who put it there or what it replaced. The "
+    "record lies in the output of the run that did (journal.jsonl): name that by record-from; or set the boundary "
+    "by hand. Nothing was changed"
+)
+
+
+def unbind(user: IamUser, former: Iterable[Item]) -> list[ApiCall]:
+    """Puts the boundary that AWSDenyAll replaced back in one call; takes it off only where there was none."""
+    for item in former:
+        if item["PermissionsBoundaryArn"] == deny_all_arn(user):
+            return []
+        boundary = {"UserName": user.name, "PermissionsBoundary": item["PermissionsBoundaryArn"]}
+        return [identified_call("PutUserPermissionsBoundary", boundary)]
+    return [identified_call("DeleteUserPermissionsBoundary", {"UserName": user.name})]
+
+
+def _form(found: Denial, history: History) -> str:
+    ours = {ATTACHED: history.attached_deny(), BOUNDARY: history.boundary_deny()}
+    return found.form if found.put or found.form in (INLINE, NO_DENY) or ours.get(found.form) else "own"
+
+
+def _tagging(user: IamUser, record: Quarantine) -> list[ApiCall]:
+    """The tag that says it to people, where there is room for one. Nothing is ever decided by it."""
+    others = [item for item in user.attachments[TAG.name] if not is_quarantine_tag(str(item["Key"]))]
+    if len(others) >= TAGS_PER_USER:
+        return []
+    return [identified_call("TagUser", {"UserName": user.name, "Tags": [record.tag()]})]
+
+
+def _ids(user: IamUser) -> set[str]:
+    return {str(item[kind.identifier]) for kind in SWITCHABLE_KINDS for item in user.attachments[kind.name]}
+
+
+def _switch(user: IamUser, kind: AttachmentKind, item: Item, status: str) -> ApiCall:
+    assert kind.status_change, f"{kind.name} has no status"
+    parameters = {name: item[member] for name, member in kind.status_change.parameters.items()}
+    return iam_call(
+        kind.status_change.operation, {"UserName": user.name, **parameters, "Status": status}, _GONE
+    )

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The generated references, ``docs/attachment-kinds.md`` and ``docs/findings.md``."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
+
+from c7n_iamusers.evidence.findings import FINDING_RULES, FindingRule, Thresholds
+from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, AttachmentKind, Removal
+from c7n_iamusers.iam.permissions import DELETION, QUARANTINE, RELEASE, RESTORATION
+
+_ATTACHMENTS_HEAD = """# What hangs off an IAM user
+
+Everything that this package reads, quarantines, deletes and restores, in the order of deletion: credentials first,
+policies last. A Deny on everything goes on the user before the first of them comes off, and stays until all are
+gone. Restoring goes the other way round: policies and groups first, what the user signs in with last.
+
+| kind | read by | quarantined by | deleted by | restored by |
+| --- | --- | --- | --- | --- |
+"""
+_PERMISSIONS = """
+## Permissions
+
+What each needs in the users' account. `c7n-iamusers permissions --policy FILE` prints the least IAM policy for given
+policies, with resources and conditions.
+"""
+_NEEDS = (
+    ("composite-delete", DELETION),
+    ("quarantine", QUARANTINE),
+    ("release", RELEASE),
+    ("c7n-iamusers restore", RESTORATION),
+)
+
+
+def attachment_reference() -> str:
+    """The reference as Markdown."""
+    permissions = "".join(
+        f"\n`{name}`: {', '.join(f'`{each}`' for each in needs)}\n" for name, needs in _NEEDS
+    )
+    return _ATTACHMENTS_HEAD + "".join(map(_attachment_line, ATTACHMENT_KINDS)) + _PERMISSIONS + permissions
+
+
+def _attachment_line(kind: AttachmentKind) -> str:
+    cells = (kind.title, _reading(kind), _quarantine(kind), _removal(kind), _restoration(kind))
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _reading(kind: AttachmentKind) -> str:
+    if kind.reading is None:
+        return "`GetUser`, or in bulk `GetAccountAuthorizationDetails`"
+    own = _named(part.operation for part in (kind.reading, kind.detail) if part)
+    if kind.reading.bulk == kind.reading.operation:
+        return f"{own}, also of all users at once"
+    return f"{own}, or in bulk `{kind.reading.bulk}`" if kind.reading.bulk else own
+
+
+def _quarantine(kind: AttachmentKind) -> str:
+    if kind.status_change is None:
+        return kind.quarantined_by
+    return f"`{kind.status_change.operation}` to Inactive; release sets Active what was active before"
+
+
+def _removal(kind: AttachmentKind) -> str:
+    return ", then ".join(map(_part, kind.removals)) or "`DeleteUser`: it goes with the user"
+
+
+def _part(removal: Removal) -> str:
+    return f"`{removal.operation}`{'' if removal.by_user else ' (virtual ones only)'}"
+
+
+def _restoration(kind: AttachmentKind) -> str:
+    if kind.lost:
+        return f"can't come back: {kind.lost}"
+    return (
+        f"`{kind.restoration.operation}`" if kind.restoration else "`CreateUser`: it comes back with the user"
+    )
+
+
+def _named(operations: Iterable[str]) -> str:
+    return ", ".join(f"`{operation}`" for operation in operations)
+
+
+_FINDINGS_HEAD = """# Findings
+
+What the filter `unnecessary` and the command `c7n-iamusers evidence` find on a user. Ids are stable: match on
+them, in `findings: {{any-of: [...], none-of: [...]}}` or in what reads the annotation. Texts may change.
+
+Where the evidence that a finding rests on could not be read, or doesn't know the user, the finding is neither
+there nor absent: its id stands under `unknown_findings`, and it meets neither `any-of` nor `none-of`.
+
+Ages are counted to the time of the credential report. `thresholds.unused` is {unused} days and
+`thresholds.rotation` {rotation} days unless the policy says otherwise.
+
+| id | severity | found when | rests on | asked for by |
+| --- | --- | --- | --- | --- |
+"""
+
+
+def finding_reference() -> str:
+    """The reference as Markdown."""
+    head = _FINDINGS_HEAD.format(unused=Thresholds().unused, rotation=Thresholds().rotation)
+    notes = "".join(f"\n{row.note}\n" for row in FINDING_RULES if row.note)
+    return head + "".join(map(_finding_line, FINDING_RULES)) + notes
+
+
+def _finding_line(row: FindingRule) -> str:
+    meaning = " ".join((inspect.getdoc(row.rule) or "").split())
+    return f"| `{row.id}` | {row.severity} | {meaning} | {row.rests_on} | {row.basis} |\n"
+
+
+#: Name of the document below ``docs/``, without its ending -> what makes it.
+REFERENCES: Mapping[str, Callable[[], str]] = {
+    "attachment-kinds": attachment_reference,
+    "findings": finding_reference,
+}
+
+if __name__ == "__main__":
+    print(REFERENCES[sys.argv[1]](), end="")

@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-"""What people read: one account's evidence, and the reference of findings."""

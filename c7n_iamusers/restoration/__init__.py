@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bringing a deleted user back from its snapshot, as far as AWS allows."""

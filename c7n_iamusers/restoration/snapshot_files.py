@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Snapshots as people have them: single files, all of a run or of c7n-org's runs, with the journals beside them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from c7n_iamusers.exceptions import SnapshotInvalid
+from c7n_iamusers.execution.journal import RESTORE_JOURNAL as RESTORE_JOURNAL
+from c7n_iamusers.execution.journal import SNAPSHOT, JournalReader, parsed
+from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, read_file
+from c7n_iamusers.iam.history import history_of
+from c7n_iamusers.restoration.plan import Recorded
+from c7n_iamusers.snapshots.archive import SNAPSHOTS
+from c7n_iamusers.snapshots.snapshot import Snapshot, tampering
+from c7n_iamusers.text.moments import moment
+
+#: Name of a snapshot -> the SHA-256 that its run's journal tells.
+Pins = Mapping[str, set[str]]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is on record of one user. ``run``: the output with its latest snapshot, the first of ``runs``.
+
+    ``unpinned``: the snapshots' files whose SHA-256 no journal tells: of the version before, or planted.
+    """
+
+    recorded: Recorded
+    runs: tuple[Path, ...]
+    unpinned: tuple[Path, ...]
+
+    @property
+    def run(self) -> Path:
+        return self.runs[0]
+
+
+@dataclass
+class Collection:
+    """``users`` to restore, and the ``problems`` of files that can't be used, whose users are left out."""
+
+    users: list[Found] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _File:
+    path: Path
+    run: Path
+    snapshot: Snapshot
+    pinned: bool
+
+
+def collected(paths: Iterable[Path]) -> Collection:
+    """What ``paths`` have of each user: files, outputs of runs, or directories with such outputs below.
+
+    A file that is not as its run wrote it, by its fingerprint or by its SHA-256 in the journal, is a problem, and so is
+    each of its user's others: nobody is restored from half a record.
+    Raises SnapshotInvalid where a directory has no snapshot.
+    """
+    found, users, broken = Collection(), defaultdict[str, list[_File]](list), set[str]()
+    journals: dict[Path, JournalReader] = {}
+    pins: dict[Path, Pins] = {}
+    for file, run in _files(paths):
+        if run not in journals:
+            journals[run] = _journal(run)
+            pins[run] = _pins(journals[run])
+        try:
+            loaded = _load(file, run, pins[run])
+        except (OSError, SnapshotInvalid) as error:
+            found.problems.append(f"{file}: {error}")
+            broken.add(_unique_id(file))
+        else:
+            users[loaded.snapshot.user.unique_id].append(loaded)
+    for unique_id, files in users.items():
+        if unique_id in broken:
+            found.problems.append(
+                f"{files[0].snapshot.user.subject}: not restored: another file of it can't be used"
+            )
+        elif missing := _missing(files, journals):
+            names = ", ".join(sorted(missing))
+            found.problems.append(
+                f"{files[0].snapshot.user.subject}: not restored: the journal tells of {names}, missing"
+            )
+        else:
+            found.users.append(_user(files, journals))
+    return _of_latest(found)
+
+
+def _missing(files: list[_File], journals: Mapping[Path, JournalReader]) -> set[str]:
+    """Names of snapshots that a run has taken of the user and that are not among ``files``."""
+    subject, there = files[0].snapshot.user.subject, {(each.run, each.path.name) for each in files}
+    taken = (
+        (run, str(line.get("snapshot")).rpartition("/")[2])
+        for run in {each.run for each in files}
+        for line in journals[run].of(subject)
+        if line.get("phase") == SNAPSHOT
+    )
+    return {name for run, name in taken if (run, name) not in there}
+
+
+def _of_latest(found: Collection) -> Collection:
+    """Of several users that had one name after another, the last one only: an earlier life is not to come back."""
+    latest: dict[tuple[str, str], Found] = {}
+    for each in sorted(found.users, key=lambda user: str(user.recorded.snapshots[-1].taken)):
+        subject = each.recorded.subject
+        if earlier := latest.get((subject.account_id, subject.name)):
+            found.left_out.append(
+                f"{subject}: {earlier.recorded.subject.unique_id}, who had the name before {subject.unique_id}, is "
+                "left out: name its snapshot's file alone to restore that one"
+            )
+        latest[subject.account_id, subject.name] = each
+    found.users = [each for each in found.users if each in latest.values()]
+    return found
+
+
+def _user(files: list[_File], journals: Mapping[Path, JournalReader]) -> Found:
+    files = sorted(files, key=lambda each: str(each.snapshot.taken))
+    last = files[-1]
+    user = last.snapshot.user
+    lines = [line for run in sorted({each.run for each in files}) for line in journals[run].of(user.subject)]
+    history = history_of(user.subject, lines, moment(user.detail.get("CreateDate")))
+    recorded = Recorded(tuple(each.snapshot for each in files), history, bool(lines))
+    runs = tuple(dict.fromkeys([last.run, *(each.run for each in files)]))
+    return Found(recorded, runs, tuple(each.path for each in files if not each.pinned))
+
+
+def restore_lines(journals: Iterable[Path]) -> tuple[Mapping[str, Any], ...]:
+    """The lines of the journals of restorations that are there. Raises OSError."""
+    return tuple(line for path in journals for line in parsed(read_file(path) or b""))
+
+
+def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
+    """Each snapshot's file with the output that it belongs to."""
+    for path in paths:
+        if not path.is_dir():
+            run = path.parent.parent if path.parent.name == SNAPSHOTS else path.parent
+            # With the others of its user: what was taken away since the one that is named stays away.
+            others = (
+                sorted(path.parent.glob(f"*.{_unique_id(path)}*.json"))
+                if path.parent.name == SNAPSHOTS
+                else []
+            )
+            yield from ((each, run) for each in {*others, path})
+            continue
+        directories = [path] if path.name == SNAPSHOTS else sorted(path.rglob(SNAPSHOTS))
+        files = [file for directory in directories for file in sorted(directory.glob("*.json"))]
+        if not files:
+            raise SnapshotInvalid(
+                f"{path}: no snapshot in it; name a run's output, its snapshots, a snapshot, or what holds the outputs"
+            )
+        yield from ((file, file.parent.parent) for file in files)
+
+
+def _journal(run: Path) -> JournalReader:
+    return JournalReader(lambda: [DirectoryStore(run)])
+
+
+def _pins(journal: JournalReader) -> Pins:
+    found = defaultdict[str, set[str]](set)
+    for line in journal.lines():
+        if line.get("phase") == SNAPSHOT:
+            found[str(line.get("snapshot"))].add(str(line.get("sha256")))
+    return found
+
+
+def _load(path: Path, run: Path, pins: Pins) -> _File:
+    content = read_file(path)
+    if content is None:
+        raise SnapshotInvalid("there is no such file")
+    snapshot = Snapshot.from_json(content)
+    if problem := tampering(snapshot):
+        raise SnapshotInvalid(problem)
+    # By the file's name, whomever its content is about.
+    pinned = pins.get(f"{SNAPSHOTS}/{path.name}")
+    if pinned and hashlib.sha256(content).hexdigest() not in pinned:
+        raise SnapshotInvalid(
+            f"its SHA-256 is not the one in {run / JOURNAL}: it was changed, and is not used"
+        )
+    return _File(path, run, snapshot, bool(pinned))
+
+
+def _unique_id(path: Path) -> str:
+    """By the file's name: ``<user>.<unique id>[.<n>].json``."""
+    parts = path.name.removesuffix(".json").split(".")
+    return parts[-2] if len(parts) > 2 and parts[-1].isdigit() else parts[-1]

@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A user before any change: versioned, checked, free of secrets; and the fingerprint of its state. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from c7n_iamusers.exceptions import SnapshotInvalid
+from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE
+from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.text.shapes import schema_problem
+
+SCHEMA_VERSION = 1
+
+_TEXT = {"type": "string", "minLength": 1}
+_TEXTS = {"type": "array", "items": _TEXT}
+SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "Snapshot of an IAM user",
+    "type": "object",
+    "additionalProperties": False,
+    "required": [
+        "schema_version",
+        "taken",
+        "account_id",
+        "user",
+        "attachments",
+        "fingerprint",
+        "trusted_by",
+        "groups",
+    ],
+    "properties": {
+        "schema_version": {"const": SCHEMA_VERSION},
+        "taken": {"type": "string", "format": "date-time"},
+        "account_id": {"type": "string", "pattern": r"^\d{12}$"},
+        "policy": {"type": "string", "description": "the policy that took it"},
+        "user": {
+            "type": "object",
+            "required": ["UserName", "UserId", "Arn", "Path"],
+            "properties": dict.fromkeys(("UserName", "UserId", "Arn", "Path", "CreateDate"), _TEXT),
+        },
+        "attachments": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": [kind.name for kind in ATTACHMENT_KINDS if not kind.later],
+            "properties": {
+                kind.name: {"type": "array", "items": {"type": "object", "required": [kind.identifier]}}
+                for kind in ATTACHMENT_KINDS
+            },
+        },
+        "fingerprint": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        "trusted_by": {
+            **_TEXTS,
+            "description": "ARNs of the account's roles whose trust policy named the user",
+        },
+        "groups": {
+            "type": "array",
+            "description": "the user's groups with their own policies, as GroupDetail",
+            "items": {"type": "object", "required": ["GroupName", "Path"]},
+        },
+        "quarantine": {
+            "type": ["object", "null"],
+            "description": "the quarantine that the user was in; deactivated: active before it",
+            "required": ["since", "deactivated"],
+            "properties": {"since": {"type": "string", "format": "date-time"}, "deactivated": _TEXTS},
+        },
+        "partial": {
+            "type": "boolean",
+            "description": "another run had begun to delete the user, and what that removed is missing here",
+        },
+    },
+}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """``user``: with every kind read, and without what our own work left on it.
+
+    ``groups``: those of the user as botocore's ``GroupDetail``, so that a group that vanished can come back whole.
+    ``quarantine``: ``{since, deactivated, ...}`` where it was in quarantine. ``partial``: another run had begun to
+    delete it. Times are datetimes, or ISO 8601 text once loaded.
+    """
+
+    user: IamUser
+    taken: datetime | str
+    fingerprint: str
+    policy: str = ""
+    trusted_by: tuple[str, ...] = ()
+    groups: tuple[Item, ...] = ()
+    quarantine: Mapping[str, Any] | None = None
+    partial: bool = False
+
+    def as_json(self) -> str:
+        """The snapshot as text. Raises KeyError where a kind was not read."""
+        attachments = {kind.name: list(self.user.attachments[kind.name]) for kind in ATTACHMENT_KINDS}
+        data = {
+            "schema_version": SCHEMA_VERSION,
+            "taken": self.taken,
+            "account_id": self.user.subject.account_id,
+            "policy": self.policy,
+            "user": dict(self.user.detail),
+            "attachments": attachments,
+            "fingerprint": self.fingerprint,
+            "trusted_by": list(self.trusted_by),
+            "groups": list(self.groups),
+            "quarantine": self.quarantine,
+            **({"partial": True} if self.partial else {}),
+        }
+        return json.dumps(data, indent=2, sort_keys=True, default=_as_text)
+
+    @property
+    def deactivated(self) -> frozenset[str]:
+        """The ids of the credentials that a quarantine had switched off."""
+        return frozenset((self.quarantine or {}).get("deactivated", ()))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Snapshot:
+        """Raises SnapshotInvalid that says where the text is not a snapshot of a version known here."""
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise SnapshotInvalid(f"not a snapshot, nor JSON at all: {error}") from error
+        problem = schema_problem(data, SCHEMA)
+        try:
+            if problem is None and data["user"]["Arn"].split(":")[4] != data["account_id"]:
+                problem = f"account_id {data['account_id']} and the ARN {data['user']['Arn']} name different accounts"
+            if problem is None:
+                return _snapshot(data)
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            problem = repr(error)
+        raise SnapshotInvalid(f"not a snapshot of version {SCHEMA_VERSION}: {problem}")
+
+
+def _snapshot(data: Mapping[str, Any]) -> Snapshot:
+    held = data["attachments"]
+    # A snapshot of before the row was added: DeleteUser refuses a user that has any, so the user had none.
+    empty = {kind.name: () for kind in ATTACHMENT_KINDS if kind.later}
+    attachments = {kind.name: tuple({**empty, **held}[kind.name]) for kind in ATTACHMENT_KINDS}
+    return Snapshot(
+        IamUser(data["user"], attachments),
+        data["taken"],
+        data["fingerprint"],
+        data.get("policy", ""),
+        tuple(data["trusted_by"]),
+        tuple(data["groups"]),
+        data.get("quarantine"),
+        data.get("partial", False),
+    )
+
+
+def known_attachments(snapshots: Iterable[Snapshot], kind: str) -> list[Item]:
+    """The items of ``kind`` over all ``snapshots``."""
+    return [item for each in snapshots for item in each.user.attachments[kind]]
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+#: Kind -> canonical JSON of each item's state; the same for a user read live and for its snapshot.
+State = dict[str, list[str]]
+
+
+def state_of(attachments: Mapping[str, Iterable[Item]], deactivated: Iterable[str] = ()) -> State:
+    """The state of what is attached. ``deactivated``: ids of credentials that a quarantine switched off.
+
+    Raises KeyError where a kind was not read: no state rests on partial knowledge.
+    """
+    ours = frozenset(deactivated)
+    kinds = (kind for kind in ATTACHMENT_KINDS if attachments[kind.name] or not kind.later)
+    return {
+        kind.name: sorted(
+            _canonical(_as_before(item, item.get(kind.identifier) in ours, kind.state))
+            for item in attachments[kind.name]
+        )
+        for kind in kinds
+    }
+
+
+def fingerprint(user: IamUser, deactivated: Iterable[str] = ()) -> str:
+    """The SHA-256, in hex, of who ``user`` is and of its state. Raises KeyError where a kind was not read."""
+    who = {"UserName": user.name, "UserId": user.unique_id, "Arn": user.arn, "Path": user.path}
+    whole = _canonical({"user": who, "state": state_of(user.attachments, deactivated)})
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def tampering(snapshot: Snapshot) -> str | None:
+    """Why ``snapshot`` is not what a run wrote, by its own fingerprint; None where nothing speaks against it."""
+    subject = snapshot.user.subject
+    if fingerprint(snapshot.user, snapshot.deactivated) != snapshot.fingerprint:
+        return (
+            "its content does not match its fingerprint: it was changed since it was taken, and is not used"
+        )
+    if subject.arn.rpartition("/")[2] != subject.name or ":user/" not in subject.arn:
+        return f"its ARN {subject.arn} is not one of a user {subject.name}: it was changed, and is not used"
+    return None
+
+
+def covers(earlier: State, state: State) -> bool:
+    """True where everything in ``state`` stands in ``earlier`` too."""
+    return all(set(found) <= set(earlier.get(kind, ())) for kind, found in state.items())
+
+
+def is_covered(snapshot: Snapshot, earlier: Iterable[Snapshot]) -> bool:
+    """True where one of the ``earlier`` snapshots of the same user holds all of ``snapshot``."""
+    state = state_of(snapshot.user.attachments, snapshot.deactivated)
+    return any(
+        each.user.path == snapshot.user.path
+        and covers(state_of(each.user.attachments, each.deactivated), state)
+        for each in earlier
+    )
+
+
+def _as_before(item: Item, ours: bool, members: Iterable[str]) -> dict[str, Any]:
+    state = {member: item[member] for member in members if member in item}
+    if ours and state.get("Status") == INACTIVE:
+        state["Status"] = ACTIVE
+    return state
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_as_text, ensure_ascii=False)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What data from a file must look like: small checks that combine, and JSON Schema. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Shape = Callable[[Any, str], None]
+_SHOWN = 80
+
+
+def text(longest: int, pattern: str = "", shortest: int = 0) -> Shape:
+    """A text of so many characters, all of which ``pattern`` matches where one is given."""
+    compiled = re.compile(pattern, re.ASCII) if pattern else None
+
+    def check(value: Any, place: str) -> None:
+        if not isinstance(value, str):
+            raise ValueError(f"{place} must be a text, not {type(value).__name__}")
+        if not shortest <= len(value) <= longest:
+            raise ValueError(f"{place} must have {shortest} to {longest} characters, not {len(value)}")
+        if compiled and not compiled.fullmatch(value):
+            raise ValueError(f"{place} {value[:_SHOWN]!r} must match {pattern}")
+
+    return check
+
+
+def one_of(*values: object) -> Shape:
+    """One of ``values``, and of its type: true is no 1."""
+
+    def check(value: Any, place: str) -> None:
+        if not any(type(value) is type(each) and value == each for each in values):
+            raise ValueError(f"{place} must be one of {', '.join(map(repr, values))}")
+
+    return check
+
+
+def whole(smallest: int) -> Shape:
+    """A whole number of at least ``smallest``."""
+
+    def check(value: Any, place: str) -> None:
+        if type(value) is not int or value < smallest:
+            raise ValueError(f"{place} must be a whole number from {smallest}")
+
+    return check
+
+
+def maybe(shape: Shape) -> Shape:
+    """``shape``, or null."""
+
+    def check(value: Any, place: str) -> None:
+        if value is not None:
+            shape(value, place)
+
+    return check
+
+
+def listing(shape: Shape, longest: int) -> Shape:
+    """A list of at most so many."""
+
+    def check(value: Any, place: str) -> None:
+        if not isinstance(value, list):
+            raise ValueError(f"{place} must be a list, not {type(value).__name__}")
+        if len(value) > longest:
+            raise ValueError(f"{place} must have at most {longest} entries, not {len(value)}")
+        for number, each in enumerate(value):
+            shape(each, f"{place}[{number}]")
+
+    return check
+
+
+def record(required: Mapping[str, Shape], optional: Mapping[str, Shape] | None = None) -> Shape:
+    """An object with these keys, and no others."""
+    shapes = {**required, **(optional or {})}
+
+    def check(value: Any, place: str) -> None:
+        if not isinstance(value, dict):
+            raise ValueError(f"{place} must be an object, not {type(value).__name__}")
+        if missing := sorted(required.keys() - value.keys()):
+            raise ValueError(f"{place} lacks {', '.join(missing)}")
+        if unknown := sorted(value.keys() - shapes.keys()):
+            raise ValueError(f"{place} has {', '.join(map(repr, unknown))[:_SHOWN]}, which nothing reads")
+        for key, each in value.items():
+            shapes[key](each, f"{place}.{key}")
+
+    return check
+
+
+def mapping(key: Shape, value_shape: Shape) -> Shape:
+    """An object of any keys that ``key`` takes."""
+
+    def check(value: Any, place: str) -> None:
+        if not isinstance(value, dict):
+            raise ValueError(f"{place} must be an object, not {type(value).__name__}")
+        for name, each in value.items():
+            key(name, f"a key of {place}")
+            value_shape(each, f"{place}[{name[:_SHOWN]}]")
+
+    return check
+
+
+def document(value: Any, place: str) -> None:
+    """A policy document, decoded or as text; what it says is read where it is used."""
+    if not isinstance(value, dict | str):
+        raise ValueError(f"{place} must be a policy document, not {type(value).__name__}")
+
+
+def schema_problem(data: Any, schema: dict[str, Any]) -> str | None:
+    """Where ``data`` breaks ``schema`` (draft 2020-12) and how, in words; None where it doesn't.
+
+    None too in AWS Lambda, whose archive carries c7n and this package but none of their libraries: there, only
+    files are read that the same policy has written, and what is missing from one raises KeyError where it is used.
+    """
+    try:
+        from jsonschema import Draft202012Validator, ValidationError
+    except ImportError:
+        return None
+    try:
+        Draft202012Validator(schema).validate(data)
+    except ValidationError as error:
+        where = "".join(f"[{part!r}]" for part in error.absolute_path) or "the whole"
+        return f"{where}: {error.message[:200]}"
+    return None

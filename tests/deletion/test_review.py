@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.deletion.plan import plan_deletion
+from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, load_plan, review_refusal
+from c7n_iamusers.exceptions import PlanInvalid
+from c7n_iamusers.execution.calls import ApiCall
+from c7n_iamusers.iam.deny_all import deny_all_document
+from c7n_iamusers.iam.quarantine_record import Quarantine
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
+from tests.records import ACCOUNT, EVERYTHING, user
+
+NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
+ALICE = user(**EVERYTHING)
+LEFT = replace(ALICE, attachments={**ALICE.attachments, "access-key": (), "login-profile": ()})
+GAINED = replace(LEFT, attachments={**LEFT.attachments, "access-key": ({"AccessKeyId": "AKIANEW"},)})
+
+
+def snapshot(of: IamUser) -> Snapshot:
+    return Snapshot(of, "2026-11-24T00:00:00+00:00", fingerprint(of))
+
+
+def reviewed(*refused: str, made: datetime = NOW, quarantine: Quarantine | None = None) -> PlannedDeletion:
+    calls = plan_deletion(ALICE, made, quarantine=quarantine, refused=refused).calls
+    return PlannedDeletion(ALICE.subject, fingerprint(ALICE), calls)
+
+
+REVIEWED = reviewed()
+REBORN = replace(ALICE, detail={**ALICE.detail, "Path": "/moved/"})
+
+
+@pytest.mark.parametrize(
+    ("given", "now", "earlier", "reason"),
+    [
+        pytest.param(REVIEWED, ALICE, [], None, id="as-reviewed"),
+        pytest.param(reviewed("inline"), ALICE, [], None, id="attached-was-reviewed"),
+        pytest.param(reviewed("inline", "attached"), ALICE, [], None, id="boundary-was-reviewed"),
+        pytest.param(reviewed(made=NOW - timedelta(days=9)), ALICE, [], None, id="at-another-time"),
+        pytest.param(
+            reviewed(quarantine=Quarantine(NOW, "park", "unused", ("AKIA1",))),
+            ALICE,
+            [],
+            None,
+            id="with-a-quarantine's-record",
+        ),
+        pytest.param(
+            replace(REVIEWED, calls=REVIEWED.calls[1:]), ALICE, [], None, id="no-deny-all-was-reviewed"
+        ),
+        pytest.param(
+            replace(
+                REVIEWED, calls=tuple(call for call in REVIEWED.calls if call.operation != "DetachUserPolicy")
+            ),
+            ALICE,
+            [],
+            "DetachUserPolicy would be called now",
+            id="another-policy-is-no-deny-all",
+        ),
+        pytest.param(REVIEWED, REBORN, [ALICE], "has changed since", id="moved-to-another-path"),
+        pytest.param(REVIEWED, LEFT, [GAINED, ALICE], None, id="one-of-several-is-as-reviewed"),
+        pytest.param(None, ALICE, [], "not in the reviewed plan", id="not-planned"),
+        pytest.param(
+            PlannedDeletion(ALICE.subject, skipped="exempt"),
+            ALICE,
+            [],
+            "leaves it alone: exempt",
+            id="spared",
+        ),
+        pytest.param(REVIEWED, LEFT, [], "has changed since", id="changed"),
+        pytest.param(REVIEWED, LEFT, [ALICE], None, id="begun-by-an-earlier-run"),
+        pytest.param(REVIEWED, GAINED, [ALICE], "has changed since", id="begun-and-changed"),
+        pytest.param(REVIEWED, LEFT, [LEFT], "has changed since", id="another-state-was-begun"),
+        pytest.param(
+            replace(REVIEWED, calls=REVIEWED.calls[2:]),
+            ALICE,
+            [],
+            "DeleteLoginProfile would be called now",
+            id="further-call",
+        ),
+    ],
+)
+def test_review(given: Any, now: IamUser, earlier: list[IamUser], reason: str | None) -> None:
+    found = review_refusal(given, snapshot(now), plan_deletion(now, NOW), map(snapshot, earlier))
+    if reason is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert re.search(reason, found)
+
+
+def plan_with(*first: ApiCall) -> str:
+    planned = replace(REVIEWED, calls=(*first, *REVIEWED.calls))
+    return DeletionPlan(ACCOUNT, "p", "2026-11-24T00:00:00+00:00", (planned,)).as_json()
+
+
+ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
+ALLOW = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+
+
+@pytest.mark.parametrize(
+    ("operation", "given"),
+    [
+        pytest.param("AttachUserPolicy", {"PolicyArn": ADMIN}, id="attached"),
+        pytest.param("PutUserPermissionsBoundary", {"PermissionsBoundary": ADMIN}, id="boundary"),
+        pytest.param("PutUserPolicy", {"PolicyName": "s3", "PolicyDocument": ALLOW}, id="inline"),
+        pytest.param(
+            "PutUserPolicy", {"PolicyName": "s3", "PolicyDocument": deny_all_document()}, id="deny-elsewhere"
+        ),
+        pytest.param(
+            "AttachUserPolicy", {"PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/AWSDenyAll"}, id="homonym"
+        ),
+        pytest.param(
+            "PutUserPolicy", {"PolicyName": "c7n-iamusers-deny-all", "PolicyDocument": ALLOW}, id="our-name"
+        ),
+    ],
+)
+def test_a_plan_that_puts_more_than_the_deny_all_on_a_user_is_refused(
+    operation: str, given: dict[str, str]
+) -> None:
+    assert load_plan(plan_with()).account_id == ACCOUNT
+    with pytest.raises(PlanInvalid, match=rf"user alice of account {ACCOUNT}: {operation} of .*but a Deny"):
+        load_plan(plan_with(ApiCall("iam", operation, {"UserName": "alice", **given})))
+
+
+def test_of_a_plan_no_control_character_is_told_raw() -> None:
+    spared = PlannedDeletion(ALICE.subject, skipped="exempt\x1b[1A\u202e")
+    assert review_refusal(spared, snapshot(ALICE), plan_deletion(ALICE, NOW), ()) == (
+        "the reviewed plan leaves it alone: exempt\\u001b[1A\\u202e"
+    )

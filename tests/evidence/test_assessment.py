@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from c7n_iamusers.evidence.assessment import Criteria, assess, count_attachments
+from c7n_iamusers.evidence.findings import Thresholds
+from c7n_iamusers.evidence.model import Evidence, Hint, Source
+from c7n_iamusers.exemptions.rules import Exemption
+from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
+from c7n_iamusers.iam.user import IamUser
+from tests.dossiers import CREDENTIAL_KINDS, NOW, days_ago, evidence, key, password, used
+from tests.records import groups, user
+
+#: What an account's own lists tell of a user; credentials come with the evidence.
+OWN = ("group", "attached-policy", "inline-policy", "permissions-boundary", "tag")
+FULL = user(group=groups("Developers"), tags={"Team": "core"})
+LISTED = replace(FULL, attachments={kind: FULL.attachments[kind] for kind in OWN})
+SERIAL = "arn:aws:iam::111122223333:mfa/alice"
+
+
+@pytest.mark.parametrize(
+    ("subject", "known", "devices", "unread"),
+    [
+        pytest.param(LISTED, evidence(mfa=False), 0, [], id="no-device"),
+        pytest.param(LISTED, evidence(mfa=True), 1, ["mfa-device"], id="a-device-in-no-list"),
+        pytest.param(
+            LISTED, evidence(mfa=True, virtual_mfa=(SERIAL, "x")), 2, ["mfa-device"], id="at-least-two"
+        ),
+        pytest.param(LISTED, evidence(mfa=None), None, ["mfa-device"], id="unknown"),
+        pytest.param(FULL, evidence(mfa=True), 0, [], id="listed-for-the-user"),
+        pytest.param(
+            LISTED,
+            evidence(mfa=False, unread=("ssh-public-key",)),
+            0,
+            ["ssh-public-key"],
+            id="ssh-keys-not-listed",
+        ),
+    ],
+)
+def test_counts_and_what_was_not_read_in_full(
+    subject: IamUser, known: Evidence, devices: int | None, unread: list[str]
+) -> None:
+    counts, missing = count_attachments(subject, known)
+    assert counts.get("mfa-device") == devices
+    assert missing == unread
+    assert (counts["group"], counts["tag"]) == (1, 1)
+    order = [kind.name for kind in ATTACHMENT_KINDS]
+    assert list(counts) == [kind for kind in order if kind in counts]
+
+
+def test_credentials_are_counted_whether_active_or_not() -> None:
+    counts, _ = count_attachments(LISTED, evidence(password(), key(), key(active=False, number=2)))
+    held = {"login-profile": 1, "access-key": 2}
+    assert {kind: counts[kind] for kind in CREDENTIAL_KINDS} == dict.fromkeys(CREDENTIAL_KINDS, 0) | held
+
+
+def test_ages_are_counted_to_the_time_of_the_report() -> None:
+    known = evidence(key(used(100)))
+    old = {**known.sources, "credential-report": Source("report.csv", days_ago(30))}
+    aged = assess(LISTED, replace(known, sources=old), Exemption(None), Criteria(), NOW)
+    assert not aged.findings.has("key-unused")
+    later = assess(LISTED, known, Exemption(None), Criteria(), NOW + timedelta(days=300))
+    (text,) = [each.text for each in later.findings.found if each.id == "key-unused"]
+    assert "100 days ago" in text
+
+
+def test_criteria_are_applied() -> None:
+    criteria = Criteria((Hint("mixed", "user", "alice"),), Thresholds(10, 90))
+    found = assess(LISTED, evidence(key(used(20))), Exemption(None), criteria, NOW)
+    assert found.verdict.kind == "mixed"
+    assert found.findings.has("key-unused")
+
+
+def test_an_annotation_has_json_types_only() -> None:
+    known = evidence(password(used(3)), mfa=None, trusted_by=("arn:aws:iam::1:role/deploy",))
+    data = assess(LISTED, known, Exemption(None), Criteria(), NOW).as_data()
+    assert json.loads(json.dumps(data)) == data
+    assert (data["kind"], data["replacement"]) == ("human", ["identity-center"])
+    assert "console-without-mfa" in data["unknown_findings"]
+    assert data["trusted_by"] == ["arn:aws:iam::1:role/deploy"]
+    assert data["sources"]["user"] == {"source": "user", "time": NOW.isoformat()}
+    assert data["last_activity"]["time"] == days_ago(3).isoformat()
+    unknown = assess(LISTED, evidence(trusted_by=None), Exemption(None), Criteria(), NOW).as_data()
+    assert unknown["trusted_by"] is None

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import BucketJournal, Journal, JournalReader, parsed
+from c7n_iamusers.execution.stores import DirectoryStore, Store
+
+ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
+LATER = Subject("alice", ALICE.arn, "AIDA2")
+RENAMED = Subject("zoe", "arn:aws:iam::111122223333:user/zoe", "AIDA1")
+BOB = Subject("bob", "arn:aws:iam::111122223333:user/bob", "AIDA3")
+NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
+
+
+def write(path: Path, *subjects: Subject) -> DirectoryStore:
+    with Journal(path / "journal.jsonl") as journal:
+        for number, subject in enumerate(subjects):
+            journal.write(subject, "before", number=number)
+    return DirectoryStore(path)
+
+
+def reader(*stores: Store) -> JournalReader:
+    return JournalReader(lambda: stores)
+
+
+def numbers(lines: list[dict[str, Any]]) -> list[int]:
+    return [line["number"] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        pytest.param(ALICE, [0, 2, 4], id="by-unique-id-under-each-name"),
+        pytest.param(RENAMED, [0, 2], id="another-arn"),
+        pytest.param(LATER, [1, 4], id="another-of-the-name"),
+        pytest.param(BOB, [3], id="somebody-else"),
+        pytest.param(Subject("eve", "arn:aws:iam::111122223333:user/eve", "AIDA9"), [], id="nobody"),
+    ],
+)
+def test_lines_are_of_a_user_and_those_without_an_id_of_its_arn(
+    tmp_path: Path, subject: Subject, expected: list[int]
+) -> None:
+    store = write(tmp_path, ALICE, LATER, RENAMED, BOB, Subject("alice", ALICE.arn))
+    assert numbers(reader(store).of(subject)) == expected
+
+
+def test_several_outputs_are_read_together(tmp_path: Path) -> None:
+    stores = [write(tmp_path / "a", ALICE, BOB), write(tmp_path / "b", BOB, ALICE)]
+    assert numbers(reader(*stores).of(ALICE)) == [0, 1]
+    assert len(list(reader(*stores).lines())) == 4
+
+
+def test_journals_of_a_bucket_are_read_too(tmp_path: Path) -> None:
+    store = write(tmp_path, ALICE)
+    for subject in (ALICE, LATER):
+        BucketJournal(store, lambda: NOW).write(subject, "before", number=7)
+    assert numbers(reader(store).of(ALICE)) == [0, 7]
+    assert numbers(reader(store).of(LATER)) == [7]
+    assert len(list(reader(store).lines())) == 3
+
+
+def test_each_is_read_once_and_not_before_it_is_asked_for(tmp_path: Path) -> None:
+    asked: list[None] = []
+
+    def stores() -> Sequence[Store]:
+        asked.append(None)
+        return [write(tmp_path, ALICE)]
+
+    journals = JournalReader(stores)
+    assert asked == []
+    for _ in range(2):
+        assert numbers(journals.of(ALICE)) == [0]
+    assert asked == [None]
+
+
+def test_a_place_without_a_journal_has_no_lines(tmp_path: Path) -> None:
+    assert reader(DirectoryStore(tmp_path / "nowhere")).of(ALICE) == []
+
+
+def test_a_journal_that_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").mkdir()
+    with pytest.raises(OSError, match=r"journal\.jsonl is a directory"):
+        reader(DirectoryStore(tmp_path)).of(ALICE)
+
+
+@pytest.mark.parametrize(
+    ("torn", "expected"),
+    [
+        pytest.param(b"", [{"a": 1}, {"a": 2}], id="whole"),
+        pytest.param(b'{"phase": "befo\n', [{"a": 1}, {"a": 2}], id="torn"),
+        pytest.param(b'{"phase": "\xc3\n', [{"a": 1}, {"a": 2}], id="torn-in-a-character"),
+        pytest.param(b"\x00\x00\n", [{"a": 1}, {"a": 2}], id="zeros-after-a-power-cut"),
+        pytest.param(b"[1]\n7\n\n", [{"a": 1}, {"a": 2}], id="no-objects"),
+    ],
+)
+def test_a_torn_line_hides_no_other(torn: bytes, expected: list[dict[str, int]]) -> None:
+    content = json.dumps({"a": 1}).encode() + b"\n" + torn + json.dumps({"a": 2}).encode() + b"\n"
+    assert list(parsed(content)) == expected

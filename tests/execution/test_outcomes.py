@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.exceptions import JournalRefused
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import Journal
+from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED, Outcome, OutcomeBook, missing_outcomes
+from c7n_iamusers.execution.stores import DirectoryStore
+
+ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
+BOB = Subject("bob", "arn:aws:iam::111122223333:user/bob", "AIDA2")
+
+
+def outcome(subject: Subject, status: str, calls: int = 3) -> Outcome:
+    return Outcome(subject.name, subject.arn, status, "as it went", calls)
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((path / "outcomes.json").read_text())
+    return found
+
+
+def run(path: Path, *outcomes: tuple[Subject, str]) -> None:
+    with Journal(path / "journal.jsonl") as journal:
+        book = OutcomeBook(DirectoryStore(path), journal)
+        for subject, status in outcomes:
+            book.add(subject, outcome(subject, status))
+        book.close()
+
+
+def test_the_latest_outcome_stands_and_earlier_ones_are_its_history(tmp_path: Path) -> None:
+    run(tmp_path, (ALICE, FAILED), (BOB, DELETED))
+    run(tmp_path, (ALICE, FAILED))
+    run(tmp_path, (ALICE, DELETED))
+    alice, bob = rows(tmp_path)
+    assert (alice["status"], [each["status"] for each in alice["history"]]) == (DELETED, [FAILED, FAILED])
+    assert all("history" not in each for each in alice["history"])
+    assert (bob["status"], "history" in bob) == (DELETED, False)
+
+
+def test_a_run_that_is_killed_has_told_what_came_until_seconds_before(tmp_path: Path) -> None:
+    now = [0.0]
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        book = OutcomeBook(DirectoryStore(tmp_path), journal, seconds=2.0, clock=lambda: now[0])
+        book.add(ALICE, outcome(ALICE, DELETED))
+        assert not (tmp_path / "outcomes.json").exists()
+        now[0] = 2.0
+        book.add(BOB, outcome(BOB, DELETED))
+    assert [row["user"] for row in rows(tmp_path)] == ["alice", "bob"]
+    lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    assert [(line["phase"], line["user"], line["status"]) for line in lines] == [
+        ("outcome", "alice", DELETED),
+        ("outcome", "bob", DELETED),
+    ]
+
+
+def test_writing_in_between_makes_no_history_of_the_same_run(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        book = OutcomeBook(DirectoryStore(tmp_path), journal, seconds=0.0)
+        book.add(ALICE, outcome(ALICE, DELETED))
+        book.add(BOB, outcome(BOB, DELETED))
+        book.close()
+    assert ["history" in row for row in rows(tmp_path)] == [False, False]
+
+
+def test_who_was_not_touched_is_not_in_the_journal(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        book = OutcomeBook(DirectoryStore(tmp_path), journal)
+        book.add(ALICE, outcome(ALICE, SKIPPED, calls=0))
+        book.close()
+    assert (tmp_path / "journal.jsonl").read_text() == ""
+    assert rows(tmp_path)[0]["status"] == SKIPPED
+
+
+@pytest.mark.parametrize(
+    "micros", [0, 456, 123_000, 123_456], ids=["whole-second", "microseconds", "milliseconds", "both"]
+)
+def test_who_is_told_is_not_missing_in_the_next_run(tmp_path: Path, micros: int) -> None:
+    """The last call's line may be of the same millisecond as the row."""
+
+    def now() -> datetime:
+        return datetime(2026, 11, 24, 12, 0, 0, micros, tzinfo=timezone.utc)
+
+    with Journal(tmp_path / "journal.jsonl", now) as journal:
+        for phase in ("before", "after"):
+            journal.write(ALICE, phase, operation="DeleteUser", result="done")
+        book = OutcomeBook(DirectoryStore(tmp_path), journal, now=now)
+        book.add(ALICE, outcome(ALICE, DELETED))
+        book.close()
+    lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
+    assert list(missing_outcomes(lines, rows(tmp_path), lambda _: None)) == []
+
+
+def test_a_row_says_who_by_unique_id_and_when(tmp_path: Path) -> None:
+    time = datetime(2026, 11, 24, 12, 0, 0, 123_456, tzinfo=timezone.utc)
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        book = OutcomeBook(DirectoryStore(tmp_path), journal, now=lambda: time)
+        assert book.earlier == []
+        told = book.add(ALICE, outcome(ALICE, DELETED))
+        book.close()
+    assert (told.unique_id, told.time) == ("AIDA1", "2026-11-24T12:00:00.123456+00:00")
+    assert [(row["unique_id"], row["time"]) for row in rows(tmp_path)] == [(told.unique_id, told.time)]
+    assert OutcomeBook(DirectoryStore(tmp_path), Refusing()).earlier == rows(tmp_path)
+
+
+def test_another_user_of_the_same_arn_has_a_row_of_its_own(tmp_path: Path) -> None:
+    later = Subject("alice", ALICE.arn, "AIDA9")
+    run(tmp_path, (ALICE, DELETED))
+    run(tmp_path, (later, FAILED))
+    assert [(row["unique_id"], row["status"]) for row in rows(tmp_path)] == [
+        ("AIDA1", DELETED),
+        ("AIDA9", FAILED),
+    ]
+    assert not any("history" in row for row in rows(tmp_path))
+
+
+def test_a_row_of_the_version_before_is_of_who_has_the_arn(tmp_path: Path) -> None:
+    (tmp_path / "outcomes.json").write_text(json.dumps([{"arn": ALICE.arn, "status": FAILED}]))
+    run(tmp_path, (ALICE, DELETED))
+    (row,) = rows(tmp_path)
+    assert (row["unique_id"], row["status"], [each["status"] for each in row["history"]]) == (
+        "AIDA1",
+        DELETED,
+        [FAILED],
+    )
+
+
+def test_two_books_at_once_lose_no_row(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        books = [OutcomeBook(DirectoryStore(tmp_path), journal) for _ in range(2)]
+        for book, subject in zip(books, (ALICE, BOB), strict=True):
+            book.add(subject, outcome(subject, DELETED))
+        for book in books:
+            book.close()
+    assert [row["user"] for row in rows(tmp_path)] == ["alice", "bob"]
+
+
+class Refusing:
+    def write(self, subject: Subject, phase: str, **entry: Any) -> None:
+        raise JournalRefused("no room")
+
+
+def test_a_journal_that_refuses_hides_no_outcome(tmp_path: Path) -> None:
+    book = OutcomeBook(DirectoryStore(tmp_path), Refusing())
+    assert book.add(ALICE, outcome(ALICE, DELETED)).status == DELETED
+    book.close()
+    assert rows(tmp_path)[0]["status"] == DELETED
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        pytest.param("[{", "Expecting", id="torn"),
+        pytest.param('{"version": 2}', "no list of users' outcomes", id="no-list"),
+        pytest.param('["arn"]', "no list of users' outcomes", id="no-objects"),
+        pytest.param('[{"user": "alice"}]', "no list of users' outcomes", id="no-arn"),
+        pytest.param('[{"arn": ["a"]}]', "no list of users' outcomes", id="arn-no-text"),
+        pytest.param('[{"arn": "a", "history": null}]', "no list of users' outcomes", id="history-no-list"),
+    ],
+)
+def test_a_file_of_another_kind_is_named_at_the_start_and_not_overwritten(
+    tmp_path: Path, content: str, why: str
+) -> None:
+    path = tmp_path / "outcomes.json"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=rf"{path} is not a file of outcomes \({why}.*move it away"):
+        OutcomeBook(DirectoryStore(tmp_path), Refusing())
+    assert path.read_text() == content

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.outcomes import missing_outcomes
+
+ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
+WHO = {"user": ALICE.name, "arn": ALICE.arn, "unique_id": ALICE.unique_id}
+
+
+def line(second: int, phase: str, operation: str = "DeleteAccessKey", **more: Any) -> dict[str, Any]:
+    time = f"2026-11-24T12:00:{second:02}.000000+00:00"
+    return {"time": time, **WHO, "phase": phase, "operation": operation, **more}
+
+
+def outcome(second: int, status: str, **more: Any) -> dict[str, Any]:
+    return line(second, "outcome", status=status, reason="as it went", **more)
+
+
+def row(second: int, **more: Any) -> dict[str, Any]:
+    return {**WHO, "status": "failed", "time": f"2026-11-24T12:00:{second:02}.000+00:00", **more}
+
+
+KEY = [line(1, "before"), line(2, "after", result="done")]
+BEGUN = [*KEY, line(3, "before", "DeleteUser")]
+DONE = [*BEGUN, line(4, "after", "DeleteUser", result="done")]
+STOPPED = "a run that began on it was stopped at 2026-11-24 12:00:0"
+DELETED = "by a run that was stopped at 2026-11-24 12:00:0"
+Expected = tuple[str, str, int] | None
+
+
+@pytest.mark.parametrize(
+    ("lines", "rows", "name", "expected", "asked"),
+    [
+        pytest.param([], [], None, None, False, id="nothing"),
+        pytest.param([line(1, "snapshot")], [], None, None, False, id="only-a-snapshot"),
+        pytest.param([line(1, "quarantine")], [], None, None, False, id="only-a-record"),
+        pytest.param(KEY, [], "alice", ("failed", STOPPED + "2", 1), False, id="stopped-in-between"),
+        pytest.param(KEY[:1], [], "alice", ("failed", STOPPED + "1", 1), False, id="stopped-in-a-call"),
+        pytest.param(DONE, [], "alice", ("deleted", DELETED + "4", 2), False, id="deleted"),
+        pytest.param(BEGUN, [], None, ("deleted", DELETED + "3", 2), True, id="no-answer-and-gone"),
+        pytest.param(BEGUN, [], "alice", ("failed", STOPPED + "3", 2), True, id="no-answer-and-there"),
+        pytest.param(BEGUN, [], "zoe", ("failed", STOPPED + "3", 2), True, id="no-answer-and-renamed"),
+        pytest.param(
+            [*BEGUN, line(4, "after", "DeleteUser", result="unknown")],
+            [],
+            None,
+            ("deleted", DELETED + "4", 2),
+            True,
+            id="unknown-and-gone",
+        ),
+        pytest.param(
+            [*BEGUN, line(4, "after", "DeleteUser", result="interrupted")],
+            [],
+            "alice",
+            ("failed", STOPPED + "4", 2),
+            True,
+            id="interrupted-and-there",
+        ),
+        pytest.param(
+            [*BEGUN, line(4, "after", "DeleteUser", result="failed")],
+            [],
+            None,
+            ("failed", STOPPED + "4", 2),
+            False,
+            id="refused",
+        ),
+        pytest.param(
+            [*BEGUN, line(4, "after", "DeleteUser", result="gone")],
+            [],
+            None,
+            ("failed", STOPPED + "4", 2),
+            False,
+            id="gone-by-somebody-else-is-not-ours",
+        ),
+        pytest.param(
+            [*DONE, outcome(5, "deleted", calls=2)],
+            [],
+            None,
+            ("deleted", "as it went", 2),
+            False,
+            id="outcome-not-written",
+        ),
+        pytest.param(
+            [*DONE[::-1], outcome(5, "failed", calls=9)][::-1],
+            [],
+            None,
+            ("failed", "as it went", 9),
+            False,
+            id="in-any-order",
+        ),
+        pytest.param(DONE, [row(5)], None, None, False, id="row-since"),
+        pytest.param(DONE, [row(3)], None, ("deleted", DELETED + "4", 2), False, id="row-of-before"),
+        pytest.param(
+            DONE, [row(9, unique_id="AIDA2")], None, ("deleted", DELETED + "4", 2), False, id="row-of-another"
+        ),
+        pytest.param(
+            [{key: value for key, value in each.items() if key != "unique_id"} for each in DONE],
+            [],
+            None,
+            None,
+            False,
+            id="lines-of-the-version-before",
+        ),
+    ],
+)
+def test_who_stands_in_no_row(
+    lines: list[dict[str, Any]],
+    rows: list[dict[str, Any]],
+    name: str | None,
+    expected: Expected,
+    asked: bool,
+) -> None:
+    asking: list[str] = []
+
+    def name_of(unique_id: str) -> str | None:
+        asking.append(unique_id)
+        return name
+
+    found = list(missing_outcomes(lines, rows, name_of))
+    assert asking == [ALICE.unique_id] * asked
+    if expected is None:
+        assert found == []
+        return
+    ((subject, told),) = found
+    status, reason, calls = expected
+    assert (subject, told.user, told.arn) == (ALICE, "alice", ALICE.arn)
+    assert (told.status, told.calls) == (status, calls)
+    assert reason in told.reason
+
+
+def test_two_users_of_one_name_are_told_apart() -> None:
+    later = [{**each, "unique_id": "AIDA2"} for each in KEY]
+    found = list(missing_outcomes([*DONE, *later], [], lambda _: None))
+    assert [(subject.unique_id, told.status) for subject, told in found] == [
+        ("AIDA1", "deleted"),
+        ("AIDA2", "failed"),
+    ]

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from c7n_iamusers.execution.stores import RUN_LOCK, Held, held, only_run
+
+_HOLDING = """
+import sys
+from pathlib import Path
+from c7n_iamusers.execution.stores import only_run
+with only_run(Path(sys.argv[1]), "policy clean"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_run_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
+    with (
+        only_run(tmp_path, "policy clean"),
+        pytest.raises(
+            Held,
+            match=rf"{tmp_path} is in use by policy clean, process {os.getpid()} on .* since .* UTC: wait",
+        ),
+        only_run(tmp_path, "policy other"),
+    ):
+        raise AssertionError("two runs at once")
+
+
+def test_another_directory_is_another_lock(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with only_run(tmp_path / "a", "one"), only_run(tmp_path / "b", "other"):
+        assert (tmp_path / "b" / RUN_LOCK).read_text().startswith("other, process")
+
+
+def test_a_run_that_ended_leaves_the_directory_free(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="it failed"), only_run(tmp_path, "a policy of a long name"):
+        raise RuntimeError("it failed")
+    with only_run(tmp_path, "short"):
+        assert (tmp_path / RUN_LOCK).read_text().startswith("short, process")
+        assert "long name" not in (tmp_path / RUN_LOCK).read_text()
+
+
+def test_the_lock_of_a_killed_process_ends_with_it(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLDING, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(Held, match=f"process {holder.pid} "), only_run(tmp_path, "second"):
+            raise AssertionError("two runs at once")
+        holder.kill()
+    with only_run(tmp_path, "third"):
+        assert (tmp_path / RUN_LOCK).read_text().startswith("third, process")
+
+
+def test_a_lock_file_is_for_its_owner_alone_and_no_link_is_followed(tmp_path: Path) -> None:
+    with only_run(tmp_path, "one"):
+        assert (tmp_path / RUN_LOCK).stat().st_mode & 0o077 == 0
+    (tmp_path / "foreign").write_text("theirs")
+    for name in (RUN_LOCK, ".a.lock"):
+        (tmp_path / name).unlink(missing_ok=True)
+        (tmp_path / name).symlink_to("foreign")
+    with pytest.raises(OSError, match="symbolic links"), only_run(tmp_path, "one"):
+        raise AssertionError("followed")
+    with pytest.raises(OSError, match="symbolic links"), held(tmp_path / ".a.lock"):
+        raise AssertionError("followed")
+    assert (tmp_path / "foreign").read_text() == "theirs"
+
+
+def test_who_comes_second_waits_for_the_first(tmp_path: Path) -> None:
+    order: list[str] = []
+    begun = threading.Event()
+
+    def second() -> None:
+        begun.set()
+        with held(tmp_path / "lock"):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with held(tmp_path / "lock"):
+        thread.start()
+        assert begun.wait(30)
+        order.append("first")
+    thread.join(30)
+    assert order == ["first", "second"]

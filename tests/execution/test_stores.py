@@ -1,0 +1,402 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Both stores keep the same contract."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+from c7n.resources.aws import S3Output
+from c7n.utils import parse_url_config
+
+from aws_local_org import LocalOrg
+from c7n_iamusers.execution.bucket_store import BucketStore, bucket_output
+from c7n_iamusers.execution.stores import DirectoryStore, Store, open_appending, read_all, replace_all
+from tests.execution.syncing import synced
+from tests.fakes import ScriptedClient, Sleeps, client_error
+
+ENCRYPTED = {"ServerSideEncryption": "AES256"}
+
+
+@pytest.fixture
+def s3(org: LocalOrg) -> Any:
+    client = org.client("s3")
+    client.create_bucket(Bucket="output")
+    return client
+
+
+@pytest.fixture(params=["directory", "bucket"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "directory":
+        return DirectoryStore(tmp_path / "output")
+    return BucketStore(request.getfixturevalue("s3"), "output", "here/", ENCRYPTED)
+
+
+def test_what_is_created_can_be_read(store: Store) -> None:
+    store.create("snapshots/alice.json", b"one")
+    assert store.read("snapshots/alice.json") == b"one"
+
+
+def test_what_is_not_there_is_none(store: Store) -> None:
+    assert store.read("snapshots/alice.json") is None
+
+
+def test_what_is_there_is_never_overwritten_by_a_creation(store: Store) -> None:
+    store.create("a", b"one")
+    with pytest.raises(FileExistsError):
+        store.create("a", b"two")
+    assert store.read("a") == b"one"
+
+
+def test_replacing_takes_the_place(store: Store) -> None:
+    store.replace("a", b"one")
+    store.replace("a", b"two")
+    assert store.read("a") == b"two"
+
+
+def test_an_update_is_made_of_what_is_there(store: Store) -> None:
+    found: list[bytes | None] = []
+
+    def longer(content: bytes | None) -> bytes:
+        found.append(content)
+        return (content or b"") + b"x"
+
+    for _ in range(3):
+        store.update("a", longer)
+    assert found == [None, b"x", b"xx"]
+    assert store.read("a") == b"xxx"
+
+
+def test_what_an_update_raises_leaves_what_is_there(store: Store) -> None:
+    def refusing(_: bytes | None) -> bytes:
+        raise ValueError("not ours")
+
+    store.replace("a", b"one")
+    with pytest.raises(ValueError, match="not ours"):
+        store.update("a", refusing)
+    assert store.read("a") == b"one"
+
+
+def test_no_update_of_several_writers_gets_lost(store: Store) -> None:
+    def add(number: int) -> None:
+        store.update("a", lambda content: (content or b"") + bytes([number]))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add, range(24)))
+    assert sorted(store.read("a") or b"") == list(range(24))
+
+
+def test_names_are_those_that_begin_so(store: Store) -> None:
+    for name in ("journal/2/alice.A.jsonl", "journal/1/bob.B.jsonl", "journals", "snapshots/a.json"):
+        store.create(name, b"one")
+    assert sorted(store.names("journal/")) == ["journal/1/bob.B.jsonl", "journal/2/alice.A.jsonl"]
+    assert store.names("nothing/") == []
+
+
+def test_names_whose_last_part_is_asked_for(store: Store) -> None:
+    for name in (
+        "a/intents.json",
+        "a/b/intents.json",
+        "a/my-intents.json",
+        "intents.json/a",
+        "intents.json.gz",
+    ):
+        store.create(name, b"one")
+    found = store.names("", "intents.json")
+    assert sorted(set(found) - {"intents.json"}) == ["a/b/intents.json", "a/intents.json"]
+    assert store.names("a/b/", "intents.json") == ["a/b/intents.json"]
+
+
+def test_what_is_streamed_takes_the_place(store: Store) -> None:
+    store.replace("a", b"one")
+    store.stream("a", (each for each in (b"t", b"wo")))
+    assert store.read("a") == b"two"
+
+
+def test_what_is_removed_is_gone(store: Store) -> None:
+    store.create("a/b", b"one")
+    store.remove("a/b", b"two")
+    assert store.read("a/b") == b"one"
+    store.remove("a/b", b"one")
+    assert store.read("a/b") is None
+    store.remove("a/b", b"one")
+    store.remove("a/b")
+    store.create("a/b", b"two")
+    store.remove("a/b")
+    assert store.read("a/b") is None
+
+
+def test_all_contents_in_the_order_of_their_names(store: Store) -> None:
+    contents = {f"{number:02}": str(number).encode() for number in range(20)}
+    replace_all(store, contents.items())
+    assert dict(read_all(store, [*contents, "missing"])) == {**contents, "missing": None}
+
+
+def test_contents_that_can_not_be_written_are_told_once_all_were_tried(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    with pytest.raises(OSError, match="b is a directory"):
+        replace_all(DirectoryStore(tmp_path), [(name, b"one") for name in "abc"])
+    assert [DirectoryStore(tmp_path).read(name) for name in "ac"] == [b"one", b"one"]
+
+
+def test_a_removal_that_another_writer_overtook_takes_nothing_away() -> None:
+    body = {"Body": io.BytesIO(b"ours"), "ETag": '"1"'}
+    client = ScriptedClient(get_object=[body], delete_object=[client_error("PreconditionFailed")])
+    BucketStore(client, "output", "p", {}).remove("a", b"ours")
+    assert client.calls[-1] == ("delete_object", {"Bucket": "output", "Key": "p/a", "IfMatch": '"1"'})
+
+
+def test_a_stream_is_sent_from_its_beginning_when_it_is_tried_again() -> None:
+    sent: list[bytes] = []
+
+    class Client:
+        def put_object(self, Body: Any, **_: Any) -> None:
+            sent.append(Body.read())
+            if len(sent) == 1:
+                raise client_error("ServiceUnavailable")
+
+    BucketStore(Client(), "output", "p", {}, Sleeps().backoff()).stream("a", [b"one"])
+    assert sent == [b"one", b"one"]
+
+
+def test_siblings_are_the_other_outputs_of_the_account(tmp_path: Path) -> None:
+    for policy in ("flag", "quarantine", "delete"):
+        DirectoryStore(tmp_path / "account" / policy).create("journal.jsonl", b"")
+    (tmp_path / "account" / "report").mkdir()
+    DirectoryStore(tmp_path / "other" / "delete").create("journal.jsonl", b"")
+    found = DirectoryStore(tmp_path / "account" / "delete").siblings()
+    assert [str(each) for each in found] == [f"{tmp_path}/account/{name}" for name in ("flag", "quarantine")]
+
+
+def test_siblings_in_a_bucket_are_the_other_prefixes_of_the_account(s3: Any) -> None:
+    for prefix in ("p/1/flag", "p/1/quarantine", "p/1/delete", "p/2/delete", "p/12/delete"):
+        BucketStore(s3, "output", prefix, {}).create("journal/1/a.A.jsonl", b"")
+    found = BucketStore(s3, "output", "p/1/delete", ENCRYPTED).siblings()
+    assert [str(each) for each in found] == ["s3://output/p/1/flag", "s3://output/p/1/quarantine"]
+    assert [each.names("journal/") for each in found] == [["journal/1/a.A.jsonl"]] * 2
+    assert list(BucketStore(s3, "output", "delete", {}).siblings()) == []
+
+
+def test_an_update_that_another_writer_overtook_is_made_again() -> None:
+    body = [{"Body": io.BytesIO(content), "ETag": f'"{content!r}"'} for content in (b"one", b"two")]
+    client = ScriptedClient(get_object=body, put_object=[client_error("PreconditionFailed"), {}])
+    sleeps = Sleeps()
+    BucketStore(client, "output", "p", {}, sleeps.backoff()).update(
+        "a", lambda content: (content or b"") + b"!"
+    )
+    puts = [given for name, given in client.calls if name == "put_object"]
+    assert [(given["Body"], given["IfMatch"]) for given in puts] == [
+        (b"one!", "\"b'one'\""),
+        (b"two!", "\"b'two'\""),
+    ]
+    assert sleeps == [1]
+
+
+def test_an_update_whose_answer_was_lost_is_made_once() -> None:
+    body = {"Body": io.BytesIO(b"x"), "ETag": '"1"'}
+    client = ScriptedClient(
+        get_object=[client_error("NoSuchKey"), body],
+        put_object=[ReadTimeoutError(endpoint_url="x"), client_error("PreconditionFailed"), {}],
+    )
+    store = BucketStore(client, "output", "p", {}, Sleeps().backoff())
+    store.update("a", lambda content: (content or b"") + b"x")
+    assert [given["Body"] for name, given in client.calls if name == "put_object"] == [b"x", b"x"]
+
+
+def test_an_update_that_never_gets_through_is_an_os_error() -> None:
+    client = ScriptedClient(
+        get_object=[client_error("NoSuchKey")] * 9, put_object=[client_error("PreconditionFailed")] * 9
+    )
+    store = BucketStore(client, "output", "p", {}, Sleeps().backoff(budget=5))
+    with pytest.raises(OSError, match=r"s3://output/p/a: .*PreconditionFailed"):
+        store.update("a", lambda _: b"one")
+    assert {given.get("IfNoneMatch") for name, given in client.calls if name == "put_object"} == {"*"}
+
+
+def test_a_directory_keeps_no_drafts(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    store.create("a", b"one")
+    store.replace("b", b"one")
+    with pytest.raises(FileExistsError):
+        store.create("a", b"two")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_files_and_directories_are_for_their_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = DirectoryStore(tmp_path / "out")
+        store.create("snapshots/a", b"one")
+        store.replace("b", b"one")
+        open_appending(tmp_path / "other" / "c").close()
+    finally:
+        os.umask(before)
+    made = {path.relative_to(tmp_path).as_posix(): mode(path) for path in tmp_path.rglob("*")}
+    files, directories = ("out/snapshots/a", "out/b", "other/c"), ("out", "out/snapshots", "other")
+    assert made == {**dict.fromkeys(files, 0o600), **dict.fromkeys(directories, 0o700)}
+
+
+def test_a_file_of_an_earlier_version_is_tightened(tmp_path: Path) -> None:
+    for name in ("replaced", "appended"):
+        (tmp_path / name).write_bytes(b"one")
+        (tmp_path / name).chmod(0o644)
+    DirectoryStore(tmp_path).replace("replaced", b"two")
+    with open_appending(tmp_path / "appended") as file:
+        file.write(b"two")
+    assert (mode(tmp_path / "replaced"), mode(tmp_path / "appended")) == (0o600, 0o600)
+    assert (tmp_path / "appended").read_bytes() == b"onetwo"
+
+
+def _link(path: Path) -> None:
+    path.symlink_to(path.parent / "foreign")
+
+
+def _dangling(path: Path) -> None:
+    path.symlink_to(path.parent / "missing")
+
+
+USES: dict[str, Callable[[Path], object]] = {
+    "read": lambda path: DirectoryStore(path.parent).read(path.name),
+    "create": lambda path: DirectoryStore(path.parent).create(path.name, b"ours"),
+    "replace": lambda path: DirectoryStore(path.parent).replace(path.name, b"ours"),
+    "stream": lambda path: DirectoryStore(path.parent).stream(path.name, [b"ours"]),
+    "update": lambda path: DirectoryStore(path.parent).update(path.name, lambda _: b"ours"),
+    "append": lambda path: open_appending(path).close(),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize(
+    ("plant", "kind"),
+    [
+        pytest.param(_link, "symbolic link", id="link"),
+        pytest.param(_dangling, "symbolic link", id="dangling-link"),
+        pytest.param(os.mkfifo, "FIFO", id="fifo"),
+        pytest.param(os.mkdir, "directory", id="directory"),
+    ],
+)
+def test_what_is_no_regular_file_is_neither_followed_nor_waited_for(
+    tmp_path: Path, use: str, plant: Callable[[Path], None], kind: str
+) -> None:
+    (tmp_path / "foreign").write_bytes(b"theirs")
+    plant(tmp_path / "a")
+    with pytest.raises(
+        OSError, match="File exists" if use == "create" else f"a is a {kind}, not a file of a run"
+    ):
+        USES[use](tmp_path / "a")
+    left = {path.name for path in tmp_path.iterdir()} - ({".a.lock"} if use == "update" else set())
+    assert left == {"a", "foreign"}
+    assert (tmp_path / "foreign").read_bytes() == b"theirs"
+
+
+def test_a_fifo_that_somebody_reads_is_refused_too(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a")
+    reader = os.open(tmp_path / "a", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with pytest.raises(OSError, match="a is a FIFO"):
+            open_appending(tmp_path / "a")
+    finally:
+        os.close(reader)
+
+
+def test_a_draft_has_a_name_that_nobody_can_foresee(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drafts: list[Path] = []
+    monkeypatch.setattr(os, "replace", lambda draft, _: drafts.append(draft))
+    for _ in range(2):
+        DirectoryStore(tmp_path).replace("a", b"one")
+    assert len(set(drafts)) == 2
+    assert all(str(os.getpid()) != draft.name.split(".")[2] for draft in drafts)
+
+
+def test_a_draft_that_cannot_be_written_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    for write in (DirectoryStore(tmp_path).create, DirectoryStore(tmp_path).replace):
+        with pytest.raises(OSError, match="No space left"):
+            write("a", b"one")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_new_directories_and_names_in_them_are_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with synced(monkeypatch, tmp_path) as places:
+        DirectoryStore(tmp_path / "out").create("snapshots/a", b"one")
+    assert places == [
+        tmp_path,
+        tmp_path / "out",
+        tmp_path / "out" / "snapshots",
+    ]
+    with synced(monkeypatch, tmp_path) as places:
+        DirectoryStore(tmp_path / "out").replace("snapshots/b", b"one")
+    assert places == [tmp_path / "out" / "snapshots"]
+
+
+def test_a_place_is_where_people_find_it(tmp_path: Path) -> None:
+    assert DirectoryStore(tmp_path).place("a/b") == f"{tmp_path}/a/b"
+    assert BucketStore(None, "output", "/here/", {}).place("a/b") == "s3://output/here/a/b"
+    assert BucketStore(None, "output", "", {}).place("a/b") == "s3://output/a/b"
+
+
+def test_objects_are_encrypted_as_told(s3: Any) -> None:
+    BucketStore(s3, "output", "", {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "k"}).create("a", b"one")
+    found = s3.head_object(Bucket="output", Key="a")
+    assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", "k")
+
+
+def test_a_put_whose_answer_was_lost_is_still_ours(s3: Any) -> None:
+    store = BucketStore(s3, "output", "", {})
+    store.create("a", b"one")
+    store.create("a", b"one")
+    assert store.read("a") == b"one"
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "NoSuchBucket"])
+def test_what_s3_refuses_is_an_os_error_that_names_the_object(code: str) -> None:
+    refusing = ScriptedClient(get_object=[client_error(code)], put_object=[client_error(code)] * 2)
+    store = BucketStore(refusing, "output", "p", {})
+    with pytest.raises(OSError, match=f"s3://output/p/a: .*{code}"):
+        store.read("a")
+    with pytest.raises(OSError, match=f"s3://output/p/a: .*{code}"):
+        store.create("a", b"")
+    with pytest.raises(OSError, match=f"s3://output/p/a: .*{code}"):
+        store.replace("a", b"")
+
+
+@pytest.mark.parametrize(
+    ("query", "arguments"),
+    [
+        ("", {"ServerSideEncryption": "AES256"}),
+        ("?region=eu-west-1", {"ServerSideEncryption": "AES256"}),
+        ("?sse=aws:kms", {"ServerSideEncryption": "aws:kms"}),
+        ("?kms-key=alias/k", {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "alias/k"}),
+        ("?sse=AES256&kms-key=alias/k", {"ServerSideEncryption": "AES256"}),
+    ],
+)
+def test_an_output_url_says_what_cloud_custodian_takes_it_to_say(
+    org: LocalOrg, query: str, arguments: dict[str, str]
+) -> None:
+    found = bucket_output(f"s3://output/here/{query}", org.session())
+    config = parse_url_config(f"s3://output/here/{query}")
+    assert S3Output.get_sse_args(SimpleNamespace(config=config)) == arguments
+    assert found._arguments == {"ACL": "bucket-owner-full-control", **arguments}
+    assert (str(found), found._client.meta.region_name) == (
+        "s3://output/here",
+        config.get("region", "us-east-1"),
+    )

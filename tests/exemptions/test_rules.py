@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
+from c7n_iamusers.exemptions.rules import ExemptionRule, doubts, find_exemption, parse_rules
+from tests.records import groups, user
+
+TODAY = date(2026, 11, 24)
+ALICE = user(
+    "alice", path="/eng/", tags={"Team": "payments", "Cost:Center": "a=b"}, group=groups("Developers")
+)
+
+
+def rule(field: str, pattern: str, expires: date = date(2027, 1, 1)) -> ExemptionRule:
+    return ExemptionRule(field, pattern, "because", expires)
+
+
+@pytest.mark.parametrize(
+    ("field", "pattern", "protected"),
+    [
+        pytest.param("user", "alice", True, id="name"),
+        pytest.param("user", "al*", True, id="name-glob"),
+        pytest.param("user", "[a-c]lice", True, id="name-class"),
+        pytest.param("user", "Alice", False, id="name-is-case-sensitive"),
+        pytest.param("user", "lice", False, id="name-not-in-part"),
+        pytest.param("path", "/eng/", True, id="path"),
+        pytest.param("path", "/eng/*", True, id="path-glob-takes-in-the-path-itself"),
+        pytest.param("path", "/", False, id="path-root-is-not-below"),
+        pytest.param("tag", "Team=payments", True, id="tag"),
+        pytest.param("tag", "Team=pay*", True, id="tag-glob"),
+        pytest.param("tag", "Team=*", True, id="tag-any-value"),
+        pytest.param("tag", "Te*=payments", False, id="tag-key-is-literal"),
+        pytest.param("tag", "team=payments", False, id="tag-key-is-case-sensitive"),
+        pytest.param("tag", "Cost:Center=a=b", True, id="tag-value-with-equals"),
+        pytest.param("tag", "Owner=*", False, id="tag-missing"),
+        pytest.param("group", "Dev*", True, id="group"),
+        pytest.param("group", "Admins", False, id="group-not-a-member"),
+    ],
+)
+def test_a_rule_protects(field: str, pattern: str, protected: bool) -> None:
+    found = find_exemption(ALICE, [rule(field, pattern)], TODAY)
+    assert (found.rule is not None) is protected
+    assert found.expired == ()
+
+
+@pytest.mark.parametrize(
+    ("expires", "protected"),
+    [
+        pytest.param(date(2026, 11, 25), True, id="tomorrow"),
+        pytest.param(date(2026, 11, 24), True, id="today-is-the-last-day"),
+        pytest.param(date(2026, 11, 23), False, id="yesterday"),
+    ],
+)
+def test_a_rule_protects_through_its_date(expires: date, protected: bool) -> None:
+    only = rule("user", "alice", expires)
+    found = find_exemption(ALICE, [only], TODAY)
+    assert found.rule == (only if protected else None)
+    assert found.expired == (() if protected else (only,))
+
+
+def test_a_live_rule_outweighs_an_expired_one() -> None:
+    gone, live = rule("user", "alice", date(2020, 1, 1)), rule("path", "/eng/*")
+    found = find_exemption(ALICE, [gone, live], TODAY)
+    assert (found.rule, found.expired) == (live, (gone,))
+
+
+def test_unread_groups_are_not_taken_for_none() -> None:
+    unread = replace(ALICE, attachments={})
+    with pytest.raises(EvidenceUnreadable, match=r"alice of account 111122223333.*groups"):
+        find_exemption(unread, [rule("group", "Admins")], TODAY)
+    assert find_exemption(unread, [rule("user", "bob")], TODAY).rule is None
+
+
+GOOD = {"user": "ci-*", "reason": "pipeline", "expires": "2027-01-31"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        pytest.param(GOOD, ExemptionRule("user", "ci-*", "pipeline", date(2027, 1, 31)), id="text-date"),
+        pytest.param(
+            {**GOOD, "expires": date(2027, 1, 31), "owner": "ops@example.com"},
+            ExemptionRule("user", "ci-*", "pipeline", date(2027, 1, 31), "ops@example.com"),
+            id="yaml-date-and-owner",
+        ),
+        pytest.param(
+            {"tag": "Purpose=x", "reason": "r", "expires": "2027-01-31"},
+            ExemptionRule("tag", "Purpose=x", "r", date(2027, 1, 31)),
+            id="tag",
+        ),
+    ],
+)
+def test_good_rules_parse(entry: dict[str, Any], expected: ExemptionRule) -> None:
+    assert parse_rules([entry], "exempt") == (expected,)
+    assert parse_rules([expected.as_data()], "exempt") == (expected,)
+
+
+def without(key: str) -> dict[str, Any]:
+    return {name: value for name, value in GOOD.items() if name != key}
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        pytest.param(without("reason"), r"exempt\[0\]: reason is missing: say why", id="no-reason"),
+        pytest.param(
+            {**GOOD, "reason": " "},
+            r"exempt\[0\]: reason must be a text that is not empty",
+            id="blank-reason",
+        ),
+        pytest.param(without("expires"), r"exempt\[0\]: expires is missing: .*YYYY-MM-DD", id="no-date"),
+        pytest.param(
+            {**GOOD, "expires": "31.1.2027"}, r"expires is not a date: '31.1.2027'", id="date-format"
+        ),
+        pytest.param(
+            {**GOOD, "expires": "2027-02-30"}, r"expires is not a date: '2027-02-30'", id="no-such-day"
+        ),
+        pytest.param({**GOOD, "expires": 20270131}, r"expires is not a date: 20270131", id="date-as-number"),
+        pytest.param(
+            {**GOOD, "name": "x"}, r"there is no key 'name': a pattern is one of user, path", id="unknown-key"
+        ),
+        pytest.param(
+            without("user"), r"exactly one of user, path, tag, group .* none is there", id="no-pattern"
+        ),
+        pytest.param(
+            {**GOOD, "path": "/x/"}, r"exactly one of .* not user and path together", id="two-patterns"
+        ),
+        pytest.param({**GOOD, "user": ""}, r"user must be a text that is not empty", id="empty-pattern"),
+        pytest.param({**GOOD, "owner": 7}, r"owner must be a text", id="owner-not-text"),
+        pytest.param(
+            {**without("user"), "tag": "Purpose"}, r"tag 'Purpose' must be Key=glob", id="tag-without-value"
+        ),
+        pytest.param({**without("user"), "tag": "=x"}, r"tag '=x' must be Key=glob", id="tag-without-key"),
+        pytest.param(
+            {**without("user"), "path": "/emergency"}, r"path '/emergency' matches no path", id="path-end"
+        ),
+        pytest.param(
+            {**without("user"), "path": "emergency/*"}, r"must begin and end with / or \*", id="path-begin"
+        ),
+        pytest.param("ci-*", r"exempt\[0\]: must be a mapping", id="not-a-mapping"),
+    ],
+)
+def test_faulty_rules_name_the_place_and_the_mend(entry: Any, message: str) -> None:
+    with pytest.raises(InvalidPolicyData, match=message):
+        parse_rules([entry], "exempt")
+
+
+def test_every_fault_is_told_at_once() -> None:
+    with pytest.raises(InvalidPolicyData, match=r"exempt\[0\]: reason.*exempt\[2\]: expires"):
+        parse_rules([without("reason"), GOOD, without("expires")], "exempt")
+
+
+def test_the_list_must_be_one() -> None:
+    with pytest.raises(InvalidPolicyData, match="exempt: must be a list"):
+        parse_rules({"user": "x"}, "exempt")
+
+
+@pytest.mark.parametrize(
+    ("field", "pattern", "told"),
+    [
+        pytest.param(
+            "user", "arn:aws:iam::111122223333:user/eng/jane", "give the name, 'jane', rather", id="arn"
+        ),
+        pytest.param("user", "jane ", "can't have ' ': write 'jane', without the space", id="space-after"),
+        pytest.param("user", " jane", "write 'jane', without the space", id="space-before"),
+        pytest.param("user", "jane doe", "the name of a user can't have ' '", id="space-within"),
+        pytest.param("user", "/jane", "a path is no part of a name", id="slash"),
+        pytest.param("user", "jane|joe", "write a rule for each user", id="bar"),
+        pytest.param("user", "^svc-.*$", "can't have '^': patterns are shell globs", id="regex"),
+        pytest.param("user", "svc-\\d+", "patterns are shell globs", id="regex-digits"),
+        pytest.param("user", "(jane)", "patterns are shell globs", id="regex-group"),
+        pytest.param("user", "ci-[/|]x", "can't have '[/|]'", id="class-of-foreign-characters"),
+        pytest.param("user", "ci-[", "can't have '['", id="unclosed-class"),
+        pytest.param("user", "jos\u00e9", "can't have", id="accent"),
+        pytest.param("user", "x" * 65, "has at most 64 characters", id="too-long"),
+        pytest.param(
+            "group", "arn:aws:iam::111122223333:group/Keep", "give the name, 'Keep'", id="group-arn"
+        ),
+        pytest.param("group", "/teams/Keep", "the name of a group can't have '/'", id="group-slash"),
+        pytest.param("group", "x" * 129, "has at most 128 characters", id="group-too-long"),
+        pytest.param("path", "/emergency/jane", "matches no path", id="path-with-a-name"),
+        pytest.param("path", "^/emergency/.*$", "matches no path", id="path-regex"),
+        pytest.param("path", "/my team/", "a path can't have ' '", id="path-space"),
+        pytest.param("path", "arn:aws:iam::111122223333:user/emergency/*", "matches no path", id="path-arn"),
+        pytest.param("path", f"/{'x' * 511}/", "has at most 512 characters", id="path-too-long"),
+        pytest.param("tag", "Te*=x", "the key of a tag, which is no glob, can't have '*'", id="tag-key-glob"),
+        pytest.param("tag", "Purpose=a|b", "the value of a tag can't have '|'", id="tag-bar"),
+        pytest.param("tag", "Purpose=^x$", "the value of a tag can't have '^'", id="tag-regex"),
+    ],
+)
+def test_a_pattern_that_can_protect_nobody_is_a_fault(field: str, pattern: str, told: str) -> None:
+    with pytest.raises(InvalidPolicyData) as fault:
+        parse_rules([{field: pattern, "reason": "r", "expires": "2027-01-31"}], "exempt")
+    assert str(fault.value).startswith(f"exempt[0]: {field} {pattern!r} matches no")
+    assert told in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "pattern", "name"),
+    [
+        pytest.param("user", "a+b=c,d.e@f_g-9", "a+b=c,d.e@f_g-9", id="every-character"),
+        pytest.param("user", "*", "jane", id="anybody"),
+        pytest.param("user", "*" * 80 + "x" * 64, "x" * 64, id="longest"),
+        pytest.param("user", "[!a]?ne[]0]0", "jane00", id="classes"),
+        pytest.param("user", "jane.*", "jane.doe", id="dot"),
+        pytest.param("group", "G" * 128, "G" * 128, id="longest-group"),
+        pytest.param("path", "/", "/", id="root"),
+        pytest.param("path", "*/ops/", "/eu/ops/", id="path-end"),
+        pytest.param("path", "[/]eng?", "/eng/", id="path-class"),
+        pytest.param("path", "/a!~|b/*", "/a!~|b/c/", id="path-printable"),
+        pytest.param("tag", "Cost Center= a=b", " a=b", id="tag-space-and-equals"),
+        pytest.param("tag", "Stra\u00dfe=\u00fc*", "\u00fcber", id="tag-of-any-alphabet"),
+        pytest.param("tag", "Purpose=", "", id="tag-without-value"),
+        pytest.param("tag", "a:b/c=[x-z]", "y", id="tag-class"),
+    ],
+)
+def test_a_pattern_that_can_match_is_none(field: str, pattern: str, name: str) -> None:
+    (found,) = parse_rules([{field: pattern, "reason": "r", "expires": "2027-01-31"}], "exempt")
+    key = pattern.partition("=")[0]
+    users = {
+        "user": lambda: user(name),
+        "group": lambda: user("x", group=groups(name)),
+        "path": lambda: user("x", path=name),
+        "tag": lambda: user("x", tags={key: name}),
+    }
+    assert find_exemption(users[field](), [found], TODAY).rule == found
+
+
+@pytest.mark.parametrize(
+    ("field", "pattern", "told"),
+    [
+        pytest.param("tag", "Purpose=x ", "has a space beside its = or at an end", id="tag-space"),
+        pytest.param("tag", "Purpose = x", "has a space beside", id="tag-spaces"),
+        pytest.param("tag", "a=b=c", "is the key 'a' with the value 'b=c'", id="tag-equals"),
+        pytest.param("tag", "Cost Center=a b", "", id="tag-space-within"),
+        pytest.param(
+            "user", "jane,joe", "has a comma, which stands for itself: write a rule for each user", id="comma"
+        ),
+        pytest.param("user", ".*", "begins with a dot: patterns are shell globs, so write", id="regex"),
+        pytest.param("user", "jane.*", "", id="dot"),
+        pytest.param(
+            "user", "[^a]*", "has [^, which is no negation in a shell glob: write [!", id="negation"
+        ),
+        pytest.param("user", "[!a]*", "", id="glob-negation"),
+        pytest.param("path", "/a/|/b/", "has a |, which stands for itself", id="path-bar"),
+        pytest.param("path", "/a,b/", "", id="path-comma"),
+    ],
+)
+def test_what_is_probably_not_meant_is_told(field: str, pattern: str, told: str) -> None:
+    found = list(doubts([rule(field, pattern)]))
+    assert bool(found) is bool(told)
+    assert all(f"exemption by {field} {pattern!r} (because) {told}" in each for each in found)

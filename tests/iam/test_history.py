@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.execution.calls import ApiCall
+from c7n_iamusers.iam.history import Deed, History, history_of
+from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, Quarantine
+from tests.records import user
+
+ALICE = user()
+DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+OTHER_ARN = "arn:aws:iam::111122223333:user/bob"
+KEY = {"AccessKeyId": "AKIA1"}
+
+
+def at(hour: int) -> datetime:
+    return datetime(2026, 11, 24, hour, tzinfo=timezone.utc)
+
+
+def line(phase: str, hour: int, operation: str = "DeleteAccessKey", **more: Any) -> dict[str, Any]:
+    who = {"arn": ALICE.arn, "unique_id": ALICE.unique_id, "time": at(hour).isoformat()}
+    return {**who, "phase": phase, "operation": operation, "parameters": {"UserName": "alice", **KEY}, **more}
+
+
+def call(hour: int, operation: str, given: dict[str, str], result: str = "done", **more: Any) -> list[Any]:
+    entry = {"operation": operation, "parameters": {"UserName": "alice", **given}, **more}
+    return [line("before", hour, **entry), line("after", hour, result=result, **entry)]
+
+
+def before_version(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines as the version before wrote them."""
+    return [{key: value for key, value in each.items() if key != "unique_id"} for each in lines]
+
+
+def pair(result: str) -> list[dict[str, Any]]:
+    return [line("before", 1), line("after", 2, result=result)]
+
+
+BOB = {"unique_id": "AIDABOB"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "hours"),
+    [
+        pytest.param([], [], id="no-line"),
+        pytest.param(pair("done"), [1], id="done"),
+        pytest.param(pair("failed"), [], id="failed"),
+        pytest.param(pair("gone"), [], id="gone"),
+        pytest.param(pair("unknown"), [1], id="unknown"),
+        pytest.param(pair("interrupted"), [1], id="interrupted"),
+        pytest.param(pair("adopted"), [1], id="adopted"),
+        pytest.param([line("before", 1)], [1], id="unanswered"),
+        pytest.param([line("after", 1, result="done")], [], id="never-begun"),
+        pytest.param([line("before", 1), *pair("failed")], [1], id="unanswered-and-the-next-failed"),
+        pytest.param([*pair("failed"), line("before", 3)], [3], id="failed-and-the-next-unanswered"),
+        pytest.param([*pair("done"), line("before", 3), line("after", 4, result="gone")], [1], id="once"),
+        pytest.param([line("before", 5), line("before", 3)], [3, 5], id="in-the-order-of-time"),
+        pytest.param(
+            [line("before", 1), line("after", 2, result="failed", parameters={"AccessKeyId": "AKIA2"})],
+            [1],
+            id="another-call-failed",
+        ),
+        pytest.param(
+            [line("before", 1), line("after", 2, "UpdateAccessKey", result="failed")],
+            [1],
+            id="another-operation-failed",
+        ),
+        pytest.param(
+            [line("before", 1), line("after", 2, result="failed", **BOB)], [1], id="another-users-failed"
+        ),
+        pytest.param([line("before", 1, **BOB)], [], id="of-another-user-of-that-name"),
+        pytest.param([line("before", 1, arn=OTHER_ARN)], [1], id="of-the-same-user-renamed"),
+        pytest.param([line("before", 1, unique_id="")], [], id="of-no-unique-id"),
+        pytest.param([line("before", 1, time="soon")], [None], id="without-a-time"),
+        pytest.param([line("before", 1, parameters=None)], [], id="without-parameters"),
+        pytest.param(
+            [line("outcome", 1), line("snapshot", 1), {}, {"phase": "before"}], [], id="other-lines"
+        ),
+        pytest.param(before_version(pair("done")), [1], id="version-before"),
+        pytest.param(before_version(pair("failed")), [], id="version-before-failed"),
+        pytest.param(before_version([line("before", 1, arn=OTHER_ARN)]), [], id="version-before-other-arn"),
+    ],
+)
+def test_a_call_counts_unless_it_is_known_to_have_changed_nothing(
+    lines: list[dict[str, Any]], hours: list[int | None]
+) -> None:
+    times = [deed.time for deed in history_of(ALICE.subject, lines).deeds if deed.ours]
+    earliest = datetime.min.replace(tzinfo=timezone.utc)
+    assert times == [earliest if hour is None else at(hour) for hour in hours]
+
+
+@pytest.mark.parametrize(
+    ("created", "lines", "count"),
+    [
+        pytest.param(at(0), before_version([line("before", 1)]), 1, id="created-before"),
+        pytest.param(at(1), before_version([line("before", 1)]), 1, id="created-right-then"),
+        pytest.param(at(2), before_version([line("before", 1)]), 0, id="created-later"),
+        pytest.param(None, before_version([line("before", 1)]), 1, id="created-nobody-knows-when"),
+        pytest.param(at(2), [line("before", 1)], 1, id="the-unique-id-tells"),
+        pytest.param(at(2), before_version([line("before", 1), line("before", 3)]), 1, id="one-of-each"),
+    ],
+)
+def test_a_line_without_unique_id_is_not_of_a_user_created_later(
+    created: datetime | None, lines: list[dict[str, Any]], count: int
+) -> None:
+    assert len(history_of(ALICE.subject, lines, created).deeds) == count
+
+
+def test_notes_come_with_the_call() -> None:
+    (deed,) = history_of(ALICE.subject, [line("before", 1, notes={"for": "deletion"})]).deeds
+    assert deed == Deed(at(1), "DeleteAccessKey", {"UserName": "alice", **KEY}, {"for": "deletion"})
+    (bare,) = history_of(ALICE.subject, [line("before", 1, notes="torn")]).deeds
+    assert bare.notes == {}
+
+
+SERIAL = "arn:aws:iam::111122223333:mfa/alice"
+
+
+@pytest.mark.parametrize(
+    ("operation", "given", "removed"),
+    [
+        ("DeleteLoginProfile", {}, ("login-profile", "alice")),
+        ("DeleteAccessKey", KEY, ("access-key", "AKIA1")),
+        ("DeleteSigningCertificate", {"CertificateId": "C1"}, ("signing-certificate", "C1")),
+        ("DeleteSSHPublicKey", {"SSHPublicKeyId": "APKA1"}, ("ssh-public-key", "APKA1")),
+        (
+            "DeleteServiceSpecificCredential",
+            {"ServiceSpecificCredentialId": "ACCA1"},
+            ("service-specific-credential", "ACCA1"),
+        ),
+        ("DeactivateMFADevice", {"SerialNumber": SERIAL}, ("mfa-device", SERIAL)),
+        ("DeleteVirtualMFADevice", {"SerialNumber": SERIAL}, ("mfa-device", SERIAL)),
+        ("RemoveUserFromGroup", {"GroupName": "Developers"}, ("group", "Developers")),
+        ("DetachUserPolicy", {"PolicyArn": READ_ONLY}, ("attached-policy", READ_ONLY)),
+        ("DeleteUserPolicy", {"PolicyName": "s3"}, ("inline-policy", "s3")),
+        ("DeleteUser", {}, None),
+        ("DeleteUserPermissionsBoundary", {}, None),
+        ("PutUserPolicy", {"PolicyName": "s3"}, None),
+        ("UpdateAccessKey", {**KEY, "Status": "Inactive"}, None),
+        ("UntagUser", {"TagKeys": "Team"}, None),
+    ],
+)
+def test_what_a_call_removed(operation: str, given: dict[str, str], removed: tuple[str, str] | None) -> None:
+    history = history_of(ALICE.subject, call(3, operation, given))
+    assert history.removed() == ({removed: at(3)} if removed else {})
+    assert history.removed(at(3)) == history.removed()
+    assert history.removed(at(2)) == {}
+
+
+def test_of_what_was_removed_twice_the_last_time_counts() -> None:
+    twice = [*call(1, "DeleteAccessKey", KEY), *call(5, "DeleteAccessKey", KEY)]
+    history = history_of(ALICE.subject, reversed_pairs(twice))
+    assert history.removed() == {("access-key", "AKIA1"): at(5)}
+    assert history.removed(at(4)) == {("access-key", "AKIA1"): at(1)}
+
+
+def reversed_pairs(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As if the journal of the later run was read first."""
+    return [*lines[2:], *lines[:2]]
+
+
+ATTACH, DETACH = ("AttachUserPolicy", {"PolicyArn": DENY_ALL}), ("DetachUserPolicy", {"PolicyArn": DENY_ALL})
+CHINA = "arn:aws-cn:iam::aws:policy/AWSDenyAll"
+FALSE = "arn:aws:iam::111122223333:policy/AWSDenyAll"
+
+
+@pytest.mark.parametrize(
+    ("lines", "since"),
+    [
+        pytest.param([], None, id="never"),
+        pytest.param(call(1, *ATTACH), at(1), id="attached"),
+        pytest.param(call(1, "AttachUserPolicy", {"PolicyArn": CHINA}), at(1), id="in-another-partition"),
+        pytest.param(call(1, "AttachUserPolicy", {"PolicyArn": FALSE}), None, id="homonym"),
+        pytest.param(call(1, "AttachUserPolicy", {"PolicyArn": READ_ONLY}), None, id="another-policy"),
+        pytest.param(call(1, *ATTACH, "failed"), None, id="failed"),
+        pytest.param(call(1, *ATTACH, "unknown"), at(1), id="nobody-knows"),
+        pytest.param([*call(1, *ATTACH), *call(2, *DETACH)], None, id="detached"),
+        pytest.param([*call(1, *ATTACH), *call(2, *DETACH, "failed")], at(1), id="not-detached"),
+        pytest.param(
+            [*call(1, *ATTACH), *call(2, "DetachUserPolicy", {"PolicyArn": READ_ONLY})],
+            at(1),
+            id="another-detached",
+        ),
+        pytest.param([*call(1, *ATTACH), *call(2, *DETACH), *call(3, *ATTACH)], at(3), id="again"),
+        pytest.param(call(1, *DETACH), None, id="only-detached"),
+        pytest.param(
+            call(1, "PutUserPermissionsBoundary", {"PermissionsBoundary": DENY_ALL}), None, id="boundary"
+        ),
+    ],
+)
+def test_since_when_aws_deny_all_is_attached_by_us(
+    lines: list[dict[str, Any]], since: datetime | None
+) -> None:
+    assert history_of(ALICE.subject, lines).attached_deny() == since
+
+
+def bound(hour: int, arn: str = DENY_ALL, result: str = "done", **notes: str) -> list[Any]:
+    given = {"notes": {name.replace("_", "-"): value for name, value in notes.items()}} if notes else {}
+    return call(hour, "PutUserPermissionsBoundary", {"PermissionsBoundary": arn}, result, **given)
+
+
+UNBIND = ("DeleteUserPermissionsBoundary", dict[str, str]())
+
+
+@pytest.mark.parametrize(
+    ("lines", "since", "former"),
+    [
+        pytest.param([], None, None, id="never"),
+        pytest.param(bound(1, former_boundary=READ_ONLY), at(1), READ_ONLY, id="for-another"),
+        pytest.param(bound(1, former_boundary=""), at(1), "", id="for-none"),
+        pytest.param(bound(1), at(1), None, id="version-before"),
+        pytest.param(bound(1, result="failed", former_boundary=READ_ONLY), None, None, id="failed"),
+        pytest.param(bound(1, result="unknown", former_boundary=READ_ONLY), at(1), READ_ONLY, id="unknown"),
+        pytest.param(bound(1, FALSE, former_boundary=READ_ONLY), None, None, id="homonym"),
+        pytest.param(
+            [*bound(1, former_boundary=READ_ONLY), *bound(2, READ_ONLY)], None, READ_ONLY, id="put-back"
+        ),
+        pytest.param([*bound(1, former_boundary=""), *call(2, *UNBIND)], None, "", id="taken-off"),
+        pytest.param(
+            [*bound(1, former_boundary=""), *call(2, *UNBIND, "failed")], at(1), "", id="not-taken-off"
+        ),
+        pytest.param(
+            [*bound(1, former_boundary=""), *call(2, *UNBIND, "gone")], None, "", id="taken-off-by-others"
+        ),
+        pytest.param(
+            [*bound(1, former_boundary=""), *bound(2, READ_ONLY), *bound(3, former_boundary=READ_ONLY)],
+            at(3),
+            READ_ONLY,
+            id="again",
+        ),
+        pytest.param(call(1, *ATTACH), None, None, id="attached"),
+    ],
+)
+def test_since_when_it_is_the_boundary_by_us_and_for_what(
+    lines: list[dict[str, Any]], since: datetime | None, former: str | None
+) -> None:
+    history = history_of(ALICE.subject, lines)
+    assert (history.boundary_deny(), history.former_boundary()) == (since, former)
+
+
+@pytest.mark.parametrize(
+    ("operation", "name", "result", "denied"),
+    [
+        pytest.param("PutUserPolicy", DENY_ALL_NAME, "done", True, id="put"),
+        pytest.param("PutUserPolicy", DENY_ALL_NAME, "unknown", True, id="nobody-knows"),
+        pytest.param("PutUserPolicy", DENY_ALL_NAME, "failed", False, id="failed"),
+        pytest.param("PutUserPolicy", "s3", "done", False, id="another-policy"),
+        pytest.param("DeleteUserPolicy", DENY_ALL_NAME, "done", False, id="only-taken-off"),
+    ],
+)
+def test_whether_the_inline_deny_is_our_work(operation: str, name: str, result: str, denied: bool) -> None:
+    lines = call(1, operation, {"PolicyName": name}, result)
+    assert history_of(ALICE.subject, lines).denied_here() is denied
+
+
+def switch(hour: int, status: str, key: str = "AKIA1", result: str = "done") -> list[dict[str, Any]]:
+    return call(hour, "UpdateAccessKey", {"AccessKeyId": key, "Status": status}, result)
+
+
+@pytest.mark.parametrize(
+    ("lines", "off"),
+    [
+        pytest.param([], (), id="none"),
+        pytest.param([*switch(1, "Inactive", "AKIA2"), *switch(2, "Inactive")], ("AKIA1", "AKIA2"), id="two"),
+        pytest.param([*switch(1, "Inactive"), *switch(2, "Active")], (), id="on-again"),
+        pytest.param(
+            [*switch(1, "Inactive"), *switch(2, "Active", result="failed")], ("AKIA1",), id="not-on"
+        ),
+        pytest.param(
+            [*switch(1, "Inactive"), *switch(2, "Active"), *switch(3, "Inactive")], ("AKIA1",), id="off-again"
+        ),
+        pytest.param(switch(1, "Inactive", result="gone"), (), id="gone"),
+        pytest.param(switch(1, "Inactive", result="unknown"), ("AKIA1",), id="nobody-knows"),
+        pytest.param(
+            [
+                *call(1, "UpdateSigningCertificate", {"CertificateId": "C1", "Status": "Inactive"}),
+                *call(1, "UpdateSSHPublicKey", {"SSHPublicKeyId": "APKA1", "Status": "Inactive"}),
+                *call(
+                    1,
+                    "UpdateServiceSpecificCredential",
+                    {"ServiceSpecificCredentialId": "ACCA1", "Status": "Inactive"},
+                ),
+            ],
+            ("ACCA1", "APKA1", "C1"),
+            id="of-every-kind",
+        ),
+        pytest.param(call(1, "DeleteAccessKey", KEY), (), id="deleted"),
+    ],
+)
+def test_what_we_switched_off(lines: list[dict[str, Any]], off: tuple[str, ...]) -> None:
+    assert history_of(ALICE.subject, lines).switched_off() == off
+
+
+RECORD = Quarantine(at(1), "park", "unused", ("AKIA1",), "attached")
+LATER = Quarantine(at(5), "park", "unused", ("AKIA1", "AKIA2"), "boundary")
+
+
+def recorded(record: Quarantine, hour: int, **more: Any) -> dict[str, Any]:
+    return line("quarantine", hour, record=record.as_data(), **more)
+
+
+OLD = Quarantine(at(1), "", "", ("AKIA1",), "attached")
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        pytest.param([], None, id="none"),
+        pytest.param([recorded(RECORD, 1)], RECORD, id="one"),
+        pytest.param([recorded(RECORD, 1), recorded(LATER, 5)], LATER, id="the-latest"),
+        pytest.param([recorded(LATER, 5), recorded(RECORD, 1)], LATER, id="the-latest-in-any-order"),
+        pytest.param([recorded(LATER, 5, **BOB), recorded(RECORD, 1)], RECORD, id="of-another-user"),
+        pytest.param([line("quarantine", 1, record={"since": "x"})], None, id="torn"),
+        pytest.param([line("quarantine", 1)], None, id="empty"),
+        pytest.param([*call(1, *ATTACH), *switch(2, "Inactive")], OLD, id="version-before"),
+        pytest.param(
+            before_version([*call(1, *ATTACH), *switch(2, "Inactive")]), OLD, id="version-before-without-id"
+        ),
+        pytest.param(
+            [recorded(RECORD, 1), *call(2, *ATTACH), *switch(3, "Inactive", "AKIA9")], RECORD, id="both"
+        ),
+        pytest.param(call(1, *ATTACH), None, id="a-deny-alone-is-a-deletion's"),
+        pytest.param(switch(1, "Inactive"), None, id="no-deny"),
+        pytest.param(
+            [*call(1, *ATTACH), *switch(2, "Inactive"), *switch(3, "Active"), *call(3, *DETACH)],
+            None,
+            id="released-by-the-version-before",
+        ),
+    ],
+)
+def test_the_record_of_the_latest_quarantine(
+    lines: list[dict[str, Any]], expected: Quarantine | None
+) -> None:
+    assert history_of(ALICE.subject, lines).quarantine == expected
+
+
+def test_what_the_run_in_hand_did_comes_after() -> None:
+    earlier = history_of(ALICE.subject, [recorded(RECORD, 1), *call(1, *ATTACH)])
+    gone = ApiCall("iam", "DeleteUserPolicy", {"UserName": "alice", "PolicyName": "s3"})
+    results = ["done", "failed", "gone", "unknown", "interrupted"]
+    found = earlier.and_then([(gone, result) for result in results], at(9))
+    assert [(each.time, each.ours) for each in found.deeds] == [
+        (at(1), True),
+        (at(9), True),
+        (at(9), False),
+        (at(9), True),
+        (at(9), True),
+    ]
+    assert found.quarantine == RECORD
+    assert found.removed() == {("inline-policy", "s3"): at(9)}
+    off = ApiCall("iam", *DETACH)
+    assert earlier.and_then([(off, "failed")], at(9)).attached_deny() == at(1)
+    assert earlier.and_then([(off, "done")], at(9)).attached_deny() is None
+    told = ApiCall(
+        "iam",
+        "PutUserPermissionsBoundary",
+        {"UserName": "alice", "PermissionsBoundary": DENY_ALL},
+        notes={"former-boundary": READ_ONLY},
+    )
+    assert History().and_then([(told, "done")], at(9)).former_boundary() == READ_ONLY

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fleets on the local organization: intents of many accounts, and the runs that bring them about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aws_local_org import LocalOrg
+from aws_local_org.call_log import CallRecord
+from aws_local_org.identity_center import state
+from aws_local_org.identity_center.state import Instance
+from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.stores import DirectoryStore, Store
+from c7n_iamusers.identity_center.aws.instance import Center, connect
+from c7n_iamusers.identity_center.intent_files import write_intents
+from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents
+from c7n_iamusers.identity_center.model import CenterQuotas, Choices
+from c7n_iamusers.identity_center.plan_files import Papers
+from c7n_iamusers.identity_center.provisioning import Belief, audit, provision, read_fleet
+from c7n_iamusers.identity_center.run_records import run_of_result
+from c7n_iamusers.identity_center.undoing import UsersNow, undo
+from c7n_iamusers.identity_center.writer.writer import ApplyOptions
+
+READS = ("List", "Describe", "Get", "Is")
+
+
+@dataclass
+class FleetRehearsal:
+    """``output``: what stands for the output directory of c7n-org. ``said``: what the last run printed."""
+
+    org: LocalOrg
+    output: Path
+    per_second: float = 2000.0
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def store(self) -> Store:
+        """What the output directory is to a run."""
+        return DirectoryStore(self.output)
+
+    def leave(self, *found: Intents) -> None:
+        """Intents where c7n-org would leave them."""
+        for each in found:
+            write_intents(self.output / each.account_id / "us-east-1" / each.policy, each)
+
+    def center(self, _region: str = "us-east-1") -> Center:
+        """The organization's Identity Center, in no hurry to be patient."""
+        backoff = Backoff(base=0.01, cap=0.05, budget=3.0)
+        return connect(self.org.session(), "us-east-1", backoff, self.per_second)
+
+    def run(
+        self,
+        dry: bool = False,
+        stopped: Callable[[], bool] = lambda: False,
+        papers: Papers | None = None,
+        quotas: CenterQuotas | None = None,
+        **choices: bool,
+    ) -> list[str]:
+        """The failures of a run over all intents."""
+        self.org.clear_calls()
+        self.said = []
+        options = None if dry else ApplyOptions(30.0, stopped)
+        return provision(
+            read_fleet(self.store, belief=Belief(trusted=True)),
+            self.center(),
+            self.said.append,
+            options,
+            Choices(**choices),
+            papers,
+            quotas,
+        )
+
+    def audit(self) -> list[str]:
+        """What an audit over all intents finds wider."""
+        self.org.clear_calls()
+        self.said = []
+        return audit(read_fleet(self.store, belief=Belief(trusted=True)), self.center(), self.said.append)
+
+    def forget(self) -> None:
+        """The next run is over other intents; what earlier runs left stays."""
+        for each in self.output.rglob(INTENTS_FILE):
+            each.unlink()
+
+    def lines(self, sign: str) -> list[str]:
+        """What the last run said after a sign."""
+        return [" ".join(each.split()) for each in self.said if each.startswith(f"  {sign} ")]
+
+    def undo(self, result: Path | str, dry: bool = False, users_now: UsersNow | None = None) -> list[str]:
+        """The failures of undoing a run, whoever is locked out unless ``users_now`` says who has an IAM user."""
+        self.org.clear_calls()
+        self.said = []
+        _, name = run_of_result(str(result))
+        options = None if dry else ApplyOptions(30.0)
+        return undo(self.store, name, self.center, self.said.append, options, users_now)
+
+    def results(self) -> list[Path]:
+        """The overall results of all runs, oldest first."""
+        return sorted(self.output.glob("identity-center-runs/*/result.json"))
+
+    def mutations(self) -> list[CallRecord]:
+        """The calls of the last run that changed Identity Center, or tried to."""
+        return [each for each in self.org.calls if _changes(each)]
+
+    @property
+    def instance(self) -> Instance:
+        (found,) = state.instances
+        return found
+
+    def assigned(self) -> set[tuple[str, str, str]]:
+        """Account, permission set and group, by name, of every assignment."""
+        sets, groups = self.instance.permission_sets, self.instance.store.groups
+        return {
+            (
+                each.account_id,
+                sets[each.permission_set_arn].name,
+                str(groups[each.principal_id].attributes["DisplayName"]),
+            )
+            for each in self.instance.assignments
+        }
+
+    def members(self) -> dict[str, set[str]]:
+        """Group name -> the usernames of its members."""
+        store = self.instance.store
+        found: dict[str, set[str]] = {
+            str(each.attributes["DisplayName"]): set() for each in store.groups.values()
+        }
+        for each in store.memberships.values():
+            group = str(store.groups[each.group_id].attributes["DisplayName"])
+            found[group].add(str(store.users[each.user_id].attributes["UserName"]))
+        return found
+
+    def usernames(self) -> set[str]:
+        return {str(each.attributes["UserName"]) for each in self.instance.store.users.values()}
+
+
+def _changes(call: CallRecord) -> bool:
+    return call.service in ("sso-admin", "identitystore") and not call.operation.startswith(READS)
+
+
+def counted(calls: Iterable[CallRecord]) -> Mapping[str, int]:
+    """Operation -> how often."""
+    found: dict[str, int] = {}
+    for call in calls:
+        found[call.operation] = found.get(call.operation, 0) + 1
+    return found
+
+
+def occupancy(calls: Sequence[CallRecord], seconds: float, slots: int = 15) -> float:
+    """The share of slots in use while assignments were waiting, from the log of the local organization.
+
+    A request holds its slot for ``seconds`` from its being accepted. They wait from the first request until the
+    last, after which nothing is left to fill slots with.
+    """
+    times = [
+        call.time.timestamp()
+        for call in calls
+        if call.operation == "CreateAccountAssignment" and call.error_code is None
+    ]
+    first, last = times[0], times[-1]
+    used = sum(min(time + seconds, last) - time for time in times)
+    return used / (slots * (last - first))

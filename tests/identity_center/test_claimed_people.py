@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
+from c7n_iamusers.identity_center.intents import UserIntent
+from c7n_iamusers.identity_center.model import Person
+from c7n_iamusers.identity_center.people_file import PeopleMap, PersonRow, people_map
+from tests.access_center import ACCOUNT
+from tests.desired import intents, person, user
+
+ALICE = user(ACCOUNT, "alice", person("alice"))
+MALLORY = person("mallory")
+
+
+def people(email: str = "alice@example.com", **more: str) -> PeopleMap:
+    row = {"account": ACCOUNT, "user": "alice", "email": email, **more}
+    return people_map("people.csv", [PersonRow(2, row)])
+
+
+def checked(claimed: UserIntent, **authority: Any) -> UserIntent:
+    (found,) = PeopleAuthority(**authority).checked(intents(ACCOUNT, users=(claimed,))).users
+    return found
+
+
+def on_file(claimed: Person = MALLORY) -> UserIntent:
+    return replace(ALICE, person=claimed, rests_on="people.csv, line 2", on_file=True)
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    [
+        pytest.param(on_file(), id="by-a-file-they-say"),
+        pytest.param(replace(ALICE, person=MALLORY), id="by-a-tag-they-say"),
+        pytest.param(replace(ALICE, person=replace(person("alice"), username="root")), id="username"),
+    ],
+)
+def test_the_file_says_who_a_person_is_whatever_intents_say(claimed: UserIntent) -> None:
+    found = checked(claimed, people=people())
+    assert found.person
+    assert found.person.key == person("alice").key
+    assert found.on_file
+    assert found.rests_on.startswith("people.csv, line 2, against the intents, which give ")
+
+
+def test_what_file_and_intents_agree_on_keeps_its_names() -> None:
+    named = replace(person("alice"), given_name="Alice", display_name="Alice L")
+    found = checked(replace(ALICE, person=named), people=people(**{"display-name": "A. Liddell"}))
+    assert found.person == replace(named, display_name="A. Liddell")
+    assert found.rests_on == "people.csv, line 2"
+
+
+def test_what_the_run_of_the_policy_reported_stays() -> None:
+    told = "people.csv, line 2, against tag:Email, which gives email 'x@example.com'"
+    found = checked(replace(on_file(person("alice")), rests_on=told), people=people())
+    assert found.rests_on == told
+
+
+def test_a_row_that_can_not_be_understood_refuses_the_user() -> None:
+    found = checked(
+        ALICE, people=people_map("people.csv", [PersonRow(2, {"account": ACCOUNT, "user": "alice"})])
+    )
+    assert found.person is None
+    assert "people.csv: line 2: has no email" in found.problem
+
+
+@pytest.mark.parametrize(
+    ("claimed", "authority", "told"),
+    [
+        pytest.param(
+            ALICE, {"domains": ("example.org",)}, "is of domain example.com, which is none", id="domain"
+        ),
+        pytest.param(
+            replace(ALICE, person=replace(MALLORY, email="m@e\u0445ample.com")),
+            {},
+            "mixes the scripts",
+            id="script",
+        ),
+        pytest.param(
+            ALICE,
+            {"people": people("a@other.com"), "domains": ("example.com",)},
+            "is of domain other.com",
+            id="domain-in-the-file",
+        ),
+    ],
+)
+def test_who_can_be_nobody_of_the_organization(
+    claimed: UserIntent, authority: dict[str, Any], told: str
+) -> None:
+    found = checked(claimed, **authority)
+    assert found.person is None
+    assert told in found.problem
+
+
+@pytest.mark.parametrize(
+    ("authority", "expected"),
+    [
+        pytest.param({}, False, id="a-claim"),
+        pytest.param({"trusted": True}, True, id="trusted"),
+        pytest.param({"trusted": True, "people": people_map("people.csv", [])}, False, id="not-in-the-file"),
+    ],
+)
+def test_on_file_is_what_this_side_knows(authority: dict[str, Any], expected: bool) -> None:
+    assert checked(on_file(), **authority).on_file is expected
+
+
+def test_a_user_with_a_problem_keeps_it() -> None:
+    robot = user(ACCOUNT, "alice", None, "no email")
+    assert checked(robot, people=people()) == robot
+
+
+def detail(name: str = "alice", **tags: str) -> dict[str, Any]:
+    return {"UserName": name, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+
+
+@pytest.mark.parametrize(
+    ("claimed", "there", "authority"),
+    [
+        pytest.param(ALICE, detail(Email=" Alice@Example.com "), {}, id="tag"),
+        pytest.param(ALICE, detail(email="alice@example.com"), {}, id="tag-of-another-case"),
+        pytest.param(on_file(person("alice")), detail(Email="alice@example.com"), {}, id="tag-not-file"),
+        pytest.param(
+            replace(ALICE, rests_on="UserName"), detail("alice@example.com"), {}, id="name-of-the-user"
+        ),
+        pytest.param(
+            ALICE, detail(Owner="alice@example.com"), {"email_tags": ("Email", "Owner")}, id="another-tag"
+        ),
+        pytest.param(replace(ALICE, rests_on="join()"), detail(), {"trusted": True}, id="trusted"),
+    ],
+)
+def test_who_the_account_itself_says_it_is(
+    claimed: UserIntent, there: dict[str, Any], authority: dict[str, Any]
+) -> None:
+    assert PeopleAuthority(**authority).doubt(checked(claimed, **authority), there) == ""
+
+
+@pytest.mark.parametrize(
+    ("claimed", "there", "authority", "told"),
+    [
+        pytest.param(
+            on_file(),
+            detail(),
+            {},
+            "(they say: people.csv, line 2): it has no tag Email",
+            id="a-file-they-say",
+        ),
+        pytest.param(
+            on_file(),
+            detail(Email="alice@example.com"),
+            {"people": people_map("mine.csv", [])},
+            "mine.csv has no row for it, it has no tag Email that says mallory@example.com",
+            id="not-in-the-file",
+        ),
+        pytest.param(
+            ALICE, detail(Email="bob@example.com"), {"trusted": True}, "run the policies again", id="retagged"
+        ),
+        pytest.param(
+            replace(ALICE, person=MALLORY),
+            detail(Email="alice@example.com", CreatedBy="mallory@example.com"),
+            {},
+            "has no tag Email that says mallory@example.com: run the policies again, or, where another tag",
+            id="a-tag-that-says-something-else",
+        ),
+        pytest.param(replace(ALICE, rests_on="join()"), detail(), {}, "--people-from", id="neither"),
+    ],
+)
+def test_who_is_a_claim_alone(
+    claimed: UserIntent, there: dict[str, Any], authority: dict[str, Any], told: str
+) -> None:
+    assert told in PeopleAuthority(**authority).doubt(checked(claimed, **authority), there)
+
+
+def test_whom_the_file_names_needs_no_tag() -> None:
+    authority = PeopleAuthority(people())
+    assert authority.doubt(checked(ALICE, people=people()), detail()) == ""

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.identity_center.intent_files import MAX_AGE, read_intents, write_intents
+from c7n_iamusers.identity_center.provisioning import Belief, read_fleet
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT
+from tests.desired import intents
+
+
+def test_all_of_them_are_found_with_their_places(tmp_path: Path) -> None:
+    write_intents(tmp_path / "payments" / "us-east-1" / "provision-Readers", intents(ACCOUNT, "alice"))
+    write_intents(tmp_path / "research" / "us-east-1" / "provision-Readers", intents(OTHER_ACCOUNT, "bob"))
+    found = read_intents(tmp_path)
+    assert [each.place for each in found] == [
+        "payments/us-east-1/provision-Readers",
+        "research/us-east-1/provision-Readers",
+    ]
+
+
+def test_none_at_all(tmp_path: Path) -> None:
+    with pytest.raises(IdentityCenterError, match=r"no identity-center-intents\.json below .* mode: intent"):
+        read_intents(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("{", id="broken"),
+        pytest.param("[]", id="list"),
+        pytest.param('{"schema": 1}', id="earlier-version"),
+        pytest.param('{"schema": 2}', id="bare"),
+        pytest.param("[" * 100_000, id="deep"),
+        pytest.param("null", id="null"),
+        pytest.param("NaN", id="nan"),
+    ],
+)
+def test_one_that_can_not_be_read_is_no_smaller_fleet(tmp_path: Path, text: str) -> None:
+    write_intents(tmp_path / "provision-Readers", intents(ACCOUNT, "alice"))
+    bad = tmp_path / "bad" / "identity-center-intents.json"
+    bad.parent.mkdir()
+    bad.write_text(text)
+    with pytest.raises(IdentityCenterError, match=f"{bad}: can't be read as intents"):
+        read_intents(tmp_path)
+
+
+def test_one_that_is_no_text_and_one_that_is_no_file(tmp_path: Path) -> None:
+    bad = tmp_path / "p" / "identity-center-intents.json"
+    bad.parent.mkdir()
+    bad.write_bytes(b"\xff\xfe")
+    with pytest.raises(IdentityCenterError, match="can't be read as intents: UnicodeDecodeError"):
+        read_intents(tmp_path)
+    bad.unlink()
+    bad.mkdir()
+    with pytest.raises(
+        IdentityCenterError, match=r"is a directory, not a file of a run.* can't be read as intents"
+    ):
+        read_intents(tmp_path)
+
+
+def test_an_identity_source_that_the_policies_do_not_have(tmp_path: Path) -> None:
+    write_intents(tmp_path / "provision-Readers", intents(ACCOUNT, "alice"))
+    trusted = Belief(trusted=True)
+    with pytest.raises(IdentityCenterError, match="say identity-source: identity-center, not external"):
+        read_fleet(tmp_path, "external", trusted)
+    assert read_fleet(tmp_path, "identity-center", trusted).intents[0].place == "provision-Readers"
+
+
+def test_nobody_is_taken_at_the_word_of_a_file_alone(tmp_path: Path) -> None:
+    write_intents(tmp_path / "provision-Readers", intents(ACCOUNT, "alice"))
+    with pytest.raises(IdentityCenterError, match=r"intents are claims.*--member-role.*--trust-intents"):
+        read_fleet(tmp_path)
+
+
+def test_nobody_else_may_read_them_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        path = Path(write_intents(tmp_path / "p", intents(ACCOUNT, "alice")))
+        path.chmod(0o644)
+        write_intents(tmp_path / "p", intents(ACCOUNT, "bob"))
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("age", "max_age", "told"),
+    [
+        pytest.param(timedelta(hours=23), MAX_AGE, "", id="young"),
+        pytest.param(
+            timedelta(hours=25), MAX_AGE, "older than 1 day.*run the policies again.*--max-age", id="old"
+        ),
+        pytest.param(timedelta(hours=25), timedelta(days=2), "", id="old-and-taken"),
+        pytest.param(-timedelta(minutes=4), MAX_AGE, "", id="another-clock"),
+        pytest.param(-timedelta(hours=1), MAX_AGE, "yet to come", id="of-tomorrow"),
+    ],
+)
+def test_the_age_of_intents(tmp_path: Path, age: timedelta, max_age: timedelta, told: str) -> None:
+    now = datetime(2027, 1, 31, 12, tzinfo=timezone.utc)
+    write_intents(tmp_path / "provision-Readers", intents(ACCOUNT, "alice", time=now - age))
+    if told:
+        with pytest.raises(IdentityCenterError, match=told):
+            read_intents(tmp_path, max_age, now=now)
+    else:
+        assert len(read_intents(tmp_path, max_age, now=now)) == 1
+
+
+NAMES = {"payments": ACCOUNT, "research": OTHER_ACCOUNT}
+
+
+@pytest.mark.parametrize(
+    ("files", "names", "told"),
+    [
+        pytest.param({"payments": ACCOUNT, "research": OTHER_ACCOUNT}, None, "", id="one-each"),
+        pytest.param({"payments": ACCOUNT, "research": OTHER_ACCOUNT}, NAMES, "", id="one-each-and-known"),
+        pytest.param(
+            {"payments": OTHER_ACCOUNT, "research": OTHER_ACCOUNT}, None, "and so does payments", id="twice"
+        ),
+        pytest.param({"payments": OTHER_ACCOUNT}, NAMES, "not that of payments", id="not-the-known-one"),
+        pytest.param({"new": ACCOUNT}, NAMES, "not that of new", id="unknown-name"),
+        pytest.param({ACCOUNT: ACCOUNT}, None, "", id="directory-by-id"),
+        pytest.param({ACCOUNT: OTHER_ACCOUNT}, None, f"not that of {ACCOUNT}", id="directory-of-another-id"),
+    ],
+)
+def test_the_directory_that_intents_lie_in(
+    tmp_path: Path, files: dict[str, str], names: dict[str, str] | None, told: str
+) -> None:
+    for directory, account in files.items():
+        write_intents(tmp_path / directory / "us-east-1" / "provision-Readers", intents(account, "alice"))
+    if told:
+        with pytest.raises(IdentityCenterError, match=f"{told}: find out who wrote it"):
+            read_intents(tmp_path, accounts=names)
+    else:
+        assert len(read_intents(tmp_path, accounts=names)) == len(files)
+
+
+def test_another_account_from_the_directory_of_one(tmp_path: Path) -> None:
+    write_intents(tmp_path / "payments" / "us-east-1" / "provision-Readers", intents(ACCOUNT, "alice"))
+    forged = intents(OTHER_ACCOUNT, "mallory", set_name="Admins")
+    write_intents(tmp_path / "payments" / "us-east-1" / "provision-Admins", forged)
+    with pytest.raises(IdentityCenterError, match=f"where others are of account ({ACCOUNT}|{OTHER_ACCOUNT})"):
+        read_intents(tmp_path)
+
+
+def test_the_directory_of_another_policy(tmp_path: Path) -> None:
+    write_intents(tmp_path / "payments" / "us-east-1" / "mine", intents(ACCOUNT, "alice"))
+    with pytest.raises(IdentityCenterError, match="claims to be of policy provision-Readers"):
+        read_intents(tmp_path)

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
+
+from aws_local_org import LocalOrg
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.identity_center.confirming import AccountNow, MemberAccounts
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT
+
+MANAGEMENT = "123456789012"
+ROLE = "arn:aws:iam::{account_id}:role/CloudCustodian"
+
+
+def test_users_and_policies_of_each_account_by_one_paged_list(org: LocalOrg) -> None:
+    iam = org.client("iam", ACCOUNT)
+    made = iam.create_user(UserName="alice", Tags=[{"Key": "Email", "Value": "alice@example.com"}])["User"]
+    org.clear_calls()
+    members = MemberAccounts(ROLE, org.session(), Backoff())
+    found = dict(members.read([ACCOUNT, OTHER_ACCOUNT, ACCOUNT], {ACCOUNT}))
+    assert set(found) == {ACCOUNT, OTHER_ACCOUNT}
+    there = found[ACCOUNT]
+    assert isinstance(there, AccountNow)
+    assert there.users[made["UserId"]]["Arn"] == made["Arn"]
+    operations = sorted(call.operation for call in org.calls)
+    assert operations == ["AssumeRole"] * 2 + ["GetAccountAuthorizationDetails"] * 2 + ["GetCallerIdentity"]
+
+
+def test_an_account_that_can_not_be_read_says_why(org: LocalOrg) -> None:
+    role = "arn:aws:iam::{account_id}:role/Missing"
+    found = dict(MemberAccounts(role, org.session(), Backoff(budget=0.1)).read([ACCOUNT]))
+    assert f"account {ACCOUNT} can't be read by arn:aws:iam::{ACCOUNT}:role/Missing" in str(found[ACCOUNT])
+
+
+def test_the_callers_own_account_needs_no_role(org: LocalOrg) -> None:
+    role = "arn:aws:iam::{account_id}:role/Missing"
+    ((account, found),) = MemberAccounts(role, org.session(), Backoff()).read([MANAGEMENT])
+    assert account == MANAGEMENT
+    assert isinstance(found, AccountNow)
+
+
+@pytest.mark.parametrize(
+    "role", ["CloudCustodian", "arn:aws:iam::111122223333:role/X", "arn:aws:iam::{account_id}:user/X", ""]
+)
+def test_a_role_that_is_none(org: LocalOrg, role: str) -> None:
+    with pytest.raises(IdentityCenterError, match="is not the ARN of a role in each account"):
+        MemberAccounts(role, org.session(), Backoff())
+
+
+class FakeSession:
+    """Stands for boto3's: any number of accounts with two users each, and whatever ``trouble`` an account makes.
+
+    ``trouble``: called with the account's id before each of its answers; it may raise.
+    """
+
+    def __init__(
+        self, trouble: Callable[[str], None] = lambda _: None, region: str | None = "us-east-1"
+    ) -> None:
+        self.region_name, self._trouble = region, trouble
+        self.calls: list[tuple[str, str]] = []
+        self.asked: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+
+    def client(self, service: str, aws_access_key_id: str = "", **_: Any) -> Any:
+        if service == "sts":
+            return SimpleNamespace(
+                get_caller_identity=lambda: {"Account": MANAGEMENT}, assume_role=self._assume
+            )
+        return SimpleNamespace(
+            get_account_authorization_details=lambda **asked: self._details(aws_access_key_id, asked)
+        )
+
+    def _assume(self, RoleArn: str, RoleSessionName: str) -> dict[str, Any]:
+        account = RoleArn.split(":")[4]
+        with self._lock:
+            self.calls.append(("AssumeRole", account))
+        keys = {"AccessKeyId": account, "SecretAccessKey": "secret", "SessionToken": "token"}
+        return {"Credentials": keys}
+
+    def _details(self, account: str, asked: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            self.calls.append(("GetAccountAuthorizationDetails", account))
+            self.asked.append(asked)
+        self._trouble(account)
+        number = int(asked.get("Marker", 0))
+        policy = {"PolicyName": "P", "PolicyDocument": {"Version": "2012-10-17", "Statement": []}}
+        user = {
+            "UserId": f"AIDA{account}{number}",
+            "Arn": f"arn:aws:iam::{account}:user/u{number}",
+            "UserPolicyList": [policy],
+        }
+        more = {"IsTruncated": True, "Marker": "1"} if number == 0 else {"IsTruncated": False}
+        return {"UserDetailList": [user], **more}
+
+
+def accounts(count: int) -> list[str]:
+    return [f"{100000000001 + number}" for number in range(count)]
+
+
+def refuse(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "GetAccountAuthorizationDetails")
+
+
+def test_a_few_accounts_are_in_hand_however_many_there_are() -> None:
+    session = FakeSession()
+    for taken, _ in enumerate(MemberAccounts(ROLE, session, Backoff()).read(accounts(100))):
+        begun = sum(operation == "AssumeRole" for operation, _ in session.calls)
+        assert begun <= taken + 8
+    assert Counter(operation for operation, _ in session.calls) == {
+        "AssumeRole": 100,
+        "GetAccountAuthorizationDetails": 200,
+    }
+
+
+def test_policies_that_say_the_same_are_one_object_in_all_accounts() -> None:
+    found = dict(MemberAccounts(ROLE, FakeSession(), Backoff()).read(accounts(20)))
+    lists = {id(user["UserPolicyList"]) for now in found.values() for user in now.users.values()}  # type: ignore[union-attr]
+    assert len(lists) == 1
+
+
+@pytest.mark.parametrize(
+    ("with_policies", "wanted"),
+    [
+        pytest.param((), ["User"], id="users-alone"),
+        pytest.param(
+            accounts(1), ["User", "Group", "LocalManagedPolicy", "AWSManagedPolicy"], id="with-policies"
+        ),
+    ],
+)
+def test_no_more_is_asked_for_than_is_needed(with_policies: list[str], wanted: list[str]) -> None:
+    session = FakeSession()
+    list(MemberAccounts(ROLE, session, Backoff()).read(accounts(1), with_policies))
+    assert [(each["Filter"], each["MaxItems"]) for each in session.asked] == [(wanted, 1000)] * 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(refuse("AccessDenied"), id="denied"),
+        pytest.param(refuse("ExpiredToken"), id="expired-twice"),
+        pytest.param(ResponseParserError("no XML"), id="garbled"),
+        pytest.param(KeyError("UserId"), id="incomplete"),
+    ],
+)
+def test_what_is_wrong_with_one_account_stops_no_other(error: Exception) -> None:
+    first, second, third = accounts(3)
+
+    def trouble(account: str) -> None:
+        if account == second:
+            raise error
+
+    found = dict(MemberAccounts(ROLE, FakeSession(trouble), Backoff(budget=0)).read([first, second, third]))
+    assert [isinstance(found[each], AccountNow) for each in (first, third)] == [True, True]
+    assert (
+        f"account {second} can't be read by {ROLE.format(account_id=second)}: {type(error).__name__}"
+        in str(found[second])
+    )
+
+
+def test_a_role_whose_session_has_ended_is_assumed_again() -> None:
+    tries: Counter[str] = Counter()
+
+    def trouble(account: str) -> None:
+        tries[account] += 1
+        if tries[account] == 2:  # the second page
+            raise refuse("ExpiredToken")
+
+    session = FakeSession(trouble)
+    ((account, found),) = MemberAccounts(ROLE, session, Backoff()).read(accounts(1))
+    assert isinstance(found, AccountNow)
+    assert len(found.users) == 2
+    assert session.calls.count(("AssumeRole", account)) == 2
+
+
+def test_throttling_is_waited_out_within_the_budget_of_a_call() -> None:
+    slept: list[float] = []
+    backoff = Backoff(base=1.0, cap=4.0, budget=10.0, sleep=slept.append, jitter=lambda: 1.0)
+
+    def trouble(_: str) -> None:
+        raise refuse("Throttling")
+
+    session = FakeSession(trouble)
+    ((_, found),) = MemberAccounts(ROLE, session, backoff).read(accounts(1))
+    assert "Throttling" in str(found)
+    assert slept == [1.0, 2.0, 4.0, 4.0]
+    assert len(session.calls) == 1 + len(slept) + 1
+
+
+def test_without_a_region() -> None:
+    with pytest.raises(IdentityCenterError, match="no Region to assume --member-role in: give --region"):
+        list(MemberAccounts(ROLE, FakeSession(region=None), Backoff()).read(accounts(1)))

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+from c7n_iamusers.identity_center.model import Person
+from c7n_iamusers.identity_center.people import Candidate, Identity, identify, unmistakable
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT, subject
+
+KEYS = {
+    "username": "tag:Email",
+    "email": "tag:Email or tag:Mail",
+    "given-name": "UserName",
+    "family-name": "UserName",
+    "display-name": "UserName",
+}
+TEXTS = {
+    "username": "alice",
+    "email": "alice@example.com",
+    "given-name": "Alice",
+    "family-name": "Liddell",
+    "display-name": "Alice Liddell",
+}
+
+
+def one(account: str = ACCOUNT, **texts: str) -> Candidate:
+    given = {**TEXTS, **{key.replace("_", "-"): text for key, text in texts.items()}}
+    (candidate,) = identify([(subject(account=account), Identity(given, KEYS))], ACCOUNT)
+    return candidate
+
+
+def several(*people: tuple[str, str, str]) -> dict[str, str]:
+    """IAM user -> its problem, for (IAM user, username, e-mail)."""
+    texts = [(name, {**TEXTS, "username": user, "email": mail}) for name, user, mail in people]
+    users = [(subject(name), Identity(given, KEYS)) for name, given in texts]
+    return {found.subject.name: found.problem for found in identify(users, ACCOUNT)}
+
+
+def test_a_whole_person() -> None:
+    assert one().person == Person("alice", "alice@example.com", "Alice", "Liddell", "Alice Liddell")
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pytest.param({"username": "Jürgen.Weiß+1"}, id="username-letters-of-any-script"),
+        pytest.param({"username": "x" * 128}, id="username-longest"),
+        pytest.param({"username": "administrator2"}, id="username-near-a-reserved-one"),
+        pytest.param({"email": "o'neil+iam@sub.example.co.uk"}, id="email-quote-and-plus"),
+        pytest.param({"email": "用户@例子.广告"}, id="email-international"),
+        pytest.param({"given_name": "Anne Marie"}, id="name-with-a-space"),
+        pytest.param({"email": "bo\u0308ss1@gro\u00df.example"}, id="email-marks-and-digits-of-one-script"),
+        pytest.param({"username": "\u7530\u4e2d\u3055\u3093"}, id="username-of-han-and-kana"),
+    ],
+)
+def test_what_is_taken(texts: dict[str, str]) -> None:
+    assert one(**texts).problem == ""
+
+
+@pytest.mark.parametrize(
+    ("texts", "problem"),
+    [
+        pytest.param(
+            {"email": ""}, "no email: tag:Email or tag:Mail yields nothing: tag the user", id="no-email"
+        ),
+        pytest.param({"username": ""}, "no username: tag:Email yields nothing", id="no-username"),
+        pytest.param({"family_name": ""}, "no family-name: UserName yields nothing", id="no-family-name"),
+        pytest.param(
+            {"email": "n/a"}, "email 'n/a' (from tag:Email or tag:Mail) is not an e-mail", id="email-word"
+        ),
+        pytest.param({"email": "alice@"}, "is not an e-mail", id="email-without-domain"),
+        pytest.param({"email": "alice@localhost"}, "is not an e-mail", id="email-without-dot"),
+        pytest.param({"email": "a@b.example.com, c@d.example.com"}, "is not an e-mail", id="email-two"),
+        pytest.param({"email": "Alice <a@example.com>"}, "is not an e-mail", id="email-with-a-name"),
+        pytest.param({"email": "a@@example.com"}, "is not an e-mail", id="email-two-ats"),
+        pytest.param({"email": f"a@{'b' * 250}.example"}, "longer than 254", id="email-too-long"),
+        pytest.param({"username": "Administrator"}, "is reserved", id="reserved"),
+        pytest.param({"username": "awsadministrators"}, "is reserved", id="reserved-in-any-case"),
+        pytest.param({"username": "alice liddell"}, "must have no spaces", id="username-with-a-space"),
+        pytest.param(
+            {"username": "alice\u200b"}, "must have no spaces", id="username-with-an-invisible-character"
+        ),
+        pytest.param({"username": "x" * 129}, "longer than 128", id="username-too-long"),
+        pytest.param(
+            {"email": "b\u043ess@example.com"}, "mixes the scripts Cyrillic, Latin", id="email-of-two-scripts"
+        ),
+        pytest.param({"email": "boss@ex\u0430mple.com"}, "mixes the scripts", id="domain-of-two-scripts"),
+        pytest.param(
+            {"email": "\uff42oss@example.com"}, "mixes the scripts Fullwidth, Latin", id="email-fullwidth"
+        ),
+        pytest.param(
+            {"email": "\u212aate@example.com"}, "mixes the scripts Kelvin, Latin", id="email-kelvin-sign"
+        ),
+        pytest.param({"username": "\u0430lice"}, "mixes the scripts", id="username-of-two-scripts"),
+        pytest.param({"display_name": "x\x00y"}, "no control characters", id="name-with-a-control-character"),
+        pytest.param({"display_name": "x" * 1025}, "longer than 1024", id="name-too-long"),
+    ],
+)
+def test_what_is_refused(texts: dict[str, str], problem: str) -> None:
+    found = one(**texts)
+    assert found.person is None
+    assert problem in found.problem
+
+
+def test_every_fault_is_told() -> None:
+    found = one(email="", username="a b")
+    assert "no email" in found.problem
+    assert "username 'a b'" in found.problem
+
+
+def test_a_user_of_another_account_is_refused() -> None:
+    assert (
+        one(account=OTHER_ACCOUNT).problem == f"is not of account {ACCOUNT}, which this run gives access to"
+    )
+
+
+@pytest.mark.parametrize(
+    ("people", "refused"),
+    [
+        pytest.param(
+            [("a", "alice", "alice@example.com"), ("b", "ALICE", "Alice@Example.com")], set(), id="one-person"
+        ),
+        pytest.param([("a", "a", "a@example.com"), ("b", "b", "b@example.com")], set(), id="two-people"),
+        pytest.param(
+            [("a", "a", "boss@gross.example"), ("b", "b", "boss@gro\u00df.example")],
+            set(),
+            id="sharp-s-is-no-ss",
+        ),
+        pytest.param([("a", "a", "s@x.org"), ("b", "b", "\u017f@x.org")], set(), id="long-s-is-no-s"),
+        pytest.param([("a", "a", "x@example.com"), ("b", "b", "X@example.com")], {"a", "b"}, id="one-email"),
+        pytest.param(
+            [("a", "u", "a@example.com"), ("b", "U", "b@example.com")], {"a", "b"}, id="one-username"
+        ),
+        pytest.param(
+            [("a", "u", "1@example.com"), ("b", "u", "2@example.com"), ("c", "v", "2@example.com")],
+            {"a", "b", "c"},
+            id="a-chain",
+        ),
+        pytest.param(
+            [("a", "u", "x@example.com"), ("b", "v", "x@example.com"), ("c", "w", "y@example.com")],
+            {"a", "b"},
+            id="a-bystander-goes-on",
+        ),
+    ],
+)
+def test_whose_identity_it_is(people: list[tuple[str, str, str]], refused: set[str]) -> None:
+    problems = several(*people)
+    assert {name for name, problem in problems.items() if problem} == refused
+
+
+def test_the_sharp_s_makes_another_person() -> None:
+    boss, intern = (
+        Person(email, email, *"GFD") for email in ("boss@gross.example", "boss@gro\u00df.example")
+    )
+    assert boss.key != intern.key
+
+
+@pytest.mark.parametrize(
+    ("people", "refused"),
+    [
+        pytest.param([("boss", "b@x.org", True), ("boss", "m@x.org", False)], {1}, id="one-on-file"),
+        pytest.param([("boss", "b@x.org", True), ("m", "b@x.org", False)], {1}, id="one-on-file-by-email"),
+        pytest.param([("boss", "b@x.org", True), ("boss", "m@x.org", True)], {0, 1}, id="both-on-file"),
+        pytest.param([("boss", "b@x.org", False), ("boss", "m@x.org", False)], {0, 1}, id="none-on-file"),
+        pytest.param(
+            [("boss", "b@x.org", True), ("boss", "b@x.org", False), ("boss", "m@x.org", False)],
+            {2},
+            id="another-user-of-the-one-on-file",
+        ),
+        pytest.param(
+            [("boss", "b@x.org", True), ("m", "m@x.org", True), ("boss", "m@x.org", False)],
+            {2},
+            id="a-mixture-of-two-on-file",
+        ),
+    ],
+)
+def test_a_tag_takes_nothing_from_whom_the_file_names(
+    people: list[tuple[str, str, bool]], refused: set[int]
+) -> None:
+    candidates = [
+        Candidate(subject(f"u{at}"), Person(username, email, *"GFD"), on_file=on_file)
+        for at, (username, email, on_file) in enumerate(people)
+    ]
+    found = unmistakable(candidates)
+    assert {at for at, each in enumerate(found) if each.person is None} == refused
+
+
+def test_the_refusal_names_the_users_concerned() -> None:
+    problem = several(("a", "u", "x@example.com"), ("b", "v", "x@example.com"))["a"]
+    assert problem == (
+        "the e-mail 'x@example.com' stands for different people: IAM users a of account "
+        f"{ACCOUNT}, b of account {ACCOUNT} give it with different usernames: correct them"
+    )
+
+
+@pytest.mark.parametrize(
+    ("origins", "told"),
+    [
+        pytest.param({}, "tag:Email (username) and tag:Email or tag:Mail (e-mail)", id="two-places"),
+        pytest.param(
+            dict.fromkeys(("username", "email"), "people.csv, line 3"), "people.csv, line 3", id="one-place"
+        ),
+    ],
+)
+def test_what_an_identity_rests_on(origins: dict[str, str], told: str) -> None:
+    (found,) = identify([(subject(), Identity(TEXTS, {**KEYS, **origins}))], ACCOUNT)
+    assert found.rests_on == told
+
+
+def test_an_identity_with_a_problem_is_none() -> None:
+    (found,) = identify([(subject(), Identity(TEXTS, KEYS, "file and tags disagree"))], ACCOUNT)
+    assert (found.person, found.problem) == (None, "file and tags disagree")
+
+
+def test_people_of_several_accounts_are_told_apart_together() -> None:
+    people = [Person("u", "a@example.com", *"GFD"), Person("v", "a@example.com", *"GFD")]
+    accounts = (ACCOUNT, OTHER_ACCOUNT)
+    candidates = [Candidate(subject(account=each), who) for each, who in zip(accounts, people, strict=True)]
+    found = unmistakable(candidates)
+    assert [each.person for each in found] == [None, None]
+    assert f"alice of account {ACCOUNT}, alice of account {OTHER_ACCOUNT}" in found[0].problem

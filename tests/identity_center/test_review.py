@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is applied is what was read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.identity_center.intents import UserIntent
+from c7n_iamusers.identity_center.model import CenterQuotas
+from c7n_iamusers.identity_center.plan_files import Papers
+from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
+from tests.derivation.users import allow
+from tests.derived import derived, holder
+from tests.desired import intents, readers
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.plugins.provisioning_rehearsal import Killed, after_change
+
+
+def reviewed(fleet: FleetRehearsal, path: Path) -> Papers:
+    """The papers of a plan that a dry run has written."""
+    assert fleet.run(dry=True, papers=Papers(path)) == []
+    (digest,) = re.findall(r"--plan-sha256 ([0-9a-f]{64})", "\n".join(fleet.said))
+    return Papers(reviewed=path, digest=digest)
+
+
+def two(fleet: FleetRehearsal, second: str = "s3:Put*") -> None:
+    fleet.leave(
+        derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:Get*"))),
+        derived(OTHER_ACCOUNT, holder(OTHER_ACCOUNT, "bob", allow(second))),
+    )
+
+
+def test_a_dry_run_shows_what_is_granted_and_who_gains_it(fleet: FleetRehearsal) -> None:
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", allow("s3:Get*"), attached=(READ_ONLY,))))
+    fleet.run(dry=True)
+    told = "\n".join(fleet.said)
+    assert f"      AWS-managed policy: {READ_ONLY}" in fleet.said
+    assert "      session duration: PT1H" in fleet.said
+    assert "      permissions boundary: none" in fleet.said
+    assert '      inline: {"Action": ["s3:get*"], "Effect": "Allow", "Resource": ["*"]}' in fleet.said
+    gains = rf"      gains iam-ReadOnlyAccess\S+ in account {ACCOUNT} \(IAM user alice: equal\)"
+    assert re.search(gains, told)
+
+
+@pytest.mark.parametrize(
+    ("user", "by"),
+    [
+        pytest.param(holder(ACCOUNT, "root", allow("*")), "its inline policy", id="inline"),
+        pytest.param(
+            holder(ACCOUNT, "root", attached=("arn:aws:iam::aws:policy/AdministratorAccess",)),
+            "AdministratorAccess",
+            id="aws-managed",
+        ),
+        pytest.param(holder(ACCOUNT, "root", attached=("Team",)), "/Team", id="customer-managed"),
+    ],
+)
+def test_what_makes_administrators_comes_first(fleet: FleetRehearsal, user: UserIntent, by: str) -> None:
+    others = [holder(ACCOUNT, f"u{number}", allow(f"a{number}:*")) for number in range(3)]
+    fleet.leave(derived(ACCOUNT, *others, user, policies={"Team": allow("*")}))
+    fleet.run(dry=True)
+    first = next(line for line in fleet.said if line.startswith("  + "))
+    assert first.endswith(f"  ADMINISTRATOR by {by}")
+    assert sum("ADMINISTRATOR" in line for line in fleet.said) == 1
+
+
+def test_an_explicit_set_that_changes_is_shown_old_and_new(fleet: FleetRehearsal) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    fleet.run()
+    wanted = replace(readers(), managed_policies=frozenset({AUDIT}), session_duration="PT8H")
+    fleet.leave(intents(ACCOUNT, "alice", permission_set=wanted))
+    fleet.run(dry=True)
+    assert [line.strip() for line in fleet.said if line.startswith("      ")] == [
+        "session duration: PT1H -> PT8H",
+        f"- AWS-managed policy: {READ_ONLY}",
+        f"+ AWS-managed policy: {AUDIT}",
+    ]
+
+
+def test_what_was_reviewed_is_applied(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    two(fleet)
+    papers = reviewed(fleet, tmp_path / "plan.json")
+    assert json.loads((tmp_path / "plan.json").read_text())["schema"] == 1
+    assert fleet.run(papers=papers) == []
+    assert len(fleet.assigned()) == 2
+
+
+def test_other_intents_are_refused(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    two(fleet)
+    papers = reviewed(fleet, tmp_path / "plan.json")
+    two(fleet, second="*")
+    with pytest.raises(IdentityCenterError, match="is other than what was reviewed: permission set iam-all"):
+        fleet.run(papers=papers)
+    assert fleet.mutations() == []
+
+
+def test_a_changed_file_is_refused(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    two(fleet)
+    papers = reviewed(fleet, tmp_path / "plan.json")
+    path = tmp_path / "plan.json"
+    path.write_text(path.read_text().replace("s3:put*", "s3:*"))
+    with pytest.raises(IdentityCenterError, match="it was changed since the review"):
+        fleet.run(papers=papers)
+    assert fleet.mutations() == []
+
+
+def test_other_options_are_refused(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    two(fleet)
+    papers = reviewed(fleet, tmp_path / "plan.json")
+    with pytest.raises(IdentityCenterError, match="give the same options"):
+        fleet.run(papers=papers, prune=True)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1}'], ids=["empty", "list", "bare", "part"])
+def test_what_is_no_plan(fleet: FleetRehearsal, tmp_path: Path, text: str) -> None:
+    two(fleet)
+    path = tmp_path / "plan.json"
+    path.write_text(text)
+    with pytest.raises(IdentityCenterError, match="can't be read as a plan"):
+        fleet.run(papers=Papers(reviewed=path, digest=hashlib.sha256(text.encode()).hexdigest()))
+
+
+@pytest.mark.parametrize("number", [4, 6, 9])
+def test_a_reviewed_run_that_dies_is_carried_on_by_the_same_plan(
+    fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    fleet.leave(intents(ACCOUNT, "alice", "bob"), intents(OTHER_ACCOUNT, "alice"))
+    papers = reviewed(fleet, tmp_path / "plan.json")
+    with monkeypatch.context() as patch:
+        after_change(patch, number, Killed())
+        with pytest.raises(Killed):
+            fleet.run(papers=papers)
+    assert fleet.run(papers=papers) == []
+    assert len(fleet.assigned()) == 2
+
+
+def test_a_set_that_was_made_in_part_is_reviewed_anew(
+    fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    papers = reviewed(fleet, tmp_path / "plan.json")
+    with monkeypatch.context() as patch:
+        after_change(patch, 1, Killed())
+        with pytest.raises(Killed):
+            fleet.run(papers=papers)
+    if not fleet.instance.permission_sets:
+        pytest.fail("the set is to be made first")
+    with pytest.raises(IdentityCenterError, match=r"permission set Readers \(otherwise\)"):
+        fleet.run(papers=papers)
+
+
+@pytest.mark.parametrize(
+    ("quotas", "told"),
+    [
+        pytest.param(CenterQuotas(permission_sets=1), "give --quota permission-sets=2", id="sets"),
+        pytest.param(CenterQuotas(sets_per_account=0), "give --quota sets-per-account=1", id="account"),
+        pytest.param(CenterQuotas(groups_per_set=0), "give --quota groups-per-set=1", id="groups"),
+    ],
+)
+def test_a_quota_is_said_before_the_first_call(
+    fleet: FleetRehearsal, quotas: CenterQuotas, told: str
+) -> None:
+    two(fleet)
+    fleet.run(dry=True, quotas=quotas)
+    assert any(told in line for line in fleet.lines("!"))
+    with pytest.raises(IdentityCenterError, match=told):
+        fleet.run(quotas=quotas)
+    assert fleet.mutations() == []
+    assert fleet.results() == []
+
+
+def test_a_set_with_too_many_policies_is_its_own_peoples_failure(fleet: FleetRehearsal) -> None:
+    many = frozenset(f"arn:aws:iam::aws:policy/P{number}" for number in range(21))
+    wanted = replace(readers("Many"), managed_policies=many)
+    fleet.leave(
+        intents(ACCOUNT, "alice", permission_set=wanted, set_name="Many"), intents(OTHER_ACCOUNT, "bob")
+    )
+    (failure,) = fleet.run()
+    assert "permission set Many has 21 managed policies, and one takes 20" in failure
+    assert "give --quota policies-per-set=21" in failure
+    assert len(fleet.assigned()) == 1

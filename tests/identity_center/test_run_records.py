@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.stores import DirectoryStore, Store
+from c7n_iamusers.identity_center.run_lock import exclusive
+from c7n_iamusers.identity_center.run_records import RunDirectory, read_result, run_of_result, unfinished
+from tests.identity_center.buckets import output_in_bucket
+
+TIMES = [datetime(2026, 11, 24, hour, tzinfo=timezone.utc) for hour in (8, 9, 10)]
+SUBJECT = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
+
+
+@pytest.fixture(params=["directory", "bucket"])
+def output(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "directory":
+        return DirectoryStore(tmp_path)
+    return output_in_bucket(request.getfixturevalue("org"))
+
+
+def killed(output: Store, time: datetime, *operations: str) -> RunDirectory:
+    """A run that has announced calls."""
+    run = RunDirectory.begin(output, time)
+    with run.journal() as journal:
+        for operation in operations:
+            journal.write(SUBJECT, "before", operation=operation)
+    return run
+
+
+def test_a_killed_run_is_carried_on_once(output: Store) -> None:
+    first = killed(output, TIMES[0], "CreateUser", "CreateGroup")
+    assert unfinished(output) == [first.time]
+    second = killed(output, TIMES[1], "CreateGroupMembership")
+    told = [line["operation"] for line in second.lines()]
+    assert told == ["CreateUser", "CreateGroup", "CreateGroupMembership"]
+    second.finish({"schema": 1, "created": []})
+    assert unfinished(output) == []
+    assert RunDirectory.begin(output, TIMES[2]).resumed == ()
+    assert read_result(output, second.result)["resumes"] == [first.time]
+
+
+def test_a_line_that_a_crash_has_torn_is_left_out(tmp_path: Path) -> None:
+    run = killed(DirectoryStore(tmp_path), TIMES[0], "CreateUser")
+    with (tmp_path / "identity-center-runs" / run.time / "journal.jsonl").open("a") as file:
+        file.write('{"operation": "Crea')
+    assert [line["operation"] for line in run.lines()] == ["CreateUser"]
+
+
+def test_two_killed_runs_are_both_carried_on(output: Store) -> None:
+    times = tuple(killed(output, time, "CreateUser").time for time in TIMES[:2])
+    assert RunDirectory.begin(output, TIMES[2]).resumed == times
+
+
+def test_nothing_yet(output: Store) -> None:
+    assert unfinished(output) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", '{"schema": 1}', '{"schema": 2, "created": []}'],
+    ids=["empty", "list", "account", "later"],
+)
+def test_what_is_no_result_of_a_run(output: Store, text: str) -> None:
+    output.replace("result.json", text.encode())
+    with pytest.raises(IdentityCenterError, match=output.place("result.json")):
+        read_result(output, "result.json")
+
+
+@pytest.mark.parametrize(
+    ("result", "output", "name"),
+    [
+        ("/o/identity-center-runs/1/result.json", "/o", "identity-center-runs/1/result.json"),
+        ("/moved/result.json", "/moved", "result.json"),
+        ("s3://b/p/identity-center-runs/1/result.json", "s3://b/p", "identity-center-runs/1/result.json"),
+        ("s3://b/identity-center-runs/1/result.json", "s3://b", "identity-center-runs/1/result.json"),
+        ("s3://b/result.json", "s3://b", "result.json"),
+    ],
+)
+def test_the_output_of_a_result(result: str, output: str, name: str) -> None:
+    assert run_of_result(result) == (output, name)
+
+
+def test_a_place_where_no_lock_can_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(IdentityCenterError, match="no lock can be made there"), exclusive(tmp_path / "file"):
+        pass

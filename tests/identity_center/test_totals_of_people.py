@@ -1,0 +1,494 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people end up holding: earlier groups, assignments by hand, sets of the version before."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.derivation.derive import derive
+from c7n_iamusers.derivation.model import DerivationOptions
+from c7n_iamusers.identity_center.deriving import derivation_options, permission_set_of
+from c7n_iamusers.identity_center.intents import Intents
+from c7n_iamusers.policy_comparison.proof import WIDER
+from c7n_iamusers.policy_comparison.ways_in import principal_permissions
+from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
+from tests.derivation.users import FORCE_MFA, allow
+from tests.derived import derived, holder, policy_arn
+from tests.desired import intents, person
+from tests.identity_center.fleet_rehearsal import FleetRehearsal, counted
+from tests.plugins.provisioning_rehearsal import Killed, after_change
+
+ALL_OF_S3, READ_S3, EVERYTHING = allow("s3:*"), allow("s3:Get*"), allow("*")
+ALICE, BOB, MALLORY = "alice@example.com", "bob@example.com", "mallory@example.com"
+
+
+def groups_of(fleet: FleetRehearsal, username: str) -> set[str]:
+    return {group for group, people in fleet.members().items() if username in people}
+
+
+def create_user(fleet: FleetRehearsal, username: str) -> str:
+    created = fleet.org.client("identitystore").create_user(
+        IdentityStoreId=fleet.instance.store.id,
+        UserName=username,
+        Name={"GivenName": "G", "FamilyName": "F"},
+        DisplayName=username,
+        Emails=[{"Value": username, "Primary": True}],
+    )
+    return str(created["UserId"])
+
+
+def user_id(fleet: FleetRehearsal, username: str) -> str:
+    users = fleet.instance.store.users.values()
+    return next(each.id for each in users if each.attributes["UserName"] == username)
+
+
+def join(fleet: FleetRehearsal, group: str, user: str) -> None:
+    groups = fleet.instance.store.groups.values()
+    group_id = next(each.id for each in groups if each.attributes["DisplayName"] == group)
+    fleet.org.client("identitystore").create_group_membership(
+        IdentityStoreId=fleet.instance.store.id, GroupId=group_id, MemberId={"UserId": user}
+    )
+
+
+def set_by_hand(fleet: FleetRehearsal, name: str, policy: str, inline: dict[str, Any] | None = None) -> str:
+    client, arn = fleet.org.client("sso-admin"), fleet.instance.arn
+    made = str(client.create_permission_set(InstanceArn=arn, Name=name)["PermissionSet"]["PermissionSetArn"])
+    if inline:
+        document = {"Version": "2012-10-17", "Statement": [inline]}
+        client.put_inline_policy_to_permission_set(
+            InstanceArn=arn, PermissionSetArn=made, InlinePolicy=json.dumps(document)
+        )
+    else:
+        client.attach_managed_policy_to_permission_set(
+            InstanceArn=arn, PermissionSetArn=made, ManagedPolicyArn=policy
+        )
+    return made
+
+
+def assign(
+    fleet: FleetRehearsal, permission_set: str, principal: str, account: str, kind: str = "USER"
+) -> None:
+    fleet.org.client("sso-admin").create_account_assignment(
+        InstanceArn=fleet.instance.arn,
+        TargetId=account,
+        TargetType="AWS_ACCOUNT",
+        PermissionSetArn=permission_set,
+        PrincipalType=kind,
+        PrincipalId=principal,
+    )
+
+
+def policy_in(fleet: FleetRehearsal, account: str, name: str, statement: dict[str, Any]) -> None:
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    fleet.org.client("iam", account).create_policy(PolicyName=name, PolicyDocument=json.dumps(document))
+
+
+def definitions(fleet: FleetRehearsal) -> dict[str, object]:
+    """Name -> all that each set is."""
+    return {each.name: repr(each) for each in fleet.instance.permission_sets.values()}
+
+
+def test_a_run_over_one_account_changes_nothing_for_another(fleet: FleetRehearsal) -> None:
+    policy_in(fleet, ACCOUNT, "Team", ALL_OF_S3)
+    of_a = derived(ACCOUNT, holder(ACCOUNT, "alice", attached=("Team",)), policies={"Team": ALL_OF_S3})
+    fleet.leave(of_a, derived(OTHER_ACCOUNT, holder(OTHER_ACCOUNT, "bob", ALL_OF_S3)))
+    assert fleet.run() == []
+    before = definitions(fleet)
+    assert len(before) == 2
+    policy_in(fleet, OTHER_ACCOUNT, "Team", EVERYTHING)
+    fleet.forget()
+    fleet.leave(of_a)
+    assert fleet.run() == []
+    assert fleet.mutations() == []
+    assert definitions(fleet) == before
+
+
+def test_account_by_account(fleet: FleetRehearsal) -> None:
+    policy_in(fleet, ACCOUNT, "Team", ALL_OF_S3)
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", attached=("Team",)), policies={"Team": ALL_OF_S3}))
+    assert fleet.run() == []
+    fleet.leave(derived(OTHER_ACCOUNT, holder(OTHER_ACCOUNT, "bob", ALL_OF_S3)))
+    assert fleet.run() == []
+    assert len(fleet.assigned()) == 2
+
+
+def test_two_policies_that_differ_in_session_duration(fleet: FleetRehearsal) -> None:
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", ALL_OF_S3), session_duration="PT1H"))
+    second = derived(OTHER_ACCOUNT, holder(OTHER_ACCOUNT, "bob", ALL_OF_S3), session_duration="PT8H")
+    fleet.leave(second)
+    assert fleet.run() == []
+    assert len(fleet.instance.permission_sets) == 2
+
+
+def shrunk(fleet: FleetRehearsal) -> tuple[str, str]:
+    """Alice had all of S3, and has but reads now; her groups then and now."""
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", ALL_OF_S3)))
+    assert fleet.run() == []
+    (old,) = groups_of(fleet, ALICE)
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
+    assert fleet.run() == []
+    (new,) = groups_of(fleet, ALICE) - {old}
+    return old, new
+
+
+def test_who_shrank_and_still_holds_the_old_set_is_wider(fleet: FleetRehearsal) -> None:
+    old, new = shrunk(fleet)
+    assert groups_of(fleet, ALICE) == {old, new}
+    old_set = old.removesuffix(f"-{ACCOUNT}")
+    for _ in range(2):
+        assert fleet.run() == []
+        assert fleet.mutations() == []
+        assert fleet.lines("-") == [
+            f"- membership {ALICE} in {old} (nobody asks for it any more; --prune removes it)",
+            f"- assignment {old} -> {old_set} in account {ACCOUNT} (nobody asks for it any more; --prune removes it)",
+            f"- group {old} (nobody asks for it any more; --prune removes it)",
+            f"- permission set {old_set} (nobody asks for it any more; --prune removes it)",
+        ]
+        (told,) = fleet.lines("!")
+        assert told == (
+            f"! total {ALICE} in account {ACCOUNT}: wider: also holds {old_set} through group {old} (ours; nobody "
+            "asks for it any more)"
+        )
+    row = json.loads(
+        (fleet.output / ACCOUNT / "us-east-1/provision-derived/identity-center-result.json").read_text()
+    )["users"][0]
+    assert f"; wider: also holds {old_set} through group {old}" in row["reason"]
+
+
+def test_pruning_takes_the_old_set_after_the_new_one_is_held(fleet: FleetRehearsal) -> None:
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", ALL_OF_S3)))
+    fleet.run()
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
+    assert fleet.run(prune=True) == []
+    operations = [call.operation for call in fleet.mutations()]
+    assert operations.index("CreateGroupMembership") < operations.index("DeleteGroupMembership")
+    assert operations[-3] == "DeleteAccountAssignment"
+    assert set(operations[-2:]) == {"DeleteGroup", "DeletePermissionSet"}
+    assert len(fleet.assigned()) == len(fleet.members()) == len(fleet.instance.permission_sets) == 1
+    assert fleet.run() == []
+    assert (fleet.lines("-"), fleet.lines("!"), fleet.mutations()) == ([], [], [])
+
+
+def test_a_dry_run_shows_what_pruning_would_take(fleet: FleetRehearsal) -> None:
+    shrunk(fleet)
+    fleet.run(dry=True, prune=True)
+    assert [line.split(" ")[1] for line in fleet.lines("-")] == [
+        "membership",
+        "assignment",
+        "group",
+        "permission",
+    ]
+    assert "4 to remove" in fleet.said[-1]
+    assert not fleet.lines("!")
+
+
+def test_whom_a_corrected_tag_leaves_behind_goes_by_pruning(fleet: FleetRehearsal) -> None:
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", EVERYTHING, who=person("mallory"))))
+    fleet.run()
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", EVERYTHING)))
+    assert fleet.run() == []
+    (group,) = fleet.members()
+    assert fleet.lines("-") == [
+        f"- membership {MALLORY} in {group} (nobody asks for it any more; --prune removes it)"
+    ]
+    assert fleet.run(prune=True) == []
+    assert fleet.members() == {group: {ALICE}}
+
+
+def test_whoever_was_put_there_by_hand_is_told_of_and_left(fleet: FleetRehearsal) -> None:
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
+    fleet.run()
+    (group,) = fleet.members()
+    join(fleet, group, create_user(fleet, MALLORY))
+    assert fleet.run(prune=True) == []
+    assert fleet.mutations() == []
+    (told,) = fleet.lines("!")
+    assert told.startswith(f"! stranger {MALLORY} in group {group} (account {ACCOUNT}): no run whose results")
+    assert fleet.run(prune=True, lock_out=True) == []
+    assert fleet.members() == {group: {ALICE}}
+
+
+def test_pruning_does_not_lock_out_whose_iam_user_is_gone(fleet: FleetRehearsal) -> None:
+    both = [holder(ACCOUNT, name, READ_S3) for name in ("alice", "bob")]
+    fleet.leave(derived(ACCOUNT, *both))
+    fleet.run()
+    fleet.leave(derived(ACCOUNT, both[0]))
+    assert fleet.run(prune=True) == []
+    assert fleet.mutations() == []
+    assert groups_of(fleet, BOB)
+    (told,) = fleet.lines("=")
+    assert told.startswith(f"= former {BOB} in group ")
+    assert "where these were deleted since, this is the access that took their place" in told
+
+
+def test_a_direct_assignment_by_hand_is_named_and_never_removed(fleet: FleetRehearsal) -> None:
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
+    fleet.run()
+    assign(
+        fleet,
+        set_by_hand(fleet, "Admin", "arn:aws:iam::aws:policy/AdministratorAccess"),
+        user_id(fleet, ALICE),
+        ACCOUNT,
+    )
+    assert fleet.run(prune=True, lock_out=True) == []
+    assert fleet.mutations() == []
+    assert fleet.lines("!") == [
+        f"! total {ALICE} in account {ACCOUNT}: wider: also holds Admin through a direct assignment (not this "
+        "package's)"
+    ]
+    assert fleet.said[-2].endswith(", 1 wider.")
+
+
+@pytest.mark.parametrize(
+    ("inline", "wider"),
+    [
+        pytest.param(allow("s3:GetObject"), False, id="within-what-the-user-may-do"),
+        pytest.param(allow("s3:PutObject"), True, id="beyond"),
+    ],
+)
+def test_somebody_elses_group_counts_by_what_it_grants(
+    fleet: FleetRehearsal, inline: dict[str, Any], wider: bool
+) -> None:
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
+    fleet.run()
+    group_id = fleet.org.client("identitystore").create_group(
+        IdentityStoreId=fleet.instance.store.id, DisplayName="Everybody", Description="By hand"
+    )["GroupId"]
+    join(fleet, "Everybody", user_id(fleet, ALICE))
+    assign(fleet, set_by_hand(fleet, "Theirs", "", inline), group_id, ACCOUNT, "GROUP")
+    fleet.run()
+    (told,) = fleet.lines("!")
+    assert ("wider: also holds Theirs through group Everybody" in told) is wider
+    assert ("equal: also holds Theirs" in told) is not wider
+
+
+def test_a_group_that_also_gives_another_account_is_not_taken_by_a_run_over_one(
+    fleet: FleetRehearsal,
+) -> None:
+    users = [holder(account, "alice", ALL_OF_S3) for account in (ACCOUNT, OTHER_ACCOUNT)]
+    options: dict[str, Any] = {"group_by": "people"}
+    fleet.leave(derived(ACCOUNT, users[0], **options), derived(OTHER_ACCOUNT, users[1], **options))
+    fleet.run()
+    fleet.forget()
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3), **options))
+    assert fleet.run(prune=True) == []
+    assert not [call for call in fleet.mutations() if call.operation.startswith("Delete")]
+    told = [line for line in fleet.lines("!") if line.startswith("! stranger")]
+    assert len(told) == 1
+    assert f"it also gives account {OTHER_ACCOUNT}, of which there are no intents here" in told[0]
+
+
+def test_what_is_asked_for_by_name_is_compared_too(fleet: FleetRehearsal) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    fleet.run()
+    fleet.forget()
+    fleet.leave(intents(ACCOUNT, "alice", set_name="Writers"))
+    assert fleet.run() == []
+    (told,) = fleet.lines("!")
+    assert f"wider: also holds Readers through group iam-{ACCOUNT}-Readers (ours" in told
+    assert fleet.run(prune=True) == []
+    assert groups_of(fleet, ALICE) == {f"iam-{ACCOUNT}-Writers"}
+
+
+def test_an_external_groups_strangers_get_no_account(fleet: FleetRehearsal) -> None:
+    client, store = fleet.org.client("identitystore"), fleet.instance.store.id
+    name = f"iam-{ACCOUNT}-Readers"
+    client.create_group(IdentityStoreId=store, DisplayName=name)
+    for each in (ALICE, MALLORY):
+        join(fleet, name, create_user(fleet, each))
+    fleet.leave(intents(ACCOUNT, "alice", external=True))
+    (failure,) = fleet.run()
+    assert "member(s) who are not among this run's users" in failure
+    assert fleet.mutations() == []
+    fleet.leave(intents(ACCOUNT, "alice", external=True, shared_group=True))
+    assert fleet.run() == []
+    assert len(fleet.assigned()) == 1
+
+
+def stand_under_earlier_names(
+    fleet: FleetRehearsal, found: Intents, options: DerivationOptions | None = None, **changes: Any
+) -> tuple[str, str]:
+    """Set and group as the version before left them: their names."""
+    (user,) = found.users
+    assert user.detail
+    assert user.person
+    principal = principal_permissions(user.detail, {}, found.source.policies, user.person.username)
+    derivation = derive([principal], options or DerivationOptions())
+    (row,) = derivation.principals
+    wanted = replace(permission_set_of(derivation.sets[0]), name=row.earlier_set, **changes)
+    explicit = intents(
+        found.account_id,
+        group=row.earlier_group,
+        permission_set=wanted,
+        users=found.users,
+        set_name="Earlier",
+    )
+    fleet.leave(explicit)
+    assert fleet.run() == []
+    fleet.forget()
+    return row.earlier_set, row.earlier_group
+
+
+ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
+BEFORE = derived(ACCOUNT, holder(ACCOUNT, "alice", attached=(ADMIN,)))
+
+
+def test_names_of_the_version_before_stay_in_use(fleet: FleetRehearsal) -> None:
+    name, group = stand_under_earlier_names(fleet, BEFORE)
+    assert name.startswith("AdministratorAccess-")
+    fleet.leave(BEFORE)
+    assert fleet.run() == []
+    assert (fleet.mutations(), fleet.lines("-"), fleet.lines("!")) == ([], [], [])
+    assert groups_of(fleet, ALICE) == {group}
+
+
+def test_migration_shows_and_applies_the_replacement(fleet: FleetRehearsal) -> None:
+    name, group = stand_under_earlier_names(fleet, BEFORE)
+    fleet.leave(BEFORE)
+    fleet.run(dry=True, migrate=True)
+    assert any(line.startswith(f"- permission set {name}") for line in fleet.lines("-"))
+    assert any("AWSReservedSSO_" in line and "profiles" in line for line in fleet.said)
+    assert fleet.run(migrate=True) == []
+    (now,) = groups_of(fleet, ALICE)
+    assert now.startswith("iam-AdministratorAcce-")
+    assert group not in fleet.members()
+    assert len(fleet.instance.permission_sets) == 1
+    assert fleet.run() == []
+    assert fleet.mutations() == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"managed_policies": frozenset({ADMIN, READ_ONLY, AUDIT})}, id="another-policy"),
+        pytest.param({"session_duration": "PT8H"}, id="longer-sessions"),
+        pytest.param(
+            {"inline_policy": json.dumps({"Version": "2012-10-17", "Statement": [allow("ec2:*")]})},
+            id="inline",
+        ),
+    ],
+)
+def test_an_earlier_set_that_is_other_than_it_was_is_not_used(
+    fleet: FleetRehearsal, changes: dict[str, Any]
+) -> None:
+    _, group = stand_under_earlier_names(
+        fleet, derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)), **changes
+    )
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
+    assert fleet.run() == []
+    assert len(groups_of(fleet, ALICE) - {group}) == 1
+    assert any(line.startswith(f"- membership {ALICE} in {group}") for line in fleet.lines("-"))
+
+
+def test_what_is_accepted_of_a_derived_set_is_not_accepted_of_an_earlier_one(fleet: FleetRehearsal) -> None:
+    row = {"account": ACCOUNT, "user": "alice", "verdict": WIDER, "remark": "seen", "expires": "2100-01-01"}
+    found = derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3, FORCE_MFA), accept=[row])
+    options = derivation_options(found.derive or {}, date.today())
+    _, group = stand_under_earlier_names(fleet, found, options, managed_policies=frozenset({ADMIN}))
+    fleet.leave(found)
+    assert fleet.run() == []
+    assert len(groups_of(fleet, ALICE) - {group}) == 1
+    assert any(line.startswith(f"- membership {ALICE} in {group}") for line in fleet.lines("-"))
+
+
+def test_an_earlier_set_that_refers_to_a_policy_one_has_not_oneself_is_not_used(
+    fleet: FleetRehearsal,
+) -> None:
+    policy_in(fleet, ACCOUNT, "Team", ALL_OF_S3)
+    policies = {"Team": ALL_OF_S3}
+    _, group = stand_under_earlier_names(
+        fleet,
+        derived(ACCOUNT, holder(ACCOUNT, "alice", ALL_OF_S3), policies=policies),
+        customer_policies=frozenset({"/Team"}),
+        inline_policy="",
+    )
+    dave = derived(ACCOUNT, holder(ACCOUNT, "alice", ALL_OF_S3), policies=policies)
+    fleet.leave(dave)
+    assert fleet.run() == []
+    assert len(groups_of(fleet, ALICE) - {group}) == 1
+    assert policy_arn(ACCOUNT, "Team") in dave.source.policies
+
+
+def test_people_whose_users_are_gone_are_one_line_a_group(fleet: FleetRehearsal) -> None:
+    users = [holder(ACCOUNT, f"u{number:02}", READ_S3) for number in range(60)]
+    fleet.leave(derived(ACCOUNT, *users))
+    assert fleet.run() == []
+    fleet.leave(derived(ACCOUNT, users[0]))
+    assert fleet.run() == []
+    (told,) = fleet.lines("=")
+    assert "u01@example.com, u02@example.com, u03@example.com and 56 more in group" in told
+    assert not [call for call in fleet.org.calls if call.operation == "DescribeUser"][2:]
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+def test_pruning_that_dies_anywhere_is_carried_on(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    shrunk(fleet)
+    with monkeypatch.context() as patch:
+        after_change(patch, number, Killed())
+        with pytest.raises(Killed):
+            fleet.run(prune=True)
+    assert fleet.run(prune=True) == []
+    assert len(fleet.assigned()) == len(fleet.members()) == len(fleet.instance.permission_sets) == 1
+    assert fleet.run(prune=True) == []
+    assert (fleet.lines("-"), fleet.mutations()) == ([], [])
+
+
+def left_over(fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """The group and the set of alice, whose last assignment a run removed before it was killed."""
+    old, _ = shrunk(fleet)
+    with monkeypatch.context() as patch:
+        after_change(patch, 2, Killed())
+        with pytest.raises(Killed):
+            fleet.run(prune=True)
+    return old, old.removesuffix(f"-{ACCOUNT}")
+
+
+def test_what_an_interrupted_pruning_left_is_shown_and_removed(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group, name = left_over(fleet, monkeypatch)
+    fleet.run(dry=True, prune=True)
+    assert fleet.lines("-") == [f"- group {group}", f"- permission set {name}"]
+    assert fleet.run() == []
+    assert (fleet.lines("-"), fleet.mutations()) == ([], [])
+    assert fleet.run(prune=True) == []
+    assert {call.operation for call in fleet.mutations()} == {"DeleteGroup", "DeletePermissionSet"}
+
+
+def test_a_leftover_of_others_or_of_another_account_stays(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_over(fleet, monkeypatch)
+    set_by_hand(fleet, "iam-by-hand", READ_ONLY)
+    fleet.org.client("identitystore").create_group(
+        IdentityStoreId=fleet.instance.store.id,
+        DisplayName="iam-elsewhere",
+        Description=f"Managed by c7n-iamusers for account {OTHER_ACCOUNT}",
+    )
+    assert fleet.run(prune=True) == []
+    assert "iam-elsewhere" in fleet.members()
+    assert "iam-by-hand" in {each.name for each in fleet.instance.permission_sets.values()}
+
+
+def test_looking_for_leftovers_takes_a_call_a_set(fleet: FleetRehearsal) -> None:
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
+    fleet.run()
+    for number in range(5):
+        set_by_hand(fleet, f"By-hand-{number}", READ_ONLY)
+    fleet.run()
+    before = counted(fleet.org.calls)
+    fleet.run(prune=True)
+    more = {name: count - before.get(name, 0) for name, count in counted(fleet.org.calls).items()}
+    assert {name: count for name, count in more.items() if count} == {
+        "ListPermissionSets": 1,
+        "ListAccountsForProvisionedPermissionSet": 5,
+        "ListTagsForResource": 5,
+        "ListGroups": 1,
+    }

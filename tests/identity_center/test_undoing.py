@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aws_local_org.identity_center import faults
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.identity_center.undoing import UsersNow, nobody_asked
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT
+from tests.desired import intents
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.plugins.provisioning_rehearsal import Killed, after_change
+
+GROUP = f"iam-{ACCOUNT}-Readers"
+
+
+@pytest.fixture
+def result(fleet: FleetRehearsal) -> Path:
+    """The result of a run for two people of one account, one of whom was there."""
+    create_user(fleet, "alice@example.com")
+    fleet.leave(intents(ACCOUNT, "alice", "bob"))
+    assert fleet.run() == []
+    (found,) = fleet.results()
+    return found
+
+
+def create_user(fleet: FleetRehearsal, username: str) -> str:
+    client = fleet.org.client("identitystore")
+    created: dict[str, Any] = client.create_user(
+        IdentityStoreId=fleet.instance.store.id,
+        UserName=username,
+        Name={"GivenName": "G", "FamilyName": "F"},
+        DisplayName=username,
+        Emails=[{"Value": username, "Primary": True}],
+    )
+    return str(created["UserId"])
+
+
+def join(fleet: FleetRehearsal, user_id: str) -> None:
+    (group_id,) = fleet.instance.store.groups
+    fleet.org.client("identitystore").create_group_membership(
+        IdentityStoreId=fleet.instance.store.id, GroupId=group_id, MemberId={"UserId": user_id}
+    )
+
+
+def undone(result: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((result.parent / "undone.json").read_text())
+    return found
+
+
+def test_only_what_the_run_created_goes(fleet: FleetRehearsal, result: Path) -> None:
+    assert fleet.undo(result) == []
+    assert fleet.usernames() == {"alice@example.com"}
+    assert (fleet.members(), fleet.assigned(), fleet.instance.permission_sets) == ({}, set(), {})
+    assert fleet.said[-1] == "Undone: 6 of 6."
+    assert len(undone(result)["removed"]) == 6
+
+
+def test_a_later_run_is_not_undone_with_an_earlier_one(fleet: FleetRehearsal, result: Path) -> None:
+    fleet.leave(intents(OTHER_ACCOUNT, "bob", set_name="Writers"))
+    fleet.run()
+    (_, second) = fleet.results()
+    assert fleet.undo(second) == []
+    assert fleet.members() == {GROUP: {"alice@example.com", "bob@example.com"}}
+    assert fleet.assigned() == {(ACCOUNT, "Readers", GROUP)}
+
+
+def test_a_dry_run(fleet: FleetRehearsal, result: Path) -> None:
+    assert fleet.undo(result, dry=True) == []
+    assert fleet.mutations() == []
+    assert fleet.said[-1] == "Plan: 6 to delete, 0 kept."
+    assert not (result.parent / "undone.json").exists()
+
+
+def test_who_has_come_to_rely_on_it_keeps_it(fleet: FleetRehearsal, result: Path) -> None:
+    join(fleet, create_user(fleet, "carol@example.com"))
+    assert fleet.undo(result) == []
+    assert fleet.members() == {GROUP: {"carol@example.com"}}
+    assert fleet.assigned() == {(ACCOUNT, "Readers", GROUP)}
+    assert fleet.usernames() == {"alice@example.com", "carol@example.com"}
+    assert len(undone(result)["kept"]) == 3
+
+
+def test_a_second_time_there_is_nothing_left(fleet: FleetRehearsal, result: Path) -> None:
+    fleet.undo(result)
+    assert fleet.undo(result) == []
+    assert fleet.mutations() == []
+
+
+def test_and_the_access_can_be_given_again(fleet: FleetRehearsal, result: Path) -> None:
+    fleet.undo(result)
+    assert fleet.run() == []
+    assert fleet.assigned() == {(ACCOUNT, "Readers", GROUP)}
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_undoing_that_dies_anywhere_is_carried_on(
+    fleet: FleetRehearsal, result: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    with monkeypatch.context() as patch:
+        after_change(patch, number, Killed())
+        with pytest.raises(Killed):
+            fleet.undo(result)
+    assert fleet.undo(result) == []
+    assert fleet.usernames() == {"alice@example.com"}
+    assert (fleet.members(), fleet.assigned(), fleet.instance.permission_sets) == ({}, set(), {})
+
+
+def test_a_deletion_that_fails_is_said_and_tried_again_by_the_next(
+    fleet: FleetRehearsal, result: Path
+) -> None:
+    faults.fail_next_deletion("Internal")
+    failures = fleet.undo(result)
+    assert any("DeleteAccountAssignment failed with FAILED: Internal" in each for each in failures)
+    assert fleet.assigned() == {(ACCOUNT, "Readers", GROUP)}
+    assert fleet.undo(result) == []
+    assert fleet.assigned() == set()
+
+
+def test_a_set_that_is_still_provisioned_for_a_moment(fleet: FleetRehearsal, result: Path) -> None:
+    faults.refuse_next("DeletePermissionSet", "ConflictException", times=2)
+    assert fleet.undo(result) == []
+    assert not fleet.instance.permission_sets
+
+
+def test_a_result_of_another_instance(fleet: FleetRehearsal, result: Path) -> None:
+    data = json.loads(result.read_text())
+    result.write_text(json.dumps({**data, "instance": "arn:aws:sso:::instance/ssoins-other"}))
+    with pytest.raises(
+        IdentityCenterError, match="is of instance arn:aws:sso:::instance/ssoins-other, not of"
+    ):
+        fleet.undo(result)
+    assert fleet.mutations() == []
+
+
+def there(*unique_ids: str) -> UsersNow:
+    """IAM users of any account."""
+
+    def users_now(accounts: Iterable[str]) -> dict[str, Collection[str] | str]:
+        return dict.fromkeys(accounts, unique_ids)
+
+    return users_now
+
+
+ALICE_ID, BOB_ID = f"AIDA{ACCOUNT}ALICE", f"AIDA{ACCOUNT}BOB"
+
+
+def test_whose_iam_user_is_there_still_has_another_way_in(fleet: FleetRehearsal, result: Path) -> None:
+    assert fleet.undo(result, users_now=there(ALICE_ID, BOB_ID)) == []
+    assert (fleet.members(), fleet.assigned()) == ({}, set())
+
+
+def test_whose_iam_user_has_been_deleted_since_is_not_locked_out(fleet: FleetRehearsal, result: Path) -> None:
+    assert fleet.undo(result, users_now=there(ALICE_ID)) == []
+    assert fleet.members() == {GROUP: {"bob@example.com"}}
+    assert fleet.assigned() == {(ACCOUNT, "Readers", GROUP)}
+    assert "bob@example.com" in fleet.usernames()
+    told = [line for line in fleet.said if "membership" in line and "! kept" in line]
+    assert len(told) == 1
+    assert f"IAM user arn:aws:iam::{ACCOUNT}:user/bob has been deleted since" in told[0]
+    assert "--lock-out" in told[0]
+    assert fleet.undo(result) == []
+    assert (fleet.members(), fleet.assigned()) == ({}, set())
+
+
+def test_a_user_of_the_same_name_is_another_one(fleet: FleetRehearsal, result: Path) -> None:
+    fleet.undo(result, users_now=there(ALICE_ID, "AIDAANOTHERBOB"))
+    assert fleet.members() == {GROUP: {"bob@example.com"}}
+
+
+def test_who_holds_the_account_by_another_group_is_not_locked_out(
+    fleet: FleetRehearsal, result: Path
+) -> None:
+    fleet.leave(intents(ACCOUNT, "bob", set_name="Writers"))
+    assert fleet.run() == []
+    assert fleet.undo(result, users_now=there(ALICE_ID)) == []
+    assert GROUP not in fleet.members()
+
+
+@pytest.mark.parametrize("with_rows", [True, False], ids=["nobody-looked", "a-result-of-the-version-before"])
+def test_what_nobody_knows_keeps_access(fleet: FleetRehearsal, result: Path, with_rows: bool) -> None:
+    if not with_rows:
+        data = json.loads(result.read_text())
+        del data["memberships"]
+        result.write_text(json.dumps(data))
+    assert fleet.undo(result, users_now=nobody_asked) == []
+    assert fleet.mutations() == []
+    assert sum("--lock-out" in line for line in fleet.said) == 2

@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError
+from botocore.parsers import ResponseParserError
+
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.calls import ApiCall, Ref, Subject
+from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.rate_limit import RateLimit
+from c7n_iamusers.identity_center.adoption import assignment_call
+from c7n_iamusers.identity_center.model import Change
+from c7n_iamusers.identity_center.writer.change import (
+    ChangeExecution,
+    ChangeFailed,
+    Follow,
+    Pause,
+    Rechecked,
+    Send,
+    WriterContext,
+)
+from tests.access_center import ACCOUNT, INSTANCE, SET_ARN, subject
+from tests.fakes import ScriptedClient, client_error
+
+LOST = ConnectionClosedError(endpoint_url="https://lost.invalid")
+NOT_SENT = ConnectTimeoutError(endpoint_url="https://lost.invalid")
+THROTTLED, CONFLICT = client_error("ThrottlingException"), client_error("ConflictException")
+CREATE = ApiCall("identitystore", "CreateUser", {}, save={"user": ("UserId",)})
+JOIN = ApiCall("identitystore", "CreateGroupMembership", {"UserId": Ref("user")})
+DELETE = ApiCall("identitystore", "DeleteGroup", {}, done_codes=frozenset({"ResourceNotFoundException"}))
+ASSIGN = assignment_call(ACCOUNT, SET_ARN, "group-1", INSTANCE)
+
+
+class Lines(list[tuple[str, str, str]]):
+    """A journal: phase, operation, and result with the code if there is one."""
+
+    def write(self, subject: Subject, phase: str, **entry: Any) -> None:
+        result = " ".join(str(entry[key]) for key in ("result", "code") if key in entry)
+        self.append((phase, entry["operation"], result))
+
+
+class Drive:
+    """Drives one change by hand, as the loop does. ``last``: what it needs now; None once it is done."""
+
+    def __init__(self, *calls: ApiCall, budget: float = 10.0, awaits: str = "") -> None:
+        change = Change(
+            "user alice", "user", "create", "alice", subject(), calls or (CREATE, JOIN), awaits=awaits
+        )
+        self.journal, self.found = Lines(), Rechecked()
+        backoff = Backoff(base=1.0, cap=1.0, budget=budget, jitter=lambda: 1.0)
+        clients = dict.fromkeys(("identitystore", "sso-admin"), ScriptedClient())
+        context = WriterContext(clients, INSTANCE, self.journal, self.recheck, RateLimit(), backoff)
+        self.execution = ChangeExecution(change, context, {}, 0.0)
+        self.rechecks: list[Mapping[str, Any]] = []
+        self.last: Send | Pause | Follow | None = None
+        self.take(None)
+
+    def recheck(self, _: Change, parameters: Mapping[str, Any]) -> Rechecked:
+        self.rechecks.append(parameters)
+        return self.found
+
+    def take(self, answer: Any) -> None:
+        """The loop gives an answer, or throws an error."""
+        steps = self.execution.steps
+        try:
+            self.last = steps.throw(answer) if isinstance(answer, Exception) else steps.send(answer)
+        except StopIteration:
+            self.last = None
+
+    def answer(self, answer: Any) -> None:
+        """A call is made, and answered."""
+        assert isinstance(self.last, Send)
+        self.last.prepare()
+        self.take(answer)
+
+    def retry(self, error: Exception) -> float:
+        """A call is made, and raises; the seconds that it pauses then."""
+        self.answer(error)
+        assert isinstance(self.last, Pause)
+        seconds = self.last.seconds
+        self.take(None)
+        return seconds
+
+    def run_recheck(self) -> None:
+        assert isinstance(self.last, Send)
+        self.take(self.last.prepare()())
+
+    @property
+    def next(self) -> str:
+        """The changing operation that is next, ``recheck``, ``follow``, or ``done``."""
+        if self.last is None:
+            return "done"
+        if isinstance(self.last, Send):
+            return self.last.operation or "read"
+        return type(self.last).__name__.lower()
+
+
+@pytest.mark.parametrize(
+    ("error", "delay", "then"),
+    [
+        pytest.param(THROTTLED, 1.0, "CreateUser", id="throttled"),
+        pytest.param(
+            client_error("ThrottlingException", RetryAfterSeconds=7),
+            7.0,
+            "CreateUser",
+            id="as-long-as-aws-asks",
+        ),
+        pytest.param(
+            client_error("ConflictException", Reason="CONCURRENT_MODIFICATION"), 1.0, "CreateUser", id="raced"
+        ),
+        pytest.param(
+            client_error("ConflictException", Reason="UNIQUENESS_CONSTRAINT_VIOLATION"),
+            0.0,
+            "read",
+            id="there-already-is-looked-at-at-once",
+        ),
+        pytest.param(CONFLICT, 1.0, "read", id="has-not-spread"),
+        pytest.param(
+            client_error("ResourceNotFoundException"), 1.0, "read", id="what-it-needs-has-not-spread"
+        ),
+        pytest.param(LOST, 1.0, "CreateUser", id="no-answer"),
+        pytest.param(ResponseParserError("x"), 1.0, "CreateUser", id="answer-not-read"),
+    ],
+)
+def test_what_an_error_means(error: Exception, delay: float, then: str) -> None:
+    drive = Drive()
+    assert (drive.retry(error), drive.next) == (delay, then)
+    assert drive.journal == [("before", "CreateUser", "")]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        pytest.param(
+            client_error("ValidationException"),
+            "ValidationException",
+            "identitystore:CreateUser failed",
+            id="aws",
+        ),
+        pytest.param(IdentityCenterError("not ours"), "IdentityCenterError", "not ours", id="our-own"),
+    ],
+)
+def test_what_another_try_would_not_help(error: Exception, code: str, told: str) -> None:
+    drive = Drive()
+    with pytest.raises(ChangeFailed, match=told) as failure:
+        drive.answer(error)
+    assert failure.value.code == code
+    assert drive.journal[-1] == ("after", "CreateUser", f"failed {code}")
+
+
+@pytest.mark.parametrize("error", [THROTTLED, LOST])
+def test_tries_end(error: Exception) -> None:
+    drive = Drive(budget=3.0)
+    for _ in range(3):
+        drive.retry(error)
+    with pytest.raises(ChangeFailed):
+        drive.answer(error)
+    assert drive.journal[0] == ("before", "CreateUser", "")
+    assert len(drive.journal) == 2
+
+
+def test_races_end() -> None:
+    drive = Drive(budget=3.0)
+    for _ in range(3):
+        drive.found = Rechecked((CREATE, JOIN))
+        drive.retry(CONFLICT)
+        drive.run_recheck()
+    with pytest.raises(ChangeFailed):
+        drive.answer(CONFLICT)
+
+
+def test_a_recheck_that_races_is_made_again() -> None:
+    drive = Drive()
+    drive.retry(CONFLICT)
+    drive.take(CONFLICT)
+    assert drive.next == "pause"
+    drive.take(None)
+    assert drive.next == "read"
+    drive.run_recheck()
+    assert drive.next == "done"
+
+
+def test_a_recheck_that_may_not_be_is_the_changes_failure() -> None:
+    drive = Drive()
+    drive.retry(CONFLICT)
+    with pytest.raises(ChangeFailed, match="not ours"):
+        drive.take(IdentityCenterError("not ours"))
+    assert drive.journal[-1] == ("after", "CreateUser", "failed IdentityCenterError")
+
+
+@pytest.mark.parametrize(
+    ("errors", "read", "adopted"),
+    [
+        pytest.param([], [], True, id="somebody-else-made-it"),
+        pytest.param([LOST], [], False, id="a-lost-call-made-it"),
+        pytest.param([ResponseParserError("x")], [], False, id="a-call-whose-answer-was-not-read-made-it"),
+        pytest.param(
+            [client_error("InternalServerException")], [], False, id="a-failed-call-may-have-made-it"
+        ),
+        pytest.param([LOST, THROTTLED], [], False, id="lost-is-not-forgotten"),
+        pytest.param([THROTTLED], [], True, id="a-throttled-call-made-nothing"),
+        pytest.param([NOT_SENT], [], True, id="a-call-that-was-not-sent-made-nothing"),
+        pytest.param([], [LOST], True, id="a-lost-recheck-made-nothing"),
+    ],
+)
+def test_whose_it_is_when_it_is_there_already(
+    errors: list[Exception], read: list[Exception], adopted: bool
+) -> None:
+    drive = Drive(CREATE)
+    for error in [*errors, CONFLICT]:
+        drive.retry(error)
+    for error in read:
+        drive.take(error)
+        drive.take(None)
+    drive.found = Rechecked((), {"user": "id-1"})
+    drive.run_recheck()
+    assert (drive.next, drive.execution.adopted, drive.execution.values) == (
+        "done",
+        adopted,
+        {"user": "id-1"},
+    )
+    assert drive.journal[-1] == ("after", "CreateUser", "adopted" if adopted else "done")
+
+
+def test_what_must_be_made_all_the_same_is_not_adopted() -> None:
+    drive = Drive()
+    drive.retry(CONFLICT)
+    drive.found = Rechecked((DELETE,))
+    drive.run_recheck()
+    assert (drive.next, drive.execution.adopted) == ("DeleteGroup", False)
+
+
+def test_a_call_that_is_made_again_after_a_recheck_stays_lost() -> None:
+    drive = Drive(CREATE)
+    for found in (Rechecked((CREATE,)), Rechecked()):
+        for error in (LOST, CONFLICT) if not drive.rechecks else (CONFLICT,):
+            drive.retry(error)
+        drive.found = found
+        drive.run_recheck()
+    assert (drive.next, drive.execution.adopted) == ("done", False)
+
+
+def test_calls_follow_each_other_each_with_its_own_tries() -> None:
+    drive = Drive(budget=1.0)
+    drive.retry(THROTTLED)
+    drive.answer({"UserId": "id-1"})
+    assert drive.next == "CreateGroupMembership"
+    drive.retry(THROTTLED)
+    drive.answer({})
+    assert (drive.next, drive.execution.made) == ("done", 2)
+    assert drive.journal == [
+        ("before", "CreateUser", ""),
+        ("after", "CreateUser", "done"),
+        ("before", "CreateGroupMembership", ""),
+        ("after", "CreateGroupMembership", "done"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("errors", "result"),
+    [
+        pytest.param([], "gone", id="somebody-else-was-faster"),
+        pytest.param([LOST], "done", id="a-lost-call-removed-it"),
+    ],
+)
+def test_what_is_gone_needs_no_removal(errors: list[Exception], result: str) -> None:
+    drive = Drive(DELETE)
+    for error in errors:
+        drive.retry(error)
+    drive.answer(client_error("ResourceNotFoundException"))
+    assert (drive.next, drive.journal[-1]) == ("done", ("after", "DeleteGroup", result))
+
+
+def test_a_refusal_after_a_lost_answer_is_unknown() -> None:
+    drive = Drive(CREATE)
+    drive.retry(LOST)
+    with pytest.raises(ChangeFailed):
+        drive.answer(client_error("AccessDeniedException"))
+    assert drive.journal[-1] == ("after", "CreateUser", "unknown AccessDeniedException")
+
+
+def status(value: str, reason: str = "") -> dict[str, Any]:
+    """What CreateAccountAssignment answers, and the operation that tells its status."""
+    return {"AccountAssignmentCreationStatus": {"RequestId": "r-1", "Status": value, "FailureReason": reason}}
+
+
+@pytest.mark.parametrize(
+    ("answers", "journal"),
+    [
+        pytest.param([status("SUCCEEDED")], "done", id="at-once"),
+        pytest.param([status("IN_PROGRESS"), status("SUCCEEDED")], "done", id="later"),
+        pytest.param([status("IN_PROGRESS")] * 3 + [status("SUCCEEDED")], "done", id="polls-lag-behind"),
+        pytest.param([status("FAILED", "role quota")], "failed FAILED", id="failed"),
+        pytest.param(
+            [status("IN_PROGRESS"), status("FAILED", "role quota")], "failed FAILED", id="failed-later"
+        ),
+        pytest.param([status("PARTLY")], "failed PARTLY", id="a-status-that-is-new-to-us"),
+    ],
+)
+def test_a_request_is_followed_to_its_end(answers: list[Any], journal: str) -> None:
+    drive, failure = Drive(ASSIGN), ""
+    try:
+        for answer in answers:
+            if drive.next == "follow":
+                drive.take(None)
+            drive.answer(answer)
+    except ChangeFailed as error:
+        failure = str(error)
+    assert drive.journal == [
+        ("before", "CreateAccountAssignment", ""),
+        ("after", "CreateAccountAssignment", journal),
+    ]
+    assert (failure != "") is journal.startswith("failed")
+
+
+def test_an_earlier_runs_request_has_no_line_and_another_is_made_if_it_failed() -> None:
+    drive = Drive(ASSIGN, awaits="r-1")
+    assert (drive.next, drive.journal) == ("follow", [])
+    drive.take(None)
+    drive.answer(status("FAILED", "role quota"))
+    assert drive.next == "CreateAccountAssignment"
+    assert isinstance(drive.last, Send)
+    drive.answer({"AccountAssignmentCreationStatus": {"RequestId": "r-2", "Status": "IN_PROGRESS"}})
+    assert isinstance(drive.last, Follow)
+    assert drive.last.request_id == "r-2"
+
+
+@pytest.mark.parametrize(
+    ("awaits", "told", "lines"),
+    [
+        pytest.param("", "still pending after 30 s; run again", ["before", "after"], id="our-own"),
+        pytest.param(
+            "r-1", "an earlier request to assign alice is still pending after 30 s", [], id="earlier"
+        ),
+    ],
+)
+def test_a_request_that_takes_too_long(awaits: str, told: str, lines: list[str]) -> None:
+    drive = Drive(ASSIGN, awaits=awaits)
+    if not awaits:
+        drive.answer(status("IN_PROGRESS"))
+    assert drive.next == "follow"
+    with pytest.raises(ChangeFailed, match=told) as failure:
+        drive.take(drive.execution.timeout_failure(30.0))
+    assert failure.value.code == "Timeout"
+    assert [phase for phase, _, _ in drive.journal] == lines

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+from c7n.exceptions import PolicyExecutionError
+
+from aws_local_org.identity_center import faults
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT
+from tests.plugins.provisioning_rehearsal import Rehearsal
+
+GROUP = f"iam-{ACCOUNT}-readonly"
+STATEMENT = {"Effect": "Allow", "Action": ["s3:Get*"], "Resource": "*"}
+
+
+def test_several_users_of_one_person_meet_in_one(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice")
+    rehearsal.user("alice-cli", Email="Alice@example.com")
+    outcomes = rehearsal.run()
+    assert {row["status"] for row in outcomes.values()} == {"provisioned"}
+    assert rehearsal.mutations().count("CreateUser") == 1
+    assert sorted(row["calls"] for row in outcomes.values()) == [0, 2]
+
+
+def test_one_person_in_two_accounts(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice")
+    rehearsal.user("alice", account=OTHER_ACCOUNT)
+    rehearsal.run()
+    outcomes = rehearsal.run(account=OTHER_ACCOUNT)
+    assert "CreateUser" not in rehearsal.mutations()
+    assert "username and e-mail" in outcomes["alice"]["reason"]
+    assert {account for account, _, _ in rehearsal.assigned()} == {ACCOUNT, OTHER_ACCOUNT}
+
+
+@pytest.mark.parametrize(
+    ("tags", "problem"),
+    [
+        pytest.param({"Email": ""}, "no email: tag:Email yields nothing", id="no-email"),
+        pytest.param({"Email": "unknown"}, "is not an e-mail address", id="doubtful-email"),
+    ],
+)
+def test_a_user_without_an_email_stops_nobody(
+    rehearsal: Rehearsal, tags: dict[str, str], problem: str
+) -> None:
+    rehearsal.user("alice")
+    rehearsal.user("robot", **tags)
+    with pytest.raises(PolicyExecutionError, match="failed for 1 users"):
+        rehearsal.run()
+    outcomes = rehearsal.outcomes()
+    assert outcomes["alice"]["status"] == "provisioned"
+    assert outcomes["robot"]["status"] == "failed"
+    assert outcomes["robot"]["reason"].startswith(f"user robot of account {ACCOUNT}: ")
+    assert problem in outcomes["robot"]["reason"]
+
+
+def test_nothing_is_created_where_nobody_can_be_provisioned(rehearsal: Rehearsal) -> None:
+    rehearsal.user("robot", Email="")
+    with pytest.raises(PolicyExecutionError):
+        rehearsal.run()
+    assert rehearsal.mutations() == []
+
+
+@pytest.mark.parametrize(
+    ("username", "email", "refusal"),
+    [
+        pytest.param(
+            "alice@example.com", "mallory@example.com", "exists with another e-mail", id="username-only"
+        ),
+        pytest.param(
+            "mallory", "alice@example.com", "belongs to Identity Center user mallory", id="email-only"
+        ),
+    ],
+)
+def test_somebody_elses_identity_is_not_adopted(
+    rehearsal: Rehearsal, username: str, email: str, refusal: str
+) -> None:
+    rehearsal.create_user(username, email)
+    rehearsal.user("alice")
+    rehearsal.user("bob")
+    with pytest.raises(PolicyExecutionError, match=refusal):
+        rehearsal.run()
+    assert {name: row["status"] for name, row in rehearsal.outcomes().items()} == {
+        "alice": "failed",
+        "bob": "provisioned",
+    }
+    assert rehearsal.members() == {"bob@example.com"}
+
+
+def test_an_existing_identity_is_adopted_and_said(rehearsal: Rehearsal) -> None:
+    rehearsal.create_user("alice@example.com", "Alice@Example.com")
+    rehearsal.user("alice")
+    outcomes = rehearsal.run()
+    assert outcomes["alice"]["status"] == "provisioned"
+    assert "the Identity Center user that has username and e-mail" in outcomes["alice"]["reason"]
+    assert rehearsal.usernames() == {"alice@example.com"}
+
+
+def test_one_users_failure_touches_no_other_and_a_further_run_goes_on(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice")
+    rehearsal.user("bob")
+    faults.refuse_next("CreateGroupMembership", "ValidationException", "no")
+    with pytest.raises(PolicyExecutionError, match="failed for 1 users"):
+        rehearsal.run()
+    # whose membership AWS sees first is not told beforehand
+    (failed,) = [row for row in rehearsal.outcomes().values() if row["status"] == "failed"]
+    (other,) = {"alice", "bob"} - {failed["user"]}
+    assert (failed["code"], failed["calls"]) == ("ValidationException", 2)
+    mail = f"{failed['user']}@example.com"
+    assert f"user {mail} <{mail}>, left as it is: mend it and run again" in failed["reason"]
+    assert rehearsal.members() == {f"{other}@example.com"}
+    outcomes = rehearsal.run()
+    assert {name: row["status"] for name, row in outcomes.items()} == {
+        failed["user"]: "provisioned",
+        other: "unchanged",
+    }
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "members"),
+    [
+        pytest.param("CreatePermissionSet", "ConflictException", {}, id="set"),
+        pytest.param("AttachManagedPolicyToPermissionSet", "ConflictException", {}, id="policy"),
+        pytest.param("CreateAccountAssignment", "ConflictException", {}, id="assignment"),
+        pytest.param("CreateAccountAssignment", "ResourceNotFoundException", {}, id="group-has-not-spread"),
+        pytest.param(
+            "CreateUser", "ConflictException", {"Reason": "UNIQUENESS_CONSTRAINT_VIOLATION"}, id="user"
+        ),
+        pytest.param("CreateGroupMembership", "ResourceNotFoundException", {}, id="user-has-not-spread"),
+    ],
+)
+def test_a_write_that_has_not_spread_is_tried_again(
+    rehearsal: Rehearsal, operation: str, code: str, members: dict[str, str]
+) -> None:
+    rehearsal.user("alice")
+    faults.refuse_next(operation, code, **members)  # type: ignore[arg-type]
+    outcomes = rehearsal.run()
+    assert outcomes["alice"]["status"] == "provisioned"
+    assert rehearsal.mutations().count(operation) == 2
+    assert rehearsal.members() == {"alice@example.com"}
+
+
+def test_external_people_are_looked_up_and_what_is_missing_is_said(rehearsal: Rehearsal) -> None:
+    for name in ("alice", "bob", "carol"):
+        rehearsal.user(name)
+    alice = rehearsal.create_user("alice@example.com", "alice@example.com")
+    rehearsal.create_user("bob@example.com", "bob@example.com")
+    rehearsal.create_group("From the directory", alice)
+    outcomes = rehearsal.run(identity_source="external", group="From the directory")
+    assert {name: row["status"] for name, row in outcomes.items()} == {
+        "alice": "provisioned",
+        "bob": "skipped",
+        "carol": "skipped",
+    }
+    assert "is not in group From the directory: let the owner" in outcomes["bob"]["reason"]
+    assert "add carol@example.com <carol@example.com> (carol)" in outcomes["carol"]["reason"]
+    assert rehearsal.mutations() == [
+        "CreatePermissionSet",
+        "AttachManagedPolicyToPermissionSet",
+        "CreateAccountAssignment",
+    ]
+
+
+def test_an_external_group_that_is_missing(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice")
+    rehearsal.create_user("alice@example.com", "alice@example.com")
+    outcomes = rehearsal.run(identity_source="external", group="From the directory")
+    assert outcomes["alice"]["status"] == "skipped"
+    assert "there is no group From the directory" in outcomes["alice"]["reason"]
+    assert rehearsal.assigned() == set()
+    assert rehearsal.permission_set() is not None
+
+
+def test_an_external_run_again_changes_nothing(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice")
+    rehearsal.create_group("d", rehearsal.create_user("alice@example.com", "alice@example.com"))
+    rehearsal.run(identity_source="external", group="d")
+    outcomes = rehearsal.run(identity_source="external", group="d")
+    assert rehearsal.mutations() == []
+    assert outcomes["alice"]["status"] == "unchanged"

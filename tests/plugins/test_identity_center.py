@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+import textwrap
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from c7n import schema
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+from c7n.resources import load_resources
+from c7n.utils import yaml_load
+
+from aws_local_org.identity_center import faults
+from c7n_iamusers.derivation.canonical import Content
+from c7n_iamusers.entry import register
+from c7n_iamusers.identity_center.aws.instance import connect
+from c7n_iamusers.plugins.identity_center import IdentityCenter
+from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
+from tests.desired import intents, readers
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.policies import policy
+
+ROLE = "arn:aws:iam::123456789012:role/IdentityCenterProvisioner"
+FILTER: dict[str, Any] = {
+    "type": "identity-center",
+    "role": ROLE,
+    "region": "us-east-1",
+    "user": {"username": "tag:Email", "email": "tag:Email"},
+}
+EXACT = {"name": "Readers", "managed-policies": [READ_ONLY]}
+
+
+@pytest.fixture
+def fleet(org: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FleetRehearsal:
+    """Alice has access to the account, Bob only a user, Carol nothing, and the robot is nobody."""
+    for user in ("identity_center", "provision_identity_center"):
+        monkeypatch.setattr(f"c7n_iamusers.plugins.{user}.connect", partial(connect, per_second=1000))
+    org.configure(assignment_seconds=0)
+    iam = org.client("iam", ACCOUNT)
+    for name in ("alice", "bob", "carol"):
+        iam.create_user(UserName=name, Tags=[{"Key": "Email", "Value": f"{name}@example.com"}])
+    iam.create_user(UserName="robot")
+    found = FleetRehearsal(org, tmp_path / "output")
+    found.leave(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "bob"))
+    assert found.run() == []
+    return found
+
+
+def selected(fleet: FleetRehearsal, tmp_path: Path, state: str = "provisioned", **changes: Any) -> set[str]:
+    """The names of the users that the filter selects."""
+    given = {**FILTER, "state": state, **{key.replace("_", "-"): value for key, value in changes.items()}}
+    found = policy({"filters": [given]}, tmp_path)
+    fleet.org.clear_calls()
+    return {resource["UserName"] for resource in found.run()}
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        pytest.param("provisioned", {"alice"}, id="provisioned"),
+        pytest.param("pending", {"bob"}, id="pending"),
+        pytest.param("absent", {"carol", "robot"}, id="absent"),
+    ],
+)
+def test_everybody_is_in_one_state(
+    fleet: FleetRehearsal, tmp_path: Path, state: str, expected: set[str]
+) -> None:
+    assert selected(fleet, tmp_path, state) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        pytest.param("Readers", {"alice"}, id="name"),
+        pytest.param("Writers", set(), id="another-name"),
+        pytest.param(EXACT, {"alice"}, id="exact"),
+        pytest.param({**EXACT, "managed-policies": [AUDIT]}, set(), id="other-policies"),
+        pytest.param({**EXACT, "session-duration": "PT8H"}, set(), id="other-duration"),
+    ],
+)
+def test_exactly_that_set(fleet: FleetRehearsal, tmp_path: Path, wanted: Any, expected: set[str]) -> None:
+    assert selected(fleet, tmp_path, permission_set=wanted) == expected
+
+
+def test_a_set_that_was_changed_and_not_provisioned(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    (made,) = fleet.instance.permission_sets.values()
+    client, of_it = (
+        fleet.org.client("sso-admin"),
+        {"InstanceArn": fleet.instance.arn, "PermissionSetArn": made.arn},
+    )
+    client.attach_managed_policy_to_permission_set(**of_it, ManagedPolicyArn=AUDIT)
+    assert selected(fleet, tmp_path, permission_set="Readers") == set()
+    assert selected(fleet, tmp_path) == {"alice"}
+    client.provision_permission_set(**of_it, TargetType="ALL_PROVISIONED_ACCOUNTS")
+    assert selected(fleet, tmp_path, permission_set="Readers") == {"alice"}
+
+
+def test_an_assignment_under_way_is_none_yet_and_one_that_goes_is_none_any_more(
+    fleet: FleetRehearsal, tmp_path: Path
+) -> None:
+    fleet.org.configure(assignment_seconds=60)
+    client, instance = fleet.org.client("sso-admin"), fleet.instance
+    groups = {str(each.attributes["DisplayName"]): each.id for each in instance.store.groups.values()}
+    (made,) = instance.permission_sets.values()
+    target = {
+        "InstanceArn": instance.arn,
+        "TargetId": ACCOUNT,
+        "TargetType": "AWS_ACCOUNT",
+        "PermissionSetArn": made.arn,
+        "PrincipalType": "GROUP",
+    }
+    client.create_account_assignment(**target, PrincipalId=groups[f"iam-{OTHER_ACCOUNT}-Readers"])
+    client.delete_account_assignment(**target, PrincipalId=groups[f"iam-{ACCOUNT}-Readers"])
+    assert selected(fleet, tmp_path) == set()
+    assert selected(fleet, tmp_path, "pending") == {"alice", "bob"}
+
+
+def test_an_assignment_of_the_user_itself(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    ids = {str(each.attributes["UserName"]): each.id for each in fleet.instance.store.users.values()}
+    (made,) = fleet.instance.permission_sets.values()
+    fleet.org.client("sso-admin").create_account_assignment(
+        InstanceArn=fleet.instance.arn,
+        TargetId=ACCOUNT,
+        TargetType="AWS_ACCOUNT",
+        PermissionSetArn=made.arn,
+        PrincipalType="USER",
+        PrincipalId=ids["bob@example.com"],
+    )
+    assert selected(fleet, tmp_path) == {"alice", "bob"}
+
+
+def test_somebody_elses_identity_is_not_theirs(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    iam = fleet.org.client("iam", ACCOUNT)
+    tags = [{"Key": "Email", "Value": "alice@example.com"}, {"Key": "Login", "Value": "mallory"}]
+    iam.create_user(UserName="mallory", Tags=tags)
+    keys = {"username": ["tag:Login", "tag:Email"], "email": "tag:Email"}
+    assert selected(fleet, tmp_path, user=keys) == set()
+    assert {"alice", "mallory"} <= selected(fleet, tmp_path, "absent", user=keys)
+
+
+def test_state_and_reason_stand_on_the_resource(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    found = policy({"filters": [{**FILTER, "state": "pending"}]}, tmp_path).run()
+    assert found[0]["c7n:IamUser"]["identity-center"] == {
+        "state": "pending",
+        "reason": f"bob@example.com does not hold any permission set in account {ACCOUNT}",
+    }
+    assert json.loads((tmp_path / "under-test" / "resources.json").read_text())[0]["UserName"] == "bob"
+
+
+def test_how_people_sign_in_stands_on_the_resource(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    found = policy({"filters": [{**FILTER, "state": "provisioned"}]}, tmp_path).run()
+    assert found[0]["c7n:IamUser"]["identity-center"] == {
+        "state": "provisioned",
+        "reason": f"alice@example.com holds Readers in account {ACCOUNT}",
+        "username": "alice@example.com",
+        "permission-set": "Readers",
+    }
+
+
+@pytest.mark.parametrize(
+    ("operation", "state"),
+    [
+        ("ListInstances", "provisioned"),
+        ("ListPermissionSetsProvisionedToAccount", "absent"),
+        ("ListAccountAssignments", "pending"),
+        ("ListAccountAssignmentDeletionStatus", "provisioned"),
+        ("GetUserId", "absent"),
+        ("ListGroupMembershipsForMember", "pending"),
+    ],
+)
+def test_what_can_not_be_read_selects_nobody(
+    fleet: FleetRehearsal, tmp_path: Path, operation: str, state: str
+) -> None:
+    faults.refuse_next(operation, "AccessDeniedException")
+    with pytest.raises(PolicyExecutionError, match=r"can't be read.*AccessDenied.*No user was selected"):
+        selected(fleet, tmp_path, state)
+
+
+def test_derived_sets_are_compared_too(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    iam = fleet.org.client("iam", ACCOUNT)
+    iam.attach_user_policy(UserName="alice", PolicyArn=READ_ONLY)
+    assert "alice" in selected(fleet, tmp_path, "pending", derive=True)
+    action = {
+        **{key: value for key, value in FILTER.items() if key not in ("type", "role")},
+        "type": "provision-identity-center",
+        "identity-source": "identity-center",
+        "role": ROLE,
+        "derive": True,
+    }
+    policy({"filters": [{"UserName": "alice"}], "actions": [action]}, tmp_path / "apply").run()
+    assert selected(fleet, tmp_path, derive=True) == {"alice"}
+    iam.attach_user_policy(UserName="alice", PolicyArn=AUDIT)
+    assert selected(fleet, tmp_path, derive=True) == set()
+
+
+@pytest.mark.parametrize("as_it_was", [True, False], ids=["as-it-was", "changed-since"])
+def test_a_set_that_the_version_before_named_counts(
+    fleet: FleetRehearsal, tmp_path: Path, as_it_was: bool
+) -> None:
+    fleet.org.client("iam", ACCOUNT).attach_user_policy(UserName="alice", PolicyArn=READ_ONLY)
+    earlier = Content(frozenset({READ_ONLY}), (), None).earlier_name
+    policies = frozenset({READ_ONLY} if as_it_was else {READ_ONLY, AUDIT})
+    wanted = replace(readers(earlier), managed_policies=policies)
+    fleet.leave(intents(ACCOUNT, "alice", set_name=earlier, permission_set=wanted))
+    assert fleet.run() == []
+    assert selected(fleet, tmp_path, derive=True) == ({"alice"} if as_it_was else set())
+
+
+def test_reading_grows_by_sets_and_people_only(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    selected(fleet, tmp_path)
+    reads = [call.operation for call in fleet.org.calls if call.service in ("sso-admin", "identitystore")]
+    assert reads.count("ListAccountAssignments") == 1
+    assert len(reads) <= 25
+
+
+def test_every_call_is_declared(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    fleet.org.configure(assignment_seconds=60)
+    (group_id, *_) = fleet.instance.store.groups
+    (made,) = fleet.instance.permission_sets.values()
+    fleet.org.client("sso-admin").delete_account_assignment(
+        InstanceArn=fleet.instance.arn,
+        TargetId=next(
+            each.account_id for each in fleet.instance.assignments if each.principal_id == group_id
+        ),
+        TargetType="AWS_ACCOUNT",
+        PermissionSetArn=made.arn,
+        PrincipalType="GROUP",
+        PrincipalId=group_id,
+    )
+    made_calls: set[str] = set()
+    for wanted in ("Readers", EXACT):
+        selected(fleet, tmp_path, permission_set=wanted)
+        made_calls |= {f"{call.service}:{call.operation}" for call in fleet.org.calls}
+    found = policy({"filters": [{**FILTER, "state": "absent"}]}).resource_manager.filters[0]
+    declared = {each.replace("sso:", "sso-admin:") for each in found.get_permissions()}
+    assert {each for each in made_calls if not each.startswith("iam:")} == declared
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param(
+            {"derive": True, "permission-set": "x"},
+            "either permission-set or derive, not both",
+            id="both-ways",
+        ),
+        pytest.param({"permission-set": {"name": "a b"}}, "permission-set: name 'a b' must be", id="set"),
+        pytest.param(
+            {"user": {"username": "tag:", "email": "x"}}, "neither tag:Key nor a JMESPath", id="key"
+        ),
+        pytest.param({"people-from": "none.csv"}, "none.csv can't be read", id="people"),
+    ],
+)
+def test_what_validate_refuses(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(PolicyValidationError, match=told):
+        policy({"filters": [{**FILTER, "state": "absent", **changes}]})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"state": "gone"}, id="state"),
+        pytest.param({"state": None}, id="no-state"),
+        pytest.param({"identity-source": "external"}, id="unknown-key"),
+    ],
+)
+def test_what_the_schema_refuses(changes: dict[str, Any]) -> None:
+    load_resources(("aws.iam-user",))
+    register()
+    given = {
+        key: value for key, value in {**FILTER, "state": "absent", **changes}.items() if value is not None
+    }
+    data = {"policies": [{"name": "p", "resource": "aws.iam-user", "filters": [given]}]}
+    assert schema.validate(data, schema.generate(("aws.iam-user",))) != []
+
+
+def test_the_example_of_the_docs_is_valid() -> None:
+    load_resources(("aws.iam-user",))
+    register()
+    _, _, example = (IdentityCenter.__doc__ or "").partition(".. code-block:: yaml")
+    data = yaml_load(textwrap.dedent(example))
+    assert schema.validate(data, schema.generate(("aws.iam-user",))) == []
+    policy({"filters": data["policies"][0]["filters"]})

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``provision-identity-center`` with ``mode: intent`` and with ``derive``."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from c7n.exceptions import PolicyExecutionError
+
+from tests.access_center import ACCOUNT, READ_ONLY
+from tests.plugins.provisioning_rehearsal import ACTION, Rehearsal
+from tests.policies import policy
+
+GROUP = f"iam-{ACCOUNT}-readonly"
+SERVICES = ("sso-admin", "identitystore", "sts")
+
+
+def intents(rehearsal: Rehearsal) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((rehearsal.output / "identity-center-intents.json").read_text())
+    return found
+
+
+def test_intents_hold_everything_and_identity_center_is_not_called(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice", GivenName="Alice", FamilyName="Liddell")
+    outcomes = rehearsal.run(mode="intent")
+    assert {name: row["status"] for name, row in outcomes.items()} == {"alice": "intended"}
+    calls = [
+        call for call in rehearsal.org.calls if call.service in SERVICES and call.operation != "AssumeRole"
+    ]
+    assert calls == []
+    assert not any("IdentityCenterProvisioner" in str(call.parameters) for call in rehearsal.org.calls)
+    found = intents(rehearsal)
+    (user,) = found["users"]
+    assert user.pop("unique-id").startswith("AIDA")
+    assert user == {
+        "user": "alice",
+        "arn": f"arn:aws:iam::{ACCOUNT}:user/alice",
+        "person": {
+            "username": "alice@example.com",
+            "email": "alice@example.com",
+            "given_name": "Alice",
+            "family_name": "Liddell",
+            "display_name": "alice",
+        },
+        "rests-on": "tag:Email",
+        "problem": "",
+        "detail": None,
+        "on-file": False,
+    }
+    assert (found["schema"], found["account"], found["policy"]) == (2, ACCOUNT, "under-test")
+    assert (found["identity-source"], found["group"]) == ("identity-center", GROUP)
+    assert found["permission-set"]["managed_policies"] == [READ_ONLY]
+    age = datetime.now(timezone.utc) - datetime.fromisoformat(found["time"])
+    assert abs(age.total_seconds()) < 3600
+    assert (rehearsal.output / "identity-center-intents.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_invalid_user_stands_in_the_intents_and_ends_the_policy_after_the_others(
+    rehearsal: Rehearsal,
+) -> None:
+    rehearsal.user("alice")
+    rehearsal.user("robot", Email="")
+    with pytest.raises(PolicyExecutionError, match="failed for 1 users"):
+        rehearsal.run(mode="intent")
+    users = {user["user"]: user for user in intents(rehearsal)["users"]}
+    assert users["robot"]["person"] is None
+    assert "no email: tag:Email yields nothing" in users["robot"]["problem"]
+    assert users["alice"]["problem"] == ""
+    assert rehearsal.outcomes()["robot"]["status"] == "failed"
+
+
+def test_the_notice_is_not_told_that_anything_was_provisioned(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice")
+    rehearsal.run(mode="intent")
+    (resource,) = rehearsal.resources
+    told = resource["c7n:IamUser"]["provisioning"]
+    assert (told["status"], told["username"], told["group"]) == ("intended", "alice@example.com", GROUP)
+
+
+def test_derivation_takes_along_what_the_user_may_do(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice")
+    iam = rehearsal.org.client("iam", ACCOUNT)
+    iam.create_group(GroupName="team")
+    iam.attach_group_policy(GroupName="team", PolicyArn=READ_ONLY)
+    iam.add_user_to_group(GroupName="team", UserName="alice")
+    rehearsal.run(mode="intent", derive=True, group=None, permission_set=None)
+    found = intents(rehearsal)
+    assert found["users"][0]["detail"]["GroupList"] == ["team"]
+    assert found["groups"]["team"]["AttachedManagedPolicies"][0]["PolicyArn"] == READ_ONLY
+    assert READ_ONLY in found["policies"]
+    assert (found["derive"], found["permission-set"]) == ({}, None)
+
+
+def test_derivation_applied_at_once_for_one_account(rehearsal: Rehearsal) -> None:
+    for name in ("alice", "bob"):
+        rehearsal.user(name)
+        rehearsal.org.client("iam", ACCOUNT).attach_user_policy(UserName=name, PolicyArn=READ_ONLY)
+    rehearsal.user("carol")
+    with pytest.raises(PolicyExecutionError, match=r"carol.*has no policies"):
+        rehearsal.run(derive=True, group=None, permission_set=None)
+    assert {row["status"] for row in rehearsal.outcomes().values()} == {"provisioned", "failed"}
+    ((account, set_name, group),) = rehearsal.assigned()
+    assert (account, rehearsal.members(group)) == (ACCOUNT, {"alice@example.com", "bob@example.com"})
+    made = rehearsal.permission_set(set_name)
+    assert made is not None
+    assert list(made.managed_policies) == [READ_ONLY]
+    with pytest.raises(PolicyExecutionError):
+        rehearsal.run(derive=True, group=None, permission_set=None)
+    assert rehearsal.mutations() == []
+
+
+def test_what_intents_need_is_declared() -> None:
+    action = {**ACTION, "mode": "intent"}
+    assert policy({"actions": [action]}).resource_manager.actions[0].get_permissions() == ()
+    derived = {key: value for key, value in action.items() if key not in ("group", "permission-set")}
+    found = policy({"actions": [{**derived, "derive": True}]}).resource_manager.actions[0]
+    assert found.get_permissions() == ("iam:GetAccountAuthorizationDetails",)
+
+
+def test_the_people_file_reaches_the_run(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice", Email="")
+    rehearsal.user("bob", Email="")
+    rehearsal.output.mkdir(parents=True)
+    people = rehearsal.output.parent / "people.csv"
+    people.write_text(f"account,user,username,email\n{ACCOUNT},alice,al,al@example.com\n{ACCOUNT},bob,b,\n")
+    with pytest.raises(PolicyExecutionError, match=r"line 3: has no email"):
+        rehearsal.run(people_from=str(people))
+    assert rehearsal.members() == {"al"}

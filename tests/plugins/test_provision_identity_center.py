@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+from c7n import schema
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+from c7n.resources import load_resources
+from c7n.utils import yaml_load
+
+from aws_local_org.identity_center import faults
+from aws_local_org.identity_center import instance as instances
+from c7n_iamusers.entry import register
+from c7n_iamusers.plugins.provision_identity_center import ProvisionIdentityCenter
+from tests.access_center import ACCOUNT
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.plugins.provisioning_rehearsal import ACTION, MANAGEMENT, Rehearsal
+from tests.policies import policy
+
+GROUP = f"iam-{ACCOUNT}-readonly"
+STATEMENT = {"Effect": "Allow", "Action": ["s3:Get*"], "Resource": "*"}
+
+
+def test_two_people_get_their_access(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice", GivenName="Alice", FamilyName="Liddell")
+    rehearsal.user("bob")
+    outcomes = rehearsal.run()
+    assert {name: row["status"] for name, row in outcomes.items()} == {
+        "alice": "provisioned",
+        "bob": "provisioned",
+    }
+    made = rehearsal.mutations()
+    assert sorted(made) == [
+        "AttachManagedPolicyToPermissionSet",
+        "CreateAccountAssignment",
+        "CreateGroup",
+        "CreateGroupMembership",
+        "CreateGroupMembership",
+        "CreatePermissionSet",
+        "CreateUser",
+        "CreateUser",
+    ]
+    # complete before it is assigned, and assigned before anybody has it
+    order = [made.index(each) for each in ("AttachManagedPolicyToPermissionSet", "CreateAccountAssignment")]
+    assert order == sorted(order)
+    assert made.index("CreateUser") > made.index("CreateAccountAssignment")
+    assert rehearsal.members() == {"alice@example.com", "bob@example.com"}
+    assert rehearsal.assigned() == {(ACCOUNT, "IamMigratedReadOnly", GROUP)}
+
+
+def test_a_second_run_changes_nothing(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice")
+    inline = {"Version": "2012-10-17", "Statement": [STATEMENT]}
+    wanted = {**ACTION["permission-set"], "inline-policy": inline}
+    rehearsal.run(permission_set=wanted)
+    lines = len(rehearsal.journal())
+    outcomes = rehearsal.run(permission_set=wanted)
+    assert rehearsal.mutations() == []
+    assert len(rehearsal.journal()) == lines
+    assert (outcomes["alice"]["status"], outcomes["alice"]["calls"]) == ("unchanged", 0)
+
+
+def test_shared_state_is_read_once_and_people_by_two_calls_each(rehearsal: Rehearsal) -> None:
+    names = [f"user-{number}" for number in range(12)]
+    for name in names:
+        rehearsal.user(name)
+    rehearsal.run()
+    rehearsal.run()
+    reads = [call.operation for call in rehearsal.org.calls if call.service in ("sso-admin", "identitystore")]
+    assert reads.count("GetUserId") == reads.count("DescribeUser") == len(names)
+    assert len(reads) - 2 * len(names) <= 20
+
+
+def test_the_outcome_stands_on_the_resource_for_the_notice(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice")
+    rehearsal.run()
+    (resource,) = rehearsal.resources
+    told = resource["c7n:IamUser"]["provisioning"]
+    assert told.pop("reason").startswith("alice@example.com (a new Identity Center user) is in group")
+    assert told == {
+        "status": "provisioned",
+        "username": "alice@example.com",
+        "email": "alice@example.com",
+        "group": GROUP,
+        "permission-set": "IamMigratedReadOnly",
+        "start-url": f"https://{rehearsal.instance.store.id}.awsapps.com/start",
+    }
+
+
+def test_every_change_is_journaled_before_and_after(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice")
+    rehearsal.run()
+    lines = rehearsal.journal()
+    begun = [line["operation"] for line in lines if line["phase"] == "before"]
+    assert sorted(begun) == sorted(rehearsal.mutations())
+    assert {line["result"] for line in lines if line["phase"] == "after"} == {"done"}
+    assert {line["arn"] for line in lines} == {
+        f"arn:aws:iam::{ACCOUNT}:root",
+        f"arn:aws:iam::{ACCOUNT}:user/alice",
+    }
+
+
+def test_the_role_is_assumed_by_the_runner_and_not_by_the_member_role(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice")
+    rehearsal.run()
+    assumed = [call for call in rehearsal.org.calls if call.operation == "AssumeRole"]
+    into_management = [call for call in assumed if MANAGEMENT in call.parameters["RoleArn"]]
+    assert [call.account for call in into_management] == [MANAGEMENT]
+
+
+def test_the_runs_own_session_where_no_role_is_given(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice", account=MANAGEMENT)
+    outcomes = rehearsal.run(account=MANAGEMENT, role=None)
+    assert outcomes["alice"]["status"] == "provisioned"
+    assert {call.account for call in rehearsal.org.calls if call.service == "sso-admin"} == {MANAGEMENT}
+
+
+def test_what_a_run_created_can_be_undone(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice")
+    rehearsal.run()
+    rehearsal.run()
+    (result,) = rehearsal.output.glob("identity-center-runs/*/result.json")
+    fleet = FleetRehearsal(rehearsal.org, rehearsal.output)
+    assert fleet.undo(result) == []
+    assert (rehearsal.usernames(), rehearsal.assigned(), rehearsal.permission_set()) == (set(), set(), None)
+
+
+def test_outcomes_of_an_earlier_run_are_kept(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice")
+    rehearsal.run()
+    rehearsal.run()
+    (row,) = json.loads((rehearsal.output / "outcomes.json").read_text())
+    assert [row["status"], *(earlier["status"] for earlier in row["history"])] == ["unchanged", "provisioned"]
+
+
+def test_later_actions_see_failures_and_the_run_fails_after_them(rehearsal: Rehearsal) -> None:
+    rehearsal.user("robot", Email="")
+    tag = {"type": "tag", "key": "Seen", "value": "yes"}
+    with pytest.raises(PolicyExecutionError, match="failed for 1 users"):
+        rehearsal.run(actions=(tag,))
+    tags = rehearsal.org.client("iam", ACCOUNT).list_user_tags(UserName="robot")["Tags"]
+    assert {"Key": "Seen", "Value": "yes"} in tags
+
+
+def _second_instance() -> None:
+    instances.add_instance(MANAGEMENT, "us-east-1")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "changes", "told"),
+    [
+        pytest.param(instances.remove_instance, {}, "no Identity Center instance in us-east-1", id="none"),
+        pytest.param(
+            _second_instance, {}, "several Identity Center instances in us-east-1: arn:", id="several"
+        ),
+        pytest.param(
+            None, {"region": "eu-west-1"}, "it is in us-east-1, so set region: us-east-1", id="region"
+        ),
+        pytest.param(
+            None, {"role": None}, "through the policy's own session: no Identity Center", id="member-account"
+        ),
+        pytest.param(
+            None,
+            {"role": "arn:aws:iam::123456789012:role/Missing"},
+            "through role arn:aws:iam::123456789012:role/Missing .*AccessDenied.*trust policy",
+            id="unassumable-role",
+        ),
+    ],
+)
+def test_an_identity_center_that_will_not_do(
+    rehearsal: Rehearsal, prepare: Callable[[], None] | None, changes: dict[str, Any], told: str
+) -> None:
+    rehearsal.user("alice")
+    if prepare:
+        prepare()
+    with pytest.raises(PolicyExecutionError, match=told) as error:
+        rehearsal.run(**changes)
+    assert f"policy under-test: account {ACCOUNT}" in str(error.value)
+    assert "Nothing was touched" in str(error.value)
+    row = rehearsal.outcomes()["alice"]
+    assert row["status"] == "failed"
+    assert row["reason"].startswith(f"user alice of account {ACCOUNT}: ")
+    assert rehearsal.mutations() == []
+
+
+@pytest.mark.parametrize(
+    "operation", ["ListInstances", "DescribeInstance", "ListPermissionSets", "GetGroupId", "GetUserId"]
+)
+def test_denied_readings_end_the_policy_but_never_c7n_orgs_run(rehearsal: Rehearsal, operation: str) -> None:
+    rehearsal.user("alice")
+    faults.refuse_next(operation, "AccessDeniedException")
+    with pytest.raises(PolicyExecutionError, match=r"AccessDeniedException.* declares"):
+        rehearsal.run()
+
+
+def test_a_variable_that_nobody_defines(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice")
+    with pytest.raises(PolicyExecutionError, match=r"'iam-\{team\}' has the undefined variable"):
+        rehearsal.run(group="iam-{team}")
+
+
+def test_every_call_is_declared(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsal.user("alice")
+    rich = {**ACTION["permission-set"], "inline-policy": {"Version": "2012-10-17", "Statement": [STATEMENT]}}
+    poor = {"name": "IamMigratedReadOnly", "session-duration": "PT2H", "tags": {"Team": "platform"}}
+    made: set[str] = set()
+
+    def run(**changes: Any) -> None:
+        rehearsal.run(**changes)
+        made.update(f"{call.service}:{call.operation}" for call in rehearsal.org.calls)
+
+    faults.refuse_next("CreateGroupMembership", "ConflictException", Reason="UNIQUENESS_CONSTRAINT_VIOLATION")
+    run(permission_set=rich)
+    run(permission_set=poor)
+    run(group="everybody", shared_group=True)
+    run(group="everybody", shared_group=True)
+    # a fleet of more than a few is listed instead of looked up
+    monkeypatch.setattr("c7n_iamusers.identity_center.aws.reader._FEW", 0)
+    iam = rehearsal.org.client("iam", ACCOUNT)
+    for name in ("Own", "Edge"):
+        document = {"Version": "2012-10-17", "Statement": [STATEMENT]}
+        iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(document))
+    own, edge = (f"arn:aws:iam::{ACCOUNT}:policy/{name}" for name in ("Own", "Edge"))
+    iam.attach_user_policy(UserName="alice", PolicyArn=own)
+    iam.put_user_permissions_boundary(UserName="alice", PermissionsBoundary=edge)
+    run(derive=True, group=None, permission_set=None)
+    found = policy({"actions": [ACTION]}).resource_manager.actions[0]
+    used = {each.replace("sso-admin:", "sso:") for each in made if not each.startswith("iam:")}
+    assert used == set(found.get_permissions())
+
+
+def test_the_example_of_the_docs_is_valid() -> None:
+    load_resources(("aws.iam-user",))
+    register()
+    _, _, example = (ProvisionIdentityCenter.__doc__ or "").partition(".. code-block:: yaml")
+    data = yaml_load(textwrap.dedent(example))
+    assert schema.validate(data, schema.generate(("aws.iam-user",))) == []
+    (given,) = data["policies"]
+    policy({key: given[key] for key in ("filters", "actions")})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"identity-source": None}, id="no-identity-source"),
+        pytest.param({"identity-source": "okta"}, id="unknown-identity-source"),
+        pytest.param({"user": {"username": "tag:Email"}}, id="no-email-key"),
+        pytest.param({"user": {**ACTION["user"], "phone": "tag:Phone"}}, id="unknown-user-key"),
+        pytest.param({"user": {**ACTION["user"], "email": []}}, id="empty-list-of-keys"),
+        pytest.param({"permission-set": {}}, id="no-name"),
+        pytest.param({"permission-set": {"name": "x", "policy": "y"}}, id="unknown-key-of-the-set"),
+        pytest.param({"group": ""}, id="empty-group"),
+        pytest.param({"timeout": 0}, id="no-time"),
+    ],
+)
+def test_what_the_schema_refuses(changes: dict[str, Any]) -> None:
+    load_resources(("aws.iam-user",))
+    register()
+    action = {key: value for key, value in {**ACTION, **changes}.items() if value is not None}
+    given = {"policies": [{"name": "p", "resource": "aws.iam-user", "actions": [action]}]}
+    assert schema.validate(given, schema.generate(("aws.iam-user",))) != []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param(
+            {"name": "a b"}, "policy under-test: provision-identity-center: permission-set: name", id="name"
+        ),
+        pytest.param({"session-duration": "1h"}, "must be an ISO 8601 duration", id="duration"),
+        pytest.param(
+            {"managed-policies": ["arn:aws:iam::111122223333:policy/Own"]}, "is customer-managed", id="own"
+        ),
+        pytest.param(
+            {"inline-policy": {}, "inline-policy-file": "x.json"}, "either .* or .*, not both", id="both"
+        ),
+    ],
+)
+def test_what_validate_refuses(changes: dict[str, Any], told: str) -> None:
+    action = {**ACTION, "permission-set": {**ACTION["permission-set"], **changes}}
+    with pytest.raises(PolicyValidationError, match=told):
+        policy({"actions": [action]})
+
+
+def test_a_lambda_must_carry_the_package() -> None:
+    mode = {"type": "periodic", "schedule": "rate(1 day)", "role": "arn:aws:iam::111122223333:role/Custodian"}
+    with pytest.raises(PolicyValidationError, match=r"add c7n_iamusers to mode\.packages"):
+        policy({"mode": mode, "actions": [ACTION]})
+
+
+def test_an_unquoted_date_of_accept_is_kept_as_text() -> None:
+    """c7n writes a policy's data as JSON at the end of a run."""
+    row = {"account": ACCOUNT, "user": "alice", "verdict": "wider", "remark": "looked at"}
+    data: dict[str, Any] = {**ACTION, "derive": {"accept": [{**row, "expires": date(2027, 1, 31)}]}}
+    action = ProvisionIdentityCenter(data)
+    assert json.loads(json.dumps(action.data))["derive"]["accept"] == [{**row, "expires": "2027-01-31"}]

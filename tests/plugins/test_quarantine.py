@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+
+from aws_local_org import LocalOrg
+from aws_local_org.iam.seeding import set_access_key_last_used, set_password_last_used
+from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, QUARANTINE_TAG
+from tests.furnishing import furnish
+from tests.interference import deny
+from tests.observation import run_within_permissions
+from tests.plugins.deletions import acting, delete, outcomes, user_names
+from tests.policies import ACCOUNT, policy
+
+LISTS = {
+    "list_access_keys": "AccessKeyMetadata",
+    "list_signing_certificates": "Certificates",
+    "list_ssh_public_keys": "SSHPublicKeys",
+    "list_service_specific_credentials": "ServiceSpecificCredentials",
+}
+FILLING = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Sid": "x" * 1_600, "Effect": "Deny", "Action": "s3:*", "Resource": "*"}],
+    }
+)
+
+
+def quarantine(output: Path, **options: Any) -> list[dict[str, Any]]:
+    action = {"type": "quarantine", "reason": "unused (90 days)", **options}
+    found: list[dict[str, Any]] = run_within_permissions(acting(action, output))
+    return found
+
+
+def release(output: Path, **options: Any) -> None:
+    freeing = {"name": "freeing", "actions": [{"type": "release", **options}]}
+    run_within_permissions(policy(freeing, output))
+
+
+def released(output: Path) -> dict[str, Any]:
+    (row,) = json.loads((output / "freeing" / "outcomes.json").read_text())
+    found: dict[str, Any] = row
+    return found
+
+
+def statuses(iam: Any) -> list[str]:
+    found = (getattr(iam, method)(UserName="alice")[member] for method, member in LISTS.items())
+    return [each["Status"] for items in found for each in items]
+
+
+def state(iam: Any) -> Any:
+    """All that can be seen of the account's users."""
+    details = iam.get_account_authorization_details(Filter=["User"])["UserDetailList"]
+    return details, statuses(iam), iam.list_mfa_devices(UserName="alice")["MFADevices"]
+
+
+@pytest.fixture
+def iam(org: LocalOrg) -> Any:
+    """alice with everything, one key of hers inactive."""
+    client = furnish(org, "alice")
+    key = client.list_access_keys(UserName="alice")["AccessKeyMetadata"][0]["AccessKeyId"]
+    client.update_access_key(UserName="alice", AccessKeyId=key, Status="Inactive")
+    return client
+
+
+def test_nothing_works_for_a_user_in_quarantine(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    (resource,) = quarantine(tmp_path)
+    assert set(statuses(iam)) == {"Inactive"}
+    document = iam.get_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)["PolicyDocument"]
+    (statement,) = document["Statement"]
+    assert (statement["Effect"], statement["Action"], statement["Resource"]) == ("Deny", "*", "*")
+    tags = {tag["Key"]: tag["Value"] for tag in iam.list_user_tags(UserName="alice")["Tags"]}
+    assert tags[QUARANTINE_TAG].endswith("deny=inline by under-test: unused 90 days")
+    row = outcomes(tmp_path)["alice"]
+    assert row["status"] == "quarantined"
+    assert "console password still opens a session" in row["reason"]
+    assert resource["c7n:IamUser"]["outcome"]["status"] == "quarantined"
+    assert len(list((tmp_path / "under-test" / "snapshots").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "inline", [pytest.param(None, id="inline"), pytest.param(FILLING, id="aws-deny-all")]
+)
+def test_release_restores_the_earlier_state_from_any_machine(
+    org: LocalOrg, iam: Any, tmp_path: Path, inline: str | None
+) -> None:
+    if inline:
+        iam.put_user_policy(UserName="alice", PolicyName="filling", PolicyDocument=inline)
+    before = state(iam)
+    quarantine(tmp_path / "here")
+    attached = iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"]
+    assert ("AWSDenyAll" in [each["PolicyName"] for each in attached]) is bool(inline)
+    # an inline Deny carries its record to any machine; another form needs the journal
+    release(tmp_path / "there", **({"record-from": str(tmp_path / "here")} if inline else {}))
+    assert state(iam) == before
+    assert released(tmp_path / "there")["status"] == "released"
+
+
+def test_again_it_changes_nothing(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    quarantine(tmp_path)
+    before = state(iam)
+    quarantine(tmp_path)
+    assert state(iam) == before
+    row = outcomes(tmp_path)["alice"]
+    assert row["status"] == "unchanged"
+    assert "AWS tells of no use since, which is no proof" in row["reason"]
+
+
+def undo_by_hand(iam: Any) -> str:
+    """Takes the Deny off and activates a key that was active before; that key's id."""
+    iam.delete_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)
+    key = str(iam.list_access_keys(UserName="alice")["AccessKeyMetadata"][-1]["AccessKeyId"])
+    iam.update_access_key(UserName="alice", AccessKeyId=key, Status="Active")
+    return key
+
+
+@pytest.mark.parametrize(
+    "again", [pytest.param(False, id="release"), pytest.param(True, id="quarantine-and-release")]
+)
+def test_a_key_deactivated_since_the_deny_was_taken_off_stays_off(
+    org: LocalOrg, iam: Any, tmp_path: Path, again: bool
+) -> None:
+    quarantine(tmp_path)
+    key = undo_by_hand(iam)
+    iam.update_access_key(UserName="alice", AccessKeyId=key, Status="Inactive")  # it leaked
+    if again:
+        quarantine(tmp_path)
+        assert f"access key {key}" in outcomes(tmp_path)["alice"]["reason"]
+    release(tmp_path)
+    assert set(statuses(iam)) == {"Inactive"}
+    assert DENY_ALL_NAME not in iam.list_user_policies(UserName="alice")["PolicyNames"]
+    assert (f"they stay so: access key {key}" in released(tmp_path)["reason"]) is not again
+
+
+def test_a_reason_that_tags_cannot_say_does_not_keep_a_user_in_quarantine(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    iam.put_user_policy(UserName="alice", PolicyName="filling", PolicyDocument=FILLING)
+    before = state(iam)
+    quarantine(tmp_path, reason="???")
+    release(tmp_path)
+    assert state(iam) == before
+    assert released(tmp_path)["status"] == "released"
+
+
+def test_a_foreign_file_of_outcomes_stops_the_run_before_it_touches_anyone(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    place = tmp_path / "under-test" / "outcomes.json"
+    place.parent.mkdir()
+    place.write_text('{"version": 2}')
+    before = state(iam)
+    with pytest.raises(PolicyExecutionError, match=f"{place} is not a file of outcomes"):
+        delete(tmp_path)
+    assert state(iam) == before
+
+
+def later() -> datetime:
+    return datetime.now(timezone.utc) + timedelta(minutes=5)
+
+
+def use_password(org: LocalOrg) -> None:
+    with org.lock:
+        set_password_last_used(org.backend("iam", ACCOUNT).get_user("alice"), later())
+
+
+def use_key(org: LocalOrg) -> None:
+    with org.lock:
+        (key, *_) = org.backend("iam", ACCOUNT).get_user("alice").access_keys
+        set_access_key_last_used(key, later(), service="s3", region="eu-west-1")
+
+
+@pytest.mark.parametrize("use", [use_password, use_key])
+def test_use_after_quarantine_is_reported_and_keeps_the_user(
+    org: LocalOrg, iam: Any, tmp_path: Path, use: Any
+) -> None:
+    quarantine(tmp_path)
+    use(org)
+    quarantine(tmp_path)
+    assert "was used" in outcomes(tmp_path)["alice"]["reason"]
+    delete(tmp_path, **{"quarantined-for": 0.000001})
+    assert "still in use in its quarantine" in outcomes(tmp_path)["alice"]["reason"]
+    release(tmp_path)
+    assert "was used" in released(tmp_path)["reason"]
+    assert user_names(iam) == ["alice"]
+
+
+def test_a_quarantined_user_is_deleted_after_its_days_and_not_before(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    delete(tmp_path, **{"quarantined-for": 0.000001})
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("not in quarantine")
+    quarantine(tmp_path)
+    delete(tmp_path, **{"quarantined-for": 14})
+    assert "not yet 14 days" in outcomes(tmp_path)["alice"]["reason"]
+    assert user_names(iam) == ["alice"]
+    delete(tmp_path, **{"quarantined-for": 0.000001})
+    assert user_names(iam) == []
+
+
+def test_a_deletion_stopped_after_lifting_the_deny_goes_on(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quarantine(tmp_path)
+    with monkeypatch.context() as patch:
+        deny(patch, "DeleteUser")
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path, **{"quarantined-for": 0.000001})
+    # what the Deny covered stays covered until the user is gone
+    assert iam.list_user_policies(UserName="alice")["PolicyNames"] == [DENY_ALL_NAME]
+    delete(tmp_path, **{"quarantined-for": 0.000001})
+    assert user_names(iam) == []
+
+
+FORGED = {"Key": QUARANTINE_TAG, "Value": "2020-01-01T00:00:00Z deny=attached by park: long ago"}
+
+
+def fill(iam: Any, tags: int, policies: int) -> None:
+    """No room for an inline Deny; so many tags and attached policies more."""
+    iam.put_user_policy(UserName="alice", PolicyName="filling", PolicyDocument=FILLING)
+    iam.tag_user(UserName="alice", Tags=[{"Key": f"more-{n}", "Value": "v"} for n in range(tags)])
+    for name in AWS_POLICIES[:policies]:
+        iam.attach_user_policy(UserName="alice", PolicyArn=f"arn:aws:iam::aws:policy/{name}")
+
+
+AWS_POLICIES = (
+    "AmazonEC2ReadOnlyAccess",
+    "AmazonSNSReadOnlyAccess",
+    "AmazonSQSReadOnlyAccess",
+    "AmazonVPCReadOnlyAccess",
+    "IAMReadOnlyAccess",
+    "AmazonRDSReadOnlyAccess",
+    "AmazonDynamoDBReadOnlyAccess",
+)
+
+
+@pytest.mark.parametrize(
+    ("tags", "policies", "form"),
+    [(0, 0, "attached"), (46, 0, "attached"), (0, 7, "boundary"), (46, 7, "boundary")],
+    ids=["roomy", "full-of-tags", "full-of-policies", "full-of-both"],
+)
+def test_forged_and_full_tags_neither_stop_a_quarantine_nor_shorten_it(
+    org: LocalOrg, iam: Any, tmp_path: Path, tags: int, policies: int, form: str
+) -> None:
+    fill(iam, tags, policies)
+    iam.tag_user(UserName="alice", Tags=[FORGED])
+    boundary = iam.get_user(UserName="alice")["User"]["PermissionsBoundary"]
+    before = statuses(iam)
+    quarantine(tmp_path)
+    assert outcomes(tmp_path)["alice"]["status"] == "quarantined"
+    assert set(statuses(iam)) == {"Inactive"}
+    attached = iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"]
+    denied = {"attached": "AWSDenyAll" in {each["PolicyName"] for each in attached}}
+    now = iam.get_user(UserName="alice")["User"]["PermissionsBoundary"]
+    denied["boundary"] = now["PermissionsBoundaryArn"].endswith("/AWSDenyAll")
+    assert [name for name, there in denied.items() if there] == [form]
+    # the forged tag says 2020; the record says today
+    iam.tag_user(UserName="alice", Tags=[FORGED])
+    delete(tmp_path, **{"quarantined-for": 14})
+    assert "not yet 14 days" in outcomes(tmp_path)["alice"]["reason"]
+    release(tmp_path)
+    assert statuses(iam) == before
+    assert iam.get_user(UserName="alice")["User"]["PermissionsBoundary"] == boundary
+
+
+def test_a_forged_tag_alone_is_no_quarantine_and_release_switches_nothing_on(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    key = iam.list_access_keys(UserName="alice")["AccessKeyMetadata"][0]["AccessKeyId"]
+    forged = {"Key": "c7n-iamusers-deactivated", "Value": key}
+    iam.tag_user(UserName="alice", Tags=[FORGED, forged])
+    iam.attach_user_policy(UserName="alice", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+    before = state(iam)
+    delete(tmp_path, **{"quarantined-for": 14})
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("not in quarantine")
+    with pytest.raises(PolicyExecutionError, match=f"Inactive now: access key {key}"):
+        release(tmp_path)
+    assert state(iam) == before
+    quarantine(tmp_path)
+    release(tmp_path)
+    rest = [tag for tag in iam.list_user_tags(UserName="alice")["Tags"] if tag["Key"].startswith("c7n-")]
+    assert (statuses(iam), rest) == (before[1], [])
+
+
+def test_a_quarantine_of_an_earlier_version_kept_in_tags_is_released_on_request(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    before = statuses(iam)
+    active = [
+        k for k in iam.list_access_keys(UserName="alice")["AccessKeyMetadata"] if k["Status"] == "Active"
+    ]
+    key = active[0]["AccessKeyId"]
+    iam.update_access_key(UserName="alice", AccessKeyId=key, Status="Inactive")
+    iam.attach_user_policy(UserName="alice", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+    iam.tag_user(UserName="alice", Tags=[FORGED, {"Key": "c7n-iamusers-deactivated", "Value": key}])
+    with pytest.raises(PolicyExecutionError, match="trust-tags: true"):
+        release(tmp_path)
+    release(tmp_path, **{"trust-tags": True})
+    assert statuses(iam) == before
+    assert "AWSDenyAll" not in str(iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"])
+
+
+def test_where_the_role_may_use_no_deny_credentials_are_switched_off_all_the_same(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for operation in ("PutUserPolicy", "AttachUserPolicy", "PutUserPermissionsBoundary"):
+        deny(monkeypatch, operation)
+    with pytest.raises(PolicyExecutionError, match="were switched off all the same: ACCA"):
+        quarantine(tmp_path)
+    assert set(statuses(iam)) == {"Inactive"}
+    row = outcomes(tmp_path)["alice"]
+    assert row["status"] == "failed"
+    assert all(identity in row["reason"] for identity in _ids(iam, "AccessKeyId"))
+
+
+def _ids(iam: Any, member: str) -> list[str]:
+    keys = iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]
+    return [key[member] for key in keys if key["AccessKeyId"] != keys[0]["AccessKeyId"]]
+
+
+def test_a_boundary_of_unknown_origin_is_not_released(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    fill(iam, 0, 7)
+    quarantine(tmp_path / "here")
+    before = state(iam)
+    with pytest.raises(PolicyExecutionError, match="name that by record-from"):
+        release(tmp_path / "there")
+    assert state(iam) == before
+    release(tmp_path / "there", **{"record-from": str(tmp_path / "here")})
+    assert iam.get_user(UserName="alice")["User"]["PermissionsBoundary"]["PermissionsBoundaryArn"].endswith(
+        "/PowerUserAccess"
+    )
+
+
+def test_release_after_a_deletion_that_failed_refuses_and_says_what_undoes_it(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quarantine(tmp_path)
+    with monkeypatch.context() as patch:
+        deny(patch, "DetachUserPolicy")
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path, **{"quarantined-for": 0.000001})
+    before = state(iam)
+    with pytest.raises(PolicyExecutionError, match="c7n-iamusers restore OUTPUT --user alice"):
+        release(tmp_path)
+    assert state(iam) == before
+
+
+def test_a_user_that_its_owner_released_is_not_deleted_by_the_next_run(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quarantine(tmp_path)
+    with monkeypatch.context() as patch:
+        deny(patch, "DeleteLoginProfile")
+        with pytest.raises(PolicyExecutionError):
+            delete(tmp_path, **{"quarantined-for": 0.000001})
+    iam.delete_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)
+    iam.untag_user(UserName="alice", TagKeys=[QUARANTINE_TAG])
+    before = state(iam)
+    delete(tmp_path, **{"quarantined-for": 14})
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("not in quarantine")
+    assert state(iam) == before
+
+
+def test_release_leaves_alone_who_is_not_in_quarantine(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    before = state(iam)
+    release(tmp_path)
+    assert state(iam) == before
+    assert (released(tmp_path)["status"], released(tmp_path)["reason"]) == ("skipped", "not in quarantine")
+
+
+def test_a_leaked_key_is_quarantined_and_not_released(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    arn = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
+    iam.attach_user_policy(UserName="alice", PolicyArn=arn)
+    before = state(iam)
+    quarantine(tmp_path)
+    assert outcomes(tmp_path)["alice"]["status"] == "quarantined"
+    release(tmp_path)
+    assert "AWSCompromisedKeyQuarantineV3" in released(tmp_path)["reason"]
+    delete(tmp_path)
+    assert "AWSCompromisedKeyQuarantineV3" in outcomes(tmp_path)["alice"]["reason"]
+    release(tmp_path, **{"include-compromised": True})
+    assert state(iam) == before
+    delete(tmp_path, **{"include-compromised": True})
+    assert user_names(iam) == []
+
+
+def test_who_was_active_is_left_alone(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    use_password(org)
+    before = state(iam)
+    quarantine(tmp_path, **{"active-within": 7})
+    assert state(iam) == before
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("active within 7 days: its password was used")
+    delete(tmp_path, **{"active-within": 7})
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("active within 7 days: its password was used")
+
+
+def test_quarantine_needs_to_know_whom_it_spares(org: LocalOrg) -> None:
+    with pytest.raises(
+        PolicyValidationError, match="quarantine needs the filter unnecessary at the top level"
+    ):
+        policy({"actions": ["quarantine"]})

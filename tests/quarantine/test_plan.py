@@ -1,0 +1,614 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.deletion.plan import plan_deletion
+from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan
+from c7n_iamusers.iam.deny_all import ATTACHED, BOUNDARY, INLINE, INLINE_QUOTA, deny_all_document, is_denial
+from c7n_iamusers.iam.history import History
+from c7n_iamusers.iam.own_traces import NOTHING_KNOWN, deletion_begun, lapses, left_off, quarantine_of
+from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, QUARANTINE_TAG, Quarantine
+from c7n_iamusers.iam.user import IamUser, Item
+from c7n_iamusers.quarantine.plan import QuarantinePlan, ReleasePlan, plan_quarantine, plan_release
+from tests.records import user
+
+NOW = datetime(2026, 11, 24, 18, 0, 5, 123, tzinfo=timezone.utc)
+SINCE = NOW.replace(microsecond=0)
+LATER = datetime(2026, 12, 1, tzinfo=timezone.utc)
+READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+DENY_ALL = {"PolicyName": "AWSDenyAll", "PolicyArn": "arn:aws:iam::aws:policy/AWSDenyAll"}
+
+
+def credential(identifier: str, name: str, status: str = "Active") -> Mapping[str, str]:
+    return {identifier: name, "Status": status}
+
+
+CREDENTIALS: dict[str, Any] = {
+    "login_profile": ({"UserName": "alice"},),
+    "access_key": (credential("AccessKeyId", "AKIA1"), credential("AccessKeyId", "AKIA2", "Inactive")),
+    "signing_certificate": (credential("CertificateId", "CERT1"),),
+    "ssh_public_key": (credential("SSHPublicKeyId", "APKA1"),),
+    "service_specific_credential": (
+        credential("ServiceSpecificCredentialId", "ACCA1"),
+        credential("ServiceSpecificCredentialId", "ACCA2", "Expired"),
+    ),
+}
+FULL_INLINE = ({"PolicyName": "big", "PolicyDocument": {"Sid": "x" * (INLINE_QUOTA - 100)}},)
+FULL_TAGS = {f"t{n}": "v" for n in range(50)}
+
+
+def attached(count: int) -> tuple[dict[str, str], ...]:
+    return tuple({"PolicyName": f"p{n}", "PolicyArn": f"arn:aws:iam::aws:policy/p{n}"} for n in range(count))
+
+
+def apply(to: IamUser, plan: Plan) -> IamUser:
+    """The user as the calls leave it."""
+    for call in plan.calls:
+        to = _apply(to, call)
+    return to
+
+
+_STATUS_OF = {
+    "UpdateAccessKey": ("access-key", "AccessKeyId"),
+    "UpdateSigningCertificate": ("signing-certificate", "CertificateId"),
+    "UpdateSSHPublicKey": ("ssh-public-key", "SSHPublicKeyId"),
+    "UpdateServiceSpecificCredential": ("service-specific-credential", "ServiceSpecificCredentialId"),
+}
+
+
+def _apply(to: IamUser, call: ApiCall) -> IamUser:
+    held, given = {kind: list(items) for kind, items in to.attachments.items()}, call.parameters
+    assert given["UserName"] == to.name
+    match call.operation:
+        case "PutUserPolicy":
+            name, document = given["PolicyName"], json.loads(given["PolicyDocument"])
+            others = [item for item in held["inline-policy"] if item["PolicyName"] != name]
+            held["inline-policy"] = [*others, {"PolicyName": name, "PolicyDocument": document}]
+        case "DeleteUserPolicy":
+            held["inline-policy"] = [
+                i for i in held["inline-policy"] if i["PolicyName"] != given["PolicyName"]
+            ]
+        case "AttachUserPolicy":
+            held["attached-policy"].append({"PolicyName": "AWSDenyAll", "PolicyArn": given["PolicyArn"]})
+        case "DetachUserPolicy":
+            held["attached-policy"] = [
+                i for i in held["attached-policy"] if i["PolicyArn"] != given["PolicyArn"]
+            ]
+        case "PutUserPermissionsBoundary" | "DeleteUserPermissionsBoundary":
+            arns = [given["PermissionsBoundary"]] if call.operation.startswith("Put") else []
+            held["permissions-boundary"] = [{"PermissionsBoundaryArn": arn} for arn in arns]
+        case "TagUser":
+            tags = {**{tag["Key"]: tag for tag in held["tag"]}, **{tag["Key"]: tag for tag in given["Tags"]}}
+            held["tag"] = list(tags.values())
+        case "UntagUser":
+            held["tag"] = [tag for tag in held["tag"] if tag["Key"] not in given["TagKeys"]]
+        case operation:
+            kind, identifier = _STATUS_OF[operation]
+            held[kind] = [
+                {**item, "Status": given["Status"]} if item[identifier] == given[identifier] else item
+                for item in held[kind]
+            ]
+    attachments = {kind: tuple(items) for kind, items in held.items()}
+    return replace(to, detail={**to.detail, "Tags": list(attachments["tag"])}, attachments=attachments)
+
+
+def quarantine(
+    to: IamUser, now: datetime = NOW, history: History = NOTHING_KNOWN, refused: Collection[str] = ()
+) -> QuarantinePlan:
+    return plan_quarantine(to, now, "park", "unused for 90 days", history, refused)
+
+
+def journal(
+    calls: Iterable[ApiCall], record: Quarantine, now: datetime = NOW, before: History = NOTHING_KNOWN
+) -> History:
+    """What the journal tells once ``calls`` are made, after the line with ``record``."""
+    return replace(before.and_then([(call, "done") for call in calls], now), record=record)
+
+
+def in_quarantine(before: IamUser, refused: Collection[str] = ()) -> tuple[IamUser, History]:
+    planned = quarantine(before, refused=refused)
+    return apply(before, planned.plan), journal(planned.plan.calls, planned.record)
+
+
+def release(held: IamUser, record: Quarantine, history: History, before: IamUser) -> ReleasePlan:
+    """The release, where a snapshot of ``before`` tells what the journal does not: a boundary not of ours."""
+    told = history.former_boundary() if history.boundary_deny() else None
+    former: tuple[Item, ...] = before.attachments["permissions-boundary"]
+    if told is not None:
+        former = ({"PermissionsBoundaryArn": told},) if told else ()
+    planned = plan_release(held, record, history, former)
+    assert planned.problem == ""
+    return planned
+
+
+def bound(arn: str) -> dict[str, Any]:
+    return {"permissions_boundary": ({"PermissionsBoundaryArn": arn},)}
+
+
+NO_ROOM: dict[str, Any] = {"inline_policy": FULL_INLINE, "attached_policy": attached(10)}
+SHAPES = [
+    pytest.param(user(**CREDENTIALS), "inline", id="inline"),
+    pytest.param(user(tags=FULL_TAGS, **CREDENTIALS), "inline", id="inline-50-tags"),
+    pytest.param(
+        user(tags=dict.fromkeys(list(FULL_TAGS)[:49], "v"), **CREDENTIALS), "inline", id="inline-49-tags"
+    ),
+    pytest.param(
+        user(attached_policy=(DENY_ALL,), **CREDENTIALS), "inline", id="inline-though-parked-before"
+    ),
+    pytest.param(
+        user(**bound(DENY_ALL["PolicyArn"]), **CREDENTIALS), "inline", id="inline-though-bounded-before"
+    ),
+    pytest.param(user(inline_policy=FULL_INLINE, **CREDENTIALS), "attached", id="attached"),
+    pytest.param(
+        user(inline_policy=FULL_INLINE, tags=FULL_TAGS, **CREDENTIALS), "attached", id="attached-50-tags"
+    ),
+    pytest.param(user(**NO_ROOM, **CREDENTIALS), "boundary", id="boundary"),
+    pytest.param(user(**NO_ROOM, **bound(READ_ONLY), **CREDENTIALS), "boundary", id="boundary-for-another"),
+    pytest.param(
+        user(inline_policy=FULL_INLINE, attached_policy=(DENY_ALL,), **CREDENTIALS), "own", id="parked-before"
+    ),
+    pytest.param(user(**NO_ROOM, **bound(DENY_ALL["PolicyArn"]), **CREDENTIALS), "own", id="bounded-before"),
+    pytest.param(user(tags={"Team": "a"}), "inline", id="no-credentials"),
+]
+
+
+@pytest.mark.parametrize(("before", "deny"), SHAPES)
+def test_quarantine_stops_everything_and_release_restores_it_exactly(before: IamUser, deny: str) -> None:
+    held, history = in_quarantine(before)
+    record = quarantine_of(held, history)
+    assert record is not None
+    assert (record.deny, record.since) == (deny, SINCE)
+    assert lapses(held, record) == []
+    released = release(held, record, history, before)
+    assert released.notes == ()
+    assert apply(held, released.plan).attachments == before.attachments
+
+
+@pytest.mark.parametrize(("before", "deny"), SHAPES)
+def test_a_released_user_is_in_no_quarantine(before: IamUser, deny: str) -> None:
+    held, history = in_quarantine(before)
+    record = quarantine_of(held, history)
+    assert record is not None
+    calls = release(held, record, history, before).plan.calls
+    after = apply(held, Plan(before.subject, calls))
+    assert quarantine_of(after, journal(calls, record, LATER, history)) is None
+
+
+@pytest.mark.parametrize(("before", "deny"), SHAPES)
+def test_a_quarantine_that_was_stopped_anywhere_can_be_completed_and_undone(
+    before: IamUser, deny: str
+) -> None:
+    planned = quarantine(before)
+    for made in range(len(planned.plan.calls)):
+        calls = planned.plan.calls[:made]
+        held, history = (
+            apply(before, Plan(before.subject, calls)),
+            journal(calls, planned.record),
+        )
+        again = quarantine(held, LATER, history)
+        completed = apply(held, again.plan)
+        history = journal(again.plan.calls, again.record, LATER, history)
+        record = quarantine_of(completed, history)
+        assert record is not None
+        assert (record.deny, lapses(completed, record)) == (deny, [])
+        assert record.deactivated == planned.record.deactivated
+        assert apply(completed, release(completed, record, history, before).plan).attachments == (
+            before.attachments
+        )
+
+
+@pytest.mark.parametrize(("before", "deny"), SHAPES)
+def test_a_release_that_was_stopped_anywhere_can_be_completed(before: IamUser, deny: str) -> None:
+    held, history = in_quarantine(before)
+    record = quarantine_of(held, history)
+    assert record is not None
+    calls = release(held, record, history, before).plan.calls
+    for made in range(len(calls)):
+        midway = apply(held, Plan(held.subject, calls[:made]))
+        known = journal(calls[:made], record, LATER, history)
+        left = quarantine_of(midway, known) or (record if QUARANTINE_TAG in midway.tags else None)
+        after = apply(midway, release(midway, left, known, before).plan) if left else midway
+        assert after.attachments == before.attachments
+
+
+@pytest.mark.parametrize(("before", "deny"), SHAPES)
+def test_a_standing_quarantine_is_left_as_it_is(before: IamUser, deny: str) -> None:
+    held, history = in_quarantine(before)
+    again = quarantine(held, LATER, history)
+    assert again.plan.calls == ()
+    assert (again.record.since, again.notes, again.problem) == (SINCE, (), "")
+
+
+@pytest.mark.parametrize(("before", "deny"), SHAPES)
+def test_the_deny_comes_first_and_the_tag_last(before: IamUser, deny: str) -> None:
+    made = [call.operation for call in quarantine(before).plan.calls]
+    first = {
+        "inline": "PutUserPolicy",
+        "attached": "AttachUserPolicy",
+        "boundary": "PutUserPermissionsBoundary",
+    }
+    denials = [call.operation for call in quarantine(before).plan.calls if is_denial(call)]
+    assert denials == ([first[deny]] if deny in first else [])
+    assert made[: len(denials)] == denials
+    assert made[len(denials) :][-1:] == (["TagUser"] if len(before.tags) < 50 else made[-1:])
+    assert made.count("TagUser") == (len(before.tags) < 50)
+
+
+@pytest.mark.parametrize(
+    ("refused", "form", "checked"),
+    [
+        pytest.param((), INLINE, {AFTER}, id="inline"),
+        pytest.param((ATTACHED, BOUNDARY), INLINE, {AFTER}, id="nothing-but-inline"),
+        pytest.param((INLINE,), ATTACHED, {AFTER}, id="attached"),
+        pytest.param((INLINE, BOUNDARY), ATTACHED, {AFTER}, id="nothing-but-attached"),
+        pytest.param((INLINE, ATTACHED), BOUNDARY, {BEFORE, AFTER}, id="nothing-but-boundary"),
+    ],
+)
+def test_the_form_is_the_first_that_the_role_may_use(
+    refused: tuple[str, ...], form: str, checked: set[str]
+) -> None:
+    before = user(**bound(READ_ONLY), **CREDENTIALS)
+    planned = quarantine(before, refused=refused)
+    first, *others = planned.plan.calls
+    assert (planned.record.deny, set(first.checked), planned.problem) == (form, checked, "")
+    assert first.notes["for"] == "quarantine"
+    assert first.notes.get("former-boundary") == (READ_ONLY if form == BOUNDARY else None)
+    assert not [call for call in others if is_denial(call)]
+    held, history = in_quarantine(before, refused)
+    record = quarantine_of(held, history)
+    assert record is not None
+    assert apply(held, release(held, record, history, before).plan).attachments == before.attachments
+
+
+def test_only_active_credentials_are_switched_off() -> None:
+    planned = quarantine(user(**CREDENTIALS))
+    switched = [call.parameters for call in planned.plan.calls if "Status" in call.parameters]
+    ids = [value for each in switched for key, value in each.items() if key not in ("UserName", "Status")]
+    assert ids == ["AKIA1", "CERT1", "APKA1", "ACCA1"]
+    assert {each["Status"] for each in switched} == {"Inactive"}
+    assert planned.record.deactivated == tuple(sorted(ids))
+
+
+def test_a_lapsed_quarantine_counts_anew_and_still_restores_the_first_state() -> None:
+    before = user(**CREDENTIALS)
+    held, history = in_quarantine(before)
+    keys = [{**item, "Status": "Active"} for item in held.attachments["access-key"]]
+    disturbed = replace(held, attachments={**held.attachments, "access-key": tuple(keys)})
+    record = quarantine_of(disturbed, history)
+    assert record is not None
+    assert lapses(disturbed, record) == ["access key AKIA1 is active", "access key AKIA2 is active"]
+    again = quarantine(disturbed, LATER, history)
+    renewed = quarantine_of(apply(disturbed, again.plan), history)
+    assert renewed is not None
+    assert renewed.since == LATER
+    assert set(renewed.deactivated) == {"AKIA1", "AKIA2", "CERT1", "APKA1", "ACCA1"}
+    assert again.record.deactivated == renewed.deactivated
+
+
+@pytest.mark.parametrize(
+    ("before", "denies", "found"),
+    [
+        pytest.param(user(**CREDENTIALS), "inline-policy", "inline", id="inline"),
+        pytest.param(
+            user(inline_policy=FULL_INLINE, **CREDENTIALS), "attached-policy", "attached", id="attached"
+        ),
+        pytest.param(user(**NO_ROOM, **CREDENTIALS), "permissions-boundary", "boundary", id="boundary"),
+    ],
+)
+def test_without_its_deny_a_record_switches_nothing_on(before: IamUser, denies: str, found: str) -> None:
+    held, history = in_quarantine(before)
+    bare = replace(held, attachments={**held.attachments, denies: before.attachments[denies]})
+    record = history.quarantine
+    assert record is not None
+    assert quarantine_of(bare, history) is None
+    assert lapses(bare, record) == ["its Deny-all is gone"]
+    planned = release(bare, record, history, before)
+    released = apply(bare, planned.plan)
+    assert released.attachments["access-key"] == held.attachments["access-key"]
+    assert [call.operation for call in planned.plan.calls] == ["UntagUser"]
+    (told,) = left_off(bare, record)
+    assert planned.notes == (told,)
+    assert "access key AKIA1, signing certificate CERT1, SSH public key APKA1" in told
+    assert "was removed outside this tool" in told
+    assert left_off(held, record) == []
+
+    again = quarantine(bare, LATER, history)
+    assert (again.record.deny, again.record.deactivated, again.notes) == (found, (), (told,))
+    renewed = apply(bare, again.plan)
+    known = journal(again.plan.calls, again.record, LATER, history)
+    anew = quarantine_of(renewed, known)
+    assert anew is not None
+    assert (anew.since, anew.deactivated) == (LATER, ())
+    assert apply(renewed, release(renewed, anew, known, before).plan).attachments == released.attachments
+
+
+MANY = tuple(credential("AccessKeyId", f"AKIA{number:016d}") for number in range(17))
+
+
+def test_ids_that_the_deny_has_no_room_for_are_in_the_journal_alone() -> None:
+    policy = {"PolicyName": "big", "PolicyDocument": {"Sid": "x" * (INLINE_QUOTA - 200)}}
+    before = user(inline_policy=(policy,), access_key=MANY)
+    planned = quarantine(before)
+    document = json.loads(planned.plan.calls[0].parameters["PolicyDocument"])
+    assert document["Statement"][0]["Sid"] == "Quarantined20261124T180005ZJournaled"
+    held, history = in_quarantine(before)
+    record = quarantine_of(held, history)
+    assert record == planned.record
+    assert record.known
+    assert apply(held, release(held, record, history, before).plan).attachments == before.attachments
+
+    unknown = quarantine_of(held)
+    assert unknown == Quarantine(SINCE, "", "", known=False)
+    assert lapses(held, unknown) == []
+    planned_release = release(held, unknown, NOTHING_KNOWN, before)
+    assert [call.operation for call in planned_release.plan.calls] == ["DeleteUserPolicy", "UntagUser"]
+    (told,) = planned_release.notes
+    assert "journal of the quarantine of 2026-11-24 18:00 UTC is not at hand" in told
+    assert all(key["AccessKeyId"] in told for key in MANY)
+
+
+SEALED = Quarantine(SINCE, "", "", ("AKIA1",))
+TOLD = Quarantine(SINCE, "park", "unused", ("AKIA1", "AKIA2"))
+JOURNALED = Quarantine(SINCE, "", "", known=False)
+DAY = timedelta(days=1)
+
+
+def denied(sid: str, **attachments: Any) -> IamUser:
+    document = json.loads(deny_all_document(sid))
+    return user(inline_policy=({"PolicyName": DENY_ALL_NAME, "PolicyDocument": document},), **attachments)
+
+
+PARKED = user(attached_policy=(DENY_ALL,))
+BOUNDED = user(**bound(DENY_ALL["PolicyArn"]))
+ATTACHING = ApiCall("iam", "AttachUserPolicy", {"UserName": "alice", "PolicyArn": DENY_ALL["PolicyArn"]})
+BINDING = ApiCall(
+    "iam",
+    "PutUserPermissionsBoundary",
+    {"UserName": "alice", "PermissionsBoundary": DENY_ALL["PolicyArn"]},
+    notes={"former-boundary": ""},
+)
+DETACHING = replace(ATTACHING, operation="DetachUserPolicy")
+
+
+@pytest.mark.parametrize(
+    ("given", "told", "expected"),
+    [
+        pytest.param(denied(SEALED.sids[0]), None, SEALED, id="the-deny-says-all"),
+        pytest.param(denied(SEALED.sids[0]), TOLD, SEALED, id="the-deny-says-all-and-the-journal-too"),
+        pytest.param(denied(SEALED.sids[1]), None, JOURNALED, id="the-journal-is-not-at-hand"),
+        pytest.param(denied(SEALED.sids[1]), TOLD, TOLD, id="the-journal-is"),
+        pytest.param(
+            denied(SEALED.sids[1]),
+            replace(TOLD, since=SINCE - DAY),
+            JOURNALED,
+            id="the-journal-is-of-another",
+        ),
+        pytest.param(
+            denied(SEALED.sids[0]),
+            replace(TOLD, since=SINCE - DAY),
+            SEALED,
+            id="the-journal-is-of-an-earlier",
+        ),
+        pytest.param(
+            denied(SEALED.sids[0]),
+            replace(TOLD, since=SINCE + DAY),
+            replace(TOLD, since=SINCE + DAY),
+            id="the-journal-is-of-a-later",
+        ),
+        pytest.param(
+            denied(SEALED.sids[0] + "Deletion20261201T000000Z"), None, SEALED, id="a-deletion-is-under-way"
+        ),
+        pytest.param(denied("Deletion20261201T000000Z"), None, None, id="a-deletion-alone"),
+        pytest.param(denied("Deletion20261201T000000Z"), TOLD, None, id="a-deletion-after-a-release"),
+        pytest.param(denied(""), None, None, id="a-deny-that-says-nothing"),
+        pytest.param(denied("SomeoneElse"), None, None, id="a-deny-that-says-something-else"),
+        pytest.param(user(), TOLD, None, id="the-deny-is-gone"),
+        pytest.param(PARKED, TOLD, None, id="another-deny-stands"),
+        pytest.param(PARKED, None, None, id="attached-by-anybody"),
+        pytest.param(BOUNDED, None, None, id="bounded-by-anybody"),
+        pytest.param(BOUNDED, replace(TOLD, deny="boundary"), replace(TOLD, deny="boundary"), id="bounded"),
+        pytest.param(PARKED, replace(TOLD, deny="boundary"), None, id="no-longer-bounded"),
+        pytest.param(user(), replace(TOLD, deny="attached"), None, id="no-longer-attached"),
+        pytest.param(user(), replace(TOLD, deny="own"), None, id="no-longer-parked"),
+    ],
+)
+def test_a_quarantine_is_what_deny_and_journal_tell(
+    given: IamUser, told: Quarantine | None, expected: Quarantine | None
+) -> None:
+    history = History(record=told)
+    if told and told.deny == "boundary":
+        history = journal([BINDING], told)
+    assert quarantine_of(given, history) == expected
+
+
+def test_an_attached_deny_of_somebody_else_revives_no_quarantine_that_was_released() -> None:
+    record = replace(TOLD, deny="attached")
+    standing = journal([ATTACHING], record)
+    assert quarantine_of(PARKED, standing) == record
+    assert quarantine_of(PARKED, journal([DETACHING], record, LATER, standing)) is None
+
+
+@pytest.mark.parametrize(
+    ("sid", "begun"),
+    [
+        pytest.param("Deletion20261201T063000Z", "on 2026-12-01 06:30 UTC", id="deletion"),
+        pytest.param(
+            SEALED.sids[0] + "Deletion20261201T063000Z", "on 2026-12-01 06:30 UTC", id="from-quarantine"
+        ),
+        pytest.param("", "at an unknown time", id="of-the-version-before"),
+        pytest.param("SomeoneElse", "at an unknown time", id="unknown"),
+        pytest.param(SEALED.sids[0], None, id="quarantine"),
+        pytest.param(SEALED.sids[1], None, id="quarantine-in-the-journal"),
+    ],
+)
+def test_the_deny_tells_whether_a_deletion_is_under_way(sid: str, begun: str | None) -> None:
+    assert deletion_begun(denied(sid)) == begun
+    assert deletion_begun(user()) is None
+    assert deletion_begun(PARKED) is None
+    assert deletion_begun(BOUNDED) is None
+
+
+def test_a_deletion_keeps_what_a_release_needs() -> None:
+    before = user(**CREDENTIALS)
+    held, _ = in_quarantine(before)
+    record = quarantine_of(held)
+    put, *_ = plan_deletion(held, LATER, quarantine=record).calls
+    begun = apply(held, Plan(held.subject, (put,)))
+    assert quarantine_of(begun) == record
+    assert deletion_begun(begun) == "on 2026-12-01 00:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("document", "held"),
+    [
+        pytest.param({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}, False, id="allow"),
+        pytest.param(
+            {"Statement": {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": {"Bool": {}}}},
+            False,
+            id="conditional",
+        ),
+        pytest.param(
+            {"Statement": [{"Effect": "Deny", "Action": ["s3:*"], "Resource": "*"}]}, False, id="part"
+        ),
+        pytest.param({"Statement": {"Effect": "Deny", "Action": ["*"], "Resource": "*"}}, True, id="whole"),
+    ],
+)
+def test_a_policy_of_our_name_counts_only_if_it_denies_everything(document: Any, held: bool) -> None:
+    ours = user(inline_policy=({"PolicyName": DENY_ALL_NAME, "PolicyDocument": document},))
+    planned = quarantine(ours)
+    operations = [call.operation for call in planned.plan.calls]
+    assert operations == ["PutUserPolicy", "TagUser"]  # it carries no record yet, either way
+    assert (lapses(ours, planned.record) == []) is held
+    statements = document["Statement"]
+    (statement,) = statements if isinstance(statements, list) else [statements]
+    signed = {"Statement": [{**statement, "Sid": SEALED.sids[0]}]}
+    claims = user(inline_policy=({"PolicyName": DENY_ALL_NAME, "PolicyDocument": signed},))
+    assert quarantine_of(claims) == (SEALED if held else None)
+
+
+@pytest.mark.parametrize(
+    ("further", "refused"),
+    [
+        pytest.param({}, (INLINE, ATTACHED, BOUNDARY), id="none-is-allowed"),
+        pytest.param(NO_ROOM, (BOUNDARY,), id="no-room-and-no-boundary"),
+        pytest.param({"inline_policy": FULL_INLINE}, (ATTACHED, BOUNDARY), id="no-room-and-none-allowed"),
+    ],
+)
+def test_where_no_deny_goes_on_it_its_credentials_are_switched_off_and_it_is_said(
+    further: dict[str, Any], refused: tuple[str, ...]
+) -> None:
+    given = user(**CREDENTIALS, **further)
+    planned = quarantine(given, refused=refused)
+    assert "user alice of account 111122223333: no Deny-all can be put on it" in planned.problem
+    assert not [call for call in planned.plan.calls if is_denial(call)]
+    assert (planned.record.deny, planned.record.deactivated) == ("none", ("ACCA1", "AKIA1", "APKA1", "CERT1"))
+    held = apply(given, planned.plan)
+    history = journal(planned.plan.calls, planned.record)
+    assert quarantine_of(held, history) is None
+    assert lapses(held, planned.record) == ["its Deny-all is gone"]
+
+
+def test_one_that_stands_serves_where_no_form_is_allowed() -> None:
+    everything = (INLINE, ATTACHED, BOUNDARY)
+    for given in (PARKED, BOUNDED, denied("")):
+        planned = quarantine(given, refused=everything)
+        assert planned.problem == ""
+        assert [call.operation for call in planned.plan.calls] == ["TagUser"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "tagged"),
+    [
+        pytest.param({}, True, id="none"),
+        pytest.param(dict.fromkeys(list(FULL_TAGS)[:49], "v"), True, id="room-for-one"),
+        pytest.param(FULL_TAGS, False, id="no-room"),
+        pytest.param(
+            {**dict.fromkeys(list(FULL_TAGS)[:49], "v"), QUARANTINE_TAG: "old"}, True, id="in-place-of-ours"
+        ),
+    ],
+)
+def test_people_are_told_by_a_tag_where_there_is_room(tags: dict[str, str], tagged: bool) -> None:
+    planned = quarantine(user(tags=tags, **CREDENTIALS))
+    made = [call.parameters for call in planned.plan.calls if call.operation == "TagUser"]
+    assert made == ([{"UserName": "alice", "Tags": [planned.record.tag()]}] if tagged else [])
+    assert (planned.notes, planned.problem) == ((), "")
+
+
+def tagged(of: IamUser, value: str = "2020-01-01T00:00:00Z deny=attached by me: I said so") -> IamUser:
+    claims = {**of.tags, QUARANTINE_TAG: value, "c7n-iamusers-deactivated": "AKIA2"}
+    tags = tuple({"Key": key, "Value": value} for key, value in claims.items())
+    return replace(of, detail={**of.detail, "Tags": tags}, attachments={**of.attachments, "tag": tags})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(user(**CREDENTIALS), id="free"),
+        pytest.param(user(attached_policy=(DENY_ALL,), **CREDENTIALS), id="parked"),
+        pytest.param(user(**bound(DENY_ALL["PolicyArn"]), **CREDENTIALS), id="bounded"),
+        pytest.param(denied("", **CREDENTIALS), id="in-deletion"),
+    ],
+)
+def test_a_tag_alone_makes_no_quarantine(given: IamUser) -> None:
+    liar = tagged(given)
+    assert quarantine_of(liar) is None
+    planned = quarantine(liar)
+    assert planned.record == quarantine(given).record
+    assert [c.operation for c in planned.plan.calls] == [c.operation for c in quarantine(given).plan.calls]
+
+
+def test_a_forged_tag_does_not_outrank_the_deny() -> None:
+    before = user(**CREDENTIALS)
+    held, history = in_quarantine(before)
+    liar = tagged(held)
+    assert quarantine_of(liar) == quarantine_of(held)
+    assert quarantine_of(liar, history) == quarantine_of(held, history)
+    record = quarantine_of(liar)
+    assert record is not None
+    assert apply(liar, release(liar, record, history, before).plan).attachments == before.attachments
+
+
+def test_a_release_takes_off_only_a_deny_that_is_ours() -> None:
+    held, history = in_quarantine(user(attached_policy=(DENY_ALL,), **CREDENTIALS))
+    record = quarantine_of(held, history)
+    assert record is not None
+    lifts = [call for call in plan_release(held, record, history, ()).plan.calls if is_denial(call)]
+    assert [call.operation for call in lifts] == ["DeleteUserPolicy"]
+    ours = journal([ATTACHING], record, NOW, history)
+    lifts = [call for call in plan_release(held, record, ours, ()).plan.calls if is_denial(call)]
+    assert [call.operation for call in lifts] == ["DeleteUserPolicy", "DetachUserPolicy"]
+
+
+@pytest.mark.parametrize(
+    ("former", "calls"),
+    [
+        pytest.param((), ["DeleteUserPermissionsBoundary"], id="none"),
+        pytest.param(({"PermissionsBoundaryArn": READ_ONLY},), ["PutUserPermissionsBoundary"], id="another"),
+        pytest.param(({"PermissionsBoundaryArn": DENY_ALL["PolicyArn"]},), [], id="the-same"),
+        pytest.param(None, None, id="unknown"),
+    ],
+)
+def test_a_boundary_goes_back_to_what_it_was_or_nothing_is_done(
+    former: tuple[Item, ...] | None, calls: list[str] | None
+) -> None:
+    held, history = in_quarantine(user(**NO_ROOM, **CREDENTIALS))
+    record = quarantine_of(held, history)
+    assert record is not None
+    planned = plan_release(held, record, history, former)
+    made = [call for call in planned.plan.calls if "Boundary" in call.operation]
+    if calls is None:
+        assert planned.plan.calls == ()
+        assert "name that by record-from" in planned.problem
+        return
+    assert [call.operation for call in made] == calls
+    assert [call.parameters.get("PermissionsBoundary") for call in made] == (
+        [READ_ONLY] if calls == ["PutUserPermissionsBoundary"] else [None] * len(calls)
+    )
+    assert planned.problem == ""

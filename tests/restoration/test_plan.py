@@ -1,0 +1,651 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.deletion.plan import plan_deletion
+from c7n_iamusers.exceptions import RestorationRefused
+from c7n_iamusers.execution.calls import Plan, Ref
+from c7n_iamusers.iam.deny_all import deny_all_document, is_denial
+from c7n_iamusers.iam.history import Deed, History
+from c7n_iamusers.iam.own_traces import NOTHING_KNOWN, quarantine_of
+from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.quarantine.plan import plan_release
+from c7n_iamusers.restoration.limits import World, administrative
+from c7n_iamusers.restoration.plan import CREATED, Recorded, Restoration, plan_restoration
+from c7n_iamusers.snapshots.snapshot import Snapshot
+from tests.quarantine.test_plan import FULL_INLINE, LATER, apply, attached, in_quarantine
+from tests.records import ACCOUNT, EVERYTHING, groups, user
+
+BOUNDARY = "arn:aws:iam::aws:policy/PowerUserAccess"
+READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+POLICIES, GROUPS = frozenset({BOUNDARY, READ_ONLY}), frozenset({"Developers"})
+PUBLIC: dict[str, Any] = {
+    "signing_certificate": (
+        {"CertificateId": "CERT1", "CertificateBody": "PEM 1\n", "Status": "Active"},
+        {"CertificateId": "CERT2", "CertificateBody": "PEM 2\n", "Status": "Inactive"},
+    ),
+    "ssh_public_key": (
+        {
+            "SSHPublicKeyId": "APKA1",
+            "SSHPublicKeyBody": "ssh-rsa 1",
+            "Fingerprint": "f1",
+            "Status": "Inactive",
+        },
+    ),
+}
+ALICE = user(path="/a/", tags={"Team": "a", "aws:made-by": "x"}, **{**EVERYTHING, **PUBLIC})
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/deploy"
+GROUP = {
+    "GroupName": "Developers",
+    "Path": "/teams/",
+    "GroupPolicyList": [{"PolicyName": "s3", "PolicyDocument": {"Statement": []}}],
+    "AttachedManagedPolicies": [
+        {"PolicyName": "a", "PolicyArn": READ_ONLY},
+        {"PolicyName": "b", "PolicyArn": "gone"},
+    ],
+}
+SNAPSHOT = Snapshot(ALICE, "2026-11-24T00:00:00+00:00", "0" * 64, trusted_by=(ROLE,), groups=(GROUP,))
+NEW_PUBLIC: dict[str, Any] = {
+    "signing_certificate": (
+        {"CertificateId": "CERT3", "CertificateBody": "PEM 1", "Status": "Active"},
+        {"CertificateId": "CERT4", "CertificateBody": "PEM 2", "Status": "Inactive"},
+    ),
+    "ssh_public_key": ({"SSHPublicKeyId": "APKA9", "Fingerprint": "f1", "Status": "Inactive"},),
+}
+KEPT = ("group", "attached_policy", "inline_policy", "permissions_boundary")
+TOKEN = f"{ALICE.unique_id} 0123456789abcdef"
+MARK = {"c7n-iamusers-restored-from": TOKEN}
+RESTORED = user(
+    path="/a/",
+    tags={"Team": "a", **MARK},
+    unique_id="AIDANEW",
+    **{k: EVERYTHING[k] for k in KEPT},
+    **NEW_PUBLIC,
+)
+
+
+def tagged(of: IamUser, **tags: str) -> IamUser:
+    """``of`` with these tags, and the mark of a restoration if ``tags`` has one, only."""
+    items = [{"Key": key, "Value": value} for key, value in tags.items()]
+    return replace(
+        of, detail={**of.detail, "Tags": items}, attachments={**of.attachments, "tag": tuple(items)}
+    )
+
+
+MADE = frozenset({"AIDANEW"})
+
+
+def world_of(now: IamUser | None, **given: Any) -> World:
+    """With all policies and groups; a user that is there was made by a restoration, by its journal."""
+    return World(
+        now, **{"made": MADE if now else frozenset(), "policies": POLICIES, "groups": GROUPS, **given}
+    )
+
+
+def restore(
+    now: IamUser | None, snapshot: Snapshot = SNAPSHOT, recreate_groups: bool = False, **world: Any
+) -> Restoration:
+    return plan_restoration(Recorded((snapshot,)), world_of(now, **world), TOKEN, recreate_groups)
+
+
+def operations(found: Restoration) -> list[str]:
+    return [call.operation for call in found.plan.calls]
+
+
+def holding(of: IamUser, **attachments: Any) -> IamUser:
+    changed = {kind.replace("_", "-"): tuple(items) for kind, items in attachments.items()}
+    return replace(of, attachments={**of.attachments, **changed})
+
+
+def test_a_user_that_is_gone_comes_back_with_what_it_signs_in_with_last() -> None:
+    found = restore(None)
+    assert operations(found) == [
+        "CreateUser",
+        "PutUserPolicy",
+        "AttachUserPolicy",
+        "AddUserToGroup",
+        "UploadSSHPublicKey",
+        "UpdateSSHPublicKey",
+        "UploadSigningCertificate",
+        "UploadSigningCertificate",
+        "UpdateSigningCertificate",
+    ]
+    created, inline = found.plan.calls[:2]
+    assert created.parameters == {
+        "UserName": "alice",
+        "Path": "/a/",
+        "Tags": [
+            {"Key": "Team", "Value": "a"},
+            {"Key": "c7n-iamusers-restored-from", "Value": TOKEN},
+        ],
+        "PermissionsBoundary": BOUNDARY,
+    }
+    assert created.notes == {"replaces": ALICE.unique_id, "token": TOKEN}
+    assert created.save == {CREATED: ("User", "UserId")}
+    assert (found.lives, found.without) == (False, ())
+    assert json.loads(inline.parameters["PolicyDocument"]) == {"Version": "2012-10-17", "Statement": []}
+    assert isinstance(found.plan.calls[5].parameters["SSHPublicKeyId"], Ref)
+
+
+def test_what_cannot_come_back_is_listed() -> None:
+    found = restore(None)
+    for word in (
+        "AIDAALICE",
+        "console password",
+        "AKIA1",
+        "AKIA2",
+        "ACCA1",
+        "mfa/alice",
+        "GAHT",
+        "aws:made-by",
+    ):
+        assert [line for line in found.lost if word in line], word
+    assert not [line for line in found.lost if "certificate" in line]
+    assert [note for note in found.notes if ROLE in note]
+
+
+def test_a_restored_user_needs_nothing_more() -> None:
+    assert restore(RESTORED).plan.calls == ()
+
+
+def test_a_restored_user_that_has_moved_on_is_left_as_it_is() -> None:
+    moved = holding(RESTORED, access_key=[{"AccessKeyId": "AKIANEW", "Status": "Active"}])
+    found = restore(moved)
+    assert found.plan.calls == ()
+    assert [note for note in found.notes if "AKIANEW" in note]
+
+
+@pytest.mark.parametrize(
+    ("now", "calls"),
+    [
+        pytest.param(holding(RESTORED, group=()), ["AddUserToGroup"], id="group"),
+        pytest.param(
+            holding(RESTORED, permissions_boundary=()), ["PutUserPermissionsBoundary"], id="boundary"
+        ),
+        pytest.param(tagged(RESTORED, **MARK), ["TagUser"], id="tags"),
+        pytest.param(
+            holding(RESTORED, ssh_public_key=[{**NEW_PUBLIC["ssh_public_key"][0], "Status": "Active"}]),
+            ["UpdateSSHPublicKey"],
+            id="status",
+        ),
+        pytest.param(
+            holding(RESTORED, signing_certificate=NEW_PUBLIC["signing_certificate"][:1]),
+            ["UploadSigningCertificate", "UpdateSigningCertificate"],
+            id="certificate",
+        ),
+    ],
+)
+def test_a_restoration_that_was_stopped_goes_on(now: IamUser, calls: list[str]) -> None:
+    assert operations(restore(now)) == calls
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(
+            lambda u: holding(u, access_key=[{"AccessKeyId": "AKIA9"}]), "access key AKIA9", id="key"
+        ),
+        pytest.param(
+            lambda u: holding(u, login_profile=[{"UserName": "alice"}]), "console password", id="password"
+        ),
+        pytest.param(lambda u: holding(u, group=groups("Admins")), "group membership Admins", id="group"),
+        pytest.param(
+            lambda u: holding(u, permissions_boundary=[{"PermissionsBoundaryArn": READ_ONLY}]),
+            "permissions boundary .*ReadOnlyAccess",
+            id="boundary",
+        ),
+        pytest.param(lambda u: replace(u, detail={**u.detail, "Path": "/x/"}), "the path /x/", id="path"),
+    ],
+)
+def test_a_stranger_of_the_same_name_is_given_nothing(
+    change: Callable[[IamUser], IamUser], message: str
+) -> None:
+    stranger = change(holding(RESTORED, inline_policy=()))
+    with pytest.raises(
+        RestorationRefused, match=rf"user alice of account {ACCOUNT}: not restored: .*{message}"
+    ):
+        restore(stranger)
+
+
+@pytest.mark.parametrize(
+    ("now", "known"),
+    [
+        pytest.param(user(path="/a/", unique_id="AIDANEW"), {}, id="bare"),
+        pytest.param(user(path="/a/", unique_id="AIDANEW", tags={"Team": "a"}), {}, id="same-tags"),
+        pytest.param(RESTORED, {}, id="forged-mark"),
+        pytest.param(
+            tagged(RESTORED, **dict.fromkeys(MARK, ALICE.unique_id)), {}, id="mark-of-the-version-before"
+        ),
+        pytest.param(RESTORED, {"made": frozenset({"AIDAELSE"})}, id="another-was-made"),
+        pytest.param(
+            RESTORED, {"tokens": frozenset({f"{ALICE.unique_id} fedcba9876543210"})}, id="another-token"
+        ),
+        pytest.param(tagged(RESTORED, Team="a"), {"tokens": frozenset({TOKEN})}, id="token-that-it-has-not"),
+        pytest.param(RESTORED, {"finished": MADE}, id="finished-but-not-made"),
+    ],
+)
+def test_a_user_of_whom_no_journal_of_a_restoration_tells_is_a_stranger(
+    now: IamUser, known: dict[str, Any]
+) -> None:
+    with pytest.raises(
+        RestorationRefused, match="no journal of a restoration tells of it: it is another one"
+    ):
+        restore(now, **{"made": frozenset(), **known})
+
+
+@pytest.mark.parametrize(
+    ("now", "known"),
+    [
+        pytest.param(RESTORED, {"made": MADE}, id="made"),
+        pytest.param(tagged(RESTORED, Team="a"), {"made": MADE}, id="made-and-no-longer-marked"),
+        pytest.param(RESTORED, {"tokens": frozenset({TOKEN})}, id="answer-of-the-creation-lost"),
+    ],
+)
+def test_a_user_of_whom_the_journal_tells_goes_on(now: IamUser, known: dict[str, Any]) -> None:
+    given = {"made": frozenset(), **known}
+    assert operations(restore(holding(now, group=()), **given)) == ["AddUserToGroup"]
+    assert operations(restore(now, **given)) == []
+
+
+FINISHED: dict[str, Any] = {"finished": MADE}
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        pytest.param(holding(RESTORED, group=()), id="group"),
+        pytest.param(holding(RESTORED, attached_policy=()), id="policy"),
+        pytest.param(holding(RESTORED, inline_policy=(), ssh_public_key=()), id="inline-and-key"),
+        pytest.param(holding(RESTORED, permissions_boundary=()), id="boundary"),
+        pytest.param(
+            holding(RESTORED, ssh_public_key=[{**NEW_PUBLIC["ssh_public_key"][0], "Status": "Active"}]),
+            id="key-active-again",
+        ),
+    ],
+)
+def test_what_somebody_took_from_a_user_since_it_was_restored_stays_away(now: IamUser) -> None:
+    assert operations(restore(now)) != []
+    for recreate in (False, True):
+        assert operations(restore(now, recreate_groups=recreate, **FINISHED)) == []
+
+
+@pytest.mark.parametrize(
+    ("awaited", "recreate", "present", "calls"),
+    [
+        pytest.param({"Developers"}, True, frozenset(), ["CreateGroup", "PutGroupPolicy"], id="made-again"),
+        pytest.param({"Developers"}, True, GROUPS, [], id="there-again"),
+        pytest.param({"Developers"}, False, GROUPS, None, id="not-asked-for"),
+        pytest.param({"Admins"}, True, GROUPS, None, id="another-was-missing"),
+        pytest.param((), True, frozenset(), None, id="none-was-missing"),
+    ],
+)
+def test_a_group_that_was_missing_when_a_restoration_ended_is_joined_once_it_is_made_again(
+    awaited: Any, recreate: bool, present: frozenset[str], calls: list[str] | None
+) -> None:
+    lacking = holding(RESTORED, group=(), inline_policy=())
+    found = restore(lacking, recreate_groups=recreate, groups=present, awaited=frozenset(awaited), **FINISHED)
+    made = operations(found)
+    if calls is None:
+        assert made == []
+    else:
+        assert made[: len(calls)] == calls
+        assert made[-1] == "AddUserToGroup"
+        assert not [operation for operation in made if "User" in operation and operation != made[-1]]
+
+
+@pytest.mark.parametrize(("count", "marked"), [(49, True), (50, False)])
+def test_a_mark_takes_the_room_of_no_tag(count: int, marked: bool) -> None:
+    tags = {f"t{number}": "x" for number in range(count)}
+    found = restore(None, replace(SNAPSHOT, user=user(tags=tags)))
+    given = {tag["Key"] for tag in found.plan.calls[0].parameters["Tags"]}
+    assert (given - set(tags) == set(MARK), tags.keys() <= given) == (marked, True)
+    assert any("it has no room for the tag" in note for note in found.notes) is not marked
+
+
+@pytest.mark.parametrize(
+    ("memberless", "calls"),
+    [
+        pytest.param({}, [], id="it-has-members"),
+        pytest.param({"Developers": {"s3", READ_ONLY}}, [], id="nothing-is-missing"),
+        pytest.param({"Developers": set()}, ["PutGroupPolicy", "AttachGroupPolicy"], id="bare"),
+        pytest.param({"Developers": {"s3"}}, ["AttachGroupPolicy"], id="half"),
+    ],
+)
+def test_a_group_that_a_stopped_restoration_began_is_finished(
+    memberless: dict[str, set[str]], calls: list[str]
+) -> None:
+    lacking = {name: frozenset(held) for name, held in memberless.items()}
+    found = restore(holding(RESTORED, group=()), recreate_groups=True, memberless=lacking)
+    assert operations(found) == [*calls, "AddUserToGroup"]
+    assert any("lacks policies" in note for note in found.notes) is bool(calls)
+    assert any("policy gone of group Developers no longer exists" in note for note in found.notes) is bool(
+        calls
+    )
+
+
+def test_a_user_whose_boundary_is_gone_is_refused() -> None:
+    with pytest.raises(RestorationRefused, match=r"its permissions boundary .* no longer exists"):
+        restore(None, policies=frozenset({READ_ONLY}))
+
+
+def test_a_policy_that_is_gone_is_said_and_the_rest_comes_back() -> None:
+    found = restore(None, policies=frozenset({BOUNDARY}))
+    assert "AttachUserPolicy" not in operations(found)
+    assert [note for note in found.notes if READ_ONLY in note]
+
+
+def test_a_vanished_group_is_made_again_on_request_only() -> None:
+    without = restore(None, groups=frozenset())
+    assert not {"CreateGroup", "AddUserToGroup"} & set(operations(without))
+    assert [note for note in without.notes if "--recreate-groups" in note]
+    assert without.without == ("Developers",)
+    found = restore(None, groups=frozenset(), recreate_groups=True)
+    assert found.without == ()
+    made = [(c.operation, dict(c.parameters)) for c in found.plan.calls if "Group" in c.operation]
+    assert made == [
+        ("CreateGroup", {"GroupName": "Developers", "Path": "/teams/"}),
+        (
+            "PutGroupPolicy",
+            {"GroupName": "Developers", "PolicyName": "s3", "PolicyDocument": '{"Statement":[]}'},
+        ),
+        ("AttachGroupPolicy", {"GroupName": "Developers", "PolicyArn": READ_ONLY}),
+        ("AddUserToGroup", {"UserName": "alice", "GroupName": "Developers"}),
+    ]
+
+
+def test_what_a_quarantine_had_switched_off_comes_back_active() -> None:
+    quarantined = replace(
+        SNAPSHOT, quarantine={"since": "2026-11-01T00:00:00+00:00", "deactivated": ["APKA1"]}
+    )
+    found = restore(None, quarantined)
+    assert "UpdateSSHPublicKey" not in operations(found)
+    assert [note for note in found.notes if "in quarantine since 2026-11-01" in note]
+
+
+def test_what_a_stopped_run_had_removed_before_the_last_snapshot_comes_back_too() -> None:
+    first = replace(SNAPSHOT, taken="2026-11-01T00:00:00+00:00")
+    last = replace(SNAPSHOT, user=holding(ALICE, group=(), ssh_public_key=()), groups=())
+    ours = Deed(datetime(2026, 11, 2, tzinfo=timezone.utc), "RemoveUserFromGroup", IN_GROUP, {})
+    found = plan_restoration(Recorded((first, last), History((ours,))), world_of(None), TOKEN)
+    assert [operation for operation in operations(found) if "Certificate" not in operation] == [
+        "CreateUser",
+        "PutUserPolicy",
+        "AttachUserPolicy",
+        "AddUserToGroup",
+    ]
+    without = plan_restoration(Recorded((first, last)), world_of(None), TOKEN)
+    assert "AddUserToGroup" not in operations(without)
+
+
+IN_GROUP = {"UserName": "alice", "GroupName": "Developers"}
+OUR_DENY = {"PolicyName": DENY_ALL_NAME, "PolicyDocument": json.loads(deny_all_document())}
+BEGUN = datetime(2026, 11, 24, 1, tzinfo=timezone.utc)
+
+
+def stopped_after(
+    count: int,
+    was: IamUser = ALICE,
+    before: IamUser | None = None,
+    refused: tuple[str, ...] = (),
+    **known: Any,
+) -> tuple[IamUser, History]:
+    """``was``, or what a quarantine made of it (``before``), after ``count`` calls of its deletion; the journal."""
+    given, history = before or was, known.get("history", NOTHING_KNOWN)
+    record = quarantine_of(given, history)
+    calls = plan_deletion(given, BEGUN, quarantine=record, refused=refused).calls[:count]
+    now = apply(given, Plan(was.subject, tuple(c for c in calls if is_denial(c) or c.operation in _KNOWN)))
+    for call in calls:
+        kind = {"RemoveUserFromGroup": "group", "DeleteLoginProfile": "login_profile"}.get(call.operation)
+        kind = kind or {"DeleteAccessKey": "access_key", "DeleteSSHPublicKey": "ssh_public_key"}.get(
+            call.operation
+        )
+        now = holding(now, **{kind: ()}) if kind else now
+    return now, history.and_then([(call, "done") for call in calls], BEGUN)
+
+
+_KNOWN = ("DeleteUserPolicy", "DetachUserPolicy")
+FULL = holding(ALICE, inline_policy=FULL_INLINE)
+NO_ROOM = holding(FULL, attached_policy=attached(10))
+
+
+def revive(
+    was: IamUser, now: IamUser, history: History, policies: frozenset[str] = POLICIES, **world: Any
+) -> Restoration:
+    given = world_of(now, made=frozenset(), policies=policies | {DENY_ALL}, **world)
+    return plan_restoration(Recorded((replace(SNAPSHOT, user=was),), history), given, TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("was", "refused", "calls"),
+    [
+        pytest.param(ALICE, (), ["AddUserToGroup", "DeleteUserPolicy"], id="inline"),
+        pytest.param(ALICE, ("inline",), ["AddUserToGroup", "DetachUserPolicy"], id="attached-by-permission"),
+        pytest.param(FULL, (), ["AddUserToGroup", "DetachUserPolicy"], id="attached-for-room"),
+        pytest.param(
+            ALICE,
+            ("inline", "attached"),
+            ["AddUserToGroup", "PutUserPermissionsBoundary"],
+            id="boundary-by-permission",
+        ),
+        pytest.param(NO_ROOM, (), ["AddUserToGroup", "PutUserPermissionsBoundary"], id="boundary-for-room"),
+        pytest.param(
+            holding(NO_ROOM, permissions_boundary=()),
+            (),
+            ["AddUserToGroup", "DeleteUserPermissionsBoundary"],
+            id="boundary-and-none-before",
+        ),
+    ],
+)
+def test_a_living_user_gets_back_what_was_removed_and_the_deny_is_lifted_last(
+    was: IamUser, refused: tuple[str, ...], calls: list[str]
+) -> None:
+    removals = [call.operation for call in plan_deletion(was, BEGUN, refused=refused).calls]
+    now, history = stopped_after(removals.index("RemoveUserFromGroup") + 1, was, refused=refused)
+    found = revive(was, now, history)
+    upload = {
+        "UploadSSHPublicKey",
+        "UpdateSSHPublicKey",
+        "UploadSigningCertificate",
+        "UpdateSigningCertificate",
+    }
+    made = [call.operation for call in found.plan.calls if call.operation not in upload]
+    assert made == calls
+    assert operations(found)[-1] == calls[-1]
+    assert operations(found).count("UploadSSHPublicKey") == 1
+    assert found.lives
+    lifted = found.plan.calls[-1].parameters
+    if calls[-1] == "PutUserPermissionsBoundary":
+        assert lifted["PermissionsBoundary"] == BOUNDARY
+    if calls[-1].startswith("De"):
+        assert is_denial(found.plan.calls[-1]) or "Boundary" in calls[-1]
+    for word in ("console password", "AKIA1", "AKIA2"):
+        assert [line for line in found.lost if word in line], word
+    assert not [line for line in found.lost if "unique id" in line]
+
+
+@pytest.mark.parametrize(
+    ("refused", "lifted"),
+    [
+        pytest.param((), ["DeleteUserPolicy"], id="inline"),
+        pytest.param(("inline",), ["DetachUserPolicy"], id="attached"),
+        pytest.param(("inline", "attached"), ["PutUserPermissionsBoundary"], id="boundary"),
+    ],
+)
+def test_a_deny_from_which_nothing_followed_is_lifted(refused: tuple[str, ...], lifted: list[str]) -> None:
+    now, history = stopped_after(1, refused=refused)
+    found = revive(ALICE, now, history)
+    assert operations(found) == lifted
+    assert found.lost == ()
+    assert operations(revive(ALICE, now, NOTHING_KNOWN)) == []
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        pytest.param(ALICE, id="untouched"),
+        pytest.param(holding(ALICE, group=(), attached_policy=()), id="others-took-rights-away"),
+        pytest.param(holding(ALICE, permissions_boundary=()), id="others-took-the-boundary-away"),
+        pytest.param(holding(ALICE, access_key=(), login_profile=()), id="others-took-credentials-away"),
+        pytest.param(tagged(ALICE), id="others-took-tags-away"),
+        pytest.param(
+            holding(ALICE, attached_policy=({"PolicyName": "d", "PolicyArn": DENY_ALL},)),
+            id="parked-by-others",
+        ),
+        pytest.param(
+            holding(ALICE, permissions_boundary=({"PermissionsBoundaryArn": DENY_ALL},)),
+            id="bounded-by-others",
+        ),
+        pytest.param(
+            holding(ALICE, inline_policy=(*ALICE.attachments["inline-policy"], OUR_DENY)),
+            id="deny-of-another-output",
+        ),
+    ],
+)
+def test_a_living_user_from_which_we_removed_nothing_is_given_nothing(now: IamUser) -> None:
+    found = revive(ALICE, now, NOTHING_KNOWN)
+    assert (found.plan.calls, found.lost, found.notes, found.lives) == ((), (), (), True)
+
+
+def test_a_living_user_gets_nothing_that_others_took_beside_what_we_removed() -> None:
+    ours = History((Deed(BEGUN, "RemoveUserFromGroup", IN_GROUP, {}),))
+    now = holding(ALICE, group=(), attached_policy=(), inline_policy=(), permissions_boundary=())
+    assert operations(revive(ALICE, now, ours)) == ["AddUserToGroup"]
+    assert operations(revive(ALICE, holding(now, group=groups("Developers")), ours)) == []
+
+
+def test_of_a_living_user_no_vanished_group_is_made_again() -> None:
+    ours = History((Deed(BEGUN, "RemoveUserFromGroup", IN_GROUP, {}),))
+    found = revive(ALICE, holding(ALICE, group=()), ours, groups=frozenset())
+    assert found.plan.calls == ()
+
+
+QUARANTINE = "Quarantined20261124T180005Z"
+
+
+@pytest.mark.parametrize(
+    ("count", "calls"),
+    [
+        pytest.param(0, [], id="only-in-quarantine"),
+        pytest.param(1, ["PutUserPolicy"], id="deletion-begun"),
+        pytest.param(-1, ["PutUserPolicy"], id="keys-removed"),
+    ],
+)
+def test_the_deny_of_a_quarantine_goes_on_again_and_stays(count: int, calls: list[str]) -> None:
+    held, known = in_quarantine(ALICE)
+    removals = [call.operation for call in plan_deletion(held, BEGUN, quarantine=quarantine_of(held)).calls]
+    reached = removals.index("DeleteAccessKey") + 1 if count < 0 else count
+    now, history = stopped_after(reached, before=held, history=known)
+    found = revive(ALICE, now, history)
+    assert operations(found) == calls
+    after = apply(now, found.plan)
+    assert quarantine_of(after) == quarantine_of(held)
+    if calls:
+        document = json.loads(found.plan.calls[-1].parameters["PolicyDocument"])
+        sid = document["Statement"][0]["Sid"]
+        assert sid.startswith(QUARANTINE)
+        assert "Deletion" not in sid
+        assert [note for note in found.notes if "the action release takes it out" in note]
+
+
+@pytest.mark.parametrize(
+    "refused", [pytest.param(("inline",), id="attached"), pytest.param(("inline", "attached"), id="boundary")]
+)
+def test_a_quarantine_by_the_aws_managed_policy_is_not_lifted(refused: tuple[str, ...]) -> None:
+    held, known = in_quarantine(ALICE, refused)
+    assert operations(revive(ALICE, held, known)) == []
+    now, history = stopped_after(0, before=held, history=known, refused=refused)
+    assert operations(revive(ALICE, now, history)) == []
+
+
+def test_a_quarantine_that_was_released_keeps_no_deny_of_a_later_deletion_on() -> None:
+    held, known = in_quarantine(ALICE, ("inline",))
+    assert known.quarantine is not None
+    release = plan_release(held, known.quarantine, known, None).plan
+    since = known.and_then([(call, "done") for call in release.calls], LATER + timedelta(days=1))
+    free = apply(held, release)
+    now, history = stopped_after(1, before=free, refused=("inline",), history=since)
+    assert operations(revive(ALICE, now, history)) == ["DetachUserPolicy"]
+
+
+def test_the_boundary_of_the_version_before_is_in_its_first_snapshot() -> None:
+    bounded = holding(ALICE, permissions_boundary=({"PermissionsBoundaryArn": DENY_ALL},))
+    given = {"UserName": "alice", "PermissionsBoundary": DENY_ALL}
+    history = History((Deed(BEGUN, "PutUserPermissionsBoundary", given, {}),))
+    (call,) = revive(ALICE, bounded, history).plan.calls
+    assert (call.operation, call.parameters["PermissionsBoundary"]) == (
+        "PutUserPermissionsBoundary",
+        BOUNDARY,
+    )
+    told = History((Deed(LATER, "PutUserPermissionsBoundary", given, {"former-boundary": READ_ONLY}),))
+    (call,) = revive(ALICE, bounded, told).plan.calls
+    assert call.parameters["PermissionsBoundary"] == READ_ONLY
+
+
+def document(**statement: Any) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*", **statement}]}
+
+
+OWN = f"arn:aws:iam::{ACCOUNT}:policy"
+
+
+@pytest.mark.parametrize(
+    ("held", "detail", "ways"),
+    [
+        pytest.param({}, (), (), id="nothing"),
+        pytest.param(
+            {"attached_policy": ({"PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"},)},
+            (),
+            ("AdministratorAccess",),
+            id="aws-managed",
+        ),
+        pytest.param(
+            {"attached_policy": ({"PolicyArn": "arn:aws:iam::aws:policy/AmazonS3FullAccess"},)},
+            (),
+            (),
+            id="full-access-to-one-service",
+        ),
+        pytest.param(
+            {"attached_policy": ({"PolicyArn": f"{OWN}/TeamAdmins"}, {"PolicyArn": f"{OWN}/Reader"})},
+            (),
+            ("TeamAdmins (by its name)",),
+            id="own-by-its-name",
+        ),
+        pytest.param(
+            {"inline_policy": ({"PolicyName": "all", "PolicyDocument": document(Action="*")},)},
+            (),
+            ("all",),
+            id="inline",
+        ),
+        pytest.param(
+            {"inline_policy": ({"PolicyName": "s3", "PolicyDocument": document(Action="s3:*")},)},
+            (),
+            (),
+            id="inline-of-one-service",
+        ),
+        pytest.param(
+            {"group": groups("Ops")},
+            (
+                {
+                    "GroupName": "Ops",
+                    "GroupPolicyList": [{"PolicyName": "g", "PolicyDocument": document(Action="*")}],
+                },
+            ),
+            ("g through group Ops",),
+            id="group",
+        ),
+    ],
+)
+def test_administrators_are_known(
+    held: dict[str, Any], detail: tuple[Any, ...], ways: tuple[str, ...]
+) -> None:
+    snapshot = replace(SNAPSHOT, user=user(**held), groups=detail)
+    assert administrative(snapshot) == ways

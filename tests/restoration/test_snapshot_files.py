@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.exceptions import SnapshotInvalid
+from c7n_iamusers.execution.journal import BucketJournal, Journal
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.restoration.snapshot_files import collected, restore_lines
+from c7n_iamusers.snapshots.archive import SnapshotArchive
+from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
+from c7n_iamusers.text.moments import moment
+from tests.records import EVERYTHING, user
+
+ALICE, BOB = user(**EVERYTHING), user("bob", unique_id="AIDABOBBOBBOBBOB")
+CALL: dict[str, Any] = {"operation": "DeleteAccessKey", "parameters": {"AccessKeyId": "AKIA1"}}
+
+
+def snapshot(of: IamUser, month: int = 1) -> Snapshot:
+    return Snapshot(of, f"2026-{month:02}-01T12:00:00+00:00", fingerprint(of, frozenset()))
+
+
+def output(path: Path, *snapshots: Snapshot) -> Path:
+    """A run's output with these snapshots, each pinned in its journal."""
+    numbers: dict[str, int] = {}
+    with Journal(path / "journal.jsonl") as journal:
+        for each in snapshots:
+            number = numbers[each.user.unique_id] = numbers.get(each.user.unique_id, 0) + 1
+            SnapshotArchive(DirectoryStore(path)).add(each, number, journal)
+    return path
+
+
+def file_of(run: Path, of: IamUser, number: str = "") -> Path:
+    return run / "snapshots" / f"{of.subject.name}.{of.unique_id}{number}.json"
+
+
+def change(path: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    data = json.loads(path.read_text())
+    edit(data)
+    path.write_text(json.dumps(data, indent=2, sort_keys=True))
+
+
+@pytest.mark.parametrize("named", [".", "snapshots"])
+def test_a_run_has_each_users_snapshots_in_their_order(tmp_path: Path, named: str) -> None:
+    first, last = snapshot(ALICE), snapshot(ALICE, 6)
+    run = output(tmp_path / "run", first, last, snapshot(BOB))
+    found = collected([run / named])
+    assert found.problems == []
+    assert {each.recorded.subject.name: len(each.recorded.snapshots) for each in found.users} == {
+        "alice": 2,
+        "bob": 1,
+    }
+    (alice,) = (each for each in found.users if each.recorded.subject.name == "alice")
+    assert [each.taken for each in alice.recorded.snapshots] == [first.taken, last.taken]
+    assert (alice.run, alice.unpinned) == (run, ())
+
+
+def test_a_single_file_finds_the_journal_beside_its_run(tmp_path: Path) -> None:
+    run = output(tmp_path / "run", snapshot(ALICE), snapshot(BOB))
+    (found,) = collected([file_of(run, ALICE)]).users
+    assert (found.recorded.subject, found.run, found.unpinned) == (ALICE.subject, run, ())
+
+
+def test_runs_of_c7n_org_are_taken_together(tmp_path: Path) -> None:
+    other = user(account="444455556666", unique_id="AIDAOTHEROTHER")
+    late = output(tmp_path / "sandbox" / "us-east-1" / "delete", snapshot(ALICE, 6))
+    early = output(tmp_path / "sandbox" / "us-east-1" / "a-quarantine", snapshot(BOB), snapshot(ALICE))
+    with Journal(early / "journal.jsonl") as journal:
+        journal.write(ALICE.subject, "before", **CALL)
+    far = output(tmp_path / "prod" / "us-east-1" / "delete", snapshot(other))
+    found = collected([tmp_path])
+    assert found.problems == []
+    users = {each.recorded.subject.unique_id: each for each in found.users}
+    assert {unique_id: each.run for unique_id, each in users.items()} == {
+        ALICE.unique_id: late,
+        BOB.unique_id: early,
+        other.unique_id: far,
+    }
+    alice = users[ALICE.unique_id].recorded
+    assert [str(each.taken)[:7] for each in alice.snapshots] == ["2026-01", "2026-06"]
+    assert [each.operation for each in alice.history.deeds] == ["DeleteAccessKey"]
+    assert users[other.unique_id].recorded.history.deeds == ()
+
+
+def test_the_journals_of_a_bucket_are_found_where_they_are_written(tmp_path: Path) -> None:
+    store, time = DirectoryStore(tmp_path), moment("2026-06-01T12:30:00Z")
+    assert time
+    journal = BucketJournal(store, lambda: time)
+    SnapshotArchive(store).add(snapshot(ALICE), 1, journal)
+    journal.write(ALICE.subject, "before", **CALL)
+    (found,) = collected([tmp_path]).users
+    assert [each.operation for each in found.recorded.history.deeds] == ["DeleteAccessKey"]
+    assert found.unpinned == ()
+
+
+def _planted_policy(data: dict[str, Any]) -> None:
+    arn = "arn:aws:iam::aws:policy/AdministratorAccess"
+    data["attachments"]["attached-policy"].append({"PolicyName": "AdministratorAccess", "PolicyArn": arn})
+
+
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        pytest.param(_planted_policy, "does not match its fingerprint", id="content"),
+        pytest.param(lambda data: data.update(policy="x"), "its SHA-256 is not the one in", id="pin"),
+        pytest.param(
+            lambda data: data["user"].update(Arn="arn:aws:iam::444455556666:user/alice"),
+            "name different accounts",
+            id="account-of-the-arn",
+        ),
+        pytest.param(
+            lambda data: data["user"].update(UserName="mallory"), "does not match its fingerprint", id="name"
+        ),
+        pytest.param(
+            lambda data: data["user"].update(UserId="AIDAMALLORY"), "does not match its fingerprint", id="id"
+        ),
+        pytest.param(lambda data: data.update(schema_version=9), "not a snapshot of version 1", id="version"),
+        pytest.param(lambda data: data.pop("groups"), "not a snapshot of version 1", id="member-missing"),
+    ],
+)
+def test_what_was_changed_is_refused_and_stops_no_other_user(
+    tmp_path: Path, edit: Callable[[dict[str, Any]], object], problem: str
+) -> None:
+    run = output(tmp_path, snapshot(ALICE), snapshot(BOB))
+    change(file_of(run, ALICE), edit)
+    found = collected([run])
+    assert [each.recorded.subject.name for each in found.users] == ["bob"]
+    (told,) = found.problems
+    assert told.startswith(f"{file_of(run, ALICE)}: ")
+    assert problem in told
+
+
+@pytest.mark.parametrize(
+    ("members", "problem"),
+    [
+        pytest.param({}, "its SHA-256 is not the one in", id="path"),
+        pytest.param({"UserName": "mallory"}, "is not one of a user mallory", id="name"),
+        pytest.param(
+            {"Arn": "arn:aws:iam::444455556666:user/alice"}, "its SHA-256 is not the one in", id="account"
+        ),
+        pytest.param(
+            {"Arn": "arn:aws:iam::111122223333:role/alice"}, "is not one of a user alice", id="role"
+        ),
+        pytest.param({"UserId": "AIDAMALLORY"}, "its SHA-256 is not the one in", id="unique-id"),
+    ],
+)
+def test_a_change_with_a_fingerprint_to_match_is_refused_too(
+    tmp_path: Path, members: dict[str, str], problem: str
+) -> None:
+    run = output(tmp_path, snapshot(ALICE), snapshot(BOB))
+    forged = IamUser({**ALICE.detail, "Path": "/forged/", **members}, ALICE.attachments)
+    file_of(run, ALICE).write_text(snapshot(forged).as_json())
+    found = collected([run])
+    assert [each.recorded.subject.name for each in found.users] == ["bob"]
+    (told,) = found.problems
+    assert problem in told
+
+
+def _torn(path: Path) -> None:
+    path.write_text("{")
+
+
+def _linked(path: Path) -> None:
+    path.rename(path.with_suffix(".moved"))
+    path.symlink_to(path.with_suffix(".moved"))
+
+
+@pytest.mark.parametrize("spoil", [_torn, _linked], ids=["torn", "link"])
+@pytest.mark.parametrize("number", ["", ".2"], ids=["first", "second"])
+def test_nobody_is_restored_from_half_a_record(
+    tmp_path: Path, spoil: Callable[[Path], None], number: str
+) -> None:
+    run = output(tmp_path, snapshot(ALICE), snapshot(ALICE, 6), snapshot(BOB))
+    spoil(file_of(run, ALICE, number))
+    found = collected([run])
+    assert [each.recorded.subject.name for each in found.users] == ["bob"]
+    assert any(told.startswith(f"{file_of(run, ALICE, number)}: ") for told in found.problems)
+    assert "user alice of account 111122223333: not restored: another file" in "\n".join(found.problems)
+
+
+def test_a_snapshot_that_no_journal_proves_is_named(tmp_path: Path) -> None:
+    run = output(tmp_path, snapshot(ALICE))
+    file_of(run, BOB).write_text(snapshot(BOB).as_json())
+    file_of(run, ALICE, ".2").write_text(snapshot(ALICE, 6).as_json())
+    found = collected([run])
+    assert found.problems == []
+    assert {each.recorded.subject.name: each.unpinned for each in found.users} == {
+        "alice": (file_of(run, ALICE, ".2"),),
+        "bob": (file_of(run, BOB),),
+    }
+
+
+def test_a_directory_without_snapshots_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SnapshotInvalid, match="no snapshot in it; name a run's output"):
+        collected([tmp_path])
+
+
+def test_lines_of_restorations_are_those_of_the_journals_that_are_there(tmp_path: Path) -> None:
+    with Journal(tmp_path / "a") as journal:
+        journal.write(ALICE.subject, "before", **CALL)
+    assert [line["user"] for line in restore_lines([tmp_path / "missing", tmp_path / "a"])] == ["alice"]

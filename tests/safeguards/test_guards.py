@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.exemptions.rules import ExemptionRule
+from c7n_iamusers.iam.deny_all import deny_all_document
+from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, Quarantine
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.iam.users import KeyUse
+from c7n_iamusers.safeguards.guards import Guards, refusal
+from tests.records import ACCOUNT, groups, user
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
+TODAY = NOW.date()
+ROLE = f"arn:aws:sts::{ACCOUNT}:assumed-role/CloudCustodian/session"
+ALICE = user(group=groups("Developers"))
+AWS_DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+LEAKED = ({"PolicyName": "AWSCompromisedKeyQuarantineV3", "PolicyArn": "arn:aws:iam::aws:policy/x"},)
+
+
+def rule(expires: date) -> ExemptionRule:
+    return ExemptionRule("group", "Dev*", "still migrating", expires)
+
+
+def ago(**by: float) -> datetime:
+    return NOW - timedelta(**by)
+
+
+def password_used(at: datetime) -> IamUser:
+    return replace(ALICE, detail={**ALICE.detail, "PasswordLastUsed": at})
+
+
+def quarantine(since: datetime, deny: str = "inline") -> Quarantine:
+    return Quarantine(since, "", "", ("AKIA1",), deny)
+
+
+def quarantined(since: datetime, **attachments: Any) -> IamUser:
+    sid = quarantine(since).sids[0]
+    held = {"PolicyName": DENY_ALL_NAME, "PolicyDocument": deny_all_document(sid)}
+    return user(inline_policy=(held,), **attachments)
+
+
+def bounded() -> IamUser:
+    return user(permissions_boundary=({"PermissionsBoundaryArn": AWS_DENY_ALL},))
+
+
+def attached() -> IamUser:
+    return user(attached_policy=({"PolicyName": "AWSDenyAll", "PolicyArn": AWS_DENY_ALL},))
+
+
+KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        pytest.param({}, None, id="nothing-against-it"),
+        pytest.param(
+            {"callers": (ROLE.replace(ACCOUNT, "444455556666"),)}, "acts in 444455556666", id="other-account"
+        ),
+        pytest.param(
+            {"evidence": replace(ALICE.subject, unique_id="AIDAOLD")},
+            "another user .*evidence was of AIDAOLD",
+            id="reborn",
+        ),
+        pytest.param({"callers": (ALICE.arn,)}, "the run itself acts as this user", id="caller"),
+        pytest.param(
+            {"callers": (ROLE, ALICE.arn)}, "the run itself acts as this user", id="who-assumed-the-role"
+        ),
+        pytest.param(
+            {"user": user(attached_policy=LEAKED)}, "AWSCompromisedKeyQuarantineV3", id="leaked-key"
+        ),
+        pytest.param(
+            {"user": user(attached_policy=LEAKED), "include_compromised": True},
+            None,
+            id="leaked-key-included",
+        ),
+        pytest.param(
+            {"rules": [rule(TODAY)]},
+            "exempt by group 'Dev.' until 2026-11-24: still migrating",
+            id="exempt-now",
+        ),
+        pytest.param({"rules": [rule(date(2026, 11, 23))]}, None, id="exemption-expired"),
+        pytest.param(
+            {"user": password_used(ago(days=1)), "active_within": 7},
+            "active within 7 days: its password was used on 2026-11-23 12:00 UTC",
+            id="password-used",
+        ),
+        pytest.param(
+            {"user": password_used(ago(days=8)), "active_within": 7}, None, id="password-long-unused"
+        ),
+        pytest.param({"user": password_used(ago(days=1))}, None, id="activity-not-asked-for"),
+        pytest.param(
+            {"keys": [KEY_USED], "active_within": 7},
+            "active within 7 days: its access key AKIA1 was used for s3 in eu-west-1 on 2026-11-21",
+            id="key-used",
+        ),
+        pytest.param({"keys": [KeyUse("AKIA1", None)], "active_within": 7}, None, id="key-never-used"),
+        pytest.param({"quarantined_for": 5}, "not in quarantine.*record-from", id="not-quarantined"),
+        pytest.param({"quarantined_for": 5, "emptied": True}, None, id="emptied-by-an-earlier-run"),
+        pytest.param(
+            {"quarantined_for": 5, "emptied": True, "rules": [rule(TODAY)]},
+            "exempt by group",
+            id="emptied-and-exempt",
+        ),
+        pytest.param(
+            {"quarantined_for": 5, "emptied": True, "evidence": replace(ALICE.subject, unique_id="AIDAOLD")},
+            "another user",
+            id="emptied-and-reborn",
+        ),
+        pytest.param({"user": quarantined(ago(days=9))}, None, id="quarantine-not-asked-for"),
+        pytest.param(
+            {"user": quarantined(ago(days=9)), "quarantined_for": 5},
+            "not in quarantine",
+            id="a-deny-alone-is-none",
+        ),
+        pytest.param(
+            {"user": quarantined(ago(days=5)), "quarantine": quarantine(ago(days=5)), "quarantined_for": 5},
+            None,
+            id="quarantined-long-enough",
+        ),
+        pytest.param(
+            {
+                "user": quarantined(ago(days=5)),
+                "quarantine": quarantine(ago(days=5) + timedelta(seconds=1)),
+                "quarantined_for": 5,
+            },
+            "in quarantine since 2026-11-19 12:00 UTC, which is not yet 5 days",
+            id="quarantined-a-second-too-shortly",
+        ),
+        pytest.param(
+            {"user": quarantined(ago(days=4)), "quarantine": quarantine(ago(days=4)), "quarantined_for": 5},
+            "in quarantine since 2026-11-20 12:00 UTC, which is not yet 5 days",
+            id="quarantined-too-shortly",
+        ),
+        pytest.param(
+            {
+                "user": quarantined(ago(days=9), access_key=({"AccessKeyId": "AKIA1", "Status": "Active"},)),
+                "quarantine": quarantine(ago(days=9)),
+                "quarantined_for": 5,
+            },
+            "no longer holds .access key AKIA1 is active.",
+            id="quarantine-undone",
+        ),
+        pytest.param(
+            {"user": ALICE, "quarantine": quarantine(ago(days=9)), "quarantined_for": 5},
+            "no longer holds .its Deny-all is gone.",
+            id="deny-removed",
+        ),
+        pytest.param(
+            {"user": bounded(), "quarantine": quarantine(ago(days=9), "boundary"), "quarantined_for": 5},
+            None,
+            id="quarantined-by-boundary",
+        ),
+        pytest.param(
+            {"user": attached(), "quarantine": quarantine(ago(days=9), "boundary"), "quarantined_for": 5},
+            "no longer holds .its Deny-all is gone.",
+            id="its-boundary-removed",
+        ),
+        pytest.param(
+            {"user": attached(), "quarantine": quarantine(ago(days=9), "attached"), "quarantined_for": 5},
+            None,
+            id="quarantined-by-attachment",
+        ),
+        pytest.param(
+            {"user": attached(), "quarantine": quarantine(ago(days=9)), "quarantined_for": 5},
+            "no longer holds .its Deny-all is gone.",
+            id="its-inline-deny-removed",
+        ),
+        pytest.param(
+            {
+                "user": quarantined(ago(days=9)),
+                "quarantine": quarantine(ago(days=9)),
+                "keys": [KEY_USED],
+                "quarantined_for": 5,
+            },
+            "still in use in its quarantine .*AKIA1",
+            id="used-in-quarantine",
+        ),
+        pytest.param(
+            {
+                "user": quarantined(ago(days=2.5)),
+                "quarantine": quarantine(ago(days=2.5)),
+                "keys": [KEY_USED],
+                "quarantined_for": 2,
+            },
+            None,
+            id="used-before-quarantine",
+        ),
+    ],
+)
+def test_refusal(change: dict[str, Any], reason: str | None) -> None:
+    given: dict[str, Any] = {"evidence": ALICE.subject, "user": ALICE, "keys": [], **change}
+    state = {key: given.pop(key) for key in ("quarantine", "emptied") if key in given}
+    settings = {key: given.pop(key) for key in list(given) if key not in ("evidence", "user", "keys")}
+    guards = Guards(**{"callers": (ROLE,), **settings})
+    found = refusal(given["evidence"], given["user"], guards, NOW, given["keys"], **state)
+    if reason is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert re.search(reason, found)

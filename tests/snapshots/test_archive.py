@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.exceptions import JournalRefused, SnapshotRefused
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import Journal
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.snapshots.archive import SnapshotArchive
+from c7n_iamusers.snapshots.snapshot import Snapshot
+from tests.records import EVERYTHING, user
+
+ALICE = user(tags={"Team": "a"}, **EVERYTHING)
+FIRST = Snapshot(ALICE, "2026-11-24T00:00:00+00:00", "0" * 64)
+SECOND = replace(FIRST, fingerprint="1" * 64)
+
+
+def archive(path: Path) -> SnapshotArchive:
+    return SnapshotArchive(DirectoryStore(path))
+
+
+def place(path: Path, number: str = "") -> Path:
+    return path / "snapshots" / f"alice.{ALICE.unique_id}{number}.json"
+
+
+def add(path: Path, snapshot: Snapshot, number: int) -> None:
+    with Journal(path / "journal.jsonl") as journal:
+        archive(path).add(snapshot, number, journal)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (path / "journal.jsonl").read_text().splitlines()]
+
+
+def test_snapshots_of_a_user_are_kept_in_their_order(tmp_path: Path) -> None:
+    add(tmp_path, FIRST, 1)
+    add(tmp_path, SECOND, 2)
+    assert sorted((tmp_path / "snapshots").iterdir()) == [place(tmp_path, ".2"), place(tmp_path)]
+    assert archive(tmp_path).of(ALICE.subject) == [FIRST, SECOND]
+
+
+def test_the_journal_pins_what_each_holds(tmp_path: Path) -> None:
+    add(tmp_path, FIRST, 1)
+    add(tmp_path, SECOND, 2)
+    assert [(line["phase"], line["user"], line["unique_id"]) for line in lines(tmp_path)] == [
+        ("snapshot", "alice", ALICE.unique_id)
+    ] * 2
+    files = [place(tmp_path), place(tmp_path, ".2")]
+    assert [(line["snapshot"], line["sha256"]) for line in lines(tmp_path)] == [
+        (f"snapshots/{file.name}", hashlib.sha256(file.read_bytes()).hexdigest()) for file in files
+    ]
+
+
+class Refusing:
+    def write(self, subject: Subject, phase: str, **entry: Any) -> None:
+        raise JournalRefused("no room")
+
+
+def test_one_that_the_journal_cannot_pin_refuses(tmp_path: Path) -> None:
+    with pytest.raises(JournalRefused, match="no room"):
+        archive(tmp_path).add(FIRST, 1, Refusing())
+
+
+def test_one_that_is_there_is_never_written_again(tmp_path: Path) -> None:
+    add(tmp_path, FIRST, 1)
+    content = place(tmp_path).read_bytes()
+    with pytest.raises(SnapshotRefused, match="user alice of account 111122223333: no durable snapshot"):
+        add(tmp_path, SECOND, 1)
+    assert place(tmp_path).read_bytes() == content
+    assert len(lines(tmp_path)) == 1
+
+
+def test_another_user_of_the_same_name_has_snapshots_of_its_own(tmp_path: Path) -> None:
+    add(tmp_path, FIRST, 1)
+    other = user(unique_id="AIDAOTHER")
+    assert archive(tmp_path).of(other.subject) == []
+    add(tmp_path, replace(FIRST, user=other), 1)
+    assert archive(tmp_path).of(ALICE.subject) == [FIRST]
+
+
+def test_a_place_that_cannot_be_written_refuses(tmp_path: Path) -> None:
+    (tmp_path / "snapshots").write_text("a file is in the way")
+    with pytest.raises(SnapshotRefused, match=r"no durable snapshot in .*: nothing further was touched"):
+        add(tmp_path, FIRST, 1)
+
+
+def test_a_broken_one_refuses_rather_than_passing_for_none(tmp_path: Path) -> None:
+    add(tmp_path, FIRST, 1)
+    place(tmp_path).write_text("{")
+    with pytest.raises(SnapshotRefused, match="move a broken snapshot away"):
+        archive(tmp_path).of(ALICE.subject)

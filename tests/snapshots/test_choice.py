@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.iam.history import History, history_of
+from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.snapshots.choice import removed_by_us, whole_snapshot
+from c7n_iamusers.snapshots.snapshot import Snapshot
+from tests.records import groups, user
+
+ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
+READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+
+
+def policies(*arns: str) -> tuple[dict[str, str], ...]:
+    return tuple({"PolicyName": arn.rpartition("/")[2], "PolicyArn": arn} for arn in arns)
+
+
+def inline(name: str, document: Any) -> dict[str, Any]:
+    return {"PolicyName": name, "PolicyDocument": document}
+
+
+def keys(*ids: str) -> tuple[dict[str, str], ...]:
+    return tuple({"AccessKeyId": each} for each in ids)
+
+
+ALICE: dict[str, Any] = {
+    "access_key": keys("AKIA1"),
+    "group": groups("Developers"),
+    "attached_policy": policies(READ_ONLY),
+    "inline_policy": (inline("s3", {"Version": "january"}),),
+    "mfa_device": ({"SerialNumber": "GAHT1"},),
+}
+#: The calls by which a run of ours takes each of these away.
+KEY = ("DeleteAccessKey", {"AccessKeyId": "AKIA1"})
+GROUP = ("RemoveUserFromGroup", {"GroupName": "Developers"})
+POLICY = ("DetachUserPolicy", {"PolicyArn": READ_ONLY})
+INLINE = ("DeleteUserPolicy", {"PolicyName": "s3"})
+OUR_DENY = ("DeleteUserPolicy", {"PolicyName": DENY_ALL_NAME})
+Call = tuple[str, dict[str, str]]
+
+
+def taken(month: int, *gone: str, details: tuple[Any, ...] = (), **attachments: Any) -> Snapshot:
+    """Of the first of that month at noon: what Alice had, but for the kinds ``gone``; ``attachments`` instead."""
+    held = {kind: items for kind, items in ALICE.items() if kind not in gone}
+    given = user(**{**held, **attachments})
+    return Snapshot(given, f"2026-{month:02}-01T12:00:00+00:00", "0" * 64, groups=details)
+
+
+def done(time: str, *calls: Call, result: str | None = "done", who: str = "") -> list[dict[str, Any]]:
+    """Lines of the journal for ``calls`` at ``time``, a month, day and minute; ``result`` None: no answer."""
+    found: list[dict[str, Any]] = []
+    for operation, given in calls:
+        entry = {
+            "arn": user().arn,
+            "unique_id": who or user().unique_id,
+            "time": f"2026-{time}:00+00:00",
+            "operation": operation,
+            "parameters": {"UserName": "alice", **given},
+        }
+        found.append({**entry, "phase": "before"})
+        if result:
+            found.append({**entry, "phase": "after", "result": result})
+    return found
+
+
+def history(*lines: list[dict[str, Any]]) -> History:
+    return history_of(user().subject, [each for part in lines for each in part])
+
+
+def held(of: IamUser) -> dict[str, tuple[Any, ...]]:
+    return {kind.replace("-", "_"): items for kind, items in of.attachments.items() if items}
+
+
+JANUARY, JUNE = taken(1), taken(6, "access_key", "group", "inline_policy")
+AFTER_JANUARY, BEFORE_JUNE, AFTER_JUNE, BEFORE = "01-01T12:30", "06-01T11:59", "06-01T12:30", "01-01T11:00"
+LEFT = held(JUNE.user)
+
+
+@pytest.mark.parametrize(
+    ("journal", "more"),
+    [
+        pytest.param([], (), id="no-journal"),
+        pytest.param(done(AFTER_JANUARY, KEY), ("access_key",), id="removed-by-us-between"),
+        pytest.param(done(BEFORE_JUNE, KEY), ("access_key",), id="right-before-the-last"),
+        pytest.param(
+            done(AFTER_JANUARY, KEY, GROUP, INLINE), ("access_key", "group", "inline_policy"), id="all-three"
+        ),
+        pytest.param(done(AFTER_JANUARY, KEY, result=None), ("access_key",), id="killed-in-the-call"),
+        pytest.param(done(AFTER_JANUARY, KEY, result="unknown"), ("access_key",), id="answer-lost"),
+        pytest.param(done(AFTER_JANUARY, KEY, result="interrupted"), ("access_key",), id="interrupted"),
+        pytest.param(done(AFTER_JANUARY, KEY, result="failed"), (), id="failed-and-removed-by-others"),
+        pytest.param(done(AFTER_JANUARY, KEY, result="gone"), (), id="removed-by-others-before-us"),
+        pytest.param(done(AFTER_JANUARY, KEY, who="AIDABOB"), (), id="by-us-from-another-user"),
+        pytest.param(
+            done(AFTER_JANUARY, ("DeleteAccessKey", {"AccessKeyId": "AKIA9"})), (), id="another-key"
+        ),
+        pytest.param(done(BEFORE, KEY), (), id="before-any-snapshot"),
+        pytest.param(done(AFTER_JUNE, KEY), (), id="after-the-last-which-has-it-not"),
+        pytest.param(done(AFTER_JANUARY, POLICY), (), id="removed-by-us-and-given-again"),
+        pytest.param(done(AFTER_JANUARY, OUR_DENY), (), id="our-deny"),
+        pytest.param(
+            done(AFTER_JANUARY, ("UpdateAccessKey", {"AccessKeyId": "AKIA1", "Status": "Inactive"})),
+            (),
+            id="no-removal",
+        ),
+        pytest.param(
+            [*done(AFTER_JANUARY, KEY, result="failed"), *done("01-02T12:30", KEY)],
+            ("access_key",),
+            id="at-the-second-try",
+        ),
+        pytest.param(
+            [*done(AFTER_JANUARY, KEY), *done(AFTER_JUNE, POLICY)],
+            ("access_key",),
+            id="and-more-after-the-last",
+        ),
+    ],
+)
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["in-order", "out-of-order"])
+def test_the_last_comes_back_with_what_we_had_removed_before_it(
+    journal: list[dict[str, Any]], more: tuple[str, ...], order: tuple[int, int]
+) -> None:
+    snapshots = [(JANUARY, JUNE)[each] for each in order]
+    found = whole_snapshot(snapshots, history(journal))
+    assert held(found.user) == {**LEFT, **{kind: ALICE[kind] for kind in more}}
+    assert replace(found, user=JUNE.user) == JUNE
+    assert found.user.detail == JUNE.user.detail
+
+
+def test_a_right_that_an_administrator_took_between_two_runs_stays_away() -> None:
+    first = taken(1, attached_policy=policies(READ_ONLY, ADMIN))
+    last = taken(6, "access_key", attached_policy=policies(READ_ONLY))
+    found = whole_snapshot([first, last], history(done(AFTER_JANUARY, KEY)))
+    assert held(found.user) == ALICE
+
+
+def test_a_right_that_was_given_back_after_our_removal_and_taken_by_others_stays_away() -> None:
+    first, again = taken(1, attached_policy=policies(ADMIN)), taken(3, attached_policy=policies(ADMIN))
+    last = taken(6, "attached_policy")
+    journal = history(done(AFTER_JANUARY, ("DetachUserPolicy", {"PolicyArn": ADMIN})))
+    found = whole_snapshot([first, again, last], journal)
+    assert found.user.attachments["attached-policy"] == ()
+
+
+def test_a_deny_that_a_stranger_attached_comes_back() -> None:
+    last = taken(6, "access_key", attached_policy=policies(READ_ONLY, DENY_ALL))
+    journal = history(
+        done(AFTER_JANUARY, KEY), done(AFTER_JUNE, ("DetachUserPolicy", {"PolicyArn": DENY_ALL}))
+    )
+    found = whole_snapshot([JANUARY, last], journal)
+    assert found.user.attachments["attached-policy"] == policies(READ_ONLY, DENY_ALL)
+    assert found.user.attachments["access-key"] == keys("AKIA1")
+    assert removed_by_us([JANUARY, last], journal).user.attachments["attached-policy"] == policies(DENY_ALL)
+
+
+@pytest.mark.parametrize(
+    ("when", "version"),
+    [
+        # the second shows it again: somebody gave it back, and took it away then
+        pytest.param(AFTER_JANUARY, None, id="given-back-by-somebody"),
+        pytest.param("03-01T12:30", "march", id="removed-after-the-second"),
+    ],
+)
+def test_a_policy_comes_back_as_the_latest_snapshot_before_its_removal_shows_it(
+    when: str, version: str | None
+) -> None:
+    march = taken(3, inline_policy=(inline("s3", {"Version": "march"}),))
+    found = removed_by_us([JANUARY, march, JUNE], history(done(when, INLINE)))
+    expected = (inline("s3", {"Version": version}),) if version else ()
+    assert found.user.attachments["inline-policy"] == expected
+
+
+def test_a_policy_that_we_had_removed_comes_back_as_it_was_last() -> None:
+    march = taken(3, inline_policy=(inline("s3", {"Version": "march"}),))
+    found = whole_snapshot([JUNE, march, JANUARY], history(done("03-01T12:30", INLINE)))
+    assert found.user.attachments["inline-policy"] == (inline("s3", {"Version": "march"}),)
+
+
+def test_what_the_last_holds_itself_is_as_the_last_holds_it() -> None:
+    last = taken(6, inline_policy=(inline("s3", {"Version": "june"}),))
+    found = whole_snapshot([JANUARY, last], history(done(AFTER_JANUARY, INLINE)))
+    assert found == last
+
+
+def test_a_group_comes_back_with_what_is_told_of_it() -> None:
+    january = {"GroupName": "Developers", "Path": "/january/"}
+    other = {"GroupName": "Admins", "Path": "/"}
+    first = taken(1, details=(january,), group=groups("Developers"))
+    last = taken(6, details=(other,), group=groups("Admins"))
+    found = whole_snapshot([first, last], history(done(AFTER_JANUARY, GROUP)))
+    assert found.user.groups == ("Admins", "Developers")
+    assert found.groups == (other, january)
+    assert whole_snapshot([first, last], history()).groups == (other,)
+    assert removed_by_us([first, last], history(done(AFTER_JANUARY, GROUP))).groups == (january,)
+    assert removed_by_us([first, last], history()).groups == ()
+
+
+def test_one_snapshot_comes_back_as_it_is() -> None:
+    assert whole_snapshot([JANUARY], history()) == JANUARY
+    assert whole_snapshot([JANUARY], history(done(AFTER_JANUARY, KEY, GROUP, POLICY, INLINE))) == JANUARY
+
+
+@pytest.mark.parametrize(
+    ("journal", "kinds"),
+    [
+        pytest.param([], (), id="no-journal"),
+        pytest.param(done(AFTER_JANUARY, KEY), ("access_key",), id="before-the-last"),
+        pytest.param(done(AFTER_JUNE, POLICY), ("attached_policy",), id="after-the-last"),
+        pytest.param(
+            [*done(AFTER_JANUARY, KEY, GROUP), *done(AFTER_JUNE, POLICY)],
+            ("access_key", "group", "attached_policy"),
+            id="both",
+        ),
+        pytest.param(done(AFTER_JUNE, POLICY, result=None), ("attached_policy",), id="killed-in-the-call"),
+        pytest.param(done(AFTER_JUNE, POLICY, result="unknown"), ("attached_policy",), id="answer-lost"),
+        pytest.param(done(AFTER_JUNE, POLICY, result="gone"), (), id="removed-by-others-before-us"),
+        pytest.param(done(AFTER_JUNE, POLICY, result="failed"), (), id="failed"),
+        pytest.param(done(AFTER_JUNE, POLICY, who="AIDABOB"), (), id="from-another-user"),
+        pytest.param(done(BEFORE, POLICY), (), id="before-any-snapshot"),
+        pytest.param(done(AFTER_JUNE, OUR_DENY), (), id="our-deny"),
+        pytest.param(
+            done(AFTER_JUNE, ("DeactivateMFADevice", {"SerialNumber": "GAHT1"})), ("mfa_device",), id="mfa"
+        ),
+    ],
+)
+def test_a_living_user_is_given_only_what_we_removed(
+    journal: list[dict[str, Any]], kinds: tuple[str, ...]
+) -> None:
+    found = removed_by_us([JUNE, JANUARY], history(journal))
+    assert held(found.user) == {kind: ALICE[kind] for kind in kinds}
+    assert replace(found, user=JUNE.user) == JUNE
+    assert found.user.detail == JUNE.user.detail

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any
+
+import jsonschema
+import pytest
+
+from c7n_iamusers.exceptions import SnapshotInvalid
+from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
+from c7n_iamusers.snapshots.snapshot import SCHEMA, Snapshot
+from tests.records import EVERYTHING, user
+
+TAKEN = datetime(2026, 11, 24, tzinfo=timezone.utc)
+ALICE = user(tags={"Team": "a"}, **EVERYTHING)
+SNAPSHOT = Snapshot(
+    ALICE,
+    TAKEN,
+    "0" * 64,
+    "iam-users-delete",
+    ("arn:aws:iam::111122223333:role/deploy",),
+    ({"GroupName": "Developers", "Path": "/"},),
+    {"since": TAKEN.isoformat(), "deactivated": ["AKIA1"]},
+)
+
+
+def data(**changes: Any) -> dict[str, Any]:
+    return {**json.loads(SNAPSHOT.as_json()), **changes}
+
+
+def test_the_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_what_was_written_comes_back() -> None:
+    found = Snapshot.from_json(SNAPSHOT.as_json())
+    assert found == replace(SNAPSHOT, taken=TAKEN.isoformat())
+    assert found.deactivated == {"AKIA1"}
+
+
+def test_a_snapshot_without_quarantine_comes_back() -> None:
+    assert Snapshot.from_json(replace(SNAPSHOT, quarantine=None).as_json()).deactivated == frozenset()
+
+
+def test_dates_are_written_as_iso_8601() -> None:
+    dated = replace(
+        ALICE, attachments={**ALICE.attachments, "login-profile": ({"UserName": "a", "CreateDate": TAKEN},)}
+    )
+    text = replace(SNAPSHOT, user=dated).as_json()
+    assert json.loads(text)["attachments"]["login-profile"][0]["CreateDate"] == "2026-11-24T00:00:00+00:00"
+
+
+def test_partial_knowledge_is_no_snapshot() -> None:
+    partial = replace(ALICE, attachments={"tag": ()})
+    with pytest.raises(KeyError):
+        replace(SNAPSHOT, user=partial).as_json()
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        pytest.param("{", "nor JSON", id="torn"),
+        pytest.param("[]", "the whole", id="list"),
+        pytest.param(json.dumps(data(schema_version=2)), r"\['schema_version'\]", id="version"),
+        pytest.param(json.dumps(data(account_id="12")), r"\['account_id'\]", id="account"),
+        pytest.param(json.dumps(data(attachments={})), "is a required property", id="no-kinds"),
+        pytest.param(json.dumps(data(extra=1)), "'extra' was unexpected", id="extra"),
+        pytest.param(
+            json.dumps(
+                data(attachments={**{k.name: [] for k in ATTACHMENT_KINDS}, "group": [{"Name": "g"}]})
+            ),
+            r"\['attachments'\]\['group'\]\[0\]: 'GroupName' is a required",
+            id="item",
+        ),
+    ],
+)
+def test_what_is_no_snapshot_is_refused(broken: str, message: str) -> None:
+    with pytest.raises(SnapshotInvalid, match=message):
+        Snapshot.from_json(broken)
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in ATTACHMENT_KINDS if not kind.later], ids=lambda kind: kind.name
+)
+def test_every_kind_is_required(kind: Any) -> None:
+    rest = {k: v for k, v in data()["attachments"].items() if k != kind.name}
+    with pytest.raises(SnapshotInvalid, match=f"'{kind.name}' is a required property"):
+        Snapshot.from_json(json.dumps(data(attachments=rest)))
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "{}", json.dumps({"attachments": []}), json.dumps(data(attachments={}))]
+)
+def test_without_the_library_what_is_missing_is_found_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """As in AWS Lambda, whose archive carries no libraries."""
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+    assert Snapshot.from_json(SNAPSHOT.as_json()).user == SNAPSHOT.user
+    with pytest.raises(SnapshotInvalid, match=r"not a snapshot of version 1: (Key|Type)Error"):
+        Snapshot.from_json(text)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from c7n_iamusers.evidence.findings import FINDING_IDS
+from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, AttachmentKind
+from c7n_iamusers.reference import REFERENCES, attachment_reference, finding_reference
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_the_docs_are_those_of_the_code(name: str) -> None:
+    written = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    assert written == REFERENCES[name](), "run: make docs"
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_the_command_prints_it(name: str) -> None:
+    command = [sys.executable, "-m", "c7n_iamusers.reference", name]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout == REFERENCES[name]()
+
+
+@pytest.mark.parametrize("kind", ATTACHMENT_KINDS, ids=lambda kind: kind.name)
+def test_every_kind_is_described_in_full(kind: AttachmentKind) -> None:
+    (line,) = [line for line in attachment_reference().splitlines() if line.startswith(f"| {kind.title} |")]
+    assert all(cell.strip() for cell in line.strip("|").split("|"))
+    for operation in kind.reads | kind.reads_of_all | kind.removing | kind.switching | kind.restoring:
+        assert f"`{operation}`" in line
+
+
+def test_every_finding_is_in_it() -> None:
+    assert all(f"| `{each}` |" in finding_reference() for each in FINDING_IDS)

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.text.moments import as_text, moment
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param(NOON, NOON, id="datetime"),
+        pytest.param(NOON.replace(tzinfo=None), NOON, id="without-zone"),
+        pytest.param(NOON.astimezone(timezone(timedelta(hours=5))), NOON, id="other-zone"),
+        pytest.param("2026-01-31T12:00:00+00:00", NOON, id="text"),
+        pytest.param("2026-01-31T12:00:00Z", NOON, id="text-z"),
+        pytest.param(" 2026-01-31T14:00:00+02:00 ", NOON, id="text-other-zone"),
+        pytest.param("2026-01-31", NOON.replace(hour=0), id="day"),
+        pytest.param("N/A", None, id="none"),
+        pytest.param("", None, id="empty"),
+        pytest.param("2026-02-30T00:00:00Z", None, id="no-such-day"),
+        pytest.param("0001-01-01T00:00:00+23:00", None, id="before-the-calendar"),
+        pytest.param(20260131, None, id="number"),
+        pytest.param(None, None, id="nothing"),
+    ],
+)
+def test_moments_are_utc(value: Any, expected: datetime | None) -> None:
+    assert moment(value) == expected
+
+
+def test_text_leads_back() -> None:
+    assert as_text(None) is None
+    assert moment(as_text(NOON)) == NOON
