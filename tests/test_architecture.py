@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/architecture.md names rooms and files that exist, and every room."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "c7n_iamusers"
+TEXT = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+PLACES = sorted(set(re.findall(r"`([a-z_]+(?:/[a-z_]+)*(?:/|\.py))`", TEXT)))
+ROOMS = sorted(each.parent.name for each in PACKAGE.glob("*/__init__.py"))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_place_that_is_named_exists(place: str) -> None:
+    assert any((base / place).exists() for base in (PACKAGE, ROOT, PACKAGE / "identity_center"))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_room_is_named(room: str) -> None:
+    assert f"`{room}/`" in TEXT
