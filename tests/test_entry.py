@@ -85,7 +85,7 @@ def test_a_source_mapping_shared_with_others_is_not_changed() -> None:
 def test_an_error_leaves_cloud_custodian_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entry, "FILTERS", {"half": entry.FILTERS["unnecessary"]})
     monkeypatch.setattr(entry, "ACTIONS", {"missing": "c7n_iamusers.plugins.missing:Missing"})
-    with pytest.raises(ModuleNotFoundError, match=r"c7n_iamusers\.actions\.missing"):
+    with pytest.raises(ModuleNotFoundError, match=r"c7n_iamusers\.plugins\.missing"):
         entry.register()
     assert "half" not in User.filter_registry
 

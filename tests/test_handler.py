@@ -42,5 +42,5 @@ def test_an_error_of_registration_fails_the_invocation(
 ) -> None:
     monkeypatch.setattr(entry, "FILTERS", {"missing": "c7n_iamusers.plugins.missing:Missing"})
     monkeypatch.setattr(handler.custodian, "dispatch_event", lambda event, context: pytest.fail("dispatched"))
-    with pytest.raises(ModuleNotFoundError, match=r"c7n_iamusers\.filters\.missing"):
+    with pytest.raises(ModuleNotFoundError, match=r"c7n_iamusers\.plugins\.missing"):
         handler.run({}, None)

@@ -249,8 +249,7 @@ def apply_and_record(
     directory = RunDirectory.begin(output, now())
     with directory.journal() as journal:
         report = run.apply(report, journal, options)
-    lines = directory.lines()
-    created, removed = created_by(lines), removed_by(lines)
+    created, removed = created_by(directory.lines()), removed_by(directory.lines())
     directory.finish(overall_result(report, created, removed, center.instance, now()))
     return report, output.place(directory.result)
 

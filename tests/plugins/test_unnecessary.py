@@ -16,6 +16,7 @@ from c7n.resources.iam import User
 from aws_local_org import LocalOrg
 from aws_local_org.seed import seed
 from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
+from c7n_iamusers.execution.client import items
 from c7n_iamusers.plugins.unnecessary import Unnecessary
 from tests.interference import deny, on_call
 from tests.policies import ACCOUNT, policy
@@ -385,8 +386,13 @@ def test_creators_come_from_cloudtrail(iam: Any, monkeypatch: pytest.MonkeyPatch
     user_id = iam.get_user(UserName="alice")["User"]["UserId"]
     role = f"arn:aws:iam::{ACCOUNT}:role/iac"
     event = {"userIdentity": {"arn": role}, "responseElements": {"user": {"userId": user_id}}}
-    answer = {"Events": [{"CloudTrailEvent": json.dumps(event)}]}
-    monkeypatch.setattr("c7n_iamusers.evidence.reader.items", lambda *_, **__: answer["Events"])
+
+    def answered(client: Any, operation: str, *rest: Any, **more: Any) -> list[Any]:
+        if operation == "LookupEvents":
+            return [{"CloudTrailEvent": json.dumps(event)}]
+        return items(client, operation, *rest, **more)
+
+    monkeypatch.setattr("c7n_iamusers.evidence.reader.items", answered)
     found = flagged(provisioning={"role": "*:role/iac"})
     ids = {name: {finding["id"] for finding in entry["findings"]} for name, entry in found.items()}
     assert "unknown-provisioning" not in ids["alice"] | set(found["alice"]["unknown_findings"])
