@@ -23,7 +23,13 @@ from c7n_iamusers.identity_center.intent_files import MAX_AGE, read_intents
 from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.identity_center.model import CenterQuotas, CenterState, Choices, DesiredAccess, Total
 from c7n_iamusers.identity_center.plan import Evidence
-from c7n_iamusers.identity_center.plan_files import Papers, check_reviewed, read_plan, write_plan
+from c7n_iamusers.identity_center.plan_files import (
+    Papers,
+    check_reviewed,
+    read_plan,
+    refuse_unreviewed,
+    write_plan,
+)
 from c7n_iamusers.identity_center.reports import (
     MIGRATION,
     in_words,
@@ -32,7 +38,12 @@ from c7n_iamusers.identity_center.reports import (
     write_people_to_add,
 )
 from c7n_iamusers.identity_center.run_lock import exclusive
-from c7n_iamusers.identity_center.run_records import apply_and_record, memberships_made, write_account_results
+from c7n_iamusers.identity_center.run_records import (
+    apply_and_record,
+    created_so_far,
+    memberships_made,
+    write_account_results,
+)
 from c7n_iamusers.identity_center.totals import Held, held_by_people
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.policy_comparison.proof import UNPROVEN
@@ -130,7 +141,7 @@ def _run(
         say(line)
     # What follows needs the proofs alone.
     fleet.deriving.derivations.clear()
-    reviewed = read_plan(papers.reviewed, papers.digest, center.instance, choices) if papers.reviewed else []
+    reviewed = read_plan(papers.reviewed, papers.digest, center.instance, choices) if papers.reviewed else {}
     made_for = memberships_made(fleet.output)
     evidence = Evidence(fleet.deriving.proofs, made_for, quotas)
     run = AccessRun(center, fleet.desired, evidence, choices)
@@ -143,7 +154,9 @@ def _run(
         digest = write_plan(papers.out, report.plan, center.instance, choices)
         say(f"Plan: {papers.out}. To apply it: --plan {papers.out} --plan-sha256 {digest}")
     if papers.reviewed:
-        check_reviewed(papers.reviewed, reviewed, report.plan)
+        check_reviewed(papers.reviewed, reviewed, report.plan, created_so_far(fleet.output))
+    elif options:
+        refuse_unreviewed(report.plan)
     if path := write_people_to_add(fleet.output, fleet.desired, report.plan.missing):
         say(f"For the owners of the identity provider: {path}")
     return _apply(fleet, center, run, report, say, options) if options else []

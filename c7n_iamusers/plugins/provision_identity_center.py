@@ -30,6 +30,7 @@ from c7n_iamusers.identity_center.intents import INTENDED, INTENTS_FILE, Intents
 from c7n_iamusers.identity_center.model import Instance
 from c7n_iamusers.identity_center.people import AGAINST
 from c7n_iamusers.identity_center.plan import Evidence
+from c7n_iamusers.identity_center.plan_files import refuse_unreviewed
 from c7n_iamusers.identity_center.reports import write_people_to_add
 from c7n_iamusers.identity_center.run_lock import NoPlaceForLock, only_writer
 from c7n_iamusers.identity_center.run_records import apply_and_record, asks_to_stop
@@ -49,6 +50,7 @@ from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, output_directory, run_store
 from c7n_iamusers.plugins.user_policy import require_keys
 
+_REVIEW = "use mode: intent, and apply by c7n-iamusers provision a plan that was reviewed (--plan)"
 #: What a notice is told of a user who was refused.
 NOTHING: Mapping[str, str] = dict.fromkeys(("username", "email", "group", "permission-set"), "")
 
@@ -306,6 +308,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
             self.log.warning("%s: %s", self.type, warning)
         report = run.plan()
         refuse_as_a_whole(report)
+        refuse_unreviewed(report.plan, _REVIEW, changes_only=True)
         return center, run, report
 
     def _take_turn(self, instance: Instance, output: Store, locks: ExitStack) -> None:

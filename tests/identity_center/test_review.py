@@ -8,6 +8,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.intents import UserIntent
 from c7n_iamusers.identity_center.model import CenterQuotas
 from c7n_iamusers.identity_center.plan_files import Papers
-from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
+from tests.access_center import ACCOUNT, AUDIT, MARK, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import allow
 from tests.derived import derived, holder
 from tests.desired import intents, readers
@@ -80,13 +81,34 @@ def test_an_explicit_set_that_changes_is_shown_old_and_new(fleet: FleetRehearsal
         "session duration: PT1H -> PT8H",
         f"- AWS-managed policy: {READ_ONLY}",
         f"+ AWS-managed policy: {AUDIT}",
+        f"changes account {ACCOUNT}: group iam-{ACCOUNT}-Readers: alice@example.com",
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param({"description": "Writes"}, "description: Reads -> Writes", id="description"),
+        pytest.param(
+            {"relay_state": "https://example.com/"},
+            "relay state: none -> https://example.com/",
+            id="where-people-land",
+        ),
+        pytest.param({"tags": {**MARK, "Team": "blue"}}, "tag Team: none -> blue", id="tag"),
+    ],
+)
+def test_no_change_of_a_set_goes_unsaid(fleet: FleetRehearsal, changes: dict[str, Any], told: str) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    fleet.run()
+    fleet.leave(intents(ACCOUNT, "alice", permission_set=replace(readers(), **changes)))
+    fleet.run(dry=True)
+    assert f"      {told}" in fleet.said
 
 
 def test_what_was_reviewed_is_applied(fleet: FleetRehearsal, tmp_path: Path) -> None:
     two(fleet)
     papers = reviewed(fleet, tmp_path / "plan.json")
-    assert json.loads((tmp_path / "plan.json").read_text())["schema"] == 1
+    assert json.loads((tmp_path / "plan.json").read_text())["schema"] == 2
     assert fleet.run(papers=papers) == []
     assert len(fleet.assigned()) == 2
 
