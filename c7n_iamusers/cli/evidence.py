@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.cli.arguments import role_arn
-from c7n_iamusers.cli.output import print_json, print_table
+from c7n_iamusers.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from c7n_iamusers.evidence.account_report import AccountEvidence
@@ -60,7 +60,7 @@ def evidence(
     found = of_documents(details, credential_report) if details else _live(role)
     _PRINTERS[output_format](found)
     for note in found.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
 
 
 def _live(role: str | None) -> AccountEvidence:

@@ -11,6 +11,7 @@ import click
 
 from c7n_iamusers import __version__
 from c7n_iamusers.exceptions import IamUsersError
+from c7n_iamusers.text.wording import visible
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,9 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "permissions": Subcommand(
         "c7n_iamusers.cli.permissions", "permissions", "The least IAM policy for the role that runs policies."
     ),
-    "plan": Subcommand("c7n_iamusers.cli.plan", "plan", "A plan of deletions, for a reviewer to read."),
+    "plan": Subcommand(
+        "c7n_iamusers.cli.plan", "plan", "A plan of deletions or of access, for a reviewer to read."
+    ),
     "restore": Subcommand("c7n_iamusers.cli.restore", "restore", "Brings users back from their snapshots."),
     "mailer-templates": Subcommand(
         "c7n_iamusers.cli.mailer_templates",
@@ -68,7 +71,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except IamUsersError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(visible(str(error))) from error
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

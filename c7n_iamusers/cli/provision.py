@@ -18,6 +18,7 @@ from typing import Any
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
+from c7n_iamusers.cli.output import say
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.client import Backoff
@@ -273,11 +274,11 @@ def command(
         fleet = read_fleet(_store(output_dir), identity_source, belief, deriving)
     if export:
         for line in (*deriving.warnings, *_exported(fleet, export[1], center if with_imports else None)):
-            click.echo(line)
+            say(line)
         return
     if audited:
         with _told():
-            _end(audit(fleet, center(), click.echo))
+            _end(audit(fleet, center(), say))
         return
     papers = _papers(plan_out, reviewed, plan_sha256, dry_run)
     _end(_provision(fleet, center, timeout, dry_run, Choices(prune, lock_out, migrate), papers, quotas))
@@ -327,7 +328,7 @@ def _unlock(place: str, lock_id: str) -> None:
     if not place.startswith(_S3):
         raise click.UsageError("--force-unlock is for a bucket's lock; a directory's ends with the process")
     with _told():
-        click.echo(f"Removed the lock of {unlocked(_store(place), lock_id)}")
+        say(f"Removed the lock of {unlocked(_store(place), lock_id)}")
 
 
 @contextmanager
@@ -358,9 +359,7 @@ def _provision(
 ) -> list[str]:
     with _told(), _ending_in_order(), Interruption() as interruption, _progress() as progress:
         options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
-        failures = provision(
-            fleet, center(), click.echo, None if dry_run else options, choices, papers, quotas
-        )
+        failures = provision(fleet, center(), say, None if dry_run else options, choices, papers, quotas)
     interruption.follow()
     return failures
 
@@ -380,7 +379,7 @@ def _undo(
             output,
             name,
             lambda at: _center(role, region or at),
-            click.echo,
+            say,
             None if dry_run else options,
             users_now,
         )
@@ -423,7 +422,7 @@ def _people(path: Path | None) -> PeopleMap | None:
         return None
     found = parse_people(str(path), path.read_bytes())
     for fault in found.told_faults():
-        click.echo(fault, err=True)
+        say(fault, err=True)
     return found
 
 
@@ -444,7 +443,7 @@ def _accounts(path: Path | None) -> dict[str, str] | None:
 
 def _end(failures: list[str]) -> None:
     for failure in failures:
-        click.echo(f"failed: {failure}", err=True)
+        say(f"failed: {failure}", err=True)
     if failures:
         raise click.exceptions.Exit(1)
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from c7n_iamusers.cli.output import say
+
 if TYPE_CHECKING:
     from c7n_iamusers.execution.calls import Subject
     from c7n_iamusers.execution.interruption import Interruption
@@ -76,7 +78,7 @@ def restore(
 
     collection = collected(snapshots)
     for line in (*collection.problems, *collection.left_out):
-        click.echo(line, err=True)
+        say(line, err=True)
     wanted = [each for each in collection.users if not names or each.recorded.subject.name in names]
     if missing := set(names) - {each.recorded.subject.name for each in wanted}:
         raise click.ClickException(
@@ -115,7 +117,7 @@ def _restoring(role: str | None, options: _Options) -> Iterator[_Restoring]:
         try:
             yield _Restoring(session, account_of(session), names, interruption, backoff, journals, options)
         except Interrupted as error:
-            click.echo(f"{error}: what was done is in the journal; run again to go on", err=True)
+            say(f"{error}: what was done is in the journal; run again to go on", err=True)
     interruption.follow()
 
 
@@ -147,13 +149,13 @@ class _Restoring:
             made = restoration.applied.made
             planned = restoration.plan()
             if planned.lives and subject.name not in self.options.names:
-                click.echo(
+                say(
                     f"{subject} still exists and is left alone: --user {subject.name} gives back the "
                     f"{len(planned.plan.calls)} things that were removed from it"
                 )
                 return True
             if planned.unowned and subject.name not in self.options.names:
-                click.echo(
+                say(
                     f"{subject} was deleted by somebody else and is left alone: --user {subject.name} makes it again"
                 )
                 return True
@@ -162,7 +164,7 @@ class _Restoring:
                 return self.options.dry_run
             restoration.apply(planned)
         except (IamUsersError, CallFailed, ClientError, BotoCoreError, OSError) as error:
-            click.echo(f"{describe(subject, error)} ({len(made)} calls made)", err=True)
+            say(f"{describe(subject, error)} ({len(made)} calls made)", err=True)
             return False
         return True
 
@@ -206,11 +208,11 @@ class _Restoring:
         if not planned.plan.calls or not doubts:
             return True
         for doubt in doubts:
-            click.echo(f"  look: {doubt}")
+            say(f"  look: {doubt}")
         if self.options.yes:
             return True
         if not sys.stdin.isatty():
-            click.echo(f"{found.recorded.subject}: not restored: look at it, then give --yes", err=True)
+            say(f"{found.recorded.subject}: not restored: look at it, then give --yes", err=True)
             return False
         return click.confirm(f"Restore {found.recorded.subject}?")
 
@@ -218,13 +220,13 @@ class _Restoring:
 def _tell(planned: Restoration, dry_run: bool) -> None:
     calls = planned.plan.calls
     doing = "would be restored" if dry_run else "is being restored"
-    click.echo(f"{planned.plan.subject} {f'{doing} by {len(calls)} calls' if calls else 'is back already'}")
+    say(f"{planned.plan.subject} {f'{doing} by {len(calls)} calls' if calls else 'is back already'}")
     if dry_run:
         for call in calls:
-            click.echo(f"  {call.permission} {_shown(call.parameters)}")
+            say(f"  {call.permission} {_shown(call.parameters)}")
     for title, lines in (("can't come back", planned.lost), ("note", planned.notes)):
         for line in lines:
-            click.echo(f"  {title}: {line}")
+            say(f"  {title}: {line}")
 
 
 def _shown(parameters: object) -> str:

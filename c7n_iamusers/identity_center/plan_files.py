@@ -139,6 +139,10 @@ def is_access_plan(data: Any) -> bool:
 
 def plan_of(data: Mapping[str, Any]) -> AccessPlan:
     """The plan of a file, as far as a reader needs it. Raises IdentityCenterError where it is none."""
+    if data.get("schema") not in (1, _SCHEMA):
+        raise IdentityCenterError(
+            f"a plan of access of schema {data.get('schema')!r}, and this version reads 1 and {_SCHEMA}"
+        )
     try:
         standing = data.get("standing", ())
         return AccessPlan(

@@ -47,6 +47,7 @@ from c7n_iamusers.identity_center.run_records import (
 from c7n_iamusers.identity_center.totals import Held, held_by_people
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.policy_comparison.proof import UNPROVEN
+from c7n_iamusers.text.wording import escaping
 
 _SOURCES = {True: "external", False: "identity-center"}
 
@@ -119,10 +120,9 @@ def provision(
 
     Raises IdentityCenterError, ClientError and BotoCoreError only before anything is touched.
     """
+    told, chosen, given = escaping(say), choices or Choices(), papers or Papers()
     with exclusive(fleet.output, center.instance) if options else nullcontext():
-        return _run(
-            fleet, center, say, options, choices or Choices(), papers or Papers(), quotas or CenterQuotas()
-        )
+        return _run(fleet, center, told, options, chosen, given, quotas or CenterQuotas())
 
 
 def _run(
@@ -187,7 +187,7 @@ def audit(fleet: Fleet, center: Center, say: Callable[[str], None]) -> list[str]
     """
     run = AccessRun(center, fleet.desired, Evidence(fleet.deriving.proofs, memberships_made(fleet.output)))
     report, state = run.look_at_everybody()
-    wider: list[str] = []
+    say, wider = escaping(say), list[str]()
     strange = compared = 0
     for line, total in _lines(report, state):
         say(line)

@@ -29,7 +29,7 @@ from c7n_iamusers.identity_center.undo_plan import plan_undo
 from c7n_iamusers.identity_center.undo_returns import Returns, plan_returns
 from c7n_iamusers.identity_center.writer.change import Rechecked, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, Ended, SingleWriter
-from c7n_iamusers.text.wording import folded, shown
+from c7n_iamusers.text.wording import escaping, folded, shown
 
 #: Accounts -> the unique ids of each one's IAM users now, or why they can't be read.
 UsersNow = Callable[[Iterable[str]], Mapping[str, Collection[str] | str]]
@@ -125,7 +125,7 @@ def undo(
     Raises IdentityCenterError where the result is of another instance or can't be read, ClientError where Identity
     Center can't be; nothing is touched then.
     """
-    data = read_result(output, result)
+    say, data = escaping(say), read_result(output, result)
     center = center_in(data["region"])
     if center.instance.arn != data["instance"]:
         raise IdentityCenterError(

@@ -49,6 +49,7 @@ from c7n_iamusers.plugins.provisioning_settings import (
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, output_directory, run_store
 from c7n_iamusers.plugins.user_policy import require_keys
+from c7n_iamusers.text.wording import visible
 
 _REVIEW = "use mode: intent, and apply by c7n-iamusers provision a plan that was reviewed (--plan)"
 #: What a notice is told of a user who was refused.
@@ -347,7 +348,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         for resource, outcome in zip(resources, found, strict=True):
             told = {"status": outcome.status, "reason": outcome.reason, "start-url": portal}
             annotate(resource, "provisioning", {**told, **access.get(outcome.arn, NOTHING)})
-            self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, outcome.reason)
+            self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, visible(outcome.reason))
         fail_at_the_end(self.manager, self.type, found)
 
     def _told(self, account_id: str, error: Exception) -> str:
