@@ -132,7 +132,8 @@ _BUDGET = 300.0
     "--accounts",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="c7n-org's accounts file, to hold the accounts of intents against the directories they lie in.",
+    help="c7n-org's accounts file, to hold the accounts of intents against the directories they lie in; with --undo: "
+    "to name accounts.",
 )
 @click.option(
     "--plan-out", type=_PATH, metavar="FILE", help="With --dry-run: write the plan there, for a review."
@@ -258,7 +259,8 @@ def command(
     """
     if undone:
         users_now = _users_now(member_role, region) if member_role else nobody_asked
-        _end(_undo(undone, role, region, timeout, dry_run, None if lock_out else users_now))
+        names = _accounts(accounts)
+        _end(_undo(undone, role, region, timeout, dry_run, None if lock_out else users_now, names))
         return
     if output_dir is None:
         raise click.UsageError("give -s OUTPUT_DIR (or --undo RESULT)")
@@ -371,6 +373,7 @@ def _undo(
     timeout: int,
     dry_run: bool,
     users_now: UsersNow | None,
+    accounts: dict[str, str] | None,
 ) -> list[str]:
     with _told(), _ending_in_order(), Interruption() as interruption, _progress() as progress:
         options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
@@ -382,6 +385,7 @@ def _undo(
             say,
             None if dry_run else options,
             users_now,
+            accounts,
         )
     interruption.follow()
     return failures

@@ -53,7 +53,7 @@ class Returns:
 
     ``permission_sets``: by name, those to be made again, as they were. ``of_people``: user id -> the keys of the
     changes that give the user back what it had. ``there``: what stands in the place of what was removed, made again by
-    the same run or since, by ``standing_key``.
+    the same run or since, by ``standing_key``. ``strangers``: ids of the people whom ``kept`` names.
     """
 
     changes: tuple[Change, ...] = ()
@@ -61,6 +61,7 @@ class Returns:
     permission_sets: Mapping[str, PermissionSet] = field(default_factory=dict)
     of_people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     there: frozenset[str] = frozenset()
+    strangers: frozenset[str] = frozenset()
 
 
 def standing_key(kind: str, *ids: str) -> str:
@@ -89,6 +90,7 @@ class _Returns:
         self._wanted: dict[str, PermissionSet] = {}
         self._of_people: defaultdict[str, list[str]] = defaultdict(list)
         self._there: set[str] = set()
+        self._strangers: set[str] = set()
         #: By the ARN that a set had: the one that it has or will have, and its content.
         self._sets: dict[str, tuple[str | Ref, str]] = {}
         #: By the id that a group had: the one that it has or will have.
@@ -110,7 +112,14 @@ class _Returns:
             if each.kind == kind and (reason := step(each.record))
         ]
         of_people = {user: tuple(keys) for user, keys in self._of_people.items()}
-        return Returns(tuple(self._changes), tuple(kept), self._wanted, of_people, frozenset(self._there))
+        return Returns(
+            tuple(self._changes),
+            tuple(kept),
+            self._wanted,
+            of_people,
+            frozenset(self._there),
+            frozenset(self._strangers),
+        )
 
     def _permission_set(self, record: Record) -> str:
         arn, wanted = record["permission-set-arn"], permission_set_from(record["settings"])
@@ -169,7 +178,8 @@ class _Returns:
             return ""
         joined = sorted(known.members - self._former[record["group-id"]]) if known else []
         if joined:
-            return f"people have joined the group since (user ids {shown(joined)})"
+            self._strangers.update(joined)
+            return f"people have joined the group since ({shown(joined)})"
         grant = Grant(account, record["permission-set"])
         self._grants[record["group-id"]].append((grant, content))
         call = assignment_call(account, arn, group_id, self._instance)

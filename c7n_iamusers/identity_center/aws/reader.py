@@ -219,7 +219,7 @@ class CenterReader:
                 for user in group.members - people.keys()
             }
         )
-        people.update(self._usernames(unnamed))
+        people.update(self.usernames(unnamed))
         return StandingAccess(holders, groups, names, known, people)
 
     def _further_names(self, named: Mapping[str, KnownGroup], names: Mapping[str, str]) -> dict[str, str]:
@@ -256,7 +256,7 @@ class CenterReader:
             for kind, user in principals
             if kind == "USER"
         }
-        usernames = self._usernames(sorted(users - standing.usernames.keys()))
+        usernames = self.usernames(sorted(users - standing.usernames.keys()))
         return StandingAccess(holders, groups, standing.set_names, usernames=usernames)
 
     def _accounts_that_change(
@@ -303,7 +303,15 @@ class CenterReader:
             return None
         return None if used else group
 
-    def _usernames(self, user_ids: list[str]) -> dict[str, str]:
+    def group_names(self, group_ids: list[str]) -> dict[str, str]:
+        """Group id -> name of those that are there still."""
+        if len(group_ids) > _FEW:
+            return {each.group_id: each.name for each in self.store.all_groups().values()}
+        names = _each(self.store.name_of_group, group_ids)
+        return {group: name for group, name in zip(group_ids, names, strict=True) if name}
+
+    def usernames(self, user_ids: list[str]) -> dict[str, str]:
+        """User id -> username of those that are there still."""
         if len(user_ids) > _FEW:
             everybody, _ = self.store.all_people()
             return {each.user_id: each.username for each in everybody.values()}
