@@ -155,6 +155,7 @@ def _run(
         say(f"Plan: {papers.out}. To apply it: --plan {papers.out} --plan-sha256 {digest}")
     if papers.reviewed:
         check_reviewed(papers.reviewed, reviewed, report.plan, created_so_far(fleet.output))
+        options = replace(options, adopts=False) if options else None
     elif options:
         refuse_unreviewed(report.plan)
     if path := write_people_to_add(fleet.output, fleet.desired, report.plan.missing):

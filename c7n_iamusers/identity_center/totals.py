@@ -220,7 +220,11 @@ class _Review:
         call = membership_removal(membership, self._given.instance, record)
         needs = [membership_key(claim.person, claim.group) for claim in replaced]
         key = f"remove {MEMBERSHIP} {group.group_id}/{user_id}"
-        change = self._change(key, MEMBERSHIP, f"{username} in {group.name}", call, needs)
+        lost = [
+            f"loses {Grant(each.account_id, self._set_name(each.permission_set_arn))}"
+            for each in sorted(group.assignments)
+        ]
+        change = self._change(key, MEMBERSHIP, f"{username} in {group.name}", call, needs, tuple(lost))
         return self._take(change, group, (user_id, group.group_id))
 
     def _former(
@@ -409,10 +413,12 @@ class _Review:
     def _set_name(self, arn: str) -> str:
         return self._standing.set_names.get(arn, arn)
 
-    def _change(self, key: str, kind: str, name: str, call: ApiCall, needs: list[str]) -> Change:
+    def _change(
+        self, key: str, kind: str, name: str, call: ApiCall, needs: list[str], details: tuple[str, ...] = ()
+    ) -> Change:
         partition = self._given.instance.arn.split(":")[1]
         subject = Subject(name, f"arn:{partition}:iam::{self._given.instance.owner}:root", kind=kind)
-        return Change(key, kind, REMOVE, name, subject, (call,), tuple(needs))
+        return Change(key, kind, REMOVE, name, subject, (call,), tuple(needs), details=details)
 
 
 def _worst(claims: Sequence[Claim]) -> str:

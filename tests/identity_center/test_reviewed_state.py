@@ -26,6 +26,7 @@ from tests.identity_center.test_totals_of_people import (
     set_by_hand,
     user_id,
 )
+from tests.interference import on_call
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 GROUP = f"iam-{ACCOUNT}-Readers"
@@ -124,6 +125,45 @@ def test_what_is_taken_over_is_what_was_reviewed(
     assert fleet.mutations() == []
     assert fleet.run(papers=reviewed(fleet, tmp_path / "plan.json")) == []
     assert fleet.members() == {GROUP: {BOB}}
+
+
+@pytest.mark.parametrize(
+    ("operation", "somebody", "told"),
+    [
+        pytest.param("CreateUser", lambda fleet: create_user(fleet, BOB), "user bob", id="user"),
+        pytest.param("CreateGroup", group_of_ours, f"group {GROUP}", id="group"),
+        pytest.param("CreatePermissionSet", set_of_ours, "permission set Readers", id="set"),
+    ],
+)
+@pytest.mark.parametrize("by_plan", [True, False], ids=["reviewed", "not-reviewed"])
+def test_what_somebody_makes_while_a_reviewed_plan_is_applied_is_not_used(
+    fleet: FleetRehearsal,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    somebody: Step,
+    told: str,
+    by_plan: bool,
+) -> None:
+    fleet.leave(intents(ACCOUNT, "bob"))
+    papers = reviewed(fleet, tmp_path / "plan.json") if by_plan else None
+    pending = [somebody]
+
+    def once() -> None:
+        if pending:
+            pending.pop()(fleet)
+
+    with monkeypatch.context() as patch:
+        on_call(patch, operation, once)
+        failures = fleet.run(papers=papers)
+    if by_plan:
+        (failure,) = failures
+        assert told in failure
+        assert "somebody else has made it since the plan was reviewed" in failure
+        assert not [user for users in fleet.members().values() for user in users]
+    else:
+        assert failures == []
+        assert fleet.members() == {GROUP: {BOB}}
 
 
 def hold_more(fleet: FleetRehearsal) -> None:
