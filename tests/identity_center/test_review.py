@@ -245,6 +245,17 @@ def test_other_intents_are_refused(fleet: FleetRehearsal, tmp_path: Path) -> Non
     assert fleet.mutations() == []
 
 
+def test_a_policy_that_has_changed_in_the_account_is_refused(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    """A derived set that refers to a policy by name has a name that depends on what the policy says."""
+    alice = holder(ACCOUNT, "alice", attached=("Team",))
+    fleet.leave(derived(ACCOUNT, alice, policies={"Team": allow("s3:Get*")}))
+    papers = reviewed(fleet, tmp_path / "plan.json")
+    fleet.leave(derived(ACCOUNT, alice, policies={"Team": allow("s3:Put*")}))
+    with pytest.raises(IdentityCenterError, match=r"permission set iam-s3-\S+ \(not in it\)"):
+        fleet.run(papers=papers)
+    assert fleet.mutations() == []
+
+
 def test_a_changed_file_is_refused(fleet: FleetRehearsal, tmp_path: Path) -> None:
     two(fleet)
     papers = reviewed(fleet, tmp_path / "plan.json")
