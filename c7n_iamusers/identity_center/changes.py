@@ -480,7 +480,7 @@ class Problems:
                 raise IdentityCenterError(problem)
         known = state.groups.get(group.name)
         own, complete = own_assignments(group, state)
-        check_group(group, _with_pending(known, state), own)
+        check_group(group, _with_pending(known, state), own, state.standing.set_names)
         expected = {people[key].user_id for key in desired.members(group.name) if key in people}
         check_members(group, known, own, complete, expected)
 

@@ -95,7 +95,7 @@ class Reaching:
                 people = tuple(
                     self._desired.people[key].username for key in new if (key, grant) not in self._asked
                 )
-                consent = grant in wanted.grants
+                consent = wanted.shared and grant in wanted.grants
                 if people:
                     yield Reach(
                         grant.account_id,

@@ -283,7 +283,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         candidates = settings.identity.candidates(resources, account_id, people)
         for each in candidates:
             if AGAINST in each.rests_on:
-                self.log.warning("%s: %s rests on %s", self.type, each.subject, each.rests_on)
+                self.log.warning("%s: %s rests on %s", self.type, each.subject, visible(each.rests_on))
         details: dict[str, Mapping[str, Any]] = {}
         source = PolicySource()
         if settings.derives:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from c7n_iamusers.identity_center.permission_sets import may_grow
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import allow
 from tests.derived import derived, holder
-from tests.desired import intents, readers
+from tests.desired import intents, person, readers
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.test_review import reviewed
 from tests.identity_center.test_totals_of_people import (
@@ -205,6 +206,21 @@ def test_an_earlier_form_that_is_provisioned_again_is_shown(fleet: FleetRehearsa
     fleet.run(dry=True)
     assert "  ~ permission set Readers" in "\n".join(fleet.said)
     assert f"      changes account {ACCOUNT}: group iam-{ACCOUNT}-Readers: {ALICE}" in fleet.said
+
+
+def test_who_is_refused_in_an_account_does_not_get_it_by_a_group_of_several(fleet: FleetRehearsal) -> None:
+    all_of_s3 = allow("s3:*")
+    fleet.leave(
+        *(
+            derived(account, holder(account, "alice", all_of_s3), group_by="people")
+            for account in (ACCOUNT, OTHER_ACCOUNT)
+        ),
+        intents(OTHER_ACCOUNT, users=(holder(OTHER_ACCOUNT, "alice", who=person("mallory")),)),
+    )
+    failures = fleet.run()
+    (told,) = [each for each in failures if f"user alice of account {ACCOUNT}" in each]
+    assert re.search(rf"also gives iam-s3-\S+ in account {OTHER_ACCOUNT}, which the person is refused", told)
+    assert fleet.mutations() == []
 
 
 DENY = {**allow("s3:Delete*"), "Effect": "Deny"}
