@@ -18,6 +18,7 @@ from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import allow
 from tests.derived import derived, holder
 from tests.desired import intents, person, readers
+from tests.fakes import client_error
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.identity_center.test_review import reviewed
 from tests.identity_center.test_totals_of_people import (
@@ -30,6 +31,7 @@ from tests.identity_center.test_totals_of_people import (
     join,
     set_by_hand,
 )
+from tests.interference import on_call
 
 SHARED: dict[str, Any] = {"group": "Everybody", "shared_group": True}
 
@@ -77,6 +79,27 @@ def test_who_joins_a_shared_group_gains_what_it_has_elsewhere(fleet: FleetRehear
     assert fleet.run() == []
     assert fleet.mutations() == []
     assert fleet.lines("!") == [total]
+
+
+def test_what_a_delegated_administrator_can_not_ask_is_not_passed_over(
+    fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group_by_hand(fleet)
+    fleet.leave(intents(ACCOUNT, "alice", **SHARED))
+
+    def refused() -> None:
+        raise client_error("AccessDeniedException")
+
+    on_call(monkeypatch, "ListAccountAssignmentsForPrincipal", refused)
+    papers = reviewed(fleet, tmp_path / "plan.json")
+    (beyond, total) = fleet.lines("!")
+    unknown = "any permission set in account (a delegated administrator can't tell)"
+    assert beyond.startswith(f"! beyond {ALICE} get permission set {unknown} through group Everybody")
+    assert total.startswith(f"! total {ALICE} in account (a delegated administrator can't tell)")
+    with pytest.raises(IdentityCenterError, match="only a reviewed plan"):
+        fleet.run()
+    assert fleet.run(papers=papers) == []
+    assert groups_of(fleet, ALICE) == {"Everybody"}
 
 
 @pytest.mark.parametrize(
