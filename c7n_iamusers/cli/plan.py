@@ -62,7 +62,7 @@ def _access_plan(content: bytes) -> dict[str, Any] | None:
 
 
 def _write_access(file: Path, data: dict[str, Any], digest: str, output_format: str) -> None:
-    """The lines of the dry run that wrote it, and each call."""
+    """The lines of the dry run that wrote it, with everybody's name, and each call."""
     from c7n_iamusers.exceptions import IdentityCenterError
     from c7n_iamusers.identity_center.plan_files import plan_of
     from c7n_iamusers.identity_center.reports import plan_lines
@@ -77,7 +77,7 @@ def _write_access(file: Path, data: dict[str, Any], digest: str, output_format: 
         return
     options = f" with {' '.join(chosen)}" if chosen else ""
     say(f"access in Identity Center {data['instance']}{options}: {len(found.work)} changes; SHA-256 {digest}")
-    for line in plan_lines(found, calls=True):
+    for line in plan_lines(found, whole=True):
         say(line)
 
 

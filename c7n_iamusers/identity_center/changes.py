@@ -230,7 +230,7 @@ class Changes:
         """Who gets a set that makes administrators, and where."""
         if admin:
             people = {f"{person[0]} in account {account}" for person, account in self._holders[name]}
-            yield f"administrators: {shown(sorted(people), _NAMED)}"
+            yield f"administrators: {', '.join(sorted(people))}"
 
     def _group(self, group: Group) -> Change:
         known = self._state.groups.get(group.name)

@@ -152,7 +152,10 @@ def _run(
         say(line)
     if papers.out:
         digest = write_plan(papers.out, report.plan, center.instance, choices)
-        say(f"Plan: {papers.out}. To apply it: --plan {papers.out} --plan-sha256 {digest}")
+        say(
+            f"Plan: {papers.out}. To read it whole: c7n-iamusers plan {papers.out}. To apply it: --plan {papers.out} "
+            f"--plan-sha256 {digest}"
+        )
     if papers.reviewed:
         check_reviewed(papers.reviewed, reviewed, report.plan, created_so_far(fleet.output))
         options = replace(options, adopts=False) if options else None

@@ -24,11 +24,8 @@ from c7n_iamusers.identity_center.model import (
     Reach,
 )
 from c7n_iamusers.identity_center.permission_sets import accounts_that_change, may_grow
-from c7n_iamusers.text.wording import shown
 
 DIRECT = "a direct assignment"
-#: So many people are named in a line; the rest are counted.
-_NAMED = 10
 
 
 class Reaching:
@@ -76,13 +73,13 @@ class Reaching:
         known = self._state.groups.get(group)
         users = sorted(known.members) if known else []
         if names := sorted(self._username(user) for user in users if not self._is_asked(user, grant)):
-            yield f"also gives it members whom nobody asks it for: {shown(names, _NAMED)} (shared-group)"
+            yield f"also gives it members whom nobody asks it for: {', '.join(names)} (shared-group)"
 
     def changing(self, name: str) -> Iterator[str]:
         """Where the set's change arrives, and for whom."""
         for account, through, users in self._holders(name):
             people = sorted(map(self._username, users))
-            yield f"changes account {account}: {through}: {shown(people, _NAMED) or 'nobody is in it'}"
+            yield f"changes account {account}: {through}: {', '.join(people) or 'nobody is in it'}"
 
     def _joined(self) -> Iterator[Reach]:
         for name, keys in sorted(self._joining.items()):

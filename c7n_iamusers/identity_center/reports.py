@@ -196,23 +196,16 @@ MIGRATION = (
 )
 
 
-def plan_lines(found: AccessPlan, calls: bool = False) -> Iterator[str]:
+def plan_lines(found: AccessPlan, whole: bool = False) -> Iterator[str]:
     """A line for each change that is more than unchanged, for each refusal, and a summary at the end.
 
     On top stand people whom it concerns though nobody asks for it; then all sets that make administrators, unchanged
-    ones too, and whatever is adopted. ``calls``: also what is called for each.
+    ones too, and whatever is adopted. ``whole``: with everybody's name, and what is called for each.
     """
-    yield from (f"  ! {'beyond':<14} {reach_in_words(each)}" for each in found.reaches)
-    for change in sorted(found.changes, key=_rank):
-        if change.action != UNCHANGED or change.administrative:
-            yield f"  {_SIGNS[change.action]} {change.kind:<14} {change.name}{_because(change)}"
-            yield from (f"      {detail}" for detail in change.details)
-            yield from (f"        {_call(each)}" for each in change.calls if calls)
-    going = {change.key for change in found.changes}
-    for change in found.stale:
-        if change.key not in going:
-            yield f"  - {change.kind:<14} {change.name}  (nobody asks for it any more; --prune removes it)"
-    yield from total_lines(found)
+    for each in found.reaches:
+        yield f"  ! {'beyond':<14} {reach_in_words(each, len(each.people) if whole else _SHOWN)}"
+    yield from _change_lines(found, whole)
+    yield from total_lines(found, whole)
     for missing in found.missing:
         yield f"  ? {'missing':<14} {missing.claim.subject}: {missing.reason}"
     for refused in found.refused:
@@ -220,6 +213,18 @@ def plan_lines(found: AccessPlan, calls: bool = False) -> Iterator[str]:
     for fault in found.over_quota:
         yield f"  ! {'quota':<14} {fault}"
     yield summary(found)
+
+
+def _change_lines(found: AccessPlan, whole: bool) -> Iterator[str]:
+    for change in sorted(found.changes, key=_rank):
+        if change.action != UNCHANGED or change.administrative:
+            yield f"  {_SIGNS[change.action]} {change.kind:<14} {change.name}{_because(change)}"
+            yield from (f"      {detail}" for detail in change.details)
+            yield from (f"        {_call(each)}" for each in change.calls if whole)
+    going = {change.key for change in found.changes}
+    for change in found.stale:
+        if change.key not in going:
+            yield f"  - {change.kind:<14} {change.name}  (nobody asks for it any more; --prune removes it)"
 
 
 def _call(call: ApiCall) -> str:
@@ -235,7 +240,7 @@ def _call(call: ApiCall) -> str:
 _OF_ALL = frozenset({"InstanceArn", "IdentityStoreId"})
 
 
-def total_lines(found: AccessPlan) -> Iterator[str]:
+def total_lines(found: AccessPlan, whole: bool = False) -> Iterator[str]:
     """Who holds more than is asked for, and who else is in groups of ours."""
     for total in found.totals:
         if total.beyond:
@@ -244,7 +249,8 @@ def total_lines(found: AccessPlan) -> Iterator[str]:
     for stranger in found.strangers:
         groups[stranger.group, stranger.accounts, stranger.reason].append(stranger.username)
     for (group, accounts, reason), usernames in sorted(groups.items()):
-        told = f"{shown(sorted(usernames))} in group {group} (account {shown(accounts)}): {reason}"
+        names = ", ".join(sorted(usernames)) if whole else shown(sorted(usernames))
+        told = f"{names} in group {group} (account {', '.join(accounts) if whole else shown(accounts)}): {reason}"
         yield f"  = {'former':<14} {told}" if reason == FORMER else f"  ! {'stranger':<14} {told}"
 
 
@@ -267,7 +273,7 @@ def _told(beyond: Beyond) -> str:
     return " (ours; nobody asks for it any more)" if beyond.ours else " (not this package's)"
 
 
-def reach_in_words(reach: Reach) -> str:
+def reach_in_words(reach: Reach, limit: int = _SHOWN) -> str:
     """Who gets or keeps what by the plan, and what has to be done about it."""
     what = "another form of permission set" if reach.is_change else "permission set"
     given = (
@@ -278,7 +284,7 @@ def reach_in_words(reach: Reach) -> str:
         if reach.review
         else _CONSENT[reach.is_change]
     )
-    return f"{shown(reach.people, _SHOWN)} {given}: {why}"
+    return f"{shown(reach.people, limit)} {given}: {why}"
 
 
 #: By ``Reach.is_change``.

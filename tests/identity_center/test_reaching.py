@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from c7n_iamusers.cli.main import main
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.permission_sets import may_grow
@@ -144,6 +146,17 @@ def test_members_who_gain_an_account_are_named(fleet: FleetRehearsal) -> None:
     assert told.startswith(
         f"! beyond {MALLORY} get permission set Readers in account {ACCOUNT} through group"
     )
+
+
+def test_a_reviewer_sees_everybody(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    names = [f"u{number:02}@example.com" for number in range(12)]
+    group_by_hand(fleet, "Everybody", *names)
+    fleet.leave(intents(ACCOUNT, "alice", **SHARED))
+    reviewed(fleet, tmp_path / "plan.json")
+    assert "u09@example.com and 2 more get permission set Readers" in fleet.lines("!")[0]
+    printed = CliRunner().invoke(main, ["plan", str(tmp_path / "plan.json")]).output
+    (beyond,) = [line for line in printed.splitlines() if line.startswith("  ! beyond")]
+    assert ", ".join(names) in beyond
 
 
 def test_an_assignment_under_way_elsewhere_counts_as_held(fleet: FleetRehearsal) -> None:
