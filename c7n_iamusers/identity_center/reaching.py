@@ -8,7 +8,7 @@ those accounts, who is in it gains what it is assigned, and who holds the set ha
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from c7n_iamusers.identity_center.model import (
@@ -17,6 +17,7 @@ from c7n_iamusers.identity_center.model import (
     Claim,
     DesiredAccess,
     Grant,
+    Group,
     Instance,
     KnownGroup,
     KnownPerson,
@@ -26,6 +27,15 @@ from c7n_iamusers.identity_center.model import (
 from c7n_iamusers.identity_center.permission_sets import accounts_that_change, may_grow
 
 DIRECT = "a direct assignment"
+
+
+def accounts_by_set(groups: Iterable[Group]) -> Mapping[str, frozenset[str]]:
+    """Name of a permission set -> the accounts in which some group is to be assigned it."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for group in groups:
+        for grant in group.grants:
+            found[grant.permission_set].add(grant.account_id)
+    return {name: frozenset(accounts) for name, accounts in found.items()}
 
 
 class Reaching:
@@ -45,6 +55,10 @@ class Reaching:
         self._joining: defaultdict[str, set[PersonKey]] = defaultdict(set)
         for claim in claims:
             self._joining[claim.group].add(claim.person)
+        self._pending: defaultdict[str, set[Assignment]] = defaultdict(set)
+        for each in state.pending.values():
+            self._pending[each.group_id].add(Assignment(each.account_id, each.permission_set_arn))
+        self._further: dict[str, list[Grant]] = {}
         self._keys = {known.user_id: key for key, known in people.items()}
 
     def all(self) -> tuple[Reach, ...]:
@@ -54,17 +68,17 @@ class Reaching:
 
     def further(self, group: str) -> list[Grant]:
         """What a group has, or is being assigned, beside what is asked for; its newcomers gain that too."""
+        if group not in self._further:
+            self._further[group] = self._further_of(group)
+        return self._further[group]
+
+    def _further_of(self, group: str) -> list[Grant]:
         known = self._state.groups.get(group)
         if known is None:
             return []
-        pending = {
-            Assignment(each.account_id, each.permission_set_arn)
-            for each in self._state.pending.values()
-            if each.group_id == known.group_id
-        }
         found = {
             Grant(each.account_id, self._set_name(each.permission_set_arn))
-            for each in known.assignments | pending
+            for each in known.assignments | self._pending.get(known.group_id, set())
         }
         return sorted(found - self._groups[group].grants)
 
@@ -114,9 +128,7 @@ class Reaching:
                     yield Reach(grant.account_id, grant.permission_set, f"group {name}", by, tuple(people))
 
     def _changed(self) -> Iterator[Reach]:
-        for name in sorted(
-            {grant.permission_set for group in self._groups.values() for grant in group.grants}
-        ):
+        for name in sorted(self._accounts):
             known = self._state.permission_sets.get(name)
             for account, through, users in self._holders(name):
                 grant = Grant(account, name)
@@ -135,8 +147,7 @@ class Reaching:
         if known is None:
             return
         wanted = self._desired.permission_sets[name]
-        own = {each.account_id for each in self._all_grants if each.permission_set == name}
-        for account in sorted(accounts_that_change(wanted, known, self._instance, own)):
+        for account in sorted(accounts_that_change(wanted, known, self._instance, self._accounts[name])):
             for kind, principal in sorted(changing.holders.get(account, {}).get(known.arn, ())):
                 group = changing.groups.get(principal)
                 if kind == "USER":
@@ -145,8 +156,8 @@ class Reaching:
                     yield account, f"group {group.name}", group.members
 
     @cached_property
-    def _all_grants(self) -> frozenset[Grant]:
-        return frozenset(grant for group in self._groups.values() for grant in group.grants)
+    def _accounts(self) -> Mapping[str, frozenset[str]]:
+        return accounts_by_set(self._groups.values())
 
     def _is_asked(self, user_id: str, grant: Grant) -> bool:
         key = self._keys.get(user_id)

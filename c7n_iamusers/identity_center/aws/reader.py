@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
+from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.identity_center.aws.assignments import Assignments
@@ -30,6 +31,7 @@ from c7n_iamusers.identity_center.model import (
     StandingAccess,
 )
 from c7n_iamusers.identity_center.permission_sets import accounts_that_change, check_permission_set
+from c7n_iamusers.identity_center.reaching import accounts_by_set
 from c7n_iamusers.text.wording import folded
 
 #: Up to so many, each is looked up; beyond, everybody is listed.
@@ -231,11 +233,12 @@ class CenterReader:
         self, sets: Mapping[str, KnownPermissionSet], standing: StandingAccess, desired: DesiredAccess
     ) -> StandingAccess:
         """Who holds the sets that are to be changed, where that changes anything. A call an account and set."""
+        own = accounts_by_set(desired.groups.values())
         pairs = [
             (account, known.arn)
             for name, known in sorted(sets.items())
-            if name in desired.permission_sets
-            for account in sorted(self._accounts_that_change(name, known, desired))
+            if name in own and name in desired.permission_sets
+            for account in sorted(self._accounts_that_change(desired.permission_sets[name], known, own[name]))
         ]
         here = standing.holders
         further = [pair for pair in pairs if pair[0] not in here]
@@ -260,15 +263,12 @@ class CenterReader:
         return StandingAccess(holders, groups, standing.set_names, usernames=usernames)
 
     def _accounts_that_change(
-        self, name: str, known: KnownPermissionSet, desired: DesiredAccess
+        self, wanted: PermissionSet, known: KnownPermissionSet, own: Collection[str]
     ) -> frozenset[str]:
-        wanted = desired.permission_sets[name]
         try:
             check_permission_set(wanted, known)
         except IdentityCenterError:
             return frozenset()  # it is refused
-        grants = {grant for group in desired.groups.values() for grant in group.grants}
-        own = {grant.account_id for grant in grants if grant.permission_set == name}
         return accounts_that_change(wanted, known, self.permission_sets.instance, own)
 
     def _with_leftovers(
