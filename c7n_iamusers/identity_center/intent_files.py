@@ -4,7 +4,7 @@
 c7n-org writes to ``<account's name>/<region>/<policy>``, Cloud Custodian to ``<policy>``. In a bucket they lie as
 snapshots and journals do, where the account's id follows: ``<account's name>/<region>/<account id>/<policy>`` and
 ``<account id>/<policy>``. Whoever can write there can claim anything, so what a file says is held against where it
-lies: the account of one directory is one, and lies in one directory.
+lies: a run has one layout, in which each account has one directory, and each policy leaves one file in it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ MAX_AGE = timedelta(hours=24)
 #: By how much another machine's clock may be ahead.
 _AHEAD = timedelta(minutes=5)
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d", re.ASCII)
+_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
+_LAYOUT = "<account's name>/<region>/<policy>"
 
 
 def write_intents(output: Path | Store, intents: Intents) -> str:
@@ -67,6 +68,7 @@ def read_intents(
         raise IdentityCenterError(f"{error}: so it can't be read as intents") from error
     _check_ages(store, found, max_age, now or datetime.now(timezone.utc))
     _check_places(store, found, accounts)
+    _check_copies(store, found)
     return [intents for _, intents in found]
 
 
@@ -103,11 +105,17 @@ def _check_places(
 ) -> None:
     of_directory: dict[PurePosixPath, str] = {}
     of_account: dict[str, PurePosixPath] = {}
+    layouts: dict[str, str] = {}
     for name, intents in found:
         path, account = store.place(name), intents.account_id
         beside = _beside_policy(store, name, intents.policy)
         if beside is None:
             raise _claims(path, f"to be of policy {intents.policy}", "the directory of another")
+        if _is_elsewhere(beside):
+            raise _elsewhere(path, f"a policy's run leaves it in {_LAYOUT} below {store}")
+        layouts.setdefault(_layout(name, intents.policy), path)
+        if len(layouts) > 1:
+            raise _elsewhere(path, f"those of one run lie alike, and {next(iter(layouts.values()))} does not")
         directory, names = _account_directory(beside)
         known = of_directory.setdefault(directory, account)
         place = of_account.setdefault(account, directory)
@@ -117,6 +125,35 @@ def _check_places(
         if not _names_account(names, account, accounts):
             where = " and ".join(each for each in names if each) or "its directory"
             raise _claims(path, f"to be of account {account}", f"not that of {where}")
+
+
+def _check_copies(store: Store, found: Iterable[tuple[str, Intents]]) -> None:
+    of_policy: dict[tuple[str, str], str] = {}
+    for name, intents in found:
+        path = store.place(name)
+        other = of_policy.setdefault((intents.account_id, intents.policy), path)
+        if other != path:
+            raise IdentityCenterError(
+                f"{path} is a second one of policy {intents.policy} and account {intents.account_id}, beside {other}: "
+                "find out who wrote it, and remove it; where one run has left both, in two Regions, give the account "
+                "one Region, as IAM is the same in all, and run the policies again into an empty directory"
+            )
+
+
+def _is_elsewhere(beside: Sequence[str]) -> bool:
+    """Whether these are more directories than runs make: an account's name, a Region and an account's id."""
+    regions = sum(bool(_REGION.fullmatch(each)) for each in beside)
+    ids = sum(bool(_ACCOUNT_ID.fullmatch(each)) for each in beside)
+    return regions > 1 or len(beside) - regions - ids > 1 or len(beside) - regions > 2
+
+
+def _layout(name: str, policy: str) -> str:
+    """The kinds of the directories that ``name`` lies in."""
+    kinds = (
+        "policy" if each == policy else "region" if _REGION.fullmatch(each) else "account"
+        for each in PurePosixPath(name).parent.parts
+    )
+    return "/".join(kinds)
 
 
 def _beside_policy(store: Store, name: str, policy: str) -> Sequence[str] | None:
@@ -155,6 +192,13 @@ def _names_account(names: Sequence[str], account: str, accounts: Mapping[str, st
         return all(each == account for each in names if _ACCOUNT_ID.fullmatch(each))
     ids = set(accounts.values())
     return all(accounts.get(each, each if each in ids else "") == account for each in names)
+
+
+def _elsewhere(path: str, why: str) -> IdentityCenterError:
+    return IdentityCenterError(
+        f"{path} lies where it can't belong: {why}: find out who put it there, remove it, and give -s the output of "
+        "one run alone"
+    )
 
 
 def _claims(path: str, claim: str, against: str) -> IdentityCenterError:

@@ -47,6 +47,7 @@ from c7n_iamusers.plugins.provisioning_settings import (
 )
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, output_directory, run_store
+from c7n_iamusers.plugins.user_action import idle_region
 from c7n_iamusers.plugins.user_policy import require_keys
 
 #: What a notice is told of a user who was refused.
@@ -245,8 +246,14 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         return self
 
     def process(self, resources: list[Resource]) -> None:
-        """Provision each user. Raises PolicyExecutionError before anything is touched where that can't be done."""
+        """Provision each user; nobody in a Region that leaves IAM to another one of the run.
+
+        Raises PolicyExecutionError before anything is touched where that can't be done.
+        """
         if not resources:
+            return
+        if idle := idle_region(self.manager):
+            self.log.info("%s: %s", self.type, idle)
             return
         output = self._output()
         account_id = self.manager.config.account_id or subject_of(resources[0]).account_id

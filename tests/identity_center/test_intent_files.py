@@ -141,6 +141,41 @@ def test_the_directory_that_intents_lie_in(
         assert len(read_intents(tmp_path, accounts=names)) == len(files)
 
 
+POLICY = "provision-Readers"
+AT_PAYMENTS = f"payments/us-east-1/{POLICY}"
+
+
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        pytest.param([POLICY], "", id="custodian"),
+        pytest.param([f"us-east-1/{POLICY}"], "", id="an-account's-directory"),
+        pytest.param([f"payments/eusc-de-east-1/{POLICY}"], "", id="another-partition"),
+        pytest.param([f"{ACCOUNT}/{POLICY}"], "", id="output-url-with-account"),
+        pytest.param([f"run/{AT_PAYMENTS}"], "<account's name>/<region>/<policy> below", id="deeper"),
+        pytest.param(
+            [f"payments/us-east-1/us-east-1/{POLICY}"], "<region>/<policy> below", id="two-regions-deep"
+        ),
+        pytest.param([AT_PAYMENTS, POLICY], "of one run lie alike", id="copied-to-the-top"),
+        pytest.param([AT_PAYMENTS, f"payments/{POLICY}"], "of one run lie alike", id="copied-besides"),
+        pytest.param([AT_PAYMENTS, f"payments/us-east-1/old/{POLICY}"], "can't belong", id="copied-below"),
+        pytest.param(
+            [AT_PAYMENTS, AT_PAYMENTS.replace("east-1", "west-2")],
+            f"a second one of policy {POLICY} and account {ACCOUNT}, beside .*/{AT_PAYMENTS}/",
+            id="in-another-region",
+        ),
+    ],
+)
+def test_a_file_that_lies_where_no_run_leaves_it(tmp_path: Path, places: list[str], told: str) -> None:
+    for place in places:
+        write_intents(tmp_path / place, intents(ACCOUNT, "alice"))
+    if told:
+        with pytest.raises(IdentityCenterError, match=f"{tmp_path}/.*{told}.*: find out who .*remove it"):
+            read_intents(tmp_path)
+    else:
+        assert len(read_intents(tmp_path)) == len(places)
+
+
 def test_another_account_from_the_directory_of_one(tmp_path: Path) -> None:
     write_intents(tmp_path / "payments" / "us-east-1" / "provision-Readers", intents(ACCOUNT, "alice"))
     forged = intents(OTHER_ACCOUNT, "mallory", set_name="Admins")
