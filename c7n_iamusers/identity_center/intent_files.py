@@ -28,7 +28,7 @@ MAX_AGE = timedelta(hours=24)
 #: By how much another machine's clock may be ahead.
 _AHEAD = timedelta(minutes=5)
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
-_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
+REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
 _LAYOUT = "<account's name>/<region>/<policy>"
 
 
@@ -142,7 +142,7 @@ def _check_copies(store: Store, found: Iterable[tuple[str, Intents]]) -> None:
 
 def _is_elsewhere(beside: Sequence[str]) -> bool:
     """Whether these are more directories than runs make: an account's name, a Region and an account's id."""
-    regions = sum(bool(_REGION.fullmatch(each)) for each in beside)
+    regions = sum(bool(REGION.fullmatch(each)) for each in beside)
     ids = sum(bool(_ACCOUNT_ID.fullmatch(each)) for each in beside)
     return regions > 1 or len(beside) - regions - ids > 1 or len(beside) - regions > 2
 
@@ -150,7 +150,7 @@ def _is_elsewhere(beside: Sequence[str]) -> bool:
 def _layout(name: str, policy: str) -> str:
     """The kinds of the directories that ``name`` lies in."""
     kinds = (
-        "policy" if each == policy else "region" if _REGION.fullmatch(each) else "account"
+        "policy" if each == policy else "region" if REGION.fullmatch(each) else "account"
         for each in PurePosixPath(name).parent.parts
     )
     return "/".join(kinds)
@@ -180,7 +180,7 @@ def _account_directory(beside: Sequence[str]) -> tuple[PurePosixPath, tuple[str,
         directory = PurePosixPath(*beside[:-1])
         return directory, (directory.name,)
     *rest, account = beside
-    if not (rest and _REGION.fullmatch(rest[-1])):
+    if not (rest and REGION.fullmatch(rest[-1])):
         return PurePosixPath(*rest, account), (account,)
     named = rest[:-1]
     return PurePosixPath(*(named or [account])), (*named[-1:], account)

@@ -16,6 +16,7 @@ from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.access_run import AccessRun, Report
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
+from c7n_iamusers.identity_center.claimed_settings import Asked, check_settings, unchecked
 from c7n_iamusers.identity_center.confirming import Reading, confirmed
 from c7n_iamusers.identity_center.deriving import Deriving
 from c7n_iamusers.identity_center.desired import desired_access
@@ -42,12 +43,16 @@ _SOURCES = {True: "external", False: "identity-center"}
 
 @dataclass(frozen=True)
 class Fleet:
-    """The intents below ``output``, merged. ``intents``: less their users; ``deriving``: what was derived for it."""
+    """The intents below ``output``, merged. ``intents``: less their users; ``deriving``: what was derived for it.
+
+    ``unchecked``: lines on what they ask for that no policy was held against.
+    """
 
     output: Store
     intents: Sequence[Intents]
     desired: DesiredAccess
     deriving: Deriving = field(default_factory=Deriving)
+    unchecked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ class Belief:
     """What of intents to believe. ``max_age``: how old they may be. ``accounts``: account's name -> id, where known.
 
     ``read``: reads accounts again, so that users and policies are those of now. ``trusted``: who can't be read is
-    taken at the intents' word. ``authority``: who people are, in place of what intents say.
+    taken at the intents' word. ``authority``: who people are, in place of what intents say. ``asked``: what the policy
+    of intents asks for in their account; None where nobody gave the policies.
     """
 
     max_age: timedelta = MAX_AGE
@@ -63,6 +69,7 @@ class Belief:
     read: Reading | None = None
     trusted: bool = False
     authority: PeopleAuthority = field(default_factory=PeopleAuthority)
+    asked: Callable[[Intents], Asked] | None = None
 
 
 def read_fleet(
@@ -78,9 +85,11 @@ def read_fleet(
     """
     belief, deriving, store = belief or Belief(), deriving or Deriving(), as_store(output)
     found = read_intents(store, belief.max_age, belief.accounts)
-    authority = replace(belief.authority, trusted=belief.trusted)
-    claimed = [authority.checked(each) for each in found]
-    intents = confirmed(claimed, belief.read, belief.trusted, authority)
+    authorities = _authorities(found, belief)
+    claimed = [authorities[each.account_id, each.policy].checked(each) for each in found]
+    intents = confirmed(
+        claimed, belief.read, belief.trusted, lambda each: authorities[each.account_id, each.policy]
+    )
     desired = desired_access(intents, deriving)
     source = _SOURCES[desired.external]
     if identity_source not in (None, source):
@@ -89,7 +98,20 @@ def read_fleet(
         )
     # What users may do is in what was derived; the texts that it came from are most of a large fleet's memory.
     places = [replace(each, users=(), source=PolicySource()) for each in intents]
-    return Fleet(store, places, desired, deriving)
+    claims = () if belief.asked or belief.trusted else unchecked(places)
+    return Fleet(store, places, desired, deriving, claims)
+
+
+def _authorities(found: Sequence[Intents], belief: Belief) -> Mapping[tuple[str, str], PeopleAuthority]:
+    """Account and policy -> what is believed of people. Raises IdentityCenterError where settings differ."""
+    given = replace(belief.authority, trusted=belief.trusted)
+    authorities = {}
+    for each in found:
+        asked = belief.asked(each) if belief.asked else None
+        if asked:
+            check_settings(each, asked)
+        authorities[each.account_id, each.policy] = given.completed(asked.authority) if asked else given
+    return authorities
 
 
 def provision(
@@ -108,10 +130,17 @@ def provision(
 
     Raises IdentityCenterError, ClientError and BotoCoreError only before anything is touched.
     """
-    with exclusive(fleet.output, center.instance) if options else nullcontext():
-        return _run(
-            fleet, center, say, options, choices or Choices(), papers or Papers(), quotas or CenterQuotas()
+    papers = papers or Papers()
+    for line in fleet.unchecked:
+        say(line)
+    if fleet.unchecked and options and not papers.reviewed:
+        raise IdentityCenterError(
+            "what intents ask for is a claim of whoever can write there, and no policy was held against it: give the "
+            "files that c7n-org ran by -u, with -c accounts.yml. Or review a plan (--dry-run --plan-out FILE) and "
+            "apply that by --plan; or, where you trust whoever wrote the intents, give --trust-intents"
         )
+    with exclusive(fleet.output, center.instance) if options else nullcontext():
+        return _run(fleet, center, say, options, choices or Choices(), papers, quotas or CenterQuotas())
 
 
 def _run(

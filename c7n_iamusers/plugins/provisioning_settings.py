@@ -19,6 +19,7 @@ from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds, parse_permission_set
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.identity_center.aws.instance import PERMISSION
+from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.people import KEYS, Candidate, Identity, from_email, identify
 from c7n_iamusers.identity_center.people_file import PeopleMap, PersonRow, parse_people
@@ -51,6 +52,12 @@ class IdentitySettings:
         """Whether nobody counts but whom the file names."""
         found = self._data.get("people-from", "")
         return not isinstance(found, str) and bool(found.get("only", False))
+
+    def authority(self) -> PeopleAuthority:
+        """What is believed of people by these settings. Raises InvalidPolicyData."""
+        tags = (key.removeprefix(_TAG) for key in self.keys["email"] if key.startswith(_TAG))
+        domains = tuple(self._data.get("email-domains", ()))
+        return PeopleAuthority(self.people(), tuple(tags), domains, only_file=self.only_file)
 
     @property
     def _path(self) -> str:
