@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import cached_property
@@ -11,10 +12,12 @@ from typing import Any
 
 from c7n_iamusers import register
 from c7n_iamusers.exceptions import IdentityCenterError, InvalidPolicyData
+from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
 from c7n_iamusers.identity_center.claimed_settings import Asked, file_of
 from c7n_iamusers.identity_center.intent_files import REGION
 from c7n_iamusers.identity_center.intents import Intents
 
+_OF_PEOPLE = ("user", "people-from", "email-domains")
 _ACTION, _INTENT = "provision-identity-center", "intent"
 #: Partition -> the home of IAM, where neither the output nor the accounts file says a Region.
 _HOMES = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
@@ -41,6 +44,7 @@ class FleetPolicies:
 
     def __init__(self, files: Sequence[Path], accounts: Mapping[str, Any] | None) -> None:
         self._files, self._given = files, accounts
+        self._authorities: dict[str, PeopleAuthority] = {}
 
     def __call__(self, intents: Intents) -> Asked:
         """What the policy that ``intents`` name asks for. Raises IdentityCenterError where there is none."""
@@ -54,12 +58,19 @@ class FleetPolicies:
         source, data = self._policies[name]
         try:
             action = self._filled_in(data, intents)
-            return Asked(str(source), action.asked(account_id), action.authority())
+            return Asked(str(source), action.asked(account_id), self._authority(action))
         except (InvalidPolicyData, ValueError, KeyError) as error:
             raise IdentityCenterError(
                 f"{file_of(intents)} (account {account_id}) can't be held against policy {name} of {source}: {error}; "
                 "variables come from the accounts file that you give by -c"
             ) from error
+
+    def _authority(self, action: Any) -> PeopleAuthority:
+        """A file of people is read once, whatever the number of accounts."""
+        key = json.dumps([action.data.get(each) for each in _OF_PEOPLE])
+        if key not in self._authorities:
+            self._authorities[key] = action.authority()
+        return self._authorities[key]
 
     def _filled_in(self, data: Mapping[str, Any], intents: Intents) -> Any:
         from c7n.policy import PolicyCollection

@@ -257,10 +257,11 @@ def command(
     """Give the people behind all accounts' IAM users their access in IAM Identity Center.
 
     Merges the intents that policies with `mode: intent` left below OUTPUT_DIR, and reads the accounts' users and
-    policies again by MEMBER_ROLE, since intents are claims of whoever can write there. Then it reads Identity Center
-    once, prints the plan and applies it: 20 calls a second in all, up to 15 assignments under way. It can be stopped
-    or killed at any point and run again. Results: identity-center-result.json beside each intents, and the whole
-    run's below OUTPUT_DIR/identity-center-runs/, which --undo takes.
+    policies again by MEMBER_ROLE, since intents are claims of whoever can write there. What they ask for must be what
+    POLICIES ask for. Then it reads Identity Center once, prints the plan and applies it: 20 calls a second in all, up
+    to 15 assignments under way. It can be stopped or killed at any point and run again. Results:
+    identity-center-result.json beside each intents, and the whole run's below OUTPUT_DIR/identity-center-runs/, which
+    --undo takes.
 
     OUTPUT_DIR may be s3://BUCKET/PREFIX. A run that is killed leaves its lock there, which --force-unlock removes.
 

@@ -18,13 +18,15 @@ from pathlib import Path, PurePosixPath
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.execution.stores import Store, as_store, read_all
+from c7n_iamusers.execution.stores import DirectoryStore, Store, as_store, others_may_write, read_all
 from c7n_iamusers.iam.policy_documents import SharedDocuments
 from c7n_iamusers.identity_center.intent_claims import check_claims
 from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents, NotIntents, intents_data, intents_from
 
 #: The age up to which intents are applied unless somebody says otherwise: what is older speaks of other users.
 MAX_AGE = timedelta(hours=24)
+#: Bytes of a file: several times what the largest account needs.
+LARGEST = 512 * 1024 * 1024
 #: By how much another machine's clock may be ahead.
 _AHEAD = timedelta(minutes=5)
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
@@ -45,15 +47,20 @@ def read_intents(
     max_age: timedelta = MAX_AGE,
     accounts: Mapping[str, str] | None = None,
     now: datetime | None = None,
+    trusted: bool = False,
 ) -> list[Intents]:
     """All intents below ``output``; their place is where they lie, as seen from there.
 
-    ``accounts``: account's name -> id, as c7n-org's accounts file has them, where that is known. Raises
-    IdentityCenterError where there are none, where a file can't be read, is too old, or claims what the place it lies
-    in does not: one account's intents less would look like a smaller fleet.
+    ``accounts``: account's name -> id, as c7n-org's accounts file has them, where that is known. ``trusted``: whoever
+    may write files of a directory is. Raises IdentityCenterError where there are none, where a file can't be read, is
+    too old, may be somebody else's, or claims what the place it lies in does not: one account's intents less would
+    look like a smaller fleet.
     """
     store = as_store(output)
-    names = store.names("", INTENTS_FILE)
+    try:
+        names = store.names("", INTENTS_FILE)
+    except OSError as error:
+        raise _unreadable(error) from error
     if not names:
         raise IdentityCenterError(
             f"no {INTENTS_FILE} below {store}: run a policy whose action provision-identity-center has mode: intent, "
@@ -62,14 +69,34 @@ def read_intents(
     shared = SharedDocuments()
     try:
         found = [
-            (name, _read(store.place(name), name, each, shared)) for name, each in read_all(store, names)
+            (name, _read(store.place(name), name, each, shared))
+            for name, each in read_all(store, names, LARGEST)
         ]
+        if not trusted and isinstance(store, DirectoryStore):
+            _check_writers(store.directory, names)
     except OSError as error:
-        raise IdentityCenterError(f"{error}: so it can't be read as intents") from error
+        raise _unreadable(error) from error
     _check_ages(store, found, max_age, now or datetime.now(timezone.utc))
     _check_places(store, found, accounts)
     _check_copies(store, found)
     return [intents for _, intents in found]
+
+
+def _unreadable(error: OSError) -> IdentityCenterError:
+    return IdentityCenterError(
+        f"{error}: so it can't be read as intents. Nothing was touched: see that all of the output can be read, and "
+        "run again"
+    )
+
+
+def _check_writers(directory: Path, names: Iterable[str]) -> None:
+    for name in names:
+        if why := others_may_write(directory, name):
+            raise IdentityCenterError(
+                f"{directory / name} may be somebody else's: {why}. Nothing was touched: find out who wrote it, let "
+                "this run's user alone own and write the output, and run the policies again; or, where you trust "
+                "whoever can write there, give --trust-intents"
+            )
 
 
 def _read(place: str, name: str, content: bytes | None, shared: SharedDocuments) -> Intents:

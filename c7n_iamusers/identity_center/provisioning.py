@@ -84,7 +84,7 @@ def read_fleet(
     what they can't; ClientError and BotoCoreError where nobody can tell who asks.
     """
     belief, deriving, store = belief or Belief(), deriving or Deriving(), as_store(output)
-    found = read_intents(store, belief.max_age, belief.accounts)
+    found = read_intents(store, belief.max_age, belief.accounts, trusted=belief.trusted)
     authorities = _authorities(found, belief)
     claimed = [authorities[each.account_id, each.policy].checked(each) for each in found]
     intents = confirmed(

@@ -125,8 +125,9 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     ``mode: intent`` calls Identity Center not at all: it writes ``identity-center-intents.json``, and
     ``c7n-iamusers provision -s OUTPUT_DIR -u POLICIES --member-role 'arn:aws:iam::{account_id}:role/NAME'`` brings
     about what all accounts ask for: the file is a claim, good for a day, that role reads users and their policies
-    again, and what is asked for must be what POLICIES ask for. Over many accounts that is the way, since those limits are shared by all of c7n-org's processes. ``mode: apply``
-    (default) does it at once, for one account, by the same plan.
+    again, and what is asked for must be what POLICIES ask for. Over many accounts that is the way, since those limits
+    are shared by all of c7n-org's processes. ``mode: apply`` (default) does it at once, for one account, by the same
+    plan.
 
     Nobody gets more than was asked for:
 
