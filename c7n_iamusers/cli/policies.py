@@ -31,7 +31,7 @@ def loaded(file: Path) -> list[Any]:
 
     try:
         collection = PolicyLoader(_config("111122223333", "us-east-1")).load_file(str(file))
-    except (PolicyValidationError, YAMLError, ValueError, OSError) as error:
+    except (PolicyValidationError, YAMLError, ValueError, TypeError, OSError) as error:
         raise InvalidPolicyData(f"{file}: {error}") from error
     return list(collection)
 
@@ -56,8 +56,9 @@ class FleetPolicies:
                 "else find out who wrote it, and remove it"
             )
         source, data = self._policies[name]
+        account = self._accounts.get(account_id, {})
         try:
-            action = self._filled_in(data, intents)
+            action = _filled_in(data, intents, account)
             return Asked(str(source), action.asked(account_id), self._authority(action))
         except (InvalidPolicyData, ValueError, KeyError) as error:
             raise IdentityCenterError(
@@ -71,15 +72,6 @@ class FleetPolicies:
         if key not in self._authorities:
             self._authorities[key] = action.authority()
         return self._authorities[key]
-
-    def _filled_in(self, data: Mapping[str, Any], intents: Intents) -> Any:
-        from c7n.policy import PolicyCollection
-
-        account = self._accounts.get(intents.account_id, {})
-        config = _config(intents.account_id, _region(intents, account))
-        (policy,) = PolicyCollection.from_data({"policies": [deepcopy(data)]}, config)
-        policy.expand_variables(policy.get_variables(dict(account.get("vars", {}))))
-        return _action(policy)
 
     @cached_property
     def _policies(self) -> Mapping[str, tuple[Path, Mapping[str, Any]]]:
@@ -110,14 +102,32 @@ class FleetPolicies:
         """Account id -> the account, with the variables that it shares with all."""
         if self._given is None:
             return {}
+        from jsonschema import ValidationError, validate
+
         try:
-            from c7n_org.cli import accounts_iterator
+            from c7n_org.cli import CONFIG_SCHEMA, accounts_iterator
         except ModuleNotFoundError as error:
             raise IdentityCenterError(
                 f"-u with -c fills in variables as c7n-org does, which is not installed ({error}): "
                 "pip install 'c7n_iamusers[cli,org]'"
             ) from error
+        try:
+            validate(self._given, CONFIG_SCHEMA)
+        except ValidationError as error:
+            where = "/".join(map(str, error.absolute_path))
+            raise InvalidPolicyData(
+                f"c7n-org does not take the accounts file that you give by -c: {where}: {error.message}"
+            ) from error
         return {str(each["account_id"]): each for each in accounts_iterator(deepcopy(self._given))}
+
+
+def _filled_in(data: Mapping[str, Any], intents: Intents, account: Mapping[str, Any]) -> Any:
+    from c7n.policy import PolicyCollection
+
+    config = _config(intents.account_id, _region(intents, account))
+    (policy,) = PolicyCollection.from_data({"policies": [deepcopy(data)]}, config)
+    policy.expand_variables(policy.get_variables(dict(account.get("vars", {}))))
+    return _action(policy)
 
 
 def _action(policy: Any) -> Any:

@@ -40,6 +40,7 @@ from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
 from c7n_iamusers.identity_center.terraform import write_terraform
 from c7n_iamusers.identity_center.undoing import UsersNow, nobody_asked, undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
+from c7n_iamusers.text.wording import visible
 
 
 def _age(_context: click.Context, _parameter: click.Parameter, text: str) -> timedelta:
@@ -292,11 +293,11 @@ def command(
             *deriving.warnings,
             *_exported(fleet, export[1], center if with_imports else None),
         ):
-            click.echo(line)
+            _say(line)
         return
     if audited:
         with _told():
-            _end(audit(fleet, center(), click.echo))
+            _end(audit(fleet, center(), _say))
         return
     papers = _papers(plan_out, reviewed, plan_sha256, dry_run)
     _end(_provision(fleet, center, timeout, dry_run, Choices(prune, lock_out, migrate), papers, quotas))
@@ -377,9 +378,7 @@ def _provision(
 ) -> list[str]:
     with _told(), _ending_in_order(), Interruption() as interruption, _progress() as progress:
         options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
-        failures = provision(
-            fleet, center(), click.echo, None if dry_run else options, choices, papers, quotas
-        )
+        failures = provision(fleet, center(), _say, None if dry_run else options, choices, papers, quotas)
     interruption.follow()
     return failures
 
@@ -399,7 +398,7 @@ def _undo(
             output,
             name,
             lambda at: _center(role, region or at),
-            click.echo,
+            _say,
             None if dry_run else options,
             users_now,
         )
@@ -442,7 +441,7 @@ def _people(path: Path | None) -> PeopleMap | None:
         return None
     found = parse_people(str(path), path.read_bytes())
     for fault in found.told_faults():
-        click.echo(fault, err=True)
+        click.echo(visible(fault), err=True)
     return found
 
 
@@ -481,9 +480,14 @@ def _no_accounts(path: Path | None, error: Exception) -> IdentityCenterError:
     )
 
 
+def _say(line: str) -> None:
+    """A plan quotes what others have written, which no terminal must obey."""
+    click.echo(visible(line))
+
+
 def _end(failures: list[str]) -> None:
     for failure in failures:
-        click.echo(f"failed: {failure}", err=True)
+        click.echo(visible(f"failed: {failure}"), err=True)
     if failures:
         raise click.exceptions.Exit(1)
 

@@ -28,7 +28,8 @@ class PeopleAuthority:
     """What is believed of people in place of intents.
 
     ``people``: the file whose rows say who a user's person is; None where there is none. ``email_tags``: the keys of
-    the tags that hold a user's own e-mail; none for ``Email``. ``domains``: those of the organization's e-mail; none
+    the tags that hold a user's own e-mail; none for ``Email``. ``username_tags``: those that may hold its
+    username; none for any. ``domains``: those of the organization's e-mail; none
     for any. ``trusted``: intents are believed where neither the file nor the account says anything. ``only_file``:
     nobody counts but whom the file names.
     """
@@ -38,6 +39,7 @@ class PeopleAuthority:
     domains: tuple[str, ...] = ()
     trusted: bool = False
     only_file: bool = False
+    username_tags: tuple[str, ...] = ()
 
     def completed(self, policy: PeopleAuthority) -> PeopleAuthority:
         """With what the policy says where this one says nothing."""
@@ -47,6 +49,7 @@ class PeopleAuthority:
             email_tags=self.email_tags or policy.email_tags,
             domains=self.domains or policy.domains,
             only_file=self.only_file or policy.only_file,
+            username_tags=self.username_tags or policy.username_tags,
         )
 
     def checked(self, intents: Intents) -> Intents:
@@ -62,8 +65,10 @@ class PeopleAuthority:
         ``detail``: botocore's ``UserDetail`` as it was read again.
         """
         person = user.person
-        if person is None or user.on_file or self._says(detail, person.email):
+        if person is None or user.on_file:
             return ""
+        if self._says(detail, person.email):
+            return self._username_doubt(person, detail)
         tags = f"no tag {shown(self.email_tags or _EMAIL_TAGS)} that says {person.email}"
         if _rests_on_tags(user):
             return f"has {tags}: {_AGAIN}, or, where another tag holds people's e-mails, give --email-tag KEY"
@@ -74,6 +79,20 @@ class PeopleAuthority:
             f"is {person.email} by the intents alone (they say: {user.rests_on}): {where} has {tags}, and its name is "
             "another: name it in a file that you give as --people-from, tag it, or, where you trust those who can "
             "write intents, give --trust-intents"
+        )
+
+    def _username_doubt(self, person: Person, detail: Mapping[str, Any]) -> str:
+        """A username of somebody else would stand in that one's place, and in CloudTrail."""
+        keys = {folded(key) for key in self.username_tags}
+        tags = [tag for tag in detail.get("Tags") or () if not keys or folded(str(tag["Key"])) in keys]
+        told = (person.email, str(detail["UserName"]), *(str(tag["Value"]).strip() for tag in tags))
+        if self.trusted or folded(person.username) in map(folded, told):
+            return ""
+        where = f"tag {shown(self.username_tags)}" if keys else "tag"
+        return (
+            f"has the username {person.username} by the intents alone: it is not its e-mail, and neither its name nor "
+            f"a {where} of it says so: {_AGAIN}, name it in a file that you give as --people-from, or, where you trust "
+            "those who can write intents, give --trust-intents"
         )
 
     def _checked(self, user: UserIntent) -> UserIntent:

@@ -16,7 +16,7 @@ from typing import Any
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
 from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents, intents_data
-from c7n_iamusers.text.wording import shown
+from c7n_iamusers.text.wording import shown, visible
 
 _SETTINGS = ("identity-source", "shared-group", "group", "permission-set", "derive")
 _LONGEST = 400
@@ -52,7 +52,7 @@ def unchecked(intents: Iterable[Intents]) -> tuple[str, ...]:
         for claim in _claims(each):
             places[claim].append(file_of(each))
     return tuple(
-        f"  ! claimed        {claim}: by {shown(sorted(found))}, not checked against a policy"
+        visible(f"  ! claimed        {claim}: by {shown(sorted(found))}, not checked against a policy")
         for claim, found in sorted(places.items())
     )
 

@@ -184,7 +184,7 @@ def _confirmed(intents: Intents, now: AccountNow | str, trusted: bool, authority
         if trusted:
             return intents
         mend = "let that role be assumed, and have iam:GetAccountAuthorizationDetails"
-        told = f"was not read again ({intents.place}): {now}: {mend}, {_TRUST}"
+        told = f"was not read again: {now}: {mend}, {_TRUST}"
         return replace(intents, users=tuple(_refused(user, told) for user in intents.users))
     users = tuple(_user(user, now, intents.derive is not None, authority) for user in intents.users)
     return replace(intents, users=users, source=now.source if intents.derive is not None else intents.source)

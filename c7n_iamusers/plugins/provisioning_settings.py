@@ -55,9 +55,16 @@ class IdentitySettings:
 
     def authority(self) -> PeopleAuthority:
         """What is believed of people by these settings. Raises InvalidPolicyData."""
-        tags = (key.removeprefix(_TAG) for key in self.keys["email"] if key.startswith(_TAG))
-        domains = tuple(self._data.get("email-domains", ()))
-        return PeopleAuthority(self.people(), tuple(tags), domains, only_file=self.only_file)
+        return PeopleAuthority(
+            self.people(),
+            self._tags("email"),
+            tuple(self._data.get("email-domains", ())),
+            only_file=self.only_file,
+            username_tags=self._tags("username"),
+        )
+
+    def _tags(self, name: str) -> tuple[str, ...]:
+        return tuple(key.removeprefix(_TAG) for key in self.keys[name] if key.startswith(_TAG))
 
     @property
     def _path(self) -> str:
@@ -127,7 +134,7 @@ class IdentitySettings:
         texts = {**from_email(given["email"]), **keyed, **given}
         against = []
         for name in _TELLING:
-            tags = tuple(key for key in self.keys[name] if key.startswith(_TAG))
+            tags = tuple(f"{_TAG}{key}" for key in self._tags(name))
             tagged = self._first(tags, resource)
             if tagged and folded(tagged) != folded(texts[name]):
                 against.append(f"{' or '.join(tags)}, which gives {name} {tagged!r}")

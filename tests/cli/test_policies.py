@@ -74,7 +74,7 @@ def fleet(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fle
         leave(found, asked(account, team))
     policies(ACTION)
     rows = [
-        {"name": account, "account_id": account, "role": "R", "vars": {"team": team}}
+        {"name": account, "account_id": account, "role": "CloudCustodian", "vars": {"team": team}}
         for account, team in ((ACCOUNT, "payments"), (OTHER_ACCOUNT, "research"))
     ]
     Path("accounts.yml").write_text(yaml.safe_dump({"vars": {"set_name": "Readers"}, "accounts": rows}))
@@ -247,6 +247,45 @@ def test_policies_that_are_none(fleet: FleetRehearsal, files: dict[str, dict[str
     assert told in found.output
     assert isinstance(found.exception, SystemExit)
     assert fleet.mutations() == []
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param({"vars": []}, id="variables"),
+        pytest.param({"regions": None}, id="regions"),
+        pytest.param({"role": 1}, id="role"),
+    ],
+)
+def test_accounts_that_c7n_org_does_not_take(fleet: FleetRehearsal, row: dict[str, Any]) -> None:
+    listed = yaml.safe_load(Path("accounts.yml").read_text())
+    listed["accounts"][1].update(row)
+    Path("accounts.yml").write_text(yaml.safe_dump(listed))
+    found = provision(fleet, *GIVEN)
+    assert (found.exit_code, f"accounts/1/{next(iter(row))}: " in found.output) == (1, True), found.output
+    assert isinstance(found.exception, SystemExit)
+    assert fleet.mutations() == []
+
+
+def test_one_name_of_two_accounts(fleet: FleetRehearsal) -> None:
+    listed = yaml.safe_load(Path("accounts.yml").read_text())
+    listed["accounts"][1]["name"] = ACCOUNT
+    Path("accounts.yml").write_text(yaml.safe_dump(listed))
+    found = provision(fleet, *GIVEN)
+    assert found.exit_code == 1
+    assert f"account {ACCOUNT} has the ids {ACCOUNT} and {OTHER_ACCOUNT}" in found.output
+
+
+def test_a_forged_name_moves_no_cursor(fleet: FleetRehearsal) -> None:
+    accept = [{**ACCEPT, "user": "\x1b[2Jalice"}]
+    path = forge(fleet, {"permission-set": None, "group": "", "derive": {"accept": accept}})
+    shown = provision(fleet, "--dry-run")
+    path.parent.parent.parent.rename(fleet.output / "\x1b[2J")
+    refused = provision(fleet, *GIVEN)
+    assert (shown.exit_code, refused.exit_code) == (0, 1), refused.output
+    assert "accept wider for user \\u001b[2Jalice" in shown.output
+    assert "\\u001b[2J/us-east-1" in refused.output
+    assert "\x1b" not in shown.output + refused.output
 
 
 def test_a_file_that_is_no_yaml(fleet: FleetRehearsal) -> None:
