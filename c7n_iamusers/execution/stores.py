@@ -62,6 +62,8 @@ def only_run(directory: Path, what: str) -> Iterator[None]:
 #: The name of a run's journal.
 JOURNAL = "journal.jsonl"
 _PRIVATE_FILE, _PRIVATE_DIRECTORY = 0o600, 0o700
+#: Directories within each other below an output.
+_DEEPEST = 32
 #: How many contents are read or written at once; botocore keeps ten connections.
 _AT_ONCE = 8
 #: A FIFO must not make us wait for its other end.
@@ -175,6 +177,8 @@ class DirectoryStore:
     def _with_last(self, top: Path, last: str) -> Iterator[str]:
         """Raises OSError for a directory that can't be read, or a link to one: what lies in it would be left out."""
         for directory, below, files in os.walk(top, onerror=_raise_unless_missing):
+            if len(Path(directory).relative_to(top).parts) > _DEEPEST:
+                raise OSError(f"{directory} lies deeper than any run writes: look who made it, and remove it")
             for name in below:
                 path = Path(directory, name)
                 if path.is_symlink():

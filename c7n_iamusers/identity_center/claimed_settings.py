@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
 from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents, intents_data
 from c7n_iamusers.text.wording import shown, visible
@@ -74,8 +75,8 @@ def _claims(intents: Intents) -> Iterator[str]:
 
 
 def _settings(intents: Intents) -> dict[str, Any]:
-    data = json.loads(json.dumps({key: intents_data(intents)[key] for key in _SETTINGS}, default=str))
-    return dict(_flat(data, ""))
+    data = intents_data(replace(intents, users=(), source=PolicySource()))
+    return dict(_flat(json.loads(json.dumps({key: data[key] for key in _SETTINGS}, default=str)), ""))
 
 
 def _flat(data: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

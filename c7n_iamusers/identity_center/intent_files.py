@@ -114,16 +114,15 @@ def _check_ages(
 ) -> None:
     for name, intents in found:
         age = now - (intents.time or now)
+        told = f"{store.place(name)} (account {intents.account_id}) is of {intents.time}"
         if age > max_age:
             raise IdentityCenterError(
-                f"{store.place(name)} is of {intents.time}, older than {max_age}: users and their policies may be "
-                "others by now: run the policies again, or give a longer --max-age; where its policy finds nobody any "
-                "more, remove it"
+                f"{told}, older than {max_age}: users and their policies may be others by now: run the policies again, "
+                "or give a longer --max-age; where its policy finds nobody any more, remove it"
             )
         if age < -_AHEAD:
             raise IdentityCenterError(
-                f"{store.place(name)} is of {intents.time}, which is yet to come: mend the clock of the machine that "
-                "ran the policies"
+                f"{told}, which is yet to come: correct the clock of the machine that ran the policies"
             )
 
 
@@ -139,10 +138,15 @@ def _check_places(
         if beside is None:
             raise _claims(path, f"to be of policy {intents.policy}", "the directory of another")
         if _is_elsewhere(beside):
-            raise _elsewhere(path, f"a policy's run leaves it in {_LAYOUT} below {store}")
+            raise _elsewhere(
+                f"{path} (account {account})", f"a policy's run leaves it in {_LAYOUT} below {store}"
+            )
         layouts.setdefault(_layout(name, intents.policy), path)
         if len(layouts) > 1:
-            raise _elsewhere(path, f"those of one run lie alike, and {next(iter(layouts.values()))} does not")
+            raise _elsewhere(
+                f"{path} (account {account})",
+                f"those of one run lie alike, and {next(iter(layouts.values()))} does not",
+            )
         directory, names = _account_directory(beside)
         known = of_directory.setdefault(directory, account)
         place = of_account.setdefault(account, directory)

@@ -227,6 +227,14 @@ def test_what_is_no_plain_file_is_no_smaller_fleet(
         read_intents(tmp_path)
 
 
+def test_directories_that_do_not_end(tmp_path: Path) -> None:
+    write_intents(tmp_path / AT_PAYMENTS, intents(ACCOUNT, "alice"))
+    deep = tmp_path.joinpath(*["a"] * 100)
+    deep.mkdir(parents=True)
+    with pytest.raises(IdentityCenterError, match="lies deeper than any run writes"):
+        read_intents(tmp_path)
+
+
 def test_a_directory_that_can_not_be_read_is_no_smaller_fleet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
