@@ -31,6 +31,7 @@ LARGEST = 512 * 1024 * 1024
 _AHEAD = timedelta(minutes=5)
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
+_OF_SLASHES = " (an account's name with / in it is known by the accounts file, -c)"
 _LAYOUT = "<account's name>/<region>/<policy>"
 
 
@@ -137,11 +138,13 @@ def _check_places(
         beside = _beside_policy(store, name, intents.policy)
         if beside is None:
             raise _claims(path, f"to be of policy {intents.policy}", "the directory of another")
+        beside = _name_in_one(beside, accounts or {})
         if _is_elsewhere(beside):
             raise _elsewhere(
-                f"{path} (account {account})", f"a policy's run leaves it in {_LAYOUT} below {store}"
+                f"{path} (account {account})",
+                f"a policy's run leaves it in {_LAYOUT} below {store}{_OF_SLASHES}",
             )
-        layouts.setdefault(_layout(name, intents.policy), path)
+        layouts.setdefault(_layout(beside), path)
         if len(layouts) > 1:
             raise _elsewhere(
                 f"{path} (account {account})",
@@ -171,6 +174,13 @@ def _check_copies(store: Store, found: Iterable[tuple[str, Intents]]) -> None:
             )
 
 
+def _name_in_one(beside: Sequence[str], accounts: Mapping[str, str]) -> Sequence[str]:
+    """``beside`` with an account's name that has ``/`` in it, which becomes several directories, as one again."""
+    ends = (end for end in range(len(beside), 1, -1) if "/".join(beside[:end]) in accounts)
+    end = next(ends, 0)
+    return ("/".join(beside[:end]), *beside[end:]) if end else beside
+
+
 def _is_elsewhere(beside: Sequence[str]) -> bool:
     """Whether these are more directories than runs make: an account's name, a Region and an account's id."""
     regions = sum(bool(REGION.fullmatch(each)) for each in beside)
@@ -178,13 +188,9 @@ def _is_elsewhere(beside: Sequence[str]) -> bool:
     return regions > 1 or len(beside) - regions - ids > 1 or len(beside) - regions > 2
 
 
-def _layout(name: str, policy: str) -> str:
-    """The kinds of the directories that ``name`` lies in."""
-    kinds = (
-        "policy" if each == policy else "region" if REGION.fullmatch(each) else "account"
-        for each in PurePosixPath(name).parent.parts
-    )
-    return "/".join(kinds)
+def _layout(beside: Sequence[str]) -> str:
+    """The kinds of directories."""
+    return "/".join("region" if REGION.fullmatch(each) else "account" for each in beside)
 
 
 def _beside_policy(store: Store, name: str, policy: str) -> Sequence[str] | None:
@@ -208,8 +214,7 @@ def _account_directory(beside: Sequence[str]) -> tuple[PurePosixPath, tuple[str,
     ``beside``: the directories beside a policy's.
     """
     if not (beside and _ACCOUNT_ID.fullmatch(beside[-1])):
-        directory = PurePosixPath(*beside[:-1])
-        return directory, (directory.name,)
+        return PurePosixPath(*beside[:-1]), (beside[-2] if len(beside) > 1 else "",)
     *rest, account = beside
     if not (rest and REGION.fullmatch(rest[-1])):
         return PurePosixPath(*rest, account), (account,)

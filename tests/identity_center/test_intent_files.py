@@ -114,6 +114,7 @@ def test_the_age_of_intents(tmp_path: Path, age: timedelta, max_age: timedelta, 
 
 
 NAMES = {"payments": ACCOUNT, "research": OTHER_ACCOUNT}
+SLASHED = {"shop/pay": ACCOUNT, "x": OTHER_ACCOUNT}
 
 
 @pytest.mark.parametrize(
@@ -127,6 +128,9 @@ NAMES = {"payments": ACCOUNT, "research": OTHER_ACCOUNT}
         pytest.param({"payments": OTHER_ACCOUNT}, NAMES, "not that of payments", id="not-the-known-one"),
         pytest.param({"new": ACCOUNT}, NAMES, "not that of new", id="unknown-name"),
         pytest.param({ACCOUNT: ACCOUNT}, None, "", id="directory-by-id"),
+        pytest.param({"shop/pay": ACCOUNT, "x": OTHER_ACCOUNT}, SLASHED, "", id="name-with-a-slash"),
+        pytest.param({"shop/pay": OTHER_ACCOUNT}, SLASHED, "not that of shop/pay", id="slash-of-another"),
+        pytest.param({"shop/pay": ACCOUNT}, NAMES, r"with / in it is known by .*, -c\)", id="slash-unknown"),
         pytest.param({ACCOUNT: OTHER_ACCOUNT}, None, f"not that of {ACCOUNT}", id="directory-of-another-id"),
     ],
 )
@@ -136,7 +140,7 @@ def test_the_directory_that_intents_lie_in(
     for directory, account in files.items():
         write_intents(tmp_path / directory / "us-east-1" / "provision-Readers", intents(account, "alice"))
     if told:
-        with pytest.raises(IdentityCenterError, match=f"{told}: find out who wrote it"):
+        with pytest.raises(IdentityCenterError, match=f"{told}: find out who"):
             read_intents(tmp_path, accounts=names)
     else:
         assert len(read_intents(tmp_path, accounts=names)) == len(files)
