@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents
 from tests.access_center import ACCOUNT, MARK, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.policies import policy
 
 ROLE = "arn:aws:iam::123456789012:role/IdentityCenterProvisioner"
 MEMBER_ROLE = "arn:aws:iam::{account_id}:role/CloudCustodian"
@@ -218,6 +220,51 @@ def test_what_is_derived(fleet: FleetRehearsal, written: Any, intended: dict[str
         path.write_text(json.dumps(data))
     found = provision(fleet, *GIVEN)
     assert (found.exit_code, told in found.output) == (1 if told else 0, True), found.output
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param(
+            {
+                "group": "iam-{account_id}",
+                "shared-group": True,
+                "permission-set": {
+                    "name": "R",
+                    "session-duration": "PT2H",
+                    "relay-state": "https://{region}.console.aws.amazon.com/",
+                    "tags": {"owner": "{partition}"},
+                    "inline-policy-file": "inline.json",
+                },
+            },
+            id="set",
+        ),
+        pytest.param(
+            {
+                "derive": {
+                    "accept": [{**ACCEPT, "expires": date(2099, 1, 31)}],
+                    "session-duration": "PT2H",
+                    "group-by": "people",
+                    "policies-per-set": 10,
+                }
+            },
+            id="derivation",
+        ),
+    ],
+)
+def test_what_the_action_leaves_is_what_its_policy_asks_for(
+    fleet: FleetRehearsal, settings: dict[str, Any]
+) -> None:
+    fleet.forget()
+    Path("inline.json").write_text(json.dumps(SET["inline-policy"]))
+    policies({**DERIVING, **settings})
+    (data,) = yaml.safe_load(Path("policies.yml").read_text())["policies"]
+    run = policy(data, fleet.output / ACCOUNT / "us-east-1")
+    run.expand_variables(run.get_variables())
+    run.run()
+    found = provision(fleet, *GIVEN, "--dry-run")
+    assert found.exit_code == 0, found.output
+    assert "Plan: " in found.output
 
 
 def test_no_variables_without_the_accounts_file(fleet: FleetRehearsal) -> None:
