@@ -262,7 +262,7 @@ def test_slots_are_never_more_than_aws_gives_even_with_another_writer(fleet: Fle
 def test_another_writers_requests_are_waited_for(fleet: FleetRehearsal) -> None:
     two_accounts(fleet)
     fleet.instance.quotas = Quotas(outstanding_assignments=1)
-    fleet.org.configure(assignment_seconds=0.3)
+    fleet.org.configure(assignment_seconds=0.02)
     assert fleet.run() == []
     assert fleet.assigned() == WANTED
 
