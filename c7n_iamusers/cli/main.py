@@ -11,7 +11,6 @@ import click
 
 from c7n_iamusers import __version__
 from c7n_iamusers.exceptions import IamUsersError
-from c7n_iamusers.text.wording import visible
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except IamUsersError as error:
-            # It may name what somebody else wrote: a terminal must not obey it.
-            raise click.ClickException("\n".join(map(visible, str(error).split("\n")))) from error
+            raise click.ClickException(str(error)) from error
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import timedelta
@@ -40,7 +40,6 @@ from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
 from c7n_iamusers.identity_center.terraform import write_terraform
 from c7n_iamusers.identity_center.undoing import UsersNow, nobody_asked, undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
-from c7n_iamusers.text.wording import visible
 
 
 def _age(_context: click.Context, _parameter: click.Parameter, text: str) -> timedelta:
@@ -282,9 +281,8 @@ def command(
     with _told():
         reading = _reading(member_role, region) if member_role else None
         authority = PeopleAuthority(_people(people_from), email_tags, email_domains)
-        listed = _accounts(accounts)
-        asked = FleetPolicies(policies, listed) if policies else None
-        belief = Belief(max_age, _ids(accounts, listed), reading, trust_intents, authority, asked)
+        asked = FleetPolicies(policies, _listed(accounts)) if policies else None
+        belief = Belief(max_age, _accounts(accounts), reading, trust_intents, authority, asked)
         deriving = Deriving(lambda: _username_tags(center())) if not export or with_imports else Deriving()
         fleet = read_fleet(_store(output_dir), identity_source, belief, deriving)
     if export:
@@ -293,11 +291,11 @@ def command(
             *deriving.warnings,
             *_exported(fleet, export[1], center if with_imports else None),
         ):
-            _say(line)
+            click.echo(line)
         return
     if audited:
         with _told():
-            _end(audit(fleet, center(), _say))
+            _end(audit(fleet, center(), click.echo))
         return
     papers = _papers(plan_out, reviewed, plan_sha256, dry_run)
     _end(_provision(fleet, center, timeout, dry_run, Choices(prune, lock_out, migrate), papers, quotas))
@@ -378,7 +376,9 @@ def _provision(
 ) -> list[str]:
     with _told(), _ending_in_order(), Interruption() as interruption, _progress() as progress:
         options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
-        failures = provision(fleet, center(), _say, None if dry_run else options, choices, papers, quotas)
+        failures = provision(
+            fleet, center(), click.echo, None if dry_run else options, choices, papers, quotas
+        )
     interruption.follow()
     return failures
 
@@ -398,7 +398,7 @@ def _undo(
             output,
             name,
             lambda at: _center(role, region or at),
-            _say,
+            click.echo,
             None if dry_run else options,
             users_now,
         )
@@ -441,25 +441,13 @@ def _people(path: Path | None) -> PeopleMap | None:
         return None
     found = parse_people(str(path), path.read_bytes())
     for fault in found.told_faults():
-        click.echo(visible(fault), err=True)
+        click.echo(fault, err=True)
     return found
 
 
-def _accounts(path: Path | None) -> dict[str, Any] | None:
-    """c7n-org's accounts file. Raises IdentityCenterError."""
-    if path is None:
-        return None
-    import yaml
-
-    try:
-        return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        raise _no_accounts(path, error) from error
-
-
-def _ids(path: Path | None, listed: Mapping[str, Any] | None) -> dict[str, str] | None:
-    """Account's name -> id. Raises IdentityCenterError."""
-    if listed is None:
+def _accounts(path: Path | None) -> dict[str, str] | None:
+    """Account's name -> id, as c7n-org's accounts file has them. Raises IdentityCenterError."""
+    if (listed := _listed(path)) is None:
         return None
     found: dict[str, str] = {}
     try:
@@ -474,20 +462,27 @@ def _ids(path: Path | None, listed: Mapping[str, Any] | None) -> dict[str, str] 
     return found
 
 
+def _listed(path: Path | None) -> dict[str, Any] | None:
+    """The accounts file as it is. Raises IdentityCenterError."""
+    if path is None:
+        return None
+    import yaml
+
+    try:
+        return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise _no_accounts(path, error) from error
+
+
 def _no_accounts(path: Path | None, error: Exception) -> IdentityCenterError:
     return IdentityCenterError(
         f"{path}: can't be read as c7n-org's accounts file: {type(error).__name__}: {error}"
     )
 
 
-def _say(line: str) -> None:
-    """A plan quotes what others have written, which no terminal must obey."""
-    click.echo(visible(line))
-
-
 def _end(failures: list[str]) -> None:
     for failure in failures:
-        click.echo(visible(f"failed: {failure}"), err=True)
+        click.echo(f"failed: {failure}", err=True)
     if failures:
         raise click.exceptions.Exit(1)
 

@@ -130,17 +130,10 @@ def provision(
 
     Raises IdentityCenterError, ClientError and BotoCoreError only before anything is touched.
     """
-    papers = papers or Papers()
-    for line in fleet.unchecked:
-        say(line)
-    if fleet.unchecked and options and not papers.reviewed:
-        raise IdentityCenterError(
-            "what intents ask for is a claim of whoever can write there, and no policy was held against it: give the "
-            "files that c7n-org ran by -u, with -c accounts.yml. Or review a plan (--dry-run --plan-out FILE) and "
-            "apply that by --plan; or, where you trust whoever wrote the intents, give --trust-intents"
-        )
     with exclusive(fleet.output, center.instance) if options else nullcontext():
-        return _run(fleet, center, say, options, choices or Choices(), papers, quotas or CenterQuotas())
+        return _run(
+            fleet, center, say, options, choices or Choices(), papers or Papers(), quotas or CenterQuotas()
+        )
 
 
 def _run(
@@ -152,6 +145,7 @@ def _run(
     papers: Papers,
     quotas: CenterQuotas,
 ) -> list[str]:
+    _refuse_claims(fleet, say, bool(options and not papers.reviewed))
     for line in (
         *fleet.deriving.warnings,
         *write_derivation_report(fleet.output, fleet.deriving.derivations),
@@ -176,6 +170,18 @@ def _run(
     if path := write_people_to_add(fleet.output, fleet.desired, report.plan.missing):
         say(f"For the owners of the identity provider: {path}")
     return _apply(fleet, center, run, report, say, options) if options else []
+
+
+def _refuse_claims(fleet: Fleet, say: Callable[[str], None], unreviewed: bool) -> None:
+    """Says what no policy was held against. Raises IdentityCenterError where that would be applied ``unreviewed``."""
+    for line in fleet.unchecked:
+        say(line)
+    if fleet.unchecked and unreviewed:
+        raise IdentityCenterError(
+            "what intents ask for is a claim of whoever can write there, and no policy was held against it: give the "
+            "files that c7n-org ran by -u, with -c accounts.yml. Or review a plan (--dry-run --plan-out FILE) and "
+            "apply that by --plan; or, where you trust whoever wrote the intents, give --trust-intents"
+        )
 
 
 def _apply(

@@ -323,16 +323,12 @@ def test_one_name_of_two_accounts(fleet: FleetRehearsal) -> None:
     assert f"account {ACCOUNT} has the ids {ACCOUNT} and {OTHER_ACCOUNT}" in found.output
 
 
-def test_a_forged_name_moves_no_cursor(fleet: FleetRehearsal) -> None:
+def test_a_forged_claim_moves_no_cursor(fleet: FleetRehearsal) -> None:
     accept = [{**ACCEPT, "user": "\x1b[2Jalice"}]
-    path = forge(fleet, {"permission-set": None, "group": "", "derive": {"accept": accept}})
+    forge(fleet, {"permission-set": None, "group": "", "derive": {"accept": accept}})
     shown = provision(fleet, "--dry-run")
-    path.parent.parent.parent.rename(fleet.output / "\x1b[2J")
-    refused = provision(fleet, *GIVEN)
-    assert (shown.exit_code, refused.exit_code) == (0, 1), refused.output
     assert "accept wider for user \\u001b[2Jalice" in shown.output
-    assert "\\u001b[2J/us-east-1" in refused.output
-    assert "\x1b" not in shown.output + refused.output
+    assert "\x1b" not in shown.output
 
 
 def test_a_file_that_is_no_yaml(fleet: FleetRehearsal) -> None:
