@@ -77,6 +77,8 @@ def _write_access(file: Path, data: dict[str, Any], digest: str, output_format: 
         return
     options = f" with {' '.join(chosen)}" if chosen else ""
     say(f"access in Identity Center {data['instance']}{options}: {len(found.work)} changes; SHA-256 {digest}")
+    for note in data.get("notes", ()):
+        say(str(note))
     for line in plan_lines(found, whole=True):
         say(line)
 

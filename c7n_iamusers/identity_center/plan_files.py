@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -76,12 +76,18 @@ _HELD_AGAINST = {
 Row = dict[str, Any]
 
 
-def write_plan(path: Path, plan: AccessPlan, instance: Instance, choices: Choices) -> str:
-    """Write ``plan`` for a review; the SHA-256 of the file, in hex. Raises OSError."""
+def write_plan(
+    path: Path, plan: AccessPlan, instance: Instance, choices: Choices, notes: Sequence[str] = ()
+) -> str:
+    """Write ``plan`` for a review; the SHA-256 of the file, in hex. Raises OSError.
+
+    ``notes``: what else a reviewer has to know.
+    """
     data = {
         "schema": _SCHEMA,
         "instance": instance.arn,
         "choices": asdict(choices),
+        "notes": list(notes),
         "changes": (_change(each) for each in plan.work),
         "standing": (_standing(each) for each in _used(plan)),
         **{name: iter(rows) for name, rows in _rows(plan).items()},

@@ -174,7 +174,8 @@ def _run(
     for line in plan_lines(report.plan):
         say(line)
     if papers.out:
-        digest = write_plan(papers.out, report.plan, center.instance, choices)
+        notes = (*fleet.unchecked, *fleet.deriving.warnings)
+        digest = write_plan(papers.out, report.plan, center.instance, choices, notes)
         say(
             f"Plan: {papers.out}. To read it whole: c7n-iamusers plan {papers.out}. To apply it: --plan {papers.out} "
             f"--plan-sha256 {digest}"

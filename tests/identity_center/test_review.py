@@ -18,6 +18,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.intents import UserIntent
 from c7n_iamusers.identity_center.model import CenterQuotas
 from c7n_iamusers.identity_center.plan_files import Papers
+from c7n_iamusers.identity_center.provisioning import Belief, provision, read_fleet
 from tests.access_center import ACCOUNT, AUDIT, MARK, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import allow
 from tests.derived import derived, holder
@@ -170,6 +171,15 @@ def test_a_reviewer_reads_the_plan_of_the_dry_run(fleet: FleetRehearsal, tmp_pat
     assert any(line.startswith("identitystore:CreateUser DisplayName=carol Emails=[{") for line in calls)
     data = CliRunner().invoke(main, ["plan", str(path), "--format", "json"])
     assert json.loads(data.output) == json.loads(path.read_text())
+
+
+def test_a_reviewer_reads_what_was_not_checked(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    two(fleet)
+    found = replace(read_fleet(fleet.store, belief=Belief(trusted=True)), unchecked=("nobody checked this",))
+    papers = Papers(tmp_path / "plan.json")
+    assert provision(found, fleet.center(), lambda _: None, papers=papers) == []
+    printed = CliRunner().invoke(main, ["plan", str(tmp_path / "plan.json")]).output
+    assert printed.splitlines()[1] == "nobody checked this"
 
 
 def test_a_plan_of_the_version_before_can_be_read(fleet: FleetRehearsal, tmp_path: Path) -> None:
