@@ -163,7 +163,8 @@ def _apply(
         say("Nothing to do.")
     else:
         say(f"Done: {sum(ended.calls for ended in report.ended.values())} calls. To undo: --undo {result}")
-    return sorted({outcome.reason for _, outcome in report.outcomes() if outcome.status == FAILED})
+    failed = {outcome.reason for _, outcome in report.outcomes() if outcome.status == FAILED}
+    return sorted(failed.union(report.strangers))
 
 
 def audit(fleet: Fleet, center: Center, say: Callable[[str], None]) -> list[str]:

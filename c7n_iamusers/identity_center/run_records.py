@@ -174,7 +174,8 @@ def overall_result(
             {"change": key, "code": ended.code, "reason": ended.reason}
             for key, ended in report.ended.items()
             if ended.status == FAILED
-        ],
+        ]
+        + [{"change": "", "code": "Strangers", "reason": each} for each in report.strangers],
         "created": [each.as_data() for each in created],
         "removed": [each.as_data() for each in removed],
         "memberships": _memberships(report),
