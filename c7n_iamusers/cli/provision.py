@@ -158,7 +158,9 @@ _BUDGET = 300.0
     "--audit",
     "audited",
     is_flag=True,
-    help="Say what everybody holds in all these accounts, and in each that has a set of ours; change nothing.",
+    help="Say what everybody holds in all these accounts, and in each that has a set of ours; change nothing. Ends "
+    "with 1 where somebody holds more than their IAM users could do, where what is ours is held by people whom no "
+    "intents name, and where something could not be compared.",
 )
 @click.option(
     "--prune", is_flag=True, help="Also remove what is ours and nobody asks for any more (`-` in the plan)."
@@ -255,6 +257,9 @@ def command(
     Each person is compared with everything that it holds in these accounts, whoever gave it. What is ours and nobody
     asks for any more is shown by `-`; --prune removes it. Run that over the intents of all policies together.
     """
+    modes = {"--undo": undone, "--force-unlock": force_unlock, "--export": export, "--audit": audited}
+    if len(given := [name for name, value in modes.items() if value]) > 1:
+        raise click.UsageError(f"{' and '.join(given)} do not go together: each is a run of its own")
     if undone:
         users_now = _users_now(member_role, region) if member_role else nobody_asked
         _end(_undo(undone, role, region, timeout, dry_run, None if lock_out else users_now))

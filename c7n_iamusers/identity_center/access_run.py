@@ -344,11 +344,12 @@ class AccessRun:
         report = self.plan()
         return self._desired, Existing(self._state, report.plan.known_people, self._center.instance)
 
-    def look_at_everybody(self) -> tuple[Report, CenterState]:
-        """The same, with what everybody holds in all accounts that have anything of ours."""
-        accounts = self._reader.permission_sets.accounts_of_ours()
+    def look_at_everybody(self) -> tuple[Report, CenterState, Collection[str]]:
+        """The same, with what everybody holds in all accounts that have anything of ours, and the ARNs of our sets."""
+        ours = self._reader.permission_sets.accounts_of_ours()
+        accounts = {account for each in ours.values() for account in each}
         report = self._planned(self._reader.read(self._desired, accounts, everybody=True))
-        return report, self._state
+        return report, self._state, ours.keys()
 
     def _planned(self, state: CenterState) -> Report:
         self._state = replace(state, is_delegated=self._center.is_delegated)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -36,6 +36,7 @@ from c7n_iamusers.identity_center.run_records import apply_and_record, membershi
 from c7n_iamusers.identity_center.totals import Held, held_by_people
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.policy_comparison.proof import UNPROVEN
+from c7n_iamusers.text.wording import shown
 
 _SOURCES = {True: "external", False: "identity-center"}
 
@@ -168,42 +169,64 @@ def _apply(
 
 
 def audit(fleet: Fleet, center: Center, say: Callable[[str], None]) -> list[str]:
-    """Say what each person holds in each account of the intents, and in each that has a set of ours; who is wider.
+    """Say what each person holds in each account of the intents, and in each that has a set of ours.
+
+    What is returned is why this is no clean bill, in sentences: who holds more than their IAM users could do; who holds
+    anything of ours, or is in a group of ours, without being asked for; who could not be compared, or that nobody was.
 
     Nothing is changed. It takes a call an account, one a permission set in it, and some a group and a set. Raises
     IdentityCenterError, ClientError and BotoCoreError.
     """
-    run = AccessRun(center, fleet.desired, Evidence(fleet.deriving.proofs, memberships_made(fleet.output)))
-    report, state = run.look_at_everybody()
-    wider: list[str] = []
-    strange = compared = 0
-    for line, total in _lines(report, state):
+    for line in fleet.deriving.warnings:
         say(line)
-        compared += 1
-        strange += total is None
-        if total is not None and total.verdict in UNPROVEN:
-            wider.append(line.strip(" !"))
-    accounts = len(state.standing.holders)
-    say(
-        f"Audit: {accounts} accounts, {compared} people and accounts; {len(wider)} wider or undecided, "
-        f"{strange} not among the intents."
+    run = AccessRun(center, fleet.desired, Evidence(fleet.deriving.proofs, memberships_made(fleet.output)))
+    report, state, ours = run.look_at_everybody()
+    rows = list(_lines(report, state, ours))
+    strangers = sorted(
+        f"{each.username} in group {each.group} (account {shown(each.accounts)}): {each.reason}"
+        for each in report.plan.strangers
     )
-    return wider
+    refused = [each.reason for each in report.plan.refused]
+    nobody = [] if fleet.desired.claims else [_NOBODY]
+    for sign, line, _ in rows:
+        say(f"  {sign} {line}")
+    for line in (*strangers, *refused, *nobody):
+        say(f"  ! {line}")
+    wider = sum(total is not None and total.verdict in UNPROVEN for _, _, total in rows)
+    say(
+        f"Audit: {len(state.standing.holders)} accounts, {len(rows)} people and accounts; {wider} wider or undecided, "
+        f"{sum(total is None for _, _, total in rows)} not among the intents, {len(strangers)} in groups of ours "
+        f"unasked, {len(refused)} users refused."
+    )
+    return [*(line for sign, line, _ in rows if sign == "!"), *strangers, *refused, *nobody]
 
 
-def _lines(report: Report, state: CenterState) -> Iterator[tuple[str, Total | None]]:
-    """A line for each person and account, and its total; None for people of whom there are no intents."""
+_NOBODY = (
+    "nothing was compared, as the intents name nobody: see that the policies that left them find the IAM users, and "
+    "give the output of all of them"
+)
+
+
+def _lines(
+    report: Report, state: CenterState, ours: Collection[str]
+) -> Iterator[tuple[str, str, Total | None]]:
+    """For each person and account a sign, a line and the total; that is None where there are no intents of it.
+
+    The sign is ! for what is no clean bill. ``ours``: ARNs of permission sets.
+    """
     ids = {known.user_id: key for key, known in report.plan.known_people.items()}
     totals = {(each.person, each.account_id): each for each in report.plan.totals}
     for account, user_id, held in held_by_people(state.standing):
         key = ids.get(user_id)
         total = totals.get((key, account)) if key else None
         username = state.standing.usernames.get(user_id, f"user id {user_id}")
-        if total is None:
-            told = "; ".join(_holding(each) for each in held)
-            yield f"  ? {username} in account {account}: no intents are of it: holds {told}", None
-        else:
-            yield f"  {'!' if total.verdict in UNPROVEN else '='} {in_words(total, username)}", total
+        if total:
+            yield "!" if total.verdict in UNPROVEN else "=", in_words(total, username), total
+            continue
+        of_ours = any(each.ours or each.arn in ours for each in held)
+        why = "no IAM user there is theirs" if key else "no intents are of it"
+        told = "; ".join(_holding(each) for each in held)
+        yield "!" if key or of_ours else "?", f"{username} in account {account}: {why}: holds {told}", None
 
 
 def _holding(held: Held) -> str:

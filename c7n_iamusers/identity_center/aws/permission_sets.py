@@ -66,14 +66,14 @@ class PermissionSets:
         """How many sets the instance has, whoever's."""
         return len(self._list("ListPermissionSets", "PermissionSets"))
 
-    def accounts_of_ours(self) -> frozenset[str]:
-        """The accounts that have a permission set of ours; some calls for each set of the instance."""
+    def accounts_of_ours(self) -> dict[str, frozenset[str]]:
+        """ARN of each permission set of ours -> the accounts that have it; some calls for each set of the instance."""
         arns = self._list("ListPermissionSets", "PermissionSets")
         with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
             ours = [
                 arn for arn, tags in zip(arns, pool.map(self._tags, arns), strict=True) if MANAGED_TAG in tags
             ]
-            return frozenset().union(*pool.map(self._accounts, ours))
+            return dict(zip(ours, pool.map(self._accounts, ours), strict=True))
 
     def unassigned(self, known: Collection[str]) -> list[KnownPermissionSet]:
         """The sets of ours that no account has; one call for each set of the instance beside ``known`` (ARNs)."""
