@@ -254,7 +254,7 @@ def _notes(record: Removed | None) -> Mapping[str, Any]:
 
 
 #: Operation -> what it creates, and under which name its id was saved (empty: it has none).
-_CREATING = {
+CREATING = {
     "CreatePermissionSet": (PERMISSION_SET, "permission-set"),
     "CreateGroup": (GROUP, "group"),
     "CreateAccountAssignment": (ASSIGNMENT, ""),
@@ -272,9 +272,9 @@ def created_by(lines: Iterable[Mapping[str, Any]]) -> list[Created]:
     """
     found: dict[bytes, Created] = {}
     for line in lines:
-        if line.get("operation") not in _CREATING:
+        if line.get("operation") not in CREATING:
             continue
-        kind, saved = _CREATING[line["operation"]]
+        kind, saved = CREATING[line["operation"]]
         call = f"{kind} {json.dumps(line['parameters'], sort_keys=True)}"
         key = sha256(call.encode()).digest()
         if line["phase"] == "before":
@@ -317,7 +317,7 @@ def _identity(removed: Removed) -> str:
 
 def _created_identity(line: Mapping[str, Any]) -> str:
     """The ``_identity`` of what the line's call creates; empty where it creates nothing, or no id is known yet."""
-    kind, saved = _CREATING.get(str(line.get("operation")), ("", ""))
+    kind, saved = CREATING.get(str(line.get("operation")), ("", ""))
     given, identifier = line.get("parameters") or {}, (line.get("saved") or {}).get(saved, "")
     records = {
         MEMBERSHIP: lambda: {"group-id": given["GroupId"], "user-id": given["MemberId"]["UserId"]},

@@ -132,7 +132,7 @@ def _run(
     # What follows needs the proofs alone.
     fleet.deriving.derivations.clear()
     reviewed = read_plan(papers.reviewed, papers.digest, center.instance, choices) if papers.reviewed else []
-    made_for = memberships_made(fleet.output)
+    made_for = memberships_made(fleet.output, center.instance)
     evidence = Evidence(fleet.deriving.proofs, made_for, quotas)
     run = AccessRun(center, fleet.desired, evidence, choices)
     report = run.plan()
@@ -179,7 +179,8 @@ def audit(fleet: Fleet, center: Center, say: Callable[[str], None]) -> list[str]
     """
     for line in fleet.deriving.warnings:
         say(line)
-    run = AccessRun(center, fleet.desired, Evidence(fleet.deriving.proofs, memberships_made(fleet.output)))
+    made_for = memberships_made(fleet.output, center.instance)
+    run = AccessRun(center, fleet.desired, Evidence(fleet.deriving.proofs, made_for))
     report, state, ours = run.look_at_everybody()
     rows = list(_lines(report, state, ours))
     strangers = sorted(

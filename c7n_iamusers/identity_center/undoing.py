@@ -23,8 +23,9 @@ from c7n_iamusers.identity_center.created import DELETE, Created, MembershipKey,
 from c7n_iamusers.identity_center.intents import permission_set_from
 from c7n_iamusers.identity_center.model import GROUP as GROUP_KIND
 from c7n_iamusers.identity_center.model import CenterState, Change, DesiredAccess, Instance
+from c7n_iamusers.identity_center.run_claims import check_instance
 from c7n_iamusers.identity_center.run_lock import exclusive
-from c7n_iamusers.identity_center.run_records import open_journal, read_result
+from c7n_iamusers.identity_center.run_records import check_journaled, open_journal, read_result
 from c7n_iamusers.identity_center.undo_plan import plan_undo
 from c7n_iamusers.identity_center.undo_returns import Returns, plan_returns
 from c7n_iamusers.identity_center.writer.change import Rechecked, WriterContext
@@ -125,13 +126,20 @@ def undo(
     Raises IdentityCenterError where the result is of another instance or can't be read, ClientError where Identity
     Center can't be; nothing is touched then.
     """
-    data = read_result(output, result)
+    data, place = read_result(output, result), output.place(result)
+    if missing := [name for name in ("region", "instance", "permission-sets") if name not in data]:
+        raise IdentityCenterError(
+            f"{place} lacks {', '.join(missing)}, so it is not the whole result of a run"
+        )
+    check_journaled(output, result, data)
     center = center_in(data["region"])
     if center.instance.arn != data["instance"]:
         raise IdentityCenterError(
-            f"{output.place(result)} is of instance {data['instance']}, not of {center.instance.arn}: give the "
-            "--role and --region of that one"
+            f"{place} is of instance {data['instance']}, not of {center.instance.arn}: give the --role and --region of "
+            "that one"
         )
+    with _records_of(place):
+        check_instance(map(Created.from_data, data["created"]), center.instance)
     reader = CenterReader.through(center.clients, center.instance, center.backoff)
     with exclusive(output, center.instance) if options else nullcontext():
         returns = _returns(data, output, result, reader, center.instance)
@@ -139,8 +147,8 @@ def undo(
         for line in _lines(plan):
             say(line)
         again = _Again(reader, returns, center.instance)
-        place = result[: result.rfind("/") + 1]
-        return _apply(plan, center, output, place, say, options, again) if options and plan.changes else []
+        beside = result[: result.rfind("/") + 1]
+        return _apply(plan, center, output, beside, say, options, again) if options and plan.changes else []
 
 
 def _returns(
@@ -162,7 +170,7 @@ def _records_of(place: str) -> Iterator[None]:
         yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise IdentityCenterError(
-            f"{place}: can't be read as what a run removed: {type(error).__name__}: {error}: it was changed after "
+            f"{place}: can't be read as what a run did: {type(error).__name__}: {error}: it was changed after "
             "the run; nothing was touched"
         ) from error
 
