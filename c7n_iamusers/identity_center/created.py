@@ -110,7 +110,8 @@ class StandingSet:
 class Standing:
     """What of ``created`` exists: by its place in that list, save for memberships and assignments.
 
-    ``memberships``: (group id, user id) -> membership id. ``assignments``: group id -> what the group has.
+    ``memberships``: (group id, user id) -> membership id. ``assignments``: group id -> what the group has; ``members``:
+    of the groups of ours among them, user ids. ``foreign``: ids of groups and ARNs of sets that lack the mark of ours.
     """
 
     created: tuple[Created, ...]
@@ -119,6 +120,8 @@ class Standing:
     permission_sets: Mapping[int, StandingSet] = field(default_factory=dict)
     memberships: Mapping[MembershipKey, str] = field(default_factory=dict)
     assignments: Mapping[str, frozenset[Assignment]] = field(default_factory=dict)
+    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    foreign: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.created import DELETE, Created, MembershipKey, Removed, Standing, UndoPlan
 from c7n_iamusers.identity_center.intents import permission_set_from
+from c7n_iamusers.identity_center.model import ASSIGNMENT, CenterState, Change, DesiredAccess, Instance
 from c7n_iamusers.identity_center.model import GROUP as GROUP_KIND
-from c7n_iamusers.identity_center.model import CenterState, Change, DesiredAccess, Instance
 from c7n_iamusers.identity_center.run_claims import check_instance
 from c7n_iamusers.identity_center.run_lock import exclusive
 from c7n_iamusers.identity_center.run_records import check_journaled, open_journal, read_result
@@ -203,7 +204,7 @@ class _Again:
     """A change of an undo judged anew after a race: what somebody else made meanwhile is never used unseen."""
 
     def __init__(self, reader: CenterReader, returns: Returns, instance: Instance) -> None:
-        self._reader = reader
+        self._reader, self._former = reader, returns.former
         desired = DesiredAccess(permission_sets=returns.permission_sets)
         self._look = SecondLook(reader, desired, CenterState(), instance)
 
@@ -215,6 +216,19 @@ class _Again:
         return (
             self._group(change, parameters) if change.kind == GROUP_KIND else self._look(change, parameters)
         )
+
+    def before(self, change: Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
+        """To be made right before an assignment comes back: nobody may have joined the group since it was read."""
+        if change.kind != ASSIGNMENT or change.action == DELETE:
+            return None
+        return partial(self._check_members, change, parameters["PrincipalId"])
+
+    def _check_members(self, change: Change, group_id: str) -> None:
+        if joined := sorted(self._reader.store.members(group_id) - self._former[change.key]):
+            raise IdentityCenterError(
+                f"assignment {change.name} does not come back: people have joined the group since it was read (user "
+                f"ids {shown(joined)}): find out who added them, remove them, and run again"
+            )
 
     def _group(self, change: Change, parameters: Mapping[str, Any]) -> Rechecked:
         found = self._reader.store.find_group(parameters["DisplayName"])
@@ -242,12 +256,7 @@ def _apply(
     """``place``: what the names of the run's files begin with."""
     with open_journal(output, f"{place}{JOURNAL}") as journal:
         context = WriterContext(
-            center.clients,
-            center.instance,
-            journal,
-            again,
-            center.rate,
-            center.backoff,
+            center.clients, center.instance, journal, again, center.rate, center.backoff, again.before
         )
         ended = SingleWriter(context, plan.changes, options).run()
     _record(plan, ended, output, f"{place}{UNDONE}")

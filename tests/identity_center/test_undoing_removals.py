@@ -28,6 +28,7 @@ from tests.identity_center.test_totals_of_people import (
     policy_in,
     user_id,
 )
+from tests.interference import on_call
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 READ_S3, TEAM, BOUND = allow("s3:Get*"), allow("sqs:*"), allow("*")
@@ -417,3 +418,41 @@ def test_records_that_are_none(fleet: FleetRehearsal) -> None:
     with pytest.raises(IdentityCenterError, match=r"result\.removed\[0\] lacks gives, group"):
         fleet.undo(result)
     assert fleet.mutations() == []
+
+
+@pytest.mark.parametrize("operation", ["CreatePermissionSet", "CreateGroup"])
+def test_who_joins_a_group_while_it_comes_back_gains_nothing(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    old, _ = shrunk_from_everything(fleet)
+    fleet.run(prune=True)
+    assigned, done = fleet.assigned(), list[str]()
+
+    def joins() -> None:
+        if not done:
+            done.append(operation)
+            make_group(fleet, old, f"{MANAGED_GROUP} for account {ACCOUNT}", create_user(fleet, MALLORY))
+
+    with monkeypatch.context() as patch:
+        on_call(patch, operation, joins)
+        assert fleet.undo(fleet.results()[-1])
+    assert fleet.assigned() == assigned
+
+
+def test_who_joins_a_group_that_was_made_again_gains_nothing(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, _ = shrunk_from_everything(fleet)
+    fleet.run(prune=True)
+    assigned, done = fleet.assigned(), list[str]()
+
+    def joins() -> None:
+        if not done and old in fleet.members():
+            done.append(old)
+            join(fleet, old, create_user(fleet, MALLORY))
+
+    with monkeypatch.context() as patch:
+        on_call(patch, "ListGroupMemberships", joins)
+        (failure,) = fleet.undo(fleet.results()[-1])
+    assert "people have joined the group since it was read" in failure
+    assert fleet.assigned() == assigned

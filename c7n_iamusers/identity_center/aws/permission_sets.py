@@ -62,6 +62,15 @@ class PermissionSets:
             read = pool.map(self.read, arns.values())
             return {name: each for name, each in zip(arns, read, strict=True) if each}
 
+    def is_ours(self, arn: str) -> bool:
+        """Whether the set is there and has the tag of ours."""
+        try:
+            return MANAGED_TAG in self._tags(arn)
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            return False
+
     def count(self) -> int:
         """How many sets the instance has, whoever's."""
         return len(self._list("ListPermissionSets", "PermissionSets"))
