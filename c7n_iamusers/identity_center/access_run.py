@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -22,7 +22,7 @@ from c7n_iamusers.identity_center.adoption import (
     same_person,
 )
 from c7n_iamusers.identity_center.aws.instance import Center
-from c7n_iamusers.identity_center.aws.reader import CenterReader
+from c7n_iamusers.identity_center.aws.reader import UNKNOWN, CenterReader
 from c7n_iamusers.identity_center.changes import (
     assignment_key,
     group_key,
@@ -37,6 +37,7 @@ from c7n_iamusers.identity_center.model import (
     ASSIGNMENT,
     CREATE,
     GROUP,
+    MANAGED_GROUP,
     MEMBERSHIP,
     PERMISSION_SET,
     REMOVE,
@@ -50,6 +51,7 @@ from c7n_iamusers.identity_center.model import (
     DesiredAccess,
     Group,
     Instance,
+    KnownGroup,
     KnownPerson,
     Pending,
     PersonKey,
@@ -317,6 +319,19 @@ class Report:
         return f"; this run created {' and '.join(made)}, left as it is" if made else ""
 
 
+@dataclass(frozen=True)
+class Everybody:
+    """What an audit looks at. ``ours``: ARNs of our permission sets.
+
+    ``elsewhere``: groups of ours that hold something, and nothing in the accounts that were read.
+    """
+
+    report: Report
+    state: CenterState
+    ours: Collection[str]
+    elsewhere: Sequence[KnownGroup] = ()
+
+
 class AccessRun:
     """A desired access and the Identity Center that is to have it.
 
@@ -344,12 +359,36 @@ class AccessRun:
         report = self.plan()
         return self._desired, Existing(self._state, report.plan.known_people, self._center.instance)
 
-    def look_at_everybody(self) -> tuple[Report, CenterState, Collection[str]]:
-        """The same, with what everybody holds in all accounts that have anything of ours, and the ARNs of our sets."""
+    def look_at_everybody(self) -> Everybody:
+        """The same, with what everybody holds in all accounts that have anything of ours."""
         ours = self._reader.permission_sets.accounts_of_ours()
         accounts = {account for each in ours.values() for account in each}
-        report = self._planned(self._reader.read(self._desired, accounts, everybody=True))
-        return report, self._state, ours.keys()
+        state = self._reader.read(self._desired, accounts, everybody=True)
+        # A group that is as asked for was not asked what it gives in accounts that nobody looks into.
+        asked = [known for name, known in state.groups.items() if not self._is_shared(name)]
+        known = {*state.standing.groups, *(each.group_id for each in state.groups.values())}
+        others = [
+            group
+            for group in self._reader.store.all_groups().values()
+            if group.description.startswith(MANAGED_GROUP) and group.group_id not in known
+        ]
+        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+            whole = {each.group_id: each for each in pool.map(self._with_all_it_gives, asked)}
+            elsewhere = [each for each in pool.map(self._with_all_it_gives, others) if each.assignments]
+        groups = {name: whole.get(each.group_id, each) for name, each in state.groups.items()}
+        report = self._planned(replace(state, groups=groups))
+        return Everybody(report, self._state, ours.keys(), elsewhere)
+
+    def _is_shared(self, name: str) -> bool:
+        group = self._desired.groups.get(name)
+        return group is not None and group.shared
+
+    def _with_all_it_gives(self, group: KnownGroup) -> KnownGroup:
+        try:
+            held = self._reader.assignments.of_group(group.group_id)
+        except IdentityCenterError:
+            held = frozenset({UNKNOWN})
+        return replace(group, assignments=group.assignments | held)
 
     def _planned(self, state: CenterState) -> Report:
         self._state = replace(state, is_delegated=self._center.is_delegated)

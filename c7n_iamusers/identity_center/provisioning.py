@@ -21,7 +21,14 @@ from c7n_iamusers.identity_center.deriving import Deriving
 from c7n_iamusers.identity_center.desired import desired_access
 from c7n_iamusers.identity_center.intent_files import MAX_AGE, read_intents
 from c7n_iamusers.identity_center.intents import Intents
-from c7n_iamusers.identity_center.model import CenterQuotas, CenterState, Choices, DesiredAccess, Total
+from c7n_iamusers.identity_center.model import (
+    CenterQuotas,
+    CenterState,
+    Choices,
+    DesiredAccess,
+    KnownGroup,
+    Total,
+)
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.plan_files import Papers, check_reviewed, read_plan, write_plan
 from c7n_iamusers.identity_center.reports import (
@@ -181,17 +188,19 @@ def audit(fleet: Fleet, center: Center, say: Callable[[str], None]) -> list[str]
         say(line)
     made_for = memberships_made(fleet.output, center.instance)
     run = AccessRun(center, fleet.desired, Evidence(fleet.deriving.proofs, made_for))
-    report, state, ours = run.look_at_everybody()
-    rows = list(_lines(report, state, ours))
+    found = run.look_at_everybody()
+    report, state = found.report, found.state
+    rows = list(_lines(report, state, found.ours))
     strangers = sorted(
         f"{each.username} in group {each.group} (account {shown(each.accounts)}): {each.reason}"
         for each in report.plan.strangers
     )
+    elsewhere = sorted(_given(each) for each in found.elsewhere)
     refused = [each.reason for each in report.plan.refused]
     nobody = [] if fleet.desired.claims else [_NOBODY]
     for sign, line, _ in rows:
         say(f"  {sign} {line}")
-    for line in (*strangers, *refused, *nobody):
+    for line in (*strangers, *elsewhere, *refused, *nobody):
         say(f"  ! {line}")
     wider = sum(total is not None and total.verdict in UNPROVEN for _, _, total in rows)
     say(
@@ -199,7 +208,7 @@ def audit(fleet: Fleet, center: Center, say: Callable[[str], None]) -> list[str]
         f"{sum(total is None for _, _, total in rows)} not among the intents, {len(strangers)} in groups of ours "
         f"unasked, {len(refused)} users refused."
     )
-    return [*(line for sign, line, _ in rows if sign == "!"), *strangers, *refused, *nobody]
+    return [*(line for sign, line, _ in rows if sign == "!"), *strangers, *elsewhere, *refused, *nobody]
 
 
 _NOBODY = (
@@ -217,6 +226,7 @@ def _lines(
     """
     ids = {known.user_id: key for key, known in report.plan.known_people.items()}
     totals = {(each.person, each.account_id): each for each in report.plan.totals}
+    claimed = {(each.person, each.grant.account_id) for each in report.desired.claims}
     for account, user_id, held in held_by_people(state.standing):
         key = ids.get(user_id)
         total = totals.get((key, account)) if key else None
@@ -226,8 +236,16 @@ def _lines(
             continue
         of_ours = any(each.ours or each.arn in ours for each in held)
         why = "no IAM user there is theirs" if key else "no intents are of it"
+        why = "could not be compared" if (key, account) in claimed else why
         told = "; ".join(_holding(each) for each in held)
         yield "!" if key or of_ours else "?", f"{username} in account {account}: {why}: holds {told}", None
+
+
+def _given(group: KnownGroup) -> str:
+    given = shown(
+        [f"{each.permission_set_arn} in account {each.account_id}" for each in sorted(group.assignments)]
+    )
+    return f"group {group.name}, which is ours, has {given}, where nothing else is ours: find out who assigned it"
 
 
 def _holding(held: Held) -> str:

@@ -215,3 +215,39 @@ def test_no_intents_at_all(fleet: FleetRehearsal) -> None:
     fleet.output.mkdir()
     with pytest.raises(IdentityCenterError):
         fleet.audit()
+
+
+THIRD = "777788889999"
+
+
+def group_id(fleet: FleetRehearsal, name: str) -> str:
+    groups = fleet.instance.store.groups.values()
+    return next(each.id for each in groups if each.attributes["DisplayName"] == name)
+
+
+def test_a_group_of_ours_that_was_assigned_elsewhere_by_hand(fleet: FleetRehearsal) -> None:
+    """In an account that has nothing of ours, and of which there are no intents."""
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)), intents(OTHER_ACCOUNT, "bob"))
+    fleet.run()
+    names = {account: group for account, _, group in fleet.assigned()}
+    admin = set_by_hand(fleet, "Admin", "arn:aws:iam::aws:policy/AdministratorAccess")
+    assign(fleet, admin, group_id(fleet, names[ACCOUNT]), THIRD, "GROUP")
+    failures = fleet.audit()
+    assert any(f"also gives its members {admin} in account {THIRD}" in each for each in failures)
+    assert any(each.startswith(f"{ALICE} in account {ACCOUNT}: could not be compared: ") for each in failures)
+    assert not any(BOB in each for each in failures)
+
+
+def test_a_group_of_ours_that_has_nothing_but_what_was_assigned_by_hand(fleet: FleetRehearsal) -> None:
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
+    fleet.run()
+    fleet.org.client("identitystore").create_group(
+        IdentityStoreId=fleet.instance.store.id,
+        DisplayName="left",
+        Description=f"Managed by c7n-iamusers for account {THIRD}",
+    )
+    assert fleet.audit() == []
+    admin = set_by_hand(fleet, "Admin", "arn:aws:iam::aws:policy/AdministratorAccess")
+    assign(fleet, admin, group_id(fleet, "left"), THIRD, "GROUP")
+    (failure,) = fleet.audit()
+    assert failure.startswith(f"group left, which is ours, has {admin} in account {THIRD}")
