@@ -11,7 +11,6 @@ import click
 
 from c7n_iamusers import __version__
 from c7n_iamusers.exceptions import IamUsersError
-from c7n_iamusers.text.wording import visible
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except IamUsersError as error:
-            raise click.ClickException(visible(str(error))) from error
+            raise click.ClickException(str(error)) from error
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

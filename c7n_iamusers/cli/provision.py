@@ -39,7 +39,6 @@ from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
 from c7n_iamusers.identity_center.terraform import write_terraform
 from c7n_iamusers.identity_center.undoing import UsersNow, nobody_asked, undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
-from c7n_iamusers.text.wording import visible
 
 
 def _age(_context: click.Context, _parameter: click.Parameter, text: str) -> timedelta:
@@ -283,7 +282,7 @@ def command(
         return
     if audited:
         with _told():
-            _end(audit(fleet, center(), _say))
+            _end(audit(fleet, center(), click.echo))
         return
     papers = _papers(plan_out, reviewed, plan_sha256, dry_run)
     _end(_provision(fleet, center, timeout, dry_run, Choices(prune, lock_out, migrate), papers, quotas))
@@ -364,7 +363,9 @@ def _provision(
 ) -> list[str]:
     with _told(), _ending_in_order(), Interruption() as interruption, _progress() as progress:
         options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
-        failures = provision(fleet, center(), _say, None if dry_run else options, choices, papers, quotas)
+        failures = provision(
+            fleet, center(), click.echo, None if dry_run else options, choices, papers, quotas
+        )
     interruption.follow()
     return failures
 
@@ -384,7 +385,7 @@ def _undo(
             output,
             name,
             lambda at: _center(role, region or at),
-            _say,
+            click.echo,
             None if dry_run else options,
             users_now,
         )
@@ -446,14 +447,9 @@ def _accounts(path: Path | None) -> dict[str, str] | None:
         ) from error
 
 
-def _say(line: str, err: bool = False) -> None:
-    """What it names may be anybody's: see ``visible``."""
-    click.echo(visible(line), err=err)
-
-
 def _end(failures: list[str]) -> None:
     for failure in failures:
-        _say(f"failed: {failure}", err=True)
+        click.echo(f"failed: {failure}", err=True)
     if failures:
         raise click.exceptions.Exit(1)
 
