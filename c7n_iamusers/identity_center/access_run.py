@@ -22,7 +22,7 @@ from c7n_iamusers.identity_center.adoption import (
     same_person,
 )
 from c7n_iamusers.identity_center.aws.instance import Center
-from c7n_iamusers.identity_center.aws.reader import UNKNOWN, CenterReader
+from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.changes import (
     assignment_key,
     group_key,
@@ -70,6 +70,8 @@ from c7n_iamusers.policy_comparison.proof import UNPROVEN
 from c7n_iamusers.text.wording import folded, shown
 
 _WORKERS = 8
+#: Stands for what a group may hold where that can't be asked.
+_UNKNOWN = Assignment("(a delegated administrator can't tell)", "")
 #: How many strangers of a group a message names: each is looked up.
 _NAMED = 3
 
@@ -387,7 +389,7 @@ class AccessRun:
         try:
             held = self._reader.assignments.of_group(group.group_id)
         except IdentityCenterError:
-            held = frozenset({UNKNOWN})
+            held = frozenset({_UNKNOWN})
         return replace(group, assignments=group.assignments | held)
 
     def _planned(self, state: CenterState) -> Report:

@@ -135,13 +135,18 @@ def _result(place: str, content: bytes | None) -> dict[str, Any]:
 _CHANGED = "it was changed after the run; find out who did; nothing was touched"
 
 
-def check_journaled(output: Store, name: str, result: Mapping[str, Any]) -> None:
-    """Raises IdentityCenterError for a result (``name``) that says more than the journals of its runs show.
+def journals_of(name: str, result: Mapping[str, Any]) -> list[str]:
+    """The names of the journals that a run's result (``name``) rests on.
 
-    Those are its own, beside it, and those of the runs that it carried on.
+    Those of the runs that it carried on and, as the last, its own, which is beside it.
     """
     own = f"{name[: name.rfind('/') + 1]}{JOURNAL}"
-    names = [*(f"{RUNS}/{run}/{JOURNAL}" for run in result.get("resumes", ())), own]
+    return [*(f"{RUNS}/{run}/{JOURNAL}" for run in result.get("resumes", ())), own]
+
+
+def check_journaled(output: Store, name: str, result: Mapping[str, Any]) -> None:
+    """Raises IdentityCenterError for a result (``name``) that says more than the journals of its runs show."""
+    names = journals_of(name, result)
     shown_created = {_digest(each.as_data()) for each in created_by(_lines_of(output, names))}
     shown_removed = {_digest(each.as_data()) for each in removed_by(_lines_of(output, names))}
     created = [row for row in result["created"] if _digest(row) not in shown_created]
@@ -155,8 +160,8 @@ def check_journaled(output: Store, name: str, result: Mapping[str, Any]) -> None
         told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         raise IdentityCenterError(
             f"{output.place(name)} says of {told} that the run created or removed it, which its journal "
-            f"{output.place(own)} does not show: it was changed after the run, or the journal of it, or of a run that "
-            "it carried on, is missing: give the result where the run left it; nothing was touched"
+            f"{output.place(names[-1])} does not show: it was changed after the run, or the journal of it, or of a "
+            "run that it carried on, is missing: give the result where the run left it; nothing was touched"
         )
 
 

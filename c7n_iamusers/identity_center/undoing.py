@@ -26,7 +26,7 @@ from c7n_iamusers.identity_center.model import ASSIGNMENT, CenterState, Change, 
 from c7n_iamusers.identity_center.model import GROUP as GROUP_KIND
 from c7n_iamusers.identity_center.run_claims import check_instance
 from c7n_iamusers.identity_center.run_lock import exclusive
-from c7n_iamusers.identity_center.run_records import check_journaled, open_journal, read_result
+from c7n_iamusers.identity_center.run_records import check_journaled, journals_of, open_journal, read_result
 from c7n_iamusers.identity_center.undo_plan import plan_undo
 from c7n_iamusers.identity_center.undo_returns import Returns, plan_returns
 from c7n_iamusers.identity_center.writer.change import Rechecked, WriterContext
@@ -132,6 +132,9 @@ def undo(
         raise IdentityCenterError(
             f"{place} lacks {', '.join(missing)}, so it is not the whole result of a run"
         )
+    if isinstance(output, DirectoryStore):
+        for name in (result, *journals_of(result, data)):
+            _check_owned(output.directory / name)
     check_journaled(output, result, data)
     center = center_in(data["region"])
     if center.instance.arn != data["instance"]:
@@ -158,8 +161,6 @@ def _returns(
     place = output.place(result)
     with _records_of(place):
         removed = [Removed.from_data(each) for each in data.get("removed", ())]
-    if removed and isinstance(output, DirectoryStore):
-        _check_owned(output.directory / result)
     absent = CreatedReader(reader).read_removed(removed)
     with _records_of(place):
         return plan_returns(absent, instance)
@@ -176,14 +177,15 @@ def _records_of(place: str) -> Iterator[None]:
         ) from error
 
 
-def _check_owned(result: Path) -> None:
-    """Raises IdentityCenterError where others can write the result: what it says was removed is given to people."""
-    for path in (result, result.resolve().parent):
+def _check_owned(file: Path) -> None:
+    """Raises IdentityCenterError where others can write the file: what it says was removed is given to people."""
+    for path in (file, file.resolve().parent) if file.exists() else ():
         found = path.stat()
         if found.st_uid not in (os.getuid(), 0) or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise IdentityCenterError(
                 f"{path} can be written by others than you, so anybody's access may have been added to what the run "
-                "removed: find out who did, and copy the directory to a place that you alone can write"
+                "removed, or to what it created: find out who did, and copy the directory to a place that you alone "
+                "can write"
             )
 
 

@@ -344,10 +344,12 @@ def test_the_record_is_in_the_journal_before_the_call(fleet: FleetRehearsal) -> 
 
 
 @pytest.mark.parametrize("mode", [0o666, 0o660], ids=["by-everybody", "by-a-group"])
-@pytest.mark.parametrize("of", ["result", "directory"])
-def test_what_others_can_write_brings_nothing_back(fleet: FleetRehearsal, of: str, mode: int) -> None:
-    _, result = pruned(fleet)
-    path = result if of == "result" else result.parent
+@pytest.mark.parametrize("of", ["result.json", "journal.jsonl", "."])
+@pytest.mark.parametrize("number", [0, -1], ids=["a-run-that-created", "a-run-that-removed"])
+def test_what_others_can_write_is_not_undone(fleet: FleetRehearsal, of: str, number: int, mode: int) -> None:
+    pruned(fleet)
+    result = fleet.results()[number]
+    path = result.parent / of
     path.chmod(mode | (0o111 if path.is_dir() else 0))
     with pytest.raises(IdentityCenterError, match="can be written by others than you"):
         fleet.undo(result)

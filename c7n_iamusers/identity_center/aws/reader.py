@@ -34,7 +34,7 @@ from c7n_iamusers.text.wording import folded
 _FEW = 50
 _WORKERS = 8
 #: Stands for what a group may hold where that can't be asked.
-UNKNOWN = Assignment("(a delegated administrator can't tell)", "")
+_UNKNOWN = Assignment("(a delegated administrator can't tell)", "")
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ class CenterReader:
         except IdentityCenterError:
             if wanted is not None:
                 raise
-            return replace(known, assignments=here | {UNKNOWN})
+            return replace(known, assignments=here | {_UNKNOWN})
 
     def _standing(
         self,
