@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import timedelta
@@ -257,9 +257,7 @@ def command(
     Each person is compared with everything that it holds in these accounts, whoever gave it. What is ours and nobody
     asks for any more is shown by `-`; --prune removes it. Run that over the intents of all policies together.
     """
-    modes = {"--undo": undone, "--force-unlock": force_unlock, "--export": export, "--audit": audited}
-    if len(given := [name for name, value in modes.items() if value]) > 1:
-        raise click.UsageError(f"{' and '.join(given)} do not go together: each is a run of its own")
+    _check_alone({"--undo": undone, "--force-unlock": force_unlock, "--export": export, "--audit": audited})
     if undone:
         users_now = _users_now(member_role, region) if member_role else nobody_asked
         _end(_undo(undone, role, region, timeout, dry_run, None if lock_out else users_now))
@@ -286,6 +284,12 @@ def command(
         return
     papers = _papers(plan_out, reviewed, plan_sha256, dry_run)
     _end(_provision(fleet, center, timeout, dry_run, Choices(prune, lock_out, migrate), papers, quotas))
+
+
+def _check_alone(modes: Mapping[str, object]) -> None:
+    """Raises click.UsageError for several of ``modes``: what one of them does is not what another lets expect."""
+    if len(given := [name for name, value in modes.items() if value]) > 1:
+        raise click.UsageError(f"{' and '.join(given)} do not go together: each is a run of its own")
 
 
 def _exported(fleet: Fleet, directory: Path, center: Callable[[], Center] | None) -> Iterator[str]:
