@@ -150,7 +150,7 @@ class SecondLook:
         return Rechecked((), {MEMBERSHIP_ID: found}) if found else Rechecked(change.calls)
 
     def before(self, change: Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
-        """To be made right before an assignment: whoever has joined the group since it was read would gain access."""
+        """A check to be made right before an assignment: people who have joined the group would gain access by it."""
         if change.kind != ASSIGNMENT or change.action == REMOVE or change.key not in self._assigned:
             return None
         group_id, account = parameters["PrincipalId"], parameters["TargetId"]

@@ -178,7 +178,7 @@ def _apply(
 def audit(fleet: Fleet, center: Center, say: Callable[[str], None]) -> list[str]:
     """Say what each person holds in each account of the intents, and in each that has a set of ours.
 
-    What is returned is why this is no clean bill, in sentences: who holds more than their IAM users could do; who holds
+    What is returned are the findings, in sentences: who holds more than their IAM users could do; who holds
     anything of ours, or is in a group of ours, without being asked for; who could not be compared, or that nobody was.
 
     Nothing is changed. It takes a call an account, one a permission set in it, and some a group and a set. Raises
@@ -222,7 +222,7 @@ def _lines(
 ) -> Iterator[tuple[str, str, Total | None]]:
     """For each person and account a sign, a line and the total; that is None where there are no intents of it.
 
-    The sign is ! for what is no clean bill. ``ours``: ARNs of permission sets.
+    The sign is ! for a finding. ``ours``: ARNs of permission sets.
     """
     ids = {known.user_id: key for key, known in report.plan.known_people.items()}
     totals = {(each.person, each.account_id): each for each in report.plan.totals}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results and journals are claims of whoever can write there: what they must look like to be read back. Pure."""
+"""Results and journals are claims, as anybody may have changed them: what they must look like to be read back. Pure."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def check_result(data: Any) -> None:
 
 
 def check_line(line: Mapping[str, Any]) -> None:
-    """Raises ValueError for a journal's line that no run has written, as far as its reader would stumble over it."""
+    """Raises ValueError for a journal's line whose parts that are read back no run has written so."""
     operation = line.get("operation", "")
     text(128)(operation, "line.operation")
     if operation in CREATING:

@@ -159,7 +159,7 @@ def check_journaled(output: Store, name: str, result: Mapping[str, Any]) -> None
         kinds = Counter(row["kind"] for row in (*created, *removed))
         told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         raise IdentityCenterError(
-            f"{output.place(name)} says of {told} that the run created or removed it, which its journal "
+            f"{output.place(name)} says that the run created or removed {told}, which its journal "
             f"{output.place(names[-1])} does not show: it was changed after the run, or the journal of it, or of a "
             "run that it carried on, is missing: give the result where the run left it; nothing was touched"
         )

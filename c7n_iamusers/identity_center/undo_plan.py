@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plan that removes what a run created, unless somebody relies on it since. Pure.
 
-What the run created is its journal's word, and somebody may have forged that. So nothing goes that Identity Center
-does not bear out: a group has our description; a permission set, and what an assignment gives, has our tag; a
-membership has the id that the journal says, in a group that is ours or has a set of ours.
+The journal says what the run created, and somebody may have forged it. So Identity Center must confirm each removal: a
+group has our description; a permission set, and what an assignment gives, has our tag; a membership has the id that the
+journal says, in a group that is ours or has a set of ours.
 
-Identity Center can't tell which run of ours created an object, or that a run created a user. So a user is deleted on
-the journal's word where it is as the journal says it was created, and has no group and no assignment beside the run's.
-Whoever can write the run's directory decides that much.
+Identity Center can't confirm which run of ours created an object, for whom a run made a membership, or that a run
+created a user. A user is deleted because the journal says so, where it is as it was created by that, and has no group
+and no assignment beside the run's. Applications that were assigned to the user are not looked at.
 """
 
 from __future__ import annotations
