@@ -387,3 +387,27 @@ def test_names_in_an_undo_move_no_cursor(fleet: FleetRehearsal, result: Path) ->
     assert found.exit_code in (0, 1)
     assert "\x1b" not in found.output
     assert found.exception is None or isinstance(found.exception, SystemExit)
+
+
+def test_a_run_that_was_moved_with_its_journal(fleet: FleetRehearsal, result: Path, tmp_path: Path) -> None:
+    moved = result.parent.rename(tmp_path / "moved")
+    fleet.output = moved
+    assert fleet.undo(moved / "result.json") == []
+    assert (fleet.members(), fleet.assigned(), fleet.usernames()) == ({}, set(), set())
+
+
+def test_a_run_that_was_moved_without_the_journal_of_one_that_it_carried_on(
+    fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    with monkeypatch.context() as patch:
+        after_change(patch, 3, Killed())
+        with pytest.raises(Killed):
+            fleet.run()
+    assert fleet.run() == []
+    (result,) = fleet.results()
+    moved = result.parent.rename(tmp_path / "moved")
+    fleet.output = moved
+    with pytest.raises(IdentityCenterError, match="or of a run that it carried on, is missing"):
+        fleet.undo(moved / "result.json")
+    assert fleet.mutations() == []
