@@ -16,6 +16,7 @@ from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.access_run import AccessRun, Report
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
+from c7n_iamusers.identity_center.claimed_settings import Asked, check_settings, unchecked
 from c7n_iamusers.identity_center.confirming import Reading, confirmed
 from c7n_iamusers.identity_center.deriving import Deriving
 from c7n_iamusers.identity_center.desired import desired_access
@@ -50,12 +51,16 @@ _SOURCES = {True: "external", False: "identity-center"}
 
 @dataclass(frozen=True)
 class Fleet:
-    """The intents below ``output``, merged. ``intents``: less their users; ``deriving``: what was derived for it."""
+    """The intents below ``output``, merged. ``intents``: less their users; ``deriving``: what was derived for it.
+
+    ``unchecked``: lines on what they ask for that no policy was held against.
+    """
 
     output: Store
     intents: Sequence[Intents]
     desired: DesiredAccess
     deriving: Deriving = field(default_factory=Deriving)
+    unchecked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,8 @@ class Belief:
     """What of intents to believe. ``max_age``: how old they may be. ``accounts``: account's name -> id, where known.
 
     ``read``: reads accounts again, so that users and policies are those of now. ``trusted``: who can't be read is
-    taken at the intents' word. ``authority``: who people are, in place of what intents say.
+    taken at the intents' word. ``authority``: who people are, in place of what intents say. ``asked``: what the policy
+    of intents asks for in their account; None where nobody gave the policies.
     """
 
     max_age: timedelta = MAX_AGE
@@ -71,6 +77,7 @@ class Belief:
     read: Reading | None = None
     trusted: bool = False
     authority: PeopleAuthority = field(default_factory=PeopleAuthority)
+    asked: Callable[[Intents], Asked] | None = None
 
 
 def read_fleet(
@@ -85,10 +92,12 @@ def read_fleet(
     what they can't; ClientError and BotoCoreError where nobody can tell who asks.
     """
     belief, deriving, store = belief or Belief(), deriving or Deriving(), as_store(output)
-    found = read_intents(store, belief.max_age, belief.accounts)
-    authority = replace(belief.authority, trusted=belief.trusted)
-    claimed = [authority.checked(each) for each in found]
-    intents = confirmed(claimed, belief.read, belief.trusted, authority)
+    found = read_intents(store, belief.max_age, belief.accounts, trusted=belief.trusted)
+    authorities = _authorities(found, belief)
+    claimed = [authorities[each.account_id, each.policy].checked(each) for each in found]
+    intents = confirmed(
+        claimed, belief.read, belief.trusted, lambda each: authorities[each.account_id, each.policy]
+    )
     desired = desired_access(intents, deriving)
     source = _SOURCES[desired.external]
     if identity_source not in (None, source):
@@ -97,7 +106,20 @@ def read_fleet(
         )
     # What users may do is in what was derived; the texts that it came from are most of a large fleet's memory.
     places = [replace(each, users=(), source=PolicySource()) for each in intents]
-    return Fleet(store, places, desired, deriving)
+    claims = () if belief.asked or belief.trusted else unchecked(places)
+    return Fleet(store, places, desired, deriving, claims)
+
+
+def _authorities(found: Sequence[Intents], belief: Belief) -> Mapping[tuple[str, str], PeopleAuthority]:
+    """Account and policy -> what is believed of people. Raises IdentityCenterError where settings differ."""
+    given = replace(belief.authority, trusted=belief.trusted)
+    authorities = {}
+    for each in found:
+        asked = belief.asked(each) if belief.asked else None
+        if asked:
+            check_settings(each, asked)
+        authorities[each.account_id, each.policy] = given.completed(asked.authority) if asked else given
+    return authorities
 
 
 def provision(
@@ -131,6 +153,7 @@ def _run(
     papers: Papers,
     quotas: CenterQuotas,
 ) -> list[str]:
+    _refuse_claims(fleet, say, bool(options and not papers.reviewed))
     for line in (
         *fleet.deriving.warnings,
         *write_derivation_report(fleet.output, fleet.deriving.derivations),
@@ -155,6 +178,18 @@ def _run(
     if path := write_people_to_add(fleet.output, fleet.desired, report.plan.missing):
         say(f"For the owners of the identity provider: {path}")
     return _apply(fleet, center, run, report, say, options) if options else []
+
+
+def _refuse_claims(fleet: Fleet, say: Callable[[str], None], unreviewed: bool) -> None:
+    """Says what no policy was held against. Raises IdentityCenterError where that would be applied ``unreviewed``."""
+    for line in fleet.unchecked:
+        say(line)
+    if fleet.unchecked and unreviewed:
+        raise IdentityCenterError(
+            "what intents ask for is a claim of whoever can write there, and no policy was held against it: give the "
+            "files that c7n-org ran by -u, with -c accounts.yml. Or review a plan (--dry-run --plan-out FILE) and "
+            "apply that by --plan; or, where you trust whoever wrote the intents, give --trust-intents"
+        )
 
 
 def _apply(
