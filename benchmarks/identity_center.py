@@ -249,6 +249,7 @@ class _AtOnce:
 
     def run(self) -> dict[str, Ended]:
         known: dict[str, str] = {}
+        ended: dict[str, Ended] = {}
         for change in self._changes:
             own: dict[str, str] = {}
             for call in change.calls:
@@ -259,7 +260,8 @@ class _AtOnce:
                 self._journal.write(change.subject, "before", **given)
                 self._journal.write(change.subject, "after", **given, result="done", saved=saved)
             known.update({f"{change.key}:{name}": value for name, value in own.items()})
-        return {change.key: Ended(DONE, len(change.calls)) for change in self._changes}
+            ended[change.key] = Ended(DONE, len(change.calls), own)
+        return ended
 
 
 class _Nobody:

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import timedelta
@@ -170,7 +170,9 @@ _BUDGET = 300.0
     "--audit",
     "audited",
     is_flag=True,
-    help="Say what everybody holds in all these accounts, and in each that has a set of ours; change nothing.",
+    help="Say what everybody holds in all these accounts, and in each that has a set of ours; change nothing. Ends "
+    "with 1 where somebody holds more than their IAM users could do, where what is ours is held by people whom no "
+    "intents name, and where something could not be compared.",
 )
 @click.option(
     "--prune", is_flag=True, help="Also remove what is ours and nobody asks for any more (`-` in the plan)."
@@ -207,7 +209,7 @@ _BUDGET = 300.0
     type=_Place(exists=True, dir_okay=False),
     metavar="RESULT",
     help="Bring back what the run of this result.json removed, and remove what it created, and nothing else: a file "
-    "or an s3:// URL.",
+    "or an s3:// URL, with the run's journal beside it. Give that of a directory that nobody else can write.",
 )
 @click.option(
     "--force-unlock",
@@ -269,6 +271,7 @@ def command(
     Each person is compared with everything that it holds in these accounts, whoever gave it. What is ours and nobody
     asks for any more is shown by `-`; --prune removes it. Run that over the intents of all policies together.
     """
+    _check_alone({"--undo": undone, "--force-unlock": force_unlock, "--export": export, "--audit": audited})
     if undone:
         users_now = _users_now(member_role, region) if member_role else nobody_asked
         names = _accounts(accounts)
@@ -301,6 +304,12 @@ def command(
         return
     papers = _papers(plan_out, reviewed, plan_sha256, dry_run)
     _end(_provision(fleet, center, timeout, dry_run, Choices(prune, lock_out, migrate), papers, quotas))
+
+
+def _check_alone(modes: Mapping[str, object]) -> None:
+    """Raises click.UsageError for several of ``modes``: what one of them does is not what another lets expect."""
+    if len(given := [name for name, value in modes.items() if value]) > 1:
+        raise click.UsageError(f"{' and '.join(given)} do not go together: each is a run of its own")
 
 
 def _exported(fleet: Fleet, directory: Path, center: Callable[[], Center] | None) -> Iterator[str]:

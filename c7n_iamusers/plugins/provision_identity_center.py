@@ -348,7 +348,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
             report, _ = apply_and_record(run, report, center, output, options)
         write_people_to_add(output, report.desired, report.plan.missing)
         outcomes = [outcome for _, outcome in report.outcomes()]
-        self._end(output, resources, outcomes, access_by_user(report), center.instance.portal)
+        portal = center.instance.portal
+        self._end(output, resources, outcomes, access_by_user(report), portal, report.strangers)
         interruption.follow()
 
     def _end(
@@ -358,6 +359,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         outcomes: Iterable[Outcome],
         access: Mapping[str, Mapping[str, str]],
         portal: str,
+        faults: Iterable[str] = (),
     ) -> None:
         by_arn = {outcome.arn: outcome for outcome in outcomes}
         found = [by_arn[subject_of(resource).arn] for resource in resources]
@@ -366,7 +368,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
             told = {"status": outcome.status, "reason": outcome.reason, "start-url": portal}
             annotate(resource, "provisioning", {**told, **access.get(outcome.arn, NOTHING)})
             self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, visible(outcome.reason))
-        fail_at_the_end(self.manager, self.type, found)
+        fail_at_the_end(self.manager, self.type, found, faults)
 
     def _told(self, account_id: str, error: Exception) -> str:
         role = self.data.get("role")

@@ -110,6 +110,38 @@ def test_a_directory_has_no_lock_to_remove(fleet: FleetRehearsal) -> None:
     assert (found.exit_code, "a directory's ends with the process" in found.output) == (2, True)
 
 
+def test_an_audit_ends_with_1_where_it_is_no_clean_bill(fleet: FleetRehearsal) -> None:
+    assert provision(fleet).exit_code == 0
+    clean = provision(fleet, "--audit")
+    assert (clean.exit_code, "failed:" in clean.output) == (0, False), clean.output
+    # the accounts have no such IAM users, and, by the other role, can't be read
+    for role, told in (
+        (MEMBER_ROLE, "is there no longer"),
+        (MEMBER_ROLE.replace("Cloud", "No"), "can't be read"),
+    ):
+        found = provision(fleet, "--audit", "--member-role", role)
+        assert found.exit_code == 1, found.output
+        assert f"failed: user alice of account {ACCOUNT}: " in found.output
+        assert told in found.output
+        assert f"failed: alice@example.com in account {ACCOUNT}: no intents are of it" in found.output
+    assert fleet.mutations() == []
+
+
+def test_an_audit_of_old_intents_ends_with_1(fleet: FleetRehearsal) -> None:
+    old = datetime.now(timezone.utc) - timedelta(days=2)
+    fleet.leave(replace(intents(ACCOUNT, "alice"), time=old))
+    found = provision(fleet, "--audit")
+    assert (found.exit_code, "run the policies again" in found.output) == (1, True)
+
+
+def test_an_audit_changes_nothing_whatever_else_is_asked_for(fleet: FleetRehearsal) -> None:
+    provision(fleet)
+    (result,) = fleet.results()
+    found = provision(fleet, "--audit", "--undo", result, "--lock-out")
+    assert (found.exit_code, "--undo and --audit do not go together" in found.output) == (2, True)
+    assert fleet.mutations() == []
+
+
 @pytest.mark.parametrize("arguments", [["-s", "s3://missing/here"], ["--undo", "s3://missing/result.json"]])
 def test_a_bucket_that_can_not_be_read(fleet: FleetRehearsal, arguments: list[str]) -> None:
     found = provision(fleet, *arguments)
