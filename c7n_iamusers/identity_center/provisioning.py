@@ -52,7 +52,7 @@ from c7n_iamusers.identity_center.run_records import (
     memberships_made,
     write_account_results,
 )
-from c7n_iamusers.identity_center.totals import Held, held_by_people
+from c7n_iamusers.identity_center.totals import FORMER, Held, held_by_people
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.policy_comparison.proof import UNPROVEN
 from c7n_iamusers.text.wording import escaping, shown
@@ -244,15 +244,21 @@ def audit(fleet: Fleet, center: Center, say: Callable[[str], None]) -> list[str]
     found = run.look_at_everybody()
     report, state = found.report, found.state
     rows = list(_lines(report, state, found.ours))
-    strangers = sorted(
-        f"{each.username} in group {each.group} (account {shown(each.accounts)}): {each.reason}"
-        for each in report.plan.strangers
+    strangers, former = (
+        sorted(
+            f"{each.username} in group {each.group} (account {shown(each.accounts)}): {each.reason}"
+            for each in report.plan.strangers
+            if (each.reason == FORMER) == made
+        )
+        for made in (False, True)
     )
     elsewhere = sorted(_given(each) for each in found.elsewhere)
     refused = [each.reason for each in report.plan.refused]
     nobody = [] if fleet.desired.claims else [_NOBODY]
     for sign, line, _ in rows:
         say(f"  {sign} {line}")
+    for line in former:
+        say(f"  = {line}")
     for line in (*strangers, *elsewhere, *refused, *nobody):
         say(f"  ! {line}")
     wider = sum(total is not None and total.verdict in UNPROVEN for _, _, total in rows)
@@ -275,8 +281,12 @@ def _lines(
 ) -> Iterator[tuple[str, str, Total | None]]:
     """For each person and account a sign, a line and the total; that is None where there are no intents of it.
 
-    The sign is ! for a finding. ``ours``: ARNs of permission sets.
+    The sign is ! for a finding. ``ours``: ARNs of permission sets. What people hold only by memberships that a run of
+    ours made for IAM users without intents is none: so ends each migration.
     """
+    former = {
+        (each.username, f"group {each.group}") for each in report.plan.strangers if each.reason == FORMER
+    }
     ids = {known.user_id: key for key, known in report.plan.known_people.items()}
     totals = {(each.person, each.account_id): each for each in report.plan.totals}
     claimed = {(each.person, each.grant.account_id) for each in report.desired.claims}
@@ -287,7 +297,9 @@ def _lines(
         if total:
             yield "!" if total.verdict in UNPROVEN else "=", in_words(total, username), total
             continue
-        of_ours = any(each.ours or each.arn in ours for each in held)
+        of_ours = any(
+            (each.ours or each.arn in ours) and (username, each.through) not in former for each in held
+        )
         why = "no IAM user there is theirs" if key else "no intents are of it"
         why = "could not be compared" if (key, account) in claimed else why
         told = "; ".join(_holding(each) for each in held)
