@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from c7n_iamusers.evidence.inventory import ACCOUNT, USER, VIRTUAL_MFA
-from c7n_iamusers.evidence.model import Credential, Evidence, HeldPolicy, LastUse, Source
+from c7n_iamusers.evidence.index import ACCOUNT, USER, VIRTUAL_MFA
+from c7n_iamusers.evidence.model import AppliedPolicy, Credential, Evidence, LastUse, Source
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser
 
@@ -29,16 +29,16 @@ def used(days: float, service: str = "s3", region: str = "us-east-1") -> LastUse
     return LastUse(days_ago(days), service, region)
 
 
-def password(use: LastUse | None = NEVER, made: datetime | None = None) -> Credential:
-    """A console password, 400 days old unless ``made`` says otherwise."""
-    return Credential("login-profile", "password", True, made or days_ago(400), use)
+def password(use: LastUse | None = NEVER, created: datetime | None = None) -> Credential:
+    """A console password, 400 days old unless ``created`` says otherwise."""
+    return Credential("login-profile", "password", True, created or days_ago(400), use)
 
 
 def key(
-    use: LastUse | None = NEVER, active: bool = True, made: datetime | None = None, number: int = 1
+    use: LastUse | None = NEVER, active: bool = True, created: datetime | None = None, number: int = 1
 ) -> Credential:
-    """An access key, 400 days old unless ``made`` says otherwise."""
-    return Credential("access-key", f"access key {number}", active, made or days_ago(400), use)
+    """An access key, 400 days old unless ``created`` says otherwise."""
+    return Credential("access-key", f"access key {number}", active, created or days_ago(400), use)
 
 
 def certificate(active: bool = True) -> Credential:
@@ -63,7 +63,7 @@ def evidence(
     unread: tuple[str, ...] = (),
     mfa: bool | None = False,
     trusted_by: tuple[str, ...] | None = (),
-    grants: tuple[HeldPolicy, ...] | None = (),
+    grants: tuple[AppliedPolicy, ...] | None = (),
     sources: Mapping[str, Source] | None = None,
     **rest: Any,
 ) -> Evidence:

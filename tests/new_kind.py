@@ -38,7 +38,7 @@ ROW = AttachmentKind(
     state=("BadgeId", "Status"),
     status_change=StatusChange("UpdateBadge", {"BadgeId": "BadgeId"}),
     restoration=Restoration("UploadBadge", {"BadgeBody": "BadgeBody"}, match="BadgeBody"),
-    credential=CredentialTraits(PROGRAM, made="UploadDate"),
+    credential=CredentialTraits(PROGRAM, created="UploadDate"),
     later=True,
 )
 #: Operation -> the parameters that it needs.

@@ -85,7 +85,7 @@ def test_who_has_one_or_may_have_one_never_counts_as_unused() -> None:
     idle = [key(used(100))]
     assert is_unused(activity_of(alice, evidence(*idle)), 90, NOW)
     with_one = activity_of(alice, evidence(*idle, BADGE))
-    assert with_one.unknown == ("badge B1: AWS doesn't tell its use",)
+    assert with_one.unknown == ("badge B1: last use unknown",)
     unread = activity_of(alice, evidence(*idle, unread=("badge",)))
     assert unread.unknown == ("badge: not read",)
     assert not is_unused(with_one, 90, NOW)
@@ -95,7 +95,7 @@ def test_who_has_one_or_may_have_one_never_counts_as_unused() -> None:
 @pytest.mark.parametrize("held", [[], [key()], [password()]], ids=["nothing", "a-key", "a-password"])
 def test_without_its_list_nobody_is_of_a_known_kind(held: list[Credential]) -> None:
     verdict = classify(user(), evidence(*held, unread=("badge",)))
-    assert (verdict.kind, verdict.wants) == ("unknown", "badge")
+    assert (verdict.kind, verdict.missing_kind) == ("unknown", "badge")
     assert "badges" in verdict.reasons[0]
 
 

@@ -92,7 +92,7 @@ def includes(statement: PolicyStatement, other: PolicyStatement, budget: Budget)
 
 
 def _required(statement: PolicyStatement) -> frozenset[str]:
-    """The variables without which the statement may not apply at all, see ``Reading``."""
+    """The variables without which the statement may not apply at all, see ``Interpretation``."""
     values = (value for each in statement.conditions for value in each.values)
     return frozenset().union(*map(required, (*statement.resources.patterns, *values)))
 

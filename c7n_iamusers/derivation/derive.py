@@ -7,9 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from c7n_iamusers.derivation.acceptances import stands, with_acceptance
-from c7n_iamusers.derivation.alike import Alike, Made, unproven
-from c7n_iamusers.derivation.grouping import Seat, groups_of, near_duplicates
-from c7n_iamusers.derivation.holdings import Holding
+from c7n_iamusers.derivation.grouping import SetHolder, groups_of, near_duplicates
 from c7n_iamusers.derivation.model import (
     Derivation,
     DerivationOptions,
@@ -19,8 +17,10 @@ from c7n_iamusers.derivation.model import (
     Refusal,
 )
 from c7n_iamusers.derivation.proving import new_policies
+from c7n_iamusers.derivation.user_derivation import UserDerivation, UserDeriver, unproven
+from c7n_iamusers.derivation.user_policies import UserPolicies
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.policy_comparison.ways_in import PrincipalPermissions
+from c7n_iamusers.policy_comparison.principals import PrincipalPermissions
 
 
 @dataclass
@@ -28,21 +28,21 @@ class _Work:
     """One derivation under way. ``made``: set name -> the set, and the policies of one who has it."""
 
     options: DerivationOptions
-    made: dict[str, tuple[DerivedSet, Holding]] = field(default_factory=dict)
+    made: dict[str, tuple[DerivedSet, UserPolicies]] = field(default_factory=dict)
     accounts: dict[str, dict[str, None]] = field(default_factory=dict)
-    passed: list[tuple[PrincipalPermissions, Subject, Made]] = field(default_factory=list)
+    passed: list[tuple[PrincipalPermissions, Subject, UserDerivation]] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
 
-    def take(self, principal: PrincipalPermissions, made: Made) -> None:
+    def take(self, principal: PrincipalPermissions, made: UserDerivation) -> None:
         proof = made.proof and with_acceptance(made.proof, principal.subject, self.options)
         reason = made.reason or (unproven(proof) if proof and not stands(proof) else "")
         if reason:
             self.refused.append(Refusal(principal.subject, reason, proof))
             return
         assert made.derived
-        assert made.holding
+        assert made.held
         name = made.derived.name
-        self.made.setdefault(name, (made.derived, made.holding))
+        self.made.setdefault(name, (made.derived, made.held))
         self.accounts.setdefault(name, {})[principal.account_id] = None
         # Users alike share ``made``; whether somebody accepted its proof is said of each.
         same = proof is made.proof
@@ -54,7 +54,7 @@ def derive(principals: Iterable[PrincipalPermissions], options: DerivationOption
 
     A user's set depends on nothing but its own policies and ``options``. Each user stands once in ``principals``.
     """
-    work, alike = _Work(options), Alike(options)
+    work, alike = _Work(options), UserDeriver(options)
     for principal in sorted(principals, key=lambda each: (each.account_id, each.user_name)):
         work.take(principal, alike.of(principal))
     return _derivation(work)
@@ -62,7 +62,7 @@ def derive(principals: Iterable[PrincipalPermissions], options: DerivationOption
 
 def _derivation(work: _Work) -> Derivation:
     groups = _groups(work, {name: name for name in work.made})
-    earlier = {name: holding.content.earlier_name for name, (_, holding) in work.made.items()}
+    earlier = {name: held.content.earlier_name for name, (_, held) in work.made.items()}
     earlier_groups = _groups(work, earlier)
     principals = [
         DerivedPrincipal(
@@ -86,8 +86,8 @@ def _derivation(work: _Work) -> Derivation:
         tuple(sorted(principals, key=lambda each: _order(each.subject))),
         tuple(sorted(work.refused, key=lambda each: _order(each.subject))),
         near_duplicates(
-            (name, holding.content, new_policies(holding.principal, derived))
-            for name, (derived, holding) in work.made.items()
+            (name, held.content, new_policies(held.principal, derived))
+            for name, (derived, held) in work.made.items()
         ),
         _distinct(earlier_groups.values()),
     )
@@ -95,12 +95,12 @@ def _derivation(work: _Work) -> Derivation:
 
 def _groups(work: _Work, names: Mapping[str, str]) -> Mapping[Subject, DerivedGroup]:
     """``names``: what to call each set."""
-    seats = [
-        Seat(subject, principal.person, names[made.derived.name])
+    holders = [
+        SetHolder(subject, principal.person, names[made.derived.name])
         for principal, subject, made in work.passed
         if made.derived
     ]
-    return groups_of(seats, work.options.group_by)
+    return groups_of(holders, work.options.group_by)
 
 
 def _distinct(groups: Iterable[DerivedGroup]) -> tuple[DerivedGroup, ...]:

@@ -13,15 +13,15 @@ from c7n_iamusers.derivation.model import PER_ACCOUNT, DerivedGroup, NearDuplica
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.policy_documents import canonical_policy
 from c7n_iamusers.policy_comparison.comparison import Policies, grants_within
+from c7n_iamusers.policy_comparison.principals import session_context
 from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, WIDER
-from c7n_iamusers.policy_comparison.ways_in import as_session
 from c7n_iamusers.text.wording import folded
 
 _DIGEST = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class SetHolder:
     """An IAM user, the person it belongs to (empty where unknown) and the set that takes its place."""
 
     subject: Subject
@@ -35,13 +35,13 @@ class Seat:
 
     @property
     def owner(self) -> str:
-        """Whom other seats may share; a user of nobody known shares with none. Case tells no usernames apart."""
+        """Whom other holders may share; a user of nobody known shares with none. Case tells no usernames apart."""
         return folded(self.person) or self.subject.arn
 
 
-def groups_of(seats: Iterable[Seat], group_by: str = PER_ACCOUNT) -> Mapping[Subject, DerivedGroup]:
+def groups_of(holders: Iterable[SetHolder], group_by: str = PER_ACCOUNT) -> Mapping[Subject, DerivedGroup]:
     """The group of each user: one for (set, account), or one for all people whose assignments are all the same."""
-    listed = list(seats)
+    listed = list(holders)
     whole = _maps(listed)
     keys = {seat: (seat.assignment,) if group_by == PER_ACCOUNT else whole[seat.owner] for seat in listed}
     members = defaultdict(list)
@@ -54,10 +54,10 @@ def groups_of(seats: Iterable[Seat], group_by: str = PER_ACCOUNT) -> Mapping[Sub
     return {seat.subject: groups[assignments] for seat, assignments in keys.items()}
 
 
-def _maps(seats: Iterable[Seat]) -> dict[str, tuple[tuple[str, str], ...]]:
+def _maps(holders: Iterable[SetHolder]) -> dict[str, tuple[tuple[str, str], ...]]:
     """Owner -> all its assignments."""
     found = defaultdict(set)
-    for seat in seats:
+    for seat in holders:
         found[seat.owner].add(seat.assignment)
     return {owner: tuple(sorted(assignments)) for owner, assignments in found.items()}
 
@@ -131,8 +131,8 @@ def _pair(first: _Set, second: _Set) -> NearDuplicate:
 
 
 def _relation(first: Policies, second: Policies) -> str:
-    way_in = as_session()
-    within, beyond = grants_within(first, second, way_in), grants_within(second, first, way_in)
+    context = session_context()
+    within, beyond = grants_within(first, second, context), grants_within(second, first, context)
     if within:
         return EQUAL if beyond else NARROWER
     return WIDER if beyond else OTHER

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from c7n_iamusers.policy_comparison.conditions import UNREAD, Condition
+from c7n_iamusers.policy_comparison.principals import ManagedPolicy
 from c7n_iamusers.policy_comparison.statements import ALLOW, DENY, EVERYTHING, PolicyStatement, parse_policy
-from c7n_iamusers.policy_comparison.ways_in import ManagedPolicy
 
 #: AWS's policies that let an IAM user see to its own password and keys, and do nothing else; all of them only allow.
 IAM_USERS_ONLY = frozenset(

@@ -7,12 +7,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 from c7n_iamusers.derivation.canonical import includes
-from c7n_iamusers.derivation.carrying import Carry
-from c7n_iamusers.derivation.holdings import Holding
 from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet, PolicyReference
 from c7n_iamusers.derivation.policies import read
+from c7n_iamusers.derivation.translation import StatementTranslation
+from c7n_iamusers.derivation.user_policies import UserPolicies
 from c7n_iamusers.policy_comparison.comparison import Policies, compare
 from c7n_iamusers.policy_comparison.globs import Budget, OutOfBudget
+from c7n_iamusers.policy_comparison.principals import (
+    ManagedPolicy,
+    PrincipalPermissions,
+    RequestContext,
+    session_context,
+)
 from c7n_iamusers.policy_comparison.proof import (
     CARRIED,
     EQUAL,
@@ -20,38 +26,39 @@ from c7n_iamusers.policy_comparison.proof import (
     NARROWER,
     UNDECIDED,
     WIDER,
-    Carried,
+    PolicyMapping,
     Proof,
 )
 from c7n_iamusers.policy_comparison.statements import PolicyStatement, parse_policy
-from c7n_iamusers.policy_comparison.ways_in import ManagedPolicy, PrincipalPermissions, WayIn, as_session
 
 
 def mapping_of(
-    holding: Holding, derived: DerivedSet, statements: Iterable[PolicyStatement]
-) -> tuple[Carried, ...]:
+    held: UserPolicies, derived: DerivedSet, statements: Iterable[PolicyStatement]
+) -> tuple[PolicyMapping, ...]:
     """``statements``: those of ``derived``, each with its source."""
     listed, budget = list(statements), Budget()
-    found = [*_aws(holding, derived)]
-    found += [_target(each, derived, listed, budget) for policy in holding.own for each in policy.carries]
-    boundary = holding.principal.boundary
+    found = [*_aws(held, derived)]
+    found += [_target(each, derived, listed, budget) for policy in held.own for each in policy.carries]
+    boundary = held.principal.boundary
     if boundary:
-        found.append(Carried(f"permissions boundary {boundary.name}", CARRIED, "permissions boundary"))
+        found.append(PolicyMapping(f"permissions boundary {boundary.name}", CARRIED, "permissions boundary"))
     return tuple(found)
 
 
-def _aws(holding: Holding, derived: DerivedSet) -> Iterator[Carried]:
-    for each in holding.aws:
+def _aws(held: UserPolicies, derived: DerivedSet) -> Iterator[PolicyMapping]:
+    for each in held.aws:
         if each.policy.arn in derived.managed_policies:
-            yield Carried(each.source, CARRIED, f"AWS-managed policy {each.policy.arn}")
+            yield PolicyMapping(each.source, CARRIED, f"AWS-managed policy {each.policy.arn}")
         else:
-            yield Carried(each.source, LEFT_OUT)
+            yield PolicyMapping(each.source, LEFT_OUT)
 
 
-def _target(carry: Carry, derived: DerivedSet, statements: list[PolicyStatement], budget: Budget) -> Carried:
+def _target(
+    carry: StatementTranslation, derived: DerivedSet, statements: list[PolicyStatement], budget: Budget
+) -> PolicyMapping:
     source = carry.original.source
     if carry.carried is None:
-        return Carried(source, LEFT_OUT)
+        return PolicyMapping(source, LEFT_OUT)
     carried = carry.carried
     same = (each for each in statements if each == carried)
     including = (each for each in statements if includes(each, carried, budget))
@@ -61,16 +68,16 @@ def _target(carry: Carry, derived: DerivedSet, statements: list[PolicyStatement]
         found = None
     # What is in no one statement is in several together, as the proof shows.
     target = found.source if found else f"permission set {derived.name}"
-    return Carried(source, carry.how, target)
+    return PolicyMapping(source, carry.how, target)
 
 
-def prove(holding: Holding, derived: DerivedSet, session: WayIn, user: WayIn) -> Proof:
+def prove(held: UserPolicies, derived: DerivedSet, session: RequestContext, user: RequestContext) -> Proof:
     """How ``derived`` compares with what the user may do now, in the user's account.
 
     ``session``, ``user``: what is certain of somebody who comes in the new way, and the old; to know less of them
     proves no more.
     """
-    principal = holding.principal
+    principal = held.principal
     old, new = old_policies(principal), new_policies(principal, derived)
     verdict, witnesses = compare(new, session, old, user)
     before = (*old.statements, *(old.boundary or ()))
@@ -78,7 +85,7 @@ def prove(holding: Holding, derived: DerivedSet, session: WayIn, user: WayIn) ->
         verdict = NARROWER
     elif verdict == WIDER and any(each.has_unknowns for each in before):
         verdict = UNDECIDED
-    return Proof(verdict, witnesses, holding.remarks, mapping_of(holding, derived, new.statements))
+    return Proof(verdict, witnesses, held.remarks, mapping_of(held, derived, new.statements))
 
 
 def old_policies(principal: PrincipalPermissions) -> Policies:
@@ -93,10 +100,10 @@ def old_policies(principal: PrincipalPermissions) -> Policies:
     )
 
 
-def session_of(principal: PrincipalPermissions, options: DerivationOptions) -> WayIn:
+def session_of(principal: PrincipalPermissions, options: DerivationOptions) -> RequestContext:
     """What is certain of the person's sessions."""
     tagged = options.username_tag and principal.person
-    return as_session({options.username_tag: principal.person} if tagged else None)
+    return session_context({options.username_tag: principal.person} if tagged else None)
 
 
 def new_policies(principal: PrincipalPermissions, derived: DerivedSet) -> Policies:

@@ -9,24 +9,24 @@ from __future__ import annotations
 from dataclasses import replace
 
 from c7n_iamusers.derivation.canonical import canonical, document_of, written
-from c7n_iamusers.derivation.holdings import Holding, OwnPolicy
 from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet, PolicyReference
 from c7n_iamusers.derivation.permission_set import duration_seconds
+from c7n_iamusers.derivation.user_policies import CustomerPolicy, UserPolicies
 from c7n_iamusers.iam.policy_documents import canonical_policy
 from c7n_iamusers.policy_comparison.statements import PolicyStatement
 
 
-def render(holding: Holding, options: DerivationOptions) -> DerivedSet:
+def render(held: UserPolicies, options: DerivationOptions) -> DerivedSet:
     """The permission set of a user: it depends on nothing but the user's own policies and ``options``.
 
     A customer-managed policy is referred to only where it hangs off the user itself, since whatever becomes of it
     then becomes of the user too. Raises ValueError, with the figures and the mend, for what doesn't fit the quotas.
     """
-    content = holding.content
+    content = held.content
     room = min(options.policies_per_set, options.policies_per_role) - len(content.managed)
     if room < 0:
         raise ValueError(_too_many(len(content.managed), options))
-    references, rest = _split(holding, room)
+    references, rest = _split(held, room)
     boundary = content.boundary
     derived = DerivedSet(
         "",
@@ -49,17 +49,14 @@ def _form(derived: DerivedSet) -> dict[str, object]:
     }
 
 
-def _split(holding: Holding, room: int) -> tuple[tuple[PolicyReference, ...], tuple[PolicyStatement, ...]]:
+def _split(held: UserPolicies, room: int) -> tuple[tuple[PolicyReference, ...], tuple[PolicyStatement, ...]]:
     """What is referred to, and what is left to stand inline."""
     # One policy may come both directly and through a group, and large ones save the most space inline.
-    whole = {policy.reference: policy for policy in holding.own if policy.whole}
+    whole = {policy.reference: policy for policy in held.own if policy.whole}
     references = dict(sorted(whole.items(), key=lambda each: (-_size(each[1]), each[0]))[:room])
     given = [statement for policy in references.values() for statement in policy.carried]
     rest = [
-        statement
-        for policy in holding.own
-        if policy.reference not in references
-        for statement in policy.carried
+        statement for policy in held.own if policy.reference not in references for statement in policy.carried
     ]
     return tuple(sorted(filter(None, references))), canonical(rest, given)
 
@@ -74,7 +71,7 @@ def _duration(text: str) -> str:
     return f"PT{seconds // 60}M" if seconds % 60 == 0 else f"PT{seconds}S"
 
 
-def _size(policy: OwnPolicy) -> int:
+def _size(policy: CustomerPolicy) -> int:
     return sum(len(canonical_policy(written(each))) for each in policy.carried)
 
 

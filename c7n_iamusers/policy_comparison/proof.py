@@ -29,7 +29,7 @@ class Witness:
 
 
 @dataclass(frozen=True)
-class Carried:
+class PolicyMapping:
     """What became of one statement (or policy, where it is carried whole) of the user.
 
     ``source``: where it stands, in words. ``how``: CARRIED, TRANSLATED or LEFT_OUT. ``target``: where it
@@ -64,7 +64,7 @@ class Proof:
     verdict: str
     witnesses: tuple[Witness, ...] = ()
     remarks: tuple[Remark, ...] = ()
-    mapping: tuple[Carried, ...] = ()
+    mapping: tuple[PolicyMapping, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         """The proof as it stands in a report."""

@@ -15,12 +15,12 @@ from c7n_iamusers.policy_comparison.patterns import (
     variables,
     within_segments,
 )
+from c7n_iamusers.policy_comparison.principals import RequestContext, depends_on_principal
 from c7n_iamusers.policy_comparison.statements import PolicyStatement
-from c7n_iamusers.policy_comparison.ways_in import WayIn, depends_on_way_in
 
 
 @dataclass(frozen=True)
-class Box:
+class Scope:
     """Requests by action, resource and conditions, none of which depends on the way in; ``source``: whose."""
 
     actions: Element
@@ -28,7 +28,7 @@ class Box:
     conditions: frozenset[Condition]
     source: str
 
-    def includes(self, other: Box) -> bool:
+    def includes(self, other: Scope) -> bool:
         """Whether it is plain from the two texts that every request in ``other`` is in this."""
         return (
             self.conditions <= other.conditions
@@ -41,15 +41,15 @@ class Box:
 class Bounds:
     """The requests that a statement surely applies to, and those that it may; None for none at all."""
 
-    least: Box | None
-    most: Box | None
+    least: Scope | None
+    most: Scope | None
 
 
 _NEVER = Bounds(None, None)
 
 
 @dataclass(frozen=True)
-class Reading:
+class Interpretation:
     """One of the ways to read the IAM User Guide where its text leaves several.
 
     ``by_segment``: wildcards in ARNs as ``within_segments`` has them. ``whole_statements``: a statement with a
@@ -61,24 +61,24 @@ class Reading:
     whole_statements: bool = False
 
 
-PLAIN = Reading()
+PLAIN = Interpretation()
 
 
-def resolve(statement: PolicyStatement, way_in: WayIn, reading: Reading = PLAIN) -> Bounds:
+def resolve(statement: PolicyStatement, context: RequestContext, reading: Interpretation = PLAIN) -> Bounds:
     """``statement`` without what depends on the way in, as far as that is known."""
     conditions: set[Condition] = set()
     sure = True
     for condition in statement.conditions:
-        resolved = _condition(condition, way_in)
+        resolved = _condition(condition, context)
         if resolved is False:
             return _NEVER
         if isinstance(resolved, Condition):
             conditions.add(resolved)
         sure = sure and resolved is not None
-    resources = _known(statement.resources, way_in)
+    resources = _known(statement.resources, context)
     unsure = {each for each in resources.patterns if _dependent(each)}
     if unsure:
-        sure, resources = False, _at_most(resources, unsure, way_in)
+        sure, resources = False, _at_most(resources, unsure, context)
     if not resources.patterns and not resources.negated:
         return _NEVER
     if reading.whole_statements:
@@ -87,20 +87,20 @@ def resolve(statement: PolicyStatement, way_in: WayIn, reading: Reading = PLAIN)
     resources = Element(
         frozenset(map(within_segments, whole) if reading.by_segment else whole), resources.negated
     )
-    box = Box(statement.actions, resources, frozenset(conditions), statement.source)
+    box = Scope(statement.actions, resources, frozenset(conditions), statement.source)
     return Bounds(box if sure else None, box)
 
 
-def _condition(condition: Condition, way_in: WayIn) -> Condition | bool | None:
+def _condition(condition: Condition, context: RequestContext) -> Condition | bool | None:
     """The condition, without variables of known value; True or False where it is settled; None: can't be told."""
     if not condition.is_known:
         return None
     if condition.operator == UNREAD:
         return condition
-    if depends_on_way_in(condition.key):
-        possible = outcomes(condition, way_in.values(condition.key))
+    if depends_on_principal(condition.key):
+        possible = outcomes(condition, context.values(condition.key))
         return next(iter(possible)) if len(possible) == 1 else None
-    values = tuple(sorted(_substituted(value, way_in) for value in condition.values))
+    values = tuple(sorted(_substituted(value, context) for value in condition.values))
     if any(map(_dependent, values)):
         return None
     return Condition(condition.operator, condition.key, values)
@@ -112,13 +112,13 @@ def _resolvable(resources: Element, conditions: set[Condition]) -> set[Condition
     return {Condition("Null", key, ("false",)) for text in texts for key in required(text)}
 
 
-def _known(element: Element, way_in: WayIn) -> Element:
-    return Element(frozenset(_substituted(each, way_in) for each in element.patterns), element.negated)
+def _known(element: Element, context: RequestContext) -> Element:
+    return Element(frozenset(_substituted(each, context) for each in element.patterns), element.negated)
 
 
-def _substituted(text: str, way_in: WayIn) -> str:
+def _substituted(text: str, context: RequestContext) -> str:
     def value(key: str, default: str | None) -> str | None:
-        possible = way_in.values(key) if depends_on_way_in(key) else None
+        possible = context.values(key) if depends_on_principal(key) else None
         if possible is None or len(possible) > 1:
             return None
         known = next(iter(possible))
@@ -129,21 +129,23 @@ def _substituted(text: str, way_in: WayIn) -> str:
 
 
 def _dependent(text: str) -> bool:
-    return any(map(depends_on_way_in, variables(text)))
+    return any(map(depends_on_principal, variables(text)))
 
 
-def _at_most(element: Element, unsure: set[str], way_in: WayIn) -> Element:
+def _at_most(element: Element, unsure: set[str], context: RequestContext) -> Element:
     """What the element may apply to: an exclusion that isn't sure excludes nothing, a variable may be anything."""
     if element.negated:
         return Element(element.patterns - unsure, negated=True)
-    possible = {_anything(each) for each in unsure if not _impossible(each, way_in)}
+    possible = {_anything(each) for each in unsure if not _impossible(each, context)}
     return Element(element.patterns - unsure | possible)
 
 
 def _anything(text: str) -> str:
-    return substituted(text, lambda key, _: "*" if depends_on_way_in(key) else None)
+    return substituted(text, lambda key, _: "*" if depends_on_principal(key) else None)
 
 
-def _impossible(text: str, way_in: WayIn) -> bool:
+def _impossible(text: str, context: RequestContext) -> bool:
     """Whether a variable in it surely has no value, so that the text matches nothing."""
-    return any(way_in.values(key) == frozenset({None}) for key in variables(text) if depends_on_way_in(key))
+    return any(
+        context.values(key) == frozenset({None}) for key in variables(text) if depends_on_principal(key)
+    )

@@ -17,7 +17,7 @@ from c7n_iamusers.iam.policy_documents import statements as statements_of
 from c7n_iamusers.policy_comparison.conditions import UNREAD, Condition, parse_conditions
 from c7n_iamusers.policy_comparison.languages import Element
 from c7n_iamusers.policy_comparison.patterns import foreign, modern, variables
-from c7n_iamusers.policy_comparison.ways_in import depends_on_way_in, has_known_meaning
+from c7n_iamusers.policy_comparison.principals import depends_on_principal, is_documented_key
 
 ALLOW, DENY = "Allow", "Deny"
 EVERYTHING = Element(frozenset({"*"}))
@@ -45,13 +45,13 @@ class PolicyStatement:
     @property
     def dependent(self) -> bool:
         """Whether it reads a key whose value depends on the way in, or may, for all that is known."""
-        return any(map(depends_on_way_in, self._keys))
+        return any(map(depends_on_principal, self._keys))
 
     @property
     def has_unknowns(self) -> bool:
         """Whether it has an operator, or reads a key, of which nobody can say what it means."""
         operators = all(each.is_known for each in self.conditions)
-        return not (operators and all(map(has_known_meaning, self._keys)))
+        return not (operators and all(map(is_documented_key, self._keys)))
 
     @property
     def _keys(self) -> frozenset[str]:

@@ -14,7 +14,7 @@ from c7n_iamusers.execution.client import Backoff, error_code
 from c7n_iamusers.execution.executor import Applied, CallFailed
 from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.user_run import Run
-from c7n_iamusers.iam.deny_all import BOUNDARY, INLINE, deny_form, lift_of
+from c7n_iamusers.iam.deny_all import BOUNDARY, INLINE, deny_form, removal_of
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.policy_documents import decoded
 from c7n_iamusers.iam.user import IamUser
@@ -104,7 +104,7 @@ def _taken_off(run: Run, subject: Subject, call: ApiCall, applied: Applied) -> s
     if form == INLINE and not _holds(run, call):
         return "our Deny-all is not on it"
     try:
-        run.executor.apply(Plan(subject, (lift_of(call),)), applied, urgent=True)
+        run.executor.apply(Plan(subject, (removal_of(call),)), applied, urgent=True)
     except (CallFailed, Interrupted) as error:
         return f"our Deny-all is on it and could not be taken off ({error}): do it by hand"
     return (

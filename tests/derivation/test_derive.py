@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import Derivation, DerivationOptions, PolicyReference
 from c7n_iamusers.policy_comparison import comparison, globs
+from c7n_iamusers.policy_comparison.principals import GroupPermissions, ManagedPolicy, PrincipalPermissions
 from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, UNDECIDED, WIDER, Remark
-from c7n_iamusers.policy_comparison.ways_in import GroupPermissions, ManagedPolicy, PrincipalPermissions
 from tests.derivation.users import (
     FORCE_MFA,
     HOME,

@@ -72,7 +72,7 @@ def test_ages_are_counted_to_the_time_of_the_report() -> None:
 def test_criteria_are_applied() -> None:
     criteria = Criteria((Hint("mixed", "user", "alice"),), Thresholds(10, 90))
     found = assess(LISTED, evidence(key(used(20))), Exemption(None), criteria, NOW)
-    assert found.verdict.kind == "mixed"
+    assert found.classification.kind == "mixed"
     assert found.findings.has("key-unused")
 
 

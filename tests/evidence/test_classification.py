@@ -107,7 +107,7 @@ def test_kinds(subject: IamUser, known: Evidence, kind: str) -> None:
 )
 def test_what_evidence_does_not_settle_is_unknown(known: Evidence, reason: str, wants: str) -> None:
     found = classify(NEUTRAL, known)
-    assert (found.kind, found.wants, found.replacement) == ("unknown", wants, ())
+    assert (found.kind, found.missing_kind, found.replacement) == ("unknown", wants, ())
     assert reason in found.reasons[0]
 
 

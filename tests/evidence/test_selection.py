@@ -102,10 +102,10 @@ def without_ssh_source(known: Evidence) -> Evidence:
 def test_ssh_keys_are_listed_only_where_they_settle_it(
     selection: Selection, known: Evidence, wanted: bool
 ) -> None:
-    assert selection.wants_lists(judged(without_ssh_source(known)), NOW) is wanted
+    assert selection.needs_user_lists(judged(without_ssh_source(known)), NOW) is wanted
 
 
 def test_without_a_source_of_the_user_nothing_is_unused() -> None:
     known = replace(KEYED, sources={})
-    assert not Selection(unused_for=90).wants_lists(judged(known), NOW)
+    assert not Selection(unused_for=90).needs_user_lists(judged(known), NOW)
     assert not Selection(unused_for=90).selects(judged(replace(evidence(password()), sources={})), NOW)

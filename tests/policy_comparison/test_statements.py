@@ -75,7 +75,7 @@ def test_only_the_later_version_has_variables(version: str | None, dependent: bo
     [
         pytest.param("{", "p: neither JSON", id="no-json"),
         pytest.param({"Version": "2012-10-17"}, "p: a policy without Statement", id="no-statement"),
-        pytest.param(document(["x"]), "p: a statement that is no object", id="no-object"),
+        pytest.param(document(["x"]), "p: a statement that is not an object", id="no-object"),
         pytest.param(document({**ALLOW, "Effect": "allow"}), "p: Effect 'allow'", id="effect"),
         pytest.param(
             document({**ALLOW, "NotAction": "*"}), "p: a statement with Action and NotAction", id="both"

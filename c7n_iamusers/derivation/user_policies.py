@@ -7,16 +7,21 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from c7n_iamusers.derivation.canonical import Boundary, Content, canonical
-from c7n_iamusers.derivation.carrying import Carry, aws_remarks, carry, translation_for
 from c7n_iamusers.derivation.model import DerivationOptions, PolicyReference
 from c7n_iamusers.derivation.policies import IAM_USERS_ONLY, read
+from c7n_iamusers.derivation.translation import StatementTranslation, aws_remarks, carry, translation_for
+from c7n_iamusers.policy_comparison.principals import (
+    ManagedPolicy,
+    PrincipalPermissions,
+    RequestContext,
+    user_context,
+)
 from c7n_iamusers.policy_comparison.proof import CARRIED, Remark
 from c7n_iamusers.policy_comparison.statements import PolicyStatement, parse_policy
-from c7n_iamusers.policy_comparison.ways_in import ManagedPolicy, PrincipalPermissions, WayIn, as_user
 
 
 @dataclass(frozen=True)
-class AttachedAws:
+class AwsPolicy:
     """An AWS-managed policy that the user has; ``source`` says through what."""
 
     policy: ManagedPolicy
@@ -29,10 +34,10 @@ class AttachedAws:
 
 
 @dataclass(frozen=True)
-class OwnPolicy:
+class CustomerPolicy:
     """A customer-managed policy (``reference``) or an inline one (None), statement by statement."""
 
-    carries: tuple[Carry, ...]
+    carries: tuple[StatementTranslation, ...]
     reference: PolicyReference | None = None
 
     @property
@@ -52,12 +57,12 @@ class OwnPolicy:
 
 
 @dataclass(frozen=True)
-class Holding:
+class UserPolicies:
     """A user with all it holds."""
 
     principal: PrincipalPermissions
-    aws: tuple[AttachedAws, ...]
-    own: tuple[OwnPolicy, ...]
+    aws: tuple[AwsPolicy, ...]
+    own: tuple[CustomerPolicy, ...]
     boundary: Boundary | None
 
     @cached_property
@@ -74,21 +79,21 @@ class Holding:
         return (*(remark for each in self.aws for remark in aws_remarks(each.policy, each.source)), *own)
 
 
-def hold(principal: PrincipalPermissions, options: DerivationOptions) -> Holding:
+def read_user_policies(principal: PrincipalPermissions, options: DerivationOptions) -> UserPolicies:
     """Raises ValueError, with what is wrong and the mend, for a policy that is unknown or doesn't parse."""
-    way_in = as_user(principal, options.identity_center_mfa)
+    context = user_context(principal, options.identity_center_mfa)
     managed = list(principal.managed_policies)
-    return Holding(
+    return UserPolicies(
         principal,
         tuple(_aws(policy, source) for policy, source in managed if policy.aws_managed),
         (
             *(
-                _own(read(policy, source), principal, way_in, options, policy)
+                _own(read(policy, source), principal, context, options, policy)
                 for policy, source in managed
                 if not policy.aws_managed
             ),
             *(
-                _own(parse_policy(document, source), principal, way_in, options)
+                _own(parse_policy(document, source), principal, context, options)
                 for document, source in principal.inline_policies
             ),
         ),
@@ -96,21 +101,21 @@ def hold(principal: PrincipalPermissions, options: DerivationOptions) -> Holding
     )
 
 
-def _aws(policy: ManagedPolicy, source: str) -> AttachedAws:
+def _aws(policy: ManagedPolicy, source: str) -> AwsPolicy:
     read(policy, source)  # so that a document that doesn't parse is told of here
-    return AttachedAws(policy, source)
+    return AwsPolicy(policy, source)
 
 
 def _own(
     statements: tuple[PolicyStatement, ...],
     principal: PrincipalPermissions,
-    way_in: WayIn,
+    context: RequestContext,
     options: DerivationOptions,
     policy: ManagedPolicy | None = None,
-) -> OwnPolicy:
-    translation = translation_for(principal, options, way_in)
-    carries = tuple(carry(each, way_in, translation) for each in statements)
-    return OwnPolicy(carries, PolicyReference(policy.name, policy.path) if policy else None)
+) -> CustomerPolicy:
+    translation = translation_for(principal, options, context)
+    carries = tuple(carry(each, context, translation) for each in statements)
+    return CustomerPolicy(carries, PolicyReference(policy.name, policy.path) if policy else None)
 
 
 def _boundary(policy: ManagedPolicy | None) -> Boundary | None:

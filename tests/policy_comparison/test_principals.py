@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.policy_comparison.ways_in import (
+from c7n_iamusers.policy_comparison.principals import (
     GroupPermissions,
     ManagedPolicy,
     PrincipalPermissions,

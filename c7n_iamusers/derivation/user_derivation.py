@@ -10,54 +10,51 @@ from operator import itemgetter
 from typing import Any
 
 from c7n_iamusers.derivation.acceptances import NOT_ACCEPTED
-from c7n_iamusers.derivation.holdings import Holding, hold
 from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet
 from c7n_iamusers.derivation.proving import old_policies, prove, session_of
 from c7n_iamusers.derivation.rendering import render
+from c7n_iamusers.derivation.user_policies import UserPolicies, read_user_policies
 from c7n_iamusers.iam.deny_all import aws_deny_all
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN as TOO_COMPLEX
 from c7n_iamusers.policy_comparison.patterns import variables
-from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, WIDER, Proof, Witness
-from c7n_iamusers.policy_comparison.statements import DENY, EVERYTHING, PolicyStatement
-from c7n_iamusers.policy_comparison.ways_in import (
+from c7n_iamusers.policy_comparison.principals import (
     GroupPermissions,
     ManagedPolicy,
     PrincipalPermissions,
-    WayIn,
-    as_session,
-    as_user,
-    depends_on_way_in,
+    RequestContext,
+    depends_on_principal,
+    session_context,
+    user_context,
 )
+from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, WIDER, Proof, Witness
+from c7n_iamusers.policy_comparison.statements import DENY, EVERYTHING, PolicyStatement
 
 _SHOWN = 3
 _DENY_ALL = PolicyStatement(DENY, EVERYTHING, EVERYTHING)
 
 
-def held_back(holding: Holding) -> str:
+def held_back(held: UserPolicies) -> str:
     """Of a user whose permissions say nothing of what its person needs; empty for others."""
-    for each in holding.aws:
+    for each in held.aws:
         if each.policy.name.startswith(COMPROMISED):
             return f"{each.source} is on it: AWS saw a key of it leaked, which somebody has to see to first"
     denied = [
-        each.source for each in holding.aws if each.policy.arn == aws_deny_all(each.policy.arn.split(":")[1])
+        each.source for each in held.aws if each.policy.arn == aws_deny_all(each.policy.arn.split(":")[1])
     ]
     denied += [
-        each.original.source
-        for policy in holding.own
-        for each in policy.carries
-        if each.original == _DENY_ALL
+        each.original.source for policy in held.own for each in policy.carries if each.original == _DENY_ALL
     ]
     return f"{denied[0]} denies it everything, as in quarantine: release it first" if denied else ""
 
 
-def grants_nothing(holding: Holding) -> str:
+def grants_nothing(held: UserPolicies) -> str:
     """Of a user whose permission set would be empty; empty for others."""
-    if holding.content.grants:
+    if held.content.grants:
         return ""
-    if not holding.aws and not holding.own:
+    if not held.aws and not held.own:
         return "has no policies, so there is nothing for a permission set to grant"
-    mends = dict.fromkeys(remark.mend for remark in holding.remarks if remark.mend)
+    mends = dict.fromkeys(remark.mend for remark in held.remarks if remark.mend)
     return "; ".join(["nothing of what it may do can be carried into a permission set", *mends])
 
 
@@ -92,59 +89,61 @@ _Texts = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class Made:
+class UserDerivation:
     """What a user's policies come to: ``derived`` and its ``proof``, or the ``reason`` why there is none."""
 
-    holding: Holding | None = None
+    held: UserPolicies | None = None
     derived: DerivedSet | None = None
     proof: Proof | None = None
     reason: str = ""
 
 
-class Alike:
+class UserDeriver:
     """Derives by ``options``. An instance keeps what it has found for the users that follow."""
 
     def __init__(self, options: DerivationOptions) -> None:
         self._options = options
         self._texts: dict[int, str] = {}
         self._named: dict[Hashable, _Named] = {}
-        self._made: dict[Hashable, Made] = {}
+        self._made: dict[Hashable, UserDerivation] = {}
 
-    def of(self, principal: PrincipalPermissions) -> Made:
+    def of(self, principal: PrincipalPermissions) -> UserDerivation:
         """What the policies of ``principal`` come to; ``principal`` must outlive this instance."""
         shape = self._shape(principal)
-        way_in = as_user(principal, self._options.identity_center_mfa)
+        context = user_context(principal, self._options.identity_center_mfa)
         named = self._named.get(shape)
         if named is None:
             named = self._named[shape] = _named(principal, self._options)
-        values = tuple((key, way_in.values(key)) for key in named.read)
+        values = tuple((key, context.values(key)) for key in named.read)
         tagged = bool(self._options.username_tag) and principal.person == principal.user_name
         key = (shape, values, tagged)
         if key not in self._made:
-            self._made[key] = self._first(principal, WayIn(_known(values, way_in)))
+            self._made[key] = self._first(principal, RequestContext(_known(values, context)))
         made, varies = self._made[key], named.varies or self._options.username_tag
-        return self._of_its_own(principal, way_in, made) if made.proof and varies else made
+        return self._of_its_own(principal, context, made) if made.proof and varies else made
 
-    def _first(self, principal: PrincipalPermissions, known: WayIn) -> Made:
+    def _first(self, principal: PrincipalPermissions, known: RequestContext) -> UserDerivation:
         try:
-            holding = hold(_in_order(principal), self._options)
-            if reason := held_back(holding) or grants_nothing(holding):
-                return Made(holding, reason=reason)
-            derived = render(holding, self._options)
+            held = read_user_policies(_in_order(principal), self._options)
+            if reason := held_back(held) or grants_nothing(held):
+                return UserDerivation(held, reason=reason)
+            derived = render(held, self._options)
         except ValueError as error:
-            return Made(reason=str(error))
-        return Made(holding, derived, prove(holding, derived, as_session(), known))
+            return UserDerivation(reason=str(error))
+        return UserDerivation(held, derived, prove(held, derived, session_context(), known))
 
-    def _of_its_own(self, principal: PrincipalPermissions, way_in: WayIn, made: Made) -> Made:
+    def _of_its_own(
+        self, principal: PrincipalPermissions, context: RequestContext, made: UserDerivation
+    ) -> UserDerivation:
         """The proof by all that is known of the user, where less does not do."""
-        assert made.holding
+        assert made.held
         assert made.derived
         assert made.proof
         if made.proof.verdict in (EQUAL, NARROWER):
             return made
-        holding = replace(made.holding, principal=principal)
+        held = replace(made.held, principal=principal)
         session = session_of(principal, self._options)
-        return Made(holding, made.derived, prove(holding, made.derived, session, way_in))
+        return UserDerivation(held, made.derived, prove(held, made.derived, session, context))
 
     def _shape(self, principal: PrincipalPermissions) -> Hashable:
         return (
@@ -194,8 +193,8 @@ class _Named:
     varies: bool = False
 
 
-def _known(values: tuple[tuple[str, Any], ...], way_in: WayIn) -> dict[str, Any]:
-    shared = {key: found for key, found in way_in.facts.items() if key in _SHARED}
+def _known(values: tuple[tuple[str, Any], ...], context: RequestContext) -> dict[str, Any]:
+    shared = {key: found for key, found in context.facts.items() if key in _SHARED}
     return {**shared, **{key: found for key, found in values if found is not None}}
 
 
@@ -213,8 +212,8 @@ def _named(principal: PrincipalPermissions, options: DerivationOptions) -> _Name
     in_texts = {key for statement in statements for key in _variables(statement)}
     read = conditions | (in_texts if options.write_out else set())
     return _Named(
-        tuple(sorted(key for key in read if depends_on_way_in(key) and key not in _SHARED)),
-        any(depends_on_way_in(key) for key in in_texts),
+        tuple(sorted(key for key in read if depends_on_principal(key) and key not in _SHARED)),
+        any(depends_on_principal(key) for key in in_texts),
     )
 
 

@@ -13,9 +13,9 @@ from c7n_iamusers.derivation.permission_set import PermissionSet, duration_secon
 from c7n_iamusers.derivation.policies import read
 from c7n_iamusers.derivation.proving import all_managed, old_policies, session_of
 from c7n_iamusers.policy_comparison.comparison import Policies, compare
+from c7n_iamusers.policy_comparison.principals import PrincipalPermissions, managed_policy, user_context
 from c7n_iamusers.policy_comparison.proof import WIDER
 from c7n_iamusers.policy_comparison.statements import PolicyStatement, parse_policy
-from c7n_iamusers.policy_comparison.ways_in import PrincipalPermissions, as_user, managed_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class _User:
 
 
 @dataclass
-class StandingProofs:
+class ExistingSetProofs:
     """Proofs for the users that were added; of others nothing is known."""
 
     users: dict[str, _User] = field(default_factory=dict)
@@ -79,8 +79,8 @@ class StandingProofs:
 def _compared(user: _User, held: PermissionSet) -> str:
     principal, options = user.principal, user.options
     new = Policies(tuple(_statements(user, held)), _boundary(user, held.boundary))
-    session, way_in = session_of(principal, options), as_user(principal, options.identity_center_mfa)
-    return compare(new, session, old_policies(principal), way_in)[0]
+    session, context = session_of(principal, options), user_context(principal, options.identity_center_mfa)
+    return compare(new, session, old_policies(principal), context)[0]
 
 
 def _statements(user: _User, held: PermissionSet) -> Iterator[PolicyStatement]:

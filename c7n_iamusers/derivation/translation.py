@@ -11,18 +11,18 @@ from c7n_iamusers.derivation.policies import IAM_USERS_ONLY, read
 from c7n_iamusers.policy_comparison.conditions import Condition, outcomes
 from c7n_iamusers.policy_comparison.languages import Element
 from c7n_iamusers.policy_comparison.patterns import escaped, substituted, variables
-from c7n_iamusers.policy_comparison.proof import CARRIED, LEFT_OUT, TRANSLATED, Remark
-from c7n_iamusers.policy_comparison.statements import EVERYTHING, PolicyStatement
-from c7n_iamusers.policy_comparison.ways_in import (
+from c7n_iamusers.policy_comparison.principals import (
     MFA_AGE,
     MFA_PRESENT,
     USERNAME,
     ManagedPolicy,
     PrincipalPermissions,
-    WayIn,
-    depends_on_way_in,
-    has_known_meaning,
+    RequestContext,
+    depends_on_principal,
+    is_documented_key,
 )
+from c7n_iamusers.policy_comparison.proof import CARRIED, LEFT_OUT, TRANSLATED, Remark
+from c7n_iamusers.policy_comparison.statements import EVERYTHING, PolicyStatement
 
 _MFA = (
     "have Identity Center ask for MFA every time people sign in (Settings, Authentication), then say so with "
@@ -64,7 +64,7 @@ def lost_deny(source: str, condition: Condition) -> Remark:
 
 
 def _is_unknown(condition: Condition) -> bool:
-    return not (condition.is_known and has_known_meaning(condition.key))
+    return not (condition.is_known and is_documented_key(condition.key))
 
 
 def _of_unknown(does: str, source: str, condition: Condition) -> Remark:
@@ -75,7 +75,7 @@ def _of_unknown(does: str, source: str, condition: Condition) -> Remark:
 
 def lost_variable(statement: PolicyStatement, texts: Iterable[str]) -> Remark:
     """A variable has no equivalent: an Allow goes without it, a Deny reaches further."""
-    keys = sorted({key for text in texts for key in variables(text) if depends_on_way_in(key)})
+    keys = sorted({key for text in texts for key in variables(text) if depends_on_principal(key)})
     named = f"{', '.join(keys)} in {', '.join(sorted(texts))}"
     if statement.allows:
         text = f"{named} has no equivalent in Identity Center, so that much is not allowed"
@@ -103,12 +103,12 @@ def aws_remarks(policy: ManagedPolicy, source: str) -> Iterator[Remark]:
 
 @dataclass(frozen=True)
 class Translation:
-    """``way_in``: how the user came in. ``write_out``: known values may be written out.
+    """``context``: how the user came in. ``write_out``: known values may be written out.
 
     ``username_tag``: the session tag that will have the very value of the user's name, empty for none.
     """
 
-    way_in: WayIn
+    context: RequestContext
     write_out: bool = False
     username_tag: str = ""
 
@@ -116,30 +116,30 @@ class Translation:
         """What stands for the variable of ``key`` (in lower case); None where nothing does."""
         if key == USERNAME and self.username_tag:
             return f"${{aws:PrincipalTag/{self.username_tag}}}"
-        values = self.way_in.values(key) if self.write_out else None
+        values = self.context.values(key) if self.write_out else None
         value = next(iter(values)) if values and len(values) == 1 else None
         return None if value is None else escaped(value)
 
     def widest(self, texts: Iterable[str]) -> frozenset[str]:
         """``texts`` with a star for each variable that depends on the way in."""
         return frozenset(
-            substituted(text, lambda key, _: "*" if depends_on_way_in(key) else None) for text in texts
+            substituted(text, lambda key, _: "*" if depends_on_principal(key) else None) for text in texts
         )
 
 
 def translation_for(
-    principal: PrincipalPermissions, options: DerivationOptions, way_in: WayIn
+    principal: PrincipalPermissions, options: DerivationOptions, context: RequestContext
 ) -> Translation:
     """The session tag is the user's name only for a person whose Identity Center username is the same."""
     same = bool(principal.person) and principal.person == principal.user_name
-    return Translation(way_in, options.write_out, options.username_tag if same else "")
+    return Translation(context, options.write_out, options.username_tag if same else "")
 
 
 def translated(texts: Iterable[str], translation: Translation) -> tuple[frozenset[str], frozenset[str]]:
     """The texts without variables that depend on the way in, and those, as they were, that have to be lost."""
     kept, lost = set(), set()
     for text in texts:
-        keys = [key for key in variables(text) if depends_on_way_in(key)]
+        keys = [key for key in variables(text) if depends_on_principal(key)]
         if any(translation.of(key) is None for key in keys):
             lost.add(text)
         else:
@@ -148,11 +148,11 @@ def translated(texts: Iterable[str], translation: Translation) -> tuple[frozense
 
 
 def _replaced(text: str, translation: Translation) -> str:
-    return substituted(text, lambda key, _: translation.of(key) if depends_on_way_in(key) else None)
+    return substituted(text, lambda key, _: translation.of(key) if depends_on_principal(key) else None)
 
 
 @dataclass(frozen=True)
-class Carry:
+class StatementTranslation:
     """What became of the statement ``original``; ``carried`` is None where it was left out."""
 
     original: PolicyStatement
@@ -175,16 +175,18 @@ class _LeftOut(Exception):
         super().__init__(remark.text)
 
 
-def carry(statement: PolicyStatement, way_in: WayIn, translation: Translation) -> Carry:
-    """``statement`` of somebody who came in by ``way_in``, as a permission set can have it."""
+def carry(
+    statement: PolicyStatement, context: RequestContext, translation: Translation
+) -> StatementTranslation:
+    """``statement`` of somebody who came in by ``context``, as a permission set can have it."""
     remarks = list(_version(statement))
     try:
-        conditions = list(_conditions(statement, way_in, translation, remarks))
+        conditions = list(_conditions(statement, context, translation, remarks))
         resources = _resources(statement, translation, remarks)
     except _LeftOut as left_out:
-        return Carry(statement, None, (*remarks, left_out.remark))
+        return StatementTranslation(statement, None, (*remarks, left_out.remark))
     carried = replace(statement, conditions=frozenset(conditions), resources=resources)
-    return Carry(statement, carried, tuple(remarks))
+    return StatementTranslation(statement, carried, tuple(remarks))
 
 
 def _version(statement: PolicyStatement) -> Iterator[Remark]:
@@ -198,18 +200,18 @@ def _version(statement: PolicyStatement) -> Iterator[Remark]:
 
 
 def _conditions(
-    statement: PolicyStatement, way_in: WayIn, translation: Translation, remarks: list[Remark]
+    statement: PolicyStatement, context: RequestContext, translation: Translation, remarks: list[Remark]
 ) -> Iterator[Condition]:
     for condition in sorted(statement.conditions):
-        if depends_on_way_in(condition.key) or not condition.is_known:
-            remarks.append(_settled(statement, condition, way_in))
+        if depends_on_principal(condition.key) or not condition.is_known:
+            remarks.append(_settled(statement, condition, context))
         elif (kept := _values(statement, condition, translation, remarks)) is not None:
             yield kept
 
 
-def _settled(statement: PolicyStatement, condition: Condition, way_in: WayIn) -> Remark:
+def _settled(statement: PolicyStatement, condition: Condition, context: RequestContext) -> Remark:
     """Raises _LeftOut for a condition that is not always met."""
-    possible = outcomes(condition, way_in.values(condition.key))
+    possible = outcomes(condition, context.values(condition.key))
     who = "by somebody who signed in with MFA" if condition.key == MFA_PRESENT else "by this user"
     if possible == frozenset({True}):
         text = f"the condition {condition} is always met {who}, and is left out"

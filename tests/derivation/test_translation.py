@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.derivation.canonical import written
-from c7n_iamusers.derivation.carrying import Carry, carry, translation_for
 from c7n_iamusers.derivation.model import DerivationOptions
+from c7n_iamusers.derivation.translation import StatementTranslation, carry, translation_for
+from c7n_iamusers.policy_comparison.principals import user_context
 from c7n_iamusers.policy_comparison.proof import CARRIED, LEFT_OUT, TRANSLATED
 from c7n_iamusers.policy_comparison.statements import parse_policy
-from c7n_iamusers.policy_comparison.ways_in import as_user
 from tests.derivation.users import HOME, WITH_MFA, WITHOUT_MFA, allow, deny, document, user
 
 ALICE = user(tags={"Team": "core"}, person="alice")
@@ -25,11 +25,11 @@ def carried(
     options: DerivationOptions = PLAIN,
     version: str = "2012-10-17",
     person: str = "alice",
-) -> Carry:
+) -> StatementTranslation:
     principal = replace(ALICE, person=person)
     (parsed,) = parse_policy(document(statement, version=version), "p")
-    way_in = as_user(principal, options.identity_center_mfa)
-    return carry(parsed, way_in, translation_for(principal, options, way_in))
+    context = user_context(principal, options.identity_center_mfa)
+    return carry(parsed, context, translation_for(principal, options, context))
 
 
 def condition(operator: str, key: str, *values: str) -> dict[str, Any]:

@@ -132,12 +132,12 @@ Values = frozenset[str | None]
 _MISSING: Values = frozenset({None})
 
 
-def depends_on_way_in(key: str) -> bool:
+def depends_on_principal(key: str) -> bool:
     """Whether the value of a key (in lower case) changes for a person who comes in another way, or may."""
-    return key in _KEYS or key.startswith(_PREFIXES) or not has_known_meaning(key)
+    return key in _KEYS or key.startswith(_PREFIXES) or not is_documented_key(key)
 
 
-def has_known_meaning(key: str) -> bool:
+def is_documented_key(key: str) -> bool:
     """Whether it is told what a key (in lower case) says: a service's own, or one of the documented global ones.
 
     A service's key is one of the request. One without any prefix is nobody's, and IAM refuses it.
@@ -149,7 +149,7 @@ def has_known_meaning(key: str) -> bool:
 
 
 @dataclass(frozen=True)
-class WayIn:
+class RequestContext:
     """``facts``: key in lower case -> values. ``all_tags``: no principal tags but those in ``facts``."""
 
     facts: Mapping[str, Values] = field(default_factory=dict)
@@ -162,7 +162,7 @@ class WayIn:
         return self.facts.get(key)
 
 
-def as_user(principal: PrincipalPermissions, with_mfa: bool = False) -> WayIn:
+def user_context(principal: PrincipalPermissions, with_mfa: bool = False) -> RequestContext:
     """An IAM user's own requests; ``with_mfa``: only those made after signing in with MFA."""
     tags = principal.tags or {}
     facts: dict[str, Values] = {
@@ -174,10 +174,10 @@ def as_user(principal: PrincipalPermissions, with_mfa: bool = False) -> WayIn:
     }
     if with_mfa:
         facts[MFA_PRESENT] = frozenset({"true"})
-    return WayIn(facts, principal.tags is not None)
+    return RequestContext(facts, principal.tags is not None)
 
 
-def as_session(tags: Mapping[str, str] | None = None) -> WayIn:
+def session_context(tags: Mapping[str, str] | None = None) -> RequestContext:
     """Requests through a permission set's role; ``tags``: session tags that are certain, there may be others.
 
     Whether such sessions carry the MFA keys is written nowhere, so nothing is taken for granted of them.
@@ -187,7 +187,7 @@ def as_session(tags: Mapping[str, str] | None = None) -> WayIn:
         "aws:principaltype": frozenset({"AssumedRole"}),
         **{_TAG + key.lower(): frozenset({value}) for key, value in (tags or {}).items()},
     }
-    return WayIn(facts)
+    return RequestContext(facts)
 
 
 _Item = Mapping[str, Any]
