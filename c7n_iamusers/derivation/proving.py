@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The proof that a permission set, as written, grants its people no more than they had. Pure."""
+"""Proves that a permission set grants its people no more than their IAM users may do. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from itertools import chain
 
 from c7n_iamusers.derivation.canonical import includes
 from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet, PolicyReference
-from c7n_iamusers.derivation.policies import read
 from c7n_iamusers.derivation.translation import StatementTranslation
 from c7n_iamusers.derivation.user_policies import UserPolicies
 from c7n_iamusers.policy_comparison.comparison import Policies, compare
@@ -29,16 +28,16 @@ from c7n_iamusers.policy_comparison.proof import (
     PolicyMapping,
     Proof,
 )
-from c7n_iamusers.policy_comparison.statements import PolicyStatement, parse_policy
+from c7n_iamusers.policy_comparison.statements import PolicyStatement, managed_statements, parse_policy
 
 
 def mapping_of(
     held: UserPolicies, derived: DerivedSet, statements: Iterable[PolicyStatement]
 ) -> tuple[PolicyMapping, ...]:
-    """``statements``: those of ``derived``, each with its source."""
+    """What happens to each policy and statement of the user in ``derived``. ``statements``: those of ``derived``."""
     listed, budget = list(statements), Budget()
     found = [*_aws(held, derived)]
-    found += [_target(each, derived, listed, budget) for policy in held.own for each in policy.carries]
+    found += [_target(each, derived, listed, budget) for policy in held.own for each in policy.translations]
     boundary = held.principal.boundary
     if boundary:
         found.append(PolicyMapping(f"permissions boundary {boundary.name}", CARRIED, "permissions boundary"))
@@ -54,28 +53,28 @@ def _aws(held: UserPolicies, derived: DerivedSet) -> Iterator[PolicyMapping]:
 
 
 def _target(
-    carry: StatementTranslation, derived: DerivedSet, statements: list[PolicyStatement], budget: Budget
+    translation: StatementTranslation, derived: DerivedSet, statements: list[PolicyStatement], budget: Budget
 ) -> PolicyMapping:
-    source = carry.original.source
-    if carry.carried is None:
+    source = translation.original.source
+    if translation.translated is None:
         return PolicyMapping(source, LEFT_OUT)
-    carried = carry.carried
-    same = (each for each in statements if each == carried)
-    including = (each for each in statements if includes(each, carried, budget))
+    translated = translation.translated
+    same = (each for each in statements if each == translated)
+    including = (each for each in statements if includes(each, translated, budget))
     try:
         found = next(chain(same, including), None)
     except OutOfBudget:
         found = None
-    # What is in no one statement is in several together, as the proof shows.
+    # If no single statement includes it, several do together.
     target = found.source if found else f"permission set {derived.name}"
-    return PolicyMapping(source, carry.how, target)
+    return PolicyMapping(source, translation.how, target)
 
 
 def prove(held: UserPolicies, derived: DerivedSet, session: RequestContext, user: RequestContext) -> Proof:
-    """How ``derived`` compares with what the user may do now, in the user's account.
+    """The proof of ``derived`` against the current policies of the user, in the user's account.
 
-    ``session``, ``user``: what is certain of somebody who comes in the new way, and the old; to know less of them
-    proves no more.
+    ``session``, ``user``: the known context of requests through the set, and of the user. Fewer known facts never
+    give a better verdict.
     """
     principal = held.principal
     old, new = old_policies(principal), new_policies(principal, derived)
@@ -89,25 +88,29 @@ def prove(held: UserPolicies, derived: DerivedSet, session: RequestContext, user
 
 
 def old_policies(principal: PrincipalPermissions) -> Policies:
-    """All that is in force for an IAM user. Raises ValueError for what is unknown or doesn't parse."""
+    """The policies of an IAM user. Raises ValueError for a policy that is unread or does not parse."""
     boundary = principal.boundary
     return Policies(
         (
-            *(each for policy, source in principal.managed_policies for each in read(policy, source)),
+            *(
+                each
+                for policy, source in principal.managed_policies
+                for each in managed_statements(policy, source)
+            ),
             *(each for text, source in principal.inline_policies for each in parse_policy(text, source)),
         ),
-        None if boundary is None else read(boundary, f"permissions boundary {boundary.name}"),
+        None if boundary is None else managed_statements(boundary, f"permissions boundary {boundary.name}"),
     )
 
 
 def session_of(principal: PrincipalPermissions, options: DerivationOptions) -> RequestContext:
-    """What is certain of the person's sessions."""
+    """The known context of the person's sessions."""
     tagged = options.username_tag and principal.person
     return session_context({options.username_tag: principal.person} if tagged else None)
 
 
 def new_policies(principal: PrincipalPermissions, derived: DerivedSet) -> Policies:
-    """All that is in force for whoever holds ``derived``, which was made of the policies of ``principal``."""
+    """The policies of people with ``derived``, which was derived from ``principal``."""
     known = {policy.arn: policy for policy in all_managed(principal) if policy.aws_managed}
     own = {
         PolicyReference(each.name, each.path): each for each in all_managed(principal) if not each.aws_managed
@@ -115,20 +118,28 @@ def new_policies(principal: PrincipalPermissions, derived: DerivedSet) -> Polici
     statements = [
         *(each for reference in derived.customer_managed for each in _referred(reference, own)),
         *(parse_policy(derived.inline, "inline policy") if derived.inline else ()),
-        *(each for arn in derived.managed_policies for each in read(known[arn], f"AWS-managed policy {arn}")),
+        *(
+            each
+            for arn in derived.managed_policies
+            for each in managed_statements(known[arn], f"AWS-managed policy {arn}")
+        ),
     ]
     boundary = derived.boundary
     if boundary is None:
         return Policies(tuple(statements))
     if isinstance(boundary, PolicyReference):
         return Policies(tuple(statements), _referred(boundary, own))
-    return Policies(tuple(statements), read(known[boundary], f"AWS-managed policy {boundary}"))
+    return Policies(tuple(statements), _aws_managed(known[boundary]))
+
+
+def _aws_managed(policy: ManagedPolicy) -> tuple[PolicyStatement, ...]:
+    return managed_statements(policy, f"AWS-managed policy {policy.arn}")
 
 
 def _referred(
     reference: PolicyReference, own: Mapping[PolicyReference, ManagedPolicy]
 ) -> tuple[PolicyStatement, ...]:
-    return read(own[reference], f"policy {reference.name}")
+    return managed_statements(own[reference], f"policy {reference.name}")
 
 
 def all_managed(principal: PrincipalPermissions) -> Iterable[ManagedPolicy]:

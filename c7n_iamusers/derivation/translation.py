@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A user's statement in a permission set: unchanged, translated, or refused with a remedy. Pure."""
+"""Translates a user's statement for a permission set: unchanged, changed, or left out with a remedy. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from c7n_iamusers.derivation.model import DerivationOptions
-from c7n_iamusers.derivation.policies import IAM_USERS_ONLY, read
 from c7n_iamusers.policy_comparison.conditions import Condition, outcomes
 from c7n_iamusers.policy_comparison.languages import Element
 from c7n_iamusers.policy_comparison.patterns import escaped, substituted, variables
@@ -22,21 +21,27 @@ from c7n_iamusers.policy_comparison.principals import (
     is_documented_key,
 )
 from c7n_iamusers.policy_comparison.proof import CARRIED, LEFT_OUT, TRANSLATED, Remark
-from c7n_iamusers.policy_comparison.statements import EVERYTHING, PolicyStatement
+from c7n_iamusers.policy_comparison.resolution import widest
+from c7n_iamusers.policy_comparison.statements import (
+    EVERYTHING,
+    IAM_USERS_ONLY,
+    PolicyStatement,
+    managed_statements,
+)
 
 _MFA = (
     "have Identity Center ask for MFA every time people sign in (Settings, Authentication), then say so with "
     "derive: {identity-center-mfa: true}"
 )
-_MENDS = {
+_REMEDIES = {
     MFA_PRESENT: _MFA,
     MFA_AGE: (
-        "nothing in Identity Center says how old an MFA sign-in is: keep session-duration short, and take the "
-        "condition out of the user's policy"
+        "Identity Center does not provide the age of an MFA sign-in: keep session-duration short, and remove the "
+        "condition from the user's policy"
     ),
 }
-_UNKNOWN = "correct the operator or the key in the user's policy, or take the condition out"
-_ANY_KEY = "take the condition out of the user's policy, or say by hand what the permission set shall grant"
+_UNKNOWN = "correct the operator or the key in the user's policy, or remove the condition"
+_ANY_KEY = "remove the condition from the user's policy, or write the permission set by hand"
 _VARIABLE = (
     "map the attribute for access control to the username and name it in derive: {username-tag: ...}, for people "
     "whose two usernames are the same; or allow a set for each value with derive: {write-out: true}; or grant it "
@@ -45,22 +50,20 @@ _VARIABLE = (
 
 
 def changed_condition(source: str, condition: Condition) -> Remark:
-    """An Allow is lost, since its condition means something else in Identity Center."""
+    """The remark on an Allow that is left out, because its condition has another outcome in Identity Center."""
     if _is_unknown(condition):
         return _of_unknown("allows", source, condition)
-    text = f"allows on the condition {condition}, whose meaning changes with the way in, so it is left out"
-    return Remark("condition-changes", source, text, _MENDS.get(condition.key, _ANY_KEY))
+    text = f"allows on the condition {condition}, whose outcome differs in Identity Center, so it is left out"
+    return Remark("condition-changes", source, text, _REMEDIES.get(condition.key, _ANY_KEY))
 
 
 def lost_deny(source: str, condition: Condition) -> Remark:
-    """A Deny is lost, since with its condition it would lock people out, or hold no longer."""
+    """The remark on a Deny that is left out, because with its condition it would lock people out, or not apply."""
     if _is_unknown(condition):
         return _of_unknown("denies", source, condition)
-    effect = (
-        "would lock people out" if condition.key in _MENDS else "would no longer hold, or hold for everybody"
-    )
+    effect = "would lock people out" if condition.key in _REMEDIES else "applies to nobody or to everybody"
     text = f"denies on the condition {condition}, which in Identity Center {effect}, so it is left out"
-    return Remark("deny-lost", source, text, _MENDS.get(condition.key, _ANY_KEY))
+    return Remark("deny-lost", source, text, _REMEDIES.get(condition.key, _ANY_KEY))
 
 
 def _is_unknown(condition: Condition) -> bool:
@@ -68,33 +71,31 @@ def _is_unknown(condition: Condition) -> bool:
 
 
 def _of_unknown(does: str, source: str, condition: Condition) -> Remark:
-    unknown = "whose operator or key AWS's documentation does not have"
+    unknown = "whose operator or key AWS does not document"
     text = f"{does} on the condition {condition}, {unknown}, so it is left out"
     return Remark("condition-unknown", source, text, _UNKNOWN)
 
 
 def lost_variable(statement: PolicyStatement, texts: Iterable[str]) -> Remark:
-    """A variable has no equivalent: an Allow goes without it, a Deny reaches further."""
+    """The remark on a variable without equivalent: an Allow is without its text, a Deny denies more."""
     keys = sorted({key for text in texts for key in variables(text) if depends_on_principal(key)})
     named = f"{', '.join(keys)} in {', '.join(sorted(texts))}"
     if statement.allows:
-        text = f"{named} has no equivalent in Identity Center, so that much is not allowed"
+        text = f"{named} has no equivalent in Identity Center, so this part is not allowed"
         return Remark("variable-left-out", statement.source, text, _VARIABLE)
     text = f"{named} has no equivalent in Identity Center, so more is denied"
     return Remark("denied-more", statement.source, text, _VARIABLE)
 
 
 def aws_remarks(policy: ManagedPolicy, source: str) -> Iterator[Remark]:
-    """What there is to say of an AWS-managed policy, which can be attached only as it is."""
+    """The remarks on an AWS-managed policy, which can only be attached unchanged."""
     if policy.name in IAM_USERS_ONLY:
-        text = "serves IAM users' own passwords and keys, which go with the user, so it is left out"
+        text = "is for IAM users' own passwords and keys, which are deleted with the user, so it is left out"
         yield Remark("iam-users-only", source, text)
     elif policy.document is None:
-        text = (
-            f"is attached as {policy.arn}; its document was not read, so it counts as the same on both sides"
-        )
+        text = f"is attached as {policy.arn}; its document was not read, so it counts as equal on both sides"
         yield Remark("document-unknown", source, text)
-    elif dependent := [each for each in read(policy, source) if each.dependent]:
+    elif dependent := [each for each in managed_statements(policy, source) if each.dependent]:
         text = f"{len(dependent)} of its statements read what changes with the way in, {dependent[0].source} first"
         yield Remark(
             "aws-managed-changes", source, text, "see whether its people need these, and grant them by hand"
@@ -102,10 +103,10 @@ def aws_remarks(policy: ManagedPolicy, source: str) -> Iterator[Remark]:
 
 
 @dataclass(frozen=True)
-class Translation:
-    """``context``: how the user came in. ``write_out``: known values may be written out.
+class VariableTranslation:
+    """How variables of an IAM user are replaced. ``context``: of the user. ``write_out``: replace them by known values.
 
-    ``username_tag``: the session tag that will have the very value of the user's name, empty for none.
+    ``username_tag``: the session tag whose value equals the user's name, empty for none.
     """
 
     context: RequestContext
@@ -113,30 +114,26 @@ class Translation:
     username_tag: str = ""
 
     def of(self, key: str) -> str | None:
-        """What stands for the variable of ``key`` (in lower case); None where nothing does."""
+        """The replacement of the variable ``key`` (in lower case); None if there is none."""
         if key == USERNAME and self.username_tag:
             return f"${{aws:PrincipalTag/{self.username_tag}}}"
         values = self.context.values(key) if self.write_out else None
         value = next(iter(values)) if values and len(values) == 1 else None
         return None if value is None else escaped(value)
 
-    def widest(self, texts: Iterable[str]) -> frozenset[str]:
-        """``texts`` with a star for each variable that depends on the way in."""
-        return frozenset(
-            substituted(text, lambda key, _: "*" if depends_on_principal(key) else None) for text in texts
-        )
 
-
-def translation_for(
+def variable_translation(
     principal: PrincipalPermissions, options: DerivationOptions, context: RequestContext
-) -> Translation:
-    """The session tag is the user's name only for a person whose Identity Center username is the same."""
+) -> VariableTranslation:
+    """The replacements for ``principal``. The session tag applies only if the person's username is the user's name."""
     same = bool(principal.person) and principal.person == principal.user_name
-    return Translation(context, options.write_out, options.username_tag if same else "")
+    return VariableTranslation(context, options.write_out, options.username_tag if same else "")
 
 
-def translated(texts: Iterable[str], translation: Translation) -> tuple[frozenset[str], frozenset[str]]:
-    """The texts without variables that depend on the way in, and those, as they were, that have to be lost."""
+def translate_texts(
+    texts: Iterable[str], translation: VariableTranslation
+) -> tuple[frozenset[str], frozenset[str]]:
+    """The texts without variables that depend on the principal, and the original texts that can't be translated."""
     kept, lost = set(), set()
     for text in texts:
         keys = [key for key in variables(text) if depends_on_principal(key)]
@@ -147,46 +144,46 @@ def translated(texts: Iterable[str], translation: Translation) -> tuple[frozense
     return frozenset(kept), frozenset(lost)
 
 
-def _replaced(text: str, translation: Translation) -> str:
+def _replaced(text: str, translation: VariableTranslation) -> str:
     return substituted(text, lambda key, _: translation.of(key) if depends_on_principal(key) else None)
 
 
 @dataclass(frozen=True)
 class StatementTranslation:
-    """What became of the statement ``original``; ``carried`` is None where it was left out."""
+    """The statement ``original`` and its translation; ``translated`` is None if it is left out."""
 
     original: PolicyStatement
-    carried: PolicyStatement | None
+    translated: PolicyStatement | None
     remarks: tuple[Remark, ...] = ()
 
     @property
     def how(self) -> str:
         """CARRIED, TRANSLATED or LEFT_OUT."""
-        if self.carried is None:
+        if self.translated is None:
             return LEFT_OUT
-        return CARRIED if self.carried == self.original else TRANSLATED
+        return CARRIED if self.translated == self.original else TRANSLATED
 
 
 class _LeftOut(Exception):
-    """The statement can't stand in a permission set."""
+    """The statement can't be translated."""
 
     def __init__(self, remark: Remark) -> None:
         self.remark = remark
         super().__init__(remark.text)
 
 
-def carry(
-    statement: PolicyStatement, context: RequestContext, translation: Translation
+def translate(
+    statement: PolicyStatement, context: RequestContext, translation: VariableTranslation
 ) -> StatementTranslation:
-    """``statement`` of somebody who came in by ``context``, as a permission set can have it."""
+    """Translate ``statement`` of a user with ``context`` for a permission set."""
     remarks = list(_version(statement))
     try:
         conditions = list(_conditions(statement, context, translation, remarks))
         resources = _resources(statement, translation, remarks)
     except _LeftOut as left_out:
         return StatementTranslation(statement, None, (*remarks, left_out.remark))
-    carried = replace(statement, conditions=frozenset(conditions), resources=resources)
-    return StatementTranslation(statement, carried, tuple(remarks))
+    result = replace(statement, conditions=frozenset(conditions), resources=resources)
+    return StatementTranslation(statement, result, tuple(remarks))
 
 
 def _version(statement: PolicyStatement) -> Iterator[Remark]:
@@ -194,13 +191,15 @@ def _version(statement: PolicyStatement) -> Iterator[Remark]:
         yield Remark(
             "version",
             statement.source,
-            "stands in a policy of version 2008-10-17, which knows no variables: each ${ in it is kept as the mere "
-            "text that it is there",
+            "is in a policy with version 2008-10-17, which has no variables: each ${ is kept as literal text",
         )
 
 
 def _conditions(
-    statement: PolicyStatement, context: RequestContext, translation: Translation, remarks: list[Remark]
+    statement: PolicyStatement,
+    context: RequestContext,
+    translation: VariableTranslation,
+    remarks: list[Remark],
 ) -> Iterator[Condition]:
     for condition in sorted(statement.conditions):
         if depends_on_principal(condition.key) or not condition.is_known:
@@ -210,11 +209,11 @@ def _conditions(
 
 
 def _settled(statement: PolicyStatement, condition: Condition, context: RequestContext) -> Remark:
-    """Raises _LeftOut for a condition that is not always met."""
+    """The remark on a condition that is always met and therefore removed. Raises _LeftOut for any other."""
     possible = outcomes(condition, context.values(condition.key))
-    who = "by somebody who signed in with MFA" if condition.key == MFA_PRESENT else "by this user"
+    who = "after a sign-in with MFA" if condition.key == MFA_PRESENT else "by this user"
     if possible == frozenset({True}):
-        text = f"the condition {condition} is always met {who}, and is left out"
+        text = f"the condition {condition} is always met {who}, so the condition is removed"
         return Remark("condition-settled", statement.source, text)
     if possible == frozenset({False}):
         text = f"the condition {condition} is never met {who}, so the statement is left out"
@@ -224,10 +223,10 @@ def _settled(statement: PolicyStatement, condition: Condition, context: RequestC
 
 
 def _values(
-    statement: PolicyStatement, condition: Condition, translation: Translation, remarks: list[Remark]
+    statement: PolicyStatement, condition: Condition, translation: VariableTranslation, remarks: list[Remark]
 ) -> Condition | None:
-    """The condition without what depends on the way in, stricter for an Allow; None for a Deny without it."""
-    kept, lost = translated(condition.values, translation)
+    """The condition without values that depend on the principal: stricter for an Allow; None to drop it from a Deny."""
+    kept, lost = translate_texts(condition.values, translation)
     values = tuple(sorted(kept))
     if not lost:
         return replace(condition, values=values)
@@ -239,16 +238,18 @@ def _values(
     return replace(condition, values=values) if values and statement.allows != condition.negated else None
 
 
-def _resources(statement: PolicyStatement, translation: Translation, remarks: list[Remark]) -> Element:
+def _resources(
+    statement: PolicyStatement, translation: VariableTranslation, remarks: list[Remark]
+) -> Element:
     resources = statement.resources
-    kept, lost = translated(resources.patterns, translation)
+    kept, lost = translate_texts(resources.patterns, translation)
     if not lost:
         return Element(kept, resources.negated)
     remark = lost_variable(statement, lost)
     if statement.allows and not resources.negated and not kept:
         raise _LeftOut(remark)
     remarks.append(remark)
-    # An Allow may shrink and a Deny may grow: what is listed goes from the one, and reaches further in the other.
+    # An Allow may only get narrower and a Deny only wider.
     if statement.allows == resources.negated:
-        return Element(kept | translation.widest(lost), resources.negated)
+        return Element(kept | frozenset(map(widest, lost)), resources.negated)
     return Element(kept, resources.negated) if kept else EVERYTHING

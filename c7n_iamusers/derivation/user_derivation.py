@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Users with the same policies are derived once, however many there are; and why a user gets no set. Pure."""
+"""Derives the permission set of one user, once for all users with the same policies. Pure."""
 
 from __future__ import annotations
 
@@ -34,54 +34,57 @@ _SHOWN = 3
 _DENY_ALL = PolicyStatement(DENY, EVERYTHING, EVERYTHING)
 
 
-def held_back(held: UserPolicies) -> str:
-    """Of a user whose permissions say nothing of what its person needs; empty for others."""
+def blocked_reason(held: UserPolicies) -> str:
+    """Why a compromised or quarantined user gets no set, in words; empty for others."""
     for each in held.aws:
         if each.policy.name.startswith(COMPROMISED):
-            return f"{each.source} is on it: AWS saw a key of it leaked, which somebody has to see to first"
+            return f"has {each.source}: AWS detected an exposed access key; investigate it first"
     denied = [
         each.source for each in held.aws if each.policy.arn == aws_deny_all(each.policy.arn.split(":")[1])
     ]
     denied += [
-        each.original.source for policy in held.own for each in policy.carries if each.original == _DENY_ALL
+        each.original.source
+        for policy in held.own
+        for each in policy.translations
+        if each.original == _DENY_ALL
     ]
-    return f"{denied[0]} denies it everything, as in quarantine: release it first" if denied else ""
+    return f"{denied[0]} denies every action, as in quarantine: release the user first" if denied else ""
 
 
-def grants_nothing(held: UserPolicies) -> str:
-    """Of a user whose permission set would be empty; empty for others."""
+def empty_reason(held: UserPolicies) -> str:
+    """Why a user whose permission set would be empty gets none, in words; empty for others."""
     if held.content.grants:
         return ""
     if not held.aws and not held.own:
-        return "has no policies, so there is nothing for a permission set to grant"
-    mends = dict.fromkeys(remark.mend for remark in held.remarks if remark.mend)
-    return "; ".join(["nothing of what it may do can be carried into a permission set", *mends])
+        return "has no policies, so a permission set would grant nothing"
+    remedies = dict.fromkeys(remark.remedy for remark in held.remarks if remark.remedy)
+    return "; ".join(["none of its permissions can be granted by a permission set", *remedies])
 
 
-def unproven(proof: Proof) -> str:
-    """Of a user whose permission set was not proven to grant no more."""
+def unproven_reason(proof: Proof) -> str:
+    """Why a user gets no set, if the set was not proven to grant no more, in words."""
     shown = "; ".join(map(_in_words, proof.witnesses[:_SHOWN]))
-    told = dict.fromkeys(
-        f"{remark.source} {remark.text}: {remark.mend}"
+    remedies = dict.fromkeys(
+        f"{remark.source} {remark.text}: {remark.remedy}"
         for remark in proof.remarks
         if remark.id in ("deny-lost", "condition-unknown", NOT_ACCEPTED)
     )
     found = (
-        f"its permission set was not proven to grant no more, as with {shown}"
+        f"its permission set was not proven to grant no more, for example {shown}"
         if proof.verdict == WIDER
-        else f"whether its permission set grants more was not decided, as with {shown}"
+        else f"it is undecided whether its permission set grants more, for example {shown}"
     )
     accept = (
-        "see its proof, and mend its policies, or name it in derive: {accept: [...]} with "
+        "review its proof and correct its policies, or name it in derive: {accept: [...]} with "
         f"verdict: {proof.verdict}"
     )
-    return "; ".join([found, *(told or [accept])])
+    return "; ".join([found, *(remedies or [accept])])
 
 
 def _in_words(witness: Witness) -> str:
     conditions = f" ({witness.conditions})" if witness.conditions else ""
     if witness.action == TOO_COMPLEX:
-        return f"{witness.statement}{conditions}, which takes too many steps to compare"
+        return f"{witness.statement}{conditions}, which is too complex to compare"
     return f"{witness.action} on {witness.resource}{conditions}"
 
 
@@ -90,7 +93,7 @@ _Texts = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class UserDerivation:
-    """What a user's policies come to: ``derived`` and its ``proof``, or the ``reason`` why there is none."""
+    """The result for a user: the ``derived`` set and its ``proof``, or the ``reason`` why there is none."""
 
     held: UserPolicies | None = None
     derived: DerivedSet | None = None
@@ -99,7 +102,7 @@ class UserDerivation:
 
 
 class UserDeriver:
-    """Derives by ``options``. An instance keeps what it has found for the users that follow."""
+    """Derives permission sets with ``options``, and caches the results for users with the same policies."""
 
     def __init__(self, options: DerivationOptions) -> None:
         self._options = options
@@ -108,7 +111,7 @@ class UserDeriver:
         self._made: dict[Hashable, UserDerivation] = {}
 
     def of(self, principal: PrincipalPermissions) -> UserDerivation:
-        """What the policies of ``principal`` come to; ``principal`` must outlive this instance."""
+        """The result for ``principal``, which must outlive this instance: documents are cached by their ``id()``."""
         shape = self._shape(principal)
         context = user_context(principal, self._options.identity_center_mfa)
         named = self._named.get(shape)
@@ -125,7 +128,7 @@ class UserDeriver:
     def _first(self, principal: PrincipalPermissions, known: RequestContext) -> UserDerivation:
         try:
             held = read_user_policies(_in_order(principal), self._options)
-            if reason := held_back(held) or grants_nothing(held):
+            if reason := blocked_reason(held) or empty_reason(held):
                 return UserDerivation(held, reason=reason)
             derived = render(held, self._options)
         except ValueError as error:
@@ -135,7 +138,7 @@ class UserDeriver:
     def _of_its_own(
         self, principal: PrincipalPermissions, context: RequestContext, made: UserDerivation
     ) -> UserDerivation:
-        """The proof by all that is known of the user, where less does not do."""
+        """The result with a proof by all facts of the user, if the shared proof is not EQUAL or NARROWER."""
         assert made.held
         assert made.derived
         assert made.proof
@@ -159,16 +162,16 @@ class UserDeriver:
         )
 
     def _policy(self, policy: ManagedPolicy) -> tuple[str, str]:
-        # The account is left out, save where an error is to name it.
+        # Without the account, so that accounts share results; an unread policy keeps its ARN for the error.
         shared = not policy.aws_managed and policy.document is not None
-        # A managed policy's document is the same object for everybody in its account who has it.
+        # A managed policy's document is the same object for all users of its account.
         text = self._texts.get(id(policy.document)) or _text(policy.document)
         self._texts[id(policy.document)] = text
         return policy.path_and_name if shared else policy.arn, text
 
 
 def _in_order(principal: PrincipalPermissions) -> PrincipalPermissions:
-    """The same policies in one order, so that nothing rests on which of the users alike comes first."""
+    """The same policies in one order, so that the result does not depend on which user comes first."""
     groups = [
         replace(each, attached=_by_arn(each.attached), inline=tuple(sorted(each.inline, key=itemgetter(0))))
         for each in sorted(principal.groups, key=lambda each: each.name)
@@ -187,7 +190,7 @@ def _text(document: Any) -> str:
 
 @dataclass(frozen=True)
 class _Named:
-    """``read``: keys whose values decide what is made; ``varies``: whether a proof may rest on others, too."""
+    """``read``: the context keys that decide the set. ``varies``: whether the proof can depend on others too."""
 
     read: tuple[str, ...] = ()
     varies: bool = False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a statement comes to for one way in: at the least, and at the most. Pure."""
+"""The requests that a statement applies to for one principal: a lower and an upper bound. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from c7n_iamusers.policy_comparison.statements import PolicyStatement
 
 @dataclass(frozen=True)
 class Scope:
-    """Requests by action, resource and conditions, none of which depends on the way in; ``source``: whose."""
+    """The requests with these actions, resources and conditions, none of which depends on the principal.
+
+    ``source``: the statement, in words.
+    """
 
     actions: Element
     resources: Element
@@ -29,7 +32,7 @@ class Scope:
     source: str
 
     def includes(self, other: Scope) -> bool:
-        """Whether it is plain from the two texts that every request in ``other`` is in this."""
+        """Whether, by the two texts alone, every request in ``other`` is in this."""
         return (
             self.conditions <= other.conditions
             and self.actions.includes(other.actions)
@@ -39,7 +42,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Bounds:
-    """The requests that a statement surely applies to, and those that it may; None for none at all."""
+    """``least``: the requests that a statement certainly applies to. ``most``: that it can apply to. None: none."""
 
     least: Scope | None
     most: Scope | None
@@ -50,11 +53,11 @@ _NEVER = Bounds(None, None)
 
 @dataclass(frozen=True)
 class Interpretation:
-    """One of the ways to read the IAM User Guide where its text leaves several.
+    """One interpretation of the IAM User Guide, where its text is ambiguous.
 
-    ``by_segment``: wildcards in ARNs as ``within_segments`` has them. ``whole_statements``: a statement with a
-    variable that can't be resolved applies to nothing ("this might cause the entire statement to be invalid",
-    "Variables and tags"), and not only the text that the variable stands in.
+    ``by_segment``: wildcards in ARNs match as in ``within_segments``. ``whole_statements``: a variable without a value
+    makes the whole statement apply to nothing ("this might cause the entire statement to be invalid", "Variables and
+    tags"), instead of only the text that has the variable.
     """
 
     by_segment: bool = False
@@ -64,8 +67,10 @@ class Interpretation:
 PLAIN = Interpretation()
 
 
-def resolve(statement: PolicyStatement, context: RequestContext, reading: Interpretation = PLAIN) -> Bounds:
-    """``statement`` without what depends on the way in, as far as that is known."""
+def resolve(
+    statement: PolicyStatement, context: RequestContext, interpretation: Interpretation = PLAIN
+) -> Bounds:
+    """The bounds of ``statement`` for requests with ``context``, without anything that depends on the principal."""
     conditions: set[Condition] = set()
     sure = True
     for condition in statement.conditions:
@@ -81,18 +86,18 @@ def resolve(statement: PolicyStatement, context: RequestContext, reading: Interp
         sure, resources = False, _at_most(resources, unsure, context)
     if not resources.patterns and not resources.negated:
         return _NEVER
-    if reading.whole_statements:
+    if interpretation.whole_statements:
         conditions |= _resolvable(resources, conditions)
     whole = map(complete_arn, resources.patterns)
     resources = Element(
-        frozenset(map(within_segments, whole) if reading.by_segment else whole), resources.negated
+        frozenset(map(within_segments, whole) if interpretation.by_segment else whole), resources.negated
     )
-    box = Scope(statement.actions, resources, frozenset(conditions), statement.source)
-    return Bounds(box if sure else None, box)
+    scope = Scope(statement.actions, resources, frozenset(conditions), statement.source)
+    return Bounds(scope if sure else None, scope)
 
 
 def _condition(condition: Condition, context: RequestContext) -> Condition | bool | None:
-    """The condition, without variables of known value; True or False where it is settled; None: can't be told."""
+    """The condition with known variables replaced; True or False if ``context`` decides it; None if it is unknown."""
     if not condition.is_known:
         return None
     if condition.operator == UNREAD:
@@ -107,7 +112,7 @@ def _condition(condition: Condition, context: RequestContext) -> Condition | boo
 
 
 def _resolvable(resources: Element, conditions: set[Condition]) -> set[Condition]:
-    """That all variables have a value; those of the way in are settled by now, or not sure anyway."""
+    """The conditions that all remaining variables have a value."""
     texts = (*resources.patterns, *(value for each in conditions for value in each.values))
     return {Condition("Null", key, ("false",)) for text in texts for key in required(text)}
 
@@ -133,19 +138,20 @@ def _dependent(text: str) -> bool:
 
 
 def _at_most(element: Element, unsure: set[str], context: RequestContext) -> Element:
-    """What the element may apply to: an exclusion that isn't sure excludes nothing, a variable may be anything."""
+    """What the element can apply to: an uncertain exclusion excludes nothing, and a variable can have any value."""
     if element.negated:
         return Element(element.patterns - unsure, negated=True)
-    possible = {_anything(each) for each in unsure if not _impossible(each, context)}
+    possible = {widest(each) for each in unsure if not _impossible(each, context)}
     return Element(element.patterns - unsure | possible)
 
 
-def _anything(text: str) -> str:
+def widest(text: str) -> str:
+    """``text`` with a star for each variable that depends on the principal."""
     return substituted(text, lambda key, _: "*" if depends_on_principal(key) else None)
 
 
 def _impossible(text: str, context: RequestContext) -> bool:
-    """Whether a variable in it surely has no value, so that the text matches nothing."""
+    """Whether a variable in it certainly has no value, so that the text matches nothing."""
     return any(
         context.values(key) == frozenset({None}) for key in variables(text) if depends_on_principal(key)
     )

@@ -28,7 +28,7 @@ CONTENTS = {
 
 
 def contents(**counts: int) -> dict[str, int]:
-    """What an account holds; nothing of what is not named."""
+    """What an account holds; none of its permissions is not named."""
     assert counts.keys() <= CONTENTS.keys()
     return {**CONTENTS, **counts}
 

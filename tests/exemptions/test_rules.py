@@ -189,7 +189,9 @@ def test_the_list_must_be_one() -> None:
         pytest.param("path", "/my team/", "a path can't have ' '", id="path-space"),
         pytest.param("path", "arn:aws:iam::111122223333:user/emergency/*", "matches no path", id="path-arn"),
         pytest.param("path", f"/{'x' * 511}/", "has at most 512 characters", id="path-too-long"),
-        pytest.param("tag", "Te*=x", "the key of a tag, which is not a glob, can't have '*'", id="tag-key-glob"),
+        pytest.param(
+            "tag", "Te*=x", "the key of a tag, which is not a glob, can't have '*'", id="tag-key-glob"
+        ),
         pytest.param("tag", "Purpose=a|b", "the value of a tag can't have '|'", id="tag-bar"),
         pytest.param("tag", "Purpose=^x$", "the value of a tag can't have '^'", id="tag-regex"),
     ],
@@ -240,7 +242,10 @@ def test_a_pattern_that_can_match_is_none(field: str, pattern: str, name: str) -
         pytest.param("tag", "a=b=c", "is the key 'a' with the value 'b=c'", id="tag-equals"),
         pytest.param("tag", "Cost Center=a b", "", id="tag-space-within"),
         pytest.param(
-            "user", "jane,joe", "has a comma, which is a literal character: write a rule for each user", id="comma"
+            "user",
+            "jane,joe",
+            "has a comma, which is a literal character: write a rule for each user",
+            id="comma",
         ),
         pytest.param("user", ".*", "begins with a dot: patterns are shell globs, so write", id="regex"),
         pytest.param("user", "jane.*", "", id="dot"),

@@ -82,7 +82,11 @@ def test_only_the_later_version_has_variables(version: str | None, dependent: bo
         ),
         pytest.param(document({"Effect": "Allow", "Action": "*"}), "with neither of Resource", id="neither"),
         pytest.param(document({**ALLOW, "Principal": "*"}), "p: Principal in a statement", id="principal"),
-        pytest.param(document({**ALLOW, "Action": [1]}), "p: Action holds something", id="action-no-text"),
+        pytest.param(
+            document({**ALLOW, "Action": [1]}),
+            "p: Action has a value that is not a string",
+            id="action-no-text",
+        ),
         pytest.param(
             document({**ALLOW, "Condition": {"Bool": 1}}), "p: a Condition that is not", id="condition"
         ),
