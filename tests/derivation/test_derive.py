@@ -217,12 +217,12 @@ def test_a_user_whose_policies_take_too_long_is_refused_with_the_reason(
         pytest.param({"groups": (GroupPermissions("Old"),)}, "has no policies", id="an-empty-group"),
         pytest.param({"inline": [deny("s3:*")]}, "none of its permissions can be granted", id="only-a-deny"),
         pytest.param({"inline": [allow("s3:*", HOME)]}, "grant it by hand", id="only-what-cannot-be-carried"),
-        pytest.param({"attached": (aws("IAMUserChangePassword"),)}, "none of its permissions", id="only-its-own-password"),
+        pytest.param({"attached": (aws("IAMUserChangePassword"),)}, "none of its perm", id="only-its-own-password"),
         pytest.param(
             {"inline": [READ, deny("*")]}, "statement 2 denies every action, as in quarantine",
             id="quarantined",
         ),
-        pytest.param({"inline": [READ], "attached": (aws("AWSDenyAll"),)}, "policy AWSDenyAll denies every action", id="denied"),
+        pytest.param({"inline": [READ], "attached": (aws("AWSDenyAll"),)}, "AWSDenyAll denies every", id="denied"),
         pytest.param(
             {"inline": [READ], "attached": (aws("AWSCompromisedKeyQuarantineV3"),)},
             "AWSCompromisedKeyQuarantineV3: AWS detected an exposed access key",

@@ -9,7 +9,7 @@ import pytest
 from c7n_iamusers.evidence.activity import activity_of, is_unused
 from c7n_iamusers.evidence.model import Credential, Evidence, Source
 from c7n_iamusers.iam.user import IamUser
-from tests.dossiers import (
+from tests.evidence_records import (
     CREDENTIAL_KINDS,
     NOW,
     PIECES,

@@ -13,7 +13,7 @@ from c7n_iamusers.evidence.model import Evidence, Hint, Source
 from c7n_iamusers.exemptions.rules import Exemption
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.user import IamUser
-from tests.dossiers import CREDENTIAL_KINDS, NOW, days_ago, evidence, key, password, used
+from tests.evidence_records import CREDENTIAL_KINDS, NOW, days_ago, evidence, key, password, used
 from tests.records import groups, user
 
 #: What an account's own lists tell of a user; credentials come with the evidence.

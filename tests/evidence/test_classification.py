@@ -10,7 +10,16 @@ from c7n_iamusers.evidence.classification import classify
 from c7n_iamusers.evidence.model import Evidence, Hint, Source
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.iam.user import IamUser
-from tests.dossiers import NOW, certificate, evidence, key, password, service_credential, ssh_key, used
+from tests.evidence_records import (
+    NOW,
+    certificate,
+    evidence,
+    key,
+    password,
+    service_credential,
+    ssh_key,
+    used,
+)
 from tests.records import groups, user
 
 SHE = user("dana.smith", tags={"Email": "dana@example.com"})

@@ -18,7 +18,7 @@ from c7n_iamusers.evidence.model import KINDS, AppliedPolicy, Credential, Eviden
 from c7n_iamusers.evidence.options import Selection
 from c7n_iamusers.exemptions.rules import ExemptionRule, find_exemption
 from c7n_iamusers.iam.user import IamUser
-from tests.dossiers import CREDENTIAL_KINDS, NOW, PIECES, days_ago, evidence
+from tests.evidence_records import CREDENTIAL_KINDS, NOW, PIECES, days_ago, evidence
 from tests.records import groups, user
 
 NAMES = ("alice", "ci-checkout", "dana.smith", "BedrockAPIKey-1", "x+y=z,1@example.com")

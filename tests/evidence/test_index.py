@@ -10,7 +10,7 @@ from c7n_iamusers.evidence.credential_report import parse_report
 from c7n_iamusers.evidence.index import USER, VIRTUAL_MFA, EvidenceIndex, Inventory, with_listed_credentials
 from c7n_iamusers.evidence.model import LastUse, Source
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, SSH_PUBLIC_KEY
-from tests.dossiers import NOW, days_ago
+from tests.evidence_records import NOW, days_ago
 from tests.records import ACCOUNT, user
 
 ALICE = user()
