@@ -44,7 +44,7 @@ def measured(
 
 
 def stock(users: int, seconds: float) -> Measurement:
-    """Six calls a user and three an account."""
+    """Six calls per user and three an account."""
     calls = {"GetUser": users, "ListMFADevices": 5 * users, "ListUsers": 3}
     return measured("stock c7n", users, calls, seconds)
 
