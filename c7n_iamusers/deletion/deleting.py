@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from c7n_iamusers.deletion.plan import deletion_documents, orphan_calls, plan_deletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, review_refusal
-from c7n_iamusers.exceptions import IamUsersError, Stranger
+from c7n_iamusers.exceptions import IamUsersError, UserReplaced
 from c7n_iamusers.execution.calls import Plan, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, SubjectGone
 from c7n_iamusers.execution.interruption import Interrupted
@@ -93,7 +93,7 @@ class _Deletion:
                 outcome = self.absent() if user is None else self._round(user, delays)
             except SubjectGone:
                 return self.absent()
-            except Stranger as error:
+            except UserReplaced as error:
                 return FAILED, spare(self.of.run, error, self.evidence, self.applied)
             finally:
                 self.applied.left = self._left()
@@ -103,7 +103,7 @@ class _Deletion:
     def _round(self, user: IamUser, delays: Iterator[float]) -> Outcome | None:
         """What became of the user; None where another round is needed."""
         if self.applied.calls and user.unique_id != self.evidence.unique_id:
-            raise Stranger(f"{self.evidence}: the name belongs to another user by now", user.unique_id)
+            raise UserReplaced(f"{self.evidence}: the name belongs to another user by now", user.unique_id)
         self.found = self.of.records.find(user, self.applied.made, self.of.adopt)
         try:
             reason = self._apply(self.found)

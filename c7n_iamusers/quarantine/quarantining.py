@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from c7n_iamusers.exceptions import Stranger
+from c7n_iamusers.exceptions import UserReplaced
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, SubjectGone
 from c7n_iamusers.execution.journal import utc_now
@@ -59,7 +59,7 @@ class UserQuarantine:
                 return _absent(self.run, evidence, applied)
             except BoundaryChanged:
                 continue
-            except Stranger as error:
+            except UserReplaced as error:
                 return FAILED, spare(self.run, error, evidence, applied)
             except CallFailed as error:
                 form = deny_form(error.call)
@@ -127,7 +127,7 @@ class UserRelease:
                 FAILED,
                 f"{evidence}: its permissions boundary was changed outside this tool: look at it, run again",
             )
-        except Stranger as error:
+        except UserReplaced as error:
             return FAILED, spare(self.run, error, evidence, applied)
 
     def _release(self, evidence: Subject, user: IamUser, applied: Applied) -> tuple[str, str]:
