@@ -106,26 +106,26 @@ class UserDeriver:
 
     def __init__(self, options: DerivationOptions) -> None:
         self._options = options
-        self._texts: dict[int, str] = {}
-        self._named: dict[Hashable, _Named] = {}
-        self._made: dict[Hashable, UserDerivation] = {}
+        self._documents: dict[int, str] = {}
+        self._context_keys: dict[Hashable, _ContextKeys] = {}
+        self._results: dict[Hashable, UserDerivation] = {}
 
     def of(self, principal: PrincipalPermissions) -> UserDerivation:
         """The result for ``principal``, which must outlive this instance: documents are cached by their ``id()``."""
         shape = self._shape(principal)
         context = user_context(principal, self._options.identity_center_mfa)
-        named = self._named.get(shape)
-        if named is None:
-            named = self._named[shape] = _named(principal, self._options)
-        values = tuple((key, context.values(key)) for key in named.read)
+        keys = self._context_keys.get(shape)
+        if keys is None:
+            keys = self._context_keys[shape] = _context_keys(principal, self._options)
+        values = tuple((key, context.values(key)) for key in keys.read)
         tagged = bool(self._options.username_tag) and principal.person == principal.user_name
         key = (shape, values, tagged)
-        if key not in self._made:
-            self._made[key] = self._first(principal, RequestContext(_known(values, context)))
-        made, varies = self._made[key], named.varies or self._options.username_tag
-        return self._of_its_own(principal, context, made) if made.proof and varies else made
+        if key not in self._results:
+            self._results[key] = self._derive(principal, RequestContext(_known(values, context)))
+        result, varies = self._results[key], keys.varies or self._options.username_tag
+        return self._with_own_proof(principal, context, result) if result.proof and varies else result
 
-    def _first(self, principal: PrincipalPermissions, known: RequestContext) -> UserDerivation:
+    def _derive(self, principal: PrincipalPermissions, known: RequestContext) -> UserDerivation:
         try:
             held = read_user_policies(_in_order(principal), self._options)
             if reason := blocked_reason(held) or empty_reason(held):
@@ -135,18 +135,18 @@ class UserDeriver:
             return UserDerivation(reason=str(error))
         return UserDerivation(held, derived, prove(held, derived, session_context(), known))
 
-    def _of_its_own(
-        self, principal: PrincipalPermissions, context: RequestContext, made: UserDerivation
+    def _with_own_proof(
+        self, principal: PrincipalPermissions, context: RequestContext, result: UserDerivation
     ) -> UserDerivation:
         """The result with a proof by all facts of the user, if the shared proof is not EQUAL or NARROWER."""
-        assert made.held
-        assert made.derived
-        assert made.proof
-        if made.proof.verdict in (EQUAL, NARROWER):
-            return made
-        held = replace(made.held, principal=principal)
+        assert result.held
+        assert result.derived
+        assert result.proof
+        if result.proof.verdict in (EQUAL, NARROWER):
+            return result
+        held = replace(result.held, principal=principal)
         session = session_of(principal, self._options)
-        return UserDerivation(held, made.derived, prove(held, made.derived, session, context))
+        return UserDerivation(held, result.derived, prove(held, result.derived, session, context))
 
     def _shape(self, principal: PrincipalPermissions) -> Hashable:
         return (
@@ -165,8 +165,8 @@ class UserDeriver:
         # Without the account, so that accounts share results; an unread policy keeps its ARN for the error.
         shared = not policy.aws_managed and policy.document is not None
         # A managed policy's document is the same object for all users of its account.
-        text = self._texts.get(id(policy.document)) or _text(policy.document)
-        self._texts[id(policy.document)] = text
+        text = self._documents.get(id(policy.document)) or _text(policy.document)
+        self._documents[id(policy.document)] = text
         return policy.path_and_name if shared else policy.arn, text
 
 
@@ -189,7 +189,7 @@ def _text(document: Any) -> str:
 
 
 @dataclass(frozen=True)
-class _Named:
+class _ContextKeys:
     """``read``: the context keys that decide the set. ``varies``: whether the proof can depend on others too."""
 
     read: tuple[str, ...] = ()
@@ -205,16 +205,16 @@ def _known(values: tuple[tuple[str, Any], ...], context: RequestContext) -> dict
 _SHARED = ("aws:principaltype", "aws:multifactorauthpresent")
 
 
-def _named(principal: PrincipalPermissions, options: DerivationOptions) -> _Named:
+def _context_keys(principal: PrincipalPermissions, options: DerivationOptions) -> _ContextKeys:
     try:
         policies = old_policies(principal)
     except ValueError:
-        return _Named()
+        return _ContextKeys()
     statements = (*policies.statements, *(policies.boundary or ()))
     conditions = {each.key for statement in statements for each in statement.conditions}
     in_texts = {key for statement in statements for key in _variables(statement)}
     read = conditions | (in_texts if options.write_out else set())
-    return _Named(
+    return _ContextKeys(
         tuple(sorted(key for key in read if depends_on_principal(key) and key not in _SHARED)),
         any(depends_on_principal(key) for key in in_texts),
     )

@@ -18,13 +18,7 @@ from c7n_iamusers.evidence.index import EvidenceIndex, with_listed_credentials
 from c7n_iamusers.evidence.model import Activity, Classification, Evidence, Hint, Source
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.exemptions.rules import Exemption
-from c7n_iamusers.iam.attachments import (
-    ATTACHMENT_KINDS,
-    CREDENTIAL_REPORT,
-    LISTED_BY_USER,
-    MFA_DEVICE,
-    AttachmentKind,
-)
+from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import LISTED_KINDS, list_kind
 
@@ -75,27 +69,27 @@ def assess(
     Ages are counted up to the time of the credential report, if there is one: an old report says nothing about the
     time after it.
     """
-    as_of = evidence.time_of(CREDENTIAL_REPORT) or now
+    as_of = evidence.time_of(attachments.CREDENTIAL_REPORT) or now
     case = Case(user, evidence, exemption, as_of, criteria.thresholds, criteria.provisioning)
     classification = classify(user, evidence, criteria.hints)
     return Assessment(user, evidence, exemption, classification, evaluate(case), activity_of(user, evidence))
 
 
-def unread_kinds(evidence: Evidence) -> tuple[AttachmentKind, ...]:
+def unread_kinds(evidence: Evidence) -> tuple[attachments.AttachmentKind, ...]:
     """The kinds of credentials that AWS lists for one user at a time, and that were not listed for this user."""
-    return tuple(kind for kind in LISTED_BY_USER if kind.name not in evidence.credentials)
+    return tuple(kind for kind in attachments.LISTED_BY_USER if kind.name not in evidence.credentials)
 
 
 def count_attachments(user: IamUser, evidence: Evidence) -> tuple[dict[str, int], list[str]]:
     """Attachment kind -> count, and the kinds that were not read in full: their counts are missing or minimums."""
     known = {kind: len(found) for kind, found in evidence.credentials.items()} | user.counts()
-    unread = {kind.name for kind in ATTACHMENT_KINDS} - known.keys()
-    if MFA_DEVICE.name in unread and evidence.mfa is not None:
+    unread = {kind.name for kind in attachments.ATTACHMENT_KINDS} - known.keys()
+    if attachments.MFA_DEVICE.name in unread and evidence.mfa is not None:
         # No account-wide list has hardware and FIDO devices, so this is a minimum.
-        known[MFA_DEVICE.name] = max(len(evidence.virtual_mfa or ()), int(evidence.mfa))
+        known[attachments.MFA_DEVICE.name] = max(len(evidence.virtual_mfa or ()), int(evidence.mfa))
         if not evidence.mfa:
-            unread.remove(MFA_DEVICE.name)
-    order = [kind.name for kind in ATTACHMENT_KINDS]
+            unread.remove(attachments.MFA_DEVICE.name)
+    order = [kind.name for kind in attachments.ATTACHMENT_KINDS]
     return {kind: known[kind] for kind in order if kind in known}, [kind for kind in order if kind in unread]
 
 

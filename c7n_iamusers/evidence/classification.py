@@ -25,18 +25,7 @@ from c7n_iamusers.evidence.model import (
     Evidence,
     Hint,
 )
-from c7n_iamusers.iam.attachments import (
-    ACCESS_KEY,
-    CREDENTIAL_REPORT,
-    CREDENTIAL_TRAITS,
-    EITHER,
-    LISTED_AT_ONCE,
-    LISTED_BY_USER,
-    LOGIN_PROFILE,
-    PERSON,
-    SERVICE_CREDENTIALS,
-    AttachmentKind,
-)
+from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser
 
 IDENTITY_CENTER = "identity-center"
@@ -92,7 +81,7 @@ def _fitting(user: IamUser, kind: str, held: tuple[Credential, ...]) -> Iterator
         return
     if kind != MACHINE:
         yield IDENTITY_CENTER
-    if kind != HUMAN and any(CREDENTIAL_TRAITS[each.kind].signs_requests for each in held):
+    if kind != HUMAN and any(attachments.CREDENTIAL_TRAITS[each.kind].signs_requests for each in held):
         yield from _for_programs(user)
     for each in held:
         yield from _for_service(each)
@@ -109,8 +98,8 @@ def _for_programs(user: IamUser) -> tuple[str, ...]:
 
 
 def _for_service(credential: Credential) -> tuple[str, ...]:
-    traits = CREDENTIAL_TRAITS[credential.kind]
-    if traits.used_by == PERSON or traits.signs_requests:
+    traits = attachments.CREDENTIAL_TRAITS[credential.kind]
+    if traits.used_by == attachments.PERSON or traits.signs_requests:
         return ()
     return _BY_SERVICE.get(traits.service or credential.service, _OTHER_SERVICES)
 
@@ -150,7 +139,7 @@ def _use(credential: Credential) -> str:
 
 
 def _absent(evidence: Evidence) -> Iterator[str]:
-    for kind in (LOGIN_PROFILE, ACCESS_KEY):
+    for kind in (attachments.LOGIN_PROFILE, attachments.ACCESS_KEY):
         if evidence.credentials.get(kind.name) == ():
             yield f"no {kind.title}"
 
@@ -223,8 +212,12 @@ def _by_credentials(user: IamUser, evidence: Evidence, held: Held) -> _Result:
         return UNKNOWN, "unknown whether all of its credentials are active", ""
     if not held:
         return _without_credentials(evidence)
-    passwords = tuple(each for each in held if CREDENTIAL_TRAITS[each.kind].used_by == PERSON)
-    programs = tuple(each for each in held if CREDENTIAL_TRAITS[each.kind].used_by != PERSON)
+    passwords = tuple(
+        each for each in held if attachments.CREDENTIAL_TRAITS[each.kind].used_by == attachments.PERSON
+    )
+    programs = tuple(
+        each for each in held if attachments.CREDENTIAL_TRAITS[each.kind].used_by != attachments.PERSON
+    )
     if passwords and programs:
         return _by_use(passwords, programs)
     if passwords:
@@ -235,21 +228,21 @@ def _by_credentials(user: IamUser, evidence: Evidence, held: Held) -> _Result:
 def _missing(evidence: Evidence) -> list[str]:
     """The kinds that account-wide operations return, that were requested and not read."""
     # Saved documents have at most a credential report, so only that is needed of them.
-    asked = {CREDENTIAL_REPORT, *evidence.sources}
-    needed = (kind for kind in LISTED_AT_ONCE if kind.piece in asked)
+    asked = {attachments.CREDENTIAL_REPORT, *evidence.sources}
+    needed = (kind for kind in attachments.LISTED_AT_ONCE if kind.piece in asked)
     return [kind.title for kind in needed if kind.name not in evidence.credentials]
 
 
-def _decisive_unread(evidence: Evidence) -> list[AttachmentKind]:
+def _decisive_unread(evidence: Evidence) -> list[attachments.AttachmentKind]:
     """The unread kinds that can change any classification; EITHER matters only if there are no other credentials."""
-    if SERVICE_CREDENTIALS not in evidence.sources:
+    if attachments.SERVICE_CREDENTIALS not in evidence.sources:
         return []  # saved documents never have them
-    unread = (kind for kind in LISTED_BY_USER if kind.name not in evidence.credentials)
-    return [kind for kind in unread if CREDENTIAL_TRAITS[kind.name].used_by != EITHER]
+    unread = (kind for kind in attachments.LISTED_BY_USER if kind.name not in evidence.credentials)
+    return [kind for kind in unread if attachments.CREDENTIAL_TRAITS[kind.name].used_by != attachments.EITHER]
 
 
 def _without_credentials(evidence: Evidence) -> _Result:
-    if unread := [kind for kind in LISTED_BY_USER if kind.name not in evidence.credentials]:
+    if unread := [kind for kind in attachments.LISTED_BY_USER if kind.name not in evidence.credentials]:
         named = " or ".join(kind.plural for kind in unread)
         return UNKNOWN, f"no other credentials, and {named} were not read", unread[0].name
     return NO_CREDENTIALS, "no credentials of any kind", ""
@@ -257,7 +250,7 @@ def _without_credentials(evidence: Evidence) -> _Result:
 
 def _by_use(passwords: Held, programs: Held) -> _Result:
     """By which of password and access keys is in use. AWS does not track the use of other credentials."""
-    if all(CREDENTIAL_TRAITS[each.kind].use for each in programs):
+    if all(attachments.CREDENTIAL_TRAITS[each.kind].use for each in programs):
         signs_in, runs = _is_used(passwords), _is_used(programs)
         if signs_in is None or runs is None:
             return UNKNOWN, "has a password and keys, and it is unknown which are in use", ""
@@ -291,4 +284,7 @@ def _without_password(user: IamUser, evidence: Evidence, held: Held) -> _Result:
 
 def _is_git(credential: Credential) -> bool:
     """Whether people and programs both use it, so that it decides only if there are no other credentials."""
-    return CREDENTIAL_TRAITS[credential.kind].used_by == EITHER or credential.service == _GIT
+    return (
+        attachments.CREDENTIAL_TRAITS[credential.kind].used_by == attachments.EITHER
+        or credential.service == _GIT
+    )

@@ -15,13 +15,7 @@ from fnmatch import fnmatchcase
 from c7n_iamusers.evidence.admin_rights import admin_policies
 from c7n_iamusers.evidence.model import Credential, Evidence
 from c7n_iamusers.exemptions.rules import Exemption
-from c7n_iamusers.iam.attachments import (
-    ACCESS_KEY,
-    ATTACHED_POLICY,
-    INLINE_POLICY,
-    LOGIN_PROFILE,
-    PERMISSIONS_BOUNDARY,
-)
+from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.user_patterns import matches
@@ -139,7 +133,7 @@ def expired_exemption(case: Case) -> Texts:
 )
 def console_without_mfa(case: Case) -> Texts:
     """It has a password and no MFA device."""
-    passwords = case.credentials(LOGIN_PROFILE.name)
+    passwords = case.credentials(attachments.LOGIN_PROFILE.name)
     if passwords == () or case.evidence.mfa:
         return ()
     if passwords is None or case.evidence.mfa is None:
@@ -156,7 +150,7 @@ def console_without_mfa(case: Case) -> Texts:
 )
 def password_never_used(case: Case) -> Texts:
     """It has a password that was never used."""
-    return _never_used(case, LOGIN_PROFILE.name)
+    return _never_used(case, attachments.LOGIN_PROFILE.name)
 
 
 @_finding(
@@ -167,7 +161,7 @@ def password_never_used(case: Case) -> Texts:
 )
 def password_unused(case: Case) -> Texts:
     """Its password was last used `thresholds.unused` days ago or earlier."""
-    return _unused(case, LOGIN_PROFILE.name)
+    return _unused(case, attachments.LOGIN_PROFILE.name)
 
 
 @_finding(
@@ -178,7 +172,7 @@ def password_unused(case: Case) -> Texts:
 )
 def key_never_used(case: Case) -> Texts:
     """One of its active access keys was never used."""
-    return _never_used(case, ACCESS_KEY.name)
+    return _never_used(case, attachments.ACCESS_KEY.name)
 
 
 @_finding(
@@ -189,7 +183,7 @@ def key_never_used(case: Case) -> Texts:
 )
 def key_unused(case: Case) -> Texts:
     """One of its active access keys was last used `thresholds.unused` days ago or earlier."""
-    return _unused(case, ACCESS_KEY.name)
+    return _unused(case, attachments.ACCESS_KEY.name)
 
 
 @_finding(
@@ -207,7 +201,7 @@ def key_not_rotated(case: Case) -> Texts:
         days = case.days_since(key.created)
         return f"{_title(key)} is {days} days old." if days >= case.thresholds.rotation else ""
 
-    return _each(case, ACCESS_KEY.name, due)
+    return _each(case, attachments.ACCESS_KEY.name, due)
 
 
 @_finding(
@@ -218,7 +212,7 @@ def key_not_rotated(case: Case) -> Texts:
 )
 def two_active_keys(case: Case) -> Texts:
     """It has two active access keys."""
-    keys = case.credentials(ACCESS_KEY.name)
+    keys = case.credentials(attachments.ACCESS_KEY.name)
     if keys is None:
         return None
     return (f"{len(keys)} access keys are active: deactivate one.",) if len(keys) > 1 else ()
@@ -239,7 +233,7 @@ def admin_rights(case: Case) -> Texts:
     policies = admin_policies(case.evidence.grants)
     if not policies:
         return policies
-    boundary = case.user.attachments.get(PERMISSIONS_BOUNDARY.name)
+    boundary = case.user.attachments.get(attachments.PERMISSIONS_BOUNDARY.name)
     within = f", within its boundary {boundary[0].get('PermissionsBoundaryArn', '')}" if boundary else ""
     return (f"Administrator by {_some(policies)}{within}.",)
 
@@ -252,7 +246,7 @@ def admin_rights(case: Case) -> Texts:
 )
 def inline_policies(case: Case) -> Texts:
     """It has inline policies."""
-    return _attached(case, INLINE_POLICY.name, "inline policies")
+    return _attached(case, attachments.INLINE_POLICY.name, "inline policies")
 
 
 @_finding(
@@ -263,7 +257,7 @@ def inline_policies(case: Case) -> Texts:
 )
 def directly_attached_policies(case: Case) -> Texts:
     """Managed policies are attached to it directly, not to a group."""
-    return _attached(case, ATTACHED_POLICY.name, "directly attached policies")
+    return _attached(case, attachments.ATTACHED_POLICY.name, "directly attached policies")
 
 
 @_finding(
@@ -274,7 +268,7 @@ def directly_attached_policies(case: Case) -> Texts:
 )
 def no_boundary(case: Case) -> Texts:
     """It has no permissions boundary."""
-    boundary = case.user.attachments.get(PERMISSIONS_BOUNDARY.name)
+    boundary = case.user.attachments.get(attachments.PERMISSIONS_BOUNDARY.name)
     if boundary is None:
         return None
     return () if boundary else ("Has no permissions boundary.",)
@@ -316,7 +310,7 @@ def role_trusts_user(case: Case) -> Texts:
 )
 def compromised_key(case: Case) -> Texts:
     """AWS attached an `AWSCompromisedKeyQuarantine` policy, because it detected an exposed access key."""
-    attached = case.user.attachments.get(ATTACHED_POLICY.name)
+    attached = case.user.attachments.get(attachments.ATTACHED_POLICY.name)
     if attached is None:
         return None
     held = [name for each in attached if (name := str(each.get("PolicyName", ""))).startswith(COMPROMISED)]

@@ -11,14 +11,7 @@ from typing import Any
 
 from c7n_iamusers.evidence.credential_report import CredentialReport, Row, credentials_of, flag, is_row_of
 from c7n_iamusers.evidence.model import AppliedPolicy, Credential, Evidence, LastUse, Source
-from c7n_iamusers.iam.attachments import (
-    ACTIVE,
-    CREDENTIAL_REPORT,
-    CREDENTIAL_TRAITS,
-    LOGIN_PROFILE,
-    SERVICE_SPECIFIC_CREDENTIAL,
-    AttachmentKind,
-)
+from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import objects
 from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.iam.user import IamUser, Item
@@ -130,23 +123,25 @@ class EvidenceIndex:
 
     def _missing_row(self, row: Row | None) -> dict[str, Source]:
         """The report as a source with a problem, if it was read and has no row for the user."""
-        source = self._inventory.sources.get(CREDENTIAL_REPORT)
+        source = self._inventory.sources.get(attachments.CREDENTIAL_REPORT)
         if row or source is None or source.problem:
             return {}
         return {
-            CREDENTIAL_REPORT: replace(source, problem="has no row for the user, which was created later")
+            attachments.CREDENTIAL_REPORT: replace(
+                source, problem="has no row for the user, which was created later"
+            )
         }
 
     def _credentials(self, user: IamUser, row: Row | None) -> Credentials:
         found: Credentials = credentials_of(row) if row else {}
-        if LOGIN_PROFILE.name in found:
+        if attachments.LOGIN_PROFILE.name in found:
             signed_in = moment(user.detail.get("PasswordLastUsed"))
-            found[LOGIN_PROFILE.name] = tuple(
-                _signed_in(each, signed_in) for each in found[LOGIN_PROFILE.name]
+            found[attachments.LOGIN_PROFILE.name] = tuple(
+                _signed_in(each, signed_in) for each in found[attachments.LOGIN_PROFILE.name]
             )
         if self._inventory.service_credentials is not None:
             held = self._service_credentials.get(user.name, ())
-            found[SERVICE_SPECIFIC_CREDENTIAL.name] = tuple(map(_service_credential, held))
+            found[attachments.SERVICE_SPECIFIC_CREDENTIAL.name] = tuple(map(_service_credential, held))
         return found
 
     def _serials(self, user: IamUser) -> tuple[str, ...] | None:
@@ -173,7 +168,7 @@ class EvidenceIndex:
 
 
 def with_listed_credentials(
-    evidence: Evidence, kind: AttachmentKind, items: Iterable[Item], source: Source
+    evidence: Evidence, kind: attachments.AttachmentKind, items: Iterable[Item], source: Source
 ) -> Evidence:
     """The evidence with the user's credentials of ``kind``, as the list operation returns ``items``."""
     held = tuple(listed_credential(kind, item) for item in items)
@@ -184,12 +179,12 @@ def with_listed_credentials(
     )
 
 
-def listed_credential(kind: AttachmentKind, item: Item, use: LastUse | None = None) -> Credential:
+def listed_credential(kind: attachments.AttachmentKind, item: Item, use: LastUse | None = None) -> Credential:
     """The credential of ``kind`` that the list operation returns as ``item``. ``use``: None if unknown."""
     single = kind.reading is not None and kind.reading.single
     title = kind.title if single else f"{kind.title} {item[kind.identifier]}"
-    created = moment(item.get(CREDENTIAL_TRAITS[kind.name].created))
-    active = item.get("Status", ACTIVE) == ACTIVE
+    created = moment(item.get(attachments.CREDENTIAL_TRAITS[kind.name].created))
+    active = item.get("Status", attachments.ACTIVE) == attachments.ACTIVE
     return Credential(kind.name, title, active, created, use, str(item.get("ServiceName", "")))
 
 
@@ -213,7 +208,7 @@ def _signed_in(password: Credential, listed: datetime | None) -> Credential:
 def _service_credential(item: Item) -> Credential:
     service = str(item.get("ServiceName", ""))
     return Credential(
-        SERVICE_SPECIFIC_CREDENTIAL.name,
+        attachments.SERVICE_SPECIFIC_CREDENTIAL.name,
         f"credential for {service} ({item.get('ServiceSpecificCredentialId')})",
         item.get("Status") == "Active",
         moment(item.get("CreateDate")),

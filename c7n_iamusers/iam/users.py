@@ -12,19 +12,11 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from c7n_iamusers.execution.client import Backoff, error_code, items
-from c7n_iamusers.iam.attachments import (
-    ACCESS_KEY,
-    ATTACHMENT_KINDS,
-    PERMISSIONS_BOUNDARY,
-    TAG,
-    AttachmentKind,
-    Detail,
-    Reading,
-)
+from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser, Item
 
 #: The kinds with their own operation; GetUser returns the others.
-LISTED_KINDS = tuple(kind for kind in ATTACHMENT_KINDS if kind.reading)
+LISTED_KINDS = tuple(kind for kind in attachments.ATTACHMENT_KINDS if kind.reading)
 #: Seconds to wait before reading a list again that has an item which is gone.
 _RETRY_DELAYS = (0.0, 1.0, 2.0, 4.0)
 _ENVELOPE = frozenset({"ResponseMetadata", "UserName"})
@@ -38,8 +30,8 @@ def read_user(client: Any, name: str, backoff: Backoff) -> IamUser | None:
     detail = read_detail(client, name, backoff)
     if detail is None:
         return None
-    attachments = {kind.name: read_kind(client, name, kind, backoff) for kind in LISTED_KINDS}
-    return IamUser(detail, {**attachments, **embedded_attachments(detail)})
+    listed = {kind.name: read_kind(client, name, kind, backoff) for kind in LISTED_KINDS}
+    return IamUser(detail, {**listed, **embedded_attachments(detail)})
 
 
 def read_detail(client: Any, name: str, backoff: Backoff) -> dict[str, Any] | None:
@@ -56,12 +48,12 @@ def embedded_attachments(detail: dict[str, Any]) -> dict[str, tuple[Item, ...]]:
     """The kinds in a user's own record: boundary and tags."""
     boundary = detail.get("PermissionsBoundary")
     return {
-        PERMISSIONS_BOUNDARY.name: (boundary,) if boundary else (),
-        TAG.name: tuple(detail.get("Tags") or ()),
+        attachments.PERMISSIONS_BOUNDARY.name: (boundary,) if boundary else (),
+        attachments.TAG.name: tuple(detail.get("Tags") or ()),
     }
 
 
-def list_kind(client: Any, name: str, kind: AttachmentKind, backoff: Backoff) -> tuple[Item, ...]:
+def list_kind(client: Any, name: str, kind: attachments.AttachmentKind, backoff: Backoff) -> tuple[Item, ...]:
     """The attachments of ``kind`` (one of LISTED_KINDS) of the user, as the list operation returns them.
 
     Raises ClientError; NoSuchEntity if the user is gone.
@@ -73,7 +65,7 @@ def list_kind(client: Any, name: str, kind: AttachmentKind, backoff: Backoff) ->
     return tuple({kind.identifier: item} if isinstance(item, str) else item for item in found)
 
 
-def read_kind(client: Any, name: str, kind: AttachmentKind, backoff: Backoff) -> tuple[Item, ...]:
+def read_kind(client: Any, name: str, kind: attachments.AttachmentKind, backoff: Backoff) -> tuple[Item, ...]:
     """As ``list_kind``, with the details that the list leaves out (documents, key bodies).
 
     If an item disappears between the list and its details, the list is read again.
@@ -105,7 +97,7 @@ def unassigned_mfa(client: Any, backoff: Backoff) -> frozenset[str]:
     return frozenset(str(device["SerialNumber"]) for device in devices)
 
 
-def _read_single(client: Any, name: str, reading: Reading, backoff: Backoff) -> tuple[Item, ...]:
+def _read_single(client: Any, name: str, reading: attachments.Reading, backoff: Backoff) -> tuple[Item, ...]:
     try:
         response = backoff.call(getattr(client, xform_name(reading.operation)), UserName=name)
     except ClientError as error:
@@ -115,7 +107,7 @@ def _read_single(client: Any, name: str, reading: Reading, backoff: Backoff) -> 
     return (response[reading.result],)
 
 
-def _with_detail(client: Any, name: str, item: Item, detail: Detail, backoff: Backoff) -> Item:
+def _with_detail(client: Any, name: str, item: Item, detail: attachments.Detail, backoff: Backoff) -> Item:
     parameters = {parameter: item[member] for parameter, member in detail.parameters.items()}
     method = getattr(client, xform_name(detail.operation))
     response = backoff.call(method, UserName=name, **parameters, **detail.constants)
@@ -144,7 +136,7 @@ def read_key_use(client: Any, user: IamUser, backoff: Backoff) -> tuple[KeyUse, 
     If a key is gone since ``user`` was read, the keys are listed again. Raises ClientError if a key that is still
     listed can't be read.
     """
-    return _read_all(client, user.name, user.attachments[ACCESS_KEY.name], backoff)
+    return _read_all(client, user.name, user.attachments[attachments.ACCESS_KEY.name], backoff)
 
 
 def _read_all(client: Any, name: str, keys: Iterable[Item], backoff: Backoff) -> tuple[KeyUse, ...]:
@@ -155,7 +147,7 @@ def _read_all(client: Any, name: str, keys: Iterable[Item], backoff: Backoff) ->
         except ClientError as error:
             if error_code(error) not in _NO_KEY_OR_DENIED:
                 raise
-            listed = list_kind(client, name, ACCESS_KEY, backoff)
+            listed = list_kind(client, name, attachments.ACCESS_KEY, backoff)
             if key["AccessKeyId"] in {item["AccessKeyId"] for item in listed}:
                 raise
             return _read_all(client, name, listed, backoff)

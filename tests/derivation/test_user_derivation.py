@@ -24,8 +24,8 @@ OTHERS_HOME = deny("s3:*", "arn:aws:s3:::home/bob/*")
 BY_TAG = aws("ByTag", allow("s3:*", **TEAM))
 
 
-def told(made: UserDerivation) -> tuple[object, ...]:
-    return made.derived, made.proof, made.reason
+def content(result: UserDerivation) -> tuple[object, ...]:
+    return result.derived, result.proof, result.reason
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_the_second_user_gets_what_it_would_get_alone(
     ):
         shared = UserDeriver(options)
         shared.of(first)
-        assert told(shared.of(second)) == told(UserDeriver(options).of(second))
+        assert content(shared.of(second)) == content(UserDeriver(options).of(second))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -70,7 +70,7 @@ def test_nobody_gets_anything_by_what_others_have(found: list[PrincipalPermissio
     options = DerivationOptions(identity_center_mfa=mfa)
     shared = UserDeriver(options)
     for each in found:
-        assert told(shared.of(each)) == told(UserDeriver(options).of(each))
+        assert content(shared.of(each)) == content(UserDeriver(options).of(each))
 
 
 def test_the_work_is_done_once_for_the_same_policies(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,4 +111,4 @@ def test_every_fact_of_a_user_is_one_that_depends_on_the_way_in() -> None:
 def test_the_order_of_a_users_policies_makes_no_difference() -> None:
     policies = [own("A", READ), own("B", WRITE), aws("C")]
     first, second = (user("alice", attached=tuple(each)) for each in (policies, policies[::-1]))
-    assert told(UserDeriver(PLAIN).of(first)) == told(UserDeriver(PLAIN).of(second))
+    assert content(UserDeriver(PLAIN).of(first)) == content(UserDeriver(PLAIN).of(second))
