@@ -54,9 +54,9 @@ def derive(principals: Iterable[PrincipalPermissions], options: DerivationOption
 
     A user's set depends only on its own policies and ``options``. ``principals``: each user once.
     """
-    results, deriver = _Results(options), UserDeriver(options)
+    results, users = _Results(options), UserDeriver(options)
     for principal in sorted(principals, key=lambda each: (each.account_id, each.user_name)):
-        results.add(principal, deriver.of(principal))
+        results.add(principal, users.of(principal))
     return _derivation(results)
 
 
