@@ -31,6 +31,9 @@ from aws_local_org.settings import Settings
 MANAGEMENT_NAME = "management"
 ORGANIZATIONAL_UNIT = "Workloads"
 
+#: The service principal of AWS Account Management, which has trusted access from the beginning.
+ACCOUNT_MANAGEMENT = "account.amazonaws.com"
+
 #: "Can be called from any account in the organization" (Organizations API reference); other operations only from the
 #: management account, or, where they change nothing, from a delegated administrator.
 OPEN_TO_MEMBERS = frozenset({"DescribeOrganization", "ListHandshakesForAccount", "LeaveOrganization"})
@@ -72,6 +75,7 @@ def populate(settings: Settings) -> None:
     _create_organization(_backend, settings)
     _create_members(_backend, settings)
     _date_apart(_backend.accounts)
+    _backend.enable_aws_service_access(ServicePrincipal=ACCOUNT_MANAGEMENT)
 
 
 def management_account() -> str | None:
@@ -87,6 +91,12 @@ def delegated_administrators(service_principal: str) -> frozenset[str]:
     """The account ids that RegisterDelegatedAdministrator named for a service."""
     admins = _backend.admins if _backend else []
     return frozenset(each.account.id for each in admins if service_principal in each.services)
+
+
+def trusted_services() -> frozenset[str]:
+    """The services with trusted access to the organization (EnableAWSServiceAccess)."""
+    services = _backend.services if _backend else []
+    return frozenset(str(each["ServicePrincipal"]) for each in services)
 
 
 def _create_organization(backend: OrganizationsBackend, settings: Settings) -> None:

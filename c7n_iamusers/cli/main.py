@@ -33,6 +33,9 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "local-org": Subcommand(
         "aws_local_org.commands", "local_org", "An AWS organization on this machine, to rehearse on."
     ),
+    "owners": Subcommand(
+        "c7n_iamusers.cli.owners", "owners", "Who owns each account, for accounts.yml and mailer.yml."
+    ),
     "permissions": Subcommand(
         "c7n_iamusers.cli.permissions", "permissions", "The least IAM policy for the role that runs policies."
     ),
