@@ -25,6 +25,7 @@ from aws_local_org.iam.policy_listings import PolicyListingsResponse
 from aws_local_org.iam.public_keys import SigningCertificatesResponse, SshPublicKeysResponse
 from aws_local_org.iam.results import WholeSecondsSerializer
 from aws_local_org.iam.roles import RolesBackend, RolesResponse
+from aws_local_org.iam.simulation import SimulationResponse
 from aws_local_org.iam.users import UsersBackend, UsersResponse
 
 
@@ -42,6 +43,7 @@ class LocalIamResponse(
     PolicyListingsResponse,
     AuthorizationDetailsResponse,
     CredentialReportResponse,
+    SimulationResponse,
 ):
     """Every operation of IAM. Operations that no part implements are moto's."""
 

@@ -167,9 +167,10 @@ _IDS = (
     "AccessKeyId SerialNumber ServiceSpecificCredentialId"
 ).split()
 _DATES = ("create_date", "CreateDate", "upload_date", "enable_date", "EnableDate")
-#: Entities, policies and tags are listed by name, whatever its case; an ARN distinguishes two policies of one name.
-_NAMES = ("name", "PolicyName", "Key", "ServerCertificateName")
-_ARNS = ("arn", "PolicyArn")
+#: Entities, policies, tags and simulated actions are listed by name, whatever its case; an ARN distinguishes two of
+#: one name.
+_NAMES = ("name", "PolicyName", "Key", "ServerCertificateName", "EvalActionName")
+_ARNS = ("arn", "PolicyArn", "EvalResourceName")
 
 
 def _order(item: Any) -> tuple[str, ...]:

@@ -42,6 +42,9 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "plan": Subcommand(
         "c7n_iamusers.cli.plan", "plan", "A plan of deletions or of access, for a reviewer to read."
     ),
+    "preflight": Subcommand(
+        "c7n_iamusers.cli.preflight", "preflight", "What is still missing for a run over all accounts."
+    ),
     "restore": Subcommand("c7n_iamusers.cli.restore", "restore", "Brings users back from their snapshots."),
     "mailer-templates": Subcommand(
         "c7n_iamusers.cli.mailer_templates",

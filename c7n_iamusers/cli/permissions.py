@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -62,10 +63,14 @@ def needed_by(file: Path) -> Needed:
 
     own: set[str] = set()
     others: set[str] = set()
-    for policy in loaded(file):
-        manager = policy.resource_manager
-        source = getattr(manager, "source", manager)
-        for part in (source, *manager.filters, *manager.actions):
-            mine = type(part).__module__.startswith(PACKAGE)
-            (own if mine else others).update(part.get_permissions())
+    for part in parts_of(loaded(file)):
+        mine = type(part).__module__.startswith(PACKAGE)
+        (own if mine else others).update(part.get_permissions())
     return Needed(frozenset(own), frozenset(others))
+
+
+def parts_of(policies: Iterable[Any]) -> Iterator[Any]:
+    """What needs permissions in c7n's policies: sources, filters and actions."""
+    for policy in policies:
+        manager = policy.resource_manager
+        yield from (getattr(manager, "source", manager), *manager.filters, *manager.actions)

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers preflight``: before the first run over an organization, what is missing, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from c7n_iamusers.cli.arguments import role_arn
+from c7n_iamusers.cli.output import format_option, print_json, print_table, say
+from c7n_iamusers.exceptions import EvidenceUnreadable, IdentityCenterError, InvalidPolicyData
+
+if TYPE_CHECKING:
+    from c7n_iamusers.iam.permissions import Needed
+    from c7n_iamusers.organization.probes import Probes
+    from c7n_iamusers.organization.readiness import Check, Target
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+#: Accounts at once.
+_WORKERS = 8
+#: Seconds for the tries of one call.
+_BUDGET = 30
+#: Plugins that act in Identity Center by a role of their own need these there, and not in the account.
+_ELSEWHERE = ("sso:", "identitystore:", "sts:")
+#: What is not checked where nothing names it.
+_UNNAMED = {
+    "queue": "not checked: neither a policy (-u) nor the variable queue_url names a queue",
+    "notices": "not checked: neither a policy (-u) nor the variable notices names their place",
+    "identity center": "not checked: neither a policy (-u), the variable identity_center_role nor --role names a role",
+}
+
+
+@click.command()
+@click.option("-c", "--config", type=_FILE, required=True, help="c7n-org's accounts file.")
+@click.option(
+    "-u",
+    "--use",
+    "files",
+    type=_FILE,
+    multiple=True,
+    metavar="FILE",
+    help="The policies that are to run: their permissions, variables, queues and notices. May be repeated.",
+)
+@click.option(
+    "--role",
+    metavar="ARN",
+    callback=role_arn,
+    help="The role for Identity Center, instead of those that the policies and identity_center_role name.",
+)
+@click.option("--region", metavar="NAME", help="The primary Region of Identity Center.")
+@format_option
+def preflight(
+    config: Path, files: tuple[Path, ...], role: str | None, region: str | None, output_format: str
+) -> None:
+    """Check that a first run over the accounts can work, and say for each hole what to do.
+
+    For each account: its role can be assumed and can read; the role may do what the policies need, as far as its
+    identity policies tell (iam:SimulatePrincipalPolicy), which leaves out service control policies; its Region; its
+    owner's address; the variables. Once: the queue, the place of the notices, the role for Identity Center and its
+    instance. Nothing is changed but for a probe that is put beside the notices and deleted, and a credential report
+    that is requested where there is none. The command fails where there is a hole.
+    """
+    found = list(_checks(config, _wanted(files), role, region))
+    if output_format == "json":
+        print_json([asdict(each) for each in found])
+    else:
+        print_table(("where", "check", "result", "what", "what to do"), list(_rows(found)))
+    holes = [each for each in found if each.status == "hole"]
+    if holes:
+        places = len({each.place for each in holes})
+        say(f"{_count(len(holes), 'hole')} in {_count(places, 'place')}", err=True)
+        raise click.exceptions.Exit(1)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What the policies ask for. ``needed``: in the accounts; None without policies. ``used``: policy -> variables."""
+
+    data: Sequence[Any]
+    needed: Needed | None
+    used: dict[str, frozenset[str]]
+    runtime: frozenset[str]
+
+
+def _wanted(files: Sequence[Path]) -> _Wanted:
+    """Raises InvalidPolicyData."""
+    from c7n_iamusers.cli.permissions import parts_of
+    from c7n_iamusers.cli.policies import loaded
+    from c7n_iamusers.iam.permissions import Needed
+    from c7n_iamusers.organization.readiness import variables_of
+
+    if not files:
+        return _Wanted((), None, {}, frozenset())
+    policies = [policy for file in files for policy in loaded(file)]
+    needed = frozenset(
+        permission
+        for part in parts_of(policies)
+        if not _is_the_runners(part)
+        for permission in part.get_permissions()
+        if not (_data(part).get("role") and permission.startswith(_ELSEWHERE))
+    )
+    used = {policy.name: variables_of(policy.data) for policy in policies}
+    runtime = frozenset(name for policy in policies for name in policy.get_variables())
+    return _Wanted([policy.data for policy in policies], Needed(needed), used, runtime)
+
+
+def _is_the_runners(part: Any) -> bool:
+    """``notify`` with ``assume_role: false`` sends with the runner's credentials."""
+    return _data(part).get("assume_role") is False
+
+
+def _data(part: Any) -> dict[str, Any]:
+    data = getattr(part, "data", None)
+    return data if isinstance(data, dict) else {}
+
+
+def _checks(config: Path, wanted: _Wanted, role: str | None, region: str | None) -> Iterator[Check]:
+    from c7n_iamusers.execution.client import Backoff
+    from c7n_iamusers.execution.sessions import account_session
+    from c7n_iamusers.organization.probes import ORGANIZATION, Probes
+    from c7n_iamusers.organization.readiness import UNKNOWN, Check, shared_by
+
+    found = _targets(config)
+    session = account_session()
+    probes = Probes(session, _caller(session), Backoff(budget=_BUDGET))
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        for checks in pool.map(lambda each: _account(probes, each, wanted), found):
+            yield from checks
+    shared = shared_by(found, wanted.data)
+    yield from map(probes.queue, shared.queues)
+    yield from map(probes.notices, shared.notices)
+    centers = [(role, "")] if role else shared.centers
+    for each, known in centers:
+        yield from _center(each, region or known or None)
+    named = {"queue": shared.queues, "notices": shared.notices, "identity center": centers}
+    for name, values in named.items():
+        if not values:
+            yield Check(ORGANIZATION, name, UNKNOWN, _UNNAMED[name])
+
+
+def _account(probes: Probes, target: Target, wanted: _Wanted) -> list[Check]:
+    from c7n_iamusers.organization.readiness import HOLE, Check, file_checks
+
+    found: list[Check] = []
+    try:
+        found.extend(probes.account(target, wanted.needed))
+    # Whatever is wrong with one account's answers, the others are checked all the same.
+    except Exception as error:  # noqa: BLE001
+        told = f"{type(error).__name__}: {error}"
+        found.append(Check(str(target), "account", HOLE, told, "correct its entry, or report this error"))
+    return [*found, *file_checks(target, wanted.used, wanted.runtime)]
+
+
+def _center(role: str, region: str | None) -> Iterator[Check]:
+    """The organization's instance, as provisioning finds it, by ``role``."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from c7n_iamusers.execution.client import Backoff
+    from c7n_iamusers.execution.sessions import account_session
+    from c7n_iamusers.identity_center.aws.instance import connect
+    from c7n_iamusers.organization.probes import ORGANIZATION
+    from c7n_iamusers.organization.readiness import HOLE, OK, Check
+
+    name, trust = "identity center role", f"let the trust policy of {role} name whoever runs this command"
+    try:
+        session = account_session(role)
+    except EvidenceUnreadable as error:
+        yield Check(ORGANIZATION, name, HOLE, str(error), trust)
+        return
+    yield Check(ORGANIZATION, name, OK, role)
+    try:
+        instance = connect(session, region or session.region_name, Backoff(budget=_BUDGET)).instance
+    except (IdentityCenterError, ClientError, BotoCoreError) as error:
+        remedy = f"see the message; where access is denied, allow sso:ListInstances and sso:DescribeInstance to {role}"
+        yield Check(ORGANIZATION, "identity center", HOLE, str(error), remedy)
+        return
+    yield _of_the_organization(session, instance)
+
+
+def _of_the_organization(session: Any, instance: Any) -> Check:
+    from c7n_iamusers.execution.client import Backoff
+    from c7n_iamusers.organization.probes import ORGANIZATION
+    from c7n_iamusers.organization.reader import OrganizationReader
+    from c7n_iamusers.organization.readiness import HOLE, OK, UNKNOWN, Check
+
+    name, where = "identity center", f"{instance.arn} in {instance.region}"
+    try:
+        management = OrganizationReader(session, Backoff(budget=_BUDGET)).management_account()
+    except EvidenceUnreadable as error:
+        told = f"{where}: whether it is the organization's is not known: {error}"
+        return Check(ORGANIZATION, name, UNKNOWN, told, "allow organizations:DescribeOrganization")
+    if instance.owner not in ("", management):
+        return Check(
+            ORGANIZATION,
+            name,
+            HOLE,
+            f"{where} is an account instance, of account {instance.owner}: it can't give access to accounts",
+            f"give --role, a role of the management account {management} or of a delegated administrator",
+        )
+    return Check(ORGANIZATION, name, OK, where)
+
+
+def _caller(session: Any) -> str:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return str(session.client("sts").get_caller_identity()["Arn"])
+    except (ClientError, BotoCoreError) as error:
+        raise EvidenceUnreadable(f"there are no valid credentials: {error}: sign in first") from error
+
+
+def _targets(path: Path) -> tuple[Target, ...]:
+    import yaml
+
+    from c7n_iamusers.organization.readiness import targets
+
+    try:
+        return targets(yaml.safe_load(path.read_bytes()))
+    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise InvalidPolicyData(f"{path}: can't be read as c7n-org's accounts file: {error}") from error
+
+
+def _rows(found: Iterable[Check]) -> Iterator[tuple[str, ...]]:
+    """A row for each hole and what is unknown, and one for all that is well in a place."""
+    places: dict[str, list[Check]] = {}
+    for each in found:
+        places.setdefault(each.place, []).append(each)
+    for place, checks in places.items():
+        well = [each.name for each in checks if each.status == "ok"]
+        if well:
+            yield (place, ", ".join(dict.fromkeys(well)), "ok", "", "")
+        for each in checks:
+            if each.status != "ok":
+                yield (place, each.name, each.status, each.text, each.remedy)

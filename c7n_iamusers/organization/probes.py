@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asks AWS whether all is ready for a run: nothing is changed but for a probe's object, which is deleted again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+from uuid import uuid4
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from c7n_iamusers.execution.bucket_store import bucket_output
+from c7n_iamusers.execution.client import Backoff, error_code, items
+from c7n_iamusers.execution.journaled_call import SINGLE_TRY
+from c7n_iamusers.execution.stores import DirectoryStore, Store
+from c7n_iamusers.iam.permissions import Needed
+from c7n_iamusers.organization.readiness import HOLE, OK, UNKNOWN, Check, Target, simulations
+
+_ERRORS = (ClientError, BotoCoreError)
+_SESSION_NAME = "c7n-iamusers"
+_NO_REPORT = frozenset({"ReportNotPresent", "ReportExpired"})
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
+#: Where SimulatePrincipalPolicy does not look ("Testing IAM policies with the IAM policy simulator").
+_BEYOND = "as far as identity policies tell: service control policies may still deny"
+ORGANIZATION = "organization"
+
+
+@dataclass(frozen=True)
+class Probes:
+    """``session``: boto3's, of the runner. ``caller``: the runner's ARN."""
+
+    session: Any
+    caller: str
+    backoff: Backoff
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+
+    def account(self, target: Target, needed: Needed | None) -> Iterator[Check]:
+        """What the account itself tells. ``needed``: the permissions of the policies; None where none are given."""
+        place = str(target)
+        if not target.roles and not target.profile:
+            yield Check(place, "role", HOLE, "it has no role", "give one in the accounts file: role: ARN")
+            return
+        try:
+            iam = self._iam(target)
+        except _ERRORS as error:
+            yield Check(place, "role", HOLE, str(error), self._to_be_assumed(target))
+            return
+        yield Check(place, "role", OK, target.roles[-1] if target.roles else f"profile {target.profile}")
+        yield self._read(place, iam)
+        yield self._report(place, iam)
+        if needed is not None:
+            yield self._permissions(target, iam, needed)
+
+    def _to_be_assumed(self, target: Target) -> str:
+        if not target.roles:
+            return f"correct profile {target.profile} in the AWS configuration of the runner"
+        external = f" with the external id {target.external_id!r}" if target.external_id else ""
+        return (
+            f"create {target.roles[-1]} if it is missing, let its trust policy allow sts:AssumeRole to {self.caller}"
+            f"{external}, and let that identity call sts:AssumeRole on it"
+        )
+
+    def _iam(self, target: Target) -> Any:
+        """A client of iam in the account, by the chain of roles as c7n-org assumes them."""
+        region, keys = target.region, dict[str, str]()
+        if not target.roles:
+            session = boto3.Session(profile_name=target.profile, region_name=region)
+            session.client("sts", config=SINGLE_TRY).get_caller_identity()
+            return session.client("iam", config=SINGLE_TRY)
+        given = {"ExternalId": target.external_id} if target.external_id else {}
+        for role in target.roles:
+            call = self._client("sts", region, **keys).assume_role
+            found = self.backoff.call(call, RoleArn=role, RoleSessionName=_SESSION_NAME, **given)
+            credentials = found["Credentials"]
+            keys = {
+                "aws_access_key_id": credentials["AccessKeyId"],
+                "aws_secret_access_key": credentials["SecretAccessKey"],
+                "aws_session_token": credentials["SessionToken"],
+            }
+        return self._client("iam", region, **keys)
+
+    def _client(self, service: str, region: str | None, **keys: str) -> Any:
+        # A session makes clients for one thread at a time.
+        with self._lock:
+            return self.session.client(service, region_name=region, config=SINGLE_TRY, **keys)
+
+    def _read(self, place: str, iam: Any) -> Check:
+        action = "iam:GetAccountAuthorizationDetails"
+        try:
+            self.backoff.call(iam.get_account_authorization_details, MaxItems=1)
+        except _ERRORS as error:
+            return Check(place, "read", HOLE, str(error), f"allow {action} to the role, also in SCPs")
+        return Check(place, "read", OK, action)
+
+    def _report(self, place: str, iam: Any) -> Check:
+        try:
+            try:
+                self.backoff.call(iam.get_credential_report)
+            except ClientError as error:
+                if error_code(error) in _NO_REPORT:
+                    self.backoff.call(iam.generate_credential_report)
+                elif error_code(error) != "ReportInProgress":
+                    raise
+        except _ERRORS as error:
+            remedy = (
+                "allow iam:GetCredentialReport and iam:GenerateCredentialReport to the role, also in SCPs"
+            )
+            return Check(place, "credential report", HOLE, str(error), remedy)
+        return Check(place, "credential report", OK, "iam:GetCredentialReport")
+
+    def _permissions(self, target: Target, iam: Any, needed: Needed) -> Check:
+        place, name = str(target), "permissions"
+        if not target.roles:
+            return Check(
+                place, name, UNKNOWN, "not checked: a profile does not say which role's policies count"
+            )
+        denied: list[str] = []
+        asked = simulations(needed, target)
+        try:
+            for each in asked:
+                found = items(iam, "SimulatePrincipalPolicy", "EvaluationResults", self.backoff, **each)
+                denied += [row["EvalActionName"] for row in found if row["EvalDecision"] != "allowed"]
+        except _ERRORS as error:
+            told = "the role may not call it" if error_code(error) in _DENIED else str(error)
+            return Check(place, name, UNKNOWN, f"not checked by iam:SimulatePrincipalPolicy: {told}")
+        if denied:
+            remedy = (
+                "give the role what `c7n-iamusers permissions --policy FILE` prints, or look at its boundary"
+            )
+            return Check(
+                place, name, HOLE, f"not allowed: {', '.join(sorted(set(denied)))} ({_BEYOND})", remedy
+            )
+        number = sum(len(each["ActionNames"]) for each in asked)
+        return Check(place, name, OK, f"{number} actions are allowed, {_BEYOND}")
+
+    def queue(self, queue: str) -> Check:
+        """Whether the queue that notices go to is there."""
+        place = ORGANIZATION
+        region: str | None
+        try:
+            if queue.startswith("arn:"):
+                _, _, _, region, owner, name = queue.split(":", 5)
+                client = self._client("sqs", region)
+                url = client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=owner)["QueueUrl"]
+            elif not queue.startswith("https://"):
+                raise ValueError("it is no URL, so Cloud Custodian looks for it in each member account")
+            else:
+                labels = (urlparse(queue).hostname or "").split(".")
+                region = labels[1] if labels[0] == "sqs" and len(labels) > 1 else None
+                client, url = self._client("sqs", region), queue
+            self.backoff.call(client.get_queue_attributes, QueueUrl=url, AttributeNames=["QueueArn"])
+        except (*_ERRORS, ValueError) as error:
+            remedy = (
+                f"create the queue or correct {queue!r} (variable queue_url), and allow sqs:GetQueueAttributes and "
+                f"sqs:SendMessage to {self.caller}"
+            )
+            return Check(place, "queue", HOLE, f"{queue}: {error}", remedy)
+        return Check(place, "queue", OK, queue)
+
+    def notices(self, notices: str) -> Check:
+        """Whether a notice can be recorded there: a probe is created where none is, and deleted."""
+        place, name, probe = ORGANIZATION, "notices", f".preflight-{uuid4().hex}"
+        try:
+            store = self._store(notices)
+            store.create(probe, b"c7n-iamusers preflight\n")
+        except (OSError, *_ERRORS) as error:
+            rights = (
+                "s3:PutObject, s3:GetObject and s3:ListBucket there"
+                if notices.startswith("s3:")
+                else "writing"
+            )
+            remedy = f"create {notices} (variable notices), and allow {rights} to {self.caller}"
+            return Check(place, name, HOLE, f"{notices} can't be written: {error}", remedy)
+        try:
+            store.remove(probe)
+        except OSError as error:
+            told = f"{notices} can be written; the probe {store.place(probe)} could not be deleted: {error}"
+            return Check(place, name, UNKNOWN, told, "delete it by hand")
+        return Check(place, name, OK, notices)
+
+    def _store(self, notices: str) -> Store:
+        if notices.startswith("s3://"):
+            return bucket_output(notices, self.session)
+        # A directory that is not there yet is made by the first notice.
+        path = Path(notices).absolute()
+        return DirectoryStore(next(each for each in (path, *path.parents) if each.exists()))

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the accounts file and the policies must say before the first run over an organization. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from c7n_iamusers.iam.deny_all import aws_deny_all
+from c7n_iamusers.iam.permissions import Needed, role_policy
+from c7n_iamusers.organization.owners import OWNER, accounts_file, address_fault
+
+OK, HOLE, UNKNOWN = "ok", "hole", "unknown"
+#: The variables of accounts.yml that are checked beside those that the policies use.
+QUEUE, NOTICES, CENTER_ROLE = "queue_url", "notices", "identity_center_role"
+#: What c7n-org takes for an account without Regions.
+_USUAL_REGIONS = ("us-east-1", "us-west-2")
+#: The Region in which IAM's only endpoint of a partition is ("IAM endpoints and quotas").
+_HOMES = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+#: A variable as Cloud Custodian fills it in; {{...}} is a template's, and ${...} a policy variable of IAM.
+_VARIABLE = re.compile(r"(?<![{$])\{([A-Za-z_]\w*)\}(?!\})")
+_OF_CENTER = ("provision-identity-center", "identity-center")
+#: Stands for any name in a resource that is asked about.
+_SOMETHING = "c7n-iamusers-preflight"
+
+
+@dataclass(frozen=True)
+class Check:
+    """``place``: an account, or the organization. ``status``: OK, HOLE or UNKNOWN. ``remedy``: what to do."""
+
+    place: str
+    name: str
+    status: str
+    text: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Target:
+    """An account as c7n-org runs over it.
+
+    ``roles``: ARNs, each assumed by the one before. ``variables``: its own, and those of all accounts.
+    """
+
+    account_id: str
+    name: str
+    roles: tuple[str, ...]
+    profile: str
+    external_id: str
+    regions: tuple[str, ...]
+    variables: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.account_id})"
+
+    @property
+    def partition(self) -> str:
+        return self.roles[-1].split(":")[1] if self.roles else "aws"
+
+    @property
+    def region(self) -> str:
+        """The Region in which the actions run."""
+        home = _HOMES.get(self.partition, "us-east-1")
+        one = len(self.regions) == 1 and self.regions[0] != "all"
+        return self.regions[0] if one else home
+
+
+def targets(data: Any) -> tuple[Target, ...]:
+    """The accounts of the accounts file. Raises ValueError where it is none."""
+    accounts_file(data)
+    shared = data.get("vars") or {}
+    return tuple(_target(each, shared) for each in data["accounts"])
+
+
+def _target(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> Target:
+    account_id, roles = str(entry["account_id"]), entry.get("role") or ()
+    if isinstance(roles, str):
+        # As c7n-org does, for a name alone.
+        roles = [roles if roles.startswith("arn") else f"arn:aws:iam::{account_id}:role/{roles}"]
+    faulty = next(
+        (each for each in roles if not re.fullmatch(r"arn:[^:]+:iam::\d{12}:role/.+", str(each))), None
+    )
+    if faulty is not None:
+        raise ValueError(f"account {account_id}: role {faulty!r} is not the ARN of a role")
+    variables = {**shared, **(entry.get("vars") or {})}
+    return Target(
+        account_id,
+        str(entry.get("name") or account_id),
+        tuple(roles),
+        str(entry.get("profile") or ""),
+        str(entry.get("external_id") or ""),
+        tuple(part.strip() for each in entry.get("regions") or () for part in str(each).split(",")),
+        variables,
+    )
+
+
+def file_checks(
+    target: Target, used: Mapping[str, Collection[str]], runtime: Collection[str]
+) -> Iterator[Check]:
+    """What the accounts file alone tells. ``used``: policy -> its variables. ``runtime``: those that c7n defines."""
+    yield _region(target)
+    yield _owner(target)
+    if used:
+        yield _variables(target, used, runtime)
+
+
+def _region(target: Target) -> Check:
+    regions = target.regions or _USUAL_REGIONS
+    if len(regions) == 1 or "all" in regions or target.region in regions:
+        return Check(str(target), "region", OK, target.region)
+    return Check(
+        str(target),
+        "region",
+        HOLE,
+        f"none of its Regions ({', '.join(regions)}) is {target.region}, where IAM's calls run",
+        f"give one Region in the accounts file: regions: [{target.region}]",
+    )
+
+
+def _owner(target: Target) -> Check:
+    said = target.variables.get(OWNER)
+    remedy = "run c7n-iamusers owners --write, or write vars: {owner: ADDRESS} in the accounts file"
+    if said in (None, ""):
+        return Check(str(target), "owner", HOLE, "no owner's address (vars.owner)", remedy)
+    if fault := address_fault(said):
+        return Check(str(target), "owner", HOLE, f"vars.owner: {fault}", remedy)
+    return Check(str(target), "owner", OK, str(said))
+
+
+def _variables(target: Target, used: Mapping[str, Collection[str]], runtime: Collection[str]) -> Check:
+    missing = {
+        # The owner has a check of its own.
+        policy: sorted(set(names) - target.variables.keys() - {*runtime, OWNER})
+        for policy, names in used.items()
+    }
+    told = [f"{', '.join(names)} (policy {policy})" for policy, names in missing.items() if names]
+    if told:
+        remedy = "define them under vars in the accounts file, for the account or for all"
+        return Check(str(target), "variables", HOLE, f"not defined: {'; '.join(told)}", remedy)
+    return Check(str(target), "variables", OK, f"all that {len(used)} policies use are defined")
+
+
+def variables_of(data: Any) -> frozenset[str]:
+    """The variables that a policy uses. ``data``: the policy, as it was loaded."""
+    return frozenset(name for text in _texts(data) for name in _VARIABLE.findall(text))
+
+
+def _texts(data: Any) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, (Mapping, list)):
+        for each in data.values() if isinstance(data, Mapping) else data:
+            yield from _texts(each)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all accounts use, each once. ``centers``: role to assume (empty for none) and Region (empty for any)."""
+
+    queues: tuple[str, ...]
+    notices: tuple[str, ...]
+    centers: tuple[tuple[str, str], ...]
+
+
+def shared_by(found: Sequence[Target], policies: Iterable[Any]) -> Shared:
+    """What the policies and the accounts file name. A value whose variables are not all defined is left out."""
+    parts = [part for data in policies for part in _parts(data)]
+    queues, notices = dict[str, None](), dict[str, None]()
+    centers = dict[tuple[str, str], None]()
+    for target in found:
+        named = [(part.get("transport") or {}).get("queue") for part in parts]
+        queues |= dict.fromkeys(_filled([*named, target.variables.get(QUEUE)], target))
+        named = [part.get("notices") for part in parts]
+        notices |= dict.fromkeys(_filled([*named, target.variables.get(NOTICES)], target))
+        for part in parts:
+            if part.get("type") in _OF_CENTER:
+                region = _filled([part.get("region")], target)
+                role = _filled([part.get("role")], target)
+                centers |= {(each, region[0] if region else ""): None for each in role}
+        role = _filled([target.variables.get(CENTER_ROLE)], target)
+        known = {each for each, _ in centers}
+        centers |= {(each, ""): None for each in role if each not in known}
+    return Shared(tuple(queues), tuple(notices), tuple(centers))
+
+
+def _parts(data: Any) -> Iterator[Mapping[str, Any]]:
+    """Everything in a policy that has a type: filters and actions, at any depth."""
+    if isinstance(data, Mapping):
+        if "type" in data:
+            yield data
+        data = list(data.values())
+    if isinstance(data, list):
+        for each in data:
+            yield from _parts(each)
+
+
+def _filled(values: Iterable[Any], target: Target) -> list[str]:
+    known = {**target.variables, "account_id": target.account_id, "region": target.region}
+
+    def of(name: re.Match[str]) -> str:
+        return str(known.get(name[1], name[0]))
+
+    filled = [_VARIABLE.sub(of, each) for each in values if isinstance(each, str) and each]
+    return [each for each in filled if not _VARIABLE.search(each)]
+
+
+def simulations(needed: Needed, target: Target) -> list[dict[str, Any]]:
+    """The parameters of SimulatePrincipalPolicy that ask for ``needed``, each action on what it is used on.
+
+    Asking on ``*`` alone would miss a policy that allows an action on the account's users only.
+    """
+    found = []
+    every = Needed(needed.own | needed.others)
+    for statement in role_policy(every, target.account_id, target.partition)["Statement"]:
+        resource = str(statement["Resource"])
+        asked: dict[str, Any] = {
+            "PolicySourceArn": target.roles[-1],
+            "ActionNames": statement["Action"],
+            "ResourceArns": [resource if resource == "*" else resource.replace("*", _SOMETHING)],
+        }
+        for keys in statement.get("Condition", {}).values():
+            asked["ContextEntries"] = [
+                {
+                    "ContextKeyName": key,
+                    "ContextKeyValues": [aws_deny_all(target.partition)],
+                    "ContextKeyType": "string",
+                }
+                for key in keys
+            ]
+        found.append(asked)
+    return found

@@ -1,0 +1,405 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import botocore.client
+import pytest
+import yaml
+from botocore.exceptions import ClientError
+from click.testing import CliRunner, Result
+
+from aws_local_org import LocalOrg
+from c7n_iamusers.cli.main import main
+
+A, B, MANAGEMENT = "111122223333", "444455556666", "123456789012"
+QUEUE = f"https://sqs.us-east-1.amazonaws.com/{MANAGEMENT}/c7n-mailer"
+CENTER = f"arn:aws:iam::{MANAGEMENT}:role/IdentityCenterProvisioner"
+ROLE = f"arn:aws:iam::{A}:role/CloudCustodian"
+POLICY: dict[str, Any] = {
+    "name": "delete",
+    "resource": "aws.iam-user",
+    "source": "authorization-details",
+    "filters": [{"type": "unnecessary", "exempt": "none"}],
+    "actions": [
+        "composite-delete",
+        {
+            "type": "notify",
+            "to": ["{owner}"],
+            "contact": "{contact}",
+            "transport": {"type": "sqs", "queue": "{queue_url}"},
+            "assume_role": False,
+        },
+    ],
+}
+
+
+class Rehearsal:
+    """The files in the current directory, and the organization."""
+
+    def __init__(self, org: LocalOrg, path: Path) -> None:
+        self.org = org
+        shared = {
+            "queue_url": QUEUE,
+            "identity_center_role": CENTER,
+            "contact": "c@example.com",
+            "notices": str(path / "notices"),
+        }
+        rows = [
+            {
+                "name": name,
+                "account_id": each,
+                "role": "CloudCustodian",
+                "regions": ["us-east-1"],
+                "vars": {"owner": "owner@example.com"},
+            }
+            for each, name in ((A, "payments"), (B, "research"))
+        ]
+        self.accounts: dict[str, Any] = {"vars": shared, "accounts": rows}
+        Path("policies.yml").write_text(yaml.safe_dump({"policies": [POLICY]}))
+
+    def change(self, **changes: Any) -> None:
+        self.accounts["accounts"][0].update(changes)
+
+    def shared(self, **changes: Any) -> None:
+        self.accounts["vars"].update(changes)
+
+    def role(self, *statements: dict[str, Any], trust: dict[str, Any] | None = None) -> None:
+        """Account A's role has these statements in place of AdministratorAccess, and another trust policy."""
+        iam = self.org.client("iam", A)
+        document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        if statements:
+            iam.detach_role_policy(
+                RoleName="CloudCustodian", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess"
+            )
+            iam.put_role_policy(RoleName="CloudCustodian", PolicyName="p", PolicyDocument=document)
+        if trust:
+            allowing = {
+                "Effect": "Allow",
+                "Principal": {"AWS": MANAGEMENT},
+                "Action": "sts:AssumeRole",
+                **trust,
+            }
+            document = json.dumps({"Version": "2012-10-17", "Statement": [allowing]})
+            iam.update_assume_role_policy(RoleName="CloudCustodian", PolicyDocument=document)
+
+    def run(self, *arguments: str) -> Result:
+        Path("accounts.yml").write_text(yaml.safe_dump(self.accounts))
+        given = ["preflight", "-c", "accounts.yml", "-u", "policies.yml", *arguments]
+        result = CliRunner().invoke(main, given)
+        assert isinstance(result.exception, SystemExit | None), result.exception
+        return result
+
+    def checks(self, *arguments: str) -> list[dict[str, str]]:
+        return list(json.loads(self.run("--format", "json", *arguments).stdout))
+
+    def holes(self, *arguments: str) -> list[dict[str, str]]:
+        return [each for each in self.checks(*arguments) if each["status"] == "hole"]
+
+
+@pytest.fixture
+def fleet(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
+    monkeypatch.chdir(tmp_path)
+    return Rehearsal(org, tmp_path)
+
+
+def test_without_a_hole(fleet: Rehearsal) -> None:
+    result = fleet.run()
+    assert result.exit_code == 0, result.output
+    head, payments, research, whole = result.stdout.splitlines()
+    assert head.split() == "where check result what what to do".split()
+    assert payments.startswith(f"payments ({A})")
+    assert "role, read, credential report, permissions, region, owner, variables  ok" in research
+    assert "queue, notices, identity center role, identity center" in whole
+    assert result.stderr == ""
+
+
+def test_it_changes_nothing(fleet: Rehearsal) -> None:
+    fleet.org.clear_calls()
+    fleet.run()
+    beginnings = ("Get", "List", "Describe", "AssumeRole", "Simulate", "GenerateCredentialReport")
+    assert [each.operation for each in fleet.org.calls if not each.operation.startswith(beginnings)] == []
+    assert sorted(each.name for each in Path().iterdir()) == ["accounts.yml", "policies.yml"]
+
+
+def missing_role(fleet: Rehearsal) -> None:
+    fleet.change(role="Missing")
+
+
+def other_external_id(fleet: Rehearsal) -> None:
+    fleet.role(trust={"Condition": {"StringEquals": {"sts:ExternalId": "right"}}})
+    fleet.change(external_id="wrong")
+
+
+def no_role(fleet: Rehearsal) -> None:
+    del fleet.accounts["accounts"][0]["role"]
+
+
+def no_profile(fleet: Rehearsal) -> None:
+    no_role(fleet)
+    fleet.change(profile="nowhere")
+
+
+def broken_chain(fleet: Rehearsal) -> None:
+    fleet.change(role=[f"arn:aws:iam::{B}:role/CloudCustodian", ROLE])
+
+
+def no_owner(fleet: Rehearsal) -> None:
+    fleet.change(vars={})
+
+
+def no_contact(fleet: Rehearsal) -> None:
+    del fleet.accounts["vars"]["contact"]
+
+
+def wrong_regions(fleet: Rehearsal) -> None:
+    fleet.change(regions=["eu-west-1", "eu-central-1"])
+
+
+def few_permissions(fleet: Rehearsal) -> None:
+    fleet.role(
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "iam:DeleteUser", "Resource": "*"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "told", "remedy"),
+    [
+        pytest.param(
+            missing_role, "role", "AccessDenied", f"create arn:aws:iam::{A}:role/Missing", id="role"
+        ),
+        pytest.param(other_external_id, "role", "AccessDenied", "the external id 'wrong'", id="external-id"),
+        pytest.param(no_role, "role", "it has no role", "role: ARN", id="no-role"),
+        pytest.param(no_profile, "role", "nowhere", "correct profile nowhere", id="profile"),
+        pytest.param(broken_chain, "role", "AccessDenied", "allow sts:AssumeRole to", id="chain"),
+        pytest.param(
+            few_permissions, "permissions", "not allowed: iam:DeleteUser", "permissions --policy", id="iam"
+        ),
+        pytest.param(no_owner, "owner", "no owner's address", "owners --write", id="owner"),
+        pytest.param(
+            no_contact, "variables", "not defined: contact (policy delete)", "define them", id="variable"
+        ),
+        pytest.param(wrong_regions, "region", "none of its Regions", "regions: [us-east-1]", id="region"),
+    ],
+)
+def test_a_hole_of_an_account(
+    fleet: Rehearsal, make: Callable[[Rehearsal], None], name: str, told: str, remedy: str
+) -> None:
+    make(fleet)
+    result = fleet.run("--format", "json")
+    found = json.loads(result.stdout)
+    hole = next(each for each in found if each["status"] == "hole" and each["place"].endswith(f"({A})"))
+    assert (hole["name"], result.exit_code) == (name, 1)
+    assert told in hole["text"]
+    assert remedy in hole["remedy"]
+    # It hides neither what else is known of the account nor the other accounts.
+    assert {each["name"] for each in found if each["place"] == hole["place"]} >= {
+        "region",
+        "owner",
+        "variables",
+    }
+    assert {"role", "permissions"} <= {
+        each["name"] for each in found if each["place"] == f"research ({B})" and each["status"] == "ok"
+    }
+
+
+def test_an_external_id_and_a_chain_are_used(fleet: Rehearsal) -> None:
+    fleet.role(trust={"Condition": {"StringEquals": {"sts:ExternalId": "right"}}})
+    fleet.change(external_id="right", role=[f"arn:aws:iam::{MANAGEMENT}:role/CloudCustodian", ROLE])
+    assert fleet.holes() == []
+
+
+def test_a_least_role_has_no_hole(fleet: Rehearsal) -> None:
+    printed = CliRunner().invoke(main, ["permissions", "--policy", "policies.yml", "--account", A])
+    fleet.role(
+        *json.loads(printed.stdout)["Statement"],
+        {"Effect": "Allow", "Action": "iam:SimulatePrincipalPolicy", "Resource": "*"},
+    )
+    assert fleet.holes() == []
+
+
+def fault(monkeypatch: pytest.MonkeyPatch, operation: str, code: str) -> None:
+    """An answer with this error to each call of ``operation``."""
+    client: Any = botocore.client.BaseClient
+    asked = client._make_api_call
+
+    def make(self: Any, name: str, parameters: Any) -> Any:
+        if name == operation:
+            raise ClientError({"Error": {"Code": code, "Message": "said AWS"}}, name)
+        return asked(self, name, parameters)
+
+    monkeypatch.setattr(client, "_make_api_call", make)
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "name", "status"),
+    [
+        pytest.param("GetAccountAuthorizationDetails", "AccessDenied", "read", "hole", id="read"),
+        pytest.param("GetCredentialReport", "AccessDenied", "credential report", "hole", id="report"),
+        pytest.param("GetCredentialReport", "ReportInProgress", "credential report", "ok", id="under-way"),
+        pytest.param("GetCredentialReport", "ReportExpired", "credential report", "ok", id="expired"),
+        pytest.param("GenerateCredentialReport", "AccessDenied", "credential report", "hole", id="generate"),
+        pytest.param("SimulatePrincipalPolicy", "AccessDenied", "permissions", "unknown", id="simulate"),
+        pytest.param(
+            "SimulatePrincipalPolicy", "PolicyEvaluation", "permissions", "unknown", id="simulation"
+        ),
+        pytest.param(
+            "DescribeOrganization", "AccessDeniedException", "identity center", "unknown", id="owner"
+        ),
+        pytest.param("ListInstances", "AccessDeniedException", "identity center", "hole", id="instances"),
+        pytest.param("GetQueueAttributes", "AccessDenied", "queue", "hole", id="queue"),
+    ],
+)
+def test_what_aws_refuses(
+    fleet: Rehearsal, monkeypatch: pytest.MonkeyPatch, operation: str, code: str, name: str, status: str
+) -> None:
+    fault(monkeypatch, operation, code)
+    found = [each for each in fleet.checks() if each["name"] == name]
+    assert {each["status"] for each in found} == {status}
+    assert all(bool(each["remedy"]) for each in found if status == "hole")
+
+
+@pytest.mark.parametrize(
+    ("changes", "name", "told", "remedy"),
+    [
+        pytest.param(
+            {"queue_url": f"{QUEUE}-2"}, "queue", "NonExistentQueue", "create the queue", id="queue"
+        ),
+        pytest.param({"queue_url": "c7n-mailer"}, "queue", "it is no URL", "create the queue", id="no-url"),
+        pytest.param(
+            {"queue_url": f"arn:aws:sqs:us-east-1:{MANAGEMENT}:none"},
+            "queue",
+            "NonExistent",
+            "create",
+            id="arn",
+        ),
+        pytest.param(
+            {"notices": "s3://none/n"}, "notices", "NoSuchBucket", "allow s3:PutObject", id="bucket"
+        ),
+        pytest.param({"notices": "accounts.yml"}, "notices", "accounts.yml", "allow writing", id="file"),
+        pytest.param(
+            {"identity_center_role": f"{CENTER}2"},
+            "identity center role",
+            "can't be assumed",
+            f"let the trust policy of {CENTER}2",
+            id="center-role",
+        ),
+    ],
+)
+def test_a_hole_of_what_all_share(
+    fleet: Rehearsal, changes: dict[str, str], name: str, told: str, remedy: str
+) -> None:
+    fleet.shared(**changes)
+    (hole,) = fleet.holes()
+    assert (hole["place"], hole["name"]) == ("organization", name)
+    assert told in hole["text"]
+    assert remedy in hole["remedy"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"queue_url": f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer"}, id="queue-by-arn"),
+        pytest.param({"notices": "s3://notices/prefix"}, id="bucket"),
+    ],
+)
+def test_other_forms(fleet: Rehearsal, changes: dict[str, str]) -> None:
+    fleet.org.client("s3").create_bucket(Bucket="notices")
+    fleet.shared(**changes)
+    assert fleet.holes() == []
+    assert fleet.org.client("s3").list_objects_v2(Bucket="notices")["KeyCount"] == 0
+
+
+def test_a_probe_that_stays_is_named(fleet: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet.org.client("s3").create_bucket(Bucket="notices")
+    fleet.shared(notices="s3://notices/prefix")
+    fault(monkeypatch, "DeleteObject", "AccessDenied")
+    (found,) = [each for each in fleet.checks() if each["name"] == "notices"]
+    assert found["status"] == "unknown"
+    assert "the probe s3://notices/prefix/.preflight-" in found["text"]
+
+
+def test_identity_center_of_another_region(fleet: Rehearsal) -> None:
+    (hole,) = fleet.holes("--region", "eu-west-1")
+    assert hole["name"] == "identity center"
+    assert "us-east-1" in hole["text"]
+
+
+def test_an_account_instance_is_told_from_the_organizations(
+    fleet: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from c7n_iamusers.organization.reader import OrganizationReader
+
+    monkeypatch.setattr(OrganizationReader, "management_account", lambda _: "999999999999")
+    (hole,) = fleet.holes()
+    assert f"is an account instance, of account {MANAGEMENT}" in hole["text"]
+    assert "of the management account 999999999999" in hole["remedy"]
+
+
+def test_a_role_that_is_given_takes_the_place_of_those_that_are_named(fleet: Rehearsal) -> None:
+    fleet.shared(identity_center_role=f"{CENTER}2")
+    found = fleet.checks("--role", CENTER)
+    assert [each["text"] for each in found if each["name"] == "identity center role"] == [CENTER]
+
+
+def test_what_nothing_names_is_said(fleet: Rehearsal) -> None:
+    for name in ("queue_url", "notices", "identity_center_role"):
+        del fleet.accounts["vars"][name]
+    found = [each for each in fleet.checks() if each["place"] == "organization"]
+    assert [(each["name"], each["status"]) for each in found] == [
+        ("queue", "unknown"),
+        ("notices", "unknown"),
+        ("identity center", "unknown"),
+    ]
+
+
+def test_a_failure_of_our_own_hides_no_other_account(
+    fleet: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from c7n_iamusers.organization.probes import Probes
+
+    asked = Probes.account
+
+    def account(self: Any, target: Any, needed: Any) -> Any:
+        if target.account_id == A:
+            raise RuntimeError("boom")
+        return asked(self, target, needed)
+
+    monkeypatch.setattr(Probes, "account", account)
+    (hole,) = fleet.holes()
+    assert (hole["place"], hole["text"]) == (f"payments ({A})", "RuntimeError: boom")
+
+
+def test_a_table_names_holes_and_remedies(fleet: Rehearsal) -> None:
+    no_owner(fleet)
+    result = fleet.run()
+    assert result.exit_code == 1
+    assert "no owner's address (vars.owner)  run c7n-iamusers owners --write" in result.stdout
+    assert result.stderr == "1 hole in 1 place\n"
+
+
+@pytest.mark.parametrize(
+    "accounts",
+    [
+        [],
+        {"accounts": [{"account_id": A, "role": [1]}]},
+        {"accounts": [{"account_id": 1}]},
+        {"accounts": [7]},
+    ],
+)
+def test_a_broken_accounts_file(fleet: Rehearsal, accounts: Any) -> None:
+    fleet.accounts = accounts
+    result = fleet.run()
+    assert result.exit_code == 1
+    assert "Error: accounts.yml: can't be read as c7n-org's accounts file: " in result.stderr
+
+
+def test_without_credentials(fleet: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    result = fleet.run()
+    assert result.exit_code == 1
+    assert "there are no valid credentials" in result.stderr

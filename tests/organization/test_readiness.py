@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.iam.permissions import Needed
+from c7n_iamusers.organization.readiness import (
+    HOLE,
+    OK,
+    Check,
+    Shared,
+    file_checks,
+    shared_by,
+    simulations,
+    targets,
+    variables_of,
+)
+
+A, B = "111122223333", "444455556666"
+ROLE = f"arn:aws:iam::{A}:role/Custodian"
+ENTRY: Mapping[str, Any] = {"account_id": A, "name": "payments", "role": ROLE, "regions": ["us-east-1"]}
+
+
+def checks(
+    entry: Mapping[str, Any], used: Mapping[str, Any] | None = None, **shared: Any
+) -> dict[str, Check]:
+    (target,) = targets({"vars": shared, "accounts": [{**ENTRY, **entry}]})
+    return {each.name: each for each in file_checks(target, used or {}, {"account_id"})}
+
+
+@pytest.mark.parametrize(
+    ("entry", "region"),
+    [
+        pytest.param({"regions": ["us-east-1"]}, "us-east-1", id="home"),
+        pytest.param({"regions": ["eu-central-1"]}, "eu-central-1", id="one"),
+        pytest.param({"regions": ["eu-central-1", "us-east-1"]}, "us-east-1", id="home-among-them"),
+        pytest.param({"regions": ["eu-central-1,us-east-1"]}, "us-east-1", id="with-commas"),
+        pytest.param({"regions": ["all"]}, "us-east-1", id="all"),
+        pytest.param({"regions": []}, "us-east-1", id="none"),
+        pytest.param(
+            {"role": f"arn:aws-cn:iam::{A}:role/R", "regions": ["cn-north-1", "cn-northwest-1"]},
+            "cn-north-1",
+            id="cn",
+        ),
+    ],
+)
+def test_a_region_in_which_the_actions_run(entry: dict[str, Any], region: str) -> None:
+    found = checks(entry)["region"]
+    assert (found.status, found.text) == (OK, region)
+
+
+@pytest.mark.parametrize(
+    ("entry", "home"),
+    [
+        pytest.param({"regions": ["eu-central-1", "eu-west-1"]}, "us-east-1", id="several-without-the-home"),
+        pytest.param({"role": f"arn:aws-cn:iam::{A}:role/R", "regions": []}, "cn-north-1", id="c7n-orgs-own"),
+        pytest.param(
+            {"role": f"arn:aws-us-gov:iam::{A}:role/R", "regions": ["us-gov-east-1", "us-east-1"]},
+            "us-gov-west-1",
+            id="gov",
+        ),
+    ],
+)
+def test_a_hole_where_no_region_is_the_home(entry: dict[str, Any], home: str) -> None:
+    found = checks(entry)["region"]
+    assert (found.status, found.remedy) == (HOLE, f"give one Region in the accounts file: regions: [{home}]")
+    assert str(found.place) == f"payments ({A})"
+
+
+@pytest.mark.parametrize(
+    ("entry", "shared", "status", "told"),
+    [
+        pytest.param({"vars": {"owner": "a@x.com"}}, {}, OK, "a@x.com", id="own"),
+        pytest.param({}, {"owner": "s@x.com"}, OK, "s@x.com", id="of-all"),
+        pytest.param({}, {}, HOLE, "no owner's address", id="none"),
+        pytest.param({"vars": {"owner": ""}}, {"owner": "s@x.com"}, HOLE, "no owner's address", id="empty"),
+        pytest.param(
+            {"vars": {"owner": "Team"}}, {}, HOLE, "'Team' is not one e-mail address", id="no-address"
+        ),
+    ],
+)
+def test_the_owner(entry: dict[str, Any], shared: dict[str, Any], status: str, told: str) -> None:
+    found = checks(entry, **shared)["owner"]
+    assert (found.status, told in found.text, bool(found.remedy)) == (status, True, status == HOLE)
+
+
+@pytest.mark.parametrize(
+    ("used", "told"),
+    [
+        pytest.param({"p": {"contact", "account_id", "account_name"}}, "", id="defined"),
+        pytest.param({"p": {"url"}, "q": {"contact"}}, "not defined: url (policy p)", id="one"),
+        pytest.param({"p": {"b", "a"}, "q": {"a"}}, "a, b (policy p); a (policy q)", id="several"),
+    ],
+)
+def test_the_variables(used: dict[str, Any], told: str) -> None:
+    found = checks({"vars": {"account_name": "x"}}, used, contact="c@x.com")["variables"]
+    assert (found.status, told in found.text) == (HOLE if told else OK, True)
+
+
+def test_without_policies_no_variable_is_asked_for() -> None:
+    assert "variables" not in checks({})
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        pytest.param("{owner}", {"owner"}, id="alone"),
+        pytest.param("iam-{account_id}-{team}", {"account_id", "team"}, id="in-a-text"),
+        pytest.param("{{ account }}", set(), id="jinja"),
+        pytest.param("{{account}}", set(), id="jinja-without-spaces"),
+        pytest.param("arn:aws:s3:::${aws:username}", set(), id="policy-variable"),
+        pytest.param("${username}", set(), id="dollar"),
+        pytest.param("[].{name: UserName}", set(), id="jmespath"),
+        pytest.param("{0}", set(), id="number"),
+    ],
+)
+def test_what_is_a_variable(text: str, names: set[str]) -> None:
+    assert variables_of({"actions": [{"to": [text]}], "n": 1}) == names
+
+
+POLICY = {
+    "name": "p",
+    "filters": [{"not": [{"type": "identity-center", "role": "{center}", "region": "eu-west-1"}]}],
+    "actions": [
+        {
+            "type": "notify-owners",
+            "notices": "s3://notices/{account_id}",
+            "transport": {"type": "sqs", "queue": "{queue_url}"},
+        },
+        "composite-delete",
+    ],
+}
+
+
+def test_what_all_accounts_share_is_there_once() -> None:
+    rows = [{"account_id": each, "role": "R", "vars": {"queue_url": "q"}} for each in (A, B)]
+    found = targets({"vars": {"center": "arn:c", "identity_center_role": "arn:i"}, "accounts": rows})
+    assert shared_by(found, [POLICY]) == Shared(
+        ("q",), (f"s3://notices/{A}", f"s3://notices/{B}"), (("arn:c", "eu-west-1"), ("arn:i", ""))
+    )
+
+
+@pytest.mark.parametrize(
+    ("shared", "expected"),
+    [
+        pytest.param({}, Shared((), (), ()), id="nothing"),
+        pytest.param(
+            {"queue_url": "q", "notices": "n", "identity_center_role": "arn:i"},
+            Shared(("q",), ("n",), (("arn:i", ""),)),
+            id="variables",
+        ),
+        pytest.param({"queue_url": "{x}"}, Shared((), (), ()), id="undefined"),
+    ],
+)
+def test_what_the_accounts_file_alone_names(shared: dict[str, Any], expected: Shared) -> None:
+    assert shared_by(targets({"vars": shared, "accounts": [dict(ENTRY)]}), []) == expected
+
+
+def test_each_action_is_asked_for_on_what_it_is_used_on() -> None:
+    (target,) = targets({"accounts": [dict(ENTRY)]})
+    needed = Needed(
+        frozenset({"iam:DeleteUser", "iam:AttachUserPolicy", "iam:ListRoles"}), frozenset({"iam:TagUser"})
+    )
+    found = {each["ActionNames"][-1]: each for each in simulations(needed, target)}
+    user = [f"arn:aws:iam::{A}:user/c7n-iamusers-preflight"]
+    assert found["iam:TagUser"]["ResourceArns"] == user
+    assert found["iam:TagUser"]["ActionNames"] == ["iam:DeleteUser", "iam:TagUser"]
+    assert found["iam:ListRoles"]["ResourceArns"] == ["*"]
+    (context,) = found["iam:AttachUserPolicy"]["ContextEntries"]
+    assert context["ContextKeyValues"] == ["arn:aws:iam::aws:policy/AWSDenyAll"]
+    assert {each["PolicySourceArn"] for each in found.values()} == {ROLE}
+
+
+@pytest.mark.parametrize(
+    ("role", "arns"),
+    [
+        pytest.param("R", (f"arn:aws:iam::{A}:role/R",), id="name"),
+        pytest.param(ROLE, (ROLE,), id="arn"),
+        pytest.param([f"arn:aws:iam::{B}:role/Hop", ROLE], (f"arn:aws:iam::{B}:role/Hop", ROLE), id="chain"),
+        pytest.param(None, (), id="none"),
+    ],
+)
+def test_the_roles_as_c7n_org_takes_them(role: Any, arns: tuple[str, ...]) -> None:
+    assert targets({"accounts": [{**ENTRY, "role": role}]})[0].roles == arns
+
+
+@pytest.mark.parametrize("role", ["arn:aws:iam::1:role/R", [7], ["R"]])
+def test_what_is_no_role(role: Any) -> None:
+    with pytest.raises(ValueError, match=rf"account {A}: role .* is not the ARN of a role"):
+        targets({"accounts": [{**ENTRY, "role": role}]})
