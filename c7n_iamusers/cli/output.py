@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -30,6 +31,20 @@ format_option = click.option(
 def say(line: str, err: bool = False) -> None:
     """A line of a plan or report. Names in it come from AWS, so none can end the line or move the cursor."""
     click.echo(visible(line), err=err)
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Shows how many of how many are done, on a terminal; nothing elsewhere, where it would fill a log."""
+    if not sys.stderr.isatty():
+        yield lambda ended, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task: Any = bar.add_task(what, total=None)
+        yield lambda ended, total: bar.update(task, completed=ended, total=total)
 
 
 def print_json(content: Any) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.cli.arguments import role_arn
-from c7n_iamusers.cli.output import print_json, print_table, say
+from c7n_iamusers.cli.output import print_json, print_table, progress_bar, say
 from c7n_iamusers.exceptions import InvalidPolicyData
 
 if TYPE_CHECKING:
@@ -136,7 +136,12 @@ def _found(
     for account_id in members.keys() - {each.account_id for each in listed}:
         if members[account_id].is_active:
             say(f"note: {members[account_id].account} is not in {config}: c7n-org leaves it out", err=True)
-    return [owner_of(each, sources, look_up, domains) for each in accounts]
+    found: list[Owner] = []
+    with progress_bar("owners") as progress:
+        for each in accounts:
+            found.append(owner_of(each, sources, look_up, domains))
+            progress(len(found), len(accounts))
+    return found
 
 
 def _look_up(file: Any, reader: OrganizationReader, members: Mapping[str, Any]) -> LookUp:
@@ -187,19 +192,29 @@ def _refuse_any_domain(found: list[Owner], domains: tuple[str, ...]) -> None:
 def _write(found: list[Owner], config: Path, target: Path, mailer: Path | None) -> None:
     import yaml
 
+    from c7n_iamusers.organization.owners import ACCOUNTS
     from c7n_iamusers.organization.yaml_edits import NotEditable, with_account_emails, with_owners
 
     owned = {each.account.account_id: each.address for each in found if each.address}
-    edits = [(config, target, with_owners), *([(mailer, mailer, with_account_emails)] if mailer else [])]
+    # What the accounts file says itself, perhaps once for all accounts, stays as it is.
+    new = {
+        each.account.account_id: each.address
+        for each in found
+        if each.source and each.source.kind != ACCOUNTS
+    }
+    edits = [
+        (config, target, with_owners, new),
+        *([(mailer, mailer, with_account_emails, owned)] if mailer else []),
+    ]
     texts: list[tuple[Path, Path, bytes]] = []
-    for source, path, edit in edits:
+    for source, path, edit, addresses in edits:
         try:
-            texts.append((source, path, edit(source.read_bytes().decode(), owned).encode()))
+            texts.append((source, path, edit(source.read_bytes().decode(), addresses).encode()))
         except (OSError, UnicodeDecodeError, NotEditable, yaml.YAMLError) as error:
             raise InvalidPolicyData(f"nothing was written: {source}: {error}") from error
     for source, path, content in texts:
         _replace(source, path, content)
-        say(f"wrote {path}: {len(owned)} owners", err=True)
+        say(f"wrote {path}, for {len(owned)} accounts with an owner", err=True)
 
 
 def _replace(source: Path, path: Path, content: bytes) -> None:
@@ -209,8 +224,12 @@ def _replace(source: Path, path: Path, content: bytes) -> None:
     try:
         path = path.resolve()
         draft = write_draft(path, (content,))
-        shutil.copymode(source, draft)
-        os.replace(draft, path)
+        try:
+            shutil.copymode(source, draft)
+            os.replace(draft, path)
+        except OSError:
+            draft.unlink()
+            raise
     except OSError as error:
         raise InvalidPolicyData(f"{path} can't be written: {error}") from error
 

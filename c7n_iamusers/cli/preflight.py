@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.cli.arguments import role_arn
-from c7n_iamusers.cli.output import format_option, print_json, print_table, say
+from c7n_iamusers.cli.output import format_option, print_json, print_table, progress_bar, say
 from c7n_iamusers.exceptions import EvidenceUnreadable, IdentityCenterError, InvalidPolicyData
 
 if TYPE_CHECKING:
@@ -132,9 +132,10 @@ def _checks(config: Path, wanted: _Wanted, role: str | None, region: str | None)
     found = _targets(config)
     session = account_session()
     probes = Probes(session, _caller(session), Backoff(budget=_BUDGET))
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        for checks in pool.map(lambda each: _account(probes, each, wanted), found):
+    with ThreadPoolExecutor(_WORKERS) as pool, progress_bar("accounts") as progress:
+        for number, checks in enumerate(pool.map(lambda each: _account(probes, each, wanted), found), 1):
             yield from checks
+            progress(number, len(found))
     shared = shared_by(found, wanted.data)
     yield from map(probes.queue, shared.queues)
     yield from map(probes.notices, shared.notices)
@@ -170,7 +171,10 @@ def _center(role: str, region: str | None) -> Iterator[Check]:
     from c7n_iamusers.organization.probes import ORGANIZATION
     from c7n_iamusers.organization.readiness import HOLE, OK, Check
 
-    name, trust = "identity center role", f"let the trust policy of {role} name whoever runs this command"
+    name, trust = (
+        "identity center role",
+        f"let the trust policy of {role} name the identity that runs this command",
+    )
     try:
         session = account_session(role)
     except EvidenceUnreadable as error:

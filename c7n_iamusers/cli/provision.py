@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -18,7 +17,7 @@ from typing import Any
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.cli.output import say
+from c7n_iamusers.cli.output import progress_bar, say
 from c7n_iamusers.cli.policies import FleetPolicies
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.bucket_store import bucket_output
@@ -385,7 +384,12 @@ def _provision(
     papers: Papers,
     quotas: CenterQuotas,
 ) -> list[str]:
-    with _told(), _ending_in_order(), Interruption() as interruption, _progress() as progress:
+    with (
+        _told(),
+        _ending_in_order(),
+        Interruption() as interruption,
+        progress_bar("Identity Center") as progress,
+    ):
         options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
         failures = provision(fleet, center(), say, None if dry_run else options, choices, papers, quotas)
     interruption.follow()
@@ -401,7 +405,12 @@ def _undo(
     users_now: UsersNow | None,
     accounts: dict[str, str] | None,
 ) -> list[str]:
-    with _told(), _ending_in_order(), Interruption() as interruption, _progress() as progress:
+    with (
+        _told(),
+        _ending_in_order(),
+        Interruption() as interruption,
+        progress_bar("Identity Center") as progress,
+    ):
         options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
         output, name = _stored(result)
         failures = undo(
@@ -513,17 +522,3 @@ def _told() -> Iterator[None]:
         raise IdentityCenterError(
             f"{error}. Nothing was touched by what failed here: run again, with --role where access is denied"
         ) from error
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal; nothing elsewhere, where it would fill a log."""
-    if not sys.stderr.isatty():
-        yield lambda ended, total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task: Any = bar.add_task("Identity Center", total=None)
-        yield lambda ended, total: bar.update(task, completed=ended, total=total)

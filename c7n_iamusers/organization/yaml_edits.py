@@ -19,6 +19,12 @@ EMAILS = "account_emails"
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._+-]*@[A-Za-z0-9.-]+")
 
 
+_BY_HAND = (
+    "the owners can't be put in without changing what else it says, as where accounts share their vars by an anchor: "
+    "put them in by hand"
+)
+
+
 class NotEditable(ValueError):
     """The text can't be edited without changing what else it says."""
 
@@ -106,6 +112,8 @@ def _set_owner(edits: _Edits, entry: Any, address: str) -> None:
     key, value = _pair(entry, "vars")
     if key is None:
         number = _pair(entry, "account_id")[1]
+        if number is None:  # it comes by a merge key
+            raise NotEditable(_BY_HAND)
         if entry.flow_style:
             edits.insert(number.end_mark.index, f', "vars": {{"{OWNER}": {json.dumps(address)}}}')
         else:
@@ -178,8 +186,5 @@ def _verified(text: str, expected: Any) -> str:
     except yaml.YAMLError:
         found = None
     if found != expected:
-        raise NotEditable(
-            "the owners can't be put in without changing what else it says, as where accounts share their vars by an "
-            "anchor: put them in by hand"
-        )
+        raise NotEditable(_BY_HAND)
     return text

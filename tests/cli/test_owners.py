@@ -196,6 +196,15 @@ def test_owners_are_written_into_both_files(org: LocalOrg, here: Path) -> None:
     assert sorted(os.listdir()) == ["accounts.yml", "mailer.yml"]
 
 
+def test_an_owner_of_all_accounts_is_not_written_into_each(org: LocalOrg, here: Path) -> None:
+    text = f"vars: {{owner: all@example.com}}\n{ACCOUNTS}"
+    Path("accounts.yml").write_text(text)
+    result = owners("-c", "accounts.yml", "--write", "--mailer", "mailer.yml")
+    assert result.exit_code == 0, result.output
+    assert Path("accounts.yml").read_text() == text
+    assert yaml.safe_load(Path("mailer.yml").read_text())["account_emails"][RESEARCH] == ["all@example.com"]
+
+
 def test_owners_are_written_into_a_new_file(org: LocalOrg, here: Path) -> None:
     result = owners("-c", "accounts.yml", "--output", "new.yml", "--from", "organization")
     assert result.exit_code == 0, result.output

@@ -92,6 +92,18 @@ def test_an_address_that_needs_quotes() -> None:
             f"vars: &v\n  a: b\naccounts:\n- account_id: '{A}'\n  vars: *v\n",
             id="the-variables-of-all",
         ),
+        pytest.param(
+            f"x: &x {{account_id: '{A}'}}\naccounts:\n- <<: *x\n  name: a\n",
+            id="the-account-by-a-merge-key",
+        ),
+        pytest.param(
+            f"x: &x {{vars: {{a: b}}}}\naccounts:\n- <<: *x\n  account_id: '{A}'\n",
+            id="variables-by-a-merge-key",
+        ),
+        pytest.param(
+            f"accounts:\n- account_id: '{A}'\n  vars: {{owner: &o old@example.com, b: *o}}\n",
+            id="an-anchored-owner",
+        ),
     ],
 )
 def test_what_would_change_something_else_is_refused(text: str) -> None:
