@@ -193,7 +193,12 @@ def _write(found: list[Owner], config: Path, target: Path, mailer: Path | None) 
     import yaml
 
     from c7n_iamusers.organization.owners import ACCOUNTS
-    from c7n_iamusers.organization.yaml_edits import NotEditable, with_account_emails, with_owners
+    from c7n_iamusers.organization.yaml_edits import (
+        NotEditable,
+        further_addresses,
+        with_account_emails,
+        with_owners,
+    )
 
     owned = {each.account.account_id: each.address for each in found if each.address}
     # What the accounts file says itself, perhaps once for all accounts, stays as it is.
@@ -215,6 +220,12 @@ def _write(found: list[Owner], config: Path, target: Path, mailer: Path | None) 
     for source, path, content in texts:
         _replace(source, path, content)
         say(f"wrote {path}, for {len(owned)} accounts with an owner", err=True)
+        if path == mailer:
+            for account_id, others in further_addresses(content.decode(), owned).items():
+                say(
+                    f"note: {path} has {', '.join(others)} for account {account_id} too, who still get its mail",
+                    err=True,
+                )
 
 
 def _replace(source: Path, path: Path, content: bytes) -> None:

@@ -108,6 +108,13 @@ def with_account_emails(text: str, owners: Mapping[str, str]) -> str:
     return _verified(edits.result(), {**before, EMAILS: after})
 
 
+def further_addresses(text: str, owners: Mapping[str, str]) -> dict[str, list[str]]:
+    """Account id -> the addresses beside the owner's in a text that ``with_account_emails`` made."""
+    known = yaml.safe_load(text).get(EMAILS) or {}
+    found = {key: [str(each) for each in known[key] if each != owners[key]] for key in owners if key in known}
+    return {key: others for key, others in found.items() if others}
+
+
 def _set_owner(edits: _Edits, entry: Any, address: str) -> None:
     key, value = _pair(entry, "vars")
     if key is None:

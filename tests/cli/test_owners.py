@@ -196,6 +196,17 @@ def test_owners_are_written_into_both_files(org: LocalOrg, here: Path) -> None:
     assert sorted(os.listdir()) == ["accounts.yml", "mailer.yml"]
 
 
+def test_who_else_gets_an_accounts_mail_is_said(org: LocalOrg, here: Path) -> None:
+    Path("mailer.yml").write_text(
+        f"account_emails: {{'{PAYMENTS}': [old@example.com], '{PLATFORM}': [p@example.com]}}\n"
+    )
+    result = owners("-c", "accounts.yml", "--write", "--mailer", "mailer.yml", "--from", "organization")
+    said = [line for line in result.stderr.splitlines() if "who still get its mail" in line]
+    assert said == [
+        f"note: mailer.yml has old@example.com for account {PAYMENTS} too, who still get its mail"
+    ]
+
+
 def test_an_owner_of_all_accounts_is_not_written_into_each(org: LocalOrg, here: Path) -> None:
     text = f"vars: {{owner: all@example.com}}\n{ACCOUNTS}"
     Path("accounts.yml").write_text(text)
@@ -250,6 +261,20 @@ def test_one_file_that_cannot_be_edited_leaves_both(
     assert "Error: nothing was written: mailer.yml: " in result.stderr
     assert told in result.stderr
     assert Path("accounts.yml").read_text() == ACCOUNTS
+
+
+def test_a_file_that_cannot_be_written_stays(
+    org: LocalOrg, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    result = owners("-c", "accounts.yml", "--write", "--from", "organization")
+    assert result.exit_code == 1
+    assert "accounts.yml can't be written: no space left on device" in result.stderr
+    assert Path("accounts.yml").read_text() == ACCOUNTS
+    assert sorted(os.listdir()) == ["accounts.yml", "mailer.yml"]
 
 
 def test_a_broken_accounts_file(org: LocalOrg, here: Path) -> None:

@@ -213,6 +213,21 @@ def test_an_external_id_and_a_chain_are_used(fleet: Rehearsal) -> None:
     assert fleet.holes() == []
 
 
+def test_a_profile(fleet: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+    role = f"role_arn = {ROLE}\ncredential_source = Environment\n"
+    Path("config").write_text(f"[profile payments]\n{role}")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(Path("config").absolute()))
+    no_role(fleet)
+    fleet.change(profile="payments")
+    found = {each["name"]: each for each in fleet.checks() if each["place"] == f"payments ({A})"}
+    assert (found["role"]["status"], found["role"]["text"]) == ("ok", "profile payments")
+    assert found["read"]["status"] == "ok"
+    assert (found["permissions"]["status"], found["permissions"]["text"][:22]) == (
+        "unknown",
+        "not checked: a profile",
+    )
+
+
 def test_a_least_role_has_no_hole(fleet: Rehearsal) -> None:
     printed = CliRunner().invoke(main, ["permissions", "--policy", "policies.yml", "--account", A])
     fleet.role(
