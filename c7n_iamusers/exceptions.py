@@ -9,6 +9,8 @@ IamUsersError                     the root: catch this to catch them all
 ├── JournalRefused                a journal line could not be made durable; its call was not made
 ├── DenyRefused                   no Deny-all can be put on the user; it is left as it is
 ├── Stranger                      the name belongs to another user by now, who must not be touched
+├── NoticesUnreadable             the record of who was addressed can't be read; nobody is touched
+├── Stopped                       a STOP file ends every destructive action; the user was not touched
 ├── PlanInvalid                   a reviewed plan can't be read, or is of another account
 ├── RestorationRefused            a user can't be restored as asked; nothing was changed
 └── IdentityCenterError           the instance, a person or an assignment is not as it must be
@@ -51,6 +53,14 @@ class Stranger(IamUsersError):
     def __init__(self, message: str, unique_id: str) -> None:
         super().__init__(message)
         self.unique_id = unique_id
+
+
+class NoticesUnreadable(IamUsersError):
+    """The record of who was addressed can't be read, or holds what is no notice; nobody is touched."""
+
+
+class Stopped(IamUsersError):
+    """A STOP file ends every destructive action before its next user."""
 
 
 class PlanInvalid(IamUsersError):

@@ -37,12 +37,16 @@ from c7n_iamusers.plugins.run_outputs import fail_at_the_end, run_store
 from c7n_iamusers.plugins.user_action import UserAction, idle_region
 from c7n_iamusers.plugins.user_policy import (
     DAYS,
+    NOTICED,
     active_within,
     exemption_rules,
     live_judgement,
+    notices_asked_for,
     record_places,
     require_exemptions,
     require_lasting_output,
+    require_notices,
+    unless_stopped,
 )
 from c7n_iamusers.safeguards.guards import Guards, unprovisioned
 from c7n_iamusers.safeguards.live_judgement import no_judgement
@@ -168,6 +172,9 @@ class CompositeDelete(UserAction):
     or in the journals beside this policy's output; ``record-from`` names another output, a directory or
     ``s3://BUCKET/PREFIX``); ``require: provisioned`` reads Identity Center again, as the policy's filter
     ``identity-center`` says, and spares whoever has no working access yet.
+    ``noticed: 30`` asks that the action ``notify-owners`` has addressed its owners so many days ago, by the record in
+    ``notices`` (a directory or ``s3://BUCKET/PREFIX``), and that the announced day has come; a file ``STOP`` there
+    fails each further user, untouched.
     ``include-compromised: true`` lets go of users of whom AWS saw a key leaked. (IAM tells no use of
     certificates, SSH keys and service-specific credentials.)
 
@@ -209,6 +216,8 @@ class CompositeDelete(UserAction):
               - type: composite-delete
                 active-within: 30
                 quarantined-for: 14
+                noticed: 30
+                notices: s3://governance/iam-users/notices
     """
 
     schema = type_schema(
@@ -220,6 +229,7 @@ class CompositeDelete(UserAction):
             "active-within": DAYS,
             "quarantined-for": DAYS,
             "include-compromised": {"type": "boolean"},
+            **NOTICED,
             "adopt": {"type": "boolean"},
             "record-from": {"type": "string", "minLength": 1},
             "require": {"enum": [PROVISIONED]},
@@ -234,6 +244,7 @@ class CompositeDelete(UserAction):
         """Raises PolicyValidationError where the policy does not say whom it spares, or keeps no receipts."""
         require_lasting_output(self.manager, self.type)
         require_exemptions(self.manager, self.type, rules=not self.data.get("plan-only"))
+        require_notices(self.manager, self.type, self.data)
         if self.data.get("plan") and self.data.get("plan-only"):
             raise PolicyValidationError(
                 f"policy {self.manager.data.get('name')}: composite-delete: plan applies a plan and plan-only makes "
@@ -261,7 +272,7 @@ class CompositeDelete(UserAction):
 
     def prepare(self, run: Run) -> Work:
         """See UserAction."""
-        return self.deletion(run).delete
+        return unless_stopped(self.manager, self.data, self.deletion(run).delete)
 
     def spared(self, resource: Mapping[str, Any]) -> str | None:
         """Who has no replacement yet keeps the user: people keep their way in."""
@@ -308,4 +319,5 @@ class CompositeDelete(UserAction):
             active_within(self.manager, self.data),
             self.data.get("quarantined-for"),
             self.data.get("include-compromised", False),
+            **notices_asked_for(self.manager, run, self.data),
         )

@@ -12,12 +12,16 @@ from c7n_iamusers.plugins.policy_errors import unreadable
 from c7n_iamusers.plugins.user_action import UserAction
 from c7n_iamusers.plugins.user_policy import (
     DAYS,
+    NOTICED,
     active_within,
     exemption_rules,
     live_judgement,
+    notices_asked_for,
     record_places,
     require_exemptions,
     require_lasting_output,
+    require_notices,
+    unless_stopped,
 )
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
 from c7n_iamusers.safeguards.guards import Guards
@@ -41,6 +45,8 @@ class Quarantine(UserAction):
 
     ``active-within`` is by default the ``unused-for`` of the filter, which, as all that the filter was asked to judge,
     is judged again on live data.
+
+    ``noticed`` and ``notices`` ask for a record of ``notify-owners``, as ``composite-delete`` does.
 
     Running it again changes nothing as long as the quarantine holds, and reports the use of password or keys
     since. Quiet is no proof: attempts with a deactivated key may leave no trace.
@@ -67,7 +73,9 @@ class Quarantine(UserAction):
                 reason: to be deleted in two weeks
     """
 
-    schema = type_schema("quarantine", reason={"type": "string", "minLength": 1}, **{"active-within": DAYS})
+    schema = type_schema(
+        "quarantine", reason={"type": "string", "minLength": 1}, **{"active-within": DAYS, **NOTICED}
+    )
     schema_alias = False
     permissions = QUARANTINE
 
@@ -75,6 +83,7 @@ class Quarantine(UserAction):
         """Raises PolicyValidationError where the policy does not say whom it spares, or keeps no receipts."""
         require_lasting_output(self.manager, self.type)
         require_exemptions(self.manager, self.type)
+        require_notices(self.manager, self.type, self.data)
         return self
 
     def prepare(self, run: Run) -> Work:
@@ -83,11 +92,13 @@ class Quarantine(UserAction):
             account = read_account(run.client, run.backoff, "Role", "Group")
         policy = str(self.manager.data.get("name"))
         days = active_within(self.manager, self.data)
+        noticed = notices_asked_for(self.manager, run, self.data)
         # A leaked key is one reason more to stop it, and nothing of the traces goes.
-        guards = Guards(run.callers, exemption_rules(self.manager), days, include_compromised=True)
+        guards = Guards(run.callers, exemption_rules(self.manager), days, include_compromised=True, **noticed)
         records = UserRecords(record_places(self.manager, run.store, None), run.journal, account, policy)
         reason, judge = self.data.get("reason", "no reason given"), live_judgement(self.manager, run, account)
-        return UserQuarantine(run, records, guards, policy, reason, judge.problem).quarantine
+        work = UserQuarantine(run, records, guards, policy, reason, judge.problem).quarantine
+        return unless_stopped(self.manager, self.data, work)
 
 
 class Release(UserAction):

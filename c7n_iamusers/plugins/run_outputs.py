@@ -14,7 +14,7 @@ from c7n.actions import BaseAction
 from c7n.exceptions import PolicyExecutionError
 from c7n.utils import parse_url_config
 
-from c7n_iamusers.execution.bucket_store import BucketStore
+from c7n_iamusers.execution.bucket_store import BucketStore, bucket_output
 from c7n_iamusers.execution.journal import BucketJournal, Journal, JournalWriter
 from c7n_iamusers.execution.outcomes import FAILED, OUTCOMES, Outcome
 from c7n_iamusers.execution.stores import JOURNAL as JOURNAL
@@ -156,3 +156,23 @@ def store_at(manager: Any, place: str) -> list[Store]:
             "name the output directory of the quarantine's run"
         )
     return found
+
+
+#: The option of actions that read or write notices.
+NOTICES = {"type": "string", "minLength": 1}
+
+
+def notices_store(manager: Any, place: str) -> Store:
+    """Where the notices of all accounts are: a directory, or ``s3://BUCKET/PREFIX`` (with c7n's ``?sse=...``).
+
+    The session is that of whoever runs Cloud Custodian, not the member account's role.
+    Raises PolicyExecutionError where it would not outlive the run.
+    """
+    if place.startswith("s3://"):
+        return bucket_output(place, manager.session_factory(assume=False))
+    if not is_pull(manager):
+        raise PolicyExecutionError(
+            f"policy {manager.data.get('name')}: notices: the directory {place} does not outlive a run in AWS Lambda: "
+            "name s3://BUCKET/PREFIX. Nothing was touched"
+        )
+    return DirectoryStore(Path(place))

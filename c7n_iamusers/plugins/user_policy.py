@@ -7,19 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from c7n.exceptions import PolicyValidationError
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
 from c7n_iamusers.evidence.index import EvidenceIndex
 from c7n_iamusers.evidence.inventory import CREATION
 from c7n_iamusers.evidence.options import Selection
 from c7n_iamusers.evidence.reader import USUAL
+from c7n_iamusers.exceptions import NoticesUnreadable
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.executor import Applied
+from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import Store
-from c7n_iamusers.execution.user_run import Run
+from c7n_iamusers.execution.user_run import Run, Work
 from c7n_iamusers.exemptions.rules import ExemptionRule
 from c7n_iamusers.iam.accounts import AccountDetails
+from c7n_iamusers.notices.notices import Notices, check_stop
 from c7n_iamusers.plugins.account_readings import AccountReadings
 from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
-from c7n_iamusers.plugins.run_outputs import outputs_to_s3, store_at
+from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store, outputs_to_s3, store_at
 from c7n_iamusers.safeguards.live_judgement import LiveJudgement
 from c7n_iamusers.snapshots.archive import RecordPlaces
 
@@ -42,6 +47,43 @@ def live_judgement(manager: Any, run: Run, account: AccountDetails) -> LiveJudge
 
 
 DAYS = {"type": "number", "exclusiveMinimum": 0}
+#: Options of a destructive action that asks for notices.
+NOTICED = {"noticed": {"type": "number", "minimum": 0}, "notices": NOTICES}
+
+
+def require_notices(manager: Any, action: str, data: Mapping[str, Any]) -> None:
+    """Raises PolicyValidationError where only one of ``noticed`` and ``notices`` is given, in a policy's ``data``."""
+    if ("noticed" in data) != ("notices" in data):
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: {action}: noticed (days) and notices (where notify-owners records "
+            "them) go together: give both, or neither"
+        )
+
+
+def notices_asked_for(manager: Any, run: Run, data: Mapping[str, Any]) -> dict[str, Any]:
+    """``noticed`` and ``notices`` of Guards. Raises PolicyExecutionError where the notices can't be read."""
+    if "noticed" not in data:
+        return {}
+    try:
+        found = Notices.read(notices_store(manager, data["notices"]), run.account_id, utc_now())
+    except NoticesUnreadable as error:
+        raise PolicyExecutionError(
+            f"policy {manager.data.get('name')}: account {run.account_id}: {error}. Nothing was touched"
+        ) from error
+    return {"noticed": data["noticed"], "notices": found}
+
+
+def unless_stopped(manager: Any, data: Mapping[str, Any], work: Work) -> Work:
+    """``work``, which asks for the STOP file beside the notices before each user."""
+    if "notices" not in data:
+        return work
+    store = notices_store(manager, data["notices"])
+
+    def checked(subject: Subject, applied: Applied) -> tuple[str, str]:
+        check_stop(store)
+        return work(subject, applied)
+
+    return checked
 
 
 def require_keys(manager: Any, plugin: str, data: Mapping[str, Any], keys: Sequence[str]) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -16,6 +16,7 @@ from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.iam.quarantine_record import Quarantine
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
+from c7n_iamusers.notices.notices import Notices, notice_refusal
 
 
 def use_since(user: IamUser, keys: Iterable[KeyUse], since: datetime) -> str | None:
@@ -51,7 +52,8 @@ class Guards:
     """What a policy asks for before a user is touched.
 
     ``callers``: the ARNs of those on whose behalf the run acts, first the one that acts in the account.
-    ``active_within``, ``quarantined_for``: days; None where not asked for.
+    ``active_within``, ``quarantined_for``, ``noticed``: days; None where not asked for. ``notices``: of the account,
+    where ``noticed`` is asked for.
     """
 
     callers: tuple[str, ...]
@@ -59,6 +61,8 @@ class Guards:
     active_within: float | None = None
     quarantined_for: float | None = None
     include_compromised: bool = False
+    noticed: float | None = None
+    notices: Notices = field(default_factory=lambda: Notices((), "nowhere"))
 
     @property
     def ask_key_use(self) -> bool:
@@ -85,6 +89,7 @@ def refusal(
         identity_refusal(evidence, user, guards.callers)
         or (None if guards.include_compromised else compromised(user))
         or _exempt(user, guards.rules, now)
+        or _unnoticed(user, guards, now)
         or _active(user, guards.active_within, now, keys)
         or (None if emptied else _not_quarantined(user, quarantine, guards.quarantined_for, now, keys))
     )
@@ -143,6 +148,14 @@ def _exempt(user: IamUser, rules: Sequence[ExemptionRule], now: datetime) -> str
     if rule is None:
         return None
     return f"exempt by {rule.field} {rule.pattern!r} until {rule.expires.isoformat()}: {rule.reason}"
+
+
+def _unnoticed(user: IamUser, guards: Guards, now: datetime) -> str | None:
+    return (
+        None
+        if guards.noticed is None
+        else notice_refusal(guards.notices, user.unique_id, guards.noticed, now)
+    )
 
 
 def _active(user: IamUser, days: float | None, now: datetime, keys: Sequence[KeyUse]) -> str | None:
