@@ -116,7 +116,7 @@ def test_reminders(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("to", [["account-emails"], ["resource-owner"], [""], ["owner"], ["{owner}"]])
 def test_nobody_to_address(org: LocalOrg, iam: Any, tmp_path: Path, to: list[str]) -> None:
     with pytest.raises(
-        (PolicyExecutionError, PolicyValidationError), match="no e-mail address|undefined variables: owner"
+        (PolicyExecutionError, PolicyValidationError), match=r"no e-mail address|undefined variables: owner"
     ):
         notify(tmp_path, to=to)
     assert records(tmp_path) == sent(org) == []
@@ -231,6 +231,6 @@ def test_notices_that_cannot_be_read_touch_nobody(
     org.client("s3").create_bucket(Bucket="governance")
     notify("s3://governance/iam-users?region=us-east-1")
     deny(monkeypatch, "GetObject")
-    with pytest.raises(PolicyExecutionError, match="can't be read.*Nothing was touched"):
+    with pytest.raises(PolicyExecutionError, match=r"can't be read.*Nothing was touched"):
         delete(tmp_path, noticed=0, notices="s3://governance/iam-users?region=us-east-1")
     assert user_names(iam) == ["alice", "bob"]
