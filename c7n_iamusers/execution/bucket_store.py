@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlparse
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.execution.client import Backoff, error_code
+from c7n_iamusers.execution.stores import refuse_larger
 
 #: PutObject, "Conditional writes": the object is there, or another conditional write of it is under way.
 _TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
@@ -48,9 +49,9 @@ class BucketStore:
         self._client, self._bucket, self._prefix = client, bucket, prefix.strip("/")
         self._arguments, self._backoff = dict(arguments), backoff or Backoff()
 
-    def read(self, name: str) -> bytes | None:
+    def read(self, name: str, largest: int | None = None) -> bytes | None:
         """See Store."""
-        return self._tagged(name)[0]
+        return self._tagged(name, largest)[0]
 
     def create(self, name: str, content: bytes) -> None:
         """See Store. A put whose answer was lost counts as ours where the object holds this content."""
@@ -136,10 +137,11 @@ class BucketStore:
     def __str__(self) -> str:
         return f"s3://{self._bucket}/{self._prefix}"
 
-    def _tagged(self, name: str) -> tuple[bytes | None, str]:
+    def _tagged(self, name: str, largest: int | None = None) -> tuple[bytes | None, str]:
         """The content and its ETag."""
         try:
             found = self._backoff.call(self._client.get_object, Bucket=self._bucket, Key=self._key(name))
+            refuse_larger(self.place(name), int(found.get("ContentLength", 0)), largest)
             return bytes(found["Body"].read()), str(found.get("ETag", ""))
         except ClientError as error:
             if error_code(error) == "NoSuchKey":

@@ -62,6 +62,8 @@ def only_run(directory: Path, what: str) -> Iterator[None]:
 #: The name of a run's journal.
 JOURNAL = "journal.jsonl"
 _PRIVATE_FILE, _PRIVATE_DIRECTORY = 0o600, 0o700
+#: Directories within each other below an output.
+_DEEPEST = 32
 #: How many contents are read or written at once; botocore keeps ten connections.
 _AT_ONCE = 8
 #: A FIFO must not make us wait for its other end.
@@ -77,8 +79,8 @@ _KINDS = (
 class Store(Protocol):
     """A place for named contents; a name may have ``/`` in it. Every method raises OSError where it fails."""
 
-    def read(self, name: str) -> bytes | None:
-        """The content; None where there is none of that name."""
+    def read(self, name: str, largest: int | None = None) -> bytes | None:
+        """The content; None where there is none of that name. ``largest``: bytes, of which more are refused."""
 
     def create(self, name: str, content: bytes) -> None:
         """Durable when this returns. Raises FileExistsError, and changes nothing, where the name is taken."""
@@ -117,9 +119,9 @@ class DirectoryStore:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def read(self, name: str) -> bytes | None:
+    def read(self, name: str, largest: int | None = None) -> bytes | None:
         """See Store."""
-        return read_file(self.directory / name)
+        return read_file(self.directory / name, largest)
 
     def create(self, name: str, content: bytes) -> None:
         """See Store."""
@@ -167,8 +169,22 @@ class DirectoryStore:
 
     def names(self, prefix: str, last: str = "") -> list[str]:
         """See Store."""
-        found = (self.directory / prefix).rglob(last or "*") if (self.directory / prefix).is_dir() else ()
-        return sorted(str(path.relative_to(self.directory)) for path in found if last or path.is_file())
+        if last:
+            return sorted(self._with_last(self.directory / prefix, last))
+        found = (self.directory / prefix).rglob("*") if (self.directory / prefix).is_dir() else ()
+        return sorted(str(path.relative_to(self.directory)) for path in found if path.is_file())
+
+    def _with_last(self, top: Path, last: str) -> Iterator[str]:
+        """Raises OSError for a directory that can't be read, or a link to one: what lies in it would be left out."""
+        for directory, below, files in os.walk(top, onerror=_raise_unless_missing):
+            if len(Path(directory).relative_to(top).parts) > _DEEPEST:
+                raise OSError(f"{directory} lies deeper than any run writes: look who made it, and remove it")
+            for name in below:
+                path = Path(directory, name)
+                if path.is_symlink():
+                    _refuse_other_kinds(path)
+            if last in below or last in files:
+                yield str(Path(directory, last).relative_to(self.directory))
 
     def siblings(self) -> Sequence[DirectoryStore]:
         """See Store."""
@@ -183,20 +199,46 @@ class DirectoryStore:
         return str(self.directory)
 
 
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def others_may_write(directory: Path, name: str) -> str:
+    """Why somebody else may have written the file ``name`` below ``directory``, in words; empty where nobody can.
+
+    A directory in which each may remove only what is its own (sticky) is nobody's. Groups may write in directories,
+    as a umask of 002 lets them. Raises OSError.
+    """
+    path = directory / name
+    for each in (path, *(parent for parent in path.parents if parent.is_relative_to(directory))):
+        found = each.stat() if each == directory else each.lstat()
+        if found.st_uid not in (os.geteuid(), 0):
+            return f"{each} belongs to user id {found.st_uid}, not to this run's {os.geteuid()}"
+        others = stat.S_IWOTH | stat.S_IWGRP
+        if stat.S_ISDIR(found.st_mode):
+            others = 0 if found.st_mode & stat.S_ISVTX else stat.S_IWOTH
+        if found.st_mode & others:
+            return f"{each} can be written by others (mode {stat.S_IMODE(found.st_mode):04o})"
+    return ""
+
+
 def as_store(place: Path | Store) -> Store:
     """The store of a directory; a store as it is."""
     return DirectoryStore(place) if isinstance(place, Path) else place
 
 
-def read_all(store: Store, names: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
+def read_all(
+    store: Store, names: Sequence[str], largest: int | None = None
+) -> Iterator[tuple[str, bytes | None]]:
     """Each name with its content, in order; a few at a time, so that a bucket's answers are waited for together.
 
-    Raises OSError.
+    ``largest``: see ``Store.read``. Raises OSError.
     """
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for begin in range(0, len(names), _AT_ONCE):
             some = names[begin : begin + _AT_ONCE]
-            yield from zip(some, pool.map(store.read, some), strict=True)
+            yield from zip(some, pool.map(lambda name: store.read(name, largest), some), strict=True)
 
 
 def replace_all(store: Store, contents: Iterable[tuple[str, bytes]]) -> None:
@@ -207,17 +249,28 @@ def replace_all(store: Store, contents: Iterable[tuple[str, bytes]]) -> None:
         each.result()
 
 
-def read_file(path: Path) -> bytes | None:
+def read_file(path: Path, largest: int | None = None) -> bytes | None:
     """The content of the regular file ``path``; None where there is nothing of that name.
 
-    Raises OSError that says what is in the way where something else is: a link, a FIFO, a directory.
+    ``largest``: see ``Store.read``. Raises OSError that says what is in the way where something else is: a link, a
+    FIFO, a directory.
     """
     try:
         descriptor = _open(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
     with os.fdopen(descriptor, "rb") as file:
+        refuse_larger(str(path), os.fstat(descriptor).st_size, largest)
         return file.read()
+
+
+def refuse_larger(place: str, size: int, largest: int | None) -> None:
+    """Raises OSError where ``size`` is more than ``largest``."""
+    if largest is not None and size > largest:
+        raise OSError(
+            f"{place} has {size} bytes, and no run writes more than {largest} there: look who put it there, and move "
+            "it away"
+        )
 
 
 def open_appending(path: Path) -> BufferedWriter:
