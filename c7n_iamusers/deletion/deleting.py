@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from c7n_iamusers.deletion.plan import deletion_documents, orphan_calls, plan_deletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, review_refusal
-from c7n_iamusers.exceptions import IamUsersError, Stranger
+from c7n_iamusers.exceptions import IamUsersError, UserReplaced
 from c7n_iamusers.execution.calls import Plan, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, SubjectGone
 from c7n_iamusers.execution.interruption import Interrupted
@@ -23,7 +23,7 @@ from c7n_iamusers.execution.journaled_call import FAILED as FAILED_CALL
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED
 from c7n_iamusers.execution.user_run import Run
 from c7n_iamusers.iam.attachments import MFA_DEVICE
-from c7n_iamusers.iam.deny_all import deny_form, is_bare, is_denial, put_again
+from c7n_iamusers.iam.deny_all import deny_form, is_bare, is_denial, put_back
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.quarantine_record import QUARANTINE_TAG
 from c7n_iamusers.iam.user import IamUser, Item
@@ -93,7 +93,7 @@ class _Deletion:
                 outcome = self.absent() if user is None else self._round(user, delays)
             except SubjectGone:
                 return self.absent()
-            except Stranger as error:
+            except UserReplaced as error:
                 return FAILED, spare(self.of.run, error, self.evidence, self.applied)
             finally:
                 self.applied.left = self._left()
@@ -103,7 +103,7 @@ class _Deletion:
     def _round(self, user: IamUser, delays: Iterator[float]) -> Outcome | None:
         """What became of the user; None where another round is needed."""
         if self.applied.calls and user.unique_id != self.evidence.unique_id:
-            raise Stranger(f"{self.evidence}: the name belongs to another user by now", user.unique_id)
+            raise UserReplaced(f"{self.evidence}: the name belongs to another user by now", user.unique_id)
         self.found = self.of.records.find(user, self.applied.made, self.of.adopt)
         try:
             reason = self._apply(self.found)
@@ -160,7 +160,7 @@ class _Deletion:
         plan = self.plan(found)
         if self.of.reviewed is not None:
             planned = self.of.reviewed.of(found.user.subject)
-            begun_on = found.earlier if found.history.deeds else ()
+            begun_on = found.earlier if found.history.calls else ()
             if reason := review_refusal(planned, found.snapshot, plan, begun_on):
                 return reason
         self.of.records.keep(found)
@@ -196,7 +196,7 @@ class _Deletion:
         if not lifts:
             return
         document = deletion_documents(self.of.now(), found.quarantine)[-1]
-        plan = Plan(self.evidence, (put_again(found.user, lifts[0], document, "deletion"),))
+        plan = Plan(self.evidence, (put_back(found.user, lifts[0], document, "deletion"),))
         try:
             identify = self._identify(found, plan)
             if identify():
@@ -259,7 +259,7 @@ class _Deletion:
 
 def _emptied(found: Found) -> bool:
     """True where an earlier run removed everything, its Deny at last, and nobody has released the user since."""
-    lifted = [each for each in found.history.deeds if each.operation == "DeleteUserPolicy"]
+    lifted = [each for each in found.history.calls if each.operation == "DeleteUserPolicy"]
     return bool(
-        found.history.denied_here() and lifted and is_bare(found.user) and QUARANTINE_TAG in found.user.tags
+        found.history.inline_denies() and lifted and is_bare(found.user) and QUARANTINE_TAG in found.user.tags
     )

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from sys import intern
 from typing import Any
 
+from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
-from c7n_iamusers.derivation.standing import StandingProofs
 from c7n_iamusers.evidence.admin_rights import is_admin
-from c7n_iamusers.evidence.model import HeldPolicy
+from c7n_iamusers.evidence.model import AppliedPolicy
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Ref, Subject
 from c7n_iamusers.identity_center import adoption as groups
@@ -82,14 +82,14 @@ def administrative(wanted: PermissionSet, documents: Mapping[str, Any]) -> str:
 
     ``documents``: path and name of the customer-managed policies that are known -> document.
     """
-    found = [HeldPolicy(arn.rpartition("/")[2], arn) for arn in sorted(wanted.managed_policies)]
+    found = [AppliedPolicy(arn.rpartition("/")[2], arn) for arn in sorted(wanted.managed_policies)]
     found += [
-        HeldPolicy(policy, policy, document=documents[policy])
+        AppliedPolicy(policy, policy, document=documents[policy])
         for policy in sorted(wanted.customer_policies)
         if policy in documents
     ]
     if wanted.inline_policy:
-        found.append(HeldPolicy("its inline policy", document=wanted.inline_policy))
+        found.append(AppliedPolicy("its inline policy", document=wanted.inline_policy))
     return next((each.name for each in found if is_admin(each)), "")
 
 
@@ -146,10 +146,10 @@ class Changes:
         people: Mapping[PersonKey, KnownPerson],
         claims: Sequence[Claim],
         instance: Instance,
-        proofs: StandingProofs | None = None,
+        proofs: ExistingSetProofs | None = None,
     ) -> None:
         self._desired, self._state, self._people, self._instance = desired, state, people, instance
-        self._proofs = proofs or StandingProofs()
+        self._proofs = proofs or ExistingSetProofs()
         self._holder = {claim.grant.permission_set: claim.subject.arn for claim in claims}
         self._pending_requests: dict[tuple[str, object, object], str] = {
             (each.account_id, each.permission_set_arn, each.group_id): request_id

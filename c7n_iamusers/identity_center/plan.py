@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from c7n_iamusers.derivation.standing import StandingProofs
+from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.adoption import same_person
 from c7n_iamusers.identity_center.changes import Changes, Problems
@@ -41,7 +41,7 @@ class Evidence:
     ``proofs``: the IAM users whose policies are known. ``made_for``: see ``totals``. ``quotas``: Identity Center's.
     """
 
-    proofs: StandingProofs = field(default_factory=StandingProofs)
+    proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)
     made_for: MadeFor = field(default_factory=dict)
     quotas: CenterQuotas = field(default_factory=CenterQuotas)
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG
-from c7n_iamusers.derivation.standing import StandingProofs
 from c7n_iamusers.execution.calls import ApiCall, Subject
 from c7n_iamusers.identity_center.changes import membership_key
 from c7n_iamusers.identity_center.created import (
@@ -134,7 +134,7 @@ class Comparison:
     people: Mapping[PersonKey, KnownPerson]
     claims: Sequence[Claim]
     instance: Instance
-    proofs: StandingProofs = field(default_factory=StandingProofs)
+    proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)
     made_for: MadeFor = field(default_factory=dict)
     choices: Choices = field(default_factory=Choices)
     earlier: frozenset[str] = frozenset()

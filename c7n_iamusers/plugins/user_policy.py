@@ -9,10 +9,9 @@ from typing import Any
 
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
-from c7n_iamusers.evidence.index import EvidenceIndex
-from c7n_iamusers.evidence.inventory import CREATION
+from c7n_iamusers.evidence.index import CREATION, EvidenceIndex
 from c7n_iamusers.evidence.options import Selection
-from c7n_iamusers.evidence.reader import USUAL
+from c7n_iamusers.evidence.reader import DEFAULT_PIECES
 from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied
@@ -39,7 +38,11 @@ def live_judgement(manager: Any, run: Run, account: AccountDetails) -> LiveJudge
     options = [each.options() for each in manager.filters if each.type == "unnecessary"]
     if all(each.selection == _EVERYBODY for each in options):
         return LiveJudgement(None, options)
-    pieces = (*USUAL, CREATION) if any(each.criteria.provisioning.roles for each in options) else USUAL
+    pieces = (
+        (*DEFAULT_PIECES, CREATION)
+        if any(each.criteria.provisioning.roles for each in options)
+        else DEFAULT_PIECES
+    )
     inventory = AccountReadings.of(manager).inventory(pieces, run.backoff)
     return LiveJudgement(
         EvidenceIndex(replace(inventory, roles=account.roles, groups=account.groups)), options

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from c7n_iamusers.exceptions import Stranger
+from c7n_iamusers.exceptions import UserReplaced
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, SubjectGone
 from c7n_iamusers.execution.journal import utc_now
@@ -17,7 +17,7 @@ from c7n_iamusers.iam.attachments import INACTIVE, LOGIN_PROFILE
 from c7n_iamusers.iam.deny_all import FORMS, deny_form, is_bounded
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.iam.own_traces import deletion_begun, quarantine_of, switchable
+from c7n_iamusers.iam.own_changes import deletion_begun, quarantine_of, switchable
 from c7n_iamusers.iam.quarantine_record import Quarantine, quarantine_of_tags
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse, read_key_use
@@ -59,7 +59,7 @@ class UserQuarantine:
                 return _absent(self.run, evidence, applied)
             except BoundaryChanged:
                 continue
-            except Stranger as error:
+            except UserReplaced as error:
                 return FAILED, spare(self.run, error, evidence, applied)
             except CallFailed as error:
                 form = deny_form(error.call)
@@ -127,7 +127,7 @@ class UserRelease:
                 FAILED,
                 f"{evidence}: its permissions boundary was changed outside this tool: look at it, run again",
             )
-        except Stranger as error:
+        except UserReplaced as error:
             return FAILED, spare(self.run, error, evidence, applied)
 
     def _release(self, evidence: Subject, user: IamUser, applied: Applied) -> tuple[str, str]:
@@ -136,7 +136,7 @@ class UserRelease:
         if not self.include_compromised and (reason := compromised(user)):
             return SKIPPED, reason
         history = self.places.known_history(user, (), self.now())
-        if (begun := deletion_begun(user)) or history.deletion_open():
+        if (begun := deletion_begun(user)) or history.deletion_unfinished():
             return FAILED, (
                 f"{evidence}: a deletion of it was begun {begun or 'before'}, so there is more to give back than a "
                 f"release does: c7n-iamusers restore OUTPUT --user {evidence.name}. Nothing was changed"

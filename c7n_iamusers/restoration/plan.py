@@ -21,18 +21,18 @@ from c7n_iamusers.iam.attachments import (
     AttachmentKind,
 )
 from c7n_iamusers.iam.deny_all import (
-    denies_alike,
     deny_all_document,
     detach_deny_all,
     holds_attached,
     iam_call,
     inline_deny_all,
     is_bounded,
-    lift_inline,
-    put_again,
+    is_same_deny,
+    put_back,
+    remove_inline_deny,
 )
 from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.own_traces import NOTHING_KNOWN, quarantine_of, seal_on
+from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, deny_record_of, quarantine_of
 from c7n_iamusers.iam.quarantine_record import TAGS_PER_USER
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.quarantine.plan import unbind
@@ -191,7 +191,7 @@ def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
 
 def _for_the_living(recorded: Recorded, now: IamUser, world: World) -> Restoration:
     snapshot = removed_by_us(recorded.snapshots, recorded.history)
-    if (seal := seal_on(now)) and seal.quarantine:
+    if (seal := deny_record_of(now)) and seal.quarantine:
         # In a quarantine nothing is active: what it had switched off comes back so.
         snapshot = replace(snapshot, quarantine=None)
     calls = (*_attachments(snapshot, now, world, world.groups), *_lift(recorded, now))
@@ -282,15 +282,15 @@ def _held(now: IamUser | None, kind: AttachmentKind, item: Item) -> Item | None:
 
 def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
     """Takes the Deny-all of a stopped deletion off; a quarantine's goes on again, and is for ``release`` to lift."""
-    history, seal = recorded.history, seal_on(now)
+    history, seal = recorded.history, deny_record_of(now)
     standing = inline_deny_all(now)
-    ours = standing and any(denies_alike(each, standing) for each in history.inline_denies())
+    ours = standing and any(is_same_deny(each, standing) for each in history.inline_denies())
     if ours and not (seal and seal.quarantine and not seal.deletion):
         if seal and seal.quarantine:
             document = deny_all_document(seal.quarantine.sids[0])
-            yield put_again(now, lift_inline(now), document, "quarantine")
+            yield put_back(now, remove_inline_deny(now), document, "quarantine")
         else:
-            yield lift_inline(now)
+            yield remove_inline_deny(now)
     free = history.quarantine is None
     if (free or history.attached_for() == "deletion") and history.attached_deny() and holds_attached(now):
         yield detach_deny_all(now, "restoration")

@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.exceptions import RestorationRefused, Stranger
+from c7n_iamusers.exceptions import RestorationRefused, UserReplaced
 from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Ref
 from c7n_iamusers.execution.client import Backoff, error_code, items
 from c7n_iamusers.execution.executor import Applied, Executor, SubjectGone
@@ -105,8 +105,8 @@ class UserRestoration:
         token = f"{subject.unique_id} {self.token}"
         # What an earlier restoration gave back, and the user lacks again, somebody took away since.
         history = self.recorded.history
-        known = [time for time in (history.given_back, self._given_back()) if time]
-        recorded = replace(self.recorded, history=replace(history, given_back=max(known, default=None)))
+        known = [time for time in (history.restored_at, self._given_back()) if time]
+        recorded = replace(self.recorded, history=replace(history, restored_at=max(known, default=None)))
         self.seen = self._world(token)
         return plan_restoration(recorded, self.seen, token, self.recreate_groups)
 
@@ -143,7 +143,7 @@ class UserRestoration:
         identify = identified(self.client, self.backoff, self.recorded.subject, user, checked, self.applied)
         try:
             self.executor.apply(checked, self.applied, identify)
-        except Stranger as error:
+        except UserReplaced as error:
             hit = ", ".join(call.operation for call in self.applied.unchecked) or "none"
             raise RestorationRefused(
                 f"{error} ({error.unique_id}); calls that may have hit that one: {hit}"

@@ -8,13 +8,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.exceptions import Stranger
+from c7n_iamusers.exceptions import UserReplaced
 from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
 from c7n_iamusers.execution.client import Backoff, error_code
 from c7n_iamusers.execution.executor import Applied, CallFailed
 from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.user_run import Run
-from c7n_iamusers.iam.deny_all import BOUNDARY, INLINE, deny_form, lift_of
+from c7n_iamusers.iam.deny_all import BOUNDARY, INLINE, deny_form, removal_of
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.policy_documents import decoded
 from c7n_iamusers.iam.user import IamUser
@@ -36,7 +36,7 @@ def identified(
     """Asks whether ``user``, whom ``plan`` is about, still has its name: True; False where nobody has.
 
     As long as the plan's call that replaces the boundary of ``user`` is not ``applied``, that must be as it was read.
-    What is given raises Stranger where another user has the name, BoundaryChanged, and ClientError.
+    What is given raises UserReplaced where another user has the name, BoundaryChanged, and ClientError.
     """
     binding = [call for call in plan.calls if call.operation.endswith("UserPermissionsBoundary")]
 
@@ -48,7 +48,7 @@ def identified(
         if detail is None:
             return False
         if detail["UserId"] != user.unique_id:
-            raise Stranger(f"{subject}: the name belongs to another user by now", str(detail["UserId"]))
+            raise UserReplaced(f"{subject}: the name belongs to another user by now", str(detail["UserId"]))
         if bound() and detail.get("PermissionsBoundary") != user.detail.get("PermissionsBoundary"):
             raise BoundaryChanged
         return True
@@ -83,7 +83,7 @@ def gone(run: Run, subject: Subject) -> str | None:
     return f"{subject}: GetUser does not find it, and ListUsers still does: run again"
 
 
-def spare(run: Run, stranger: Stranger, subject: Subject, applied: Applied) -> str:
+def spare(run: Run, stranger: UserReplaced, subject: Subject, applied: Applied) -> str:
     """Takes our Deny off another user who got the name; what to tell of it.
 
     Only calls since the last time that the user was identified can have hit that one.
@@ -104,7 +104,7 @@ def _taken_off(run: Run, subject: Subject, call: ApiCall, applied: Applied) -> s
     if form == INLINE and not _holds(run, call):
         return "our Deny-all is not on it"
     try:
-        run.executor.apply(Plan(subject, (lift_of(call),)), applied, urgent=True)
+        run.executor.apply(Plan(subject, (removal_of(call),)), applied, urgent=True)
     except (CallFailed, Interrupted) as error:
         return f"our Deny-all is on it and could not be taken off ({error}): do it by hand"
     return (

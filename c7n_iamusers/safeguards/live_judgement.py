@@ -105,5 +105,5 @@ def _problem(
     since = f", last sign of life {sign:%Y-%m-%d %H:%M} UTC" if sign else ""
     return (
         f"judged again on live data, the filter unnecessary does not select it any more (kind "
-        f"{found.verdict.kind}{since}): flag again"
+        f"{found.classification.kind}{since}): flag again"
     )

@@ -15,9 +15,9 @@ from c7n_iamusers.execution.journal import SNAPSHOT, JournalReader, JournalWrite
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.accounts import AccountDetails
 from c7n_iamusers.iam.attachments import PERMISSIONS_BOUNDARY
-from c7n_iamusers.iam.deny_all import denies_alike, holds_attached, inline_deny_all, is_bounded
+from c7n_iamusers.iam.deny_all import holds_attached, inline_deny_all, is_bounded, is_same_deny
 from c7n_iamusers.iam.history import History, history_of
-from c7n_iamusers.iam.own_traces import deletion_begun, quarantine_of, without_traces
+from c7n_iamusers.iam.own_changes import deletion_begun, quarantine_of, without_own_changes
 from c7n_iamusers.iam.quarantine_record import Quarantine
 from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.iam.user import IamUser, Item
@@ -100,7 +100,7 @@ class Found:
     def begun_elsewhere(self) -> str | None:
         """Since when a deletion is under way of which this output knows nothing; None where there is none."""
         standing = inline_deny_all(self.user)
-        ours = standing and any(denies_alike(each, standing) for each in self.history.inline_denies())
+        ours = standing and any(is_same_deny(each, standing) for each in self.history.inline_denies())
         return None if ours else deletion_begun(self.user)
 
 
@@ -147,7 +147,7 @@ class RecordPlaces:
     def _history(self, reader: JournalReader, user: IamUser, made: Made, now: datetime) -> History:
         with _refusing(user.subject):
             lines = reader.of(user.subject)
-        return history_of(user.subject, lines, moment(user.detail.get("CreateDate"))).and_then(made, now)
+        return history_of(user.subject, lines, moment(user.detail.get("CreateDate"))).with_calls(made, now)
 
 
 class UserRecords:
@@ -179,7 +179,7 @@ class UserRecords:
         if holds_attached(user) or is_bounded(user) or inline_deny_all(user):
             known = self._places.known_history(user, made, now)
         former = self._places.former_boundary(user, known) if is_bounded(user) else None
-        plain = without_traces(user, known, former)
+        plain = without_own_changes(user, known, former)
         quarantine = quarantine_of(user, known)
         snapshot = Snapshot(
             plain,
@@ -207,7 +207,7 @@ class UserRecords:
 
     def taken(self, subject: Subject, made: Made) -> Sequence[Snapshot]:
         """The snapshots that this output has of the user, where a run of it, or that in hand, began to delete it."""
-        begun = bool(made or history_of(subject, self._places.own.of(subject)).deeds)
+        begun = bool(made or history_of(subject, self._places.own.of(subject)).calls)
         return self._archive.of(subject) if begun else ()
 
     def note_quarantine(self, subject: Subject, record: Quarantine) -> None:

@@ -41,8 +41,8 @@ def _missing(
     """Kind -> what was ``removed`` and is not in ``held``, as the latest snapshot before its removal shows it."""
     found: dict[str, list[Item]] = {}
     for (kind, identity), when in removed.items():
-        given_back = (each.user for each in snapshots if _taken(each) > when)
-        if any(_is(kind, item, identity) for user in (held, *given_back) for item in user.attachments[kind]):
+        restored_at = (each.user for each in snapshots if _taken(each) > when)
+        if any(_is(kind, item, identity) for user in (held, *restored_at) for item in user.attachments[kind]):
             continue  # whoever gave it back has the last word, and whoever took it then
         shown = (
             item
