@@ -19,7 +19,7 @@ from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, due_for, re
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store
 from c7n_iamusers.plugins.user_action import idle_region
-from c7n_iamusers.plugins.user_policy import require_exemptions
+from c7n_iamusers.plugins.user_policy import require_exemptions, require_keys
 
 Resource = dict[str, Any]
 
@@ -91,6 +91,7 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
     def validate(self) -> NotifyOwners:
         """Raises PolicyValidationError where the policy does not say whom it spares, or whom it addresses."""
         super().validate()
+        require_keys(self.manager, self.type, self.data, ("notices", "step", "days", "transport"))
         require_exemptions(self.manager, self.type)
         if "to_from" not in self.data and not any(map(_may_be_address, self.data.get("to", ()))):
             raise PolicyValidationError(f"policy {self.manager.data.get('name')}: {_NOBODY}")
