@@ -139,6 +139,7 @@ def test_every_example_is_of_its_schema_and_validates(whole: dict[str, Any], nam
 #: What a plugin's bare name lacks, which c7n's schema lets pass.
 LACKING = {
     "identity-center": "identity-center lacks state: write '- type: identity-center'",
+    "notify-owners": "notify-owners lacks notices, step, days, transport: write '- type: notify-owners'",
     "provision-identity-center": "provision-identity-center lacks identity-source: write",
 }
 

@@ -90,8 +90,8 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
 
     def validate(self) -> NotifyOwners:
         """Raises PolicyValidationError where the policy does not say whom it spares, or whom it addresses."""
-        super().validate()
         require_keys(self.manager, self.type, self.data, ("notices", "step", "days", "transport"))
+        super().validate()
         require_exemptions(self.manager, self.type)
         if "to_from" not in self.data and not any(map(_may_be_address, self.data.get("to", ()))):
             raise PolicyValidationError(f"policy {self.manager.data.get('name')}: {_NOBODY}")

@@ -23,6 +23,12 @@ OWNER = "owner@example.com"
 EVERYBODY = [{"type": "unnecessary", "exempt": "none"}]
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy without an output directory writes into the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def iam(org: LocalOrg) -> Any:
     client = org.client("iam", account_id=ACCOUNT)
