@@ -156,8 +156,13 @@ def _parsed(store: Store, name: str, content: bytes | None, account_id: str, now
         ) from error
 
 
-def notice_refusal(notices: Notices, unique_id: str, days: float, now: datetime) -> str | None:
-    """Why a user may not be touched yet, ``days`` after its owners were addressed; None where it may."""
+def notice_refusal(
+    notices: Notices, unique_id: str, days: float, now: datetime, *, before_day: bool = False
+) -> str | None:
+    """Why a user may not be touched yet, ``days`` after its owners were addressed; None where it may.
+
+    ``before_day``: whether it may be touched before the announced day, which is that of its deletion.
+    """
     notice = notices.announcement(unique_id, now)
     if notice is None:
         return (
@@ -167,7 +172,7 @@ def notice_refusal(notices: Notices, unique_id: str, days: float, now: datetime)
     said = f"announced on {notice.time:%Y-%m-%d} to {', '.join(notice.addresses)}"
     if now < notice.time + timedelta(days=days):
         return f"{said}, which is not yet {days:g} days ago"
-    if now.astimezone(timezone.utc).date() < notice.day:
+    if not before_day and now.astimezone(timezone.utc).date() < notice.day:
         return f"{said} for {notice.day}, which is yet to come"
     return None
 

@@ -46,7 +46,8 @@ class Quarantine(UserAction):
     ``active-within`` is by default the ``unused-for`` of the filter, which, as all that the filter was asked to judge,
     is judged again on live data.
 
-    ``noticed`` and ``notices`` ask for a record of ``notify-owners``, as ``composite-delete`` does.
+    ``noticed`` and ``notices`` ask for a record of ``notify-owners``, as ``composite-delete`` does, but that the
+    announced day, which is that of the deletion, need not have come: ``noticed: 16`` counts from the announcement.
 
     Running it again changes nothing as long as the quarantine holds, and reports the use of password or keys
     since. Quiet is no proof: attempts with a deactivated key may leave no trace.
@@ -94,7 +95,14 @@ class Quarantine(UserAction):
         days = active_within(self.manager, self.data)
         noticed = notices_asked_for(self.manager, run, self.data)
         # A leaked key is one reason more to stop it, and nothing of the traces goes.
-        guards = Guards(run.callers, exemption_rules(self.manager), days, include_compromised=True, **noticed)
+        guards = Guards(
+            run.callers,
+            exemption_rules(self.manager),
+            days,
+            include_compromised=True,
+            before_day=True,
+            **noticed,
+        )
         records = UserRecords(record_places(self.manager, run.store, None), run.journal, account, policy)
         reason, judge = self.data.get("reason", "no reason given"), live_judgement(self.manager, run, account)
         work = UserQuarantine(run, records, guards, policy, reason, judge.problem).quarantine

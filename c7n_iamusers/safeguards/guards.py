@@ -53,7 +53,7 @@ class Guards:
 
     ``callers``: the ARNs of those on whose behalf the run acts, first the one that acts in the account.
     ``active_within``, ``quarantined_for``, ``noticed``: days; None where not asked for. ``notices``: of the account,
-    where ``noticed`` is asked for.
+    where ``noticed`` is asked for. ``before_day``: whether the announced day need not have come.
     """
 
     callers: tuple[str, ...]
@@ -63,6 +63,7 @@ class Guards:
     include_compromised: bool = False
     noticed: float | None = None
     notices: Notices = field(default_factory=lambda: Notices((), "nowhere"))
+    before_day: bool = False
 
     @property
     def ask_key_use(self) -> bool:
@@ -151,11 +152,9 @@ def _exempt(user: IamUser, rules: Sequence[ExemptionRule], now: datetime) -> str
 
 
 def _unnoticed(user: IamUser, guards: Guards, now: datetime) -> str | None:
-    return (
-        None
-        if guards.noticed is None
-        else notice_refusal(guards.notices, user.unique_id, guards.noticed, now)
-    )
+    if guards.noticed is None:
+        return None
+    return notice_refusal(guards.notices, user.unique_id, guards.noticed, now, before_day=guards.before_day)
 
 
 def _active(user: IamUser, days: float | None, now: datetime, keys: Sequence[KeyUse]) -> str | None:

@@ -188,6 +188,18 @@ def test_a_user_goes_only_with_a_notice(
     assert user_names(iam) == (["alice", "bob"] if reason else [])
 
 
+@pytest.mark.parametrize(("days", "status"), [(15, "skipped"), (16, "quarantined")])
+def test_a_quarantine_counts_from_the_announcement(
+    org: LocalOrg, iam: Any, tmp_path: Path, days: int, status: str
+) -> None:
+    """The announced day is that of the deletion, so a quarantine need not wait for it."""
+    notify(tmp_path / "notices")
+    age(tmp_path / "notices", days)
+    options = {"noticed": 16, "notices": str(tmp_path / "notices")}
+    policy({"filters": EVERYBODY, "actions": [{"type": "quarantine", **options}]}, tmp_path / "output").run()
+    assert {row["status"] for row in outcomes(tmp_path / "output").values()} == {status}
+
+
 def test_a_forged_mark_changes_nothing(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     """Whoever holds iam:TagUser writes tags; the record decides."""
     mark = "c7n-iamusers-deletion"
