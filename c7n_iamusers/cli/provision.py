@@ -361,7 +361,7 @@ def _provision(
         failures = provision(
             fleet, center(), click.echo, None if dry_run else options, choices, papers, quotas
         )
-    interruption.follow()
+    interruption.exit_if_stopped()
     return failures
 
 
@@ -384,7 +384,7 @@ def _undo(
             None if dry_run else options,
             users_now,
         )
-    interruption.follow()
+    interruption.exit_if_stopped()
     return failures
 
 

@@ -116,7 +116,7 @@ def _restoring(role: str | None, options: _Options) -> Iterator[_Restoring]:
             yield _Restoring(session, account_of(session), names, interruption, backoff, journals, options)
         except Interrupted as error:
             click.echo(f"{error}: what was done is in the journal; run again to go on", err=True)
-    interruption.follow()
+    interruption.exit_if_stopped()
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ class _Deletion:
             except Stranger as error:
                 return FAILED, spare(self.of.run, error, self.evidence, self.applied)
             finally:
-                self.applied.left = self._left()
+                self.applied.failure_note = self._left()
             if outcome is not None:
                 return outcome
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""On whose behalf a run acts: who acts in the account, and who stands behind that as far as it can be known.
+"""The principals behind a run: who acts in the account, and who assumed that role, as far as it can be found out.
 
-A role's session does not tell who assumed it. What tells is the configuration: the session that assumed c7n's role,
-and the ``source_profile`` or ``credential_source`` of a profile with ``role_arn`` ("Using an IAM role in the AWS
-CLI", AWS CLI User Guide), which botocore resolves the same way (``botocore.credentials.AssumeRoleProvider``).
+STS does not report who assumed a role. The configuration does: the session that assumed c7n's role, and the
+``source_profile`` or ``credential_source`` of a profile with ``role_arn`` ("Using an IAM role in the AWS CLI", AWS CLI
+User Guide), resolved as botocore does it (``botocore.credentials.AssumeRoleProvider``).
 """
 
 from __future__ import annotations
@@ -18,77 +18,79 @@ import botocore.session
 from botocore.credentials import CredentialResolver
 from botocore.exceptions import BotoCoreError, ClientError
 
-#: botocore's names of how credentials come from AWS itself or an identity provider: no IAM user is behind them.
+#: botocore's names for credentials from AWS itself or from an identity provider: no IAM user is behind them.
 _NO_USER_BEHIND = frozenset({"iam-role", "container-role", "sso", "assume-role-with-web-identity"})
-#: ``credential_source`` -> botocore's name of what provides the credentials.
+#: ``credential_source`` -> botocore's name of the credential provider.
 _PROVIDERS = {"Environment": "env", "Ec2InstanceMetadata": "iam-role", "EcsContainer": "container-role"}
 _KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 
 
 @dataclass(frozen=True)
 class Callers:
-    """``arns``: of those on whose behalf a run acts, first who acts in the account.
+    """``arns``: the principals behind a run; the first one acts in the account.
 
-    ``unknown``: whom nothing tells, in words, with the reason.
+    ``unknown``: which principals could not be found out, in words, each with the reason.
     """
 
     arns: tuple[str, ...]
     unknown: tuple[str, ...] = ()
 
 
-class _Untold(Exception):
-    """Nothing tells who is behind a session; the message says of which, and why."""
+class _UnknownCaller(Exception):
+    """The principal behind a session can't be found out. The message names the session and the reason."""
 
 
 def callers(session_factory: Any, acting_session: Any, region: str) -> Callers:
-    """On whose behalf ``acting_session``, which c7n's ``session_factory`` made, acts.
+    """The principals behind ``acting_session``, which c7n's ``session_factory`` created.
 
-    Raises ClientError or BotoCoreError where that session, or the one that assumed c7n's role, can't tell who it
-    is. Whatever stands behind these is told as far as it can be.
+    Raises ClientError or BotoCoreError if GetCallerIdentity fails for that session, or for the one that assumed c7n's
+    role.
     """
     assumes = getattr(session_factory, "assume_role", None)
     sessions = [acting_session, *([session_factory(assume=False)] if assumes else [])]
     arns, unknown = [_arn(session, region) for session in sessions], []
     try:
         arns.extend(_behind(sessions[-1], arns[-1], region))
-    except _Untold as error:
+    except _UnknownCaller as error:
         unknown.append(str(error))
     return Callers(tuple(dict.fromkeys(arns)), tuple(unknown))
 
 
 def _behind(session: Any, arn: str, region: str) -> Iterator[str]:
-    """Who is behind ``session``, which acts as ``arn``."""
+    """The principals behind ``session``, which acts as ``arn``. Raises _UnknownCaller."""
     method = getattr(session.get_credentials(), "method", "")
     if method == "assume-role":
         profile = session.profile_name
         try:
             source = _source(profile, region)
             found = _arn(source, region) if source else None
-        # OSError, ValueError: of a credential_process that is missing, or prints no JSON
+        # OSError, ValueError: a credential_process that is missing, or prints no JSON
         except (BotoCoreError, ClientError, OSError, ValueError) as error:
-            raise _Untold(f"who assumes the role of profile {profile}: {error}") from error
+            raise _UnknownCaller(f"who assumes the role of profile {profile}: {error}") from error
         if found:
             yield found
             yield from _behind(source, found, region)
     elif (
         _is_of_a_role(arn) and method not in _NO_USER_BEHIND and "AWS_LAMBDA_FUNCTION_NAME" not in os.environ
     ):
-        raise _Untold(f"who obtained the session {arn}: credentials of method {method!r} don't tell")
+        raise _UnknownCaller(f"who obtained the session {arn}: credentials of method {method!r} don't say")
 
 
 def _source(profile: str, region: str) -> boto3.Session | None:
-    """A session of who begins the chain of roles that ends in that of ``profile``; None where no user can be it.
+    """A session with the first credentials of the role chain of ``profile``; None if no IAM user can be behind it.
 
-    The roles between are no users, and assuming them again could ask for an MFA code.
+    The roles in between are skipped: they are no users, and assuming them again could ask for an MFA code.
     """
     profiles = botocore.session.Session().full_config["profiles"]
     name, config, visited = profile, profiles.get(profile, {}), {profile}
     while source := config.get("source_profile"):
         if source not in profiles or (source in visited and source != name):
-            raise _Untold(f"who assumes the role of profile {profile}: source_profile {source} leads nowhere")
+            raise _UnknownCaller(
+                f"who assumes the role of profile {profile}: source_profile {source} leads nowhere"
+            )
         itself, name, config = source == name, source, profiles[source]
         visited.add(name)
-        # The keys of a source precede a role of its own.
+        # botocore prefers the keys of a source profile to its role.
         if itself or any(key in config for key in _KEYS):
             return boto3.Session(**{key: config.get(key) for key in _KEYS}, region_name=region)
         if "web_identity_token_file" in config:
@@ -102,10 +104,10 @@ def _provided(profile: str, config: Mapping[str, Any], region: str) -> boto3.Ses
     """A session with the credentials that ``credential_source`` names."""
     name = str(config.get("credential_source"))
     if name not in _PROVIDERS:
-        raise _Untold(
+        raise _UnknownCaller(
             f"who assumes the role of profile {profile}: credential_source {name} is not known here"
         )
-    # without a profile, botocore looks into the environment too
+    # without a profile, botocore uses the environment too
     session = botocore.session.Session()
     provider = session.get_component("credential_provider").get_provider(_PROVIDERS[name])
     session.register_component("credential_provider", CredentialResolver([provider]))
@@ -115,7 +117,7 @@ def _provided(profile: str, config: Mapping[str, Any], region: str) -> boto3.Ses
 def _is_of_a_role(arn: str) -> bool:
     """True for sessions of roles and federated users, which an IAM user may have obtained.
 
-    Not for roles of permission sets: those only Identity Center assumes.
+    False for roles of permission sets, which only Identity Center assumes.
     """
     return arn.split(":")[2] == "sts" and ":assumed-role/AWSReservedSSO_" not in arn
 

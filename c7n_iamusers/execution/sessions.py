@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sessions: of the account that a command works on, and of a role that outlives an hour."""
+"""boto3 sessions: for one account, and with a role whose credentials refresh themselves."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
 
-#: IAM is one for a partition; where no Region is set, the first one leads there.
+#: Used if no Region is configured. IAM is global within a partition.
 _REGION = "us-east-1"
 _SESSION_NAME = "c7n-iamusers"
 
 
 def account_session(role: str | None = None) -> boto3.Session:
-    """A session with the credentials at hand, or with those of ``role``, an ARN, assumed by them.
+    """A session with the environment's credentials, or with those of ``role`` (an ARN), assumed with them.
 
-    Raises EvidenceUnreadable where there are none, or the role can't be assumed.
+    Raises EvidenceUnreadable if there are no credentials, or the role can't be assumed.
     """
     try:
         session = boto3.Session()
@@ -39,7 +39,7 @@ def account_session(role: str | None = None) -> boto3.Session:
 
 
 def iam_client(role: str | None = None) -> Any:
-    """A client of iam in the session of ``account_session``, whose errors it raises."""
+    """An IAM client with the session of ``account_session``. Raises EvidenceUnreadable as that does."""
     session = account_session(role)
     try:
         return session.client("iam")
@@ -48,17 +48,19 @@ def iam_client(role: str | None = None) -> Any:
 
 
 def account_of(session: boto3.Session) -> str:
-    """The id of the account that ``session`` acts in. Raises EvidenceUnreadable where that can't be told."""
+    """The id of the account that ``session`` acts in. Raises EvidenceUnreadable if GetCallerIdentity fails."""
     try:
         return str(session.client("sts").get_caller_identity()["Account"])
     except (ClientError, BotoCoreError) as error:
-        raise EvidenceUnreadable(f"who is acting can't be told: {error}: mend the credentials") from error
+        raise EvidenceUnreadable(
+            f"the account of the credentials can't be read: {error}: check them"
+        ) from error
 
 
 def fleet_session(role: str | None, region: str | None) -> Any:
-    """A boto3 session of the environment's credentials, or of ``role``, assumed by them again before it expires.
+    """A session with the environment's credentials, or with ``role``, which is assumed again before it expires.
 
-    1,200 assignments take Identity Center about an hour, which is all that a chained role's credentials last.
+    1,200 assignments take Identity Center about an hour, and the credentials of a chained role expire after an hour.
     Raises NoCredentialsError.
     """
     source = botocore.session.get_session()
@@ -76,7 +78,7 @@ def fleet_session(role: str | None, region: str | None) -> Any:
         extra_args={"RoleSessionName": _SESSION_NAME},
     )
     assumed = botocore.session.get_session()
-    # boto3 has no public way to give a session credentials that refresh themselves.
+    # boto3 has no public way to set credentials that refresh themselves.
     refreshing = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
     assumed._credentials = refreshing  # type: ignore[attr-defined]
     return boto3.Session(botocore_session=assumed, region_name=region)

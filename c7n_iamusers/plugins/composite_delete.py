@@ -72,7 +72,7 @@ def propose(
         proposal = partial(_proposal, action, deletion(run), interruption)
         with action.executor_factory(max_workers=action.max_workers) as pool:
             proposals = list(pool.map(proposal, resources))
-    interruption.follow()
+    interruption.exit_if_stopped()
     users = tuple(planned for planned, _ in proposals)
     _write(manager, store, DeletionPlan(run.account_id, str(manager.data.get("name")), utc_now(), users))
     outcomes = [outcome for _, outcome in proposals]

@@ -328,7 +328,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         write_people_to_add(output, report.desired, report.plan.missing)
         outcomes = [outcome for _, outcome in report.outcomes()]
         self._end(output, resources, outcomes, access_by_user(report), center.instance.portal)
-        interruption.follow()
+        interruption.exit_if_stopped()
 
     def _end(
         self,

@@ -18,7 +18,7 @@ from c7n_iamusers.execution.bucket_store import BucketStore
 from c7n_iamusers.execution.journal import BucketJournal, Journal, JournalWriter
 from c7n_iamusers.execution.outcomes import FAILED, OUTCOMES, Outcome
 from c7n_iamusers.execution.stores import JOURNAL as JOURNAL
-from c7n_iamusers.execution.stores import DirectoryStore, Store, make_directory, only_run
+from c7n_iamusers.execution.stores import DirectoryStore, Store, make_directory, run_lock
 from c7n_iamusers.plugins.lambda_packaging import is_pull
 
 
@@ -78,7 +78,7 @@ class RunStore:
             make_directory(self.store.directory)
             self.store.directory.chmod(0o700)  # Cloud Custodian makes it for everybody to read
             with (
-                only_run(self.store.directory, self.what),
+                run_lock(self.store.directory, self.what),
                 Journal(self.store.directory / JOURNAL) as journal,
             ):
                 yield journal

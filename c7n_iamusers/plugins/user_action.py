@@ -21,7 +21,7 @@ from c7n_iamusers.execution.executor import Executor
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import JournalReader, JournalWriter
 from c7n_iamusers.execution.journaled_call import SINGLE_TRY
-from c7n_iamusers.execution.outcomes import SKIPPED, Outcome, OutcomeBook, missing_outcomes
+from c7n_iamusers.execution.outcomes import SKIPPED, Outcome, OutcomeWriter, missing_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
 from c7n_iamusers.execution.user_run import LOG, Run, Work, outcome_of
 from c7n_iamusers.iam.live_users import LiveUsers
@@ -128,7 +128,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
                     f"policy {self.manager.data.get('name')}: account {self.manager.config.account_id}: {error}. "
                     f"Make {target.store} readable and writable, move a broken file away, and run again"
                 ) from error
-        interruption.follow()
+        interruption.exit_if_stopped()
         fail_at_the_end(self.manager, self.type, outcomes)
 
     def tools(self, store: Store, journal: JournalWriter, interruption: Interruption, count: int) -> Run:
@@ -154,7 +154,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
     def _run(self, target: RunStore, resources: list[Resource], interruption: Interruption) -> list[Outcome]:
         with target.journal() as journal:
-            book = OutcomeBook(target.store, journal)
+            book = OutcomeWriter(target.store, journal)
             self._settle(target.store, book, journal)
             work = self.prepare(self.tools(target.store, journal, interruption, len(resources)))
             with self.executor_factory(max_workers=self.max_workers) as pool:
@@ -174,13 +174,13 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             return
         try:
             with target.journal() as journal:
-                book = OutcomeBook(target.store, journal)
+                book = OutcomeWriter(target.store, journal)
                 self._settle(target.store, book, journal)
                 book.close()
         except (OSError, ValueError) as error:
             self.log.warning("%s: outcomes of earlier runs can't be completed: %s", self.type, error)
 
-    def _settle(self, store: Store, book: OutcomeBook, journal: JournalWriter) -> None:
+    def _settle(self, store: Store, book: OutcomeWriter, journal: JournalWriter) -> None:
         def name_of(unique_id: str) -> str | None:
             client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
             with unreadable(self.manager, "which users there are", "iam:ListUsers"):
@@ -191,7 +191,9 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, outcome.reason)
             book.add(subject, outcome)
 
-    def _deal(self, book: OutcomeBook, work: Work, interruption: Interruption, resource: Resource) -> Outcome:
+    def _deal(
+        self, book: OutcomeWriter, work: Work, interruption: Interruption, resource: Resource
+    ) -> Outcome:
         subject = subject_of(resource)
         reason = self.spared(resource)
         if reason is not None:

@@ -89,7 +89,7 @@ def spare(run: Run, stranger: Stranger, subject: Subject, applied: Applied) -> s
     Only calls since the last time that the user was identified can have hit that one.
     """
     unsure = [call for call in applied.unchecked if "UserName" in call.parameters]
-    applied.left = ""
+    applied.failure_note = ""
     told = [f"{stranger} ({stranger.unique_id}), who is left alone"]
     told += [_taken_off(run, subject, call, applied) for call in unsure if deny_form(call)]
     if hit := [call.operation for call in unsure if not deny_form(call)]:

@@ -42,7 +42,7 @@ def test_a_signal_asks_to_stop_and_ends_the_process_afterwards(
         with pytest.raises(Interrupted, match=f"stopped by {signal.Signals(number).name}"):
             interruption.check()
     with pytest.raises(ending):
-        interruption.follow()
+        interruption.exit_if_stopped()
 
 
 def test_a_sleep_ends_at_the_signal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +64,7 @@ def test_undisturbed_it_does_nothing() -> None:
     with Interruption() as interruption:
         interruption.sleep(0)
         interruption.check()
-    interruption.follow()
+    interruption.exit_if_stopped()
     assert interruption.reason == "not stopped"
 
 

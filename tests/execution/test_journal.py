@@ -72,7 +72,10 @@ def test_a_line_that_is_not_durable_refuses(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_what_only_plans_has_no_journal_to_write() -> None:
-    with NoJournal() as journal, pytest.raises(AssertionError, match=r"user alice .* it came to DeleteUser"):
+    with (
+        NoJournal() as journal,
+        pytest.raises(AssertionError, match=r"user alice .* about to call DeleteUser"),
+    ):
         journal.write(ALICE, "before", operation="DeleteUser")
 
 

@@ -11,7 +11,7 @@ import pytest
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import Journal
-from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED, Outcome, OutcomeBook, missing_outcomes
+from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED, Outcome, OutcomeWriter, missing_outcomes
 from c7n_iamusers.execution.stores import DirectoryStore
 
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
@@ -29,7 +29,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 def run(path: Path, *outcomes: tuple[Subject, str]) -> None:
     with Journal(path / "journal.jsonl") as journal:
-        book = OutcomeBook(DirectoryStore(path), journal)
+        book = OutcomeWriter(DirectoryStore(path), journal)
         for subject, status in outcomes:
             book.add(subject, outcome(subject, status))
         book.close()
@@ -48,7 +48,7 @@ def test_the_latest_outcome_stands_and_earlier_ones_are_its_history(tmp_path: Pa
 def test_a_run_that_is_killed_has_told_what_came_until_seconds_before(tmp_path: Path) -> None:
     now = [0.0]
     with Journal(tmp_path / "journal.jsonl") as journal:
-        book = OutcomeBook(DirectoryStore(tmp_path), journal, seconds=2.0, clock=lambda: now[0])
+        book = OutcomeWriter(DirectoryStore(tmp_path), journal, seconds=2.0, clock=lambda: now[0])
         book.add(ALICE, outcome(ALICE, DELETED))
         assert not (tmp_path / "outcomes.json").exists()
         now[0] = 2.0
@@ -63,7 +63,7 @@ def test_a_run_that_is_killed_has_told_what_came_until_seconds_before(tmp_path: 
 
 def test_writing_in_between_makes_no_history_of_the_same_run(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.jsonl") as journal:
-        book = OutcomeBook(DirectoryStore(tmp_path), journal, seconds=0.0)
+        book = OutcomeWriter(DirectoryStore(tmp_path), journal, seconds=0.0)
         book.add(ALICE, outcome(ALICE, DELETED))
         book.add(BOB, outcome(BOB, DELETED))
         book.close()
@@ -72,7 +72,7 @@ def test_writing_in_between_makes_no_history_of_the_same_run(tmp_path: Path) -> 
 
 def test_who_was_not_touched_is_not_in_the_journal(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.jsonl") as journal:
-        book = OutcomeBook(DirectoryStore(tmp_path), journal)
+        book = OutcomeWriter(DirectoryStore(tmp_path), journal)
         book.add(ALICE, outcome(ALICE, SKIPPED, calls=0))
         book.close()
     assert (tmp_path / "journal.jsonl").read_text() == ""
@@ -91,7 +91,7 @@ def test_who_is_told_is_not_missing_in_the_next_run(tmp_path: Path, micros: int)
     with Journal(tmp_path / "journal.jsonl", now) as journal:
         for phase in ("before", "after"):
             journal.write(ALICE, phase, operation="DeleteUser", result="done")
-        book = OutcomeBook(DirectoryStore(tmp_path), journal, now=now)
+        book = OutcomeWriter(DirectoryStore(tmp_path), journal, now=now)
         book.add(ALICE, outcome(ALICE, DELETED))
         book.close()
     lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
@@ -101,13 +101,13 @@ def test_who_is_told_is_not_missing_in_the_next_run(tmp_path: Path, micros: int)
 def test_a_row_says_who_by_unique_id_and_when(tmp_path: Path) -> None:
     time = datetime(2026, 11, 24, 12, 0, 0, 123_456, tzinfo=timezone.utc)
     with Journal(tmp_path / "journal.jsonl") as journal:
-        book = OutcomeBook(DirectoryStore(tmp_path), journal, now=lambda: time)
+        book = OutcomeWriter(DirectoryStore(tmp_path), journal, now=lambda: time)
         assert book.earlier == []
         told = book.add(ALICE, outcome(ALICE, DELETED))
         book.close()
     assert (told.unique_id, told.time) == ("AIDA1", "2026-11-24T12:00:00.123456+00:00")
     assert [(row["unique_id"], row["time"]) for row in rows(tmp_path)] == [(told.unique_id, told.time)]
-    assert OutcomeBook(DirectoryStore(tmp_path), Refusing()).earlier == rows(tmp_path)
+    assert OutcomeWriter(DirectoryStore(tmp_path), Refusing()).earlier == rows(tmp_path)
 
 
 def test_another_user_of_the_same_arn_has_a_row_of_its_own(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_row_of_the_version_before_is_of_who_has_the_arn(tmp_path: Path) -> No
 
 def test_two_books_at_once_lose_no_row(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.jsonl") as journal:
-        books = [OutcomeBook(DirectoryStore(tmp_path), journal) for _ in range(2)]
+        books = [OutcomeWriter(DirectoryStore(tmp_path), journal) for _ in range(2)]
         for book, subject in zip(books, (ALICE, BOB), strict=True):
             book.add(subject, outcome(subject, DELETED))
         for book in books:
@@ -148,7 +148,7 @@ class Refusing:
 
 
 def test_a_journal_that_refuses_hides_no_outcome(tmp_path: Path) -> None:
-    book = OutcomeBook(DirectoryStore(tmp_path), Refusing())
+    book = OutcomeWriter(DirectoryStore(tmp_path), Refusing())
     assert book.add(ALICE, outcome(ALICE, DELETED)).status == DELETED
     book.close()
     assert rows(tmp_path)[0]["status"] == DELETED
@@ -171,5 +171,5 @@ def test_a_file_of_another_kind_is_named_at_the_start_and_not_overwritten(
     path = tmp_path / "outcomes.json"
     path.write_text(content)
     with pytest.raises(ValueError, match=rf"{path} is not a file of outcomes \({why}.*move it away"):
-        OutcomeBook(DirectoryStore(tmp_path), Refusing())
+        OutcomeWriter(DirectoryStore(tmp_path), Refusing())
     assert path.read_text() == content

@@ -12,7 +12,7 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from aws_local_org import LocalOrg
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.journal import Journal
-from c7n_iamusers.execution.stores import DirectoryStore, only_run
+from c7n_iamusers.execution.stores import DirectoryStore, run_lock
 from c7n_iamusers.plugins.user_action import _warn_once
 from tests.furnishing import furnish
 from tests.interference import deny, on_call
@@ -445,7 +445,7 @@ def test_a_second_run_over_the_same_output_says_who_is_at_work(org: LocalOrg, tm
     place = tmp_path / "under-test"
     place.mkdir()
     held = f"is in use by policy under-test, process {os.getpid()} on"
-    with only_run(place, "policy under-test"), pytest.raises(PolicyExecutionError, match=held):
+    with run_lock(place, "policy under-test"), pytest.raises(PolicyExecutionError, match=held):
         delete(tmp_path)
     assert user_names(iam) == ["alice"]
     delete(tmp_path)
