@@ -15,8 +15,7 @@ import pytest
 import yaml
 
 from c7n_iamusers.entry import ACTIONS, FILTERS
-from c7n_iamusers.exemptions.lists import parse_list
-from c7n_iamusers.exemptions.rules import parse_rules
+from c7n_iamusers.exemptions import parse_list, parse_rules
 
 ROOT = Path(__file__).parent.parent
 POLICIES = sorted((ROOT / "policies").glob("*.yml"))
@@ -88,7 +87,7 @@ def test_every_example_says_whom_it_spares(place: str) -> None:
         ),
         pytest.param({"expires": "2027-13-01"}, "exempt[0]: expires is not a date: '2027-13-01'", id="date"),
         pytest.param(
-            {"username": "x"}, "exempt[0]: there is no key 'username': a pattern is one of", id="key"
+            {"username": "x"}, "exempt[0]: there is no key 'username': a rule has one of", id="key"
         ),
     ],
 )

@@ -11,7 +11,7 @@ from c7n_iamusers.evidence.activity import activity_of
 from c7n_iamusers.evidence.classification import classify
 from c7n_iamusers.evidence.findings import Case, Findings, Provisioning, Thresholds, judge
 from c7n_iamusers.evidence.model import Activity, Evidence, Hint, Verdict
-from c7n_iamusers.exemptions.rules import Exemption
+from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, CREDENTIAL_REPORT, MFA_DEVICE
 from c7n_iamusers.iam.user import IamUser
 

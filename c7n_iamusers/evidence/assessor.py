@@ -16,7 +16,7 @@ from c7n_iamusers.evidence.index import EvidenceIndex, with_listed
 from c7n_iamusers.evidence.model import Evidence, Source
 from c7n_iamusers.evidence.options import unlisted
 from c7n_iamusers.execution.client import Backoff
-from c7n_iamusers.exemptions.rules import Exemption
+from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import LISTED_KINDS, list_kind
 

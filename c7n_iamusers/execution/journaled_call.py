@@ -58,7 +58,7 @@ class JournaledCall:
         return self.parameters
 
     def end(self, result: str, saved: Mapping[str, Any] | None = None, code: str = "") -> None:
-        """Write the line after the call. ``saved``: Ref name -> value. ``code``: of the error. Raises JournalRefused."""
+        """Write the line after the call. ``saved``: Ref name -> value. ``code``: AWS error. Raises JournalRefused."""
         ids = {"saved": dict(saved)} if saved else {}
         self._write(AFTER, result=result, **ids, **({"code": code} if code else {}))
 

@@ -21,7 +21,7 @@ from c7n_iamusers.evidence.options import FilterOptions, unlisted
 from c7n_iamusers.evidence.reader import USUAL
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.client import Backoff, error_code
-from c7n_iamusers.exemptions.rules import Exemption, ExemptionRule, find_exemption
+from c7n_iamusers.exemptions import Exemption, ExemptionRule, find_exemption
 from c7n_iamusers.plugins.account_readings import AccountReadings
 from c7n_iamusers.plugins.resources import UserRecord, annotate_anew, user_records
 

@@ -9,7 +9,7 @@ from typing import Any
 from c7n.exceptions import PolicyValidationError
 from c7n.policy import LambdaMode, execution
 
-from c7n_iamusers.exemptions.lists import format_of
+from c7n_iamusers.exemptions import format_of
 
 PACKAGE = "c7n_iamusers"
 HANDLER = "c7n_iamusers.handler.run"

@@ -17,7 +17,7 @@ from c7n_iamusers.evidence.model import KINDS
 from c7n_iamusers.evidence.options import BULK, FULL, FilterOptions
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.exemptions.rules import NOBODY, ExemptionRule, doubts
+from c7n_iamusers.exemptions import NOBODY, ExemptionRule, doubts
 from c7n_iamusers.iam.user_patterns import FIELDS
 from c7n_iamusers.plugins.flagging import Flagging
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging

@@ -22,8 +22,7 @@ from c7n_iamusers.evidence.inventory import CREATION
 from c7n_iamusers.evidence.options import FULL, FilterOptions, parse_options
 from c7n_iamusers.evidence.reader import PIECES, USUAL
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
-from c7n_iamusers.exemptions.lists import format_of, parse_list
-from c7n_iamusers.exemptions.rules import NOBODY, ExemptionRule, parse_rules
+from c7n_iamusers.exemptions import NOBODY, ExemptionRule, format_of, parse_list, parse_rules
 from c7n_iamusers.iam.attachments import LISTED_BY_USER
 from c7n_iamusers.iam.users import LISTED_KINDS
 from c7n_iamusers.text.rows import FORMATS

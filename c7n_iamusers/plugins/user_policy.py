@@ -15,7 +15,7 @@ from c7n_iamusers.evidence.options import Selection
 from c7n_iamusers.evidence.reader import USUAL
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.execution.user_run import Run
-from c7n_iamusers.exemptions.rules import ExemptionRule
+from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import AccountDetails
 from c7n_iamusers.plugins.account_readings import AccountReadings
 from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging

@@ -14,7 +14,7 @@ from c7n_iamusers.evidence.model import Evidence, LastUse, Source
 from c7n_iamusers.evidence.options import FilterOptions
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.exemptions.rules import Exemption
+from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam.attachments import (
     CREDENTIAL_KINDS,
     CREDENTIAL_TRAITS,

@@ -10,7 +10,7 @@ import pytest
 
 from c7n_iamusers.evidence.findings import FINDING_IDS, FINDING_RULES, Case, Provisioning, Thresholds, judge
 from c7n_iamusers.evidence.model import Evidence, HeldPolicy
-from c7n_iamusers.exemptions.rules import Exemption, ExemptionRule
+from c7n_iamusers.exemptions import Exemption, ExemptionRule
 from c7n_iamusers.iam.user import IamUser
 from tests.dossiers import NOW, days_ago, evidence, key, password, used
 from tests.records import user

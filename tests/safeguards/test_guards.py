@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.exemptions.rules import ExemptionRule
+from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.deny_all import deny_all_document
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, Quarantine
 from c7n_iamusers.iam.user import IamUser

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
-from c7n_iamusers.exemptions.rules import ExemptionRule, doubts, find_exemption, parse_rules
+from c7n_iamusers.exemptions import ExemptionRule, doubts, find_exemption, parse_rules
 from tests.records import groups, user
 
 TODAY = date(2026, 11, 24)
@@ -123,7 +123,7 @@ def without(key: str) -> dict[str, Any]:
         ),
         pytest.param({**GOOD, "expires": 20270131}, r"expires is not a date: 20270131", id="date-as-number"),
         pytest.param(
-            {**GOOD, "name": "x"}, r"there is no key 'name': a pattern is one of user, path", id="unknown-key"
+            {**GOOD, "name": "x"}, r"there is no key 'name': a rule has one of user, path", id="unknown-key"
         ),
         pytest.param(
             without("user"), r"exactly one of user, path, tag, group .* none is there", id="no-pattern"
@@ -146,7 +146,7 @@ def without(key: str) -> dict[str, Any]:
         pytest.param("ci-*", r"exempt\[0\]: must be a mapping", id="not-a-mapping"),
     ],
 )
-def test_faulty_rules_name_the_place_and_the_mend(entry: Any, message: str) -> None:
+def test_faulty_rules_name_the_place_and_the_remedy(entry: Any, message: str) -> None:
     with pytest.raises(InvalidPolicyData, match=message):
         parse_rules([entry], "exempt")
 
