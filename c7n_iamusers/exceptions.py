@@ -8,7 +8,7 @@ IamUsersError                     the root: catch this to catch them all
 ├── SnapshotInvalid               a snapshot file is not one that can be restored from
 ├── JournalRefused                a journal line could not be made durable; its call was not made
 ├── DenyRefused                   no Deny-all can be put on the user; it is left as it is
-├── Stranger                      the name belongs to another user by now, who must not be touched
+├── UserReplaced                      the name belongs to another user by now, who must not be touched
 ├── PlanInvalid                   a reviewed plan can't be read, or is of another account
 ├── RestorationRefused            a user can't be restored as asked; nothing was changed
 └── IdentityCenterError           the instance, a person or an assignment is not as it must be
@@ -45,7 +45,7 @@ class DenyRefused(IamUsersError):
     """No form of the Deny-all fits on the user and is allowed, so nothing was changed."""
 
 
-class Stranger(IamUsersError):
+class UserReplaced(IamUsersError):
     """The name of a user belongs to another one by now; ``unique_id`` is that one's."""
 
     def __init__(self, message: str, unique_id: str) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.execution.interruption import Interruption
     from c7n_iamusers.restoration.plan import Restoration
     from c7n_iamusers.restoration.restoring import UserRestoration
-    from c7n_iamusers.restoration.snapshot_files import Found
+    from c7n_iamusers.restoration.snapshot_files import RestorableUser
 
 
 @click.command()
@@ -132,7 +132,7 @@ class _Restoring:
     options: _Options
     opened: dict[Path, Any] = field(default_factory=dict)
 
-    def restore(self, found: Found) -> bool:
+    def restore(self, found: RestorableUser) -> bool:
         """True where nothing is left to do for the user, or nothing was asked for."""
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -146,13 +146,13 @@ class _Restoring:
             restoration = self._restoration(found)
             made = restoration.applied.made
             planned = restoration.plan()
-            if planned.lives and subject.name not in self.options.names:
+            if planned.user_exists and subject.name not in self.options.names:
                 click.echo(
                     f"{subject} still exists and is left alone: --user {subject.name} gives back the "
                     f"{len(planned.plan.calls)} things that were removed from it"
                 )
                 return True
-            if planned.unowned and subject.name not in self.options.names:
+            if planned.deleted_by_others and subject.name not in self.options.names:
                 click.echo(
                     f"{subject} was deleted by somebody else and is left alone: --user {subject.name} makes it again"
                 )
@@ -166,7 +166,7 @@ class _Restoring:
             return False
         return True
 
-    def _restoration(self, found: Found) -> UserRestoration:
+    def _restoration(self, found: RestorableUser) -> UserRestoration:
         from c7n_iamusers.execution.executor import Executor
         from c7n_iamusers.execution.journal import RESTORE_JOURNAL, NoJournal
         from c7n_iamusers.execution.journaled_call import SINGLE_TRY
@@ -197,12 +197,12 @@ class _Restoring:
             self.opened[path] = self.journals.enter_context(Journal(path))
         return self.opened[path]
 
-    def _allowed(self, found: Found, planned: Restoration) -> bool:
+    def _allowed(self, found: RestorableUser, planned: Restoration) -> bool:
         """Whether what a forged snapshot would be made for is wanted, by --yes or by whoever sits there."""
         from c7n_iamusers.restoration.limits import administrative
 
         doubts = [f"no journal proves that {path} is as a run wrote it" for path in found.unpinned]
-        doubts += [f"it becomes an administrator, by {way}" for way in administrative(planned.of)]
+        doubts += [f"it becomes an administrator, by {way}" for way in administrative(planned.snapshot)]
         if not planned.plan.calls or not doubts:
             return True
         for doubt in doubts:

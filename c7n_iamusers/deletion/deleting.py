@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from c7n_iamusers.deletion.plan import deletion_documents, orphan_calls, plan_deletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, review_refusal
-from c7n_iamusers.exceptions import IamUsersError, Stranger
+from c7n_iamusers.exceptions import IamUsersError, UserReplaced
 from c7n_iamusers.execution.calls import Plan, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, SubjectGone
 from c7n_iamusers.execution.interruption import Interrupted
@@ -29,13 +29,19 @@ from c7n_iamusers.iam.quarantine_record import QUARANTINE_TAG
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_key_use, unassigned_mfa
 from c7n_iamusers.safeguards.guards import Guards, refusal
-from c7n_iamusers.safeguards.identity import OTHER_FORM, BoundaryChanged, gone, identify_for, spare
-from c7n_iamusers.safeguards.live_judgement import Judge, no_judgement
-from c7n_iamusers.snapshots.archive import Found, UserRecords
+from c7n_iamusers.safeguards.identity import (
+    FORM_REFUSED,
+    BoundaryChanged,
+    handle_replacement,
+    identity_check,
+    not_gone,
+)
+from c7n_iamusers.safeguards.recheck import Recheck, no_recheck
+from c7n_iamusers.snapshots.archive import RecordedUser, UserRecords
 from c7n_iamusers.snapshots.snapshot import Snapshot, known_attachments
 
 LOG = logging.getLogger("custodian.c7n_iamusers")
-Outcome = tuple[str, str]
+StatusAndReason = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -51,14 +57,14 @@ class UserDeletion:
     records: UserRecords
     guards: Guards
     reviewed: DeletionPlan | None = None
-    judge: Judge = no_judgement
+    recheck: Recheck = no_recheck
     adopt: bool = False
     refused: set[str] = field(default_factory=set)
     now: Callable[[], datetime] = utc_now
 
-    def delete(self, evidence: Subject, applied: Applied) -> Outcome:
+    def delete(self, evidence: Subject, applied: Applied) -> StatusAndReason:
         """Status and reason. Raises CallFailed, ClientError or an IamUsersError where it fails."""
-        return _Deletion(self, evidence, applied).run_to_its_end()
+        return _Deletion(self, evidence, applied).run()
 
     def propose(self, evidence: Subject) -> PlannedDeletion:
         """What ``delete`` would do now, without doing any of it. Raises ClientError or an IamUsersError."""
@@ -81,9 +87,9 @@ class _Deletion:
     evidence: Subject
     applied: Applied
     refused: set[str] = field(default_factory=set)
-    found: Found | None = None
+    found: RecordedUser | None = None
 
-    def run_to_its_end(self) -> Outcome:
+    def run(self) -> StatusAndReason:
         """Rounds of reading, judging, recording and applying, until the user is gone or left alone."""
         delays, read = self.of.run.backoff.delays(), self.of.users.read
         while True:
@@ -93,17 +99,17 @@ class _Deletion:
                 outcome = self.absent() if user is None else self._round(user, delays)
             except SubjectGone:
                 return self.absent()
-            except Stranger as error:
-                return FAILED, spare(self.of.run, error, self.evidence, self.applied)
+            except UserReplaced as error:
+                return FAILED, handle_replacement(self.of.run, error, self.evidence, self.applied)
             finally:
-                self.applied.failure_note = self._left()
+                self.applied.failure_note = self._failure_note()
             if outcome is not None:
                 return outcome
 
-    def _round(self, user: IamUser, delays: Iterator[float]) -> Outcome | None:
+    def _round(self, user: IamUser, delays: Iterator[float]) -> StatusAndReason | None:
         """What became of the user; None where another round is needed."""
         if self.applied.calls and user.unique_id != self.evidence.unique_id:
-            raise Stranger(f"{self.evidence}: the name belongs to another user by now", user.unique_id)
+            raise UserReplaced(f"{self.evidence}: the name belongs to another user by now", user.unique_id)
         self.found = self.of.records.find(user, self.applied.made, self.of.adopt)
         try:
             reason = self._apply(self.found)
@@ -112,7 +118,7 @@ class _Deletion:
                 return None
             reason = "somebody keeps changing its permissions boundary"
         except CallFailed as error:
-            if not self._goes_on(error, delays):
+            if not self._retries(error, delays):
                 raise
             return None
         if reason and self.applied.calls:
@@ -121,11 +127,11 @@ class _Deletion:
             return SKIPPED, reason
         return (DELETED, "") if self.applied.ended("DeleteUser") == DONE else self.absent()
 
-    def refusal(self, found: Found) -> str | None:
+    def refusal(self, found: RecordedUser) -> str | None:
         """Why the user is left alone; None where it is to go."""
         user, guards = found.user, self.of.guards
         run = self.of.run
-        asked = guards.ask_key_use or self.of.judge is not no_judgement
+        asked = guards.ask_key_use or self.of.recheck is not no_recheck
         keys = read_key_use(run.client, user, run.backoff) if asked else ()
         emptied = bool(self.applied.calls) or _emptied(found)
         reason = refusal(
@@ -138,22 +144,22 @@ class _Deletion:
                 f"a deletion of it was begun {found.begun_elsewhere} with another output, and is under way or was "
                 "stopped: run that policy again with that output; only where that is lost: adopt: true"
             )
-        return self.of.judge(user, keys)
+        return self.of.recheck(user, keys)
 
-    def plan(self, found: Found) -> Plan:
+    def plan(self, found: RecordedUser) -> Plan:
         """Every call. Raises DenyRefused."""
         listed = {item["SerialNumber"] for item in found.user.attachments[MFA_DEVICE.name]}
         orphaned = self._orphaned_mfa(found.earlier, listed)
         return plan_deletion(found.user, self.of.now(), orphaned, found.quarantine, self._forms_refused)
 
-    def absent(self) -> Outcome:
+    def absent(self) -> StatusAndReason:
         """Nobody has the name any more: what that means, after AWS's list of users was asked too."""
         ended = self.applied.ended("DeleteUser")
-        if ended != DONE and (problem := gone(self.of.run, self.evidence)):
+        if ended != DONE and (problem := not_gone(self.of.run, self.evidence)):
             return FAILED, problem
-        return self._gone(ended in (DONE, UNKNOWN))
+        return self._outcome_of_absence(ended in (DONE, UNKNOWN))
 
-    def _apply(self, found: Found) -> str | None:
+    def _apply(self, found: RecordedUser) -> str | None:
         """Why the user is left alone; None once the plan is applied."""
         if reason := self.refusal(found):
             return reason
@@ -167,19 +173,21 @@ class _Deletion:
         try:
             self.of.run.executor.apply(plan, self.applied, self._identify(found, plan))
         except Exception:
-            self._deny_again(found)
+            self._put_deny_back(found)
             raise
         return None
 
-    def _identify(self, found: Found, plan: Plan) -> Callable[[], bool]:
-        return identify_for(self.of.run, self.evidence, found.user, plan, self.applied)
+    def _identify(self, found: RecordedUser, plan: Plan) -> Callable[[], bool]:
+        return identity_check(
+            self.of.run.client, self.of.run.backoff, self.evidence, found.user, plan, self.applied
+        )
 
-    def _goes_on(self, error: CallFailed, delays: Iterator[float]) -> bool:
+    def _retries(self, error: CallFailed, delays: Iterator[float]) -> bool:
         if error.code in ("DeleteConflict", "NoSuchEntity"):
             # Something was attached or the user went meanwhile, or a change has not spread yet: look again.
             return self._pause(delays)
         form = deny_form(error.call)
-        if not form or error.code not in OTHER_FORM:
+        if not form or error.code not in FORM_REFUSED:
             return False
         if error.code == "LimitExceeded":
             self.refused.add(form)
@@ -188,7 +196,7 @@ class _Deletion:
             self.of.refused.add(form)
         return True
 
-    def _deny_again(self, found: Found) -> None:
+    def _put_deny_back(self, found: RecordedUser) -> None:
         """The Deny came off, and the user is still there: a session that is open must not get anything of it."""
         made = self.applied.made
         rest = made[:-1] if self.applied.ended("DeleteUser") in (FAILED_CALL, UNKNOWN, INTERRUPTED) else made
@@ -204,20 +212,22 @@ class _Deletion:
         except (CallFailed, SubjectGone, Interrupted, ClientError, IamUsersError) as error:
             LOG.warning("%s: the Deny-all could not be put back: %s", self.evidence, error)
 
-    def _gone(self, ours: bool) -> Outcome:
+    def _outcome_of_absence(self, ours: bool) -> StatusAndReason:
         if ours:
             return DELETED, ""
-        if self.of.records.deleted(self.evidence):
+        if self.of.records.deleted_by_us(self.evidence):
             return DELETED, "by an earlier run, which did not get to say so"
         calls = self.applied.calls
-        self._clear_orphans()
+        self._delete_orphaned_mfa()
         if not calls:
             return SKIPPED, "already gone"
         return SKIPPED, f"already gone: deleted outside this run, after {calls} of its calls"
 
-    def _clear_orphans(self) -> None:
+    def _delete_orphaned_mfa(self) -> None:
         """Deletes virtual MFA devices of the user that nobody has now, whoever deleted it."""
-        orphaned = self._orphaned_mfa(self.of.records.taken(self.evidence, self.applied.made), set())
+        orphaned = self._orphaned_mfa(
+            self.of.records.snapshots_of_deletion(self.evidence, self.applied.made), set()
+        )
         plan = Plan(self.evidence, tuple(orphan_calls(self.evidence, orphaned)))
         self.of.run.executor.apply(plan, self.applied)
 
@@ -229,7 +239,7 @@ class _Deletion:
         orphaned = missing & unassigned_mfa(client, backoff) if missing else set()
         return [recorded[serial] for serial in sorted(orphaned)]
 
-    def _left(self) -> str:
+    def _failure_note(self) -> str:
         """The state that a failure now would leave the user in."""
         on, taken = bool(self.found and self.found.quarantine and self.applied.calls), 0
         for call, result in self.applied.made:
@@ -257,7 +267,7 @@ class _Deletion:
         return frozenset(self.refused | self.of.refused)
 
 
-def _emptied(found: Found) -> bool:
+def _emptied(found: RecordedUser) -> bool:
     """True where an earlier run removed everything, its Deny at last, and nobody has released the user since."""
     lifted = [each for each in found.history.deeds if each.operation == "DeleteUserPolicy"]
     return bool(

@@ -140,9 +140,9 @@ class DeletionPlan:
         was reviewed (fingerprint, unique id), and by which calls: those of a deletion, for that user alone.
         """
         try:
-            data = json.loads(text, object_pairs_hook=_once)
+            data = json.loads(text, object_pairs_hook=_without_duplicates)
         except (ValueError, RecursionError) as error:
-            raise PlanInvalid(f"not a plan of deletions, nor JSON at all: {error}") from error
+            raise PlanInvalid(f"not a plan of deletions: it is not valid JSON: {error}") from error
         problem = schema_problem(data, SCHEMA)
         try:
             if problem is None:
@@ -160,7 +160,7 @@ def _planned(data: Mapping[str, Any]) -> PlannedDeletion:
     return PlannedDeletion(subject, data["fingerprint"], calls, data["attachments"], data["skipped"])
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object of JSON. Raises ValueError where it has a name twice, of which programs show one or the other."""
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -203,15 +203,15 @@ def _problems(account_id: str, user: PlannedDeletion) -> Iterator[str]:
         yield f"{subject.unique_id!r} is no unique id"
     if unknown := sorted(user.attachments.keys() - {kind.name for kind in ATTACHMENT_KINDS}):
         yield f"attachments of no known kind: {unknown[0]!r}"
-    yield from _spared_problems(user) if user.skipped else _going_problems(user)
+    yield from _skipped_problems(user) if user.skipped else _deletion_problems(user)
 
 
-def _spared_problems(user: PlannedDeletion) -> Iterator[str]:
+def _skipped_problems(user: PlannedDeletion) -> Iterator[str]:
     if user.calls:
         yield f"it is left alone (skipped), and yet there are {len(user.calls)} calls"
 
 
-def _going_problems(user: PlannedDeletion) -> Iterator[str]:
+def _deletion_problems(user: PlannedDeletion) -> Iterator[str]:
     if not _FINGERPRINT.fullmatch(user.fingerprint):
         yield "it goes, but has no fingerprint to know it again by"
     if not user.subject.unique_id:
@@ -271,7 +271,7 @@ def review_refusal(
         return "it is not in the reviewed plan"
     if reviewed.skipped:
         return f"the reviewed plan leaves it alone: {visible(reviewed.skipped)}"
-    if reviewed.fingerprint != snapshot.fingerprint and not _begun(reviewed, snapshot, begun_on):
+    if reviewed.fingerprint != snapshot.fingerprint and not _is_continued(reviewed, snapshot, begun_on):
         return "it has changed since the plan was made: plan and review it again"
     known = {_key(call) for call in reviewed.calls}
     further = next((c for c in plan.calls if _key(c) not in known and not is_denial(c)), None)
@@ -280,7 +280,7 @@ def review_refusal(
     return f"{further.operation} would be called now, which nobody has reviewed: plan and review it again"
 
 
-def _begun(reviewed: PlannedDeletion, snapshot: Snapshot, begun_on: Iterable[Snapshot]) -> bool:
+def _is_continued(reviewed: PlannedDeletion, snapshot: Snapshot, begun_on: Iterable[Snapshot]) -> bool:
     return is_covered(snapshot, (each for each in begun_on if each.fingerprint == reviewed.fingerprint))
 
 

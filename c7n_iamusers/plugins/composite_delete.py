@@ -39,13 +39,13 @@ from c7n_iamusers.plugins.user_policy import (
     DAYS,
     active_within,
     exemption_rules,
-    live_judgement,
-    record_places,
+    live_recheck,
+    record_stores,
     require_exemptions,
     require_lasting_output,
 )
 from c7n_iamusers.safeguards.guards import Guards, unprovisioned
-from c7n_iamusers.safeguards.live_judgement import no_judgement
+from c7n_iamusers.safeguards.recheck import no_recheck
 from c7n_iamusers.snapshots.archive import UserRecords
 from c7n_iamusers.text.wording import visible
 
@@ -276,14 +276,14 @@ class CompositeDelete(UserAction):
         reviewed = reviewed_plan(self.manager, plan, account_id, digest) if plan else None
         with unreadable(self.manager, "its roles and groups", "iam:GetAccountAuthorizationDetails"):
             account = read_account(run.client, run.backoff, "Role", "Group")
-        places = record_places(self.manager, run.store, self.data.get("record-from"))
-        records = UserRecords(places, run.journal, account, str(self.manager.data.get("name")))
-        guards, judgement = self._guards(run), live_judgement(self.manager, run, account)
-        held = judgement.asks or guards.quarantined_for is not None
+        stores = record_stores(self.manager, run.store, self.data.get("record-from"))
+        records = UserRecords(stores, run.journal, account, str(self.manager.data.get("name")))
+        guards, recheck = self._guards(run), live_recheck(self.manager, run, account)
+        held = recheck.needed or guards.quarantined_for is not None
         judged = {SERVICE_SPECIFIC_CREDENTIAL} if held else set()
         users = LiveUsers(run.client, run.count, run.backoff, judged=judged)
-        judge = judgement.problem if judgement.asks else no_judgement
-        return UserDeletion(run, users, records, guards, reviewed, judge, self.data.get("adopt", False))
+        problem = recheck.problem if recheck.needed else no_recheck
+        return UserDeletion(run, users, records, guards, reviewed, problem, self.data.get("adopt", False))
 
     def _require_plan_of_digest(self, error: type[Exception]) -> None:
         if "plan-sha256" in self.data and not self.data.get("plan"):

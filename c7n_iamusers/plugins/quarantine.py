@@ -14,8 +14,8 @@ from c7n_iamusers.plugins.user_policy import (
     DAYS,
     active_within,
     exemption_rules,
-    live_judgement,
-    record_places,
+    live_recheck,
+    record_stores,
     require_exemptions,
     require_lasting_output,
 )
@@ -85,9 +85,9 @@ class Quarantine(UserAction):
         days = active_within(self.manager, self.data)
         # A leaked key is one reason more to stop it, and nothing of the traces goes.
         guards = Guards(run.callers, exemption_rules(self.manager), days, include_compromised=True)
-        records = UserRecords(record_places(self.manager, run.store, None), run.journal, account, policy)
-        reason, judge = self.data.get("reason", "no reason given"), live_judgement(self.manager, run, account)
-        return UserQuarantine(run, records, guards, policy, reason, judge.problem).quarantine
+        records = UserRecords(record_stores(self.manager, run.store, None), run.journal, account, policy)
+        reason, recheck = self.data.get("reason", "no reason given"), live_recheck(self.manager, run, account)
+        return UserQuarantine(run, records, guards, policy, reason, recheck.problem).quarantine
 
 
 class Release(UserAction):
@@ -136,9 +136,9 @@ class Release(UserAction):
 
     def prepare(self, run: Run) -> Work:
         """See UserAction."""
-        places = record_places(self.manager, run.store, self.data.get("record-from"))
+        stores = record_stores(self.manager, run.store, self.data.get("record-from"))
         compromised, trusting = (
             self.data.get("include-compromised", False),
             self.data.get("trust-tags", False),
         )
-        return UserRelease(run, places, compromised, trusting).release
+        return UserRelease(run, stores, compromised, trusting).release

@@ -20,25 +20,23 @@ from c7n_iamusers.iam.accounts import AccountDetails
 from c7n_iamusers.plugins.account_readings import AccountReadings
 from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
 from c7n_iamusers.plugins.run_outputs import outputs_to_s3, store_at
-from c7n_iamusers.safeguards.live_judgement import LiveJudgement
-from c7n_iamusers.snapshots.archive import RecordPlaces
+from c7n_iamusers.safeguards.recheck import LiveRecheck
+from c7n_iamusers.snapshots.archive import RecordStores
 
 _EVERYBODY = Selection()
 
 
-def live_judgement(manager: Any, run: Run, account: AccountDetails) -> LiveJudgement:
+def live_recheck(manager: Any, run: Run, account: AccountDetails) -> LiveRecheck:
     """The judgement that the policy of ``manager`` asks for. ``account``: its roles and groups, read by the action.
 
     Raises PolicyExecutionError where the policy's text is faulty or the account can't be read.
     """
     options = [each.options() for each in manager.filters if each.type == "unnecessary"]
     if all(each.selection == _EVERYBODY for each in options):
-        return LiveJudgement(None, options)
+        return LiveRecheck(None, options)
     pieces = (*USUAL, CREATION) if any(each.criteria.provisioning.roles for each in options) else USUAL
     inventory = AccountReadings.of(manager).inventory(pieces, run.backoff)
-    return LiveJudgement(
-        EvidenceIndex(replace(inventory, roles=account.roles, groups=account.groups)), options
-    )
+    return LiveRecheck(EvidenceIndex(replace(inventory, roles=account.roles, groups=account.groups)), options)
 
 
 DAYS = {"type": "number", "exclusiveMinimum": 0}
@@ -95,10 +93,10 @@ def active_within(manager: Any, data: Mapping[str, Any]) -> float | None:
     return given if given is not None else min((days for days in unused if days is not None), default=None)
 
 
-def record_places(manager: Any, here: Store, record_from: str | None) -> RecordPlaces:
+def record_stores(manager: Any, here: Store, record_from: str | None) -> RecordStores:
     """Where snapshots and journals are: ``here``, beside it, and in ``record_from``.
 
     Raises PolicyExecutionError where there is no journal in ``record_from``.
     """
     named = store_at(manager, record_from) if record_from else []
-    return RecordPlaces(here, lambda: [*named, *here.siblings()])
+    return RecordStores(here, lambda: [*named, *here.siblings()])

@@ -123,7 +123,7 @@ def plan_release(
     ours = bool(history.attached_deny()) or (trusted and record.deny == ATTACHED)
     if ours and holds_attached(user):
         lifts.append(detach_deny_all(user, "release"))
-    lifts += unbind(user, former_boundary or ()) if is_bounded(user) else []
+    lifts += restore_boundary(user, former_boundary or ()) if is_bounded(user) else []
     keys = sorted(key for key in user.tags if is_quarantine_tag(key))
     untag = [identified_call("UntagUser", {"UserName": user.name, "TagKeys": keys})] if keys else []
     return ReleasePlan(replace(plan, calls=(*switches, *lifts, *untag)), tuple(left_off(user, record)))
@@ -136,7 +136,7 @@ _UNKNOWN_BOUNDARY = (
 )
 
 
-def unbind(user: IamUser, former: Iterable[Item]) -> list[ApiCall]:
+def restore_boundary(user: IamUser, former: Iterable[Item]) -> list[ApiCall]:
     """Puts the boundary that AWSDenyAll replaced back in one call; takes it off only where there was none."""
     for item in former:
         if item["PermissionsBoundaryArn"] == deny_all_arn(user):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from c7n_iamusers.exceptions import Stranger
+from c7n_iamusers.exceptions import UserReplaced
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, SubjectGone
 from c7n_iamusers.execution.journal import utc_now
@@ -23,9 +23,15 @@ from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse, read_key_use
 from c7n_iamusers.quarantine.plan import plan_quarantine, plan_release
 from c7n_iamusers.safeguards.guards import Guards, compromised, identity_refusal, refusal, use_since
-from c7n_iamusers.safeguards.identity import OTHER_FORM, BoundaryChanged, gone, identify_for, spare
-from c7n_iamusers.safeguards.live_judgement import Judge, no_judgement
-from c7n_iamusers.snapshots.archive import RecordPlaces, UserRecords
+from c7n_iamusers.safeguards.identity import (
+    FORM_REFUSED,
+    BoundaryChanged,
+    handle_replacement,
+    identity_check,
+    not_gone,
+)
+from c7n_iamusers.safeguards.recheck import Recheck, no_recheck
+from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class UserQuarantine:
     guards: Guards
     policy: str
     reason: str
-    judge: Judge = no_judgement
+    recheck: Recheck = no_recheck
     refused: set[str] = field(default_factory=set)
     now: Callable[[], datetime] = utc_now
 
@@ -59,11 +65,11 @@ class UserQuarantine:
                 return _absent(self.run, evidence, applied)
             except BoundaryChanged:
                 continue
-            except Stranger as error:
-                return FAILED, spare(self.run, error, evidence, applied)
+            except UserReplaced as error:
+                return FAILED, handle_replacement(self.run, error, evidence, applied)
             except CallFailed as error:
                 form = deny_form(error.call)
-                if not form or not remaining or error.code not in OTHER_FORM:
+                if not form or not remaining or error.code not in FORM_REFUSED:
                     raise
                 (unfit if error.code == "LimitExceeded" else self.refused).add(form)
         return FAILED, f"{evidence}: somebody keeps changing its permissions boundary: run again"
@@ -72,7 +78,7 @@ class UserQuarantine:
         self, evidence: Subject, user: IamUser, applied: Applied, unfit: set[str]
     ) -> tuple[str, str]:
         keys = read_key_use(self.run.client, user, self.run.backoff)
-        if reason := refusal(evidence, user, self.guards, self.now(), keys) or self.judge(user, keys):
+        if reason := refusal(evidence, user, self.guards, self.now(), keys) or self.recheck(user, keys):
             return SKIPPED, reason
         if begun := deletion_begun(user):
             return (
@@ -86,7 +92,7 @@ class UserQuarantine:
             return UNCHANGED, _standing(user, planned.record, keys)
         self.records.keep(found)
         self.records.note_quarantine(evidence, planned.record)
-        identify = identify_for(self.run, evidence, user, planned.plan, applied)
+        identify = identity_check(self.run.client, self.run.backoff, evidence, user, planned.plan, applied)
         self.run.executor.apply(planned.plan, applied, identify)
         if not identify():
             raise SubjectGone
@@ -108,7 +114,7 @@ class UserRelease:
     """
 
     run: Run
-    places: RecordPlaces
+    stores: RecordStores
     include_compromised: bool = False
     trust_tags: bool = False
     now: Callable[[], datetime] = utc_now
@@ -127,15 +133,15 @@ class UserRelease:
                 FAILED,
                 f"{evidence}: its permissions boundary was changed outside this tool: look at it, run again",
             )
-        except Stranger as error:
-            return FAILED, spare(self.run, error, evidence, applied)
+        except UserReplaced as error:
+            return FAILED, handle_replacement(self.run, error, evidence, applied)
 
     def _release(self, evidence: Subject, user: IamUser, applied: Applied) -> tuple[str, str]:
         if reason := identity_refusal(evidence, user, self.run.callers):
             return SKIPPED, reason
         if not self.include_compromised and (reason := compromised(user)):
             return SKIPPED, reason
-        history = self.places.known_history(user, (), self.now())
+        history = self.stores.known_history(user, (), self.now())
         if (begun := deletion_begun(user)) or history.deletion_open():
             return FAILED, (
                 f"{evidence}: a deletion of it was begun {begun or 'before'}, so there is more to give back than a "
@@ -145,11 +151,11 @@ class UserRelease:
         if record is None:
             return self._without_record(evidence, user)
         keys = read_key_use(self.run.client, user, self.run.backoff)
-        former = self.places.former_boundary(user, history) if is_bounded(user) else None
+        former = self.stores.former_boundary(user, history) if is_bounded(user) else None
         planned = plan_release(user, record, history, former, self.trust_tags)
         if planned.problem:
             return FAILED, f"{evidence}: {planned.problem}"
-        identify = identify_for(self.run, evidence, user, planned.plan, applied)
+        identify = identity_check(self.run.client, self.run.backoff, evidence, user, planned.plan, applied)
         self.run.executor.apply(planned.plan, applied, identify)
         if not identify():
             raise SubjectGone
@@ -182,7 +188,7 @@ class UserRelease:
 
 
 def _absent(run: Run, evidence: Subject, applied: Applied) -> tuple[str, str]:
-    if problem := gone(run, evidence):
+    if problem := not_gone(run, evidence):
         return FAILED, problem
     after = f": deleted outside this run, after {applied.calls} of its calls" if applied.calls else ""
     return SKIPPED, f"already gone{after}"

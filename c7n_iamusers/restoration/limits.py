@@ -31,7 +31,7 @@ RESTORED_FROM = f"{OWN_TAGS}restored-from"
 
 
 @dataclass(frozen=True)
-class World:
+class CurrentState:
     """What a restoration meets. ``user``: as it is now, None where there is none of that name.
 
     ``made``: unique ids of users that restorations from the snapshot made, and ``tokens``: values of the tag that
@@ -44,24 +44,26 @@ class World:
     """
 
     user: IamUser | None
-    made: frozenset[str] = frozenset()
+    restored_ids: frozenset[str] = frozenset()
     tokens: frozenset[str] = frozenset()
-    finished: frozenset[str] = frozenset()
-    awaited: frozenset[str] = frozenset()
+    finished_ids: frozenset[str] = frozenset()
+    awaited_groups: frozenset[str] = frozenset()
     policies: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     memberless: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    restored: datetime | None = None
+    last_restored: datetime | None = None
 
 
-def is_ours(world: World) -> bool:
+def is_restored_user(current: CurrentState) -> bool:
     """True where the user of that name was made by a restoration from the snapshot.
 
     Its unique id stands in the journal; where the answer of CreateUser was lost, a token in its tag does. The tag
     alone proves nothing: whoever has iam:TagUser can write it.
     """
-    now = world.user
-    return now is not None and (now.unique_id in world.made or now.tags.get(RESTORED_FROM) in world.tokens)
+    now = current.user
+    return now is not None and (
+        now.unique_id in current.restored_ids or now.tags.get(RESTORED_FROM) in current.tokens
+    )
 
 
 def restorable_tags(was: IamUser) -> list[Mapping[str, str]]:
@@ -85,14 +87,14 @@ def lost(snapshot: Snapshot) -> Iterator[str]:
             yield f"tag {tag['Key']}: AWS keeps the prefix aws: to itself"
 
 
-def refusal(snapshot: Snapshot, world: World) -> str | None:
+def refusal(snapshot: Snapshot, current: CurrentState) -> str | None:
     """Why nothing may be done; None where it may.
 
     A user of the same name but another unique id may be what an earlier restoration made, or a stranger, to
     whom nothing must be given: one that no journal of a restoration knows, or with anything beyond the snapshot,
     is taken for a stranger.
     """
-    now, policies = world.user, world.policies
+    now, policies = current.user, current.policies
     for item in snapshot.user.attachments[PERMISSIONS_BOUNDARY.name]:
         if item["PermissionsBoundaryArn"] not in policies:
             arn = item["PermissionsBoundaryArn"]
@@ -100,7 +102,7 @@ def refusal(snapshot: Snapshot, world: World) -> str | None:
     if now is None or now.unique_id == snapshot.user.unique_id:
         return None
     further = list(extras(snapshot.user, now))
-    ours = is_ours(world)
+    ours = is_restored_user(current)
     if ours and not further:
         return None
     told = (
@@ -157,32 +159,32 @@ def administrative(snapshot: Snapshot) -> tuple[str, ...]:
 _EXISTS = frozenset({"EntityAlreadyExists"})
 
 
-def vanished_groups(snapshot: Snapshot, present: frozenset[str]) -> list[Item]:
+def missing_groups(snapshot: Snapshot, present: frozenset[str]) -> list[Item]:
     """The groups of the user that no longer exist, as botocore's ``GroupDetail`` where the snapshot has that."""
     details = {group["GroupName"]: group for group in snapshot.groups}
     names = [str(item["GroupName"]) for item in snapshot.user.attachments["group"]]
     return [details.get(name, {"GroupName": name, "Path": "/"}) for name in names if name not in present]
 
 
-def unfinished_groups(snapshot: Snapshot, world: World) -> list[Item]:
+def unfinished_groups(snapshot: Snapshot, current: CurrentState) -> list[Item]:
     """The groups that a stopped restoration may have begun: without a member, and without a policy that they had.
 
     A member comes last, so one that has any is finished, or somebody else's work.
     """
-    known = (group for group in snapshot.groups if group["GroupName"] in world.memberless)
+    known = (group for group in snapshot.groups if group["GroupName"] in current.memberless)
     return [
         group
         for group in known
-        if any(give_policies(group, world.policies, world.memberless[group["GroupName"]]))
+        if any(give_policies(group, current.policies, current.memberless[group["GroupName"]]))
     ]
 
 
-def group_calls(snapshot: Snapshot, world: World) -> Iterator[ApiCall]:
+def group_calls(snapshot: Snapshot, current: CurrentState) -> Iterator[ApiCall]:
     """The calls that make the vanished groups of the user again, and finish those that were begun."""
-    for group in vanished_groups(snapshot, world.groups):
-        yield from recreate_group(group, world.policies)
-    for group in unfinished_groups(snapshot, world):
-        yield from give_policies(group, world.policies, world.memberless[group["GroupName"]])
+    for group in missing_groups(snapshot, current.groups):
+        yield from recreate_group(group, current.policies)
+    for group in unfinished_groups(snapshot, current):
+        yield from give_policies(group, current.policies, current.memberless[group["GroupName"]])
 
 
 def recreate_group(group: Item, policies: frozenset[str]) -> Iterator[ApiCall]:

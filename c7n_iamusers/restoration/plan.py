@@ -35,80 +35,82 @@ from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.own_traces import NOTHING_KNOWN, quarantine_of, seal_on
 from c7n_iamusers.iam.quarantine_record import TAGS_PER_USER
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.quarantine.plan import unbind
+from c7n_iamusers.quarantine.plan import restore_boundary
 from c7n_iamusers.restoration.limits import (
     RESTORED_FROM,
-    World,
+    CurrentState,
     extras,
     group_calls,
-    is_ours,
+    is_restored_user,
     lost,
+    missing_groups,
     refusal,
     restorable_tags,
     unfinished_groups,
-    vanished_groups,
 )
 from c7n_iamusers.snapshots.choice import removed_by_us, whole_snapshot
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
 
-def notes(snapshot: Snapshot, world: World, recreate_groups: bool, reborn: bool) -> Iterator[str]:
-    """The notes, in words. ``reborn``: the user has, or gets, another unique id."""
-    vanished = [] if recreate_groups else vanished_groups(snapshot, world.groups)
+def notes(
+    snapshot: Snapshot, current: CurrentState, recreate_groups: bool, new_unique_id: bool
+) -> Iterator[str]:
+    """The notes, in words. ``new_unique_id``: the user has, or gets, another unique id."""
+    vanished = [] if recreate_groups else missing_groups(snapshot, current.groups)
     return chain(
-        _policies(snapshot, world),
+        _policies(snapshot, current),
         (
             f"group {group['GroupName']} no longer exists: --recreate-groups makes it again with its policies"
             for group in vanished
         ),
-        _group_policies(snapshot, world) if recreate_groups else (),
-        _quarantines(snapshot, world),
-        _beyond(snapshot, world),
-        _mark(snapshot, world) if reborn else (),
-        _trust(snapshot) if reborn else (),
+        _group_policies(snapshot, current) if recreate_groups else (),
+        _quarantines(snapshot, current),
+        _extras(snapshot, current),
+        _restored_tag(snapshot, current) if new_unique_id else (),
+        _trust_policies(snapshot) if new_unique_id else (),
     )
 
 
-def _policies(snapshot: Snapshot, world: World) -> Iterator[str]:
+def _policies(snapshot: Snapshot, current: CurrentState) -> Iterator[str]:
     for item in snapshot.user.attachments[ATTACHED_POLICY.name]:
-        if item["PolicyArn"] not in world.policies:
+        if item["PolicyArn"] not in current.policies:
             yield f"managed policy {item['PolicyArn']} no longer exists: it is not attached"
 
 
-def _group_policies(snapshot: Snapshot, world: World) -> Iterator[str]:
-    unfinished = unfinished_groups(snapshot, world)
+def _group_policies(snapshot: Snapshot, current: CurrentState) -> Iterator[str]:
+    unfinished = unfinished_groups(snapshot, current)
     for group in unfinished:
         yield f"group {group['GroupName']} has no member and lacks policies that it had: it gets them again"
-    for group in (*vanished_groups(snapshot, world.groups), *unfinished):
+    for group in (*missing_groups(snapshot, current.groups), *unfinished):
         for policy in group.get("AttachedManagedPolicies", ()):
-            if policy["PolicyArn"] not in world.policies:
+            if policy["PolicyArn"] not in current.policies:
                 arn = policy["PolicyArn"]
                 yield f"managed policy {arn} of group {group['GroupName']} no longer exists: it is not attached"
 
 
-def _mark(snapshot: Snapshot, world: World) -> Iterator[str]:
+def _restored_tag(snapshot: Snapshot, current: CurrentState) -> Iterator[str]:
     tag = f"the tag {RESTORED_FROM}"
-    if world.user is None and len(restorable_tags(snapshot.user)) >= TAGS_PER_USER:
+    if current.user is None and len(restorable_tags(snapshot.user)) >= TAGS_PER_USER:
         yield f"it has no room for {tag}: if this run is stopped, delete what it made before the next"
-    elif world.user is None or is_ours(world):
+    elif current.user is None or is_restored_user(current):
         yield f"it has {tag}, which tells people whom it replaces: take it off once all is back"
 
 
-def _quarantines(snapshot: Snapshot, world: World) -> Iterator[str]:
+def _quarantines(snapshot: Snapshot, current: CurrentState) -> Iterator[str]:
     if snapshot.partial:
         yield "another run had begun to delete it before: what that removed is not in this output"
     if snapshot.quarantine:
         yield f"it was in quarantine since {snapshot.quarantine['since']}: it comes back as it was before that"
-    if world.user and quarantine_of(world.user):
+    if current.user and quarantine_of(current.user):
         yield "it is in quarantine now: the action release takes it out"
 
 
-def _beyond(snapshot: Snapshot, world: World) -> Iterator[str]:
-    for each in extras(snapshot.user, world.user) if world.user else ():
+def _extras(snapshot: Snapshot, current: CurrentState) -> Iterator[str]:
+    for each in extras(snapshot.user, current.user) if current.user else ():
         yield f"it has {each} that its snapshot does not know: left as it is"
 
 
-def _trust(snapshot: Snapshot) -> Iterator[str]:
+def _trust_policies(snapshot: Snapshot) -> Iterator[str]:
     for role in snapshot.trusted_by:
         yield f"the trust policy of {role} named the user: save it again, as it holds the id of the dead one"
 
@@ -139,21 +141,21 @@ class Recorded:
 class Restoration:
     """``plan``: no calls where there is nothing to do. ``lost``: what can't come back. ``notes``: what else to know.
 
-    ``of``: what comes back, as a snapshot. ``lives``: the user itself still exists. ``without``: missing groups.
-    ``unowned``: the journal shows that somebody else deleted it.
+    ``snapshot``: what comes back, as a snapshot. ``user_exists``: the user itself still exists. ``missing_groups``:
+    missing groups. ``deleted_by_others``: the journal shows that somebody else deleted it.
     """
 
     plan: Plan
-    of: Snapshot
+    snapshot: Snapshot
     lost: tuple[str, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
-    lives: bool = False
-    unowned: bool = False
-    without: tuple[str, ...] = ()
+    user_exists: bool = False
+    deleted_by_others: bool = False
+    missing_groups: tuple[str, ...] = ()
 
 
 def plan_restoration(
-    recorded: Recorded, world: World, token: str = "", recreate_groups: bool = False
+    recorded: Recorded, current: CurrentState, token: str = "", recreate_groups: bool = False
 ) -> Restoration:
     """The calls that bring the user of ``recorded`` back: user, policies, groups, at last what it signs in with.
 
@@ -162,22 +164,31 @@ def plan_restoration(
     A call may hold a Ref, for the id that an earlier call of the plan brings.
     Raises RestorationRefused where a user of that name is not the one, or its boundary no longer exists.
     """
-    if world.user is not None and world.user.unique_id == recorded.subject.unique_id:
-        return _for_the_living(recorded, world.user, world)
+    if current.user is not None and current.user.unique_id == recorded.subject.unique_id:
+        return _plan_for_existing_user(recorded, current.user, current)
     snapshot = whole = whole_snapshot(recorded.snapshots, recorded.history)
-    if world.user is not None and world.user.unique_id in world.finished:
+    if current.user is not None and current.user.unique_id in current.finished_ids:
         # Whatever else it lacks was taken from it since.
-        snapshot = _of_groups(snapshot, world.awaited if recreate_groups else frozenset())
-    calls = tuple(_calls(snapshot, world, token, recreate_groups))
-    if (calls or not is_ours(world)) and (reason := refusal(whole, world)):
+        snapshot = _of_groups(snapshot, current.awaited_groups if recreate_groups else frozenset())
+    calls = tuple(_calls(snapshot, current, token, recreate_groups))
+    if (calls or not is_restored_user(current)) and (reason := refusal(whole, current)):
         raise RestorationRefused(f"{snapshot.user.subject}: not restored: {reason}")
-    told = tuple(notes(whole, world, recreate_groups, True))
-    missing = vanished_groups(snapshot, world.groups)
+    told = tuple(notes(whole, current, recreate_groups, True))
+    missing = missing_groups(snapshot, current.groups)
     without = () if recreate_groups else tuple(str(group["GroupName"]) for group in missing)
     history = recorded.history
-    unowned = world.user is None and recorded.journaled and not history.deleted(world.restored)
+    deleted_by_others = (
+        current.user is None and recorded.journaled and not history.deleted(current.last_restored)
+    )
     lost_ = tuple(lost(whole))
-    return Restoration(Plan(recorded.subject, calls), snapshot, lost_, told, unowned=unowned, without=without)
+    return Restoration(
+        Plan(recorded.subject, calls),
+        snapshot,
+        lost_,
+        told,
+        deleted_by_others=deleted_by_others,
+        missing_groups=without,
+    )
 
 
 def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
@@ -189,35 +200,35 @@ def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
     return replace(snapshot, user=user, groups=groups)
 
 
-def _for_the_living(recorded: Recorded, now: IamUser, world: World) -> Restoration:
+def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: CurrentState) -> Restoration:
     snapshot = removed_by_us(recorded.snapshots, recorded.history)
     if (seal := seal_on(now)) and seal.quarantine:
         # In a quarantine nothing is active: what it had switched off comes back so.
         snapshot = replace(snapshot, quarantine=None)
-    calls = (*_attachments(snapshot, now, world, world.groups), *_lift(recorded, now))
-    told = tuple(notes(snapshot, world, False, False)) if calls else ()
+    calls = (*_attachments(snapshot, now, current, current.groups), *_lift(recorded, now))
+    told = tuple(notes(snapshot, current, False, False)) if calls else ()
     gone = tuple(lost(snapshot))[1:]  # it has its unique id still
-    return Restoration(Plan(recorded.subject, calls), snapshot, gone if calls else (), told, lives=True)
+    return Restoration(Plan(recorded.subject, calls), snapshot, gone if calls else (), told, user_exists=True)
 
 
-def _calls(snapshot: Snapshot, world: World, token: str, recreate_groups: bool) -> Iterator[ApiCall]:
-    was, now = snapshot.user, world.user
+def _calls(snapshot: Snapshot, current: CurrentState, token: str, recreate_groups: bool) -> Iterator[ApiCall]:
+    was, now = snapshot.user, current.user
     if now is None:
         yield _create(was, token)
     else:
-        yield from _narrow(was, now)
+        yield from _boundary_and_tags(was, now)
     if recreate_groups:
-        yield from group_calls(snapshot, world)
-    groups = world.groups | (
+        yield from group_calls(snapshot, current)
+    groups = current.groups | (
         {item["GroupName"] for item in was.attachments["group"]} if recreate_groups else set()
     )
-    yield from _attachments(snapshot, now, world, groups)
+    yield from _attachments(snapshot, now, current, groups)
 
 
 def _attachments(
-    snapshot: Snapshot, now: IamUser | None, world: World, groups: frozenset[str]
+    snapshot: Snapshot, now: IamUser | None, current: CurrentState, groups: frozenset[str]
 ) -> Iterator[ApiCall]:
-    possible = {ATTACHED_POLICY.name: world.policies, GROUP.name: groups}
+    possible = {ATTACHED_POLICY.name: current.policies, GROUP.name: groups}
     for kind in reversed(ATTACHMENT_KINDS):
         for item in snapshot.user.attachments[kind.name] if kind.restoration else ():
             if item[kind.identifier] in possible.get(kind.name, {item[kind.identifier]}):
@@ -237,17 +248,17 @@ def _create(was: IamUser, token: str) -> ApiCall:
     return ApiCall("iam", "CreateUser", given, done_codes=_EXISTS, save=saved, notes=told)
 
 
-def _narrow(was: IamUser, now: IamUser) -> Iterator[ApiCall]:
+def _boundary_and_tags(was: IamUser, now: IamUser) -> Iterator[ApiCall]:
     """Boundary and tags of a user that is there: they come before anything that it may use."""
     if not now.attachments[PERMISSIONS_BOUNDARY.name]:
-        yield from _bound(was)
+        yield from _boundary(was)
     keys = {key.lower() for key in now.tags}
     missing = [tag for tag in restorable_tags(was) if tag["Key"].lower() not in keys]
     if missing:
         yield iam_call("TagUser", {"UserName": was.name, "Tags": missing})
 
 
-def _bound(was: IamUser) -> Iterator[ApiCall]:
+def _boundary(was: IamUser) -> Iterator[ApiCall]:
     for item in was.attachments[PERMISSIONS_BOUNDARY.name]:
         boundary = {"UserName": was.name, "PermissionsBoundary": item["PermissionsBoundaryArn"]}
         yield iam_call("PutUserPermissionsBoundary", boundary)
@@ -255,7 +266,7 @@ def _bound(was: IamUser) -> Iterator[ApiCall]:
 
 def _restore(snapshot: Snapshot, now: IamUser | None, kind: AttachmentKind, item: Item) -> Iterator[ApiCall]:
     assert kind.restoration, f"{kind.name} does not come back"
-    held = _held(now, kind, item)
+    held = _existing_item(now, kind, item)
     if held is None:
         given = {name: _text(item[member]) for name, member in kind.restoration.parameters.items()}
         user = {"UserName": snapshot.user.name}
@@ -272,7 +283,7 @@ def _restore(snapshot: Snapshot, now: IamUser | None, kind: AttachmentKind, item
         )
 
 
-def _held(now: IamUser | None, kind: AttachmentKind, item: Item) -> Item | None:
+def _existing_item(now: IamUser | None, kind: AttachmentKind, item: Item) -> Item | None:
     """What the user has already of what the snapshot has as ``item``."""
     member = (kind.restoration.match if kind.restoration else None) or kind.identifier
     wanted = str(item[member]).strip()
@@ -295,7 +306,7 @@ def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
     if (free or history.attached_for() == "deletion") and history.attached_deny() and holds_attached(now):
         yield detach_deny_all(now, "restoration")
     if (free or history.boundary_for() == "deletion") and history.boundary_deny() and is_bounded(now):
-        yield from unbind(now, _former_boundary(recorded))
+        yield from restore_boundary(now, _former_boundary(recorded))
 
 
 def _former_boundary(recorded: Recorded) -> tuple[Item, ...]:

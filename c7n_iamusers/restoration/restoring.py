@@ -11,15 +11,15 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.exceptions import RestorationRefused, Stranger
+from c7n_iamusers.exceptions import RestorationRefused, UserReplaced
 from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Ref
 from c7n_iamusers.execution.client import Backoff, error_code, items
 from c7n_iamusers.execution.executor import Applied, Executor, SubjectGone
 from c7n_iamusers.execution.journal import OUTCOME, JournalWriter
 from c7n_iamusers.iam.users import read_user
-from c7n_iamusers.restoration.limits import World
+from c7n_iamusers.restoration.limits import CurrentState
 from c7n_iamusers.restoration.plan import CREATED, REPLACES, TOKEN, Recorded, Restoration, plan_restoration
-from c7n_iamusers.safeguards.identity import BoundaryChanged, identified
+from c7n_iamusers.safeguards.identity import BoundaryChanged, identity_check
 from c7n_iamusers.snapshots.choice import whole_snapshot
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from c7n_iamusers.text.moments import moment
@@ -87,7 +87,7 @@ class UserRestoration:
     recreate_groups: bool = False
     applied: Applied = field(default_factory=Applied)
     token: str = field(default_factory=lambda: secrets.token_hex(8))
-    seen: World | None = None
+    seen: CurrentState | None = None
 
     def plan(self) -> Restoration:
         """What would be done now. Raises RestorationRefused, or ClientError where the account can't be read."""
@@ -107,7 +107,7 @@ class UserRestoration:
         history = self.recorded.history
         known = [time for time in (history.given_back, self._given_back()) if time]
         recorded = replace(self.recorded, history=replace(history, given_back=max(known, default=None)))
-        self.seen = self._world(token)
+        self.seen = self._current_state(token)
         return plan_restoration(recorded, self.seen, token, self.recreate_groups)
 
     def apply(self, first: Restoration) -> None:
@@ -140,10 +140,12 @@ class UserRestoration:
         checked = replace(
             plan, calls=tuple(replace(call, checked=frozenset({BEFORE})) for call in plan.calls)
         )
-        identify = identified(self.client, self.backoff, self.recorded.subject, user, checked, self.applied)
+        identify = identity_check(
+            self.client, self.backoff, self.recorded.subject, user, checked, self.applied
+        )
         try:
             self.executor.apply(checked, self.applied, identify)
-        except Stranger as error:
+        except UserReplaced as error:
             hit = ", ".join(call.operation for call in self.applied.unchecked) or "none"
             raise RestorationRefused(
                 f"{error} ({error.unique_id}); calls that may have hit that one: {hit}"
@@ -159,58 +161,62 @@ class UserRestoration:
 
     def _finish(self, restoration: Restoration) -> None:
         """From now on, whatever the restored user lacks was taken from it on purpose, and is not given back."""
-        if self.applied.calls or restoration.lives:
-            own = {self.recorded.subject.unique_id: True} if restoration.lives else {}
-            made = {**self._made(), **self._made_now(), **own}
-            told = {"status": RESTORED, "made": sorted(made), "without": list(restoration.without)}
+        if self.applied.calls or restoration.user_exists:
+            own = {self.recorded.subject.unique_id: True} if restoration.user_exists else {}
+            made = {**self._restored_ids(), **self._restored_now(), **own}
+            told = {"status": RESTORED, "made": sorted(made), "without": list(restoration.missing_groups)}
             self.journal.write(self.recorded.subject, OUTCOME, **told)
 
-    def _made(self) -> dict[str, bool]:
+    def _restored_ids(self) -> dict[str, bool]:
         """Unique ids of users that earlier restorations made, and whether they got to their end."""
         found: dict[str, bool] = {}
-        for line in self._mine():
+        for line in self._lines_of_user():
             if created := (line.get("saved") or {}).get(CREATED):
                 found[str(created)] = False
-        for line in self._ended():
+        for line in self._finished_lines():
             found.update(dict.fromkeys(map(str, line.get("made", ())), True))
         return found
 
-    def _restored(self) -> datetime | None:
+    def _last_restored(self) -> datetime | None:
         """When the last restoration got to its end."""
-        return max((time for line in self._ended() if (time := moment(line.get("time")))), default=None)
+        return max(
+            (time for line in self._finished_lines() if (time := moment(line.get("time")))), default=None
+        )
 
     def _given_back(self) -> datetime | None:
         """When the last restoration of the user itself, which still exists, got to its end."""
-        own = [line for line in self._ended() if self.recorded.subject.unique_id in line.get("made", ())]
+        own = [
+            line for line in self._finished_lines() if self.recorded.subject.unique_id in line.get("made", ())
+        ]
         return moment(own[-1].get("time")) if own else None
 
-    def _awaited(self) -> frozenset[str]:
+    def _awaited_groups(self) -> frozenset[str]:
         """Groups that the last restoration that got to its end left out, as they were missing."""
-        ended = self._ended()
+        ended = self._finished_lines()
         return frozenset(map(str, ended[-1].get("without", ()))) if ended else frozenset()
 
-    def _ended(self) -> list[Mapping[str, Any]]:
+    def _finished_lines(self) -> list[Mapping[str, Any]]:
         """A line for each restoration that got to its end."""
-        lines = self._mine()
+        lines = self._lines_of_user()
         return [line for line in lines if line.get("phase") == OUTCOME and line.get("status") == RESTORED]
 
-    def _made_now(self) -> dict[str, bool]:
+    def _restored_now(self) -> dict[str, bool]:
         created = self.applied.values.get(CREATED)
         return {str(created): False} if created else {}
 
-    def _mine(self) -> Iterator[Mapping[str, Any]]:
+    def _lines_of_user(self) -> Iterator[Mapping[str, Any]]:
         unique_id = self.recorded.subject.unique_id
         return (line for line in self.lines if line.get("unique_id") == unique_id)
 
     def _tokens(self, own: str) -> frozenset[str]:
-        notes = [line.get("notes") or {} for line in self._mine()]
+        notes = [line.get("notes") or {} for line in self._lines_of_user()]
         mine = (note for note in notes if note.get(REPLACES) == self.recorded.subject.unique_id)
         begun = any(call.operation == "CreateUser" for call, _ in self.applied.made)
         return frozenset({str(note[TOKEN]) for note in mine if note.get(TOKEN)} | ({own} if begun else set()))
 
-    def _world(self, token: str) -> World:
-        made = {**self._made(), **self._made_now()}
-        snapshot = self._widest()
+    def _current_state(self, token: str) -> CurrentState:
+        made = {**self._restored_ids(), **self._restored_now()}
+        snapshot = self._whole_snapshot()
         held = snapshot.user.attachments
         arns = {item["PolicyArn"] for item in held["attached-policy"]}
         arns |= {item["PermissionsBoundaryArn"] for item in held["permissions-boundary"]}
@@ -221,19 +227,19 @@ class UserRestoration:
             arns |= {policy["PolicyArn"] for policy in groups}
         names = sorted(item["GroupName"] for item in held["group"])
         present = existing_groups(self.client, names, self.backoff)
-        return World(
+        return CurrentState(
             read_user(self.client, snapshot.user.name, self.backoff),
             frozenset(made),
             self._tokens(token),
             frozenset(each for each, finished in made.items() if finished),
-            self._awaited(),
+            self._awaited_groups(),
             existing_policies(self.client, sorted(arns), self.backoff),
             present,
             memberless_groups(self.client, sorted(present), self.backoff) if self.recreate_groups else {},
-            self._restored(),
+            self._last_restored(),
         )
 
-    def _widest(self) -> Snapshot:
+    def _whole_snapshot(self) -> Snapshot:
         return whole_snapshot(self.recorded.snapshots, self.recorded.history)
 
 

@@ -25,7 +25,7 @@ Pins = Mapping[str, set[str]]
 
 
 @dataclass(frozen=True)
-class Found:
+class RestorableUser:
     """What is on record of one user. ``run``: the output with its latest snapshot, the first of ``runs``.
 
     ``unpinned``: the snapshots' files whose SHA-256 no journal tells: of the version before, or planted.
@@ -44,7 +44,7 @@ class Found:
 class Collection:
     """``users`` to restore, and the ``problems`` of files that can't be used, whose users are left out."""
 
-    users: list[Found] = field(default_factory=list)
+    users: list[RestorableUser] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
@@ -107,7 +107,7 @@ def _missing(files: list[_File], journals: Mapping[Path, JournalReader]) -> set[
 
 def _of_latest(found: Collection) -> Collection:
     """Of several users that had one name after another, the last one only: an earlier life is not to come back."""
-    latest: dict[tuple[str, str], Found] = {}
+    latest: dict[tuple[str, str], RestorableUser] = {}
     for each in sorted(found.users, key=lambda user: str(user.recorded.snapshots[-1].taken)):
         subject = each.recorded.subject
         if earlier := latest.get((subject.account_id, subject.name)):
@@ -120,7 +120,7 @@ def _of_latest(found: Collection) -> Collection:
     return found
 
 
-def _user(files: list[_File], journals: Mapping[Path, JournalReader]) -> Found:
+def _user(files: list[_File], journals: Mapping[Path, JournalReader]) -> RestorableUser:
     files = sorted(files, key=lambda each: str(each.snapshot.taken))
     last = files[-1]
     user = last.snapshot.user
@@ -128,7 +128,7 @@ def _user(files: list[_File], journals: Mapping[Path, JournalReader]) -> Found:
     history = history_of(user.subject, lines, moment(user.detail.get("CreateDate")))
     recorded = Recorded(tuple(each.snapshot for each in files), history, bool(lines))
     runs = tuple(dict.fromkeys([last.run, *(each.run for each in files)]))
-    return Found(recorded, runs, tuple(each.path for each in files if not each.pinned))
+    return RestorableUser(recorded, runs, tuple(each.path for each in files if not each.pinned))
 
 
 def restore_lines(journals: Iterable[Path]) -> tuple[Mapping[str, Any], ...]:

@@ -290,7 +290,7 @@ def test_a_single_file_restores_one_user(
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [pytest.param("{", "nor JSON at all", id="torn"), pytest.param(None, "no snapshot in it", id="empty")],
+    [pytest.param("{", "not valid JSON", id="torn"), pytest.param(None, "no snapshot in it", id="empty")],
 )
 def test_what_is_no_snapshot_is_named(
     org: LocalOrg, tmp_path: Path, content: str | None, message: str

@@ -212,7 +212,7 @@ def test_a_new_user_of_the_name_made_before_our_first_call_keeps_everything(
         with pytest.raises(PolicyExecutionError, match="belongs to another user by now"):
             delete(tmp_path)
     else:
-        with pytest.raises(PolicyExecutionError, match="was on it for a moment and was taken off"):
+        with pytest.raises(PolicyExecutionError, match="was on it for a moment and was removed"):
             delete(tmp_path)
     assert everything(iam) == WHOLE
     row = outcomes(tmp_path)["alice"]
@@ -239,7 +239,7 @@ def test_a_new_user_of_the_name_made_at_the_end_is_told_what_may_have_hit_it(
     iam = create(org, "alice")
     iam.create_login_profile(UserName="alice", Password="correct-Horse-7-battery")
     on_call(monkeypatch, "DeleteLoginProfile", _once(lambda: make_again(iam)))
-    with pytest.raises(PolicyExecutionError, match=r"may have hit that one .* DeleteLoginProfile"):
+    with pytest.raises(PolicyExecutionError, match=r"may have changed that user .* DeleteLoginProfile"):
         delete(tmp_path)
     assert user_names(iam) == ["alice"]
     # our Deny was on the former one and went with it
@@ -429,7 +429,7 @@ def test_what_was_used_or_made_since_the_report_saves_its_user(
     run_within_permissions(found)
     row = outcomes(tmp_path)["alice"]
     assert (user_names(iam), row["status"], row["calls"]) == (["alice"], "skipped", 0)
-    expected = "active within 90 days: its access key" if since == "used" else "does not select it any more"
+    expected = "active within 90 days: its access key" if since == "used" else "no longer selects it"
     assert expected in row["reason"]
 
 

@@ -48,7 +48,7 @@ def broken(**changes: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param("{", "nor JSON", id="torn"),
+        pytest.param("{", "not valid JSON", id="torn"),
         pytest.param("[]", "the whole", id="list"),
         pytest.param(broken(schema_version=9), r"\['schema_version'\]", id="version"),
         pytest.param(broken(users=[{}]), r"\['users'\]\[0\]: 'user' is a required", id="user"),

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError, NoCredentialsError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 
-from c7n_iamusers.exceptions import JournalRefused, Stranger
+from c7n_iamusers.exceptions import JournalRefused, UserReplaced
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan, Ref, Subject
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.executor import Applied, CallFailed, Executor, Identify, SubjectGone
@@ -188,9 +188,11 @@ def test_a_failure_after_a_lost_answer_is_unknown(tmp_path: Path, answers: list[
 @pytest.mark.parametrize(
     ("call", "first", "identified", "result"),
     [
-        pytest.param(DETACH, THROTTLED, Stranger("another alice", "AIDA2"), "failed", id="another"),
-        pytest.param(DELETE, THROTTLED, Stranger("another alice", "AIDA2"), "failed", id="another-user"),
-        pytest.param(DELETE, LOST, Stranger("another alice", "AIDA2"), "unknown", id="another-answer-lost"),
+        pytest.param(DETACH, THROTTLED, UserReplaced("another alice", "AIDA2"), "failed", id="another"),
+        pytest.param(DELETE, THROTTLED, UserReplaced("another alice", "AIDA2"), "failed", id="another-user"),
+        pytest.param(
+            DELETE, LOST, UserReplaced("another alice", "AIDA2"), "unknown", id="another-answer-lost"
+        ),
         pytest.param(DETACH, THROTTLED, False, "failed", id="gone"),
         pytest.param(DETACH, LOST, False, "unknown", id="gone-answer-lost"),
     ],
@@ -199,7 +201,7 @@ def test_after_a_pause_nothing_is_done_to_whom_it_was_not_meant_for(
     tmp_path: Path, call: ApiCall, first: Exception, identified: bool | Exception, result: str
 ) -> None:
     bench = Bench(tmp_path, detach_user_policy=[first], delete_user=[first])
-    with pytest.raises(Stranger if isinstance(identified, Stranger) else SubjectGone):
+    with pytest.raises(UserReplaced if isinstance(identified, UserReplaced) else SubjectGone):
         bench.apply(call, identify=Identity(bench, identified))
     assert len(bench.client.calls) == 1
     assert bench.journal() == [("before", call.operation, None), ("after", call.operation, result)]

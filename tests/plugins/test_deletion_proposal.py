@@ -175,7 +175,7 @@ def test_a_plan_is_pinned_by_its_digest(org: LocalOrg, tmp_path: Path) -> None:
     ("content", "message"),
     [
         pytest.param(None, "No such file", id="missing"),
-        pytest.param("{", "nor JSON", id="torn"),
+        pytest.param("{", "not valid JSON", id="torn"),
         pytest.param(
             {"account_id": "444455556666", "users": []}, "it is of account 444455556666", id="other-account"
         ),

@@ -11,7 +11,7 @@ from c7n_iamusers.evidence.model import Credential, Evidence, LastUse, Source
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, SERVICE_CREDENTIALS
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
-from c7n_iamusers.safeguards.live_judgement import live_evidence
+from c7n_iamusers.safeguards.recheck import live_evidence
 from tests.dossiers import CREDENTIAL_KINDS, NOW, days_ago, key, password, used
 from tests.records import ACCOUNT as ACCOUNT_ID
 from tests.records import user
