@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deleting one user: read it live, guard, snapshot, plan, apply."""
+"""Deleting one user: read it live, check the guards, snapshot it, plan, apply."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ StatusAndReason = tuple[str, str]
 
 @dataclass(frozen=True)
 class UserDeletion:
-    """Deletes users of ``run``. ``reviewed``: only what stands in it, where there is one.
+    """Deletes users of ``run``. ``reviewed``: if given, only what is in this plan.
 
-    ``judge``: why a user is no longer one that the policy's filter selects. ``adopt``: carry on deletions that were
-    begun with another output. ``refused``: the forms of the Deny that the role may not use, as found out.
+    ``recheck``: why the policy's filter no longer selects a user. ``adopt``: continue deletions that began with another
+    output. ``refused``: forms of the Deny that the role may not use, as found out during the run.
     """
 
     run: Run
@@ -63,11 +63,11 @@ class UserDeletion:
     now: Callable[[], datetime] = utc_now
 
     def delete(self, evidence: Subject, applied: Applied) -> StatusAndReason:
-        """Status and reason. Raises CallFailed, ClientError or an IamUsersError where it fails."""
+        """Delete one user. Returns status and reason. Raises CallFailed, ClientError or an IamUsersError."""
         return _Deletion(self, evidence, applied).run()
 
     def propose(self, evidence: Subject) -> PlannedDeletion:
-        """What ``delete`` would do now, without doing any of it. Raises ClientError or an IamUsersError."""
+        """What ``delete`` would do now. Changes nothing. Raises ClientError or an IamUsersError."""
         deletion = _Deletion(self, evidence, Applied())
         user = self.users.read(evidence.name)
         if user is None:
@@ -81,7 +81,7 @@ class UserDeletion:
 
 @dataclass
 class _Deletion:
-    """One user's deletion, over as many rounds as it takes. ``refused``: forms of the Deny that don't fit on it."""
+    """One user's deletion, in one or more rounds. ``refused``: forms of the Deny that don't fit on this user."""
 
     of: UserDeletion
     evidence: Subject
@@ -90,7 +90,7 @@ class _Deletion:
     found: RecordedUser | None = None
 
     def run(self) -> StatusAndReason:
-        """Rounds of reading, judging, recording and applying, until the user is gone or left alone."""
+        """Read, check, snapshot, plan and apply, in rounds, until the user is gone or left alone."""
         delays, read = self.of.run.backoff.delays(), self.of.users.read
         while True:
             user = read(self.evidence.name)
@@ -107,7 +107,7 @@ class _Deletion:
                 return outcome
 
     def _round(self, user: IamUser, delays: Iterator[float]) -> StatusAndReason | None:
-        """What became of the user; None where another round is needed."""
+        """The outcome; None if another round is needed."""
         if self.applied.calls and user.unique_id != self.evidence.unique_id:
             raise UserReplaced(f"{self.evidence}: the name belongs to another user by now", user.unique_id)
         self.found = self.of.records.find(user, self.applied.made, self.of.adopt)
@@ -116,7 +116,7 @@ class _Deletion:
         except BoundaryChanged:
             if self._pause(delays):
                 return None
-            reason = "somebody keeps changing its permissions boundary"
+            reason = "its permissions boundary keeps changing"
         except CallFailed as error:
             if not self._retries(error, delays):
                 raise
@@ -128,7 +128,7 @@ class _Deletion:
         return (DELETED, "") if self.applied.ended("DeleteUser") == DONE else self.absent()
 
     def refusal(self, found: RecordedUser) -> str | None:
-        """Why the user is left alone; None where it is to go."""
+        """Why the user is left alone; None if it may be deleted."""
         user, guards = found.user, self.of.guards
         run = self.of.run
         asked = guards.ask_key_use or self.of.recheck is not no_recheck
@@ -141,26 +141,26 @@ class _Deletion:
             return reason
         if found.begun_elsewhere and not self.of.adopt:
             return (
-                f"a deletion of it was begun {found.begun_elsewhere} with another output, and is under way or was "
-                "stopped: run that policy again with that output; only where that is lost: adopt: true"
+                f"a deletion of it began {found.begun_elsewhere} with another output, and is in progress or was "
+                "stopped: run that policy again with that output, or set adopt: true if that output is lost"
             )
         return self.of.recheck(user, keys)
 
     def plan(self, found: RecordedUser) -> Plan:
-        """Every call. Raises DenyRefused."""
+        """All calls of the deletion. Raises DenyRefused."""
         listed = {item["SerialNumber"] for item in found.user.attachments[MFA_DEVICE.name]}
         orphaned = self._orphaned_mfa(found.earlier, listed)
         return plan_deletion(found.user, self.of.now(), orphaned, found.quarantine, self._forms_refused)
 
     def absent(self) -> StatusAndReason:
-        """Nobody has the name any more: what that means, after AWS's list of users was asked too."""
+        """The outcome if no user has the name any more, after ListUsers confirmed it."""
         ended = self.applied.ended("DeleteUser")
         if ended != DONE and (problem := not_gone(self.of.run, self.evidence)):
             return FAILED, problem
         return self._outcome_of_absence(ended in (DONE, UNKNOWN))
 
     def _apply(self, found: RecordedUser) -> str | None:
-        """Why the user is left alone; None once the plan is applied."""
+        """Apply the plan. Returns why the user is left alone instead; None if the plan was applied."""
         if reason := self.refusal(found):
             return reason
         plan = self.plan(found)
@@ -183,8 +183,9 @@ class _Deletion:
         )
 
     def _retries(self, error: CallFailed, delays: Iterator[float]) -> bool:
+        """True if another round may succeed after ``error``."""
         if error.code in ("DeleteConflict", "NoSuchEntity"):
-            # Something was attached or the user went meanwhile, or a change has not spread yet: look again.
+            # Something was attached, or somebody deleted the user, or IAM is not consistent yet.
             return self._pause(delays)
         form = deny_form(error.call)
         if not form or error.code not in FORM_REFUSED:
@@ -192,12 +193,14 @@ class _Deletion:
         if error.code == "LimitExceeded":
             self.refused.add(form)
         else:
-            LOG.warning("no Deny-all in the form %s (%s): the next form is tried", form, error)
+            LOG.warning(
+                "%s: Deny-all in the form %s refused, trying the next form: %s", self.evidence, form, error
+            )
             self.of.refused.add(form)
         return True
 
     def _put_deny_back(self, found: RecordedUser) -> None:
-        """The Deny came off, and the user is still there: a session that is open must not get anything of it."""
+        """Put the Deny on again if it was removed and DeleteUser then failed: a session may still be open."""
         made = self.applied.made
         rest = made[:-1] if self.applied.ended("DeleteUser") in (FAILED_CALL, UNKNOWN, INTERRUPTED) else made
         lifts = [call for call, _ in rest[-1:] if is_denial(call) and not deny_form(call)]
@@ -210,13 +213,13 @@ class _Deletion:
             if identify():
                 self.of.run.executor.apply(plan, self.applied, identify, urgent=True)
         except (CallFailed, SubjectGone, Interrupted, ClientError, IamUsersError) as error:
-            LOG.warning("%s: the Deny-all could not be put back: %s", self.evidence, error)
+            LOG.warning("%s: the Deny-all could not be put on again: %s", self.evidence, error)
 
     def _outcome_of_absence(self, ours: bool) -> StatusAndReason:
         if ours:
             return DELETED, ""
         if self.of.records.deleted_by_us(self.evidence):
-            return DELETED, "by an earlier run, which did not get to say so"
+            return DELETED, "by an earlier run, which ended before it recorded that"
         calls = self.applied.calls
         self._delete_orphaned_mfa()
         if not calls:
@@ -224,7 +227,7 @@ class _Deletion:
         return SKIPPED, f"already gone: deleted outside this run, after {calls} of its calls"
 
     def _delete_orphaned_mfa(self) -> None:
-        """Deletes virtual MFA devices of the user that nobody has now, whoever deleted it."""
+        """Delete the user's virtual MFA devices that are assigned to nobody now. Somebody else deleted the user."""
         orphaned = self._orphaned_mfa(
             self.of.records.snapshots_of_deletion(self.evidence, self.applied.made), set()
         )
@@ -232,7 +235,7 @@ class _Deletion:
         self.of.run.executor.apply(plan, self.applied)
 
     def _orphaned_mfa(self, snapshots: Iterable[Snapshot], listed: set[Any]) -> list[Item]:
-        """Devices of this user, by its snapshots, that are nobody's now and not among those ``listed`` as its own."""
+        """Virtual MFA devices in ``snapshots`` that are neither ``listed`` (serial numbers) nor assigned to anybody."""
         recorded = {item["SerialNumber"]: item for item in known_attachments(snapshots, MFA_DEVICE.name)}
         missing = recorded.keys() - listed
         client, backoff = self.of.run.client, self.of.run.backoff
@@ -240,20 +243,20 @@ class _Deletion:
         return [recorded[serial] for serial in sorted(orphaned)]
 
     def _failure_note(self) -> str:
-        """The state that a failure now would leave the user in."""
-        on, taken = bool(self.found and self.found.quarantine and self.applied.calls), 0
+        """See Applied.failure_note."""
+        on, removed = bool(self.found and self.found.quarantine and self.applied.calls), 0
         for call, result in self.applied.made:
             if result not in (DONE, "unknown", "interrupted"):
                 continue
             if is_denial(call):
                 on = bool(deny_form(call))
             else:
-                taken += 1
+                removed += 1
         if not on:
             return ""
         return (
-            f"it is locked out by our Deny-all, and {taken} of its attachments are removed: run again to finish, or "
-            f"c7n-iamusers restore OUTPUT --user {self.evidence.name} gives back what was removed and lifts the Deny"
+            f"it is locked out by our Deny-all, and {removed} of its attachments are removed: run again to finish, or "
+            f"run c7n-iamusers restore OUTPUT --user {self.evidence.name} to restore them and to remove the Deny"
         )
 
     def _pause(self, delays: Iterator[float]) -> bool:
@@ -268,7 +271,7 @@ class _Deletion:
 
 
 def _emptied(found: RecordedUser) -> bool:
-    """True where an earlier run removed everything, its Deny at last, and nobody has released the user since."""
+    """True if an earlier run removed everything, finally its Deny, and nobody has released the user since."""
     lifted = [each for each in found.history.deeds if each.operation == "DeleteUserPolicy"]
     return bool(
         found.history.denied_here() and lifted and is_bare(found.user) and QUARANTINE_TAG in found.user.tags

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making every credential of a user unusable so that it can be undone, and undoing it exactly. Pure."""
+"""Plans of a quarantine, which makes every credential of a user unusable, and of its exact release. Pure."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ from c7n_iamusers.iam.quarantine_record import TAGS_PER_USER, Quarantine, is_qua
 from c7n_iamusers.iam.user import IamUser, Item
 
 _GONE = frozenset({"NoSuchEntity"})
-#: In a record: no form of the Deny could be used, so only the credentials are off.
+#: The form in a record if no Deny could be put on the user, so that only its credentials are inactive.
 NO_DENY = "none"
 
 
 @dataclass(frozen=True)
 class QuarantinePlan:
-    """``plan`` has no calls where the quarantine stands already; ``notes``: what a person should know.
+    """``plan``: without calls if the quarantine holds already. ``notes``: hints for people.
 
-    ``problem``: why no Deny-all goes on the user; then ``plan`` switches its credentials off all the same.
+    ``problem``: why no Deny-all can be put on the user. ``plan`` deactivates its credentials all the same.
     """
 
     plan: Plan
@@ -65,10 +65,10 @@ def plan_quarantine(
     history: History = NOTHING_KNOWN,
     refused: Collection[str] = (),
 ) -> QuarantinePlan:
-    """The calls that quarantine ``user``: the Deny first, then the credentials, at last a tag that tells people.
+    """The calls that quarantine ``user``: first the Deny, then the credentials, finally a tag for people.
 
-    A quarantine that has lapsed in part is completed, and counts from ``now``. ``refused``: the forms of the Deny
-    that the role may not use.
+    A quarantine that was undone in part is completed, and counts from ``now``. ``refused``: forms of the Deny that the
+    role may not use.
     """
     earlier = quarantine_of(user, history) or history.quarantine
     if earlier and not lapses(user, earlier):
@@ -92,7 +92,7 @@ def plan_quarantine(
 
 @dataclass(frozen=True)
 class ReleasePlan:
-    """``problem``: why nothing is done; empty where ``plan`` can be applied."""
+    """``problem``: why nothing is done; empty if ``plan`` can be applied. ``notes``: hints for people."""
 
     plan: Plan
     notes: tuple[str, ...] = ()
@@ -106,12 +106,11 @@ def plan_release(
     former_boundary: Iterable[Item] | None,
     trusted: bool = False,
 ) -> ReleasePlan:
-    """The calls that bring ``user`` back to where it was: credentials, then the Deny, tags last.
+    """The calls that return ``user`` to its state before: first credentials, then the Deny, finally tags.
 
-    Where the Deny is gone, or nobody knows what was active, credentials stay as they are: see
-    ``quarantine_state.left_off``. ``former_boundary``: what stood before AWSDenyAll became the boundary, None where
-    that is not known. ``trusted``: the record is the word of tags, which the operator takes, so that an AWSDenyAll that
-    they tell of is the quarantine's.
+    If the Deny is gone, or what was active is not known, credentials stay as they are: see ``own_traces.left_off``.
+    ``former_boundary``: the boundary that AWSDenyAll replaced, empty for none, None if that is not known. ``trusted``:
+    the record comes from tags that the operator trusts, so an attached AWSDenyAll that they name is the quarantine's.
     """
     plan = Plan(user.subject, ())
     if is_bounded(user) and former_boundary is None:
@@ -130,14 +129,14 @@ def plan_release(
 
 
 _UNKNOWN_BOUNDARY = (
-    "AWSDenyAll is its permissions boundary, and no record here tells who put it there or what it replaced. The "
-    "record lies in the output of the run that did (journal.jsonl): name that by record-from; or set the boundary "
-    "by hand. Nothing was changed"
+    "AWSDenyAll is its permissions boundary, and no record here says who set it or what it replaced. The record is in "
+    "the output of the run that set it (journal.jsonl): name that by record-from; or set the boundary by hand. Nothing "
+    "was changed"
 )
 
 
 def restore_boundary(user: IamUser, former: Iterable[Item]) -> list[ApiCall]:
-    """Puts the boundary that AWSDenyAll replaced back in one call; takes it off only where there was none."""
+    """The call that sets the ``former`` boundary, which AWSDenyAll replaced, or deletes AWSDenyAll if it was none."""
     for item in former:
         if item["PermissionsBoundaryArn"] == deny_all_arn(user):
             return []
@@ -152,7 +151,7 @@ def _form(found: Denial, history: History) -> str:
 
 
 def _tagging(user: IamUser, record: Quarantine) -> list[ApiCall]:
-    """The tag that says it to people, where there is room for one. Nothing is ever decided by it."""
+    """The call that adds the tag for people, if there is room for it. No decision uses the tag."""
     others = [item for item in user.attachments[TAG.name] if not is_quarantine_tag(str(item["Key"]))]
     if len(others) >= TAGS_PER_USER:
         return []

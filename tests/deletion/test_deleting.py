@@ -76,7 +76,7 @@ def _once(happens: Callable[[], object]) -> Callable[[], object]:
         pytest.param(
             {},
             lambda iam: iam.attach_user_policy(UserName="zoe", PolicyArn=LEAKED),
-            "a key of it leaked",
+            "one of its keys leaked",
             id="compromised",
         ),
         pytest.param(
@@ -392,7 +392,7 @@ def test_a_deletion_begun_with_another_output_is_left_to_that(
     assert user_names(iam) == ["alice"]
     row = outcomes(tmp_path / "there")["alice"]
     assert (row["status"], row["calls"]) == ("skipped", 0)
-    assert "begun on 20" in row["reason"]
+    assert "began on 20" in row["reason"]
     assert "adopt: true" in row["reason"]
     delete(tmp_path / "there", adopt=True)
     (user,) = collected([tmp_path / "there"]).users

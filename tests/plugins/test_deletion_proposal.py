@@ -180,7 +180,7 @@ def test_a_plan_is_pinned_by_its_digest(org: LocalOrg, tmp_path: Path) -> None:
             {"account_id": "444455556666", "users": []}, "it is of account 444455556666", id="other-account"
         ),
         pytest.param(
-            {"account_id": "444455556666"}, f"its ARN lies in account {ACCOUNT}", id="relabeled-account"
+            {"account_id": "444455556666"}, f"its ARN is in account {ACCOUNT}", id="relabeled-account"
         ),
     ],
 )
@@ -248,9 +248,7 @@ def test_a_reviewed_reason_reaches_outcomes_and_logs_escaped(org: LocalOrg, tmp_
     data["users"][0]["skipped"] = "exempt\x1b[2K\u202e"
     plan_file(tmp_path).write_text(json.dumps(data))
     delete(tmp_path, plan=str(plan_file(tmp_path)))
-    assert outcomes(tmp_path)["alice"]["reason"] == (
-        "the reviewed plan leaves it alone: exempt\\u001b[2K\\u202e"
-    )
+    assert outcomes(tmp_path)["alice"]["reason"] == ("the reviewed plan skips it: exempt\\u001b[2K\\u202e")
 
 
 def test_a_digest_without_a_plan_deletes_nothing(org: LocalOrg, tmp_path: Path) -> None:
