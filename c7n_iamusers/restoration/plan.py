@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a snapshot and the current state to the calls that bring a user back, with notes for people. Pure."""
+"""The plan of a restoration: from snapshots and the current state to calls, with notes for people. Pure."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ from c7n_iamusers.snapshots.snapshot import Snapshot
 def notes(
     snapshot: Snapshot, current: CurrentState, recreate_groups: bool, new_unique_id: bool
 ) -> Iterator[str]:
-    """The notes, in words. ``new_unique_id``: the user has, or gets, another unique id."""
+    """Notes for people. ``new_unique_id``: the user has, or gets, another unique id than in the snapshot."""
     vanished = [] if recreate_groups else missing_groups(snapshot, current.groups)
     return chain(
         _policies(snapshot, current),
         (
-            f"group {group['GroupName']} no longer exists: --recreate-groups makes it again with its policies"
+            f"group {group['GroupName']} no longer exists: --recreate-groups creates it again with its policies"
             for group in vanished
         ),
         _group_policies(snapshot, current) if recreate_groups else (),
@@ -80,7 +80,7 @@ def _policies(snapshot: Snapshot, current: CurrentState) -> Iterator[str]:
 def _group_policies(snapshot: Snapshot, current: CurrentState) -> Iterator[str]:
     unfinished = unfinished_groups(snapshot, current)
     for group in unfinished:
-        yield f"group {group['GroupName']} has no member and lacks policies that it had: it gets them again"
+        yield f"group {group['GroupName']} has no member and lacks policies that it had: they are added again"
     for group in (*missing_groups(snapshot, current.groups), *unfinished):
         for policy in group.get("AttachedManagedPolicies", ()):
             if policy["PolicyArn"] not in current.policies:
@@ -91,40 +91,41 @@ def _group_policies(snapshot: Snapshot, current: CurrentState) -> Iterator[str]:
 def _restored_tag(snapshot: Snapshot, current: CurrentState) -> Iterator[str]:
     tag = f"the tag {RESTORED_FROM}"
     if current.user is None and len(restorable_tags(snapshot.user)) >= TAGS_PER_USER:
-        yield f"it has no room for {tag}: if this run is stopped, delete what it made before the next"
+        yield f"it has no room for {tag}: if this run is stopped, delete the new user before the next run"
     elif current.user is None or is_restored_user(current):
-        yield f"it has {tag}, which tells people whom it replaces: take it off once all is back"
+        yield f"it has {tag}, which names the user that it replaces: remove it once everything is restored"
 
 
 def _quarantines(snapshot: Snapshot, current: CurrentState) -> Iterator[str]:
     if snapshot.partial:
-        yield "another run had begun to delete it before: what that removed is not in this output"
+        yield "another run had begun to delete it before: what that run removed is not in this output"
     if snapshot.quarantine:
-        yield f"it was in quarantine since {snapshot.quarantine['since']}: it comes back as it was before that"
+        yield f"it was in quarantine since {snapshot.quarantine['since']}: it is restored as it was before that"
     if current.user and quarantine_of(current.user):
-        yield "it is in quarantine now: the action release takes it out"
+        yield "it is in quarantine now: the action release ends that"
 
 
 def _extras(snapshot: Snapshot, current: CurrentState) -> Iterator[str]:
     for each in extras(snapshot.user, current.user) if current.user else ():
-        yield f"it has {each} that its snapshot does not know: left as it is"
+        yield f"it has {each}, which is not in its snapshot: left as it is"
 
 
 def _trust_policies(snapshot: Snapshot) -> Iterator[str]:
     for role in snapshot.trusted_by:
-        yield f"the trust policy of {role} named the user: save it again, as it holds the id of the dead one"
+        yield f"the trust policy of {role} named the user: save it again, since it has the id of the deleted user"
 
 
-#: The Ref that CreateUser leaves: the new unique id. The notes of its line: whom it replaces, and the tag's value.
+#: The Ref that CreateUser saves: the new unique id. The notes of its journal line: the unique id that it replaces, and
+#: the value of the tag RESTORED_FROM.
 CREATED, REPLACES, TOKEN = "created-user", "replaces", "token"
 _EXISTS = frozenset({"EntityAlreadyExists"})
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What is on record of one user: its ``snapshots``, and what their journals show that was done to it.
+    """What is on record of one user: its ``snapshots``, and its ``history`` according to their journals.
 
-    ``journaled``: there is a journal that tells of it.
+    ``journaled``: a journal has lines about the user.
     """
 
     snapshots: tuple[Snapshot, ...]
@@ -133,13 +134,13 @@ class Recorded:
 
     @property
     def subject(self) -> Subject:
-        """The user that was."""
+        """The user in the snapshots."""
         return self.snapshots[-1].user.subject
 
 
 @dataclass(frozen=True)
 class Restoration:
-    """``plan``: no calls where there is nothing to do. ``lost``: what can't come back. ``notes``: what else to know.
+    """``plan``: without calls if nothing is left to do. ``lost``: what can't be restored. ``notes``: hints for people.
 
     ``snapshot``: what comes back, as a snapshot. ``user_exists``: the user itself still exists. ``missing_groups``:
     missing groups. ``deleted_by_others``: the journal shows that somebody else deleted it.
@@ -157,23 +158,23 @@ class Restoration:
 def plan_restoration(
     recorded: Recorded, current: CurrentState, token: str = "", recreate_groups: bool = False
 ) -> Restoration:
-    """The calls that bring the user of ``recorded`` back: user, policies, groups, at last what it signs in with.
+    """The calls that restore the user of ``recorded``: first the user, then policies, groups, finally credentials.
 
-    A user whose unique id still exists gets what we removed from it, and nothing else: whatever else it lacks,
-    somebody took away on purpose. ``token``: the value of the tag by which a lost answer of CreateUser is made up for.
-    A call may hold a Ref, for the id that an earlier call of the plan brings.
-    Raises RestorationRefused where a user of that name is not the one, or its boundary no longer exists.
+    A user whose unique id still exists only gets back what we removed from it: what else it lacks, somebody removed on
+    purpose. ``token``: the value of the tag RESTORED_FROM, which identifies the new user if the response of CreateUser
+    is lost. A call may have a Ref for an id that an earlier call of the plan returns.
+    Raises RestorationRefused if another user has the name, or the boundary no longer exists.
     """
     if current.user is not None and current.user.unique_id == recorded.subject.unique_id:
         return _plan_for_existing_user(recorded, current.user, current)
     snapshot = whole = whole_snapshot(recorded.snapshots, recorded.history)
     if current.user is not None and current.user.unique_id in current.finished_ids:
-        # Whatever else it lacks was taken from it since.
+        # It was restored completely before: what else it lacks, somebody removed since.
         snapshot = _of_groups(snapshot, current.awaited_groups if recreate_groups else frozenset())
     calls = tuple(_calls(snapshot, current, token, recreate_groups))
     if (calls or not is_restored_user(current)) and (reason := refusal(whole, current)):
         raise RestorationRefused(f"{snapshot.user.subject}: not restored: {reason}")
-    told = tuple(notes(whole, current, recreate_groups, True))
+    hints = tuple(notes(whole, current, recreate_groups, True))
     missing = missing_groups(snapshot, current.groups)
     without = () if recreate_groups else tuple(str(group["GroupName"]) for group in missing)
     history = recorded.history
@@ -185,14 +186,14 @@ def plan_restoration(
         Plan(recorded.subject, calls),
         snapshot,
         lost_,
-        told,
+        hints,
         deleted_by_others=deleted_by_others,
         missing_groups=without,
     )
 
 
 def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
-    """``snapshot`` without all but memberships of the groups ``names``."""
+    """``snapshot`` with only its memberships in the groups ``names``."""
     bare = dict.fromkeys(snapshot.user.attachments, ())
     members = tuple(item for item in snapshot.user.attachments[GROUP.name] if item["GroupName"] in names)
     user = replace(snapshot.user, attachments={**bare, GROUP.name: members})
@@ -203,12 +204,14 @@ def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
 def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: CurrentState) -> Restoration:
     snapshot = removed_by_us(recorded.snapshots, recorded.history)
     if (seal := seal_on(now)) and seal.quarantine:
-        # In a quarantine nothing is active: what it had switched off comes back so.
+        # The user is still in quarantine: restore credentials that the quarantine deactivated as inactive.
         snapshot = replace(snapshot, quarantine=None)
     calls = (*_attachments(snapshot, now, current, current.groups), *_lift(recorded, now))
-    told = tuple(notes(snapshot, current, False, False)) if calls else ()
-    gone = tuple(lost(snapshot))[1:]  # it has its unique id still
-    return Restoration(Plan(recorded.subject, calls), snapshot, gone if calls else (), told, user_exists=True)
+    hints = tuple(notes(snapshot, current, False, False)) if calls else ()
+    gone = tuple(lost(snapshot))[1:]  # without the unique id, which it still has
+    return Restoration(
+        Plan(recorded.subject, calls), snapshot, gone if calls else (), hints, user_exists=True
+    )
 
 
 def _calls(snapshot: Snapshot, current: CurrentState, token: str, recreate_groups: bool) -> Iterator[ApiCall]:
@@ -244,12 +247,12 @@ def _create(was: IamUser, token: str) -> ApiCall:
     for item in was.attachments[PERMISSIONS_BOUNDARY.name]:
         given["PermissionsBoundary"] = item["PermissionsBoundaryArn"]
     saved = {CREATED: ("User", "UserId")}
-    told = {REPLACES: was.unique_id, TOKEN: token}
-    return ApiCall("iam", "CreateUser", given, done_codes=_EXISTS, save=saved, notes=told)
+    notes = {REPLACES: was.unique_id, TOKEN: token}
+    return ApiCall("iam", "CreateUser", given, done_codes=_EXISTS, save=saved, notes=notes)
 
 
 def _boundary_and_tags(was: IamUser, now: IamUser) -> Iterator[ApiCall]:
-    """Boundary and tags of a user that is there: they come before anything that it may use."""
+    """Boundary and tags of an existing user. They come before anything that it could use."""
     if not now.attachments[PERMISSIONS_BOUNDARY.name]:
         yield from _boundary(was)
     keys = {key.lower() for key in now.tags}
@@ -284,7 +287,7 @@ def _restore(snapshot: Snapshot, now: IamUser | None, kind: AttachmentKind, item
 
 
 def _existing_item(now: IamUser | None, kind: AttachmentKind, item: Item) -> Item | None:
-    """What the user has already of what the snapshot has as ``item``."""
+    """The user's current item that corresponds to ``item`` of the snapshot; None if it has none."""
     member = (kind.restoration.match if kind.restoration else None) or kind.identifier
     wanted = str(item[member]).strip()
     items = now.attachments[kind.name] if now else ()
@@ -292,10 +295,10 @@ def _existing_item(now: IamUser | None, kind: AttachmentKind, item: Item) -> Ite
 
 
 def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
-    """Takes the Deny-all of a stopped deletion off; a quarantine's goes on again, and is for ``release`` to lift."""
+    """The calls that remove the Deny-all of a stopped deletion. If it was a quarantine's too, that one is put again."""
     history, seal = recorded.history, seal_on(now)
-    standing = inline_deny_all(now)
-    ours = standing and any(denies_alike(each, standing) for each in history.inline_denies())
+    deny = inline_deny_all(now)
+    ours = deny and any(denies_alike(each, deny) for each in history.inline_denies())
     if ours and not (seal and seal.quarantine and not seal.deletion):
         if seal and seal.quarantine:
             document = deny_all_document(seal.quarantine.sids[0])
@@ -310,10 +313,10 @@ def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
 
 
 def _former_boundary(recorded: Recorded) -> tuple[Item, ...]:
-    told = recorded.history.former_boundary()
-    if told is not None:
-        return ({"PermissionsBoundaryArn": told},) if told else ()
-    # The version before noted it in its first snapshot only.
+    arn = recorded.history.former_boundary()
+    if arn is not None:
+        return ({"PermissionsBoundaryArn": arn},) if arn else ()
+    # An earlier version recorded it in the first snapshot only.
     return recorded.snapshots[0].user.attachments[PERMISSIONS_BOUNDARY.name]
 
 

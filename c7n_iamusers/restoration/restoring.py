@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Restoring one user: read what exists, plan, apply, and read again until nothing is left to do."""
+"""Restoring one user: read the current state, plan, apply, and repeat until nothing is left to do."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from c7n_iamusers.text.moments import moment
 
 
 def existing_policies(client: Any, arns: Iterable[str], backoff: Backoff) -> frozenset[str]:
-    """Those of ``arns`` that are managed policies. Raises ClientError where that can't be told."""
+    """Those of ``arns`` that are existing managed policies. Raises ClientError if one can't be read."""
     return frozenset(arn for arn in arns if _exists(client.get_policy, backoff, PolicyArn=arn))
 
 
 def existing_groups(client: Any, names: Iterable[str], backoff: Backoff) -> frozenset[str]:
-    """Those of ``names`` that are groups. Raises ClientError where that can't be told."""
+    """Those of ``names`` that are existing groups. Raises ClientError if one can't be read."""
     return frozenset(name for name in names if _exists(client.get_group, backoff, GroupName=name, MaxItems=1))
 
 
 def memberless_groups(client: Any, names: Iterable[str], backoff: Backoff) -> dict[str, frozenset[str]]:
-    """Of the groups ``names`` those without a member -> names of their inline policies, ARNs of the attached ones.
+    """Those of the groups ``names`` without a member -> names of inline policies and ARNs of attached policies.
 
-    Raises ClientError where that can't be told.
+    Raises ClientError if one can't be read.
     """
     return {
         name: frozenset(_policies(client, name, backoff))
@@ -63,17 +63,18 @@ def _exists(method: Callable[..., Any], backoff: Backoff, **parameters: Any) -> 
     return True
 
 
-#: The user, what it holds, the status of what it holds; what is left after that does not come of a race.
+#: Rounds of planning and applying. Usually three are enough: the user, its attachments, their status.
 _ROUNDS = 8
+#: The status of the journal line that ends a restoration.
 RESTORED = "restored"
 
 
 @dataclass
 class UserRestoration:
-    """Restores the user of ``recorded`` through ``executor`` in ``account_id``.
+    """Restores the user of ``recorded`` through ``executor`` in the account ``account_id``.
 
-    ``lines``: of the journals of earlier restorations. ``names``: unique id -> name of all users of the account.
-    ``seen``: what there was when the last plan was made.
+    ``lines``: the journal lines of earlier restorations. ``names``: unique id -> name of each user in the account.
+    ``seen``: the current state when the last plan was made.
     """
 
     recorded: Recorded
@@ -90,7 +91,7 @@ class UserRestoration:
     seen: CurrentState | None = None
 
     def plan(self) -> Restoration:
-        """What would be done now. Raises RestorationRefused, or ClientError where the account can't be read."""
+        """What would be done now. Raises RestorationRefused, or ClientError if the account can't be read."""
         subject = self.recorded.subject
         if subject.account_id != self.account_id:
             raise RestorationRefused(
@@ -100,10 +101,10 @@ class UserRestoration:
         name = self.names.get(subject.unique_id, subject.name)
         if name != subject.name:
             raise RestorationRefused(
-                f"{subject}: not restored: the user still exists and is called {name} now; rename it back first"
+                f"{subject}: not restored: the user still exists with the name {name}: rename it back first"
             )
         token = f"{subject.unique_id} {self.token}"
-        # What an earlier restoration gave back, and the user lacks again, somebody took away since.
+        # What an earlier restoration gave back, and the user lacks again, somebody else removed since.
         history = self.recorded.history
         known = [time for time in (history.given_back, self._given_back()) if time]
         recorded = replace(self.recorded, history=replace(history, given_back=max(known, default=None)))
@@ -111,9 +112,9 @@ class UserRestoration:
         return plan_restoration(recorded, self.seen, token, self.recreate_groups)
 
     def apply(self, first: Restoration) -> None:
-        """Do what ``first`` says, and then what it could not yet: ids are known only once a thing is there.
+        """Apply ``first``, then plan and apply the rest, which needs ids of what was created.
 
-        Raises CallFailed or ClientError where a call fails, RestorationRefused where it comes to no end.
+        Raises CallFailed or ClientError if a call fails, RestorationRefused if calls are left after several rounds.
         """
         restoration, delays = first, self.backoff.delays()
         for _ in range(_ROUNDS):
@@ -123,17 +124,17 @@ class UserRestoration:
             self._make(replace(restoration.plan, calls=calls))
             before, restoration = restoration, self.plan()
             if restoration.plan == before.plan:
-                # IAM is eventually consistent: what was just made may not be seen yet.
+                # IAM is eventually consistent: what was just created may not be visible yet.
                 self.backoff.sleep(next(delays))
         if restoration.plan.calls:
             raise RestorationRefused(
-                f"{self.recorded.subject}: {restoration.plan.calls[0].operation} is still to do after {_ROUNDS} "
+                f"{self.recorded.subject}: {restoration.plan.calls[0].operation} is still needed after {_ROUNDS} "
                 "rounds: somebody else may be changing the user; run again"
             )
         self._finish(restoration)
 
     def _make(self, plan: Plan) -> None:
-        """Apply ``plan`` to the user that it was made for; the user is identified right before each call."""
+        """Apply ``plan``, and verify right before each call that the user is the one that it was made for."""
         user = self.seen.user if self.seen else None
         if user is None:
             return self.executor.apply(plan, self.applied)
@@ -146,29 +147,30 @@ class UserRestoration:
         try:
             self.executor.apply(checked, self.applied, identify)
         except UserReplaced as error:
-            hit = ", ".join(call.operation for call in self.applied.unchecked) or "none"
+            calls = ", ".join(call.operation for call in self.applied.unchecked) or "none"
             raise RestorationRefused(
-                f"{error} ({error.unique_id}); calls that may have hit that one: {hit}"
+                f"{error} ({error.unique_id}); calls that may have changed that user, check it: {calls}"
             ) from error
         except SubjectGone:
             raise RestorationRefused(
-                f"{self.recorded.subject}: somebody deleted it meanwhile: run again"
+                f"{self.recorded.subject}: somebody deleted it during this run: run again"
             ) from None
         except BoundaryChanged:
             raise RestorationRefused(
-                f"{self.recorded.subject}: somebody changed its permissions boundary meanwhile: look at it, run again"
+                f"{self.recorded.subject}: its permissions boundary was changed during this run: check it, and run "
+                "again"
             ) from None
 
     def _finish(self, restoration: Restoration) -> None:
-        """From now on, whatever the restored user lacks was taken from it on purpose, and is not given back."""
+        """Journal that the restoration is complete: what the user lacks later, somebody else removed."""
         if self.applied.calls or restoration.user_exists:
             own = {self.recorded.subject.unique_id: True} if restoration.user_exists else {}
             made = {**self._restored_ids(), **self._restored_now(), **own}
-            told = {"status": RESTORED, "made": sorted(made), "without": list(restoration.missing_groups)}
-            self.journal.write(self.recorded.subject, OUTCOME, **told)
+            entry = {"status": RESTORED, "made": sorted(made), "without": list(restoration.missing_groups)}
+            self.journal.write(self.recorded.subject, OUTCOME, **entry)
 
     def _restored_ids(self) -> dict[str, bool]:
-        """Unique ids of users that earlier restorations made, and whether they got to their end."""
+        """Unique ids of users that earlier restorations created -> whether these are complete."""
         found: dict[str, bool] = {}
         for line in self._lines_of_user():
             if created := (line.get("saved") or {}).get(CREATED):
@@ -178,25 +180,25 @@ class UserRestoration:
         return found
 
     def _last_restored(self) -> datetime | None:
-        """When the last restoration got to its end."""
+        """When a restoration was last completed."""
         return max(
             (time for line in self._finished_lines() if (time := moment(line.get("time")))), default=None
         )
 
     def _given_back(self) -> datetime | None:
-        """When the last restoration of the user itself, which still exists, got to its end."""
+        """When a restoration of the user itself, which still exists, was last completed."""
         own = [
             line for line in self._finished_lines() if self.recorded.subject.unique_id in line.get("made", ())
         ]
         return moment(own[-1].get("time")) if own else None
 
     def _awaited_groups(self) -> frozenset[str]:
-        """Groups that the last restoration that got to its end left out, as they were missing."""
+        """Groups that the last completed restoration left out because they were missing."""
         ended = self._finished_lines()
         return frozenset(map(str, ended[-1].get("without", ()))) if ended else frozenset()
 
     def _finished_lines(self) -> list[Mapping[str, Any]]:
-        """A line for each restoration that got to its end."""
+        """The last line of each completed restoration."""
         lines = self._lines_of_user()
         return [line for line in lines if line.get("phase") == OUTCOME and line.get("status") == RESTORED]
 
@@ -244,9 +246,9 @@ class UserRestoration:
 
 
 def _possible(calls: tuple[ApiCall, ...]) -> Iterator[ApiCall]:
-    """Of ``calls`` those that can be made now.
+    """Those of ``calls`` that can be made now: CreateUser alone, otherwise the calls without a Ref.
 
-    A user is looked at again once it is made, before anything is given to it: it might be another one by then.
+    After CreateUser the user is read again before it gets anything.
     """
     if calls and calls[0].operation == "CreateUser":
         yield calls[0]

@@ -134,7 +134,7 @@ def test_restoring_twice_changes_nothing(
     result = restore(run, journal=journal)
     assert iam.get_account_authorization_details()["UserDetailList"] == before
     assert journal.read_text() == lines
-    assert result.output.count("is back already") == 2
+    assert result.output.count("is restored already") == 2
 
 
 def test_a_dry_run_shows_the_calls_and_makes_none(
@@ -222,7 +222,7 @@ def test_a_bare_stranger_of_the_same_name_is_given_nothing(
     iam.create_user(UserName="alice", Path="/a/b/")
     result = restore(run, journal=journal)
     assert result.exit_code == 1
-    assert "no journal of a restoration tells of it" in result.output
+    assert "no journal of a restoration has it" in result.output
     assert iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"] == []
 
 
@@ -272,7 +272,7 @@ def test_a_deletion_that_stopped_half_way_is_undone(
             delete(tmp_path / "out")
     assert details(iam) != before
     result = restore(run, journal=journal)
-    assert "still exists and is left alone: --user alice gives back" in result.output
+    assert "still exists and is left alone: give --user alice" in result.output
     assert details(iam) != before
     result = restore(run, "--user", "alice", "--user", "bob", journal=journal)
     assert result.exit_code == 0, result.output

@@ -135,7 +135,7 @@ def test_restore_gives_a_stranger_no_more_than_the_call_in_hand_and_tells_it(
     on_call(monkeypatch, "AttachUserPolicy", once(lambda: replace_user(iam)))
     result = restore(tmp_path)
     assert result.exit_code == 1
-    assert "calls that may have hit that one: AttachUserPolicy" in result.output
+    assert "calls that may have changed that user, check it: AttachUserPolicy" in result.output
     assert groups(iam) == []
 
 
@@ -158,7 +158,7 @@ def test_of_two_lives_of_a_name_the_last_one_comes_back(org: LocalOrg, iam: Any,
     delete(tmp_path)
     result = restore(tmp_path)
     assert result.exit_code == 0, result.output
-    assert "who had the name before" in result.output
+    assert "which had the name before" in result.output
     assert groups(iam) == ["guard"]
 
 
@@ -224,7 +224,7 @@ def test_whom_somebody_else_deleted_comes_back_by_name_only(org: LocalOrg, iam: 
     iam.delete_user(UserName="zoe")
     result = restore(tmp_path)
     assert (result.exit_code, user_names(iam)) == (0, [])
-    assert "was deleted by somebody else and is left alone: --user zoe" in result.output
+    assert "was deleted by somebody else and is left alone: give --user zoe" in result.output
     assert restore(tmp_path, "--user", "zoe").exit_code == 0
     assert user_names(iam) == ["zoe"]
 

@@ -113,8 +113,12 @@ TAMPERED = [
     pytest.param(
         called("DeleteAccessKey", {**KEY, "UserName": "bob"}), "another user, 'bob'", id="other-user"
     ),
-    pytest.param(called("DeleteAccessKey", {**KEY, "AccessKeyId": "A\x1b[2K"}), "is not valid in IAM", id="control"),
-    pytest.param(called("DeleteAccessKey", {**KEY, "AccessKeyId": "A  B"}), "is not valid in IAM", id="padding"),
+    pytest.param(
+        called("DeleteAccessKey", {**KEY, "AccessKeyId": "A\x1b[2K"}), "is not valid in IAM", id="control"
+    ),
+    pytest.param(
+        called("DeleteAccessKey", {**KEY, "AccessKeyId": "A  B"}), "is not valid in IAM", id="padding"
+    ),
     pytest.param(called("DeleteAccessKey", {**KEY, "AccessKeyId": 5}), "TypeError", id="not-text"),
     pytest.param(called("DeleteUserPermissionsBoundary", {"UserName": "alice"}), "not a call", id="unbind"),
     pytest.param(called("TagUser", {"UserName": "alice", "Tags": "x"}), "not a call of a", id="tag"),

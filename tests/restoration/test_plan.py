@@ -236,9 +236,7 @@ def test_a_stranger_of_the_same_name_is_given_nothing(
 def test_a_user_of_whom_no_journal_of_a_restoration_tells_is_a_stranger(
     now: IamUser, known: dict[str, Any]
 ) -> None:
-    with pytest.raises(
-        RestorationRefused, match="no journal of a restoration tells of it: it is another one"
-    ):
+    with pytest.raises(RestorationRefused, match="no journal of a restoration has it: it is another one"):
         restore(now, **{"restored_ids": frozenset(), **known})
 
 
@@ -555,7 +553,7 @@ def test_the_deny_of_a_quarantine_goes_on_again_and_stays(count: int, calls: lis
         sid = document["Statement"][0]["Sid"]
         assert sid.startswith(QUARANTINE)
         assert "Deletion" not in sid
-        assert [note for note in found.notes if "the action release takes it out" in note]
+        assert [note for note in found.notes if "the action release ends that" in note]
 
 
 @pytest.mark.parametrize(
