@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 
-from c7n_iamusers import __version__
+import c7n_iamusers
 from c7n_iamusers.exceptions import IamUsersError
 
 
@@ -38,9 +39,9 @@ SUBCOMMANDS: dict[str, Subcommand] = {
     "plan": Subcommand("c7n_iamusers.cli.plan", "plan", "A plan of deletions, for a reviewer to read."),
     "restore": Subcommand("c7n_iamusers.cli.restore", "restore", "Brings users back from their snapshots."),
     "mailer-templates": Subcommand(
-        "c7n_iamusers.cli.mailer_templates",
+        "c7n_iamusers.cli.main",
         "mailer_templates",
-        "Where the notices' templates lie, for c7n-mailer.",
+        "The directory of the notices' templates, for c7n-mailer.",
     ),
     "provision": Subcommand(
         "c7n_iamusers.cli.provision", "command", "People's access in IAM Identity Center, over all accounts."
@@ -72,9 +73,18 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="c7n-iamusers")
+@click.version_option(c7n_iamusers.__version__, prog_name="c7n-iamusers")
 def main() -> None:
     """Find, replace and delete unnecessary AWS IAM users.
 
     The work itself is done by Cloud Custodian's own commands; see `custodian schema aws.iam-user`.
     """
+
+
+@click.command("mailer-templates")
+def mailer_templates() -> None:
+    """Print the directory of the notices' templates.
+
+    c7n-mailer --run -c mailer.yml -t "$(c7n-iamusers mailer-templates)"
+    """
+    click.echo(Path(c7n_iamusers.__file__).parent / "mailer_templates")

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+from c7n.exceptions import PolicyExecutionError
 from c7n.utils import local_session
 
 from c7n_iamusers import __version__
@@ -14,11 +16,26 @@ from c7n_iamusers.evidence.inventory import Inventory
 from c7n_iamusers.evidence.reader import PIECES, Piece, home_region, inventory_of, read_pieces
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
-from c7n_iamusers.plugins.policy_errors import unreadable
 
 _ATTRIBUTE = "c7n_iamusers_readings"
 #: Of what is kept in c7n's cache, by pickle, which knows classes by their modules: a new one for each move of these.
 _FORM = "2"
+
+
+@contextmanager
+def unreadable(manager: Any, what: str, permissions: str) -> Iterator[None]:
+    """Turn an AWS error in the block into a PolicyExecutionError that says what could not be read, and where.
+
+    c7n-org drops all later policies of the account after a ClientError with AccessDenied. A PolicyExecutionError only
+    fails this policy.
+    """
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise PolicyExecutionError(
+            f"policy {manager.data.get('name')}: account {manager.config.account_id}: {what} can't be read: {error}. "
+            f"No user was selected or touched. Give the policy's role {permissions}, or run again if AWS was at fault"
+        ) from error
 
 
 class AccountReadings:

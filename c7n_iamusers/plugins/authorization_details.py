@@ -20,8 +20,7 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.iam.accounts import POLICY_KINDS, read_users, users_by_name
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.plugins.account_readings import AccountReadings
-from c7n_iamusers.plugins.policy_errors import unreadable
+from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
 from c7n_iamusers.plugins.resources import set_user_source
 
 Resource = dict[str, Any]

@@ -26,27 +26,15 @@ from c7n_iamusers.execution.journal import NoJournal, utc_now
 from c7n_iamusers.execution.outcomes import FAILED, PLANNED, SKIPPED, Outcome
 from c7n_iamusers.execution.stores import Store, read_file
 from c7n_iamusers.execution.user_run import Run, Work, outcome_of
-from c7n_iamusers.iam.accounts import read_account
 from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.permissions import DELETION
 from c7n_iamusers.identity_center.access_state import PROVISIONED, AccessState
-from c7n_iamusers.plugins.policy_errors import unreadable
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, run_store
-from c7n_iamusers.plugins.user_action import UserAction, idle_region
-from c7n_iamusers.plugins.user_policy import (
-    DAYS,
-    active_within,
-    exemption_rules,
-    live_recheck,
-    record_stores,
-    require_exemptions,
-    require_lasting_output,
-)
+from c7n_iamusers.plugins.user_action import DAYS, UserAction, idle_region
 from c7n_iamusers.safeguards.guards import Guards, unprovisioned
 from c7n_iamusers.safeguards.recheck import no_recheck
-from c7n_iamusers.snapshots.archive import UserRecords
 from c7n_iamusers.text.wording import visible
 
 PLAN_FILE = "deletion-plan.json"
@@ -232,8 +220,8 @@ class CompositeDelete(UserAction):
 
     def validate(self) -> CompositeDelete:
         """Raises PolicyValidationError where the policy does not say whom it spares, or keeps no receipts."""
-        require_lasting_output(self.manager, self.type)
-        require_exemptions(self.manager, self.type, rules=not self.data.get("plan-only"))
+        self.require_lasting_output()
+        self.require_exemptions(rules=not self.data.get("plan-only"))
         if self.data.get("plan") and self.data.get("plan-only"):
             raise PolicyValidationError(
                 f"policy {self.manager.data.get('name')}: composite-delete: plan applies a plan and plan-only makes "
@@ -274,11 +262,9 @@ class CompositeDelete(UserAction):
         self._require_plan_of_digest(PolicyExecutionError)
         plan, digest, account_id = self.data.get("plan"), self.data.get("plan-sha256"), run.account_id
         reviewed = reviewed_plan(self.manager, plan, account_id, digest) if plan else None
-        with unreadable(self.manager, "its roles and groups", "iam:GetAccountAuthorizationDetails"):
-            account = read_account(run.client, run.backoff, "Role", "Group")
-        stores = record_stores(self.manager, run.store, self.data.get("record-from"))
-        records = UserRecords(stores, run.journal, account, str(self.manager.data.get("name")))
-        guards, recheck = self._guards(run), live_recheck(self.manager, run, account)
+        account = self.account(run)
+        records = self.user_records(run, account)
+        guards, recheck = self._guards(run), self.recheck(run, account)
         held = recheck.needed or guards.quarantined_for is not None
         judged = {SERVICE_SPECIFIC_CREDENTIAL} if held else set()
         users = LiveUsers(run.client, run.count, run.backoff, judged=judged)
@@ -304,8 +290,8 @@ class CompositeDelete(UserAction):
     def _guards(self, run: Run) -> Guards:
         return Guards(
             run.callers,
-            exemption_rules(self.manager),
-            active_within(self.manager, self.data),
+            self.exemption_rules(),
+            self.active_within(),
             self.data.get("quarantined-for"),
             self.data.get("include-compromised", False),
         )

@@ -47,7 +47,6 @@ from c7n_iamusers.plugins.provisioning_settings import (
     user_intents,
 )
 from c7n_iamusers.plugins.resources import annotate, subject_of
-from c7n_iamusers.plugins.user_policy import require_keys
 
 
 def identity_center_session(manager: Any, role: str | None, region: str | None) -> Any:
@@ -67,6 +66,15 @@ def identity_center_session(manager: Any, role: str | None, region: str | None) 
     session = assumed_session(role, name, session=factory(assume=False), region=region)
     # c7n's user agent and its count of API calls, where the factory is c7n's own.
     return factory.update(session) if hasattr(factory, "update") else session
+
+
+def require_keys(manager: Any, plugin: str, data: Mapping[str, Any], keys: Sequence[str]) -> None:
+    """Raises PolicyValidationError where a plugin lacks ``keys``: c7n's schema takes the bare name of any plugin."""
+    if missing := [key for key in keys if key not in data]:
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: {plugin} lacks {', '.join(missing)}: write '- type: {plugin}' and, "
+            f"below it, {', '.join(keys)} and what else it needs, as in custodian schema aws.iam-user"
+        )
 
 
 Resource = dict[str, Any]

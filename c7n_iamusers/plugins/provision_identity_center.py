@@ -34,7 +34,7 @@ from c7n_iamusers.identity_center.reports import write_people_to_add
 from c7n_iamusers.identity_center.run_lock import NoPlaceForLock, only_writer
 from c7n_iamusers.identity_center.run_records import apply_and_record, asks_to_stop
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
-from c7n_iamusers.plugins.identity_center import identity_center_session
+from c7n_iamusers.plugins.identity_center import identity_center_session, require_keys
 from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
 from c7n_iamusers.plugins.provisioning_settings import (
     INTENT,
@@ -47,7 +47,6 @@ from c7n_iamusers.plugins.provisioning_settings import (
 )
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, output_directory, run_store
-from c7n_iamusers.plugins.user_policy import require_keys
 
 #: What a notice is told of a user who was refused.
 NOTHING: Mapping[str, str] = dict.fromkeys(("username", "email", "group", "permission-set"), "")

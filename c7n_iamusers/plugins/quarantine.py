@@ -6,22 +6,10 @@ from __future__ import annotations
 from c7n.utils import type_schema
 
 from c7n_iamusers.execution.user_run import Run, Work
-from c7n_iamusers.iam.accounts import read_account
 from c7n_iamusers.iam.permissions import QUARANTINE, RELEASE
-from c7n_iamusers.plugins.policy_errors import unreadable
-from c7n_iamusers.plugins.user_action import UserAction
-from c7n_iamusers.plugins.user_policy import (
-    DAYS,
-    active_within,
-    exemption_rules,
-    live_recheck,
-    record_stores,
-    require_exemptions,
-    require_lasting_output,
-)
+from c7n_iamusers.plugins.user_action import DAYS, UserAction
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
 from c7n_iamusers.safeguards.guards import Guards
-from c7n_iamusers.snapshots.archive import UserRecords
 
 
 class Quarantine(UserAction):
@@ -73,20 +61,17 @@ class Quarantine(UserAction):
 
     def validate(self) -> Quarantine:
         """Raises PolicyValidationError where the policy does not say whom it spares, or keeps no receipts."""
-        require_lasting_output(self.manager, self.type)
-        require_exemptions(self.manager, self.type)
+        self.require_lasting_output()
+        self.require_exemptions()
         return self
 
     def prepare(self, run: Run) -> Work:
         """See UserAction."""
-        with unreadable(self.manager, "its roles and groups", "iam:GetAccountAuthorizationDetails"):
-            account = read_account(run.client, run.backoff, "Role", "Group")
-        policy = str(self.manager.data.get("name"))
-        days = active_within(self.manager, self.data)
-        # A leaked key is one reason more to stop it, and nothing of the traces goes.
-        guards = Guards(run.callers, exemption_rules(self.manager), days, include_compromised=True)
-        records = UserRecords(record_stores(self.manager, run.store, None), run.journal, account, policy)
-        reason, recheck = self.data.get("reason", "no reason given"), live_recheck(self.manager, run, account)
+        account = self.account(run)
+        # Compromised users are included: a leaked key is a reason to stop it, and a quarantine deletes no evidence.
+        guards = Guards(run.callers, self.exemption_rules(), self.active_within(), include_compromised=True)
+        records, recheck = self.user_records(run, account), self.recheck(run, account)
+        policy, reason = str(self.manager.data.get("name")), self.data.get("reason", "no reason given")
         return UserQuarantine(run, records, guards, policy, reason, recheck.problem).quarantine
 
 
@@ -131,14 +116,13 @@ class Release(UserAction):
 
     def validate(self) -> Release:
         """Raises PolicyValidationError where the journal would not outlive the run."""
-        require_lasting_output(self.manager, self.type)
+        self.require_lasting_output()
         return self
 
     def prepare(self, run: Run) -> Work:
         """See UserAction."""
-        stores = record_stores(self.manager, run.store, self.data.get("record-from"))
-        compromised, trusting = (
+        compromised, trust_tags = (
             self.data.get("include-compromised", False),
             self.data.get("trust-tags", False),
         )
-        return UserRelease(run, stores, compromised, trusting).release
+        return UserRelease(run, self.record_stores(run), compromised, trust_tags).release

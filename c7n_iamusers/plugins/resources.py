@@ -16,8 +16,7 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.iam.accounts import detail_attachments, read_users
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import embedded_attachments
-from c7n_iamusers.plugins.account_readings import AccountReadings
-from c7n_iamusers.plugins.policy_errors import unreadable
+from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
 
 ANNOTATION = "c7n:IamUser"
 _SOURCES = "sources"

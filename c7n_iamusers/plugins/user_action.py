@@ -5,30 +5,39 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
 from c7n.actions import BaseAction
-from c7n.exceptions import PolicyExecutionError
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.query import MaxResourceLimit
 from c7n.utils import local_session
 
-from c7n_iamusers.execution.callers import callers
+from c7n_iamusers.evidence.index import EvidenceIndex
+from c7n_iamusers.evidence.inventory import CREATION
+from c7n_iamusers.evidence.options import Selection
+from c7n_iamusers.evidence.reader import USUAL
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.executor import Executor
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import JournalReader, JournalWriter
 from c7n_iamusers.execution.journaled_call import SINGLE_TRY
 from c7n_iamusers.execution.outcomes import SKIPPED, Outcome, OutcomeWriter, missing_outcomes
+from c7n_iamusers.execution.sessions import callers
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
 from c7n_iamusers.execution.user_run import LOG, Run, Work, outcome_of
+from c7n_iamusers.exemptions import ExemptionRule
+from c7n_iamusers.iam.accounts import AccountDetails, read_account
 from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.plugins.lambda_packaging import is_pull
-from c7n_iamusers.plugins.policy_errors import unreadable
+from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
+from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
 from c7n_iamusers.plugins.resources import annotate, subject_of
-from c7n_iamusers.plugins.run_outputs import RunStore, fail_at_the_end, run_store
+from c7n_iamusers.plugins.run_outputs import RunStore, fail_at_the_end, outputs_to_s3, run_store, store_at
+from c7n_iamusers.safeguards.recheck import LiveRecheck
+from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
 
 #: Region prefix -> the Region in which the partition has IAM's only endpoint ("IAM endpoints and quotas").
 _HOMES = {"cn-": "cn-north-1", "us-gov-": "us-gov-west-1"}
@@ -102,6 +111,9 @@ def _users_of_account(manager: Any) -> int:
 
 
 Resource = dict[str, Any]
+#: The schema of an option in days.
+DAYS = {"type": "number", "exclusiveMinimum": 0}
+_EVERYBODY = Selection()
 
 
 class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
@@ -151,6 +163,81 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
     def spared(self, resource: Mapping[str, Any]) -> str | None:
         """Why a user is left alone by what an earlier action found out; None where nothing speaks against it."""
         return None
+
+    def require_lasting_output(self) -> None:
+        """Raises PolicyValidationError if the policy runs in AWS Lambda with an output on the Lambda's disk."""
+        validate_lambda_packaging(self.manager)
+        if not is_pull(self.manager) and not outputs_to_s3(self.manager):
+            raise PolicyValidationError(
+                f"policy {self.manager.data.get('name')}: {self.type} in a Lambda mode keeps snapshots and journal in "
+                "S3 only, as a Lambda's disk does not outlive it: set mode.execution-options.output_dir to "
+                "s3://BUCKET/PREFIX"
+            )
+
+    def require_exemptions(self, rules: bool = True) -> None:
+        """Raises PolicyValidationError if the policy has no filter ``unnecessary`` at the top level.
+
+        ``rules``: that filter must also have exemption rules, a list of them, or ``exempt: none``.
+        """
+        found = self._filters()
+        if not found:
+            raise PolicyValidationError(
+                f"policy {self.manager.data.get('name')}: {self.type} needs the filter unnecessary at the top level of "
+                "filters (not inside and, or, not): add '- type: unnecessary' with its exempt rules"
+            )
+        if rules and not any(each.says_whom_it_spares for each in found):
+            raise PolicyValidationError(
+                f"policy {self.manager.data.get('name')}: {self.type} needs exemptions, since break-glass users are "
+                "among all users: give unnecessary an exempt rule, such as {path: /emergency/*, reason: break-glass "
+                "access, expires: 'YYYY-MM-DD'}, or exempt-from, or, if nobody is exempt, exempt: none"
+            )
+
+    def exemption_rules(self) -> tuple[ExemptionRule, ...]:
+        """The exemption rules of the policy's filters ``unnecessary``."""
+        return tuple(rule for each in self._filters() for rule in each.rules())
+
+    def active_within(self) -> float | None:
+        """The option ``active-within`` in days; by default the smallest ``unused-for`` of filters ``unnecessary``."""
+        given = self.data.get("active-within")
+        unused = [each.data.get("unused-for") for each in self._filters()]
+        return (
+            given if given is not None else min((days for days in unused if days is not None), default=None)
+        )
+
+    def account(self, run: Run) -> AccountDetails:
+        """The account's roles and groups. Raises PolicyExecutionError if they can't be read."""
+        with unreadable(self.manager, "its roles and groups", "iam:GetAccountAuthorizationDetails"):
+            return read_account(run.client, run.backoff, "Role", "Group")
+
+    def recheck(self, run: Run, account: AccountDetails) -> LiveRecheck:
+        """The recheck by the filters ``unnecessary``. ``account``: its roles and groups.
+
+        Raises PolicyExecutionError if the filter's options are invalid or the account can't be read.
+        """
+        options = [each.options() for each in self._filters()]
+        if all(each.selection == _EVERYBODY for each in options):
+            return LiveRecheck(None, options)
+        pieces = (*USUAL, CREATION) if any(each.criteria.provisioning.roles for each in options) else USUAL
+        inventory = AccountReadings.of(self.manager).inventory(pieces, run.backoff)
+        index = EvidenceIndex(replace(inventory, roles=account.roles, groups=account.groups))
+        return LiveRecheck(index, options)
+
+    def record_stores(self, run: Run) -> RecordStores:
+        """The stores of snapshots and journals: this output, its siblings, and the one that ``record-from`` names.
+
+        Raises PolicyExecutionError if there is no journal in ``record-from``.
+        """
+        place = self.data.get("record-from")
+        named = store_at(self.manager, place) if place else []
+        return RecordStores(run.store, lambda: [*named, *run.store.siblings()])
+
+    def user_records(self, run: Run, account: AccountDetails) -> UserRecords:
+        """The records of users in ``record_stores``. Raises PolicyExecutionError as that does."""
+        policy = str(self.manager.data.get("name"))
+        return UserRecords(self.record_stores(run), run.journal, account, policy)
+
+    def _filters(self) -> list[Any]:
+        return [each for each in self.manager.filters if each.type == "unnecessary"]
 
     def _run(self, target: RunStore, resources: list[Resource], interruption: Interruption) -> list[Outcome]:
         with target.journal() as journal:
