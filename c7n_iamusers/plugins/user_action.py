@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all actions on users share: several users at a time, each on its own, every outcome recorded."""
+"""The base class of actions on users: several users in parallel, each independent, every outcome recorded."""
 
 from __future__ import annotations
 
@@ -39,18 +39,19 @@ from c7n_iamusers.plugins.run_outputs import RunStore, fail_at_the_end, outputs_
 from c7n_iamusers.safeguards.recheck import LiveRecheck
 from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
 
-#: Region prefix -> the Region in which the partition has IAM's only endpoint ("IAM endpoints and quotas").
+#: Region prefix -> the Region of the partition's only IAM endpoint ("IAM endpoints and quotas", AWS General Reference).
 _HOMES = {"cn-": "cn-north-1", "us-gov-": "us-gov-west-1"}
 _HOME = "us-east-1"
-#: Those that c7n-org takes for an account without any.
-_USUAL = ("us-east-1", "us-west-2")
+#: c7n-org's Regions for an account without ``regions`` in accounts.yml.
+_DEFAULT_REGIONS = ("us-east-1", "us-west-2")
 
 
 def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
-    """Why nothing is done in the policy's Region, in words; None where this is the one that acts.
+    """Why nothing is done in the policy's Region, in words; None if this Region acts.
 
-    That is the only Region of a c7n-org run in the account, else the home of IAM. Plain custodian runs in one.
-    Raises PolicyExecutionError where none of several Regions is the home, as then nothing would be done at all.
+    IAM is global, so of several Regions of a c7n-org run only the one with IAM's endpoint acts. A single Region always
+    acts.
+    Raises PolicyExecutionError if none of several Regions has IAM's endpoint, since then nothing would be done.
     """
     policy = getattr(manager.ctx, "policy", None)
     account = policy.conditions.env_vars.get("account") if policy else None
@@ -60,7 +61,8 @@ def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
         str(manager.config.region),
         f"policy {manager.data.get('name')}: account {account.get('name')}",
     )
-    regions = _given(sys.argv if argv is None else argv) or tuple(account.get("regions") or _USUAL)
+    given = _given_regions(sys.argv if argv is None else argv)
+    regions = given or tuple(account.get("regions") or _DEFAULT_REGIONS)
     if len(regions) == 1 and "all" not in regions:
         return None
     home = next((each for prefix, each in _HOMES.items() if region.startswith(prefix)), _HOME)
@@ -74,8 +76,8 @@ def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
     return f"{name}: nothing is done in {region}: IAM is the same in every Region, and {home} acts for all"
 
 
-def _given(argv: Sequence[str]) -> tuple[str, ...]:
-    """The Regions on c7n-org's command line, which outrank those of accounts.yml."""
+def _given_regions(argv: Sequence[str]) -> tuple[str, ...]:
+    """The Regions on c7n-org's command line, which take precedence over those in accounts.yml."""
     if not argv or not (
         Path(argv[0]).name.startswith("c7n-org") or "c7n_org" in argv[0] or "c7n-org" in argv
     ):
@@ -94,7 +96,7 @@ def _values(argv: Sequence[str]) -> Iterator[str]:
 
 
 def enforce_max_resources(manager: Any, selected: int) -> None:
-    """Raises c7n's ResourceLimitExceeded where a policy in an event mode selected more users than it allows."""
+    """Raises c7n's ResourceLimitExceeded if a policy in an event mode selected more users than ``max-resources``."""
     data = manager.data
     amount, percent = data.get("max-resources"), data.get("max-resources-percent")
     if not (amount or percent) or is_pull(manager):
@@ -117,16 +119,16 @@ _EVERYBODY = Selection()
 
 
 class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
-    """An action that deals with each user by itself; ``prepare`` gives what is done to one."""
+    """An action on users. A subclass implements ``prepare``, which returns the function that processes one user."""
 
     max_workers = 8
 
     def prepare(self, run: Run) -> Work:
-        """What is done to a user. Raises PolicyExecutionError where nothing can be done to any."""
+        """The function that processes one user of ``run``. Raises PolicyExecutionError if no user can be processed."""
         raise NotImplementedError
 
     def process(self, resources: list[Resource]) -> None:
-        """Deal with each user. Raises PolicyExecutionError where that can't be done safely, before any is touched."""
+        """Process each user. Raises PolicyExecutionError, before any user is changed, if the run is not safe."""
         if idle := idle_region(self.manager):
             self.log.info("%s: %s", self.type, idle)
             return
@@ -143,10 +145,10 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         interruption.exit_if_stopped()
         fail_at_the_end(self.manager, self.type, outcomes)
 
-    def tools(self, store: Store, journal: JournalWriter, interruption: Interruption, count: int) -> Run:
-        """What a run over ``count`` users works with. Raises PolicyExecutionError where nobody knows who acts."""
+    def new_run(self, store: Store, journal: JournalWriter, interruption: Interruption, count: int) -> Run:
+        """The Run over ``count`` users. Raises PolicyExecutionError if GetCallerIdentity fails."""
         region, session = self.manager.config.region, local_session(self.manager.session_factory)
-        # One connection a worker, which the default of 10 would have them wait for.
+        # One connection for each worker.
         config = Config(max_pool_connections=self.max_workers)
         client = session.client("iam", region, config=config)
         writer = session.client("iam", region, config=config.merge(SINGLE_TRY))
@@ -154,14 +156,14 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         executor = Executor({"iam": writer}, journal, backoff, before_each=interruption.check)
         with unreadable(self.manager, "who is acting", "sts:GetCallerIdentity"):
             found = callers(self.manager.session_factory, session, region)
-        for untold in found.unknown:
+        for unknown in found.unknown:
             _warn_once(
-                f"on whose behalf the run acts is not wholly known ({untold}): if it is an IAM user, exempt it"
+                f"a principal behind this run is unknown ({unknown}): if it is an IAM user, add an exemption for it"
             )
         return Run(client, executor, backoff, store, found.arns, count, journal)
 
-    def spared(self, resource: Mapping[str, Any]) -> str | None:
-        """Why a user is left alone by what an earlier action found out; None where nothing speaks against it."""
+    def skip_reason(self, resource: Mapping[str, Any]) -> str | None:
+        """Why a user is skipped because of an earlier action's result; None if it is not."""
         return None
 
     def require_lasting_output(self) -> None:
@@ -241,60 +243,64 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
     def _run(self, target: RunStore, resources: list[Resource], interruption: Interruption) -> list[Outcome]:
         with target.journal() as journal:
-            book = OutcomeWriter(target.store, journal)
-            self._settle(target.store, book, journal)
-            work = self.prepare(self.tools(target.store, journal, interruption, len(resources)))
+            writer = OutcomeWriter(target.store, journal)
+            self._complete_outcomes(target.store, writer)
+            work = self.prepare(self.new_run(target.store, journal, interruption, len(resources)))
             with self.executor_factory(max_workers=self.max_workers) as pool:
-                deal = partial(self._deal, book, work, interruption)
-                outcomes = list(pool.map(deal, resources))
-            self.tell(resources, outcomes)
-            book.close()
+                process = partial(self._process_user, writer, work, interruption)
+                outcomes = list(pool.map(process, resources))
+            self.report(resources, outcomes)
+            writer.close()
         return outcomes
 
-    def settle(self) -> None:
-        """Write the rows that earlier runs of this output did not get to write, in case this run selects nobody."""
+    def complete_outcomes(self) -> None:
+        """Write the outcomes that a killed run with this output did not write, since this run may select no user."""
         try:
             target = run_store(self.manager)
         except PolicyExecutionError:
-            return  # the run will say so, should it have anything to do
+            return  # process() raises it again if users are selected
         if isinstance(target.store, DirectoryStore) and not (target.store.directory / JOURNAL).exists():
             return
         try:
             with target.journal() as journal:
-                book = OutcomeWriter(target.store, journal)
-                self._settle(target.store, book, journal)
-                book.close()
+                writer = OutcomeWriter(target.store, journal)
+                self._complete_outcomes(target.store, writer)
+                writer.close()
         except (OSError, ValueError) as error:
             self.log.warning("%s: outcomes of earlier runs can't be completed: %s", self.type, error)
 
-    def _settle(self, store: Store, book: OutcomeWriter, journal: JournalWriter) -> None:
+    def _complete_outcomes(self, store: Store, writer: OutcomeWriter) -> None:
         def name_of(unique_id: str) -> str | None:
             client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
             with unreadable(self.manager, "which users there are", "iam:ListUsers"):
                 return LiveUsers(client, 1, Backoff()).name_of(unique_id)
 
         lines = JournalReader(lambda: [store]).lines()
-        for subject, outcome in missing_outcomes(lines, book.earlier, name_of):
-            self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, outcome.reason)
-            book.add(subject, outcome)
+        for subject, outcome in missing_outcomes(lines, writer.earlier, name_of):
+            self._log(outcome)
+            writer.add(subject, outcome)
 
-    def _deal(
-        self, book: OutcomeWriter, work: Work, interruption: Interruption, resource: Resource
+    def _process_user(
+        self, writer: OutcomeWriter, work: Work, interruption: Interruption, resource: Resource
     ) -> Outcome:
         subject = subject_of(resource)
-        reason = self.spared(resource)
+        reason = self.skip_reason(resource)
         if reason is not None:
-            return book.add(subject, Outcome(subject.name, subject.arn, SKIPPED, reason))
-        return book.add(subject, outcome_of(subject, work, interruption))
+            return writer.add(subject, Outcome(subject.name, subject.arn, SKIPPED, reason))
+        return writer.add(subject, outcome_of(subject, work, interruption))
 
-    def tell(self, resources: Sequence[Resource], outcomes: Sequence[Outcome]) -> None:
-        """Note each outcome on its resource and in the log."""
+    def report(self, resources: Sequence[Resource], outcomes: Sequence[Outcome]) -> None:
+        """Annotate each resource with its outcome, and log it."""
         for resource, outcome in zip(resources, outcomes, strict=True):
             annotate(resource, "outcome", outcome.as_data())
-            self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, outcome.reason)
+            self._log(outcome)
+
+    def _log(self, outcome: Outcome) -> None:
+        reason = f": {outcome.reason}" if outcome.reason else ""
+        self.log.info("%s: %s: %s%s", self.type, outcome.arn, outcome.status, reason)
 
 
 @cache
 def _warn_once(text: str) -> None:
-    """Not for each action and account of a process."""
+    """Log a warning once in a process, not for each action and account."""
     LOG.warning(text)

@@ -435,7 +435,7 @@ def test_who_is_not_known_to_stand_behind_the_run_is_said_once(
     for name in ("alice", "bob"):
         org.client("iam", ACCOUNT).create_user(UserName=name)
         delete(tmp_path)
-    said = [record.message for record in caplog.records if "on whose behalf" in record.message]
+    said = [record.message for record in caplog.records if "a principal behind this run" in record.message]
     assert len(said) == 1
     assert "who obtained the session" in said[0]
 

@@ -190,7 +190,7 @@ def test_evidence_that_cannot_be_read_is_unknown_and_said(
     source = flagged()["alice"]["sources"][piece]
     assert source["time"] is None
     assert source["problem"].startswith("AccessDenied: it needs iam:")
-    assert f"account {ACCOUNT}: {piece} could not be read, so what rests on it is unknown" in caplog.text
+    assert f"account {ACCOUNT}: {piece} can't be read, so what depends on it is unknown" in caplog.text
     assert flagged(unused_for=1) == {}
 
 
@@ -232,7 +232,7 @@ def test_an_exemption_list_is_read_at_each_look(iam: Any, tmp_path: Path) -> Non
         found.resource_manager.resources()
     path.unlink()
     with pytest.raises(
-        PolicyExecutionError, match=f"account {ACCOUNT}: exempt-from .* can't be read.*nobody is flagged"
+        PolicyExecutionError, match=f"account {ACCOUNT}: exempt-from .* can't be read.*no user is flagged"
     ):
         found.resource_manager.resources()
 
