@@ -109,7 +109,7 @@ class _Deletion:
     def _round(self, user: IamUser, delays: Iterator[float]) -> StatusAndReason | None:
         """The outcome; None if another round is needed."""
         if self.applied.calls and user.unique_id != self.evidence.unique_id:
-            raise UserReplaced(f"{self.evidence}: the name belongs to another user by now", user.unique_id)
+            raise UserReplaced(f"{self.evidence}: the name now belongs to another user", user.unique_id)
         self.found = self.of.records.find(user, self.applied.made, self.of.adopt)
         try:
             reason = self._apply(self.found)

@@ -194,9 +194,9 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         return self
 
     @property
-    def says_whom_it_spares(self) -> bool:
+    def states_exemptions(self) -> bool:
         """True if the policy has exemption rules, or a list of them, or ``exempt: none``."""
-        return self._text.says_whom_it_spares
+        return self._text.states_exemptions
 
     def rules(self) -> tuple[ExemptionRule, ...]:
         """The policy's exemption rules. Those of ``exempt-from`` are read now.

@@ -166,7 +166,7 @@ class FilterText:
         self._where = f"policy {manager.data.get('name')}: filter unnecessary"
 
     @property
-    def says_whom_it_spares(self) -> bool:
+    def states_exemptions(self) -> bool:
         """True if it has exemption rules, or a list of them, or ``exempt: none``."""
         return bool(self._data.get("exempt") or self._data.get("exempt-from"))
 

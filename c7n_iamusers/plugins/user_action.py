@@ -187,7 +187,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
                 f"policy {self.manager.data.get('name')}: {self.type} needs the filter unnecessary at the top level of "
                 "filters (not inside and, or, not): add '- type: unnecessary' with its exempt rules"
             )
-        if rules and not any(each.says_whom_it_spares for each in found):
+        if rules and not any(each.states_exemptions for each in found):
             raise PolicyValidationError(
                 f"policy {self.manager.data.get('name')}: {self.type} needs exemptions, since break-glass users are "
                 "among all users: give unnecessary an exempt rule, such as {path: /emergency/*, reason: break-glass "

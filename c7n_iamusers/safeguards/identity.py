@@ -48,7 +48,7 @@ def identity_check(
         if detail is None:
             return False
         if detail["UserId"] != user.unique_id:
-            raise UserReplaced(f"{subject}: the name belongs to another user by now", str(detail["UserId"]))
+            raise UserReplaced(f"{subject}: the name now belongs to another user", str(detail["UserId"]))
         if boundary_matters() and detail.get("PermissionsBoundary") != user.detail.get("PermissionsBoundary"):
             raise BoundaryChanged
         return True

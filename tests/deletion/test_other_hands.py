@@ -124,7 +124,7 @@ def test_release_leaves_a_strangers_deny_where_it_is(
     on_call(monkeypatch, "UpdateAccessKey", once(lambda: replace_user(iam)))
     row = release(tmp_path)
     assert row["status"] == "failed"
-    assert "belongs to another user by now" in row["reason"]
+    assert "now belongs to another user" in row["reason"]
     assert iam.list_user_policies(UserName="zoe")["PolicyNames"] == [DENY_ALL_NAME]
 
 
