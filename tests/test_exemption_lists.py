@@ -71,7 +71,7 @@ def test_encodings_that_the_first_bytes_tell(form: str, text: str, encoding: str
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         pytest.param(
             "user,reason,expires\nx,\u00e9t\u00e9,2027-01-01\n".encode("cp1252"),
@@ -84,8 +84,8 @@ def test_encodings_that_the_first_bytes_tell(form: str, text: str, encoding: str
         pytest.param(CSV.encode("utf-16")[:-1], "line 4: is damaged utf-16", id="half-a-character"),
     ],
 )
-def test_an_encoding_that_is_not_clear_is_named(data: bytes, told: str) -> None:
-    with pytest.raises(InvalidPolicyData, match=f"list: {told}"):
+def test_an_encoding_that_is_not_clear_is_named(data: bytes, message: str) -> None:
+    with pytest.raises(InvalidPolicyData, match=f"list: {message}"):
         parse_list(data, "csv", "list")
 
 
@@ -188,7 +188,7 @@ def test_yaml_rules_may_share_what_an_anchor_names() -> None:
         pytest.param("json", "[7]", "list line 1: must be a mapping", id="json-number"),
     ],
 )
-def test_faults_are_told_with_their_line(form: str, text: str, message: str) -> None:
+def test_faults_have_their_line(form: str, text: str, message: str) -> None:
     with pytest.raises(InvalidPolicyData, match=message):
         parse_list(text, form, "list")
 
@@ -209,7 +209,7 @@ def test_an_empty_list_is_a_fault(form: str, text: str) -> None:
         parse_list(text, form, "list")
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(InvalidPolicyData, match=r"line 2: reason.*line 3: expires"):
         parse_list("user,reason,expires\nx,,2027-01-01\ny,r,soon\n", "csv", "list")
 

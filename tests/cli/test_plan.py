@@ -88,13 +88,13 @@ def test_nor_drawn_as_a_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert f"{BOB.arn}: skipped: {SHOWN}" in output
 
 
-def test_nor_as_json_which_still_says_the_same(tmp_path: Path) -> None:
+def test_control_characters_are_escaped_in_json_too(tmp_path: Path) -> None:
     output = printed(tmp_path, "--format", "json", content=TAMPERED).output
     assert all(line.isprintable() for line in output.split("\n"))
     assert json.loads(output) == json.loads(TAMPERED)
 
 
-def test_an_entry_cannot_stand_twice(tmp_path: Path) -> None:
+def test_a_user_has_one_entry_only(tmp_path: Path) -> None:
     twice = replace(PLAN, users=(PLANNED, replace(PLANNED, skipped="exempt", calls=()))).as_json()
     result = printed(tmp_path, content=twice)
     assert result.exit_code == 1

@@ -202,7 +202,7 @@ def test_one_that_fails_hides_no_other_and_a_second_run_ends_it(
     assert details(iam) == before
 
 
-def test_a_stranger_of_the_same_name_is_left_alone(
+def test_another_user_with_the_name_is_left_alone(
     org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path
 ) -> None:
     delete(tmp_path / "out")
@@ -226,7 +226,7 @@ def test_a_bare_stranger_of_the_same_name_is_given_nothing(
     assert iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"] == []
 
 
-def test_a_group_that_a_stopped_run_made_gets_its_policies_from_the_next(
+def test_the_next_run_completes_a_group_that_a_stopped_run_created(
     org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statement = {"Effect": "Deny", "Action": "iam:*", "Resource": "*"}

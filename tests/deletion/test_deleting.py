@@ -95,7 +95,7 @@ def _once(happens: Callable[[], object]) -> Callable[[], object]:
         ),
     ],
 )
-def test_what_changed_since_the_lists_were_read_saves_its_user(
+def test_a_change_after_the_lists_were_read_protects_the_user(
     org: LocalOrg,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -233,7 +233,7 @@ def delete_after_throttling(org: LocalOrg, monkeypatch: pytest.MonkeyPatch, iam:
     on_call(monkeypatch, "DeleteUser", throttle, by_policies_only=True)
 
 
-def test_a_new_user_of_the_name_made_at_the_end_is_told_what_may_have_hit_it(
+def test_calls_that_may_have_changed_a_new_user_are_reported(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     iam = create(org, "alice")
@@ -404,7 +404,7 @@ def test_a_deletion_begun_with_another_output_is_left_to_that(
 
 
 @pytest.mark.parametrize("since", ["used", "made"])
-def test_what_was_used_or_made_since_the_report_saves_its_user(
+def test_use_or_creation_after_the_report_protects_the_user(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, since: str
 ) -> None:
     old = datetime(2020, 1, 1, tzinfo=timezone.utc)

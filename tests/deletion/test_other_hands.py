@@ -99,7 +99,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, operation: str, output: Path) -> No
 
 
 @pytest.mark.parametrize("form", ["PutUserPolicy", ""], ids=["attached", "inline"])
-def test_release_refuses_whom_a_deletion_has_taken_something_from(
+def test_release_refuses_a_user_whose_deletion_began(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     with monkeypatch.context() as patch:
@@ -128,7 +128,7 @@ def test_release_leaves_a_strangers_deny_where_it_is(
     assert iam.list_user_policies(UserName="zoe")["PolicyNames"] == [DENY_ALL_NAME]
 
 
-def test_restore_gives_a_stranger_no_more_than_the_call_in_hand_and_tells_it(
+def test_restore_stops_at_the_call_that_hit_another_user_and_reports_it(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delete(tmp_path)
@@ -216,7 +216,7 @@ def test_an_answer_that_was_lost_is_no_proof_of_a_deletion(
     assert outcomes(tmp_path)["zoe"]["status"] == "failed"
 
 
-def test_whom_somebody_else_deleted_comes_back_by_name_only(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+def test_a_user_deleted_by_others_is_restored_only_by_name(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     quarantine(tmp_path)
     assert release(tmp_path)["status"] == "released"
     replace_user(iam)
@@ -229,7 +229,7 @@ def test_whom_somebody_else_deleted_comes_back_by_name_only(org: LocalOrg, iam: 
     assert user_names(iam) == ["zoe"]
 
 
-def test_a_device_that_an_earlier_run_left_to_a_user_who_is_gone_by_now_goes(
+def test_an_orphaned_device_of_a_deleted_user_is_deleted(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serial = iam.create_virtual_mfa_device(VirtualMFADeviceName="zoe")["VirtualMFADevice"]["SerialNumber"]
@@ -252,7 +252,7 @@ class Killed(BaseException):
     """What ends a process without a word."""
 
 
-def test_a_run_killed_before_the_lift_of_its_deny_was_sent_goes_on(
+def test_a_run_killed_before_it_removed_its_deny_continues(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def kill() -> None:

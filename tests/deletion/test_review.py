@@ -129,7 +129,7 @@ def test_a_plan_that_puts_more_than_the_deny_all_on_a_user_is_refused(
         load_plan(plan_with(ApiCall("iam", operation, {"UserName": "alice", **given})))
 
 
-def test_of_a_plan_no_control_character_is_told_raw() -> None:
+def test_control_characters_of_a_plan_are_escaped() -> None:
     spared = PlannedDeletion(ALICE.subject, skipped="exempt\x1b[1A\u202e")
     assert review_refusal(spared, snapshot(ALICE), plan_deletion(ALICE, NOW), ()) == (
         "the reviewed plan skips it: exempt\\u001b[1A\\u202e"

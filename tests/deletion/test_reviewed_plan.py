@@ -36,7 +36,7 @@ def test_what_was_written_comes_back() -> None:
     assert found == replace(PLAN, made=MADE.isoformat(), users=(replace(PLANNED, calls=calls), SPARED))
 
 
-def test_a_user_is_found_by_what_it_is_and_not_by_its_name() -> None:
+def test_an_entry_is_found_by_arn_and_unique_id() -> None:
     assert PLAN.of(ALICE.subject) == PLANNED
     assert PLAN.of(replace(ALICE.subject, unique_id="AIDAREBORN")) is None
 

@@ -21,7 +21,7 @@ with run_lock(Path(sys.argv[1]), "policy clean"):
 """
 
 
-def test_a_second_run_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
+def test_a_second_run_is_refused_with_the_name_of_the_first(tmp_path: Path) -> None:
     with (
         run_lock(tmp_path, "policy clean"),
         pytest.raises(
@@ -65,7 +65,7 @@ def test_the_lock_of_a_killed_process_ends_with_it(tmp_path: Path) -> None:
         assert (tmp_path / RUN_LOCK).read_text().startswith("third, process")
 
 
-def test_a_lock_file_is_for_its_owner_alone_and_no_link_is_followed(tmp_path: Path) -> None:
+def test_a_lock_file_is_private_and_links_are_refused(tmp_path: Path) -> None:
     with run_lock(tmp_path, "one"):
         assert (tmp_path / RUN_LOCK).stat().st_mode & 0o077 == 0
     (tmp_path / "foreign").write_text("theirs")
@@ -79,7 +79,7 @@ def test_a_lock_file_is_for_its_owner_alone_and_no_link_is_followed(tmp_path: Pa
     assert (tmp_path / "foreign").read_text() == "theirs"
 
 
-def test_who_comes_second_waits_for_the_first(tmp_path: Path) -> None:
+def test_a_file_lock_waits_for_the_first_holder(tmp_path: Path) -> None:
     order: list[str] = []
     begun = threading.Event()
 

@@ -45,7 +45,7 @@ def _undated(operation: str, parameters: Mapping[str, Any]) -> tuple[str, str]:
     return operation, re.sub(r"Deletion\d+T\d+Z", "Deletion", json.dumps(parameters, sort_keys=True))
 
 
-def test_a_plan_touches_nothing_and_says_everything(org: LocalOrg, tmp_path: Path) -> None:
+def test_a_plan_changes_nothing_and_has_all_calls(org: LocalOrg, tmp_path: Path) -> None:
     iam = furnish(org, "alice")
     org.clear_calls()
     (resource,) = propose(tmp_path)
@@ -122,7 +122,7 @@ def test_who_is_not_in_the_plan_stays(org: LocalOrg, tmp_path: Path) -> None:
     assert outcomes(tmp_path)["bob"]["reason"] == "it is not in the reviewed plan"
 
 
-def test_a_reviewed_deletion_that_was_stopped_goes_on(
+def test_a_stopped_reviewed_deletion_continues(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     iam = furnish(org, "alice")
@@ -135,7 +135,7 @@ def test_a_reviewed_deletion_that_was_stopped_goes_on(
     assert user_names(iam) == []
 
 
-def test_who_would_stay_stands_in_the_plan_with_the_reason(org: LocalOrg, tmp_path: Path) -> None:
+def test_skipped_users_are_in_the_plan_with_the_reason(org: LocalOrg, tmp_path: Path) -> None:
     iam = org.client("iam", ACCOUNT)
     iam.create_user(UserName="alice")
     propose(tmp_path, **{"quarantined-for": 3})
@@ -144,7 +144,7 @@ def test_who_would_stay_stands_in_the_plan_with_the_reason(org: LocalOrg, tmp_pa
     assert planned.skipped.startswith("not in quarantine")
 
 
-def test_who_cannot_be_read_stands_in_the_plan_and_fails_the_run(
+def test_unreadable_users_are_in_the_plan_and_fail_the_run(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     furnish(org, "alice")

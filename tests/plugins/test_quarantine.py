@@ -204,7 +204,7 @@ def test_a_quarantined_user_is_deleted_after_its_days_and_not_before(
     assert user_names(iam) == []
 
 
-def test_a_deletion_stopped_after_lifting_the_deny_goes_on(
+def test_a_deletion_stopped_after_removing_the_deny_continues(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quarantine(tmp_path)
@@ -337,7 +337,7 @@ def test_a_boundary_of_unknown_origin_is_not_released(org: LocalOrg, iam: Any, t
     )
 
 
-def test_release_after_a_deletion_that_failed_refuses_and_says_what_undoes_it(
+def test_release_refuses_after_a_failed_deletion_and_names_restore(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quarantine(tmp_path)
@@ -390,7 +390,7 @@ def test_a_leaked_key_is_quarantined_and_not_released(org: LocalOrg, iam: Any, t
     assert user_names(iam) == []
 
 
-def test_who_was_active_is_left_alone(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+def test_active_users_are_left_alone(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     use_password(org)
     before = state(iam)
     quarantine(tmp_path, **{"active-within": 7})
@@ -400,7 +400,7 @@ def test_who_was_active_is_left_alone(org: LocalOrg, iam: Any, tmp_path: Path) -
     assert outcomes(tmp_path)["alice"]["reason"].startswith("active within 7 days: its password was used")
 
 
-def test_quarantine_needs_to_know_whom_it_spares(org: LocalOrg) -> None:
+def test_quarantine_requires_exemptions(org: LocalOrg) -> None:
     with pytest.raises(
         PolicyValidationError, match="quarantine needs the filter unnecessary at the top level"
     ):

@@ -101,7 +101,7 @@ TWO = CSV + "bob,r,2999-12-31\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "options", "told"),
+    ("text", "options", "message"),
     [
         pytest.param(TWO, {"min-rules": 2}, "", id="enough"),
         pytest.param(TWO, {"min-rules": 3}, "has 2 rules, and min-rules asks for 3", id="too-few"),
@@ -119,14 +119,14 @@ TWO = CSV + "bob,r,2999-12-31\n"
     ],
 )
 def test_a_list_that_shrank_or_changed_is_a_fault(
-    tmp_path: Path, text: str, options: dict[str, Any], told: str
+    tmp_path: Path, text: str, options: dict[str, Any], message: str
 ) -> None:
     path = tmp_path / "x.csv"
     path.write_text(text)
-    if not told:
+    if not message:
         assert patterns({"from": str(path), **options}) == ["alice", "bob"]
         return
-    with pytest.raises(InvalidPolicyData, match=rf"exempt-from .*x\.csv: {told}"):
+    with pytest.raises(InvalidPolicyData, match=rf"exempt-from .*x\.csv: {message}"):
         patterns({"from": str(path), **options})
 
 
@@ -188,6 +188,6 @@ def test_signatures_and_headers_stay_out_of_messages() -> None:
         ),
     ],
 )
-def test_faulty_sources_name_the_place_and_the_mend(data: Any, message: str) -> None:
+def test_faulty_sources_name_the_place_and_the_remedy(data: Any, message: str) -> None:
     with pytest.raises(InvalidPolicyData, match=message):
         parse_source(data, "here")

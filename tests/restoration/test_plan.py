@@ -184,7 +184,7 @@ def test_a_restored_user_that_has_moved_on_is_left_as_it_is() -> None:
         ),
     ],
 )
-def test_a_restoration_that_was_stopped_goes_on(now: IamUser, calls: list[str]) -> None:
+def test_a_stopped_restoration_continues(now: IamUser, calls: list[str]) -> None:
     assert operations(restore(now)) == calls
 
 
@@ -233,9 +233,7 @@ def test_a_stranger_of_the_same_name_is_given_nothing(
         pytest.param(RESTORED, {"finished_ids": MADE}, id="finished-but-not-made"),
     ],
 )
-def test_a_user_of_whom_no_journal_of_a_restoration_tells_is_a_stranger(
-    now: IamUser, known: dict[str, Any]
-) -> None:
+def test_a_user_that_no_restoration_created_is_refused(now: IamUser, known: dict[str, Any]) -> None:
     with pytest.raises(RestorationRefused, match="no journal of a restoration has it: it is another one"):
         restore(now, **{"restored_ids": frozenset(), **known})
 
@@ -248,7 +246,7 @@ def test_a_user_of_whom_no_journal_of_a_restoration_tells_is_a_stranger(
         pytest.param(RESTORED, {"tokens": frozenset({TOKEN})}, id="answer-of-the-creation-lost"),
     ],
 )
-def test_a_user_of_whom_the_journal_tells_goes_on(now: IamUser, known: dict[str, Any]) -> None:
+def test_a_user_that_a_restoration_created_is_continued(now: IamUser, known: dict[str, Any]) -> None:
     given = {"restored_ids": frozenset(), **known}
     assert operations(restore(holding(now, group=()), **given)) == ["AddUserToGroup"]
     assert operations(restore(now, **given)) == []
@@ -539,7 +537,7 @@ QUARANTINE = "Quarantined20261124T180005Z"
         pytest.param(-1, ["PutUserPolicy"], id="keys-removed"),
     ],
 )
-def test_the_deny_of_a_quarantine_goes_on_again_and_stays(count: int, calls: list[str]) -> None:
+def test_the_deny_of_a_quarantine_is_put_again_and_stays(count: int, calls: list[str]) -> None:
     held, known = in_quarantine(ALICE)
     removals = [call.operation for call in plan_deletion(held, BEGUN, quarantine=quarantine_of(held)).calls]
     reached = removals.index("DeleteAccessKey") + 1 if count < 0 else count
@@ -576,7 +574,7 @@ def test_a_quarantine_that_was_released_keeps_no_deny_of_a_later_deletion_on() -
     assert operations(revive(ALICE, now, history)) == ["DetachUserPolicy"]
 
 
-def test_the_boundary_of_the_version_before_is_in_its_first_snapshot() -> None:
+def test_an_earlier_versions_boundary_is_in_its_first_snapshot() -> None:
     bounded = holding(ALICE, permissions_boundary=({"PermissionsBoundaryArn": DENY_ALL},))
     given = {"UserName": "alice", "PermissionsBoundary": DENY_ALL}
     history = History((Deed(BEGUN, "PutUserPermissionsBoundary", given, {}),))
@@ -585,8 +583,8 @@ def test_the_boundary_of_the_version_before_is_in_its_first_snapshot() -> None:
         "PutUserPermissionsBoundary",
         BOUNDARY,
     )
-    told = History((Deed(LATER, "PutUserPermissionsBoundary", given, {"former-boundary": READ_ONLY}),))
-    (call,) = revive(ALICE, bounded, told).plan.calls
+    history = History((Deed(LATER, "PutUserPermissionsBoundary", given, {"former-boundary": READ_ONLY}),))
+    (call,) = revive(ALICE, bounded, history).plan.calls
     assert call.parameters["PermissionsBoundary"] == READ_ONLY
 
 

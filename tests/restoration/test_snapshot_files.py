@@ -131,9 +131,9 @@ def test_what_was_changed_is_refused_and_stops_no_other_user(
     change(file_of(run, ALICE), edit)
     found = collected([run])
     assert [each.recorded.subject.name for each in found.users] == ["bob"]
-    (told,) = found.problems
-    assert told.startswith(f"{file_of(run, ALICE)}: ")
-    assert problem in told
+    (message,) = found.problems
+    assert message.startswith(f"{file_of(run, ALICE)}: ")
+    assert problem in message
 
 
 @pytest.mark.parametrize(
@@ -160,8 +160,8 @@ def test_a_change_with_a_fingerprint_to_match_is_refused_too(
     file_of(run, ALICE).write_text(snapshot(forged).as_json())
     found = collected([run])
     assert [each.recorded.subject.name for each in found.users] == ["bob"]
-    (told,) = found.problems
-    assert problem in told
+    (message,) = found.problems
+    assert problem in message
 
 
 def _torn(path: Path) -> None:
@@ -182,7 +182,7 @@ def test_nobody_is_restored_from_half_a_record(
     spoil(file_of(run, ALICE, number))
     found = collected([run])
     assert [each.recorded.subject.name for each in found.users] == ["bob"]
-    assert any(told.startswith(f"{file_of(run, ALICE, number)}: ") for told in found.problems)
+    assert any(message.startswith(f"{file_of(run, ALICE, number)}: ") for message in found.problems)
     assert "user alice of account 111122223333: not restored: another snapshot" in "\n".join(found.problems)
 
 

@@ -146,7 +146,7 @@ def test_devices_are_those_of_now(serials: list[str], mfa: bool, virtual: tuple[
     assert (found.mfa, found.virtual_mfa) == (mfa, virtual)
 
 
-def test_what_is_not_the_users_own_stands_as_it_was_told() -> None:
+def test_account_data_is_unchanged() -> None:
     found = live(user())
     assert (found.orphaned_mfa, found.trusted_by, found.creator) == (
         LISTED.orphaned_mfa,
