@@ -89,7 +89,7 @@ def test_what_was_planned_is_what_is_called(org: LocalOrg, tmp_path: Path) -> No
         pytest.param(
             lambda iam: (iam.delete_user(UserName="alice"), iam.create_user(UserName="alice")),
             "not in the reviewed plan",
-            id="reborn",
+            id="recreated",
         ),
         pytest.param(
             lambda iam: iam.tag_user(UserName="alice", Tags=[{"Key": "c7n-iamusers-deletion", "Value": "x"}]),

@@ -66,8 +66,8 @@ KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
         ),
         pytest.param(
             {"evidence": replace(ALICE.subject, unique_id="AIDAOLD")},
-            "another user .*evidence was of AIDAOLD",
-            id="reborn",
+            "another user .*AIDAOLD was flagged",
+            id="name-of-another-user",
         ),
         pytest.param({"callers": (ALICE.arn,)}, "the run itself acts as this user", id="caller"),
         pytest.param(
@@ -112,7 +112,7 @@ KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
         pytest.param(
             {"quarantined_for": 5, "emptied": True, "evidence": replace(ALICE.subject, unique_id="AIDAOLD")},
             "another user",
-            id="emptied-and-reborn",
+            id="emptied-and-another-user",
         ),
         pytest.param({"user": quarantined(ago(days=9))}, None, id="quarantine-not-asked-for"),
         pytest.param(
