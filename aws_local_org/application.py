@@ -140,8 +140,9 @@ def _failed(request: AwsRequest, failure: Exception) -> AwsError:
 #: Seconds between two reads of a queue.
 INTERVAL = 0.05
 
-#: SQS takes no longer wait (ReceiveMessage, WaitTimeSeconds).
-LONGEST_WAIT = 20
+#: SQS lets a client wait for 20 seconds (ReceiveMessage, WaitTimeSeconds). Here no message is on its way for so long,
+#: and c7n-mailer ends each run with such a wait.
+LONGEST_WAIT = 1
 
 
 def poll(request: AwsRequest, body: bytes, send: Callable[[bytes], WireResponse]) -> WireResponse:

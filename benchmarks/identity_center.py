@@ -40,6 +40,8 @@ from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import access_run
 from c7n_iamusers.identity_center.aws.instance import Center, connect
+from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
+from c7n_iamusers.identity_center.claimed_settings import Asked
 from c7n_iamusers.identity_center.confirming import MemberAccounts, Reading
 from c7n_iamusers.identity_center.deriving import Deriving
 from c7n_iamusers.identity_center.intent_files import write_intents
@@ -54,6 +56,7 @@ from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, Ended
 #: Policies of an account that users have, of which each has two; three groups an account where users have one.
 POLICIES, OWN_POLICIES = 10, 2
 _ROLE = "arn:aws:iam::{account_id}:role/Reader"
+_DERIVE = {"identity-center-mfa": True}
 _ALLOW = {"Effect": "Allow", "Resource": "*"}
 _OWN_KEYS = {**_ALLOW, "Action": "iam:ChangePassword", "Resource": "arn:aws:iam::*:user/${aws:username}"}
 _FORCE_MFA = {
@@ -181,7 +184,8 @@ def plan(accounts: int, users: int) -> Planned:
         output = Path(directory)
         _leave_apart(output, accounts, users)
         phases.begin()
-        fleet = read_fleet(output, belief=Belief(read=phases.read(members)), deriving=_Timed(phases))
+        belief = Belief(read=phases.read(members), asked=_asked)
+        fleet = read_fleet(output, belief=belief, deriving=_Timed(phases))
         _plan_and_record(fleet, phases)
         peaks = dict(phases.peaks)
         phases.begin()
@@ -245,6 +249,7 @@ class _AtOnce:
 
     def run(self) -> dict[str, Ended]:
         known: dict[str, str] = {}
+        ended: dict[str, Ended] = {}
         for change in self._changes:
             own: dict[str, str] = {}
             for call in change.calls:
@@ -255,7 +260,8 @@ class _AtOnce:
                 self._journal.write(change.subject, "before", **given)
                 self._journal.write(change.subject, "after", **given, result="done", saved=saved)
             known.update({f"{change.key}:{name}": value for name, value in own.items()})
-        return {change.key: Ended(DONE, len(change.calls)) for change in self._changes}
+            ended[change.key] = Ended(DONE, len(change.calls), own)
+        return ended
 
 
 class _Nobody:
@@ -328,10 +334,13 @@ def _leave(output: Path, accounts: int, users: int, policies: Any) -> None:
         documents = {f"arn:aws:iam::{account}:policy/Team{each}": _team(each) for each in range(POLICIES)}
         found = tuple(_users(account, users, policies))
         source = PolicySource({"Everyone": _everyone()}, documents)
-        intents = Intents(
-            account, "derive", found, derive={"identity-center-mfa": True}, source=source, place=account
-        )
+        intents = Intents(account, "derive", found, derive=_DERIVE, source=source, place=account)
         write_intents(output / account / "us-east-1" / "derive", intents)
+
+
+def _asked(intents: Intents) -> Asked:
+    """What a policy with the settings of these intents asks for."""
+    return Asked("benchmark", Intents(intents.account_id, "derive", (), derive=_DERIVE), PeopleAuthority())
 
 
 def _account_id(number: int) -> str:

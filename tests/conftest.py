@@ -11,6 +11,8 @@ import pytest
 from botocore.loaders import create_loader
 
 from aws_local_org import LocalOrg, Settings
+from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.identity_center.writer import schedule
 from tests.in_process import is_running, short_circuit
 
 #: One for all tests: reading botocore's models anew for each session takes most of a test's time.
@@ -20,7 +22,7 @@ LOADER = create_loader()
 @pytest.fixture(scope="session")
 def shared_org() -> Iterator[LocalOrg]:
     """The organization of this process, stopped where the last test needed another; see ``local_org``."""
-    org = LocalOrg(Settings(assignment_seconds=0.1))
+    org = LocalOrg(Settings(assignment_seconds=0.1, report_seconds=0))
     yield org
     org.stop()
 
@@ -59,6 +61,7 @@ def org(local_org: LocalOrg, over_http: bool, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.delenv(name, raising=False)
     if not over_http:
         short_circuit(monkeypatch, local_org)
+    hurry(monkeypatch)
     local_org.reset()
     before = local_org.settings
     yield local_org
@@ -69,3 +72,10 @@ def org(local_org: LocalOrg, over_http: bool, monkeypatch: pytest.MonkeyPatch) -
     }
     if changed:
         local_org.configure(**changed)
+
+
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait a fraction of the seconds that AWS is given between two tries or polls, in this process."""
+    delays = Backoff.delays
+    monkeypatch.setattr(Backoff, "delays", lambda backoff: (each / 50 for each in delays(backoff)))
+    monkeypatch.setattr(schedule, "_SHORTEST_POLL", 0.005)

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from c7n_iamusers.cli.arguments import any_account_id
 from c7n_iamusers.cli.arguments import partition as known_partition
 from c7n_iamusers.cli.output import print_json
+from c7n_iamusers.cli.policies import loaded
 
 if TYPE_CHECKING:
     from c7n_iamusers.iam.permissions import Needed
@@ -63,26 +64,10 @@ def needed_by(file: Path) -> Needed:
 
     own: set[str] = set()
     others: set[str] = set()
-    for policy in _loaded(file):
+    for policy in loaded(file):
         manager = policy.resource_manager
         source = getattr(manager, "source", manager)
         for part in (source, *manager.filters, *manager.actions):
             mine = type(part).__module__.startswith(PACKAGE)
             (own if mine else others).update(part.get_permissions())
     return Needed(frozenset(own), frozenset(others))
-
-
-def _loaded(file: Path) -> list[Any]:
-    from c7n.config import Config
-    from c7n.exceptions import PolicyValidationError
-    from c7n.loader import PolicyLoader
-    from yaml import YAMLError
-
-    from c7n_iamusers.exceptions import InvalidPolicyData
-
-    config = Config.empty(region="us-east-1", account_id="111122223333")
-    try:
-        collection = PolicyLoader(config).load_file(str(file))
-    except (PolicyValidationError, YAMLError, ValueError, OSError) as error:
-        raise InvalidPolicyData(f"{file}: {error}") from error
-    return list(collection)

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import timedelta
@@ -18,6 +18,7 @@ from typing import Any
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
+from c7n_iamusers.cli.policies import FleetPolicies
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.client import Backoff
@@ -92,10 +93,20 @@ _BUDGET = 300.0
     "with --undo: to read which IAM users are there still.",
 )
 @click.option(
+    "-u",
+    "--use",
+    "policies",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    metavar="POLICIES",
+    help="The policies that c7n-org ran: what intents ask for must be what these ask for. Their people-from, "
+    "email-domains and e-mail tags hold where no option says otherwise. Repeatable.",
+)
+@click.option(
     "--trust-intents",
     is_flag=True,
-    help="Take at their word intents whose accounts can't be read again, and people whom neither their account nor "
-    "--people-from names.",
+    help="Take at their word intents whose accounts can't be read again, people whom neither their account nor "
+    "--people-from names, and, without -u, what they ask for.",
 )
 @click.option(
     "--people-from",
@@ -107,10 +118,9 @@ _BUDGET = 300.0
     "--email-tag",
     "email_tags",
     multiple=True,
-    default=["Email"],
-    show_default=True,
     metavar="KEY",
-    help="The tag that holds a user's own e-mail, read again to confirm who the user's person is. Repeatable.",
+    help="The tag that holds a user's own e-mail, read again to confirm who the user's person is; by default those of "
+    "the policies given by -u, else Email. Repeatable.",
 )
 @click.option(
     "--email-domain",
@@ -131,7 +141,8 @@ _BUDGET = 300.0
     "--accounts",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="c7n-org's accounts file, to hold the accounts of intents against the directories they lie in.",
+    help="c7n-org's accounts file, to hold the accounts of intents against the directories they lie in, and to fill "
+    "in the variables of -u.",
 )
 @click.option(
     "--plan-out", type=_PATH, metavar="FILE", help="With --dry-run: write the plan there, for a review."
@@ -158,7 +169,9 @@ _BUDGET = 300.0
     "--audit",
     "audited",
     is_flag=True,
-    help="Say what everybody holds in all these accounts, and in each that has a set of ours; change nothing.",
+    help="Say what everybody holds in all these accounts, and in each that has a set of ours; change nothing. Ends "
+    "with 1 where somebody holds more than their IAM users could do, where what is ours is held by people whom no "
+    "intents name, and where something could not be compared.",
 )
 @click.option(
     "--prune", is_flag=True, help="Also remove what is ours and nobody asks for any more (`-` in the plan)."
@@ -195,7 +208,7 @@ _BUDGET = 300.0
     type=_Place(exists=True, dir_okay=False),
     metavar="RESULT",
     help="Bring back what the run of this result.json removed, and remove what it created, and nothing else: a file "
-    "or an s3:// URL.",
+    "or an s3:// URL, with the run's journal beside it. Give that of a directory that nobody else can write.",
 )
 @click.option(
     "--force-unlock",
@@ -218,6 +231,7 @@ _BUDGET = 300.0
 def command(
     output_dir: str | None,
     member_role: str | None,
+    policies: tuple[Path, ...],
     trust_intents: bool,
     people_from: Path | None,
     email_tags: tuple[str, ...],
@@ -245,16 +259,18 @@ def command(
     """Give the people behind all accounts' IAM users their access in IAM Identity Center.
 
     Merges the intents that policies with `mode: intent` left below OUTPUT_DIR, and reads the accounts' users and
-    policies again by MEMBER_ROLE, since intents are claims of whoever can write there. Then it reads Identity Center
-    once, prints the plan and applies it: 20 calls a second in all, up to 15 assignments under way. It can be stopped
-    or killed at any point and run again. Results: identity-center-result.json beside each intents, and the whole
-    run's below OUTPUT_DIR/identity-center-runs/, which --undo takes.
+    policies again by MEMBER_ROLE, since intents are claims of whoever can write there. What they ask for must be what
+    POLICIES ask for. Then it reads Identity Center once, prints the plan and applies it: 20 calls a second in all, up
+    to 15 assignments under way. It can be stopped or killed at any point and run again. Results:
+    identity-center-result.json beside each intents, and the whole run's below OUTPUT_DIR/identity-center-runs/, which
+    --undo takes.
 
     OUTPUT_DIR may be s3://BUCKET/PREFIX. A run that is killed leaves its lock there, which --force-unlock removes.
 
     Each person is compared with everything that it holds in these accounts, whoever gave it. What is ours and nobody
     asks for any more is shown by `-`; --prune removes it. Run that over the intents of all policies together.
     """
+    _check_alone({"--undo": undone, "--force-unlock": force_unlock, "--export": export, "--audit": audited})
     if undone:
         users_now = _users_now(member_role, region) if member_role else nobody_asked
         _end(_undo(undone, role, region, timeout, dry_run, None if lock_out else users_now))
@@ -268,11 +284,16 @@ def command(
     with _told():
         reading = _reading(member_role, region) if member_role else None
         authority = PeopleAuthority(_people(people_from), email_tags, email_domains)
-        belief = Belief(max_age, _accounts(accounts), reading, trust_intents, authority)
+        asked = FleetPolicies(policies, _listed(accounts)) if policies else None
+        belief = Belief(max_age, _accounts(accounts), reading, trust_intents, authority, asked)
         deriving = Deriving(lambda: _username_tags(center())) if not export or with_imports else Deriving()
         fleet = read_fleet(_store(output_dir), identity_source, belief, deriving)
     if export:
-        for line in (*deriving.warnings, *_exported(fleet, export[1], center if with_imports else None)):
+        for line in (
+            *fleet.unchecked,
+            *deriving.warnings,
+            *_exported(fleet, export[1], center if with_imports else None),
+        ):
             click.echo(line)
         return
     if audited:
@@ -281,6 +302,12 @@ def command(
         return
     papers = _papers(plan_out, reviewed, plan_sha256, dry_run)
     _end(_provision(fleet, center, timeout, dry_run, Choices(prune, lock_out, migrate), papers, quotas))
+
+
+def _check_alone(modes: Mapping[str, object]) -> None:
+    """Raises click.UsageError for several of ``modes``: what one of them does is not what another lets expect."""
+    if len(given := [name for name, value in modes.items() if value]) > 1:
+        raise click.UsageError(f"{' and '.join(given)} do not go together: each is a run of its own")
 
 
 def _exported(fleet: Fleet, directory: Path, center: Callable[[], Center] | None) -> Iterator[str]:
@@ -428,18 +455,38 @@ def _people(path: Path | None) -> PeopleMap | None:
 
 
 def _accounts(path: Path | None) -> dict[str, str] | None:
-    """Account's name -> id, as c7n-org's accounts file has them."""
+    """Account's name -> id, as c7n-org's accounts file has them. Raises IdentityCenterError."""
+    if (listed := _listed(path)) is None:
+        return None
+    found: dict[str, str] = {}
+    try:
+        for each in listed["accounts"]:
+            name, account = str(each["name"]), str(each["account_id"])
+            if found.setdefault(name, account) != account:
+                raise ValueError(
+                    f"account {name} has the ids {found[name]} and {account}: correct one of them"
+                )
+    except (ValueError, KeyError, TypeError) as error:
+        raise _no_accounts(path, error) from error
+    return found
+
+
+def _listed(path: Path | None) -> dict[str, Any] | None:
+    """The accounts file as it is. Raises IdentityCenterError."""
     if path is None:
         return None
     import yaml
 
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return {str(each["name"]): str(each["account_id"]) for each in data["accounts"]}
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
-        raise IdentityCenterError(
-            f"{path}: can't be read as c7n-org's accounts file: {type(error).__name__}: {error}"
-        ) from error
+        return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+        raise _no_accounts(path, error) from error
+
+
+def _no_accounts(path: Path | None, error: Exception) -> IdentityCenterError:
+    return IdentityCenterError(
+        f"{path}: can't be read as c7n-org's accounts file: {type(error).__name__}: {error}"
+    )
 
 
 def _end(failures: list[str]) -> None:

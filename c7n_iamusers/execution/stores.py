@@ -19,6 +19,8 @@ from typing import Protocol
 #: The name of a run's journal.
 JOURNAL = "journal.jsonl"
 _PRIVATE_FILE, _PRIVATE_DIRECTORY = 0o600, 0o700
+#: How deep directories may be nested below an output.
+_DEEPEST = 32
 #: Reads or writes in parallel. botocore's connection pool has ten connections.
 _PARALLEL = 8
 #: O_NONBLOCK: opening a FIFO must not block until somebody opens its other end.
@@ -37,8 +39,8 @@ _LOCK_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEX
 class Store(Protocol):
     """Named contents. A name may contain ``/``. Writes are durable when they return. Every method may raise OSError."""
 
-    def read(self, name: str) -> bytes | None:
-        """The content; None if the name does not exist."""
+    def read(self, name: str, largest: int | None = None) -> bytes | None:
+        """The content; None if the name does not exist. Refuses content of more than ``largest`` bytes."""
 
     def create(self, name: str, content: bytes) -> None:
         """Write a new name. Raises FileExistsError, and changes nothing, if the name exists."""
@@ -77,9 +79,9 @@ class DirectoryStore:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def read(self, name: str) -> bytes | None:
+    def read(self, name: str, largest: int | None = None) -> bytes | None:
         """See Store."""
-        return read_file(self.directory / name)
+        return read_file(self.directory / name, largest)
 
     def create(self, name: str, content: bytes) -> None:
         """See Store."""
@@ -127,8 +129,24 @@ class DirectoryStore:
 
     def names(self, prefix: str, last: str = "") -> list[str]:
         """See Store."""
-        found = (self.directory / prefix).rglob(last or "*") if (self.directory / prefix).is_dir() else ()
-        return sorted(str(path.relative_to(self.directory)) for path in found if last or path.is_file())
+        if last:
+            return sorted(self._with_last(self.directory / prefix, last))
+        found = (self.directory / prefix).rglob("*") if (self.directory / prefix).is_dir() else ()
+        return sorted(str(path.relative_to(self.directory)) for path in found if path.is_file())
+
+    def _with_last(self, top: Path, last: str) -> Iterator[str]:
+        """Raises OSError for a directory that can't be read, and for a link, since their content would be left out."""
+        for directory, below, files in os.walk(top, onerror=_raise_unless_missing):
+            if len(Path(directory).relative_to(top).parts) > _DEEPEST:
+                raise OSError(
+                    f"{directory} is nested deeper than any run writes: find out who created it, and remove it"
+                )
+            for name in below:
+                path = Path(directory, name)
+                if path.is_symlink():
+                    _refuse_other_kinds(path)
+            if last in below or last in files:
+                yield str(Path(directory, last).relative_to(self.directory))
 
     def siblings(self) -> Sequence[DirectoryStore]:
         """See Store."""
@@ -183,17 +201,43 @@ def run_lock(directory: Path, what: str) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def others_may_write(directory: Path, name: str) -> str:
+    """Why somebody else may have written the file ``name`` below ``directory``, in words; empty if nobody could.
+
+    In a directory with the sticky bit, others can't replace the file. Directories may be writable by their group, as a
+    umask of 002 leaves them. Raises OSError.
+    """
+    path = directory / name
+    for each in (path, *(parent for parent in path.parents if parent.is_relative_to(directory))):
+        found = each.stat() if each == directory else each.lstat()
+        if found.st_uid not in (os.geteuid(), 0):
+            return f"{each} belongs to user id {found.st_uid}, not to this run's {os.geteuid()}"
+        others = stat.S_IWOTH | stat.S_IWGRP
+        if stat.S_ISDIR(found.st_mode):
+            others = 0 if found.st_mode & stat.S_ISVTX else stat.S_IWOTH
+        if found.st_mode & others:
+            return f"{each} can be written by others (mode {stat.S_IMODE(found.st_mode):04o})"
+    return ""
+
+
 def as_store(place: Path | Store) -> Store:
     """``place`` as a store."""
     return DirectoryStore(place) if isinstance(place, Path) else place
 
 
-def read_all(store: Store, names: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
-    """Each name with its content, in order, read a few in parallel. Raises OSError."""
+def read_all(
+    store: Store, names: Sequence[str], largest: int | None = None
+) -> Iterator[tuple[str, bytes | None]]:
+    """Each name with its content, in order, read a few in parallel. ``largest``: see Store.read. Raises OSError."""
     with ThreadPoolExecutor(_PARALLEL) as pool:
         for begin in range(0, len(names), _PARALLEL):
             some = names[begin : begin + _PARALLEL]
-            yield from zip(some, pool.map(store.read, some), strict=True)
+            yield from zip(some, pool.map(lambda name: store.read(name, largest), some), strict=True)
 
 
 def replace_all(store: Store, contents: Iterable[tuple[str, bytes]]) -> None:
@@ -204,8 +248,8 @@ def replace_all(store: Store, contents: Iterable[tuple[str, bytes]]) -> None:
         each.result()
 
 
-def read_file(path: Path) -> bytes | None:
-    """The content of the regular file ``path``; None if nothing has that name.
+def read_file(path: Path, largest: int | None = None) -> bytes | None:
+    """The content of the regular file ``path``; None if nothing has that name. ``largest``: see Store.read.
 
     Raises OSError if it is anything else. The message says what it is: a link, a FIFO, a directory.
     """
@@ -214,7 +258,17 @@ def read_file(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     with os.fdopen(descriptor, "rb") as file:
+        refuse_larger(str(path), os.fstat(descriptor).st_size, largest)
         return file.read()
+
+
+def refuse_larger(place: str, size: int, largest: int | None) -> None:
+    """Raises OSError if ``size`` is more than ``largest``."""
+    if largest is not None and size > largest:
+        raise OSError(
+            f"{place} has {size} bytes, and no run writes more than {largest} there: find out who put it there, and "
+            "move it away"
+        )
 
 
 def open_appending(path: Path) -> BufferedWriter:
@@ -297,4 +351,4 @@ def _refuse_other_kinds(path: Path) -> None:
 def _refuse_unless_regular(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
         kind = next((name for holds, name in _KINDS if holds(mode)), "device")
-        raise OSError(f"{path} is a {kind}, not a file of a run: look who put it there, and move it away")
+        raise OSError(f"{path} is a {kind}, not a file of a run: find out who put it there, and move it away")

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import islice
 from typing import Any
 
+from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHANGED, Outcome
 from c7n_iamusers.identity_center.adoption import (
@@ -21,6 +24,7 @@ from c7n_iamusers.identity_center.adoption import (
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.changes import (
+    assignment_key,
     group_key,
     membership_key,
     own_assignments,
@@ -33,6 +37,7 @@ from c7n_iamusers.identity_center.model import (
     ASSIGNMENT,
     CREATE,
     GROUP,
+    MANAGED_GROUP,
     MEMBERSHIP,
     PERMISSION_SET,
     REMOVE,
@@ -44,7 +49,10 @@ from c7n_iamusers.identity_center.model import (
     Choices,
     Claim,
     DesiredAccess,
+    Group,
     Instance,
+    KnownGroup,
+    KnownPerson,
     Pending,
     PersonKey,
     Total,
@@ -56,18 +64,37 @@ from c7n_iamusers.identity_center.permission_sets import (
 )
 from c7n_iamusers.identity_center.plan import Evidence, plan_access
 from c7n_iamusers.identity_center.terraform import Existing
-from c7n_iamusers.identity_center.writer.change import Rechecked, WriterContext
+from c7n_iamusers.identity_center.writer.change import ERRORS, Rechecked, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, Ended, SingleWriter
 from c7n_iamusers.policy_comparison.proof import UNPROVEN
+from c7n_iamusers.text.wording import folded, shown
+
+_WORKERS = 8
+#: Stands for what a group may hold where that can't be asked.
+_UNKNOWN = Assignment("(a delegated administrator can't tell)", "")
+#: How many strangers of a group a message names: each is looked up.
+_NAMED = 3
 
 
 class SecondLook:
-    """Looks through ``reader``; several threads may at once."""
+    """Looks through ``reader``; several threads may at once. ``people``: those of ``desired`` that were found."""
 
     def __init__(
-        self, reader: CenterReader, desired: DesiredAccess, state: CenterState, instance: Instance
+        self,
+        reader: CenterReader,
+        desired: DesiredAccess,
+        state: CenterState,
+        instance: Instance,
+        people: Mapping[PersonKey, KnownPerson] | None = None,
     ) -> None:
         self._reader, self._desired, self._state, self._instance = reader, desired, state, instance
+        self._known = people or {}
+        self._assigned = {
+            assignment_key(name, grant): group
+            for name, group in desired.groups.items()
+            for grant in group.grants
+            if not group.shared
+        }
         self._sets = {set_key(name): wanted for name, wanted in desired.permission_sets.items()}
         self._groups = {group_key(name): group for name, group in desired.groups.items()}
         self._people = {user_key(key): person for key, person in desired.people.items()}
@@ -122,14 +149,91 @@ class SecondLook:
         found = self._reader.store.membership_id(parameters["GroupId"], user_id)
         return Rechecked((), {MEMBERSHIP_ID: found}) if found else Rechecked(change.calls)
 
+    def before(self, change: Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
+        """A check to be made right before an assignment: people who have joined the group would gain access by it."""
+        if change.kind != ASSIGNMENT or change.action == REMOVE or change.key not in self._assigned:
+            return None
+        group_id, account = parameters["PrincipalId"], parameters["TargetId"]
+        return partial(self._check_members, self._assigned[change.key], group_id, account)
+
+    def _check_members(self, group: Group, group_id: str, account: str) -> None:
+        if strangers := self._strangers(group, group_id):
+            raise IdentityCenterError(
+                f"group {group.name} has been joined by {strangers} since it was read, whom nobody asked for, "
+                f"and assigning it would give them access to account {account}, so it was not assigned: find out who "
+                "added them, remove them"
+            )
+
+    def strangers_since(self, ended: Mapping[str, Ended], stopped: Callable[[], bool]) -> tuple[str, ...]:
+        """Who has joined a group that the run gave an assignment or a member, in sentences; never raises ERRORS.
+
+        Who was in an assigned group when it was read stands in the plan. ``stopped``: whether to read no more.
+        """
+        touched = {key for key, each in ended.items() if each.status == DONE or each.calls}
+        groups = [group for group in self._desired.groups.values() if self._is_touched(group, touched)]
+        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+            found = pool.map(lambda group: self._joined(group, ended, stopped), groups)
+            return tuple(each for each in found if each)
+
+    def _is_touched(self, group: Group, touched: Collection[str]) -> bool:
+        if group.shared:
+            return False
+        return any(assignment_key(group.name, grant) in touched for grant in group.grants) or any(
+            membership_key(person, group.name) in touched for person in self._desired.members(group.name)
+        )
+
+    def _joined(self, group: Group, ended: Mapping[str, Ended], stopped: Callable[[], bool]) -> str:
+        if stopped():
+            return f"who has joined group {group.name} was not read when the run was stopped: run again with --audit"
+        known = self._state.groups.get(group.name)
+        group_id = known.group_id if known else ended[group_key(group.name)].values[GROUP_ID]
+        created = [ended.get(user_key(each)) for each in self._desired.members(group.name)]
+        ours = {str(each.values.get(USER_ID)) for each in created if each}
+        accounts = shown(sorted({grant.account_id for grant in group.grants}))
+        try:
+            strangers = self._strangers(group, group_id, ours | (known.members if known else frozenset()))
+        except ERRORS as error:
+            return (
+                f"group {group.name} could not be read again ({error}), so who has joined it meanwhile, and has access "
+                f"to account {accounts}, is not known: run with --audit"
+            )
+        if not strangers:
+            return ""
+        return (
+            f"group {group.name} has been joined by {strangers} while this run was under way, whom nobody asked for "
+            f"and who have access to account {accounts} through it: find out who added them, and remove them"
+        )
+
+    def _strangers(self, group: Group, group_id: str, more: Collection[str] = ()) -> str:
+        """Members who are neither people of ``group`` nor among ``more`` (user ids), in words; empty for none."""
+        expected = {
+            self._known[key].user_id for key in self._desired.members(group.name) if key in self._known
+        }
+        unknown = sorted(self._reader.store.members(group_id) - expected - set(more))
+        names = list(islice(self._named(group, unknown), _NAMED + 1))
+        return ", ".join(names[:_NAMED]) + (" and others" if names[_NAMED:] else "")
+
+    def _named(self, group: Group, user_ids: list[str]) -> Iterator[str]:
+        for user_id in user_ids:
+            person = self._reader.store.person(user_id)
+            # Somebody else may have created a person of this run's meanwhile.
+            if person and (folded(person.username), folded(person.email)) not in self._desired.members(
+                group.name
+            ):
+                yield f"{person.username} (user id {user_id})"
+
 
 @dataclass(frozen=True)
 class Report:
-    """A plan, and how each of its changes that was begun has ended: none where it was not applied."""
+    """A plan, and how each of its changes that was begun has ended: none where it was not applied.
+
+    ``strangers``: who has joined its groups while it was applied, in sentences.
+    """
 
     desired: DesiredAccess
     plan: AccessPlan
     ended: Mapping[str, Ended] = field(default_factory=dict)
+    strangers: tuple[str, ...] = ()
 
     def outcomes(self) -> list[tuple[str, Outcome]]:
         """For each IAM user that anything was asked for, whose intents asked, and the outcome."""
@@ -217,6 +321,19 @@ class Report:
         return f"; this run created {' and '.join(made)}, left as it is" if made else ""
 
 
+@dataclass(frozen=True)
+class Everybody:
+    """What an audit looks at. ``ours``: ARNs of our permission sets.
+
+    ``elsewhere``: groups of ours that hold something, and nothing in the accounts that were read.
+    """
+
+    report: Report
+    state: CenterState
+    ours: Collection[str]
+    elsewhere: Sequence[KnownGroup] = ()
+
+
 class AccessRun:
     """A desired access and the Identity Center that is to have it.
 
@@ -244,11 +361,36 @@ class AccessRun:
         report = self.plan()
         return self._desired, Existing(self._state, report.plan.known_people, self._center.instance)
 
-    def look_at_everybody(self) -> tuple[Report, CenterState]:
+    def look_at_everybody(self) -> Everybody:
         """The same, with what everybody holds in all accounts that have anything of ours."""
-        accounts = self._reader.permission_sets.accounts_of_ours()
-        report = self._planned(self._reader.read(self._desired, accounts, everybody=True))
-        return report, self._state
+        ours = self._reader.permission_sets.accounts_of_ours()
+        accounts = {account for each in ours.values() for account in each}
+        state = self._reader.read(self._desired, accounts, everybody=True)
+        # A group that is as asked for was not asked what it gives in accounts that nobody looks into.
+        asked = [known for name, known in state.groups.items() if not self._is_shared(name)]
+        known = {*state.standing.groups, *(each.group_id for each in state.groups.values())}
+        others = [
+            group
+            for group in self._reader.store.all_groups().values()
+            if group.description.startswith(MANAGED_GROUP) and group.group_id not in known
+        ]
+        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
+            whole = {each.group_id: each for each in pool.map(self._with_all_it_gives, asked)}
+            elsewhere = [each for each in pool.map(self._with_all_it_gives, others) if each.assignments]
+        groups = {name: whole.get(each.group_id, each) for name, each in state.groups.items()}
+        report = self._planned(replace(state, groups=groups))
+        return Everybody(report, self._state, ours.keys(), elsewhere)
+
+    def _is_shared(self, name: str) -> bool:
+        group = self._desired.groups.get(name)
+        return group is not None and group.shared
+
+    def _with_all_it_gives(self, group: KnownGroup) -> KnownGroup:
+        try:
+            held = self._reader.assignments.of_group(group.group_id)
+        except IdentityCenterError:
+            held = frozenset({_UNKNOWN})
+        return replace(group, assignments=group.assignments | held)
 
     def _planned(self, state: CenterState) -> Report:
         self._state = replace(state, is_delegated=self._center.is_delegated)
@@ -262,13 +404,10 @@ class AccessRun:
 
     def apply(self, report: Report, journal: JournalWriter, options: ApplyOptions) -> Report:
         """Do it, one failure touching nothing that does not need it."""
-        center = self._center
+        center, people = self._center, report.plan.known_people
+        look = SecondLook(self._reader, self._desired, self._state, center.instance, people)
         context = WriterContext(
-            center.clients,
-            center.instance,
-            journal,
-            SecondLook(self._reader, self._desired, self._state, center.instance),
-            center.rate,
-            center.backoff,
+            center.clients, center.instance, journal, look, center.rate, center.backoff, look.before
         )
-        return Report(self._desired, report.plan, SingleWriter(context, report.plan.work, options).run())
+        ended = SingleWriter(context, report.plan.work, options).run()
+        return Report(self._desired, report.plan, ended, look.strangers_since(ended, options.stopped))

@@ -19,6 +19,7 @@ from c7n_iamusers.identity_center.people_file import PeopleMap, PersonRow
 from c7n_iamusers.text.wording import folded, shown
 
 _TAG, _EMAIL = "tag:", " (e-mail)"
+_EMAIL_TAGS = ("Email",)
 _AGAIN = "run the policies again"
 
 
@@ -27,14 +28,29 @@ class PeopleAuthority:
     """What is believed of people in place of intents.
 
     ``people``: the file whose rows say who a user's person is; None where there is none. ``email_tags``: the keys of
-    the tags that hold a user's own e-mail. ``domains``: those of the organization's e-mail; none for any.
-    ``trusted``: intents are believed where neither the file nor the account says anything.
+    the tags that hold a user's own e-mail; none for ``Email``. ``username_tags``: those that may hold its
+    username; none for any. ``domains``: those of the organization's e-mail; none
+    for any. ``trusted``: intents are believed where neither the file nor the account says anything. ``only_file``:
+    nobody counts but whom the file names.
     """
 
     people: PeopleMap | None = None
-    email_tags: tuple[str, ...] = ("Email",)
+    email_tags: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
     trusted: bool = False
+    only_file: bool = False
+    username_tags: tuple[str, ...] = ()
+
+    def completed(self, policy: PeopleAuthority) -> PeopleAuthority:
+        """With what the policy says where this one says nothing."""
+        return replace(
+            self,
+            people=self.people or policy.people,
+            email_tags=self.email_tags or policy.email_tags,
+            domains=self.domains or policy.domains,
+            only_file=self.only_file or policy.only_file,
+            username_tags=self.username_tags or policy.username_tags,
+        )
 
     def checked(self, intents: Intents) -> Intents:
         """``intents`` with the people of the file, and without those who can't be people of the organization.
@@ -49,9 +65,11 @@ class PeopleAuthority:
         ``detail``: botocore's ``UserDetail`` as it was read again.
         """
         person = user.person
-        if person is None or user.on_file or self._says(detail, person.email):
+        if person is None or user.on_file:
             return ""
-        tags = f"no tag {shown(self.email_tags)} that says {person.email}"
+        if self._says(detail, person.email):
+            return self._username_doubt(person, detail)
+        tags = f"no tag {shown(self.email_tags or _EMAIL_TAGS)} that says {person.email}"
         if _rests_on_tags(user):
             return f"has {tags}: {_AGAIN}, or, where another tag holds people's e-mails, give --email-tag KEY"
         if self.trusted:
@@ -61,6 +79,20 @@ class PeopleAuthority:
             f"is {person.email} by the intents alone (they say: {user.rests_on}): {where} has {tags}, and its name is "
             "another: name it in a file that you give as --people-from, tag it, or, where you trust those who can "
             "write intents, give --trust-intents"
+        )
+
+    def _username_doubt(self, person: Person, detail: Mapping[str, Any]) -> str:
+        """A username of somebody else would stand in that one's place, and in CloudTrail."""
+        keys = {folded(key) for key in self.username_tags}
+        tags = [tag for tag in detail.get("Tags") or () if not keys or folded(str(tag["Key"])) in keys]
+        told = (person.email, str(detail["UserName"]), *(str(tag["Value"]).strip() for tag in tags))
+        if self.trusted or folded(person.username) in map(folded, told):
+            return ""
+        where = f"tag {shown(self.username_tags)}" if keys else "tag"
+        return (
+            f"has the username {person.username} by the intents alone: it is not its e-mail, and neither its name nor "
+            f"a {where} of it says so: {_AGAIN}, name it in a file that you give as --people-from, or, where you trust "
+            "those who can write intents, give --trust-intents"
         )
 
     def _checked(self, user: UserIntent) -> UserIntent:
@@ -74,6 +106,9 @@ class PeopleAuthority:
                 row = self.people.find(subject.account_id, subject.name)
             except InvalidPolicyData as error:
                 return replace(user, person=None, problem=str(error))
+            if row is None and self.only_file:
+                problem = f"{self.people.name} has no row for it, and the policy's people-from says only: true: add one"
+                return replace(user, person=None, problem=problem)
             identity = _of_row(user, row, self.people.name) if row else identity
         (found,) = identify([(subject, identity)], subject.account_id, self.domains)
         checked = replace(
@@ -87,7 +122,7 @@ class PeopleAuthority:
 
     def _says(self, detail: Mapping[str, Any], email: str) -> bool:
         """Whether the account itself says so: by a tag for e-mails, or by the user's name."""
-        keys = {folded(key) for key in self.email_tags}
+        keys = {folded(key) for key in self.email_tags or _EMAIL_TAGS}
         tags = detail.get("Tags") or ()
         told = {folded(str(tag["Value"]).strip()) for tag in tags if folded(str(tag["Key"])) in keys}
         return folded(email) in {*told, folded(str(detail["UserName"]))}

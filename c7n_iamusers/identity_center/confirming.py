@@ -149,12 +149,12 @@ def confirmed(
     intents: list[Intents],
     read: Reading | None,
     trusted: bool = False,
-    authority: PeopleAuthority | None = None,
+    authority_of: Callable[[Intents], PeopleAuthority] | None = None,
 ) -> list[Intents]:
     """The intents with users and policies as they are now; who is not there, or can't be read, has a problem.
 
     ``intents`` itself is changed, account by account: what was and what is would be twice as much to hold. ``trusted``:
-    who can't be read is taken at the intents' word. ``authority``: what is believed of people. Raises
+    who can't be read is taken at the intents' word. ``authority_of``: what is believed of their people. Raises
     IdentityCenterError where nobody can be read, and nobody is trusted.
     """
     if read is None:
@@ -164,16 +164,18 @@ def confirmed(
                 f"--member-role 'arn:aws:iam::{{account_id}}:role/NAME', {_TRUST}"
             )
         return intents
-    people = authority or PeopleAuthority(trusted=trusted)
+    people = authority_of or (lambda _: PeopleAuthority(trusted=trusted))
     places: defaultdict[str, list[int]] = defaultdict(list)
     for number, each in enumerate(intents):
         places[each.account_id].append(number)
     deriving = {each.account_id for each in intents if each.derive is not None}
     for account_id, now in read(tuple(places), deriving):
         for number in places.pop(account_id):
-            intents[number] = _confirmed(intents[number], now, trusted, people)
+            intents[number] = _confirmed(intents[number], now, trusted, people(intents[number]))
     for number in (each for numbers in places.values() for each in numbers):
-        intents[number] = _confirmed(intents[number], "nothing was read of its account", trusted, people)
+        intents[number] = _confirmed(
+            intents[number], "nothing was read of its account", trusted, people(intents[number])
+        )
     return intents
 
 
@@ -182,7 +184,7 @@ def _confirmed(intents: Intents, now: AccountNow | str, trusted: bool, authority
         if trusted:
             return intents
         mend = "let that role be assumed, and have iam:GetAccountAuthorizationDetails"
-        told = f"was not read again ({intents.place}): {now}: {mend}, {_TRUST}"
+        told = f"was not read again: {now}: {mend}, {_TRUST}"
         return replace(intents, users=tuple(_refused(user, told) for user in intents.users))
     users = tuple(_user(user, now, intents.derive is not None, authority) for user in intents.users)
     return replace(intents, users=users, source=now.source if intents.derive is not None else intents.source)

@@ -110,7 +110,8 @@ class StandingSet:
 class Standing:
     """What of ``created`` exists: by its place in that list, save for memberships and assignments.
 
-    ``memberships``: (group id, user id) -> membership id. ``assignments``: group id -> what the group has.
+    ``memberships``: (group id, user id) -> membership id. ``assignments``: group id -> what the group has; ``members``:
+    of the groups of ours among them, user ids. ``foreign``: ids of groups and ARNs of sets that lack the mark of ours.
     """
 
     created: tuple[Created, ...]
@@ -119,6 +120,8 @@ class Standing:
     permission_sets: Mapping[int, StandingSet] = field(default_factory=dict)
     memberships: Mapping[MembershipKey, str] = field(default_factory=dict)
     assignments: Mapping[str, frozenset[Assignment]] = field(default_factory=dict)
+    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    foreign: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -254,7 +257,7 @@ def _notes(record: Removed | None) -> Mapping[str, Any]:
 
 
 #: Operation -> what it creates, and under which name its id was saved (empty: it has none).
-_CREATING = {
+CREATING = {
     "CreatePermissionSet": (PERMISSION_SET, "permission-set"),
     "CreateGroup": (GROUP, "group"),
     "CreateAccountAssignment": (ASSIGNMENT, ""),
@@ -272,9 +275,9 @@ def created_by(lines: Iterable[Mapping[str, Any]]) -> list[Created]:
     """
     found: dict[bytes, Created] = {}
     for line in lines:
-        if line.get("operation") not in _CREATING:
+        if line.get("operation") not in CREATING:
             continue
-        kind, saved = _CREATING[line["operation"]]
+        kind, saved = CREATING[line["operation"]]
         call = f"{kind} {json.dumps(line['parameters'], sort_keys=True)}"
         key = sha256(call.encode()).digest()
         if line["phase"] == "before":
@@ -317,7 +320,7 @@ def _identity(removed: Removed) -> str:
 
 def _created_identity(line: Mapping[str, Any]) -> str:
     """The ``_identity`` of what the line's call creates; empty where it creates nothing, or no id is known yet."""
-    kind, saved = _CREATING.get(str(line.get("operation")), ("", ""))
+    kind, saved = CREATING.get(str(line.get("operation")), ("", ""))
     given, identifier = line.get("parameters") or {}, (line.get("saved") or {}).get(saved, "")
     records = {
         MEMBERSHIP: lambda: {"group-id": given["GroupId"], "user-id": given["MemberId"]["UserId"]},

@@ -14,7 +14,7 @@ from typing import TypeVar
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.identity_center.intents import Intents, UserIntent
+from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents, UserIntent
 from c7n_iamusers.identity_center.model import (
     Claim,
     DesiredAccess,
@@ -73,7 +73,14 @@ def desired_access(intents: Sequence[Intents], derive: Deriving) -> DesiredAcces
     asks = [_explicit(each, user, found) for each, user, found in known if each.derive is None]
     derived, underivable = derive([row for row in known if row[0].derive is not None])
     good, clashing = _consistent([*asks, *derived])
-    return _merged(good, (*refused, *underivable, *clashing), external)
+    return _merged(good, tuple(map(_with_file, (*refused, *underivable, *clashing))), external)
+
+
+def _with_file(refused: Refused) -> Refused:
+    """Who reads a refusal of many accounts has to know which file asked."""
+    if not refused.place:
+        return refused
+    return replace(refused, reason=f"{refused.reason} (asked for by {refused.place}/{INTENTS_FILE})")
 
 
 def _identity_source(intents: Sequence[Intents]) -> bool:

@@ -4,7 +4,7 @@
 c7n-org writes to ``<account's name>/<region>/<policy>``, Cloud Custodian to ``<policy>``. In a bucket they lie as
 snapshots and journals do, where the account's id follows: ``<account's name>/<region>/<account id>/<policy>`` and
 ``<account id>/<policy>``. Whoever can write there can claim anything, so what a file says is held against where it
-lies: the account of one directory is one, and lies in one directory.
+lies: a run has one layout, in which each account has one directory, and each policy leaves one file in it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,21 @@ from pathlib import Path, PurePosixPath
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.execution.stores import Store, as_store, read_all
+from c7n_iamusers.execution.stores import DirectoryStore, Store, as_store, others_may_write, read_all
 from c7n_iamusers.iam.policy_documents import SharedDocuments
 from c7n_iamusers.identity_center.intent_claims import check_claims
 from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents, NotIntents, intents_data, intents_from
 
 #: The age up to which intents are applied unless somebody says otherwise: what is older speaks of other users.
 MAX_AGE = timedelta(hours=24)
+#: Bytes of a file: several times what the largest account needs.
+LARGEST = 512 * 1024 * 1024
 #: By how much another machine's clock may be ahead.
 _AHEAD = timedelta(minutes=5)
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d", re.ASCII)
+REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
+_OF_SLASHES = " (an account's name with / in it is known by the accounts file, -c)"
+_LAYOUT = "<account's name>/<region>/<policy>"
 
 
 def write_intents(output: Path | Store, intents: Intents) -> str:
@@ -44,15 +48,20 @@ def read_intents(
     max_age: timedelta = MAX_AGE,
     accounts: Mapping[str, str] | None = None,
     now: datetime | None = None,
+    trusted: bool = False,
 ) -> list[Intents]:
     """All intents below ``output``; their place is where they lie, as seen from there.
 
-    ``accounts``: account's name -> id, as c7n-org's accounts file has them, where that is known. Raises
-    IdentityCenterError where there are none, where a file can't be read, is too old, or claims what the place it lies
-    in does not: one account's intents less would look like a smaller fleet.
+    ``accounts``: account's name -> id, as c7n-org's accounts file has them, where that is known. ``trusted``: whoever
+    may write files of a directory is. Raises IdentityCenterError where there are none, where a file can't be read, is
+    too old, may be somebody else's, or claims what the place it lies in does not: one account's intents less would
+    look like a smaller fleet.
     """
     store = as_store(output)
-    names = store.names("", INTENTS_FILE)
+    try:
+        names = store.names("", INTENTS_FILE)
+    except OSError as error:
+        raise _unreadable(error) from error
     if not names:
         raise IdentityCenterError(
             f"no {INTENTS_FILE} below {store}: run a policy whose action provision-identity-center has mode: intent, "
@@ -61,13 +70,34 @@ def read_intents(
     shared = SharedDocuments()
     try:
         found = [
-            (name, _read(store.place(name), name, each, shared)) for name, each in read_all(store, names)
+            (name, _read(store.place(name), name, each, shared))
+            for name, each in read_all(store, names, LARGEST)
         ]
+        if not trusted and isinstance(store, DirectoryStore):
+            _check_writers(store.directory, names)
     except OSError as error:
-        raise IdentityCenterError(f"{error}: so it can't be read as intents") from error
+        raise _unreadable(error) from error
     _check_ages(store, found, max_age, now or datetime.now(timezone.utc))
     _check_places(store, found, accounts)
+    _check_copies(store, found)
     return [intents for _, intents in found]
+
+
+def _unreadable(error: OSError) -> IdentityCenterError:
+    return IdentityCenterError(
+        f"{error}: so it can't be read as intents. Nothing was touched: see that all of the output can be read, and "
+        "run again"
+    )
+
+
+def _check_writers(directory: Path, names: Iterable[str]) -> None:
+    for name in names:
+        if why := others_may_write(directory, name):
+            raise IdentityCenterError(
+                f"{directory / name} may be somebody else's: {why}. Nothing was touched: find out who wrote it, let "
+                "this run's user alone own and write the output, and run the policies again; or, where you trust "
+                "whoever can write there, give --trust-intents"
+            )
 
 
 def _read(place: str, name: str, content: bytes | None, shared: SharedDocuments) -> Intents:
@@ -85,16 +115,15 @@ def _check_ages(
 ) -> None:
     for name, intents in found:
         age = now - (intents.time or now)
+        told = f"{store.place(name)} (account {intents.account_id}) is of {intents.time}"
         if age > max_age:
             raise IdentityCenterError(
-                f"{store.place(name)} is of {intents.time}, older than {max_age}: users and their policies may be "
-                "others by now: run the policies again, or give a longer --max-age; where its policy finds nobody any "
-                "more, remove it"
+                f"{told}, older than {max_age}: users and their policies may be others by now: run the policies again, "
+                "or give a longer --max-age; where its policy finds nobody any more, remove it"
             )
         if age < -_AHEAD:
             raise IdentityCenterError(
-                f"{store.place(name)} is of {intents.time}, which is yet to come: mend the clock of the machine that "
-                "ran the policies"
+                f"{told}, which is yet to come: correct the clock of the machine that ran the policies"
             )
 
 
@@ -103,11 +132,24 @@ def _check_places(
 ) -> None:
     of_directory: dict[PurePosixPath, str] = {}
     of_account: dict[str, PurePosixPath] = {}
+    layouts: dict[str, str] = {}
     for name, intents in found:
         path, account = store.place(name), intents.account_id
         beside = _beside_policy(store, name, intents.policy)
         if beside is None:
             raise _claims(path, f"to be of policy {intents.policy}", "the directory of another")
+        beside = _name_in_one(beside, accounts or {})
+        if _is_elsewhere(beside):
+            raise _elsewhere(
+                f"{path} (account {account})",
+                f"a policy's run leaves it in {_LAYOUT} below {store}{_OF_SLASHES}",
+            )
+        layouts.setdefault(_layout(beside), path)
+        if len(layouts) > 1:
+            raise _elsewhere(
+                f"{path} (account {account})",
+                f"those of one run lie alike, and {next(iter(layouts.values()))} does not",
+            )
         directory, names = _account_directory(beside)
         known = of_directory.setdefault(directory, account)
         place = of_account.setdefault(account, directory)
@@ -117,6 +159,38 @@ def _check_places(
         if not _names_account(names, account, accounts):
             where = " and ".join(each for each in names if each) or "its directory"
             raise _claims(path, f"to be of account {account}", f"not that of {where}")
+
+
+def _check_copies(store: Store, found: Iterable[tuple[str, Intents]]) -> None:
+    of_policy: dict[tuple[str, str], str] = {}
+    for name, intents in found:
+        path = store.place(name)
+        other = of_policy.setdefault((intents.account_id, intents.policy), path)
+        if other != path:
+            raise IdentityCenterError(
+                f"{path} is a second one of policy {intents.policy} and account {intents.account_id}, beside {other}: "
+                "find out who wrote it, and remove it; where one run has left both, in two Regions, give the account "
+                "one Region, as IAM is the same in all, and run the policies again into an empty directory"
+            )
+
+
+def _name_in_one(beside: Sequence[str], accounts: Mapping[str, str]) -> Sequence[str]:
+    """``beside`` with an account's name that has ``/`` in it, which becomes several directories, as one again."""
+    ends = (end for end in range(len(beside), 1, -1) if "/".join(beside[:end]) in accounts)
+    end = next(ends, 0)
+    return ("/".join(beside[:end]), *beside[end:]) if end else beside
+
+
+def _is_elsewhere(beside: Sequence[str]) -> bool:
+    """Whether these are more directories than runs make: an account's name, a Region and an account's id."""
+    regions = sum(bool(REGION.fullmatch(each)) for each in beside)
+    ids = sum(bool(_ACCOUNT_ID.fullmatch(each)) for each in beside)
+    return regions > 1 or len(beside) - regions - ids > 1 or len(beside) - regions > 2
+
+
+def _layout(beside: Sequence[str]) -> str:
+    """The kinds of directories."""
+    return "/".join("region" if REGION.fullmatch(each) else "account" for each in beside)
 
 
 def _beside_policy(store: Store, name: str, policy: str) -> Sequence[str] | None:
@@ -140,10 +214,9 @@ def _account_directory(beside: Sequence[str]) -> tuple[PurePosixPath, tuple[str,
     ``beside``: the directories beside a policy's.
     """
     if not (beside and _ACCOUNT_ID.fullmatch(beside[-1])):
-        directory = PurePosixPath(*beside[:-1])
-        return directory, (directory.name,)
+        return PurePosixPath(*beside[:-1]), (beside[-2] if len(beside) > 1 else "",)
     *rest, account = beside
-    if not (rest and _REGION.fullmatch(rest[-1])):
+    if not (rest and REGION.fullmatch(rest[-1])):
         return PurePosixPath(*rest, account), (account,)
     named = rest[:-1]
     return PurePosixPath(*(named or [account])), (*named[-1:], account)
@@ -155,6 +228,13 @@ def _names_account(names: Sequence[str], account: str, accounts: Mapping[str, st
         return all(each == account for each in names if _ACCOUNT_ID.fullmatch(each))
     ids = set(accounts.values())
     return all(accounts.get(each, each if each in ids else "") == account for each in names)
+
+
+def _elsewhere(path: str, why: str) -> IdentityCenterError:
+    return IdentityCenterError(
+        f"{path} lies where it can't belong: {why}: find out who put it there, remove it, and give -s the output of "
+        "one run alone"
+    )
 
 
 def _claims(path: str, claim: str, against: str) -> IdentityCenterError:

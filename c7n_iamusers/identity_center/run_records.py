@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -23,6 +24,7 @@ from c7n_iamusers.identity_center.changes import assignment_key
 from c7n_iamusers.identity_center.created import Created, Removed, created_by, removed_by
 from c7n_iamusers.identity_center.intents import permission_set_data
 from c7n_iamusers.identity_center.model import Change, Claim, Instance
+from c7n_iamusers.identity_center.run_claims import check_instance, check_line, check_result
 from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ApplyOptions, Ended
 from c7n_iamusers.text.json_pieces import json_pieces
 from c7n_iamusers.text.wording import folded
@@ -59,8 +61,20 @@ class RunDirectory:
 
         One after the other: a large run leaves some hundred thousand.
         """
-        runs = (*self.resumed, self.time)
-        return (line for run in runs for line in _lines(self.output, f"{RUNS}/{run}/{JOURNAL}"))
+        return _lines_of(self.output, [f"{RUNS}/{run}/{JOURNAL}" for run in (*self.resumed, self.time)])
+
+    def check_resumed(self, instance: Instance) -> None:
+        """Raises IdentityCenterError where the journal of a run that it carries on can't be that of one."""
+        for run in self.resumed:
+            name = f"{RUNS}/{run}/{JOURNAL}"
+            try:
+                check_instance(created_by(_lines(self.output, name)), instance)
+            except ValueError as error:
+                raise IdentityCenterError(
+                    f"{self.output.place(name)}: the run that was killed can't be carried on here: {error}: run again "
+                    "with the --role and --region of that instance, or move the run's directory away; nothing was "
+                    "touched"
+                ) from error
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result; durable when this returns."""
@@ -103,13 +117,56 @@ def read_results(output: Store) -> Iterator[tuple[str, dict[str, Any]]]:
 def _result(place: str, content: bytes | None) -> dict[str, Any]:
     try:
         data = json.loads(content or b"")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise IdentityCenterError(f"{place}: can't be read as the result of a run: {error}") from error
     if not isinstance(data, dict) or data.get("schema") != RESULT_SCHEMA or "created" not in data:
         raise IdentityCenterError(
             f"{place} is not the overall result of a run (schema {RESULT_SCHEMA}): give the {RESULT} below {RUNS}/"
         )
+    try:
+        check_result(data)
+    except ValueError as error:
+        raise IdentityCenterError(
+            f"{place}: can't be read as the result of a run: {error}: {_CHANGED}"
+        ) from error
     return data
+
+
+_CHANGED = "it was changed after the run; find out who did; nothing was touched"
+
+
+def journals_of(name: str, result: Mapping[str, Any]) -> list[str]:
+    """The names of the journals that a run's result (``name``) rests on.
+
+    Those of the runs that it carried on and, as the last, its own, which is beside it.
+    """
+    own = f"{name[: name.rfind('/') + 1]}{JOURNAL}"
+    return [*(f"{RUNS}/{run}/{JOURNAL}" for run in result.get("resumes", ())), own]
+
+
+def check_journaled(output: Store, name: str, result: Mapping[str, Any]) -> None:
+    """Raises IdentityCenterError for a result (``name``) that says more than the journals of its runs show."""
+    names = journals_of(name, result)
+    shown_created = {_digest(each.as_data()) for each in created_by(_lines_of(output, names))}
+    shown_removed = {_digest(each.as_data()) for each in removed_by(_lines_of(output, names))}
+    created = [row for row in result["created"] if _digest(row) not in shown_created]
+    removed = [
+        row
+        for row in result.get("removed", ())
+        if _digest(Removed.from_data(row).as_data()) not in shown_removed
+    ]
+    if created or removed:
+        kinds = Counter(row["kind"] for row in (*created, *removed))
+        told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        raise IdentityCenterError(
+            f"{output.place(name)} says that the run created or removed {told}, which its journal "
+            f"{output.place(names[-1])} does not show: it was changed after the run, or the journal of it, or of a "
+            "run that it carried on, is missing: give the result where the run left it; nothing was touched"
+        )
+
+
+def _digest(row: Mapping[str, Any]) -> bytes:
+    return sha256(json.dumps(row, sort_keys=True).encode()).digest()
 
 
 def unfinished(output: Store) -> list[str]:
@@ -124,10 +181,22 @@ def unfinished(output: Store) -> list[str]:
     return sorted(begun - finished)
 
 
+def _lines_of(output: Store, names: Iterable[str]) -> Iterator[dict[str, Any]]:
+    return (line for name in names for line in _lines(output, name))
+
+
 def _lines(output: Store, name: str) -> Iterator[dict[str, Any]]:
+    """Raises IdentityCenterError for lines that no run has written; one that a crash has torn is left out."""
     segments = sorted(output.names(f"{name.removesuffix(_SUFFIX)}/"))
-    for _, content in read_all(output, [name, *segments]):
-        yield from parsed(content or b"")
+    for each, content in read_all(output, [name, *segments]):
+        for line in parsed(content or b""):
+            try:
+                check_line(line)
+            except ValueError as error:
+                raise IdentityCenterError(
+                    f"{output.place(each)}: can't be read as the journal of a run: {error}: {_CHANGED}"
+                ) from error
+            yield line
 
 
 RESULT_FILE = "identity-center-result.json"
@@ -174,7 +243,8 @@ def overall_result(
             {"change": key, "code": ended.code, "reason": ended.reason}
             for key, ended in report.ended.items()
             if ended.status == FAILED
-        ],
+        ]
+        + [{"change": "", "code": "Strangers", "reason": each} for each in report.strangers],
         "created": [each.as_data() for each in created],
         "removed": [each.as_data() for each in removed],
         "memberships": _memberships(report),
@@ -185,14 +255,14 @@ def overall_result(
     }
 
 
-def memberships_made(output: Store) -> dict[tuple[str, str], frozenset[str]]:
+def memberships_made(output: Store, instance: Instance) -> dict[tuple[str, str], frozenset[str]]:
     """Group and username -> ARNs of the IAM users for whom a run below ``output`` made the membership.
 
-    Raises IdentityCenterError and OSError for a result that can't be read.
+    Runs over another instance made none. Raises IdentityCenterError and OSError for a result that can't be read.
     """
     found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for _, result in read_results(output):
-        for row in result.get("memberships", ()):
+        for row in result.get("memberships", ()) if result.get("instance") == instance.arn else ():
             found[row["group"], folded(row["username"])].update(row["users"])
     return {membership: frozenset(users) for membership, users in found.items()}
 
@@ -247,6 +317,7 @@ def apply_and_record(
     if not report.plan.work and not unfinished(output):
         return report, None
     directory = RunDirectory.begin(output, now())
+    directory.check_resumed(center.instance)
     with directory.journal() as journal:
         report = run.apply(report, journal, options)
     created, removed = created_by(directory.lines()), removed_by(directory.lines())

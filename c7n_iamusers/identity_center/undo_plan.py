@@ -1,5 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plan that removes what a run created, unless somebody relies on it since. Pure."""
+"""The plan that removes what a run created, unless somebody relies on it since. Pure.
+
+The journal says what the run created, and somebody may have forged it. So Identity Center must confirm each removal: a
+group has our description; a permission set, and what an assignment gives, has our tag; a membership has the id that the
+journal says, in a group that is ours or has a set of ours.
+
+Identity Center can't confirm which run of ours created an object, for whom a run made a membership, or that a run
+created a user. A user is deleted because the journal says so, where it is as it was created by that, and has no group
+and no assignment beside the run's. Applications that were assigned to the user are not looked at.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +36,7 @@ from c7n_iamusers.identity_center.created import (
 from c7n_iamusers.identity_center.model import (
     ASSIGNMENT,
     GROUP,
+    MANAGED_GROUP,
     MEMBERSHIP,
     PERMISSION_SET,
     USER,
@@ -49,6 +59,8 @@ def group_reasons(
     if further:
         arns = [each.permission_set_arn for each in sorted(further)]
         reasons.append(f"it has been assigned since ({shown(arns)})")
+    if not group.description.startswith(MANAGED_GROUP):
+        reasons.append("its description lacks the mark of what is ours")
     if (group.name, group.description) != (given["DisplayName"], given.get("Description", "")):
         reasons.append("its name or description has been changed since")
     return reasons
@@ -147,12 +159,34 @@ class _Undo:
 
     def __post_init__(self) -> None:
         created = self.standing.created
-        joined = {_member(each) for each in created if each.kind == MEMBERSHIP}
-        self._joined = joined - self.needed.keys()
-        self._assigned = {_assignment(each) for each in created if each.kind == ASSIGNMENT}
+        joined = {_member(each): each.identifier for each in created if each.kind == MEMBERSHIP}
+        found = {member: self._not_the_runs(member, identifier) for member, identifier in joined.items()}
+        self._stays = {**{member: reason for member, reason in found.items() if reason}, **self.needed}
+        self._joined = joined.keys() - self._stays.keys()
+        assigned = {_assignment(each) for each in created if each.kind == ASSIGNMENT}
+        self._foreign = {each for each in assigned if each[1].permission_set_arn in self.standing.foreign}
+        self._assigned = assigned - self._foreign
+        members = {each.group_id: each.members for each in self.standing.groups.values()}
         self._relied_on = {
-            group.group_id for group in self.standing.groups.values() if self._strangers(group)
+            group_id
+            for group_id, users in {**self.standing.members, **members}.items()
+            if any((group_id, user) not in self._joined for user in users)
         }
+
+    def _not_the_runs(self, member: MembershipKey, identifier: str) -> str:
+        """Why a membership that stands can't be the one that the run created; empty where it can."""
+        group_id, _ = member
+        if member not in self.standing.memberships:
+            return ""
+        if identifier and self.standing.memberships[member] != identifier:
+            return "it was made anew since"
+        held = self.standing.assignments.get(group_id, frozenset())
+        of_ours = any(each.permission_set_arn not in self.standing.foreign for each in held)
+        return (
+            ""
+            if of_ours or group_id not in self.standing.foreign
+            else "its group is not ours, and has no set of ours"
+        )
 
     def all(self) -> Iterator[Change]:
         """People first: their access ends at once, while assignments take their time."""
@@ -170,7 +204,7 @@ class _Undo:
                 yield from self._user(self.standing.users[number], each)
 
     def _memberships(self) -> Iterator[Change]:
-        for (group_id, user_id), reason in sorted(self.needed.items()):
+        for (group_id, user_id), reason in sorted(self._stays.items()):
             self.kept.append(Kept(f"membership {user_id} in {group_id}", reason))
         for member in sorted(self._joined & self.standing.memberships.keys()):
             call = membership_removal(self.standing.memberships[member], self.instance)
@@ -178,19 +212,29 @@ class _Undo:
             yield self._change(MEMBERSHIP, _member_key(member), f"{member[1]} in {member[0]}", call, needs)
 
     def _assignments(self) -> Iterator[Change]:
-        for group_id, assignment in sorted(self._assigned, key=str):
+        for group_id, assignment in sorted(self._assigned | self._foreign, key=str):
             name = f"{group_id} -> {assignment.permission_set_arn} in account {assignment.account_id}"
             if assignment not in self.standing.assignments.get(group_id, ()):
                 continue
-            if group_id in self._relied_on:
-                self.kept.append(Kept(f"assignment {name}", "people rely on the group"))
+            if reason := self._assignment_reason(group_id, assignment):
+                self.kept.append(Kept(f"assignment {name}", reason))
                 continue
+            # That a group which is not ours has a set of ours tells whose its memberships are: they go before.
+            theirs = (
+                self._joined & self.standing.memberships.keys() if group_id in self.standing.foreign else ()
+            )
             yield self._change(
                 ASSIGNMENT,
                 _assigned_key(group_id, assignment),
                 name,
                 assignment_removal(group_id, assignment, self.instance),
+                [_member_key(member) for member in sorted(theirs) if member[0] == group_id],
             )
+
+    def _assignment_reason(self, group_id: str, assignment: Assignment) -> str:
+        if (group_id, assignment) in self._foreign:
+            return "its permission set is not ours"
+        return "people rely on the group" if group_id in self._relied_on else ""
 
     def _group(self, group: KnownGroup, created: Created) -> Iterator[Change]:
         further = {each for each in group.assignments if (group.group_id, each) not in self._assigned}

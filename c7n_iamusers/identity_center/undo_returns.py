@@ -53,7 +53,7 @@ class Returns:
 
     ``permission_sets``: by name, those to be made again, as they were. ``of_people``: user id -> the keys of the
     changes that give the user back what it had. ``there``: what stands in the place of what was removed, made again by
-    the same run or since, by ``standing_key``.
+    the same run or since, by ``standing_key``. ``former``: key of an assignment's change -> who was in its group.
     """
 
     changes: tuple[Change, ...] = ()
@@ -61,6 +61,7 @@ class Returns:
     permission_sets: Mapping[str, PermissionSet] = field(default_factory=dict)
     of_people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     there: frozenset[str] = frozenset()
+    former: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 def standing_key(kind: str, *ids: str) -> str:
@@ -110,7 +111,16 @@ class _Returns:
             if each.kind == kind and (reason := step(each.record))
         ]
         of_people = {user: tuple(keys) for user, keys in self._of_people.items()}
-        return Returns(tuple(self._changes), tuple(kept), self._wanted, of_people, frozenset(self._there))
+        former = {
+            assignment_key(
+                each.record["group"], Grant(each.record["account"], each.record["permission-set"])
+            ): frozenset(self._former[each.record["group-id"]])
+            for each in self._absent.removed
+            if each.kind == ASSIGNMENT
+        }
+        return Returns(
+            tuple(self._changes), tuple(kept), self._wanted, of_people, frozenset(self._there), former
+        )
 
     def _permission_set(self, record: Record) -> str:
         arn, wanted = record["permission-set-arn"], permission_set_from(record["settings"])

@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.created import DELETE, Created, MembershipKey, Removed, Standing, UndoPlan
 from c7n_iamusers.identity_center.intents import permission_set_from
+from c7n_iamusers.identity_center.model import ASSIGNMENT, CenterState, Change, DesiredAccess, Instance
 from c7n_iamusers.identity_center.model import GROUP as GROUP_KIND
-from c7n_iamusers.identity_center.model import CenterState, Change, DesiredAccess, Instance
+from c7n_iamusers.identity_center.run_claims import check_instance
 from c7n_iamusers.identity_center.run_lock import exclusive
-from c7n_iamusers.identity_center.run_records import open_journal, read_result
+from c7n_iamusers.identity_center.run_records import check_journaled, journals_of, open_journal, read_result
 from c7n_iamusers.identity_center.undo_plan import plan_undo
 from c7n_iamusers.identity_center.undo_returns import Returns, plan_returns
 from c7n_iamusers.identity_center.writer.change import Rechecked, WriterContext
@@ -125,13 +127,23 @@ def undo(
     Raises IdentityCenterError where the result is of another instance or can't be read, ClientError where Identity
     Center can't be; nothing is touched then.
     """
-    data = read_result(output, result)
+    data, place = read_result(output, result), output.place(result)
+    if missing := [name for name in ("region", "instance", "permission-sets") if name not in data]:
+        raise IdentityCenterError(
+            f"{place} lacks {', '.join(missing)}, so it is not the whole result of a run"
+        )
+    if isinstance(output, DirectoryStore):
+        for name in (result, *journals_of(result, data)):
+            _check_owned(output.directory / name)
+    check_journaled(output, result, data)
     center = center_in(data["region"])
     if center.instance.arn != data["instance"]:
         raise IdentityCenterError(
-            f"{output.place(result)} is of instance {data['instance']}, not of {center.instance.arn}: give the "
-            "--role and --region of that one"
+            f"{place} is of instance {data['instance']}, not of {center.instance.arn}: give the --role and --region of "
+            "that one"
         )
+    with _records_of(place):
+        check_instance(map(Created.from_data, data["created"]), center.instance)
     reader = CenterReader.through(center.clients, center.instance, center.backoff)
     with exclusive(output, center.instance) if options else nullcontext():
         returns = _returns(data, output, result, reader, center.instance)
@@ -139,8 +151,8 @@ def undo(
         for line in _lines(plan):
             say(line)
         again = _Again(reader, returns, center.instance)
-        place = result[: result.rfind("/") + 1]
-        return _apply(plan, center, output, place, say, options, again) if options and plan.changes else []
+        beside = result[: result.rfind("/") + 1]
+        return _apply(plan, center, output, beside, say, options, again) if options and plan.changes else []
 
 
 def _returns(
@@ -149,8 +161,6 @@ def _returns(
     place = output.place(result)
     with _records_of(place):
         removed = [Removed.from_data(each) for each in data.get("removed", ())]
-    if removed and isinstance(output, DirectoryStore):
-        _check_owned(output.directory / result)
     absent = CreatedReader(reader).read_removed(removed)
     with _records_of(place):
         return plan_returns(absent, instance)
@@ -162,19 +172,20 @@ def _records_of(place: str) -> Iterator[None]:
         yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise IdentityCenterError(
-            f"{place}: can't be read as what a run removed: {type(error).__name__}: {error}: it was changed after "
+            f"{place}: can't be read as what a run did: {type(error).__name__}: {error}: it was changed after "
             "the run; nothing was touched"
         ) from error
 
 
-def _check_owned(result: Path) -> None:
-    """Raises IdentityCenterError where others can write the result: what it says was removed is given to people."""
-    for path in (result, result.resolve().parent):
+def _check_owned(file: Path) -> None:
+    """Raises IdentityCenterError where others can write the file: what it says was removed is given to people."""
+    for path in (file, file.resolve().parent) if file.exists() else ():
         found = path.stat()
         if found.st_uid not in (os.getuid(), 0) or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise IdentityCenterError(
                 f"{path} can be written by others than you, so anybody's access may have been added to what the run "
-                "removed: find out who did, and copy the directory to a place that you alone can write"
+                "removed, or to what it created: find out who did, and copy the directory to a place that you alone "
+                "can write"
             )
 
 
@@ -195,7 +206,7 @@ class _Again:
     """A change of an undo judged anew after a race: what somebody else made meanwhile is never used unseen."""
 
     def __init__(self, reader: CenterReader, returns: Returns, instance: Instance) -> None:
-        self._reader = reader
+        self._reader, self._former = reader, returns.former
         desired = DesiredAccess(permission_sets=returns.permission_sets)
         self._look = SecondLook(reader, desired, CenterState(), instance)
 
@@ -207,6 +218,19 @@ class _Again:
         return (
             self._group(change, parameters) if change.kind == GROUP_KIND else self._look(change, parameters)
         )
+
+    def before(self, change: Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
+        """To be made right before an assignment comes back: nobody may have joined the group since it was read."""
+        if change.kind != ASSIGNMENT or change.action == DELETE:
+            return None
+        return partial(self._check_members, change, parameters["PrincipalId"])
+
+    def _check_members(self, change: Change, group_id: str) -> None:
+        if joined := sorted(self._reader.store.members(group_id) - self._former[change.key]):
+            raise IdentityCenterError(
+                f"assignment {change.name} does not come back: people have joined the group since it was read (user "
+                f"ids {shown(joined)}): find out who added them, remove them, and run again"
+            )
 
     def _group(self, change: Change, parameters: Mapping[str, Any]) -> Rechecked:
         found = self._reader.store.find_group(parameters["DisplayName"])
@@ -234,12 +258,7 @@ def _apply(
     """``place``: what the names of the run's files begin with."""
     with open_journal(output, f"{place}{JOURNAL}") as journal:
         context = WriterContext(
-            center.clients,
-            center.instance,
-            journal,
-            again,
-            center.rate,
-            center.backoff,
+            center.clients, center.instance, journal, again, center.rate, center.backoff, again.before
         )
         ended = SingleWriter(context, plan.changes, options).run()
     _record(plan, ended, output, f"{place}{UNDONE}")

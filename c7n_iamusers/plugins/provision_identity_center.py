@@ -23,6 +23,7 @@ from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.iam.accounts import PolicySource, read_policy_source
 from c7n_iamusers.identity_center.access_run import AccessRun, Report
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
+from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
 from c7n_iamusers.identity_center.deriving import Deriving
 from c7n_iamusers.identity_center.desired import desired_access
 from c7n_iamusers.identity_center.intent_files import write_intents
@@ -47,6 +48,7 @@ from c7n_iamusers.plugins.provisioning_settings import (
 )
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, output_directory, run_store
+from c7n_iamusers.plugins.user_action import idle_region
 
 #: What a notice is told of a user who was refused.
 NOTHING: Mapping[str, str] = dict.fromkeys(("username", "email", "group", "permission-set"), "")
@@ -120,10 +122,11 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     carried on by the next. 20 calls a second, 15 assignments at once: what Identity Center allows.
 
     ``mode: intent`` calls Identity Center not at all: it writes ``identity-center-intents.json``, and
-    ``c7n-iamusers provision -s OUTPUT_DIR --member-role 'arn:aws:iam::{account_id}:role/NAME'`` brings about what all
-    accounts ask for: the file is a claim, good for a day, and that role reads users and their policies again. Over
-    many accounts that is the way, since those limits are shared by all of c7n-org's processes. ``mode: apply``
-    (default) does it at once, for one account, by the same plan.
+    ``c7n-iamusers provision -s OUTPUT_DIR -u POLICIES --member-role 'arn:aws:iam::{account_id}:role/NAME'`` brings
+    about what all accounts ask for: the file is a claim, good for a day, that role reads users and their policies
+    again, and what is asked for must be what POLICIES ask for. Over many accounts that is the way, since those limits
+    are shared by all of c7n-org's processes. ``mode: apply`` (default) does it at once, for one account, by the same
+    plan.
 
     Nobody gets more than was asked for:
 
@@ -134,8 +137,9 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
       says otherwise the file counts, and that is reported; of two users who claim one username or e-mail, only the
       one that rests on tags alone is refused. ``people-from: {file: people.csv, only: true}`` refuses whom the file
       does not name. ``email-domains`` refuses addresses of other domains. Addresses that mix scripts are refused.
-      With ``mode: intent`` give ``c7n-iamusers provision`` the same, as ``--people-from`` and ``--email-domain``: it
-      takes nobody's word for who a person is but the account's (``--email-tag``) and its own file's.
+      With ``mode: intent``, ``c7n-iamusers provision -u`` takes these settings from the policy's file; without ``-u``
+      give it the same, as ``--people-from`` and ``--email-domain``: it takes nobody's word for who a person is but the
+      account's (``--email-tag``) and that file's.
     - An existing group is used only if this action made it for this account (its description begins
       ``Managed by c7n-iamusers for account``), it holds nothing but this permission set in this account,
       and, before it is first assigned, it has no members from elsewhere. ``shared-group: true`` lifts all
@@ -244,8 +248,14 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         return self
 
     def process(self, resources: list[Resource]) -> None:
-        """Provision each user. Raises PolicyExecutionError before anything is touched where that can't be done."""
+        """Provision each user; nobody in a Region that leaves IAM to another one of the run.
+
+        Raises PolicyExecutionError before anything is touched where that can't be done.
+        """
         if not resources:
+            return
+        if idle := idle_region(self.manager):
+            self.log.info("%s: %s", self.type, idle)
             return
         output = self._output()
         account_id = self.manager.config.account_id or subject_of(resources[0]).account_id
@@ -270,9 +280,16 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     def _settings(self) -> ProvisioningSettings:
         return ProvisioningSettings(self.data, f"policy {self.manager.data.get('name')}: {self.type}")
 
+    def asked(self, account_id: str) -> Intents:
+        """What is asked for in the account, its users left out. Raises InvalidPolicyData, also for variables left."""
+        return self._settings().intents(account_id, str(self.manager.data.get("name")))
+
+    def authority(self) -> PeopleAuthority:
+        """What the policy says of people, for whoever applies its intents. Raises InvalidPolicyData."""
+        return self._settings().identity.authority()
+
     def _intents(self, resources: list[Resource], account_id: str) -> Intents:
-        settings = self._settings()
-        intents = settings.intents(account_id, str(self.manager.data.get("name")))
+        settings, intents = self._settings(), self.asked(account_id)
         people = settings.identity.people()
         for fault in people.told_faults() if people else ():
             self.log.warning("%s: %s", self.type, fault)
@@ -326,7 +343,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
             report, _ = apply_and_record(run, report, center, output, options)
         write_people_to_add(output, report.desired, report.plan.missing)
         outcomes = [outcome for _, outcome in report.outcomes()]
-        self._end(output, resources, outcomes, access_by_user(report), center.instance.portal)
+        portal = center.instance.portal
+        self._end(output, resources, outcomes, access_by_user(report), portal, report.strangers)
         interruption.exit_if_stopped()
 
     def _end(
@@ -336,6 +354,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         outcomes: Iterable[Outcome],
         access: Mapping[str, Mapping[str, str]],
         portal: str,
+        faults: Iterable[str] = (),
     ) -> None:
         by_arn = {outcome.arn: outcome for outcome in outcomes}
         found = [by_arn[subject_of(resource).arn] for resource in resources]
@@ -344,7 +363,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
             told = {"status": outcome.status, "reason": outcome.reason, "start-url": portal}
             annotate(resource, "provisioning", {**told, **access.get(outcome.arn, NOTHING)})
             self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, outcome.reason)
-        fail_at_the_end(self.manager, self.type, found)
+        fail_at_the_end(self.manager, self.type, found, faults)
 
     def _told(self, account_id: str, error: Exception) -> str:
         role = self.data.get("role")

@@ -19,6 +19,7 @@ from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds, parse_permission_set
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.identity_center.aws.instance import PERMISSION
+from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.people import KEYS, Candidate, Identity, from_email, identify
 from c7n_iamusers.identity_center.people_file import PeopleMap, PersonRow, parse_people
@@ -51,6 +52,19 @@ class IdentitySettings:
         """Whether nobody counts but whom the file names."""
         found = self._data.get("people-from", "")
         return not isinstance(found, str) and bool(found.get("only", False))
+
+    def authority(self) -> PeopleAuthority:
+        """What is believed of people by these settings. Raises InvalidPolicyData."""
+        return PeopleAuthority(
+            self.people(),
+            self._tags("email"),
+            tuple(self._data.get("email-domains", ())),
+            only_file=self.only_file,
+            username_tags=self._tags("username"),
+        )
+
+    def _tags(self, name: str) -> tuple[str, ...]:
+        return tuple(key.removeprefix(_TAG) for key in self.keys[name] if key.startswith(_TAG))
 
     @property
     def _path(self) -> str:
@@ -120,7 +134,7 @@ class IdentitySettings:
         texts = {**from_email(given["email"]), **keyed, **given}
         against = []
         for name in _TELLING:
-            tags = tuple(key for key in self.keys[name] if key.startswith(_TAG))
+            tags = tuple(f"{_TAG}{key}" for key in self._tags(name))
             tagged = self._first(tags, resource)
             if tagged and folded(tagged) != folded(texts[name]):
                 against.append(f"{' or '.join(tags)}, which gives {name} {tagged!r}")

@@ -37,27 +37,33 @@ def output_directory(manager: Any) -> Path:
     return Path(manager.ctx.log_dir)
 
 
-def fail_at_the_end(manager: Any, action: str, outcomes: Iterable[Outcome]) -> None:
-    """If an outcome is ``failed``, end the policy with an error after its later actions have run."""
+def fail_at_the_end(
+    manager: Any, action: str, outcomes: Iterable[Outcome], faults: Iterable[str] = ()
+) -> None:
+    """If an outcome is ``failed``, end the policy with an error after its later actions have run.
+
+    ``faults``: further errors that end the policy so, as sentences.
+    """
     failed = [outcome for outcome in outcomes if outcome.status == FAILED]
-    if failed:
-        manager.actions.append(_RaiseAtTheEnd(action, failed, manager))
+    if failed or (faults := list(faults)):
+        manager.actions.append(_RaiseAtTheEnd(action, failed, manager, list(faults)))
 
 
 class _RaiseAtTheEnd(BaseAction):  # type: ignore[misc]  # c7n is untyped
     type = "raise-at-the-end"
 
-    def __init__(self, action: str, failed: list[Outcome], manager: Any) -> None:
+    def __init__(self, action: str, failed: list[Outcome], manager: Any, faults: list[str]) -> None:
         super().__init__({}, manager)
-        self._action, self._failed = action, failed
+        self._action, self._failed, self._faults = action, failed, faults
 
     def process(self, resources: list[dict[str, Any]]) -> None:
         named = "; ".join(f"{outcome.arn}: {outcome.reason}" for outcome in self._failed[:10])
         more = f"; and {len(self._failed) - 10} more, see {OUTCOMES}" if len(self._failed) > 10 else ""
-        raise PolicyExecutionError(
-            f"policy {self.manager.data.get('name')}: {self._action} failed for "
-            f"{len(self._failed)} users: {named}{more}"
+        users = (
+            [f"{self._action} failed for {len(self._failed)} users: {named}{more}"] if self._failed else []
         )
+        problems = "; ".join([*users, *self._faults])
+        raise PolicyExecutionError(f"policy {self.manager.data.get('name')}: {problems}")
 
 
 #: Placeholders in an output URL whose values differ between runs.

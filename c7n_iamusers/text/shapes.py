@@ -73,8 +73,10 @@ def listing(shape: Shape, longest: int) -> Shape:
     return check
 
 
-def record(required: Mapping[str, Shape], optional: Mapping[str, Shape] | None = None) -> Shape:
-    """An object with the keys ``required``, possibly ``optional`` ones, and no others."""
+def record(
+    required: Mapping[str, Shape], optional: Mapping[str, Shape] | None = None, others: bool = False
+) -> Shape:
+    """An object with the keys ``required``, possibly ``optional`` ones, and others only if ``others`` is true."""
     shapes = {**required, **(optional or {})}
 
     def check(value: Any, place: str) -> None:
@@ -82,10 +84,10 @@ def record(required: Mapping[str, Shape], optional: Mapping[str, Shape] | None =
             raise ValueError(f"{place} must be an object, not {type(value).__name__}")
         if missing := sorted(required.keys() - value.keys()):
             raise ValueError(f"{place} lacks {', '.join(missing)}")
-        if unknown := sorted(value.keys() - shapes.keys()):
+        if not others and (unknown := sorted(value.keys() - shapes.keys())):
             raise ValueError(f"{place} has {', '.join(map(repr, unknown))[:_SHOWN]}, which nothing reads")
-        for key, each in value.items():
-            shapes[key](each, f"{place}.{key}")
+        for key in shapes.keys() & value.keys():
+            shapes[key](value[key], f"{place}.{key}")
 
     return check
 

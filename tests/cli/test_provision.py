@@ -15,7 +15,7 @@ from aws_local_org.identity_center import faults
 from aws_local_org.identity_center import instance as instances
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.execution.calls import Subject
-from tests.access_center import ACCOUNT, OTHER_ACCOUNT
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import intents, person, user
 from tests.identity_center.buckets import BUCKET, URL, BucketRehearsal
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
@@ -108,6 +108,38 @@ def test_a_lock_that_was_left_in_the_bucket(fleet: FleetRehearsal, tmp_path: Pat
 def test_a_directory_has_no_lock_to_remove(fleet: FleetRehearsal) -> None:
     found = provision(fleet, "--force-unlock", "ab12")
     assert (found.exit_code, "a directory's ends with the process" in found.output) == (2, True)
+
+
+def test_an_audit_ends_with_1_where_it_is_no_clean_bill(fleet: FleetRehearsal) -> None:
+    assert provision(fleet).exit_code == 0
+    clean = provision(fleet, "--audit")
+    assert (clean.exit_code, "failed:" in clean.output) == (0, False), clean.output
+    # the accounts have no such IAM users, and, by the other role, can't be read
+    for role, told in (
+        (MEMBER_ROLE, "is there no longer"),
+        (MEMBER_ROLE.replace("Cloud", "No"), "can't be read"),
+    ):
+        found = provision(fleet, "--audit", "--member-role", role)
+        assert found.exit_code == 1, found.output
+        assert f"failed: user alice of account {ACCOUNT}: " in found.output
+        assert told in found.output
+        assert f"failed: alice@example.com in account {ACCOUNT}: no intents are of it" in found.output
+    assert fleet.mutations() == []
+
+
+def test_an_audit_of_old_intents_ends_with_1(fleet: FleetRehearsal) -> None:
+    old = datetime.now(timezone.utc) - timedelta(days=2)
+    fleet.leave(replace(intents(ACCOUNT, "alice"), time=old))
+    found = provision(fleet, "--audit")
+    assert (found.exit_code, "run the policies again" in found.output) == (1, True)
+
+
+def test_an_audit_changes_nothing_whatever_else_is_asked_for(fleet: FleetRehearsal) -> None:
+    provision(fleet)
+    (result,) = fleet.results()
+    found = provision(fleet, "--audit", "--undo", result, "--lock-out")
+    assert (found.exit_code, "--undo and --audit do not go together" in found.output) == (2, True)
+    assert fleet.mutations() == []
 
 
 @pytest.mark.parametrize("arguments", [["-s", "s3://missing/here"], ["--undo", "s3://missing/result.json"]])
@@ -225,6 +257,23 @@ def test_export_calls_nobody(fleet: FleetRehearsal, tmp_path: Path) -> None:
     assert (tmp_path / "tf" / "identity-center.tf.json").read_bytes() == first
 
 
+def confirming(tmp_path: Path) -> tuple[str | Path, ...]:
+    """The options by which users are read again and the settings of ``intents`` held against their policy."""
+    wanted = {"name": "Readers", "description": "Reads", "managed-policies": [READ_ONLY]}
+    action = {
+        "type": "provision-identity-center",
+        "mode": "intent",
+        "identity-source": "identity-center",
+        "user": {"username": "tag:Email", "email": "tag:Email"},
+        "group": "iam-{account_id}-Readers",
+        "permission-set": wanted,
+    }
+    policy = {"name": "provision-Readers", "resource": "aws.iam-user", "actions": [action]}
+    path = tmp_path / "policies.json"
+    path.write_text(json.dumps({"policies": [policy]}))
+    return "--member-role", MEMBER_ROLE, "-u", path
+
+
 def test_a_user_of_nobody_is_refused_and_another_served(org: LocalOrg, tmp_path: Path) -> None:
     org.configure(assignment_seconds=0)
     fleet = FleetRehearsal(org, tmp_path / "output")
@@ -233,7 +282,7 @@ def test_a_user_of_nobody_is_refused_and_another_served(org: LocalOrg, tmp_path:
     asked = intents(ACCOUNT, "alice", "mallory")
     subject = Subject("alice", made["Arn"], made["UserId"])
     fleet.leave(replace(asked, users=(replace(asked.users[0], subject=subject), asked.users[1])))
-    found = provision(fleet, "--member-role", MEMBER_ROLE)
+    found = provision(fleet, *confirming(tmp_path))
     assert found.exit_code == 1
     assert "user mallory of account" in found.output
     assert "is there no longer" in found.output
@@ -259,7 +308,7 @@ def test_a_person_whom_intents_alone_name_gets_nothing(org: LocalOrg, tmp_path: 
     org.configure(assignment_seconds=0)
     fleet = FleetRehearsal(org, tmp_path / "output")
     claimed_by_a_file(org, fleet, "alice", Email="alice@example.com")
-    found = provision(fleet, "--member-role", MEMBER_ROLE)
+    found = provision(fleet, *confirming(tmp_path))
     assert found.exit_code == 1
     assert f"user alice of account {ACCOUNT}: is mallory@example.com by the intents alone" in found.output
     assert fleet.mutations() == []
@@ -271,7 +320,7 @@ def test_the_people_of_the_file_get_it_whatever_intents_say(org: LocalOrg, tmp_p
     claimed_by_a_file(org, fleet, "alice")
     people = tmp_path / "people.csv"
     people.write_text(f"account,user,email\n{ACCOUNT},alice,alice@example.com\n{ACCOUNT},bob,\n")
-    given = ("--member-role", MEMBER_ROLE, "--people-from", people)
+    given = (*confirming(tmp_path), "--people-from", people)
     refused = provision(fleet, *given, "--email-domain", "example.org")
     assert "e-mail 'alice@example.com' is of domain example.com" in refused.output
     found = provision(fleet, *given, "--email-domain", "example.com")
@@ -293,8 +342,8 @@ def test_the_tag_that_holds_e_mails_is_this_sides_to_say(org: LocalOrg, tmp_path
     org.configure(assignment_seconds=0)
     fleet = FleetRehearsal(org, tmp_path / "output")
     claimed_by_a_file(org, fleet, "alice", Owner="mallory@example.com")
-    assert provision(fleet, "--member-role", MEMBER_ROLE).exit_code == 1
-    assert provision(fleet, "--member-role", MEMBER_ROLE, "--email-tag", "Owner").exit_code == 0
+    assert provision(fleet, *confirming(tmp_path)).exit_code == 1
+    assert provision(fleet, *confirming(tmp_path), "--email-tag", "Owner").exit_code == 0
 
 
 def test_permissions_that_a_user_was_stripped_of_since_are_not_granted(org: LocalOrg, tmp_path: Path) -> None:

@@ -40,6 +40,13 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return BucketStore(request.getfixturevalue("s3"), "output", "here/", ENCRYPTED)
 
 
+def test_content_beyond_the_limit_is_refused(store: Store) -> None:
+    store.create("a", b"12345")
+    assert store.read("a", largest=5) == b"12345"
+    with pytest.raises(OSError, match=r"a has 5 bytes, and no run writes more than 4 there"):
+        store.read("a", largest=4)
+
+
 def test_created_content_can_be_read(store: Store) -> None:
     store.create("snapshots/alice.json", b"one")
     assert store.read("snapshots/alice.json") == b"one"

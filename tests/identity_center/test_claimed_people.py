@@ -113,6 +113,10 @@ def test_a_user_with_a_problem_keeps_it() -> None:
     assert checked(robot, people=people()) == robot
 
 
+#: Alice by her e-mail, with a username that only some account bears out.
+NICK = replace(ALICE, person=replace(person("alice"), username="nick"))
+
+
 def detail(name: str = "alice", **tags: str) -> dict[str, Any]:
     return {"UserName": name, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
@@ -130,6 +134,15 @@ def detail(name: str = "alice", **tags: str) -> dict[str, Any]:
             ALICE, detail(Owner="alice@example.com"), {"email_tags": ("Email", "Owner")}, id="another-tag"
         ),
         pytest.param(replace(ALICE, rests_on="join()"), detail(), {"trusted": True}, id="trusted"),
+        pytest.param(NICK, detail("nick", Email="alice@example.com"), {}, id="username-is-the-user's"),
+        pytest.param(NICK, detail(Email="alice@example.com", Login="Nick"), {}, id="username-in-a-tag"),
+        pytest.param(
+            NICK,
+            detail(Email="alice@example.com", Login="nick"),
+            {"username_tags": ("Login",)},
+            id="username-in-the-policy's-tag",
+        ),
+        pytest.param(NICK, detail(Email="alice@example.com"), {"trusted": True}, id="username-trusted"),
     ],
 )
 def test_who_the_account_itself_says_it_is(
@@ -166,6 +179,20 @@ def test_who_the_account_itself_says_it_is(
             id="a-tag-that-says-something-else",
         ),
         pytest.param(replace(ALICE, rests_on="join()"), detail(), {}, "--people-from", id="neither"),
+        pytest.param(
+            NICK,
+            detail(Email="alice@example.com"),
+            {},
+            "has the username nick by the intents alone: it is not its e-mail",
+            id="username-of-somebody-else",
+        ),
+        pytest.param(
+            NICK,
+            detail(Email="alice@example.com", Manager="nick"),
+            {"username_tags": ("Login",)},
+            "nor a tag Login of it says so",
+            id="username-in-another-tag-than-the-policy's",
+        ),
     ],
 )
 def test_who_is_a_claim_alone(

@@ -87,7 +87,7 @@ def test_what_rests_on_no_tag_is_a_claim_unless_a_file_of_this_side_says_it(chan
         [by_file.checked(asked)],
         lambda ids, _: [(each, now(detail(Tags=[]))) for each in ids],
         False,
-        by_file,
+        lambda _: by_file,
     )
     assert found.users[0].problem == ""
 

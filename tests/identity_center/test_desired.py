@@ -51,7 +51,10 @@ def test_an_invalid_intent_leaves_nothing_behind() -> None:
     found = desired(faulty, intents(OTHER_ACCOUNT, "alice"))
     assert set(found.groups) == {f"iam-{OTHER_ACCOUNT}-Readers"}
     assert set(found.permission_sets) == {"Readers"}
-    assert told(found) == {f"{ACCOUNT}/robot": f"user robot of account {ACCOUNT}: no email: tag the user"}
+    assert told(found) == {
+        f"{ACCOUNT}/robot": f"user robot of account {ACCOUNT}: no email: tag the user (asked for by "
+        f"{ACCOUNT}/provision-Alone/identity-center-intents.json)"
+    }
 
 
 def test_two_people_with_one_email_in_two_accounts() -> None:

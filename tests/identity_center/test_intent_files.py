@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.identity_center.intent_files import MAX_AGE, read_intents, write_intents
+from c7n_iamusers.identity_center.intent_files import LARGEST, MAX_AGE, read_intents, write_intents
 from c7n_iamusers.identity_center.provisioning import Belief, read_fleet
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
@@ -113,6 +114,7 @@ def test_the_age_of_intents(tmp_path: Path, age: timedelta, max_age: timedelta, 
 
 
 NAMES = {"payments": ACCOUNT, "research": OTHER_ACCOUNT}
+SLASHED = {"shop/pay": ACCOUNT, "x": OTHER_ACCOUNT}
 
 
 @pytest.mark.parametrize(
@@ -126,6 +128,9 @@ NAMES = {"payments": ACCOUNT, "research": OTHER_ACCOUNT}
         pytest.param({"payments": OTHER_ACCOUNT}, NAMES, "not that of payments", id="not-the-known-one"),
         pytest.param({"new": ACCOUNT}, NAMES, "not that of new", id="unknown-name"),
         pytest.param({ACCOUNT: ACCOUNT}, None, "", id="directory-by-id"),
+        pytest.param({"shop/pay": ACCOUNT, "x": OTHER_ACCOUNT}, SLASHED, "", id="name-with-a-slash"),
+        pytest.param({"shop/pay": OTHER_ACCOUNT}, SLASHED, "not that of shop/pay", id="slash-of-another"),
+        pytest.param({"shop/pay": ACCOUNT}, NAMES, r"with / in it is known by .*, -c\)", id="slash-unknown"),
         pytest.param({ACCOUNT: OTHER_ACCOUNT}, None, f"not that of {ACCOUNT}", id="directory-of-another-id"),
     ],
 )
@@ -135,10 +140,45 @@ def test_the_directory_that_intents_lie_in(
     for directory, account in files.items():
         write_intents(tmp_path / directory / "us-east-1" / "provision-Readers", intents(account, "alice"))
     if told:
-        with pytest.raises(IdentityCenterError, match=f"{told}: find out who wrote it"):
+        with pytest.raises(IdentityCenterError, match=f"{told}: find out who"):
             read_intents(tmp_path, accounts=names)
     else:
         assert len(read_intents(tmp_path, accounts=names)) == len(files)
+
+
+POLICY = "provision-Readers"
+AT_PAYMENTS = f"payments/us-east-1/{POLICY}"
+
+
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        pytest.param([POLICY], "", id="custodian"),
+        pytest.param([f"us-east-1/{POLICY}"], "", id="an-account's-directory"),
+        pytest.param([f"payments/eusc-de-east-1/{POLICY}"], "", id="another-partition"),
+        pytest.param([f"{ACCOUNT}/{POLICY}"], "", id="output-url-with-account"),
+        pytest.param([f"run/{AT_PAYMENTS}"], "<account's name>/<region>/<policy> below", id="deeper"),
+        pytest.param(
+            [f"payments/us-east-1/us-east-1/{POLICY}"], "<region>/<policy> below", id="two-regions-deep"
+        ),
+        pytest.param([AT_PAYMENTS, POLICY], "of one run lie alike", id="copied-to-the-top"),
+        pytest.param([AT_PAYMENTS, f"payments/{POLICY}"], "of one run lie alike", id="copied-besides"),
+        pytest.param([AT_PAYMENTS, f"payments/us-east-1/old/{POLICY}"], "can't belong", id="copied-below"),
+        pytest.param(
+            [AT_PAYMENTS, AT_PAYMENTS.replace("east-1", "west-2")],
+            f"a second one of policy {POLICY} and account {ACCOUNT}, beside .*/{AT_PAYMENTS}/",
+            id="in-another-region",
+        ),
+    ],
+)
+def test_a_file_that_lies_where_no_run_leaves_it(tmp_path: Path, places: list[str], told: str) -> None:
+    for place in places:
+        write_intents(tmp_path / place, intents(ACCOUNT, "alice"))
+    if told:
+        with pytest.raises(IdentityCenterError, match=f"{tmp_path}/.*{told}.*: find out who .*remove it"):
+            read_intents(tmp_path)
+    else:
+        assert len(read_intents(tmp_path)) == len(places)
 
 
 def test_another_account_from_the_directory_of_one(tmp_path: Path) -> None:
@@ -153,3 +193,109 @@ def test_the_directory_of_another_policy(tmp_path: Path) -> None:
     write_intents(tmp_path / "payments" / "us-east-1" / "mine", intents(ACCOUNT, "alice"))
     with pytest.raises(IdentityCenterError, match="claims to be of policy provision-Readers"):
         read_intents(tmp_path)
+
+
+def link(path: Path) -> None:
+    """A link at ``path`` to what stood there."""
+    path.rename(path.with_name("aside"))
+    path.symlink_to(path.with_name("aside"))
+
+
+def fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def grow(path: Path) -> None:
+    os.truncate(path, LARGEST + 1)
+
+
+@pytest.mark.parametrize(
+    ("at", "becomes", "told"),
+    [
+        pytest.param("", link, "is a symbolic link", id="link"),
+        pytest.param("", fifo, "is a FIFO", id="fifo"),
+        pytest.param("", grow, f"has {LARGEST + 1} bytes", id="huge"),
+        pytest.param("payments", link, "payments is a symbolic link", id="link-to-a-directory"),
+    ],
+)
+def test_what_is_no_plain_file_is_no_smaller_fleet(
+    tmp_path: Path, at: str, becomes: Callable[[Path], None], told: str
+) -> None:
+    write_intents(tmp_path / AT_PAYMENTS.replace("payments", "research"), intents(OTHER_ACCOUNT, "bob"))
+    file = Path(write_intents(tmp_path / AT_PAYMENTS, intents(ACCOUNT, "alice")))
+    becomes(tmp_path / at if at else file)
+    with pytest.raises(
+        IdentityCenterError, match=rf"{tmp_path}/.*{told}.*can't be read as intents\. Nothing"
+    ):
+        read_intents(tmp_path)
+
+
+def test_directories_that_do_not_end(tmp_path: Path) -> None:
+    write_intents(tmp_path / AT_PAYMENTS, intents(ACCOUNT, "alice"))
+    deep = tmp_path.joinpath(*["a"] * 100)
+    deep.mkdir(parents=True)
+    with pytest.raises(IdentityCenterError, match="is nested deeper than any run writes"):
+        read_intents(tmp_path)
+
+
+def test_a_directory_that_can_not_be_read_is_no_smaller_fleet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_intents(tmp_path / AT_PAYMENTS.replace("payments", "research"), intents(OTHER_ACCOUNT, "bob"))
+    write_intents(tmp_path / AT_PAYMENTS, intents(ACCOUNT, "alice"))
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if str(path).endswith("payments"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(
+        IdentityCenterError, match=r"Permission denied: .*payments.*see that all of the output can be read"
+    ):
+        read_intents(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("at", "mode", "told"),
+    [
+        pytest.param("", 0o666, "can be written by others .mode 0666", id="file"),
+        pytest.param("", 0o660, "can be written by others", id="file-of-a-group"),
+        pytest.param("", 0o1666, "can be written by others", id="sticky-file"),
+        pytest.param("", 0o644, "", id="file-to-read"),
+        pytest.param("..", 0o777, "provision-Readers can be written by others", id="directory"),
+        pytest.param("../../..", 0o777, "payments can be written by others", id="account's-directory"),
+        pytest.param("../../../..", 0o777, "can be written by others", id="output"),
+        pytest.param("..", 0o1777, "", id="sticky-directory"),
+        pytest.param("..", 0o775, "", id="umask-002"),
+    ],
+)
+def test_what_others_may_write_is_refused(tmp_path: Path, at: str, mode: int, told: str) -> None:
+    file = Path(write_intents(tmp_path / AT_PAYMENTS, intents(ACCOUNT, "alice")))
+    (file / at).resolve().chmod(mode) if at else file.chmod(mode)
+    if told:
+        with pytest.raises(
+            IdentityCenterError, match=f"{file} may be somebody else's: .*{told}.*--trust-intents"
+        ):
+            read_intents(tmp_path)
+    assert len(read_intents(tmp_path, trusted=bool(told))) == 1
+
+
+def test_what_belongs_to_another_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = Path(write_intents(tmp_path / AT_PAYMENTS, intents(ACCOUNT, "alice")))
+    me = os.geteuid()
+    if me == 0:
+        os.chown(file, 12345, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: me + 1)
+    with pytest.raises(IdentityCenterError, match=r"belongs to user id \d+, not to this run's \d+"):
+        read_intents(tmp_path)
+    assert len(read_intents(tmp_path, trusted=True)) == 1
+
+
+def test_an_output_that_is_a_link_itself(tmp_path: Path) -> None:
+    write_intents(tmp_path / "output" / AT_PAYMENTS, intents(ACCOUNT, "alice"))
+    (tmp_path / "latest").symlink_to("output")
+    assert len(read_intents(tmp_path / "latest")) == 1

@@ -99,7 +99,8 @@ def test_what_each_account_is_told(fleet: FleetRehearsal) -> None:
     assert made["account"] != failed["account"]
     rows = {row["user"]: row for row in (*first["users"], *second["users"])}
     assert rows["robot"]["reason"] == (
-        f"user robot of account {OTHER_ACCOUNT}: no email: tag:Email yields nothing"
+        f"user robot of account {OTHER_ACCOUNT}: no email: tag:Email yields nothing (asked for by "
+        f"{OTHER_ACCOUNT}/us-east-1/provision-Readers/identity-center-intents.json)"
     )
     assert {rows["alice"]["status"], rows["carol"]["status"]} == {"provisioned", "failed"}
     assert len(fleet.usernames()) == 1
@@ -261,7 +262,7 @@ def test_slots_are_never_more_than_aws_gives_even_with_another_writer(fleet: Fle
 def test_another_writers_requests_are_waited_for(fleet: FleetRehearsal) -> None:
     two_accounts(fleet)
     fleet.instance.quotas = Quotas(outstanding_assignments=1)
-    fleet.org.configure(assignment_seconds=0.3)
+    fleet.org.configure(assignment_seconds=0.02)
     assert fleet.run() == []
     assert fleet.assigned() == WANTED
 

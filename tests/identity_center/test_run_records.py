@@ -34,11 +34,11 @@ def killed(output: Store, time: datetime, *operations: str) -> RunDirectory:
 
 
 def test_a_killed_run_is_carried_on_once(output: Store) -> None:
-    first = killed(output, TIMES[0], "CreateUser", "CreateGroup")
+    first = killed(output, TIMES[0], "TagResource", "UpdatePermissionSet")
     assert unfinished(output) == [first.time]
-    second = killed(output, TIMES[1], "CreateGroupMembership")
+    second = killed(output, TIMES[1], "DeleteGroup")
     told = [line["operation"] for line in second.lines()]
-    assert told == ["CreateUser", "CreateGroup", "CreateGroupMembership"]
+    assert told == ["TagResource", "UpdatePermissionSet", "DeleteGroup"]
     second.finish({"schema": 1, "created": []})
     assert unfinished(output) == []
     assert RunDirectory.begin(output, TIMES[2]).resumed == ()
@@ -46,14 +46,14 @@ def test_a_killed_run_is_carried_on_once(output: Store) -> None:
 
 
 def test_a_line_that_a_crash_has_torn_is_left_out(tmp_path: Path) -> None:
-    run = killed(DirectoryStore(tmp_path), TIMES[0], "CreateUser")
+    run = killed(DirectoryStore(tmp_path), TIMES[0], "TagResource")
     with (tmp_path / "identity-center-runs" / run.time / "journal.jsonl").open("a") as file:
         file.write('{"operation": "Crea')
-    assert [line["operation"] for line in run.lines()] == ["CreateUser"]
+    assert [line["operation"] for line in run.lines()] == ["TagResource"]
 
 
 def test_two_killed_runs_are_both_carried_on(output: Store) -> None:
-    times = tuple(killed(output, time, "CreateUser").time for time in TIMES[:2])
+    times = tuple(killed(output, time, "TagResource").time for time in TIMES[:2])
     assert RunDirectory.begin(output, TIMES[2]).resumed == times
 
 

@@ -61,6 +61,57 @@ def test_all_of_it_goes_in_an_order_that_aws_takes() -> None:
     assert by_kind["assignment"].calls[0].wait is not None
 
 
+THEIRS = {"g", SET_ARN}
+
+
+@pytest.mark.parametrize(
+    ("changes", "goes", "reasons"),
+    [
+        pytest.param(
+            {"foreign": frozenset({"g"})},
+            EVERYTHING,
+            [],
+            id="a-shared-group-with-a-set-of-ours",
+        ),
+        pytest.param(
+            {"foreign": frozenset({"g"}), "assignments": {}},
+            [],
+            ["its group is not ours, and has no set of ours"],
+            id="a-group-of-theirs",
+        ),
+        pytest.param(
+            {"foreign": frozenset({SET_ARN})},
+            ["DeleteGroupMembership", "DeleteUser"],
+            ["its permission set is not ours", "it has been assigned since"],
+            id="a-set-of-theirs",
+        ),
+        pytest.param(
+            {"memberships": {("g", "u"): "another"}},
+            [],
+            ["it was made anew since", "people rely on the group"],
+            id="another-membership",
+        ),
+        pytest.param(
+            {"groups": {}, "members": {"g": frozenset({"u", "later"})}},
+            ["DeleteGroupMembership", "DeleteUser"],
+            ["people rely on the group"],
+            id="a-group-that-others-have-joined-and-that-the-run-only-assigned",
+        ),
+        pytest.param(
+            {"groups": {}, "members": {"g": frozenset({"u"})}},
+            ["DeleteGroupMembership", "DeleteAccountAssignment", "DeletePermissionSet", "DeleteUser"],
+            [],
+            id="a-group-that-nobody-else-has-joined",
+        ),
+    ],
+)
+def test_what_identity_center_bears_out(changes: dict[str, Any], goes: list[str], reasons: list[str]) -> None:
+    standing = replace(WHOLE, **changes)
+    assert deleted(standing) == goes
+    told = "; ".join(kept.reason for kept in undone(standing).kept)
+    assert all(reason in told for reason in reasons)
+
+
 def test_what_is_gone_needs_no_deletion() -> None:
     assert deleted(Standing(CREATED)) == []
 

@@ -28,6 +28,7 @@ from tests.identity_center.test_totals_of_people import (
     policy_in,
     user_id,
 )
+from tests.interference import on_call
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 READ_S3, TEAM, BOUND = allow("s3:Get*"), allow("sqs:*"), allow("*")
@@ -343,10 +344,12 @@ def test_the_record_is_in_the_journal_before_the_call(fleet: FleetRehearsal) -> 
 
 
 @pytest.mark.parametrize("mode", [0o666, 0o660], ids=["by-everybody", "by-a-group"])
-@pytest.mark.parametrize("of", ["result", "directory"])
-def test_what_others_can_write_brings_nothing_back(fleet: FleetRehearsal, of: str, mode: int) -> None:
-    _, result = pruned(fleet)
-    path = result if of == "result" else result.parent
+@pytest.mark.parametrize("of", ["result.json", "journal.jsonl", "."])
+@pytest.mark.parametrize("number", [0, -1], ids=["a-run-that-created", "a-run-that-removed"])
+def test_what_others_can_write_is_not_undone(fleet: FleetRehearsal, of: str, number: int, mode: int) -> None:
+    pruned(fleet)
+    result = fleet.results()[number]
+    path = result.parent / of
     path.chmod(mode | (0o111 if path.is_dir() else 0))
     with pytest.raises(IdentityCenterError, match="can be written by others than you"):
         fleet.undo(result)
@@ -354,8 +357,19 @@ def test_what_others_can_write_brings_nothing_back(fleet: FleetRehearsal, of: st
 
 
 def forged(result: Path, *rows: dict[str, Any]) -> None:
+    """Somebody has changed what the run removed, in the result and in the journal."""
     data = json.loads(result.read_text())
     result.write_text(json.dumps({**data, "removed": list(rows)}))
+    lines = [
+        {
+            "phase": "before",
+            "operation": "Delete",
+            "parameters": {"number": number},
+            "notes": {"removed": row},
+        }
+        for number, row in enumerate(rows)
+    ]
+    (result.parent / "journal.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in lines))
 
 
 def test_nobody_is_put_into_a_group_that_is_not_ours(fleet: FleetRehearsal) -> None:
@@ -403,6 +417,44 @@ def test_a_set_or_group_without_our_mark_was_removed_by_no_run(fleet: FleetRehea
 def test_records_that_are_none(fleet: FleetRehearsal) -> None:
     _, result = pruned(fleet)
     forged(result, {"kind": "membership"})
-    with pytest.raises(IdentityCenterError, match="can't be read as what a run removed"):
+    with pytest.raises(IdentityCenterError, match=r"result\.removed\[0\] lacks gives, group"):
         fleet.undo(result)
     assert fleet.mutations() == []
+
+
+@pytest.mark.parametrize("operation", ["CreatePermissionSet", "CreateGroup"])
+def test_who_joins_a_group_while_it_comes_back_gains_nothing(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    old, _ = shrunk_from_everything(fleet)
+    fleet.run(prune=True)
+    assigned, done = fleet.assigned(), list[str]()
+
+    def joins() -> None:
+        if not done:
+            done.append(operation)
+            make_group(fleet, old, f"{MANAGED_GROUP} for account {ACCOUNT}", create_user(fleet, MALLORY))
+
+    with monkeypatch.context() as patch:
+        on_call(patch, operation, joins)
+        assert fleet.undo(fleet.results()[-1])
+    assert fleet.assigned() == assigned
+
+
+def test_who_joins_a_group_that_was_made_again_gains_nothing(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, _ = shrunk_from_everything(fleet)
+    fleet.run(prune=True)
+    assigned, done = fleet.assigned(), list[str]()
+
+    def joins() -> None:
+        if not done and old in fleet.members():
+            done.append(old)
+            join(fleet, old, create_user(fleet, MALLORY))
+
+    with monkeypatch.context() as patch:
+        on_call(patch, "ListGroupMemberships", joins)
+        (failure,) = fleet.undo(fleet.results()[-1])
+    assert "people have joined the group since it was read" in failure
+    assert fleet.assigned() == assigned

@@ -75,8 +75,12 @@ class Environment:
         return environment
 
     def copy(self, directory: Path) -> Environment:
-        """The same in another place. Commands name their Python, so they are written anew."""
-        copied = Environment(Path(shutil.copytree(self.directory, directory, symlinks=True)))
+        """The same in another place, with an empty home. Commands name their Python, so they are written anew."""
+        without_home = shutil.ignore_patterns(self.home.name)
+        copied = Environment(
+            Path(shutil.copytree(self.directory, directory, symlinks=True, ignore=without_home))
+        )
+        copied.home.mkdir()
         for name in SCRIPTS:
             copied.add_script(name)
         return copied

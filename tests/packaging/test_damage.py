@@ -31,7 +31,7 @@ def test_a_package_that_was_removed_by_hand(disposable: Environment) -> None:
 
 
 def test_a_plugin_that_cannot_be_imported(disposable: Environment, tmp_path: Path) -> None:
-    plugin = package_directory(disposable) / "filters" / "unnecessary.py"
+    plugin = package_directory(disposable) / "plugins" / "unnecessary.py"
     plugin.write_text("raise ImportError('cannot import name Filter')\n", encoding="utf-8")
     policy = tmp_path / "policy.yml"
     policy.write_text(

@@ -129,3 +129,14 @@ def test_the_people_file_reaches_the_run(rehearsal: Rehearsal) -> None:
     with pytest.raises(PolicyExecutionError, match=r"line 3: has no email"):
         rehearsal.run(people_from=str(people))
     assert rehearsal.members() == {"al"}
+
+
+def test_one_region_of_an_account_leaves_intents(rehearsal: Rehearsal) -> None:
+    rehearsal.user("alice")
+    for region, leaves in (("us-west-2", False), ("us-east-1", True)):
+        found = policy({"actions": [{**ACTION, "mode": "intent"}]}, rehearsal.output.parent)
+        found.options["region"] = region
+        found.conditions.env_vars["account"] = {"name": "payments", "regions": ["us-east-1", "us-west-2"]}
+        found.expand_variables(found.get_variables())
+        found.run()
+        assert (rehearsal.output / "identity-center-intents.json").exists() == leaves

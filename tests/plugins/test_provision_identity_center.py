@@ -19,6 +19,7 @@ from c7n_iamusers.entry import register
 from c7n_iamusers.plugins.provision_identity_center import ProvisionIdentityCenter
 from tests.access_center import ACCOUNT
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.interference import on_call
 from tests.plugins.provisioning_rehearsal import ACTION, MANAGEMENT, Rehearsal
 from tests.policies import policy
 
@@ -118,6 +119,27 @@ def test_the_runs_own_session_where_no_role_is_given(rehearsal: Rehearsal) -> No
     outcomes = rehearsal.run(account=MANAGEMENT, role=None)
     assert outcomes["alice"]["status"] == "provisioned"
     assert {call.account for call in rehearsal.org.calls if call.service == "sso-admin"} == {MANAGEMENT}
+
+
+def test_who_has_joined_its_group_ends_the_policy(
+    rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsal.user("alice")
+    mallory = rehearsal.create_user("mallory", "mallory@example.com")
+
+    def joins() -> None:
+        group = rehearsal.group()
+        assert group
+        store = rehearsal.instance.store.id
+        rehearsal.org.client("identitystore").create_group_membership(
+            IdentityStoreId=store, GroupId=group.id, MemberId={"UserId": mallory}
+        )
+
+    with monkeypatch.context() as patch:
+        on_call(patch, "CreateUser", joins)
+        with pytest.raises(PolicyExecutionError, match=f"{GROUP} .* mallory"):
+            rehearsal.run()
+    assert rehearsal.outcomes()["alice"]["status"] == "provisioned"
 
 
 def test_what_a_run_created_can_be_undone(rehearsal: Rehearsal) -> None:

@@ -22,9 +22,11 @@ from c7n_iamusers.identity_center.created import (
 from c7n_iamusers.identity_center.model import (
     ASSIGNMENT,
     GROUP,
+    MANAGED_GROUP,
     MEMBERSHIP,
     PERMISSION_SET,
     USER,
+    Assignment,
     KnownGroup,
     KnownPermissionSet,
 )
@@ -44,20 +46,35 @@ class CreatedReader:
         listed = tuple(created)
         groups = self._standing(listed, GROUP, self._group)
         pairs = [_member(each) for each in listed if each.kind == MEMBERSHIP]
-        group_ids = {each.parameters["PrincipalId"] for each in listed if each.kind == ASSIGNMENT}
         store, assignments = self.reader.store, self.reader.assignments
         memberships = dict(
             zip(pairs, _each_created(lambda pair: store.membership_id(*pair), pairs), strict=True)
         )
-        ids = sorted(group_ids)
+        assigned = {each.parameters["PrincipalId"] for each in listed if each.kind == ASSIGNMENT}
+        known = {each.group_id: each for each in groups.values()}
+        known |= self._groups_of(sorted((assigned | {group for group, _ in pairs}) - known.keys()))
+        foreign = {each.group_id for each in known.values() if not each.description.startswith(MANAGED_GROUP)}
+        ids = sorted(assigned | foreign)
+        held = dict(zip(ids, _each_created(assignments.of_group, ids), strict=True))
         return Standing(
             listed,
             groups,
             self._standing(listed, USER, self._user),
             self._standing(listed, PERMISSION_SET, self._permission_set),
             {pair: found for pair, found in memberships.items() if found},
-            dict(zip(ids, _each_created(assignments.of_group, ids), strict=True)),
+            held,
+            {group: each.members for group, each in known.items() if group in assigned - foreign},
+            frozenset(foreign | self._foreign_sets(held)),
         )
+
+    def _groups_of(self, ids: list[str]) -> dict[str, KnownGroup]:
+        found = zip(ids, _each_created(self.reader.store.group, ids), strict=True)
+        return {group_id: each for group_id, each in found if each}
+
+    def _foreign_sets(self, held: Mapping[str, frozenset[Assignment]]) -> set[str]:
+        arns = sorted({each.permission_set_arn for found in held.values() for each in found})
+        ours = _each_created(self.reader.permission_sets.is_ours, arns)
+        return {arn for arn, is_ours in zip(arns, ours, strict=True) if not is_ours}
 
     def read_removed(self, removed: Iterable[Removed]) -> Absent:
         """What stands in the place of what a run removed. Raises as ``read`` does."""

@@ -99,6 +99,11 @@ class IdentityStore:
                 raise
             return None
 
+    def person(self, user_id: str) -> KnownPerson | None:
+        """Who has that id; None where the user is gone."""
+        found = self.user_attributes(user_id)
+        return _known_person({"UserId": user_id, **found}) if found else None
+
     def group(self, group_id: str) -> KnownGroup | None:
         """The group of that id with its members; None where it is gone."""
         try:

@@ -62,18 +62,27 @@ class PermissionSets:
             read = pool.map(self.read, arns.values())
             return {name: each for name, each in zip(arns, read, strict=True) if each}
 
+    def is_ours(self, arn: str) -> bool:
+        """Whether the set is there and has the tag of ours."""
+        try:
+            return MANAGED_TAG in self._tags(arn)
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            return False
+
     def count(self) -> int:
         """How many sets the instance has, whoever's."""
         return len(self._list("ListPermissionSets", "PermissionSets"))
 
-    def accounts_of_ours(self) -> frozenset[str]:
-        """The accounts that have a permission set of ours; some calls for each set of the instance."""
+    def accounts_of_ours(self) -> dict[str, frozenset[str]]:
+        """ARN of each permission set of ours -> the accounts that have it; some calls for each set of the instance."""
         arns = self._list("ListPermissionSets", "PermissionSets")
         with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
             ours = [
                 arn for arn, tags in zip(arns, pool.map(self._tags, arns), strict=True) if MANAGED_TAG in tags
             ]
-            return frozenset().union(*pool.map(self._accounts, ours))
+            return dict(zip(ours, pool.map(self._accounts, ours), strict=True))
 
     def unassigned(self, known: Collection[str]) -> list[KnownPermissionSet]:
         """The sets of ours that no account has; one call for each set of the instance beside ``known`` (ARNs)."""

@@ -59,6 +59,8 @@ class WriterContext:
     """What changes are made with. ``clients``: held to ``rate``, and without retries (SINGLE_TRY).
 
     ``recheck``: what a change comes to after a race, given the parameters of the call that met it; raises ERRORS.
+    ``check_before``: what is to be read right before each try of a call, and raises ERRORS where it may not be made any
+    more; None where nothing is.
     """
 
     clients: Mapping[str, Any]
@@ -67,6 +69,7 @@ class WriterContext:
     recheck: Callable[[Change, Mapping[str, Any]], Rechecked]
     rate: RateLimit
     backoff: Backoff
+    check_before: Callable[[Change, Mapping[str, Any]], Callable[[], None] | None] = lambda *_: None
 
 
 class ChangeFailed(Exception):
@@ -81,12 +84,14 @@ class ChangeFailed(Exception):
 class Send:
     """Needed next: the answer to a call. ``prepare`` gives the call once it may be sent.
 
-    ``operation``: the changing one, which may need a slot of a quota; empty for a read.
+    ``operation``: the changing one, which may need a slot of a quota, or that a check is made for; empty for any other
+    read. ``checked``: the check was made, so the call goes before all that wait for a slot.
     """
 
     execution: ChangeExecution
     prepare: Callable[[], Callable[[], Any]]
     operation: str = ""
+    checked: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,8 +160,9 @@ class ChangeExecution:
         if awaits and (yield from self._followed(awaits)):
             return DONE
         while True:
+            checked = yield from self._checked()
             try:
-                response = yield Send(self, self._begin, self._call.call.operation)
+                response = yield Send(self, self._begin, self._call.call.operation, checked)
                 break
             except ERRORS as error:
                 if result := self._call.ended_by(error):
@@ -170,6 +176,15 @@ class ChangeExecution:
         if self._call.call.wait:
             yield from self._followed(self.values[next(iter(self._call.call.save))], response)
         return DONE
+
+    def _checked(self) -> Steps[bool]:
+        """Whether a check was made. It waits for a slot as its call does, so that it is not old when that is sent."""
+        call = self._call.call
+        parameters = resolve(call.parameters, ChainMap(self.values, self._published))
+        check = self._context.check_before(self.change, parameters)
+        if check:
+            yield from self._read(check, may_race=True, operation=call.operation)
+        return check is not None
 
     def _begin(self) -> Callable[[], Any]:
         """The call, whose first line is in the journal."""
@@ -214,10 +229,10 @@ class ChangeExecution:
             self._end(ADOPTED if self.adopted else DONE)
         return found
 
-    def _read(self, call: Callable[[], Any], may_race: bool = False) -> Steps[Any]:
+    def _read(self, call: Callable[[], Any], may_race: bool = False, operation: str = "") -> Steps[Any]:
         while True:
             try:
-                return (yield Send(self, lambda: call))
+                return (yield Send(self, lambda: call, operation))
             except ERRORS as error:
                 pause = self._pause_after(error, may_race and _is_race(error))
             yield pause

@@ -220,7 +220,8 @@ class ReadyQueue:
             self.slots[step.operation].accept(step, now)
         else:
             queue = self._queues[step.operation if step.operation in self.slots else ""]
-            heapq.heappush(queue, (self._order[step.execution.change.key], next(self._count), step))
+            order = -1 if step.checked else self._order[step.execution.change.key]
+            heapq.heappush(queue, (order, next(self._count), step))
 
     def rested(self, now: float) -> list[ChangeExecution]:
         """Those whose pause is over."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -46,14 +46,22 @@ class Lines(list[tuple[str, str, str]]):
 class Drive:
     """Drives one change by hand, as the loop does. ``last``: what it needs now; None once it is done."""
 
-    def __init__(self, *calls: ApiCall, budget: float = 10.0, awaits: str = "") -> None:
+    def __init__(
+        self,
+        *calls: ApiCall,
+        budget: float = 10.0,
+        awaits: str = "",
+        check: Callable[[], None] | None = None,
+    ) -> None:
         change = Change(
             "user alice", "user", "create", "alice", subject(), calls or (CREATE, JOIN), awaits=awaits
         )
         self.journal, self.found = Lines(), Rechecked()
         backoff = Backoff(base=1.0, cap=1.0, budget=budget, jitter=lambda: 1.0)
         clients = dict.fromkeys(("identitystore", "sso-admin"), ScriptedClient())
-        context = WriterContext(clients, INSTANCE, self.journal, self.recheck, RateLimit(), backoff)
+        context = WriterContext(
+            clients, INSTANCE, self.journal, self.recheck, RateLimit(), backoff, lambda *_: check
+        )
         self.execution = ChangeExecution(change, context, {}, 0.0)
         self.rechecks: list[Mapping[str, Any]] = []
         self.last: Send | Pause | Follow | None = None
@@ -347,3 +355,31 @@ def test_a_request_that_takes_too_long(awaits: str, told: str, lines: list[str])
         drive.take(drive.execution.timeout_failure(30.0))
     assert failure.value.code == "Timeout"
     assert [phase for phase, _, _ in drive.journal] == lines
+
+
+def test_a_check_before_each_try_of_a_call() -> None:
+    driven = Drive(ASSIGN, check=lambda: None)
+    for error in (THROTTLED, None):
+        check = driven.last
+        assert isinstance(check, Send)
+        assert (check.operation, check.checked) == ("CreateAccountAssignment", False)
+        driven.answer(None)
+        assert isinstance(driven.last, Send)
+        assert driven.last.checked
+        if error:
+            driven.retry(error)
+
+
+def test_a_check_that_fails_leaves_no_line() -> None:
+    driven = Drive(ASSIGN, check=lambda: None)
+    with pytest.raises(ChangeFailed, match="somebody has joined"):
+        driven.take(IdentityCenterError("somebody has joined"))
+    assert driven.journal == []
+    assert driven.execution.made == 0
+
+
+def test_a_check_that_can_not_be_made_is_tried_again() -> None:
+    driven = Drive(ASSIGN, check=lambda: None)
+    assert driven.retry(THROTTLED) == 1.0
+    assert isinstance(driven.last, Send)
+    assert not driven.last.checked

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -248,6 +249,14 @@ def test_what_fills_a_slot_goes_first_then_the_order_of_the_plan() -> None:
         ready.add(each, 0.0)
     found = [ready.next() for _ in range(4)]
     assert [each and each.execution.change.key for each in found] == ["c", "a", "b", None]
+
+
+def test_a_call_that_was_checked_goes_before_all_that_wait_for_a_slot() -> None:
+    ready = queue("a", "b")
+    checked = replace(send("b", ASSIGN), checked=True)
+    for each in (send("a", ASSIGN), checked):
+        ready.add(each, 0.0)
+    assert ready.next() is checked
 
 
 def test_what_has_no_room_lets_others_pass_and_keeps_its_place() -> None:

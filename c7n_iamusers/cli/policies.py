@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Policies from files, as Cloud Custodian loads them, with variables filled in for an account as c7n-org does it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from c7n_iamusers import register
+from c7n_iamusers.exceptions import IdentityCenterError, InvalidPolicyData
+from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
+from c7n_iamusers.identity_center.claimed_settings import Asked, file_of
+from c7n_iamusers.identity_center.intent_files import REGION
+from c7n_iamusers.identity_center.intents import Intents
+
+_OF_PEOPLE = ("user", "people-from", "email-domains")
+_ACTION, _INTENT = "provision-identity-center", "intent"
+#: Partition -> the Region of IAM's endpoint, used if neither the output nor the accounts file has a Region.
+_HOMES = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+
+
+def loaded(file: Path) -> list[Any]:
+    """The policies in ``file``, as c7n's objects. Raises InvalidPolicyData if they can't be loaded."""
+    from c7n.exceptions import PolicyValidationError
+    from c7n.loader import PolicyLoader
+    from yaml import YAMLError
+
+    try:
+        collection = PolicyLoader(_config("111122223333", "us-east-1")).load_file(str(file))
+    except (PolicyValidationError, YAMLError, ValueError, TypeError, OSError) as error:
+        raise InvalidPolicyData(f"{file}: {error}") from error
+    return list(collection)
+
+
+class FleetPolicies:
+    """The settings of the policies with ``mode: intent`` in ``files``, for each account as c7n-org runs them.
+
+    ``accounts``: the parsed accounts file of c7n-org, for the variables; None if it is not given.
+    """
+
+    def __init__(self, files: Sequence[Path], accounts: Mapping[str, Any] | None) -> None:
+        self._files, self._given = files, accounts
+        self._authorities: dict[str, PeopleAuthority] = {}
+
+    def __call__(self, intents: Intents) -> Asked:
+        """The settings of the policy that ``intents`` name. Raises IdentityCenterError if there is no such policy."""
+        account_id, name = intents.account_id, intents.policy
+        if name not in self._policies:
+            raise IdentityCenterError(
+                f"{file_of(intents)} (account {account_id}) is of policy {name}, and no policy of that name with "
+                f"{_ACTION} and mode: intent stands in {', '.join(map(str, self._files))}: give its file too, by -u; "
+                "else find out who wrote it, and remove it"
+            )
+        source, data = self._policies[name]
+        account = self._accounts.get(account_id, {})
+        try:
+            action = _filled_in(data, intents, account)
+            return Asked(str(source), action.asked(account_id), self._authority(action))
+        except (InvalidPolicyData, ValueError, KeyError) as error:
+            raise IdentityCenterError(
+                f"{file_of(intents)} (account {account_id}) can't be held against policy {name} of {source}: {error}; "
+                "variables come from the accounts file that you give by -c"
+            ) from error
+
+    def _authority(self, action: Any) -> PeopleAuthority:
+        """The people settings of ``action``. A file of people is read once for all accounts."""
+        key = json.dumps([action.data.get(each) for each in _OF_PEOPLE])
+        if key not in self._authorities:
+            self._authorities[key] = action.authority()
+        return self._authorities[key]
+
+    @cached_property
+    def _policies(self) -> Mapping[str, tuple[Path, Mapping[str, Any]]]:
+        """Name -> file and data of each policy that writes intents. Raises InvalidPolicyData."""
+        from c7n.exceptions import PolicyValidationError
+        from c7n.resources import load_resources
+
+        load_resources(("aws.iam-user",))
+        register()
+        found: dict[str, tuple[Path, Mapping[str, Any]]] = {}
+        for file in self._files:
+            for policy in loaded(file):
+                if (action := _action(policy)) is None:
+                    continue
+                if policy.name in found:
+                    raise InvalidPolicyData(
+                        f"policy {policy.name} stands in {found[policy.name][0]} and in {file}: give the one that ran"
+                    )
+                try:
+                    action.validate()
+                except PolicyValidationError as error:
+                    raise InvalidPolicyData(f"{file}: {error}") from error
+                found[policy.name] = (file, policy.data)
+        return found
+
+    @cached_property
+    def _accounts(self) -> Mapping[str, Mapping[str, Any]]:
+        """Account id -> the account in the accounts file, with the variables common to all accounts."""
+        if self._given is None:
+            return {}
+        from jsonschema import ValidationError, validate
+
+        try:
+            from c7n_org.cli import CONFIG_SCHEMA, accounts_iterator
+        except ModuleNotFoundError as error:
+            raise IdentityCenterError(
+                f"-u with -c fills in variables as c7n-org does, which is not installed ({error}): "
+                "pip install 'c7n_iamusers[cli,org]'"
+            ) from error
+        try:
+            validate(self._given, CONFIG_SCHEMA)
+        except ValidationError as error:
+            where = "/".join(map(str, error.absolute_path))
+            raise InvalidPolicyData(
+                f"c7n-org does not take the accounts file that you give by -c: {where}: {error.message}"
+            ) from error
+        return {str(each["account_id"]): each for each in accounts_iterator(deepcopy(self._given))}
+
+
+def _filled_in(data: Mapping[str, Any], intents: Intents, account: Mapping[str, Any]) -> Any:
+    from c7n.policy import PolicyCollection
+
+    config = _config(intents.account_id, _region(intents, account))
+    (policy,) = PolicyCollection.from_data({"policies": [deepcopy(data)]}, config)
+    policy.expand_variables(policy.get_variables(dict(account.get("vars", {}))))
+    return _action(policy)
+
+
+def _action(policy: Any) -> Any:
+    """The policy's action that writes intents, the last one of several; None if it has none."""
+    found = [
+        each
+        for each in policy.resource_manager.actions
+        if each.type == _ACTION and each.data.get("mode") == _INTENT
+    ]
+    return found[-1] if found else None
+
+
+def _region(intents: Intents, account: Mapping[str, Any]) -> str:
+    written = [each for each in PurePosixPath(intents.place).parts if REGION.fullmatch(each)]
+    partition = intents.users[0].subject.arn.split(":")[1] if intents.users else ""
+    return str(next(iter((*written, *account.get("regions", ()))), _HOMES.get(partition, "us-east-1")))
+
+
+def _config(account_id: str, region: str) -> Any:
+    from c7n.config import Config
+
+    return Config.empty(region=region, account_id=account_id)

@@ -1,0 +1,413 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run left and a later one reads back may have been forged, torn or mixed up: nothing is touched then."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from c7n_iamusers.cli.main import main
+from c7n_iamusers.exceptions import IdentityCenterError
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT
+from tests.desired import intents
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.test_totals_of_people import ALICE, MALLORY, create_user, user_id
+from tests.plugins.provisioning_rehearsal import Killed, after_change
+
+GROUP = f"iam-{ACCOUNT}-Readers"
+Data = dict[str, Any]
+
+
+@pytest.fixture
+def result(fleet: FleetRehearsal) -> Path:
+    """The result of a run for Alice."""
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    (found,) = fleet.results()
+    return found
+
+
+def runs_over(fleet: FleetRehearsal, result: Path) -> list[Callable[[], list[str]]]:
+    """All that read a result back."""
+    return [lambda: fleet.undo(result), lambda: fleet.run(), lambda: fleet.audit()]
+
+
+def put(data: Data, *path: Any, value: Any) -> None:
+    *most, last = path
+    inner: Any = data
+    for each in most:
+        inner = inner[each]
+    inner[last] = value
+
+
+def number_of(data: Data, kind: str) -> int:
+    return next(number for number, each in enumerate(data["created"]) if each["kind"] == kind)
+
+
+MALFORMED = [
+    pytest.param(lambda data: put(data, "created", value={}), "created must be a list", id="created-no-list"),
+    pytest.param(lambda data: put(data, "created", 0, value="x"), "must be an object", id="row-no-object"),
+    pytest.param(lambda data: put(data, "created", 0, "kind", value=[]), "must be one of", id="kind-a-list"),
+    pytest.param(lambda data: put(data, "created", 0, "kind", value="role"), "must be one of", id="kind"),
+    pytest.param(lambda data: put(data, "created", 0, "id", value=7), "must be a text", id="id-a-number"),
+    pytest.param(
+        lambda data: put(data, "created", 0, "parameters", value=None), "must be an object", id="parameters"
+    ),
+    pytest.param(
+        lambda data: put(data, "created", number_of(data, "group"), "parameters", "DisplayName", value=[1]),
+        "DisplayName must be a text",
+        id="a-name-that-is-a-list",
+    ),
+    pytest.param(
+        lambda data: put(data, "created", number_of(data, "membership"), "parameters", "MemberId", value={}),
+        "lacks UserId",
+        id="a-member-that-is-nobody",
+    ),
+    pytest.param(
+        lambda data: put(
+            data, "created", number_of(data, "assignment"), "parameters", "TargetId", value="../x"
+        ),
+        "must match",
+        id="no-account",
+    ),
+    pytest.param(
+        lambda data: put(data, "removed", value=[{"kind": {}}]), "must be one of", id="removed-kind"
+    ),
+    pytest.param(
+        lambda data: put(
+            data, "removed", value=[{"kind": "group", "group": "g", "group-id": [], "description": ""}]
+        ),
+        "group-id must be a text",
+        id="removed-id",
+    ),
+    pytest.param(lambda data: put(data, "memberships", value=[[]]), "must be an object", id="memberships"),
+    pytest.param(
+        lambda data: put(data, "memberships", 0, "users", value={"alice": "AIDA"}), "must match", id="no-arn"
+    ),
+    pytest.param(lambda data: put(data, "resumes", value=["../../elsewhere"]), "must match", id="resumes"),
+    pytest.param(
+        lambda data: put(data, "permission-sets", value=[]), "must be an object", id="permission-sets"
+    ),
+    pytest.param(
+        lambda data: put(data, "permission-sets", "Readers", "managed_policies", value=7),
+        "must be a list",
+        id="policies",
+    ),
+    pytest.param(lambda data: put(data, "region", value={}), "region must be a text", id="region"),
+]
+
+
+@pytest.mark.parametrize(("forge", "told"), MALFORMED)
+def test_a_result_of_other_shapes(
+    fleet: FleetRehearsal, result: Path, forge: Callable[[Data], None], told: str
+) -> None:
+    data = json.loads(result.read_text())
+    forge(data)
+    result.write_text(json.dumps(data))
+    for run in runs_over(fleet, result):
+        with pytest.raises(IdentityCenterError, match=told) as error:
+            run()
+        assert str(result) in str(error.value)
+        assert fleet.mutations() == []
+
+
+@pytest.mark.parametrize("content", ["", "[" * 100_000, '{"schema": 1, "created": [', "\xff", "null", "{}"])
+def test_a_result_that_is_no_json(fleet: FleetRehearsal, result: Path, content: str) -> None:
+    result.write_text(content, encoding="latin-1")
+    for run in runs_over(fleet, result):
+        with pytest.raises(IdentityCenterError, match=str(result)):
+            run()
+        assert fleet.mutations() == []
+
+
+@pytest.mark.parametrize("missing", ["region", "instance", "permission-sets"])
+def test_a_result_that_lacks_what_an_undo_needs(fleet: FleetRehearsal, result: Path, missing: str) -> None:
+    data = json.loads(result.read_text())
+    del data[missing]
+    result.write_text(json.dumps(data))
+    with pytest.raises(IdentityCenterError, match=f"lacks {missing}"):
+        fleet.undo(result)
+
+
+def lines_of(result: Path) -> list[Data]:
+    return [json.loads(line) for line in (result.parent / "journal.jsonl").read_text().splitlines()]
+
+
+def write_lines(result: Path, lines: list[Any]) -> None:
+    (result.parent / "journal.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in lines))
+
+
+def store_id(fleet: FleetRehearsal) -> str:
+    return fleet.instance.store.id
+
+
+def their_group(fleet: FleetRehearsal) -> tuple[str, str, str]:
+    """A group of somebody else's with Mallory in it: its id, the membership's and hers."""
+    client, store, mallory = fleet.org.client("identitystore"), store_id(fleet), create_user(fleet, MALLORY)
+    group = client.create_group(IdentityStoreId=store, DisplayName="Finance", Description="Theirs")["GroupId"]
+    membership = client.create_group_membership(
+        IdentityStoreId=store, GroupId=group, MemberId={"UserId": mallory}
+    )["MembershipId"]
+    return str(group), str(membership), mallory
+
+
+def row(kind: str, identifier: str, **parameters: Any) -> Data:
+    return {"kind": kind, "id": identifier, "certain": True, "parameters": parameters}
+
+
+OPERATIONS = {
+    "group": ("CreateGroup", "group"),
+    "membership": ("CreateGroupMembership", "membership"),
+    "assignment": ("CreateAccountAssignment", "assignment-request"),
+    "permission set": ("CreatePermissionSet", "permission-set"),
+}
+
+
+def forge(result: Path, *rows: Data, journal: bool = True) -> None:
+    """Rows that no run has written; ``journal``: in the journal, too."""
+    data = json.loads(result.read_text())
+    result.write_text(json.dumps({**data, "created": [*data["created"], *rows]}))
+    lines = lines_of(result)
+    for each in rows if journal else ():
+        operation, saved = OPERATIONS[each["kind"]]
+        lines.append(
+            {
+                "phase": "after",
+                "operation": operation,
+                "parameters": each["parameters"],
+                "result": "done",
+                "saved": {saved: each["id"]} if each["id"] else {},
+            }
+        )
+    write_lines(result, lines)
+
+
+def rows_of_their_group(fleet: FleetRehearsal) -> list[Data]:
+    group, membership, mallory = their_group(fleet)
+    store = store_id(fleet)
+    return [
+        row("group", group, IdentityStoreId=store, DisplayName="Finance", Description="Theirs"),
+        row("membership", membership, IdentityStoreId=store, GroupId=group, MemberId={"UserId": mallory}),
+    ]
+
+
+def test_what_the_journal_does_not_show(fleet: FleetRehearsal, result: Path) -> None:
+    forge(result, *rows_of_their_group(fleet), journal=False)
+    with pytest.raises(IdentityCenterError, match=r"1 group, 1 membership.*does not show"):
+        fleet.undo(result)
+    assert fleet.mutations() == []
+
+
+@pytest.mark.parametrize("how", ["gone", "empty", "of-another-run"])
+def test_a_result_without_its_journal(fleet: FleetRehearsal, result: Path, how: str) -> None:
+    journal = result.parent / "journal.jsonl"
+    if how == "gone":
+        journal.unlink()
+    elif how == "empty":
+        journal.write_text("")
+    else:
+        fleet.leave(intents(OTHER_ACCOUNT, "bob", set_name="Writers"))
+        fleet.run()
+        journal.write_bytes((fleet.results()[-1].parent / "journal.jsonl").read_bytes())
+    with pytest.raises(IdentityCenterError, match="does not show"):
+        fleet.undo(result)
+    assert fleet.mutations() == []
+
+
+def test_somebody_elses_group_in_result_and_journal(fleet: FleetRehearsal, result: Path) -> None:
+    forge(result, *rows_of_their_group(fleet))
+    fleet.undo(result)
+    assert fleet.members() == {"Finance": {MALLORY}}
+    assert MALLORY in fleet.usernames()
+    kept = fleet.lines("!")
+    assert len(kept) == 2
+    assert all("not ours" in line or "lacks the mark" in line for line in kept)
+
+
+def test_somebody_elses_assignment_in_result_and_journal(fleet: FleetRehearsal, result: Path) -> None:
+    group, _, _ = their_group(fleet)
+    client, arn = fleet.org.client("sso-admin"), fleet.instance.arn
+    made = client.create_permission_set(InstanceArn=arn, Name="Theirs")["PermissionSet"]["PermissionSetArn"]
+    given = {
+        "InstanceArn": arn,
+        "TargetId": ACCOUNT,
+        "TargetType": "AWS_ACCOUNT",
+        "PermissionSetArn": made,
+        "PrincipalType": "GROUP",
+        "PrincipalId": group,
+    }
+    client.create_account_assignment(**given)
+    forge(result, row("assignment", "", **given), row("permission set", made, InstanceArn=arn, Name="Theirs"))
+    fleet.undo(result)
+    assert fleet.assigned() == {(ACCOUNT, "Theirs", "Finance")}
+    assert any("not ours" in line for line in fleet.lines("!"))
+
+
+def test_a_membership_that_was_made_anew_since(fleet: FleetRehearsal, result: Path) -> None:
+    client, store = fleet.org.client("identitystore"), store_id(fleet)
+    (group,) = fleet.instance.store.groups
+    (membership,) = fleet.instance.store.memberships
+    client.delete_group_membership(IdentityStoreId=store, MembershipId=membership)
+    client.create_group_membership(
+        IdentityStoreId=store, GroupId=group, MemberId={"UserId": user_id(fleet, ALICE)}
+    )
+    fleet.undo(result)
+    assert fleet.members() == {GROUP: {ALICE}}
+    assert fleet.assigned() == {(ACCOUNT, "Readers", GROUP)}
+    assert any("made anew since" in line for line in fleet.lines("!"))
+
+
+@pytest.mark.parametrize("name", ["IdentityStoreId", "InstanceArn"])
+def test_ids_of_another_instance(fleet: FleetRehearsal, result: Path, name: str) -> None:
+    data, lines = json.loads(result.read_text()), lines_of(result)
+    for each in (*data["created"], *lines):
+        if name in each["parameters"]:
+            each["parameters"][name] = "another"
+    result.write_text(json.dumps(data))
+    write_lines(result, lines)
+    with pytest.raises(IdentityCenterError, match="it is of another, not of"):
+        fleet.undo(result)
+    assert fleet.mutations() == []
+
+
+BROKEN_LINES = [
+    pytest.param({"parameters": None}, "line.parameters must be an object", id="no-parameters"),
+    pytest.param({"parameters": {}}, "line.parameters lacks", id="empty-parameters"),
+    pytest.param({"phase": []}, "line.phase must be one of", id="phase"),
+    pytest.param({"saved": []}, "line.saved must be an object", id="saved"),
+    pytest.param({"operation": {}}, "line.operation must be a text", id="operation"),
+    pytest.param({"notes": {"removed": {"kind": "group"}}}, "lacks description", id="notes"),
+]
+
+
+@pytest.mark.parametrize(("changes", "told"), BROKEN_LINES)
+@pytest.mark.parametrize("undone", [True, False], ids=["undo", "resume"])
+def test_a_journal_that_no_run_has_written(
+    fleet: FleetRehearsal, result: Path, changes: Data, told: str, undone: bool
+) -> None:
+    lines = lines_of(result)
+    (number, line) = next(
+        (number, each) for number, each in enumerate(lines) if each["operation"] == "CreateGroup"
+    )
+    write_lines(result, [*lines[:number], {**line, **changes}, *lines[number + 1 :]])
+    if not undone:
+        result.unlink()
+        fleet.leave(intents(OTHER_ACCOUNT, "bob"))
+    with pytest.raises(IdentityCenterError, match=told) as error:
+        fleet.undo(result) if undone else fleet.run()
+    assert str(result.parent / "journal.jsonl") in str(error.value)
+    assert fleet.mutations() == []
+
+
+def test_a_run_killed_in_another_instance_is_not_carried_on(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    with monkeypatch.context() as patch:
+        after_change(patch, 3, Killed())
+        with pytest.raises(Killed):
+            fleet.run()
+    (journal,) = fleet.output.glob("identity-center-runs/*/journal.jsonl")
+    journal.write_text(journal.read_text().replace(store_id(fleet), "d-0000000000"))
+    with pytest.raises(IdentityCenterError, match=r"can't be carried on here: it is of d-0000000000"):
+        fleet.run()
+    assert fleet.mutations() == []
+
+
+def test_results_of_another_instance_tell_nothing_of_this_one(fleet: FleetRehearsal, result: Path) -> None:
+    """Whoever is in the group was put there by nobody whose results are here."""
+    data = json.loads(result.read_text())
+    result.write_text(json.dumps({**data, "instance": "arn:aws:sso:::instance/ssoins-other"}))
+    fleet.leave(intents(ACCOUNT, "bob"))
+    fleet.forget()
+    fleet.leave(intents(ACCOUNT, "bob"))
+    fleet.run(dry=True)
+    assert any("no run whose results are here put them there" in line for line in fleet.lines("!"))
+
+
+def test_undo_spares_whom_a_later_run_put_into_a_group_that_it_only_assigned(
+    fleet: FleetRehearsal,
+) -> None:
+    client, store = fleet.org.client("identitystore"), store_id(fleet)
+    client.create_group(
+        IdentityStoreId=store, DisplayName=GROUP, Description=f"Managed by c7n-iamusers for account {ACCOUNT}"
+    )
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    fleet.leave(intents(ACCOUNT, "alice", "bob"))
+    assert fleet.run() == []
+    fleet.undo(fleet.results()[0])
+    assert fleet.members() == {GROUP: {"bob@example.com"}}
+    assert fleet.assigned() == {(ACCOUNT, "Readers", GROUP)}
+    assert any("people rely on the group" in line for line in fleet.lines("!"))
+
+
+@pytest.mark.parametrize("dies_after", [None, 1, 2])
+def test_a_shared_group_of_somebody_elses_is_left_as_it_was(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch, dies_after: int | None
+) -> None:
+    group, _, _ = their_group(fleet)
+    wanted = replace(intents(ACCOUNT, "alice"), group="Finance", shared_group=True)
+    fleet.leave(wanted)
+    assert fleet.run() == []
+    assert fleet.members() == {"Finance": {MALLORY, ALICE}}
+    (result,) = fleet.results()
+    if dies_after:
+        with monkeypatch.context() as patch:
+            after_change(patch, dies_after, Killed())
+            with pytest.raises(Killed):
+                fleet.undo(result)
+    assert fleet.undo(result) == []
+    assert (fleet.members(), fleet.assigned(), fleet.usernames()) == (
+        {"Finance": {MALLORY}},
+        set(),
+        {MALLORY},
+    )
+    assert group in fleet.instance.store.groups
+
+
+def test_names_in_an_undo_move_no_cursor(fleet: FleetRehearsal, result: Path) -> None:
+    forge(
+        result,
+        row(
+            "group",
+            next(iter(fleet.instance.store.groups)),
+            IdentityStoreId=store_id(fleet),
+            DisplayName="\x1b[2J\ud800",
+        ),
+    )
+    given = ["provision", "--undo", str(result), "--region", "us-east-1", "--lock-out", "--dry-run"]
+    found = CliRunner().invoke(main, given)
+    assert found.exit_code in (0, 1)
+    assert "\x1b" not in found.output
+    assert found.exception is None or isinstance(found.exception, SystemExit)
+
+
+def test_a_run_that_was_moved_with_its_journal(fleet: FleetRehearsal, result: Path, tmp_path: Path) -> None:
+    moved = result.parent.rename(tmp_path / "moved")
+    fleet.output = moved
+    assert fleet.undo(moved / "result.json") == []
+    assert (fleet.members(), fleet.assigned(), fleet.usernames()) == ({}, set(), set())
+
+
+def test_a_run_that_was_moved_without_the_journal_of_one_that_it_carried_on(
+    fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    with monkeypatch.context() as patch:
+        after_change(patch, 3, Killed())
+        with pytest.raises(Killed):
+            fleet.run()
+    assert fleet.run() == []
+    (result,) = fleet.results()
+    moved = result.parent.rename(tmp_path / "moved")
+    fleet.output = moved
+    with pytest.raises(IdentityCenterError, match="or of a run that it carried on, is missing"):
+        fleet.undo(moved / "result.json")
+    assert fleet.mutations() == []
