@@ -7,7 +7,7 @@ PYTHON ?= python3
 PYTEST_ARGS ?= -n auto --dist worksteal
 
 # the tests of what is pure: they name neither AWS, Cloud Custodian, a command nor another process
-IMPURE := aws_local_org|boto3|botocore|c7n|moto|subprocess|CliRunner|running_organization|Rehearsal|FleetRehearsal|tests\.(policies|packaging|readme|flights)
+IMPURE := aws_local_org|boto3|botocore|c7n|moto|subprocess|CliRunner|running_organization|Rehearsal|FleetRehearsal|tests\.(policies|packaging|readme|replay)
 FAST_TESTS = $(shell grep -rLEw --include='test_*.py' --exclude-dir=local_org '$(IMPURE)' tests)
 # what a second Python is tried with besides: one action from end to end, packaging, start-up
 SECOND_TESTS = $(foreach name,composite_delete distributions launcher entry handler lambda_packaging startup, \

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An AWS organization in one process, on loopback, to rehearse policies against before they meet a real one.
+"""An emulated AWS organization in one process, on loopback, to test policies before they run against a real one.
 
     with LocalOrg(Settings(page_limit=2)) as org:
         org.client("iam", "111122223333").list_users()
 
-emulator         LocalOrg: starts and stops it, sessions and clients; accounts: what the accounts hold at first
+emulator         LocalOrg: starts and stops it, sessions and clients; accounts: the initial content of the accounts
 server           HTTP on loopback; application: an AWS call from request to response; control: /_local_org/
 aws_request      which operation a request asks for; call_log, faults, credentials, settings, errors
 iam              IAM over moto's; sts; organization: AWS Organizations

@@ -31,12 +31,12 @@ ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 
 class Accounts:
-    """What requests, seeding and loading work on. moto's backends are globals of the process, so there is only one."""
+    """The state that requests, seeding and loading share: one per process, as moto's backends are global."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._log = CallLog()
-        #: Held while moto works; hold it while seeding through backends, too.
+        #: Held while moto handles a request. Hold it while seeding through backends too.
         self.lock = threading.RLock()
 
     @property
@@ -74,17 +74,17 @@ class Accounts:
 
 
 def install() -> None:
-    """Put our layer over moto's classes; repeating it changes nothing."""
+    """Patch moto's classes. Idempotent."""
     iam.install()
     sts.install()
     identity_center.install()
 
 
 def clear() -> None:
-    """Forget all that any service of any account holds."""
+    """Delete the content of every service in every account."""
     BackendDict.reset()
     iam.reset()
-    reset_model_data()  # moto keeps a reference to every model it ever made
+    reset_model_data()  # moto keeps a reference to every model that it ever created
 
 
 def build(settings: Settings) -> None:
@@ -104,7 +104,7 @@ def build(settings: Settings) -> None:
     ]
     _role(management, PROVISIONER_ROLE, [root, *custodians])
     sqs_backends[management][settings.region].create_queue(MAILER_QUEUE, {})
-    identity_center.populate(settings)  # makes the role of AWS Organizations in every member account
+    identity_center.populate(settings)  # creates the role of AWS Organizations in every member account
     for account_id, _ in settings.member_accounts:
         iam_backends[account_id]["aws"].attach_role_policy(ADMINISTRATOR, ORGANIZATION_ROLE)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The WSGI application: control routes, then moto behind one lock, its failures turned into AWS errors."""
+"""The WSGI application: control routes, and moto behind one lock, with its failures as AWS errors."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Application:
     def _dispatch(
         self, environ: dict[str, Any], request: AwsRequest, caller: Principal, body: bytes
     ) -> WireResponse:
-        # moto would else look the account up by access key, in every account and partition.
+        # Otherwise moto looks up the account by access key, in every account and partition.
         inner = {**environ, "HTTP_X_MOTO_ACCOUNT_ID": caller.account, credentials.ENVIRON_KEY: caller}
         inner.update({"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
         with self._org.lock:
@@ -135,12 +135,12 @@ def _failed(request: AwsRequest, failure: Exception) -> AwsError:
     )
 
 
-# SQS long polling: moto would spin through the whole wait, under the lock, and hold up all other calls.
+# SQS long polling: moto would wait under the lock and block all other calls.
 
 #: Seconds between two reads of a queue.
 INTERVAL = 0.05
 
-#: SQS lets a client wait for 20 seconds (ReceiveMessage, WaitTimeSeconds). Here no message is on its way for so long,
+#: The maximum of WaitTimeSeconds is 20 (ReceiveMessage, SQS API reference). Here no message takes that long to arrive,
 #: and c7n-mailer ends each run with such a wait.
 LONGEST_WAIT = 1
 
@@ -180,7 +180,7 @@ def _empty(response: WireResponse) -> bool:
 _OWN_HOSTS = ("moto_api", "instance_metadata")
 
 
-# moto lets pages of any origin in; no page in a browser has business with a local organization.
+# moto allows requests from any origin; no web page needs access to a local organization.
 werkzeug_app.DISABLE_GLOBAL_CORS = True
 
 
@@ -189,7 +189,7 @@ class NoSuchService(Exception):
 
 
 class MotoDispatcher(DomainDispatcherApplication):
-    """moto's dispatcher, which prints to stdout and fails oddly for a service that it lacks."""
+    """moto's dispatcher, which prints to stdout and fails with unclear errors for unknown services."""
 
     def __init__(self) -> None:
         super().__init__(create_backend_app)

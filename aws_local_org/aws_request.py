@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an HTTP request asks of which AWS service, read off by the rules of its protocol."""
+"""The AWS service, operation and parameters of an HTTP request, by the rules of its protocol."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class AwsRequest:
 
 
 def read(environ: dict[str, Any], body: bytes) -> AwsRequest:
-    """Read a request; what cannot be read is left to moto to refuse, so nothing is raised here."""
+    """Parse a request. Never raises: moto rejects what can't be parsed."""
     scope = _scope(environ)
     access_key_id, region, signing_name = scope or (None, "us-east-1", "unsigned")
     service = _BOTO3_NAMES.get(signing_name.lower(), signing_name.lower())
@@ -85,7 +85,7 @@ def _operation(environ: dict[str, Any], body: bytes, service: str) -> tuple[str,
             parser.parse({**wire, "url_path": request.path, "url_params": uri_parameters})
         )
     except Exception:  # noqa: BLE001 - whatever a malformed request makes moto's parser raise, moto itself answers it
-        # A service or operation that botocore does not know, or a malformed body: the log still names what it can.
+        # An unknown service or operation, or a malformed body: the log names what is known.
         return _named_without_model(request, body)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-#: Enough for a rehearsal of tens of thousands of users; beyond it the oldest calls are forgotten.
+#: Enough for a test with tens of thousands of users; beyond it the oldest calls are dropped.
 CAPACITY = 500_000
 
 
@@ -36,7 +36,7 @@ class CallRecord:
 
 
 class CallLog:
-    """A bounded log that many threads may write to."""
+    """A bounded, thread-safe log."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -66,7 +66,7 @@ SECRETS = frozenset(
     """.split()
 )
 
-#: Longer texts and bodies are cut: a log of a rehearsal is read by people.
+#: Longer texts and bodies are cut, because people read the log.
 LONGEST = 16_384
 
 

@@ -59,7 +59,7 @@ class _Group(click.Group):
 
 @click.group("local-org", cls=_Group)
 def local_org() -> None:
-    """An AWS organization on this machine, to rehearse on before anything meets a real one."""
+    """An emulated AWS organization on this machine, to test policies before they run against a real one."""
 
 
 def _accounts(
@@ -86,7 +86,7 @@ def _accounts(
     help="Instead of three examples.",
 )
 @click.option(
-    "--page-limit", type=click.IntRange(1), help="At most so many items on any page of an IAM list."
+    "--page-limit", type=click.IntRange(1), help="The maximum number of items on a page of an IAM list."
 )
 @click.option("--latency-ms", type=click.FloatRange(0), default=0, help="Added to every call.")
 @click.option("--assignment-seconds", type=click.FloatRange(0), default=1.0, help="Identity Center's delay.")
@@ -94,10 +94,12 @@ def _accounts(
     "--smtp-port", default=0, type=click.IntRange(0, 65535), help="With --mail-dir; 0: any free port."
 )
 @click.option(
-    "--mail-dir", type=click.Path(path_type=Path, file_okay=False), help="Take mail in and keep it here."
+    "--mail-dir", type=click.Path(path_type=Path, file_okay=False), help="Receive mail and keep it here."
 )
 @click.option(
-    "--env-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the environment here, too."
+    "--env-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the environment to this file.",
 )
 @seed_option
 @users_option
@@ -122,7 +124,7 @@ def _settings(member_account: tuple[tuple[str, str], ...], **options: Any) -> Se
 @endpoint_option
 @seed_option
 @users_option
-@click.option("--now", metavar="DATE", help="Dates are this far back from here [default: today].")
+@click.option("--now", metavar="DATE", help="Dates are relative to this day [default: today].")
 @format_option
 def seed(
     endpoint: str | None,
@@ -209,13 +211,13 @@ def calls(endpoint: str | None, output_format: str) -> None:
 @local_org.command()
 @endpoint_option
 def reset(endpoint: str | None) -> None:
-    """Empty every account, and forget the calls."""
+    """Empty every account and the call log."""
     LocalOrgEndpoint(endpoint).post("reset")
     click.echo("reset", err=True)
 
 
 def details_in(path: Path) -> list[dict[str, Any]]:
-    """The pages of an authorization details file. Raises LocalOrgError with the file and where it is wrong."""
+    """The pages of an authorization details file. Raises LocalOrgError with the file and the place of the error."""
     return _naming(path, lambda: pages_in(_text(path)))
 
 

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def answer(org: Accounts, environ: dict[str, Any], body: bytes) -> WireResponse:
-    """Answer a control request in JSON: 400 with `error` for what cannot be done as asked, 404 for no such route."""
+    """Answer a control request in JSON: 400 with `error` for an invalid request, 404 for an unknown route."""
     route = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO'].removeprefix(PREFIX)}"
     handler = ROUTES.get(route)
     if handler is None:

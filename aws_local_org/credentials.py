@@ -24,7 +24,7 @@ class Keys:
     session_token: str
 
 
-#: Fixed, so that an environment exported once serves every later start on the same port. They open nothing else.
+#: Fixed, so that an exported environment stays valid for later starts on the same port. They are not valid on AWS.
 BASE = Keys("ASIALOCALORGOPERATOR", "not-a-secret-of-the-local-organization", "local-organization")
 
 

@@ -97,7 +97,7 @@ class LocalOrg(Accounts):
     def environment(self) -> dict[str, str]:
         """What a process exports to work in the management account of this organization.
 
-        The shared configuration files are set aside, so that no profile can lead a rehearsal to a real account.
+        The shared configuration files are disabled, so that no profile can point to a real account.
         """
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
@@ -114,7 +114,7 @@ class LocalOrg(Accounts):
     def session(self, account_id: str | None = None) -> LocalSession:
         """A session in an account: the management account's own, or one of a member by a real AssumeRole.
 
-        It stays valid over a reset; its role is assumed anew then.
+        It stays valid after a reset, because its role is then assumed again.
         """
         account_id = account_id or self.settings.management_account
         if account_id not in self._sessions:
@@ -161,7 +161,7 @@ class LocalSession(boto3.Session):
 
 
 class _CurrentCredentials(Credentials):
-    """Credentials asked for at each use, since a reset ends those that STS issued before."""
+    """Credentials that are read at each use, because a reset invalidates those that STS issued before."""
 
     def __init__(self, current: Callable[[], Keys]) -> None:
         keys = current()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Speaks to a running local organization over HTTP, and refuses any address that is not on this machine."""
+"""Calls a running local organization over HTTP, and rejects any address that is not on this machine."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Errors: ours to the person who drives the organization, and AWS's as they go over the wire in each protocol."""
+"""Errors: the emulator's own for its user, and AWS's as each protocol sends them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _JSON_NAMES = {
     "InvalidClientTokenId": "UnrecognizedClientException",
     "MissingAuthenticationToken": "MissingAuthenticationTokenException",
 }
-#: What the common errors are called where they are not called as in the query protocol.
+#: Names of the common errors in protocols where they differ from the query protocol.
 _NAMES = {
     "json": _JSON_NAMES,
     "rest-json": _JSON_NAMES,
@@ -122,9 +122,8 @@ def _type_member(body: bytes) -> str | None:
 @cache
 def _statuses() -> dict[str, int]:
     """IAM's error code -> HTTP status."""
-    from moto.core.utils import (
-        get_service_model,  # takes a second, which commands that need no error would wait
-    )
+    # imported here because it takes a second, which most commands don't need
+    from moto.core.utils import get_service_model
 
     shapes = get_service_model("iam").error_shapes
     errors = (shape.metadata.get("error", {}) for shape in shapes)

@@ -34,7 +34,7 @@ class Fault(Enum):
 
 
 class Faults:
-    """Decides for each call by its parameters and how often it was made, so that threads do not change the outcome."""
+    """Decides for each call by its parameters and its repetition, so that the order of threads does not matter."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -58,7 +58,7 @@ def refusal(fault: Fault, request: AwsRequest) -> AwsError | None:
     if fault is not Fault.CONFLICT:
         return None
     if request.operation == "DeleteUser":
-        # What was removed a moment ago is not gone everywhere yet.
+        # A removal that was made just now is not visible everywhere yet.
         return AwsError("DeleteConflict", "Cannot delete entity, must remove referenced objects first.", 409)
     code = _TEMPORARY[len(request.operation) % len(_TEMPORARY)]
     return AwsError(code, "The entity is being modified; please wait a moment and try again.", 409)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fills one account of the local organization from a real account's own documents, to rehearse policies on a copy."""
+"""Fills one account of the local organization from documents of a real account, to test policies on a copy."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _takes_text(policy: ManagedPolicy, arn: str, catalogue: Collection[str], rea
     if not policy.aws_managed or texts[policy.default_version] != UNKNOWN_DOCUMENT:
         return True
     known = arn in catalogue
-    instead = "the known one was kept" if known else "one that grants nothing stands for it"
+    instead = "the known one was kept" if known else "a policy that grants nothing replaces it"
     reading.notes.add(f"AWS-managed policy is listed without its document, {instead}", arn)
     return not known
 
@@ -153,7 +153,8 @@ def _missing_policies(
     for arn in dict.fromkeys(_referred_policies(contents)):
         if arn not in known:
             reading.notes.add(
-                "policy is attached but its document is unknown, one that grants nothing stands for it", arn
+                "policy is attached but its document is unknown, a policy that grants nothing replaces it",
+                arn,
             )
             yield _stub(arn, reading)
 

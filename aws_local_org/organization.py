@@ -35,7 +35,7 @@ ORGANIZATIONAL_UNIT = "Workloads"
 #: management account, or, where they change nothing, from a delegated administrator.
 OPEN_TO_MEMBERS = frozenset({"DescribeOrganization", "ListHandshakesForAccount", "LeaveOrganization"})
 
-#: What a page holds where MaxResults is left out, and the most it may hold (its API reference).
+#: The default and the maximum of MaxResults (API reference).
 ACCOUNTS_PER_PAGE = 20
 
 
@@ -48,12 +48,12 @@ _backend: OrganizationsBackend | None = None
 
 
 def email(name: str) -> str:
-    """The root user's address of an account, by the account's name."""
+    """The e-mail address of an account's root user, by the account's name."""
     return f"aws+{name.lower().replace(' ', '-')}@example.com"
 
 
 def install() -> None:
-    """Patch moto's response class, for the whole process; a second time changes nothing."""
+    """Patch moto's response class, for the whole process. Idempotent."""
     OrganizationsResponse.call_action = _call_action
     OrganizationsResponse.organizations_backend = property(_backend_for)
     utils.PAGINATION_MODEL["list_accounts"]["limit_default"] = ACCOUNTS_PER_PAGE

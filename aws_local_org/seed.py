@@ -58,7 +58,7 @@ def seed(
 def invent(
     members: tuple[tuple[str, str], ...], seed: int, users: int, now: datetime
 ) -> Iterator[tuple[AccountContents, dict[str, int]]]:
-    """What each account of ``members`` would be filled with, in their order, and its users by kind."""
+    """The content of each account of ``members``, in their order, and its users by kind."""
     people = People(random.Random(f"{seed}:people"), shared=max(2, users // 10))
     for index, (account_id, _) in enumerate(members):
         rng = random.Random(f"{seed}:{account_id}")
@@ -67,7 +67,7 @@ def invent(
 
 
 def _residents(people: People, rng: random.Random) -> list[Person]:
-    """The people shared between accounts that have a user in this one: the first of them has one in all."""
+    """The people with users in several accounts who have one in this account; the first has one in every account."""
     first, *others = people.shared
     return [first, *(person for person in others if rng.random() < 0.6)]
 

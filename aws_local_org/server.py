@@ -15,7 +15,7 @@ from werkzeug.serving import ThreadedWSGIServer
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.faults import ConnectionLost
 
-#: The only address that is ever listened on: what is behind it checks no signature.
+#: The only address to listen on, because signatures are not checked.
 LOOPBACK = "127.0.0.1"
 
 BACKLOG = 256
@@ -69,7 +69,7 @@ class _KeepAliveHandler(MotoRequestHandler):
 
 
 class _Server(ThreadedWSGIServer):
-    """Remembers its connections, so that stopping also ends those that clients keep alive."""
+    """Tracks its connections, so that stopping also closes those that clients keep alive."""
 
     def __init__(self, listener: socket.socket, app: Any) -> None:
         host, port = listener.getsockname()[:2]
@@ -94,7 +94,7 @@ class _Server(ThreadedWSGIServer):
                 try:
                     connection.shutdown(socket.SHUT_RDWR)
                 except OSError:
-                    pass  # the client was faster
+                    pass  # the client has closed it already
 
 
 def _listener(port: int) -> socket.socket:

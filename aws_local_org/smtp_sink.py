@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An SMTP server on loopback that keeps every mail as a file and sends none on."""
+"""An SMTP server on loopback that keeps every mail as a file and forwards none."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SmtpSink:
         mailbox = _Mailbox(_made(self.mail_dir))
         listener = _listener(self.port)
         self.port = listener.getsockname()[1]
-        # aiosmtpd warns at every login about one of its interfaces that it is going to drop.
+        # aiosmtpd warns at every login about a deprecated interface.
         logging.getLogger("mail.log").setLevel(logging.ERROR)
         self._controller = _Controller(mailbox, listener)
         self._controller.start()
@@ -64,7 +64,7 @@ class SmtpSink:
 
 
 class _Controller(Controller):
-    """On a socket that listens already: aiosmtpd itself takes 5 seconds to notice that a port is taken."""
+    """Serves on a socket that already listens: aiosmtpd itself takes 5 seconds to detect that a port is taken."""
 
     def __init__(self, mailbox: _Mailbox, listener: socket.socket) -> None:
         self._listener = listener

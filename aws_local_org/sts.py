@@ -167,10 +167,10 @@ class TrustRequest:
 
 
 def trusts(document: str, request: TrustRequest) -> bool:
-    """Whether a trust policy document (JSON) allows sts:AssumeRole: an explicit Deny wins, nothing said is a no.
+    """Whether a trust policy document (JSON) allows sts:AssumeRole. An explicit Deny wins; the default is to deny.
 
     AWS principals and the condition keys sts:ExternalId, aws:PrincipalArn and aws:PrincipalAccount are understood;
-    any other condition key counts as absent from the request, so what demands it does not match.
+    any other condition key counts as absent from the request, so conditions that need it do not match.
     Source: IAM User Guide, "Policy evaluation logic" and "IAM JSON policy elements: Condition".
     """
     statements = _listed(json.loads(document).get("Statement", []))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m benchmarks``: measure, show, and write docs/benchmarks.md."""
+"""``python -m benchmarks``: measures, shows the results, and writes docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from benchmarks.report import as_markdown, machine, show
 from benchmarks.results import FULL, QUICK, Plan, Results, goals
 from benchmarks.workload import running_organization
 
-#: Columns where there is no terminal: the widest table fits.
+#: Columns without a terminal, enough for the widest table.
 WIDTH = 140
 REPORT = ROOT / "docs" / "benchmarks.md"
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Small accounts, once each: a look, written only with --output.")
+@click.option("--quick", is_flag=True, help="Measure small accounts, once each; written only with --output.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where the report goes. Default: docs/benchmarks.md, or nowhere with --quick.",
+    help="The report file [default: docs/benchmarks.md; none with --quick].",
 )
 def main(quick: bool, output: Path | None) -> None:
-    """Measure stock Cloud Custodian against this package; exit 1 where a goal of a full run is missed."""
+    """Measure stock Cloud Custodian against this package. Exits with 1 if a full run misses a goal."""
     results = _run(QUICK if quick else FULL)
     show(results, Console() if sys.stdout.isatty() else Console(width=WIDTH))
     if output or not quick:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What STS and IAM answer for any number of accounts, made in this process: clients are real, no server is asked."""
+"""Responses of STS and IAM for any number of accounts, generated in this process: real clients, no server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEY = "ASIA"
 
 
 class AccountAnswers:
-    """``details``: account id -> the result of GetAccountAuthorizationDetails, as botocore would parse it."""
+    """``details``: account id -> the result of GetAccountAuthorizationDetails, as botocore parses it."""
 
     def __init__(self, details: Callable[[str], Mapping[str, Any]]) -> None:
         self._details = details
@@ -28,7 +28,7 @@ class AccountAnswers:
 
     @property
     def seconds(self) -> float:
-        """Of CPU, that making the answers took: they are AWS's work."""
+        """CPU seconds for generating responses, which is not counted because AWS does it."""
         return sum(self._made)
 
     def session(self) -> boto3.Session:
@@ -39,7 +39,7 @@ class AccountAnswers:
         return boto3.Session(botocore_session=core, region_name="us-east-1")
 
     def parse(self, account_ids: Iterable[str]) -> None:
-        """Have botocore parse the answers of these accounts, and keep nothing."""
+        """Let botocore parse the responses of these accounts, without keeping them."""
         session = self.session()
         sts = session.client("sts")
         for account_id in account_ids:

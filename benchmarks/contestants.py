@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is compared: stock Cloud Custodian and this package, and proof that both gathered the same evidence.
+"""The compared policies, of stock Cloud Custodian and of this package, and a check that both gather the same evidence.
 
-Stock's filters gather, at the least cost, what this package's evidence holds. ``or`` runs each of its filters over all
-users, so every user is flagged and carries what every filter found. The credential report spares the filters
-``login-profile`` and ``access-key``, and ``include-via`` has ``group`` find the groups that ``policy`` has read.
+Stock's filters gather the evidence of this package at the least cost. ``or`` runs each of its filters over all
+users, so every user is flagged and has the result of every filter. The credential report replaces the filters
+``login-profile`` and ``access-key``. With ``include-via``, ``group`` uses the groups that ``policy`` has read.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 from benchmarks.measurement import BenchmarkError
 
 Resource = Mapping[str, Any]
-#: What was learnt of a user, in terms that both contestants can be put into.
+#: The evidence on a user, in terms that both contestants share.
 Facts = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """``flagging`` and ``deleting``: policies, as c7n reads them. ``facts``: what a flagged resource tells of a user.
+    """``flagging``, ``deleting``: policies. ``facts``: the evidence in a flagged resource.
 
     ``plugins``: whether this package is registered with c7n.
     """
@@ -61,7 +61,7 @@ _STOCK_DELETING: dict[str, Any] = {
 
 
 def _stock_facts(resource: Resource) -> Facts:
-    """What the annotations of _STOCK_FLAGGING tell of a user."""
+    """The evidence in the annotations of _STOCK_FLAGGING."""
     report, groups = resource["c7n:credential-report"], resource["c7n:Groups"]
     via = {policy["PolicyArn"] for group in groups for policy in group["AttachedPolicies"]}
     return {
@@ -90,7 +90,7 @@ _DELETING: dict[str, Any] = {**_FLAGGING, "name": "ours-delete", "actions": [{"t
 
 
 def _our_facts(resource: Resource) -> Facts:
-    """What the resource and its annotation ``c7n:IamUser`` tell of a user."""
+    """The evidence in the resource and its annotation ``c7n:IamUser``."""
     attachments = resource["c7n:IamUser"]["attachments"]
     return {
         "tags": _tags_of(resource),
@@ -111,12 +111,12 @@ OURS = Contestant("c7n_iamusers", True, _FLAGGING, _DELETING, _our_facts)
 def require_equal_evidence(
     one: Contestant, ones: Iterable[Resource], other: Contestant, others: Iterable[Resource]
 ) -> None:
-    """Raises BenchmarkError that names the first user of whom the two learnt different things, or only one did."""
+    """Raises BenchmarkError with the first user on whom the evidence differs, or whom only one has."""
     left, right = _facts(one, ones), _facts(other, others)
     for name in sorted(left.keys() | right.keys()):
         if left.get(name) != right.get(name):
             raise BenchmarkError(
-                f"the evidence on {name} differs, so that costs don't compare: "
+                f"the evidence on {name} differs, so costs can't be compared: "
                 f"{one.name}: {left.get(name)}; {other.name}: {right.get(name)}"
             )
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The fewest calls that the IAM API permits. Source: IAM API reference; botocore ``iam`` 2010-05-08.
 
-``contents`` is what an account holds: what -> how many, as ``counts_of`` of the local organization gives it.
+``contents``: what an account has -> how many, as the local organization's ``counts_of`` returns it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 
 #: MaxItems: "Minimum value of 1. Maximum value of 1000."
 PAGE = 1000
-#: Operation -> calls for each user, for what only they tell at the moment of its deletion. Who the user is, twice: IAM
-#: deletes by name, and a name may be another user's by now. Policies and groups: an account's list of them is older
-#: than the user's turn, and what a snapshot has wrongly, a restoration grants wrongly. GetLoginProfile is the list of a
-#: kind of which there is one at most. A list of all users takes the place of those that IAM has one for.
+#: Operation -> calls for each user, whose results must be current at its deletion. GetUser twice: IAM deletes by name,
+#: and another user can have the name by then. Policies and groups: an account-wide list is older than the user's turn,
+#: and a restoration grants what the snapshot has. Account-wide lists replace the user's own where IAM has one for the
+#: same operation.
 CALLS_OF_A_USER = {
     "GetUser": 2,
     **{
@@ -24,7 +24,7 @@ CALLS_OF_A_USER = {
         if kind.reading and kind.reading.bulk != kind.reading.operation
     },
 }
-#: Attachment kind -> what the local organization calls it, where it has a name of its own for it.
+#: Attachment kind -> its name in ``contents``, if that differs.
 _CONTENTS = {
     "login-profile": "passwords",
     "access-key": "access_keys",
@@ -36,8 +36,8 @@ _CONTENTS = {
     "attached-policy": "attached_policies",
     "inline-policy": "inline_policies",
 }
-#: Operation -> of what it takes one call each. A key's body and a policy's text stand in no list of the user, and
-#: nothing restores them without. Only virtual devices take a second call, and the measured users have none.
+#: Operation -> the items that need one call each. No list has a key's body and a policy's document, which a
+#: restoration needs. Only virtual devices need a second call, and the measured users have none.
 CALLS_OF_AN_ITEM = {
     operation: _CONTENTS.get(kind.name, kind.name)
     for kind in ATTACHMENT_KINDS
@@ -49,7 +49,7 @@ CALLS_OF_AN_ITEM = {
 
 
 def evidence_floor(contents: Mapping[str, int]) -> dict[str, int]:
-    """Operation -> calls: every list of the account once, by full pages, its report there already."""
+    """Operation -> calls: every account-wide list once, in full pages, with an existing credential report."""
     entities = sum(contents[name] for name in ("users", "groups", "roles", "policies"))
     return {
         "GetAccountAuthorizationDetails": _pages(entities),
@@ -61,7 +61,7 @@ def evidence_floor(contents: Mapping[str, int]) -> dict[str, int]:
 
 
 def deletion_floor(contents: Mapping[str, int]) -> dict[str, int]:
-    """Operation -> calls to record and delete all users, what lists of the account tell not counted."""
+    """Operation -> calls to record and delete all users, without account-wide lists."""
     lists = {name: calls * contents["users"] for name, calls in CALLS_OF_A_USER.items()}
     items = {name: contents[what] for name, what in CALLS_OF_AN_ITEM.items() if contents.get(what)}
     return {**lists, **items}

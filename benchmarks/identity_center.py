@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deriving permission sets for a large organization, and a run over it that finds nothing to do.
+"""Measures deriving permission sets for a large organization, a whole run, and a run that changes nothing.
 
     python -m benchmarks.identity_center [derive|plan|unchanged] [ACCOUNTS] [USERS_AN_ACCOUNT]
 
-``derive``: from intents on disk to the report, in a process of its own: CPU seconds, beside those that parsing the
-intents alone takes, and peak memory. ``plan``: a whole run of ``provision --member-role`` for an Identity Center that
-knows nobody, from the intents to the plan's file and all results, less its changing calls; its floor is to parse the
-intents and AWS's answers. ``unchanged``: how many calls a run makes that changes nothing, beside the floor:
-one call an account for its permission sets, one for each of them, and one for the members of each group.
+``derive``: from intents on disk to the report, in its own process: CPU seconds, the seconds for parsing the
+intents alone, and peak memory. ``plan``: a whole run of ``provision --member-role`` for an empty Identity Center,
+from the intents to the plan's file and all results, without its changing calls; its floor is parsing the
+intents and AWS's responses. ``unchanged``: the calls of a run that changes nothing, and the floor:
+one call per account for its permission sets, one for each set, and one for the members of each group.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from c7n_iamusers.identity_center.reports import DERIVATION_FILE, write_derivati
 from c7n_iamusers.identity_center.writer.change import WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, Ended
 
-#: Policies of an account that users have, of which each has two; three groups an account where users have one.
+#: Customer-managed policies in each account, of which each user has two; each user is in one of three groups.
 POLICIES, OWN_POLICIES = 10, 2
 _ROLE = "arn:aws:iam::{account_id}:role/Reader"
 _DERIVE = {"identity-center-mfa": True}
@@ -69,7 +69,7 @@ _FORCE_MFA = {
 
 @dataclass(frozen=True)
 class Derived:
-    """``seconds``, ``floor``: of CPU; ``peak``, ``report``: MB."""
+    """``seconds``, ``floor``: CPU seconds. ``peak``, ``report``: MB."""
 
     accounts: int
     users: int
@@ -82,7 +82,7 @@ class Derived:
 
 @dataclass(frozen=True)
 class Planned:
-    """``seconds``: of CPU, by phase; ``floor``: theirs in all. MB: ``loaded`` before, ``peaks`` until a phase's end."""
+    """``seconds``: CPU seconds by phase; ``floor``: of all. MB: ``loaded`` before, ``peaks`` until a phase's end."""
 
     accounts: int
     users: int
@@ -96,13 +96,13 @@ class Planned:
         return sum(self.seconds.values())
 
     def added(self, phase: str) -> float:
-        """MB that the run up to the end of ``phase`` added to a process that had loaded everything."""
+        """MB that the run added, up to the end of ``phase``, to a process that had loaded everything."""
         return self.peaks[phase] - self.loaded
 
 
 @dataclass(frozen=True)
 class Unchanged:
-    """``calls``: of a run that changes nothing; ``floor``: the fewest."""
+    """``calls``: of a run that changes nothing. ``floor``: the fewest possible."""
 
     accounts: int
     groups: int
@@ -113,7 +113,7 @@ class Unchanged:
 
 @dataclass(frozen=True)
 class CenterFigures:
-    """What Identity Center's part takes in a large organization. ``planned``: the largest last."""
+    """The measurements of Identity Center in a large organization. ``planned``: the largest last."""
 
     derived: Derived
     planned: Sequence[Planned]
@@ -196,7 +196,7 @@ def plan(accounts: int, users: int) -> Planned:
 
 
 class _Phases:
-    """Seconds of CPU between one end and the next, less what making AWS's answers takes."""
+    """CPU seconds between the ends of phases, without the generation of AWS's responses."""
 
     def __init__(self, answers: AccountAnswers) -> None:
         self._answers, self._since = answers, 0.0
@@ -213,7 +213,7 @@ class _Phases:
         return name
 
     def read(self, members: MemberAccounts) -> Reading:
-        """``members.read``, before which the intents have been read."""
+        """``members.read``, after the intents have been read."""
 
         def read(account_ids: Iterable[str], with_policies: Collection[str]) -> Any:
             self.end("intents")
@@ -222,7 +222,7 @@ class _Phases:
         return read
 
     def said(self, line: str) -> None:
-        """What ``provision`` says when it has ended one."""
+        """The phase that ``provision`` reports as ended."""
         if line.startswith("Derived: "):
             self.end("report")
         if "--plan-sha256" in line:
@@ -242,7 +242,7 @@ class _Timed(Deriving):
 
 
 class _AtOnce:
-    """Stands for the writer, whose calls take hours: each has succeeded, and stands in the journal."""
+    """Replaces the writer, whose calls take hours: every call succeeds and is in the journal."""
 
     def __init__(self, context: WriterContext, changes: Sequence[Change], options: ApplyOptions) -> None:
         self._journal, self._changes, self._ids = context.journal, changes, itertools.count()
@@ -265,7 +265,7 @@ class _AtOnce:
 
 
 class _Nobody:
-    """A client of an Identity Center that has nothing: lists are empty, and nobody is found."""
+    """A client of an empty Identity Center: lists are empty, and lookups find nothing."""
 
     def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
         def answer(**_: Any) -> dict[str, Any]:
@@ -277,7 +277,7 @@ class _Nobody:
 
 
 def _plan_and_record(fleet: Fleet, phases: _Phases) -> None:
-    """As ``provision`` does it, the first of all runs: everything is to be created."""
+    """The first run of ``provision``, which has everything to create."""
     nobody, instance = _Nobody(), Instance("arn:aws:sso:::instance/ssoins-1", "d-1", "us-east-1", CALLER)
     center = Center(
         {"sso-admin": nobody, "identitystore": nobody}, instance, Backoff(), RateLimit(1e9), CALLER
@@ -291,7 +291,7 @@ def _plan_and_record(fleet: Fleet, phases: _Phases) -> None:
 
 
 def unchanged(accounts: int, users: int) -> Unchanged:
-    """Three groups an account, and ``users`` people in all of them together."""
+    """Three groups per account, with ``users`` people in total."""
     members = tuple((_account_id(number), f"account-{number}") for number in range(accounts))
     with (
         LocalOrg(Settings(member_accounts=members, assignment_seconds=0)) as org,
@@ -310,7 +310,7 @@ def unchanged(accounts: int, users: int) -> Unchanged:
         failures += provision(fleet, center, said.append, ApplyOptions(120.0))
         calls = len(org.calls)
     if failures or "Nothing to do." not in said:
-        raise BenchmarkError(f"the second run had something to do: {[*failures, *said][:3]}")
+        raise BenchmarkError(f"the second run was not empty: {[*failures, *said][:3]}")
     return Unchanged(accounts, made, accounts * users, calls, accounts + 2 * made)
 
 
@@ -320,7 +320,7 @@ def _parse(output: Path) -> None:
 
 
 def _leave_apart(output: Path, accounts: int, users: int) -> None:
-    """In a process of its own: the making of intents is not measured."""
+    """In its own process, so that creating the intents is not measured."""
     if child := os.fork():
         os.waitpid(child, 0)
     else:
@@ -348,7 +348,7 @@ def _account_id(number: int) -> str:
 
 
 def _account_details(account: str, users: int) -> dict[str, Any]:
-    """The result of GetAccountAuthorizationDetails, each policy in three versions."""
+    """The result of GetAccountAuthorizationDetails, with three versions of each policy."""
     policies = [
         {
             "Arn": f"arn:aws:iam::{account}:policy/Team{number}",
@@ -423,7 +423,7 @@ def _user(account: str, number: int, held: dict[str, Any]) -> UserIntent:
 
 
 def _peak() -> float:
-    """MB, of this process. Linux's ru_maxrss may be that of the process that started it."""
+    """Peak memory of this process in MB. Linux's ru_maxrss can be that of the parent process."""
     status = Path("/proc/self/status")
     if status.exists():
         _, _, found = status.read_text().partition("VmHWM:")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs one policy as ``custodian run`` does, in a fresh interpreter, and prints what it cost as JSON.
+"""Runs one policy as ``custodian run`` does, in a new interpreter, and prints its cost as JSON.
 
 python -m benchmarks.measured POLICY.json OUTPUT-DIRECTORY ROLE-ARN [--plugins]
 """
@@ -24,7 +24,7 @@ def main(policy_file: str, output: str, role: str, *options: str) -> None:
 
 
 def peak_mib() -> float:
-    """The most resident memory so far, in MiB.
+    """The peak resident memory so far, in MiB.
 
     Linux carries the maximum of getrusage over from the process that started this one, so there the kernel's
     high-water mark of this program alone is read (proc(5), VmHWM); elsewhere it is getrusage, in bytes on macOS.

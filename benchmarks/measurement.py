@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one run of one policy cost, and what a larger account would cost where calls a user are constant."""
+"""The cost of one run of one policy, and its extrapolation to larger accounts if calls per user are constant."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ ROOT = Path(__file__).parent.parent
 
 
 class BenchmarkError(Exception):
-    """A run failed, or did not do what is compared; the message says which, and what was seen."""
+    """A run failed, or its result can't be compared; the message says which run and why."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """``calls``: AWS operation -> calls in the account. ``seconds``: the policy's run alone, by a wall clock.
+    """``calls``: AWS operation -> calls in the account. ``seconds``: wall-clock seconds of the policy's run alone.
 
     ``process_seconds`` adds the start of the interpreter and the imports. ``loaded_mib``, ``peak_mib``: the most
     resident memory of the process, in MiB, before and after the run. None: not measured.
-    ``extrapolated_from``: the numbers of users that were measured instead; empty for a measurement.
+    ``extrapolated_from``: the numbers of users that were measured; empty for a measurement.
     """
 
     contestant: str
@@ -44,35 +44,35 @@ class Measurement:
 
     @property
     def run_mib(self) -> float | None:
-        """What the run added to the memory of a process that had loaded everything."""
+        """The memory that the run added to a process that had loaded everything."""
         if self.peak_mib is None or self.loaded_mib is None:
             return None
         return self.peak_mib - self.loaded_mib
 
 
-#: Calls a user at two sizes may differ by so much: what is read once an account weighs more on fewer users.
+#: Calls per user at two sizes may differ by this share, because calls per account count more with fewer users.
 TOLERANCE = 0.05
 
 
 def deviation(smaller: Measurement, larger: Measurement) -> float:
-    """How far calls a user at the two sizes lie apart, as a share of those at the larger one."""
+    """The difference of calls per user at the two sizes, as a share of those at the larger."""
     return abs(smaller.calls_per_user - larger.calls_per_user) / larger.calls_per_user
 
 
 def extrapolate(smaller: Measurement, larger: Measurement, users: int) -> Measurement:
-    """Calls on the straight line through two measurements; each call takes as long as at the larger one.
+    """The linear extrapolation of calls from two measurements; each call takes as long as at the larger size.
 
     Memory is not extrapolated.
 
-    Raises BenchmarkError where calls a user are not constant, or the two don't compare.
+    Raises BenchmarkError if calls per user are not constant, or the two can't be compared.
     """
     if (smaller.contestant, smaller.latency_ms) != (larger.contestant, larger.latency_ms):
-        raise BenchmarkError(f"{_title(smaller)} and {_title(larger)} are not two sizes of one thing")
+        raise BenchmarkError(f"{_title(smaller)} and {_title(larger)} are not two sizes of the same run")
     if smaller.users >= larger.users:
         raise BenchmarkError(f"{_title(smaller)} is not smaller than {_title(larger)}")
     if (apart := deviation(smaller, larger)) > TOLERANCE:
         raise BenchmarkError(
-            f"{_title(smaller)} took {smaller.calls_per_user:.2f} calls a user and {_title(larger)} "
+            f"{_title(smaller)} took {smaller.calls_per_user:.2f} calls per user and {_title(larger)} "
             f"{larger.calls_per_user:.2f}, {apart:.0%} apart: not constant, so nothing is extrapolated"
         )
     calls = _calls(smaller, larger, users)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The report: a file of Markdown from ``report.md.j2``, and the tables that matter most on the terminal.
+"""The report: a Markdown file from ``report.md.j2``, and the main tables for the terminal.
 
-``machine`` says on what, and with what, was measured.
+``machine`` describes the hardware and software of the measurement.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _as_yaml(policy: Mapping[str, Any]) -> str:
 
 
 def machine() -> dict[str, str]:
-    """Title -> text; nothing that would name the machine or its owner."""
+    """Title -> text, without anything that identifies the machine or its owner."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "processor": f"{_processor()}, {_cores()} cores",
@@ -82,7 +82,7 @@ def machine() -> dict[str, str]:
 
 
 def _cores() -> int:
-    """Those that this process may use, where the system tells."""
+    """The cores that this process may use, if the system provides that."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

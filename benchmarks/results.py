@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured, what came out, and the goals: ratios and calls only, since seconds are the machine's own."""
+"""The plan, the results, and the goals, which are ratios and calls because seconds depend on the machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.measurement import Measurement, extrapolate
 
 @dataclass(frozen=True)
 class Plan:
-    """``both``: numbers of users, two at least, that both contestants flag; ``ours_alone``: further, larger ones.
+    """``both``: at least two numbers of users that both contestants flag. ``ours_alone``: further, larger numbers.
 
     ``latencies``: milliseconds added to each call. ``repeats``: runs of which the median counts; stock c7n, whose
     runs take minutes, runs once. ``derived``, ``planned``, ``unchanged``: accounts, and users in each.
@@ -35,7 +35,7 @@ class Plan:
 
     @property
     def steps(self) -> int:
-        """Measurements in all, repeats counted."""
+        """The number of measurements, with repeats."""
         ours, stock = len(self.sizes) * self.repeats, len(self.both)
         return (ours + stock) * len(self.latencies) + 4 + len(self.planned)
 
@@ -56,7 +56,7 @@ QUICK = Plan(
 
 @dataclass(frozen=True)
 class Deletion:
-    """``contents``: what the account held, what -> how many."""
+    """``contents``: what the account had -> how many."""
 
     stock: Measurement
     ours: Measurement
@@ -65,7 +65,7 @@ class Deletion:
 
 @dataclass(frozen=True)
 class Results:
-    """``stock`` and ``ours``: flagging. ``contents``: users -> what the account held beside them."""
+    """``stock``, ``ours``: flagging. ``contents``: number of users -> what the account had besides them."""
 
     plan: Plan
     stock: tuple[Measurement, ...]
@@ -75,7 +75,7 @@ class Results:
     center: CenterFigures
 
     def stock_at(self, users: int, latency_ms: float) -> Measurement:
-        """As measured, or extrapolated from the two largest sizes measured. Raises BenchmarkError where it can't be."""
+        """As measured, or extrapolated from the two largest sizes. Raises BenchmarkError if that is impossible."""
         measured = sorted(_at(self.stock, latency_ms), key=lambda each: each.users)
         found = [each for each in measured if each.users == users]
         smaller, larger = measured[-2:]
@@ -99,7 +99,7 @@ FASTER_DELETION = 4
 
 @dataclass(frozen=True)
 class Goal:
-    """``most``: whether the bound is an upper one."""
+    """``most``: whether the bound is an upper bound."""
 
     title: str
     bound: float

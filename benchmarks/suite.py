@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs all that a plan asks for, in order, each policy in its own process, and refuses what doesn't compare."""
+"""Runs a plan in order, each policy in its own process, and rejects results that can't be compared."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TIMEOUT_SECONDS = 1800
 
 @dataclass(frozen=True)
 class Run:
-    """A measurement, and the resources that the policy left in its output."""
+    """A measurement, and the resources in the policy's output."""
 
     measurement: Measurement
     resources: list[Resource]
@@ -35,7 +35,7 @@ class Run:
 def measure(
     organization: Organization, contestant: Contestant, policy: Mapping[str, Any], latency_ms: float
 ) -> Run:
-    """Run ``policy`` over the account as it is filled. Raises BenchmarkError where it fails."""
+    """Run ``policy`` on the filled account. Raises BenchmarkError if it fails."""
     organization.begin(latency_ms)
     with tempfile.TemporaryDirectory() as directory:
         began = time.perf_counter()
@@ -77,18 +77,18 @@ def _run_policy(
 
 
 def _environment(organization: Organization, contestant: Contestant) -> dict[str, str]:
-    """No profile, credential or endpoint of the person's own; stock c7n without this package's start-up hook."""
+    """The environment without AWS settings of the user; for stock c7n also without the start-up hook."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "C7N_"))}
     hook = {} if contestant.plugins else {"C7N_IAMUSERS_AUTOLOAD": "0"}
     return {**own, **organization.environment(), **hook}
 
 
-#: Called with what is about to be measured.
+#: Called with the title of the next measurement.
 Progress = Callable[[str], None]
 
 
 class Suite:
-    """One benchmark on ``organization``. Raises BenchmarkError where a run fails or doesn't do what is compared."""
+    """One benchmark on ``organization``. Raises BenchmarkError if a run fails or its result can't be compared."""
 
     def __init__(self, plan: Plan, organization: Organization, progress: Progress) -> None:
         self._plan, self._organization, self._progress = plan, organization, progress

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The figures as tables, for a file and for a terminal."""
+"""The results as tables, for a file and for a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.results import Goal, Results, goals
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as text; all columns but the first ``words`` hold numbers."""
+    """A table with cells as text. All columns except the first ``words`` are numbers."""
 
     title: str
     columns: Sequence[str]
@@ -37,7 +37,7 @@ class Table:
         return drawn
 
 
-#: Before a figure that was not measured.
+#: The mark of an extrapolated number.
 EXTRAPOLATED = "≈ "
 NOTHING = "-"
 
@@ -55,7 +55,7 @@ def as_mib(figure: float | None) -> str:
 
 
 def by_operation(calls: Iterable[Mapping[str, int]]) -> list[list[str]]:
-    """A row an operation, the most called first, and a row of totals."""
+    """One row per operation, the most frequent first, and a row of totals."""
     columns = list(calls)
     names = sorted({name for column in columns for name in column})
     names.sort(key=lambda name: -max(column.get(name, 0) for column in columns))
@@ -109,15 +109,15 @@ def constancy_table(results: Results) -> Table:
         smaller, larger = (results.stock_at(users, latency) for users in results.plan.both[-2:])
         each = [f"{each.calls_per_user:.3f}" for each in (smaller, larger)]
         rows.append([f"{latency:g}", *each, f"{deviation(smaller, larger):.1%}"])
-    sizes = [f"calls a user, {users:,} users" for users in results.plan.both[-2:]]
-    return Table("Stock c7n's calls a user", ["latency, ms", *sizes, "apart"], rows)
+    sizes = [f"calls per user, {users:,} users" for users in results.plan.both[-2:]]
+    return Table("Stock c7n's calls per user", ["latency, ms", *sizes, "apart"], rows)
 
 
 def growth_table(results: Results) -> Table:
     latencies = results.plan.latencies
     columns = ["users", "calls", "floor", *(f"seconds, {each:g} ms" for each in latencies)]
     rows = [_growth_row(results, users) for users in results.plan.sizes]
-    return Table("How cost grows", [*columns, "ms a user", "MiB of the run", "KiB a user"], rows)
+    return Table("How cost grows", [*columns, "ms per user", "MiB of the run", "KiB per user"], rows)
 
 
 def _compared(stock: Measurement, ours: Measurement) -> list[str]:
@@ -162,7 +162,7 @@ def deletion_table(results: Results) -> Table:
         for each in (deletion.stock, deletion.ours)
     ]
     title = f"Deleting {users:,} users at {results.plan.deletion_latency:g} ms"
-    columns = ["", "calls", "calls a user", "by the floor", "seconds", "faster", "peak MiB"]
+    columns = ["", "calls", "calls per user", "by the floor", "seconds", "faster", "peak MiB"]
     return Table(title, columns, rows, 1)
 
 
@@ -174,15 +174,15 @@ def deletion_calls_table(results: Results) -> Table:
 
 
 def beyond_the_floor(results: Results) -> dict[str, float]:
-    """Operation -> what this package calls beyond the floor of the deletion, calls a user."""
+    """Operation -> calls per user beyond the floor of the deletion."""
     floor = deletion_floor(results.deletion.contents)
     excess = {name: calls - floor.get(name, 0) for name, calls in results.deletion.ours.calls.items()}
     return {name: excess[name] / results.plan.deleted for name in sorted(excess) if excess[name] > 0}
 
 
-#: What Identity Center allows, over all calls together.
+#: The rate limit of Identity Center, over all calls.
 CALLS_A_SECOND = 20
-#: The phases of a run by whose ends memory is told.
+#: The phases at whose end the table shows memory.
 PLAN, RESULTS = "plan", "results"
 MOST_SECONDS, MOST_MB, MOST_MINUTES = 60, 500, 3
 
@@ -224,7 +224,7 @@ def center_table(results: Results) -> Table:
 
 
 def planning_table(results: Results) -> Table:
-    """What a whole run takes at several sizes, phase by phase."""
+    """The cost of a whole run at several sizes, by phase."""
     planned = results.center.planned
     rows = [
         [
@@ -238,7 +238,7 @@ def planning_table(results: Results) -> Table:
         for each in planned
     ]
     phases = [f"s, {name}" for name in planned[-1].seconds]
-    return Table("A run", ["accounts", "users", *phases, "ms a user", "MB until planned", "recorded"], rows)
+    return Table("A run", ["accounts", "users", *phases, "ms per user", "MB until planned", "recorded"], rows)
 
 
 def goals_table(results: Results) -> Table:

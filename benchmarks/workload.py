@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The accounts that are measured, and the process that serves them.
+"""The measured accounts, and the process that serves them.
 
-Users are all alike, so that calls a user is a number and not an average. What surrounds them grows with them, as it
-does in real accounts: groups, customer-managed policies, roles and forgotten virtual MFA devices need pages of their
-own. The local organization runs in a process of its own, so that neither its memory nor its imports are measured.
+All users are equal, so that calls per user is a number and not an average. Other entities grow with them, as
+in real accounts: groups, customer-managed policies, roles and unassigned virtual MFA devices need their own
+pages. The local organization runs in its own process, so that its memory and imports are not measured.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from aws_local_org.seeding.records import (
 from benchmarks.measurement import BenchmarkError
 
 ACCOUNT = "111122223333"
-# Stock c7n reads users in chunks of 50, and a group's policies once a chunk: whole groups to a chunk keep that even.
+# Stock c7n reads users in chunks of 50, and a group's policies once per chunk: so each chunk has whole groups.
 USERS_PER_GROUP = 25
 USERS_PER_POLICY, USERS_PER_ROLE, USERS_PER_ORPHAN = 5, 10, 20
 USERS_PER_GIT_USER, USERS_PER_KEYSPACES_USER = 10, 20
@@ -63,7 +63,7 @@ def account_to_flag(users: int) -> AccountContents:
 
 
 def account_to_delete(users: int) -> AccountContents:
-    """Users with all that keeps AWS from deleting them, as far as stock c7n can delete it too.
+    """Users with every attachment that blocks DeleteUser and that stock c7n can remove.
 
     It leaves virtual MFA devices behind, so they have a FIDO key.
     """
@@ -84,7 +84,7 @@ def account_to_delete(users: int) -> AccountContents:
     )
 
 
-#: Population -> what an account of so many users holds.
+#: Population -> the content of an account with a number of users.
 POPULATIONS: Mapping[str, Callable[[int], AccountContents]] = {
     "to-flag": account_to_flag,
     "to-delete": account_to_delete,
@@ -119,7 +119,7 @@ def _user(draft: Draft, number: int, **more: Any) -> User:
 
 
 def _certificate(draft: Draft) -> PublicKey:
-    """All the same: the API takes a certificate only once in an account, but nobody looks into these."""
+    """All equal; the API accepts a certificate only once in an account, but these are never read."""
     return PublicKey(draft.ids.certificate(), CERTIFICATES[0], draft.ago(300, 900))
 
 
@@ -153,21 +153,21 @@ def _policy(draft: Draft, number: int) -> ManagedPolicy:
 
 
 class Organization:
-    """One member account that is filled, measured and filled anew."""
+    """One member account, which is filled again for each measurement."""
 
     def __init__(self) -> None:
         from aws_local_org import LocalOrg, Settings
 
-        # A report that is there at once: waiting for it is the same sleep for everyone, and tells nothing.
+        # The report is ready at once: waiting for it would be the same sleep for both.
         settings = Settings(member_accounts=((ACCOUNT, "benchmark"),), report_seconds=0)
         self._org = LocalOrg(settings).start()
 
     def environment(self) -> dict[str, str]:
-        """What a process exports to work in the management account."""
+        """The environment for working in the management account."""
         return self._org.environment()
 
     def fill(self, population: str, users: int) -> dict[str, int]:
-        """Empty the account, fill it, and have its credential report made; returns what -> how many."""
+        """Empty the account, fill it, and generate its credential report. Returns what it has -> how many."""
         from aws_local_org.seeding.records import counts_of
         from aws_local_org.seeding.writer import write_account
 
@@ -179,12 +179,12 @@ class Organization:
         return counts_of(contents)
 
     def begin(self, latency_ms: float) -> None:
-        """Forget the calls so far, and delay each from now on."""
+        """Clear the call log, and delay each call from now on."""
         self._org.configure(latency_ms=latency_ms)
         self._org.clear_calls()
 
     def calls(self) -> dict[str, int]:
-        """Operation -> calls in the account since ``begin``; AssumeRole on the way into it is not among them."""
+        """Operation -> calls in the account since ``begin``, without the AssumeRole that gives access to it."""
         return dict(Counter(call.operation for call in self._org.calls if call.account == ACCOUNT))
 
     def users_left(self) -> int:
@@ -199,7 +199,7 @@ class Organization:
 
 
 class _Manager(BaseManager):
-    """Starts the process, and carries calls to it and their results and errors back."""
+    """Starts the process, and forwards calls to it and results and errors back."""
 
 
 _Manager.register("organization", Organization)
@@ -207,6 +207,6 @@ _Manager.register("organization", Organization)
 
 @contextmanager
 def running_organization() -> Iterator[Organization]:
-    """An organization in a child process, for as long as the block lasts."""
+    """An organization in a child process, while the block runs."""
     with _Manager(ctx=get_context("spawn")) as manager:
         yield cast(Organization, manager.organization())  # type: ignore[attr-defined]

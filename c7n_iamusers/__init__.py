@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Find, replace and delete unnecessary AWS IAM users with Cloud Custodian.
 
-Every Python process of an environment that has the package installed imports this module, so it imports
+Every Python process in an environment with this package imports this module at its start, so it imports
 nothing itself.
 """
 
@@ -11,10 +11,10 @@ __version__ = "0.1.0"
 
 
 def register() -> None:
-    """Make the package's source, filters and actions known to Cloud Custodian; more than once is harmless.
+    """Register the package's source, filters and actions with Cloud Custodian. Idempotent.
 
-    Needed only in programs of your own where the start-up hook does not run: under ``C7N_IAMUSERS_AUTOLOAD=0``,
-    or where Python reads no ``.pth`` file, for which ``c7n_iamusers.custodian`` is the command.
+    Needed only in your own programs if the start-up hook does not run: with ``C7N_IAMUSERS_AUTOLOAD=0``,
+    or if Python reads no ``.pth`` file; the command ``python -m c7n_iamusers.custodian`` exists for that case.
     """
     from c7n_iamusers.entry import register as register_plugins
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from c7n_iamusers import startup
 
-# Not in main(): a worker process of c7n-org that is not forked imports this module anew, and calls nothing in it.
+# Not in main(): a spawned worker process of c7n-org imports this module and calls nothing in it.
 startup.register_when_loaded()
 
 FLEET = "c7n-org"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# A new plugin is one new row: its name in policies, and where its class is.
+# A new plugin is one new row: its name in policies -> the reference of its class.
 SOURCES = {
     "authorization-details": "c7n_iamusers.plugins.authorization_details:AuthorizationDetails",
 }
@@ -30,7 +30,7 @@ ACTIONS = {
 
 
 def register() -> None:
-    """Register every source, filter and action on ``aws.iam-user``; more than once is harmless.
+    """Register every source, filter and action on ``aws.iam-user``. Idempotent.
 
     All classes are loaded before the first is registered, so an error leaves Cloud Custodian as it was.
 
@@ -56,7 +56,7 @@ def load_classes(table: Mapping[str, str]) -> dict[str, Any]:
 
 
 def register_sources(user: Any, sources: Mapping[str, Any]) -> None:
-    """Give the resource class ``user`` its further sources.
+    """Add ``sources`` to the resource class ``user``.
 
     c7n takes the names that a policy's ``source`` may have, whatever its resource, from the registry
     ``c7n.query.sources``. A source class must therefore refuse the managers of other resource types.
@@ -65,5 +65,5 @@ def register_sources(user: Any, sources: Mapping[str, Any]) -> None:
 
     for name, source in sources.items():
         every_resource.register(name, source)
-    # a new mapping, as other resource classes might share the old one
+    # a new mapping, because other resource classes can share the old one
     user.source_mapping = {**user.source_mapping, **sources}

@@ -1,40 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every error this package raises on purpose.
+"""Every error that this package raises.
 
 IamUsersError                     the root: catch this to catch them all
-├── InvalidPolicyData             a policy's own text is wrong; nothing was read or touched
-├── EvidenceUnreadable            something needed to decide could not be read; nobody is touched
-├── SnapshotRefused               a snapshot could not be made durable; the user is left alone
-├── SnapshotInvalid               a snapshot file is not one that can be restored from
+├── InvalidPolicyData             a policy is invalid; nothing was read or changed
+├── EvidenceUnreadable            evidence for a decision could not be read; no user was changed
+├── SnapshotRefused               a snapshot could not be made durable; the user was not changed
+├── SnapshotInvalid               a snapshot file can't be restored from
 ├── JournalRefused                a journal line could not be made durable; its call was not made
-├── DenyRefused                   no Deny-all can be put on the user; it is left as it is
-├── UserReplaced                      the name belongs to another user by now, who must not be touched
+├── DenyRefused                   no form of the Deny-all fits or is allowed; the user was not changed
+├── UserReplaced                  another user has the name now; that user must not be changed
 ├── PlanInvalid                   a reviewed plan can't be read, or is of another account
 ├── RestorationRefused            a user can't be restored as asked; nothing was changed
-└── IdentityCenterError           the instance, a person or an assignment is not as it must be
+└── IdentityCenterError           Identity Center is not in the state that provisioning needs
 """
 
 from __future__ import annotations
 
 
 class IamUsersError(Exception):
-    """The root of every error that this package raises on purpose."""
+    """The root of every error that this package raises."""
 
 
 class InvalidPolicyData(IamUsersError):
-    """A policy's own text is wrong; the message says where and how to mend it."""
+    """A policy is invalid; the message says where, and what to write instead."""
 
 
 class EvidenceUnreadable(IamUsersError):
-    """Something that a decision rests on could not be read, so nothing is decided."""
+    """Evidence for a decision could not be read, so nothing is decided."""
 
 
 class SnapshotRefused(IamUsersError):
-    """A snapshot could not be made durable, so its user is left alone."""
+    """A snapshot could not be made durable, so its user is not changed."""
 
 
 class SnapshotInvalid(IamUsersError):
-    """A snapshot file is not one that can be restored from; the message says what is wrong with it."""
+    """A snapshot file can't be restored from; the message says what is wrong with it."""
 
 
 class JournalRefused(IamUsersError):
@@ -46,7 +46,7 @@ class DenyRefused(IamUsersError):
 
 
 class UserReplaced(IamUsersError):
-    """The name of a user belongs to another one by now; ``unique_id`` is that one's."""
+    """Another user has the name now. ``unique_id``: of that user."""
 
     def __init__(self, message: str, unique_id: str) -> None:
         super().__init__(message)
@@ -62,4 +62,4 @@ class RestorationRefused(IamUsersError):
 
 
 class IdentityCenterError(IamUsersError):
-    """Identity Center is not in the state that provisioning needs; the message says the mend."""
+    """Identity Center is not in the state that provisioning needs; the message says what to do."""

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The AWS Lambda entry point of policies that use this package's plugins.
+"""The AWS Lambda entry point for policies that use this package's plugins.
 
-An archive that ``custodian`` makes for a Lambda mode carries third-party code only where the policy names it,
-and no start-up hook runs in it. A policy therefore says::
+An archive that ``custodian`` creates for a Lambda mode has third-party code only if the policy names it,
+and the start-up hook does not run in it. So a policy needs::
 
     mode:
       packages: [c7n_iamusers]
       handler: c7n_iamusers.handler.run
 
-With an ``exempt-from`` in YAML, ``packages`` has ``yaml`` too.
+With a YAML file in ``exempt-from``, add ``yaml`` to ``packages``.
 """
 
 from __future__ import annotations

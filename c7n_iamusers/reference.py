@@ -11,11 +11,11 @@ from c7n_iamusers.evidence.findings import FINDING_RULES, FindingRule, Threshold
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, AttachmentKind, Removal
 from c7n_iamusers.iam.permissions import DELETION, QUARANTINE, RELEASE, RESTORATION
 
-_ATTACHMENTS_HEAD = """# What hangs off an IAM user
+_ATTACHMENTS_HEAD = """# Attachments of an IAM user
 
 Everything that this package reads, quarantines, deletes and restores, in the order of deletion: credentials first,
-policies last. A Deny on everything goes on the user before the first of them comes off, and stays until all are
-gone. Restoring goes the other way round: policies and groups first, what the user signs in with last.
+policies last. The Deny-all is put on the user before the first attachment is removed, and stays until all are
+removed. Restoring uses the reverse order: policies and groups first, credentials last.
 
 | kind | read by | quarantined by | deleted by | restored by |
 | --- | --- | --- | --- | --- |
@@ -23,8 +23,8 @@ gone. Restoring goes the other way round: policies and groups first, what the us
 _PERMISSIONS = """
 ## Permissions
 
-What each needs in the users' account. `c7n-iamusers permissions --policy FILE` prints the least IAM policy for given
-policies, with resources and conditions.
+The permissions that each needs in the users' account. `c7n-iamusers permissions --policy FILE` prints a least-privilege
+IAM policy for given policies, with resources and conditions.
 """
 _NEEDS = (
     ("composite-delete", DELETION),
@@ -63,7 +63,7 @@ def _quarantine(kind: AttachmentKind) -> str:
 
 
 def _removal(kind: AttachmentKind) -> str:
-    return ", then ".join(map(_part, kind.removals)) or "`DeleteUser`: it goes with the user"
+    return ", then ".join(map(_part, kind.removals)) or "`DeleteUser` removes it"
 
 
 def _part(removal: Removal) -> str:
@@ -72,10 +72,8 @@ def _part(removal: Removal) -> str:
 
 def _restoration(kind: AttachmentKind) -> str:
     if kind.lost:
-        return f"can't come back: {kind.lost}"
-    return (
-        f"`{kind.restoration.operation}`" if kind.restoration else "`CreateUser`: it comes back with the user"
-    )
+        return f"can't be restored: {kind.lost}"
+    return f"`{kind.restoration.operation}`" if kind.restoration else "`CreateUser` restores it"
 
 
 def _named(operations: Iterable[str]) -> str:
@@ -84,16 +82,16 @@ def _named(operations: Iterable[str]) -> str:
 
 _FINDINGS_HEAD = """# Findings
 
-What the filter `unnecessary` and the command `c7n-iamusers evidence` find on a user. Ids are stable: match on
-them, in `findings: {{any-of: [...], none-of: [...]}}` or in what reads the annotation. Texts may change.
+The findings of the filter `unnecessary` and the command `c7n-iamusers evidence`. Ids are stable: match on
+them, in `findings: {{any-of: [...], none-of: [...]}}` or in programs that read the annotation. Texts may change.
 
-Where the evidence that a finding rests on could not be read, or doesn't know the user, the finding is neither
-there nor absent: its id stands under `unknown_findings`, and it meets neither `any-of` nor `none-of`.
+If the evidence for a finding could not be read, or lacks the user, the finding is neither present nor absent: its id
+is in `unknown_findings`, and it matches neither `any-of` nor `none-of`.
 
-Ages are counted to the time of the credential report. `thresholds.unused` is {unused} days and
+Ages are counted up to the time of the credential report. `thresholds.unused` is {unused} days and
 `thresholds.rotation` {rotation} days unless the policy says otherwise.
 
-| id | severity | found when | rests on | asked for by |
+| id | severity | found when | evidence | guidance |
 | --- | --- | --- | --- | --- |
 """
 
@@ -110,7 +108,7 @@ def _finding_line(row: FindingRule) -> str:
     return f"| `{row.id}` | {row.severity} | {meaning} | {row.rests_on} | {row.basis} |\n"
 
 
-#: Name of the document below ``docs/``, without its ending -> what makes it.
+#: Name of the document in ``docs/``, without extension -> the function that generates it.
 REFERENCES: Mapping[str, Callable[[], str]] = {
     "attachment-kinds": attachment_reference,
     "findings": finding_reference,

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 OPT_OUT = "C7N_IAMUSERS_AUTOLOAD"
-#: In any case; whatever else it says leaves the hook on.
+#: In any case. Other values leave the hook on.
 _OFF = ("0", "false", "no", "off")
 TARGET = "c7n.resources.iam"
 
 
 def register() -> None:
-    """What the start-up files call: ``register_when_loaded()``, unless the environment opts out.
+    """Called by the start-up files: ``register_when_loaded()``, unless the environment opts out.
 
     ``C7N_IAMUSERS_AUTOLOAD=0`` (or ``false``, ``no``, ``off``, in any case) opts out.
     """
@@ -36,7 +36,7 @@ def register() -> None:
 
 
 def register_when_loaded() -> None:
-    """Arrange for registration once ``c7n.resources.iam`` has loaded; at once if it has.
+    """Register once ``c7n.resources.iam`` has loaded, or at once if it has.
 
     Calling it again changes nothing: both start-up files may be processed, from more than one directory.
     """
@@ -52,12 +52,12 @@ def remove_finder() -> None:
 
 
 def register_or_warn() -> None:
-    """Register; an error becomes a warning, for ``custodian`` must go on working for all other policies."""
+    """Register. An error becomes a warning, because ``custodian`` must keep working for other policies."""
     try:
         from c7n_iamusers import entry
 
         entry.register()
-    except Exception as error:  # noqa: BLE001  # whatever it is, policies without our plugins must still run
+    except Exception as error:  # noqa: BLE001  # policies without our plugins must still run
         import logging
 
         logging.getLogger("custodian.c7n_iamusers").warning(
@@ -70,9 +70,9 @@ def register_or_warn() -> None:
 
 
 class RegisteringFinder:
-    """Finds ``c7n.resources.iam`` as the other finders do, with a loader that registers afterwards.
+    """Finds ``c7n.resources.iam`` by the other finders, and wraps its loader in one that registers afterwards.
 
-    importlib.abc.MetaPathFinder is not its base, as importing that costs more than all the rest of the hook.
+    Not a subclass of importlib.abc.MetaPathFinder, because importing it takes longer than the rest of the hook.
     """
 
     def find_spec(
@@ -91,7 +91,7 @@ class RegisteringFinder:
 
 
 class RegisteringLoader:
-    """Stands in for a module's real loader until the module has loaded, then registers; once."""
+    """Replaces a module's loader until the module has loaded, then registers, once."""
 
     def __init__(self, loader: Loader) -> None:
         self.loader = loader

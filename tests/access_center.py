@@ -36,7 +36,7 @@ def subject(name: str = "alice", account: str = ACCOUNT) -> Subject:
 
 
 def known_set(settings: PermissionSet = WANTED, **fields: object) -> KnownPermissionSet:
-    """A permission set that stands."""
+    """A permission set that exists."""
     return KnownPermissionSet(SET_ARN, settings, **fields)  # type: ignore[arg-type]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One local organization a process of the tests, emptied for each test that asks for it."""
+"""One local organization per test process, emptied for each test that uses it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.identity_center.writer import schedule
 from tests.in_process import is_running, short_circuit
 
-#: One for all tests: reading botocore's models anew for each session takes most of a test's time.
+#: One for all tests, because loading botocore's models for each session takes most of a test's time.
 LOADER = create_loader()
 
 
 @pytest.fixture(scope="session")
 def shared_org() -> Iterator[LocalOrg]:
-    """The organization of this process, stopped where the last test needed another; see ``local_org``."""
+    """The organization of this process; stopped if the last test needed another. See ``local_org``."""
     org = LocalOrg(Settings(assignment_seconds=0.1, report_seconds=0))
     yield org
     org.stop()
@@ -35,7 +35,7 @@ def no_local_org(shared_org: LocalOrg) -> None:
 
 @pytest.fixture(scope="module")
 def local_org(shared_org: LocalOrg) -> LocalOrg:
-    """The organization of this process, running, with what earlier tests left in it."""
+    """The organization of this process, running, with the content that earlier tests left."""
     return running(shared_org)
 
 
@@ -46,13 +46,13 @@ def running(org: LocalOrg) -> LocalOrg:
 
 @pytest.fixture
 def over_http() -> bool:
-    """Whether boto3's calls go over HTTP, and not straight to the application; a directory may say otherwise."""
+    """Whether boto3's calls go over HTTP instead of directly to the application. A directory can override it."""
     return False
 
 
 @pytest.fixture
 def org(local_org: LocalOrg, over_http: bool, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalOrg]:
-    """An empty organization with its default settings; the environment leads boto3, and so c7n, to it."""
+    """An empty organization with default settings. The environment points boto3, and so c7n, to it."""
     running(local_org)
     monkeypatch.setattr(botocore.session, "create_loader", lambda *_: LOADER)
     for name, value in local_org.environment().items():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs that are killed in mid-course: ``python -m tests.crashes`` forks one for each line that it reads.
+"""Runs that are killed part-way: ``python -m tests.crashes`` forks one for each line that it reads.
 
 A line is JSON: ``{"calls": n, "output": directory}``; the run is killed (SIGKILL) right after its n-th changing
 call was answered, with 0 right before the first is sent. Answered is the exit status of the run, negative for a

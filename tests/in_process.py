@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""boto3's requests to a local organization of the same process, without HTTP: half the time of a call is HTTP.
+"""Sends boto3's requests to a local organization in the same process without HTTP, which takes half of a call's time.
 
 What goes over the wire is the same text: botocore builds and signs the request and parses the answer, and between
 the two stands the WSGI application that the server serves. HTTP itself is tested in tests/local_org, and by every

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happens between a reader's call and the next: denials and changes by others, in the client of this process."""
+"""Injects denials and changes by others between two calls of a run, in the clients of this process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _intercept(
 
 
 def deny(monkeypatch: pytest.MonkeyPatch, operation: str, user: str | None = None) -> None:
-    """Every ``operation`` (for ``user``, where one is given) is denied from now on."""
+    """Every ``operation`` (for ``user``, if given) is denied from now on."""
 
     def before(name: str, parameters: dict[str, Any]) -> None:
         if name == operation and user in (None, parameters.get("UserName")):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An invented kind of credential, the badge: one row more in the table, and an IAM that has its operations.
+"""An invented kind of credential, the badge: one more row in the table, and an IAM client with its operations.
 
-And an invented finding: one function more among the rules.
+And an invented finding: one more function among the rules.
 ``python -m pytest -p tests.new_kind`` loads this before any module that derives something from the table.
 """
 
@@ -38,7 +38,7 @@ ROW = AttachmentKind(
     state=("BadgeId", "Status"),
     status_change=StatusChange("UpdateBadge", {"BadgeId": "BadgeId"}),
     restoration=Restoration("UploadBadge", {"BadgeBody": "BadgeBody"}, match="BadgeBody"),
-    credential=CredentialTraits(PROGRAM, made="UploadDate"),
+    credential=CredentialTraits(PROGRAM, created="UploadDate"),
     later=True,
 )
 #: Operation -> the parameters that it needs.
@@ -54,7 +54,7 @@ badges: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
 
 FINDING = '''
 @_finding("named-root", HIGH, rests_on="nothing", basis="this test", note="`named-root` is invented.")
-def named_root(case: Case) -> Answer:
+def named_root(case: Case) -> Texts:
     """Its name is root."""
     return ("Looks like the root user.",) if case.user.name == "root" else ()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way of an invented credential through the package; run by test_new_kind.py, with the row in the table."""
+"""Tests of an invented kind of credential through the whole package; test_new_kind.py runs them with the row."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from c7n_iamusers.iam.permissions import DELETION, QUARANTINE, RELEASE, RESTORAT
 from c7n_iamusers.plugins.unnecessary_options import FilterText
 from c7n_iamusers.reference import attachment_reference
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint, tampering
-from tests.dossiers import NOW, aged, days_ago, evidence, key, password, used
-from tests.furnishing import furnish
+from tests.evidence_records import NOW, aged, days_ago, evidence, key, password, used
+from tests.full_users import create_full_user
 from tests.new_kind import badges
-from tests.observation import run_within_permissions
 from tests.plugins.deletions import NAME, acting, delete, journal, outcomes, user_names
 from tests.policies import ACCOUNT, policy
 from tests.records import EVERYTHING, user
+from tests.used_permissions import run_within_permissions
 
 MADE = days_ago(400)
 BADGE = Credential("badge", "badge B1", True, MADE, None)
@@ -38,7 +38,7 @@ BADGE = Credential("badge", "badge B1", True, MADE, None)
 def iam(org: LocalOrg) -> Any:
     """alice with everything, and with two badges, one of them inactive."""
     badges.clear()
-    client = furnish(org, "alice")
+    client = create_full_user(org, "alice")
     badges["alice"] = [
         {"BadgeId": "B1", "BadgeBody": "one", "Status": "Active", "UploadDate": MADE},
         {"BadgeId": "B2", "BadgeBody": "two", "Status": "Inactive", "UploadDate": MADE},
@@ -85,7 +85,7 @@ def test_who_has_one_or_may_have_one_never_counts_as_unused() -> None:
     idle = [key(used(100))]
     assert is_unused(activity_of(alice, evidence(*idle)), 90, NOW)
     with_one = activity_of(alice, evidence(*idle, BADGE))
-    assert with_one.unknown == ("badge B1: AWS doesn't tell its use",)
+    assert with_one.unknown == ("badge B1: last use unknown",)
     unread = activity_of(alice, evidence(*idle, unread=("badge",)))
     assert unread.unknown == ("badge: not read",)
     assert not is_unused(with_one, 90, NOW)
@@ -95,7 +95,7 @@ def test_who_has_one_or_may_have_one_never_counts_as_unused() -> None:
 @pytest.mark.parametrize("held", [[], [key()], [password()]], ids=["nothing", "a-key", "a-password"])
 def test_without_its_list_nobody_is_of_a_known_kind(held: list[Credential]) -> None:
     verdict = classify(user(), evidence(*held, unread=("badge",)))
-    assert (verdict.kind, verdict.wants) == ("unknown", "badge")
+    assert (verdict.kind, verdict.missing_kind) == ("unknown", "badge")
     assert "badges" in verdict.reasons[0]
 
 

@@ -19,7 +19,7 @@ ACCOUNT = "111122223333"
 def policy(
     data: dict[str, Any], output: Path | None = None, account: str = ACCOUNT, **options: Any
 ) -> Policy:
-    """A validated policy on aws.iam-user of ``account``, by the role that a fleet run would assume there."""
+    """A validated policy on aws.iam-user of ``account``, with the role that c7n-org assumes there."""
     load_resources(("aws.iam-user",))
     register()
     # c7n keeps a session for each thread and region, and would take the one of an earlier test

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IAM users for tests, as their readers would give them."""
+"""IAM users for tests, as the readers return them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def user(
     unique_id: str = "AIDAALICEALICEALICE23",
     **attachments: tuple[Mapping[str, Any], ...],
 ) -> IamUser:
-    """A user of whom every kind was read; attachments by kind, with ``_`` for ``-``."""
+    """A user with every kind read. ``attachments``: by kind, with ``_`` for ``-``."""
     tag_list = tuple({"Key": key, "Value": value} for key, value in (tags or {}).items())
     detail = {
         "UserName": name,
@@ -34,11 +34,11 @@ def user(
 
 
 def groups(*names: str) -> tuple[Mapping[str, str], ...]:
-    """Group memberships as ListGroupsForUser gives them."""
+    """Group memberships as ListGroupsForUser returns them."""
     return tuple({"GroupName": name} for name in names)
 
 
-#: One of everything, two where order within a kind could go wrong.
+#: One of every kind, and two where the order within a kind matters.
 EVERYTHING: dict[str, Any] = {
     "login_profile": ({"UserName": "alice"},),
     "access_key": ({"AccessKeyId": "AKIA1"}, {"AccessKeyId": "AKIA2"}),

@@ -165,12 +165,12 @@ def test_the_list_must_be_one() -> None:
     ("field", "pattern", "message"),
     [
         pytest.param(
-            "user", "arn:aws:iam::111122223333:user/eng/jane", "give the name, 'jane', rather", id="arn"
+            "user", "arn:aws:iam::111122223333:user/eng/jane", "write the name, 'jane', not the ARN", id="arn"
         ),
         pytest.param("user", "jane ", "can't have ' ': write 'jane', without the space", id="space-after"),
         pytest.param("user", " jane", "write 'jane', without the space", id="space-before"),
         pytest.param("user", "jane doe", "the name of a user can't have ' '", id="space-within"),
-        pytest.param("user", "/jane", "a path is no part of a name", id="slash"),
+        pytest.param("user", "/jane", "a path is not part of a name", id="slash"),
         pytest.param("user", "jane|joe", "write a rule for each user", id="bar"),
         pytest.param("user", "^svc-.*$", "can't have '^': patterns are shell globs", id="regex"),
         pytest.param("user", "svc-\\d+", "patterns are shell globs", id="regex-digits"),
@@ -180,7 +180,7 @@ def test_the_list_must_be_one() -> None:
         pytest.param("user", "jos\u00e9", "can't have", id="accent"),
         pytest.param("user", "x" * 65, "has at most 64 characters", id="too-long"),
         pytest.param(
-            "group", "arn:aws:iam::111122223333:group/Keep", "give the name, 'Keep'", id="group-arn"
+            "group", "arn:aws:iam::111122223333:group/Keep", "write the name, 'Keep'", id="group-arn"
         ),
         pytest.param("group", "/teams/Keep", "the name of a group can't have '/'", id="group-slash"),
         pytest.param("group", "x" * 129, "has at most 128 characters", id="group-too-long"),
@@ -189,7 +189,9 @@ def test_the_list_must_be_one() -> None:
         pytest.param("path", "/my team/", "a path can't have ' '", id="path-space"),
         pytest.param("path", "arn:aws:iam::111122223333:user/emergency/*", "matches no path", id="path-arn"),
         pytest.param("path", f"/{'x' * 511}/", "has at most 512 characters", id="path-too-long"),
-        pytest.param("tag", "Te*=x", "the key of a tag, which is no glob, can't have '*'", id="tag-key-glob"),
+        pytest.param(
+            "tag", "Te*=x", "the key of a tag, which is not a glob, can't have '*'", id="tag-key-glob"
+        ),
         pytest.param("tag", "Purpose=a|b", "the value of a tag can't have '|'", id="tag-bar"),
         pytest.param("tag", "Purpose=^x$", "the value of a tag can't have '^'", id="tag-regex"),
     ],
@@ -240,15 +242,18 @@ def test_a_pattern_that_can_match_is_none(field: str, pattern: str, name: str) -
         pytest.param("tag", "a=b=c", "is the key 'a' with the value 'b=c'", id="tag-equals"),
         pytest.param("tag", "Cost Center=a b", "", id="tag-space-within"),
         pytest.param(
-            "user", "jane,joe", "has a comma, which stands for itself: write a rule for each user", id="comma"
+            "user",
+            "jane,joe",
+            "has a comma, which is a literal character: write a rule for each user",
+            id="comma",
         ),
         pytest.param("user", ".*", "begins with a dot: patterns are shell globs, so write", id="regex"),
         pytest.param("user", "jane.*", "", id="dot"),
         pytest.param(
-            "user", "[^a]*", "has [^, which is no negation in a shell glob: write [!", id="negation"
+            "user", "[^a]*", "has [^, which does not negate in a shell glob: write [!", id="negation"
         ),
         pytest.param("user", "[!a]*", "", id="glob-negation"),
-        pytest.param("path", "/a/|/b/", "has a |, which stands for itself", id="path-bar"),
+        pytest.param("path", "/a/|/b/", "has a |, which is a literal character", id="path-bar"),
         pytest.param("path", "/a,b/", "", id="path-comma"),
     ],
 )

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-#: What knows each kind by the table only: none of these may need a change for the row.
+#: Modules that know the kinds only from the table: none of them may need a change for a new row.
 UNCHANGED = (
     "tests/iam/test_attachments.py",
     "tests/snapshots/test_snapshot.py",

@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole job against the local organization, by the commands that run it against a real one."""
+"""The demo: flag, notify, provision and delete on the local organization, with the same commands as on a real one."""
 
 from __future__ import annotations

@@ -32,14 +32,14 @@ MOST_FAULTS = 20
     type=click.Path(path_type=Path),
     default=Path(".demo"),
     show_default=True,
-    help="Filled with output, logs and mails. What an earlier demo left there is removed; nothing else is touched.",
+    help="The directory for output, logs and mails. Files of an earlier demo in it are removed, nothing else.",
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Another number, another population.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same number gives the same users.")
 @click.option("--users-per-account", type=click.IntRange(1, 5000), default=30, show_default=True)
 def demo(source: Path, work: Path, seed: int, users_per_account: int) -> None:
     """Flag, notify, provision and delete over three accounts, by the real c7n-org and c7n-mailer.
 
-    Ends with 1 if anything that should have happened did not.
+    Exits with 1 if a check fails.
     """
     with errors_as_messages():
         faults = _run(source.resolve(), work, seed, users_per_account)
@@ -66,11 +66,11 @@ def _run(source: Path, work: Path, seed: int, users_per_account: int) -> list[st
 def _steps(rehearsal: Demo) -> list[tuple[str, Callable[[], None]]]:
     return [
         ("c7n-org: flag every user without an exemption, queue the notices", rehearsal.flag),
-        ("c7n-mailer: tell the account owners", lambda: rehearsal.deliver("flag-and-notify")),
+        ("c7n-mailer: notify the account owners", lambda: rehearsal.deliver("flag-and-notify")),
         ("c7n-org: give people access through IAM Identity Center", rehearsal.provision),
         ("c7n-org: thirty days later, delete the users with everything attached", rehearsal.delete),
         (
-            "c7n-mailer: tell the account owners what became of them",
+            "c7n-mailer: notify the account owners of the deletions",
             lambda: rehearsal.deliver("provision", "delete"),
         ),
     ]
@@ -86,7 +86,7 @@ def _show_step(console: Console, title: str, step: Callable[[], None], rehearsal
 
 
 def _explain(console: Console, rehearsal: Demo) -> None:
-    """The first faults, and the end of the log of the command that ran last, which shows the cause."""
+    """The first faults, and the end of the last command's log, which shows the cause."""
     for fault in rehearsal.faults[:MOST_FAULTS]:
         console.print(f"[red]fault:[/] {fault}", highlight=False, soft_wrap=True)
     if (more := len(rehearsal.faults) - MOST_FAULTS) > 0:

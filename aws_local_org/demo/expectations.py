@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must be true after each step of the demo, checked by the files and mails that its commands leave behind.
+"""The checks after each step of the demo, by the files and mails that its commands write.
 
-c7n-org exits with 0 even when a worker dies or a policy fails to validate in it, so the files decide. Each check
+c7n-org exits with 0 even if a worker dies or a policy is invalid, so the files decide. Each check
 returns the faults that it finds; an empty list means that all is as expected.
 """
 
@@ -24,7 +24,7 @@ def stays(user: UserState) -> bool:
 
 
 def leaving(account: AccountState) -> set[str]:
-    """The names of the users that must go."""
+    """The names of the users that must be deleted."""
     return {user.name for user in account.users if not stays(user)}
 
 
@@ -97,7 +97,7 @@ class PolicyOutput:
 
     @property
     def ran(self) -> bool:
-        """True where the policy came as far as selecting resources."""
+        """Whether the policy ran far enough to select resources."""
         return (self.directory / "resources.json").exists()
 
     @property

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of the local organization, read from AWS's own answers and not from what the policies say."""
+"""The state of the local organization by AWS API calls, independent of the policies' output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aws_local_org.iam.seeding import set_access_key_last_used, set_password_las
 
 @dataclass(frozen=True)
 class UserState:
-    """What the demo's expectations are about; ``email`` is empty where the tag is missing."""
+    """A user as the demo's checks need it. ``email``: empty if the tag is missing."""
 
     name: str
     path: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flag, notify, provision, delete: the main job over the local organization's accounts, checked step by step."""
+"""The steps of the demo: flag, notify, provision and delete, each followed by its checks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from aws_local_org.errors import LocalOrgError
 from aws_local_org.seed import seed
 from aws_local_org.smtp_sink import SmtpSink
 
-#: Stands in every directory that a demo has filled, and lets the next demo replace what is there.
+#: The marker file in a demo's directory, which allows the next demo to replace its content.
 MARKER = ".c7n-iamusers-demo"
 OWN = ("cache", "logs", "mailer.yml", "mails", "output", "policies")
 #: Of the mails that the package's policies send.
@@ -165,7 +165,7 @@ def clear(work: Path) -> None:
         marked = not work.is_symlink() and (work / MARKER).is_file() and not (work / MARKER).is_symlink()
         if not marked and (work.is_symlink() or (work.exists() and not _is_empty(work))):
             raise LocalOrgError(
-                f"{work} is not empty and no demo has made it, so nothing there is touched: name another directory "
+                f"{work} is not empty and has no marker of a demo, so nothing in it is changed: name another directory "
                 f"by --work. If it is the work of an earlier version's demo, remove it yourself: rm -r {work}"
             )
         work.mkdir(parents=True, exist_ok=True)
@@ -181,7 +181,7 @@ def _is_empty(path: Path) -> bool:
 
 
 def _remove(path: Path) -> None:
-    """A link is removed itself; its target stays."""
+    """Removes a file, a directory, or a link (not its target)."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IAM as the API reference describes it, over moto's: its parts put together in the place of moto's."""
+"""IAM as the API reference describes it. The parts in this package extend and replace moto's IAM."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class LocalIamResponse(
     AuthorizationDetailsResponse,
     CredentialReportResponse,
 ):
-    """Every operation of IAM that is served; those not named in the parts are moto's own."""
+    """Every operation of IAM. Operations that no part implements are moto's."""
 
 
 class LocalIAMBackend(
@@ -61,18 +61,18 @@ class LocalIAMBackend(
         return dispatched_at(LocalIamResponse)
 
     def reset(self) -> None:
-        """moto would rebuild everything, which is thrown away at once."""
+        """Skips moto's rebuild, whose result is discarded."""
         self.__dict__.clear()
 
 
 def install() -> None:
-    """Have every account's IAM be ours from its next use on; repeating it changes nothing."""
+    """Replace moto's IAM in every account from its next use on. Idempotent."""
     iam_backends.backend = LocalIAMBackend
     SERVICE_SPECIFIC_SERIALIZERS["iam"] = {"query": WholeSecondsSerializer}
 
 
 def reset() -> None:
-    """Forget what is kept outside the accounts."""
+    """Delete state that is kept outside the accounts."""
     results.forget_markers()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every part of our IAM shares: how a request is dispatched, and how an entity is found."""
+"""The base of all parts of IAM: request dispatch and entity lookup."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from aws_local_org.iam.results import DEFAULT_PAGE, PageRequest, PlainResult, pa
 #: UserName is optional here without meaning the caller.
 _NOT_THE_CALLER = frozenset({"ListServiceSpecificCredentials", "GetMFADevice"})
 
-#: moto pages some lists itself; asked for everything, it leaves paging to us.
+#: moto pages some lists itself; with this size it returns everything and leaves paging to this module.
 _EVERYTHING = 10**9
 
 
 class Backend(IAMBackend):
-    """moto's IAM of one account; the parts of ours add to it."""
+    """moto's IAM of one account, which the parts extend."""
 
     users: dict[str, User]
 

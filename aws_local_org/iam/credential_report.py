@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The credential report: made asynchronously, kept for four hours, of the moment of its request.
+"""The credential report: generated asynchronously, kept for four hours, with the state at its request.
 
 Sources: the API reference of GenerateCredentialReport and GetCredentialReport, and, for columns, values and "once every
 four hours", https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_getting-report.html. As reports of real
@@ -51,7 +51,7 @@ class CredentialReportBackend(Backend):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.report: Report | None = None
-        #: When the account was made, which is when its root user was; long before whatever is seeded.
+        #: When the account and its root user were created, long before any seeded date.
         self.created = datetime(2014, 1, 1)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Console passwords, access keys and service-specific credentials.
 
-Passwords and the secrets of service-specific credentials are not kept, since nothing here takes them.
+Passwords and secrets of service-specific credentials are not stored, because nothing here checks them.
 """
 
 from __future__ import annotations

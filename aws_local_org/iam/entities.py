@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IAM's entities with the ids and the members that moto's lack.
+"""IAM's entities, with ids and members that moto's entities lack.
 
 Where moto's code still serializes one, the class has moto's name, from which moto derives its members' names.
 Ids are as IAM makes them: a prefix for the kind, then capitals and the digits 2 to 7. As in AWS, the first eight
@@ -34,7 +34,7 @@ _LENGTHS = {ACCESS_KEY: 20, PUBLIC_KEY: 20, CERTIFICATE: 24}
 
 
 def new_id(prefix: str, account_id: str) -> str:
-    """An id that nothing else has: 21 characters, 20 for access keys and SSH public keys, 24 for certificates."""
+    """A unique id: 21 characters, 20 for access keys and SSH public keys, 24 for certificates."""
     length = _LENGTHS.get(prefix, 21)
     return str(generate_access_key_id_from_account_id(account_id, prefix=prefix, total_length=length))
 

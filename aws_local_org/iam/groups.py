@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Groups and who is in them."""
+"""Groups and their members."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class GroupsBackend(Backend):
         user.groups.append(group)
 
     def remove_user_from_group(self, group_name: str, user_name: str) -> None:
-        """AWS looks for the user first, and has no objection to one who is not a member."""
+        """AWS checks the user first, and succeeds for a user who is not a member."""
         user, group = self.get_user(user_name), self.get_group(group_name)
         if group in user.groups:
             group.users.remove(user)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inline policies and the size they may have together, and what IAM asks of any policy's text.
+"""Inline policies, their size quotas, and IAM's checks of policy documents.
 
 "User policy size cannot exceed 2,048 characters, role policy size 10,240, group policy size 5,120"; "IAM doesn't count
 white space": https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html.

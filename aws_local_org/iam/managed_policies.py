@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Managed policies: AWS's own, shared between accounts, and the account's, which are deleted only while unused."""
+"""Managed policies: AWS-managed, shared between accounts, and customer-managed, deletable only while unused."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Managed policies and their versions as IAM shows them, and what uses one."""
+"""The views of managed policies and versions in IAM's responses, and the entities that use a policy."""
 
 from __future__ import annotations
 

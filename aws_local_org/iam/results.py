@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results of operations: cut to a page where AWS pages, and written as XML in one pass over botocore's shapes.
+"""Results of operations: paged as AWS does, and written as XML in one pass over botocore's shapes.
 
 moto's serializer tries half a dozen names for every member of every object: for a page of a thousand users that is most
 of a second. Here the members of a result have the names of the API reference.
@@ -31,7 +31,7 @@ from aws_local_org.errors import validation_error
 
 
 class PlainResult(ActionResult):
-    """A result of dicts, lists, texts, numbers, flags, bytes and naive UTC dates; what is None is left out."""
+    """The XML of a result of dicts, lists, strings, numbers, booleans, bytes and naive UTC dates. None is left out."""
 
     def execute_result(self, context: ActionContext) -> TYPE_RESPONSE:
         operation = context.operation_model
@@ -91,7 +91,7 @@ DEFAULT_PAGE = 100
 #: Which of the concatenated lists, and the order key of an item in it.
 _Position: TypeAlias = tuple[int, tuple[str, ...]]
 
-#: The only list that pages without a paginator in botocore.
+#: The only paged list without a paginator in botocore.
 _WITHOUT_PAGINATOR = {"ListServiceSpecificCredentials": ("ServiceSpecificCredentials",)}
 
 
@@ -196,7 +196,7 @@ def _first(item: Any, names: Iterable[str]) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-#: Markers given out: each is a digest of the position, which may be longer than the 320 characters of a marker.
+#: Issued markers: digests of positions, because a position can exceed the 320 characters of a marker.
 _given: dict[str, tuple[str, _Position]] = {}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Roles, bounded only by policies that exist, and their instance profiles."""
+"""Roles and their instance profiles. A role's boundary must exist."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class RolesResponse(Response):
 
 
 def basic_role(role: Role) -> dict[str, Any]:
-    """What every answer shows of a role."""
+    """The members that every response has."""
     return {
         "Path": role.path,
         "RoleName": role.name,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tests and seeding set in an account's IAM and no API lets anyone choose: ids, dates, last uses, FIDO devices.
+"""Sets what no IAM API can set, for tests and seeding: ids, dates, last uses, FIDO devices.
 
 `account` is `org.backend("iam", account_id)`; hold `org.lock` where calls may run meanwhile. Dates are datetimes, aware
 ones of any zone, naive ones in UTC. Groups, roles and policies are made by the backend's own methods (create_group,
@@ -153,7 +153,7 @@ def add_fido_device(account: Any, user: User, name: str, enabled: datetime) -> M
 
 
 def add_unassigned_mfa_device(account: Any, name: str) -> VirtualMfaDevice:
-    """A virtual device left over from a user that is gone, or never taken into use."""
+    """A virtual device that is assigned to no user."""
     serial = f"arn:aws:iam::{account.account_id}:mfa/{name}"
     device: VirtualMfaDevice = account.virtual_mfa_devices.setdefault(serial, VirtualMfaDevice(serial))
     return device

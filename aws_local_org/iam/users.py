@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Users: their names, permissions boundary and tags, and what must be removed before one is deleted."""
+"""Users: names, permissions boundary, tags, and the checks before a deletion."""
 
 from __future__ import annotations
 

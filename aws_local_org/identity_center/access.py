@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may call what: the owner everything, a delegated administrator less, other accounts next to nothing."""
+"""Authorization: the owner may call everything, a delegated administrator less, member accounts only reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aws_local_org import organization
 from aws_local_org.identity_center import rules, state
 from aws_local_org.identity_center.state import IdentityStore, Instance
 
-#: Operations whose names start so change nothing.
+#: The prefixes of operations that change nothing.
 READ_ONLY = ("List", "Describe", "Get", "Is")
 
 SERVICE_PRINCIPAL = "sso.amazonaws.com"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Account assignments, made and removed asynchronously; an assignment exists from one SUCCEEDED to the other."""
+"""Account assignments, created and deleted asynchronously: an assignment exists between the two SUCCEEDED."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MEMBERS = ("TargetId", "TargetType", "PermissionSetArn", "PrincipalType", "Prin
 
 
 def create(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
-    """What an assignment that exists already gives is UNCONFIRMED in AWS; here it SUCCEEDS and changes nothing.
+    """Creating an assignment that exists succeeds and changes nothing; AWS's behaviour is UNCONFIRMED.
 
     An unknown principal or account, a customer-managed policy that the account lacks and IAM's quotas there make the
     request FAIL later; an unknown permission set refuses it at once.
@@ -60,7 +60,7 @@ def _subject(parameters: dict[str, Any]) -> dict[str, Any]:
 def _check_outstanding(instance: Instance) -> None:
     quota = instance.quotas.outstanding_assignments
     if len(asynchronous.in_progress(instance, CREATION)) >= quota:
-        # The quota page calls it a throttle limit; which error it gives is not written anywhere.
+        # The quota page calls it a throttle limit; AWS does not document the error.
         raise rules.throttled(f"No more than {quota} CreateAccountAssignment requests may be outstanding")
 
 

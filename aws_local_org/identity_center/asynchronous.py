@@ -21,7 +21,7 @@ CREATION, DELETION, PROVISIONING = "creation", "deletion", "provisioning"
 
 
 class OperationFailed(Exception):
-    """Its text becomes the FailureReason."""
+    """The operation fails; the text is the FailureReason."""
 
 
 def start(instance: Instance, kind: str, subject: dict[str, Any], apply: Callable[[], None]) -> Operation:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one place where Identity Center reads the time, so that tests need not wait for it."""
+"""The clock of Identity Center, which tests can set."""
 
 from __future__ import annotations
 

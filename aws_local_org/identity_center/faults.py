@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Failures on order, for tests: an asynchronous request that ends FAILED, or a call that is refused outright."""
+"""Injected failures for tests: an asynchronous request that ends FAILED, or a call that raises an error."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def refuse_next(operation: str, code: str, message: str = "", times: int = 1, **
     error's shape, such as Reason or RetryAfterSeconds. boto3 retries ThrottlingException by itself, so it takes as many
     refusals as it makes attempts for a caller to see one.
     """
-    text = message or f"{operation} was refused on order"
+    text = message or f"{operation} failed by an injected fault"
     with state.lock:
         _refusals[operation].extend(ApiError(code, text, **members) for _ in range(times))
 

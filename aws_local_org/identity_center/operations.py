@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which function answers which operation, and how moto comes to call it.
+"""The table of operations and the functions that answer them, and their registration in moto.
 
 Each row becomes a method of moto's response class, under the name by which moto dispatches the operation, so moto
 still does the HTTP, the credentials, the routing and the serializing. An operation without a row is refused, like any

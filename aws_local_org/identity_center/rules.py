@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds for every operation of sso-admin and identitystore: errors, pages, and what a request may look like.
+"""Errors, paging and request validation for every operation of sso-admin and identitystore.
 
 Requests are checked against botocore's service models: required members, lengths, ranges, enumerations and patterns.
 boto3 checks only required members, types and minima before it sends; AWS checks the rest on arrival, and moto nothing

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Identity Center remembers: instances, and in each its identity store, permission sets and assignments."""
+"""The state of Identity Center: instances, each with its identity store, permission sets and assignments."""
 
 from __future__ import annotations
 

@@ -138,8 +138,8 @@ def _policy(entry: Entry) -> ManagedPolicy:
     versions = _versions(entry)
     default = str(entry.get("DefaultVersionId") or next(iter(versions), "v1"))
     if default not in versions:
-        # GetPolicyVersion would fail for it, and so would everything that asks what the policy grants.
-        # What an AWS-managed policy says may be known without the document.
+        # Without a document GetPolicyVersion fails, and so does everything that needs the policy's permissions.
+        # The document of an AWS-managed policy can be known already.
         text = (
             UNKNOWN_DOCUMENT if entry.is_aws_managed else entry.document(None, f"default version {default}")
         )

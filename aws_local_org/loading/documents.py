@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads files that people have on disk, and single values in them, more leniently than AWS documents them."""
+"""Reads saved files, and values in them, more leniently than AWS documents them."""
 
 from __future__ import annotations
 
@@ -132,8 +132,8 @@ def policy_text(value: Any) -> str:
 
 
 def _decoded(value: Any) -> Any:
-    """``value``, or what it holds where it is JSON text, URL-encoded or not. Raises ValueError for another text."""
-    # Twice, since some tools store the text as a JSON string; unquoting plain JSON would change a %20 in it.
+    """``value``, parsed if it is JSON text or URL-encoded JSON text. Raises ValueError for other text."""
+    # Twice, because some tools save the text as a JSON string. Decoding plain JSON as a URL would change a %20 in it.
     for decode in (json.loads, json.loads, _unquoted):
         if isinstance(value, str):
             try:

@@ -84,7 +84,7 @@ _NAMED_AT_MOST = 20
 
 
 class Notes:
-    """Collects warnings by matter."""
+    """Collects warnings by kind."""
 
     def __init__(self) -> None:
         self._subjects: dict[str, list[str]] = {}
@@ -95,7 +95,7 @@ class Notes:
             subjects.append(subject)
 
     def lines(self) -> list[str]:
-        """One line a matter, in the order in which they came up; long lists are cut and counted."""
+        """One line for each kind of warning, in order of appearance; long lists are cut and counted."""
         return [_line(matter, subjects) for matter, subjects in self._subjects.items()]
 
 
@@ -174,7 +174,7 @@ class Reading:
 
 
 class Entry:
-    """One entry; ``name`` is None where it has none that IAM would take."""
+    """One entry. ``name``: None if it has no name that IAM accepts."""
 
     def __init__(self, kind: Kind, fields: Mapping[str, Any], reading: Reading) -> None:
         self._kind, self._fields, self._reading = kind, fields, reading
@@ -192,7 +192,7 @@ class Entry:
 
     @property
     def path(self) -> str:
-        """Read from the ARN, which tools that rewrite documents get right more often than Path."""
+        """The path in the ARN, which is more often correct than Path in documents that tools rewrote."""
         path = f"{self._arn_path}/" if self._has_arn else str(self._fields.get("Path") or "/")
         return (
             path if path.startswith("/") and path.endswith("/") else f"/{path.strip('/')}/".replace("//", "/")
@@ -234,7 +234,7 @@ class Entry:
         try:
             return self._reading.rewriter.document(policy_text(value))
         except ValueError as error:
-            self._note(f"{what} is {error}, so one that grants nothing stands for it")
+            self._note(f"{what} is {error}, so a policy that grants nothing replaces it")
             return UNKNOWN_DOCUMENT
 
     def inline(self, key: str) -> dict[str, str]:

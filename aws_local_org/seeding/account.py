@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole IAM of one seeded account: users of every sort, and the groups, policies and roles around them.
+"""The IAM content of one seeded account: users of every kind, with their groups, policies and roles.
 
-There is one user of each sort first; the rest come by how common they are in real accounts.
+It has one user of each kind first; the frequency of the others follows real accounts.
 """
 
 from __future__ import annotations

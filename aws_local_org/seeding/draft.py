@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the users of one account are made of: people, ids, dates, names and credentials, drawn from a random source.
+"""Random people, ids, dates, names and credentials for the users of one account.
 
 The same person, known by one e-mail address, may have users in several accounts. Ids look like AWS's (IAM User Guide,
 "Understanding unique ID prefixes"), and a seed number reproduces them.

@@ -52,7 +52,7 @@ def _machine(
 
 
 def _owner_tags(draft: Draft) -> dict[str, str]:
-    """Half of the machines say whose they are; the other half were made in a hurry."""
+    """Half of the machines have an owner tag."""
     if draft.chance(0.5):
         return {}
     team = draft.rng.choice(TEAMS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes records into an account of the local organization, past the API, whose quotas and pace they need not obey."""
+"""Writes records into an account of the local organization without the API, its quotas and its latency."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.cli.arguments import role_arn
-from c7n_iamusers.cli.output import print_json, print_table
+from c7n_iamusers.cli.output import print_json, print_table, say
 
 if TYPE_CHECKING:
     from c7n_iamusers.evidence.account_report import AccountEvidence
@@ -56,22 +56,22 @@ def evidence(
         raise click.UsageError(
             "--role reads a live account, --authorization-details a saved one: give only one"
         )
-    from c7n_iamusers.evidence.account_report import of_documents
+    from c7n_iamusers.evidence.account_report import read_saved_evidence
 
     details = authorization_details
-    found = of_documents(details, credential_report) if details else _live(role)
+    found = read_saved_evidence(details, credential_report) if details else _live(role)
     _PRINTERS[output_format](found)
     for note in found.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
 
 
 def _live(role: str | None) -> AccountEvidence:
-    from c7n_iamusers.evidence.account_report import of_account
+    from c7n_iamusers.evidence.account_report import read_account_evidence
     from c7n_iamusers.execution.client import Backoff
     from c7n_iamusers.execution.sessions import iam_client
 
     with _progress() as on_step:
-        return of_account(iam_client(role), Backoff(), on_step)
+        return read_account_evidence(iam_client(role), Backoff(), on_step)
 
 
 @contextmanager
@@ -103,7 +103,7 @@ def _print_table(found: AccountEvidence) -> None:
             ", ".join(finding for finding in _ids(each) if finding != "iam-user"),
             ", ".join(f"{count} {kind}" for kind, count in each["attachments"].items() if count),
             ", ".join(role.rpartition("/")[2] for role in each["trusted_by"] or ()),
-            " or ".join(assessment.verdict.replacement),
+            " or ".join(assessment.classification.replacement),
         ]
         for each, assessment in zip(_rows(found), found.users, strict=True)
     ]

@@ -11,6 +11,7 @@ import click
 
 import c7n_iamusers
 from c7n_iamusers.exceptions import IamUsersError
+from c7n_iamusers.text.wording import visible
 
 #: Name -> where the command is (``module:attribute``), and its line in ``--help``.
 SUBCOMMANDS = {
@@ -25,7 +26,7 @@ SUBCOMMANDS = {
         "c7n_iamusers.cli.permissions:permissions",
         "Print a least-privilege IAM policy for given policies.",
     ),
-    "plan": ("c7n_iamusers.cli.plan:plan", "Print a plan of deletions for review."),
+    "plan": ("c7n_iamusers.cli.plan:plan", "Print a plan of deletions or of access for review."),
     "provision": (
         "c7n_iamusers.cli.provision:command",
         "Provision access in Identity Center for all accounts.",
@@ -54,7 +55,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except IamUsersError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(visible(str(error))) from error
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

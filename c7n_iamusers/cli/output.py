@@ -27,6 +27,11 @@ format_option = click.option(
 )
 
 
+def say(line: str, err: bool = False) -> None:
+    """A line of a plan or report. Names in it come from AWS, so none can end the line or move the cursor."""
+    click.echo(visible(line), err=err)
+
+
 def print_json(content: Any) -> None:
     """Print indented JSON. The escapes of ``visible`` are valid in JSON."""
     lines = json.dumps(content, indent=2, ensure_ascii=False).split("\n")

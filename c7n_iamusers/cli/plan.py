@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers plan``: prints a plan of ``composite-delete`` with ``plan-only`` for review."""
+"""``c7n-iamusers plan``: prints a plan of ``composite-delete`` or of ``provision`` for review."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from c7n_iamusers.cli.output import print_json
+from c7n_iamusers.cli.output import print_json, say
 from c7n_iamusers.text.wording import visible
 
 if TYPE_CHECKING:
@@ -27,15 +27,18 @@ if TYPE_CHECKING:
     "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
 def plan(file: Path, output_format: str) -> None:
-    """Print a plan of deletions: for each user the exact calls in their order, or why it is skipped.
+    """Print a plan with the exact calls: of deletions, or of access in Identity Center.
 
-    FILE is a deletion-plan.json. Give the printed SHA-256 as plan-sha256 in the policy, so that only the reviewed file
-    is applied.
+    FILE is a deletion-plan.json, or written by `provision --dry-run --plan-out`. Give the printed SHA-256 as
+    plan-sha256 in the policy, or as --plan-sha256 to provision, so that only the reviewed file is applied.
     """
     from c7n_iamusers.deletion.reviewed_plan import load_plan
     from c7n_iamusers.exceptions import PlanInvalid
 
     content = file.read_bytes()
+    if (access := _access_plan(content)) is not None:
+        _write_access(file, access, hashlib.sha256(content).hexdigest(), output_format)
+        return
     try:
         found = load_plan(content)
     except PlanInvalid as error:
@@ -46,6 +49,38 @@ def plan(file: Path, output_format: str) -> None:
         _draw(found, hashlib.sha256(content).hexdigest())
     else:
         _write(found, hashlib.sha256(content).hexdigest())
+
+
+def _access_plan(content: bytes) -> dict[str, Any] | None:
+    from c7n_iamusers.identity_center.plan_files import is_access_plan
+
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return data if is_access_plan(data) else None
+
+
+def _write_access(file: Path, data: dict[str, Any], digest: str, output_format: str) -> None:
+    """The lines of the dry run that wrote it, with everybody's name, and each call."""
+    from c7n_iamusers.exceptions import IdentityCenterError
+    from c7n_iamusers.identity_center.plan_files import plan_of
+    from c7n_iamusers.identity_center.reports import plan_lines
+
+    try:
+        found = plan_of(data)
+        chosen = [f"--{name.replace('_', '-')}" for name, chosen in data["choices"].items() if chosen]
+    except (AttributeError, IdentityCenterError) as error:
+        raise IdentityCenterError(f"{file}: {error}") from error
+    if output_format == "json":
+        print_json(data)
+        return
+    options = f" with {' '.join(chosen)}" if chosen else ""
+    say(f"access in Identity Center {data['instance']}{options}: {len(found.work)} changes; SHA-256 {digest}")
+    for note in data.get("notes", ()):
+        say(str(note))
+    for line in plan_lines(found, whole=True):
+        say(line)
 
 
 def on_a_terminal() -> bool:

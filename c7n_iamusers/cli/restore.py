@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from c7n_iamusers.cli.output import say
+
 if TYPE_CHECKING:
     from c7n_iamusers.execution.calls import Subject
     from c7n_iamusers.execution.interruption import Interruption
@@ -74,7 +76,7 @@ def restore(
 
     collection = collected(snapshots)
     for line in (*collection.problems, *collection.left_out):
-        click.echo(line, err=True)
+        say(line, err=True)
     wanted = [each for each in collection.users if not names or each.recorded.subject.name in names]
     if missing := set(names) - {each.recorded.subject.name for each in wanted}:
         raise click.ClickException(
@@ -113,7 +115,7 @@ def _restoring(role: str | None, options: _Options) -> Iterator[_Restoring]:
         try:
             yield _Restoring(session, account_of(session), names, interruption, backoff, journals, options)
         except Interrupted as error:
-            click.echo(f"{error}: what was done is in the journal; run again to continue", err=True)
+            say(f"{error}: what was done is in the journal; run again to continue", err=True)
     interruption.exit_if_stopped()
 
 
@@ -145,13 +147,13 @@ class _Restoring:
             made = restoration.applied.made
             planned = restoration.plan()
             if planned.user_exists and subject.name not in self.options.names:
-                click.echo(
+                say(
                     f"{subject} still exists and is left alone: give --user {subject.name} to restore what was removed "
                     f"from it, by {len(planned.plan.calls)} calls"
                 )
                 return True
             if planned.deleted_by_others and subject.name not in self.options.names:
-                click.echo(
+                say(
                     f"{subject} was deleted by somebody else and is left alone: give --user {subject.name} to "
                     "restore it"
                 )
@@ -161,7 +163,7 @@ class _Restoring:
                 return self.options.dry_run
             restoration.apply(planned)
         except (IamUsersError, CallFailed, ClientError, BotoCoreError, OSError) as error:
-            click.echo(f"{describe(subject, error)} ({len(made)} calls made)", err=True)
+            say(f"{describe(subject, error)} ({len(made)} calls made)", err=True)
             return False
         return True
 
@@ -205,13 +207,11 @@ class _Restoring:
         if not planned.plan.calls or not warnings:
             return True
         for warning in warnings:
-            click.echo(f"  warning: {warning}")
+            say(f"  warning: {warning}")
         if self.options.yes:
             return True
         if not sys.stdin.isatty():
-            click.echo(
-                f"{found.recorded.subject}: not restored: check the warnings, then give --yes", err=True
-            )
+            say(f"{found.recorded.subject}: not restored: check the warnings, then give --yes", err=True)
             return False
         return click.confirm(f"Restore {found.recorded.subject}?")
 
@@ -219,15 +219,13 @@ class _Restoring:
 def _print(planned: Restoration, dry_run: bool) -> None:
     calls = planned.plan.calls
     doing = "would be restored" if dry_run else "is being restored"
-    click.echo(
-        f"{planned.plan.subject} {f'{doing} by {len(calls)} calls' if calls else 'is restored already'}"
-    )
+    say(f"{planned.plan.subject} {f'{doing} by {len(calls)} calls' if calls else 'is restored already'}")
     if dry_run:
         for call in calls:
-            click.echo(f"  {call.permission} {_shown(call.parameters)}")
+            say(f"  {call.permission} {_shown(call.parameters)}")
     for title, lines in (("can't be restored", planned.lost), ("note", planned.notes)):
         for line in lines:
-            click.echo(f"  {title}: {line}")
+            say(f"  {title}: {line}")
 
 
 def _shown(parameters: object) -> str:

@@ -23,7 +23,7 @@ from c7n_iamusers.execution.journaled_call import FAILED as FAILED_CALL
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED
 from c7n_iamusers.execution.user_run import Run
 from c7n_iamusers.iam.attachments import MFA_DEVICE
-from c7n_iamusers.iam.deny_all import deny_form, is_bare, is_denial, put_again
+from c7n_iamusers.iam.deny_all import deny_form, is_bare, is_denial, put_back
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.quarantine_record import QUARANTINE_TAG
 from c7n_iamusers.iam.user import IamUser, Item
@@ -166,7 +166,7 @@ class _Deletion:
         plan = self.plan(found)
         if self.of.reviewed is not None:
             planned = self.of.reviewed.of(found.user.subject)
-            begun_on = found.earlier if found.history.deeds else ()
+            begun_on = found.earlier if found.history.calls else ()
             if reason := review_refusal(planned, found.snapshot, plan, begun_on):
                 return reason
         self.of.records.keep(found)
@@ -203,11 +203,11 @@ class _Deletion:
         """Put the Deny on again if it was removed and DeleteUser then failed: a session may still be open."""
         made = self.applied.made
         rest = made[:-1] if self.applied.ended("DeleteUser") in (FAILED_CALL, UNKNOWN, INTERRUPTED) else made
-        lifts = [call for call, _ in rest[-1:] if is_denial(call) and not deny_form(call)]
-        if not lifts:
+        removals = [call for call, _ in rest[-1:] if is_denial(call) and not deny_form(call)]
+        if not removals:
             return
         document = deletion_documents(self.of.now(), found.quarantine)[-1]
-        plan = Plan(self.evidence, (put_again(found.user, lifts[0], document, "deletion"),))
+        plan = Plan(self.evidence, (put_back(found.user, removals[0], document, "deletion"),))
         try:
             identify = self._identify(found, plan)
             if identify():
@@ -272,7 +272,7 @@ class _Deletion:
 
 def _emptied(found: RecordedUser) -> bool:
     """True if an earlier run removed everything, finally its Deny, and nobody has released the user since."""
-    lifted = [each for each in found.history.deeds if each.operation == "DeleteUserPolicy"]
+    lifted = [each for each in found.history.calls if each.operation == "DeleteUserPolicy"]
     return bool(
-        found.history.denied_here() and lifted and is_bare(found.user) and QUARANTINE_TAG in found.user.tags
+        found.history.inline_denies() and lifted and is_bare(found.user) and QUARANTINE_TAG in found.user.tags
     )

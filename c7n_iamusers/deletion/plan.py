@@ -9,8 +9,14 @@ from typing import Any
 
 from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Subject
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, MFA_DEVICE, AttachmentKind, Removal
-from c7n_iamusers.iam.deny_all import Denial, denial, deny_all_document, is_bare, lift_inline
-from c7n_iamusers.iam.own_traces import seal_on
+from c7n_iamusers.iam.deny_all import (
+    DenyAllPlan,
+    deny_all_document,
+    is_bare,
+    plan_deny_all,
+    remove_inline_deny,
+)
+from c7n_iamusers.iam.own_changes import deny_record_of
 from c7n_iamusers.iam.quarantine_record import Quarantine, deletion_sids
 from c7n_iamusers.iam.user import IamUser, Item
 
@@ -46,14 +52,14 @@ def plan_deletion(
 
 def deletion_denial(
     user: IamUser, now: datetime, quarantine: Quarantine | None = None, refused: Collection[str] = ()
-) -> Denial:
+) -> DenyAllPlan:
     """The Deny-all of a deletion that begins ``now``; none for a user without any attachment. Raises DenyRefused."""
     if is_bare(user):
-        return Denial("")
-    seal = seal_on(user)
-    if seal and seal.deletion:
-        return Denial("inline", (), (lift_inline(user),))
-    return denial(user, deletion_documents(now, quarantine), "deletion", refused)
+        return DenyAllPlan("")
+    record = deny_record_of(user)
+    if record and record.deletion:
+        return DenyAllPlan("inline", (), (remove_inline_deny(user),))
+    return plan_deny_all(user, deletion_documents(now, quarantine), "deletion", refused)
 
 
 def deletion_documents(now: datetime, quarantine: Quarantine | None) -> list[str]:

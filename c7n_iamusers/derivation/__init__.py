@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what users can do to permission sets, with the proof that these allow no more. Pure."""
+"""Permission sets from the policies of IAM users, with a proof that a set grants no more than its user has. Pure."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Users whose permission set is accepted although it was not proven to grant no more. Pure."""
+"""The users for whom a policy accepts a permission set that was not proven to grant no more. Pure."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.policy_comparison.proof import UNDECIDED, UNPROVEN, WIDER, Proof, Remark
 
 KEYS = ("account", "user", "verdict", "remark", "expires")
-#: The ids of remarks: the acceptance holds, or there is one that does not.
+#: The ids of remarks: an acceptance applies, or there is one that does not.
 ACCEPTED, NOT_ACCEPTED = "accepted", "not-accepted"
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)
-_MEND = (
-    "allow-wider accepted whatever came, for everybody, and is no longer taken: name each user instead, with "
+_ALLOW_WIDER = (
+    "allow-wider is no longer supported, because it accepted every set of every user: name each user instead, with "
     'accept: [{account: "111122223333", user: NAME, verdict: wider, remark: WHY, expires: YYYY-MM-DD}]'
 )
 
 
 def parse_acceptances(derive: Mapping[str, Any], where: str) -> tuple[Acceptance, ...]:
-    """The acceptances of a policy's ``derive:``, which ``where`` names. Raises InvalidPolicyData with every fault."""
+    """The acceptances in a policy's ``derive:``. ``where``: its place, for errors. Raises InvalidPolicyData."""
     if "allow-wider" in derive:
-        raise InvalidPolicyData(f"{where}: {_MEND}")
+        raise InvalidPolicyData(f"{where}: {_ALLOW_WIDER}")
     rows = derive.get("accept", ())
     if not isinstance(rows, Sequence) or isinstance(rows, str):
         raise InvalidPolicyData(f"{where}: accept must be a list")
@@ -40,18 +40,18 @@ def parse_acceptances(derive: Mapping[str, Any], where: str) -> tuple[Acceptance
 
 
 def acceptance_data(acceptance: Acceptance) -> dict[str, str]:
-    """The row that says the same as ``acceptance``."""
+    """The row of ``accept:`` for ``acceptance``."""
     return {**{key: getattr(acceptance, key) for key in KEYS}, "expires": acceptance.expires.isoformat()}
 
 
 def with_acceptance(proof: Proof, subject: Subject, options: DerivationOptions) -> Proof:
-    """``proof`` with a remark on whether it is accepted for the user, where it needs to be and somebody spoke of it."""
+    """``proof`` with a remark if its verdict needs an acceptance and ``options`` has one for the user."""
     remark = _remark(subject, proof.verdict, options) if proof.verdict in UNPROVEN else None
     return replace(proof, remarks=(*proof.remarks, remark)) if remark else proof
 
 
-def stands(proof: Proof) -> bool:
-    """Whether the set may be made: it grants no more, or is accepted all the same."""
+def is_permitted(proof: Proof) -> bool:
+    """Whether the set may be created: it is proven to grant no more, or it is accepted."""
     return proof.verdict not in UNPROVEN or any(each.id == ACCEPTED for each in proof.remarks)
 
 
@@ -59,14 +59,14 @@ def _remark(subject: Subject, verdict: str, options: DerivationOptions) -> Remar
     found = [
         each for each in options.accept if (each.account, each.user) == (subject.account_id, subject.name)
     ]
-    holding = [each for each in found if each.verdict == verdict and options.today <= each.expires]
-    if holding:
-        text = f"{verdict} is accepted until {holding[0].expires}: {holding[0].remark}"
+    valid = [each for each in found if each.verdict == verdict and options.today <= each.expires]
+    if valid:
+        text = f"{verdict} is accepted until {valid[0].expires}: {valid[0].remark}"
         return Remark(ACCEPTED, "accept", text)
     for each in found:
-        ended = f"has ended on {each.expires}" if each.verdict == verdict else f"is of {each.verdict} alone"
-        mend = f"look at the proof again, then give it a new end, or the verdict {verdict}"
-        return Remark(NOT_ACCEPTED, "accept", f"what was accepted ({each.remark}) {ended}", mend)
+        reason = f"expired on {each.expires}" if each.verdict == verdict else f"is only for {each.verdict}"
+        remedy = f"review the proof, then set a new expires, or the verdict {verdict}"
+        return Remark(NOT_ACCEPTED, "accept", f"the acceptance ({each.remark}) {reason}", remedy)
     return None
 
 
@@ -77,13 +77,13 @@ def _acceptance(row: Mapping[str, Any]) -> Acceptance:
 
 def _faults(row: Any) -> Iterator[str]:
     if not isinstance(row, Mapping) or set(row) != set(KEYS):
-        yield f"must have {', '.join(KEYS)}, and nothing else"
+        yield f"must have exactly the keys {', '.join(KEYS)}"
         return
     if not isinstance(row["account"], str) or not _ACCOUNT.fullmatch(row["account"]):
         yield f"account {row['account']!r} must be 12 digits in quotes"
     for key in ("user", "remark"):
         if not isinstance(row[key], str) or not row[key].strip():
-            yield f"{key} must be a text"
+            yield f"{key} must be a string that is not empty"
     if row["verdict"] not in (WIDER, UNDECIDED):
         yield f"verdict {row['verdict']!r} is neither {WIDER} nor {UNDECIDED}"
     if _date(row["expires"]) is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Statements in one form, whatever their order, split or labels, and the names made from that form. Pure."""
+"""The canonical form of statements, whatever their order, grouping and Sids, and names of sets from that form. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from c7n_iamusers.policy_comparison.statements import PolicyStatement
 
 
 def written(statement: PolicyStatement) -> dict[str, Any]:
-    """A statement as a policy has it, without Sid, actions and condition keys in lower case."""
+    """A statement as JSON data: without Sid, with actions and condition keys in lower case."""
     data: dict[str, Any] = {"Effect": statement.effect}
     data.update(_element("Action", statement.actions))
     data.update(_element("Resource", statement.resources))
@@ -33,10 +33,9 @@ def written(statement: PolicyStatement) -> dict[str, Any]:
 
 
 def document_of(statements: Iterable[PolicyStatement]) -> dict[str, Any] | None:
-    """The policy of ``statements``, None where there are none.
+    """The policy document of ``statements``, None if there are none.
 
-    Whatever its sources looked like, the same statements give the same text: no Sid and no spelling of one user's
-    policies may change what others hold.
+    The same statements give the same document: Sids and spelling in one user's policies change nothing for others.
     """
     listed = [written(each) for each in statements]
     return {"Version": "2012-10-17", "Statement": listed} if listed else None
@@ -49,7 +48,7 @@ def _element(name: str, element: Element) -> dict[str, list[str]]:
 def canonical(
     statements: Iterable[PolicyStatement], given: Iterable[PolicyStatement] = ()
 ) -> tuple[PolicyStatement, ...]:
-    """Statements of the same effect as all of ``statements``; ``given``: those that are in force anyway."""
+    """The fewest statements with the same effect as ``statements``. ``given``: statements that apply in any case."""
     return _canonical(frozenset(map(_bare, statements)), frozenset(map(_bare, given)))
 
 
@@ -60,7 +59,7 @@ def _canonical(
     try:
         found = _reduced_to_few(statements, given, Budget())
     except OutOfBudget:
-        found = statements  # longer, and no less right
+        found = statements  # longer, and equally correct
     return tuple(sorted(found, key=_text))
 
 
@@ -80,19 +79,19 @@ def _reduced_to_few(
 
 
 def includes(statement: PolicyStatement, other: PolicyStatement, budget: Budget) -> bool:
-    """Whether ``statement`` applies, to the same effect, wherever ``other`` does. Raises OutOfBudget."""
+    """Whether ``statement`` applies wherever ``other`` does, with the same effect. Raises OutOfBudget."""
     budget.spend(1)
     if statement.effect != other.effect or not implied(statement.conditions, other.conditions):
         return False
     if not _required(statement) <= _required(other):
-        return False  # where one of its variables has no value, it may not apply at all
+        return False  # if one of its variables has no value, it may not apply at all
     return _within(other.actions, statement.actions, ACTIONS, budget) and _within(
         other.resources, statement.resources, RESOURCES, budget
     )
 
 
 def _required(statement: PolicyStatement) -> frozenset[str]:
-    """The variables without which the statement may not apply at all, see ``Reading``."""
+    """The variables without which the statement may not apply at all, see ``Interpretation``."""
     values = (value for each in statement.conditions for value in each.values)
     return frozenset().union(*map(required, (*statement.resources.patterns, *values)))
 
@@ -121,7 +120,7 @@ def _by_segment(pattern: str) -> str:
 
 
 def _bare(statement: PolicyStatement) -> PolicyStatement:
-    """Without what makes no difference, so that nothing of it can leak into what is shared."""
+    """The statement without source, Sid and version, so that nothing of one user's gets into a shared set."""
     return PolicyStatement(statement.effect, statement.actions, statement.resources, statement.conditions)
 
 
@@ -135,9 +134,9 @@ def _reduced(statement: PolicyStatement, budget: Budget) -> PolicyStatement:
 
 
 def _shortest(element: Element, budget: Budget) -> Element:
-    """Without patterns that another one includes."""
+    """The element without patterns that another pattern includes."""
     kept = set(element.patterns)
-    # a text with a variable stays: without it the statement would apply where the variable has no value, too
+    # a pattern with a variable stays: without it the statement would also apply if the variable has no value
     sure = sorted(each for each in kept if not required(each))
     wide = sorted(each for each in kept if set("*?").intersection(each))
     for pattern in sure:
@@ -159,7 +158,7 @@ def _contains(pattern: str, other: str, budget: Budget) -> bool:
 
 
 def _merged_actions(statements: Iterable[PolicyStatement]) -> Iterable[PolicyStatement]:
-    """One statement for those that differ in their actions only."""
+    """Merge statements that differ only in their actions."""
     groups = defaultdict(list)
     for each in statements:
         negated = each.actions if each.actions.negated else None
@@ -170,7 +169,7 @@ def _merged_actions(statements: Iterable[PolicyStatement]) -> Iterable[PolicySta
 
 
 def _merged_resources(statements: Iterable[PolicyStatement]) -> Iterable[PolicyStatement]:
-    """One statement for those that differ in their resources only."""
+    """Merge statements that differ only in their resources."""
     groups = defaultdict(list)
     for each in statements:
         negated = each.resources if each.resources.negated else None
@@ -181,7 +180,7 @@ def _merged_resources(statements: Iterable[PolicyStatement]) -> Iterable[PolicyS
 
 
 def _without_repetition(statements: Iterable[PolicyStatement], budget: Budget) -> frozenset[PolicyStatement]:
-    """Without those that another one includes."""
+    """The statements without those that another statement includes."""
     kept = set(statements)
     ordered = sorted(kept, key=_text)
     for statement in ordered:
@@ -203,7 +202,7 @@ _DIGEST = 10
 
 @dataclass(frozen=True)
 class Boundary:
-    """An AWS-managed policy by ``arn``, or a customer-managed one by ``reference``, with what it says."""
+    """A boundary: an AWS-managed policy by ``arn``, or a customer-managed one by ``reference`` with its statements."""
 
     arn: str
     reference: PolicyReference | None
@@ -212,7 +211,7 @@ class Boundary:
 
 @dataclass(frozen=True)
 class Content:
-    """``managed``: ARNs of AWS-managed policies. ``statements``: of all other policies, canonical."""
+    """What a set must grant. ``managed``: ARNs of AWS-managed policies. ``statements``: of all others, canonical."""
 
     managed: frozenset[str]
     statements: tuple[PolicyStatement, ...]
@@ -220,12 +219,12 @@ class Content:
 
     @property
     def grants(self) -> bool:
-        """Whether there is anything in it that allows."""
+        """Whether it allows anything."""
         return bool(self.managed) or any(each.allows for each in self.statements)
 
     @cached_property
     def items(self) -> frozenset[str]:
-        """Everything in it, piece by piece, in words that are the same wherever the piece is."""
+        """Each policy and statement as text, equal for equal content."""
         return frozenset(
             (
                 *self.managed,
@@ -236,22 +235,22 @@ class Content:
 
     @cached_property
     def digest(self) -> bytes:
-        """Of everything in it."""
+        """The SHA-256 of all items."""
         return sha256(canonical_policy(sorted(self.items)).encode()).digest()
 
     def name(self, form: object) -> str:
-        """A permission set's name: what it is about, and a digest of all of it in the ``form`` (JSON) that it has.
+        """A permission set's name: a prefix, its subject, and a digest of its content and ``form`` (JSON data).
 
-        What changes is another set, so a set that stands never changes under those who hold it. The beginning is
-        neutral: other people's policies name roles by patterns such as ``*AWSReservedSSO_AdministratorAccess*``.
+        Other content gives another set, so an existing set never changes for the people who have it. The prefix keeps
+        the role's name from matching patterns in other policies, such as ``*AWSReservedSSO_AdministratorAccess*``.
         """
-        told = canonical_policy({"content": self.digest.hex(), "form": form})
-        digest = b32encode(sha256(told.encode()).digest()).decode().lower()[:_DIGEST]
+        text = canonical_policy({"content": self.digest.hex(), "form": form})
+        digest = b32encode(sha256(text.encode()).digest()).decode().lower()[:_DIGEST]
         return f"{PREFIX}{self._about(_LONGEST - len(PREFIX) - _DIGEST - 1)}-{digest}"
 
     @cached_property
     def earlier_name(self) -> str:
-        """The name that the version before gave, to a set that could change."""
+        """The name that earlier versions gave the set."""
         return f"{self._about(_LONGEST - _DIGEST - 1)}-{self.digest.hex()[:_DIGEST]}"
 
     def _about(self, characters: int) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Groups for permission sets, and sets that are nearly the same, for a person to merge. Pure."""
+"""Groups for the users of permission sets, and pairs of nearly equal sets, for people to merge. Pure."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from c7n_iamusers.derivation.model import PER_ACCOUNT, DerivedGroup, NearDuplica
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.policy_documents import canonical_policy
 from c7n_iamusers.policy_comparison.comparison import Policies, grants_within
+from c7n_iamusers.policy_comparison.principals import session_context
 from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, WIDER
-from c7n_iamusers.policy_comparison.ways_in import as_session
 from c7n_iamusers.text.wording import folded
 
 _DIGEST = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
-    """An IAM user, the person it belongs to (empty where unknown) and the set that takes its place."""
+class SetHolder:
+    """An IAM user, its person (empty if unknown), and the permission set that replaces it."""
 
     subject: Subject
     person: str
@@ -35,30 +35,32 @@ class Seat:
 
     @property
     def owner(self) -> str:
-        """Whom other seats may share; a user of nobody known shares with none. Case tells no usernames apart."""
+        """The person, without regard to case; the user's ARN if the person is unknown."""
         return folded(self.person) or self.subject.arn
 
 
-def groups_of(seats: Iterable[Seat], group_by: str = PER_ACCOUNT) -> Mapping[Subject, DerivedGroup]:
-    """The group of each user: one for (set, account), or one for all people whose assignments are all the same."""
-    listed = list(seats)
-    whole = _maps(listed)
-    keys = {seat: (seat.assignment,) if group_by == PER_ACCOUNT else whole[seat.owner] for seat in listed}
+def groups_of(holders: Iterable[SetHolder], group_by: str = PER_ACCOUNT) -> Mapping[Subject, DerivedGroup]:
+    """The group of each user: one for each set and account, or one for all people with the same assignments."""
+    listed = list(holders)
+    whole = _assignments_by_owner(listed)
+    keys = {
+        holder: (holder.assignment,) if group_by == PER_ACCOUNT else whole[holder.owner] for holder in listed
+    }
     members = defaultdict(list)
-    for seat, assignments in keys.items():
-        members[assignments].append(seat.subject)
+    for holder, assignments in keys.items():
+        members[assignments].append(holder.subject)
     groups = {
-        assignments: DerivedGroup(_name(assignments), assignments, tuple(sorted(subjects, key=_order)))
+        assignments: DerivedGroup(_name(assignments), assignments, tuple(sorted(subjects, key=subject_order)))
         for assignments, subjects in members.items()
     }
-    return {seat.subject: groups[assignments] for seat, assignments in keys.items()}
+    return {holder.subject: groups[assignments] for holder, assignments in keys.items()}
 
 
-def _maps(seats: Iterable[Seat]) -> dict[str, tuple[tuple[str, str], ...]]:
+def _assignments_by_owner(holders: Iterable[SetHolder]) -> dict[str, tuple[tuple[str, str], ...]]:
     """Owner -> all its assignments."""
     found = defaultdict(set)
-    for seat in seats:
-        found[seat.owner].add(seat.assignment)
+    for holder in holders:
+        found[holder.owner].add(holder.assignment)
     return {owner: tuple(sorted(assignments)) for owner, assignments in found.items()}
 
 
@@ -71,16 +73,17 @@ def _name(assignments: tuple[tuple[str, str], ...]) -> str:
     return f"{len(assignments)}-assignments-{digest}"
 
 
-def _order(subject: Subject) -> tuple[str, str]:
+def subject_order(subject: Subject) -> tuple[str, str]:
+    """The sort key of users: account id and name."""
     return subject.account_id, subject.name
 
 
-#: Policies and statements that only one of two sets has, up to which they count as near; they share more than that.
+#: Nearly equal sets differ in at most this many policies and statements, and have more than that in common.
 _NEAR = 3
-#: How many of the next sets that share a rare piece with a set it is compared with: where thousands of sets differ in
-#: one statement, all pairs of them would tell nobody anything.
+#: Each set is compared with at most this many others that share a rare item, because all pairs of thousands of sets
+#: that differ in one statement would be of no use.
 _NEIGHBOURS = 20
-#: As many pairs as a person may look through.
+#: The maximum number of pairs, as many as people can review.
 MOST = 200
 OTHER = "other"
 
@@ -101,7 +104,7 @@ def near_duplicates(sets: Iterable[tuple[str, Content, Policies]]) -> tuple[Near
 
 
 def _candidates(sets: list[_Set]) -> Iterator[tuple[_Set, _Set]]:
-    """Two sets that differ in at most ``_NEAR`` pieces share one of their ``_NEAR + 1`` rarest."""
+    """Pairs to compare: sets that differ in at most ``_NEAR`` items share one of their ``_NEAR + 1`` rarest."""
     counts = Counter(item for each in sets for item in each.items)
     buckets: defaultdict[str, list[_Set]] = defaultdict(list)
     for each in sorted(sets, key=lambda each: (sorted(each.items), each.name)):
@@ -131,8 +134,8 @@ def _pair(first: _Set, second: _Set) -> NearDuplicate:
 
 
 def _relation(first: Policies, second: Policies) -> str:
-    way_in = as_session()
-    within, beyond = grants_within(first, second, way_in), grants_within(second, first, way_in)
+    context = session_context()
+    within, beyond = grants_within(first, second, context), grants_within(second, first, context)
     if within:
         return EQUAL if beyond else NARROWER
     return WIDER if beyond else OTHER

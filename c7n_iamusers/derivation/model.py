@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Permission sets derived from what IAM users may do, and the proof that they grant no more.
+"""The records of a derivation: options, permission sets, groups, and the users that get or don't get a set.
 
-``decisions.derivation`` makes these::
+``derive`` returns them::
 
     principals = [principal_permissions(user, groups, policies) for user in details]
     derivation = derive(principals, DerivationOptions(identity_center_mfa=True))
 
-Nothing in them depends on the order of accounts, users or policies, and no set on who else is there: its name is made
-of all that it grants and of the form it has, so what changes is another set.
+They don't depend on the order of accounts, users or policies, and a set does not depend on other users: its name is a
+digest of its content and form, so other content gives another set.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.policy_documents import canonical_policy
 from c7n_iamusers.policy_comparison.proof import Proof
 
-#: What a group stands for: one set in one account, or the whole map of accounts to sets of its people.
+#: What a group is for: one set in one account, or all the assignments of its people.
 PER_ACCOUNT, PER_MAP = "set-and-account", "people"
 
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Somebody's word that one IAM user's set may be made although its proof came to ``verdict``.
+    """Permission to create one IAM user's set although the verdict of its proof is ``verdict``.
 
-    ``verdict``: WIDER or UNDECIDED. ``remark``: on whose word, and why. ``expires``: the last day of it, in UTC.
+    ``verdict``: WIDER or UNDECIDED. ``remark``: who accepts it, and why. ``expires``: its last day, in UTC.
     """
 
     account: str
@@ -43,18 +43,18 @@ class Acceptance:
 class DerivationOptions:
     """What derivation may use and assume.
 
-    ``session_duration``: ISO 8601, PT1H to PT12H. ``policies_per_set``, ``inline_characters`` (without
-    whitespace) and ``inline_bytes`` are Identity Center's quotas, ``policies_per_role`` is IAM's for a role in
-    each account, 10 unless it was raised: the lower of the two on policies binds.
+    ``session_duration``: ISO 8601, PT1H to PT12H. ``policies_per_set``, ``inline_characters`` (without white space) and
+    ``inline_bytes``: quotas of Identity Center. ``policies_per_role``: IAM's quota for the role in each account, 10 by
+    default. The lower quota of policies applies.
 
-    ``accept``: the users whose set may be made although it was not proven to grant no more. ``today``: the day, in
-    UTC, that decides which of these still hold; by default none does.
-    ``identity_center_mfa``: somebody vouches that Identity Center asks for MFA at every sign-in, so what a
-    policy asks of ``aws:MultiFactorAuthPresent`` holds.
-    ``username_tag``: the attribute for access control (a session tag) that carries the Identity Center
-    username; empty for none. ``${aws:username}`` becomes it for people whose two names are the same.
-    ``write_out``: replace variables such as ``${aws:username}`` by their value, at the price of a set for
-    each value. ``group_by``: PER_ACCOUNT or PER_MAP.
+    ``accept``: users whose set may be created although it was not proven to grant no more. ``today``: the day, in UTC,
+    at which acceptances must be valid; by default none is.
+    ``identity_center_mfa``: Identity Center requires MFA at every sign-in, so conditions on
+    ``aws:MultiFactorAuthPresent`` are met.
+    ``username_tag``: the attribute for access control (a session tag) with the Identity Center username; empty for
+    none. It replaces ``${aws:username}`` for people whose two usernames are equal.
+    ``write_out``: replace variables such as ``${aws:username}`` by their values, which needs a set for each value.
+    ``group_by``: PER_ACCOUNT or PER_MAP.
     """
 
     session_duration: str = "PT1H"
@@ -82,7 +82,7 @@ class PolicyReference:
 class DerivedSet:
     """A permission set. ``managed_policies``: ARNs of AWS-managed policies. ``inline``: a policy document.
 
-    ``boundary``: the ARN of an AWS-managed policy or a reference. ``accounts``: where its people are.
+    ``boundary``: the ARN of an AWS-managed policy, or a reference. ``accounts``: the ids of its users' accounts.
     """
 
     name: str
@@ -101,7 +101,7 @@ class DerivedSet:
 
 @dataclass(frozen=True)
 class DerivedGroup:
-    """A group, the (account id, set name) it is assigned, and the IAM users whose people belong in it."""
+    """A group, its assignments (account id, set name), and the IAM users whose people are its members."""
 
     name: str
     assignments: tuple[tuple[str, str], ...]
@@ -110,9 +110,9 @@ class DerivedGroup:
 
 @dataclass(frozen=True, slots=True)
 class DerivedPrincipal:
-    """An IAM user, and what takes the place of its policies.
+    """An IAM user, and the set and group that replace its policies.
 
-    ``earlier_set``, ``earlier_group``: what the version before named them.
+    ``earlier_set``, ``earlier_group``: the names that earlier versions gave them.
     """
 
     subject: Subject
@@ -125,7 +125,7 @@ class DerivedPrincipal:
 
 @dataclass(frozen=True)
 class Refusal:
-    """An IAM user for whom nothing is derived, why and what to do; ``proof`` where it came to one."""
+    """An IAM user without a set. ``reason``: why, and what to do. ``proof``: None if there was no set to prove."""
 
     subject: Subject
     reason: str
@@ -134,9 +134,9 @@ class Refusal:
 
 @dataclass(frozen=True)
 class NearDuplicate:
-    """Two sets that a person could merge. ``relation``: what the first is to the second, or "other".
+    """Two sets that people could merge. ``relation``: EQUAL, NARROWER or WIDER of the first, or OTHER.
 
-    ``difference``: how many policies and statements only one of them has; these are listed in words.
+    ``difference``: the number of policies and statements that only one has. ``only_first``, ``only_second``: as text.
     """
 
     first: str
@@ -149,10 +149,7 @@ class NearDuplicate:
 
 @dataclass(frozen=True)
 class Derivation:
-    """Everything derived, each part in an order of its own that never changes.
-
-    ``earlier_groups``: as the version before named them.
-    """
+    """The result, each part in a fixed order. ``earlier_groups``: with the names of earlier versions."""
 
     sets: tuple[DerivedSet, ...]
     groups: tuple[DerivedGroup, ...]
@@ -163,6 +160,6 @@ class Derivation:
 
     @property
     def summary(self) -> str:
-        """N users -> M sets, in a sentence."""
+        """N users -> M permission sets, as text."""
         refused = f", {len(self.refused)} users refused" if self.refused else ""
         return f"{len(self.principals)} users -> {len(self.sets)} permission sets{refused}"

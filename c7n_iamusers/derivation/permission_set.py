@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A permission set, and its reading from a policy's ``permission-set:`` with every fault and its remedy. Pure."""
+"""A permission set, and the parser of a policy's ``permission-set:``, which reports every fault. Pure."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.policy_documents import canonical_policy
 
-#: The tag that marks a permission set as this package's to change.
+#: The tag of permission sets that this package created and may change.
 MANAGED_TAG = ("c7n-iamusers", "managed")
 
 
 @dataclass(frozen=True)
 class PermissionSet:
-    """A permission set as asked for. ``inline_policy``: its JSON in canonical form, empty for none.
+    """The desired state of a permission set. ``inline_policy``: JSON in canonical form, empty for none.
 
-    ``description`` and ``relay_state`` are empty where they were not given: then those that stand, stay.
-    ``managed_policies``: ARNs of AWS-managed policies. ``customer_policies``: path and name of customer-managed
-    ones, ``/team/Auditor``. ``boundary``: one of either form, empty for none.
+    ``description``, ``relay_state``: empty to keep the existing values. ``managed_policies``: ARNs of AWS-managed
+    policies. ``customer_policies``: path and name of customer-managed policies, such as ``/team/Auditor``.
+    ``boundary``: a policy in either form, empty for none.
     """
 
     name: str
@@ -51,9 +51,9 @@ _VERSION = "2012-10-17"
 def parse_permission_set(
     data: Mapping[str, Any], document: Any, where: str, document_where: str
 ) -> PermissionSet:
-    """The permission set that ``data`` asks for, with ``document`` (None for none) as its inline policy.
+    """The permission set in ``data``, with ``document`` (None for none) as its inline policy.
 
-    ``where``, ``document_where``: the places that errors name. Raises InvalidPolicyData with every fault.
+    ``where``, ``document_where``: their places, for errors. Raises InvalidPolicyData with every fault.
     """
     faults = [f"{where}: {fault}" for fault in _faults(data)]
     if document is not None:
@@ -72,7 +72,7 @@ def parse_permission_set(
 
 
 def duration_seconds(text: str) -> int | None:
-    """The seconds of an ISO 8601 duration in hours, minutes and seconds (PT1H); None where it is none."""
+    """The seconds of an ISO 8601 duration in hours, minutes and seconds, such as PT1H; None for other text."""
     found = _DURATION.fullmatch(text)
     if found is None:
         return None
@@ -107,9 +107,9 @@ def _managed_policy_faults(arn: str) -> Iterator[str]:
 
 def _tag_faults(tags: Mapping[str, str]) -> Iterator[str]:
     if MANAGED_TAG[0] in tags:
-        yield f"tags: {MANAGED_TAG[0]} is the mark of this action's own permission sets: leave it out"
+        yield f"tags: {MANAGED_TAG[0]} is reserved for this action: leave it out"
     if len(tags) >= _TAGS:
-        yield f"tags: at most {_TAGS - 1} beside the mark {MANAGED_TAG[0]}"
+        yield f"tags: at most {_TAGS - 1} in addition to {MANAGED_TAG[0]}"
     for key, value in tags.items():
         if not (_TAG.fullmatch(key) and 1 <= len(key) <= 128) or key.lower().startswith("aws:"):
             yield f"tags: key {key!r} must be 1 to 128 letters, digits, spaces or _.:/=+-@, not beginning with aws:"
@@ -122,7 +122,7 @@ def _document_faults(document: Any) -> Iterator[str]:
         yield "must be a JSON object with a Statement that is not empty"
         return
     if document.get("Version") != _VERSION:
-        yield f"must have the Version {_VERSION}: without it IAM takes policy variables literally"
+        yield f"must have the Version {_VERSION}: without it IAM does not replace policy variables"
     statements = document["Statement"]
     for number, statement in enumerate(statements if isinstance(statements, list) else [statements], 1):
         yield from (f"Statement {number} {fault}" for fault in _statement_faults(statement))
@@ -130,8 +130,8 @@ def _document_faults(document: Any) -> Iterator[str]:
     characters = sum(not character.isspace() for character in text)
     if characters > _INLINE_CHARACTERS or len(text.encode()) > _INLINE_BYTES:
         yield (
-            f"has {characters} characters beside white space and {len(text.encode())} bytes, more than the "
-            f"{_INLINE_CHARACTERS} or {_INLINE_BYTES} that Identity Center takes"
+            f"has {characters} characters without white space and {len(text.encode())} bytes; the quotas of Identity "
+            f"Center are {_INLINE_CHARACTERS} and {_INLINE_BYTES}"
         )
 
 
@@ -145,4 +145,4 @@ def _statement_faults(statement: Any) -> Iterator[str]:
         if (one in statement) == (other in statement):
             yield f"must have either {one} or {other}"
     if statement.keys() & {"Principal", "NotPrincipal"}:
-        yield "must have no Principal: the people who hold the set are its principals"
+        yield "must have no Principal: the principals are the people with the permission set"

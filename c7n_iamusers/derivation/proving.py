@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The proof that a permission set, as written, grants its people no more than they had. Pure."""
+"""Proves that a permission set grants its people no more than their IAM users may do. Pure."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 from c7n_iamusers.derivation.canonical import includes
-from c7n_iamusers.derivation.carrying import Carry
-from c7n_iamusers.derivation.holdings import Holding
 from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet, PolicyReference
-from c7n_iamusers.derivation.policies import read
+from c7n_iamusers.derivation.translation import StatementTranslation
+from c7n_iamusers.derivation.user_policies import UserPolicies
 from c7n_iamusers.policy_comparison.comparison import Policies, compare
 from c7n_iamusers.policy_comparison.globs import Budget, OutOfBudget
+from c7n_iamusers.policy_comparison.principals import (
+    ManagedPolicy,
+    PrincipalPermissions,
+    RequestContext,
+    session_context,
+)
 from c7n_iamusers.policy_comparison.proof import (
     CARRIED,
     EQUAL,
@@ -20,57 +25,58 @@ from c7n_iamusers.policy_comparison.proof import (
     NARROWER,
     UNDECIDED,
     WIDER,
-    Carried,
+    PolicyMapping,
     Proof,
 )
-from c7n_iamusers.policy_comparison.statements import PolicyStatement, parse_policy
-from c7n_iamusers.policy_comparison.ways_in import ManagedPolicy, PrincipalPermissions, WayIn, as_session
+from c7n_iamusers.policy_comparison.statements import PolicyStatement, managed_statements, parse_policy
 
 
 def mapping_of(
-    holding: Holding, derived: DerivedSet, statements: Iterable[PolicyStatement]
-) -> tuple[Carried, ...]:
-    """``statements``: those of ``derived``, each with its source."""
+    held: UserPolicies, derived: DerivedSet, statements: Iterable[PolicyStatement]
+) -> tuple[PolicyMapping, ...]:
+    """What happens to each policy and statement of the user in ``derived``. ``statements``: those of ``derived``."""
     listed, budget = list(statements), Budget()
-    found = [*_aws(holding, derived)]
-    found += [_target(each, derived, listed, budget) for policy in holding.own for each in policy.carries]
-    boundary = holding.principal.boundary
+    found = [*_aws(held, derived)]
+    found += [_target(each, derived, listed, budget) for policy in held.own for each in policy.translations]
+    boundary = held.principal.boundary
     if boundary:
-        found.append(Carried(f"permissions boundary {boundary.name}", CARRIED, "permissions boundary"))
+        found.append(PolicyMapping(f"permissions boundary {boundary.name}", CARRIED, "permissions boundary"))
     return tuple(found)
 
 
-def _aws(holding: Holding, derived: DerivedSet) -> Iterator[Carried]:
-    for each in holding.aws:
+def _aws(held: UserPolicies, derived: DerivedSet) -> Iterator[PolicyMapping]:
+    for each in held.aws:
         if each.policy.arn in derived.managed_policies:
-            yield Carried(each.source, CARRIED, f"AWS-managed policy {each.policy.arn}")
+            yield PolicyMapping(each.source, CARRIED, f"AWS-managed policy {each.policy.arn}")
         else:
-            yield Carried(each.source, LEFT_OUT)
+            yield PolicyMapping(each.source, LEFT_OUT)
 
 
-def _target(carry: Carry, derived: DerivedSet, statements: list[PolicyStatement], budget: Budget) -> Carried:
-    source = carry.original.source
-    if carry.carried is None:
-        return Carried(source, LEFT_OUT)
-    carried = carry.carried
-    same = (each for each in statements if each == carried)
-    including = (each for each in statements if includes(each, carried, budget))
+def _target(
+    translation: StatementTranslation, derived: DerivedSet, statements: list[PolicyStatement], budget: Budget
+) -> PolicyMapping:
+    source = translation.original.source
+    if translation.translated is None:
+        return PolicyMapping(source, LEFT_OUT)
+    translated = translation.translated
+    same = (each for each in statements if each == translated)
+    including = (each for each in statements if includes(each, translated, budget))
     try:
         found = next(chain(same, including), None)
     except OutOfBudget:
         found = None
-    # What is in no one statement is in several together, as the proof shows.
+    # If no single statement includes it, several do together.
     target = found.source if found else f"permission set {derived.name}"
-    return Carried(source, carry.how, target)
+    return PolicyMapping(source, translation.how, target)
 
 
-def prove(holding: Holding, derived: DerivedSet, session: WayIn, user: WayIn) -> Proof:
-    """How ``derived`` compares with what the user may do now, in the user's account.
+def prove(held: UserPolicies, derived: DerivedSet, session: RequestContext, user: RequestContext) -> Proof:
+    """The proof of ``derived`` against the current policies of the user, in the user's account.
 
-    ``session``, ``user``: what is certain of somebody who comes in the new way, and the old; to know less of them
-    proves no more.
+    ``session``, ``user``: the known context of requests through the set, and of the user. Fewer known facts never
+    give a better verdict.
     """
-    principal = holding.principal
+    principal = held.principal
     old, new = old_policies(principal), new_policies(principal, derived)
     verdict, witnesses = compare(new, session, old, user)
     before = (*old.statements, *(old.boundary or ()))
@@ -78,29 +84,33 @@ def prove(holding: Holding, derived: DerivedSet, session: WayIn, user: WayIn) ->
         verdict = NARROWER
     elif verdict == WIDER and any(each.has_unknowns for each in before):
         verdict = UNDECIDED
-    return Proof(verdict, witnesses, holding.remarks, mapping_of(holding, derived, new.statements))
+    return Proof(verdict, witnesses, held.remarks, mapping_of(held, derived, new.statements))
 
 
 def old_policies(principal: PrincipalPermissions) -> Policies:
-    """All that is in force for an IAM user. Raises ValueError for what is unknown or doesn't parse."""
+    """The policies of an IAM user. Raises ValueError for a policy that is unread or does not parse."""
     boundary = principal.boundary
     return Policies(
         (
-            *(each for policy, source in principal.managed_policies for each in read(policy, source)),
+            *(
+                each
+                for policy, source in principal.managed_policies
+                for each in managed_statements(policy, source)
+            ),
             *(each for text, source in principal.inline_policies for each in parse_policy(text, source)),
         ),
-        None if boundary is None else read(boundary, f"permissions boundary {boundary.name}"),
+        None if boundary is None else managed_statements(boundary, f"permissions boundary {boundary.name}"),
     )
 
 
-def session_of(principal: PrincipalPermissions, options: DerivationOptions) -> WayIn:
-    """What is certain of the person's sessions."""
+def session_of(principal: PrincipalPermissions, options: DerivationOptions) -> RequestContext:
+    """The known context of the person's sessions."""
     tagged = options.username_tag and principal.person
-    return as_session({options.username_tag: principal.person} if tagged else None)
+    return session_context({options.username_tag: principal.person} if tagged else None)
 
 
 def new_policies(principal: PrincipalPermissions, derived: DerivedSet) -> Policies:
-    """All that is in force for whoever holds ``derived``, which was made of the policies of ``principal``."""
+    """The policies of people with ``derived``, which was derived from ``principal``."""
     known = {policy.arn: policy for policy in all_managed(principal) if policy.aws_managed}
     own = {
         PolicyReference(each.name, each.path): each for each in all_managed(principal) if not each.aws_managed
@@ -108,20 +118,28 @@ def new_policies(principal: PrincipalPermissions, derived: DerivedSet) -> Polici
     statements = [
         *(each for reference in derived.customer_managed for each in _referred(reference, own)),
         *(parse_policy(derived.inline, "inline policy") if derived.inline else ()),
-        *(each for arn in derived.managed_policies for each in read(known[arn], f"AWS-managed policy {arn}")),
+        *(
+            each
+            for arn in derived.managed_policies
+            for each in managed_statements(known[arn], f"AWS-managed policy {arn}")
+        ),
     ]
     boundary = derived.boundary
     if boundary is None:
         return Policies(tuple(statements))
     if isinstance(boundary, PolicyReference):
         return Policies(tuple(statements), _referred(boundary, own))
-    return Policies(tuple(statements), read(known[boundary], f"AWS-managed policy {boundary}"))
+    return Policies(tuple(statements), _aws_managed(known[boundary]))
+
+
+def _aws_managed(policy: ManagedPolicy) -> tuple[PolicyStatement, ...]:
+    return managed_statements(policy, f"AWS-managed policy {policy.arn}")
 
 
 def _referred(
     reference: PolicyReference, own: Mapping[PolicyReference, ManagedPolicy]
 ) -> tuple[PolicyStatement, ...]:
-    return read(own[reference], f"policy {reference.name}")
+    return managed_statements(own[reference], f"policy {reference.name}")
 
 
 def all_managed(principal: PrincipalPermissions) -> Iterable[ManagedPolicy]:

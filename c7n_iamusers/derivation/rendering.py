@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what a set must grant to the permission set that does, within the quotas. Pure.
+"""Builds the permission set that grants a user's policies within the quotas. Pure.
 
-Quotas: "IAM Identity Center quotas" and, for the policies of the role in each account, "IAM and STS quotas".
+Quotas: "IAM Identity Center quotas" (IAM Identity Center User Guide) and, for the role in each account, "IAM and AWS
+STS quotas" (IAM User Guide).
 """
 
 from __future__ import annotations
@@ -9,24 +10,24 @@ from __future__ import annotations
 from dataclasses import replace
 
 from c7n_iamusers.derivation.canonical import canonical, document_of, written
-from c7n_iamusers.derivation.holdings import Holding, OwnPolicy
 from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet, PolicyReference
 from c7n_iamusers.derivation.permission_set import duration_seconds
+from c7n_iamusers.derivation.user_policies import CustomerPolicy, UserPolicies
 from c7n_iamusers.iam.policy_documents import canonical_policy
 from c7n_iamusers.policy_comparison.statements import PolicyStatement
 
 
-def render(holding: Holding, options: DerivationOptions) -> DerivedSet:
-    """The permission set of a user: it depends on nothing but the user's own policies and ``options``.
+def render(held: UserPolicies, options: DerivationOptions) -> DerivedSet:
+    """The permission set of a user, which depends only on the user's own policies and ``options``.
 
-    A customer-managed policy is referred to only where it hangs off the user itself, since whatever becomes of it
-    then becomes of the user too. Raises ValueError, with the figures and the mend, for what doesn't fit the quotas.
+    It refers only to customer-managed policies that the user has, so a later change of such a policy changes the user
+    as well. Raises ValueError, with the numbers and what to do, if the quotas are exceeded.
     """
-    content = holding.content
+    content = held.content
     room = min(options.policies_per_set, options.policies_per_role) - len(content.managed)
     if room < 0:
         raise ValueError(_too_many(len(content.managed), options))
-    references, rest = _split(holding, room)
+    references, rest = _split(held, room)
     boundary = content.boundary
     derived = DerivedSet(
         "",
@@ -41,7 +42,7 @@ def render(holding: Holding, options: DerivationOptions) -> DerivedSet:
 
 
 def _form(derived: DerivedSet) -> dict[str, object]:
-    """What of a set is not in its content; the policies that are referred to are, but not that they are."""
+    """What makes sets with equal content different: inline document, references and session duration."""
     return {
         "inline": derived.inline,
         "references": [f"{each.path}{each.name}" for each in derived.customer_managed],
@@ -49,23 +50,24 @@ def _form(derived: DerivedSet) -> dict[str, object]:
     }
 
 
-def _split(holding: Holding, room: int) -> tuple[tuple[PolicyReference, ...], tuple[PolicyStatement, ...]]:
-    """What is referred to, and what is left to stand inline."""
-    # One policy may come both directly and through a group, and large ones save the most space inline.
-    whole = {policy.reference: policy for policy in holding.own if policy.whole}
+def _split(held: UserPolicies, room: int) -> tuple[tuple[PolicyReference, ...], tuple[PolicyStatement, ...]]:
+    """The policies to refer to, and the statements to put inline."""
+    # Keyed by reference, since a user can have a policy both directly and through a group. The largest come first,
+    # because they save the most inline space.
+    whole = {policy.reference: policy for policy in held.own if policy.whole}
     references = dict(sorted(whole.items(), key=lambda each: (-_size(each[1]), each[0]))[:room])
-    given = [statement for policy in references.values() for statement in policy.carried]
+    given = [statement for policy in references.values() for statement in policy.translated]
     rest = [
         statement
-        for policy in holding.own
+        for policy in held.own
         if policy.reference not in references
-        for statement in policy.carried
+        for statement in policy.translated
     ]
     return tuple(sorted(filter(None, references))), canonical(rest, given)
 
 
 def _duration(text: str) -> str:
-    """One text for each duration: PT60M is PT1H."""
+    """The duration in canonical form: PT60M is PT1H."""
     seconds = duration_seconds(text)
     if seconds is None:
         return text
@@ -74,15 +76,15 @@ def _duration(text: str) -> str:
     return f"PT{seconds // 60}M" if seconds % 60 == 0 else f"PT{seconds}S"
 
 
-def _size(policy: OwnPolicy) -> int:
-    return sum(len(canonical_policy(written(each))) for each in policy.carried)
+def _size(policy: CustomerPolicy) -> int:
+    return sum(len(canonical_policy(written(each))) for each in policy.translated)
 
 
 def _too_many(count: int, options: DerivationOptions) -> str:
     return (
-        f"needs {count} AWS-managed policies; a permission set takes {options.policies_per_set}, and its role in the "
-        f"account {options.policies_per_role}: have the role quota raised and say so with "
-        "derive: {policies-per-role: ...}, or detach some"
+        f"needs {count} AWS-managed policies; a permission set can have {options.policies_per_set}, and its role in "
+        f"the account {options.policies_per_role}: request a higher quota for roles and set "
+        "derive: {policies-per-role: ...}, or detach some policies"
     )
 
 
@@ -90,7 +92,7 @@ def _check_size(inline: str, options: DerivationOptions) -> None:
     characters, size = len("".join(inline.split())), len(inline.encode())
     if characters > options.inline_characters or size > options.inline_bytes:
         raise ValueError(
-            f"needs an inline policy of {characters} characters and {size} bytes, where a permission set takes "
-            f"{options.inline_characters} and {options.inline_bytes}: make customer-managed policies of the same name "
-            "and document in each account, to be referred to, or shorten the policies"
+            f"needs an inline policy of {characters} characters and {size} bytes; a permission set can have "
+            f"{options.inline_characters} and {options.inline_bytes}: create customer-managed policies with the same "
+            "name and document in each account, which the set can refer to, or shorten the policies"
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The evidence on every user of one account, from the account itself or from documents saved of it."""
+"""The evidence on every user of one account, from the account itself or from saved documents."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.evidence.assessment import Assessment, Criteria, assess
-from c7n_iamusers.evidence.assessor import Assessor
-from c7n_iamusers.evidence.index import EvidenceIndex
-from c7n_iamusers.evidence.inventory import ACCOUNT, Inventory
+from c7n_iamusers.evidence.assessment import Assessment, Assessor, Criteria, assess
+from c7n_iamusers.evidence.index import ACCOUNT, EvidenceIndex, Inventory
 from c7n_iamusers.evidence.model import Source
-from c7n_iamusers.evidence.reader import ACCOUNT_KINDS, USUAL, account_piece, inventory_of, read_pieces
+from c7n_iamusers.evidence.reader import (
+    ACCOUNT_KINDS,
+    DEFAULT_PIECES,
+    account_piece,
+    inventory_of,
+    read_pieces,
+)
 from c7n_iamusers.evidence.saved_documents import read_details, read_report
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.client import Backoff, error_code
@@ -36,28 +40,30 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class AccountEvidence:
-    """``users`` in the order of their names; ``notes``: what a reader must know of them as a whole."""
+    """``users``: ordered by name. ``notes``: remarks on the account, such as evidence that was not read."""
 
     users: tuple[Assessment, ...]
     notes: tuple[str, ...]
 
 
-def of_account(
+def read_account_evidence(
     client: Any,
     backoff: Backoff,
     on_step: Callable[[str], None] = lambda _: None,
     clock: Callable[[], datetime] = utc_now,
 ) -> AccountEvidence:
-    """Every user of the account that ``client`` (of iam) acts in. ``on_step``: called as each step begins.
+    """Every user of the account that ``client`` (an IAM client) acts in. ``on_step``: called at the start of a step.
 
-    Raises EvidenceUnreadable where users, groups, roles or policies can't be read.
+    Raises EvidenceUnreadable if users, groups, roles or policies can't be read.
     """
     try:
         on_step("users")
         source = Source("GetAccountAuthorizationDetails, ListUsers", clock())
         listed = read_users(client, backoff, *ACCOUNT_KINDS)
         on_step("groups, roles, credentials")
-        pieces = read_pieces([name for name in USUAL if name != ACCOUNT], {"iam": client}, backoff, clock)
+        pieces = read_pieces(
+            [name for name in DEFAULT_PIECES if name != ACCOUNT], {"iam": client}, backoff, clock
+        )
         account = account_piece(listed.account, source.time or clock())
         inventory = inventory_of({ACCOUNT: account, **pieces})
     except (ClientError, BotoCoreError) as error:
@@ -71,10 +77,10 @@ def of_account(
     return AccountEvidence(_sorted(each for each in found if each), notes)
 
 
-def of_documents(details_path: Path, report_path: Path | None) -> AccountEvidence:
-    """Every user in saved authorization details, with what a saved credential report tells of it.
+def read_saved_evidence(details_path: Path, report_path: Path | None) -> AccountEvidence:
+    """Every user in saved authorization details, with evidence from a saved credential report if there is one.
 
-    Raises EvidenceUnreadable that names the file which can't be read.
+    Raises EvidenceUnreadable with the file that can't be read.
     """
     saved = read_details(details_path)
     source = Source(str(details_path), saved.time)
@@ -90,12 +96,12 @@ def of_documents(details_path: Path, report_path: Path | None) -> AccountEvidenc
     index = EvidenceIndex(inventory)
     users = [_user(detail) for detail in saved.users]
     found = [assess(user, index.of(user, source), _NOT_EXEMPT, Criteria(), saved.time) for user in users]
-    cut = [f"{details_path} is cut short (IsTruncated): users, groups and policies are missing"]
-    return AccountEvidence(_sorted(found), tuple(cut if saved.cut_short else ()))
+    missing = f"{details_path} is truncated (IsTruncated): users, groups and policies are missing"
+    return AccountEvidence(_sorted(found), (missing,) if saved.truncated else ())
 
 
 def row(assessment: Assessment) -> dict[str, Any]:
-    """One user's evidence with JSON types, in the order in which reports show it."""
+    """One user's evidence in JSON types, in the order that reports use."""
     data = assessment.as_data()
     keys = ("kind", "reasons", "findings", "last_activity", "attachments", "trusted_by", "sources")
     return {"user": assessment.user.name, "arn": assessment.user.arn, **{key: data[key] for key in keys}}
@@ -106,28 +112,28 @@ def _user(detail: dict[str, Any]) -> IamUser:
 
 
 def _settled(assessor: Assessor, user: IamUser, source: Source) -> Assessment | None:
-    """The assessment, settled by the user's own lists (SSH keys) where only they can; None for a user that is gone."""
+    """The assessment, with the user's SSH keys listed if they decide its kind; None for a user that is gone."""
     found = assessor.assess(user, source, _NOT_EXEMPT)
-    if not found.verdict.wants:
+    if not found.classification.missing_kind:
         return found
     try:
-        return assessor.with_lists(found)
+        return assessor.with_user_lists(found)
     except ClientError as error:
         return None if error_code(error) == "NoSuchEntity" else found
     except BotoCoreError:
-        return found  # its kind stays unknown, and its reasons say for want of what
+        return found  # its kind stays unknown, and its reasons say what was not read
 
 
 def _problems(inventory: Inventory) -> Iterator[str]:
     for name, source in inventory.sources.items():
         if source.problem:
-            yield f"{name} could not be read, so what rests on it is unknown: {source.problem}"
+            yield f"{name} could not be read, so evidence from it is unknown: {source.problem}"
 
 
 def _orphans(index: EvidenceIndex) -> Iterator[str]:
     if serials := index.orphaned_mfa:
         more = f" and {len(serials) - _SHOWN} more" if len(serials) > _SHOWN else ""
-        yield f"virtual MFA devices of nobody: {', '.join(serials[:_SHOWN])}{more}"
+        yield f"virtual MFA devices assigned to no user: {', '.join(serials[:_SHOWN])}{more}"
 
 
 def _sorted(found: Iterator[Assessment] | list[Assessment]) -> tuple[Assessment, ...]:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a policy makes its holder an administrator. Pure.
+"""Whether a policy grants administrator rights. Pure.
 
-Administrator means: every action on every resource, or every action of IAM on every resource, with which
-anybody gives himself the rest (the AWS-managed AdministratorAccess and IAMFullAccess, and own policies of
-the same effect). A narrower way up (one iam:AttachUserPolicy, say) is not looked for; that takes a policy
-analyser. Conditions don't lift the finding: who meets them is an administrator. Nor does a boundary.
+An administrator may call every action on every resource, or every IAM action on every resource and so grant
+itself the rest: AdministratorAccess, IAMFullAccess and customer policies with the same effect. Conditions and
+boundaries make no difference. Narrower privilege escalation (such as iam:AttachUserPolicy alone) is not detected;
+use a policy analyzer for that.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from c7n_iamusers.evidence.model import HeldPolicy
+from c7n_iamusers.evidence.model import AppliedPolicy
 from c7n_iamusers.iam.policy_documents import Statement, listed, parse_document, statements
 
-#: AWS-managed policies of that effect; their documents need not be read to know it.
+#: The AWS-managed policies with this effect.
 _MANAGED = frozenset({"AdministratorAccess", "IAMFullAccess"})
-#: Stand for every action, and for every action of IAM: a pattern that matches one and its like matches all.
+#: Samples of every action, and of every IAM action: patterns that match both samples match all.
 _ANY_ACTION = ("iam:createuser", "zz:zz")
 _ANY_IAM_ACTION = ("iam:createuser", "iam:zz")
 
 
-def is_admin(grant: HeldPolicy) -> bool | None:
-    """True, False, or None where the policy can't be told (its document was not read, or doesn't parse)."""
+def is_admin(grant: AppliedPolicy) -> bool | None:
+    """True, False, or None if the document was not read or does not parse."""
     if ":iam::aws:policy/" in grant.arn and grant.arn.rpartition("/")[2] in _MANAGED:
         return True
     if grant.document is None:
-        # AWS's own policies are known by name: no other allows everything, or all of IAM.
+        # No other AWS-managed policy allows everything, or all of IAM.
         return False if ":iam::aws:policy/" in grant.arn else None
     try:
         return any(_is_admin_statement(each) for each in statements(parse_document(grant.document)))
@@ -35,16 +35,16 @@ def is_admin(grant: HeldPolicy) -> bool | None:
         return None
 
 
-def admin_ways(grants: Iterable[HeldPolicy] | None) -> tuple[str, ...] | None:
-    """The policies that make an administrator, in words; None where there is none for sure is unknown."""
+def admin_policies(grants: Iterable[AppliedPolicy] | None) -> tuple[str, ...] | None:
+    """The policies that grant administrator rights, in words; None if it is unknown whether there are any."""
     if grants is None:
         return None
-    judged = [(grant, is_admin(grant)) for grant in grants]
-    ways = tuple(_told(grant) for grant, admin in judged if admin)
-    return None if not ways and any(admin is None for _, admin in judged) else ways
+    checked = [(grant, is_admin(grant)) for grant in grants]
+    found = tuple(_described(grant) for grant, admin in checked if admin)
+    return None if not found and any(admin is None for _, admin in checked) else found
 
 
-def _told(grant: HeldPolicy) -> str:
+def _described(grant: AppliedPolicy) -> str:
     return f"{grant.name} through group {grant.group}" if grant.group else grant.name
 
 
@@ -73,7 +73,7 @@ def _every_resource(statement: Statement) -> bool:
 
 
 def _is_everything(resource: str) -> bool:
-    """``*``, or an ARN whose parts after the partition are all stars."""
+    """``*``, or an ARN with only stars after the partition."""
     if not resource.strip("*"):
         return bool(resource)
     head, *parts = resource.split(":")

@@ -1,24 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that is decided on one user, put together. Pure."""
+"""The assessment of users one after another: classification, findings and activity.
+
+The filter ``unnecessary`` and the command ``evidence`` both assess users, the filter with a policy's criteria.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from c7n_iamusers.evidence.activity import activity_of
 from c7n_iamusers.evidence.classification import classify
-from c7n_iamusers.evidence.findings import Case, Findings, Provisioning, Thresholds, judge
-from c7n_iamusers.evidence.model import Activity, Evidence, Hint, Verdict
+from c7n_iamusers.evidence.findings import Case, Findings, Provisioning, Thresholds, evaluate
+from c7n_iamusers.evidence.index import EvidenceIndex, with_listed_credentials
+from c7n_iamusers.evidence.model import Activity, Classification, Evidence, Hint, Source
+from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.exemptions import Exemption
-from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, CREDENTIAL_REPORT, MFA_DEVICE
+from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.iam.users import LISTED_KINDS, list_kind
 
 
 @dataclass(frozen=True)
 class Criteria:
-    """What an organization says of itself: names, numbers of days, and how its users are created."""
+    """What an organization configures: naming hints, thresholds, and how it creates users."""
 
     hints: tuple[Hint, ...] = ()
     thresholds: Thresholds = field(default_factory=Thresholds)
@@ -27,12 +34,12 @@ class Criteria:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What ``user`` is, what is wrong with it, and when it was last active."""
+    """The classification, findings and activity of ``user``, with the evidence for them."""
 
     user: IamUser
     evidence: Evidence
     exemption: Exemption
-    verdict: Verdict
+    classification: Classification
     findings: Findings
     activity: Activity
 
@@ -41,9 +48,9 @@ class Assessment:
         counts, unread = count_attachments(self.user, self.evidence)
         trusted_by = self.evidence.trusted_by
         return {
-            "kind": self.verdict.kind,
-            "reasons": list(self.verdict.reasons),
-            "replacement": list(self.verdict.replacement),
+            "kind": self.classification.kind,
+            "reasons": list(self.classification.reasons),
+            "replacement": list(self.classification.replacement),
             "findings": [finding.as_data() for finding in self.findings.found],
             "unknown_findings": list(self.findings.unknown),
             "last_activity": self.activity.as_data(),
@@ -59,23 +66,72 @@ def assess(
 ) -> Assessment:
     """The assessment of ``user`` at ``now`` (UTC).
 
-    Ages are counted to the time of the credential report, where there is one: a saved report that is a year
-    old says nothing of the year since.
+    Ages are counted up to the time of the credential report, if there is one: an old report says nothing about the
+    time after it.
     """
-    as_of = evidence.time_of(CREDENTIAL_REPORT) or now
+    as_of = evidence.time_of(attachments.CREDENTIAL_REPORT) or now
     case = Case(user, evidence, exemption, as_of, criteria.thresholds, criteria.provisioning)
-    verdict = classify(user, evidence, criteria.hints)
-    return Assessment(user, evidence, exemption, verdict, judge(case), activity_of(user, evidence))
+    classification = classify(user, evidence, criteria.hints)
+    return Assessment(user, evidence, exemption, classification, evaluate(case), activity_of(user, evidence))
+
+
+def unread_kinds(evidence: Evidence) -> tuple[attachments.AttachmentKind, ...]:
+    """The kinds of credentials that AWS lists for one user at a time, and that were not listed for this user."""
+    return tuple(kind for kind in attachments.LISTED_BY_USER if kind.name not in evidence.credentials)
 
 
 def count_attachments(user: IamUser, evidence: Evidence) -> tuple[dict[str, int], list[str]]:
-    """Attachment kind -> count, and the kinds not read in full: absent from the counts, or a least number."""
+    """Attachment kind -> count, and the kinds that were not read in full: their counts are missing or minimums."""
     known = {kind: len(found) for kind, found in evidence.credentials.items()} | user.counts()
-    unread = {kind.name for kind in ATTACHMENT_KINDS} - known.keys()
-    if MFA_DEVICE.name in unread and evidence.mfa is not None:
-        # Hardware and FIDO devices stand in no list of the account, so of devices this is the least there is.
-        known[MFA_DEVICE.name] = max(len(evidence.virtual_mfa or ()), int(evidence.mfa))
+    unread = {kind.name for kind in attachments.ATTACHMENT_KINDS} - known.keys()
+    if attachments.MFA_DEVICE.name in unread and evidence.mfa is not None:
+        # No account-wide list has hardware and FIDO devices, so this is a minimum.
+        known[attachments.MFA_DEVICE.name] = max(len(evidence.virtual_mfa or ()), int(evidence.mfa))
         if not evidence.mfa:
-            unread.remove(MFA_DEVICE.name)
-    order = [kind.name for kind in ATTACHMENT_KINDS]
+            unread.remove(attachments.MFA_DEVICE.name)
+    order = [kind.name for kind in attachments.ATTACHMENT_KINDS]
     return {kind: known[kind] for kind in order if kind in known}, [kind for kind in order if kind in unread]
+
+
+@dataclass(frozen=True)
+class Assessor:
+    """Assesses users by ``index``. Thread-safe. ``client``: an IAM client. ``clock``: returns the time in UTC."""
+
+    index: EvidenceIndex
+    criteria: Criteria
+    client: Any
+    backoff: Backoff
+    clock: Callable[[], datetime]
+
+    def assess(self, user: IamUser, source: Source, exemption: Exemption) -> Assessment:
+        """The assessment by the account's inventory. ``source``: of the user's own record."""
+        return self._assess(user, self.index.of(user, source), exemption)
+
+    def with_user_lists(self, found: Assessment) -> Assessment:
+        """The assessment after listing the credentials that AWS lists for one user at a time (SSH keys).
+
+        Raises ClientError; NoSuchEntity if the user is gone.
+        """
+        evidence = found.evidence
+        for kind in unread_kinds(evidence):
+            began = self.clock()
+            items = list_kind(self.client, found.user.name, kind, self.backoff)
+            operation = kind.reading.operation if kind.reading else ""
+            evidence = with_listed_credentials(evidence, kind, items, Source(operation, began))
+        return self._assess(found.user, evidence, found.exemption)
+
+    def with_all_attachments(self, found: Assessment) -> Assessment:
+        """The same assessment after listing the attachments that no bulk operation returns, so that all are counted.
+
+        Raises ClientError; NoSuchEntity if the user is gone.
+        """
+        _, unread = count_attachments(found.user, found.evidence)
+        listed = {
+            kind.name: list_kind(self.client, found.user.name, kind, self.backoff)
+            for kind in LISTED_KINDS
+            if kind.name in unread
+        }
+        return replace(found, user=replace(found.user, attachments={**found.user.attachments, **listed}))
+
+    def _assess(self, user: IamUser, evidence: Evidence, exemption: Exemption) -> Assessment:
+        return assess(user, evidence, exemption, self.criteria, self.clock())

@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user is (a person's, a program's, both, nobody's), the reasons, and what replaces it. Pure."""
+"""Whether people, programs or both use an IAM user, the reasons, and what can replace it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from c7n_iamusers.evidence.hints import hinted_kinds, is_ci, is_smtp, is_vendor, machine_sign, person_sign
+from c7n_iamusers.evidence.hints import (
+    hinted_kinds,
+    is_ci,
+    is_smtp,
+    is_vendor,
+    machine_indicator,
+    person_indicator,
+)
 from c7n_iamusers.evidence.model import (
     BEDROCK_API_KEY,
     HUMAN,
@@ -13,23 +20,12 @@ from c7n_iamusers.evidence.model import (
     MIXED,
     NO_CREDENTIALS,
     UNKNOWN,
+    Classification,
     Credential,
     Evidence,
     Hint,
-    Verdict,
 )
-from c7n_iamusers.iam.attachments import (
-    ACCESS_KEY,
-    CREDENTIAL_REPORT,
-    CREDENTIAL_TRAITS,
-    EITHER,
-    LISTED_AT_ONCE,
-    LISTED_BY_USER,
-    LOGIN_PROFILE,
-    PERSON,
-    SERVICE_CREDENTIALS,
-    AttachmentKind,
-)
+from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser
 
 IDENTITY_CENTER = "identity-center"
@@ -44,7 +40,7 @@ SES_BY_ROLE = "ses-api"
 SIGNED_REQUESTS = "signed-requests"
 EXEMPT = "exempt"
 
-#: Replacement -> what it is, in the words that reasons use.
+#: Replacement -> its description in reasons.
 REPLACEMENTS = {
     IDENTITY_CENTER: "a user of IAM Identity Center",
     ROLE: "the role of the AWS compute service that it runs on",
@@ -60,18 +56,18 @@ REPLACEMENTS = {
 }
 BEDROCK = "bedrock.amazonaws.com"
 _GIT = "codecommit.amazonaws.com"
-#: ServiceName of service-specific credentials -> what fits, a role first. More services come: see _OTHER_SERVICES.
+#: ServiceName of service-specific credentials -> replacements, a role first. Other services: _OTHER_SERVICES.
 _BY_SERVICE: Mapping[str, tuple[str, ...]] = {
     _GIT: (GIT_BY_ROLE, EXEMPT),
     "cassandra.amazonaws.com": (KEYSPACES_BY_ROLE, EXEMPT),
     BEDROCK: (SHORT_TERM_KEY,),
 }
-#: CloudWatch Logs, and services that nobody has told us of: whatever takes an API key also takes signed requests.
+#: CloudWatch Logs, and services that this table does not know. A service that takes an API key also takes SigV4.
 _OTHER_SERVICES = (SIGNED_REQUESTS, EXEMPT)
 
 
 def replacements(user: IamUser, kind: str, held: Iterable[Credential]) -> tuple[str, ...]:
-    """What fits a user of ``kind`` with the credentials ``held``, the best first; nothing where it just goes."""
+    """What can replace a user of ``kind`` with the credentials ``held``, the best first; empty if nothing is needed."""
     fitting = dict.fromkeys(_fitting(user, kind, tuple(held)))
     last = (EXEMPT,) if EXEMPT in fitting else ()
     return (*(each for each in fitting if each != EXEMPT), *last)
@@ -85,7 +81,7 @@ def _fitting(user: IamUser, kind: str, held: tuple[Credential, ...]) -> Iterator
         return
     if kind != MACHINE:
         yield IDENTITY_CENTER
-    if kind != HUMAN and any(CREDENTIAL_TRAITS[each.kind].signs_requests for each in held):
+    if kind != HUMAN and any(attachments.CREDENTIAL_TRAITS[each.kind].signs_requests for each in held):
         yield from _for_programs(user)
     for each in held:
         yield from _for_service(each)
@@ -102,8 +98,8 @@ def _for_programs(user: IamUser) -> tuple[str, ...]:
 
 
 def _for_service(credential: Credential) -> tuple[str, ...]:
-    traits = CREDENTIAL_TRAITS[credential.kind]
-    if traits.used_by == PERSON or traits.signs_requests:
+    traits = attachments.CREDENTIAL_TRAITS[credential.kind]
+    if traits.used_by == attachments.PERSON or traits.signs_requests:
         return ()
     return _BY_SERVICE.get(traits.service or credential.service, _OTHER_SERVICES)
 
@@ -112,12 +108,12 @@ _SHOWN = 5
 
 
 def reasons_of(user: IamUser, evidence: Evidence, replacements: tuple[str, ...]) -> tuple[str, ...]:
-    """What is known of credentials, MFA, place, tags and groups, and what takes the user's place."""
+    """In words: credentials, MFA, path, tags, groups, evidence that was not read, and replacements."""
     return (
-        *(_told(each) for found in evidence.credentials.values() for each in found),
+        *(_described(each) for found in evidence.credentials.values() for each in found),
         *_absent(evidence),
         *_mfa(evidence),
-        *_place(user),
+        *_path_tags_groups(user),
         *(f"{name}: {each.problem}" for name, each in evidence.sources.items() if each.problem),
         *(
             [f"replacement: {', or '.join(REPLACEMENTS[each] for each in replacements)}"]
@@ -127,7 +123,7 @@ def reasons_of(user: IamUser, evidence: Evidence, replacements: tuple[str, ...])
     )
 
 
-def _told(credential: Credential) -> str:
+def _described(credential: Credential) -> str:
     state = {True: "active", False: "inactive", None: "active or not"}[credential.active]
     return f"{credential.title}: {state}, {_use(credential)}"
 
@@ -143,7 +139,7 @@ def _use(credential: Credential) -> str:
 
 
 def _absent(evidence: Evidence) -> Iterator[str]:
-    for kind in (LOGIN_PROFILE, ACCESS_KEY):
+    for kind in (attachments.LOGIN_PROFILE, attachments.ACCESS_KEY):
         if evidence.credentials.get(kind.name) == ():
             yield f"no {kind.title}"
 
@@ -153,7 +149,7 @@ def _mfa(evidence: Evidence) -> Iterator[str]:
         yield "MFA" if evidence.mfa else "no MFA"
 
 
-def _place(user: IamUser) -> Iterator[str]:
+def _path_tags_groups(user: IamUser) -> Iterator[str]:
     if user.path != "/":
         yield f"path {user.path}"
     for title, names in (("tags", tuple(user.tags)), ("groups", user.groups or ())):
@@ -161,35 +157,36 @@ def _place(user: IamUser) -> Iterator[str]:
             yield f"{title}: {', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}"
 
 
-#: The Bedrock console names users so that it makes for long-term keys ("API keys", Amazon Bedrock User Guide).
+#: The name prefix of users that the Bedrock console creates for API keys ("API keys", Amazon Bedrock User Guide).
 BEDROCK_NAME = "BedrockAPIKey-"
 Held = tuple[Credential, ...]
 
 
-def classify(user: IamUser, evidence: Evidence, hints: Sequence[Hint] = ()) -> Verdict:
-    """The verdict on ``user``. ``hints``: an organization's own naming, which outranks everything else,
-    unless two hints contradict each other.
+def classify(user: IamUser, evidence: Evidence, hints: Sequence[Hint] = ()) -> Classification:
+    """The classification of ``user``. ``hints``: an organization's naming rules. A hint decides, unless two contradict.
 
-    Raises EvidenceUnreadable where a hint is by group and the user's groups were not read.
+    Raises EvidenceUnreadable if a hint matches by group and the user's groups were not read.
     """
     every = tuple(each for found in evidence.credentials.values() for each in found)
-    held, git = _in_force(each for each in every if not _is_git(each)), _in_force(filter(_is_git, every))
-    kind, why, wants = _hinted(user, hints) or _named(user) or _judged(user, evidence, held or git)
+    held, git = _usable(each for each in every if not _is_git(each)), _usable(filter(_is_git, every))
+    kind, why, missing = (
+        _by_hint(user, hints) or _by_name(user) or _by_credentials(user, evidence, held or git)
+    )
     fitting = replacements(user, kind, (*held, *git))
-    return Verdict(kind, (why, *reasons_of(user, evidence, fitting)), fitting, wants)
+    return Classification(kind, (why, *reasons_of(user, evidence, fitting)), fitting, missing)
 
 
-def _in_force(credentials: Iterable[Credential]) -> Held:
-    """What can be used; where nothing can, what could be before, since it still tells whose the user was."""
+def _usable(credentials: Iterable[Credential]) -> Held:
+    """The active credentials; all of them if none is active, since they still show who used the user."""
     every = tuple(credentials)
     return tuple(each for each in every if each.active) or every
 
 
-#: Kind, the decisive reason, and the attachment kind that would settle an unknown.
-_Judgement = tuple[str, str, str]
+#: Kind, the decisive reason, and the attachment kind to list in order to decide an UNKNOWN.
+_Result = tuple[str, str, str]
 
 
-def _hinted(user: IamUser, hints: Sequence[Hint]) -> _Judgement | None:
+def _by_hint(user: IamUser, hints: Sequence[Hint]) -> _Result | None:
     found = hinted_kinds(user, hints)
     if len(found) != 1:
         return None
@@ -197,29 +194,30 @@ def _hinted(user: IamUser, hints: Sequence[Hint]) -> _Judgement | None:
     return kind, f"the policy's hint {hint} says {kind}", ""
 
 
-def _named(user: IamUser) -> _Judgement | None:
+def _by_name(user: IamUser) -> _Result | None:
     if not user.name.startswith(BEDROCK_NAME):
         return None
-    return BEDROCK_API_KEY, "named as the Bedrock console names the users of its API keys", ""
+    return BEDROCK_API_KEY, "has a name that the Bedrock console gives to users with API keys", ""
 
 
-def _judged(user: IamUser, evidence: Evidence, held: Held) -> _Judgement:
+def _by_credentials(user: IamUser, evidence: Evidence, held: Held) -> _Result:
     if missing := _missing(evidence):
-        return UNKNOWN, f"unknown for want of: {', '.join(missing)}", ""
-    if decisive := _unlisted(evidence):
-        return (
-            UNKNOWN,
-            f"unknown for want of: {', '.join(kind.plural for kind in decisive)}",
-            decisive[0].name,
-        )
+        return UNKNOWN, f"unknown, because this was not read: {', '.join(missing)}", ""
+    if decisive := _decisive_unread(evidence):
+        plurals = ", ".join(kind.plural for kind in decisive)
+        return UNKNOWN, f"unknown, because this was not read: {plurals}", decisive[0].name
     if any(
         each.active is None for found in evidence.credentials.values() for each in found if not _is_git(each)
     ):
         return UNKNOWN, "unknown whether all of its credentials are active", ""
     if not held:
-        return _bare(evidence)
-    passwords = tuple(each for each in held if CREDENTIAL_TRAITS[each.kind].used_by == PERSON)
-    programs = tuple(each for each in held if CREDENTIAL_TRAITS[each.kind].used_by != PERSON)
+        return _without_credentials(evidence)
+    passwords = tuple(
+        each for each in held if attachments.CREDENTIAL_TRAITS[each.kind].used_by == attachments.PERSON
+    )
+    programs = tuple(
+        each for each in held if attachments.CREDENTIAL_TRAITS[each.kind].used_by != attachments.PERSON
+    )
     if passwords and programs:
         return _by_use(passwords, programs)
     if passwords:
@@ -228,31 +226,31 @@ def _judged(user: IamUser, evidence: Evidence, held: Held) -> _Judgement:
 
 
 def _missing(evidence: Evidence) -> list[str]:
-    """The kinds that lists of the account tell of, and without which nothing is said."""
-    # Saved documents have a report at most; a verdict on them rests on what they can have.
-    asked = {CREDENTIAL_REPORT, *evidence.sources}
-    needed = (kind for kind in LISTED_AT_ONCE if kind.piece in asked)
+    """The kinds that account-wide operations return, that were requested and not read."""
+    # Saved documents have at most a credential report, so only that is needed of them.
+    asked = {attachments.CREDENTIAL_REPORT, *evidence.sources}
+    needed = (kind for kind in attachments.LISTED_AT_ONCE if kind.piece in asked)
     return [kind.title for kind in needed if kind.name not in evidence.credentials]
 
 
-def _unlisted(evidence: Evidence) -> list[AttachmentKind]:
-    """The kinds listed user by user that could change any verdict. EITHER decides only where nothing else is there."""
-    if SERVICE_CREDENTIALS not in evidence.sources:
-        return []  # saved documents have none of them
-    unread = (kind for kind in LISTED_BY_USER if kind.name not in evidence.credentials)
-    return [kind for kind in unread if CREDENTIAL_TRAITS[kind.name].used_by != EITHER]
+def _decisive_unread(evidence: Evidence) -> list[attachments.AttachmentKind]:
+    """The unread kinds that can change any classification; EITHER matters only if there are no other credentials."""
+    if attachments.SERVICE_CREDENTIALS not in evidence.sources:
+        return []  # saved documents never have them
+    unread = (kind for kind in attachments.LISTED_BY_USER if kind.name not in evidence.credentials)
+    return [kind for kind in unread if attachments.CREDENTIAL_TRAITS[kind.name].used_by != attachments.EITHER]
 
 
-def _bare(evidence: Evidence) -> _Judgement:
-    if unread := [kind for kind in LISTED_BY_USER if kind.name not in evidence.credentials]:
+def _without_credentials(evidence: Evidence) -> _Result:
+    if unread := [kind for kind in attachments.LISTED_BY_USER if kind.name not in evidence.credentials]:
         named = " or ".join(kind.plural for kind in unread)
-        return UNKNOWN, f"no credentials but, perhaps, {named}, which were not read", unread[0].name
+        return UNKNOWN, f"no other credentials, and {named} were not read", unread[0].name
     return NO_CREDENTIALS, "no credentials of any kind", ""
 
 
-def _by_use(passwords: Held, programs: Held) -> _Judgement:
-    """By which of password and keys is in use, where only one is; AWS tells no use of other credentials."""
-    if all(CREDENTIAL_TRAITS[each.kind].use for each in programs):
+def _by_use(passwords: Held, programs: Held) -> _Result:
+    """By which of password and access keys is in use. AWS does not track the use of other credentials."""
+    if all(attachments.CREDENTIAL_TRAITS[each.kind].use for each in programs):
         signs_in, runs = _is_used(passwords), _is_used(programs)
         if signs_in is None or runs is None:
             return UNKNOWN, "has a password and keys, and it is unknown which are in use", ""
@@ -264,26 +262,29 @@ def _by_use(passwords: Held, programs: Held) -> _Judgement:
 
 
 def _is_used(credentials: Held) -> bool | None:
-    """True if any is known to have been used, False if all are known never to have been."""
+    """True if any was used, False if none ever was, None if unknown."""
     if any(each.last_use and each.last_use.at for each in credentials):
         return True
     return None if any(each.last_use is None for each in credentials) else False
 
 
-def _without_password(user: IamUser, evidence: Evidence, held: Held) -> _Judgement:
+def _without_password(user: IamUser, evidence: Evidence, held: Held) -> _Result:
     if all(each.service == BEDROCK for each in held):
         return BEDROCK_API_KEY, "holds a Bedrock API key and nothing else", ""
-    if sign := machine_sign(user):
-        return MACHINE, f"no password, and {sign}", ""
-    if sign := person_sign(user):
-        return HUMAN, f"no password, but {sign}: a person who works without the console", ""
+    if indicator := machine_indicator(user):
+        return MACHINE, f"no password, and {indicator}", ""
+    if indicator := person_indicator(user):
+        return HUMAN, f"no password, but {indicator}: a person who works without the console", ""
     if evidence.mfa is None:
-        return UNKNOWN, "no password, and unknown whether it has MFA, which people have", ""
+        return UNKNOWN, "no password, and unknown whether it has MFA, as people do", ""
     if evidence.mfa:
         return HUMAN, "no password, but MFA: a person who works without the console", ""
     return MACHINE, "no password and no MFA", ""
 
 
 def _is_git(credential: Credential) -> bool:
-    """People and programs alike have these, so they decide only where there is nothing else."""
-    return CREDENTIAL_TRAITS[credential.kind].used_by == EITHER or credential.service == _GIT
+    """Whether people and programs both use it, so that it decides only if there are no other credentials."""
+    return (
+        attachments.CREDENTIAL_TRAITS[credential.kind].used_by == attachments.EITHER
+        or credential.service == _GIT
+    )

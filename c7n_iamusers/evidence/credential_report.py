@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The credential report: one CSV for an account, read by its header, and the credentials in each of its rows. Pure."""
+"""The credential report: one CSV for an account, and the credentials in each of its rows. Pure.
+
+Columns: "Generate credential reports for your AWS account" (IAM User Guide).
+"""
 
 from __future__ import annotations
 
@@ -17,25 +20,25 @@ from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.text.moments import moment
 
 Row = Mapping[str, str]
-#: What the report writes for "there is none": no password, no key, never used.
+#: What the report writes if there is no password, no key or no use.
 _NONE = frozenset({"n/a", "no_information"})
 _FLAGS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True)
 class CredentialReport:
-    """``rows``: user name in lower case -> its row; ``time``: when AWS made it, None where nothing says."""
+    """``rows``: user name in lower case -> row. ``time``: when AWS generated the report, None if unknown."""
 
     rows: Mapping[str, Row]
     time: datetime | None
 
     def row(self, user_name: str) -> Row | None:
-        """The user's row; None for one that the report doesn't know (created since): unknown, not unused."""
+        """The user's row; None for a user created after the report. Such a user is unknown, not unused."""
         return self.rows.get(user_name.casefold())
 
 
 def report_text(content: bytes | str) -> str:
-    """The CSV in a report's ``Content``: bytes, text, or base64, which tools that save answers make of bytes.
+    """The CSV in ``Content`` of GetCredentialReport: bytes, text, or base64 as tools save it.
 
     Raises EvidenceUnreadable for anything else.
     """
@@ -44,14 +47,14 @@ def report_text(content: bytes | str) -> str:
         return text if "," in text else base64.b64decode(text.strip(), validate=True).decode("utf-8-sig")
     except ValueError as error:
         raise EvidenceUnreadable(
-            f"the credential report is neither UTF-8 text nor base64 of it: {error}"
+            f"the credential report is neither UTF-8 text nor base64-encoded UTF-8 text: {error}"
         ) from error
 
 
 def parse_report(text: str, time: datetime | None) -> CredentialReport:
-    """The report in ``text``. A cell that a short row lacks is missing from its mapping, not empty.
+    """The report in ``text``. A row that is too short has no entry for the cells that it lacks.
 
-    Raises EvidenceUnreadable for text that is no such report.
+    Raises EvidenceUnreadable if ``text`` is not a credential report.
     """
     try:
         lines = [line for line in csv.reader(io.StringIO(text.lstrip("\ufeff"), newline="")) if any(line)]
@@ -65,24 +68,24 @@ def parse_report(text: str, time: datetime | None) -> CredentialReport:
 
 
 def flag(row: Row, column: str) -> bool | None:
-    """True or false however it is written; None where the column is missing or says neither."""
+    """True or false, in any case; None if the column is missing or has another value."""
     return _FLAGS.get(row.get(column, "").lower())
 
 
 def is_none(row: Row, column: str) -> bool:
-    """Whether the report says outright that there is none (``N/A``, ``no_information``)."""
+    """Whether the cell is ``N/A`` or ``no_information``."""
     return row.get(column, "").lower() in _NONE
 
 
 def date(row: Row, column: str) -> datetime | None:
-    """The moment in a cell; None where there is none, the column is missing, or it can't be read."""
+    """The time in a cell; None if the column is missing or has no time."""
     return moment(row.get(column))
 
 
 def last_use(row: Row, prefix: str, date_column: str) -> LastUse | None:
-    """A use, or ``LastUse(None)`` for never; None where the report doesn't tell.
+    """The last use, or ``LastUse(None)`` for never; None if the report does not say.
 
-    ``prefix``: of the columns ``_last_used_service`` and ``_last_used_region``, which passwords lack.
+    ``prefix``: of the columns ``_last_used_service`` and ``_last_used_region``, which only access keys have.
     """
     if is_none(row, date_column):
         return LastUse(None)
@@ -96,13 +99,13 @@ def last_use(row: Row, prefix: str, date_column: str) -> LastUse | None:
     return LastUse(at, service, region)
 
 
-#: Times in the report are cut to the second.
+#: Times in the report have whole seconds.
 _SAME_MOMENT = timedelta(seconds=2)
 _ADDITIONAL = "additional_credentials_info"
 
 
 def is_row_of(user: IamUser, row: Row) -> bool:
-    """False where the row tells of an earlier user of the same name, which was created at another time."""
+    """False if the row is of an earlier user with the same name, which was created at another time."""
     created, reported = moment(user.detail.get("CreateDate")), date(row, "user_creation_time")
     return created is None or reported is None or abs(created - reported) < _SAME_MOMENT
 
@@ -129,7 +132,7 @@ def _both(
     row: Row, title: str, read: Callable[[Row, str], tuple[Credential, ...] | None]
 ) -> tuple[Credential, ...] | None:
     first, second = read(row, "1"), read(row, "2")
-    # A user may have more than two ("additional_credentials_info"), and then the row tells of two only.
+    # A user can have more than two ("additional_credentials_info"); the row then shows two of them.
     more = row.get(_ADDITIONAL, "") if not is_none(row, _ADDITIONAL) else ""
     named = [each for each in ("key", "certificate") if each in more.lower()]
     if first is None or second is None or (more and (title in named or not named)):
@@ -144,15 +147,15 @@ def _key(row: Row, number: str) -> tuple[Credential, ...] | None:
 
 
 def _certificate(row: Row, number: str) -> tuple[Credential, ...] | None:
-    # AWS keeps no track of the use of certificates.
+    # AWS does not track the use of certificates.
     certificate = Credential(SIGNING_CERTIFICATE.name, f"signing certificate {number}", None, None, None)
     return _numbered(row, f"cert_{number}", certificate)
 
 
 def _numbered(row: Row, prefix: str, found: Credential) -> tuple[Credential, ...] | None:
     active, rotated = flag(row, f"{prefix}_active"), f"{prefix}_last_rotated"
-    made = date(row, rotated)
-    if active or made:
-        return (Credential(found.kind, found.title, active, made, found.last_use),)
-    # An inactive one differs from none only by its date of rotation, so that must say outright that there is none.
+    created = date(row, rotated)
+    if active or created:
+        return (Credential(found.kind, found.title, active, created, found.last_use),)
+    # Only the date of rotation tells an inactive credential from none, so it must be N/A.
     return () if active is False and is_none(row, rotated) else None

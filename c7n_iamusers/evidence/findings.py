@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The findings: of each its id, its severity, when it is found, in what words, and what asks for it. Pure.
+"""The findings on an IAM user: for each its id, severity, rule, text, and the AWS guidance behind it. Pure.
 
-A new finding is one function here; the filter's schema and docs/findings.md are derived from them, in this order.
-Ids are stable, programs match on them; texts may change.
+A new finding is one function here. The filter's schema and docs/findings.md are generated from these functions, in
+this order. Ids are stable because programs match on them; texts may change.
 """
 
 from __future__ import annotations
@@ -12,16 +12,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from c7n_iamusers.evidence.admin_rights import admin_ways
+from c7n_iamusers.evidence.admin_rights import admin_policies
 from c7n_iamusers.evidence.model import Credential, Evidence
 from c7n_iamusers.exemptions import Exemption
-from c7n_iamusers.iam.attachments import (
-    ACCESS_KEY,
-    ATTACHED_POLICY,
-    INLINE_POLICY,
-    LOGIN_PROFILE,
-    PERMISSIONS_BOUNDARY,
-)
+from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.user_patterns import matches
@@ -31,13 +25,13 @@ _BEST = "Security best practices in IAM"
 _UNUSED = f"{_BEST}: Regularly review and remove unused users, roles, permissions, policies, and credentials"
 _KEYS = f"{_BEST}: Update access keys when needed for use cases that require long-term credentials"
 _SHOWN = 5
-#: The texts of a rule's findings, none where the user is in order; None where that can't be told.
-Answer = tuple[str, ...] | None
+#: The texts of a rule's findings; empty if there is nothing to report, None if the evidence for it was not read.
+Texts = tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Days after which a credential counts as unused, and a key as due for rotation."""
+    """Days after which a credential counts as unused, and an access key is due for rotation."""
 
     unused: float = 90
     rotation: float = 90
@@ -45,7 +39,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Provisioning:
-    """How users are created where it is done properly: globs over ``Key=value`` tags, and over creators' ARNs."""
+    """How the organization creates users: globs over ``Key=value`` tags, and over the ARNs of creators."""
 
     tags: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
@@ -53,7 +47,7 @@ class Provisioning:
 
 @dataclass(frozen=True)
 class Case:
-    """One user under judgement at ``now`` (UTC)."""
+    """What the rules see of one user at ``now`` (UTC)."""
 
     user: IamUser
     evidence: Evidence
@@ -63,7 +57,7 @@ class Case:
     provisioning: Provisioning = field(default_factory=Provisioning)
 
     def credentials(self, kind: str) -> tuple[Credential, ...] | None:
-        """The active credentials of ``kind``; None where the kind, or whether one is active, is unknown."""
+        """The active credentials of ``kind``; None if the kind was not read, or a status is unknown."""
         found = self.evidence.credentials.get(kind)
         if found is None or any(each.active is None for each in found):
             return None
@@ -74,14 +68,14 @@ class Case:
         return (self.now - moment).days
 
 
-Rule = Callable[[Case], Answer]
+Rule = Callable[[Case], Texts]
 
 
 @dataclass(frozen=True)
 class FindingRule:
-    """``rule`` says in its docstring when it is found. ``rests_on``: the evidence without which it is unknown.
+    """``rule``: its docstring says when it is found. ``rests_on``: the evidence without which it is unknown.
 
-    ``basis``: the AWS documentation that asks for the contrary. ``note``: what the reference says beyond the table.
+    ``basis``: the guidance that the user violates. ``note``: text for the reference, below the table.
     """
 
     id: str
@@ -96,7 +90,7 @@ _RULES: list[FindingRule] = []
 
 
 def _finding(id_: str, severity: str, *, rests_on: str, basis: str, note: str = "") -> Callable[[Rule], Rule]:
-    """Adds the function below it to the findings."""
+    """Register the decorated function as a finding."""
 
     def add(rule: Rule) -> Rule:
         _RULES.append(FindingRule(id_, severity, rule, rests_on, basis, note))
@@ -111,7 +105,7 @@ def _finding(id_: str, severity: str, *, rests_on: str, basis: str, note: str = 
     rests_on="nothing",
     basis=f"{_BEST}: Require human users to use federation ..., Require workloads to use temporary credentials ...",
 )
-def iam_user(case: Case) -> Answer:
+def iam_user(case: Case) -> Texts:
     """It is an IAM user."""
     return ("An IAM user has long-term credentials; AWS asks for temporary ones.",)
 
@@ -122,11 +116,11 @@ def iam_user(case: Case) -> Answer:
     rests_on="the policy's rules",
     basis="this package's own rule",
 )
-def expired_exemption(case: Case) -> Answer:
-    """A rule exempted it, and the rule has run out."""
+def expired_exemption(case: Case) -> Texts:
+    """A rule exempted it, and the rule has expired."""
     return tuple(
         f"Exempt by {gone.field} {gone.pattern!r} until {gone.expires.isoformat()} ({gone.reason}): "
-        "renew the exemption with a new date, or let the user go."
+        "renew the exemption with a new date, or replace the user."
         for gone in case.exemption.expired
     )
 
@@ -137,14 +131,14 @@ def expired_exemption(case: Case) -> Answer:
     rests_on="credential report, virtual MFA devices",
     basis=f"{_BEST}: Require multi-factor authentication (MFA)",
 )
-def console_without_mfa(case: Case) -> Answer:
+def console_without_mfa(case: Case) -> Texts:
     """It has a password and no MFA device."""
-    passwords = case.credentials(LOGIN_PROFILE.name)
+    passwords = case.credentials(attachments.LOGIN_PROFILE.name)
     if passwords == () or case.evidence.mfa:
         return ()
     if passwords is None or case.evidence.mfa is None:
         return None
-    return ("Signs in to the console with a password alone: enforce MFA until the user goes.",)
+    return ("Signs in to the console with only a password: enforce MFA until the user is replaced.",)
 
 
 @_finding(
@@ -152,11 +146,11 @@ def console_without_mfa(case: Case) -> Answer:
     MEDIUM,
     rests_on="credential report, ListUsers",
     basis=_UNUSED,
-    note="`key-never-used` and `password-never-used` hold from the first day on; `min-age` spares users that are new.",
+    note="`key-never-used` and `password-never-used` apply from the first day; exclude new users with `min-age`.",
 )
-def password_never_used(case: Case) -> Answer:
+def password_never_used(case: Case) -> Texts:
     """It has a password that was never used."""
-    return _never_used(case, LOGIN_PROFILE.name)
+    return _never_used(case, attachments.LOGIN_PROFILE.name)
 
 
 @_finding(
@@ -165,9 +159,9 @@ def password_never_used(case: Case) -> Answer:
     rests_on="credential report, ListUsers",
     basis=_UNUSED,
 )
-def password_unused(case: Case) -> Answer:
-    """Its password was last used `thresholds.unused` days ago or before."""
-    return _unused(case, LOGIN_PROFILE.name)
+def password_unused(case: Case) -> Texts:
+    """Its password was last used `thresholds.unused` days ago or earlier."""
+    return _unused(case, attachments.LOGIN_PROFILE.name)
 
 
 @_finding(
@@ -176,9 +170,9 @@ def password_unused(case: Case) -> Answer:
     rests_on="credential report",
     basis=_UNUSED,
 )
-def key_never_used(case: Case) -> Answer:
-    """An active access key of it was never used."""
-    return _never_used(case, ACCESS_KEY.name)
+def key_never_used(case: Case) -> Texts:
+    """One of its active access keys was never used."""
+    return _never_used(case, attachments.ACCESS_KEY.name)
 
 
 @_finding(
@@ -187,9 +181,9 @@ def key_never_used(case: Case) -> Answer:
     rests_on="credential report",
     basis=_UNUSED,
 )
-def key_unused(case: Case) -> Answer:
-    """An active access key of it was last used `thresholds.unused` days ago or before."""
-    return _unused(case, ACCESS_KEY.name)
+def key_unused(case: Case) -> Texts:
+    """One of its active access keys was last used `thresholds.unused` days ago or earlier."""
+    return _unused(case, attachments.ACCESS_KEY.name)
 
 
 @_finding(
@@ -198,16 +192,16 @@ def key_unused(case: Case) -> Answer:
     rests_on="credential report",
     basis=_KEYS,
 )
-def key_not_rotated(case: Case) -> Answer:
-    """An active access key of it is `thresholds.rotation` days old or older."""
+def key_not_rotated(case: Case) -> Texts:
+    """One of its active access keys is `thresholds.rotation` days old or older."""
 
     def due(key: Credential) -> str | None:
-        if key.made is None:
+        if key.created is None:
             return None
-        days = case.days_since(key.made)
-        return f"{_named(key)} is {days} days old." if days >= case.thresholds.rotation else ""
+        days = case.days_since(key.created)
+        return f"{_title(key)} is {days} days old." if days >= case.thresholds.rotation else ""
 
-    return _each(case, ACCESS_KEY.name, due)
+    return _each(case, attachments.ACCESS_KEY.name, due)
 
 
 @_finding(
@@ -216,12 +210,12 @@ def key_not_rotated(case: Case) -> Answer:
     rests_on="credential report",
     basis=_KEYS,
 )
-def two_active_keys(case: Case) -> Answer:
+def two_active_keys(case: Case) -> Texts:
     """It has two active access keys."""
-    keys = case.credentials(ACCESS_KEY.name)
+    keys = case.credentials(attachments.ACCESS_KEY.name)
     if keys is None:
         return None
-    return (f"{len(keys)} access keys are active: twice the chance of a leak.",) if len(keys) > 1 else ()
+    return (f"{len(keys)} access keys are active: deactivate one.",) if len(keys) > 1 else ()
 
 
 @_finding(
@@ -230,18 +224,18 @@ def two_active_keys(case: Case) -> Answer:
     rests_on="authorization details",
     basis=f"{_BEST}: Apply least-privilege permissions",
     note="""\
-`admin-rights` means every action on every resource, or every action of IAM on every resource, since that gives the
-rest: `AdministratorAccess`, `IAMFullAccess`, and own policies to the same effect, whatever their conditions, and
-even within a boundary (which the text names). Narrower ways up are not looked for: use a policy analyser.""",
+`admin-rights` means every action on every resource, or every IAM action on every resource, which gives the rest:
+`AdministratorAccess`, `IAMFullAccess` and customer policies with the same effect, whatever their conditions, and even
+within a boundary (which the text names). Narrower privilege escalation is not detected: use a policy analyzer.""",
 )
-def admin_rights(case: Case) -> Answer:
-    """A policy of it or of its groups allows every action, or every action of IAM, on every resource."""
-    ways = admin_ways(case.evidence.grants)
-    if not ways:
-        return ways
-    boundary = case.user.attachments.get(PERMISSIONS_BOUNDARY.name)
+def admin_rights(case: Case) -> Texts:
+    """One of its policies, or of its groups' policies, allows every action or every IAM action on every resource."""
+    policies = admin_policies(case.evidence.grants)
+    if not policies:
+        return policies
+    boundary = case.user.attachments.get(attachments.PERMISSIONS_BOUNDARY.name)
     within = f", within its boundary {boundary[0].get('PermissionsBoundaryArn', '')}" if boundary else ""
-    return (f"Administrator by {_some(ways)}{within}.",)
+    return (f"Administrator by {_some(policies)}{within}.",)
 
 
 @_finding(
@@ -250,9 +244,9 @@ def admin_rights(case: Case) -> Answer:
     rests_on="authorization details",
     basis="Choose between managed policies and inline policies",
 )
-def inline_policies(case: Case) -> Answer:
+def inline_policies(case: Case) -> Texts:
     """It has inline policies."""
-    return _attached(case, INLINE_POLICY.name, "inline policies")
+    return _attached(case, attachments.INLINE_POLICY.name, "inline policies")
 
 
 @_finding(
@@ -261,9 +255,9 @@ def inline_policies(case: Case) -> Answer:
     rests_on="authorization details",
     basis="CIS AWS Foundations Benchmark: IAM users receive permissions only through groups",
 )
-def directly_attached_policies(case: Case) -> Answer:
-    """Managed policies are attached to it and not to a group."""
-    return _attached(case, ATTACHED_POLICY.name, "policies attached to it and not to a group")
+def directly_attached_policies(case: Case) -> Texts:
+    """Managed policies are attached to it directly, not to a group."""
+    return _attached(case, attachments.ATTACHED_POLICY.name, "directly attached policies")
 
 
 @_finding(
@@ -272,12 +266,12 @@ def directly_attached_policies(case: Case) -> Answer:
     rests_on="authorization details",
     basis=f"{_BEST}: Use permissions boundaries to delegate permissions management within an account",
 )
-def no_boundary(case: Case) -> Answer:
+def no_boundary(case: Case) -> Texts:
     """It has no permissions boundary."""
-    boundary = case.user.attachments.get(PERMISSIONS_BOUNDARY.name)
+    boundary = case.user.attachments.get(attachments.PERMISSIONS_BOUNDARY.name)
     if boundary is None:
         return None
-    return () if boundary else ("No permissions boundary limits what it may be given.",)
+    return () if boundary else ("Has no permissions boundary.",)
 
 
 @_finding(
@@ -286,12 +280,12 @@ def no_boundary(case: Case) -> Answer:
     rests_on="virtual MFA devices",
     basis="IAM API reference: DeactivateMFADevice, DeleteVirtualMFADevice",
 )
-def orphaned_mfa(case: Case) -> Answer:
-    """A virtual MFA device that bears its name is assigned to nobody, and blocks a new one."""
+def orphaned_mfa(case: Case) -> Texts:
+    """A virtual MFA device with its name is assigned to no user, and blocks a new one of that name."""
     serials = case.evidence.orphaned_mfa
     if not serials:
         return serials
-    return (f"A virtual MFA device of its name is assigned to nobody: {', '.join(serials)}.",)
+    return (f"A virtual MFA device with its name is assigned to no user: {', '.join(serials)}.",)
 
 
 @_finding(
@@ -300,12 +294,12 @@ def orphaned_mfa(case: Case) -> Answer:
     rests_on="authorization details",
     basis="AWS JSON policy elements: Principal",
 )
-def role_trusts_user(case: Case) -> Answer:
-    """The trust policy of a role in this account names it; the role breaks when the user goes."""
+def role_trusts_user(case: Case) -> Texts:
+    """The trust policy of a role in this account names it; the role's trust breaks when the user is deleted."""
     roles = case.evidence.trusted_by
     if not roles:
         return roles
-    return (f"Roles trust it by name and break when it goes: {', '.join(roles)}.",)
+    return (f"The trust policies of these roles name it and break when it is deleted: {', '.join(roles)}.",)
 
 
 @_finding(
@@ -314,13 +308,13 @@ def role_trusts_user(case: Case) -> Answer:
     rests_on="authorization details",
     basis="Remediating exposed AWS credentials",
 )
-def compromised_key(case: Case) -> Answer:
-    """AWS attached an `AWSCompromisedKeyQuarantine` policy, since it saw a key leaked."""
-    attached = case.user.attachments.get(ATTACHED_POLICY.name)
+def compromised_key(case: Case) -> Texts:
+    """AWS attached an `AWSCompromisedKeyQuarantine` policy, because it detected an exposed access key."""
+    attached = case.user.attachments.get(attachments.ATTACHED_POLICY.name)
     if attached is None:
         return None
     held = [name for each in attached if (name := str(each.get("PolicyName", ""))).startswith(COMPROMISED)]
-    return tuple(f"AWS attached {name}: a key of it leaked, and a person must look into it." for name in held)
+    return tuple(f"AWS attached {name}: an access key is exposed and must be investigated." for name in held)
 
 
 @_finding(
@@ -329,8 +323,8 @@ def compromised_key(case: Case) -> Answer:
     rests_on="tags; CloudTrail's last 90 days for creators",
     basis="this package's own rule",
 )
-def unknown_provisioning(case: Case) -> Answer:
-    """None of the tags and creators that `provisioning` names fits it."""
+def unknown_provisioning(case: Case) -> Texts:
+    """It matches none of the tags and creators under `provisioning`."""
     known, creator = case.provisioning, case.evidence.creator
     if not (known.tags or known.roles) or any(matches(case.user, "tag", pattern) for pattern in known.tags):
         return ()
@@ -340,25 +334,25 @@ def unknown_provisioning(case: Case) -> Answer:
         if any(fnmatchcase(creator, pattern) for pattern in known.roles):
             return ()
     by = f" by {creator}" if creator else ""
-    return (f"Created{by} outside the known ways: {', '.join((*known.tags, *known.roles))}.",)
+    return (f"Created{by}, which matches none of: {', '.join((*known.tags, *known.roles))}.",)
 
 
 FINDING_RULES = tuple(_RULES)
 FINDING_IDS = tuple(row.id for row in FINDING_RULES)
 
 
-def _never_used(case: Case, kind: str) -> Answer:
+def _never_used(case: Case, kind: str) -> Texts:
     def never(credential: Credential) -> str | None:
         if credential.last_use is None:
             return None
         if credential.last_use.at:
             return ""
-        return f"{_named(credential)} was never used{_age(case, credential.made)}."
+        return f"{_title(credential)} was never used{_age(case, credential.created)}."
 
     return _each(case, kind, never)
 
 
-def _unused(case: Case, kind: str) -> Answer:
+def _unused(case: Case, kind: str) -> Texts:
     def idle(credential: Credential) -> str | None:
         if credential.last_use is None:
             return None
@@ -366,31 +360,31 @@ def _unused(case: Case, kind: str) -> Answer:
             return ""
         days = case.days_since(credential.last_use.at)
         return (
-            f"{_named(credential)} was last used {days} days ago." if days >= case.thresholds.unused else ""
+            f"{_title(credential)} was last used {days} days ago." if days >= case.thresholds.unused else ""
         )
 
     return _each(case, kind, idle)
 
 
-def _each(case: Case, kind: str, judge: Callable[[Credential], str | None]) -> Answer:
-    """The texts of ``judge`` (empty: in order, None: unknown) over the active credentials of ``kind``."""
+def _each(case: Case, kind: str, text_of: Callable[[Credential], str | None]) -> Texts:
+    """The texts of ``text_of`` (empty: nothing to report, None: unknown) for the active credentials of ``kind``."""
     credentials = case.credentials(kind)
     if credentials is None:
         return None
-    judged = [judge(credential) for credential in credentials]
-    found = tuple(text for text in judged if text)
-    return None if not found and None in judged else found
+    texts = [text_of(credential) for credential in credentials]
+    found = tuple(text for text in texts if text)
+    return None if not found and None in texts else found
 
 
-def _named(credential: Credential) -> str:
+def _title(credential: Credential) -> str:
     return credential.title[:1].upper() + credential.title[1:]
 
 
-def _age(case: Case, made: datetime | None) -> str:
-    return f" since it was made {case.days_since(made)} days ago" if made else ""
+def _age(case: Case, created: datetime | None) -> str:
+    return f" since it was created {case.days_since(created)} days ago" if created else ""
 
 
-def _attached(case: Case, kind: str, title: str) -> Answer:
+def _attached(case: Case, kind: str, title: str) -> Texts:
     found = case.user.attachments.get(kind)
     if not found:
         return found if found is None else ()
@@ -404,35 +398,35 @@ def _some(names: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True)
 class Finding:
-    """``id`` is what programs match on; ``severity`` is low, medium or high; ``text`` is for people."""
+    """``id``: for programs to match on. ``severity``: low, medium or high. ``text``: for people."""
 
     id: str
     severity: str
     text: str
 
     def as_data(self) -> dict[str, str]:
-        """The finding as it stands in an annotation."""
+        """The finding as the annotation shows it."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Findings:
-    """``found``, in the order of the table, and the ids of those that can't be told for want of evidence."""
+    """``found``: in the order of the table. ``unknown``: the ids of findings whose evidence was not read."""
 
     found: tuple[Finding, ...]
     unknown: tuple[str, ...]
 
     def has(self, finding_id: str) -> bool | None:
-        """True where it is found, False where it surely isn't, None where that is unknown."""
+        """True if it is found, False if it is not, None if that is unknown."""
         if any(finding.id == finding_id for finding in self.found):
             return True
         return None if finding_id in self.unknown else False
 
 
-def judge(case: Case) -> Findings:
-    """Every finding on the user of ``case``."""
-    answers = [(row, row.rule(case)) for row in FINDING_RULES]
+def evaluate(case: Case) -> Findings:
+    """Apply every rule to the user of ``case``."""
+    results = [(row, row.rule(case)) for row in FINDING_RULES]
     return Findings(
-        tuple(Finding(row.id, row.severity, text) for row, answer in answers for text in answer or ()),
-        tuple(row.id for row, answer in answers if answer is None),
+        tuple(Finding(row.id, row.severity, text) for row, texts in results for text in texts or ()),
+        tuple(row.id for row, texts in results if texts is None),
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What names, paths and tags say of a user: an organization's own hints, and what is common everywhere. Pure."""
+"""What names, paths and tags indicate about a user: an organization's hints, and common naming. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from c7n_iamusers.iam.user_patterns import FIELDS, matches, pattern_fault
 
 HINTED_KINDS = (HUMAN, MACHINE, MIXED)
 
-#: Of names between separators: ``ci-checkout``, ``svc_mailer``, ``terraform``, but not ``cicero``.
+#: Words of a user name between separators: matches ``ci-checkout``, ``svc_mailer``, ``terraform``, not ``cicero``.
 _MACHINE_WORDS = frozenset(
     "agent api app automation backup batch bot build cd ci cicd circleci cron daemon deploy deployer deployment "
     "etl exporter github gitlab integration jenkins job lambda machine monitoring pipeline runner robot script "
@@ -28,9 +28,9 @@ _CI_WORDS = frozenset(
     "build cd ci cicd circleci deploy deployer deployment github gitlab jenkins pipeline runner terraform "
     "travis".split()
 )
-#: The SES console names users so that it makes for SMTP: ses-smtp-user.20260131-120000.
+#: The SES console names the users that it creates for SMTP: ses-smtp-user.20260131-120000.
 _SMTP_WORDS = frozenset("ses smtp".split())
-#: Tags that people's users carry; a team's machine has an Owner, so that one says nothing.
+#: Tags of people's users. An Owner tag indicates nothing, since programs have one too.
 _PERSON_TAGS = frozenset(
     "displayname e-mail email employeeid familyname firstname givenname lastname mail surname".split()
 )
@@ -39,7 +39,7 @@ _FULL_NAME = re.compile(r"[^\W\d_]{2,}\.[^\W\d_]{2,}")
 
 
 def hinted_kinds(user: IamUser, hints: Sequence[Hint]) -> dict[str, Hint]:
-    """Kind -> the first of ``hints`` that says so."""
+    """Kind -> the first of ``hints`` that matches ``user`` with this kind."""
     found: dict[str, Hint] = {}
     for hint in hints:
         if hint.kind not in found and matches(user, hint.field, hint.pattern):
@@ -47,16 +47,16 @@ def hinted_kinds(user: IamUser, hints: Sequence[Hint]) -> dict[str, Hint]:
     return found
 
 
-def machine_sign(user: IamUser) -> str:
-    """What of name or path is usual for a program, in words; empty where nothing is."""
+def machine_indicator(user: IamUser) -> str:
+    """What in the name or path indicates a program, in words; empty if nothing does."""
     if words := _words(user.name) & _MACHINE_WORDS:
         return f"{min(words)!r} in its name"
     parts = {part.lower() for part in user.path.split("/")} & _MACHINE_PATHS
     return f"path {user.path}" if parts else ""
 
 
-def person_sign(user: IamUser) -> str:
-    """What of tags or name is usual for a person, in words; empty where nothing is."""
+def person_indicator(user: IamUser) -> str:
+    """What in the tags or name indicates a person, in words; empty if nothing does."""
     tags = sorted(key for key in user.tags if key.lower() in _PERSON_TAGS)
     if tags:
         return f"tag {tags[0]}"
@@ -66,24 +66,24 @@ def person_sign(user: IamUser) -> str:
 
 
 def is_vendor(user: IamUser) -> bool:
-    """Whether name or path say that somebody else's program uses it."""
+    """Whether the name or path indicates a vendor's program."""
     return bool((_words(user.name) | {part.lower() for part in user.path.split("/")}) & _VENDOR_WORDS)
 
 
 def is_ci(user: IamUser) -> bool:
-    """Whether the name says that a build or deployment pipeline uses it."""
+    """Whether the name indicates a build or deployment pipeline."""
     return bool(_words(user.name) & _CI_WORDS)
 
 
 def is_smtp(user: IamUser) -> bool:
-    """Whether the name says that a program sends mail through Amazon SES with it, whose SMTP password is a key."""
+    """Whether the name indicates SMTP access to Amazon SES, whose password is derived from an access key."""
     return bool(_words(user.name) & _SMTP_WORDS)
 
 
 def parse_hints(data: Any, where: str) -> tuple[Hint, ...]:
     """Hints from a policy's ``hints``: kind -> field -> pattern or list of patterns.
 
-    Raises InvalidPolicyData with the place and the mend.
+    Raises InvalidPolicyData with the place, the fault and what to write instead.
     """
     if not isinstance(data, Mapping):
         raise InvalidPolicyData(

@@ -1,33 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an account's bulk inventory to the evidence on one user and the policies that apply to it. Pure."""
+"""An account's inventory, and the evidence on one user from it. Pure."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from c7n_iamusers.evidence.credential_report import Row, credentials_of, flag, is_row_of
-from c7n_iamusers.evidence.inventory import USER, VIRTUAL_MFA, Inventory
-from c7n_iamusers.evidence.model import Credential, Evidence, HeldPolicy, LastUse, Source
-from c7n_iamusers.iam.attachments import (
-    ACTIVE,
-    CREDENTIAL_REPORT,
-    CREDENTIAL_TRAITS,
-    LOGIN_PROFILE,
-    SERVICE_SPECIFIC_CREDENTIAL,
-    AttachmentKind,
-)
+from c7n_iamusers.evidence.credential_report import CredentialReport, Row, credentials_of, flag, is_row_of
+from c7n_iamusers.evidence.model import AppliedPolicy, Credential, Evidence, LastUse, Source
+from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import objects
 from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.text.moments import moment
 
+#: The names of the pieces of evidence, the keys of ``sources``.
+USER = "user"
+ACCOUNT = "account"
+VIRTUAL_MFA = "virtual-mfa-devices"
+CREATION = "creation"
 
-def grants_of(user: IamUser, inventory: Inventory) -> tuple[HeldPolicy, ...] | None:
-    """Every policy in force for ``user``, boundary aside; None where not all of them are known."""
+
+@dataclass(frozen=True)
+class Inventory:
+    """What bulk operations return of one account. None: not requested, or not readable; ``sources`` has the reason.
+
+    ``groups``: name -> botocore's ``GroupDetail``. ``roles``: ``RoleDetail``. ``policies``: ARN -> document.
+    ``virtual_mfa``: ``VirtualMFADevice``. ``service_credentials``: ``ServiceSpecificCredentialMetadata``.
+    ``creators``: unique id of a user -> ARN of the principal that created it in the last 90 days.
+    ``sources``: piece of evidence -> its source.
+    """
+
+    groups: Mapping[str, Item] | None = None
+    roles: tuple[Item, ...] | None = None
+    policies: Mapping[str, Any] = field(default_factory=dict)
+    report: CredentialReport | None = None
+    virtual_mfa: tuple[Item, ...] | None = None
+    service_credentials: tuple[Item, ...] | None = None
+    creators: Mapping[str, str] | None = None
+    sources: Mapping[str, Source] = field(default_factory=dict)
+
+
+def applied_policies(user: IamUser, inventory: Inventory) -> tuple[AppliedPolicy, ...] | None:
+    """Every policy that applies to ``user``, boundary excluded; None if not all of them are known."""
     attached, inline = user.attachments.get("attached-policy"), user.attachments.get("inline-policy")
     if attached is None or inline is None or user.groups is None or inventory.groups is None:
         return None
@@ -41,7 +59,7 @@ def grants_of(user: IamUser, inventory: Inventory) -> tuple[HeldPolicy, ...] | N
     )
 
 
-def _of_group(group: Item, documents: Mapping[str, Any]) -> Iterator[HeldPolicy]:
+def _of_group(group: Item, documents: Mapping[str, Any]) -> Iterator[AppliedPolicy]:
     name = str(group["GroupName"])
     yield from _attached(objects(group.get("AttachedManagedPolicies")), documents, name)
     yield from _inline(objects(group.get("GroupPolicyList")), name)
@@ -49,24 +67,24 @@ def _of_group(group: Item, documents: Mapping[str, Any]) -> Iterator[HeldPolicy]
 
 def _attached(
     policies: Iterable[Item], documents: Mapping[str, Any], group: str = ""
-) -> Iterator[HeldPolicy]:
+) -> Iterator[AppliedPolicy]:
     for policy in policies:
         arn = str(policy.get("PolicyArn", ""))
-        yield HeldPolicy(
+        yield AppliedPolicy(
             str(policy.get("PolicyName") or arn.rpartition("/")[2]), arn, group, documents.get(arn)
         )
 
 
-def _inline(policies: Iterable[Item], group: str = "") -> Iterator[HeldPolicy]:
+def _inline(policies: Iterable[Item], group: str = "") -> Iterator[AppliedPolicy]:
     for policy in policies:
-        yield HeldPolicy(str(policy.get("PolicyName", "")), "", group, policy.get("PolicyDocument"))
+        yield AppliedPolicy(str(policy.get("PolicyName", "")), "", group, policy.get("PolicyDocument"))
 
 
 Credentials = dict[str, tuple[Credential, ...]]
 
 
 class EvidenceIndex:
-    """Looks the evidence on a user up in ``inventory``, which is sorted by users once."""
+    """The evidence on each user of ``inventory``, which is indexed by user once."""
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
@@ -80,11 +98,11 @@ class EvidenceIndex:
 
     @property
     def orphaned_mfa(self) -> tuple[str, ...]:
-        """The serials of the account's virtual MFA devices that are nobody's."""
+        """The serial numbers of the account's virtual MFA devices that are assigned to no user."""
         return tuple(self._orphans)
 
     def of(self, user: IamUser, source: Source) -> Evidence:
-        """What is known of ``user``, whose own record is from ``source``."""
+        """The evidence on ``user``. ``source``: of the user's own record."""
         inventory = self._inventory
         row = self._row(user)
         virtual = self._serials(user)
@@ -92,9 +110,9 @@ class EvidenceIndex:
             credentials=self._credentials(user, row),
             mfa=self._has_mfa(row, virtual),
             virtual_mfa=virtual,
-            orphaned_mfa=None if inventory.virtual_mfa is None else self._namesakes(user),
-            trusted_by=self._trusting(user),
-            grants=grants_of(user, inventory),
+            orphaned_mfa=None if inventory.virtual_mfa is None else self._orphans_named(user),
+            trusted_by=self._trusting_roles(user),
+            grants=applied_policies(user, inventory),
             creator=(inventory.creators or {}).get(user.unique_id),
             sources={**inventory.sources, USER: source, **self._missing_row(row)},
         )
@@ -104,22 +122,26 @@ class EvidenceIndex:
         return row if row and is_row_of(user, row) else None
 
     def _missing_row(self, row: Row | None) -> dict[str, Source]:
-        """The report as the user's source, where it was read and doesn't know the user."""
-        source = self._inventory.sources.get(CREDENTIAL_REPORT)
+        """The report as a source with a problem, if it was read and has no row for the user."""
+        source = self._inventory.sources.get(attachments.CREDENTIAL_REPORT)
         if row or source is None or source.problem:
             return {}
-        return {CREDENTIAL_REPORT: replace(source, problem="the user is not in it, so it was created since")}
+        return {
+            attachments.CREDENTIAL_REPORT: replace(
+                source, problem="has no row for the user, which was created later"
+            )
+        }
 
     def _credentials(self, user: IamUser, row: Row | None) -> Credentials:
         found: Credentials = credentials_of(row) if row else {}
-        if LOGIN_PROFILE.name in found:
+        if attachments.LOGIN_PROFILE.name in found:
             signed_in = moment(user.detail.get("PasswordLastUsed"))
-            found[LOGIN_PROFILE.name] = tuple(
-                _signed_in(each, signed_in) for each in found[LOGIN_PROFILE.name]
+            found[attachments.LOGIN_PROFILE.name] = tuple(
+                _signed_in(each, signed_in) for each in found[attachments.LOGIN_PROFILE.name]
             )
         if self._inventory.service_credentials is not None:
             held = self._service_credentials.get(user.name, ())
-            found[SERVICE_SPECIFIC_CREDENTIAL.name] = tuple(map(_service_credential, held))
+            found[attachments.SERVICE_SPECIFIC_CREDENTIAL.name] = tuple(map(_service_credential, held))
         return found
 
     def _serials(self, user: IamUser) -> tuple[str, ...] | None:
@@ -130,23 +152,25 @@ class EvidenceIndex:
     def _has_mfa(self, row: Row | None, virtual: tuple[str, ...] | None) -> bool | None:
         if virtual:
             return True
-        # The report alone may be hours old: where a fresher list should be there and isn't, nobody knows.
+        # The report can be hours old. If the fresher list was requested and not read, MFA is unknown.
         unread = virtual is None and VIRTUAL_MFA in self._inventory.sources
         return flag(row, "mfa_active") if row and not unread else None
 
-    def _namesakes(self, user: IamUser) -> tuple[str, ...]:
+    def _orphans_named(self, user: IamUser) -> tuple[str, ...]:
         name = user.name.casefold()
         return tuple(serial for serial in self._orphans if serial.rpartition("/")[2].casefold() == name)
 
-    def _trusting(self, user: IamUser) -> tuple[str, ...] | None:
+    def _trusting_roles(self, user: IamUser) -> tuple[str, ...] | None:
         if self._inventory.roles is None:
             return None
         found = self._trust.of(user)
         return None if self._trust.unreadable and not found else found
 
 
-def with_listed(evidence: Evidence, kind: AttachmentKind, items: Iterable[Item], source: Source) -> Evidence:
-    """The evidence completed by the user's credentials of ``kind``, as the user's own list gives them."""
+def with_listed_credentials(
+    evidence: Evidence, kind: attachments.AttachmentKind, items: Iterable[Item], source: Source
+) -> Evidence:
+    """The evidence with the user's credentials of ``kind``, as the list operation returns ``items``."""
     held = tuple(listed_credential(kind, item) for item in items)
     return replace(
         evidence,
@@ -155,26 +179,26 @@ def with_listed(evidence: Evidence, kind: AttachmentKind, items: Iterable[Item],
     )
 
 
-def listed_credential(kind: AttachmentKind, item: Item, use: LastUse | None = None) -> Credential:
-    """The credential of ``kind`` that a user's own list gives as ``item``; ``use`` None: unknown."""
+def listed_credential(kind: attachments.AttachmentKind, item: Item, use: LastUse | None = None) -> Credential:
+    """The credential of ``kind`` that the list operation returns as ``item``. ``use``: None if unknown."""
     single = kind.reading is not None and kind.reading.single
     title = kind.title if single else f"{kind.title} {item[kind.identifier]}"
-    made = moment(item.get(CREDENTIAL_TRAITS[kind.name].made))
-    active = item.get("Status", ACTIVE) == ACTIVE
-    return Credential(kind.name, title, active, made, use, str(item.get("ServiceName", "")))
+    created = moment(item.get(attachments.CREDENTIAL_TRAITS[kind.name].created))
+    active = item.get("Status", attachments.ACTIVE) == attachments.ACTIVE
+    return Credential(kind.name, title, active, created, use, str(item.get("ServiceName", "")))
 
 
 def _by_owner(items: Iterable[Item]) -> Mapping[str, tuple[Item, ...]]:
     found: defaultdict[str, list[Item]] = defaultdict(list)
     for item in items:
-        # The root user's device has an owner without a name.
+        # The root user's device has an owner without UserName.
         if "UserName" in item:
             found[str(item["UserName"])].append(item)
     return {name: tuple(owned) for name, owned in found.items()}
 
 
 def _signed_in(password: Credential, listed: datetime | None) -> Credential:
-    """The later of what the report and the user's own record (ListUsers, hours fresher) tell."""
+    """The password with the later of the report's last use and ``listed`` (ListUsers, which is hours fresher)."""
     reported = password.last_use.at if password.last_use else None
     if listed is None or (reported and reported >= listed):
         return password
@@ -184,7 +208,7 @@ def _signed_in(password: Credential, listed: datetime | None) -> Credential:
 def _service_credential(item: Item) -> Credential:
     service = str(item.get("ServiceName", ""))
     return Credential(
-        SERVICE_SPECIFIC_CREDENTIAL.name,
+        attachments.SERVICE_SPECIFIC_CREDENTIAL.name,
         f"credential for {service} ({item.get('ServiceSpecificCredentialId')})",
         item.get("Status") == "Active",
         moment(item.get("CreateDate")),

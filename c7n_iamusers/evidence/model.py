@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of a user beyond its own record, with source and time, and what follows: activity, kind, findings."""
+"""The records of evidence: credentials, policies and their sources, and what follows: activity and classification."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from c7n_iamusers.text.moments import as_text, moment
 
 @dataclass(frozen=True)
 class Source:
-    """Where a piece of evidence is from, and as of when; ``time`` None and a ``problem`` where it wasn't read."""
+    """Where evidence comes from. ``time``: as of when (UTC); None, with a ``problem``, if it was not read."""
 
     name: str
     time: datetime | None
     problem: str = ""
 
     def as_data(self) -> dict[str, str | None]:
-        """The source as it stands in an annotation and in reports."""
+        """The source as annotations and reports show it."""
         data = {"source": self.name, "time": as_text(self.time)}
         return {**data, "problem": self.problem} if self.problem else data
 
@@ -32,7 +32,7 @@ class Source:
 
 @dataclass(frozen=True)
 class LastUse:
-    """``at`` None: never, as far back as AWS keeps track (passwords 2014-10-20, keys 2015-04-22)."""
+    """``at`` is None if the credential was never used since AWS tracks it (passwords 2014-10-20, keys 2015-04-22)."""
 
     at: datetime | None
     service: str = ""
@@ -41,23 +41,23 @@ class LastUse:
 
 @dataclass(frozen=True)
 class Credential:
-    """One credential. ``kind`` is one of the attachment kinds, ``title`` what people call this one.
+    """One credential. ``kind``: the name of an attachment kind. ``title``: what reports call this credential.
 
-    ``made``: created, rotated or changed last. ``service``: what a service-specific one is for.
-    ``active``, ``made`` and ``last_use`` are None where unknown.
+    ``created``: when it was created, or last rotated or changed. ``service``: of a service-specific credential.
+    ``active``, ``created`` and ``last_use`` are None if unknown.
     """
 
     kind: str
     title: str
     active: bool | None
-    made: datetime | None
+    created: datetime | None
     last_use: LastUse | None
     service: str = ""
 
 
 @dataclass(frozen=True)
-class HeldPolicy:
-    """A policy that applies to the user, ``group``: through that group. ``document`` None: not among what was read."""
+class AppliedPolicy:
+    """A policy that applies to a user. ``group``: the group it comes through. ``document``: None if it was not read."""
 
     name: str
     arn: str = ""
@@ -67,14 +67,15 @@ class HeldPolicy:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was gathered on one user; every member may be unknown, see the module.
+    """The evidence on one user. None always means unknown.
 
     ``credentials``: attachment kind -> credentials; a kind that is missing was not read.
-    ``mfa``: whether it has any device. ``virtual_mfa``: serials of its virtual devices.
-    ``orphaned_mfa``: serials of nobody's virtual devices that bear the user's name.
-    ``trusted_by``: ARNs of this account's roles whose trust policy names the user.
-    ``creator``: the ARN of who created it.
-    ``sources``: the pieces that were asked for; see ``Inventory``.
+    ``mfa``: whether the user has any MFA device. ``virtual_mfa``: serial numbers of its virtual devices.
+    ``orphaned_mfa``: serial numbers of unassigned virtual devices with the user's name.
+    ``trusted_by``: ARNs of the account's roles whose trust policy names the user.
+    ``grants``: the policies that apply to the user, boundary excluded.
+    ``creator``: the ARN of the principal that created the user.
+    ``sources``: piece of evidence -> its source, for each piece that was requested; see ``Inventory``.
     """
 
     credentials: Mapping[str, tuple[Credential, ...]] = field(default_factory=dict)
@@ -82,22 +83,22 @@ class Evidence:
     virtual_mfa: tuple[str, ...] | None = None
     orphaned_mfa: tuple[str, ...] | None = None
     trusted_by: tuple[str, ...] | None = None
-    grants: tuple[HeldPolicy, ...] | None = None
+    grants: tuple[AppliedPolicy, ...] | None = None
     creator: str | None = None
     sources: Mapping[str, Source] = field(default_factory=dict)
 
     def time_of(self, piece: str) -> datetime | None:
-        """As of when ``piece`` is known; None where it wasn't read."""
+        """As of when ``piece`` is known (UTC); None if it was not read."""
         return self.sources[piece].time if piece in self.sources else None
 
 
 @dataclass(frozen=True)
 class Activity:
-    """``last``: the latest use known, None where none is; ``by``: the credential that was used.
+    """``last``: the latest known use, None if there is none. ``by``: the credential that was used.
 
-    ``idle_since``: the latest sign of life, the making of user and credentials included; None where unknown.
-    ``as_of``: nothing is known of the time after; None where not all of the evidence has been read.
-    ``unknown``: what keeps the activity from being fully known, in words; empty where nothing does.
+    ``idle_since``: the latest use, or creation of the user or a credential; None if unknown.
+    ``as_of``: the time of the oldest piece of evidence; None if a piece was not read.
+    ``unknown``: what is missing to know the activity for certain, in words; empty if nothing is.
     """
 
     last: LastUse | None
@@ -107,7 +108,7 @@ class Activity:
     unknown: tuple[str, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
-        """``time`` None and no ``unknown``: never active. With ``unknown``, there may be later activity."""
+        """``time`` None and no ``unknown``: never active. With ``unknown``: there may be later activity."""
         data: dict[str, Any] = {"time": as_text(self.last.at) if self.last else None, "by": self.by}
         if self.last and self.last.service:
             data |= {"service": self.last.service, "region": self.last.region}
@@ -124,16 +125,16 @@ KINDS = (HUMAN, MACHINE, MIXED, BEDROCK_API_KEY, NO_CREDENTIALS, UNKNOWN)
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """``kind``: one of KINDS. ``reasons``: for people. ``replacement``: see ``decisions/replacement.py``.
+class Classification:
+    """``kind``: one of KINDS. ``reasons``: text for people. ``replacement``: keys of ``REPLACEMENTS``, the best first.
 
-    ``wants``: the attachment kind that would settle an unknown, where one would.
+    ``missing_kind``: the attachment kind to list in order to decide an UNKNOWN; empty if no list decides it.
     """
 
     kind: str
     reasons: tuple[str, ...] = ()
     replacement: tuple[str, ...] = ()
-    wants: str = ""
+    missing_kind: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of the filter ``unnecessary``, and which users they select. Pure."""
+"""The options of the filter ``unnecessary``, and the users that they select. Pure."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from c7n_iamusers.evidence.activity import activity_of, is_unused
-from c7n_iamusers.evidence.assessment import Assessment, Criteria
+from c7n_iamusers.evidence.assessment import Assessment, Criteria, unread_kinds
 from c7n_iamusers.evidence.findings import FINDING_IDS, Provisioning, Thresholds
 from c7n_iamusers.evidence.hints import parse_hints
-from c7n_iamusers.evidence.index import with_listed
-from c7n_iamusers.evidence.inventory import USER
-from c7n_iamusers.evidence.model import KINDS, Evidence, Hint
+from c7n_iamusers.evidence.index import USER, with_listed_credentials
+from c7n_iamusers.evidence.model import KINDS, Hint
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.iam.attachments import LISTED_BY_USER, AttachmentKind
 from c7n_iamusers.iam.user_patterns import pattern_fault
 from c7n_iamusers.text.moments import moment
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Conditions that a user must meet, all of them; None and empty ones are met by everybody.
+    """The conditions that a user must meet, all of them. A condition that is None or empty selects every user.
 
     ``unused_for``, ``min_age``: days. ``any_of``, ``none_of``: ids of findings.
     """
@@ -35,23 +33,23 @@ class Selection:
     none_of: tuple[str, ...] = ()
 
     def selects(self, assessment: Assessment, now: datetime) -> bool:
-        """Whether the user surely meets every condition."""
+        """Whether the user meets every condition. False if one of them can't be decided."""
         return (
-            self._meets_the_rest(assessment, now)
+            self._matches_age_and_findings(assessment, now)
             and self._is_of_kind(assessment)
             and (self.unused_for is None or is_unused(assessment.activity, self.unused_for, now))
         )
 
-    def wants_lists(self, assessment: Assessment, now: datetime) -> bool:
-        """Whether the credentials that are listed for one user at a time (SSH keys) would settle the matter."""
-        if not unlisted(assessment.evidence) or not self._meets_the_rest(assessment, now):
+    def needs_user_lists(self, assessment: Assessment, now: datetime) -> bool:
+        """Whether listing the credentials that AWS lists for one user at a time (SSH keys) can decide the selection."""
+        if not unread_kinds(assessment.evidence) or not self._matches_age_and_findings(assessment, now):
             return False
-        undecided = bool(assessment.verdict.wants)
+        undecided = bool(assessment.classification.missing_kind)
         if not undecided and not self._is_of_kind(assessment):
             return False
         return self._unused_without_them(assessment, now) if self.unused_for is not None else undecided
 
-    def _meets_the_rest(self, assessment: Assessment, now: datetime) -> bool:
+    def _matches_age_and_findings(self, assessment: Assessment, now: datetime) -> bool:
         findings = assessment.findings
         return (
             self._is_old_enough(assessment, now)
@@ -66,22 +64,17 @@ class Selection:
         return created is not None and now - created >= timedelta(days=self.min_age)
 
     def _is_of_kind(self, assessment: Assessment) -> bool:
-        return not self.kinds or assessment.verdict.kind in self.kinds
+        return not self.kinds or assessment.classification.kind in self.kinds
 
     def _unused_without_them(self, assessment: Assessment, now: datetime) -> bool:
-        """Whether the user would be unused if it had none of them, listed as lately as its own record."""
+        """Whether the user is unused if the kinds that were not listed are empty."""
         evidence = assessment.evidence
         if USER not in evidence.sources:
             return False
         known = evidence
-        for kind in unlisted(evidence):
-            known = with_listed(known, kind, (), evidence.sources[USER])
+        for kind in unread_kinds(evidence):
+            known = with_listed_credentials(known, kind, (), evidence.sources[USER])
         return is_unused(activity_of(assessment.user, known), self.unused_for or 0, now)
-
-
-def unlisted(evidence: Evidence) -> tuple[AttachmentKind, ...]:
-    """The kinds of credentials that are listed for one user at a time, and were not for this one."""
-    return tuple(kind for kind in LISTED_BY_USER if kind.name not in evidence.credentials)
 
 
 BULK, FULL = "bulk", "full"
@@ -90,7 +83,7 @@ OPTIONS = ("kinds", "unused-for", "min-age", "findings", "hints", "thresholds", 
 
 @dataclass(frozen=True)
 class FilterOptions:
-    """``selection``: whom to flag. ``full``: whether to list, user by user, what no bulk source tells."""
+    """``selection``: the users to flag. ``full``: whether to list, for each user, what no bulk operation returns."""
 
     selection: Selection
     criteria: Criteria
@@ -98,9 +91,9 @@ class FilterOptions:
 
 
 def parse_options(data: Mapping[str, Any], where: str) -> FilterOptions:
-    """The options in ``data``, a filter's own text; ``where`` names the place for the errors.
+    """The options in ``data``, the filter's block of a policy. ``where``: its place, for errors.
 
-    Raises InvalidPolicyData that lists every fault at once, each with its mend.
+    Raises InvalidPolicyData with every fault and what to write instead.
     """
     reader = _Reader(data, where)
     given = reader.given

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading what is known of an account in bulk: tens of calls, however many users there are."""
+"""Reads an account's inventory in bulk: tens of calls, however many users there are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.evidence.credential_report import CredentialReport, parse_report, report_text
-from c7n_iamusers.evidence.inventory import ACCOUNT, CREATION, VIRTUAL_MFA, Inventory
+from c7n_iamusers.evidence.index import ACCOUNT, CREATION, VIRTUAL_MFA, Inventory
 from c7n_iamusers.evidence.model import Source
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.client import Backoff, error_code, items
@@ -23,15 +23,15 @@ from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, SERVICE_CREDENTIALS
 from c7n_iamusers.iam.policy_documents import default_documents
 from c7n_iamusers.text.moments import moment
 
-#: GetCredentialReport: no report, or one that is too old; and one that is being made.
+#: Errors of GetCredentialReport: no report, or one that is too old; and one that is being generated.
 _MISSING = frozenset({"ReportNotPresent", "ReportExpired"})
-_BEING_MADE = "ReportInProgress"
+_IN_PROGRESS = "ReportInProgress"
 
 
 def read_report(client: Any, backoff: Backoff) -> CredentialReport:
-    """The account's report: the one that is there (AWS makes none anew within four hours), else a new one.
+    """The account's existing report (AWS generates at most one every four hours), else a new one.
 
-    Raises ClientError, and EvidenceUnreadable where it isn't made within the budget of ``backoff`` or is no report.
+    Raises ClientError; EvidenceUnreadable if it is not ready within the budget of ``backoff`` or can't be parsed.
     """
     response = _get(client, backoff)
     for delay in () if response else backoff.delays():
@@ -40,18 +40,18 @@ def read_report(client: Any, backoff: Backoff) -> CredentialReport:
             break
     if not response:
         raise EvidenceUnreadable(
-            f"the credential report was not made within {backoff.budget:.0f} seconds: run again later"
+            f"the credential report was not ready within {backoff.budget:.0f} seconds: run again later"
         )
     return parse_report(report_text(response["Content"]), moment(response.get("GeneratedTime")))
 
 
 def _get(client: Any, backoff: Backoff) -> dict[str, Any] | None:
-    """The report; None where it is being made, which this asks for if nobody has."""
+    """The report; None while AWS generates it. Requests a new one if there is none."""
     try:
         return dict(backoff.call(client.get_credential_report))
     except ClientError as error:
         code = error_code(error)
-        if code not in _MISSING and code != _BEING_MADE:
+        if code not in _MISSING and code != _IN_PROGRESS:
             raise
     if code in _MISSING:
         _request(client, backoff)
@@ -62,26 +62,27 @@ def _request(client: Any, backoff: Backoff) -> None:
     try:
         backoff.call(client.generate_credential_report)
     except ClientError as error:
-        # Somebody else asks for it too: GetCredentialReport will tell when it is there.
+        # Another caller has requested it too; GetCredentialReport returns it when it is ready.
         if error_code(error) != "LimitExceeded":
             raise
 
 
-#: The Regions in which CloudTrail keeps the events of IAM, by how a partition's Regions begin ("Global service
-#: events", CloudTrail User Guide).
+#: The prefix of a partition's Regions -> the Region in which CloudTrail records IAM's events ("Global service events",
+#: CloudTrail User Guide).
 _HOME_REGIONS = {"us-gov-": "us-gov-west-1", "cn-": "cn-north-1"}
 _CREATED = {"AttributeKey": "EventName", "AttributeValue": "CreateUser"}
 
 
 def home_region(region: str) -> str:
-    """The Region of ``region``'s partition in which IAM's events are."""
+    """The Region that records IAM's events, in the partition of ``region``."""
     return next((home for prefix, home in _HOME_REGIONS.items() if region.startswith(prefix)), "us-east-1")
 
 
 def read_creators(client: Any, backoff: Backoff) -> dict[str, str]:
-    """User id -> ARN of the role or user that created it, for users created in the last 90 days.
+    """Unique id of a user -> ARN of the role or user that created it, for users created in the last 90 days.
 
-    ``client``: of cloudtrail, in the partition's home Region; LookupEvents gives 50 events a page, twice a second.
+    ``client``: a CloudTrail client in the partition's home Region. LookupEvents allows two calls a second, 50 events
+    each.
     """
     events = items(client, "LookupEvents", "Events", backoff, LookupAttributes=[_CREATED])
     found = [_creation(json.loads(event["CloudTrailEvent"])) for event in events]
@@ -89,20 +90,20 @@ def read_creators(client: Any, backoff: Backoff) -> dict[str, str]:
 
 
 def _creation(event: Mapping[str, Any]) -> tuple[str, str]:
-    """The id of the created user, empty where the call failed, and the ARN behind the caller's session."""
+    """The unique id of the created user (empty if the call failed), and the ARN behind the caller's session."""
     user = ((event.get("responseElements") or {}).get("user")) or {}
     identity = event.get("userIdentity") or {}
     issuer = (identity.get("sessionContext") or {}).get("sessionIssuer") or {}
     return str(user.get("userId", "")), str(issuer.get("arn") or identity.get("arn", ""))
 
 
-#: What the piece ACCOUNT is made of, as GetAccountAuthorizationDetails filters it.
+#: The Filter of GetAccountAuthorizationDetails for the piece ACCOUNT.
 ACCOUNT_KINDS = ("Group", "Role", "LocalManagedPolicy")
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One piece, as it was read: ``value`` None where it could not be, and then ``source`` says why."""
+    """One piece of evidence. ``value``: None if it could not be read; ``source`` then has the reason."""
 
     value: Any
     source: Source
@@ -110,9 +111,9 @@ class Piece:
 
 @dataclass(frozen=True)
 class PieceReader:
-    """How a piece is read: ``read`` takes a client of ``service`` and a Backoff.
+    """How a piece is read. ``read``: takes a client of ``service`` and a Backoff.
 
-    ``required``: without it nobody can say whom a rule by group exempts, so that not reading it is an error.
+    ``required``: a failure is an error, because rules by group can't be evaluated without it.
     """
 
     read: Callable[[Any, Backoff], Any]
@@ -127,7 +128,7 @@ class PieceReader:
 
 
 def account_piece(account: AccountDetails, began: datetime) -> Piece:
-    """The piece ACCOUNT of what was read of ACCOUNT_KINDS, beginning at ``began`` (UTC)."""
+    """The piece ACCOUNT from ``account``, whose reading started at ``began`` (UTC)."""
     return Piece(_account_values(account), Source("GetAccountAuthorizationDetails", began))
 
 
@@ -148,7 +149,7 @@ def _service_credentials(client: Any, backoff: Backoff) -> tuple[Any, ...]:
     return tuple(all_service_credentials(client, backoff))
 
 
-#: A new piece is a new row.
+#: Name of a piece -> how it is read.
 PIECES: Mapping[str, PieceReader] = {
     ACCOUNT: PieceReader(_account, ("GetAccountAuthorizationDetails",), required=True),
     CREDENTIAL_REPORT: PieceReader(read_report, ("GetCredentialReport", "GenerateCredentialReport")),
@@ -156,8 +157,8 @@ PIECES: Mapping[str, PieceReader] = {
     SERVICE_CREDENTIALS: PieceReader(_service_credentials, ("ListServiceSpecificCredentials",)),
     CREATION: PieceReader(read_creators, ("LookupEvents",), service="cloudtrail"),
 }
-#: What evidence is made of; who created users is read only where a policy asks for it.
-USUAL = (ACCOUNT, CREDENTIAL_REPORT, VIRTUAL_MFA, SERVICE_CREDENTIALS)
+#: The pieces that are always read. CREATION is read only if a policy needs it.
+DEFAULT_PIECES = (ACCOUNT, CREDENTIAL_REPORT, VIRTUAL_MFA, SERVICE_CREDENTIALS)
 
 
 def read_pieces(
@@ -166,9 +167,9 @@ def read_pieces(
     backoff: Backoff,
     now: Callable[[], datetime] = utc_now,
 ) -> dict[str, Piece]:
-    """The pieces ``names``, all at once. ``clients``: by the services that PIECES name; they are thread-safe.
+    """Read the pieces ``names`` in parallel. ``clients``: service name -> thread-safe client.
 
-    Raises ClientError or BotoCoreError where a required piece can't be read.
+    Raises ClientError or BotoCoreError if a required piece can't be read.
     """
     wanted = list(names)
     with ThreadPoolExecutor(max_workers=max(len(wanted), 1)) as pool:
@@ -179,7 +180,7 @@ def read_pieces(
 
 
 def inventory_of(pieces: Mapping[str, Piece]) -> Inventory:
-    """The pieces as one record."""
+    """The inventory of the pieces that were read."""
     values = {name: piece.value for name, piece in pieces.items()}
     return Inventory(
         **(values.get(ACCOUNT) or {}),
@@ -192,7 +193,7 @@ def inventory_of(pieces: Mapping[str, Piece]) -> Inventory:
 
 
 def _read(reader: PieceReader, client: Any, backoff: Backoff, now: Callable[[], datetime]) -> Piece:
-    began = now()  # a list is surely good as of when it was asked for, not as of when it was complete
+    began = now()  # a list is current as of its first call, not its last
     try:
         value = reader.read(client, backoff)
     except (ClientError, BotoCoreError, EvidenceUnreadable) as error:

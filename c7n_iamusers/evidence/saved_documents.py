@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Authorization details and credential reports saved to files, in the forms that tools write them."""
+"""Reads authorization details and credential reports from files, in the forms that common tools save."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from c7n_iamusers.text.moments import moment
 
 
 def saved_user(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """``entry`` as botocore's ``UserDetail``: an empty list that was left out is there, names agree with the ARN.
+    """``entry`` as botocore's ``UserDetail``, with empty lists and names filled in.
 
-    Raises EvidenceUnreadable for one without a name.
+    Raises EvidenceUnreadable if it has neither UserName nor Arn.
     """
     arn = str(entry.get("Arn") or "")
     name = str(entry.get("UserName") or arn.rpartition("/")[2])
@@ -48,7 +48,7 @@ def _boundary(value: Any) -> Mapping[str, Any] | None:
 
 
 def _tags(value: Any) -> list[dict[str, str]]:
-    """Tags as a list of Key and Value, from such a list in either case, or from a mapping."""
+    """Tags as a list of Key and Value, from such a list with keys in any case, or from a mapping."""
     if isinstance(value, Mapping) and not {"Key", "key"} & set(value):
         pairs = list(value.items())
     else:
@@ -59,7 +59,7 @@ def _tags(value: Any) -> list[dict[str, str]]:
 
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),  # PowerShell's > writes it
+    (codecs.BOM_UTF16_LE, "utf-16"),  # output redirection in PowerShell
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _LISTS = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
@@ -67,22 +67,25 @@ _LISTS = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
 
 @dataclass(frozen=True)
 class SavedDetails:
-    """The entries of all pages in a file; ``time``: when the file was written. ``cut_short``: pages are missing."""
+    """``entries``: name of a list -> its entries in all pages. ``time``: when the file was written.
+
+    ``truncated``: the last page has IsTruncated, so pages are missing.
+    """
 
     time: datetime
-    cut_short: bool
+    truncated: bool
     entries: Mapping[str, list[Mapping[str, Any]]] = field(default_factory=dict)
 
     @property
     def users(self) -> list[dict[str, Any]]:
-        """The users as botocore's ``UserDetail``, with what documents leave out."""
+        """The users as botocore's ``UserDetail``."""
         return [saved_user(entry) for entry in self.entries["UserDetailList"]]
 
 
 def read_details(path: Path) -> SavedDetails:
-    """The output of ``aws iam get-account-authorization-details``: one page, a list of pages, or pages appended.
+    """The output of ``aws iam get-account-authorization-details``: one page, a list of pages, or concatenated pages.
 
-    Raises EvidenceUnreadable that names the file, and the line where there is one.
+    Raises EvidenceUnreadable with the file, and the line of a syntax error.
     """
     pages = list(_pages(_text(path), path))
     if not any("UserDetailList" in page for page in pages):
@@ -94,10 +97,10 @@ def read_details(path: Path) -> SavedDetails:
 
 
 def read_report(path: Path) -> CredentialReport:
-    """A credential report: the CSV, its base64, or the answer of ``aws iam get-credential-report``.
+    """A credential report: the CSV, its base64, or the output of ``aws iam get-credential-report``.
 
-    Its time is the answer's GeneratedTime, else when the file was written.
-    Raises EvidenceUnreadable that names the file.
+    Its time is GeneratedTime if the file has it, else when the file was written.
+    Raises EvidenceUnreadable with the file.
     """
     text, time = _text(path).lstrip("\ufeff").strip(), _written(path)
     try:
@@ -106,7 +109,7 @@ def read_report(path: Path) -> CredentialReport:
             text, time = str(answer.get("Content", "")), moment(answer.get("GeneratedTime")) or time
         return parse_report(report_text(text), time)
     except (ValueError, EvidenceUnreadable) as error:
-        raise EvidenceUnreadable(f"{path}: is no credential report: {error}") from error
+        raise EvidenceUnreadable(f"{path}: is not a credential report: {error}") from error
 
 
 def _text(path: Path) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one table of everything that can be attached to an IAM user."""
+"""The table of everything that can be attached to an IAM user: how to read, deactivate, remove and restore it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from c7n_iamusers.iam.user import Item
 CREDENTIAL_REPORT = "credential-report"
 SERVICE_CREDENTIALS = "service-specific-credentials"
 
-
 ACTIVE = "Active"
 INACTIVE = "Inactive"
-#: Who uses a credential. EITHER: people and programs alike, so that it decides only where there is nothing else.
+#: Who uses a credential. EITHER: people and programs, so it decides only if the user has no other credentials.
 PERSON, PROGRAM, EITHER = "person", "program", "either"
-#: How AWS tells the last use of a credential, where it does: a member of GetUser's answer, and an operation.
+#: Where AWS returns the last use of a credential: a member of GetUser's response, and an operation.
 PASSWORD_LAST_USED, KEY_LAST_USED = "PasswordLastUsed", "GetAccessKeyLastUsed"
-#: What the calls act on, as the last part of an ARN of IAM.
+#: The resource of calls on a user, as the last part of an IAM ARN.
 ON_USER = "user/*"
 
 
@@ -28,9 +27,9 @@ def _always(_: Item) -> bool:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a kind is read for one user: ``result`` is the response's member, a list or a single structure.
+    """The call that reads a kind for one user. ``result``: the response's member, a list or (``single``) a structure.
 
-    ``bulk``: the account-wide operation that gives the same for all users at once, where there is one.
+    ``bulk``: the account-wide operation that returns the same for all users, if there is one.
     """
 
     operation: str
@@ -51,9 +50,9 @@ class Detail:
 
 @dataclass(frozen=True)
 class Removal:
-    """One removing call: parameter -> member of the item; ``by_user`` adds the UserName.
+    """A call that removes an item. ``parameters``: parameter -> member of the item. ``by_user``: adds UserName.
 
-    ``resource``: what it acts on, for a role's policy ("Actions, resources, and condition keys for IAM").
+    ``resource``: the resource type that it acts on ("Actions, resources, and condition keys for IAM").
     """
 
     operation: str
@@ -65,7 +64,7 @@ class Removal:
 
 @dataclass(frozen=True)
 class StatusChange:
-    """The call that switches a credential off and on again by its ``Status``; parameter -> member of the item."""
+    """The call that sets a credential's ``Status``. ``parameters``: parameter -> member of the item."""
 
     operation: str
     parameters: Mapping[str, str]
@@ -73,10 +72,10 @@ class StatusChange:
 
 @dataclass(frozen=True)
 class Restoration:
-    """The call that brings an item back: parameter -> member of the item.
+    """The call that restores an item. ``parameters``: parameter -> member of the item.
 
-    ``match``: the member by which an item that came back is known again, where it gets a new identifier.
-    ``present_codes``: error codes which say that it is there already. ``resource``: as of a Removal.
+    ``match``: the member that identifies a restored item, if it gets a new identifier.
+    ``present_codes``: the error codes for an item that already exists. ``resource``: as in ``Removal``.
     """
 
     operation: str
@@ -88,19 +87,18 @@ class Restoration:
 
 @dataclass(frozen=True)
 class CredentialTraits:
-    """What evidence must know of a kind that is a credential.
+    """What evidence needs to know about a kind of credential.
 
-    ``used_by``: PERSON, PROGRAM or EITHER. ``made``: the item's member that says when it was made.
-    ``account_piece``: the piece of the account's inventory that tells of all users at once; empty where AWS lists the
-    kind for one user at a time. Such a kind is a piece of evidence itself. It is listed where it decides: for every
-    user whose kind is asked for, or, of EITHER, for those that have nothing else.
-    ``use``: how AWS tells its last use; empty where AWS does not, so that who has one never counts as unused.
-    ``signs_requests``: to any service, so that a role takes its place. ``service``: the only one that takes it, where
-    neither that nor the item's ServiceName says. ``plural``: what logs call several.
+    ``used_by``: PERSON, PROGRAM or EITHER. ``created``: the member of an item with its creation time.
+    ``account_piece``: the piece of the inventory that has the kind for all users; empty if AWS lists the kind for one
+    user at a time. Such a kind is a piece of its own, and is listed only for users whose classification needs it.
+    ``use``: where AWS returns the last use; empty if it does not, so a user with one never counts as unused.
+    ``signs_requests``: to any service, so that a role can replace it. ``service``: the only service that accepts it, if
+    neither ``signs_requests`` nor the item's ServiceName says. ``plural``: for logs.
     """
 
     used_by: str
-    made: str = "CreateDate"
+    created: str = "CreateDate"
     account_piece: str = ""
     use: str = ""
     signs_requests: bool = False
@@ -110,14 +108,13 @@ class CredentialTraits:
 
 @dataclass(frozen=True, eq=False)
 class AttachmentKind:
-    """A row. ``title`` is what a mail calls it; ``reading`` None where GetUser itself tells.
+    """A row of the table. ``title``: for mails. ``reading``: None if GetUser returns it.
 
-    ``state``: the members that make up what it is; others (dates, last use) are no change of the user.
-    ``status_change`` None: ``quarantined_by`` says what stops it instead.
-    ``restoration`` None: ``lost`` says why it can't come back, or, where that is empty, it comes back with
-    the user itself (CreateUser).
-    ``credential``: where it is one. ``later``: the row was added after the first snapshots: one of before has no such
-    kind, and where a user has none of it, its fingerprint is the same as before.
+    ``state``: the members that count as the user's state; a change of others (dates, last use) is no change.
+    ``status_change`` None: ``quarantined_by`` says how quarantine disables it instead.
+    ``restoration`` None: ``lost`` says why it can't be restored; empty means that CreateUser restores it.
+    ``credential``: None for a kind that is not a credential. ``later``: the row is newer than the first snapshots. Old
+    snapshots lack the kind, and a user without it keeps the same fingerprint.
     """
 
     name: str
@@ -136,12 +133,12 @@ class AttachmentKind:
 
     @property
     def piece(self) -> str:
-        """The piece of evidence that tells of the kind, as ``Evidence.sources`` names it."""
+        """The piece of evidence that has the kind, a key of ``Evidence.sources``."""
         return (self.credential.account_piece if self.credential else "") or f"{self.name}s"
 
     @property
     def plural(self) -> str:
-        """What several are called."""
+        """The plural of the title."""
         return (self.credential.plural if self.credential else "") or f"{self.title}s"
 
     @property
@@ -151,7 +148,7 @@ class AttachmentKind:
 
     @property
     def reads_of_all(self) -> frozenset[str]:
-        """The IAM operation that reads the kind for all users at once, if any, for declared permissions."""
+        """The IAM operation that reads the kind for all users, if any, for declared permissions."""
         return frozenset({self.reading.bulk} if self.reading and self.reading.bulk else ())
 
     @property
@@ -183,10 +180,10 @@ LOGIN_PROFILE = AttachmentKind(
     "UserName",
     Reading("GetLoginProfile", "LoginProfile", single=True),
     (Removal("DeleteLoginProfile", {}),),
-    # A password set anew has a new date; whether it was used has none here.
+    # A new password has a new CreateDate; using a password changes nothing here.
     state=("CreateDate",),
     quarantined_by="the Deny-all: IAM can't disable a password, only delete it",
-    lost="IAM never tells a password",
+    lost="IAM never returns a password",
     credential=CredentialTraits(PERSON, account_piece=CREDENTIAL_REPORT, use=PASSWORD_LAST_USED),
 )
 ACCESS_KEY = AttachmentKind(
@@ -197,7 +194,7 @@ ACCESS_KEY = AttachmentKind(
     (Removal("DeleteAccessKey", {"AccessKeyId": "AccessKeyId"}),),
     state=("AccessKeyId", "Status"),
     status_change=StatusChange("UpdateAccessKey", {"AccessKeyId": "AccessKeyId"}),
-    lost="IAM tells a secret key once, when it makes the key",
+    lost="IAM returns a secret access key only once, when it creates the key",
     credential=CredentialTraits(
         PROGRAM, account_piece=CREDENTIAL_REPORT, use=KEY_LAST_USED, signs_requests=True
     ),
@@ -217,7 +214,7 @@ SIGNING_CERTIFICATE = AttachmentKind(
         present_codes=frozenset({"DuplicateCertificate", "EntityAlreadyExists"}),
     ),
     credential=CredentialTraits(
-        PROGRAM, made="UploadDate", account_piece=CREDENTIAL_REPORT, signs_requests=True
+        PROGRAM, created="UploadDate", account_piece=CREDENTIAL_REPORT, signs_requests=True
     ),
 )
 SSH_PUBLIC_KEY = AttachmentKind(
@@ -238,7 +235,7 @@ SSH_PUBLIC_KEY = AttachmentKind(
         present_codes=frozenset({"DuplicateSSHPublicKey"}),
     ),
     credential=CredentialTraits(
-        EITHER, made="UploadDate", service="codecommit.amazonaws.com", plural="SSH keys"
+        EITHER, created="UploadDate", service="codecommit.amazonaws.com", plural="SSH keys"
     ),
 )
 SERVICE_SPECIFIC_CREDENTIAL = AttachmentKind(
@@ -259,7 +256,7 @@ SERVICE_SPECIFIC_CREDENTIAL = AttachmentKind(
     status_change=StatusChange(
         "UpdateServiceSpecificCredential", {"ServiceSpecificCredentialId": "ServiceSpecificCredentialId"}
     ),
-    lost="IAM tells a service password or API key once, when it makes it",
+    lost="IAM returns a service password or API key only once, when it creates it",
     credential=CredentialTraits(PROGRAM, account_piece=SERVICE_CREDENTIALS),
 )
 MFA_DEVICE = AttachmentKind(
@@ -269,7 +266,7 @@ MFA_DEVICE = AttachmentKind(
     Reading("ListMFADevices", "MFADevices"),
     (
         Removal("DeactivateMFADevice", {"SerialNumber": "SerialNumber"}),
-        # Only deactivated, a virtual device stays as an orphan that blocks a later one of its name.
+        # A virtual device that is only deactivated stays, and blocks a new one with its name.
         Removal(
             "DeleteVirtualMFADevice",
             {"SerialNumber": "SerialNumber"},
@@ -279,8 +276,8 @@ MFA_DEVICE = AttachmentKind(
         ),
     ),
     state=("SerialNumber",),
-    quarantined_by="nothing, and nothing need be: a device opens no door by itself",
-    lost="IAM never tells a seed, and a passkey or token must be at hand to be registered",
+    quarantined_by="nothing: a device grants no access by itself",
+    lost="IAM never returns a seed, and registering a passkey or hardware token needs the device",
 )
 GROUP = AttachmentKind(
     "group",
@@ -315,7 +312,7 @@ INLINE_POLICY = AttachmentKind(
         "PutUserPolicy", {"PolicyName": "PolicyName", "PolicyDocument": "PolicyDocument"}
     ),
 )
-# Neither blocks DeleteUser, and removing a boundary first could widen access: both go with the user.
+# Neither blocks DeleteUser, and removing a boundary first could widen access: DeleteUser removes both.
 PERMISSIONS_BOUNDARY = AttachmentKind(
     "permissions-boundary",
     "permissions boundary",
@@ -323,7 +320,7 @@ PERMISSIONS_BOUNDARY = AttachmentKind(
     None,
     (),
     state=("PermissionsBoundaryArn",),
-    quarantined_by="nothing: it only narrows",
+    quarantined_by="nothing: it only limits permissions",
 )
 TAG = AttachmentKind(
     "tag",
@@ -332,7 +329,7 @@ TAG = AttachmentKind(
     None,
     (),
     state=("Key", "Value"),
-    quarantined_by="nothing: a tag opens no door by itself",
+    quarantined_by="nothing: a tag grants no access by itself",
 )
 
 ATTACHMENT_KINDS: tuple[AttachmentKind, ...] = (
@@ -348,13 +345,13 @@ ATTACHMENT_KINDS: tuple[AttachmentKind, ...] = (
     PERMISSIONS_BOUNDARY,
     TAG,
 )
-#: The kinds that are credentials with a status: what quarantine switches off and release switches on.
+#: The kinds of credentials with a status, which quarantine deactivates and release activates.
 SWITCHABLE_KINDS = tuple(kind for kind in ATTACHMENT_KINDS if kind.status_change)
-#: Attachment kind -> what evidence must know of it, for those that are credentials.
+#: Attachment kind -> its traits, for the kinds that are credentials.
 CREDENTIAL_TRAITS: Mapping[str, CredentialTraits] = {
     kind.name: kind.credential for kind in ATTACHMENT_KINDS if kind.credential
 }
-#: The credentials that the account's lists tell of for all users at once, and those listed for one user at a time.
+#: The kinds of credentials that the inventory has for all users, and the kinds that are listed for one user at a time.
 LISTED_AT_ONCE = tuple(kind for kind in ATTACHMENT_KINDS if kind.credential and kind.credential.account_piece)
 LISTED_BY_USER = tuple(
     kind for kind in ATTACHMENT_KINDS if kind.credential and not kind.credential.account_piece

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Deny-all that goes on a user before anything else comes off it. Pure.
+"""The Deny-all: a Deny on every action, put on a user before anything is removed from it. Pure.
 
-A Deny may be all that holds a live session (GetSessionToken's last up to 36 hours), and it may come from
-the very group or policy that a deletion removes. So a Deny on everything stands first and is lifted last.
+Temporary credentials (GetSessionToken) stay valid for up to 36 hours, and a group or policy that a deletion removes
+may be all that denies them. So a deletion puts the Deny-all on first and lifts it last.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from c7n_iamusers.iam.policy_documents import listed, parse_document, statements
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME as DENY_ALL_NAME
 from c7n_iamusers.iam.user import IamUser
 
-#: All inline policies of a user together, white space aside ("IAM and AWS STS quotas", IAM User Guide).
+#: Characters of all inline policies of a user, white space excluded ("IAM and AWS STS quotas", IAM User Guide).
 INLINE_QUOTA = 2048
-#: Managed policies attached to a user, unless the account had it raised (same page).
+#: Managed policies attached to a user, by default (same page).
 ATTACHED_QUOTA = 10
-#: The forms of the Deny-all, as a quarantine's record names them, and the calls that put it on.
+#: The forms of the Deny-all in a quarantine's record, and the operation that puts each.
 INLINE, ATTACHED, BOUNDARY = "inline", "attached", "boundary"
 FORMS = {"PutUserPolicy": INLINE, "AttachUserPolicy": ATTACHED, "PutUserPermissionsBoundary": BOUNDARY}
 _GONE = frozenset({"NoSuchEntity"})
@@ -32,62 +32,66 @@ _DENY_ALL = {"Effect": "Deny", "Action": "*", "Resource": "*"}
 
 
 def aws_deny_all(partition: str) -> str:
-    """The ARN of the AWS-managed policy that denies everything."""
+    """The ARN of the AWS-managed policy AWSDenyAll."""
     return f"arn:{partition}:iam::aws:policy/AWSDenyAll"
 
 
 def deny_all_arn(user: IamUser) -> str:
-    """The same in the partition of ``user``."""
+    """The ARN of AWSDenyAll in the partition of ``user``."""
     return aws_deny_all(user.arn.split(":")[1])
 
 
 def deny_all_document(sid: str = "") -> str:
-    """The inline policy, compact, as inline policies have little room; ``sid``: its statement's id."""
+    """The inline policy as compact JSON, because of the quota. ``sid``: the id of its statement."""
     statement = {**({"Sid": sid} if sid else {}), **_DENY_ALL}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
 
 
 def is_bare(user: IamUser) -> bool:
-    """True where nothing is attached that DeleteUser would refuse."""
+    """Whether nothing is attached that makes DeleteUser fail."""
     return not any(user.attachments[kind.name] for kind in ATTACHMENT_KINDS if kind.removals)
 
 
 @dataclass(frozen=True)
-class Denial:
-    """How the Deny-all goes on a user and off again. ``put`` is empty where it stands already."""
+class DenyAllPlan:
+    """The calls that put the Deny-all on a user and lift it. ``put``: empty if it is already on the user."""
 
     form: str
     put: tuple[ApiCall, ...] = ()
     lift: tuple[ApiCall, ...] = ()
 
 
-def denial(user: IamUser, documents: Collection[str], why: str, refused: Collection[str] = ()) -> Denial:
-    """The Deny-all on ``user`` in the first form that fits and is not ``refused`` to the role.
+def plan_deny_all(
+    user: IamUser, documents: Collection[str], why: str, refused: Collection[str] = ()
+) -> DenyAllPlan:
+    """The Deny-all on ``user`` in the first form that fits and that the role may put.
 
-    It is the one call that can hit another user who got the name meanwhile, so the form that takes nothing away
-    comes first: the first of ``documents`` that fits, inline under a name of our own; AWSDenyAll attached; AWSDenyAll
-    as the permissions boundary, whose predecessor is read right before and noted in the journal.
-    ``why``: what the journal says the Deny is for. Raises DenyRefused where no form is left.
+    ``refused``: the forms that the role may not put.
+    The forms in order: the first of ``documents`` that fits, as an inline policy; AWSDenyAll attached; AWSDenyAll as
+    the permissions boundary, whose predecessor the journal records. If the name was reused by another user
+    meanwhile, this call can hit that user, so the form that replaces nothing comes first.
+    ``why``: the purpose that the journal records. Raises DenyRefused if no form is left.
     """
-    lift = (lift_inline(user),)
+    lift = (remove_inline_deny(user),)
     fitting = next((each for each in documents if inline_fits(user, each)), None)
     if fitting and INLINE not in refused:
-        return Denial(INLINE, (_put_inline(user, fitting, why),), lift)
+        return DenyAllPlan(INLINE, (_put_inline(user, fitting, why),), lift)
     if holds_inline(user):
-        return Denial(INLINE, (), lift)
+        return DenyAllPlan(INLINE, (), lift)
     detach = (detach_deny_all(user, why),)
     if holds_attached(user):
-        return Denial(ATTACHED, (), detach)
+        return DenyAllPlan(ATTACHED, (), detach)
     if is_bounded(user):
-        return Denial(BOUNDARY)
+        return DenyAllPlan(BOUNDARY)
     if attached_fits(user) and ATTACHED not in refused:
-        return Denial(ATTACHED, (_attach(user, why),), detach)
+        return DenyAllPlan(ATTACHED, (_attach(user, why),), detach)
     if BOUNDARY not in refused:
-        return Denial(BOUNDARY, (_bound(user, why),))
+        return DenyAllPlan(BOUNDARY, (_bound(user, why),))
     raise DenyRefused(
-        f"{user.subject}: no Deny-all can be put on it, so nothing was changed: inline policies leave no room in "
-        f"their {INLINE_QUOTA} characters or the role may not put any, {ATTACHED_QUOTA} managed policies are attached "
-        "or the role may attach none, and it may set no permissions boundary. Make room, or allow the role one of these"
+        f"{user.subject}: no form of the Deny-all fits or is allowed, so nothing was changed: the inline policies use "
+        f"their quota of {INLINE_QUOTA} characters or the role lacks iam:PutUserPolicy, {ATTACHED_QUOTA} managed "
+        "policies are attached or the role lacks iam:AttachUserPolicy, and the role lacks "
+        "iam:PutUserPermissionsBoundary. Make room, or allow the role one of these actions"
     )
 
 
@@ -97,13 +101,13 @@ def _put_inline(user: IamUser, document: str, why: str) -> ApiCall:
     return ApiCall("iam", "PutUserPolicy", parameters, checked=frozenset({AFTER}), notes={"for": why})
 
 
-def lift_inline(user: IamUser) -> ApiCall:
-    """Takes the inline Deny-all off."""
+def remove_inline_deny(user: IamUser) -> ApiCall:
+    """The call that removes the inline Deny-all."""
     return identified_call("DeleteUserPolicy", {"UserName": user.name, "PolicyName": DENY_ALL_NAME})
 
 
 def detach_deny_all(user: IamUser, why: str) -> ApiCall:
-    """Takes AWSDenyAll off, where it is attached. ``why``: what the journal says that it is for."""
+    """The call that detaches AWSDenyAll. ``why``: the purpose that the journal records."""
     call = identified_call("DetachUserPolicy", {"UserName": user.name, "PolicyArn": deny_all_arn(user)})
     return replace(call, notes={"for": why})
 
@@ -122,21 +126,21 @@ def _bound(user: IamUser, why: str) -> ApiCall:
     )
 
 
-def lift_of(put: ApiCall) -> ApiCall:
-    """The call that takes off what ``put``, inline or attached, has put on."""
+def removal_of(put: ApiCall) -> ApiCall:
+    """The call that removes the inline or attached Deny-all that ``put`` has put."""
     operation = {"PutUserPolicy": "DeleteUserPolicy", "AttachUserPolicy": "DetachUserPolicy"}[put.operation]
     given = {name: value for name, value in put.parameters.items() if name != "PolicyDocument"}
-    # Not identified again: it is meant for whoever has the name now.
+    # Without an identity check: the call is meant for the user that has the name now.
     return iam_call(operation, given, _GONE)
 
 
-def put_again(user: IamUser, lift: ApiCall, document: str, why: str) -> ApiCall:
-    """The call that puts on again what ``lift`` has taken off; ``document``: of the inline form."""
+def put_back(user: IamUser, lift: ApiCall, document: str, why: str) -> ApiCall:
+    """The call that puts back what ``lift`` has removed. ``document``: of the inline form."""
     return _put_inline(user, document, why) if lift.operation == "DeleteUserPolicy" else _attach(user, why)
 
 
 def is_denial(call: ApiCall) -> bool:
-    """True for the calls that put the Deny-all on a user and take it off, in whatever form."""
+    """Whether the call puts or lifts the Deny-all, in any form."""
     given = call.parameters
     if call.operation in ("PutUserPolicy", "DeleteUserPolicy"):
         document = given.get("PolicyDocument")
@@ -152,14 +156,14 @@ def is_denial(call: ApiCall) -> bool:
 
 
 def deny_form(call: ApiCall) -> str:
-    """The form of a Deny-all that ``call`` puts on a user; empty where it puts none."""
+    """The form of the Deny-all that ``call`` puts on a user; empty if it puts none."""
     return FORMS.get(call.operation, "") if is_denial(call) else ""
 
 
 def inline_deny_all(user: IamUser) -> Mapping[str, Any] | None:
-    """The statement by which the inline policy of our name denies everything; None where there is none.
+    """The statement of our inline Deny-all; None if the user has none.
 
-    A policy of that name which says anything else is not a Deny-all: somebody has changed it.
+    A policy with our name and another statement is not a Deny-all: somebody has changed it.
     """
     for item in user.attachments["inline-policy"]:
         if item["PolicyName"] == DENY_ALL_NAME:
@@ -167,45 +171,45 @@ def inline_deny_all(user: IamUser) -> Mapping[str, Any] | None:
     return None
 
 
-def denies_alike(document: str, statement: Mapping[str, Any]) -> bool:
-    """True where ``statement``, on a user now, is of the inline Deny-all ``document``."""
+def is_same_deny(document: str, statement: Mapping[str, Any]) -> bool:
+    """Whether ``statement``, which is on a user now, has the statement id of the inline Deny-all ``document``."""
     return any(each.get("Sid", "") == statement.get("Sid", "") for each in _statements(document))
 
 
 def holds_inline(user: IamUser) -> bool:
-    """True where the Deny-all stands on the user as an inline policy."""
+    """Whether the user has our inline Deny-all."""
     return inline_deny_all(user) is not None
 
 
 def holds_attached(user: IamUser) -> bool:
-    """True where AWSDenyAll is attached to the user."""
+    """Whether AWSDenyAll is attached to the user."""
     return any(item["PolicyArn"] == deny_all_arn(user) for item in user.attachments["attached-policy"])
 
 
 def is_bounded(user: IamUser) -> bool:
-    """True where AWSDenyAll is the user's permissions boundary."""
+    """Whether AWSDenyAll is the user's permissions boundary."""
     boundaries = user.attachments["permissions-boundary"]
     return any(item["PermissionsBoundaryArn"] == deny_all_arn(user) for item in boundaries)
 
 
 def inline_fits(user: IamUser, document: str) -> bool:
-    """True where ``document``, as the inline policy of our name, keeps to the quota of all of them together."""
+    """Whether ``document``, as our inline policy, fits the quota of all inline policies of the user."""
     others = (i for i in user.attachments["inline-policy"] if i["PolicyName"] != DENY_ALL_NAME)
     return sum(_size(item["PolicyDocument"]) for item in others) + len(document) <= INLINE_QUOTA
 
 
 def attached_fits(user: IamUser) -> bool:
-    """True where one more managed policy keeps to the quota."""
+    """Whether one more managed policy fits the quota."""
     return len(user.attachments["attached-policy"]) < ATTACHED_QUOTA
 
 
 def identified_call(operation: str, parameters: dict[str, Any]) -> ApiCall:
-    """A call that takes something off a user, who is identified again right before; gone is as good as done."""
+    """A call that removes something from a user. The identity is checked right before; NoSuchEntity is success."""
     return ApiCall("iam", operation, parameters, done_codes=_GONE, checked=frozenset({BEFORE}))
 
 
 def iam_call(operation: str, parameters: dict[str, Any], done: frozenset[str] = frozenset()) -> ApiCall:
-    """A call to IAM."""
+    """A call to IAM. ``done``: the error codes that count as success."""
     return ApiCall("iam", operation, parameters, done_codes=done)
 
 
@@ -222,6 +226,5 @@ def _statements(document: Any) -> list[Mapping[str, Any]]:
 
 
 def _size(document: object) -> int:
-    # Compact JSON has no white space between tokens; that inside strings counts here although IAM does
-    # not count it, which errs on the side that fits.
+    # Counts white space inside strings, which IAM does not: the result is never too small.
     return len(json.dumps(document, separators=(",", ":"), ensure_ascii=False))

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the journal shows that we did to one user: the only proof of what is our own work on it. Pure.
+"""What the journals show that this package did to one user. Pure.
 
-Tags are claims, and AWSDenyAll may be anybody's; a line of the journal is written by a run, right before its call.
+Only the journal proves that a change on a user is our own: anybody with iam:TagUser can write our tags, and anybody
+can attach AWSDenyAll. A run writes a journal line right before each call, and a second line after it.
 """
 
 from __future__ import annotations
@@ -18,30 +19,30 @@ from c7n_iamusers.text.moments import moment
 
 #: The phase of a line that holds a quarantine's record.
 QUARANTINE = "quarantine"
-#: Results of calls that changed nothing: refused, or done by somebody else before.
+#: The results of calls that changed nothing: failed, or already done by somebody else.
 _FAILED, _GONE = "failed", "gone"
 _BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 _AWS_DENY_ALL = ":iam::aws:policy/AWSDenyAll"
-#: What a line's ``notes`` say of a boundary that is put on a user: the ARN of the one before, empty where none was.
+#: The key in a line's ``notes`` for the ARN of the boundary that a call replaces, empty if there was none.
 FORMER_BOUNDARY = "former-boundary"
 
 
 @dataclass(frozen=True)
-class Deed:
-    """A changing call that was applied, or may have been. ``notes``: what the journal says beside it.
+class AppliedCall:
+    """A changing call that was applied, or may have been applied. ``notes``: of its journal line.
 
-    ``ours`` False: what it was to remove was gone already.
+    ``effective``: False if the object that the call removes was already gone.
     """
 
     time: datetime
     operation: str
     parameters: Mapping[str, Any]
     notes: Mapping[str, Any]
-    ours: bool = True
+    effective: bool = True
 
     @property
     def removed(self) -> tuple[str, str] | None:
-        """Kind and identifier of the attachment that it removed; None where it removed none."""
+        """Kind and identifier of the attachment that it removed; None if it removed none."""
         for kind in ATTACHMENT_KINDS:
             for removal in kind.removals:
                 if removal.operation == self.operation:
@@ -53,15 +54,15 @@ class Deed:
 
 @dataclass(frozen=True)
 class History:
-    """``deeds`` in the order of time, all of one user, whatever name it had.
+    """``calls``: ordered by time, all of one user, whatever names it had.
 
-    ``record``: of the latest quarantine, written before its first call. ``given_back``: when a restoration last gave
-    the user, which still exists, all back that had been removed.
+    ``record``: of the latest quarantine, written before its first call. ``restored_at``: when a restoration last gave
+    the user, which still exists, everything back that had been removed.
     """
 
-    deeds: tuple[Deed, ...] = ()
+    calls: tuple[AppliedCall, ...] = ()
     record: Quarantine | None = None
-    given_back: datetime | None = None
+    restored_at: datetime | None = None
 
     @property
     def quarantine(self) -> Quarantine | None:
@@ -69,30 +70,30 @@ class History:
         if self.record is None:
             return None
         since = self.record.since
-        return None if any(each.time >= since and _releases(each) for each in self.deeds) else self.record
+        return None if any(each.time >= since and _releases(each) for each in self.calls) else self.record
 
-    def deletion_open(self) -> bool:
-        """True where a deletion took something that nobody gave back, or its Deny, attached or a boundary, stands."""
+    def deletion_unfinished(self) -> bool:
+        """Whether a deletion removed attachments that were not restored, or its attached or boundary Deny remains."""
         return bool(self.removed()) or "deletion" in (self.attached_for(), self.boundary_for())
 
     def attached_for(self) -> str:
-        """What AWSDenyAll was attached for by us, ``deletion`` or ``quarantine``; empty where that isn't known."""
+        """What we attached AWSDenyAll for, ``deletion`` or ``quarantine``; empty if unknown."""
         return self._purpose("AttachUserPolicy", self.attached_deny())
 
     def boundary_for(self) -> str:
-        """The same of AWSDenyAll as the boundary."""
+        """What we set AWSDenyAll as the boundary for, ``deletion`` or ``quarantine``; empty if unknown."""
         return self._purpose("PutUserPermissionsBoundary", self.boundary_deny())
 
     def _purpose(self, operation: str, since: datetime | None) -> str:
-        puts = [each for each in self.deeds if each.operation == operation and each.time == since]
+        puts = [each for each in self.calls if each.operation == operation and each.time == since]
         return str(puts[-1].notes.get("for", "")) if puts else ""
 
     def removed(self, until: datetime | None = None) -> dict[tuple[str, str], datetime]:
-        """Kind and identifier of all that was removed, ``until`` then where given -> when it was last.
+        """Kind and identifier of each removed attachment -> time of its last removal, up to ``until`` if given.
 
-        What was given back since is not among it, and neither is a Deny-all of ours.
+        Attachments that were restored since are left out, and so is a Deny-all of ours.
         """
-        since = self.given_back
+        since = self.restored_at
         return {
             key: each.time
             for key, each in self._removals()
@@ -100,130 +101,123 @@ class History:
         }
 
     def attached_deny(self) -> datetime | None:
-        """Since when AWSDenyAll is attached by us; None where it isn't, as far as is known."""
-        return self._standing("AttachUserPolicy", "DetachUserPolicy", "PolicyArn")
+        """Since when our AWSDenyAll is attached; None if it is not, by the journal."""
+        found = None
+        for each in self.calls:
+            if each.operation in ("AttachUserPolicy", "DetachUserPolicy") and _is_deny_all(each, "PolicyArn"):
+                attaches = each.operation == "AttachUserPolicy" and not _is_restoration(each)
+                found = each.time if attaches else None
+        return found
 
     def boundary_deny(self) -> datetime | None:
-        """Since when AWSDenyAll is the boundary by us; None where it isn't, as far as is known."""
-        ends = ("PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary")
-        last = next((each for each in reversed(self.deeds) if each.operation in ends), None)
-        ours = last is not None and _is_deny_all(last, "PermissionsBoundary") and not _gives_back(last)
+        """Since when our AWSDenyAll is the boundary; None if it is not, by the journal."""
+        changes = ("PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary")
+        last = next((each for each in reversed(self.calls) if each.operation in changes), None)
+        ours = last is not None and _is_deny_all(last, "PermissionsBoundary") and not _is_restoration(last)
         return last.time if last and ours else None
 
     def former_boundary(self) -> str | None:
-        """The ARN of the boundary that ours took the place of, empty for none; None where no line tells."""
-        for each in reversed(self.deeds):
+        """The ARN of the boundary that our AWSDenyAll replaced, empty if there was none; None if unknown."""
+        for each in reversed(self.calls):
             if each.operation == "PutUserPermissionsBoundary" and _is_deny_all(each, "PermissionsBoundary"):
                 former = each.notes.get(FORMER_BOUNDARY)
                 return None if former is None else str(former)
         return None
 
-    def switched_off(self) -> tuple[str, ...]:
+    def deactivated_ids(self) -> tuple[str, ...]:
         """The ids of the credentials that we deactivated and did not activate since."""
         status: dict[str, str] = {}
-        for each in (deed for deed in self.deeds if deed.ours):
+        for each in (call for call in self.calls if call.effective):
             for kind in SWITCHABLE_KINDS:
                 if kind.status_change and each.operation == kind.status_change.operation:
                     (name,) = kind.status_change.parameters
                     status[str(each.parameters.get(name))] = str(each.parameters.get("Status"))
         return tuple(sorted(identity for identity, value in status.items() if value == INACTIVE))
 
-    def and_then(self, calls: Iterable[tuple[ApiCall, str]], now: datetime) -> History:
-        """With ``calls`` of the run in hand, and how each ended, which are not read back from the journal."""
+    def with_calls(self, calls: Iterable[tuple[ApiCall, str]], now: datetime) -> History:
+        """The history after ``calls`` of the current run, each with its result. The journal is not read again."""
         later = (
-            Deed(now, call.operation, call.parameters, call.notes, result != _GONE)
+            AppliedCall(now, call.operation, call.parameters, call.notes, result != _GONE)
             for call, result in calls
             if result != _FAILED
         )
-        return replace(self, deeds=(*self.deeds, *later))
+        return replace(self, calls=(*self.calls, *later))
 
     def deleted(self, since: datetime | None = None) -> bool:
-        """True where a DeleteUser of ours was applied, or may have been, ``since`` then where given."""
-        ends = (each for each in self.deeds if each.operation == "DeleteUser" and each.ours)
-        return any(since is None or each.time > since for each in ends)
+        """Whether a DeleteUser of ours was applied, or may have been, after ``since`` if given."""
+        deletions = (each for each in self.calls if each.operation == "DeleteUser" and each.effective)
+        return any(since is None or each.time > since for each in deletions)
 
     def inline_denies(self) -> list[str]:
-        """Each inline Deny-all that we put on the user, or may have, as text.
+        """The documents of the inline Deny-alls that we put on the user, or may have put.
 
-        One that stands is ours if it is among them: its statement id has the time. A lift that may not have been
-        applied proves nothing.
+        A Deny-all on the user is ours if it is one of them: its statement id has the time. Calls that remove one
+        are ignored, because they may not have been applied.
         """
-        puts = (each.parameters for each in self.deeds if each.operation == "PutUserPolicy")
+        puts = (each.parameters for each in self.calls if each.operation == "PutUserPolicy")
         return [
             str(given.get("PolicyDocument")) for given in puts if given.get("PolicyName") == DENY_ALL_NAME
         ]
 
-    def denied_here(self) -> bool:
-        """True where a call of ours put the inline Deny-all of our name on the user, or may have."""
-        put = (each for each in self.deeds if each.operation == "PutUserPolicy")
-        return any(each.parameters.get("PolicyName") == DENY_ALL_NAME for each in put)
-
-    def _removals(self) -> Iterator[tuple[tuple[str, str], Deed]]:
-        attached = False  # AWSDenyAll, by us
-        for each in self.deeds:
+    def _removals(self) -> Iterator[tuple[tuple[str, str], AppliedCall]]:
+        attached = False  # our AWSDenyAll
+        for each in self.calls:
             if _is_deny_all(each, "PolicyArn"):
                 if each.operation == "AttachUserPolicy":
-                    attached = not _gives_back(each)
+                    attached = not _is_restoration(each)
                 elif attached:
                     attached = False
                     continue
-            lifted = "for" in each.notes or each.parameters.get("PolicyName") == DENY_ALL_NAME
-            if each.ours and each.removed and not lifted:
+            own_deny = "for" in each.notes or each.parameters.get("PolicyName") == DENY_ALL_NAME
+            if each.effective and each.removed and not own_deny:
                 yield each.removed, each
-
-    def _standing(self, put: str, lift: str, parameter: str) -> datetime | None:
-        found = None
-        for each in self.deeds:
-            if each.operation in (put, lift) and _is_deny_all(each, parameter):
-                found = each.time if each.operation == put and not _gives_back(each) else None
-        return found
 
 
 def history_of(
     subject: Subject, lines: Iterable[Mapping[str, Any]], created: datetime | None = None
 ) -> History:
-    """What the ``lines`` of journals show that was done to ``subject``.
+    """The history of ``subject`` by the ``lines`` of journals.
 
-    A call without a line after it may have been applied, so it counts. Lines of the version before name no unique
-    id: theirs is the user of the ARN, unless it was ``created`` later than the line.
+    A call without a line after it may have been applied, so it counts. Lines of earlier versions have no unique id:
+    they count for the user with their ARN, unless it was ``created`` later than the line.
     """
     mine = [line for line in lines if _is_of(line, subject, created)]
-    deeds = tuple(sorted(_deeds(mine), key=lambda each: each.time))
+    calls = tuple(sorted(_applied_calls(mine), key=lambda each: each.time))
     recorded = [line for line in mine if line.get("phase") == QUARANTINE]
     latest = max(recorded, key=lambda line: moment(line.get("time")) or _BEGINNING, default=None)
     record = latest.get("record") if latest else None
     found = Quarantine.from_data(record) if isinstance(record, Mapping) else None
-    return History(deeds, found or _unrecorded_quarantine(History(deeds)), _given_back(subject, mine))
+    return History(calls, found or _unrecorded_quarantine(History(calls)), _restored_at(subject, mine))
 
 
-def _given_back(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> datetime | None:
-    ends = (line for line in lines if line.get("phase") == "outcome" and line.get("status") == "restored")
-    times = [moment(line.get("time")) for line in ends if subject.unique_id in (line.get("made") or ())]
+def _restored_at(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> datetime | None:
+    outcomes = (line for line in lines if line.get("phase") == "outcome" and line.get("status") == "restored")
+    times = [moment(line.get("time")) for line in outcomes if subject.unique_id in (line.get("made") or ())]
     return max((time for time in times if time), default=None)
 
 
 def _unrecorded_quarantine(history: History) -> Quarantine | None:
-    """The quarantine of a journal of the version before, which has no line for the record."""
-    since, off = history.attached_deny(), history.switched_off()
-    return Quarantine(since, "", "", off, "attached") if since and off else None
+    """The quarantine in a journal of an earlier version, which has no line for the record."""
+    since, ids = history.attached_deny(), history.deactivated_ids()
+    return Quarantine(since, "", "", ids, "attached") if since and ids else None
 
 
-def _deeds(lines: Iterable[Mapping[str, Any]]) -> Iterator[Deed]:
-    begun: dict[str, Deed] = {}
+def _applied_calls(lines: Iterable[Mapping[str, Any]]) -> Iterator[AppliedCall]:
+    begun: dict[str, AppliedCall] = {}
     for line in lines:
         parameters = line.get("parameters")
         if line.get("phase") not in ("before", "after") or not isinstance(parameters, Mapping):
             continue
-        call = f"{line.get('operation')} {sorted(parameters.items())}"
+        key = f"{line.get('operation')} {sorted(parameters.items())}"
         if line["phase"] == "before":
-            if call in begun:
-                yield begun[call]
+            if key in begun:
+                yield begun[key]
             notes = line.get("notes")
             time = moment(line.get("time")) or _BEGINNING
             given = notes if isinstance(notes, Mapping) else {}
-            begun[call] = Deed(time, str(line.get("operation")), parameters, given)
-        elif (deed := begun.pop(call, None)) and line.get("result") != _FAILED:
-            yield replace(deed, ours=line.get("result") != _GONE)
+            begun[key] = AppliedCall(time, str(line.get("operation")), parameters, given)
+        elif (call := begun.pop(key, None)) and line.get("result") != _FAILED:
+            yield replace(call, effective=line.get("result") != _GONE)
     yield from begun.values()
 
 
@@ -235,23 +229,23 @@ def _is_of(line: Mapping[str, Any], subject: Subject, created: datetime | None) 
     return line.get("arn") == subject.arn and not older
 
 
-def _gives_back(deed: Deed) -> bool:
-    """True for what a restoration puts on a user: that is the user's own, an AWSDenyAll too."""
-    return deed.notes.get("for") == "restoration"
+def _is_restoration(call: AppliedCall) -> bool:
+    """Whether a restoration made the call. What it puts on a user is the user's own, even an AWSDenyAll."""
+    return call.notes.get("for") == "restoration"
 
 
-def _releases(deed: Deed) -> bool:
-    """True for the calls by which a release, or the end of a deletion, takes a quarantine's Deny or its tag off."""
-    if deed.operation == "UntagUser":
-        return QUARANTINE_TAG in deed.parameters.get("TagKeys", ())
-    if deed.operation == "DeleteUserPolicy":
-        return deed.parameters.get("PolicyName") == DENY_ALL_NAME
-    if deed.operation == "PutUserPermissionsBoundary":
-        return not _is_deny_all(deed, "PermissionsBoundary")
-    if deed.operation == "DeleteUserPermissionsBoundary":
+def _releases(call: AppliedCall) -> bool:
+    """Whether the call removes a quarantine's Deny or its tag, at a release or at the end of a deletion."""
+    if call.operation == "UntagUser":
+        return QUARANTINE_TAG in call.parameters.get("TagKeys", ())
+    if call.operation == "DeleteUserPolicy":
+        return call.parameters.get("PolicyName") == DENY_ALL_NAME
+    if call.operation == "PutUserPermissionsBoundary":
+        return not _is_deny_all(call, "PermissionsBoundary")
+    if call.operation == "DeleteUserPermissionsBoundary":
         return True
-    return deed.operation == "DetachUserPolicy" and _is_deny_all(deed, "PolicyArn")
+    return call.operation == "DetachUserPolicy" and _is_deny_all(call, "PolicyArn")
 
 
-def _is_deny_all(deed: Deed, parameter: str) -> bool:
-    return str(deed.parameters.get(parameter, "")).endswith(_AWS_DENY_ALL)
+def _is_deny_all(call: AppliedCall, parameter: str) -> bool:
+    return str(call.parameters.get(parameter, "")).endswith(_AWS_DENY_ALL)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading users live, right before something is done to each."""
+"""Reads users live, right before a run changes them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from c7n_iamusers.iam.users import LISTED_KINDS, embedded_attachments, read_deta
 T = TypeVar("T")
 
 
-class Fresh(Generic[T]):
-    """What ``load`` gives, read again once it is older than ``max_age`` seconds.
+class TtlCache(Generic[T]):
+    """Caches the result of ``load`` for ``max_age`` seconds, counted from the start of loading.
 
-    Age counts from the start of a reading. One that takes longer than that is stale when it ends: it is given
-    up for good, so that a run over a large account does not spend its time reading what it can't use.
+    If loading takes longer than that, the result is already stale: the cache is disabled for good, so that a run
+    over a large account does not keep loading what it can't use.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Fresh(Generic[T]):
         self._too_slow = False
 
     def get(self) -> T | None:
-        """The reading, None once given up; other threads wait while one reads. Raises what ``load`` raises."""
+        """The result, None once disabled. Other threads wait while one loads. Raises what ``load`` raises."""
         with self._lock:
             if not self._too_slow and (self._value is None or self._clock() > self._until):
                 began = self._clock()
@@ -48,18 +48,18 @@ class Fresh(Generic[T]):
 
 
 Attachments = dict[str, tuple[Item, ...]]
-#: Seconds; what is older is never what a deletion rests on.
+#: The maximum age, in seconds, of a list that a deletion uses.
 MAX_AGE = 30.0
-#: Seconds before a user is read again that exists although one of its lists says that it does not.
-_SOON = (0.5, 1.0, 2.0, 4.0)
+#: Seconds to wait before reading a user again that exists although one of its lists fails with NoSuchEntity.
+_RETRY_DELAYS = (0.5, 1.0, 2.0, 4.0)
 
 
 class LiveUsers:
-    """Reads the users of a run over ``wanted`` of them. Safe for several threads.
+    """Reads the users of a run over ``wanted`` users. Thread-safe.
 
-    The list of all service-specific credentials is given up where it has more pages than reading ``wanted`` users
-    one by one costs, or takes so long that it is stale when it ends.
-    ``judged``: the kinds that a decision rests on, which are never taken from such a list.
+    The account-wide list of service-specific credentials is used unless it needs more calls than ``wanted`` lists of
+    single users, or is stale when it is complete.
+    ``judged``: the kinds that a decision depends on, which are never taken from the account-wide list.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class LiveUsers:
         judged: Collection[AttachmentKind] = (),
     ) -> None:
         self._client, self._wanted, self._backoff, self._judged = client, wanted, backoff, judged
-        self._credentials = Fresh(self._read_credentials, MAX_AGE, clock)
+        self._credentials = TtlCache(self._read_credentials, MAX_AGE, clock)
 
     def read(self, name: str) -> IamUser | None:
-        """The user with all its attachments in full detail; None where GetUser knows no such user.
+        """The user with all its attachments in full detail; None if there is no such user.
 
-        Raises ClientError where anything of it can't be read.
+        Raises ClientError if any part of it can't be read.
         """
         shared = None if SERVICE_SPECIFIC_CREDENTIAL in self._judged else self._credentials.get()
         if shared is None:
@@ -86,28 +86,28 @@ class LiveUsers:
         return self._read(name, held)
 
     def read_fully(self, name: str) -> IamUser | None:
-        """As ``read``, from the user's own lists only: what a conflict calls for."""
+        """As ``read``, from the user's own lists only, for use after a conflict."""
         return self._read(name, {})
 
     def name_of(self, unique_id: str) -> str | None:
-        """The name that the user of ``unique_id`` has now; None where there is no such user. Raises ClientError."""
+        """The current name of the user with ``unique_id``; None if there is no such user. Raises ClientError."""
         users = items(self._client, "ListUsers", "Users", self._backoff, MaxItems=PAGE_SIZE)
         return next((str(user["UserName"]) for user in users if user["UserId"] == unique_id), None)
 
     def _read(self, name: str, shared: Attachments) -> IamUser | None:
-        for delay in (*_SOON, None):
+        for delay in (*_RETRY_DELAYS, None):
             own, problem = self._read_own(name, shared)
-            # Who it is comes last, so that as little as possible lies between that and the first change.
+            # GetUser comes last, so that the identity is as recent as possible when the first change is made.
             user = read_detail(self._client, name, self._backoff)
             if user is None:
                 return None
             if own is not None:
                 return IamUser(user, {**shared, **own, **embedded_attachments(user)})
-            # Made a moment ago, or renamed to this: its lists must say the same before it is believed.
+            # The user was created or renamed just now: read again until its lists agree.
             if delay is None and problem:
                 raise problem
             self._backoff.sleep(delay or 0)
-        raise AssertionError("the last look returns or raises")
+        raise AssertionError("the last attempt returns or raises")
 
     def _read_own(self, name: str, shared: Attachments) -> tuple[Attachments | None, ClientError | None]:
         kinds = [kind for kind in LISTED_KINDS if kind.name not in shared]
@@ -119,13 +119,13 @@ class LiveUsers:
             return None, error
 
     def _read_credentials(self) -> Mapping[str, tuple[Item, ...]] | None:
-        # A user's own list is one call; this may be one more for each service (see listed_at_once).
+        # A user's own list is one call; the account-wide list can take one more for each service (listed_at_once).
         if self._wanted <= len(SERVICES):
             return None
         try:
             listed = listed_at_once(_Budgeted(self._client, self._wanted), self._backoff)
         except (ClientError, _TooManyPages):
-            # Not every service of every partition takes AllUsers; a user's own list will say what is wrong.
+            # AllUsers may be unsupported; a user's own list raises any other error.
             return None
         if listed is None:
             return None
@@ -136,17 +136,17 @@ class LiveUsers:
 
 
 class _TooManyPages(Exception):
-    """A list of all users costs more than their own lists."""
+    """The account-wide list costs more calls than the users' own lists."""
 
 
 class _Budgeted:
-    """The client, for as many pages of service-specific credentials."""
+    """The client, limited to ``calls`` pages of service-specific credentials."""
 
     def __init__(self, client: Any, calls: int) -> None:
         self._client, self._calls = client, calls
 
     def list_service_specific_credentials(self, **parameters: Any) -> Any:
-        """The client's. Raises _TooManyPages."""
+        """As the client's. Raises _TooManyPages once the limit is reached."""
         if not self._calls:
             raise _TooManyPages
         self._calls -= 1

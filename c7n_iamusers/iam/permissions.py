@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The IAM actions that each of our actions needs, and the least policy for a role that runs them. Pure."""
+"""The IAM actions that each of this package's actions needs, and a least-privilege policy for its role. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, ON_USER
 from c7n_iamusers.iam.deny_all import aws_deny_all
 
-#: Who is acting, and the user itself.
-_WHO = ("sts:GetCallerIdentity", "iam:GetUser")
-#: The Deny-all in its forms; putting one and lifting it.
+#: The identity of the caller, and the user.
+_IDENTITY = ("sts:GetCallerIdentity", "iam:GetUser")
+#: To put and lift the Deny-all, inline or attached.
 _DENY = ("iam:PutUserPolicy", "iam:AttachUserPolicy", "iam:DeleteUserPolicy", "iam:DetachUserPolicy")
-#: max-resources-percent in event modes.
+#: For max-resources-percent in event modes.
 _COUNT = ("iam:GetAccountSummary",)
-#: Whether a user that is not found by its name was renamed.
+#: To check whether a user that is not found by name was renamed.
 _NAMES = ("iam:ListUsers",)
 
 
@@ -34,14 +34,14 @@ _READS_OF_ALL = _iam(name for kind in ATTACHMENT_KINDS for name in kind.reads_of
 _SWITCHES = _iam(name for kind in ATTACHMENT_KINDS for name in kind.switching)
 
 DELETION = _sorted(
-    _WHO,
+    _IDENTITY,
     _COUNT,
     _NAMES,
     _DENY,
     _READS,
     _READS_OF_ALL,
     _iam(name for kind in ATTACHMENT_KINDS for name in kind.removing),
-    # Roles and groups for the snapshot, devices that a stopped run orphaned, the last resort of the Deny.
+    # Roles and groups for the snapshot, MFA devices that a stopped run orphaned, and the boundary form of the Deny-all.
     (
         "iam:GetAccountAuthorizationDetails",
         "iam:GetAccessKeyLastUsed",
@@ -51,7 +51,7 @@ DELETION = _sorted(
     ),
 )
 QUARANTINE = _sorted(
-    _WHO,
+    _IDENTITY,
     _COUNT,
     _NAMES,
     _DENY,
@@ -65,7 +65,7 @@ QUARANTINE = _sorted(
     ),
 )
 RELEASE = _sorted(
-    _WHO,
+    _IDENTITY,
     _COUNT,
     _NAMES,
     _READS,
@@ -80,7 +80,7 @@ RELEASE = _sorted(
     ),
 )
 RESTORATION = _sorted(
-    _WHO,
+    _IDENTITY,
     _NAMES,
     _READS,
     _SWITCHES,
@@ -89,7 +89,7 @@ RESTORATION = _sorted(
         "iam:CreateUser",
         "iam:TagUser",
         "iam:PutUserPermissionsBoundary",
-        # A Deny-all that a stopped deletion left on the user.
+        # To remove a Deny-all that a stopped deletion left on the user.
         "iam:DeleteUserPermissionsBoundary",
         "iam:DeleteUserPolicy",
         "iam:DetachUserPolicy",
@@ -105,7 +105,7 @@ RESTORATION = _sorted(
 
 
 _ANYTHING = "*"
-#: Actions on a user, beside those of the table.
+#: Actions on a user.
 _ON_USER = frozenset(
     f"iam:{name}"
     for name in (
@@ -122,16 +122,16 @@ _ON_USER = frozenset(
         ),
     )
 )
-#: Actions on something else: a group, a device.
-_ELSEWHERE = {
+#: Actions on other resource types -> the resource.
+_ON_OTHERS = {
     f"iam:{part.operation}": part.resource
     for kind in ATTACHMENT_KINDS
     for part in (*kind.removals, kind.restoration)
     if part and part.resource != ON_USER
 }
-#: Also asked for all users at once, which is on no user.
+#: Actions that are also called for all users, which needs resource *.
 _ON_ALL = frozenset(f"iam:{name}" for kind in ATTACHMENT_KINDS for name in kind.reads & kind.reads_of_all)
-#: What our own actions use these for, and nothing else: to deny everything.
+#: Actions that this package uses only for AWSDenyAll -> the condition key that limits them to it.
 _DENYING = {
     "iam:AttachUserPolicy": "iam:PolicyARN",
     "iam:PutUserPermissionsBoundary": "iam:PermissionsBoundary",
@@ -140,19 +140,19 @@ _DENYING = {
 
 @dataclass(frozen=True)
 class Needed:
-    """Permissions such as ``iam:GetUser``: of this package's plugins, and of all others in the policies."""
+    """Permissions such as ``iam:GetUser``. ``own``: of this package's plugins. ``others``: of all other plugins."""
 
     own: frozenset[str]
     others: frozenset[str] = frozenset()
 
 
 def role_policy(needed: Needed, account_id: str = "*", partition: str = "aws") -> dict[str, Any]:
-    """The policy document. ``account_id``: of the users, ``*`` for whatever account the role is in.
+    """The policy document. ``account_id``: the users' account, ``*`` for the account that the role is in.
 
-    ``iam:PutUserPolicy`` can't be bound to what is put: whoever holds it can give a user any permission.
+    No condition can limit ``iam:PutUserPolicy`` to the Deny-all: a principal with it can give a user any permission.
     """
     grouped: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for action in sorted(_with_identity(needed.own | needed.others)):
+    for action in sorted(_needing_permission(needed.own | needed.others)):
         denying = _DENYING.get(action, "") if action not in needed.others else ""
         resource = _ANYTHING if action in needed.others else _resource(action)
         grouped[(resource, denying)].append(action)
@@ -163,15 +163,15 @@ def role_policy(needed: Needed, account_id: str = "*", partition: str = "aws") -
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def _with_identity(actions: Iterable[str]) -> list[str]:
-    # GetCallerIdentity needs no permission: "No permissions are required to perform this operation" (STS API).
+def _needing_permission(actions: Iterable[str]) -> list[str]:
+    # "No permissions are required to perform this operation" (AWS STS API Reference, GetCallerIdentity).
     return [action for action in actions if action != "sts:GetCallerIdentity"]
 
 
 def _resource(action: str) -> str:
     if action in _ON_ALL:
         return _ANYTHING
-    return _ELSEWHERE.get(action) or (ON_USER if action in _ON_USER else _ANYTHING)
+    return _ON_OTHERS.get(action) or (ON_USER if action in _ON_USER else _ANYTHING)
 
 
 def _arn(resource: str, account_id: str, partition: str) -> str:

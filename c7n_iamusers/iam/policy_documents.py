@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Policy documents as they come: decoded, as JSON text, URL-encoded, with single values where lists may stand.
+"""Policy documents in the forms that APIs and tools return: objects, JSON or URL-encoded text, single values or lists.
 
-The grammar: "Grammar of the IAM JSON policy language" (IAM User Guide).
+Grammar: "Grammar of the IAM JSON policy language" (IAM User Guide).
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ from c7n_iamusers.iam.user import Item
 
 
 def canonical_policy(document: object) -> str:
-    """A policy document's JSON in one form, so that key order and spacing never pass for a difference."""
+    """A policy document as JSON in canonical form: sorted keys, no white space."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"))
 
 
 def default_documents(policies: Iterable[Item]) -> dict[str, Any]:
-    """ARN -> the document in force, of botocore's ``ManagedPolicyDetail``s; one without it is left out."""
+    """ARN -> document of the default version, from botocore's ``ManagedPolicyDetail``. Others are left out."""
     found: dict[str, Any] = {}
     for policy in policies:
         for version in objects(policy.get("PolicyVersionList")):
-            if _in_force(policy, version) and "Document" in version:
+            if _is_default(policy, version) and "Document" in version:
                 found[str(policy.get("Arn"))] = version["Document"]
     return found
 
 
-def _in_force(policy: Item, version: Item) -> bool:
+def _is_default(policy: Item, version: Item) -> bool:
     default = policy.get("DefaultVersionId")
     return version.get("VersionId") == default if default else bool(version.get("IsDefaultVersion"))
 
 
-#: AWS attaches it to a user whose key it saw leaked; V2, V3 and V4 exist ("Managed policies for AWS IAM").
+#: The name, without version (V2, V3), of the policy that AWS attaches to a user with an exposed access key
+#: ("AWSCompromisedKeyQuarantineV3", AWS Managed Policy Reference).
 COMPROMISED = "AWSCompromisedKeyQuarantine"
-
 
 Statement = Mapping[str, Any]
 
 
 def parse_document(value: Any) -> Mapping[str, Any]:
-    """A policy document, from a mapping, JSON text or URL-encoded JSON text (as IAM's own answers have it).
+    """A policy document, from a mapping, JSON text or URL-encoded JSON text (which IAM returns).
 
-    Raises ValueError, saying what is wrong, for anything that is no policy.
+    Raises ValueError with what is wrong.
     """
     document = decoded(value)
     if not isinstance(document, Mapping):
@@ -55,9 +55,9 @@ def parse_document(value: Any) -> Mapping[str, Any]:
 
 
 def decoded(value: object) -> Any:
-    """``value``, or what it holds where it is JSON text, URL-encoded or not. Raises ValueError for another text."""
+    """``value``, parsed if it is JSON text or URL-encoded JSON text. Raises ValueError for other text."""
     document: Any = value
-    # Twice, since some tools store the text as a JSON string; unquoting plain JSON would change a %20 in it.
+    # Twice, because some tools save the text as a JSON string. Decoding plain JSON as a URL would change a %20 in it.
     for decode in (json.loads, json.loads, _unquoted):
         if isinstance(document, str):
             try:
@@ -70,30 +70,30 @@ def decoded(value: object) -> Any:
 
 
 def statements(document: Mapping[str, Any]) -> tuple[Statement, ...]:
-    """The statements of a document, one or many. Raises ValueError where one is no object."""
+    """The statements of a document, one or several. Raises ValueError if one is not an object."""
     found = listed(document["Statement"])
     if not all(isinstance(statement, Mapping) for statement in found):
-        raise ValueError("a statement that is no object")
+        raise ValueError("a statement that is not an object")
     return found
 
 
 def listed(value: Any) -> tuple[Any, ...]:
-    """The values of an element that may be single, a list, or missing."""
+    """The values of an element that is a single value, a list, or None."""
     if value is None:
         return ()
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 def objects(value: Any) -> tuple[Mapping[str, Any], ...]:
-    """As ``listed``, without what is no object."""
+    """The values of an element that are objects; others are left out."""
     return tuple(item for item in listed(value) if isinstance(item, Mapping))
 
 
-class SharedDocuments:
-    """Makes one object of all policies that say the same, and of all lists of them; nobody may change it.
+class PolicyInterner:
+    """Replaces equal policies, and equal lists of policies, by one object, which must not be changed.
 
-    80,000 users have a few hundred policies between them, and their texts would take most of a run's memory. Several
-    threads may share an instance, which is also a hook for ``json.loads``.
+    80,000 users have a few hundred distinct policies; without interning, their documents take most of a run's memory.
+    Thread-safe. An instance is also an ``object_hook`` for ``json.loads``.
     """
 
     _KEYS = ("Statement", "PolicyDocument", "PolicyArn")
@@ -103,19 +103,19 @@ class SharedDocuments:
         self._known: dict[Hashable, Any] = {}
 
     def __call__(self, found: dict[str, Any]) -> dict[str, Any]:
-        """A policy, or what says the same; a ``UserDetail`` with shared lists. Call it for what is inside first."""
+        """The interned policy equal to ``found``, or a ``UserDetail`` with interned lists. Inner objects come first."""
         if any(key in found for key in self._KEYS):
             shared: dict[str, Any] = self._known.setdefault(json.dumps(found), found)
             return shared
         for name in self._LISTS if "UserId" in found else ():
             if isinstance(listed := found.get(name), list):
-                # The policies are shared already: what tells lists apart is which objects are in them.
+                # The policies are interned already, so equal lists have the same objects.
                 marks = (each if isinstance(each, str) else id(each) for each in listed)
                 found[name] = self._known.setdefault((name, *marks), listed)
         return found
 
     def of(self, value: Any) -> Any:
-        """The same for JSON that is parsed already, such as botocore's answers."""
+        """Intern parsed JSON, such as a botocore response."""
         if isinstance(value, list):
             return [self.of(each) for each in value]
         if isinstance(value, dict):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which roles of the account trust a user by name; they break when it goes. Pure.
+"""The roles of an account whose trust policy names a user. Deleting the user breaks their trust. Pure.
 
-A trust policy that names a user shows its unique id once it is deleted, and re-creating the name does not
-mend it ("AWS JSON policy elements: Principal", IAM User Guide).
+After the deletion the trust policy shows the user's unique id, and a new user with the same name does not match it
+("AWS JSON policy elements: Principal", IAM User Guide).
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from typing import Any
 from c7n_iamusers.iam.policy_documents import Statement, listed, parse_document, statements
 from c7n_iamusers.iam.user import IamUser, Item
 
-#: Condition keys whose value names a user, where the principal itself is the account.
+#: Condition keys that name a user if the principal is the account.
 _NAMING_KEYS = frozenset({"aws:principalarn", "aws:userid"})
 _POSITIVE_OPERATORS = ("stringequals", "stringlike", "arnequals", "arnlike")
 
 
 class TrustIndex:
-    """Finds the roles that trust a user without reading every trust policy for every user."""
+    """The roles of an account by the users that their trust policies name."""
 
     def __init__(self, roles: Iterable[Item]) -> None:
         self._roles: defaultdict[str, list[str]] = defaultdict(list)
-        #: ARNs of roles whose trust policy can't be read, so that nobody knows whom they trust.
+        #: ARNs of roles whose trust policy does not parse.
         self.unreadable: list[str] = []
         for role in roles:
             self._add(str(role.get("Arn") or role.get("RoleName")), role.get("AssumeRolePolicyDocument"))
 
     def of(self, user: IamUser) -> tuple[str, ...]:
-        """The ARNs of the roles that name ``user`` by its ARN or its unique id."""
+        """The ARNs of the roles that name ``user`` by its ARN or unique id."""
         named = {*self._roles.get(user.arn, ()), *self._roles.get(user.unique_id, ())}
         return tuple(sorted(named))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of one IAM user, as an immutable record."""
+"""The record of one IAM user."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 
 from c7n_iamusers.execution.calls import Subject
 
-#: One thing attached to a user, as the API gives it (e.g. an entry of AccessKeyMetadata).
+#: One thing attached to a user, as the API returns it (such as an entry of AccessKeyMetadata).
 Item = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class IamUser:
-    """One IAM user. ``detail`` is the user as botocore's ``User`` or ``UserDetail`` shape.
+    """One IAM user. ``detail``: botocore's ``User`` or ``UserDetail``.
 
-    ``attachments``: kind -> what is attached. A kind that is missing was not read: unknown, never none.
+    ``attachments``: kind -> what is attached. A kind that is missing was not read: it is unknown, not empty.
     """
 
     detail: Mapping[str, Any]
@@ -25,7 +25,7 @@ class IamUser:
 
     @property
     def name(self) -> str:
-        """The user name, unique in the account whatever its case."""
+        """The user name, which is unique in the account regardless of case."""
         return str(self.detail["UserName"])
 
     @property
@@ -35,30 +35,30 @@ class IamUser:
 
     @property
     def unique_id(self) -> str:
-        """The unique id (AIDA...), which a user re-created under the same name does not get back."""
+        """The unique id (AIDA...). A new user with the same name has another one."""
         return str(self.detail["UserId"])
 
     @property
     def path(self) -> str:
-        """The path, ``/`` where none was given."""
+        """The path, ``/`` by default."""
         return str(self.detail.get("Path", "/"))
 
     @property
     def subject(self) -> Subject:
-        """Whom a plan for this user is for."""
+        """The user as plans, journals and errors name it."""
         return Subject(self.name, self.arn, self.unique_id)
 
     @property
     def tags(self) -> Mapping[str, str]:
-        """Tag key -> value. Whoever holds iam:TagUser can write them: claims, not proof."""
+        """Tag key -> value. Any principal with iam:TagUser can write them, so they prove nothing."""
         return {tag["Key"]: tag["Value"] for tag in self.detail.get("Tags") or ()}
 
     @property
     def groups(self) -> tuple[str, ...] | None:
-        """The names of its groups; None where they were not read."""
+        """The names of its groups; None if they were not read."""
         items = self.attachments.get("group")
         return None if items is None else tuple(item["GroupName"] for item in items)
 
     def counts(self) -> dict[str, int]:
-        """Kind -> how many are attached, for the kinds that were read."""
+        """Kind -> number of attachments, for the kinds that were read."""
         return {kind: len(items) for kind, items in self.attachments.items()}

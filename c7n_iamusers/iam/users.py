@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading one user live: who it is, everything attached to it, and the last use of its keys."""
+"""Reads one user live: its identity, everything attached to it, and the last use of its access keys."""
 
 from __future__ import annotations
 
@@ -12,38 +12,30 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from c7n_iamusers.execution.client import Backoff, error_code, items
-from c7n_iamusers.iam.attachments import (
-    ACCESS_KEY,
-    ATTACHMENT_KINDS,
-    PERMISSIONS_BOUNDARY,
-    TAG,
-    AttachmentKind,
-    Detail,
-    Reading,
-)
+from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser, Item
 
-#: The kinds with a list of their own; GetUser itself tells the others.
-LISTED_KINDS = tuple(kind for kind in ATTACHMENT_KINDS if kind.reading)
-#: Seconds before a list is read again that told of what is gone.
-_SOON = (0.0, 1.0, 2.0, 4.0)
+#: The kinds with their own operation; GetUser returns the others.
+LISTED_KINDS = tuple(kind for kind in attachments.ATTACHMENT_KINDS if kind.reading)
+#: Seconds to wait before reading a list again that has an item which is gone.
+_RETRY_DELAYS = (0.0, 1.0, 2.0, 4.0)
 _ENVELOPE = frozenset({"ResponseMetadata", "UserName"})
 
 
 def read_user(client: Any, name: str, backoff: Backoff) -> IamUser | None:
-    """The user with all its attachments in full detail, fit for a snapshot; None where there is no such user.
+    """The user with all its attachments in full detail, as a snapshot needs it; None if there is no such user.
 
-    Raises ClientError where anything of it can't be read.
+    Raises ClientError if any part of it can't be read.
     """
     detail = read_detail(client, name, backoff)
     if detail is None:
         return None
-    attachments = {kind.name: read_kind(client, name, kind, backoff) for kind in LISTED_KINDS}
-    return IamUser(detail, {**attachments, **embedded_attachments(detail)})
+    listed = {kind.name: read_kind(client, name, kind, backoff) for kind in LISTED_KINDS}
+    return IamUser(detail, {**listed, **embedded_attachments(detail)})
 
 
 def read_detail(client: Any, name: str, backoff: Backoff) -> dict[str, Any] | None:
-    """GetUser's ``User``: with tags and boundary, which no list gives; None where there is no such user."""
+    """GetUser's ``User``, with tags and boundary, which ListUsers does not return; None if there is no such user."""
     try:
         return dict(backoff.call(client.get_user, UserName=name)["User"])
     except ClientError as error:
@@ -53,33 +45,33 @@ def read_detail(client: Any, name: str, backoff: Backoff) -> dict[str, Any] | No
 
 
 def embedded_attachments(detail: dict[str, Any]) -> dict[str, tuple[Item, ...]]:
-    """The kinds that a user's own record tells: boundary and tags."""
+    """The kinds in a user's own record: boundary and tags."""
     boundary = detail.get("PermissionsBoundary")
     return {
-        PERMISSIONS_BOUNDARY.name: (boundary,) if boundary else (),
-        TAG.name: tuple(detail.get("Tags") or ()),
+        attachments.PERMISSIONS_BOUNDARY.name: (boundary,) if boundary else (),
+        attachments.TAG.name: tuple(detail.get("Tags") or ()),
     }
 
 
-def list_kind(client: Any, name: str, kind: AttachmentKind, backoff: Backoff) -> tuple[Item, ...]:
-    """What of ``kind`` (one that has a list of its own) is attached to the user, as its list gives it.
+def list_kind(client: Any, name: str, kind: attachments.AttachmentKind, backoff: Backoff) -> tuple[Item, ...]:
+    """The attachments of ``kind`` (one of LISTED_KINDS) of the user, as the list operation returns them.
 
-    Raises ClientError; NoSuchEntity too, where the user itself is gone.
+    Raises ClientError; NoSuchEntity if the user is gone.
     """
-    assert kind.reading, f"{kind.name} has no list: GetUser tells it"
+    assert kind.reading, f"{kind.name} has no list operation: GetUser returns it"
     if kind.reading.single:
         return _read_single(client, name, kind.reading, backoff)
     found = items(client, kind.reading.operation, kind.reading.result, backoff, UserName=name)
     return tuple({kind.identifier: item} if isinstance(item, str) else item for item in found)
 
 
-def read_kind(client: Any, name: str, kind: AttachmentKind, backoff: Backoff) -> tuple[Item, ...]:
-    """As ``list_kind``, each item completed by what its list leaves out (documents, key bodies).
+def read_kind(client: Any, name: str, kind: attachments.AttachmentKind, backoff: Backoff) -> tuple[Item, ...]:
+    """As ``list_kind``, with the details that the list leaves out (documents, key bodies).
 
-    An item that went between its list and its details is no sign that the user went: the list is read again.
-    Raises ClientError; NoSuchEntity where the user itself is gone, or the list stays wrong.
+    If an item disappears between the list and its details, the list is read again.
+    Raises ClientError; NoSuchEntity if the user is gone, or items keep disappearing.
     """
-    for delay in (*_SOON, None):
+    for delay in (*_RETRY_DELAYS, None):
         found = list_kind(client, name, kind, backoff)
         if kind.detail is None:
             return found
@@ -89,11 +81,11 @@ def read_kind(client: Any, name: str, kind: AttachmentKind, backoff: Backoff) ->
             if delay is None or error_code(error) != "NoSuchEntity":
                 raise
             backoff.sleep(delay)
-    raise AssertionError("the last look returns or raises")
+    raise AssertionError("the last attempt returns or raises")
 
 
 def unassigned_mfa(client: Any, backoff: Backoff) -> frozenset[str]:
-    """The serial numbers of the account's virtual MFA devices that are nobody's."""
+    """The serial numbers of the account's virtual MFA devices that are assigned to no user."""
     devices = items(
         client,
         "ListVirtualMFADevices",
@@ -105,7 +97,7 @@ def unassigned_mfa(client: Any, backoff: Backoff) -> frozenset[str]:
     return frozenset(str(device["SerialNumber"]) for device in devices)
 
 
-def _read_single(client: Any, name: str, reading: Reading, backoff: Backoff) -> tuple[Item, ...]:
+def _read_single(client: Any, name: str, reading: attachments.Reading, backoff: Backoff) -> tuple[Item, ...]:
     try:
         response = backoff.call(getattr(client, xform_name(reading.operation)), UserName=name)
     except ClientError as error:
@@ -115,7 +107,7 @@ def _read_single(client: Any, name: str, reading: Reading, backoff: Backoff) -> 
     return (response[reading.result],)
 
 
-def _with_detail(client: Any, name: str, item: Item, detail: Detail, backoff: Backoff) -> Item:
+def _with_detail(client: Any, name: str, item: Item, detail: attachments.Detail, backoff: Backoff) -> Item:
     parameters = {parameter: item[member] for parameter, member in detail.parameters.items()}
     method = getattr(client, xform_name(detail.operation))
     response = backoff.call(method, UserName=name, **parameters, **detail.constants)
@@ -126,7 +118,7 @@ def _with_detail(client: Any, name: str, item: Item, detail: Detail, backoff: Ba
 
 @dataclass(frozen=True)
 class KeyUse:
-    """GetAccessKeyLastUsed's answer. ``at`` None: AWS knows of no use; ``service`` and ``region`` may be ``N/A``."""
+    """GetAccessKeyLastUsed's response. ``at``: None if never used. ``service`` and ``region`` can be ``N/A``."""
 
     key_id: str
     at: datetime | None
@@ -134,17 +126,17 @@ class KeyUse:
     region: str = ""
 
 
-#: What GetAccessKeyLastUsed may answer for a key that does not exist: AWS denies access to it, as to a forbidden one.
+#: The errors of GetAccessKeyLastUsed for a key that does not exist. AccessDenied can also be a missing permission.
 _NO_KEY_OR_DENIED = frozenset({"AccessDenied", "NoSuchEntity"})
 
 
 def read_key_use(client: Any, user: IamUser, backoff: Backoff) -> tuple[KeyUse, ...]:
-    """The last use of each access key that ``user`` has.
+    """The last use of each access key of ``user``.
 
-    Where a key went since ``user`` was read, the keys that are listed now are asked about instead. Raises ClientError
-    where one can't be read: a denial for a key that is still listed is a denial.
+    If a key is gone since ``user`` was read, the keys are listed again. Raises ClientError if a key that is still
+    listed can't be read.
     """
-    return _read_all(client, user.name, user.attachments[ACCESS_KEY.name], backoff)
+    return _read_all(client, user.name, user.attachments[attachments.ACCESS_KEY.name], backoff)
 
 
 def _read_all(client: Any, name: str, keys: Iterable[Item], backoff: Backoff) -> tuple[KeyUse, ...]:
@@ -155,7 +147,7 @@ def _read_all(client: Any, name: str, keys: Iterable[Item], backoff: Backoff) ->
         except ClientError as error:
             if error_code(error) not in _NO_KEY_OR_DENIED:
                 raise
-            listed = list_kind(client, name, ACCESS_KEY, backoff)
+            listed = list_kind(client, name, attachments.ACCESS_KEY, backoff)
             if key["AccessKeyId"] in {item["AccessKeyId"] for item in listed}:
                 raise
             return _read_all(client, name, listed, backoff)

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.client import Backoff, error_code
 from c7n_iamusers.iam.accounts import PolicySource, read_policy_source
-from c7n_iamusers.iam.policy_documents import SharedDocuments
+from c7n_iamusers.iam.policy_documents import PolicyInterner
 from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
 
@@ -73,7 +73,7 @@ class MemberAccounts:
             raise IdentityCenterError(
                 "no Region to assume --member-role in: give --region, or set AWS_DEFAULT_REGION"
             )
-        sts, shared = self._client("sts"), SharedDocuments()
+        sts, shared = self._client("sts"), PolicyInterner()
         own = str(self.backoff.call(sts.get_caller_identity)["Account"])
         under_way: deque[tuple[str, Future[AccountNow | str]]] = deque()
         with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
@@ -128,7 +128,7 @@ class _Wanted:
 
     sts: Any
     role: str
-    shared: SharedDocuments
+    shared: PolicyInterner
     users_alone: bool
 
 

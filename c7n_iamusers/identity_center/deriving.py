@@ -12,6 +12,7 @@ from typing import Any
 
 from c7n_iamusers.derivation.acceptances import parse_acceptances
 from c7n_iamusers.derivation.derive import derive
+from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
 from c7n_iamusers.derivation.model import (
     Derivation,
     DerivationOptions,
@@ -20,13 +21,12 @@ from c7n_iamusers.derivation.model import (
     PolicyReference,
 )
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
-from c7n_iamusers.derivation.standing import StandingProofs
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.identity_center.desired import Ask
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.model import Earlier, Grant, Group, Refused
 from c7n_iamusers.identity_center.people import Candidate
-from c7n_iamusers.policy_comparison.ways_in import (
+from c7n_iamusers.policy_comparison.principals import (
     GroupPermissions,
     ManagedPolicy,
     PrincipalPermissions,
@@ -52,7 +52,7 @@ class Deriving:
         self._today = today or datetime.now(timezone.utc).date()
         self.warnings: list[str] = []
         self.derivations: list[Derivation] = []
-        self.proofs = StandingProofs()
+        self.proofs = ExistingSetProofs()
 
     def __call__(self, rows: Sequence[_Row]) -> tuple[list[Ask], list[Refused]]:
         """What each row's user is to have, or why it gets nothing. Policies with the same options derive together.

@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet, duration_seconds
-from c7n_iamusers.derivation.standing import StandingProofs
 from c7n_iamusers.identity_center.model import (
     Assignment,
     CenterState,
@@ -26,7 +26,9 @@ from c7n_iamusers.identity_center.model import (
 from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER
 
 
-def with_earlier_names(desired: DesiredAccess, state: CenterState, proofs: StandingProofs) -> DesiredAccess:
+def with_earlier_names(
+    desired: DesiredAccess, state: CenterState, proofs: ExistingSetProofs
+) -> DesiredAccess:
     """``desired``, with what stands under its earlier name in the place of what would take its place."""
     kept = _kept(desired, state, proofs)
     claims = tuple(_earlier(claim) if claim in kept else claim for claim in desired.claims)
@@ -47,7 +49,7 @@ def with_earlier_names(desired: DesiredAccess, state: CenterState, proofs: Stand
     )
 
 
-def _kept(desired: DesiredAccess, state: CenterState, proofs: StandingProofs) -> frozenset[Claim]:
+def _kept(desired: DesiredAccess, state: CenterState, proofs: ExistingSetProofs) -> frozenset[Claim]:
     """A group stands for all of a person's sets in it, so it stays for all or for none of them."""
     by_group: defaultdict[tuple[PersonKey, str], list[Claim]] = defaultdict(list)
     for claim in desired.claims:
@@ -61,7 +63,7 @@ def _kept(desired: DesiredAccess, state: CenterState, proofs: StandingProofs) ->
 
 
 def _stays(
-    claim: Claim, state: CenterState, proofs: StandingProofs, usable: dict[tuple[str, Grant, str], bool]
+    claim: Claim, state: CenterState, proofs: ExistingSetProofs, usable: dict[tuple[str, Grant, str], bool]
 ) -> bool:
     earlier = claim.earlier
     if earlier is None:
@@ -94,7 +96,7 @@ def _is_foreign(known: KnownPermissionSet) -> bool:
     return known.settings.tags.get(key) != value
 
 
-def may_stand_for(claim: Claim, known: KnownPermissionSet, proofs: StandingProofs) -> bool:
+def may_stand_for(claim: Claim, known: KnownPermissionSet, proofs: ExistingSetProofs) -> bool:
     """Whether the set, as it stands, is as good as the derived one that the claim is for, and grants no more."""
     arn, settings = claim.subject.arn, known.settings
     if _is_foreign(known):

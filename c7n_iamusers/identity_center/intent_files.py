@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore, Store, as_store, others_may_write, read_all
-from c7n_iamusers.iam.policy_documents import SharedDocuments
+from c7n_iamusers.iam.policy_documents import PolicyInterner
 from c7n_iamusers.identity_center.intent_claims import check_claims
 from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents, NotIntents, intents_data, intents_from
 
@@ -67,7 +67,7 @@ def read_intents(
             f"no {INTENTS_FILE} below {store}: run a policy whose action provision-identity-center has mode: intent, "
             f"with c7n-org run ... -s {store}"
         )
-    shared = SharedDocuments()
+    shared = PolicyInterner()
     try:
         found = [
             (name, _read(store.place(name), name, each, shared))
@@ -100,7 +100,7 @@ def _check_writers(directory: Path, names: Iterable[str]) -> None:
             )
 
 
-def _read(place: str, name: str, content: bytes | None, shared: SharedDocuments) -> Intents:
+def _read(place: str, name: str, content: bytes | None, shared: PolicyInterner) -> Intents:
     try:
         data = json.loads((content or b"").decode(), object_hook=shared)
         check_claims(data)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from c7n_iamusers.derivation.standing import StandingProofs
+from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.adoption import same_person
 from c7n_iamusers.identity_center.changes import Changes, Problems
@@ -28,6 +28,7 @@ from c7n_iamusers.identity_center.model import (
     PersonKey,
     Refused,
 )
+from c7n_iamusers.identity_center.reaching import Reaching
 from c7n_iamusers.identity_center.totals import Comparison, MadeFor, review
 
 _CODE = IdentityCenterError.__name__
@@ -41,7 +42,7 @@ class Evidence:
     ``proofs``: the IAM users whose policies are known. ``made_for``: see ``totals``. ``quotas``: Identity Center's.
     """
 
-    proofs: StandingProofs = field(default_factory=StandingProofs)
+    proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)
     made_for: MadeFor = field(default_factory=dict)
     quotas: CenterQuotas = field(default_factory=CenterQuotas)
 
@@ -64,9 +65,12 @@ def plan_access(
         for claim in desired.claims
         if (problem := problems.of(claim))
     ]
-    builder = Changes(desired, state, people, claims, instance, known.proofs)
+    reach = Reaching(desired, state, people, claims, instance)
+    builder = Changes(desired, state, people, claims, instance, known.proofs, reach)
     found = review(
-        Comparison(desired, state, people, claims, instance, known.proofs, known.made_for, choices, earlier)
+        Comparison(
+            desired, state, people, claims, instance, known.proofs, known.made_for, choices, earlier, reach
+        )
     )
     missing = list(_missing(desired, state, people, claims))
     waiting = {each.claim for each in missing}
@@ -79,6 +83,7 @@ def plan_access(
         found.stale,
         found.totals,
         found.strangers,
+        reaches=reach.all(),
     )
 
 

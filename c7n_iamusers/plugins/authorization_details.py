@@ -12,7 +12,7 @@ from c7n.query import DescribeSource
 from c7n.utils import local_session
 
 from c7n_iamusers.evidence.credential_report import flag, is_row_of
-from c7n_iamusers.evidence.inventory import ACCOUNT, VIRTUAL_MFA, Inventory
+from c7n_iamusers.evidence.index import ACCOUNT, VIRTUAL_MFA, Inventory
 from c7n_iamusers.evidence.model import Source
 from c7n_iamusers.evidence.reader import ACCOUNT_KINDS, PIECES, account_piece
 from c7n_iamusers.execution.client import Backoff

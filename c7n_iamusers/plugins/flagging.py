@@ -13,12 +13,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.evidence.assessment import Assessment
-from c7n_iamusers.evidence.assessor import Assessor
-from c7n_iamusers.evidence.index import EvidenceIndex
-from c7n_iamusers.evidence.inventory import CREATION, Inventory
-from c7n_iamusers.evidence.options import FilterOptions, unlisted
-from c7n_iamusers.evidence.reader import USUAL
+from c7n_iamusers.evidence.assessment import Assessment, Assessor, unread_kinds
+from c7n_iamusers.evidence.index import CREATION, EvidenceIndex, Inventory
+from c7n_iamusers.evidence.options import FilterOptions
+from c7n_iamusers.evidence.reader import DEFAULT_PIECES
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.client import Backoff, error_code
 from c7n_iamusers.exemptions import Exemption, ExemptionRule, find_exemption
@@ -52,7 +50,7 @@ class Flagging:
         found = self._selected(unprotected, pool) if unprotected else []
         for resource, assessment in found:
             annotate_anew(resource, {"exemption": None, **assessment.as_data()})
-        kinds = Counter(assessment.verdict.kind for _, assessment in found)
+        kinds = Counter(assessment.classification.kind for _, assessment in found)
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
         self.log.info(
             "unnecessary: of %d users %d are not exempt, %d are flagged: %s",
@@ -88,7 +86,7 @@ class Flagging:
         ]
 
     def _assessor(self) -> Assessor:
-        pieces = (*USUAL, CREATION) if self.options.criteria.provisioning.roles else USUAL
+        pieces = (*DEFAULT_PIECES, CREATION) if self.options.criteria.provisioning.roles else DEFAULT_PIECES
         inventory = AccountReadings.of(self.manager).inventory(pieces, self.backoff)
         index = EvidenceIndex(inventory)
         self._log_account(inventory, index)
@@ -99,7 +97,7 @@ class Flagging:
         for name, source in inventory.sources.items():
             if source.problem:
                 self.log.warning(
-                    "unnecessary: account %s: %s can't be read, so what depends on it is unknown: %s",
+                    "unnecessary: account %s: %s can't be read, so evidence from it is unknown: %s",
                     *(account, name, source.problem),
                 )
         if index.orphaned_mfa:
@@ -119,20 +117,20 @@ class Flagging:
         self, assessor: Assessor, resource: Resource, found: Assessment, now: datetime
     ) -> Found | None:
         """The user with its own lists, such as SSH keys, if the selection depends on them. Unread lists are unknown."""
-        if not self.options.selection.wants_lists(found, now):
+        if not self.options.selection.needs_user_lists(found, now):
             return resource, found
         try:
-            return resource, assessor.with_lists(found)
+            return resource, assessor.with_user_lists(found)
         except (ClientError, BotoCoreError) as error:
             if _is_gone(error):
                 return None
-            unread = " and ".join(kind.plural for kind in unlisted(found.evidence))
+            unread = " and ".join(kind.plural for kind in unread_kinds(found.evidence))
             self.log.warning("unnecessary: %s: its %s can't be read: %s", found.user.subject, unread, error)
             return resource, found
 
     def _in_full(self, assessor: Assessor, resource: Resource, found: Assessment) -> Found | None:
         try:
-            return resource, assessor.in_full(found)
+            return resource, assessor.with_all_attachments(found)
         except (ClientError, BotoCoreError) as error:
             if not _is_gone(error):
                 self.log.warning(

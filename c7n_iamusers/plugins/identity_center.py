@@ -12,7 +12,7 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.filters import Filter
 from c7n.utils import local_session, type_schema
 
-from c7n_iamusers.derivation.standing import StandingProofs
+from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
 from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.iam.accounts import read_policy_source
@@ -92,7 +92,7 @@ class AccessGate:
         self._identity = IdentitySettings(data, where)
         self._center: Center | None = None
         self._reader: AccessReader | None = None
-        self._proofs = StandingProofs()
+        self._proofs = ExistingSetProofs()
         self._claims: dict[str, Claim] = {}
 
     def check(self, in_lambda: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from c7n_iamusers.evidence.inventory import ACCOUNT, USER
+from c7n_iamusers.evidence.index import ACCOUNT, USER
 from c7n_iamusers.evidence.model import Source
 from c7n_iamusers.evidence.reader import ACCOUNT_KINDS, account_piece
 from c7n_iamusers.execution.calls import Subject

@@ -18,9 +18,9 @@ from c7n.cache import NullCache
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.resolver import URIResolver
 
-from c7n_iamusers.evidence.inventory import CREATION
+from c7n_iamusers.evidence.index import CREATION
 from c7n_iamusers.evidence.options import FULL, FilterOptions, parse_options
-from c7n_iamusers.evidence.reader import PIECES, USUAL
+from c7n_iamusers.evidence.reader import DEFAULT_PIECES, PIECES
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
 from c7n_iamusers.exemptions import NOBODY, ExemptionRule, format_of, parse_list, parse_rules
 from c7n_iamusers.iam.attachments import LISTED_BY_USER
@@ -207,7 +207,11 @@ class FilterText:
         """The IAM actions that the options need; possibly more if the options are invalid."""
         full = self._data.get("attachments") == FULL
         kinds = LISTED_KINDS if full else LISTED_BY_USER
-        pieces = (*USUAL, CREATION) if "role" in (self._data.get("provisioning") or ()) else USUAL
+        pieces = (
+            (*DEFAULT_PIECES, CREATION)
+            if "role" in (self._data.get("provisioning") or ())
+            else DEFAULT_PIECES
+        )
         needed = {
             "iam:ListUsers",
             *(f"iam:{kind.reading.operation}" for kind in kinds if kind.reading),

@@ -16,10 +16,9 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.query import MaxResourceLimit
 from c7n.utils import local_session
 
-from c7n_iamusers.evidence.index import EvidenceIndex
-from c7n_iamusers.evidence.inventory import CREATION
+from c7n_iamusers.evidence.index import CREATION, EvidenceIndex
 from c7n_iamusers.evidence.options import Selection
-from c7n_iamusers.evidence.reader import USUAL
+from c7n_iamusers.evidence.reader import DEFAULT_PIECES
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.executor import Executor
 from c7n_iamusers.execution.interruption import Interruption
@@ -219,7 +218,9 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         options = [each.options() for each in self._filters()]
         if all(each.selection == _EVERYBODY for each in options):
             return LiveRecheck(None, options)
-        pieces = (*USUAL, CREATION) if any(each.criteria.provisioning.roles for each in options) else USUAL
+        pieces = [*DEFAULT_PIECES]
+        if any(each.criteria.provisioning.roles for each in options):
+            pieces.append(CREATION)
         inventory = AccountReadings.of(self.manager).inventory(pieces, run.backoff)
         index = EvidenceIndex(replace(inventory, roles=account.roles, groups=account.groups))
         return LiveRecheck(index, options)

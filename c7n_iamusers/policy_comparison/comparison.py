@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether one principal may do no more than another, over all requests at once. Pure."""
+"""Whether one set of policies grants no more than another, over all possible requests. Pure.
+
+The requests that the new policies can grant are cut by those that the old policies certainly grant. If nothing is left,
+the new policies are proven to grant no more; otherwise the rest gives an example, a witness.
+"""
 
 from __future__ import annotations
 
@@ -11,90 +15,90 @@ from c7n_iamusers.policy_comparison.conditions import Condition, implied
 from c7n_iamusers.policy_comparison.globs import Budget, TooComplex
 from c7n_iamusers.policy_comparison.languages import ACTIONS, RESOURCES, Element, Language, Sample
 from c7n_iamusers.policy_comparison.patterns import required, within_segments
+from c7n_iamusers.policy_comparison.principals import RequestContext
 from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, UNDECIDED, WIDER, Witness
-from c7n_iamusers.policy_comparison.resolution import PLAIN, Bounds, Box, Reading, resolve
+from c7n_iamusers.policy_comparison.resolution import PLAIN, Bounds, Interpretation, Scope, resolve
 from c7n_iamusers.policy_comparison.statements import PolicyStatement
-from c7n_iamusers.policy_comparison.ways_in import WayIn
 
-#: Pieces that a region may fall into before the question is given up.
+#: The maximum number of pieces that a set of requests is cut into before the comparison is given up.
 _MOST_PIECES = 500
 
 
 @dataclass(frozen=True)
-class Region:
-    """The requests that are in all of ``boxes``, less what was cut off."""
+class RequestSet:
+    """The requests that are in all of ``scopes``, minus those that were cut off."""
 
     actions: Language
     resources: Language
     conditions: frozenset[Condition]
-    boxes: tuple[Box, ...]
+    scopes: tuple[Scope, ...]
 
     @classmethod
-    def of(cls, box: Box) -> Region:
-        """All of a box."""
+    def of(cls, scope: Scope) -> RequestSet:
+        """All requests in ``scope``."""
         everything = cls(Language(ACTIONS), Language(RESOURCES), frozenset(), ())
-        return everything.cut_to(box)
+        return everything.cut_to(scope)
 
-    def cut_to(self, box: Box) -> Region:
-        """What is also in ``box``."""
-        return Region(
-            self.actions.cut_to(box.actions),
-            self.resources.cut_to(box.resources),
-            self.conditions | box.conditions,
-            (*self.boxes, box),
+    def cut_to(self, scope: Scope) -> RequestSet:
+        """The requests that are also in ``scope``."""
+        return RequestSet(
+            self.actions.cut_to(scope.actions),
+            self.resources.cut_to(scope.resources),
+            self.conditions | scope.conditions,
+            (*self.scopes, scope),
         )
 
 
-def uncovered(region: Region, covers: Iterable[Box], budget: Budget) -> tuple[str, str] | None:
-    """An action and a resource in ``region`` that no box covers; None where it is proven that there are none.
+def uncovered(requests: RequestSet, covers: Iterable[Scope], budget: Budget) -> tuple[str, str] | None:
+    """An action and a resource in ``requests`` that no scope of ``covers`` has; None if there are proven to be none.
 
-    A box whose conditions those of the region don't imply covers nothing. Raises TooComplex.
+    A scope is used only if the conditions of ``requests`` imply its conditions. Raises TooComplex.
     """
-    useful = [box for box in covers if implied(box.conditions, region.conditions)]
+    useful = [scope for scope in covers if implied(scope.conditions, requests.conditions)]
     budget.spend(1 + len(useful))
-    if any(box.includes(each) for box in useful for each in region.boxes):
+    if any(scope.includes(each) for scope in useful for each in requests.scopes):
         return None
-    pieces, taken = [region], 0
+    pieces, taken = [requests], 0
     while pieces:
         piece, taken = pieces.pop(), taken + 1
         budget.spend(1 + len(useful))
         action, resource = piece.actions.sample(budget), piece.resources.sample(budget)
         if action is None or resource is None:
             continue
-        box = _covering(useful, action, resource)
-        if box is None:
+        scope = _covering(useful, action, resource)
+        if scope is None:
             return action.text, _shown(piece, action, resource, useful)
         if taken > _MOST_PIECES:
             raise TooComplex
-        pieces += _rest(piece, box)
+        pieces += _rest(piece, scope)
     return None
 
 
-def _shown(piece: Region, action: Sample, resource: Sample, covers: list[Box]) -> str:
-    """What a person recognizes as any resource, where that is as true as the text that was found."""
+def _shown(piece: RequestSet, action: Sample, resource: Sample, covers: list[Scope]) -> str:
+    """The resource to show: ``*`` if it is a witness too, else the text that was found."""
     anything = Sample("*", "*")
     true = piece.resources.contains("*") and _covering(covers, action, anything) is None
     return anything.text if true else resource.text
 
 
-def _covering(boxes: list[Box], action: Sample, resource: Sample) -> Box | None:
-    found = (box for box in boxes if _holds(box.actions, action) and _holds(box.resources, resource))
+def _covering(scopes: list[Scope], action: Sample, resource: Sample) -> Scope | None:
+    found = (scope for scope in scopes if _holds(scope.actions, action) and _holds(scope.resources, resource))
     return next(found, None)
 
 
 def _holds(element: Element, sample: Sample) -> bool:
-    # A pattern with a variable in it covers itself, though not one sure text.
+    # A pattern with a variable covers itself, although it covers no certain text.
     return element.matches(sample.text) or (not element.negated and sample.pattern in element.patterns)
 
 
-def _rest(region: Region, box: Box) -> tuple[Region, Region]:
-    """What ``box`` leaves of a region: other actions on anything, and its actions on other resources."""
+def _rest(requests: RequestSet, scope: Scope) -> tuple[RequestSet, RequestSet]:
+    """The rest of ``requests`` without ``scope``: other actions, and its actions on other resources."""
     return (
-        replace(region, actions=region.actions.cut_off(box.actions)),
+        replace(requests, actions=requests.actions.cut_off(scope.actions)),
         replace(
-            region,
-            actions=region.actions.cut_to(box.actions),
-            resources=region.resources.cut_off(box.resources),
+            requests,
+            actions=requests.actions.cut_to(scope.actions),
+            resources=requests.resources.cut_off(scope.resources),
         ),
     )
 
@@ -104,7 +108,7 @@ UNPROVEN = "not decided: too many cases"
 
 @dataclass(frozen=True)
 class Policies:
-    """All statements in force for somebody; ``boundary`` None: there is none."""
+    """The statements that apply to a principal. ``boundary``: None if there is none."""
 
     statements: tuple[PolicyStatement, ...]
     boundary: tuple[PolicyStatement, ...] | None = None
@@ -112,125 +116,138 @@ class Policies:
 
 @dataclass(frozen=True)
 class Access:
-    """What is granted, in boxes; see ``Policies``."""
+    """The scopes of ``Policies``."""
 
-    allows: tuple[Box, ...]
-    denies: tuple[Box, ...]
-    boundary: tuple[Box, ...] | None
+    allows: tuple[Scope, ...]
+    denies: tuple[Scope, ...]
+    boundary: tuple[Scope, ...] | None
 
 
-def compare(new: Policies, new_way: WayIn, old: Policies, old_way: WayIn) -> tuple[str, tuple[Witness, ...]]:
-    """EQUAL, NARROWER, WIDER or UNDECIDED, and for the last two what was found.
+def compare(
+    new: Policies, new_context: RequestContext, old: Policies, old_context: RequestContext
+) -> tuple[str, tuple[Witness, ...]]:
+    """EQUAL, NARROWER, WIDER or UNDECIDED, and the witnesses of the last two.
 
-    Whatever isn't proven is WIDER, or UNDECIDED where the question was given up, or where the readings of AWS's
-    text (see ``Reading``) come to different answers.
+    What is not proven is WIDER. It is UNDECIDED if the comparison was given up, or if the interpretations of AWS's
+    documentation (see ``Interpretation``) give different verdicts.
     """
-    found: dict[Reading, tuple[str, tuple[Witness, ...]]] = {}
-    for each in _readings(new, old):
-        found[each] = _by_reading(new, new_way, old, old_way, each)
+    found: dict[Interpretation, tuple[str, tuple[Witness, ...]]] = {}
+    for each in _interpretations(new, old):
+        found[each] = _by_interpretation(new, new_context, old, old_context, each)
         if found[each][0] == UNDECIDED:
-            return found[each]  # another reading would take as long
+            return found[each]  # another interpretation takes as long
     verdicts = {verdict for verdict, _ in found.values()}
     if len(verdicts) == 1:
         return found[PLAIN]
     if verdicts == {EQUAL, NARROWER}:
         return NARROWER, ()
     witnesses = [
-        replace(each, conditions="; ".join(filter(None, (each.conditions, *_told(reading, list(found))))))
-        for reading, (_, listed) in found.items()
+        replace(
+            each,
+            conditions="; ".join(filter(None, (each.conditions, *_assumptions(interpretation, list(found))))),
+        )
+        for interpretation, (_, listed) in found.items()
         for each in listed
     ]
     return UNDECIDED, tuple(witnesses)
 
 
-def _by_reading(
-    new: Policies, new_way: WayIn, old: Policies, old_way: WayIn, reading: Reading
+def _by_interpretation(
+    new: Policies,
+    new_context: RequestContext,
+    old: Policies,
+    old_context: RequestContext,
+    interpretation: Interpretation,
 ) -> tuple[str, tuple[Witness, ...]]:
-    new_least, new_most = _access(new, new_way, reading)
-    old_least, old_most = _access(old, old_way, reading)
+    new_least, new_most = _access(new, new_context, interpretation)
+    old_least, old_most = _access(old, old_context, interpretation)
     witnesses = widening(new_most, old_least)
     if witnesses:
         return (UNDECIDED if all(each.action == UNPROVEN for each in witnesses) else WIDER), witnesses
     return (NARROWER if _exceeds(old_most, new_least) else EQUAL), ()
 
 
-def _readings(*both: Policies) -> list[Reading]:
-    """All that make a difference to any of them; ``PLAIN`` is the first."""
+def _interpretations(*both: Policies) -> list[Interpretation]:
+    """The interpretations that can make a difference for these policies; ``PLAIN`` is the first."""
     statements = [each for policies in both for each in (*policies.statements, *(policies.boundary or ()))]
     texts = [text for each in statements for text in each.resources.patterns]
     values = [value for each in statements for condition in each.conditions for value in condition.values]
     by_segment = any(within_segments(text) != text for text in texts)
     whole = any(map(required, (*texts, *values)))
     return [
-        Reading(segments, statements_)
+        Interpretation(segments, statements_)
         for segments in (False, True)[: 1 + by_segment]
         for statements_ in (False, True)[: 1 + whole]
     ]
 
 
-def _told(reading: Reading, others: list[Reading]) -> Iterator[str]:
-    """What makes it another than the others."""
+def _assumptions(interpretation: Interpretation, others: list[Interpretation]) -> Iterator[str]:
+    """What the interpretation assumes, in words, if others assume something else."""
     if any(each.by_segment for each in others):
-        colons = "no colon" if reading.by_segment else "colons"
+        colons = "no colon" if interpretation.by_segment else "colons"
         yield f"if a wildcard in the middle of an ARN's segment matches {colons}"
     if any(each.whole_statements for each in others):
-        what = "the whole statement" if reading.whole_statements else "only the text with it"
-        yield f"if a variable without a value takes away {what}"
+        what = "the whole statement" if interpretation.whole_statements else "only the text with it"
+        yield f"if a variable without a value invalidates {what}"
 
 
 @lru_cache(maxsize=4096)
 def widening(new: Access, old: Access) -> tuple[Witness, ...]:
-    """A witness for each Allow of ``new`` that reaches beyond ``old``; none where that is proven not to be."""
+    """A witness for each Allow of ``new`` that is not proven to be within ``old``."""
     return tuple(_witnesses(new, old))
 
 
 @lru_cache(maxsize=4096)
 def _exceeds(new: Access, old: Access) -> bool:
-    """Whether there is any witness; they need not all be found."""
+    """Whether there is a witness; stops at the first."""
     return next(_witnesses(new, old), None) is not None
 
 
 def _witnesses(new: Access, old: Access) -> Iterator[Witness]:
     budget = Budget()
-    found = (_beyond(allow, new, old, budget) for allow in new.allows)
+    found = (_witness(allow, new, old, budget) for allow in new.allows)
     return (witness for witness in found if witness is not None)
 
 
-def _beyond(allow: Box, new: Access, old: Access, budget: Budget) -> Witness | None:
+def _witness(allow: Scope, new: Access, old: Access, budget: Budget) -> Witness | None:
     try:
-        for region in _regions(allow, new.boundary):
-            for part, cover in _obligations(region, new, old):
+        for requests in _request_sets(allow, new.boundary):
+            for part, cover in _obligations(requests, new, old):
                 if found := uncovered(part, cover, budget):
-                    return Witness(*found, _in_words(part), allow.source)
+                    return Witness(*found, _conditions_text(part), allow.source)
     except TooComplex:
-        return Witness(UNPROVEN, UNPROVEN, _in_words(Region.of(allow)), allow.source)
+        return Witness(UNPROVEN, UNPROVEN, _conditions_text(RequestSet.of(allow)), allow.source)
     return None
 
 
-def _regions(allow: Box, boundary: tuple[Box, ...] | None) -> Iterator[Region]:
-    region = Region.of(allow)
+def _request_sets(allow: Scope, boundary: tuple[Scope, ...] | None) -> Iterator[RequestSet]:
+    requests = RequestSet.of(allow)
     if boundary is None:
-        yield region
+        yield requests
     else:
-        yield from (region.cut_to(each) for each in boundary)
+        yield from (requests.cut_to(each) for each in boundary)
 
 
-def _obligations(region: Region, new: Access, old: Access) -> Iterator[tuple[Region, tuple[Box, ...]]]:
-    """What must be shown: each region lies in the union of its boxes."""
-    yield region, (*old.allows, *new.denies)
+def _obligations(
+    requests: RequestSet, new: Access, old: Access
+) -> Iterator[tuple[RequestSet, tuple[Scope, ...]]]:
+    """What must be proven: pairs of a set of requests and the scopes that must cover it."""
+    yield requests, (*old.allows, *new.denies)
     if old.boundary is not None:
-        yield region, (*old.boundary, *new.denies)
+        yield requests, (*old.boundary, *new.denies)
     for deny in old.denies:
         if not any(each.includes(deny) for each in new.denies):
-            yield region.cut_to(deny), new.denies
+            yield requests.cut_to(deny), new.denies
 
 
-def _access(policies: Policies, way_in: WayIn, reading: Reading) -> tuple[Access, Access]:
-    """What is granted at the least and at the most: the first with few Allows and many Denies."""
-    own = _bounds(policies.statements, way_in, reading)
-    boundary = _bounds(policies.boundary or (), way_in, reading)
-    allows, denies = _parted(own)
-    limits, more_denies = _parted(boundary)
+def _access(
+    policies: Policies, context: RequestContext, interpretation: Interpretation
+) -> tuple[Access, Access]:
+    """The access that is certainly granted (least Allows, most Denies), and that can be granted (the reverse)."""
+    own = _bounds(policies.statements, context, interpretation)
+    boundary = _bounds(policies.boundary or (), context, interpretation)
+    allows, denies = _allows_and_denies(own)
+    limits, more_denies = _allows_and_denies(boundary)
     denies = [*denies, *more_denies]
     none = policies.boundary is None
     return (
@@ -240,29 +257,30 @@ def _access(policies: Policies, way_in: WayIn, reading: Reading) -> tuple[Access
 
 
 def _bounds(
-    statements: Iterable[PolicyStatement], way_in: WayIn, reading: Reading
+    statements: Iterable[PolicyStatement], context: RequestContext, interpretation: Interpretation
 ) -> list[tuple[bool, Bounds]]:
-    return [(each.allows, resolve(each, way_in, reading)) for each in statements]
+    return [(each.allows, resolve(each, context, interpretation)) for each in statements]
 
 
-def _parted(bounds: list[tuple[bool, Bounds]]) -> tuple[list[Bounds], list[Bounds]]:
+def _allows_and_denies(bounds: list[tuple[bool, Bounds]]) -> tuple[list[Bounds], list[Bounds]]:
     return [each for allows, each in bounds if allows], [each for allows, each in bounds if not allows]
 
 
-def _least(bounds: list[Bounds]) -> tuple[Box, ...]:
+def _least(bounds: list[Bounds]) -> tuple[Scope, ...]:
     return tuple(each.least for each in bounds if each.least)
 
 
-def _most(bounds: list[Bounds]) -> tuple[Box, ...]:
+def _most(bounds: list[Bounds]) -> tuple[Scope, ...]:
     return tuple(each.most for each in bounds if each.most)
 
 
-def _in_words(region: Region) -> str:
-    return "; ".join(sorted(map(str, region.conditions)))
+def _conditions_text(requests: RequestSet) -> str:
+    return "; ".join(sorted(map(str, requests.conditions)))
 
 
-def grants_within(new: Policies, old: Policies, way_in: WayIn) -> bool:
-    """Whether ``new`` is proven to grant no more than ``old`` to people who all come in the same way."""
+def grants_within(new: Policies, old: Policies, context: RequestContext) -> bool:
+    """Whether ``new`` is proven to grant no more than ``old`` to principals with the same ``context``."""
     return not any(
-        _exceeds(_access(new, way_in, each)[1], _access(old, way_in, each)[0]) for each in _readings(new, old)
+        _exceeds(_access(new, context, each)[1], _access(old, context, each)[0])
+        for each in _interpretations(new, old)
     )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Condition elements: their canonical form, which of two is the stricter, and what one says of a known value. Pure.
+"""Condition elements: their canonical form, implication between conditions, and their outcome for known values. Pure.
 
-Rules: IAM User Guide, "Condition operators", "Multiple keys or values" and "Multivalued context keys".
+Rules: "Condition operators", "Multiple keys or values" and "Multivalued context keys" (IAM User Guide).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from c7n_iamusers.iam.policy_documents import listed
 from c7n_iamusers.policy_comparison.globs import matches
-from c7n_iamusers.policy_comparison.patterns import modern, substituted
+from c7n_iamusers.policy_comparison.patterns import as_2012, substituted
 
 _IF_EXISTS = "IfExists"
 _EITHER = frozenset({True, False})
@@ -25,25 +25,22 @@ _BASES = (
     *(f"{kind}{relation}" for kind in ("Numeric", "Date") for relation in _NUMBERS_AND_DATES),
     *("Bool BinaryEquals IpAddress NotIpAddress ArnEquals ArnLike ArnNotEquals ArnNotLike".split()),
 )
-#: In lower case -> as the User Guide writes it; a base alone, with IfExists, and with either of the set operators.
+#: Operator in lower case -> as the User Guide writes it: with or without IfExists and a set operator.
 _OPERATORS: Mapping[str, str] = {
     name.lower(): name
     for base in _BASES
     for qualifier in ("", "ForAllValues:", "ForAnyValue:")
     for name in (f"{qualifier}{base}", f"{qualifier}{base}{_IF_EXISTS}")
 } | {_NULL.lower(): _NULL}
-#: Before the text of an operator that is none of these, so that no document can write what it says.
+#: The prefix of an unknown operator, so that it never equals a known one.
 _UNKNOWN = "unknown operator "
-#: The operator of a condition that stands for a document nobody has read: met in what that document speaks of.
+#: The operator of a condition that represents a document that was not read: "the request matches that document".
 UNREAD = "what is said in"
 
 
 @dataclass(frozen=True, order=True)
 class Condition:
-    """One operator on one key, which is in lower case since case makes no difference; ``values`` are sorted.
-
-    ``operator`` is written as the User Guide does, whatever the case in the document.
-    """
+    """One operator on one key. ``operator``: as the User Guide writes it. ``key``: lower case. ``values``: sorted."""
 
     operator: str
     key: str
@@ -51,12 +48,12 @@ class Condition:
 
     @property
     def negated(self) -> bool:
-        """Whether all values must fail to match, instead of one matching."""
+        """Whether no value may match, instead of at least one."""
         return "Not" in self.operator
 
     @property
     def is_known(self) -> bool:
-        """Whether anything can be said of what it comes to."""
+        """Whether AWS documents the operator."""
         return not self.operator.startswith(_UNKNOWN)
 
     @property
@@ -68,9 +65,9 @@ class Condition:
 
 
 def parse_conditions(element: Any, legacy: bool) -> frozenset[Condition]:
-    """A Condition element; ``legacy``: of a policy whose version knows no variables.
+    """The conditions of a Condition element. ``legacy``: of a policy with version 2008-10-17, without variables.
 
-    Raises ValueError where it is none, or has one operator on one key twice with different values.
+    Raises ValueError if it is malformed, or has the same operator on the same key twice in different case.
     """
     if not isinstance(element, Mapping) or not all(isinstance(each, Mapping) for each in element.values()):
         raise ValueError("a Condition that is not operator -> key -> values")
@@ -97,15 +94,15 @@ def _text(value: Any, legacy: bool) -> str:
         return str(value).lower()
     if not isinstance(value, str | int | float):
         raise ValueError(f"a condition's value that is {type(value).__name__}")
-    return modern(str(value)) if legacy else str(value)
+    return as_2012(str(value)) if legacy else str(value)
 
 
 def implied(wanted: Iterable[Condition], given: Iterable[Condition]) -> bool:
-    """Whether a request that meets all of ``given`` surely meets all of ``wanted``."""
-    return all(any(_stricter(each, other) for each in given) for other in wanted)
+    """Whether every request that meets all of ``given`` meets all of ``wanted``."""
+    return all(any(_implies(each, other) for each in given) for other in wanted)
 
 
-def _stricter(condition: Condition, other: Condition) -> bool:
+def _implies(condition: Condition, other: Condition) -> bool:
     if not condition.is_known:
         return condition == other
     same = condition.operator in (other.operator, other.operator.removesuffix(_IF_EXISTS))
@@ -118,9 +115,9 @@ def _stricter(condition: Condition, other: Condition) -> bool:
 
 
 def outcomes(condition: Condition, possible: frozenset[str | None] | None) -> frozenset[bool]:
-    """What ``condition`` can come to where its key has one of the ``possible`` values.
+    """The possible outcomes of ``condition`` if its key has one of the ``possible`` values.
 
-    None among them: the key may be missing from the request. None instead of them: nothing is known.
+    None as a value: the key can be missing from the request. None instead of a set: nothing is known.
     """
     unknown = possible is None or not condition.is_known
     if unknown or any(substituted(value, lambda *_: "") != value for value in condition.values):
@@ -172,10 +169,10 @@ def _plain(pattern: str) -> str:
 
 
 _Test = Callable[[str, str], bool]
-#: "Each of the six colon-delimited components of the ARN is checked separately" ("Condition operators"), by which
-#: ``*`` alone is no ARN, while people write it for any: so only what both readings come to is sure.
+#: "Each of the six colon-delimited components of the ARN is checked separately" ("Condition operators"). By that a
+#: lone ``*`` matches no ARN, although policies use it for any ARN. The outcome is certain only if both tests agree.
 _ARNS: tuple[_Test, ...] = (_arn_alike, _alike)
-#: Operators by name without Not, each by all its readings; those that are missing here are not decided.
+#: Operator without Not -> its tests, one for each interpretation. Other operators are undecided.
 _TESTS: Mapping[str, tuple[_Test, ...]] = {
     "StringEquals": (_equal,),
     "StringEqualsIgnoreCase": (_same_but_case,),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Languages of wildcard patterns: what is in one and not in another, by automata. Pure."""
+"""Wildcard patterns as automata: finds a text that some patterns match and others do not. Pure."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from itertools import takewhile
 
 from c7n_iamusers.policy_comparison.patterns import ANY, SEGMENT_ANY, SEGMENT_STAR, STAR, tokens, variables
 
-#: What some wildcards don't match.
+#: The character that segment wildcards do not match.
 COLON = ":"
 
 
 @dataclass(frozen=True)
-class Union:
-    """A union of patterns as masks over its states; ``moves``: character -> states that it leads one further.
+class Automaton:
+    """The nondeterministic automaton of a union of patterns. Each member is a bit mask of states.
 
-    ``loops`` and ``any_moves`` are those of any character, ``segment_loops`` and ``segment_moves`` of any but a colon.
+    ``moves``: character -> the states that it advances. ``loops``, ``any_moves``: the states that any character keeps
+    or advances. ``segment_loops``, ``segment_moves``: the same for any character except a colon.
     """
 
     start: int
@@ -31,22 +32,22 @@ class Union:
     moves: dict[str, int]
 
     def step(self, states: int, character: str) -> int:
-        """The states after one more character."""
+        """The states after ``character``."""
         moves, loops = self.moves.get(character, 0) | self.any_moves, self.loops
         if character != COLON:
             moves, loops = moves | self.segment_moves, loops | self.segment_loops
         return (states & moves) << 1 | states & loops
 
     def next_characters(self, states: int, alphabet: str) -> Iterable[str]:
-        """Those of ``alphabet`` that lead anywhere."""
+        """The characters of ``alphabet`` that lead to a state."""
         if states & (self.loops | self.any_moves | self.segment_loops | self.segment_moves):
             return alphabet
         return [character for character, mask in self.moves.items() if states & mask]
 
 
 @lru_cache(maxsize=4096)
-def compiled(patterns: frozenset[str]) -> Union:
-    """The automaton of a union of patterns; a variable in one matches anything."""
+def compiled(patterns: frozenset[str]) -> Automaton:
+    """The automaton of a union of patterns. A variable matches any text."""
     start = final = 0
     moves: dict[str, int] = {}
     state = 1
@@ -61,11 +62,11 @@ def compiled(patterns: frozenset[str]) -> Union:
     loops, any_moves, segment_loops, segment_moves = (
         moves.pop(token, 0) for token in (STAR, ANY, SEGMENT_STAR, SEGMENT_ANY)
     )
-    return Union(start, loops, final, any_moves, segment_loops, segment_moves, moves)
+    return Automaton(start, loops, final, any_moves, segment_loops, segment_moves, moves)
 
 
 def matches(patterns: frozenset[str], text: str) -> bool:
-    """Whether any of ``patterns`` matches all of ``text``; a variable in one matches anything."""
+    """Whether any of ``patterns`` matches all of ``text``. A variable matches any text."""
     union = compiled(patterns)
     states = union.start
     for character in text:
@@ -73,34 +74,34 @@ def matches(patterns: frozenset[str], text: str) -> bool:
     return bool(states & union.final)
 
 
-#: Steps of work for one pattern, and for one question about two users' policies: see ``Budget``. Far beyond what
-#: policies need; one made to blow up is called undecided instead of running for hours.
+#: The maximum steps for one pattern, and for one comparison; see ``Budget``. Real policies need far fewer. A policy
+#: that needs more is undecided, instead of running for hours.
 PATTERN_STEPS, QUESTION_STEPS = 200_000, 1_000_000
-#: Bits of an automaton that count as one more step, for it is they that take the time in a large one.
+#: The states of an automaton that count as one more step: time grows with the states of large automata.
 _BITS_A_STEP = 2048
-#: Stands for all characters that no pattern mentions: the first that none does.
+#: Candidates for a character that no pattern has, which represents all such characters.
 _OTHERS = "xyzqjkvw0123456789" + "".join(map(chr, range(0x100, 0x180)))
 
 
 class TooComplex(Exception):
-    """The question was given up; whoever asks must assume the worse answer."""
+    """The comparison takes too many steps. The caller must assume the unsafe answer."""
 
 
 class OutOfBudget(TooComplex):
-    """So is whatever else was to be asked within the same budget."""
+    """The budget is used up, so every further comparison within it fails too."""
 
 
 class Budget:
-    """Steps of work for one question. Steps are counted, not timed: every machine gives up at the same one.
+    """The steps for one comparison. Steps are counted, not timed, so every machine gives up at the same step.
 
-    What was found before and kept costs as much as it did then, so no answer depends on what was asked earlier.
+    A cached result costs as many steps as it did at first, so no answer depends on earlier comparisons.
     """
 
     def __init__(self, steps: int | None = None) -> None:
         self.left = QUESTION_STEPS if steps is None else steps
 
     def spend(self, steps: int) -> None:
-        """Raises OutOfBudget where fewer steps are left."""
+        """Use up ``steps``. Raises OutOfBudget if fewer are left."""
         self.left -= steps
         if self.left < 0:
             raise OutOfBudget
@@ -108,7 +109,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class _Found:
-    """The shortest text, None for none, and the steps it took; ``given_up``: they were too many."""
+    """The shortest text (None if there is none), and the steps it took. ``given_up``: there were too many."""
 
     text: str | None
     steps: int
@@ -117,24 +118,23 @@ class _Found:
 
 @lru_cache(maxsize=4096)
 def without_variables(patterns: frozenset[str]) -> frozenset[str]:
-    """Those of ``patterns`` whose text is all known."""
+    """The patterns that have no variables."""
     return frozenset(each for each in patterns if not variables(each))
 
 
 @lru_cache(maxsize=4096)
 def in_order(patterns: frozenset[str]) -> tuple[str, ...]:
-    """``patterns`` in an order that is always the same."""
+    """``patterns``, sorted. Cached."""
     return tuple(sorted(patterns))
 
 
 def example(
     pattern: str, within: tuple[frozenset[str], ...], without: frozenset[str], budget: Budget
 ) -> str | None:
-    """The shortest text that ``pattern`` and each union of ``within`` match and none of ``without`` does.
+    """The shortest text that ``pattern`` and each union of ``within`` match and none of ``without`` matches, or None.
 
-    None where there is none. A variable may be any text: so it counts as a star in ``pattern`` and
-    ``within``, and nothing is taken away for it, except where ``pattern`` itself is in ``without``.
-    Raises TooComplex.
+    A variable can have any value. So it is a star in ``pattern`` and ``within``, and a pattern with a variable in
+    ``without`` excludes only ``pattern`` itself. Raises TooComplex.
     """
     budget.spend(1 + (sum(map(len, within)) + len(without)) // 8)
     if pattern in without:
@@ -153,7 +153,7 @@ def _example(pattern: str, within: tuple[frozenset[str], ...], without: frozense
     return _shortest(wanted, compiled(without))
 
 
-def _shortest(wanted: list[Union], unwanted: Union) -> _Found:
+def _shortest(wanted: list[Automaton], unwanted: Automaton) -> _Found:
     alphabet = _alphabet([*wanted, unwanted])
     start = (tuple(union.start for union in wanted), unwanted.start)
     seen, queue, steps = {start}, deque([("", start)]), 0
@@ -161,7 +161,7 @@ def _shortest(wanted: list[Union], unwanted: Union) -> _Found:
     while queue:
         text, (states, bad) = queue.popleft()
         if bad & unwanted.final & unwanted.loops:
-            continue  # whatever follows is unwanted as well
+            continue  # every longer text is unwanted too
         if not bad & unwanted.final and _final(wanted, states):
             return _Found(text, steps)
         for character in wanted[0].next_characters(states[0], alphabet):
@@ -176,22 +176,22 @@ def _shortest(wanted: list[Union], unwanted: Union) -> _Found:
     return _Found(None, steps)
 
 
-def _final(unions: list[Union], states: tuple[int, ...]) -> bool:
+def _final(unions: list[Automaton], states: tuple[int, ...]) -> bool:
     return all(union.final & state for union, state in zip(unions, states, strict=True))
 
 
-def _steps(unions: list[Union], states: tuple[int, ...], character: str) -> Iterator[int]:
+def _steps(unions: list[Automaton], states: tuple[int, ...], character: str) -> Iterator[int]:
     return (union.step(state, character) for union, state in zip(unions, states, strict=True))
 
 
-def _alphabet(unions: list[Union]) -> str:
+def _alphabet(unions: list[Automaton]) -> str:
     known = {COLON}.union(*(union.moves for union in unions))
     other = next(character for character in _OTHERS if character not in known)
     return other + "".join(sorted(known))
 
 
 def _near(pattern: str, union: frozenset[str]) -> frozenset[str]:
-    """Those of ``union`` that can match a text that ``pattern`` matches, as far as their beginnings tell."""
+    """The patterns of ``union`` that can match a text of ``pattern``, by their literal prefixes."""
     prefix = _prefix(pattern)
     return frozenset(
         each for each, other in _prefixes(union) if prefix.startswith(other) or other.startswith(prefix)
@@ -205,5 +205,5 @@ def _prefixes(union: frozenset[str]) -> tuple[tuple[str, str], ...]:
 
 @lru_cache(maxsize=65536)
 def _prefix(pattern: str) -> str:
-    """What every text that ``pattern`` matches begins with."""
+    """The literal prefix of every text that ``pattern`` matches."""
     return "".join(takewhile(lambda token: len(token) == 1, tokens(pattern)))

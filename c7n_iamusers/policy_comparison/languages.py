@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sets of actions or of resources, as policies write them and cut one by another. Pure."""
+"""Sets of actions or resources: as elements of policies, and as intersections and differences of elements. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from c7n_iamusers.policy_comparison.globs import Budget, example, in_order, matches, without_variables
 
-#: Every action and every resource there can be; an action has a service and a name.
+#: The patterns of every possible action (service and name) and every possible resource.
 ACTIONS, RESOURCES = "?*:?*", "?*"
 
 
@@ -19,13 +19,13 @@ class Element:
     negated: bool = False
 
     def matches(self, text: str) -> bool:
-        """Whether the element surely applies to ``text``; of a variable nothing is sure."""
+        """Whether the element applies to ``text`` for every value of its variables."""
         if self.negated:
             return not matches(self.patterns, text)
         return matches(without_variables(self.patterns), text)
 
     def includes(self, other: Element) -> bool:
-        """Whether it is plain from the two lists that everything in ``other`` is in this."""
+        """Whether, by the two lists of patterns alone, everything in ``other`` is in this."""
         if self.negated != other.negated:
             return False
         return self.patterns <= other.patterns if self.negated else self.patterns >= other.patterns
@@ -33,7 +33,7 @@ class Element:
 
 @dataclass(frozen=True)
 class Sample:
-    """A ``text`` of a language, and the ``pattern`` it was found by."""
+    """A ``text`` of a language, and the ``pattern`` that it was found with."""
 
     text: str
     pattern: str
@@ -41,22 +41,22 @@ class Sample:
 
 @dataclass(frozen=True)
 class Language:
-    """What ``universe`` and every union of ``within`` match, and nothing in ``without`` does."""
+    """The texts that ``universe`` and every union of ``within`` match, and no pattern of ``without`` matches."""
 
     universe: str
     within: tuple[frozenset[str], ...] = ()
     without: frozenset[str] = frozenset()
 
     def cut_to(self, element: Element) -> Language:
-        """What is also in ``element``."""
+        """The texts that are also in ``element``."""
         return self._excluding(element.patterns) if element.negated else self._including(element.patterns)
 
     def cut_off(self, element: Element) -> Language:
-        """What is not in ``element``."""
+        """The texts that are not in ``element``."""
         return self._including(element.patterns) if element.negated else self._excluding(element.patterns)
 
     def sample(self, budget: Budget) -> Sample | None:
-        """A text that is in it; None if it is empty. Raises TooComplex."""
+        """A text of the language; None if it is empty. Raises TooComplex."""
         if not self.without.isdisjoint(("*", self.universe)):
             return None
         universe = frozenset({self.universe})
@@ -69,7 +69,7 @@ class Language:
         return None
 
     def contains(self, text: str) -> bool:
-        """Whether ``text`` is surely in it."""
+        """Whether ``text`` is in the language for every value of its variables."""
         unions = (frozenset({self.universe}), *self.within)
         return all(Element(union).matches(text) for union in unions) and not matches(self.without, text)
 
@@ -81,5 +81,5 @@ class Language:
 
 
 def _breadth(union: frozenset[str]) -> tuple[bool, int]:
-    """How much work it is to go through; a pattern with a variable can be told only by going through its own."""
+    """The cost of trying every pattern. Unions with variables come first, since their own patterns must be tried."""
     return len(without_variables(union)) == len(union), len(union)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The text of Resource, Action and Condition values: wildcards, escapes, variables. Pure.
+"""The syntax of Resource, Action and Condition values: wildcards, escapes, variables. Pure.
 
-One form for both versions of the policy language, that of 2012-10-17, where ``${key}`` is a variable and
-``${*}``, ``${?}``, ``${$}`` stand for the bare character (IAM User Guide, "Variables and tags"; "Version").
+All texts have the syntax of version 2012-10-17: ``${key}`` is a variable, and ``${*}``, ``${?}``, ``${$}`` are the
+literal characters (IAM User Guide, "Variables and tags"; "Version").
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from collections.abc import Callable
 from functools import lru_cache
 
 _VARIABLE = re.compile(r"\$\{\s*([^}*?$,\s][^},]*?)\s*(?:,\s*'((?:[^']|'')*)'\s*)?\}")
-#: Private-use characters, which no policy has: the wildcards that match no colon, see ``within_segments``.
+#: Private-use characters, which IAM does not allow in policies: the wildcards of ``within_segments``.
 _SEGMENT_STAR, _SEGMENT_ANY = "\ue000", "\ue001"
 _TOKEN = re.compile(rf"\$\{{([*?$])\}}|(\*+)|(\?)|({_SEGMENT_STAR})|({_SEGMENT_ANY})|(.)", re.DOTALL)
-#: What to leave as it is; stars that something follows other than a colon; a question mark.
+#: What to keep; stars not followed by a colon or the end; a question mark.
 _IN_SEGMENT = re.compile(r"(\$\{[^}]*\})|(\*+)(?![:*])(?=[\s\S])|(\?)")
 _ARN_FIELDS = 6
 
-#: Tokens beside literal characters, none of which can be one. The last two match no colon.
+#: The tokens of wildcards; all other tokens are single literal characters. The last two match no colon.
 ANY, STAR, SEGMENT_ANY, SEGMENT_STAR = "any", "star", "any but a colon", "star without colons"
 
 
-def modern(text: str) -> str:
-    """Text of a 2008-10-17 policy, which knows no variables and no escapes, as 2012-10-17 writes the same."""
+def as_2012(text: str) -> str:
+    """Text of a 2008-10-17 policy, which has no variables and escapes, in the syntax of 2012-10-17."""
     return text.replace("${", "${$}{")
 
 
 def escaped(value: str) -> str:
-    """A value as a literal piece of a pattern."""
+    """``value`` as literal text of a pattern."""
     return re.sub(r"[*?$]", lambda found: f"${{{found.group()}}}", value)
 
 
@@ -46,9 +46,9 @@ def required(text: str) -> frozenset[str]:
 
 
 def substituted(text: str, value: Callable[[str, str | None], str | None]) -> str:
-    """``text`` with ``value(key, default)`` in place of each variable where that is not None.
+    """``text`` with each variable replaced by ``value(key, default)``, unless that is None.
 
-    ``key`` is in lower case; ``default`` is None where the variable has none.
+    ``key``: in lower case. ``default``: None if the variable has no default.
     """
 
     def replaced(found: re.Match[str]) -> str:
@@ -60,7 +60,7 @@ def substituted(text: str, value: Callable[[str, str | None], str | None]) -> st
 
 
 def tokens(pattern: str) -> list[str]:
-    """Literal characters, ANY and STAR; a variable, of which nothing is known, counts as STAR."""
+    """The literal characters and wildcards of ``pattern``. A variable is a STAR, because its value is unknown."""
     return [_token(found) for found in _TOKEN.finditer(_VARIABLE.sub("*", pattern))]
 
 
@@ -71,17 +71,17 @@ def _token(found: re.Match[str]) -> str:
     return STAR if star else ANY if question else literal or character
 
 
-def foreign(text: str) -> bool:
-    """Whether ``text`` has a character that no policy can have, and that means something here."""
+def has_reserved(text: str) -> bool:
+    """Whether ``text`` has one of the private-use characters that this module reserves."""
     return _SEGMENT_STAR in text or _SEGMENT_ANY in text
 
 
 @lru_cache(maxsize=65536)
 def within_segments(pattern: str) -> str:
-    """An ARN pattern by the stricter of two readings: a wildcard matches no colon unless it is a segment's last ``*``.
+    """An ARN pattern by the stricter interpretation: only a ``*`` at the end of a segment matches colons.
 
-    The IAM User Guide ("IAM JSON policy elements: Resource") says that wildcards stand within segments, and that
-    a ``*`` that is the last character of one can match beyond its colon. By the other reading all match anything.
+    The IAM User Guide ("IAM JSON policy elements: Resource") says that wildcards apply within segments, and that a
+    ``*`` at the end of a segment can match beyond its colon. By the other interpretation every wildcard matches colons.
     """
     return _IN_SEGMENT.sub(_within, pattern)
 
@@ -92,9 +92,9 @@ def _within(found: re.Match[str]) -> str:
 
 
 def complete_arn(pattern: str) -> str:
-    """An ARN pattern of fewer than six fields with the missing ones as ``*``, which is how AWS reads it."""
+    """An ARN pattern with fewer than six fields, with ``*`` for the missing fields, as AWS interprets it."""
     if not pattern.startswith("arn:"):
         return pattern
-    # colons inside a variable, such as ${aws:username}, part no fields
+    # a colon inside a variable, such as ${aws:username}, does not separate fields
     fields = _VARIABLE.sub("", pattern).count(":") + 1
     return pattern + ":*" * max(0, _ARN_FIELDS - fields)

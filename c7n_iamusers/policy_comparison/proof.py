@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How two ways in compare: the verdict, what it rests on, and which statement became which."""
+"""The result of comparing a permission set with an IAM user: verdict, witnesses, remarks, and mapping of statements."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-#: The verdicts of a proof.
+#: The verdicts.
 EQUAL, NARROWER, WIDER, UNDECIDED = "equal", "narrower", "wider", "undecided"
-#: Those by which nobody gets a set whom no ``accept`` names.
+#: The verdicts that need an ``accept`` of the user before a person gets the set.
 UNPROVEN = frozenset({WIDER, UNDECIDED})
-#: What became of a statement or policy on its way.
+#: What happens to a statement or policy in the permission set.
 CARRIED, TRANSLATED, LEFT_OUT = "carried", "translated", "left-out"
 
 
 @dataclass(frozen=True)
 class Witness:
-    """A request that the new way in grants and the old one does not, or was not shown to.
+    """A request that the new policies grant, and that was not proven to be granted by the old.
 
-    ``action`` and ``resource`` are examples, in lower case as far as actions go. ``conditions``: under
-    which the new way grants it, empty for none. ``statement``: the statement that grants it.
+    ``action`` (in lower case) and ``resource``: an example. ``conditions``: of the grant, empty for none.
+    ``statement``: the statement that grants it.
     """
 
     action: str
@@ -29,11 +29,11 @@ class Witness:
 
 
 @dataclass(frozen=True)
-class Carried:
-    """What became of one statement (or policy, where it is carried whole) of the user.
+class PolicyMapping:
+    """What happens to one statement of the user, or to a policy that is used as a whole.
 
-    ``source``: where it stands, in words. ``how``: CARRIED, TRANSLATED or LEFT_OUT. ``target``: where it
-    stands in the permission set, empty where it was left out.
+    ``source``: the statement, in words. ``how``: CARRIED, TRANSLATED or LEFT_OUT. ``target``: its place in the
+    permission set, empty if it is left out.
     """
 
     source: str
@@ -43,29 +43,31 @@ class Carried:
 
 @dataclass(frozen=True)
 class Remark:
-    """Something that could not be carried as it stood, and the mend. ``id`` is what programs match on."""
+    """A statement that could not be used unchanged, and what to do about it. ``id``: for programs to match on."""
 
     id: str
     source: str
     text: str
-    mend: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
 class Proof:
-    """How a user's permission set compares with what the user may do in its account.
+    """How a permission set compares with the IAM user that it replaces, in the user's account.
 
-    ``verdict``: ``equal``: both grant the same. ``narrower``: proven to grant no more; less, or not shown
-    to be the same. ``wider``: grants more, or was not proven not to; ``witnesses`` are what was found.
-    ``undecided``: nobody can tell, since it took too many steps, or since AWS's own text can be read two ways, or
-    says nothing of an operator or a key.
+    ``verdict``: EQUAL: both grant the same. NARROWER: the set grants no more; it grants less, or was not proven equal.
+    WIDER: the set grants more, or was not proven to grant no more; ``witnesses`` are examples. UNDECIDED: the
+    comparison takes too many steps, or depends on what AWS's documentation leaves open.
     """
 
     verdict: str
     witnesses: tuple[Witness, ...] = ()
     remarks: tuple[Remark, ...] = ()
-    mapping: tuple[Carried, ...] = ()
+    mapping: tuple[PolicyMapping, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
-        """The proof as it stands in a report."""
-        return asdict(self)
+        """The proof as a report has it, where the remedy of a remark is called ``mend``."""
+        data = asdict(self)
+        for remark in data["remarks"]:
+            remark["mend"] = remark.pop("remedy")
+        return data

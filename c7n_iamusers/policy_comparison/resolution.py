@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a statement comes to for one way in: at the least, and at the most. Pure."""
+"""The requests that a statement applies to for one principal: a lower and an upper bound. Pure."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ from c7n_iamusers.policy_comparison.patterns import (
     variables,
     within_segments,
 )
+from c7n_iamusers.policy_comparison.principals import RequestContext, depends_on_principal
 from c7n_iamusers.policy_comparison.statements import PolicyStatement
-from c7n_iamusers.policy_comparison.ways_in import WayIn, depends_on_way_in
 
 
 @dataclass(frozen=True)
-class Box:
-    """Requests by action, resource and conditions, none of which depends on the way in; ``source``: whose."""
+class Scope:
+    """The requests with these actions, resources and conditions, none of which depends on the principal.
+
+    ``source``: the statement, in words.
+    """
 
     actions: Element
     resources: Element
     conditions: frozenset[Condition]
     source: str
 
-    def includes(self, other: Box) -> bool:
-        """Whether it is plain from the two texts that every request in ``other`` is in this."""
+    def includes(self, other: Scope) -> bool:
+        """Whether, by the two texts alone, every request in ``other`` is in this."""
         return (
             self.conditions <= other.conditions
             and self.actions.includes(other.actions)
@@ -39,86 +42,88 @@ class Box:
 
 @dataclass(frozen=True)
 class Bounds:
-    """The requests that a statement surely applies to, and those that it may; None for none at all."""
+    """``least``: the requests that a statement certainly applies to. ``most``: that it can apply to. None: none."""
 
-    least: Box | None
-    most: Box | None
+    least: Scope | None
+    most: Scope | None
 
 
 _NEVER = Bounds(None, None)
 
 
 @dataclass(frozen=True)
-class Reading:
-    """One of the ways to read the IAM User Guide where its text leaves several.
+class Interpretation:
+    """One interpretation of the IAM User Guide, where its text is ambiguous.
 
-    ``by_segment``: wildcards in ARNs as ``within_segments`` has them. ``whole_statements``: a statement with a
-    variable that can't be resolved applies to nothing ("this might cause the entire statement to be invalid",
-    "Variables and tags"), and not only the text that the variable stands in.
+    ``by_segment``: wildcards in ARNs match as in ``within_segments``. ``whole_statements``: a variable without a value
+    makes the whole statement apply to nothing ("this might cause the entire statement to be invalid", "Variables and
+    tags"), instead of only the text that has the variable.
     """
 
     by_segment: bool = False
     whole_statements: bool = False
 
 
-PLAIN = Reading()
+PLAIN = Interpretation()
 
 
-def resolve(statement: PolicyStatement, way_in: WayIn, reading: Reading = PLAIN) -> Bounds:
-    """``statement`` without what depends on the way in, as far as that is known."""
+def resolve(
+    statement: PolicyStatement, context: RequestContext, interpretation: Interpretation = PLAIN
+) -> Bounds:
+    """The bounds of ``statement`` for requests with ``context``, without anything that depends on the principal."""
     conditions: set[Condition] = set()
     sure = True
     for condition in statement.conditions:
-        resolved = _condition(condition, way_in)
+        resolved = _condition(condition, context)
         if resolved is False:
             return _NEVER
         if isinstance(resolved, Condition):
             conditions.add(resolved)
         sure = sure and resolved is not None
-    resources = _known(statement.resources, way_in)
+    resources = _known(statement.resources, context)
     unsure = {each for each in resources.patterns if _dependent(each)}
     if unsure:
-        sure, resources = False, _at_most(resources, unsure, way_in)
+        sure, resources = False, _at_most(resources, unsure, context)
     if not resources.patterns and not resources.negated:
         return _NEVER
-    if reading.whole_statements:
+    if interpretation.whole_statements:
         conditions |= _resolvable(resources, conditions)
     whole = map(complete_arn, resources.patterns)
     resources = Element(
-        frozenset(map(within_segments, whole) if reading.by_segment else whole), resources.negated
+        frozenset(map(within_segments, whole) if interpretation.by_segment else whole), resources.negated
     )
-    box = Box(statement.actions, resources, frozenset(conditions), statement.source)
-    return Bounds(box if sure else None, box)
+    scope = Scope(statement.actions, resources, frozenset(conditions), statement.source)
+    return Bounds(scope if sure else None, scope)
 
 
-def _condition(condition: Condition, way_in: WayIn) -> Condition | bool | None:
-    """The condition, without variables of known value; True or False where it is settled; None: can't be told."""
+def _condition(condition: Condition, context: RequestContext) -> Condition | bool | None:
+    """The condition with known variables replaced; True or False if ``context`` decides it; None if it is unknown."""
     if not condition.is_known:
         return None
     if condition.operator == UNREAD:
         return condition
-    if depends_on_way_in(condition.key):
-        possible = outcomes(condition, way_in.values(condition.key))
+    if depends_on_principal(condition.key):
+        possible = outcomes(condition, context.values(condition.key))
         return next(iter(possible)) if len(possible) == 1 else None
-    values = tuple(sorted(_substituted(value, way_in) for value in condition.values))
+    values = tuple(sorted(_substituted(value, context) for value in condition.values))
     if any(map(_dependent, values)):
         return None
     return Condition(condition.operator, condition.key, values)
 
 
 def _resolvable(resources: Element, conditions: set[Condition]) -> set[Condition]:
-    """That all variables have a value; those of the way in are settled by now, or not sure anyway."""
+    """The conditions that all remaining variables have a value."""
     texts = (*resources.patterns, *(value for each in conditions for value in each.values))
     return {Condition("Null", key, ("false",)) for text in texts for key in required(text)}
 
 
-def _known(element: Element, way_in: WayIn) -> Element:
-    return Element(frozenset(_substituted(each, way_in) for each in element.patterns), element.negated)
+def _known(element: Element, context: RequestContext) -> Element:
+    return Element(frozenset(_substituted(each, context) for each in element.patterns), element.negated)
 
 
-def _substituted(text: str, way_in: WayIn) -> str:
+def _substituted(text: str, context: RequestContext) -> str:
     def value(key: str, default: str | None) -> str | None:
-        possible = way_in.values(key) if depends_on_way_in(key) else None
+        possible = context.values(key) if depends_on_principal(key) else None
         if possible is None or len(possible) > 1:
             return None
         known = next(iter(possible))
@@ -129,21 +134,24 @@ def _substituted(text: str, way_in: WayIn) -> str:
 
 
 def _dependent(text: str) -> bool:
-    return any(map(depends_on_way_in, variables(text)))
+    return any(map(depends_on_principal, variables(text)))
 
 
-def _at_most(element: Element, unsure: set[str], way_in: WayIn) -> Element:
-    """What the element may apply to: an exclusion that isn't sure excludes nothing, a variable may be anything."""
+def _at_most(element: Element, unsure: set[str], context: RequestContext) -> Element:
+    """What the element can apply to: an uncertain exclusion excludes nothing, and a variable can have any value."""
     if element.negated:
         return Element(element.patterns - unsure, negated=True)
-    possible = {_anything(each) for each in unsure if not _impossible(each, way_in)}
+    possible = {widest(each) for each in unsure if not _impossible(each, context)}
     return Element(element.patterns - unsure | possible)
 
 
-def _anything(text: str) -> str:
-    return substituted(text, lambda key, _: "*" if depends_on_way_in(key) else None)
+def widest(text: str) -> str:
+    """``text`` with a star for each variable that depends on the principal."""
+    return substituted(text, lambda key, _: "*" if depends_on_principal(key) else None)
 
 
-def _impossible(text: str, way_in: WayIn) -> bool:
-    """Whether a variable in it surely has no value, so that the text matches nothing."""
-    return any(way_in.values(key) == frozenset({None}) for key in variables(text) if depends_on_way_in(key))
+def _impossible(text: str, context: RequestContext) -> bool:
+    """Whether a variable in it certainly has no value, so that the text matches nothing."""
+    return any(
+        context.values(key) == frozenset({None}) for key in variables(text) if depends_on_principal(key)
+    )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The statements of identity-based policies in one form. Pure.
+"""The statements of identity-based policies, parsed into one form. Pure.
 
 Grammar: "Grammar of the IAM JSON policy language" (IAM User Guide).
 """
@@ -16,8 +16,8 @@ from c7n_iamusers.iam.policy_documents import listed, parse_document
 from c7n_iamusers.iam.policy_documents import statements as statements_of
 from c7n_iamusers.policy_comparison.conditions import UNREAD, Condition, parse_conditions
 from c7n_iamusers.policy_comparison.languages import Element
-from c7n_iamusers.policy_comparison.patterns import foreign, modern, variables
-from c7n_iamusers.policy_comparison.ways_in import depends_on_way_in, has_known_meaning
+from c7n_iamusers.policy_comparison.patterns import as_2012, has_reserved, variables
+from c7n_iamusers.policy_comparison.principals import ManagedPolicy, depends_on_principal, is_documented_key
 
 ALLOW, DENY = "Allow", "Deny"
 EVERYTHING = Element(frozenset({"*"}))
@@ -28,10 +28,10 @@ _KEYS = frozenset({"Sid", "Effect", "Action", "NotAction", "Resource", "NotResou
 
 @dataclass(frozen=True)
 class PolicyStatement:
-    """A statement. ``actions`` are in lower case, all texts as 2012-10-17 writes them.
+    """A statement. ``actions``: in lower case. All texts have the syntax of version 2012-10-17.
 
-    ``source`` says in words where it stands, ``sid`` is its Sid, ``legacy`` that its text had to change for the
-    later version. These three make no difference between statements.
+    ``source``: the policy and statement, in words. ``sid``: its Sid. ``legacy``: whether its text was converted from
+    version 2008-10-17. These three are ignored in comparisons.
     """
 
     effect: str
@@ -44,14 +44,14 @@ class PolicyStatement:
 
     @property
     def dependent(self) -> bool:
-        """Whether it reads a key whose value depends on the way in, or may, for all that is known."""
-        return any(map(depends_on_way_in, self._keys))
+        """Whether it has a condition key or variable whose value depends, or can depend, on the principal."""
+        return any(map(depends_on_principal, self._keys))
 
     @property
     def has_unknowns(self) -> bool:
-        """Whether it has an operator, or reads a key, of which nobody can say what it means."""
+        """Whether it has an operator, condition key or variable that AWS does not document."""
         operators = all(each.is_known for each in self.conditions)
-        return not (operators and all(map(has_known_meaning, self._keys)))
+        return not (operators and all(map(is_documented_key, self._keys)))
 
     @property
     def _keys(self) -> frozenset[str]:
@@ -65,7 +65,7 @@ class PolicyStatement:
         return self.effect == ALLOW
 
     def includes(self, other: PolicyStatement) -> bool:
-        """Whether it is plain from the two texts that this applies wherever ``other`` does, to the same effect."""
+        """Whether, by the two texts alone, it applies wherever ``other`` does, with the same effect."""
         return (
             self.effect == other.effect
             and self.actions.includes(other.actions)
@@ -75,9 +75,9 @@ class PolicyStatement:
 
 
 def parse_policy(document: Any, source: str) -> tuple[PolicyStatement, ...]:
-    """The statements of a policy, in any form that ``parse_document`` takes; ``source`` names it in words.
+    """The statements of a policy, in any form that ``parse_document`` accepts. ``source``: the policy, in words.
 
-    Raises ValueError, with the source and what is wrong, for anything IAM would not take either.
+    Raises ValueError, with the source and what is wrong, for a policy that IAM rejects.
     """
     try:
         found = _parsed(json.dumps(parse_document(document)))
@@ -88,10 +88,10 @@ def parse_policy(document: Any, source: str) -> tuple[PolicyStatement, ...]:
 
 @lru_cache(maxsize=4096)
 def _parsed(text: str) -> tuple[PolicyStatement, ...]:
-    """The same policy hangs off many users, and some of AWS's are long."""
+    """Cached, because many users have the same policies, and some AWS-managed policies are long."""
     document = json.loads(text)
-    if foreign(json.dumps(document, ensure_ascii=False)):
-        raise ValueError("a private-use character, which IAM takes in no policy")
+    if has_reserved(json.dumps(document, ensure_ascii=False)):
+        raise ValueError("a private-use character, which IAM does not allow in policies")
     legacy = _is_legacy(document)
     return tuple(
         _statement(data, f"statement {number}", legacy)
@@ -109,14 +109,14 @@ def _is_legacy(document: Mapping[str, Any]) -> bool:
 def _statement(data: Mapping[str, Any], source: str, legacy: bool) -> PolicyStatement:
     unknown = sorted(set(data) - _KEYS)
     if unknown:
-        raise ValueError(f"{', '.join(unknown)} in a statement, which a policy of a user has not")
+        raise ValueError(f"{', '.join(unknown)} in a statement, which identity-based policies can't have")
     if data.get("Effect") not in (ALLOW, DENY):
         raise ValueError(f"Effect {data.get('Effect')!r} is neither Allow nor Deny")
     sid = str(data.get("Sid") or "")
     return PolicyStatement(
         data["Effect"],
         _element(data, "Action", str.lower),
-        _element(data, "Resource", modern if legacy else str),
+        _element(data, "Resource", as_2012 if legacy else str),
         parse_conditions(data.get("Condition") or {}, legacy),
         f"{source} ({sid})" if sid else source,
         sid,
@@ -130,5 +130,34 @@ def _element(data: Mapping[str, Any], name: str, form: Callable[[str], str]) -> 
         raise ValueError(f"a statement with {' and '.join(given) or 'neither'} of {name} and Not{name}")
     values = listed(data[given[0]])
     if not all(isinstance(value, str) for value in values):
-        raise ValueError(f"{given[0]} holds something that is no text")
+        raise ValueError(f"{given[0]} has a value that is not a string")
     return Element(frozenset(form(value) for value in values), given[0] != name)
+
+
+#: AWS-managed policies that only let an IAM user manage its own password and keys. They have no Deny.
+IAM_USERS_ONLY = frozenset(
+    {"IAMUserChangePassword", "IAMUserSSHKeys", "IAMSelfManageServiceSpecificCredentials"}
+)
+
+
+def managed_statements(policy: ManagedPolicy, source: str) -> tuple[PolicyStatement, ...]:
+    """The statements of ``policy``. An AWS-managed policy that was not read allows and denies something unknown.
+
+    The unknown is the same on both sides of a comparison. ``source``: the policy, in words. Raises ValueError for a
+    customer-managed policy that was not read, and for a policy that does not parse.
+    """
+    if policy.document is not None:
+        return parse_policy(policy.document, source)
+    if not policy.aws_managed:
+        raise ValueError(
+            f"the document of {source} ({policy.arn}) was not read: read the account again, with its customer-managed "
+            "policies"
+        )
+    allowed = _unread(ALLOW, policy.arn, source)
+    return (allowed,) if policy.name in IAM_USERS_ONLY else (allowed, _unread(DENY, policy.arn, source))
+
+
+def _unread(effect: str, arn: str, source: str) -> PolicyStatement:
+    # A request meets this condition if it matches the statements of the unread document.
+    condition = Condition(UNREAD, f"{arn} ({effect})", ())
+    return PolicyStatement(effect, EVERYTHING, EVERYTHING, frozenset({condition}), source)

@@ -14,8 +14,7 @@ from c7n_iamusers.iam.deny_all import (
     ATTACHED,
     BOUNDARY,
     INLINE,
-    Denial,
-    denial,
+    DenyAllPlan,
     deny_all_arn,
     deny_all_document,
     detach_deny_all,
@@ -24,18 +23,19 @@ from c7n_iamusers.iam.deny_all import (
     iam_call,
     identified_call,
     is_bounded,
-    lift_inline,
+    plan_deny_all,
+    remove_inline_deny,
 )
 from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.own_traces import (
+from c7n_iamusers.iam.own_changes import (
     NOTHING_KNOWN,
     denied,
-    left_off,
+    left_inactive,
     quarantine_of,
-    recorded_off,
+    recorded_inactive,
     switchable,
 )
-from c7n_iamusers.iam.own_traces import lapses as lapses
+from c7n_iamusers.iam.own_changes import lapses as lapses
 from c7n_iamusers.iam.quarantine_record import TAGS_PER_USER, Quarantine, is_quarantine_tag
 from c7n_iamusers.iam.user import IamUser, Item
 
@@ -80,12 +80,12 @@ def plan_quarantine(
     since = now.astimezone(timezone.utc).replace(microsecond=0)
     record, problem = Quarantine(since, policy, reason, tuple(sorted(ids))), ""
     try:
-        found = denial(user, [deny_all_document(sid) for sid in record.sids], "quarantine", refused)
+        found = plan_deny_all(user, [deny_all_document(sid) for sid in record.sids], "quarantine", refused)
     except DenyRefused as error:
-        found, problem = Denial(NO_DENY), str(error)
+        found, problem = DenyAllPlan(NO_DENY), str(error)
     record = replace(record, deny=_form(found, history))
     switches = [_switch(user, kind, item, INACTIVE) for kind, item in off]
-    notes = left_off(user, earlier) if earlier else []
+    notes = left_inactive(user, earlier) if earlier else []
     calls = (*found.put, *switches, *_tagging(user, record))
     return QuarantinePlan(Plan(user.subject, calls), record, tuple(notes), problem)
 
@@ -108,24 +108,27 @@ def plan_release(
 ) -> ReleasePlan:
     """The calls that return ``user`` to its state before: first credentials, then the Deny, finally tags.
 
-    If the Deny is gone, or what was active is not known, credentials stay as they are: see ``own_traces.left_off``.
-    ``former_boundary``: the boundary that AWSDenyAll replaced, empty for none, None if that is not known. ``trusted``:
-    the record comes from tags that the operator trusts, so an attached AWSDenyAll that they name is the quarantine's.
+    If the Deny is gone, or what was active is not known, credentials stay as they are: see
+    ``own_changes.left_inactive``. ``former_boundary``: the boundary that AWSDenyAll replaced, empty for none, None if
+    that is not known. ``trusted``: the record comes from tags that the operator trusts, so an attached AWSDenyAll that
+    they name is the quarantine's.
     """
     plan = Plan(user.subject, ())
     if is_bounded(user) and former_boundary is None:
         return ReleasePlan(plan, problem=_UNKNOWN_BOUNDARY)
     holds = denied(user, record) or (record.deny == NO_DENY and not trusted)
-    off = recorded_off(user, record) if record.known and holds else []
+    off = recorded_inactive(user, record) if record.known and holds else []
     switches = [_switch(user, kind, item, ACTIVE) for kind, item in off]
-    lifts = [lift_inline(user)] if holds_inline(user) else []
+    removals = [remove_inline_deny(user)] if holds_inline(user) else []
     ours = bool(history.attached_deny()) or (trusted and record.deny == ATTACHED)
     if ours and holds_attached(user):
-        lifts.append(detach_deny_all(user, "release"))
-    lifts += restore_boundary(user, former_boundary or ()) if is_bounded(user) else []
+        removals.append(detach_deny_all(user, "release"))
+    removals += restore_boundary(user, former_boundary or ()) if is_bounded(user) else []
     keys = sorted(key for key in user.tags if is_quarantine_tag(key))
     untag = [identified_call("UntagUser", {"UserName": user.name, "TagKeys": keys})] if keys else []
-    return ReleasePlan(replace(plan, calls=(*switches, *lifts, *untag)), tuple(left_off(user, record)))
+    return ReleasePlan(
+        replace(plan, calls=(*switches, *removals, *untag)), tuple(left_inactive(user, record))
+    )
 
 
 _UNKNOWN_BOUNDARY = (
@@ -145,7 +148,7 @@ def restore_boundary(user: IamUser, former: Iterable[Item]) -> list[ApiCall]:
     return [identified_call("DeleteUserPermissionsBoundary", {"UserName": user.name})]
 
 
-def _form(found: Denial, history: History) -> str:
+def _form(found: DenyAllPlan, history: History) -> str:
     ours = {ATTACHED: history.attached_deny(), BOUNDARY: history.boundary_deny()}
     return found.form if found.put or found.form in (INLINE, NO_DENY) or ours.get(found.form) else "own"
 

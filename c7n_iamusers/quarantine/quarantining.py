@@ -17,7 +17,7 @@ from c7n_iamusers.iam.attachments import INACTIVE, LOGIN_PROFILE
 from c7n_iamusers.iam.deny_all import FORMS, deny_form, is_bounded
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.iam.own_traces import deletion_begun, quarantine_of, switchable
+from c7n_iamusers.iam.own_changes import deletion_begun, quarantine_of, switchable
 from c7n_iamusers.iam.quarantine_record import Quarantine, quarantine_of_tags
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse, read_key_use
@@ -145,7 +145,7 @@ class UserRelease:
         if not self.include_compromised and (reason := compromised(user)):
             return SKIPPED, reason
         history = self.stores.known_history(user, (), self.now())
-        if (begun := deletion_begun(user)) or history.deletion_open():
+        if (begun := deletion_begun(user)) or history.deletion_unfinished():
             return FAILED, (
                 f"{evidence}: a deletion of it began {begun or 'before'}, and a release does not restore what that "
                 f"removed: run c7n-iamusers restore OUTPUT --user {evidence.name}. Nothing was changed"

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from c7n_iamusers.evidence.admin_rights import admin_ways
-from c7n_iamusers.evidence.index import grants_of
-from c7n_iamusers.evidence.inventory import Inventory
+from c7n_iamusers.evidence.admin_rights import admin_policies
+from c7n_iamusers.evidence.index import Inventory, applied_policies
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.iam.attachments import (
     ATTACHED_POLICY,
@@ -20,7 +19,7 @@ from c7n_iamusers.iam.attachments import (
     AttachmentKind,
 )
 from c7n_iamusers.iam.deny_all import iam_call
-from c7n_iamusers.iam.own_traces import NOTHING_KNOWN, without_traces
+from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, without_own_changes
 from c7n_iamusers.iam.quarantine_record import OWN_TAGS
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.snapshots.snapshot import Snapshot
@@ -116,7 +115,7 @@ def extras(was: IamUser, now: IamUser) -> Iterator[str]:
     """What ``now`` has beyond ``was``, in words, without traces of this package."""
     if now.path != was.path:
         yield f"the path {now.path}"
-    plain = without_traces(now, NOTHING_KNOWN)
+    plain = without_own_changes(now, NOTHING_KNOWN)
     for kind in ATTACHMENT_KINDS:
         if kind is TAG:
             continue
@@ -147,7 +146,7 @@ def administrative(snapshot: Snapshot) -> tuple[str, ...]:
     groups = {str(group["GroupName"]): group for group in snapshot.groups}
     for name in snapshot.user.groups or ():
         groups.setdefault(name, {"GroupName": name})
-    ways = admin_ways(grants_of(snapshot.user, Inventory(groups=groups))) or ()
+    ways = admin_policies(applied_policies(snapshot.user, Inventory(groups=groups))) or ()
     arns = [str(item["PolicyArn"]) for item in snapshot.user.attachments[ATTACHED_POLICY.name]]
     own = (arn.rpartition("/")[2] for arn in arns if ":iam::aws:policy/" not in arn)
     return (*ways, *(f"{name} (by its name)" for name in own if "admin" in name.lower()))

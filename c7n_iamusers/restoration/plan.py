@@ -21,18 +21,18 @@ from c7n_iamusers.iam.attachments import (
     AttachmentKind,
 )
 from c7n_iamusers.iam.deny_all import (
-    denies_alike,
     deny_all_document,
     detach_deny_all,
     holds_attached,
     iam_call,
     inline_deny_all,
     is_bounded,
-    lift_inline,
-    put_again,
+    is_same_deny,
+    put_back,
+    remove_inline_deny,
 )
 from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.own_traces import NOTHING_KNOWN, quarantine_of, seal_on
+from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, deny_record_of, quarantine_of
 from c7n_iamusers.iam.quarantine_record import TAGS_PER_USER
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.quarantine.plan import restore_boundary
@@ -203,7 +203,7 @@ def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
 
 def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: CurrentState) -> Restoration:
     snapshot = removed_by_us(recorded.snapshots, recorded.history)
-    if (seal := seal_on(now)) and seal.quarantine:
+    if (record := deny_record_of(now)) and record.quarantine:
         # The user is still in quarantine: restore credentials that the quarantine deactivated as inactive.
         snapshot = replace(snapshot, quarantine=None)
     calls = (*_attachments(snapshot, now, current, current.groups), *_lift(recorded, now))
@@ -296,15 +296,15 @@ def _existing_item(now: IamUser | None, kind: AttachmentKind, item: Item) -> Ite
 
 def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
     """The calls that remove the Deny-all of a stopped deletion. If it was a quarantine's too, that one is put again."""
-    history, seal = recorded.history, seal_on(now)
+    history, record = recorded.history, deny_record_of(now)
     deny = inline_deny_all(now)
-    ours = deny and any(denies_alike(each, deny) for each in history.inline_denies())
-    if ours and not (seal and seal.quarantine and not seal.deletion):
-        if seal and seal.quarantine:
-            document = deny_all_document(seal.quarantine.sids[0])
-            yield put_again(now, lift_inline(now), document, "quarantine")
+    ours = deny and any(is_same_deny(each, deny) for each in history.inline_denies())
+    if ours and not (record and record.quarantine and not record.deletion):
+        if record and record.quarantine:
+            document = deny_all_document(record.quarantine.sids[0])
+            yield put_back(now, remove_inline_deny(now), document, "quarantine")
         else:
-            yield lift_inline(now)
+            yield remove_inline_deny(now)
     free = history.quarantine is None
     if (free or history.attached_for() == "deletion") and history.attached_deny() and holds_attached(now):
         yield detach_deny_all(now, "restoration")

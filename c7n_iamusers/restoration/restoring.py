@@ -106,8 +106,8 @@ class UserRestoration:
         token = f"{subject.unique_id} {self.token}"
         # What an earlier restoration gave back, and the user lacks again, somebody else removed since.
         history = self.recorded.history
-        known = [time for time in (history.given_back, self._given_back()) if time]
-        recorded = replace(self.recorded, history=replace(history, given_back=max(known, default=None)))
+        known = [time for time in (history.restored_at, self._given_back()) if time]
+        recorded = replace(self.recorded, history=replace(history, restored_at=max(known, default=None)))
         self.seen = self._current_state(token)
         return plan_restoration(recorded, self.seen, token, self.recreate_groups)
 

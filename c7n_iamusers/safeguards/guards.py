@@ -11,7 +11,7 @@ from typing import Any
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.outcomes import PROVISIONED, UNCHANGED
 from c7n_iamusers.exemptions import ExemptionRule, find_exemption
-from c7n_iamusers.iam.own_traces import lapses
+from c7n_iamusers.iam.own_changes import lapses
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.iam.quarantine_record import Quarantine
 from c7n_iamusers.iam.user import IamUser

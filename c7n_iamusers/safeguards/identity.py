@@ -14,7 +14,7 @@ from c7n_iamusers.execution.client import Backoff, error_code
 from c7n_iamusers.execution.executor import Applied, CallFailed
 from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.user_run import Run
-from c7n_iamusers.iam.deny_all import BOUNDARY, INLINE, deny_form, lift_of
+from c7n_iamusers.iam.deny_all import BOUNDARY, INLINE, deny_form, removal_of
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.policy_documents import decoded
 from c7n_iamusers.iam.user import IamUser
@@ -100,7 +100,7 @@ def _remove_deny(run: Run, subject: Subject, call: ApiCall, applied: Applied) ->
     if form == INLINE and not _has_policy(run, call):
         return "our Deny-all is not on it"
     try:
-        run.executor.apply(Plan(subject, (lift_of(call),)), applied, urgent=True)
+        run.executor.apply(Plan(subject, (removal_of(call),)), applied, urgent=True)
     except (CallFailed, Interrupted) as error:
         return f"our Deny-all is on it and could not be removed ({error}): remove it by hand"
     return "our Deny-all was on it for a moment and was removed (it may have replaced a policy of that name)"

@@ -105,5 +105,5 @@ def _problem(
     since = f", last activity {last:%Y-%m-%d %H:%M} UTC" if last else ""
     return (
         f"checked again on live data, the filter unnecessary no longer selects it (kind "
-        f"{found.verdict.kind}{since}): flag again"
+        f"{found.classification.kind}{since}): flag again"
     )

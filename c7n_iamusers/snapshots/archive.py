@@ -15,9 +15,9 @@ from c7n_iamusers.execution.journal import SNAPSHOT, JournalReader, JournalWrite
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.accounts import AccountDetails
 from c7n_iamusers.iam.attachments import PERMISSIONS_BOUNDARY
-from c7n_iamusers.iam.deny_all import denies_alike, holds_attached, inline_deny_all, is_bounded
+from c7n_iamusers.iam.deny_all import holds_attached, inline_deny_all, is_bounded, is_same_deny
 from c7n_iamusers.iam.history import History, history_of
-from c7n_iamusers.iam.own_traces import deletion_begun, quarantine_of, without_traces
+from c7n_iamusers.iam.own_changes import deletion_begun, quarantine_of, without_own_changes
 from c7n_iamusers.iam.quarantine_record import Quarantine
 from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.iam.user import IamUser, Item
@@ -97,7 +97,7 @@ class RecordedUser:
     def begun_elsewhere(self) -> str | None:
         """When a deletion began with another output, as text; None if there is none."""
         deny = inline_deny_all(self.user)
-        ours = deny and any(denies_alike(each, deny) for each in self.history.inline_denies())
+        ours = deny and any(is_same_deny(each, deny) for each in self.history.inline_denies())
         return None if ours else deletion_begun(self.user)
 
 
@@ -150,7 +150,7 @@ class RecordStores:
     def _history(self, reader: JournalReader, user: IamUser, made: Made, now: datetime) -> History:
         with _refusing(user.subject):
             lines = reader.of(user.subject)
-        return history_of(user.subject, lines, moment(user.detail.get("CreateDate"))).and_then(made, now)
+        return history_of(user.subject, lines, moment(user.detail.get("CreateDate"))).with_calls(made, now)
 
 
 class UserRecords:
@@ -182,7 +182,7 @@ class UserRecords:
         if holds_attached(user) or is_bounded(user) or inline_deny_all(user):
             known = self._stores.known_history(user, made, now)
         former = self._stores.former_boundary(user, known) if is_bounded(user) else None
-        plain = without_traces(user, known, former)
+        plain = without_own_changes(user, known, former)
         quarantine = quarantine_of(user, known)
         snapshot = Snapshot(
             plain,
@@ -210,7 +210,7 @@ class UserRecords:
 
     def snapshots_of_deletion(self, subject: Subject, made: Made) -> Sequence[Snapshot]:
         """The user's snapshots in this output, if the current run or an earlier one has changed the user; else none."""
-        begun = bool(made or history_of(subject, self._stores.own.of(subject)).deeds)
+        begun = bool(made or history_of(subject, self._stores.own.of(subject)).calls)
         return self._archive.of(subject) if begun else ()
 
     def note_quarantine(self, subject: Subject, record: Quarantine) -> None:

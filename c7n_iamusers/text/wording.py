@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from string import ascii_lowercase, ascii_uppercase
 
 _FOLDED = str.maketrans(ascii_uppercase, ascii_lowercase)
@@ -39,6 +39,11 @@ def visible(text: str) -> str:
     surrogates. Printed as they are, they could move the cursor or reverse the text, and so hide other output.
     """
     return _NOT_PLAIN.sub(_escaped, text)
+
+
+def escaping(say: Callable[[str], None]) -> Callable[[str], None]:
+    """``say``, for lines that name what others have named."""
+    return lambda line: say(visible(line))
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -28,7 +28,7 @@ CONTENTS = {
 
 
 def contents(**counts: int) -> dict[str, int]:
-    """What an account holds; nothing of what is not named."""
+    """What an account holds; none of its permissions is not named."""
     assert counts.keys() <= CONTENTS.keys()
     return {**CONTENTS, **counts}
 
@@ -44,7 +44,7 @@ def measured(
 
 
 def stock(users: int, seconds: float) -> Measurement:
-    """Six calls a user and three an account."""
+    """Six calls per user and three an account."""
     calls = {"GetUser": users, "ListMFADevices": 5 * users, "ListUsers": 3}
     return measured("stock c7n", users, calls, seconds)
 

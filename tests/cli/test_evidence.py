@@ -115,7 +115,7 @@ def test_notes_go_beside_what_is_printed(org: LocalOrg) -> None:
     )
     result = evidence("--format", "json")
     assert json.loads(result.stdout) == []
-    assert "note: virtual MFA devices of nobody: arn:aws:iam::" in result.stderr
+    assert "note: virtual MFA devices assigned to no user: arn:aws:iam::" in result.stderr
     assert "mfa/former" in result.stderr
 
 

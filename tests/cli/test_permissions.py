@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 from aws_local_org import LocalOrg
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.iam.permissions import DELETION, QUARANTINE, RESTORATION
-from tests.furnishing import furnish
-from tests.observation import observed
+from tests.full_users import create_full_user
 from tests.plugins.deletions import acting
+from tests.used_permissions import observed
 
 ROOT = Path(__file__).parents[2]
 DELETE = {
@@ -41,7 +41,7 @@ def actions(result: Result) -> set[str]:
 
 
 def test_what_a_run_does_is_within_what_is_printed(org: LocalOrg, tmp_path: Path) -> None:
-    furnish(org, "alice")
+    create_full_user(org, "alice")
     with observed() as used:
         acting("composite-delete", tmp_path / "out").run()
     assert len(used) > 20

@@ -364,7 +364,7 @@ def test_permissions_that_a_user_was_stripped_of_since_are_not_granted(org: Loca
     fleet.leave(replace(asked, users=(replace(asked.users[0], subject=subject, detail=detail),)))
     found = provision(fleet, "--member-role", MEMBER_ROLE)
     assert found.exit_code == 1
-    assert "has no policies, so there is nothing" in found.output
+    assert "has no policies, so a permission set would grant nothing" in found.output
     assert not fleet.instance.permission_sets
 
 

@@ -17,11 +17,11 @@ from click.testing import CliRunner, Result
 from aws_local_org import LocalOrg
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.iam.permissions import RESTORATION
-from tests.furnishing import furnish
+from tests.full_users import create_full_user
 from tests.interference import deny
-from tests.observation import observed
 from tests.plugins.deletions import NAME, delete, user_names
 from tests.policies import ACCOUNT
+from tests.used_permissions import observed
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
@@ -52,8 +52,8 @@ def journal(tmp_path: Path) -> Path:
 @pytest.fixture
 def iam(org: LocalOrg) -> Any:
     """alice and bob with everything; alice has an inactive SSH key, and a role trusts her."""
-    client = furnish(org, "alice", "/a/b/")
-    furnish(org, "bob")
+    client = create_full_user(org, "alice", "/a/b/")
+    create_full_user(org, "bob")
     key = client.list_ssh_public_keys(UserName="alice")["SSHPublicKeys"][0]["SSHPublicKeyId"]
     client.update_ssh_public_key(UserName="alice", SSHPublicKeyId=key, Status="Inactive")
     trust = {

@@ -29,9 +29,9 @@ from c7n_iamusers.snapshots.archive import UserRecords
 from c7n_iamusers.snapshots.choice import whole_snapshot
 from tests.fakes import client_error
 from tests.interference import deny, on_call
-from tests.observation import run_within_permissions
 from tests.plugins.deletions import acting, delete, outcomes, user_names
 from tests.policies import ACCOUNT
+from tests.used_permissions import run_within_permissions
 
 DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
 KEEP = {"group": "keep", "reason": "a test", "expires": "2999-12-31"}

@@ -21,8 +21,8 @@ from c7n_iamusers.iam.deny_all import (
     deny_form,
     is_denial,
 )
-from c7n_iamusers.iam.own_traces import deletion_begun, seal_on
-from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, Quarantine, Seal
+from c7n_iamusers.iam.own_changes import deletion_begun, deny_record_of
+from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, DenyRecord, Quarantine
 from c7n_iamusers.iam.user import IamUser
 from tests.records import ACCOUNT, EVERYTHING, groups, user
 
@@ -174,31 +174,31 @@ def test_removals_take_gone_for_done_and_the_deny_all_does_not(
 @pytest.mark.parametrize(
     ("sid", "quarantine", "put", "says"),
     [
-        pytest.param(SID, None, None, Seal(None, BEGUN), id="of-a-deletion-that-was-stopped"),
+        pytest.param(SID, None, None, DenyRecord(None, BEGUN), id="of-a-deletion-that-was-stopped"),
         pytest.param("Deletion20260101T000000Z", None, None, None, id="of-an-older-one"),
         pytest.param(
             f"{QUARANTINED.sids[0]}{SID}", QUARANTINED, None, None, id="of-a-deletion-from-quarantine"
         ),
-        pytest.param("", None, SID, Seal(None, BEGUN), id="of-the-version-before"),
-        pytest.param("SomeoneElse", None, SID, Seal(None, BEGUN), id="of-somebody"),
+        pytest.param("", None, SID, DenyRecord(None, BEGUN), id="of-the-version-before"),
+        pytest.param("SomeoneElse", None, SID, DenyRecord(None, BEGUN), id="of-somebody"),
         pytest.param(
             QUARANTINED.sids[0],
             QUARANTINED,
             f"{QUARANTINED.sids[0]}{SID}",
-            Seal(Quarantine(QUARANTINED.since, "", "", QUARANTINED.deactivated), BEGUN),
+            DenyRecord(Quarantine(QUARANTINED.since, "", "", QUARANTINED.deactivated), BEGUN),
             id="of-a-quarantine",
         ),
         pytest.param(
             QUARANTINED.sids[1],
             replace(QUARANTINED, known=False),
             f"{QUARANTINED.sids[1]}{SID}",
-            Seal(Quarantine(QUARANTINED.since, "", "", known=False), BEGUN),
+            DenyRecord(Quarantine(QUARANTINED.since, "", "", known=False), BEGUN),
             id="of-a-quarantine-in-the-journal",
         ),
     ],
 )
 def test_an_existing_deny_all_is_replaced_only_for_more_details(
-    sid: str, quarantine: Quarantine | None, put: str | None, says: Seal | None
+    sid: str, quarantine: Quarantine | None, put: str | None, says: DenyRecord | None
 ) -> None:
     held = user(inline_policy=(our_deny(sid), {"PolicyName": "s3", "PolicyDocument": {}}))
     calls = plan(held, quarantine=quarantine).calls
@@ -210,7 +210,7 @@ def test_an_existing_deny_all_is_replaced_only_for_more_details(
         document = json.loads(calls[0].parameters["PolicyDocument"])
         assert document["Statement"][0]["Sid"] == put
         renewed = user(inline_policy=({"PolicyName": DENY_ALL_NAME, "PolicyDocument": document},))
-        assert seal_on(renewed) == says
+        assert deny_record_of(renewed) == says
         assert deletion_begun(renewed) == "on 2026-11-24 18:00 UTC"
 
 
@@ -345,7 +345,7 @@ def test_the_deny_takes_the_first_form_that_fits_and_is_allowed(
 def test_without_a_deny_all_nothing_is_planned(held: dict[str, Any], refused: tuple[str, ...]) -> None:
     with pytest.raises(
         DenyRefused,
-        match=rf"user alice of account {ACCOUNT}: no Deny-all can be put on it.*nothing was changed",
+        match=rf"user alice of account {ACCOUNT}: no form of the Deny-all fits.*nothing was changed",
     ):
         plan(user(**held), refused)
 

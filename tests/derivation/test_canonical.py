@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from c7n_iamusers.derivation.canonical import canonical, includes
 from c7n_iamusers.policy_comparison.comparison import Policies, compare
 from c7n_iamusers.policy_comparison.globs import Budget
+from c7n_iamusers.policy_comparison.principals import RequestContext
 from c7n_iamusers.policy_comparison.proof import EQUAL
 from c7n_iamusers.policy_comparison.statements import PolicyStatement, parse_policy
-from c7n_iamusers.policy_comparison.ways_in import WayIn
 from tests.derivation.users import HOME, allow, deny, document
 
 REGION: dict[str, Any] = {"Condition": {"StringEquals": {"aws:RequestedRegion": ["us-east-1", "eu-west-1"]}}}
@@ -134,5 +134,5 @@ def test_the_form_depends_on_no_order_and_loses_nothing(
     statements, other_order = pair
     short = canonical(parsed(*statements))
     assert short == canonical(parsed(*other_order)) == canonical(short)
-    anybody = WayIn()
+    anybody = RequestContext()
     assert compare(Policies(short), anybody, Policies(parsed(*statements)), anybody)[0] == EQUAL

@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import pytest
 
-from c7n_iamusers.derivation.grouping import Seat, groups_of
+from c7n_iamusers.derivation.grouping import SetHolder, groups_of
 from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP
 from tests.derivation.users import PAYMENTS, PLATFORM, RESEARCH, user
 
 
-def seat(person: str, account: str, set_name: str, name: str = "") -> Seat:
-    return Seat(user(name or person or "nobody", account).subject, person, set_name)
+def seat(person: str, account: str, set_name: str, name: str = "") -> SetHolder:
+    return SetHolder(user(name or person or "nobody", account).subject, person, set_name)
 
 
 ANN, BOB, EVE = (
@@ -20,8 +20,8 @@ ANN, BOB, EVE = (
 SEATS = [*ANN, *BOB, *EVE, seat("", PLATFORM, "Read-1", "ci")]
 
 
-def shape(seats: list[Seat], group_by: str) -> dict[tuple[tuple[str, str], ...], list[str]]:
-    groups = set(groups_of(seats, group_by).values())
+def shape(holders: list[SetHolder], group_by: str) -> dict[tuple[tuple[str, str], ...], list[str]]:
+    groups = set(groups_of(holders, group_by).values())
     return {group.assignments: [member.name for member in group.members] for group in groups}
 
 
@@ -51,13 +51,13 @@ def test_nobody_reaches_an_account_without_a_user_there(group_by: str) -> None:
 
 
 def test_users_whose_people_are_unknown_are_not_taken_for_one_person() -> None:
-    seats = [seat("", PAYMENTS, "Read-1", "a"), seat("", RESEARCH, "Write-2", "b")]
-    assert len(shape(seats, PER_MAP)) == 2
+    holders = [seat("", PAYMENTS, "Read-1", "a"), seat("", RESEARCH, "Write-2", "b")]
+    assert len(shape(holders, PER_MAP)) == 2
 
 
 @pytest.mark.parametrize("group_by", [PER_ACCOUNT, PER_MAP])
 def test_names_depend_on_what_a_group_stands_for_only(group_by: str) -> None:
-    forth, back, alone = (groups_of(seats, group_by) for seats in (SEATS, SEATS[::-1], ANN))
+    forth, back, alone = (groups_of(holders, group_by) for holders in (SEATS, SEATS[::-1], ANN))
     assert forth == back
     assert {forth[each.subject].name for each in ANN} == {alone[each.subject].name for each in ANN}
     assert len({group.name for group in forth.values()}) == len(set(forth.values()))

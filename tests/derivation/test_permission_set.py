@@ -65,7 +65,7 @@ def test_what_is_left_out() -> None:
         pytest.param(
             {"managed_policies": ["ReadOnlyAccess"]}, "'ReadOnlyAccess' is not the ARN", id="no-arn"
         ),
-        pytest.param({"tags": {"c7n-iamusers": "x"}}, "is the mark", id="the-mark"),
+        pytest.param({"tags": {"c7n-iamusers": "x"}}, "is reserved", id="the-mark"),
         pytest.param({"tags": {"aws:x": "y"}}, "not beginning with aws:", id="reserved-tag"),
         pytest.param({"tags": {"k": "<y>"}}, "value '<y>' of k", id="tag-value"),
         pytest.param({"tags": {str(number): "" for number in range(50)}}, "at most 49", id="too-many-tags"),
@@ -106,7 +106,7 @@ def test_faults_of_the_set(data: dict[str, Any], fault: str) -> None:
         ),
         pytest.param(
             {**VERSION, "Statement": [{**STATEMENT, "Resource": "x" * 10_241}]},
-            "characters beside white space",
+            "characters without white space",
             id="too-long",
         ),
     ],

@@ -10,7 +10,7 @@ import pytest
 
 from aws_local_org import LocalOrg
 from aws_local_org.seed import seed
-from c7n_iamusers.evidence.account_report import of_account, of_documents, row
+from c7n_iamusers.evidence.account_report import read_account_evidence, read_saved_evidence, row
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.client import Backoff
 from tests.interference import deny
@@ -78,7 +78,7 @@ def documents(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_documents_in_the_wild_are_judged_without_a_crash(documents: tuple[Path, Path]) -> None:
-    found = {each["user"]: each for each in map(row, of_documents(*documents).users)}
+    found = {each["user"]: each for each in map(row, read_saved_evidence(*documents).users)}
     assert list(found) == sorted(found, key=str.casefold)
     admins = {name for name, each in found.items() if "admin-rights" in [f["id"] for f in each["findings"]]}
     assert admins == {"mapping", "text", "encoded", AWKWARD}
@@ -92,31 +92,31 @@ def test_documents_in_the_wild_are_judged_without_a_crash(documents: tuple[Path,
 
 
 def test_a_user_that_the_report_lacks_is_unknown_and_said(documents: tuple[Path, Path]) -> None:
-    (absent,) = [each for each in map(row, of_documents(*documents).users) if each["user"] == "absent"]
+    (absent,) = [each for each in map(row, read_saved_evidence(*documents).users) if each["user"] == "absent"]
     assert absent["kind"] == "unknown"
     assert absent["last_activity"]["time"] is None
     assert "console password: not read" in absent["last_activity"]["unknown"]
-    assert "created since" in absent["sources"]["credential-report"]["problem"]
+    assert "created later" in absent["sources"]["credential-report"]["problem"]
 
 
 def test_details_without_a_report_are_judged_as_far_as_they_go(documents: tuple[Path, Path]) -> None:
-    found = [row(each) for each in of_documents(documents[0], None).users]
+    found = [row(each) for each in read_saved_evidence(documents[0], None).users]
     assert {each["kind"] for each in found} == {"unknown"}
     assert all("credential-report" not in each["sources"] for each in found)
 
 
 def test_rows_have_exactly_the_documented_keys(documents: tuple[Path, Path]) -> None:
-    for each in of_documents(*documents).users:
+    for each in read_saved_evidence(*documents).users:
         data = row(each)
         assert list(data) == KEYS
         assert json.loads(json.dumps(data)) == data
 
 
 def test_missing_pages_are_a_note(documents: tuple[Path, Path]) -> None:
-    assert of_documents(*documents).notes == ()
+    assert read_saved_evidence(*documents).notes == ()
     documents[0].write_text(json.dumps({**DETAILS, "IsTruncated": True}))
-    (note,) = of_documents(*documents).notes
-    assert "details.json is cut short" in note
+    (note,) = read_saved_evidence(*documents).notes
+    assert "details.json is truncated" in note
 
 
 def test_a_live_account_in_tens_of_calls(org: LocalOrg) -> None:
@@ -124,15 +124,15 @@ def test_a_live_account_in_tens_of_calls(org: LocalOrg) -> None:
     client = org.client("iam", ACCOUNT)
     org.clear_calls()
     steps: list[str] = []
-    found = of_account(client, Backoff(base=0.3), steps.append)
+    found = read_account_evidence(client, Backoff(base=0.3), steps.append)
     assert len(found.users) == 60
     assert len(org.calls) <= 15
     assert len(steps) == 3
-    kinds = {each.verdict.kind for each in found.users}
+    kinds = {each.classification.kind for each in found.users}
     assert kinds == {"human", "machine", "mixed", "bedrock-api-key"}
     assert all(list(row(each)) == KEYS for each in found.users)
     (orphans,) = found.notes
-    assert orphans.startswith("virtual MFA devices of nobody: arn:aws:iam::")
+    assert orphans.startswith("virtual MFA devices assigned to no user: arn:aws:iam::")
 
 
 def test_ssh_keys_settle_users_that_have_nothing_else(org: LocalOrg) -> None:
@@ -141,7 +141,10 @@ def test_ssh_keys_settle_users_that_have_nothing_else(org: LocalOrg) -> None:
     client.create_user(UserName="keyed")
     client.create_access_key(UserName="keyed")
     org.clear_calls()
-    found = {each.user.name: each.verdict.kind for each in of_account(client, Backoff(base=0.3)).users}
+    found = {
+        each.user.name: each.classification.kind
+        for each in read_account_evidence(client, Backoff(base=0.3)).users
+    }
     assert found == {"bare": "no-credentials", "keyed": "machine"}
     assert [call.parameters for call in org.calls if call.operation == "ListSSHPublicKeys"] == [
         {"UserName": "bare"}
@@ -153,12 +156,12 @@ def test_what_cannot_be_read_is_a_note(org: LocalOrg, monkeypatch: pytest.Monkey
     client.create_user(UserName="bare")
     deny(monkeypatch, "GetCredentialReport")
     deny(monkeypatch, "ListSSHPublicKeys")
-    found = of_account(client, Backoff(base=0.3))
+    found = read_account_evidence(client, Backoff(base=0.3))
     (note,) = found.notes
     assert note.startswith(
-        "credential-report could not be read, so what rests on it is unknown: AccessDenied"
+        "credential-report could not be read, so evidence from it is unknown: AccessDenied"
     )
-    assert [each.verdict.kind for each in found.users] == ["unknown"]
+    assert [each.classification.kind for each in found.users] == ["unknown"]
 
 
 @pytest.mark.parametrize("operation", ["ListUsers", "GetAccountAuthorizationDetails"])
@@ -167,4 +170,4 @@ def test_an_account_that_cannot_be_read(
 ) -> None:
     deny(monkeypatch, operation)
     with pytest.raises(EvidenceUnreadable, match=r"the account can't be read: .*AccessDenied"):
-        of_account(org.client("iam", ACCOUNT), Backoff(base=0.3))
+        read_account_evidence(org.client("iam", ACCOUNT), Backoff(base=0.3))

@@ -9,7 +9,7 @@ import pytest
 from c7n_iamusers.evidence.activity import activity_of, is_unused
 from c7n_iamusers.evidence.model import Credential, Evidence, Source
 from c7n_iamusers.iam.user import IamUser
-from tests.dossiers import (
+from tests.evidence_records import (
     CREDENTIAL_KINDS,
     NOW,
     PIECES,
@@ -41,15 +41,15 @@ def unused(known: Evidence, days: float = 90, subject: IamUser = ALICE) -> bool:
         pytest.param([password(used(1)), key(used(100))], False, id="sign-in-lately"),
         pytest.param([key(used(1), active=False)], False, id="inactive-key-lately"),
         pytest.param([password(), key()], True, id="never-used-and-old"),
-        pytest.param([key(made=days_ago(10))], False, id="new-key"),
-        pytest.param([password(used(200), made=days_ago(10))], False, id="password-reset-lately"),
+        pytest.param([key(created=days_ago(10))], False, id="new-key"),
+        pytest.param([password(used(200), created=days_ago(10))], False, id="password-reset-lately"),
         pytest.param([], True, id="nothing"),
         pytest.param([key(used(100)), ssh_key()], False, id="ssh-key"),
         pytest.param([key(used(100)), ssh_key(active=False)], False, id="inactive-ssh-key"),
         pytest.param([certificate()], False, id="certificate"),
         pytest.param([service_credential("bedrock", active=False)], False, id="service-credential"),
         pytest.param([key(None)], False, id="use-unknown"),
-        pytest.param([replace(key(), made=None)], False, id="age-unknown"),
+        pytest.param([replace(key(), created=None)], False, id="age-unknown"),
     ],
 )
 def test_unused_needs_every_credential_idle_and_known(held: list[Credential], is_idle: bool) -> None:
@@ -110,4 +110,4 @@ def test_never_is_told_from_unknown() -> None:
     never = activity_of(ALICE, evidence(password(), key())).as_data()
     assert (never["time"], never["by"], never["unknown"]) == (None, "", [])
     unknown = activity_of(ALICE, evidence(ssh_key())).as_data()
-    assert (unknown["time"], unknown["unknown"]) == (None, ["SSH public key APKA1: AWS doesn't tell its use"])
+    assert (unknown["time"], unknown["unknown"]) == (None, ["SSH public key APKA1: last use unknown"])

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from c7n_iamusers.evidence.admin_rights import admin_ways, is_admin
-from c7n_iamusers.evidence.model import HeldPolicy
+from c7n_iamusers.evidence.admin_rights import admin_policies, is_admin
+from c7n_iamusers.evidence.model import AppliedPolicy
 
 MANAGED = "arn:aws:iam::aws:policy/"
 OWN = "arn:aws:iam::111122223333:policy/own"
@@ -57,7 +57,7 @@ def document(action: Any = "*", resource: Any = "*", effect: str = "Allow", **re
     ],
 )
 def test_documents(given: Any, admin: bool | None) -> None:
-    assert is_admin(HeldPolicy("own", OWN, document=given)) is admin
+    assert is_admin(AppliedPolicy("own", OWN, document=given)) is admin
 
 
 @pytest.mark.parametrize(
@@ -73,11 +73,11 @@ def test_documents(given: Any, admin: bool | None) -> None:
     ],
 )
 def test_managed_policies_by_name(arn: str, admin: bool | None) -> None:
-    assert is_admin(HeldPolicy(arn.rpartition("/")[2], arn)) is admin
+    assert is_admin(AppliedPolicy(arn.rpartition("/")[2], arn)) is admin
 
 
-READ, UNREAD = HeldPolicy("read", OWN, document=document("s3:*")), HeldPolicy("unread", OWN)
-ADMIN = HeldPolicy("AdministratorAccess", f"{MANAGED}AdministratorAccess", group="Admins")
+READ, UNREAD = AppliedPolicy("read", OWN, document=document("s3:*")), AppliedPolicy("unread", OWN)
+ADMIN = AppliedPolicy("AdministratorAccess", f"{MANAGED}AdministratorAccess", group="Admins")
 
 
 @pytest.mark.parametrize(
@@ -93,5 +93,5 @@ ADMIN = HeldPolicy("AdministratorAccess", f"{MANAGED}AdministratorAccess", group
         pytest.param(None, None, id="not-read"),
     ],
 )
-def test_ways(grants: tuple[HeldPolicy, ...] | None, ways: tuple[str, ...] | None) -> None:
-    assert admin_ways(grants) == ways
+def test_ways(grants: tuple[AppliedPolicy, ...] | None, ways: tuple[str, ...] | None) -> None:
+    assert admin_policies(grants) == ways

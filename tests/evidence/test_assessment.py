@@ -13,7 +13,7 @@ from c7n_iamusers.evidence.model import Evidence, Hint, Source
 from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.user import IamUser
-from tests.dossiers import CREDENTIAL_KINDS, NOW, days_ago, evidence, key, password, used
+from tests.evidence_records import CREDENTIAL_KINDS, NOW, days_ago, evidence, key, password, used
 from tests.records import groups, user
 
 #: What an account's own lists tell of a user; credentials come with the evidence.
@@ -72,7 +72,7 @@ def test_ages_are_counted_to_the_time_of_the_report() -> None:
 def test_criteria_are_applied() -> None:
     criteria = Criteria((Hint("mixed", "user", "alice"),), Thresholds(10, 90))
     found = assess(LISTED, evidence(key(used(20))), Exemption(None), criteria, NOW)
-    assert found.verdict.kind == "mixed"
+    assert found.classification.kind == "mixed"
     assert found.findings.has("key-unused")
 
 

@@ -10,7 +10,16 @@ from c7n_iamusers.evidence.classification import classify
 from c7n_iamusers.evidence.model import Evidence, Hint, Source
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.iam.user import IamUser
-from tests.dossiers import NOW, certificate, evidence, key, password, service_credential, ssh_key, used
+from tests.evidence_records import (
+    NOW,
+    certificate,
+    evidence,
+    key,
+    password,
+    service_credential,
+    ssh_key,
+    used,
+)
 from tests.records import groups, user
 
 SHE = user("dana.smith", tags={"Email": "dana@example.com"})
@@ -107,7 +116,7 @@ def test_kinds(subject: IamUser, known: Evidence, kind: str) -> None:
 )
 def test_what_evidence_does_not_settle_is_unknown(known: Evidence, reason: str, wants: str) -> None:
     found = classify(NEUTRAL, known)
-    assert (found.kind, found.wants, found.replacement) == ("unknown", wants, ())
+    assert (found.kind, found.missing_kind, found.replacement) == ("unknown", wants, ())
     assert reason in found.reasons[0]
 
 

@@ -31,7 +31,9 @@ def test_content_in_every_form(content: bytes | str) -> None:
     "content", [b"\xff", "<html>", "", "dXNlcg"], ids=["bytes", "html", "empty", "cut-short"]
 )
 def test_content_that_is_none(content: bytes | str) -> None:
-    with pytest.raises(EvidenceUnreadable, match=r"neither UTF-8 text nor base64 of it|no column `user`"):
+    with pytest.raises(
+        EvidenceUnreadable, match=r"neither UTF-8 text nor base64-encoded UTF-8 text|no column `user`"
+    ):
         parse_report(report_text(content), None)
 
 

@@ -14,11 +14,11 @@ from c7n_iamusers.evidence.activity import activity_of, is_unused
 from c7n_iamusers.evidence.assessment import Criteria, assess
 from c7n_iamusers.evidence.classification import classify
 from c7n_iamusers.evidence.findings import FINDING_IDS
-from c7n_iamusers.evidence.model import KINDS, Credential, Evidence, HeldPolicy, LastUse, Source
+from c7n_iamusers.evidence.model import KINDS, AppliedPolicy, Credential, Evidence, LastUse, Source
 from c7n_iamusers.evidence.options import Selection
 from c7n_iamusers.exemptions import ExemptionRule, find_exemption
 from c7n_iamusers.iam.user import IamUser
-from tests.dossiers import CREDENTIAL_KINDS, NOW, PIECES, days_ago, evidence
+from tests.evidence_records import CREDENTIAL_KINDS, NOW, PIECES, days_ago, evidence
 from tests.records import groups, user
 
 NAMES = ("alice", "ci-checkout", "dana.smith", "BedrockAPIKey-1", "x+y=z,1@example.com")
@@ -73,7 +73,7 @@ def evidences(draw: st.DrawFn) -> Evidence:
         draw(st.sampled_from([(), ("arn:aws:iam::1:role/deploy",)])),
         draw(
             st.sampled_from(
-                [(), (HeldPolicy("AdministratorAccess", "arn:aws:iam::aws:policy/AdministratorAccess"),)]
+                [(), (AppliedPolicy("AdministratorAccess", "arn:aws:iam::aws:policy/AdministratorAccess"),)]
             )
         ),
         None,
@@ -99,7 +99,7 @@ def _losses(known: Evidence) -> Iterator[Evidence]:
         for at, each in enumerate(found):
             for blurred in (
                 replace(each, active=None),
-                replace(each, made=None),
+                replace(each, created=None),
                 replace(each, last_use=None),
             ):
                 changed = (*found[:at], blurred, *found[at + 1 :])
@@ -120,11 +120,11 @@ def barely_alive(draw: st.DrawFn) -> tuple[IamUser, Evidence]:
     password = Credential("login-profile", "password", True, old, LastUse(old))
     signs = [
         replace(key, last_use=LastUse(days_ago(1))),
-        replace(key, made=days_ago(1), last_use=LastUse(None)),
+        replace(key, created=days_ago(1), last_use=LastUse(None)),
         replace(password, last_use=LastUse(days_ago(1))),
-        replace(password, made=days_ago(1)),
+        replace(password, created=days_ago(1)),
         replace(key, last_use=None),
-        replace(password, made=None),
+        replace(password, created=None),
         *(Credential(kind, kind, False, old, None) for kind in CREDENTIAL_KINDS[2:]),
     ]
     sign = draw(st.sampled_from([*signs, None]))

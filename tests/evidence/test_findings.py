@@ -8,19 +8,26 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.evidence.findings import FINDING_IDS, FINDING_RULES, Case, Provisioning, Thresholds, judge
-from c7n_iamusers.evidence.model import Evidence, HeldPolicy
+from c7n_iamusers.evidence.findings import (
+    FINDING_IDS,
+    FINDING_RULES,
+    Case,
+    Provisioning,
+    Thresholds,
+    evaluate,
+)
+from c7n_iamusers.evidence.model import AppliedPolicy, Evidence
 from c7n_iamusers.exemptions import Exemption, ExemptionRule
 from c7n_iamusers.iam.user import IamUser
-from tests.dossiers import NOW, days_ago, evidence, key, password, used
+from tests.evidence_records import NOW, days_ago, evidence, key, password, used
 from tests.records import user
 
 BOUNDARY: dict[str, Any] = {
     "permissions_boundary": ({"PermissionsBoundaryArn": "arn:aws:iam::aws:policy/PowerUserAccess"},)
 }
 BOUNDED = user(**BOUNDARY)
-ADMIN = (HeldPolicy("AdministratorAccess", "arn:aws:iam::aws:policy/AdministratorAccess", "Admins"),)
-UNREAD_POLICY = (HeldPolicy("Own", "arn:aws:iam::111122223333:policy/Own"),)
+ADMIN = (AppliedPolicy("AdministratorAccess", "arn:aws:iam::aws:policy/AdministratorAccess", "Admins"),)
+UNREAD_POLICY = (AppliedPolicy("Own", "arn:aws:iam::111122223333:policy/Own"),)
 TAGGED = user(tags={"ManagedBy": "terraform"}, **BOUNDARY)
 UNPROVISIONED, PASSWORDS = {"unknown-provisioning"}, {"password-never-used", "password-unused"}
 
@@ -28,13 +35,13 @@ UNPROVISIONED, PASSWORDS = {"unknown-provisioning"}, {"password-never-used", "pa
 def found(known: Evidence, subject: IamUser = BOUNDED, **case: Any) -> dict[str, str]:
     """Findings beyond being a user, id -> text."""
     case = {"exemption": Exemption(None), "now": NOW, **case}
-    findings = judge(Case(subject, known, **case))
+    findings = evaluate(Case(subject, known, **case))
     return {each.id: each.text for each in findings.found if each.id != "iam-user"}
 
 
 def unknown(known: Evidence, subject: IamUser = BOUNDED, **case: Any) -> set[str]:
     case = {"exemption": Exemption(None), "now": NOW, **case}
-    return set(judge(Case(subject, known, **case)).unknown)
+    return set(evaluate(Case(subject, known, **case)).unknown)
 
 
 FRESH = days_ago(5)
@@ -71,14 +78,18 @@ row("password-with-mfa", evidence(password(used(1), FRESH), mfa=True))
 row("password-never", evidence(password(), mfa=True), {"password-never-used"})
 row("password-90-days", evidence(password(used(90)), mfa=True), {"password-unused"})
 row("password-89-days", evidence(password(used(89.9)), mfa=True))
-row("new-key-never-used", evidence(key(made=FRESH)), {"key-never-used"})
-row("key-in-use", evidence(key(used(1), made=FRESH)))
-row("old-key", evidence(key(used(90), made=days_ago(91))), {"key-unused", "key-not-rotated"})
-row("key-90-days-old", evidence(key(used(1), made=days_ago(90))), {"key-not-rotated"})
-row("key-89-days-old", evidence(key(used(1), made=days_ago(89.9))))
+row("new-key-never-used", evidence(key(created=FRESH)), {"key-never-used"})
+row("key-in-use", evidence(key(used(1), created=FRESH)))
+row("old-key", evidence(key(used(90), created=days_ago(91))), {"key-unused", "key-not-rotated"})
+row("key-90-days-old", evidence(key(used(1), created=days_ago(90))), {"key-not-rotated"})
+row("key-89-days-old", evidence(key(used(1), created=days_ago(89.9))))
 row("inactive-key", evidence(key(used(200), active=False)))
-row("two-keys", evidence(key(used(1), made=FRESH), key(used(1), made=FRESH, number=2)), {"two-active-keys"})
-row("one-of-two-active", evidence(key(used(1), made=FRESH), key(used(1), active=False, number=2)))
+row(
+    "two-keys",
+    evidence(key(used(1), created=FRESH), key(used(1), created=FRESH, number=2)),
+    {"two-active-keys"},
+)
+row("one-of-two-active", evidence(key(used(1), created=FRESH), key(used(1), active=False, number=2)))
 row("admin", evidence(grants=ADMIN), {"admin-rights"})
 row("orphan", evidence(orphaned_mfa=("arn:aws:iam::1:mfa/alice",)), {"orphaned-mfa"})
 row("role", evidence(trusted_by=("arn:aws:iam::1:role/deploy",)), {"role-trusts-user"})
@@ -99,11 +110,11 @@ row("by-nobody-knows", unknown=UNPROVISIONED, subject=TAGGED, provisioning=Provi
 row("tag-will-do", subject=TAGGED, provisioning=Provisioning(TAG, ROLE))
 row(
     "lower-thresholds",
-    evidence(password(used(40)), key(used(40), made=days_ago(50)), mfa=True),
+    evidence(password(used(40)), key(used(40), created=days_ago(50)), mfa=True),
     {"password-unused", "key-unused", "key-not-rotated"},
     thresholds=Thresholds(40, 50),
 )
-row("same-by-default", evidence(password(used(40)), key(used(40), made=days_ago(50)), mfa=True))
+row("same-by-default", evidence(password(used(40)), key(used(40), created=days_ago(50)), mfa=True))
 row(
     "password-not-read",
     evidence(unread=("login-profile",), mfa=None),
@@ -117,7 +128,7 @@ row(
     evidence(unread=("access-key",)),
     unknown={"key-never-used", "key-unused", "key-not-rotated", "two-active-keys"},
 )
-row("age-unknown", evidence(replace(key(used(1)), made=None)), unknown={"key-not-rotated"})
+row("age-unknown", evidence(replace(key(used(1)), created=None)), unknown={"key-not-rotated"})
 row("policies-not-read", evidence(grants=None), unknown={"admin-rights"})
 row("a-document-not-read", evidence(grants=UNREAD_POLICY), unknown={"admin-rights"})
 row("roles-not-read", evidence(trusted_by=None), unknown={"role-trusts-user"})
@@ -147,19 +158,19 @@ def test_one_key_settles_what_another_leaves_open() -> None:
 
 def test_texts_name_what_is_meant() -> None:
     known = evidence(
-        key(used(100), made=days_ago(200)), key(number=2), grants=ADMIN, trusted_by=("role/deploy",)
+        key(used(100), created=days_ago(200)), key(number=2), grants=ADMIN, trusted_by=("role/deploy",)
     )
     texts = found(known)
     assert texts["key-unused"] == "Access key 1 was last used 100 days ago."
     assert texts["key-not-rotated"] == "Access key 2 is 400 days old."
-    assert texts["key-never-used"] == "Access key 2 was never used since it was made 400 days ago."
+    assert texts["key-never-used"] == "Access key 2 was never used since it was created 400 days ago."
     assert "AdministratorAccess through group Admins, within its boundary" in texts["admin-rights"]
     assert "role/deploy" in texts["role-trusts-user"]
 
 
 def test_each_key_is_a_finding() -> None:
     case = Case(BOUNDED, evidence(key(), key(number=2)), Exemption(None), NOW)
-    assert [each.id for each in judge(case).found].count("key-never-used") == 2
+    assert [each.id for each in evaluate(case).found].count("key-never-used") == 2
 
 
 def test_an_expired_exemption_is_named() -> None:
@@ -168,7 +179,7 @@ def test_an_expired_exemption_is_named() -> None:
 
 
 def test_every_user_is_a_finding_and_answers_are_three() -> None:
-    findings = judge(Case(user(), evidence(trusted_by=None), Exemption(None), NOW))
+    findings = evaluate(Case(user(), evidence(trusted_by=None), Exemption(None), NOW))
     assert findings.has("iam-user") is True
     assert findings.has("admin-rights") is False
     assert findings.has("role-trusts-user") is None

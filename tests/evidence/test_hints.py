@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.evidence.hints import is_ci, is_vendor, machine_sign, parse_hints, person_sign
+from c7n_iamusers.evidence.hints import is_ci, is_vendor, machine_indicator, parse_hints, person_indicator
 from c7n_iamusers.evidence.model import Hint
 from c7n_iamusers.exceptions import InvalidPolicyData
 from tests.records import user
@@ -27,7 +27,7 @@ from tests.records import user
     ],
 )
 def test_signs_of_a_machine(name: str, path: str, found: bool) -> None:
-    assert bool(machine_sign(user(name, path=path))) is found
+    assert bool(machine_indicator(user(name, path=path))) is found
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_signs_of_a_machine(name: str, path: str, found: bool) -> None:
     ],
 )
 def test_signs_of_a_person(name: str, tags: dict[str, str], found: bool) -> None:
-    assert bool(person_sign(user(name, tags=tags))) is found
+    assert bool(person_indicator(user(name, tags=tags))) is found
 
 
 def test_vendors_and_pipelines() -> None:
@@ -81,7 +81,7 @@ def test_hints_from_a_policy() -> None:
         pytest.param({"human": {"user": ""}}, "hints.human.user: must be a shell glob", id="empty"),
         pytest.param({"human": {"user": [7]}}, "hints.human.user: must be a shell glob", id="number"),
         pytest.param({"human": {"tag": "Kind"}}, "hints.human.tag: 'Kind' must be Key=glob", id="tag"),
-        pytest.param({"human": {"user": "/x"}}, "hints.human.user: '/x' matches nobody", id="no-name"),
+        pytest.param({"human": {"user": "/x"}}, "hints.human.user: '/x' matches no user", id="no-name"),
         pytest.param({"human": {"path": "people/*"}}, "hints.human.path: .* matches no path", id="no-path"),
         pytest.param({"human": {"user": None}}, "hints.human.user: must be a shell glob", id="null"),
     ],

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.evidence.credential_report import parse_report
-from c7n_iamusers.evidence.index import EvidenceIndex, with_listed
-from c7n_iamusers.evidence.inventory import USER, VIRTUAL_MFA, Inventory
+from c7n_iamusers.evidence.index import USER, VIRTUAL_MFA, EvidenceIndex, Inventory, with_listed_credentials
 from c7n_iamusers.evidence.model import LastUse, Source
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, SSH_PUBLIC_KEY
-from tests.dossiers import NOW, days_ago
+from tests.evidence_records import NOW, days_ago
 from tests.records import ACCOUNT, user
 
 ALICE = user()
@@ -93,7 +92,7 @@ def test_an_unread_list_of_devices_has_no_orphans_to_tell() -> None:
 def test_a_user_missing_from_the_report_is_unknown_and_said() -> None:
     bob = EvidenceIndex(inventory()).of(user("bob"), READ)
     assert bob.credentials.keys() == {"service-specific-credential"}
-    assert "created since" in bob.sources[CREDENTIAL_REPORT].problem
+    assert "created later" in bob.sources[CREDENTIAL_REPORT].problem
     assert bob.sources[USER] == READ
 
 
@@ -139,7 +138,7 @@ def test_an_unreadable_trust_policy_may_trust_anybody() -> None:
 def test_ssh_keys_complete_the_evidence() -> None:
     items = [{"SSHPublicKeyId": "APKA1", "Status": "Inactive", "UploadDate": days_ago(3)}]
     listed = EvidenceIndex(inventory()).of(ALICE, READ)
-    found = with_listed(listed, SSH_PUBLIC_KEY, items, Source("ListSSHPublicKeys", NOW))
+    found = with_listed_credentials(listed, SSH_PUBLIC_KEY, items, Source("ListSSHPublicKeys", NOW))
     (key,) = found.credentials["ssh-public-key"]
-    assert (key.active, key.made, key.last_use) == (False, days_ago(3), None)
+    assert (key.active, key.created, key.last_use) == (False, days_ago(3), None)
     assert found.sources["ssh-public-keys"].name == "ListSSHPublicKeys"

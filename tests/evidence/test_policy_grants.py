@@ -4,9 +4,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from c7n_iamusers.evidence.index import grants_of
-from c7n_iamusers.evidence.inventory import Inventory
-from c7n_iamusers.evidence.model import HeldPolicy
+from c7n_iamusers.evidence.index import Inventory, applied_policies
+from c7n_iamusers.evidence.model import AppliedPolicy
 from tests.records import groups, user
 
 OWN = "arn:aws:iam::111122223333:policy/Own"
@@ -31,19 +30,19 @@ ALICE = user(
 
 
 def test_own_policies_and_those_of_groups() -> None:
-    assert grants_of(ALICE, INVENTORY) == (
-        HeldPolicy("Own", OWN, "", "own"),
-        HeldPolicy("inline", "", "", "alice"),
-        HeldPolicy("ReadOnlyAccess", MANAGED, "Team", None),
-        HeldPolicy("inline", "", "Team", "team"),
+    assert applied_policies(ALICE, INVENTORY) == (
+        AppliedPolicy("Own", OWN, "", "own"),
+        AppliedPolicy("inline", "", "", "alice"),
+        AppliedPolicy("ReadOnlyAccess", MANAGED, "Team", None),
+        AppliedPolicy("inline", "", "Team", "team"),
     )
 
 
 def test_a_group_that_was_not_read_leaves_all_unknown() -> None:
-    assert grants_of(user(group=groups("Team", "New")), INVENTORY) is None
-    assert grants_of(user(group=groups("Team")), Inventory()) is None
-    assert grants_of(replace(ALICE, attachments={}), INVENTORY) is None
+    assert applied_policies(user(group=groups("Team", "New")), INVENTORY) is None
+    assert applied_policies(user(group=groups("Team")), Inventory()) is None
+    assert applied_policies(replace(ALICE, attachments={}), INVENTORY) is None
 
 
 def test_a_user_without_policies_has_none() -> None:
-    assert grants_of(user(), INVENTORY) == ()
+    assert applied_policies(user(), INVENTORY) == ()

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.evidence.inventory import VIRTUAL_MFA
-from c7n_iamusers.evidence.reader import PIECES, USUAL, inventory_of, read_pieces
+from c7n_iamusers.evidence.index import VIRTUAL_MFA
+from c7n_iamusers.evidence.reader import DEFAULT_PIECES, PIECES, inventory_of, read_pieces
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, SERVICE_CREDENTIALS
 from tests.fakes import ScriptedClient, Sleeps, client_error
 
@@ -39,7 +39,7 @@ def scripts(**changed: Any) -> dict[str, list[Any]]:
 
 def read(**changed: Any) -> Any:
     client = ScriptedClient(**scripts(**changed))
-    return inventory_of(read_pieces(USUAL, {"iam": client}, Sleeps().backoff(), lambda: NOW))
+    return inventory_of(read_pieces(DEFAULT_PIECES, {"iam": client}, Sleeps().backoff(), lambda: NOW))
 
 
 def test_everything_of_an_account() -> None:
@@ -49,7 +49,7 @@ def test_everything_of_an_account() -> None:
     assert (found.virtual_mfa, found.service_credentials) == ((DEVICE,), tuple(CREDENTIALS))
     assert found.creators is None
     times = {name: source.time for name, source in found.sources.items()}
-    assert times == {name: MADE if name == CREDENTIAL_REPORT else NOW for name in USUAL}
+    assert times == {name: MADE if name == CREDENTIAL_REPORT else NOW for name in DEFAULT_PIECES}
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_a_refusal_is_passed_on(answers: list[Any], requests: list[Any]) -> None
 def test_a_report_that_never_comes_is_given_up() -> None:
     client = ScriptedClient(get_credential_report=[IN_PROGRESS] * 100)
     sleeps = Sleeps()
-    with pytest.raises(EvidenceUnreadable, match="not made within 60 seconds: run again later"):
+    with pytest.raises(EvidenceUnreadable, match="not ready within 60 seconds: run again later"):
         read_report(client, sleeps.backoff(budget=60))
     assert 60 <= sum(sleeps) < 70
 

@@ -8,7 +8,7 @@ import pytest
 from c7n_iamusers.evidence.credential_report import credentials_of, is_row_of, parse_report
 from c7n_iamusers.evidence.model import LastUse
 from c7n_iamusers.text.moments import moment
-from tests.dossiers import NEVER
+from tests.evidence_records import NEVER
 from tests.records import user
 
 HEADER = (
@@ -56,7 +56,7 @@ def test_a_user_with_nothing_has_known_nothing() -> None:
 def test_a_password(last_used: str, use: LastUse | None, enabled: str) -> None:
     cells = {"password_enabled": enabled, "password_last_used": last_used, "password_last_changed": MADE}
     (found,) = credentials_of(row(**cells))["login-profile"]
-    assert (found.active, found.made, found.last_use) == (True, moment(MADE), use)
+    assert (found.active, found.created, found.last_use) == (True, moment(MADE), use)
 
 
 @pytest.mark.parametrize(

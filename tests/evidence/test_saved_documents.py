@@ -49,11 +49,11 @@ def test_all_pages_are_read(saved: Path, content: str | bytes) -> None:
     found = read_details(write(saved, content))
     assert [user["UserName"] for user in found.users] == ["alice", "bob"]
     assert [role["RoleName"] for role in found.entries["RoleDetailList"]] == ["single"]
-    assert (found.time, found.cut_short) == (WRITTEN, False)
+    assert (found.time, found.truncated) == (WRITTEN, False)
 
 
 def test_missing_pages_are_noticed(saved: Path) -> None:
-    assert read_details(write(saved, json.dumps(PAGE))).cut_short
+    assert read_details(write(saved, json.dumps(PAGE))).truncated
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_reports(saved: Path, content: str, time: datetime) -> None:
 
 @pytest.mark.parametrize("content", ["", "{", "x", "a,b", "{}", "[]"])
 def test_what_is_no_report_is_told_with_the_file(saved: Path, content: str) -> None:
-    with pytest.raises(EvidenceUnreadable, match="saved: is no credential report"):
+    with pytest.raises(EvidenceUnreadable, match="saved: is not a credential report"):
         read_report(write(saved, content))
 
 

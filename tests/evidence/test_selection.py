@@ -10,18 +10,28 @@ from c7n_iamusers.evidence.model import Evidence, Source
 from c7n_iamusers.evidence.options import Selection
 from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam.user import IamUser
-from tests.dossiers import NOW, PIECES, aged, evidence, key, password, service_credential, ssh_key, used
+from tests.evidence_records import (
+    NOW,
+    PIECES,
+    aged,
+    evidence,
+    key,
+    password,
+    service_credential,
+    ssh_key,
+    used,
+)
 from tests.records import user
 
 ALICE = aged(user(), 1000)
 
 
-def judged(known: Evidence, subject: IamUser = ALICE) -> Assessment:
+def assessed(known: Evidence, subject: IamUser = ALICE) -> Assessment:
     return assess(subject, known, Exemption(None), Criteria(), NOW)
 
 
-IDLE = judged(evidence(key(used(100))))
-UNKNOWN = judged(evidence(unread=("login-profile", "access-key")))
+IDLE = assessed(evidence(key(used(100))))
+UNKNOWN = assessed(evidence(unread=("login-profile", "access-key")))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +74,7 @@ def test_the_unknown_selects_nobody(selection: Selection, selected: bool) -> Non
 
 
 def test_a_user_of_unknown_age_is_not_old() -> None:
-    assert not Selection(min_age=1).selects(judged(evidence(), user()), NOW)
+    assert not Selection(min_age=1).selects(assessed(evidence(), user()), NOW)
 
 
 BARE = evidence(unread=("ssh-public-key",))
@@ -102,10 +112,10 @@ def without_ssh_source(known: Evidence) -> Evidence:
 def test_ssh_keys_are_listed_only_where_they_settle_it(
     selection: Selection, known: Evidence, wanted: bool
 ) -> None:
-    assert selection.wants_lists(judged(without_ssh_source(known)), NOW) is wanted
+    assert selection.needs_user_lists(assessed(without_ssh_source(known)), NOW) is wanted
 
 
 def test_without_a_source_of_the_user_nothing_is_unused() -> None:
     known = replace(KEYED, sources={})
-    assert not Selection(unused_for=90).wants_lists(judged(known), NOW)
-    assert not Selection(unused_for=90).selects(judged(replace(evidence(password()), sources={})), NOW)
+    assert not Selection(unused_for=90).needs_user_lists(assessed(known), NOW)
+    assert not Selection(unused_for=90).selects(assessed(replace(evidence(password()), sources={})), NOW)

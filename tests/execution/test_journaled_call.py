@@ -129,7 +129,7 @@ def test_what_was_done_to_a_user_is_read_from_a_run(
     lines = [{**WHO, "phase": "before", **DETACHED}, {**WHO, "phase": "after", **DETACHED, **after}]
     (tmp_path / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     found = JournalReader(lambda: [DirectoryStore(tmp_path)]).of(ALICE)
-    assert [deed.ours for deed in history_of(ALICE, found).deeds] == ours
+    assert [deed.effective for deed in history_of(ALICE, found).calls] == ours
 
 
 def test_nothing_else_changes_aws() -> None:

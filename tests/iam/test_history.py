@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.execution.calls import ApiCall
-from c7n_iamusers.iam.history import Deed, History, history_of
+from c7n_iamusers.iam.history import AppliedCall, History, history_of
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, Quarantine
 from tests.records import user
 
@@ -90,7 +90,7 @@ BOB = {"unique_id": "AIDABOB"}
 def test_a_call_counts_unless_it_is_known_to_have_changed_nothing(
     lines: list[dict[str, Any]], hours: list[int | None]
 ) -> None:
-    times = [deed.time for deed in history_of(ALICE.subject, lines).deeds if deed.ours]
+    times = [call.time for call in history_of(ALICE.subject, lines).calls if call.effective]
     earliest = datetime.min.replace(tzinfo=timezone.utc)
     assert times == [earliest if hour is None else at(hour) for hour in hours]
 
@@ -109,13 +109,13 @@ def test_a_call_counts_unless_it_is_known_to_have_changed_nothing(
 def test_a_line_without_unique_id_is_not_of_a_user_created_later(
     created: datetime | None, lines: list[dict[str, Any]], count: int
 ) -> None:
-    assert len(history_of(ALICE.subject, lines, created).deeds) == count
+    assert len(history_of(ALICE.subject, lines, created).calls) == count
 
 
 def test_notes_come_with_the_call() -> None:
-    (deed,) = history_of(ALICE.subject, [line("before", 1, notes={"for": "deletion"})]).deeds
-    assert deed == Deed(at(1), "DeleteAccessKey", {"UserName": "alice", **KEY}, {"for": "deletion"})
-    (bare,) = history_of(ALICE.subject, [line("before", 1, notes="torn")]).deeds
+    (deed,) = history_of(ALICE.subject, [line("before", 1, notes={"for": "deletion"})]).calls
+    assert deed == AppliedCall(at(1), "DeleteAccessKey", {"UserName": "alice", **KEY}, {"for": "deletion"})
+    (bare,) = history_of(ALICE.subject, [line("before", 1, notes="torn")]).calls
     assert bare.notes == {}
 
 
@@ -256,7 +256,7 @@ def test_since_when_it_is_the_boundary_by_us_and_for_what(
 )
 def test_whether_the_inline_deny_is_our_work(operation: str, name: str, result: str, denied: bool) -> None:
     lines = call(1, operation, {"PolicyName": name}, result)
-    assert history_of(ALICE.subject, lines).denied_here() is denied
+    assert bool(history_of(ALICE.subject, lines).inline_denies()) is denied
 
 
 def switch(hour: int, status: str, key: str = "AKIA1", result: str = "done") -> list[dict[str, Any]]:
@@ -294,7 +294,7 @@ def switch(hour: int, status: str, key: str = "AKIA1", result: str = "done") -> 
     ],
 )
 def test_what_we_switched_off(lines: list[dict[str, Any]], off: tuple[str, ...]) -> None:
-    assert history_of(ALICE.subject, lines).switched_off() == off
+    assert history_of(ALICE.subject, lines).deactivated_ids() == off
 
 
 RECORD = Quarantine(at(1), "park", "unused", ("AKIA1",), "attached")
@@ -344,8 +344,8 @@ def test_what_the_run_in_hand_did_comes_after() -> None:
     earlier = history_of(ALICE.subject, [recorded(RECORD, 1), *call(1, *ATTACH)])
     gone = ApiCall("iam", "DeleteUserPolicy", {"UserName": "alice", "PolicyName": "s3"})
     results = ["done", "failed", "gone", "unknown", "interrupted"]
-    found = earlier.and_then([(gone, result) for result in results], at(9))
-    assert [(each.time, each.ours) for each in found.deeds] == [
+    found = earlier.with_calls([(gone, result) for result in results], at(9))
+    assert [(each.time, each.effective) for each in found.calls] == [
         (at(1), True),
         (at(9), True),
         (at(9), False),
@@ -355,12 +355,12 @@ def test_what_the_run_in_hand_did_comes_after() -> None:
     assert found.quarantine == RECORD
     assert found.removed() == {("inline-policy", "s3"): at(9)}
     off = ApiCall("iam", *DETACH)
-    assert earlier.and_then([(off, "failed")], at(9)).attached_deny() == at(1)
-    assert earlier.and_then([(off, "done")], at(9)).attached_deny() is None
+    assert earlier.with_calls([(off, "failed")], at(9)).attached_deny() == at(1)
+    assert earlier.with_calls([(off, "done")], at(9)).attached_deny() is None
     told = ApiCall(
         "iam",
         "PutUserPermissionsBoundary",
         {"UserName": "alice", "PermissionsBoundary": DENY_ALL},
         notes={"former-boundary": READ_ONLY},
     )
-    assert History().and_then([(told, "done")], at(9)).former_boundary() == READ_ONLY
+    assert History().with_calls([(told, "done")], at(9)).former_boundary() == READ_ONLY

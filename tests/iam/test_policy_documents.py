@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from c7n_iamusers.iam.policy_documents import listed, objects, parse_document, statements
+from c7n_iamusers.iam.policy_documents import default_documents, listed, objects, parse_document, statements
 
 DOCUMENT = {
     "Version": "2012-10-17",
@@ -50,7 +50,7 @@ def test_what_is_no_policy_is_refused(value: Any, message: str) -> None:
 def test_statements_may_be_one_or_many() -> None:
     one = {"Effect": "Allow"}
     assert statements({"Statement": one}) == statements({"Statement": [one]}) == (one,)
-    with pytest.raises(ValueError, match="no object"):
+    with pytest.raises(ValueError, match="not an object"):
         statements({"Statement": ["Allow"]})
 
 
@@ -60,3 +60,24 @@ def test_lists_may_be_single_or_missing() -> None:
     assert listed(["a", {}]) == ("a", {})
     assert objects(["a", {}]) == ({},)
     assert objects({"a": 1}) == ({"a": 1},)
+
+
+VERSIONS = [
+    {"VersionId": "v2", "IsDefaultVersion": False, "Document": "two"},
+    {"VersionId": "v1", "IsDefaultVersion": True, "Document": "one"},
+]
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        pytest.param({"DefaultVersionId": "v1", "PolicyVersionList": VERSIONS}, {"arn": "one"}, id="by-id"),
+        pytest.param({"PolicyVersionList": VERSIONS}, {"arn": "one"}, id="by-mark"),
+        pytest.param({"PolicyVersionList": VERSIONS[1]}, {"arn": "one"}, id="single"),
+        pytest.param({"DefaultVersionId": "v3", "PolicyVersionList": VERSIONS}, {}, id="version-missing"),
+        pytest.param({"DefaultVersionId": "v1"}, {}, id="no-versions"),
+        pytest.param({"PolicyVersionList": [{"IsDefaultVersion": True}]}, {}, id="no-document"),
+    ],
+)
+def test_the_document_in_force(policy: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert default_documents([{"Arn": "arn", **policy}]) == expected

@@ -11,12 +11,12 @@ import pytest
 
 from c7n_iamusers.iam.quarantine_record import (
     QUARANTINE_TAG,
+    DenyRecord,
     Quarantine,
-    Seal,
     deletion_sids,
     is_quarantine_tag,
+    parse_sid,
     quarantine_of_tags,
-    seal_of,
     tag_value,
 )
 
@@ -111,9 +111,9 @@ def test_what_is_a_tag_of_a_quarantine(key: str, ours: bool) -> None:
 def test_what_a_statement_id_carries_comes_back(record: Quarantine, found: Quarantine) -> None:
     whole, journaled = record.sids
     assert re.fullmatch(r"[A-Za-z0-9]+", whole)
-    assert seal_of(whole) == Seal(found, None)
+    assert parse_sid(whole) == DenyRecord(found, None)
     assert journaled == "Quarantined20261124T180005ZJournaled"
-    assert seal_of(journaled) == Seal(sealed(known=False), None)
+    assert parse_sid(journaled) == DenyRecord(sealed(known=False), None)
 
 
 @pytest.mark.parametrize(
@@ -134,30 +134,30 @@ BEGUN = datetime(2026, 12, 1, 6, tzinfo=timezone.utc)
 @pytest.mark.parametrize(
     ("quarantine", "sids", "seals"),
     [
-        pytest.param(None, ("Deletion20261201T060000Z",), [Seal(None, BEGUN)], id="in-no-quarantine"),
+        pytest.param(None, ("Deletion20261201T060000Z",), [DenyRecord(None, BEGUN)], id="in-no-quarantine"),
         pytest.param(
             RECORD,
             (
                 "Quarantined20261124T180005ZxAKIA1xAPKA2Deletion20261201T060000Z",
                 "Quarantined20261124T180005ZJournaledDeletion20261201T060000Z",
             ),
-            [Seal(sealed("AKIA1", "APKA2"), BEGUN), Seal(sealed(known=False), BEGUN)],
+            [DenyRecord(sealed("AKIA1", "APKA2"), BEGUN), DenyRecord(sealed(known=False), BEGUN)],
             id="in-quarantine",
         ),
         pytest.param(
             replace(RECORD, known=False),
             ("Quarantined20261124T180005ZJournaledDeletion20261201T060000Z",),
-            [Seal(sealed(known=False), BEGUN)],
+            [DenyRecord(sealed(known=False), BEGUN)],
             id="in-one-that-nobody-knows",
         ),
     ],
 )
 def test_a_deletion_keeps_the_record_of_the_quarantine(
-    quarantine: Quarantine | None, sids: tuple[str, ...], seals: list[Seal]
+    quarantine: Quarantine | None, sids: tuple[str, ...], seals: list[DenyRecord]
 ) -> None:
     found = deletion_sids(quarantine, BEGUN)
     assert found == sids
-    assert [seal_of(sid) for sid in found] == seals
+    assert [parse_sid(sid) for sid in found] == seals
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_deletion_keeps_the_record_of_the_quarantine(
     ],
 )
 def test_other_statement_ids_say_nothing(text: str) -> None:
-    assert seal_of(text) is None
+    assert parse_sid(text) is None
 
 
 @pytest.mark.parametrize(

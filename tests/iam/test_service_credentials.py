@@ -92,7 +92,7 @@ def test_users_are_asked_one_by_one_otherwise(
     answers: list[Any], calls: list[str], users: list[Any], found: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asking by the names of services would miss services that nobody has told us of."""
-    monkeypatch.setattr(service_credentials, "_AT_ONCE", 1)
+    monkeypatch.setattr(service_credentials, "_WORKERS", 1)
     client = ScriptedClient(list_service_specific_credentials=[*answers, *users], list_users=[USERS])
     assert len(all_service_credentials(client, Sleeps().backoff())) == found
     assert list(dict.fromkeys(asked(client))) == [*calls, "alice", "bob"]

@@ -77,4 +77,4 @@ def test_what_is_accepted_ends() -> None:
     ended = desired(Deriving(today=date(2027, 2, 1)), {"accept": [row]}, *statements)
     assert (len(held.claims), len(held.refused)) == (1, 0)
     assert (len(ended.claims), len(ended.refused)) == (0, 1)
-    assert "has ended on 2027-01-31" in ended.refused[0].reason
+    assert "expired on 2027-01-31" in ended.refused[0].reason

@@ -14,8 +14,8 @@ from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import DerivationOptions
 from c7n_iamusers.identity_center.deriving import derivation_options, permission_set_of
 from c7n_iamusers.identity_center.intents import Intents
+from c7n_iamusers.policy_comparison.principals import principal_permissions
 from c7n_iamusers.policy_comparison.proof import WIDER
-from c7n_iamusers.policy_comparison.ways_in import principal_permissions
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import FORCE_MFA, allow
 from tests.derived import derived, holder, policy_arn
@@ -182,6 +182,9 @@ def test_a_dry_run_shows_what_pruning_would_take(fleet: FleetRehearsal) -> None:
         "assignment",
         "group",
         "permission",
+    ]
+    assert [line.strip() for line in fleet.said if line.startswith("      ")] == [
+        f"loses {fleet.lines('-')[3].split()[-1]} in account {ACCOUNT}"
     ]
     assert "4 to remove" in fleet.said[-1]
     assert not fleet.lines("!")

@@ -9,8 +9,8 @@ from typing import Any
 
 from c7n.policy import Policy
 
-from tests.observation import run_within_permissions
 from tests.policies import policy
+from tests.used_permissions import run_within_permissions
 
 NAME = "under-test"
 

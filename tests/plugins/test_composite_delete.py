@@ -14,10 +14,10 @@ from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.journal import Journal
 from c7n_iamusers.execution.stores import DirectoryStore, run_lock
 from c7n_iamusers.plugins.user_action import _warn_once
-from tests.furnishing import furnish
+from tests.full_users import create_full_user
 from tests.interference import deny, on_call
-from tests.observation import run_within_permissions
 from tests.policies import ACCOUNT, policy
+from tests.used_permissions import run_within_permissions
 
 ALL = {"type": "unnecessary", "exempt": "none"}
 SPARE_BOB = {"user": "bob", "reason": "a test", "expires": "2999-12-31"}
@@ -65,9 +65,9 @@ def test_everything_is_deleted_and_nothing_is_orphaned(
     org: LocalOrg, tmp_path: Path, page_limit: int | None
 ) -> None:
     org.configure(page_limit=page_limit)
-    iam = furnish(org, "alice", "/a/b/")
-    furnish(org, "a+b=c,d.e@f-g")
-    furnish(org, "bob")
+    iam = create_full_user(org, "alice", "/a/b/")
+    create_full_user(org, "a+b=c,d.e@f-g")
+    create_full_user(org, "bob")
     org.clear_calls()
     delete(tmp_path, SPARE_BOB)
     if page_limit is None:
@@ -83,7 +83,7 @@ def test_everything_is_deleted_and_nothing_is_orphaned(
 
 
 def test_the_snapshot_is_complete_and_holds_no_secret(org: LocalOrg, tmp_path: Path) -> None:
-    iam = furnish(org, "alice")
+    iam = create_full_user(org, "alice")
     before = iam.get_account_authorization_details(Filter=["User"])["UserDetailList"][0]
     delete(tmp_path)
     (path,) = (tmp_path / "under-test" / "snapshots").iterdir()
@@ -112,7 +112,7 @@ def test_the_snapshot_is_complete_and_holds_no_secret(org: LocalOrg, tmp_path: P
 def test_the_snapshot_exists_before_the_first_change(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    furnish(org, "alice")
+    create_full_user(org, "alice")
     seen: list[int] = []
     directory = tmp_path / "under-test" / "snapshots"
     on_call(
@@ -125,7 +125,7 @@ def test_the_snapshot_exists_before_the_first_change(
 
 
 def test_the_journal_agrees_with_what_aws_saw(org: LocalOrg, tmp_path: Path) -> None:
-    furnish(org, "alice")
+    create_full_user(org, "alice")
     org.clear_calls()
     delete(tmp_path)
     changing = ("Put", "Delete", "Deactivate", "Detach", "Remove", "Update", "Attach")
@@ -140,8 +140,8 @@ def test_the_journal_agrees_with_what_aws_saw(org: LocalOrg, tmp_path: Path) -> 
 def test_a_failing_user_neither_stops_nor_hides_another(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    iam = furnish(org, "alice")
-    furnish(org, "bob")
+    iam = create_full_user(org, "alice")
+    create_full_user(org, "bob")
     deny(monkeypatch, "DeleteAccessKey", "alice")
     with pytest.raises(
         PolicyExecutionError, match=r"composite-delete failed for 1 users: .*user/alice.*AccessDenied"
@@ -160,8 +160,8 @@ def test_a_failing_user_neither_stops_nor_hides_another(
 def test_where_inline_policies_may_not_be_put_aws_deny_all_is_attached(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    iam = furnish(org, "alice")
-    furnish(org, "bob")
+    iam = create_full_user(org, "alice")
+    create_full_user(org, "bob")
     deny(monkeypatch, "PutUserPolicy")
     org.clear_calls()
     delete(tmp_path)
@@ -176,7 +176,7 @@ def test_where_inline_policies_may_not_be_put_aws_deny_all_is_attached(
 def test_running_again_carries_on_and_records_what_it_finds(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    iam = furnish(org, "alice")
+    iam = create_full_user(org, "alice")
     with monkeypatch.context() as patch:
         deny(patch, "DeleteVirtualMFADevice")
         with pytest.raises(PolicyExecutionError):
@@ -195,7 +195,7 @@ def test_running_again_carries_on_and_records_what_it_finds(
 def test_an_orphan_assigned_to_somebody_else_is_kept(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    iam = furnish(org, "alice")
+    iam = create_full_user(org, "alice")
     with monkeypatch.context() as patch:
         deny(patch, "DeleteVirtualMFADevice")
         with pytest.raises(PolicyExecutionError):
@@ -215,7 +215,7 @@ def test_an_orphan_assigned_to_somebody_else_is_kept(
 def test_what_is_attached_during_the_run_is_removed_too(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    iam = furnish(org, "alice")
+    iam = create_full_user(org, "alice")
     late = iter([lambda: iam.create_access_key(UserName="alice")])
     on_call(monkeypatch, "DeleteUser", lambda: next(late, lambda: None)())
     monkeypatch.setattr("c7n_iamusers.execution.client.time.sleep", lambda _: None)
@@ -285,8 +285,8 @@ def test_a_session_in_another_account_touches_nothing(org: LocalOrg, tmp_path: P
 def test_later_actions_run_and_see_the_outcomes(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    furnish(org, "alice")
-    furnish(org, "bob")
+    create_full_user(org, "alice")
+    create_full_user(org, "bob")
     deny(monkeypatch, "DeleteAccessKey", "alice")
     seen: list[dict[str, Any]] = []
     monkeypatch.setattr("c7n.actions.webhook.Webhook.process", lambda self, resources: seen.extend(resources))
@@ -441,7 +441,7 @@ def test_an_unknown_principal_is_logged_once(
 
 
 def test_a_second_run_over_the_same_output_is_refused(org: LocalOrg, tmp_path: Path) -> None:
-    iam = furnish(org, "alice")
+    iam = create_full_user(org, "alice")
     place = tmp_path / "under-test"
     place.mkdir()
     held = f"is in use by policy under-test, process {os.getpid()} on"
@@ -455,7 +455,7 @@ def test_a_second_run_over_the_same_output_is_refused(org: LocalOrg, tmp_path: P
 def test_a_disk_that_fills_up_hides_nobody_for_good(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    iam = furnish(org, "alice")
+    iam = create_full_user(org, "alice")
     write, full = Journal.write, [False]
 
     def writing(self: Journal, subject: Any, phase: str, **entry: Any) -> None:

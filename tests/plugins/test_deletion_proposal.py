@@ -16,7 +16,7 @@ from c7n.exceptions import PolicyExecutionError
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan
-from tests.furnishing import furnish
+from tests.full_users import create_full_user
 from tests.interference import deny, on_call
 from tests.plugins.deletions import NAME, acting, delete, journal, outcomes, user_names
 from tests.policies import ACCOUNT
@@ -46,7 +46,7 @@ def _undated(operation: str, parameters: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def test_a_plan_changes_nothing_and_has_all_calls(org: LocalOrg, tmp_path: Path) -> None:
-    iam = furnish(org, "alice")
+    iam = create_full_user(org, "alice")
     org.clear_calls()
     (resource,) = propose(tmp_path)
     assert changes(org) == []
@@ -63,7 +63,7 @@ def test_a_plan_changes_nothing_and_has_all_calls(org: LocalOrg, tmp_path: Path)
 
 
 def test_what_was_planned_is_what_is_called(org: LocalOrg, tmp_path: Path) -> None:
-    furnish(org, "alice")
+    create_full_user(org, "alice")
     propose(tmp_path)
     (planned,) = plan(tmp_path).users
     delete(tmp_path, plan=str(plan_file(tmp_path)))
@@ -125,7 +125,7 @@ def test_who_is_not_in_the_plan_stays(org: LocalOrg, tmp_path: Path) -> None:
 def test_a_stopped_reviewed_deletion_continues(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    iam = furnish(org, "alice")
+    iam = create_full_user(org, "alice")
     propose(tmp_path)
     with monkeypatch.context() as patch:
         deny(patch, "DeleteVirtualMFADevice")
@@ -147,7 +147,7 @@ def test_skipped_users_are_in_the_plan_with_the_reason(org: LocalOrg, tmp_path: 
 def test_unreadable_users_are_in_the_plan_and_fail_the_run(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    furnish(org, "alice")
+    create_full_user(org, "alice")
     on_call(monkeypatch, "GetUser", lambda: deny(monkeypatch, "GetSSHPublicKey", "alice"))
     deny(monkeypatch, "GetSSHPublicKey", "alice")
     with pytest.raises(PolicyExecutionError, match="composite-delete failed for 1 users"):

@@ -11,7 +11,7 @@ import pytest
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.plugins.composite_delete import CompositeDelete
-from tests.furnishing import furnish
+from tests.full_users import create_full_user
 from tests.interference import on_call
 from tests.plugins.deletions import delete, journal, outcomes, user_names
 
@@ -39,8 +39,8 @@ def test_a_signal_ends_the_run_after_the_call_in_hand(
     number: signal.Signals,
     ending: type[BaseException],
 ) -> None:
-    iam = furnish(org, "alice")
-    furnish(org, "bob")
+    iam = create_full_user(org, "alice")
+    create_full_user(org, "bob")
     with monkeypatch.context() as patch:
         patch.setattr(CompositeDelete, "max_workers", 1)
         on_call(patch, "DeleteLoginProfile", lambda: send(number))

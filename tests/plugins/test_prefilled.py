@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.evidence.credential_report import parse_report
-from c7n_iamusers.evidence.inventory import Inventory
+from c7n_iamusers.evidence.index import Inventory
 from c7n_iamusers.plugins.authorization_details import MfaDevices, asks_for_any_mfa, fill_groups
 
 TEAM = {"GroupName": "Team", "GroupId": "AGPA1", "Path": "/", "Arn": "arn", "GroupPolicyList": []}

@@ -80,7 +80,7 @@ def derivation(derive: Any, **changes: Any) -> ProvisioningSettings:
         ),
         pytest.param(
             derivation({"allow-wider": True}),
-            r"no longer taken: name each user instead, with accept: \[\{account:",
+            r"name each user instead, with accept: \[\{account:",
             id="accept-everybody",
         ),
         pytest.param(
@@ -99,11 +99,13 @@ def derivation(derive: Any, **changes: Any) -> ProvisioningSettings:
             id="accept-end",
         ),
         pytest.param(
-            derivation({"accept": [{**ACCEPT, "remark": " "}]}), "remark must be a text", id="accept-remark"
+            derivation({"accept": [{**ACCEPT, "remark": " "}]}),
+            "remark must be a string that is not empty",
+            id="accept-remark",
         ),
         pytest.param(
             derivation({"accept": [{"user": "alice"}]}),
-            "must have account, user, verdict, remark, expires",
+            "must have exactly the keys account, user, verdict, remark, expires",
             id="accept-half",
         ),
     ],

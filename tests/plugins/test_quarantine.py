@@ -12,11 +12,11 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from aws_local_org import LocalOrg
 from aws_local_org.iam.seeding import set_access_key_last_used, set_password_last_used
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, QUARANTINE_TAG
-from tests.furnishing import furnish
+from tests.full_users import create_full_user
 from tests.interference import deny
-from tests.observation import run_within_permissions
 from tests.plugins.deletions import acting, delete, outcomes, user_names
 from tests.policies import ACCOUNT, policy
+from tests.used_permissions import run_within_permissions
 
 LISTS = {
     "list_access_keys": "AccessKeyMetadata",
@@ -63,7 +63,7 @@ def state(iam: Any) -> Any:
 @pytest.fixture
 def iam(org: LocalOrg) -> Any:
     """alice with everything, one key of hers inactive."""
-    client = furnish(org, "alice")
+    client = create_full_user(org, "alice")
     key = client.list_access_keys(UserName="alice")["AccessKeyMetadata"][0]["AccessKeyId"]
     client.update_access_key(UserName="alice", AccessKeyId=key, Status="Inactive")
     return client
@@ -135,7 +135,7 @@ def test_a_key_deactivated_since_the_deny_was_taken_off_stays_off(
     release(tmp_path)
     assert set(statuses(iam)) == {"Inactive"}
     assert DENY_ALL_NAME not in iam.list_user_policies(UserName="alice")["PolicyNames"]
-    assert (f"they stay so: access key {key}" in released(tmp_path)["reason"]) is not again
+    assert (f"they stay inactive: access key {key}" in released(tmp_path)["reason"]) is not again
 
 
 def test_a_reason_that_tags_cannot_say_does_not_keep_a_user_in_quarantine(

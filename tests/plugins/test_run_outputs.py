@@ -18,11 +18,11 @@ from c7n_iamusers.execution.bucket_store import BucketStore
 from c7n_iamusers.plugins.run_outputs import stable_prefix
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from tests.fakes import client_error
-from tests.furnishing import furnish
+from tests.full_users import create_full_user
 from tests.interference import deny, on_call
-from tests.observation import run_within_permissions
 from tests.plugins.deletions import acting, user_names
 from tests.policies import ACCOUNT, policy
+from tests.used_permissions import run_within_permissions
 
 PREFIX = f"here/{ACCOUNT}/under-test"
 LAMBDA = {
@@ -78,7 +78,7 @@ def test_the_prefix_is_the_same_for_every_run(path: str, prefix: str) -> None:
 def test_snapshot_and_announcement_are_there_before_the_first_change(
     org: LocalOrg, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    iam = furnish(org, "alice")
+    iam = create_full_user(org, "alice")
     unique_id = iam.get_user(UserName="alice")["User"]["UserId"]
     seen: list[list[str]] = []
     on_call(monkeypatch, "PutUserPolicy", lambda: seen.append(keys(s3)))
@@ -107,7 +107,7 @@ def test_objects_are_encrypted_as_the_output_url_says(org: LocalOrg, s3: Any) ->
 def test_a_later_run_carries_on_from_the_bucket(
     org: LocalOrg, s3: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    iam = furnish(org, "alice")
+    iam = create_full_user(org, "alice")
     with monkeypatch.context() as patch:
         deny(patch, "DeleteVirtualMFADevice")
         with pytest.raises(PolicyExecutionError):
@@ -140,7 +140,7 @@ def test_a_bucket_that_takes_nothing_touches_nobody(
 
 
 def test_a_plan_goes_to_the_bucket_and_is_applied_from_there(org: LocalOrg, s3: Any) -> None:
-    iam = furnish(org, "alice")
+    iam = create_full_user(org, "alice")
     to_bucket({"type": "composite-delete", "plan-only": True}).run()
     assert keys(s3) == ["deletion-plan.json"]
     place = f"s3://outputs/{PREFIX}/deletion-plan.json"
@@ -165,7 +165,7 @@ def event(*names: str) -> dict[str, Any]:
 
 
 def test_an_event_deletes_with_snapshot_and_journal_in_the_bucket(org: LocalOrg, s3: Any) -> None:
-    iam = furnish(org, "alice")
+    iam = create_full_user(org, "alice")
     run_within_permissions(event_policy(), event("alice"), None)
     assert user_names(iam) == []
     assert {key.partition("/")[0] for key in keys(s3)} == {"snapshots", "journal", "outcomes.json"}

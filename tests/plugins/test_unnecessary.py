@@ -190,7 +190,7 @@ def test_evidence_that_cannot_be_read_is_unknown_and_said(
     source = flagged()["alice"]["sources"][piece]
     assert source["time"] is None
     assert source["problem"].startswith("AccessDenied: it needs iam:")
-    assert f"account {ACCOUNT}: {piece} can't be read, so what depends on it is unknown" in caplog.text
+    assert f"account {ACCOUNT}: {piece} can't be read, so evidence from it is unknown" in caplog.text
     assert flagged(unused_for=1) == {}
 
 
@@ -280,7 +280,7 @@ def test_nulls_and_contradictions_do_not_validate(
 def test_all_faults_are_reported_at_once(org: LocalOrg) -> None:
     options = {"kinds": None, "exempt": [{"user": "/x", **RULE}], "exempt-from": "x.txt"}
     with pytest.raises(
-        PolicyValidationError, match=r"kinds: has no value.*'/x' matches nobody.*x\.txt does not end"
+        PolicyValidationError, match=r"kinds: has no value.*'/x' matches no user.*x\.txt does not end"
     ):
         policy({"filters": [{"type": "unnecessary", **options}]})
 

@@ -3,7 +3,7 @@
 
 Sources, all of the IAM User Guide: "Policy evaluation logic", "IAM JSON policy elements: Action, NotAction, Resource,
 NotResource, Condition operators, Version", "Single-valued and multivalued context keys", "Variables and tags". Where
-the text leaves two readings, ``Reading`` says which one to take.
+the text leaves two readings, ``Interpretation`` says which one to take.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PIECES = re.compile(r"\$\{([*?$])\}|\$\{\s*([^}*?$,\s][^},]*?)\s*(?:,\s*'([^']*
 
 
 @dataclass(frozen=True)
-class Reading:
+class Interpretation:
     """``colons``: a wildcard amid a segment matches colons. ``whole``: a variable without value voids its statement.
 
     ``components``: ARN operators compare the six components of an ARN each by itself, not the text as a whole.
@@ -54,7 +54,7 @@ class _Unresolved(Exception):
 class Evaluator:
     """Evaluates by one reading; ``unknown`` answers for operators and keys in ``strange``."""
 
-    reading: Reading = Reading()
+    reading: Interpretation = Interpretation()
     unknown: Unknown = lambda operator, key: False
     strange: frozenset[str] = frozenset()
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from c7n_iamusers.policy_comparison import comparison, globs
 from c7n_iamusers.policy_comparison import comparison as coverage
 from c7n_iamusers.policy_comparison.comparison import UNPROVEN, Policies, compare
+from c7n_iamusers.policy_comparison.principals import RequestContext
 from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, UNDECIDED, WIDER, Witness
 from c7n_iamusers.policy_comparison.statements import parse_policy
-from c7n_iamusers.policy_comparison.ways_in import WayIn
 from tests.policy_comparison.evaluator import granted
 
 Statement = dict[str, Any]
-ANYBODY = WayIn()
+ANYBODY = RequestContext()
 
 
 def allow(action: str, resource: str = "*", **rest: Any) -> Statement:

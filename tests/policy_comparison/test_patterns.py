@@ -5,9 +5,9 @@ import pytest
 
 from c7n_iamusers.policy_comparison.globs import matches
 from c7n_iamusers.policy_comparison.patterns import (
+    as_2012,
     complete_arn,
     escaped,
-    modern,
     substituted,
     variables,
     within_segments,
@@ -35,7 +35,7 @@ def test_variables(text: str, keys: set[str]) -> None:
 
 
 def test_what_an_earlier_version_writes_stays_mere_text() -> None:
-    text = modern(HOME)
+    text = as_2012(HOME)
     assert not variables(text)
     assert matches(frozenset({text}), "arn:aws:s3:::home/${aws:username}/x")
     assert not matches(frozenset({text}), "arn:aws:s3:::home/alice/x")

@@ -17,11 +17,16 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.policy_comparison.comparison import Policies, compare
+from c7n_iamusers.policy_comparison.principals import (
+    PrincipalPermissions,
+    RequestContext,
+    session_context,
+    user_context,
+)
 from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, WIDER
 from c7n_iamusers.policy_comparison.statements import parse_policy
-from c7n_iamusers.policy_comparison.ways_in import PrincipalPermissions, WayIn, as_session, as_user
 from tests.policy_comparison.random_policies import STRANGE, Pair, Statement, pairs, requests
-from tests.policy_comparison.reference_evaluator import Context, Evaluator, Reading, Request
+from tests.policy_comparison.reference_evaluator import Context, Evaluator, Interpretation, Request
 
 PAIRS, CHUNK = int(os.environ.get("SOAK_PAIRS", "2000")), 100
 #: The first of the seeds, so that two soaks need not try the same.
@@ -71,7 +76,7 @@ def evaluators(pair: Pair) -> list[list[Evaluator]]:
     """For each reading that may matter, one evaluator for each meaning that what is strange may have."""
     text = str(pair.statements)
     readings = [
-        Reading(colons, whole, components)
+        Interpretation(colons, whole, components)
         for colons, whole, components in product(
             (True, False) if "?" in text or "*" in text else (True,),
             (False, True) if "${" in text else (False,),
@@ -108,7 +113,9 @@ def verdict_of(pair: Pair, random: Random) -> str:
     """The comparison's verdict, once it has been checked."""
     new = policies(pair.new, pair.new_boundary, pair.version)
     old = policies(pair.old, pair.old_boundary, pair.version)
-    ways = (as_session(), as_user(ALICE)) if pair.by_session else (WayIn(), WayIn())
+    ways = (
+        (session_context(), user_context(ALICE)) if pair.by_session else (RequestContext(), RequestContext())
+    )
     verdict, witnesses = compare(new, ways[0], old, ways[1])
     if verdict in (EQUAL, NARROWER):
         check_requests(pair, verdict, random)

@@ -5,32 +5,37 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.policy_comparison.resolution import Bounds, Box, resolve
+from c7n_iamusers.policy_comparison.principals import (
+    PrincipalPermissions,
+    RequestContext,
+    session_context,
+    user_context,
+)
+from c7n_iamusers.policy_comparison.resolution import Bounds, Scope, resolve
 from c7n_iamusers.policy_comparison.statements import parse_policy
-from c7n_iamusers.policy_comparison.ways_in import PrincipalPermissions, WayIn, as_session, as_user
 
 ALICE = PrincipalPermissions(
     "111122223333", "alice", "arn:aws:iam::111122223333:user/alice", "AIDAALICE", tags={"Team": "core"}
 )
-USER, MFA_USER, SESSION = as_user(ALICE), as_user(ALICE, with_mfa=True), as_session()
+USER, MFA_USER, SESSION = user_context(ALICE), user_context(ALICE, with_mfa=True), session_context()
 HOME = "arn:aws:s3:::home/${aws:username}/*"
 
 
-def bounds(way_in: WayIn, **elements: Any) -> Bounds:
+def bounds(context: RequestContext, **elements: Any) -> Bounds:
     statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*", **elements}
     if "NotResource" in elements:
         del statement["Resource"]
     (parsed,) = parse_policy({"Version": "2012-10-17", "Statement": statement}, "p")
-    return resolve(parsed, way_in)
+    return resolve(parsed, context)
 
 
-def shown(box: Box | None) -> tuple[list[str], list[str]] | None:
+def shown(box: Scope | None) -> tuple[list[str], list[str]] | None:
     """Resources and conditions."""
     return None if box is None else (sorted(box.resources.patterns), sorted(map(str, box.conditions)))
 
 
 @pytest.mark.parametrize(
-    ("way_in", "elements", "least", "most"),
+    ("context", "elements", "least", "most"),
     [
         pytest.param(
             USER, {"Resource": HOME}, (["arn:aws:s3:::home/alice/*"], []), ..., id="user-name-known"
@@ -91,7 +96,7 @@ def shown(box: Box | None) -> tuple[list[str], list[str]] | None:
             id="a-session-may-have-any-tag",
         ),
         pytest.param(
-            as_session({"Team": "core"}),
+            session_context({"Team": "core"}),
             {"Condition": {"StringEquals": {"aws:principaltag/team": "core"}}},
             (["*"], []),
             ...,
@@ -127,14 +132,14 @@ def shown(box: Box | None) -> tuple[list[str], list[str]] | None:
         ),
     ],
 )
-def test_bounds(way_in: WayIn, elements: dict[str, Any], least: Any, most: Any) -> None:
-    resolved = bounds(way_in, **elements)
+def test_bounds(context: RequestContext, elements: dict[str, Any], least: Any, most: Any) -> None:
+    resolved = bounds(context, **elements)
     assert shown(resolved.least) == least
     assert shown(resolved.most) == (least if most is ... else most)
 
 
 def test_tags_that_were_not_read_are_unknown_and_not_missing() -> None:
-    unread = as_user(PrincipalPermissions("1" * 12, "alice", "arn:aws:iam::1:user/alice", "AIDA"))
+    unread = user_context(PrincipalPermissions("1" * 12, "alice", "arn:aws:iam::1:user/alice", "AIDA"))
     condition = {"StringEquals": {"aws:PrincipalTag/Stage": "prod"}}
     resolved = bounds(unread, Condition=condition)
     assert (resolved.least, shown(resolved.most)) == (None, (["*"], []))

@@ -75,14 +75,18 @@ def test_only_the_later_version_has_variables(version: str | None, dependent: bo
     [
         pytest.param("{", "p: neither JSON", id="no-json"),
         pytest.param({"Version": "2012-10-17"}, "p: a policy without Statement", id="no-statement"),
-        pytest.param(document(["x"]), "p: a statement that is no object", id="no-object"),
+        pytest.param(document(["x"]), "p: a statement that is not an object", id="no-object"),
         pytest.param(document({**ALLOW, "Effect": "allow"}), "p: Effect 'allow'", id="effect"),
         pytest.param(
             document({**ALLOW, "NotAction": "*"}), "p: a statement with Action and NotAction", id="both"
         ),
         pytest.param(document({"Effect": "Allow", "Action": "*"}), "with neither of Resource", id="neither"),
         pytest.param(document({**ALLOW, "Principal": "*"}), "p: Principal in a statement", id="principal"),
-        pytest.param(document({**ALLOW, "Action": [1]}), "p: Action holds something", id="action-no-text"),
+        pytest.param(
+            document({**ALLOW, "Action": [1]}),
+            "p: Action has a value that is not a string",
+            id="action-no-text",
+        ),
         pytest.param(
             document({**ALLOW, "Condition": {"Bool": 1}}), "p: a Condition that is not", id="condition"
         ),

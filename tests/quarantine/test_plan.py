@@ -13,7 +13,7 @@ from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan
 from c7n_iamusers.iam.deny_all import ATTACHED, BOUNDARY, INLINE, INLINE_QUOTA, deny_all_document, is_denial
 from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.own_traces import NOTHING_KNOWN, deletion_begun, lapses, left_off, quarantine_of
+from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, deletion_begun, lapses, left_inactive, quarantine_of
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, QUARANTINE_TAG, Quarantine
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.quarantine.plan import QuarantinePlan, ReleasePlan, plan_quarantine, plan_release
@@ -109,7 +109,7 @@ def journal(
     calls: Iterable[ApiCall], record: Quarantine, now: datetime = NOW, before: History = NOTHING_KNOWN
 ) -> History:
     """What the journal tells once ``calls`` are made, after the line with ``record``."""
-    return replace(before.and_then([(call, "done") for call in calls], now), record=record)
+    return replace(before.with_calls([(call, "done") for call in calls], now), record=record)
 
 
 def in_quarantine(before: IamUser, refused: Collection[str] = ()) -> tuple[IamUser, History]:
@@ -313,11 +313,11 @@ def test_without_its_deny_nothing_is_activated(before: IamUser, denies: str, fou
     released = apply(bare, planned.plan)
     assert released.attachments["access-key"] == held.attachments["access-key"]
     assert [call.operation for call in planned.plan.calls] == ["UntagUser"]
-    (note,) = left_off(bare, record)
+    (note,) = left_inactive(bare, record)
     assert planned.notes == (note,)
     assert "access key AKIA1, signing certificate CERT1, SSH public key APKA1" in note
-    assert "was removed outside this tool" in note
-    assert left_off(held, record) == []
+    assert "was removed by somebody else" in note
+    assert left_inactive(held, record) == []
 
     again = quarantine(bare, LATER, history)
     assert (again.record.deny, again.record.deactivated, again.notes) == (found, (), (note,))
@@ -350,7 +350,7 @@ def test_ids_that_the_deny_has_no_room_for_are_in_the_journal_alone() -> None:
     planned_release = release(held, unknown, NOTHING_KNOWN, before)
     assert [call.operation for call in planned_release.plan.calls] == ["DeleteUserPolicy", "UntagUser"]
     (note,) = planned_release.notes
-    assert "journal of the quarantine of 2026-11-24 18:00 UTC is not at hand" in note
+    assert "journal of the quarantine of 2026-11-24 18:00 UTC is missing" in note
     assert all(key["AccessKeyId"] in note for key in MANY)
 
 
@@ -506,7 +506,7 @@ def test_without_a_possible_deny_credentials_are_deactivated(
 ) -> None:
     given = user(**CREDENTIALS, **further)
     planned = quarantine(given, refused=refused)
-    assert "user alice of account 111122223333: no Deny-all can be put on it" in planned.problem
+    assert "user alice of account 111122223333: no form of the Deny-all fits" in planned.problem
     assert not [call for call in planned.plan.calls if is_denial(call)]
     assert (planned.record.deny, planned.record.deactivated) == ("none", ("ACCA1", "AKIA1", "APKA1", "CERT1"))
     held = apply(given, planned.plan)

@@ -13,8 +13,8 @@ from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.execution.calls import Plan, Ref
 from c7n_iamusers.iam.deny_all import deny_all_document, is_denial
-from c7n_iamusers.iam.history import Deed, History
-from c7n_iamusers.iam.own_traces import NOTHING_KNOWN, quarantine_of
+from c7n_iamusers.iam.history import AppliedCall, History
+from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, quarantine_of
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.quarantine.plan import plan_release
@@ -372,7 +372,7 @@ def test_what_a_quarantine_had_switched_off_comes_back_active() -> None:
 def test_what_a_stopped_run_had_removed_before_the_last_snapshot_comes_back_too() -> None:
     first = replace(SNAPSHOT, taken="2026-11-01T00:00:00+00:00")
     last = replace(SNAPSHOT, user=holding(ALICE, group=(), ssh_public_key=()), groups=())
-    ours = Deed(datetime(2026, 11, 2, tzinfo=timezone.utc), "RemoveUserFromGroup", IN_GROUP, {})
+    ours = AppliedCall(datetime(2026, 11, 2, tzinfo=timezone.utc), "RemoveUserFromGroup", IN_GROUP, {})
     found = plan_restoration(Recorded((first, last), History((ours,))), state_with(None), TOKEN)
     assert [operation for operation in operations(found) if "Certificate" not in operation] == [
         "CreateUser",
@@ -407,7 +407,7 @@ def stopped_after(
             call.operation
         )
         now = holding(now, **{kind: ()}) if kind else now
-    return now, history.and_then([(call, "done") for call in calls], BEGUN)
+    return now, history.with_calls([(call, "done") for call in calls], BEGUN)
 
 
 _KNOWN = ("DeleteUserPolicy", "DetachUserPolicy")
@@ -514,14 +514,14 @@ def test_a_living_user_from_which_we_removed_nothing_is_given_nothing(now: IamUs
 
 
 def test_a_living_user_gets_nothing_that_others_took_beside_what_we_removed() -> None:
-    ours = History((Deed(BEGUN, "RemoveUserFromGroup", IN_GROUP, {}),))
+    ours = History((AppliedCall(BEGUN, "RemoveUserFromGroup", IN_GROUP, {}),))
     now = holding(ALICE, group=(), attached_policy=(), inline_policy=(), permissions_boundary=())
     assert operations(revive(ALICE, now, ours)) == ["AddUserToGroup"]
     assert operations(revive(ALICE, holding(now, group=groups("Developers")), ours)) == []
 
 
 def test_of_a_living_user_no_vanished_group_is_made_again() -> None:
-    ours = History((Deed(BEGUN, "RemoveUserFromGroup", IN_GROUP, {}),))
+    ours = History((AppliedCall(BEGUN, "RemoveUserFromGroup", IN_GROUP, {}),))
     found = revive(ALICE, holding(ALICE, group=()), ours, groups=frozenset())
     assert found.plan.calls == ()
 
@@ -568,7 +568,7 @@ def test_a_quarantine_that_was_released_keeps_no_deny_of_a_later_deletion_on() -
     held, known = in_quarantine(ALICE, ("inline",))
     assert known.quarantine is not None
     release = plan_release(held, known.quarantine, known, None).plan
-    since = known.and_then([(call, "done") for call in release.calls], LATER + timedelta(days=1))
+    since = known.with_calls([(call, "done") for call in release.calls], LATER + timedelta(days=1))
     free = apply(held, release)
     now, history = stopped_after(1, before=free, refused=("inline",), history=since)
     assert operations(revive(ALICE, now, history)) == ["DetachUserPolicy"]
@@ -577,13 +577,15 @@ def test_a_quarantine_that_was_released_keeps_no_deny_of_a_later_deletion_on() -
 def test_an_earlier_versions_boundary_is_in_its_first_snapshot() -> None:
     bounded = holding(ALICE, permissions_boundary=({"PermissionsBoundaryArn": DENY_ALL},))
     given = {"UserName": "alice", "PermissionsBoundary": DENY_ALL}
-    history = History((Deed(BEGUN, "PutUserPermissionsBoundary", given, {}),))
+    history = History((AppliedCall(BEGUN, "PutUserPermissionsBoundary", given, {}),))
     (call,) = revive(ALICE, bounded, history).plan.calls
     assert (call.operation, call.parameters["PermissionsBoundary"]) == (
         "PutUserPermissionsBoundary",
         BOUNDARY,
     )
-    history = History((Deed(LATER, "PutUserPermissionsBoundary", given, {"former-boundary": READ_ONLY}),))
+    history = History(
+        (AppliedCall(LATER, "PutUserPermissionsBoundary", given, {"former-boundary": READ_ONLY}),)
+    )
     (call,) = revive(ALICE, bounded, history).plan.calls
     assert call.parameters["PermissionsBoundary"] == READ_ONLY
 

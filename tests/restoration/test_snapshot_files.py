@@ -84,8 +84,8 @@ def test_runs_of_c7n_org_are_taken_together(tmp_path: Path) -> None:
     }
     alice = users[ALICE.unique_id].recorded
     assert [str(each.taken)[:7] for each in alice.snapshots] == ["2026-01", "2026-06"]
-    assert [each.operation for each in alice.history.deeds] == ["DeleteAccessKey"]
-    assert users[other.unique_id].recorded.history.deeds == ()
+    assert [each.operation for each in alice.history.calls] == ["DeleteAccessKey"]
+    assert users[other.unique_id].recorded.history.calls == ()
 
 
 def test_the_journals_of_a_bucket_are_found_where_they_are_written(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_the_journals_of_a_bucket_are_found_where_they_are_written(tmp_path: Pat
     SnapshotArchive(store).add(snapshot(ALICE), 1, journal)
     journal.write(ALICE.subject, "before", **CALL)
     (found,) = collected([tmp_path]).users
-    assert [each.operation for each in found.recorded.history.deeds] == ["DeleteAccessKey"]
+    assert [each.operation for each in found.recorded.history.calls] == ["DeleteAccessKey"]
     assert found.unpinned == ()
 
 

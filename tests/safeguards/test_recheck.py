@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.evidence.inventory import ACCOUNT, SSH_PUBLIC_KEYS, USER, VIRTUAL_MFA
+from c7n_iamusers.evidence.index import ACCOUNT, USER, VIRTUAL_MFA
 from c7n_iamusers.evidence.model import Credential, Evidence, LastUse, Source
-from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, SERVICE_CREDENTIALS
+from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, SERVICE_CREDENTIALS, SSH_PUBLIC_KEY
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.safeguards.recheck import live_evidence
-from tests.dossiers import CREDENTIAL_KINDS, NOW, days_ago, key, password, used
+from tests.evidence_records import CREDENTIAL_KINDS, NOW, days_ago, key, password, used
 from tests.records import ACCOUNT as ACCOUNT_ID
 from tests.records import user
 
@@ -154,5 +154,5 @@ def test_account_data_is_unchanged() -> None:
         LISTED.creator,
     )
     assert (found.time_of(ACCOUNT), found.time_of(VIRTUAL_MFA)) == (EARLIER.time, EARLIER.time)
-    pieces = (USER, CREDENTIAL_REPORT, SERVICE_CREDENTIALS, SSH_PUBLIC_KEYS)
+    pieces = (USER, CREDENTIAL_REPORT, SERVICE_CREDENTIALS, SSH_PUBLIC_KEY.piece)
     assert [found.time_of(piece) for piece in pieces] == [NOW] * 4

@@ -11,8 +11,8 @@ import pytest
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.execution.calls import Plan
 from c7n_iamusers.iam.deny_all import deny_all_document
-from c7n_iamusers.iam.history import Deed, History
-from c7n_iamusers.iam.own_traces import NOTHING_KNOWN, quarantine_of, without_traces
+from c7n_iamusers.iam.history import AppliedCall, History
+from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, quarantine_of, without_own_changes
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.quarantine.plan import plan_quarantine
@@ -32,12 +32,12 @@ def holding(kind: str, *items: Any, of: IamUser = ALICE) -> IamUser:
 
 def print_of(given: IamUser, history: History = NOTHING_KNOWN, former: tuple[Item, ...] | None = None) -> str:
     quarantine = quarantine_of(given, history)
-    plain = without_traces(given, history, former)
+    plain = without_own_changes(given, history, former)
     return fingerprint(plain, quarantine.deactivated if quarantine else ())
 
 
-def deed(operation: str, **parameters: str) -> Deed:
-    return Deed(NOW, operation, {"UserName": "alice", **parameters}, {})
+def deed(operation: str, **parameters: str) -> AppliedCall:
+    return AppliedCall(NOW, operation, {"UserName": "alice", **parameters}, {})
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_quarantine_by_the_aws_managed_policy_leaves_it_too(
 def test_where_nobody_knows_the_former_boundary_ours_stays_in_the_state() -> None:
     full = user(**{**EVERYTHING, **CREDENTIALS, **NO_ROOM})
     held, history = in_quarantine(full)
-    assert without_traces(held, history).attachments["permissions-boundary"] == (
+    assert without_own_changes(held, history).attachments["permissions-boundary"] == (
         {"PermissionsBoundaryArn": DENY_ALL},
     )
     assert print_of(held, history) != print_of(full)
@@ -295,12 +295,12 @@ BOUND_OTHERWISE = deed("PutUserPermissionsBoundary", PermissionsBoundary="arn:aw
     ],
 )
 def test_an_aws_deny_all_is_ours_only_if_the_journal_shows_it(
-    kind: str, item: Any, deeds: tuple[Deed, ...], ours: bool
+    kind: str, item: Any, deeds: tuple[AppliedCall, ...], ours: bool
 ) -> None:
     held = holding(kind, item)
-    plain = without_traces(held, History(deeds), BOUNDARY)
+    plain = without_own_changes(held, History(deeds), BOUNDARY)
     assert (item in plain.attachments[kind]) is not ours
     if kind == "permissions-boundary":
         assert plain.attachments[kind] == (BOUNDARY if ours else (item,))
-        assert without_traces(held, History(deeds), ()).attachments[kind] == (() if ours else (item,))
-        assert without_traces(held, History(deeds)).attachments[kind] == (item,)
+        assert without_own_changes(held, History(deeds), ()).attachments[kind] == (() if ours else (item,))
+        assert without_own_changes(held, History(deeds)).attachments[kind] == (item,)

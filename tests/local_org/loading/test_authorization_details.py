@@ -148,20 +148,20 @@ GUARD = "arn:aws:iam::aws:policy/NewServiceGuard"
         ),
         pytest.param(
             without("Policies"),
-            f"policy is attached but its document is unknown, one that grants nothing stands for it: "
+            f"policy is attached but its document is unknown, a policy that grants nothing replaces it: "
             f"arn:aws:iam::{TARGET}:policy/ci/Deploy",
             lambda f: is_harmless(f["Policies"]["Deploy"]["PolicyVersionList"][0]["Document"]),
             id="customer-managed policy not described",
         ),
         pytest.param(
             user(AttachedManagedPolicies=[{"PolicyArn": GUARD}]),
-            f"its document is unknown, one that grants nothing stands for it: {GUARD}",
+            f"its document is unknown, a policy that grants nothing replaces it: {GUARD}",
             lambda f: ana_of(f)["AttachedManagedPolicies"][0]["PolicyArn"] == GUARD,
             id="AWS-managed policy that nobody knows",
         ),
         pytest.param(
             first("Policies", Arn=GUARD, PolicyName="NewServiceGuard", PolicyVersionList=[]),
-            f"AWS-managed policy is listed without its document, one that grants nothing stands for it: {GUARD}",
+            f"AWS-managed policy is listed without its document, a policy that grants nothing replaces it: {GUARD}",
             lambda f: f,
             id="AWS-managed policy that nobody knows, without versions",
         ),

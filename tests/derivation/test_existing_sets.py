@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import Derivation, DerivationOptions, DerivedSet, PolicyReference
-from c7n_iamusers.policy_comparison.ways_in import PrincipalPermissions
+from c7n_iamusers.policy_comparison.principals import PrincipalPermissions
 from tests.derivation.test_derive import users
 from tests.derivation.users import PAYMENTS, PLAIN, READ, RESEARCH, WRITE, allow, aws, only_set, own, user
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The authentication context of a request, as an IAM user or through Identity Center, and its policies. Pure."""
+"""Principals: the policies of an IAM user, and the context of the requests of a user or a role session. Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from c7n_iamusers.execution.calls import Subject
 
 @dataclass(frozen=True, slots=True)
 class ManagedPolicy:
-    """A managed policy in force; ``path`` begins and ends with a slash.
+    """A managed policy. ``path``: begins and ends with a slash.
 
-    ``document``: of the default version, in any form that ``parse_document`` takes; None where it was not read.
+    ``document``: of the default version, in any form that ``parse_document`` accepts; None if it was not read.
     """
 
     arn: str
@@ -26,12 +26,12 @@ class ManagedPolicy:
 
     @property
     def aws_managed(self) -> bool:
-        """Whether the policy is AWS's own, which stands under the same ARN in every account of the partition."""
+        """Whether AWS manages the policy, which then has the same ARN in every account of the partition."""
         return self.arn.split(":")[4] == "aws"
 
     @property
     def path_and_name(self) -> str:
-        """``/ci/Deploy``: what a permission set's reference to a customer-managed policy goes by."""
+        """Such as ``/ci/Deploy``: how a permission set refers to a customer-managed policy."""
         return f"{self.path}{self.name}"
 
 
@@ -52,8 +52,8 @@ class GroupPermissions:
 class PrincipalPermissions:
     """All identity-based policies of one IAM user.
 
-    ``tags``: its own tags, None where they were not read. ``person``: the Identity Center username of who
-    it belongs to, empty where that is not known; users of one person share it.
+    ``tags``: None if they were not read. ``person``: the Identity Center username of the user's person, empty if
+    unknown. Several users can have the same person.
     """
 
     account_id: str
@@ -69,7 +69,7 @@ class PrincipalPermissions:
 
     @property
     def managed_policies(self) -> Iterator[tuple[ManagedPolicy, str]]:
-        """Each managed policy, its own and its groups', and through what it has it, in words; no boundary."""
+        """Each managed policy of the user and its groups, with its source in words; the boundary is excluded."""
         for policy in self.attached:
             yield policy, f"policy {policy.name}"
         for group in self.groups:
@@ -78,7 +78,7 @@ class PrincipalPermissions:
 
     @property
     def inline_policies(self) -> Iterator[tuple[Any, str]]:
-        """The document of each inline policy, its own and its groups', and what it is, in words."""
+        """The document of each inline policy of the user and its groups, with its source in words."""
         for name, document in self.inline:
             yield document, f"inline policy {name}"
         for group in self.groups:
@@ -87,7 +87,7 @@ class PrincipalPermissions:
 
     @property
     def subject(self) -> Subject:
-        """Whom findings and plans name."""
+        """The user as reports and errors name it."""
         return Subject(self.user_name, self.arn, self.unique_id)
 
 
@@ -95,7 +95,8 @@ MFA_PRESENT, MFA_AGE = "aws:multifactorauthpresent", "aws:multifactorauthage"
 USERNAME = "aws:username"
 _TAG = "aws:principaltag/"
 
-#: Keys, and beginnings of keys, whose value for one and the same person depends on the way in.
+#: Global condition keys, and prefixes of keys, whose value depends on the principal: an IAM user or a role session of
+#: the same person ("AWS global condition context keys", IAM User Guide).
 _KEYS = frozenset(
     {
         MFA_PRESENT,
@@ -113,7 +114,7 @@ _KEYS = frozenset(
 )
 _PREFIXES = (_TAG, "saml:")
 
-#: The other global keys, which say the same of a request whoever of the account makes it, and however.
+#: The other global keys. Their value does not depend on the principal within the account (same page).
 _GLOBAL = frozenset(
     f"aws:{name}"
     for name in (
@@ -127,20 +128,20 @@ _GLOBAL = frozenset(
 )
 _GLOBAL_PREFIXES = ("aws:requesttag/", "aws:resourcetag/")
 
-#: The values that a key can have in a request; None among them: it may be missing.
+#: The values that a key can have in a request; None among them: the key can be missing.
 Values = frozenset[str | None]
 _MISSING: Values = frozenset({None})
 
 
-def depends_on_way_in(key: str) -> bool:
-    """Whether the value of a key (in lower case) changes for a person who comes in another way, or may."""
-    return key in _KEYS or key.startswith(_PREFIXES) or not has_known_meaning(key)
+def depends_on_principal(key: str) -> bool:
+    """Whether the value of ``key`` (in lower case) differs, or can differ, between an IAM user and a role session."""
+    return key in _KEYS or key.startswith(_PREFIXES) or not is_documented_key(key)
 
 
-def has_known_meaning(key: str) -> bool:
-    """Whether it is told what a key (in lower case) says: a service's own, or one of the documented global ones.
+def is_documented_key(key: str) -> bool:
+    """Whether ``key`` (in lower case) is a documented global key or has the prefix of a service.
 
-    A service's key is one of the request. One without any prefix is nobody's, and IAM refuses it.
+    A service's keys describe the request. IAM rejects keys without a prefix.
     """
     service, colon, name = key.partition(":")
     if not (service and colon and name):
@@ -149,21 +150,24 @@ def has_known_meaning(key: str) -> bool:
 
 
 @dataclass(frozen=True)
-class WayIn:
-    """``facts``: key in lower case -> values. ``all_tags``: no principal tags but those in ``facts``."""
+class RequestContext:
+    """What is known of the context of a principal's requests.
+
+    ``facts``: key in lower case -> possible values. ``all_tags``: the principal has no tags beside those in ``facts``.
+    """
 
     facts: Mapping[str, Values] = field(default_factory=dict)
     all_tags: bool = False
 
     def values(self, key: str) -> Values | None:
-        """The possible values of a key in lower case; None where nothing is known of it."""
+        """The possible values of ``key`` (in lower case); None if unknown."""
         if self.all_tags and key.startswith(_TAG):
             return self.facts.get(key, _MISSING)
         return self.facts.get(key)
 
 
-def as_user(principal: PrincipalPermissions, with_mfa: bool = False) -> WayIn:
-    """An IAM user's own requests; ``with_mfa``: only those made after signing in with MFA."""
+def user_context(principal: PrincipalPermissions, with_mfa: bool = False) -> RequestContext:
+    """The context of an IAM user's requests. ``with_mfa``: only of requests after a sign-in with MFA."""
     tags = principal.tags or {}
     facts: dict[str, Values] = {
         USERNAME: frozenset({principal.user_name}),
@@ -174,20 +178,20 @@ def as_user(principal: PrincipalPermissions, with_mfa: bool = False) -> WayIn:
     }
     if with_mfa:
         facts[MFA_PRESENT] = frozenset({"true"})
-    return WayIn(facts, principal.tags is not None)
+    return RequestContext(facts, principal.tags is not None)
 
 
-def as_session(tags: Mapping[str, str] | None = None) -> WayIn:
-    """Requests through a permission set's role; ``tags``: session tags that are certain, there may be others.
+def session_context(tags: Mapping[str, str] | None = None) -> RequestContext:
+    """The context of requests through a permission set's role. ``tags``: known session tags; there can be others.
 
-    Whether such sessions carry the MFA keys is written nowhere, so nothing is taken for granted of them.
+    AWS does not document whether these sessions have the MFA keys, so those are unknown.
     """
     facts: dict[str, Values] = {
         USERNAME: _MISSING,
         "aws:principaltype": frozenset({"AssumedRole"}),
         **{_TAG + key.lower(): frozenset({value}) for key, value in (tags or {}).items()},
     }
-    return WayIn(facts)
+    return RequestContext(facts)
 
 
 _Item = Mapping[str, Any]
@@ -196,11 +200,11 @@ _Item = Mapping[str, Any]
 def principal_permissions(
     user_detail: _Item, groups: Mapping[str, _Item], policies: Mapping[str, Any], person: str = ""
 ) -> PrincipalPermissions:
-    """``user_detail``: botocore's ``UserDetail``; ``groups``: name -> ``GroupDetail``; ``policies``: ARN -> document.
+    """The policies of the user in ``user_detail`` (botocore's ``UserDetail``).
 
-    ``Inventory`` has the last two as they are wanted here. A policy whose document isn't among ``policies``
-    is kept without one. ``person``: see ``PrincipalPermissions``. Raises EvidenceUnreadable for a user in a
-    group that isn't among ``groups``: nobody knows what that group allows or denies.
+    ``groups``: name -> ``GroupDetail``. ``policies``: ARN -> document; other policies have the document None.
+    ``person``: see ``PrincipalPermissions``. Raises EvidenceUnreadable if the user is in a group that is not in
+    ``groups``.
     """
     arn = str(user_detail["Arn"])
     boundary = user_detail.get("PermissionsBoundary") or {}
@@ -220,7 +224,7 @@ def principal_permissions(
 
 
 def managed_policy(arn: str, policies: Mapping[str, Any]) -> ManagedPolicy:
-    """The policy of an ARN such as ``arn:aws:iam::111122223333:policy/ci/Deploy``; its name and path are in it."""
+    """The policy with an ARN such as ``arn:aws:iam::111122223333:policy/ci/Deploy``."""
     path, _, name = arn.partition(":policy")[2].rpartition("/")
     return ManagedPolicy(arn, name, f"{path}/", policies.get(arn))
 
@@ -230,8 +234,8 @@ def _group(
 ) -> GroupPermissions:
     if name not in groups:
         raise EvidenceUnreadable(
-            f"{user} is in group {name}, which is not among the groups that were read: what it permits is unknown. "
-            "Read the account again, with the groups"
+            f"{user} is in group {name}, which was not read, so the group's permissions are unknown: "
+            "read the account again, with the groups"
         )
     group = groups[name]
     return GroupPermissions(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evidence on users for tests, as the readers and the index would give it."""
+"""Evidence on users for tests, as the readers and the index return it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from c7n_iamusers.evidence.inventory import ACCOUNT, USER, VIRTUAL_MFA
-from c7n_iamusers.evidence.model import Credential, Evidence, HeldPolicy, LastUse, Source
+from c7n_iamusers.evidence.index import ACCOUNT, USER, VIRTUAL_MFA
+from c7n_iamusers.evidence.model import AppliedPolicy, Credential, Evidence, LastUse, Source
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser
 
@@ -20,41 +20,41 @@ PIECES = (USER, ACCOUNT, VIRTUAL_MFA, *dict.fromkeys(kind.piece for kind in atta
 
 
 def days_ago(days: float) -> datetime:
-    """So many days before NOW."""
+    """The time ``days`` days before NOW."""
     return NOW - timedelta(days=days)
 
 
 def used(days: float, service: str = "s3", region: str = "us-east-1") -> LastUse:
-    """A use so many days before NOW."""
+    """A use ``days`` days before NOW."""
     return LastUse(days_ago(days), service, region)
 
 
-def password(use: LastUse | None = NEVER, made: datetime | None = None) -> Credential:
-    """A console password, 400 days old unless ``made`` says otherwise."""
-    return Credential("login-profile", "password", True, made or days_ago(400), use)
+def password(use: LastUse | None = NEVER, created: datetime | None = None) -> Credential:
+    """A console password, 400 days old unless ``created`` says otherwise."""
+    return Credential("login-profile", "password", True, created or days_ago(400), use)
 
 
 def key(
-    use: LastUse | None = NEVER, active: bool = True, made: datetime | None = None, number: int = 1
+    use: LastUse | None = NEVER, active: bool = True, created: datetime | None = None, number: int = 1
 ) -> Credential:
-    """An access key, 400 days old unless ``made`` says otherwise."""
-    return Credential("access-key", f"access key {number}", active, made or days_ago(400), use)
+    """An access key, 400 days old unless ``created`` says otherwise."""
+    return Credential("access-key", f"access key {number}", active, created or days_ago(400), use)
 
 
 def certificate(active: bool = True) -> Credential:
-    """A signing certificate, whose use AWS never tells."""
+    """A signing certificate; AWS does not track its use."""
     return Credential("signing-certificate", "signing certificate 1", active, days_ago(400), None)
 
 
 def service_credential(service: str, active: bool = True) -> Credential:
-    """A credential for ``service`` (codecommit, cassandra, bedrock, logs), whose use AWS never tells."""
+    """A credential for ``service`` (codecommit, cassandra, bedrock, logs); AWS does not track its use."""
     name = f"{service}.amazonaws.com"
     title = f"credential for {name} (ACCA1)"
     return Credential("service-specific-credential", title, active, days_ago(400), None, name)
 
 
 def ssh_key(active: bool = True) -> Credential:
-    """An SSH key, whose use AWS never tells."""
+    """An SSH key; AWS does not track its use."""
     return Credential("ssh-public-key", "SSH public key APKA1", active, days_ago(400), None)
 
 
@@ -63,11 +63,11 @@ def evidence(
     unread: tuple[str, ...] = (),
     mfa: bool | None = False,
     trusted_by: tuple[str, ...] | None = (),
-    grants: tuple[HeldPolicy, ...] | None = (),
+    grants: tuple[AppliedPolicy, ...] | None = (),
     sources: Mapping[str, Source] | None = None,
     **rest: Any,
 ) -> Evidence:
-    """Evidence of which everything was read at NOW, but for the kinds of credentials named ``unread``."""
+    """Evidence with everything read at NOW, except the kinds of credentials in ``unread``."""
     held = {
         kind: tuple(each for each in credentials if each.kind == kind)
         for kind in CREDENTIAL_KINDS
@@ -79,5 +79,5 @@ def evidence(
 
 
 def aged(subject: IamUser, days: float = 1000) -> IamUser:
-    """The user as created so many days before NOW."""
+    """``subject``, created ``days`` days before NOW."""
     return replace(subject, detail={**subject.detail, "CreateDate": days_ago(days)})

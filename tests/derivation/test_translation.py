@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.derivation.canonical import written
-from c7n_iamusers.derivation.carrying import Carry, carry, translation_for
 from c7n_iamusers.derivation.model import DerivationOptions
+from c7n_iamusers.derivation.translation import StatementTranslation, translate, variable_translation
+from c7n_iamusers.policy_comparison.principals import user_context
 from c7n_iamusers.policy_comparison.proof import CARRIED, LEFT_OUT, TRANSLATED
 from c7n_iamusers.policy_comparison.statements import parse_policy
-from c7n_iamusers.policy_comparison.ways_in import as_user
 from tests.derivation.users import HOME, WITH_MFA, WITHOUT_MFA, allow, deny, document, user
 
 ALICE = user(tags={"Team": "core"}, person="alice")
@@ -20,16 +20,16 @@ WRITE_OUT, TAGGED = DerivationOptions(write_out=True), DerivationOptions(usernam
 SHARED, TEAM = "arn:aws:s3:::shared/*", "arn:aws:s3:::${aws:PrincipalTag/Team}/*"
 
 
-def carried(
+def translated(
     statement: dict[str, Any],
     options: DerivationOptions = PLAIN,
     version: str = "2012-10-17",
     person: str = "alice",
-) -> Carry:
+) -> StatementTranslation:
     principal = replace(ALICE, person=person)
     (parsed,) = parse_policy(document(statement, version=version), "p")
-    way_in = as_user(principal, options.identity_center_mfa)
-    return carry(parsed, way_in, translation_for(principal, options, way_in))
+    context = user_context(principal, options.identity_center_mfa)
+    return translate(parsed, context, variable_translation(principal, options, context))
 
 
 def condition(operator: str, key: str, *values: str) -> dict[str, Any]:
@@ -58,8 +58,8 @@ def elements(statement: dict[str, Any]) -> dict[str, Any]:
     ],
 )
 def test_what_means_the_same_by_any_way_in_is_carried_as_it_is(statement: dict[str, Any]) -> None:
-    result = carried(statement)
-    assert (result.how, result.carried, result.remarks) == (CARRIED, result.original, ())
+    result = translated(statement)
+    assert (result.how, result.translated, result.remarks) == (CARRIED, result.original, ())
 
 
 @pytest.mark.parametrize(
@@ -105,11 +105,11 @@ def test_what_means_the_same_by_any_way_in_is_carried_as_it_is(statement: dict[s
     ],
 )  # fmt: skip
 def test_what_is_left_out_is_told(statement: dict[str, Any], options: DerivationOptions, remark: str) -> None:
-    result = carried(statement, options)
-    assert (result.how, result.carried) == (LEFT_OUT, None)
+    result = translated(statement, options)
+    assert (result.how, result.translated) == (LEFT_OUT, None)
     assert [each.id for each in result.remarks] == [remark]
     assert result.remarks[0].source == "p, statement 1"
-    assert bool(result.remarks[0].mend) == (remark != "never-applies")
+    assert bool(result.remarks[0].remedy) == (remark != "never-applies")
 
 
 @pytest.mark.parametrize(
@@ -180,21 +180,21 @@ def test_what_is_left_out_is_told(statement: dict[str, Any], options: Derivation
 def test_what_is_translated(
     statement: dict[str, Any], options: DerivationOptions, expected: dict[str, Any], remark: str | None
 ) -> None:
-    result = carried(statement, options)
+    result = translated(statement, options)
     assert result.how == TRANSLATED
-    assert result.carried is not None
-    assert written(result.carried) == elements(expected)
+    assert result.translated is not None
+    assert written(result.translated) == elements(expected)
     assert [each.id for each in result.remarks] == ([remark] if remark else [])
 
 
 @pytest.mark.parametrize("person", ["", "a.smith", "Alice"])
 def test_a_session_tag_is_no_equivalent_for_another_name(person: str) -> None:
-    assert carried(allow("s3:*", HOME), TAGGED, person=person).how == LEFT_OUT
+    assert translated(allow("s3:*", HOME), TAGGED, person=person).how == LEFT_OUT
 
 
 def test_an_earlier_version_has_no_variables_to_lose_and_says_so() -> None:
-    result = carried(allow("s3:*", HOME), version="2008-10-17")
-    assert result.carried is not None
-    assert written(result.carried)["Resource"] == ["arn:aws:s3:::home/${$}{aws:username}/*"]
+    result = translated(allow("s3:*", HOME), version="2008-10-17")
+    assert result.translated is not None
+    assert written(result.translated)["Resource"] == ["arn:aws:s3:::home/${$}{aws:username}/*"]
     assert [each.id for each in result.remarks] == ["version"]
-    assert carried(allow("s3:*", SHARED), version="2008-10-17").remarks == ()
+    assert translated(allow("s3:*", SHARED), version="2008-10-17").remarks == ()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.policy_comparison.ways_in import (
+from c7n_iamusers.policy_comparison.principals import (
     GroupPermissions,
     ManagedPolicy,
     PrincipalPermissions,
@@ -63,7 +63,7 @@ def test_a_user_with_nothing_has_nothing_and_unread_tags_are_unknown() -> None:
 
 
 def test_a_group_that_was_not_read_is_not_taken_for_an_empty_one() -> None:
-    with pytest.raises(EvidenceUnreadable, match=f"{ARN} is in group Readers, which is not among"):
+    with pytest.raises(EvidenceUnreadable, match=f"{ARN} is in group Readers, which was not read"):
         principal_permissions(DETAIL, {"Others": GROUPS["Others"]}, {})
 
 

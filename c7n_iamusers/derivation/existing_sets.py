@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether permission sets as they stand, whoever made them, grant an IAM user's person no more than the user. Pure."""
+"""Proves existing permission sets, whoever created them, against the policies of an IAM user. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import Any
 
 from c7n_iamusers.derivation.model import DerivationOptions
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
-from c7n_iamusers.derivation.policies import read
 from c7n_iamusers.derivation.proving import all_managed, old_policies, session_of
 from c7n_iamusers.policy_comparison.comparison import Policies, compare
+from c7n_iamusers.policy_comparison.principals import PrincipalPermissions, managed_policy, user_context
 from c7n_iamusers.policy_comparison.proof import WIDER
-from c7n_iamusers.policy_comparison.statements import PolicyStatement, parse_policy
-from c7n_iamusers.policy_comparison.ways_in import PrincipalPermissions, as_user, managed_policy
+from c7n_iamusers.policy_comparison.statements import PolicyStatement, managed_statements, parse_policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +25,8 @@ class _User:
 
 
 @dataclass
-class StandingProofs:
-    """Proofs for the users that were added; of others nothing is known."""
+class ExistingSetProofs:
+    """Verdicts on existing permission sets, for the users that were added."""
 
     users: dict[str, _User] = field(default_factory=dict)
     _found: dict[tuple[str, PermissionSet], str] = field(default_factory=dict)
@@ -38,15 +37,15 @@ class StandingProofs:
         options: DerivationOptions,
         policies: Mapping[str, Any],
     ) -> None:
-        """``policies``: ARN -> document, of the customer-managed policies of these users' account."""
+        """Add users. ``policies``: ARN -> document, of the customer-managed policies of their account."""
         for each in principals:
             known = self.users.get(each.arn)
-            # Of two policies' options for one user, those that assume less.
+            # If two Custodian policies have options for one user, use those that assume less.
             if known is None or known.options.identity_center_mfa:
                 self.users[each.arn] = _User(each, options, policies)
 
     def verdict(self, arn: str, held: PermissionSet) -> str:
-        """What ``held``, in the user's account, is beside the user's own policies; WIDER where nothing is known."""
+        """The verdict on ``held`` against the policies of the user ``arn``; WIDER if the user is unknown."""
         key = (arn, held)
         if key not in self._found:
             user = self.users.get(arn)
@@ -57,13 +56,13 @@ class StandingProofs:
         return self._found[key]
 
     def has_itself(self, arn: str, references: Iterable[str]) -> bool:
-        """Whether each of the customer-managed policies (``/path/Name``) hangs off the user itself."""
+        """Whether the user has each of the customer-managed policies ``references`` (``/path/Name``)."""
         user = self.users.get(arn)
         own = {each.path_and_name for each in all_managed(user.principal)} if user else set()
         return own.issuperset(references)
 
     def documents(self, arn: str, policies: Iterable[str]) -> dict[str, Any]:
-        """Path and name -> document, of those customer-managed policies of the user's account that are known."""
+        """Path and name -> document, for the customer-managed policies of the user's account that are known."""
         user = self.users.get(arn)
         if user is None:
             return {}
@@ -71,7 +70,7 @@ class StandingProofs:
         return {policy: document for policy, document in found.items() if document is not None}
 
     def session_seconds(self, arn: str) -> int | None:
-        """How long the user's sessions are to last; None where nothing is known."""
+        """The session duration that the user's options ask for, in seconds; None if the user is unknown."""
         user = self.users.get(arn)
         return duration_seconds(user.options.session_duration) if user else None
 
@@ -79,8 +78,8 @@ class StandingProofs:
 def _compared(user: _User, held: PermissionSet) -> str:
     principal, options = user.principal, user.options
     new = Policies(tuple(_statements(user, held)), _boundary(user, held.boundary))
-    session, way_in = session_of(principal, options), as_user(principal, options.identity_center_mfa)
-    return compare(new, session, old_policies(principal), way_in)[0]
+    session, context = session_of(principal, options), user_context(principal, options.identity_center_mfa)
+    return compare(new, session, old_policies(principal), context)[0]
 
 
 def _statements(user: _User, held: PermissionSet) -> Iterator[PolicyStatement]:
@@ -95,10 +94,10 @@ def _boundary(user: _User, boundary: str) -> tuple[PolicyStatement, ...] | None:
 
 
 def _managed(user: _User, policy: str) -> tuple[PolicyStatement, ...]:
-    """``policy``: an ARN, or path and name. Raises ValueError for a document that isn't known."""
+    """The statements of ``policy`` (an ARN, or path and name). Raises ValueError if its document is unknown."""
     arn = policy if policy.startswith("arn:") else _own_arn(user.principal, policy)
     held = {each.arn: each for each in all_managed(user.principal)}
-    return read(held.get(arn) or managed_policy(arn, user.policies), f"policy {policy}")
+    return managed_statements(held.get(arn) or managed_policy(arn, user.policies), f"policy {policy}")
 
 
 def _own_arn(principal: PrincipalPermissions, policy: str) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Users with everything attached that IAM knows, made by the public API (and FIDO keys by the seeding helper)."""
+"""Creates users with every kind of attachment, by the public API (FIDO keys by the seeding helper)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ AWS_POLICIES = ("ReadOnlyAccess", "job-function/Billing", "AmazonS3ReadOnlyAcces
 SERVICES = ("codecommit.amazonaws.com", "cassandra.amazonaws.com", "bedrock.amazonaws.com")
 
 
-def furnish(org: LocalOrg, name: str, path: str = "/", account: str = ACCOUNT) -> Any:
-    """Create ``name`` with every attachment kind, most of them more than twice; gives the IAM client."""
+def create_full_user(org: LocalOrg, name: str, path: str = "/", account: str = ACCOUNT) -> Any:
+    """Create ``name`` with every attachment kind, most of them more than twice. Returns the IAM client."""
     iam = org.client("iam", account)
     user = {"UserName": name}
     tags = [{"Key": f"key-{number}", "Value": "v"} for number in range(3)]
@@ -62,5 +62,5 @@ def _permissions(iam: Any, user: dict[str, str]) -> None:
         try:
             iam.create_group(GroupName=group)
         except iam.exceptions.EntityAlreadyExistsException:
-            pass  # an earlier user of the same account is in it
+            pass  # created for another user of the same account
         iam.add_user_to_group(**user, GroupName=group)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What our own work leaves on a user, and whether a quarantine still holds. Pure."""
+"""The changes that this package made on a user, and whether a quarantine is still complete. Pure."""
 
 from __future__ import annotations
 
@@ -19,53 +19,56 @@ from c7n_iamusers.iam.attachments import (
 )
 from c7n_iamusers.iam.deny_all import deny_all_arn, holds_attached, holds_inline, inline_deny_all, is_bounded
 from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, OWN_TAGS, Quarantine, Seal, seal_of
+from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, OWN_TAGS, DenyRecord, Quarantine, parse_sid
 from c7n_iamusers.iam.user import IamUser, Item
 
 NOTHING_KNOWN = History()
 
 
 def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> Quarantine | None:
-    """The quarantine that ``user`` is in; None where it is in none, as far as Deny and journal tell.
+    """The quarantine that ``user`` is in, by its Deny-all and the journal; None if it is in none.
 
-    Tags are claims and tell nothing.
+    Tags are ignored, because anybody with iam:TagUser can write them.
     """
-    seal = seal_on(user)
-    sealed = seal.quarantine if seal else None
-    told = history.quarantine
-    if sealed is None:
-        return told if told and told.deny != "inline" and _stands(user, told, history) else None
-    later = told is not None and told.since > sealed.since
-    if told and (later or (told.since == sealed.since and not sealed.known)):
-        return replace(told, deny="inline")
-    return sealed
+    record = deny_record_of(user)
+    on_user = record.quarantine if record else None
+    journaled = history.quarantine
+    if on_user is None:
+        in_force = journaled and journaled.deny != "inline" and _is_in_force(user, journaled, history)
+        return journaled if in_force else None
+    later = journaled is not None and journaled.since > on_user.since
+    if journaled and (later or (journaled.since == on_user.since and not on_user.known)):
+        return replace(journaled, deny="inline")
+    return on_user
 
 
-def seal_on(user: IamUser) -> Seal | None:
-    """What the inline Deny-all of our name says; None where there is none, or it says nothing."""
+def deny_record_of(user: IamUser) -> DenyRecord | None:
+    """The record in the statement id of our inline Deny-all; None if there is no Deny-all or no record."""
     statement = inline_deny_all(user)
-    return seal_of(str(statement.get("Sid", ""))) if statement else None
+    return parse_sid(str(statement.get("Sid", ""))) if statement else None
 
 
 def deletion_begun(user: IamUser) -> str | None:
-    """Since when a deletion is under way, in words, by the inline Deny on ``user``; None where none is.
+    """When a deletion of ``user`` began, in words, by its inline Deny-all; None if there is none.
 
-    A Deny of our name that is no quarantine's is a deletion's: that of the version before says no time.
+    An inline Deny-all without a quarantine is a deletion's; earlier versions recorded no time.
     """
     if inline_deny_all(user) is None:
         return None
-    seal = seal_on(user)
-    begun: datetime | None = seal.deletion if seal else None
+    record = deny_record_of(user)
+    begun: datetime | None = record.deletion if record else None
     if begun is None:
-        return None if seal and seal.quarantine else "at an unknown time"
+        return None if record and record.quarantine else "at an unknown time"
     return f"on {begun:%Y-%m-%d %H:%M} UTC"
 
 
-def without_traces(user: IamUser, history: History, former_boundary: Iterable[Item] | None = None) -> IamUser:
-    """``user`` as it is without our work.
+def without_own_changes(
+    user: IamUser, history: History, former_boundary: Iterable[Item] | None = None
+) -> IamUser:
+    """``user`` as it would be without our changes.
 
-    ``former_boundary``: what it had before ours, where ``history`` shows that AWSDenyAll is its boundary by us. Where
-    that is not known, AWSDenyAll stays: without it the user could do more than it ever could.
+    ``former_boundary``: the boundary before our AWSDenyAll. If it is unknown, AWSDenyAll stays: without any boundary
+    the user could do more than before.
     """
     attachments = dict(user.attachments)
     if inline_deny_all(user) is not None:
@@ -80,7 +83,7 @@ def without_traces(user: IamUser, history: History, former_boundary: Iterable[It
     return replace(user, attachments={**attachments, TAG.name: tuple(tags)})
 
 
-def _stands(user: IamUser, record: Quarantine, history: History) -> bool:
+def _is_in_force(user: IamUser, record: Quarantine, history: History) -> bool:
     if record.deny == "none":
         return False
     if record.deny == "boundary":
@@ -95,7 +98,7 @@ def _without(user: IamUser, kind: str, member: str, value: str) -> tuple[Item, .
 
 
 def lapses(user: IamUser, quarantine: Quarantine) -> list[str]:
-    """Why the quarantine of ``user`` no longer holds, in words; nothing where it does."""
+    """Why the quarantine of ``user`` is no longer complete, in words; empty if it is complete."""
     gone = [] if denied(user, quarantine) else ["its Deny-all is gone"]
     return gone + [
         f"{kind.title} {item[kind.identifier]} is active" for kind, item in switchable(user, ACTIVE)
@@ -103,7 +106,7 @@ def lapses(user: IamUser, quarantine: Quarantine) -> list[str]:
 
 
 def denied(user: IamUser, quarantine: Quarantine) -> bool:
-    """True where the Deny of ``quarantine`` is on ``user``: only so long its record says what to switch on."""
+    """Whether the Deny-all of ``quarantine`` is on ``user``. Its record is valid only as long as it is."""
     if quarantine.deny == "inline":
         return holds_inline(user)
     if quarantine.deny == "none":
@@ -111,33 +114,36 @@ def denied(user: IamUser, quarantine: Quarantine) -> bool:
     return is_bounded(user) or (quarantine.deny != "boundary" and holds_attached(user))
 
 
-def left_off(user: IamUser, quarantine: Quarantine) -> list[str]:
-    """What stays inactive although it may have been active before, in words; nothing where the record holds.
+def left_inactive(user: IamUser, quarantine: Quarantine) -> list[str]:
+    """Why credentials stay inactive that may have been active before, in words; empty if the record is valid.
 
-    Who took the Deny off by hand may have activated these too, and their owner seen them leak since.
+    Whoever removed the Deny-all by hand may also have activated these credentials, and deactivated them again for
+    another reason, such as a leak.
     """
     since = f"{quarantine.since:%Y-%m-%d %H:%M} UTC"
     if not quarantine.known:
         off = list(switchable(user, INACTIVE))
-        why = f"the journal of the quarantine of {since} is not at hand, so nobody knows what was active before it"
+        why = (
+            f"the journal of the quarantine of {since} is missing, so it is unknown what was active before it"
+        )
     elif denied(user, quarantine) or quarantine.deny == "none":
         return []
     else:
-        off = recorded_off(user, quarantine)
-        why = f"the Deny-all of {since} was removed outside this tool, so nobody knows why these are inactive now"
+        off = recorded_inactive(user, quarantine)
+        why = f"the Deny-all of {since} was removed by somebody else, so it is unknown why these are inactive now"
     if not off:
         return []
     named = ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in off)
-    return [f"{why}, and they stay so: {named}; activate by hand what should work"]
+    return [f"{why}; they stay inactive: {named}; activate by hand the ones that are needed"]
 
 
-def recorded_off(user: IamUser, quarantine: Quarantine) -> list[tuple[AttachmentKind, Item]]:
+def recorded_inactive(user: IamUser, quarantine: Quarantine) -> list[tuple[AttachmentKind, Item]]:
     """The inactive credentials of ``user`` that ``quarantine`` records as active before it."""
     off = switchable(user, INACTIVE)
     return [(kind, item) for kind, item in off if item[kind.identifier] in quarantine.deactivated]
 
 
 def switchable(user: IamUser, status: str) -> Iterator[tuple[AttachmentKind, Item]]:
-    """The credentials of ``user`` that can be switched on and off and are in ``status``."""
+    """The credentials of ``user`` that have a status, and have ``status``."""
     for kind in SWITCHABLE_KINDS:
         yield from ((kind, item) for item in user.attachments[kind.name] if item.get("Status") == status)

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from c7n_iamusers.iam.live_users import Fresh
+from c7n_iamusers.iam.live_users import TtlCache
 
 
 class Clock:
@@ -36,7 +36,7 @@ def test_a_reading_is_repeated_when_it_is_stale(took: float, later: float, readi
         numbers.append(len(numbers))
         return numbers[-1]
 
-    fresh = Fresh(load, 30, clock)
+    fresh = TtlCache(load, 30, clock)
     assert fresh.get() == 0
     clock.now += later
     assert fresh.get() == readings - 1
@@ -51,7 +51,7 @@ def test_a_reading_that_ends_stale_is_given_up_and_not_repeated() -> None:
         clock.now += 31
         return "stale"
 
-    fresh = Fresh(load, 30, clock)
+    fresh = TtlCache(load, 30, clock)
     assert [fresh.get(), fresh.get()] == [None, None]
     clock.now += 1000
     assert fresh.get() is None
@@ -60,7 +60,7 @@ def test_a_reading_that_ends_stale_is_given_up_and_not_repeated() -> None:
 
 def test_nothing_to_find_is_a_reading_too() -> None:
     read = []
-    fresh: Fresh[None] = Fresh(lambda: read.append(1), 30, Clock())
+    fresh: TtlCache[None] = TtlCache(lambda: read.append(1), 30, Clock())
     fresh.get()
     fresh.get()
     assert read == [1]
@@ -72,7 +72,7 @@ def test_a_failed_reading_is_tried_again() -> None:
     def load() -> None:
         raise answers.pop(0)
 
-    fresh = Fresh(load, 30, Clock())
+    fresh = TtlCache(load, 30, Clock())
     for word in ("first", "second"):
         with pytest.raises(OSError, match=word):
             fresh.get()

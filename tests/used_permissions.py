@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which AWS permissions a run really used, seen in the clients that Cloud Custodian made."""
+"""The AWS permissions that a run used, recorded from the calls of Cloud Custodian's clients."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from unittest import mock
 from botocore.client import BaseClient
 from c7n.policy import Policy
 
-#: By whoever runs Cloud Custodian, to assume the policy's role and to write c7n's output.
+#: Used by the caller of Cloud Custodian, to assume the policy's role and to write c7n's output.
 _NOT_OF_THE_ROLE = frozenset({"sts:AssumeRole", "s3:PutObject", "s3:GetObject", "s3:ListObjectsV2"})
 
 
 @contextmanager
 def observed(agent: str = "c7n/") -> Iterator[set[str]]:
-    """The permissions used within, such as ``iam:GetUser``, by clients whose user agent begins so; as they come."""
+    """The permissions, such as ``iam:GetUser``, that clients with the user agent prefix ``agent`` use meanwhile."""
     used: set[str] = set()
     original = BaseClient._make_api_call  # type: ignore[attr-defined]
 
@@ -31,11 +31,11 @@ def observed(agent: str = "c7n/") -> Iterator[set[str]]:
 
 
 def run_within_permissions(policy: Policy, *event: Any) -> Any:
-    """Run ``policy``, or push ``event`` to it; whatever comes of it, it used declared permissions only."""
+    """Run ``policy``, or push ``event`` to it. Fails if it used permissions that it does not declare."""
     with observed() as used:
         try:
             return policy.push(*event) if event else policy.run()
         finally:
             undeclared = used - _NOT_OF_THE_ROLE - policy.get_permissions()
             assert undeclared == set()
-            assert used, "nothing was observed: Cloud Custodian's user agent must have changed"
+            assert used, "no call was recorded: Cloud Custodian's user agent has changed"

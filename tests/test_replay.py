@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wire shapes stay pinned: each source, filter and action over recorded responses (see tests/flights.py)."""
+"""Each source, filter and action on recorded responses, which pin the shapes of requests and responses."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from aws_local_org import LocalOrg, Settings
 from c7n_iamusers.entry import ACTIONS, FILTERS, load_classes, register
 from c7n_iamusers.iam.deny_all import deny_all_document
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, Quarantine
-from tests.flights import RECORDING, Flight
-from tests.furnishing import furnish
+from tests.full_users import create_full_user
 from tests.policies import ACCOUNT
+from tests.replay import RECORDING, Replay
 
 MANAGEMENT = Settings().management_account
 SPARED = {"user": "spared", "reason": "a test", "expires": "2999-12-31"}
@@ -31,20 +31,20 @@ FLAG = {"type": "unnecessary", "exempt": [SPARED]}
 
 @pytest.fixture
 def session(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """While recording: a session in an account with two furnished users. In replay: None, and nobody listens."""
+    """While recording: a session in an account with two full users. In replay: None, and nothing listens."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     if not RECORDING:
         yield None
         return
     with LocalOrg(Settings(assignment_seconds=0)) as org:
-        furnish(org, "alice", "/a/")
-        furnish(org, "spared")
+        create_full_user(org, "alice", "/a/")
+        create_full_user(org, "spared")
         emailed = [{"Key": "Email", "Value": "alice@example.com"}]
         org.client("iam", ACCOUNT).tag_user(UserName="alice", Tags=emailed)
         yield org.session(MANAGEMENT if "identity_center" in request.node.name else ACCOUNT)
 
 
-def fly(
+def replay_policy(
     name: str,
     session: Any,
     data: dict[str, Any],
@@ -52,19 +52,19 @@ def fly(
     monkeypatch: pytest.MonkeyPatch,
     account: str = ACCOUNT,
 ) -> list[Any]:
-    """Run a policy over the flight ``name``; its resources."""
+    """Run a policy on the recordings ``name``; returns its resources."""
     load_resources(("aws.iam-user",))
     register()
     reset_session_cache()
-    # threads would ask for recordings in another order each time
+    # threads would use the recordings in a different order each time
     for plugin in load_classes({**FILTERS, **ACTIONS}).values():
         monkeypatch.setattr(plugin, "executor_factory", MainThreadExecutor)
-    flight = Flight(name, session)
+    replay = Replay(name, session)
     config = Config.empty(region="us-east-1", account_id=account, output_dir=str(output), cache_period=0)
-    policy = Policy({"name": name, "resource": "aws.iam-user", **data}, config, flight)
+    policy = Policy({"name": name, "resource": "aws.iam-user", **data}, config, replay)
     policy.validate()
     found: list[Any] = policy.run()
-    flight.land()
+    replay.finish()
     reset_session_cache()
     return found
 
@@ -72,7 +72,7 @@ def fly(
 @pytest.mark.parametrize("source", ["authorization-details", "describe"])
 def test_unnecessary(source: str, session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"unnecessary-{source}"
-    (found,) = fly(name, session, {"source": source, "filters": [FLAG]}, tmp_path, monkeypatch)
+    (found,) = replay_policy(name, session, {"source": source, "filters": [FLAG]}, tmp_path, monkeypatch)
     assert (found["UserName"], found["Path"]) == ("alice", "/a/")
     counts = found["c7n:IamUser"]["attachments"]
     assert (counts["access-key"], counts["group"], counts["inline-policy"]) == (2, 3, 3)
@@ -81,7 +81,7 @@ def test_unnecessary(source: str, session: Any, tmp_path: Path, monkeypatch: pyt
 
 def test_composite_delete(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = {"source": "authorization-details", "filters": [FLAG], "actions": ["composite-delete"]}
-    (found,) = fly("composite-delete", session, data, tmp_path, monkeypatch)
+    (found,) = replay_policy("composite-delete", session, data, tmp_path, monkeypatch)
     assert found["c7n:IamUser"]["outcome"]["status"] == "deleted"
     (snapshot,) = (tmp_path / "composite-delete" / "snapshots").iterdir()
     kinds = json.loads(snapshot.read_text())["attachments"]
@@ -91,12 +91,12 @@ def test_composite_delete(session: Any, tmp_path: Path, monkeypatch: pytest.Monk
 def test_quarantine(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     actions = [{"type": "quarantine", "reason": "a test"}]
     data = {"source": "authorization-details", "filters": [FLAG], "actions": actions}
-    (found,) = fly("quarantine", session, data, tmp_path, monkeypatch)
+    (found,) = replay_policy("quarantine", session, data, tmp_path, monkeypatch)
     assert found["c7n:IamUser"]["outcome"]["status"] == "quarantined"
 
 
 def test_release(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While recording, the user is put into quarantine by hand first: a Deny-all that carries the record."""
+    """While recording, the user is first quarantined by hand, with a Deny-all that has the record."""
     if session:
         iam, user = session.client("iam"), {"UserName": "alice"}
         key = iam.list_access_keys(**user)["AccessKeyMetadata"][0]["AccessKeyId"]
@@ -106,12 +106,12 @@ def test_release(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         iam.put_user_policy(**user, PolicyName=DENY_ALL_NAME, PolicyDocument=document)
     filters = [{"type": "value", "key": "UserName", "value": "alice"}]
     data = {"source": "authorization-details", "filters": filters, "actions": ["release"]}
-    (found,) = fly("release", session, data, tmp_path, monkeypatch)
+    (found,) = replay_policy("release", session, data, tmp_path, monkeypatch)
     assert found["c7n:IamUser"]["outcome"]["status"] == "released"
 
 
 def test_provision_identity_center(session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The session is the management account's, so its only user is made for this."""
+    """The session is in the management account, whose only user is created for this test."""
     if session:
         emailed = [{"Key": "Email", "Value": "alice@example.com"}]
         session.client("iam").create_user(UserName="alice", Tags=emailed)
@@ -130,5 +130,5 @@ def test_provision_identity_center(session: Any, tmp_path: Path, monkeypatch: py
         },
     }
     data = {"source": "authorization-details", "filters": ["unnecessary"], "actions": [action]}
-    (found,) = fly("provision-identity-center", session, data, tmp_path, monkeypatch, MANAGEMENT)
+    (found,) = replay_policy("provision-identity-center", session, data, tmp_path, monkeypatch, MANAGEMENT)
     assert found["c7n:IamUser"]["provisioning"]["status"] == "provisioned"

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from c7n_iamusers.derivation import alike
-from c7n_iamusers.derivation.alike import Alike, Made
+from c7n_iamusers.derivation import user_derivation
 from c7n_iamusers.derivation.model import DerivationOptions
 from c7n_iamusers.derivation.rendering import render
+from c7n_iamusers.derivation.user_derivation import UserDerivation, UserDeriver
+from c7n_iamusers.policy_comparison.principals import PrincipalPermissions, depends_on_principal, user_context
 from c7n_iamusers.policy_comparison.proof import NARROWER
-from c7n_iamusers.policy_comparison.ways_in import PrincipalPermissions, as_user, depends_on_way_in
 from tests.derivation.test_derive import users
 from tests.derivation.users import FORCE_MFA, HOME, PLAIN, READ, RESEARCH, WRITE, allow, aws, deny, own, user
 
@@ -24,8 +24,8 @@ OTHERS_HOME = deny("s3:*", "arn:aws:s3:::home/bob/*")
 BY_TAG = aws("ByTag", allow("s3:*", **TEAM))
 
 
-def told(made: Made) -> tuple[object, ...]:
-    return made.derived, made.proof, made.reason
+def content(result: UserDerivation) -> tuple[object, ...]:
+    return result.derived, result.proof, result.reason
 
 
 @pytest.mark.parametrize(
@@ -59,18 +59,18 @@ def test_the_second_user_gets_what_it_would_get_alone(
         user("bob", tags={"team": "red"}, person="robert", **permissions),
         user("alice", RESEARCH, tags={}, **permissions),
     ):
-        shared = Alike(options)
+        shared = UserDeriver(options)
         shared.of(first)
-        assert told(shared.of(second)) == told(Alike(options).of(second))
+        assert content(shared.of(second)) == content(UserDeriver(options).of(second))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(users(), max_size=5), st.booleans())
 def test_nobody_gets_anything_by_what_others_have(found: list[PrincipalPermissions], mfa: bool) -> None:
     options = DerivationOptions(identity_center_mfa=mfa)
-    shared = Alike(options)
+    shared = UserDeriver(options)
     for each in found:
-        assert told(shared.of(each)) == told(Alike(options).of(each))
+        assert content(shared.of(each)) == content(UserDeriver(options).of(each))
 
 
 def test_the_work_is_done_once_for_the_same_policies(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,8 +82,8 @@ def test_the_work_is_done_once_for_the_same_policies(monkeypatch: pytest.MonkeyP
         return original(*given)
 
     original = render
-    monkeypatch.setattr(alike, "render", counted)
-    shared = Alike(PLAIN)
+    monkeypatch.setattr(user_derivation, "render", counted)
+    shared = UserDeriver(PLAIN)
     for number in range(100):
         made = shared.of(user(f"u{number}", inline=[READ, allow("s3:*", HOME)]))
         assert made.proof is not None
@@ -95,7 +95,7 @@ def test_what_is_known_of_the_user_settles_what_else_would_not_be() -> None:
     """Nobody but bob is known to be denied bob's home anyway."""
     lost = deny("s3:*", "arn:aws:s3:::home/${aws:username}/*")
     permissions: dict[str, Any] = {"inline": [allow("s3:*", "arn:aws:s3:::home/bob/*"), lost, READ]}
-    verdicts = {name: Alike(PLAIN).of(user(name, **permissions)).proof for name in ("alice", "bob")}
+    verdicts = {name: UserDeriver(PLAIN).of(user(name, **permissions)).proof for name in ("alice", "bob")}
     assert {name: proof.verdict for name, proof in verdicts.items() if proof} == {
         "alice": NARROWER,
         "bob": NARROWER,
@@ -104,11 +104,11 @@ def test_what_is_known_of_the_user_settles_what_else_would_not_be() -> None:
 
 def test_every_fact_of_a_user_is_one_that_depends_on_the_way_in() -> None:
     """What is derived once for all rests on it: whatever else a policy reads is the same for all of them."""
-    facts = as_user(replace(user(), tags={"a": "b"}), with_mfa=True).facts
-    assert all(map(depends_on_way_in, facts))
+    facts = user_context(replace(user(), tags={"a": "b"}), with_mfa=True).facts
+    assert all(map(depends_on_principal, facts))
 
 
 def test_the_order_of_a_users_policies_makes_no_difference() -> None:
     policies = [own("A", READ), own("B", WRITE), aws("C")]
     first, second = (user("alice", attached=tuple(each)) for each in (policies, policies[::-1]))
-    assert told(Alike(PLAIN).of(first)) == told(Alike(PLAIN).of(second))
+    assert content(UserDeriver(PLAIN).of(first)) == content(UserDeriver(PLAIN).of(second))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Policies replayed from recorded responses, in c7n's own convention.
+"""Runs policies on recorded responses, in c7n's own format.
 
-``tests/data/placebo/<flight>/<service>.<Operation>_<n>.json`` holds what the local organization answered. In
+``tests/data/placebo/<replay>/<service>.<Operation>_<n>.json`` holds what the local organization answered. In
 replay nothing listens: a request without its file fails the test, and so does a file that nothing asked
-for. To record anew: ``C7N_IAMUSERS_RECORD=1 pytest tests/test_flights.py``.
+for. To record anew: ``C7N_IAMUSERS_RECORD=1 pytest tests/test_replay.py``.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ DATA = Path(__file__).parent / "data" / "placebo"
 
 
 class StrictPill(Pill):  # type: ignore[misc]  # placebo is untyped
-    """placebo starts over when recordings run out; here that is an error, and so are leftovers."""
+    """A Pill that fails if recordings run out or are left over; placebo's own starts again from the first."""
 
     def __init__(self) -> None:
         super().__init__()
         self.used: set[Path] = set()
 
     def get_next_file_path(self, service: str, operation: str) -> tuple[str, str]:
-        """The next unused recording. Raises FileNotFoundError where there is none."""
+        """The next unused recording. Raises FileNotFoundError if there is none."""
         index = self._index.setdefault(f"{service}.{operation}", 1)
         path = Path(self.data_path) / f"{service}.{operation}_{index}.json"
         if not path.exists():
@@ -39,12 +39,12 @@ class StrictPill(Pill):  # type: ignore[misc]  # placebo is untyped
 
     @property
     def left_over(self) -> list[str]:
-        """Recordings that no request asked for."""
+        """The recordings that no request used."""
         return sorted(path.name for path in set(Path(self.data_path).iterdir()) - self.used)
 
 
-class Flight:
-    """A session factory as c7n calls it, over one session that records or replays."""
+class Replay:
+    """A session factory for c7n, with one session that records or replays."""
 
     region = "us-east-1"
 
@@ -63,8 +63,8 @@ class Flight:
     def __call__(self, assume: bool = True, region: str | None = None) -> Any:
         return self._session
 
-    def land(self) -> None:
-        """End the flight; every recording must have been asked for."""
+    def finish(self) -> None:
+        """End the replay. Fails if a recording was not used."""
         self.pill.stop()
         if not RECORDING:
             assert self.pill.left_over == []

@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Derives the permission set of one user, once for all users with the same policies. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import Any
+
+from c7n_iamusers.derivation.acceptances import NOT_ACCEPTED
+from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet
+from c7n_iamusers.derivation.proving import old_policies, prove, session_of
+from c7n_iamusers.derivation.rendering import render
+from c7n_iamusers.derivation.user_policies import UserPolicies, read_user_policies
+from c7n_iamusers.iam.deny_all import aws_deny_all
+from c7n_iamusers.iam.policy_documents import COMPROMISED
+from c7n_iamusers.policy_comparison.comparison import UNPROVEN as TOO_COMPLEX
+from c7n_iamusers.policy_comparison.patterns import variables
+from c7n_iamusers.policy_comparison.principals import (
+    GroupPermissions,
+    ManagedPolicy,
+    PrincipalPermissions,
+    RequestContext,
+    depends_on_principal,
+    session_context,
+    user_context,
+)
+from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, WIDER, Proof, Witness
+from c7n_iamusers.policy_comparison.statements import DENY, EVERYTHING, PolicyStatement
+
+_SHOWN = 3
+_DENY_ALL = PolicyStatement(DENY, EVERYTHING, EVERYTHING)
+
+
+def blocked_reason(held: UserPolicies) -> str:
+    """Why a compromised or quarantined user gets no set, in words; empty for others."""
+    for each in held.aws:
+        if each.policy.name.startswith(COMPROMISED):
+            return f"has {each.source}: AWS detected an exposed access key; investigate it first"
+    denied = [
+        each.source for each in held.aws if each.policy.arn == aws_deny_all(each.policy.arn.split(":")[1])
+    ]
+    denied += [
+        each.original.source
+        for policy in held.own
+        for each in policy.translations
+        if each.original == _DENY_ALL
+    ]
+    return f"{denied[0]} denies every action, as in quarantine: release the user first" if denied else ""
+
+
+def empty_reason(held: UserPolicies) -> str:
+    """Why a user whose permission set would be empty gets none, in words; empty for others."""
+    if held.content.grants:
+        return ""
+    if not held.aws and not held.own:
+        return "has no policies, so a permission set would grant nothing"
+    remedies = dict.fromkeys(remark.remedy for remark in held.remarks if remark.remedy)
+    return "; ".join(["none of its permissions can be granted by a permission set", *remedies])
+
+
+def unproven_reason(proof: Proof) -> str:
+    """Why a user gets no set, if the set was not proven to grant no more, in words."""
+    shown = "; ".join(map(_in_words, proof.witnesses[:_SHOWN]))
+    remedies = dict.fromkeys(
+        f"{remark.source} {remark.text}: {remark.remedy}"
+        for remark in proof.remarks
+        if remark.id in ("deny-lost", "condition-unknown", NOT_ACCEPTED)
+    )
+    found = (
+        f"its permission set was not proven to grant no more, for example {shown}"
+        if proof.verdict == WIDER
+        else f"it is undecided whether its permission set grants more, for example {shown}"
+    )
+    accept = (
+        "review its proof and correct its policies, or name it in derive: {accept: [...]} with "
+        f"verdict: {proof.verdict}"
+    )
+    return "; ".join([found, *(remedies or [accept])])
+
+
+def _in_words(witness: Witness) -> str:
+    conditions = f" ({witness.conditions})" if witness.conditions else ""
+    if witness.action == TOO_COMPLEX:
+        return f"{witness.statement}{conditions}, which is too complex to compare"
+    return f"{witness.action} on {witness.resource}{conditions}"
+
+
+_Texts = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class UserDerivation:
+    """The result for a user: the ``derived`` set and its ``proof``, or the ``reason`` why there is none."""
+
+    held: UserPolicies | None = None
+    derived: DerivedSet | None = None
+    proof: Proof | None = None
+    reason: str = ""
+
+
+class UserDeriver:
+    """Derives permission sets with ``options``, and caches the results for users with the same policies."""
+
+    def __init__(self, options: DerivationOptions) -> None:
+        self._options = options
+        self._documents: dict[int, str] = {}
+        self._context_keys: dict[Hashable, _ContextKeys] = {}
+        self._results: dict[Hashable, UserDerivation] = {}
+
+    def of(self, principal: PrincipalPermissions) -> UserDerivation:
+        """The result for ``principal``, which must outlive this instance: documents are cached by their ``id()``."""
+        shape = self._shape(principal)
+        context = user_context(principal, self._options.identity_center_mfa)
+        keys = self._context_keys.get(shape)
+        if keys is None:
+            keys = self._context_keys[shape] = _context_keys(principal, self._options)
+        values = tuple((key, context.values(key)) for key in keys.read)
+        tagged = bool(self._options.username_tag) and principal.person == principal.user_name
+        key = (shape, values, tagged)
+        if key not in self._results:
+            self._results[key] = self._derive(principal, RequestContext(_known(values, context)))
+        result, varies = self._results[key], keys.varies or self._options.username_tag
+        return self._with_own_proof(principal, context, result) if result.proof and varies else result
+
+    def _derive(self, principal: PrincipalPermissions, known: RequestContext) -> UserDerivation:
+        try:
+            held = read_user_policies(_in_order(principal), self._options)
+            if reason := blocked_reason(held) or empty_reason(held):
+                return UserDerivation(held, reason=reason)
+            derived = render(held, self._options)
+        except ValueError as error:
+            return UserDerivation(reason=str(error))
+        return UserDerivation(held, derived, prove(held, derived, session_context(), known))
+
+    def _with_own_proof(
+        self, principal: PrincipalPermissions, context: RequestContext, result: UserDerivation
+    ) -> UserDerivation:
+        """The result with a proof by all facts of the user, if the shared proof is not EQUAL or NARROWER."""
+        assert result.held
+        assert result.derived
+        assert result.proof
+        if result.proof.verdict in (EQUAL, NARROWER):
+            return result
+        held = replace(result.held, principal=principal)
+        session = session_of(principal, self._options)
+        return UserDerivation(held, result.derived, prove(held, result.derived, session, context))
+
+    def _shape(self, principal: PrincipalPermissions) -> Hashable:
+        return (
+            self._holder(principal),
+            tuple(sorted((group.name, self._holder(group)) for group in principal.groups)),
+            self._policy(principal.boundary) if principal.boundary else None,
+        )
+
+    def _holder(self, holder: PrincipalPermissions | GroupPermissions) -> tuple[_Texts, _Texts]:
+        return (
+            tuple(sorted(map(self._policy, holder.attached))),
+            tuple(sorted((name, _text(document)) for name, document in holder.inline)),
+        )
+
+    def _policy(self, policy: ManagedPolicy) -> tuple[str, str]:
+        # Without the account, so that accounts share results; an unread policy keeps its ARN for the error.
+        shared = not policy.aws_managed and policy.document is not None
+        # A managed policy's document is the same object for all users of its account.
+        text = self._documents.get(id(policy.document)) or _text(policy.document)
+        self._documents[id(policy.document)] = text
+        return policy.path_and_name if shared else policy.arn, text
+
+
+def _in_order(principal: PrincipalPermissions) -> PrincipalPermissions:
+    """The same policies in one order, so that the result does not depend on which user comes first."""
+    groups = [
+        replace(each, attached=_by_arn(each.attached), inline=tuple(sorted(each.inline, key=itemgetter(0))))
+        for each in sorted(principal.groups, key=lambda each: each.name)
+    ]
+    inline = tuple(sorted(principal.inline, key=itemgetter(0)))
+    return replace(principal, attached=_by_arn(principal.attached), inline=inline, groups=tuple(groups))
+
+
+def _by_arn(policies: Iterable[ManagedPolicy]) -> tuple[ManagedPolicy, ...]:
+    return tuple(sorted(policies, key=lambda each: (each.path_and_name, each.arn)))
+
+
+def _text(document: Any) -> str:
+    return document if isinstance(document, str) else json.dumps(document, default=str)
+
+
+@dataclass(frozen=True)
+class _ContextKeys:
+    """``read``: the context keys that decide the set. ``varies``: whether the proof can depend on others too."""
+
+    read: tuple[str, ...] = ()
+    varies: bool = False
+
+
+def _known(values: tuple[tuple[str, Any], ...], context: RequestContext) -> dict[str, Any]:
+    shared = {key: found for key, found in context.facts.items() if key in _SHARED}
+    return {**shared, **{key: found for key, found in values if found is not None}}
+
+
+#: Facts that are the same for every IAM user.
+_SHARED = ("aws:principaltype", "aws:multifactorauthpresent")
+
+
+def _context_keys(principal: PrincipalPermissions, options: DerivationOptions) -> _ContextKeys:
+    try:
+        policies = old_policies(principal)
+    except ValueError:
+        return _ContextKeys()
+    statements = (*policies.statements, *(policies.boundary or ()))
+    conditions = {each.key for statement in statements for each in statement.conditions}
+    in_texts = {key for statement in statements for key in _variables(statement)}
+    read = conditions | (in_texts if options.write_out else set())
+    return _ContextKeys(
+        tuple(sorted(key for key in read if depends_on_principal(key) and key not in _SHARED)),
+        any(depends_on_principal(key) for key in in_texts),
+    )
+
+
+def _variables(statement: PolicyStatement) -> Iterator[str]:
+    for text in statement.resources.patterns:
+        yield from variables(text)
+    for condition in statement.conditions:
+        for text in condition.values:
+            yield from variables(text)
