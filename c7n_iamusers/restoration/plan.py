@@ -11,6 +11,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.execution.calls import ApiCall, Plan, Ref, Subject
+from c7n_iamusers.iam import deny_all
 from c7n_iamusers.iam.attachments import (
     ACTIVE,
     ATTACHED_POLICY,
@@ -20,43 +21,21 @@ from c7n_iamusers.iam.attachments import (
     PERMISSIONS_BOUNDARY,
     AttachmentKind,
 )
-from c7n_iamusers.iam.deny_all import (
-    deny_all_document,
-    detach_deny_all,
-    holds_attached,
-    iam_call,
-    inline_deny_all,
-    is_bounded,
-    is_same_deny,
-    put_back,
-    remove_inline_deny,
-)
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, deny_record_of, quarantine_of
 from c7n_iamusers.iam.quarantine_record import TAGS_PER_USER
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.quarantine.plan import restore_boundary
-from c7n_iamusers.restoration.limits import (
-    RESTORED_FROM,
-    CurrentState,
-    extras,
-    group_calls,
-    is_restored_user,
-    lost,
-    missing_groups,
-    refusal,
-    restorable_tags,
-    unfinished_groups,
-)
+from c7n_iamusers.restoration import limits
 from c7n_iamusers.snapshots.choice import removed_by_us, whole_snapshot
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
 
 def notes(
-    snapshot: Snapshot, current: CurrentState, recreate_groups: bool, new_unique_id: bool
+    snapshot: Snapshot, current: limits.CurrentState, recreate_groups: bool, new_unique_id: bool
 ) -> Iterator[str]:
     """Notes for people. ``new_unique_id``: the user has, or gets, another unique id than in the snapshot."""
-    vanished = [] if recreate_groups else missing_groups(snapshot, current.groups)
+    vanished = [] if recreate_groups else limits.missing_groups(snapshot, current.groups)
     return chain(
         _policies(snapshot, current),
         (
@@ -71,32 +50,32 @@ def notes(
     )
 
 
-def _policies(snapshot: Snapshot, current: CurrentState) -> Iterator[str]:
+def _policies(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
     for item in snapshot.user.attachments[ATTACHED_POLICY.name]:
         if item["PolicyArn"] not in current.policies:
             yield f"managed policy {item['PolicyArn']} no longer exists: it is not attached"
 
 
-def _group_policies(snapshot: Snapshot, current: CurrentState) -> Iterator[str]:
-    unfinished = unfinished_groups(snapshot, current)
+def _group_policies(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
+    unfinished = limits.unfinished_groups(snapshot, current)
     for group in unfinished:
         yield f"group {group['GroupName']} has no member and lacks policies that it had: they are added again"
-    for group in (*missing_groups(snapshot, current.groups), *unfinished):
+    for group in (*limits.missing_groups(snapshot, current.groups), *unfinished):
         for policy in group.get("AttachedManagedPolicies", ()):
             if policy["PolicyArn"] not in current.policies:
                 arn = policy["PolicyArn"]
                 yield f"managed policy {arn} of group {group['GroupName']} no longer exists: it is not attached"
 
 
-def _restored_tag(snapshot: Snapshot, current: CurrentState) -> Iterator[str]:
-    tag = f"the tag {RESTORED_FROM}"
-    if current.user is None and len(restorable_tags(snapshot.user)) >= TAGS_PER_USER:
+def _restored_tag(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
+    tag = f"the tag {limits.RESTORED_FROM}"
+    if current.user is None and len(limits.restorable_tags(snapshot.user)) >= TAGS_PER_USER:
         yield f"it has no room for {tag}: if this run is stopped, delete the new user before the next run"
-    elif current.user is None or is_restored_user(current):
+    elif current.user is None or limits.is_restored_user(current):
         yield f"it has {tag}, which names the user that it replaces: remove it once everything is restored"
 
 
-def _quarantines(snapshot: Snapshot, current: CurrentState) -> Iterator[str]:
+def _quarantines(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
     if snapshot.partial:
         yield "another run had begun to delete it before: what that run removed is not in this output"
     if snapshot.quarantine:
@@ -105,8 +84,8 @@ def _quarantines(snapshot: Snapshot, current: CurrentState) -> Iterator[str]:
         yield "it is in quarantine now: the action release ends that"
 
 
-def _extras(snapshot: Snapshot, current: CurrentState) -> Iterator[str]:
-    for each in extras(snapshot.user, current.user) if current.user else ():
+def _extras(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
+    for each in limits.extras(snapshot.user, current.user) if current.user else ():
         yield f"it has {each}, which is not in its snapshot: left as it is"
 
 
@@ -156,7 +135,7 @@ class Restoration:
 
 
 def plan_restoration(
-    recorded: Recorded, current: CurrentState, token: str = "", recreate_groups: bool = False
+    recorded: Recorded, current: limits.CurrentState, token: str = "", recreate_groups: bool = False
 ) -> Restoration:
     """The calls that restore the user of ``recorded``: first the user, then policies, groups, finally credentials.
 
@@ -172,20 +151,20 @@ def plan_restoration(
         # It was restored completely before: what else it lacks, somebody removed since.
         snapshot = _of_groups(snapshot, current.awaited_groups if recreate_groups else frozenset())
     calls = tuple(_calls(snapshot, current, token, recreate_groups))
-    if (calls or not is_restored_user(current)) and (reason := refusal(whole, current)):
+    if (calls or not limits.is_restored_user(current)) and (reason := limits.refusal(whole, current)):
         raise RestorationRefused(f"{snapshot.user.subject}: not restored: {reason}")
     hints = tuple(notes(whole, current, recreate_groups, True))
-    missing = missing_groups(snapshot, current.groups)
+    missing = limits.missing_groups(snapshot, current.groups)
     without = () if recreate_groups else tuple(str(group["GroupName"]) for group in missing)
     history = recorded.history
     deleted_by_others = (
         current.user is None and recorded.journaled and not history.deleted(current.last_restored)
     )
-    lost_ = tuple(lost(whole))
+    not_restorable = tuple(limits.lost(whole))
     return Restoration(
         Plan(recorded.subject, calls),
         snapshot,
-        lost_,
+        not_restorable,
         hints,
         deleted_by_others=deleted_by_others,
         missing_groups=without,
@@ -201,27 +180,29 @@ def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
     return replace(snapshot, user=user, groups=groups)
 
 
-def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: CurrentState) -> Restoration:
+def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.CurrentState) -> Restoration:
     snapshot = removed_by_us(recorded.snapshots, recorded.history)
     if (record := deny_record_of(now)) and record.quarantine:
         # The user is still in quarantine: restore credentials that the quarantine deactivated as inactive.
         snapshot = replace(snapshot, quarantine=None)
     calls = (*_attachments(snapshot, now, current, current.groups), *_lift(recorded, now))
     hints = tuple(notes(snapshot, current, False, False)) if calls else ()
-    gone = tuple(lost(snapshot))[1:]  # without the unique id, which it still has
+    gone = tuple(limits.lost(snapshot))[1:]  # without the unique id, which it still has
     return Restoration(
         Plan(recorded.subject, calls), snapshot, gone if calls else (), hints, user_exists=True
     )
 
 
-def _calls(snapshot: Snapshot, current: CurrentState, token: str, recreate_groups: bool) -> Iterator[ApiCall]:
+def _calls(
+    snapshot: Snapshot, current: limits.CurrentState, token: str, recreate_groups: bool
+) -> Iterator[ApiCall]:
     was, now = snapshot.user, current.user
     if now is None:
         yield _create(was, token)
     else:
         yield from _boundary_and_tags(was, now)
     if recreate_groups:
-        yield from group_calls(snapshot, current)
+        yield from limits.group_calls(snapshot, current)
     groups = current.groups | (
         {item["GroupName"] for item in was.attachments["group"]} if recreate_groups else set()
     )
@@ -229,7 +210,7 @@ def _calls(snapshot: Snapshot, current: CurrentState, token: str, recreate_group
 
 
 def _attachments(
-    snapshot: Snapshot, now: IamUser | None, current: CurrentState, groups: frozenset[str]
+    snapshot: Snapshot, now: IamUser | None, current: limits.CurrentState, groups: frozenset[str]
 ) -> Iterator[ApiCall]:
     possible = {ATTACHED_POLICY.name: current.policies, GROUP.name: groups}
     for kind in reversed(ATTACHMENT_KINDS):
@@ -240,9 +221,9 @@ def _attachments(
 
 def _create(was: IamUser, token: str) -> ApiCall:
     given: dict[str, Any] = {"UserName": was.name, "Path": was.path}
-    tags = restorable_tags(was)
+    tags = limits.restorable_tags(was)
     if len(tags) < TAGS_PER_USER:
-        tags = [*tags, {"Key": RESTORED_FROM, "Value": token}]
+        tags = [*tags, {"Key": limits.RESTORED_FROM, "Value": token}]
     given["Tags"] = tags
     for item in was.attachments[PERMISSIONS_BOUNDARY.name]:
         given["PermissionsBoundary"] = item["PermissionsBoundaryArn"]
@@ -256,15 +237,15 @@ def _boundary_and_tags(was: IamUser, now: IamUser) -> Iterator[ApiCall]:
     if not now.attachments[PERMISSIONS_BOUNDARY.name]:
         yield from _boundary(was)
     keys = {key.lower() for key in now.tags}
-    missing = [tag for tag in restorable_tags(was) if tag["Key"].lower() not in keys]
+    missing = [tag for tag in limits.restorable_tags(was) if tag["Key"].lower() not in keys]
     if missing:
-        yield iam_call("TagUser", {"UserName": was.name, "Tags": missing})
+        yield deny_all.iam_call("TagUser", {"UserName": was.name, "Tags": missing})
 
 
 def _boundary(was: IamUser) -> Iterator[ApiCall]:
     for item in was.attachments[PERMISSIONS_BOUNDARY.name]:
         boundary = {"UserName": was.name, "PermissionsBoundary": item["PermissionsBoundaryArn"]}
-        yield iam_call("PutUserPermissionsBoundary", boundary)
+        yield deny_all.iam_call("PutUserPermissionsBoundary", boundary)
 
 
 def _restore(snapshot: Snapshot, now: IamUser | None, kind: AttachmentKind, item: Item) -> Iterator[ApiCall]:
@@ -281,7 +262,7 @@ def _restore(snapshot: Snapshot, now: IamUser | None, kind: AttachmentKind, item
     if kind.status_change and inactive and (held is None or held.get("Status") == ACTIVE):
         new_id = Ref(f"the new id of {item[kind.identifier]}") if held is None else held[kind.identifier]
         given = dict.fromkeys(kind.status_change.parameters, new_id)
-        yield iam_call(
+        yield deny_all.iam_call(
             kind.status_change.operation, {"UserName": snapshot.user.name, **given, "Status": INACTIVE}
         )
 
@@ -297,18 +278,26 @@ def _existing_item(now: IamUser | None, kind: AttachmentKind, item: Item) -> Ite
 def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
     """The calls that remove the Deny-all of a stopped deletion. If it was a quarantine's too, that one is put again."""
     history, record = recorded.history, deny_record_of(now)
-    deny = inline_deny_all(now)
-    ours = deny and any(is_same_deny(each, deny) for each in history.inline_denies())
+    deny = deny_all.inline_deny_all(now)
+    ours = deny and any(deny_all.is_same_deny(each, deny) for each in history.inline_denies())
     if ours and not (record and record.quarantine and not record.deletion):
         if record and record.quarantine:
-            document = deny_all_document(record.quarantine.sids[0])
-            yield put_back(now, remove_inline_deny(now), document, "quarantine")
+            document = deny_all.deny_all_document(record.quarantine.sids[0])
+            yield deny_all.put_back(now, deny_all.remove_inline_deny(now), document, "quarantine")
         else:
-            yield remove_inline_deny(now)
+            yield deny_all.remove_inline_deny(now)
     free = history.quarantine is None
-    if (free or history.attached_for() == "deletion") and history.attached_deny() and holds_attached(now):
-        yield detach_deny_all(now, "restoration")
-    if (free or history.boundary_for() == "deletion") and history.boundary_deny() and is_bounded(now):
+    if (
+        (free or history.attached_for() == "deletion")
+        and history.attached_deny()
+        and deny_all.holds_attached(now)
+    ):
+        yield deny_all.detach_deny_all(now, "restoration")
+    if (
+        (free or history.boundary_for() == "deletion")
+        and history.boundary_deny()
+        and deny_all.is_bounded(now)
+    ):
         yield from restore_boundary(now, _former_boundary(recorded))
 
 
