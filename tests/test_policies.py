@@ -16,7 +16,7 @@ import yaml
 
 from c7n_iamusers.entry import ACTIONS, FILTERS
 from c7n_iamusers.evidence.model import KINDS
-from c7n_iamusers.exemptions.lists import parse_list
+from c7n_iamusers.exemptions import parse_list
 
 ROOT = Path(__file__).parent.parent
 POLICIES = sorted((ROOT / "policies").glob("*.yml"))
@@ -179,9 +179,7 @@ def test_every_example_says_whom_it_spares(place: str) -> None:
             {"reason": None}, "exempt[0]: reason is missing: say why these users may stay", id="reason"
         ),
         pytest.param({"expires": "2027-13-01"}, "exempt[0]: expires is not a date: '2027-13-01'", id="date"),
-        pytest.param(
-            {"username": "x"}, "exempt[0]: there is no key 'username': a pattern is one of", id="key"
-        ),
+        pytest.param({"username": "x"}, "exempt[0]: there is no key 'username': a rule has one of", id="key"),
     ],
 )
 def test_custodian_refuses_a_faulty_exemption_with_its_place(

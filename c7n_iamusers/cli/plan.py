@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers plan``: what ``composite-delete`` with ``plan-only`` would do, for a reviewer."""
+"""``c7n-iamusers plan``: prints a plan of ``composite-delete`` or of ``provision`` for review."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from c7n_iamusers.cli.output import print_json
+from c7n_iamusers.cli.output import print_json, say
 from c7n_iamusers.text.wording import visible
 
 if TYPE_CHECKING:
@@ -27,15 +27,18 @@ if TYPE_CHECKING:
     "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
 def plan(file: Path, output_format: str) -> None:
-    """Print a plan of deletions: for each user the exact calls in their order, or why it stays.
+    """Print a plan with the exact calls: of deletions, or of access in Identity Center.
 
-    FILE is a deletion-plan.json. The SHA-256 that is printed says, at the time of applying it, whether the file
-    is still the one that was reviewed.
+    FILE is a deletion-plan.json, or written by `provision --dry-run --plan-out`. Give the printed SHA-256 as
+    plan-sha256 in the policy, or as --plan-sha256 to provision, so that only the reviewed file is applied.
     """
     from c7n_iamusers.deletion.reviewed_plan import load_plan
     from c7n_iamusers.exceptions import PlanInvalid
 
     content = file.read_bytes()
+    if (access := _access_plan(content)) is not None:
+        _write_access(file, access, hashlib.sha256(content).hexdigest(), output_format)
+        return
     try:
         found = load_plan(content)
     except PlanInvalid as error:
@@ -48,23 +51,56 @@ def plan(file: Path, output_format: str) -> None:
         _write(found, hashlib.sha256(content).hexdigest())
 
 
+def _access_plan(content: bytes) -> dict[str, Any] | None:
+    from c7n_iamusers.identity_center.plan_files import is_access_plan
+
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return data if is_access_plan(data) else None
+
+
+def _write_access(file: Path, data: dict[str, Any], digest: str, output_format: str) -> None:
+    """The lines of the dry run that wrote it, with everybody's name, and each call."""
+    from c7n_iamusers.exceptions import IdentityCenterError
+    from c7n_iamusers.identity_center.plan_files import plan_of
+    from c7n_iamusers.identity_center.reports import plan_lines
+
+    try:
+        found = plan_of(data)
+        chosen = [f"--{name.replace('_', '-')}" for name, chosen in data["choices"].items() if chosen]
+    except (AttributeError, IdentityCenterError) as error:
+        raise IdentityCenterError(f"{file}: {error}") from error
+    if output_format == "json":
+        print_json(data)
+        return
+    options = f" with {' '.join(chosen)}" if chosen else ""
+    say(f"access in Identity Center {data['instance']}{options}: {len(found.work)} changes; SHA-256 {digest}")
+    for note in data.get("notes", ()):
+        say(str(note))
+    for line in plan_lines(found, whole=True):
+        say(line)
+
+
 def on_a_terminal() -> bool:
-    """True where a person reads it as it comes."""
+    """True if stdout is a terminal."""
     return sys.stdout.isatty()
 
 
 def _head(found: DeletionPlan, digest: str) -> str:
-    going = [user for user in found.users if not user.skipped]
-    calls = sum(len(user.calls) for user in going)
+    deleted = [user for user in found.users if not user.skipped]
+    calls = sum(len(user.calls) for user in deleted)
     return visible(
         f"policy {found.policy}, account {found.account_id}, made {found.made}: "
-        f"{len(going)} users go by {calls} calls, {len(found.users) - len(going)} stay; SHA-256 {digest}"
+        f"{len(deleted)} users are deleted by {calls} calls, {len(found.users) - len(deleted)} are skipped; "
+        f"SHA-256 {digest}"
     )
 
 
 def _title(user: PlannedDeletion) -> str:
     if user.skipped:
-        return visible(f"{user.subject.arn} stays: {user.skipped}")
+        return visible(f"{user.subject.arn}: skipped: {user.skipped}")
     held = ", ".join(f"{count} {kind}" for kind, count in user.attachments.items()) or "nothing attached"
     return visible(f"{user.subject.arn} ({user.subject.unique_id}): {held}")
 

@@ -18,6 +18,7 @@ from typing import Any
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
+from c7n_iamusers.cli.output import say
 from c7n_iamusers.cli.policies import FleetPolicies
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.bucket_store import bucket_output
@@ -142,7 +143,7 @@ _BUDGET = 300.0
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
     help="c7n-org's accounts file, to hold the accounts of intents against the directories they lie in, and to fill "
-    "in the variables of -u.",
+    "in the variables of -u; with --undo: to name accounts.",
 )
 @click.option(
     "--plan-out", type=_PATH, metavar="FILE", help="With --dry-run: write the plan there, for a review."
@@ -273,7 +274,8 @@ def command(
     _check_alone({"--undo": undone, "--force-unlock": force_unlock, "--export": export, "--audit": audited})
     if undone:
         users_now = _users_now(member_role, region) if member_role else nobody_asked
-        _end(_undo(undone, role, region, timeout, dry_run, None if lock_out else users_now))
+        names = _accounts(accounts)
+        _end(_undo(undone, role, region, timeout, dry_run, None if lock_out else users_now, names))
         return
     if output_dir is None:
         raise click.UsageError("give -s OUTPUT_DIR (or --undo RESULT)")
@@ -294,11 +296,11 @@ def command(
             *deriving.warnings,
             *_exported(fleet, export[1], center if with_imports else None),
         ):
-            click.echo(line)
+            say(line)
         return
     if audited:
         with _told():
-            _end(audit(fleet, center(), click.echo))
+            _end(audit(fleet, center(), say))
         return
     papers = _papers(plan_out, reviewed, plan_sha256, dry_run)
     _end(_provision(fleet, center, timeout, dry_run, Choices(prune, lock_out, migrate), papers, quotas))
@@ -354,7 +356,7 @@ def _unlock(place: str, lock_id: str) -> None:
     if not place.startswith(_S3):
         raise click.UsageError("--force-unlock is for a bucket's lock; a directory's ends with the process")
     with _told():
-        click.echo(f"Removed the lock of {unlocked(_store(place), lock_id)}")
+        say(f"Removed the lock of {unlocked(_store(place), lock_id)}")
 
 
 @contextmanager
@@ -385,10 +387,8 @@ def _provision(
 ) -> list[str]:
     with _told(), _ending_in_order(), Interruption() as interruption, _progress() as progress:
         options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
-        failures = provision(
-            fleet, center(), click.echo, None if dry_run else options, choices, papers, quotas
-        )
-    interruption.follow()
+        failures = provision(fleet, center(), say, None if dry_run else options, choices, papers, quotas)
+    interruption.exit_if_stopped()
     return failures
 
 
@@ -399,6 +399,7 @@ def _undo(
     timeout: int,
     dry_run: bool,
     users_now: UsersNow | None,
+    accounts: dict[str, str] | None,
 ) -> list[str]:
     with _told(), _ending_in_order(), Interruption() as interruption, _progress() as progress:
         options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
@@ -407,11 +408,12 @@ def _undo(
             output,
             name,
             lambda at: _center(role, region or at),
-            click.echo,
+            say,
             None if dry_run else options,
             users_now,
+            accounts,
         )
-    interruption.follow()
+    interruption.exit_if_stopped()
     return failures
 
 
@@ -450,7 +452,7 @@ def _people(path: Path | None) -> PeopleMap | None:
         return None
     found = parse_people(str(path), path.read_bytes())
     for fault in found.told_faults():
-        click.echo(fault, err=True)
+        say(fault, err=True)
     return found
 
 
@@ -491,7 +493,7 @@ def _no_accounts(path: Path | None, error: Exception) -> IdentityCenterError:
 
 def _end(failures: list[str]) -> None:
     for failure in failures:
-        click.echo(f"failed: {failure}", err=True)
+        say(f"failed: {failure}", err=True)
     if failures:
         raise click.exceptions.Exit(1)
 

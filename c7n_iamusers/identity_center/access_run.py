@@ -41,6 +41,7 @@ from c7n_iamusers.identity_center.model import (
     MEMBERSHIP,
     PERMISSION_SET,
     REMOVE,
+    UNKNOWN,
     USER,
     AccessPlan,
     Assignment,
@@ -70,8 +71,6 @@ from c7n_iamusers.policy_comparison.proof import UNPROVEN
 from c7n_iamusers.text.wording import folded, shown
 
 _WORKERS = 8
-#: Stands for what a group may hold where that can't be asked.
-_UNKNOWN = Assignment("(a delegated administrator can't tell)", "")
 #: How many strangers of a group a message names: each is looked up.
 _NAMED = 3
 
@@ -389,7 +388,7 @@ class AccessRun:
         try:
             held = self._reader.assignments.of_group(group.group_id)
         except IdentityCenterError:
-            held = frozenset({_UNKNOWN})
+            held = frozenset({UNKNOWN})
         return replace(group, assignments=group.assignments | held)
 
     def _planned(self, state: CenterState) -> Report:

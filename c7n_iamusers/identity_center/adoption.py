@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from c7n_iamusers.exceptions import IdentityCenterError
@@ -18,10 +18,15 @@ _SAVED_GROUP, _SAVED_MEMBERSHIP = {GROUP_ID: ("GroupId",)}, {MEMBERSHIP_ID: ("Me
 _SAVED_REQUEST = {REQUEST: (_CREATION_STATUS, "RequestId")}
 
 
-def check_group(group: Group, known: KnownGroup | None, own: Collection[Assignment]) -> None:
+def check_group(
+    group: Group,
+    known: KnownGroup | None,
+    own: Collection[Assignment],
+    names: Mapping[str, str] | None = None,
+) -> None:
     """Raises IdentityCenterError where an existing group would reach further, or is not ours to fill.
 
-    ``own``: the assignments that it is to have, as far as their permission sets exist.
+    ``own``: the assignments that it is to have, as far as their permission sets exist. ``names``: of sets, by ARN.
     """
     if known is None or group.shared:
         return
@@ -34,8 +39,8 @@ def check_group(group: Group, known: KnownGroup | None, own: Collection[Assignme
     further = sorted(known.assignments.difference(own), key=str)
     if further:
         raise IdentityCenterError(
-            f"group {group.name} also gives its members {_listed(further)}: give another group name (one that "
-            "has {account_id} in it, for instance), remove those assignments, or set shared-group: true"
+            f"group {group.name} also gives its members {_listed(further, names or {})}: give another group name "
+            "(one that has {account_id} in it, for instance), remove those assignments, or set shared-group: true"
         )
 
 
@@ -111,8 +116,9 @@ def _membership_parameters(group_id: str | Ref, user_id: str | Ref, store_id: st
     return {"IdentityStoreId": store_id, "GroupId": group_id, "MemberId": {"UserId": user_id}}
 
 
-def _listed(assignments: list[Assignment]) -> str:
-    return shown([f"{each.permission_set_arn} in account {each.account_id}" for each in assignments])
+def _listed(assignments: list[Assignment], names: Mapping[str, str]) -> str:
+    found = [(names.get(each.permission_set_arn, each.permission_set_arn), each) for each in assignments]
+    return shown([f"{name} in account {each.account_id}" for name, each in found])
 
 
 #: The Ref under which a new user's id is kept.

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from sys import intern
 from typing import Any
 
@@ -39,6 +39,7 @@ from c7n_iamusers.identity_center.model import (
     Grant,
     Group,
     Instance,
+    KnownGroup,
     KnownPermissionSet,
     KnownPerson,
     PersonKey,
@@ -47,8 +48,13 @@ from c7n_iamusers.identity_center.permission_sets import (
     PERMISSION_SET_ARN,
     check_permission_set,
     permission_set_calls,
+    statements_of,
 )
+from c7n_iamusers.identity_center.reaching import Reaching
 from c7n_iamusers.text.wording import shown
+
+#: So many people are named in a line; the rest are counted.
+_NAMED = 10
 
 
 def granted(wanted: PermissionSet) -> Iterator[str]:
@@ -60,7 +66,9 @@ def granted(wanted: PermissionSet) -> Iterator[str]:
         for policy in sorted(wanted.customer_policies)
     )
     yield f"permissions boundary: {wanted.boundary or 'none'}"
-    yield from (f"inline: {text}" for text in _inline(wanted.inline_policy))
+    yield from (f"inline: {text}" for text in statements_of(wanted.inline_policy))
+    if wanted.relay_state:
+        yield f"relay state: {wanted.relay_state}"
 
 
 def changed(present: PermissionSet, wanted: PermissionSet) -> Iterator[str]:
@@ -72,9 +80,17 @@ def changed(present: PermissionSet, wanted: PermissionSet) -> Iterator[str]:
     for kind, old, new in (
         ("AWS-managed policy", present.managed_policies, wanted.managed_policies),
         ("customer-managed policy", present.customer_policies, wanted.customer_policies),
-        ("inline", _inline(present.inline_policy), _inline(wanted.inline_policy)),
+        ("inline", statements_of(present.inline_policy), statements_of(wanted.inline_policy)),
     ):
         yield from _difference(kind, list(old), list(new))
+    # What was not given stays as it is.
+    if wanted.relay_state not in ("", present.relay_state):
+        yield f"relay state: {present.relay_state or 'none'} -> {wanted.relay_state}"
+    if wanted.description not in ("", present.description):
+        yield f"description: {present.description or 'none'} -> {wanted.description}"
+    for key, value in sorted(wanted.tags.items()):
+        if present.tags.get(key) != value:
+            yield f"tag {key}: {present.tags.get(key, 'none')} -> {value}"
 
 
 def administrative(wanted: PermissionSet, documents: Mapping[str, Any]) -> str:
@@ -96,16 +112,6 @@ def administrative(wanted: PermissionSet, documents: Mapping[str, Any]) -> str:
 def _difference(kind: str, old: list[str], new: list[str]) -> Iterable[str]:
     yield from (f"- {kind}: {text}" for text in sorted(set(old) - set(new)))
     yield from (f"+ {kind}: {text}" for text in sorted(set(new) - set(old)))
-
-
-def _inline(text: str) -> list[str]:
-    """A statement a line."""
-    try:
-        statements = json.loads(text)["Statement"] if text else []
-    except (ValueError, KeyError, TypeError):
-        return [text]
-    listed = statements if isinstance(statements, list) else [statements]
-    return [json.dumps(each, sort_keys=True) for each in listed]
 
 
 # Keys are interned, since each stands in many places of a plan: those of changes, of what needs them, of claims.
@@ -147,9 +153,14 @@ class Changes:
         claims: Sequence[Claim],
         instance: Instance,
         proofs: ExistingSetProofs | None = None,
+        reach: Reaching | None = None,
     ) -> None:
         self._desired, self._state, self._people, self._instance = desired, state, people, instance
         self._proofs = proofs or ExistingSetProofs()
+        self._reach = reach or Reaching(desired, state, people, claims, instance)
+        self._holders: defaultdict[str, set[tuple[PersonKey, str]]] = defaultdict(set)
+        for claim in claims:
+            self._holders[claim.grant.permission_set].add((claim.person, claim.grant.account_id))
         self._holder = {claim.grant.permission_set: claim.subject.arn for claim in claims}
         self._pending_requests: dict[tuple[str, object, object], str] = {
             (each.account_id, each.permission_set_arn, each.group_id): request_id
@@ -200,6 +211,7 @@ class Changes:
         touched = known.accounts if known else frozenset()
         details = granted(wanted) if known is None else changed(known.settings, wanted) if calls else ()
         documents = self._proofs.documents(self._holder.get(name, ""), wanted.customer_policies)
+        admin = administrative(wanted, documents)
         return Change(
             set_key(name),
             PERMISSION_SET,
@@ -209,9 +221,16 @@ class Changes:
             calls,
             rests_on=ours,
             accounts=touched,
-            details=tuple(details),
-            administrative=administrative(wanted, documents),
+            details=(*self._administrators(name, admin), *details, *self._reach.changing(name)),
+            administrative=admin,
+            identifier=known.arn if known else "",
         )
+
+    def _administrators(self, name: str, admin: str) -> Iterator[str]:
+        """Who gets a set that makes administrators, and where."""
+        if admin:
+            people = {f"{person[0]} in account {account}" for person, account in self._holders[name]}
+            yield f"administrators: {', '.join(sorted(people))}"
 
     def _group(self, group: Group) -> Change:
         known = self._state.groups.get(group.name)
@@ -220,7 +239,16 @@ class Changes:
         action = _standing(fresh) if known else CREATE if calls else MISSING
         subject = self._shared_subject(GROUP, group.name, {grant.account_id for grant in group.grants})
         ours = _group_rests_on(group) if known else ""
-        return Change(group_key(group.name), GROUP, action, group.name, subject, calls, rests_on=ours)
+        return Change(
+            group_key(group.name),
+            GROUP,
+            action,
+            group.name,
+            subject,
+            calls,
+            rests_on=ours,
+            identifier=known.group_id if known else "",
+        )
 
     def _assignment(self, name: str, grant: Grant) -> Change:
         subject = self._shared_subject("assignment of group", name, {grant.account_id})
@@ -237,7 +265,8 @@ class Changes:
         awaits = self._pending(grant.account_id, arn, group_id)
         action = AWAIT if awaits else ASSIGN
         needs = (set_key(grant.permission_set), group_key(name))
-        return Change(key, ASSIGNMENT, action, title, subject, (call,), needs, awaits=awaits)
+        details = tuple(self._reach.assigning(name, grant))
+        return Change(key, ASSIGNMENT, action, title, subject, (call,), needs, awaits=awaits, details=details)
 
     def _user(self, key: PersonKey) -> Change:
         person, known = self._desired.people[key], self._people.get(key)
@@ -250,7 +279,10 @@ class Changes:
         action = _standing(not all(self._is_member(key, claim.group) for claim in claims))
         users = sorted({f"{claim.subject}, by {claim.rests_on}" for claim in claims})
         ours = f"username and e-mail are those of {shown(users)}"
-        return Change(user_key(key), USER, action, told, claims[0].subject, rests_on=ours)
+        identifier = known.user_id
+        return Change(
+            user_key(key), USER, action, told, claims[0].subject, rests_on=ours, identifier=identifier
+        )
 
     def _membership(self, person: PersonKey, group: str) -> Change:
         key, known = membership_key(person, group), self._people.get(person)
@@ -278,7 +310,9 @@ class Changes:
             users = [
                 f"{claim.subject.name}{f': {claim.verdict}' if claim.verdict else ''}" for claim in claims
             ]
-            yield f"gains {grant} (IAM user {shown(sorted(users)) or 'of none: shared-group'})"
+            yield f"gains {grant} (IAM user {shown(sorted(users), _NAMED) or 'of none: shared-group'})"
+        for further in self._reach.further(group):
+            yield f"gains {further}, which the group has already (IAM user of none: shared-group)"
 
     def _unassigned(self, claims: Sequence[Claim]) -> frozenset[str]:
         """The sets that some group is yet to be assigned."""
@@ -446,9 +480,19 @@ class Problems:
                 raise IdentityCenterError(problem)
         known = state.groups.get(group.name)
         own, complete = own_assignments(group, state)
-        check_group(group, known, own)
+        check_group(group, _with_pending(known, state), own, state.standing.set_names)
         expected = {people[key].user_id for key in desired.members(group.name) if key in people}
         check_members(group, known, own, complete, expected)
+
+
+def _with_pending(known: KnownGroup | None, state: CenterState) -> KnownGroup | None:
+    """The group with what it is being assigned, whoever asked for that."""
+    pending = {
+        Assignment(each.account_id, each.permission_set_arn)
+        for each in state.pending.values()
+        if known and each.group_id == known.group_id
+    }
+    return replace(known, assignments=known.assignments | pending) if known and pending else known
 
 
 def _check_set(

@@ -7,7 +7,7 @@ Nothing here depends on the order of accounts: it works through them by account 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -112,6 +112,8 @@ def _consistent(asks: list[Ask]) -> tuple[list[Ask], list[Refused]]:
     for check in (_set_faults, _group_faults, _person_faults):
         for at, fault in check(asks):
             faults[at].append(fault)
+    for at, fault in _part_faults(asks, faults.keys()):
+        faults[at].append(fault)
     refused = [
         Refused(asks[at].subject, f"{asks[at].subject}: {'; '.join(texts)}", "Conflict", asks[at].place)
         for at, texts in faults.items()
@@ -157,6 +159,21 @@ def _person_faults(asks: list[Ask]) -> Iterator[tuple[int, str]]:
         if len(people[ask.subject.arn]) > 1:
             names = sorted(username for username, _ in people[ask.subject.arn])
             yield at, f"stands for different people in different policies ({shown(names)}): let them agree"
+
+
+def _part_faults(asks: list[Ask], faulty: Collection[int]) -> list[tuple[int, str]]:
+    """The asks whose group also gives what the same person is refused."""
+    good = [(at, ask) for at, ask in enumerate(asks) if at not in faulty]
+    asked = {(_person(ask).key, ask.group.name, ask.grant) for _, ask in good}
+    found = []
+    for at, ask in good:
+        key = (_person(ask).key, ask.group.name)
+        lacking = [grant for grant in sorted(ask.group.grants) if (*key, grant) not in asked]
+        if lacking and not ask.group.shared:
+            further = shown([str(each) for each in lacking])
+            fault = f"group {ask.group.name} also gives {further}, which the person is refused: correct that first"
+            found.append((at, fault))
+    return found
 
 
 def _by(asks: list[Ask], key: Callable[[Ask], str], value: Callable[[Ask], T]) -> Mapping[str, set[T]]:

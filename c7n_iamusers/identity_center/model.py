@@ -90,6 +90,10 @@ class Assignment:
     permission_set_arn: str
 
 
+#: Stands for what a group may hold where that can't be asked.
+UNKNOWN = Assignment("(a delegated administrator can't tell)", "")
+
+
 @dataclass(frozen=True)
 class KnownGroup:
     """A group that exists. ``members``: user ids; ``assignments``: the wanted ones at least.
@@ -264,7 +268,8 @@ class CenterState:
     asked for that exist. ``pending``: request id -> the assignment that is under way. ``is_delegated``: who reads
     is a delegated administrator, who may not assign in the management account.
 
-    ``standing``: everything held in the accounts that anything is asked for in, by anybody.
+    ``standing``: everything held in the accounts that anything is asked for in, by anybody. ``changing``: who holds
+    permission sets that are to be changed, in every account where that changes anything.
     """
 
     usernames: Mapping[str, KnownPerson] = field(default_factory=dict)
@@ -274,6 +279,7 @@ class CenterState:
     pending: Mapping[str, Pending] = field(default_factory=dict)
     is_delegated: bool = False
     standing: StandingAccess = field(default_factory=StandingAccess)
+    changing: StandingAccess = field(default_factory=StandingAccess)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +290,7 @@ class Change:
     way and makes it. ``lazy``: done only once something that needs it has nothing else to wait for.
     ``accounts``: whose roles the calls may change. ``details``: what it grants or changes, in lines for a reviewer;
     ``administrative``: the policy that makes holders of a permission set administrators, empty for none.
+    ``identifier``: the id of the object, where it exists.
     """
 
     key: str
@@ -299,6 +306,7 @@ class Change:
     accounts: frozenset[str] = frozenset()
     details: tuple[str, ...] = ()
     administrative: str = ""
+    identifier: str = ""
 
     @property
     def is_work(self) -> bool:
@@ -320,13 +328,15 @@ class Beyond:
     """Something that a person holds in an account beside what is asked for.
 
     ``through``: the group, or "a direct assignment". ``ours``: the group is this package's. ``covered``: it is proven
-    to grant nothing that one of the person's IAM users there may not do.
+    to grant nothing that one of the person's IAM users there may not do. ``shared``: the group is one that the person
+    is to be in, and it gives more than is asked for.
     """
 
     set_name: str
     through: str
     ours: bool = False
     covered: bool = False
+    shared: bool = False
 
     def __str__(self) -> str:
         return f"{self.set_name} through {self.through}"
@@ -337,12 +347,31 @@ class Total:
     """Everything that a person of the changeset holds in an account once the plan is carried out.
 
     ``verdict``: as of ``Proof``; empty where a permission set was asked for by name, and nothing wider is held.
+    ``userless``: the intents are of no IAM user of the person there.
     """
 
     person: PersonKey
     account_id: str
     verdict: str
     beyond: tuple[Beyond, ...] = ()
+    userless: bool = False
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Reach:
+    """What a plan gives, or changes, for people for whom no intents ask for it.
+
+    They hold the set in the account ``through`` a group, or "a direct assignment". ``by``: what of the plan does it, in
+    words. ``review``: why the plan must be reviewed before it is applied; empty where policies consent to it.
+    """
+
+    account_id: str
+    set_name: str
+    through: str
+    by: str
+    people: tuple[str, ...]
+    review: str = ""
+    is_change: bool = False
 
 
 @dataclass(frozen=True)
@@ -375,7 +404,8 @@ class AccessPlan:
     ``refused``: whom nothing is done for; ``missing``: who waits for an identity provider; ``served``: claim ->
     the keys of all changes that its access rests on. ``stale``: what of ours would go, were it asked to.
     ``totals``: of each person of the changeset in each account; ``strangers``: who else is in groups of ours.
-    ``over_quota``: what forbids to apply it.
+    ``over_quota``: what forbids to apply it. ``reaches``: whom else it concerns. ``unlisted``: how many unchanged
+    objects are not among ``changes``.
     """
 
     changes: tuple[Change, ...] = ()
@@ -387,6 +417,8 @@ class AccessPlan:
     totals: tuple[Total, ...] = ()
     strangers: tuple[Stranger, ...] = ()
     over_quota: tuple[str, ...] = ()
+    reaches: tuple[Reach, ...] = ()
+    unlisted: int = 0
 
     @property
     def work(self) -> tuple[Change, ...]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from c7n_iamusers.identity_center.model import Instance, KnownPermissionSet
 #: The Ref under which a new permission set's ARN is kept.
 PERMISSION_SET_ARN = "permission-set"
 _PROVISIONING = "provisioning"
+_EVERYWHERE = "ALL_PROVISIONED_ACCOUNTS"
 
 
 def check_permission_set(wanted: PermissionSet, known: KnownPermissionSet | None) -> None:
@@ -46,13 +48,61 @@ def permission_set_calls(
     changes = [*_policy_changes(wanted, known, instance), *_attribute_changes(wanted, known, instance)]
     tagging = list(_tagging(wanted, known, instance))
     if changes and known.accounts:
-        changes.append(_provisioning(known, instance, {"TargetType": "ALL_PROVISIONED_ACCOUNTS"}))
+        changes.append(_provisioning(known, instance, {"TargetType": _EVERYWHERE}))
     elif not changes:
         changes += [
             _provisioning(known, instance, {"TargetType": "AWS_ACCOUNT", "TargetId": account})
             for account in sorted(known.stale.intersection(accounts))
         ]
     return (*tagging, *changes)
+
+
+def accounts_that_change(
+    wanted: PermissionSet, known: KnownPermissionSet, instance: Instance, accounts: Collection[str]
+) -> frozenset[str]:
+    """Where the calls of ``permission_set_calls`` give the set's holders something other than they have."""
+    if differs(wanted, known.settings):
+        return known.accounts
+    calls = permission_set_calls(wanted, known, instance, accounts)
+    if any(call.parameters.get("TargetType") == _EVERYWHERE for call in calls):
+        return known.stale
+    return known.stale.intersection(accounts)
+
+
+def may_grow(wanted: PermissionSet, present: PermissionSet) -> bool:
+    """Whether ``wanted`` may give its holders anything that ``present`` does not; in doubt it does."""
+    old, new = set(statements_of(present.inline_policy)), set(statements_of(wanted.inline_policy))
+    return (
+        (duration_seconds(wanted.session_duration) or 0) > (duration_seconds(present.session_duration) or 0)
+        or wanted.boundary != present.boundary
+        or not wanted.customer_policies <= present.customer_policies
+        or not wanted.managed_policies <= present.managed_policies
+        or any(_may_deny(arn) for arn in present.managed_policies - wanted.managed_policies)
+        or any(_effect(each) != "Deny" for each in new - old)
+        or any(_effect(each) != "Allow" for each in old - new)
+    )
+
+
+def _may_deny(arn: str) -> bool:
+    """Whether the AWS-managed policy of that ARN is one that denies, by its name."""
+    return "Deny" in arn or "Quarantine" in arn
+
+
+def _effect(statement: str) -> str:
+    try:
+        return str(json.loads(statement)["Effect"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def statements_of(inline_policy: str) -> list[str]:
+    """The statements of an inline policy, each as text."""
+    try:
+        found = json.loads(inline_policy)["Statement"] if inline_policy else []
+    except (ValueError, KeyError, TypeError):
+        return [inline_policy]
+    listed = found if isinstance(found, list) else [found]
+    return [json.dumps(each, sort_keys=True) for each in listed]
 
 
 def differs(wanted: PermissionSet, present: PermissionSet) -> bool:

@@ -28,6 +28,7 @@ from c7n_iamusers.identity_center.model import (
     PersonKey,
     Refused,
 )
+from c7n_iamusers.identity_center.reaching import Reaching
 from c7n_iamusers.identity_center.totals import Comparison, MadeFor, review
 
 _CODE = IdentityCenterError.__name__
@@ -64,9 +65,12 @@ def plan_access(
         for claim in desired.claims
         if (problem := problems.of(claim))
     ]
-    builder = Changes(desired, state, people, claims, instance, known.proofs)
+    reach = Reaching(desired, state, people, claims, instance)
+    builder = Changes(desired, state, people, claims, instance, known.proofs, reach)
     found = review(
-        Comparison(desired, state, people, claims, instance, known.proofs, known.made_for, choices, earlier)
+        Comparison(
+            desired, state, people, claims, instance, known.proofs, known.made_for, choices, earlier, reach
+        )
     )
     missing = list(_missing(desired, state, people, claims))
     waiting = {each.claim for each in missing}
@@ -79,6 +83,7 @@ def plan_access(
         found.stale,
         found.totals,
         found.strangers,
+        reaches=reach.all(),
     )
 
 

@@ -31,7 +31,13 @@ from c7n_iamusers.identity_center.model import (
     Total,
 )
 from c7n_iamusers.identity_center.plan import Evidence
-from c7n_iamusers.identity_center.plan_files import Papers, check_reviewed, read_plan, write_plan
+from c7n_iamusers.identity_center.plan_files import (
+    Papers,
+    check_reviewed,
+    read_plan,
+    refuse_unreviewed,
+    write_plan,
+)
 from c7n_iamusers.identity_center.reports import (
     MIGRATION,
     in_words,
@@ -40,11 +46,16 @@ from c7n_iamusers.identity_center.reports import (
     write_people_to_add,
 )
 from c7n_iamusers.identity_center.run_lock import exclusive
-from c7n_iamusers.identity_center.run_records import apply_and_record, memberships_made, write_account_results
+from c7n_iamusers.identity_center.run_records import (
+    apply_and_record,
+    created_so_far,
+    memberships_made,
+    write_account_results,
+)
 from c7n_iamusers.identity_center.totals import FORMER, Held, held_by_people
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.policy_comparison.proof import UNPROVEN
-from c7n_iamusers.text.wording import shown
+from c7n_iamusers.text.wording import escaping, shown
 
 _SOURCES = {True: "external", False: "identity-center"}
 
@@ -138,10 +149,9 @@ def provision(
 
     Raises IdentityCenterError, ClientError and BotoCoreError only before anything is touched.
     """
+    told, chosen, given = escaping(say), choices or Choices(), papers or Papers()
     with exclusive(fleet.output, center.instance) if options else nullcontext():
-        return _run(
-            fleet, center, say, options, choices or Choices(), papers or Papers(), quotas or CenterQuotas()
-        )
+        return _run(fleet, center, told, options, chosen, given, quotas or CenterQuotas())
 
 
 def _run(
@@ -161,7 +171,7 @@ def _run(
         say(line)
     # What follows needs the proofs alone.
     fleet.deriving.derivations.clear()
-    reviewed = read_plan(papers.reviewed, papers.digest, center.instance, choices) if papers.reviewed else []
+    reviewed = read_plan(papers.reviewed, papers.digest, center.instance, choices) if papers.reviewed else {}
     made_for = memberships_made(fleet.output, center.instance)
     evidence = Evidence(fleet.deriving.proofs, made_for, quotas)
     run = AccessRun(center, fleet.desired, evidence, choices)
@@ -171,10 +181,17 @@ def _run(
     for line in plan_lines(report.plan):
         say(line)
     if papers.out:
-        digest = write_plan(papers.out, report.plan, center.instance, choices)
-        say(f"Plan: {papers.out}. To apply it: --plan {papers.out} --plan-sha256 {digest}")
+        notes = (*fleet.unchecked, *fleet.deriving.warnings)
+        digest = write_plan(papers.out, report.plan, center.instance, choices, notes)
+        say(
+            f"Plan: {papers.out}. To read it whole: c7n-iamusers plan {papers.out}. To apply it: --plan {papers.out} "
+            f"--plan-sha256 {digest}"
+        )
     if papers.reviewed:
-        check_reviewed(papers.reviewed, reviewed, report.plan)
+        check_reviewed(papers.reviewed, reviewed, report.plan, created_so_far(fleet.output))
+        options = replace(options, adopts=False) if options else None
+    elif options:
+        refuse_unreviewed(report.plan)
     if path := write_people_to_add(fleet.output, fleet.desired, report.plan.missing):
         say(f"For the owners of the identity provider: {path}")
     return _apply(fleet, center, run, report, say, options) if options else []
@@ -219,6 +236,7 @@ def audit(fleet: Fleet, center: Center, say: Callable[[str], None]) -> list[str]
     Nothing is changed. It takes a call an account, one a permission set in it, and some a group and a set. Raises
     IdentityCenterError, ClientError and BotoCoreError.
     """
+    say = escaping(say)
     for line in fleet.deriving.warnings:
         say(line)
     made_for = memberships_made(fleet.output, center.instance)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from c7n_iamusers.derivation.model import Derivation
+from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.execution.stores import Store, as_store
 from c7n_iamusers.identity_center.model import (
     ADOPT,
@@ -29,6 +30,7 @@ from c7n_iamusers.identity_center.model import (
     DesiredAccess,
     Missing,
     PersonKey,
+    Reach,
     Total,
 )
 from c7n_iamusers.identity_center.totals import FORMER
@@ -194,21 +196,16 @@ MIGRATION = (
 )
 
 
-def plan_lines(found: AccessPlan) -> Iterator[str]:
+def plan_lines(found: AccessPlan, whole: bool = False) -> Iterator[str]:
     """A line for each change that is more than unchanged, for each refusal, and a summary at the end.
 
-    On top stand all sets that make administrators, unchanged ones too, and whatever is adopted.
+    On top stand people whom it concerns though nobody asks for it; then all sets that make administrators, unchanged
+    ones too, and whatever is adopted. ``whole``: with everybody's name, and what is called for each.
     """
-    holders = _holders_of_administrative_sets(found)
-    for change in sorted(found.changes, key=_rank):
-        if change.action != UNCHANGED or change.administrative:
-            yield f"  {_SIGNS[change.action]} {change.kind:<14} {change.name}{_because(change)}"
-            yield from (f"      {detail}" for detail in (*holders.get(change.key, ()), *change.details))
-    going = {change.key for change in found.changes}
-    for change in found.stale:
-        if change.key not in going:
-            yield f"  - {change.kind:<14} {change.name}  (nobody asks for it any more; --prune removes it)"
-    yield from total_lines(found)
+    for each in found.reaches:
+        yield f"  ! {'beyond':<14} {reach_in_words(each, len(each.people) if whole else _SHOWN)}"
+    yield from _change_lines(found, whole)
+    yield from total_lines(found, whole)
     for missing in found.missing:
         yield f"  ? {'missing':<14} {missing.claim.subject}: {missing.reason}"
     for refused in found.refused:
@@ -218,7 +215,32 @@ def plan_lines(found: AccessPlan) -> Iterator[str]:
     yield summary(found)
 
 
-def total_lines(found: AccessPlan) -> Iterator[str]:
+def _change_lines(found: AccessPlan, whole: bool) -> Iterator[str]:
+    for change in sorted(found.changes, key=_rank):
+        if change.action != UNCHANGED or change.administrative:
+            yield f"  {_SIGNS[change.action]} {change.kind:<14} {change.name}{_because(change)}"
+            yield from (f"      {detail}" for detail in change.details)
+            yield from (f"        {_call(each)}" for each in change.calls if whole)
+    going = {change.key for change in found.changes}
+    for change in found.stale:
+        if change.key not in going:
+            yield f"  - {change.kind:<14} {change.name}  (nobody asks for it any more; --prune removes it)"
+
+
+def _call(call: ApiCall) -> str:
+    given = {name: value for name, value in call.parameters.items() if name not in _OF_ALL}
+    told = [
+        f"{name}={value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)}"
+        for name, value in sorted(given.items())
+    ]
+    return " ".join([f"{call.service}:{call.operation}", *told])
+
+
+#: What all calls of a plan have in common.
+_OF_ALL = frozenset({"InstanceArn", "IdentityStoreId"})
+
+
+def total_lines(found: AccessPlan, whole: bool = False) -> Iterator[str]:
     """Who holds more than is asked for, and who else is in groups of ours."""
     for total in found.totals:
         if total.beyond:
@@ -227,13 +249,17 @@ def total_lines(found: AccessPlan) -> Iterator[str]:
     for stranger in found.strangers:
         groups[stranger.group, stranger.accounts, stranger.reason].append(stranger.username)
     for (group, accounts, reason), usernames in sorted(groups.items()):
-        told = f"{shown(sorted(usernames))} in group {group} (account {shown(accounts)}): {reason}"
+        names = ", ".join(sorted(usernames)) if whole else shown(sorted(usernames))
+        told = f"{names} in group {group} (account {', '.join(accounts) if whole else shown(accounts)}): {reason}"
         yield f"  = {'former':<14} {told}" if reason == FORMER else f"  ! {'stranger':<14} {told}"
 
 
 def in_words(total: Total, username: str) -> str:
     """What a person holds in an account, beside what is asked for."""
-    verdict = f"{username} in account {total.account_id}: {total.verdict or 'as asked for'}"
+    where = f"account {total.account_id}"
+    if total.userless:
+        where += ", where no intents are of an IAM user of theirs"
+    verdict = f"{username} in {where}: {total.verdict or 'as asked for'}"
     held = "; ".join(f"{each}{_told(each)}" for each in total.beyond)
     return f"{verdict}: also holds {held}" if held else verdict
 
@@ -242,14 +268,37 @@ def _told(beyond: Beyond) -> str:
     """What of it is not said already."""
     if beyond.covered:
         return " (grants nothing that the IAM user may not do)"
+    if beyond.shared:
+        return " (shared-group; nobody asks for it)"
     return " (ours; nobody asks for it any more)" if beyond.ours else " (not this package's)"
+
+
+def reach_in_words(reach: Reach, limit: int = _SHOWN) -> str:
+    """Who gets or keeps what by the plan, and what has to be done about it."""
+    what = "another form of permission set" if reach.is_change else "permission set"
+    given = (
+        f"get {what} {reach.set_name} in account {reach.account_id} through {reach.through}, by {reach.by}"
+    )
+    why = (
+        f"{reach.review}; only a reviewed plan (--plan) does this"
+        if reach.review
+        else _CONSENT[reach.is_change]
+    )
+    return f"{shown(reach.people, limit)} {given}: {why}"
+
+
+#: By ``Reach.is_change``.
+_CONSENT = {
+    False: "nobody asks for it, and shared-group: true consents",
+    True: "it gives them nothing more",
+}
 
 
 def summary(found: AccessPlan) -> str:
     """The numbers, in a sentence."""
     counts = Counter(change.action for change in found.changes)
     told = ", ".join(f"{counts[action]} to {verb}" for action, verb in _VERBS.items())
-    rest = f"{counts[UNCHANGED]} unchanged, {len(found.refused)} users refused"
+    rest = f"{counts[UNCHANGED] + found.unlisted} unchanged, {len(found.refused)} users refused"
     waiting = f", {len(found.missing)} users wait for the identity provider" if found.missing else ""
     verdicts = Counter(total.verdict for total in found.totals)
     beyond = "".join(f", {verdicts[each]} {each}" for each in (WIDER, UNDECIDED) if verdicts[each])
@@ -263,20 +312,6 @@ def _rank(change: Change) -> int:
     if change.administrative:
         return 0
     return 1 if change.action == ADOPT else 2
-
-
-def _holders_of_administrative_sets(found: AccessPlan) -> dict[str, tuple[str]]:
-    """Change's key -> a line that says who gets the set, and where."""
-    people: dict[str, set[str]] = {each.name: set() for each in found.changes if each.administrative}
-    for claim in found.served:
-        if claim.grant.permission_set in people:
-            told = f"{claim.person[0]} in account {claim.grant.account_id}"
-            people[claim.grant.permission_set].add(told)
-    return {
-        each.key: (f"administrators: {shown(sorted(people[each.name])) or 'nobody'}",)
-        for each in found.changes
-        if each.administrative
-    }
 
 
 def _because(change: Change) -> str:

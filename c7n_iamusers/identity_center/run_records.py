@@ -267,6 +267,14 @@ def memberships_made(output: Store, instance: Instance) -> dict[tuple[str, str],
     return {membership: frozenset(users) for membership, users in found.items()}
 
 
+def created_so_far(output: Store) -> Iterator[Created]:
+    """What runs below ``output`` created, those that were killed too. Raises as ``memberships_made``."""
+    for _, result in read_results(output):
+        yield from map(Created.from_data, result["created"])
+    for time in unfinished(output):
+        yield from created_by(_lines(output, f"{RUNS}/{time}/{JOURNAL}"))
+
+
 def _memberships(report: Report) -> list[dict[str, Any]]:
     """For whose sake each person is in its group: who else is in it later was not put there by this run."""
     found: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
-from c7n_iamusers.derivation.permission_set import MANAGED_TAG
+from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.execution.calls import ApiCall, Subject
 from c7n_iamusers.identity_center.changes import membership_key
 from c7n_iamusers.identity_center.created import (
@@ -36,6 +36,7 @@ from c7n_iamusers.identity_center.model import (
     Choices,
     Claim,
     DesiredAccess,
+    Grant,
     Instance,
     KnownGroup,
     KnownPerson,
@@ -45,10 +46,9 @@ from c7n_iamusers.identity_center.model import (
     Stranger,
     Total,
 )
+from c7n_iamusers.identity_center.reaching import DIRECT, Reaching
 from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, WIDER
 from c7n_iamusers.text.wording import folded, shown
-
-DIRECT = "a direct assignment"
 
 
 @dataclass(frozen=True, order=True)
@@ -138,6 +138,7 @@ class Comparison:
     made_for: MadeFor = field(default_factory=dict)
     choices: Choices = field(default_factory=Choices)
     earlier: frozenset[str] = frozenset()
+    reach: Reaching | None = None
 
 
 def review(compared: Comparison) -> Reviewed:
@@ -157,6 +158,9 @@ class _Review:
             self._wanted[claim.group].add(self._user_id(claim.person))
         self._named = {known.group_id: name for name, known in compared.state.groups.items()}
         self._covered = compared.desired.accounts
+        self._reach = compared.reach or Reaching(
+            compared.desired, compared.state, compared.people, compared.claims, compared.instance
+        )
         self._leaving: set[tuple[str, str]] = set()
         self._changes: dict[str, tuple[Change, bool]] = {}
         self._strangers: list[Stranger] = []
@@ -216,7 +220,11 @@ class _Review:
         call = membership_removal(membership, self._given.instance, record)
         needs = [membership_key(claim.person, claim.group) for claim in replaced]
         key = f"remove {MEMBERSHIP} {group.group_id}/{user_id}"
-        change = self._change(key, MEMBERSHIP, f"{username} in {group.name}", call, needs)
+        lost = [
+            f"loses {Grant(each.account_id, self._set_name(each.permission_set_arn))}"
+            for each in sorted(group.assignments)
+        ]
+        change = self._change(key, MEMBERSHIP, f"{username} in {group.name}", call, needs, tuple(lost))
         return self._take(change, group, (user_id, group.group_id))
 
     def _former(
@@ -310,40 +318,76 @@ class _Review:
         return sorted({each.account_id for each in group.assignments} - self._covered)
 
     def _totals(self) -> Iterator[Total]:
-        by_account: defaultdict[str, list[list[Claim]]] = defaultdict(list)
-        for (_, account), claims in sorted(self._claims.items()):
-            by_account[account].append(claims)
-        for account, here in sorted(by_account.items()):
+        groups: defaultdict[PersonKey, set[str]] = defaultdict(set)
+        for claim in self._given.claims:
+            groups[claim.person].add(claim.group)
+        by_account: defaultdict[str, set[PersonKey]] = defaultdict(set)
+        for person, account in self._claims:
+            by_account[account].add(person)
+        given = {name: self._given_through(name) for name in {claim.group for claim in self._given.claims}}
+        for person, names in groups.items():
+            for account in {grant.account_id for name in names for grant in given[name]}:
+                by_account[account].add(person)
+        for account, people in sorted(by_account.items()):
             held = held_in(self._standing, account)
-            for claims in here:
-                person = claims[0].person
-                beyond = tuple(self._beyond(claims, held.get(self._user_id(person), ())))
+            for person in sorted(people):
+                claims = self._claims.get((person, account), [])
+                gains = [
+                    (grant.permission_set, name)
+                    for name in sorted(groups[person])
+                    for grant in given[name]
+                    if grant.account_id == account
+                ]
+                beyond = tuple(self._beyond(person, claims, held.get(self._user_id(person), ()), gains))
                 verdict = WIDER if any(not each.covered for each in beyond) else _worst(claims)
-                yield Total(person, account, verdict, beyond)
+                if claims or beyond:
+                    yield Total(person, account, verdict, beyond, not claims)
 
-    def _beyond(self, claims: list[Claim], held: Iterable[Held]) -> Iterator[Beyond]:
-        wanted = {each for claim in claims for each in self._asked_for(claim)}
-        arns = {arn for arn, _ in wanted}
-        person = self._user_id(claims[0].person)
-        for each in held:
-            if (each.arn, each.group_id) not in wanted and (person, each.group_id) not in self._leaving:
-                covered = each.arn in arns or self._covers(claims, each.arn)
-                yield Beyond(each.set_name, each.through, each.ours, covered)
+    def _given_through(self, name: str) -> list[Grant]:
+        """Everything that the group is to give, whoever asks for it, once the plan is carried out."""
+        return sorted({*self._given.desired.groups[name].grants, *self._reach.further(name)})
 
-    def _asked_for(self, claim: Claim) -> Iterator[tuple[str, str]]:
-        """Everything that the claim's group is to give in its account, as (ARN, group id)."""
-        known = self._state.groups.get(claim.group)
-        for grant in self._given.desired.groups[claim.group].grants:
-            found = self._state.permission_sets.get(grant.permission_set)
-            if found and known and grant.account_id == claim.grant.account_id:
-                yield found.arn, known.group_id
+    def _beyond(
+        self,
+        person: PersonKey,
+        claims: Sequence[Claim],
+        held: Iterable[Held],
+        gains: Iterable[tuple[str, str]],
+    ) -> Iterator[Beyond]:
+        """``gains``: set and group of what the person's groups are to give."""
+        wanted = {(claim.grant.permission_set, self._through(claim.group)) for claim in claims}
+        names = {name for name, _ in wanted}
+        user_id = self._user_id(person)
+        standing = {
+            (each.set_name, each.through): each.ours
+            for each in held
+            if (user_id, each.group_id) not in self._leaving
+        }
+        gained = {(name, self._through(group)) for name, group in gains}
+        for name, through in [*standing, *sorted(gained - standing.keys())]:
+            if (name, through) not in wanted:
+                covered = name in names or self._covers(claims, name)
+                shared = (name, through) in gained
+                yield Beyond(name, through, standing.get((name, through), False), covered, shared)
 
-    def _covers(self, claims: list[Claim], arn: str) -> bool:
-        known = self._standing.sets.get(arn)
-        verdicts = (
-            self._given.proofs.verdict(claim.subject.arn, known.settings) for claim in claims if known
-        )
+    def _covers(self, claims: Sequence[Claim], name: str) -> bool:
+        settings = self._settings.get(name)
+        verdicts = (self._given.proofs.verdict(claim.subject.arn, settings) for claim in claims if settings)
         return any(verdict in (EQUAL, NARROWER) for verdict in verdicts)
+
+    @cached_property
+    def _settings(self) -> Mapping[str, PermissionSet]:
+        """By name, the sets of which it is known what they grant once the plan is carried out."""
+        found = {each.settings.name: each.settings for each in self._standing.sets.values()}
+        made = {grant.permission_set for claim in self._given.claims for grant in self._grants_of(claim)}
+        return {**found, **{name: self._given.desired.permission_sets[name] for name in made}}
+
+    def _grants_of(self, claim: Claim) -> frozenset[Grant]:
+        return self._given.desired.groups[claim.group].grants
+
+    def _through(self, group: str) -> str:
+        known = self._state.groups.get(group)
+        return f"group {known.name if known else group}"
 
     def _username(self, user_id: str) -> str:
         person = self._ids.get(user_id)
@@ -369,13 +413,15 @@ class _Review:
     def _set_name(self, arn: str) -> str:
         return self._standing.set_names.get(arn, arn)
 
-    def _change(self, key: str, kind: str, name: str, call: ApiCall, needs: list[str]) -> Change:
+    def _change(
+        self, key: str, kind: str, name: str, call: ApiCall, needs: list[str], details: tuple[str, ...] = ()
+    ) -> Change:
         partition = self._given.instance.arn.split(":")[1]
         subject = Subject(name, f"arn:{partition}:iam::{self._given.instance.owner}:root", kind=kind)
-        return Change(key, kind, REMOVE, name, subject, (call,), tuple(needs))
+        return Change(key, kind, REMOVE, name, subject, (call,), tuple(needs), details=details)
 
 
-def _worst(claims: list[Claim]) -> str:
+def _worst(claims: Sequence[Claim]) -> str:
     """The verdict of what the person was given in the account; empty where nothing was derived."""
     order = {"": 0, EQUAL: 1, NARROWER: 2}
-    return max((claim.verdict for claim in claims), key=lambda verdict: order.get(verdict, 3))
+    return max((claim.verdict for claim in claims), key=lambda verdict: order.get(verdict, 3), default="")

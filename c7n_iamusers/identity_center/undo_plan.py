@@ -55,7 +55,7 @@ def group_reasons(
     """``given``: what CreateGroup was given; ``strangers``: members, ``further``: assignments of others' making."""
     reasons = []
     if strangers:
-        reasons.append(f"people rely on it (user ids {shown(strangers)})")
+        reasons.append(f"people rely on it ({shown(strangers)})")
     if further:
         arns = [each.permission_set_arn for each in sorted(further)]
         reasons.append(f"it has been assigned since ({shown(arns)})")
@@ -89,7 +89,7 @@ def user_reasons(user: StandingUser, given: Mapping[str, Any], ours: Collection[
     """``given``: what CreateUser was given; ``ours``: the groups that the run put the user into."""
     reasons = []
     if further := sorted(user.groups.difference(ours)):
-        reasons.append(f"it is in other groups (group ids {shown(further)})")
+        reasons.append(f"it is in other groups ({shown(further)})")
     if user.assignments:
         reasons.append("it has been assigned a permission set directly")
     if _has_changed(user.attributes, given):

@@ -54,6 +54,7 @@ class Returns:
     ``permission_sets``: by name, those to be made again, as they were. ``of_people``: user id -> the keys of the
     changes that give the user back what it had. ``there``: what stands in the place of what was removed, made again by
     the same run or since, by ``standing_key``. ``former``: key of an assignment's change -> who was in its group.
+    ``strangers``: ids of the people whom ``kept`` names.
     """
 
     changes: tuple[Change, ...] = ()
@@ -62,6 +63,7 @@ class Returns:
     of_people: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     there: frozenset[str] = frozenset()
     former: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    strangers: frozenset[str] = frozenset()
 
 
 def standing_key(kind: str, *ids: str) -> str:
@@ -90,6 +92,7 @@ class _Returns:
         self._wanted: dict[str, PermissionSet] = {}
         self._of_people: defaultdict[str, list[str]] = defaultdict(list)
         self._there: set[str] = set()
+        self._strangers: set[str] = set()
         #: By the ARN that a set had: the one that it has or will have, and its content.
         self._sets: dict[str, tuple[str | Ref, str]] = {}
         #: By the id that a group had: the one that it has or will have.
@@ -119,7 +122,13 @@ class _Returns:
             if each.kind == ASSIGNMENT
         }
         return Returns(
-            tuple(self._changes), tuple(kept), self._wanted, of_people, frozenset(self._there), former
+            tuple(self._changes),
+            tuple(kept),
+            self._wanted,
+            of_people,
+            frozenset(self._there),
+            former,
+            frozenset(self._strangers),
         )
 
     def _permission_set(self, record: Record) -> str:
@@ -179,7 +188,8 @@ class _Returns:
             return ""
         joined = sorted(known.members - self._former[record["group-id"]]) if known else []
         if joined:
-            return f"people have joined the group since (user ids {shown(joined)})"
+            self._strangers.update(joined)
+            return f"people have joined the group since ({shown(joined)})"
         grant = Grant(account, record["permission-set"])
         self._grants[record["group-id"]].append((grant, content))
         call = assignment_call(account, arn, group_id, self._instance)

@@ -27,11 +27,12 @@ from c7n_iamusers.identity_center.model import GROUP as GROUP_KIND
 from c7n_iamusers.identity_center.run_claims import check_instance
 from c7n_iamusers.identity_center.run_lock import exclusive
 from c7n_iamusers.identity_center.run_records import check_journaled, journals_of, open_journal, read_result
+from c7n_iamusers.identity_center.undo_names import with_names
 from c7n_iamusers.identity_center.undo_plan import plan_undo
 from c7n_iamusers.identity_center.undo_returns import Returns, plan_returns
 from c7n_iamusers.identity_center.writer.change import Rechecked, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, Ended, SingleWriter
-from c7n_iamusers.text.wording import folded, shown
+from c7n_iamusers.text.wording import escaping, folded, shown
 
 #: Accounts -> the unique ids of each one's IAM users now, or why they can't be read.
 UsersNow = Callable[[Iterable[str]], Mapping[str, Collection[str] | str]]
@@ -115,6 +116,7 @@ def undo(
     say: Callable[[str], None],
     options: ApplyOptions | None = None,
     users_now: UsersNow | None = nobody_asked,
+    accounts: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Remove what the run of ``result`` created, and bring back what it removed; only say so without ``options``.
 
@@ -122,11 +124,12 @@ def undo(
 
     ``result``: the name of the run's result in ``output``.
     ``center_in``: the Identity Center in a Region. ``users_now``: tells which IAM users are there still, so that
-    nobody is locked out; None to remove access whoever may have no other.
+    nobody is locked out; None to remove access whoever may have no other. ``accounts``: account's name -> id.
 
     Raises IdentityCenterError where the result is of another instance or can't be read, ClientError where Identity
     Center can't be; nothing is touched then.
     """
+    say = escaping(say)
     data, place = read_result(output, result), output.place(result)
     if missing := [name for name in ("region", "instance", "permission-sets") if name not in data]:
         raise IdentityCenterError(
@@ -147,7 +150,7 @@ def undo(
     reader = CenterReader.through(center.clients, center.instance, center.backoff)
     with exclusive(output, center.instance) if options else nullcontext():
         returns = _returns(data, output, result, reader, center.instance)
-        plan = _plan(data, center, reader, users_now, returns)
+        plan = _plan(data, center, reader, users_now, returns, accounts or {})
         for line in _lines(plan):
             say(line)
         again = _Again(reader, returns, center.instance)
@@ -195,11 +198,13 @@ def _plan(
     reader: CenterReader,
     users_now: UsersNow | None,
     returns: Returns,
+    accounts: Mapping[str, str],
 ) -> UndoPlan:
     standing = CreatedReader(reader).read(map(Created.from_data, data["created"]))
     asked = {name: permission_set_from(each) for name, each in data["permission-sets"].items()}
     needed = needed_memberships(data, standing, reader, users_now) if users_now else {}
-    return plan_undo(standing, asked, center.instance, needed, returns)
+    plan = plan_undo(standing, asked, center.instance, needed, returns)
+    return with_names(plan, standing, returns.strangers, reader, accounts)
 
 
 class _Again:

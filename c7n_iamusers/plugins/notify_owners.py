@@ -16,10 +16,10 @@ from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, due_for, reminder
+from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store
-from c7n_iamusers.plugins.user_action import idle_region
-from c7n_iamusers.plugins.user_policy import require_exemptions, require_keys
+from c7n_iamusers.plugins.user_action import idle_region, require_exemptions
 
 Resource = dict[str, Any]
 

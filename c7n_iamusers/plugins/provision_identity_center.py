@@ -31,11 +31,12 @@ from c7n_iamusers.identity_center.intents import INTENDED, INTENTS_FILE, Intents
 from c7n_iamusers.identity_center.model import Instance
 from c7n_iamusers.identity_center.people import AGAINST
 from c7n_iamusers.identity_center.plan import Evidence
+from c7n_iamusers.identity_center.plan_files import refuse_unreviewed
 from c7n_iamusers.identity_center.reports import write_people_to_add
 from c7n_iamusers.identity_center.run_lock import NoPlaceForLock, only_writer
 from c7n_iamusers.identity_center.run_records import apply_and_record, asks_to_stop
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
-from c7n_iamusers.plugins.identity_center import identity_center_session
+from c7n_iamusers.plugins.identity_center import identity_center_session, require_keys
 from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
 from c7n_iamusers.plugins.provisioning_settings import (
     INTENT,
@@ -49,8 +50,9 @@ from c7n_iamusers.plugins.provisioning_settings import (
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, output_directory, run_store
 from c7n_iamusers.plugins.user_action import idle_region
-from c7n_iamusers.plugins.user_policy import require_keys
+from c7n_iamusers.text.wording import visible
 
+_REVIEW = "use mode: intent, and apply by c7n-iamusers provision a plan that was reviewed (--plan)"
 #: What a notice is told of a user who was refused.
 NOTHING: Mapping[str, str] = dict.fromkeys(("username", "email", "group", "permission-set"), "")
 
@@ -297,7 +299,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         candidates = settings.identity.candidates(resources, account_id, people)
         for each in candidates:
             if AGAINST in each.rests_on:
-                self.log.warning("%s: %s rests on %s", self.type, each.subject, each.rests_on)
+                self.log.warning("%s: %s rests on %s", self.type, each.subject, visible(each.rests_on))
         details: dict[str, Mapping[str, Any]] = {}
         source = PolicySource()
         if settings.derives:
@@ -323,6 +325,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
             self.log.warning("%s: %s", self.type, warning)
         report = run.plan()
         refuse_as_a_whole(report)
+        refuse_unreviewed(report.plan, _REVIEW, changes_only=True)
         return center, run, report
 
     def _take_turn(self, instance: Instance, output: Store, locks: ExitStack) -> None:
@@ -346,7 +349,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         outcomes = [outcome for _, outcome in report.outcomes()]
         portal = center.instance.portal
         self._end(output, resources, outcomes, access_by_user(report), portal, report.strangers)
-        interruption.follow()
+        interruption.exit_if_stopped()
 
     def _end(
         self,
@@ -363,7 +366,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         for resource, outcome in zip(resources, found, strict=True):
             told = {"status": outcome.status, "reason": outcome.reason, "start-url": portal}
             annotate(resource, "provisioning", {**told, **access.get(outcome.arn, NOTHING)})
-            self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, outcome.reason)
+            self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, visible(outcome.reason))
         fail_at_the_end(self.manager, self.type, found, faults)
 
     def _told(self, account_id: str, error: Exception) -> str:

@@ -113,7 +113,7 @@ def test_a_set_in_an_earlier_form_is_mended_where_it_is_wanted() -> None:
 
 
 def test_a_request_under_way_is_awaited() -> None:
-    pending = {"request-1": Pending(ACCOUNT, SET_ARN, "group-1"), "other": Pending("1", SET_ARN, "group-1")}
+    pending = {"request-1": Pending(ACCOUNT, SET_ARN, "group-1"), "other": Pending("1", SET_ARN, "group-2")}
     found = planned(ALICE, state(assigned=False, pending=pending))
     (assignment,) = [change for change in found.changes if change.kind == plan.ASSIGNMENT]
     assert (assignment.action, assignment.awaits) == (plan.AWAIT, "request-1")

@@ -8,14 +8,18 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from c7n_iamusers.cli.main import main
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.intents import UserIntent
 from c7n_iamusers.identity_center.model import CenterQuotas
 from c7n_iamusers.identity_center.plan_files import Papers
-from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
+from c7n_iamusers.identity_center.provisioning import Belief, provision, read_fleet
+from tests.access_center import ACCOUNT, AUDIT, MARK, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import allow
 from tests.derived import derived, holder
 from tests.desired import intents, readers
@@ -28,6 +32,16 @@ def reviewed(fleet: FleetRehearsal, path: Path) -> Papers:
     assert fleet.run(dry=True, papers=Papers(path)) == []
     (digest,) = re.findall(r"--plan-sha256 ([0-9a-f]{64})", "\n".join(fleet.said))
     return Papers(reviewed=path, digest=digest)
+
+
+def create_user(fleet: FleetRehearsal, username: str) -> None:
+    fleet.org.client("identitystore").create_user(
+        IdentityStoreId=fleet.instance.store.id,
+        UserName=username,
+        Name={"GivenName": "G", "FamilyName": "F"},
+        DisplayName=username,
+        Emails=[{"Value": username, "Primary": True}],
+    )
 
 
 def two(fleet: FleetRehearsal, second: str = "s3:Put*") -> None:
@@ -80,13 +94,154 @@ def test_an_explicit_set_that_changes_is_shown_old_and_new(fleet: FleetRehearsal
         "session duration: PT1H -> PT8H",
         f"- AWS-managed policy: {READ_ONLY}",
         f"+ AWS-managed policy: {AUDIT}",
+        f"changes account {ACCOUNT}: group iam-{ACCOUNT}-Readers: alice@example.com",
     ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param({"description": "Writes"}, "description: Reads -> Writes", id="description"),
+        pytest.param(
+            {"relay_state": "https://example.com/"},
+            "relay state: none -> https://example.com/",
+            id="where-people-land",
+        ),
+        pytest.param({"tags": {**MARK, "Team": "blue"}}, "tag Team: none -> blue", id="tag"),
+    ],
+)
+def test_no_change_of_a_set_goes_unsaid(fleet: FleetRehearsal, changes: dict[str, Any], told: str) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    fleet.run()
+    fleet.leave(intents(ACCOUNT, "alice", permission_set=replace(readers(), **changes)))
+    fleet.run(dry=True)
+    assert f"      {told}" in fleet.said
+
+
+HOSTILE = "mallory\x1b[2K\r\n  = all is well\u202e"
+
+
+def test_no_name_forges_a_line(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    fleet.run()
+    client, store = fleet.org.client("identitystore"), fleet.instance.store.id
+    made = client.create_user(
+        IdentityStoreId=store,
+        UserName="mallory",
+        Name={"GivenName": "M", "FamilyName": "M"},
+        DisplayName="M",
+    )["UserId"]
+    fleet.instance.store.users[made].attributes["UserName"] = HOSTILE
+    (group,) = fleet.instance.store.groups
+    client.create_group_membership(IdentityStoreId=store, GroupId=group, MemberId={"UserId": made})
+    papers = Papers(tmp_path / "plan.json")
+    fleet.run(dry=True, papers=papers)
+    said = list(fleet.said)
+    fleet.audit()
+    for lines in (said, fleet.said):
+        assert any(r"mallory\u001b[2K\u000d\u000a  = all is well\u202e" in line for line in lines)
+        assert all(line.isprintable() for line in lines)
+    fleet.undo(fleet.results()[0], dry=True)
+    assert all(line.isprintable() for line in fleet.said)
+    printed = CliRunner().invoke(main, ["plan", str(tmp_path / "plan.json")])
+    assert all(line.isprintable() for line in printed.output.split("\n"))
+    assert r"mallory\u001b[2K\u000d\u000a" in printed.output
+
+
+def test_a_reviewer_reads_the_plan_of_the_dry_run(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "root", allow("*"))))
+    fleet.run()
+    # Now one set stands and makes an administrator, one is new, and a user is adopted.
+    bob = intents(OTHER_ACCOUNT, "bob")
+    create_user(fleet, "bob@example.com")
+    fleet.leave(bob, intents(OTHER_ACCOUNT, "carol", set_name="Writers"))
+    path = tmp_path / "plan.json"
+    papers = reviewed(fleet, path)
+    printed = CliRunner().invoke(main, ["plan", str(path)])
+    assert printed.exit_code == 0, printed.output
+    head, *lines = printed.output.splitlines()
+    assert head.startswith(f"access in Identity Center {fleet.instance.arn}: ")
+    assert head.endswith(f" changes; SHA-256 {papers.digest}")
+    plan = [line for line in fleet.said if not line.startswith(("Derived", "Plan: /", "  near"))]
+    assert [line for line in lines if not line.startswith("        ")] == plan
+    assert any("ADMINISTRATOR" in line for line in plan)
+    assert any(line.startswith("  = user           bob@example.com") for line in plan)
+    calls = [line.strip() for line in lines if line.startswith("        ")]
+    assert "sso-admin:CreatePermissionSet Description=Reads Name=Readers" in "\n".join(calls)
+    assert any(line.startswith("identitystore:CreateUser DisplayName=carol Emails=[{") for line in calls)
+    data = CliRunner().invoke(main, ["plan", str(path), "--format", "json"])
+    assert json.loads(data.output) == json.loads(path.read_text())
+
+
+def test_a_reviewer_reads_what_was_not_checked(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    two(fleet)
+    found = replace(read_fleet(fleet.store, belief=Belief(trusted=True)), unchecked=("nobody checked this",))
+    papers = Papers(tmp_path / "plan.json")
+    assert provision(found, fleet.center(), lambda _: None, papers=papers) == []
+    printed = CliRunner().invoke(main, ["plan", str(tmp_path / "plan.json")]).output
+    assert printed.splitlines()[1] == "nobody checked this"
+
+
+def test_a_plan_of_the_version_before_can_be_read(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    change = {
+        "key": "group Old",
+        "kind": "group",
+        "action": "create",
+        "name": "Old",
+        "administrative": "",
+        "details": [],
+        "calls": [{"operation": "identitystore:CreateGroup", "parameters": {"DisplayName": "Old"}}],
+    }
+    total = {
+        "person": ["a@example.com", "a@example.com"],
+        "account_id": ACCOUNT,
+        "verdict": "wider",
+        "beyond": [{"set_name": "Admin", "through": "group G", "ours": False, "covered": False}],
+    }
+    data = {
+        "schema": 1,
+        "instance": "i",
+        "choices": {"prune": True},
+        "changes": [change],
+        "totals": [total],
+        "strangers": [],
+        "refused": [{"user": "user x", "reason": "why"}],
+    }
+    path.write_text(json.dumps(data))
+    printed = CliRunner().invoke(main, ["plan", str(path)]).output.splitlines()
+    assert printed[0].startswith("access in Identity Center i with --prune: 1 changes; SHA-256 ")
+    assert printed[1:] == [
+        "  + group          Old",
+        "        identitystore:CreateGroup DisplayName=Old",
+        f"  ! total          a@example.com in account {ACCOUNT}: wider: also holds Admin through group G (not this "
+        "package's)",
+        "  ! refused        why",
+        "Plan: 1 to create, 0 to update, 0 to assign, 0 to adopt, 0 unchanged, 1 users refused, 1 wider.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"schema": 3}, {"changes": [1]}, {"totals": None}, {"choices": []}],
+    ids=["schema", "changes", "totals", "choices"],
+)
+def test_what_is_no_plan_of_access_is_named(
+    fleet: FleetRehearsal, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    two(fleet)
+    path = tmp_path / "plan.json"
+    reviewed(fleet, path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    printed = CliRunner().invoke(main, ["plan", str(path)])
+    assert (printed.exit_code, str(path) in printed.output) == (1, True)
+    assert isinstance(printed.exception, SystemExit)
 
 
 def test_what_was_reviewed_is_applied(fleet: FleetRehearsal, tmp_path: Path) -> None:
     two(fleet)
     papers = reviewed(fleet, tmp_path / "plan.json")
-    assert json.loads((tmp_path / "plan.json").read_text())["schema"] == 1
+    assert json.loads((tmp_path / "plan.json").read_text())["schema"] == 2
     assert fleet.run(papers=papers) == []
     assert len(fleet.assigned()) == 2
 
@@ -96,6 +251,17 @@ def test_other_intents_are_refused(fleet: FleetRehearsal, tmp_path: Path) -> Non
     papers = reviewed(fleet, tmp_path / "plan.json")
     two(fleet, second="*")
     with pytest.raises(IdentityCenterError, match="is other than what was reviewed: permission set iam-all"):
+        fleet.run(papers=papers)
+    assert fleet.mutations() == []
+
+
+def test_a_policy_that_has_changed_in_the_account_is_refused(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    """A derived set that refers to a policy by name has a name that depends on what the policy says."""
+    alice = holder(ACCOUNT, "alice", attached=("Team",))
+    fleet.leave(derived(ACCOUNT, alice, policies={"Team": allow("s3:Get*")}))
+    papers = reviewed(fleet, tmp_path / "plan.json")
+    fleet.leave(derived(ACCOUNT, alice, policies={"Team": allow("s3:Put*")}))
+    with pytest.raises(IdentityCenterError, match=r"permission set iam-s3-\S+ \(not in it\)"):
         fleet.run(papers=papers)
     assert fleet.mutations() == []
 

@@ -183,6 +183,9 @@ def test_a_dry_run_shows_what_pruning_would_take(fleet: FleetRehearsal) -> None:
         "group",
         "permission",
     ]
+    assert [line.strip() for line in fleet.said if line.startswith("      ")] == [
+        f"loses {fleet.lines('-')[3].split()[-1]} in account {ACCOUNT}"
+    ]
     assert "4 to remove" in fleet.said[-1]
     assert not fleet.lines("!")
 

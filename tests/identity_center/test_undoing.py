@@ -10,7 +10,7 @@ import pytest
 
 from aws_local_org.identity_center import faults
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.identity_center.undoing import UsersNow, nobody_asked
+from c7n_iamusers.identity_center.undoing import UsersNow, nobody_asked, undo
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
@@ -84,6 +84,62 @@ def test_who_has_come_to_rely_on_it_keeps_it(fleet: FleetRehearsal, result: Path
     assert fleet.assigned() == {(ACCOUNT, "Readers", GROUP)}
     assert fleet.usernames() == {"alice@example.com", "carol@example.com"}
     assert len(undone(result)["kept"]) == 3
+
+
+def ids(fleet: FleetRehearsal) -> set[str]:
+    """Of everything that has a name."""
+    store = fleet.instance.store
+    return {*store.users, *store.groups, *fleet.instance.permission_sets}
+
+
+def test_a_plan_says_names_and_no_ids(fleet: FleetRehearsal, result: Path) -> None:
+    known = ids(fleet)
+    fleet.undo(result, dry=True)
+    assert fleet.lines("-") == [
+        *sorted(
+            [f"- membership {name}@example.com in {GROUP}" for name in ("alice", "bob")],
+            key=fleet.lines("-").index,
+        ),
+        f"- assignment {GROUP} -> Readers in account {ACCOUNT}",
+        f"- group {GROUP}",
+        "- permission set Readers",
+        "- user bob@example.com",
+    ]
+    assert not [line for line in fleet.said for each in known if each in line]
+
+
+def test_what_is_kept_says_names_and_no_ids(fleet: FleetRehearsal, result: Path) -> None:
+    join(fleet, create_user(fleet, "carol@example.com"))
+    known = ids(fleet)
+    fleet.undo(result, dry=True, users_now=there(ALICE_ID))
+    assert not [line for line in fleet.said for each in known if each in line]
+    kept = fleet.lines("!")
+    assert kept[0].startswith(
+        f"! kept membership bob@example.com in {GROUP}: IAM user arn:aws:iam::{ACCOUNT}:user/bob"
+    )
+    assert f"! kept assignment {GROUP} -> Readers in account {ACCOUNT}: people rely on the group" in kept
+    (people,) = [line for line in kept if line.startswith("! kept group")]
+    assert "carol@example.com" in people
+    fleet.undo(result, users_now=there(ALICE_ID))
+    text = (result.parent / "undone.json").read_text()
+    assert not [each for each in known if each in text]
+
+
+def test_what_is_gone_has_the_name_that_the_run_gave_it(fleet: FleetRehearsal, result: Path) -> None:
+    known = ids(fleet)
+    client, store = fleet.org.client("identitystore"), fleet.instance.store.id
+    users = {each.attributes["UserName"]: each.id for each in fleet.instance.store.users.values()}
+    client.delete_user(IdentityStoreId=store, UserId=users["bob@example.com"])
+    fleet.undo(result, dry=True)
+    assert not [line for line in fleet.said for each in known if each in line]
+
+
+def test_accounts_go_by_their_names_where_these_are_known(fleet: FleetRehearsal, result: Path) -> None:
+    said: list[str] = []
+    accounts = {"production": ACCOUNT}
+    name = f"identity-center-runs/{result.parent.name}/result.json"
+    assert undo(fleet.store, name, fleet.center, said.append, None, None, accounts) == []
+    assert f"  - assignment     {GROUP} -> Readers in account production ({ACCOUNT})" in said
 
 
 def test_a_second_time_there_is_nothing_left(fleet: FleetRehearsal, result: Path) -> None:

@@ -100,6 +100,19 @@ def test_a_permission_set_that_drifted_is_mended_and_provisioned(rehearsal: Rehe
     assert rehearsal.mutations() == []
 
 
+def test_a_set_that_others_hold_is_not_widened_unreviewed(rehearsal: Rehearsal) -> None:
+    for account in (ACCOUNT, OTHER_ACCOUNT):
+        rehearsal.user("alice", account)
+        rehearsal.run(account)
+    changed = {"name": "IamMigratedReadOnly", "managed-policies": [READ_ONLY, AUDIT]}
+    with pytest.raises(
+        PolicyExecutionError,
+        match=f"alice@example.com get another form .* in account {OTHER_ACCOUNT}.*mode: intent",
+    ):
+        rehearsal.run(permission_set=changed)
+    assert rehearsal.mutations() == []
+
+
 def test_a_failed_assignment_is_everybodys_failure_and_nobody_is_created(rehearsal: Rehearsal) -> None:
     rehearsal.user("alice")
     rehearsal.user("bob")

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
+from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.identity_center.aws.assignments import Assignments
@@ -16,6 +17,7 @@ from c7n_iamusers.identity_center.aws.identity_store import IdentityStore
 from c7n_iamusers.identity_center.aws.permission_sets import PermissionSets
 from c7n_iamusers.identity_center.model import (
     MANAGED_GROUP,
+    UNKNOWN,
     Assignment,
     CenterState,
     DesiredAccess,
@@ -28,13 +30,13 @@ from c7n_iamusers.identity_center.model import (
     Principal,
     StandingAccess,
 )
+from c7n_iamusers.identity_center.permission_sets import accounts_that_change, check_permission_set
+from c7n_iamusers.identity_center.reaching import accounts_by_set
 from c7n_iamusers.text.wording import folded
 
 #: Up to so many, each is looked up; beyond, everybody is listed.
 _FEW = 50
 _WORKERS = 8
-#: Stands for what a group may hold where that can't be asked.
-_UNKNOWN = Assignment("(a delegated administrator can't tell)", "")
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,11 @@ class CenterReader:
         sets = self.permission_sets.named(wanted, {each.grant.permission_set for each in earlier}, names)
         groups = [*desired.groups.values(), *{each.group.name: each.group for each in earlier}.values()]
         named, held = self._groups(groups, sets, holders, desired, usernames)
-        standing = self._standing(holders, held, names, sets, usernames, desired)
+        names |= self._further_names(named, names)
+        standing = self._standing(
+            holders, {**held, **_shared(named, desired)}, names, sets, usernames, desired
+        )
+        standing = replace(standing, groups=held)
         return CenterState(
             usernames,
             emails,
@@ -85,6 +91,7 @@ class CenterReader:
             sets,
             self.assignments.pending(),
             standing=self._with_leftovers(standing, desired, accounts) if leftovers else standing,
+            changing=self._changing(sets, standing, desired),
         )
 
     def group(self, group: Group, sets: Mapping[str, KnownPermissionSet]) -> KnownGroup | None:
@@ -168,19 +175,20 @@ class CenterReader:
         if known is None:
             return None
         here = frozenset(assigned.get(group_id, ()))
-        if wanted and wanted.shared:
-            # What else it has does not matter, and a delegated administrator may not ask.
-            return replace(known, assignments=here)
-        settled = wanted is not None and _is_settled(wanted, known.members, here, sets, desired, usernames)
+        settled = (
+            wanted is not None
+            and not wanted.shared
+            and _is_settled(wanted, known.members, here, sets, desired, usernames)
+        )
         if settled or (wanted is None and not known.description.startswith(MANAGED_GROUP)):
             # Nobody is to join or to leave it, so what it gives elsewhere does not matter.
             return replace(known, assignments=here)
         try:
             return replace(known, assignments=self.assignments.of_group(group_id))
         except IdentityCenterError:
-            if wanted is not None:
+            if wanted is not None and not wanted.shared:
                 raise
-            return replace(known, assignments=here | {_UNKNOWN})
+            return replace(known, assignments=here | {UNKNOWN})
 
     def _standing(
         self,
@@ -195,11 +203,13 @@ class CenterReader:
         people = {each.user_id: each.username for each in usernames.values()}
         asked = {person for person, _ in {(claim.person, claim.group) for claim in desired.claims}}
         theirs = {usernames[key[0]].user_id for key in asked if key[0] in usernames}
+        shared = {folded(name) for name, group in desired.groups.items() if group.shared}
+        shared = {each.group_id for each in groups.values() if folded(each.name) in shared}
         more = {
             arn
             for account_sets in holders.values()
             for arn, principals in account_sets.items()
-            if arn not in known and _concern(principals, groups, theirs)
+            if arn not in known and _concern(principals, groups, theirs, shared)
         }
         read = _each(self.permission_sets.read, sorted(more))
         known.update({each.arn: each for each in read if each})
@@ -207,12 +217,59 @@ class CenterReader:
             {
                 user
                 for group in groups.values()
-                if group.description.startswith(MANAGED_GROUP)
+                if group.description.startswith(MANAGED_GROUP) or group.group_id in shared
                 for user in group.members - people.keys()
             }
         )
-        people.update(self._usernames(unnamed))
+        people.update(self.usernames(unnamed))
         return StandingAccess(holders, groups, names, known, people)
+
+    def _further_names(self, named: Mapping[str, KnownGroup], names: Mapping[str, str]) -> dict[str, str]:
+        """ARN -> name of what groups that are asked for hold in other accounts."""
+        arns = {each.permission_set_arn for group in named.values() for each in group.assignments}
+        return self.permission_sets.names(sorted(arns - names.keys() - {""}))
+
+    def _changing(
+        self, sets: Mapping[str, KnownPermissionSet], standing: StandingAccess, desired: DesiredAccess
+    ) -> StandingAccess:
+        """Who holds the sets that are to be changed, where that changes anything. A call an account and set."""
+        own = accounts_by_set(desired.groups.values())
+        pairs = [
+            (account, known.arn)
+            for name, known in sorted(sets.items())
+            if name in own and name in desired.permission_sets
+            for account in sorted(self._accounts_that_change(desired.permission_sets[name], known, own[name]))
+        ]
+        here = standing.holders
+        further = [pair for pair in pairs if pair[0] not in here]
+        read = dict(zip(further, _each(lambda pair: self.assignments.holders(*pair), further), strict=True))
+        holders: defaultdict[str, dict[str, frozenset[Principal]]] = defaultdict(dict)
+        for account, arn in pairs:
+            found = here[account].get(arn, frozenset()) if account in here else read[account, arn]
+            holders[account][arn] = found
+        ids = sorted({group_id for _, _, group_id in _principals(holders)})
+        groups = {group_id: standing.groups[group_id] for group_id in ids if group_id in standing.groups}
+        unread = [group_id for group_id in ids if group_id not in groups]
+        groups.update({each.group_id: each for each in _each(self.store.group, unread) if each})
+        users = {user for group in groups.values() for user in group.members}
+        users |= {
+            user
+            for held in holders.values()
+            for principals in held.values()
+            for kind, user in principals
+            if kind == "USER"
+        }
+        usernames = self.usernames(sorted(users - standing.usernames.keys()))
+        return StandingAccess(holders, groups, standing.set_names, usernames=usernames)
+
+    def _accounts_that_change(
+        self, wanted: PermissionSet, known: KnownPermissionSet, own: Collection[str]
+    ) -> frozenset[str]:
+        try:
+            check_permission_set(wanted, known)
+        except IdentityCenterError:
+            return frozenset()  # it is refused
+        return accounts_that_change(wanted, known, self.permission_sets.instance, own)
 
     def _with_leftovers(
         self, standing: StandingAccess, desired: DesiredAccess, accounts: Collection[str]
@@ -246,7 +303,15 @@ class CenterReader:
             return None
         return None if used else group
 
-    def _usernames(self, user_ids: list[str]) -> dict[str, str]:
+    def group_names(self, group_ids: list[str]) -> dict[str, str]:
+        """Group id -> name of those that are there still."""
+        if len(group_ids) > _FEW:
+            return {each.group_id: each.name for each in self.store.all_groups().values()}
+        names = _each(self.store.name_of_group, group_ids)
+        return {group: name for group, name in zip(group_ids, names, strict=True) if name}
+
+    def usernames(self, user_ids: list[str]) -> dict[str, str]:
+        """User id -> username of those that are there still."""
         if len(user_ids) > _FEW:
             everybody, _ = self.store.all_people()
             return {each.user_id: each.username for each in everybody.values()}
@@ -266,6 +331,15 @@ class CenterReader:
             else self.assignments.of_group(known.group_id)
         )
         return replace(known, members=frozenset(memberships), assignments=held, memberships=memberships)
+
+
+def _shared(named: Mapping[str, KnownGroup], desired: DesiredAccess) -> dict[str, KnownGroup]:
+    """The groups, by id, that are asked for and may reach further than that."""
+    return {
+        each.group_id: each
+        for name, each in named.items()
+        if name in desired.groups and desired.groups[name].shared
+    }
 
 
 def _is_settled(
@@ -315,10 +389,15 @@ def _principals(
 
 
 def _concern(
-    principals: Iterable[Principal], groups: Mapping[str, KnownGroup], people: Collection[str]
+    principals: Iterable[Principal],
+    groups: Mapping[str, KnownGroup],
+    people: Collection[str],
+    shared: Collection[str],
 ) -> bool:
-    """Whether one of ``people`` is among the holders, or a group of ours is."""
+    """Whether one of ``people`` is among the holders, or a group of ours or one of ``shared`` (ids) is."""
     for kind, principal in principals:
+        if principal in shared:
+            return True
         group = groups.get(principal) if kind == "GROUP" else None
         if group and (group.description.startswith(MANAGED_GROUP) or not group.members.isdisjoint(people)):
             return True

@@ -31,11 +31,13 @@ from c7n_iamusers.execution.journaled_call import (
     value_at,
 )
 from c7n_iamusers.execution.rate_limit import RateLimit
-from c7n_iamusers.identity_center.model import Change, Instance
+from c7n_iamusers.identity_center.model import CREATE, GROUP, PERMISSION_SET, USER, Change, Instance
 
 #: An earlier write has not propagated, another writer was faster, or a call whose answer was lost had been made:
 #: the change is rechecked, so that nothing is adopted unseen.
 RACE_CODES = frozenset({"ConflictException", "ResourceNotFoundException"})
+#: Kinds of objects of which one that somebody else makes is another one.
+_ADOPTABLE = frozenset({PERMISSION_SET, GROUP, USER})
 #: Seconds for the races of one change to settle.
 RACE_BUDGET = 60.0
 #: What a call, a status or a recheck may raise.
@@ -124,13 +126,19 @@ class ChangeExecution:
     """``change`` on its way, since ``began``. ``published``: values of other changes that Refs stand for.
 
     ``steps`` yields what is needed next, and is sent the answer or thrown the error. It raises ChangeFailed.
-    ``values``: what its calls saved; ``made``: how many it began; ``adopted``: somebody else had created it.
+    ``values``: what its calls saved; ``made``: how many it began; ``adopted``: somebody else had created it,
+    which fails the change unless it ``adopts``.
     """
 
     def __init__(
-        self, change: Change, context: WriterContext, published: dict[str, Any], began: float
+        self,
+        change: Change,
+        context: WriterContext,
+        published: dict[str, Any],
+        began: float,
+        adopts: bool = True,
     ) -> None:
-        self.change, self.began = change, began
+        self.change, self.began, self._adopts = change, began, adopts
         self._context, self._published = context, published
         backoff = context.backoff
         self._race_delays = replace(backoff, budget=min(backoff.budget, RACE_BUDGET)).delays()
@@ -147,7 +155,7 @@ class ChangeExecution:
             try:
                 end = yield from self._call_made(awaits)
             except ChangeFailed as failure:
-                self._end(self._call.refused, failure.code)
+                self._end(self._call.result_if_refused, failure.code)
                 raise
             if isinstance(end, Rechecked):
                 calls, awaits, lost = end.calls, end.awaits, self._call.lost
@@ -223,6 +231,11 @@ class ChangeExecution:
         """What there is now. Where nothing is left to do, a lost call did it, or somebody else."""
         recheck = partial(self._context.recheck, self.change, self._call.parameters)
         found: Rechecked = yield from self._read(recheck, may_race=True)
+        change, ours = self.change, self._call.lost or self.change.kind not in _ADOPTABLE
+        if found.values and change.action == CREATE and not (ours or self._adopts):
+            raise self._failure(
+                "Reviewed", "somebody else has made it since the plan was reviewed: review it again"
+            )
         self.values.update(found.values)
         if not (found.calls or found.awaits):
             self.adopted = not self._call.lost

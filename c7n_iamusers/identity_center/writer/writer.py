@@ -42,7 +42,7 @@ class ApplyOptions:
     """How to apply changes.
 
     ``timeout``: seconds for one asynchronous request. ``stopped``: whether the run is to stop. ``progress``: is given
-    how many changes have ended, and how many there are.
+    how many changes have ended, and how many there are. ``adopts``: whether to use what somebody else makes meanwhile.
 
     ``clock`` and ``sleep``: in seconds. ``pool``: makes the calls. With a pool that makes each call at once, no time
     passes but the clock's, so a simulated one runs at full speed.
@@ -51,6 +51,7 @@ class ApplyOptions:
     timeout: float = 300.0
     stopped: Callable[[], bool] = lambda: False
     progress: Callable[[int, int], None] = lambda ended, total: None
+    adopts: bool = True
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     pool: Callable[[], Executor] = lambda: ThreadPoolExecutor(_WORKERS)
@@ -101,7 +102,9 @@ class SingleWriter:
 
     def _begin(self, changes: Iterable[Change]) -> None:
         for change in changes:
-            execution = ChangeExecution(change, self._context, self._published, self._options.clock())
+            execution = ChangeExecution(
+                change, self._context, self._published, self._options.clock(), self._options.adopts
+            )
             self._advance(execution, partial(next, execution.steps))
 
     def _advance(self, execution: ChangeExecution, resume: Callable[[], Send | Pause | Follow]) -> None:

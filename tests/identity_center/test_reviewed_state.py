@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plan that was reviewed holds only for the Identity Center that was looked at."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.exceptions import IdentityCenterError
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
+from tests.desired import intents
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.test_review import reviewed
+from tests.identity_center.test_totals_of_people import (
+    ALICE,
+    BOB,
+    MALLORY,
+    assign,
+    create_user,
+    join,
+    set_by_hand,
+    user_id,
+)
+from tests.interference import on_call
+from tests.plugins.provisioning_rehearsal import Killed, after_change
+
+GROUP = f"iam-{ACCOUNT}-Readers"
+MANAGED = f"Managed by c7n-iamusers for account {ACCOUNT}"
+
+
+def group_of_ours(fleet: FleetRehearsal) -> str:
+    created = fleet.org.client("identitystore").create_group(
+        IdentityStoreId=fleet.instance.store.id, DisplayName=GROUP, Description=MANAGED
+    )
+    return str(created["GroupId"])
+
+
+def delete_group(fleet: FleetRehearsal) -> None:
+    (group,) = fleet.instance.store.groups
+    fleet.org.client("identitystore").delete_group(IdentityStoreId=fleet.instance.store.id, GroupId=group)
+
+
+def delete_user(fleet: FleetRehearsal, username: str) -> None:
+    fleet.org.client("identitystore").delete_user(
+        IdentityStoreId=fleet.instance.store.id, UserId=user_id(fleet, username)
+    )
+
+
+def set_of_ours(fleet: FleetRehearsal) -> str:
+    """One that is as it is asked for."""
+    client, arn = fleet.org.client("sso-admin"), fleet.instance.arn
+    tags = [{"Key": "c7n-iamusers", "Value": "managed"}]
+    created = client.create_permission_set(InstanceArn=arn, Name="Readers", Description="Reads", Tags=tags)
+    made = str(created["PermissionSet"]["PermissionSetArn"])
+    client.attach_managed_policy_to_permission_set(
+        InstanceArn=arn, PermissionSetArn=made, ManagedPolicyArn=READ_ONLY
+    )
+    return made
+
+
+def replace_user(fleet: FleetRehearsal) -> None:
+    delete_user(fleet, BOB)
+    create_user(fleet, BOB)
+
+
+def replace_group(fleet: FleetRehearsal) -> None:
+    delete_group(fleet)
+    group_of_ours(fleet)
+
+
+def replace_set(fleet: FleetRehearsal) -> None:
+    (arn,) = fleet.instance.permission_sets
+    fleet.org.client("sso-admin").delete_permission_set(InstanceArn=fleet.instance.arn, PermissionSetArn=arn)
+    set_of_ours(fleet)
+
+
+def nothing(_: FleetRehearsal) -> None:
+    pass
+
+
+Step = Callable[[FleetRehearsal], object]
+
+
+@pytest.mark.parametrize(
+    ("before", "between", "told"),
+    [
+        pytest.param(
+            nothing,
+            lambda fleet: create_user(fleet, BOB),
+            rf"used now is other than what was reviewed: user {BOB} <{BOB}> was to be created, and somebody else",
+            id="user-made-by-somebody",
+        ),
+        pytest.param(
+            lambda fleet: create_user(fleet, BOB),
+            replace_user,
+            rf"user {BOB} <{BOB}> is another than it was, id \S+ for \S+",
+            id="user-made-again",
+        ),
+        pytest.param(nothing, group_of_ours, f"group {GROUP} was to be created", id="group-made-by-somebody"),
+        pytest.param(
+            group_of_ours, replace_group, f"group {GROUP} is another than it was", id="group-made-again"
+        ),
+        pytest.param(
+            nothing, set_of_ours, "permission set Readers was to be created", id="set-made-by-somebody"
+        ),
+        pytest.param(
+            set_of_ours, replace_set, "permission set Readers is another than it was", id="set-made-again"
+        ),
+    ],
+)
+def test_what_is_taken_over_is_what_was_reviewed(
+    fleet: FleetRehearsal, tmp_path: Path, before: Step, between: Step, told: str
+) -> None:
+    before(fleet)
+    fleet.leave(intents(ACCOUNT, "bob"))
+    papers = reviewed(fleet, tmp_path / "plan.json")
+    between(fleet)
+    with pytest.raises(IdentityCenterError, match=told):
+        fleet.run(papers=papers)
+    assert fleet.mutations() == []
+    assert fleet.run(papers=reviewed(fleet, tmp_path / "plan.json")) == []
+    assert fleet.members() == {GROUP: {BOB}}
+
+
+@pytest.mark.parametrize(
+    ("operation", "somebody", "told"),
+    [
+        pytest.param("CreateUser", lambda fleet: create_user(fleet, BOB), "user bob", id="user"),
+        pytest.param("CreateGroup", group_of_ours, f"group {GROUP}", id="group"),
+        pytest.param("CreatePermissionSet", set_of_ours, "permission set Readers", id="set"),
+    ],
+)
+@pytest.mark.parametrize("by_plan", [True, False], ids=["reviewed", "not-reviewed"])
+def test_what_somebody_makes_while_a_reviewed_plan_is_applied_is_not_used(
+    fleet: FleetRehearsal,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    somebody: Step,
+    told: str,
+    by_plan: bool,
+) -> None:
+    fleet.leave(intents(ACCOUNT, "bob"))
+    papers = reviewed(fleet, tmp_path / "plan.json") if by_plan else None
+    pending = [somebody]
+
+    def once() -> None:
+        if pending:
+            pending.pop()(fleet)
+
+    with monkeypatch.context() as patch:
+        on_call(patch, operation, once)
+        failures = fleet.run(papers=papers)
+    if by_plan:
+        (failure,) = failures
+        assert told in failure
+        assert "somebody else has made it since the plan was reviewed" in failure
+        assert not [user for users in fleet.members().values() for user in users]
+    else:
+        assert failures == []
+        assert fleet.members() == {GROUP: {BOB}}
+
+
+def hold_more(fleet: FleetRehearsal) -> None:
+    assign(fleet, set_by_hand(fleet, "Admin", READ_ONLY), user_id(fleet, ALICE), ACCOUNT)
+
+
+def stranger(fleet: FleetRehearsal) -> None:
+    join(fleet, GROUP, create_user(fleet, MALLORY))
+
+
+def newcomer_elsewhere(fleet: FleetRehearsal) -> None:
+    """Somebody has become stale who is in a group of ours and was not when the plan was made."""
+    join(fleet, GROUP, user_id(fleet, BOB))
+
+
+@pytest.mark.parametrize(
+    ("between", "told"),
+    [
+        pytest.param(
+            hold_more,
+            rf"what is held in all is other than what was reviewed: {ALICE} in account {ACCOUNT} \(otherwise\)",
+            id="totals",
+        ),
+        pytest.param(
+            stranger,
+            rf"who else is in groups is other than what was reviewed: {MALLORY} in group {GROUP} \(not in it\)",
+            id="strangers",
+        ),
+        pytest.param(
+            newcomer_elsewhere,
+            rf"what is held in all is other .*{BOB} in account {ACCOUNT}|what nobody asks for .*{BOB} in {GROUP}",
+            id="stale",
+        ),
+    ],
+)
+def test_what_people_hold_is_what_was_reviewed(
+    fleet: FleetRehearsal, tmp_path: Path, between: Step, told: str
+) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    fleet.run()
+    writers = intents(ACCOUNT, "bob", set_name="Writers")
+    fleet.leave(writers)
+    fleet.run()
+    fleet.leave(intents(OTHER_ACCOUNT, "carol"))
+    papers = reviewed(fleet, tmp_path / "plan.json")
+    between(fleet)
+    with pytest.raises(IdentityCenterError, match=told):
+        fleet.run(papers=papers)
+    assert fleet.mutations() == []
+
+
+def test_nothing_that_was_reviewed_is_missed_by_a_run_that_goes_on(
+    fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shared group, an adoption and people who hold more, with a kill in the middle."""
+    create_user(fleet, ALICE)
+    shared: dict[str, Any] = {"group": "Everybody", "shared_group": True}
+    fleet.leave(intents(ACCOUNT, "alice", "bob", **shared), intents(OTHER_ACCOUNT, "carol", **shared))
+    papers = reviewed(fleet, tmp_path / "plan.json")
+    for number in (5, 1, 1):
+        with monkeypatch.context() as patch:
+            after_change(patch, number, Killed())
+            with pytest.raises(Killed):
+                fleet.run(papers=papers)
+    assert fleet.run(papers=papers) == []
+    assert len(fleet.members()["Everybody"]) == 3
+
+
+def test_a_plan_of_the_version_before_is_made_anew(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    papers = reviewed(fleet, tmp_path / "plan.json")
+    assert papers.reviewed
+    text = papers.reviewed.read_text().replace('"schema": 2', '"schema": 1')
+    papers.reviewed.write_text(text)
+    papers = type(papers)(reviewed=papers.reviewed, digest=hashlib.sha256(text.encode()).hexdigest())
+    with pytest.raises(IdentityCenterError, match=re.escape("a version before made it (schema 1)")):
+        fleet.run(papers=papers)
