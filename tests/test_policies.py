@@ -136,12 +136,15 @@ def test_machines_and_people_are_the_same_in_quarantine_and_deletion() -> None:
 
 
 def test_the_days_agree() -> None:
-    (flag,), (quarantine, _), (deletion, _) = (
-        DATA[name] for name in ("flag-and-notify", "quarantine", "delete")
+    (flag,), reminders, (quarantine, _), (deletion, _) = (
+        DATA[name] for name in ("flag-and-notify", "remind", "quarantine", "delete")
     )
     days = part(flag, "actions", "notify-owners")["days"]
     action = part(deletion, "actions", "composite-delete")
     assert action["noticed"] == days
+    for policy in (flag, *reminders):
+        told = part(policy, "actions", "notify-owners")["quarantined_for"]
+        assert told == action["quarantined-for"]
     assert part(quarantine, "actions", "quarantine")["noticed"] + action["quarantined-for"] == days
 
 

@@ -144,7 +144,7 @@ def _counts(account: AccountState, gone: set[str]) -> list[int]:
 
 
 def _places(work: Path) -> str:
-    there = work / "output" / "delete" / "<account>" / "us-east-1" / "<policy>"
+    there = work / "output" / "removal" / "<account>" / "us-east-1" / "<policy>"
     return (
         f"Mails:      {work / 'mails'}\nNotices:    {work / 'notices'}\nSnapshots:  {there / 'snapshots'}\n"
         f"Journals:   {there / 'journal.jsonl'}\nLogs:       {work / 'logs'}"

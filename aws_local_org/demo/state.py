@@ -129,11 +129,11 @@ def announcements(notices: Path, account_id: str) -> dict[str, datetime]:
     return found
 
 
-def let_days_pass(org: LocalOrg, notices: Path, days: int) -> None:
+def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> None:
     """As if that many days had passed, in which nobody used an IAM user.
 
-    The last uses of passwords and access keys, the notices, and the moments in quarantines' inline Deny move into the
-    past. A quarantine that only a journal records stays as young as it is.
+    The last uses of passwords and access keys, the notices, and the moments of quarantines, in their inline Deny and in
+    the journals below ``outputs``, move into the past.
     """
     back = timedelta(days=days)
     for account_id, _ in org.settings.member_accounts:
@@ -146,6 +146,16 @@ def let_days_pass(org: LocalOrg, notices: Path, days: int) -> None:
         record["time"] = (datetime.fromisoformat(record["time"]) - back).isoformat()
         record["day"] = (date.fromisoformat(record["day"]) - back).isoformat()
         path.write_text(json.dumps(record))
+    for path in outputs.rglob("journal.jsonl"):
+        lines = [_aged_line(json.loads(line), back) for line in path.read_text().splitlines()]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _aged_line(line: dict[str, Any], back: timedelta) -> dict[str, Any]:
+    if line["phase"] != "quarantine":
+        return line
+    since = (datetime.fromisoformat(line["record"]["since"]) - back).isoformat()
+    return {**line, "record": {**line["record"], "since": since}}
 
 
 def _age_user(user: Any, back: timedelta) -> None:

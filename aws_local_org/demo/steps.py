@@ -54,6 +54,8 @@ POLICY_NAMES = {
     "remind": ("iam-users-remind-7",),
     "delete": ("iam-users-delete", "iam-users-delete-people"),
 }
+#: Where the output of a step has another name: a deletion finds the journals of quarantines beside its own.
+OUTPUTS = {"quarantine": "removal", "delete": "removal"}
 
 
 @dataclass
@@ -86,7 +88,8 @@ class Demo:
 
     def output(self, step: str, account: AccountState) -> PolicyOutput:
         """What a step's policies left for an account."""
-        directory = self.work / "output" / step / account.name / self.org.settings.region
+        name = OUTPUTS.get(step, step)
+        directory = self.work / "output" / name / account.name / self.org.settings.region
         return PolicyOutput(tuple(directory / name for name in POLICY_NAMES[step]))
 
     def announce(self) -> None:
@@ -104,7 +107,7 @@ class Demo:
 
     def quarantine(self) -> None:
         """Put the users in quarantine that may go, as if the days until then had passed."""
-        let_days_pass(self.org, self.notices, UNTIL_QUARANTINE)
+        self._wait(UNTIL_QUARANTINE)
         self.parting = account_states(self.org)
         self._run("quarantine")
         for account_id, after in account_states(self.org).items():
@@ -115,7 +118,7 @@ class Demo:
 
     def remind(self) -> None:
         """Queue the reminders, a week before the announced day."""
-        let_days_pass(self.org, self.notices, UNTIL_REMINDER)
+        self._wait(UNTIL_REMINDER)
         self._run("remind")
         for account in self.before.values():
             if not self.output("remind", account).ran:
@@ -125,7 +128,7 @@ class Demo:
 
     def delete(self) -> None:
         """Delete those who were quiet in their quarantine, as if the announced day had come."""
-        let_days_pass(self.org, self.notices, UNTIL_DELETION - UNTIL_QUARANTINE - UNTIL_REMINDER)
+        self._wait(UNTIL_DELETION - UNTIL_QUARANTINE - UNTIL_REMINDER)
         states = account_states(self.org)
         self._run("delete")
         for account_id, after in account_states(self.org).items():
@@ -133,6 +136,9 @@ class Demo:
             self.gone[account_id] = expect.deleted(before, after)
             self.faults += expect.deletion_faults(before, after, self.output("delete", before))
             self.faults += self._spared(before, self.gone[account_id], UNTIL_DELETION, "deleted")
+
+    def _wait(self, days: int) -> None:
+        let_days_pass(self.org, self.notices, self.work / "output", days)
 
     def _spared(self, before: AccountState, touched: set[str], days: int, done: str) -> list[str]:
         found = announcements(self.notices, before.account_id)
@@ -289,14 +295,15 @@ class Commands:
     environment: Mapping[str, str]
 
     def c7n_org(self, step: str, accounts: Path, policies: Path) -> int:
-        """`c7n-org run`; its exit code. The output is in ``<work>/output/<step>``, its log in ``<work>/logs``.
+        """`c7n-org run`; its exit code. The output is in ``<work>/output``, its log in ``<work>/logs``.
 
         The cache is in ``work``: c7n keys its cache by account id, and ids of the local organization may be real ones.
         """
         cache = self.work / "cache"
         cache.mkdir(parents=True, exist_ok=True)
         # nothing is read from the cache: days pass between these steps in the real world
-        output = ["-s", str(self.work / "output" / step), "--cache-path", str(cache), "--cache-period", "0"]
+        directory = self.work / "output" / OUTPUTS.get(step, step)
+        output = ["-s", str(directory), "--cache-path", str(cache), "--cache-period", "0"]
         return self._run(step, ["c7n-org", "run", "-c", str(accounts), "-u", str(policies), *output])
 
     def c7n_mailer(self, step: str, config: Path, templates: Path) -> int:

@@ -49,7 +49,7 @@ def test_the_whole_job(tmp_path: Path) -> None:
     assert len(list((work / "mails").glob("*.eml"))) == 6 * 3
     outcomes = [
         json.loads(path.read_text())
-        for path in sorted((work / "output" / "delete").glob("*/us-east-1/iam-users-delete*/outcomes.json"))
+        for path in sorted((work / "output" / "removal").glob("*/us-east-1/iam-users-delete*/outcomes.json"))
     ]
     assert len(outcomes) == 6
     for rows in outcomes:

@@ -61,7 +61,19 @@ def test_days_pass(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     path = tmp_path / ACCOUNT / "x.json"
     path.parent.mkdir()
     path.write_text(json.dumps(record))
-    let_days_pass(org, tmp_path, 16)
+    lines = [
+        {"phase": "quarantine", "record": {"since": "2026-11-20T08:00:00+00:00", "deny": "attached"}},
+        {"phase": "before", "time": "2026-11-20T08:00:00+00:00"},
+    ]
+    journal = tmp_path / "output" / "policy" / "journal.jsonl"
+    journal.parent.mkdir(parents=True)
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    let_days_pass(org, tmp_path, tmp_path / "output", 16)
+    aged = {"since": "2026-11-04T08:00:00+00:00", "deny": "attached"}
+    assert [json.loads(line) for line in journal.read_text().splitlines()] == [
+        {"phase": "quarantine", "record": aged},
+        lines[1],
+    ]
     assert iam.get_user(UserName="alice")["User"]["PasswordLastUsed"].date().isoformat() == "2026-11-04"
     (statement,) = iam.get_user_policy(UserName="alice", PolicyName=DENY_ALL)["PolicyDocument"]["Statement"]
     assert statement["Sid"] == "Quarantined20261104T080000ZxAKIAEXAMPLE"
