@@ -171,3 +171,10 @@ def test_commands_run_in_order_twice(account: Any, org: LocalOrg, checkout: Path
         (checkout / "output/moved/payments/us-east-1/iam-users-moved/resources.json").read_text()
     )
     assert {user["UserName"] for user in moved} == {"dana.smith", "ana.silva"}
+
+
+def test_who_is_needed_is_released(account: Any, org: LocalOrg, checkout: Path) -> None:
+    for name, held in (("quarantine-one.yml", {"retired-bot"}), ("release-one.yml", set())):
+        (text,) = [text for text in COMMANDS if name in text]
+        in_shell(substituted(text).replace("jane.doe", "retired-bot"), checkout, org.environment())
+        assert quarantined(account) == held
