@@ -7,16 +7,20 @@ import importlib
 import subprocess
 import sys
 import textwrap
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from aws_local_org import LocalOrg
+from aws_local_org.iam import seeding
 from c7n_iamusers.entry import ACTIONS, FILTERS
 from c7n_iamusers.evidence.model import KINDS
 from c7n_iamusers.exemptions import parse_list
+from tests import policies as in_process
+from tests.policies import ACCOUNT
 
 ROOT = Path(__file__).parent.parent
 POLICIES = sorted((ROOT / "policies").glob("*.yml"))
@@ -133,6 +137,23 @@ def test_machines_and_people_are_the_same_in_quarantine_and_deletion() -> None:
     assert kinds == [part(policy, "filters", "unnecessary")["kinds"] for policy in DATA["delete"]]
     # AWS does not tell when a Bedrock API key is used
     assert sorted(each for listed in kinds for each in listed) == sorted(set(KINDS) - {"bedrock-api-key"})
+
+
+@pytest.mark.parametrize("name", ["quarantine", "delete"])
+def test_who_may_be_a_person_is_no_machine(org: LocalOrg, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Keys in use and a password that nobody used make a machine by kind, and may be a person at the keyboard."""
+    used = datetime.now(timezone.utc) - timedelta(days=400)
+    account = org.backend("iam", ACCOUNT)
+    for user_name, tags in (("bot", {}), ("cli", {}), ("mail", {"Email": "mail@example.com"})):
+        user = seeding.add_user(account, user_name, created=used, tags=tags)
+        key = seeding.add_access_key(account, user, created=used)
+        seeding.set_access_key_last_used(key, used, service="s3", region="us-east-1")
+        if user_name == "cli":
+            seeding.set_password(user, used)
+    monkeypatch.chdir(ROOT)
+    machines, _ = DATA[name]
+    selected = in_process.policy({**machines, "actions": []}).resource_manager.resources()
+    assert [user["UserName"] for user in selected] == ["bot"]
 
 
 def test_the_days_agree() -> None:
