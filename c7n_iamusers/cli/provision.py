@@ -392,7 +392,7 @@ def _provision(
     ):
         options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
         failures = provision(fleet, center(), say, None if dry_run else options, choices, papers, quotas)
-    interruption.follow()
+    interruption.exit_if_stopped()
     return failures
 
 
@@ -422,7 +422,7 @@ def _undo(
             users_now,
             accounts,
         )
-    interruption.follow()
+    interruption.exit_if_stopped()
     return failures
 
 

@@ -19,6 +19,7 @@ from c7n_iamusers.execution.client import Backoff, error_code, items
 from c7n_iamusers.execution.journaled_call import SINGLE_TRY
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.iam.permissions import Needed
+from c7n_iamusers.notices.notices import STOP
 from c7n_iamusers.organization.readiness import HOLE, OK, UNKNOWN, Check, Target, simulations
 
 _ERRORS = (ClientError, BotoCoreError)
@@ -163,10 +164,11 @@ class Probes:
         return Check(place, "queue", OK, queue)
 
     def notices(self, notices: str) -> Check:
-        """Whether a notice can be recorded there: a probe is created where none is, and deleted."""
+        """Whether a notice can be recorded there: a probe is created where none is, and deleted; and the STOP file."""
         place, name, probe = ORGANIZATION, "notices", f".preflight-{uuid4().hex}"
         try:
-            store = self._store(notices)
+            stopped = self._store(notices).read(STOP) is not None
+            store = self._store(notices, existing=True)
             store.create(probe, b"c7n-iamusers preflight\n")
         except (OSError, *_ERRORS) as error:
             rights = (
@@ -175,17 +177,21 @@ class Probes:
                 else "writing"
             )
             remedy = f"create {notices} (variable notices), and allow {rights} to {self.caller}"
-            return Check(place, name, HOLE, f"{notices} can't be written: {error}", remedy)
+            return Check(place, name, HOLE, f"{notices} can't be read and written: {error}", remedy)
         try:
             store.remove(probe)
         except OSError as error:
             told = f"{notices} can be written; the probe {store.place(probe)} could not be deleted: {error}"
             return Check(place, name, UNKNOWN, told, "delete it by hand")
+        if stopped:
+            told = f"{notices} has a file {STOP}, which stops quarantine and deletion in all accounts"
+            return Check(place, name, HOLE, told, f"remove {STOP} there when they may run")
         return Check(place, name, OK, notices)
 
-    def _store(self, notices: str) -> Store:
+    def _store(self, notices: str, existing: bool = False) -> Store:
+        """``existing``: the directory or, where it is not there yet, the nearest one in which it will be made."""
         if notices.startswith("s3://"):
             return bucket_output(notices, self.session)
-        # A directory that is not there yet is made by the first notice.
         path = Path(notices).absolute()
-        return DirectoryStore(next(each for each in (path, *path.parents) if each.exists()))
+        there = next(each for each in (path, *path.parents) if each.exists())
+        return DirectoryStore(there if existing else path)

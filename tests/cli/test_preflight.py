@@ -329,6 +329,14 @@ def test_other_forms(fleet: Rehearsal, changes: dict[str, str]) -> None:
     assert fleet.org.client("s3").list_objects_v2(Bucket="notices")["KeyCount"] == 0
 
 
+def test_a_file_that_stops_the_actions_is_a_hole(fleet: Rehearsal) -> None:
+    Path("notices").mkdir()
+    Path("notices/STOP").touch()
+    (hole,) = fleet.holes()
+    assert (hole["name"], "has a file STOP" in hole["text"]) == ("notices", True)
+    assert hole["remedy"].startswith("remove STOP there")
+
+
 def test_a_probe_that_stays_is_named(fleet: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
     fleet.org.client("s3").create_bucket(Bucket="notices")
     fleet.shared(notices="s3://notices/prefix")
