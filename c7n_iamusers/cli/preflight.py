@@ -108,7 +108,9 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
         for permission in part.get_permissions()
         if not (_data(part).get("role") and permission.startswith(_ELSEWHERE))
     )
-    used = {policy.name: variables_of(policy.data) for policy in policies}
+    used: dict[str, frozenset[str]] = {}
+    for policy in policies:
+        used[policy.name] = used.get(policy.name, frozenset()) | variables_of(policy.data)
     runtime = frozenset(name for policy in policies for name in policy.get_variables())
     return _Wanted([policy.data for policy in policies], Needed(needed), used, runtime)
 

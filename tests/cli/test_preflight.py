@@ -117,6 +117,17 @@ def test_without_a_hole(fleet: Rehearsal) -> None:
     assert result.stderr == ""
 
 
+def test_the_files_that_come_along_have_no_hole(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(__file__).parents[2]
+    given = [part for each in sorted((root / "policies").glob("*.yml")) for part in ("-u", str(each))]
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["preflight", "-c", str(root / "accounts.yml"), *given])
+    assert result.exit_code == 0, result.output
+    assert len(result.stdout.splitlines()) == 5
+
+
 def test_it_changes_nothing(fleet: Rehearsal) -> None:
     fleet.org.clear_calls()
     fleet.run()
