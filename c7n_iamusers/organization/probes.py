@@ -182,7 +182,7 @@ class Probes:
             store.remove(probe)
         except OSError as error:
             told = f"{notices} can be written; the probe {store.place(probe)} could not be deleted: {error}"
-            return Check(place, name, UNKNOWN, told, "delete it by hand")
+            return Check(place, name, UNKNOWN, told, "delete it by hand; it is no notice and does no harm")
         if stopped:
             told = f"{notices} has a file {STOP}, which stops quarantine and deletion in all accounts"
             return Check(place, name, HOLE, told, f"remove {STOP} there when they may run")
