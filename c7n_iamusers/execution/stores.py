@@ -100,10 +100,10 @@ class Store(Protocol):
         ``change`` may be called again. Raises what it raises.
         """
 
-    def names(self, prefix: str, last: str = "") -> list[str]:
+    def names(self, prefix: str, *last: str) -> list[str]:
         """The names that begin with ``prefix``, a directory's with ``/`` at its end; none where there is none.
 
-        ``last``: only those whose last part this is; of these also what is no file, so that reading it fails.
+        ``last``: only those whose last part is one of these; also what is no file, so that reading it fails.
         """
 
     def siblings(self) -> Sequence[Store]:
@@ -167,14 +167,14 @@ class DirectoryStore:
         with held(self.directory / f".{name}.lock"):
             self.replace(name, change(self.read(name)))
 
-    def names(self, prefix: str, last: str = "") -> list[str]:
+    def names(self, prefix: str, *last: str) -> list[str]:
         """See Store."""
         if last:
             return sorted(self._with_last(self.directory / prefix, last))
         found = (self.directory / prefix).rglob("*") if (self.directory / prefix).is_dir() else ()
         return sorted(str(path.relative_to(self.directory)) for path in found if path.is_file())
 
-    def _with_last(self, top: Path, last: str) -> Iterator[str]:
+    def _with_last(self, top: Path, last: Sequence[str]) -> Iterator[str]:
         """Raises OSError for a directory that can't be read, or a link to one: what lies in it would be left out."""
         for directory, below, files in os.walk(top, onerror=_raise_unless_missing):
             if len(Path(directory).relative_to(top).parts) > _DEEPEST:
@@ -183,8 +183,8 @@ class DirectoryStore:
                 path = Path(directory, name)
                 if path.is_symlink():
                     _refuse_other_kinds(path)
-            if last in below or last in files:
-                yield str(Path(directory, last).relative_to(self.directory))
+            for each in {*below, *files}.intersection(last):
+                yield str(Path(directory, each).relative_to(self.directory))
 
     def siblings(self) -> Sequence[DirectoryStore]:
         """See Store."""

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -30,6 +32,22 @@ class ExemptionRule:
         """The rule as a policy writes it."""
         data = {self.field: self.pattern, "reason": self.reason, "expires": self.expires.isoformat()}
         return {**data, "owner": self.owner} if self.owner else data
+
+    def usage(self, users: int) -> str:
+        """Whom the rule protects in one account, as the filter's log says it and ``read_usage`` reads it."""
+        return f"exempt by {self.field} {json.dumps(self.pattern)} until {self.expires.isoformat()}: {users} users"
+
+
+_USAGE = re.compile(r'exempt by (\w+) ("(?:[^"\\]|\\.)*") until (\d{4}-\d\d-\d\d): (\d+) users')
+#: A rule by which its usage is known: field, pattern, last day.
+RuleKey = tuple[str, str, str]
+
+
+def read_usage(line: str) -> tuple[RuleKey, int] | None:
+    """The rule and the number of users of a log line that ``ExemptionRule.usage`` has made; None for any other."""
+    if not (found := _USAGE.search(line)):
+        return None
+    return (found[1], json.loads(found[2]), found[3]), int(found[4])
 
 
 @dataclass(frozen=True)

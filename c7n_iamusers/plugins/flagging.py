@@ -62,6 +62,7 @@ class Flagging:
         self, records: list[UserRecord], rules: Sequence[ExemptionRule]
     ) -> Iterator[tuple[UserRecord, Exemption]]:
         today = self.clock().date()
+        spared: Counter[ExemptionRule] = Counter()
         for record in records:
             try:
                 exemption = find_exemption(record.user, rules, today)
@@ -69,8 +70,12 @@ class Flagging:
                 self.log.warning("unnecessary: %s is left alone: %s", record.user.subject, error)
                 continue
             annotate_anew(record.resource, {"exemption": exemption.rule and exemption.rule.as_data()})
-            if not exemption.rule:
+            if exemption.rule:
+                spared[exemption.rule] += 1
+            else:
                 yield record, exemption
+        for rule, users in spared.items():
+            self.log.info("unnecessary: %s", rule.usage(users))
 
     def _selected(self, unprotected: list[tuple[UserRecord, Exemption]], pool: Executor) -> list[Found]:
         assessor = self._assessor()

@@ -122,11 +122,12 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     created.
 
     Each flagged user is annotated with ``c7n:IamUser``: ``kind``, ``reasons``, ``replacement``, ``findings``,
-    ``unknown_findings``, ``last_activity``, ``attachments`` (kind -> count), ``unread``, ``trusted_by``
-    (roles), ``sources`` (with times) and ``exemption``. It takes tens of calls for an account, not for a
-    user: SSH keys and non-virtual MFA devices, which AWS lists for one user at a time, stand in ``unread``
-    (a count beside it is the least there is); ``attachments: full`` lists them for each flagged user, and
-    leaves a user alone of whom that fails. ``kinds`` and ``unused-for`` list SSH keys where these decide.
+    ``unknown_findings``, ``last_activity``, ``credentials`` (with ages), ``attachments`` (kind -> count),
+    ``unread``, ``trusted_by`` (roles), ``sources`` (with times) and ``exemption``. It takes tens of calls for
+    an account, not for a user: SSH keys and non-virtual MFA devices, which AWS lists for one user at a time,
+    stand in ``unread`` (a count beside it is the least there is); ``attachments: full`` lists them for each
+    flagged user, and leaves a user alone of whom that fails. ``kinds`` and ``unused-for`` list SSH keys where
+    these decide.
 
     To see it, further columns beside c7n's own: ``custodian report --field 'kind="c7n:IamUser".kind' --field
     'findings=list:"c7n:IamUser".findings[].id' --field 'last="c7n:IamUser".last_activity.time' ...``

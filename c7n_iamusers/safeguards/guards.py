@@ -17,6 +17,24 @@ from c7n_iamusers.iam.quarantine_record import Quarantine
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
 
+#: How the outcomes of users begin that can't be deleted since their quarantine is no longer one.
+_BROKEN, _IN_USE = "its quarantine no longer holds", "still in use in its quarantine"
+_USED_SINCE = ", in quarantine"
+
+
+def quarantine_trouble(reason: str) -> str:
+    """What the ``reason`` of an outcome says is wrong with a quarantine, in words; empty where it says nothing."""
+    if reason.startswith(_BROKEN):
+        return "broken"
+    return "in use" if reason.startswith(_IN_USE) or reason.endswith(_USED_SINCE) else ""
+
+
+def standing(user: IamUser, since: datetime, keys: Sequence[KeyUse]) -> str:
+    """Since when a user was in quarantine, and what was seen of it since."""
+    use = use_since(user, keys, since)
+    seen = f"{use}{_USED_SINCE}" if use else "AWS tells of no use since, which is no proof of rest"
+    return f"in quarantine since {since:%Y-%m-%d %H:%M} UTC: {seen}"
+
 
 def use_since(user: IamUser, keys: Iterable[KeyUse], since: datetime) -> str | None:
     """The latest use of password or access keys after ``since``, in words; None where AWS tells of none.
@@ -165,9 +183,9 @@ def _not_quarantined(
             "there, and the days count from then; where it is, name the output of that run by record-from"
         )
     if broken := lapses(user, quarantine):
-        return f"its quarantine no longer holds ({', '.join(broken)}): look who undid it, and quarantine it again"
+        return f"{_BROKEN} ({', '.join(broken)}): look who undid it, and quarantine it again"
     since = f"{quarantine.since:%Y-%m-%d %H:%M} UTC"
     if (now - quarantine.since).total_seconds() < days * 86_400:
         return f"in quarantine since {since}, which is not yet {days:g} days"
     use = use_since(user, keys, quarantine.since)
-    return f"still in use in its quarantine since {since}: {use}" if use else None
+    return f"{_IN_USE} since {since}: {use}" if use else None

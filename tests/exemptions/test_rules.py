@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
-from c7n_iamusers.exemptions.rules import ExemptionRule, doubts, find_exemption, parse_rules
+from c7n_iamusers.exemptions.rules import ExemptionRule, doubts, find_exemption, parse_rules, read_usage
 from tests.records import groups, user
 
 TODAY = date(2026, 11, 24)
@@ -261,3 +261,15 @@ def test_what_is_probably_not_meant_is_told(field: str, pattern: str, told: str)
     found = list(doubts([rule(field, pattern)]))
     assert bool(found) is bool(told)
     assert all(f"exemption by {field} {pattern!r} (because) {told}" in each for each in found)
+
+
+@pytest.mark.parametrize("pattern", ["al*", 'a "quoted" name', "back\\slash", "zwei: 3 users", "für\n*"])
+def test_a_log_line_of_usage_is_read_back(pattern: str) -> None:
+    line = f"2026-11-24 12:00:00 - INFO - unnecessary: {rule('user', pattern).usage(2)}"
+    assert "\n" not in line
+    assert read_usage(line) == (("user", pattern, "2027-01-01"), 2)
+
+
+@pytest.mark.parametrize("line", ["", "exempt by user al* until 2027-01-01: 2 users", "2 users are exempt"])
+def test_other_lines_tell_of_no_usage(line: str) -> None:
+    assert read_usage(line) is None
