@@ -84,7 +84,8 @@ def report(
 
     expected = list(_expected(accounts_file, tags)) if accounts_file else []
     names = [each.name for each in expected]
-    outputs = [each for place in places for each in read_outputs(_store(place), names)]
+    found = [each for place in places for each in read_outputs(_store(place), names)]
+    outputs = list({each.place: each for each in found}.values())
     now = datetime.now(timezone.utc)
     fleet = fleet_of(outputs, expected, now.date())
     path = output or Path(f"report.{output_format}")

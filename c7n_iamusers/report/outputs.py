@@ -12,7 +12,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -25,6 +25,7 @@ from c7n_iamusers.execution.journal import BUCKET_JOURNALS, parsed
 from c7n_iamusers.execution.outcomes import JOURNAL, OUTCOMES, missing_outcomes
 from c7n_iamusers.execution.stores import Store, read_all
 from c7n_iamusers.exemptions.rules import RuleKey, read_usage
+from c7n_iamusers.text.shapes import Shape, listing, mapping, maybe, one_of, record, text, whole
 
 RESOURCES, METADATA, LOG = "resources.json", "metadata.json", "custodian-run.log"
 #: Of provisioning: the file beside an account's outcomes, and the directory of its own runs.
@@ -108,7 +109,12 @@ def read_outputs(store: Store, names: Iterable[str] = ()) -> list[PolicyOutput]:
         outputs = list(
             pool.map(lambda each: _output(store, each[0], each[1], known), sorted(of_directory.items()))
         )
-    return _dated([each for each in outputs if each])
+    found_users = [each for each in outputs if each]
+    if not found_users:
+        raise OutputUnreadable(
+            f"{store} holds runs of policies on other resources only: give -s one of policies on aws.iam-user"
+        )
+    return _dated(found_users)
 
 
 def _dated(outputs: list[PolicyOutput]) -> list[PolicyOutput]:
@@ -141,8 +147,8 @@ class _Files:
             self._fault(name, str(error))
             return None
 
-    def data(self, name: str, kind: Callable[[Any], bool], what: str) -> Any:
-        """The JSON of a file; None as above, and where it is not of the ``kind`` that ``what`` calls by name."""
+    def data(self, name: str, shape: Shape, what: str) -> Any:
+        """The JSON of a file; None as above, and where it has another ``shape`` than that of ``what``."""
         content = self.content(name)
         if content is None:
             return None
@@ -151,8 +157,10 @@ class _Files:
         except (ValueError, RecursionError) as error:
             self._fault(name, f"is no JSON ({error}): it was cut off, or is not a run's")
             return None
-        if not kind(data):
-            self._fault(name, f"is not {what}: it is not a run's, or was changed")
+        try:
+            shape(data, what)
+        except ValueError as error:
+            self._fault(name, f"is not {what} that a run leaves: {error}")
             return None
         return data
 
@@ -180,11 +188,11 @@ def _output(
 ) -> PolicyOutput | None:
     """None for a policy on other resources."""
     files = _Files(store, directory, names)
-    metadata = files.data(METADATA, _is_metadata, "the metadata of a run")
+    metadata = files.data(METADATA, _METADATA, "metadata")
     policy = metadata["policy"] if metadata else {}
     if policy and policy.get("resource") not in _TYPES:
         return None
-    resources = files.data(RESOURCES, _are_users, "a list of IAM users")
+    resources = files.data(RESOURCES, _USERS, "a list of IAM users")
     rows = _rows(files)
     log = (files.content(LOG) or b"").decode(errors="replace")
     layout = _layout(directory.parts, known)
@@ -216,11 +224,7 @@ def _state(files: _Files, metadata: Any, selected: bool, log: str) -> tuple[str,
         return "", ""
     if metadata is None:
         return STOPPED, f"it left no {METADATA}: its role can't be assumed, or it was killed"
-    counts = {
-        str(each.get("MetricName")): each.get("Value")
-        for each in metadata.get("metrics", ())
-        if isinstance(each, dict)
-    }
+    counts = {str(each.get("MetricName")): each.get("Value") for each in metadata.get("metrics") or ()}
     if "ResourceLimitExceeded" in counts:
         many = counts["ResourceLimitExceeded"]
         return TOO_MANY, f"it selected {many} users, more than max-resources allows, and touched nobody"
@@ -235,8 +239,8 @@ def _state(files: _Files, metadata: Any, selected: bool, log: str) -> tuple[str,
 
 def _rows(files: _Files) -> tuple[Mapping[str, Any], ...]:
     """Outcomes, those of provisioning and of a run that was killed among them."""
-    rows = list(files.data(OUTCOMES, _are_rows, "a list of users' outcomes") or ())
-    result = files.data(RESULT_FILE, _is_result, "the result of provisioning") or {}
+    rows = list(files.data(OUTCOMES, _ROWS, "a list of outcomes") or ())
+    result = files.data(RESULT_FILE, _RESULT, "a result of provisioning") or {}
     lines = [*files.journal()]
     stopped = missing_outcomes(lines, rows, lambda unique_id: unique_id)
     last = {line.get("unique_id"): str(line.get("time")) for line in lines}
@@ -250,38 +254,55 @@ def _rows(files: _Files) -> tuple[Mapping[str, Any], ...]:
     )
 
 
-def _is_metadata(data: Any) -> bool:
-    parts = ("policy", "config", "execution")
-    return isinstance(data, dict) and all(isinstance(data.get(part), dict) for part in parts)
-
-
-def _are_users(data: Any) -> bool:
-    return isinstance(data, list) and all(map(_is_user, data))
-
-
-def _is_user(data: Any) -> bool:
-    return (
-        isinstance(data, dict)
-        and bool(_ARN.fullmatch(str(data.get("Arn"))))
-        and isinstance(data.get(ANNOTATION, {}), dict)
-    )
-
-
-def _are_rows(data: Any) -> bool:
-    return isinstance(data, list) and all(map(_is_row, data))
-
-
-def _is_row(data: Any) -> bool:
-    return (
-        isinstance(data, dict)
-        and bool(_ARN.fullmatch(str(data.get("arn"))))
-        and isinstance(data.get("status"), str)
-        and isinstance(data.get("history", []), list)
-    )
-
-
-def _is_result(data: Any) -> bool:
-    return isinstance(data, dict) and _are_rows(data.get("users"))
+_TEXT, _MANY = text(1_000_000), 1_000_000
+_TEXTS = listing(_TEXT, _MANY)
+_ANYTHING = record({}, others=True)
+_FINDING = record({"id": _TEXT, "severity": _TEXT, "text": _TEXT}, others=True)
+_ACTIVITY = record(
+    {}, {"time": maybe(_TEXT), "by": _TEXT, "service": _TEXT, "region": _TEXT, "unknown": _TEXTS}, others=True
+)
+_CREDENTIAL = record(
+    {},
+    {"kind": _TEXT, "title": _TEXT, "active": one_of(True, False, None), "created": maybe(_TEXT)},
+    others=True,
+)
+_SOURCE = record({}, {"source": _TEXT, "time": maybe(_TEXT), "problem": _TEXT}, others=True)
+#: What is read of the annotation, by this version and the one before.
+_ASSESSMENT = record(
+    {},
+    {
+        "kind": maybe(_TEXT),
+        "reasons": _TEXTS,
+        "replacement": _TEXTS,
+        "findings": listing(_FINDING, _MANY),
+        "unknown_findings": _TEXTS,
+        "last_activity": _ACTIVITY,
+        "credentials": listing(_CREDENTIAL, _MANY),
+        "attachments": mapping(_TEXT, whole(0)),
+        "unread": _TEXTS,
+        "trusted_by": maybe(_TEXTS),
+        "sources": mapping(_TEXT, _SOURCE),
+        "identity-center": mapping(_TEXT, maybe(_TEXT)),
+    },
+    others=True,
+)
+_USER_ARN = text(2048, _ARN.pattern)
+_USERS = listing(record({"Arn": _USER_ARN}, {"UserId": _TEXT, ANNOTATION: _ASSESSMENT}, others=True), _MANY)
+_OUTCOME = {"status": _TEXT}
+_ROWS = listing(
+    record(
+        {"arn": _USER_ARN, **_OUTCOME},
+        {"history": listing(record(_OUTCOME, others=True), _MANY)},
+        others=True,
+    ),
+    _MANY,
+)
+_RESULT = record({"users": _ROWS}, others=True)
+_METADATA = record(
+    {"policy": _ANYTHING, "config": _ANYTHING, "execution": _ANYTHING},
+    {"metrics": listing(_ANYTHING, _MANY)},
+    others=True,
+)
 
 
 def _began(metadata: Any) -> datetime | None:

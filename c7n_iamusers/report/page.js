@@ -31,7 +31,7 @@
     ["Kind", (user) => user.kind],
     ["Severity", (user) => ["high", "medium", "low", "unknown"].indexOf(user.severity) * 100 - user.finding.length],
     ["Last active", (user) => user.last || (user.activity === "never" ? "0" : "1")],
-    ["Credential", (user) => user.oldest || "9"],
+    ["Oldest credential", (user) => user.oldest || "9"],
     ["Outcome", (user) => user.rank],
   ];
   const FILTERS = ["account", "status", "severity", "kind", "finding", "activity", "age"];
@@ -105,6 +105,7 @@
     const outcome = make("td");
     outcome.append(make("span", user.status, `badge s-${user.status}`));
     if (user.quarantine) outcome.append(" ", make("span", `quarantine ${user.quarantine}`, "badge bad"));
+    if (user.reason && user.status !== "deleted") outcome.append(make("span", user.reason, "why"));
     row.append(make("td", user.name, "name"), make("td", user.accountName), make("td", user.kind), severity,
       make("td", lastText(user)), make("td", user.oldest || "-"), outcome);
     return row;
@@ -148,7 +149,7 @@
         ...at(unsure).map((text) => `Not certain: ${text}`),
       ]),
       part("Attached", [
-        Object.entries(V[row[16]]).map(([kind, count]) => `${count} ${kind}`).join(", "),
+        Object.entries(V[row[16]]).map(([kind, count]) => `${kind}: ${count}`).join(", "),
         row[17].length && `Not read, so at least so many: ${at(row[17]).join(", ")}`,
         ...trusted.map((role) => `Trusted by ${role}`),
       ]),

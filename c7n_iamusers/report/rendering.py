@@ -227,13 +227,12 @@ def _ids(user: Row) -> list[str]:
 
 
 def _columns(runs: Sequence[Row]) -> list[dict[str, Any]]:
-    """Where the columns of the chart of runs stand, in an area of 1000 by 200."""
-    step = 1000 / max(1, len(runs))
+    """Where each run stands, in an area of 1000 by 200."""
+    step = 1000 / max(1, len(runs) - 1)
     highest = max([1, *(each["known"] for each in runs)])
     return [
         {
-            "x": round(number * step + step * 0.1, 1),
-            "width": round(step * 0.8, 1),
+            "x": round(number * step, 1),
             "known": round(200 * each["known"] / highest, 1),
             "left": round(200 * each["left"] / highest, 1),
             "run": each,
