@@ -38,8 +38,8 @@ _STATES = (
     ended.ACTION_FAILED,
     ended.RAN,
 )
-#: Of an account of which it is not known which users it has.
-UNSEEN = frozenset(_STATES[: _STATES.index(ended.TOO_MANY)])
+#: Of an account whose users are not known, or not in full.
+UNSEEN = frozenset(_STATES[: _STATES.index(ended.ACTION_FAILED)])
 #: An exemption that ends within so many days is named.
 _SOON = timedelta(days=30)
 _FIRST = datetime.min.replace(tzinfo=timezone.utc)

@@ -104,7 +104,7 @@ def render_html(data: Row) -> str:
         attention=_grouped(seen["attention"]),
         charts=_charts(users),
         columns=_columns(seen["runs"]),
-        widest=max((each["left"] for each in seen["accounts"]), default=0) or 1,
+        widest=max((each["users"] for each in seen["accounts"]), default=0) or 1,
         statuses=_STATUSES,
         severities=SEVERITIES,
         unseen=UNSEEN,

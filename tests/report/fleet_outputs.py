@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -76,7 +76,7 @@ class Outputs:
         outcomes: Sequence[dict[str, Any]] = (),
         log: str = "",
         run: str = "",
-        files: dict[str, str | None] | None = None,
+        files: Mapping[str, str | None] | None = None,
     ) -> Path:
         """A policy's directory. ``files``: name -> content, of those that differ; None: not there."""
         directory = Path(self.root, *filter(None, [run, name, "us-east-1" if name else "", policy]))

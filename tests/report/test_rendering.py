@@ -115,8 +115,8 @@ def test_every_user_is_embedded_with_evidence_and_outcomes(left: Outputs) -> Non
         ],
         trusted_by=["arn:aws:iam::1:role/x"],
         attachments={"group": 2, "tag": 0},
-        **{"identity-center": {"state": "provisioned", "reason": ""}},
     )
+    alice["c7n:IamUser"]["identity-center"] = {"state": "provisioned", "reason": ""}
     left.leave(alice, "bob", policy=DELETE, outcomes=[outcome("alice", "skipped", "active within 14 days")])
     found = page(left).embedded
     values = found["values"]
