@@ -40,7 +40,7 @@ SUBCOMMANDS: dict[str, Subcommand] = {
         "c7n_iamusers.cli.plan", "plan", "A plan of deletions or of access, for a reviewer to read."
     ),
     "report": Subcommand(
-        "c7n_iamusers.cli.report", "report", "One page over all accounts and runs, and a check between waves."
+        "c7n_iamusers.cli.report", "report", "One page over all accounts and runs; a check for waves."
     ),
     "restore": Subcommand("c7n_iamusers.cli.restore", "restore", "Brings users back from their snapshots."),
     "mailer-templates": Subcommand(

@@ -118,6 +118,9 @@ def _tell(fleet: Fleet, path: Path) -> None:
         f"{totals['left']} still there, {totals['high']} of these of high severity; "
         f"{len(fleet.attention)} need attention"
     )
+    for each in fleet.exemptions:
+        if told := each["state"] or ("matches nobody" if each["users"] == 0 else ""):
+            say(f"exemption by {each['field']} {each['pattern']!r} until {each['expires']}: {told}")
 
 
 def _store(place: str) -> Store:

@@ -13,7 +13,7 @@ from c7n_iamusers.evidence.assessment import ANNOTATION
 from c7n_iamusers.evidence.findings import HIGH, LOW, MEDIUM
 from c7n_iamusers.evidence.model import UNKNOWN
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED
+from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEASED
 from c7n_iamusers.exemptions.rules import RuleKey, parse_rules
 from c7n_iamusers.report import outputs as ended
 from c7n_iamusers.report.outputs import PolicyOutput
@@ -27,6 +27,9 @@ MISSING = "never ran"
 #: The severity of a user whose evidence stands in no output.
 UNJUDGED = "unknown"
 SEVERITIES = (HIGH, MEDIUM, LOW, UNJUDGED)
+#: A quarantine of which nothing bad is known, and the statuses that put a user into one or end it.
+STANDS = "stands"
+_CHANGING = frozenset({QUARANTINED, RELEASED, DELETED})
 #: From bad to good.
 _STATES = (
     MISSING,
@@ -88,6 +91,12 @@ class User:
         found = [quarantine_trouble(each["reason"]) for each in of_policy.values()]
         return next(filter(None, found), "")
 
+    def quarantine(self) -> str:
+        """What is known of its quarantine: empty where it is in none, STANDS, or what is wrong with it."""
+        states = [each["status"] for each in sorted(self.events, key=_when) if each["status"] in _CHANGING]
+        stands = STANDS if states and states[-1] == QUARANTINED else ""
+        return self.trouble() or stands
+
     def severity(self) -> str:
         """Of its worst finding; UNJUDGED where no output has its evidence."""
         findings = self.evidence.get("findings")
@@ -111,7 +120,7 @@ class User:
             "reason": event["reason"],
             "policy": event["policy"],
             "time": event["time"],
-            "quarantine": self.trouble(),
+            "quarantine": self.quarantine(),
             "severity": self.severity(),
             **of_evidence,
             "kind": self.evidence.get("kind") or UNKNOWN,
@@ -198,7 +207,7 @@ class Fleet:
                 "users": len(users),
                 "left": len(left),
                 "deleted": len(users) - len(left),
-                "quarantined": sum(each["status"] == QUARANTINED for each in left),
+                "quarantined": sum(bool(each["quarantine"]) for each in left),
                 "failed": sum(each["status"] == FAILED for each in left),
                 "high": sum(each["severity"] == HIGH for each in left),
             },

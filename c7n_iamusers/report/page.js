@@ -17,9 +17,9 @@
       reason: V[reason], account: accountId, accountName: accountName || accountId, last: row[10][0],
       finding: [...new Set(findings.map((each) => each[0]))],
     };
-    user.text = [name, arn, uid, accountId, accountName, kind, severity, status, policy, quarantine && `quarantine ${quarantine}`,
+    user.text = [name, arn, uid, accountId, accountName, kind, severity, status, policy, quarantine && `quarantine ${quarantine} quarantined`,
       user.reason, ...user.finding].join(" ").toLowerCase();
-    user.rank = (status === "failed" ? 0 : quarantine ? 1 : status === "deleted" ? 3 : 2) * 10 +
+    user.rank = (status === "failed" ? 0 : quarantine && quarantine !== "stands" ? 1 : status === "deleted" ? 3 : 2) * 10 +
       ["high", "medium", "low", "unknown"].indexOf(severity);
     return user;
   });
@@ -104,7 +104,8 @@
     severity.append(make("span", "", `dot ${user.severity}`), user.finding.length ? `${user.severity} (${user.finding.length})` : user.severity);
     const outcome = make("td");
     outcome.append(make("span", user.status, `badge s-${user.status}`));
-    if (user.quarantine) outcome.append(" ", make("span", `quarantine ${user.quarantine}`, "badge bad"));
+    if (user.quarantine === "stands" && user.status !== "quarantined") outcome.append(" ", make("span", "in quarantine", "badge s-quarantined"));
+    else if (user.quarantine && user.quarantine !== "stands") outcome.append(" ", make("span", `quarantine ${user.quarantine}`, "badge bad"));
     if (user.reason && user.status !== "deleted") outcome.append(make("span", user.reason, "why"));
     row.append(make("td", user.name, "name"), make("td", user.accountName), make("td", user.kind), severity,
       make("td", lastText(user)), make("td", user.oldest || "-"), outcome);

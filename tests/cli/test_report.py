@@ -58,6 +58,13 @@ def test_a_report_is_replaced(left: Outputs) -> None:
     assert "old" not in Path("report.html").read_text()[:10]
 
 
+def test_exemptions_that_ended_or_match_nobody_are_named(left: Outputs) -> None:
+    left.leave("alice", log="unnecessary: of 5 users 5 are not exempt, 5 are flagged: 5 human")
+    assert report("-s", "output").stdout.splitlines()[1:] == [
+        "exemption by user 'git-*' until 2999-06-30: matches nobody"
+    ]
+
+
 def test_several_outputs_are_one_fleet_and_none_counts_twice(left: Outputs) -> None:
     left.leave("alice", run="first", days=9)
     left.leave("alice", run="second", policy=DELETE, outcomes=[outcome("alice", "deleted")])

@@ -14,7 +14,7 @@ from typing import Any
 NOW = datetime(2026, 11, 25, 12, tzinfo=timezone.utc)
 ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
 FLAG, DELETE = "iam-users-flag", "iam-users-delete"
-RULE = {"user": "git-*", "reason": "CodeCommit", "expires": "2027-06-30", "owner": "platform@example.com"}
+RULE = {"user": "git-*", "reason": "CodeCommit", "expires": "2999-06-30", "owner": "platform@example.com"}
 
 
 def at(days: float) -> str:

@@ -255,6 +255,30 @@ def test_a_quarantine_is_no_trouble_once_a_later_run_finds_it_well_or_the_user_i
     assert fleet(left).attention == ()
 
 
+@pytest.mark.parametrize(
+    ("events", "known"),
+    [
+        pytest.param([], "", id="none"),
+        pytest.param([("quarantined", "")], "stands", id="put-in"),
+        pytest.param(
+            [("quarantined", ""), ("skipped", "active within 14 days")], "stands", id="skipped-since"
+        ),
+        pytest.param([("quarantined", ""), ("skipped", IN_USE)], "in use", id="in-use"),
+        pytest.param([("quarantined", ""), ("skipped", BROKEN)], "broken", id="broken"),
+        pytest.param([("quarantined", ""), ("released", "")], "", id="released"),
+        pytest.param([("quarantined", ""), ("deleted", "")], "", id="deleted"),
+    ],
+)
+def test_what_is_known_of_a_quarantine(left: Outputs, events: list[tuple[str, str]], known: str) -> None:
+    left.leave("alice", days=10)
+    for number, (status, reason) in enumerate(events):
+        row = outcome("alice", status, reason, days=5 - number)
+        left.leave("alice", policy=f"policy-{number}", days=5 - number, outcomes=[row])
+    found = fleet(left)
+    assert users(found)["alice"]["quarantine"] == known
+    assert found.as_data()["totals"]["quarantined"] == bool(known)
+
+
 def test_runs_are_dated_and_show_the_progress(left: Outputs) -> None:
     left.leave("alice", "bob", days=30, run="first")
     left.leave("carol", name="research", account=OTHER_ACCOUNT, days=30, run="first")
@@ -278,7 +302,7 @@ def test_runs_are_dated_and_show_the_progress(left: Outputs) -> None:
 
 
 USED = (
-    'unnecessary: exempt by user "git-*" until 2027-06-30: 2 users\n'
+    'unnecessary: exempt by user "git-*" until 2999-06-30: 2 users\n'
     "unnecessary: of 5 users 3 are not exempt, 3 are flagged: 3 human"
 )
 NOBODY = "unnecessary: of 5 users 5 are not exempt, 5 are flagged: 5 human"
@@ -323,7 +347,7 @@ def test_the_same_rule_in_two_policies_counts_its_users_once(left: Outputs) -> N
     ],
 )
 def test_the_end_of_a_rule(left: Outputs, expires: str, state: str) -> None:
-    left.leave("alice", log=USED.replace("2027-06-30", expires))
+    left.leave("alice", log=USED.replace("2999-06-30", expires))
     found = {each["expires"]: each["state"] for each in fleet(left).exemptions}
     assert found[expires] == state
 

@@ -173,9 +173,9 @@ def test_what_c7n_leaves_of_users(org: LocalOrg, left: Outputs, caplog: pytest.L
     [
         pytest.param("", None, id="no-log"),
         pytest.param(
-            'unnecessary: exempt by user "git-*" until 2027-06-30: 2 users\n'
+            'unnecessary: exempt by user "git-*" until 2999-06-30: 2 users\n'
             "unnecessary: of 5 users 3 are not exempt, 3 are flagged: 3 human",
-            {("user", "git-*", "2027-06-30"): 2},
+            {("user", "git-*", "2999-06-30"): 2},
             id="told",
         ),
         pytest.param("unnecessary: of 5 users 5 are not exempt, 0 are flagged: none", {}, id="nobody"),
@@ -183,7 +183,7 @@ def test_what_c7n_leaves_of_users(org: LocalOrg, left: Outputs, caplog: pytest.L
             "unnecessary: of 5 users 3 are not exempt, 3 are flagged: 3 human", None, id="older-version"
         ),
         pytest.param(
-            'unnecessary: exempt by user "git-*" until 2027-06-30: 2 users\n'
+            'unnecessary: exempt by user "git-*" until 2999-06-30: 2 users\n'
             "unnecessary: of 5 users 3 are not exempt, 3 are flagged: 3 human\n"
             "unnecessary: of 4 users 4 are not exempt, 4 are flagged: 4 human",
             {},
