@@ -79,7 +79,7 @@ format: $(INSTALLED)  ## format the code and repair what ruff can
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-demo: $(INSTALLED)  ## the whole job on a local AWS organization: flag, notify, provision, delete
+demo: $(INSTALLED)  ## the whole job on a local AWS organization: announce, provision, quarantine, delete
 	$(BIN)/c7n-iamusers demo
 
 # e.g. make bench BENCH_ARGS=--quick

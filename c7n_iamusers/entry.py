@@ -25,6 +25,7 @@ ACTIONS = {
     "composite-delete": "c7n_iamusers.plugins.composite_delete:CompositeDelete",
     "quarantine": "c7n_iamusers.plugins.quarantine:Quarantine",
     "release": "c7n_iamusers.plugins.quarantine:Release",
+    "notify-owners": "c7n_iamusers.plugins.notify_owners:NotifyOwners",
     "provision-identity-center": "c7n_iamusers.plugins.provision_identity_center:ProvisionIdentityCenter",
 }
 

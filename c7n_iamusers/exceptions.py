@@ -9,6 +9,8 @@ IamUsersError                     the root: catch this to catch them all
 ├── JournalRefused                a journal line could not be made durable; its call was not made
 ├── DenyRefused                   no form of the Deny-all fits or is allowed; the user was not changed
 ├── UserReplaced                  another user has the name now; that user must not be changed
+├── NoticesUnreadable             the record of who was addressed can't be read; no user is changed
+├── Stopped                       a STOP file stops destructive actions; the user was not changed
 ├── PlanInvalid                   a reviewed plan can't be read, or is of another account
 ├── RestorationRefused            a user can't be restored as asked; nothing was changed
 ├── OutputUnreadable              what a report is asked for can't be read, or is no output of a run
@@ -52,6 +54,14 @@ class UserReplaced(IamUsersError):
     def __init__(self, message: str, unique_id: str) -> None:
         super().__init__(message)
         self.unique_id = unique_id
+
+
+class NoticesUnreadable(IamUsersError):
+    """The record of who was addressed can't be read, or holds what is no notice; nobody is touched."""
+
+
+class Stopped(IamUsersError):
+    """A STOP file ends every destructive action before its next user."""
 
 
 class PlanInvalid(IamUsersError):

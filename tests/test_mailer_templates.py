@@ -62,8 +62,10 @@ def render(
     days: int | None = 30,
     to: str = "x",
     account: str = "payments",
+    **action: Any,
 ) -> str:
     told = {**message(state, days), "account": account}
+    told["action"] = {**told["action"], **action}
     text: str | None = get_rendered_jinja(
         to, told, resources, logging.getLogger(), kind, "default", [str(TEMPLATES)]
     )
@@ -86,6 +88,47 @@ def test_the_flag_notice_tells_what_why_and_when() -> None:
     assert "will be deleted on or after <b>20" in text
     assert "Exempt until 2025-12-31 &lt;long ago&gt;." in text
     assert "on or after" not in render("flagged", "template", [user("flagged")], days=None)
+
+
+def noticed(name: str, day: str) -> dict[str, Any]:
+    """A user as notify-owners sends it."""
+    notice = {"announced": "2026-11-01", "day": day}
+    return {**user("flagged", name), "c7n:IamUser": {**STATES["flagged"], "notice": notice}}
+
+
+@pytest.mark.parametrize("days", [30, None], ids=["beside-a-mark", "alone"])
+def test_the_day_is_that_of_the_notice(days: int | None) -> None:
+    """Of the record, and not of the day on which a reminder is sent, nor of a tag."""
+    text = render("flagged", "template", [noticed("a", "2026-12-24"), noticed("b", "2026-12-24")], days=days)
+    assert text.count("2026-12-24") == 1
+    assert "will be deleted on or after <b>2026-12-24</b>" in text
+    slack = render("flagged", "slack_template", [noticed("a", "2026-12-24")], days=days)
+    assert json.loads(slack)["attachments"][0]["text"] == "to be deleted on or after 2026-12-24"
+
+
+def test_owners_are_told_of_the_quarantine() -> None:
+    rows = [noticed("a", "2026-12-24")]
+    said = "Their credentials are switched off 14 days before"
+    assert said in render("flagged", "template", rows, days=None, quarantined_for=14)
+    assert "switched off" not in render("flagged", "template", rows, days=None)
+
+
+def test_days_that_differ_stand_beside_each_user() -> None:
+    rows = [noticed("a", "2026-12-24"), noticed("b", "2026-12-31")]
+    text = render("flagged", "template", rows, days=None)
+    assert "each on or after its day" in text
+    assert text.index("2026-12-24") < text.index("2026-12-31")
+    slack = render("flagged", "slack_template", rows, days=None)
+    assert json.loads(slack)["attachments"][0]["text"] == "to be deleted on or after 2026-12-24, 2026-12-31"
+
+
+@pytest.mark.parametrize(("step", "said"), [("announce", False), ("remind", True)])
+def test_a_reminder_says_that_it_is_one(step: str, said: bool) -> None:
+    rows = [noticed("a", "2026-12-24")]
+    text = render("flagged", "template", rows, days=None, step=step)
+    assert ("Reminder: IAM users to be deleted" in text) == said
+    slack = json.loads(render("flagged", "slack_template", rows, days=None, step=step))["attachments"][0]
+    assert slack["text"].startswith("reminder: ") == said
 
 
 @pytest.mark.parametrize(

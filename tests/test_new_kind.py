@@ -16,7 +16,7 @@ UNCHANGED = (
     "tests/evidence/test_activity.py",
     "tests/evidence/test_assessment.py",
     "tests/evidence/test_classification.py",
-    "tests/safeguards/test_live_judgement.py",
+    "tests/safeguards/test_recheck.py",
     "tests/evidence/test_selection.py",
     "tests/snapshots/test_user_state.py",
 )

@@ -7,16 +7,20 @@ import importlib
 import subprocess
 import sys
 import textwrap
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from aws_local_org import LocalOrg
+from aws_local_org.iam import seeding
 from c7n_iamusers.entry import ACTIONS, FILTERS
-from c7n_iamusers.exemptions.lists import parse_list
-from c7n_iamusers.exemptions.rules import parse_rules
+from c7n_iamusers.evidence.model import KINDS
+from c7n_iamusers.exemptions import parse_list
+from tests import policies as in_process
+from tests.policies import ACCOUNT
 
 ROOT = Path(__file__).parent.parent
 POLICIES = sorted((ROOT / "policies").glob("*.yml"))
@@ -28,14 +32,28 @@ def command(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[st
     return subprocess.run([str(program), *map(str, arguments)], capture_output=True, text=True, cwd=ROOT)
 
 
+#: Of each file, in the order of a user's way out.
+FILES = {
+    "flag-and-notify": ["iam-users-flag"],
+    "remind": ["iam-users-remind-7", "iam-users-remind-1"],
+    "provision": ["iam-users-provision", "iam-users-without-replacement"],
+    "provision-intents": ["iam-users-intents", "iam-users-moved"],
+    "quarantine": ["iam-users-quarantine", "iam-users-quarantine-people"],
+    "delete": ["iam-users-delete", "iam-users-delete-people"],
+    "release": ["iam-users-release"],
+}
+DATA = {path.stem: yaml.safe_load(path.read_text())["policies"] for path in POLICIES}
+EVERY = [policy for policies in DATA.values() for policy in policies]
+EXEMPTIONS = "policies/exemptions.csv"
+
+
 def test_there_are_policies() -> None:
-    assert [path.stem for path in POLICIES] == ["delete", "flag-and-notify", "provision-intents", "provision"]
+    assert {name: [each["name"] for each in policies] for name, policies in DATA.items()} == FILES
 
 
 def test_c7n_org_validates_them_for_every_account(tmp_path: Path) -> None:
-    every = [policy for path in POLICIES for policy in yaml.safe_load(path.read_text())["policies"]]
     path = tmp_path / "every.yml"
-    path.write_text(yaml.safe_dump({"policies": every}, sort_keys=False))
+    path.write_text(yaml.safe_dump({"policies": EVERY}, sort_keys=False))
     done = command("c7n-org", "validate", "--per-account", "-c", "accounts.yml", "-u", path)
     assert done.returncode == 0, done.stderr
     assert "Account validation PASSED: payments" in done.stderr
@@ -47,24 +65,122 @@ def test_custodian_validates_them() -> None:
     assert done.stderr.count("Configuration valid") == len(POLICIES)
 
 
-def live_rules(policy: dict[str, Any]) -> list[dict[str, Any]]:
-    (flag,) = [
-        each for each in policy["filters"] if isinstance(each, dict) and each.get("type") == "unnecessary"
+def part(policy: dict[str, Any], section: str, kind: str) -> dict[str, Any]:
+    """The filter or action of a policy that has this type; empty where it has none."""
+    found = [each for each in policy[section] if isinstance(each, dict) and each.get("type") == kind]
+    return found[0] if found else {}
+
+
+def destructive(policy: dict[str, Any]) -> dict[str, Any]:
+    return part(policy, "actions", "quarantine") or part(policy, "actions", "composite-delete")
+
+
+@pytest.mark.parametrize("policy", EVERY, ids=lambda policy: str(policy["name"]))
+def test_all_of_them_share_one_list_of_exemptions(policy: dict[str, Any]) -> None:
+    flag = part(policy, "filters", "unnecessary")
+    if policy["name"] == "iam-users-release":
+        assert not flag
+        assert policy["filters"] == [{"UserName": "somebody"}]
+        return
+    assert flag["exempt-from"] == EXEMPTIONS
+    assert "exempt" not in flag
+
+
+def test_the_list_of_exemptions() -> None:
+    rules = parse_list((ROOT / EXEMPTIONS).read_text(), "csv", "exemptions.csv")
+    assert [(each.field, each.pattern) for each in rules if each.expires > date(2026, 11, 24)] == [
+        ("path", "/emergency/*"),
+        ("user", "git-*"),
     ]
-    return [rule for rule in flag["exempt"] if rule["expires"] > date(2026, 11, 24)]
+    # an expired exemption no longer protects its users, and their notice says so
+    assert [each.pattern for each in rules if each.expires < date(2026, 11, 24)] == ["/vendors/*"]
 
 
-def test_the_same_users_are_exempt_in_all_of_them() -> None:
-    policies = [policy for path in POLICIES for policy in yaml.safe_load(path.read_text())["policies"]]
-    first, *others = map(live_rules, policies)
-    assert first
-    assert all(rules == first for rules in others)
+DESTRUCTIVE = [policy for policy in EVERY if destructive(policy)]
 
 
-def test_the_list_that_comes_along_exempts_the_same_users() -> None:
-    (first, *_) = [policy for path in POLICIES for policy in yaml.safe_load(path.read_text())["policies"]]
-    rules = parse_list((ROOT / "policies" / "exemptions.csv").read_text(), "csv", "exemptions.csv")
-    assert list(rules) == list(parse_rules(live_rules(first), "exempt"))
+@pytest.mark.parametrize("policy", DESTRUCTIVE, ids=lambda policy: str(policy["name"]))
+def test_what_destroys_asks_for_everything_that_spares(policy: dict[str, Any]) -> None:
+    action, flag = destructive(policy), part(policy, "filters", "unnecessary")
+    assert action["noticed"] >= 16
+    assert action["notices"] == "{notices}"
+    assert action["active-within"] == 30
+    assert not action.keys() & {"include-compromised", "adopt"}
+    assert flag["findings"] == {"none-of": ["role-trusts-user"]}
+    assert 0 < policy["max-resources"] <= 200
+    people = {"human", "mixed", "unknown"} & set(flag["kinds"])
+    assert bool(people) == policy["name"].endswith("-people")
+    assert part(policy, "filters", "identity-center").get("state") == ("provisioned" if people else None)
+    if not people:
+        assert part(policy, "filters", "credential")["value"] is False
+        assert {"tag:Email": "absent"} in policy["filters"]
+    if action["type"] == "composite-delete":
+        assert action.get("require") == ("provisioned" if people else None)
+        assert action["quarantined-for"] == 14
+
+
+def test_there_are_four_that_destroy() -> None:
+    names = ["iam-users-delete", "iam-users-delete-people"]
+    assert sorted(policy["name"] for policy in DESTRUCTIVE) == [
+        *names,
+        *(name.replace("delete", "quarantine") for name in names),
+    ]
+
+
+def test_machines_and_people_are_the_same_in_quarantine_and_deletion() -> None:
+    parked, deleted = (
+        [[each for each in policy["filters"] if each.get("type") != "unnecessary"] for policy in DATA[name]]
+        for name in ("quarantine", "delete")
+    )
+    assert parked == deleted
+    kinds = [part(policy, "filters", "unnecessary")["kinds"] for policy in DATA["quarantine"]]
+    assert kinds == [part(policy, "filters", "unnecessary")["kinds"] for policy in DATA["delete"]]
+    # AWS does not tell when a Bedrock API key is used
+    assert sorted(each for listed in kinds for each in listed) == sorted(set(KINDS) - {"bedrock-api-key"})
+
+
+@pytest.mark.parametrize("name", ["quarantine", "delete"])
+def test_who_may_be_a_person_is_no_machine(org: LocalOrg, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Keys in use and a password that nobody used make a machine by kind, and may be a person at the keyboard."""
+    used = datetime.now(timezone.utc) - timedelta(days=400)
+    account = org.backend("iam", ACCOUNT)
+    for user_name, tags in (("bot", {}), ("cli", {}), ("mail", {"Email": "mail@example.com"})):
+        user = seeding.add_user(account, user_name, created=used, tags=tags)
+        key = seeding.add_access_key(account, user, created=used)
+        seeding.set_access_key_last_used(key, used, service="s3", region="us-east-1")
+        if user_name == "cli":
+            seeding.set_password(user, used)
+    monkeypatch.chdir(ROOT)
+    machines, _ = DATA[name]
+    selected = in_process.policy({**machines, "actions": []}).resource_manager.resources()
+    assert [user["UserName"] for user in selected] == ["bot"]
+
+
+def test_the_days_agree() -> None:
+    (flag,), reminders, (quarantine, _), (deletion, _) = (
+        DATA[name] for name in ("flag-and-notify", "remind", "quarantine", "delete")
+    )
+    days = part(flag, "actions", "notify-owners")["days"]
+    action = part(deletion, "actions", "composite-delete")
+    assert action["noticed"] == days
+    for policy in (flag, *reminders):
+        told = part(policy, "actions", "notify-owners")["quarantined_for"]
+        assert told == action["quarantined-for"]
+    assert part(quarantine, "actions", "quarantine")["noticed"] + action["quarantined-for"] == days
+
+
+def test_no_tag_decides() -> None:
+    """Whoever holds iam:TagUser writes tags."""
+    for path in POLICIES:
+        assert "marked-for-op" not in path.read_text()
+        assert "mark-for-op" not in path.read_text()
+
+
+@pytest.mark.parametrize("path", POLICIES, ids=lambda path: str(path.stem))
+def test_the_head_says_how_it_is_run(path: Path) -> None:
+    head = path.read_text().partition("policies:\n")[0]
+    assert f"policies/{path.name}" in head
+    assert "from the checkout's root" in head or path.stem == "release"
 
 
 @pytest.mark.parametrize("place", [*FILTERS.values(), *ACTIONS.values()])
@@ -87,9 +203,7 @@ def test_every_example_says_whom_it_spares(place: str) -> None:
             {"reason": None}, "exempt[0]: reason is missing: say why these users may stay", id="reason"
         ),
         pytest.param({"expires": "2027-13-01"}, "exempt[0]: expires is not a date: '2027-13-01'", id="date"),
-        pytest.param(
-            {"username": "x"}, "exempt[0]: there is no key 'username': a pattern is one of", id="key"
-        ),
+        pytest.param({"username": "x"}, "exempt[0]: there is no key 'username': a rule has one of", id="key"),
     ],
 )
 def test_custodian_refuses_a_faulty_exemption_with_its_place(

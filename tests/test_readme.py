@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,13 @@ import yaml
 from click.testing import CliRunner
 
 from aws_local_org import LocalOrg
+from aws_local_org.demo.state import let_days_pass
 from aws_local_org.load import load
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.entry import ACTIONS, FILTERS, SOURCES
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.notices.notices import ANNOUNCED, Notice
 from tests.policies import ACCOUNT, policy
 from tests.readme import (
     BLOCKS,
@@ -78,9 +83,14 @@ def test_every_block_is_tested() -> None:
 
 def test_what_examples_write_is_ignored_by_git() -> None:
     written = re.findall(r"(?:-s |--mail-dir |--env-file |--cache-path |> )([a-z-]+[a-z./-]*)", TEXT)
-    assert {"output/intents", "rehearsal/flag", "mails", "local.env", "cache-local", "delete-one.yml"} <= set(
-        written
-    )
+    assert {
+        "output/intents",
+        "rehearsal/flag",
+        "mails",
+        "local.env",
+        "cache-local",
+        "release-one.yml",
+    } <= set(written)
     ignored = set((ROOT / ".gitignore").read_text().split())
     names = {name.partition("/") for name in written}
     assert {
@@ -94,13 +104,23 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def account(org: LocalOrg) -> Any:
-    """IAM of a copy of the saved account, whose users but one were announced long ago."""
+def account(org: LocalOrg, checkout: Path) -> Any:
+    """IAM of a copy of the saved account, the owners of whose users but one were addressed 31 days ago.
+
+    The tag of an earlier version is on that one too, and decides nothing.
+    """
     load(org, ACCOUNT, json.loads((SAVED / "details.json").read_text()), saved_report())
     iam = org.client("iam", ACCOUNT)
     mark = {"Key": "c7n-iamusers-deletion", "Value": "Deleted in a month: composite-delete@2026/01/31"}
-    for name in EVERYBODY - {"unannounced-bot"}:
-        iam.tag_user(UserName=name, Tags=[mark])
+    iam.tag_user(UserName="unannounced-bot", Tags=[mark])
+    found = [user for user in iam.list_users()["Users"] if user["UserName"] != "unannounced-bot"]
+    subjects = tuple(Subject(user["UserName"], user["Arn"], user["UserId"]) for user in found)
+    time = utc_now() - timedelta(days=31)
+    day = time.date() + timedelta(days=30)
+    notice = Notice(ACCOUNT, ANNOUNCED, time, day, ("owner@example.com",), "1", "iam-users-flag", subjects)
+    path = checkout / "notices" / notice.name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(notice.as_json())
     return iam
 
 
@@ -143,9 +163,18 @@ def test_commands_run_in_order_twice(account: Any, org: LocalOrg, checkout: Path
     for _ in range(2):
         for text in COMMANDS:
             if not of_rehearsal(text):
+                if "delete-one.yml" in text:
+                    let_days_pass(org, checkout / "notices", checkout / "output/removal", 14)
                 in_shell(substituted(text), checkout, org.environment())
     assert users(account) == EVERYBODY - {"retired-bot"}
     moved = json.loads(
         (checkout / "output/moved/payments/us-east-1/iam-users-moved/resources.json").read_text()
     )
     assert {user["UserName"] for user in moved} == {"dana.smith", "ana.silva"}
+
+
+def test_who_is_needed_is_released(account: Any, org: LocalOrg, checkout: Path) -> None:
+    for name, held in (("quarantine-one.yml", {"retired-bot"}), ("release-one.yml", set())):
+        (text,) = [text for text in COMMANDS if name in text]
+        in_shell(substituted(text).replace("jane.doe", "retired-bot"), checkout, org.environment())
+        assert quarantined(account) == held

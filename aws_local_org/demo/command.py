@@ -11,12 +11,21 @@ import click
 from rich.console import Console
 
 from aws_local_org.commands import errors_as_messages
-from aws_local_org.demo.expectations import leaving, mails
-from aws_local_org.demo.state import account_states, people_with_access
+from aws_local_org.demo.expectations import active, exempt, mails, without_replacement
+from aws_local_org.demo.state import AccountState, account_states
 from aws_local_org.demo.steps import Demo, prepared
 from c7n_iamusers.cli.output import print_table
 
 MOST_FAULTS = 20
+COMPRESSED = (
+    "Time is compressed: instead of waiting, the demo moves last uses, notices and quarantines into the past, as if "
+    "nobody used an IAM user in these days."
+)
+LEFT = (
+    "Left alone: Active, whose password or key was used in the 30 days before the quarantine. No replacement, people "
+    "without access through Identity Center. Others, such as whom a role trusts, and Bedrock API keys, whose use AWS "
+    "does not tell."
+)
 
 
 @click.command()
@@ -35,11 +44,11 @@ MOST_FAULTS = 20
     help="The directory for output, logs and mails. Files of an earlier demo in it are removed, nothing else.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="The same number gives the same users.")
-@click.option("--users-per-account", type=click.IntRange(1, 5000), default=30, show_default=True)
+@click.option("--users-per-account", type=click.IntRange(12, 5000), default=30, show_default=True)
 def demo(source: Path, work: Path, seed: int, users_per_account: int) -> None:
-    """Flag, notify, provision and delete over three accounts, by the real c7n-org and c7n-mailer.
+    """Announce, provision, quarantine, remind and delete over three accounts, by the real c7n-org and c7n-mailer.
 
-    Exits with 1 if a check fails.
+    Time is compressed: thirty days pass within a minute. Exits with 1 if a check fails.
     """
     with errors_as_messages():
         faults = _run(source.resolve(), work, seed, users_per_account)
@@ -52,12 +61,13 @@ def _run(source: Path, work: Path, seed: int, users_per_account: int) -> list[st
     with prepared(source, work.absolute(), seed, users_per_account) as rehearsal:
         accounts, users = len(rehearsal.before), sum(len(state.users) for state in rehearsal.before.values())
         console.print(f"A local organization with {accounts} accounts and {users} IAM users is up.")
+        console.print(COMPRESSED, soft_wrap=True, highlight=False)
         for title, step in _steps(rehearsal):
             _show_step(console, title, step, rehearsal)
             if rehearsal.faults:
                 break
         _print_before_and_after(rehearsal)
-    console.print(_places(work), soft_wrap=True, highlight=False)
+    console.print(f"{LEFT}\n{_places(work)}", soft_wrap=True, highlight=False)
     console.print(f"{time.monotonic() - started:.0f} seconds, {len(rehearsal.faults)} faults")
     _explain(console, rehearsal)
     return rehearsal.faults
@@ -65,13 +75,15 @@ def _run(source: Path, work: Path, seed: int, users_per_account: int) -> list[st
 
 def _steps(rehearsal: Demo) -> list[tuple[str, Callable[[], None]]]:
     return [
-        ("c7n-org: flag every user without an exemption, queue the notices", rehearsal.flag),
-        ("c7n-mailer: notify the account owners", lambda: rehearsal.deliver("flag-and-notify")),
+        ("c7n-org: announce every user without an exemption to the account's owner", rehearsal.announce),
+        ("c7n-mailer: deliver the announcements", lambda: rehearsal.deliver("flag-and-notify")),
         ("c7n-org: give people access through IAM Identity Center", rehearsal.provision),
-        ("c7n-org: thirty days later, delete the users with everything attached", rehearsal.delete),
+        ("c7n-org: 16 days later, quarantine who is unused and has a replacement", rehearsal.quarantine),
+        ("c7n-org: 7 days later, remind the owners", rehearsal.remind),
+        ("c7n-org: 7 days later, delete who was quiet in quarantine", rehearsal.delete),
         (
-            "c7n-mailer: notify the account owners of the deletions",
-            lambda: rehearsal.deliver("provision", "delete"),
+            "c7n-mailer: deliver what was queued since",
+            lambda: rehearsal.deliver("provision", "remind", "delete"),
         ),
     ]
 
@@ -104,21 +116,36 @@ def _print_before_and_after(rehearsal: Demo) -> None:
         [
             f"{account_id} {before.name}",
             len(before.users),
-            len(before.users) - len(leaving(before)),
-            len(people_with_access(rehearsal.org, account_id)),
-            list(rehearsal.output("delete", before).outcomes().values()).count("deleted"),
+            *_counts(rehearsal.parting.get(account_id, before), rehearsal.gone.get(account_id, set())),
             len(after[account_id].users),
             sum(account_id in str(mail.get_content()) for mail in received),
         ]
         for account_id, before in rehearsal.before.items()
     ]
-    columns = ["Account", "Users before", "Exempt", "People moved", "Deleted", "Users after", "Mails"]
+    columns = ["Account", "Users", "Exempt", "Active", "No replacement", "Others", "Deleted", "Left", "Mails"]
     print_table(columns, rows)
 
 
+def _counts(account: AccountState, gone: set[str]) -> list[int]:
+    """The users that are left, by the first reason that holds for each, and the number of those that are gone."""
+    reasons = {"exempt": 0, "active": 0, "without": 0, "others": 0, "gone": 0}
+    for user in account.users:
+        if user.name in gone:
+            reasons["gone"] += 1
+        elif exempt(user):
+            reasons["exempt"] += 1
+        elif active(user, account.at):
+            reasons["active"] += 1
+        elif without_replacement(user, account):
+            reasons["without"] += 1
+        else:
+            reasons["others"] += 1
+    return list(reasons.values())
+
+
 def _places(work: Path) -> str:
-    there = work / "output" / "delete" / "<account>" / "us-east-1" / "iam-users-delete"
+    there = work / "output" / "removal" / "<account>" / "us-east-1" / "<policy>"
     return (
-        f"Mails:      {work / 'mails'}\nSnapshots:  {there / 'snapshots'}\n"
+        f"Mails:      {work / 'mails'}\nNotices:    {work / 'notices'}\nSnapshots:  {there / 'snapshots'}\n"
         f"Journals:   {there / 'journal.jsonl'}\nLogs:       {work / 'logs'}"
     )

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The checks after each step of the demo, by the files and mails that its commands write.
+"""The checks after each step of the demo, by AWS's own answers, the files and the mails that its commands leave.
 
-c7n-org exits with 0 even if a worker dies or a policy is invalid, so the files decide. Each check
-returns the faults that it finds; an empty list means that all is as expected.
+c7n-org exits with 0 even if a worker dies or a policy is invalid, so the files decide. Who must stay follows from what
+AWS tells of a user, and not from what the policies say. Each check returns the faults that it finds; an empty list
+means that all is as expected.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -17,26 +19,46 @@ from typing import Any
 
 from aws_local_org.demo.state import AccountState, UserState
 
+#: Who used password or key in so many days is active.
+ACTIVE_DAYS = 30
 
-def stays(user: UserState) -> bool:
-    """True for users that the demo's policies exempt: break-glass users and those of CodeCommit."""
+
+def exempt(user: UserState) -> bool:
+    """Whether it is a user of the break-glass procedure or of CodeCommit, which nobody may touch."""
     return user.path.startswith("/emergency/") or user.name.startswith("git-")
 
 
+def active(user: UserState, at: datetime) -> bool:
+    """Whether its password or a key was used lately."""
+    return user.last_used is not None and user.last_used > at - timedelta(days=ACTIVE_DAYS)
+
+
+def without_replacement(user: UserState, account: AccountState) -> bool:
+    """Whether a person may use it who has no access to the account through Identity Center."""
+    return user.is_person and user.email not in account.access
+
+
 def leaving(account: AccountState) -> set[str]:
-    """The names of the users that must be deleted."""
-    return {user.name for user in account.users if not stays(user)}
+    """The names of the users whose owners must be addressed."""
+    return {user.name for user in account.users if not exempt(user)}
 
 
-def flag_faults(account: AccountState, output: PolicyOutput) -> list[str]:
-    """Exactly the users without an exemption must be flagged."""
+def announcement_faults(
+    account: AccountState, output: PolicyOutput, announced: Mapping[str, datetime]
+) -> list[str]:
+    """Of exactly the users that are not exempt the owners must be on record as addressed."""
     if not output.ran:
-        return [f"{account.name}: the policy did not run, see {output.directory}"]
-    return _difference(f"{account.name}: flagged", leaving(account), output.user_names)
+        return [f"{account.name}: the policy did not run, see {output}"]
+    found = {user.name for user in account.users if user.unique_id in announced}
+    return _difference(f"{account.name}: announced", leaving(account), found)
 
 
 def mail_faults(
-    account: AccountState, owners: Iterable[str], subject: str, mails: list[EmailMessage]
+    account: AccountState,
+    names: Iterable[str],
+    owners: Iterable[str],
+    subject: str,
+    mails: list[EmailMessage],
 ) -> list[str]:
     """Each owner must have a mail of that subject about the account, and together they must name every user."""
     faults = []
@@ -50,33 +72,94 @@ def mail_faults(
             )
         faults += [
             f"{account.name}: the mail {subject!r} misses {name}"
-            for name in sorted(leaving(account))
+            for name in sorted(names)
             if name not in text
         ]
     return faults
 
 
-def access_faults(account: AccountState, access: Mapping[str, str]) -> list[str]:
-    """Every person who leaves and has an e-mail must have access through Identity Center, and nobody else."""
-    expected = {user.email for user in account.users if user.email and not stays(user)}
+def access_faults(account: AccountState, access: Iterable[str]) -> list[str]:
+    """Every person who is not exempt and has an e-mail must have access through Identity Center, and nobody else."""
+    expected = {user.email for user in account.users if user.email and not exempt(user)}
     return _difference(f"{account.name}: access through Identity Center", expected, set(access))
 
 
-def deletion_faults(before: AccountState, after: AccountState, output: PolicyOutput) -> list[str]:
-    """Only the exempt are left, no MFA device is orphaned, and each deletion has its snapshot and journal."""
-    left = _difference(
-        f"{before.name}: users left",
-        {u.name for u in before.users if stays(u)},
-        {u.name for u in after.users},
+def changed(before: AccountState, after: AccountState) -> set[str]:
+    """The names of the users whose policies are others by now: on whom a Deny was put."""
+    policies = {user.name: user.policies for user in after.users}
+    return {user.name for user in before.users if policies.get(user.name, user.policies) != user.policies}
+
+
+def deleted(before: AccountState, after: AccountState) -> set[str]:
+    """The names of the users that are gone."""
+    return before.names - after.names
+
+
+def sparing_faults(
+    before: AccountState, touched: set[str], announced: Mapping[str, datetime], days: int, done: str
+) -> list[str]:
+    """Why a user of whom something was ``done`` should have been left alone.
+
+    ``before``: right before the step. ``announced``: unique id -> when its owner was addressed, which must be ``days``
+    ago.
+    """
+    return [
+        f"{before.name}: {user.name} was {done}, although {reason}"
+        for user in before.users
+        if user.name in touched
+        for reason in _reasons_to_stay(user, before, announced.get(user.unique_id), days)
+    ]
+
+
+def _reasons_to_stay(
+    user: UserState, account: AccountState, announced: datetime | None, days: int
+) -> Iterator[str]:
+    if exempt(user):
+        yield "it is exempt"
+    if active(user, account.at):
+        yield f"it was used on {user.last_used:%Y-%m-%d}, within {ACTIVE_DAYS} days"
+    if user.trusted_by:
+        yield f"the role {user.trusted_by[0]} trusts it"
+    if without_replacement(user, account):
+        yield "its person has no access through Identity Center"
+    if announced is None:
+        yield "its owner was not addressed"
+    elif announced > account.at - timedelta(days=days):
+        yield f"its owner was addressed on {announced:%Y-%m-%d}, less than {days} days before"
+
+
+def quarantine_faults(before: AccountState, after: AccountState, output: PolicyOutput) -> list[str]:
+    """Nobody is gone, and the outcomes name those on whom a Deny was put."""
+    if not output.ran:
+        return [f"{before.name}: a policy did not run, see {output}"]
+    gone = [f"{before.name}: {name} is gone" for name in sorted(deleted(before, after))]
+    named = _difference(
+        f"{before.name}: outcomes quarantined", changed(before, after), output.users("quarantined")
     )
+    return [*gone, *named, *_unfinished(before, output)]
+
+
+def deletion_faults(before: AccountState, after: AccountState, output: PolicyOutput) -> list[str]:
+    """Each deletion has its outcome, snapshot and journal; no MFA device is orphaned; machines and people are gone."""
+    if not output.ran:
+        return [f"{before.name}: a policy did not run, see {output}"]
+    gone = deleted(before, after)
     orphans = _difference(
         f"{before.name}: orphaned MFA devices", set(before.orphaned_mfa), set(after.orphaned_mfa)
     )
-    snapshots = _difference(f"{before.name}: snapshots", leaving(before), output.snapshots())
-    deleted = {name for name, status in output.outcomes().items() if status == "deleted"}
-    outcomes = _difference(f"{before.name}: outcomes deleted", leaving(before), deleted)
-    journal = [f"{before.name}: call not ended: {call}" for call in output.unfinished_calls()]
-    return [*left, *orphans, *snapshots, *outcomes, *journal]
+    outcomes = _difference(f"{before.name}: outcomes deleted", gone, output.users("deleted"))
+    snapshots = [f"{before.name}: snapshots: {name} is missing" for name in sorted(gone - output.snapshots())]
+    journal = [f"{before.name}: journal: {name} is missing" for name in sorted(gone - output.journaled())]
+    nobody = [
+        f"{before.name}: no {kind} was deleted, so the checks had nothing to find"
+        for kind, is_person in (("person", True), ("machine", False))
+        if not any(user.name in gone and user.is_person == is_person for user in before.users)
+    ]
+    return [*orphans, *outcomes, *snapshots, *journal, *_unfinished(before, output), *nobody]
+
+
+def _unfinished(account: AccountState, output: PolicyOutput) -> list[str]:
+    return [f"{account.name}: call not ended: {call}" for call in output.unfinished_calls()]
 
 
 def _difference(what: str, expected: set[str], found: set[str]) -> list[str]:
@@ -91,41 +174,47 @@ def _text(mail: EmailMessage) -> str:
 
 @dataclass(frozen=True)
 class PolicyOutput:
-    """``<step output>/<account name>/<region>/<policy>``."""
+    """What the policies of one file left for an account: ``<step output>/<account name>/<region>/<policy>`` of each."""
 
-    directory: Path
+    directories: tuple[Path, ...]
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.directories))
 
     @property
     def ran(self) -> bool:
-        """Whether the policy ran far enough to select resources."""
-        return (self.directory / "resources.json").exists()
+        """Whether the policies ran far enough to select resources."""
+        return all((each / "resources.json").exists() for each in self.directories)
 
-    @property
-    def user_names(self) -> set[str]:
-        """The names of the users that the policy's filters let through."""
-        return {resource["UserName"] for resource in self._load("resources.json")}
-
-    def outcomes(self) -> dict[str, str]:
-        """User name -> status of ``outcomes.json``."""
-        return {row["user"]: row["status"] for row in self._load("outcomes.json")}
+    def users(self, status: str) -> set[str]:
+        """The names of the users that ``outcomes.json`` has with this status."""
+        return {row["user"] for row in self._rows("outcomes.json") if row["status"] == status}
 
     def snapshots(self) -> set[str]:
         """The names of the users that have a snapshot."""
-        files = (self.directory / "snapshots").glob("*.json")
+        files = (path for each in self.directories for path in (each / "snapshots").glob("*.json"))
         return {json.loads(path.read_text())["user"]["UserName"] for path in files}
+
+    def journaled(self) -> set[str]:
+        """The names of the users whose DeleteUser the journal has as done."""
+        ended = (line for line in self._journal() if line["phase"] == "after" and line["result"] != "failed")
+        return {line["user"] for line in ended if line["operation"] == "DeleteUser"}
 
     def unfinished_calls(self) -> list[str]:
         """Calls that the journal began and did not end, or ended as failed."""
-        path = self.directory / "journal.jsonl"
-        lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-        begun = [_call(line) for line in lines if line["phase"] == "before"]
-        ended = [_call(line) for line in lines if line["phase"] == "after" and line["result"] != "failed"]
+        begun = [_call(line) for line in self._journal() if line["phase"] == "before"]
+        ended = [
+            _call(line) for line in self._journal() if line["phase"] == "after" and line["result"] != "failed"
+        ]
         return sorted(set(begun) - set(ended))
 
-    def _load(self, name: str) -> list[dict[str, Any]]:
-        path = self.directory / name
-        rows: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
-        return rows
+    def _journal(self) -> list[dict[str, Any]]:
+        paths = [each / "journal.jsonl" for each in self.directories]
+        return [json.loads(line) for path in paths if path.exists() for line in path.read_text().splitlines()]
+
+    def _rows(self, name: str) -> list[dict[str, Any]]:
+        paths = [each / name for each in self.directories]
+        return [row for path in paths if path.exists() for row in json.loads(path.read_text())]
 
 
 def _call(line: dict[str, Any]) -> str:

@@ -1,34 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of the local organization by AWS API calls, independent of the policies' output."""
+"""The state of the local organization by AWS API calls, not by the policies' output, and how days pass in it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+import io
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 from aws_local_org import LocalOrg
 from aws_local_org.iam.seeding import set_access_key_last_used, set_password_last_used
 
+#: The inline policy of a quarantine, and the moment in its statement id.
+DENY_ALL = "c7n-iamusers-deny-all"
+_QUARANTINED = re.compile(r"(?<=Quarantined)\d{8}T\d{6}Z")
+_SID_TIME = "%Y%m%dT%H%M%SZ"
+
 
 @dataclass(frozen=True)
 class UserState:
-    """A user as the demo's checks need it. ``email``: empty if the tag is missing."""
+    """A user as the demo's checks need it.
+
+    ``email``: empty if the tag is missing. ``last_used``: of its password or a key, the later one. ``trusted_by``: the
+    roles whose trust policy names it. ``policies``: all that allows or denies it something, as text to compare.
+    """
 
     name: str
     path: str
-    email: str
+    unique_id: str = ""
+    email: str = ""
+    has_password: bool = False
+    last_used: datetime | None = None
+    trusted_by: tuple[str, ...] = ()
+    policies: str = ""
+
+    @property
+    def is_person(self) -> bool:
+        """Whether somebody may sign in as it, or it names somebody."""
+        return self.has_password or bool(self.email)
 
 
 @dataclass(frozen=True)
 class AccountState:
-    """One member account at one moment."""
+    """One member account at one moment. ``access``: the user names that Identity Center lets into it."""
 
     account_id: str
     name: str
     users: tuple[UserState, ...]
-    orphaned_mfa: frozenset[str]
+    orphaned_mfa: frozenset[str] = frozenset()
+    access: frozenset[str] = frozenset()
+    at: datetime = datetime(2000, 1, 1, tzinfo=timezone.utc)
+
+    @property
+    def names(self) -> set[str]:
+        """The names of its users."""
+        return {user.name for user in self.users}
 
 
 def account_states(org: LocalOrg) -> dict[str, AccountState]:
@@ -38,30 +70,106 @@ def account_states(org: LocalOrg) -> dict[str, AccountState]:
 
 def _account_state(org: LocalOrg, account_id: str, name: str) -> AccountState:
     iam = org.client("iam", account_id)
-    details = iam.get_paginator("get_account_authorization_details").paginate(Filter=["User"])
-    users = tuple(_user_state(detail) for page in details for detail in page["UserDetailList"])
+    details = iam.get_paginator("get_account_authorization_details").paginate(Filter=["User", "Role"])
+    pages = list(details)
+    roles = [role for page in pages for role in page["RoleDetailList"]]
+    report = {row["user"]: row for row in _credential_report(iam)}
+    users = tuple(
+        _user_state(detail, report.get(detail["UserName"], {}), roles)
+        for page in pages
+        for detail in page["UserDetailList"]
+    )
     devices = iam.get_paginator("list_virtual_mfa_devices").paginate(AssignmentStatus="Unassigned")
     orphaned = frozenset(device["SerialNumber"] for page in devices for device in page["VirtualMFADevices"])
-    return AccountState(account_id, name, users, orphaned)
+    access = frozenset(people_with_access(org, account_id))
+    return AccountState(account_id, name, users, orphaned, access, datetime.now(timezone.utc))
 
 
-def _user_state(detail: Mapping[str, Any]) -> UserState:
+def _credential_report(iam: Any) -> Iterator[dict[str, str]]:
+    while iam.generate_credential_report()["State"] != "COMPLETE":
+        time.sleep(0.1)
+    return csv.DictReader(io.StringIO(iam.get_credential_report()["Content"].decode()))
+
+
+#: The columns of a credential report that tell of use.
+_USES = ("password_last_used", "access_key_1_last_used_date", "access_key_2_last_used_date")
+
+
+def _user_state(
+    detail: Mapping[str, Any], row: Mapping[str, str], roles: list[Mapping[str, Any]]
+) -> UserState:
     tags = {tag["Key"]: tag["Value"] for tag in detail.get("Tags", ())}
-    return UserState(detail["UserName"], detail["Path"], tags.get("Email", ""))
+    uses = [datetime.fromisoformat(row[column]) for column in _USES if row.get(column, "")[:1].isdigit()]
+    held = {
+        key: detail.get(key) for key in ("UserPolicyList", "AttachedManagedPolicies", "PermissionsBoundary")
+    }
+    named = (f'"{detail["Arn"]}"', f'"{detail["UserId"]}"')
+    trusting = {role["RoleName"]: json.dumps(role["AssumeRolePolicyDocument"]) for role in roles}
+    return UserState(
+        detail["UserName"],
+        detail["Path"],
+        detail["UserId"],
+        tags.get("Email", ""),
+        row.get("password_enabled") == "true",
+        max(uses, default=None),
+        tuple(sorted(name for name, trust in trusting.items() if any(each in trust for each in named))),
+        json.dumps(held, sort_keys=True, default=str),
+    )
 
 
-def let_days_pass(org: LocalOrg, days: int) -> None:
-    """Move every last use of a password or an access key that many days further into the past."""
+def announcements(notices: Path, account_id: str) -> dict[str, datetime]:
+    """Unique id -> when the owner was first addressed about the user's deletion, by the records of notify-owners."""
+    found: dict[str, datetime] = {}
+    for path in (notices / account_id).glob("*.json"):
+        record = json.loads(path.read_text())
+        if record["step"] == "announced" and record["addresses"]:
+            moment = datetime.fromisoformat(record["time"])
+            for user in record["users"]:
+                found[user["unique-id"]] = min(moment, found.get(user["unique-id"], moment))
+    return found
+
+
+def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> None:
+    """As if that many days had passed, in which nobody used an IAM user.
+
+    The last uses of passwords and access keys, the notices, and the moments of quarantines, in their inline Deny and in
+    the journals below ``outputs``, move into the past.
+    """
     back = timedelta(days=days)
     for account_id, _ in org.settings.member_accounts:
-        for user in org.backend("iam", account_id).users.values():
-            if user.password_last_used:
-                set_password_last_used(user, user.password_last_used - back)
-            for key in user.access_keys:
-                if (use := key.last_used) and use.timestamp:
-                    set_access_key_last_used(
-                        key, use.timestamp - back, service=use.service, region=use.region
-                    )
+        backend = org.backend("iam", account_id)
+        backend.report = None  # AWS makes a new credential report after four hours
+        for user in backend.users.values():
+            _age_user(user, back)
+    for path in notices.glob("*/*.json"):
+        record = json.loads(path.read_text())
+        record["time"] = (datetime.fromisoformat(record["time"]) - back).isoformat()
+        record["day"] = (date.fromisoformat(record["day"]) - back).isoformat()
+        path.write_text(json.dumps(record))
+    for path in outputs.rglob("journal.jsonl"):
+        lines = [_aged_line(json.loads(line), back) for line in path.read_text().splitlines()]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def _aged_line(line: dict[str, Any], back: timedelta) -> dict[str, Any]:
+    if line["phase"] != "quarantine":
+        return line
+    since = (datetime.fromisoformat(line["record"]["since"]) - back).isoformat()
+    return {**line, "record": {**line["record"], "since": since}}
+
+
+def _age_user(user: Any, back: timedelta) -> None:
+    if user.password_last_used:
+        set_password_last_used(user, user.password_last_used - back)
+    for key in user.access_keys:
+        if (use := key.last_used) and use.timestamp:
+            set_access_key_last_used(key, use.timestamp - back, service=use.service, region=use.region)
+    if DENY_ALL in user.policies:
+        user.policies[DENY_ALL] = _QUARANTINED.sub(_earlier(back), user.policies[DENY_ALL])
+
+
+def _earlier(back: timedelta) -> Callable[[re.Match[str]], str]:
+    return lambda found: (datetime.strptime(found[0], _SID_TIME) - back).strftime(_SID_TIME)
 
 
 def people_with_access(org: LocalOrg, account_id: str) -> dict[str, str]:

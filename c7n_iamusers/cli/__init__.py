@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command ``c7n-iamusers``; this module needs only the standard library, to say which extra is missing."""
+"""The command ``c7n-iamusers``. This module imports the standard library only, so it can say which extra is missing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SIBLING = "aws_local_org"
 
 
 def run() -> int:
-    """Run the command; where an extra's library is missing, say how to install it and return 2."""
+    """Run the command. If an extra's library is missing, print how to install it and return 2."""
     try:
         from c7n_iamusers.cli.main import main
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Account ids, partitions and ARNs of roles: click's callbacks that check them before a command does anything."""
+"""click callbacks that check account ids, partitions and role ARNs before a command does anything."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def account_id(_: click.Context, __: click.Parameter, value: str) -> str:
 
 
 def any_account_id(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """The same, or ``*``."""
+    """An account id of 12 digits, or ``*``. Raises click.BadParameter for anything else."""
     return value if value == "*" else account_id(context, parameter, value)
 
 
@@ -31,7 +31,7 @@ def partition(_: click.Context, __: click.Parameter, value: str) -> str:
 
 
 def role_arn(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    """The ARN of a role, or None where none is given. Raises click.BadParameter for anything else."""
+    """The ARN of a role, or None if none is given. Raises click.BadParameter for anything else."""
     if value is None:
         return None
     if not (found := _ROLE.fullmatch(value)):

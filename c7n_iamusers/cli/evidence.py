@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers evidence``: one account's users, what they are, what is wrong with them, and who depends on them."""
+"""``c7n-iamusers evidence``: the IAM users of one account with kind, findings, activity and dependent roles."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _STEPS = 3
     "--role",
     metavar="ARN",
     callback=role_arn,
-    help="Assume this role first, for an account other than one's own.",
+    help="Assume this role first, to read another account.",
 )
 @click.option(
     "--format",
@@ -45,14 +45,16 @@ _STEPS = 3
 def evidence(
     role: str | None, output_format: str, authorization_details: Path | None, credential_report: Path | None
 ) -> None:
-    """Show the evidence on every IAM user of one account; nothing is changed.
+    """Show the evidence on every IAM user of one account. Nothing is changed.
 
-    The account is that of the current credentials or of --role, or one of which the documents were saved.
+    The account is that of the current credentials, of --role, or of the saved documents.
     """
     if authorization_details is None and credential_report:
         raise click.UsageError("--credential-report completes --authorization-details: give both")
     if authorization_details and role:
-        raise click.UsageError("--role reads a live account, --authorization-details a saved one: give one")
+        raise click.UsageError(
+            "--role reads a live account, --authorization-details a saved one: give only one"
+        )
     from c7n_iamusers.evidence.account_report import read_saved_evidence
 
     details = authorization_details
@@ -73,7 +75,7 @@ def _live(role: str | None) -> AccountEvidence:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """A progress bar on a terminal, nothing elsewhere, and never in what is printed."""
+    """A progress bar on stderr if that is a terminal, otherwise nothing."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return

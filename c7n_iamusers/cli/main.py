@@ -1,61 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command group ``c7n-iamusers``; a subcommand's module is imported when it runs, so ``--help`` is quick."""
+"""The command group ``c7n-iamusers``. A subcommand's module is imported when it runs, so ``--help`` is fast."""
 
 from __future__ import annotations
 
-import importlib
-from dataclasses import dataclass
+from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import click
 
-from c7n_iamusers import __version__
+import c7n_iamusers
 from c7n_iamusers.exceptions import IamUsersError
 from c7n_iamusers.text.wording import visible
 
-
-@dataclass(frozen=True)
-class Subcommand:
-    """Where a subcommand lives, and its one line in the list of them."""
-
-    module: str
-    attribute: str
-    summary: str
-
-
-SUBCOMMANDS: dict[str, Subcommand] = {
-    "demo": Subcommand(
-        "aws_local_org.demo.command", "demo", "The whole job on a local organization, checked."
+#: Name -> where the command is (``module:attribute``), and its line in ``--help``.
+SUBCOMMANDS = {
+    "demo": ("aws_local_org.demo.command:demo", "Run and check the whole workflow on a local organization."),
+    "evidence": ("c7n_iamusers.cli.evidence:evidence", "Show the evidence on the IAM users of one account."),
+    "local-org": ("aws_local_org.commands:local_org", "An AWS organization on this machine, for rehearsals."),
+    "mailer-templates": (
+        "c7n_iamusers.cli.main:mailer_templates",
+        "Print the directory of the mail templates for c7n-mailer.",
     ),
-    "evidence": Subcommand(
-        "c7n_iamusers.cli.evidence", "evidence", "What is known of one account's users, each with its source."
+    "permissions": (
+        "c7n_iamusers.cli.permissions:permissions",
+        "Print a least-privilege IAM policy for given policies.",
     ),
-    "local-org": Subcommand(
-        "aws_local_org.commands", "local_org", "An AWS organization on this machine, to rehearse on."
+    "plan": ("c7n_iamusers.cli.plan:plan", "Print a plan of deletions or of access for review."),
+    "report": ("c7n_iamusers.cli.report:report", "Report on all accounts and runs, as one page."),
+    "provision": (
+        "c7n_iamusers.cli.provision:command",
+        "Provision access in Identity Center for all accounts.",
     ),
-    "permissions": Subcommand(
-        "c7n_iamusers.cli.permissions", "permissions", "The least IAM policy for the role that runs policies."
-    ),
-    "plan": Subcommand(
-        "c7n_iamusers.cli.plan", "plan", "A plan of deletions or of access, for a reviewer to read."
-    ),
-    "report": Subcommand(
-        "c7n_iamusers.cli.report", "report", "One page over all accounts and runs; a check for waves."
-    ),
-    "restore": Subcommand("c7n_iamusers.cli.restore", "restore", "Brings users back from their snapshots."),
-    "mailer-templates": Subcommand(
-        "c7n_iamusers.cli.mailer_templates",
-        "mailer_templates",
-        "Where the notices' templates lie, for c7n-mailer.",
-    ),
-    "provision": Subcommand(
-        "c7n_iamusers.cli.provision", "command", "People's access in IAM Identity Center, over all accounts."
-    ),
+    "restore": ("c7n_iamusers.cli.restore:restore", "Restore users from their snapshots."),
 }
 
 
 class LazyGroup(click.Group):
-    """A group whose subcommands are named in SUBCOMMANDS; errors of this package end the command with their message."""
+    """A group of the commands in SUBCOMMANDS. An error of this package ends the command with its message."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *SUBCOMMANDS})
@@ -63,12 +45,12 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if (found := SUBCOMMANDS.get(cmd_name)) is None:
             return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(importlib.import_module(found.module), found.attribute)
+        command: click.Command = resolve_name(found[0])
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, SUBCOMMANDS[name].summary) for name in sorted(SUBCOMMANDS)])
+            formatter.write_dl([(name, summary) for name, (_, summary) in sorted(SUBCOMMANDS.items())])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -78,9 +60,18 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="c7n-iamusers")
+@click.version_option(c7n_iamusers.__version__, prog_name="c7n-iamusers")
 def main() -> None:
     """Find, replace and delete unnecessary AWS IAM users.
 
-    The work itself is done by Cloud Custodian's own commands; see `custodian schema aws.iam-user`.
+    Cloud Custodian's own commands do this work: see `custodian schema aws.iam-user`.
     """
+
+
+@click.command("mailer-templates")
+def mailer_templates() -> None:
+    """Print the directory of the mail and Slack templates.
+
+    c7n-mailer --run -c mailer.yml -t "$(c7n-iamusers mailer-templates)"
+    """
+    click.echo(Path(c7n_iamusers.__file__).parent / "mailer_templates")

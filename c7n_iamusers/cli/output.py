@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables for people: drawn by rich on a terminal, plain aligned text elsewhere; JSON for programs.
+"""Output of commands: tables, drawn by rich on a terminal and as plain aligned text elsewhere; and JSON.
 
-What comes from files and from AWS never reaches a terminal raw: see ``visible``. No value is ever cut: a terminal
-that is too narrow for a table gets a block of lines for each row.
+Text from files and from AWS is escaped by ``visible``. Values are never truncated: on a terminal that is too narrow for
+the table, each row is printed as a block of lines.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import click
 from c7n_iamusers.text.wording import visible
 
 Row = Sequence[Any]
-#: Characters: a column is folded down to this, never further.
+#: The minimum width of a column in characters.
 _NARROWEST = 8
-#: Characters that rich draws around a cell: a line and two spaces.
+#: The width that rich draws around a cell: a line and two spaces.
 _FRAME = 3
 
 format_option = click.option(
@@ -33,13 +33,13 @@ def say(line: str, err: bool = False) -> None:
 
 
 def print_json(content: Any) -> None:
-    """JSON that people can read; within it, ``visible`` escapes as JSON does."""
+    """Print indented JSON. The escapes of ``visible`` are valid in JSON."""
     lines = json.dumps(content, indent=2, ensure_ascii=False).split("\n")
     click.echo("\n".join(map(visible, lines)))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """Numbers stand to the right; None is an empty cell."""
+    """Print a table. Columns of numbers are aligned right; None is an empty cell."""
     cells = [["" if cell is None else visible(str(cell)) for cell in row] for row in rows]
     numeric = [bool(rows) and all(isinstance(row[at], int) for row in rows) for at in range(len(columns))]
     if sys.stdout.isatty():
@@ -57,7 +57,7 @@ def _draw(columns: Sequence[str], cells: list[list[str]], numeric: list[bool]) -
     longest = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     widths = [min(width, _NARROWEST) for width in longest]
     if longest[0] <= console.width // 3:
-        widths[0] = longest[0]  # names stay in one piece where there is room
+        widths[0] = longest[0]  # don't fold names if there is room
     if sum(widths) + _FRAME * len(columns) + 1 > console.width:
         _write_blocks(columns, cells)
         return
@@ -72,7 +72,7 @@ def _draw(columns: Sequence[str], cells: list[list[str]], numeric: list[bool]) -
 
 
 def _write_blocks(columns: Sequence[str], cells: list[list[str]]) -> None:
-    """The terminal itself folds what is too long for it."""
+    """Print each row as a block of lines. The terminal folds lines that are too long."""
     for row in cells:
         click.echo(
             "\n".join(f"{name}: {cell}" for name, cell in zip(columns, row, strict=True) if cell) + "\n"

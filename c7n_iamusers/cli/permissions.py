@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers permissions``: the least IAM policy for the role that runs given policies."""
+"""``c7n-iamusers permissions``: a least-privilege IAM policy for the role that runs given policies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     "--policy", "files", type=_FILE, multiple=True, required=True, metavar="FILE", help="May be repeated."
 )
 @click.option(
-    "--restore", is_flag=True, help="Also what `c7n-iamusers restore` needs, by which users get policies."
+    "--restore",
+    is_flag=True,
+    help="Include what `c7n-iamusers restore` needs, which can give policies to users.",
 )
 @click.option(
     "--account",
@@ -43,10 +45,10 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     help="aws, aws-cn, aws-us-gov, ...",
 )
 def permissions(files: tuple[Path, ...], restore: bool, account: str, partition: str) -> None:
-    """Print the least-privilege IAM policy for the role that runs the policies of the given files.
+    """Print the least-privilege IAM policy for the role that runs the policies in the given files.
 
-    It covers what runs in the users' account. What notify and s3 output need goes to whoever runs Cloud
-    Custodian, and the role that provision-identity-center assumes has needs of its own.
+    It covers calls in the users' account. It does not cover notify and s3 output, which use the credentials that run
+    Cloud Custodian, and the role that provision-identity-center assumes.
     """
     from c7n_iamusers.iam.permissions import RESTORATION, Needed, role_policy
 
@@ -57,7 +59,7 @@ def permissions(files: tuple[Path, ...], restore: bool, account: str, partition:
 
 
 def needed_by(file: Path) -> Needed:
-    """The permissions that the policies of ``file`` declare. Raises InvalidPolicyData where they can't be loaded."""
+    """The permissions that the policies in ``file`` declare. Raises InvalidPolicyData if they can't be loaded."""
     from c7n_iamusers.iam.permissions import Needed
 
     own: set[str] = set()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers plan``: for a reviewer, what ``composite-delete`` or ``provision`` would do by a plan's file."""
+"""``c7n-iamusers plan``: prints a plan of ``composite-delete`` or of ``provision`` for review."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 def plan(file: Path, output_format: str) -> None:
     """Print a plan with the exact calls: of deletions, or of access in Identity Center.
 
-    FILE is a deletion-plan.json, or what `provision --dry-run --plan-out` wrote. The SHA-256 that is printed says, at
-    the time of applying it, whether the file is still the one that was reviewed.
+    FILE is a deletion-plan.json, or written by `provision --dry-run --plan-out`. Give the printed SHA-256 as
+    plan-sha256 in the policy, or as --plan-sha256 to provision, so that only the reviewed file is applied.
     """
     from c7n_iamusers.deletion.reviewed_plan import load_plan
     from c7n_iamusers.exceptions import PlanInvalid
@@ -84,22 +84,23 @@ def _write_access(file: Path, data: dict[str, Any], digest: str, output_format: 
 
 
 def on_a_terminal() -> bool:
-    """True where a person reads it as it comes."""
+    """True if stdout is a terminal."""
     return sys.stdout.isatty()
 
 
 def _head(found: DeletionPlan, digest: str) -> str:
-    going = [user for user in found.users if not user.skipped]
-    calls = sum(len(user.calls) for user in going)
+    deleted = [user for user in found.users if not user.skipped]
+    calls = sum(len(user.calls) for user in deleted)
     return visible(
         f"policy {found.policy}, account {found.account_id}, made {found.made}: "
-        f"{len(going)} users go by {calls} calls, {len(found.users) - len(going)} stay; SHA-256 {digest}"
+        f"{len(deleted)} users are deleted by {calls} calls, {len(found.users) - len(deleted)} are skipped; "
+        f"SHA-256 {digest}"
     )
 
 
 def _title(user: PlannedDeletion) -> str:
     if user.skipped:
-        return visible(f"{user.subject.arn} stays: {user.skipped}")
+        return visible(f"{user.subject.arn}: skipped: {user.skipped}")
     held = ", ".join(f"{count} {kind}" for kind, count in user.attachments.items()) or "nothing attached"
     return visible(f"{user.subject.arn} ({user.subject.unique_id}): {held}")
 

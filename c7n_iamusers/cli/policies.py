@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Policies of files, as Cloud Custodian loads them, and as c7n-org fills them in for an account."""
+"""Policies from files, as Cloud Custodian loads them, with variables filled in for an account as c7n-org does it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from c7n_iamusers.identity_center.intents import Intents
 
 _OF_PEOPLE = ("user", "people-from", "email-domains")
 _ACTION, _INTENT = "provision-identity-center", "intent"
-#: Partition -> the home of IAM, where neither the output nor the accounts file says a Region.
+#: Partition -> the Region of IAM's endpoint, used if neither the output nor the accounts file has a Region.
 _HOMES = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 
 
 def loaded(file: Path) -> list[Any]:
-    """c7n's policies of a file. Raises InvalidPolicyData where they can't be loaded."""
+    """The policies in ``file``, as c7n's objects. Raises InvalidPolicyData if they can't be loaded."""
     from c7n.exceptions import PolicyValidationError
     from c7n.loader import PolicyLoader
     from yaml import YAMLError
@@ -37,9 +37,9 @@ def loaded(file: Path) -> list[Any]:
 
 
 class FleetPolicies:
-    """What the policies with ``mode: intent`` of ``files`` ask for, account by account, as c7n-org runs them.
+    """The settings of the policies with ``mode: intent`` in ``files``, for each account as c7n-org runs them.
 
-    ``accounts``: c7n-org's accounts file, as it was loaded, for the variables; None where nobody gave it.
+    ``accounts``: the parsed accounts file of c7n-org, for the variables; None if it is not given.
     """
 
     def __init__(self, files: Sequence[Path], accounts: Mapping[str, Any] | None) -> None:
@@ -47,7 +47,7 @@ class FleetPolicies:
         self._authorities: dict[str, PeopleAuthority] = {}
 
     def __call__(self, intents: Intents) -> Asked:
-        """What the policy that ``intents`` name asks for. Raises IdentityCenterError where there is none."""
+        """The settings of the policy that ``intents`` name. Raises IdentityCenterError if there is no such policy."""
         account_id, name = intents.account_id, intents.policy
         if name not in self._policies:
             raise IdentityCenterError(
@@ -67,7 +67,7 @@ class FleetPolicies:
             ) from error
 
     def _authority(self, action: Any) -> PeopleAuthority:
-        """A file of people is read once, whatever the number of accounts."""
+        """The people settings of ``action``. A file of people is read once for all accounts."""
         key = json.dumps([action.data.get(each) for each in _OF_PEOPLE])
         if key not in self._authorities:
             self._authorities[key] = action.authority()
@@ -75,7 +75,7 @@ class FleetPolicies:
 
     @cached_property
     def _policies(self) -> Mapping[str, tuple[Path, Mapping[str, Any]]]:
-        """Name -> file and data of each policy that leaves intents. Raises InvalidPolicyData."""
+        """Name -> file and data of each policy that writes intents. Raises InvalidPolicyData."""
         from c7n.exceptions import PolicyValidationError
         from c7n.resources import load_resources
 
@@ -99,7 +99,7 @@ class FleetPolicies:
 
     @cached_property
     def _accounts(self) -> Mapping[str, Mapping[str, Any]]:
-        """Account id -> the account, with the variables that it shares with all."""
+        """Account id -> the account in the accounts file, with the variables common to all accounts."""
         if self._given is None:
             return {}
         from jsonschema import ValidationError, validate
@@ -131,7 +131,7 @@ def _filled_in(data: Mapping[str, Any], intents: Intents, account: Mapping[str, 
 
 
 def _action(policy: Any) -> Any:
-    """The policy's action that leaves intents; None where it has none. Of several the last one's file stays."""
+    """The policy's action that writes intents, the last one of several; None if it has none."""
     found = [
         each
         for each in policy.resource_manager.actions

@@ -388,7 +388,7 @@ def _provision(
     with _told(), _ending_in_order(), Interruption() as interruption, _progress() as progress:
         options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
         failures = provision(fleet, center(), say, None if dry_run else options, choices, papers, quotas)
-    interruption.follow()
+    interruption.exit_if_stopped()
     return failures
 
 
@@ -413,7 +413,7 @@ def _undo(
             users_now,
             accounts,
         )
-    interruption.follow()
+    interruption.exit_if_stopped()
     return failures
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers restore``: brings deleted users back from their snapshots."""
+"""``c7n-iamusers restore``: restores deleted users from their snapshots."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from c7n_iamusers.execution.interruption import Interruption
     from c7n_iamusers.restoration.plan import Restoration
     from c7n_iamusers.restoration.restoring import UserRestoration
-    from c7n_iamusers.restoration.snapshot_files import Found
+    from c7n_iamusers.restoration.snapshot_files import RestorableUser
 
 
 @click.command()
@@ -30,28 +30,25 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path, exists=True),
     metavar="FILE-OR-DIR...",
 )
-@click.option("--dry-run", is_flag=True, help="Show the calls, and what can't come back; change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the calls, and what can't be restored; change nothing.")
 @click.option("--role", metavar="ARN", help="Assume this role first, in the account of the users.")
 @click.option(
     "--user",
     "names",
     metavar="NAME",
     multiple=True,
-    help="Only this user (repeatable). A user that still exists gets back what was removed from it only so.",
+    help="Only this user (repeatable). Required to change a user that still exists.",
 )
-@click.option(
-    "--recreate-groups", is_flag=True, help="Make groups that vanished again, with their policies of then."
-)
+@click.option("--recreate-groups", is_flag=True, help="Create missing groups again, with their policies.")
 @click.option(
     "--yes",
     is_flag=True,
-    help="Don't ask: give administrators' rights back, and use snapshots without a proof.",
+    help="Don't ask before giving administrator rights or using snapshots that no journal proves.",
 )
 @click.option(
     "--journal",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where each call is written down, before it is made and after.  "
-    "[default: restore-journal.jsonl beside the snapshots]",
+    help="The journal: a line before and after each call.  [default: restore-journal.jsonl beside the snapshots]",
 )
 def restore(
     snapshots: tuple[Path, ...],
@@ -62,17 +59,18 @@ def restore(
     yes: bool,
     journal: Path | None,
 ) -> None:
-    """Bring users back from snapshot files, or from all those of a run's output, or of all runs below a directory.
+    """Restore users from snapshot files, from a run's output, or from all outputs below a directory.
 
-    A user comes back with its path, tags, boundary, groups, policies, SSH public keys and signing certificates, as
-    its last snapshot has it, with what the journal shows that was removed before that. Passwords, secret keys, MFA
-    devices and the unique id can't come back: they are listed. Restoring a user that is back changes nothing.
+    A user is restored with its path, tags, boundary, groups, policies, SSH public keys and signing certificates: as in
+    its last snapshot, plus what was removed before that according to the journal. Passwords, secret keys, MFA devices
+    and the unique id can't be restored; they are listed. Restoring a restored user again changes nothing.
 
-    A user that still exists gets back only what the journal shows that was removed from it, and only by --user.
-    Another user of the name, whom no journal of a restoration knows, is given nothing.
+    A user that still exists gets back only what was removed from it according to the journal, and only with --user.
+    Another user of the same name, which no restoration created, is not changed.
 
-    A snapshot that was changed since it was taken is refused. One whose SHA-256 stands in no journal (of an earlier
-    version, or planted), and rights of an administrator, are named and asked for; --yes answers for machines.
+    A snapshot that was changed after it was taken is refused. The command asks before it uses a snapshot whose SHA-256
+    is in no journal (from an earlier version, or planted), and before it gives administrator rights; scripts give
+    --yes.
     """
     from c7n_iamusers.restoration.snapshot_files import collected
 
@@ -82,7 +80,7 @@ def restore(
     wanted = [each for each in collection.users if not names or each.recorded.subject.name in names]
     if missing := set(names) - {each.recorded.subject.name for each in wanted}:
         raise click.ClickException(
-            f"no snapshot of {', '.join(sorted(missing))} in what was named: nothing was done"
+            f"no snapshot of {', '.join(sorted(missing))} in the given files: nothing was done"
         )
     options = _Options(dry_run, frozenset(names), recreate_groups, yes, journal)
     with _restoring(role, options) as restoring:
@@ -90,7 +88,7 @@ def restore(
     if failed or collection.problems:
         count = len(failed) + len(collection.problems)
         raise click.ClickException(
-            f"{count} of {len(wanted) + len(collection.problems)} are not restored, see above"
+            f"{count} of {len(wanted) + len(collection.problems)} were not restored, see above"
         )
 
 
@@ -117,13 +115,13 @@ def _restoring(role: str | None, options: _Options) -> Iterator[_Restoring]:
         try:
             yield _Restoring(session, account_of(session), names, interruption, backoff, journals, options)
         except Interrupted as error:
-            say(f"{error}: what was done is in the journal; run again to go on", err=True)
-    interruption.follow()
+            say(f"{error}: what was done is in the journal; run again to continue", err=True)
+    interruption.exit_if_stopped()
 
 
 @dataclass(frozen=True)
 class _Restoring:
-    """Restores users one after another. ``names``: unique id -> name of all users of the account."""
+    """Restores users one after another. ``names``: unique id -> name of each user in the account."""
 
     session: Any
     account_id: str
@@ -134,8 +132,8 @@ class _Restoring:
     options: _Options
     opened: dict[Path, Any] = field(default_factory=dict)
 
-    def restore(self, found: Found) -> bool:
-        """True where nothing is left to do for the user, or nothing was asked for."""
+    def restore(self, found: RestorableUser) -> bool:
+        """Restore one user, or show its plan. Returns False if it is not restored because of a problem."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         from c7n_iamusers.exceptions import IamUsersError
@@ -148,18 +146,19 @@ class _Restoring:
             restoration = self._restoration(found)
             made = restoration.applied.made
             planned = restoration.plan()
-            if planned.lives and subject.name not in self.options.names:
+            if planned.user_exists and subject.name not in self.options.names:
                 say(
-                    f"{subject} still exists and is left alone: --user {subject.name} gives back the "
-                    f"{len(planned.plan.calls)} things that were removed from it"
+                    f"{subject} still exists and is left alone: give --user {subject.name} to restore what was removed "
+                    f"from it, by {len(planned.plan.calls)} calls"
                 )
                 return True
-            if planned.unowned and subject.name not in self.options.names:
+            if planned.deleted_by_others and subject.name not in self.options.names:
                 say(
-                    f"{subject} was deleted by somebody else and is left alone: --user {subject.name} makes it again"
+                    f"{subject} was deleted by somebody else and is left alone: give --user {subject.name} to "
+                    "restore it"
                 )
                 return True
-            _tell(planned, self.options.dry_run)
+            _print(planned, self.options.dry_run)
             if self.options.dry_run or not self._allowed(found, planned):
                 return self.options.dry_run
             restoration.apply(planned)
@@ -168,7 +167,7 @@ class _Restoring:
             return False
         return True
 
-    def _restoration(self, found: Found) -> UserRestoration:
+    def _restoration(self, found: RestorableUser) -> UserRestoration:
         from c7n_iamusers.execution.executor import Executor
         from c7n_iamusers.execution.journal import RESTORE_JOURNAL, NoJournal
         from c7n_iamusers.execution.journaled_call import SINGLE_TRY
@@ -199,32 +198,32 @@ class _Restoring:
             self.opened[path] = self.journals.enter_context(Journal(path))
         return self.opened[path]
 
-    def _allowed(self, found: Found, planned: Restoration) -> bool:
-        """Whether what a forged snapshot would be made for is wanted, by --yes or by whoever sits there."""
+    def _allowed(self, found: RestorableUser, planned: Restoration) -> bool:
+        """Whether administrator rights and unproven snapshots, if any, are allowed: by --yes, or on the terminal."""
         from c7n_iamusers.restoration.limits import administrative
 
-        doubts = [f"no journal proves that {path} is as a run wrote it" for path in found.unpinned]
-        doubts += [f"it becomes an administrator, by {way}" for way in administrative(planned.of)]
-        if not planned.plan.calls or not doubts:
+        warnings = [f"no journal proves that {path} is as a run wrote it" for path in found.unpinned]
+        warnings += [f"it becomes an administrator, by {way}" for way in administrative(planned.snapshot)]
+        if not planned.plan.calls or not warnings:
             return True
-        for doubt in doubts:
-            say(f"  look: {doubt}")
+        for warning in warnings:
+            say(f"  warning: {warning}")
         if self.options.yes:
             return True
         if not sys.stdin.isatty():
-            say(f"{found.recorded.subject}: not restored: look at it, then give --yes", err=True)
+            say(f"{found.recorded.subject}: not restored: check the warnings, then give --yes", err=True)
             return False
         return click.confirm(f"Restore {found.recorded.subject}?")
 
 
-def _tell(planned: Restoration, dry_run: bool) -> None:
+def _print(planned: Restoration, dry_run: bool) -> None:
     calls = planned.plan.calls
     doing = "would be restored" if dry_run else "is being restored"
-    say(f"{planned.plan.subject} {f'{doing} by {len(calls)} calls' if calls else 'is back already'}")
+    say(f"{planned.plan.subject} {f'{doing} by {len(calls)} calls' if calls else 'is restored already'}")
     if dry_run:
         for call in calls:
             say(f"  {call.permission} {_shown(call.parameters)}")
-    for title, lines in (("can't come back", planned.lost), ("note", planned.notes)):
+    for title, lines in (("can't be restored", planned.lost), ("note", planned.notes)):
         for line in lines:
             say(f"  {title}: {line}")
 

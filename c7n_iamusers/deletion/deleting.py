@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deleting one user: read it live, guard, snapshot, plan, apply."""
+"""Deleting one user: read it live, check the guards, snapshot it, plan, apply."""
 
 from __future__ import annotations
 
@@ -29,21 +29,27 @@ from c7n_iamusers.iam.quarantine_record import QUARANTINE_TAG
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_key_use, unassigned_mfa
 from c7n_iamusers.safeguards.guards import Guards, refusal
-from c7n_iamusers.safeguards.identity import OTHER_FORM, BoundaryChanged, gone, identify_for, spare
-from c7n_iamusers.safeguards.live_judgement import Judge, no_judgement
-from c7n_iamusers.snapshots.archive import Found, UserRecords
+from c7n_iamusers.safeguards.identity import (
+    FORM_REFUSED,
+    BoundaryChanged,
+    handle_replacement,
+    identity_check,
+    not_gone,
+)
+from c7n_iamusers.safeguards.recheck import Recheck, no_recheck
+from c7n_iamusers.snapshots.archive import RecordedUser, UserRecords
 from c7n_iamusers.snapshots.snapshot import Snapshot, known_attachments
 
 LOG = logging.getLogger("custodian.c7n_iamusers")
-Outcome = tuple[str, str]
+StatusAndReason = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class UserDeletion:
-    """Deletes users of ``run``. ``reviewed``: only what stands in it, where there is one.
+    """Deletes users of ``run``. ``reviewed``: if given, only what is in this plan.
 
-    ``judge``: why a user is no longer one that the policy's filter selects. ``adopt``: carry on deletions that were
-    begun with another output. ``refused``: the forms of the Deny that the role may not use, as found out.
+    ``recheck``: why the policy's filter no longer selects a user. ``adopt``: continue deletions that began with another
+    output. ``refused``: forms of the Deny that the role may not use, as found out during the run.
     """
 
     run: Run
@@ -51,17 +57,17 @@ class UserDeletion:
     records: UserRecords
     guards: Guards
     reviewed: DeletionPlan | None = None
-    judge: Judge = no_judgement
+    recheck: Recheck = no_recheck
     adopt: bool = False
     refused: set[str] = field(default_factory=set)
     now: Callable[[], datetime] = utc_now
 
-    def delete(self, evidence: Subject, applied: Applied) -> Outcome:
-        """Status and reason. Raises CallFailed, ClientError or an IamUsersError where it fails."""
-        return _Deletion(self, evidence, applied).run_to_its_end()
+    def delete(self, evidence: Subject, applied: Applied) -> StatusAndReason:
+        """Delete one user. Returns status and reason. Raises CallFailed, ClientError or an IamUsersError."""
+        return _Deletion(self, evidence, applied).run()
 
     def propose(self, evidence: Subject) -> PlannedDeletion:
-        """What ``delete`` would do now, without doing any of it. Raises ClientError or an IamUsersError."""
+        """What ``delete`` would do now. Changes nothing. Raises ClientError or an IamUsersError."""
         deletion = _Deletion(self, evidence, Applied())
         user = self.users.read(evidence.name)
         if user is None:
@@ -75,16 +81,16 @@ class UserDeletion:
 
 @dataclass
 class _Deletion:
-    """One user's deletion, over as many rounds as it takes. ``refused``: forms of the Deny that don't fit on it."""
+    """One user's deletion, in one or more rounds. ``refused``: forms of the Deny that don't fit on this user."""
 
     of: UserDeletion
     evidence: Subject
     applied: Applied
     refused: set[str] = field(default_factory=set)
-    found: Found | None = None
+    found: RecordedUser | None = None
 
-    def run_to_its_end(self) -> Outcome:
-        """Rounds of reading, judging, recording and applying, until the user is gone or left alone."""
+    def run(self) -> StatusAndReason:
+        """Read, check, snapshot, plan and apply, in rounds, until the user is gone or left alone."""
         delays, read = self.of.run.backoff.delays(), self.of.users.read
         while True:
             user = read(self.evidence.name)
@@ -94,25 +100,25 @@ class _Deletion:
             except SubjectGone:
                 return self.absent()
             except UserReplaced as error:
-                return FAILED, spare(self.of.run, error, self.evidence, self.applied)
+                return FAILED, handle_replacement(self.of.run, error, self.evidence, self.applied)
             finally:
-                self.applied.left = self._left()
+                self.applied.failure_note = self._failure_note()
             if outcome is not None:
                 return outcome
 
-    def _round(self, user: IamUser, delays: Iterator[float]) -> Outcome | None:
-        """What became of the user; None where another round is needed."""
+    def _round(self, user: IamUser, delays: Iterator[float]) -> StatusAndReason | None:
+        """The outcome; None if another round is needed."""
         if self.applied.calls and user.unique_id != self.evidence.unique_id:
-            raise UserReplaced(f"{self.evidence}: the name belongs to another user by now", user.unique_id)
+            raise UserReplaced(f"{self.evidence}: the name now belongs to another user", user.unique_id)
         self.found = self.of.records.find(user, self.applied.made, self.of.adopt)
         try:
             reason = self._apply(self.found)
         except BoundaryChanged:
             if self._pause(delays):
                 return None
-            reason = "somebody keeps changing its permissions boundary"
+            reason = "its permissions boundary keeps changing"
         except CallFailed as error:
-            if not self._goes_on(error, delays):
+            if not self._retries(error, delays):
                 raise
             return None
         if reason and self.applied.calls:
@@ -121,11 +127,11 @@ class _Deletion:
             return SKIPPED, reason
         return (DELETED, "") if self.applied.ended("DeleteUser") == DONE else self.absent()
 
-    def refusal(self, found: Found) -> str | None:
-        """Why the user is left alone; None where it is to go."""
+    def refusal(self, found: RecordedUser) -> str | None:
+        """Why the user is left alone; None if it may be deleted."""
         user, guards = found.user, self.of.guards
         run = self.of.run
-        asked = guards.ask_key_use or self.of.judge is not no_judgement
+        asked = guards.ask_key_use or self.of.recheck is not no_recheck
         keys = read_key_use(run.client, user, run.backoff) if asked else ()
         emptied = bool(self.applied.calls) or _emptied(found)
         reason = refusal(
@@ -135,26 +141,26 @@ class _Deletion:
             return reason
         if found.begun_elsewhere and not self.of.adopt:
             return (
-                f"a deletion of it was begun {found.begun_elsewhere} with another output, and is under way or was "
-                "stopped: run that policy again with that output; only where that is lost: adopt: true"
+                f"a deletion of it began {found.begun_elsewhere} with another output, and is in progress or was "
+                "stopped: run that policy again with that output, or set adopt: true if that output is lost"
             )
-        return self.of.judge(user, keys)
+        return self.of.recheck(user, keys)
 
-    def plan(self, found: Found) -> Plan:
-        """Every call. Raises DenyRefused."""
+    def plan(self, found: RecordedUser) -> Plan:
+        """All calls of the deletion. Raises DenyRefused."""
         listed = {item["SerialNumber"] for item in found.user.attachments[MFA_DEVICE.name]}
         orphaned = self._orphaned_mfa(found.earlier, listed)
         return plan_deletion(found.user, self.of.now(), orphaned, found.quarantine, self._forms_refused)
 
-    def absent(self) -> Outcome:
-        """Nobody has the name any more: what that means, after AWS's list of users was asked too."""
+    def absent(self) -> StatusAndReason:
+        """The outcome if no user has the name any more, after ListUsers confirmed it."""
         ended = self.applied.ended("DeleteUser")
-        if ended != DONE and (problem := gone(self.of.run, self.evidence)):
+        if ended != DONE and (problem := not_gone(self.of.run, self.evidence)):
             return FAILED, problem
-        return self._gone(ended in (DONE, UNKNOWN))
+        return self._outcome_of_absence(ended in (DONE, UNKNOWN))
 
-    def _apply(self, found: Found) -> str | None:
-        """Why the user is left alone; None once the plan is applied."""
+    def _apply(self, found: RecordedUser) -> str | None:
+        """Apply the plan. Returns why the user is left alone instead; None if the plan was applied."""
         if reason := self.refusal(found):
             return reason
         plan = self.plan(found)
@@ -167,83 +173,90 @@ class _Deletion:
         try:
             self.of.run.executor.apply(plan, self.applied, self._identify(found, plan))
         except Exception:
-            self._deny_again(found)
+            self._put_deny_back(found)
             raise
         return None
 
-    def _identify(self, found: Found, plan: Plan) -> Callable[[], bool]:
-        return identify_for(self.of.run, self.evidence, found.user, plan, self.applied)
+    def _identify(self, found: RecordedUser, plan: Plan) -> Callable[[], bool]:
+        return identity_check(
+            self.of.run.client, self.of.run.backoff, self.evidence, found.user, plan, self.applied
+        )
 
-    def _goes_on(self, error: CallFailed, delays: Iterator[float]) -> bool:
+    def _retries(self, error: CallFailed, delays: Iterator[float]) -> bool:
+        """True if another round may succeed after ``error``."""
         if error.code in ("DeleteConflict", "NoSuchEntity"):
-            # Something was attached or the user went meanwhile, or a change has not spread yet: look again.
+            # Something was attached, or somebody deleted the user, or IAM is not consistent yet.
             return self._pause(delays)
         form = deny_form(error.call)
-        if not form or error.code not in OTHER_FORM:
+        if not form or error.code not in FORM_REFUSED:
             return False
         if error.code == "LimitExceeded":
             self.refused.add(form)
         else:
-            LOG.warning("no Deny-all in the form %s (%s): the next form is tried", form, error)
+            LOG.warning(
+                "%s: Deny-all in the form %s refused, trying the next form: %s", self.evidence, form, error
+            )
             self.of.refused.add(form)
         return True
 
-    def _deny_again(self, found: Found) -> None:
-        """The Deny came off, and the user is still there: a session that is open must not get anything of it."""
+    def _put_deny_back(self, found: RecordedUser) -> None:
+        """Put the Deny on again if it was removed and DeleteUser then failed: a session may still be open."""
         made = self.applied.made
         rest = made[:-1] if self.applied.ended("DeleteUser") in (FAILED_CALL, UNKNOWN, INTERRUPTED) else made
-        lifts = [call for call, _ in rest[-1:] if is_denial(call) and not deny_form(call)]
-        if not lifts:
+        removals = [call for call, _ in rest[-1:] if is_denial(call) and not deny_form(call)]
+        if not removals:
             return
         document = deletion_documents(self.of.now(), found.quarantine)[-1]
-        plan = Plan(self.evidence, (put_back(found.user, lifts[0], document, "deletion"),))
+        plan = Plan(self.evidence, (put_back(found.user, removals[0], document, "deletion"),))
         try:
             identify = self._identify(found, plan)
             if identify():
                 self.of.run.executor.apply(plan, self.applied, identify, urgent=True)
         except (CallFailed, SubjectGone, Interrupted, ClientError, IamUsersError) as error:
-            LOG.warning("%s: the Deny-all could not be put back: %s", self.evidence, error)
+            LOG.warning("%s: the Deny-all could not be put on again: %s", self.evidence, error)
 
-    def _gone(self, ours: bool) -> Outcome:
+    def _outcome_of_absence(self, ours: bool) -> StatusAndReason:
         if ours:
             return DELETED, ""
-        if self.of.records.deleted(self.evidence):
-            return DELETED, "by an earlier run, which did not get to say so"
+        if self.of.records.deleted_by_us(self.evidence):
+            return DELETED, "by an earlier run, which ended before it recorded that"
         calls = self.applied.calls
-        self._clear_orphans()
+        self._delete_orphaned_mfa()
         if not calls:
             return SKIPPED, "already gone"
         return SKIPPED, f"already gone: deleted outside this run, after {calls} of its calls"
 
-    def _clear_orphans(self) -> None:
-        """Deletes virtual MFA devices of the user that nobody has now, whoever deleted it."""
-        orphaned = self._orphaned_mfa(self.of.records.taken(self.evidence, self.applied.made), set())
+    def _delete_orphaned_mfa(self) -> None:
+        """Delete the user's virtual MFA devices that are assigned to nobody now. Somebody else deleted the user."""
+        orphaned = self._orphaned_mfa(
+            self.of.records.snapshots_of_deletion(self.evidence, self.applied.made), set()
+        )
         plan = Plan(self.evidence, tuple(orphan_calls(self.evidence, orphaned)))
         self.of.run.executor.apply(plan, self.applied)
 
     def _orphaned_mfa(self, snapshots: Iterable[Snapshot], listed: set[Any]) -> list[Item]:
-        """Devices of this user, by its snapshots, that are nobody's now and not among those ``listed`` as its own."""
+        """Virtual MFA devices in ``snapshots`` that are neither ``listed`` (serial numbers) nor assigned to anybody."""
         recorded = {item["SerialNumber"]: item for item in known_attachments(snapshots, MFA_DEVICE.name)}
         missing = recorded.keys() - listed
         client, backoff = self.of.run.client, self.of.run.backoff
         orphaned = missing & unassigned_mfa(client, backoff) if missing else set()
         return [recorded[serial] for serial in sorted(orphaned)]
 
-    def _left(self) -> str:
-        """The state that a failure now would leave the user in."""
-        on, taken = bool(self.found and self.found.quarantine and self.applied.calls), 0
+    def _failure_note(self) -> str:
+        """See Applied.failure_note."""
+        on, removed = bool(self.found and self.found.quarantine and self.applied.calls), 0
         for call, result in self.applied.made:
             if result not in (DONE, "unknown", "interrupted"):
                 continue
             if is_denial(call):
                 on = bool(deny_form(call))
             else:
-                taken += 1
+                removed += 1
         if not on:
             return ""
         return (
-            f"it is locked out by our Deny-all, and {taken} of its attachments are removed: run again to finish, or "
-            f"c7n-iamusers restore OUTPUT --user {self.evidence.name} gives back what was removed and lifts the Deny"
+            f"it is locked out by our Deny-all, and {removed} of its attachments are removed: run again to finish, or "
+            f"run c7n-iamusers restore OUTPUT --user {self.evidence.name} to restore them and to remove the Deny"
         )
 
     def _pause(self, delays: Iterator[float]) -> bool:
@@ -257,8 +270,8 @@ class _Deletion:
         return frozenset(self.refused | self.of.refused)
 
 
-def _emptied(found: Found) -> bool:
-    """True where an earlier run removed everything, its Deny at last, and nobody has released the user since."""
+def _emptied(found: RecordedUser) -> bool:
+    """True if an earlier run removed everything, finally its Deny, and nobody has released the user since."""
     lifted = [each for each in found.history.calls if each.operation == "DeleteUserPolicy"]
     return bool(
         found.history.inline_denies() and lifted and is_bare(found.user) and QUARANTINE_TAG in found.user.tags

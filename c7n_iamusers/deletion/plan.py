@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a user as it stands now to the calls that remove it with everything attached. Pure."""
+"""The plan of a deletion: from a user read live to the calls that delete it with everything attached. Pure."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def plan_deletion(
     quarantine: Quarantine | None = None,
     refused: Collection[str] = (),
 ) -> Plan:
-    """Every call of the deletion of ``user``, in order: Deny-all, credentials, MFA, groups, policies, user.
+    """All calls that delete ``user``, in order: Deny-all, credentials, MFA devices, groups, policies, the user.
 
-    ``orphaned_mfa``: virtual devices that were this user's and are nobody's now. A run that stopped
-    between deactivating a device and deleting it left such an orphan. ``quarantine``: that it is in, whose record
-    the Deny keeps. ``refused``: the forms of the Deny that the role may not use.
+    ``orphaned_mfa``: virtual devices that belonged to this user and are assigned to nobody now, as a run leaves them
+    that stopped between deactivating and deleting a device. ``quarantine``: the one that the user is in; the Deny keeps
+    its record. ``refused``: forms of the Deny that the role may not use.
 
-    The Deny comes off last, right before DeleteUser, which refuses a user with a policy; a boundary may stay.
-    Raises KeyError where a kind was not read: a deletion is never planned on partial knowledge. Raises DenyRefused.
+    The Deny is removed last, right before DeleteUser, which refuses a user with a policy; a boundary may stay.
+    Raises KeyError if a kind was not read, DenyRefused if no form of the Deny is possible.
     """
     deny = deletion_denial(user, now, quarantine, refused)
     last = [_what(call) for call in deny.lift]
@@ -53,22 +53,22 @@ def plan_deletion(
 def deletion_denial(
     user: IamUser, now: datetime, quarantine: Quarantine | None = None, refused: Collection[str] = ()
 ) -> DenyAllPlan:
-    """The Deny-all of a deletion that begins ``now``; none on a user that holds nothing. Raises DenyRefused."""
+    """The Deny-all of a deletion that begins ``now``; none for a user without any attachment. Raises DenyRefused."""
     if is_bare(user):
         return DenyAllPlan("")
-    seal = deny_record_of(user)
-    if seal and seal.deletion:
+    record = deny_record_of(user)
+    if record and record.deletion:
         return DenyAllPlan("inline", (), (remove_inline_deny(user),))
     return plan_deny_all(user, deletion_documents(now, quarantine), "deletion", refused)
 
 
 def deletion_documents(now: datetime, quarantine: Quarantine | None) -> list[str]:
-    """The inline Deny of a deletion that begins ``now``, in each form, the one that says most first."""
+    """The documents of the inline Deny of a deletion that begins ``now``, the one with most details first."""
     return [deny_all_document(sid) for sid in deletion_sids(quarantine, now.astimezone(timezone.utc))]
 
 
 def orphan_calls(subject: Subject, devices: Iterable[Item]) -> list[ApiCall]:
-    """The calls that delete virtual MFA ``devices`` which were the user's and are nobody's now."""
+    """The calls that delete virtual MFA ``devices`` that belonged to the user and are assigned to nobody now."""
     parts = [part for part in MFA_DEVICE.removals if not part.by_user]
     return [_call(subject.name, part, item) for item in devices for part in parts]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A deletion plan for review: each user's calls as data, and the check that a deletion is the reviewed one."""
+"""A deletion plan as a file for review, and the check that a deletion does what was reviewed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _USER: dict[str, Any] = {
         "fingerprint": {"type": "string", "pattern": "^([0-9a-f]{64})?$"},
         "attachments": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
         "calls": {"type": "array", "items": _CALL},
-        "skipped": {"type": "string", "description": "why it is left alone; then it has no calls"},
+        "skipped": {"type": "string", "description": "why the user is left alone; then it has no calls"},
     },
 }
 SCHEMA: dict[str, Any] = {
@@ -57,11 +57,11 @@ SCHEMA: dict[str, Any] = {
     },
 }
 
-#: (operation, names of its parameters) of each call that a deletion is made of; all are of IAM.
+#: (operation, names of its parameters) of each IAM call that a deletion may consist of.
 DELETION_CALLS: frozenset[tuple[str, frozenset[str]]] = frozenset(
     {
         ("DeleteUser", frozenset({"UserName"})),
-        # The Deny-all in its forms; what lifts it again is a removal.
+        # The Deny-all in its forms. The calls that remove it are among the removals below.
         ("PutUserPolicy", frozenset({"UserName", "PolicyName", "PolicyDocument"})),
         ("AttachUserPolicy", frozenset({"UserName", "PolicyArn"})),
         ("PutUserPermissionsBoundary", frozenset({"UserName", "PermissionsBoundary"})),
@@ -72,7 +72,7 @@ DELETION_CALLS: frozenset[tuple[str, frozenset[str]]] = frozenset(
         for removal in kind.removals
     }
 )
-#: Names, paths and ids of IAM are ASCII ("IAM identifiers", IAM User Guide; botocore userNameType, pathType, idType).
+#: IAM's names, paths and ids are ASCII ("IAM identifiers", IAM User Guide; botocore userNameType, pathType, idType).
 _ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::([0-9]{12}):user/(?:[!-~]+/)?([A-Za-z0-9+=,.@_-]{1,64})")
 _UNIQUE_ID = re.compile(r"[A-Za-z0-9_]+")
 _VALUE, _DOCUMENT = re.compile(r"[!-~]+"), re.compile(r"[ -~]+")
@@ -81,9 +81,9 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class PlannedDeletion:
-    """``calls`` in their order, none where ``skipped`` says why the user stays.
+    """One user in a plan. ``calls``: in order; none if ``skipped`` says why the user is left alone.
 
-    ``fingerprint``: of the user that was planned for; ``attachments``: kind -> how many.
+    ``fingerprint``: of the user when the plan was made. ``attachments``: kind -> count.
     """
 
     subject: Subject
@@ -106,7 +106,7 @@ class PlannedDeletion:
 
 @dataclass(frozen=True)
 class DeletionPlan:
-    """What one policy would do in one account. ``made``: a datetime, or ISO 8601 text once loaded."""
+    """What one policy would delete in one account. ``made``: a datetime, or ISO 8601 text once loaded."""
 
     account_id: str
     policy: str
@@ -114,7 +114,7 @@ class DeletionPlan:
     users: tuple[PlannedDeletion, ...]
 
     def of(self, subject: Subject) -> PlannedDeletion | None:
-        """What was planned for the user of that ARN and unique id; None where nothing was."""
+        """The entry of the user with that ARN and unique id; None if there is none."""
         return self._users.get(subject)
 
     def as_json(self) -> str:
@@ -134,15 +134,15 @@ class DeletionPlan:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> DeletionPlan:
-        """Raises PlanInvalid that says where the text is not a plan that a run could have made.
+        """The plan in ``text``. Raises PlanInvalid, with the place, if a run could not have made it.
 
-        Every entry must be of a user of the plan's account and no user have two; one that goes must say as what it
-        was reviewed (fingerprint, unique id), and by which calls: those of a deletion, for that user alone.
+        Each entry must be a user of the plan's account, and no user may have two. An entry that deletes needs a
+        fingerprint, a unique id and calls: only calls of a deletion, and only for that user.
         """
         try:
-            data = json.loads(text, object_pairs_hook=_once)
+            data = json.loads(text, object_pairs_hook=_without_duplicates)
         except (ValueError, RecursionError) as error:
-            raise PlanInvalid(f"not a plan of deletions, nor JSON at all: {error}") from error
+            raise PlanInvalid(f"not a plan of deletions: it is not valid JSON: {error}") from error
         problem = schema_problem(data, SCHEMA)
         try:
             if problem is None:
@@ -160,13 +160,13 @@ def _planned(data: Mapping[str, Any]) -> PlannedDeletion:
     return PlannedDeletion(subject, data["fingerprint"], calls, data["attachments"], data["skipped"])
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON. Raises ValueError where it has a name twice, of which programs show one or the other."""
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises ValueError for a duplicate name, for which programs differ in the value that they use."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         raise ValueError(
-            f"{next(name for name in names if names.count(name) > 1)!r} stands twice in an object"
+            f"duplicate name {next(name for name in names if names.count(name) > 1)!r} in an object"
         )
     return found
 
@@ -186,7 +186,7 @@ def _require_consistency(account_id: str, users: tuple[PlannedDeletion, ...]) ->
 
 
 def _keys(subject: Subject) -> set[tuple[str, str]]:
-    # IAM's user names are unique whatever their case.
+    # User names are unique within an account, not distinguished by case (CreateUser, IAM API reference).
     keys = {("user name", subject.name.lower()), ("ARN", subject.arn), ("unique id", subject.unique_id)}
     return {(what, value) for what, value in keys if value}
 
@@ -196,55 +196,55 @@ def _problems(account_id: str, user: PlannedDeletion) -> Iterator[str]:
     if arn is None:
         yield f"{subject.arn!r} is no ARN of an IAM user"
     elif arn[1] != account_id:
-        yield f"its ARN lies in account {arn[1]}: check the role of that account in accounts.yml"
+        yield f"its ARN is in account {arn[1]}: check the role of that account in accounts.yml"
     elif arn[2] != subject.name:
-        yield f"its ARN is another user's, {subject.arn!r}"
+        yield f"its ARN belongs to another user, {subject.arn!r}"
     if subject.unique_id and not _UNIQUE_ID.fullmatch(subject.unique_id):
         yield f"{subject.unique_id!r} is no unique id"
     if unknown := sorted(user.attachments.keys() - {kind.name for kind in ATTACHMENT_KINDS}):
         yield f"attachments of no known kind: {unknown[0]!r}"
-    yield from _spared_problems(user) if user.skipped else _going_problems(user)
+    yield from _skipped_problems(user) if user.skipped else _deletion_problems(user)
 
 
-def _spared_problems(user: PlannedDeletion) -> Iterator[str]:
+def _skipped_problems(user: PlannedDeletion) -> Iterator[str]:
     if user.calls:
-        yield f"it is left alone (skipped), and yet there are {len(user.calls)} calls"
+        yield f"it is skipped, but has {len(user.calls)} calls"
 
 
-def _going_problems(user: PlannedDeletion) -> Iterator[str]:
+def _deletion_problems(user: PlannedDeletion) -> Iterator[str]:
     if not _FINGERPRINT.fullmatch(user.fingerprint):
-        yield "it goes, but has no fingerprint to know it again by"
+        yield "it has calls, but no fingerprint"
     if not user.subject.unique_id:
-        yield "it goes, but has no unique id to know it again by"
+        yield "it has calls, but no unique id"
     for number, call in enumerate(user.calls, 1):
         if problem := _call_problem(user.subject.name, call):
             yield f"call {number}: {problem}"
     deletions = [number for number, call in enumerate(user.calls, 1) if call.operation == "DeleteUser"]
     if deletions != [len(user.calls)]:
-        yield "it goes, but its calls do not end with its one DeleteUser"
+        yield "its calls do not end with the only DeleteUser"
 
 
 def _call_problem(name: str, call: ApiCall) -> str | None:
     if call.service != "iam" or (call.operation, frozenset(call.parameters)) not in DELETION_CALLS:
         given = ", ".join(map(repr, sorted(call.parameters)))
-        return f"{call.service!r} {call.operation!r} with {given} is no call that a deletion is made of"
+        return f"{call.service!r} {call.operation!r} with {given} is not a call of a deletion"
     if call.parameters.get("UserName", name) != name:
-        return f"{call.operation} is of another user, {call.parameters['UserName']!r}"
+        return f"{call.operation} is for another user, {call.parameters['UserName']!r}"
     for parameter, value in call.parameters.items():
         if not (_DOCUMENT if parameter == "PolicyDocument" else _VALUE).fullmatch(value):
-            return f"{call.operation}: {parameter} {value!r} is nothing that IAM could hold"
+            return f"{call.operation}: {parameter} {value!r} is not valid in IAM"
     return None
 
 
-#: What puts something on a user; of these a deletion makes only those that deny.
+#: Beginnings of operations that add something to a user. Of these, a deletion uses only those that put the Deny-all on.
 _ADDING = ("Put", "Attach")
 
 
 def load_plan(text: str | bytes) -> DeletionPlan:
-    """The plan, for its reviewer or to be applied.
+    """The plan in ``text``, for its reviewer or to be applied.
 
-    Raises PlanInvalid where it is not one that a run could have made; see DeletionPlan.from_json. What a plan's
-    calls put on a user must be the Deny-all.
+    Raises PlanInvalid if a run could not have made it: see DeletionPlan.from_json. Besides, calls that add something to
+    a user must add the Deny-all.
     """
     plan = DeletionPlan.from_json(text)
     for user in plan.users:
@@ -253,7 +253,7 @@ def load_plan(text: str | bytes) -> DeletionPlan:
                 given = ", ".join(f"{name} {value!r}" for name, value in call.parameters.items())
                 raise PlanInvalid(
                     f"not a plan that a run has made: {user.subject}: {call.operation} of {given}: "
-                    "a deletion puts nothing on a user but a Deny on everything"
+                    "a deletion adds nothing to a user but a Deny on everything"
                 )
     return plan
 
@@ -261,26 +261,26 @@ def load_plan(text: str | bytes) -> DeletionPlan:
 def review_refusal(
     reviewed: PlannedDeletion | None, snapshot: Snapshot, plan: Plan, begun_on: Iterable[Snapshot]
 ) -> str | None:
-    """Why ``plan``, made now for the user of ``snapshot``, is not what was reviewed; None where it is.
+    """Why ``plan``, made now for the user of ``snapshot``, is not what was reviewed; None if it is.
 
-    A deletion that an earlier run began and did not end goes on: ``begun_on``, the snapshots that it took, then has
-    one of the user as it was reviewed, and what is left of the user stands in that. In which form the Deny-all goes
-    on the user is no matter of review: it only denies.
+    A deletion that an earlier run began may be continued: then one of the snapshots that it took (``begun_on``) has the
+    reviewed fingerprint and contains all that the user has left. The form of the Deny-all may differ from the review,
+    since it only denies.
     """
     if reviewed is None:
         return "it is not in the reviewed plan"
     if reviewed.skipped:
-        return f"the reviewed plan leaves it alone: {visible(reviewed.skipped)}"
-    if reviewed.fingerprint != snapshot.fingerprint and not _begun(reviewed, snapshot, begun_on):
+        return f"the reviewed plan skips it: {visible(reviewed.skipped)}"
+    if reviewed.fingerprint != snapshot.fingerprint and not _is_continued(reviewed, snapshot, begun_on):
         return "it has changed since the plan was made: plan and review it again"
     known = {_key(call) for call in reviewed.calls}
     further = next((c for c in plan.calls if _key(c) not in known and not is_denial(c)), None)
     if further is None:
         return None
-    return f"{further.operation} would be called now, which nobody has reviewed: plan and review it again"
+    return f"{further.operation} would be called now, which was not reviewed: plan and review it again"
 
 
-def _begun(reviewed: PlannedDeletion, snapshot: Snapshot, begun_on: Iterable[Snapshot]) -> bool:
+def _is_continued(reviewed: PlannedDeletion, snapshot: Snapshot, begun_on: Iterable[Snapshot]) -> bool:
     return is_covered(snapshot, (each for each in begun_on if each.fingerprint == reviewed.fingerprint))
 
 

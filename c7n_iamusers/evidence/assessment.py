@@ -17,7 +17,7 @@ from c7n_iamusers.evidence.findings import Case, Findings, Provisioning, Thresho
 from c7n_iamusers.evidence.index import EvidenceIndex, with_listed_credentials
 from c7n_iamusers.evidence.model import Activity, Classification, Evidence, Hint, Source
 from c7n_iamusers.execution.client import Backoff
-from c7n_iamusers.exemptions.rules import Exemption
+from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import LISTED_KINDS, list_kind

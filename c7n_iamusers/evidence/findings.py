@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 
 from c7n_iamusers.evidence.admin_rights import admin_policies
 from c7n_iamusers.evidence.model import Credential, Evidence
-from c7n_iamusers.exemptions.rules import Exemption
+from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.iam.user import IamUser

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run's store in S3: each write is a put that S3 has acknowledged before the run goes on."""
+"""A run's store in S3. Each write is a put that S3 acknowledges before the run goes on."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from c7n_iamusers.execution.client import Backoff, error_code
 from c7n_iamusers.execution.stores import refuse_larger
 
-#: PutObject, "Conditional writes": the object is there, or another conditional write of it is under way.
+#: Errors of a conditional PutObject ("Conditional writes", Amazon S3 User Guide): the object exists or has changed, or
+#: another conditional write of it is in progress.
 _TAKEN = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 
 
 def bucket_output(url: str, session: Any) -> BucketStore:
-    """The store of an output URL as Cloud Custodian takes it: ``s3://BUCKET/PREFIX?region=NAME&sse=KIND&kms-key=KEY``.
+    """The store of an output URL of Cloud Custodian: ``s3://BUCKET/PREFIX?region=NAME&sse=KIND&kms-key=KEY``.
 
-    ``session``: boto3's. Objects are encrypted and owned as those of c7n's own output (``S3Output``).
+    ``session``: a boto3 session. Objects get the encryption and the ACL of c7n's own output (``S3Output``).
     """
     parsed = urlparse(url)
     given = dict(parse_qsl(parsed.query))
@@ -32,10 +33,10 @@ def bucket_output(url: str, session: Any) -> BucketStore:
 
 
 class BucketStore:
-    """Objects of ``bucket`` under ``prefix``. ``arguments``: of each PutObject (encryption, ACL). See Store.
+    """Objects of ``bucket`` under ``prefix``; see Store. ``arguments``: of each PutObject (encryption, ACL).
 
-    S3 gives strong read-after-write consistency, so what ``create`` has put, any later read finds.
-    Reading a name that may be missing needs s3:ListBucket: without it S3 answers AccessDenied, not NoSuchKey.
+    S3 is strongly consistent for reads after writes. Reading a missing name needs s3:ListBucket: without it S3 returns
+    AccessDenied instead of NoSuchKey.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class BucketStore:
         return self._tagged(name, largest)[0]
 
     def create(self, name: str, content: bytes) -> None:
-        """See Store. A put whose answer was lost counts as ours where the object holds this content."""
+        """See Store. If the response of a put was lost, an object with this content counts as ours."""
         try:
             self._put(name, content, IfNoneMatch="*")
         except ClientError as error:
@@ -102,7 +103,7 @@ class BucketStore:
         for delay in (*self._backoff.delays(), None):
             content, tag = self._tagged(name)
             if changed is not None and content == changed:
-                return  # the answer of our own put was lost
+                return  # our own put was applied, and its response was lost
             changed = change(content)
             try:
                 return self._put(name, changed, **({"IfMatch": tag} if tag else {"IfNoneMatch": "*"}))
@@ -138,7 +139,7 @@ class BucketStore:
         return f"s3://{self._bucket}/{self._prefix}"
 
     def _tagged(self, name: str, largest: int | None = None) -> tuple[bytes | None, str]:
-        """The content and its ETag."""
+        """The content and its ETag; None and an empty text if the name does not exist. ``largest``: see Store.read."""
         try:
             found = self._backoff.call(self._client.get_object, Bucket=self._bucket, Key=self._key(name))
             refuse_larger(self.place(name), int(found.get("ContentLength", 0)), largest)
@@ -164,7 +165,7 @@ class BucketStore:
 
         def put() -> None:
             if not isinstance(content, bytes):
-                content.seek(0)  # an earlier try has read it
+                content.seek(0)  # the try before has read it
             self._client.put_object(Bucket=self._bucket, Key=self._key(name), Body=content, **given)
 
         try:

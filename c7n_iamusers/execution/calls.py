@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plan is data: the exact AWS calls for one subject, in order, made by nobody but the executor."""
+"""A plan as data: the exact AWS calls for one subject, in order. Only the executor makes them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """Stands in a parameter for a value that an earlier call of the same plan returns."""
+    """A placeholder in a parameter for a value that an earlier call of the same plan returns."""
 
     name: str
 
@@ -20,10 +20,10 @@ class Ref:
 
 @dataclass(frozen=True)
 class Wait:
-    """How to see an asynchronous call through to its end.
+    """How to poll an asynchronous call until it has ended.
 
-    ``status`` and ``reason`` are paths of keys into the response of ``operation``. Any status that is
-    neither in ``pending`` nor in ``succeeded`` is a failure, so an unknown one never passes for success.
+    ``operation`` with ``parameters`` is the call that returns the state. ``status`` and ``reason`` are paths of keys
+    into its response. A status that is in neither ``pending`` nor ``succeeded``, an unknown one included, is a failure.
     """
 
     operation: str
@@ -34,14 +34,14 @@ class Wait:
     succeeded: frozenset[str] = frozenset({"SUCCEEDED"})
 
 
-#: When a call asks for the subject's identity (ApiCall.checked).
+#: When the executor verifies the subject's identity: before or after a call (ApiCall.checked).
 BEFORE, AFTER = "before", "after"
 
 
 class Deferred(Mapping[str, Any]):
-    """The parameters that ``make(*given)`` returns, made anew whenever they are read.
+    """The parameters that ``make(*given)`` returns, computed each time they are read.
 
-    A plan for 80,000 people has two calls for each of them, whose parameters would take most of its memory.
+    This saves memory: a plan for 80,000 people has two calls for each of them.
     """
 
     __slots__ = ("_given", "_make")
@@ -62,7 +62,7 @@ class Deferred(Mapping[str, Any]):
         return repr(self._make(*self._given))
 
 
-#: One empty mapping for all calls, of which a plan may have hundreds of thousands.
+#: One empty mapping shared by all calls: a plan may have hundreds of thousands.
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -70,10 +70,10 @@ _NOTHING: Mapping[str, Any] = {}
 class ApiCall:
     """One AWS call: ``service`` as boto3 names it, ``operation`` as the API does.
 
-    ``done_codes``: error codes which mean that the wanted end is there already.
+    ``done_codes``: error codes that mean that the desired state exists already, such as NoSuchEntity for a deletion.
     ``save``: Ref name -> path of keys into the response.
-    ``checked``: of BEFORE and AFTER, when the subject is identified again, right before the call or right after it.
-    ``notes``: what the journal says beside the call, such as what it replaces.
+    ``checked``: BEFORE, AFTER or both: when the executor verifies that the name still belongs to the same subject.
+    ``notes``: what the journal line of the call records beside it, such as what the call replaces.
     """
 
     service: str
@@ -94,9 +94,9 @@ class ApiCall:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom a plan is for: the key under which journal, snapshot and outcome are found.
+    """What a plan changes, mostly a user. Journal lines, snapshots and outcomes carry its name, ARN and unique id.
 
-    ``kind``: what it is in words; for what is shared by users of an account, ``arn`` names the account.
+    ``kind``: the word for it in messages. Where several users of an account share it, ``arn`` only names the account.
     """
 
     name: str
@@ -106,7 +106,7 @@ class Subject:
 
     @property
     def account_id(self) -> str:
-        """The account that the ARN lies in, 12 digits."""
+        """The account id in the ARN, 12 digits."""
         return self.arn.split(":")[4]
 
     def __str__(self) -> str:
@@ -115,7 +115,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Plan:
-    """The ordered calls for one subject; what follows never starts before what precedes has ended."""
+    """The calls for one subject, in order. Each call starts after the one before it has ended."""
 
     subject: Subject
     calls: tuple[ApiCall, ...]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading from AWS: when a call is worth another attempt, and every page of a list."""
+"""Calls to AWS: which errors to retry, backoff, and reading every page of a list."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from c7n_iamusers.execution.calls import Subject
 
 T = TypeVar("T")
 
-#: Common Errors of IAM, SSO Admin and Identity Store (API references): the same call may succeed later.
+#: "Common Errors" in the API references of IAM, SSO Admin and Identity Store: the same call may succeed later.
 RETRYABLE_CODES = frozenset(
     {
         "ConcurrentModification",
@@ -42,11 +42,11 @@ RETRYABLE_CODES = frozenset(
         "TooManyRequestsException",
     }
 )
-#: What AWS, or something on the way to it, answered can't be read, or nothing came.
+#: No response came, or it can't be parsed.
 _NO_ANSWER = (HTTPClientError, ConnectionError, ResponseParserError)
 #: The request never reached AWS.
 _NOT_SENT = (ConnectTimeoutError, EndpointConnectionError)
-#: AWS's own failures, which say nothing of whether the request was applied.
+#: Server errors. They don't say whether the request was applied.
 _AMBIGUOUS_CODES = frozenset(
     {
         "InternalFailure",
@@ -59,39 +59,39 @@ _AMBIGUOUS_CODES = frozenset(
 
 
 def error_code(error: Exception) -> str:
-    """The AWS error code, e.g. ``NoSuchEntity``; of an error that is not AWS's the name of its class."""
+    """The AWS error code, such as ``NoSuchEntity``; the class name of an error that is not a ClientError."""
     if not isinstance(error, ClientError):
         return type(error).__name__
     return str(error.response.get("Error", {}).get("Code", "Unknown"))
 
 
 def describe(subject: Subject, error: Exception) -> str:
-    """What ``error`` says, with whom it befell in front where it does not say so itself."""
+    """The text of ``error``, with ``subject`` in front unless the text already names it."""
     text = str(error)
     return text if str(subject) in text else f"{subject}: {text}"
 
 
 def is_missing(error: ClientError) -> bool:
-    """True where Identity Center says that what was asked for does not exist.
+    """True if Identity Center reports ResourceNotFoundException.
 
-    A client's own ``exceptions`` are made on first use, by several threads several times: an ``except`` on one of
-    them can miss an error of the other.
+    ``except client.exceptions.ResourceNotFoundException`` is not safe in threads: botocore creates these classes on
+    first use, and several threads may create several of them.
     """
     return error_code(error) == "ResourceNotFoundException"
 
 
 def is_retryable(error: Exception) -> bool:
-    """True for throttling, temporary conflicts, AWS's own failures, broken connections and answers."""
+    """True for throttling, temporary conflicts, server errors, broken connections and unreadable responses."""
     if isinstance(error, _NO_ANSWER):
         return True
     if not isinstance(error, ClientError):
         return False
-    # identitystore says in Reason whether a conflict is a race or the object being there already.
+    # In identitystore's ConflictException, Reason tells a race from an object that exists already.
     return error_code(error) in RETRYABLE_CODES or error.response.get("Reason") == "CONCURRENT_MODIFICATION"
 
 
 def is_lost(error: Exception) -> bool:
-    """True where the request may have been applied although no answer says so."""
+    """True if the request may have been applied although no response confirms it."""
     if isinstance(error, ClientError):
         return error_code(error) in _AMBIGUOUS_CODES
     return isinstance(error, _NO_ANSWER) and not isinstance(error, _NOT_SENT)
@@ -99,7 +99,7 @@ def is_lost(error: Exception) -> bool:
 
 @dataclass(frozen=True)
 class Backoff:
-    """Exponential backoff with full jitter: delays in seconds, until ``budget`` seconds are spent."""
+    """Exponential backoff with jitter. ``base``, ``cap`` and ``budget`` (of all delays together) are in seconds."""
 
     base: float = 0.5
     cap: float = 20.0
@@ -108,7 +108,7 @@ class Backoff:
     jitter: Callable[[], float] = random.random
 
     def delays(self) -> Iterator[float]:
-        """Delays before each further try; ends when the budget is spent."""
+        """The delay in seconds before each retry; ends when the budget is spent."""
         spent, ceiling = 0.0, self.base
         while spent < self.budget:
             delay = ceiling * (0.5 + self.jitter() / 2)
@@ -117,7 +117,7 @@ class Backoff:
             ceiling = min(self.cap, ceiling * 2)
 
     def call(self, operation: Callable[..., T], **kw: Any) -> T:
-        """``operation(**kw)``, again after each retryable error; the last error where the budget is spent."""
+        """``operation(**kw)``, retried after each retryable error. Raises the last error once the budget is spent."""
         for delay in self.delays():
             try:
                 return operation(**kw)
@@ -129,18 +129,18 @@ class Backoff:
 
 
 def error_delay(error: Exception) -> float | None:
-    """The seconds that AWS itself asks for (``RetryAfterSeconds`` of identitystore's throttling)."""
-    # botocore's connection errors have a response too: None.
+    """The delay in seconds that AWS asks for: ``RetryAfterSeconds`` of identitystore's ThrottlingException."""
+    # botocore's connection errors have a response attribute too, which is None.
     response = getattr(error, "response", None) or {}
     seconds = response.get("RetryAfterSeconds")
     return float(seconds) if seconds else None
 
 
 def pages(client: Any, operation: str, backoff: Backoff, **parameters: Any) -> Iterator[dict[str, Any]]:
-    """The responses of ``operation``, a page each, following IAM's Marker or the SSO services' NextToken.
+    """The responses of ``operation``, one a page, by IAM's Marker or the SSO services' NextToken.
 
-    One loop serves the lists that botocore has a paginator for and those that it has none for
-    (ListServiceSpecificCredentials), and lets a page be retried without starting over.
+    Unlike a botocore paginator, it also serves ListServiceSpecificCredentials, and retries a page without starting
+    over.
     """
     method = getattr(client, xform_name(operation))
     while True:
@@ -155,5 +155,5 @@ def pages(client: Any, operation: str, backoff: Backoff, **parameters: Any) -> I
 
 
 def items(client: Any, operation: str, result: str, backoff: Backoff, **parameters: Any) -> list[Any]:
-    """The members named ``result`` of every page of ``operation``."""
+    """The elements of the list ``result`` in every page of ``operation``."""
     return [item for page in pages(client, operation, backoff, **parameters) for item in page.get(result, ())]

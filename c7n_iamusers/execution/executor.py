@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes the journaled calls of a user's plan in order; after each pause it checks whose the name is now."""
+"""Makes the calls of a user's plan in order, journaled. After each pause it verifies the user's unique id again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LOG = logging.getLogger("custodian.c7n_iamusers")
 
 
 class CallFailed(Exception):
-    """A call of a plan failed for good; what preceded it is done, what follows was not tried."""
+    """A call of a plan failed and is not retried. The calls before it are done, those after it were not made."""
 
     def __init__(self, call: ApiCall, subject: Subject, code: str, message: str) -> None:
         super().__init__(failure_text(subject, call, code, message))
@@ -38,42 +38,42 @@ class CallFailed(Exception):
 
 
 class SubjectGone(Exception):
-    """The subject of a plan does not exist any more, and it was not this plan that removed it."""
+    """The subject of a plan no longer exists, and not this plan removed it."""
 
 
 @dataclass
 class Applied:
-    """What has been done of plans for one subject. ``values``: what Refs stand for.
+    """What has been applied to one subject so far, over all of its plans.
 
-    ``made``: each changing call with its parameters and how it ended, ``done`` or ``gone`` and so on, the last one
-    last. ``unchecked``: those made since the subject was last identified. ``left``: in which state the subject is left
-    where the work on it fails, for people.
+    ``values``: Ref name -> value. ``made``: each changing call with its result (a constant of journaled_call), in
+    order. ``unchecked``: the calls since the subject's identity was last verified. ``failure_note``: the state that a
+    failure now would leave the subject in, for the reason of its outcome.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     made: list[tuple[ApiCall, str]] = field(default_factory=list)
     unchecked: list[ApiCall] = field(default_factory=list)
-    left: str = ""
+    failure_note: str = ""
 
     def ended(self, operation: str) -> str:
-        """How the last call ended, where it was of ``operation``; else empty."""
+        """The result of the last call if that was ``operation``, else empty."""
         call, result = self.made[-1] if self.made else (None, "")
         return result if call and call.operation == operation else ""
 
     @property
     def calls(self) -> int:
-        """How many changing calls were made, failed ones included."""
+        """The number of changing calls made, failed ones included."""
         return len(self.made)
 
 
-#: True where the subject is who it was, False where it is gone; raises where the name is another's by now.
+#: True if the name still belongs to the same subject, False if nobody has it. Raises if it belongs to another one.
 Identify = Callable[[], bool]
 
 
 class Executor:
-    """Applies plans through ``clients`` (boto3 service name -> client). Safe for several threads.
+    """Applies plans through ``clients`` (boto3 service name -> client). Thread-safe.
 
-    The clients must not retry by themselves (SINGLE_TRY).
+    The clients must not retry on their own: create them with SINGLE_TRY.
     """
 
     def __init__(
@@ -90,13 +90,14 @@ class Executor:
     def apply(
         self, plan: Plan, applied: Applied, identify: Identify = lambda: True, urgent: bool = False
     ) -> None:
-        """Make the calls of ``plan``; ``applied`` counts along, so that it tells the truth after a failure too.
+        """Make the calls of ``plan``, and record each in ``applied``, which is correct after a failure too.
 
-        ``identify`` is asked where a call says so, after every pause, and where something was gone already, which
-        is a sign that somebody else is at work. ``urgent``: not to be stopped by ``before_each``.
+        ``identify`` is called where a call asks for it, before each retry, and where something was gone already, since
+        then somebody else may be changing the subject. ``urgent``: don't call ``before_each``, so an interruption does
+        not stop the plan.
 
-        Raises CallFailed at the first call that fails for good, SubjectGone where ``identify`` says so, and what
-        ``identify`` and ``before_each`` (before each call) raise, Interrupted above all.
+        Raises CallFailed at the first call that fails, SubjectGone if ``identify`` returns False, and what ``identify``
+        and ``before_each`` raise, such as Interrupted.
         """
         for number, call in enumerate(plan.calls, 1):
             if not urgent:
@@ -109,7 +110,7 @@ class Executor:
 
 @dataclass
 class _Attempt:
-    """One call, tried until it is decided. ``last``: of its plan."""
+    """One call, tried until it has a result. ``last``: whether it is the last one of its plan."""
 
     journaled: JournaledCall
     method: Callable[..., Any]
@@ -154,14 +155,14 @@ class _Attempt:
             if not self._is_there():
                 if self.journaled.call.operation != "DeleteUser":
                     raise SubjectGone
-                return self.journaled.nothing_left, {}
+                return self.journaled.result_if_done, {}
 
     def _verdict(self, error: Exception) -> str:
         if isinstance(error, Interrupted):
-            # It came between two tries: whether an earlier one was applied, only AWS can tell.
+            # Raised between two tries. An earlier one may have been applied.
             return INTERRUPTED
         refused = isinstance(error, (*AWS_ERRORS, IamUsersError, SubjectGone))
-        return self.journaled.refused if refused else UNKNOWN
+        return self.journaled.result_if_refused if refused else UNKNOWN
 
     def _check(self) -> None:
         if not self._is_there():
@@ -179,5 +180,5 @@ class _Attempt:
         except JournalRefused as error:
             if not self.last:
                 raise
-            # Nothing follows that the missing line could endanger, and the outcome must say what was done.
+            # No call follows, and the outcome must still report what was done.
             LOG.error("%s", error)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stopping in good order: the call in hand is finished and journaled, none is begun after it."""
+"""Stopping on a signal: the current call is finished and journaled, and no further call is made."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from types import FrameType, TracebackType
 from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_GLANCE_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 
 
 class Interrupted(Exception):
-    """The run was told to stop; what was done is journaled, and another run carries on."""
+    """A signal asked the run to stop. What was done is journaled, and the next run goes on from there."""
 
 
 class Interruption:
-    """While in its ``with`` block, SIGINT and SIGTERM ask the run to stop instead of breaking off a call.
+    """In its ``with`` block, SIGINT and SIGTERM ask the run to stop instead of aborting a call. Thread-safe.
 
-    A second signal acts as it would have without us. Python handles signals in its main thread only, so in
-    another thread this changes nothing. Safe for several threads.
+    A second signal has its usual effect. Python handles signals in the main thread only, so in another thread the block
+    has no effect.
     """
 
     def __init__(self) -> None:
-        # A plain attribute: a lock (threading.Event has one) might be held by the code that a signal breaks into.
+        # A plain attribute, not a threading.Event: the code that a signal interrupts might hold the event's lock.
         self._signal: int | None = None
         self._before: Mapping[int, Any] = {}
 
     def check(self) -> None:
-        """Raises Interrupted where the run was told to stop. Called before each call."""
+        """Raises Interrupted if a signal came. Called before each AWS call."""
         if self._signal:
             raise Interrupted(self.reason)
 
     def sleep(self, seconds: float) -> None:
-        """Sleeps, but raises Interrupted as soon as the run is told to stop: a retry is a call not yet begun."""
+        """Sleep before a retry. Raises Interrupted as soon as a signal comes."""
         until = time.monotonic() + seconds
         while (remaining := until - time.monotonic()) > 0:
             self.check()
-            time.sleep(min(remaining, _GLANCE_SECONDS))
+            time.sleep(min(remaining, _POLL_SECONDS))
         self.check()
 
     @property
     def reason(self) -> str:
-        """Which signal came, e.g. ``stopped by SIGTERM``."""
+        """Which signal came, such as ``stopped by SIGTERM``."""
         return f"stopped by {signal.Signals(self._signal).name}" if self._signal else "not stopped"
 
-    def follow(self) -> None:
-        """Once all is written, end the process as the signal would have.
+    def exit_if_stopped(self) -> None:
+        """End the process as the signal would have. Call it after everything is written.
 
-        Raises KeyboardInterrupt after SIGINT and SystemExit (143) after SIGTERM: neither is an Exception, so
-        c7n does not go on with the next policy, and its own clean-up still runs.
+        Raises KeyboardInterrupt after SIGINT, SystemExit (143) after SIGTERM. Neither is an Exception, so c7n does not
+        run the next policy, and its own cleanup still runs.
         """
         if self._signal == signal.SIGINT:
             raise KeyboardInterrupt
@@ -76,5 +76,5 @@ class Interruption:
     def _restore(self) -> None:
         before, self._before = self._before, {}
         for number, handler in before.items():
-            # None: it was not set from Python, and can't be from here
+            # None: the handler was not installed from Python, so Python can't restore it
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The journal: a line before each changing call and one after it, durable before the call; and its readers."""
+"""The journal of a run: one line before each changing call, durable before the call is made, and one after it.
+
+``Journal`` writes to a file, ``BucketJournal`` and ``SegmentedJournal`` to a store; ``JournalReader`` reads them.
+"""
 
 from __future__ import annotations
 
@@ -16,24 +19,28 @@ from typing import Any, Protocol
 
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.stores import JOURNAL as JOURNAL
-from c7n_iamusers.execution.stores import Store, open_appending, sync_directory
+from c7n_iamusers.execution.stores import JOURNAL, Store, open_appending, sync_directory
 
-#: The phases of a line: the snapshot of the user with its SHA-256, before a call, after it, what became of the user.
+#: The prefix of BucketJournal's objects, one for each run and user.
+BUCKET_JOURNALS = "journal/"
+#: The journal of restorations, in the output of the run that they restore from.
+RESTORE_JOURNAL = "restore-journal.jsonl"
+Line = dict[str, Any]
+#: The phases of a line: the user's snapshot with its SHA-256, before a call, after a call, the user's outcome.
 SNAPSHOT, BEFORE, AFTER, OUTCOME = "snapshot", "before", "after", "outcome"
 
 
 def utc_now() -> datetime:
-    """The time now, in UTC."""
+    """The current time in UTC."""
     return datetime.now(timezone.utc)
 
 
 def journal_line(time: datetime, subject: Subject, phase: str, entry: dict[str, Any]) -> bytes:
-    """One line: time, user, arn, unique id, phase, and what the phase adds.
+    """One line: time, user, arn, unique_id, phase, and the ``entry``, which depends on the phase.
 
-    ``before`` and ``after`` (JournaledCall writes them): service, operation, parameters; ``before`` also the call's
-    notes if any; ``after`` also the result (``done``, ``gone``, ``adopted``, ``interrupted``, ``failed``,
-    ``unknown``), the ids that were ``saved`` if any, the error ``code`` if any. ``snapshot``: its name and SHA-256.
+    ``before`` and ``after``, written by JournaledCall: service, operation, parameters. ``before`` adds ``notes`` of the
+    call, ``after`` adds ``result`` (``done``, ``gone``, ``adopted``, ``interrupted``, ``failed``, ``unknown``),
+    ``saved`` ids and the error ``code``; each only if there is one. ``snapshot``: its name and ``sha256``.
     ``quarantine``: the record of what was active before. ``outcome``: a row of ``outcomes.json``.
     """
     who = {"user": subject.name, "arn": subject.arn, "unique_id": subject.unique_id}
@@ -45,14 +52,14 @@ class JournalWriter(Protocol):
     """What the executor writes to."""
 
     def write(self, subject: Subject, phase: str, **entry: Any) -> None:
-        """One line; durable when this returns, unless it is of phase ``after``: that one may wait for the next.
+        """Write one line, durably. A line of phase ``after`` may be written together with the next line instead.
 
-        Raises JournalRefused where it can't be made durable.
+        Raises JournalRefused if it can't be made durable.
         """
 
 
 class Journal:
-    """Appends to ``path``; safe for several threads, and for a file that an earlier run has begun."""
+    """Appends to the file ``path``, which an earlier run may have begun. Thread-safe."""
 
     def __init__(self, path: Path, now: Callable[[], datetime] = utc_now) -> None:
         self._path, self._now = path, now
@@ -61,11 +68,11 @@ class Journal:
         if not (size := self._file.tell()):
             sync_directory(path.parent)
         elif os.pread(self._file.fileno(), 1, size - 1) != b"\n":
-            # A crash in mid-line: closing it keeps that remnant from swallowing the next entry.
+            # A crash left an incomplete line: end it, so that the next line stays readable.
             self._file.write(b"\n")
 
     def write(self, subject: Subject, phase: str, **entry: Any) -> None:
-        """See JournalWriter; here every line is durable (fsync) when this returns."""
+        """See JournalWriter. Every line is durable (fsync) when this returns."""
         line = journal_line(self._now(), subject, phase, entry)
         try:
             with self._lock:
@@ -88,11 +95,11 @@ class Journal:
 
 
 class NoJournal:
-    """For what only plans: no mutating call is made, so there is nothing to journal."""
+    """The journal of a run that only plans and makes no changing call."""
 
     def write(self, subject: Subject, phase: str, **entry: Any) -> None:
-        """Raises AssertionError, before the call that it would announce."""
-        raise AssertionError(f"{subject}: nothing was to be touched, but it came to {entry.get('operation')}")
+        """Raises AssertionError, before the changing call is made."""
+        raise AssertionError(f"{subject}: a run that only plans was about to call {entry.get('operation')}")
 
     def __enter__(self) -> NoJournal:
         return self
@@ -103,17 +110,84 @@ class NoJournal:
         pass
 
 
-#: Where BucketJournal puts its objects, one for each run and user.
-BUCKET_JOURNALS = "journal/"
-#: Of a run's output: what restorations from it did.
-RESTORE_JOURNAL = "restore-journal.jsonl"
-Line = dict[str, Any]
+class BucketJournal:
+    """Writes ``journal/<time of the run>-<random>/<user name>.<unique id>.jsonl`` to ``store``. Thread-safe.
+
+    S3 acknowledges the line before a call before the call is made. The line after it is put together with the next one,
+    so a crash can lose the result of a user's last call. Each object belongs to one run and one user.
+    """
+
+    def __init__(self, store: Store, now: Callable[[], datetime] = utc_now) -> None:
+        self._store, self._now = store, now
+        self._run = f"{now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+        self._lock = threading.Lock()
+        self._lines: defaultdict[Subject, bytes] = defaultdict(bytes)
+
+    def write(self, subject: Subject, phase: str, **entry: Any) -> None:
+        """See JournalWriter."""
+        with self._lock:
+            self._lines[subject] += journal_line(self._now(), subject, phase, entry)
+            content = self._lines[subject]
+        if phase == AFTER:
+            return
+        name = f"{BUCKET_JOURNALS}{self._run}/{subject.name}.{subject.unique_id}.jsonl"
+        _put(self._store, name, content, str(subject))
+
+
+class SegmentedJournal:
+    """Writes ``<place>/<time>-<random>/<number>.jsonl`` to ``store``: the journal of a run with a single writer.
+
+    Each object holds the lines since the previous object, for all subjects. Sorted by name, the objects are the
+    journal. S3 acknowledges the line before a call before the call is made, so a crash can lose the results since the
+    last one.
+    """
+
+    def __init__(self, store: Store, place: str, now: Callable[[], datetime] = utc_now) -> None:
+        self._store, self._now = store, now
+        self._place = f"{place}/{now():%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"
+        self._lock = threading.Lock()
+        self._lines, self._number = b"", 0
+
+    def write(self, subject: Subject, phase: str, **entry: Any) -> None:
+        """See JournalWriter."""
+        with self._lock:
+            self._lines += journal_line(self._now(), subject, phase, entry)
+            if phase != AFTER:
+                self._put(str(subject))
+
+    def _put(self, about: str) -> None:
+        _put(self._store, f"{self._place}/{self._number:08}.jsonl", self._lines, about)
+        self._lines, self._number = b"", self._number + 1
+
+    def __enter__(self) -> SegmentedJournal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if self._lines:
+                self._put("the last results")
+        except JournalRefused:
+            if kind is None:
+                raise
+
+
+def _put(store: Store, name: str, content: bytes, about: str) -> None:
+    """Put an object of a journal. ``about``: what its last line is about. Raises JournalRefused."""
+    try:
+        store.replace(name, content)
+    except OSError as error:
+        raise JournalRefused(
+            f"{about}: the journal can't be written ({error}): nothing further was touched; allow s3:PutObject there, "
+            "and run again"
+        ) from error
 
 
 class JournalReader:
-    """The lines about one user in the journals of ``stores``, which are read once each, when first asked for.
+    """Reads the journals of ``stores``, each once, on first use. Thread-safe.
 
-    Safe for several threads. Raises OSError where a journal can't be read: what it holds must not be taken for lost.
+    Every method raises OSError if a journal can't be read.
     """
 
     def __init__(self, stores: Callable[[], Sequence[Store]]) -> None:
@@ -121,15 +195,15 @@ class JournalReader:
         self._journals: list[_Journal] | None = None
 
     def load(self) -> None:
-        """Read them now, before a run adds lines of its own, which are not to be taken for an earlier run's."""
+        """Read the journals now, so that lines which this run adds later are not taken for an earlier run's."""
         self._read()
 
     def of(self, subject: Subject) -> list[Line]:
-        """All lines about the user of this unique id or, where a line has none, of this ARN."""
+        """All lines with the unique id of ``subject``, or, if a line has none, with its ARN."""
         return [line for journal in self._read() for line in journal.of(subject)]
 
     def lines(self) -> Iterator[Line]:
-        """Every line of runs; what restorations did is in ``of`` only."""
+        """Every line of runs. Lines of restorations are left out; ``of`` has them."""
         for journal in self._read():
             yield from journal.lines()
 
@@ -169,7 +243,7 @@ class _Journal:
 
 
 def parsed(content: bytes) -> Iterable[Line]:
-    """The lines of a journal; one that a crash has torn is left out, those around it hold."""
+    """The lines of a journal. Incomplete ones, as a crash leaves them, are skipped."""
     for text in content.splitlines():
         try:
             line = json.loads(text)
@@ -177,79 +251,3 @@ def parsed(content: bytes) -> Iterable[Line]:
             continue
         if isinstance(line, dict):
             yield line
-
-
-class BucketJournal:
-    """Writes ``journal/<time of the run>-<random>/<user name>.<unique id>.jsonl`` to ``store``.
-
-    S3 has acknowledged the line of a call before the call is made; the line after it goes with the next one. So
-    what a crash can take away is the result of the very last call of a user, as in any journal. Each object is
-    of one run and one user, hence no run ever touches another's. Safe for several threads.
-    """
-
-    def __init__(self, store: Store, now: Callable[[], datetime] = utc_now) -> None:
-        self._store, self._now = store, now
-        self._run = f"{now():%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-        self._lock = threading.Lock()
-        self._lines: defaultdict[Subject, bytes] = defaultdict(bytes)
-
-    def write(self, subject: Subject, phase: str, **entry: Any) -> None:
-        """See JournalWriter."""
-        with self._lock:
-            self._lines[subject] += journal_line(self._now(), subject, phase, entry)
-            content = self._lines[subject]
-        if phase == AFTER:
-            return
-        name = f"journal/{self._run}/{subject.name}.{subject.unique_id}.jsonl"
-        try:
-            self._store.replace(name, content)
-        except OSError as error:
-            raise JournalRefused(
-                f"{subject}: the journal can't be written ({error}): nothing further was touched; let the role put "
-                "objects there, and run again"
-            ) from error
-
-
-class SegmentedJournal:
-    """Writes ``<place>/<time>-<random>/<number>.jsonl`` to ``store``: the journal of a run that one writer makes.
-
-    An object holds the lines since the one before it, whoever they are about. S3 has acknowledged the line of a call
-    before the call is made, so what a crash can take away are the results since the last call. In the order of their
-    names the objects are the journal.
-    """
-
-    def __init__(self, store: Store, place: str, now: Callable[[], datetime] = utc_now) -> None:
-        self._store, self._now = store, now
-        self._place = f"{place}/{now():%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"
-        self._lock = threading.Lock()
-        self._lines, self._number = b"", 0
-
-    def write(self, subject: Subject, phase: str, **entry: Any) -> None:
-        """See JournalWriter."""
-        with self._lock:
-            self._lines += journal_line(self._now(), subject, phase, entry)
-            if phase != AFTER:
-                self._put(str(subject))
-
-    def _put(self, about: str) -> None:
-        try:
-            self._store.replace(f"{self._place}/{self._number:08}.jsonl", self._lines)
-        except OSError as error:
-            raise JournalRefused(
-                f"{about}: the journal can't be written ({error}): nothing further was touched; let this session put "
-                "objects there, and run again"
-            ) from error
-        self._lines, self._number = b"", self._number + 1
-
-    def __enter__(self) -> SegmentedJournal:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            if self._lines:
-                self._put("the last results")
-        except JournalRefused:
-            if kind is None:
-                raise

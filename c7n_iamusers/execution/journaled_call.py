@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One changing call: a journal line before it, as many tries as it takes, a journal line after it.
+"""One changing call: a journal line before it, one or more tries, a journal line after it.
 
-Everything that changes AWS goes through here. What differs is who schedules the tries: the executor of users sleeps
-and tries again, the writer of Identity Center makes other calls until the next try is due.
+Every change in AWS goes through JournaledCall. Its callers schedule the tries: the executor of IAM users sleeps before
+a retry, the writer of Identity Center makes other calls until the retry is due.
 """
 
 from __future__ import annotations
@@ -19,25 +19,24 @@ from c7n_iamusers.execution.calls import ApiCall, Ref, Subject
 from c7n_iamusers.execution.client import Backoff, error_code, error_delay, is_lost, is_retryable
 from c7n_iamusers.execution.journal import AFTER, BEFORE, JournalWriter
 
-#: How a call ended, as its journal line says: applied by us; there was nothing left to remove; somebody else had made
-#: what it was to make.
+#: Results of a call in its journal line. We applied it; what it removes was gone; what it creates existed.
 DONE, GONE, ADOPTED = "done", "gone", "adopted"
-#: Refused for good; only AWS knows whether it was applied; the run stopped between two tries, so only AWS knows.
+#: AWS refused it; its response was lost, so it may have been applied; the run stopped between two tries, likewise.
 FAILED, UNKNOWN, INTERRUPTED = "failed", "unknown", "interrupted"
 #: What a try may raise.
 AWS_ERRORS = (ClientError, BotoCoreError, ResponseParserError)
-#: The configuration of every client that changes anything. A retry inside botocore would hide that an answer was
-#: lost, and the subject would not be identified again before it.
+#: The configuration of every client that changes anything. A retry inside botocore would hide a lost response, and
+#: would not verify the subject's identity first.
 SINGLE_TRY = Config(retries={"total_max_attempts": 1})
-#: Operations for which a done code means that somebody else was faster.
+#: Operations for which a done code means that somebody else did the same before.
 _REMOVING = ("Delete", "Detach", "Remove", "Deactivate", "Update", "Untag")
 
 
 class JournaledCall:
-    """``call`` of ``subject``, spaced by ``backoff``. Not for several threads at once.
+    """``call`` for ``subject``, with retries spaced by ``backoff``. Not thread-safe.
 
-    ``begun``: its first line is in the journal. ``parameters``: without Refs once it is begun. ``lost``: a try may have
-    been applied although no answer says so.
+    ``begun``: the line before the call is in the journal. ``parameters``: with Refs resolved, once it is begun.
+    ``lost``: the response of a try was lost, so that try may have been applied.
     """
 
     def __init__(
@@ -48,9 +47,9 @@ class JournaledCall:
         self.begun, self.parameters = False, dict[str, Any]()
 
     def begin(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The parameters, with ``values`` (Ref name -> value) in them. The line before the call is durable then.
+        """Write the line before the call, once for all tries, and return the parameters.
 
-        One line however many tries follow. Raises JournalRefused: the call must not be made.
+        ``values``: Ref name -> value. Raises JournalRefused if the line can't be made durable: don't make the call.
         """
         if not self.begun:
             self.parameters = resolve(self.call.parameters, values)
@@ -59,35 +58,35 @@ class JournaledCall:
         return self.parameters
 
     def end(self, result: str, saved: Mapping[str, Any] | None = None, code: str = "") -> None:
-        """Write the line after the call. ``code``: of the error. Raises JournalRefused."""
+        """Write the line after the call. ``saved``: Ref name -> value. ``code``: AWS error. Raises JournalRefused."""
         ids = {"saved": dict(saved)} if saved else {}
         self._write(AFTER, result=result, **ids, **({"code": code} if code else {}))
 
     def ended_by(self, error: Exception) -> str:
-        """How ``error`` of a try ended the call: its result if nothing is left to do, else empty."""
+        """The result if ``error`` means that the desired state exists, else empty."""
         if error_code(error) in self.call.done_codes:
-            return self.nothing_left
+            return self.result_if_done
         self.lost = self.lost or is_lost(error)
         return ""
 
     def delay_after(self, error: Exception) -> float | None:
-        """Seconds until the next try, as long as AWS asks for; None if no try helps or the time for tries is spent."""
+        """Seconds until the retry after ``error``; None if it is not retryable or the backoff's budget is spent."""
         delay = next(self._delays, None) if is_retryable(error) else None
         return None if delay is None else float(error_delay(error) or delay)
 
     @property
-    def nothing_left(self) -> str:
-        """The result if nothing is left to do: after a lost answer, that is what an earlier try did.
+    def result_if_done(self) -> str:
+        """The result if the desired state exists. After a lost response, an earlier try is taken to have caused it.
 
-        A missing IAM user proves nothing: it may have been renamed.
+        For DeleteUser it is UNKNOWN then, since a missing user may also have been renamed.
         """
         if self.lost:
             return UNKNOWN if self.call.permission == "iam:DeleteUser" else DONE
         return GONE if self.call.operation.startswith(_REMOVING) else DONE
 
     @property
-    def refused(self) -> str:
-        """The result if the last try was refused: only AWS knows what became of a lost one."""
+    def result_if_refused(self) -> str:
+        """The result if AWS refused the last try. After a lost response an earlier try may have been applied."""
         return UNKNOWN if self.lost else FAILED
 
     def _write(self, phase: str, **more: Any) -> None:
@@ -106,7 +105,7 @@ def method_of(clients: Mapping[str, Any], service: str, operation: str) -> Calla
 
 
 def resolve(value: Any, values: Mapping[str, Any]) -> Any:
-    """``value`` with each Ref in it replaced by what it stands for."""
+    """``value`` with each Ref in it replaced by its value in ``values``."""
     if isinstance(value, Ref):
         return values[value.name]
     if isinstance(value, Mapping):
@@ -117,19 +116,19 @@ def resolve(value: Any, values: Mapping[str, Any]) -> Any:
 
 
 def saved(call: ApiCall, response: Mapping[str, Any]) -> dict[str, Any]:
-    """Ref name -> value, for what the call was to save."""
+    """Ref name -> value in ``response``, for each Ref that ``call`` saves."""
     return {name: value_at(response, path) for name, path in call.save.items() if response}
 
 
 def value_at(response: Any, path: tuple[str, ...]) -> Any:
-    """What is at a path of keys; None where it ends early."""
+    """The value at a path of keys; None if a key is missing."""
     for key in path:
         response = response.get(key) if response is not None else None
     return response
 
 
 def message_of(error: Exception) -> str:
-    """What AWS said, or the error did."""
+    """AWS's message in ``error``, or the text of an error that is not a ClientError."""
     return str(error.response["Error"].get("Message", "")) if isinstance(error, ClientError) else str(error)
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outcome of each user: in the journal at once, in ``outcomes.json`` within seconds, completed after a kill."""
+"""The outcome of each user, in the journal at once and in ``outcomes.json`` within seconds.
+
+After a run was killed, ``missing_outcomes`` derives the missing rows from its journal.
+"""
 
 from __future__ import annotations
 
@@ -17,32 +20,60 @@ from typing import Any
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import OUTCOME, JournalWriter, utc_now
-from c7n_iamusers.execution.stores import JOURNAL as JOURNAL
-from c7n_iamusers.execution.stores import DirectoryStore, Store
+from c7n_iamusers.execution.stores import Store, as_store
 from c7n_iamusers.text.moments import moment
 
+LOG = logging.getLogger("custodian.c7n_iamusers")
 OUTCOMES = "outcomes.json"
+DELETED = "deleted"
+SKIPPED = "skipped"
+FAILED = "failed"
+PROVISIONED = "provisioned"
+UNCHANGED = "unchanged"
+PLANNED = "planned"
+QUARANTINED = "quarantined"
+RELEASED = "released"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one user in one action.
+
+    ``status``: one of this module's constants. ``calls``: the number of changing calls. ``seconds``: wall time.
+    ``code`` and ``call``: the error code and the failed call, such as ``iam:DeleteUser``. ``time``: ISO 8601 in UTC.
+    """
+
+    user: str
+    arn: str
+    status: str
+    reason: str = ""
+    calls: int = 0
+    seconds: float = 0.0
+    code: str = ""
+    call: str = ""
+    unique_id: str = ""
+    time: str = ""
+
+    def as_data(self) -> dict[str, Any]:
+        """A row of ``outcomes.json``."""
+        who = {"user": self.user, "arn": self.arn, "unique_id": self.unique_id}
+        what = {"status": self.status, "reason": self.reason, "call": self.call, "code": self.code}
+        return {**who, **what, "calls": self.calls, "seconds": round(self.seconds, 3), "time": self.time}
 
 
 def write_outcomes(place: Path | Store, outcomes: Iterable[Outcome]) -> None:
-    """Merge ``outcomes`` into the ``outcomes.json`` of a directory or store.
+    """Merge ``outcomes`` into the ``outcomes.json`` of a directory or store, which others may write to.
 
-    Raises OSError where it can't be written, ValueError where the one that is there can't be read.
+    Raises OSError if it can't be written, ValueError if the existing one is invalid.
     """
-    store = DirectoryStore(place) if isinstance(place, Path) else place
-    add_outcomes(store, outcomes)
-
-
-def add_outcomes(store: Store, outcomes: Iterable[Outcome]) -> None:
-    """Merge ``outcomes`` into the ``outcomes.json`` of ``store``, whoever else writes to it. Raises as above."""
-    new = list(outcomes)
+    store, new = as_store(place), list(outcomes)
     store.update(OUTCOMES, lambda content: merged_outcomes(_rows(store, content), new))
 
 
 def load_outcomes(store: Store) -> list[dict[str, Any]]:
-    """The rows of ``outcomes.json``, none where there is no such file.
+    """The rows of ``outcomes.json``; none if there is no such file.
 
-    Raises OSError where it can't be read, ValueError where it is not one that a run left.
+    Raises OSError if it can't be read, ValueError if a run can't have written it.
     """
     return _rows(store, store.read(OUTCOMES))
 
@@ -51,18 +82,18 @@ def _rows(store: Store, content: bytes | None) -> list[dict[str, Any]]:
     try:
         rows: Any = json.loads(content or b"[]")
     except ValueError as error:
-        raise ValueError(_foreign(store, str(error))) from error
+        raise ValueError(_invalid_file(store, str(error))) from error
     if not (isinstance(rows, list) and all(map(_is_row, rows))):
-        raise ValueError(_foreign(store, "no list of users' outcomes"))
+        raise ValueError(_invalid_file(store, "no list of users' outcomes"))
     found: list[dict[str, Any]] = rows
     return found
 
 
 def merged_outcomes(earlier: Iterable[dict[str, Any]], outcomes: Iterable[Outcome]) -> bytes:
-    """The content of ``outcomes.json``: the latest outcome of each user, earlier ones under its ``history``.
+    """The content of ``outcomes.json``: a row with the latest outcome of each user, earlier ones under ``history``.
 
-    A user is one unique id. A row, or an outcome, without one (of the version before, or of a provisioning) is of
-    whoever has the ARN.
+    A unique id identifies a user. Rows and outcomes without one (of an earlier version, or of provisioning) are matched
+    by ARN.
     """
     rows = list(earlier)
     place = {(row["arn"], row.get("unique_id", "")): number for number, row in enumerate(rows)}
@@ -90,55 +121,15 @@ def _is_row(row: object) -> bool:
     )
 
 
-def _foreign(store: Store, why: str) -> str:
+def _invalid_file(store: Store, why: str) -> str:
     return f"{store.place(OUTCOMES)} is not a file of outcomes ({why}), and is not overwritten: move it away"
 
 
-DELETED = "deleted"
-SKIPPED = "skipped"
-FAILED = "failed"
-PROVISIONED = "provisioned"
-UNCHANGED = "unchanged"
-PLANNED = "planned"
-QUARANTINED = "quarantined"
-RELEASED = "released"
+class OutcomeWriter:
+    """Writes ``outcomes.json`` of ``store``, at most once every ``seconds``. Thread-safe.
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """``status``: one of this module's constants; ``calls``: mutating calls made; ``seconds``: wall time.
-
-    ``code``: of the error, ``call``: that failed, such as ``iam:DeleteUser``, where one did. ``unique_id``: of the
-    user; ``time``: when this was found, ISO 8601 in UTC.
-    """
-
-    user: str
-    arn: str
-    status: str
-    reason: str = ""
-    calls: int = 0
-    seconds: float = 0.0
-    code: str = ""
-    call: str = ""
-    unique_id: str = ""
-    time: str = ""
-
-    def as_data(self) -> dict[str, Any]:
-        """A row of ``outcomes.json``."""
-        who = {"user": self.user, "arn": self.arn, "unique_id": self.unique_id}
-        what = {"status": self.status, "reason": self.reason, "call": self.call, "code": self.code}
-        return {**who, **what, "calls": self.calls, "seconds": round(self.seconds, 3), "time": self.time}
-
-
-LOG = logging.getLogger("custodian.c7n_iamusers")
-
-
-class OutcomeBook:
-    """Keeps ``outcomes.json`` of ``store``: not each outcome rewrites it, as that would cost more than deleting.
-
-    A run that is killed loses from it at most what came within the last ``seconds``, and the journal has that.
-    Raises OSError where an earlier ``outcomes.json`` can't be read, ValueError where it is of another kind. Safe
-    for several threads.
+    If the run is killed, the journal still has the outcomes that were not written yet.
+    Raises OSError if an earlier ``outcomes.json`` can't be read, ValueError if it is invalid.
     """
 
     def __init__(
@@ -152,16 +143,16 @@ class OutcomeBook:
         self._now = now
         self._store, self._journal = store, journal
         self._seconds, self._clock = seconds, clock
-        #: What stood there when the run began.
+        #: The rows when the run began.
         self.earlier: list[dict[str, Any]] = load_outcomes(store)
         self._unwritten: list[Outcome] = []
         self._lock, self._written = threading.Lock(), clock()
 
     def add(self, subject: Subject, outcome: Outcome) -> Outcome:
-        """Note ``outcome``, which gets its time; what can't be noted now is tried again at the end."""
+        """Record ``outcome`` with its time, and return that. What can't be written now is written by ``close``."""
         time = self._now().isoformat(timespec="microseconds")
         outcome = replace(outcome, unique_id=subject.unique_id, time=time)
-        if outcome.calls:  # the journal is about calls
+        if outcome.calls:  # without calls, the journal has no line of the user
             self._journal_it(subject, outcome)
         with self._lock:
             self._unwritten.append(outcome)
@@ -170,7 +161,7 @@ class OutcomeBook:
         return outcome
 
     def close(self) -> None:
-        """Write everything. Raises OSError where that can't be done."""
+        """Write all outcomes. Raises OSError."""
         with self._lock:
             self._write()
 
@@ -184,12 +175,12 @@ class OutcomeBook:
         try:
             self._write()
         except OSError as error:
-            LOG.warning("outcomes can't be written yet: %s", error)
+            LOG.warning("%s can't be written yet and is tried again: %s", self._store.place(OUTCOMES), error)
         self._written = self._clock()
 
     def _write(self) -> None:
         if self._unwritten:
-            add_outcomes(self._store, self._unwritten)
+            write_outcomes(self._store, self._unwritten)
             self._unwritten = []
 
 
@@ -201,20 +192,20 @@ _NEVER = datetime.min.replace(tzinfo=timezone.utc)
 def missing_outcomes(
     lines: Iterable[Line], rows: Iterable[Mapping[str, Any]], name_of: Callable[[str], str | None]
 ) -> Iterator[tuple[Subject, Outcome]]:
-    """The outcomes of users on whom a run began and that stand in no row since, by the ``lines`` of its journal.
+    """The outcomes that a killed run did not write, from the ``lines`` of its journal.
 
-    ``rows``: of ``outcomes.json``. ``name_of``: unique id -> the name of the user that has it now, None where there is
-    none; asked only where an answer of DeleteUser is missing.
+    ``rows``: of ``outcomes.json``. ``name_of``: unique id -> the user's current name, None if there is no such user;
+    called only if the response of DeleteUser is missing.
     """
-    told = {(row["arn"], row.get("unique_id", "")): moment(row.get("time")) or _NEVER for row in rows}
+    written = {(row["arn"], row.get("unique_id", "")): moment(row.get("time")) or _NEVER for row in rows}
     users: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
     for line in lines:
         if line.get("phase") in (*_CALLS, OUTCOME) and line.get("unique_id"):
             users[str(line.get("arn")), str(line["unique_id"])].append(line)
     for key, its in users.items():
-        # An outcome's line has the time of its row; lines of the same moment stay as they were written.
+        # An outcome's line has the time of its row. The sort is stable, so lines of the same time keep their order.
         its.sort(key=lambda line: moment(line.get("time")) or _NEVER)
-        if told.get(key, _NEVER) < (moment(its[-1].get("time")) or _NEVER):
+        if written.get(key, _NEVER) < (moment(its[-1].get("time")) or _NEVER):
             subject = Subject(str(its[-1].get("user")), *key)
             yield subject, _outcome(subject, its, name_of)
 

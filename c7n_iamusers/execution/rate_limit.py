@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""At most so many requests a second, over all clients and threads of a run."""
+"""A rate limit on requests, shared by all clients and threads of a run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ IDENTITY_CENTER_RATE = 20.0
 
 
 class RateLimit:
-    """Requests evenly spaced, ``per_second`` of them: bursts would count against the same bucket of AWS's.
+    """Spaces requests evenly, ``per_second`` of them.
 
-    It holds each request of the clients it is attached to, botocore's own retries among them. A caller that
-    has waited for its turn already says so by ``prepaid``.
+    It delays each request of the clients that it is attached to, botocore's own retries included. ``prepaid`` makes a
+    call whose slot was taken by ``take`` before.
     """
 
     def __init__(
@@ -30,26 +30,26 @@ class RateLimit:
         self._next = 0.0
 
     def attach(self, client: Any) -> None:
-        """Hold every request of ``client`` from now on until its turn."""
+        """Delay every request of ``client`` from now on until its slot."""
         service = client.meta.service_model.service_id.hyphenize()
         client.meta.events.register_first(f"request-created.{service}", self._before_request)
 
     def wait(self) -> float:
-        """Seconds until a request may be sent; 0 where one may be now."""
+        """Seconds until the next free slot; 0 if there is one now."""
         with self._lock:
             return max(0.0, self._next - self._clock())
 
     def take(self) -> None:
-        """Take the next turn, and sleep until it has come."""
+        """Take the next slot, and sleep until it begins."""
         with self._lock:
             now = self._clock()
-            turn = max(now, self._next)
-            self._next = turn + self._spacing
-        if turn > now:
-            self._sleep(turn - now)
+            slot = max(now, self._next)
+            self._next = slot + self._spacing
+        if slot > now:
+            self._sleep(slot - now)
 
     def prepaid(self, call: Callable[..., Any], **parameters: Any) -> Any:
-        """``call(**parameters)``, for whose first request a turn was taken."""
+        """``call(**parameters)``. The slot of its first request was taken before."""
         self._local.paid = True
         try:
             return call(**parameters)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a run keeps what must outlive it, and its locks: snapshots, journal, outcomes, plans."""
+"""Stores for what a run writes (snapshots, journal, outcomes, plans), and the locks on them."""
 
 from __future__ import annotations
 
@@ -16,105 +16,65 @@ from io import BufferedWriter
 from pathlib import Path
 from typing import Protocol
 
-#: In a run's output directory: who runs over it.
-RUN_LOCK = ".run.lock"
-_OPENING = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-class Held(OSError):
-    """Another run holds the lock; the message says which."""
-
-
-@contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Waits for the lock on ``path`` and holds it. Raises OSError where it can't be opened."""
-    descriptor = os.open(path, _OPENING, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def only_run(directory: Path, what: str) -> Iterator[None]:
-    """Holds the lock of ``directory``, in which it writes who holds it. ``what``: the run, in words.
-
-    Raises Held where another run has it, OSError where it can't be opened.
-    """
-    descriptor = os.open(directory / RUN_LOCK, _OPENING, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, 1000, 0).decode(errors="replace").strip() or "another run"
-            raise Held(f"{directory} is in use by {holder}: wait until it has ended, or stop it") from error
-        since = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
-        os.ftruncate(descriptor, 0)
-        os.pwrite(
-            descriptor, f"{what}, process {os.getpid()} on {socket.gethostname()} since {since}".encode(), 0
-        )
-        yield
-    finally:
-        os.close(descriptor)
-
-
 #: The name of a run's journal.
 JOURNAL = "journal.jsonl"
 _PRIVATE_FILE, _PRIVATE_DIRECTORY = 0o600, 0o700
-#: Directories within each other below an output.
+#: How deep directories may be nested below an output.
 _DEEPEST = 32
-#: How many contents are read or written at once; botocore keeps ten connections.
-_AT_ONCE = 8
-#: A FIFO must not make us wait for its other end.
-_GUARDED = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+#: Reads or writes in parallel. botocore's connection pool has ten connections.
+_PARALLEL = 8
+#: O_NONBLOCK: opening a FIFO must not block until somebody opens its other end.
+_SAFE_OPEN = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _KINDS = (
     (stat.S_ISLNK, "symbolic link"),
     (stat.S_ISFIFO, "FIFO"),
     (stat.S_ISDIR, "directory"),
     (stat.S_ISSOCK, "socket"),
 )
+#: The lock file in a run's output directory. It names the run that holds the lock.
+RUN_LOCK = ".run.lock"
+_LOCK_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Store(Protocol):
-    """A place for named contents; a name may have ``/`` in it. Every method raises OSError where it fails."""
+    """Named contents. A name may contain ``/``. Writes are durable when they return. Every method may raise OSError."""
 
     def read(self, name: str, largest: int | None = None) -> bytes | None:
-        """The content; None where there is none of that name. ``largest``: bytes, of which more are refused."""
+        """The content; None if the name does not exist. Refuses content of more than ``largest`` bytes."""
 
     def create(self, name: str, content: bytes) -> None:
-        """Durable when this returns. Raises FileExistsError, and changes nothing, where the name is taken."""
+        """Write a new name. Raises FileExistsError, and changes nothing, if the name exists."""
 
     def replace(self, name: str, content: bytes) -> None:
-        """Durable when this returns; a reader sees the old content or the new one, never a part."""
+        """Write atomically: a reader sees either the old content or the new one."""
 
     def stream(self, name: str, pieces: Iterable[bytes]) -> None:
-        """As ``replace``, for a content that is never in memory as a whole."""
+        """Like ``replace``, without holding the whole content in memory."""
 
     def remove(self, name: str, content: bytes | None = None) -> None:
-        """Durable when this returns. Nothing is done where there is none or, given ``content``, where it is another."""
+        """Remove the name if it exists and, where ``content`` is given, holds exactly that."""
 
     def update(self, name: str, change: Callable[[bytes | None], bytes]) -> None:
-        """Replace the content by what ``change`` makes of it; no other writer's update gets lost in between.
+        """Replace the content by ``change(content)`` without losing another writer's update.
 
-        ``change`` may be called again. Raises what it raises.
+        ``change`` may be called several times. Raises what it raises.
         """
 
     def names(self, prefix: str, *last: str) -> list[str]:
-        """The names that begin with ``prefix``, a directory's with ``/`` at its end; none where there is none.
+        """The names that begin with ``prefix``, sorted. A directory as a prefix ends with ``/``.
 
-        ``last``: only those whose last part is one of these; also what is no file, so that reading it fails.
+        ``last``: only names with one of these last parts. These include what is not a file, so that reading it fails.
         """
 
     def siblings(self) -> Sequence[Store]:
-        """The stores of the other policies that were run over the same account into the same output."""
+        """The stores of the other policies that ran over the same account into the same output."""
 
     def place(self, name: str) -> str:
-        """Where ``name`` is found, for people: a path or a URL."""
+        """The path or URL of ``name``, for messages."""
 
 
 class DirectoryStore:
-    """Files in ``directory``, which is made when the first one is written."""
+    """Files in ``directory``, which is created on the first write."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -128,7 +88,7 @@ class DirectoryStore:
         path = self.directory / name
         draft = write_draft(path, (content,))
         try:
-            # link() refuses an existing name where rename() would overwrite it.
+            # link() fails if the name exists; rename() would overwrite it.
             os.link(draft, path)
         finally:
             draft.unlink()
@@ -164,7 +124,7 @@ class DirectoryStore:
     def update(self, name: str, change: Callable[[bytes | None], bytes]) -> None:
         """See Store."""
         make_directory(self.directory)
-        with held(self.directory / f".{name}.lock"):
+        with file_lock(self.directory / f".{name}.lock"):
             self.replace(name, change(self.read(name)))
 
     def names(self, prefix: str, *last: str) -> list[str]:
@@ -175,10 +135,12 @@ class DirectoryStore:
         return sorted(str(path.relative_to(self.directory)) for path in found if path.is_file())
 
     def _with_last(self, top: Path, last: Sequence[str]) -> Iterator[str]:
-        """Raises OSError for a directory that can't be read, or a link to one: what lies in it would be left out."""
+        """Raises OSError for a directory that can't be read, and for a link, since their content would be left out."""
         for directory, below, files in os.walk(top, onerror=_raise_unless_missing):
             if len(Path(directory).relative_to(top).parts) > _DEEPEST:
-                raise OSError(f"{directory} lies deeper than any run writes: look who made it, and remove it")
+                raise OSError(
+                    f"{directory} is nested deeper than any run writes: find out who created it, and remove it"
+                )
             for name in below:
                 path = Path(directory, name)
                 if path.is_symlink():
@@ -199,16 +161,56 @@ class DirectoryStore:
         return str(self.directory)
 
 
+class LockHeld(OSError):
+    """Another run holds the lock. The message names it."""
+
+
+@contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    """Wait for the lock on ``path``, and hold it. Raises OSError if the file can't be opened."""
+    descriptor = os.open(path, _LOCK_FILE, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def run_lock(directory: Path, what: str) -> Iterator[None]:
+    """Hold the run lock of ``directory``. ``what``: the run, in words, for the message to a second run.
+
+    Raises LockHeld if another run holds it, OSError if the lock file can't be opened.
+    """
+    descriptor = os.open(directory / RUN_LOCK, _LOCK_FILE, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(descriptor, 1000, 0).decode(errors="replace").strip() or "another run"
+            raise LockHeld(
+                f"{directory} is in use by {holder}: wait until it has ended, or stop it"
+            ) from error
+        since = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+        os.ftruncate(descriptor, 0)
+        os.pwrite(
+            descriptor, f"{what}, process {os.getpid()} on {socket.gethostname()} since {since}".encode(), 0
+        )
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _raise_unless_missing(error: OSError) -> None:
     if not isinstance(error, FileNotFoundError):
         raise error
 
 
 def others_may_write(directory: Path, name: str) -> str:
-    """Why somebody else may have written the file ``name`` below ``directory``, in words; empty where nobody can.
+    """Why somebody else may have written the file ``name`` below ``directory``, in words; empty if nobody could.
 
-    A directory in which each may remove only what is its own (sticky) is nobody's. Groups may write in directories,
-    as a umask of 002 lets them. Raises OSError.
+    In a directory with the sticky bit, others can't replace the file. Directories may be writable by their group, as a
+    umask of 002 leaves them. Raises OSError.
     """
     path = directory / name
     for each in (path, *(parent for parent in path.parents if parent.is_relative_to(directory))):
@@ -224,36 +226,32 @@ def others_may_write(directory: Path, name: str) -> str:
 
 
 def as_store(place: Path | Store) -> Store:
-    """The store of a directory; a store as it is."""
+    """``place`` as a store."""
     return DirectoryStore(place) if isinstance(place, Path) else place
 
 
 def read_all(
     store: Store, names: Sequence[str], largest: int | None = None
 ) -> Iterator[tuple[str, bytes | None]]:
-    """Each name with its content, in order; a few at a time, so that a bucket's answers are waited for together.
-
-    ``largest``: see ``Store.read``. Raises OSError.
-    """
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for begin in range(0, len(names), _AT_ONCE):
-            some = names[begin : begin + _AT_ONCE]
+    """Each name with its content, in order, read a few in parallel. ``largest``: see Store.read. Raises OSError."""
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        for begin in range(0, len(names), _PARALLEL):
+            some = names[begin : begin + _PARALLEL]
             yield from zip(some, pool.map(lambda name: store.read(name, largest), some), strict=True)
 
 
 def replace_all(store: Store, contents: Iterable[tuple[str, bytes]]) -> None:
-    """Replace the content of each name, several at once. Raises OSError once all were tried."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    """Replace the content of each name, a few in parallel. Raises OSError after all were tried."""
+    with ThreadPoolExecutor(_PARALLEL) as pool:
         written = [pool.submit(store.replace, name, content) for name, content in contents]
     for each in written:
         each.result()
 
 
 def read_file(path: Path, largest: int | None = None) -> bytes | None:
-    """The content of the regular file ``path``; None where there is nothing of that name.
+    """The content of the regular file ``path``; None if nothing has that name. ``largest``: see Store.read.
 
-    ``largest``: see ``Store.read``. Raises OSError that says what is in the way where something else is: a link, a
-    FIFO, a directory.
+    Raises OSError if it is anything else. The message says what it is: a link, a FIFO, a directory.
     """
     try:
         descriptor = _open(path, os.O_RDONLY)
@@ -265,18 +263,18 @@ def read_file(path: Path, largest: int | None = None) -> bytes | None:
 
 
 def refuse_larger(place: str, size: int, largest: int | None) -> None:
-    """Raises OSError where ``size`` is more than ``largest``."""
+    """Raises OSError if ``size`` is more than ``largest``."""
     if largest is not None and size > largest:
         raise OSError(
-            f"{place} has {size} bytes, and no run writes more than {largest} there: look who put it there, and move "
-            "it away"
+            f"{place} has {size} bytes, and no run writes more than {largest} there: find out who put it there, and "
+            "move it away"
         )
 
 
 def open_appending(path: Path) -> BufferedWriter:
-    """The regular file ``path``, for appending; made where there is none, and for its owner alone from now on.
+    """The regular file ``path``, opened for appending, readable and writable by its owner only; created if missing.
 
-    It may be read too, by its descriptor. Raises OSError that says what is in the way, as ``read_file`` does.
+    Its descriptor may be read too. Raises OSError as ``read_file`` does.
     """
     make_directory(path.parent)
     descriptor = _open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
@@ -290,10 +288,9 @@ def open_appending(path: Path) -> BufferedWriter:
 
 
 def write_draft(path: Path, pieces: Iterable[bytes]) -> Path:
-    """The content in a new file beside ``path``, of a name that nobody can foresee; durable when this returns.
+    """Write the content to a new file beside ``path`` with an unpredictable name. It is durable when this returns.
 
-    Nobody can foresee its name; its directory is made where need be. Raises OSError, and leaves no draft, where it
-    can't be written.
+    Creates the directory if needed. Raises OSError, and leaves no draft, if it can't be written.
     """
     make_directory(path.parent)
     # mkstemp: O_EXCL, O_NOFOLLOW, 0600
@@ -310,10 +307,7 @@ def write_draft(path: Path, pieces: Iterable[bytes]) -> Path:
 
 
 def make_directory(directory: Path) -> None:
-    """Makes ``directory`` and what it lies in, for its owner alone; durable when this returns.
-
-    Raises OSError where it can't.
-    """
+    """Create ``directory`` and its parents, accessible by their owner only and durably. Raises OSError."""
     if directory.is_dir():
         return
     make_directory(directory.parent)
@@ -322,7 +316,7 @@ def make_directory(directory: Path) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Makes the names in ``directory`` durable: fsync of a file says nothing of its name. Raises OSError."""
+    """Make the names in ``directory`` durable; fsync of a file covers its content only. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -332,7 +326,7 @@ def sync_directory(directory: Path) -> None:
 
 def _open(path: Path, flags: int) -> int:
     try:
-        descriptor = os.open(path, flags | _GUARDED, _PRIVATE_FILE)
+        descriptor = os.open(path, flags | _SAFE_OPEN, _PRIVATE_FILE)
     except FileNotFoundError:
         raise
     except OSError:
@@ -357,4 +351,4 @@ def _refuse_other_kinds(path: Path) -> None:
 def _refuse_unless_regular(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
         kind = next((name for holds, name in _KINDS if holds(mode)), "device")
-        raise OSError(f"{path} is a {kind}, not a file of a run: look who put it there, and move it away")
+        raise OSError(f"{path} is a {kind}, not a file of a run: find out who put it there, and move it away")

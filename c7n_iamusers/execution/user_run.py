@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One action's run over several users: what it works with, and the outcome of each, which hides no other."""
+"""One action's run over several users: the objects that it works with, and the outcome of each user."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from c7n_iamusers.execution.outcomes import FAILED, SKIPPED, Outcome
 from c7n_iamusers.execution.stores import Store
 
 LOG = logging.getLogger("custodian.c7n_iamusers")
-#: Makes what one user needs and gives status and reason; ``Applied`` counts the calls along.
+#: Processes one user and returns status and reason. It records the calls that it makes in ``Applied``.
 Work = Callable[[Subject, Applied], tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One action's run over ``count`` users. ``callers``: on whose behalf, first who acts in the account.
+    """One action's run over ``count`` users.
 
-    ``client``: of iam, for reading; what changes goes through ``executor``.
+    ``client``: an IAM client for reading; changes go through ``executor``. ``callers``: ARNs of the principals behind
+    the run; the first one acts in the account.
     """
 
     client: Any
@@ -49,7 +50,7 @@ class Run:
 def outcome_of(
     subject: Subject, work: Work, interruption: Interruption, clock: Callable[[], float] = time.monotonic
 ) -> Outcome:
-    """What becomes of one user; nothing is raised, so that no user hides another."""
+    """Process one user. An exception becomes the outcome ``failed``, so one user's failure does not affect others."""
     started, applied, code, call = clock(), Applied(), "", ""
     try:
         interruption.check()
@@ -62,17 +63,17 @@ def outcome_of(
             f"{subject}: {error} after {applied.calls} calls: run again",
             "Interrupted",
         )
-    except Exception as error:  # noqa: BLE001  # whatever it is, it must not hide the outcomes of the other users
-        status, (reason, code) = FAILED, _told(subject, error)
+    except Exception as error:  # noqa: BLE001  # any error of one user must leave the other users' outcomes intact
+        status, (reason, code) = FAILED, _failure(subject, error)
         call = error.call.permission if isinstance(error, CallFailed) else ""
-    if status == FAILED and applied.left:
-        reason = f"{reason}; {applied.left}"
+    if status == FAILED and applied.failure_note:
+        reason = f"{reason}; {applied.failure_note}"
     return Outcome(subject.name, subject.arn, status, reason, applied.calls, clock() - started, code, call)
 
 
-def _told(subject: Subject, error: Exception) -> tuple[str, str]:
+def _failure(subject: Subject, error: Exception) -> tuple[str, str]:
     if isinstance(error, CallFailed):
-        return f"{error}; run again once mended", error.code
+        return f"{error}; fix the cause and run again", error.code
     if isinstance(error, ClientError):
         return f"{subject}: {error}; nothing further was touched", error_code(error)
     if not isinstance(error, (BotoCoreError, IamUsersError)):

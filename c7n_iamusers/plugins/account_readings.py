@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is read of an account as a whole, once a run, and shared with other policies through c7n's cache."""
+"""Data of an account as a whole: read once a run, and shared with other policies through c7n's cache."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+from c7n.exceptions import PolicyExecutionError
 from c7n.utils import local_session
 
 from c7n_iamusers import __version__
@@ -14,15 +16,30 @@ from c7n_iamusers.evidence.index import Inventory
 from c7n_iamusers.evidence.reader import PIECES, Piece, home_region, inventory_of, read_pieces
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
-from c7n_iamusers.plugins.policy_errors import unreadable
 
 _ATTRIBUTE = "c7n_iamusers_readings"
-#: Of what is kept in c7n's cache, by pickle, which knows classes by their modules: a new one for each move of these.
+#: The version of cached data. c7n's cache pickles classes by module and name: increase it when one of them moves.
 _FORM = "2"
 
 
+@contextmanager
+def unreadable(manager: Any, what: str, permissions: str) -> Iterator[None]:
+    """Turn an AWS error in the block into a PolicyExecutionError that says what could not be read, and where.
+
+    c7n-org drops all later policies of the account after a ClientError with AccessDenied. A PolicyExecutionError only
+    fails this policy.
+    """
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise PolicyExecutionError(
+            f"policy {manager.data.get('name')}: account {manager.config.account_id}: {what} can't be read: {error}. "
+            f"No user was selected or touched. Give the policy's role {permissions}, or run again if AWS was at fault"
+        ) from error
+
+
 class AccountReadings:
-    """The readings of one policy's run; ``of`` gives every plugin of the policy the same ones."""
+    """The pieces of account data that one policy's run has read. ``of`` returns the same object to all its plugins."""
 
     def __init__(self, manager: Any) -> None:
         self._manager = manager
@@ -35,9 +52,9 @@ class AccountReadings:
         return readings
 
     def inventory(self, names: Iterable[str], backoff: Backoff) -> Inventory:
-        """The pieces ``names`` (keys of ``aws.inventory.PIECES``), from this run, from c7n's cache, or from AWS.
+        """The pieces ``names`` (keys of ``evidence.reader.PIECES``), from this run, from c7n's cache, or from AWS.
 
-        Raises PolicyExecutionError where one that decisions rest on can't be read.
+        Raises PolicyExecutionError if a required piece can't be read.
         """
         wanted = list(names)
         with _open(self._manager._cache) as cache:
@@ -51,7 +68,7 @@ class AccountReadings:
         return inventory_of({name: self._pieces[name] for name in wanted})
 
     def add(self, name: str, piece: Piece) -> None:
-        """Keep a piece that was read otherwise, for the rest of the run and for other policies."""
+        """Add a piece that a plugin has read itself, for the rest of the run and for other policies."""
         with _open(self._manager._cache) as cache:
             self._pieces[name] = piece
             self._share(cache, name, piece)
@@ -68,7 +85,7 @@ class AccountReadings:
             return read_pieces(names, clients, backoff)
 
     def _share(self, cache: Any, name: str, piece: Piece) -> None:
-        if piece.source.problem:  # the next policy may have better luck, or more permissions
+        if piece.source.problem:  # the next policy tries again
             return
         cache.save(self._key(name), piece)
         if name == CREDENTIAL_REPORT:
@@ -80,8 +97,8 @@ class AccountReadings:
 
 
 def _as_stock_caches(manager: Any, report: Piece) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Key and value under which c7n's own filter ``credential`` looks for the report before it fetches one."""
-    # Imported here since the start-up hook runs on it, which needs this module complete.
+    """Cache key and value of the credential report, as c7n's own filter ``credential`` reads them."""
+    # Imported here: importing it runs the start-up hook, which needs this module complete.
     from c7n.resources.iam import UserCredentialReport
 
     rows = report.value.rows.values()
@@ -91,7 +108,7 @@ def _as_stock_caches(manager: Any, report: Piece) -> tuple[dict[str, Any], dict[
 
 @contextmanager
 def _open(cache: Any) -> Iterator[Any]:
-    """c7n's cache, opened. c7n closes its one connection at the end of any ``with``, the outer one's too."""
+    """c7n's cache, opened. Unlike c7n's own context manager, it leaves a connection open that was open before."""
     was_open = getattr(cache, "conn", None) is not None
     cache.load()
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The source ``authorization-details``: an account's IAM users by pages, not by users."""
+"""The source ``authorization-details``: reads an account's IAM users in pages, without a call for each user."""
 
 from __future__ import annotations
 
@@ -20,33 +20,32 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.iam.accounts import POLICY_KINDS, read_users, users_by_name
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.plugins.account_readings import AccountReadings
-from c7n_iamusers.plugins.policy_errors import unreadable
+from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
 from c7n_iamusers.plugins.resources import set_user_source
 
 Resource = dict[str, Any]
 GROUPS = "c7n:Groups"
 MFA_DEVICES = "MFADevices"
-#: Questions that a user's virtual devices and the report answer: has it any device, or none?
+#: Values of a filter ``mfa-device`` that only ask whether a user has any device or none.
 _ANY_OR_NONE: tuple[Any, ...] = ("absent", "empty", "not-null", "present", [])
 _SAME_OR_NOT = (None, "eq", "equal", "ne", "not-equal")
 
 
 def drop_empty_tags(resource: Resource) -> None:
-    """Authorization details give ``[]`` where a user has no tags; GetUser leaves them out, as ``Tags: absent`` asks."""
+    """Remove an empty ``Tags``, which GetUser does not return either, so that ``Tags: absent`` matches."""
     if not resource.get("Tags"):
         resource.pop("Tags", None)
 
 
 def fill_groups(resource: Resource, groups: Mapping[str, Mapping[str, Any]]) -> None:
-    """``c7n:Groups`` as ListGroupsForUser gives it; nothing where a group is not among ``groups``."""
+    """Set ``c7n:Groups`` as ListGroupsForUser returns it, unless a group is missing in ``groups``."""
     names = resource.get("GroupList", ())
     if all(name in groups for name in names):
         resource[GROUPS] = [_group(groups[name]) for name in names]
 
 
 class MfaDevices:
-    """Tells whether users have MFA devices, from the lists in ``inventory``, sorted by users once."""
+    """The MFA devices of users, from the lists in ``inventory``."""
 
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
@@ -57,10 +56,10 @@ class MfaDevices:
                 self._virtual[name].append(_device(name, device))
 
     def fill(self, resource: Resource) -> None:
-        """``MFADevices`` as ListMFADevices gives it, good for telling whether there is any device.
+        """Set ``MFADevices`` as ListMFADevices returns it, sufficient for whether there is any device.
 
-        Nothing where that is unknown, or where the report speaks of a device that no list of the account
-        has (hardware tokens and FIDO keys have none): then the filter itself asks for this user.
+        It stays unset if that is unknown, or if the credential report has a device that is not virtual: AWS has no list
+        of these for an account, so the filter itself calls ListMFADevices.
         """
         devices = self._virtual.get(resource["UserName"], [])
         if devices or self._has_none(resource):
@@ -73,7 +72,7 @@ class MfaDevices:
 
 
 def asks_for_any_mfa(filter_data: Mapping[str, Any]) -> bool:
-    """Whether a filter ``mfa-device`` asks no more than whether a user has any device."""
+    """True if a filter ``mfa-device`` only asks whether a user has any device or none."""
     simple = "value_type" not in filter_data and filter_data.get("op") in _SAME_OR_NOT
     return simple and filter_data.get("value") in _ANY_OR_NONE
 
@@ -94,19 +93,17 @@ _WITH_MFA = "with-mfa"
 
 
 class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is untyped
-    """Lists IAM users from account authorization details and ListUsers.
+    """Lists IAM users from GetAccountAuthorizationDetails and ListUsers.
 
-    Stock c7n spends a GetUser on each user; this spends two calls on each thousand. Resources have
-    everything that the stock source gives (UserName, UserId, Arn, Path, CreateDate, PasswordLastUsed,
-    Tags, PermissionsBoundary), so every stock filter and action takes them, and beside it, as botocore's
-    ``UserDetail`` names them: GroupList, AttachedManagedPolicies, UserPolicyList (which ``notify`` leaves out
-    of its messages).
+    Stock c7n makes a GetUser call for each user; this source makes two calls for each thousand users. Resources have
+    all members of the stock source (UserName, UserId, Arn, Path, CreateDate, PasswordLastUsed, Tags,
+    PermissionsBoundary), so they work with every stock filter and action; and, named as in botocore's ``UserDetail``,
+    GroupList, AttachedManagedPolicies and UserPolicyList (which ``notify`` leaves out of its messages).
 
-    Three stock filters then make no call for each user: ``group`` finds ``c7n:Groups`` filled in;
-    ``mfa-device``, where it asks for any device or none (``value: empty``, ``not-null``, ``[]``), finds
-    ``MFADevices``, from the list of virtual devices and, for users without one, from the credential report;
-    ``credential`` finds the report in c7n's cache. What lists can't settle is still asked for each user:
-    devices that are not virtual, or the number of devices.
+    Three stock filters need no call for each user: ``group`` finds ``c7n:Groups``; ``mfa-device`` with a value for any
+    device or none (``value: empty``, ``not-null``, ``[]``) finds ``MFADevices``, from the list of virtual devices and,
+    for users without one, from the credential report; ``credential`` finds the report in c7n's cache. For devices that
+    are not virtual, and for the number of devices, the filter still makes a call for each user.
 
     :example:
 
@@ -134,18 +131,18 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
         self._backoff = Backoff()
 
     def get_permissions(self) -> list[str]:
-        """The IAM actions that listing, event look-ups and what stock filters find filled in need."""
+        """The IAM actions for listing users, for event modes, and for the data of stock filters."""
         by_name = sorted({operation for kind in POLICY_KINDS for operation in kind.reads})
         pieces = [permission for name in self._pieces() for permission in PIECES[name].permissions]
         return [*(f"iam:{name}" for name in (*_LISTS, "GetUser", *by_name)), *pieces]
 
     def get_query_params(self, query: Any) -> Any:
-        """The query, which c7n's cache goes by: resources with MFADevices are not those without."""
+        """The query, which is part of c7n's cache key: resources with and without MFADevices differ."""
         return {**(query or {}), _WITH_MFA: True} if VIRTUAL_MFA in self._pieces() else query
 
     def resources(self, query: Any) -> list[Resource]:
-        """Every user of the account. Raises PolicyExecutionError where the lists can't be read in full."""
-        self._settle_receipts()
+        """Every user of the account. Raises PolicyExecutionError if the lists can't be read completely."""
+        self._complete_outcomes()
         client, began = self._client(), utc_now()
         with unreadable(
             self.manager, "the account's IAM users", " and ".join(f"iam:{name}" for name in _LISTS)
@@ -160,37 +157,40 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
         return _sourced(found.users, Source(", ".join(_LISTS), began))
 
     def get_resources(self, ids: list[str], cache: bool = True) -> list[Resource]:
-        """The users named ``ids`` (event modes), read one by one; those that are gone are left out."""
+        """The users with the names ``ids`` (event modes), read one by one, without those that no longer exist."""
         client, began = self._client(), utc_now()
         with unreadable(self.manager, "IAM users by name", ", ".join(self.get_permissions()[2:])):
             found = users_by_name(client, ids, self._backoff)
         return _sourced(found, Source("GetUser", began))
 
     def augment(self, resources: list[Resource]) -> list[Resource]:
-        """As they are: the lists have already given everything."""
+        """The resources unchanged: the lists have all members."""
         return resources
 
-    def _settle_receipts(self) -> None:
-        """Let our actions complete the rows of runs that were killed: Cloud Custodian calls them for nobody."""
+    def _complete_outcomes(self) -> None:
+        """Let our actions write the outcomes of killed runs. c7n does not call actions if no user is selected."""
         if not getattr(self.manager.config, "dryrun", False):
             for action in self.manager.actions or ():
-                if settle := getattr(action, "settle", None):
-                    settle()
+                if complete := getattr(action, "complete_outcomes", None):
+                    complete()
 
     def _client(self) -> Any:
         return local_session(self.manager.session_factory).client("iam", self.manager.config.region)
 
     def _assesses(self) -> bool:
-        """Whether the policy's filter will ask for groups, roles and policies too: the same calls give them."""
+        """True if the policy has a filter ``unnecessary``.
+
+        The same calls return the groups, roles and policies for it.
+        """
         return any(each.type == "unnecessary" for each in self.manager.iter_filters())
 
     def _pieces(self) -> tuple[str, ...]:
-        """What of the account the policy's stock filters would otherwise fetch, user by user or badly."""
+        """The pieces of account data to read for the policy's stock filters."""
         filters = [each for each in self.manager.iter_filters() if each.type in ("mfa-device", "credential")]
         asked = [each.data for each in filters if each.type == "mfa-device"]
         if asked and all(asks_for_any_mfa(data) for data in asked):
             return (VIRTUAL_MFA, CREDENTIAL_REPORT)
-        # c7n's own reader of the report neither waits for it properly nor tries again.
+        # c7n's own reader of the report does not wait for it reliably and does not retry.
         return (CREDENTIAL_REPORT,) if len(filters) > len(asked) else ()
 
     def _fill_from_pieces(self, resources: list[Resource]) -> None:

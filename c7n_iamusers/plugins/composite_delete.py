@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The action ``composite-delete``, its plan for review (``plan-only``) and the reviewed plan it takes (``plan``)."""
+"""The action ``composite-delete``, with the plan for review (``plan-only``) and its application (``plan``)."""
 
 from __future__ import annotations
 
@@ -26,27 +26,15 @@ from c7n_iamusers.execution.journal import NoJournal, utc_now
 from c7n_iamusers.execution.outcomes import FAILED, PLANNED, SKIPPED, Outcome
 from c7n_iamusers.execution.stores import Store, read_file
 from c7n_iamusers.execution.user_run import Run, Work, outcome_of
-from c7n_iamusers.iam.accounts import read_account
 from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.permissions import DELETION
 from c7n_iamusers.identity_center.access_state import PROVISIONED, AccessState
-from c7n_iamusers.plugins.policy_errors import unreadable
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, run_store
-from c7n_iamusers.plugins.user_action import UserAction, idle_region
-from c7n_iamusers.plugins.user_policy import (
-    DAYS,
-    active_within,
-    exemption_rules,
-    live_judgement,
-    record_places,
-    require_exemptions,
-    require_lasting_output,
-)
+from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction, idle_region
 from c7n_iamusers.safeguards.guards import Guards, unprovisioned
-from c7n_iamusers.safeguards.live_judgement import no_judgement
-from c7n_iamusers.snapshots.archive import UserRecords
+from c7n_iamusers.safeguards.recheck import no_recheck
 from c7n_iamusers.text.wording import visible
 
 PLAN_FILE = "deletion-plan.json"
@@ -59,8 +47,8 @@ def propose(
 ) -> None:
     """Write the plan of ``action`` over ``resources`` to ``deletion-plan.json`` in the policy's output.
 
-    ``deletion``: what would delete a user of the run.
-    Raises PolicyExecutionError where the account can't be read, or the plan not be written.
+    ``deletion``: run -> the object that deletes its users.
+    Raises PolicyExecutionError if the account can't be read, or the plan can't be written.
     """
     manager = action.manager
     if idle := idle_region(manager):
@@ -68,15 +56,15 @@ def propose(
         return
     store = run_store(manager).store
     with Interruption() as interruption:
-        run = action.tools(store, NoJournal(), interruption, len(resources))
+        run = action.new_run(store, NoJournal(), interruption, len(resources))
         proposal = partial(_proposal, action, deletion(run), interruption)
         with action.executor_factory(max_workers=action.max_workers) as pool:
             proposals = list(pool.map(proposal, resources))
-    interruption.follow()
+    interruption.exit_if_stopped()
     users = tuple(planned for planned, _ in proposals)
     _write(manager, store, DeletionPlan(run.account_id, str(manager.data.get("name")), utc_now(), users))
     outcomes = [outcome for _, outcome in proposals]
-    action.tell(resources, outcomes)
+    action.report(resources, outcomes)
     fail_at_the_end(manager, action.type, outcomes)
 
 
@@ -86,13 +74,13 @@ def _proposal(
     subject, found = subject_of(resource), []
 
     def work(evidence: Subject, _: Applied) -> tuple[str, str]:
-        reason = action.spared(resource)
+        reason = action.skip_reason(resource)
         found.append(PlannedDeletion(evidence, skipped=reason) if reason else deletion.propose(evidence))
         planned = found[0]
         return (SKIPPED, planned.skipped) if planned.skipped else (PLANNED, f"{len(planned.calls)} calls")
 
     outcome = outcome_of(subject, work, interruption)
-    # Who could not be read stands in the plan too, so that a reviewer misses nobody.
+    # Users that could not be read are in the plan too, so that it lists all users.
     failed = outcome.status == FAILED or not found
     return (PlannedDeletion(subject, skipped=outcome.reason) if failed else found[0]), outcome
 
@@ -110,9 +98,9 @@ def _write(manager: Any, store: Store, plan: DeletionPlan) -> None:
 def reviewed_plan(manager: Any, place: str, account_id: str, digest: str | None = None) -> DeletionPlan:
     """The plan at ``place``: a path (relative to the working directory), or ``s3://bucket/key``.
 
-    ``digest``: the SHA-256, in hex, of what was reviewed, where the policy pins it. S3 is read by the session of
-    whoever runs Cloud Custodian, which also writes c7n's output there.
-    Raises PolicyExecutionError where it can't be read, is not of ``account_id``, or no run could have made it.
+    ``digest``: the SHA-256 in hex that the plan must have, if given. S3 is read with the credentials that Cloud
+    Custodian runs with, as c7n's S3 output is written with them.
+    Raises PolicyExecutionError if it can't be read, belongs to another account, or a run could not have made it.
     """
     try:
         content = _content(manager, place)
@@ -124,12 +112,12 @@ def reviewed_plan(manager: Any, place: str, account_id: str, digest: str | None 
         plan = load_plan(content)
         if plan.account_id != account_id:
             raise PlanInvalid(
-                f"it is of account {visible(plan.account_id)}: a plan may be named by {{account_id}}"
+                f"it is of account {visible(plan.account_id)}: give each account its own by {{account_id}} in the name"
             )
     except (OSError, ClientError, BotoCoreError, PlanInvalid) as error:
         raise PolicyExecutionError(
             f"policy {manager.data.get('name')}: account {account_id}: the reviewed plan {place} can't be used: "
-            f"{error}. Nothing was touched: make one by plan-only: true, review it by c7n-iamusers plan, name it here"
+            f"{error}. Nothing was touched: make one by plan-only: true, review it by c7n-iamusers plan, then name it"
         ) from error
     return plan
 
@@ -140,7 +128,7 @@ def _content(manager: Any, place: str) -> bytes:
         client = manager.session_factory(assume=False).client("s3")
         content = BucketStore(client, url.netloc, "", {}).read(url.path.lstrip("/"))
     else:
-        # Whoever named it may have named a link, as volumes of Kubernetes are made of; it must lead to a file.
+        # The policy may name a link, such as in a Kubernetes volume. It must lead to a regular file.
         content = read_file(Path(os.path.realpath(place)))
     if content is None:
         raise FileNotFoundError("No such file or object")
@@ -148,47 +136,49 @@ def _content(manager: Any, place: str) -> bytes:
 
 
 class CompositeDelete(UserAction):
-    """Deletes an IAM user together with everything attached to it, which DeleteUser alone refuses.
+    """Deletes an IAM user together with everything attached to it.
 
-    For each user, at the last moment: it is read live (same unique id, same account, still not exempt, not
-    the caller itself, no AWSCompromisedKeyQuarantine policy on it, its replacement not refused by a
-    ``provision-identity-center`` before this action), a snapshot of it is made durable, and
-    then, in this order: a Deny on everything goes on it (an inline policy ``c7n-iamusers-deny-all``; AWSDenyAll
-    attached where there is no room, or as its permissions boundary where that has none either), its password,
-    keys, certificates, SSH keys, service-specific credentials, MFA devices (virtual ones deleted, not orphaned),
-    groups, policies go, at last the user.
+    Right before the deletion each user is read live. It is skipped if its unique id or account differs from the flagged
+    user's, if it is exempt now, if the run acts as it, if AWS attached an AWSCompromisedKeyQuarantine policy to it, or
+    if an earlier ``provision-identity-center`` in the policy failed for it. The criteria of the filter ``unnecessary``
+    (``kinds``, ``unused-for``, ``min-age``, ``findings``) are checked again on live data.
 
-    Whether the name still belongs to the same user is asked again right after the Deny, after every pause, and
-    before DeleteUser: a new user of the name is left alone, and what may have hit it is told. What the filter
-    ``unnecessary`` was asked to judge (``kinds``, ``unused-for``, ``min-age``, ``findings``) is judged again, live.
+    Then a snapshot is written durably, and the calls are made in this order: a Deny on everything is put on the user
+    (an inline policy ``c7n-iamusers-deny-all``; if there is no room for it, AWSDenyAll attached, or as the permissions
+    boundary); password, access keys, certificates, SSH keys, service-specific credentials, MFA devices (virtual ones
+    are deleted), group memberships and policies are removed; the user is deleted. After the Deny, after every pause and
+    before DeleteUser, the unique id is verified. If the name belongs to a new user, that one is left alone, and the
+    outcome names the calls that may have changed it.
 
-    Further guards, each checked live too: ``active-within`` leaves a user alone whose password or access key
-    was used in the last so many days (by default the filter's ``unused-for``); ``quarantined-for`` asks that the
-    action ``quarantine`` has held it for so many days, unbroken and without a sign of use (by the record in its Deny
-    or in the journals beside this policy's output; ``record-from`` names another output, a directory or
-    ``s3://BUCKET/PREFIX``); ``require: provisioned`` reads Identity Center again, as the policy's filter
-    ``identity-center`` says, and spares whoever has no working access yet.
-    ``include-compromised: true`` lets go of users of whom AWS saw a key leaked. (IAM tells no use of
-    certificates, SSH keys and service-specific credentials.)
+    - ``active-within``: skip users whose password or access key was used in the last so many days; by default the
+      filter's ``unused-for``. IAM does not report the use of certificates, SSH keys and service-specific credentials
+    - ``quarantined-for``: only users that the action ``quarantine`` has held for so many days, without interruption and
+      without a recorded use. The record is in the Deny, in the journals beside this output, or in ``record-from``:
+      another output, a directory or ``s3://BUCKET/PREFIX``
+    - ``noticed: 30``: only users about whom the action ``notify-owners`` addressed the owners so many days ago, by the
+      record in ``notices`` (a directory or ``s3://BUCKET/PREFIX``), and whose announced day has come. A file ``STOP``
+      there makes each further user fail, untouched
+    - ``require: provisioned``: read Identity Center again as the policy's filter ``identity-center`` does, and skip
+      users without working access
+    - ``include-compromised: true``: also users with an AWSCompromisedKeyQuarantine policy
+    - ``plan-only: true``: change nothing, and write ``deletion-plan.json``: for each user the calls in their order, or
+      why it would be skipped. ``c7n-iamusers plan FILE`` prints it. (``custodian run --dryrun`` runs no action, so it
+      shows the users, but no calls)
+    - ``plan: FILE`` or ``s3://BUCKET/KEY``: delete only what is in this reviewed plan. Users that have changed since
+      are skipped. ``plan-sha256``: refuse a plan with another SHA-256
+    - ``adopt: true``: continue a deletion that began with another output, which is lost. What was removed before is in
+      no snapshot; the new one is marked as partial. Without it such users are skipped
 
-    ``plan-only: true`` touches nothing and writes ``deletion-plan.json``: for each user the exact calls in
-    their order, or why it would stay. ``c7n-iamusers plan FILE`` prints it. ``plan: FILE`` (or
-    ``s3://BUCKET/KEY``) then deletes only what was reviewed: a user that has changed since is skipped, and with
-    ``plan-sha256`` beside it, a plan that was changed is refused; so is one that no run could have made.
-    A user whose deletion was begun with another output is skipped. Only where that output is lost, ``adopt: true``
-    carries on; what was removed before is then in no snapshot, which is marked partial.
-    ``custodian run --dryrun`` runs no action at all, so it shows the users and not the calls.
+    The output has ``snapshots/*.json`` (for ``c7n-iamusers restore``), ``journal.jsonl`` (a line before and after each
+    call) and ``outcomes.json`` (a row for each user: deleted, skipped or failed, with the reason). With
+    ``-s s3://BUCKET/PREFIX``, which Lambda modes need, they are written at once under
+    ``PREFIX/<account id>/<policy>/``, with s3:GetObject, s3:PutObject and s3:ListBucket of the credentials that run
+    Cloud Custodian. The annotation ``c7n:IamUser`` -> ``outcome`` serves a ``notify`` that follows. After a failure the
+    other users and the later actions are still processed, then the policy ends with an error. Running it again
+    continues.
 
-    The policy's output then holds ``snapshots/*.json`` (``c7n-iamusers restore`` brings users back from them),
-    ``journal.jsonl`` (a line before and after each call) and ``outcomes.json`` (a row a user: deleted, skipped
-    or failed, with the reason). With ``-s s3://BUCKET/PREFIX`` they are put there at once, under
-    ``PREFIX/<account id>/<policy>/`` (by s3:GetObject, s3:PutObject and s3:ListBucket of whoever runs Cloud
-    Custodian); Lambda modes need that. The outcome also stands on the resource, as
-    ``c7n:IamUser`` -> ``outcome``, for a ``notify`` that follows. One user's failure touches no other; the run
-    ends with an error after the later actions have run, and running it again carries on.
-
-    The policy must have the filter ``unnecessary`` at its top level: a bare delete is not on offer. It must have
-    an exemption rule there, or a list of them, or say ``exempt: none``; ``plan-only`` needs neither.
+    The policy must have the filter ``unnecessary`` at its top level with an exemption rule, a list of them, or
+    ``exempt: none``; with ``plan-only`` the exemptions may be missing.
 
     :example:
 
@@ -209,6 +199,8 @@ class CompositeDelete(UserAction):
               - type: composite-delete
                 active-within: 30
                 quarantined-for: 14
+                noticed: 30
+                notices: s3://governance/iam-users/notices
     """
 
     schema = type_schema(
@@ -220,6 +212,7 @@ class CompositeDelete(UserAction):
             "active-within": DAYS,
             "quarantined-for": DAYS,
             "include-compromised": {"type": "boolean"},
+            **NOTICED,
             "adopt": {"type": "boolean"},
             "record-from": {"type": "string", "minLength": 1},
             "require": {"enum": [PROVISIONED]},
@@ -227,13 +220,14 @@ class CompositeDelete(UserAction):
     )
     schema_alias = False
     permissions = DELETION
-    #: For each identity-center filter: ARN -> how far the person behind a user has come, where that is required.
+    #: With require: for each identity-center filter, the ARN of a user -> the access of its person.
     _access: Sequence[Mapping[str, AccessState]] = ()
 
     def validate(self) -> CompositeDelete:
-        """Raises PolicyValidationError where the policy does not say whom it spares, or keeps no receipts."""
-        require_lasting_output(self.manager, self.type)
-        require_exemptions(self.manager, self.type, rules=not self.data.get("plan-only"))
+        """Raises PolicyValidationError for missing exemptions, an output that does not last, contradicting options."""
+        self.require_lasting_output()
+        self.require_exemptions(rules=not self.data.get("plan-only"))
+        self.require_notices()
         if self.data.get("plan") and self.data.get("plan-only"):
             raise PolicyValidationError(
                 f"policy {self.manager.data.get('name')}: composite-delete: plan applies a plan and plan-only makes "
@@ -250,7 +244,7 @@ class CompositeDelete(UserAction):
     def process(self, resources: list[dict[str, Any]]) -> None:
         """Delete, or plan to delete, each user.
 
-        Raises PolicyExecutionError before anything is touched where that can't be done safely.
+        Raises PolicyExecutionError, before anything is changed, if the run is not safe.
         """
         if self.data.get("require"):
             self._access = [each.gate().states(resources) for each in self._access_filters()]
@@ -261,35 +255,33 @@ class CompositeDelete(UserAction):
 
     def prepare(self, run: Run) -> Work:
         """See UserAction."""
-        return self.deletion(run).delete
+        return self.unless_stopped(self.deletion(run).delete)
 
-    def spared(self, resource: Mapping[str, Any]) -> str | None:
-        """Who has no replacement yet keeps the user: people keep their way in."""
+    def skip_reason(self, resource: Mapping[str, Any]) -> str | None:
+        """Why a user without a working replacement is skipped; None if it has one, or none is required."""
         failed = unprovisioned(resource.get(ANNOTATION, {}).get("provisioning"))
         missing = (self._missing_access(states[str(resource["Arn"])]) for states in self._access)
         return failed or next(filter(None, missing), None)
 
     def deletion(self, run: Run) -> UserDeletion:
-        """What deletes a user of ``run``. Raises PolicyExecutionError where the account can't be read."""
+        """The object that deletes users of ``run``. Raises PolicyExecutionError if the account can't be read."""
         self._require_plan_of_digest(PolicyExecutionError)
         plan, digest, account_id = self.data.get("plan"), self.data.get("plan-sha256"), run.account_id
         reviewed = reviewed_plan(self.manager, plan, account_id, digest) if plan else None
-        with unreadable(self.manager, "its roles and groups", "iam:GetAccountAuthorizationDetails"):
-            account = read_account(run.client, run.backoff, "Role", "Group")
-        places = record_places(self.manager, run.store, self.data.get("record-from"))
-        records = UserRecords(places, run.journal, account, str(self.manager.data.get("name")))
-        guards, judgement = self._guards(run), live_judgement(self.manager, run, account)
-        held = judgement.asks or guards.quarantined_for is not None
+        account = self.account(run)
+        records = self.user_records(run, account)
+        guards, recheck = self._guards(run), self.recheck(run, account)
+        held = recheck.needed or guards.quarantined_for is not None
         judged = {SERVICE_SPECIFIC_CREDENTIAL} if held else set()
         users = LiveUsers(run.client, run.count, run.backoff, judged=judged)
-        judge = judgement.problem if judgement.asks else no_judgement
-        return UserDeletion(run, users, records, guards, reviewed, judge, self.data.get("adopt", False))
+        problem = recheck.problem if recheck.needed else no_recheck
+        return UserDeletion(run, users, records, guards, reviewed, problem, self.data.get("adopt", False))
 
     def _require_plan_of_digest(self, error: type[Exception]) -> None:
         if "plan-sha256" in self.data and not self.data.get("plan"):
             raise error(
-                f"policy {self.manager.data.get('name')}: composite-delete: plan-sha256 without plan would delete "
-                "whatever the filters find, unreviewed: name the plan by plan, or leave plan-sha256 out"
+                f"policy {self.manager.data.get('name')}: composite-delete: plan-sha256 without plan would delete all "
+                "users that the filters select, without a review: name the plan by plan, or leave plan-sha256 out"
             )
 
     def _access_filters(self) -> list[Any]:
@@ -304,8 +296,9 @@ class CompositeDelete(UserAction):
     def _guards(self, run: Run) -> Guards:
         return Guards(
             run.callers,
-            exemption_rules(self.manager),
-            active_within(self.manager, self.data),
+            self.exemption_rules(),
+            self.active_within(),
             self.data.get("quarantined-for"),
             self.data.get("include-compromised", False),
+            **self.notices_guard(run),
         )

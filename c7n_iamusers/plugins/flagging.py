@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flagging: who is exempt, what the others are, whom the policy's options select, and what is noted on them."""
+"""One run of the filter ``unnecessary``: exemptions, assessment, selection by the options, annotations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from c7n_iamusers.evidence.options import FilterOptions
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.client import Backoff, error_code
-from c7n_iamusers.exemptions.rules import Exemption, ExemptionRule, find_exemption
+from c7n_iamusers.exemptions import Exemption, ExemptionRule, find_exemption
 from c7n_iamusers.plugins.account_readings import AccountReadings
 from c7n_iamusers.plugins.resources import UserRecord, annotate_anew, user_records
 
@@ -29,7 +29,7 @@ Found = tuple[Resource, Assessment]
 
 @dataclass(frozen=True)
 class Flagging:
-    """One run of the filter. ``client``: of iam. ``clock``: the time in UTC."""
+    """One run of the filter. ``client``: an IAM client. ``clock``: returns the current time in UTC."""
 
     manager: Any
     client: Any
@@ -41,9 +41,9 @@ class Flagging:
     def flagged(
         self, resources: list[Resource], rules: Sequence[ExemptionRule], pool: Executor
     ) -> list[Resource]:
-        """The resources to flag, annotated; ``pool`` lists what belongs to single users.
+        """The resources to flag, annotated. ``pool``: for calls that read single users.
 
-        Raises PolicyExecutionError where groups, roles or policies of the account can't be read.
+        Raises PolicyExecutionError if groups, roles or policies of the account can't be read.
         """
         records = user_records(self.manager, self.client, resources, self.backoff)
         unprotected = list(self._unprotected(records, rules))
@@ -51,10 +51,10 @@ class Flagging:
         for resource, assessment in found:
             annotate_anew(resource, {"exemption": None, **assessment.as_data()})
         kinds = Counter(assessment.classification.kind for _, assessment in found)
-        told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
         self.log.info(
             "unnecessary: of %d users %d are not exempt, %d are flagged: %s",
-            *(len(resources), len(unprotected), len(found), told),
+            *(len(resources), len(unprotected), len(found), counts),
         )
         return [resource for resource, _ in found]
 
@@ -94,15 +94,15 @@ class Flagging:
         pieces = (*DEFAULT_PIECES, CREATION) if self.options.criteria.provisioning.roles else DEFAULT_PIECES
         inventory = AccountReadings.of(self.manager).inventory(pieces, self.backoff)
         index = EvidenceIndex(inventory)
-        self._tell(inventory, index)
+        self._log_account(inventory, index)
         return Assessor(index, self.options.criteria, self.client, self.backoff, self.clock)
 
-    def _tell(self, inventory: Inventory, index: EvidenceIndex) -> None:
+    def _log_account(self, inventory: Inventory, index: EvidenceIndex) -> None:
         account = self.manager.config.account_id
         for name, source in inventory.sources.items():
             if source.problem:
                 self.log.warning(
-                    "unnecessary: account %s: %s could not be read, so evidence from it is unknown: %s",
+                    "unnecessary: account %s: %s can't be read, so evidence from it is unknown: %s",
                     *(account, name, source.problem),
                 )
         if index.orphaned_mfa:
@@ -121,7 +121,7 @@ class Flagging:
     def _settled(
         self, assessor: Assessor, resource: Resource, found: Assessment, now: datetime
     ) -> Found | None:
-        """The user with its SSH keys and the like where these decide; what of them can't be read stays unknown."""
+        """The user with its own lists, such as SSH keys, if the selection depends on them. Unread lists are unknown."""
         if not self.options.selection.needs_user_lists(found, now):
             return resource, found
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The filter ``identity-center``: whether the person behind an IAM user has access through Identity Center."""
+"""The filter ``identity-center``: whether an IAM user's person has access through IAM Identity Center."""
 
 from __future__ import annotations
 
@@ -47,18 +47,17 @@ from c7n_iamusers.plugins.provisioning_settings import (
     user_intents,
 )
 from c7n_iamusers.plugins.resources import annotate, subject_of
-from c7n_iamusers.plugins.user_policy import require_keys
 
 
 def identity_center_session(manager: Any, role: str | None, region: str | None) -> Any:
-    """A boto3 session, the policy's own where there is no ``role``.
+    """A boto3 session with ``role``, or the policy's own session if there is none.
 
-    The role is assumed with the credentials of whoever runs Cloud Custodian, as ``notify`` does with
-    ``assume_role: false``: under c7n-org the policy's own session is the member account's role, which
-    nobody should have to trust in the management account. (Where accounts.yml chains several roles, c7n-org
-    itself puts the last one's credentials into the environment, and these are then the runner's.)
+    The role is assumed with the credentials that Cloud Custodian runs with, as ``notify`` does with
+    ``assume_role: false``, and not with the member account's role of c7n-org, which the management account should not
+    have to trust. (If accounts.yml chains roles, c7n-org puts the last role's credentials into the environment, and
+    these are used.)
 
-    Raises ClientError, BotoCoreError where the role can't be assumed.
+    Raises ClientError, BotoCoreError if the role can't be assumed.
     """
     factory = manager.session_factory
     if role is None:
@@ -69,13 +68,23 @@ def identity_center_session(manager: Any, role: str | None, region: str | None) 
     return factory.update(session) if hasattr(factory, "update") else session
 
 
+def require_keys(manager: Any, plugin: str, data: Mapping[str, Any], keys: Sequence[str]) -> None:
+    """Raises PolicyValidationError if a plugin lacks ``keys``. c7n's schema also accepts just the plugin's name."""
+    if missing := [key for key in keys if key not in data]:
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: {plugin} lacks {', '.join(missing)}: write '- type: {plugin}' and, "
+            f"below it, {', '.join(keys)} and what else it needs, as in custodian schema aws.iam-user"
+        )
+
+
 Resource = dict[str, Any]
 
 
 class AccessGate:
-    """Reads Identity Center live.
+    """Reads the access of users' people in Identity Center.
 
-    ``data``: what the filter ``identity-center`` takes, less ``state``. ``manager``: the policy's resource manager.
+    ``data``: the options of the filter ``identity-center``, except ``state``. ``manager``: the policy's resource
+    manager.
     """
 
     def __init__(self, manager: Any, data: Mapping[str, Any], where: str) -> None:
@@ -87,7 +96,7 @@ class AccessGate:
         self._claims: dict[str, Claim] = {}
 
     def check(self, in_lambda: bool) -> None:
-        """Raises InvalidPolicyData for what can be told without AWS."""
+        """Raises InvalidPolicyData for faults that can be found without AWS."""
         self._identity.check(in_lambda)
         self._wanted()
         if self._data.get("derive"):
@@ -95,15 +104,15 @@ class AccessGate:
 
     @property
     def permissions(self) -> tuple[str, ...]:
-        """The IAM actions that a reading needs: those of Identity Center in the role's account."""
+        """The IAM actions that reading needs; those of Identity Center in the account of ``role``."""
         assuming = ("sts:AssumeRole",) if self._data.get("role") else ()
         deriving = ("iam:GetAccountAuthorizationDetails",) if self._data.get("derive") else ()
         return (*PERMISSIONS, *assuming, *deriving, *asked_for_tags(self._data))
 
     def states(self, resources: Sequence[Resource]) -> dict[str, AccessState]:
-        """ARN -> the state of each user's person, all by one reading of the account's assignments.
+        """ARN of each user -> the access of its person. The account's assignments are read once.
 
-        Raises PolicyExecutionError where anything of it can't be read: then nobody's state is known.
+        Raises PolicyExecutionError if anything can't be read.
         """
         if not resources:
             return {}
@@ -144,7 +153,7 @@ class AccessGate:
         return access_state(candidate.person, by_username, by_email, held, access.account_id, wanted)
 
     def _earlier(self, arn: str, held: Iterable[KnownPermissionSet]) -> str:
-        """The name of a set that the version before named, and that the person still has its access by."""
+        """The name of a permission set as an earlier version named it, if the person has access by that one."""
         claim = self._claims.get(arn)
         if claim is None or claim.earlier is None:
             return ""
@@ -160,7 +169,7 @@ class AccessGate:
         return Wanted(form.name, form)
 
     def _wanted_by_user(self, candidates: list[Candidate], account_id: str) -> Mapping[str, Wanted | str]:
-        """What each user's person must have, or why that can't be told."""
+        """The ARN of each user -> what its person must have, or why that is not known."""
         if not self._data.get("derive"):
             wanted = self._wanted()
             return {each.subject.arn: wanted for each in candidates}
@@ -201,19 +210,19 @@ REQUIRED = ("state",)
 
 
 class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
-    """Selects IAM users by how far their people have come in IAM Identity Center, read live.
+    """Selects IAM users by the access that their people have through IAM Identity Center, read live.
 
-    - ``provisioned``: username and e-mail lead to the same enabled user, who, directly or through a group, holds
-      an assignment to this account that SUCCEEDED. With ``permission-set`` (a name, or all of it as
-      ``provision-identity-center`` takes it) or ``derive: true`` it must be exactly that set, provisioned here in
-      its current form.
-    - ``absent``: nobody has that username and e-mail, or the IAM user says nothing of a person.
-    - ``pending``: the user exists, and something of the rest is missing.
+    - ``provisioned``: username and e-mail identify the same enabled user, which has an assignment to this account with
+      status SUCCEEDED, directly or through a group. With ``permission-set`` (a name, or a definition as for
+      ``provision-identity-center``) or ``derive: true`` it must be exactly that permission set, provisioned in this
+      account in its current form.
+    - ``absent``: no user has that username and e-mail, or the IAM user does not identify a person.
+    - ``pending``: the user exists, and something else is missing.
 
-    ``user``, ``people-from``, ``email-domains``, ``role`` and ``region`` are those of ``provision-identity-center``.
-    Each user is annotated with ``c7n:IamUser`` -> ``identity-center``: ``state``, ``reason``, and of those who have
-    access ``username`` and ``permission-set``, for a notice. Where Identity Center can't be read the policy fails,
-    and nobody is selected.
+    ``user``, ``people-from``, ``email-domains``, ``role`` and ``region`` are as for ``provision-identity-center``. Each
+    user is annotated with ``c7n:IamUser`` -> ``identity-center``: ``state``, ``reason`` and, for those with access,
+    ``username`` and ``permission-set``, for a notice. If Identity Center can't be read, the policy fails and selects no
+    user.
 
     :example:
 
@@ -256,11 +265,11 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
     schema_alias = False
 
     def get_permissions(self) -> tuple[str, ...]:
-        """The IAM actions that are needed: those of Identity Center in the role's account, where there is a role."""
+        """The IAM actions that the filter needs; those of Identity Center in the account of ``role``, if given."""
         return self.gate().permissions
 
     def validate(self) -> IdentityCenter:
-        """Raises PolicyValidationError for what can be told without AWS."""
+        """Raises PolicyValidationError for faults that can be found without AWS."""
         validate_lambda_packaging(self.manager)
         require_keys(self.manager, self.type, self.data, REQUIRED)
         try:
@@ -272,15 +281,15 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         return self
 
     def process(self, resources: list[Resource], event: Any = None) -> list[Resource]:
-        """The users in the wanted state, annotated. Raises PolicyExecutionError where that can't be read."""
+        """The users in the given ``state``, annotated. Raises PolicyExecutionError if that can't be read."""
         states = self.gate().states(resources)
         selected = []
         for resource in resources:
             found = states[subject_of(resource).arn]
-            told = {"state": found.state, "reason": found.reason}
+            annotation = {"state": found.state, "reason": found.reason}
             if found.username:
-                told |= {"username": found.username, "permission-set": found.permission_set}
-            annotate(resource, "identity-center", told)
+                annotation |= {"username": found.username, "permission-set": found.permission_set}
+            annotate(resource, "identity-center", annotation)
             if found.state == self.data["state"]:
                 selected.append(resource)
         self.log.info(
@@ -289,7 +298,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         return selected
 
     def gate(self) -> AccessGate:
-        """What tells the state of users, as this filter is set; for an action that checks again at the last moment."""
+        """The reader of users' access with this filter's options; also for an action that checks again."""
         return AccessGate(self.manager, self.data, self._where)
 
     @property

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a policy must say to take this package along into AWS Lambda."""
+"""Checks that a policy with a Lambda mode includes this package in its archive."""
 
 from __future__ import annotations
 
@@ -9,59 +9,55 @@ from typing import Any
 from c7n.exceptions import PolicyValidationError
 from c7n.policy import LambdaMode, execution
 
-from c7n_iamusers.exemptions.lists import format_of
+from c7n_iamusers.exemptions import format_of
 
 PACKAGE = "c7n_iamusers"
 HANDLER = "c7n_iamusers.handler.run"
-#: The module that reads lists in YAML. Lambda's Python lacks it, and c7n leaves it out of archives.
+#: The module that reads lists in YAML. Lambda's runtime lacks it, and c7n leaves it out of archives.
 YAML = "yaml"
 
 
 def is_pull(manager: Any) -> bool:
-    """True where the policy runs by itself, where Cloud Custodian is run; event modes run in AWS Lambda."""
+    """True if the policy runs in pull mode, in the process of Cloud Custodian, and not in AWS Lambda."""
     return str((manager.data.get("mode") or {}).get("type", "pull")) == "pull"
 
 
 def validate_lambda_packaging(manager: Any) -> None:
-    """Refuse a policy that would run in AWS Lambda without this package; called by our plugins' validate().
+    """Raises PolicyValidationError if the policy runs in AWS Lambda and ``mode.packages`` or ``mode.handler`` is wrong.
 
-    ``manager`` is the plugin's resource manager, whose data has the policy's mode. Pull mode, the default,
-    passes.
-
-    Raises PolicyValidationError: ``mode.packages`` or ``mode.handler`` lacks what the archive needs. Without
-    the package its import fails in Lambda, and with another handler nothing registers our plugins there. A list in
-    YAML needs a module that is not in Lambda either.
+    ``manager``: the plugin's resource manager. Without the package in the archive, its import fails in Lambda; with
+    another handler, nothing registers the plugins there. An ``exempt-from`` in YAML also needs PyYAML in the archive.
     """
     mode = manager.data.get("mode") or {}
     mode_class = execution.get(mode.get("type", "pull"))
     if mode_class is None or not issubclass(mode_class, LambdaMode):
         return
-    mends = missing_keys(mode)
+    remedies = missing_keys(mode)
     if (
-        not mends
+        not remedies
         and YAML not in mode["packages"]
         and any(map(_is_yaml, _lists(manager.data.get("filters", ()))))
     ):
-        mends = [f"add {YAML} to mode.packages, for exempt-from, or keep that list as .json or .csv"]
-    if mends:
+        remedies = [f"add {YAML} to mode.packages, for exempt-from, or keep that list as .json or .csv"]
+    if remedies:
         raise PolicyValidationError(
             f"policy {manager.data.get('name')}: mode {mode['type']} runs in AWS Lambda, which has what the plugins "
-            f"of {PACKAGE} need only if the mode carries it: {' and '.join(mends)}"
+            f"of {PACKAGE} need only if the mode includes it: {' and '.join(remedies)}"
         )
 
 
 def missing_keys(mode: dict[str, Any]) -> list[str]:
-    """What to change in a policy's mode, in words; nothing if it carries the package."""
-    mends = []
+    """What to change in a policy's mode, in words; empty if it includes the package."""
+    remedies = []
     if PACKAGE not in mode.get("packages", ()):
-        mends.append(f"add {PACKAGE} to mode.packages")
+        remedies.append(f"add {PACKAGE} to mode.packages")
     if mode.get("handler") != HANDLER:
-        mends.append(f"set mode.handler to {HANDLER}")
-    return mends
+        remedies.append(f"set mode.handler to {HANDLER}")
+    return remedies
 
 
 def _lists(filters: Any) -> Iterator[Any]:
-    """What each ``exempt-from`` of a policy's filters says, those within and, or, not among them."""
+    """The value of each ``exempt-from`` in a policy's filters, including those inside and, or, not."""
     for each in filters if isinstance(filters, list) else ():
         if isinstance(each, dict):
             if each.get("type") == "unnecessary" and "exempt-from" in each:
@@ -71,6 +67,6 @@ def _lists(filters: Any) -> Iterator[Any]:
 
 
 def _is_yaml(source: Any) -> bool:
-    """Whether an ``exempt-from``, which may be faulty, names a list in YAML."""
+    """Whether an ``exempt-from``, which may be invalid, names a list in YAML."""
     given = source if isinstance(source, dict) else {"url": source}
     return (given.get("format") or format_of(str(given.get("url", "")))) == "yaml"

@@ -36,7 +36,7 @@ from c7n_iamusers.identity_center.reports import write_people_to_add
 from c7n_iamusers.identity_center.run_lock import NoPlaceForLock, only_writer
 from c7n_iamusers.identity_center.run_records import apply_and_record, asks_to_stop
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
-from c7n_iamusers.plugins.identity_center import identity_center_session
+from c7n_iamusers.plugins.identity_center import identity_center_session, require_keys
 from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
 from c7n_iamusers.plugins.provisioning_settings import (
     INTENT,
@@ -50,7 +50,6 @@ from c7n_iamusers.plugins.provisioning_settings import (
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, output_directory, run_store
 from c7n_iamusers.plugins.user_action import idle_region
-from c7n_iamusers.plugins.user_policy import require_keys
 from c7n_iamusers.text.wording import visible
 
 _REVIEW = "use mode: intent, and apply by c7n-iamusers provision a plan that was reviewed (--plan)"
@@ -350,7 +349,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         outcomes = [outcome for _, outcome in report.outcomes()]
         portal = center.instance.portal
         self._end(output, resources, outcomes, access_by_user(report), portal, report.strangers)
-        interruption.follow()
+        interruption.exit_if_stopped()
 
     def _end(
         self,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""c7n's IAM user resources: records made of them, the annotation ``c7n:IamUser``, what ``notify`` sends."""
+"""c7n's IAM user resources: user records from them, the annotation ``c7n:IamUser``, what ``notify`` sends of them."""
 
 from __future__ import annotations
 
@@ -17,35 +17,34 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.iam.accounts import detail_attachments, read_users
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import embedded_attachments
-from c7n_iamusers.plugins.account_readings import AccountReadings
-from c7n_iamusers.plugins.policy_errors import unreadable
+from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
 
 _SOURCES = "sources"
 
 
 def subject_of(resource: Mapping[str, Any]) -> Subject:
-    """Whom a resource of c7n stands for."""
+    """The user of a c7n resource."""
     return Subject(str(resource["UserName"]), str(resource["Arn"]), str(resource["UserId"]))
 
 
 def annotate(resource: dict[str, Any], key: str, value: Any) -> None:
-    """Put ``value`` under ``key`` of the resource's annotation, for later actions and reports."""
+    """Set ``key`` of the resource's annotation to ``value``, for later actions and reports."""
     resource.setdefault(ANNOTATION, {})[key] = value
 
 
 def set_user_source(resource: dict[str, Any], source: Source) -> None:
-    """Note where the resource itself comes from, and as of when."""
+    """Annotate the API and the time that the resource itself comes from."""
     resource[ANNOTATION] = {_SOURCES: {USER: source.as_data()}}
 
 
 def user_source(resource: Mapping[str, Any]) -> Source | None:
-    """Where the resource itself comes from; None where this package did not read it."""
+    """The API and the time that the resource itself comes from; None if another source than ours read it."""
     data = resource.get(ANNOTATION, {}).get(_SOURCES, {}).get(USER)
     return Source.from_data(data) if data else None
 
 
 def annotate_anew(resource: dict[str, Any], data: Mapping[str, Any]) -> None:
-    """Replace what stands on the resource, which may be of an earlier run by way of c7n's cache, by ``data``."""
+    """Replace the resource's annotation by ``data``, except its source. c7n's cache may keep an earlier run's one."""
     source = user_source(resource)
     kept = {_SOURCES: {USER: source.as_data()}} if source else {}
     resource[ANNOTATION] = {**kept, **data}
@@ -57,7 +56,7 @@ _LISTS = ("GetAccountAuthorizationDetails", "ListUsers")
 
 @dataclass(frozen=True)
 class UserRecord:
-    """A resource and the user that it is; ``source``: of the user's own record."""
+    """A resource and its user. ``source``: the API and the time that the user comes from."""
 
     resource: Resource
     user: IamUser
@@ -67,10 +66,10 @@ class UserRecord:
 def user_records(
     manager: Any, client: Any, resources: Sequence[Resource], backoff: Backoff
 ) -> list[UserRecord]:
-    """The records of ``resources``; those of another source than ours are completed from the account's lists.
+    """The records of ``resources``. Resources from another source than ours are completed from the account's lists.
 
-    A user that is in none of the lists has groups and policies that were not read.
-    Raises PolicyExecutionError where the lists can't be read.
+    The groups and policies of a user that is in no list count as unread.
+    Raises PolicyExecutionError if the lists can't be read.
     """
     sources = [user_source(resource) for resource in resources]
     if all(sources):
@@ -91,20 +90,20 @@ def _record(resource: Resource, detail: Resource, source: Source) -> UserRecord:
     return UserRecord(resource, IamUser(detail, attachments), source)
 
 
-#: Whole policy documents: c7n-mailer's own templates print every member of a resource, into mails and channels.
+#: Members with whole policy documents. c7n-mailer's own templates would print them into mails and channels.
 LEFT_OUT = frozenset({"UserPolicyList"})
 
 
 def without_documents(resources: Iterable[Resource]) -> list[Resource]:
-    """Copies of ``resources`` without what is LEFT_OUT; later actions still find it on the resources themselves."""
+    """Copies of ``resources`` without the members in LEFT_OUT, which later actions still find on the originals."""
     return [{key: value for key, value in each.items() if key not in LEFT_OUT} for each in resources]
 
 
 def register_messages(notify: Any) -> None:
-    """Give c7n's class ``Notify`` its ``prepare_iam_user``, which it calls for resources of that type.
+    """Add ``prepare_iam_user`` to c7n's class ``Notify``, which calls it for resources of that type.
 
-    c7n has such methods for other types. One that it may have for users some day is still called. Calling this
-    again changes nothing.
+    c7n has such methods for other types. If it gets one for users, that is still called. Calling this again changes
+    nothing.
     """
     stock = getattr(notify, "prepare_iam_user", None)
     if getattr(stock, "c7n_iamusers", False):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where an action writes, by the output of its policy, and how its failures end the run."""
+"""The store that an action writes to, by its policy's output; and how failures end the policy."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from c7n.actions import BaseAction
 from c7n.exceptions import PolicyExecutionError
 from c7n.utils import parse_url_config
 
-from c7n_iamusers.execution.bucket_store import BucketStore
+from c7n_iamusers.execution.bucket_store import BucketStore, bucket_output
 from c7n_iamusers.execution.journal import BucketJournal, Journal, JournalWriter
 from c7n_iamusers.execution.outcomes import FAILED, OUTCOMES, Outcome
 from c7n_iamusers.execution.stores import JOURNAL as JOURNAL
-from c7n_iamusers.execution.stores import DirectoryStore, Store, make_directory, only_run
+from c7n_iamusers.execution.stores import DirectoryStore, Store, make_directory, run_lock
 from c7n_iamusers.plugins.lambda_packaging import is_pull
 
 
 def output_directory(manager: Any) -> Path:
     """The policy's output directory, ``<-s DIR>/<policy>/`` or ``<-s DIR>/<account>/<region>/<policy>/``.
 
-    Raises PolicyExecutionError where the output is not a directory that outlives the run: c7n's s3 output
-    is a temporary one, uploaded at the end, so a crash would take snapshots and journal with it.
+    Raises PolicyExecutionError if the output is not a lasting directory: c7n's s3 output is a temporary one that is
+    uploaded at the end, so a crash would lose it.
     """
     output = manager.ctx.output
     if getattr(output, "type", "") not in ("file", "default"):
@@ -40,9 +40,9 @@ def output_directory(manager: Any) -> Path:
 def fail_at_the_end(
     manager: Any, action: str, outcomes: Iterable[Outcome], faults: Iterable[str] = ()
 ) -> None:
-    """Where an outcome is a failure: let the policy's later actions run, then end it with an error.
+    """If an outcome is ``failed``, end the policy with an error after its later actions have run.
 
-    ``faults``: what else ends it so, in sentences.
+    ``faults``: further errors that end the policy so, as sentences.
     """
     failed = [outcome for outcome in outcomes if outcome.status == FAILED]
     if failed or (faults := list(faults)):
@@ -62,29 +62,32 @@ class _RaiseAtTheEnd(BaseAction):  # type: ignore[misc]  # c7n is untyped
         users = (
             [f"{self._action} failed for {len(self._failed)} users: {named}{more}"] if self._failed else []
         )
-        told = "; ".join([*users, *self._faults])
-        raise PolicyExecutionError(f"policy {self.manager.data.get('name')}: {told}")
+        problems = "; ".join([*users, *self._faults])
+        raise PolicyExecutionError(f"policy {self.manager.data.get('name')}: {problems}")
 
 
-#: What of an output URL differs from run to run.
+#: Placeholders in an output URL whose values differ between runs.
 _CHANGING = re.compile(r"\{(now|uuid)[^}]*\}")
 
 
 @dataclass(frozen=True)
 class RunStore:
-    """``store``: of the policy and account; what one run put there, the next one finds. ``what``: the run, in words."""
+    """``store``: of the policy and account, the same one in each run. ``what``: the run, in words, for the lock."""
 
     store: Store
     what: str = "a run"
 
     @contextmanager
     def journal(self) -> Iterator[JournalWriter]:
-        """The journal of this run. Raises OSError where it can't be opened, or another run is at work there."""
+        """The journal of this run, under the run lock.
+
+        Raises OSError if it can't be opened, LockHeld if it is locked.
+        """
         if isinstance(self.store, DirectoryStore):
             make_directory(self.store.directory)
-            self.store.directory.chmod(0o700)  # Cloud Custodian makes it for everybody to read
+            self.store.directory.chmod(0o700)  # Cloud Custodian creates it readable for everybody
             with (
-                only_run(self.store.directory, self.what),
+                run_lock(self.store.directory, self.what),
                 Journal(self.store.directory / JOURNAL) as journal,
             ):
                 yield journal
@@ -93,14 +96,13 @@ class RunStore:
 
 
 def run_store(manager: Any) -> RunStore:
-    """The store of a policy's run: the output directory itself, or for s3 output a stable prefix of the bucket.
+    """The store of a policy's run: the output directory, or for s3 output ``<prefix>/<account id>/<policy>/``.
 
-    c7n's own s3 output is a temporary directory, uploaded at exit under a prefix of the hour: a crash would take
-    everything with it, and the next run would not find it. So here each write is a put that S3 acknowledges, by
-    the session that c7n's output uses, encrypted as the output URL says, under
-    ``<prefix>/<account id>/<policy>/``.
+    c7n's own s3 output is a temporary directory that is uploaded at exit under a prefix with the hour: a crash would
+    lose it, and the next run would not find it. Here each write is a put of its own, with the session and the
+    encryption of c7n's output.
 
-    Raises PolicyExecutionError where the output does not outlive the run.
+    Raises PolicyExecutionError if the output does not outlive the run.
     """
     output = manager.ctx.output
     kind = getattr(output, "type", "")
@@ -117,16 +119,16 @@ def run_store(manager: Any) -> RunStore:
 
 
 def outputs_to_s3(manager: Any) -> bool:
-    """True where a policy that runs in AWS Lambda is to write to S3, as far as that is known before it runs."""
+    """True if a policy that runs in AWS Lambda writes to S3, as far as its text says."""
     options = (manager.data.get("mode") or {}).get("execution-options") or {}
     configured = options.get("output_dir") or getattr(manager.config, "output_dir", "") or ""
     return str(configured).startswith("s3://")
 
 
 def stable_prefix(path: str, account_id: str, region: str, policy: str) -> str:
-    """The prefix within the bucket that is the same for every run of ``policy`` in the account.
+    """The prefix in the bucket that is the same in every run of ``policy`` in the account.
 
-    ``path``: of the output URL as it was given, in which c7n fills ``{account_id}`` and the like.
+    ``path``: of the output URL, with placeholders of c7n such as ``{account_id}``.
     """
     known = {"account_id": account_id, "region": region, "policy_name": policy}
     fixed = _CHANGING.sub("", path).format(**known)
@@ -145,9 +147,9 @@ def _bucket_store(manager: Any, output: Any) -> BucketStore:
 
 
 def store_at(manager: Any, place: str) -> list[Store]:
-    """The stores at ``place``: an output directory or ``s3://bucket/prefix`` of an earlier run, or what holds some.
+    """The stores at ``place``: ``s3://bucket/prefix`` of an earlier run, or all output directories in a directory.
 
-    Raises PolicyExecutionError where there is no journal.
+    Raises PolicyExecutionError if there is no journal.
     """
     if place.startswith("s3://"):
         bucket, _, prefix = place[len("s3://") :].partition("/")
@@ -162,3 +164,23 @@ def store_at(manager: Any, place: str) -> list[Store]:
             "name the output directory of the quarantine's run"
         )
     return found
+
+
+#: The option of actions that read or write notices.
+NOTICES = {"type": "string", "minLength": 1}
+
+
+def notices_store(manager: Any, place: str) -> Store:
+    """Where the notices of all accounts are: a directory, or ``s3://BUCKET/PREFIX`` (with c7n's ``?sse=...``).
+
+    The session is that of whoever runs Cloud Custodian, not the member account's role.
+    Raises PolicyExecutionError where it would not outlive the run.
+    """
+    if place.startswith("s3://"):
+        return bucket_output(place, manager.session_factory(assume=False))
+    if not is_pull(manager):
+        raise PolicyExecutionError(
+            f"policy {manager.data.get('name')}: notices: the directory {place} does not outlive a run in AWS Lambda: "
+            "name s3://BUCKET/PREFIX. Nothing was touched"
+        )
+    return DirectoryStore(Path(place))

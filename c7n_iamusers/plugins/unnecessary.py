@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The filter ``unnecessary``: any IAM user is, unless a rule with a reason and an end says otherwise."""
+"""The filter ``unnecessary``: flags every IAM user that no exemption with a reason and an expiry protects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from c7n_iamusers.evidence.model import KINDS
 from c7n_iamusers.evidence.options import BULK, FULL, FilterOptions
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.exemptions.rules import NOBODY, ExemptionRule, doubts
+from c7n_iamusers.exemptions import NOBODY, ExemptionRule, doubts
 from c7n_iamusers.iam.user_patterns import FIELDS
 from c7n_iamusers.plugins.flagging import Flagging
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
@@ -37,11 +37,11 @@ def _days(what: str) -> dict[str, Any]:
 
 
 _PATTERNS = {"description": "a case-sensitive shell glob, or a list of them"}
-#: For ``custodian schema`` and editors. It has no ``type`` and no ``required``: c7n validates it first, and what is
-#: of another kind or missing is left to validate(), which names the place, every fault at once, and the mend.
+#: For ``custodian schema`` and editors. It has no ``type`` and no ``required``, since c7n checks it before validate(),
+#: whose errors are better: every fault at once, with its place and what to do.
 SCHEMA: dict[str, Any] = {
     "exempt": {
-        "description": f"rules of whom to spare: a pattern, a reason and expires each; or the word {NOBODY}",
+        "description": f"exemption rules, each with a pattern, a reason and expires; or {NOBODY}",
         "items": {
             "properties": {
                 "user": {"description": "a case-sensitive shell glob over the name"},
@@ -49,7 +49,7 @@ SCHEMA: dict[str, Any] = {
                 "tag": {"description": "Key=glob"},
                 "group": {"description": "a glob over the names of groups"},
                 "reason": {"description": "required: why these users may stay"},
-                "owner": {"description": "whom to ask"},
+                "owner": {"description": "the person or team to ask"},
                 "expires": {"description": "required: the last day, in UTC, as 'YYYY-MM-DD'"},
             },
             "examples": [{"path": "/emergency/*", "reason": "break-glass access", "expires": "2027-12-31"}],
@@ -67,7 +67,7 @@ SCHEMA: dict[str, Any] = {
         },
     },
     "kinds": _list_of(KINDS),
-    "unused-for": _days("without a sign of life"),
+    "unused-for": _days("without activity"),
     "min-age": _days("since the user was created"),
     "findings": {
         "description": "ids: a list of which any counts, or a mapping",
@@ -92,44 +92,42 @@ SCHEMA: dict[str, Any] = {
 
 
 class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
-    """Flags every IAM user of the account, less those that exemptions protect, with the evidence on each.
+    """Flags every IAM user of the account that no exemption protects, and annotates it with the evidence.
 
-    ``exempt``: rules. A rule has one pattern (``user``, ``path``, ``group``, or ``tag`` as ``Key=pattern``:
-    case-sensitive shell globs), a ``reason``, optionally an ``owner``, and ``expires``: the last day, in UTC,
-    on which it protects. After that day the user is flagged again, with the finding ``expired-exemption``.
-    Quote the date: Cloud Custodian stops with a traceback at an unquoted one that does not exist. A pattern
-    that can match nobody is refused. ``exempt: none`` says that nobody is to be spared, which actions that
-    delete or quarantine ask for where there is no rule.
-    Tags are claims: whoever holds iam:TagUser can exempt a user from a ``tag`` rule's policy.
+    ``exempt``: exemption rules. A rule has one pattern (``user``, ``path``, ``group``, or ``tag`` as ``Key=pattern``:
+    case-sensitive shell globs), a ``reason``, optionally an ``owner``, and ``expires``: the last day, in UTC, on which
+    it protects. After that day the user is flagged again, with the finding ``expired-exemption``. Quote the date: Cloud
+    Custodian stops with a traceback at an unquoted date that does not exist. A pattern that can match nobody is
+    refused. ``exempt: none`` states that there are no exemptions; actions that delete or quarantine require it if there
+    is no rule. Anybody with iam:TagUser can exempt a user by a ``tag`` rule.
 
-    ``exempt-from``: a list of such rules, for many policies: a path, or a URL that c7n reads (file, https,
-    s3), ending in .json, .csv or .yaml, or ``{from: PLACE}`` with any of ``format``, ``headers``, ``min-rules``
-    and ``sha256``: a list with fewer rules, or other bytes, is refused. It is read anew in each run. An empty
-    or unreadable list fails the policy before anything is done, and so do unreadable groups. CSV may have
-    commas, semicolons or tabs; its encoding is UTF-8, or what a byte order mark says.
+    ``exempt-from``: a list of such rules for many policies: a path, or a URL that c7n reads (file, https, s3), ending
+    in .json, .csv or .yaml; or ``{from: PLACE}`` with any of ``format``, ``headers``, ``min-rules`` and ``sha256``. A
+    list with fewer rules, or another SHA-256, is refused. It is read in each run. If it is empty or can't be read, the
+    policy fails before anything is done; the same holds for groups. CSV may have commas, semicolons or tabs. The
+    encoding is UTF-8, or that of a byte order mark.
 
-    Which of the others are flagged, all by default; what is unknown of a user never flags it:
+    Options that select among the other users; by default all are flagged. What is unknown never selects a user:
 
     - ``kinds``: human, machine, mixed, bedrock-api-key, no-credentials, unknown
-    - ``unused-for``: days without a sign of life: no sign-in, no key used, nothing created. A user with
-      credentials whose use AWS doesn't tell (SSH keys, certificates, service-specific ones) never counts
+    - ``unused-for``: days without activity: no sign-in, no key used, nothing created. Users with credentials whose use
+      AWS does not report (SSH keys, certificates, service-specific credentials) are never selected
     - ``min-age``: days since the user was created
-    - ``findings``: ``any-of`` and ``none-of``, ids as docs/findings.md lists them
+    - ``findings``: ``any-of`` and ``none-of``, with ids from docs/findings.md
 
-    How it is judged: ``hints`` (kind -> field -> patterns) are an organization's own naming and outrank all
-    other signs; ``thresholds`` (``unused``, ``rotation``: days, 90 each) are for findings; ``provisioning``
-    (``tag``: Key=glob, ``role``: globs over ARNs in CloudTrail's last 90 days) is how users should have been
-    created.
+    Options for the evidence: ``hints`` (kind -> field -> patterns) describe an organization's own naming and outrank
+    all other signs of a kind; ``thresholds`` (``unused``, ``rotation``: days, 90 each) are for findings;
+    ``provisioning`` (``tag``: Key=glob, ``role``: globs over ARNs in CloudTrail's last 90 days) is how users should
+    have been created.
 
     Each flagged user is annotated with ``c7n:IamUser``: ``kind``, ``reasons``, ``replacement``, ``findings``,
-    ``unknown_findings``, ``last_activity``, ``credentials`` (with ages), ``attachments`` (kind -> count),
-    ``unread``, ``trusted_by`` (roles), ``sources`` (with times) and ``exemption``. It takes tens of calls for
-    an account, not for a user: SSH keys and non-virtual MFA devices, which AWS lists for one user at a time,
-    stand in ``unread`` (a count beside it is the least there is); ``attachments: full`` lists them for each
-    flagged user, and leaves a user alone of whom that fails. ``kinds`` and ``unused-for`` list SSH keys where
-    these decide.
+    ``unknown_findings``, ``last_activity``, ``credentials`` (with ages), ``attachments`` (kind -> count), ``unread``,
+    ``trusted_by`` (roles), ``sources`` (with times) and ``exemption``. This takes tens of calls for each account, not
+    for each user. AWS lists SSH keys and non-virtual MFA devices for one user at a time only, so these kinds are in
+    ``unread``, where a count is a minimum; ``attachments: full`` lists them for each flagged user, and leaves a user
+    alone if that fails. ``kinds`` and ``unused-for`` list SSH keys if the selection depends on them.
 
-    To see it, further columns beside c7n's own: ``custodian report --field 'kind="c7n:IamUser".kind' --field
+    More columns for a report: ``custodian report --field 'kind="c7n:IamUser".kind' --field
     'findings=list:"c7n:IamUser".findings[].id' --field 'last="c7n:IamUser".last_activity.time' ...``
 
     :example:
@@ -177,8 +175,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     def __init__(self, data: Any, manager: Any = None) -> None:
         super().__init__(data, manager)
         for rule in self.data.get("exempt") or ():
-            # YAML reads an unquoted date as one, which c7n can write neither into its metadata nor into a
-            # notice; as text it means the same.
+            # YAML parses an unquoted date as a date object, which c7n can't write into its metadata or a notice.
             if isinstance(rule, dict) and type(rule.get("expires")) is date:
                 rule["expires"] = rule["expires"].isoformat()
 
@@ -187,35 +184,35 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         return FilterText(self.data, self.manager)
 
     def get_permissions(self) -> list[str]:
-        """The IAM actions that flagging and its annotations need, as the options have it."""
+        """The IAM actions that flagging and its annotations need with these options."""
         return self._text.permissions()
 
     def validate(self) -> Unnecessary:
-        """Raises PolicyValidationError that names each fault, and the mend."""
+        """Raises PolicyValidationError with each fault and what to do."""
         validate_lambda_packaging(self.manager)
         self._warn(self._text.check(PolicyValidationError))
         return self
 
     @property
-    def says_whom_it_spares(self) -> bool:
-        """Whether the policy has exemption rules, or a list of them, or says ``exempt: none``."""
-        return self._text.says_whom_it_spares
+    def states_exemptions(self) -> bool:
+        """True if the policy has exemption rules, or a list of them, or ``exempt: none``."""
+        return self._text.states_exemptions
 
     def rules(self) -> tuple[ExemptionRule, ...]:
-        """The policy's exemption rules, those of ``exempt-from`` read now.
+        """The policy's exemption rules. Those of ``exempt-from`` are read now.
 
-        Raises PolicyExecutionError where one is faulty or the list can't be read.
+        Raises PolicyExecutionError if one is invalid or the list can't be read.
         """
         return self._text.rules(PolicyExecutionError)
 
     def options(self) -> FilterOptions:
-        """Whom to flag of those that are not exempt. Raises PolicyExecutionError where the text is faulty."""
+        """All options but the exemptions. Raises PolicyExecutionError if one is invalid."""
         return self._text.options(PolicyExecutionError)
 
     def process(self, resources: list[Resource], event: Any = None) -> list[Resource]:
-        """The users to flag, annotated; nobody in a Region that leaves IAM to another one of the run.
+        """The users to flag, annotated; none in a Region of a c7n-org run that does not act (see idle_region).
 
-        Raises PolicyExecutionError where it can't be told who is exempt.
+        Raises PolicyExecutionError if the exemptions or the account can't be read.
         """
         refuse_undefined_variables(self.manager)
         if idle := idle_region(self.manager):

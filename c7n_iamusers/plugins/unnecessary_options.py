@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of the filter ``unnecessary`` as a policy states them, and the list that ``exempt-from`` points to."""
+"""The options of the filter ``unnecessary`` in a policy's text, and the list that ``exempt-from`` names."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from c7n_iamusers.evidence.index import CREATION
 from c7n_iamusers.evidence.options import FULL, FilterOptions, parse_options
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES, PIECES
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
-from c7n_iamusers.exemptions.lists import format_of, parse_list
-from c7n_iamusers.exemptions.rules import NOBODY, ExemptionRule, parse_rules
+from c7n_iamusers.exemptions import NOBODY, ExemptionRule, format_of, parse_list, parse_rules
 from c7n_iamusers.iam.attachments import LISTED_BY_USER
 from c7n_iamusers.iam.users import LISTED_KINDS
 from c7n_iamusers.text.rows import FORMATS
@@ -36,9 +35,9 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 @dataclass(frozen=True)
 class ExemptionSource:
-    """A list of exemption rules. ``url``: with a scheme, or a path, relative to the current directory.
+    """A list of exemption rules. ``url``: a URL, or a path relative to the current directory.
 
-    ``min_rules``: a list with fewer is taken for cut off. ``sha256``: of its bytes, unpacked; empty for any.
+    ``min_rules``: a list with fewer rules is refused. ``sha256``: of its uncompressed bytes; empty for any.
     """
 
     url: str
@@ -49,7 +48,7 @@ class ExemptionSource:
 
     @property
     def is_local(self) -> bool:
-        """Whether it lies on this machine, so that it can be looked at when the policy is validated."""
+        """True if the list is on this machine, so that it can be checked when the policy is validated."""
         return "://" not in self.url or self.url.startswith("file://")
 
     @property
@@ -58,10 +57,10 @@ class ExemptionSource:
         return ("s3:GetObject",) if self.url.startswith("s3://") else ()
 
     def rules(self, session_factory: Any) -> tuple[ExemptionRule, ...]:
-        """Its rules, read now.
+        """The rules in the list, read now.
 
-        Raises EvidenceUnreadable where they can't be, InvalidPolicyData where any is faulty, or where the list is not
-        the one that the policy means.
+        Raises EvidenceUnreadable if it can't be read, InvalidPolicyData if a rule is invalid, or the list does not have
+        ``min_rules`` or ``sha256``.
         """
         content = self._content(session_factory)
         found = hashlib.sha256(content).hexdigest()
@@ -74,41 +73,41 @@ class ExemptionSource:
         if len(rules) < self.min_rules:
             raise InvalidPolicyData(
                 f"exempt-from {self.shown}: has {len(rules)} rules, and min-rules asks for {self.min_rules}: it was "
-                "probably cut off. Mend it, or lower min-rules"
+                "probably cut off. Complete it, or lower min-rules"
             )
         return rules
 
     @property
     def shown(self) -> str:
-        """The URL for messages: a query may hold a signature that gives access."""
+        """The URL for messages, without its query, which may have a signature that gives access."""
         return self.url.partition("?")[0]
 
     def _content(self, session_factory: Any) -> bytes:
         url = self.url if "://" in self.url else Path(self.url).expanduser().absolute().as_uri()
-        # Never from c7n's cache: an exemption that somebody added a minute ago must count.
+        # Not from c7n's cache: an exemption that was added a minute ago must count.
         resolver = URIResolver(session_factory, NullCache({}))
         try:
             return str(resolver.resolve(url, dict(self.headers))).encode()
         except UnicodeDecodeError as error:
-            # c7n decodes UTF-8 only; the list may be of another encoding that its first bytes tell.
+            # c7n decodes UTF-8 only. The list may have another encoding with a byte order mark.
             return error.object
         except _UNREADABLE as error:
             raise EvidenceUnreadable(
-                f"exempt-from {self.shown} can't be read: {error}. Nobody knows who is exempt, so nobody is flagged"
+                f"exempt-from {self.shown} can't be read: {error}. Without the exemptions no user is flagged"
             ) from error
 
 
 def parse_source(data: Any, where: str) -> ExemptionSource:
     """The source in a policy's ``exempt-from``: a path or URL, or a mapping of ``from`` (or ``url``) and options.
 
-    Raises InvalidPolicyData with the place and the mend.
+    Raises InvalidPolicyData with the place and what to do.
     """
     given = {"from": data} if isinstance(data, str) else data
     place = _place(given)
     if not place:
         found = sorted(map(str, given)) if isinstance(given, Mapping) else repr(data)
         raise InvalidPolicyData(
-            f"{where}: must be a path or URL, or a mapping of from (a path or URL) and, where wanted, format, headers, "
+            f"{where}: must be a path or URL, or a mapping of from (a path or URL) and optionally format, headers, "
             f"min-rules, sha256, not {found}"
         )
     headers = given.get("headers", {})
@@ -118,7 +117,7 @@ def parse_source(data: Any, where: str) -> ExemptionSource:
     if form not in FORMATS:
         shown = place.partition("?")[0]
         raise InvalidPolicyData(
-            f"{where}: {shown} does not end in .json, .csv, .yaml or .yml: say format: {', '.join(FORMATS)}"
+            f"{where}: {shown} does not end in .json, .csv, .yaml or .yml: give format: {', '.join(FORMATS)}"
         )
     texts = {str(name): text for name, text in headers.items()}
     return ExemptionSource(place, form, texts, _min_rules(given, where), _sha256(given, where))
@@ -136,7 +135,7 @@ def _min_rules(given: Mapping[str, Any], where: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
     raise InvalidPolicyData(
-        f"{where}: min-rules must be the number of rules that the list has at least, not {value!r}"
+        f"{where}: min-rules must be a number, the least number of rules in the list, not {value!r}"
     )
 
 
@@ -153,28 +152,28 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-#: Cloud Custodian fills variables in after it has validated a policy.
+#: Cloud Custodian fills in variables after it has validated a policy.
 _VARIABLE = re.compile(r"\{\w+\}")
 _VARIABLE_IN_KEY = re.compile(r"\{\w+\}(?=[^=]*=)")
 _Error = type[PolicyValidationError] | type[PolicyExecutionError]
 
 
 class FilterText:
-    """The filter's ``data`` in the policy of ``manager``. ``error``: the class in which faults are raised."""
+    """The filter's ``data`` in the policy of ``manager``. ``error``: the exception class for faults."""
 
     def __init__(self, data: Mapping[str, Any], manager: Any) -> None:
         self._data, self._manager = data, manager
         self._where = f"policy {manager.data.get('name')}: filter unnecessary"
 
     @property
-    def says_whom_it_spares(self) -> bool:
-        """Whether it has exemption rules, or a list of them, or says that there are none."""
+    def states_exemptions(self) -> bool:
+        """True if it has exemption rules, or a list of them, or ``exempt: none``."""
         return bool(self._data.get("exempt") or self._data.get("exempt-from"))
 
     def check(self, error: _Error) -> tuple[ExemptionRule, ...]:
-        """The rules that can be seen here: the policy's own, and a list's on this machine.
+        """The rules that can be checked before the run: the policy's own, and those of a list on this machine.
 
-        Raises ``error`` for any fault in them and in the options.
+        Raises ``error`` with all faults in them and in the options.
         """
         filled, faults = _filled(self._data), list[str]()
         rules: tuple[ExemptionRule, ...] = ()
@@ -188,24 +187,24 @@ class FilterText:
                 source = self._source()
             if faults:
                 raise InvalidPolicyData("; ".join(faults))
-            # A list elsewhere may need the run's own credentials, and c7n-org fills variables in later.
+            # A list elsewhere may need the run's credentials, and c7n-org fills in variables later.
             if source and source.is_local and "{" not in source.url:
                 rules = (*rules, *source.rules(self._manager.session_factory))
         return rules
 
     def options(self, error: _Error) -> FilterOptions:
-        """All options but the exemptions. Raises ``error`` where any is faulty."""
+        """All options but the exemptions. Raises ``error`` if one is invalid."""
         with self._raising(error):
             return parse_options(self._data, self._where)
 
     def rules(self, error: _Error) -> tuple[ExemptionRule, ...]:
-        """The rules of ``exempt`` and, read now, of ``exempt-from``. Raises ``error``."""
+        """The rules of ``exempt``, and those of ``exempt-from``, read now. Raises ``error``."""
         with self._raising(error):
             rules, source = self._own_rules(self._data), self._source()
             return (*rules, *source.rules(self._manager.session_factory)) if source else rules
 
     def permissions(self) -> list[str]:
-        """The IAM actions that the options need; more than those where the options are faulty."""
+        """The IAM actions that the options need; possibly more if the options are invalid."""
         full = self._data.get("attachments") == FULL
         kinds = LISTED_KINDS if full else LISTED_BY_USER
         pieces = (
@@ -257,7 +256,7 @@ def _gathering(faults: list[str]) -> Iterator[None]:
 
 
 def _filled(value: Any) -> Any:
-    """``value`` with something in place of its variables that is good wherever a pattern may have one."""
+    """``value`` with each variable replaced by text that is valid in a pattern."""
     if isinstance(value, Mapping):
         return {key: _filled(part) for key, part in value.items()}
     if isinstance(value, list):
@@ -269,7 +268,7 @@ _UNDEFINED = re.compile(r"\{([a-z_]\w*)\}", re.IGNORECASE)
 
 
 def refuse_undefined_variables(manager: Any) -> None:
-    """Raises PolicyExecutionError where a value of the policy's actions is nothing but an undefined variable."""
+    """Raises PolicyExecutionError if a value in the policy's actions consists of an undefined variable."""
     runtime = {name for name, value in manager.ctx.policy.get_variables().items() if value == f"{{{name}}}"}
     actions = [action.data for action in manager.actions]
     undefined = sorted({name for name in _variables(actions) if name not in runtime})

@@ -1,47 +1,67 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all actions on users share: several users at a time, each on its own, every outcome recorded."""
+"""The base class of actions on users: several users in parallel, each independent, every outcome recorded."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
 from c7n.actions import BaseAction
-from c7n.exceptions import PolicyExecutionError
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.query import MaxResourceLimit
 from c7n.utils import local_session
 
-from c7n_iamusers.execution.callers import callers
+from c7n_iamusers.evidence.index import CREATION, EvidenceIndex
+from c7n_iamusers.evidence.options import Selection
+from c7n_iamusers.evidence.reader import DEFAULT_PIECES
+from c7n_iamusers.exceptions import NoticesUnreadable
+from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.client import Backoff
-from c7n_iamusers.execution.executor import Executor
+from c7n_iamusers.execution.executor import Applied, Executor
 from c7n_iamusers.execution.interruption import Interruption
-from c7n_iamusers.execution.journal import JournalReader, JournalWriter
+from c7n_iamusers.execution.journal import JournalReader, JournalWriter, utc_now
 from c7n_iamusers.execution.journaled_call import SINGLE_TRY
-from c7n_iamusers.execution.outcomes import SKIPPED, Outcome, OutcomeBook, missing_outcomes
+from c7n_iamusers.execution.outcomes import SKIPPED, Outcome, OutcomeWriter, missing_outcomes
+from c7n_iamusers.execution.sessions import callers
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
 from c7n_iamusers.execution.user_run import LOG, Run, Work, outcome_of
+from c7n_iamusers.exemptions import ExemptionRule
+from c7n_iamusers.iam.accounts import AccountDetails, read_account
 from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.plugins.lambda_packaging import is_pull
-from c7n_iamusers.plugins.policy_errors import unreadable
+from c7n_iamusers.notices.notices import Notices, check_stop
+from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
+from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
 from c7n_iamusers.plugins.resources import annotate, subject_of
-from c7n_iamusers.plugins.run_outputs import RunStore, fail_at_the_end, run_store
+from c7n_iamusers.plugins.run_outputs import (
+    NOTICES,
+    RunStore,
+    fail_at_the_end,
+    notices_store,
+    outputs_to_s3,
+    run_store,
+    store_at,
+)
+from c7n_iamusers.safeguards.recheck import LiveRecheck
+from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
 
-#: Region prefix -> the Region in which the partition has IAM's only endpoint ("IAM endpoints and quotas").
+#: Region prefix -> the Region of the partition's only IAM endpoint ("IAM endpoints and quotas", AWS General Reference).
 _HOMES = {"cn-": "cn-north-1", "us-gov-": "us-gov-west-1"}
 _HOME = "us-east-1"
-#: Those that c7n-org takes for an account without any.
-_USUAL = ("us-east-1", "us-west-2")
+#: c7n-org's Regions for an account without ``regions`` in accounts.yml.
+_DEFAULT_REGIONS = ("us-east-1", "us-west-2")
 
 
 def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
-    """Why nothing is done in the policy's Region, in words; None where this is the one that acts.
+    """Why nothing is done in the policy's Region, in words; None if this Region acts.
 
-    That is the only Region of a c7n-org run in the account, else the home of IAM. Plain custodian runs in one.
-    Raises PolicyExecutionError where none of several Regions is the home, as then nothing would be done at all.
+    IAM is global, so of several Regions of a c7n-org run only the one with IAM's endpoint acts. A single Region always
+    acts.
+    Raises PolicyExecutionError if none of several Regions has IAM's endpoint, since then nothing would be done.
     """
     policy = getattr(manager.ctx, "policy", None)
     account = policy.conditions.env_vars.get("account") if policy else None
@@ -51,7 +71,8 @@ def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
         str(manager.config.region),
         f"policy {manager.data.get('name')}: account {account.get('name')}",
     )
-    regions = _given(sys.argv if argv is None else argv) or tuple(account.get("regions") or _USUAL)
+    given = _given_regions(sys.argv if argv is None else argv)
+    regions = given or tuple(account.get("regions") or _DEFAULT_REGIONS)
     if len(regions) == 1 and "all" not in regions:
         return None
     home = next((each for prefix, each in _HOMES.items() if region.startswith(prefix)), _HOME)
@@ -65,8 +86,8 @@ def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
     return f"{name}: nothing is done in {region}: IAM is the same in every Region, and {home} acts for all"
 
 
-def _given(argv: Sequence[str]) -> tuple[str, ...]:
-    """The Regions on c7n-org's command line, which outrank those of accounts.yml."""
+def _given_regions(argv: Sequence[str]) -> tuple[str, ...]:
+    """The Regions on c7n-org's command line, which take precedence over those in accounts.yml."""
     if not argv or not (
         Path(argv[0]).name.startswith("c7n-org") or "c7n_org" in argv[0] or "c7n-org" in argv
     ):
@@ -85,7 +106,7 @@ def _values(argv: Sequence[str]) -> Iterator[str]:
 
 
 def enforce_max_resources(manager: Any, selected: int) -> None:
-    """Raises c7n's ResourceLimitExceeded where a policy in an event mode selected more users than it allows."""
+    """Raises c7n's ResourceLimitExceeded if a policy in an event mode selected more users than ``max-resources``."""
     data = manager.data
     amount, percent = data.get("max-resources"), data.get("max-resources-percent")
     if not (amount or percent) or is_pull(manager):
@@ -102,19 +123,43 @@ def _users_of_account(manager: Any) -> int:
 
 
 Resource = dict[str, Any]
+#: The schema of an option in days.
+DAYS = {"type": "number", "exclusiveMinimum": 0}
+#: The options of an action that asks for notices.
+NOTICED = {"noticed": {"type": "number", "minimum": 0}, "notices": NOTICES}
+_EVERYBODY = Selection()
+
+
+def require_exemptions(manager: Any, action: str, rules: bool = True) -> None:
+    """Raises PolicyValidationError if the policy has no filter ``unnecessary`` at the top level.
+
+    ``rules``: that filter must also have exemption rules, a list of them, or ``exempt: none``.
+    """
+    found = [each for each in manager.filters if each.type == "unnecessary"]
+    if not found:
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: {action} needs the filter unnecessary at the top level of "
+            "filters (not inside and, or, not): add '- type: unnecessary' with its exempt rules"
+        )
+    if rules and not any(each.states_exemptions for each in found):
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: {action} needs exemptions, since break-glass users are "
+            "among all users: give unnecessary an exempt rule, such as {path: /emergency/*, reason: break-glass "
+            "access, expires: 'YYYY-MM-DD'}, or exempt-from, or, if nobody is exempt, exempt: none"
+        )
 
 
 class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
-    """An action that deals with each user by itself; ``prepare`` gives what is done to one."""
+    """An action on users. A subclass implements ``prepare``, which returns the function that processes one user."""
 
     max_workers = 8
 
     def prepare(self, run: Run) -> Work:
-        """What is done to a user. Raises PolicyExecutionError where nothing can be done to any."""
+        """The function that processes one user of ``run``. Raises PolicyExecutionError if no user can be processed."""
         raise NotImplementedError
 
     def process(self, resources: list[Resource]) -> None:
-        """Deal with each user. Raises PolicyExecutionError where that can't be done safely, before any is touched."""
+        """Process each user. Raises PolicyExecutionError, before any user is changed, if the run is not safe."""
         if idle := idle_region(self.manager):
             self.log.info("%s: %s", self.type, idle)
             return
@@ -128,13 +173,13 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
                     f"policy {self.manager.data.get('name')}: account {self.manager.config.account_id}: {error}. "
                     f"Make {target.store} readable and writable, move a broken file away, and run again"
                 ) from error
-        interruption.follow()
+        interruption.exit_if_stopped()
         fail_at_the_end(self.manager, self.type, outcomes)
 
-    def tools(self, store: Store, journal: JournalWriter, interruption: Interruption, count: int) -> Run:
-        """What a run over ``count`` users works with. Raises PolicyExecutionError where nobody knows who acts."""
+    def new_run(self, store: Store, journal: JournalWriter, interruption: Interruption, count: int) -> Run:
+        """The Run over ``count`` users. Raises PolicyExecutionError if GetCallerIdentity fails."""
         region, session = self.manager.config.region, local_session(self.manager.session_factory)
-        # One connection a worker, which the default of 10 would have them wait for.
+        # One connection for each worker.
         config = Config(max_pool_connections=self.max_workers)
         client = session.client("iam", region, config=config)
         writer = session.client("iam", region, config=config.merge(SINGLE_TRY))
@@ -142,70 +187,171 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         executor = Executor({"iam": writer}, journal, backoff, before_each=interruption.check)
         with unreadable(self.manager, "who is acting", "sts:GetCallerIdentity"):
             found = callers(self.manager.session_factory, session, region)
-        for untold in found.unknown:
+        for unknown in found.unknown:
             _warn_once(
-                f"on whose behalf the run acts is not wholly known ({untold}): if it is an IAM user, exempt it"
+                f"a principal behind this run is unknown ({unknown}): if it is an IAM user, add an exemption for it"
             )
         return Run(client, executor, backoff, store, found.arns, count, journal)
 
-    def spared(self, resource: Mapping[str, Any]) -> str | None:
-        """Why a user is left alone by what an earlier action found out; None where nothing speaks against it."""
+    def skip_reason(self, resource: Mapping[str, Any]) -> str | None:
+        """Why a user is skipped because of an earlier action's result; None if it is not."""
         return None
+
+    def require_lasting_output(self) -> None:
+        """Raises PolicyValidationError if the policy runs in AWS Lambda with an output on the Lambda's disk."""
+        validate_lambda_packaging(self.manager)
+        if not is_pull(self.manager) and not outputs_to_s3(self.manager):
+            raise PolicyValidationError(
+                f"policy {self.manager.data.get('name')}: {self.type} in a Lambda mode keeps snapshots and journal in "
+                "S3 only, as a Lambda's disk does not outlive it: set mode.execution-options.output_dir to "
+                "s3://BUCKET/PREFIX"
+            )
+
+    def require_exemptions(self, rules: bool = True) -> None:
+        """Raises PolicyValidationError as the function of this name does."""
+        require_exemptions(self.manager, self.type, rules)
+
+    def require_notices(self) -> None:
+        """Raises PolicyValidationError if only one of ``noticed`` and ``notices`` is given."""
+        if ("noticed" in self.data) != ("notices" in self.data):
+            raise PolicyValidationError(
+                f"policy {self.manager.data.get('name')}: {self.type}: noticed (days) and notices (where notify-owners "
+                "records them) go together: give both, or neither"
+            )
+
+    def notices_guard(self, run: Run) -> dict[str, Any]:
+        """``noticed`` and ``notices`` of Guards. Raises PolicyExecutionError if the notices can't be read."""
+        if "noticed" not in self.data:
+            return {}
+        try:
+            found = Notices.read(notices_store(self.manager, self.data["notices"]), run.account_id, utc_now())
+        except NoticesUnreadable as error:
+            raise PolicyExecutionError(
+                f"policy {self.manager.data.get('name')}: account {run.account_id}: {error}. Nothing was touched"
+            ) from error
+        return {"noticed": self.data["noticed"], "notices": found}
+
+    def unless_stopped(self, work: Work) -> Work:
+        """``work``, with a check for the file STOP beside the notices before each user."""
+        if "notices" not in self.data:
+            return work
+        store = notices_store(self.manager, self.data["notices"])
+
+        def checked(subject: Subject, applied: Applied) -> tuple[str, str]:
+            check_stop(store)
+            return work(subject, applied)
+
+        return checked
+
+    def exemption_rules(self) -> tuple[ExemptionRule, ...]:
+        """The exemption rules of the policy's filters ``unnecessary``."""
+        return tuple(rule for each in self._filters() for rule in each.rules())
+
+    def active_within(self) -> float | None:
+        """The option ``active-within`` in days; by default the smallest ``unused-for`` of filters ``unnecessary``."""
+        given = self.data.get("active-within")
+        unused = [each.data.get("unused-for") for each in self._filters()]
+        return (
+            given if given is not None else min((days for days in unused if days is not None), default=None)
+        )
+
+    def account(self, run: Run) -> AccountDetails:
+        """The account's roles and groups. Raises PolicyExecutionError if they can't be read."""
+        with unreadable(self.manager, "its roles and groups", "iam:GetAccountAuthorizationDetails"):
+            return read_account(run.client, run.backoff, "Role", "Group")
+
+    def recheck(self, run: Run, account: AccountDetails) -> LiveRecheck:
+        """The recheck by the filters ``unnecessary``. ``account``: its roles and groups.
+
+        Raises PolicyExecutionError if the filter's options are invalid or the account can't be read.
+        """
+        options = [each.options() for each in self._filters()]
+        if all(each.selection == _EVERYBODY for each in options):
+            return LiveRecheck(None, options)
+        pieces = [*DEFAULT_PIECES]
+        if any(each.criteria.provisioning.roles for each in options):
+            pieces.append(CREATION)
+        inventory = AccountReadings.of(self.manager).inventory(pieces, run.backoff)
+        index = EvidenceIndex(replace(inventory, roles=account.roles, groups=account.groups))
+        return LiveRecheck(index, options)
+
+    def record_stores(self, run: Run) -> RecordStores:
+        """The stores of snapshots and journals: this output, its siblings, and the one that ``record-from`` names.
+
+        Raises PolicyExecutionError if there is no journal in ``record-from``.
+        """
+        place = self.data.get("record-from")
+        named = store_at(self.manager, place) if place else []
+        return RecordStores(run.store, lambda: [*named, *run.store.siblings()])
+
+    def user_records(self, run: Run, account: AccountDetails) -> UserRecords:
+        """The records of users in ``record_stores``. Raises PolicyExecutionError as that does."""
+        policy = str(self.manager.data.get("name"))
+        return UserRecords(self.record_stores(run), run.journal, account, policy)
+
+    def _filters(self) -> list[Any]:
+        return [each for each in self.manager.filters if each.type == "unnecessary"]
 
     def _run(self, target: RunStore, resources: list[Resource], interruption: Interruption) -> list[Outcome]:
         with target.journal() as journal:
-            book = OutcomeBook(target.store, journal)
-            self._settle(target.store, book, journal)
-            work = self.prepare(self.tools(target.store, journal, interruption, len(resources)))
+            writer = OutcomeWriter(target.store, journal)
+            self._complete_outcomes(target.store, writer)
+            work = self.prepare(self.new_run(target.store, journal, interruption, len(resources)))
             with self.executor_factory(max_workers=self.max_workers) as pool:
-                deal = partial(self._deal, book, work, interruption)
-                outcomes = list(pool.map(deal, resources))
-            self.tell(resources, outcomes)
-            book.close()
+                process = partial(self._process_user, writer, work, interruption)
+                outcomes = list(pool.map(process, resources))
+            self.report(resources, outcomes)
+            writer.close()
         return outcomes
 
-    def settle(self) -> None:
-        """Write the rows that earlier runs of this output did not get to write, in case this run selects nobody."""
+    def complete_outcomes(self) -> None:
+        """Write the outcomes that a killed run with this output did not write, since this run may select no user."""
         try:
             target = run_store(self.manager)
         except PolicyExecutionError:
-            return  # the run will say so, should it have anything to do
+            return  # process() raises it again if users are selected
         if isinstance(target.store, DirectoryStore) and not (target.store.directory / JOURNAL).exists():
             return
         try:
             with target.journal() as journal:
-                book = OutcomeBook(target.store, journal)
-                self._settle(target.store, book, journal)
-                book.close()
+                writer = OutcomeWriter(target.store, journal)
+                self._complete_outcomes(target.store, writer)
+                writer.close()
         except (OSError, ValueError) as error:
             self.log.warning("%s: outcomes of earlier runs can't be completed: %s", self.type, error)
 
-    def _settle(self, store: Store, book: OutcomeBook, journal: JournalWriter) -> None:
+    def _complete_outcomes(self, store: Store, writer: OutcomeWriter) -> None:
         def name_of(unique_id: str) -> str | None:
             client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
             with unreadable(self.manager, "which users there are", "iam:ListUsers"):
                 return LiveUsers(client, 1, Backoff()).name_of(unique_id)
 
         lines = JournalReader(lambda: [store]).lines()
-        for subject, outcome in missing_outcomes(lines, book.earlier, name_of):
-            self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, outcome.reason)
-            book.add(subject, outcome)
+        for subject, outcome in missing_outcomes(lines, writer.earlier, name_of):
+            self._log(outcome)
+            writer.add(subject, outcome)
 
-    def _deal(self, book: OutcomeBook, work: Work, interruption: Interruption, resource: Resource) -> Outcome:
+    def _process_user(
+        self, writer: OutcomeWriter, work: Work, interruption: Interruption, resource: Resource
+    ) -> Outcome:
         subject = subject_of(resource)
-        reason = self.spared(resource)
+        reason = self.skip_reason(resource)
         if reason is not None:
-            return book.add(subject, Outcome(subject.name, subject.arn, SKIPPED, reason))
-        return book.add(subject, outcome_of(subject, work, interruption))
+            return writer.add(subject, Outcome(subject.name, subject.arn, SKIPPED, reason))
+        return writer.add(subject, outcome_of(subject, work, interruption))
 
-    def tell(self, resources: Sequence[Resource], outcomes: Sequence[Outcome]) -> None:
-        """Note each outcome on its resource and in the log."""
+    def report(self, resources: Sequence[Resource], outcomes: Sequence[Outcome]) -> None:
+        """Annotate each resource with its outcome, and log it."""
         for resource, outcome in zip(resources, outcomes, strict=True):
             annotate(resource, "outcome", outcome.as_data())
-            self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, outcome.reason)
+            self._log(outcome)
+
+    def _log(self, outcome: Outcome) -> None:
+        reason = f": {outcome.reason}" if outcome.reason else ""
+        self.log.info("%s: %s: %s%s", self.type, outcome.arn, outcome.status, reason)
 
 
 @cache
 def _warn_once(text: str) -> None:
-    """Not for each action and account of a process."""
+    """Log a warning once in a process, not for each action and account."""
     LOG.warning(text)

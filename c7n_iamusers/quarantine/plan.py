@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making every credential of a user unusable so that it can be undone, and undoing it exactly. Pure."""
+"""Plans of a quarantine, which makes every credential of a user unusable, and of its exact release. Pure."""
 
 from __future__ import annotations
 
@@ -9,46 +9,22 @@ from datetime import datetime, timezone
 
 from c7n_iamusers.exceptions import DenyRefused
 from c7n_iamusers.execution.calls import ApiCall, Plan
+from c7n_iamusers.iam import deny_all, own_changes
 from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE, SWITCHABLE_KINDS, TAG, AttachmentKind
-from c7n_iamusers.iam.deny_all import (
-    ATTACHED,
-    BOUNDARY,
-    INLINE,
-    DenyAllPlan,
-    deny_all_arn,
-    deny_all_document,
-    detach_deny_all,
-    holds_attached,
-    holds_inline,
-    iam_call,
-    identified_call,
-    is_bounded,
-    plan_deny_all,
-    remove_inline_deny,
-)
 from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.own_changes import (
-    NOTHING_KNOWN,
-    denied,
-    left_inactive,
-    quarantine_of,
-    recorded_inactive,
-    switchable,
-)
-from c7n_iamusers.iam.own_changes import lapses as lapses
 from c7n_iamusers.iam.quarantine_record import TAGS_PER_USER, Quarantine, is_quarantine_tag
 from c7n_iamusers.iam.user import IamUser, Item
 
 _GONE = frozenset({"NoSuchEntity"})
-#: In a record: no form of the Deny could be used, so only the credentials are off.
+#: The form in a record if no Deny could be put on the user, so that only its credentials are inactive.
 NO_DENY = "none"
 
 
 @dataclass(frozen=True)
 class QuarantinePlan:
-    """``plan`` has no calls where the quarantine stands already; ``notes``: what a person should know.
+    """``plan``: without calls if the quarantine holds already. ``notes``: hints for people.
 
-    ``problem``: why no Deny-all goes on the user; then ``plan`` switches its credentials off all the same.
+    ``problem``: why no Deny-all can be put on the user. ``plan`` deactivates its credentials all the same.
     """
 
     plan: Plan
@@ -62,37 +38,43 @@ def plan_quarantine(
     now: datetime,
     policy: str,
     reason: str,
-    history: History = NOTHING_KNOWN,
+    history: History = own_changes.NOTHING_KNOWN,
     refused: Collection[str] = (),
 ) -> QuarantinePlan:
-    """The calls that quarantine ``user``: the Deny first, then the credentials, at last a tag that tells people.
+    """The calls that quarantine ``user``: first the Deny, then the credentials, finally a tag for people.
 
-    A quarantine that has lapsed in part is completed, and counts from ``now``. ``refused``: the forms of the Deny
-    that the role may not use.
+    A quarantine that was undone in part is completed, and counts from ``now``. ``refused``: forms of the Deny that the
+    role may not use.
     """
-    earlier = quarantine_of(user, history) or history.quarantine
-    if earlier and not lapses(user, earlier):
+    earlier = own_changes.quarantine_of(user, history) or history.quarantine
+    if earlier and not own_changes.lapses(user, earlier):
         return QuarantinePlan(Plan(user.subject, ()), earlier)
-    recorded = earlier.deactivated if earlier and (denied(user, earlier) or earlier.deny == NO_DENY) else ()
+    recorded = (
+        earlier.deactivated
+        if earlier and (own_changes.denied(user, earlier) or earlier.deny == NO_DENY)
+        else ()
+    )
     kept = {identity for identity in recorded if identity in _ids(user)}
-    off = list(switchable(user, ACTIVE))
+    off = list(own_changes.switchable(user, ACTIVE))
     ids = (*kept, *(str(item[kind.identifier]) for kind, item in off if item[kind.identifier] not in kept))
     since = now.astimezone(timezone.utc).replace(microsecond=0)
     record, problem = Quarantine(since, policy, reason, tuple(sorted(ids))), ""
     try:
-        found = plan_deny_all(user, [deny_all_document(sid) for sid in record.sids], "quarantine", refused)
+        found = deny_all.plan_deny_all(
+            user, [deny_all.deny_all_document(sid) for sid in record.sids], "quarantine", refused
+        )
     except DenyRefused as error:
-        found, problem = DenyAllPlan(NO_DENY), str(error)
+        found, problem = deny_all.DenyAllPlan(NO_DENY), str(error)
     record = replace(record, deny=_form(found, history))
     switches = [_switch(user, kind, item, INACTIVE) for kind, item in off]
-    notes = left_inactive(user, earlier) if earlier else []
+    notes = own_changes.left_inactive(user, earlier) if earlier else []
     calls = (*found.put, *switches, *_tagging(user, record))
     return QuarantinePlan(Plan(user.subject, calls), record, tuple(notes), problem)
 
 
 @dataclass(frozen=True)
 class ReleasePlan:
-    """``problem``: why nothing is done; empty where ``plan`` can be applied."""
+    """``problem``: why nothing is done; empty if ``plan`` can be applied. ``notes``: hints for people."""
 
     plan: Plan
     notes: tuple[str, ...] = ()
@@ -106,57 +88,61 @@ def plan_release(
     former_boundary: Iterable[Item] | None,
     trusted: bool = False,
 ) -> ReleasePlan:
-    """The calls that bring ``user`` back to where it was: credentials, then the Deny, tags last.
+    """The calls that return ``user`` to its state before: first credentials, then the Deny, finally tags.
 
-    Where the Deny is gone, or nobody knows what was active, credentials stay as they are: see
-    ``own_changes.left_inactive``. ``former_boundary``: what stood before AWSDenyAll became the boundary, None where
-    that is not known. ``trusted``: the record is the word of tags, which the operator takes, so that an AWSDenyAll that
-    they tell of is the quarantine's.
+    If the Deny is gone, or what was active is not known, credentials stay as they are: see
+    ``own_changes.left_inactive``. ``former_boundary``: the boundary that AWSDenyAll replaced, empty for none, None if
+    that is not known. ``trusted``: the record comes from tags that the operator trusts, so an attached AWSDenyAll that
+    they name is the quarantine's.
     """
     plan = Plan(user.subject, ())
-    if is_bounded(user) and former_boundary is None:
+    if deny_all.is_bounded(user) and former_boundary is None:
         return ReleasePlan(plan, problem=_UNKNOWN_BOUNDARY)
-    holds = denied(user, record) or (record.deny == NO_DENY and not trusted)
-    off = recorded_inactive(user, record) if record.known and holds else []
+    holds = own_changes.denied(user, record) or (record.deny == NO_DENY and not trusted)
+    off = own_changes.recorded_inactive(user, record) if record.known and holds else []
     switches = [_switch(user, kind, item, ACTIVE) for kind, item in off]
-    lifts = [remove_inline_deny(user)] if holds_inline(user) else []
-    ours = bool(history.attached_deny()) or (trusted and record.deny == ATTACHED)
-    if ours and holds_attached(user):
-        lifts.append(detach_deny_all(user, "release"))
-    lifts += unbind(user, former_boundary or ()) if is_bounded(user) else []
+    removals = [deny_all.remove_inline_deny(user)] if deny_all.holds_inline(user) else []
+    ours = bool(history.attached_deny()) or (trusted and record.deny == deny_all.ATTACHED)
+    if ours and deny_all.holds_attached(user):
+        removals.append(deny_all.detach_deny_all(user, "release"))
+    removals += restore_boundary(user, former_boundary or ()) if deny_all.is_bounded(user) else []
     keys = sorted(key for key in user.tags if is_quarantine_tag(key))
-    untag = [identified_call("UntagUser", {"UserName": user.name, "TagKeys": keys})] if keys else []
-    return ReleasePlan(replace(plan, calls=(*switches, *lifts, *untag)), tuple(left_inactive(user, record)))
+    untag = [deny_all.identified_call("UntagUser", {"UserName": user.name, "TagKeys": keys})] if keys else []
+    return ReleasePlan(
+        replace(plan, calls=(*switches, *removals, *untag)), tuple(own_changes.left_inactive(user, record))
+    )
 
 
 _UNKNOWN_BOUNDARY = (
-    "AWSDenyAll is its permissions boundary, and no record here tells who put it there or what it replaced. The "
-    "record lies in the output of the run that did (journal.jsonl): name that by record-from; or set the boundary "
-    "by hand. Nothing was changed"
+    "AWSDenyAll is its permissions boundary, and no record here says who set it or what it replaced. The record is in "
+    "the output of the run that set it (journal.jsonl): name that by record-from; or set the boundary by hand. Nothing "
+    "was changed"
 )
 
 
-def unbind(user: IamUser, former: Iterable[Item]) -> list[ApiCall]:
-    """Puts the boundary that AWSDenyAll replaced back in one call; takes it off only where there was none."""
+def restore_boundary(user: IamUser, former: Iterable[Item]) -> list[ApiCall]:
+    """The call that sets the ``former`` boundary, which AWSDenyAll replaced, or deletes AWSDenyAll if it was none."""
     for item in former:
-        if item["PermissionsBoundaryArn"] == deny_all_arn(user):
+        if item["PermissionsBoundaryArn"] == deny_all.deny_all_arn(user):
             return []
         boundary = {"UserName": user.name, "PermissionsBoundary": item["PermissionsBoundaryArn"]}
-        return [identified_call("PutUserPermissionsBoundary", boundary)]
-    return [identified_call("DeleteUserPermissionsBoundary", {"UserName": user.name})]
+        return [deny_all.identified_call("PutUserPermissionsBoundary", boundary)]
+    return [deny_all.identified_call("DeleteUserPermissionsBoundary", {"UserName": user.name})]
 
 
-def _form(found: DenyAllPlan, history: History) -> str:
-    ours = {ATTACHED: history.attached_deny(), BOUNDARY: history.boundary_deny()}
-    return found.form if found.put or found.form in (INLINE, NO_DENY) or ours.get(found.form) else "own"
+def _form(found: deny_all.DenyAllPlan, history: History) -> str:
+    ours = {deny_all.ATTACHED: history.attached_deny(), deny_all.BOUNDARY: history.boundary_deny()}
+    return (
+        found.form if found.put or found.form in (deny_all.INLINE, NO_DENY) or ours.get(found.form) else "own"
+    )
 
 
 def _tagging(user: IamUser, record: Quarantine) -> list[ApiCall]:
-    """The tag that says it to people, where there is room for one. Nothing is ever decided by it."""
+    """The call that adds the tag for people, if there is room for it. No decision uses the tag."""
     others = [item for item in user.attachments[TAG.name] if not is_quarantine_tag(str(item["Key"]))]
     if len(others) >= TAGS_PER_USER:
         return []
-    return [identified_call("TagUser", {"UserName": user.name, "Tags": [record.tag()]})]
+    return [deny_all.identified_call("TagUser", {"UserName": user.name, "Tags": [record.tag()]})]
 
 
 def _ids(user: IamUser) -> set[str]:
@@ -166,6 +152,6 @@ def _ids(user: IamUser) -> set[str]:
 def _switch(user: IamUser, kind: AttachmentKind, item: Item, status: str) -> ApiCall:
     assert kind.status_change, f"{kind.name} has no status"
     parameters = {name: item[member] for name, member in kind.status_change.parameters.items()}
-    return iam_call(
+    return deny_all.iam_call(
         kind.status_change.operation, {"UserName": user.name, **parameters, "Status": status}, _GONE
     )

@@ -22,19 +22,25 @@ from c7n_iamusers.iam.quarantine_record import Quarantine, quarantine_of_tags
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_key_use
 from c7n_iamusers.quarantine.plan import plan_quarantine, plan_release
-from c7n_iamusers.safeguards.guards import Guards, compromised, identity_refusal, refusal, standing
-from c7n_iamusers.safeguards.identity import OTHER_FORM, BoundaryChanged, gone, identify_for, spare
-from c7n_iamusers.safeguards.live_judgement import Judge, no_judgement
-from c7n_iamusers.snapshots.archive import RecordPlaces, UserRecords
+from c7n_iamusers.safeguards.guards import Guards, compromised, identity_refusal, quarantine_status, refusal
+from c7n_iamusers.safeguards.identity import (
+    FORM_REFUSED,
+    BoundaryChanged,
+    handle_replacement,
+    identity_check,
+    not_gone,
+)
+from c7n_iamusers.safeguards.recheck import Recheck, no_recheck
+from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
 
 
 @dataclass(frozen=True)
 class UserQuarantine:
     """Quarantines users of ``run`` for ``policy`` and ``reason``.
 
-    Users are read by their own lists, all of them: a credential that a list of all users might miss would stay
-    active unnoticed, where a deletion would run into it. ``refused``: the forms of the Deny that the role may not
-    use, as found out. ``judge``: why a user is no longer one that the policy's filter selects.
+    Each user's attachments are read from the user's own lists: a credential that a list of the account might miss would
+    stay active unnoticed. ``recheck``: why the policy's filter no longer selects a user. ``refused``: forms of the Deny
+    that the role may not use, as found out during the run.
     """
 
     run: Run
@@ -42,12 +48,12 @@ class UserQuarantine:
     guards: Guards
     policy: str
     reason: str
-    judge: Judge = no_judgement
+    recheck: Recheck = no_recheck
     refused: set[str] = field(default_factory=set)
     now: Callable[[], datetime] = utc_now
 
     def quarantine(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
-        """Status and reason. Raises CallFailed, ClientError or an IamUsersError where it fails."""
+        """Quarantine one user. Returns status and reason. Raises CallFailed, ClientError or an IamUsersError."""
         unfit: set[str] = set()
         for remaining in reversed(range(len(FORMS) + 1)):
             user = LiveUsers(self.run.client, 1, self.run.backoff).read_fully(evidence.name)
@@ -60,61 +66,64 @@ class UserQuarantine:
             except BoundaryChanged:
                 continue
             except UserReplaced as error:
-                return FAILED, spare(self.run, error, evidence, applied)
+                return FAILED, handle_replacement(self.run, error, evidence, applied)
             except CallFailed as error:
                 form = deny_form(error.call)
-                if not form or not remaining or error.code not in OTHER_FORM:
+                if not form or not remaining or error.code not in FORM_REFUSED:
                     raise
                 (unfit if error.code == "LimitExceeded" else self.refused).add(form)
-        return FAILED, f"{evidence}: somebody keeps changing its permissions boundary: run again"
+        return (
+            FAILED,
+            f"{evidence}: its permissions boundary keeps changing: find out who changes it, and run again",
+        )
 
     def _quarantine(
         self, evidence: Subject, user: IamUser, applied: Applied, unfit: set[str]
     ) -> tuple[str, str]:
         keys = read_key_use(self.run.client, user, self.run.backoff)
-        if reason := refusal(evidence, user, self.guards, self.now(), keys) or self.judge(user, keys):
+        if reason := refusal(evidence, user, self.guards, self.now(), keys) or self.recheck(user, keys):
             return SKIPPED, reason
         if begun := deletion_begun(user):
             return (
                 SKIPPED,
-                f"a deletion of it is under way or was stopped, begun {begun}: its Deny-all stands",
+                f"a deletion of it began {begun} and is in progress or was stopped: its Deny-all stays on",
             )
         found = self.records.find(user, applied.made)
         refused = frozenset(unfit | self.refused)
         planned = plan_quarantine(user, self.now(), self.policy, self.reason, found.known, refused)
         if not planned.plan.calls:
-            return UNCHANGED, standing(user, planned.record.since, keys)
+            return UNCHANGED, quarantine_status(user, planned.record.since, keys)
         self.records.keep(found)
         self.records.note_quarantine(evidence, planned.record)
-        identify = identify_for(self.run, evidence, user, planned.plan, applied)
+        identify = identity_check(self.run.client, self.run.backoff, evidence, user, planned.plan, applied)
         self.run.executor.apply(planned.plan, applied, identify)
         if not identify():
             raise SubjectGone
-        told = "; ".join([*_limits(user), *planned.notes])
+        notes = "; ".join([*_limits(user), *planned.notes])
         if not planned.problem:
-            return QUARANTINED, told
+            return QUARANTINED, notes
         off = ", ".join(planned.record.deactivated) or "none"
         return (
             FAILED,
-            f"{planned.problem}. Its active credentials were switched off all the same: {off}; {told}",
+            f"{planned.problem}. Its active credentials were deactivated all the same: {off}; {notes}",
         )
 
 
 @dataclass(frozen=True)
 class UserRelease:
-    """Releases users of ``run``. ``include_compromised``: also those of whom AWS saw a key leaked.
+    """Releases users of ``run``. ``include_compromised``: also those with a key that AWS reported as compromised.
 
-    ``trust_tags``: where neither Deny nor journal has the record, take what the tags say for it.
+    ``trust_tags``: use the tags as the record if neither the Deny nor a journal has one.
     """
 
     run: Run
-    places: RecordPlaces
+    stores: RecordStores
     include_compromised: bool = False
     trust_tags: bool = False
     now: Callable[[], datetime] = utc_now
 
     def release(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
-        """Status and reason. Raises CallFailed or ClientError where it fails."""
+        """Release one user. Returns status and reason. Raises CallFailed or ClientError."""
         user = LiveUsers(self.run.client, 1, self.run.backoff).read_fully(evidence.name)
         if user is None:
             return _absent(self.run, evidence, applied)
@@ -125,42 +134,42 @@ class UserRelease:
         except BoundaryChanged:
             return (
                 FAILED,
-                f"{evidence}: its permissions boundary was changed outside this tool: look at it, run again",
+                f"{evidence}: its permissions boundary was changed outside this tool: check it, and run again",
             )
         except UserReplaced as error:
-            return FAILED, spare(self.run, error, evidence, applied)
+            return FAILED, handle_replacement(self.run, error, evidence, applied)
 
     def _release(self, evidence: Subject, user: IamUser, applied: Applied) -> tuple[str, str]:
         if reason := identity_refusal(evidence, user, self.run.callers):
             return SKIPPED, reason
         if not self.include_compromised and (reason := compromised(user)):
             return SKIPPED, reason
-        history = self.places.known_history(user, (), self.now())
+        history = self.stores.known_history(user, (), self.now())
         if (begun := deletion_begun(user)) or history.deletion_unfinished():
             return FAILED, (
-                f"{evidence}: a deletion of it was begun {begun or 'before'}, so there is more to give back than a "
-                f"release does: c7n-iamusers restore OUTPUT --user {evidence.name}. Nothing was changed"
+                f"{evidence}: a deletion of it began {begun or 'before'}, and a release does not restore what that "
+                f"removed: run c7n-iamusers restore OUTPUT --user {evidence.name}. Nothing was changed"
             )
         record = self._record(user, history)
         if record is None:
             return self._without_record(evidence, user)
         keys = read_key_use(self.run.client, user, self.run.backoff)
-        former = self.places.former_boundary(user, history) if is_bounded(user) else None
+        former = self.stores.former_boundary(user, history) if is_bounded(user) else None
         planned = plan_release(user, record, history, former, self.trust_tags)
         if planned.problem:
             return FAILED, f"{evidence}: {planned.problem}"
-        identify = identify_for(self.run, evidence, user, planned.plan, applied)
+        identify = identity_check(self.run.client, self.run.backoff, evidence, user, planned.plan, applied)
         self.run.executor.apply(planned.plan, applied, identify)
         if not identify():
             raise SubjectGone
-        return RELEASED, "; ".join([*planned.notes, standing(user, record.since, keys)])
+        return RELEASED, "; ".join([*planned.notes, quarantine_status(user, record.since, keys)])
 
     def _record(self, user: IamUser, history: History) -> Quarantine | None:
         if found := quarantine_of(user, history):
             return found
         claimed = quarantine_of_tags(user.tags)
         if claimed and history.quarantine:
-            # The Deny was removed outside this tool: then nothing is switched on, but it is said what is off.
+            # The Deny was removed outside this tool: no credential is activated, and the notes name those inactive.
             return history.quarantine
         if claimed and self.trust_tags:
             return claimed
@@ -174,15 +183,15 @@ class UserRelease:
         off = [f"{kind.title} {item[kind.identifier]}" for kind, item in switchable(user, INACTIVE)]
         what = "a tag says that it is in quarantine" if claimed else "AWSDenyAll is its permissions boundary"
         return FAILED, (
-            f"{evidence}: {what}, and neither its Deny-all nor a journal at hand tells what was active before, so "
-            f"nothing was changed. The record lies in the output of the quarantine's run (journal.jsonl): name that by "
-            f"record-from; or trust-tags: true takes the tags' word for it, which whoever may tag it can forge. "
+            f"{evidence}: {what}, and neither its Deny-all nor an available journal says what was active before, so "
+            f"nothing was changed. The record is in the output of the quarantine's run (journal.jsonl): name that by "
+            f"record-from; or use the tags by trust-tags: true, which anybody with iam:TagUser can forge. "
             f"Inactive now: {', '.join(off) or 'no credential'}"
         )
 
 
 def _absent(run: Run, evidence: Subject, applied: Applied) -> tuple[str, str]:
-    if problem := gone(run, evidence):
+    if problem := not_gone(run, evidence):
         return FAILED, problem
     after = f": deleted outside this run, after {applied.calls} of its calls" if applied.calls else ""
     return SKIPPED, f"already gone{after}"
@@ -191,4 +200,4 @@ def _absent(run: Run, evidence: Subject, applied: Applied) -> tuple[str, str]:
 def _limits(user: IamUser) -> list[str]:
     if not user.attachments[LOGIN_PROFILE.name]:
         return []
-    return ["its console password still opens a session, in which the Deny-all leaves nothing allowed"]
+    return ["its console password still works, and the Deny-all denies everything in that session"]

@@ -14,7 +14,7 @@ from c7n_iamusers.evidence.findings import HIGH, LOW, MEDIUM
 from c7n_iamusers.evidence.model import UNKNOWN
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEASED
-from c7n_iamusers.exemptions.rules import RuleKey, parse_rules
+from c7n_iamusers.exemptions import RuleKey, parse_rules
 from c7n_iamusers.report import outputs as ended
 from c7n_iamusers.report.outputs import PolicyOutput
 from c7n_iamusers.safeguards.guards import quarantine_trouble

@@ -22,9 +22,9 @@ from typing import Any
 from c7n_iamusers.evidence.assessment import ANNOTATION
 from c7n_iamusers.exceptions import OutputUnreadable
 from c7n_iamusers.execution.journal import BUCKET_JOURNALS, parsed
-from c7n_iamusers.execution.outcomes import JOURNAL, OUTCOMES, missing_outcomes
-from c7n_iamusers.execution.stores import Store, read_all
-from c7n_iamusers.exemptions.rules import RuleKey, read_usage
+from c7n_iamusers.execution.outcomes import OUTCOMES, missing_outcomes
+from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
+from c7n_iamusers.exemptions import RuleKey, read_usage
 from c7n_iamusers.text.shapes import Shape, listing, mapping, maybe, one_of, record, text, whole
 
 RESOURCES, METADATA, LOG = "resources.json", "metadata.json", "custodian-run.log"

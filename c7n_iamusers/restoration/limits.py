@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What cannot be restored, whom a restoration must not touch, and groups that have vanished since. Pure."""
+"""Limits of a restoration: what cannot be restored, which users must not be changed, groups that are missing. Pure."""
 
 from __future__ import annotations
 
@@ -24,96 +24,95 @@ from c7n_iamusers.iam.quarantine_record import OWN_TAGS
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
-#: The tag that CreateUser of a restoration gives, in the very same call: the snapshot's unique id, and a token that
-#: only the restoration's journal tells beforehand.
+#: The tag that a restoration sets in CreateUser itself. Its value is the snapshot's unique id and a random token, which
+#: the restoration's journal has before the call.
 RESTORED_FROM = f"{OWN_TAGS}restored-from"
 
 
 @dataclass(frozen=True)
-class World:
-    """What a restoration meets. ``user``: as it is now, None where there is none of that name.
+class CurrentState:
+    """The current state in AWS, and what earlier restorations from the snapshot did according to their journals.
 
-    ``made``: unique ids of users that restorations from the snapshot made, and ``tokens``: values of the tag that
-    they were to give; both by their journals. ``finished``: those of ``made`` that were restored to the end, but for
-    memberships of the groups ``awaited``, which were missing then; the last of that was at ``restored``.
+    ``user``: the user with the snapshot's name; None if there is none. ``policies``: ARNs of the managed policies, and
+    ``groups``: names of the groups, both of those in the snapshot that still exist. ``memberless``: groups without a
+    member -> names of their inline policies and ARNs of their attached policies; read only if groups are recreated.
 
-    ``policies``: ARNs of the managed policies, ``groups``: names of the groups, that still exist, of those that
-    the snapshot names. ``memberless``: those of ``groups`` that have no member -> names of their inline policies
-    and ARNs of the attached ones; read only where groups are to be made again.
+    ``restored_ids``: unique ids of users that restorations created. ``tokens``: values of their tag RESTORED_FROM.
+    ``finished_ids``: those of ``restored_ids`` that were restored completely, except for memberships in
+    ``awaited_groups``, which were missing. ``last_restored``: when a restoration last finished.
     """
 
     user: IamUser | None
-    made: frozenset[str] = frozenset()
+    restored_ids: frozenset[str] = frozenset()
     tokens: frozenset[str] = frozenset()
-    finished: frozenset[str] = frozenset()
-    awaited: frozenset[str] = frozenset()
+    finished_ids: frozenset[str] = frozenset()
+    awaited_groups: frozenset[str] = frozenset()
     policies: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     memberless: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    restored: datetime | None = None
+    last_restored: datetime | None = None
 
 
-def is_ours(world: World) -> bool:
-    """True where the user of that name was made by a restoration from the snapshot.
+def is_restored_user(current: CurrentState) -> bool:
+    """True if the user of that name was created by a restoration from the snapshot.
 
-    Its unique id stands in the journal; where the answer of CreateUser was lost, a token in its tag does. The tag
-    alone proves nothing: whoever has iam:TagUser can write it.
+    The journal has its unique id or, if the response of CreateUser was lost, the token in its tag. The tag alone proves
+    nothing, since anybody with iam:TagUser can set it.
     """
-    now = world.user
-    return now is not None and (now.unique_id in world.made or now.tags.get(RESTORED_FROM) in world.tokens)
+    now = current.user
+    return now is not None and (
+        now.unique_id in current.restored_ids or now.tags.get(RESTORED_FROM) in current.tokens
+    )
 
 
 def restorable_tags(was: IamUser) -> list[Mapping[str, str]]:
-    """The tags that a restoration gives back, as CreateUser and TagUser take them."""
-    # AWS keeps the prefix aws: to itself and refuses it to everybody else.
+    """The tags that a restoration sets, as parameters of CreateUser and TagUser."""
+    # The prefix aws: is reserved for AWS ("Tagging IAM resources", IAM User Guide).
     return [
         dict(tag) for tag in was.attachments[TAG.name] if not str(tag["Key"]).startswith((OWN_TAGS, "aws:"))
     ]
 
 
 def lost(snapshot: Snapshot) -> Iterator[str]:
-    """What is gone for good with the user, in words, each with the reason."""
+    """What cannot be restored, in words, each with the reason. The first one is the unique id."""
     user = snapshot.user
-    yield f"the unique id {user.unique_id}: AWS gives each user its own, never again"
+    yield f"the unique id {user.unique_id}: AWS never assigns one again"
     for kind in ATTACHMENT_KINDS:
         for item in user.attachments[kind.name] if kind.lost else ():
             what = "" if kind.identifier == "UserName" else f" {item[kind.identifier]}"
             yield f"{kind.title}{what}: {kind.lost}"
     for tag in user.attachments[TAG.name]:
         if str(tag["Key"]).startswith("aws:"):
-            yield f"tag {tag['Key']}: AWS keeps the prefix aws: to itself"
+            yield f"tag {tag['Key']}: the prefix aws: is reserved for AWS"
 
 
-def refusal(snapshot: Snapshot, world: World) -> str | None:
-    """Why nothing may be done; None where it may.
+def refusal(snapshot: Snapshot, current: CurrentState) -> str | None:
+    """Why nothing may be restored; None if it may.
 
-    A user of the same name but another unique id may be what an earlier restoration made, or a stranger, to
-    whom nothing must be given: one that no journal of a restoration knows, or with anything beyond the snapshot,
-    is taken for a stranger.
+    A user with the same name but another unique id may have been created by an earlier restoration. One that no journal
+    of a restoration has, or that has anything beyond the snapshot, counts as another user, and gets nothing.
     """
-    now, policies = world.user, world.policies
+    now, policies = current.user, current.policies
     for item in snapshot.user.attachments[PERMISSIONS_BOUNDARY.name]:
         if item["PermissionsBoundaryArn"] not in policies:
             arn = item["PermissionsBoundaryArn"]
-            return f"its permissions boundary {arn} no longer exists, and without it it could do more: make it again"
+            return f"its permissions boundary {arn} no longer exists, without which it could do more: create it again"
     if now is None or now.unique_id == snapshot.user.unique_id:
         return None
     further = list(extras(snapshot.user, now))
-    ours = is_ours(world)
+    ours = is_restored_user(current)
     if ours and not further:
         return None
-    told = (
-        f"with {', '.join(further)}, which the snapshot does not know" if further else "made by somebody else"
-    )
-    unknown = "" if ours else "; no journal of a restoration tells of it"
+    found = f"with {', '.join(further)}, not in the snapshot" if further else "created by somebody else"
+    unknown = "" if ours else "; no journal of a restoration has it"
     return (
-        f"a user of that name exists ({now.unique_id}), {told}{unknown}: it is another one. "
+        f"a user of that name exists ({now.unique_id}), {found}{unknown}: it is another one. "
         "Rename or delete that user first"
     )
 
 
 def extras(was: IamUser, now: IamUser) -> Iterator[str]:
-    """What ``now`` has beyond ``was``, in words; our own traces aside."""
+    """What ``now`` has beyond ``was``, in words, without traces of this package."""
     if now.path != was.path:
         yield f"the path {now.path}"
     plain = without_own_changes(now, NOTHING_KNOWN)
@@ -140,9 +139,9 @@ def _same(was: IamUser, now: IamUser) -> bool:
 
 
 def administrative(snapshot: Snapshot) -> tuple[str, ...]:
-    """The policies of ``snapshot`` that make an administrator, in words.
+    """The policies in ``snapshot`` that grant administrator rights, in words.
 
-    No snapshot has the text of a customer-managed policy: one counts by its name alone.
+    A snapshot does not have the documents of customer-managed policies. Those with "admin" in their name count.
     """
     groups = {str(group["GroupName"]): group for group in snapshot.groups}
     for name in snapshot.user.groups or ():
@@ -156,36 +155,36 @@ def administrative(snapshot: Snapshot) -> tuple[str, ...]:
 _EXISTS = frozenset({"EntityAlreadyExists"})
 
 
-def vanished_groups(snapshot: Snapshot, present: frozenset[str]) -> list[Item]:
-    """The groups of the user that no longer exist, as botocore's ``GroupDetail`` where the snapshot has that."""
+def missing_groups(snapshot: Snapshot, present: frozenset[str]) -> list[Item]:
+    """The user's groups that no longer exist, as botocore's ``GroupDetail`` if the snapshot has it."""
     details = {group["GroupName"]: group for group in snapshot.groups}
     names = [str(item["GroupName"]) for item in snapshot.user.attachments["group"]]
     return [details.get(name, {"GroupName": name, "Path": "/"}) for name in names if name not in present]
 
 
-def unfinished_groups(snapshot: Snapshot, world: World) -> list[Item]:
-    """The groups that a stopped restoration may have begun: without a member, and without a policy that they had.
+def unfinished_groups(snapshot: Snapshot, current: CurrentState) -> list[Item]:
+    """Groups that a stopped restoration may have begun: without a member, and without a policy that they had.
 
-    A member comes last, so one that has any is finished, or somebody else's work.
+    A restoration adds the member last, so a group with a member is finished, or not its work.
     """
-    known = (group for group in snapshot.groups if group["GroupName"] in world.memberless)
+    known = (group for group in snapshot.groups if group["GroupName"] in current.memberless)
     return [
         group
         for group in known
-        if any(give_policies(group, world.policies, world.memberless[group["GroupName"]]))
+        if any(give_policies(group, current.policies, current.memberless[group["GroupName"]]))
     ]
 
 
-def group_calls(snapshot: Snapshot, world: World) -> Iterator[ApiCall]:
-    """The calls that make the vanished groups of the user again, and finish those that were begun."""
-    for group in vanished_groups(snapshot, world.groups):
-        yield from recreate_group(group, world.policies)
-    for group in unfinished_groups(snapshot, world):
-        yield from give_policies(group, world.policies, world.memberless[group["GroupName"]])
+def group_calls(snapshot: Snapshot, current: CurrentState) -> Iterator[ApiCall]:
+    """The calls that recreate the user's missing groups, and finish those that an earlier restoration began."""
+    for group in missing_groups(snapshot, current.groups):
+        yield from recreate_group(group, current.policies)
+    for group in unfinished_groups(snapshot, current):
+        yield from give_policies(group, current.policies, current.memberless[group["GroupName"]])
 
 
 def recreate_group(group: Item, policies: frozenset[str]) -> Iterator[ApiCall]:
-    """The calls that make ``group`` again, with its own policies and those of ``policies`` that it had attached."""
+    """The calls that create ``group`` with its inline policies and those of its attached policies in ``policies``."""
     name = {"GroupName": group["GroupName"]}
     yield iam_call("CreateGroup", {**name, "Path": group["Path"]}, _EXISTS)
     yield from give_policies(group, policies)
@@ -194,7 +193,7 @@ def recreate_group(group: Item, policies: frozenset[str]) -> Iterator[ApiCall]:
 def give_policies(
     group: Item, policies: frozenset[str], held: frozenset[str] = frozenset()
 ) -> Iterator[ApiCall]:
-    """The calls that give ``group`` its policies, except those it has: ``held``, by name or ARN."""
+    """The calls that add the policies of ``group``, except those that it has (``held``: names and ARNs)."""
     name = {"GroupName": group["GroupName"]}
     for policy in group.get("GroupPolicyList", ()):
         if policy["PolicyName"] in held:

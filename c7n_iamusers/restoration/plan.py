@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a snapshot and the current state to the calls that bring a user back, with notes for people. Pure."""
+"""The plan of a restoration: from snapshots and the current state to calls, with notes for people. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.execution.calls import ApiCall, Plan, Ref, Subject
+from c7n_iamusers.iam import deny_all
 from c7n_iamusers.iam.attachments import (
     ACTIVE,
     ATTACHED_POLICY,
@@ -20,109 +21,90 @@ from c7n_iamusers.iam.attachments import (
     PERMISSIONS_BOUNDARY,
     AttachmentKind,
 )
-from c7n_iamusers.iam.deny_all import (
-    deny_all_document,
-    detach_deny_all,
-    holds_attached,
-    iam_call,
-    inline_deny_all,
-    is_bounded,
-    is_same_deny,
-    put_back,
-    remove_inline_deny,
-)
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, deny_record_of, quarantine_of
 from c7n_iamusers.iam.quarantine_record import TAGS_PER_USER
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.quarantine.plan import unbind
-from c7n_iamusers.restoration.limits import (
-    RESTORED_FROM,
-    World,
-    extras,
-    group_calls,
-    is_ours,
-    lost,
-    refusal,
-    restorable_tags,
-    unfinished_groups,
-    vanished_groups,
-)
+from c7n_iamusers.quarantine.plan import restore_boundary
+from c7n_iamusers.restoration import limits
 from c7n_iamusers.snapshots.choice import removed_by_us, whole_snapshot
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
 
-def notes(snapshot: Snapshot, world: World, recreate_groups: bool, reborn: bool) -> Iterator[str]:
-    """The notes, in words. ``reborn``: the user has, or gets, another unique id."""
-    vanished = [] if recreate_groups else vanished_groups(snapshot, world.groups)
+def notes(
+    snapshot: Snapshot, current: limits.CurrentState, recreate_groups: bool, new_unique_id: bool
+) -> Iterator[str]:
+    """Notes for people. ``new_unique_id``: the user has, or gets, another unique id than in the snapshot."""
+    vanished = [] if recreate_groups else limits.missing_groups(snapshot, current.groups)
     return chain(
-        _policies(snapshot, world),
+        _policies(snapshot, current),
         (
-            f"group {group['GroupName']} no longer exists: --recreate-groups makes it again with its policies"
+            f"group {group['GroupName']} no longer exists: --recreate-groups creates it again with its policies"
             for group in vanished
         ),
-        _group_policies(snapshot, world) if recreate_groups else (),
-        _quarantines(snapshot, world),
-        _beyond(snapshot, world),
-        _mark(snapshot, world) if reborn else (),
-        _trust(snapshot) if reborn else (),
+        _group_policies(snapshot, current) if recreate_groups else (),
+        _quarantines(snapshot, current),
+        _extras(snapshot, current),
+        _restored_tag(snapshot, current) if new_unique_id else (),
+        _trust_policies(snapshot) if new_unique_id else (),
     )
 
 
-def _policies(snapshot: Snapshot, world: World) -> Iterator[str]:
+def _policies(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
     for item in snapshot.user.attachments[ATTACHED_POLICY.name]:
-        if item["PolicyArn"] not in world.policies:
+        if item["PolicyArn"] not in current.policies:
             yield f"managed policy {item['PolicyArn']} no longer exists: it is not attached"
 
 
-def _group_policies(snapshot: Snapshot, world: World) -> Iterator[str]:
-    unfinished = unfinished_groups(snapshot, world)
+def _group_policies(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
+    unfinished = limits.unfinished_groups(snapshot, current)
     for group in unfinished:
-        yield f"group {group['GroupName']} has no member and lacks policies that it had: it gets them again"
-    for group in (*vanished_groups(snapshot, world.groups), *unfinished):
+        yield f"group {group['GroupName']} has no member and lacks policies that it had: they are added again"
+    for group in (*limits.missing_groups(snapshot, current.groups), *unfinished):
         for policy in group.get("AttachedManagedPolicies", ()):
-            if policy["PolicyArn"] not in world.policies:
+            if policy["PolicyArn"] not in current.policies:
                 arn = policy["PolicyArn"]
                 yield f"managed policy {arn} of group {group['GroupName']} no longer exists: it is not attached"
 
 
-def _mark(snapshot: Snapshot, world: World) -> Iterator[str]:
-    tag = f"the tag {RESTORED_FROM}"
-    if world.user is None and len(restorable_tags(snapshot.user)) >= TAGS_PER_USER:
-        yield f"it has no room for {tag}: if this run is stopped, delete what it made before the next"
-    elif world.user is None or is_ours(world):
-        yield f"it has {tag}, which tells people whom it replaces: take it off once all is back"
+def _restored_tag(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
+    tag = f"the tag {limits.RESTORED_FROM}"
+    if current.user is None and len(limits.restorable_tags(snapshot.user)) >= TAGS_PER_USER:
+        yield f"it has no room for {tag}: if this run is stopped, delete the new user before the next run"
+    elif current.user is None or limits.is_restored_user(current):
+        yield f"it has {tag}, which names the user that it replaces: remove it once everything is restored"
 
 
-def _quarantines(snapshot: Snapshot, world: World) -> Iterator[str]:
+def _quarantines(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
     if snapshot.partial:
-        yield "another run had begun to delete it before: what that removed is not in this output"
+        yield "another run had begun to delete it before: what that run removed is not in this output"
     if snapshot.quarantine:
-        yield f"it was in quarantine since {snapshot.quarantine['since']}: it comes back as it was before that"
-    if world.user and quarantine_of(world.user):
-        yield "it is in quarantine now: the action release takes it out"
+        yield f"it was in quarantine since {snapshot.quarantine['since']}: it is restored as it was before that"
+    if current.user and quarantine_of(current.user):
+        yield "it is in quarantine now: the action release ends that"
 
 
-def _beyond(snapshot: Snapshot, world: World) -> Iterator[str]:
-    for each in extras(snapshot.user, world.user) if world.user else ():
-        yield f"it has {each} that its snapshot does not know: left as it is"
+def _extras(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
+    for each in limits.extras(snapshot.user, current.user) if current.user else ():
+        yield f"it has {each}, which is not in its snapshot: left as it is"
 
 
-def _trust(snapshot: Snapshot) -> Iterator[str]:
+def _trust_policies(snapshot: Snapshot) -> Iterator[str]:
     for role in snapshot.trusted_by:
-        yield f"the trust policy of {role} named the user: save it again, as it holds the id of the dead one"
+        yield f"the trust policy of {role} named the user: save it again, since it has the id of the deleted user"
 
 
-#: The Ref that CreateUser leaves: the new unique id. The notes of its line: whom it replaces, and the tag's value.
+#: The Ref that CreateUser saves: the new unique id. The notes of its journal line: the unique id that it replaces, and
+#: the value of the tag RESTORED_FROM.
 CREATED, REPLACES, TOKEN = "created-user", "replaces", "token"
 _EXISTS = frozenset({"EntityAlreadyExists"})
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What is on record of one user: its ``snapshots``, and what their journals show that was done to it.
+    """What is on record of one user: its ``snapshots``, and its ``history`` according to their journals.
 
-    ``journaled``: there is a journal that tells of it.
+    ``journaled``: a journal has lines about the user.
     """
 
     snapshots: tuple[Snapshot, ...]
@@ -131,57 +113,66 @@ class Recorded:
 
     @property
     def subject(self) -> Subject:
-        """The user that was."""
+        """The user in the snapshots."""
         return self.snapshots[-1].user.subject
 
 
 @dataclass(frozen=True)
 class Restoration:
-    """``plan``: no calls where there is nothing to do. ``lost``: what can't come back. ``notes``: what else to know.
+    """``plan``: without calls if nothing is left to do. ``lost``: what can't be restored. ``notes``: hints for people.
 
-    ``of``: what comes back, as a snapshot. ``lives``: the user itself still exists. ``without``: missing groups.
-    ``unowned``: the journal shows that somebody else deleted it.
+    ``snapshot``: what comes back, as a snapshot. ``user_exists``: the user itself still exists. ``missing_groups``:
+    missing groups. ``deleted_by_others``: the journal shows that somebody else deleted it.
     """
 
     plan: Plan
-    of: Snapshot
+    snapshot: Snapshot
     lost: tuple[str, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
-    lives: bool = False
-    unowned: bool = False
-    without: tuple[str, ...] = ()
+    user_exists: bool = False
+    deleted_by_others: bool = False
+    missing_groups: tuple[str, ...] = ()
 
 
 def plan_restoration(
-    recorded: Recorded, world: World, token: str = "", recreate_groups: bool = False
+    recorded: Recorded, current: limits.CurrentState, token: str = "", recreate_groups: bool = False
 ) -> Restoration:
-    """The calls that bring the user of ``recorded`` back: user, policies, groups, at last what it signs in with.
+    """The calls that restore the user of ``recorded``: first the user, then policies, groups, finally credentials.
 
-    A user whose unique id still exists gets what we removed from it, and nothing else: whatever else it lacks,
-    somebody took away on purpose. ``token``: the value of the tag by which a lost answer of CreateUser is made up for.
-    A call may hold a Ref, for the id that an earlier call of the plan brings.
-    Raises RestorationRefused where a user of that name is not the one, or its boundary no longer exists.
+    A user whose unique id still exists only gets back what we removed from it: what else it lacks, somebody removed on
+    purpose. ``token``: the value of the tag RESTORED_FROM, which identifies the new user if the response of CreateUser
+    is lost. A call may have a Ref for an id that an earlier call of the plan returns.
+    Raises RestorationRefused if another user has the name, or the boundary no longer exists.
     """
-    if world.user is not None and world.user.unique_id == recorded.subject.unique_id:
-        return _for_the_living(recorded, world.user, world)
+    if current.user is not None and current.user.unique_id == recorded.subject.unique_id:
+        return _plan_for_existing_user(recorded, current.user, current)
     snapshot = whole = whole_snapshot(recorded.snapshots, recorded.history)
-    if world.user is not None and world.user.unique_id in world.finished:
-        # Whatever else it lacks was taken from it since.
-        snapshot = _of_groups(snapshot, world.awaited if recreate_groups else frozenset())
-    calls = tuple(_calls(snapshot, world, token, recreate_groups))
-    if (calls or not is_ours(world)) and (reason := refusal(whole, world)):
+    if current.user is not None and current.user.unique_id in current.finished_ids:
+        # It was restored completely before: what else it lacks, somebody removed since.
+        snapshot = _of_groups(snapshot, current.awaited_groups if recreate_groups else frozenset())
+    calls = tuple(_calls(snapshot, current, token, recreate_groups))
+    if (calls or not limits.is_restored_user(current)) and (reason := limits.refusal(whole, current)):
         raise RestorationRefused(f"{snapshot.user.subject}: not restored: {reason}")
-    told = tuple(notes(whole, world, recreate_groups, True))
-    missing = vanished_groups(snapshot, world.groups)
+    hints = tuple(notes(whole, current, recreate_groups, True))
+    missing = limits.missing_groups(snapshot, current.groups)
     without = () if recreate_groups else tuple(str(group["GroupName"]) for group in missing)
     history = recorded.history
-    unowned = world.user is None and recorded.journaled and not history.deleted(world.restored)
-    lost_ = tuple(lost(whole))
-    return Restoration(Plan(recorded.subject, calls), snapshot, lost_, told, unowned=unowned, without=without)
+    deleted_by_others = (
+        current.user is None and recorded.journaled and not history.deleted(current.last_restored)
+    )
+    not_restorable = tuple(limits.lost(whole))
+    return Restoration(
+        Plan(recorded.subject, calls),
+        snapshot,
+        not_restorable,
+        hints,
+        deleted_by_others=deleted_by_others,
+        missing_groups=without,
+    )
 
 
 def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
-    """``snapshot`` without all but memberships of the groups ``names``."""
+    """``snapshot`` with only its memberships in the groups ``names``."""
     bare = dict.fromkeys(snapshot.user.attachments, ())
     members = tuple(item for item in snapshot.user.attachments[GROUP.name] if item["GroupName"] in names)
     user = replace(snapshot.user, attachments={**bare, GROUP.name: members})
@@ -189,35 +180,39 @@ def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
     return replace(snapshot, user=user, groups=groups)
 
 
-def _for_the_living(recorded: Recorded, now: IamUser, world: World) -> Restoration:
+def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.CurrentState) -> Restoration:
     snapshot = removed_by_us(recorded.snapshots, recorded.history)
-    if (seal := deny_record_of(now)) and seal.quarantine:
-        # In a quarantine nothing is active: what it had switched off comes back so.
+    if (record := deny_record_of(now)) and record.quarantine:
+        # The user is still in quarantine: restore credentials that the quarantine deactivated as inactive.
         snapshot = replace(snapshot, quarantine=None)
-    calls = (*_attachments(snapshot, now, world, world.groups), *_lift(recorded, now))
-    told = tuple(notes(snapshot, world, False, False)) if calls else ()
-    gone = tuple(lost(snapshot))[1:]  # it has its unique id still
-    return Restoration(Plan(recorded.subject, calls), snapshot, gone if calls else (), told, lives=True)
+    calls = (*_attachments(snapshot, now, current, current.groups), *_lift(recorded, now))
+    hints = tuple(notes(snapshot, current, False, False)) if calls else ()
+    gone = tuple(limits.lost(snapshot))[1:]  # without the unique id, which it still has
+    return Restoration(
+        Plan(recorded.subject, calls), snapshot, gone if calls else (), hints, user_exists=True
+    )
 
 
-def _calls(snapshot: Snapshot, world: World, token: str, recreate_groups: bool) -> Iterator[ApiCall]:
-    was, now = snapshot.user, world.user
+def _calls(
+    snapshot: Snapshot, current: limits.CurrentState, token: str, recreate_groups: bool
+) -> Iterator[ApiCall]:
+    was, now = snapshot.user, current.user
     if now is None:
         yield _create(was, token)
     else:
-        yield from _narrow(was, now)
+        yield from _boundary_and_tags(was, now)
     if recreate_groups:
-        yield from group_calls(snapshot, world)
-    groups = world.groups | (
+        yield from limits.group_calls(snapshot, current)
+    groups = current.groups | (
         {item["GroupName"] for item in was.attachments["group"]} if recreate_groups else set()
     )
-    yield from _attachments(snapshot, now, world, groups)
+    yield from _attachments(snapshot, now, current, groups)
 
 
 def _attachments(
-    snapshot: Snapshot, now: IamUser | None, world: World, groups: frozenset[str]
+    snapshot: Snapshot, now: IamUser | None, current: limits.CurrentState, groups: frozenset[str]
 ) -> Iterator[ApiCall]:
-    possible = {ATTACHED_POLICY.name: world.policies, GROUP.name: groups}
+    possible = {ATTACHED_POLICY.name: current.policies, GROUP.name: groups}
     for kind in reversed(ATTACHMENT_KINDS):
         for item in snapshot.user.attachments[kind.name] if kind.restoration else ():
             if item[kind.identifier] in possible.get(kind.name, {item[kind.identifier]}):
@@ -226,36 +221,36 @@ def _attachments(
 
 def _create(was: IamUser, token: str) -> ApiCall:
     given: dict[str, Any] = {"UserName": was.name, "Path": was.path}
-    tags = restorable_tags(was)
+    tags = limits.restorable_tags(was)
     if len(tags) < TAGS_PER_USER:
-        tags = [*tags, {"Key": RESTORED_FROM, "Value": token}]
+        tags = [*tags, {"Key": limits.RESTORED_FROM, "Value": token}]
     given["Tags"] = tags
     for item in was.attachments[PERMISSIONS_BOUNDARY.name]:
         given["PermissionsBoundary"] = item["PermissionsBoundaryArn"]
     saved = {CREATED: ("User", "UserId")}
-    told = {REPLACES: was.unique_id, TOKEN: token}
-    return ApiCall("iam", "CreateUser", given, done_codes=_EXISTS, save=saved, notes=told)
+    notes = {REPLACES: was.unique_id, TOKEN: token}
+    return ApiCall("iam", "CreateUser", given, done_codes=_EXISTS, save=saved, notes=notes)
 
 
-def _narrow(was: IamUser, now: IamUser) -> Iterator[ApiCall]:
-    """Boundary and tags of a user that is there: they come before anything that it may use."""
+def _boundary_and_tags(was: IamUser, now: IamUser) -> Iterator[ApiCall]:
+    """Boundary and tags of an existing user. They come before anything that it could use."""
     if not now.attachments[PERMISSIONS_BOUNDARY.name]:
-        yield from _bound(was)
+        yield from _boundary(was)
     keys = {key.lower() for key in now.tags}
-    missing = [tag for tag in restorable_tags(was) if tag["Key"].lower() not in keys]
+    missing = [tag for tag in limits.restorable_tags(was) if tag["Key"].lower() not in keys]
     if missing:
-        yield iam_call("TagUser", {"UserName": was.name, "Tags": missing})
+        yield deny_all.iam_call("TagUser", {"UserName": was.name, "Tags": missing})
 
 
-def _bound(was: IamUser) -> Iterator[ApiCall]:
+def _boundary(was: IamUser) -> Iterator[ApiCall]:
     for item in was.attachments[PERMISSIONS_BOUNDARY.name]:
         boundary = {"UserName": was.name, "PermissionsBoundary": item["PermissionsBoundaryArn"]}
-        yield iam_call("PutUserPermissionsBoundary", boundary)
+        yield deny_all.iam_call("PutUserPermissionsBoundary", boundary)
 
 
 def _restore(snapshot: Snapshot, now: IamUser | None, kind: AttachmentKind, item: Item) -> Iterator[ApiCall]:
     assert kind.restoration, f"{kind.name} does not come back"
-    held = _held(now, kind, item)
+    held = _existing_item(now, kind, item)
     if held is None:
         given = {name: _text(item[member]) for name, member in kind.restoration.parameters.items()}
         user = {"UserName": snapshot.user.name}
@@ -267,13 +262,13 @@ def _restore(snapshot: Snapshot, now: IamUser | None, kind: AttachmentKind, item
     if kind.status_change and inactive and (held is None or held.get("Status") == ACTIVE):
         new_id = Ref(f"the new id of {item[kind.identifier]}") if held is None else held[kind.identifier]
         given = dict.fromkeys(kind.status_change.parameters, new_id)
-        yield iam_call(
+        yield deny_all.iam_call(
             kind.status_change.operation, {"UserName": snapshot.user.name, **given, "Status": INACTIVE}
         )
 
 
-def _held(now: IamUser | None, kind: AttachmentKind, item: Item) -> Item | None:
-    """What the user has already of what the snapshot has as ``item``."""
+def _existing_item(now: IamUser | None, kind: AttachmentKind, item: Item) -> Item | None:
+    """The user's current item that corresponds to ``item`` of the snapshot; None if it has none."""
     member = (kind.restoration.match if kind.restoration else None) or kind.identifier
     wanted = str(item[member]).strip()
     items = now.attachments[kind.name] if now else ()
@@ -281,28 +276,36 @@ def _held(now: IamUser | None, kind: AttachmentKind, item: Item) -> Item | None:
 
 
 def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
-    """Takes the Deny-all of a stopped deletion off; a quarantine's goes on again, and is for ``release`` to lift."""
-    history, seal = recorded.history, deny_record_of(now)
-    standing = inline_deny_all(now)
-    ours = standing and any(is_same_deny(each, standing) for each in history.inline_denies())
-    if ours and not (seal and seal.quarantine and not seal.deletion):
-        if seal and seal.quarantine:
-            document = deny_all_document(seal.quarantine.sids[0])
-            yield put_back(now, remove_inline_deny(now), document, "quarantine")
+    """The calls that remove the Deny-all of a stopped deletion. If it was a quarantine's too, that one is put again."""
+    history, record = recorded.history, deny_record_of(now)
+    deny = deny_all.inline_deny_all(now)
+    ours = deny and any(deny_all.is_same_deny(each, deny) for each in history.inline_denies())
+    if ours and not (record and record.quarantine and not record.deletion):
+        if record and record.quarantine:
+            document = deny_all.deny_all_document(record.quarantine.sids[0])
+            yield deny_all.put_back(now, deny_all.remove_inline_deny(now), document, "quarantine")
         else:
-            yield remove_inline_deny(now)
+            yield deny_all.remove_inline_deny(now)
     free = history.quarantine is None
-    if (free or history.attached_for() == "deletion") and history.attached_deny() and holds_attached(now):
-        yield detach_deny_all(now, "restoration")
-    if (free or history.boundary_for() == "deletion") and history.boundary_deny() and is_bounded(now):
-        yield from unbind(now, _former_boundary(recorded))
+    if (
+        (free or history.attached_for() == "deletion")
+        and history.attached_deny()
+        and deny_all.holds_attached(now)
+    ):
+        yield deny_all.detach_deny_all(now, "restoration")
+    if (
+        (free or history.boundary_for() == "deletion")
+        and history.boundary_deny()
+        and deny_all.is_bounded(now)
+    ):
+        yield from restore_boundary(now, _former_boundary(recorded))
 
 
 def _former_boundary(recorded: Recorded) -> tuple[Item, ...]:
-    told = recorded.history.former_boundary()
-    if told is not None:
-        return ({"PermissionsBoundaryArn": told},) if told else ()
-    # The version before noted it in its first snapshot only.
+    arn = recorded.history.former_boundary()
+    if arn is not None:
+        return ({"PermissionsBoundaryArn": arn},) if arn else ()
+    # An earlier version recorded it in the first snapshot only.
     return recorded.snapshots[0].user.attachments[PERMISSIONS_BOUNDARY.name]
 
 

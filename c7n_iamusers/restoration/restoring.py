@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Restoring one user: read what exists, plan, apply, and read again until nothing is left to do."""
+"""Restoring one user: read the current state, plan, apply, and repeat until nothing is left to do."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from c7n_iamusers.execution.client import Backoff, error_code, items
 from c7n_iamusers.execution.executor import Applied, Executor, SubjectGone
 from c7n_iamusers.execution.journal import OUTCOME, JournalWriter
 from c7n_iamusers.iam.users import read_user
-from c7n_iamusers.restoration.limits import World
+from c7n_iamusers.restoration.limits import CurrentState
 from c7n_iamusers.restoration.plan import CREATED, REPLACES, TOKEN, Recorded, Restoration, plan_restoration
-from c7n_iamusers.safeguards.identity import BoundaryChanged, identified
+from c7n_iamusers.safeguards.identity import BoundaryChanged, identity_check
 from c7n_iamusers.snapshots.choice import whole_snapshot
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from c7n_iamusers.text.moments import moment
 
 
 def existing_policies(client: Any, arns: Iterable[str], backoff: Backoff) -> frozenset[str]:
-    """Those of ``arns`` that are managed policies. Raises ClientError where that can't be told."""
+    """Those of ``arns`` that are existing managed policies. Raises ClientError if one can't be read."""
     return frozenset(arn for arn in arns if _exists(client.get_policy, backoff, PolicyArn=arn))
 
 
 def existing_groups(client: Any, names: Iterable[str], backoff: Backoff) -> frozenset[str]:
-    """Those of ``names`` that are groups. Raises ClientError where that can't be told."""
+    """Those of ``names`` that are existing groups. Raises ClientError if one can't be read."""
     return frozenset(name for name in names if _exists(client.get_group, backoff, GroupName=name, MaxItems=1))
 
 
 def memberless_groups(client: Any, names: Iterable[str], backoff: Backoff) -> dict[str, frozenset[str]]:
-    """Of the groups ``names`` those without a member -> names of their inline policies, ARNs of the attached ones.
+    """Those of the groups ``names`` without a member -> names of inline policies and ARNs of attached policies.
 
-    Raises ClientError where that can't be told.
+    Raises ClientError if one can't be read.
     """
     return {
         name: frozenset(_policies(client, name, backoff))
@@ -63,17 +63,18 @@ def _exists(method: Callable[..., Any], backoff: Backoff, **parameters: Any) -> 
     return True
 
 
-#: The user, what it holds, the status of what it holds; what is left after that does not come of a race.
+#: Rounds of planning and applying. Usually three are enough: the user, its attachments, their status.
 _ROUNDS = 8
+#: The status of the journal line that ends a restoration.
 RESTORED = "restored"
 
 
 @dataclass
 class UserRestoration:
-    """Restores the user of ``recorded`` through ``executor`` in ``account_id``.
+    """Restores the user of ``recorded`` through ``executor`` in the account ``account_id``.
 
-    ``lines``: of the journals of earlier restorations. ``names``: unique id -> name of all users of the account.
-    ``seen``: what there was when the last plan was made.
+    ``lines``: the journal lines of earlier restorations. ``names``: unique id -> name of each user in the account.
+    ``seen``: the current state when the last plan was made.
     """
 
     recorded: Recorded
@@ -87,10 +88,10 @@ class UserRestoration:
     recreate_groups: bool = False
     applied: Applied = field(default_factory=Applied)
     token: str = field(default_factory=lambda: secrets.token_hex(8))
-    seen: World | None = None
+    seen: CurrentState | None = None
 
     def plan(self) -> Restoration:
-        """What would be done now. Raises RestorationRefused, or ClientError where the account can't be read."""
+        """What would be done now. Raises RestorationRefused, or ClientError if the account can't be read."""
         subject = self.recorded.subject
         if subject.account_id != self.account_id:
             raise RestorationRefused(
@@ -100,20 +101,20 @@ class UserRestoration:
         name = self.names.get(subject.unique_id, subject.name)
         if name != subject.name:
             raise RestorationRefused(
-                f"{subject}: not restored: the user still exists and is called {name} now; rename it back first"
+                f"{subject}: not restored: the user still exists with the name {name}: rename it back first"
             )
         token = f"{subject.unique_id} {self.token}"
-        # What an earlier restoration gave back, and the user lacks again, somebody took away since.
+        # What an earlier restoration gave back, and the user lacks again, somebody else removed since.
         history = self.recorded.history
         known = [time for time in (history.restored_at, self._given_back()) if time]
         recorded = replace(self.recorded, history=replace(history, restored_at=max(known, default=None)))
-        self.seen = self._world(token)
+        self.seen = self._current_state(token)
         return plan_restoration(recorded, self.seen, token, self.recreate_groups)
 
     def apply(self, first: Restoration) -> None:
-        """Do what ``first`` says, and then what it could not yet: ids are known only once a thing is there.
+        """Apply ``first``, then plan and apply the rest, which needs ids of what was created.
 
-        Raises CallFailed or ClientError where a call fails, RestorationRefused where it comes to no end.
+        Raises CallFailed or ClientError if a call fails, RestorationRefused if calls are left after several rounds.
         """
         restoration, delays = first, self.backoff.delays()
         for _ in range(_ROUNDS):
@@ -123,94 +124,101 @@ class UserRestoration:
             self._make(replace(restoration.plan, calls=calls))
             before, restoration = restoration, self.plan()
             if restoration.plan == before.plan:
-                # IAM is eventually consistent: what was just made may not be seen yet.
+                # IAM is eventually consistent: what was just created may not be visible yet.
                 self.backoff.sleep(next(delays))
         if restoration.plan.calls:
             raise RestorationRefused(
-                f"{self.recorded.subject}: {restoration.plan.calls[0].operation} is still to do after {_ROUNDS} "
+                f"{self.recorded.subject}: {restoration.plan.calls[0].operation} is still needed after {_ROUNDS} "
                 "rounds: somebody else may be changing the user; run again"
             )
         self._finish(restoration)
 
     def _make(self, plan: Plan) -> None:
-        """Apply ``plan`` to the user that it was made for; the user is identified right before each call."""
+        """Apply ``plan``, and verify right before each call that the user is the one that it was made for."""
         user = self.seen.user if self.seen else None
         if user is None:
             return self.executor.apply(plan, self.applied)
         checked = replace(
             plan, calls=tuple(replace(call, checked=frozenset({BEFORE})) for call in plan.calls)
         )
-        identify = identified(self.client, self.backoff, self.recorded.subject, user, checked, self.applied)
+        identify = identity_check(
+            self.client, self.backoff, self.recorded.subject, user, checked, self.applied
+        )
         try:
             self.executor.apply(checked, self.applied, identify)
         except UserReplaced as error:
-            hit = ", ".join(call.operation for call in self.applied.unchecked) or "none"
+            calls = ", ".join(call.operation for call in self.applied.unchecked) or "none"
             raise RestorationRefused(
-                f"{error} ({error.unique_id}); calls that may have hit that one: {hit}"
+                f"{error} ({error.unique_id}); calls that may have changed that user, check it: {calls}"
             ) from error
         except SubjectGone:
             raise RestorationRefused(
-                f"{self.recorded.subject}: somebody deleted it meanwhile: run again"
+                f"{self.recorded.subject}: somebody deleted it during this run: run again"
             ) from None
         except BoundaryChanged:
             raise RestorationRefused(
-                f"{self.recorded.subject}: somebody changed its permissions boundary meanwhile: look at it, run again"
+                f"{self.recorded.subject}: its permissions boundary was changed during this run: check it, and run "
+                "again"
             ) from None
 
     def _finish(self, restoration: Restoration) -> None:
-        """From now on, whatever the restored user lacks was taken from it on purpose, and is not given back."""
-        if self.applied.calls or restoration.lives:
-            own = {self.recorded.subject.unique_id: True} if restoration.lives else {}
-            made = {**self._made(), **self._made_now(), **own}
-            told = {"status": RESTORED, "made": sorted(made), "without": list(restoration.without)}
-            self.journal.write(self.recorded.subject, OUTCOME, **told)
+        """Journal that the restoration is complete: what the user lacks later, somebody else removed."""
+        if self.applied.calls or restoration.user_exists:
+            own = {self.recorded.subject.unique_id: True} if restoration.user_exists else {}
+            made = {**self._restored_ids(), **self._restored_now(), **own}
+            entry = {"status": RESTORED, "made": sorted(made), "without": list(restoration.missing_groups)}
+            self.journal.write(self.recorded.subject, OUTCOME, **entry)
 
-    def _made(self) -> dict[str, bool]:
-        """Unique ids of users that earlier restorations made, and whether they got to their end."""
+    def _restored_ids(self) -> dict[str, bool]:
+        """Unique ids of users that earlier restorations created -> whether these are complete."""
         found: dict[str, bool] = {}
-        for line in self._mine():
+        for line in self._lines_of_user():
             if created := (line.get("saved") or {}).get(CREATED):
                 found[str(created)] = False
-        for line in self._ended():
+        for line in self._finished_lines():
             found.update(dict.fromkeys(map(str, line.get("made", ())), True))
         return found
 
-    def _restored(self) -> datetime | None:
-        """When the last restoration got to its end."""
-        return max((time for line in self._ended() if (time := moment(line.get("time")))), default=None)
+    def _last_restored(self) -> datetime | None:
+        """When a restoration was last completed."""
+        return max(
+            (time for line in self._finished_lines() if (time := moment(line.get("time")))), default=None
+        )
 
     def _given_back(self) -> datetime | None:
-        """When the last restoration of the user itself, which still exists, got to its end."""
-        own = [line for line in self._ended() if self.recorded.subject.unique_id in line.get("made", ())]
+        """When a restoration of the user itself, which still exists, was last completed."""
+        own = [
+            line for line in self._finished_lines() if self.recorded.subject.unique_id in line.get("made", ())
+        ]
         return moment(own[-1].get("time")) if own else None
 
-    def _awaited(self) -> frozenset[str]:
-        """Groups that the last restoration that got to its end left out, as they were missing."""
-        ended = self._ended()
+    def _awaited_groups(self) -> frozenset[str]:
+        """Groups that the last completed restoration left out because they were missing."""
+        ended = self._finished_lines()
         return frozenset(map(str, ended[-1].get("without", ()))) if ended else frozenset()
 
-    def _ended(self) -> list[Mapping[str, Any]]:
-        """A line for each restoration that got to its end."""
-        lines = self._mine()
+    def _finished_lines(self) -> list[Mapping[str, Any]]:
+        """The last line of each completed restoration."""
+        lines = self._lines_of_user()
         return [line for line in lines if line.get("phase") == OUTCOME and line.get("status") == RESTORED]
 
-    def _made_now(self) -> dict[str, bool]:
+    def _restored_now(self) -> dict[str, bool]:
         created = self.applied.values.get(CREATED)
         return {str(created): False} if created else {}
 
-    def _mine(self) -> Iterator[Mapping[str, Any]]:
+    def _lines_of_user(self) -> Iterator[Mapping[str, Any]]:
         unique_id = self.recorded.subject.unique_id
         return (line for line in self.lines if line.get("unique_id") == unique_id)
 
     def _tokens(self, own: str) -> frozenset[str]:
-        notes = [line.get("notes") or {} for line in self._mine()]
+        notes = [line.get("notes") or {} for line in self._lines_of_user()]
         mine = (note for note in notes if note.get(REPLACES) == self.recorded.subject.unique_id)
         begun = any(call.operation == "CreateUser" for call, _ in self.applied.made)
         return frozenset({str(note[TOKEN]) for note in mine if note.get(TOKEN)} | ({own} if begun else set()))
 
-    def _world(self, token: str) -> World:
-        made = {**self._made(), **self._made_now()}
-        snapshot = self._widest()
+    def _current_state(self, token: str) -> CurrentState:
+        made = {**self._restored_ids(), **self._restored_now()}
+        snapshot = self._whole_snapshot()
         held = snapshot.user.attachments
         arns = {item["PolicyArn"] for item in held["attached-policy"]}
         arns |= {item["PermissionsBoundaryArn"] for item in held["permissions-boundary"]}
@@ -221,26 +229,26 @@ class UserRestoration:
             arns |= {policy["PolicyArn"] for policy in groups}
         names = sorted(item["GroupName"] for item in held["group"])
         present = existing_groups(self.client, names, self.backoff)
-        return World(
+        return CurrentState(
             read_user(self.client, snapshot.user.name, self.backoff),
             frozenset(made),
             self._tokens(token),
             frozenset(each for each, finished in made.items() if finished),
-            self._awaited(),
+            self._awaited_groups(),
             existing_policies(self.client, sorted(arns), self.backoff),
             present,
             memberless_groups(self.client, sorted(present), self.backoff) if self.recreate_groups else {},
-            self._restored(),
+            self._last_restored(),
         )
 
-    def _widest(self) -> Snapshot:
+    def _whole_snapshot(self) -> Snapshot:
         return whole_snapshot(self.recorded.snapshots, self.recorded.history)
 
 
 def _possible(calls: tuple[ApiCall, ...]) -> Iterator[ApiCall]:
-    """Of ``calls`` those that can be made now.
+    """Those of ``calls`` that can be made now: CreateUser alone, otherwise the calls without a Ref.
 
-    A user is looked at again once it is made, before anything is given to it: it might be another one by then.
+    After CreateUser the user is read again before it gets anything.
     """
     if calls and calls[0].operation == "CreateUser":
         yield calls[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Snapshots as people have them: single files, all of a run or of c7n-org's runs, with the journals beside them."""
+"""Snapshot files on disk, from one run or from all runs of c7n-org, with the journals beside them."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from c7n_iamusers.snapshots.archive import SNAPSHOTS
 from c7n_iamusers.snapshots.snapshot import Snapshot, tampering
 from c7n_iamusers.text.moments import moment
 
-#: Name of a snapshot -> the SHA-256 that its run's journal tells.
+#: Name of a snapshot -> its SHA-256, as in its run's journal.
 Pins = Mapping[str, set[str]]
 
 
 @dataclass(frozen=True)
-class Found:
-    """What is on record of one user. ``run``: the output with its latest snapshot, the first of ``runs``.
+class RestorableUser:
+    """What is on record of one user. ``runs``: the outputs with its snapshots, first the one with the latest.
 
-    ``unpinned``: the snapshots' files whose SHA-256 no journal tells: of the version before, or planted.
+    ``unpinned``: snapshot files whose SHA-256 is in no journal: from an earlier version, or planted.
     """
 
     recorded: Recorded
@@ -42,9 +42,12 @@ class Found:
 
 @dataclass
 class Collection:
-    """``users`` to restore, and the ``problems`` of files that can't be used, whose users are left out."""
+    """``users`` that can be restored; ``problems`` of files, whose users are not among them.
 
-    users: list[Found] = field(default_factory=list)
+    ``left_out``: users that had the name of a later one, in words.
+    """
+
+    users: list[RestorableUser] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
@@ -58,11 +61,11 @@ class _File:
 
 
 def collected(paths: Iterable[Path]) -> Collection:
-    """What ``paths`` have of each user: files, outputs of runs, or directories with such outputs below.
+    """The users in ``paths``: snapshot files, outputs of runs, or directories that contain such outputs.
 
-    A file that is not as its run wrote it, by its fingerprint or by its SHA-256 in the journal, is a problem, and so is
-    each of its user's others: nobody is restored from half a record.
-    Raises SnapshotInvalid where a directory has no snapshot.
+    A file is a problem if it is not as its run wrote it, by its fingerprint or by its SHA-256 in the journal. Then the
+    other files of its user are problems too, since a user is only restored from a complete record.
+    Raises SnapshotInvalid if a directory contains no snapshot.
     """
     found, users, broken = Collection(), defaultdict[str, list[_File]](list), set[str]()
     journals: dict[Path, JournalReader] = {}
@@ -81,12 +84,12 @@ def collected(paths: Iterable[Path]) -> Collection:
     for unique_id, files in users.items():
         if unique_id in broken:
             found.problems.append(
-                f"{files[0].snapshot.user.subject}: not restored: another file of it can't be used"
+                f"{files[0].snapshot.user.subject}: not restored: another snapshot of it can't be used"
             )
         elif missing := _missing(files, journals):
             names = ", ".join(sorted(missing))
             found.problems.append(
-                f"{files[0].snapshot.user.subject}: not restored: the journal tells of {names}, missing"
+                f"{files[0].snapshot.user.subject}: not restored: snapshots in the journal are missing here: {names}"
             )
         else:
             found.users.append(_user(files, journals))
@@ -94,7 +97,7 @@ def collected(paths: Iterable[Path]) -> Collection:
 
 
 def _missing(files: list[_File], journals: Mapping[Path, JournalReader]) -> set[str]:
-    """Names of snapshots that a run has taken of the user and that are not among ``files``."""
+    """Names of the user's snapshots that are in a journal and not among ``files``."""
     subject, there = files[0].snapshot.user.subject, {(each.run, each.path.name) for each in files}
     taken = (
         (run, str(line.get("snapshot")).rpartition("/")[2])
@@ -106,21 +109,21 @@ def _missing(files: list[_File], journals: Mapping[Path, JournalReader]) -> set[
 
 
 def _of_latest(found: Collection) -> Collection:
-    """Of several users that had one name after another, the last one only: an earlier life is not to come back."""
-    latest: dict[tuple[str, str], Found] = {}
+    """Of several users that had the same name, one after another, keep the latest one."""
+    latest: dict[tuple[str, str], RestorableUser] = {}
     for each in sorted(found.users, key=lambda user: str(user.recorded.snapshots[-1].taken)):
         subject = each.recorded.subject
         if earlier := latest.get((subject.account_id, subject.name)):
             found.left_out.append(
-                f"{subject}: {earlier.recorded.subject.unique_id}, who had the name before {subject.unique_id}, is "
-                "left out: name its snapshot's file alone to restore that one"
+                f"{subject}: {earlier.recorded.subject.unique_id}, which had the name before {subject.unique_id}, is "
+                "left out: to restore it, give only the file of its snapshot"
             )
         latest[subject.account_id, subject.name] = each
     found.users = [each for each in found.users if each in latest.values()]
     return found
 
 
-def _user(files: list[_File], journals: Mapping[Path, JournalReader]) -> Found:
+def _user(files: list[_File], journals: Mapping[Path, JournalReader]) -> RestorableUser:
     files = sorted(files, key=lambda each: str(each.snapshot.taken))
     last = files[-1]
     user = last.snapshot.user
@@ -128,20 +131,20 @@ def _user(files: list[_File], journals: Mapping[Path, JournalReader]) -> Found:
     history = history_of(user.subject, lines, moment(user.detail.get("CreateDate")))
     recorded = Recorded(tuple(each.snapshot for each in files), history, bool(lines))
     runs = tuple(dict.fromkeys([last.run, *(each.run for each in files)]))
-    return Found(recorded, runs, tuple(each.path for each in files if not each.pinned))
+    return RestorableUser(recorded, runs, tuple(each.path for each in files if not each.pinned))
 
 
 def restore_lines(journals: Iterable[Path]) -> tuple[Mapping[str, Any], ...]:
-    """The lines of the journals of restorations that are there. Raises OSError."""
+    """The lines of those ``journals`` of restorations that exist. Raises OSError."""
     return tuple(line for path in journals for line in parsed(read_file(path) or b""))
 
 
 def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
-    """Each snapshot's file with the output that it belongs to."""
+    """Each snapshot file with the output that it belongs to."""
     for path in paths:
         if not path.is_dir():
             run = path.parent.parent if path.parent.name == SNAPSHOTS else path.parent
-            # With the others of its user: what was taken away since the one that is named stays away.
+            # Add the user's other snapshots: what somebody else removed after this one is not restored.
             others = (
                 sorted(path.parent.glob(f"*.{_unique_id(path)}*.json"))
                 if path.parent.name == SNAPSHOTS
@@ -153,7 +156,7 @@ def _files(paths: Iterable[Path]) -> Iterator[tuple[Path, Path]]:
         files = [file for directory in directories for file in sorted(directory.glob("*.json"))]
         if not files:
             raise SnapshotInvalid(
-                f"{path}: no snapshot in it; name a run's output, its snapshots, a snapshot, or what holds the outputs"
+                f"{path}: no snapshot in it: give a run's output, its snapshots, a snapshot, or a directory of outputs"
             )
         yield from ((file, file.parent.parent) for file in files)
 
@@ -173,20 +176,20 @@ def _pins(journal: JournalReader) -> Pins:
 def _load(path: Path, run: Path, pins: Pins) -> _File:
     content = read_file(path)
     if content is None:
-        raise SnapshotInvalid("there is no such file")
+        raise SnapshotInvalid("no such file")
     snapshot = Snapshot.from_json(content)
     if problem := tampering(snapshot):
         raise SnapshotInvalid(problem)
-    # By the file's name, whomever its content is about.
+    # By the name of the file, not by the user in its content.
     pinned = pins.get(f"{SNAPSHOTS}/{path.name}")
     if pinned and hashlib.sha256(content).hexdigest() not in pinned:
         raise SnapshotInvalid(
-            f"its SHA-256 is not the one in {run / JOURNAL}: it was changed, and is not used"
+            f"its SHA-256 differs from the one in {run / JOURNAL}: it was changed, and is not used"
         )
     return _File(path, run, snapshot, bool(pinned))
 
 
 def _unique_id(path: Path) -> str:
-    """By the file's name: ``<user>.<unique id>[.<n>].json``."""
+    """The unique id in a file name ``<user>.<unique id>[.<n>].json``."""
     parts = path.name.removesuffix(".json").split(".")
     return parts[-2] if len(parts) > 2 and parts[-1].isdigit() else parts[-1]

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why a user is left alone, judged right before a change; shared by deletion and quarantine."""
+"""Checks right before a change that may leave a user alone; shared by deletion and quarantine."""

@@ -1,46 +1,50 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why a flagged user is left alone, judged on its state right before the first call. Pure."""
+"""Guards: reasons to leave a flagged user alone, checked on its state right before the first call. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.outcomes import PROVISIONED, UNCHANGED
-from c7n_iamusers.exemptions.rules import ExemptionRule, find_exemption
+from c7n_iamusers.exemptions import ExemptionRule, find_exemption
 from c7n_iamusers.iam.own_changes import lapses
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.iam.quarantine_record import Quarantine
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
+from c7n_iamusers.notices.notices import Notices, notice_refusal
 
-#: How the outcomes of users begin that can't be deleted since their quarantine is no longer one.
+#: Beginnings, and an end, of reasons for leaving a user whose quarantine is in use or broken.
 _BROKEN, _IN_USE = "its quarantine no longer holds", "still in use in its quarantine"
 _USED_SINCE = ", in quarantine"
 
 
 def quarantine_trouble(reason: str) -> str:
-    """What the ``reason`` of an outcome says is wrong with a quarantine, in words; empty where it says nothing."""
+    """What the ``reason`` of an outcome reports on a quarantine: ``broken``, ``in use``, or empty."""
     if reason.startswith(_BROKEN):
         return "broken"
     return "in use" if reason.startswith(_IN_USE) or reason.endswith(_USED_SINCE) else ""
 
 
-def standing(user: IamUser, since: datetime, keys: Sequence[KeyUse]) -> str:
-    """Since when a user was in quarantine, and what was seen of it since."""
+def quarantine_status(user: IamUser, since: datetime, keys: Sequence[KeyUse]) -> str:
+    """Since when the user is in quarantine, and its last use since then, in words."""
     use = use_since(user, keys, since)
-    seen = f"{use}{_USED_SINCE}" if use else "AWS tells of no use since, which is no proof of rest"
+    seen = (
+        f"{use}{_USED_SINCE}" if use else "AWS reports no use since, which does not prove that there was none"
+    )
     return f"in quarantine since {since:%Y-%m-%d %H:%M} UTC: {seen}"
 
 
 def use_since(user: IamUser, keys: Iterable[KeyUse], since: datetime) -> str | None:
-    """The latest use of password or access keys after ``since``, in words; None where AWS tells of none.
+    """The latest use of password or access keys after ``since``, in words; None if AWS reports none.
 
-    None is no proof of rest: IAM tells no use of certificates, SSH keys and service-specific credentials, and
-    attempts with a deactivated key may leave no trace. PasswordLastUsed counts sign-ins to the console.
+    None does not prove that the user is unused: IAM does not report the use of certificates, SSH keys and
+    service-specific credentials, and attempts with an inactive key may leave no trace. PasswordLastUsed counts sign-ins
+    to the console.
     """
     recent = [(at, what) for at, what in _uses(user, keys) if at > since]
     if not recent:
@@ -50,7 +54,7 @@ def use_since(user: IamUser, keys: Iterable[KeyUse], since: datetime) -> str | N
 
 
 def active_within(user: IamUser, keys: Iterable[KeyUse], days: float, now: datetime) -> str | None:
-    """The same for the last ``days`` days before ``now``."""
+    """The latest use in the last ``days`` days before ``now``; see use_since."""
     return use_since(user, keys, now - timedelta(days=days))
 
 
@@ -66,10 +70,11 @@ def _uses(user: IamUser, keys: Iterable[KeyUse]) -> Iterator[tuple[datetime, str
 
 @dataclass(frozen=True)
 class Guards:
-    """What a policy asks for before a user is touched.
+    """The guards that a policy sets.
 
-    ``callers``: the ARNs of those on whose behalf the run acts, first the one that acts in the account.
-    ``active_within``, ``quarantined_for``: days; None where not asked for.
+    ``callers``: ARNs of the principals behind the run; the first one acts in the account. ``rules``: exemptions.
+    ``active_within``, ``quarantined_for``, ``noticed``: days; None if not set. ``notices``: of the account, if
+    ``noticed`` is set. ``before_day``: whether a user may be touched before the announced day.
     """
 
     callers: tuple[str, ...]
@@ -77,10 +82,13 @@ class Guards:
     active_within: float | None = None
     quarantined_for: float | None = None
     include_compromised: bool = False
+    noticed: float | None = None
+    notices: Notices = field(default_factory=lambda: Notices((), "nowhere"))
+    before_day: bool = False
 
     @property
     def ask_key_use(self) -> bool:
-        """True where the last use of the access keys must be known."""
+        """True if a guard needs the last use of the access keys."""
         return self.active_within is not None or self.quarantined_for is not None
 
 
@@ -94,38 +102,40 @@ def refusal(
     quarantine: Quarantine | None = None,
     emptied: bool = False,
 ) -> str | None:
-    """Why nothing may be done to ``user``, read live, on ``evidence``; None where it may.
+    """Why ``user``, read live, must be left alone; None if it may be changed.
 
-    ``keys``: the last use of each of its access keys, where the guards ask for it. ``quarantine``: the one that it
-    is in. ``emptied``: an earlier run, which passed these guards, has removed everything, the Deny at last.
+    ``evidence``: the user that was flagged. ``keys``: the last use of each access key, if the guards need it.
+    ``quarantine``: the one that the user is in. ``emptied``: an earlier run, which passed these guards, has removed
+    everything from it, including the Deny at the end.
     """
     return (
         identity_refusal(evidence, user, guards.callers)
         or (None if guards.include_compromised else compromised(user))
         or _exempt(user, guards.rules, now)
+        or _unnoticed(user, guards, now)
         or _active(user, guards.active_within, now, keys)
         or (None if emptied else _not_quarantined(user, quarantine, guards.quarantined_for, now, keys))
     )
 
 
 def identity_refusal(evidence: Subject, user: IamUser, callers: Sequence[str]) -> str | None:
-    """Why ``user`` is not the one that ``evidence`` is of, or must not be touched by ``callers``."""
+    """Why ``user`` is not the flagged one (``evidence``), or is one of ``callers``; None if neither."""
     return _wrong_account(evidence, user, callers[0]) or _other_user(evidence, user) or _caller(user, callers)
 
 
 def compromised(user: IamUser) -> str | None:
-    """Why a user whose key leaked is left to people; None where AWS saw none leak."""
+    """Why a user with a compromised key is left alone; None if AWS has attached no quarantine policy to it."""
     names = (str(policy["PolicyName"]) for policy in user.attachments["attached-policy"])
     held = next((name for name in names if name.startswith(COMPROMISED)), None)
     if held is None:
         return None
-    return f"AWS attached {held}, so a key of it leaked: a person must look into it before the traces go"
+    return f"AWS attached {held}, so one of its keys leaked: investigate before the evidence is deleted"
 
 
 def unprovisioned(provisioning: Mapping[str, Any] | None) -> str | None:
-    """Why a user stays whose replacement failed earlier in the policy; None where it succeeded or wasn't asked for.
+    """Why a user is left alone whose replacement failed; None if it succeeded or was not requested.
 
-    ``provisioning``: what ``provision-identity-center`` left in the annotation of the resource.
+    ``provisioning``: the annotation of an earlier ``provision-identity-center`` in the same policy.
     """
     if provisioning is None or provisioning.get("status") in (PROVISIONED, UNCHANGED):
         return None
@@ -138,7 +148,7 @@ def _wrong_account(evidence: Subject, user: IamUser, caller_arn: str) -> str | N
     if len(accounts) == 1:
         return None
     return (
-        f"the evidence is of account {evidence.account_id}, the session acts in {acting}: "
+        f"it was flagged in account {evidence.account_id}, and the session acts in {acting}: "
         "check the role of that account in accounts.yml"
     )
 
@@ -147,13 +157,13 @@ def _other_user(evidence: Subject, user: IamUser) -> str | None:
     if evidence.unique_id == user.unique_id:
         return None
     return (
-        f"the name now belongs to another user ({user.unique_id}, the evidence was of {evidence.unique_id}): "
+        f"the name now belongs to another user ({user.unique_id}; {evidence.unique_id} was flagged): "
         "flag again, without c7n's cache (--cache-period 0)"
     )
 
 
 def _caller(user: IamUser, callers: Sequence[str]) -> str | None:
-    return "the run itself acts as this user: use a role" if user.arn in callers else None
+    return "the run itself acts as this user: run with a role" if user.arn in callers else None
 
 
 def _exempt(user: IamUser, rules: Sequence[ExemptionRule], now: datetime) -> str | None:
@@ -161,6 +171,12 @@ def _exempt(user: IamUser, rules: Sequence[ExemptionRule], now: datetime) -> str
     if rule is None:
         return None
     return f"exempt by {rule.field} {rule.pattern!r} until {rule.expires.isoformat()}: {rule.reason}"
+
+
+def _unnoticed(user: IamUser, guards: Guards, now: datetime) -> str | None:
+    if guards.noticed is None:
+        return None
+    return notice_refusal(guards.notices, user.unique_id, guards.noticed, now, before_day=guards.before_day)
 
 
 def _active(user: IamUser, days: float | None, now: datetime, keys: Sequence[KeyUse]) -> str | None:
@@ -179,13 +195,13 @@ def _not_quarantined(
         return None
     if quarantine is None:
         return (
-            "not in quarantine, as far as its Deny-all and the journals at hand tell: the action quarantine puts it "
-            "there, and the days count from then; where it is, name the output of that run by record-from"
+            "not in quarantine, according to its Deny-all and the available journals: run the action quarantine first, "
+            "the days count from then; if another output has its record, name that by record-from"
         )
     if broken := lapses(user, quarantine):
-        return f"{_BROKEN} ({', '.join(broken)}): look who undid it, and quarantine it again"
+        return f"{_BROKEN} ({', '.join(broken)}): find out who undid it, and quarantine it again"
     since = f"{quarantine.since:%Y-%m-%d %H:%M} UTC"
     if (now - quarantine.since).total_seconds() < days * 86_400:
-        return f"in quarantine since {since}, which is not yet {days:g} days"
+        return f"in quarantine since {since}, which is less than {days:g} days ago"
     use = use_since(user, keys, quarantine.since)
     return f"{_IN_USE} since {since}: {use}" if use else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a name still belongs to the same user while a plan runs, and what happens where it does not."""
+"""Verifies, while a plan is applied, that the name still belongs to the same user; and what to do if it doesn't."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from c7n_iamusers.iam.users import read_detail
 
 
 class BoundaryChanged(Exception):
-    """Somebody changed the user's boundary since it was read, and our call would take its place unrecorded."""
+    """Somebody changed the boundary after it was read. Our call would replace one that no record has."""
 
 
-def identified(
+def identity_check(
     client: Any,
     backoff: Backoff,
     subject: Subject,
@@ -33,87 +33,81 @@ def identified(
     plan: Plan,
     applied: Applied,
 ) -> Callable[[], bool]:
-    """Asks whether ``user``, whom ``plan`` is about, still has its name: True; False where nobody has.
+    """A function that asks IAM whether ``user``, the user of ``plan``, still has its name; see executor.Identify.
 
-    As long as the plan's call that replaces the boundary of ``user`` is not ``applied``, that must be as it was read.
-    What is given raises UserReplaced where another user has the name, BoundaryChanged, and ClientError.
+    As long as the plan's call that replaces the user's boundary is not ``applied``, it also checks that the boundary is
+    as it was read. The function raises UserReplaced, BoundaryChanged and ClientError.
     """
-    binding = [call for call in plan.calls if call.operation.endswith("UserPermissionsBoundary")]
+    boundary_calls = [call for call in plan.calls if call.operation.endswith("UserPermissionsBoundary")]
 
-    def bound() -> bool:
-        return bool(binding) and not any(call is binding[0] for call, _ in applied.made)
+    def boundary_matters() -> bool:
+        return bool(boundary_calls) and not any(call is boundary_calls[0] for call, _ in applied.made)
 
     def identify() -> bool:
         detail = read_detail(client, user.name, backoff)
         if detail is None:
             return False
         if detail["UserId"] != user.unique_id:
-            raise UserReplaced(f"{subject}: the name belongs to another user by now", str(detail["UserId"]))
-        if bound() and detail.get("PermissionsBoundary") != user.detail.get("PermissionsBoundary"):
+            raise UserReplaced(f"{subject}: the name now belongs to another user", str(detail["UserId"]))
+        if boundary_matters() and detail.get("PermissionsBoundary") != user.detail.get("PermissionsBoundary"):
             raise BoundaryChanged
         return True
 
     return identify
 
 
-#: The role may not use a form of the Deny, or it does not fit after all: the next one may.
-OTHER_FORM = ("AccessDenied", "AccessDeniedException", "LimitExceeded")
-#: So many looks, ever further apart, until AWS's lists agree that a user is gone.
-LOOKS = 6
+#: Error codes for a form of the Deny-all that the role may not use, or that does not fit. The next form is tried.
+FORM_REFUSED = ("AccessDenied", "AccessDeniedException", "LimitExceeded")
+#: How many times, with backoff, ListUsers is asked about a user that GetUser does not find.
+LIST_ATTEMPTS = 6
 
 
-def identify_for(
-    run: Run, subject: Subject, user: IamUser, plan: Plan, applied: Applied
-) -> Callable[[], bool]:
-    """What the executor asks while it applies ``plan`` to ``user``, read live: see ``aws.identity.identified``."""
-    return identified(run.client, run.backoff, subject, user, plan, applied)
-
-
-def gone(run: Run, subject: Subject) -> str | None:
-    """Why a user that GetUser does not find is not gone all the same, in words; None where it is."""
+def not_gone(run: Run, subject: Subject) -> str | None:
+    """Why a user that GetUser does not find still exists, in words; None if ListUsers does not find it either."""
     users = LiveUsers(run.client, 1, run.backoff)
-    for delay, _ in zip(run.backoff.delays(), range(LOOKS), strict=False):
+    for delay, _ in zip(run.backoff.delays(), range(LIST_ATTEMPTS), strict=False):
         name = users.name_of(subject.unique_id)
         if name is None:
             return None
         if name != subject.name:
             return f"{subject}: renamed to {name} meanwhile; run again"
-        # The list is stale, or GetUser was: neither is believed alone.
+        # IAM is eventually consistent: wait until both agree.
         run.backoff.sleep(delay)
     return f"{subject}: GetUser does not find it, and ListUsers still does: run again"
 
 
-def spare(run: Run, stranger: UserReplaced, subject: Subject, applied: Applied) -> str:
-    """Takes our Deny off another user who got the name; what to tell of it.
+def handle_replacement(run: Run, replaced: UserReplaced, subject: Subject, applied: Applied) -> str:
+    """Remove our Deny from the other user that has the name now, and return the reason for the outcome.
 
-    Only calls since the last time that the user was identified can have hit that one.
+    Only calls after the last identity check can have affected that user.
     """
-    unsure = [call for call in applied.unchecked if "UserName" in call.parameters]
-    applied.left = ""
-    told = [f"{stranger} ({stranger.unique_id}), who is left alone"]
-    told += [_taken_off(run, subject, call, applied) for call in unsure if deny_form(call)]
-    if hit := [call.operation for call in unsure if not deny_form(call)]:
-        told.append(f"these calls may have hit that one before this was seen, look at it: {', '.join(hit)}")
-    return "; ".join(told)
+    uncertain = [call for call in applied.unchecked if "UserName" in call.parameters]
+    applied.failure_note = ""
+    reasons = [f"{replaced} ({replaced.unique_id}), which is left alone"]
+    reasons += [_remove_deny(run, subject, call, applied) for call in uncertain if deny_form(call)]
+    if others := [call.operation for call in uncertain if not deny_form(call)]:
+        reasons.append(
+            f"these calls may have changed that user before this was noticed, check it: {', '.join(others)}"
+        )
+    return "; ".join(reasons)
 
 
-def _taken_off(run: Run, subject: Subject, call: ApiCall, applied: Applied) -> str:
+def _remove_deny(run: Run, subject: Subject, call: ApiCall, applied: Applied) -> str:
+    """Remove the Deny that ``call`` may have put on another user, and return what happened, in words."""
     form = deny_form(call)
     if form == BOUNDARY:
         return "AWSDenyAll may have become its permissions boundary: set the one that it should have"
-    if form == INLINE and not _holds(run, call):
+    if form == INLINE and not _has_policy(run, call):
         return "our Deny-all is not on it"
     try:
         run.executor.apply(Plan(subject, (removal_of(call),)), applied, urgent=True)
     except (CallFailed, Interrupted) as error:
-        return f"our Deny-all is on it and could not be taken off ({error}): do it by hand"
-    return (
-        "our Deny-all was on it for a moment and was taken off (it may have replaced a policy of that name)"
-    )
+        return f"our Deny-all is on it and could not be removed ({error}): remove it by hand"
+    return "our Deny-all was on it for a moment and was removed (it may have replaced a policy of that name)"
 
 
-def _holds(run: Run, call: ApiCall) -> bool:
-    """True where the user of that name has the very policy that ``call`` put."""
+def _has_policy(run: Run, call: ApiCall) -> bool:
+    """True if the user of that name has exactly the policy that ``call`` put."""
     names = {name: call.parameters[name] for name in ("UserName", "PolicyName")}
     try:
         held = run.backoff.call(run.client.get_user_policy, **names)["PolicyDocument"]

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The record of a user that exists before anything is changed."""
+"""Snapshots: the record of a user that is made durable before anything is changed."""

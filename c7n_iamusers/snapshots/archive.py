@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Snapshots in a run's store: durable before the first change, never overwritten; with what is on record of a user."""
+"""Snapshots in a run's store: durable before the first change, never overwritten; and what is on record of a user."""
 
 from __future__ import annotations
 
@@ -28,27 +28,24 @@ SNAPSHOTS = "snapshots"
 
 
 class SnapshotArchive:
-    """Snapshots ``snapshots/<user name>.<unique id>[.<n>].json`` in ``store``.
+    """The snapshots ``snapshots/<user name>.<unique id>[.<n>].json`` in ``store``.
 
-    One that is there is complete (it appears at once) and is never written again. Where a user differs from
-    its last snapshot, a further one with the next number holds it.
+    Each is written atomically and never overwritten. If the user differs from its last snapshot, a further one with the
+    next number is added.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def of(self, subject: Subject) -> list[Snapshot]:
-        """The snapshots of this same user (by unique id), oldest first.
-
-        Raises SnapshotRefused where one can't be read: what it holds must not be taken for lost.
-        """
+        """The snapshots of the user with this unique id, oldest first. Raises SnapshotRefused if one can't be read."""
         with self._refusing(subject):
             return list(self._read(subject))
 
     def add(self, snapshot: Snapshot, number: int, journal: JournalWriter) -> None:
-        """Makes the snapshot durable, its SHA-256 too, in ``journal``. ``number``: 1 for the first of its user.
+        """Write the snapshot durably, and its SHA-256 to ``journal``. ``number``: 1 for the first of its user.
 
-        Raises SnapshotRefused where it can't be made durable, or that number is taken; JournalRefused.
+        Raises SnapshotRefused if it can't be written, or a snapshot with that number exists; JournalRefused.
         """
         subject, content = snapshot.user.subject, snapshot.as_json().encode()
         name = _name(subject, number)
@@ -77,16 +74,16 @@ def _name(subject: Subject, number: int) -> str:
     return f"{SNAPSHOTS}/{subject.name}.{subject.unique_id}{'' if number == 1 else f'.{number}'}.json"
 
 
-#: Calls of the run in hand, and how each ended.
+#: The calls of the current run, each with its result.
 Made = Sequence[tuple[ApiCall, str]]
 
 
 @dataclass(frozen=True)
-class Found:
-    """A user read live, the snapshot that it would get, and those that it has here, oldest first.
+class RecordedUser:
+    """A user read live, the snapshot that it would get now, and its ``earlier`` snapshots here, oldest first.
 
-    ``history``: what the journal of this output shows that was done to it; ``known``: the journals of the other
-    policies' outputs beside it too. ``quarantine``: the one that it is in.
+    ``history``: what was done to it according to this output's journal. ``known``: the same according to the journals
+    of all outputs. ``quarantine``: the one that the user is in.
     """
 
     user: IamUser
@@ -98,15 +95,18 @@ class Found:
 
     @property
     def begun_elsewhere(self) -> str | None:
-        """Since when a deletion is under way of which this output knows nothing; None where there is none."""
-        standing = inline_deny_all(self.user)
-        ours = standing and any(is_same_deny(each, standing) for each in self.history.inline_denies())
+        """When a deletion began with another output, as text; None if there is none."""
+        deny = inline_deny_all(self.user)
+        ours = deny and any(is_same_deny(each, deny) for each in self.history.inline_denies())
         return None if ours else deletion_begun(self.user)
 
 
 @dataclass(frozen=True)
-class RecordPlaces:
-    """Where snapshots and journals are: of this output, and of others that may hold a quarantine's record."""
+class RecordStores:
+    """The stores of snapshots and journals: this output (``here``), and others that may have a quarantine's record.
+
+    ``own`` reads the journal of ``here``, ``known`` those of all stores.
+    """
 
     here: Store
     others: Callable[[], Sequence[Store]]
@@ -118,22 +118,25 @@ class RecordPlaces:
         object.__setattr__(self, "known", JournalReader(lambda: [self.here, *self.others()]))
 
     def history(self, user: IamUser, made: Made, now: datetime) -> History:
-        """What was done to ``user`` by runs of this output."""
+        """What runs with this output did to ``user``.
+
+        ``made``: the calls of the current run, included until ``now``.
+        """
         return self._history(self.own, user, made, now)
 
     def known_history(self, user: IamUser, made: Made, now: datetime) -> History:
-        """The same with the other outputs."""
+        """What runs with any of the outputs did to ``user``."""
         return self._history(self.known, user, made, now)
 
     def former_boundary(self, user: IamUser, history: History) -> tuple[Item, ...] | None:
-        """What AWSDenyAll, the boundary of ``user``, took the place of; None where nobody knows.
+        """The boundary that AWSDenyAll replaced on ``user``, empty if there was none; None if that is not known.
 
-        Where it is not our work, that is AWSDenyAll itself, as long as a snapshot shows that it stood before us.
+        If AWSDenyAll is not our work, it is AWSDenyAll itself, provided that the last snapshot shows it too.
         """
         since = history.boundary_deny()
-        told = history.former_boundary() if since else None
-        if told is not None:
-            return ({"PermissionsBoundaryArn": told},) if told else ()
+        recorded = history.former_boundary() if since else None
+        if recorded is not None:
+            return ({"PermissionsBoundaryArn": recorded},) if recorded else ()
         taken = [
             each for store in (self.here, *self.others()) for each in SnapshotArchive(store).of(user.subject)
         ]
@@ -151,34 +154,34 @@ class RecordPlaces:
 
 
 class UserRecords:
-    """Snapshots in ``places``, as ``policy`` takes them, with what of the account outlives its users."""
+    """Snapshots in ``stores``, as ``policy`` takes them, with what of the account outlives its users."""
 
     def __init__(
         self,
-        places: RecordPlaces,
+        stores: RecordStores,
         journal: JournalWriter,
         account: AccountDetails,
         policy: str,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._places, self._journal, self._account, self._policy = places, journal, account, policy
-        self._archive, self._now, self._trust = SnapshotArchive(places.here), now, TrustIndex(account.roles)
-        places.own.load()
+        self._stores, self._journal, self._account, self._policy = stores, journal, account, policy
+        self._archive, self._now, self._trust = SnapshotArchive(stores.here), now, TrustIndex(account.roles)
+        stores.own.load()
 
-    def find(self, user: IamUser, made: Made = (), adopted: bool = False) -> Found:
-        """What is on record of ``user``. ``adopted``: a deletion that another run began is carried on here.
+    def find(self, user: IamUser, made: Made = (), adopted: bool = False) -> RecordedUser:
+        """What is on record of ``user``. ``adopted``: continue a deletion that began with another output.
 
-        Raises SnapshotRefused where an earlier snapshot or a journal can't be read, or was changed.
+        Raises SnapshotRefused if an earlier snapshot or a journal can't be read, or a snapshot was changed.
         """
         earlier = self._archive.of(user.subject)
         for each in earlier:
             if problem := tampering(each):
-                raise SnapshotRefused(f"{user.subject}: a snapshot of it in {self._places.here}: {problem}")
+                raise SnapshotRefused(f"{user.subject}: a snapshot of it in {self._stores.here}: {problem}")
         now = self._now()
-        history = known = self._places.history(user, made, now)
+        history = known = self._stores.history(user, made, now)
         if holds_attached(user) or is_bounded(user) or inline_deny_all(user):
-            known = self._places.known_history(user, made, now)
-        former = self._places.former_boundary(user, known) if is_bounded(user) else None
+            known = self._stores.known_history(user, made, now)
+        former = self._stores.former_boundary(user, known) if is_bounded(user) else None
         plain = without_own_changes(user, known, former)
         quarantine = quarantine_of(user, known)
         snapshot = Snapshot(
@@ -190,28 +193,28 @@ class UserRecords:
             self._account.groups_named(user.groups or ()),
             quarantine.as_data() if quarantine else None,
         )
-        found = Found(user, snapshot, earlier, history, known, quarantine)
+        found = RecordedUser(user, snapshot, earlier, history, known, quarantine)
         partial = bool(adopted and found.begun_elsewhere) or any(each.partial for each in earlier)
         return replace(found, snapshot=replace(snapshot, partial=partial))
 
-    def keep(self, found: Found) -> None:
-        """Make the snapshot durable, unless the last one shows the same. Raises SnapshotRefused, JournalRefused."""
+    def keep(self, found: RecordedUser) -> None:
+        """Write the snapshot durably, unless it equals the last one. Raises SnapshotRefused, JournalRefused."""
         if not found.earlier or found.earlier[-1].fingerprint != found.snapshot.fingerprint:
             self._archive.add(found.snapshot, len(found.earlier) + 1, self._journal)
 
-    def deleted(self, subject: Subject) -> bool:
-        """True where the journal shows that an earlier run of this output sent the DeleteUser that it went by."""
-        # A line of the version before names no unique id, so it may be of a namesake.
-        lines = (line for line in self._places.own.of(subject) if line.get("unique_id"))
+    def deleted_by_us(self, subject: Subject) -> bool:
+        """True if, according to the journal, an earlier run with this output deleted the user."""
+        # Lines of an earlier version have no unique id: they may be about another user of the same name.
+        lines = (line for line in self._stores.own.of(subject) if line.get("unique_id"))
         return history_of(subject, lines).deleted()
 
-    def taken(self, subject: Subject, made: Made) -> Sequence[Snapshot]:
-        """The snapshots that this output has of the user, where a run of it, or that in hand, began to delete it."""
-        begun = bool(made or history_of(subject, self._places.own.of(subject)).calls)
+    def snapshots_of_deletion(self, subject: Subject, made: Made) -> Sequence[Snapshot]:
+        """The user's snapshots in this output, if the current run or an earlier one has changed the user; else none."""
+        begun = bool(made or history_of(subject, self._stores.own.of(subject)).calls)
         return self._archive.of(subject) if begun else ()
 
     def note_quarantine(self, subject: Subject, record: Quarantine) -> None:
-        """Make the record of a quarantine durable, before its first call. Raises JournalRefused."""
+        """Journal the record of a quarantine, before its first call. Raises JournalRefused."""
         self._journal.write(subject, "quarantine", record=record.as_data())
 
 

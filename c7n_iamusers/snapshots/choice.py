@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What of several snapshots of one user, and of the journal beside them, is to come back. Pure."""
+"""What to restore of a user with several snapshots, according to the journal beside them. Pure."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ _KINDS = {kind.name: kind for kind in ATTACHMENT_KINDS}
 
 
 def whole_snapshot(snapshots: Sequence[Snapshot], history: History) -> Snapshot:
-    """The last of ``snapshots`` (all of one user), with what ``history`` shows that we had removed before it.
+    """The last of ``snapshots`` (all of one user), plus what we removed before it according to ``history``.
 
-    What somebody else took away between two runs is in no later snapshot and does not come back; what a stopped
-    run of ours had removed does.
+    What a stopped run of ours had removed is restored. What somebody else removed between two runs is not.
     """
     ordered = sorted(snapshots, key=_taken)
     last = ordered[-1]
@@ -29,7 +28,7 @@ def whole_snapshot(snapshots: Sequence[Snapshot], history: History) -> Snapshot:
 
 
 def removed_by_us(snapshots: Sequence[Snapshot], history: History) -> Snapshot:
-    """The last of ``snapshots`` with those attachments only that ``history`` shows that we removed."""
+    """The last of ``snapshots``, with only those attachments that we removed according to ``history``."""
     ordered = sorted(snapshots, key=_taken)
     bare = replace(ordered[-1], user=IamUser(ordered[-1].user.detail, dict.fromkeys(_KINDS, ())))
     return _with_items(bare, ordered, _missing(ordered, bare.user, history.removed()))
@@ -38,26 +37,30 @@ def removed_by_us(snapshots: Sequence[Snapshot], history: History) -> Snapshot:
 def _missing(
     snapshots: Sequence[Snapshot], held: IamUser, removed: dict[tuple[str, str], datetime]
 ) -> dict[str, list[Item]]:
-    """Kind -> what was ``removed`` and is not in ``held``, as the latest snapshot before its removal shows it."""
+    """Kind -> items that were ``removed`` and are not in ``held``, as in the latest snapshot before their removal.
+
+    ``removed``: (kind, identifier) -> when. An item that a later snapshot shows was given back in between, so it is
+    left out.
+    """
     found: dict[str, list[Item]] = {}
     for (kind, identity), when in removed.items():
-        restored_at = (each.user for each in snapshots if _taken(each) > when)
-        if any(_is(kind, item, identity) for user in (held, *restored_at) for item in user.attachments[kind]):
-            continue  # whoever gave it back has the last word, and whoever took it then
-        shown = (
+        later = (each.user for each in snapshots if _taken(each) > when)
+        if any(_is(kind, item, identity) for user in (held, *later) for item in user.attachments[kind]):
+            continue
+        recorded = (
             item
             for each in reversed(snapshots)
             if _taken(each) <= when
             for item in each.user.attachments[kind]
             if _is(kind, item, identity)
         )
-        if (item := next(shown, None)) is not None:
+        if (item := next(recorded, None)) is not None:
             found.setdefault(kind, []).append(item)
     return found
 
 
 def _with_items(last: Snapshot, snapshots: Sequence[Snapshot], items: dict[str, list[Item]]) -> Snapshot:
-    """``last`` with ``items``, and with what the ``snapshots`` tell of the groups among them."""
+    """``last`` with ``items`` added, and with the details of their groups from ``snapshots``."""
     attachments = {
         kind: (*held, *sorted(items.get(kind, ()), key=lambda item: str(item[_KINDS[kind].identifier])))
         for kind, held in last.user.attachments.items()

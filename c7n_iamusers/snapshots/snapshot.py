@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A user before any change: versioned, checked, free of secrets; and the fingerprint of its state. Pure."""
+"""A snapshot: a user before any change, as versioned JSON without secrets; and a fingerprint of its state. Pure."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ SCHEMA: dict[str, Any] = {
         },
         "quarantine": {
             "type": ["object", "null"],
-            "description": "the quarantine that the user was in; deactivated: active before it",
+            "description": "the quarantine that the user was in; deactivated: ids of credentials active before it",
             "required": ["since", "deactivated"],
             "properties": {"since": {"type": "string", "format": "date-time"}, "deactivated": _TEXTS},
         },
         "partial": {
             "type": "boolean",
-            "description": "another run had begun to delete the user, and what that removed is missing here",
+            "description": "another run had begun to delete the user; what that run removed is not in this snapshot",
         },
     },
 }
@@ -79,10 +79,10 @@ SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Snapshot:
-    """``user``: with every kind read, and without what our own work left on it.
+    """``user``: with every kind read, and without the traces of this package.
 
-    ``groups``: those of the user as botocore's ``GroupDetail``, so that a group that vanished can come back whole.
-    ``quarantine``: ``{since, deactivated, ...}`` where it was in quarantine. ``partial``: another run had begun to
+    ``groups``: the user's groups as botocore's ``GroupDetail``, so that a deleted group can be restored too.
+    ``quarantine``: ``{since, deactivated, ...}`` if the user was in quarantine. ``partial``: another run had begun to
     delete it. Times are datetimes, or ISO 8601 text once loaded.
     """
 
@@ -96,7 +96,7 @@ class Snapshot:
     partial: bool = False
 
     def as_json(self) -> str:
-        """The snapshot as text. Raises KeyError where a kind was not read."""
+        """The snapshot as JSON text. Raises KeyError if a kind was not read."""
         attachments = {kind.name: list(self.user.attachments[kind.name]) for kind in ATTACHMENT_KINDS}
         data = {
             "schema_version": SCHEMA_VERSION,
@@ -115,16 +115,16 @@ class Snapshot:
 
     @property
     def deactivated(self) -> frozenset[str]:
-        """The ids of the credentials that a quarantine had switched off."""
+        """The ids of the credentials that a quarantine deactivated."""
         return frozenset((self.quarantine or {}).get("deactivated", ()))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Snapshot:
-        """Raises SnapshotInvalid that says where the text is not a snapshot of a version known here."""
+        """The snapshot in ``text``. Raises SnapshotInvalid, with the place, if it is not valid for SCHEMA_VERSION."""
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise SnapshotInvalid(f"not a snapshot, nor JSON at all: {error}") from error
+            raise SnapshotInvalid(f"not a snapshot: it is not valid JSON: {error}") from error
         problem = schema_problem(data, SCHEMA)
         try:
             if problem is None and data["user"]["Arn"].split(":")[4] != data["account_id"]:
@@ -138,7 +138,8 @@ class Snapshot:
 
 def _snapshot(data: Mapping[str, Any]) -> Snapshot:
     held = data["attachments"]
-    # A snapshot of before the row was added: DeleteUser refuses a user that has any, so the user had none.
+    # A snapshot from before the kind was added lacks it. DeleteUser refuses a user that has such an item, so there was
+    # none.
     empty = {kind.name: () for kind in ATTACHMENT_KINDS if kind.later}
     attachments = {kind.name: tuple({**empty, **held}[kind.name]) for kind in ATTACHMENT_KINDS}
     return Snapshot(
@@ -154,7 +155,7 @@ def _snapshot(data: Mapping[str, Any]) -> Snapshot:
 
 
 def known_attachments(snapshots: Iterable[Snapshot], kind: str) -> list[Item]:
-    """The items of ``kind`` over all ``snapshots``."""
+    """The items of ``kind`` in all ``snapshots``."""
     return [item for each in snapshots for item in each.user.attachments[kind]]
 
 
@@ -162,14 +163,16 @@ def _as_text(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-#: Kind -> canonical JSON of each item's state; the same for a user read live and for its snapshot.
+#: Kind -> the canonical JSON of each item's state. It is equal for a user read live and for its snapshot.
 State = dict[str, list[str]]
 
 
 def state_of(attachments: Mapping[str, Iterable[Item]], deactivated: Iterable[str] = ()) -> State:
-    """The state of what is attached. ``deactivated``: ids of credentials that a quarantine switched off.
+    """The state of ``attachments``.
 
-    Raises KeyError where a kind was not read: no state rests on partial knowledge.
+    ``deactivated``: ids of credentials that a quarantine deactivated; they count as active.
+
+    Raises KeyError if a kind was not read.
     """
     ours = frozenset(deactivated)
     kinds = (kind for kind in ATTACHMENT_KINDS if attachments[kind.name] or not kind.later)
@@ -183,18 +186,21 @@ def state_of(attachments: Mapping[str, Iterable[Item]], deactivated: Iterable[st
 
 
 def fingerprint(user: IamUser, deactivated: Iterable[str] = ()) -> str:
-    """The SHA-256, in hex, of who ``user`` is and of its state. Raises KeyError where a kind was not read."""
+    """The SHA-256, in hex, of the user's name, unique id, ARN, path and state.
+
+    Raises KeyError if a kind was not read.
+    """
     who = {"UserName": user.name, "UserId": user.unique_id, "Arn": user.arn, "Path": user.path}
     whole = _canonical({"user": who, "state": state_of(user.attachments, deactivated)})
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
 def tampering(snapshot: Snapshot) -> str | None:
-    """Why ``snapshot`` is not what a run wrote, by its own fingerprint; None where nothing speaks against it."""
+    """Why ``snapshot`` is not as a run wrote it, according to its fingerprint; None if it is."""
     subject = snapshot.user.subject
     if fingerprint(snapshot.user, snapshot.deactivated) != snapshot.fingerprint:
         return (
-            "its content does not match its fingerprint: it was changed since it was taken, and is not used"
+            "its content does not match its fingerprint: it was changed after it was taken, and is not used"
         )
     if subject.arn.rpartition("/")[2] != subject.name or ":user/" not in subject.arn:
         return f"its ARN {subject.arn} is not one of a user {subject.name}: it was changed, and is not used"
@@ -202,12 +208,12 @@ def tampering(snapshot: Snapshot) -> str | None:
 
 
 def covers(earlier: State, state: State) -> bool:
-    """True where everything in ``state`` stands in ``earlier`` too."""
+    """True if ``earlier`` contains all of ``state``."""
     return all(set(found) <= set(earlier.get(kind, ())) for kind, found in state.items())
 
 
 def is_covered(snapshot: Snapshot, earlier: Iterable[Snapshot]) -> bool:
-    """True where one of the ``earlier`` snapshots of the same user holds all of ``snapshot``."""
+    """True if one of the ``earlier`` snapshots of the same user contains all of ``snapshot``."""
     state = state_of(snapshot.user.attachments, snapshot.deactivated)
     return any(
         each.user.path == snapshot.user.path

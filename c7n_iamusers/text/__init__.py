@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text that people write and read: rows with their lines, wording, moments."""
+"""Text and data formats: rows of lists with their lines, wording, times, JSON."""

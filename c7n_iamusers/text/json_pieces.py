@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A large JSON object in pieces: with an indent, ``json`` holds all of its words at once, which takes gigabytes."""
+"""Writing a large JSON object in pieces, since ``json.dumps`` with an indent may take gigabytes of memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def json_pieces(data: Mapping[str, Any], sort_keys: bool = False) -> Iterator[bytes]:
-    """``data`` as ``json.dumps(data, indent=1, default=str)`` writes it; lists and iterators in it row by row."""
+    """The text of ``json.dumps(data, indent=1, default=str)`` in pieces: one for each element of a list or iterator."""
     if not data:
         yield b"{}"
         return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Moments as AWS and its documents write them, always in UTC."""
+"""Times in AWS's responses and in files of this package, always in UTC."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dateutil.parser import isoparse
 
 
 def moment(value: Any) -> datetime | None:
-    """A datetime with a zone, from one or from ISO 8601 text (without a zone: UTC); None for anything else."""
+    """``value`` (a datetime or ISO 8601 text, UTC if it has no zone) as a datetime in UTC; None for anything else."""
     if isinstance(value, str):
         try:
             value = isoparse(value.strip())
@@ -20,10 +20,10 @@ def moment(value: Any) -> datetime | None:
         return None
     try:
         return value.astimezone(timezone.utc) if value.tzinfo else value.replace(tzinfo=timezone.utc)
-    except OverflowError:  # the years 1 and 9999, near which another zone lies outside the calendar
+    except OverflowError:  # in the years 1 and 9999, conversion to UTC may leave the range of datetime
         return None
 
 
 def as_text(value: datetime | None) -> str | None:
-    """ISO 8601 to the second, such as 2026-01-31T12:00:00+00:00; None for none."""
+    """``value`` in ISO 8601 to the second, such as 2026-01-31T12:00:00+00:00; None for None."""
     return value.isoformat(timespec="seconds") if value else None

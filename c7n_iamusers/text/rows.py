@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of a list in csv, json or yaml, each with its line. Pure."""
+"""Reading the rows of a list in CSV, JSON or YAML, each with its line number. Pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-#: What spreadsheets put between columns.
+#: Column separators that spreadsheets write.
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
-#: Byte order marks; that of UTF-32 begins with that of UTF-16.
+#: Byte order marks. UTF-32 comes before UTF-16, whose mark is a prefix of it.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -25,15 +25,16 @@ _MARKS = (
 _SAVE_AS = "save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
 _SPACE = " \t\r\n"
 
-#: Says what is wrong with a csv header of those names, in lower case; empty where nothing is.
+#: Column names in lower case -> what is wrong with the CSV header, empty if nothing is.
 HeaderCheck = Callable[[list[str]], str]
 
 
 @dataclass(frozen=True)
 class Row:
-    """``line``: where it begins, from 1. ``value``: of a csv row, column -> text without the empty ones.
+    """One entry of a list.
 
-    ``problem``: why the row can't be understood.
+    ``line``: where it begins, counted from 1. ``value``: of a CSV row, column -> text, without empty cells.
+    ``problem``: why the row can't be read.
     """
 
     line: int
@@ -42,7 +43,7 @@ class Row:
 
 
 class NotInFormat(Exception):
-    """The text as a whole is not of its format. ``line``: from 1."""
+    """The text as a whole is not in its format. ``line``: where, counted from 1."""
 
     def __init__(self, line: int, text: str) -> None:
         super().__init__(f"line {line}: {text}")
@@ -50,9 +51,9 @@ class NotInFormat(Exception):
 
 
 def read_rows(data: str | bytes, form: str, header: HeaderCheck) -> Iterator[Row]:
-    """The rows of ``data``, a list in ``form`` (one of FORMATS).
+    """The rows of ``data``, a list in the format ``form`` (one of FORMATS).
 
-    Raises NotInFormat where no row can be told from it: broken, no list, a faulty header, an unclear encoding.
+    Raises NotInFormat if rows can't be read: invalid syntax, no list, a wrong header, an unknown encoding.
     """
     text = decoded(data) if isinstance(data, bytes) else data.lstrip("\ufeff")
     if form == "csv":
@@ -61,7 +62,7 @@ def read_rows(data: str | bytes, form: str, header: HeaderCheck) -> Iterator[Row
 
 
 def decoded(data: bytes) -> str:
-    """The text in ``data``: UTF-8, or what a byte order mark says. Raises NotInFormat for any other encoding."""
+    """The text in ``data``: UTF-8, or the encoding of its byte order mark. Raises NotInFormat for any other."""
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "")
     if not encoding and b"\0" in data:
         line = data.count(b"\n", 0, data.index(b"\0")) + 1
@@ -70,9 +71,9 @@ def decoded(data: bytes) -> str:
         return data.decode(encoding or "utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        # Windows-1252 has a character for nearly every byte: to decode as such would never fail, nor be sure.
-        told = f"is damaged {encoding}" if encoding else "is not UTF-8, probably Windows-1252 (cp1252)"
-        raise NotInFormat(line, f"{told}: {_SAVE_AS}") from error
+        # Don't guess Windows-1252: it decodes nearly every byte, so a wrong guess would go unnoticed.
+        problem = f"is damaged {encoding}" if encoding else "is not UTF-8, probably Windows-1252 (cp1252)"
+        raise NotInFormat(line, f"{problem}: {_SAVE_AS}") from error
 
 
 def _csv_rows(text: str, check: HeaderCheck) -> Iterator[Row]:
@@ -89,9 +90,9 @@ def _csv_rows(text: str, check: HeaderCheck) -> Iterator[Row]:
             if not names:
                 names = _header(cells, line, check)
             elif len(cells) > len(names):
-                # An unquoted separator shifts what follows into the wrong columns.
-                told = f"has {len(cells)} cells, the header {len(names)}: quote a cell with a {_SEPARATORS[separator]}"
-                yield Row(line, {}, told)
+                # An unquoted separator moves the following cells into wrong columns.
+                counts = f"has {len(cells)} cells, the header {len(names)}"
+                yield Row(line, {}, f"{counts}: quote a cell with a {_SEPARATORS[separator]}")
             else:
                 yield Row(line, {name: cell for name, cell in zip(names, cells, strict=False) if cell})
     except csv.Error as error:
@@ -99,28 +100,28 @@ def _csv_rows(text: str, check: HeaderCheck) -> Iterator[Row]:
 
 
 def _separator(text: str) -> str:
-    """The one separator that the header can mean. Raises NotInFormat where it has several."""
+    """The separator in the header, a comma if there is none. Raises NotInFormat if it has several."""
     lines = enumerate(text.splitlines(), 1)
     line, header = next(((number, each) for number, each in lines if each.strip()), (1, ""))
     found = [each for each in _SEPARATORS if each in header.strip()]
     if len(found) > 1:
-        told = " and a ".join(_SEPARATORS[each] for each in found)
-        raise NotInFormat(line, f"the header has a {told}: put one and the same between all columns")
+        kinds = " and a ".join(_SEPARATORS[each] for each in found)
+        raise NotInFormat(line, f"the header has a {kinds}: use one of them between all columns")
     return found[0] if found else ","
 
 
 def _header(cells: list[str], line: int, check: HeaderCheck) -> list[str]:
     names = [cell.lower() for cell in cells]
     twice = sorted({name for name in names if names.count(name) > 1})
-    told = f"has twice {', '.join(map(repr, twice))}" if twice else check(names)
-    if told:
+    problem = f"has {', '.join(map(repr, twice))} twice" if twice else check(names)
+    if problem:
         hint = " (columns are separated by a comma, a semicolon or a tab)" if len(names) == 1 else ""
-        raise NotInFormat(line, f"the header {told}{hint}")
+        raise NotInFormat(line, f"the header {problem}{hint}")
     return names
 
 
 def _json_rows(text: str) -> Iterator[Row]:
-    """The entries of an array one by one, since json.loads does not tell their lines."""
+    """The entries of an array, decoded one by one, since json.loads does not report their lines."""
     decoder = json.JSONDecoder(object_pairs_hook=_without_duplicates)
     at = _skip(text, 0)
     if at == len(text):
@@ -164,18 +165,18 @@ def _line(text: str, at: int) -> int:
 
 
 class _Duplicate(ValueError):
-    """A key that stands twice in one entry, of which a parser would silently drop the first."""
+    """A duplicate key in one entry. ``json`` would silently drop the first value."""
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise _Duplicate(f"a key stands twice in one entry: {', '.join(key for key, _ in pairs)}")
+        raise _Duplicate(f"duplicate key in one entry: {', '.join(key for key, _ in pairs)}")
     return found
 
 
 def _yaml_rows(text: str) -> Iterator[Row]:
-    # PyYAML is not in an AWS Lambda archive, and only a list in YAML needs it.
+    # Imported here, since a Lambda archive lacks PyYAML unless the policy names it in mode.packages.
     import yaml
 
     try:
@@ -188,7 +189,7 @@ def _yaml_rows(text: str) -> Iterator[Row]:
         for node in root.value:
             keys = [str(key.value) for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
             if len(set(keys)) != len(keys):
-                raise NotInFormat(node.start_mark.line + 1, "a key stands twice in one entry")
+                raise NotInFormat(node.start_mark.line + 1, "duplicate key in one entry")
             yield Row(node.start_mark.line + 1, loader.construct_object(node, deep=True))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -199,7 +200,7 @@ def _yaml_rows(text: str) -> Iterator[Row]:
 
 @cache
 def _yaml_loader() -> Any:
-    """A loader that leaves texts as they are written: an account id is no number, and 2027-13-45 no error."""
+    """A loader that keeps scalars as text: an account id is not a number, and 2027-13-45 is not an error here."""
     import yaml
 
     kept = ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What data from a file must look like: small checks that combine, and JSON Schema. Pure."""
+"""Checks of data from files: small checks that combine, and JSON Schema. Pure.
+
+A ``Shape`` takes a value and the place for messages, such as ``intents[3].user``, and raises ValueError.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ _SHOWN = 80
 
 
 def text(longest: int, pattern: str = "", shortest: int = 0) -> Shape:
-    """A text of so many characters, all of which ``pattern`` matches where one is given."""
+    """A text of ``shortest`` to ``longest`` characters that matches ``pattern`` as a whole, if given."""
     compiled = re.compile(pattern, re.ASCII) if pattern else None
 
     def check(value: Any, place: str) -> None:
@@ -27,7 +30,7 @@ def text(longest: int, pattern: str = "", shortest: int = 0) -> Shape:
 
 
 def one_of(*values: object) -> Shape:
-    """One of ``values``, and of its type: true is no 1."""
+    """One of ``values``, compared with its type: true is not 1."""
 
     def check(value: Any, place: str) -> None:
         if not any(type(value) is type(each) and value == each for each in values):
@@ -37,7 +40,7 @@ def one_of(*values: object) -> Shape:
 
 
 def whole(smallest: int) -> Shape:
-    """A whole number of at least ``smallest``."""
+    """An integer of at least ``smallest``; no boolean."""
 
     def check(value: Any, place: str) -> None:
         if type(value) is not int or value < smallest:
@@ -57,7 +60,7 @@ def maybe(shape: Shape) -> Shape:
 
 
 def listing(shape: Shape, longest: int) -> Shape:
-    """A list of at most so many."""
+    """A list of at most ``longest`` entries."""
 
     def check(value: Any, place: str) -> None:
         if not isinstance(value, list):
@@ -73,7 +76,7 @@ def listing(shape: Shape, longest: int) -> Shape:
 def record(
     required: Mapping[str, Shape], optional: Mapping[str, Shape] | None = None, others: bool = False
 ) -> Shape:
-    """An object with these keys, and no others unless ``others``."""
+    """An object with the keys ``required``, possibly ``optional`` ones, and others only if ``others`` is true."""
     shapes = {**required, **(optional or {})}
 
     def check(value: Any, place: str) -> None:
@@ -90,7 +93,7 @@ def record(
 
 
 def mapping(key: Shape, value_shape: Shape) -> Shape:
-    """An object of any keys that ``key`` takes."""
+    """An object of any keys that match ``key``, with values that match ``value_shape``."""
 
     def check(value: Any, place: str) -> None:
         if not isinstance(value, dict):
@@ -103,16 +106,15 @@ def mapping(key: Shape, value_shape: Shape) -> Shape:
 
 
 def document(value: Any, place: str) -> None:
-    """A policy document, decoded or as text; what it says is read where it is used."""
+    """A policy document, decoded or as text. Its content is not checked here."""
     if not isinstance(value, dict | str):
         raise ValueError(f"{place} must be a policy document, not {type(value).__name__}")
 
 
 def schema_problem(data: Any, schema: dict[str, Any]) -> str | None:
-    """Where ``data`` breaks ``schema`` (draft 2020-12) and how, in words; None where it doesn't.
+    """Where and how ``data`` violates ``schema`` (JSON Schema draft 2020-12); None if it is valid.
 
-    None too in AWS Lambda, whose archive carries c7n and this package but none of their libraries: there, only
-    files are read that the same policy has written, and what is missing from one raises KeyError where it is used.
+    None too if jsonschema is missing, as in AWS Lambda. There, only files that the same policy wrote are read.
     """
     try:
         from jsonschema import Draft202012Validator, ValidationError

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lists in sentences, and texts of others in ours."""
+"""Wording of messages: short lists, text from outside made safe to print, case-insensitive comparison."""
 
 from __future__ import annotations
 
@@ -8,37 +8,35 @@ from collections.abc import Callable, Sequence
 from string import ascii_lowercase, ascii_uppercase
 
 _FOLDED = str.maketrans(ascii_uppercase, ascii_lowercase)
-
-
-def folded(text: str) -> str:
-    """``text`` with A to Z in lower case and everything else as it is.
-
-    ``str.casefold`` makes ``groß`` and ``gross`` the same, which are two domains, of two owners.
-    """
-    found = text.translate(_FOLDED)
-    # Mostly the same: one object then, of 80,000 people.
-    return text if found == text else found
-
-
 _SHOWN = 3
 _NOT_PLAIN = re.compile(r"[^ -~]")
-#: Printable by Python's count and yet without a glyph: fillers, joiners, variation selectors.
+#: Printable according to str.isprintable, but without a glyph: fillers, joiners, variation selectors.
 _NO_GLYPH = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
 
+def folded(text: str) -> str:
+    """``text`` with A to Z in lower case and all other characters unchanged.
+
+    ``str.casefold`` would make ``groß`` and ``gross`` equal, which are different domains with different owners.
+    """
+    found = text.translate(_FOLDED)
+    # Usually equal. Returning the same object saves memory for 80,000 people.
+    return text if found == text else found
+
+
 def shown(texts: Sequence[str], limit: int = _SHOWN) -> str:
-    """The first few of ``texts``, and how many more there are."""
+    """The first ``limit`` of ``texts``, comma-separated, and how many more there are."""
     more = len(texts) - limit
     return ", ".join(texts[:limit]) + (f" and {more} more" if more > 0 else "")
 
 
 def visible(text: str) -> str:
-    """``text`` with what a terminal obeys or doesn't show as JSON's ``\\uXXXX``, which a reader can see.
+    """``text`` with control characters and invisible characters escaped as JSON's ``\\uXXXX``.
 
-    That is: controls (C0, DEL, C1), marks of direction, characters of no width, separators other than a space,
-    surrogates. A text that could move the cursor, or turn the writing round, hides what stands near it.
+    Escaped are C0, DEL and C1 controls, direction marks, zero-width characters, separators other than a space, and
+    surrogates. Printed as they are, they could move the cursor or reverse the text, and so hide other output.
     """
     return _NOT_PLAIN.sub(_escaped, text)
 

@@ -33,7 +33,7 @@ def printed(path: Path, *options: str, content: str = PLAN.as_json()) -> Result:
 def test_a_reviewer_sees_every_call_in_its_order(tmp_path: Path) -> None:
     lines = printed(tmp_path).output.splitlines()
     assert "account 111122223333" in lines[0]
-    assert f"1 users go by {len(PLANNED.calls)} calls, 1 stay" in lines[0]
+    assert f"1 users are deleted by {len(PLANNED.calls)} calls, 1 are skipped" in lines[0]
     assert hashlib.sha256(PLAN.as_json().encode()).hexdigest() in lines[0]
     assert lines[2].startswith(f"{ALICE.arn} (AIDAALICEALICEALICE23): 1 login-profile, 2 access-key")
     assert lines[3].startswith("  1 iam:PutUserPolicy ")
@@ -41,7 +41,7 @@ def test_a_reviewer_sees_every_call_in_its_order(tmp_path: Path) -> None:
     assert "Deletion20261124T000000Z" in lines[3]
     assert lines[4] == "  2 iam:DeleteLoginProfile"
     assert lines[5] == "  3 iam:DeleteAccessKey AccessKeyId=AKIA1"
-    assert lines[-1] == f"{BOB.arn} stays: exempt by user 'bob'"
+    assert lines[-1] == f"{BOB.arn}: skipped: exempt by user 'bob'"
     assert len([line for line in lines if " iam:" in line]) == len(PLANNED.calls)
 
 
@@ -51,7 +51,7 @@ def test_on_a_terminal_it_is_a_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("c7n_iamusers.cli.plan.on_a_terminal", lambda: True)
     printed(tmp_path)
     (tree,) = drawn
-    assert "1 users go" in str(tree.label)
+    assert "1 users are deleted" in str(tree.label)
     assert [len(branch.children) for branch in tree.children] == [len(PLANNED.calls), 0]
 
 
@@ -76,8 +76,8 @@ def test_no_control_character_of_a_plan_reaches_a_terminal_raw(tmp_path: Path) -
     output = printed(tmp_path, content=TAMPERED).output
     assert all(line.isprintable() for line in output.split("\n"))
     lines = output.splitlines()
-    assert lines[0].startswith(f"policy {SHOWN}, account {ACCOUNT}, made {SHOWN}: 1 users go")
-    assert lines[-1] == f"{BOB.arn} stays: {SHOWN}"
+    assert lines[0].startswith(f"policy {SHOWN}, account {ACCOUNT}, made {SHOWN}: 1 users are deleted")
+    assert lines[-1] == f"{BOB.arn}: skipped: {SHOWN}"
 
 
 def test_nor_drawn_as_a_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,16 +85,16 @@ def test_nor_drawn_as_a_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("COLUMNS", "400")
     output = printed(tmp_path, content=TAMPERED).output
     assert all(line.isprintable() for line in output.split("\n"))
-    assert f"{BOB.arn} stays: {SHOWN}" in output
+    assert f"{BOB.arn}: skipped: {SHOWN}" in output
 
 
-def test_nor_as_json_which_still_says_the_same(tmp_path: Path) -> None:
+def test_control_characters_are_escaped_in_json_too(tmp_path: Path) -> None:
     output = printed(tmp_path, "--format", "json", content=TAMPERED).output
     assert all(line.isprintable() for line in output.split("\n"))
     assert json.loads(output) == json.loads(TAMPERED)
 
 
-def test_an_entry_cannot_stand_twice(tmp_path: Path) -> None:
+def test_a_user_has_one_entry_only(tmp_path: Path) -> None:
     twice = replace(PLAN, users=(PLANNED, replace(PLANNED, skipped="exempt", calls=()))).as_json()
     result = printed(tmp_path, content=twice)
     assert result.exit_code == 1

@@ -134,7 +134,7 @@ def test_restoring_twice_changes_nothing(
     result = restore(run, journal=journal)
     assert iam.get_account_authorization_details()["UserDetailList"] == before
     assert journal.read_text() == lines
-    assert result.output.count("is back already") == 2
+    assert result.output.count("is restored already") == 2
 
 
 def test_a_dry_run_shows_the_calls_and_makes_none(
@@ -202,7 +202,7 @@ def test_one_that_fails_hides_no_other_and_a_second_run_ends_it(
     assert details(iam) == before
 
 
-def test_a_stranger_of_the_same_name_is_left_alone(
+def test_another_user_with_the_name_is_left_alone(
     org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path
 ) -> None:
     delete(tmp_path / "out")
@@ -222,11 +222,11 @@ def test_a_bare_stranger_of_the_same_name_is_given_nothing(
     iam.create_user(UserName="alice", Path="/a/b/")
     result = restore(run, journal=journal)
     assert result.exit_code == 1
-    assert "no journal of a restoration tells of it" in result.output
+    assert "no journal of a restoration has it" in result.output
     assert iam.list_attached_user_policies(UserName="alice")["AttachedPolicies"] == []
 
 
-def test_a_group_that_a_stopped_run_made_gets_its_policies_from_the_next(
+def test_the_next_run_completes_a_group_that_a_stopped_run_created(
     org: LocalOrg, iam: Any, tmp_path: Path, run: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statement = {"Effect": "Deny", "Action": "iam:*", "Resource": "*"}
@@ -272,7 +272,7 @@ def test_a_deletion_that_stopped_half_way_is_undone(
             delete(tmp_path / "out")
     assert details(iam) != before
     result = restore(run, journal=journal)
-    assert "still exists and is left alone: --user alice gives back" in result.output
+    assert "still exists and is left alone: give --user alice" in result.output
     assert details(iam) != before
     result = restore(run, "--user", "alice", "--user", "bob", journal=journal)
     assert result.exit_code == 0, result.output
@@ -290,7 +290,7 @@ def test_a_single_file_restores_one_user(
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [pytest.param("{", "nor JSON at all", id="torn"), pytest.param(None, "no snapshot in it", id="empty")],
+    [pytest.param("{", "not valid JSON", id="torn"), pytest.param(None, "no snapshot in it", id="empty")],
 )
 def test_what_is_no_snapshot_is_named(
     org: LocalOrg, tmp_path: Path, content: str | None, message: str

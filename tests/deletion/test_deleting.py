@@ -76,7 +76,7 @@ def _once(happens: Callable[[], object]) -> Callable[[], object]:
         pytest.param(
             {},
             lambda iam: iam.attach_user_policy(UserName="zoe", PolicyArn=LEAKED),
-            "a key of it leaked",
+            "one of its keys leaked",
             id="compromised",
         ),
         pytest.param(
@@ -95,7 +95,7 @@ def _once(happens: Callable[[], object]) -> Callable[[], object]:
         ),
     ],
 )
-def test_what_changed_since_the_lists_were_read_saves_its_user(
+def test_a_change_after_the_lists_were_read_protects_the_user(
     org: LocalOrg,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -209,10 +209,10 @@ def test_a_new_user_of_the_name_made_before_our_first_call_keeps_everything(
     else:
         on_call(monkeypatch, "AttachUserPolicy" if full else "PutUserPolicy", _once(lambda: make_again(iam)))
     if bare and not full:
-        with pytest.raises(PolicyExecutionError, match="belongs to another user by now"):
+        with pytest.raises(PolicyExecutionError, match="now belongs to another user"):
             delete(tmp_path)
     else:
-        with pytest.raises(PolicyExecutionError, match="was on it for a moment and was taken off"):
+        with pytest.raises(PolicyExecutionError, match="was on it for a moment and was removed"):
             delete(tmp_path)
     assert everything(iam) == WHOLE
     row = outcomes(tmp_path)["alice"]
@@ -233,13 +233,13 @@ def delete_after_throttling(org: LocalOrg, monkeypatch: pytest.MonkeyPatch, iam:
     on_call(monkeypatch, "DeleteUser", throttle, by_policies_only=True)
 
 
-def test_a_new_user_of_the_name_made_at_the_end_is_told_what_may_have_hit_it(
+def test_calls_that_may_have_changed_a_new_user_are_reported(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     iam = create(org, "alice")
     iam.create_login_profile(UserName="alice", Password="correct-Horse-7-battery")
     on_call(monkeypatch, "DeleteLoginProfile", _once(lambda: make_again(iam)))
-    with pytest.raises(PolicyExecutionError, match=r"may have hit that one .* DeleteLoginProfile"):
+    with pytest.raises(PolicyExecutionError, match=r"may have changed that user .* DeleteLoginProfile"):
         delete(tmp_path)
     assert user_names(iam) == ["alice"]
     # our Deny was on the former one and went with it
@@ -256,7 +256,7 @@ def test_a_strangers_own_deny_of_our_name_stays(
         quarantine(iam, "alice")
 
     on_call(monkeypatch, "DeleteAccessKey", _once(make_quarantined))
-    with pytest.raises(PolicyExecutionError, match="belongs to another user by now"):
+    with pytest.raises(PolicyExecutionError, match="now belongs to another user"):
         delete(tmp_path)
     assert everything(iam) == ("alice", ["ReadOnlyAccess"], [DENY_ALL_NAME], None)
 
@@ -392,7 +392,7 @@ def test_a_deletion_begun_with_another_output_is_left_to_that(
     assert user_names(iam) == ["alice"]
     row = outcomes(tmp_path / "there")["alice"]
     assert (row["status"], row["calls"]) == ("skipped", 0)
-    assert "begun on 20" in row["reason"]
+    assert "began on 20" in row["reason"]
     assert "adopt: true" in row["reason"]
     delete(tmp_path / "there", adopt=True)
     (user,) = collected([tmp_path / "there"]).users
@@ -404,7 +404,7 @@ def test_a_deletion_begun_with_another_output_is_left_to_that(
 
 
 @pytest.mark.parametrize("since", ["used", "made"])
-def test_what_was_used_or_made_since_the_report_saves_its_user(
+def test_use_or_creation_after_the_report_protects_the_user(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, since: str
 ) -> None:
     old = datetime(2020, 1, 1, tzinfo=timezone.utc)
@@ -429,7 +429,7 @@ def test_what_was_used_or_made_since_the_report_saves_its_user(
     run_within_permissions(found)
     row = outcomes(tmp_path)["alice"]
     assert (user_names(iam), row["status"], row["calls"]) == (["alice"], "skipped", 0)
-    expected = "active within 90 days: its access key" if since == "used" else "does not select it any more"
+    expected = "active within 90 days: its access key" if since == "used" else "no longer selects it"
     assert expected in row["reason"]
 
 

@@ -99,7 +99,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, operation: str, output: Path) -> No
 
 
 @pytest.mark.parametrize("form", ["PutUserPolicy", ""], ids=["attached", "inline"])
-def test_release_refuses_whom_a_deletion_has_taken_something_from(
+def test_release_refuses_a_user_whose_deletion_began(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     with monkeypatch.context() as patch:
@@ -124,18 +124,18 @@ def test_release_leaves_a_strangers_deny_where_it_is(
     on_call(monkeypatch, "UpdateAccessKey", once(lambda: replace_user(iam)))
     row = release(tmp_path)
     assert row["status"] == "failed"
-    assert "belongs to another user by now" in row["reason"]
+    assert "now belongs to another user" in row["reason"]
     assert iam.list_user_policies(UserName="zoe")["PolicyNames"] == [DENY_ALL_NAME]
 
 
-def test_restore_gives_a_stranger_no_more_than_the_call_in_hand_and_tells_it(
+def test_restore_stops_at_the_call_that_hit_another_user_and_reports_it(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delete(tmp_path)
     on_call(monkeypatch, "AttachUserPolicy", once(lambda: replace_user(iam)))
     result = restore(tmp_path)
     assert result.exit_code == 1
-    assert "calls that may have hit that one: AttachUserPolicy" in result.output
+    assert "calls that may have changed that user, check it: AttachUserPolicy" in result.output
     assert groups(iam) == []
 
 
@@ -158,7 +158,7 @@ def test_of_two_lives_of_a_name_the_last_one_comes_back(org: LocalOrg, iam: Any,
     delete(tmp_path)
     result = restore(tmp_path)
     assert result.exit_code == 0, result.output
-    assert "who had the name before" in result.output
+    assert "which had the name before" in result.output
     assert groups(iam) == ["guard"]
 
 
@@ -216,7 +216,7 @@ def test_an_answer_that_was_lost_is_no_proof_of_a_deletion(
     assert outcomes(tmp_path)["zoe"]["status"] == "failed"
 
 
-def test_whom_somebody_else_deleted_comes_back_by_name_only(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+def test_a_user_deleted_by_others_is_restored_only_by_name(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     quarantine(tmp_path)
     assert release(tmp_path)["status"] == "released"
     replace_user(iam)
@@ -224,12 +224,12 @@ def test_whom_somebody_else_deleted_comes_back_by_name_only(org: LocalOrg, iam: 
     iam.delete_user(UserName="zoe")
     result = restore(tmp_path)
     assert (result.exit_code, user_names(iam)) == (0, [])
-    assert "was deleted by somebody else and is left alone: --user zoe" in result.output
+    assert "was deleted by somebody else and is left alone: give --user zoe" in result.output
     assert restore(tmp_path, "--user", "zoe").exit_code == 0
     assert user_names(iam) == ["zoe"]
 
 
-def test_a_device_that_an_earlier_run_left_to_a_user_who_is_gone_by_now_goes(
+def test_an_orphaned_device_of_a_deleted_user_is_deleted(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serial = iam.create_virtual_mfa_device(VirtualMFADeviceName="zoe")["VirtualMFADevice"]["SerialNumber"]
@@ -252,7 +252,7 @@ class Killed(BaseException):
     """What ends a process without a word."""
 
 
-def test_a_run_killed_before_the_lift_of_its_deny_was_sent_goes_on(
+def test_a_run_killed_before_it_removed_its_deny_continues(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def kill() -> None:

@@ -56,7 +56,7 @@ def _attached(count: int) -> tuple[dict[str, str], ...]:
     return tuple({"PolicyName": f"p{n}", "PolicyArn": f"arn:aws:iam::aws:policy/p{n}"} for n in range(count))
 
 
-def test_everything_goes_credentials_first_policies_last() -> None:
+def test_the_order_is_credentials_first_policies_last() -> None:
     assert operations(user(**EVERYTHING)) == [
         "PutUserPolicy",
         "DeleteLoginProfile",
@@ -87,7 +87,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("refused", "put", "lift"), REFUSED)
-def test_the_deny_all_stands_first_and_is_lifted_last(
+def test_the_deny_all_is_put_first_and_removed_last(
     refused: tuple[str, ...], put: str, lift: str | None
 ) -> None:
     first, *others, end = plan(user(**EVERYTHING), refused).calls
@@ -102,7 +102,7 @@ def test_the_boundary_is_never_taken_off(refused: tuple[str, ...], put: str, lif
     assert "DeleteUserPermissionsBoundary" not in operations(user(**EVERYTHING), refused)
 
 
-def test_the_deny_all_is_an_inline_policy_of_our_name_that_says_since_when() -> None:
+def test_the_deny_all_is_an_inline_policy_with_its_time() -> None:
     first, *_ = plan(user(**EVERYTHING)).calls
     assert first.parameters["PolicyName"] == DENY_ALL_NAME
     assert json.loads(first.parameters["PolicyDocument"]) == {
@@ -111,12 +111,12 @@ def test_the_deny_all_is_an_inline_policy_of_our_name_that_says_since_when() -> 
     }
 
 
-def test_the_time_that_it_says_is_of_utc() -> None:
+def test_the_time_in_the_deny_all_is_utc() -> None:
     elsewhere = NOW.astimezone(timezone(timedelta(hours=5)))
     assert plan(user(**EVERYTHING), now=elsewhere) == plan(user(**EVERYTHING))
 
 
-def test_a_deny_all_as_the_boundary_goes_with_the_user() -> None:
+def test_a_deny_all_as_the_boundary_is_deleted_with_the_user() -> None:
     first, *others = plan(user(**EVERYTHING), (INLINE, ATTACHED)).calls
     assert first.parameters == {"UserName": "alice", "PermissionsBoundary": DENY_ALL}
     assert not [call for call in others if is_denial(call)]
@@ -197,7 +197,7 @@ def test_removals_take_gone_for_done_and_the_deny_all_does_not(
         ),
     ],
 )
-def test_a_deny_all_that_stands_is_put_again_only_to_say_more_and_lifted_once_and_last(
+def test_an_existing_deny_all_is_replaced_only_for_more_details(
     sid: str, quarantine: Quarantine | None, put: str | None, says: DenyRecord | None
 ) -> None:
     held = user(inline_policy=(our_deny(sid), {"PolicyName": "s3", "PolicyDocument": {}}))
@@ -316,7 +316,7 @@ def test_what_is_a_denial(operation: str, given: dict[str, str], denial: bool) -
         ),
     ],
 )
-def test_the_deny_goes_where_it_fits_and_is_allowed(
+def test_the_deny_takes_the_first_form_that_fits_and_is_allowed(
     inline: int, attached: int, refused: tuple[str, ...], first: str, last: str
 ) -> None:
     given = user(inline_policy=_inline(inline), attached_policy=_attached(attached))
@@ -367,7 +367,7 @@ def test_without_a_deny_all_nothing_is_planned(held: dict[str, Any], refused: tu
         pytest.param({"tags": {"Team": "a"}}, id="nothing-to-hold"),
     ],
 )
-def test_one_that_stands_serves_where_no_form_is_allowed(held: dict[str, Any]) -> None:
+def test_an_existing_deny_is_enough_if_no_form_is_allowed(held: dict[str, Any]) -> None:
     made = operations(user(**held), (INLINE, ATTACHED, BOUNDARY))
     assert made[-1] == "DeleteUser"
     assert not [operation for operation in made if operation.startswith(("Put", "Attach"))]

@@ -70,7 +70,7 @@ REBORN = replace(ALICE, detail={**ALICE.detail, "Path": "/moved/"})
             PlannedDeletion(ALICE.subject, skipped="exempt"),
             ALICE,
             [],
-            "leaves it alone: exempt",
+            "the reviewed plan skips it: exempt",
             id="spared",
         ),
         pytest.param(REVIEWED, LEFT, [], "has changed since", id="changed"),
@@ -129,8 +129,8 @@ def test_a_plan_that_puts_more_than_the_deny_all_on_a_user_is_refused(
         load_plan(plan_with(ApiCall("iam", operation, {"UserName": "alice", **given})))
 
 
-def test_of_a_plan_no_control_character_is_told_raw() -> None:
+def test_control_characters_of_a_plan_are_escaped() -> None:
     spared = PlannedDeletion(ALICE.subject, skipped="exempt\x1b[1A\u202e")
     assert review_refusal(spared, snapshot(ALICE), plan_deletion(ALICE, NOW), ()) == (
-        "the reviewed plan leaves it alone: exempt\\u001b[1A\\u202e"
+        "the reviewed plan skips it: exempt\\u001b[1A\\u202e"
     )

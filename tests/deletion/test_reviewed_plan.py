@@ -36,7 +36,7 @@ def test_what_was_written_comes_back() -> None:
     assert found == replace(PLAN, made=MADE.isoformat(), users=(replace(PLANNED, calls=calls), SPARED))
 
 
-def test_a_user_is_found_by_what_it_is_and_not_by_its_name() -> None:
+def test_an_entry_is_found_by_arn_and_unique_id() -> None:
     assert PLAN.of(ALICE.subject) == PLANNED
     assert PLAN.of(replace(ALICE.subject, unique_id="AIDAREBORN")) is None
 
@@ -48,7 +48,7 @@ def broken(**changes: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param("{", "nor JSON", id="torn"),
+        pytest.param("{", "not valid JSON", id="torn"),
         pytest.param("[]", "the whole", id="list"),
         pytest.param(broken(schema_version=9), r"\['schema_version'\]", id="version"),
         pytest.param(broken(users=[{}]), r"\['users'\]\[0\]: 'user' is a required", id="user"),
@@ -104,33 +104,39 @@ TAMPERED = [
         "the same user name",
         id="name-twice",
     ),
-    pytest.param(called("CreateAccessKey", {"UserName": "alice"}), "no call that a deletion", id="operation"),
+    pytest.param(
+        called("CreateAccessKey", {"UserName": "alice"}), "not a call of a deletion", id="operation"
+    ),
     pytest.param(called("DeleteAccessKey", KEY, "sts"), "'sts' 'DeleteAccessKey'", id="service"),
     pytest.param(called("DeleteAccessKey", {**KEY, "Force": "1"}), "'Force'", id="parameter-more"),
-    pytest.param(called("DeleteAccessKey", {"UserName": "alice"}), "no call that", id="parameter-less"),
+    pytest.param(called("DeleteAccessKey", {"UserName": "alice"}), "not a call", id="parameter-less"),
     pytest.param(
         called("DeleteAccessKey", {**KEY, "UserName": "bob"}), "another user, 'bob'", id="other-user"
     ),
-    pytest.param(called("DeleteAccessKey", {**KEY, "AccessKeyId": "A\x1b[2K"}), "could hold", id="control"),
-    pytest.param(called("DeleteAccessKey", {**KEY, "AccessKeyId": "A  B"}), "could hold", id="padding"),
+    pytest.param(
+        called("DeleteAccessKey", {**KEY, "AccessKeyId": "A\x1b[2K"}), "is not valid in IAM", id="control"
+    ),
+    pytest.param(
+        called("DeleteAccessKey", {**KEY, "AccessKeyId": "A  B"}), "is not valid in IAM", id="padding"
+    ),
     pytest.param(called("DeleteAccessKey", {**KEY, "AccessKeyId": 5}), "TypeError", id="not-text"),
-    pytest.param(called("DeleteUserPermissionsBoundary", {"UserName": "alice"}), "no call that", id="unbind"),
-    pytest.param(called("TagUser", {"UserName": "alice", "Tags": "x"}), "no call that a", id="tag"),
-    pytest.param(called("DeleteUser", {"UserName": "alice"}), "its one DeleteUser", id="deleted-twice"),
-    pytest.param(entry(calls=[]), "its one DeleteUser", id="goes-by-nothing"),
+    pytest.param(called("DeleteUserPermissionsBoundary", {"UserName": "alice"}), "not a call", id="unbind"),
+    pytest.param(called("TagUser", {"UserName": "alice", "Tags": "x"}), "not a call of a", id="tag"),
+    pytest.param(called("DeleteUser", {"UserName": "alice"}), "the only DeleteUser", id="deleted-twice"),
+    pytest.param(entry(calls=[]), "the only DeleteUser", id="goes-by-nothing"),
     pytest.param(entry(fingerprint=""), "no fingerprint", id="no-fingerprint"),
     pytest.param(entry(fingerprint="0" * 64 + "\n"), "no fingerprint", id="fingerprint-and-newline"),
     pytest.param(entry(unique_id=""), "no unique id", id="no-unique-id"),
     pytest.param(entry(unique_id="AIDA\u200b"), "is no unique id", id="unique-id"),
-    pytest.param(entry(skipped="exempt"), r"left alone .* \d+ calls", id="skipped-with-calls"),
-    pytest.param(entry(arn=BOB.arn + "by"), "its ARN is another user's", id="arn-of-another"),
+    pytest.param(entry(skipped="exempt"), r"skipped, but has \d+ calls", id="skipped-with-calls"),
+    pytest.param(entry(arn=BOB.arn + "by"), "its ARN belongs to another user", id="arn-of-another"),
     pytest.param(entry(arn="arn:aws:iam::444455556666:user/alice"), "in account 444455556666", id="account"),
     pytest.param(entry(arn=f"arn:aws:iam::{ACCOUNT}:role/alice"), "no ARN of an IAM user", id="role"),
     pytest.param(
         entry(user="al\u0456ce", arn=f"arn:aws:iam::{ACCOUNT}:user/al\u0456ce"), "no ARN of", id="homoglyph"
     ),
     pytest.param(entry(attachments={"key\u202e": 1}), "no known kind", id="kind"),
-    pytest.param(PLAN.as_json().replace('"users"', '"users": [], "users"'), "stands twice", id="key-twice"),
+    pytest.param(PLAN.as_json().replace('"users"', '"users": [], "users"'), "duplicate name", id="key-twice"),
     pytest.param("[" * 100_000, "recursion", id="deep"),
 ]
 

@@ -117,7 +117,7 @@ def test_faults_of_the_document(document: Any, fault: str) -> None:
     assert fault in str(error.value)
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(InvalidPolicyData) as error:
         parse({}, name="a b", session_duration="1h")
     assert str(error.value).count(";") == 2

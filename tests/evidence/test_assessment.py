@@ -10,7 +10,7 @@ import pytest
 from c7n_iamusers.evidence.assessment import Criteria, assess, count_attachments
 from c7n_iamusers.evidence.findings import Thresholds
 from c7n_iamusers.evidence.model import Evidence, Hint, Source
-from c7n_iamusers.exemptions.rules import Exemption
+from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.user import IamUser
 from tests.evidence_records import CREDENTIAL_KINDS, NOW, days_ago, evidence, key, password, used

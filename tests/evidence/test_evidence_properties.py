@@ -16,7 +16,7 @@ from c7n_iamusers.evidence.classification import classify
 from c7n_iamusers.evidence.findings import FINDING_IDS
 from c7n_iamusers.evidence.model import KINDS, AppliedPolicy, Credential, Evidence, LastUse, Source
 from c7n_iamusers.evidence.options import Selection
-from c7n_iamusers.exemptions.rules import ExemptionRule, find_exemption
+from c7n_iamusers.exemptions import ExemptionRule, find_exemption
 from c7n_iamusers.iam.user import IamUser
 from tests.evidence_records import CREDENTIAL_KINDS, NOW, PIECES, days_ago, evidence
 from tests.records import groups, user

@@ -17,7 +17,7 @@ from c7n_iamusers.evidence.findings import (
     evaluate,
 )
 from c7n_iamusers.evidence.model import AppliedPolicy, Evidence
-from c7n_iamusers.exemptions.rules import Exemption, ExemptionRule
+from c7n_iamusers.exemptions import Exemption, ExemptionRule
 from c7n_iamusers.iam.user import IamUser
 from tests.evidence_records import NOW, days_ago, evidence, key, password, used
 from tests.records import user

@@ -108,6 +108,6 @@ def test_a_key_without_a_value_is_a_fault(key: str) -> None:
         parse_options({outer: {inner: None} if inner else None}, "here")
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(InvalidPolicyData, match=r"kinds: .*; here: unused-for: .*; here: hints"):
         parse_options({"kinds": ["x"], "unused-for": "y", "hints": "z"}, "here")

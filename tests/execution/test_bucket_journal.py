@@ -52,13 +52,13 @@ def test_what_cannot_be_put_is_refused(tmp_path: Path) -> None:
 
 
 def segments(root: Path) -> list[list[tuple[str, str]]]:
-    """Object by object, of whom each line is and of which phase."""
+    """For each object, the user and phase of each line."""
     found = sorted(root.glob("run/journal/20260102T000000.000000Z-*/*.jsonl"))
     rows = [[json.loads(line) for line in path.read_text().splitlines()] for path in found]
     return [[(row["user"], row["phase"]) for row in each] for each in rows]
 
 
-def test_a_segment_holds_what_came_since_the_one_before_whoever_it_is_about(tmp_path: Path) -> None:
+def test_a_segment_has_all_lines_since_the_segment_before(tmp_path: Path) -> None:
     with SegmentedJournal(DirectoryStore(tmp_path), "run/journal", now) as journal:
         journal.write(ALICE, "before", operation="CreateGroup")
         journal.write(ALICE, "after", operation="CreateGroup")

@@ -44,7 +44,7 @@ from tests.fakes import ScriptedClient, Sleeps, client_error
         pytest.param(ValueError(), False, id="not-of-aws"),
     ],
 )
-def test_what_is_worth_another_try(error: Exception, retried: bool) -> None:
+def test_retryable_errors(error: Exception, retried: bool) -> None:
     assert is_retryable(error) is retried
 
 
@@ -70,7 +70,7 @@ def test_what_is_worth_another_try(error: Exception, retried: bool) -> None:
         pytest.param(ValueError(), False, id="not-of-aws"),
     ],
 )
-def test_what_may_have_been_applied_without_an_answer(error: Exception, lost: bool) -> None:
+def test_lost_responses(error: Exception, lost: bool) -> None:
     assert is_lost(error) is lost
 
 
@@ -99,14 +99,14 @@ def test_a_broken_connection_is_retried() -> None:
     assert sleeps == [1]
 
 
-def test_aws_itself_may_say_how_long_to_wait() -> None:
+def test_aws_may_give_the_delay() -> None:
     sleeps = Sleeps()
     client = ScriptedClient(create_user=[client_error("ThrottlingException", RetryAfterSeconds=7), {}])
     sleeps.backoff().call(client.create_user)
     assert sleeps == [7]
 
 
-def test_the_budget_ends_the_tries_with_the_last_error() -> None:
+def test_the_last_error_is_raised_when_the_budget_is_spent() -> None:
     sleeps = Sleeps()
     client = ScriptedClient(delete_user=[client_error("Throttling") for _ in range(9)])
     with pytest.raises(ClientError, match="Throttling"):

@@ -157,7 +157,9 @@ class Identity:
         pytest.param(PUT, [client_error("EntityAlreadyExists")], "done", id="there-already-is-not-gone"),
     ],
 )
-def test_who_removed_it_is_told_apart(tmp_path: Path, call: ApiCall, answers: list[Any], result: str) -> None:
+def test_the_result_distinguishes_our_removal_from_others(
+    tmp_path: Path, call: ApiCall, answers: list[Any], result: str
+) -> None:
     method = {"DetachUserPolicy": "detach_user_policy", "DeleteUser": "delete_user"}.get(call.operation)
     bench = Bench(tmp_path, **{method or "put_user_policy": list(answers)})
     bench.apply(call)
@@ -197,7 +199,7 @@ def test_a_failure_after_a_lost_answer_is_unknown(tmp_path: Path, answers: list[
         pytest.param(DETACH, LOST, False, "unknown", id="gone-answer-lost"),
     ],
 )
-def test_after_a_pause_nothing_is_done_to_whom_it_was_not_meant_for(
+def test_after_a_pause_a_user_that_took_the_name_is_not_changed(
     tmp_path: Path, call: ApiCall, first: Exception, identified: bool | Exception, result: str
 ) -> None:
     bench = Bench(tmp_path, detach_user_policy=[first], delete_user=[first])
@@ -316,7 +318,7 @@ def test_without_a_journal_no_further_call_is_made(
     assert bench.applied.made == [(DETACH, "done"), (DELETE, "done")][:made]
 
 
-def test_a_refusal_of_the_last_call_is_told_though_its_line_is_missing(tmp_path: Path) -> None:
+def test_a_refused_last_call_is_raised_although_its_line_is_missing(tmp_path: Path) -> None:
     bench = Bench(tmp_path, delete_user=[client_error("DeleteConflict")])
     with pytest.raises(CallFailed, match="DeleteConflict"):
         bench.executor(Failing(1)).apply(Plan(ALICE, (DELETE,)), bench.applied)
@@ -334,7 +336,7 @@ def test_an_interruption_between_two_tries_is_noted(tmp_path: Path) -> None:
     assert bench.applied.made == [(DELETE, "interrupted")]
 
 
-def test_notes_of_a_call_stand_in_its_first_line(tmp_path: Path) -> None:
+def test_the_line_before_a_call_has_its_notes(tmp_path: Path) -> None:
     bench = Bench(tmp_path, delete_user=[{}])
     bench.apply(replace(DELETE, notes={"former-boundary": "arn"}))
     before, after = (json.loads(line) for line in bench.path.read_text().splitlines())

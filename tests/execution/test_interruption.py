@@ -42,7 +42,7 @@ def test_a_signal_asks_to_stop_and_ends_the_process_afterwards(
         with pytest.raises(Interrupted, match=f"stopped by {signal.Signals(number).name}"):
             interruption.check()
     with pytest.raises(ending):
-        interruption.follow()
+        interruption.exit_if_stopped()
 
 
 def test_a_sleep_ends_at_the_signal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,22 +60,22 @@ def test_a_sleep_ends_at_the_signal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(slept) < 1
 
 
-def test_undisturbed_it_does_nothing() -> None:
+def test_without_a_signal_it_does_nothing() -> None:
     with Interruption() as interruption:
         interruption.sleep(0)
         interruption.check()
-    interruption.follow()
+    interruption.exit_if_stopped()
     assert interruption.reason == "not stopped"
 
 
-def test_handlers_are_put_back() -> None:
+def test_handlers_are_restored() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with Interruption():
         assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] != before
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_a_second_signal_acts_as_without_us() -> None:
+def test_a_second_signal_has_its_usual_effect() -> None:
     with Interruption():
         send(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):

@@ -17,7 +17,7 @@ from tests.execution.syncing import synced
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
 
 
-def test_a_line_says_when_who_and_what(tmp_path: Path) -> None:
+def test_a_line_has_time_user_and_call(tmp_path: Path) -> None:
     with Journal(tmp_path / "j", now=lambda: datetime(2026, 1, 2, tzinfo=timezone.utc)) as journal:
         journal.write(ALICE, "before", operation="DeleteUser")
     assert json.loads((tmp_path / "j").read_text()) == {
@@ -30,7 +30,7 @@ def test_a_line_says_when_who_and_what(tmp_path: Path) -> None:
     }
 
 
-def test_a_later_run_appends_after_a_torn_line(tmp_path: Path) -> None:
+def test_a_later_run_appends_after_an_incomplete_line(tmp_path: Path) -> None:
     path = tmp_path / "j"
     path.write_text('{"phase": "before"}\n{"pha')
     with Journal(path) as journal:
@@ -39,7 +39,7 @@ def test_a_later_run_appends_after_a_torn_line(tmp_path: Path) -> None:
     assert (json.loads(first)["phase"], torn, json.loads(new)["user"]) == ("before", '{"pha', "alice")
 
 
-def test_a_new_journal_is_durable_with_all_that_it_lies_in(
+def test_a_new_journal_and_its_directories_are_durable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "out" / "policy" / "j"
@@ -58,7 +58,7 @@ def test_lines_of_several_threads_do_not_mix(tmp_path: Path) -> None:
     assert sorted(line["number"] for line in lines) == list(range(60))
 
 
-def test_a_line_that_is_not_durable_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_is_not_durable_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError("No space left on device")
 
@@ -71,8 +71,11 @@ def test_a_line_that_is_not_durable_refuses(tmp_path: Path, monkeypatch: pytest.
             journal.write(ALICE, "before")
 
 
-def test_what_only_plans_has_no_journal_to_write() -> None:
-    with NoJournal() as journal, pytest.raises(AssertionError, match=r"user alice .* it came to DeleteUser"):
+def test_a_run_that_only_plans_has_no_journal() -> None:
+    with (
+        NoJournal() as journal,
+        pytest.raises(AssertionError, match=r"user alice .* about to call DeleteUser"),
+    ):
         journal.write(ALICE, "before", operation="DeleteUser")
 
 

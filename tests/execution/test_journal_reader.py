@@ -45,7 +45,7 @@ def numbers(lines: list[dict[str, Any]]) -> list[int]:
         pytest.param(Subject("eve", "arn:aws:iam::111122223333:user/eve", "AIDA9"), [], id="nobody"),
     ],
 )
-def test_lines_are_of_a_user_and_those_without_an_id_of_its_arn(
+def test_lines_are_found_by_unique_id_or_else_by_arn(
     tmp_path: Path, subject: Subject, expected: list[int]
 ) -> None:
     store = write(tmp_path, ALICE, LATER, RENAMED, BOB, Subject("alice", ALICE.arn))
@@ -101,6 +101,6 @@ def test_a_journal_that_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -> 
         pytest.param(b"[1]\n7\n\n", [{"a": 1}, {"a": 2}], id="no-objects"),
     ],
 )
-def test_a_torn_line_hides_no_other(torn: bytes, expected: list[dict[str, int]]) -> None:
+def test_an_incomplete_line_hides_no_other(torn: bytes, expected: list[dict[str, int]]) -> None:
     content = json.dumps({"a": 1}).encode() + b"\n" + torn + json.dumps({"a": 2}).encode() + b"\n"
     assert list(parsed(content)) == expected

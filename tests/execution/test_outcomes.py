@@ -11,7 +11,7 @@ import pytest
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import Journal
-from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED, Outcome, OutcomeBook, missing_outcomes
+from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED, Outcome, OutcomeWriter, missing_outcomes
 from c7n_iamusers.execution.stores import DirectoryStore
 
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
@@ -29,13 +29,13 @@ def rows(path: Path) -> list[dict[str, Any]]:
 
 def run(path: Path, *outcomes: tuple[Subject, str]) -> None:
     with Journal(path / "journal.jsonl") as journal:
-        book = OutcomeBook(DirectoryStore(path), journal)
+        writer = OutcomeWriter(DirectoryStore(path), journal)
         for subject, status in outcomes:
-            book.add(subject, outcome(subject, status))
-        book.close()
+            writer.add(subject, outcome(subject, status))
+        writer.close()
 
 
-def test_the_latest_outcome_stands_and_earlier_ones_are_its_history(tmp_path: Path) -> None:
+def test_the_latest_outcome_is_the_row_and_earlier_ones_its_history(tmp_path: Path) -> None:
     run(tmp_path, (ALICE, FAILED), (BOB, DELETED))
     run(tmp_path, (ALICE, FAILED))
     run(tmp_path, (ALICE, DELETED))
@@ -45,14 +45,14 @@ def test_the_latest_outcome_stands_and_earlier_ones_are_its_history(tmp_path: Pa
     assert (bob["status"], "history" in bob) == (DELETED, False)
 
 
-def test_a_run_that_is_killed_has_told_what_came_until_seconds_before(tmp_path: Path) -> None:
+def test_a_killed_run_has_written_outcomes_until_seconds_before(tmp_path: Path) -> None:
     now = [0.0]
     with Journal(tmp_path / "journal.jsonl") as journal:
-        book = OutcomeBook(DirectoryStore(tmp_path), journal, seconds=2.0, clock=lambda: now[0])
-        book.add(ALICE, outcome(ALICE, DELETED))
+        writer = OutcomeWriter(DirectoryStore(tmp_path), journal, seconds=2.0, clock=lambda: now[0])
+        writer.add(ALICE, outcome(ALICE, DELETED))
         assert not (tmp_path / "outcomes.json").exists()
         now[0] = 2.0
-        book.add(BOB, outcome(BOB, DELETED))
+        writer.add(BOB, outcome(BOB, DELETED))
     assert [row["user"] for row in rows(tmp_path)] == ["alice", "bob"]
     lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
     assert [(line["phase"], line["user"], line["status"]) for line in lines] == [
@@ -63,18 +63,18 @@ def test_a_run_that_is_killed_has_told_what_came_until_seconds_before(tmp_path: 
 
 def test_writing_in_between_makes_no_history_of_the_same_run(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.jsonl") as journal:
-        book = OutcomeBook(DirectoryStore(tmp_path), journal, seconds=0.0)
-        book.add(ALICE, outcome(ALICE, DELETED))
-        book.add(BOB, outcome(BOB, DELETED))
-        book.close()
+        writer = OutcomeWriter(DirectoryStore(tmp_path), journal, seconds=0.0)
+        writer.add(ALICE, outcome(ALICE, DELETED))
+        writer.add(BOB, outcome(BOB, DELETED))
+        writer.close()
     assert ["history" in row for row in rows(tmp_path)] == [False, False]
 
 
-def test_who_was_not_touched_is_not_in_the_journal(tmp_path: Path) -> None:
+def test_users_without_calls_are_not_in_the_journal(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.jsonl") as journal:
-        book = OutcomeBook(DirectoryStore(tmp_path), journal)
-        book.add(ALICE, outcome(ALICE, SKIPPED, calls=0))
-        book.close()
+        writer = OutcomeWriter(DirectoryStore(tmp_path), journal)
+        writer.add(ALICE, outcome(ALICE, SKIPPED, calls=0))
+        writer.close()
     assert (tmp_path / "journal.jsonl").read_text() == ""
     assert rows(tmp_path)[0]["status"] == SKIPPED
 
@@ -82,7 +82,7 @@ def test_who_was_not_touched_is_not_in_the_journal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "micros", [0, 456, 123_000, 123_456], ids=["whole-second", "microseconds", "milliseconds", "both"]
 )
-def test_who_is_told_is_not_missing_in_the_next_run(tmp_path: Path, micros: int) -> None:
+def test_a_written_outcome_is_not_missing_in_the_next_run(tmp_path: Path, micros: int) -> None:
     """The last call's line may be of the same millisecond as the row."""
 
     def now() -> datetime:
@@ -91,23 +91,23 @@ def test_who_is_told_is_not_missing_in_the_next_run(tmp_path: Path, micros: int)
     with Journal(tmp_path / "journal.jsonl", now) as journal:
         for phase in ("before", "after"):
             journal.write(ALICE, phase, operation="DeleteUser", result="done")
-        book = OutcomeBook(DirectoryStore(tmp_path), journal, now=now)
-        book.add(ALICE, outcome(ALICE, DELETED))
-        book.close()
+        writer = OutcomeWriter(DirectoryStore(tmp_path), journal, now=now)
+        writer.add(ALICE, outcome(ALICE, DELETED))
+        writer.close()
     lines = [json.loads(line) for line in (tmp_path / "journal.jsonl").read_text().splitlines()]
     assert list(missing_outcomes(lines, rows(tmp_path), lambda _: None)) == []
 
 
-def test_a_row_says_who_by_unique_id_and_when(tmp_path: Path) -> None:
+def test_a_row_has_unique_id_and_time(tmp_path: Path) -> None:
     time = datetime(2026, 11, 24, 12, 0, 0, 123_456, tzinfo=timezone.utc)
     with Journal(tmp_path / "journal.jsonl") as journal:
-        book = OutcomeBook(DirectoryStore(tmp_path), journal, now=lambda: time)
-        assert book.earlier == []
-        told = book.add(ALICE, outcome(ALICE, DELETED))
-        book.close()
-    assert (told.unique_id, told.time) == ("AIDA1", "2026-11-24T12:00:00.123456+00:00")
-    assert [(row["unique_id"], row["time"]) for row in rows(tmp_path)] == [(told.unique_id, told.time)]
-    assert OutcomeBook(DirectoryStore(tmp_path), Refusing()).earlier == rows(tmp_path)
+        writer = OutcomeWriter(DirectoryStore(tmp_path), journal, now=lambda: time)
+        assert writer.earlier == []
+        written = writer.add(ALICE, outcome(ALICE, DELETED))
+        writer.close()
+    assert (written.unique_id, written.time) == ("AIDA1", "2026-11-24T12:00:00.123456+00:00")
+    assert [(row["unique_id"], row["time"]) for row in rows(tmp_path)] == [(written.unique_id, written.time)]
+    assert OutcomeWriter(DirectoryStore(tmp_path), Refusing()).earlier == rows(tmp_path)
 
 
 def test_another_user_of_the_same_arn_has_a_row_of_its_own(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_another_user_of_the_same_arn_has_a_row_of_its_own(tmp_path: Path) -> No
     assert not any("history" in row for row in rows(tmp_path))
 
 
-def test_a_row_of_the_version_before_is_of_who_has_the_arn(tmp_path: Path) -> None:
+def test_a_row_without_unique_id_is_matched_by_arn(tmp_path: Path) -> None:
     (tmp_path / "outcomes.json").write_text(json.dumps([{"arn": ALICE.arn, "status": FAILED}]))
     run(tmp_path, (ALICE, DELETED))
     (row,) = rows(tmp_path)
@@ -132,13 +132,13 @@ def test_a_row_of_the_version_before_is_of_who_has_the_arn(tmp_path: Path) -> No
     )
 
 
-def test_two_books_at_once_lose_no_row(tmp_path: Path) -> None:
+def test_two_writers_in_parallel_lose_no_row(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.jsonl") as journal:
-        books = [OutcomeBook(DirectoryStore(tmp_path), journal) for _ in range(2)]
-        for book, subject in zip(books, (ALICE, BOB), strict=True):
-            book.add(subject, outcome(subject, DELETED))
-        for book in books:
-            book.close()
+        books = [OutcomeWriter(DirectoryStore(tmp_path), journal) for _ in range(2)]
+        for writer, subject in zip(books, (ALICE, BOB), strict=True):
+            writer.add(subject, outcome(subject, DELETED))
+        for writer in books:
+            writer.close()
     assert [row["user"] for row in rows(tmp_path)] == ["alice", "bob"]
 
 
@@ -148,9 +148,9 @@ class Refusing:
 
 
 def test_a_journal_that_refuses_hides_no_outcome(tmp_path: Path) -> None:
-    book = OutcomeBook(DirectoryStore(tmp_path), Refusing())
-    assert book.add(ALICE, outcome(ALICE, DELETED)).status == DELETED
-    book.close()
+    writer = OutcomeWriter(DirectoryStore(tmp_path), Refusing())
+    assert writer.add(ALICE, outcome(ALICE, DELETED)).status == DELETED
+    writer.close()
     assert rows(tmp_path)[0]["status"] == DELETED
 
 
@@ -171,5 +171,5 @@ def test_a_file_of_another_kind_is_named_at_the_start_and_not_overwritten(
     path = tmp_path / "outcomes.json"
     path.write_text(content)
     with pytest.raises(ValueError, match=rf"{path} is not a file of outcomes \({why}.*move it away"):
-        OutcomeBook(DirectoryStore(tmp_path), Refusing())
+        OutcomeWriter(DirectoryStore(tmp_path), Refusing())
     assert path.read_text() == content

@@ -26,7 +26,7 @@ class Time:
         return RateLimit(per_second, lambda: self.now, self.sleep)
 
 
-def test_turns_are_evenly_spaced() -> None:
+def test_slots_are_evenly_spaced() -> None:
     time = Time()
     limit = time.limit(4)
     for _ in range(5):
@@ -54,7 +54,7 @@ def test_threads_share_it() -> None:
     assert limit.wait() == pytest.approx(5.0)
 
 
-def test_every_request_of_a_client_has_its_turn_and_retries_too(org: LocalOrg) -> None:
+def test_every_request_and_retry_of_a_client_takes_a_slot(org: LocalOrg) -> None:
     time = Time()
     limit = time.limit(10)
     client = org.session().client("sso-admin")
@@ -64,7 +64,7 @@ def test_every_request_of_a_client_has_its_turn_and_retries_too(org: LocalOrg) -
     assert limit.wait() == pytest.approx(0.2)
 
 
-def test_a_turn_that_was_taken_before_is_not_taken_twice(org: LocalOrg) -> None:
+def test_a_prepaid_slot_is_not_taken_twice(org: LocalOrg) -> None:
     limit = Time().limit(10)
     client = org.session().client("sso-admin")
     limit.attach(client)

@@ -9,26 +9,26 @@ from pathlib import Path
 
 import pytest
 
-from c7n_iamusers.execution.stores import RUN_LOCK, Held, held, only_run
+from c7n_iamusers.execution.stores import RUN_LOCK, LockHeld, file_lock, run_lock
 
 _HOLDING = """
 import sys
 from pathlib import Path
-from c7n_iamusers.execution.stores import only_run
-with only_run(Path(sys.argv[1]), "policy clean"):
+from c7n_iamusers.execution.stores import run_lock
+with run_lock(Path(sys.argv[1]), "policy clean"):
     print("held", flush=True)
     sys.stdin.read()
 """
 
 
-def test_a_second_run_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
+def test_a_second_run_is_refused_with_the_name_of_the_first(tmp_path: Path) -> None:
     with (
-        only_run(tmp_path, "policy clean"),
+        run_lock(tmp_path, "policy clean"),
         pytest.raises(
-            Held,
+            LockHeld,
             match=rf"{tmp_path} is in use by policy clean, process {os.getpid()} on .* since .* UTC: wait",
         ),
-        only_run(tmp_path, "policy other"),
+        run_lock(tmp_path, "policy other"),
     ):
         raise AssertionError("two runs at once")
 
@@ -36,14 +36,14 @@ def test_a_second_run_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
 def test_another_directory_is_another_lock(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    with only_run(tmp_path / "a", "one"), only_run(tmp_path / "b", "other"):
+    with run_lock(tmp_path / "a", "one"), run_lock(tmp_path / "b", "other"):
         assert (tmp_path / "b" / RUN_LOCK).read_text().startswith("other, process")
 
 
 def test_a_run_that_ended_leaves_the_directory_free(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="it failed"), only_run(tmp_path, "a policy of a long name"):
+    with pytest.raises(RuntimeError, match="it failed"), run_lock(tmp_path, "a policy of a long name"):
         raise RuntimeError("it failed")
-    with only_run(tmp_path, "short"):
+    with run_lock(tmp_path, "short"):
         assert (tmp_path / RUN_LOCK).read_text().startswith("short, process")
         assert "long name" not in (tmp_path / RUN_LOCK).read_text()
 
@@ -58,38 +58,38 @@ def test_the_lock_of_a_killed_process_ends_with_it(tmp_path: Path) -> None:
     with holder:
         assert holder.stdout
         assert holder.stdout.readline() == "held\n"
-        with pytest.raises(Held, match=f"process {holder.pid} "), only_run(tmp_path, "second"):
+        with pytest.raises(LockHeld, match=f"process {holder.pid} "), run_lock(tmp_path, "second"):
             raise AssertionError("two runs at once")
         holder.kill()
-    with only_run(tmp_path, "third"):
+    with run_lock(tmp_path, "third"):
         assert (tmp_path / RUN_LOCK).read_text().startswith("third, process")
 
 
-def test_a_lock_file_is_for_its_owner_alone_and_no_link_is_followed(tmp_path: Path) -> None:
-    with only_run(tmp_path, "one"):
+def test_a_lock_file_is_private_and_links_are_refused(tmp_path: Path) -> None:
+    with run_lock(tmp_path, "one"):
         assert (tmp_path / RUN_LOCK).stat().st_mode & 0o077 == 0
     (tmp_path / "foreign").write_text("theirs")
     for name in (RUN_LOCK, ".a.lock"):
         (tmp_path / name).unlink(missing_ok=True)
         (tmp_path / name).symlink_to("foreign")
-    with pytest.raises(OSError, match="symbolic links"), only_run(tmp_path, "one"):
+    with pytest.raises(OSError, match="symbolic links"), run_lock(tmp_path, "one"):
         raise AssertionError("followed")
-    with pytest.raises(OSError, match="symbolic links"), held(tmp_path / ".a.lock"):
+    with pytest.raises(OSError, match="symbolic links"), file_lock(tmp_path / ".a.lock"):
         raise AssertionError("followed")
     assert (tmp_path / "foreign").read_text() == "theirs"
 
 
-def test_who_comes_second_waits_for_the_first(tmp_path: Path) -> None:
+def test_a_file_lock_waits_for_the_first_holder(tmp_path: Path) -> None:
     order: list[str] = []
     begun = threading.Event()
 
     def second() -> None:
         begun.set()
-        with held(tmp_path / "lock"):
+        with file_lock(tmp_path / "lock"):
             order.append("second")
 
     thread = threading.Thread(target=second)
-    with held(tmp_path / "lock"):
+    with file_lock(tmp_path / "lock"):
         thread.start()
         assert begun.wait(30)
         order.append("first")

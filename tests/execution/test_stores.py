@@ -40,36 +40,36 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return BucketStore(request.getfixturevalue("s3"), "output", "here/", ENCRYPTED)
 
 
-def test_no_more_is_read_than_was_expected(store: Store) -> None:
+def test_content_beyond_the_limit_is_refused(store: Store) -> None:
     store.create("a", b"12345")
     assert store.read("a", largest=5) == b"12345"
     with pytest.raises(OSError, match=r"a has 5 bytes, and no run writes more than 4 there"):
         store.read("a", largest=4)
 
 
-def test_what_is_created_can_be_read(store: Store) -> None:
+def test_created_content_can_be_read(store: Store) -> None:
     store.create("snapshots/alice.json", b"one")
     assert store.read("snapshots/alice.json") == b"one"
 
 
-def test_what_is_not_there_is_none(store: Store) -> None:
+def test_a_missing_name_is_none(store: Store) -> None:
     assert store.read("snapshots/alice.json") is None
 
 
-def test_what_is_there_is_never_overwritten_by_a_creation(store: Store) -> None:
+def test_create_never_overwrites(store: Store) -> None:
     store.create("a", b"one")
     with pytest.raises(FileExistsError):
         store.create("a", b"two")
     assert store.read("a") == b"one"
 
 
-def test_replacing_takes_the_place(store: Store) -> None:
+def test_replace_overwrites(store: Store) -> None:
     store.replace("a", b"one")
     store.replace("a", b"two")
     assert store.read("a") == b"two"
 
 
-def test_an_update_is_made_of_what_is_there(store: Store) -> None:
+def test_update_gets_the_current_content(store: Store) -> None:
     found: list[bytes | None] = []
 
     def longer(content: bytes | None) -> bytes:
@@ -82,7 +82,7 @@ def test_an_update_is_made_of_what_is_there(store: Store) -> None:
     assert store.read("a") == b"xxx"
 
 
-def test_what_an_update_raises_leaves_what_is_there(store: Store) -> None:
+def test_a_failing_update_changes_nothing(store: Store) -> None:
     def refusing(_: bytes | None) -> bytes:
         raise ValueError("not ours")
 
@@ -127,13 +127,13 @@ def test_names_whose_last_part_is_asked_for(store: Store) -> None:
     ]
 
 
-def test_what_is_streamed_takes_the_place(store: Store) -> None:
+def test_stream_overwrites(store: Store) -> None:
     store.replace("a", b"one")
     store.stream("a", (each for each in (b"t", b"wo")))
     assert store.read("a") == b"two"
 
 
-def test_what_is_removed_is_gone(store: Store) -> None:
+def test_remove(store: Store) -> None:
     store.create("a/b", b"one")
     store.remove("a/b", b"two")
     assert store.read("a/b") == b"one"
@@ -152,21 +152,21 @@ def test_all_contents_in_the_order_of_their_names(store: Store) -> None:
     assert dict(read_all(store, [*contents, "missing"])) == {**contents, "missing": None}
 
 
-def test_contents_that_can_not_be_written_are_told_once_all_were_tried(tmp_path: Path) -> None:
+def test_replace_all_raises_after_all_were_tried(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     with pytest.raises(OSError, match="b is a directory"):
         replace_all(DirectoryStore(tmp_path), [(name, b"one") for name in "abc"])
     assert [DirectoryStore(tmp_path).read(name) for name in "ac"] == [b"one", b"one"]
 
 
-def test_a_removal_that_another_writer_overtook_takes_nothing_away() -> None:
+def test_a_conditional_removal_keeps_another_writers_content() -> None:
     body = {"Body": io.BytesIO(b"ours"), "ETag": '"1"'}
     client = ScriptedClient(get_object=[body], delete_object=[client_error("PreconditionFailed")])
     BucketStore(client, "output", "p", {}).remove("a", b"ours")
     assert client.calls[-1] == ("delete_object", {"Bucket": "output", "Key": "p/a", "IfMatch": '"1"'})
 
 
-def test_a_stream_is_sent_from_its_beginning_when_it_is_tried_again() -> None:
+def test_a_retried_stream_is_sent_from_its_beginning() -> None:
     sent: list[bytes] = []
 
     class Client:
@@ -197,7 +197,7 @@ def test_siblings_in_a_bucket_are_the_other_prefixes_of_the_account(s3: Any) -> 
     assert list(BucketStore(s3, "output", "delete", {}).siblings()) == []
 
 
-def test_an_update_that_another_writer_overtook_is_made_again() -> None:
+def test_an_update_is_repeated_after_another_writers_update() -> None:
     body = [{"Body": io.BytesIO(content), "ETag": f'"{content!r}"'} for content in (b"one", b"two")]
     client = ScriptedClient(get_object=body, put_object=[client_error("PreconditionFailed"), {}])
     sleeps = Sleeps()
@@ -246,7 +246,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_files_and_directories_are_for_their_owner_alone(tmp_path: Path) -> None:
+def test_files_and_directories_are_private(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         store = DirectoryStore(tmp_path / "out")
@@ -323,7 +323,7 @@ def test_a_fifo_that_somebody_reads_is_refused_too(tmp_path: Path) -> None:
         os.close(reader)
 
 
-def test_a_draft_has_a_name_that_nobody_can_foresee(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_of_a_draft_is_unpredictable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drafts: list[Path] = []
     monkeypatch.setattr(os, "replace", lambda draft, _: drafts.append(draft))
     for _ in range(2):
@@ -360,13 +360,13 @@ def test_new_directories_and_names_in_them_are_synced(
     assert places == [tmp_path / "out" / "snapshots"]
 
 
-def test_a_place_is_where_people_find_it(tmp_path: Path) -> None:
+def test_a_place_is_a_path_or_url(tmp_path: Path) -> None:
     assert DirectoryStore(tmp_path).place("a/b") == f"{tmp_path}/a/b"
     assert BucketStore(None, "output", "/here/", {}).place("a/b") == "s3://output/here/a/b"
     assert BucketStore(None, "output", "", {}).place("a/b") == "s3://output/a/b"
 
 
-def test_objects_are_encrypted_as_told(s3: Any) -> None:
+def test_objects_have_the_given_encryption(s3: Any) -> None:
     BucketStore(s3, "output", "", {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "k"}).create("a", b"one")
     found = s3.head_object(Bucket="output", Key="a")
     assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", "k")
@@ -401,7 +401,7 @@ def test_what_s3_refuses_is_an_os_error_that_names_the_object(code: str) -> None
         ("?sse=AES256&kms-key=alias/k", {"ServerSideEncryption": "AES256"}),
     ],
 )
-def test_an_output_url_says_what_cloud_custodian_takes_it_to_say(
+def test_an_output_url_is_read_as_cloud_custodian_does(
     org: LocalOrg, query: str, arguments: dict[str, str]
 ) -> None:
     found = bucket_output(f"s3://output/here/{query}", org.session())

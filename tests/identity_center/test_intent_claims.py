@@ -94,13 +94,12 @@ def test_what_the_action_writes_is_taken() -> None:
         pytest.param(derived, "users.0.detail.Tags", [{"Key": "a"}], "lacks Value", id="tag-without-value"),
         pytest.param(
             derived, "users.0.detail.AttachedManagedPolicies", [{"PolicyArn": 1}], "must be a text", id="attached"
-        ),
-        pytest.param(derived, "users.0.detail.UserPolicyList", [None], "must be an object", id="inline-null"),
+        ), pytest.param(derived, "users.0.detail.UserPolicyList", [None], "must be an object", id="inline-null"),
         pytest.param(derived, "derive.session-duration", "PT99H", "from PT1H to PT12H", id="derived-99-hours"),
         pytest.param(derived, "derive.policies-per-role", 0, "a whole number from 1", id="no-policies"),
         pytest.param(derived, "derive.policies-per-role", True, "a whole number", id="truth-for-number"),
-        pytest.param(derived, "derive.allow-wider", True, "name each user", id="allow-wider"),
-        pytest.param(derived, "derive.accept", [{"user": "a"}], "must have exactly the keys account, user", id="half-an-acceptance"),
+        pytest.param(derived, "derive.allow-wider", True, "name each user", id="allow-wider"), pytest.param(derived,
+        "derive.accept", [{"user": "a"}], "must have exactly the keys account, user", id="half-an-acceptance"),
         pytest.param(
             derived, "policies", {f"arn:aws:iam::{OTHER_ACCOUNT}:policy/P": {}}, "not of account", id="policy-not-ours"
         ),

@@ -235,7 +235,7 @@ def test_directories_that_do_not_end(tmp_path: Path) -> None:
     write_intents(tmp_path / AT_PAYMENTS, intents(ACCOUNT, "alice"))
     deep = tmp_path.joinpath(*["a"] * 100)
     deep.mkdir(parents=True)
-    with pytest.raises(IdentityCenterError, match="lies deeper than any run writes"):
+    with pytest.raises(IdentityCenterError, match="is nested deeper than any run writes"):
         read_intents(tmp_path)
 
 

@@ -75,14 +75,14 @@ def test_a_quoted_cell_over_two_lines_counts_them() -> None:
         pytest.param("p.csv", "", "p.csv is empty: give rows of account, user", id="csv-empty"),
         pytest.param("p.csv", "account,name,email\n", "line 1: the header lacks 'user'", id="csv-lacks"),
         pytest.param("p.csv", "account,user,email,phone\n", "has unknown 'phone'", id="csv-unknown"),
-        pytest.param("p.csv", "account,user,email,email\n", "has twice 'email'", id="csv-twice"),
+        pytest.param("p.csv", "account,user,email,email\n", "has 'email' twice", id="csv-twice"),
         pytest.param(
             "p.csv", "account,user,email,given_name,given-name\n", "has twice 'given-name'", id="csv-alike"
         ),
         pytest.param(
             "p.csv", "account;user;email,username\n", "line 1: the header has a comma and a", id="csv-both"
         ),
-        pytest.param("p.json", '[{"user": "a", "user": "b"}]', "line 1: a key stands twice", id="json-twice"),
+        pytest.param("p.json", '[{"user": "a", "user": "b"}]', "line 1: duplicate key", id="json-twice"),
         pytest.param("p.csv", 'account,user,email\n1,"a"b,c\n', "line 2:", id="csv-quotes"),
         pytest.param("p.json", "{}", "line 1: must be a list of objects", id="json-object"),
         pytest.param(

@@ -94,7 +94,7 @@ def test_an_existing_identity_is_adopted_and_said(rehearsal: Rehearsal) -> None:
     assert rehearsal.usernames() == {"alice@example.com"}
 
 
-def test_one_users_failure_touches_no_other_and_a_further_run_goes_on(rehearsal: Rehearsal) -> None:
+def test_one_failure_affects_no_other_user_and_the_next_run_continues(rehearsal: Rehearsal) -> None:
     rehearsal.user("alice")
     rehearsal.user("bob")
     faults.refuse_next("CreateGroupMembership", "ValidationException", "no")

@@ -28,7 +28,7 @@ def test_a_resource_of_another_source_has_none() -> None:
     assert user_source(resource) is None
 
 
-def test_a_problem_stands_with_the_source() -> None:
+def test_a_problem_is_kept_with_the_source() -> None:
     denied = Source("GetCredentialReport", None, "AccessDenied")
     assert Source.from_data(denied.as_data()) == denied
     assert "problem" not in LISTED.as_data()

@@ -105,7 +105,7 @@ def test_other_resource_types_are_refused(org: LocalOrg) -> None:
         policy({"resource": "aws.iam-role"})
 
 
-def test_each_resource_says_where_it_is_from_and_as_of_when(users: Any) -> None:
+def test_each_resource_has_its_source_and_time(users: Any) -> None:
     before = datetime.now(timezone.utc).replace(microsecond=0)
     user = resources()["user-1"]["c7n:IamUser"]["sources"]["user"]
     assert user["source"] == "GetAccountAuthorizationDetails, ListUsers"
@@ -177,7 +177,7 @@ def test_stock_filters_find_the_same_without_a_call_for_each_user(
     assert made.count("GetCredentialReport") <= 2
 
 
-def test_devices_that_no_list_tells_are_asked_for(people: Any, org: LocalOrg) -> None:
+def test_devices_in_no_list_are_read_for_each_user(people: Any, org: LocalOrg) -> None:
     codes = {"AuthenticationCode1": "123456", "AuthenticationCode2": "654321"}
     people.enable_mfa_device(UserName="plain", SerialNumber="GAHT12345678", **codes)
     org.clear_calls()

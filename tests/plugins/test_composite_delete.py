@@ -12,7 +12,7 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from aws_local_org import LocalOrg
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.journal import Journal
-from c7n_iamusers.execution.stores import DirectoryStore, only_run
+from c7n_iamusers.execution.stores import DirectoryStore, run_lock
 from c7n_iamusers.plugins.user_action import _warn_once
 from tests.full_users import create_full_user
 from tests.interference import deny, on_call
@@ -61,7 +61,7 @@ def orphaned(iam: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("page_limit", [None, 2])
-def test_everything_goes_and_nothing_is_orphaned(
+def test_everything_is_deleted_and_nothing_is_orphaned(
     org: LocalOrg, tmp_path: Path, page_limit: int | None
 ) -> None:
     org.configure(page_limit=page_limit)
@@ -109,7 +109,7 @@ def test_the_snapshot_is_complete_and_holds_no_secret(org: LocalOrg, tmp_path: P
         assert f'"{name}"' not in path.read_text() + (tmp_path / "under-test" / "journal.jsonl").read_text()
 
 
-def test_the_snapshot_is_there_before_the_first_change(
+def test_the_snapshot_exists_before_the_first_change(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_full_user(org, "alice")
@@ -192,7 +192,7 @@ def test_running_again_carries_on_and_records_what_it_finds(
     assert (row["status"], [earlier["status"] for earlier in row["history"]]) == ("deleted", ["failed"])
 
 
-def test_an_orphan_that_is_somebody_elses_by_now_is_left(
+def test_an_orphan_assigned_to_somebody_else_is_kept(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     iam = create_full_user(org, "alice")
@@ -212,7 +212,7 @@ def test_an_orphan_that_is_somebody_elses_by_now_is_left(
     ]
 
 
-def test_what_is_attached_meanwhile_goes_too(
+def test_what_is_attached_during_the_run_is_removed_too(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     iam = create_full_user(org, "alice")
@@ -223,7 +223,7 @@ def test_what_is_attached_meanwhile_goes_too(
     assert user_names(iam) == []
 
 
-def test_a_user_reborn_under_the_name_is_left_alone(
+def test_a_new_user_with_the_name_is_left_alone(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     iam = org.client("iam", ACCOUNT)
@@ -241,7 +241,7 @@ def test_a_user_reborn_under_the_name_is_left_alone(
     assert "another user" in outcomes(tmp_path)["alice"]["reason"]
 
 
-def test_an_exemption_granted_since_saves_its_user(
+def test_a_later_exemption_protects_its_user(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     iam = org.client("iam", ACCOUNT)
@@ -408,7 +408,7 @@ def test_a_digest_needs_its_plan(org: LocalOrg, options: dict[str, Any]) -> None
     )
 
 
-def test_the_user_behind_the_roles_of_a_profile_is_spared(
+def test_the_user_behind_the_roles_of_a_profile_is_skipped(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = org.settings.management_account
@@ -428,24 +428,24 @@ def test_the_user_behind_the_roles_of_a_profile_is_spared(
     assert outcomes(tmp_path)["runner"]["reason"].startswith("the run itself acts as this user")
 
 
-def test_who_is_not_known_to_stand_behind_the_run_is_said_once(
+def test_an_unknown_principal_is_logged_once(
     org: LocalOrg, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     _warn_once.cache_clear()
     for name in ("alice", "bob"):
         org.client("iam", ACCOUNT).create_user(UserName=name)
         delete(tmp_path)
-    said = [record.message for record in caplog.records if "on whose behalf" in record.message]
+    said = [record.message for record in caplog.records if "a principal behind this run" in record.message]
     assert len(said) == 1
     assert "who obtained the session" in said[0]
 
 
-def test_a_second_run_over_the_same_output_says_who_is_at_work(org: LocalOrg, tmp_path: Path) -> None:
+def test_a_second_run_over_the_same_output_is_refused(org: LocalOrg, tmp_path: Path) -> None:
     iam = create_full_user(org, "alice")
     place = tmp_path / "under-test"
     place.mkdir()
     held = f"is in use by policy under-test, process {os.getpid()} on"
-    with only_run(place, "policy under-test"), pytest.raises(PolicyExecutionError, match=held):
+    with run_lock(place, "policy under-test"), pytest.raises(PolicyExecutionError, match=held):
         delete(tmp_path)
     assert user_names(iam) == ["alice"]
     delete(tmp_path)
@@ -474,7 +474,7 @@ def test_a_disk_that_fills_up_hides_nobody_for_good(
             delete(tmp_path)
     assert user_names(iam) == []
     assert not (tmp_path / "under-test" / "outcomes.json").exists()
-    delete(tmp_path)  # nobody is selected, and still it is told
+    delete(tmp_path)  # no user is selected, and the outcome is written all the same
     row = outcomes(tmp_path)["alice"]
     assert (row["status"], row["unique_id"][:4]) == ("deleted", "AIDA")
     assert row["time"] > "2026"

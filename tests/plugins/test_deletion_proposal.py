@@ -45,7 +45,7 @@ def _undated(operation: str, parameters: Mapping[str, Any]) -> tuple[str, str]:
     return operation, re.sub(r"Deletion\d+T\d+Z", "Deletion", json.dumps(parameters, sort_keys=True))
 
 
-def test_a_plan_touches_nothing_and_says_everything(org: LocalOrg, tmp_path: Path) -> None:
+def test_a_plan_changes_nothing_and_has_all_calls(org: LocalOrg, tmp_path: Path) -> None:
     iam = create_full_user(org, "alice")
     org.clear_calls()
     (resource,) = propose(tmp_path)
@@ -89,7 +89,7 @@ def test_what_was_planned_is_what_is_called(org: LocalOrg, tmp_path: Path) -> No
         pytest.param(
             lambda iam: (iam.delete_user(UserName="alice"), iam.create_user(UserName="alice")),
             "not in the reviewed plan",
-            id="reborn",
+            id="recreated",
         ),
         pytest.param(
             lambda iam: iam.tag_user(UserName="alice", Tags=[{"Key": "c7n-iamusers-deletion", "Value": "x"}]),
@@ -122,7 +122,7 @@ def test_who_is_not_in_the_plan_stays(org: LocalOrg, tmp_path: Path) -> None:
     assert outcomes(tmp_path)["bob"]["reason"] == "it is not in the reviewed plan"
 
 
-def test_a_reviewed_deletion_that_was_stopped_goes_on(
+def test_a_stopped_reviewed_deletion_continues(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     iam = create_full_user(org, "alice")
@@ -135,7 +135,7 @@ def test_a_reviewed_deletion_that_was_stopped_goes_on(
     assert user_names(iam) == []
 
 
-def test_who_would_stay_stands_in_the_plan_with_the_reason(org: LocalOrg, tmp_path: Path) -> None:
+def test_skipped_users_are_in_the_plan_with_the_reason(org: LocalOrg, tmp_path: Path) -> None:
     iam = org.client("iam", ACCOUNT)
     iam.create_user(UserName="alice")
     propose(tmp_path, **{"quarantined-for": 3})
@@ -144,7 +144,7 @@ def test_who_would_stay_stands_in_the_plan_with_the_reason(org: LocalOrg, tmp_pa
     assert planned.skipped.startswith("not in quarantine")
 
 
-def test_who_cannot_be_read_stands_in_the_plan_and_fails_the_run(
+def test_unreadable_users_are_in_the_plan_and_fail_the_run(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create_full_user(org, "alice")
@@ -175,12 +175,12 @@ def test_a_plan_is_pinned_by_its_digest(org: LocalOrg, tmp_path: Path) -> None:
     ("content", "message"),
     [
         pytest.param(None, "No such file", id="missing"),
-        pytest.param("{", "nor JSON", id="torn"),
+        pytest.param("{", "not valid JSON", id="torn"),
         pytest.param(
             {"account_id": "444455556666", "users": []}, "it is of account 444455556666", id="other-account"
         ),
         pytest.param(
-            {"account_id": "444455556666"}, f"its ARN lies in account {ACCOUNT}", id="relabeled-account"
+            {"account_id": "444455556666"}, f"its ARN is in account {ACCOUNT}", id="relabeled-account"
         ),
     ],
 )
@@ -248,9 +248,7 @@ def test_a_reviewed_reason_reaches_outcomes_and_logs_escaped(org: LocalOrg, tmp_
     data["users"][0]["skipped"] = "exempt\x1b[2K\u202e"
     plan_file(tmp_path).write_text(json.dumps(data))
     delete(tmp_path, plan=str(plan_file(tmp_path)))
-    assert outcomes(tmp_path)["alice"]["reason"] == (
-        "the reviewed plan leaves it alone: exempt\\u001b[2K\\u202e"
-    )
+    assert outcomes(tmp_path)["alice"]["reason"] == ("the reviewed plan skips it: exempt\\u001b[2K\\u202e")
 
 
 def test_a_digest_without_a_plan_deletes_nothing(org: LocalOrg, tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def iam(org: LocalOrg) -> Any:
     return client
 
 
-def test_whoever_lost_the_access_since_the_filter_stays(
+def test_a_user_that_lost_access_after_the_filter_is_skipped(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everybody = {"alice": PROVISIONED, "bob": PROVISIONED}
@@ -65,7 +65,9 @@ def test_whoever_lost_the_access_since_the_filter_stays(
     )
 
 
-def test_a_plan_says_so_too(org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_skips_it_too(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     everybody = {"alice": PROVISIONED, "bob": PROVISIONED}
     answering(monkeypatch, everybody, {**everybody, "bob": PENDING})
     requiring(tmp_path, **{"plan-only": True}).run()

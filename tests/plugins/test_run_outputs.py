@@ -37,7 +37,7 @@ LAMBDA = {
 
 @pytest.fixture
 def s3(org: LocalOrg) -> Any:
-    """The bucket is in the account of whoever runs Cloud Custodian, as with c7n's own output."""
+    """The bucket is in the account of the credentials that run Cloud Custodian, as with c7n's own output."""
     client = org.client("s3")
     client.create_bucket(Bucket="outputs")
     return client
@@ -164,7 +164,7 @@ def event(*names: str) -> dict[str, Any]:
     return {"detail": detail, "account": ACCOUNT, "region": "us-east-1"}
 
 
-def test_an_event_deletes_with_its_receipts_in_the_bucket(org: LocalOrg, s3: Any) -> None:
+def test_an_event_deletes_with_snapshot_and_journal_in_the_bucket(org: LocalOrg, s3: Any) -> None:
     iam = create_full_user(org, "alice")
     run_within_permissions(event_policy(), event("alice"), None)
     assert user_names(iam) == []

@@ -17,7 +17,7 @@ from aws_local_org import LocalOrg
 from aws_local_org.seed import seed
 from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
 from c7n_iamusers.execution.client import items
-from c7n_iamusers.exemptions.rules import read_usage
+from c7n_iamusers.exemptions import read_usage
 from c7n_iamusers.plugins.unnecessary import Unnecessary
 from tests.interference import deny, on_call
 from tests.policies import ACCOUNT, policy
@@ -93,11 +93,11 @@ def test_attachments_in_full_count_every_kind(iam: Any, source: str) -> None:
         pytest.param({"group": "Keep"}, "dave", id="group"),
     ],
 )
-def test_rules_spare_users(iam: Any, source: str, rule: dict[str, Any], spared: str) -> None:
+def test_rules_protect_users(iam: Any, source: str, rule: dict[str, Any], spared: str) -> None:
     assert {"alice", "bob", "carol", "dave"} - flagged(rule, source=source).keys() == {spared}
 
 
-def test_an_expired_rule_flags_and_says_so(iam: Any) -> None:
+def test_an_expired_rule_is_a_finding(iam: Any) -> None:
     found = flagged({"user": "alice", "expires": "2020-02-01", "reason": "old times"})
     expired = [finding for finding in found["alice"]["findings"] if finding["id"] == "expired-exemption"]
     assert len(expired) == 1
@@ -201,7 +201,7 @@ def test_evidence_that_cannot_be_read_is_unknown_and_said(
     source = flagged()["alice"]["sources"][piece]
     assert source["time"] is None
     assert source["problem"].startswith("AccessDenied: it needs iam:")
-    assert f"account {ACCOUNT}: {piece} could not be read, so evidence from it is unknown" in caplog.text
+    assert f"account {ACCOUNT}: {piece} can't be read, so evidence from it is unknown" in caplog.text
     assert flagged(unused_for=1) == {}
 
 
@@ -214,7 +214,7 @@ def test_options_select(iam: Any) -> None:
     assert flagged(hints={"human": {"path": "/emergency/*"}})["bob"]["kind"] == "human"
 
 
-def test_unused_for_spares_users_with_ssh_keys(iam: Any, org: LocalOrg) -> None:
+def test_unused_for_does_not_select_users_with_ssh_keys(iam: Any, org: LocalOrg) -> None:
     backend = org.backend("iam", ACCOUNT)
     for name in ("bob", "carol"):
         backend.users[name].create_date = datetime(2020, 1, 1)
@@ -243,7 +243,7 @@ def test_an_exemption_list_is_read_at_each_look(iam: Any, tmp_path: Path) -> Non
         found.resource_manager.resources()
     path.unlink()
     with pytest.raises(
-        PolicyExecutionError, match=f"account {ACCOUNT}: exempt-from .* can't be read.*nobody is flagged"
+        PolicyExecutionError, match=f"account {ACCOUNT}: exempt-from .* can't be read.*no user is flagged"
     ):
         found.resource_manager.resources()
 
@@ -288,7 +288,7 @@ def test_nulls_and_contradictions_do_not_validate(
         policy({"filters": [{"type": "unnecessary", **options}]})
 
 
-def test_faults_of_options_rules_and_list_are_told_at_once(org: LocalOrg) -> None:
+def test_all_faults_are_reported_at_once(org: LocalOrg) -> None:
     options = {"kinds": None, "exempt": [{"user": "/x", **RULE}], "exempt-from": "x.txt"}
     with pytest.raises(
         PolicyValidationError, match=r"kinds: has no value.*'/x' matches no user.*x\.txt does not end"
@@ -296,7 +296,7 @@ def test_faults_of_options_rules_and_list_are_told_at_once(org: LocalOrg) -> Non
         policy({"filters": [{"type": "unnecessary", **options}]})
 
 
-def test_exempt_none_spares_nobody(iam: Any) -> None:
+def test_exempt_none_protects_nobody(iam: Any) -> None:
     found = policy({"filters": [{"type": "unnecessary", "exempt": "none"}]})
     assert {each["UserName"] for each in found.resource_manager.resources()} == {
         "alice",
@@ -331,7 +331,9 @@ def test_a_variable_in_a_pattern_is_filled_in_by_the_run(iam: Any, rule: dict[st
         found.resource_manager.resources()
 
 
-def test_doubtful_patterns_are_told(org: LocalOrg, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_doubtful_patterns_are_logged(
+    org: LocalOrg, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "exempt.csv"
     path.write_text('user,reason,expires\n"jane,joe",r,2999-12-31\n')
     rule = {**RULE, "tag": "Purpose = demo"}

@@ -65,7 +65,7 @@ def test_lists_in_s3(org: LocalOrg, compressed: bool) -> None:
     ],
 )
 def test_what_cannot_be_read_is_no_empty_list(org: LocalOrg, url: str) -> None:
-    with pytest.raises(EvidenceUnreadable, match=rf"exempt-from {url} can't be read: .*nobody is flagged"):
+    with pytest.raises(EvidenceUnreadable, match=rf"exempt-from {url} can't be read: .*no user is flagged"):
         patterns(url)
 
 
@@ -101,7 +101,7 @@ TWO = CSV + "bob,r,2999-12-31\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "options", "told"),
+    ("text", "options", "message"),
     [
         pytest.param(TWO, {"min-rules": 2}, "", id="enough"),
         pytest.param(TWO, {"min-rules": 3}, "has 2 rules, and min-rules asks for 3", id="too-few"),
@@ -119,14 +119,14 @@ TWO = CSV + "bob,r,2999-12-31\n"
     ],
 )
 def test_a_list_that_shrank_or_changed_is_a_fault(
-    tmp_path: Path, text: str, options: dict[str, Any], told: str
+    tmp_path: Path, text: str, options: dict[str, Any], message: str
 ) -> None:
     path = tmp_path / "x.csv"
     path.write_text(text)
-    if not told:
+    if not message:
         assert patterns({"from": str(path), **options}) == ["alice", "bob"]
         return
-    with pytest.raises(InvalidPolicyData, match=rf"exempt-from .*x\.csv: {told}"):
+    with pytest.raises(InvalidPolicyData, match=rf"exempt-from .*x\.csv: {message}"):
         patterns({"from": str(path), **options})
 
 
@@ -159,13 +159,13 @@ def test_signatures_and_headers_stay_out_of_messages() -> None:
             {"from": "x.csv", "url": "x.csv"}, r"must be a path or URL.* not \['from', 'url'\]", id="both"
         ),
         pytest.param(
-            {"from": "x.csv", "min-rules": 0}, "here: min-rules must be the number.* not 0", id="min-0"
+            {"from": "x.csv", "min-rules": 0}, "here: min-rules must be a number.* not 0", id="min-0"
         ),
         pytest.param(
-            {"from": "x.csv", "min-rules": None}, "min-rules must be the number.* not None", id="min-null"
+            {"from": "x.csv", "min-rules": None}, "min-rules must be a number.* not None", id="min-null"
         ),
         pytest.param(
-            {"from": "x.csv", "min-rules": True}, "min-rules must be the number.* not True", id="min-true"
+            {"from": "x.csv", "min-rules": True}, "min-rules must be a number.* not True", id="min-true"
         ),
         pytest.param(
             {"from": "x.csv", "sha256": "abc"}, "here: sha256 must be 64 hexadecimal digits", id="digest"
@@ -177,7 +177,7 @@ def test_signatures_and_headers_stay_out_of_messages() -> None:
         pytest.param({"format": "csv"}, r"here: must be a path or URL, .* not \['format'\]", id="no-url"),
         pytest.param({"url": "x.csv", "expr": "a"}, "here: must be a path or URL", id="other-key"),
         pytest.param(
-            "x.txt", "here: x.txt does not end in .json, .csv, .yaml or .yml: say format", id="ending"
+            "x.txt", "here: x.txt does not end in .json, .csv, .yaml or .yml: give format", id="ending"
         ),
         pytest.param({"url": "x", "format": "xml"}, "here: x does not end in", id="format"),
         pytest.param(
@@ -188,6 +188,6 @@ def test_signatures_and_headers_stay_out_of_messages() -> None:
         ),
     ],
 )
-def test_faulty_sources_name_the_place_and_the_mend(data: Any, message: str) -> None:
+def test_faulty_sources_name_the_place_and_the_remedy(data: Any, message: str) -> None:
     with pytest.raises(InvalidPolicyData, match=message):
         parse_source(data, "here")

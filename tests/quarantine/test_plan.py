@@ -119,10 +119,10 @@ def in_quarantine(before: IamUser, refused: Collection[str] = ()) -> tuple[IamUs
 
 def release(held: IamUser, record: Quarantine, history: History, before: IamUser) -> ReleasePlan:
     """The release, where a snapshot of ``before`` tells what the journal does not: a boundary not of ours."""
-    told = history.former_boundary() if history.boundary_deny() else None
+    recorded = history.former_boundary() if history.boundary_deny() else None
     former: tuple[Item, ...] = before.attachments["permissions-boundary"]
-    if told is not None:
-        former = ({"PermissionsBoundaryArn": told},) if told else ()
+    if recorded is not None:
+        former = ({"PermissionsBoundaryArn": recorded},) if recorded else ()
     planned = plan_release(held, record, history, former)
     assert planned.problem == ""
     return planned
@@ -219,7 +219,7 @@ def test_a_release_that_was_stopped_anywhere_can_be_completed(before: IamUser, d
 
 
 @pytest.mark.parametrize(("before", "deny"), SHAPES)
-def test_a_standing_quarantine_is_left_as_it_is(before: IamUser, deny: str) -> None:
+def test_a_quarantine_that_holds_is_not_changed(before: IamUser, deny: str) -> None:
     held, history = in_quarantine(before)
     again = quarantine(held, LATER, history)
     assert again.plan.calls == ()
@@ -302,7 +302,7 @@ def test_a_lapsed_quarantine_counts_anew_and_still_restores_the_first_state() ->
         pytest.param(user(**NO_ROOM, **CREDENTIALS), "permissions-boundary", "boundary", id="boundary"),
     ],
 )
-def test_without_its_deny_a_record_switches_nothing_on(before: IamUser, denies: str, found: str) -> None:
+def test_without_its_deny_nothing_is_activated(before: IamUser, denies: str, found: str) -> None:
     held, history = in_quarantine(before)
     bare = replace(held, attachments={**held.attachments, denies: before.attachments[denies]})
     record = history.quarantine
@@ -313,14 +313,14 @@ def test_without_its_deny_a_record_switches_nothing_on(before: IamUser, denies: 
     released = apply(bare, planned.plan)
     assert released.attachments["access-key"] == held.attachments["access-key"]
     assert [call.operation for call in planned.plan.calls] == ["UntagUser"]
-    (told,) = left_inactive(bare, record)
-    assert planned.notes == (told,)
-    assert "access key AKIA1, signing certificate CERT1, SSH public key APKA1" in told
-    assert "was removed by somebody else" in told
+    (note,) = left_inactive(bare, record)
+    assert planned.notes == (note,)
+    assert "access key AKIA1, signing certificate CERT1, SSH public key APKA1" in note
+    assert "was removed by somebody else" in note
     assert left_inactive(held, record) == []
 
     again = quarantine(bare, LATER, history)
-    assert (again.record.deny, again.record.deactivated, again.notes) == (found, (), (told,))
+    assert (again.record.deny, again.record.deactivated, again.notes) == (found, (), (note,))
     renewed = apply(bare, again.plan)
     known = journal(again.plan.calls, again.record, LATER, history)
     anew = quarantine_of(renewed, known)
@@ -349,9 +349,9 @@ def test_ids_that_the_deny_has_no_room_for_are_in_the_journal_alone() -> None:
     assert lapses(held, unknown) == []
     planned_release = release(held, unknown, NOTHING_KNOWN, before)
     assert [call.operation for call in planned_release.plan.calls] == ["DeleteUserPolicy", "UntagUser"]
-    (told,) = planned_release.notes
-    assert "journal of the quarantine of 2026-11-24 18:00 UTC is missing" in told
-    assert all(key["AccessKeyId"] in told for key in MANY)
+    (note,) = planned_release.notes
+    assert "journal of the quarantine of 2026-11-24 18:00 UTC is missing" in note
+    assert all(key["AccessKeyId"] in note for key in MANY)
 
 
 SEALED = Quarantine(SINCE, "", "", ("AKIA1",))
@@ -378,7 +378,7 @@ DETACHING = replace(ATTACHING, operation="DetachUserPolicy")
 
 
 @pytest.mark.parametrize(
-    ("given", "told", "expected"),
+    ("given", "recorded", "expected"),
     [
         pytest.param(denied(SEALED.sids[0]), None, SEALED, id="the-deny-says-all"),
         pytest.param(denied(SEALED.sids[0]), TOLD, SEALED, id="the-deny-says-all-and-the-journal-too"),
@@ -420,11 +420,11 @@ DETACHING = replace(ATTACHING, operation="DetachUserPolicy")
     ],
 )
 def test_a_quarantine_is_what_deny_and_journal_tell(
-    given: IamUser, told: Quarantine | None, expected: Quarantine | None
+    given: IamUser, recorded: Quarantine | None, expected: Quarantine | None
 ) -> None:
-    history = History(record=told)
-    if told and told.deny == "boundary":
-        history = journal([BINDING], told)
+    history = History(record=recorded)
+    if recorded and recorded.deny == "boundary":
+        history = journal([BINDING], recorded)
     assert quarantine_of(given, history) == expected
 
 
@@ -448,7 +448,7 @@ def test_an_attached_deny_of_somebody_else_revives_no_quarantine_that_was_releas
         pytest.param(SEALED.sids[1], None, id="quarantine-in-the-journal"),
     ],
 )
-def test_the_deny_tells_whether_a_deletion_is_under_way(sid: str, begun: str | None) -> None:
+def test_the_deny_records_a_deletion_in_progress(sid: str, begun: str | None) -> None:
     assert deletion_begun(denied(sid)) == begun
     assert deletion_begun(user()) is None
     assert deletion_begun(PARKED) is None
@@ -501,7 +501,7 @@ def test_a_policy_of_our_name_counts_only_if_it_denies_everything(document: Any,
         pytest.param({"inline_policy": FULL_INLINE}, (ATTACHED, BOUNDARY), id="no-room-and-none-allowed"),
     ],
 )
-def test_where_no_deny_goes_on_it_its_credentials_are_switched_off_and_it_is_said(
+def test_without_a_possible_deny_credentials_are_deactivated(
     further: dict[str, Any], refused: tuple[str, ...]
 ) -> None:
     given = user(**CREDENTIALS, **further)
@@ -515,7 +515,7 @@ def test_where_no_deny_goes_on_it_its_credentials_are_switched_off_and_it_is_sai
     assert lapses(held, planned.record) == ["its Deny-all is gone"]
 
 
-def test_one_that_stands_serves_where_no_form_is_allowed() -> None:
+def test_an_existing_deny_is_enough_if_no_form_is_allowed() -> None:
     everything = (INLINE, ATTACHED, BOUNDARY)
     for given in (PARKED, BOUNDED, denied("")):
         planned = quarantine(given, refused=everything)
@@ -534,7 +534,7 @@ def test_one_that_stands_serves_where_no_form_is_allowed() -> None:
         ),
     ],
 )
-def test_people_are_told_by_a_tag_where_there_is_room(tags: dict[str, str], tagged: bool) -> None:
+def test_a_tag_is_added_if_there_is_room(tags: dict[str, str], tagged: bool) -> None:
     planned = quarantine(user(tags=tags, **CREDENTIALS))
     made = [call.parameters for call in planned.plan.calls if call.operation == "TagUser"]
     assert made == ([{"UserName": "alice", "Tags": [planned.record.tag()]}] if tagged else [])
@@ -595,7 +595,7 @@ def test_a_release_takes_off_only_a_deny_that_is_ours() -> None:
         pytest.param(None, None, id="unknown"),
     ],
 )
-def test_a_boundary_goes_back_to_what_it_was_or_nothing_is_done(
+def test_a_boundary_is_restored_or_nothing_is_done(
     former: tuple[Item, ...] | None, calls: list[str] | None
 ) -> None:
     held, history = in_quarantine(user(**NO_ROOM, **CREDENTIALS))

@@ -18,7 +18,7 @@ from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, quarantine_of
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.quarantine.plan import plan_release
-from c7n_iamusers.restoration.limits import World, administrative
+from c7n_iamusers.restoration.limits import CurrentState, administrative
 from c7n_iamusers.restoration.plan import CREATED, Recorded, Restoration, plan_restoration
 from c7n_iamusers.snapshots.snapshot import Snapshot
 from tests.quarantine.test_plan import FULL_INLINE, LATER, apply, attached, in_quarantine
@@ -84,17 +84,17 @@ def tagged(of: IamUser, **tags: str) -> IamUser:
 MADE = frozenset({"AIDANEW"})
 
 
-def world_of(now: IamUser | None, **given: Any) -> World:
+def state_with(now: IamUser | None, **given: Any) -> CurrentState:
     """With all policies and groups; a user that is there was made by a restoration, by its journal."""
-    return World(
-        now, **{"made": MADE if now else frozenset(), "policies": POLICIES, "groups": GROUPS, **given}
+    return CurrentState(
+        now, **{"restored_ids": MADE if now else frozenset(), "policies": POLICIES, "groups": GROUPS, **given}
     )
 
 
 def restore(
-    now: IamUser | None, snapshot: Snapshot = SNAPSHOT, recreate_groups: bool = False, **world: Any
+    now: IamUser | None, snapshot: Snapshot = SNAPSHOT, recreate_groups: bool = False, **current: Any
 ) -> Restoration:
-    return plan_restoration(Recorded((snapshot,)), world_of(now, **world), TOKEN, recreate_groups)
+    return plan_restoration(Recorded((snapshot,)), state_with(now, **current), TOKEN, recreate_groups)
 
 
 def operations(found: Restoration) -> list[str]:
@@ -131,7 +131,7 @@ def test_a_user_that_is_gone_comes_back_with_what_it_signs_in_with_last() -> Non
     }
     assert created.notes == {"replaces": ALICE.unique_id, "token": TOKEN}
     assert created.save == {CREATED: ("User", "UserId")}
-    assert (found.lives, found.without) == (False, ())
+    assert (found.user_exists, found.missing_groups) == (False, ())
     assert json.loads(inline.parameters["PolicyDocument"]) == {"Version": "2012-10-17", "Statement": []}
     assert isinstance(found.plan.calls[5].parameters["SSHPublicKeyId"], Ref)
 
@@ -184,7 +184,7 @@ def test_a_restored_user_that_has_moved_on_is_left_as_it_is() -> None:
         ),
     ],
 )
-def test_a_restoration_that_was_stopped_goes_on(now: IamUser, calls: list[str]) -> None:
+def test_a_stopped_restoration_continues(now: IamUser, calls: list[str]) -> None:
     assert operations(restore(now)) == calls
 
 
@@ -225,38 +225,34 @@ def test_a_stranger_of_the_same_name_is_given_nothing(
         pytest.param(
             tagged(RESTORED, **dict.fromkeys(MARK, ALICE.unique_id)), {}, id="mark-of-the-version-before"
         ),
-        pytest.param(RESTORED, {"made": frozenset({"AIDAELSE"})}, id="another-was-made"),
+        pytest.param(RESTORED, {"restored_ids": frozenset({"AIDAELSE"})}, id="another-was-made"),
         pytest.param(
             RESTORED, {"tokens": frozenset({f"{ALICE.unique_id} fedcba9876543210"})}, id="another-token"
         ),
         pytest.param(tagged(RESTORED, Team="a"), {"tokens": frozenset({TOKEN})}, id="token-that-it-has-not"),
-        pytest.param(RESTORED, {"finished": MADE}, id="finished-but-not-made"),
+        pytest.param(RESTORED, {"finished_ids": MADE}, id="finished-but-not-made"),
     ],
 )
-def test_a_user_of_whom_no_journal_of_a_restoration_tells_is_a_stranger(
-    now: IamUser, known: dict[str, Any]
-) -> None:
-    with pytest.raises(
-        RestorationRefused, match="no journal of a restoration tells of it: it is another one"
-    ):
-        restore(now, **{"made": frozenset(), **known})
+def test_a_user_that_no_restoration_created_is_refused(now: IamUser, known: dict[str, Any]) -> None:
+    with pytest.raises(RestorationRefused, match="no journal of a restoration has it: it is another one"):
+        restore(now, **{"restored_ids": frozenset(), **known})
 
 
 @pytest.mark.parametrize(
     ("now", "known"),
     [
-        pytest.param(RESTORED, {"made": MADE}, id="made"),
-        pytest.param(tagged(RESTORED, Team="a"), {"made": MADE}, id="made-and-no-longer-marked"),
+        pytest.param(RESTORED, {"restored_ids": MADE}, id="made"),
+        pytest.param(tagged(RESTORED, Team="a"), {"restored_ids": MADE}, id="made-and-no-longer-marked"),
         pytest.param(RESTORED, {"tokens": frozenset({TOKEN})}, id="answer-of-the-creation-lost"),
     ],
 )
-def test_a_user_of_whom_the_journal_tells_goes_on(now: IamUser, known: dict[str, Any]) -> None:
-    given = {"made": frozenset(), **known}
+def test_a_user_that_a_restoration_created_is_continued(now: IamUser, known: dict[str, Any]) -> None:
+    given = {"restored_ids": frozenset(), **known}
     assert operations(restore(holding(now, group=()), **given)) == ["AddUserToGroup"]
     assert operations(restore(now, **given)) == []
 
 
-FINISHED: dict[str, Any] = {"finished": MADE}
+FINISHED: dict[str, Any] = {"finished_ids": MADE}
 
 
 @pytest.mark.parametrize(
@@ -292,7 +288,9 @@ def test_a_group_that_was_missing_when_a_restoration_ended_is_joined_once_it_is_
     awaited: Any, recreate: bool, present: frozenset[str], calls: list[str] | None
 ) -> None:
     lacking = holding(RESTORED, group=(), inline_policy=())
-    found = restore(lacking, recreate_groups=recreate, groups=present, awaited=frozenset(awaited), **FINISHED)
+    found = restore(
+        lacking, recreate_groups=recreate, groups=present, awaited_groups=frozenset(awaited), **FINISHED
+    )
     made = operations(found)
     if calls is None:
         assert made == []
@@ -347,9 +345,9 @@ def test_a_vanished_group_is_made_again_on_request_only() -> None:
     without = restore(None, groups=frozenset())
     assert not {"CreateGroup", "AddUserToGroup"} & set(operations(without))
     assert [note for note in without.notes if "--recreate-groups" in note]
-    assert without.without == ("Developers",)
+    assert without.missing_groups == ("Developers",)
     found = restore(None, groups=frozenset(), recreate_groups=True)
-    assert found.without == ()
+    assert found.missing_groups == ()
     made = [(c.operation, dict(c.parameters)) for c in found.plan.calls if "Group" in c.operation]
     assert made == [
         ("CreateGroup", {"GroupName": "Developers", "Path": "/teams/"}),
@@ -375,14 +373,14 @@ def test_what_a_stopped_run_had_removed_before_the_last_snapshot_comes_back_too(
     first = replace(SNAPSHOT, taken="2026-11-01T00:00:00+00:00")
     last = replace(SNAPSHOT, user=holding(ALICE, group=(), ssh_public_key=()), groups=())
     ours = AppliedCall(datetime(2026, 11, 2, tzinfo=timezone.utc), "RemoveUserFromGroup", IN_GROUP, {})
-    found = plan_restoration(Recorded((first, last), History((ours,))), world_of(None), TOKEN)
+    found = plan_restoration(Recorded((first, last), History((ours,))), state_with(None), TOKEN)
     assert [operation for operation in operations(found) if "Certificate" not in operation] == [
         "CreateUser",
         "PutUserPolicy",
         "AttachUserPolicy",
         "AddUserToGroup",
     ]
-    without = plan_restoration(Recorded((first, last)), world_of(None), TOKEN)
+    without = plan_restoration(Recorded((first, last)), state_with(None), TOKEN)
     assert "AddUserToGroup" not in operations(without)
 
 
@@ -418,9 +416,9 @@ NO_ROOM = holding(FULL, attached_policy=attached(10))
 
 
 def revive(
-    was: IamUser, now: IamUser, history: History, policies: frozenset[str] = POLICIES, **world: Any
+    was: IamUser, now: IamUser, history: History, policies: frozenset[str] = POLICIES, **current: Any
 ) -> Restoration:
-    given = world_of(now, made=frozenset(), policies=policies | {DENY_ALL}, **world)
+    given = state_with(now, restored_ids=frozenset(), policies=policies | {DENY_ALL}, **current)
     return plan_restoration(Recorded((replace(SNAPSHOT, user=was),), history), given, TOKEN)
 
 
@@ -461,7 +459,7 @@ def test_a_living_user_gets_back_what_was_removed_and_the_deny_is_lifted_last(
     assert made == calls
     assert operations(found)[-1] == calls[-1]
     assert operations(found).count("UploadSSHPublicKey") == 1
-    assert found.lives
+    assert found.user_exists
     lifted = found.plan.calls[-1].parameters
     if calls[-1] == "PutUserPermissionsBoundary":
         assert lifted["PermissionsBoundary"] == BOUNDARY
@@ -512,7 +510,7 @@ def test_a_deny_from_which_nothing_followed_is_lifted(refused: tuple[str, ...], 
 )
 def test_a_living_user_from_which_we_removed_nothing_is_given_nothing(now: IamUser) -> None:
     found = revive(ALICE, now, NOTHING_KNOWN)
-    assert (found.plan.calls, found.lost, found.notes, found.lives) == ((), (), (), True)
+    assert (found.plan.calls, found.lost, found.notes, found.user_exists) == ((), (), (), True)
 
 
 def test_a_living_user_gets_nothing_that_others_took_beside_what_we_removed() -> None:
@@ -539,7 +537,7 @@ QUARANTINE = "Quarantined20261124T180005Z"
         pytest.param(-1, ["PutUserPolicy"], id="keys-removed"),
     ],
 )
-def test_the_deny_of_a_quarantine_goes_on_again_and_stays(count: int, calls: list[str]) -> None:
+def test_the_deny_of_a_quarantine_is_put_again_and_stays(count: int, calls: list[str]) -> None:
     held, known = in_quarantine(ALICE)
     removals = [call.operation for call in plan_deletion(held, BEGUN, quarantine=quarantine_of(held)).calls]
     reached = removals.index("DeleteAccessKey") + 1 if count < 0 else count
@@ -553,7 +551,7 @@ def test_the_deny_of_a_quarantine_goes_on_again_and_stays(count: int, calls: lis
         sid = document["Statement"][0]["Sid"]
         assert sid.startswith(QUARANTINE)
         assert "Deletion" not in sid
-        assert [note for note in found.notes if "the action release takes it out" in note]
+        assert [note for note in found.notes if "the action release ends that" in note]
 
 
 @pytest.mark.parametrize(
@@ -576,7 +574,7 @@ def test_a_quarantine_that_was_released_keeps_no_deny_of_a_later_deletion_on() -
     assert operations(revive(ALICE, now, history)) == ["DetachUserPolicy"]
 
 
-def test_the_boundary_of_the_version_before_is_in_its_first_snapshot() -> None:
+def test_an_earlier_versions_boundary_is_in_its_first_snapshot() -> None:
     bounded = holding(ALICE, permissions_boundary=({"PermissionsBoundaryArn": DENY_ALL},))
     given = {"UserName": "alice", "PermissionsBoundary": DENY_ALL}
     history = History((AppliedCall(BEGUN, "PutUserPermissionsBoundary", given, {}),))
@@ -585,8 +583,10 @@ def test_the_boundary_of_the_version_before_is_in_its_first_snapshot() -> None:
         "PutUserPermissionsBoundary",
         BOUNDARY,
     )
-    told = History((AppliedCall(LATER, "PutUserPermissionsBoundary", given, {"former-boundary": READ_ONLY}),))
-    (call,) = revive(ALICE, bounded, told).plan.calls
+    history = History(
+        (AppliedCall(LATER, "PutUserPermissionsBoundary", given, {"former-boundary": READ_ONLY}),)
+    )
+    (call,) = revive(ALICE, bounded, history).plan.calls
     assert call.parameters["PermissionsBoundary"] == READ_ONLY
 
 

@@ -108,7 +108,7 @@ def _planted_policy(data: dict[str, Any]) -> None:
     ("edit", "problem"),
     [
         pytest.param(_planted_policy, "does not match its fingerprint", id="content"),
-        pytest.param(lambda data: data.update(policy="x"), "its SHA-256 is not the one in", id="pin"),
+        pytest.param(lambda data: data.update(policy="x"), "its SHA-256 differs from the one in", id="pin"),
         pytest.param(
             lambda data: data["user"].update(Arn="arn:aws:iam::444455556666:user/alice"),
             "name different accounts",
@@ -131,23 +131,25 @@ def test_what_was_changed_is_refused_and_stops_no_other_user(
     change(file_of(run, ALICE), edit)
     found = collected([run])
     assert [each.recorded.subject.name for each in found.users] == ["bob"]
-    (told,) = found.problems
-    assert told.startswith(f"{file_of(run, ALICE)}: ")
-    assert problem in told
+    (message,) = found.problems
+    assert message.startswith(f"{file_of(run, ALICE)}: ")
+    assert problem in message
 
 
 @pytest.mark.parametrize(
     ("members", "problem"),
     [
-        pytest.param({}, "its SHA-256 is not the one in", id="path"),
+        pytest.param({}, "its SHA-256 differs from the one in", id="path"),
         pytest.param({"UserName": "mallory"}, "is not one of a user mallory", id="name"),
         pytest.param(
-            {"Arn": "arn:aws:iam::444455556666:user/alice"}, "its SHA-256 is not the one in", id="account"
+            {"Arn": "arn:aws:iam::444455556666:user/alice"},
+            "its SHA-256 differs from the one in",
+            id="account",
         ),
         pytest.param(
             {"Arn": "arn:aws:iam::111122223333:role/alice"}, "is not one of a user alice", id="role"
         ),
-        pytest.param({"UserId": "AIDAMALLORY"}, "its SHA-256 is not the one in", id="unique-id"),
+        pytest.param({"UserId": "AIDAMALLORY"}, "its SHA-256 differs from the one in", id="unique-id"),
     ],
 )
 def test_a_change_with_a_fingerprint_to_match_is_refused_too(
@@ -158,8 +160,8 @@ def test_a_change_with_a_fingerprint_to_match_is_refused_too(
     file_of(run, ALICE).write_text(snapshot(forged).as_json())
     found = collected([run])
     assert [each.recorded.subject.name for each in found.users] == ["bob"]
-    (told,) = found.problems
-    assert problem in told
+    (message,) = found.problems
+    assert problem in message
 
 
 def _torn(path: Path) -> None:
@@ -180,8 +182,8 @@ def test_nobody_is_restored_from_half_a_record(
     spoil(file_of(run, ALICE, number))
     found = collected([run])
     assert [each.recorded.subject.name for each in found.users] == ["bob"]
-    assert any(told.startswith(f"{file_of(run, ALICE, number)}: ") for told in found.problems)
-    assert "user alice of account 111122223333: not restored: another file" in "\n".join(found.problems)
+    assert any(message.startswith(f"{file_of(run, ALICE, number)}: ") for message in found.problems)
+    assert "user alice of account 111122223333: not restored: another snapshot" in "\n".join(found.problems)
 
 
 def test_a_snapshot_that_no_journal_proves_is_named(tmp_path: Path) -> None:
@@ -197,7 +199,7 @@ def test_a_snapshot_that_no_journal_proves_is_named(tmp_path: Path) -> None:
 
 
 def test_a_directory_without_snapshots_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SnapshotInvalid, match="no snapshot in it; name a run's output"):
+    with pytest.raises(SnapshotInvalid, match="no snapshot in it: give a run's output"):
         collected([tmp_path])
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.exemptions.rules import ExemptionRule
+from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.deny_all import deny_all_document
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, Quarantine
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
-from c7n_iamusers.safeguards.guards import Guards, quarantine_trouble, refusal, standing
+from c7n_iamusers.safeguards.guards import Guards, quarantine_status, quarantine_trouble, refusal
 from tests.records import ACCOUNT, groups, user
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
@@ -66,8 +66,8 @@ KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
         ),
         pytest.param(
             {"evidence": replace(ALICE.subject, unique_id="AIDAOLD")},
-            "another user .*evidence was of AIDAOLD",
-            id="reborn",
+            "another user .*AIDAOLD was flagged",
+            id="name-of-another-user",
         ),
         pytest.param({"callers": (ALICE.arn,)}, "the run itself acts as this user", id="caller"),
         pytest.param(
@@ -112,7 +112,7 @@ KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
         pytest.param(
             {"quarantined_for": 5, "emptied": True, "evidence": replace(ALICE.subject, unique_id="AIDAOLD")},
             "another user",
-            id="emptied-and-reborn",
+            id="emptied-and-another-user",
         ),
         pytest.param({"user": quarantined(ago(days=9))}, None, id="quarantine-not-asked-for"),
         pytest.param(
@@ -131,12 +131,12 @@ KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
                 "quarantine": quarantine(ago(days=5) + timedelta(seconds=1)),
                 "quarantined_for": 5,
             },
-            "in quarantine since 2026-11-19 12:00 UTC, which is not yet 5 days",
+            "in quarantine since 2026-11-19 12:00 UTC, which is less than 5 days ago",
             id="quarantined-a-second-too-shortly",
         ),
         pytest.param(
             {"user": quarantined(ago(days=4)), "quarantine": quarantine(ago(days=4)), "quarantined_for": 5},
-            "in quarantine since 2026-11-20 12:00 UTC, which is not yet 5 days",
+            "in quarantine since 2026-11-20 12:00 UTC, which is less than 5 days ago",
             id="quarantined-too-shortly",
         ),
         pytest.param(
@@ -235,9 +235,9 @@ def test_refusal(change: dict[str, Any], reason: str | None) -> None:
             id="broken",
         ),
         pytest.param(
-            standing(ALICE, ago(days=20), (KEY_USED,)), "in use", id="in-use-at-a-second-quarantine"
+            quarantine_status(ALICE, ago(days=20), (KEY_USED,)), "in use", id="in-use-at-a-second-quarantine"
         ),
-        pytest.param(standing(ALICE, ago(days=20), ()), "", id="quiet"),
+        pytest.param(quarantine_status(ALICE, ago(days=20), ()), "", id="quiet"),
         pytest.param("not in quarantine", "", id="none"),
         pytest.param("", "", id="no-reason"),
     ],

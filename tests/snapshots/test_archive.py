@@ -68,7 +68,7 @@ def test_one_that_the_journal_cannot_pin_refuses(tmp_path: Path) -> None:
         archive(tmp_path).add(FIRST, 1, Refusing())
 
 
-def test_one_that_is_there_is_never_written_again(tmp_path: Path) -> None:
+def test_a_snapshot_is_never_overwritten(tmp_path: Path) -> None:
     add(tmp_path, FIRST, 1)
     content = place(tmp_path).read_bytes()
     with pytest.raises(SnapshotRefused, match="user alice of account 111122223333: no durable snapshot"):

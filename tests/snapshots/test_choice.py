@@ -167,7 +167,7 @@ def test_a_deny_that_a_stranger_attached_comes_back() -> None:
         pytest.param("03-01T12:30", "march", id="removed-after-the-second"),
     ],
 )
-def test_a_policy_comes_back_as_the_latest_snapshot_before_its_removal_shows_it(
+def test_a_policy_is_restored_as_in_the_latest_snapshot_before_its_removal(
     when: str, version: str | None
 ) -> None:
     march = taken(3, inline_policy=(inline("s3", {"Version": "march"}),))
@@ -188,7 +188,7 @@ def test_what_the_last_holds_itself_is_as_the_last_holds_it() -> None:
     assert found == last
 
 
-def test_a_group_comes_back_with_what_is_told_of_it() -> None:
+def test_a_group_is_restored_with_its_details() -> None:
     january = {"GroupName": "Developers", "Path": "/january/"}
     other = {"GroupName": "Admins", "Path": "/"}
     first = taken(1, details=(january,), group=groups("Developers"))

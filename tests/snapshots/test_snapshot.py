@@ -63,7 +63,7 @@ def test_partial_knowledge_is_no_snapshot() -> None:
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        pytest.param("{", "nor JSON", id="torn"),
+        pytest.param("{", "not valid JSON", id="torn"),
         pytest.param("[]", "the whole", id="list"),
         pytest.param(json.dumps(data(schema_version=2)), r"\['schema_version'\]", id="version"),
         pytest.param(json.dumps(data(account_id="12")), r"\['account_id'\]", id="account"),

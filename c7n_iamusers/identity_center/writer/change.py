@@ -155,7 +155,7 @@ class ChangeExecution:
             try:
                 end = yield from self._call_made(awaits)
             except ChangeFailed as failure:
-                self._end(self._call.refused, failure.code)
+                self._end(self._call.result_if_refused, failure.code)
                 raise
             if isinstance(end, Rechecked):
                 calls, awaits, lost = end.calls, end.awaits, self._call.lost

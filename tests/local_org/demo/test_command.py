@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
-from aws_local_org.demo.steps import MARKER, clear
+from aws_local_org.demo.steps import MARKER, OWNERLESS, TRUSTED, clear
 from c7n_iamusers.cli.main import main
 
 ROOT = Path(__file__).parents[3]
-DEMO = [str(Path(sys.executable).with_name("c7n-iamusers")), "demo", "--users-per-account", "9"]
+DEMO = [str(Path(sys.executable).with_name("c7n-iamusers")), "demo", "--users-per-account", "12"]
 
 
 def checkout(path: Path) -> Path:
@@ -39,26 +40,54 @@ def run(source: Path, work: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_whole_job(tmp_path: Path) -> None:
-    done = run(ROOT, tmp_path / "work")
+    work = tmp_path / "work"
+    done = run(ROOT, work)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 faults" in done.stdout
-    assert len(list((tmp_path / "work" / "mails").glob("*.eml"))) == 12
-    outcomes = list(
-        (tmp_path / "work" / "output" / "delete").glob("*/us-east-1/iam-users-delete/outcomes.json")
-    )
-    assert len(outcomes) == 3
-    assert {row["status"] for path in outcomes for row in json.loads(path.read_text())} == {"deleted"}
+    assert "Time is compressed" in done.stdout
+    # announced, replaced, without a replacement, reminded, deleted machines, deleted people
+    assert len(list((work / "mails").glob("*.eml"))) == 6 * 3
+    outcomes = [
+        json.loads(path.read_text())
+        for path in sorted((work / "output" / "removal").glob("*/us-east-1/iam-users-delete*/outcomes.json"))
+    ]
+    assert len(outcomes) == 6
+    for rows in outcomes:
+        assert {row["status"] for row in rows} == {"deleted", "skipped"}
+    assert len(list((work / "notices").glob("*/*.json"))) == 2 * 3
+    assert not (ROOT / "notices").exists()
 
 
-@pytest.mark.parametrize("broken", ["flag-and-notify.yml"])
-def test_what_did_not_happen_is_a_fault(tmp_path: Path, broken: str) -> None:
-    """c7n-org itself ends with 0 here: the policy fails to validate in its worker."""
+def test_what_did_not_happen_is_a_fault(tmp_path: Path) -> None:
+    """c7n-org itself ends with 0 here: the policy fails in its worker."""
     source = checkout(tmp_path)
-    path = source / "policies" / broken
-    path.write_text(path.read_text().replace("reason:", "because:"))
+    path = source / "policies" / "exemptions.csv"
+    path.write_text(path.read_text().replace("reason", "because"))
     done = run(source, tmp_path / "work")
     assert done.returncode == 1
     assert "the policy did not run" in done.stdout
+
+
+def test_policies_that_spare_too_few_are_faults(tmp_path: Path) -> None:
+    source = checkout(tmp_path)
+    path = source / "policies" / "quarantine.yml"
+    data = yaml.safe_load(path.read_text())
+    machines, people = data["policies"]
+    machines["filters"] = [{"type": "unnecessary", "exempt": "none", "kinds": ["machine", "no-credentials"]}]
+    people["filters"] = [{"type": "unnecessary", "exempt": "none", "kinds": ["human", "mixed", "unknown"]}]
+    for policy in data["policies"]:
+        (action,) = policy["actions"]
+        policy["actions"] = [{"type": action["type"]}]
+    path.write_text(yaml.safe_dump(data, sort_keys=False))
+    done = run(source, tmp_path / "work")
+    assert done.returncode == 1
+    for told in (
+        "break-glass was quarantined, although it is exempt",
+        "although it was used on",
+        f"{TRUSTED} was quarantined, although the role handover trusts it",
+        f"{OWNERLESS} was quarantined, although its person has no access through Identity Center",
+    ):
+        assert told in done.stdout
 
 
 def a_directory(path: Path) -> Path:
@@ -108,7 +137,7 @@ def test_a_directory_that_no_demo_made_is_left_alone(tmp_path: Path, make: Calla
     before = everything(tmp_path)
     done = CliRunner().invoke(main, ["demo", "--source", str(ROOT), "--work", str(work)])
     assert done.exit_code == 1
-    assert "no demo has made it" in done.output
+    assert "has no marker of a demo" in done.output
     assert "rm -r" in done.output
     assert everything(tmp_path) == before
 

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Each check of the demo finds what it is there for, and nothing where all went well."""
+
 from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -12,35 +15,51 @@ import pytest
 from aws_local_org.demo.expectations import (
     PolicyOutput,
     access_faults,
+    announcement_faults,
+    changed,
+    deleted,
     deletion_faults,
-    flag_faults,
     leaving,
     mail_faults,
+    quarantine_faults,
+    sparing_faults,
 )
 from aws_local_org.demo.state import AccountState, UserState
 
-USERS = (
-    UserState("alice", "/", "alice@example.com"),
-    UserState("ci", "/machines/", ""),
-    UserState("git-web", "/", ""),
-    UserState("break-glass", "/emergency/", "security@example.com"),
+NOW = datetime(2026, 11, 25, 12, tzinfo=timezone.utc)
+ALICE = UserState("alice", "/", "AIDA1", "alice@example.com", True, NOW - timedelta(days=90))
+CI = UserState("ci", "/machines/", "AIDA2", last_used=NOW - timedelta(days=31))
+GIT = UserState("git-web", "/", "AIDA3")
+BREAK_GLASS = UserState("break-glass", "/emergency/", "AIDA4", "security@example.com", True)
+USERS = (ALICE, CI, GIT, BREAK_GLASS)
+BEFORE = AccountState(
+    "111122223333",
+    "payments",
+    USERS,
+    frozenset({"old"}),
+    frozenset({"alice@example.com", "security@example.com"}),
+    NOW,
 )
-BEFORE = AccountState("111122223333", "payments", USERS, frozenset({"old"}))
-AFTER = AccountState("111122223333", "payments", USERS[2:], frozenset({"old"}))
-CALL = {"user": "alice", "operation": "DeleteUser", "parameters": {"UserName": "alice"}}
+AFTER = replace(BEFORE, users=USERS[2:])
+PARKED = replace(BEFORE, users=tuple(replace(each, policies="Deny") for each in USERS[:2]) + USERS[2:])
+ANNOUNCED = {user.unique_id: NOW - timedelta(days=30) for user in USERS}
 
 
-def named(*names: str) -> list[dict[str, str]]:
-    return [{"UserName": name} for name in names]
+def call(name: str) -> dict[str, Any]:
+    return {"user": name, "operation": "DeleteUser", "parameters": {"UserName": name}}
 
 
-def output(path: Path, **files: Any) -> PolicyOutput:
+def output(path: Path, status: str = "deleted", **files: Any) -> PolicyOutput:
     """A policy's output in which everything went well, but for ``files``."""
     good: dict[str, Any] = {
         "resources": [{"UserName": "alice"}, {"UserName": "ci"}],
-        "outcomes": [{"user": name, "status": "deleted"} for name in ("alice", "ci")],
+        "outcomes": [{"user": name, "status": status} for name in ("alice", "ci")],
         "snapshots": ["alice", "ci"],
-        "journal": [{"phase": "before", **CALL}, {"phase": "after", "result": "done", **CALL}],
+        "journal": [
+            {**line, **call(name)}
+            for name in ("alice", "ci")
+            for line in ({"phase": "before"}, {"phase": "after", "result": "done"})
+        ],
     }
     found = {**good, **files}
     (path / "snapshots").mkdir()
@@ -50,7 +69,7 @@ def output(path: Path, **files: Any) -> PolicyOutput:
     for name in found["snapshots"]:
         (path / "snapshots" / f"{name}.json").write_text(json.dumps({"user": {"UserName": name}}))
     (path / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in found["journal"]))
-    return PolicyOutput(path)
+    return PolicyOutput((path,))
 
 
 def mail(
@@ -64,47 +83,126 @@ def mail(
 
 def test_who_leaves() -> None:
     assert leaving(BEFORE) == {"alice", "ci"}
+    assert deleted(BEFORE, AFTER) == {"alice", "ci"}
+    assert changed(BEFORE, PARKED) == {"alice", "ci"}
+    assert changed(BEFORE, AFTER) == set()
 
 
 @pytest.mark.parametrize(
-    ("files", "fault"),
+    ("announced", "files", "fault"),
     [
-        pytest.param({}, None, id="all-flagged"),
-        pytest.param({"resources": [{"UserName": "alice"}]}, "flagged: ci is missing", id="one-missed"),
-        pytest.param(
-            {"resources": named("alice", "ci", "git-web")},
-            "git-web is too many",
-            id="exempt",
-        ),
-        pytest.param({"resources": None}, "the policy did not run", id="not-run"),
+        pytest.param({"AIDA1", "AIDA2"}, {}, None, id="all-announced"),
+        pytest.param({"AIDA1"}, {}, "announced: ci is missing", id="one-missed"),
+        pytest.param({"AIDA1", "AIDA2", "AIDA3"}, {}, "git-web is too many", id="exempt"),
+        pytest.param({"AIDA1", "AIDA2"}, {"resources": None}, "the policy did not run", id="not-run"),
     ],
 )
-def test_flag_faults(tmp_path: Path, files: dict[str, Any], fault: str | None) -> None:
-    check(flag_faults(BEFORE, output(tmp_path, **files)), fault)
+def test_announcement_faults(
+    tmp_path: Path, announced: set[str], files: dict[str, Any], fault: str | None
+) -> None:
+    found = announcement_faults(BEFORE, output(tmp_path, **files), dict.fromkeys(announced, NOW))
+    check(found, fault)
+
+
+def with_alice(**changes: Any) -> AccountState:
+    return replace(BEFORE, users=(replace(ALICE, **changes), *USERS[1:]))
+
+
+def with_ci(**changes: Any) -> AccountState:
+    return replace(BEFORE, users=(ALICE, replace(CI, **changes), *USERS[2:]))
+
+
+@pytest.mark.parametrize(
+    ("before", "touched", "announced", "fault"),
+    [
+        pytest.param(BEFORE, {"alice", "ci"}, ANNOUNCED, None, id="sound"),
+        pytest.param(
+            BEFORE, {"git-web"}, ANNOUNCED, "git-web was deleted, although it is exempt", id="exempt"
+        ),
+        pytest.param(BEFORE, {"break-glass"}, ANNOUNCED, "although it is exempt", id="break-glass"),
+        pytest.param(
+            with_ci(last_used=NOW - timedelta(days=29)),
+            {"ci"},
+            ANNOUNCED,
+            "although it was used on 2026-10-27, within 30 days",
+            id="active",
+        ),
+        pytest.param(
+            with_ci(last_used=NOW - timedelta(days=29)), {"alice"}, ANNOUNCED, None, id="active-and-left"
+        ),
+        pytest.param(
+            with_ci(trusted_by=("deploy",)),
+            {"ci"},
+            ANNOUNCED,
+            "although the role deploy trusts it",
+            id="trusted",
+        ),
+        pytest.param(
+            replace(BEFORE, access=frozenset()), {"alice"}, ANNOUNCED, "has no access through", id="no-access"
+        ),
+        pytest.param(with_alice(email=""), {"alice"}, ANNOUNCED, "has no access through", id="password-only"),
+        pytest.param(
+            with_alice(email="eve@example.com", has_password=False),
+            {"alice"},
+            ANNOUNCED,
+            "has no access through",
+            id="email-only",
+        ),
+        pytest.param(BEFORE, {"alice"}, {}, "although its owner was not addressed", id="unannounced"),
+        pytest.param(
+            BEFORE,
+            {"alice"},
+            {"AIDA1": NOW - timedelta(days=29)},
+            "its owner was addressed on 2026-10-27, less than 30 days before",
+            id="too-early",
+        ),
+    ],
+)
+def test_sparing_faults(
+    before: AccountState, touched: set[str], announced: dict[str, datetime], fault: str | None
+) -> None:
+    check(sparing_faults(before, touched, announced, 30, "deleted"), fault)
+
+
+@pytest.mark.parametrize(
+    ("after", "files", "fault"),
+    [
+        pytest.param(PARKED, {}, None, id="all-parked"),
+        pytest.param(replace(PARKED, users=PARKED.users[1:]), {}, "alice is gone", id="deleted"),
+        pytest.param(BEFORE, {}, "outcomes quarantined: alice is too many", id="no-deny"),
+        pytest.param(PARKED, {"outcomes": []}, "outcomes quarantined: ci is missing", id="no-outcome"),
+        pytest.param(PARKED, {"resources": None}, "a policy did not run", id="not-run"),
+        pytest.param(
+            PARKED, {"journal": [{"phase": "before", **call("ci")}]}, "call not ended", id="journal"
+        ),
+    ],
+)
+def test_quarantine_faults(
+    tmp_path: Path, after: AccountState, files: dict[str, Any], fault: str | None
+) -> None:
+    check(quarantine_faults(BEFORE, after, output(tmp_path, "quarantined", **files)), fault)
 
 
 @pytest.mark.parametrize(
     ("after", "files", "fault"),
     [
         pytest.param(AFTER, {}, None, id="all-gone"),
-        pytest.param(BEFORE, {}, "users left: alice is too many", id="still-there"),
-        pytest.param(
-            replace(AFTER, users=USERS[3:]),
-            {},
-            "git-web is missing",
-            id="exempt-deleted",
-        ),
+        pytest.param(BEFORE, {}, "outcomes deleted: alice is too many", id="still-there"),
+        pytest.param(replace(AFTER, users=USERS[1:]), {}, "no machine was deleted", id="no-machine"),
+        pytest.param(replace(AFTER, users=(ALICE, *USERS[2:])), {}, "no person was deleted", id="no-person"),
         pytest.param(
             replace(AFTER, orphaned_mfa=frozenset({"old", "new"})), {}, "new is too many", id="orphan"
         ),
         pytest.param(AFTER, {"snapshots": ["alice"]}, "snapshots: ci is missing", id="no-snapshot"),
         pytest.param(AFTER, {"outcomes": []}, "outcomes deleted: alice is missing", id="no-outcome"),
+        pytest.param(AFTER, {"resources": None}, "a policy did not run", id="not-run"),
         pytest.param(
             AFTER,
-            {"journal": [{"phase": "before", **CALL}]},
+            {"journal": [{"phase": "before", **call("alice")}]},
             "call not ended: alice",
-            id="journal",
+            id="unfinished",
         ),
+        pytest.param(AFTER, {"journal": []}, "journal: alice is missing", id="no-journal"),
     ],
 )
 def test_deletion_faults(
@@ -125,20 +223,18 @@ def test_deletion_faults(
     ],
 )
 def test_mail_faults(received: list[EmailMessage], fault: str | None) -> None:
-    check(mail_faults(BEFORE, ["owner@example.com"], "Gone", received), fault)
+    check(mail_faults(BEFORE, ["alice", "ci"], ["owner@example.com"], "Gone", received), fault)
 
 
 @pytest.mark.parametrize(
     ("access", "fault"),
     [
-        pytest.param({"alice@example.com": "Readers"}, None, id="who-leaves"),
-        pytest.param({}, "alice@example.com is missing", id="nobody"),
-        pytest.param(
-            {"alice@example.com": "R", "eve@example.com": "R"}, "eve@example.com is too many", id="stranger"
-        ),
+        pytest.param({"alice@example.com"}, None, id="who-leaves"),
+        pytest.param(set(), "alice@example.com is missing", id="nobody"),
+        pytest.param({"alice@example.com", "eve@example.com"}, "eve@example.com is too many", id="stranger"),
     ],
 )
-def test_access_faults(access: dict[str, str], fault: str | None) -> None:
+def test_access_faults(access: set[str], fault: str | None) -> None:
     check(access_faults(BEFORE, access), fault)
 
 

@@ -108,7 +108,7 @@ Expected = tuple[str, str, int] | None
         ),
     ],
 )
-def test_who_stands_in_no_row(
+def test_outcomes_that_are_missing_in_the_rows(
     lines: list[dict[str, Any]],
     rows: list[dict[str, Any]],
     name: str | None,
@@ -126,17 +126,17 @@ def test_who_stands_in_no_row(
     if expected is None:
         assert found == []
         return
-    ((subject, told),) = found
+    ((subject, missing),) = found
     status, reason, calls = expected
-    assert (subject, told.user, told.arn) == (ALICE, "alice", ALICE.arn)
-    assert (told.status, told.calls) == (status, calls)
-    assert reason in told.reason
+    assert (subject, missing.user, missing.arn) == (ALICE, "alice", ALICE.arn)
+    assert (missing.status, missing.calls) == (status, calls)
+    assert reason in missing.reason
 
 
-def test_two_users_of_one_name_are_told_apart() -> None:
+def test_two_users_with_one_name_have_separate_outcomes() -> None:
     later = [{**each, "unique_id": "AIDA2"} for each in KEY]
     found = list(missing_outcomes([*DONE, *later], [], lambda _: None))
-    assert [(subject.unique_id, told.status) for subject, told in found] == [
+    assert [(subject.unique_id, missing.status) for subject, missing in found] == [
         ("AIDA1", "deleted"),
         ("AIDA2", "failed"),
     ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is left alone, why, on whose word and until when."""
+"""Exemption rules: which users are left alone, why, who answers for it and until when; and lists of rules. Pure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from typing import Any
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.user_patterns import FIELDS, matches, pattern_doubt, pattern_fault
+from c7n_iamusers.text.rows import FORMATS, NotInFormat, Row, read_rows
 
 
 @dataclass(frozen=True)
 class ExemptionRule:
     """``pattern``: a case-sensitive shell glob over ``field`` (user, path, tag or group).
 
-    ``expires``: the last day, in UTC, on which the rule protects.
+    ``expires``: the last day, in UTC, on which the rule protects. ``owner``: a person or team to ask.
     """
 
     field: str
@@ -29,7 +30,7 @@ class ExemptionRule:
     owner: str = ""
 
     def as_data(self) -> dict[str, Any]:
-        """The rule as a policy writes it."""
+        """The rule as in a policy."""
         data = {self.field: self.pattern, "reason": self.reason, "expires": self.expires.isoformat()}
         return {**data, "owner": self.owner} if self.owner else data
 
@@ -52,21 +53,21 @@ def read_usage(line: str) -> tuple[RuleKey, int] | None:
 
 @dataclass(frozen=True)
 class Exemption:
-    """``rule`` protects the user today, if any does; ``expired``: those that would have, had they not run out."""
+    """``rule``: the one that protects the user today, if any. ``expired``: matching rules that have expired."""
 
     rule: ExemptionRule | None
     expired: tuple[ExemptionRule, ...] = ()
 
 
-#: What a policy says for ``exempt`` where it is to spare nobody.
+#: The value of ``exempt`` in a policy without exemptions.
 NOBODY = "none"
 _KEYS = frozenset(FIELDS) | {"reason", "owner", "expires"}
 
 
 def find_exemption(user: IamUser, rules: Sequence[ExemptionRule], today: date) -> Exemption:
-    """The first rule that protects ``user`` on ``today`` (a date in UTC), and those that no longer do.
+    """The first rule that protects ``user`` on ``today`` (a date in UTC), and the matching rules that have expired.
 
-    Raises EvidenceUnreadable where a group rule stands and the user's groups were not read.
+    Raises EvidenceUnreadable if there is a group rule and the user's groups were not read.
     """
     matching = [rule for rule in rules if matches(user, rule.field, rule.pattern)]
     live = [rule for rule in matching if today <= rule.expires]
@@ -75,9 +76,9 @@ def find_exemption(user: IamUser, rules: Sequence[ExemptionRule], today: date) -
 
 
 def parse_rules(entries: Any, where: str) -> tuple[ExemptionRule, ...]:
-    """Rules from a policy's ``exempt`` list; ``where`` names the place for the errors.
+    """The rules in a policy's ``exempt`` list. ``where``: the place, for messages.
 
-    Raises InvalidPolicyData that lists every fault at once, each with its place and its mend.
+    Raises InvalidPolicyData with every fault at once, each with its place and what to do.
     """
     if not isinstance(entries, list):
         raise InvalidPolicyData(f"{where}: must be a list of rules, or {NOBODY}, not {entries!r}")
@@ -89,10 +90,41 @@ def parse_rules(entries: Any, where: str) -> tuple[ExemptionRule, ...]:
 
 
 def doubts(rules: Sequence[ExemptionRule]) -> Iterator[str]:
-    """What in rules that can protect is probably not meant, for a log."""
+    """Warnings about valid rules that probably don't match what their author meant."""
     for rule in rules:
         if doubt := pattern_doubt(rule.field, rule.pattern):
             yield f"exemption by {rule.field} {rule.pattern!r} ({rule.reason}) {doubt}"
+
+
+def format_of(name: str) -> str:
+    """The format by the extension of a path or URL, one of FORMATS; empty if it has another extension."""
+    ending = name.partition("?")[0].partition("#")[0].lower().removesuffix(".gz").rpartition(".")[2]
+    return {"yml": "yaml"}.get(ending, ending) if ending in (*FORMATS, "yml") else ""
+
+
+def parse_list(data: str | bytes, form: str, where: str) -> tuple[ExemptionRule, ...]:
+    """The rules in a list in the format ``form`` (one of FORMATS). ``where``: the list, for messages.
+
+    Raises InvalidPolicyData with every fault and its line. A list without rules is a fault too, since it is more likely
+    damaged than meant.
+    """
+    rules: list[ExemptionRule] = []
+    faults: list[str] = []
+    try:
+        for row in read_rows(data, form, _header_fault):
+            try:
+                rules += _rule(row, f"{where} line {row.line}")
+            except InvalidPolicyData as error:
+                faults.append(str(error))
+    except NotInFormat as error:
+        raise InvalidPolicyData(f"{where}: {error}") from error
+    if faults:
+        raise InvalidPolicyData("; ".join(faults))
+    if not rules:
+        raise InvalidPolicyData(
+            f"{where}: has no rules: give at least one, or leave exempt-from out of the policy"
+        )
+    return tuple(rules)
 
 
 def _parse_rule(entry: Any, where: str, faults: list[str]) -> ExemptionRule | None:
@@ -115,7 +147,7 @@ def _parse_rule(entry: Any, where: str, faults: list[str]) -> ExemptionRule | No
 
 def _unknown_keys(entry: Mapping[str, Any], where: str) -> list[str]:
     unknown = sorted(str(key) for key in entry if key not in _KEYS)
-    expected = f"a pattern is one of {', '.join(FIELDS)}; beside it stand reason, expires and owner"
+    expected = f"a rule has one of {', '.join(FIELDS)}, and reason, expires and owner"
     return [f"{where}: there is no key {key!r}: {expected}" for key in unknown]
 
 
@@ -133,17 +165,17 @@ def _pattern(entry: Mapping[str, Any], field: str, where: str, faults: list[str]
         return ""
     pattern = _text(entry, field, where, faults, "give a shell glob such as 'ci-*'")
     if pattern and (fault := pattern_fault(field, pattern)):
-        # It would protect nobody, and nobody would notice.
+        # It would protect nobody, unnoticed.
         faults.append(f"{where}: {field} {pattern!r} {fault}")
     return pattern
 
 
-def _text(entry: Mapping[str, Any], key: str, where: str, faults: list[str], mend: str) -> str:
+def _text(entry: Mapping[str, Any], key: str, where: str, faults: list[str], remedy: str) -> str:
     value = entry.get(key)
     if isinstance(value, str) and value.strip():
         return value
     found = "is missing" if value is None else f"must be a text that is not empty, not {value!r}"
-    faults.append(f"{where}: {key} {found}: {mend}")
+    faults.append(f"{where}: {key} {found}: {remedy}")
     return ""
 
 
@@ -165,3 +197,19 @@ def _as_date(value: Any) -> date | None:
         return datetime.strptime(value, "%Y-%m-%d").date()
     except ValueError:
         return None
+
+
+def _rule(row: Row, where: str) -> tuple[ExemptionRule, ...]:
+    if row.problem:
+        raise InvalidPolicyData(f"{where}: {row.problem}")
+    try:
+        return parse_rules([row.value], where)
+    except InvalidPolicyData as error:
+        # ``where`` has the row's line. Its index in this list of one means nothing.
+        raise InvalidPolicyData(str(error).replace(f"{where}[0]", where)) from error
+
+
+def _header_fault(names: list[str]) -> str:
+    if set(names) & set(FIELDS):
+        return ""
+    return f"must name the columns, at least one of {', '.join(FIELDS)} among them, not {names!r}"

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from c7n.credentials import SessionFactory
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.execution.callers import Callers, callers
+from c7n_iamusers.execution.sessions import Callers, callers
 
 REGION = "us-east-1"
 ROLE = "CloudCustodian"
@@ -93,7 +93,7 @@ def shapes(account: str, keys: dict[str, str], path: Path) -> dict[str, dict[str
 
 @pytest.mark.parametrize("assumes", [False, True], ids=["profile", "profile-and-role"])
 @pytest.mark.parametrize("shape", [SOURCE, SELF, CHAIN, BOTH, PROCESS])
-def test_the_user_that_begins_a_chain_is_told(
+def test_the_user_at_the_start_of_a_role_chain_is_found(
     account: str,
     runner: dict[str, str],
     tmp_path: Path,
@@ -119,7 +119,7 @@ def test_a_source_in_the_credentials_file_is_found(
 
 
 @pytest.mark.parametrize("profile", ["fleet", None], ids=["named", "by-the-environment"])
-def test_credentials_of_the_environment_that_a_profile_names_are_told(
+def test_a_credential_source_in_the_environment_is_found(
     account: str, runner: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str | None
 ) -> None:
     role = {"role_arn": f"arn:aws:iam::{account}:role/{ROLE}", "credential_source": "Environment"}
@@ -135,7 +135,7 @@ def test_credentials_of_the_environment_that_a_profile_names_are_told(
         assert asked(profile).unknown == ()
 
 
-def test_keys_that_assume_the_role_are_told(
+def test_keys_that_assume_the_role_are_found(
     account: str, runner: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configured(tmp_path, monkeypatch, {"base": runner})
@@ -146,7 +146,7 @@ def test_keys_that_assume_the_role_are_told(
 def test_who_obtained_a_session_in_the_environment_is_not_known(org: LocalOrg, account: str) -> None:
     operator = f"{session_arn(account, 'LocalOrgOperator')}operator"
     assert asked(None) == Callers(
-        (operator,), (f"who obtained the session {operator}: credentials of method 'env' don't tell",)
+        (operator,), (f"who obtained the session {operator}: credentials of method 'env' don't say",)
     )
 
 
@@ -155,7 +155,7 @@ def test_nobody_is_behind_the_role_of_a_function(org: LocalOrg, monkeypatch: pyt
     assert asked(None).unknown == ()
 
 
-class Told:
+class SessionOf:
     """A session of which ``method`` tells how its credentials came."""
 
     def __init__(self, arn: str, method: str, profile: str = "fleet") -> None:
@@ -191,7 +191,7 @@ class Told:
     ],
 )
 def test_who_may_be_behind_a_session(arn: str, method: str, unknown: bool) -> None:
-    found = callers(None, Told(arn, method), REGION)
+    found = callers(None, SessionOf(arn, method), REGION)
     assert found.arns == (arn,)
     assert [arn in each for each in found.unknown] == ([True] if unknown else [])
 
@@ -247,7 +247,7 @@ WEB = {"role_arn": "arn:aws:iam::111122223333:role/w", "web_identity_token_file"
         pytest.param({"fleet": {**ASSUMED, "source_profile": "b"}, "b": WEB}, None, id="web-identity"),
     ],
 )
-def test_a_source_that_cannot_be_told_is_named_and_no_error(
+def test_an_unknown_source_is_reported_without_an_error(
     org: LocalOrg,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -256,7 +256,7 @@ def test_a_source_that_cannot_be_told_is_named_and_no_error(
 ) -> None:
     configured(tmp_path, monkeypatch, profiles)
     acting = "arn:aws:sts::111122223333:assumed-role/r/1"
-    found = callers(None, Told(acting, "assume-role"), REGION)
+    found = callers(None, SessionOf(acting, "assume-role"), REGION)
     assert found.arns == (acting,)
     assert [text.startswith("who assumes the role of profile fleet") for text in found.unknown] == (
         [True] if unknown else []
@@ -279,11 +279,11 @@ def test_roles_between_are_not_assumed_again(
         {"fleet": {**ASSUMED, "source_profile": "middle"}, "middle": middle, "base": runner},
     )
     org.clear_calls()
-    found = callers(None, Told("arn:aws:sts::111122223333:assumed-role/r/1", "assume-role"), REGION)
+    found = callers(None, SessionOf("arn:aws:sts::111122223333:assumed-role/r/1", "assume-role"), REGION)
     assert found.arns[1:] == (user_arn(account),)
     assert [call.operation for call in org.calls] == ["GetCallerIdentity"]
 
 
-def test_who_acts_must_be_known(org: LocalOrg) -> None:
+def test_the_acting_principal_must_be_known(org: LocalOrg) -> None:
     with pytest.raises(ClientError):
         callers(None, boto3.Session("AKIAUNKNOWN", "x"), REGION)

@@ -6,8 +6,7 @@ from datetime import date
 import pytest
 
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.exemptions.lists import format_of, parse_list
-from c7n_iamusers.exemptions.rules import ExemptionRule
+from c7n_iamusers.exemptions import ExemptionRule, format_of, parse_list
 
 RULES = (
     ExemptionRule("user", "ci-*", "pipeline, for now", date(2027, 1, 31), "ops@example.com"),
@@ -72,7 +71,7 @@ def test_encodings_that_the_first_bytes_tell(form: str, text: str, encoding: str
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         pytest.param(
             "user,reason,expires\nx,\u00e9t\u00e9,2027-01-01\n".encode("cp1252"),
@@ -85,8 +84,8 @@ def test_encodings_that_the_first_bytes_tell(form: str, text: str, encoding: str
         pytest.param(CSV.encode("utf-16")[:-1], "line 4: is damaged utf-16", id="half-a-character"),
     ],
 )
-def test_an_encoding_that_is_not_clear_is_named(data: bytes, told: str) -> None:
-    with pytest.raises(InvalidPolicyData, match=f"list: {told}"):
+def test_an_encoding_that_is_not_clear_is_named(data: bytes, message: str) -> None:
+    with pytest.raises(InvalidPolicyData, match=f"list: {message}"):
         parse_list(data, "csv", "list")
 
 
@@ -126,17 +125,13 @@ def test_yaml_rules_may_share_what_an_anchor_names() -> None:
         ),
         pytest.param("json", JSON + "x", "list: line 8: there is more after the list", id="json-more"),
         pytest.param("json", '{"user": "x"}', "list: line 1: must be a list of objects", id="json-mapping"),
-        pytest.param(
-            "json", '[{"user": "x", "user": "y"}]', "list: line 1: a key stands twice", id="json-twice"
-        ),
+        pytest.param("json", '[{"user": "x", "user": "y"}]', "list: line 1: duplicate key", id="json-twice"),
         pytest.param("yaml", "exempt: []", "list: line 1: must be a list of objects", id="yaml-mapping"),
         pytest.param("yaml", "- user: [x", "list: line 1: expected", id="yaml-broken"),
         pytest.param(
             "yaml", "-\n- user: !!python/name:os.system x", "list: line 2: could not", id="yaml-python"
         ),
-        pytest.param(
-            "yaml", "- a: b\n- {user: x, user: y}", "list: line 2: a key stands twice", id="yaml-twice"
-        ),
+        pytest.param("yaml", "- a: b\n- {user: x, user: y}", "list: line 2: duplicate key", id="yaml-twice"),
         pytest.param("yaml", "- user: a\u0000b", "list: line 1: is not YAML", id="yaml-control-character"),
         pytest.param(
             "csv", "name,reason\nx,y", "list: line 1: the header must name the columns", id="csv-header"
@@ -144,7 +139,7 @@ def test_yaml_rules_may_share_what_an_anchor_names() -> None:
         pytest.param(
             "csv",
             "user,user,reason\nx,y,z",
-            "list: line 1: the header has twice 'user'",
+            "list: line 1: the header has 'user' twice",
             id="csv-header-twice",
         ),
         pytest.param(
@@ -178,7 +173,7 @@ def test_yaml_rules_may_share_what_an_anchor_names() -> None:
         pytest.param(
             "csv",
             "user;reason, owner;expires\nx;r;2027-01-01",
-            "list: line 1: the header has a comma and a semicolon: put one and the same",
+            "list: line 1: the header has a comma and a semicolon: use one of them",
             id="csv-two-separators",
         ),
         pytest.param(
@@ -193,7 +188,7 @@ def test_yaml_rules_may_share_what_an_anchor_names() -> None:
         pytest.param("json", "[7]", "list line 1: must be a mapping", id="json-number"),
     ],
 )
-def test_faults_are_told_with_their_line(form: str, text: str, message: str) -> None:
+def test_faults_have_their_line(form: str, text: str, message: str) -> None:
     with pytest.raises(InvalidPolicyData, match=message):
         parse_list(text, form, "list")
 
@@ -214,7 +209,7 @@ def test_an_empty_list_is_a_fault(form: str, text: str) -> None:
         parse_list(text, form, "list")
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(InvalidPolicyData, match=r"line 2: reason.*line 3: expires"):
         parse_list("user,reason,expires\nx,,2027-01-01\ny,r,soon\n", "csv", "list")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judging a user again on live data, by what the filter was asked: its evidence may be hours old. Pure."""
+"""The recheck: applies the filter's criteria again to live data, since its evidence may be hours old. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from c7n_iamusers.evidence.model import Evidence, LastUse, Source
 from c7n_iamusers.evidence.options import FilterOptions
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.exemptions.rules import Exemption
+from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam.attachments import (
     CREDENTIAL_KINDS,
     CREDENTIAL_TRAITS,
@@ -29,9 +29,9 @@ from c7n_iamusers.text.moments import moment
 
 
 def live_evidence(listed: Evidence, user: IamUser, keys: Iterable[KeyUse], now: datetime) -> Evidence:
-    """``listed``, with the credentials and MFA devices of ``user``, of whom every kind was read ``now``.
+    """``listed`` with the credentials and MFA devices of ``user``, whose attachments were all read ``now``.
 
-    ``keys``: the last use of its access keys; the use of a key that is not among them is unknown.
+    ``keys``: the last use of its access keys. The use of a key that is not among them is unknown.
     """
     uses = {each.key_id: LastUse(each.at, each.service, each.region) for each in keys}
     credentials = {
@@ -52,35 +52,35 @@ def live_evidence(listed: Evidence, user: IamUser, keys: Iterable[KeyUse], now: 
 
 
 def _use(kind: AttachmentKind, item: Item, user: IamUser, uses: dict[str, LastUse]) -> LastUse | None:
-    told = CREDENTIAL_TRAITS[kind.name].use
-    if told == PASSWORD_LAST_USED:
+    source = CREDENTIAL_TRAITS[kind.name].use
+    if source == PASSWORD_LAST_USED:
         return LastUse(moment(user.detail.get(PASSWORD_LAST_USED)))
-    return uses.get(str(item[kind.identifier])) if told == KEY_LAST_USED else None
+    return uses.get(str(item[kind.identifier])) if source == KEY_LAST_USED else None
 
 
-#: Why a user, read live, with the last use of its keys, is not to be touched; None where nothing speaks against it.
-Judge = Callable[[IamUser, Iterable[KeyUse]], str | None]
+#: A user read live, and the last use of its keys -> why the filter no longer selects it; None if it does.
+Recheck = Callable[[IamUser, Iterable[KeyUse]], str | None]
 
 
-def no_judgement(user: IamUser, keys: Iterable[KeyUse]) -> str | None:
-    """Where the policy's filter asks for nothing that would have to be judged again."""
+def no_recheck(user: IamUser, keys: Iterable[KeyUse]) -> str | None:
+    """The recheck of a policy whose filter has no criteria but exemptions."""
     return None
 
 
 @dataclass(frozen=True)
-class LiveJudgement:
-    """``options``: of each filter ``unnecessary`` of the policy. ``index``: None where none asks for a judgement."""
+class LiveRecheck:
+    """``options``: of each filter ``unnecessary`` in the policy. ``index``: None if they have no criteria."""
 
     index: EvidenceIndex | None
     options: Sequence[FilterOptions]
 
     @property
-    def asks(self) -> bool:
-        """True where a filter was asked for more than exemptions."""
+    def needed(self) -> bool:
+        """True if a filter has criteria besides exemptions."""
         return self.index is not None
 
     def problem(self, user: IamUser, keys: Iterable[KeyUse]) -> str | None:
-        """Why the filter would not select ``user``, read live, any more; None where it would.
+        """Why the filter would no longer select ``user``, read live; None if it would.
 
         ``keys``: the last use of its access keys.
         """
@@ -98,12 +98,12 @@ def _problem(
         evidence = live_evidence(index.of(user, Source("GetUser", now)), user, keys, now)
         found = assess(user, evidence, Exemption(None), options.criteria, now)
     except EvidenceUnreadable as error:
-        return f"what it is can't be told any more: {error}"
+        return f"its kind can't be determined on live data: {error}"
     if options.selection.selects(found, now):
         return None
-    sign = found.activity.idle_since
-    since = f", last sign of life {sign:%Y-%m-%d %H:%M} UTC" if sign else ""
+    last = found.activity.idle_since
+    since = f", last activity {last:%Y-%m-%d %H:%M} UTC" if last else ""
     return (
-        f"judged again on live data, the filter unnecessary does not select it any more (kind "
+        f"checked again on live data, the filter unnecessary no longer selects it (kind "
         f"{found.classification.kind}{since}): flag again"
     )

@@ -11,7 +11,7 @@ from c7n_iamusers.evidence.model import Credential, Evidence, LastUse, Source
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, SERVICE_CREDENTIALS, SSH_PUBLIC_KEY
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
-from c7n_iamusers.safeguards.live_judgement import live_evidence
+from c7n_iamusers.safeguards.recheck import live_evidence
 from tests.evidence_records import CREDENTIAL_KINDS, NOW, days_ago, key, password, used
 from tests.records import ACCOUNT as ACCOUNT_ID
 from tests.records import user
@@ -146,7 +146,7 @@ def test_devices_are_those_of_now(serials: list[str], mfa: bool, virtual: tuple[
     assert (found.mfa, found.virtual_mfa) == (mfa, virtual)
 
 
-def test_what_is_not_the_users_own_stands_as_it_was_told() -> None:
+def test_account_data_is_unchanged() -> None:
     found = live(user())
     assert (found.orphaned_mfa, found.trusted_by, found.creator) == (
         LISTED.orphaned_mfa,

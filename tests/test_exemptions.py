@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
-from c7n_iamusers.exemptions.rules import ExemptionRule, doubts, find_exemption, parse_rules, read_usage
+from c7n_iamusers.exemptions import ExemptionRule, doubts, find_exemption, parse_rules, read_usage
 from tests.records import groups, user
 
 TODAY = date(2026, 11, 24)
@@ -123,7 +123,7 @@ def without(key: str) -> dict[str, Any]:
         ),
         pytest.param({**GOOD, "expires": 20270131}, r"expires is not a date: 20270131", id="date-as-number"),
         pytest.param(
-            {**GOOD, "name": "x"}, r"there is no key 'name': a pattern is one of user, path", id="unknown-key"
+            {**GOOD, "name": "x"}, r"there is no key 'name': a rule has one of user, path", id="unknown-key"
         ),
         pytest.param(
             without("user"), r"exactly one of user, path, tag, group .* none is there", id="no-pattern"
@@ -146,12 +146,12 @@ def without(key: str) -> dict[str, Any]:
         pytest.param("ci-*", r"exempt\[0\]: must be a mapping", id="not-a-mapping"),
     ],
 )
-def test_faulty_rules_name_the_place_and_the_mend(entry: Any, message: str) -> None:
+def test_faulty_rules_name_the_place_and_the_remedy(entry: Any, message: str) -> None:
     with pytest.raises(InvalidPolicyData, match=message):
         parse_rules([entry], "exempt")
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     with pytest.raises(InvalidPolicyData, match=r"exempt\[0\]: reason.*exempt\[2\]: expires"):
         parse_rules([without("reason"), GOOD, without("expires")], "exempt")
 
@@ -162,7 +162,7 @@ def test_the_list_must_be_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "pattern", "told"),
+    ("field", "pattern", "message"),
     [
         pytest.param(
             "user", "arn:aws:iam::111122223333:user/eng/jane", "write the name, 'jane', not the ARN", id="arn"
@@ -196,11 +196,11 @@ def test_the_list_must_be_one() -> None:
         pytest.param("tag", "Purpose=^x$", "the value of a tag can't have '^'", id="tag-regex"),
     ],
 )
-def test_a_pattern_that_can_protect_nobody_is_a_fault(field: str, pattern: str, told: str) -> None:
+def test_a_pattern_that_can_protect_nobody_is_a_fault(field: str, pattern: str, message: str) -> None:
     with pytest.raises(InvalidPolicyData) as fault:
         parse_rules([{field: pattern, "reason": "r", "expires": "2027-01-31"}], "exempt")
     assert str(fault.value).startswith(f"exempt[0]: {field} {pattern!r} matches no")
-    assert told in str(fault.value)
+    assert message in str(fault.value)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_a_pattern_that_can_match_is_none(field: str, pattern: str, name: str) -
 
 
 @pytest.mark.parametrize(
-    ("field", "pattern", "told"),
+    ("field", "pattern", "message"),
     [
         pytest.param("tag", "Purpose=x ", "has a space beside its = or at an end", id="tag-space"),
         pytest.param("tag", "Purpose = x", "has a space beside", id="tag-spaces"),
@@ -257,10 +257,10 @@ def test_a_pattern_that_can_match_is_none(field: str, pattern: str, name: str) -
         pytest.param("path", "/a,b/", "", id="path-comma"),
     ],
 )
-def test_what_is_probably_not_meant_is_told(field: str, pattern: str, told: str) -> None:
+def test_doubtful_rules_are_reported(field: str, pattern: str, message: str) -> None:
     found = list(doubts([rule(field, pattern)]))
-    assert bool(found) is bool(told)
-    assert all(f"exemption by {field} {pattern!r} (because) {told}" in each for each in found)
+    assert bool(found) is bool(message)
+    assert all(f"exemption by {field} {pattern!r} (because) {message}" in each for each in found)
 
 
 @pytest.mark.parametrize("pattern", ["al*", 'a "quoted" name', "back\\slash", "zwei: 3 users", "für\n*"])
@@ -271,5 +271,5 @@ def test_a_log_line_of_usage_is_read_back(pattern: str) -> None:
 
 
 @pytest.mark.parametrize("line", ["", "exempt by user al* until 2027-01-01: 2 users", "2 users are exempt"])
-def test_other_lines_tell_of_no_usage(line: str) -> None:
+def test_other_lines_report_no_usage(line: str) -> None:
     assert read_usage(line) is None

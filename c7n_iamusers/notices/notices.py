@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who was addressed about which IAM user, on which day, and the STOP file beside these records.
+
+c7n-mailer delivers later and elsewhere, and swallows errors, so no action can know that a mail arrived. A notice is
+therefore the proof that a message with these addresses entered the queue, and no more. Tags can't serve: who holds
+iam:TagUser writes them. One file holds one message: ``<account id>/<time>-<step>-<digest>.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+from c7n_iamusers.exceptions import NoticesUnreadable, Stopped
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.stores import Store, read_all
+from c7n_iamusers.text.moments import as_text, moment
+
+ANNOUNCED = "announced"
+#: Beside the notices: where a file of this name is, no destructive action begins with a further user.
+STOP = "STOP"
+#: Days after the announced day for which an announcement counts. Later the owners have to be addressed again: people
+#: forget, and the user may have been exempt in between.
+LAPSE_DAYS = 90
+_CLOCK_SKEW = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One message about ``users`` of an account, as it entered the queue.
+
+    ``step``: ``announced``, or ``reminded-N``, N days before ``day``. ``day``: the first one, in UTC, on which the
+    users may be deleted. ``message_id``: what the queue answered.
+    """
+
+    account_id: str
+    step: str
+    time: datetime
+    day: date
+    addresses: tuple[str, ...]
+    message_id: str
+    policy: str
+    users: tuple[Subject, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of its file; no two messages have the same."""
+        digest = hashlib.sha256(f"{self.message_id} {self.policy}".encode()).hexdigest()[:12]
+        return f"{self.account_id}/{self.time:%Y%m%dT%H%M%SZ}-{self.step}-{digest}.json"
+
+    def as_json(self) -> bytes:
+        """The content of its file."""
+        users = [{"user": each.name, "arn": each.arn, "unique-id": each.unique_id} for each in self.users]
+        data = {
+            "account": self.account_id,
+            "step": self.step,
+            "time": as_text(self.time),
+            "day": self.day.isoformat(),
+            "addresses": list(self.addresses),
+            "message-id": self.message_id,
+            "policy": self.policy,
+            "users": users,
+        }
+        return json.dumps(data, indent=1).encode() + b"\n"
+
+
+def parse_notice(content: bytes, account_id: str, now: datetime) -> Notice:
+    """The notice in a file that lies in the directory of ``account_id``. Raises ValueError where it can't be one."""
+    data = json.loads(content)
+    if not isinstance(data, Mapping):
+        raise ValueError("it is no JSON object")
+    time = moment(data.get("time"))
+    if time is None:
+        raise ValueError("it has no time")
+    if time > now + _CLOCK_SKEW:
+        raise ValueError(f"its time {as_text(time)} is in the future")
+    if data.get("account") != account_id:
+        raise ValueError(f"it is of account {data.get('account')}")
+    day = date.fromisoformat(_text(data, "day"))
+    if day < time.date():
+        raise ValueError(f"its day {day} is before its time {as_text(time)}")
+    addresses = data.get("addresses")
+    if (
+        not isinstance(addresses, list)
+        or not addresses
+        or not all(isinstance(each, str) for each in addresses)
+    ):
+        raise ValueError("it has no addresses")
+    users = data.get("users")
+    if not isinstance(users, list):
+        raise ValueError("it has no users")
+    words = (_text(data, "message-id"), _text(data, "policy"))
+    return Notice(
+        account_id, _text(data, "step"), time, day, tuple(addresses), *words, tuple(map(_subject, users))
+    )
+
+
+def _subject(data: Any) -> Subject:
+    if not isinstance(data, Mapping):
+        raise ValueError("a user of it is no JSON object")
+    return Subject(_text(data, "user"), _text(data, "arn"), _text(data, "unique-id"))
+
+
+def _text(data: Mapping[str, Any], key: str) -> str:
+    value = data.get(key)
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"it has no {key}")
+    return value
+
+
+class Notices:
+    """The notices of one account. ``place``: where they are, for people."""
+
+    def __init__(self, notices: Iterable[Notice], place: str) -> None:
+        self.place = place
+        self._by_user: dict[str, list[Notice]] = {}
+        for notice in sorted(notices, key=lambda each: each.time):
+            for user in notice.users:
+                self._by_user.setdefault(user.unique_id, []).append(notice)
+
+    @classmethod
+    def read(cls, store: Store, account_id: str, now: datetime) -> Notices:
+        """All notices of an account: one list, and one read a message. Raises NoticesUnreadable."""
+        try:
+            contents = read_all(
+                store, [each for each in store.names(f"{account_id}/") if each.endswith(".json")]
+            )
+            found = [_parsed(store, name, content, account_id, now) for name, content in contents]
+        except OSError as error:
+            raise NoticesUnreadable(
+                f"the notices in {store.place(account_id)} can't be read: {error}"
+            ) from error
+        return cls(found, store.place(account_id))
+
+    def announcement(self, unique_id: str, now: datetime) -> Notice | None:
+        """The earliest announcement that has not lapsed; None where the owners were not addressed."""
+        today = now.astimezone(timezone.utc).date()
+        found = (each for each in self._by_user.get(unique_id, ()) if each.step == ANNOUNCED)
+        return next((each for each in found if today <= each.day + timedelta(days=LAPSE_DAYS)), None)
+
+    def has(self, unique_id: str, step: str, since: datetime) -> bool:
+        """Whether its owners were addressed at ``step``, at ``since`` or later."""
+        return any(each.step == step and each.time >= since for each in self._by_user.get(unique_id, ()))
+
+
+def _parsed(store: Store, name: str, content: bytes | None, account_id: str, now: datetime) -> Notice:
+    try:
+        return parse_notice(content or b"", account_id, now)
+    except (ValueError, TypeError) as error:
+        raise NoticesUnreadable(
+            f"{store.place(name)} is no notice: {error}. Find out who wrote it, move it away and run again"
+        ) from error
+
+
+def notice_refusal(
+    notices: Notices, unique_id: str, days: float, now: datetime, *, before_day: bool = False
+) -> str | None:
+    """Why a user may not be touched yet, ``days`` after its owners were addressed; None where it may.
+
+    ``before_day``: whether it may be touched before the announced day, which is that of its deletion.
+    """
+    notice = notices.announcement(unique_id, now)
+    if notice is None:
+        return (
+            f"its owners were not addressed: {notices.place} has no announcement of it that still counts; run the "
+            "policy with the action notify-owners"
+        )
+    said = f"announced on {notice.time:%Y-%m-%d} to {', '.join(notice.addresses)}"
+    if now < notice.time + timedelta(days=days):
+        return f"{said}, which is not yet {days:g} days ago"
+    if not before_day and now.astimezone(timezone.utc).date() < notice.day:
+        return f"{said} for {notice.day}, which is yet to come"
+    return None
+
+
+def check_stop(store: Store) -> None:
+    """Raises Stopped where the STOP file is there, and NoticesUnreadable where that can't be known."""
+    try:
+        content = store.read(STOP)
+    except OSError as error:
+        raise NoticesUnreadable(
+            f"whether there is a file {store.place(STOP)} can't be read: {error}; the user was not touched"
+        ) from error
+    if content is not None:
+        raise Stopped(
+            f"the file {store.place(STOP)} stops every destructive action: the user was not touched; remove the "
+            "file and run again"
+        )
+
+
+def due_for(
+    step_days: int, notices: Notices, users: Sequence[Subject], now: datetime
+) -> list[tuple[Subject, Notice]]:
+    """The users to be reminded ``step_days`` days before their announced day, with their announcement.
+
+    None is reminded twice for the same announcement, none who was not announced, and none whose day is past.
+    """
+    today = now.astimezone(timezone.utc).date()
+    found = ((user, notices.announcement(user.unique_id, now)) for user in users)
+    return [
+        (user, notice)
+        for user, notice in found
+        if notice is not None
+        and today <= notice.day <= today + timedelta(days=step_days)
+        and not notices.has(user.unique_id, reminder(step_days), notice.time)
+    ]
+
+
+def reminder(days: int) -> str:
+    """The step of a reminder that many days before the announced day."""
+    return f"reminded-{days}"

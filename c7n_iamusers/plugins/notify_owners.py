@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The action ``notify-owners``: c7n's ``notify``, with a record of who was addressed about which user."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from c7n.actions.notify import Notify
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+
+from c7n_iamusers.exceptions import NoticesUnreadable
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, due_for, reminder
+from c7n_iamusers.plugins.identity_center import require_keys
+from c7n_iamusers.plugins.resources import annotate, subject_of
+from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store
+from c7n_iamusers.plugins.user_action import idle_region, require_exemptions
+
+Resource = dict[str, Any]
+
+
+def _schema() -> dict[str, Any]:
+    schema: dict[str, Any] = copy.deepcopy(Notify.schema)
+    schema["properties"] |= {
+        "type": {"enum": ["notify-owners"]},
+        "notices": NOTICES,
+        "step": {"enum": ["announce", "remind"]},
+        "days": {"type": "integer", "minimum": 0},
+    }
+    schema["anyOf"] = [
+        {"required": [*each["required"], "notices", "step", "days"]} for each in schema["anyOf"]
+    ]
+    return schema
+
+
+class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
+    """Sends what ``notify`` sends, and records for each user who was addressed, when, and for which day.
+
+    c7n-mailer delivers later, elsewhere, and swallows errors, so the record proves that a message with these addresses
+    entered the queue, and not that it arrived. ``composite-delete`` and ``quarantine`` with ``noticed`` rest on it.
+
+    ``step: announce`` with ``days: 30`` announces the users that have no announcement yet, for the day in thirty
+    days (UTC); one counts until 90 days after its day. ``step: remind`` with ``days: 7`` addresses the owners of those
+    whose announced day is seven days ahead or less, once. Other users are left out. The resources carry
+    ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``) for the template.
+
+    ``notices`` is a directory, or ``s3://BUCKET/PREFIX``, that all steps share. Each message is a file there
+    (``<account id>/<time>-<step>-<digest>.json``) by the session of Cloud Custodian itself, with a conditional put.
+    Whoever can write there can forge a notice: keep it to the runner's role. A file ``STOP`` there stops the
+    destructive actions of the whole organization before their next user.
+
+    ``to`` needs at least one e-mail address, literally or from a variable: what c7n-mailer looks up later
+    (``account-emails``, ``resource-owner``) proves nothing. Where there is none, nobody is announced and the policy
+    ends with an error. A message that was sent and could not be recorded is sent again by the next run.
+
+    The policy must have the filter ``unnecessary`` at its top level with its exemptions.
+
+    :example:
+
+    .. code-block:: yaml
+
+        policies:
+          - name: iam-users-announce
+            resource: aws.iam-user
+            source: authorization-details
+            filters:
+              - type: unnecessary
+                exempt-from: policies/exemptions.csv
+            actions:
+              - type: notify-owners
+                notices: notices
+                step: announce
+                days: 30
+                template: iam-users-flagged.html
+                subject: IAM users of your AWS account are to be deleted
+                to: [payments-owners@example.com]
+                transport:
+                  type: sqs
+                  queue: https://sqs.us-east-1.amazonaws.com/123456789012/c7n-mailer
+                assume_role: false
+    """
+
+    schema = _schema()
+    schema_alias = False
+
+    def validate(self) -> NotifyOwners:
+        """Raises PolicyValidationError where the policy does not say whom it spares, or whom it addresses."""
+        require_keys(self.manager, self.type, self.data, ("notices", "step", "days", "transport"))
+        super().validate()
+        require_exemptions(self.manager, self.type)
+        if "to_from" not in self.data and not any(map(_may_be_address, self.data.get("to", ()))):
+            raise PolicyValidationError(f"policy {self.manager.data.get('name')}: {_NOBODY}")
+        return self
+
+    def process(self, resources: list[Resource], event: Any = None) -> None:
+        """Address the owners of the users whose step it is.
+
+        Raises PolicyExecutionError, before anything is sent, where the notices can't be read or written, or nobody can
+        be addressed; and at the end where a message that was sent could not be recorded.
+        """
+        if idle := idle_region(self.manager):
+            self.log.info("%s: %s", self.type, idle)
+            return
+        if not resources:
+            return
+        account_id, now = subject_of(resources[0]).account_id, utc_now()
+        self._store, self._addresses = notices_store(self.manager, self.data["notices"]), ()
+        with self._refused(account_id):
+            due = self._due(resources, Notices.read(self._store, account_id, now), now)
+            if due:
+                self._store.replace(f"{account_id}/.writable", now.isoformat().encode())
+        for resource, announced, day in due:
+            notice = {"announced": announced.date().isoformat(), "day": day.isoformat()}
+            annotate(resource, "notice", notice)
+        self._waiting, self._unrecorded = list(due), list[str]()
+        if due:
+            super().process([resource for resource, _, _ in due], event)
+        if self._unrecorded:
+            raise PolicyExecutionError(f"{self._where(account_id)}: {'; '.join(self._unrecorded)}")
+
+    def expand_variables(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The action as c7n-mailer gets it. Raises PolicyExecutionError where it has no e-mail address."""
+        action: dict[str, Any] = super().expand_variables(message)
+        self._addresses = tuple(each for each in action.get("to", ()) if _is_address(each))
+        if not self._addresses:
+            users = ", ".join(resource["UserName"] for resource, _, _ in self._waiting)
+            raise PolicyExecutionError(
+                f"{self._where(message['account_id'])}: {_NOBODY}. Nobody was announced of: {users}"
+            )
+        return action
+
+    def consume_buffer(self, message: dict[str, Any], rbuffer: Any) -> None:
+        """Send what is in the buffer, and record it."""
+        batch, self._waiting = self._waiting[: len(rbuffer)], self._waiting[len(rbuffer) :]
+        receipt = self.send_data_message(message, rbuffer.consume())
+        by_day: dict[date, list[Subject]] = {}
+        for resource, _, day in batch:
+            by_day.setdefault(day, []).append(subject_of(resource))
+        for day, users in by_day.items():
+            self._record(str(receipt), day, users)
+
+    def _record(self, receipt: str, day: date, users: list[Subject]) -> None:
+        policy, step = str(self.manager.data.get("name")), self._step
+        account_id = users[0].account_id
+        notice = Notice(account_id, step, utc_now(), day, self._addresses, receipt, policy, tuple(users))
+        try:
+            self._store.create(notice.name, notice.as_json())
+        except OSError as error:
+            names = ", ".join(each.name for each in users)
+            self._unrecorded.append(
+                f"the owners of {names} were addressed (message {receipt}), but {self._store.place(notice.name)} can't "
+                f"be written: {error}; they are addressed again by the next run"
+            )
+            return
+        for user in users:
+            self.log.info("%s: %s: %s to %s", user, step, day, ", ".join(self._addresses))
+
+    @property
+    def _step(self) -> str:
+        return ANNOUNCED if self.data["step"] == "announce" else reminder(self.data["days"])
+
+    def _due(self, resources: Sequence[Resource], notices: Notices, now: datetime) -> list[_Due]:
+        """Each resource whose step it is, with when it was announced and for which day."""
+        days, by_id = self.data["days"], {str(each["UserId"]): each for each in resources}
+        if self.data["step"] == "remind":
+            found = due_for(days, notices, [subject_of(each) for each in resources], now)
+            return [(by_id[user.unique_id], notice.time, notice.day) for user, notice in found]
+        day = now.date() + timedelta(days=days)
+        return [(each, now, day) for key, each in by_id.items() if notices.announcement(key, now) is None]
+
+    @contextmanager
+    def _refused(self, account_id: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, NoticesUnreadable) as error:
+            raise PolicyExecutionError(f"{self._where(account_id)}: {error}. Nobody was addressed") from error
+
+    def _where(self, account_id: str) -> str:
+        return f"policy {self.manager.data.get('name')}: account {account_id}"
+
+
+_NOBODY = (
+    "notify-owners has no e-mail address in to: (what c7n-mailer looks up later proves nothing): give one, such as "
+    '"{owner}" with a var owner of each account in accounts.yml'
+)
+#: A resource, when it was announced, and the day for which it is.
+_Due = tuple[Resource, datetime, date]
+
+
+def _is_address(text: str) -> bool:
+    name, _, domain = text.partition("@")
+    return bool(name and "." in domain) and not any(each in text for each in "{}:/ ,")
+
+
+def _may_be_address(text: str) -> bool:
+    """An address, or a variable that Cloud Custodian has not filled in yet."""
+    return _is_address(text) or "{" in text

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aws_local_org import LocalOrg
+from aws_local_org.demo.state import DENY_ALL, account_states, announcements, let_days_pass
+from aws_local_org.iam.seeding import set_password, set_password_last_used
+from tests.policies import ACCOUNT
+
+TRUST = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole"}]}
+
+
+@pytest.fixture
+def iam(org: LocalOrg) -> Any:
+    client = org.client("iam", ACCOUNT)
+    client.create_user(UserName="alice", Tags=[{"Key": "Email", "Value": "alice@example.com"}])
+    return client
+
+
+def test_what_aws_tells_of_a_user(org: LocalOrg, iam: Any) -> None:
+    arn = iam.get_user(UserName="alice")["User"]["Arn"]
+    statement = {**TRUST["Statement"][0], "Principal": {"AWS": arn}}  # type: ignore[dict-item]
+    iam.create_role(
+        RoleName="deploy", AssumeRolePolicyDocument=json.dumps({**TRUST, "Statement": [statement]})
+    )
+    used = datetime.now(timezone.utc).replace(microsecond=0) - timedelta(days=3)
+    set_password(org.backend("iam", ACCOUNT).users[user_id(iam)], used, last_used=used)
+    (user,) = account_states(org)[ACCOUNT].users
+    assert (user.email, user.has_password, user.trusted_by) == ("alice@example.com", True, ("deploy",))
+    assert user.last_used == used
+
+
+def test_days_pass(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    used = datetime(2026, 11, 20, 8, 0)
+    set_password_last_used(org.backend("iam", ACCOUNT).users[user_id(iam)], used)
+    deny = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "Quarantined20261120T080000ZxAKIAEXAMPLE",
+                "Effect": "Deny",
+                "Action": "*",
+                "Resource": "*",
+            }
+        ],
+    }
+    iam.put_user_policy(UserName="alice", PolicyName=DENY_ALL, PolicyDocument=json.dumps(deny))
+    record = {
+        "step": "announced",
+        "time": "2026-11-20T08:00:00+00:00",
+        "day": "2026-12-20",
+        "addresses": ["owner@example.com"],
+        "users": [{"unique-id": "AIDA1"}],
+    }
+    path = tmp_path / ACCOUNT / "x.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(record))
+    lines = [
+        {"phase": "quarantine", "record": {"since": "2026-11-20T08:00:00+00:00", "deny": "attached"}},
+        {"phase": "before", "time": "2026-11-20T08:00:00+00:00"},
+    ]
+    journal = tmp_path / "output" / "policy" / "journal.jsonl"
+    journal.parent.mkdir(parents=True)
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    let_days_pass(org, tmp_path, tmp_path / "output", 16)
+    aged = {"since": "2026-11-04T08:00:00+00:00", "deny": "attached"}
+    assert [json.loads(line) for line in journal.read_text().splitlines()] == [
+        {"phase": "quarantine", "record": aged},
+        lines[1],
+    ]
+    assert iam.get_user(UserName="alice")["User"]["PasswordLastUsed"].date().isoformat() == "2026-11-04"
+    (statement,) = iam.get_user_policy(UserName="alice", PolicyName=DENY_ALL)["PolicyDocument"]["Statement"]
+    assert statement["Sid"] == "Quarantined20261104T080000ZxAKIAEXAMPLE"
+    assert json.loads(path.read_text()) | {"users": []} == record | {
+        "time": "2026-11-04T08:00:00+00:00",
+        "day": "2026-12-04",
+        "users": [],
+    }
+    assert announcements(tmp_path, ACCOUNT) == {"AIDA1": datetime(2026, 11, 4, 8, tzinfo=timezone.utc)}
+
+
+def user_id(iam: Any) -> str:
+    return str(iam.get_user(UserName="alice")["User"]["UserName"])

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.exceptions import NoticesUnreadable, Stopped
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.notices.notices import (
+    ANNOUNCED,
+    LAPSE_DAYS,
+    STOP,
+    Notice,
+    Notices,
+    check_stop,
+    due_for,
+    notice_refusal,
+    parse_notice,
+    reminder,
+)
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT, subject
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+ALICE = subject()
+NOTICE = Notice(
+    ACCOUNT, ANNOUNCED, NOW, date(2026, 3, 31), ("owner@example.com",), "message-1", "announce", (ALICE,)
+)
+
+
+def after(days: float) -> datetime:
+    return NOW + timedelta(days=days)
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    store.create(NOTICE.name, NOTICE.as_json())
+    store.create(f"{OTHER_ACCOUNT}/other.json", b"of another account, and not looked at")
+    assert Notices.read(store, ACCOUNT, after(1)).announcement(ALICE.unique_id, after(1)) == NOTICE
+
+
+def test_no_directory_is_no_notice(tmp_path: Path) -> None:
+    assert (
+        Notices.read(DirectoryStore(tmp_path / "none"), ACCOUNT, NOW).announcement(ALICE.unique_id, NOW)
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        pytest.param({"time": "2999-01-01T00:00:00Z"}, "in the future", id="forged-future"),
+        pytest.param({"time": "soon"}, "no time", id="no-time"),
+        pytest.param({"day": "2020-01-01"}, "before its time", id="day-in-the-past"),
+        pytest.param({"day": "31 March"}, "isoformat", id="no-day"),
+        pytest.param({"account": OTHER_ACCOUNT}, "of account", id="other-account"),
+        pytest.param({"addresses": []}, "no addresses", id="nobody-addressed"),
+        pytest.param({"addresses": [1]}, "no addresses", id="addresses-are-numbers"),
+        pytest.param({"users": "alice"}, "no users", id="no-users"),
+        pytest.param({"users": [{"user": "alice"}]}, "no arn", id="user-without-id"),
+        pytest.param({"message-id": ""}, "no message-id", id="no-message"),
+    ],
+)
+def test_what_is_no_notice_touches_nobody(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
+    store = DirectoryStore(tmp_path)
+    store.create(NOTICE.name, json.dumps({**json.loads(NOTICE.as_json()), **change}).encode())
+    with pytest.raises(NoticesUnreadable, match=reason) as error:
+        Notices.read(store, ACCOUNT, after(1))
+    assert store.place(NOTICE.name) in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"], ids=["empty", "torn", "list", "bytes"])
+def test_no_json(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_notice(content, ACCOUNT, NOW)
+
+
+@pytest.mark.parametrize(
+    ("days", "at", "reason"),
+    [
+        pytest.param(30, after(30), None, id="the-day"),
+        pytest.param(30, after(29.9), "not yet 30 days ago", id="a-little-before"),
+        pytest.param(10, after(29), "for 2026-03-31, which is yet to come", id="before-the-announced-day"),
+        pytest.param(30, after(30 + LAPSE_DAYS), None, id="the-last-day-it-counts"),
+        pytest.param(30, after(31 + LAPSE_DAYS), "no announcement of it that still counts", id="lapsed"),
+    ],
+)
+def test_when_a_user_may_be_touched(days: float, at: datetime, reason: str | None) -> None:
+    found = notice_refusal(Notices([NOTICE], "notices"), ALICE.unique_id, days, at)
+    assert found is None if reason is None else reason in str(found)
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        pytest.param(
+            replace(NOTICE, users=(replace(ALICE, unique_id="AIDAOTHER"),)), id="of-the-name-before"
+        ),
+        pytest.param(replace(NOTICE, step=reminder(7)), id="only-reminded"),
+    ],
+)
+def test_what_is_no_announcement_of_the_user(notice: Notice) -> None:
+    assert "were not addressed" in str(
+        notice_refusal(Notices([notice], "notices"), ALICE.unique_id, 0, after(40))
+    )
+
+
+def test_a_second_announcement_does_not_move_the_day() -> None:
+    later = replace(NOTICE, time=after(20), day=date(2026, 4, 20), message_id="message-2")
+    assert notice_refusal(Notices([later, NOTICE], "notices"), ALICE.unique_id, 30, after(30)) is None
+
+
+@pytest.mark.parametrize(
+    ("at", "sent", "due"),
+    [
+        pytest.param(after(24), (), True, id="seven-days-before"),
+        pytest.param(after(22), (), False, id="too-early"),
+        pytest.param(after(30), (), True, id="on-the-day"),
+        pytest.param(after(31), (), False, id="past"),
+        pytest.param(after(25), (replace(NOTICE, step=reminder(7), time=after(24)),), False, id="reminded"),
+        pytest.param(
+            after(25), (replace(NOTICE, step=reminder(1), time=after(24)),), True, id="other-reminder"
+        ),
+        pytest.param(
+            after(25),
+            (replace(NOTICE, step=reminder(7), time=after(-40)),),
+            True,
+            id="of-an-earlier-announcement",
+        ),
+    ],
+)
+def test_who_is_reminded(at: datetime, sent: tuple[Notice, ...], due: bool) -> None:
+    found = due_for(7, Notices([NOTICE, *sent], "notices"), [ALICE, subject("bob")], at)
+    assert found == ([(ALICE, NOTICE)] if due else [])
+
+
+def test_stop(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    check_stop(store)
+    store.create(STOP, b"")
+    with pytest.raises(Stopped, match=str(tmp_path / STOP)):
+        check_stop(store)
+
+
+def test_a_stop_that_cannot_be_read_stops(tmp_path: Path) -> None:
+    (tmp_path / STOP).mkdir()
+    with pytest.raises(NoticesUnreadable, match=STOP):
+        check_stop(DirectoryStore(tmp_path))

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+
+from aws_local_org import LocalOrg
+from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.notices.notices import STOP
+from tests.interference import deny
+from tests.plugins.deletions import delete, outcomes, user_names
+from tests.policies import ACCOUNT, policy
+
+QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/c7n-mailer"
+OWNER = "owner@example.com"
+EVERYBODY = [{"type": "unnecessary", "exempt": "none"}]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy without an output directory writes into the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def iam(org: LocalOrg) -> Any:
+    client = org.client("iam", account_id=ACCOUNT)
+    for name in ("alice", "bob"):
+        client.create_user(UserName=name)
+    return client
+
+
+def action(notices: Path | str, **options: Any) -> dict[str, Any]:
+    return {
+        "type": "notify-owners",
+        "notices": str(notices),
+        "step": "announce",
+        "days": 30,
+        "template": "iam-users-flagged.html",
+        "subject": "IAM users are to be deleted",
+        "to": [OWNER, "account-emails"],
+        "transport": {"type": "sqs", "queue": QUEUE},
+        "assume_role": False,
+        **options,
+    }
+
+
+def notify(notices: Path | str, *more: dict[str, Any], **options: Any) -> Any:
+    return policy({"filters": [*EVERYBODY, *more], "actions": [action(notices, **options)]}).run()
+
+
+def sent(org: LocalOrg) -> list[dict[str, Any]]:
+    queue = org.client("sqs")
+    found = queue.receive_message(QueueUrl=QUEUE, MaxNumberOfMessages=10).get("Messages", [])
+    return [json.loads(zlib.decompress(base64.b64decode(each["Body"]))) for each in found]
+
+
+def records(notices: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted((notices / ACCOUNT).glob("*.json"))]
+
+
+def age(notices: Path, days: int) -> None:
+    """As if what was recorded had been recorded that many days earlier."""
+    for path in (notices / ACCOUNT).glob("*.json"):
+        data = json.loads(path.read_text())
+        for key in ("time", "day"):
+            text = data[key]
+            data[key] = (date.fromisoformat(text[:10]) - timedelta(days=days)).isoformat() + text[10:]
+        path.write_text(json.dumps(data))
+
+
+def test_who_was_addressed_is_on_record(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    notify(tmp_path)
+    (message,), (record,) = sent(org), records(tmp_path)
+    day = (utc_now().date() + timedelta(days=30)).isoformat()
+    assert record["addresses"] == [OWNER]
+    assert record["message-id"]
+    assert (record["account"], record["step"], record["day"]) == (ACCOUNT, "announced", day)
+    ids = {each["UserName"]: each["UserId"] for each in iam.list_users()["Users"]}
+    assert {each["user"]: each["unique-id"] for each in record["users"]} == ids
+    assert {each["c7n:IamUser"]["notice"]["day"] for each in message["resources"]} == {day}
+
+
+def test_who_was_addressed_is_not_addressed_again(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    notify(tmp_path)
+    iam.create_user(UserName="carol")
+    notify(tmp_path)
+    notify(tmp_path)
+    assert sorted([each["user"] for each in record["users"]] for record in records(tmp_path)) == [
+        ["alice", "bob"],
+        ["carol"],
+    ]
+    assert len(sent(org)) == 2
+
+
+def test_a_user_that_came_back_is_announced_anew(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    notify(tmp_path)
+    iam.delete_user(UserName="bob")
+    iam.create_user(UserName="bob")
+    notify(tmp_path)
+    assert sorted(len(each["users"]) for each in records(tmp_path)) == [1, 2]
+
+
+def test_reminders(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    notify(tmp_path)
+    notify(tmp_path, step="remind", days=7)
+    assert len(records(tmp_path)) == 1
+    age(tmp_path, 23)
+    for _ in range(2):
+        notify(tmp_path, step="remind", days=7)
+    assert [each["step"] for each in records(tmp_path)] == ["announced", "reminded-7"]
+    assert records(tmp_path)[0]["day"] == records(tmp_path)[1]["day"]
+
+
+@pytest.mark.parametrize("to", [["account-emails"], ["resource-owner"], [""], ["owner"], ["{owner}"]])
+def test_nobody_to_address(org: LocalOrg, iam: Any, tmp_path: Path, to: list[str]) -> None:
+    with pytest.raises(
+        (PolicyExecutionError, PolicyValidationError), match=r"no e-mail address|undefined variables: owner"
+    ):
+        notify(tmp_path, to=to)
+    assert records(tmp_path) == sent(org) == []
+
+
+def test_a_policy_that_spares_nobody_by_word_is_refused(org: LocalOrg, tmp_path: Path) -> None:
+    with pytest.raises(PolicyValidationError, match="needs exemptions"):
+        policy({"filters": ["unnecessary"], "actions": [action(tmp_path)]})
+
+
+def test_notices_that_cannot_be_written(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    (tmp_path / "notices").write_text("a file")
+    with pytest.raises(PolicyExecutionError, match="Nobody was addressed"):
+        notify(tmp_path / "notices")
+    assert sent(org) == []
+
+
+def test_a_record_that_cannot_be_written_is_named(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("c7n_iamusers.execution.stores.DirectoryStore.create", full)
+    with pytest.raises(PolicyExecutionError, match=r"owners of alice, bob were addressed.*No space left"):
+        notify(tmp_path)
+
+
+def test_notices_in_a_bucket(org: LocalOrg, iam: Any) -> None:
+    s3 = org.client("s3")
+    s3.create_bucket(Bucket="governance")
+    for _ in range(2):
+        notify("s3://governance/iam-users?region=us-east-1")
+    found = s3.list_objects_v2(Bucket="governance", Prefix=f"iam-users/{ACCOUNT}/2")["Contents"]
+    assert len(found) == 1
+
+
+def changes(org: LocalOrg) -> set[str]:
+    """The calls that changed something but for the users' creation."""
+    names = {each.operation for each in org.calls if each.service == "iam"}
+    return {each for each in names if not each.startswith(("Get", "List", "Create", "Generate"))}
+
+
+def noticed(notices: Path) -> dict[str, Any]:
+    return {"noticed": 30, "notices": str(notices)}
+
+
+@pytest.mark.parametrize(
+    ("days", "reason"),
+    [(None, "were not addressed"), (29, "which is not yet 30 days ago"), (30, None)],
+    ids=["unannounced", "too-early", "the-day"],
+)
+def test_a_user_goes_only_with_a_notice(
+    org: LocalOrg, iam: Any, tmp_path: Path, days: int | None, reason: str | None
+) -> None:
+    if days is not None:
+        notify(tmp_path / "notices")
+        age(tmp_path / "notices", days)
+    delete(tmp_path / "output", **noticed(tmp_path / "notices"))
+    rows = outcomes(tmp_path / "output")
+    assert {row["status"] for row in rows.values()} == {"skipped" if reason else "deleted"}
+    assert all(reason in row["reason"] for row in rows.values() if reason)
+    assert user_names(iam) == (["alice", "bob"] if reason else [])
+
+
+@pytest.mark.parametrize(("days", "status"), [(15, "skipped"), (16, "quarantined")])
+def test_a_quarantine_counts_from_the_announcement(
+    org: LocalOrg, iam: Any, tmp_path: Path, days: int, status: str
+) -> None:
+    """The announced day is that of the deletion, so a quarantine need not wait for it."""
+    notify(tmp_path / "notices")
+    age(tmp_path / "notices", days)
+    options = {"noticed": 16, "notices": str(tmp_path / "notices")}
+    policy({"filters": EVERYBODY, "actions": [{"type": "quarantine", **options}]}, tmp_path / "output").run()
+    assert {row["status"] for row in outcomes(tmp_path / "output").values()} == {status}
+
+
+def test_a_forged_mark_changes_nothing(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    """Whoever holds iam:TagUser writes tags; the record decides."""
+    mark = "c7n-iamusers-deletion"
+    iam.tag_user(UserName="alice", Tags=[{"Key": mark, "Value": "gone: composite-delete@2020/01/01"}])
+    iam.tag_user(UserName="bob", Tags=[{"Key": mark, "Value": "gone: composite-delete@2999/01/01"}])
+    delete(tmp_path / "early", **noticed(tmp_path / "notices"))
+    assert user_names(iam) == ["alice", "bob"]
+    notify(tmp_path / "notices")
+    age(tmp_path / "notices", 30)
+    delete(tmp_path / "output", **noticed(tmp_path / "notices"))
+    assert user_names(iam) == []
+
+
+def test_a_notice_that_was_tampered_with_touches_nobody(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    notify(tmp_path / "notices")
+    (path,) = (tmp_path / "notices" / ACCOUNT).glob("*.json")
+    path.write_text(path.read_text().replace("20", "29", 1))
+    with pytest.raises(PolicyExecutionError, match="is no notice"):
+        delete(tmp_path / "output", **noticed(tmp_path / "notices"))
+    assert user_names(iam) == ["alice", "bob"]
+
+
+@pytest.mark.parametrize("kind", ["composite-delete", "quarantine"])
+def test_stop(org: LocalOrg, iam: Any, tmp_path: Path, kind: str) -> None:
+    notify(tmp_path / "notices")
+    age(tmp_path / "notices", 30)
+    (tmp_path / "notices" / STOP).touch()
+    data = {"filters": EVERYBODY, "actions": [{"type": kind, **noticed(tmp_path / "notices")}]}
+    with pytest.raises(PolicyExecutionError, match="stops every destructive action"):
+        policy(data, tmp_path / "output").run()
+    assert changes(org) == set()
+    (tmp_path / "notices" / STOP).unlink()
+    policy(data, tmp_path / "output").run()
+    assert changes(org) & {"PutUserPolicy", "DeleteUser"}
+
+
+@pytest.mark.parametrize("kind", ["composite-delete", "quarantine"])
+@pytest.mark.parametrize("options", [{"noticed": 30}, {"notices": "notices"}], ids=["no-place", "no-days"])
+def test_days_and_place_go_together(org: LocalOrg, kind: str, options: dict[str, Any]) -> None:
+    with pytest.raises(PolicyValidationError, match="go together"):
+        policy({"filters": EVERYBODY, "actions": [{"type": kind, **options}]})
+
+
+def test_notices_that_cannot_be_read_touch_nobody(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    org.client("s3").create_bucket(Bucket="governance")
+    notify("s3://governance/iam-users?region=us-east-1")
+    deny(monkeypatch, "GetObject")
+    with pytest.raises(PolicyExecutionError, match=r"can't be read.*Nothing was touched"):
+        delete(tmp_path, noticed=0, notices="s3://governance/iam-users?region=us-east-1")
+    assert user_names(iam) == ["alice", "bob"]
