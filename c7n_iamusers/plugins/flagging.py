@@ -19,7 +19,7 @@ from c7n_iamusers.evidence.options import FilterOptions
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.client import Backoff, error_code
-from c7n_iamusers.exemptions import Exemption, ExemptionRule, find_exemption
+from c7n_iamusers.exemptions import Exemption, ExemptionRule, find_exemption, usage_lines
 from c7n_iamusers.plugins.account_readings import AccountReadings
 from c7n_iamusers.plugins.resources import UserRecord, annotate_anew, user_records
 
@@ -74,8 +74,8 @@ class Flagging:
                 spared[exemption.rule] += 1
             else:
                 yield record, exemption
-        for rule, users in spared.items():
-            self.log.info("unnecessary: %s", rule.usage(users))
+        for line in usage_lines(rules, spared):
+            self.log.info("unnecessary: %s", line)
 
     def _selected(self, unprotected: list[tuple[UserRecord, Exemption]], pool: Executor) -> list[Found]:
         assessor = self._assessor()

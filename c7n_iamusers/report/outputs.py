@@ -333,7 +333,7 @@ def _usage(log: str) -> Usage | None:
     found, rules = None, dict[RuleKey, int]()
     for line in log.splitlines():
         if use := read_usage(line):
-            rules[use[0]] = use[1]
+            rules |= use
         elif judged := _JUDGED.search(line):
             exempt = int(judged[1]) - int(judged[2])
             found = Usage(exempt, rules) if exempt <= sum(rules.values()) else None

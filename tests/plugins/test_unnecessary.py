@@ -134,8 +134,9 @@ def test_the_log_says_how_many_users_each_rule_protects(iam: Any, caplog: pytest
         flagged({"path": "/emergency/*"}, {"user": "[cd]*"}, {"user": "nobody"})
     found = [usage for line in caplog.messages if (usage := read_usage(line))]
     assert found == [
-        (("path", "/emergency/*", "2999-12-31"), 1),
-        (("user", "[cd]*", "2999-12-31"), 2),
+        {("path", "/emergency/*", "2999-12-31"): 1},
+        {("user", "[cd]*", "2999-12-31"): 2},
+        {("user", "nobody", "2999-12-31"): 0},
     ]
 
 

@@ -178,7 +178,13 @@ def test_what_c7n_leaves_of_users(org: LocalOrg, left: Outputs, caplog: pytest.L
             {("user", "git-*", "2999-06-30"): 2},
             id="told",
         ),
-        pytest.param("unnecessary: of 5 users 5 are not exempt, 0 are flagged: none", {}, id="nobody"),
+        pytest.param("unnecessary: of 5 users 5 are not exempt, 0 are flagged: none", {}, id="no-rule"),
+        pytest.param(
+            'unnecessary: exemptions that protect nobody: user "a" until 2027-06-30, path "/b/" until 2027-06-30\n'
+            "unnecessary: of 5 users 5 are not exempt, 0 are flagged: none",
+            {("user", "a", "2027-06-30"): 0, ("path", "/b/", "2027-06-30"): 0},
+            id="nobody",
+        ),
         pytest.param(
             "unnecessary: of 5 users 3 are not exempt, 3 are flagged: 3 human", None, id="older-version"
         ),
