@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
+from statistics import median_low
 from typing import Any
 
 from c7n_iamusers.evidence.assessment import ANNOTATION
@@ -24,6 +25,8 @@ from c7n_iamusers.text.moments import as_text, moment
 FLAGGED = "flagged"
 #: The state of an account that is expected, and of which nothing was found.
 MISSING = "never ran"
+#: The state of an account whose latest result most others have replaced by later ones.
+OLDER = "older result"
 #: The severity of a user whose evidence stands in no output.
 UNJUDGED = "unknown"
 SEVERITIES = (HIGH, MEDIUM, LOW, UNJUDGED)
@@ -38,11 +41,14 @@ _STATES = (
     ended.STOPPED,
     ended.FAILED,
     ended.TOO_MANY,
+    OLDER,
     ended.ACTION_FAILED,
     ended.RAN,
 )
 #: Of an account whose users are not known, or not in full.
 UNSEEN = frozenset(_STATES[: _STATES.index(ended.ACTION_FAILED)])
+#: A run over all accounts takes less.
+_RUN_TAKES = timedelta(hours=6)
 #: An exemption that ends within so many days is named.
 _SOON = timedelta(days=30)
 _FIRST = datetime.min.replace(tzinfo=timezone.utc)
@@ -305,16 +311,43 @@ def _began(output: PolicyOutput) -> datetime:
 
 
 def _latest(outputs: Iterable[PolicyOutput], key_of: _Keys) -> dict[tuple[str, str, str], PolicyOutput]:
-    """The latest output of each account, policy and Region; what can't be read counts besides."""
+    """The latest output of each account, policy and Region; what can't be read counts besides, however old."""
     found = {}
     for each in sorted(outputs, key=_began):
         if each.state:
-            found[key_of.of(each), each.policy, each.region] = each
+            where = each.place if each.state == ended.UNREADABLE else each.region
+            found[key_of.of(each), each.policy, where] = each
     return found
 
 
+def _without_older(
+    latest: dict[tuple[str, str, str], PolicyOutput], expected: Collection[Expected]
+) -> dict[tuple[str, str, str], PolicyOutput]:
+    """``latest``, where results are OLDER that most accounts have replaced since, of those that are expected if any.
+
+    A role that can't be assumed any more leaves the directory of an account as the run before wrote it.
+    """
+    ids = {each.id for each in expected} or {account for account, _, _ in latest}
+    began: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
+    for (account, policy, _), output in latest.items():
+        if account in ids and output.time:
+            began[policy][account] = max(output.time, began[policy].get(account, output.time))
+    usual = {policy: median_low(times.values()) for policy, times in began.items()}
+
+    def judged(account: str, policy: str, output: PolicyOutput) -> PolicyOutput:
+        at = began[policy].get(account)
+        if output.state not in (ended.RAN, ended.ACTION_FAILED) or not at or usual[policy] - at <= _RUN_TAKES:
+            return output
+        why = f"its result is of {at:%Y-%m-%d %H:%M} UTC, and most accounts have one of {usual[policy]:%Y-%m-%d %H:%M}"
+        return replace(
+            output, state=OLDER, why=f"{why} or later: its role may be denied since, or it was left out"
+        )
+
+    return {key: judged(key[0], key[1], output) for key, output in latest.items()}
+
+
 def _accounts(
-    outputs: Sequence[PolicyOutput], expected: Iterable[Expected], key_of: _Keys, users: Iterable[User]
+    outputs: Sequence[PolicyOutput], expected: Collection[Expected], key_of: _Keys, users: Iterable[User]
 ) -> tuple[Account, ...]:
     names = {key_of.of(each): each.name for each in sorted(outputs, key=_began) if each.name}
     names |= {each.id: each.name for each in expected}
@@ -322,7 +355,7 @@ def _accounts(
     for user in users:
         of_account[user.account].append(user)
     latest: defaultdict[str, list[PolicyOutput]] = defaultdict(list)
-    for (account, _, _), output in _latest(outputs, key_of).items():
+    for (account, _, _), output in _without_older(_latest(outputs, key_of), expected).items():
         latest[account].append(output)
     keys = {*(each.id for each in expected), *map(key_of.of, outputs), *of_account}
     found = (_account(key, names.get(key, ""), latest[key], of_account[key]) for key in keys)

@@ -198,12 +198,37 @@ def test_accounts_that_left_nothing_or_no_users_are_first_and_never_clean(left: 
         pytest.param(
             {"policy": DELETE, "metrics": ["PolicyException"], "days": 9}, "failed", id="each-policy-counts"
         ),
+        pytest.param(
+            {"files": {"resources.json": "["}, "days": 9}, "unreadable", id="a-torn-file-always-counts"
+        ),
     ],
 )
 def test_the_latest_run_of_each_policy_counts(left: Outputs, later: dict[str, Any], state: str) -> None:
     left.leave("alice", days=3, run="first")
     left.leave(**later, run="second")
     assert [each.state for each in fleet(left).accounts] == [state]
+
+
+@pytest.mark.parametrize(
+    ("days", "states"),
+    [
+        pytest.param([1, 1, 1], ["ran", "ran", "ran"], id="one-run"),
+        pytest.param([1, 1, 1.2], ["ran", "ran", "ran"], id="a-run-that-took-long"),
+        pytest.param([1, 1, 2], ["ran", "ran", "older result"], id="left-out-of-the-latest-run"),
+        pytest.param([1, 2, 2], ["ran", "ran", "ran"], id="one-that-was-run-again"),
+    ],
+)
+def test_a_result_that_most_accounts_have_replaced_is_older(
+    left: Outputs, days: list[float], states: list[str]
+) -> None:
+    expected = [Expected(f"{number:012}", f"account-{number}") for number in range(3)]
+    for account, each in zip(expected, days, strict=True):
+        left.leave("alice", name=account.name, account=account.id, days=each)
+    found = fleet(left, *expected)
+    assert [each.state for each in sorted(found.accounts, key=lambda each: each.id)] == states
+    assert [each["what"] for each in found.attention] == [each for each in states if each != "ran"]
+    wave = fleet(left, expected[2])
+    assert [each.state for each in wave.accounts if each.id == expected[2].id] == ["ran"]
 
 
 def test_each_region_counts(left: Outputs) -> None:
