@@ -13,6 +13,7 @@ IamUsersError                     the root: catch this to catch them all
 ├── Stopped                       a STOP file stops destructive actions; the user was not changed
 ├── PlanInvalid                   a reviewed plan can't be read, or is of another account
 ├── RestorationRefused            a user can't be restored as asked; nothing was changed
+├── OutputUnreadable              what a report is asked for can't be read, or is no output of a run
 └── IdentityCenterError           Identity Center is not in the state that provisioning needs
 """
 
@@ -69,6 +70,10 @@ class PlanInvalid(IamUsersError):
 
 class RestorationRefused(IamUsersError):
     """A user can't be restored as asked; the message says why, and nothing was changed."""
+
+
+class OutputUnreadable(IamUsersError):
+    """What a report is asked for can't be read, or is no output of a run; the message says where."""
 
 
 class IdentityCenterError(IamUsersError):

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -31,6 +33,34 @@ class ExemptionRule:
         """The rule as in a policy."""
         data = {self.field: self.pattern, "reason": self.reason, "expires": self.expires.isoformat()}
         return {**data, "owner": self.owner} if self.owner else data
+
+    def __str__(self) -> str:
+        """As in logs, where ``read_usage`` finds it."""
+        return f"{self.field} {json.dumps(self.pattern)} until {self.expires.isoformat()}"
+
+
+#: What identifies a rule in a log: field, pattern, last day.
+RuleKey = tuple[str, str, str]
+_RULE = re.compile(r'(user|path|tag|group) ("(?:[^"\\]|\\.)*") until (\d{4}-\d\d-\d\d)(?:: (\d+) users)?')
+_USED, _UNUSED = "exempt by ", "exemptions that protect nobody: "
+
+
+def usage_lines(rules: Sequence[ExemptionRule], users: Mapping[ExemptionRule, int]) -> Iterator[str]:
+    """For the log: how many users of an account each rule protects. ``read_usage`` is the reverse."""
+    for rule in rules:
+        if users.get(rule):
+            yield f"{_USED}{rule}: {users[rule]} users"
+    if unused := [str(rule) for rule in rules if not users.get(rule)]:
+        yield _UNUSED + ", ".join(unused)
+
+
+def read_usage(line: str) -> dict[RuleKey, int]:
+    """Rule -> number of users, of a log line from ``usage_lines``; empty for any other line."""
+    start = next((at for at in (line.find(_USED), line.find(_UNUSED)) if at >= 0), len(line))
+    return {
+        (field, json.loads(pattern), expires): int(users or 0)
+        for field, pattern, expires, users in _RULE.findall(line, start)
+    }
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
-from c7n_iamusers.exemptions import ExemptionRule, doubts, find_exemption, parse_rules
+from c7n_iamusers.exemptions import (
+    ExemptionRule,
+    doubts,
+    find_exemption,
+    parse_rules,
+    read_usage,
+    usage_lines,
+)
 from tests.records import groups, user
 
 TODAY = date(2026, 11, 24)
@@ -261,3 +268,23 @@ def test_doubtful_rules_are_reported(field: str, pattern: str, message: str) -> 
     found = list(doubts([rule(field, pattern)]))
     assert bool(found) is bool(message)
     assert all(f"exemption by {field} {pattern!r} (because) {message}" in each for each in found)
+
+
+@pytest.mark.parametrize("pattern", ["al*", 'a "quoted" name', "back\\slash", "zwei: 3 users", "für\n*"])
+def test_a_log_line_of_usage_is_read_back(pattern: str) -> None:
+    used, unused, other = rule("user", pattern), rule("path", pattern), rule("tag", "Team=a: 7 users")
+    lines = [
+        f"2026-11-24 - INFO - unnecessary: {each}" for each in usage_lines((unused, used, other), {used: 2})
+    ]
+    assert [each for each in lines if "\n" in each] == []
+    assert [read_usage(each) for each in lines] == [
+        {("user", pattern, "2027-01-01"): 2},
+        {("path", pattern, "2027-01-01"): 0, ("tag", "Team=a: 7 users", "2027-01-01"): 0},
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ["", "exempt by user al* until 2027-01-01: 2 users", 'user "a" until 2027-01-01: 2 users']
+)
+def test_other_lines_report_no_usage(line: str) -> None:
+    assert read_usage(line) == {}

@@ -15,13 +15,12 @@ import click
 
 from c7n_iamusers.cli.arguments import role_arn
 from c7n_iamusers.cli.output import print_json, print_table, say
+from c7n_iamusers.text.wording import cell
 
 if TYPE_CHECKING:
     from c7n_iamusers.evidence.account_report import AccountEvidence
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-#: Beginnings of cells that a spreadsheet would run as a formula. IAM names may begin so.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _STEPS = 3
 
 
@@ -114,7 +113,7 @@ def _print_csv(found: AccountEvidence) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    writer.writerows([_cell(value(each)) for value in _COLUMNS.values()] for each in _rows(found))
+    writer.writerows([cell(value(each)) for value in _COLUMNS.values()] for each in _rows(found))
     click.echo(text.getvalue(), nl=False)
 
 
@@ -132,10 +131,6 @@ def _activity(activity: dict[str, Any]) -> str:
     if activity["time"]:
         return str(activity["time"])[:10]
     return "unknown" if activity["unknown"] else "never"
-
-
-def _cell(text: str) -> str:
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 _COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {

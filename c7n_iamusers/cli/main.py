@@ -35,6 +35,7 @@ SUBCOMMANDS = {
         "c7n_iamusers.cli.preflight:preflight",
         "Check what is missing for a run over all accounts.",
     ),
+    "report": ("c7n_iamusers.cli.report:report", "Report on all accounts and runs, as one page."),
     "provision": (
         "c7n_iamusers.cli.provision:command",
         "Provision access in Identity Center for all accounts.",

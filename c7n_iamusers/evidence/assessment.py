@@ -22,6 +22,9 @@ from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import LISTED_KINDS, list_kind
 
+#: The key of a resource under which Cloud Custodian's output holds the assessment.
+ANNOTATION = "c7n:IamUser"
+
 
 @dataclass(frozen=True)
 class Criteria:
@@ -54,6 +57,7 @@ class Assessment:
             "findings": [finding.as_data() for finding in self.findings.found],
             "unknown_findings": list(self.findings.unknown),
             "last_activity": self.activity.as_data(),
+            "credentials": [each.as_data() for kind in self.evidence.credentials.values() for each in kind],
             "attachments": counts,
             "unread": unread,
             "trusted_by": None if trusted_by is None else list(trusted_by),

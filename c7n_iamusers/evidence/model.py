@@ -54,6 +54,12 @@ class Credential:
     last_use: LastUse | None
     service: str = ""
 
+    def as_data(self) -> dict[str, Any]:
+        """The credential as the annotation shows it: no id. ``used``: false if never, null if unknown."""
+        used = as_text(self.last_use.at) or False if self.last_use else None
+        what = {"kind": self.kind, "title": self.title, "active": self.active}
+        return {**what, "created": as_text(self.created), "used": used}
+
 
 @dataclass(frozen=True)
 class AppliedPolicy:

@@ -112,11 +112,11 @@ class BucketStore:
                     raise self._failure(name, error) from error
                 self._backoff.sleep(delay)
 
-    def names(self, prefix: str, last: str = "") -> list[str]:
+    def names(self, prefix: str, *last: str) -> list[str]:
         """See Store."""
         begins = len(self._key(""))
         found = (str(each["Key"])[begins:] for each in self._listed("Contents", Prefix=self._key(prefix)))
-        return [name for name in found if not last or name.rpartition("/")[2] == last]
+        return [name for name in found if not last or name.rpartition("/")[2] in last]
 
     def siblings(self) -> Sequence[BucketStore]:
         """See Store."""

@@ -60,10 +60,10 @@ class Store(Protocol):
         ``change`` may be called several times. Raises what it raises.
         """
 
-    def names(self, prefix: str, last: str = "") -> list[str]:
+    def names(self, prefix: str, *last: str) -> list[str]:
         """The names that begin with ``prefix``, sorted. A directory as a prefix ends with ``/``.
 
-        ``last``: only names with this last part. These include what is not a file, so that reading it fails.
+        ``last``: only names with one of these last parts. These include what is not a file, so that reading it fails.
         """
 
     def siblings(self) -> Sequence[Store]:
@@ -127,14 +127,14 @@ class DirectoryStore:
         with file_lock(self.directory / f".{name}.lock"):
             self.replace(name, change(self.read(name)))
 
-    def names(self, prefix: str, last: str = "") -> list[str]:
+    def names(self, prefix: str, *last: str) -> list[str]:
         """See Store."""
         if last:
             return sorted(self._with_last(self.directory / prefix, last))
         found = (self.directory / prefix).rglob("*") if (self.directory / prefix).is_dir() else ()
         return sorted(str(path.relative_to(self.directory)) for path in found if path.is_file())
 
-    def _with_last(self, top: Path, last: str) -> Iterator[str]:
+    def _with_last(self, top: Path, last: Sequence[str]) -> Iterator[str]:
         """Raises OSError for a directory that can't be read, and for a link, since their content would be left out."""
         for directory, below, files in os.walk(top, onerror=_raise_unless_missing):
             if len(Path(directory).relative_to(top).parts) > _DEEPEST:
@@ -145,8 +145,8 @@ class DirectoryStore:
                 path = Path(directory, name)
                 if path.is_symlink():
                     _refuse_other_kinds(path)
-            if last in below or last in files:
-                yield str(Path(directory, last).relative_to(self.directory))
+            for each in {*below, *files}.intersection(last):
+                yield str(Path(directory, each).relative_to(self.directory))
 
     def siblings(self) -> Sequence[DirectoryStore]:
         """See Store."""

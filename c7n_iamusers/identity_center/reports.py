@@ -35,7 +35,7 @@ from c7n_iamusers.identity_center.model import (
 )
 from c7n_iamusers.identity_center.totals import FORMER
 from c7n_iamusers.policy_comparison.proof import UNDECIDED, WIDER, Proof
-from c7n_iamusers.text.wording import shown
+from c7n_iamusers.text.wording import cell, shown
 
 DERIVATION_FILE, SCHEMA = "identity-center-derivation.json", 2
 _SHOWN = 10
@@ -135,8 +135,6 @@ COLUMNS = (
     "groups",
     "missing",
 )
-#: What spreadsheets take for a formula, at the beginning of a cell that anybody with iam:TagUser could fill.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_people_to_add(output: Store, desired: DesiredAccess, missing: Iterable[Missing]) -> str | None:
@@ -149,7 +147,7 @@ def write_people_to_add(output: Store, desired: DesiredAccess, missing: Iterable
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    writer.writerows([[_harmless(cell) for cell in row] for row in rows])
+    writer.writerows([[cell(each) for each in row] for row in rows])
     output.replace(PEOPLE_FILE, text.getvalue().encode())
     return output.place(PEOPLE_FILE)
 
@@ -165,10 +163,6 @@ def _rows(desired: DesiredAccess, missing: Iterable[Missing]) -> Iterable[list[s
         names = [person.username, person.given_name, person.family_name, person.display_name]
         rest = [";".join(sorted(groups[key])), ";".join(sorted(lacking[key]))]
         yield [*names, person.email, "work", "true", *rest]
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 _SIGNS = {

@@ -19,7 +19,7 @@ from c7n_iamusers.evidence.options import FilterOptions
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.client import Backoff, error_code
-from c7n_iamusers.exemptions import Exemption, ExemptionRule, find_exemption
+from c7n_iamusers.exemptions import Exemption, ExemptionRule, find_exemption, usage_lines
 from c7n_iamusers.plugins.account_readings import AccountReadings
 from c7n_iamusers.plugins.resources import UserRecord, annotate_anew, user_records
 
@@ -62,6 +62,7 @@ class Flagging:
         self, records: list[UserRecord], rules: Sequence[ExemptionRule]
     ) -> Iterator[tuple[UserRecord, Exemption]]:
         today = self.clock().date()
+        spared: Counter[ExemptionRule] = Counter()
         for record in records:
             try:
                 exemption = find_exemption(record.user, rules, today)
@@ -69,8 +70,12 @@ class Flagging:
                 self.log.warning("unnecessary: %s is left alone: %s", record.user.subject, error)
                 continue
             annotate_anew(record.resource, {"exemption": exemption.rule and exemption.rule.as_data()})
-            if not exemption.rule:
+            if exemption.rule:
+                spared[exemption.rule] += 1
+            else:
                 yield record, exemption
+        for line in usage_lines(rules, spared):
+            self.log.info("unnecessary: %s", line)
 
     def _selected(self, unprotected: list[tuple[UserRecord, Exemption]], pool: Executor) -> list[Found]:
         assessor = self._assessor()

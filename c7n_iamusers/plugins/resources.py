@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from c7n_iamusers.evidence.assessment import ANNOTATION as ANNOTATION
 from c7n_iamusers.evidence.index import ACCOUNT, USER
 from c7n_iamusers.evidence.model import Source
 from c7n_iamusers.evidence.reader import ACCOUNT_KINDS, account_piece
@@ -18,7 +19,6 @@ from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import embedded_attachments
 from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
 
-ANNOTATION = "c7n:IamUser"
 _SOURCES = "sources"
 
 

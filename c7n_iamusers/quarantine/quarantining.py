@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -20,9 +20,9 @@ from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.own_changes import deletion_begun, quarantine_of, switchable
 from c7n_iamusers.iam.quarantine_record import Quarantine, quarantine_of_tags
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.users import KeyUse, read_key_use
+from c7n_iamusers.iam.users import read_key_use
 from c7n_iamusers.quarantine.plan import plan_quarantine, plan_release
-from c7n_iamusers.safeguards.guards import Guards, compromised, identity_refusal, refusal, use_since
+from c7n_iamusers.safeguards.guards import Guards, compromised, identity_refusal, quarantine_status, refusal
 from c7n_iamusers.safeguards.identity import (
     FORM_REFUSED,
     BoundaryChanged,
@@ -92,7 +92,7 @@ class UserQuarantine:
         refused = frozenset(unfit | self.refused)
         planned = plan_quarantine(user, self.now(), self.policy, self.reason, found.known, refused)
         if not planned.plan.calls:
-            return UNCHANGED, _status(user, planned.record, keys)
+            return UNCHANGED, quarantine_status(user, planned.record.since, keys)
         self.records.keep(found)
         self.records.note_quarantine(evidence, planned.record)
         identify = identity_check(self.run.client, self.run.backoff, evidence, user, planned.plan, applied)
@@ -162,7 +162,7 @@ class UserRelease:
         self.run.executor.apply(planned.plan, applied, identify)
         if not identify():
             raise SubjectGone
-        return RELEASED, "; ".join([*planned.notes, _status(user, record, keys)])
+        return RELEASED, "; ".join([*planned.notes, quarantine_status(user, record.since, keys)])
 
     def _record(self, user: IamUser, history: History) -> Quarantine | None:
         if found := quarantine_of(user, history):
@@ -195,17 +195,6 @@ def _absent(run: Run, evidence: Subject, applied: Applied) -> tuple[str, str]:
         return FAILED, problem
     after = f": deleted outside this run, after {applied.calls} of its calls" if applied.calls else ""
     return SKIPPED, f"already gone{after}"
-
-
-def _status(user: IamUser, record: Quarantine, keys: Sequence[KeyUse]) -> str:
-    """Since when the user is in quarantine, and its last use since then, in words."""
-    use = use_since(user, keys, record.since)
-    seen = (
-        f"{use}, in quarantine"
-        if use
-        else "AWS reports no use since, which does not prove that there was none"
-    )
-    return f"in quarantine since {record.since:%Y-%m-%d %H:%M} UTC: {seen}"
 
 
 def _limits(user: IamUser) -> list[str]:

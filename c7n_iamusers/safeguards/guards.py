@@ -18,6 +18,26 @@ from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.notices.notices import Notices, notice_refusal
 
+#: Beginnings, and an end, of reasons for leaving a user whose quarantine is in use or broken.
+_BROKEN, _IN_USE = "its quarantine no longer holds", "still in use in its quarantine"
+_USED_SINCE = ", in quarantine"
+
+
+def quarantine_trouble(reason: str) -> str:
+    """What the ``reason`` of an outcome reports on a quarantine: ``broken``, ``in use``, or empty."""
+    if reason.startswith(_BROKEN):
+        return "broken"
+    return "in use" if reason.startswith(_IN_USE) or reason.endswith(_USED_SINCE) else ""
+
+
+def quarantine_status(user: IamUser, since: datetime, keys: Sequence[KeyUse]) -> str:
+    """Since when the user is in quarantine, and its last use since then, in words."""
+    use = use_since(user, keys, since)
+    seen = (
+        f"{use}{_USED_SINCE}" if use else "AWS reports no use since, which does not prove that there was none"
+    )
+    return f"in quarantine since {since:%Y-%m-%d %H:%M} UTC: {seen}"
+
 
 def use_since(user: IamUser, keys: Iterable[KeyUse], since: datetime) -> str | None:
     """The latest use of password or access keys after ``since``, in words; None if AWS reports none.
@@ -179,9 +199,9 @@ def _not_quarantined(
             "the days count from then; if another output has its record, name that by record-from"
         )
     if broken := lapses(user, quarantine):
-        return f"its quarantine no longer holds ({', '.join(broken)}): find out who undid it, and quarantine it again"
+        return f"{_BROKEN} ({', '.join(broken)}): find out who undid it, and quarantine it again"
     since = f"{quarantine.since:%Y-%m-%d %H:%M} UTC"
     if (now - quarantine.since).total_seconds() < days * 86_400:
         return f"in quarantine since {since}, which is less than {days:g} days ago"
     use = use_since(user, keys, quarantine.since)
-    return f"still in use in its quarantine since {since}: {use}" if use else None
+    return f"{_IN_USE} since {since}: {use}" if use else None

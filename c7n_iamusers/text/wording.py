@@ -41,6 +41,15 @@ def visible(text: str) -> str:
     return _NOT_PLAIN.sub(_escaped, text)
 
 
+#: A spreadsheet takes a cell that begins so for a formula; IAM's names and anybody's tags may.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def cell(text: str) -> str:
+    """``text`` as a cell of CSV that no spreadsheet evaluates."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
 def escaping(say: Callable[[str], None]) -> Callable[[str], None]:
     """``say``, for lines that name what others have named."""
     return lambda line: say(visible(line))

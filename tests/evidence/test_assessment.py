@@ -85,5 +85,8 @@ def test_an_annotation_has_json_types_only() -> None:
     assert data["trusted_by"] == ["arn:aws:iam::1:role/deploy"]
     assert data["sources"]["user"] == {"source": "user", "time": NOW.isoformat()}
     assert data["last_activity"]["time"] == days_ago(3).isoformat()
+    (credential,) = data["credentials"]
+    assert (credential["kind"], credential["active"]) == ("login-profile", True)
+    assert credential["used"] == days_ago(3).isoformat()
     unknown = assess(LISTED, evidence(trusted_by=None), Exemption(None), Criteria(), NOW).as_data()
     assert unknown["trusted_by"] is None

@@ -120,6 +120,11 @@ def test_names_whose_last_part_is_asked_for(store: Store) -> None:
     found = store.names("", "intents.json")
     assert sorted(set(found) - {"intents.json"}) == ["a/b/intents.json", "a/intents.json"]
     assert store.names("a/b/", "intents.json") == ["a/b/intents.json"]
+    assert sorted(store.names("a/", "intents.json", "my-intents.json")) == [
+        "a/b/intents.json",
+        "a/intents.json",
+        "a/my-intents.json",
+    ]
 
 
 def test_stream_overwrites(store: Store) -> None:

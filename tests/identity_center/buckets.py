@@ -48,7 +48,7 @@ class BucketRehearsal(FleetRehearsal):
 
     def objects(self, last: str = "") -> list[str]:
         """The names of all objects below the prefix."""
-        return self.store.names("", last)
+        return self.store.names("", *filter(None, [last]))
 
     @property
     def s3(self) -> Any:

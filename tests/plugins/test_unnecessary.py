@@ -17,6 +17,7 @@ from aws_local_org import LocalOrg
 from aws_local_org.seed import seed
 from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
 from c7n_iamusers.execution.client import items
+from c7n_iamusers.exemptions import read_usage
 from c7n_iamusers.plugins.unnecessary import Unnecessary
 from tests.interference import deny, on_call
 from tests.policies import ACCOUNT, policy
@@ -126,6 +127,17 @@ def test_a_date_that_yaml_parsed_can_be_written_to_the_metadata(iam: Any, tmp_pa
 def test_faulty_rules_do_not_validate(org: LocalOrg, rule: dict[str, Any], message: str) -> None:
     with pytest.raises(PolicyValidationError, match=r"policy under-test: filter unnecessary: " + message):
         policy({"filters": [{"type": "unnecessary", "exempt": [rule]}]})
+
+
+def test_the_log_says_how_many_users_each_rule_protects(iam: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        flagged({"path": "/emergency/*"}, {"user": "[cd]*"}, {"user": "nobody"})
+    found = [usage for line in caplog.messages if (usage := read_usage(line))]
+    assert found == [
+        {("path", "/emergency/*", "2999-12-31"): 1},
+        {("user", "[cd]*", "2999-12-31"): 2},
+        {("user", "nobody", "2999-12-31"): 0},
+    ]
 
 
 def test_a_user_that_cannot_be_read_in_full_is_left_alone_and_named(

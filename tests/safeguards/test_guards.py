@@ -13,7 +13,7 @@ from c7n_iamusers.iam.deny_all import deny_all_document
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, Quarantine
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
-from c7n_iamusers.safeguards.guards import Guards, refusal
+from c7n_iamusers.safeguards.guards import Guards, quarantine_status, quarantine_trouble, refusal
 from tests.records import ACCOUNT, groups, user
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
@@ -206,3 +206,41 @@ def test_refusal(change: dict[str, Any], reason: str | None) -> None:
     else:
         assert found is not None
         assert re.search(reason, found)
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        pytest.param(
+            refusal(
+                ALICE.subject,
+                quarantined(ago(days=20)),
+                Guards((ROLE,), quarantined_for=14),
+                NOW,
+                (KEY_USED,),
+                quarantine=quarantine(ago(days=20)),
+            ),
+            "in use",
+            id="in-use-at-its-deletion",
+        ),
+        pytest.param(
+            refusal(
+                ALICE.subject,
+                ALICE,
+                Guards((ROLE,), quarantined_for=14),
+                NOW,
+                quarantine=quarantine(ago(days=20)),
+            ),
+            "broken",
+            id="broken",
+        ),
+        pytest.param(
+            quarantine_status(ALICE, ago(days=20), (KEY_USED,)), "in use", id="in-use-at-a-second-quarantine"
+        ),
+        pytest.param(quarantine_status(ALICE, ago(days=20), ()), "", id="quiet"),
+        pytest.param("not in quarantine", "", id="none"),
+        pytest.param("", "", id="no-reason"),
+    ],
+)
+def test_what_is_wrong_with_a_quarantine_is_read_from_an_outcomes_reason(reason: str, told: str) -> None:
+    assert quarantine_trouble(reason) == told

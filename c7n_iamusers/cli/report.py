@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers report``: what runs over a fleet have left, as a page, JSON or CSV, and as a check between waves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from c7n_iamusers.cli.output import say
+from c7n_iamusers.exceptions import OutputUnreadable
+
+if TYPE_CHECKING:
+    from c7n_iamusers.execution.stores import Store
+    from c7n_iamusers.report.fleet import Expected, Fleet
+
+_S3 = "s3://"
+
+
+@click.command()
+@click.option(
+    "-s",
+    "--output-dir",
+    "places",
+    required=True,
+    multiple=True,
+    metavar="OUTPUT_DIR",
+    help="What custodian or c7n-org was given as -s, or what holds several of these. Repeatable.",
+)
+@click.option(
+    "-c",
+    "--accounts",
+    "accounts_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="c7n-org's accounts file: those that are missing from the outputs are reported.",
+)
+@click.option(
+    "-t",
+    "--tags",
+    multiple=True,
+    metavar="TAG",
+    help="With -c: only accounts with this tag should be there, as c7n-org run -t. Repeatable.",
+)
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["html", "json", "csv"]),
+    default="html",
+    show_default=True,
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where to write it.  [default: report.html, report.json or report.csv]",
+)
+@click.option(
+    "--check",
+    is_flag=True,
+    help="End with 1 where a user failed, an account is missing, denied or unreadable, or a quarantine is in use or "
+    "broken; a line for each.",
+)
+def report(
+    places: tuple[str, ...],
+    accounts_file: Path | None,
+    tags: tuple[str, ...],
+    output_format: str,
+    output: Path | None,
+    check: bool,
+) -> None:
+    """Report on all accounts that policies ran over: users, evidence, outcomes, progress. AWS is not asked.
+
+    OUTPUT_DIR may be s3://BUCKET/PREFIX. Outputs of several runs show the progress; each user is shown as the latest
+    run saw it. The file is for its owner alone: it names every user and what is wrong with it.
+    """
+    if tags and accounts_file is None:
+        raise click.UsageError("-t chooses accounts of the accounts file: give -c FILE too")
+    from c7n_iamusers.report.fleet import fleet_of
+    from c7n_iamusers.report.outputs import read_outputs
+
+    expected = list(_expected(accounts_file, tags)) if accounts_file else []
+    names = [each.name for each in expected]
+    found = [each for place in places for each in read_outputs(_store(place), names)]
+    outputs = list({each.place: each for each in found}.values())
+    now = datetime.now(timezone.utc)
+    fleet = fleet_of(outputs, expected, now.date())
+    path = output or Path(f"report.{output_format}")
+    _write(path, output_format, fleet, {"outputs": list(places), "expected": bool(expected)}, now)
+    _tell(fleet, path)
+    if check and fleet.attention:
+        for each in fleet.attention:
+            who = f"user {each['user']} of " if each["user"] else ""
+            named = f" ({each['name']})" if each["name"] not in ("", each["account"]) else ""
+            say(f"{who}account {each['account']}{named}: {each['what']}: {each['why']}", err=True)
+        raise click.exceptions.Exit(1)
+
+
+def _write(path: Path, output_format: str, fleet: Fleet, asked: Mapping[str, Any], now: datetime) -> None:
+    from c7n_iamusers.execution.stores import DirectoryStore
+    from c7n_iamusers.report.rendering import render_csv, render_html, render_json
+
+    renderers = {"html": render_html, "json": render_json, "csv": render_csv}
+    data = {"generated": now.isoformat(timespec="seconds"), **asked, **fleet.as_data()}
+    try:
+        DirectoryStore(path.parent).replace(path.name, renderers[output_format](data).encode())
+    except OSError as error:
+        raise OutputUnreadable(f"the report can't be written: {error}: give another --output FILE") from error
+
+
+def _tell(fleet: Fleet, path: Path) -> None:
+    totals = fleet.as_data()["totals"]
+    say(
+        f"{path}: {totals['users']} users in {totals['accounts']} accounts: {totals['deleted']} deleted, "
+        f"{totals['left']} still there, {totals['high']} of these of high severity; "
+        f"{len(fleet.attention)} need attention"
+    )
+    for each in fleet.exemptions:
+        if told := each["state"] or ("matches nobody" if each["users"] == 0 else ""):
+            say(f"exemption by {each['field']} {each['pattern']!r} until {each['expires']}: {told}")
+
+
+def _store(place: str) -> Store:
+    from c7n_iamusers.execution.stores import DirectoryStore
+
+    if not place.startswith(_S3):
+        if not Path(place).is_dir():
+            raise OutputUnreadable(
+                f"{place} is no directory: give -s the one that custodian run or c7n-org run was given"
+            )
+        return DirectoryStore(Path(place))
+    from c7n_iamusers.execution.bucket_store import bucket_output
+    from c7n_iamusers.execution.sessions import fleet_session
+
+    return bucket_output(place, fleet_session(None, None))
+
+
+def _expected(path: Path, tags: tuple[str, ...]) -> Iterator[Expected]:
+    """The accounts with all ``tags``. Raises OutputUnreadable."""
+    import yaml
+
+    from c7n_iamusers.report.fleet import Expected
+
+    try:
+        accounts = yaml.safe_load(path.read_text(encoding="utf-8"))["accounts"]
+        found = [
+            Expected(str(each["account_id"]).zfill(12), str(each["name"]))
+            for each in accounts
+            if set(tags) <= set(each.get("tags") or ())
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise OutputUnreadable(
+            f"{path} can't be read as c7n-org's accounts file: {type(error).__name__}: {error}: give the one that "
+            "c7n-org run -c was given"
+        ) from error
+    if not found:
+        with_tags = f" with the tags {', '.join(tags)}" if tags else ""
+        raise OutputUnreadable(
+            f"{path} has no account{with_tags}: give the tags that c7n-org run -t was given"
+        )
+    yield from found

@@ -1,0 +1,487 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A fleet as its runs' outputs show it: accounts, users, runs, exemptions, and what needs attention. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta, timezone
+from statistics import median_low
+from typing import Any
+
+from c7n_iamusers.evidence.assessment import ANNOTATION
+from c7n_iamusers.evidence.findings import HIGH, LOW, MEDIUM
+from c7n_iamusers.evidence.model import UNKNOWN
+from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEASED
+from c7n_iamusers.exemptions import RuleKey, parse_rules
+from c7n_iamusers.report import outputs as ended
+from c7n_iamusers.report.outputs import PolicyOutput
+from c7n_iamusers.safeguards.guards import quarantine_trouble
+from c7n_iamusers.text.moments import as_text, moment
+
+#: The status of a user on whom no action has reported.
+FLAGGED = "flagged"
+#: The state of an account that is expected, and of which nothing was found.
+MISSING = "never ran"
+#: The state of an account whose latest result most others have replaced by later ones.
+OLDER = "older result"
+#: The severity of a user whose evidence stands in no output.
+UNJUDGED = "unknown"
+SEVERITIES = (HIGH, MEDIUM, LOW, UNJUDGED)
+#: A quarantine of which nothing bad is known, and the statuses that put a user into one or end it.
+STANDS = "stands"
+_CHANGING = frozenset({QUARANTINED, RELEASED, DELETED})
+#: From bad to good.
+_STATES = (
+    MISSING,
+    ended.UNREADABLE,
+    ended.DENIED,
+    ended.STOPPED,
+    ended.FAILED,
+    ended.TOO_MANY,
+    OLDER,
+    ended.ACTION_FAILED,
+    ended.RAN,
+)
+#: Of an account whose users are not known, or not in full.
+UNSEEN = frozenset(_STATES[: _STATES.index(ended.ACTION_FAILED)])
+#: A run over all accounts takes less.
+_RUN_TAKES = timedelta(hours=6)
+#: An exemption that ends within so many days is named.
+_SOON = timedelta(days=30)
+_FIRST = datetime.min.replace(tzinfo=timezone.utc)
+_LAST = datetime.max.replace(tzinfo=timezone.utc)
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """An account of c7n-org's accounts file."""
+
+    id: str
+    name: str
+
+
+@dataclass
+class User:
+    """A user of an account: ``evidence`` of the latest run that selected it, and what became of it."""
+
+    account: str
+    name: str
+    arn: str
+    unique_id: str
+    first_seen: datetime = _LAST
+    last_seen: datetime | None = None
+    created: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    events: list[Row] = field(default_factory=list)
+
+    def event(self) -> Row:
+        """What counts of ``events``: a deletion, then the failure of any policy since, then the latest."""
+        if not self.events:
+            return {"status": FLAGGED, "reason": "", "policy": "", "time": ""}
+        newest = max(self.events, key=_when)
+        if newest["status"] == DELETED:
+            return newest
+        of_policy = {each["policy"]: each for each in sorted(self.events, key=_when)}
+        failed = [each for each in of_policy.values() if each["status"] == FAILED]
+        return max(failed, key=_when) if failed else newest
+
+    def trouble(self) -> str:
+        """What is wrong with its quarantine: empty, ``in use`` or ``broken``, by the latest outcome of each policy."""
+        if self.event()["status"] == DELETED:
+            return ""
+        of_policy = {each["policy"]: each for each in sorted(self.events, key=_when)}
+        found = [quarantine_trouble(each["reason"]) for each in of_policy.values()]
+        return next(filter(None, found), "")
+
+    def quarantine(self) -> str:
+        """What is known of its quarantine: empty where it is in none, STANDS, or what is wrong with it."""
+        states = [each["status"] for each in sorted(self.events, key=_when) if each["status"] in _CHANGING]
+        stands = STANDS if states and states[-1] == QUARANTINED else ""
+        return self.trouble() or stands
+
+    def severity(self) -> str:
+        """Of its worst finding; UNJUDGED where no output has its evidence."""
+        findings = self.evidence.get("findings")
+        if not isinstance(findings, list) or not self.evidence.get("kind"):
+            return UNJUDGED
+        found = {each.get("severity") for each in findings}
+        return next((each for each in (HIGH, MEDIUM) if each in found), LOW)
+
+    def as_data(self) -> Row:
+        """JSON types only."""
+        event = self.event()
+        of_evidence = {key: self.evidence.get(key, empty) for key, empty in _EVIDENCE.items()}
+        return {
+            "account": self.account,
+            "user": self.name,
+            "arn": self.arn,
+            "unique_id": self.unique_id,
+            "created": self.created,
+            "last_seen": as_text(self.last_seen) or "",
+            "status": event["status"],
+            "reason": event["reason"],
+            "policy": event["policy"],
+            "time": event["time"],
+            "quarantine": self.quarantine(),
+            "severity": self.severity(),
+            **of_evidence,
+            "kind": self.evidence.get("kind") or UNKNOWN,
+            "oldest_credential": self.oldest_credential(),
+            "outcomes": sorted(self.events, key=_when, reverse=True),
+        }
+
+    def oldest_credential(self) -> str:
+        """When the oldest active credential was created; empty where none is, or the output does not say."""
+        return min(
+            (
+                str(each["created"])
+                for each in self.evidence.get("credentials") or ()
+                if each.get("active") and each.get("created")
+            ),
+            default="",
+        )
+
+
+#: What is shown of the annotation, and its value where it is missing. Anything else is left out.
+_EVIDENCE: dict[str, Any] = {
+    "reasons": [],
+    "replacement": [],
+    "findings": [],
+    "unknown_findings": [],
+    "last_activity": {},
+    "credentials": None,
+    "attachments": {},
+    "unread": [],
+    "trusted_by": None,
+    "sources": {},
+    "identity-center": None,
+}
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account with the worst state of its policies' latest runs, and why it is not well."""
+
+    id: str
+    name: str
+    state: str
+    why: tuple[str, ...]
+    notes: tuple[str, ...]
+    last_run: datetime | None
+    users: tuple[User, ...]
+
+    def as_data(self) -> Row:
+        """JSON types only; severities are those of users that are still there."""
+        left = [each for each in self.users if each.event()["status"] != DELETED]
+        severities = Counter(each.severity() for each in left)
+        return {
+            "account": self.id,
+            "name": self.name,
+            "state": self.state,
+            "why": list(self.why),
+            "notes": list(self.notes),
+            "last_run": as_text(self.last_run) or "",
+            "users": len(self.users),
+            "left": len(left),
+            "severities": {each: severities[each] for each in SEVERITIES},
+            "failed": sum(each.event()["status"] == FAILED for each in self.users),
+        }
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """``attention``: what --check ends with an error for."""
+
+    accounts: tuple[Account, ...]
+    users: tuple[User, ...]
+    runs: tuple[Row, ...]
+    exemptions: tuple[Row, ...]
+    attention: tuple[Row, ...]
+
+    def as_data(self) -> Row:
+        """The whole report in JSON types."""
+        users = [each.as_data() for each in self.users]
+        left = [each for each in users if each["status"] != DELETED]
+        return {
+            "totals": {
+                "accounts": len(self.accounts),
+                "accounts_seen": sum(each.state not in UNSEEN for each in self.accounts),
+                "users": len(users),
+                "left": len(left),
+                "deleted": len(users) - len(left),
+                "quarantined": sum(bool(each["quarantine"]) for each in left),
+                "failed": sum(each["status"] == FAILED for each in left),
+                "high": sum(each["severity"] == HIGH for each in left),
+            },
+            "attention": list(self.attention),
+            "accounts": [each.as_data() for each in self.accounts],
+            "runs": list(self.runs),
+            "exemptions": list(self.exemptions),
+            "users": users,
+        }
+
+
+def fleet_of(outputs: Sequence[PolicyOutput], expected: Sequence[Expected], today: date) -> Fleet:
+    """The fleet that ``outputs`` show, with the accounts that are ``expected`` to be among them."""
+    key_of = _account_keys(outputs, expected)
+    users = _users(outputs, key_of)
+    accounts = _accounts(outputs, expected, key_of, users)
+    ordered = sorted(users, key=lambda each: (each.account, each.name.casefold(), each.unique_id))
+    runs = tuple(_runs(outputs, users, key_of))
+    all_seen = not any(each.state in UNSEEN for each in accounts)
+    exemptions = tuple(_exemptions(_latest(outputs, key_of), all_seen, today))
+    return Fleet(accounts, tuple(ordered), runs, exemptions, tuple(_attention(accounts)))
+
+
+class _Keys(dict[tuple[str, str], str]):
+    """The id, or else the name, of the account that an output is of."""
+
+    def of(self, output: PolicyOutput) -> str:
+        return self[output.account, output.name]
+
+
+def _account_keys(outputs: Iterable[PolicyOutput], expected: Iterable[Expected]) -> _Keys:
+    """A run that was stopped early tells no id: its directory's name does, by the accounts file or by other runs."""
+    ids = {each.name: each.account for each in outputs if each.account and each.name}
+    ids |= {each.name: each.id for each in expected}
+    pairs = {(each.account, each.name) for each in outputs}
+    return _Keys({(id_, name): id_ or ids.get(name) or name or "?" for id_, name in pairs})
+
+
+def _users(outputs: Iterable[PolicyOutput], key_of: _Keys) -> list[User]:
+    found: dict[tuple[str, str], User] = {}
+    of_arn: dict[str, User] = {}
+    outputs = sorted(outputs, key=_began)
+    for output in outputs:
+        for resource in output.resources or ():
+            user = _user(
+                found, of_arn, str(resource["Arn"]), str(resource.get("UserId") or ""), key_of.of(output)
+            )
+            _see(user, resource, output)
+    for output in outputs:
+        for row in output.rows:
+            for each in (*row.get("history", ()), row):
+                unique_id = str(each.get("unique_id") or row.get("unique_id") or "")
+                user = _user(found, of_arn, str(row["arn"]), unique_id, key_of.of(output))
+                event = _event(each, output)
+                if event not in user.events:
+                    user.events.append(event)
+                user.first_seen = min(user.first_seen, _when(event))
+    return list(found.values())
+
+
+def _user(
+    found: dict[tuple[str, str], User], of_arn: dict[str, User], arn: str, unique_id: str, account: str
+) -> User:
+    """A row without a unique id is of whoever has the ARN."""
+    if not unique_id and arn in of_arn:
+        return of_arn[arn]
+    # The ARN's account, and not the run's, is the user's.
+    made = User(arn.split(":")[4] or account, arn.rpartition("/")[2], arn, unique_id)
+    of_arn[arn] = found.setdefault((arn, unique_id), made)
+    return of_arn[arn]
+
+
+def _see(user: User, resource: Mapping[str, Any], output: PolicyOutput) -> None:
+    """Outputs come in the order of their time, so what a later one knows takes the place."""
+    began = _began(output)
+    user.first_seen = min(user.first_seen, began)
+    user.last_seen = output.time or user.last_seen
+    user.created = as_text(moment(resource.get("CreateDate"))) or user.created
+    annotation = resource.get(ANNOTATION) or {}
+    user.evidence = {**user.evidence, **annotation}
+
+
+def _event(row: Mapping[str, Any], output: PolicyOutput) -> Row:
+    time = as_text(moment(row.get("time"))) or as_text(output.time) or ""
+    texts = {key: str(row.get(key) or "") for key in ("status", "reason", "call", "code")}
+    return {"time": time, "policy": output.policy, **texts}
+
+
+def _when(event: Row) -> datetime:
+    return moment(event["time"]) or _FIRST
+
+
+def _began(output: PolicyOutput) -> datetime:
+    return output.time or _LAST
+
+
+def _latest(outputs: Iterable[PolicyOutput], key_of: _Keys) -> dict[tuple[str, str, str], PolicyOutput]:
+    """The latest output of each account, policy and Region; what can't be read counts besides, however old."""
+    found = {}
+    for each in sorted(outputs, key=_began):
+        if each.state:
+            where = each.place if each.state == ended.UNREADABLE else each.region
+            found[key_of.of(each), each.policy, where] = each
+    return found
+
+
+def _without_older(
+    latest: dict[tuple[str, str, str], PolicyOutput], expected: Collection[Expected]
+) -> dict[tuple[str, str, str], PolicyOutput]:
+    """``latest``, where results are OLDER that most accounts have replaced since, of those that are expected if any.
+
+    A role that can't be assumed any more leaves the directory of an account as the run before wrote it.
+    """
+    ids = {each.id for each in expected} or {account for account, _, _ in latest}
+    began: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
+    for (account, policy, _), output in latest.items():
+        if account in ids and output.time:
+            began[policy][account] = max(output.time, began[policy].get(account, output.time))
+    usual = {policy: median_low(times.values()) for policy, times in began.items()}
+
+    def judged(account: str, policy: str, output: PolicyOutput) -> PolicyOutput:
+        at = began[policy].get(account)
+        if output.state not in (ended.RAN, ended.ACTION_FAILED) or not at or usual[policy] - at <= _RUN_TAKES:
+            return output
+        why = f"its result is of {at:%Y-%m-%d %H:%M} UTC, and most accounts have one of {usual[policy]:%Y-%m-%d %H:%M}"
+        return replace(
+            output, state=OLDER, why=f"{why} or later: its role may be denied since, or it was left out"
+        )
+
+    return {key: judged(key[0], key[1], output) for key, output in latest.items()}
+
+
+def _accounts(
+    outputs: Sequence[PolicyOutput], expected: Collection[Expected], key_of: _Keys, users: Iterable[User]
+) -> tuple[Account, ...]:
+    names = {key_of.of(each): each.name for each in sorted(outputs, key=_began) if each.name}
+    names |= {each.id: each.name for each in expected}
+    of_account: defaultdict[str, list[User]] = defaultdict(list)
+    for user in users:
+        of_account[user.account].append(user)
+    latest: defaultdict[str, list[PolicyOutput]] = defaultdict(list)
+    for (account, _, _), output in _without_older(_latest(outputs, key_of), expected).items():
+        latest[account].append(output)
+    keys = {*(each.id for each in expected), *map(key_of.of, outputs), *of_account}
+    found = (_account(key, names.get(key, ""), latest[key], of_account[key]) for key in keys)
+    return tuple(sorted(found, key=_by_risk))
+
+
+def _account(key: str, name: str, latest: Sequence[PolicyOutput], users: Sequence[User]) -> Account:
+    state = min((each.state for each in latest), key=_STATES.index, default=MISSING)
+    why = tuple(f"{each.policy} in {each.place}: {each.why}" for each in latest if each.why)
+    if not latest:
+        why = ("no run of a policy left a resources.json for it",)
+    times = [each.time for each in latest if each.time]
+    return Account(key, name, state, why, tuple(_unread(users)), max(times, default=None), tuple(users))
+
+
+def _unread(users: Iterable[User]) -> Iterator[str]:
+    """Evidence that a run could not read, so that findings that rest on it are unknown."""
+    found = {
+        f"{name} could not be read: {source['problem']}"
+        for user in users
+        for name, source in (user.evidence.get("sources") or {}).items()
+        if isinstance(source, dict) and source.get("problem")
+    }
+    yield from sorted(found)
+
+
+def _by_risk(account: Account) -> tuple[Any, ...]:
+    data = account.as_data()
+    severities = (-data["severities"][each] for each in SEVERITIES)
+    return (_STATES.index(account.state), -data["failed"], *severities, account.name, account.id)
+
+
+def _attention(accounts: Sequence[Account]) -> Iterator[Row]:
+    """Accounts first, then users, the failed ones before those whose quarantine is in trouble."""
+    for account in accounts:
+        failed = any(user.event()["status"] == FAILED for user in account.users)
+        # Users that failed end their policy with an error, and are named themselves.
+        if account.state != ended.RAN and not (failed and account.state == ended.ACTION_FAILED):
+            yield _needs(account, "account", account.state, "; ".join(account.why))
+    users = [(account, user) for account in accounts for user in account.users]
+    for account, user in users:
+        if (event := user.event())["status"] == FAILED:
+            reason = event["reason"] or "no reason was left"
+            yield _needs(account, "failure", f"{event['policy']} failed", reason, user)
+    for account, user in users:
+        if trouble := user.trouble():
+            reasons = (each["reason"] for each in sorted(user.events, key=_when, reverse=True))
+            why = next(reason for reason in reasons if quarantine_trouble(reason) == trouble)
+            yield _needs(account, "quarantine", f"quarantine {trouble}", why, user)
+
+
+def _needs(account: Account, kind: str, what: str, why: str, user: User | None = None) -> Row:
+    who = {"account": account.id, "name": account.name, "user": user.name if user else ""}
+    return {"kind": kind, **who, "unique_id": user.unique_id if user else "", "what": what, "why": why}
+
+
+def _runs(outputs: Iterable[PolicyOutput], users: Sequence[User], key_of: _Keys) -> Iterator[Row]:
+    """Each run over accounts, by its time; with how many users were known and were deleted once it had ended."""
+    grouped: defaultdict[str, list[PolicyOutput]] = defaultdict(list)
+    for output in outputs:
+        if output.state:
+            grouped[output.run].append(output)
+    runs = sorted(grouped.items(), key=lambda each: min(map(_began, each[1])))
+    starts = [min(map(_began, group)) for _, group in runs]
+    deleted_at = [_when(event) for each in users if (event := each.event())["status"] == DELETED]
+    for (run, group), until in zip(runs, [*starts[1:], _LAST], strict=True):
+        began = [each.time for each in group if each.time]
+        last = max(map(_began, group))
+        known = sum(each.first_seen <= last for each in users)
+        deleted = sum(at < until for at in deleted_at)
+        statuses = Counter(str(row["status"]) for each in group for row in each.rows)
+        selected = sum(len(each.resources or ()) for each in group)
+        yield {
+            "run": run,
+            "policy": group[0].policy,
+            "time": as_text(min(began)) if began else "",
+            "dry_run": any(each.dry_run for each in group),
+            "accounts": len({key_of.of(each) for each in group}),
+            "not_run": sorted({key_of.of(each) for each in group if each.state in UNSEEN}),
+            "selected": selected,
+            "outcomes": dict(sorted(statuses.items())),
+            "known": max(known, deleted),
+            "left": max(known - deleted, 0),
+        }
+
+
+def _exemptions(
+    latest: Mapping[tuple[str, str, str], PolicyOutput], all_seen: bool, today: date
+) -> Iterator[Row]:
+    """Each rule of the latest runs. ``users``: that it protects; None where that is not known of every account."""
+    details: defaultdict[RuleKey, Row] = defaultdict(dict)
+    policies: defaultdict[RuleKey, set[str]] = defaultdict(set)
+    users: Counter[tuple[RuleKey, str]] = Counter()
+    for (account, policy, _), output in latest.items():
+        used = output.usage.rules if output.usage else {}
+        for key, detail in (*_rules(output), *((key, Row()) for key in used)):
+            details[key].update(detail)
+            policies[key].add(policy)
+        for key, count in used.items():  # several policies have the same rule for the same users
+            users[key, account] = max(users[key, account], count)
+    silent = {policy for (_, policy, _), output in latest.items() if output.usage is None}
+    for key, detail in sorted(details.items(), key=lambda each: each[0][2]):
+        told = all_seen and not silent & policies[key]
+        yield {
+            **dict(zip(("field", "pattern", "expires"), key, strict=True)),
+            "state": _expiry(date.fromisoformat(key[2]), today),
+            "reason": detail.get("reason", ""),
+            "owner": detail.get("owner", ""),
+            "policies": sorted(policies[key]),
+            "users": sum(count for (rule, _), count in users.items() if rule == key) if told else None,
+        }
+
+
+def _rules(output: PolicyOutput) -> Iterator[tuple[RuleKey, Row]]:
+    for each in output.rules:
+        try:
+            (rule,) = parse_rules([each], "exempt")
+        except InvalidPolicyData:
+            continue  # a policy that ran had none
+        yield (
+            (rule.field, rule.pattern, rule.expires.isoformat()),
+            {"reason": rule.reason, "owner": rule.owner},
+        )
+
+
+def _expiry(expires: date, today: date) -> str:
+    if expires < today:
+        return "expired"
+    return "expires soon" if expires - today <= _SOON else ""

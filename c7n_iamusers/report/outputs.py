@@ -1,0 +1,367 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads what runs of policies have left below an output directory or bucket prefix. Decides nothing.
+
+Cloud Custodian writes to ``<policy>``, c7n-org to ``<account's name>/<region>/<policy>``. In a bucket both add
+``<year>/<month>/<day>/<hour>``, and this package's own files lie where the account's id precedes the policy. Further
+directories may stand above, one for each run, say.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import PurePosixPath
+from typing import Any
+
+from c7n_iamusers.evidence.assessment import ANNOTATION
+from c7n_iamusers.exceptions import OutputUnreadable
+from c7n_iamusers.execution.journal import BUCKET_JOURNALS, parsed
+from c7n_iamusers.execution.outcomes import OUTCOMES, missing_outcomes
+from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
+from c7n_iamusers.exemptions import RuleKey, read_usage
+from c7n_iamusers.text.shapes import Shape, listing, mapping, maybe, one_of, record, text, whole
+
+RESOURCES, METADATA, LOG = "resources.json", "metadata.json", "custodian-run.log"
+#: Of provisioning: the file beside an account's outcomes, and the directory of its own runs.
+RESULT_FILE, RUNS = "identity-center-result.json", "identity-center-runs"
+REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
+_NAMES = (RESOURCES, METADATA, LOG, OUTCOMES, RESULT_FILE, JOURNAL)
+_GZ = ".gz"
+#: Bytes of a file: several times what the largest account needs.
+_LARGEST = 512 * 1024 * 1024
+#: Directories that are read at once, so that a bucket's answers are waited for together.
+_AT_ONCE = 8
+_ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
+_ARN = re.compile(r"arn:[a-z-]+:iam::(\d{12}):user/.+", re.ASCII)
+_DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
+_DATE_PARTS = 4
+_TYPES = frozenset({"iam-user", "aws.iam-user"})
+_JUDGED = re.compile(r"unnecessary: of (\d+) users (\d+) are not exempt")
+_DENIED = ("AccessDenied", "not authorized to perform")
+
+#: How a policy's run ended in an account.
+RAN, ACTION_FAILED, TOO_MANY = "ran", "action failed", "too many users"
+DENIED, FAILED, STOPPED, UNREADABLE = "denied", "failed", "did not run", "unreadable"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Whom a policy's exemptions protect in an account. ``exempt``: how many users. ``rules``: by each rule."""
+
+    exempt: int
+    rules: Mapping[RuleKey, int]
+
+
+@dataclass(frozen=True)
+class PolicyOutput:
+    """What the run of one policy has left for one account.
+
+    ``place``: where, for people. ``run``: what it shares with the same run's other accounts. ``account``: the id, or
+    empty. ``name``: c7n-org's name of the account, or empty. ``time``: when the run began. ``state``: how it ended;
+    empty where only a record of outcomes lies here. ``resources``: the users that were selected, None where that is
+    not known. ``rows``: of outcomes. ``rules``: entries of ``exempt``. ``usage``: None where the log does not say.
+    """
+
+    place: str
+    run: str
+    policy: str
+    account: str
+    name: str
+    region: str
+    time: datetime | None
+    state: str
+    why: str
+    dry_run: bool
+    resources: tuple[Mapping[str, Any], ...] | None
+    rows: tuple[Mapping[str, Any], ...]
+    rules: tuple[Mapping[str, Any], ...]
+    usage: Usage | None
+
+
+def read_outputs(store: Store, names: Iterable[str] = ()) -> list[PolicyOutput]:
+    """The outputs of policies on IAM users below ``store``. ``names``: of accounts, for those with a ``/``.
+
+    What can't be read is an output whose state is UNREADABLE. Raises OutputUnreadable where nothing lies there that a
+    run leaves, or the place itself can't be read.
+    """
+    try:
+        found = store.names("", *_NAMES, *(name + _GZ for name in _NAMES))
+    except OSError as error:
+        raise OutputUnreadable(f"{error}: let this user read all of {store}, and run again") from error
+    of_directory: dict[PurePosixPath, list[str]] = {}
+    for name in found:
+        path = PurePosixPath(name)
+        if RUNS not in path.parts:
+            of_directory.setdefault(path.parent, []).append(name)
+    if not any(PurePosixPath(name).name.removesuffix(_GZ) != JOURNAL for name in found):
+        raise OutputUnreadable(
+            f"{store} holds no output of a run: no {RESOURCES}, {METADATA} or {OUTCOMES} lies in it or below it: give "
+            "-s the directory or s3://BUCKET/PREFIX that custodian run or c7n-org run was given"
+        )
+    known = frozenset(names)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        outputs = list(
+            pool.map(lambda each: _output(store, each[0], each[1], known), sorted(of_directory.items()))
+        )
+    found_users = [each for each in outputs if each]
+    if not found_users:
+        raise OutputUnreadable(
+            f"{store} holds runs of policies on other resources only: give -s one of policies on aws.iam-user"
+        )
+    return _dated(found_users)
+
+
+def _dated(outputs: list[PolicyOutput]) -> list[PolicyOutput]:
+    """A run that left no date has that of its other accounts; where these have none either, it counts as the last."""
+    times: dict[str, datetime] = {}
+    for each in outputs:
+        if each.time:
+            times[each.run] = min(each.time, times.get(each.run, each.time))
+    return [each if each.time else replace(each, time=times.get(each.run)) for each in outputs]
+
+
+class _Files:
+    """The files of one directory; what is wrong with them is in ``faults``."""
+
+    def __init__(self, store: Store, directory: PurePosixPath, names: Iterable[str]) -> None:
+        self._store, self.directory = store, directory
+        self._names = {PurePosixPath(name).name.removesuffix(_GZ): name for name in names}
+        self.faults: list[str] = []
+
+    def has(self, name: str) -> bool:
+        return name in self._names
+
+    def content(self, name: str) -> bytes | None:
+        """None where there is no such file, or it can't be read."""
+        if name not in self._names:
+            return None
+        try:
+            return _plain(self._names[name], self._store.read(self._names[name], _LARGEST))
+        except (OSError, EOFError, zlib.error) as error:
+            self._fault(name, str(error))
+            return None
+
+    def data(self, name: str, shape: Shape, what: str) -> Any:
+        """The JSON of a file; None as above, and where it has another ``shape`` than that of ``what``."""
+        content = self.content(name)
+        if content is None:
+            return None
+        try:
+            data = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            self._fault(name, f"is no JSON ({error}): it was cut off, or is not a run's")
+            return None
+        try:
+            shape(data, what)
+        except ValueError as error:
+            self._fault(name, f"is not {what} that a run leaves: {error}")
+            return None
+        return data
+
+    def journal(self) -> Iterator[Mapping[str, Any]]:
+        yield from parsed(self.content(JOURNAL) or b"")
+        try:
+            objects = self._store.names(f"{PurePosixPath(self.directory, BUCKET_JOURNALS)}/")
+            for _, content in read_all(self._store, objects, _LARGEST):
+                yield from parsed(content or b"")
+        except OSError as error:
+            self._fault(BUCKET_JOURNALS, str(error))
+
+    def _fault(self, name: str, why: str) -> None:
+        place = self._store.place(self._names.get(name, name))
+        of_file = place.rpartition("/")[2] or name
+        self.faults.append(why if place in why else f"{of_file} {why}")
+
+
+def _plain(name: str, content: bytes | None) -> bytes | None:
+    return gzip.decompress(content) if content and name.endswith(_GZ) else content
+
+
+def _output(
+    store: Store, directory: PurePosixPath, names: Iterable[str], known: frozenset[str]
+) -> PolicyOutput | None:
+    """None for a policy on other resources."""
+    files = _Files(store, directory, names)
+    metadata = files.data(METADATA, _METADATA, "metadata")
+    policy = metadata["policy"] if metadata else {}
+    if policy and policy.get("resource") not in _TYPES:
+        return None
+    resources = files.data(RESOURCES, _USERS, "a list of IAM users")
+    rows = _rows(files)
+    log = (files.content(LOG) or b"").decode(errors="replace")
+    layout = _layout(directory.parts, known)
+    account = str((metadata or {}).get("config", {}).get("account_id") or "") or layout.account
+    state, why = _state(files, metadata, resources is not None, log)
+    return PolicyOutput(
+        place=store.place(str(directory)).removesuffix("/."),
+        run=f"{store}/{layout.run}".rstrip("/"),
+        policy=str(policy.get("name") or layout.policy),
+        account=account or _account_of(resources or (), rows),
+        name=layout.name,
+        region=layout.region,
+        time=_began(metadata),
+        state=state,
+        why=why,
+        dry_run=bool((metadata or {}).get("config", {}).get("dryrun")),
+        resources=tuple(resources) if resources is not None and state in (RAN, ACTION_FAILED) else None,
+        rows=rows,
+        rules=tuple(_rules(policy.get("filters"))),
+        usage=_usage(log),
+    )
+
+
+def _state(files: _Files, metadata: Any, selected: bool, log: str) -> tuple[str, str]:
+    """How the run ended, and in words why not well. A list of users may be an earlier run's."""
+    if files.faults:
+        return UNREADABLE, "; ".join(files.faults)
+    if not any(map(files.has, (METADATA, RESOURCES, LOG))):
+        return "", ""
+    if metadata is None:
+        return STOPPED, f"it left no {METADATA}: its role can't be assumed, or it was killed"
+    counts = {str(each.get("MetricName")): each.get("Value") for each in metadata.get("metrics") or ()}
+    if "ResourceLimitExceeded" in counts:
+        many = counts["ResourceLimitExceeded"]
+        return TOO_MANY, f"it selected {many} users, more than max-resources allows, and touched nobody"
+    if "PolicyException" in counts and "ResourceCount" in counts and selected:
+        return ACTION_FAILED, "it selected its users, and then an action ended with an error"
+    if any(word in log for word in _DENIED) and "ResourceCount" not in counts:
+        return DENIED, "access was denied before it had selected users"
+    if "PolicyException" in counts or not selected:
+        return FAILED, "it ended with an error before it had selected users, such as a denied call"
+    return RAN, ""
+
+
+def _rows(files: _Files) -> tuple[Mapping[str, Any], ...]:
+    """Outcomes, those of provisioning and of a run that was killed among them."""
+    rows = list(files.data(OUTCOMES, _ROWS, "a list of outcomes") or ())
+    result = files.data(RESULT_FILE, _RESULT, "a result of provisioning") or {}
+    lines = [*files.journal()]
+    stopped = missing_outcomes(lines, rows, lambda unique_id: unique_id)
+    last = {line.get("unique_id"): str(line.get("time")) for line in lines}
+    return (
+        *rows,
+        *result.get("users", ()),
+        *(
+            {**each.as_data(), "unique_id": subject.unique_id, "time": last.get(subject.unique_id, "")}
+            for subject, each in stopped
+        ),
+    )
+
+
+_TEXT, _MANY = text(1_000_000), 1_000_000
+_TEXTS = listing(_TEXT, _MANY)
+_ANYTHING = record({}, others=True)
+_FINDING = record({"id": _TEXT, "severity": _TEXT, "text": _TEXT}, others=True)
+_ACTIVITY = record(
+    {}, {"time": maybe(_TEXT), "by": _TEXT, "service": _TEXT, "region": _TEXT, "unknown": _TEXTS}, others=True
+)
+_CREDENTIAL = record(
+    {},
+    {"kind": _TEXT, "title": _TEXT, "active": one_of(True, False, None), "created": maybe(_TEXT)},
+    others=True,
+)
+_SOURCE = record({}, {"source": _TEXT, "time": maybe(_TEXT), "problem": _TEXT}, others=True)
+#: What is read of the annotation, by this version and the one before.
+_ASSESSMENT = record(
+    {},
+    {
+        "kind": maybe(_TEXT),
+        "reasons": _TEXTS,
+        "replacement": _TEXTS,
+        "findings": listing(_FINDING, _MANY),
+        "unknown_findings": _TEXTS,
+        "last_activity": _ACTIVITY,
+        "credentials": listing(_CREDENTIAL, _MANY),
+        "attachments": mapping(_TEXT, whole(0)),
+        "unread": _TEXTS,
+        "trusted_by": maybe(_TEXTS),
+        "sources": mapping(_TEXT, _SOURCE),
+        "identity-center": mapping(_TEXT, maybe(_TEXT)),
+    },
+    others=True,
+)
+_USER_ARN = text(2048, _ARN.pattern)
+_USERS = listing(record({"Arn": _USER_ARN}, {"UserId": _TEXT, ANNOTATION: _ASSESSMENT}, others=True), _MANY)
+_OUTCOME = {"status": _TEXT}
+_ROWS = listing(
+    record(
+        {"arn": _USER_ARN, **_OUTCOME},
+        {"history": listing(record(_OUTCOME, others=True), _MANY)},
+        others=True,
+    ),
+    _MANY,
+)
+_RESULT = record({"users": _ROWS}, others=True)
+_METADATA = record(
+    {"policy": _ANYTHING, "config": _ANYTHING, "execution": _ANYTHING},
+    {"metrics": listing(_ANYTHING, _MANY)},
+    others=True,
+)
+
+
+def _began(metadata: Any) -> datetime | None:
+    start = (metadata or {}).get("execution", {}).get("start")
+    try:
+        return datetime.fromtimestamp(start, timezone.utc) if isinstance(start, int | float) else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _account_of(resources: Iterable[Mapping[str, Any]], rows: Iterable[Mapping[str, Any]]) -> str:
+    arns = (str(each.get("Arn") or each.get("arn")) for each in (*resources, *rows))
+    return next((found[1] for arn in arns if (found := _ARN.fullmatch(arn))), "")
+
+
+def _rules(filters: Any) -> Iterator[Mapping[str, Any]]:
+    """The entries of ``exempt`` of a policy's filters, those within and, or, not among them."""
+    for each in filters if isinstance(filters, list) else ():
+        if isinstance(each, dict):
+            exempt = each.get("exempt") if each.get("type") == "unnecessary" else None
+            yield from (rule for rule in exempt or () if isinstance(rule, dict))
+            for name in ("and", "or", "not"):
+                yield from _rules(each.get(name))
+
+
+def _usage(log: str) -> Usage | None:
+    """What the last run that wrote to the log says; None for a log of a version that says less."""
+    found, rules = None, dict[RuleKey, int]()
+    for line in log.splitlines():
+        if use := read_usage(line):
+            rules |= use
+        elif judged := _JUDGED.search(line):
+            exempt = int(judged[1]) - int(judged[2])
+            found = Usage(exempt, rules) if exempt <= sum(rules.values()) else None
+            rules = {}
+    return found
+
+
+@dataclass(frozen=True)
+class _Layout:
+    run: str
+    name: str
+    region: str
+    account: str
+    policy: str
+
+
+def _layout(parts: Sequence[str], known: frozenset[str]) -> _Layout:
+    """What the directories say. ``run``: those above the account's, the policy, and a bucket's date."""
+    date = parts[-_DATE_PARTS:] if _DATE.fullmatch("/".join(parts[-_DATE_PARTS:])) else ()
+    *above, policy = parts[: len(parts) - len(date)] or ("",)
+    account = name = region = ""
+    if above and _ACCOUNT_ID.fullmatch(above[-1]):
+        account = above.pop()
+    if above and REGION.fullmatch(above[-1]):
+        region = above.pop()
+        own = next((at for at in range(len(above)) if "/".join(above[at:]) in known), len(above) - 1)
+        name = "/".join(above[max(own, 0) :])
+        above = above[: max(own, 0)]
+    if _ACCOUNT_ID.fullmatch(name):
+        account = account or name
+    return _Layout("/".join([*above, policy, *date]), name, region, account, policy)

@@ -1,0 +1,267 @@
+"use strict";
+(() => {
+  const $ = (id) => document.getElementById(id);
+  const data = JSON.parse($("data").textContent);
+  const V = data.values;
+  const at = (numbers) => numbers.map((number) => V[number]);
+  const CHUNK = 100;
+
+  // A user is a list, packed by rendering.py in this order.
+  const users = data.users.map((row, id) => {
+    const [account, name, arn, uid, created, seen, oldest, shared, reason, time] = row;
+    const [kind, severity, status, policy, quarantine, activity, age] = at(shared);
+    const findings = at(row[12]);
+    const [accountId, accountName] = data.accounts[account];
+    const user = {
+      id, row, name, arn, uid, created, seen, oldest, kind, severity, status, policy, quarantine, activity, age, time, findings,
+      reason: V[reason], account: accountId, accountName: accountName || accountId, last: row[10][0],
+      finding: [...new Set(findings.map((each) => each[0]))],
+    };
+    user.text = [name, arn, uid, accountId, accountName, kind, severity, status, policy, quarantine && `quarantine ${quarantine} quarantined`,
+      user.reason, ...user.finding].join(" ").toLowerCase();
+    user.rank = (status === "failed" ? 0 : quarantine && quarantine !== "stands" ? 1 : status === "deleted" ? 3 : 2) * 10 +
+      ["high", "medium", "low", "unknown"].indexOf(severity);
+    return user;
+  });
+
+  const lastText = (user) => user.last ? user.last.slice(0, 10) : user.activity === "never" ? "never" : "not known";
+  const COLUMNS = [
+    ["User", (user) => user.name.toLowerCase()],
+    ["Account", (user) => user.accountName.toLowerCase()],
+    ["Kind", (user) => user.kind],
+    ["Severity", (user) => ["high", "medium", "low", "unknown"].indexOf(user.severity) * 100 - user.finding.length],
+    ["Last active", (user) => user.last || (user.activity === "never" ? "0" : "1")],
+    ["Oldest credential", (user) => user.oldest || "9"],
+    ["Outcome", (user) => user.rank],
+  ];
+  const FILTERS = ["account", "status", "severity", "kind", "finding", "activity", "age"];
+  const TITLES = { activity: "last activity", age: "oldest credential" };
+  const state = { q: "", sort: 6, down: false };
+  for (const each of FILTERS) state[each] = "";
+  let matching = [], drawn = 0;
+
+  const make = (tag, text, className) => {
+    const node = document.createElement(tag);
+    if (text) node.textContent = text;
+    if (className) node.className = className;
+    return node;
+  };
+
+  function select() {
+    const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
+    const asked = FILTERS.filter((each) => state[each]);
+    const has = (user, key) => key === "finding" ? user.finding.includes(state.finding) : user[key] === state[key];
+    matching = users.filter((user) => words.every((word) => user.text.includes(word)) && asked.every((key) => has(user, key)));
+    const key = COLUMNS[state.sort][1], sign = state.down ? -1 : 1;
+    const keys = new Map(matching.map((user) => [user, key(user)]));
+    matching.sort((a, b) => {
+      const x = keys.get(a), y = keys.get(b);
+      return x < y ? -sign : x > y ? sign : a.rank - b.rank || a.id - b.id;
+    });
+  }
+
+  function draw() {
+    select();
+    const body = $("list").tBodies[0];
+    body.replaceChildren();
+    drawn = 0;
+    more(CHUNK);
+    $("count").textContent = `${matching.length === users.length ? "All" : `${matching.length} of`} ${users.length} users`;
+    $("chips").replaceChildren(...FILTERS.filter((each) => state[each]).map(chip));
+    for (const each of document.querySelectorAll("select[data-filter]")) each.value = state[each.dataset.filter];
+    if ($("q").value !== state.q) $("q").value = state.q;
+    document.querySelectorAll("#list th").forEach((head, number) => {
+      if (number === state.sort) head.setAttribute("aria-sort", state.down ? "descending" : "ascending");
+      else head.removeAttribute("aria-sort");
+    });
+  }
+
+  function chip(filter) {
+    const shown = filter === "account" ? (data.accounts.find(([id]) => id === state.account) || ["", ""])[1] || state.account : state[filter];
+    const button = make("button", `${TITLES[filter] || filter}: ${shown} ✕`);
+    button.type = "button";
+    button.setAttribute("aria-label", `Remove the filter ${TITLES[filter] || filter}: ${shown}`);
+    button.onclick = () => set({ [filter]: "" });
+    return button;
+  }
+
+  function more(count) {
+    const rows = document.createDocumentFragment();
+    for (const user of matching.slice(drawn, drawn + count)) rows.append(line(user));
+    drawn = Math.min(matching.length, drawn + count);
+    const body = $("list").tBodies[0];
+    body.append(rows);
+    if (body.rows.length && !body.querySelector("[tabindex='0']")) body.rows[0].tabIndex = 0;
+    $("more").textContent = matching.length ? drawn < matching.length ? `${matching.length - drawn} more below` : "" : "No user matches.";
+  }
+
+  function line(user) {
+    const row = make("tr", "", `user${user.status === "deleted" ? " gone" : ""}`);
+    row.tabIndex = -1;
+    row.dataset.user = user.id;
+    row.setAttribute("aria-expanded", "false");
+    const severity = make("td");
+    severity.append(make("span", "", `dot ${user.severity}`), user.finding.length ? `${user.severity} (${user.finding.length})` : user.severity);
+    const outcome = make("td");
+    outcome.append(make("span", user.status, `badge s-${user.status}`));
+    if (user.quarantine === "stands" && user.status !== "quarantined") outcome.append(" ", make("span", "in quarantine", "badge s-quarantined"));
+    else if (user.quarantine && user.quarantine !== "stands") outcome.append(" ", make("span", `quarantine ${user.quarantine}`, "badge bad"));
+    if (user.reason && user.status !== "deleted") outcome.append(make("span", user.reason, "why"));
+    row.append(make("td", user.name, "name"), make("td", user.accountName), make("td", user.kind), severity,
+      make("td", lastText(user)), make("td", user.oldest || "-"), outcome);
+    return row;
+  }
+
+  function part(title, lines) {
+    const node = make("div"), list = make("ul");
+    const shown = lines.filter(Boolean);
+    list.append(...(shown.length ? shown : ["none"]).map((each) => typeof each === "string" ? make("li", each) : each));
+    node.append(make("h3", title), list);
+    return node;
+  }
+
+  const minute = (time) => time ? `${time.replace("T", " ")} UTC` : "";
+
+  function detail(user) {
+    const { row } = user;
+    const [last, by, unsure] = row[10];
+    const trusted = at(row[18]), center = V[row[20]];
+    const finding = ([id, severity, text]) => {
+      const item = make("li");
+      item.append(make("span", "", `dot ${severity}`), `${text} `, make("span", id, "id"));
+      return item;
+    };
+    const outcome = ([time, policy, status, reason, code]) => {
+      const item = make("li");
+      item.append(make("span", V[status], `badge s-${V[status]}`), ` ${minute(time)} ${V[policy]} ${V[code]}`);
+      if (V[reason]) item.append(make("span", V[reason], "why"));
+      return item;
+    };
+    const grid = make("div", "", "grid");
+    grid.append(
+      part("Outcomes, the latest first", row[21].length ? row[21].map(outcome) : ["no action has reported on it"]),
+      part("Findings", [...user.findings.map(finding), ...at(row[13]).map((id) => `${id}: not known, its evidence was not read`)]),
+      part("Evidence", at(row[11])),
+      part("Credentials", [
+        ...row[15].map(([title, active, created, used]) =>
+          `${title}: ${active === null ? "status unknown" : active ? "active" : "inactive"}${created ? `, of ${created}` : ""}` +
+          `, ${used === "never" ? "never used" : used ? `last used ${used}` : "use unknown"}`),
+        last && `Last activity: ${minute(last)}${V[by] ? `, by ${V[by]}` : ""}`,
+        ...at(unsure).map((text) => `Not certain: ${text}`),
+      ]),
+      part("Attached", [
+        Object.entries(V[row[16]]).map(([kind, count]) => `${kind}: ${count}`).join(", "),
+        row[17].length && `Not read, so at least so many: ${at(row[17]).join(", ")}`,
+        ...trusted.map((role) => `Trusted by ${role}`),
+      ]),
+      part("Replacement", [at(row[14]).join(" or "), center && `Identity Center: ${[center.state, center.reason, center.username, center["permission-set"]].filter(Boolean).join(", ")}`]),
+      part("User", [user.arn, user.uid, user.created && `created ${user.created}`, user.seen && `last selected ${minute(user.seen)}`]),
+      part("Sources", V[row[19]].map(([name, source, time, problem]) => `${name}: ${source} ${problem ? `could not be read: ${problem}` : minute(time)}`)),
+    );
+    const cell = make("td"), node = make("tr", "", "detail");
+    cell.colSpan = COLUMNS.length;
+    cell.append(grid);
+    node.append(cell);
+    return node;
+  }
+
+  function toggle(row) {
+    const open = row.getAttribute("aria-expanded") === "true";
+    row.setAttribute("aria-expanded", String(!open));
+    if (open) row.nextElementSibling.remove();
+    else row.after(detail(users[row.dataset.user]));
+  }
+
+  function focus(row) {
+    const before = $("list").querySelector("tbody [tabindex='0']");
+    if (before) before.tabIndex = -1;
+    row.tabIndex = 0;
+    row.focus();
+  }
+
+  function step(row, by) {
+    const side = by > 0 ? "nextElementSibling" : "previousElementSibling";
+    let next = row[side];
+    if (!next && by > 0 && drawn < matching.length) { more(CHUNK); next = row[side]; }
+    if (next && next.className === "detail") next = next[side];
+    if (next) focus(next);
+    else if (by < 0) $("q").focus();
+  }
+
+  // What is selected stands in the address, so that a link leads to it.
+  function set(change, silent) {
+    Object.assign(state, change);
+    draw();
+    if (silent) return;
+    const parts = ["q", ...FILTERS].filter((each) => state[each]).map((each) => `${each}=${encodeURIComponent(state[each])}`);
+    history.replaceState(null, "", `#${parts.join("&")}`);
+  }
+
+  function follow() {
+    const asked = {};
+    for (const each of location.hash.slice(1).split("&")) {
+      const [key, value] = each.split("=");
+      if ((FILTERS.includes(key) || key === "q") && value) {
+        try { asked[key] = decodeURIComponent(value); } catch { /* not one of ours */ }
+      }
+    }
+    const empty = Object.fromEntries(["q", ...FILTERS].map((each) => [each, ""]));
+    set({ ...empty, ...asked }, true);
+    if (!Object.keys(asked).length) return;
+    document.querySelector(".users").scrollIntoView();
+    if (matching.length === 1) toggle($("list").tBodies[0].rows[0]);
+  }
+
+  for (const each of document.querySelectorAll("select[data-filter]")) {
+    const values = [...new Set(users.flatMap((user) => user[each.dataset.filter]))].sort();
+    each.append(new Option("all", ""), ...values.map((value) => new Option(value, value)));
+    each.onchange = () => set({ [each.dataset.filter]: each.value });
+  }
+  COLUMNS.forEach(([title], number) => {
+    const head = make("th"), button = make("button", title);
+    button.type = "button";
+    button.onclick = () => set({ sort: number, down: state.sort === number && !state.down });
+    head.scope = "col";
+    head.append(button);
+    $("list").tHead.rows[0].append(head);
+  });
+  $("q").oninput = () => set({ q: $("q").value });
+  $("clear").onclick = () => { set(Object.fromEntries(["q", ...FILTERS].map((each) => [each, ""]))); $("q").focus(); };
+  $("controls").onsubmit = (event) => event.preventDefault();
+  $("list").tBodies[0].onclick = (event) => {
+    const row = event.target.closest("tr.user");
+    if (row && !String(getSelection())) { focus(row); toggle(row); }
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const row = event.target.closest && event.target.closest("tr.user");
+    const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
+    const first = $("list").tBodies[0].rows[0];
+    if (event.key === "/" && !typing) $("q").focus();
+    else if (event.key === "Escape" && event.target === $("q")) set({ q: "" });
+    else if (event.key === "Escape" && row) {
+      if (row.getAttribute("aria-expanded") === "true") toggle(row);
+      else $("q").focus();
+    } else if (event.target === $("q") && event.key === "ArrowDown" && first) focus(first);
+    else if (row && ["ArrowDown", "j"].includes(event.key)) step(row, 1);
+    else if (row && ["ArrowUp", "k"].includes(event.key)) step(row, -1);
+    else if (row && ["Enter", " "].includes(event.key)) toggle(row);
+    else return;
+    event.preventDefault();
+  });
+  new IntersectionObserver((seen) => {
+    if (seen[0].isIntersecting && drawn < matching.length) more(CHUNK);
+  }, { rootMargin: "600px" }).observe($("more"));
+  addEventListener("hashchange", follow);
+  // On paper all that is selected, and everything that can be unfolded.
+  let unfolded = [];
+  addEventListener("beforeprint", () => {
+    more(matching.length);
+    unfolded = [...document.querySelectorAll("details:not([open])")];
+    for (const each of unfolded) each.open = true;
+  });
+  addEventListener("afterprint", () => { for (const each of unfolded) each.open = false; });
+
+  $("controls").hidden = $("list").hidden = false;
+  follow();
+})();

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from aws_local_org import LocalOrg
+from c7n_iamusers.cli.main import main
+from tests.report.fleet_outputs import ACCOUNT, DELETE, OTHER_ACCOUNT, Outputs, outcome
+
+ACCOUNTS = f"""
+accounts:
+  - {{name: payments, account_id: "{ACCOUNT}", tags: [wave:1, prod]}}
+  - {{name: research, account_id: "{OTHER_ACCOUNT}", tags: [wave:2]}}
+"""
+
+
+@pytest.fixture
+def left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Outputs:
+    monkeypatch.chdir(tmp_path)
+    Path("accounts.yml").write_text(ACCOUNTS)
+    return Outputs(tmp_path / "output")
+
+
+def report(*arguments: str) -> Result:
+    result = CliRunner().invoke(main, ["report", *arguments])
+    assert isinstance(result.exception, SystemExit | None), result.exception
+    return result
+
+
+def test_a_page_for_its_owner_alone_in_the_working_directory(left: Outputs) -> None:
+    left.leave("alice", outcomes=[outcome("alice", "deleted")])
+    found = report("-s", "output")
+    assert found.exit_code == 0, found.output
+    assert found.stdout.startswith("report.html: 1 users in 1 accounts: 1 deleted, 0 still there")
+    path = Path("report.html")
+    assert path.read_text().startswith("<!DOCTYPE html>")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(("output_format", "begins"), [("json", "{"), ("csv", "account,")])
+def test_other_formats_and_places(left: Outputs, output_format: str, begins: str) -> None:
+    left.leave("alice")
+    assert report("-s", "output", "--format", output_format).exit_code == 0
+    assert Path(f"report.{output_format}").read_text().startswith(begins)
+    assert report("-s", "output", "--format", output_format, "--output", "sub/there").exit_code == 0
+    assert Path("sub/there").read_text().startswith(begins)
+
+
+def test_a_report_is_replaced(left: Outputs) -> None:
+    left.leave("alice")
+    Path("report.html").write_text("old")
+    assert report("-s", "output").exit_code == 0
+    assert "old" not in Path("report.html").read_text()[:10]
+
+
+def test_exemptions_that_ended_or_match_nobody_are_named(left: Outputs) -> None:
+    left.leave("alice", log="unnecessary: of 5 users 5 are not exempt, 5 are flagged: 5 human")
+    assert report("-s", "output").stdout.splitlines()[1:] == [
+        "exemption by user 'git-*' until 2999-06-30: matches nobody"
+    ]
+
+
+def test_several_outputs_are_one_fleet_and_none_counts_twice(left: Outputs) -> None:
+    left.leave("alice", run="first", days=9)
+    left.leave("alice", run="second", policy=DELETE, outcomes=[outcome("alice", "deleted")])
+    assert (
+        report(
+            "-s", "output/first", "-s", "output/second", "-s", "output/second", "--format", "json"
+        ).exit_code
+        == 0
+    )
+    found = json.loads(Path("report.json").read_text())
+    assert [each["policy"] for each in found["runs"]] == ["iam-users-flag", DELETE]
+    assert found["totals"]["deleted"] == 1
+    assert found["outputs"] == ["output/first", "output/second", "output/second"]
+
+
+def test_check_names_what_halts_a_wave_and_ends_with_1(left: Outputs) -> None:
+    rows = [outcome("alice", "failed", "iam:DeleteUser was denied"), outcome("bob", "deleted")]
+    left.leave("alice", "bob", policy=DELETE, outcomes=rows)
+    assert report("-s", "output", "-c", "accounts.yml").exit_code == 0
+    found = report("-s", "output", "-c", "accounts.yml", "--check")
+    assert found.exit_code == 1
+    assert found.stderr.splitlines() == [
+        f"account {OTHER_ACCOUNT} (research): never ran: no run of a policy left a resources.json for it",
+        f"user alice of account {ACCOUNT} (payments): {DELETE} failed: iam:DeleteUser was denied",
+    ]
+    assert Path("report.html").exists()
+
+
+def test_check_of_a_wave_asks_for_its_accounts_only(left: Outputs) -> None:
+    left.leave("alice")
+    assert report("-s", "output", "-c", "accounts.yml", "-t", "wave:1", "--check").exit_code == 0
+    assert (
+        report("-s", "output", "-c", "accounts.yml", "-t", "wave:1", "-t", "prod", "--check").exit_code == 0
+    )
+    assert report("-s", "output", "-c", "accounts.yml", "-t", "wave:2", "--check").exit_code == 1
+
+
+def test_an_unreadable_file_is_named_and_fails_the_check(left: Outputs) -> None:
+    left.leave("alice")
+    left.leave(name="research", account=OTHER_ACCOUNT, files={"resources.json": '[{"UserName"'})
+    found = report("-s", "output", "--check")
+    assert found.exit_code == 1
+    assert f"account {OTHER_ACCOUNT} (research): unreadable" in found.stderr
+    assert "output/research/us-east-1/iam-users-flag: resources.json is no JSON" in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        pytest.param([], 2, "Missing option '-s'", id="no-output"),
+        pytest.param(["-s", "nowhere"], 1, "nowhere is no directory: give -s", id="no-directory"),
+        pytest.param(["-s", "other"], 1, "other holds no output of a run", id="other-directory"),
+        pytest.param(["-s", "output", "-t", "wave:1"], 2, "give -c FILE too", id="tags-alone"),
+        pytest.param(
+            ["-s", "output", "-c", "accounts.yml", "-t", "wave:9"],
+            1,
+            "no account with the tags wave:9",
+            id="no-tag",
+        ),
+        pytest.param(
+            ["-s", "output", "-c", "torn.yml"], 1, "torn.yml can't be read as c7n-org's", id="torn-accounts"
+        ),
+        pytest.param(
+            ["-s", "output", "-c", "list.yml"], 1, "list.yml can't be read as c7n-org's", id="no-accounts"
+        ),
+        pytest.param(["-s", "output", "--output", "/proc/x/y"], 1, "can't be written", id="unwritable"),
+    ],
+)
+def test_errors_say_what_to_do(left: Outputs, arguments: list[str], code: int, told: str) -> None:
+    left.leave("alice")
+    Path("other").mkdir()
+    Path("torn.yml").write_text("accounts: [")
+    Path("list.yml").write_text("- one")
+    found = report(*arguments)
+    assert found.exit_code == code
+    assert told in found.output
+
+
+def test_names_can_not_move_the_cursor(left: Outputs) -> None:
+    left.leave("alice", policy=DELETE, outcomes=[outcome("alice", "failed", "first\n\x1b[2Jsecond")])
+    found = report("-s", "output", "--check")
+    assert "first\\u000a\\u001b[2Jsecond" in found.stderr
+
+
+def test_an_output_in_a_bucket(org: LocalOrg, left: Outputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    left.leave("alice", policy=f"{DELETE}/2026/11/25/10")
+    left.compress()
+    s3 = org.client("s3")
+    s3.create_bucket(Bucket="outputs")
+    for path in left.root.rglob("*.gz"):
+        s3.put_object(Bucket="outputs", Key=f"run/{path.relative_to(left.root)}", Body=path.read_bytes())
+    found = report("-s", "s3://outputs/run?region=us-east-1", "-c", "accounts.yml", "-t", "wave:1", "--check")
+    assert found.exit_code == 0, found.output
+    empty = report("-s", "s3://outputs/nothing?region=us-east-1")
+    assert "s3://outputs/nothing holds no output of a run" in empty.output
+    missing = report("-s", "s3://no-such-bucket/x?region=us-east-1")
+    assert missing.exit_code == 1
+    assert "NoSuchBucket" in missing.output

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Outputs as runs of custodian and c7n-org leave them, without running any."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=timezone.utc)
+ACCOUNT, OTHER_ACCOUNT = "111122223333", "444455556666"
+FLAG, DELETE = "iam-users-flag", "iam-users-delete"
+RULE = {"user": "git-*", "reason": "CodeCommit", "expires": "2999-06-30", "owner": "platform@example.com"}
+
+
+def at(days: float) -> str:
+    """So many days before now."""
+    return (NOW - timedelta(days=days)).isoformat()
+
+
+def finding(id_: str = "iam-user", severity: str = "medium") -> dict[str, str]:
+    return {"id": id_, "severity": severity, "text": f"Text of {id_}."}
+
+
+def resource(name: str, account: str = ACCOUNT, path: str = "/", **annotation: Any) -> dict[str, Any]:
+    """A user as a policy's resources.json has it, with a policy document and a tag that no report may show."""
+    return {
+        "UserName": name,
+        "UserId": f"AIDA{name.upper()}",
+        "Arn": f"arn:aws:iam::{account}:user{path}{name}",
+        "CreateDate": at(1000),
+        "UserPolicyList": [{"PolicyName": "p", "PolicyDocument": {"Statement": "the-document"}}],
+        "Tags": [{"Key": "Note", "Value": "the-tag"}],
+        "c7n:IamUser": {"kind": "human", "findings": [finding()], "exemption": None, **annotation},
+    }
+
+
+def outcome(name: str, status: str, reason: str = "", days: float = 0, **more: Any) -> dict[str, Any]:
+    """A row of outcomes.json."""
+    who = {"user": name, "arn": f"arn:aws:iam::{ACCOUNT}:user/{name}", "unique_id": f"AIDA{name.upper()}"}
+    return {**who, "status": status, "reason": reason, "call": "", "code": "", "time": at(days), **more}
+
+
+def metadata(policy: str, account: str, days: float, metrics: Sequence[str], **more: Any) -> dict[str, Any]:
+    return {
+        "policy": {
+            "name": policy,
+            "resource": "aws.iam-user",
+            "filters": [{"or": [{"type": "unnecessary", "exempt": [RULE]}]}],
+            **more,
+        },
+        "execution": {"id": "1", "start": datetime.fromisoformat(at(days)).timestamp()},
+        "config": {"account_id": account, "dryrun": False},
+        "metrics": [{"MetricName": each, "Value": 1} for each in metrics],
+    }
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Below ``root``."""
+
+    root: Path
+
+    def leave(
+        self,
+        *users: dict[str, Any] | str,
+        name: str = "payments",
+        account: str = ACCOUNT,
+        policy: str = FLAG,
+        days: float = 0,
+        metrics: Sequence[str] = ("ResourceCount",),
+        outcomes: Sequence[dict[str, Any]] = (),
+        log: str = "",
+        run: str = "",
+        files: Mapping[str, str | None] | None = None,
+    ) -> Path:
+        """A policy's directory. ``files``: name -> content, of those that differ; None: not there."""
+        directory = Path(self.root, *filter(None, [run, name, "us-east-1" if name else "", policy]))
+        directory.mkdir(parents=True, exist_ok=True)
+        resources = [resource(each, account) if isinstance(each, str) else each for each in users]
+        contents: dict[str, str | None] = {
+            "resources.json": json.dumps(resources),
+            "metadata.json": json.dumps(metadata(policy, account, days, metrics)),
+            "custodian-run.log": log,
+            **({"outcomes.json": json.dumps(outcomes)} if outcomes else {}),
+            **(files or {}),
+        }
+        for file, content in contents.items():
+            if content is not None:
+                (directory / file).write_text(content)
+        return directory
+
+    def compress(self) -> None:
+        """As c7n's output to a bucket does with its own files."""
+        for path in self.root.rglob("*"):
+            if path.name in ("resources.json", "metadata.json", "custodian-run.log"):
+                path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+                path.unlink()

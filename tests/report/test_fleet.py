@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.report.fleet import Expected, Fleet, fleet_of
+from c7n_iamusers.report.outputs import read_outputs
+from tests.report.fleet_outputs import (
+    ACCOUNT,
+    DELETE,
+    FLAG,
+    NOW,
+    OTHER_ACCOUNT,
+    Outputs,
+    finding,
+    outcome,
+    resource,
+)
+
+IN_USE = (
+    "still in use in its quarantine since 2026-11-01 12:00 UTC: its password was used on 2026-11-20 12:00 UTC"
+)
+BROKEN = "its quarantine no longer holds (its Deny-all): look who undid it, and quarantine it again"
+PARK, RELEASE = "iam-users-park", "iam-users-release"
+
+
+@pytest.fixture
+def left(tmp_path: Path) -> Outputs:
+    return Outputs(tmp_path)
+
+
+def fleet(left: Outputs, *expected: Expected) -> Fleet:
+    names = [each.name for each in expected]
+    return fleet_of(read_outputs(DirectoryStore(left.root), names), expected, NOW.date())
+
+
+def users(found: Fleet) -> dict[str, dict[str, Any]]:
+    return {each["user"]: each for each in found.as_data()["users"]}
+
+
+def needs(found: Fleet) -> list[tuple[str, str, str]]:
+    return [(each["account"], each["user"], each["what"]) for each in found.attention]
+
+
+def test_a_user_is_as_the_latest_run_saw_it_with_all_its_outcomes(left: Outputs) -> None:
+    left.leave(resource("alice", kind="unknown", findings=[finding("admin-rights", "high")]), days=30)
+    left.leave(
+        resource("alice", kind="human"),
+        policy=DELETE,
+        days=1,
+        outcomes=[outcome("alice", "deleted", days=0.9)],
+    )
+    left.leave("alice", policy=PARK, days=9, outcomes=[outcome("alice", "quarantined", days=9)])
+    found = users(fleet(left))["alice"]
+    assert (found["kind"], found["severity"], found["status"]) == ("human", "medium", "deleted")
+    assert [each["status"] for each in found["outcomes"]] == ["deleted", "quarantined"]
+    assert found["last_seen"] == "2026-11-24T12:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("events", "status"),
+    [
+        pytest.param([], "flagged", id="none"),
+        pytest.param([(PARK, "quarantined", 3)], "quarantined", id="one"),
+        pytest.param([(PARK, "quarantined", 3), (RELEASE, "released", 1)], "released", id="the-latest"),
+        pytest.param([(DELETE, "failed", 3), (DELETE, "deleted", 1)], "deleted", id="failed-and-done"),
+        pytest.param([(DELETE, "failed", 3), (DELETE, "skipped", 1)], "skipped", id="failed-and-skipped"),
+        pytest.param(
+            [(DELETE, "failed", 3), (PARK, "unchanged", 1)], "failed", id="another-policy-hides-nothing"
+        ),
+        pytest.param([("provision", "failed", 3), (DELETE, "deleted", 1)], "deleted", id="it-is-gone"),
+        pytest.param([(DELETE, "deleted", 3), ("provision", "failed", 1)], "failed", id="after-its-deletion"),
+    ],
+)
+def test_the_outcome_that_counts(left: Outputs, events: list[tuple[str, str, float]], status: str) -> None:
+    left.leave("alice", days=10)
+    for number, (policy, outcome_status, days) in enumerate(events):
+        row = outcome("alice", outcome_status, days=days)
+        left.leave("alice", policy=policy, days=days, outcomes=[row], run=str(number))
+    assert users(fleet(left))["alice"]["status"] == status
+
+
+def test_history_counts_once_and_rows_without_a_unique_id_are_of_the_same_arn(left: Outputs) -> None:
+    row = {
+        **outcome("alice", "deleted", days=1),
+        "history": [{**outcome("alice", "failed", days=2), "unique_id": ""}],
+    }
+    left.leave("alice", policy=DELETE, days=2, outcomes=[row])
+    left.leave(
+        policy="iam-users-old", days=3, outcomes=[{**outcome("alice", "skipped", days=3), "unique_id": ""}]
+    )
+    found = users(fleet(left))
+    assert list(found) == ["alice"]
+    assert [each["status"] for each in found["alice"]["outcomes"]] == ["deleted", "failed", "skipped"]
+
+
+def test_a_second_user_of_a_name_is_another(left: Outputs) -> None:
+    left.leave("alice", days=9, policy=DELETE, outcomes=[outcome("alice", "deleted", days=9)])
+    left.leave({**resource("alice"), "UserId": "AIDAOTHER"})
+    found = fleet(left).as_data()["users"]
+    assert {each["unique_id"]: each["status"] for each in found} == {
+        "AIDAALICE": "deleted",
+        "AIDAOTHER": "flagged",
+    }
+
+
+@pytest.mark.parametrize(
+    ("annotation", "severity"),
+    [
+        pytest.param({"findings": [finding("a", "low"), finding("b", "high")]}, "high", id="the-worst"),
+        pytest.param({"findings": [finding("a", "low")]}, "low", id="low"),
+        pytest.param({"findings": []}, "low", id="no-finding"),
+        pytest.param({"kind": None}, "unknown", id="not-judged"),
+    ],
+)
+def test_severity(left: Outputs, annotation: dict[str, Any], severity: str) -> None:
+    left.leave(resource("alice", **annotation))
+    assert users(fleet(left))["alice"]["severity"] == severity
+
+
+def test_users_of_other_filters_are_not_judged(left: Outputs) -> None:
+    left.leave({key: value for key, value in resource("alice").items() if key != "c7n:IamUser"})
+    found = users(fleet(left))["alice"]
+    assert (found["severity"], found["kind"], found["credentials"]) == ("unknown", "unknown", None)
+
+
+def test_the_oldest_active_credential(left: Outputs) -> None:
+    credentials = [
+        {
+            "kind": "access-key",
+            "title": "access key 1",
+            "active": False,
+            "created": "2010-01-01T00:00:00+00:00",
+        },
+        {
+            "kind": "access-key",
+            "title": "access key 2",
+            "active": True,
+            "created": "2020-01-01T00:00:00+00:00",
+        },
+        {"kind": "login-profile", "title": "password", "active": True, "created": None},
+    ]
+    left.leave(resource("alice", credentials=credentials))
+    assert users(fleet(left))["alice"]["oldest_credential"] == "2020-01-01T00:00:00+00:00"
+
+
+def test_policy_documents_tags_and_what_is_not_known_stay_out(left: Outputs) -> None:
+    left.leave(resource("alice", unknown_key="the-unknown"))
+    text = json.dumps(fleet(left).as_data())
+    assert not [each for each in ("the-document", "the-tag", "the-unknown") if each in text]
+
+
+STOPPED = {"metadata.json": None, "resources.json": None}
+
+
+def test_accounts_that_left_nothing_or_no_users_are_first_and_never_clean(left: Outputs) -> None:
+    left.leave("alice", name="payments")
+    left.leave(
+        name="denied", account="333333333333", metrics=["PolicyException"], files={"resources.json": None}
+    )
+    left.leave(name="stopped", files=STOPPED)
+    left.leave(name="torn", account="555555555555", files={"resources.json": "["})
+    left.leave(name="empty", account="666666666666")
+    expected = (
+        Expected("111122223333", "payments"),
+        Expected("222222222222", "stopped"),
+        Expected("777777777777", "absent"),
+    )
+    found = fleet(left, *expected)
+    assert [(each.id, each.name, each.state) for each in found.accounts] == [
+        ("777777777777", "absent", "never ran"),
+        ("555555555555", "torn", "unreadable"),
+        ("222222222222", "stopped", "did not run"),
+        ("333333333333", "denied", "failed"),
+        (ACCOUNT, "payments", "ran"),
+        ("666666666666", "empty", "ran"),
+    ]
+    assert [each[0] for each in needs(found)] == [
+        "777777777777",
+        "555555555555",
+        "222222222222",
+        "333333333333",
+    ]
+    assert found.as_data()["totals"]["accounts_seen"] == 2
+
+
+@pytest.mark.parametrize(
+    ("later", "state"),
+    [
+        pytest.param({"metrics": ["PolicyException"], "days": 1}, "failed", id="a-later-failure-counts"),
+        pytest.param({"metrics": ["PolicyException"], "days": 9}, "ran", id="an-earlier-one-does-not"),
+        pytest.param({"files": STOPPED}, "did not run", id="one-without-a-date-counts-as-the-last"),
+        pytest.param(
+            {"policy": DELETE, "metrics": ["PolicyException"], "days": 9}, "failed", id="each-policy-counts"
+        ),
+        pytest.param(
+            {"files": {"resources.json": "["}, "days": 9}, "unreadable", id="a-torn-file-always-counts"
+        ),
+    ],
+)
+def test_the_latest_run_of_each_policy_counts(left: Outputs, later: dict[str, Any], state: str) -> None:
+    left.leave("alice", days=3, run="first")
+    left.leave(**later, run="second")
+    assert [each.state for each in fleet(left).accounts] == [state]
+
+
+@pytest.mark.parametrize(
+    ("days", "states"),
+    [
+        pytest.param([1, 1, 1], ["ran", "ran", "ran"], id="one-run"),
+        pytest.param([1, 1, 1.2], ["ran", "ran", "ran"], id="a-run-that-took-long"),
+        pytest.param([1, 1, 2], ["ran", "ran", "older result"], id="left-out-of-the-latest-run"),
+        pytest.param([1, 2, 2], ["ran", "ran", "ran"], id="one-that-was-run-again"),
+    ],
+)
+def test_a_result_that_most_accounts_have_replaced_is_older(
+    left: Outputs, days: list[float], states: list[str]
+) -> None:
+    expected = [Expected(f"{number:012}", f"account-{number}") for number in range(3)]
+    for account, each in zip(expected, days, strict=True):
+        left.leave("alice", name=account.name, account=account.id, days=each)
+    found = fleet(left, *expected)
+    assert [each.state for each in sorted(found.accounts, key=lambda each: each.id)] == states
+    assert [each["what"] for each in found.attention] == [each for each in states if each != "ran"]
+    wave = fleet(left, expected[2])
+    assert [each.state for each in wave.accounts if each.id == expected[2].id] == ["ran"]
+
+
+def test_each_region_counts(left: Outputs) -> None:
+    directory = left.leave("alice")
+    other = Path(*directory.parts[:-2], "eu-west-1", FLAG)
+    other.mkdir(parents=True)
+    (other / "resources.json").write_text("[")
+    assert [each.state for each in fleet(left).accounts] == ["unreadable"]
+
+
+def test_failures_and_quarantines_need_attention(left: Outputs) -> None:
+    rows = [
+        outcome("alice", "failed", "iam:DeleteUser was denied"),
+        outcome("bob", "skipped", IN_USE),
+        outcome("carol", "skipped", BROKEN),
+        outcome("dave", "skipped", "active within 14 days"),
+    ]
+    left.leave(
+        "alice",
+        *("bob", "carol", "dave"),
+        policy=DELETE,
+        outcomes=rows,
+        metrics=["ResourceCount", "PolicyException"],
+    )
+    found = fleet(left)
+    assert needs(found) == [
+        (ACCOUNT, "alice", f"{DELETE} failed"),
+        (ACCOUNT, "bob", "quarantine in use"),
+        (ACCOUNT, "carol", "quarantine broken"),
+    ]
+    assert [each["why"] for each in found.attention] == ["iam:DeleteUser was denied", IN_USE, BROKEN]
+
+
+def test_an_action_that_failed_without_naming_a_user_needs_attention(left: Outputs) -> None:
+    left.leave("alice", metrics=["ResourceCount", "PolicyException"])
+    assert needs(fleet(left)) == [(ACCOUNT, "", "action failed")]
+
+
+def test_a_quarantine_is_no_trouble_once_a_later_run_finds_it_well_or_the_user_is_gone(left: Outputs) -> None:
+    left.leave(
+        "alice", "bob", policy=DELETE, days=5, run="1", outcomes=[outcome("alice", "skipped", IN_USE, 5)]
+    )
+    left.leave(
+        "alice", policy=DELETE, days=1, run="2", outcomes=[outcome("alice", "skipped", "not yet 14 days", 1)]
+    )
+    rows = [outcome("bob", "unchanged", BROKEN, 4)]
+    left.leave("bob", policy=PARK, days=4, run="3", outcomes=rows)
+    left.leave("bob", policy="by-hand", days=2, run="4", outcomes=[outcome("bob", "deleted", "", 2)])
+    assert fleet(left).attention == ()
+
+
+@pytest.mark.parametrize(
+    ("events", "known"),
+    [
+        pytest.param([], "", id="none"),
+        pytest.param([("quarantined", "")], "stands", id="put-in"),
+        pytest.param(
+            [("quarantined", ""), ("skipped", "active within 14 days")], "stands", id="skipped-since"
+        ),
+        pytest.param([("quarantined", ""), ("skipped", IN_USE)], "in use", id="in-use"),
+        pytest.param([("quarantined", ""), ("skipped", BROKEN)], "broken", id="broken"),
+        pytest.param([("quarantined", ""), ("released", "")], "", id="released"),
+        pytest.param([("quarantined", ""), ("deleted", "")], "", id="deleted"),
+    ],
+)
+def test_what_is_known_of_a_quarantine(left: Outputs, events: list[tuple[str, str]], known: str) -> None:
+    left.leave("alice", days=10)
+    for number, (status, reason) in enumerate(events):
+        row = outcome("alice", status, reason, days=5 - number)
+        left.leave("alice", policy=f"policy-{number}", days=5 - number, outcomes=[row])
+    found = fleet(left)
+    assert users(found)["alice"]["quarantine"] == known
+    assert found.as_data()["totals"]["quarantined"] == bool(known)
+
+
+def test_runs_are_dated_and_show_the_progress(left: Outputs) -> None:
+    left.leave("alice", "bob", days=30, run="first")
+    left.leave("carol", name="research", account=OTHER_ACCOUNT, days=30, run="first")
+    left.leave(name="late", account="999999999999", days=30, run="first", metrics=["PolicyException"])
+    left.leave("alice", policy=DELETE, days=20, run="second", outcomes=[outcome("alice", "deleted", days=20)])
+    left.leave(
+        "bob",
+        policy=DELETE,
+        days=10,
+        run="third",
+        outcomes=[outcome("bob", "deleted", days=10), outcome("dave", "skipped", days=10)],
+    )
+    found = fleet(left).runs
+    assert [(each["time"][:10], each["policy"], each["selected"], each["left"]) for each in found] == [
+        ("2026-10-26", FLAG, 3, 3),
+        ("2026-11-05", DELETE, 1, 2),
+        ("2026-11-15", DELETE, 1, 2),
+    ]
+    assert (found[0]["accounts"], found[0]["not_run"]) == (3, ["999999999999"])
+    assert found[2]["outcomes"] == {"deleted": 1, "skipped": 1}
+
+
+USED = (
+    'unnecessary: exempt by user "git-*" until 2999-06-30: 2 users\n'
+    "unnecessary: of 5 users 3 are not exempt, 3 are flagged: 3 human"
+)
+NOBODY = "unnecessary: of 5 users 5 are not exempt, 5 are flagged: 5 human"
+
+
+@pytest.mark.parametrize(
+    ("logs", "count"),
+    [
+        pytest.param([USED, USED], 4, id="of-all-accounts"),
+        pytest.param([USED, NOBODY], 2, id="of-one"),
+        pytest.param([NOBODY, NOBODY], 0, id="nobody"),
+        pytest.param([NOBODY, ""], None, id="a-log-that-does-not-say"),
+    ],
+)
+def test_whom_a_rule_protects(left: Outputs, logs: list[str], count: int | None) -> None:
+    for name, account, log in zip(("payments", "research"), (ACCOUNT, OTHER_ACCOUNT), logs, strict=True):
+        left.leave("alice", name=name, account=account, log=log)
+    (rule,) = fleet(left).exemptions
+    assert (rule["pattern"], rule["users"], rule["owner"]) == ("git-*", count, "platform@example.com")
+
+
+def test_a_rule_matches_nobody_only_where_all_accounts_were_seen(left: Outputs) -> None:
+    left.leave("alice", log=NOBODY)
+    (rule,) = fleet(left, Expected(ACCOUNT, "payments"), Expected(OTHER_ACCOUNT, "research")).exemptions
+    assert rule["users"] is None
+
+
+def test_the_same_rule_in_two_policies_counts_its_users_once(left: Outputs) -> None:
+    left.leave("alice", log=USED)
+    left.leave("alice", policy=DELETE, log=USED)
+    (rule,) = fleet(left).exemptions
+    assert (rule["users"], rule["policies"]) == (2, [DELETE, FLAG])
+
+
+@pytest.mark.parametrize(
+    ("expires", "state"),
+    [
+        ("2026-11-24", "expired"),
+        ("2026-11-25", "expires soon"),
+        ("2026-12-25", "expires soon"),
+        ("2026-12-26", ""),
+    ],
+)
+def test_the_end_of_a_rule(left: Outputs, expires: str, state: str) -> None:
+    left.leave("alice", log=USED.replace("2999-06-30", expires))
+    found = {each["expires"]: each["state"] for each in fleet(left).exemptions}
+    assert found[expires] == state
+
+
+def test_evidence_that_could_not_be_read_is_noted_on_the_account(left: Outputs) -> None:
+    source = {"source": "GetCredentialReport", "time": None, "problem": "AccessDenied"}
+    left.leave(resource("alice", sources={"credential-report": source}))
+    (account,) = fleet(left).accounts
+    assert account.notes == ("credential-report could not be read: AccessDenied",)

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aws_local_org import LocalOrg
+from c7n_iamusers.exceptions import OutputUnreadable
+from c7n_iamusers.execution.bucket_store import BucketStore
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.journal import AFTER, BEFORE, BucketJournal, Journal
+from c7n_iamusers.execution.outcomes import FAILED as USER_FAILED
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.identity_center import intent_files, run_records
+from c7n_iamusers.report import outputs
+from c7n_iamusers.report.outputs import (
+    ACTION_FAILED,
+    DENIED,
+    FAILED,
+    RAN,
+    STOPPED,
+    TOO_MANY,
+    UNREADABLE,
+    PolicyOutput,
+    read_outputs,
+)
+from tests.interference import deny
+from tests.policies import policy
+from tests.report.fleet_outputs import ACCOUNT, DELETE, FLAG, NOW, Outputs, metadata, outcome, resource
+
+ALICE = Subject("alice", f"arn:aws:iam::{ACCOUNT}:user/alice", "AIDAALICE")
+
+
+@pytest.fixture
+def left(tmp_path: Path) -> Outputs:
+    return Outputs(tmp_path)
+
+
+def read(left: Outputs, *names: str) -> list[PolicyOutput]:
+    return read_outputs(DirectoryStore(left.root), names)
+
+
+def test_names_of_files_and_regions_are_those_of_the_rooms_that_write_them() -> None:
+    assert (outputs.RESULT_FILE, outputs.RUNS) == (run_records.RESULT_FILE, run_records.RUNS)
+    assert outputs.REGION == intent_files.REGION
+
+
+def test_a_run_of_c7n_org_says_account_policy_and_time(left: Outputs) -> None:
+    left.leave("alice", "bob", days=2)
+    (found,) = read(left)
+    assert (found.name, found.account, found.region, found.policy) == ("payments", ACCOUNT, "us-east-1", FLAG)
+    assert found.time == datetime.fromisoformat("2026-11-23T12:00:00+00:00")
+    assert (found.state, found.why, len(found.resources or ())) == (RAN, "", 2)
+    assert [rule["user"] for rule in found.rules] == ["git-*"]
+
+
+@pytest.mark.parametrize(
+    ("directory", "known", "expected"),
+    [
+        pytest.param("p", (), ("", "", "p"), id="custodian"),
+        pytest.param("payments/us-east-1/p", (), ("payments", "", "p"), id="c7n-org"),
+        pytest.param("wave1/payments/us-east-1/p", (), ("payments", "", "wave1/p"), id="below-a-run"),
+        pytest.param("x/prod/pay/eu-west-1/p", ("prod/pay",), ("prod/pay", "", "x/p"), id="name-with-slash"),
+        pytest.param(
+            "payments/us-east-1/p/2026/11/25/10", (), ("payments", "", "p/2026/11/25/10"), id="bucket-c7n"
+        ),
+        pytest.param(f"payments/us-east-1/{ACCOUNT}/p", (), ("payments", ACCOUNT, "p"), id="bucket-ours"),
+        pytest.param(f"{ACCOUNT}/p", (), ("", ACCOUNT, "p"), id="bucket-custodian"),
+        pytest.param(f"{ACCOUNT}/us-east-1/p", (), (ACCOUNT, ACCOUNT, "p"), id="named-by-its-id"),
+    ],
+)
+def test_what_the_directories_say(directory: str, known: tuple[str, ...], expected: tuple[str, ...]) -> None:
+    found = outputs._layout(directory.split("/"), frozenset(known))
+    assert (found.name, found.account, found.run) == expected
+    assert found.policy == "p"
+
+
+PARTS: dict[str, Any] = {"metadata.json": None, "resources.json": None}
+
+
+@pytest.mark.parametrize(
+    ("given", "state", "why"),
+    [
+        pytest.param({"metrics": ["ResourceCount"]}, RAN, "", id="ran"),
+        pytest.param(
+            {"metrics": ["ResourceCount", "PolicyException"]}, ACTION_FAILED, "an action ended", id="action"
+        ),
+        pytest.param(
+            {"metrics": ["PolicyException"], "files": {"resources.json": None}}, FAILED, "before", id="failed"
+        ),
+        pytest.param({"metrics": ["PolicyException"]}, FAILED, "before", id="users-of-an-earlier-run"),
+        pytest.param(
+            {"metrics": ["PolicyException"], "log": "iam:ListUsers: AccessDenied"},
+            DENIED,
+            "denied",
+            id="denied",
+        ),
+        pytest.param(
+            {"metrics": ["ResourceLimitExceeded", "PolicyException"]},
+            TOO_MANY,
+            "max-resources",
+            id="too-many",
+        ),
+        pytest.param({"metrics": [], "files": {"resources.json": None}}, FAILED, "before", id="no-users"),
+        pytest.param({"files": PARTS}, STOPPED, "its role can't be assumed", id="role"),
+        pytest.param({"files": {"metadata.json": None}}, STOPPED, "killed", id="killed"),
+        pytest.param(
+            {"files": {"resources.json": '[{"Use'}}, UNREADABLE, "resources.json is no JSON", id="torn"
+        ),
+        pytest.param(
+            {"files": {"resources.json": "{}"}}, UNREADABLE, "must be a list, not dict", id="foreign"
+        ),
+        pytest.param(
+            {"files": {"resources.json": '[{"Arn": "arn:aws:ec2:::x"}]'}},
+            UNREADABLE,
+            "Arn",
+            id="foreign-users",
+        ),
+        pytest.param(
+            {"files": {"resources.json": json.dumps([resource("a", findings=[{"id": 1}])])}},
+            UNREADABLE,
+            "findings",
+            id="annotation-of-others",
+        ),
+        pytest.param({"files": {"metadata.json": "[]"}}, UNREADABLE, "metadata.json is not", id="metadata"),
+        pytest.param({"files": {"outcomes.json": '[{"arn"'}}, UNREADABLE, "outcomes.json", id="outcomes"),
+        pytest.param(
+            {"files": {"outcomes.json": '[{"arn": 1, "status": "deleted"}]'}}, UNREADABLE, "arn", id="row"
+        ),
+    ],
+)
+def test_how_a_run_ended(left: Outputs, given: dict[str, Any], state: str, why: str) -> None:
+    left.leave("alice", **given)
+    (found,) = read(left)
+    assert found.state == state
+    assert why in found.why
+    assert (found.resources is not None) == (state in (RAN, ACTION_FAILED))
+
+
+def test_what_c7n_leaves_where_users_can_not_be_listed(
+    org: LocalOrg, left: Outputs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deny(monkeypatch, "GetAccountAuthorizationDetails")
+    with pytest.raises(Exception, match="AccessDenied"):
+        policy(
+            {"filters": [{"type": "unnecessary", "exempt": "none"}]}, left.root / "payments/us-east-1"
+        ).run()
+    (found,) = read(left)
+    assert found.state in (DENIED, FAILED)
+    assert (found.account, found.name, found.resources) == (ACCOUNT, "payments", None)
+
+
+def test_what_c7n_leaves_of_users(org: LocalOrg, left: Outputs, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "custodian")  # as custodian and c7n-org set it
+    client = org.client("iam", ACCOUNT)
+    for name in ("alice", "git-one"):
+        client.create_user(UserName=name)
+        client.create_access_key(UserName=name)
+    exempt = [{"user": "git-*", "reason": "CodeCommit", "expires": "2999-12-31"}]
+    policy({"filters": [{"type": "unnecessary", "exempt": exempt}]}, left.root / "payments/us-east-1").run()
+    (found,) = read(left)
+    assert found.state == RAN
+    assert [each["UserName"] for each in found.resources or ()] == ["alice"]
+    assert found.usage == outputs.Usage(1, {("user", "git-*", "2999-12-31"): 1})
+
+
+@pytest.mark.parametrize(
+    ("log", "usage"),
+    [
+        pytest.param("", None, id="no-log"),
+        pytest.param(
+            'unnecessary: exempt by user "git-*" until 2999-06-30: 2 users\n'
+            "unnecessary: of 5 users 3 are not exempt, 3 are flagged: 3 human",
+            {("user", "git-*", "2999-06-30"): 2},
+            id="told",
+        ),
+        pytest.param("unnecessary: of 5 users 5 are not exempt, 0 are flagged: none", {}, id="no-rule"),
+        pytest.param(
+            'unnecessary: exemptions that protect nobody: user "a" until 2027-06-30, path "/b/" until 2027-06-30\n'
+            "unnecessary: of 5 users 5 are not exempt, 0 are flagged: none",
+            {("user", "a", "2027-06-30"): 0, ("path", "/b/", "2027-06-30"): 0},
+            id="nobody",
+        ),
+        pytest.param(
+            "unnecessary: of 5 users 3 are not exempt, 3 are flagged: 3 human", None, id="older-version"
+        ),
+        pytest.param(
+            'unnecessary: exempt by user "git-*" until 2999-06-30: 2 users\n'
+            "unnecessary: of 5 users 3 are not exempt, 3 are flagged: 3 human\n"
+            "unnecessary: of 4 users 4 are not exempt, 4 are flagged: 4 human",
+            {},
+            id="the-last-run-counts",
+        ),
+    ],
+)
+def test_whom_exemptions_protect(left: Outputs, log: str, usage: dict[Any, int] | None) -> None:
+    left.leave("alice", log=log)
+    (found,) = read(left)
+    assert (found.usage and found.usage.rules) == usage
+
+
+def test_a_run_without_a_date_has_that_of_its_other_accounts(left: Outputs) -> None:
+    left.leave("alice", days=2)
+    left.leave(name="research", files=PARTS)
+    assert {each.name: each.time for each in read(left)}["research"] == datetime.fromisoformat(
+        "2026-11-23T12:00:00+00:00"
+    )
+
+
+def test_outcomes_of_provisioning_and_of_a_killed_run_count(left: Outputs) -> None:
+    row = {**outcome("bob", "provisioned"), "history": [outcome("bob", "failed", days=1)]}
+    result = json.dumps({"schema": 1, "assignments": [], "users": [outcome("carol", "unchanged")]})
+    directory = left.leave(
+        "alice", policy=DELETE, outcomes=[row], files={"identity-center-result.json": result}
+    )
+    with Journal(directory / "journal.jsonl", lambda: NOW) as journal:
+        journal.write(ALICE, BEFORE, service="iam", operation="PutUserPolicy")
+    (found,) = read(left)
+    assert [(each["user"], each["status"]) for each in found.rows] == [
+        ("bob", "provisioned"),
+        ("carol", "unchanged"),
+        ("alice", USER_FAILED),
+    ]
+    assert "locked out by our Deny-all" in found.rows[2]["reason"]
+    assert (found.rows[2]["unique_id"], found.rows[2]["time"]) == ("AIDAALICE", NOW.isoformat())
+
+
+def test_policies_on_other_resources_are_passed_over(left: Outputs) -> None:
+    left.leave("alice")
+    other = json.dumps(metadata("buckets", ACCOUNT, 0, ["ResourceCount"], resource="aws.s3"))
+    left.leave(policy="buckets", files={"metadata.json": other, "resources.json": '[{"Name": "b"}]'})
+    assert [each.policy for each in read(left)] == [FLAG]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        pytest.param({}, id="empty"),
+        pytest.param({"notes/readme.txt": "hello"}, id="other-files"),
+        pytest.param({"a/journal.jsonl": ""}, id="a-journal-alone"),
+        pytest.param({"identity-center-runs/1/result.json": "{}"}, id="runs-of-provision"),
+        pytest.param(
+            {"b/metadata.json": json.dumps(metadata("b", ACCOUNT, 0, [], resource="aws.s3"))},
+            id="other-resources",
+        ),
+    ],
+)
+def test_a_directory_that_is_no_output_is_refused_with_the_remedy(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    for name, content in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.write_text(content)
+    with pytest.raises(OutputUnreadable, match=rf"{tmp_path} holds .*give -s"):
+        read_outputs(DirectoryStore(tmp_path))
+
+
+def test_a_link_where_a_run_writes_a_file_is_named(left: Outputs, tmp_path: Path) -> None:
+    directory = left.leave("alice", files={"outcomes.json": None})
+    (directory / "outcomes.json").symlink_to("/etc/hostname")
+    (found,) = read(left)
+    assert found.state == UNREADABLE
+    assert "outcomes.json is a symbolic link" in found.why
+
+
+def test_outputs_in_a_bucket(org: LocalOrg, left: Outputs) -> None:
+    left.leave("alice", policy=f"{DELETE}/2026/11/25/10", files={"outcomes.json": None})
+    left.compress()
+    s3 = org.client("s3")
+    s3.create_bucket(Bucket="outputs")
+    store = BucketStore(s3, "outputs", "run", {})
+    for path in left.root.rglob("*.gz"):
+        store.create(str(path.relative_to(left.root)), path.read_bytes())
+    ours = BucketStore(s3, "outputs", f"run/payments/us-east-1/{ACCOUNT}/{DELETE}", {})
+    ours.create("outcomes.json", json.dumps([outcome("bob", "deleted")]).encode())
+    journal = BucketJournal(ours, lambda: NOW)
+    journal.write(ALICE, BEFORE, service="iam", operation="DeleteAccessKey")
+    journal.write(ALICE, AFTER, service="iam", operation="DeleteAccessKey", result="done")
+    record, run = read_outputs(store)
+    assert (run.state, run.account, run.name, len(run.resources or ())) == (RAN, ACCOUNT, "payments", 1)
+    assert (record.state, record.account, record.policy) == ("", ACCOUNT, DELETE)
+    assert [(each["user"], each["status"]) for each in record.rows] == [
+        ("bob", "deleted"),
+        ("alice", "failed"),
+    ]
+    torn = BucketStore(s3, "outputs", "run/research/us-east-1/p/2026/11/25/10", {})
+    torn.create("resources.json.gz", b"no gzip")
+    assert {each.name: each.state for each in read_outputs(store)}["research"] == UNREADABLE
