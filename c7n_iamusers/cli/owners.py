@@ -16,6 +16,7 @@ import click
 from c7n_iamusers.cli.arguments import role_arn
 from c7n_iamusers.cli.output import print_json, print_table, progress_bar, say
 from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.text.wording import cell
 
 if TYPE_CHECKING:
     from c7n_iamusers.organization.owners import Account, LookUp, Owner, Source
@@ -261,11 +262,9 @@ def _print_json(found: list[Owner]) -> None:
 
 
 def _print_csv(found: list[Owner]) -> None:
-    from c7n_iamusers.cli.evidence import _cell
-
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([_COLUMNS, *([_cell(each) for each in row] for row in _rows(found))])
+    writer.writerows([_COLUMNS, *([cell(each) for each in row] for row in _rows(found))])
     click.echo(text.getvalue(), nl=False)
 
 
