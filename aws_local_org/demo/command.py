@@ -85,6 +85,7 @@ def _steps(rehearsal: Demo) -> list[tuple[str, Callable[[], None]]]:
             "c7n-mailer: deliver what was queued since",
             lambda: rehearsal.deliver("provision", "remind", "delete"),
         ),
+        ("c7n-iamusers: report on all accounts and runs", rehearsal.report),
     ]
 
 
@@ -146,6 +147,6 @@ def _counts(account: AccountState, gone: set[str]) -> list[int]:
 def _places(work: Path) -> str:
     there = work / "output" / "removal" / "<account>" / "us-east-1" / "<policy>"
     return (
-        f"Mails:      {work / 'mails'}\nNotices:    {work / 'notices'}\nSnapshots:  {there / 'snapshots'}\n"
+        f"Report:     {work / 'report.html'}\nMails:      {work / 'mails'}\nNotices:    {work / 'notices'}\nSnapshots:  {there / 'snapshots'}\n"
         f"Journals:   {there / 'journal.jsonl'}\nLogs:       {work / 'logs'}"
     )

@@ -35,7 +35,7 @@ from aws_local_org.smtp_sink import SmtpSink
 
 #: The marker file in a demo's directory, which allows the next demo to replace its content.
 MARKER = ".c7n-iamusers-demo"
-OWN = ("accounts.yml", "cache", "logs", "mailer.yml", "mails", "notices", "output", "policies")
+OWN = ("accounts.yml", "cache", "logs", "mailer.yml", "mails", "notices", "output", "policies", "report.html")
 #: Of the mails that the package's policies send.
 TEMPLATES = Path(str(files("c7n_iamusers"))) / "mailer_templates"
 #: Days from the announcement to the quarantine and to the deletion, and from the quarantine to the reminder.
@@ -154,6 +154,14 @@ class Demo:
             for step in steps:
                 named, to = self._named(step, account), owners[account.account_id]
                 self.faults += expect.mail_faults(account, named, to, SUBJECTS[step], received)
+
+    def report(self) -> None:
+        """Write the page over all accounts and runs; its check finds nothing that failed."""
+        page = self.work / "report.html"
+        if code := self.commands.report("report", self.work / "output", self.accounts, page):
+            self.faults.append(
+                f"c7n-iamusers report ended with {code}, see {self.work / 'logs' / 'report.log'}"
+            )
 
     def _named(self, step: str, account: AccountState) -> set[str]:
         """The users that the mails of a step must name."""
@@ -309,6 +317,11 @@ class Commands:
     def c7n_mailer(self, step: str, config: Path, templates: Path) -> int:
         """`c7n-mailer --run`: delivers what is in the queue."""
         return self._run(step, ["c7n-mailer", "--run", "-c", str(config), "-t", str(templates)])
+
+    def report(self, step: str, output: Path, accounts: Path, page: Path) -> int:
+        """`c7n-iamusers report --check`: one page over what c7n-org left in ``output``."""
+        places = ["-s", str(output), "-c", str(accounts), "--output", str(page)]
+        return self._run(step, ["c7n-iamusers", "report", *places, "--check"])
 
     def _run(self, step: str, command: list[str]) -> int:
         program = Path(sys.executable).with_name(command[0])

@@ -44,6 +44,7 @@ def test_the_whole_job(tmp_path: Path) -> None:
     done = run(ROOT, work)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 faults" in done.stdout
+    assert "777788889999" in (work / "report.html").read_text()
     assert "Time is compressed" in done.stdout
     # announced, replaced, without a replacement, reminded, deleted machines, deleted people
     assert len(list((work / "mails").glob("*.eml"))) == 6 * 3
