@@ -146,7 +146,12 @@ def _counts(account: AccountState, gone: set[str]) -> list[int]:
 
 def _places(work: Path) -> str:
     there = work / "output" / "removal" / "<account>" / "us-east-1" / "<policy>"
-    return (
-        f"Report:     {work / 'report.html'}\nMails:      {work / 'mails'}\nNotices:    {work / 'notices'}\nSnapshots:  {there / 'snapshots'}\n"
-        f"Journals:   {there / 'journal.jsonl'}\nLogs:       {work / 'logs'}"
-    )
+    places = {
+        "Report": work / "report.html",
+        "Mails": work / "mails",
+        "Notices": work / "notices",
+        "Snapshots": there / "snapshots",
+        "Journals": there / "journal.jsonl",
+        "Logs": work / "logs",
+    }
+    return "\n".join(f"{name + ':':<11} {place}" for name, place in places.items())
