@@ -39,19 +39,18 @@ from c7n_iamusers.execution.journaled_call import resolve
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import access_run
+from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.aws.instance import Center, connect
-from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
-from c7n_iamusers.identity_center.claimed_settings import Asked
-from c7n_iamusers.identity_center.confirming import MemberAccounts, Reading
-from c7n_iamusers.identity_center.deriving import Deriving
+from c7n_iamusers.identity_center.intent_checks import PeopleAuthority, PolicySettings
 from c7n_iamusers.identity_center.intent_files import write_intents
 from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents, UserIntent
+from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAccounts
 from c7n_iamusers.identity_center.model import Change, Instance, Person
-from c7n_iamusers.identity_center.plan_files import Papers
-from c7n_iamusers.identity_center.provisioning import Belief, Fleet, provision, read_fleet
+from c7n_iamusers.identity_center.plan_files import PlanOptions
+from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, provision, read_fleet
 from c7n_iamusers.identity_center.reports import DERIVATION_FILE, write_derivation_report
 from c7n_iamusers.identity_center.writer.change import WriterContext
-from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, Ended
+from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult
 
 #: Customer-managed policies in each account, of which each user has two; each user is in one of three groups.
 POLICIES, OWN_POLICIES = 10, 2
@@ -162,10 +161,10 @@ def derive(accounts: int, users: int) -> Derived:
         output = Path(directory)
         _leave_apart(output, accounts, users)
         began = time.process_time()
-        fleet = read_fleet(output, belief=Belief(trusted=True))
-        list(write_derivation_report(output, fleet.deriving.derivations))
+        fleet = read_fleet(output, trust=TrustOptions(trusted=True))
+        list(write_derivation_report(output, fleet.derivation.results))
         ended, peak = time.process_time(), _peak()
-        (derivation,) = fleet.deriving.derivations
+        (derivation,) = fleet.derivation.results
         if refused := derivation.refused:
             raise BenchmarkError(f"{len(refused)} users refused: {refused[0].reason}")
         size = (output / DERIVATION_FILE).stat().st_size / 1e6
@@ -184,8 +183,8 @@ def plan(accounts: int, users: int) -> Planned:
         output = Path(directory)
         _leave_apart(output, accounts, users)
         phases.begin()
-        belief = Belief(read=phases.read(members), asked=_asked)
-        fleet = read_fleet(output, belief=belief, deriving=_Timed(phases))
+        trust = TrustOptions(read=phases.read(members), policy_settings=_asked)
+        fleet = read_fleet(output, trust=trust, derivation=_Timed(phases))
         _plan_and_record(fleet, phases)
         peaks = dict(phases.peaks)
         phases.begin()
@@ -212,7 +211,7 @@ class _Phases:
         self._since, self.peaks[name] = now, _peak()
         return name
 
-    def read(self, members: MemberAccounts) -> Reading:
+    def read(self, members: MemberAccounts) -> ReadAccounts:
         """``members.read``, after the intents have been read."""
 
         def read(account_ids: Iterable[str], with_policies: Collection[str]) -> Any:
@@ -229,7 +228,7 @@ class _Phases:
             self.end("plan")
 
 
-class _Timed(Deriving):
+class _Timed(AccessDerivation):
     def __init__(self, phases: _Phases) -> None:
         super().__init__()
         self._phases = phases
@@ -247,9 +246,9 @@ class _AtOnce:
     def __init__(self, context: WriterContext, changes: Sequence[Change], options: ApplyOptions) -> None:
         self._journal, self._changes, self._ids = context.journal, changes, itertools.count()
 
-    def run(self) -> dict[str, Ended]:
+    def run(self) -> dict[str, ChangeResult]:
         known: dict[str, str] = {}
-        ended: dict[str, Ended] = {}
+        ended: dict[str, ChangeResult] = {}
         for change in self._changes:
             own: dict[str, str] = {}
             for call in change.calls:
@@ -260,7 +259,7 @@ class _AtOnce:
                 self._journal.write(change.subject, "before", **given)
                 self._journal.write(change.subject, "after", **given, result="done", saved=saved)
             known.update({f"{change.key}:{name}": value for name, value in own.items()})
-            ended[change.key] = Ended(DONE, len(change.calls), own)
+            ended[change.key] = ChangeResult(DONE, len(change.calls), own)
         return ended
 
 
@@ -282,9 +281,9 @@ def _plan_and_record(fleet: Fleet, phases: _Phases) -> None:
     center = Center(
         {"sso-admin": nobody, "identitystore": nobody}, instance, Backoff(), RateLimit(1e9), CALLER
     )
-    papers = Papers(Path(str(fleet.output), "plan.json"))
+    plan_options = PlanOptions(Path(str(fleet.output), "plan.json"))
     with mock.patch.object(access_run, "SingleWriter", _AtOnce), mock.patch("os.fsync"):
-        failures = provision(fleet, center, phases.said, ApplyOptions(), papers=papers)
+        failures = provision(fleet, center, phases.said, ApplyOptions(), plan_options=plan_options)
     if failures or fleet.desired.refused:
         raise BenchmarkError(f"users were refused: {[*failures, *fleet.desired.refused][:3]}")
     phases.end("results")
@@ -301,12 +300,12 @@ def unchanged(accounts: int, users: int) -> Unchanged:
         output = Path(at) / "output"
         _leave(output, accounts, users, _of_three_groups)
         center = connect(org.session(), "us-east-1", Backoff(base=0.01, cap=0.05, budget=30.0), 10_000)
-        fleet = read_fleet(output, belief=Belief(trusted=True))
+        fleet = read_fleet(output, trust=TrustOptions(trusted=True))
         failures = provision(fleet, center, lambda _: None, ApplyOptions(120.0))
         made = Counter(call.operation for call in org.calls)["CreateAccountAssignment"]
         org.clear_calls()
         said: list[str] = []
-        fleet = read_fleet(output, belief=Belief(trusted=True))
+        fleet = read_fleet(output, trust=TrustOptions(trusted=True))
         failures += provision(fleet, center, said.append, ApplyOptions(120.0))
         calls = len(org.calls)
     if failures or "Nothing to do." not in said:
@@ -338,9 +337,11 @@ def _leave(output: Path, accounts: int, users: int, policies: Any) -> None:
         write_intents(output / account / "us-east-1" / "derive", intents)
 
 
-def _asked(intents: Intents) -> Asked:
+def _asked(intents: Intents) -> PolicySettings:
     """What a policy with the settings of these intents asks for."""
-    return Asked("benchmark", Intents(intents.account_id, "derive", (), derive=_DERIVE), PeopleAuthority())
+    return PolicySettings(
+        "benchmark", Intents(intents.account_id, "derive", (), derive=_DERIVE), PeopleAuthority()
+    )
 
 
 def _account_id(number: int) -> str:

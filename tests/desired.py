@@ -9,9 +9,9 @@ from typing import Any
 
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.identity_center.desired import Ask, desired_access
+from c7n_iamusers.identity_center.desired import AccessRequest, desired_access
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
-from c7n_iamusers.identity_center.model import DesiredAccess, Person, Refused
+from c7n_iamusers.identity_center.model import DesiredAccess, Person, Refusal
 from tests.access_center import ACCOUNT, MARK, READ_ONLY
 
 
@@ -51,7 +51,7 @@ def desired(*found: Intents) -> DesiredAccess:
     return desired_access(found, no_derivation)
 
 
-def no_derivation(rows: object) -> tuple[list[Ask], list[Refused]]:
+def no_derivation(rows: object) -> tuple[list[AccessRequest], list[Refusal]]:
     """For intents of which none derives."""
     assert not rows
     return [], []

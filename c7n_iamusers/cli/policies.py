@@ -12,8 +12,7 @@ from typing import Any
 
 from c7n_iamusers import register
 from c7n_iamusers.exceptions import IdentityCenterError, InvalidPolicyData
-from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
-from c7n_iamusers.identity_center.claimed_settings import Asked, file_of
+from c7n_iamusers.identity_center.intent_checks import PeopleAuthority, PolicySettings, file_of
 from c7n_iamusers.identity_center.intent_files import REGION
 from c7n_iamusers.identity_center.intents import Intents
 
@@ -46,24 +45,25 @@ class FleetPolicies:
         self._files, self._given = files, accounts
         self._authorities: dict[str, PeopleAuthority] = {}
 
-    def __call__(self, intents: Intents) -> Asked:
+    def __call__(self, intents: Intents) -> PolicySettings:
         """The settings of the policy that ``intents`` name. Raises IdentityCenterError if there is no such policy."""
         account_id, name = intents.account_id, intents.policy
         if name not in self._policies:
             raise IdentityCenterError(
-                f"{file_of(intents)} (account {account_id}) is of policy {name}, and no policy of that name with "
-                f"{_ACTION} and mode: intent stands in {', '.join(map(str, self._files))}: give its file too, by -u; "
-                "else find out who wrote it, and remove it"
+                f"{file_of(intents)} (account {account_id}) names policy {name}, and there is no policy of that name "
+                "with "
+                f"{_ACTION} and mode: intent in {', '.join(map(str, self._files))}: also give its file as -u; "
+                "otherwise find out who wrote it, and remove it"
             )
         source, data = self._policies[name]
         account = self._accounts.get(account_id, {})
         try:
             action = _filled_in(data, intents, account)
-            return Asked(str(source), action.asked(account_id), self._authority(action))
+            return PolicySettings(str(source), action.asked(account_id), self._authority(action))
         except (InvalidPolicyData, ValueError, KeyError) as error:
             raise IdentityCenterError(
-                f"{file_of(intents)} (account {account_id}) can't be held against policy {name} of {source}: {error}; "
-                "variables come from the accounts file that you give by -c"
+                f"{file_of(intents)} (account {account_id}) can't be compared with policy {name} of {source}: {error}; "
+                "variables come from the accounts file given as -c"
             ) from error
 
     def _authority(self, action: Any) -> PeopleAuthority:
@@ -88,7 +88,7 @@ class FleetPolicies:
                     continue
                 if policy.name in found:
                     raise InvalidPolicyData(
-                        f"policy {policy.name} stands in {found[policy.name][0]} and in {file}: give the one that ran"
+                        f"policy {policy.name} is in {found[policy.name][0]} and in {file}: give only the one that ran"
                     )
                 try:
                     action.validate()
@@ -108,15 +108,15 @@ class FleetPolicies:
             from c7n_org.cli import CONFIG_SCHEMA, accounts_iterator
         except ModuleNotFoundError as error:
             raise IdentityCenterError(
-                f"-u with -c fills in variables as c7n-org does, which is not installed ({error}): "
-                "pip install 'c7n_iamusers[cli,org]'"
+                f"-u with -c fills in variables as c7n-org does, which is not installed ({error}): pip install "
+                "'c7n_iamusers[cli,org]'"
             ) from error
         try:
             validate(self._given, CONFIG_SCHEMA)
         except ValidationError as error:
             where = "/".join(map(str, error.absolute_path))
             raise InvalidPolicyData(
-                f"c7n-org does not take the accounts file that you give by -c: {where}: {error.message}"
+                f"c7n-org does not accept the accounts file given as -c: {where}: {error.message}"
             ) from error
         return {str(each["account_id"]): each for each in accounts_iterator(deepcopy(self._given))}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers provision``: what the intents of all accounts ask for, brought about by one writer."""
+"""``c7n-iamusers provision``: the command that applies the intents of all accounts with a single writer."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.sessions import fleet_session
 from c7n_iamusers.execution.stores import DirectoryStore, Store
+from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
-from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
-from c7n_iamusers.identity_center.confirming import MemberAccounts, Reading
-from c7n_iamusers.identity_center.deriving import Deriving
+from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
+from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAccounts
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
 from c7n_iamusers.identity_center.people_file import PeopleMap, parse_people
 from c7n_iamusers.identity_center.plan import Evidence
-from c7n_iamusers.identity_center.plan_files import Papers
-from c7n_iamusers.identity_center.provisioning import Belief, Fleet, audit, provision, read_fleet
-from c7n_iamusers.identity_center.run_lock import force_unlock as unlocked
+from c7n_iamusers.identity_center.plan_files import PlanOptions
+from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet
+from c7n_iamusers.identity_center.run_lock import force_unlock as remove_lock
 from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
 from c7n_iamusers.identity_center.terraform import write_terraform
-from c7n_iamusers.identity_center.undoing import UsersNow, nobody_asked, undo
+from c7n_iamusers.identity_center.undoing import ReadUsers, undo, users_not_read
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 
 
@@ -46,7 +46,7 @@ def _age(_context: click.Context, _parameter: click.Parameter, text: str) -> tim
     """Minutes, hours or days. Raises click.BadParameter."""
     found = re.fullmatch(r"([1-9]\d{0,5})([mhd])", text, re.ASCII)
     if found is None:
-        raise click.BadParameter(f"{text!r} is no age such as 90m, 24h or 2d")
+        raise click.BadParameter(f"{text!r} is not an age such as 90m, 24h or 2d")
     units = {"m": "minutes", "h": "hours", "d": "days"}
     return timedelta(**{units[found.group(2)]: int(found.group(1))})
 
@@ -55,7 +55,7 @@ _PATH, _S3 = click.Path(path_type=Path), "s3://"
 
 
 class _Place(click.Path):
-    """A path, or an ``s3://`` URL, which is looked at only when it is read."""
+    """A path, or an ``s3://`` URL, which is not checked here."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -70,12 +70,14 @@ def _quotas(_context: click.Context, _parameter: click.Parameter, given: tuple[s
     for text in given:
         name, _, number = text.partition("=")
         if name not in names or not number.isdecimal():
-            raise click.BadParameter(f"{text!r} is no quota: give one of {', '.join(names)}, = and a number")
+            raise click.BadParameter(
+                f"{text!r} is not a quota: give one of {', '.join(names)}, = and a number"
+            )
         found[names[name]] = int(number)
     return CenterQuotas(**found)
 
 
-#: Seconds for which a call is tried again: a throttled organization takes longer than one account does.
+#: Seconds to retry a call, longer than for one account.
 _BUDGET = 300.0
 
 
@@ -84,13 +86,13 @@ _BUDGET = 300.0
     "-s",
     "--output-dir",
     type=_Place(exists=True, file_okay=False),
-    help="The output of the c7n-org run whose policies left intents: its directory, or its s3://BUCKET/PREFIX.",
+    help="The output of the c7n-org run with the intents: a directory, or s3://BUCKET/PREFIX.",
 )
 @click.option(
     "--member-role",
     metavar="ARN",
     help="Assume this role in each account, 'arn:aws:iam::{account_id}:role/NAME', to read users and policies again; "
-    "with --undo: to read which IAM users are there still.",
+    "with --undo: to read which IAM users still exist.",
 )
 @click.option(
     "-u",
@@ -99,35 +101,35 @@ _BUDGET = 300.0
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
     metavar="POLICIES",
-    help="The policies that c7n-org ran: what intents ask for must be what these ask for. Their people-from, "
-    "email-domains and e-mail tags hold where no option says otherwise. Repeatable.",
+    help="The policies that c7n-org ran. The settings of intents must be theirs. Their people-from, email-domains and "
+    "e-mail tags apply unless options override them. Repeatable.",
 )
 @click.option(
     "--trust-intents",
     is_flag=True,
-    help="Take at their word intents whose accounts can't be read again, people whom neither their account nor "
-    "--people-from names, and, without -u, what they ask for.",
+    help="Believe intents whose accounts can't be read again, people that neither their account nor --people-from "
+    "confirms, and, without -u, the settings of intents.",
 )
 @click.option(
     "--people-from",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Who users' people are, whatever intents say: csv, json or yaml, as the policies' people-from.",
+    help="Who users' people are, instead of what intents say: csv, json or yaml, as the policies' people-from.",
 )
 @click.option(
     "--email-tag",
     "email_tags",
     multiple=True,
     metavar="KEY",
-    help="The tag that holds a user's own e-mail, read again to confirm who the user's person is; by default those of "
-    "the policies given by -u, else Email. Repeatable.",
+    help="The tag with a user's own e-mail, read again to confirm the user's person; by default those of the policies "
+    "given by -u, else Email. Repeatable.",
 )
 @click.option(
     "--email-domain",
     "email_domains",
     multiple=True,
     metavar="DOMAIN",
-    help="Refuse people whose e-mail is of another domain, as the policies' email-domains. Repeatable.",
+    help="Refuse people whose e-mail has another domain, as the policies' email-domains. Repeatable.",
 )
 @click.option(
     "--max-age",
@@ -141,20 +143,23 @@ _BUDGET = 300.0
     "--accounts",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="c7n-org's accounts file, to hold the accounts of intents against the directories they lie in, and to fill "
-    "in the variables of -u; with --undo: to name accounts.",
+    help="c7n-org's accounts file, to check the accounts of intents against their directories, and for the variables "
+    "of -u; with --undo: for the names of accounts.",
 )
 @click.option(
-    "--plan-out", type=_PATH, metavar="FILE", help="With --dry-run: write the plan there, for a review."
+    "--plan-out",
+    type=_PATH,
+    metavar="FILE",
+    help="With --dry-run: write the plan to this file, for a review.",
 )
 @click.option(
     "--plan",
     "reviewed",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Apply what this plan says, and nothing else.",
+    help="Apply this reviewed plan, and nothing else.",
 )
-@click.option("--plan-sha256", metavar="SHA", help="With --plan: the SHA-256 of what was reviewed.")
+@click.option("--plan-sha256", metavar="SHA", help="With --plan: the SHA-256 of the reviewed plan.")
 @click.option(
     "--quota",
     "quotas",
@@ -169,22 +174,24 @@ _BUDGET = 300.0
     "--audit",
     "audited",
     is_flag=True,
-    help="Say what everybody holds in all these accounts, and in each that has a set of ours; change nothing. Ends "
-    "with 1 where somebody holds more than their IAM users could do, where what is ours is held by people whom no "
-    "intents name, and where something could not be compared.",
+    help="Report the access of all people in these accounts, and in all accounts with managed permission sets; change "
+    "nothing. Exits with 1 if people have more access than their IAM users, if managed access is not requested by "
+    "intents, and if something could not be compared.",
 )
 @click.option(
-    "--prune", is_flag=True, help="Also remove what is ours and nobody asks for any more (`-` in the plan)."
+    "--prune",
+    is_flag=True,
+    help="Also remove managed objects that are no longer requested (`-` in the plan).",
 )
 @click.option(
     "--lock-out",
     is_flag=True,
-    help="With --prune or --undo: also the access of people of whom nobody knows whether they have another.",
+    help="With --prune or --undo: also remove the access of people who may have no other.",
 )
 @click.option(
     "--migrate",
     is_flag=True,
-    help="Replace sets and groups that the version before named; shown with --dry-run.",
+    help="Replace permission sets and groups under the names of the previous version; shown with --dry-run.",
 )
 @click.option(
     "--role", metavar="ARN", help="Assume this role of the Identity Center account, as the policies' role:."
@@ -193,7 +200,7 @@ _BUDGET = 300.0
 @click.option(
     "--identity-source",
     type=click.Choice(["identity-center", "external"]),
-    help="Refuse intents of the other one.",
+    help="Refuse intents with the other identity source.",
 )
 @click.option(
     "--timeout",
@@ -207,8 +214,8 @@ _BUDGET = 300.0
     "undone",
     type=_Place(exists=True, dir_okay=False),
     metavar="RESULT",
-    help="Bring back what the run of this result.json removed, and remove what it created, and nothing else: a file "
-    "or an s3:// URL, with the run's journal beside it. Give that of a directory that nobody else can write.",
+    help="Restore what the run of this result.json removed, and delete what it created, and nothing else: a file or an "
+    "s3:// URL, with the run's journal beside it. Only you should be able to write to its directory.",
 )
 @click.option(
     "--force-unlock",
@@ -220,13 +227,13 @@ _BUDGET = 300.0
     "export",
     type=(click.Choice(["terraform"]), _PATH),
     metavar="terraform DIR",
-    help="Write what is asked for as Terraform configuration instead; Identity Center is called only for "
+    help="Write the requested access as Terraform configuration instead; Identity Center is called only for "
     "--with-imports.",
 )
 @click.option(
     "--with-imports",
     is_flag=True,
-    help="With --export: read Identity Center, and write an import block for each object that exists.",
+    help="With --export: read Identity Center, and write an import block for each existing object.",
 )
 def command(
     output_dir: str | None,
@@ -256,25 +263,25 @@ def command(
     export: tuple[str, Path] | None,
     with_imports: bool,
 ) -> None:
-    """Give the people behind all accounts' IAM users their access in IAM Identity Center.
+    """Give the people of IAM users in all accounts their access in IAM Identity Center.
 
-    Merges the intents that policies with `mode: intent` left below OUTPUT_DIR, and reads the accounts' users and
-    policies again by MEMBER_ROLE, since intents are claims of whoever can write there. What they ask for must be what
-    POLICIES ask for. Then it reads Identity Center once, prints the plan and applies it: 20 calls a second in all, up
-    to 15 assignments under way. It can be stopped or killed at any point and run again. Results:
-    identity-center-result.json beside each intents, and the whole run's below OUTPUT_DIR/identity-center-runs/, which
-    --undo takes.
+    Merges the intents that policies with `mode: intent` wrote below OUTPUT_DIR. Everyone who can write there can claim
+    anything, so the accounts' users and policies are read again by MEMBER_ROLE, and the settings of intents must be
+    those of POLICIES. Then it reads Identity Center once, prints the plan and applies it, with 20 calls per second and
+    up to 15 assignments in progress. It can be stopped or killed at any point and run again. Results:
+    identity-center-result.json beside each intents file, and the result of the run, for --undo, below
+    OUTPUT_DIR/identity-center-runs/.
 
     OUTPUT_DIR may be s3://BUCKET/PREFIX. A run that is killed leaves its lock there, which --force-unlock removes.
 
-    Each person is compared with everything that it holds in these accounts, whoever gave it. What is ours and nobody
-    asks for any more is shown by `-`; --prune removes it. Run that over the intents of all policies together.
+    The plan compares all access of each person in these accounts with the person's IAM users. Managed objects that are
+    no longer requested have a `-`; --prune removes them. Run that over the intents of all policies together.
     """
     _check_alone({"--undo": undone, "--force-unlock": force_unlock, "--export": export, "--audit": audited})
     if undone:
-        users_now = _users_now(member_role, region) if member_role else nobody_asked
+        read_users = _read_users(member_role, region) if member_role else users_not_read
         names = _accounts(accounts)
-        _end(_undo(undone, role, region, timeout, dry_run, None if lock_out else users_now, names))
+        _exit(_undo(undone, role, region, timeout, dry_run, None if lock_out else read_users, names))
         return
     if output_dir is None:
         raise click.UsageError("give -s OUTPUT_DIR (or --undo RESULT)")
@@ -282,58 +289,64 @@ def command(
         _unlock(output_dir, force_unlock)
         return
     center = lru_cache(1)(lambda: _center(role, region))
-    with _told():
+    with _errors_with_remedy():
         reading = _reading(member_role, region) if member_role else None
         authority = PeopleAuthority(_people(people_from), email_tags, email_domains)
-        asked = FleetPolicies(policies, _listed(accounts)) if policies else None
-        belief = Belief(max_age, _accounts(accounts), reading, trust_intents, authority, asked)
-        deriving = Deriving(lambda: _username_tags(center())) if not export or with_imports else Deriving()
-        fleet = read_fleet(_store(output_dir), identity_source, belief, deriving)
+        policy_settings = FleetPolicies(policies, _accounts_file(accounts)) if policies else None
+        trust = TrustOptions(max_age, _accounts(accounts), reading, trust_intents, authority, policy_settings)
+        derivation = (
+            AccessDerivation(lambda: username_tags(center()))
+            if not export or with_imports
+            else AccessDerivation()
+        )
+        fleet = read_fleet(_store(output_dir), identity_source, trust, derivation)
     if export:
         for line in (
             *fleet.unchecked,
-            *deriving.warnings,
+            *derivation.warnings,
             *_exported(fleet, export[1], center if with_imports else None),
         ):
             say(line)
         return
     if audited:
-        with _told():
-            _end(audit(fleet, center(), say))
+        with _errors_with_remedy():
+            _exit(audit(fleet, center(), say))
         return
-    papers = _papers(plan_out, reviewed, plan_sha256, dry_run)
-    _end(_provision(fleet, center, timeout, dry_run, Choices(prune, lock_out, migrate), papers, quotas))
+    plan_options = _plan_options(plan_out, reviewed, plan_sha256, dry_run)
+    _exit(
+        _provision(fleet, center, timeout, dry_run, Choices(prune, lock_out, migrate), plan_options, quotas)
+    )
 
 
 def _check_alone(modes: Mapping[str, object]) -> None:
-    """Raises click.UsageError for several of ``modes``: what one of them does is not what another lets expect."""
+    """Raises click.UsageError for more than one of ``modes``."""
     if len(given := [name for name, value in modes.items() if value]) > 1:
-        raise click.UsageError(f"{' and '.join(given)} do not go together: each is a run of its own")
+        raise click.UsageError(f"{' and '.join(given)} can't be used together: each is a run of its own")
 
 
 def _exported(fleet: Fleet, directory: Path, center: Callable[[], Center] | None) -> Iterator[str]:
-    """``center``: whose objects are to be imported."""
+    """``center``: for import blocks, if any."""
     desired, existing = fleet.desired, None
     if center:
-        with _told():
-            run = AccessRun(center(), fleet.desired, Evidence(fleet.deriving.proofs))
+        with _errors_with_remedy():
+            run = AccessRun(center(), fleet.desired, Evidence(fleet.derivation.proofs))
             desired, existing = run.existing()
     yield from write_terraform(directory, desired, existing)
 
 
-def _papers(out: Path | None, reviewed: Path | None, digest: str | None, dry_run: bool) -> Papers:
-    """Raises click.UsageError for what does not go together."""
+def _plan_options(out: Path | None, reviewed: Path | None, digest: str | None, dry_run: bool) -> PlanOptions:
+    """Raises click.UsageError for options that can't be used together."""
     if (reviewed is None) != (digest is None):
-        raise click.UsageError("--plan and --plan-sha256 go together: the second says what was reviewed")
-    if out and not dry_run:
         raise click.UsageError(
-            "--plan-out goes with --dry-run: a plan is written to be reviewed before it is applied"
+            "--plan and --plan-sha256 must be used together: the second identifies the reviewed plan"
         )
-    return Papers(out, reviewed, digest or "")
+    if out and not dry_run:
+        raise click.UsageError("--plan-out needs --dry-run: a plan is reviewed before it is applied")
+    return PlanOptions(out, reviewed, digest or "")
 
 
 def _store(place: str) -> Store:
-    """As Cloud Custodian's own output, a bucket is reached by the credentials of whoever runs this, without --role."""
+    """The output. Like Cloud Custodian's own output, a bucket is accessed without --role."""
     return (
         bucket_output(place, fleet_session(None, None))
         if place.startswith(_S3)
@@ -341,8 +354,8 @@ def _store(place: str) -> Store:
     )
 
 
-def _stored(result: str) -> tuple[Store, str]:
-    """The output of a run's result, and the result's name there."""
+def _output_of_result(result: str) -> tuple[Store, str]:
+    """The output of a run's result, and the result's name in it."""
     if not result.startswith(_S3):
         output, name = run_of_result(os.path.realpath(result))
         return _store(output), name
@@ -353,14 +366,16 @@ def _stored(result: str) -> tuple[Store, str]:
 
 def _unlock(place: str, lock_id: str) -> None:
     if not place.startswith(_S3):
-        raise click.UsageError("--force-unlock is for a bucket's lock; a directory's ends with the process")
-    with _told():
-        say(f"Removed the lock of {unlocked(_store(place), lock_id)}")
+        raise click.UsageError(
+            "--force-unlock is for the lock in a bucket; that of a directory ends with the process"
+        )
+    with _errors_with_remedy():
+        say(f"Removed the lock of {remove_lock(_store(place), lock_id)}")
 
 
 @contextmanager
-def _ending_in_order() -> Iterator[None]:
-    """What would end the process at once ends it by SystemExit, so that locks are removed."""
+def _exit_on_signals() -> Iterator[None]:
+    """Turns signals that would end the process at once into SystemExit, so that locks are removed."""
 
     def end(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
@@ -381,17 +396,19 @@ def _provision(
     timeout: int,
     dry_run: bool,
     choices: Choices,
-    papers: Papers,
+    plan_options: PlanOptions,
     quotas: CenterQuotas,
 ) -> list[str]:
     with (
-        _told(),
-        _ending_in_order(),
+        _errors_with_remedy(),
+        _exit_on_signals(),
         Interruption() as interruption,
         progress_bar("Identity Center") as progress,
     ):
         options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
-        failures = provision(fleet, center(), say, None if dry_run else options, choices, papers, quotas)
+        failures = provision(
+            fleet, center(), say, None if dry_run else options, choices, plan_options, quotas
+        )
     interruption.exit_if_stopped()
     return failures
 
@@ -402,36 +419,36 @@ def _undo(
     region: str | None,
     timeout: int,
     dry_run: bool,
-    users_now: UsersNow | None,
+    read_users: ReadUsers | None,
     accounts: dict[str, str] | None,
 ) -> list[str]:
     with (
-        _told(),
-        _ending_in_order(),
+        _errors_with_remedy(),
+        _exit_on_signals(),
         Interruption() as interruption,
         progress_bar("Identity Center") as progress,
     ):
         options = ApplyOptions(timeout, lambda: asks_to_stop(interruption), progress)
-        output, name = _stored(result)
+        output, name = _output_of_result(result)
         failures = undo(
             output,
             name,
             lambda at: _center(role, region or at),
             say,
             None if dry_run else options,
-            users_now,
+            read_users,
             accounts,
         )
     interruption.exit_if_stopped()
     return failures
 
 
-def _users_now(member_role: str, region: str | None) -> UsersNow:
-    """Reads the accounts' users by ``member_role``, an ARN with {account_id} in it."""
+def _read_users(member_role: str, region: str | None) -> ReadUsers:
+    """Reads users of accounts by ``member_role``, an ARN with {account_id}."""
 
     def read(accounts: Iterable[str]) -> dict[str, Collection[str] | str]:
         return {
-            account: f"whether its IAM user is there still is unknown, as {found}:"
+            account: f"it is unknown whether its IAM user still exists, as {found}:"
             if isinstance(found, str)
             else frozenset(found.users)
             for account, found in _reading(member_role, region)(accounts, ())
@@ -443,47 +460,43 @@ def _users_now(member_role: str, region: str | None) -> UsersNow:
 def _center(role: str | None, region: str | None) -> Center:
     session = fleet_session(role, region)
     if not (region or session.region_name):
-        raise IdentityCenterError("no Region: give --region, Identity Center's primary one")
+        raise IdentityCenterError("no Region: give Identity Center's primary Region as --region")
     return connect(session, region or session.region_name, Backoff(budget=_BUDGET))
 
 
-def _reading(member_role: str, region: str | None) -> Reading:
+def _reading(member_role: str, region: str | None) -> ReadAccounts:
     return MemberAccounts(member_role, fleet_session(None, region), Backoff(budget=_BUDGET)).read
 
 
-def _username_tags(center: Center) -> frozenset[str]:
-    return username_tags(center.clients["sso-admin"], center.instance, center.backoff)
-
-
 def _people(path: Path | None) -> PeopleMap | None:
-    """The people of the file; says which of its rows can't be understood. Raises InvalidPolicyData, OSError."""
+    """The people of the file. Prints its faulty rows. Raises InvalidPolicyData, OSError."""
     if path is None:
         return None
     found = parse_people(str(path), path.read_bytes())
-    for fault in found.told_faults():
+    for fault in found.fault_lines():
         say(fault, err=True)
     return found
 
 
 def _accounts(path: Path | None) -> dict[str, str] | None:
-    """Account's name -> id, as c7n-org's accounts file has them. Raises IdentityCenterError."""
-    if (listed := _listed(path)) is None:
+    """Account name -> id, of c7n-org's accounts file. Raises IdentityCenterError."""
+    if (accounts_file := _accounts_file(path)) is None:
         return None
     found: dict[str, str] = {}
     try:
-        for each in listed["accounts"]:
+        for each in accounts_file["accounts"]:
             name, account = str(each["name"]), str(each["account_id"])
             if found.setdefault(name, account) != account:
                 raise ValueError(
                     f"account {name} has the ids {found[name]} and {account}: correct one of them"
                 )
     except (ValueError, KeyError, TypeError) as error:
-        raise _no_accounts(path, error) from error
+        raise _unreadable_accounts(path, error) from error
     return found
 
 
-def _listed(path: Path | None) -> dict[str, Any] | None:
-    """The accounts file as it is. Raises IdentityCenterError."""
+def _accounts_file(path: Path | None) -> dict[str, Any] | None:
+    """The accounts file as loaded. Raises IdentityCenterError."""
     if path is None:
         return None
     import yaml
@@ -491,16 +504,16 @@ def _listed(path: Path | None) -> dict[str, Any] | None:
     try:
         return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        raise _no_accounts(path, error) from error
+        raise _unreadable_accounts(path, error) from error
 
 
-def _no_accounts(path: Path | None, error: Exception) -> IdentityCenterError:
+def _unreadable_accounts(path: Path | None, error: Exception) -> IdentityCenterError:
     return IdentityCenterError(
         f"{path}: can't be read as c7n-org's accounts file: {type(error).__name__}: {error}"
     )
 
 
-def _end(failures: list[str]) -> None:
+def _exit(failures: list[str]) -> None:
     for failure in failures:
         say(f"failed: {failure}", err=True)
     if failures:
@@ -508,17 +521,17 @@ def _end(failures: list[str]) -> None:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _errors_with_remedy() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
         raise  # click ends quietly
     except OSError as error:
         raise IdentityCenterError(
-            f"{error}. What was done until then is in the run's journal: see that the output can be read and written, "
-            "and run again"
+            f"{error}. The run's journal has all calls made so far: make the output readable and writable, and run "
+            "again"
         ) from error
     except (ClientError, BotoCoreError) as error:
         raise IdentityCenterError(
-            f"{error}. Nothing was touched by what failed here: run again, with --role where access is denied"
+            f"{error}. The failed call changed nothing: run again, with --role if access is denied"
         ) from error

@@ -34,6 +34,12 @@ class PermissionSet:
     customer_policies: frozenset[str] = frozenset()
     boundary: str = ""
 
+    @property
+    def is_managed(self) -> bool:
+        """Whether the permission set has the tag of this package, which may then change it."""
+        key, value = MANAGED_TAG
+        return self.tags.get(key) == value
+
 
 _NAME = re.compile(r"[\w+=,.@-]{1,32}", re.ASCII)
 _DESCRIPTION = re.compile(r"[\t\n\r\x20-\x7e\xa1-\xff]{1,700}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a person has come to its access in an account: absent, pending or provisioned. Pure."""
+"""The state of a person's access in an account, for the filter ``identity-center``. Pure."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ STATES = (PROVISIONED, ABSENT, PENDING)
 
 @dataclass(frozen=True)
 class AccessState:
-    """``state``: one of STATES; ``reason``: what it rests on, in words.
+    """``state``: one of STATES. ``reason``: in words.
 
-    ``username``, ``permission_set``: how the person signs in, and what it then holds; empty where it has no access.
+    ``username``, ``permission_set``: of a person whose state is PROVISIONED; empty otherwise.
     """
 
     state: str
@@ -31,8 +31,8 @@ class AccessState:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What counts. ``name``: of the permission set, empty for any. ``form``: what exactly it must be, where given."""
+class RequiredSet:
+    """The permission set that counts as access. ``name``: empty for any. ``form``: its exact settings, if given."""
 
     name: str = ""
     form: PermissionSet | None = None
@@ -44,12 +44,12 @@ def access_state(
     by_email: KnownPerson | None,
     held: Collection[KnownPermissionSet],
     account_id: str,
-    wanted: Wanted,
+    required: RequiredSet,
 ) -> AccessState:
-    """The state; ``held``: the sets that the person is assigned in the account, by assignments that SUCCEEDED.
+    """The state. ``held``: the permission sets that the person has in the account, by assignments that SUCCEEDED.
 
-    Whoever has but the username or but the e-mail is somebody else as far as anybody knows: absent. A disabled
-    user can't sign in: pending.
+    A user with only the person's username, or only its e-mail, may be another person: absent. A disabled user can't
+    sign in: pending.
     """
     try:
         known = same_person(person, by_username, by_email)
@@ -57,25 +57,25 @@ def access_state(
         disabled = by_username is not None and folded(by_username.email) == folded(person.email)
         return AccessState(PENDING if disabled else ABSENT, str(error))
     if known is None:
-        return AccessState(ABSENT, f"nobody in Identity Center has username {person.username}")
+        return AccessState(ABSENT, f"no user in Identity Center has username {person.username}")
     for each in held:
-        problem = _problem(each, account_id, wanted)
+        problem = _problem(each, account_id, required)
         if problem == "":
             name = each.settings.name
             reason = f"{known.username} holds {name} in account {account_id}"
             return AccessState(PROVISIONED, reason, known.username, name)
         if problem:
             return AccessState(PENDING, f"{known.username}: {problem}")
-    what = wanted.name or "any permission set"
+    what = required.name or "any permission set"
     return AccessState(PENDING, f"{known.username} does not hold {what} in account {account_id}")
 
 
-def _problem(held: KnownPermissionSet, account_id: str, wanted: Wanted) -> str | None:
-    """Why the set does not count; empty where it does, None where it is another one."""
-    if wanted.name not in ("", held.settings.name):
+def _problem(held: KnownPermissionSet, account_id: str, required: RequiredSet) -> str | None:
+    """Why the permission set does not count; empty if it counts, None if it has another name."""
+    if required.name not in ("", held.settings.name):
         return None
-    if wanted.name and account_id in held.stale:
-        return f"permission set {wanted.name} stands in account {account_id} in an earlier form"
-    if wanted.form and differs(wanted.form, held.settings):
-        return f"permission set {wanted.name} is other than asked for"
+    if required.name and account_id in held.stale:
+        return f"permission set {required.name} in account {account_id} is not provisioned in its latest form"
+    if required.form and differs(required.form, held.settings):
+        return f"permission set {required.name} differs from the requested one"
     return ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The change of each permission set, group, assignment, user and membership; what forbids it; quotas. Pure."""
+"""The changeset: a change for each permission set, group, assignment, user and membership; refusals; quotas. Pure."""
 
 from __future__ import annotations
 
@@ -15,97 +15,70 @@ from c7n_iamusers.evidence.admin_rights import is_admin
 from c7n_iamusers.evidence.model import AppliedPolicy
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Ref, Subject
-from c7n_iamusers.identity_center import adoption as groups
-from c7n_iamusers.identity_center.adoption import USER_ID, check_group, check_members, user_call
-from c7n_iamusers.identity_center.model import (
-    ADOPT,
-    ASSIGN,
-    ASSIGNMENT,
-    AWAIT,
-    CREATE,
-    GROUP,
-    MEMBERSHIP,
-    MISSING,
-    PERMISSION_SET,
-    UNCHANGED,
-    UPDATE,
-    USER,
-    Assignment,
-    CenterQuotas,
-    CenterState,
-    Change,
-    Claim,
-    DesiredAccess,
-    Grant,
-    Group,
-    Instance,
-    KnownGroup,
-    KnownPermissionSet,
-    KnownPerson,
-    PersonKey,
-)
+from c7n_iamusers.identity_center import model, operations
+from c7n_iamusers.identity_center.adoption import check_group, check_members
 from c7n_iamusers.identity_center.permission_sets import (
     PERMISSION_SET_ARN,
     check_permission_set,
     permission_set_calls,
     statements_of,
 )
-from c7n_iamusers.identity_center.reaching import Reaching
+from c7n_iamusers.identity_center.side_effects import SideEffects
 from c7n_iamusers.text.wording import shown
 
-#: So many people are named in a line; the rest are counted.
+#: How many people a line names; the rest are counted.
 _NAMED = 10
 
 
-def granted(wanted: PermissionSet) -> Iterator[str]:
-    """Everything that decides what holders may do, and for how long."""
-    yield f"session duration: {wanted.session_duration}"
-    yield from (f"AWS-managed policy: {arn}" for arn in sorted(wanted.managed_policies))
+def granted(requested: PermissionSet) -> Iterator[str]:
+    """The settings of a new permission set, in lines for a reviewer."""
+    yield f"session duration: {requested.session_duration}"
+    yield from (f"AWS-managed policy: {arn}" for arn in sorted(requested.managed_policies))
     yield from (
-        f"customer-managed policy, as it stands in each account: {policy}"
-        for policy in sorted(wanted.customer_policies)
+        f"customer-managed policy, as defined in each account: {policy}"
+        for policy in sorted(requested.customer_policies)
     )
-    yield f"permissions boundary: {wanted.boundary or 'none'}"
-    yield from (f"inline: {text}" for text in statements_of(wanted.inline_policy))
-    if wanted.relay_state:
-        yield f"relay state: {wanted.relay_state}"
+    yield f"permissions boundary: {requested.boundary or 'none'}"
+    yield from (f"inline: {text}" for text in statements_of(requested.inline_policy))
+    if requested.relay_state:
+        yield f"relay state: {requested.relay_state}"
 
 
-def changed(present: PermissionSet, wanted: PermissionSet) -> Iterator[str]:
-    """Old -> new, piece by piece; lines that stay are left out."""
-    if present.session_duration != wanted.session_duration:
-        yield f"session duration: {present.session_duration} -> {wanted.session_duration}"
-    if present.boundary != wanted.boundary:
-        yield f"permissions boundary: {present.boundary or 'none'} -> {wanted.boundary or 'none'}"
+def changed(present: PermissionSet, requested: PermissionSet) -> Iterator[str]:
+    """The differences between two permission sets, in lines for a reviewer."""
+    if present.session_duration != requested.session_duration:
+        yield f"session duration: {present.session_duration} -> {requested.session_duration}"
+    if present.boundary != requested.boundary:
+        yield f"permissions boundary: {present.boundary or 'none'} -> {requested.boundary or 'none'}"
     for kind, old, new in (
-        ("AWS-managed policy", present.managed_policies, wanted.managed_policies),
-        ("customer-managed policy", present.customer_policies, wanted.customer_policies),
-        ("inline", statements_of(present.inline_policy), statements_of(wanted.inline_policy)),
+        ("AWS-managed policy", present.managed_policies, requested.managed_policies),
+        ("customer-managed policy", present.customer_policies, requested.customer_policies),
+        ("inline", statements_of(present.inline_policy), statements_of(requested.inline_policy)),
     ):
         yield from _difference(kind, list(old), list(new))
-    # What was not given stays as it is.
-    if wanted.relay_state not in ("", present.relay_state):
-        yield f"relay state: {present.relay_state or 'none'} -> {wanted.relay_state}"
-    if wanted.description not in ("", present.description):
-        yield f"description: {present.description or 'none'} -> {wanted.description}"
-    for key, value in sorted(wanted.tags.items()):
+    # An empty setting keeps the existing value.
+    if requested.relay_state not in ("", present.relay_state):
+        yield f"relay state: {present.relay_state or 'none'} -> {requested.relay_state}"
+    if requested.description not in ("", present.description):
+        yield f"description: {present.description or 'none'} -> {requested.description}"
+    for key, value in sorted(requested.tags.items()):
         if present.tags.get(key) != value:
             yield f"tag {key}: {present.tags.get(key, 'none')} -> {value}"
 
 
-def administrative(wanted: PermissionSet, documents: Mapping[str, Any]) -> str:
-    """The policy that makes its holders administrators, in words; empty where none is known to.
+def administrative(requested: PermissionSet, documents: Mapping[str, Any]) -> str:
+    """The name of a policy that makes holders of the permission set administrators; empty if there is none.
 
-    ``documents``: path and name of the customer-managed policies that are known -> document.
+    ``documents``: path and name of customer-managed policies -> document, as far as known.
     """
-    found = [AppliedPolicy(arn.rpartition("/")[2], arn) for arn in sorted(wanted.managed_policies)]
+    found = [AppliedPolicy(arn.rpartition("/")[2], arn) for arn in sorted(requested.managed_policies)]
     found += [
         AppliedPolicy(policy, policy, document=documents[policy])
-        for policy in sorted(wanted.customer_policies)
+        for policy in sorted(requested.customer_policies)
         if policy in documents
     ]
-    if wanted.inline_policy:
-        found.append(AppliedPolicy("its inline policy", document=wanted.inline_policy))
+    if requested.inline_policy:
+        found.append(AppliedPolicy("its inline policy", document=requested.inline_policy))
     return next((each.name for each in found if is_admin(each)), "")
 
 
@@ -114,51 +87,51 @@ def _difference(kind: str, old: list[str], new: list[str]) -> Iterable[str]:
     yield from (f"+ {kind}: {text}" for text in sorted(set(new) - set(old)))
 
 
-# Keys are interned, since each stands in many places of a plan: those of changes, of what needs them, of claims.
+# Keys are interned: a plan has each of them many times.
 
 
 def set_key(name: str) -> str:
     """The key of a permission set's change."""
-    return intern(f"{PERMISSION_SET} {name}")
+    return intern(f"{model.PERMISSION_SET} {name}")
 
 
 def group_key(name: str) -> str:
     """The key of a group's change."""
-    return intern(f"{GROUP} {name}")
+    return intern(f"{model.GROUP} {name}")
 
 
-def assignment_key(group: str, grant: Grant) -> str:
-    """The key of an assignment's change: one a group, set and account, however many people there are."""
-    return intern(f"{ASSIGNMENT} {grant.account_id}/{grant.permission_set}/{group}")
+def assignment_key(group: str, grant: model.Grant) -> str:
+    """The key of an assignment's change."""
+    return intern(f"{model.ASSIGNMENT} {grant.account_id}/{grant.permission_set}/{group}")
 
 
-def user_key(person: PersonKey) -> str:
+def user_key(person: model.PersonKey) -> str:
     """The key of a user's change."""
-    return intern(f"{USER} {person[0]}")
+    return intern(f"{model.USER} {person[0]}")
 
 
-def membership_key(person: PersonKey, group: str) -> str:
+def membership_key(person: model.PersonKey, group: str) -> str:
     """The key of a membership's change."""
-    return intern(f"{MEMBERSHIP} {person[0]}/{group}")
+    return intern(f"{model.MEMBERSHIP} {person[0]}/{group}")
 
 
 class Changes:
-    """The changes that ``claims`` need; nobody else's are in them."""
+    """The changes that ``claims`` need."""
 
     def __init__(
         self,
-        desired: DesiredAccess,
-        state: CenterState,
-        people: Mapping[PersonKey, KnownPerson],
-        claims: Sequence[Claim],
-        instance: Instance,
+        desired: model.DesiredAccess,
+        state: model.CenterState,
+        people: Mapping[model.PersonKey, model.KnownPerson],
+        claims: Sequence[model.Claim],
+        instance: model.Instance,
         proofs: ExistingSetProofs | None = None,
-        reach: Reaching | None = None,
+        side_effects: SideEffects | None = None,
     ) -> None:
         self._desired, self._state, self._people, self._instance = desired, state, people, instance
         self._proofs = proofs or ExistingSetProofs()
-        self._reach = reach or Reaching(desired, state, people, claims, instance)
-        self._holders: defaultdict[str, set[tuple[PersonKey, str]]] = defaultdict(set)
+        self._side_effects = side_effects or SideEffects(desired, state, people, claims, instance)
+        self._holders: defaultdict[str, set[tuple[model.PersonKey, str]]] = defaultdict(set)
         for claim in claims:
             self._holders[claim.grant.permission_set].add((claim.person, claim.grant.account_id))
         self._holder = {claim.grant.permission_set: claim.subject.arn for claim in claims}
@@ -167,7 +140,7 @@ class Changes:
             for request_id, each in state.pending.items()
         }
         self._fresh = self._unassigned(claims)
-        self._by_person: defaultdict[PersonKey, list[Claim]] = defaultdict(list)
+        self._by_person: defaultdict[model.PersonKey, list[model.Claim]] = defaultdict(list)
         for claim in claims:
             self._by_person[claim.person].append(claim)
         self._groups = {claim.group: desired.groups[claim.group] for claim in claims}
@@ -177,8 +150,8 @@ class Changes:
         for _, grant in self._grants:
             self._accounts[grant.permission_set].add(grant.account_id)
 
-    def all(self) -> Iterator[Change]:
-        """Every change, in an order in which they can be made."""
+    def all(self) -> Iterator[model.Change]:
+        """All changes, in an order in which they can be made."""
         for name in sorted({grant.permission_set for _, grant in self._grants}):
             yield self._permission_set(name)
         for _, group in sorted(self._groups.items()):
@@ -190,8 +163,8 @@ class Changes:
             yield from (self._user(person) for person in sorted(self._by_person))
             yield from (self._membership(*membership) for membership in self._memberships)
 
-    def keys_of(self, claim: Claim) -> Iterator[str]:
-        """The keys of all that the claim's access rests on."""
+    def keys_of(self, claim: model.Claim) -> Iterator[str]:
+        """The keys of all changes that the claim's access depends on."""
         group = self._groups[claim.group]
         yield from (set_key(grant.permission_set) for grant in sorted(group.grants))
         yield group_key(claim.group)
@@ -200,107 +173,117 @@ class Changes:
             yield user_key(claim.person)
             yield membership_key(claim.person, claim.group)
 
-    def _permission_set(self, name: str) -> Change:
-        wanted, known = self._desired.permission_sets[name], self._state.permission_sets.get(name)
+    def _permission_set(self, name: str) -> model.Change:
+        requested, known = self._desired.permission_sets[name], self._state.permission_sets.get(name)
         accounts = sorted(self._accounts[name])
-        calls = permission_set_calls(wanted, known, self._instance, accounts)
-        ours = f"its tag {'='.join(MANAGED_TAG)}" if known else ""
+        calls = permission_set_calls(requested, known, self._instance, accounts)
+        rests_on = f"its tag {'='.join(MANAGED_TAG)}" if known else ""
         fresh = name in self._fresh
-        action = CREATE if known is None else UPDATE if calls else _standing(fresh)
-        subject = self._shared_subject(PERMISSION_SET, name, accounts)
+        action = model.CREATE if known is None else model.UPDATE if calls else _action_if_exists(fresh)
+        subject = self._shared_subject(model.PERMISSION_SET, name, accounts)
         touched = known.accounts if known else frozenset()
-        details = granted(wanted) if known is None else changed(known.settings, wanted) if calls else ()
-        documents = self._proofs.documents(self._holder.get(name, ""), wanted.customer_policies)
-        admin = administrative(wanted, documents)
-        return Change(
+        details = granted(requested) if known is None else changed(known.settings, requested) if calls else ()
+        documents = self._proofs.documents(self._holder.get(name, ""), requested.customer_policies)
+        admin = administrative(requested, documents)
+        return model.Change(
             set_key(name),
-            PERMISSION_SET,
+            model.PERMISSION_SET,
             action,
             name,
             subject,
             calls,
-            rests_on=ours,
+            rests_on=rests_on,
             accounts=touched,
-            details=(*self._administrators(name, admin), *details, *self._reach.changing(name)),
+            details=(*self._administrators(name, admin), *details, *self._side_effects.changing(name)),
             administrative=admin,
             identifier=known.arn if known else "",
         )
 
     def _administrators(self, name: str, admin: str) -> Iterator[str]:
-        """Who gets a set that makes administrators, and where."""
+        """The people who become administrators by the permission set, in a line for a reviewer."""
         if admin:
             people = {f"{person[0]} in account {account}" for person, account in self._holders[name]}
             yield f"administrators: {', '.join(sorted(people))}"
 
-    def _group(self, group: Group) -> Change:
+    def _group(self, group: model.Group) -> model.Change:
         known = self._state.groups.get(group.name)
-        calls = groups.group_calls(group, known, self._instance)
-        fresh = not all(self._stands(group.name, grant) for grant in group.grants)
-        action = _standing(fresh) if known else CREATE if calls else MISSING
-        subject = self._shared_subject(GROUP, group.name, {grant.account_id for grant in group.grants})
-        ours = _group_rests_on(group) if known else ""
-        return Change(
+        calls = operations.group_creation_if_missing(group, known, self._instance)
+        fresh = not all(self._is_assigned(group.name, grant) for grant in group.grants)
+        action = _action_if_exists(fresh) if known else model.CREATE if calls else model.MISSING
+        subject = self._shared_subject(model.GROUP, group.name, {grant.account_id for grant in group.grants})
+        rests_on = _group_rests_on(group) if known else ""
+        return model.Change(
             group_key(group.name),
-            GROUP,
+            model.GROUP,
             action,
             group.name,
             subject,
             calls,
-            rests_on=ours,
+            rests_on=rests_on,
             identifier=known.group_id if known else "",
         )
 
-    def _assignment(self, name: str, grant: Grant) -> Change:
+    def _assignment(self, name: str, grant: model.Grant) -> model.Change:
         subject = self._shared_subject("assignment of group", name, {grant.account_id})
         key, title = assignment_key(name, grant), f"{name} -> {grant}"
-        if self._stands(name, grant):
-            return Change(key, ASSIGNMENT, UNCHANGED, title, subject)
+        if self._is_assigned(name, grant):
+            return model.Change(key, model.ASSIGNMENT, model.UNCHANGED, title, subject)
         known_set, known_group = (
             self._state.permission_sets.get(grant.permission_set),
             self._state.groups.get(name),
         )
         arn = known_set.arn if known_set else Ref(f"{set_key(grant.permission_set)}:{PERMISSION_SET_ARN}")
-        group_id = known_group.group_id if known_group else Ref(f"{group_key(name)}:{groups.GROUP_ID}")
-        call = groups.assignment_call(grant.account_id, arn, group_id, self._instance)
+        group_id = known_group.group_id if known_group else Ref(f"{group_key(name)}:{operations.GROUP_ID}")
+        call = operations.assignment_creation(grant.account_id, arn, group_id, self._instance)
         awaits = self._pending(grant.account_id, arn, group_id)
-        action = AWAIT if awaits else ASSIGN
+        action = model.AWAIT if awaits else model.ASSIGN
         needs = (set_key(grant.permission_set), group_key(name))
-        details = tuple(self._reach.assigning(name, grant))
-        return Change(key, ASSIGNMENT, action, title, subject, (call,), needs, awaits=awaits, details=details)
-
-    def _user(self, key: PersonKey) -> Change:
-        person, known = self._desired.people[key], self._people.get(key)
-        claims = self._by_person[key]
-        told = f"{person.username} <{person.email}>"
-        if known is None:
-            call = user_call(person, self._instance)
-            subject = claims[0].subject
-            return Change(user_key(key), USER, CREATE, told, subject, (call,), lazy=True)
-        action = _standing(not all(self._is_member(key, claim.group) for claim in claims))
-        users = sorted({f"{claim.subject}, by {claim.rests_on}" for claim in claims})
-        ours = f"username and e-mail are those of {shown(users)}"
-        identifier = known.user_id
-        return Change(
-            user_key(key), USER, action, told, claims[0].subject, rests_on=ours, identifier=identifier
+        details = tuple(self._side_effects.assigning(name, grant))
+        return model.Change(
+            key, model.ASSIGNMENT, action, title, subject, (call,), needs, awaits=awaits, details=details
         )
 
-    def _membership(self, person: PersonKey, group: str) -> Change:
+    def _user(self, key: model.PersonKey) -> model.Change:
+        person, known = self._desired.people[key], self._people.get(key)
+        claims = self._by_person[key]
+        title = f"{person.username} <{person.email}>"
+        if known is None:
+            call = operations.user_creation(person, self._instance)
+            subject = claims[0].subject
+            return model.Change(user_key(key), model.USER, model.CREATE, title, subject, (call,), lazy=True)
+        action = _action_if_exists(not all(self._is_member(key, claim.group) for claim in claims))
+        users = sorted({f"{claim.subject}, by {claim.rests_on}" for claim in claims})
+        rests_on = f"username and e-mail are those of {shown(users)}"
+        identifier = known.user_id
+        return model.Change(
+            user_key(key),
+            model.USER,
+            action,
+            title,
+            claims[0].subject,
+            rests_on=rests_on,
+            identifier=identifier,
+        )
+
+    def _membership(self, person: model.PersonKey, group: str) -> model.Change:
         key, known = membership_key(person, group), self._people.get(person)
         claim = next(each for each in self._by_person[person] if each.group == group)
         title = f"{self._desired.people[person].username} in {group}"
         if self._is_member(person, group):
-            return Change(key, MEMBERSHIP, UNCHANGED, title, claim.subject)
+            return model.Change(key, model.MEMBERSHIP, model.UNCHANGED, title, claim.subject)
         known_group = self._state.groups.get(group)
-        group_id = known_group.group_id if known_group else Ref(f"{group_key(group)}:{groups.GROUP_ID}")
-        user_id = known.user_id if known else Ref(f"{user_key(person)}:{USER_ID}")
-        call = groups.membership_call(group_id, user_id, self._instance)
+        group_id = known_group.group_id if known_group else Ref(f"{group_key(group)}:{operations.GROUP_ID}")
+        user_id = known.user_id if known else Ref(f"{user_key(person)}:{operations.USER_ID}")
+        call = operations.membership_creation(group_id, user_id, self._instance)
         assigned = [assignment_key(group, grant) for grant in sorted(self._groups[group].grants)]
         needs = (*assigned, group_key(group), user_key(person))
         details = tuple(self._gains(person, group))
-        return Change(key, MEMBERSHIP, CREATE, title, claim.subject, (call,), needs, details=details)
+        return model.Change(
+            key, model.MEMBERSHIP, model.CREATE, title, claim.subject, (call,), needs, details=details
+        )
 
-    def _gains(self, person: PersonKey, group: str) -> Iterator[str]:
-        """What the membership gives, and for which IAM users."""
+    def _gains(self, person: model.PersonKey, group: str) -> Iterator[str]:
+        """What the membership gives, and for which IAM users, in lines for a reviewer."""
         for grant in sorted(self._groups[group].grants):
             claims = [
                 claim
@@ -310,118 +293,123 @@ class Changes:
             users = [
                 f"{claim.subject.name}{f': {claim.verdict}' if claim.verdict else ''}" for claim in claims
             ]
-            yield f"gains {grant} (IAM user {shown(sorted(users), _NAMED) or 'of none: shared-group'})"
-        for further in self._reach.further(group):
-            yield f"gains {further}, which the group has already (IAM user of none: shared-group)"
+            yield f"gains {grant} (IAM user {shown(sorted(users), _NAMED) or 'none: shared-group'})"
+        for further in self._side_effects.further(group):
+            yield f"gains {further}, which the group already has (IAM user none: shared-group)"
 
-    def _unassigned(self, claims: Sequence[Claim]) -> frozenset[str]:
-        """The sets that some group is yet to be assigned."""
+    def _unassigned(self, claims: Sequence[model.Claim]) -> frozenset[str]:
+        """The permission sets with an assignment still to be made."""
         groups = {claim.group: self._desired.groups[claim.group] for claim in claims}
         return frozenset(
             grant.permission_set
             for name, group in groups.items()
             for grant in group.grants
-            if not self._stands(name, grant)
+            if not self._is_assigned(name, grant)
         )
 
-    def _is_member(self, person: PersonKey, group: str) -> bool:
+    def _is_member(self, person: model.PersonKey, group: str) -> bool:
         known, found = self._people.get(person), self._state.groups.get(group)
         return bool(known and found and known.user_id in found.members)
 
-    def _stands(self, group: str, grant: Grant) -> bool:
+    def _is_assigned(self, group: str, grant: model.Grant) -> bool:
         known_set, known_group = (
             self._state.permission_sets.get(grant.permission_set),
             self._state.groups.get(group),
         )
         if known_set is None or known_group is None:
             return False
-        return Assignment(grant.account_id, known_set.arn) in known_group.assignments
+        return model.Assignment(grant.account_id, known_set.arn) in known_group.assignments
 
     def _pending(self, account_id: str, arn: object, group_id: object) -> str:
         return self._pending_requests.get((account_id, arn, group_id), "")
 
     def _shared_subject(self, kind: str, name: str, accounts: Sequence[str] | set[str]) -> Subject:
-        partition = self._instance.arn.split(":")[1]
-        account = next(iter(accounts)) if len(accounts) == 1 else self._instance.owner
-        return Subject(name, f"arn:{partition}:iam::{account}:root", kind=kind)
+        return self._instance.subject(kind, name, next(iter(accounts)) if len(accounts) == 1 else "")
 
 
-def _standing(fresh: bool) -> str:
-    return ADOPT if fresh else UNCHANGED
+def _action_if_exists(fresh: bool) -> str:
+    return model.ADOPT if fresh else model.UNCHANGED
 
 
-def _group_rests_on(group: Group) -> str:
+def _group_rests_on(group: model.Group) -> str:
     if group.external:
-        return "it is the identity provider's"
+        return "it comes from the identity provider"
     return "shared-group: true" if group.shared else f"its description begins with {group.description!r}"
 
 
 def quota_faults(
-    desired: DesiredAccess, state: CenterState, changes: Iterable[Change], sets: int, quotas: CenterQuotas
+    desired: model.DesiredAccess,
+    state: model.CenterState,
+    changes: Iterable[model.Change],
+    sets: int,
+    quotas: model.CenterQuotas,
 ) -> tuple[str, ...]:
-    """Each quota that ``changes`` would go beyond, with the figures and the mend; ``sets``: those of the instance."""
+    """The quotas that ``changes`` would exceed, in words. ``sets``: how many permission sets the instance has."""
     listed = list(changes)
     return (*_of_instance(listed, sets, quotas), *_of_accounts(desired, state, listed, quotas))
 
 
-def check_policies(wanted: PermissionSet, quotas: CenterQuotas) -> str:
-    """Why the set has too many policies; empty where it has not."""
-    count = len(wanted.managed_policies) + len(wanted.customer_policies)
+def check_policies(requested: PermissionSet, quotas: model.CenterQuotas) -> str:
+    """Why the permission set has too many policies; empty if it has not."""
+    count = len(requested.managed_policies) + len(requested.customer_policies)
     if count <= quotas.policies_per_set:
         return ""
     return (
-        f"permission set {wanted.name} has {count} managed policies, and one takes {quotas.policies_per_set}: put some "
-        f"into its inline policy, or have the quota raised and give --quota policies-per-set={count}"
+        f"permission set {requested.name} has {count} managed policies, and the quota is {quotas.policies_per_set}: "
+        f"move some into its inline policy, or raise the quota and give --quota policies-per-set={count}"
     )
 
 
-def _of_instance(changes: list[Change], sets: int, quotas: CenterQuotas) -> Iterator[str]:
-    new = sum((each.kind, each.action) == (PERMISSION_SET, CREATE) for each in changes)
+def _of_instance(changes: list[model.Change], sets: int, quotas: model.CenterQuotas) -> Iterator[str]:
+    new = sum((each.kind, each.action) == (model.PERMISSION_SET, model.CREATE) for each in changes)
     if new and sets + new > quotas.permission_sets:
         yield (
-            f"{new} permission sets beside the {sets} that there are make {sets + new}, and an instance takes "
-            f"{quotas.permission_sets}: let users with nearly the same policies share them, or have the quota raised "
+            f"{new} new permission sets and {sets} existing ones make {sets + new}, and the quota of an instance is "
+            f"{quotas.permission_sets}: give users with nearly the same policies the same ones, or raise the quota "
             f"and give --quota permission-sets={sets + new}"
         )
 
 
 def _of_accounts(
-    desired: DesiredAccess, state: CenterState, changes: list[Change], quotas: CenterQuotas
+    desired: model.DesiredAccess,
+    state: model.CenterState,
+    changes: list[model.Change],
+    quotas: model.CenterQuotas,
 ) -> Iterator[str]:
-    made = {change.key for change in changes if change.kind == ASSIGNMENT and change.is_work}
+    made = {change.key for change in changes if change.kind == model.ASSIGNMENT and change.is_work}
     sets: defaultdict[str, set[str]] = defaultdict(set)
     groups: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for name, group in desired.groups.items():
         for grant in group.grants:
-            if f"{ASSIGNMENT} {grant.account_id}/{grant.permission_set}/{name}" in made:
+            if f"{model.ASSIGNMENT} {grant.account_id}/{grant.permission_set}/{name}" in made:
                 sets[grant.account_id].add(grant.permission_set)
                 groups[grant.account_id, grant.permission_set].add(name)
     for account, new in sorted(sets.items()):
-        standing = state.standing.holders.get(account, {})
-        names = {state.standing.set_names.get(arn, arn) for arn in standing}
+        current = state.current.holders.get(account, {})
+        names = {state.current.set_names.get(arn, arn) for arn in current}
         if len(names | new) > quotas.sets_per_account:
             yield (
-                f"account {account} would have {len(names | new)} permission sets, and takes "
-                f"{quotas.sets_per_account}: remove some, or have the quota raised and give --quota "
+                f"account {account} would have {len(names | new)} permission sets, and the quota is "
+                f"{quotas.sets_per_account}: remove some, or raise the quota and give --quota "
                 f"sets-per-account={len(names | new)}"
             )
     for (account, name), added in sorted(groups.items()):
         known = state.permission_sets.get(name)
-        held = state.standing.holders.get(account, {}).get(known.arn, frozenset()) if known else frozenset()
+        held = state.current.holders.get(account, {}).get(known.arn, frozenset()) if known else frozenset()
         count = len(added) + sum(kind == "GROUP" for kind, _ in held)
         if count > quotas.groups_per_set:
             yield (
-                f"permission set {name} would have {count} groups in account {account}, and takes "
-                f"{quotas.groups_per_set}: let people share groups, or have the quota raised and give --quota "
+                f"permission set {name} would have {count} groups in account {account}, and the quota is "
+                f"{quotas.groups_per_set}: share groups, or raise the quota and give --quota "
                 f"groups-per-set={count}"
             )
 
 
-def own_assignments(group: Group, state: CenterState) -> tuple[frozenset[Assignment], bool]:
-    """The assignments that the group is to have whose permission sets exist, and whether these are all."""
+def own_assignments(group: model.Group, state: model.CenterState) -> tuple[frozenset[model.Assignment], bool]:
+    """The group's requested assignments whose permission sets exist, and whether these are all."""
     sets = state.permission_sets
     found = frozenset(
-        Assignment(grant.account_id, sets[grant.permission_set].arn)
+        model.Assignment(grant.account_id, sets[grant.permission_set].arn)
         for grant in group.grants
         if grant.permission_set in sets
     )
@@ -429,24 +417,24 @@ def own_assignments(group: Group, state: CenterState) -> tuple[frozenset[Assignm
 
 
 class Problems:
-    """Why nothing may be done for a claim, by the first of its parts that forbids it."""
+    """Why claims are refused: because of the person, the group or a permission set."""
 
     def __init__(
         self,
-        desired: DesiredAccess,
-        state: CenterState,
-        people: Mapping[PersonKey, KnownPerson],
-        strange: Mapping[PersonKey, str],
-        instance: Instance,
-        quotas: CenterQuotas,
+        desired: model.DesiredAccess,
+        state: model.CenterState,
+        people: Mapping[model.PersonKey, model.KnownPerson],
+        unrecognized: Mapping[model.PersonKey, str],
+        instance: model.Instance,
+        quotas: model.CenterQuotas,
     ) -> None:
-        self._people = strange
+        self._people = unrecognized
         self._sets = {
             name: text
-            for name, wanted in desired.permission_sets.items()
+            for name, requested in desired.permission_sets.items()
             if (
-                text := _told(
-                    lambda w=wanted, n=name: _check_set(
+                text := _error_text(
+                    lambda w=requested, n=name: _check_set(
                         w, state.permission_sets.get(n), state, instance, quotas
                     )
                 )
@@ -455,40 +443,40 @@ class Problems:
         self._groups = {
             name: text
             for name, group in desired.groups.items()
-            if (text := _told(lambda g=group: self._check(g, desired, state, people, instance)))
+            if (text := _error_text(lambda g=group: self._check(g, desired, state, people, instance)))
         }
 
-    def of(self, claim: Claim) -> str:
-        """The problem; empty where there is none."""
+    def of(self, claim: model.Claim) -> str:
+        """The first reason; empty if the claim is not refused."""
         return self._people.get(claim.person) or self._groups.get(claim.group) or ""
 
     def _check(
         self,
-        group: Group,
-        desired: DesiredAccess,
-        state: CenterState,
-        people: Mapping[PersonKey, KnownPerson],
-        instance: Instance,
+        group: model.Group,
+        desired: model.DesiredAccess,
+        state: model.CenterState,
+        people: Mapping[model.PersonKey, model.KnownPerson],
+        instance: model.Instance,
     ) -> None:
         if state.is_delegated and any(grant.account_id == instance.owner for grant in group.grants):
             raise IdentityCenterError(
                 f"group {group.name} is to be assigned in management account {instance.owner}, which a delegated "
-                "administrator can't: give as role: one of the management account"
+                "administrator can't do: set role: to a role of the management account"
             )
         for name in sorted({grant.permission_set for grant in group.grants}):
             if problem := self._sets.get(name):
                 raise IdentityCenterError(problem)
         known = state.groups.get(group.name)
         own, complete = own_assignments(group, state)
-        check_group(group, _with_pending(known, state), own, state.standing.set_names)
+        check_group(group, _with_pending(known, state), own, state.current.set_names)
         expected = {people[key].user_id for key in desired.members(group.name) if key in people}
         check_members(group, known, own, complete, expected)
 
 
-def _with_pending(known: KnownGroup | None, state: CenterState) -> KnownGroup | None:
-    """The group with what it is being assigned, whoever asked for that."""
+def _with_pending(known: model.KnownGroup | None, state: model.CenterState) -> model.KnownGroup | None:
+    """The group with the assignments in progress, including those that others requested."""
     pending = {
-        Assignment(each.account_id, each.permission_set_arn)
+        model.Assignment(each.account_id, each.permission_set_arn)
         for each in state.pending.values()
         if known and each.group_id == known.group_id
     }
@@ -496,24 +484,24 @@ def _with_pending(known: KnownGroup | None, state: CenterState) -> KnownGroup | 
 
 
 def _check_set(
-    wanted: PermissionSet,
-    known: KnownPermissionSet | None,
-    state: CenterState,
-    instance: Instance,
-    quotas: CenterQuotas,
+    requested: PermissionSet,
+    known: model.KnownPermissionSet | None,
+    state: model.CenterState,
+    instance: model.Instance,
+    quotas: model.CenterQuotas,
 ) -> None:
-    check_permission_set(wanted, known)
-    if fault := check_policies(wanted, quotas):
+    check_permission_set(requested, known)
+    if fault := check_policies(requested, quotas):
         raise IdentityCenterError(fault)
     barred = known is not None and state.is_delegated and instance.owner in known.accounts
-    if barred and permission_set_calls(wanted, known, instance, [instance.owner]):
+    if barred and permission_set_calls(requested, known, instance, [instance.owner]):
         raise IdentityCenterError(
-            f"permission set {wanted.name} is provisioned in management account {instance.owner}, and to be "
-            "changed, which a delegated administrator can't: give as role: one of the management account"
+            f"permission set {requested.name} is provisioned in management account {instance.owner} and must be "
+            "changed, which a delegated administrator can't do: set role: to a role of the management account"
         )
 
 
-def _told(check: object) -> str:
+def _error_text(check: object) -> str:
     try:
         check()  # type: ignore[operator]
     except IdentityCenterError as error:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The intents that the policies of a fleet run have left below its output, and what of them to believe.
+"""Reads and writes the intents files of a run of policies over many accounts, and checks them against their paths.
 
-c7n-org writes to ``<account's name>/<region>/<policy>``, Cloud Custodian to ``<policy>``. In a bucket they lie as
-snapshots and journals do, where the account's id follows: ``<account's name>/<region>/<account id>/<policy>`` and
-``<account id>/<policy>``. Whoever can write there can claim anything, so what a file says is held against where it
-lies: a run has one layout, in which each account has one directory, and each policy leaves one file in it.
+c7n-org writes to ``<account's name>/<region>/<policy>``, Cloud Custodian to ``<policy>``. In a bucket the account id
+precedes the policy: ``<account's name>/<region>/<account id>/<policy>`` and ``<account id>/<policy>``. Everyone who can
+write there can claim anything, so the content of a file must agree with its path: a run has one layout, each account
+has one directory, and each policy has one file in it.
 """
 
 from __future__ import annotations
@@ -20,23 +20,29 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore, Store, as_store, others_may_write, read_all
 from c7n_iamusers.iam.policy_documents import PolicyInterner
-from c7n_iamusers.identity_center.intent_claims import check_claims
-from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents, NotIntents, intents_data, intents_from
+from c7n_iamusers.identity_center.intents import (
+    INTENTS_FILE,
+    Intents,
+    NotIntents,
+    check_intents,
+    intents_data,
+    intents_from,
+)
 
-#: The age up to which intents are applied unless somebody says otherwise: what is older speaks of other users.
+#: The default maximum age of intents. Users change.
 MAX_AGE = timedelta(hours=24)
-#: Bytes of a file: several times what the largest account needs.
+#: Maximum bytes of a file, several times those of the largest account.
 LARGEST = 512 * 1024 * 1024
-#: By how much another machine's clock may be ahead.
+#: How far the clock of another machine may be ahead.
 _AHEAD = timedelta(minutes=5)
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
 REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d", re.ASCII)
-_OF_SLASHES = " (an account's name with / in it is known by the accounts file, -c)"
+_OF_SLASHES = " (for account names with / give the accounts file, -c)"
 _LAYOUT = "<account's name>/<region>/<policy>"
 
 
 def write_intents(output: Path | Store, intents: Intents) -> str:
-    """Replace the intents of a policy's output; durable when this returns. Where they are. Raises OSError."""
+    """Replace the intents of a policy's output and return their place. Raises OSError."""
     store = as_store(output)
     timed = replace(intents, time=intents.time or utc_now())
     store.replace(INTENTS_FILE, json.dumps(intents_data(timed), indent=1, default=str).encode())
@@ -50,12 +56,11 @@ def read_intents(
     now: datetime | None = None,
     trusted: bool = False,
 ) -> list[Intents]:
-    """All intents below ``output``; their place is where they lie, as seen from there.
+    """All intents below ``output``.
 
-    ``accounts``: account's name -> id, as c7n-org's accounts file has them, where that is known. ``trusted``: whoever
-    may write files of a directory is. Raises IdentityCenterError where there are none, where a file can't be read, is
-    too old, may be somebody else's, or claims what the place it lies in does not: one account's intents less would
-    look like a smaller fleet.
+    ``accounts``: name -> account id, of c7n-org's accounts file, if given. ``trusted``: don't check who can write files
+    of a directory. Raises IdentityCenterError if there are none, or if any file can't be read, is too old, can be
+    written by others, or does not agree with its path. Skipping a file would look like requests withdrawn.
     """
     store = as_store(output)
     try:
@@ -85,8 +90,7 @@ def read_intents(
 
 def _unreadable(error: OSError) -> IdentityCenterError:
     return IdentityCenterError(
-        f"{error}: so it can't be read as intents. Nothing was touched: see that all of the output can be read, and "
-        "run again"
+        f"the intents can't be read: {error}. Nothing was touched: make the whole output readable, and run again"
     )
 
 
@@ -94,16 +98,16 @@ def _check_writers(directory: Path, names: Iterable[str]) -> None:
     for name in names:
         if why := others_may_write(directory, name):
             raise IdentityCenterError(
-                f"{directory / name} may be somebody else's: {why}. Nothing was touched: find out who wrote it, let "
-                "this run's user alone own and write the output, and run the policies again; or, where you trust "
-                "whoever can write there, give --trust-intents"
+                f"{directory / name} is not trusted: {why}. Nothing was touched: find out who wrote it, make this "
+                "run's user the only owner and writer of the output, and run the policies again; or, if you trust "
+                "everyone who can write there, give --trust-intents"
             )
 
 
 def _read(place: str, name: str, content: bytes | None, shared: PolicyInterner) -> Intents:
     try:
         data = json.loads((content or b"").decode(), object_hook=shared)
-        check_claims(data)
+        check_intents(data)
         return intents_from(data, str(PurePosixPath(name).parent))
     except (ValueError, RecursionError) as error:
         kind = "" if isinstance(error, NotIntents) else f"{type(error).__name__}: "
@@ -115,15 +119,15 @@ def _check_ages(
 ) -> None:
     for name, intents in found:
         age = now - (intents.time or now)
-        told = f"{store.place(name)} (account {intents.account_id}) is of {intents.time}"
+        file = f"{store.place(name)} (account {intents.account_id}) has the time {intents.time}"
         if age > max_age:
             raise IdentityCenterError(
-                f"{told}, older than {max_age}: users and their policies may be others by now: run the policies again, "
-                "or give a longer --max-age; where its policy finds nobody any more, remove it"
+                f"{file}, older than {max_age}, and users may have changed: run the policies again, or give a longer "
+                "--max-age; if its policy no longer finds users, remove it"
             )
         if age < -_AHEAD:
             raise IdentityCenterError(
-                f"{told}, which is yet to come: correct the clock of the machine that ran the policies"
+                f"{file}, which is in the future: correct the clock of the machine that ran the policies"
             )
 
 
@@ -142,19 +146,23 @@ def _check_places(
         if _is_elsewhere(beside):
             raise _elsewhere(
                 f"{path} (account {account})",
-                f"a policy's run leaves it in {_LAYOUT} below {store}{_OF_SLASHES}",
+                f"a policy's run writes it to {_LAYOUT} below {store}{_OF_SLASHES}",
             )
         layouts.setdefault(_layout(beside), path)
         if len(layouts) > 1:
             raise _elsewhere(
                 f"{path} (account {account})",
-                f"those of one run lie alike, and {next(iter(layouts.values()))} does not",
+                f"the files of one run have the same layout, and {next(iter(layouts.values()))} has another",
             )
         directory, names = _account_directory(beside)
         known = of_directory.setdefault(directory, account)
         place = of_account.setdefault(account, directory)
         if known != account or place != directory:
-            against = f"where others are of account {known}" if known != account else f"and so does {place}"
+            against = (
+                f"where other files are for account {known}"
+                if known != account
+                else f"and so do the files in {place}"
+            )
             raise _claims(path, f"to be of account {account}", against)
         if not _names_account(names, account, accounts):
             where = " and ".join(each for each in names if each) or "its directory"
@@ -168,35 +176,35 @@ def _check_copies(store: Store, found: Iterable[tuple[str, Intents]]) -> None:
         other = of_policy.setdefault((intents.account_id, intents.policy), path)
         if other != path:
             raise IdentityCenterError(
-                f"{path} is a second one of policy {intents.policy} and account {intents.account_id}, beside {other}: "
-                "find out who wrote it, and remove it; where one run has left both, in two Regions, give the account "
-                "one Region, as IAM is the same in all, and run the policies again into an empty directory"
+                f"{path} is a second file of policy {intents.policy} and account {intents.account_id}, besides "
+                f"{other}: find out who wrote it, and remove it; if one run has written both, in two Regions, give the "
+                "account one Region, as IAM is the same in all, and run the policies again into an empty directory"
             )
 
 
 def _name_in_one(beside: Sequence[str], accounts: Mapping[str, str]) -> Sequence[str]:
-    """``beside`` with an account's name that has ``/`` in it, which becomes several directories, as one again."""
+    """``beside`` with the directories of an account's name that has ``/`` in it joined."""
     ends = (end for end in range(len(beside), 1, -1) if "/".join(beside[:end]) in accounts)
     end = next(ends, 0)
     return ("/".join(beside[:end]), *beside[end:]) if end else beside
 
 
 def _is_elsewhere(beside: Sequence[str]) -> bool:
-    """Whether these are more directories than runs make: an account's name, a Region and an account's id."""
+    """Whether there are more directories than an account's name, a Region and an account id."""
     regions = sum(bool(REGION.fullmatch(each)) for each in beside)
     ids = sum(bool(_ACCOUNT_ID.fullmatch(each)) for each in beside)
     return regions > 1 or len(beside) - regions - ids > 1 or len(beside) - regions > 2
 
 
 def _layout(beside: Sequence[str]) -> str:
-    """The kinds of directories."""
+    """The layout, by the kinds of directories."""
     return "/".join("region" if REGION.fullmatch(each) else "account" for each in beside)
 
 
 def _beside_policy(store: Store, name: str, policy: str) -> Sequence[str] | None:
-    """The directories that ``name`` lies in beside the policy's own; None where it does not lie in that.
+    """The directories of ``name`` without the policy's; None if the policy's directory is not among them.
 
-    c7n's ``{policy_name}`` may stand anywhere in an output URL, also above what is read here.
+    An output URL may have c7n's ``{policy_name}`` anywhere, also above ``store``.
     """
     directories = PurePosixPath(name).parent.parts
     if policy in directories:
@@ -209,9 +217,9 @@ def _beside_policy(store: Store, name: str, policy: str) -> Sequence[str] | None
 
 
 def _account_directory(beside: Sequence[str]) -> tuple[PurePosixPath, tuple[str, ...]]:
-    """The account's directory, whatever the Region, and what of it names the account: c7n-org's name for it, its id.
+    """The account's directory without the Region, and the parts that name the account: its name, its id.
 
-    ``beside``: the directories beside a policy's.
+    ``beside``: see ``_beside_policy``.
     """
     if not (beside and _ACCOUNT_ID.fullmatch(beside[-1])):
         return PurePosixPath(*beside[:-1]), (beside[-2] if len(beside) > 1 else "",)
@@ -223,7 +231,7 @@ def _account_directory(beside: Sequence[str]) -> tuple[PurePosixPath, tuple[str,
 
 
 def _names_account(names: Sequence[str], account: str, accounts: Mapping[str, str] | None) -> bool:
-    """Whether ``names`` are all of the account. ``accounts``: name -> id, where that is known."""
+    """Whether all ``names`` belong to the account. ``accounts``: name -> id, if known."""
     if accounts is None:
         return all(each == account for each in names if _ACCOUNT_ID.fullmatch(each))
     ids = set(accounts.values())
@@ -232,8 +240,8 @@ def _names_account(names: Sequence[str], account: str, accounts: Mapping[str, st
 
 def _elsewhere(path: str, why: str) -> IdentityCenterError:
     return IdentityCenterError(
-        f"{path} lies where it can't belong: {why}: find out who put it there, remove it, and give -s the output of "
-        "one run alone"
+        f"{path} is in a wrong place: {why}: find out who put it there, remove it, and give -s the output of one run "
+        "only"
     )
 
 

@@ -1,33 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Intents: what one account's users need in Identity Center, as one policy's run found it; their JSON form."""
+"""Intents: the access in Identity Center that one policy requests for the users of one account, as record and as JSON.
+
+Everyone who can write a file of intents can claim anything in it. ``check_intents`` checks its form and that its parts
+agree. Limits: botocore's shapes of iam (CreateUser, UserDetail), sso-admin (CreatePermissionSet) and identitystore
+(CreateUser), and the quotas of both services.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from sys import intern
 from typing import Any
 
-from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.derivation.acceptances import parse_acceptances
+from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP
+from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet, duration_seconds
+from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.model import Person
+from c7n_iamusers.text import shapes
 from c7n_iamusers.text.moments import as_text, moment
 
-#: The file in a policy's output directory, and the version of its form.
+#: The file in a policy's output directory, and its version.
 INTENTS_FILE, INTENTS_SCHEMA = "identity-center-intents.json", 2
-#: The outcome of a user whose needs are on record and not yet met.
+#: The outcome of a user whose access is requested by intents.
 INTENDED = "intended"
 
 
 @dataclass(frozen=True, slots=True)
 class UserIntent:
-    """An IAM user and the person it stands for, or the ``problem`` that keeps it from standing for one.
+    """An IAM user and its person, or the ``problem`` why it has none.
 
-    ``rests_on``: where username and e-mail were found, in words. ``on_file``: in the mapping file, so that no tag
-    has a say in it. ``detail``: botocore's ``UserDetail``, where
-    the permission set is derived from what the user may do.
+    ``rests_on``: where username and e-mail were found, in words. ``on_file``: in the file of ``people-from``, so tags
+    don't count. ``detail``: botocore's ``UserDetail``, if the permission set is derived from the user's policies.
     """
 
     subject: Subject
@@ -40,10 +49,10 @@ class UserIntent:
 
 @dataclass(frozen=True)
 class Intents:
-    """Either ``group`` and ``permission_set`` are given, or ``derive``: the policy's settings of derivation.
+    """The requested access, by ``group`` and ``permission_set`` or by ``derive``, the policy's derivation options.
 
-    ``place``: where they were read from, in words that a person finds; empty in a run that needs no file. ``time``:
-    when the users were read, in UTC; None in a run that needs no file.
+    ``place``: the directory of the file, relative to the output; ``time``: when the users were read, in UTC. Both are
+    empty if there is no file. ``source``: policies and groups of the account, for the derivation.
     """
 
     account_id: str
@@ -59,15 +68,15 @@ class Intents:
     time: datetime | None = None
 
 
-_PERSON = ("username", "email", "given_name", "family_name", "display_name")
+_PERSON_KEYS = ("username", "email", "given_name", "family_name", "display_name")
 
 
 class NotIntents(ValueError):
-    """The document is no intents of the known version; the text says why."""
+    """The document is not intents of this version; the text says why."""
 
 
 def intents_data(intents: Intents) -> dict[str, Any]:
-    """The document that says the same as ``intents``, less their place."""
+    """The document of ``intents``. It does not have their place."""
     return {
         "schema": INTENTS_SCHEMA,
         "time": as_text(intents.time),
@@ -97,23 +106,23 @@ def intents_from(data: Any, place: str = "") -> Intents:
         raise NotIntents(f"{type(error).__name__}: {error}: run the policy again") from error
 
 
-def permission_set_data(wanted: PermissionSet) -> dict[str, Any]:
-    """The document that says the same as a permission set."""
+def permission_set_data(requested: PermissionSet) -> dict[str, Any]:
+    """The document of a permission set."""
     return {
-        "name": wanted.name,
-        "description": wanted.description,
-        "session_duration": wanted.session_duration,
-        "relay_state": wanted.relay_state,
-        "managed_policies": sorted(wanted.managed_policies),
-        "inline_policy": wanted.inline_policy,
-        "tags": dict(wanted.tags),
-        "customer_policies": sorted(wanted.customer_policies),
-        "boundary": wanted.boundary,
+        "name": requested.name,
+        "description": requested.description,
+        "session_duration": requested.session_duration,
+        "relay_state": requested.relay_state,
+        "managed_policies": sorted(requested.managed_policies),
+        "inline_policy": requested.inline_policy,
+        "tags": dict(requested.tags),
+        "customer_policies": sorted(requested.customer_policies),
+        "boundary": requested.boundary,
     }
 
 
 def permission_set_from(data: Mapping[str, Any]) -> PermissionSet:
-    """The permission set of a document. Raises KeyError, TypeError for what is none."""
+    """The permission set of a document. Raises KeyError, TypeError for a malformed one."""
     sets = ("managed_policies", "customer_policies")
     return PermissionSet(**{**data, **{name: frozenset(data[name]) for name in sets}})
 
@@ -124,7 +133,7 @@ def _user_data(user: UserIntent) -> dict[str, Any]:
         "user": subject.name,
         "arn": subject.arn,
         "unique-id": subject.unique_id,
-        "person": {name: getattr(user.person, name) for name in _PERSON} if user.person else None,
+        "person": {name: getattr(user.person, name) for name in _PERSON_KEYS} if user.person else None,
         "rests-on": user.rests_on,
         "problem": user.problem,
         "detail": dict(user.detail) if user.detail is not None else None,
@@ -133,11 +142,11 @@ def _user_data(user: UserIntent) -> dict[str, Any]:
 
 
 def _intents(data: Mapping[str, Any], place: str) -> Intents:
-    wanted, derive, time = data["permission-set"], data["derive"], moment(data["time"])
+    requested, derive, time = data["permission-set"], data["derive"], moment(data["time"])
     if time is None:
-        raise ValueError(f"time {data['time']!r} is none")
-    if (wanted is None) == (derive is None):
-        raise ValueError("either a permission set or its derivation must be asked for")
+        raise ValueError(f"time {data['time']!r} is not a time")
+    if (requested is None) == (derive is None):
+        raise ValueError("either a permission set or its derivation must be requested")
     return Intents(
         account_id=data["account"],
         policy=data["policy"],
@@ -145,7 +154,7 @@ def _intents(data: Mapping[str, Any], place: str) -> Intents:
         external={"external": True, "identity-center": False}[data["identity-source"]],
         shared_group=bool(data["shared-group"]),
         group=data["group"],
-        permission_set=permission_set_from(wanted) if wanted is not None else None,
+        permission_set=permission_set_from(requested) if requested is not None else None,
         derive=derive,
         source=PolicySource(data["groups"], data["policies"]),
         place=place,
@@ -158,7 +167,7 @@ def _user(data: Mapping[str, Any]) -> UserIntent:
     if (person is None) != bool(data["problem"]):
         raise ValueError(f"user {data['user']} must have either a person or a problem")
     if person is not None and person["email"] == person["username"]:
-        # The same text once, of 80,000 people.
+        # One object for both texts: there may be 80,000 people.
         person = {**person, "email": person["username"]}
     return UserIntent(
         Subject(data["user"], data["arn"], data["unique-id"]),
@@ -168,3 +177,161 @@ def _user(data: Mapping[str, Any]) -> UserIntent:
         data["detail"],
         data["on-file"],
     )
+
+
+_USERS, _POLICIES = 5_000, 50_000
+_SHORTEST, _LONGEST = 3600, 12 * 3600
+_ANY = shapes.text(8192)
+_USER_ARN = re.compile(r"arn:(aws[a-z-]*):iam::(\d{12}):user/(?:[!-~]+/)?([\w+=,.@-]{1,64})", re.ASCII)
+_POLICY_ARN = re.compile(r"arn:(aws[a-z-]*):iam::(\d{12}|aws):policy/[!-~]{1,512}", re.ASCII)
+_POLICY_ARN_TEXT = shapes.text(2048, _POLICY_ARN.pattern)
+_CUSTOMER_OR_AWS = shapes.text(2048, rf"{_POLICY_ARN.pattern}|/(?:[!-~]+/)?[\w+=,.@-]{{1,128}}")
+
+
+def _duration(value: Any, place: str) -> None:
+    shapes.text(20)(value, place)
+    if not _SHORTEST <= (duration_seconds(value) or 0) <= _LONGEST:
+        raise ValueError(f"{place} {value!r} must be an ISO 8601 duration from PT1H to PT12H")
+
+
+_INLINE = shapes.listing(
+    shapes.record({"PolicyName": shapes.text(128), "PolicyDocument": shapes.document}), 1000
+)
+_ATTACHED = shapes.listing(
+    shapes.record({"PolicyArn": _POLICY_ARN_TEXT}, {"PolicyName": shapes.text(128)}), 100
+)
+_DETAIL = shapes.record(
+    {"UserName": shapes.text(64), "UserId": shapes.text(128), "Arn": shapes.text(2048)},
+    {
+        "UserPolicyList": _INLINE,
+        "GroupList": shapes.listing(shapes.text(128), 100),
+        "AttachedManagedPolicies": _ATTACHED,
+        "PermissionsBoundary": shapes.record(
+            {"PermissionsBoundaryArn": _POLICY_ARN_TEXT}, {"PermissionsBoundaryType": _ANY}
+        ),
+        "Tags": shapes.listing(shapes.record({"Key": shapes.text(128), "Value": shapes.text(256)}), 50),
+    },
+)
+_NAME = shapes.text(1024, shortest=1)
+_PERSON_SHAPE = shapes.record(
+    {
+        "username": shapes.text(128, shortest=1),
+        "email": shapes.text(254, shortest=3),
+        "given_name": _NAME,
+        "family_name": _NAME,
+        "display_name": _NAME,
+    }
+)
+_USER = shapes.record(
+    {
+        "user": shapes.text(64, r"[\w+=,.@-]{1,64}"),
+        "arn": shapes.text(2048, _USER_ARN.pattern),
+        "unique-id": shapes.text(128, r"[\w+=,.@-]+"),
+        "person": shapes.maybe(_PERSON_SHAPE),
+        "rests-on": _ANY,
+        "problem": _ANY,
+        "detail": shapes.maybe(_DETAIL),
+        "on-file": shapes.one_of(True, False),
+    }
+)
+_PERMISSION_SET = shapes.record(
+    {
+        "name": shapes.text(32, r"[\w+=,.@-]{1,32}"),
+        "description": shapes.text(700),
+        "session_duration": _duration,
+        "relay_state": shapes.text(240),
+        "managed_policies": shapes.listing(_POLICY_ARN_TEXT, 50),
+        "inline_policy": shapes.text(32_768),
+        "tags": shapes.mapping(shapes.text(128), shapes.text(256)),
+        "customer_policies": shapes.listing(_CUSTOMER_OR_AWS, 50),
+        "boundary": lambda value, place: _CUSTOMER_OR_AWS(value, place) if value != "" else None,
+    }
+)
+_DERIVE = shapes.record(
+    {},
+    {
+        "session-duration": _duration,
+        **dict.fromkeys(("policies-per-set", "policies-per-role"), shapes.whole(1)),
+        **dict.fromkeys(("inline-characters", "inline-bytes"), shapes.whole(1)),
+        **dict.fromkeys(("identity-center-mfa", "write-out"), shapes.one_of(True, False)),
+        "username-tag": shapes.text(128),
+        "group-by": shapes.one_of(PER_ACCOUNT, PER_MAP),
+        "accept": shapes.listing(shapes.mapping(shapes.text(16), shapes.text(1024)), 10_000),
+        "allow-wider": lambda value, place: None,  # parse_acceptances refuses it, and says what to do
+    },
+)
+_INTENTS: shapes.Shape = shapes.record(
+    {
+        "schema": shapes.one_of(INTENTS_SCHEMA),
+        "time": shapes.text(40),
+        "account": shapes.text(12, r"\d{12}"),
+        "policy": shapes.text(128, r"[\w-]+"),
+        "identity-source": shapes.one_of("external", "identity-center"),
+        "shared-group": shapes.one_of(True, False),
+        "group": shapes.text(1024),
+        "permission-set": shapes.maybe(_PERMISSION_SET),
+        "derive": shapes.maybe(_DERIVE),
+        "users": shapes.listing(_USER, _USERS),
+        "groups": shapes.mapping(
+            shapes.text(128),
+            shapes.record({"GroupPolicyList": _INLINE, "AttachedManagedPolicies": _ATTACHED}),
+        ),
+        "policies": shapes.mapping(_POLICY_ARN_TEXT, shapes.document),
+    }
+)
+
+
+def check_intents(data: Any) -> None:
+    """Raises NotIntents, with the place and the fault, for data that is not intents, or whose parts don't agree."""
+    version = data.get("schema") if isinstance(data, dict) else None
+    if version != INTENTS_SCHEMA:
+        raise NotIntents(
+            f"schema {version!r} is not {INTENTS_SCHEMA}, which includes the time of the run: run the policies again "
+            "with this version"
+        )
+    try:
+        _INTENTS(data, "intents")
+        _check_agreement(data)
+    except (ValueError, InvalidPolicyData) as error:
+        raise NotIntents(f"{error}: run the policies again, or find out who wrote this") from error
+
+
+def _check_agreement(data: Mapping[str, Any]) -> None:
+    account, arns = data["account"], set()
+    for number, user in enumerate(data["users"]):
+        _check_user(user, account, f"intents.users[{number}]")
+        if user["arn"] in arns:
+            raise ValueError(f"intents.users[{number}] is a duplicate: {user['arn']}")
+        arns.add(user["arn"])
+    if len(data["policies"]) > _POLICIES:
+        raise ValueError(f"intents.policies has more than {_POLICIES}")
+    for arn in data["policies"]:
+        owner = arn.split(":")[4]
+        if owner not in ("aws", account):
+            raise ValueError(f"intents.policies has {arn}, which is not of account {account}")
+    if data["derive"] is not None:
+        parse_acceptances(data["derive"], "intents.derive")
+    elif data["permission-set"] is not None:
+        _check_tag(data["permission-set"])
+
+
+def _check_tag(requested: Mapping[str, Any]) -> None:
+    key, value = MANAGED_TAG
+    if requested["tags"].get(key) != value:
+        raise ValueError(f"intents.permission-set.tags lacks {key}={value}")
+
+
+def _check_user(user: Mapping[str, Any], account: str, place: str) -> None:
+    found = _USER_ARN.fullmatch(user["arn"])
+    if found is None or found.group(2) != account or found.group(3) != user["user"]:
+        raise ValueError(
+            f"{place}: {user['arn']} is not the ARN of user {user['user']} of account {account}, as the intents say"
+        )
+    detail = user["detail"]
+    if detail is None:
+        return
+    identity = (detail["UserName"], detail["UserId"], detail["Arn"])
+    if identity != (user["user"], user["unique-id"], user["arn"]):
+        raise ValueError(
+            f"{place}.detail belongs to {detail['Arn']} ({detail['UserId']}), not to {user['arn']}"
+        )

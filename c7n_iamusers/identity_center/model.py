@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Identity Center as it should be and as it is, and the difference as a changeset: immutable records."""
+"""The records of Identity Center: the desired access, the current state, and the changeset between them. Immutable."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.execution.calls import ApiCall, Subject
 from c7n_iamusers.text.wording import folded
 
-#: GROUP or USER, and its id.
+#: The type of a principal, GROUP or USER, and its id.
 Principal = tuple[str, str]
 
 
-#: Groups have no tags, so a description that begins so marks one as this package's.
+#: How the description of a group that this package made begins. Groups have no tags.
 MANAGED_GROUP = "Managed by c7n-iamusers"
+#: The same for a group that any person may join.
+SHARED_GROUP = f"{MANAGED_GROUP}, shared"
 
-#: Where people sign in, by the partition of the instance's ARN: {} is the identity store's id
+#: The URL of the access portal by partition; {} is the identity store's id
 #: (IAM Identity Center User Guide, "Using the AWS access portal", and its GovCloud and China editions).
 _PORTALS = {
     "aws": "https://{}.awsapps.com/start",
@@ -30,7 +32,11 @@ _PORTALS = {
 
 @dataclass(frozen=True)
 class Instance:
-    """An organization's instance (``arn``), which can be read and changed only in ``region``, its primary one."""
+    """An instance of IAM Identity Center.
+
+    ``region``: its primary Region, the only one in which it can be read and changed. ``owner``: the account that owns
+    it.
+    """
 
     arn: str
     identity_store_id: str
@@ -38,14 +44,23 @@ class Instance:
     owner: str
 
     @property
+    def partition(self) -> str:
+        """The partition of AWS, such as aws."""
+        return self.arn.split(":")[1]
+
+    @property
     def portal(self) -> str:
-        """The default URL of the access portal; empty in a partition whose form is not known."""
-        return _PORTALS.get(self.arn.split(":")[1], "").format(self.identity_store_id)
+        """The default URL of the access portal; empty in an unknown partition."""
+        return _PORTALS.get(self.partition, "").format(self.identity_store_id)
+
+    def subject(self, kind: str, name: str, account_id: str = "") -> Subject:
+        """The subject of a change that serves several IAM users, for the journal. By default of the owner account."""
+        return Subject(name, f"arn:{self.partition}:iam::{account_id or self.owner}:root", kind=kind)
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who is to have an Identity Center user (identitystore CreateUser)."""
+    """A person who needs an Identity Center user; the parameters of identitystore CreateUser."""
 
     username: str
     email: str
@@ -55,13 +70,13 @@ class Person:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What makes two of them the same person: the case of A to Z tells neither usernames nor addresses apart."""
+        """Username and e-mail with A to Z in one case. Two people with the same key are the same person."""
         return folded(self.username), folded(self.email)
 
 
 @dataclass(frozen=True, slots=True)
 class KnownPerson:
-    """An Identity Center user that exists; ``email`` is the primary one, empty where there is none."""
+    """An existing Identity Center user. ``email``: the primary one, empty if it has none."""
 
     user_id: str
     username: str
@@ -71,9 +86,10 @@ class KnownPerson:
 
 @dataclass(frozen=True)
 class KnownPermissionSet:
-    """A permission set that exists.
+    """An existing permission set.
 
-    ``accounts``: where it is provisioned; ``stale``: those among them that have an earlier form of it.
+    ``accounts``: where it is provisioned. ``stale``: those of them whose provisioning status is
+    LATEST_PERMISSION_SET_NOT_PROVISIONED.
     """
 
     arn: str
@@ -84,21 +100,21 @@ class KnownPermissionSet:
 
 @dataclass(frozen=True, order=True)
 class Assignment:
-    """What a group holds: a permission set in an account."""
+    """A permission set in an account, as assigned to a group."""
 
     account_id: str
     permission_set_arn: str
 
 
-#: Stands for what a group may hold where that can't be asked.
-UNKNOWN = Assignment("(a delegated administrator can't tell)", "")
+#: In place of a group's assignments that a delegated administrator can't list.
+UNKNOWN_ASSIGNMENT = Assignment("(a delegated administrator can't tell)", "")
 
 
 @dataclass(frozen=True)
 class KnownGroup:
-    """A group that exists. ``members``: user ids; ``assignments``: the wanted ones at least.
+    """An existing group. ``members``: user ids. ``assignments``: at least the requested ones.
 
-    ``memberships``: user id -> membership id, where they were read.
+    ``memberships``: user id -> membership id, if they were read.
     """
 
     group_id: str
@@ -108,14 +124,24 @@ class KnownGroup:
     assignments: frozenset[Assignment] = frozenset()
     memberships: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
+    @property
+    def is_managed(self) -> bool:
+        """Whether this package made the group, by its description."""
+        return self.description.startswith(MANAGED_GROUP)
 
-#: What makes two people the same one: see ``Person.key``.
+    @property
+    def is_restricted(self) -> bool:
+        """Whether this package made the group for certain people, and not as a shared one."""
+        return self.is_managed and not self.description.startswith(SHARED_GROUP)
+
+
+#: See ``Person.key``.
 PersonKey = tuple[str, str]
 
 
 @dataclass(frozen=True, order=True)
 class Grant:
-    """What a group gives its members: the permission set of that name in that account."""
+    """Access that a group gives its members: a permission set, by name, in an account."""
 
     account_id: str
     permission_set: str
@@ -126,9 +152,9 @@ class Grant:
 
 @dataclass(frozen=True)
 class Group:
-    """A group as asked for. ``external``: an identity provider's, looked up and never created.
+    """A requested group. ``external``: it comes from an identity provider, so it is looked up and never created.
 
-    ``shared``: it may reach further than ``grants``, and have been made by somebody else.
+    ``shared``: it may give more than ``grants``, and may have been created by others (``shared-group: true``).
     """
 
     name: str
@@ -138,22 +164,21 @@ class Group:
 
     @property
     def description(self) -> str:
-        """What marks a group as ours, and, where it is one account's alone, as that account's.
+        """The description that marks the group as managed by this package, with its account if it has only one.
 
-        Creating a group is atomic, so of two runs that take one name for two accounts the second is refused
-        even before the first has assigned it.
+        If two runs use one name for two accounts, the second run finds the first one's description and is refused.
         """
         accounts = sorted({grant.account_id for grant in self.grants})
         if self.shared:
-            return f"{MANAGED_GROUP}, shared"
+            return SHARED_GROUP
         if len(accounts) == 1:
             return f"{MANAGED_GROUP} for account {accounts[0]}"
         return f"{MANAGED_GROUP} for {len(accounts)} accounts"
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
-    """The group and the set that the version before gave an IAM user's person, by the names that it gave them."""
+class EarlierAccess:
+    """The group and the permission set of an IAM user's person as the previous version named them."""
 
     group: Group
     grant: Grant
@@ -161,10 +186,11 @@ class Earlier:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An IAM user whose person belongs in ``group``, for the sake of ``grant``.
+    """One IAM user's access: its person belongs in ``group``, which gives ``grant``.
 
-    ``rests_on``: where username and e-mail were found, in words. ``place``: whose intents ask for it.
-    ``verdict``: what the proof of a derived set came to. ``earlier``: what may stand in its place.
+    ``rests_on``: where username and e-mail were found, in words. ``place``: the directory of the intents that request
+    it. ``verdict``: of the proof of a derived permission set. ``earlier``: access under earlier names that may be kept
+    instead.
     """
 
     subject: Subject
@@ -174,14 +200,14 @@ class Claim:
     rests_on: str = ""
     place: str = ""
     verdict: str = ""
-    earlier: Earlier | None = None
+    earlier: EarlierAccess | None = None
 
 
 @dataclass(frozen=True)
-class Refused:
-    """An IAM user whose person gets nothing, and why, with the mend.
+class Refusal:
+    """An IAM user whose person gets no access. ``reason``: why, and what to do.
 
-    ``shared``: what forbids it is the group or the permission set, which others share.
+    ``shared``: the reason is the group or the permission set, and so concerns other users, too.
     """
 
     subject: Subject
@@ -193,13 +219,13 @@ class Refused:
 
 @dataclass(frozen=True)
 class DesiredAccess:
-    """Everything that is asked for; whoever is in ``refused`` is in nothing else."""
+    """All requested access. IAM users in ``refused`` have no claims."""
 
     permission_sets: Mapping[str, PermissionSet] = field(default_factory=dict)
     groups: Mapping[str, Group] = field(default_factory=dict)
     people: Mapping[PersonKey, Person] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[Refusal, ...] = ()
     external: bool = False
 
     def members(self, group: str) -> frozenset[PersonKey]:
@@ -208,7 +234,7 @@ class DesiredAccess:
 
     @property
     def accounts(self) -> frozenset[str]:
-        """The accounts in which anything is asked for."""
+        """The accounts with requested access."""
         return frozenset(claim.grant.account_id for claim in self.claims)
 
     @cached_property
@@ -226,18 +252,18 @@ PERMISSION_SET, GROUP, ASSIGNMENT, USER, MEMBERSHIP = (
     "user",
     "membership",
 )
-#: In the order in which a person reads them, which is that in which they are made.
+#: In the order in which they are created and shown.
 KINDS = (PERMISSION_SET, GROUP, ASSIGNMENT, USER, MEMBERSHIP)
 CREATE, UPDATE, ASSIGN, ADOPT, AWAIT, UNCHANGED = "create", "update", "assign", "adopt", "await", "unchanged"
-#: Something of ours that nobody asks for any more.
+#: For a managed object that is no longer requested.
 REMOVE = "remove"
-#: A group that the owners of an external identity provider are to add.
+#: For a group that the owner of the external identity provider must add.
 MISSING = "missing"
 
 
 @dataclass(frozen=True)
 class Pending:
-    """A request to make an assignment that was under way when the state was read."""
+    """An assignment whose creation was IN_PROGRESS when the state was read."""
 
     account_id: str
     permission_set_arn: str
@@ -245,12 +271,12 @@ class Pending:
 
 
 @dataclass(frozen=True)
-class StandingAccess:
-    """Who holds what through Identity Center, account by account.
+class CurrentAccess:
+    """The assignments of accounts.
 
-    ``holders``: account id -> ARN of a permission set -> who is assigned it there. ``groups``: by id, all groups among
-    them; the assignments of ours are complete. ``set_names``: by ARN. ``sets``: by ARN, those that some person of the
-    changeset holds beside what is asked for, and all of ours. ``usernames``: by user id, as far as they were read.
+    ``holders``: account id -> ARN of a permission set -> the principals assigned to it. ``groups``: by id, all groups
+    among them; managed ones with all their assignments. ``set_names``: by ARN. ``sets``: by ARN, all managed permission
+    sets, and others that a person of the changeset holds. ``usernames``: by user id, as far as they were read.
     """
 
     holders: Mapping[str, Mapping[str, frozenset[Principal]]] = field(default_factory=dict)
@@ -262,14 +288,14 @@ class StandingAccess:
 
 @dataclass(frozen=True)
 class CenterState:
-    """What of Identity Center matters to the desired access, as it was read.
+    """The state of Identity Center, as far as the desired access concerns it.
 
-    ``usernames`` and ``emails``: by ``folded`` text, who has it. ``groups`` and ``permission_sets``: by name, those
-    asked for that exist. ``pending``: request id -> the assignment that is under way. ``is_delegated``: who reads
-    is a delegated administrator, who may not assign in the management account.
+    ``usernames`` and ``emails``: ``folded`` text -> the user who has it. ``groups`` and ``permission_sets``: by name,
+    the requested ones that exist. ``pending``: request id -> the assignment in progress. ``is_delegated``: the caller
+    is a delegated administrator, which can't assign in the management account.
 
-    ``standing``: everything held in the accounts that anything is asked for in, by anybody. ``changing``: who holds
-    permission sets that are to be changed, in every account where that changes anything.
+    ``current``: all assignments in the accounts with requested access. ``changing``: the holders of permission sets
+    that change, in every account where the change takes effect.
     """
 
     usernames: Mapping[str, KnownPerson] = field(default_factory=dict)
@@ -278,19 +304,19 @@ class CenterState:
     permission_sets: Mapping[str, KnownPermissionSet] = field(default_factory=dict)
     pending: Mapping[str, Pending] = field(default_factory=dict)
     is_delegated: bool = False
-    standing: StandingAccess = field(default_factory=StandingAccess)
-    changing: StandingAccess = field(default_factory=StandingAccess)
+    current: CurrentAccess = field(default_factory=CurrentAccess)
+    changing: CurrentAccess = field(default_factory=CurrentAccess)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One object and what becomes of it. ``key`` is unique in a plan; ``needs``: keys of what must be done before.
+    """One object of the changeset. ``key``: unique in a plan. ``needs``: keys of the changes that must be done before.
 
-    ``rests_on``: for what is adopted, why it may be, in words. ``awaits``: the id of a request that is under
-    way and makes it. ``lazy``: done only once something that needs it has nothing else to wait for.
-    ``accounts``: whose roles the calls may change. ``details``: what it grants or changes, in lines for a reviewer;
-    ``administrative``: the policy that makes holders of a permission set administrators, empty for none.
-    ``identifier``: the id of the object, where it exists.
+    ``rests_on``: why an existing object may be adopted, in words. ``awaits``: the id of a request in progress that
+    makes the change. ``lazy``: done only when a change that needs it has no other open needs. ``accounts``: those whose
+    roles the calls may change. ``details``: what it grants or changes, in lines for a reviewer. ``administrative``: the
+    policy that makes holders of a permission set administrators, empty for none. ``identifier``: the object's id, if it
+    exists.
     """
 
     key: str
@@ -310,13 +336,13 @@ class Change:
 
     @property
     def is_work(self) -> bool:
-        """True where a call is to be made, or one that was made is to be seen through."""
+        """Whether there is a call to make, or a request in progress to wait for."""
         return bool(self.calls or self.awaits)
 
 
 @dataclass(frozen=True)
 class Missing:
-    """What the owners of an external identity provider are to add for ``claim``, and why, in words."""
+    """What the owner of an external identity provider must add for ``claim``: a user, group or membership."""
 
     claim: Claim
     what: str
@@ -324,12 +350,12 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class Beyond:
-    """Something that a person holds in an account beside what is asked for.
+class FurtherAccess:
+    """A permission set that a person holds in an account although it is not requested. A row of a plan file.
 
-    ``through``: the group, or "a direct assignment". ``ours``: the group is this package's. ``covered``: it is proven
-    to grant nothing that one of the person's IAM users there may not do. ``shared``: the group is one that the person
-    is to be in, and it gives more than is asked for.
+    ``through``: the group, or "a direct assignment". ``ours``: the group is managed by this package. ``covered``: it is
+    proven to allow nothing that one of the person's IAM users in the account may not do. ``shared``: it comes from a
+    shared group in which the person belongs.
     """
 
     set_name: str
@@ -343,26 +369,26 @@ class Beyond:
 
 
 @dataclass(frozen=True, slots=True)
-class Total:
-    """Everything that a person of the changeset holds in an account once the plan is carried out.
+class TotalAccess:
+    """All access of a person in an account after the plan is applied. A row of a plan file.
 
-    ``verdict``: as of ``Proof``; empty where a permission set was asked for by name, and nothing wider is held.
-    ``userless``: the intents are of no IAM user of the person there.
+    ``verdict``: of ``Proof``; empty for a permission set that is requested by name if nothing wider is held.
+    ``userless``: there are no intents of an IAM user of the person in the account.
     """
 
     person: PersonKey
     account_id: str
     verdict: str
-    beyond: tuple[Beyond, ...] = ()
+    beyond: tuple[FurtherAccess, ...] = ()
     userless: bool = False
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class Reach:
-    """What a plan gives, or changes, for people for whom no intents ask for it.
+class SideEffect:
+    """Access that a plan gives or changes for ``people`` although no intents request it. A row of a plan file.
 
-    They hold the set in the account ``through`` a group, or "a direct assignment". ``by``: what of the plan does it, in
-    words. ``review``: why the plan must be reviewed before it is applied; empty where policies consent to it.
+    ``through``: the group, or "a direct assignment". ``by``: the change that causes it, in words. ``review``: why only
+    a reviewed plan may do it; empty if policies consent to it. ``is_change``: an existing permission set changes.
     """
 
     account_id: str
@@ -375,21 +401,26 @@ class Reach:
 
 
 @dataclass(frozen=True)
-class Stranger:
-    """A member of a group of ours whom nobody asks it for, and why it stays a member."""
+class UnexpectedMember:
+    """A member of a managed group whose membership is not requested, and why it stays. A row of a plan file."""
 
     username: str
     group: str
     accounts: tuple[str, ...]
     reason: str
 
+    @property
+    def is_former(self) -> bool:
+        """Whether an earlier run made the membership, by the reason (``totals.FORMER``)."""
+        return self.reason.startswith("an earlier run ")
+
 
 @dataclass(frozen=True)
 class Choices:
-    """What of ours may go that nobody asks for any more.
+    """Which managed objects a run may remove. Part of a plan file.
 
-    ``prune``: what is proven to be somebody's former access. ``lock_out``: also the access of people of whom it is not
-    known whether they have another. ``migrate``: groups and sets named by the version before are replaced.
+    ``prune``: access that is no longer requested, if its person has other access. ``lock_out``: also if it is not known
+    whether the person has other access. ``migrate``: groups and permission sets under earlier names are replaced.
     """
 
     prune: bool = False
@@ -399,39 +430,38 @@ class Choices:
 
 @dataclass(frozen=True)
 class AccessPlan:
-    """``changes`` in an order in which they can be made; each of the claims stands in exactly one of the rest.
+    """``changes`` in an order in which they can be made. Each claim is refused, missing or served.
 
-    ``refused``: whom nothing is done for; ``missing``: who waits for an identity provider; ``served``: claim ->
-    the keys of all changes that its access rests on. ``stale``: what of ours would go, were it asked to.
-    ``totals``: of each person of the changeset in each account; ``strangers``: who else is in groups of ours.
-    ``over_quota``: what forbids to apply it. ``reaches``: whom else it concerns. ``unlisted``: how many unchanged
-    objects are not among ``changes``.
+    ``missing``: users who wait for the identity provider. ``served``: claim -> the keys of all changes that its access
+    depends on. ``stale``: the removals that ``Choices`` can allow. ``totals``: for each person of the changeset in each
+    account. ``over_quota``: the quotas that forbid the plan, in words. ``unlisted``: how many unchanged objects are not
+    among ``changes``.
     """
 
     changes: tuple[Change, ...] = ()
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[Refusal, ...] = ()
     missing: tuple[Missing, ...] = ()
     served: Mapping[Claim, tuple[str, ...]] = field(default_factory=dict)
     known_people: Mapping[PersonKey, KnownPerson] = field(default_factory=dict)
     stale: tuple[Change, ...] = ()
-    totals: tuple[Total, ...] = ()
-    strangers: tuple[Stranger, ...] = ()
+    totals: tuple[TotalAccess, ...] = ()
+    unexpected_members: tuple[UnexpectedMember, ...] = ()
     over_quota: tuple[str, ...] = ()
-    reaches: tuple[Reach, ...] = ()
+    side_effects: tuple[SideEffect, ...] = ()
     unlisted: int = 0
 
     @property
     def work(self) -> tuple[Change, ...]:
-        """The changes that there is something to do for."""
+        """The changes with calls, or with a request in progress."""
         return tuple(change for change in self.changes if change.is_work)
 
 
 @dataclass(frozen=True)
 class CenterQuotas:
-    """The defaults. Where one was raised, somebody has to say so, as the APIs don't tell.
+    """Quotas of IAM Identity Center, by default the service's (User Guide, "Quotas and limits"). No API returns them.
 
-    ``permission_sets``: of an instance. ``sets_per_account``: provisioned in an account. ``groups_per_set``: assigned
-    one set in one account. ``policies_per_set``: managed policies of either kind.
+    ``permission_sets``: per instance. ``sets_per_account``: provisioned permission sets per account.
+    ``groups_per_set``: per permission set in one account. ``policies_per_set``: managed policies of either kind.
     """
 
     permission_sets: int = 3500

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who the IAM users' people are, and which of them can't be told apart or taken at their word. Pure."""
+"""Identifies the people of IAM users by username and e-mail, and refuses ambiguous and invalid ones. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center.model import Person, PersonKey
 from c7n_iamusers.text.wording import folded, shown
 
-#: The keys of a policy's ``user:``, all of which CreateUser needs although its model calls them optional.
+#: The keys of a policy's ``user:``. CreateUser needs all of them, although its model says they are optional.
 KEYS = ("username", "email", "given-name", "family-name", "display-name")
 
 #: identitystore CreateUser, UserName: "the username can't be Administrator or AWSAdministrators".
@@ -22,23 +22,23 @@ _USERNAME_LIMIT, _TEXT_LIMIT = 128, 1024
 #: RFC 5321 4.5.3.1: a path of 256 octets includes its angle brackets.
 _EMAIL_LIMIT = 254
 _EMAIL = re.compile(r"[^@\s,;<>()\[\]\\\"]+@(?:[\w-]+\.)+[^\W\d_][\w-]*")
-#: Scripts that one language writes in one word, and what to call them together.
+#: Scripts that one language mixes in a word, and their common name.
 _WRITTEN_TOGETHER, _EAST_ASIAN = (
     frozenset({"Cjk", "Hiragana", "Katakana", "Hangul", "Bopomofo"}),
     "East Asian",
 )
-#: Between what an identity rests on and what tags say otherwise.
+#: In ``rests_on``, before contradicting tags.
 AGAINST = ", against "
-#: What botocore's patterns for names allow beside letters, marks, symbols, numbers and punctuation.
+#: Spaces that botocore's patterns of names allow besides letters, marks, symbols, numbers and punctuation.
 _SPACES = frozenset("\t\n\r \u00a0\u3000")
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What was found of a person: ``KEYS`` -> text, empty where none was, and ``KEYS`` -> where, in words.
+    """The texts of a person. ``texts``: ``KEYS`` -> text, or empty. ``origins``: ``KEYS`` -> source, in words.
 
-    ``problem``: why nothing of it counts. ``on_file``: the mapping file names the person, so that no tag has a say
-    in it. ``against``: what tags say otherwise, in words, for people to look into.
+    ``problem``: why they don't count. ``on_file``: they come from the people file, so tags don't count. ``against``:
+    contradicting tags, in words.
     """
 
     texts: Mapping[str, str]
@@ -49,7 +49,7 @@ class Identity:
 
     @property
     def rests_on(self) -> str:
-        """Where username and e-mail come from, and what is against it."""
+        """The sources of username and e-mail, and contradicting tags."""
         username, email = self.origins["username"], self.origins["email"]
         found = username if username == email else f"{username} (username) and {email} (e-mail)"
         return f"{found}{AGAINST}{' and '.join(self.against)}" if self.against else found
@@ -57,9 +57,9 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An IAM user and the person it stands for, or the ``problem`` that keeps it from standing for one.
+    """An IAM user and its person, or the ``problem`` why it has none.
 
-    ``rests_on``: where username and e-mail were found, in words. ``on_file``: see ``Identity``.
+    ``rests_on``, ``on_file``: see ``Identity``.
     """
 
     subject: Subject
@@ -70,7 +70,7 @@ class Candidate:
 
 
 def from_email(email: str) -> dict[str, str]:
-    """What an e-mail alone tells of a person: it is the username, and ``jane.doe@`` is Jane Doe."""
+    """The texts of a person by the e-mail only: it is the username, and ``jane.doe@`` is Jane Doe."""
     words = [
         word.capitalize() for word in re.split(r"[._]+", email.partition("@")[0].partition("+")[0]) if word
     ]
@@ -87,28 +87,31 @@ def from_email(email: str) -> dict[str, str]:
 def identify(
     users: Iterable[tuple[Subject, Identity]], account_id: str, domains: Sequence[str] = ()
 ) -> list[Candidate]:
-    """A candidate for each of ``users`` in their order, no two of whom share but a username or but an e-mail.
+    """A candidate for each of ``users``, in their order.
 
-    ``account_id``: the account that the access is for, so a user of another one has no claim to it. ``domains``:
-    those of the organization's e-mail; none for any.
+    ``account_id``: users of other accounts are refused. ``domains``: the organization's e-mail domains; empty for any.
     """
-    return unmistakable([_candidate(subject, identity, account_id, domains) for subject, identity in users])
+    return distinct_people(
+        [_candidate(subject, identity, account_id, domains) for subject, identity in users]
+    )
 
 
-def unmistakable(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """``candidates``, of whatever accounts, less the people who can't be told apart.
+def distinct_people(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """``candidates`` of one or more accounts, without ambiguous people.
 
-    Two users with one username and one e-mail are one person. Those who share only one of the two are all
-    refused: nobody can tell whose identity it is, and guessing would hand one person another's access. Only where
-    the mapping file names one of them, the others, who rest on tags alone, are refused in its favour.
+    Users with the same username and e-mail are one person. Users with only one of the two in common are all refused, as
+    one of them could get the access of another person. If the people file names exactly one of these people, only the
+    others are refused.
     """
     usernames, emails = _clashes(candidates, 0), _clashes(candidates, 1)
-    return [_unmistakable(candidate, usernames, emails) for candidate in candidates]
+    return [_distinct(candidate, usernames, emails) for candidate in candidates]
 
 
 def _candidate(subject: Subject, identity: Identity, account_id: str, domains: Sequence[str]) -> Candidate:
     if subject.account_id != account_id:
-        return Candidate(subject, None, f"is not of account {account_id}, which this run gives access to")
+        return Candidate(
+            subject, None, f"is not a user of account {account_id}, which this run gives access to"
+        )
     if identity.problem:
         return Candidate(subject, None, identity.problem)
     texts = identity.texts
@@ -125,12 +128,12 @@ def _domain_faults(email: str, domains: Sequence[str]) -> list[str]:
     domain = folded(email.rpartition("@")[2])
     if domain in map(folded, domains):
         return []
-    return [f"e-mail {email!r} is of domain {domain}, which is none of email-domains: {', '.join(domains)}"]
+    return [f"e-mail {email!r} has the domain {domain}, which is not in email-domains: {', '.join(domains)}"]
 
 
 def _fault(key: str, text: str, origins: Mapping[str, str]) -> str:
     if not text:
-        return f"no {key}: {origins[key]} yields nothing: tag the user, or name another key under user.{key}"
+        return f"no {key}: {origins[key]} has no value: tag the user, or set another key as user.{key}"
     fault = _CHECKS[key](text)
     return f"{key} {text!r} (from {origins[key]}) {fault}" if fault else ""
 
@@ -149,12 +152,12 @@ def _email_fault(text: str) -> str:
     if len(text) > _EMAIL_LIMIT:
         return f"is longer than {_EMAIL_LIMIT} characters"
     if not _EMAIL.fullmatch(text):
-        return "is not an e-mail address: correct it where it stands"
+        return "is not an e-mail address: correct it there"
     return _mixed_scripts(text)
 
 
 def _mixed_scripts(text: str) -> str:
-    """What is wrong with text in which a letter of one script can pass for one of another; empty for other text."""
+    """The fault of a text with letters of several scripts, which may look alike; empty for other texts."""
     scripts = sorted({_script(character) for character in text} - {""})
     if len(scripts) < 2:
         return ""
@@ -162,7 +165,7 @@ def _mixed_scripts(text: str) -> str:
 
 
 def _script(character: str) -> str:
-    """The script of a letter, mark or digit, by the name that Unicode gives it; empty for what belongs to none."""
+    """The script of a letter, mark or digit, by its Unicode name; empty for other characters."""
     if character.isascii():
         return "Latin" if character.isalpha() else ""
     name = unicodedata.name(character, "")
@@ -194,14 +197,14 @@ _CHECKS: Mapping[str, Callable[[str], str]] = {
 
 @dataclass(frozen=True)
 class _Clash:
-    """``users``: the IAM users concerned, in words. ``rightful``: the one person whom the mapping file names."""
+    """A username or e-mail of several people. ``users``: in words. ``on_file``: the one person in the people file."""
 
     users: tuple[str, ...]
-    rightful: PersonKey | None
+    on_file: PersonKey | None
 
 
 def _clashes(candidates: Sequence[Candidate], part: int) -> dict[str, _Clash]:
-    """Usernames (part 0) or e-mails (part 1) that stand for more than one person -> what is known of these."""
+    """Username (part 0) or e-mail (part 1) of more than one person -> the clash."""
     people: defaultdict[str, set[PersonKey]] = defaultdict(set)
     on_file: defaultdict[str, set[PersonKey]] = defaultdict(set)
     users: defaultdict[str, list[str]] = defaultdict(list)
@@ -224,17 +227,17 @@ def _only(keys: set[PersonKey]) -> PersonKey | None:
     return next(iter(keys)) if len(keys) == 1 else None
 
 
-def _unmistakable(candidate: Candidate, usernames: dict[str, _Clash], emails: dict[str, _Clash]) -> Candidate:
+def _distinct(candidate: Candidate, usernames: dict[str, _Clash], emails: dict[str, _Clash]) -> Candidate:
     if candidate.person is None:
         return candidate
     username, email = candidate.person.key
     problems = [
-        f"the {title} {text!r} stands for different people: IAM users {shown(clashes[text].users)} give it with "
-        f"different {others}: correct them"
+        f"the {title} {text!r} is ambiguous: IAM users {shown(clashes[text].users)} have it with different {others}: "
+        "correct them"
         for title, text, clashes, others in (
             ("username", username, usernames, "e-mails"),
             ("e-mail", email, emails, "usernames"),
         )
-        if text in clashes and clashes[text].rightful != candidate.person.key
+        if text in clashes and clashes[text].on_file != candidate.person.key
     ]
     return replace(candidate, person=None, problem="; ".join(problems)) if problems else candidate

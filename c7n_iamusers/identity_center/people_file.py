@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The file of ``people-from`` (csv, json, yaml): who the IAM users' people are. It outranks tags. Pure."""
+"""The people file of ``people-from`` (csv, json, yaml): who IAM users' people are. It overrides tags. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from c7n_iamusers.identity_center.people import KEYS
 from c7n_iamusers.text.rows import NotInFormat, Row, read_rows
 from c7n_iamusers.text.wording import folded
 
-#: What says whom a row is for; the other columns are those of ``user:``.
+#: The columns that identify the IAM user; the others are those of ``user:``.
 ACCOUNT, USER = "account", "user"
 COLUMNS = (ACCOUNT, USER, *KEYS)
 _REQUIRED = (ACCOUNT, USER, "email")
@@ -23,7 +23,7 @@ _ACCOUNT = re.compile(r"\d{12}")
 
 @dataclass(frozen=True)
 class PersonRow:
-    """``texts``: column -> text. ``line``: where the row begins. ``problem``: why it can't be understood."""
+    """``texts``: column -> text. ``line``: where the row begins. ``problem``: why it can't be read."""
 
     line: int
     texts: Mapping[str, str]
@@ -38,35 +38,35 @@ class _Fault:
     text: str
 
     def concerns(self, account_id: str, user: str) -> bool:
-        """Whether the row may have been meant for that user: what can't be told from it may be anything."""
+        """Whether the row may be meant for that user. An unreadable account or user may be any."""
         return self.account_id in ("", account_id) and folded(self.user) in ("", folded(user))
 
 
 @dataclass(frozen=True)
 class PeopleMap:
-    """``name``: the file's, for errors and for what an adoption rests on."""
+    """The rows of the file ``name``: (account id, folded user name) -> row."""
 
     name: str
     rows: Mapping[tuple[str, str], PersonRow]
     faults: tuple[_Fault, ...] = ()
 
     def find(self, account_id: str, user: str) -> PersonRow | None:
-        """The row of an account's user; None where the file says nothing of it. Raises InvalidPolicyData."""
+        """The row of a user; None if it has none. Raises InvalidPolicyData if a faulty row may be meant for it."""
         if row := self.rows.get((account_id, folded(user))):
             return row
         concerning = [fault for fault in self.faults if fault.concerns(account_id, user)]
         if concerning:
-            told = "; ".join(f"line {fault.line}: {fault.text}" for fault in concerning[:3])
-            raise InvalidPolicyData(f"{self.name}: {told}: mend it there")
+            lines = "; ".join(f"line {fault.line}: {fault.text}" for fault in concerning[:3])
+            raise InvalidPolicyData(f"{self.name}: {lines}: correct it there")
         return None
 
-    def told_faults(self) -> list[str]:
-        """Every row that can't be understood, for a log."""
+    def fault_lines(self) -> list[str]:
+        """The faulty rows, in lines for a log."""
         return [f"{self.name}, line {fault.line}: {fault.text}" for fault in self.faults]
 
 
 def people_map(name: str, rows: Iterable[PersonRow]) -> PeopleMap:
-    """The map that ``rows`` make. Names of IAM users are unique whatever their case, and so are looked up."""
+    """The map of ``rows``. Names of IAM users are unique ignoring case."""
     good: defaultdict[tuple[str, str], list[PersonRow]] = defaultdict(list)
     faults: list[_Fault] = []
     for row in rows:
@@ -86,7 +86,7 @@ def people_map(name: str, rows: Iterable[PersonRow]) -> PeopleMap:
 
 def _fault(texts: Mapping[str, str]) -> str:
     if unknown := sorted(set(texts) - set(COLUMNS)):
-        return f"has {', '.join(map(repr, unknown))}, which is none of {', '.join(COLUMNS)}"
+        return f"has unknown columns {', '.join(map(repr, unknown))}: known are {', '.join(COLUMNS)}"
     if missing := [column for column in _REQUIRED if not texts.get(column)]:
         return f"has no {' and no '.join(missing)}"
     if not _ACCOUNT.fullmatch(texts[ACCOUNT]):
@@ -98,9 +98,9 @@ FORMS = {"csv": "csv", "json": "json", "yaml": "yaml", "yml": "yaml"}
 
 
 def parse_people(name: str, data: str | bytes) -> PeopleMap:
-    """The people that the file ``name`` with that content tells; its ending says its form.
+    """The people of the file ``name`` with content ``data``. The name's extension is the format.
 
-    Raises InvalidPolicyData, with the line, where it is not of that form: no row can be told then.
+    Raises InvalidPolicyData, with the line, if the content does not have that format.
     """
     form = FORMS.get(name.rpartition(".")[2].lower())
     if form is None:
@@ -119,15 +119,15 @@ def _header_fault(names: list[str]) -> str:
     missing = [column for column in ("account", "user", "email") if column not in columns]
     unknown = [column for column in columns if column not in COLUMNS]
     twice = sorted({column for column in columns if columns.count(column) > 1})
-    for faulty, told in ((missing, "lacks"), (unknown, "has unknown"), (twice, "has twice")):
+    for faulty, problem in ((missing, "lacks"), (unknown, "has unknown"), (twice, "has twice")):
         if faulty:
-            return f"{told} {', '.join(map(repr, faulty))}; known: {', '.join(COLUMNS)}"
+            return f"{problem} {', '.join(map(repr, faulty))}; known: {', '.join(COLUMNS)}"
     return ""
 
 
 def _row(row: Row) -> PersonRow:
     if row.problem or not isinstance(row.value, Mapping):
-        return PersonRow(row.line, {}, row.problem or "is no object")
+        return PersonRow(row.line, {}, row.problem or "is not an object")
     return PersonRow(row.line, {_column(key): _text(part) for key, part in row.value.items()})
 
 
@@ -136,5 +136,5 @@ def _column(name: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    # A number would have lost its leading zeros, so it is no account id.
+    # A number may have lost leading zeros, so it is not an account id.
     return value.strip() if isinstance(value, str) else ""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what is asked for and what stands to what is to be done, object by object. Pure.
+"""The plan from the desired access and the current state: the changeset, refusals, totals and side effects. Pure.
 
-A permission set is complete before it is assigned, and an assignment has SUCCEEDED before anybody joins its group,
-so a run that stops anywhere has given nobody more than was asked for. For whoever is refused nothing is made.
+A permission set is complete before it is assigned, and an assignment has SUCCEEDED before a person joins its group. So
+a run that stops at any point has given no person more than requested. Nothing is created for refused users.
 """
 
 from __future__ import annotations
@@ -12,69 +12,67 @@ from dataclasses import dataclass, field
 
 from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.adoption import same_person
 from c7n_iamusers.identity_center.changes import Changes, Problems
-from c7n_iamusers.identity_center.model import (
-    AccessPlan,
-    CenterQuotas,
-    CenterState,
-    Choices,
-    Claim,
-    DesiredAccess,
-    Instance,
-    KnownPerson,
-    Missing,
-    Person,
-    PersonKey,
-    Refused,
-)
-from c7n_iamusers.identity_center.reaching import Reaching
-from c7n_iamusers.identity_center.totals import Comparison, MadeFor, review
+from c7n_iamusers.identity_center.side_effects import SideEffects
+from c7n_iamusers.identity_center.totals import Comparison, MembershipUsers, review
 
 _CODE = IdentityCenterError.__name__
-_NOTHING_GOES = Choices()
+_NO_REMOVALS = model.Choices()
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known beside Identity Center itself.
+    """What is known besides Identity Center's state.
 
-    ``proofs``: the IAM users whose policies are known. ``made_for``: see ``totals``. ``quotas``: Identity Center's.
+    ``proofs``: compares permission sets with the policies of IAM users. ``membership_users``: see ``totals``.
     """
 
     proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)
-    made_for: MadeFor = field(default_factory=dict)
-    quotas: CenterQuotas = field(default_factory=CenterQuotas)
+    membership_users: MembershipUsers = field(default_factory=dict)
+    quotas: model.CenterQuotas = field(default_factory=model.CenterQuotas)
 
 
 def plan_access(
-    desired: DesiredAccess,
-    state: CenterState,
-    instance: Instance,
-    choices: Choices = _NOTHING_GOES,
+    desired: model.DesiredAccess,
+    state: model.CenterState,
+    instance: model.Instance,
+    choices: model.Choices = _NO_REMOVALS,
     evidence: Evidence | None = None,
-) -> AccessPlan:
-    """The plan. Its refusals include those of ``desired``."""
+) -> model.AccessPlan:
+    """The plan, whose refusals include those of ``desired``."""
     known = evidence or Evidence()
     earlier = frozenset(claim.earlier.group.name for claim in desired.claims if claim.earlier)
-    people, strange = _recognized(desired.people, state)
-    problems = Problems(desired, state, people, strange, instance, known.quotas)
+    people, unrecognized = _recognized(desired.people, state)
+    problems = Problems(desired, state, people, unrecognized, instance, known.quotas)
     claims = [claim for claim in desired.claims if not problems.of(claim)]
     refused = [
-        Refused(claim.subject, f"{claim.subject}: {problem}", _CODE, claim.place, claim.person not in strange)
+        model.Refusal(
+            claim.subject, f"{claim.subject}: {problem}", _CODE, claim.place, claim.person not in unrecognized
+        )
         for claim in desired.claims
         if (problem := problems.of(claim))
     ]
-    reach = Reaching(desired, state, people, claims, instance)
-    builder = Changes(desired, state, people, claims, instance, known.proofs, reach)
+    side_effects = SideEffects(desired, state, people, claims, instance)
+    builder = Changes(desired, state, people, claims, instance, known.proofs, side_effects)
     found = review(
         Comparison(
-            desired, state, people, claims, instance, known.proofs, known.made_for, choices, earlier, reach
+            desired,
+            state,
+            people,
+            claims,
+            instance,
+            known.proofs,
+            known.membership_users,
+            choices,
+            earlier,
+            side_effects,
         )
     )
     missing = list(_missing(desired, state, people, claims))
     waiting = {each.claim for each in missing}
-    return AccessPlan(
+    return model.AccessPlan(
         (*builder.all(), *found.going),
         (*desired.refused, *refused),
         tuple(missing),
@@ -82,58 +80,59 @@ def plan_access(
         people,
         found.stale,
         found.totals,
-        found.strangers,
-        reaches=reach.all(),
+        found.unexpected_members,
+        side_effects=side_effects.all(),
     )
 
 
-def recognized(person: Person, state: CenterState) -> KnownPerson | None:
-    """The user that the person has. Raises IdentityCenterError where that may be somebody else's."""
+def recognized(person: model.Person, state: model.CenterState) -> model.KnownPerson | None:
+    """The person's existing user, if any. Raises IdentityCenterError if it may be another person's."""
     username, email = person.key
     return same_person(person, state.usernames.get(username), state.emails.get(email))
 
 
 def _recognized(
-    people: Mapping[PersonKey, Person], state: CenterState
-) -> tuple[dict[PersonKey, KnownPerson], dict[PersonKey, str]]:
-    known: dict[PersonKey, KnownPerson] = {}
-    strange: dict[PersonKey, str] = {}
+    people: Mapping[model.PersonKey, model.Person], state: model.CenterState
+) -> tuple[dict[model.PersonKey, model.KnownPerson], dict[model.PersonKey, str]]:
+    known: dict[model.PersonKey, model.KnownPerson] = {}
+    unrecognized: dict[model.PersonKey, str] = {}
     for key, person in people.items():
         try:
             if found := recognized(person, state):
                 known[key] = found
         except IdentityCenterError as error:
-            strange[key] = str(error)
-    return known, strange
+            unrecognized[key] = str(error)
+    return known, unrecognized
 
 
 def _missing(
-    desired: DesiredAccess,
-    state: CenterState,
-    people: Mapping[PersonKey, KnownPerson],
-    claims: Sequence[Claim],
-) -> Iterator[Missing]:
+    desired: model.DesiredAccess,
+    state: model.CenterState,
+    people: Mapping[model.PersonKey, model.KnownPerson],
+    claims: Sequence[model.Claim],
+) -> Iterator[model.Missing]:
     for claim in claims if desired.external else ():
         person, group = desired.people[claim.person], state.groups.get(claim.group)
         found = people.get(claim.person)
         if found is None:
-            yield Missing(
+            yield model.Missing(
                 claim,
                 "user",
-                f"nobody in Identity Center has username {person.username}: let the owner of the identity provider add "
-                f"{person.username} <{person.email}> ({person.display_name}), and put them into group {claim.group}",
+                f"no user in Identity Center has username {person.username}: ask the owner of the identity provider "
+                "to add "
+                f"{person.username} <{person.email}> ({person.display_name}), and to put them into group {claim.group}",
             )
         elif group is None:
-            yield Missing(
+            yield model.Missing(
                 claim,
                 "group",
-                f"there is no group {claim.group} in Identity Center: let the owner of the identity provider add it, "
-                f"with {person.username} in it",
+                f"there is no group {claim.group} in Identity Center: ask the owner of the identity provider to add "
+                f"it, with {person.username} in it",
             )
         elif found.user_id not in group.members:
-            yield Missing(
+            yield model.Missing(
                 claim,
                 "membership",
-                f"{person.username} is not in group {claim.group}: let the owner of the identity provider put them "
+                f"{person.username} is not in group {claim.group}: ask the owner of the identity provider to put them "
                 "into it",
             )

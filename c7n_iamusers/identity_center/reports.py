@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What people read: the plan, the derivation report, the list of people to add at an external provider."""
+"""Reports: the plan in lines, the derivation report, the list of people to add at an external identity provider."""
 
 from __future__ import annotations
 
@@ -15,25 +15,7 @@ from typing import Any
 from c7n_iamusers.derivation.model import Derivation
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.execution.stores import Store, as_store
-from c7n_iamusers.identity_center.model import (
-    ADOPT,
-    ASSIGN,
-    AWAIT,
-    CREATE,
-    MISSING,
-    REMOVE,
-    UNCHANGED,
-    UPDATE,
-    AccessPlan,
-    Beyond,
-    Change,
-    DesiredAccess,
-    Missing,
-    PersonKey,
-    Reach,
-    Total,
-)
-from c7n_iamusers.identity_center.totals import FORMER
+from c7n_iamusers.identity_center import model
 from c7n_iamusers.policy_comparison.proof import UNDECIDED, WIDER, Proof
 from c7n_iamusers.text.wording import cell, shown
 
@@ -42,7 +24,7 @@ _SHOWN = 10
 
 
 def write_derivation_report(output: Path | Store, derivations: Sequence[Derivation]) -> Iterator[str]:
-    """Write the file, where anything was derived; lines for a person, near-duplicates among them. Raises OSError."""
+    """Write DERIVATION_FILE if anything was derived; yields lines for the console. Raises OSError."""
     if not derivations:
         return
     store = as_store(output)
@@ -50,8 +32,9 @@ def write_derivation_report(output: Path | Store, derivations: Sequence[Derivati
     for each in derivations:
         yield f"Derived: {each.summary}. Proofs: {store.place(DERIVATION_FILE)}"
         for near in each.near_duplicates[:_SHOWN]:
-            told = f"{near.first} and {near.second} differ in {near.difference} policies and statements"
-            yield f"  near-duplicates: {told}"
+            yield (
+                f"  near-duplicates: {near.first} and {near.second} differ in {near.difference} policies and statements"
+            )
         if len(each.near_duplicates) > _SHOWN:
             yield f"  near-duplicates: {len(each.near_duplicates) - _SHOWN} more pairs are in the file"
 
@@ -100,14 +83,14 @@ def _derivation(derivation: Derivation) -> Iterator[str]:
 
 
 class _Proofs:
-    """Those that were referred to, each once: users alike have the very same one."""
+    """The proofs of a report, each once: users with the same policies share one."""
 
     def __init__(self) -> None:
         self.listed: list[Proof] = []
         self._numbers: dict[int, int] = {}
 
     def number(self, proof: Proof) -> int:
-        """Its place in the list."""
+        """The index of the proof in ``listed``."""
         if id(proof) not in self._numbers:
             self._numbers[id(proof)] = len(self.listed)
             self.listed.append(proof)
@@ -115,7 +98,7 @@ class _Proofs:
 
 
 def _listed(name: str, rows: Iterator[dict[str, Any]]) -> Iterator[str]:
-    """A member of the object: a list with a row a line."""
+    """A member of a JSON object: a list with one row per line."""
     yield f',\n"{name}": ['
     for number, row in enumerate(rows):
         yield ",\n" if number else "\n"
@@ -137,8 +120,10 @@ COLUMNS = (
 )
 
 
-def write_people_to_add(output: Store, desired: DesiredAccess, missing: Iterable[Missing]) -> str | None:
-    """Write the list, one row a person, or remove an earlier one where nobody is missing any more; where it is."""
+def write_people_to_add(
+    output: Store, desired: model.DesiredAccess, missing: Iterable[model.Missing]
+) -> str | None:
+    """Write PEOPLE_FILE with a row for each missing person and return its place; if there are none, remove it."""
     rows = list(_rows(desired, missing))
     if not rows:
         if output.read(PEOPLE_FILE) is not None:
@@ -152,9 +137,9 @@ def write_people_to_add(output: Store, desired: DesiredAccess, missing: Iterable
     return output.place(PEOPLE_FILE)
 
 
-def _rows(desired: DesiredAccess, missing: Iterable[Missing]) -> Iterable[list[str]]:
-    groups: defaultdict[PersonKey, set[str]] = defaultdict(set)
-    lacking: defaultdict[PersonKey, set[str]] = defaultdict(set)
+def _rows(desired: model.DesiredAccess, missing: Iterable[model.Missing]) -> Iterable[list[str]]:
+    groups: defaultdict[model.PersonKey, set[str]] = defaultdict(set)
+    lacking: defaultdict[model.PersonKey, set[str]] = defaultdict(set)
     for each in missing:
         groups[each.claim.person].add(each.claim.group)
         lacking[each.claim.person].add(each.what)
@@ -166,38 +151,38 @@ def _rows(desired: DesiredAccess, missing: Iterable[Missing]) -> Iterable[list[s
 
 
 _SIGNS = {
-    CREATE: "+",
-    UPDATE: "~",
-    ASSIGN: "+",
-    AWAIT: ">",
-    ADOPT: "=",
-    UNCHANGED: "=",
-    MISSING: "?",
-    REMOVE: "-",
+    model.CREATE: "+",
+    model.UPDATE: "~",
+    model.ASSIGN: "+",
+    model.AWAIT: ">",
+    model.ADOPT: "=",
+    model.UNCHANGED: "=",
+    model.MISSING: "?",
+    model.REMOVE: "-",
 }
 _VERBS = {
-    CREATE: "create",
-    UPDATE: "update",
-    ASSIGN: "assign",
-    ADOPT: "adopt",
+    model.CREATE: "create",
+    model.UPDATE: "update",
+    model.ASSIGN: "assign",
+    model.ADOPT: "adopt",
 }
 
 
 MIGRATION = (
-    "Sets and groups that the version before named are replaced. A set's new name is a new role in each account: "
-    "whatever names an old AWSReservedSSO_... role (trust, bucket and key policies, SCPs), and people's CLI profiles "
-    "(sso_role_name), must name the new one."
+    "Permission sets and groups under earlier names are replaced. A new name means a new role in each account: update "
+    "trust, bucket and key policies and SCPs that name an old AWSReservedSSO_... role, and people's CLI profiles "
+    "(sso_role_name)."
 )
 
 
-def plan_lines(found: AccessPlan, whole: bool = False) -> Iterator[str]:
-    """A line for each change that is more than unchanged, for each refusal, and a summary at the end.
+def plan_lines(found: model.AccessPlan, whole: bool = False) -> Iterator[str]:
+    """The plan in lines, with a summary at the end. Unchanged objects are left out, except administrative ones.
 
-    On top stand people whom it concerns though nobody asks for it; then all sets that make administrators, unchanged
-    ones too, and whatever is adopted. ``whole``: with everybody's name, and what is called for each.
+    Side effects come first, then permission sets that make administrators, then adopted objects. ``whole``: with all
+    names and calls.
     """
-    for each in found.reaches:
-        yield f"  ! {'beyond':<14} {reach_in_words(each, len(each.people) if whole else _SHOWN)}"
+    for each in found.side_effects:
+        yield f"  ! {'side-effect':<14} {side_effect_text(each, len(each.people) if whole else _SHOWN)}"
     yield from _change_lines(found, whole)
     yield from total_lines(found, whole)
     for missing in found.missing:
@@ -209,118 +194,119 @@ def plan_lines(found: AccessPlan, whole: bool = False) -> Iterator[str]:
     yield summary(found)
 
 
-def _change_lines(found: AccessPlan, whole: bool) -> Iterator[str]:
+def _change_lines(found: model.AccessPlan, whole: bool) -> Iterator[str]:
     for change in sorted(found.changes, key=_rank):
-        if change.action != UNCHANGED or change.administrative:
+        if change.action != model.UNCHANGED or change.administrative:
             yield f"  {_SIGNS[change.action]} {change.kind:<14} {change.name}{_because(change)}"
             yield from (f"      {detail}" for detail in change.details)
             yield from (f"        {_call(each)}" for each in change.calls if whole)
     going = {change.key for change in found.changes}
     for change in found.stale:
         if change.key not in going:
-            yield f"  - {change.kind:<14} {change.name}  (nobody asks for it any more; --prune removes it)"
+            yield f"  - {change.kind:<14} {change.name}  (no longer requested; --prune removes it)"
 
 
 def _call(call: ApiCall) -> str:
     given = {name: value for name, value in call.parameters.items() if name not in _OF_ALL}
-    told = [
+    arguments = [
         f"{name}={value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)}"
         for name, value in sorted(given.items())
     ]
-    return " ".join([f"{call.service}:{call.operation}", *told])
+    return " ".join([f"{call.service}:{call.operation}", *arguments])
 
 
-#: What all calls of a plan have in common.
+#: Parameters that are the same in all calls.
 _OF_ALL = frozenset({"InstanceArn", "IdentityStoreId"})
 
 
-def total_lines(found: AccessPlan, whole: bool = False) -> Iterator[str]:
-    """Who holds more than is asked for, and who else is in groups of ours."""
+def total_lines(found: model.AccessPlan, whole: bool = False) -> Iterator[str]:
+    """Access that is not requested, and unexpected members of managed groups, in lines."""
     for total in found.totals:
         if total.beyond:
             yield f"  ! {'total':<14} {in_words(total, total.person[0])}"
-    groups: defaultdict[tuple[str, tuple[str, ...], str], list[str]] = defaultdict(list)
-    for stranger in found.strangers:
-        groups[stranger.group, stranger.accounts, stranger.reason].append(stranger.username)
-    for (group, accounts, reason), usernames in sorted(groups.items()):
+    groups: defaultdict[tuple[str, tuple[str, ...], str, bool], list[str]] = defaultdict(list)
+    for member in found.unexpected_members:
+        groups[member.group, member.accounts, member.reason, member.is_former].append(member.username)
+    for (group, accounts, reason, is_former), usernames in sorted(groups.items()):
         names = ", ".join(sorted(usernames)) if whole else shown(sorted(usernames))
-        told = f"{names} in group {group} (account {', '.join(accounts) if whole else shown(accounts)}): {reason}"
-        yield f"  = {'former':<14} {told}" if reason == FORMER else f"  ! {'stranger':<14} {told}"
+        text = f"{names} in group {group} (account {', '.join(accounts) if whole else shown(accounts)}): {reason}"
+        yield f"  = {'former':<14} {text}" if is_former else f"  ! {'unexpected':<14} {text}"
 
 
-def in_words(total: Total, username: str) -> str:
-    """What a person holds in an account, beside what is asked for."""
+def in_words(total: model.TotalAccess, username: str) -> str:
+    """The total of a person in an account, in words."""
     where = f"account {total.account_id}"
     if total.userless:
-        where += ", where no intents are of an IAM user of theirs"
-    verdict = f"{username} in {where}: {total.verdict or 'as asked for'}"
-    held = "; ".join(f"{each}{_told(each)}" for each in total.beyond)
+        where += ", without intents of an IAM user of that person"
+    verdict = f"{username} in {where}: {total.verdict or 'as requested'}"
+    held = "; ".join(f"{each}{_kind(each)}" for each in total.beyond)
     return f"{verdict}: also holds {held}" if held else verdict
 
 
-def _told(beyond: Beyond) -> str:
-    """What of it is not said already."""
-    if beyond.covered:
-        return " (grants nothing that the IAM user may not do)"
-    if beyond.shared:
-        return " (shared-group; nobody asks for it)"
-    return " (ours; nobody asks for it any more)" if beyond.ours else " (not this package's)"
+def _kind(access: model.FurtherAccess) -> str:
+    """The kind of the further access, in parentheses."""
+    if access.covered:
+        return " (allows nothing that the IAM user may not do)"
+    if access.shared:
+        return " (shared-group; not requested)"
+    return " (managed; no longer requested)" if access.ours else " (not managed by c7n-iamusers)"
 
 
-def reach_in_words(reach: Reach, limit: int = _SHOWN) -> str:
-    """Who gets or keeps what by the plan, and what has to be done about it."""
-    what = "another form of permission set" if reach.is_change else "permission set"
+def side_effect_text(side_effect: model.SideEffect, limit: int = _SHOWN) -> str:
+    """A side effect, in words. ``limit``: how many people to name."""
+    what = "a changed permission set" if side_effect.is_change else "permission set"
     given = (
-        f"get {what} {reach.set_name} in account {reach.account_id} through {reach.through}, by {reach.by}"
+        f"get {what} {side_effect.set_name} in account {side_effect.account_id} through {side_effect.through}, by "
+        f"{side_effect.by}"
     )
     why = (
-        f"{reach.review}; only a reviewed plan (--plan) does this"
-        if reach.review
-        else _CONSENT[reach.is_change]
+        f"{side_effect.review}; only a reviewed plan (--plan) may do this"
+        if side_effect.review
+        else _CONSENT[side_effect.is_change]
     )
-    return f"{shown(reach.people, limit)} {given}: {why}"
+    return f"{shown(side_effect.people, limit)} {given}: {why}"
 
 
-#: By ``Reach.is_change``.
+#: By ``SideEffect.is_change``.
 _CONSENT = {
-    False: "nobody asks for it, and shared-group: true consents",
+    False: "not requested, but shared-group: true consents",
     True: "it gives them nothing more",
 }
 
 
-def summary(found: AccessPlan) -> str:
-    """The numbers, in a sentence."""
+def summary(found: model.AccessPlan) -> str:
+    """The figures of the plan, in a sentence."""
     counts = Counter(change.action for change in found.changes)
-    told = ", ".join(f"{counts[action]} to {verb}" for action, verb in _VERBS.items())
-    rest = f"{counts[UNCHANGED] + found.unlisted} unchanged, {len(found.refused)} users refused"
+    actions = ", ".join(f"{counts[action]} to {verb}" for action, verb in _VERBS.items())
+    rest = f"{counts[model.UNCHANGED] + found.unlisted} unchanged, {len(found.refused)} users refused"
     waiting = f", {len(found.missing)} users wait for the identity provider" if found.missing else ""
     verdicts = Counter(total.verdict for total in found.totals)
-    beyond = "".join(f", {verdicts[each]} {each}" for each in (WIDER, UNDECIDED) if verdicts[each])
-    removed = f", {counts[REMOVE]} to remove" if counts[REMOVE] else ""
-    pending = f", {counts[AWAIT]} under way" if counts[AWAIT] else ""
-    return f"Plan: {told}{removed}{pending}, {rest}{waiting}{beyond}."
+    wider = "".join(f", {verdicts[each]} {each}" for each in (WIDER, UNDECIDED) if verdicts[each])
+    removed = f", {counts[model.REMOVE]} to remove" if counts[model.REMOVE] else ""
+    pending = f", {counts[model.AWAIT]} in progress" if counts[model.AWAIT] else ""
+    return f"Plan: {actions}{removed}{pending}, {rest}{waiting}{wider}."
 
 
-def _rank(change: Change) -> int:
-    """What makes administrators comes first, then what is adopted, such as the user that a person is taken for."""
+def _rank(change: model.Change) -> int:
+    """Administrative permission sets first, then adopted objects."""
     if change.administrative:
         return 0
-    return 1 if change.action == ADOPT else 2
+    return 1 if change.action == model.ADOPT else 2
 
 
-def _because(change: Change) -> str:
+def _because(change: model.Change) -> str:
     return f"{_reason(change)}{_admin(change)}"
 
 
-def _admin(change: Change) -> str:
+def _admin(change: model.Change) -> str:
     return f"  ADMINISTRATOR by {change.administrative}" if change.administrative else ""
 
 
-def _reason(change: Change) -> str:
-    if change.action in (ADOPT, UPDATE):
+def _reason(change: model.Change) -> str:
+    if change.action in (model.ADOPT, model.UPDATE):
         return f"  (exists; {change.rests_on})"
-    if change.action == AWAIT:
-        return "  (an earlier request is under way)"
-    if change.action == MISSING:
-        return "  (let the owner of the identity provider add it)"
+    if change.action == model.AWAIT:
+        return "  (an earlier request is in progress)"
+    if change.action == model.MISSING:
+        return "  (ask the owner of the identity provider to add it)"
     return ""

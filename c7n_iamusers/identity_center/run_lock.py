@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One writer at a time: Identity Center has 15 slots for all, and two writers meet each other's half-made objects.
+"""The run lock: one run writes at a time. Two would share 15 slots and see each other's incomplete objects.
 
-On one machine the lock is a file that ends with the process, however it ends: one of the user who runs for the
-instance, so that runs over two outputs meet too, and one for the output directory. Where the output is a bucket its
-lock is an object, so that runs on several machines meet. That outlives a run that is killed, as Terraform's in S3
-does, and is then removed by its id. Runs on several machines need one output.
+On one machine the lock is a pair of files that are locked as long as the process lives: one for the instance, in the
+user's cache directory, and one for the output directory. For an output in a bucket the second lock is an object, which
+also excludes runs on other machines. Like Terraform's lock in S3, it stays if the run is killed, and is then removed by
+its id. Runs on several machines need the same output.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ from c7n_iamusers.identity_center.model import Instance
 from c7n_iamusers.identity_center.run_records import RUNS
 from c7n_iamusers.text.wording import visible
 
-#: The lock of an output, below ``RUNS``, and of an instance.
+#: The name of both locks.
 _LOCK = ".lock"
-#: Bytes that a lock's content never reaches.
+#: More bytes than a lock has.
 _LONGEST = 1 << 16
-_GLANCE_SECONDS = 0.2
-#: How often a lock is put again that was gone when it was read.
+_POLL_SECONDS = 0.2
+#: Tries to put a lock: another run's may be removed between two calls.
 _PUTS = 3
-_WAIT = "wait until it has ended, or stop it: it can be stopped at any point"
+_WAIT = "wait until it has ended, or stop it, which is safe at any point"
 
 log = logging.getLogger("c7n_iamusers.lock")
 
 
-class NoPlaceForLock(IdentityCenterError):
-    """No lock file can be made: the directory is not writable."""
+class LockUnavailable(IdentityCenterError):
+    """The lock can't be created, for example because its directory is not writable."""
 
 
 @contextmanager
 def exclusive(output: Path | Store, instance: Instance | None = None) -> Iterator[None]:
-    """Holds the locks of the output and of the instance. Raises IdentityCenterError, which says who writes."""
+    """Hold the locks of output and instance. Raises IdentityCenterError, with the holder, if another run has one."""
     store = as_store(output)
     with ExitStack() as locks:
         if instance:
-            locks.enter_context(only_writer(instance, store))
+            locks.enter_context(instance_lock(instance, store))
         if isinstance(store, DirectoryStore):
             locks.enter_context(_locked(store.directory / RUNS, _writer(store)))
         else:
@@ -61,27 +61,27 @@ def exclusive(output: Path | Store, instance: Instance | None = None) -> Iterato
 
 
 @contextmanager
-def only_writer(
+def instance_lock(
     instance: Instance,
     output: Store,
-    patience: float = 0.0,
+    timeout: float = 0.0,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[None]:
-    """Holds the instance's lock on this machine, which ends with the process.
+    """Hold the lock of the instance on this machine, as long as the process lives.
 
-    ``patience``: seconds to wait for each writer that has it before. Raises IdentityCenterError, which says who
-    writes, and NoPlaceForLock.
+    ``timeout``: seconds to wait for each other holder. Raises IdentityCenterError, with the holder, after that;
+    LockUnavailable.
     """
     place = _cache() / "c7n-iamusers" / instance.arn.rpartition("/")[2]
-    with _locked(place, _writer(output), lambda lock: _wait(lock, patience, clock, sleep)):
+    with _locked(place, _writer(output), lambda lock: _wait(lock, timeout, clock, sleep)):
         yield
 
 
 def force_unlock(output: Store, lock_id: str) -> str:
-    """Removes a bucket's lock that a killed run has left; which run's it was, in words.
+    """Remove the lock that a killed run has left in a bucket. Returns its holder, in words.
 
-    Raises IdentityCenterError where there is none, or it is another one's; OSError.
+    Raises IdentityCenterError if there is no lock, or it has another id; OSError.
     """
     name = f"{RUNS}/{_LOCK}"
     content = output.read(name)
@@ -89,7 +89,8 @@ def force_unlock(output: Store, lock_id: str) -> str:
         raise IdentityCenterError(f"{output.place(name)}: there is no lock, so nothing was removed")
     if _fields(content).get("id") != lock_id:
         raise IdentityCenterError(
-            f"{output.place(name)} is not the lock {lock_id}, so nothing was removed: it is of {_holder(content)}"
+            f"{output.place(name)} does not have the id {lock_id}, so it was not removed: its holder is "
+            f"{_holder(content)}"
         )
     output.remove(name, content)
     return _holder(content)
@@ -101,7 +102,7 @@ def _cache() -> Path:
     try:
         return Path.home() / ".cache"
     except RuntimeError as error:
-        raise NoPlaceForLock(f"no lock can be made: {error} Set XDG_CACHE_HOME to a directory") from error
+        raise LockUnavailable(f"no lock can be made: {error} Set XDG_CACHE_HOME to a directory") from error
 
 
 @contextmanager
@@ -120,30 +121,32 @@ def _opened(place: Path) -> BufferedWriter:
     try:
         return open_appending(place / _LOCK)
     except OSError as error:
-        raise NoPlaceForLock(
-            f"{place}: no lock can be made there, and two writers at once meet each other's half-made objects: "
+        raise LockUnavailable(
+            f"{place}: no lock can be made there, and two runs at once would see each other's incomplete objects: "
             f"{error}: make it writable, or set XDG_CACHE_HOME to a directory that is"
         ) from error
 
 
 def _wait(
     lock: BufferedWriter,
-    patience: float = 0.0,
+    timeout: float = 0.0,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Take the lock. Each writer that has it before is waited for: many may stand in line, each with little to do."""
-    holder, until = b"", clock() + patience
+    """Take the lock. ``timeout`` counts for each holder anew: many short runs may come first."""
+    holder, until = b"", clock() + timeout
     while True:
         try:
             return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             found = os.pread(lock.fileno(), _LONGEST, 0)
             if found != holder:
-                holder, until = found, clock() + patience
+                holder, until = found, clock() + timeout
             if clock() >= until:
-                raise IdentityCenterError(f"another run writes: {_holder(holder)}: {_WAIT}") from error
-        sleep(_GLANCE_SECONDS)
+                raise IdentityCenterError(
+                    f"another run holds the lock: {_holder(holder)}: {_WAIT}"
+                ) from error
+        sleep(_POLL_SECONDS)
 
 
 @contextmanager
@@ -155,7 +158,7 @@ def _put_lock(output: Store) -> Iterator[None]:
         yield
     finally:
         try:
-            # only where it is ours; also after a put that was broken off, or whose answer was lost
+            # only this run's own lock; also after a put whose answer was lost
             output.remove(name, content)
         except OSError as error:
             log.warning("the lock of this run can't be removed: %s: %s", error, _unlocking(output, lock_id))
@@ -171,14 +174,14 @@ def _put(output: Store, name: str, content: bytes) -> None:
                 lock_id = str(_fields(found).get("id", ""))
                 unlocking = _unlocking(output, lock_id) if lock_id else f"remove {output.place(name)}"
                 raise IdentityCenterError(
-                    f"another run writes: {_holder(found)}: {_WAIT}. If it was killed, its lock is left: {unlocking}"
+                    f"another run holds the lock: {_holder(found)}: {_WAIT}. If it was killed: {unlocking}"
                 ) from error
         except OSError as error:
-            raise NoPlaceForLock(
-                f"{error}: no lock can be put there, and two writers at once meet each other's half-made objects: let "
-                "this session get, put and delete objects there"
+            raise LockUnavailable(
+                f"{error}: no lock can be put there, and two runs at once would see each other's incomplete objects: "
+                "allow this session to get, put and delete objects there"
             ) from error
-    raise IdentityCenterError(f"{output.place(name)}: others take this lock all the time: run again")
+    raise IdentityCenterError(f"{output.place(name)}: other runs keep taking this lock: run again")
 
 
 def _unlocking(output: Store, lock_id: str) -> str:
@@ -199,13 +202,13 @@ def _writer(output: Store) -> dict[str, Any]:
 def _holder(content: bytes) -> str:
     found = _fields(content)
     try:
-        told = (
+        text = (
             f"process {found['process']} of {found['user']} on {found['host']}, since {found['since']}, for "
             f"{found['output']}"
         )
     except KeyError:
-        return "its lock does not say which"
-    return visible(f"{told}, lock {found['id']}" if "id" in found else told)
+        return "unknown, as the lock has no holder"
+    return visible(f"{text}, lock {found['id']}" if "id" in found else text)
 
 
 def _fields(content: bytes) -> dict[str, Any]:

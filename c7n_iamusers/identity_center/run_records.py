@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run's directory with journal and result, and the result beside each account's intents."""
+"""The records of runs: journal and result of each run, and the result of each account beside its intents."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from c7n_iamusers.execution.interruption import Interrupted, Interruption
 from c7n_iamusers.execution.journal import Journal, JournalWriter, SegmentedJournal, parsed, utc_now
 from c7n_iamusers.execution.outcomes import Outcome
 from c7n_iamusers.execution.stores import DirectoryStore, Store, read_all, replace_all
+from c7n_iamusers.identity_center import run_objects
 from c7n_iamusers.identity_center.access_run import AccessRun, Report
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.changes import assignment_key
-from c7n_iamusers.identity_center.created import Created, Removed, created_by, removed_by
 from c7n_iamusers.identity_center.intents import permission_set_data
 from c7n_iamusers.identity_center.model import Change, Claim, Instance
-from c7n_iamusers.identity_center.run_claims import check_instance, check_line, check_result
-from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ApplyOptions, Ended
+from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ApplyOptions, ChangeResult
 from c7n_iamusers.text.json_pieces import json_pieces
 from c7n_iamusers.text.wording import folded
 
@@ -36,7 +35,7 @@ _SUFFIX = ".jsonl"
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """Of the run that began at ``time``. ``resumed``: the times of the killed runs that it carries on."""
+    """The directory of the run that began at ``time``. ``resumed``: the times of the killed runs that it continues."""
 
     output: Store
     time: str
@@ -44,7 +43,7 @@ class RunDirectory:
 
     @classmethod
     def begin(cls, output: Store, now: datetime) -> RunDirectory:
-        """A new one. Raises OSError and IdentityCenterError."""
+        """The directory of a new run, which continues all killed ones. Raises OSError and IdentityCenterError."""
         return cls(output, now.strftime("%Y%m%dT%H%M%S.%fZ"), tuple(unfinished(output)))
 
     @property
@@ -57,23 +56,22 @@ class RunDirectory:
         return open_journal(self.output, f"{RUNS}/{self.time}/{JOURNAL}")
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """The lines of the journals that it carries on, and of its own; a line cut off by a crash is left out.
+        """The lines of the journals of continued runs and of its own, without lines that a crash has cut off.
 
-        One after the other: a large run leaves some hundred thousand.
+        An iterator: a large run has some hundred thousand lines.
         """
         return _lines_of(self.output, [f"{RUNS}/{run}/{JOURNAL}" for run in (*self.resumed, self.time)])
 
     def check_resumed(self, instance: Instance) -> None:
-        """Raises IdentityCenterError where the journal of a run that it carries on can't be that of one."""
+        """Raises IdentityCenterError if a continued run belongs to another instance."""
         for run in self.resumed:
             name = f"{RUNS}/{run}/{JOURNAL}"
             try:
-                check_instance(created_by(_lines(self.output, name)), instance)
+                run_objects.check_instance(run_objects.created_by(_lines(self.output, name)), instance)
             except ValueError as error:
                 raise IdentityCenterError(
-                    f"{self.output.place(name)}: the run that was killed can't be carried on here: {error}: run again "
-                    "with the --role and --region of that instance, or move the run's directory away; nothing was "
-                    "touched"
+                    f"{self.output.place(name)}: the killed run can't be continued here: {error}: run again with the "
+                    "--role and --region of that instance, or move the run's directory away; nothing was touched"
                 ) from error
 
     def finish(self, result: dict[str, Any]) -> None:
@@ -82,14 +80,14 @@ class RunDirectory:
 
 
 def open_journal(output: Store, name: str) -> AbstractContextManager[JournalWriter]:
-    """The file ``name``, to append to; in a bucket objects below ``name`` less its suffix. Raises OSError."""
+    """The journal ``name``; in a bucket, objects below ``name`` without its suffix. Raises OSError."""
     if isinstance(output, DirectoryStore):
         return Journal(output.directory / name)
     return SegmentedJournal(output, name.removesuffix(_SUFFIX))
 
 
 def run_of_result(result: str) -> tuple[str, str]:
-    """The output, a path or URL, that a run's result lies in, or where it was moved to; and its name there."""
+    """The output (a path or URL) of a run's result, and the result's name in it. The result may have been moved."""
     place, _, name = result.rpartition("/")
     runs, _, run = place.rpartition("/")
     output, _, directory = runs.rpartition("/")
@@ -97,18 +95,18 @@ def run_of_result(result: str) -> tuple[str, str]:
 
 
 def read_result(output: Store, name: str) -> dict[str, Any]:
-    """A run's result. Raises IdentityCenterError where it is none."""
+    """The result of a run. Raises IdentityCenterError if it can't be read."""
     try:
         content = output.read(name)
     except OSError as error:
-        raise IdentityCenterError(f"{error}: so the result of a run can't be read") from error
+        raise IdentityCenterError(f"the result of a run can't be read: {error}") from error
     if content is None:
-        raise IdentityCenterError(f"{output.place(name)}: there is no result of a run")
+        raise IdentityCenterError(f"{output.place(name)}: no such result of a run")
     return _result(output.place(name), content)
 
 
 def read_results(output: Store) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The time and result of each run that has ended. Raises IdentityCenterError and OSError."""
+    """Time and result of each finished run. Raises IdentityCenterError and OSError."""
     names = [name for name in output.names(f"{RUNS}/", RESULT) if name.count("/") == 2]
     for name, content in read_all(output, names):
         yield name.split("/")[1], _result(output.place(name), content)
@@ -124,7 +122,7 @@ def _result(place: str, content: bytes | None) -> dict[str, Any]:
             f"{place} is not the overall result of a run (schema {RESULT_SCHEMA}): give the {RESULT} below {RUNS}/"
         )
     try:
-        check_result(data)
+        run_objects.check_result(data)
     except ValueError as error:
         raise IdentityCenterError(
             f"{place}: can't be read as the result of a run: {error}: {_CHANGED}"
@@ -136,32 +134,30 @@ _CHANGED = "it was changed after the run; find out who did; nothing was touched"
 
 
 def journals_of(name: str, result: Mapping[str, Any]) -> list[str]:
-    """The names of the journals that a run's result (``name``) rests on.
-
-    Those of the runs that it carried on and, as the last, its own, which is beside it.
-    """
+    """The names of the journals of a run with result ``name``: those of continued runs, then its own beside it."""
     own = f"{name[: name.rfind('/') + 1]}{JOURNAL}"
     return [*(f"{RUNS}/{run}/{JOURNAL}" for run in result.get("resumes", ())), own]
 
 
 def check_journaled(output: Store, name: str, result: Mapping[str, Any]) -> None:
-    """Raises IdentityCenterError for a result (``name``) that says more than the journals of its runs show."""
+    """Raises IdentityCenterError if result ``name`` has objects that the journals of its runs don't have."""
     names = journals_of(name, result)
-    shown_created = {_digest(each.as_data()) for each in created_by(_lines_of(output, names))}
-    shown_removed = {_digest(each.as_data()) for each in removed_by(_lines_of(output, names))}
+    shown_created = {_digest(each.as_data()) for each in run_objects.created_by(_lines_of(output, names))}
+    shown_removed = {_digest(each.as_data()) for each in run_objects.removed_by(_lines_of(output, names))}
     created = [row for row in result["created"] if _digest(row) not in shown_created]
     removed = [
         row
         for row in result.get("removed", ())
-        if _digest(Removed.from_data(row).as_data()) not in shown_removed
+        if _digest(run_objects.Removed.from_data(row).as_data()) not in shown_removed
     ]
     if created or removed:
         kinds = Counter(row["kind"] for row in (*created, *removed))
-        told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         raise IdentityCenterError(
-            f"{output.place(name)} says that the run created or removed {told}, which its journal "
+            f"{output.place(name)} says that the run created or removed {counts}, which its journal "
             f"{output.place(names[-1])} does not show: it was changed after the run, or the journal of it, or of a "
-            "run that it carried on, is missing: give the result where the run left it; nothing was touched"
+            "run that it continued, is missing: give the result in the place where the run wrote it; nothing was "
+            "touched"
         )
 
 
@@ -170,7 +166,7 @@ def _digest(row: Mapping[str, Any]) -> bytes:
 
 
 def unfinished(output: Store) -> list[str]:
-    """The times of the runs in ``output`` that were killed and that no other has carried on. Raises as above."""
+    """The times of killed runs that no other run has continued. Raises as ``read_results``."""
     names = [name.split("/") for name in output.names(f"{RUNS}/")]
     begun = {
         parts[1] for parts in names if len(parts) > 2 and parts[2] in (JOURNAL, JOURNAL.removesuffix(_SUFFIX))
@@ -186,12 +182,12 @@ def _lines_of(output: Store, names: Iterable[str]) -> Iterator[dict[str, Any]]:
 
 
 def _lines(output: Store, name: str) -> Iterator[dict[str, Any]]:
-    """Raises IdentityCenterError for lines that no run has written; one that a crash has torn is left out."""
+    """Raises IdentityCenterError for lines that no run writes. A line that a crash has cut off is left out."""
     segments = sorted(output.names(f"{name.removesuffix(_SUFFIX)}/"))
     for each, content in read_all(output, [name, *segments]):
         for line in parsed(content or b""):
             try:
-                check_line(line)
+                run_objects.check_line(line)
             except ValueError as error:
                 raise IdentityCenterError(
                     f"{output.place(each)}: can't be read as the journal of a run: {error}: {_CHANGED}"
@@ -203,7 +199,7 @@ RESULT_FILE = "identity-center-result.json"
 
 
 def write_account_results(output: Store, places: Iterable[str], report: Report) -> None:
-    """Beside each intents, what became of its assignments and its users. Raises OSError."""
+    """Write RESULT_FILE beside each intents file: the results of its assignments and users. Raises OSError."""
     outcomes: dict[str, list[Outcome]] = {place: [] for place in places}
     claims: dict[str, list[Claim]] = {place: [] for place in outcomes}
     for place, outcome in report.outcomes():
@@ -225,12 +221,12 @@ def write_account_results(output: Store, places: Iterable[str], report: Report) 
 
 def overall_result(
     report: Report,
-    created: Iterable[Created],
-    removed: Iterable[Removed],
+    created: Iterable[run_objects.Created],
+    removed: Iterable[run_objects.Removed],
     instance: Instance,
     finished: datetime,
 ) -> dict[str, Any]:
-    """The result of the run as a whole. ``permission-sets``: as they were asked for, to tell later changes by."""
+    """The result of the run. ``permission-sets``: as requested, to find later changes."""
     statuses = Counter(outcome.status for _, outcome in report.outcomes())
     return {
         "schema": RESULT_SCHEMA,
@@ -244,21 +240,21 @@ def overall_result(
             for key, ended in report.ended.items()
             if ended.status == FAILED
         ]
-        + [{"change": "", "code": "Strangers", "reason": each} for each in report.strangers],
+        + [{"change": "", "code": "Strangers", "reason": each} for each in report.unexpected_members],
         "created": [each.as_data() for each in created],
         "removed": [each.as_data() for each in removed],
         "memberships": _memberships(report),
         "permission-sets": {
-            name: permission_set_data(wanted)
-            for name, wanted in sorted(report.desired.permission_sets.items())
+            name: permission_set_data(requested)
+            for name, requested in sorted(report.desired.permission_sets.items())
         },
     }
 
 
-def memberships_made(output: Store, instance: Instance) -> dict[tuple[str, str], frozenset[str]]:
-    """Group and username -> ARNs of the IAM users for whom a run below ``output`` made the membership.
+def membership_users_of_runs(output: Store, instance: Instance) -> dict[tuple[str, str], frozenset[str]]:
+    """Group and username -> ARNs of the IAM users for whom a run in ``output`` made that membership.
 
-    Runs over another instance made none. Raises IdentityCenterError and OSError for a result that can't be read.
+    Only runs with the same instance count. Raises IdentityCenterError and OSError.
     """
     found: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for _, result in read_results(output):
@@ -267,16 +263,16 @@ def memberships_made(output: Store, instance: Instance) -> dict[tuple[str, str],
     return {membership: frozenset(users) for membership, users in found.items()}
 
 
-def created_so_far(output: Store) -> Iterator[Created]:
-    """What runs below ``output`` created, those that were killed too. Raises as ``memberships_made``."""
+def created_so_far(output: Store) -> Iterator[run_objects.Created]:
+    """The objects that runs in ``output`` created, including killed runs. Raises IdentityCenterError and OSError."""
     for _, result in read_results(output):
-        yield from map(Created.from_data, result["created"])
+        yield from map(run_objects.Created.from_data, result["created"])
     for time in unfinished(output):
-        yield from created_by(_lines(output, f"{RUNS}/{time}/{JOURNAL}"))
+        yield from run_objects.created_by(_lines(output, f"{RUNS}/{time}/{JOURNAL}"))
 
 
 def _memberships(report: Report) -> list[dict[str, Any]]:
-    """For whose sake each person is in its group: who else is in it later was not put there by this run."""
+    """The IAM users of each membership of this run."""
     found: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for claim in report.plan.served:
         subject = claim.subject
@@ -299,9 +295,9 @@ def _assignments(
     return rows
 
 
-def _status(change: Change | None, ended: Ended | None) -> tuple[str, str]:
+def _status(change: Change | None, ended: ChangeResult | None) -> tuple[str, str]:
     if change is None:
-        return "not-made", "nobody may have it now: see users"
+        return "not-made", "no user may have it now: see users"
     if ended is None:
         return ("not-made" if change.is_work else "unchanged"), ""
     return {DONE: "succeeded", FAILED: "failed"}.get(ended.status, "not-made"), ended.reason
@@ -315,10 +311,10 @@ def apply_and_record(
     options: ApplyOptions,
     now: Callable[[], datetime] = utc_now,
 ) -> tuple[Report, str | None]:
-    """The report of the application, and where the run's result is: None where there was nothing to do.
+    """Apply the plan. Returns the report, and the place of the run's result; None if there was nothing to do.
 
-    Raises IdentityCenterError, before anything is touched, for what no quota has room for. Raises OSError and
-    JournalRefused where it can't be recorded; what was done then stands in the journal.
+    Raises IdentityCenterError before the first change if a quota forbids the plan; OSError and JournalRefused if
+    something can't be recorded. The journal then has all calls made so far.
     """
     if report.plan.over_quota:
         raise IdentityCenterError("; ".join(report.plan.over_quota))
@@ -328,13 +324,13 @@ def apply_and_record(
     directory.check_resumed(center.instance)
     with directory.journal() as journal:
         report = run.apply(report, journal, options)
-    created, removed = created_by(directory.lines()), removed_by(directory.lines())
+    created, removed = run_objects.created_by(directory.lines()), run_objects.removed_by(directory.lines())
     directory.finish(overall_result(report, created, removed, center.instance, now()))
     return report, output.place(directory.result)
 
 
 def asks_to_stop(interruption: Interruption) -> bool:
-    """Whether a signal has asked the run to stop."""
+    """Whether a signal has requested a stop."""
     try:
         interruption.check()
     except Interrupted:

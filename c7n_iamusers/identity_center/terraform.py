@@ -14,42 +14,31 @@ from typing import Any
 
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.identity_center.model import (
-    MANAGED_GROUP,
-    Assignment,
-    CenterState,
-    DesiredAccess,
-    Grant,
-    Group,
-    Instance,
-    KnownPerson,
-    Person,
-    PersonKey,
-)
+from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.permission_sets import policy_reference
 
 _INSTANCE = "${tolist(data.aws_ssoadmin_instances.this.arns)[0]}"
 _STORE = "${tolist(data.aws_ssoadmin_instances.this.identity_store_ids)[0]}"
 _LABEL = re.compile(r"[^A-Za-z0-9]+")
 
-#: Type of the resource, its label, its arguments.
+#: Type, label and arguments of a resource.
 _Resource = tuple[str, str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Existing:
-    """What stands in Identity Center: as it was read, and the users that people have."""
+    """The current state of Identity Center, and the existing users of the people."""
 
-    state: CenterState
-    people: Mapping[PersonKey, KnownPerson]
-    instance: Instance
+    state: model.CenterState
+    people: Mapping[model.PersonKey, model.KnownPerson]
+    instance: model.Instance
 
 
-def terraform_configuration(desired: DesiredAccess, existing: Existing | None = None) -> dict[str, Any]:
-    """The configuration; its labels are the same whenever the names are.
+def terraform_configuration(desired: model.DesiredAccess, existing: Existing | None = None) -> dict[str, Any]:
+    """The configuration. Labels depend only on names.
 
-    ``existing``: what of it stands already, for which there is an ``import`` block each (Terraform 1.5), so that the
-    first apply adopts it and does not fail on its names.
+    ``existing``: each of its objects gets an ``import`` block (Terraform 1.5), so that the first apply adopts it and
+    does not fail because the name is taken.
     """
     resources: defaultdict[str, dict[str, Any]] = defaultdict(dict)
     for kind, label, arguments in _resources(desired):
@@ -68,8 +57,8 @@ def terraform_configuration(desired: DesiredAccess, existing: Existing | None = 
     }
 
 
-def _imports(desired: DesiredAccess, existing: Existing) -> Iterator[dict[str, str]]:
-    """Ids as the import sections of hashicorp/aws's resources give them."""
+def _imports(desired: model.DesiredAccess, existing: Existing) -> Iterator[dict[str, str]]:
+    """Import blocks; ids are as in the import sections of the resources of hashicorp/aws."""
     instance, store = existing.instance.arn, existing.instance.identity_store_id
     for kind, label, identifier in (
         *_imported_sets(desired, existing, instance),
@@ -80,46 +69,46 @@ def _imports(desired: DesiredAccess, existing: Existing) -> Iterator[dict[str, s
 
 
 def _imported_sets(
-    desired: DesiredAccess, existing: Existing, instance: str
+    desired: model.DesiredAccess, existing: Existing, instance: str
 ) -> Iterator[tuple[str, str, str]]:
-    for name, wanted in sorted(desired.permission_sets.items()):
+    for name, requested in sorted(desired.permission_sets.items()):
         known = existing.state.permission_sets.get(name)
-        if known is None or known.settings.tags.get(MANAGED_TAG[0]) != MANAGED_TAG[1]:
+        if known is None or not known.settings.is_managed:
             continue
         whole, present = f"{known.arn},{instance}", known.settings
         yield "aws_ssoadmin_permission_set", _label(name), whole
-        for policy in sorted(wanted.managed_policies & present.managed_policies):
+        for policy in sorted(requested.managed_policies & present.managed_policies):
             label = _label(f"{name} {policy}")
             yield "aws_ssoadmin_managed_policy_attachment", label, f"{policy},{whole}"
-        for policy in sorted(wanted.customer_policies & present.customer_policies):
+        for policy in sorted(requested.customer_policies & present.customer_policies):
             reference = policy_reference(policy)
             given = f"{reference['Name']},{reference['Path']},{whole}"
             yield "aws_ssoadmin_customer_managed_policy_attachment", _label(f"{name} {policy}"), given
-        if wanted.inline_policy and present.inline_policy:
+        if requested.inline_policy and present.inline_policy:
             yield "aws_ssoadmin_permission_set_inline_policy", _label(name), whole
-        if wanted.boundary and present.boundary:
+        if requested.boundary and present.boundary:
             yield "aws_ssoadmin_permissions_boundary_attachment", _label(name), whole
 
 
 def _imported_groups(
-    desired: DesiredAccess, existing: Existing, instance: str, store: str
+    desired: model.DesiredAccess, existing: Existing, instance: str, store: str
 ) -> Iterator[tuple[str, str, str]]:
     for name, group in sorted(desired.groups.items()):
         known = existing.state.groups.get(name)
-        if known is None or not (group.external or known.description.startswith(MANAGED_GROUP)):
+        if known is None or not (group.external or known.is_managed):
             continue
         if not group.external:
             yield "aws_identitystore_group", _label(name), f"{store}/{known.group_id}"
         for grant in sorted(group.grants):
             found = existing.state.permission_sets.get(grant.permission_set)
-            if found and Assignment(grant.account_id, found.arn) in known.assignments:
+            if found and model.Assignment(grant.account_id, found.arn) in known.assignments:
                 label = _label(f"{name} {grant.permission_set} {grant.account_id}")
                 target = f"{known.group_id},GROUP,{grant.account_id},AWS_ACCOUNT,{found.arn},{instance}"
                 yield "aws_ssoadmin_account_assignment", label, target
 
 
 def _imported_people(
-    desired: DesiredAccess, existing: Existing, store: str
+    desired: model.DesiredAccess, existing: Existing, store: str
 ) -> Iterator[tuple[str, str, str]]:
     if desired.external:
         return
@@ -132,11 +121,11 @@ def _imported_people(
             yield "aws_identitystore_group_membership", _label(f"{name} {key[0]}"), f"{store}/{membership}"
 
 
-def _resources(desired: DesiredAccess) -> Iterator[_Resource]:
+def _resources(desired: model.DesiredAccess) -> Iterator[_Resource]:
     policies: dict[str, list[str]] = {}
-    for name, wanted in sorted(desired.permission_sets.items()):
-        yield "aws_ssoadmin_permission_set", _label(name), _permission_set(wanted)
-        attached = list(_policies(wanted))
+    for name, requested in sorted(desired.permission_sets.items()):
+        yield "aws_ssoadmin_permission_set", _label(name), _permission_set(requested)
+        attached = list(_policies(requested))
         policies[name] = [f"{kind}.{label}" for kind, label, _ in attached]
         yield from attached
     for name, group in sorted(desired.groups.items()):
@@ -151,14 +140,14 @@ def _resources(desired: DesiredAccess) -> Iterator[_Resource]:
             yield _membership(key, name)
 
 
-def _permission_set(wanted: PermissionSet) -> dict[str, Any]:
-    # The mark of what c7n-iamusers may change is left out: Terraform's it is.
-    tags = {key: text for key, text in wanted.tags.items() if key != MANAGED_TAG[0]}
+def _permission_set(requested: PermissionSet) -> dict[str, Any]:
+    # The tag of managed permission sets is left out: Terraform manages this one.
+    tags = {key: text for key, text in requested.tags.items() if key != MANAGED_TAG[0]}
     arguments = {
-        "name": wanted.name,
-        "description": wanted.description,
-        "session_duration": wanted.session_duration,
-        "relay_state": wanted.relay_state,
+        "name": requested.name,
+        "description": requested.description,
+        "session_duration": requested.session_duration,
+        "relay_state": requested.relay_state,
         "tags": {_escaped(key): _escaped(text) for key, text in tags.items()},
     }
     given = {
@@ -167,28 +156,28 @@ def _permission_set(wanted: PermissionSet) -> dict[str, Any]:
     return {"instance_arn": _INSTANCE, **given}
 
 
-def _policies(wanted: PermissionSet) -> Iterator[_Resource]:
+def _policies(requested: PermissionSet) -> Iterator[_Resource]:
     def bound(kind: str, label: str, arguments: Mapping[str, Any]) -> _Resource:
-        arn = f"${{aws_ssoadmin_permission_set.{_label(wanted.name)}.arn}}"
+        arn = f"${{aws_ssoadmin_permission_set.{_label(requested.name)}.arn}}"
         return kind, label, {"instance_arn": _INSTANCE, "permission_set_arn": arn, **arguments}
 
-    for policy in sorted(wanted.managed_policies):
-        label = _label(f"{wanted.name} {policy}")
+    for policy in sorted(requested.managed_policies):
+        label = _label(f"{requested.name} {policy}")
         yield bound("aws_ssoadmin_managed_policy_attachment", label, {"managed_policy_arn": _escaped(policy)})
-    for policy in sorted(wanted.customer_policies):
-        label = _label(f"{wanted.name} {policy}")
+    for policy in sorted(requested.customer_policies):
+        label = _label(f"{requested.name} {policy}")
         reference = {"customer_managed_policy_reference": _reference(policy)}
         yield bound("aws_ssoadmin_customer_managed_policy_attachment", label, reference)
-    if wanted.inline_policy:
-        document = {"inline_policy": _escaped(wanted.inline_policy)}
-        yield bound("aws_ssoadmin_permission_set_inline_policy", _label(wanted.name), document)
-    if wanted.boundary:
-        boundary: dict[str, Any] = {"managed_policy_arn": _escaped(wanted.boundary)}
-        if not wanted.boundary.startswith("arn:"):
-            boundary = {"customer_managed_policy_reference": _reference(wanted.boundary)}
+    if requested.inline_policy:
+        document = {"inline_policy": _escaped(requested.inline_policy)}
+        yield bound("aws_ssoadmin_permission_set_inline_policy", _label(requested.name), document)
+    if requested.boundary:
+        boundary: dict[str, Any] = {"managed_policy_arn": _escaped(requested.boundary)}
+        if not requested.boundary.startswith("arn:"):
+            boundary = {"customer_managed_policy_reference": _reference(requested.boundary)}
         yield bound(
             "aws_ssoadmin_permissions_boundary_attachment",
-            _label(wanted.name),
+            _label(requested.name),
             {"permissions_boundary": boundary},
         )
 
@@ -197,7 +186,7 @@ def _reference(policy: str) -> dict[str, str]:
     return {key.lower(): _escaped(text) for key, text in policy_reference(policy).items()}
 
 
-def _group(group: Group) -> dict[str, Any]:
+def _group(group: model.Group) -> dict[str, Any]:
     accounts = ", ".join(sorted({grant.account_id for grant in group.grants})[:3])
     return {
         "identity_store_id": _STORE,
@@ -211,12 +200,12 @@ def _looked_up(name: str) -> dict[str, Any]:
     return {"identity_store_id": _STORE, "alternate_identifier": {"unique_attribute": unique}}
 
 
-def _group_id(group: Group) -> str:
+def _group_id(group: model.Group) -> str:
     prefix = "data." if group.external else ""
     return f"${{{prefix}aws_identitystore_group.{_label(group.name)}.group_id}}"
 
 
-def _assignment(group: Group, grant: Grant, policies: list[str]) -> _Resource:
+def _assignment(group: model.Group, grant: model.Grant, policies: list[str]) -> _Resource:
     arguments = {
         "instance_arn": _INSTANCE,
         "permission_set_arn": f"${{aws_ssoadmin_permission_set.{_label(grant.permission_set)}.arn}}",
@@ -224,14 +213,14 @@ def _assignment(group: Group, grant: Grant, policies: list[str]) -> _Resource:
         "principal_type": "GROUP",
         "target_id": grant.account_id,
         "target_type": "AWS_ACCOUNT",
-        # A set is complete before anybody has it.
+        # A permission set is complete before it is assigned.
         **({"depends_on": policies} if policies else {}),
     }
     label = _label(f"{group.name} {grant.permission_set} {grant.account_id}")
     return "aws_ssoadmin_account_assignment", label, arguments
 
 
-def _user(person: Person) -> dict[str, Any]:
+def _user(person: model.Person) -> dict[str, Any]:
     return {
         "identity_store_id": _STORE,
         "user_name": _escaped(person.username),
@@ -241,7 +230,7 @@ def _user(person: Person) -> dict[str, Any]:
     }
 
 
-def _membership(key: PersonKey, group: str) -> _Resource:
+def _membership(key: model.PersonKey, group: str) -> _Resource:
     arguments = {
         "identity_store_id": _STORE,
         "group_id": f"${{aws_identitystore_group.{_label(group)}.group_id}}",
@@ -250,12 +239,12 @@ def _membership(key: PersonKey, group: str) -> _Resource:
     return "aws_identitystore_group_membership", _label(f"{group} {key[0]}"), arguments
 
 
-def _person_label(key: PersonKey) -> str:
+def _person_label(key: model.PersonKey) -> str:
     return _label(key[0])
 
 
 def _label(name: str) -> str:
-    """A name that Terraform takes, that people recognize, and that no other name gives."""
+    """A valid, readable and unique label for ``name``."""
     readable = _LABEL.sub("_", name).strip("_")[:48]
     return f"r_{readable}_{sha256(name.encode()).hexdigest()[:8]}"
 
@@ -268,11 +257,11 @@ FILE = "identity-center.tf.json"
 
 
 def write_terraform(
-    directory: Path, desired: DesiredAccess, existing: Existing | None = None
+    directory: Path, desired: model.DesiredAccess, existing: Existing | None = None
 ) -> Iterator[str]:
-    """Write the configuration, replacing an earlier one; lines for a person. Raises OSError.
+    """Write the configuration, replacing an earlier one; yields lines for the console. Raises OSError.
 
-    ``existing``: what is to be imported.
+    ``existing``: see ``terraform_configuration``.
     """
     configuration = terraform_configuration(desired, existing)
     text = json.dumps(configuration, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

@@ -16,19 +16,19 @@ from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
 from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.iam.accounts import read_policy_source
+from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.access_state import (
     ABSENT,
     PENDING,
     STATES,
     AccessState,
-    Wanted,
+    RequiredSet,
     access_state,
 )
 from c7n_iamusers.identity_center.aws.access_check import PERMISSIONS, AccessReader, AccountAccess
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
-from c7n_iamusers.identity_center.deriving import Deriving
 from c7n_iamusers.identity_center.desired import desired_access
-from c7n_iamusers.identity_center.earlier_names import may_stand_for
+from c7n_iamusers.identity_center.earlier_names import may_replace
 from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.identity_center.model import Claim, KnownPermissionSet
 from c7n_iamusers.identity_center.people import Candidate
@@ -41,10 +41,10 @@ from c7n_iamusers.plugins.provisioning_settings import (
     TEXT,
     USER,
     IdentitySettings,
-    asked_for_tags,
     derivation_settings,
     permission_set_of,
     user_intents,
+    username_tag_permission,
 )
 from c7n_iamusers.plugins.resources import annotate, subject_of
 
@@ -107,7 +107,7 @@ class AccessGate:
         """The IAM actions that reading needs; those of Identity Center in the account of ``role``."""
         assuming = ("sts:AssumeRole",) if self._data.get("role") else ()
         deriving = ("iam:GetAccountAuthorizationDetails",) if self._data.get("derive") else ()
-        return (*PERMISSIONS, *assuming, *deriving, *asked_for_tags(self._data))
+        return (*PERMISSIONS, *assuming, *deriving, *username_tag_permission(self._data))
 
     def states(self, resources: Sequence[Resource]) -> dict[str, AccessState]:
         """ARN of each user -> the access of its person. The account's assignments are read once.
@@ -129,7 +129,7 @@ class AccessGate:
         candidates = self._identity.candidates(resources, account_id, self._identity.people())
         wanted = self._wanted_by_user(candidates, account_id)
         reader = self._connected()
-        known = [each for each in wanted.values() if isinstance(each, Wanted)]
+        known = [each for each in wanted.values() if isinstance(each, RequiredSet)]
         earlier = {claim.earlier.grant.permission_set for claim in self._claims.values() if claim.earlier}
         names = {each.name for each in known} | earlier
         whole = bool(earlier) or any(each.form for each in known)
@@ -140,7 +140,7 @@ class AccessGate:
         }
 
     def _state(
-        self, candidate: Candidate, wanted: Wanted | str, access: AccountAccess, reader: AccessReader
+        self, candidate: Candidate, wanted: RequiredSet | str, access: AccountAccess, reader: AccessReader
     ) -> AccessState:
         if candidate.person is None:
             return AccessState(ABSENT, f"{candidate.subject}: {candidate.problem}")
@@ -149,7 +149,7 @@ class AccessGate:
         by_username, by_email, groups = reader.person(candidate.person)
         held = access.of(by_username.user_id, groups) if by_username else ()
         if earlier := self._earlier(candidate.subject.arn, held):
-            wanted = Wanted(earlier)
+            wanted = RequiredSet(earlier)
         return access_state(candidate.person, by_username, by_email, held, access.account_id, wanted)
 
     def _earlier(self, arn: str, held: Iterable[KnownPermissionSet]) -> str:
@@ -159,16 +159,18 @@ class AccessGate:
             return ""
         name = claim.earlier.grant.permission_set
         found = (each for each in held if each.settings.name == name)
-        return next((name for each in found if may_stand_for(claim, each, self._proofs)), "")
+        return next((name for each in found if may_replace(claim, each, self._proofs)), "")
 
-    def _wanted(self) -> Wanted:
+    def _wanted(self) -> RequiredSet:
         given = self._data.get("permission-set", "")
         if isinstance(given, str):
-            return Wanted(given)
+            return RequiredSet(given)
         form = permission_set_of(given, f"{self._where}: permission-set")
-        return Wanted(form.name, form)
+        return RequiredSet(form.name, form)
 
-    def _wanted_by_user(self, candidates: list[Candidate], account_id: str) -> Mapping[str, Wanted | str]:
+    def _wanted_by_user(
+        self, candidates: list[Candidate], account_id: str
+    ) -> Mapping[str, RequiredSet | str]:
         """The ARN of each user -> what its person must have, or why that is not known."""
         if not self._data.get("derive"):
             wanted = self._wanted()
@@ -178,19 +180,15 @@ class AccessGate:
         users = user_intents(candidates, details)
         options = derivation_settings(self._data["derive"], self._where)
         intents = Intents(account_id, self._where, users, derive=options, source=source)
-        deriving = Deriving(self._username_tags)
-        desired = desired_access([intents], deriving)
-        self._proofs = deriving.proofs
+        derivation = AccessDerivation(lambda: username_tags(self._connected_center()))
+        desired = desired_access([intents], derivation)
+        self._proofs = derivation.proofs
         self._claims = {claim.subject.arn: claim for claim in desired.claims}
-        found: dict[str, Wanted | str] = {each.subject.arn: each.reason for each in desired.refused}
+        found: dict[str, RequiredSet | str] = {each.subject.arn: each.reason for each in desired.refused}
         return {
             **found,
-            **{claim.subject.arn: Wanted(claim.grant.permission_set) for claim in desired.claims},
+            **{claim.subject.arn: RequiredSet(claim.grant.permission_set) for claim in desired.claims},
         }
-
-    def _username_tags(self) -> frozenset[str]:
-        center = self._connected_center()
-        return username_tags(center.clients["sso-admin"], center.instance, center.backoff)
 
     def _connected_center(self) -> Center:
         if self._center is None:
@@ -201,8 +199,7 @@ class AccessGate:
 
     def _connected(self) -> AccessReader:
         if self._reader is None:
-            center = self._connected_center()
-            self._reader = AccessReader.through(center.clients, center.instance, center.backoff)
+            self._reader = AccessReader.of(self._connected_center())
         return self._reader
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The settings of ``provision-identity-center``: their JSON Schema, their checks, and the records made of them."""
+"""The options of ``provision-identity-center``: their JSON Schema, checks and records."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds, parse_permission_set
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.identity_center.aws.instance import PERMISSION
-from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
+from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.people import KEYS, Candidate, Identity, from_email, identify
 from c7n_iamusers.identity_center.people_file import PeopleMap, PersonRow, parse_people
 from c7n_iamusers.plugins.resources import subject_of
 from c7n_iamusers.text.wording import folded
 
-#: What CreateUser needs and a policy may leave out.
+#: For keys that CreateUser needs and a policy may leave out.
 _DEFAULT_KEY = "UserName"
 _TAG = "tag:"
-#: What tells people apart: where a row says it, what tags say otherwise is reported and does not count.
-_TELLING = ("username", "email")
+#: The keys that identify a person. Tags that contradict the people file in these are reported.
+_IDENTIFYING = ("username", "email")
 
 
 class IdentitySettings:
-    """``data``: the plugin's part of the policy, with ``user`` and ``people-from``; ``where`` names it in errors."""
+    """The options for people. ``data``: of the plugin, with ``user`` and ``people-from``. ``where``: for errors."""
 
     def __init__(self, data: Mapping[str, Any], where: str) -> None:
         self._data, self._where = data, where
@@ -42,19 +42,19 @@ class IdentitySettings:
 
     @property
     def keys(self) -> dict[str, tuple[str, ...]]:
-        """What of a person -> the c7n keys to try for it, in order."""
+        """Key of a person -> the c7n keys to try for it, in order."""
         given = {"given-name": _DEFAULT_KEY, "family-name": _DEFAULT_KEY, "display-name": _DEFAULT_KEY}
         keys = {**given, **self._data.get("user", {})}
         return {name: _listed(keys.get(name, ())) for name in KEYS}
 
     @property
     def only_file(self) -> bool:
-        """Whether nobody counts but whom the file names."""
+        """Whether only users in the people file have a person."""
         found = self._data.get("people-from", "")
         return not isinstance(found, str) and bool(found.get("only", False))
 
     def authority(self) -> PeopleAuthority:
-        """What is believed of people by these settings. Raises InvalidPolicyData."""
+        """The authority on people by these options. Raises InvalidPolicyData."""
         return PeopleAuthority(
             self.people(),
             self._tags("email"),
@@ -72,7 +72,7 @@ class IdentitySettings:
         return str(found if isinstance(found, str) else found["file"])
 
     def check(self, in_lambda: bool) -> None:
-        """Raises InvalidPolicyData for what can be told before variables are expanded."""
+        """Raises InvalidPolicyData for faults that can be found before variables are expanded."""
         if "user" not in self._data and not self.only_file:
             raise InvalidPolicyData(
                 f"{self._where}: give user, or people-from with only: true, to say who the users' people are"
@@ -81,12 +81,12 @@ class IdentitySettings:
             for key in keys:
                 self._check_key(name, key)
         if self._path and in_lambda:
-            raise InvalidPolicyData(f"{self._where}: people-from does not travel into AWS Lambda: use tags")
+            raise InvalidPolicyData(f"{self._where}: people-from is not available in AWS Lambda: use tags")
         if "{" not in self._path:
             self.people()
 
     def people(self) -> PeopleMap | None:
-        """The people of the file; None where there is none. Raises InvalidPolicyData."""
+        """The people of the file; None if there is no file. Raises InvalidPolicyData."""
         if "people-from" not in self._data:
             return None
         path = Path(self._path)
@@ -127,13 +127,13 @@ class IdentitySettings:
     def _mapped(
         self, resource: Mapping[str, Any], found: Mapping[str, str], place: str, row: PersonRow
     ) -> Identity:
-        """The person of a row: what is missing in it comes from its e-mail, and names from the policy's own keys."""
+        """The person of a row. Missing names come from the keys of ``user``, or else from the e-mail."""
         named = () if self.only_file else tuple(self._data.get("user", {}))
-        keyed = {name: found[name] for name in named if name not in _TELLING and found[name]}
+        keyed = {name: found[name] for name in named if name not in _IDENTIFYING and found[name]}
         given = {name: text for name in KEYS if (text := row.texts.get(name))}
         texts = {**from_email(given["email"]), **keyed, **given}
         against = []
-        for name in _TELLING:
+        for name in _IDENTIFYING:
             tags = tuple(f"{_TAG}{key}" for key in self._tags(name))
             tagged = self._first(tags, resource)
             if tagged and folded(tagged) != folded(texts[name]):
@@ -158,7 +158,7 @@ class IdentitySettings:
 def user_intents(
     candidates: Iterable[Candidate], details: Mapping[str, Mapping[str, Any]]
 ) -> tuple[UserIntent, ...]:
-    """The intents of ``candidates``. ``details``: unique id -> ``UserDetail``, where access is derived from it."""
+    """The intents of ``candidates``. ``details``: unique id -> ``UserDetail``, if access is derived from it."""
     return tuple(
         UserIntent(
             each.subject,
@@ -212,7 +212,7 @@ PERMISSION_SET = {
         "tags": {"type": "object", "additionalProperties": {"type": "string"}},
     },
 }
-#: See model.derivation.DerivationOptions.
+#: See derivation.model.DerivationOptions.
 _COUNT = {"type": "integer", "minimum": 1}
 DERIVE = {
     "oneOf": [
@@ -226,9 +226,9 @@ DERIVE = {
                 "policies-per-role": _COUNT,
                 "inline-characters": _COUNT,
                 "inline-bytes": _COUNT,
-                # no longer taken: checked there, for an error that has the mend
+                # no longer accepted; the parser's error says what to do
                 "allow-wider": {},
-                # YAML makes a date of what stands under expires, so the rows are checked there as well
+                # YAML may turn expires into a date, so the parser checks the rows
                 "accept": {"type": "array", "items": {"type": "object"}},
                 "identity-center-mfa": {"type": "boolean"},
                 "username-tag": {"type": "string"},
@@ -299,13 +299,13 @@ PERMISSIONS = (
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/\S+")
 _VARIABLE = re.compile(r"\{(\w+)\}")
-#: `custodian validate` sees variables before they are expanded; these have the form of what they stand for.
-_STAND_INS = {"account_id": "0" * 12, "partition": "aws", "region": "us-east-1"}
+#: Values for variables in `custodian validate`, which runs before they are expanded.
+_VALUES = {"account_id": "0" * 12, "partition": "aws", "region": "us-east-1"}
 APPLY, INTENT = "apply", "intent"
 
 
 class ProvisioningSettings:
-    """``data``: the action's part of the policy; ``where`` names it in errors."""
+    """All options. ``data``: of the action. ``where``: for errors."""
 
     def __init__(self, data: Mapping[str, Any], where: str) -> None:
         self._data, self._where = data, where
@@ -318,17 +318,17 @@ class ProvisioningSettings:
 
     @property
     def derives(self) -> bool:
-        """Whether permission sets are derived from what users may do."""
+        """Whether permission sets are derived from users' policies."""
         return bool(self._data.get("derive"))
 
     def check(self, in_lambda: bool) -> None:
-        """Raises InvalidPolicyData for what can be told without AWS, before variables are expanded."""
+        """Raises InvalidPolicyData for faults that can be found without AWS, before variables are expanded."""
         self.identity.check(in_lambda)
-        self._check_ways()
+        self._check_alternatives()
         if in_lambda and self.mode == INTENT:
             raise InvalidPolicyData(
-                f"{self._where}: mode: intent leaves a file, which does not outlive a Lambda: use mode: apply, or run "
-                "the policy with c7n-org"
+                f"{self._where}: mode: intent writes a file, which a Lambda function does not keep: use mode: apply, "
+                "or run the policy with c7n-org"
             )
         if self.derives:
             self._derivation()
@@ -336,12 +336,12 @@ class ProvisioningSettings:
         settings = self._data["permission-set"]
         if in_lambda and "inline-policy-file" in settings:
             raise InvalidPolicyData(
-                f"{self._where}: permission-set: inline-policy-file does not travel into AWS Lambda: use inline-policy"
+                f"{self._where}: permission-set: inline-policy-file is not available in AWS Lambda: use inline-policy"
             )
-        self._permission_set(_stood_in(settings))
+        self._permission_set(_with_values(settings))
 
     def intents(self, account_id: str, policy: str) -> Intents:
-        """What is asked for, its users yet to be filled in. Raises InvalidPolicyData, also for variables left over."""
+        """The intents without users. Raises InvalidPolicyData, also for undefined variables."""
         settings, role = self._data.get("permission-set") or {}, self._data.get("role", "")
         for text in (
             role,
@@ -366,7 +366,7 @@ class ProvisioningSettings:
             derive=self._derivation() if self.derives else None,
         )
 
-    def _check_ways(self) -> None:
+    def _check_alternatives(self) -> None:
         given = {key for key in ("group", "permission-set", "shared-group") if key in self._data}
         if self.derives and given:
             raise InvalidPolicyData(
@@ -383,7 +383,7 @@ class ProvisioningSettings:
 
 
 def derivation_settings(derive: Any, where: str) -> dict[str, Any]:
-    """The options of a policy's ``derive:``, none for true. Raises InvalidPolicyData."""
+    """The options of ``derive:``; empty for true. Raises InvalidPolicyData."""
     options = {} if derive is True else dict(derive)
     duration = options.get("session-duration", "PT1H")
     if not 3600 <= (duration_seconds(duration) or 0) <= 12 * 3600:
@@ -394,14 +394,14 @@ def derivation_settings(derive: Any, where: str) -> dict[str, Any]:
     return {**options, "accept": [acceptance_data(each) for each in accepted]} if accepted else options
 
 
-def asked_for_tags(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """The IAM action that ``derive: {username-tag: ...}`` needs beside the others; none without it."""
+def username_tag_permission(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """The IAM action that ``derive: {username-tag: ...}`` needs; empty without it."""
     derive = data.get("derive")
     return (PERMISSION,) if isinstance(derive, Mapping) and derive.get("username-tag") else ()
 
 
 def permission_set_of(settings: Mapping[str, Any], where: str) -> PermissionSet:
-    """The permission set of a policy's ``permission-set:``. Raises InvalidPolicyData with every fault."""
+    """The permission set of ``permission-set:``. Raises InvalidPolicyData with all faults."""
     if {"inline-policy", "inline-policy-file"} <= settings.keys():
         raise InvalidPolicyData(f"{where}: give either inline-policy or inline-policy-file, not both")
     if "inline-policy-file" in settings:
@@ -412,13 +412,13 @@ def permission_set_of(settings: Mapping[str, Any], where: str) -> PermissionSet:
     return parse_permission_set(settings, settings.get("inline-policy"), where, f"{where}: inline-policy")
 
 
-def _stood_in(value: Any) -> Any:
+def _with_values(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _stood_in(part) for key, part in value.items()}
+        return {key: _with_values(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [_stood_in(part) for part in value]
+        return [_with_values(part) for part in value]
     if isinstance(value, str):
-        return _VARIABLE.sub(lambda found: _STAND_INS.get(found.group(1), "x"), value)
+        return _VARIABLE.sub(lambda found: _VALUES.get(found.group(1), "x"), value)
     return value
 
 

@@ -271,7 +271,7 @@ def test_no_variables_without_the_accounts_file(fleet: FleetRehearsal) -> None:
     found = provision(fleet, "-u", "policies.yml")
     assert found.exit_code == 1
     assert "-{team}' has the undefined variable" in found.output
-    assert "; variables come from the accounts file that you give by -c" in found.output
+    assert "; variables come from the accounts file given as -c" in found.output
     assert fleet.mutations() == []
 
 
@@ -280,10 +280,8 @@ def test_no_variables_without_the_accounts_file(fleet: FleetRehearsal) -> None:
     [
         pytest.param({"a.yml": {**ACTION, "group": 1}}, "Failed to validate policy people", id="schema"),
         pytest.param({"a.yml": {**ACTION, "derive": True}}, "leave out group, permission-set", id="settings"),
-        pytest.param({"a.yml": ACTION, "b.yml": ACTION}, "stands in a.yml and in b.yml", id="twice"),
-        pytest.param(
-            {"a.yml": {**ACTION, "mode": "apply"}}, "mode: intent stands in a.yml", id="not-intended"
-        ),
+        pytest.param({"a.yml": ACTION, "b.yml": ACTION}, "is in a.yml and in b.yml", id="twice"),
+        pytest.param({"a.yml": {**ACTION, "mode": "apply"}}, "mode: intent in a.yml", id="not-intended"),
     ],
 )
 def test_policies_that_are_none(fleet: FleetRehearsal, files: dict[str, dict[str, Any]], told: str) -> None:
@@ -341,7 +339,7 @@ def test_a_file_that_is_no_yaml(fleet: FleetRehearsal) -> None:
 @pytest.mark.parametrize(
     ("settings", "options", "told"),
     [
-        pytest.param({"email-domains": ["example.org"]}, (), "is of domain example.com", id="domain"),
+        pytest.param({"email-domains": ["example.org"]}, (), "has the domain example.com", id="domain"),
         pytest.param(
             {"email-domains": ["example.org"]},
             ("--email-domain", "example.com"),
@@ -349,7 +347,7 @@ def test_a_file_that_is_no_yaml(fleet: FleetRehearsal) -> None:
             id="domain-said-otherwise",
         ),
         pytest.param(
-            {"user": {"username": "tag:Mail", "email": "tag:Mail"}}, (), "no tag Mail that", id="tag"
+            {"user": {"username": "tag:Mail", "email": "tag:Mail"}}, (), "no tag Mail with", id="tag"
         ),
         pytest.param(
             {"user": {"username": "tag:Mail", "email": "tag:Mail"}},
@@ -384,7 +382,7 @@ def test_without_the_policies_settings_are_shown_and_not_applied(fleet: FleetReh
     assert "not checked against a policy" in shown.output
     found = provision(fleet)
     assert found.exit_code == 1
-    assert "no policy was held against it: give the files that c7n-org ran by -u" in found.output
+    assert "give the policy files that c7n-org ran as -u" in found.output
     assert fleet.mutations() == []
 
 

@@ -20,7 +20,7 @@ from c7n_iamusers.execution.journal import Journal, JournalReader, parsed
 from c7n_iamusers.execution.journaled_call import JournaledCall
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.iam.history import history_of
-from c7n_iamusers.identity_center.created import Created, created_by
+from c7n_iamusers.identity_center.run_objects import Created, created_by
 
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")
 NOW = datetime(2026, 11, 25, tzinfo=timezone.utc)

@@ -17,10 +17,10 @@ from c7n_iamusers.identity_center.aws.instance import Center, connect
 from c7n_iamusers.identity_center.intent_files import write_intents
 from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
-from c7n_iamusers.identity_center.plan_files import Papers
-from c7n_iamusers.identity_center.provisioning import Belief, audit, provision, read_fleet
+from c7n_iamusers.identity_center.plan_files import PlanOptions
+from c7n_iamusers.identity_center.provisioning import TrustOptions, audit, provision, read_fleet
 from c7n_iamusers.identity_center.run_records import run_of_result
-from c7n_iamusers.identity_center.undoing import UsersNow, undo
+from c7n_iamusers.identity_center.undoing import ReadUsers, undo
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 
 READS = ("List", "Describe", "Get", "Is")
@@ -54,7 +54,7 @@ class FleetRehearsal:
         self,
         dry: bool = False,
         stopped: Callable[[], bool] = lambda: False,
-        papers: Papers | None = None,
+        plan_options: PlanOptions | None = None,
         quotas: CenterQuotas | None = None,
         **choices: bool,
     ) -> list[str]:
@@ -63,12 +63,12 @@ class FleetRehearsal:
         self.said = []
         options = None if dry else ApplyOptions(30.0, stopped)
         return provision(
-            read_fleet(self.store, belief=Belief(trusted=True)),
+            read_fleet(self.store, trust=TrustOptions(trusted=True)),
             self.center(),
             self.said.append,
             options,
             Choices(**choices),
-            papers,
+            plan_options,
             quotas,
         )
 
@@ -76,7 +76,9 @@ class FleetRehearsal:
         """What an audit over all intents finds wider."""
         self.org.clear_calls()
         self.said = []
-        return audit(read_fleet(self.store, belief=Belief(trusted=True)), self.center(), self.said.append)
+        return audit(
+            read_fleet(self.store, trust=TrustOptions(trusted=True)), self.center(), self.said.append
+        )
 
     def forget(self) -> None:
         """The next run is over other intents; what earlier runs left stays."""
@@ -87,13 +89,13 @@ class FleetRehearsal:
         """What the last run said after a sign."""
         return [" ".join(each.split()) for each in self.said if each.startswith(f"  {sign} ")]
 
-    def undo(self, result: Path | str, dry: bool = False, users_now: UsersNow | None = None) -> list[str]:
-        """The failures of undoing a run, whoever is locked out unless ``users_now`` says who has an IAM user."""
+    def undo(self, result: Path | str, dry: bool = False, read_users: ReadUsers | None = None) -> list[str]:
+        """The failures of undoing a run, whoever is locked out unless ``read_users`` says who has an IAM user."""
         self.org.clear_calls()
         self.said = []
         _, name = run_of_result(str(result))
         options = None if dry else ApplyOptions(30.0)
-        return undo(self.store, name, self.center, self.said.append, options, users_now)
+        return undo(self.store, name, self.center, self.said.append, options, read_users)
 
     def results(self) -> list[Path]:
         """The overall results of all runs, oldest first."""

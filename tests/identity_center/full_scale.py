@@ -69,8 +69,8 @@ def _leave_intents(output: Path, account: str, derive: bool) -> None:
         )
         return
     for number in range(SETS):
-        wanted = {**ACTION["permission-set"], "name": f"Set{number}"}
-        action = {**ACTION, "group": f"iam-{account}-{number}", "permission-set": wanted}
+        requested = {**ACTION["permission-set"], "name": f"Set{number}"}
+        action = {**ACTION, "group": f"iam-{account}-{number}", "permission-set": requested}
         _run(output / str(number), account, [{"tag:Set": str(number)}], action)
 
 

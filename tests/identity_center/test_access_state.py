@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from c7n_iamusers.identity_center.access_state import ABSENT, PENDING, PROVISIONED, Wanted, access_state
+from c7n_iamusers.identity_center.access_state import ABSENT, PENDING, PROVISIONED, RequiredSet, access_state
 from c7n_iamusers.identity_center.model import KnownPermissionSet, KnownPerson
 from tests.access_center import ACCOUNT, ALICE, KNOWN_ALICE, OTHER_ACCOUNT, SET_ARN, WANTED, known_set
 
@@ -13,11 +13,11 @@ HELD = known_set(accounts=frozenset({ACCOUNT}))
 STALE = known_set(accounts=frozenset({ACCOUNT}), stale=frozenset({ACCOUNT}))
 STALE_ELSEWHERE = known_set(accounts=frozenset({ACCOUNT}), stale=frozenset({OTHER_ACCOUNT}))
 OTHER = KnownPermissionSet(SET_ARN + "2", replace(WANTED, name="Other"))
-ANY, NAMED, EXACT = Wanted(), Wanted("Migrated"), Wanted("Migrated", WANTED)
+ANY, NAMED, EXACT = RequiredSet(), RequiredSet("Migrated"), RequiredSet("Migrated", WANTED)
 
 
 @pytest.mark.parametrize(
-    ("held", "wanted", "state"),
+    ("held", "requested", "state"),
     [
         pytest.param([HELD], ANY, PROVISIONED, id="any"),
         pytest.param([OTHER], ANY, PROVISIONED, id="any-other"),
@@ -33,19 +33,19 @@ ANY, NAMED, EXACT = Wanted(), Wanted("Migrated"), Wanted("Migrated", WANTED)
         ),
     ],
 )
-def test_what_is_held(held: list[KnownPermissionSet], wanted: Wanted, state: str) -> None:
-    assert access_state(ALICE, KNOWN_ALICE, None, held, ACCOUNT, wanted).state == state
+def test_what_is_held(held: list[KnownPermissionSet], requested: RequiredSet, state: str) -> None:
+    assert access_state(ALICE, KNOWN_ALICE, None, held, ACCOUNT, requested).state == state
 
 
 @pytest.mark.parametrize(
     ("by_username", "by_email", "state", "reason"),
     [
-        pytest.param(None, None, ABSENT, "nobody in Identity Center has username alice", id="nobody"),
+        pytest.param(None, None, ABSENT, "no user in Identity Center has username alice", id="nobody"),
         pytest.param(
             replace(KNOWN_ALICE, email="x@example.com"),
             None,
             ABSENT,
-            "with another e-mail",
+            "with an e-mail other than",
             id="another-e-mail",
         ),
         pytest.param(

@@ -7,13 +7,8 @@ import pytest
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Ref
-from c7n_iamusers.identity_center.adoption import (
-    assignment_call,
-    check_group,
-    check_members,
-    group_calls,
-    membership_call,
-)
+from c7n_iamusers.identity_center import operations
+from c7n_iamusers.identity_center.adoption import check_group, check_members
 from c7n_iamusers.identity_center.model import Assignment, Grant, Group, KnownGroup
 from tests.access_center import ACCOUNT, GRANT, INSTANCE, OTHER_ACCOUNT, READERS, SET_ARN
 
@@ -129,7 +124,7 @@ def test_whom_an_identity_provider_put_there_gets_no_access_unasked() -> None:
     ],
 )
 def test_a_new_group_is_marked(group: Group, description: str) -> None:
-    (create,) = group_calls(group, None, INSTANCE)
+    (create,) = operations.group_creation_if_missing(group, None, INSTANCE)
     assert (create.operation, create.parameters["Description"]) == ("CreateGroup", description)
 
 
@@ -141,11 +136,11 @@ def test_a_new_group_is_marked(group: Group, description: str) -> None:
     ],
 )
 def test_no_group_is_created(group: Group, found: KnownGroup | None) -> None:
-    assert group_calls(group, found, INSTANCE) == ()
+    assert operations.group_creation_if_missing(group, found, INSTANCE) == ()
 
 
 def test_the_assignment_is_seen_through() -> None:
-    create = assignment_call(ACCOUNT, SET_ARN, Ref("g"), INSTANCE)
+    create = operations.assignment_creation(ACCOUNT, SET_ARN, Ref("g"), INSTANCE)
     assert create.parameters["TargetId"] == ACCOUNT
     assert (create.parameters["PrincipalType"], create.parameters["PrincipalId"]) == ("GROUP", Ref("g"))
     assert create.wait is not None
@@ -153,4 +148,4 @@ def test_the_assignment_is_seen_through() -> None:
 
 
 def test_the_membership() -> None:
-    assert membership_call("g", "u", INSTANCE).parameters["MemberId"] == {"UserId": "u"}
+    assert operations.membership_creation("g", "u", INSTANCE).parameters["MemberId"] == {"UserId": "u"}

@@ -43,19 +43,20 @@ def test_everybody_in_every_account_where_anything_of_ours_is(fleet: FleetRehear
     failures = fleet.audit()
     assert fleet.mutations() == []
     set_name = names[ACCOUNT].removesuffix(f"-{ACCOUNT}")
-    of_other = f"{set_name} through group {names[OTHER_ACCOUNT]} (ours)"
+    of_other = f"{set_name} through group {names[OTHER_ACCOUNT]} (managed)"
     elsewhere = (
         f"in group {names[OTHER_ACCOUNT]} (account {OTHER_ACCOUNT}): it also gives account {OTHER_ACCOUNT}"
     )
     assert fleet.said == [
         f"  = {ALICE} in account {ACCOUNT}: equal",
-        f"  ? {MALLORY} in account {ACCOUNT}: no intents are of it: holds Admin through a direct assignment",
-        f"  ! {BOB} in account {OTHER_ACCOUNT}: no intents are of it: holds {of_other}",
-        f"  ! {MALLORY} in account {OTHER_ACCOUNT}: no intents are of it: holds {of_other}",
-        f"  ! {BOB} {elsewhere}, of which there are no intents here: run over all of them",
-        f"  ! {MALLORY} {elsewhere}, of which there are no intents here: run over all of them",
-        "Audit: 2 accounts, 4 people and accounts; 0 wider or undecided, 3 not among the intents, 2 in groups of ours "
-        "unasked, 0 users refused.",
+        f"  ? {MALLORY} in account {ACCOUNT}: there are no intents of this person: holds Admin through a direct "
+        "assignment",
+        f"  ! {BOB} in account {OTHER_ACCOUNT}: there are no intents of this person: holds {of_other}",
+        f"  ! {MALLORY} in account {OTHER_ACCOUNT}: there are no intents of this person: holds {of_other}",
+        f"  ! {BOB} {elsewhere}, which has no intents here: run over all accounts",
+        f"  ! {MALLORY} {elsewhere}, which has no intents here: run over all accounts",
+        "Audit: 2 accounts, 4 people and accounts; 0 wider or undecided, 3 not among the intents, 2 unexpected "
+        "members of managed groups, 0 users refused.",
     ]
     assert failures == [line.removeprefix("  ! ") for line in fleet.said if line.startswith("  ! ")]
 
@@ -122,7 +123,7 @@ def joins_ours(fleet: FleetRehearsal, username: str, account: str) -> None:
         pytest.param(
             lambda fleet: assigned_by_hand(fleet, ALICE, OTHER_ACCOUNT, ours=False),
             f"{ALICE} in account {OTHER_ACCOUNT}",
-            "no IAM user there is theirs: holds Admin through a direct assignment",
+            "no IAM user there is this person's: holds Admin through a direct assignment",
             id="a-direct-assignment-where-there-is-no-iam-user",
         ),
         pytest.param(
@@ -134,7 +135,7 @@ def joins_ours(fleet: FleetRehearsal, username: str, account: str) -> None:
         pytest.param(
             lambda fleet: assigned_by_hand(fleet, MALLORY, ACCOUNT, ours=True),
             f"{MALLORY} in account {ACCOUNT}",
-            "no intents are of it: holds iam-",
+            "there are no intents of this person: holds iam-",
             id="a-set-of-ours-by-hand",
         ),
         pytest.param(
@@ -174,7 +175,7 @@ def test_a_former_group_that_gives_no_more_than_the_iam_user_could_do(fleet: Fle
     (narrow,) = (group for group, people in fleet.members().items() if people == {ALICE})
     join(fleet, narrow, user_id(fleet, BOB))
     assert fleet.audit() == []
-    assert any(f"through group {narrow} (grants nothing that" in line for line in fleet.said)
+    assert any(f"through group {narrow} (allows nothing that" in line for line in fleet.said)
 
 
 def test_access_for_an_iam_user_that_is_gone(fleet: FleetRehearsal) -> None:
@@ -182,7 +183,7 @@ def test_access_for_an_iam_user_that_is_gone(fleet: FleetRehearsal) -> None:
     fleet.run()
     fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
     assert fleet.audit() == []
-    assert any(BOB in line and "of which there are no intents now" in line for line in fleet.lines("="))
+    assert any(BOB in line and "that have no intents now" in line for line in fleet.lines("="))
 
 
 def test_a_member_of_an_earlier_run_who_holds_a_set_of_ours_by_hand_too(fleet: FleetRehearsal) -> None:
@@ -257,4 +258,5 @@ def test_a_group_of_ours_that_has_nothing_but_what_was_assigned_by_hand(fleet: F
     admin = set_by_hand(fleet, "Admin", "arn:aws:iam::aws:policy/AdministratorAccess")
     assign(fleet, admin, group_id(fleet, "left"), THIRD, "GROUP")
     (failure,) = fleet.audit()
-    assert failure.startswith(f"group left, which is ours, has {admin} in account {THIRD}")
+    assert failure.startswith(f"group left, which is managed, has {admin} in account {THIRD}")
+    assert failure.endswith("find out who assigned it")

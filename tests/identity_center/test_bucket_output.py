@@ -15,7 +15,7 @@ from aws_local_org import LocalOrg
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.bucket_store import BucketStore
 from c7n_iamusers.identity_center.intent_files import read_intents, write_intents
-from c7n_iamusers.identity_center.run_lock import NoPlaceForLock, exclusive, force_unlock
+from c7n_iamusers.identity_center.run_lock import LockUnavailable, exclusive, force_unlock
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.fakes import ScriptedClient, Sleeps, client_error
@@ -140,7 +140,7 @@ def test_none_at_all(org: LocalOrg) -> None:
         pytest.param(
             {PAYMENTS: ACCOUNT, PAYMENTS.replace("us-east-1", "us-west-2"): ACCOUNT},
             NAMES,
-            f"a second one of policy provision-Readers and account {ACCOUNT}",
+            f"a second file of policy provision-Readers and account {ACCOUNT}",
             id="two-regions",
         ),
         pytest.param({f"{ACCOUNT}/provision-Readers": ACCOUNT}, None, "", id="custodian"),
@@ -165,13 +165,13 @@ def test_none_at_all(org: LocalOrg) -> None:
         pytest.param(
             {PAYMENTS: ACCOUNT, RESEARCH.replace(OTHER_ACCOUNT, ACCOUNT): ACCOUNT},
             None,
-            "and so does payments",
+            "and so do the files in payments",
             id="two-names",
         ),
         pytest.param(
             {PAYMENTS: ACCOUNT, PAYMENTS.replace(ACCOUNT, OTHER_ACCOUNT): OTHER_ACCOUNT},
             None,
-            "where others are of account",
+            "where other files are for account",
             id="two-accounts-of-one-name",
         ),
         pytest.param(
@@ -271,7 +271,7 @@ def test_a_lock_that_was_left_is_removed_by_its_id_alone(fleet: BucketRehearsal)
     with pytest.raises(IdentityCenterError, match=f"--force-unlock {lock_id}"):
         fleet.run()
     with pytest.raises(
-        IdentityCenterError, match=f"is not the lock 0, so nothing was removed: it is of .*{lock_id}"
+        IdentityCenterError, match=f"does not have the id 0, so it was not removed: its holder is .*{lock_id}"
     ):
         force_unlock(fleet.store, "0")
     assert LOCK in fleet.objects()
@@ -303,7 +303,9 @@ def test_a_lock_that_nobody_of_ours_wrote_moves_no_cursor_and_runs_no_command(fl
 
 def test_a_lock_that_says_nothing(fleet: BucketRehearsal) -> None:
     fleet.store.create(LOCK, b"[]")
-    with pytest.raises(IdentityCenterError, match=f"another run writes: .* is left: remove {URL}/{LOCK}"):
+    with pytest.raises(
+        IdentityCenterError, match=f"another run holds the lock: .* If it was killed: remove {URL}/{LOCK}"
+    ):
         fleet.run()
 
 
@@ -321,7 +323,7 @@ def test_a_lock_that_says_nothing(fleet: BucketRehearsal) -> None:
         pytest.param(
             [client_error("PreconditionFailed")] * 3,
             [client_error("NoSuchKey")] * 6,
-            "all the time",
+            "keep taking this lock",
             id="never-ours",
         ),
         pytest.param([client_error("AccessDenied")], [], "get, put and delete objects there", id="denied"),
@@ -389,6 +391,6 @@ def test_a_lock_that_can_not_be_removed_is_told_and_hides_nothing(
 
 def test_no_cache_directory_is_no_lock(fleet: BucketRehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
-    with pytest.raises(NoPlaceForLock, match="set XDG_CACHE_HOME"):
+    with pytest.raises(LockUnavailable, match="set XDG_CACHE_HOME"):
         fleet.run()
     assert LOCK not in fleet.objects()

@@ -52,7 +52,7 @@ def test_an_invalid_intent_leaves_nothing_behind() -> None:
     assert set(found.groups) == {f"iam-{OTHER_ACCOUNT}-Readers"}
     assert set(found.permission_sets) == {"Readers"}
     assert told(found) == {
-        f"{ACCOUNT}/robot": f"user robot of account {ACCOUNT}: no email: tag the user (asked for by "
+        f"{ACCOUNT}/robot": f"user robot of account {ACCOUNT}: no email: tag the user (requested by "
         f"{ACCOUNT}/provision-Alone/identity-center-intents.json)"
     }
 
@@ -71,7 +71,7 @@ def test_two_people_with_one_email_in_two_accounts() -> None:
     [
         pytest.param(
             intents(OTHER_ACCOUNT, "bob", permission_set=replace(readers(), session_duration="PT8H")),
-            "permission set Readers is asked for in 2 different forms",
+            "permission set Readers is requested in 2 different forms",
             id="one-set-name-two-forms",
         ),
         pytest.param(
@@ -80,22 +80,22 @@ def test_two_people_with_one_email_in_two_accounts() -> None:
                 "bob",
                 permission_set=replace(readers(), tags={"c7n-iamusers": "managed", "a": "b"}),
             ),
-            "permission set Readers is asked for in 2 different forms",
+            "permission set Readers is requested in 2 different forms",
             id="one-set-name-other-tags",
         ),
         pytest.param(
             intents(OTHER_ACCOUNT, "bob", group=f"iam-{ACCOUNT}-Readers"),
-            f"group iam-{ACCOUNT}-Readers is asked for with different access",
+            f"group iam-{ACCOUNT}-Readers is requested with different access",
             id="one-group-two-accounts",
         ),
         pytest.param(
             intents(ACCOUNT, "bob", group=f"iam-{ACCOUNT}-Readers", set_name="Writers"),
-            f"group iam-{ACCOUNT}-Readers is asked for with different access",
+            f"group iam-{ACCOUNT}-Readers is requested with different access",
             id="one-group-two-sets",
         ),
         pytest.param(
             intents(ACCOUNT, "bob", shared_group=True),
-            "is asked for with different access",
+            "is requested with different access",
             id="shared-in-one-policy-only",
         ),
     ],
@@ -125,14 +125,13 @@ def test_a_user_whom_two_policies_take_for_two_people() -> None:
     second = replace(intents(ACCOUNT, set_name="Writers"), users=(user(ACCOUNT, "alice", BOB),))
     found = desired(intents(ACCOUNT, "alice"), second)
     assert found.claims == ()
-    assert (
-        "stands for different people in different policies (alice@example.com, bob@example.com)"
-        in " ".join(told(found).values())
+    assert "has different people in different policies (alice@example.com, bob@example.com)" in " ".join(
+        told(found).values()
     )
 
 
 def test_policies_that_differ_on_the_identity_source() -> None:
-    with pytest.raises(IdentityCenterError, match="don't agree on identity-source"):
+    with pytest.raises(IdentityCenterError, match="have different identity-source"):
         desired(intents(ACCOUNT, "alice"), intents(OTHER_ACCOUNT, "bob", external=True))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.intent_files import LARGEST, MAX_AGE, read_intents, write_intents
-from c7n_iamusers.identity_center.provisioning import Belief, read_fleet
+from c7n_iamusers.identity_center.provisioning import TrustOptions, read_fleet
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 
@@ -61,14 +61,14 @@ def test_one_that_is_no_text_and_one_that_is_no_file(tmp_path: Path) -> None:
     bad.unlink()
     bad.mkdir()
     with pytest.raises(
-        IdentityCenterError, match=r"is a directory, not a file of a run.* can't be read as intents"
+        IdentityCenterError, match=r"intents can't be read.* is a directory, not a file of a run"
     ):
         read_intents(tmp_path)
 
 
 def test_an_identity_source_that_the_policies_do_not_have(tmp_path: Path) -> None:
     write_intents(tmp_path / "provision-Readers", intents(ACCOUNT, "alice"))
-    trusted = Belief(trusted=True)
+    trusted = TrustOptions(trusted=True)
     with pytest.raises(IdentityCenterError, match="say identity-source: identity-center, not external"):
         read_fleet(tmp_path, "external", trusted)
     assert read_fleet(tmp_path, "identity-center", trusted).intents[0].place == "provision-Readers"
@@ -76,7 +76,10 @@ def test_an_identity_source_that_the_policies_do_not_have(tmp_path: Path) -> Non
 
 def test_nobody_is_taken_at_the_word_of_a_file_alone(tmp_path: Path) -> None:
     write_intents(tmp_path / "provision-Readers", intents(ACCOUNT, "alice"))
-    with pytest.raises(IdentityCenterError, match=r"intents are claims.*--member-role.*--trust-intents"):
+    with pytest.raises(
+        IdentityCenterError,
+        match=r"users and policies of intents are read again.*--member-role.*--trust-intents",
+    ):
         read_fleet(tmp_path)
 
 
@@ -100,7 +103,7 @@ def test_nobody_else_may_read_them_whatever_the_umask(tmp_path: Path) -> None:
         ),
         pytest.param(timedelta(hours=25), timedelta(days=2), "", id="old-and-taken"),
         pytest.param(-timedelta(minutes=4), MAX_AGE, "", id="another-clock"),
-        pytest.param(-timedelta(hours=1), MAX_AGE, "yet to come", id="of-tomorrow"),
+        pytest.param(-timedelta(hours=1), MAX_AGE, "in the future", id="of-tomorrow"),
     ],
 )
 def test_the_age_of_intents(tmp_path: Path, age: timedelta, max_age: timedelta, told: str) -> None:
@@ -123,14 +126,19 @@ SLASHED = {"shop/pay": ACCOUNT, "x": OTHER_ACCOUNT}
         pytest.param({"payments": ACCOUNT, "research": OTHER_ACCOUNT}, None, "", id="one-each"),
         pytest.param({"payments": ACCOUNT, "research": OTHER_ACCOUNT}, NAMES, "", id="one-each-and-known"),
         pytest.param(
-            {"payments": OTHER_ACCOUNT, "research": OTHER_ACCOUNT}, None, "and so does payments", id="twice"
+            {"payments": OTHER_ACCOUNT, "research": OTHER_ACCOUNT},
+            None,
+            "and so do the files in payments",
+            id="twice",
         ),
         pytest.param({"payments": OTHER_ACCOUNT}, NAMES, "not that of payments", id="not-the-known-one"),
         pytest.param({"new": ACCOUNT}, NAMES, "not that of new", id="unknown-name"),
         pytest.param({ACCOUNT: ACCOUNT}, None, "", id="directory-by-id"),
         pytest.param({"shop/pay": ACCOUNT, "x": OTHER_ACCOUNT}, SLASHED, "", id="name-with-a-slash"),
         pytest.param({"shop/pay": OTHER_ACCOUNT}, SLASHED, "not that of shop/pay", id="slash-of-another"),
-        pytest.param({"shop/pay": ACCOUNT}, NAMES, r"with / in it is known by .*, -c\)", id="slash-unknown"),
+        pytest.param(
+            {"shop/pay": ACCOUNT}, NAMES, r"names with / give the accounts file, -c\)", id="slash-unknown"
+        ),
         pytest.param({ACCOUNT: OTHER_ACCOUNT}, None, f"not that of {ACCOUNT}", id="directory-of-another-id"),
     ],
 )
@@ -161,12 +169,16 @@ AT_PAYMENTS = f"payments/us-east-1/{POLICY}"
         pytest.param(
             [f"payments/us-east-1/us-east-1/{POLICY}"], "<region>/<policy> below", id="two-regions-deep"
         ),
-        pytest.param([AT_PAYMENTS, POLICY], "of one run lie alike", id="copied-to-the-top"),
-        pytest.param([AT_PAYMENTS, f"payments/{POLICY}"], "of one run lie alike", id="copied-besides"),
-        pytest.param([AT_PAYMENTS, f"payments/us-east-1/old/{POLICY}"], "can't belong", id="copied-below"),
+        pytest.param([AT_PAYMENTS, POLICY], "of one run have the same layout", id="copied-to-the-top"),
+        pytest.param(
+            [AT_PAYMENTS, f"payments/{POLICY}"], "of one run have the same layout", id="copied-besides"
+        ),
+        pytest.param(
+            [AT_PAYMENTS, f"payments/us-east-1/old/{POLICY}"], "in a wrong place", id="copied-below"
+        ),
         pytest.param(
             [AT_PAYMENTS, AT_PAYMENTS.replace("east-1", "west-2")],
-            f"a second one of policy {POLICY} and account {ACCOUNT}, beside .*/{AT_PAYMENTS}/",
+            f"a second file of policy {POLICY} and account {ACCOUNT}, besides .*/{AT_PAYMENTS}/",
             id="in-another-region",
         ),
     ],
@@ -185,7 +197,9 @@ def test_another_account_from_the_directory_of_one(tmp_path: Path) -> None:
     write_intents(tmp_path / "payments" / "us-east-1" / "provision-Readers", intents(ACCOUNT, "alice"))
     forged = intents(OTHER_ACCOUNT, "mallory", set_name="Admins")
     write_intents(tmp_path / "payments" / "us-east-1" / "provision-Admins", forged)
-    with pytest.raises(IdentityCenterError, match=f"where others are of account ({ACCOUNT}|{OTHER_ACCOUNT})"):
+    with pytest.raises(
+        IdentityCenterError, match=f"where other files are for account ({ACCOUNT}|{OTHER_ACCOUNT})"
+    ):
         read_intents(tmp_path)
 
 
@@ -225,9 +239,7 @@ def test_what_is_no_plain_file_is_no_smaller_fleet(
     write_intents(tmp_path / AT_PAYMENTS.replace("payments", "research"), intents(OTHER_ACCOUNT, "bob"))
     file = Path(write_intents(tmp_path / AT_PAYMENTS, intents(ACCOUNT, "alice")))
     becomes(tmp_path / at if at else file)
-    with pytest.raises(
-        IdentityCenterError, match=rf"{tmp_path}/.*{told}.*can't be read as intents\. Nothing"
-    ):
+    with pytest.raises(IdentityCenterError, match=rf"intents can't be read: {tmp_path}/.*{told}.*\. Nothing"):
         read_intents(tmp_path)
 
 
@@ -253,7 +265,7 @@ def test_a_directory_that_can_not_be_read_is_no_smaller_fleet(
 
     monkeypatch.setattr(os, "scandir", refusing)
     with pytest.raises(
-        IdentityCenterError, match=r"Permission denied: .*payments.*see that all of the output can be read"
+        IdentityCenterError, match=r"Permission denied: .*payments.*make the whole output readable"
     ):
         read_intents(tmp_path)
 
@@ -276,9 +288,7 @@ def test_what_others_may_write_is_refused(tmp_path: Path, at: str, mode: int, to
     file = Path(write_intents(tmp_path / AT_PAYMENTS, intents(ACCOUNT, "alice")))
     (file / at).resolve().chmod(mode) if at else file.chmod(mode)
     if told:
-        with pytest.raises(
-            IdentityCenterError, match=f"{file} may be somebody else's: .*{told}.*--trust-intents"
-        ):
+        with pytest.raises(IdentityCenterError, match=f"{file} is not trusted: .*{told}.*--trust-intents"):
             read_intents(tmp_path)
     assert len(read_intents(tmp_path, trusted=bool(told))) == 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from c7n_iamusers.identity_center.model import Person
-from c7n_iamusers.identity_center.people import Candidate, Identity, identify, unmistakable
+from c7n_iamusers.identity_center.people import Candidate, Identity, distinct_people, identify
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, subject
 
 KEYS = {
@@ -61,10 +61,10 @@ def test_what_is_taken(texts: dict[str, str]) -> None:
     ("texts", "problem"),
     [
         pytest.param(
-            {"email": ""}, "no email: tag:Email or tag:Mail yields nothing: tag the user", id="no-email"
+            {"email": ""}, "no email: tag:Email or tag:Mail has no value: tag the user", id="no-email"
         ),
-        pytest.param({"username": ""}, "no username: tag:Email yields nothing", id="no-username"),
-        pytest.param({"family_name": ""}, "no family-name: UserName yields nothing", id="no-family-name"),
+        pytest.param({"username": ""}, "no username: tag:Email has no value", id="no-username"),
+        pytest.param({"family_name": ""}, "no family-name: UserName has no value", id="no-family-name"),
         pytest.param(
             {"email": "n/a"}, "email 'n/a' (from tag:Email or tag:Mail) is not an e-mail", id="email-word"
         ),
@@ -110,7 +110,8 @@ def test_every_fault_is_told() -> None:
 
 def test_a_user_of_another_account_is_refused() -> None:
     assert (
-        one(account=OTHER_ACCOUNT).problem == f"is not of account {ACCOUNT}, which this run gives access to"
+        one(account=OTHER_ACCOUNT).problem
+        == f"is not a user of account {ACCOUNT}, which this run gives access to"
     )
 
 
@@ -181,15 +182,15 @@ def test_a_tag_takes_nothing_from_whom_the_file_names(
         Candidate(subject(f"u{at}"), Person(username, email, *"GFD"), on_file=on_file)
         for at, (username, email, on_file) in enumerate(people)
     ]
-    found = unmistakable(candidates)
+    found = distinct_people(candidates)
     assert {at for at, each in enumerate(found) if each.person is None} == refused
 
 
 def test_the_refusal_names_the_users_concerned() -> None:
     problem = several(("a", "u", "x@example.com"), ("b", "v", "x@example.com"))["a"]
     assert problem == (
-        "the e-mail 'x@example.com' stands for different people: IAM users a of account "
-        f"{ACCOUNT}, b of account {ACCOUNT} give it with different usernames: correct them"
+        "the e-mail 'x@example.com' is ambiguous: IAM users a of account "
+        f"{ACCOUNT}, b of account {ACCOUNT} have it with different usernames: correct them"
     )
 
 
@@ -216,6 +217,6 @@ def test_people_of_several_accounts_are_told_apart_together() -> None:
     people = [Person("u", "a@example.com", *"GFD"), Person("v", "a@example.com", *"GFD")]
     accounts = (ACCOUNT, OTHER_ACCOUNT)
     candidates = [Candidate(subject(account=each), who) for each, who in zip(accounts, people, strict=True)]
-    found = unmistakable(candidates)
+    found = distinct_people(candidates)
     assert [each.person for each in found] == [None, None]
     assert f"alice of account {ACCOUNT}, alice of account {OTHER_ACCOUNT}" in found[0].problem

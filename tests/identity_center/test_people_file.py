@@ -46,7 +46,7 @@ def test_every_form_says_the_same(name: str, text: str) -> None:
     assert bob is not None
     assert (alice.texts["email"], bob.texts["email"]) == ("alice@example.com", "bob@example.com")
     assert people.find(OTHER_ACCOUNT, "alice") is None
-    assert people.told_faults() == []
+    assert people.fault_lines() == []
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_lines_are_those_of_the_file(name: str, lines: tuple[int, int]) -> None:
 
 def test_a_quoted_cell_over_two_lines_counts_them() -> None:
     text = f'account,user,email,display-name\n{ACCOUNT},a,a@x.org,"A\nB"\n{ACCOUNT},b,,\n'
-    assert found("p.csv", text).told_faults() == ["p.csv, line 4: has no email"]
+    assert found("p.csv", text).fault_lines() == ["p.csv, line 4: has no email"]
 
 
 @pytest.mark.parametrize(
@@ -116,15 +116,15 @@ def test_a_file_that_is_of_no_form(name: str, text: str, told: str) -> None:
         pytest.param(
             "p.json", f'[{{"account": {ACCOUNT}, "user": "a", "email": "a@x.org"}}]', "no account", id="int"
         ),
-        pytest.param("p.json", '["a"]', "is no object", id="json-text"),
-        pytest.param("p.yml", "- a", "is no object", id="yaml-text"),
+        pytest.param("p.json", '["a"]', "is not an object", id="json-text"),
+        pytest.param("p.yml", "- a", "is not an object", id="yaml-text"),
         pytest.param(
             "p.yml", f"- {{account: {ACCOUNT}, user: [a], email: a@x.org}}", "has no user", id="list"
         ),
     ],
 )
 def test_a_row_that_can_not_be_understood(name: str, text: str, told: str) -> None:
-    (fault,) = found(name, text).told_faults()
+    (fault,) = found(name, text).fault_lines()
     assert told in fault
 
 

@@ -17,7 +17,7 @@ GOOD = {"account": ACCOUNT, "user": "alice", "email": "alice@example.com"}
         pytest.param({**GOOD, "user": ""}, "has no user", id="no-user"),
         pytest.param({"email": "a@x.org"}, "has no account and no user", id="neither"),
         pytest.param({**GOOD, "account": "11122223333"}, "must be 12 digits (spreadsheets", id="lost-zero"),
-        pytest.param({**GOOD, "phone": "1"}, "has 'phone', which is none of", id="unknown-column"),
+        pytest.param({**GOOD, "phone": "1"}, "has unknown columns 'phone'", id="unknown-column"),
     ],
 )
 def test_a_faulty_row_names_its_line_and_refuses_the_user(texts: dict[str, str], told: str) -> None:

@@ -26,8 +26,8 @@ from tests.access_center import (
 EVERYWHERE = frozenset({ACCOUNT, OTHER_ACCOUNT})
 
 
-def calls(known: KnownPermissionSet | None, wanted: PermissionSet = WANTED) -> tuple[ApiCall, ...]:
-    return permission_set_calls(wanted, known, INSTANCE, [ACCOUNT])
+def calls(known: KnownPermissionSet | None, requested: PermissionSet = WANTED) -> tuple[ApiCall, ...]:
+    return permission_set_calls(requested, known, INSTANCE, [ACCOUNT])
 
 
 def test_a_new_set_is_complete_before_anything_can_assign_it() -> None:
@@ -49,8 +49,8 @@ def test_a_new_set_is_complete_before_anything_can_assign_it() -> None:
 
 
 def test_references_and_a_boundary_that_comes_first() -> None:
-    wanted = replace(WANTED, customer_policies=frozenset({"/team/Auditor", "/Reader"}), boundary="/Edge")
-    created = calls(None, wanted)
+    requested = replace(WANTED, customer_policies=frozenset({"/team/Auditor", "/Reader"}), boundary="/Edge")
+    created = calls(None, requested)
     assert operations(created) == [
         "CreatePermissionSet",
         "PutPermissionsBoundaryToPermissionSet",
@@ -66,8 +66,8 @@ def test_references_and_a_boundary_that_comes_first() -> None:
 
 
 def test_what_a_run_that_died_left_out_is_added() -> None:
-    wanted = replace(WANTED, customer_policies=frozenset({"/Reader"}), boundary=AUDIT)
-    added = calls(known_set(), wanted)
+    requested = replace(WANTED, customer_policies=frozenset({"/Reader"}), boundary=AUDIT)
+    added = calls(known_set(), requested)
     assert operations(added) == [
         "PutPermissionsBoundaryToPermissionSet",
         "AttachCustomerManagedPolicyReferenceToPermissionSet",
@@ -98,7 +98,7 @@ def test_a_bare_set_gives_no_empty_parameters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "present"),
+    ("requested", "present"),
     [
         pytest.param({}, {}, id="identical"),
         pytest.param({"session_duration": "PT60M"}, {}, id="duration-in-other-words"),
@@ -107,9 +107,9 @@ def test_a_bare_set_gives_no_empty_parameters() -> None:
         pytest.param({}, {"tags": {**MARK, "Team": "platform"}}, id="further-tags"),
     ],
 )
-def test_nothing_to_do(wanted: dict[str, object], present: dict[str, object]) -> None:
+def test_nothing_to_do(requested: dict[str, object], present: dict[str, object]) -> None:
     known = known_set(replace(WANTED, **present), accounts=EVERYWHERE)  # type: ignore[arg-type]
-    assert calls(known, replace(WANTED, **wanted)) == ()  # type: ignore[arg-type]
+    assert calls(known, replace(WANTED, **requested)) == ()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -178,19 +178,19 @@ def test_an_account_left_behind(stale: set[str], expected: list[str]) -> None:
     ("known", "refusal"),
     [
         pytest.param(
-            known_set(replace(WANTED, tags={})), "lacks the tag c7n-iamusers=managed", id="unmarked"
+            known_set(replace(WANTED, tags={})), "without the tag c7n-iamusers=managed", id="unmarked"
         ),
         pytest.param(
-            known_set(replace(WANTED, tags={"c7n-iamusers": "no"})), "lacks the tag", id="other-value"
+            known_set(replace(WANTED, tags={"c7n-iamusers": "no"})), "without the tag", id="other-value"
         ),
         pytest.param(
             known_set(replace(WANTED, boundary=AUDIT)),
-            f"also carries the permissions boundary {AUDIT}",
+            f"also has the permissions boundary {AUDIT}",
             id="more",
         ),
         pytest.param(
             known_set(replace(WANTED, customer_policies=frozenset({"/team/Auditor"}))),
-            "also carries customer-managed policy /team/Auditor",
+            "also has customer-managed policy /team/Auditor",
             id="more-policies",
         ),
     ],

@@ -81,7 +81,7 @@ def test_a_dry_run_changes_nothing_and_leaves_nothing(fleet: FleetRehearsal) -> 
 
 
 def test_what_each_account_is_told(fleet: FleetRehearsal) -> None:
-    robot = user(OTHER_ACCOUNT, "robot", None, "no email: tag:Email yields nothing")
+    robot = user(OTHER_ACCOUNT, "robot", None, "no email: tag:Email has no value")
     mixed = intents(OTHER_ACCOUNT, "carol")
     fleet.leave(intents(ACCOUNT, "alice"), replace(mixed, users=(*mixed.users, robot)))
     # the second of two to be asked for is the second account's
@@ -99,7 +99,7 @@ def test_what_each_account_is_told(fleet: FleetRehearsal) -> None:
     assert made["account"] != failed["account"]
     rows = {row["user"]: row for row in (*first["users"], *second["users"])}
     assert rows["robot"]["reason"] == (
-        f"user robot of account {OTHER_ACCOUNT}: no email: tag:Email yields nothing (asked for by "
+        f"user robot of account {OTHER_ACCOUNT}: no email: tag:Email has no value (requested by "
         f"{OTHER_ACCOUNT}/us-east-1/provision-Readers/identity-center-intents.json)"
     )
     assert {rows["alice"]["status"], rows["carol"]["status"]} == {"provisioned", "failed"}
@@ -158,6 +158,7 @@ def test_a_run_that_is_told_to_stop_finishes_the_calls_in_hand(fleet: FleetRehea
     failures = fleet.run(stopped=lambda: next(asked) > after)
     assert failures
     assert all("when the run was stopped: run again" in failure for failure in failures)
+    assert all(failure.endswith(("run again", "run again with --audit")) for failure in failures)
     (result,) = fleet.results()
     journal = [json.loads(line) for line in (result.parent / "journal.jsonl").read_text().splitlines()]
     begun = [
@@ -231,7 +232,9 @@ def test_somebody_elses_user_that_came_up_meanwhile_is_adopted_and_not_undone(
         on_call(patch, "CreateGroup", theirs)
         assert fleet.run() == []
     (row,) = result_of(fleet, ACCOUNT)["users"]
-    assert "alice@example.com (the Identity Center user that has username and e-mail)" in row["reason"]
+    assert (
+        "alice@example.com (the existing Identity Center user with that username and e-mail)" in row["reason"]
+    )
     (result,) = fleet.results()
     assert fleet.undo(result) == []
     assert fleet.usernames() == {"alice@example.com"}
@@ -276,8 +279,10 @@ def test_changed_sets_are_provisioned_three_at_a_time_and_never_two_in_one_accou
     fleet.run()
     changed = replace(readers(), managed_policies=frozenset({AUDIT}))
     for account in ACCOUNTS[:2]:
-        wanted = [(name, replace(changed, name=name)) for name in names]
-        fleet.leave(*(intents(account, "alice", set_name=name, permission_set=each) for name, each in wanted))
+        requested = [(name, replace(changed, name=name)) for name in names]
+        fleet.leave(
+            *(intents(account, "alice", set_name=name, permission_set=each) for name, each in requested)
+        )
     fleet.org.configure(assignment_seconds=0.2)
     assert fleet.run() == []
     calls = [call for call in fleet.mutations() if call.operation == "ProvisionPermissionSet"]
@@ -303,7 +308,7 @@ def test_more_assignments_than_there_are_slots_are_each_made_once(fleet: FleetRe
 
 def test_two_writers_over_one_directory(fleet: FleetRehearsal) -> None:
     two_accounts(fleet)
-    who = rf"another run writes: process {os.getpid()} of \S+.* for {fleet.output}"
+    who = rf"another run holds the lock: process {os.getpid()} of \S+.* for {fleet.output}"
     with exclusive(fleet.output), pytest.raises(IdentityCenterError, match=who):
         fleet.run()
     assert fleet.mutations() == []
@@ -391,8 +396,8 @@ def test_administrators_and_adoptions_stand_on_top_of_the_plan(fleet: FleetRehea
     assert on_top[:3] == [
         "  + permission set Admins  ADMINISTRATOR by AdministratorAccess",
         "  + permission set Inline  ADMINISTRATOR by its inline policy",
-        "  = user           alice@example.com <alice@example.com>  (exists; username and e-mail are those of "
-        f"user alice of account {ACCOUNT}, by tag:Email)",
+        "  = user           alice@example.com <alice@example.com>  (exists; username and e-mail are those of user "
+        f"alice of account {ACCOUNT}, by tag:Email)",
     ]
     assert f"      administrators: alice@example.com in account {ACCOUNT}" in fleet.said
     assert not any("Readers  ADMINISTRATOR" in line for line in fleet.said)

@@ -114,7 +114,7 @@ def test_a_stranger_who_joins_beside_a_new_member(fleet: FleetRehearsal, racing:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "username"),
+    ("requested", "username"),
     [
         pytest.param(intents(ACCOUNT, "alice", "bob"), BOB, id="somebody-who-is-asked-for"),
         pytest.param(replace(intents(ACCOUNT, "alice"), shared_group=True), MALLORY, id="a-shared-group"),
@@ -122,15 +122,15 @@ def test_a_stranger_who_joins_beside_a_new_member(fleet: FleetRehearsal, racing:
 )
 @pytest.mark.parametrize("operation", ["CreatePermissionSet", "CreateAccountAssignment"])
 def test_who_may_join(
-    fleet: FleetRehearsal, racing: Racing, wanted: Any, username: str, operation: str
+    fleet: FleetRehearsal, racing: Racing, requested: Any, username: str, operation: str
 ) -> None:
-    if not wanted.shared_group:
+    if not requested.shared_group:
         create_group(fleet)
     else:
         fleet.org.client("identitystore").create_group(
             IdentityStoreId=fleet.instance.store.id, DisplayName=GROUP, Description="Theirs"
         )
-    fleet.leave(wanted)
+    fleet.leave(requested)
     assert racing(operation, joins(username)) == []
     assert len(fleet.assigned()) == 1
 

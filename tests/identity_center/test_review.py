@@ -17,8 +17,8 @@ from c7n_iamusers.cli.main import main
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.intents import UserIntent
 from c7n_iamusers.identity_center.model import CenterQuotas
-from c7n_iamusers.identity_center.plan_files import Papers
-from c7n_iamusers.identity_center.provisioning import Belief, provision, read_fleet
+from c7n_iamusers.identity_center.plan_files import PlanOptions
+from c7n_iamusers.identity_center.provisioning import TrustOptions, provision, read_fleet
 from tests.access_center import ACCOUNT, AUDIT, MARK, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import allow
 from tests.derived import derived, holder
@@ -27,11 +27,11 @@ from tests.identity_center.fleet_rehearsal import FleetRehearsal
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 
-def reviewed(fleet: FleetRehearsal, path: Path) -> Papers:
+def reviewed(fleet: FleetRehearsal, path: Path) -> PlanOptions:
     """The papers of a plan that a dry run has written."""
-    assert fleet.run(dry=True, papers=Papers(path)) == []
+    assert fleet.run(dry=True, plan_options=PlanOptions(path)) == []
     (digest,) = re.findall(r"--plan-sha256 ([0-9a-f]{64})", "\n".join(fleet.said))
-    return Papers(reviewed=path, digest=digest)
+    return PlanOptions(reviewed=path, digest=digest)
 
 
 def create_user(fleet: FleetRehearsal, username: str) -> None:
@@ -87,8 +87,8 @@ def test_what_makes_administrators_comes_first(fleet: FleetRehearsal, user: User
 def test_an_explicit_set_that_changes_is_shown_old_and_new(fleet: FleetRehearsal) -> None:
     fleet.leave(intents(ACCOUNT, "alice"))
     fleet.run()
-    wanted = replace(readers(), managed_policies=frozenset({AUDIT}), session_duration="PT8H")
-    fleet.leave(intents(ACCOUNT, "alice", permission_set=wanted))
+    requested = replace(readers(), managed_policies=frozenset({AUDIT}), session_duration="PT8H")
+    fleet.leave(intents(ACCOUNT, "alice", permission_set=requested))
     fleet.run(dry=True)
     assert [line.strip() for line in fleet.said if line.startswith("      ")] == [
         "session duration: PT1H -> PT8H",
@@ -134,8 +134,8 @@ def test_no_name_forges_a_line(fleet: FleetRehearsal, tmp_path: Path) -> None:
     fleet.instance.store.users[made].attributes["UserName"] = HOSTILE
     (group,) = fleet.instance.store.groups
     client.create_group_membership(IdentityStoreId=store, GroupId=group, MemberId={"UserId": made})
-    papers = Papers(tmp_path / "plan.json")
-    fleet.run(dry=True, papers=papers)
+    plan_options = PlanOptions(tmp_path / "plan.json")
+    fleet.run(dry=True, plan_options=plan_options)
     said = list(fleet.said)
     fleet.audit()
     for lines in (said, fleet.said):
@@ -156,12 +156,12 @@ def test_a_reviewer_reads_the_plan_of_the_dry_run(fleet: FleetRehearsal, tmp_pat
     create_user(fleet, "bob@example.com")
     fleet.leave(bob, intents(OTHER_ACCOUNT, "carol", set_name="Writers"))
     path = tmp_path / "plan.json"
-    papers = reviewed(fleet, path)
+    plan_options = reviewed(fleet, path)
     printed = CliRunner().invoke(main, ["plan", str(path)])
     assert printed.exit_code == 0, printed.output
     head, *lines = printed.output.splitlines()
     assert head.startswith(f"access in Identity Center {fleet.instance.arn}: ")
-    assert head.endswith(f" changes; SHA-256 {papers.digest}")
+    assert head.endswith(f" changes; SHA-256 {plan_options.digest}")
     plan = [line for line in fleet.said if not line.startswith(("Derived", "Plan: /", "  near"))]
     assert [line for line in lines if not line.startswith("        ")] == plan
     assert any("ADMINISTRATOR" in line for line in plan)
@@ -175,9 +175,11 @@ def test_a_reviewer_reads_the_plan_of_the_dry_run(fleet: FleetRehearsal, tmp_pat
 
 def test_a_reviewer_reads_what_was_not_checked(fleet: FleetRehearsal, tmp_path: Path) -> None:
     two(fleet)
-    found = replace(read_fleet(fleet.store, belief=Belief(trusted=True)), unchecked=("nobody checked this",))
-    papers = Papers(tmp_path / "plan.json")
-    assert provision(found, fleet.center(), lambda _: None, papers=papers) == []
+    found = replace(
+        read_fleet(fleet.store, trust=TrustOptions(trusted=True)), unchecked=("nobody checked this",)
+    )
+    plan_options = PlanOptions(tmp_path / "plan.json")
+    assert provision(found, fleet.center(), lambda _: None, plan_options=plan_options) == []
     printed = CliRunner().invoke(main, ["plan", str(tmp_path / "plan.json")]).output
     assert printed.splitlines()[1] == "nobody checked this"
 
@@ -214,8 +216,8 @@ def test_a_plan_of_the_version_before_can_be_read(fleet: FleetRehearsal, tmp_pat
     assert printed[1:] == [
         "  + group          Old",
         "        identitystore:CreateGroup DisplayName=Old",
-        f"  ! total          a@example.com in account {ACCOUNT}: wider: also holds Admin through group G (not this "
-        "package's)",
+        f"  ! total          a@example.com in account {ACCOUNT}: wider: also holds Admin through group G (not "
+        "managed by c7n-iamusers)",
         "  ! refused        why",
         "Plan: 1 to create, 0 to update, 0 to assign, 0 to adopt, 0 unchanged, 1 users refused, 1 wider.",
     ]
@@ -240,18 +242,18 @@ def test_what_is_no_plan_of_access_is_named(
 
 def test_what_was_reviewed_is_applied(fleet: FleetRehearsal, tmp_path: Path) -> None:
     two(fleet)
-    papers = reviewed(fleet, tmp_path / "plan.json")
+    plan_options = reviewed(fleet, tmp_path / "plan.json")
     assert json.loads((tmp_path / "plan.json").read_text())["schema"] == 2
-    assert fleet.run(papers=papers) == []
+    assert fleet.run(plan_options=plan_options) == []
     assert len(fleet.assigned()) == 2
 
 
 def test_other_intents_are_refused(fleet: FleetRehearsal, tmp_path: Path) -> None:
     two(fleet)
-    papers = reviewed(fleet, tmp_path / "plan.json")
+    plan_options = reviewed(fleet, tmp_path / "plan.json")
     two(fleet, second="*")
-    with pytest.raises(IdentityCenterError, match="is other than what was reviewed: permission set iam-all"):
-        fleet.run(papers=papers)
+    with pytest.raises(IdentityCenterError, match="differ from the reviewed ones: permission set iam-all"):
+        fleet.run(plan_options=plan_options)
     assert fleet.mutations() == []
 
 
@@ -259,28 +261,28 @@ def test_a_policy_that_has_changed_in_the_account_is_refused(fleet: FleetRehears
     """A derived set that refers to a policy by name has a name that depends on what the policy says."""
     alice = holder(ACCOUNT, "alice", attached=("Team",))
     fleet.leave(derived(ACCOUNT, alice, policies={"Team": allow("s3:Get*")}))
-    papers = reviewed(fleet, tmp_path / "plan.json")
+    plan_options = reviewed(fleet, tmp_path / "plan.json")
     fleet.leave(derived(ACCOUNT, alice, policies={"Team": allow("s3:Put*")}))
     with pytest.raises(IdentityCenterError, match=r"permission set iam-s3-\S+ \(not in it\)"):
-        fleet.run(papers=papers)
+        fleet.run(plan_options=plan_options)
     assert fleet.mutations() == []
 
 
 def test_a_changed_file_is_refused(fleet: FleetRehearsal, tmp_path: Path) -> None:
     two(fleet)
-    papers = reviewed(fleet, tmp_path / "plan.json")
+    plan_options = reviewed(fleet, tmp_path / "plan.json")
     path = tmp_path / "plan.json"
     path.write_text(path.read_text().replace("s3:put*", "s3:*"))
     with pytest.raises(IdentityCenterError, match="it was changed since the review"):
-        fleet.run(papers=papers)
+        fleet.run(plan_options=plan_options)
     assert fleet.mutations() == []
 
 
 def test_other_options_are_refused(fleet: FleetRehearsal, tmp_path: Path) -> None:
     two(fleet)
-    papers = reviewed(fleet, tmp_path / "plan.json")
+    plan_options = reviewed(fleet, tmp_path / "plan.json")
     with pytest.raises(IdentityCenterError, match="give the same options"):
-        fleet.run(papers=papers, prune=True)
+        fleet.run(plan_options=plan_options, prune=True)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": 1}'], ids=["empty", "list", "bare", "part"])
@@ -289,7 +291,7 @@ def test_what_is_no_plan(fleet: FleetRehearsal, tmp_path: Path, text: str) -> No
     path = tmp_path / "plan.json"
     path.write_text(text)
     with pytest.raises(IdentityCenterError, match="can't be read as a plan"):
-        fleet.run(papers=Papers(reviewed=path, digest=hashlib.sha256(text.encode()).hexdigest()))
+        fleet.run(plan_options=PlanOptions(reviewed=path, digest=hashlib.sha256(text.encode()).hexdigest()))
 
 
 @pytest.mark.parametrize("number", [4, 6, 9])
@@ -297,12 +299,12 @@ def test_a_reviewed_run_that_dies_is_carried_on_by_the_same_plan(
     fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     fleet.leave(intents(ACCOUNT, "alice", "bob"), intents(OTHER_ACCOUNT, "alice"))
-    papers = reviewed(fleet, tmp_path / "plan.json")
+    plan_options = reviewed(fleet, tmp_path / "plan.json")
     with monkeypatch.context() as patch:
         after_change(patch, number, Killed())
         with pytest.raises(Killed):
-            fleet.run(papers=papers)
-    assert fleet.run(papers=papers) == []
+            fleet.run(plan_options=plan_options)
+    assert fleet.run(plan_options=plan_options) == []
     assert len(fleet.assigned()) == 2
 
 
@@ -310,15 +312,15 @@ def test_a_set_that_was_made_in_part_is_reviewed_anew(
     fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fleet.leave(intents(ACCOUNT, "alice"))
-    papers = reviewed(fleet, tmp_path / "plan.json")
+    plan_options = reviewed(fleet, tmp_path / "plan.json")
     with monkeypatch.context() as patch:
         after_change(patch, 1, Killed())
         with pytest.raises(Killed):
-            fleet.run(papers=papers)
+            fleet.run(plan_options=plan_options)
     if not fleet.instance.permission_sets:
         pytest.fail("the set is to be made first")
     with pytest.raises(IdentityCenterError, match=r"permission set Readers \(otherwise\)"):
-        fleet.run(papers=papers)
+        fleet.run(plan_options=plan_options)
 
 
 @pytest.mark.parametrize(
@@ -343,11 +345,11 @@ def test_a_quota_is_said_before_the_first_call(
 
 def test_a_set_with_too_many_policies_is_its_own_peoples_failure(fleet: FleetRehearsal) -> None:
     many = frozenset(f"arn:aws:iam::aws:policy/P{number}" for number in range(21))
-    wanted = replace(readers("Many"), managed_policies=many)
+    requested = replace(readers("Many"), managed_policies=many)
     fleet.leave(
-        intents(ACCOUNT, "alice", permission_set=wanted, set_name="Many"), intents(OTHER_ACCOUNT, "bob")
+        intents(ACCOUNT, "alice", permission_set=requested, set_name="Many"), intents(OTHER_ACCOUNT, "bob")
     )
     (failure,) = fleet.run()
-    assert "permission set Many has 21 managed policies, and one takes 20" in failure
+    assert "permission set Many has 21 managed policies, and the quota is 20" in failure
     assert "give --quota policies-per-set=21" in failure
     assert len(fleet.assigned()) == 1

@@ -92,25 +92,21 @@ Step = Callable[[FleetRehearsal], object]
         pytest.param(
             nothing,
             lambda fleet: create_user(fleet, BOB),
-            rf"used now is other than what was reviewed: user {BOB} <{BOB}> was to be created, and somebody else",
+            rf"objects differ from the reviewed ones: user {BOB} <{BOB}> was to be created, and has been",
             id="user-made-by-somebody",
         ),
         pytest.param(
             lambda fleet: create_user(fleet, BOB),
             replace_user,
-            rf"user {BOB} <{BOB}> is another than it was, id \S+ for \S+",
+            rf"user {BOB} <{BOB}> was replaced: it has id \S+, and had \S+",
             id="user-made-again",
         ),
         pytest.param(nothing, group_of_ours, f"group {GROUP} was to be created", id="group-made-by-somebody"),
-        pytest.param(
-            group_of_ours, replace_group, f"group {GROUP} is another than it was", id="group-made-again"
-        ),
+        pytest.param(group_of_ours, replace_group, f"group {GROUP} was replaced", id="group-made-again"),
         pytest.param(
             nothing, set_of_ours, "permission set Readers was to be created", id="set-made-by-somebody"
         ),
-        pytest.param(
-            set_of_ours, replace_set, "permission set Readers is another than it was", id="set-made-again"
-        ),
+        pytest.param(set_of_ours, replace_set, "permission set Readers was replaced", id="set-made-again"),
     ],
 )
 def test_what_is_taken_over_is_what_was_reviewed(
@@ -118,12 +114,12 @@ def test_what_is_taken_over_is_what_was_reviewed(
 ) -> None:
     before(fleet)
     fleet.leave(intents(ACCOUNT, "bob"))
-    papers = reviewed(fleet, tmp_path / "plan.json")
+    plan_options = reviewed(fleet, tmp_path / "plan.json")
     between(fleet)
     with pytest.raises(IdentityCenterError, match=told):
-        fleet.run(papers=papers)
+        fleet.run(plan_options=plan_options)
     assert fleet.mutations() == []
-    assert fleet.run(papers=reviewed(fleet, tmp_path / "plan.json")) == []
+    assert fleet.run(plan_options=reviewed(fleet, tmp_path / "plan.json")) == []
     assert fleet.members() == {GROUP: {BOB}}
 
 
@@ -146,7 +142,7 @@ def test_what_somebody_makes_while_a_reviewed_plan_is_applied_is_not_used(
     by_plan: bool,
 ) -> None:
     fleet.leave(intents(ACCOUNT, "bob"))
-    papers = reviewed(fleet, tmp_path / "plan.json") if by_plan else None
+    plan_options = reviewed(fleet, tmp_path / "plan.json") if by_plan else None
     pending = [somebody]
 
     def once() -> None:
@@ -155,11 +151,11 @@ def test_what_somebody_makes_while_a_reviewed_plan_is_applied_is_not_used(
 
     with monkeypatch.context() as patch:
         on_call(patch, operation, once)
-        failures = fleet.run(papers=papers)
+        failures = fleet.run(plan_options=plan_options)
     if by_plan:
         (failure,) = failures
         assert told in failure
-        assert "somebody else has made it since the plan was reviewed" in failure
+        assert "others have created it since the plan was reviewed" in failure
         assert not [user for users in fleet.members().values() for user in users]
     else:
         assert failures == []
@@ -184,17 +180,17 @@ def newcomer_elsewhere(fleet: FleetRehearsal) -> None:
     [
         pytest.param(
             hold_more,
-            rf"what is held in all is other than what was reviewed: {ALICE} in account {ACCOUNT} \(otherwise\)",
+            rf"the total access differs from the reviewed one: {ALICE} in account {ACCOUNT} \(otherwise\)",
             id="totals",
         ),
         pytest.param(
             stranger,
-            rf"who else is in groups is other than what was reviewed: {MALLORY} in group {GROUP} \(not in it\)",
+            rf"the list of unexpected members differs from the reviewed one: {MALLORY} in group {GROUP} \(not in it\)",
             id="strangers",
         ),
         pytest.param(
             newcomer_elsewhere,
-            rf"what is held in all is other .*{BOB} in account {ACCOUNT}|what nobody asks for .*{BOB} in {GROUP}",
+            rf"the total access differs .*{BOB} in account {ACCOUNT}|objects no longer requested .*{BOB} in {GROUP}",
             id="stale",
         ),
     ],
@@ -208,10 +204,10 @@ def test_what_people_hold_is_what_was_reviewed(
     fleet.leave(writers)
     fleet.run()
     fleet.leave(intents(OTHER_ACCOUNT, "carol"))
-    papers = reviewed(fleet, tmp_path / "plan.json")
+    plan_options = reviewed(fleet, tmp_path / "plan.json")
     between(fleet)
     with pytest.raises(IdentityCenterError, match=told):
-        fleet.run(papers=papers)
+        fleet.run(plan_options=plan_options)
     assert fleet.mutations() == []
 
 
@@ -222,22 +218,24 @@ def test_nothing_that_was_reviewed_is_missed_by_a_run_that_goes_on(
     create_user(fleet, ALICE)
     shared: dict[str, Any] = {"group": "Everybody", "shared_group": True}
     fleet.leave(intents(ACCOUNT, "alice", "bob", **shared), intents(OTHER_ACCOUNT, "carol", **shared))
-    papers = reviewed(fleet, tmp_path / "plan.json")
+    plan_options = reviewed(fleet, tmp_path / "plan.json")
     for number in (5, 1, 1):
         with monkeypatch.context() as patch:
             after_change(patch, number, Killed())
             with pytest.raises(Killed):
-                fleet.run(papers=papers)
-    assert fleet.run(papers=papers) == []
+                fleet.run(plan_options=plan_options)
+    assert fleet.run(plan_options=plan_options) == []
     assert len(fleet.members()["Everybody"]) == 3
 
 
 def test_a_plan_of_the_version_before_is_made_anew(fleet: FleetRehearsal, tmp_path: Path) -> None:
     fleet.leave(intents(ACCOUNT, "alice"))
-    papers = reviewed(fleet, tmp_path / "plan.json")
-    assert papers.reviewed
-    text = papers.reviewed.read_text().replace('"schema": 2', '"schema": 1')
-    papers.reviewed.write_text(text)
-    papers = type(papers)(reviewed=papers.reviewed, digest=hashlib.sha256(text.encode()).hexdigest())
-    with pytest.raises(IdentityCenterError, match=re.escape("a version before made it (schema 1)")):
-        fleet.run(papers=papers)
+    plan_options = reviewed(fleet, tmp_path / "plan.json")
+    assert plan_options.reviewed
+    text = plan_options.reviewed.read_text().replace('"schema": 2', '"schema": 1')
+    plan_options.reviewed.write_text(text)
+    plan_options = type(plan_options)(
+        reviewed=plan_options.reviewed, digest=hashlib.sha256(text.encode()).hexdigest()
+    )
+    with pytest.raises(IdentityCenterError, match=re.escape("it was made by an earlier version (schema 1)")):
+        fleet.run(plan_options=plan_options)

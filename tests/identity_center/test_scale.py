@@ -23,7 +23,7 @@ from c7n_iamusers.identity_center.model import AccessPlan, CenterState, Change, 
 from c7n_iamusers.identity_center.plan import plan_access
 from c7n_iamusers.identity_center.plan_files import write_plan
 from c7n_iamusers.identity_center.run_records import write_account_results
-from c7n_iamusers.identity_center.writer.writer import DONE, LEFT, Ended
+from c7n_iamusers.identity_center.writer.writer import DONE, LEFT, ChangeResult
 from tests.access_center import ACCOUNT, INSTANCE, OTHER_ACCOUNT
 from tests.derivation.users import PLAIN, READ, WRITE, allow, user
 from tests.derived import derived, holder
@@ -97,8 +97,8 @@ def test_planning_is_linear(groups: int) -> None:
             intents(ACCOUNT, *(f"u{each}" for each in range(number, count, sets)), set_name=f"Set{number}")
             for number in range(sets)
         ]
-        wanted = desired(*found)
-        return python_calls(lambda: plan_access(wanted, CenterState(), INSTANCE))
+        requested = desired(*found)
+        return python_calls(lambda: plan_access(requested, CenterState(), INSTANCE))
 
     assert planned(800) <= 2.3 * planned(400)
 
@@ -129,11 +129,11 @@ def test_results_walk_through_the_changes_a_few_times_however_many_accounts_ther
     tmp_path: Path, stopped: bool
 ) -> None:
     found = [intents(f"{100000000001 + number}", "alice", "bob") for number in range(20)]
-    wanted = desired(*found)
-    plan = plan_access(wanted, CenterState(), INSTANCE)
-    ended = {each.key: Ended(LEFT if stopped else DONE, 1) for each in plan.changes}
+    requested = desired(*found)
+    plan = plan_access(requested, CenterState(), INSTANCE)
+    ended = {each.key: ChangeResult(LEFT if stopped else DONE, 1) for each in plan.changes}
     Walked.times = 0
-    report = Report(wanted, replace(plan, changes=Walked(plan.changes)), ended)
+    report = Report(requested, replace(plan, changes=Walked(plan.changes)), ended)
     write_account_results(DirectoryStore(tmp_path), {each.place for each in found}, report)
     assert Walked.times <= 3
 

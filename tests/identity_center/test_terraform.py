@@ -140,8 +140,8 @@ def test_the_attached_policy() -> None:
 
 
 def test_what_exists_is_imported() -> None:
-    wanted = desired(intents(ACCOUNT, "alice", "bob", permission_set=RICH))
-    (group,) = wanted.groups.values()
+    requested = desired(intents(ACCOUNT, "alice", "bob", permission_set=RICH))
+    (group,) = requested.groups.values()
     known_group = KnownGroup(
         "g-1",
         group.name,
@@ -159,7 +159,7 @@ def test_what_exists_is_imported() -> None:
         {alice.key: KnownPerson("u-1", alice.username, alice.email)},
         INSTANCE,
     )
-    found = terraform_configuration(wanted, existing)
+    found = terraform_configuration(requested, existing)
     store, both = INSTANCE.identity_store_id, f"{SET_ARN},{INSTANCE.arn}"
     imported = {each["to"].partition(".")[0]: each["id"] for each in found["import"]}
     assert imported == {
@@ -195,5 +195,5 @@ def test_what_exists_is_imported() -> None:
     ],
 )
 def test_what_is_not_ours_is_not_imported(state: CenterState) -> None:
-    wanted = desired(intents(ACCOUNT, "alice", permission_set=RICH))
-    assert terraform_configuration(wanted, Existing(state, {}, INSTANCE))["import"] == []
+    requested = desired(intents(ACCOUNT, "alice", permission_set=RICH))
+    assert terraform_configuration(requested, Existing(state, {}, INSTANCE))["import"] == []

@@ -12,7 +12,7 @@ import pytest
 
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import DerivationOptions
-from c7n_iamusers.identity_center.deriving import derivation_options, permission_set_of
+from c7n_iamusers.identity_center.access_derivation import derivation_options, permission_set_of
 from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.policy_comparison.principals import principal_permissions
 from c7n_iamusers.policy_comparison.proof import WIDER
@@ -144,15 +144,15 @@ def test_who_shrank_and_still_holds_the_old_set_is_wider(fleet: FleetRehearsal) 
         assert fleet.run() == []
         assert fleet.mutations() == []
         assert fleet.lines("-") == [
-            f"- membership {ALICE} in {old} (nobody asks for it any more; --prune removes it)",
-            f"- assignment {old} -> {old_set} in account {ACCOUNT} (nobody asks for it any more; --prune removes it)",
-            f"- group {old} (nobody asks for it any more; --prune removes it)",
-            f"- permission set {old_set} (nobody asks for it any more; --prune removes it)",
+            f"- membership {ALICE} in {old} (no longer requested; --prune removes it)",
+            f"- assignment {old} -> {old_set} in account {ACCOUNT} (no longer requested; --prune removes it)",
+            f"- group {old} (no longer requested; --prune removes it)",
+            f"- permission set {old_set} (no longer requested; --prune removes it)",
         ]
         (told,) = fleet.lines("!")
         assert told == (
-            f"! total {ALICE} in account {ACCOUNT}: wider: also holds {old_set} through group {old} (ours; nobody "
-            "asks for it any more)"
+            f"! total {ALICE} in account {ACCOUNT}: wider: also holds {old_set} through group {old} (managed; no "
+            "longer requested)"
         )
     row = json.loads(
         (fleet.output / ACCOUNT / "us-east-1/provision-derived/identity-center-result.json").read_text()
@@ -197,7 +197,7 @@ def test_whom_a_corrected_tag_leaves_behind_goes_by_pruning(fleet: FleetRehearsa
     assert fleet.run() == []
     (group,) = fleet.members()
     assert fleet.lines("-") == [
-        f"- membership {MALLORY} in {group} (nobody asks for it any more; --prune removes it)"
+        f"- membership {MALLORY} in {group} (no longer requested; --prune removes it)"
     ]
     assert fleet.run(prune=True) == []
     assert fleet.members() == {group: {ALICE}}
@@ -211,7 +211,9 @@ def test_whoever_was_put_there_by_hand_is_told_of_and_left(fleet: FleetRehearsal
     assert fleet.run(prune=True) == []
     assert fleet.mutations() == []
     (told,) = fleet.lines("!")
-    assert told.startswith(f"! stranger {MALLORY} in group {group} (account {ACCOUNT}): no run whose results")
+    assert told.startswith(
+        f"! unexpected {MALLORY} in group {group} (account {ACCOUNT}): the membership is not requested"
+    )
     assert fleet.run(prune=True, lock_out=True) == []
     assert fleet.members() == {group: {ALICE}}
 
@@ -226,7 +228,7 @@ def test_pruning_does_not_lock_out_whose_iam_user_is_gone(fleet: FleetRehearsal)
     assert groups_of(fleet, BOB)
     (told,) = fleet.lines("=")
     assert told.startswith(f"= former {BOB} in group ")
-    assert "where these were deleted since, this is the access that took their place" in told
+    assert "if these were deleted, it replaces their access" in told
 
 
 def test_a_direct_assignment_by_hand_is_named_and_never_removed(fleet: FleetRehearsal) -> None:
@@ -241,8 +243,8 @@ def test_a_direct_assignment_by_hand_is_named_and_never_removed(fleet: FleetRehe
     assert fleet.run(prune=True, lock_out=True) == []
     assert fleet.mutations() == []
     assert fleet.lines("!") == [
-        f"! total {ALICE} in account {ACCOUNT}: wider: also holds Admin through a direct assignment (not this "
-        "package's)"
+        f"! total {ALICE} in account {ACCOUNT}: wider: also holds Admin through a direct assignment (not "
+        "managed by c7n-iamusers)"
     ]
     assert fleet.said[-2].endswith(", 1 wider.")
 
@@ -281,9 +283,9 @@ def test_a_group_that_also_gives_another_account_is_not_taken_by_a_run_over_one(
     fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3), **options))
     assert fleet.run(prune=True) == []
     assert not [call for call in fleet.mutations() if call.operation.startswith("Delete")]
-    told = [line for line in fleet.lines("!") if line.startswith("! stranger")]
+    told = [line for line in fleet.lines("!") if line.startswith("! unexpected")]
     assert len(told) == 1
-    assert f"it also gives account {OTHER_ACCOUNT}, of which there are no intents here" in told[0]
+    assert f"it also gives account {OTHER_ACCOUNT}, which has no intents here" in told[0]
 
 
 def test_what_is_asked_for_by_name_is_compared_too(fleet: FleetRehearsal) -> None:
@@ -293,7 +295,7 @@ def test_what_is_asked_for_by_name_is_compared_too(fleet: FleetRehearsal) -> Non
     fleet.leave(intents(ACCOUNT, "alice", set_name="Writers"))
     assert fleet.run() == []
     (told,) = fleet.lines("!")
-    assert f"wider: also holds Readers through group iam-{ACCOUNT}-Readers (ours" in told
+    assert f"wider: also holds Readers through group iam-{ACCOUNT}-Readers (managed" in told
     assert fleet.run(prune=True) == []
     assert groups_of(fleet, ALICE) == {f"iam-{ACCOUNT}-Writers"}
 
@@ -323,11 +325,11 @@ def stand_under_earlier_names(
     principal = principal_permissions(user.detail, {}, found.source.policies, user.person.username)
     derivation = derive([principal], options or DerivationOptions())
     (row,) = derivation.principals
-    wanted = replace(permission_set_of(derivation.sets[0]), name=row.earlier_set, **changes)
+    requested = replace(permission_set_of(derivation.sets[0]), name=row.earlier_set, **changes)
     explicit = intents(
         found.account_id,
         group=row.earlier_group,
-        permission_set=wanted,
+        permission_set=requested,
         users=found.users,
         set_name="Earlier",
     )

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.identity_center.created import Created, Standing, StandingSet, StandingUser, UndoPlan
 from c7n_iamusers.identity_center.model import Assignment, KnownGroup
+from c7n_iamusers.identity_center.run_objects import Created, CreatedSet, CreatedState, CreatedUser, UndoPlan
 from c7n_iamusers.identity_center.undo_plan import plan_undo
 from tests.access_center import ACCOUNT, INSTANCE, OTHER_ACCOUNT, SET_ARN, WANTED, known_set
 
@@ -28,17 +28,17 @@ CREATED = (
 )
 OWN, FURTHER = Assignment(ACCOUNT, SET_ARN), Assignment(OTHER_ACCOUNT, SET_ARN)
 READERS = KnownGroup("g", "readers", GROUP["Description"], frozenset({"u"}), frozenset({OWN}))
-ALICE = StandingUser("u", {**USER, "UserStatus": "ENABLED"}, frozenset({"g"}))
-SET = StandingSet(known_set(accounts=frozenset({ACCOUNT})), frozenset({(ACCOUNT, "g")}))
-WHOLE = Standing(CREATED, {1: READERS}, {3: ALICE}, {0: SET}, {("g", "u"): "m"}, {"g": frozenset({OWN})})
+ALICE = CreatedUser("u", {**USER, "UserStatus": "ENABLED"}, frozenset({"g"}))
+SET = CreatedSet(known_set(accounts=frozenset({ACCOUNT})), frozenset({(ACCOUNT, "g")}))
+WHOLE = CreatedState(CREATED, {1: READERS}, {3: ALICE}, {0: SET}, {("g", "u"): "m"}, {"g": frozenset({OWN})})
 
 
-def undone(standing: Standing) -> UndoPlan:
-    return plan_undo(standing, {"Migrated": WANTED}, INSTANCE)
+def undone(state: CreatedState) -> UndoPlan:
+    return plan_undo(state, {"Migrated": WANTED}, INSTANCE)
 
 
-def deleted(standing: Standing) -> list[str]:
-    return [call.operation for change in undone(standing).changes for call in change.calls]
+def deleted(state: CreatedState) -> list[str]:
+    return [call.operation for change in undone(state).changes for call in change.calls]
 
 
 EVERYTHING = [
@@ -68,33 +68,33 @@ THEIRS = {"g", SET_ARN}
     ("changes", "goes", "reasons"),
     [
         pytest.param(
-            {"foreign": frozenset({"g"})},
+            {"unmanaged": frozenset({"g"})},
             EVERYTHING,
             [],
             id="a-shared-group-with-a-set-of-ours",
         ),
         pytest.param(
-            {"foreign": frozenset({"g"}), "assignments": {}},
+            {"unmanaged": frozenset({"g"}), "assignments": {}},
             [],
-            ["its group is not ours, and has no set of ours"],
+            ["its group is not managed, and has no managed permission set"],
             id="a-group-of-theirs",
         ),
         pytest.param(
-            {"foreign": frozenset({SET_ARN})},
+            {"unmanaged": frozenset({SET_ARN})},
             ["DeleteGroupMembership", "DeleteUser"],
-            ["its permission set is not ours", "it has been assigned since"],
+            ["its permission set is not managed", "it has been assigned since"],
             id="a-set-of-theirs",
         ),
         pytest.param(
             {"memberships": {("g", "u"): "another"}},
             [],
-            ["it was made anew since", "people rely on the group"],
+            ["it was recreated since", "its group has other members"],
             id="another-membership",
         ),
         pytest.param(
             {"groups": {}, "members": {"g": frozenset({"u", "later"})}},
             ["DeleteGroupMembership", "DeleteUser"],
-            ["people rely on the group"],
+            ["its group has other members"],
             id="a-group-that-others-have-joined-and-that-the-run-only-assigned",
         ),
         pytest.param(
@@ -106,18 +106,18 @@ THEIRS = {"g", SET_ARN}
     ],
 )
 def test_what_identity_center_bears_out(changes: dict[str, Any], goes: list[str], reasons: list[str]) -> None:
-    standing = replace(WHOLE, **changes)
-    assert deleted(standing) == goes
-    told = "; ".join(kept.reason for kept in undone(standing).kept)
+    state = replace(WHOLE, **changes)
+    assert deleted(state) == goes
+    told = "; ".join(kept.reason for kept in undone(state).kept)
     assert all(reason in told for reason in reasons)
 
 
 def test_what_is_gone_needs_no_deletion() -> None:
-    assert deleted(Standing(CREATED)) == []
+    assert deleted(CreatedState(CREATED)) == []
 
 
 def test_what_the_run_did_not_create_is_not_even_looked_at() -> None:
-    only_membership = Standing(CREATED[4:], memberships={("g", "u"): "m"})
+    only_membership = CreatedState(CREATED[4:], memberships={("g", "u"): "m"})
     assert deleted(only_membership) == ["DeleteGroupMembership"]
 
 
@@ -127,7 +127,7 @@ def test_what_the_run_did_not_create_is_not_even_looked_at() -> None:
         pytest.param(
             {"groups": {1: replace(READERS, members=frozenset({"u", "new"}))}},
             ["DeleteAccountAssignment", "DeleteGroup", "DeletePermissionSet"],
-            "people rely on it (new)",
+            "it has other members (new)",
             id="newcomers-keep-their-access",
         ),
         pytest.param(
@@ -151,7 +151,7 @@ def test_what_the_run_did_not_create_is_not_even_looked_at() -> None:
         pytest.param(
             {"permission_sets": {0: replace(SET, known=known_set(replace(WANTED, session_duration="PT8H")))}},
             ["DeletePermissionSet"],
-            "its settings have been changed since",
+            "its settings have changed",
             id="set-changed",
         ),
         pytest.param(
@@ -163,33 +163,33 @@ def test_what_the_run_did_not_create_is_not_even_looked_at() -> None:
         pytest.param(
             {"users": {3: replace(ALICE, assignments=frozenset({OWN}))}},
             ["DeleteUser"],
-            "assigned a permission set directly",
+            "direct assignments",
             id="user-assigned-directly",
         ),
         pytest.param(
             {"users": {3: replace(ALICE, attributes={**USER, "DisplayName": "Alicia"})}},
             ["DeleteUser"],
-            "it has been changed since",
+            "it has changed",
             id="user-renamed",
         ),
         pytest.param(
             {"users": {3: replace(ALICE, attributes={**USER, "ExternalIds": [{"Issuer": "i", "Id": "1"}]})}},
             ["DeleteUser"],
-            "it has been changed since",
+            "it has changed",
             id="user-of-an-identity-provider-by-now",
         ),
     ],
 )
 def test_what_changed_since_stays(changes: dict[str, Any], stays: list[str], reason: str) -> None:
-    standing = replace(WHOLE, **changes)
-    assert deleted(standing) == [operation for operation in EVERYTHING if operation not in stays]
-    assert len(undone(standing).kept) == len(stays)
-    assert reason in " ".join(kept.reason for kept in undone(standing).kept)
+    state = replace(WHOLE, **changes)
+    assert deleted(state) == [operation for operation in EVERYTHING if operation not in stays]
+    assert len(undone(state).kept) == len(stays)
+    assert reason in " ".join(kept.reason for kept in undone(state).kept)
 
 
 def test_a_set_that_the_run_failed_to_complete_goes() -> None:
     bare = known_set(replace(WANTED, managed_policies=frozenset(), inline_policy=""))
-    assert "DeletePermissionSet" in deleted(replace(WHOLE, permission_sets={0: StandingSet(bare)}))
+    assert "DeletePermissionSet" in deleted(replace(WHOLE, permission_sets={0: CreatedSet(bare)}))
 
 
 def test_a_name_that_other_systems_complete_is_no_change() -> None:

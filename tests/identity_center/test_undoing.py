@@ -10,7 +10,7 @@ import pytest
 
 from aws_local_org.identity_center import faults
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.identity_center.undoing import UsersNow, nobody_asked, undo
+from c7n_iamusers.identity_center.undoing import ReadUsers, undo, users_not_read
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
@@ -111,16 +111,16 @@ def test_a_plan_says_names_and_no_ids(fleet: FleetRehearsal, result: Path) -> No
 def test_what_is_kept_says_names_and_no_ids(fleet: FleetRehearsal, result: Path) -> None:
     join(fleet, create_user(fleet, "carol@example.com"))
     known = ids(fleet)
-    fleet.undo(result, dry=True, users_now=there(ALICE_ID))
+    fleet.undo(result, dry=True, read_users=there(ALICE_ID))
     assert not [line for line in fleet.said for each in known if each in line]
     kept = fleet.lines("!")
     assert kept[0].startswith(
         f"! kept membership bob@example.com in {GROUP}: IAM user arn:aws:iam::{ACCOUNT}:user/bob"
     )
-    assert f"! kept assignment {GROUP} -> Readers in account {ACCOUNT}: people rely on the group" in kept
+    assert f"! kept assignment {GROUP} -> Readers in account {ACCOUNT}: its group has other members" in kept
     (people,) = [line for line in kept if line.startswith("! kept group")]
     assert "carol@example.com" in people
-    fleet.undo(result, users_now=there(ALICE_ID))
+    fleet.undo(result, read_users=there(ALICE_ID))
     text = (result.parent / "undone.json").read_text()
     assert not [each for each in known if each in text]
 
@@ -188,44 +188,44 @@ def test_a_result_of_another_instance(fleet: FleetRehearsal, result: Path) -> No
     data = json.loads(result.read_text())
     result.write_text(json.dumps({**data, "instance": "arn:aws:sso:::instance/ssoins-other"}))
     with pytest.raises(
-        IdentityCenterError, match="is of instance arn:aws:sso:::instance/ssoins-other, not of"
+        IdentityCenterError, match="belongs to instance arn:aws:sso:::instance/ssoins-other, not to"
     ):
         fleet.undo(result)
     assert fleet.mutations() == []
 
 
-def there(*unique_ids: str) -> UsersNow:
+def there(*unique_ids: str) -> ReadUsers:
     """IAM users of any account."""
 
-    def users_now(accounts: Iterable[str]) -> dict[str, Collection[str] | str]:
+    def read_users(accounts: Iterable[str]) -> dict[str, Collection[str] | str]:
         return dict.fromkeys(accounts, unique_ids)
 
-    return users_now
+    return read_users
 
 
 ALICE_ID, BOB_ID = f"AIDA{ACCOUNT}ALICE", f"AIDA{ACCOUNT}BOB"
 
 
 def test_whose_iam_user_is_there_still_has_another_way_in(fleet: FleetRehearsal, result: Path) -> None:
-    assert fleet.undo(result, users_now=there(ALICE_ID, BOB_ID)) == []
+    assert fleet.undo(result, read_users=there(ALICE_ID, BOB_ID)) == []
     assert (fleet.members(), fleet.assigned()) == ({}, set())
 
 
 def test_whose_iam_user_has_been_deleted_since_is_not_locked_out(fleet: FleetRehearsal, result: Path) -> None:
-    assert fleet.undo(result, users_now=there(ALICE_ID)) == []
+    assert fleet.undo(result, read_users=there(ALICE_ID)) == []
     assert fleet.members() == {GROUP: {"bob@example.com"}}
     assert fleet.assigned() == {(ACCOUNT, "Readers", GROUP)}
     assert "bob@example.com" in fleet.usernames()
     told = [line for line in fleet.said if "membership" in line and "! kept" in line]
     assert len(told) == 1
-    assert f"IAM user arn:aws:iam::{ACCOUNT}:user/bob has been deleted since" in told[0]
+    assert f"IAM user arn:aws:iam::{ACCOUNT}:user/bob has been deleted" in told[0]
     assert "--lock-out" in told[0]
     assert fleet.undo(result) == []
     assert (fleet.members(), fleet.assigned()) == ({}, set())
 
 
 def test_a_user_of_the_same_name_is_another_one(fleet: FleetRehearsal, result: Path) -> None:
-    fleet.undo(result, users_now=there(ALICE_ID, "AIDAANOTHERBOB"))
+    fleet.undo(result, read_users=there(ALICE_ID, "AIDAANOTHERBOB"))
     assert fleet.members() == {GROUP: {"bob@example.com"}}
 
 
@@ -234,7 +234,7 @@ def test_who_holds_the_account_by_another_group_is_not_locked_out(
 ) -> None:
     fleet.leave(intents(ACCOUNT, "bob", set_name="Writers"))
     assert fleet.run() == []
-    assert fleet.undo(result, users_now=there(ALICE_ID)) == []
+    assert fleet.undo(result, read_users=there(ALICE_ID)) == []
     assert GROUP not in fleet.members()
 
 
@@ -244,6 +244,6 @@ def test_what_nobody_knows_keeps_access(fleet: FleetRehearsal, result: Path, wit
         data = json.loads(result.read_text())
         del data["memberships"]
         result.write_text(json.dumps(data))
-    assert fleet.undo(result, users_now=nobody_asked) == []
+    assert fleet.undo(result, read_users=users_not_read) == []
     assert fleet.mutations() == []
     assert sum("--lock-out" in line for line in fleet.said) == 2

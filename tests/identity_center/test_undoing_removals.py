@@ -32,7 +32,7 @@ from tests.interference import on_call
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 READ_S3, TEAM, BOUND = allow("s3:Get*"), allow("sqs:*"), allow("*")
-NEW_ROLE = "a new set: its role in each account has a new name"
+NEW_ROLE = "a new permission set: its role in each account has a new name"
 
 
 def shrunk_from_everything(fleet: FleetRehearsal) -> tuple[str, str]:
@@ -107,7 +107,7 @@ def test_the_plan_says_what_is_new(fleet: FleetRehearsal) -> None:
     ]
     assert any(NEW_ROLE in line for line in fleet.said)
     assert any("a new group id" in line for line in fleet.said)
-    assert fleet.said[-1] == "Plan: 4 to bring back, 0 to delete, 0 kept."
+    assert fleet.said[-1] == "Plan: 4 to restore, 0 to delete, 0 kept."
 
 
 def test_a_second_undo_finds_everything_there(fleet: FleetRehearsal) -> None:
@@ -264,11 +264,9 @@ def delete_user(fleet: FleetRehearsal, _group: str) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        pytest.param(
-            widen, f"its group gives something else than it did, in account {ACCOUNT}", id="set-grew"
-        ),
-        pytest.param(assign_elsewhere, f"than it did, in account {OTHER_ACCOUNT}", id="group-gives-more"),
-        pytest.param(delete_user, "its user is gone", id="another-user-of-the-name"),
+        pytest.param(widen, f"its group gives other access than before, in account {ACCOUNT}", id="set-grew"),
+        pytest.param(assign_elsewhere, f"than before, in account {OTHER_ACCOUNT}", id="group-gives-more"),
+        pytest.param(delete_user, "its user no longer exists", id="another-user-of-the-name"),
     ],
 )
 def test_nobody_comes_back_to_more(
@@ -279,7 +277,7 @@ def test_nobody_comes_back_to_more(
     fleet.undo(result)
     assert fleet.members() == {group: {ALICE}}
     (told,) = fleet.lines("!")
-    assert told.startswith(f"! kept membership {MALLORY} in {group}: can't come back: ")
+    assert told.startswith(f"! kept membership {MALLORY} in {group}: can't be restored: ")
     assert reason in told
 
 
@@ -322,7 +320,7 @@ def test_a_set_of_the_name_that_gives_something_else_is_not_assigned(fleet: Flee
     assigned = fleet.assigned()
     fleet.undo(result)
     assert fleet.assigned() == assigned
-    assert any("so it is somebody else's" in line for line in fleet.lines("!"))
+    assert any("so it was not made by c7n-iamusers" in line for line in fleet.lines("!"))
 
 
 def test_a_result_of_the_version_before_has_nothing_to_bring_back(fleet: FleetRehearsal) -> None:
@@ -351,7 +349,7 @@ def test_what_others_can_write_is_not_undone(fleet: FleetRehearsal, of: str, num
     result = fleet.results()[number]
     path = result.parent / of
     path.chmod(mode | (0o111 if path.is_dir() else 0))
-    with pytest.raises(IdentityCenterError, match="can be written by others than you"):
+    with pytest.raises(IdentityCenterError, match="can be written by other users"):
         fleet.undo(result)
     assert fleet.mutations() == []
 
@@ -384,7 +382,7 @@ def test_nobody_is_put_into_a_group_that_is_not_ours(fleet: FleetRehearsal) -> N
     assert fleet.undo(result) == []
     assert fleet.mutations() == []
     assert fleet.lines("!") == [
-        f"! kept membership {MALLORY} in Admins: can't come back: its group is gone, or not ours"
+        f"! kept membership {MALLORY} in Admins: can't be restored: its group no longer exists, or is not managed"
     ]
 
 

@@ -34,7 +34,7 @@ def test_one_person_in_two_accounts(rehearsal: Rehearsal) -> None:
 @pytest.mark.parametrize(
     ("tags", "problem"),
     [
-        pytest.param({"Email": ""}, "no email: tag:Email yields nothing", id="no-email"),
+        pytest.param({"Email": ""}, "no email: tag:Email has no value", id="no-email"),
         pytest.param({"Email": "unknown"}, "is not an e-mail address", id="doubtful-email"),
     ],
 )
@@ -63,7 +63,7 @@ def test_nothing_is_created_where_nobody_can_be_provisioned(rehearsal: Rehearsal
     ("username", "email", "refusal"),
     [
         pytest.param(
-            "alice@example.com", "mallory@example.com", "exists with another e-mail", id="username-only"
+            "alice@example.com", "mallory@example.com", "exists with an e-mail other than", id="username-only"
         ),
         pytest.param(
             "mallory", "alice@example.com", "belongs to Identity Center user mallory", id="email-only"
@@ -90,7 +90,7 @@ def test_an_existing_identity_is_adopted_and_said(rehearsal: Rehearsal) -> None:
     rehearsal.user("alice")
     outcomes = rehearsal.run()
     assert outcomes["alice"]["status"] == "provisioned"
-    assert "the Identity Center user that has username and e-mail" in outcomes["alice"]["reason"]
+    assert "the existing Identity Center user with that username and e-mail" in outcomes["alice"]["reason"]
     assert rehearsal.usernames() == {"alice@example.com"}
 
 
@@ -105,7 +105,7 @@ def test_one_failure_affects_no_other_user_and_the_next_run_continues(rehearsal:
     (other,) = {"alice", "bob"} - {failed["user"]}
     assert (failed["code"], failed["calls"]) == ("ValidationException", 2)
     mail = f"{failed['user']}@example.com"
-    assert f"user {mail} <{mail}>, left as it is: mend it and run again" in failed["reason"]
+    assert f"user {mail} <{mail}>, which is left as it is: correct that and run again" in failed["reason"]
     assert rehearsal.members() == {f"{other}@example.com"}
     outcomes = rehearsal.run()
     assert {name: row["status"] for name, row in outcomes.items()} == {
@@ -150,7 +150,7 @@ def test_external_people_are_looked_up_and_what_is_missing_is_said(rehearsal: Re
         "bob": "skipped",
         "carol": "skipped",
     }
-    assert "is not in group From the directory: let the owner" in outcomes["bob"]["reason"]
+    assert "is not in group From the directory: ask the owner" in outcomes["bob"]["reason"]
     assert "add carol@example.com <carol@example.com> (carol)" in outcomes["carol"]["reason"]
     assert rehearsal.mutations() == [
         "CreatePermissionSet",

@@ -54,7 +54,7 @@ def test_the_text_that_keys_yield(keys: str | list[str], text: str) -> None:
 
 def test_keys_that_yield_nothing_are_named() -> None:
     found = candidate(settings(user={**USER, "email": ["tag:Mail", "tag:E-Mail"]}))
-    assert found.problem.startswith("no email: tag:Mail or tag:E-Mail yields nothing")
+    assert found.problem.startswith("no email: tag:Mail or tag:E-Mail has no value")
 
 
 def test_names_default_to_the_user_name() -> None:
@@ -153,9 +153,9 @@ def test_somebody_must_say_who_people_are(data: dict[str, Any]) -> None:
         pytest.param(["example.com"], "", id="the-domain"),
         pytest.param(["other.org", "EXAMPLE.com"], "", id="case"),
         pytest.param(
-            ["ample.com"], "is of domain example.com, which is none of email-domains: ample.com", id="end"
+            ["ample.com"], "has the domain example.com, which is not in email-domains: ample.com", id="end"
         ),
-        pytest.param(["mail.example.com"], "is of domain example.com", id="below"),
+        pytest.param(["mail.example.com"], "has the domain example.com", id="below"),
     ],
 )
 def test_domains_of_addresses(domains: list[str], problem: str) -> None:
@@ -193,5 +193,5 @@ def test_a_path_with_a_variable_is_looked_up_when_it_is_expanded() -> None:
 
 
 def test_a_file_does_not_travel_into_lambda() -> None:
-    with pytest.raises(InvalidPolicyData, match="people-from does not travel into AWS Lambda"):
+    with pytest.raises(InvalidPolicyData, match="people-from is not available in AWS Lambda"):
         settings(user=USER, **{"people-from": "people-{account_id}.csv"}).check(in_lambda=True)

@@ -67,7 +67,7 @@ def test_an_invalid_user_stands_in_the_intents_and_ends_the_policy_after_the_oth
         rehearsal.run(mode="intent")
     users = {user["user"]: user for user in intents(rehearsal)["users"]}
     assert users["robot"]["person"] is None
-    assert "no email: tag:Email yields nothing" in users["robot"]["problem"]
+    assert "no email: tag:Email has no value" in users["robot"]["problem"]
     assert users["alice"]["problem"] == ""
     assert rehearsal.outcomes()["robot"]["status"] == "failed"
 

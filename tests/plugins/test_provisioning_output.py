@@ -14,7 +14,7 @@ from c7n.exceptions import PolicyExecutionError
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.identity_center.model import Instance
-from c7n_iamusers.identity_center.run_lock import only_writer
+from c7n_iamusers.identity_center.run_lock import instance_lock
 from tests.access_center import ACCOUNT
 from tests.plugins.provisioning_rehearsal import Rehearsal
 
@@ -70,9 +70,9 @@ def instance(rehearsal: Rehearsal) -> Instance:
 
 def test_another_writer_fails_the_users_and_is_named(rehearsal: Rehearsal, tmp_path: Path) -> None:
     rehearsal.user("alice")
-    writes = rf"another run writes: process {os.getpid()} of .* for {tmp_path}/other"
+    writes = rf"another run holds the lock: process {os.getpid()} of .* for {tmp_path}/other"
     with (
-        only_writer(instance(rehearsal), DirectoryStore(tmp_path / "other")),
+        instance_lock(instance(rehearsal), DirectoryStore(tmp_path / "other")),
         pytest.raises(PolicyExecutionError, match=f"{writes}.*Nothing was touched"),
     ):
         rehearsal.run(timeout=1)
@@ -84,9 +84,9 @@ def test_another_writer_fails_the_users_and_is_named(rehearsal: Rehearsal, tmp_p
 def test_a_writer_that_stays_is_waited_for_as_long_as_was_asked(rehearsal: Rehearsal, tmp_path: Path) -> None:
     lock, store, seconds = instance(rehearsal), DirectoryStore(tmp_path), iter(range(1000))
     with (
-        only_writer(lock, store),
-        pytest.raises(IdentityCenterError, match="another run writes"),
-        only_writer(lock, store, 30.0, lambda: next(seconds), lambda _: None),
+        instance_lock(lock, store),
+        pytest.raises(IdentityCenterError, match="another run holds the lock"),
+        instance_lock(lock, store, 30.0, lambda: next(seconds), lambda _: None),
     ):
         pass
     assert next(seconds) >= 30
@@ -97,17 +97,17 @@ def test_each_writer_before_it_is_waited_for(rehearsal: Rehearsal, tmp_path: Pat
     clock = iter(range(0, 1000, 6))
     store, lock = DirectoryStore(tmp_path / "mine"), instance(rehearsal)
     others = [DirectoryStore(tmp_path / name) for name in "abc"]
-    holding = only_writer(lock, others.pop())
+    holding = instance_lock(lock, others.pop())
     holding.__enter__()
 
     def next_writer(_: float) -> None:
         nonlocal holding
         holding.__exit__(None, None, None)
         if others:
-            holding = only_writer(lock, others.pop())
+            holding = instance_lock(lock, others.pop())
             holding.__enter__()
 
-    with only_writer(lock, store, 10.0, lambda: next(clock), next_writer):
+    with instance_lock(lock, store, 10.0, lambda: next(clock), next_writer):
         pass
     assert next(clock) > 10
 
@@ -122,10 +122,10 @@ def test_without_a_place_for_a_lock_it_goes_on_and_says_so(
     outcomes = rehearsal.run()
     assert {row["status"] for row in outcomes.values()} == {"provisioned"}
     assert caplog.text.count("no lock can be made there") == 1
-    assert caplog.text.count("Going on without") == 1
+    assert caplog.text.count("The run continues without a lock") == 1
 
 
 def test_intents_take_no_lock(rehearsal: Rehearsal, tmp_path: Path) -> None:
     rehearsal.user("alice")
-    with only_writer(instance(rehearsal), DirectoryStore(tmp_path)):
+    with instance_lock(instance(rehearsal), DirectoryStore(tmp_path)):
         assert rehearsal.run(mode="intent")["alice"]["status"] == "intended"

@@ -116,7 +116,7 @@ def test_ways_that_do_not_go_together(found: ProvisioningSettings, told: str) ->
 
 
 def test_intents_do_not_outlive_a_lambda() -> None:
-    with pytest.raises(InvalidPolicyData, match="mode: intent leaves a file"):
+    with pytest.raises(InvalidPolicyData, match="mode: intent writes a file"):
         settings(mode="intent").check(in_lambda=True)
 
 
@@ -191,7 +191,7 @@ def test_a_file_that_will_not_do(directory: Path, text: str | None, told: str) -
 
 def test_a_file_does_not_travel_into_lambda(directory: Path) -> None:
     (directory / "policy.json").write_text(DOCUMENT)
-    with pytest.raises(InvalidPolicyData, match="does not travel into AWS Lambda: use inline-policy"):
+    with pytest.raises(InvalidPolicyData, match="is not available in AWS Lambda: use inline-policy"):
         permission_set(inline_policy_file="policy.json").check(in_lambda=True)
 
 

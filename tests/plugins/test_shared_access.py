@@ -70,7 +70,7 @@ def test_a_permission_set_that_is_not_ours_is_refused_untouched(rehearsal: Rehea
     rehearsal.user("alice")
     client = rehearsal.org.client("sso-admin")
     client.create_permission_set(InstanceArn=rehearsal.instance.arn, Name="IamMigratedReadOnly")
-    with pytest.raises(PolicyExecutionError, match="lacks the tag c7n-iamusers=managed"):
+    with pytest.raises(PolicyExecutionError, match="without the tag c7n-iamusers=managed"):
         rehearsal.run()
     assert rehearsal.mutations() == []
 
@@ -107,7 +107,7 @@ def test_a_set_that_others_hold_is_not_widened_unreviewed(rehearsal: Rehearsal) 
     changed = {"name": "IamMigratedReadOnly", "managed-policies": [READ_ONLY, AUDIT]}
     with pytest.raises(
         PolicyExecutionError,
-        match=f"alice@example.com get another form .* in account {OTHER_ACCOUNT}.*mode: intent",
+        match=f"alice@example.com get a changed permission set .* in account {OTHER_ACCOUNT}.*mode: intent",
     ):
         rehearsal.run(permission_set=changed)
     assert rehearsal.mutations() == []
@@ -123,7 +123,10 @@ def test_a_failed_assignment_is_everybodys_failure_and_nobody_is_created(rehears
         assert row["status"] == "failed"
         assert row["reason"].startswith(f"user {name} of account {ACCOUNT}: ")
         assert "The role quota of the account is exceeded" in row["reason"]
-        assert f"created permission set IamMigratedReadOnly and group {GROUP}, left as it is" in row["reason"]
+        assert (
+            f"created permission set IamMigratedReadOnly and group {GROUP}, which is left as it is"
+            in row["reason"]
+        )
     assert rehearsal.usernames() == set()
     outcomes = rehearsal.run()
     assert {row["status"] for row in outcomes.values()} == {"provisioned"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading which accounts a group is assigned to, and which assignments are still under way."""
+"""Reads account assignments, and those whose creation or deletion is in progress."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Assignments:
     backoff: Backoff
 
     def of_group(self, group_id: str) -> frozenset[Assignment]:
-        """All that the group holds. Raises IdentityCenterError from an account that may not ask."""
+        """All assignments of the group. Raises IdentityCenterError for a caller outside the management account."""
         try:
             found = self._list(
                 "ListAccountAssignmentsForPrincipal",
@@ -36,13 +36,13 @@ class Assignments:
             if error_code(error) != "AccessDeniedException":
                 raise
             raise IdentityCenterError(
-                f"what else group {group_id} is assigned to can't be read ({error}): only the management account may "
-                "ask (sso:ListAccountAssignmentsForPrincipal): give as role: one of it, or set shared-group: true"
+                f"the assignments of group {group_id} can't be read ({error}): only the management account may call "
+                "sso:ListAccountAssignmentsForPrincipal: set role: to a role of it, or set shared-group: true"
             ) from error
         return frozenset(Assignment(each["AccountId"], each["PermissionSetArn"]) for each in found)
 
     def directly_of(self, user_id: str) -> frozenset[Assignment]:
-        """What the user has been assigned itself, not through groups. Raises ClientError."""
+        """The user's direct assignments. Raises ClientError."""
         found = self._list(
             "ListAccountAssignmentsForPrincipal",
             "AccountAssignments",
@@ -56,7 +56,7 @@ class Assignments:
         )
 
     def holders(self, account_id: str, permission_set_arn: str) -> frozenset[tuple[str, str]]:
-        """(principal type, principal id) of all that hold the set in the account."""
+        """(principal type, principal id) of all assignments of the permission set in the account."""
         found = self._list(
             "ListAccountAssignments",
             "AccountAssignments",
@@ -66,22 +66,22 @@ class Assignments:
         return frozenset((each["PrincipalType"], each["PrincipalId"]) for each in found)
 
     def exists(self, assignment: Assignment, group_id: str) -> bool:
-        """True where the group holds the permission set in the account."""
+        """Whether the group has the assignment."""
         return ("GROUP", group_id) in self.holders(assignment.account_id, assignment.permission_set_arn)
 
     def pending(self) -> dict[str, Pending]:
-        """Request id -> what it is to assign to which group, of every creation that is IN_PROGRESS, whoever's."""
+        """Request id -> assignment of all creations that are IN_PROGRESS, including those of other writers."""
         statuses = self._list(
             "ListAccountAssignmentCreationStatus",
             "AccountAssignmentsCreationStatus",
             Filter={"Status": "IN_PROGRESS"},
         )
-        # The list leaves out what a request is for, so each that is under way (15 at most) is asked.
+        # The list has no targets, so each request in progress (15 at most) is described.
         found = {status["RequestId"]: self._target(status["RequestId"]) for status in statuses}
         return {request_id: target for request_id, target in found.items() if target}
 
     def deletions_pending(self) -> set[tuple[str, str, tuple[str, str]]]:
-        """(account id, permission set, (principal type, id)) of every deletion that is IN_PROGRESS, whoever's."""
+        """(account id, permission set ARN, (principal type, id)) of all deletions that are IN_PROGRESS."""
         statuses = self._list(
             "ListAccountAssignmentDeletionStatus",
             "AccountAssignmentsDeletionStatus",

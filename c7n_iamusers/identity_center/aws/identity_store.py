@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading people and groups of the identity store: one by one, or all of them in pages of a hundred."""
+"""Reads users and groups of the identity store, one by one or all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from c7n_iamusers.execution.client import Backoff, is_missing, items
-from c7n_iamusers.identity_center.model import Instance, KnownGroup, KnownPerson, Person
+from c7n_iamusers.identity_center import model
 from c7n_iamusers.text.wording import folded
 
 _PAGE = 100
@@ -21,50 +21,52 @@ class IdentityStore:
     """The identity store of ``instance``, through ``client`` (identitystore)."""
 
     client: Any
-    instance: Instance
+    instance: model.Instance
     backoff: Backoff
 
-    def find_person(self, person: Person) -> tuple[KnownPerson | None, KnownPerson | None]:
-        """Who has the username, and who has the e-mail where nobody has the username.
+    def find_person(self, person: model.Person) -> tuple[model.KnownPerson | None, model.KnownPerson | None]:
+        """The user with the username; if there is none, the user with the e-mail.
 
-        A user has one e-mail, which is unique, so the second question is moot where the first has an answer.
+        A user has one e-mail, and it is unique.
         """
         user_id = self._id("get_user_id", "UserId", "userName", person.username)
         if user_id:
             return self._describe(user_id), None
         for email in dict.fromkeys((person.email, person.email.lower())):
-            # Whether the lookup minds case is written nowhere.
+            # It is not documented whether the lookup ignores case.
             user_id = self._id("get_user_id", "UserId", "emails.value", email)
             if user_id:
                 return None, self._describe(user_id)
         return None, None
 
-    def all_people(self) -> tuple[dict[str, KnownPerson], dict[str, KnownPerson]]:
-        """Everybody: by ``folded`` username, and by each of their ``folded`` e-mails."""
-        usernames: dict[str, KnownPerson] = {}
-        emails: dict[str, KnownPerson] = {}
+    def all_people(self) -> tuple[dict[str, model.KnownPerson], dict[str, model.KnownPerson]]:
+        """All users: by ``folded`` username, and by each ``folded`` e-mail."""
+        usernames: dict[str, model.KnownPerson] = {}
+        emails: dict[str, model.KnownPerson] = {}
         for user in self._all("ListUsers", "Users"):
             known = _known_person(user)
             usernames[folded(known.username)] = known
             emails.update({folded(str(each["Value"])): known for each in user.get("Emails") or ()})
         return usernames, emails
 
-    def all_groups(self) -> dict[str, KnownGroup]:
-        """Every group by its ``folded`` display name; members and assignments are not read here."""
+    def all_groups(self) -> dict[str, model.KnownGroup]:
+        """All groups by ``folded`` display name, without members and assignments."""
         found = self._all("ListGroups", "Groups")
         groups = [
-            KnownGroup(group["GroupId"], str(group.get("DisplayName", "")), group.get("Description", ""))
+            model.KnownGroup(
+                group["GroupId"], str(group.get("DisplayName", "")), group.get("Description", "")
+            )
             for group in found
         ]
         return {folded(group.name): group for group in groups}
 
-    def find_group(self, name: str) -> KnownGroup | None:
-        """The group of that display name; its members and assignments are not read here."""
+    def find_group(self, name: str) -> model.KnownGroup | None:
+        """The group with that display name, without members and assignments; None if there is none."""
         group_id = self._id("get_group_id", "GroupId", "displayName", name)
         if group_id is None:
             return None
         described = self._call("describe_group", GroupId=group_id)
-        return KnownGroup(group_id, name, described.get("Description", ""))
+        return model.KnownGroup(group_id, name, described.get("Description", ""))
 
     def members(self, group_id: str) -> frozenset[str]:
         """The user ids of the group's members."""
@@ -83,7 +85,7 @@ class IdentityStore:
         )
         return {each["MemberId"]["UserId"]: each["MembershipId"] for each in found}
 
-    def _describe(self, user_id: str) -> KnownPerson:
+    def _describe(self, user_id: str) -> model.KnownPerson:
         return _known_person(self._call("describe_user", UserId=user_id))
 
     def _all(self, operation: str, result: str) -> list[Any]:
@@ -91,7 +93,7 @@ class IdentityStore:
         return items(self.client, operation, result, self.backoff, IdentityStoreId=store, MaxResults=_PAGE)
 
     def user_attributes(self, user_id: str) -> dict[str, Any] | None:
-        """Everything of the user, as DescribeUser gives it; None where it is gone."""
+        """The user as returned by DescribeUser; None if it does not exist."""
         try:
             return self._call("describe_user", UserId=user_id)
         except ClientError as error:
@@ -99,13 +101,13 @@ class IdentityStore:
                 raise
             return None
 
-    def person(self, user_id: str) -> KnownPerson | None:
-        """Who has that id; None where the user is gone."""
+    def person(self, user_id: str) -> model.KnownPerson | None:
+        """The user with that id; None if it does not exist."""
         found = self.user_attributes(user_id)
         return _known_person({"UserId": user_id, **found}) if found else None
 
-    def group(self, group_id: str) -> KnownGroup | None:
-        """The group of that id with its members; None where it is gone."""
+    def group(self, group_id: str) -> model.KnownGroup | None:
+        """The group with that id, with its members; None if it does not exist."""
         try:
             found = self._call("describe_group", GroupId=group_id)
             memberships = self.memberships(group_id)
@@ -113,7 +115,7 @@ class IdentityStore:
             if not is_missing(error):
                 raise
             return None
-        return KnownGroup(
+        return model.KnownGroup(
             group_id,
             str(found.get("DisplayName", "")),
             found.get("Description", ""),
@@ -122,7 +124,7 @@ class IdentityStore:
         )
 
     def name_of_group(self, group_id: str) -> str | None:
-        """The group's display name; None where it is gone."""
+        """The group's display name; None if it does not exist."""
         try:
             return str(self._call("describe_group", GroupId=group_id).get("DisplayName", ""))
         except ClientError as error:
@@ -144,11 +146,11 @@ class IdentityStore:
         return frozenset(each["GroupId"] for each in found)
 
     def username_id(self, username: str) -> str | None:
-        """The id of the user who has the username."""
+        """The id of the user with the username; None if there is none."""
         return self._id("get_user_id", "UserId", "userName", username)
 
     def membership_id(self, group_id: str, user_id: str) -> str | None:
-        """The id of the user's membership in the group; None where it is no member."""
+        """The id of the user's membership in the group; None if it is not a member."""
         try:
             found = self._call("get_group_membership_id", GroupId=group_id, MemberId={"UserId": user_id})
         except ClientError as error:
@@ -162,7 +164,7 @@ class IdentityStore:
         try:
             return str(self._call(method, AlternateIdentifier=identifier)[member])
         except ClientError as error:
-            # The store itself may be what is missing, and that is not an answer to the question.
+            # The identity store itself may be missing, which is an error.
             if not is_missing(error) or error.response.get("ResourceType") == "IDENTITY_STORE":
                 raise
             return None
@@ -175,9 +177,9 @@ class IdentityStore:
         return response
 
 
-def _known_person(user: Mapping[str, Any]) -> KnownPerson:
+def _known_person(user: Mapping[str, Any]) -> model.KnownPerson:
     enabled = user.get("UserStatus", "ENABLED") == "ENABLED"
-    return KnownPerson(user["UserId"], user["UserName"], _primary_email(user), enabled)
+    return model.KnownPerson(user["UserId"], user["UserName"], _primary_email(user), enabled)
 
 
 def _primary_email(user: Mapping[str, Any]) -> str:

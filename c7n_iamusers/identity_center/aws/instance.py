@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Identity Center instance to work with, with its clients at one shared rate, or precisely why there is none."""
+"""Finds the instance of IAM Identity Center, and makes its clients with one shared rate limit."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from c7n_iamusers.identity_center.model import Instance
 
 
 def resolve_instance(client: Any, backoff: Backoff) -> Instance:
-    """The one instance that ``client`` (sso-admin) sees, ready to hold permission sets.
+    """The instance that ``client`` (sso-admin) sees.
 
-    Raises IdentityCenterError for none, for several (named) and for one that is not in its primary Region,
-    not active, or has permission sets switched off; ClientError as AWS gives it.
+    Raises IdentityCenterError if there is none or more than one, or if it is in another Region, not ACTIVE, or without
+    permission sets; ClientError.
     """
     region = client.meta.region_name
     found = items(client, "ListInstances", "Instances", backoff)
@@ -29,8 +29,8 @@ def resolve_instance(client: Any, backoff: Backoff) -> Instance:
     if len(found) > 1:
         named = "; ".join(f"{each['InstanceArn']} of account {each.get('OwnerAccountId')}" for each in found)
         raise IdentityCenterError(
-            f"several Identity Center instances in {region}: {named}. Permission sets belong to the organization's "
-            "one: give as role: one of the management account, which sees that alone"
+            f"several Identity Center instances in {region}: {named}. Permission sets belong to the organization "
+            "instance: set role: to a role of the management account, which sees only that one"
         )
     _check_region(found[0], region)
     return _described(client, found[0], region, backoff)
@@ -51,7 +51,7 @@ def _none_found(client: Any, region: str, backoff: Backoff) -> str:
 def _everywhere(client: Any, backoff: Backoff) -> list[Any]:
     try:
         return items(client, "ListInstances", "Instances", backoff, RegionScope="ALL_REGIONS")
-    except ParamValidationError:  # a botocore older than RegionScope: only the hint is lost
+    except ParamValidationError:  # older botocore has no RegionScope: only the hint is lost
         return []
 
 
@@ -69,12 +69,12 @@ def _described(client: Any, listed: dict[str, Any], region: str, backoff: Backof
     described = backoff.call(client.describe_instance, InstanceArn=arn)
     status = described.get("Status", "ACTIVE")
     if status != "ACTIVE":
-        raise IdentityCenterError(f"Identity Center instance {arn} is {status}: run again once it is ACTIVE")
-    # Missing is unknown (older responses lack it); only an account instance is sure to have them off.
+        raise IdentityCenterError(f"Identity Center instance {arn} is {status}: run again when it is ACTIVE")
+    # Older responses don't have it. It is False for an account instance.
     if described.get("PermissionSetsEnabled") is False:
         raise IdentityCenterError(
-            f"Identity Center instance {arn} has permission sets switched off, and switching them on can't be undone: "
-            "do so knowingly (UpdateInstance), or give as role: one of the organization's management account"
+            f"Identity Center instance {arn} has permission sets disabled, and enabling them can't be undone: enable "
+            "them by UpdateInstance, or set role: to a role of the organization's management account"
         )
     return Instance(arn, described["IdentityStoreId"], region, described.get("OwnerAccountId", ""))
 
@@ -84,7 +84,7 @@ SERVICES = ("sso-admin", "identitystore")
 
 @dataclass(frozen=True)
 class Center:
-    """``clients``: boto3 service name -> client, all of them held to ``rate``. ``account_id``: who calls."""
+    """An instance. ``clients``: boto3 service name -> client, all with ``rate``. ``account_id``: the caller's."""
 
     clients: Mapping[str, Any]
     instance: Instance
@@ -94,7 +94,7 @@ class Center:
 
     @property
     def is_delegated(self) -> bool:
-        """Whether the caller is a delegated administrator, who may do less than the management account."""
+        """Whether the caller is a delegated administrator, which may do less than the management account."""
         return self.instance.owner not in ("", self.account_id)
 
 
@@ -103,10 +103,10 @@ def connect(
 ) -> Center:
     """The Identity Center that ``session`` (boto3) sees in ``region``.
 
-    Raises IdentityCenterError where it is not as provisioning needs it, ClientError and BotoCoreError as they come.
+    Raises what ``resolve_instance`` raises, and BotoCoreError.
     """
     rate = RateLimit(per_second)
-    # Retries are Backoff's, which waits as long as AWS asks for and has its turn in the rate for each.
+    # Backoff retries: it waits as long as AWS requires, and each try counts for the rate.
     clients = {name: session.client(name, region_name=region, config=SINGLE_TRY) for name in SERVICES}
     for client in clients.values():
         rate.attach(client)
@@ -115,20 +115,20 @@ def connect(
     return Center(clients, instance, backoff, rate, str(caller["Account"]))
 
 
-#: The IAM action that asking needs.
+#: The IAM action that ``username_tags`` needs.
 PERMISSION = "sso:DescribeInstanceAccessControlAttributeConfiguration"
-#: The source of an attribute that is the username (Identity Center User Guide, "Attributes for access control").
+#: The source of an attribute with the username (User Guide, "Attributes for access control").
 _USERNAME = ["${path:userName}"]
 
 
-def username_tags(client: Any, instance: Instance, backoff: Backoff) -> frozenset[str]:
-    """The keys of those tags, by ``client`` (sso-admin); none where the feature is off. Raises ClientError.
+def username_tags(center: Center) -> frozenset[str]:
+    """The keys of the session tags that hold the username; none if attributes for access control are off.
 
-    What an external identity provider asserts beside these is known to nobody here, so it is not sure.
+    Attributes that an external identity provider asserts are not included. Raises ClientError.
     """
-    describe = client.describe_instance_access_control_attribute_configuration
+    describe = center.clients["sso-admin"].describe_instance_access_control_attribute_configuration
     try:
-        found = backoff.call(describe, InstanceArn=instance.arn)
+        found = center.backoff.call(describe, InstanceArn=center.instance.arn)
     except ClientError as error:
         if not is_missing(error):
             raise

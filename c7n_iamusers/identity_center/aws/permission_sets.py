@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading permission sets: by name, with everything that two of them can differ in."""
+"""Reads permission sets with all their settings."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +13,10 @@ from botocore.exceptions import ClientError
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.execution.client import Backoff, is_missing, items
 from c7n_iamusers.iam.policy_documents import canonical_policy
+from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.model import Instance, KnownPermissionSet
 
 _PAGE = 100
-_WORKERS = 8
 _OUTDATED = "LATEST_PERMISSION_SET_NOT_PROVISIONED"
 
 
@@ -30,7 +29,7 @@ class PermissionSets:
     backoff: Backoff
 
     def find(self, names: Collection[str], accounts: Iterable[str]) -> dict[str, KnownPermissionSet]:
-        """The sets of those names, as far as there are any. ``accounts``: where to look first."""
+        """The existing permission sets with those names. ``accounts``: where to look first."""
         found: dict[str, KnownPermissionSet] = {}
         arns = self._arns(accounts)
         while len(found) < len(names) and (arn := next(arns, None)):
@@ -40,16 +39,15 @@ class PermissionSets:
         return found
 
     def names(self, arns: Iterable[str]) -> dict[str, str]:
-        """ARN -> name of the sets of ``arns`` that are there still."""
+        """ARN -> name of those that still exist."""
         listed = list(arns)
-        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
-            found = pool.map(self.name_of, listed)
-            return {arn: name for arn, name in zip(listed, found, strict=True) if name}
+        found = in_parallel(self.name_of, listed)
+        return {arn: name for arn, name in zip(listed, found, strict=True) if name}
 
     def named(
         self, names: Collection[str], optional: Collection[str], known: Mapping[str, str]
     ) -> dict[str, KnownPermissionSet]:
-        """The sets of ``names``, wherever they are, and of ``optional`` those that ``known`` (ARN -> name) has."""
+        """The permission sets with ``names``, and those of ``optional`` that are in ``known`` (ARN -> name)."""
         arns = {name: arn for arn, name in known.items() if name in names or name in optional}
         elsewhere = set(names) - arns.keys()
         for arn in self._list("ListPermissionSets", "PermissionSets") if elsewhere else ():
@@ -58,12 +56,11 @@ class PermissionSets:
             if arn not in known and (name := self.name_of(arn)) in elsewhere:
                 arns[name] = arn
                 elsewhere.discard(name)
-        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
-            read = pool.map(self.read, arns.values())
-            return {name: each for name, each in zip(arns, read, strict=True) if each}
+        read = in_parallel(self.read, arns.values())
+        return {name: each for name, each in zip(arns, read, strict=True) if each}
 
-    def is_ours(self, arn: str) -> bool:
-        """Whether the set is there and has the tag of ours."""
+    def is_managed(self, arn: str) -> bool:
+        """Whether the permission set exists and is managed."""
         try:
             return MANAGED_TAG in self._tags(arn)
         except ClientError as error:
@@ -72,31 +69,26 @@ class PermissionSets:
             return False
 
     def count(self) -> int:
-        """How many sets the instance has, whoever's."""
+        """How many permission sets the instance has."""
         return len(self._list("ListPermissionSets", "PermissionSets"))
 
-    def accounts_of_ours(self) -> dict[str, frozenset[str]]:
-        """ARN of each permission set of ours -> the accounts that have it; some calls for each set of the instance."""
+    def accounts_of_managed(self) -> dict[str, frozenset[str]]:
+        """ARN of each managed permission set -> its accounts. Takes a few calls for each one of the instance."""
         arns = self._list("ListPermissionSets", "PermissionSets")
-        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
-            ours = [
-                arn for arn, tags in zip(arns, pool.map(self._tags, arns), strict=True) if MANAGED_TAG in tags
-            ]
-            return dict(zip(ours, pool.map(self._accounts, ours), strict=True))
+        managed = self._managed(arns)
+        return dict(zip(managed, in_parallel(self._accounts, managed), strict=True))
 
     def unassigned(self, known: Collection[str]) -> list[KnownPermissionSet]:
-        """The sets of ours that no account has; one call for each set of the instance beside ``known`` (ARNs)."""
+        """Managed permission sets without accounts. Takes one call for each of the instance not in ``known`` (ARNs)."""
         arns = [arn for arn in self._list("ListPermissionSets", "PermissionSets") if arn not in known]
-        with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
-            nowhere = [
-                arn for arn, held in zip(arns, pool.map(self._accounts, arns), strict=True) if not held
-            ]
-            ours = [
-                arn
-                for arn, tags in zip(nowhere, pool.map(self._tags, nowhere), strict=True)
-                if MANAGED_TAG in tags
-            ]
-            return [each for each in pool.map(self.read, ours) if each and not each.accounts]
+        accounts = in_parallel(self._accounts, arns)
+        nowhere = [arn for arn, found in zip(arns, accounts, strict=True) if not found]
+        read = in_parallel(self.read, self._managed(nowhere))
+        return [each for each in read if each and not each.accounts]
+
+    def _managed(self, arns: list[str]) -> list[str]:
+        tags = in_parallel(self._tags, arns)
+        return [arn for arn, found in zip(arns, tags, strict=True) if MANAGED_TAG in found]
 
     def _tags(self, arn: str) -> list[tuple[str, str]]:
         named = {"InstanceArn": self.instance.arn, "ResourceArn": arn}
@@ -104,16 +96,16 @@ class PermissionSets:
         return [(tag["Key"], tag["Value"]) for tag in found]
 
     def provisioned_to(self, account_id: str, **status: str) -> list[str]:
-        """The ARNs of the sets that the account has."""
+        """The ARNs of the permission sets provisioned to the account."""
         operation = "ListPermissionSetsProvisionedToAccount"
         return self._list(operation, "PermissionSets", AccountId=account_id, **status)
 
     def outdated_in(self, account_id: str) -> frozenset[str]:
-        """Those among them of which the account has an earlier form."""
+        """Those among them that the account has in an earlier form."""
         return frozenset(self.provisioned_to(account_id, ProvisioningStatus=_OUTDATED))
 
     def name_of(self, arn: str) -> str | None:
-        """The set's name; None where it is gone."""
+        """The permission set's name; None if it does not exist."""
         try:
             return str(self._call("describe_permission_set", arn)["PermissionSet"]["Name"])
         except ClientError as error:
@@ -122,7 +114,7 @@ class PermissionSets:
             return None
 
     def read(self, arn: str) -> KnownPermissionSet | None:
-        """The set of that ARN; None where it is gone."""
+        """The permission set with that ARN; None if it does not exist."""
         try:
             return self._complete(arn, self._call("describe_permission_set", arn)["PermissionSet"])
         except ClientError as error:
@@ -131,8 +123,8 @@ class PermissionSets:
             return None
 
     def _arns(self, accounts: Iterable[str]) -> Iterator[str]:
-        # Lists give ARNs only, and there may be thousands of sets: those of the accounts hold the wanted
-        # ones in every run but the first.
+        # Lists have ARNs only, and there may be thousands. Except in the first run, the accounts have the requested
+        # ones.
         seen: set[str] = set()
         for arn in self._candidates(accounts):
             if arn not in seen:

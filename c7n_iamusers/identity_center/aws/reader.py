@@ -1,155 +1,141 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading once what of Identity Center matters to a desired access: in bulk where that is fewer calls."""
+"""Reads the state of Identity Center once, as far as a desired access concerns it, with few calls."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypeVar
 
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.aws.assignments import Assignments
 from c7n_iamusers.identity_center.aws.identity_store import IdentityStore
+from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.permission_sets import PermissionSets
-from c7n_iamusers.identity_center.model import (
-    MANAGED_GROUP,
-    UNKNOWN,
-    Assignment,
-    CenterState,
-    DesiredAccess,
-    Group,
-    Instance,
-    KnownGroup,
-    KnownPermissionSet,
-    KnownPerson,
-    Person,
-    Principal,
-    StandingAccess,
-)
 from c7n_iamusers.identity_center.permission_sets import accounts_that_change, check_permission_set
-from c7n_iamusers.identity_center.reaching import accounts_by_set
+from c7n_iamusers.identity_center.side_effects import accounts_by_set
 from c7n_iamusers.text.wording import folded
 
-#: Up to so many, each is looked up; beyond, everybody is listed.
+#: Up to this number, users and groups are looked up one by one; above it, all are listed.
 _FEW = 50
-_WORKERS = 8
+R = TypeVar("R", bound="CenterReader")
 
 
 @dataclass(frozen=True)
 class CenterReader:
-    """``clients``: boto3 service name -> client; they are thread-safe."""
+    """The readers of an instance. Thread-safe."""
 
     permission_sets: PermissionSets
     store: IdentityStore
     assignments: Assignments
 
     @classmethod
-    def through(cls, clients: Mapping[str, Any], instance: Instance, backoff: Backoff) -> CenterReader:
-        """One that reads ``instance`` through ``clients``."""
-        sso = clients["sso-admin"]
+    def of(cls: type[R], center: Center) -> R:
+        """The reader of ``center``."""
+        sso, instance, backoff = center.clients["sso-admin"], center.instance, center.backoff
         return cls(
             PermissionSets(sso, instance, backoff),
-            IdentityStore(clients["identitystore"], instance, backoff),
+            IdentityStore(center.clients["identitystore"], instance, backoff),
             Assignments(sso, instance, backoff),
         )
 
     def read(
         self,
-        desired: DesiredAccess,
+        desired: model.DesiredAccess,
         more_accounts: Iterable[str] = (),
         everybody: bool = False,
-        leftovers: bool = False,
-    ) -> CenterState:
-        """Everything that is held in the accounts that anything is asked for in, and in ``more_accounts``.
+        unused: bool = False,
+    ) -> model.CenterState:
+        """The state of the accounts with requested access, and of ``more_accounts``.
 
-        ``everybody``: also the names of people whom nobody asks for anything. ``leftovers``: also the groups and sets
-        of ours that give nobody anything, as a removal that was interrupted leaves them.
-        Raises IdentityCenterError from an account that may not ask what groups are assigned, and ClientError.
+        ``everybody``: read all users. ``unused``: also read managed groups and permission sets without assignments, as
+        an interrupted removal leaves them. Raises IdentityCenterError if the caller may not list assignments of groups,
+        and ClientError.
         """
         usernames, emails = self._people(list(desired.people.values()), everybody)
         accounts = sorted({*_accounts(desired), *more_accounts})
         holders = self._holders(accounts)
         names = self.permission_sets.names(_arns(holders))
-        wanted = frozenset(desired.permission_sets)
+        requested = frozenset(desired.permission_sets)
         earlier = {claim.earlier for claim in desired.claims if claim.earlier}
-        sets = self.permission_sets.named(wanted, {each.grant.permission_set for each in earlier}, names)
+        sets = self.permission_sets.named(requested, {each.grant.permission_set for each in earlier}, names)
         groups = [*desired.groups.values(), *{each.group.name: each.group for each in earlier}.values()]
         named, held = self._groups(groups, sets, holders, desired, usernames)
         names |= self._further_names(named, names)
-        standing = self._standing(
-            holders, {**held, **_shared(named, desired)}, names, sets, usernames, desired
-        )
-        standing = replace(standing, groups=held)
-        return CenterState(
+        current = self._current(holders, {**held, **_shared(named, desired)}, names, sets, usernames, desired)
+        current = replace(current, groups=held)
+        return model.CenterState(
             usernames,
             emails,
             named,
             sets,
             self.assignments.pending(),
-            standing=self._with_leftovers(standing, desired, accounts) if leftovers else standing,
-            changing=self._changing(sets, standing, desired),
+            current=self._with_unused(current, desired, accounts) if unused else current,
+            changing=self._changing(sets, current, desired),
         )
 
-    def group(self, group: Group, sets: Mapping[str, KnownPermissionSet]) -> KnownGroup | None:
+    def group(
+        self, group: model.Group, sets: Mapping[str, model.KnownPermissionSet]
+    ) -> model.KnownGroup | None:
         """The group with its members and assignments."""
         known = self.store.find_group(group.name)
         return self._completed(group, known, sets) if known else None
 
     def _people(
-        self, people: list[Person], everybody: bool
-    ) -> tuple[dict[str, KnownPerson], dict[str, KnownPerson]]:
+        self, people: list[model.Person], everybody: bool
+    ) -> tuple[dict[str, model.KnownPerson], dict[str, model.KnownPerson]]:
         if everybody or len(people) > _FEW:
             return self.store.all_people()
-        usernames: dict[str, KnownPerson] = {}
-        emails: dict[str, KnownPerson] = {}
+        usernames: dict[str, model.KnownPerson] = {}
+        emails: dict[str, model.KnownPerson] = {}
         for person, (by_username, by_email) in zip(
-            people, _each(self.store.find_person, people), strict=True
+            people, in_parallel(self.store.find_person, people), strict=True
         ):
             username, email = person.key
             usernames.update({username: by_username} if by_username else {})
             emails.update({email: by_email} if by_email else {})
         return usernames, emails
 
-    def _holders(self, accounts: list[str]) -> dict[str, dict[str, frozenset[Principal]]]:
-        """Account id -> ARN -> who is assigned it there. A call an account, and one a permission set in it."""
-        provisioned = _each(self.permission_sets.provisioned_to, accounts)
+    def _holders(self, accounts: list[str]) -> dict[str, dict[str, frozenset[model.Principal]]]:
+        """Account id -> ARN -> assigned principals. Takes a call per account, and one per permission set in it."""
+        provisioned = in_parallel(self.permission_sets.provisioned_to, accounts)
         pairs = [(account, arn) for account, arns in zip(accounts, provisioned, strict=True) for arn in arns]
-        found: dict[str, dict[str, frozenset[Principal]]] = {account: {} for account in accounts}
+        found: dict[str, dict[str, frozenset[model.Principal]]] = {account: {} for account in accounts}
         for (account, arn), held in zip(
-            pairs, _each(lambda pair: self.assignments.holders(*pair), pairs), strict=True
+            pairs, in_parallel(lambda pair: self.assignments.holders(*pair), pairs), strict=True
         ):
             found[account][arn] = held
         return found
 
     def _groups(
         self,
-        groups: list[Group],
-        sets: Mapping[str, KnownPermissionSet],
-        holders: Mapping[str, Mapping[str, frozenset[Principal]]],
-        desired: DesiredAccess,
-        usernames: Mapping[str, KnownPerson],
-    ) -> tuple[dict[str, KnownGroup], dict[str, KnownGroup]]:
-        """The groups asked for by name, and all that hold anything by id, with members and assignments."""
-        assigned: defaultdict[str, set[Assignment]] = defaultdict(set)
+        groups: list[model.Group],
+        sets: Mapping[str, model.KnownPermissionSet],
+        holders: Mapping[str, Mapping[str, frozenset[model.Principal]]],
+        desired: model.DesiredAccess,
+        usernames: Mapping[str, model.KnownPerson],
+    ) -> tuple[dict[str, model.KnownGroup], dict[str, model.KnownGroup]]:
+        """The requested groups by name, and all assigned groups by id, with members and assignments."""
+        assigned: defaultdict[str, set[model.Assignment]] = defaultdict(set)
         for account, arn, principal in _principals(holders):
-            assigned[principal].add(Assignment(account, arn))
+            assigned[principal].add(model.Assignment(account, arn))
         if len(groups) + len(assigned) > _FEW:
             everyone = self.store.all_groups()
             known = [everyone.get(folded(group.name)) for group in groups]
             by_id = {each.group_id: each for each in everyone.values()}
         else:
-            known = _each(lambda group: self.store.find_group(group.name), groups)
+            known = in_parallel(lambda group: self.store.find_group(group.name), groups)
             by_id = {each.group_id: each for each in known if each}
         present = [(group, found) for group, found in zip(groups, known, strict=True) if found]
-        wanted = {found.group_id: group for group, found in present}
-        ids = sorted({*wanted, *assigned})
-        completed = _each(
+        requested = {found.group_id: group for group, found in present}
+        ids = sorted({*requested, *assigned})
+        completed = in_parallel(
             lambda group_id: self._read(
-                group_id, by_id.get(group_id), wanted.get(group_id), assigned, sets, desired, usernames
+                group_id, by_id.get(group_id), requested.get(group_id), assigned, sets, desired, usernames
             ),
             ids,
         )
@@ -160,13 +146,13 @@ class CenterReader:
     def _read(
         self,
         group_id: str,
-        known: KnownGroup | None,
-        wanted: Group | None,
-        assigned: Mapping[str, set[Assignment]],
-        sets: Mapping[str, KnownPermissionSet],
-        desired: DesiredAccess,
-        usernames: Mapping[str, KnownPerson],
-    ) -> KnownGroup | None:
+        known: model.KnownGroup | None,
+        requested: model.Group | None,
+        assigned: Mapping[str, set[model.Assignment]],
+        sets: Mapping[str, model.KnownPermissionSet],
+        desired: model.DesiredAccess,
+        usernames: Mapping[str, model.KnownPerson],
+    ) -> model.KnownGroup | None:
         if known is None:
             known = self.store.group(group_id)
         else:
@@ -176,63 +162,68 @@ class CenterReader:
             return None
         here = frozenset(assigned.get(group_id, ()))
         settled = (
-            wanted is not None
-            and not wanted.shared
-            and _is_settled(wanted, known.members, here, sets, desired, usernames)
+            requested is not None
+            and not requested.shared
+            and _is_settled(requested, known.members, here, sets, desired, usernames)
         )
-        if settled or (wanted is None and not known.description.startswith(MANAGED_GROUP)):
-            # Nobody is to join or to leave it, so what it gives elsewhere does not matter.
+        if settled or (requested is None and not known.is_managed):
+            # Its members don't change, so its assignments in other accounts don't matter.
             return replace(known, assignments=here)
         try:
             return replace(known, assignments=self.assignments.of_group(group_id))
         except IdentityCenterError:
-            if wanted is not None and not wanted.shared:
+            if requested is not None and not requested.shared:
                 raise
-            return replace(known, assignments=here | {UNKNOWN})
+            return replace(known, assignments=here | {model.UNKNOWN_ASSIGNMENT})
 
-    def _standing(
+    def _current(
         self,
-        holders: Mapping[str, Mapping[str, frozenset[Principal]]],
-        groups: Mapping[str, KnownGroup],
+        holders: Mapping[str, Mapping[str, frozenset[model.Principal]]],
+        groups: Mapping[str, model.KnownGroup],
         names: Mapping[str, str],
-        sets: Mapping[str, KnownPermissionSet],
-        usernames: Mapping[str, KnownPerson],
-        desired: DesiredAccess,
-    ) -> StandingAccess:
+        sets: Mapping[str, model.KnownPermissionSet],
+        usernames: Mapping[str, model.KnownPerson],
+        desired: model.DesiredAccess,
+    ) -> model.CurrentAccess:
         known = {each.arn: each for each in sets.values()}
         people = {each.user_id: each.username for each in usernames.values()}
         asked = {person for person, _ in {(claim.person, claim.group) for claim in desired.claims}}
-        theirs = {usernames[key[0]].user_id for key in asked if key[0] in usernames}
+        user_ids = {usernames[key[0]].user_id for key in asked if key[0] in usernames}
         shared = {folded(name) for name, group in desired.groups.items() if group.shared}
         shared = {each.group_id for each in groups.values() if folded(each.name) in shared}
         more = {
             arn
             for account_sets in holders.values()
             for arn, principals in account_sets.items()
-            if arn not in known and _concern(principals, groups, theirs, shared)
+            if arn not in known and _concerns(principals, groups, user_ids, shared)
         }
-        read = _each(self.permission_sets.read, sorted(more))
+        read = in_parallel(self.permission_sets.read, sorted(more))
         known.update({each.arn: each for each in read if each})
         unnamed = sorted(
             {
                 user
                 for group in groups.values()
-                if group.description.startswith(MANAGED_GROUP) or group.group_id in shared
+                if group.is_managed or group.group_id in shared
                 for user in group.members - people.keys()
             }
         )
         people.update(self.usernames(unnamed))
-        return StandingAccess(holders, groups, names, known, people)
+        return model.CurrentAccess(holders, groups, names, known, people)
 
-    def _further_names(self, named: Mapping[str, KnownGroup], names: Mapping[str, str]) -> dict[str, str]:
-        """ARN -> name of what groups that are asked for hold in other accounts."""
+    def _further_names(
+        self, named: Mapping[str, model.KnownGroup], names: Mapping[str, str]
+    ) -> dict[str, str]:
+        """ARN -> name of the permission sets that requested groups have in other accounts."""
         arns = {each.permission_set_arn for group in named.values() for each in group.assignments}
         return self.permission_sets.names(sorted(arns - names.keys() - {""}))
 
     def _changing(
-        self, sets: Mapping[str, KnownPermissionSet], standing: StandingAccess, desired: DesiredAccess
-    ) -> StandingAccess:
-        """Who holds the sets that are to be changed, where that changes anything. A call an account and set."""
+        self,
+        sets: Mapping[str, model.KnownPermissionSet],
+        current: model.CurrentAccess,
+        desired: model.DesiredAccess,
+    ) -> model.CurrentAccess:
+        """The holders of permission sets that change. Takes a call per account and permission set."""
         own = accounts_by_set(desired.groups.values())
         pairs = [
             (account, known.arn)
@@ -240,17 +231,19 @@ class CenterReader:
             if name in own and name in desired.permission_sets
             for account in sorted(self._accounts_that_change(desired.permission_sets[name], known, own[name]))
         ]
-        here = standing.holders
+        here = current.holders
         further = [pair for pair in pairs if pair[0] not in here]
-        read = dict(zip(further, _each(lambda pair: self.assignments.holders(*pair), further), strict=True))
-        holders: defaultdict[str, dict[str, frozenset[Principal]]] = defaultdict(dict)
+        read = dict(
+            zip(further, in_parallel(lambda pair: self.assignments.holders(*pair), further), strict=True)
+        )
+        holders: defaultdict[str, dict[str, frozenset[model.Principal]]] = defaultdict(dict)
         for account, arn in pairs:
             found = here[account].get(arn, frozenset()) if account in here else read[account, arn]
             holders[account][arn] = found
         ids = sorted({group_id for _, _, group_id in _principals(holders)})
-        groups = {group_id: standing.groups[group_id] for group_id in ids if group_id in standing.groups}
+        groups = {group_id: current.groups[group_id] for group_id in ids if group_id in current.groups}
         unread = [group_id for group_id in ids if group_id not in groups]
-        groups.update({each.group_id: each for each in _each(self.store.group, unread) if each})
+        groups.update({each.group_id: each for each in in_parallel(self.store.group, unread) if each})
         users = {user for group in groups.values() for user in group.members}
         users |= {
             user
@@ -259,44 +252,44 @@ class CenterReader:
             for kind, user in principals
             if kind == "USER"
         }
-        usernames = self.usernames(sorted(users - standing.usernames.keys()))
-        return StandingAccess(holders, groups, standing.set_names, usernames=usernames)
+        usernames = self.usernames(sorted(users - current.usernames.keys()))
+        return model.CurrentAccess(holders, groups, current.set_names, usernames=usernames)
 
     def _accounts_that_change(
-        self, wanted: PermissionSet, known: KnownPermissionSet, own: Collection[str]
+        self, requested: PermissionSet, known: model.KnownPermissionSet, own: Collection[str]
     ) -> frozenset[str]:
         try:
-            check_permission_set(wanted, known)
+            check_permission_set(requested, known)
         except IdentityCenterError:
-            return frozenset()  # it is refused
-        return accounts_that_change(wanted, known, self.permission_sets.instance, own)
+            return frozenset()  # the change is refused
+        return accounts_that_change(requested, known, self.permission_sets.instance, own)
 
-    def _with_leftovers(
-        self, standing: StandingAccess, desired: DesiredAccess, accounts: Collection[str]
-    ) -> StandingAccess:
-        known = {*standing.set_names, *standing.sets}
+    def _with_unused(
+        self, current: model.CurrentAccess, desired: model.DesiredAccess, accounts: Collection[str]
+    ) -> model.CurrentAccess:
+        known = {*current.set_names, *current.sets}
         sets = {
             each.arn: each
             for each in self.permission_sets.unassigned(known)
             if each.settings.name not in desired.permission_sets
         }
-        wanted = {folded(name) for name in desired.groups}
+        requested = {folded(name) for name in desired.groups}
         candidates = [
             group
             for name, group in self.store.all_groups().items()
-            if group.group_id not in standing.groups and name not in wanted and _is_of(group, accounts)
+            if group.group_id not in current.groups and name not in requested and _is_for(group, accounts)
         ]
-        groups = {each.group_id: each for each in _each(self._leftover, candidates) if each}
+        groups = {each.group_id: each for each in in_parallel(self._if_unused, candidates) if each}
         names = {arn: each.settings.name for arn, each in sets.items()}
         return replace(
-            standing,
-            groups={**standing.groups, **groups},
-            set_names={**standing.set_names, **names},
-            sets={**standing.sets, **sets},
+            current,
+            groups={**current.groups, **groups},
+            set_names={**current.set_names, **names},
+            sets={**current.sets, **sets},
         )
 
-    def _leftover(self, group: KnownGroup) -> KnownGroup | None:
-        """The group, where it has no members and no assignments."""
+    def _if_unused(self, group: model.KnownGroup) -> model.KnownGroup | None:
+        """The group if it has no members and no assignments, else None."""
         try:
             used = self.store.memberships(group.group_id) or self.assignments.of_group(group.group_id)
         except IdentityCenterError:
@@ -304,28 +297,28 @@ class CenterReader:
         return None if used else group
 
     def group_names(self, group_ids: list[str]) -> dict[str, str]:
-        """Group id -> name of those that are there still."""
+        """Group id -> name of those that still exist."""
         if len(group_ids) > _FEW:
             return {each.group_id: each.name for each in self.store.all_groups().values()}
-        names = _each(self.store.name_of_group, group_ids)
+        names = in_parallel(self.store.name_of_group, group_ids)
         return {group: name for group, name in zip(group_ids, names, strict=True) if name}
 
     def usernames(self, user_ids: list[str]) -> dict[str, str]:
-        """User id -> username of those that are there still."""
+        """User id -> username of those that still exist."""
         if len(user_ids) > _FEW:
             everybody, _ = self.store.all_people()
             return {each.user_id: each.username for each in everybody.values()}
-        described = _each(self.store.user_attributes, user_ids)
+        described = in_parallel(self.store.user_attributes, user_ids)
         return {
             user: str(found["UserName"]) for user, found in zip(user_ids, described, strict=True) if found
         }
 
     def _completed(
-        self, group: Group, known: KnownGroup, sets: Mapping[str, KnownPermissionSet]
-    ) -> KnownGroup:
+        self, group: model.Group, known: model.KnownGroup, sets: Mapping[str, model.KnownPermissionSet]
+    ) -> model.KnownGroup:
         memberships = self.store.memberships(known.group_id)
         held = (
-            # What else it has does not matter, and a delegated administrator may not ask.
+            # Other assignments don't matter, and a delegated administrator may not list them.
             frozenset(each for each in _own(group, sets) if self.assignments.exists(each, known.group_id))
             if group.shared
             else self.assignments.of_group(known.group_id)
@@ -333,8 +326,10 @@ class CenterReader:
         return replace(known, members=frozenset(memberships), assignments=held, memberships=memberships)
 
 
-def _shared(named: Mapping[str, KnownGroup], desired: DesiredAccess) -> dict[str, KnownGroup]:
-    """The groups, by id, that are asked for and may reach further than that."""
+def _shared(
+    named: Mapping[str, model.KnownGroup], desired: model.DesiredAccess
+) -> dict[str, model.KnownGroup]:
+    """The requested shared groups, by id."""
     return {
         each.group_id: each
         for name, each in named.items()
@@ -343,14 +338,14 @@ def _shared(named: Mapping[str, KnownGroup], desired: DesiredAccess) -> dict[str
 
 
 def _is_settled(
-    group: Group,
+    group: model.Group,
     members: frozenset[str],
-    assigned: frozenset[Assignment],
-    sets: Mapping[str, KnownPermissionSet],
-    desired: DesiredAccess,
-    usernames: Mapping[str, KnownPerson],
+    assigned: frozenset[model.Assignment],
+    sets: Mapping[str, model.KnownPermissionSet],
+    desired: model.DesiredAccess,
+    usernames: Mapping[str, model.KnownPerson],
 ) -> bool:
-    """Whether the group has exactly the people and the assignments that are asked for."""
+    """Whether the group has exactly the requested members and assignments."""
     own = frozenset(_own(group, sets))
     people = desired.members(group.name)
     expected = {usernames[username].user_id for username, _ in people if username in usernames}
@@ -361,15 +356,15 @@ def _is_settled(
     )
 
 
-def _is_of(group: KnownGroup, accounts: Collection[str]) -> bool:
-    """Whether the group is ours, made for certain people, and not for another account alone."""
-    of_one = group.description.removeprefix(f"{MANAGED_GROUP} for account ")
-    return group.description.startswith(f"{MANAGED_GROUP} for ") and (
+def _is_for(group: model.KnownGroup, accounts: Collection[str]) -> bool:
+    """Whether this package made the group for certain people of ``accounts``, or of several accounts."""
+    of_one = group.description.removeprefix(f"{model.MANAGED_GROUP} for account ")
+    return group.description.startswith(f"{model.MANAGED_GROUP} for ") and (
         of_one == group.description or of_one in accounts
     )
 
 
-def _accounts(desired: DesiredAccess) -> Iterable[str]:
+def _accounts(desired: model.DesiredAccess) -> Iterable[str]:
     return {grant.account_id for group in desired.groups.values() for grant in group.grants}
 
 
@@ -378,9 +373,9 @@ def _arns(holders: Mapping[str, Mapping[str, object]]) -> Iterable[str]:
 
 
 def _principals(
-    holders: Mapping[str, Mapping[str, frozenset[Principal]]],
+    holders: Mapping[str, Mapping[str, frozenset[model.Principal]]],
 ) -> Iterator[tuple[str, str, str]]:
-    """Account id, ARN and group id of everything that groups hold."""
+    """Account id, ARN and group id of all assignments of groups."""
     for account, sets in holders.items():
         for arn, principals in sets.items():
             for kind, principal in principals:
@@ -388,30 +383,25 @@ def _principals(
                     yield account, arn, principal
 
 
-def _concern(
-    principals: Iterable[Principal],
-    groups: Mapping[str, KnownGroup],
+def _concerns(
+    principals: Iterable[model.Principal],
+    groups: Mapping[str, model.KnownGroup],
     people: Collection[str],
     shared: Collection[str],
 ) -> bool:
-    """Whether one of ``people`` is among the holders, or a group of ours or one of ``shared`` (ids) is."""
+    """Whether the principals include one of ``people``, their groups, a managed group or one of ``shared`` (ids)."""
     for kind, principal in principals:
         if principal in shared:
             return True
         group = groups.get(principal) if kind == "GROUP" else None
-        if group and (group.description.startswith(MANAGED_GROUP) or not group.members.isdisjoint(people)):
+        if group and (group.is_managed or not group.members.isdisjoint(people)):
             return True
         if kind == "USER" and principal in people:
             return True
     return False
 
 
-def _own(group: Group, sets: Mapping[str, KnownPermissionSet]) -> Iterable[Assignment]:
+def _own(group: model.Group, sets: Mapping[str, model.KnownPermissionSet]) -> Iterable[model.Assignment]:
     for grant in sorted(group.grants):
         if grant.permission_set in sets:
-            yield Assignment(grant.account_id, sets[grant.permission_set].arn)
-
-
-def _each(read: Any, of: list[Any]) -> list[Any]:
-    with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
-        return list(pool.map(read, of))
+            yield model.Assignment(grant.account_id, sets[grant.permission_set].arn)

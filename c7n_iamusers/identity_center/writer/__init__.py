@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one writer of a run: the order of changes and what may be sent, one change's progress, the loop over both."""
+"""The single writer of a run: ready queue and quotas, execution of one change, and the loop over all changes."""

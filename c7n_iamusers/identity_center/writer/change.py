@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One change from its first call to its last, as a generator of what it needs next.
+"""The execution of one change, as a generator that yields what it needs next: a call, a pause, the end of a request.
 
-It reads as if it were alone: it makes a call, waits, tries again. The loop in ``writer`` runs many of them at once.
+The loop in ``writer`` runs many of them at once.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from c7n_iamusers.execution.journaled_call import (
     value_at,
 )
 from c7n_iamusers.execution.rate_limit import RateLimit
-from c7n_iamusers.identity_center.model import CREATE, GROUP, PERMISSION_SET, USER, Change, Instance
+from c7n_iamusers.identity_center import model
 
-#: An earlier write has not propagated, another writer was faster, or a call whose answer was lost had been made:
-#: the change is rechecked, so that nothing is adopted unseen.
+#: An earlier write has not propagated, another writer was faster, or a call whose answer was lost was made. The change
+#: is rechecked before its next try.
 RACE_CODES = frozenset({"ConflictException", "ResourceNotFoundException"})
-#: Kinds of objects of which one that somebody else makes is another one.
-_ADOPTABLE = frozenset({PERMISSION_SET, GROUP, USER})
-#: Seconds for the races of one change to settle.
+#: Kinds of objects that count as adopted if others have created them.
+_ADOPTABLE = frozenset({model.PERMISSION_SET, model.GROUP, model.USER})
+#: Seconds to retry a change after conflicts.
 RACE_BUDGET = 60.0
 #: What a call, a status or a recheck may raise.
 ERRORS = (*AWS_ERRORS, IdentityCenterError)
 
 
 @dataclass(frozen=True)
-class Rechecked:
-    """What a change comes to by what there is now: its ``calls``, or none and the ``values`` that they would save.
+class RecheckResult:
+    """What is left of a change: its ``calls``, or none and the ``values`` that they would have saved.
 
     ``awaits``: the id of a request in progress that makes the change.
     """
@@ -58,24 +58,24 @@ class Rechecked:
 
 @dataclass(frozen=True)
 class WriterContext:
-    """What changes are made with. ``clients``: held to ``rate``, and without retries (SINGLE_TRY).
+    """What changes need. ``clients``: with ``rate`` as rate limit, and without retries (SINGLE_TRY).
 
-    ``recheck``: what a change comes to after a race, given the parameters of the call that met it; raises ERRORS.
-    ``check_before``: what is to be read right before each try of a call, and raises ERRORS where it may not be made any
-    more; None where nothing is.
+    ``recheck``: what is left of a change after a conflict, given the parameters of the call; raises ERRORS.
+    ``check_before``: the check to make right before each try of a call, if any; it raises ERRORS if the call may no
+    longer be made.
     """
 
     clients: Mapping[str, Any]
-    instance: Instance
+    instance: model.Instance
     journal: JournalWriter
-    recheck: Callable[[Change, Mapping[str, Any]], Rechecked]
+    recheck: Callable[[model.Change, Mapping[str, Any]], RecheckResult]
     rate: RateLimit
     backoff: Backoff
-    check_before: Callable[[Change, Mapping[str, Any]], Callable[[], None] | None] = lambda *_: None
+    check_before: Callable[[model.Change, Mapping[str, Any]], Callable[[], None] | None] = lambda *_: None
 
 
 class ChangeFailed(Exception):
-    """The change can't be made; ``code`` is AWS's, or says what kind of failure it is."""
+    """The change failed. ``code``: an AWS error code, or the kind of failure."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
@@ -84,10 +84,10 @@ class ChangeFailed(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Send:
-    """Needed next: the answer to a call. ``prepare`` gives the call once it may be sent.
+    """Needs a call. ``prepare`` returns it when it may be sent.
 
-    ``operation``: the changing one, which may need a slot of a quota, or that a check is made for; empty for any other
-    read. ``checked``: the check was made, so the call goes before all that wait for a slot.
+    ``operation``: of the changing call, or of the one that a check is made for, as it may need a slot; empty for other
+    reads. ``checked``: the check was made, so the call is sent before all others that wait for a slot.
     """
 
     execution: ChangeExecution
@@ -98,7 +98,7 @@ class Send:
 
 @dataclass(frozen=True)
 class Pause:
-    """Needed next: that so many seconds pass."""
+    """Needs a pause."""
 
     execution: ChangeExecution
     seconds: float
@@ -106,9 +106,9 @@ class Pause:
 
 @dataclass(eq=False)
 class Follow:
-    """Needed next: the end of the asynchronous request that ``operation`` made.
+    """Needs the end of the asynchronous request that ``operation`` made.
 
-    ``since``: when the wait began; ``accepted``: when AWS last said that the request is in progress.
+    ``since``: when the wait began. ``accepted``: when AWS last returned that the request is in progress.
     """
 
     execution: ChangeExecution
@@ -123,16 +123,16 @@ Steps = Generator[Send | Pause | Follow, Any, T]
 
 
 class ChangeExecution:
-    """``change`` on its way, since ``began``. ``published``: values of other changes that Refs stand for.
+    """The execution of ``change``, which began at ``began``. ``published``: values of other changes, for Refs.
 
-    ``steps`` yields what is needed next, and is sent the answer or thrown the error. It raises ChangeFailed.
-    ``values``: what its calls saved; ``made``: how many it began; ``adopted``: somebody else had created it,
-    which fails the change unless it ``adopts``.
+    ``steps`` yields what it needs next, and is sent the answer or thrown the error. It raises ChangeFailed. ``values``:
+    saved by its calls. ``made``: how many calls it began. ``adopted``: others created the object, which fails the
+    change unless it ``adopts``.
     """
 
     def __init__(
         self,
-        change: Change,
+        change: model.Change,
         context: WriterContext,
         published: dict[str, Any],
         began: float,
@@ -153,18 +153,18 @@ class ChangeExecution:
             context = self._context
             self._call = JournaledCall(context.journal, self.change.subject, calls[0], context.backoff, lost)
             try:
-                end = yield from self._call_made(awaits)
+                result = yield from self._call_made(awaits)
             except ChangeFailed as failure:
                 self._end(self._call.result_if_refused, failure.code)
                 raise
-            if isinstance(end, Rechecked):
-                calls, awaits, lost = end.calls, end.awaits, self._call.lost
+            if isinstance(result, RecheckResult):
+                calls, awaits, lost = result.calls, result.awaits, self._call.lost
             else:
-                self._end(end)
+                self._end(result)
                 calls, awaits, lost = calls[1:], "", False
 
-    def _call_made(self, awaits: str) -> Steps[str | Rechecked]:
-        """How the call has come to its wanted end, or what a recheck found after a race."""
+    def _call_made(self, awaits: str) -> Steps[str | RecheckResult]:
+        """The result of the call, or of the recheck after a conflict."""
         if awaits and (yield from self._followed(awaits)):
             return DONE
         while True:
@@ -186,7 +186,7 @@ class ChangeExecution:
         return DONE
 
     def _checked(self) -> Steps[bool]:
-        """Whether a check was made. It waits for a slot as its call does, so that it is not old when that is sent."""
+        """Whether a check was made. It waits for a slot like its call, so that it is recent when the call is sent."""
         call = self._call.call
         parameters = resolve(call.parameters, ChainMap(self.values, self._published))
         check = self._context.check_before(self.change, parameters)
@@ -195,23 +195,24 @@ class ChangeExecution:
         return check is not None
 
     def _begin(self) -> Callable[[], Any]:
-        """The call, whose first line is in the journal."""
+        """The call. Its first line is in the journal."""
         self.made += not self._call.begun
         parameters = self._call.begin(ChainMap(self.values, self._published))
         call = self._call.call
         return partial(method_of(self._context.clients, call.service, call.operation), **parameters)
 
     def _end(self, result: str, code: str = "") -> None:
-        """Write the call's last line, if there is a first one: a request of an earlier run has none."""
+        """Write the call's last line, if it has a first one. A request of an earlier run has none."""
         if self._call.begun:
             saves = self._call.call.save
             ids = {name: self.values[name] for name in saves if name in self.values}
             self._call.end(result, ids, code)
 
     def _followed(self, request_id: str, response: Mapping[str, Any] | None = None) -> Steps[bool]:
-        """Wait for the end of a request, ``response`` being the latest answer about it.
+        """Wait for the end of a request. ``response``: the latest answer about it.
 
-        False if it failed and was an earlier run's: then one of our own is made. Raises ChangeFailed otherwise.
+        False if a request of an earlier run failed: then the call is made. Raises ChangeFailed if this run's request
+        failed.
         """
         call = self._call.call
         wait, follow = call.wait, Follow(self, call.operation, request_id)
@@ -227,14 +228,14 @@ class ChangeExecution:
             raise self._failure(str(status), str(reason or "AWS gave no reason"))
         return status in wait.succeeded
 
-    def _rechecked(self) -> Steps[Rechecked]:
-        """What there is now. Where nothing is left to do, a lost call did it, or somebody else."""
+    def _rechecked(self) -> Steps[RecheckResult]:
+        """What is left of the change. If nothing is, a call without answer made it, or others did."""
         recheck = partial(self._context.recheck, self.change, self._call.parameters)
-        found: Rechecked = yield from self._read(recheck, may_race=True)
-        change, ours = self.change, self._call.lost or self.change.kind not in _ADOPTABLE
-        if found.values and change.action == CREATE and not (ours or self._adopts):
+        found: RecheckResult = yield from self._read(recheck, may_race=True)
+        change, is_own = self.change, self._call.lost or self.change.kind not in _ADOPTABLE
+        if found.values and change.action == model.CREATE and not (is_own or self._adopts):
             raise self._failure(
-                "Reviewed", "somebody else has made it since the plan was reviewed: review it again"
+                "Reviewed", "others have created it since the plan was reviewed: review a new plan"
             )
         self.values.update(found.values)
         if not (found.calls or found.awaits):
@@ -251,25 +252,25 @@ class ChangeExecution:
             yield pause
 
     def _pause_after(self, error: Exception, raced: bool) -> Pause:
-        """The pause before the next try. Raises ChangeFailed if no further try helps."""
+        """The pause before the next try. Raises ChangeFailed if a retry can't help."""
         delay = next(self._race_delays, None) if raced else self._call.delay_after(error)
         if delay is None:
             if isinstance(error, IdentityCenterError):
                 raise ChangeFailed(error_code(error), str(error)) from error
             raise self._failure(error_code(error), message_of(error)) from error
-        return Pause(self, 0.0 if raced and _is_there(error) else delay)
+        return Pause(self, 0.0 if raced and _already_exists(error) else delay)
 
     def _failure(self, code: str, why: str) -> ChangeFailed:
         return ChangeFailed(code, failure_text(self.change.subject, self._call.call, code, why))
 
     def timeout_failure(self, timeout: float) -> ChangeFailed:
-        """To be thrown where a request is in progress for more than ``timeout`` seconds."""
+        """The failure of a request that is in progress for more than ``timeout`` seconds."""
         pending = f"still pending after {timeout:.0f} s"
         if self._call.begun:
-            return self._failure("Timeout", f"{pending}; run again to see it through")
+            return self._failure("Timeout", f"{pending}; run again to wait for its end")
         return ChangeFailed(
             "Timeout",
-            f"an earlier request to assign {self.change.name} is {pending}: run again to see it through, or raise "
+            f"an earlier request to assign {self.change.name} is {pending}: run again to wait for its end, or raise "
             "timeout:",
         )
 
@@ -278,8 +279,8 @@ def _is_race(error: Exception) -> bool:
     return isinstance(error, ClientError) and not is_retryable(error) and error_code(error) in RACE_CODES
 
 
-def _is_there(error: Exception) -> bool:
-    """Whether what was to be created exists: waiting won't change that."""
+def _already_exists(error: Exception) -> bool:
+    """Whether the object to create already exists, so that a pause can't help."""
     return (
         isinstance(error, ClientError) and error.response.get("Reason") == "UNIQUENESS_CONSTRAINT_VIOLATION"
     )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may be sent now: changes in the order of their needs, as far as AWS's quotas have room.
+"""The ready queue: which changes and calls may be sent now, by the needs of changes and AWS's quotas.
 
-Quotas: IAM Identity Center User Guide, "Quotas and limits" (throttle limits). Its limit of 20 calls a second is
+Quotas: IAM Identity Center User Guide, "Quotas and limits" (throttle limits). Its limit of 20 calls per second is
 IDENTITY_CENTER_RATE.
 """
 
@@ -19,9 +19,9 @@ from c7n_iamusers.identity_center.writer.change import ChangeExecution, Follow, 
 
 @dataclass(frozen=True)
 class RequestQuota:
-    """How many asynchronous requests may be in progress. ``poll`` lists them all, under ``result``, in one call.
+    """A quota of asynchronous requests in progress. ``poll``: the operation that lists them, under ``result``.
 
-    ``one_per_account``: no two may change the roles of one account at once.
+    ``one_per_account``: only one at a time may change the roles of an account.
     """
 
     limit: int
@@ -42,14 +42,14 @@ QUOTAS: Mapping[str, RequestQuota] = {
         3, "ListPermissionSetProvisioningStatus", "PermissionSetsProvisioningStatus", one_per_account=True
     ),
 }
-#: Seconds between two polls, at least and at most; between them a share of how long requests take.
+#: Seconds between polls: minimum, maximum, and share of a request's typical duration.
 _SHORTEST_POLL, _LONGEST_POLL, _POLL_SHARE = 0.2, 2.0, 0.04
 
 
 class Schedule:
-    """The order of ``changes``. Needs that are not among them count as done.
+    """The order of ``changes`` by their needs. Needs that are not among them count as done.
 
-    The standard library's graphlib knows neither a node that failed nor a lazy one.
+    graphlib of the standard library has no failed and no lazy nodes.
     """
 
     def __init__(self, changes: Iterable[Change]) -> None:
@@ -66,15 +66,15 @@ class Schedule:
 
     @property
     def finished(self) -> bool:
-        """True once every change has ended, or been left."""
+        """Whether all changes have ended or were left."""
         return not self._open
 
     def ready(self) -> list[Change]:
-        """What may begin at first."""
+        """The changes that may begin first."""
         return self._begin(list(self._open))
 
     def done(self, key: str) -> list[Change]:
-        """What may begin now that ``key`` is done."""
+        """The changes that may begin now that ``key`` is done."""
         del self._open[key]
         for dependent in self._dependents[key]:
             if dependent in self._open:
@@ -82,7 +82,7 @@ class Schedule:
         return self._begin(self._dependents[key])
 
     def failed(self, key: str) -> list[Change]:
-        """What is left, directly or not, since ``key`` failed. A failure lets nothing new begin."""
+        """The changes that can't be made because ``key`` failed, directly or not."""
         del self._open[key]
         left, blocked = [], list(self._dependents[key])
         while blocked:
@@ -95,11 +95,11 @@ class Schedule:
         return left
 
     def rest(self) -> list[Change]:
-        """What has not ended: for a run that stops."""
+        """The changes that have not ended, for a run that stops."""
         return [self._changes[key] for key in self._open]
 
     def _unneeded(self, key: str) -> bool:
-        """A lazy change that no other waits for any more."""
+        """Whether a lazy change is no longer needed."""
         change = self._changes.get(key)
         return bool(change and change.lazy and not any(each in self._open for each in self._dependents[key]))
 
@@ -109,7 +109,7 @@ class Schedule:
         return list(found.values())
 
     def _startable(self, key: str) -> list[str]:
-        """``key`` itself, or the lazy changes that are all it waits for."""
+        """``key`` itself, or the lazy changes if it has no other open needs."""
         needs = self._open.get(key)
         if needs is None or key in self._begun:
             return []
@@ -122,10 +122,10 @@ class Schedule:
 
 @dataclass
 class Slots:
-    """The slots of a quota. A request takes one from when it is sent until it is seen to have ended.
+    """The slots of a quota. A request has one from its call until a poll shows its end.
 
-    ``outstanding``: by the id of the request. ``others``: requests of other writers, by the last poll. ``typical``:
-    seconds that a request takes.
+    ``outstanding``: by request id. ``others``: the number of requests of other writers in the last poll. ``typical``:
+    the typical duration of a request, in seconds.
     """
 
     quota: RequestQuota
@@ -138,7 +138,7 @@ class Slots:
 
     @property
     def full(self) -> bool:
-        """Whether no request may be sent now, whatever it changes."""
+        """Whether no request may be sent now."""
         return len(self.sending) + len(self.outstanding) + self.others >= self.quota.limit
 
     def has_room(self, accounts: frozenset[str]) -> bool:
@@ -149,7 +149,7 @@ class Slots:
         return not any(accounts & each.execution.change.accounts for each in busy)
 
     def accept(self, follow: Follow, now: float) -> None:
-        """The request is in progress. The first poll comes soon, as it is not known yet how long one takes."""
+        """Note a request in progress. The first poll is soon, since the typical duration is not known yet."""
         follow.accepted, follow.since = now, now if follow.since is None else follow.since
         if not self.outstanding:
             self.next_poll = now + self.interval
@@ -157,13 +157,13 @@ class Slots:
 
     @property
     def poll_at(self) -> float | None:
-        """When to poll; None while there is nothing to learn, or a poll is in flight."""
+        """When to poll; None if no request is in progress, or a poll is in flight."""
         return self.next_poll if (self.outstanding or self.others) and self.polled_since is None else None
 
     def polled(self, in_progress: set[str], now: float) -> list[Follow]:
-        """The requests that are no longer in progress; they hold no slot any more.
+        """The requests that have ended, by the ids ``in_progress``. Their slots are free.
 
-        Those that were accepted after the poll was sent can't be in it.
+        Requests accepted after the poll was sent are not judged by it.
         """
         began = now if self.polled_since is None else self.polled_since
         found = [each for each in self.outstanding.values() if each.accepted < began]
@@ -176,13 +176,13 @@ class Slots:
         return ended
 
     def poll_over(self, now: float) -> None:
-        """The poll has ended. If it failed, all requests count as in progress until the next one."""
+        """Note the end of a poll. If it failed, all requests count as in progress until the next one."""
         self.polled_since, self.next_poll = None, now + self.interval
 
     def timed_out(self, before: float) -> list[Follow]:
-        """The requests that are waited for since a time ``before`` that, taken out.
+        """Take out the requests whose wait began before ``before``.
 
-        Their slots are not free: AWS counts them, like those of other writers, until a poll sees them ended.
+        Their slots are not free: they count as requests of other writers until a poll shows their end.
         """
         late = [each for each in self.outstanding.values() if each.since is not None and each.since < before]
         for each in late:
@@ -192,7 +192,7 @@ class Slots:
 
     @property
     def interval(self) -> float:
-        """Seconds between polls: short compared with how long a request takes, so that no slot idles for long."""
+        """Seconds between polls, short compared with the duration of a request, so that slots are reused soon."""
         return min(max(self.typical * _POLL_SHARE, _SHORTEST_POLL), _LONGEST_POLL)
 
 
@@ -200,7 +200,7 @@ _Entry = tuple[int, int, Send]
 
 
 class ReadyQueue:
-    """What changes need next: requests that fill slots first, then the rest in the order of ``changes``.
+    """The steps that may be sent: first requests that need slots, then the others in the order of ``changes``.
 
     ``slots``: by the operation that makes the requests.
     """
@@ -213,7 +213,7 @@ class ReadyQueue:
         self.slots = {operation: Slots(quota) for operation, quota in QUOTAS.items()}
 
     def add(self, step: Send | Pause | Follow, now: float) -> None:
-        """A change needs ``step``."""
+        """Add the next step of a change."""
         if isinstance(step, Pause):
             heapq.heappush(self._paused, (now + step.seconds, next(self._count), step.execution))
         elif isinstance(step, Follow):
@@ -224,14 +224,14 @@ class ReadyQueue:
             heapq.heappush(queue, (order, next(self._count), step))
 
     def rested(self, now: float) -> list[ChangeExecution]:
-        """Those whose pause is over."""
+        """The executions whose pause is over."""
         found = []
         while self._paused and self._paused[0][0] <= now:
             found.append(heapq.heappop(self._paused)[2])
         return found
 
     def next(self) -> Send | None:
-        """What to send next, taken out, with a slot if it needs one; None if there is nothing, or no room for it."""
+        """Take the next step to send, with a slot if it needs one; None if there is none, or no free slot."""
         for operation, slots in self.slots.items():
             queue = self._queues[operation]
             if queue and not slots.full and (found := _first_with_room(queue, slots)):
@@ -241,18 +241,18 @@ class ReadyQueue:
         return heapq.heappop(plain)[2] if plain else None
 
     def sent(self, send: Send) -> None:
-        """It has its answer: a slot is held on only by a request to ``Follow``."""
+        """Note the answer of a step. Only ``Follow`` keeps its slot."""
         if send.operation in self.slots:
             self.slots[send.operation].sending.remove(send)
 
     def poll_due(self, now: float) -> Slots | None:
-        """Slots whose requests are to be polled now."""
+        """The slots to poll now, if any."""
         times = ((slots.poll_at, slots) for slots in self.slots.values())
         return next((slots for time, slots in times if time is not None and time <= now), None)
 
     @property
     def next_time(self) -> float | None:
-        """When a poll is due, or a pause over; None if neither is to come."""
+        """When the next poll is due or the next pause ends; None if there is neither."""
         times = [each.poll_at for each in self.slots.values()]
         times += [self._paused[0][0] if self._paused else None]
         return min((each for each in times if each is not None), default=None)

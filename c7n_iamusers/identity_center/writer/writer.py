@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one writer of a run: one loop that runs all changes, with Identity Center's slots kept full.
+"""The single writer of a run: one loop that executes all changes and keeps Identity Center's slots full.
 
-One thread decides and writes the journal; others only wait for AWS's answers. It never sleeps for the sake of one
-change: while one pauses, others are sent.
+One thread decides and writes the journal; other threads only make calls. While one change pauses, others are sent.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ from c7n_iamusers.identity_center.writer.change import (
 )
 from c7n_iamusers.identity_center.writer.schedule import ReadyQueue, RequestQuota, Schedule, Slots
 
-#: How a change ended: made; failed for good; not begun, or not followed to its end.
+#: The status of a change: done, failed, or left (not begun, or not waited for).
 DONE, FAILED, LEFT = "done", "failed", "left"
-#: Calls in flight at a time: enough for 20 a second that take 0.4 seconds each.
+#: Calls in flight at a time: enough for 20 per second that take 0.4 seconds each.
 _WORKERS = 8
-#: Seconds after which the loop looks whether the run is to stop, though nothing has happened.
+#: Maximum seconds until the loop checks whether the run is to stop.
 _LONGEST_IDLE = 1.0
 
 
@@ -41,11 +40,12 @@ _LONGEST_IDLE = 1.0
 class ApplyOptions:
     """How to apply changes.
 
-    ``timeout``: seconds for one asynchronous request. ``stopped``: whether the run is to stop. ``progress``: is given
-    how many changes have ended, and how many there are. ``adopts``: whether to use what somebody else makes meanwhile.
+    ``timeout``: seconds for one asynchronous request. ``stopped``: whether the run is to stop. ``progress``: called
+    with the number of ended changes and of all changes. ``adopts``: whether to use objects that others create in the
+    meantime.
 
-    ``clock`` and ``sleep``: in seconds. ``pool``: makes the calls. With a pool that makes each call at once, no time
-    passes but the clock's, so a simulated one runs at full speed.
+    ``clock`` and ``sleep``: in seconds. ``pool``: makes the calls. With a pool that makes each call at once and a
+    simulated clock, a test runs at full speed.
     """
 
     timeout: float = 300.0
@@ -58,10 +58,10 @@ class ApplyOptions:
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a change ended. ``status``: DONE, FAILED or LEFT; ``calls``: how many changing ones were made.
+class ChangeResult:
+    """The result of a change. ``status``: DONE, FAILED or LEFT. ``calls``: the number of changing calls.
 
-    ``adopted``: somebody else had created what it was to create.
+    ``adopted``: others had created the object.
     """
 
     status: str
@@ -74,7 +74,7 @@ class Ended:
 
 
 class SingleWriter:
-    """Makes ``changes``, which are in the order of a plan. An instance is for one run."""
+    """Executes ``changes``, in the order of a plan. An instance is for one run."""
 
     def __init__(
         self, context: WriterContext, changes: Sequence[Change], options: ApplyOptions | None = None
@@ -84,10 +84,10 @@ class SingleWriter:
         self._in_flight: InFlightCalls
         #: ``<key of a change>:<name of a Ref>`` -> value
         self._published: dict[str, Any] = {}
-        self._ended: dict[str, Ended] = {}
+        self._ended: dict[str, ChangeResult] = {}
 
-    def run(self) -> dict[str, Ended]:
-        """Key -> how each change ended. A failure touches only changes that need the failed one."""
+    def run(self) -> dict[str, ChangeResult]:
+        """Key -> result of each change. A failed change stops only the changes that need it."""
         stopped = self._options.stopped
         with InFlightCalls(self._context.rate, self._options) as self._in_flight:
             self._begin(self._schedule.ready())
@@ -108,7 +108,7 @@ class SingleWriter:
             self._advance(execution, partial(next, execution.steps))
 
     def _advance(self, execution: ChangeExecution, resume: Callable[[], Send | Pause | Follow]) -> None:
-        """Let a change go on until it needs something again."""
+        """Continue a change until its next step."""
         try:
             step = resume()
         except StopIteration:
@@ -119,7 +119,7 @@ class SingleWriter:
             self._ready.add(step, self._options.clock())
 
     def _send_one(self) -> bool:
-        """Send a poll that is due, else what a change needs. False if there is nothing to send."""
+        """Send a poll that is due, or else the next step. False if there is nothing to send."""
         if slots := self._ready.poll_due(self._options.clock()):
             slots.polled_since = self._options.clock()
             self._in_flight.start(partial(self._poll, slots.quota), partial(self._polled, slots))
@@ -139,7 +139,7 @@ class SingleWriter:
         self._advance(send.execution, resume)
 
     def _poll(self, quota: RequestQuota) -> set[str]:
-        """The ids of the quota's requests that are in progress, those of other writers among them."""
+        """The ids of the quota's requests in progress, including those of other writers."""
         wanted = {
             "InstanceArn": self._context.instance.arn,
             "Filter": {"Status": "IN_PROGRESS"},
@@ -170,28 +170,28 @@ class SingleWriter:
     def _fail(self, execution: ChangeExecution, failure: ChangeFailed) -> None:
         self._end(execution, FAILED, failure.code, str(failure))
         for change in self._schedule.failed(execution.change.key):
-            self._note(change, Ended(LEFT, code=failure.code, reason=str(failure)))
+            self._note(change, ChangeResult(LEFT, code=failure.code, reason=str(failure)))
 
     def _end(self, execution: ChangeExecution, status: str, code: str = "", reason: str = "") -> None:
         seconds = self._options.clock() - execution.began
         values = dict(execution.values)
-        ended = Ended(status, execution.made, values, code, reason, seconds, execution.adopted)
+        ended = ChangeResult(status, execution.made, values, code, reason, seconds, execution.adopted)
         self._note(execution.change, ended)
 
     def _leave_the_rest(self) -> None:
         slots = self._ready.slots.values()
         followed = {each.execution.change.key for one in slots for each in one.outstanding.values()}
         for change in self._schedule.rest():
-            state = "was under way" if change.key in followed else "was not made"
+            state = "was in progress" if change.key in followed else "was not made"
             reason = f"{change.name} {state} when the run was stopped: run again"
-            self._note(change, Ended(LEFT, code="Stopped", reason=reason))
+            self._note(change, ChangeResult(LEFT, code="Stopped", reason=reason))
 
-    def _note(self, change: Change, ended: Ended) -> None:
+    def _note(self, change: Change, ended: ChangeResult) -> None:
         self._ended[change.key] = ended
         self._options.progress(len(self._ended), self._total)
 
     def _idle_seconds(self) -> float:
-        """Seconds until there may be something to send; an answer that comes sooner ends them."""
+        """Seconds until there may be something to send."""
         if turn := self._context.rate.wait():
             return turn
         due = self._ready.next_time
@@ -200,7 +200,7 @@ class SingleWriter:
 
 
 class InFlightCalls:
-    """At most a few calls at a time, each sent when ``rate`` lets it."""
+    """The in-flight calls, limited in number and by ``rate``."""
 
     def __init__(self, rate: RateLimit, options: ApplyOptions) -> None:
         self._rate, self._sleep, self._pool = rate, options.sleep, options.pool()
@@ -213,16 +213,16 @@ class InFlightCalls:
 
     @property
     def may_start(self) -> bool:
-        """Whether a call may be sent at this moment."""
+        """Whether a call may be sent now."""
         return len(self._answered) < _WORKERS and self._rate.wait() <= 0
 
     def start(self, call: Callable[[], Any], answered: Callable[[Future[Any]], None]) -> None:
-        """Make ``call``; ``answered`` gets its future, in the thread that collects."""
+        """Make ``call``. ``answered`` is called with its future, in the thread that calls ``collect``."""
         self._rate.take()
         self._answered[self._pool.submit(self._rate.prepaid, call)] = answered
 
     def collect(self, seconds: float) -> None:
-        """Hand over what ends within ``seconds``."""
+        """Wait up to ``seconds`` for answers, and hand them over."""
         if self.none:
             self._sleep(seconds)
             return

@@ -8,7 +8,8 @@ import pytest
 from botocore.stub import Stubber
 
 from c7n_iamusers.execution.client import Backoff
-from c7n_iamusers.identity_center.aws.instance import username_tags
+from c7n_iamusers.execution.rate_limit import RateLimit
+from c7n_iamusers.identity_center.aws.instance import Center, username_tags
 from tests.access_center import INSTANCE
 
 OPERATION = "describe_instance_access_control_attribute_configuration"
@@ -50,4 +51,5 @@ def test_the_tags_that_are_sure_to_be_the_username(
             stub.add_client_error(OPERATION, "ResourceNotFoundException")
         else:
             stub.add_response(OPERATION, response, {"InstanceArn": INSTANCE.arn})
-        assert username_tags(client, INSTANCE, Backoff()) == expected
+        center = Center({"sso-admin": client}, INSTANCE, Backoff(), RateLimit(1000), INSTANCE.owner)
+        assert username_tags(center) == expected

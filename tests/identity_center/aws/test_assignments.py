@@ -70,7 +70,7 @@ def test_all_that_a_group_holds(org: LocalOrg, assignments: Assignments, arn: st
 def test_an_account_that_may_not_ask(assignments: Assignments) -> None:
     faults.refuse_next("ListAccountAssignmentsForPrincipal", "AccessDeniedException")
     with pytest.raises(
-        IdentityCenterError, match=r"only the management account may ask .* shared-group: true"
+        IdentityCenterError, match=r"only the management account may call .* shared-group: true"
     ):
         assignments.of_group("group-1")
 

@@ -54,9 +54,9 @@ def test_the_one_instance(org: LocalOrg) -> None:
     [
         pytest.param(_none, "no Identity Center instance in us-east-1: set region: .* and role:", id="none"),
         pytest.param(
-            _several, "several .*ssoins-.* of account 123456789012; .*ssoins-.* give as role:", id="several"
+            _several, "several .*ssoins-.* of account 123456789012; .*ssoins-.* set role:", id="several"
         ),
-        pytest.param(_switched_off, "permission sets switched off", id="permission-sets-off"),
+        pytest.param(_switched_off, "permission sets disabled", id="permission-sets-off"),
         pytest.param(_in_creation, "is CREATE_IN_PROGRESS: run again", id="not-active"),
         pytest.param(_not_primary, "it is in eu-west-1, so set region: eu-west-1", id="wrong-region"),
     ],

@@ -13,8 +13,8 @@ from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.identity_center.model import Change
-from c7n_iamusers.identity_center.writer.change import Rechecked, WriterContext
-from c7n_iamusers.identity_center.writer.writer import ApplyOptions, Ended, SingleWriter
+from c7n_iamusers.identity_center.writer.change import RecheckResult, WriterContext
+from c7n_iamusers.identity_center.writer.writer import ApplyOptions, ChangeResult, SingleWriter
 from tests.access_center import INSTANCE
 from tests.fakes import client_error
 
@@ -111,12 +111,14 @@ def write(
     timeout: float = 300.0,
     stopped: Callable[[], bool] = lambda: False,
     journal: JournalWriter | None = None,
-) -> dict[str, Ended]:
+) -> dict[str, ChangeResult]:
     """How a writer's changes end, on ``clock``."""
     rate = RateLimit(20.0, clock, clock.sleep)
     backoff = Backoff(sleep=clock.sleep, jitter=lambda: 1.0)
     clients = dict.fromkeys(("sso-admin", "identitystore"), client)
-    context = WriterContext(clients, INSTANCE, journal or Unwritten(), lambda *_: Rechecked(), rate, backoff)
+    context = WriterContext(
+        clients, INSTANCE, journal or Unwritten(), lambda *_: RecheckResult(), rate, backoff
+    )
     options = ApplyOptions(timeout, stopped, clock=clock, sleep=clock.sleep, pool=AtOnce)
     return SingleWriter(context, changes, options).run()
 

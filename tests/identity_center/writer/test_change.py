@@ -12,14 +12,14 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall, Ref, Subject
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.rate_limit import RateLimit
-from c7n_iamusers.identity_center.adoption import assignment_call
+from c7n_iamusers.identity_center import operations
 from c7n_iamusers.identity_center.model import Change
 from c7n_iamusers.identity_center.writer.change import (
     ChangeExecution,
     ChangeFailed,
     Follow,
     Pause,
-    Rechecked,
+    RecheckResult,
     Send,
     WriterContext,
 )
@@ -32,7 +32,7 @@ THROTTLED, CONFLICT = client_error("ThrottlingException"), client_error("Conflic
 CREATE = ApiCall("identitystore", "CreateUser", {}, save={"user": ("UserId",)})
 JOIN = ApiCall("identitystore", "CreateGroupMembership", {"UserId": Ref("user")})
 DELETE = ApiCall("identitystore", "DeleteGroup", {}, done_codes=frozenset({"ResourceNotFoundException"}))
-ASSIGN = assignment_call(ACCOUNT, SET_ARN, "group-1", INSTANCE)
+ASSIGN = operations.assignment_creation(ACCOUNT, SET_ARN, "group-1", INSTANCE)
 
 
 class Lines(list[tuple[str, str, str]]):
@@ -56,7 +56,7 @@ class Drive:
         change = Change(
             "user alice", "user", "create", "alice", subject(), calls or (CREATE, JOIN), awaits=awaits
         )
-        self.journal, self.found = Lines(), Rechecked()
+        self.journal, self.found = Lines(), RecheckResult()
         backoff = Backoff(base=1.0, cap=1.0, budget=budget, jitter=lambda: 1.0)
         clients = dict.fromkeys(("identitystore", "sso-admin"), ScriptedClient())
         context = WriterContext(
@@ -67,7 +67,7 @@ class Drive:
         self.last: Send | Pause | Follow | None = None
         self.take(None)
 
-    def recheck(self, _: Change, parameters: Mapping[str, Any]) -> Rechecked:
+    def recheck(self, _: Change, parameters: Mapping[str, Any]) -> RecheckResult:
         self.rechecks.append(parameters)
         return self.found
 
@@ -174,7 +174,7 @@ def test_tries_end(error: Exception) -> None:
 def test_races_end() -> None:
     drive = Drive(budget=3.0)
     for _ in range(3):
-        drive.found = Rechecked((CREATE, JOIN))
+        drive.found = RecheckResult((CREATE, JOIN))
         drive.retry(CONFLICT)
         drive.run_recheck()
     with pytest.raises(ChangeFailed):
@@ -224,7 +224,7 @@ def test_whose_it_is_when_it_is_there_already(
     for error in read:
         drive.take(error)
         drive.take(None)
-    drive.found = Rechecked((), {"user": "id-1"})
+    drive.found = RecheckResult((), {"user": "id-1"})
     drive.run_recheck()
     assert (drive.next, drive.execution.adopted, drive.execution.values) == (
         "done",
@@ -237,14 +237,14 @@ def test_whose_it_is_when_it_is_there_already(
 def test_what_must_be_made_all_the_same_is_not_adopted() -> None:
     drive = Drive()
     drive.retry(CONFLICT)
-    drive.found = Rechecked((DELETE,))
+    drive.found = RecheckResult((DELETE,))
     drive.run_recheck()
     assert (drive.next, drive.execution.adopted) == ("DeleteGroup", False)
 
 
 def test_a_call_that_is_made_again_after_a_recheck_stays_lost() -> None:
     drive = Drive(CREATE)
-    for found in (Rechecked((CREATE,)), Rechecked()):
+    for found in (RecheckResult((CREATE,)), RecheckResult()):
         for error in (LOST, CONFLICT) if not drive.rechecks else (CONFLICT,):
             drive.retry(error)
         drive.found = found

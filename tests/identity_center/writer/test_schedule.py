@@ -14,7 +14,7 @@ from c7n_iamusers.identity_center.writer.change import (
     ChangeExecution,
     Follow,
     Pause,
-    Rechecked,
+    RecheckResult,
     Send,
     WriterContext,
 )
@@ -29,7 +29,7 @@ from tests.access_center import INSTANCE, subject
 
 ASSIGN, PROVISION = "CreateAccountAssignment", "ProvisionPermissionSet"
 ASSIGNMENTS, PROVISIONINGS = QUOTAS[ASSIGN], QUOTAS[PROVISION]
-CONTEXT = WriterContext({}, INSTANCE, NoJournal(), lambda *_: Rechecked(), RateLimit(), Backoff())
+CONTEXT = WriterContext({}, INSTANCE, NoJournal(), lambda *_: RecheckResult(), RateLimit(), Backoff())
 
 
 def change(key: str, *needs: str, lazy: bool = False) -> Change:

@@ -11,7 +11,7 @@ from botocore.exceptions import ConnectionClosedError
 from botocore.parsers import ResponseParserError
 
 from c7n_iamusers.execution.calls import ApiCall, Ref
-from c7n_iamusers.identity_center.adoption import assignment_call
+from c7n_iamusers.identity_center import operations
 from c7n_iamusers.identity_center.model import Change
 from tests.access_center import INSTANCE, SET_ARN, subject
 from tests.fakes import ScriptedClient, client_error
@@ -26,7 +26,7 @@ def assignments(count: int) -> list[Change]:
             "assign",
             account,
             subject(),
-            (assignment_call(account, SET_ARN, "group-1", INSTANCE),),
+            (operations.assignment_creation(account, SET_ARN, "group-1", INSTANCE),),
         )
         for account in accounts(count)
     ]
@@ -147,6 +147,6 @@ def test_a_run_that_is_to_stop_leaves_the_rest() -> None:
     reasons = Counter(each.reason.partition(" ")[2] or each.status for each in ended.values())
     assert reasons == {
         "done": 15,
-        "was under way when the run was stopped: run again": 15,
+        "was in progress when the run was stopped: run again": 15,
         "was not made when the run was stopped: run again": 10,
     }

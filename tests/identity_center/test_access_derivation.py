@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.iam.accounts import PolicySource
-from c7n_iamusers.identity_center.deriving import Deriving
+from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.desired import desired_access
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.model import DesiredAccess, Person
@@ -17,7 +17,9 @@ from tests.desired import user
 HOME = "arn:aws:s3:::home/${aws:username}/*"
 
 
-def desired(deriving: Deriving, derive: dict[str, Any], *statements: dict[str, Any]) -> DesiredAccess:
+def desired(
+    derivation: AccessDerivation, derive: dict[str, Any], *statements: dict[str, Any]
+) -> DesiredAccess:
     """What is derived for alice, whose Identity Center username is the same."""
     person = Person("alice", "alice@example.com", "Alice", "Liddell", "Alice")
     asked = user(ACCOUNT, "alice", person)
@@ -29,7 +31,7 @@ def desired(deriving: Deriving, derive: dict[str, Any], *statements: dict[str, A
         "UserPolicyList": [{"PolicyName": "P", "PolicyDocument": document}],
     }
     users = (UserIntent(asked.subject, person, detail=detail),)
-    return desired_access([Intents(ACCOUNT, "p", users, derive=derive, source=PolicySource())], deriving)
+    return desired_access([Intents(ACCOUNT, "p", users, derive=derive, source=PolicySource())], derivation)
 
 
 @pytest.mark.parametrize(
@@ -43,22 +45,22 @@ def desired(deriving: Deriving, derive: dict[str, Any], *statements: dict[str, A
 def test_a_session_tag_counts_only_where_identity_center_has_it(
     tags: set[str], inline: bool, warned: bool
 ) -> None:
-    deriving = Deriving(lambda: frozenset(tags))
+    derivation = AccessDerivation(lambda: frozenset(tags))
     statements = [
         {"Effect": "Allow", "Action": "s3:*", "Resource": HOME},
         {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"},
     ]
-    found = desired(deriving, {"username-tag": "UserName"}, *statements)
+    found = desired(derivation, {"username-tag": "UserName"}, *statements)
     (made,) = found.permission_sets.values()
     assert ("${aws:PrincipalTag/UserName}" in made.inline_policy) is inline
-    assert bool(deriving.warnings) is warned
+    assert bool(derivation.warnings) is warned
 
 
 def test_identity_center_is_asked_only_where_a_policy_names_a_tag() -> None:
     def asked() -> frozenset[str]:
         raise AssertionError
 
-    desired(Deriving(asked), {}, {"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
+    desired(AccessDerivation(asked), {}, {"Effect": "Allow", "Action": "s3:*", "Resource": "*"})
 
 
 def test_what_is_accepted_ends() -> None:
@@ -73,8 +75,8 @@ def test_what_is_accepted_ends() -> None:
         {"Effect": "Allow", "Action": "s3:*", "Resource": "*"},
         {"Effect": "Deny", "Action": "s3:*", "Resource": "*", "Condition": {"Odd": {"s3:prefix": "a"}}},
     ]
-    held = desired(Deriving(today=date(2027, 1, 31)), {"accept": [row]}, *statements)
-    ended = desired(Deriving(today=date(2027, 2, 1)), {"accept": [row]}, *statements)
+    held = desired(AccessDerivation(today=date(2027, 1, 31)), {"accept": [row]}, *statements)
+    ended = desired(AccessDerivation(today=date(2027, 2, 1)), {"accept": [row]}, *statements)
     assert (len(held.claims), len(held.refused)) == (1, 0)
     assert (len(ended.claims), len(ended.refused)) == (0, 1)
     assert "expired on 2027-01-31" in ended.refused[0].reason

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.identity_center.permission_sets import may_grow
+from c7n_iamusers.identity_center.permission_sets import may_widen
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import allow
 from tests.derived import derived, holder
@@ -57,26 +57,28 @@ def test_who_joins_a_shared_group_gains_what_it_has_elsewhere(fleet: FleetRehear
     admin_elsewhere(fleet)
     fleet.leave(intents(ACCOUNT, "alice", **SHARED))
     fleet.run(dry=True)
-    gain = f"gains Admin in account {OTHER_ACCOUNT}, which the group has already (IAM user of none: shared-group)"
+    gain = (
+        f"gains Admin in account {OTHER_ACCOUNT}, which the group already has (IAM user none: shared-group)"
+    )
     assert f"      {gain}" in fleet.said
     first, total = fleet.lines("!")
     assert fleet.said[0].split() == first.split()
     assert first == (
-        f"! beyond {ALICE} get permission set Admin in account {OTHER_ACCOUNT} through group Everybody, by joining "
-        "group Everybody: no intents here ask that group for it; only a reviewed plan (--plan) does this"
+        f"! side-effect {ALICE} get permission set Admin in account {OTHER_ACCOUNT} through group Everybody, by "
+        "joining group Everybody: no intents request it through that group; only a reviewed plan (--plan) may do this"
     )
     assert total == (
-        f"! total {ALICE} in account {OTHER_ACCOUNT}, where no intents are of an IAM user of theirs: wider: also holds "
-        "Admin through group Everybody (shared-group; nobody asks for it)"
+        f"! total {ALICE} in account {OTHER_ACCOUNT}, without intents of an IAM user of that person: wider: also holds "
+        "Admin through group Everybody (shared-group; not requested)"
     )
     with pytest.raises(IdentityCenterError, match=f"{ALICE} get permission set Admin"):
         fleet.run()
     assert fleet.mutations() == []
-    papers = reviewed(fleet, tmp_path / "plan.json")
+    plan_options = reviewed(fleet, tmp_path / "plan.json")
     data = json.loads((tmp_path / "plan.json").read_text())
     assert [(each["account_id"], each["people"]) for each in data["reaches"]] == [(OTHER_ACCOUNT, [ALICE])]
     assert any(gain in change["details"] for change in data["changes"])
-    assert fleet.run(papers=papers) == []
+    assert fleet.run(plan_options=plan_options) == []
     assert groups_of(fleet, ALICE) == {"Everybody"}
     assert fleet.run() == []
     assert fleet.mutations() == []
@@ -93,14 +95,14 @@ def test_what_a_delegated_administrator_can_not_ask_is_not_passed_over(
         raise client_error("AccessDeniedException")
 
     on_call(monkeypatch, "ListAccountAssignmentsForPrincipal", refused)
-    papers = reviewed(fleet, tmp_path / "plan.json")
+    plan_options = reviewed(fleet, tmp_path / "plan.json")
     (beyond, total) = fleet.lines("!")
     unknown = "any permission set in account (a delegated administrator can't tell)"
-    assert beyond.startswith(f"! beyond {ALICE} get permission set {unknown} through group Everybody")
+    assert beyond.startswith(f"! side-effect {ALICE} get permission set {unknown} through group Everybody")
     assert total.startswith(f"! total {ALICE} in account (a delegated administrator can't tell)")
     with pytest.raises(IdentityCenterError, match="only a reviewed plan"):
         fleet.run()
-    assert fleet.run(papers=papers) == []
+    assert fleet.run(plan_options=plan_options) == []
     assert groups_of(fleet, ALICE) == {"Everybody"}
 
 
@@ -130,7 +132,7 @@ def test_what_a_shared_group_gives_is_held_against_the_user_there(
 def test_what_policies_consent_to_is_shown_and_applied(fleet: FleetRehearsal) -> None:
     fleet.leave(intents(ACCOUNT, "alice", **SHARED), intents(OTHER_ACCOUNT, "bob", **SHARED))
     assert fleet.run() == []
-    told = [line for line in fleet.lines("!") if line.startswith("! beyond")]
+    told = [line for line in fleet.lines("!") if line.startswith("! side-effect")]
     assert [line.split()[2] for line in told] == [BOB, ALICE]
     assert all("shared-group: true consents" in line for line in told)
     totals = [line for line in fleet.lines("!") if line.startswith("! total")]
@@ -141,10 +143,12 @@ def test_members_who_gain_an_account_are_named(fleet: FleetRehearsal) -> None:
     group_by_hand(fleet, "Everybody", MALLORY)
     fleet.leave(intents(ACCOUNT, "alice", **SHARED))
     fleet.run(dry=True)
-    assert f"also gives it members whom nobody asks it for: {MALLORY} (shared-group)" in "\n".join(fleet.said)
+    assert f"also gives it to members for whom it is not requested: {MALLORY} (shared-group)" in "\n".join(
+        fleet.said
+    )
     (told,) = fleet.lines("!")
     assert told.startswith(
-        f"! beyond {MALLORY} get permission set Readers in account {ACCOUNT} through group"
+        f"! side-effect {MALLORY} get permission set Readers in account {ACCOUNT} through group"
     )
 
 
@@ -155,8 +159,8 @@ def test_a_reviewer_sees_everybody(fleet: FleetRehearsal, tmp_path: Path) -> Non
     reviewed(fleet, tmp_path / "plan.json")
     assert "u09@example.com and 2 more get permission set Readers" in fleet.lines("!")[0]
     printed = CliRunner().invoke(main, ["plan", str(tmp_path / "plan.json")]).output
-    (beyond,) = [line for line in printed.splitlines() if line.startswith("  ! beyond")]
-    assert ", ".join(names) in beyond
+    (side_effect,) = [line for line in printed.splitlines() if line.startswith("  ! side-effect")]
+    assert ", ".join(names) in side_effect
 
 
 def test_an_assignment_under_way_elsewhere_counts_as_held(fleet: FleetRehearsal) -> None:
@@ -189,12 +193,12 @@ def test_a_set_that_changes_names_everybody_who_holds_it(fleet: FleetRehearsal, 
     fleet.leave(intents(ACCOUNT, "alice", permission_set=WIDER))
     fleet.run(dry=True)
     group = f"iam-{OTHER_ACCOUNT}-Readers"
-    told = {line.split(" get ")[0].removeprefix("! beyond "): line for line in fleet.lines("!")}
+    told = {line.split(" get ")[0].removeprefix("! side-effect "): line for line in fleet.lines("!")}
     assert set(told) == {BOB, MALLORY, "dave@example.com"}
     assert told[BOB] == (
-        f"! beyond {BOB} get another form of permission set Readers in account {OTHER_ACCOUNT} through group {group}, "
-        "by the change of permission set Readers: it may give them more, and no intents here are of them; only a "
-        "reviewed plan (--plan) does this"
+        f"! side-effect {BOB} get a changed permission set Readers in account {OTHER_ACCOUNT} through group {group}, "
+        "by the change of permission set Readers: it may give them more, and there are no intents of them; only a "
+        "reviewed plan (--plan) may do this"
     )
     details = [line.strip() for line in fleet.said if line.startswith("      ")]
     assert details == [
@@ -212,8 +216,8 @@ def test_a_set_that_changes_names_everybody_who_holds_it(fleet: FleetRehearsal, 
     with pytest.raises(IdentityCenterError, match="only a reviewed plan"):
         fleet.run()
     assert fleet.mutations() == []
-    papers = reviewed(fleet, tmp_path / "plan.json")
-    assert fleet.run(papers=papers) == []
+    plan_options = reviewed(fleet, tmp_path / "plan.json")
+    assert fleet.run(plan_options=plan_options) == []
     assert fleet.run() == []
     assert fleet.mutations() == []
 
@@ -226,7 +230,7 @@ def test_a_set_that_shrinks_is_shown_and_needs_no_review(fleet: FleetRehearsal) 
     assert fleet.run() == []
     (told,) = fleet.lines("!")
     assert told.startswith(
-        f"! beyond {ALICE} get another form of permission set Readers in account {OTHER_ACCOUNT}"
+        f"! side-effect {ALICE} get a changed permission set Readers in account {OTHER_ACCOUNT}"
     )
     assert told.endswith("it gives them nothing more")
 
@@ -269,7 +273,7 @@ def inline(*statements: dict[str, Any]) -> PermissionSet:
 
 
 @pytest.mark.parametrize(
-    ("present", "wanted", "grows"),
+    ("present", "requested", "grows"),
     [
         pytest.param(readers(), readers(), False, id="same"),
         pytest.param(readers(), WIDER, True, id="a-policy-more"),
@@ -291,5 +295,5 @@ def inline(*statements: dict[str, Any]) -> PermissionSet:
         pytest.param(replace(readers(), inline_policy="{"), readers(), True, id="not-readable"),
     ],
 )
-def test_what_may_give_more(present: PermissionSet, wanted: PermissionSet, grows: bool) -> None:
-    assert may_grow(wanted, present) is grows
+def test_what_may_give_more(present: PermissionSet, requested: PermissionSet, grows: bool) -> None:
+    assert may_widen(requested, present) is grows

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Intents checked against their accounts' present users and policies, read by a role in each."""
+"""Reads users and policies of member accounts again, by a role in each, and checks intents against them."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.client import Backoff, error_code
 from c7n_iamusers.iam.accounts import PolicySource, read_policy_source
 from c7n_iamusers.iam.policy_documents import PolicyInterner
-from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
+from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
 
 _ACCOUNT_ID = "{account_id}"
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[!-~]+", re.ASCII)
 _SESSION_NAME = "c7n-iamusers"
 _WORKERS = 8
-#: The role's session ended while its account was read, as it does after an hour where roles are chained.
+#: The role's session ended during the read. With chained roles it lasts an hour.
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
-#: Retries are Backoff's alone: botocore's beneath them would make a throttled call five times for each of its own.
+#: Backoff retries. botocore would make each of these tries up to five times.
 _CONFIG = Config(retries={"total_max_attempts": 1})
 
 
 @dataclass(frozen=True)
-class AccountNow:
-    """An account as it is: ``users`` by unique id as botocore's ``UserDetail``, and what their policies need.
+class LiveAccount:
+    """An account as read again. ``users``: unique id -> botocore's ``UserDetail``. ``source``: policies and groups.
 
-    Policies that say the same are one object in all accounts, which nobody may change.
+    Equal policies of all accounts are one shared object, which must not be changed.
     """
 
     source: PolicySource
@@ -44,9 +44,9 @@ class AccountNow:
 
 @dataclass(frozen=True)
 class MemberAccounts:
-    """``role``: the ARN of the role in each, with {account_id}; ``session``: boto3's of who may assume them.
+    """Reads member accounts. ``role``: the ARN of the role to assume, with {account_id}. ``session``: boto3's.
 
-    The session's own account is read as it is. Raises IdentityCenterError for a role that is none.
+    The account of the session is read without the role. Raises IdentityCenterError if ``role`` is not such an ARN.
     """
 
     role: str
@@ -63,11 +63,11 @@ class MemberAccounts:
 
     def read(
         self, account_ids: Iterable[str], with_policies: Collection[str] = ()
-    ) -> Iterator[tuple[str, AccountNow | str]]:
-        """Each account's id and what is there now, or why that can't be read, in the order of their ids.
+    ) -> Iterator[tuple[str, LiveAccount | str]]:
+        """Each account's id and its users, or why they can't be read, in the order of ids.
 
-        No more than a few accounts are in memory at once. ``with_policies``: the accounts of which policies and
-        groups are wanted, too. Raises IdentityCenterError without a Region, and what asking for the caller raises.
+        A few accounts are in memory at a time. ``with_policies``: the accounts of which policies and groups are read,
+        too. Raises IdentityCenterError without a Region; ClientError and BotoCoreError of GetCallerIdentity.
         """
         if not self.session.region_name:
             raise IdentityCenterError(
@@ -75,37 +75,39 @@ class MemberAccounts:
             )
         sts, shared = self._client("sts"), PolicyInterner()
         own = str(self.backoff.call(sts.get_caller_identity)["Account"])
-        under_way: deque[tuple[str, Future[AccountNow | str]]] = deque()
+        in_flight: deque[tuple[str, Future[LiveAccount | str]]] = deque()
         with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
             for account_id in sorted(set(account_ids)):
                 role = "" if account_id == own else self._role_of(account_id)
-                wanted = _Wanted(sts, role, shared, account_id not in with_policies)
-                under_way.append((account_id, pool.submit(self._account, account_id, wanted)))
-                if len(under_way) == _WORKERS:
-                    yield _landed(under_way)
-            while under_way:
-                yield _landed(under_way)
+                account = _AccountRead(sts, role, shared, account_id not in with_policies)
+                in_flight.append((account_id, pool.submit(self._account, account_id, account)))
+                if len(in_flight) == _WORKERS:
+                    yield _next_result(in_flight)
+            while in_flight:
+                yield _next_result(in_flight)
 
-    def _account(self, account_id: str, wanted: _Wanted) -> AccountNow | str:
+    def _account(self, account_id: str, account: _AccountRead) -> LiveAccount | str:
         try:
             try:
-                return self._read(wanted)
+                return self._read(account)
             except ClientError as error:
                 if error_code(error) not in _EXPIRED:
                     raise
-                return self._read(wanted)
-        # Whatever is wrong with one account's answers, the others are read all the same.
+                return self._read(account)
+        # A failure in one account does not stop the others.
         except Exception as error:  # noqa: BLE001
-            how = f"by {wanted.role}" if wanted.role else "by the credentials of this run"
+            how = f"by {account.role}" if account.role else "by the credentials of this run"
             return f"account {account_id} can't be read {how}: {type(error).__name__}: {error}"
 
-    def _read(self, wanted: _Wanted) -> AccountNow:
-        client = self._client("iam", **(self._assumed(wanted) if wanted.role else {}))
-        return AccountNow(*read_policy_source(client, self.backoff, wanted.shared, wanted.users_alone))
+    def _read(self, account: _AccountRead) -> LiveAccount:
+        client = self._client("iam", **(self._assumed(account) if account.role else {}))
+        return LiveAccount(*read_policy_source(client, self.backoff, account.shared, account.users_alone))
 
-    def _assumed(self, wanted: _Wanted) -> dict[str, str]:
-        """The keys of a session of the role, as boto3's ``client`` takes them."""
-        found = self.backoff.call(wanted.sts.assume_role, RoleArn=wanted.role, RoleSessionName=_SESSION_NAME)
+    def _assumed(self, account: _AccountRead) -> dict[str, str]:
+        """The credentials of the assumed role, as parameters of boto3's ``client``."""
+        found = self.backoff.call(
+            account.sts.assume_role, RoleArn=account.role, RoleSessionName=_SESSION_NAME
+        )
         credentials = found["Credentials"]
         return {
             "aws_access_key_id": credentials["AccessKeyId"],
@@ -114,7 +116,7 @@ class MemberAccounts:
         }
 
     def _client(self, service: str, **keys: str) -> Any:
-        # A session makes clients for one thread at a time. One for each account would read botocore's models anew.
+        # A session is not thread-safe, and one per account would load botocore's models again.
         with self._lock:
             return self.session.client(service, region_name=self.session.region_name, config=_CONFIG, **keys)
 
@@ -123,8 +125,8 @@ class MemberAccounts:
 
 
 @dataclass(frozen=True)
-class _Wanted:
-    """``role``: the one to assume, empty for none."""
+class _AccountRead:
+    """One account to read. ``role``: to assume; empty for none."""
 
     sts: Any
     role: str
@@ -132,35 +134,34 @@ class _Wanted:
     users_alone: bool
 
 
-def _landed(under_way: deque[tuple[str, Future[AccountNow | str]]]) -> tuple[str, AccountNow | str]:
-    account_id, future = under_way.popleft()
+def _next_result(in_flight: deque[tuple[str, Future[LiveAccount | str]]]) -> tuple[str, LiveAccount | str]:
+    account_id, future = in_flight.popleft()
     return account_id, future.result()
 
 
-#: Reads accounts by their ids, one after the other, and those of a second collection with their policies: see
-#: ``MemberAccounts.read``.
-Reading = Callable[[Iterable[str], Collection[str]], Iterable[tuple[str, "AccountNow | str"]]]
+#: See ``MemberAccounts.read``.
+ReadAccounts = Callable[[Iterable[str], Collection[str]], Iterable[tuple[str, "LiveAccount | str"]]]
 
-_TRUST = "or, where you trust whoever wrote the intents, give --trust-intents"
+_TRUST = "or, if you trust everyone who can write intents, give --trust-intents"
 _AGAIN = "run the policies again"
 
 
 def confirmed(
     intents: list[Intents],
-    read: Reading | None,
+    read: ReadAccounts | None,
     trusted: bool = False,
     authority_of: Callable[[Intents], PeopleAuthority] | None = None,
 ) -> list[Intents]:
-    """The intents with users and policies as they are now; who is not there, or can't be read, has a problem.
+    """``intents`` with users and policies as read again. Missing and unreadable users get a ``problem``.
 
-    ``intents`` itself is changed, account by account: what was and what is would be twice as much to hold. ``trusted``:
-    who can't be read is taken at the intents' word. ``authority_of``: what is believed of their people. Raises
-    IdentityCenterError where nobody can be read, and nobody is trusted.
+    Changes the list ``intents`` in place, account by account, to save memory. ``trusted``: intents of unreadable
+    accounts are believed. ``authority_of``: the authority on the people of intents. Raises IdentityCenterError without
+    ``read`` unless ``trusted``.
     """
     if read is None:
         if not trusted:
             raise IdentityCenterError(
-                "intents are claims, and users and their policies are read again before any of it is applied: give "
+                "users and policies of intents are read again before anything is applied: give "
                 f"--member-role 'arn:aws:iam::{{account_id}}:role/NAME', {_TRUST}"
             )
         return intents
@@ -174,33 +175,35 @@ def confirmed(
             intents[number] = _confirmed(intents[number], now, trusted, people(intents[number]))
     for number in (each for numbers in places.values() for each in numbers):
         intents[number] = _confirmed(
-            intents[number], "nothing was read of its account", trusted, people(intents[number])
+            intents[number], "its account was not read", trusted, people(intents[number])
         )
     return intents
 
 
-def _confirmed(intents: Intents, now: AccountNow | str, trusted: bool, authority: PeopleAuthority) -> Intents:
+def _confirmed(
+    intents: Intents, now: LiveAccount | str, trusted: bool, authority: PeopleAuthority
+) -> Intents:
     if isinstance(now, str):
         if trusted:
             return intents
-        mend = "let that role be assumed, and have iam:GetAccountAuthorizationDetails"
-        told = f"was not read again: {now}: {mend}, {_TRUST}"
-        return replace(intents, users=tuple(_refused(user, told) for user in intents.users))
+        remedy = "allow the role to be assumed, with iam:GetAccountAuthorizationDetails"
+        problem = f"was not read again: {now}: {remedy}, {_TRUST}"
+        return replace(intents, users=tuple(_refused(user, problem) for user in intents.users))
     users = tuple(_user(user, now, intents.derive is not None, authority) for user in intents.users)
     return replace(intents, users=users, source=now.source if intents.derive is not None else intents.source)
 
 
-def _user(user: UserIntent, now: AccountNow, derives: bool, authority: PeopleAuthority) -> UserIntent:
+def _user(user: UserIntent, now: LiveAccount, derives: bool, authority: PeopleAuthority) -> UserIntent:
     found = now.users.get(user.subject.unique_id)
     if found is None:
-        return _refused(user, f"is there no longer (no user has the id {user.subject.unique_id}): {_AGAIN}")
+        return _refused(user, f"no longer exists (no user has the id {user.subject.unique_id}): {_AGAIN}")
     if found["Arn"] != user.subject.arn:
-        return _refused(user, f"is {found['Arn']} by now: {_AGAIN}")
-    if doubt := authority.doubt(user, found):
-        return _refused(user, doubt)
+        return _refused(user, f"is now {found['Arn']}: {_AGAIN}")
+    if reason := authority.refusal_reason(user, found):
+        return _refused(user, reason)
     if not derives:
         return user
-    # The same texts once, of 80,000 users.
+    # Shares the texts: there may be 80,000 users.
     same = {"Arn": user.subject.arn, "UserId": user.subject.unique_id}
     return replace(user, detail={**found, **same})
 

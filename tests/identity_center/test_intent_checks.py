@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.identity_center.claimed_people import PeopleAuthority
+from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.intents import UserIntent
 from c7n_iamusers.identity_center.model import Person
 from c7n_iamusers.identity_center.people_file import PeopleMap, PersonRow, people_map
@@ -72,7 +72,7 @@ def test_a_row_that_can_not_be_understood_refuses_the_user() -> None:
     ("claimed", "authority", "told"),
     [
         pytest.param(
-            ALICE, {"domains": ("example.org",)}, "is of domain example.com, which is none", id="domain"
+            ALICE, {"domains": ("example.org",)}, "has the domain example.com, which is not in", id="domain"
         ),
         pytest.param(
             replace(ALICE, person=replace(MALLORY, email="m@e\u0445ample.com")),
@@ -83,7 +83,7 @@ def test_a_row_that_can_not_be_understood_refuses_the_user() -> None:
         pytest.param(
             ALICE,
             {"people": people("a@other.com"), "domains": ("example.com",)},
-            "is of domain other.com",
+            "has the domain other.com",
             id="domain-in-the-file",
         ),
     ],
@@ -148,7 +148,7 @@ def detail(name: str = "alice", **tags: str) -> dict[str, Any]:
 def test_who_the_account_itself_says_it_is(
     claimed: UserIntent, there: dict[str, Any], authority: dict[str, Any]
 ) -> None:
-    assert PeopleAuthority(**authority).doubt(checked(claimed, **authority), there) == ""
+    assert PeopleAuthority(**authority).refusal_reason(checked(claimed, **authority), there) == ""
 
 
 @pytest.mark.parametrize(
@@ -158,14 +158,14 @@ def test_who_the_account_itself_says_it_is(
             on_file(),
             detail(),
             {},
-            "(they say: people.csv, line 2): it has no tag Email",
+            "(found in people.csv, line 2): it has no tag Email",
             id="a-file-they-say",
         ),
         pytest.param(
             on_file(),
             detail(Email="alice@example.com"),
             {"people": people_map("mine.csv", [])},
-            "mine.csv has no row for it, it has no tag Email that says mallory@example.com",
+            "mine.csv has no row for it, it has no tag Email with mallory@example.com",
             id="not-in-the-file",
         ),
         pytest.param(
@@ -175,7 +175,7 @@ def test_who_the_account_itself_says_it_is(
             replace(ALICE, person=MALLORY),
             detail(Email="alice@example.com", CreatedBy="mallory@example.com"),
             {},
-            "has no tag Email that says mallory@example.com: run the policies again, or, where another tag",
+            "has no tag Email with mallory@example.com: run the policies again, or, if another tag",
             id="a-tag-that-says-something-else",
         ),
         pytest.param(replace(ALICE, rests_on="join()"), detail(), {}, "--people-from", id="neither"),
@@ -183,14 +183,14 @@ def test_who_the_account_itself_says_it_is(
             NICK,
             detail(Email="alice@example.com"),
             {},
-            "has the username nick by the intents alone: it is not its e-mail",
+            "has the username nick only by the intents: it is not its e-mail",
             id="username-of-somebody-else",
         ),
         pytest.param(
             NICK,
             detail(Email="alice@example.com", Manager="nick"),
             {"username_tags": ("Login",)},
-            "nor a tag Login of it says so",
+            "nor a tag Login of it has it",
             id="username-in-another-tag-than-the-policy's",
         ),
     ],
@@ -198,9 +198,9 @@ def test_who_the_account_itself_says_it_is(
 def test_who_is_a_claim_alone(
     claimed: UserIntent, there: dict[str, Any], authority: dict[str, Any], told: str
 ) -> None:
-    assert told in PeopleAuthority(**authority).doubt(checked(claimed, **authority), there)
+    assert told in PeopleAuthority(**authority).refusal_reason(checked(claimed, **authority), there)
 
 
 def test_whom_the_file_names_needs_no_tag() -> None:
     authority = PeopleAuthority(people())
-    assert authority.doubt(checked(ALICE, people=people()), detail()) == ""
+    assert authority.refusal_reason(checked(ALICE, people=people()), detail()) == ""

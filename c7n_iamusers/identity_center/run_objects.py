@@ -1,0 +1,428 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The objects that runs created and removed: their records in journals and results, and checks of these. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
+from c7n_iamusers.identity_center import model
+from c7n_iamusers.identity_center.intents import permission_set_data
+from c7n_iamusers.text import shapes
+from c7n_iamusers.text.wording import shown
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """An object that a run created. ``kind``: one of ``model.KINDS``. ``identifier``: empty if not known.
+
+    ``parameters``: of the call that created it. ``certain``: False if the call had no answer, so it may not exist.
+    """
+
+    kind: str
+    identifier: str
+    parameters: Mapping[str, Any]
+    certain: bool = True
+
+    def as_data(self) -> dict[str, Any]:
+        """A row of a run's result."""
+        data = {"kind": self.kind, "id": self.identifier, "certain": self.certain}
+        return {**data, "parameters": dict(self.parameters)}
+
+    @property
+    def membership(self) -> MembershipKey:
+        """Of a membership: the ids of group and user."""
+        return self.parameters["GroupId"], self.parameters["MemberId"]["UserId"]
+
+    @property
+    def assignment(self) -> tuple[str, model.Assignment]:
+        """Of an assignment: the id of the group, and what it is assigned."""
+        given = self.parameters
+        return given["PrincipalId"], model.Assignment(given["TargetId"], given["PermissionSetArn"])
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Created:
+        """From a row of a run's result. Raises KeyError."""
+        return cls(data["kind"], data["id"], data["parameters"], data["certain"])
+
+
+@dataclass(frozen=True)
+class Removed:
+    """An object that a run removed, or may have removed. ``kind``: one of ``model.KINDS``.
+
+    ``record``: all that is needed to restore it: see ``membership_record`` and the following.
+    """
+
+    kind: str
+    record: Mapping[str, Any]
+
+    def as_data(self) -> dict[str, Any]:
+        """A row of a run's result."""
+        return {"kind": self.kind, **self.record}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Removed:
+        """From a row of a run's result. Raises KeyError if a key of its kind is missing."""
+        return cls(data["kind"], {key: data[key] for key in _RECORDED[data["kind"]]})
+
+
+_NAMED = ("group", "group-id")
+_RECORDED = {
+    model.MEMBERSHIP: (*_NAMED, "user-id", "username", "gives"),
+    model.ASSIGNMENT: (*_NAMED, "account", "permission-set", "permission-set-arn", "content"),
+    model.GROUP: (*_NAMED, "description"),
+    model.PERMISSION_SET: ("permission-set-arn", "settings"),
+}
+
+
+DELETE = "delete"
+#: Group id and user id.
+MembershipKey = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class CreatedUser:
+    """A user that a run created. ``attributes``: of DescribeUser. ``groups``: the ids of all its groups.
+
+    ``assignments``: direct ones.
+    """
+
+    user_id: str
+    attributes: Mapping[str, Any]
+    groups: frozenset[str] = frozenset()
+    assignments: frozenset[model.Assignment] = frozenset()
+
+
+@dataclass(frozen=True)
+class CreatedSet:
+    """A permission set that a run created. ``holders``: (account id, principal id) of all its assignments."""
+
+    known: model.KnownPermissionSet
+    holders: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True)
+class CreatedState:
+    """The current state of ``created`` objects. Groups, users and permission sets have their index in it as key.
+
+    ``memberships``: (group id, user id) -> membership id. ``assignments``: group id -> all its assignments.
+    ``members``: id of a managed group -> user ids. ``unmanaged``: ids of groups and ARNs of permission sets that are
+    not managed.
+    """
+
+    created: tuple[Created, ...]
+    groups: Mapping[int, model.KnownGroup] = field(default_factory=dict)
+    users: Mapping[int, CreatedUser] = field(default_factory=dict)
+    permission_sets: Mapping[int, CreatedSet] = field(default_factory=dict)
+    memberships: Mapping[MembershipKey, str] = field(default_factory=dict)
+    assignments: Mapping[str, frozenset[model.Assignment]] = field(default_factory=dict)
+    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    unmanaged: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class RemovedState:
+    """The current state of objects that a run ``removed``.
+
+    ``groups``: former id -> the group with that id, or else with that name, with members and assignments.
+    ``permission_sets``: former ARN -> likewise. ``held``: by ARN, all permission sets of ``groups``. ``people``: the
+    ids of users that still exist.
+    """
+
+    removed: tuple[Removed, ...]
+    groups: Mapping[str, model.KnownGroup] = field(default_factory=dict)
+    permission_sets: Mapping[str, model.KnownPermissionSet] = field(default_factory=dict)
+    held: Mapping[str, model.KnownPermissionSet] = field(default_factory=dict)
+    people: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A created object that is not deleted, or a removed object that is not restored, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class UndoPlan:
+    """``changes`` in an order in which they can be made."""
+
+    changes: tuple[model.Change, ...]
+    kept: tuple[Kept, ...]
+
+
+#: The key of the record in the ``notes`` of a call.
+RECORD = "removed"
+
+
+def content_of(settings: PermissionSet | None) -> str:
+    """A digest of the permission set's name and all that it grants; empty for None."""
+    if settings is None:
+        return ""
+    seconds = duration_seconds(settings.session_duration)
+    given = {**permission_set_data(settings), "session_duration": seconds}
+    for words in ("description", "relay_state", "tags"):
+        del given[words]
+    return sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()
+
+
+def membership_record(
+    group: model.KnownGroup, user_id: str, username: str, gives: list[list[str]]
+) -> Removed:
+    """``gives``: [account id, ``content_of`` the permission set] of all the group's assignments."""
+    named = {"group": group.name, "group-id": group.group_id, "user-id": user_id, "username": username}
+    return Removed(model.MEMBERSHIP, {**named, "gives": gives})
+
+
+def assignment_record(
+    group: model.KnownGroup, each: model.Assignment, set_name: str, content: str
+) -> Removed:
+    """``content``: see ``content_of``."""
+    named = {"group": group.name, "group-id": group.group_id, "account": each.account_id}
+    return Removed(
+        model.ASSIGNMENT,
+        {
+            **named,
+            "permission-set": set_name,
+            "permission-set-arn": each.permission_set_arn,
+            "content": content,
+        },
+    )
+
+
+def group_record(group: model.KnownGroup) -> Removed:
+    """Memberships and assignments are removed before the group, each with its own record."""
+    named = {"group": group.name, "group-id": group.group_id, "description": group.description}
+    return Removed(model.GROUP, named)
+
+
+def permission_set_record(known: model.KnownPermissionSet) -> Removed:
+    """All settings of the permission set."""
+    settings = permission_set_data(known.settings)
+    return Removed(model.PERMISSION_SET, {"permission-set-arn": known.arn, "settings": settings})
+
+
+#: Operation -> the kind of object that it creates, and the name under which its id is saved (empty: none).
+CREATING = {
+    "CreatePermissionSet": (model.PERMISSION_SET, "permission-set"),
+    "CreateGroup": (model.GROUP, "group"),
+    "CreateAccountAssignment": (model.ASSIGNMENT, ""),
+    "CreateUser": (model.USER, "user"),
+    "CreateGroupMembership": (model.MEMBERSHIP, "membership"),
+}
+#: How error codes begin that don't tell whether the call was made, in journals of earlier versions.
+_OPEN = ("Timeout", "Internal", "Service", "HTTPClient", "Connection", "Read", "Endpoint")
+
+
+def created_by(lines: Iterable[Mapping[str, Any]]) -> list[Created]:
+    """The objects that the calls of a journal created, in their order.
+
+    A call without an answer, because the process or the connection ended, may have created its object.
+    """
+    found: dict[bytes, Created] = {}
+    for line in lines:
+        if line.get("operation") not in CREATING:
+            continue
+        kind, saved = CREATING[line["operation"]]
+        call = f"{kind} {json.dumps(line['parameters'], sort_keys=True)}"
+        key = sha256(call.encode()).digest()
+        if line["phase"] == "before":
+            found.setdefault(key, Created(kind, "", line["parameters"], certain=False))
+        elif line.get("result") == "done":
+            identifier = str((line.get("saved") or {}).get(saved, ""))
+            found[key] = Created(kind, identifier, line["parameters"])
+        elif not found.get(key, _NONE).certain and not _is_open(line):
+            found.pop(key, None)
+    return list(found.values())
+
+
+def removed_by(lines: Iterable[Mapping[str, Any]]) -> list[Removed]:
+    """The objects that the calls of a journal removed, or may have removed, in their order.
+
+    Objects that the same journal created before are left out.
+    """
+    own: set[str] = set()
+    found: dict[str, Removed] = {}
+    under_way: dict[str, str] = {}
+    for line in lines:
+        key = json.dumps([line.get("operation"), line.get("parameters")], sort_keys=True)
+        record, failed = (line.get("notes") or {}).get(RECORD), _has_failed(line)
+        if record:
+            removed = Removed.from_data(record)
+            under_way[key] = identity = _identity(removed)
+            if identity not in own:
+                found.setdefault(identity, removed)
+        elif key in under_way and failed:
+            found.pop(under_way[key], None)
+        elif created := _created_identity(line):
+            (own.discard if failed else own.add)(created)
+    return list(found.values())
+
+
+def _identity(removed: Removed) -> str:
+    ids = ("group-id", "user-id", "account", "permission-set-arn")
+    return json.dumps([removed.kind, *(removed.record.get(name, "") for name in ids)])
+
+
+def _created_identity(line: Mapping[str, Any]) -> str:
+    """The ``_identity`` of the object that the line's call creates; empty if none, or if its id is not known yet."""
+    kind, saved = CREATING.get(str(line.get("operation")), ("", ""))
+    given, identifier = line.get("parameters") or {}, (line.get("saved") or {}).get(saved, "")
+    records = {
+        model.MEMBERSHIP: lambda: {"group-id": given["GroupId"], "user-id": given["MemberId"]["UserId"]},
+        model.ASSIGNMENT: lambda: {
+            "group-id": given["PrincipalId"],
+            "account": given["TargetId"],
+            "permission-set-arn": given["PermissionSetArn"],
+        },
+        model.GROUP: lambda: {"group-id": identifier},
+        model.PERMISSION_SET: lambda: {"permission-set-arn": identifier},
+    }
+    if kind not in records or line.get("result") == "adopted":
+        return ""
+    record = records[kind]()
+    return _identity(Removed(kind, record)) if all(record.values()) else ""
+
+
+def _has_failed(line: Mapping[str, Any]) -> bool:
+    return line.get("result") == "failed" and not _is_open(line)
+
+
+_NONE = Created("", "", {})
+
+
+def _is_open(line: Mapping[str, Any]) -> bool:
+    failed = line.get("result") == "failed"
+    return line.get("result") in ("unknown", "interrupted") or (
+        failed and str(line.get("code", "")).startswith(_OPEN)
+    )
+
+
+#: A limit that no organization reaches.
+_MANY = 10_000_000
+_ANY, _ID, _ACCOUNT = shapes.text(65_536), shapes.text(2048, shortest=1), shapes.text(12, r"\d{12}")
+_REGION = shapes.text(64, r"[a-z0-9-]+")
+_USER_ARN = shapes.text(2048, r"arn:aws[a-z-]*:iam::\d{12}:user/[!-~]+")
+#: The name of the directory of a run.
+_RUN = shapes.text(40, r"\d{8}T\d{6}\.\d+Z")
+
+
+def _with(
+    required: Mapping[str, shapes.Shape], optional: Mapping[str, shapes.Shape] | None = None
+) -> shapes.Shape:
+    """An object with at least these keys. Others are never read."""
+    return shapes.record(required, optional, others=True)
+
+
+_SETTINGS = shapes.record(
+    {"name": _ID, **dict.fromkeys(("managed_policies", "customer_policies"), shapes.listing(_ID, 1000))},
+    {
+        **dict.fromkeys(
+            ("description", "session_duration", "relay_state", "inline_policy", "boundary"), _ANY
+        ),
+        "tags": shapes.mapping(_ID, _ANY),
+    },
+)
+#: The parameters of calls that create objects.
+_GIVEN = {
+    model.PERMISSION_SET: _with({"InstanceArn": _ID, "Name": _ID}),
+    model.GROUP: _with({"IdentityStoreId": _ID, "DisplayName": _ID}, {"Description": _ANY}),
+    model.ASSIGNMENT: _with(
+        {
+            **dict.fromkeys(("InstanceArn", "PermissionSetArn", "PrincipalId"), _ID),
+            "TargetId": _ACCOUNT,
+            "PrincipalType": shapes.one_of("GROUP"),
+        }
+    ),
+    model.USER: _with(
+        {
+            **dict.fromkeys(("IdentityStoreId", "UserName", "DisplayName"), _ID),
+            "Name": shapes.mapping(_ID, _ANY),
+            "Emails": shapes.listing(_with({"Value": _ID}), 100),
+        }
+    ),
+    model.MEMBERSHIP: _with({"IdentityStoreId": _ID, "GroupId": _ID, "MemberId": _with({"UserId": _ID})}),
+}
+_CREATED = shapes.record(
+    {
+        "kind": shapes.one_of(*model.KINDS),
+        "id": shapes.text(2048),
+        "certain": shapes.one_of(True, False),
+        "parameters": _with({}),
+    }
+)
+_PAIR = shapes.listing(_ANY, 2)
+_GROUP_IDS = dict.fromkeys(("group", "group-id"), _ID)
+_REMOVED = {
+    model.MEMBERSHIP: _with(
+        {**_GROUP_IDS, "user-id": _ID, "username": _ID, "gives": shapes.listing(_PAIR, _MANY)}
+    ),
+    model.ASSIGNMENT: _with(
+        {**_GROUP_IDS, "account": _ACCOUNT, "permission-set": _ID, "permission-set-arn": _ID, "content": _ANY}
+    ),
+    model.GROUP: _with({**_GROUP_IDS, "description": _ANY}),
+    model.PERMISSION_SET: _with({"permission-set-arn": _ID, "settings": _SETTINGS}),
+}
+
+
+def _created(value: Any, place: str) -> None:
+    _CREATED(value, place)
+    _GIVEN[value["kind"]](value["parameters"], f"{place}.parameters")
+
+
+def _removed(value: Any, place: str) -> None:
+    _with({"kind": shapes.one_of(*_REMOVED)})(value, place)
+    _REMOVED[value["kind"]](value, place)
+    if any(len(each) != 2 for each in value.get("gives", ())):
+        raise ValueError(f"{place}.gives must have pairs of an account and a content")
+
+
+_MEMBERSHIPS = shapes.listing(
+    _with({"group": _ID, "username": _ID, "users": shapes.mapping(_USER_ARN, _ANY)}), _MANY
+)
+_RESULT = _with(
+    {"created": shapes.listing(_created, _MANY)},
+    {
+        "instance": _ID,
+        "region": _REGION,
+        "removed": shapes.listing(_removed, _MANY),
+        "memberships": _MEMBERSHIPS,
+        "permission-sets": shapes.mapping(_ID, _SETTINGS),
+        "resumes": shapes.listing(_RUN, _MANY),
+    },
+)
+
+
+def check_result(data: Any) -> None:
+    """Raises ValueError, with the place and the fault, for data that is not the result of a run."""
+    _RESULT(data, "result")
+
+
+def check_line(line: Mapping[str, Any]) -> None:
+    """Raises ValueError for a line that is not of a run's journal, as far as it is read back."""
+    operation = line.get("operation", "")
+    shapes.text(128)(operation, "line.operation")
+    if operation in CREATING:
+        _with({"phase": shapes.one_of("before", "after")}, {"saved": shapes.mapping(_ID, _ANY)})(line, "line")
+        kind, _ = CREATING[operation]
+        _GIVEN[kind](line.get("parameters"), "line.parameters")
+    if line.get("notes") is not None:
+        _with({}, {RECORD: _removed})(line["notes"], "line.notes")
+
+
+def check_instance(created: Iterable[Created], instance: model.Instance) -> None:
+    """Raises ValueError if an object was created in another instance or identity store."""
+    own = {"InstanceArn": instance.arn, "IdentityStoreId": instance.identity_store_id}
+    others = {
+        str(each.parameters[name])
+        for each in created
+        for name, identifier in own.items()
+        if each.parameters.get(name, identifier) != identifier
+    }
+    if others:
+        raise ValueError(f"it belongs to {shown(sorted(others))}, not to {' and '.join(own.values())}")
