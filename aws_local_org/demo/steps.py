@@ -194,7 +194,8 @@ def prepared(source: Path, work: Path, seed_number: int, users_per_account: int)
             raise LocalOrgError(
                 f"there is no {needed} in {source}: run the demo in a checkout, or name one by --source"
             )
-    settings = Settings()
+    # an assignment takes seconds in AWS; the demo compresses time anyway
+    settings = Settings(assignment_seconds=0.1)
     _check_accounts(source, settings)
     clear(work)
     with LocalOrg(settings) as org, SmtpSink(work / "mails") as sink:
