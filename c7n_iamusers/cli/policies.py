@@ -30,7 +30,7 @@ def loaded(file: Path) -> list[Any]:
 
     try:
         collection = PolicyLoader(_config("111122223333", "us-east-1")).load_file(str(file))
-    except (PolicyValidationError, YAMLError, ValueError, TypeError, OSError) as error:
+    except (PolicyValidationError, YAMLError, ValueError, TypeError, OSError, RecursionError) as error:
         raise InvalidPolicyData(f"{file}: {error}") from error
     return list(collection)
 
@@ -55,16 +55,41 @@ class FleetPolicies:
                 f"{_ACTION} and mode: intent in {', '.join(map(str, self._files))}: also give its file as -u; "
                 "otherwise find out who wrote it, and remove it"
             )
-        source, data = self._policies[name]
-        account = self._accounts.get(account_id, {})
+        source, _ = self._policies[name]
         try:
-            action = _filled_in(data, intents, account)
-            return PolicySettings(str(source), action.asked(account_id), self._authority(action))
+            policy = self._filled_in(name, intents)
+            runs_there, action = policy.is_runnable(), _action(policy)
+            settings = PolicySettings(str(source), action.asked(account_id), self._authority(action))
         except (InvalidPolicyData, ValueError, KeyError) as error:
             raise IdentityCenterError(
                 f"{file_of(intents)} (account {account_id}) can't be compared with policy {name} of {source}: {error}; "
                 "variables come from the accounts file given as -c"
             ) from error
+        if not runs_there:
+            raise IdentityCenterError(
+                f"{file_of(intents)} (account {account_id}) is of policy {name}, whose conditions in {source} do not "
+                f"hold for account {account_id} in {policy.options.region}, so it does not run there: find out who "
+                "wrote the file, and remove it; a condition on the account's name, tags or vars needs the accounts "
+                "file, -c"
+            )
+        return settings
+
+    def names_in(self, intents: Intents) -> list[str]:
+        """The policies that run in the account and Region of ``intents``, by their conditions."""
+        return [name for name in self._policies if self._filled_in(name, intents).is_runnable()]
+
+    def _filled_in(self, name: str, intents: Intents) -> Any:
+        """The policy as c7n-org runs it in the account and Region of ``intents``."""
+        from c7n.policy import PolicyCollection
+
+        _, data = self._policies[name]
+        account = self._accounts.get(intents.account_id, {})
+        config = _config(intents.account_id, _region(intents, account))
+        (policy,) = PolicyCollection.from_data({"policies": [deepcopy(data)]}, config)
+        policy.conditions.env_vars["account"] = account
+        policy.expand_variables(policy.get_variables(dict(account.get("vars", {}))))
+        policy.conditions.validate()
+        return policy
 
     def _authority(self, action: Any) -> PeopleAuthority:
         """The people settings of ``action``. A file of people is read once for all accounts."""
@@ -119,15 +144,6 @@ class FleetPolicies:
                 f"c7n-org does not accept the accounts file given as -c: {where}: {error.message}"
             ) from error
         return {str(each["account_id"]): each for each in accounts_iterator(deepcopy(self._given))}
-
-
-def _filled_in(data: Mapping[str, Any], intents: Intents, account: Mapping[str, Any]) -> Any:
-    from c7n.policy import PolicyCollection
-
-    config = _config(intents.account_id, _region(intents, account))
-    (policy,) = PolicyCollection.from_data({"policies": [deepcopy(data)]}, config)
-    policy.expand_variables(policy.get_variables(dict(account.get("vars", {}))))
-    return _action(policy)
 
 
 def _action(policy: Any) -> Any:

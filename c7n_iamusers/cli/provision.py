@@ -24,7 +24,7 @@ from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.sessions import fleet_session
-from c7n_iamusers.execution.stores import DirectoryStore, Store
+from c7n_iamusers.execution.stores import DirectoryStore, Store, read_given
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
@@ -61,6 +61,13 @@ class _Place(click.Path):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> str | bytes | os.PathLike[str]:
         return value if str(value).startswith(_S3) else super().convert(value, param, ctx)
+
+
+def _in_a_directory(_context: click.Context, _parameter: click.Parameter, file: Path | None) -> Path | None:
+    """Raises click.BadParameter for a file in a directory that does not exist."""
+    if file and not file.parent.is_dir():
+        raise click.BadParameter(f"there is no directory {file.parent}: create it, or correct the path")
+    return file
 
 
 def _quotas(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> CenterQuotas:
@@ -108,7 +115,7 @@ _BUDGET = 300.0
     "--trust-intents",
     is_flag=True,
     help="Believe intents whose accounts can't be read again, people that neither their account nor --people-from "
-    "confirms, and, without -u, the settings of intents.",
+    "confirms, files in OUTPUT_DIR that others can write, and, without -u, the settings of intents.",
 )
 @click.option(
     "--people-from",
@@ -149,6 +156,7 @@ _BUDGET = 300.0
 @click.option(
     "--plan-out",
     type=_PATH,
+    callback=_in_a_directory,
     metavar="FILE",
     help="With --dry-run: write the plan to this file, for a review.",
 )
@@ -225,7 +233,7 @@ _BUDGET = 300.0
 @click.option(
     "--export",
     "export",
-    type=(click.Choice(["terraform"]), _PATH),
+    type=(click.Choice(["terraform"]), click.Path(file_okay=False, path_type=Path)),
     metavar="terraform DIR",
     help="Write the requested access as Terraform configuration instead; Identity Center is called only for "
     "--with-imports.",
@@ -293,7 +301,15 @@ def command(
         reading = _reading(member_role, region) if member_role else None
         authority = PeopleAuthority(_people(people_from), email_tags, email_domains)
         policy_settings = FleetPolicies(policies, _accounts_file(accounts)) if policies else None
-        trust = TrustOptions(max_age, _accounts(accounts), reading, trust_intents, authority, policy_settings)
+        trust = TrustOptions(
+            max_age,
+            _accounts(accounts),
+            reading,
+            trust_intents,
+            authority,
+            policy_settings,
+            policy_settings.names_in if policy_settings and prune else None,
+        )
         derivation = (
             AccessDerivation(lambda: username_tags(center()))
             if not export or with_imports
@@ -331,7 +347,12 @@ def _exported(fleet: Fleet, directory: Path, center: Callable[[], Center] | None
         with _errors_with_remedy():
             run = AccessRun(center(), fleet.desired, Evidence(fleet.derivation.proofs))
             desired, existing = run.existing()
-    yield from write_terraform(directory, desired, existing)
+    try:
+        yield from write_terraform(directory, desired, existing)
+    except OSError as error:
+        raise IdentityCenterError(
+            f"the Terraform configuration can't be written to {directory}: {error}: give a directory that you can write"
+        ) from error
 
 
 def _plan_options(out: Path | None, reviewed: Path | None, digest: str | None, dry_run: bool) -> PlanOptions:
@@ -469,10 +490,15 @@ def _reading(member_role: str, region: str | None) -> ReadAccounts:
 
 
 def _people(path: Path | None) -> PeopleMap | None:
-    """The people of the file. Prints its faulty rows. Raises InvalidPolicyData, OSError."""
+    """The people of the file. Prints its faulty rows. Raises IdentityCenterError and InvalidPolicyData."""
     if path is None:
         return None
-    found = parse_people(str(path), path.read_bytes())
+    try:
+        found = parse_people(str(path), read_given(path))
+    except OSError as error:
+        raise IdentityCenterError(
+            f"--people-from can't be read: {error}: give a file that you can read"
+        ) from error
     for fault in found.fault_lines():
         say(fault, err=True)
     return found
@@ -503,7 +529,7 @@ def _accounts_file(path: Path | None) -> dict[str, Any] | None:
 
     try:
         return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError) as error:
         raise _unreadable_accounts(path, error) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import IO, Any
 from urllib.parse import parse_qsl, urlparse
 
@@ -112,10 +113,11 @@ class BucketStore:
                     raise self._failure(name, error) from error
                 self._backoff.sleep(delay)
 
-    def names(self, prefix: str, *last: str) -> list[str]:
+    def names(self, prefix: str, *last: str, since: datetime | None = None) -> list[str]:
         """See Store."""
         begins = len(self._key(""))
-        found = (str(each["Key"])[begins:] for each in self._listed("Contents", Prefix=self._key(prefix)))
+        listed = self._listed("Contents", Prefix=self._key(prefix))
+        found = (str(each["Key"])[begins:] for each in listed if not since or each["LastModified"] >= since)
         return [name for name in found if not last or name.rpartition("/")[2] in last]
 
     def siblings(self) -> Sequence[BucketStore]:

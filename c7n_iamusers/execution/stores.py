@@ -60,10 +60,11 @@ class Store(Protocol):
         ``change`` may be called several times. Raises what it raises.
         """
 
-    def names(self, prefix: str, *last: str) -> list[str]:
+    def names(self, prefix: str, *last: str, since: datetime | None = None) -> list[str]:
         """The names that begin with ``prefix``, sorted. A directory as a prefix ends with ``/``.
 
         ``last``: only names with one of these last parts. These include what is not a file, so that reading it fails.
+        ``since``: names last written before may be left out.
         """
 
     def siblings(self) -> Sequence[Store]:
@@ -127,8 +128,8 @@ class DirectoryStore:
         with file_lock(self.directory / f".{name}.lock"):
             self.replace(name, change(self.read(name)))
 
-    def names(self, prefix: str, *last: str) -> list[str]:
-        """See Store."""
+    def names(self, prefix: str, *last: str, since: datetime | None = None) -> list[str]:
+        """See Store. ``since`` leaves none out, since a copied file may have any time."""
         if last:
             return sorted(self._with_last(self.directory / prefix, last))
         found = (self.directory / prefix).rglob("*") if (self.directory / prefix).is_dir() else ()
@@ -259,6 +260,19 @@ def read_file(path: Path, largest: int | None = None) -> bytes | None:
         return None
     with os.fdopen(descriptor, "rb") as file:
         refuse_larger(str(path), os.fstat(descriptor).st_size, largest)
+        return file.read()
+
+
+def read_given(path: Path) -> bytes:
+    """The content of the file that a person names, or that a link there leads to.
+
+    Raises OSError if it can't be read or is no regular file: reading a FIFO may never end.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(mode := os.fstat(descriptor).st_mode):
+            kind = next((name for holds, name in _KINDS if holds(mode)), "device")
+            raise OSError(f"{path} is a {kind}, not a file")
         return file.read()
 
 

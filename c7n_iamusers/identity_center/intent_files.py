@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path, PurePosixPath
 
@@ -31,8 +33,15 @@ from c7n_iamusers.identity_center.intents import (
 
 #: The default maximum age of intents. Users change.
 MAX_AGE = timedelta(hours=24)
+#: A longer age may lead to a date that Python does not have.
+_LONGEST_AGE = timedelta(days=36_500)
 #: Maximum bytes of a file, several times those of the largest account.
 LARGEST = 512 * 1024 * 1024
+#: What Cloud Custodian writes at the end of each run of a policy, also of one that failed; compressed in a bucket.
+_METADATA = ("metadata.json", "metadata.json.gz")
+_LARGEST_METADATA = 16 * 1024 * 1024
+#: zlib's ``wbits`` for gzip.
+_GZIP = 31
 #: How far the clock of another machine may be ahead.
 _AHEAD = timedelta(minutes=5)
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
@@ -60,7 +69,8 @@ def read_intents(
 
     ``accounts``: name -> account id, of c7n-org's accounts file, if given. ``trusted``: don't check who can write files
     of a directory. Raises IdentityCenterError if there are none, or if any file can't be read, is too old, can be
-    written by others, or does not agree with its path. Skipping a file would look like requests withdrawn.
+    written by others, does not agree with its path, or is not of the policy's last run. Skipping a file would look like
+    requests withdrawn.
     """
     store = as_store(output)
     try:
@@ -80,11 +90,13 @@ def read_intents(
         ]
         if not trusted and isinstance(store, DirectoryStore):
             _check_writers(store.directory, names)
+        later = _runs(store, [intents.time for _, intents in found if intents.time])
     except OSError as error:
         raise _unreadable(error) from error
     _check_ages(store, found, max_age, now or datetime.now(timezone.utc))
     _check_places(store, found, accounts)
     _check_copies(store, found)
+    _check_latest(store, found, later)
     return [intents for _, intents in found]
 
 
@@ -180,6 +192,122 @@ def _check_copies(store: Store, found: Iterable[tuple[str, Intents]]) -> None:
                 f"{other}: find out who wrote it, and remove it; if one run has written both, in two Regions, give the "
                 "account one Region, as IAM is the same in all, and run the policies again into an empty directory"
             )
+
+
+def _check_latest(store: Store, found: Iterable[tuple[str, Intents]], runs: Iterable[_Run]) -> None:
+    """A run that finds no users, or fails, leaves the intents of the run before it."""
+    of_policy: defaultdict[tuple[str, str], list[_Run]] = defaultdict(list)
+    for run in runs:
+        of_policy[run.account_id, run.policy].append(run)
+    for name, intents in found:
+        if intents.time is None:
+            continue
+        # Intents of an earlier version have no fractions of a second.
+        latest = intents.time + timedelta(seconds=0 if intents.time.microsecond else 1)
+        regions = [part for part in PurePosixPath(name).parts if REGION.fullmatch(part)]
+        later = [
+            run
+            for run in of_policy[intents.account_id, intents.policy]
+            if run.start > latest and (not regions or run.region in regions)
+        ]
+        if later:
+            run = max(later, key=lambda each: each.start)
+            raise IdentityCenterError(
+                f"{store.place(name)} (account {intents.account_id}) has the time {intents.time}, and policy "
+                f"{intents.policy} ran again at {run.start}{' with --dryrun' if run.is_dry else ''} and wrote no "
+                "intents: it found no users, or it failed. Nothing was touched: run the policies again; if the policy "
+                "no longer finds users there, remove the file"
+            )
+
+
+def check_complete(
+    output: Store,
+    found: Iterable[Intents],
+    policies_in: Callable[[Intents], Iterable[str]],
+    max_age: timedelta = MAX_AGE,
+    now: datetime | None = None,
+) -> None:
+    """Raises IdentityCenterError if an account of ``found`` has no intents of a policy that runs there.
+
+    A policy whose last run found no users has none. ``policies_in``: the policies that run in the account and Region of
+    intents.
+    """
+    oldest = (now or datetime.now(timezone.utc)) - min(max_age, _LONGEST_AGE)
+    try:
+        runs = sorted(_runs(output, [oldest]), key=lambda each: each.start)
+    except OSError as error:
+        raise _unreadable(error) from error
+    latest = {(run.account_id, run.policy, run.region): run for run in runs if run.start >= oldest}
+    written = defaultdict[str, list[Intents]](list)
+    for each in found:
+        written[each.account_id].append(each)
+    for account_id, of_account in written.items():
+        of_policies = {each.policy for each in of_account}
+        regions = {part for each in of_account for part in each.place.split("/") if REGION.fullmatch(part)}
+        for policy in policies_in(of_account[0]):
+            last = [
+                run
+                for (account, name, region), run in latest.items()
+                if (account, name) == (account_id, policy) and (not regions or region in regions)
+            ]
+            if policy not in of_policies and not any(run.found_nobody for run in last):
+                raise IdentityCenterError(
+                    f"account {account_id} has no intents of policy {policy}, and no run of it there in the last "
+                    f"{max_age} found no users, so --prune would remove access that it may request. Nothing was "
+                    "touched: run all policies of -u over all accounts into the same output; if the policy "
+                    "must not run in that account, give it conditions"
+                )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run of a policy, by what Cloud Custodian writes about it. ``found_nobody``: it completed, without users."""
+
+    policy: str
+    account_id: str
+    region: str
+    start: datetime
+    is_dry: bool
+    found_nobody: bool
+
+
+def _runs(store: Store, times: Sequence[datetime]) -> list[_Run]:
+    """The runs of policies below ``store``, at least those since ``times``.
+
+    Raises IdentityCenterError for a file that can't be read as JSON; OSError.
+    """
+    since = min(times, default=None)
+    names = store.names("", *_METADATA, since=since - _AHEAD if since else None)
+    found = (
+        _run_of(store.place(name), content) for name, content in read_all(store, names, _LARGEST_METADATA)
+    )
+    return [run for run in found if run]
+
+
+def _run_of(place: str, content: bytes | None) -> _Run | None:
+    """None for a file that Cloud Custodian did not write."""
+    try:
+        if place.endswith(".gz"):
+            content = zlib.decompressobj(_GZIP).decompress(content or b"", _LARGEST_METADATA)
+        data = json.loads(content or b"")
+    except (ValueError, RecursionError, zlib.error) as error:
+        raise IdentityCenterError(
+            f"{place} can't be read, so it is not known whether a policy ran again: {error}. Nothing was touched: run "
+            "the policies again, or move the file away"
+        ) from error
+    try:
+        config, start = data["config"], datetime.fromtimestamp(data["execution"]["start"], timezone.utc)
+        counts = [each["Value"] for each in data.get("metrics", ()) if each["MetricName"] == "ResourceCount"]
+        return _Run(
+            str(data["policy"]["name"]),
+            str(config["account_id"]),
+            str(config["region"]),
+            start,
+            bool(config.get("dryrun")),
+            counts == [0] and not config.get("dryrun"),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, OSError):
+        return None
 
 
 def _name_in_one(beside: Sequence[str], accounts: Mapping[str, str]) -> Sequence[str]:

@@ -23,7 +23,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.model import Person
 from c7n_iamusers.text import shapes
-from c7n_iamusers.text.moments import as_text, moment
+from c7n_iamusers.text.moments import moment
 
 #: The file in a policy's output directory, and its version.
 INTENTS_FILE, INTENTS_SCHEMA = "identity-center-intents.json", 2
@@ -79,7 +79,7 @@ def intents_data(intents: Intents) -> dict[str, Any]:
     """The document of ``intents``. It does not have their place."""
     return {
         "schema": INTENTS_SCHEMA,
-        "time": as_text(intents.time),
+        "time": intents.time.isoformat() if intents.time else None,
         "account": intents.account_id,
         "policy": intents.policy,
         "identity-source": "external" if intents.external else "identity-center",

@@ -22,6 +22,7 @@ from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.changes import group_key, set_key, user_key
 from c7n_iamusers.identity_center.reports import side_effect_text
 from c7n_iamusers.identity_center.run_objects import Created
+from c7n_iamusers.text import shapes
 from c7n_iamusers.text.json_pieces import json_pieces
 from c7n_iamusers.text.wording import folded, shown
 
@@ -54,6 +55,34 @@ _CHECKED = {
     "reaches": "the list of side effects",
 }
 Row = dict[str, Any]
+_TEXT, _MANY = shapes.text(65_536), 10_000_000
+
+
+def _rows_of(*names: str, **others: shapes.Shape) -> shapes.Shape:
+    """A list of objects with the texts ``names`` and with ``others``."""
+    return shapes.listing(
+        shapes.record({**dict.fromkeys(names, _TEXT), **others}, others=True),
+        _MANY,
+    )
+
+
+def _person(value: Any, place: str) -> None:
+    shapes.listing(_TEXT, 2)(value, place)
+    if len(value) != 2:
+        raise ValueError(f"{place} must be a username and an e-mail")
+
+
+#: A plan, as far as a run reads it.
+_PLAN = shapes.record(
+    {
+        **dict.fromkeys(("changes", "standing"), _rows_of("key", "kind", "name", "id", "rests_on")),
+        "totals": _rows_of("account_id", person=_person),
+        "stale": _rows_of("key", "kind", "name"),
+        "strangers": _rows_of("username", "group"),
+        "reaches": _rows_of("by", "account_id", people=shapes.listing(_TEXT, _MANY)),
+    },
+    others=True,
+)
 
 
 def write_plan(
@@ -104,13 +133,13 @@ def read_plan(path: Path, digest: str, instance: model.Instance, choices: model.
                 path, f"its SHA-256 is {found}, not that of --plan-sha256: it was changed since the review"
             )
         data: Row = json.loads(content)
-        for name in ("changes", "standing", *_CHECKED) if data["schema"] == _SCHEMA else ():
-            iter(data[name])
+        if data["schema"] == _SCHEMA:
+            _PLAN(data, "plan")
         known, given = (
             (data["schema"], data["instance"], data["choices"]),
             (_SCHEMA, instance.arn, asdict(choices)),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise _unusable(path, f"it can't be read as a plan: {type(error).__name__}: {error}") from error
     if known[0] != _SCHEMA:
         raise _unusable(

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -18,7 +18,7 @@ from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun, Report
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.desired import desired_access
-from c7n_iamusers.identity_center.intent_files import MAX_AGE, read_intents
+from c7n_iamusers.identity_center.intent_files import MAX_AGE, check_complete, read_intents
 from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.identity_center.member_accounts import ReadAccounts, confirmed
 from c7n_iamusers.identity_center.plan import Evidence
@@ -35,7 +35,8 @@ _SOURCES = {True: "external", False: "identity-center"}
 class Fleet:
     """The intents below ``output``, merged. ``intents``: without users. ``derivation``: with the proofs of ``desired``.
 
-    ``unchecked``: settings of the intents that were not checked against a policy, in lines.
+    ``unchecked``: settings of the intents that were not checked against a policy, in lines. ``trusted``: what others
+    can write in ``output`` is believed.
     """
 
     output: Store
@@ -43,6 +44,12 @@ class Fleet:
     desired: model.DesiredAccess
     derivation: AccessDerivation = field(default_factory=AccessDerivation)
     unchecked: tuple[str, ...] = ()
+    trusted: bool = False
+
+    def check_runs(self) -> None:
+        """Raises IdentityCenterError if others can write what earlier runs left in ``output``."""
+        if not self.trusted:
+            run_records.check_writers(self.output)
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class TrustOptions:
     ``max_age``: how old they may be. ``accounts``: name -> account id, if known. ``read``: reads users and policies of
     accounts again. ``trusted``: intents whose accounts can't be read are believed (``--trust-intents``). ``authority``:
     decides who people are. ``policy_settings``: the settings of the policy of intents in their account; None if no
-    policies are given.
+    policies are given. ``policies_in``: the policies that must have intents where these have: see ``check_complete``.
     """
 
     max_age: timedelta = MAX_AGE
@@ -61,6 +68,7 @@ class TrustOptions:
     trusted: bool = False
     authority: intent_checks.PeopleAuthority = field(default_factory=intent_checks.PeopleAuthority)
     policy_settings: Callable[[Intents], intent_checks.PolicySettings] | None = None
+    policies_in: Callable[[Intents], Iterable[str]] | None = None
 
 
 def read_fleet(
@@ -77,6 +85,8 @@ def read_fleet(
     trust, derivation, store = trust or TrustOptions(), derivation or AccessDerivation(), as_store(output)
     found = read_intents(store, trust.max_age, trust.accounts, trusted=trust.trusted)
     authorities = _authorities(found, trust)
+    if trust.policies_in:
+        check_complete(store, found, trust.policies_in, trust.max_age)
     claimed = [authorities[each.account_id, each.policy].checked(each) for each in found]
     intents = confirmed(
         claimed, trust.read, trust.trusted, lambda each: authorities[each.account_id, each.policy]
@@ -90,7 +100,7 @@ def read_fleet(
     # The derivation has all it needs, and the users' policies take most of the memory.
     places = [replace(each, users=(), source=PolicySource()) for each in intents]
     claims = () if trust.policy_settings or trust.trusted else intent_checks.unchecked_settings(places)
-    return Fleet(store, places, desired, derivation, claims)
+    return Fleet(store, places, desired, derivation, claims, trust.trusted)
 
 
 def _authorities(
@@ -141,6 +151,7 @@ def _run(
     plan_options: plan_files.PlanOptions,
     quotas: model.CenterQuotas,
 ) -> list[str]:
+    fleet.check_runs()
     _refuse_unchecked(fleet, say, bool(options and not plan_options.reviewed))
     for line in (
         *fleet.derivation.warnings,
@@ -220,6 +231,7 @@ def audit(fleet: Fleet, center: Center, say: Callable[[str], None]) -> list[str]
     an account, and a few per group and permission set. Raises IdentityCenterError, ClientError and BotoCoreError.
     """
     say = escaping(say)
+    fleet.check_runs()
     for line in fleet.derivation.warnings:
         say(line)
     membership_users = run_records.membership_users_of_runs(fleet.output, center.instance)

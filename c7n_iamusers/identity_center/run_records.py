@@ -14,16 +14,17 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
 from c7n_iamusers.execution.journal import Journal, JournalWriter, SegmentedJournal, parsed, utc_now
 from c7n_iamusers.execution.outcomes import Outcome
-from c7n_iamusers.execution.stores import DirectoryStore, Store, read_all, replace_all
+from c7n_iamusers.execution.stores import DirectoryStore, Store, others_may_write, read_all, replace_all
 from c7n_iamusers.identity_center import run_objects
 from c7n_iamusers.identity_center.access_run import AccessRun, Report
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.changes import assignment_key
 from c7n_iamusers.identity_center.intents import permission_set_data
-from c7n_iamusers.identity_center.model import Change, Claim, Instance
+from c7n_iamusers.identity_center.model import GROUP, MEMBERSHIP, USER, Change, Claim, Instance
 from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ApplyOptions, ChangeResult
 from c7n_iamusers.text.json_pieces import json_pieces
 from c7n_iamusers.text.wording import folded
@@ -31,6 +32,8 @@ from c7n_iamusers.text.wording import folded
 RUNS = "identity-center-runs"
 JOURNAL, RESULT, RESULT_SCHEMA = "journal.jsonl", "result.json", 1
 _SUFFIX = ".jsonl"
+#: The phase of a journal's last line, with the SHA-256 of the run's result. Runs of earlier versions have none.
+_PIN = "result"
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,15 @@ class RunDirectory:
                 ) from error
 
     def finish(self, result: dict[str, Any]) -> None:
-        """Write the result; durable when this returns."""
-        self.output.stream(self.result, json_pieces({**result, "resumes": list(self.resumed)}))
+        """Write the result, and before it its SHA-256 as the journal's last line; durable when this returns."""
+        data = {**result, "resumes": list(self.resumed)}
+        subject = Subject(self.time, str(data.get("instance", "arn:aws:sso:::instance")), kind="run")
+        digest = sha256()
+        for piece in json_pieces(data):
+            digest.update(piece)
+        with self.journal() as journal:
+            journal.write(subject, _PIN, sha256=digest.hexdigest())
+        self.output.stream(self.result, json_pieces(data))
 
 
 def open_journal(output: Store, name: str) -> AbstractContextManager[JournalWriter]:
@@ -102,14 +112,91 @@ def read_result(output: Store, name: str) -> dict[str, Any]:
         raise IdentityCenterError(f"the result of a run can't be read: {error}") from error
     if content is None:
         raise IdentityCenterError(f"{output.place(name)}: no such result of a run")
-    return _result(output.place(name), content)
+    data = _result(output.place(name), content)
+    _check_pin(output, name, content)
+    return data
 
 
 def read_results(output: Store) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Time and result of each finished run. Raises IdentityCenterError and OSError."""
+    """Time and result of each finished run, as far as its journal confirms it. Raises IdentityCenterError and OSError.
+
+    A result without a journal, or with objects that its journal does not show, is left out.
+    """
     names = [name for name in output.names(f"{RUNS}/", RESULT) if name.count("/") == 2]
+    shown = _ShownMemberships()
     for name, content in read_all(output, names):
-        yield name.split("/")[1], _result(output.place(name), content)
+        data = _result(output.place(name), content)
+        pin = _check_pin(output, name, content or b"")
+        if pin is None or (not pin and _not_journaled(output, name, data)):
+            continue
+        shown.add(map(run_objects.Created.from_data, data["created"]))
+        yield name.split("/")[1], data if pin else {**data, "memberships": shown.among(data)}
+
+
+def check_writers(output: Store) -> None:
+    """Raises IdentityCenterError if others can write what earlier runs left in a directory.
+
+    In a bucket, the bucket policy decides who can write.
+    """
+    if not isinstance(output, DirectoryStore):
+        return
+    for name in output.names(f"{RUNS}/"):
+        if why := others_may_write(output.directory, name):
+            raise IdentityCenterError(
+                f"{output.place(name)} is not trusted: {why}. Nothing was touched: find out who wrote it, and make "
+                f"this run's user the only owner and writer of the output, or move the file away; or, if you trust "
+                "everyone who can write there, give --trust-intents"
+            )
+
+
+class _ShownMemberships:
+    """The memberships that runs of earlier versions made, by name. Their journals have ids only."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._made: set[run_objects.MembershipKey] = set()
+
+    def add(self, created: Iterable[run_objects.Created]) -> None:
+        """Objects that the journal of a run shows."""
+        for each in created:
+            if each.kind == MEMBERSHIP:
+                self._made.add(each.membership)
+            elif each.kind in _NAMES:
+                self._names[each.identifier] = str(each.parameters[_NAMES[each.kind]])
+
+    def among(self, result: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The rows of ``result`` that were shown so far."""
+        made = {
+            (self._names[group], folded(self._names[user]))
+            for group, user in self._made
+            if group in self._names and user in self._names
+        }
+        rows = result.get("memberships", ())
+        return [row for row in rows if (row["group"], folded(row["username"])) in made]
+
+
+#: The parameters with the names of groups and users.
+_NAMES = {GROUP: "DisplayName", USER: "UserName"}
+
+
+def _check_pin(output: Store, name: str, content: bytes) -> str | None:
+    """The SHA-256 of result ``name`` in its journal; empty for an earlier version's journal, None without a journal.
+
+    Raises IdentityCenterError if ``content`` has another; OSError.
+    """
+    journal = journals_of(name, {})[-1]
+    segments = sorted(output.names(f"{journal.removesuffix(_SUFFIX)}/"))
+    lines = (output.read(segments[-1] if segments else journal) or b"").splitlines()
+    last = next(iter(parsed(lines[-1])), {}) if lines else None
+    if last is None:
+        return None
+    pin = str(last.get("sha256", "")) if last.get("phase") == _PIN else ""
+    if pin and pin != sha256(content).hexdigest():
+        raise IdentityCenterError(
+            f"{output.place(name)} is not as the run wrote it: its SHA-256 is not the one in {output.place(journal)}: "
+            f"{_CHANGED}"
+        )
+    return pin
 
 
 def _result(place: str, content: bytes | None) -> dict[str, Any]:
@@ -141,6 +228,18 @@ def journals_of(name: str, result: Mapping[str, Any]) -> list[str]:
 
 def check_journaled(output: Store, name: str, result: Mapping[str, Any]) -> None:
     """Raises IdentityCenterError if result ``name`` has objects that the journals of its runs don't have."""
+    if kinds := _not_journaled(output, name, result):
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        raise IdentityCenterError(
+            f"{output.place(name)} says that the run created or removed {counts}, which its journal "
+            f"{output.place(journals_of(name, result)[-1])} does not show: it was changed after the run, or the "
+            "journal of it, or of a run that it continued, is missing: give the result in the place where the run "
+            "wrote it; nothing was touched"
+        )
+
+
+def _not_journaled(output: Store, name: str, result: Mapping[str, Any]) -> Counter[str]:
+    """How many objects of each kind result ``name`` has that the journals of its runs don't have."""
     names = journals_of(name, result)
     shown_created = {_digest(each.as_data()) for each in run_objects.created_by(_lines_of(output, names))}
     shown_removed = {_digest(each.as_data()) for each in run_objects.removed_by(_lines_of(output, names))}
@@ -150,15 +249,7 @@ def check_journaled(output: Store, name: str, result: Mapping[str, Any]) -> None
         for row in result.get("removed", ())
         if _digest(run_objects.Removed.from_data(row).as_data()) not in shown_removed
     ]
-    if created or removed:
-        kinds = Counter(row["kind"] for row in (*created, *removed))
-        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        raise IdentityCenterError(
-            f"{output.place(name)} says that the run created or removed {counts}, which its journal "
-            f"{output.place(names[-1])} does not show: it was changed after the run, or the journal of it, or of a "
-            "run that it continued, is missing: give the result in the place where the run wrote it; nothing was "
-            "touched"
-        )
+    return Counter(row["kind"] for row in (*created, *removed))
 
 
 def _digest(row: Mapping[str, Any]) -> bytes:

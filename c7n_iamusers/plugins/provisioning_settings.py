@@ -18,6 +18,7 @@ from c7n_iamusers.derivation.acceptances import acceptance_data, parse_acceptanc
 from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds, parse_permission_set
 from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.execution.stores import read_given
 from c7n_iamusers.identity_center.aws.instance import PERMISSION
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
@@ -91,7 +92,7 @@ class IdentitySettings:
             return None
         path = Path(self._path)
         try:
-            data = path.read_bytes()
+            data = read_given(path)
         except OSError as error:
             raise InvalidPolicyData(
                 f"{self._where}: people-from {path.absolute()} can't be read: {error}; it is looked up from the "
@@ -424,12 +425,12 @@ def _with_values(value: Any) -> Any:
 
 def _read_document(path: Path, where: str) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(read_given(path).decode("utf-8-sig"))
     except json.JSONDecodeError as error:
         raise InvalidPolicyData(
             f"{where}: inline-policy-file {path}, line {error.lineno}, column {error.colno}: {error.msg}"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidPolicyData(
             f"{where}: inline-policy-file {path.absolute()} can't be read: {error}; it is looked up from the directory "
             "in which Cloud Custodian runs"

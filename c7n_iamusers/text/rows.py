@@ -137,6 +137,8 @@ def _json_rows(text: str) -> Iterator[Row]:
             raise NotInFormat(error.lineno, f"column {error.colno}: {error.msg}") from error
         except _Duplicate as error:
             raise NotInFormat(line, str(error)) from error
+        except RecursionError as error:
+            raise NotInFormat(line, "is nested too deeply") from error
         yield Row(line, value)
         at = _next_entry(text, _skip(text, at))
     if text[at + 1 :].strip():
@@ -196,6 +198,8 @@ def _yaml_rows(text: str) -> Iterator[Row]:
         raise NotInFormat(line, str(error.problem)) from error
     except (yaml.YAMLError, ValueError) as error:
         raise NotInFormat(1, f"is not YAML: {error}") from error
+    except RecursionError as error:
+        raise NotInFormat(1, "is nested too deeply") from error
 
 
 @cache

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,8 @@ def forge(fleet: FleetRehearsal, changes: Mapping[str, Any]) -> Path:
     return path
 
 
-def policies(*actions: dict[str, Any], file: str = "policies.yml", name: str = "people") -> None:
-    whole = {"name": name, "resource": "aws.iam-user", "actions": list(actions)}
+def policies(*actions: dict[str, Any], file: str = "policies.yml", name: str = "people", **more: Any) -> None:
+    whole = {"name": name, "resource": "aws.iam-user", "actions": list(actions), **more}
     Path(file).write_text(yaml.safe_dump({"policies": [whole]}))
 
 
@@ -185,6 +186,30 @@ def test_what_the_policy_does_not_ask_for_is_refused(
     assert f"(account {ACCOUNT})" in found.output
     assert "find out who wrote" in found.output
     assert fleet.mutations() == []
+
+
+@pytest.mark.parametrize(
+    ("conditions", "told"),
+    [
+        pytest.param([{"account_id": ACCOUNT}], f"hold for account {OTHER_ACCOUNT}", id="account-id"),
+        pytest.param([{"account.name": ACCOUNT}], f"hold for account {OTHER_ACCOUNT}", id="account-name"),
+        pytest.param([{"region": "eu-west-1"}], "in us-east-1, so it does not run there", id="region"),
+        pytest.param(
+            [{"type": "value", "key": "now", "value_type": "date", "op": "lt", "value": "2020-01-01"}],
+            "so it does not run there",
+            id="time",
+        ),
+        pytest.param([{"region": "us-east-1"}, {"account.vars.team": "not-null"}], "", id="they-hold"),
+    ],
+)
+def test_the_accounts_in_which_the_policy_does_not_run(
+    fleet: FleetRehearsal, conditions: list[Any], told: str
+) -> None:
+    policies(ACTION, conditions=conditions)
+    found = provision(fleet, *GIVEN)
+    assert found.exit_code == bool(told), found.output
+    assert told in found.output
+    assert bool(fleet.mutations()) != bool(told)
 
 
 DERIVING = {key: value for key, value in ACTION.items() if key not in ("group", "permission-set")}
@@ -329,6 +354,14 @@ def test_a_forged_claim_moves_no_cursor(fleet: FleetRehearsal) -> None:
     assert "\x1b" not in shown.output
 
 
+def test_policies_that_are_nested_too_deeply(fleet: FleetRehearsal) -> None:
+    Path("policies.yml").write_text(f"policies: {'[' * 5_000}{']' * 5_000}")
+    found = provision(fleet, *GIVEN)
+    assert found.exit_code == 1
+    assert "policies.yml: maximum recursion depth exceeded" in found.output
+    assert isinstance(found.exception, SystemExit)
+
+
 def test_a_file_that_is_no_yaml(fleet: FleetRehearsal) -> None:
     Path("policies.yml").write_text("policies: [")
     found = provision(fleet, *GIVEN)
@@ -413,3 +446,55 @@ def test_without_the_policies_what_is_proven_is_applied(
         path.unlink()
     found = provision(fleet)
     assert (found.exit_code, told in found.output) == (1 if told else 0, True), found.output
+
+
+def metadata(fleet: FleetRehearsal, count: int | None, **changes: Any) -> None:
+    """What Cloud Custodian leaves of a run of policy ``others`` in the first account that selected ``count`` users."""
+    directory = fleet.output / ACCOUNT / "us-east-1" / "others"
+    directory.mkdir(parents=True, exist_ok=True)
+    data: dict[str, Any] = {
+        "policy": {"name": "others"},
+        "config": {"account_id": ACCOUNT, "region": "us-east-1", "dryrun": False},
+        "execution": {"start": datetime.now(timezone.utc).timestamp() - 60},
+        "metrics": [] if count is None else [{"MetricName": "ResourceCount", "Value": count}],
+    }
+    for key, value in changes.items():
+        data[key] = {**data[key], **value}
+    (directory / "metadata.json").write_text(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    ("left", "conditions", "told"),
+    [
+        pytest.param(None, [], f"account {ACCOUNT} has no intents of policy others", id="no-trace"),
+        pytest.param({"count": 1}, [], "has no intents of policy others", id="found-users"),
+        pytest.param({"count": None}, [], "has no intents of policy others", id="failed"),
+        pytest.param(
+            {"count": 0, "execution": {"start": 1.0}}, [], "has no intents of policy", id="long-ago"
+        ),
+        pytest.param({"count": 0, "config": {"dryrun": True}}, [], "has no intents of policy", id="dry-run"),
+        pytest.param(
+            {"count": 0, "config": {"region": "eu-west-1"}},
+            [],
+            "has no intents of policy",
+            id="another-region",
+        ),
+        pytest.param({"count": 0}, [], "", id="found-nobody"),
+        pytest.param(None, [{"account_id": "777788889999"}], "", id="does-not-run-there"),
+    ],
+)
+def test_nothing_is_pruned_without_the_intents_of_all_policies(
+    fleet: FleetRehearsal, left: dict[str, Any] | None, conditions: list[Any], told: str
+) -> None:
+    shutil.rmtree(fleet.output / OTHER_ACCOUNT)
+    policies(ACTION, file="others.yml", name="others", conditions=conditions)
+    if left is not None:
+        metadata(fleet, **left)
+    given: tuple[str, ...] = (*GIVEN, "-u", "others.yml")
+    assert provision(fleet, *given).exit_code == 0
+    if left and "execution" not in left:
+        given = (*given, "--max-age", "999999d")
+    found = provision(fleet, *given, "--prune")
+    assert found.exit_code == bool(told), found.output
+    assert told in found.output
+    assert fleet.mutations() == []

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -410,6 +411,24 @@ def test_the_accounts_file_tells_whose_directory_it_is(fleet: FleetRehearsal, tm
     assert f"claims to be of account {ACCOUNT}, not that of {ACCOUNT}" in found.output
     accounts.write_text("accounts: 1")
     assert "can't be read as c7n-org's accounts file" in provision(fleet, "--accounts", accounts).output
+    accounts.write_text("[" * 5_000)
+    deep = provision(fleet, "--accounts", accounts)
+    assert "can't be read as c7n-org's accounts file: RecursionError" in deep.output
+
+
+def test_an_export_to_what_is_no_directory(fleet: FleetRehearsal) -> None:
+    found = provision(fleet, "--export", "terraform", "/dev/null")
+    assert found.exit_code == 1
+    assert "the Terraform configuration can't be written to /dev/null: " in found.output
+    assert isinstance(found.exception, SystemExit)
+
+
+def test_people_of_a_file_that_would_never_end(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "people.csv")
+    found = provision(fleet, "--people-from", tmp_path / "people.csv")
+    assert found.exit_code == 1
+    assert "--people-from can't be read: " in found.output
+    assert "people.csv is a FIFO, not a file: give" in found.output
 
 
 def test_a_session_tag_is_asked_for_where_a_policy_names_one(fleet: FleetRehearsal) -> None:
@@ -424,6 +443,12 @@ def test_a_session_tag_is_asked_for_where_a_policy_names_one(fleet: FleetRehears
     ("arguments", "told"),
     [
         pytest.param(["--plan-out", "x"], "--plan-out needs --dry-run", id="out-without-dry-run"),
+        pytest.param(
+            ["--dry-run", "--plan-out", "none/of/x"],
+            "there is no directory none/of",
+            id="out-in-no-directory",
+        ),
+        pytest.param(["--export", "terraform", __file__], "is a file", id="export-to-a-file"),
         pytest.param(
             ["--plan-sha256", "ab"], "--plan and --plan-sha256 must be used together", id="digest-alone"
         ),

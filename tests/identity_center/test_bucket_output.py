@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -394,3 +394,24 @@ def test_no_cache_directory_is_no_lock(fleet: BucketRehearsal, monkeypatch: pyte
     with pytest.raises(LockUnavailable, match="set XDG_CACHE_HOME"):
         fleet.run()
     assert LOCK not in fleet.objects()
+
+
+def test_a_result_counts_only_as_its_journal_in_the_bucket_pins_it(fleet: BucketRehearsal) -> None:
+    assert fleet.run() == []
+    (result,) = fleet.objects("result.json")
+    content = fleet.store.read(result) or b""
+    forged = {**json.loads(content), "memberships": []}
+    fleet.store.replace(result, json.dumps(forged).encode())
+    runs: tuple[Callable[[], list[str]], ...] = (
+        lambda: fleet.undo(f"{URL}/{result}"),
+        fleet.audit,
+        fleet.run,
+    )
+    for run in runs:
+        with pytest.raises(IdentityCenterError, match=f"{URL}/{result} is not as the run wrote it"):
+            run()
+    fleet.store.replace(result, content)
+    fleet.store.replace(
+        "identity-center-runs/20260101T000000.000000Z/result.json", json.dumps(forged).encode()
+    )
+    assert fleet.audit() == []

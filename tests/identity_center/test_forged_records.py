@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,11 @@ from click.testing import CliRunner
 
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.identity_center.provisioning import TrustOptions, audit, provision, read_fleet
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
-from tests.identity_center.fleet_rehearsal import FleetRehearsal
-from tests.identity_center.test_totals_of_people import ALICE, MALLORY, create_user, user_id
+from tests.identity_center.fleet_rehearsal import FleetRehearsal, as_earlier_version
+from tests.identity_center.test_totals_of_people import ALICE, MALLORY, create_user, join, user_id
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 GROUP = f"iam-{ACCOUNT}-Readers"
@@ -128,6 +130,7 @@ def test_a_result_that_is_no_json(fleet: FleetRehearsal, result: Path, content: 
 
 @pytest.mark.parametrize("missing", ["region", "instance", "permission-sets"])
 def test_a_result_that_lacks_what_an_undo_needs(fleet: FleetRehearsal, result: Path, missing: str) -> None:
+    as_earlier_version(result)
     data = json.loads(result.read_text())
     del data[missing]
     result.write_text(json.dumps(data))
@@ -171,6 +174,7 @@ OPERATIONS = {
 
 def forge(result: Path, *rows: Data, journal: bool = True) -> None:
     """Rows that no run has written; ``journal``: in the journal, too."""
+    as_earlier_version(result)
     data = json.loads(result.read_text())
     result.write_text(json.dumps({**data, "created": [*data["created"], *rows]}))
     lines = lines_of(result)
@@ -214,6 +218,7 @@ def test_a_result_without_its_journal(fleet: FleetRehearsal, result: Path, how: 
     else:
         fleet.leave(intents(OTHER_ACCOUNT, "bob", set_name="Writers"))
         fleet.run()
+        as_earlier_version(fleet.results()[-1])
         journal.write_bytes((fleet.results()[-1].parent / "journal.jsonl").read_bytes())
     with pytest.raises(IdentityCenterError, match="does not show"):
         fleet.undo(result)
@@ -265,6 +270,7 @@ def test_a_membership_that_was_made_anew_since(fleet: FleetRehearsal, result: Pa
 
 @pytest.mark.parametrize("name", ["IdentityStoreId", "InstanceArn"])
 def test_ids_of_another_instance(fleet: FleetRehearsal, result: Path, name: str) -> None:
+    as_earlier_version(result)
     data, lines = json.loads(result.read_text()), lines_of(result)
     for each in (*data["created"], *lines):
         if name in each["parameters"]:
@@ -291,6 +297,7 @@ BROKEN_LINES = [
 def test_a_journal_that_no_run_has_written(
     fleet: FleetRehearsal, result: Path, changes: Data, told: str, undone: bool
 ) -> None:
+    as_earlier_version(result)
     lines = lines_of(result)
     (number, line) = next(
         (number, each) for number, each in enumerate(lines) if each["operation"] == "CreateGroup"
@@ -322,6 +329,7 @@ def test_a_run_killed_in_another_instance_is_not_carried_on(
 
 def test_results_of_another_instance_tell_nothing_of_this_one(fleet: FleetRehearsal, result: Path) -> None:
     """Whoever is in the group was put there by nobody whose results are here."""
+    as_earlier_version(result)
     data = json.loads(result.read_text())
     result.write_text(json.dumps({**data, "instance": "arn:aws:sso:::instance/ssoins-other"}))
     fleet.leave(intents(ACCOUNT, "bob"))
@@ -411,3 +419,110 @@ def test_a_run_that_was_moved_without_the_journal_of_one_that_it_carried_on(
     with pytest.raises(IdentityCenterError, match="or of a run that it continued, is missing"):
         fleet.undo(moved / "result.json")
     assert fleet.mutations() == []
+
+
+CHANGES = [
+    pytest.param(lambda data: put(data, "memberships", 0, "users", value={}), id="memberships"),
+    pytest.param(lambda data: put(data, "permission-sets", value={}), id="permission-sets"),
+    pytest.param(lambda data: put(data, "created", value=[]), id="created"),
+    pytest.param(lambda data: put(data, "more", value=1), id="anything"),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_result_that_was_changed_after_the_run(
+    fleet: FleetRehearsal, result: Path, change: Callable[[Data], None]
+) -> None:
+    data = json.loads(result.read_text())
+    change(data)
+    result.write_text(json.dumps(data, indent=1))
+    for run in runs_over(fleet, result):
+        with pytest.raises(IdentityCenterError, match=f"{result} is not as the run wrote it"):
+            run()
+        assert fleet.mutations() == []
+
+
+def forged_result(fleet: FleetRehearsal, group: str, username: str, users: dict[str, str]) -> Path:
+    """A result of no run, by which one has put the person into the group for IAM users."""
+    data = {
+        "schema": 1,
+        "instance": fleet.instance.arn,
+        "created": [],
+        "memberships": [{"group": group, "username": username, "users": users}],
+    }
+    file = fleet.output / "identity-center-runs" / "20260101T000000.000000Z" / "result.json"
+    file.parent.mkdir()
+    file.write_text(json.dumps(data))
+    return file
+
+
+OF_A_CALL = '{"phase": "before", "operation": "TagResource", "parameters": {}}\n'
+
+
+@pytest.mark.parametrize("journal", [None, "", OF_A_CALL], ids=["none", "empty", "of-no-membership"])
+def test_memberships_that_no_journal_shows_do_not_count(
+    fleet: FleetRehearsal, result: Path, journal: str | None
+) -> None:
+    join(fleet, GROUP, create_user(fleet, MALLORY))
+    assert len(fleet.audit()) == 2
+    gone = f"arn:aws:iam::{ACCOUNT}:user/gone"
+    forged = forged_result(fleet, GROUP, MALLORY, {gone: "X"})
+    if journal is not None:
+        (forged.parent / "journal.jsonl").write_text(journal)
+    assert len(fleet.audit()) == 2
+    assert fleet.lines("=") == [f"= {ALICE} in account {ACCOUNT}: as requested"]
+
+
+def test_memberships_of_an_earlier_version_count_if_journals_show_them(
+    fleet: FleetRehearsal, result: Path
+) -> None:
+    fleet.leave(intents(ACCOUNT, "alice", "bob"))
+    assert fleet.run() == []
+    for each in fleet.results():
+        as_earlier_version(each)
+    fleet.leave(intents(ACCOUNT, "bob"))
+    assert fleet.audit() == []
+    assert any(f"{ALICE} in group {GROUP}" in line for line in fleet.lines("="))
+
+
+@pytest.mark.parametrize(
+    ("at", "mode", "told"),
+    [
+        pytest.param(
+            "identity-center-runs/{run}/result.json", 0o666, "can be written by others", id="result"
+        ),
+        pytest.param(
+            "identity-center-runs/{run}/journal.jsonl", 0o620, "can be written by others", id="journal"
+        ),
+        pytest.param(
+            "identity-center-runs/{run}", 0o777, "can be written by others", id="directory-of-a-run"
+        ),
+        pytest.param("identity-center-runs", 0o777, "can be written by others", id="directory-of-runs"),
+        pytest.param(
+            "identity-center-runs/{run}/result.json", None, "belongs to user id", id="another-owner"
+        ),
+        pytest.param("identity-center-runs/{run}", 0o755, "", id="to-read"),
+    ],
+)
+def test_what_others_may_have_written_is_not_believed(
+    fleet: FleetRehearsal, result: Path, monkeypatch: pytest.MonkeyPatch, at: str, mode: int | None, told: str
+) -> None:
+    path = fleet.output / at.format(run=result.parent.name)
+    if mode is None:
+        found = path.lstat()
+        other = os.stat_result((*found[:4], os.geteuid() + 1, *found[5:]))
+        lstat = Path.lstat
+        monkeypatch.setattr(Path, "lstat", lambda each: other if each == path else lstat(each))
+    else:
+        path.chmod(mode)
+    merged = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
+    for trusted in (False, True):
+        believed = replace(merged, trusted=trusted)
+        for run in (provision, audit):
+            if trusted or not told:
+                run(believed, fleet.center(), fleet.said.append)
+            else:
+                with pytest.raises(
+                    IdentityCenterError, match=f"-runs/.* is not trusted: .*{told}.*--trust-intents"
+                ):
+                    run(believed, fleet.center(), fleet.said.append)

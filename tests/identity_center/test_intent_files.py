@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import gzip
+import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -309,3 +312,61 @@ def test_an_output_that_is_a_link_itself(tmp_path: Path) -> None:
     write_intents(tmp_path / "output" / AT_PAYMENTS, intents(ACCOUNT, "alice"))
     (tmp_path / "latest").symlink_to("output")
     assert len(read_intents(tmp_path / "latest")) == 1
+
+
+WRITTEN = datetime(2026, 11, 24, 12, 0, 0, 500_000, timezone.utc)
+BEFORE, AFTER = WRITTEN - timedelta(seconds=3), WRITTEN + timedelta(milliseconds=1)
+
+
+def metadata(
+    start: object,
+    account: str = ACCOUNT,
+    name: str = "provision-Readers",
+    region: str = "us-east-1",
+    **more: object,
+) -> str:
+    """What Cloud Custodian writes about a run, as far as it is read."""
+    config = {"account_id": account, "region": region, **more}
+    began = start.timestamp() if isinstance(start, datetime) else start
+    return json.dumps({"policy": {"name": name}, "execution": {"start": began}, "config": config})
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        pytest.param(metadata(BEFORE), "", id="own-run"),
+        pytest.param(
+            metadata(AFTER), "ran again at 2026-11-24 12:00:00.501000.* and wrote no intents", id="later"
+        ),
+        pytest.param(metadata(AFTER, dryrun=True), "with --dryrun and wrote no intents", id="later-dry-run"),
+        pytest.param(metadata(AFTER, OTHER_ACCOUNT), "", id="another-account"),
+        pytest.param(metadata(AFTER, name="flag"), "", id="another-policy"),
+        pytest.param(metadata(AFTER, region="eu-west-1"), "", id="region-that-does-nothing"),
+        pytest.param(
+            '{"policy": ', "can't be read, so it is not known whether a policy ran again", id="cut-off"
+        ),
+        pytest.param(f"{'[' * 100_000}", "can't be read, so it is not known", id="deep"),
+        pytest.param('{"layers": []}', "", id="of-something-else"),
+        pytest.param(metadata("yesterday"), "", id="no-time"),
+        pytest.param(metadata(1e300), "", id="no-such-time"),
+    ],
+)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_intents_of_an_earlier_run_are_refused(
+    tmp_path: Path, content: str, told: str, compressed: bool
+) -> None:
+    file = Path(write_intents(tmp_path / AT_PAYMENTS, replace(intents(ACCOUNT, "alice"), time=WRITTEN)))
+    data = gzip.compress(content.encode()) if compressed else content.encode()
+    file.with_name("metadata.json.gz" if compressed else "metadata.json").write_bytes(data)
+    if told:
+        with pytest.raises(IdentityCenterError, match=f"{told}.*Nothing was touched"):
+            read_intents(tmp_path, now=WRITTEN, trusted=True)
+    else:
+        assert len(read_intents(tmp_path, now=WRITTEN)) == 1
+
+
+def test_intents_of_an_earlier_version_have_whole_seconds(tmp_path: Path) -> None:
+    written = WRITTEN.replace(microsecond=0)
+    file = Path(write_intents(tmp_path / AT_PAYMENTS, replace(intents(ACCOUNT, "alice"), time=written)))
+    file.with_name("metadata.json").write_text(metadata(WRITTEN))
+    assert len(read_intents(tmp_path, now=WRITTEN)) == 1

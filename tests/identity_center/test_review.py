@@ -294,6 +294,43 @@ def test_what_is_no_plan(fleet: FleetRehearsal, tmp_path: Path, text: str) -> No
         fleet.run(plan_options=PlanOptions(reviewed=path, digest=hashlib.sha256(text.encode()).hexdigest()))
 
 
+BROKEN_ROWS = [
+    pytest.param("changes", [1, "x"], r"changes\[0\] must be an object", id="change"),
+    pytest.param(
+        "changes", [{"key": "k", "kind": "group", "name": "g", "rests_on": ""}], "lacks id", id="no-id"
+    ),
+    pytest.param("standing", [7], "must be an object", id="existing"),
+    pytest.param("totals", [7], "must be an object", id="total"),
+    pytest.param("totals", [{"account_id": "1", "person": []}], "a username and an e-mail", id="nobody"),
+    pytest.param("stale", [7], "must be an object", id="stale"),
+    pytest.param("strangers", [7], "must be an object", id="unexpected-member"),
+    pytest.param("reaches", [7], "must be an object", id="side-effect"),
+    pytest.param("reaches", [{"by": "", "account_id": "", "people": "a"}], "must be a list", id="people"),
+    pytest.param("totals", {}, "must be a list", id="no-list"),
+]
+
+
+@pytest.mark.parametrize(("name", "rows", "told"), BROKEN_ROWS)
+def test_a_plan_of_other_rows(fleet: FleetRehearsal, tmp_path: Path, name: str, rows: Any, told: str) -> None:
+    two(fleet)
+    reviewed(fleet, tmp_path / "plan.json")
+    data = json.loads((tmp_path / "plan.json").read_text())
+    refused_as_plan(fleet, tmp_path / "plan.json", json.dumps({**data, name: rows}), told)
+
+
+def test_a_plan_that_is_nested_too_deeply(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    two(fleet)
+    refused_as_plan(fleet, tmp_path / "plan.json", "[" * 100_000, "RecursionError")
+
+
+def refused_as_plan(fleet: FleetRehearsal, path: Path, text: str, told: str) -> None:
+    path.write_text(text)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    with pytest.raises(IdentityCenterError, match=f"can't be read as a plan: .*{told}"):
+        fleet.run(plan_options=PlanOptions(reviewed=path, digest=digest))
+    assert fleet.mutations() == []
+
+
 @pytest.mark.parametrize("number", [4, 6, 9])
 def test_a_reviewed_run_that_dies_is_carried_on_by_the_same_plan(
     fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int

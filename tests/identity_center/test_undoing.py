@@ -13,7 +13,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center.undoing import ReadUsers, undo, users_not_read
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
-from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.fleet_rehearsal import FleetRehearsal, as_earlier_version
 from tests.plugins.provisioning_rehearsal import Killed, after_change
 
 GROUP = f"iam-{ACCOUNT}-Readers"
@@ -185,6 +185,7 @@ def test_a_set_that_is_still_provisioned_for_a_moment(fleet: FleetRehearsal, res
 
 
 def test_a_result_of_another_instance(fleet: FleetRehearsal, result: Path) -> None:
+    as_earlier_version(result)
     data = json.loads(result.read_text())
     result.write_text(json.dumps({**data, "instance": "arn:aws:sso:::instance/ssoins-other"}))
     with pytest.raises(
@@ -241,6 +242,7 @@ def test_who_holds_the_account_by_another_group_is_not_locked_out(
 @pytest.mark.parametrize("with_rows", [True, False], ids=["nobody-looked", "a-result-of-the-version-before"])
 def test_what_nobody_knows_keeps_access(fleet: FleetRehearsal, result: Path, with_rows: bool) -> None:
     if not with_rows:
+        as_earlier_version(result)
         data = json.loads(result.read_text())
         del data["memberships"]
         result.write_text(json.dumps(data))

@@ -17,7 +17,7 @@ from c7n_iamusers.identity_center.model import MANAGED_GROUP
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import allow
 from tests.derived import derived, holder, policy_arn
-from tests.identity_center.fleet_rehearsal import FleetRehearsal, counted
+from tests.identity_center.fleet_rehearsal import FleetRehearsal, as_earlier_version, counted
 from tests.identity_center.test_totals_of_people import (
     ALICE,
     MALLORY,
@@ -325,6 +325,7 @@ def test_a_set_of_the_name_that_gives_something_else_is_not_assigned(fleet: Flee
 
 def test_a_result_of_the_version_before_has_nothing_to_bring_back(fleet: FleetRehearsal) -> None:
     _, result = pruned(fleet)
+    as_earlier_version(result)
     data = json.loads(result.read_text())
     del data["removed"]
     result.write_text(json.dumps(data))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,23 @@ def test_a_user_whom_the_file_does_not_name(tmp_path: Path) -> None:
 def test_a_file_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(InvalidPolicyData, match=r"people-from .*none\.csv can't be read: .*No such file"):
         settings(user=USER, **{"people-from": str(tmp_path / "none.csv")}).check(in_lambda=False)
+
+
+def test_a_file_that_would_never_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "people.csv")
+    (tmp_path / "link.csv").symlink_to("people.csv")
+    for name in ("people.csv", "link.csv"):
+        with pytest.raises(
+            InvalidPolicyData, match=r"people-from .*\.csv can't be read: .* is a FIFO, not a file"
+        ):
+            settings(user=USER, **{"people-from": str(tmp_path / name)}).check(in_lambda=False)
+
+
+@pytest.mark.parametrize("name", ["people.json", "people.yaml"])
+def test_a_file_that_is_nested_too_deeply(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("[" * 100_000)
+    with pytest.raises(InvalidPolicyData, match=rf"{name}, line 1: is nested too deeply"):
+        settings(user=USER, **{"people-from": str(tmp_path / name)}).check(in_lambda=False)
 
 
 def test_a_path_with_a_variable_is_looked_up_when_it_is_expanded() -> None:

@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 from c7n.exceptions import PolicyExecutionError
 
+from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution.bucket_store import bucket_output
+from c7n_iamusers.execution.stores import DirectoryStore, Store
+from c7n_iamusers.identity_center.intent_files import read_intents
 from tests.access_center import ACCOUNT, READ_ONLY
 from tests.plugins.provisioning_rehearsal import ACTION, Rehearsal
 from tests.policies import policy
@@ -140,3 +145,33 @@ def test_one_region_of_an_account_leaves_intents(rehearsal: Rehearsal) -> None:
         found.expand_variables(found.get_variables())
         found.run()
         assert (rehearsal.output / "identity-center-intents.json").exists() == leaves
+
+
+def run_again_without_users(rehearsal: Rehearsal) -> None:
+    rehearsal.org.client("iam", ACCOUNT).delete_user(UserName="alice")
+    rehearsal.run(mode="intent")
+
+
+def run_again_and_fail(rehearsal: Rehearsal) -> None:
+    with pytest.raises(PolicyExecutionError):
+        rehearsal.run(mode="intent", group="iam-{undefined}-readonly")
+
+
+@pytest.mark.parametrize("in_bucket", [False, True])
+@pytest.mark.parametrize("run_again", [run_again_without_users, run_again_and_fail])
+def test_a_later_run_that_writes_no_intents_ends_those_before_it(
+    rehearsal: Rehearsal, run_again: Callable[[Rehearsal], None], in_bucket: bool
+) -> None:
+    rehearsal.user("alice")
+    output: Store = DirectoryStore(rehearsal.output.parent)
+    if in_bucket:
+        rehearsal.org.client("s3").create_bucket(Bucket="outputs")
+        rehearsal.url = "s3://outputs/here?region=us-east-1"
+        output = bucket_output(rehearsal.url, rehearsal.org.session())
+    rehearsal.run(mode="intent")
+    assert [each.policy for each in read_intents(output)] == ["under-test"]
+    rehearsal.run(mode="intent")
+    assert [each.policy for each in read_intents(output)] == ["under-test"]
+    run_again(rehearsal)
+    with pytest.raises(IdentityCenterError, match=r"policy under-test ran again at .* and wrote no intents"):
+        read_intents(output)
