@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import timedelta
@@ -184,7 +184,7 @@ _BUDGET = 300.0
     is_flag=True,
     help="Report the access of all people in these accounts, and in all accounts with managed permission sets; change "
     "nothing. Exits with 1 if people have more access than their IAM users, if managed access is not requested by "
-    "intents, and if something could not be compared.",
+    "intents, if requested access does not exist or was changed, and if something could not be compared.",
 )
 @click.option(
     "--prune",
@@ -285,7 +285,17 @@ def command(
     The plan compares all access of each person in these accounts with the person's IAM users. Managed objects that are
     no longer requested have a `-`; --prune removes them. Run that over the intents of all policies together.
     """
-    _check_alone({"--undo": undone, "--force-unlock": force_unlock, "--export": export, "--audit": audited})
+    _check_modes(
+        {"--undo": undone, "--force-unlock": force_unlock, "--export": export, "--audit": audited},
+        {
+            "--prune": prune,
+            "--lock-out": lock_out,
+            "--migrate": migrate,
+            "--plan-out": plan_out,
+            "--plan": reviewed,
+            "--plan-sha256": plan_sha256,
+        },
+    )
     if undone:
         read_users = _read_users(member_role, region) if member_role else users_not_read
         names = _accounts(accounts)
@@ -326,7 +336,7 @@ def command(
         return
     if audited:
         with _errors_with_remedy():
-            _exit(audit(fleet, center(), say))
+            _exit(audit(fleet, center(), say, reading))
         return
     plan_options = _plan_options(plan_out, reviewed, plan_sha256, dry_run)
     _exit(
@@ -334,10 +344,14 @@ def command(
     )
 
 
-def _check_alone(modes: Mapping[str, object]) -> None:
-    """Raises click.UsageError for more than one of ``modes``."""
+def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object]) -> None:
+    """Raises click.UsageError for more than one of ``modes``, and for an audit with any of the options ``changing``."""
     if len(given := [name for name, value in modes.items() if value]) > 1:
         raise click.UsageError(f"{' and '.join(given)} can't be used together: each is a run of its own")
+    for name in (name for name, value in changing.items() if value and modes["--audit"]):
+        raise click.UsageError(
+            f"--audit and {name} can't be used together: an audit plans and changes nothing"
+        )
 
 
 def _exported(fleet: Fleet, directory: Path, center: Callable[[], Center] | None) -> Iterator[str]:
@@ -467,11 +481,11 @@ def _undo(
 def _read_users(member_role: str, region: str | None) -> ReadUsers:
     """Reads users of accounts by ``member_role``, an ARN with {account_id}."""
 
-    def read(accounts: Iterable[str]) -> dict[str, Collection[str] | str]:
+    def read(accounts: Iterable[str]) -> dict[str, Mapping[str, str] | str]:
         return {
             account: f"it is unknown whether its IAM user still exists, as {found}:"
             if isinstance(found, str)
-            else frozenset(found.users)
+            else found.unusable()
             for account, found in _reading(member_role, region)(accounts, ())
         }
 

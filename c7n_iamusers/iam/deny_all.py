@@ -192,6 +192,16 @@ def is_bounded(user: IamUser) -> bool:
     return any(item["PermissionsBoundaryArn"] == deny_all_arn(user) for item in boundaries)
 
 
+def is_denied(detail: Mapping[str, Any]) -> bool:
+    """Whether a policy of the user denies every action, as in quarantine. ``detail``: botocore's ``UserDetail``."""
+    documents = [each.get("PolicyDocument") for each in detail.get("UserPolicyList") or ()]
+    managed = [each.get("PolicyArn") for each in detail.get("AttachedManagedPolicies") or ()]
+    managed.append((detail.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn"))
+    return aws_deny_all(str(detail["Arn"]).split(":")[1]) in managed or any(
+        _denies_all(statement) for document in documents for statement in _statements(document)
+    )
+
+
 def inline_fits(user: IamUser, document: str) -> bool:
     """Whether ``document``, as our inline policy, fits the quota of all inline policies of the user."""
     others = (i for i in user.attachments["inline-policy"] if i["PolicyName"] != DENY_ALL_NAME)

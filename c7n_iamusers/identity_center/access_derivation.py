@@ -22,6 +22,7 @@ from c7n_iamusers.derivation.model import (
 )
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
 from c7n_iamusers.exceptions import EvidenceUnreadable
+from c7n_iamusers.iam.deny_all import is_denied
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.desired import AccessRequest
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
@@ -35,6 +36,8 @@ from c7n_iamusers.policy_comparison.principals import (
 
 _Row = tuple[Intents, UserIntent, Candidate]
 _DESCRIPTION = "Derived from the policies of IAM users by c7n-iamusers"
+#: The code of a refusal: the user is quarantined, so a permission set would be empty.
+QUARANTINED = "Quarantined"
 
 
 class AccessDerivation:
@@ -177,7 +180,8 @@ def _grants(group: DerivedGroup) -> frozenset[model.Grant]:
 
 
 def _refused(intents: Intents, user: UserIntent, reason: str) -> model.Refusal:
-    return model.Refusal(user.subject, f"{user.subject}: {reason}", "NotDerived", intents.place)
+    code = QUARANTINED if user.detail and is_denied(user.detail) else "NotDerived"
+    return model.Refusal(user.subject, f"{user.subject}: {reason}", code, intents.place)
 
 
 def _path_and_name(policy: str | PolicyReference) -> str:

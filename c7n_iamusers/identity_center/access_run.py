@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import islice
@@ -12,13 +13,14 @@ from typing import Any
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHANGED, Outcome
-from c7n_iamusers.identity_center import model, operations
+from c7n_iamusers.identity_center import model, operations, run_objects
 from c7n_iamusers.identity_center.adoption import check_group, same_person
 from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
 from c7n_iamusers.identity_center.changes import (
     assignment_key,
+    changed,
     group_key,
     membership_key,
     own_assignments,
@@ -30,6 +32,7 @@ from c7n_iamusers.identity_center.earlier_names import with_earlier_names
 from c7n_iamusers.identity_center.permission_sets import (
     PERMISSION_SET_ARN,
     check_permission_set,
+    differs,
     permission_set_calls,
 )
 from c7n_iamusers.identity_center.plan import Evidence, plan_access
@@ -43,8 +46,58 @@ from c7n_iamusers.text.wording import folded, shown
 _NAMED = 3
 
 
+class DeletionChecks:
+    """Checks right before deletions of groups, their assignments and users: people may rely on them by now.
+
+    ``changes``: of the plan. Thread-safe.
+    """
+
+    def __init__(self, reader: CenterReader, changes: Iterable[model.Change]) -> None:
+        self._reader = reader
+        self._leaving: defaultdict[str, set[str]] = defaultdict(set)
+        for change in changes:
+            if change.kind == model.MEMBERSHIP and change.action in (model.REMOVE, run_objects.DELETE):
+                group_id, _, user_id = change.key.rpartition(" ")[2].partition("/")
+                self._leaving[group_id].add(user_id)
+
+    def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
+        """The check, if any. It raises IdentityCenterError if the object must be kept."""
+        if change.kind == model.USER:
+            return partial(self._check_user, change, parameters["UserId"])
+        if change.kind in (model.GROUP, model.ASSIGNMENT):
+            group_id = parameters["GroupId" if change.kind == model.GROUP else "PrincipalId"]
+            return partial(self._check_group, change, group_id)
+        return None
+
+    def _check_group(self, change: model.Change, group_id: str) -> None:
+        known = self._reader.store.group(group_id)
+        # A group that others made may have had other members before the run.
+        if known is None or (change.kind == model.ASSIGNMENT and not known.is_managed):
+            return
+        if joined := known.members - self._leaving[group_id]:
+            raise IdentityCenterError(
+                f"{change.kind} {change.name} is kept: people have joined the group since it was read (user ids "
+                f"{shown(sorted(joined))}): find out who added them, and run again"
+            )
+
+    def _check_user(self, change: model.Change, user_id: str) -> None:
+        if self._reader.store.user_attributes(user_id) is None:
+            return
+        groups = self._reader.store.groups_of(user_id)
+        further = sorted(group for group in groups if user_id not in self._leaving[group])
+        if further or self._reader.assignments.directly_of(user_id):
+            gained = f"been added to groups ({shown(further)})" if further else "got direct assignments"
+            raise IdentityCenterError(
+                f"user {change.name} is kept: it has {gained} since it was read: find out who did this, and run again"
+            )
+
+
 class Recheck:
-    """Rechecks single changes after a conflict. Thread-safe. ``people``: the existing users of ``desired``."""
+    """Rechecks single changes after a conflict. Thread-safe.
+
+    ``people``: the existing users of ``desired``. ``changes``: of the plan. ``reviewed``: the plan was reviewed, so not
+    even a shared group may give access to people who have joined it since.
+    """
 
     def __init__(
         self,
@@ -53,14 +106,18 @@ class Recheck:
         state: model.CenterState,
         instance: model.Instance,
         people: Mapping[model.PersonKey, model.KnownPerson] | None = None,
+        changes: Iterable[model.Change] = (),
+        reviewed: bool = False,
     ) -> None:
+        self._reviewed = reviewed
+        self._deletion_checks = DeletionChecks(reader, changes)
         self._reader, self._desired, self._state, self._instance = reader, desired, state, instance
         self._known = people or {}
         self._assigned = {
             assignment_key(name, grant): group
             for name, group in desired.groups.items()
             for grant in group.grants
-            if not group.shared
+            if reviewed or not group.shared
         }
         self._sets = {set_key(name): requested for name, requested in desired.permission_sets.items()}
         self._groups = {group_key(name): group for name, group in desired.groups.items()}
@@ -122,18 +179,21 @@ class Recheck:
         return RecheckResult((), {operations.MEMBERSHIP_ID: found}) if found else RecheckResult(change.calls)
 
     def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
-        """A check to make right before an assignment: people who have joined the group would gain access."""
-        if (
-            change.kind != model.ASSIGNMENT
-            or change.action == model.REMOVE
-            or change.key not in self._assigned
-        ):
+        """A check to make right before an assignment, as people who have joined the group would gain access; and right
+        before a deletion.
+        """
+        if change.action == model.REMOVE:
+            return self._deletion_checks.before(change, parameters)
+        if change.kind != model.ASSIGNMENT or change.key not in self._assigned:
             return None
         group_id, account = parameters["PrincipalId"], parameters["TargetId"]
         return partial(self._check_members, self._assigned[change.key], group_id, account)
 
     def _check_members(self, group: model.Group, group_id: str, account: str) -> None:
-        if unexpected_members := self._unexpected_members(group, group_id):
+        known = self._state.groups.get(group.name)
+        # The plan names those who are in a shared group.
+        named = known.members if known and group.shared else frozenset()
+        if unexpected_members := self._unexpected_members(group, group_id, named):
             raise IdentityCenterError(
                 f"group {group.name} has been joined since it was read by {unexpected_members}, who are not requested, "
                 f"and the assignment would give them access to account {account}, so it was not made: find out who "
@@ -148,13 +208,57 @@ class Recheck:
         Those who were members before the run are in the plan. ``stopped``: whether to stop reading.
         """
         touched = {key for key, each in ended.items() if each.status == DONE or each.calls}
-        groups = [group for group in self._desired.groups.values() if self._is_touched(group, touched)]
+        groups = [
+            group
+            for group in self._desired.groups.values()
+            if (self._reviewed or not group.shared) and self._is_touched(group, touched)
+        ]
         found = in_parallel(lambda group: self._joined(group, ended, stopped), groups)
         return tuple(each for each in found if each)
 
+    def changed_sets_since(
+        self, ended: Mapping[str, ChangeResult], stopped: Callable[[], bool]
+    ) -> tuple[str, ...]:
+        """The permission sets of the run's new access that others have changed during it, in sentences.
+
+        Never raises ERRORS. ``stopped``: whether to stop reading; ``unexpected_members_since`` says so.
+        """
+        touched = {key for key, each in ended.items() if each.status == DONE}
+        names = {
+            grant.permission_set
+            for group in self._desired.groups.values()
+            if self._is_touched(group, touched)
+            for grant in group.grants
+        }
+        found = in_parallel(lambda name: "" if stopped() else self._changed(name, ended), sorted(names))
+        return tuple(each for each in found if each)
+
+    def _changed(self, name: str, ended: Mapping[str, ChangeResult]) -> str:
+        requested, known = self._desired.permission_sets[name], self._state.permission_sets.get(name)
+        result = ended.get(set_key(name))
+        if result and result.status != DONE:
+            return ""  # The run says so.
+        arn = known.arn if known else (result.values if result else {})[PERMISSION_SET_ARN]
+        try:
+            settings = self._reader.permission_sets.settings(arn)
+        except ERRORS as error:
+            return (
+                f"permission set {name} could not be read again ({error}), so it is not known whether others have "
+                "changed it during this run: run with --audit"
+            )
+        how = (
+            list(changed(replace(settings, tags=requested.tags), requested))
+            if settings
+            else ["it is deleted"]
+        )
+        if not how or (settings and not differs(requested, settings)):
+            return ""
+        return (
+            f"permission set {name} has been changed by others during this run (to make it as requested: "
+            f"{shown(how)}), and the run gave people access by it: find out who changed it, and run again"
+        )
+
     def _is_touched(self, group: model.Group, touched: Collection[str]) -> bool:
-        if group.shared:
-            return False
         return any(assignment_key(group.name, grant) in touched for grant in group.grants) or any(
             membership_key(person, group.name) in touched for person in self._desired.members(group.name)
         )
@@ -212,13 +316,14 @@ class Report:
     """A plan and the results of its changes; no results if it was not applied.
 
     ``ended``: key of a change -> its result. ``unexpected_members``: people who joined groups during the run, in
-    sentences.
+    sentences. ``changed_sets``: permission sets that others changed during the run, in sentences.
     """
 
     desired: model.DesiredAccess
     plan: model.AccessPlan
     ended: Mapping[str, ChangeResult] = field(default_factory=dict)
     unexpected_members: tuple[str, ...] = ()
+    changed_sets: tuple[str, ...] = ()
 
     def outcomes(self) -> list[tuple[str, Outcome]]:
         """For each IAM user: the place of its intents, and its outcome."""
@@ -310,7 +415,7 @@ class Report:
 class AuditData:
     """The input of an audit. ``managed_sets``: the ARNs of all managed permission sets.
 
-    ``elsewhere``: managed groups that are assigned only in accounts that were not read.
+    ``elsewhere``: managed groups that are assigned in accounts that were not read, with these assignments.
     """
 
     report: Report
@@ -343,10 +448,14 @@ class AccessRun:
         report = self.plan()
         return self._desired, Existing(self._state, report.plan.known_people, self._center.instance)
 
-    def read_for_audit(self) -> AuditData:
-        """The plan and the access of all people, also in other accounts with managed permission sets."""
+    def read_for_audit(self, emptied: Callable[[Collection[str]], frozenset[str]]) -> AuditData:
+        """The plan and the access of all people, also in other accounts with managed permission sets.
+
+        ``emptied``: which of these other accounts are ``emptied``, see Evidence.
+        """
         managed = self._reader.permission_sets.accounts_of_managed()
         accounts = {account for each in managed.values() for account in each}
+        self._evidence = replace(self._evidence, emptied=emptied(accounts - self._desired.accounts))
         state = self._reader.read(self._desired, accounts, everybody=True)
         # The reader skips a settled group's assignments in accounts that it does not read.
         asked = [known for name, known in state.groups.items() if not self._is_shared(name)]
@@ -357,9 +466,18 @@ class AccessRun:
             if group.is_managed and group.group_id not in known
         ]
         whole = {each.group_id: each for each in in_parallel(self._with_all_assignments, asked)}
-        elsewhere = [each for each in in_parallel(self._with_all_assignments, others) if each.assignments]
         groups = {name: whole.get(each.group_id, each) for name, each in state.groups.items()}
-        report = self._planned(replace(state, groups=groups))
+        complete = {each.group_id: each for each in in_parallel(self._with_all_assignments, others)}
+        complete |= {**state.current.groups, **{each.group_id: each for each in groups.values()}}
+        elsewhere = [
+            replace(each, assignments=further)
+            for each in complete.values()
+            if each.is_managed
+            and (
+                further := frozenset(a for a in each.assignments if a.account_id not in state.current.holders)
+            )
+        ]
+        report = self._planned(replace(state, groups=groups), as_is=True)
         return AuditData(report, self._state, managed.keys(), elsewhere)
 
     def _is_shared(self, name: str) -> bool:
@@ -373,11 +491,13 @@ class AccessRun:
             held = frozenset({model.UNKNOWN_ASSIGNMENT})
         return replace(group, assignments=group.assignments | held)
 
-    def _planned(self, state: model.CenterState) -> Report:
+    def _planned(self, state: model.CenterState, as_is: bool = False) -> Report:
         self._state = replace(state, is_delegated=self._center.is_delegated)
         if not self._choices.migrate:
             self._desired = with_earlier_names(self._desired, self._state, self._evidence.proofs)
-        found = plan_access(self._desired, self._state, self._center.instance, self._choices, self._evidence)
+        found = plan_access(
+            self._desired, self._state, self._center.instance, self._choices, self._evidence, as_is
+        )
         creates = any(
             (each.kind, each.action) == (model.PERMISSION_SET, model.CREATE) for each in found.changes
         )
@@ -388,11 +508,24 @@ class AccessRun:
     def apply(self, report: Report, journal: JournalWriter, options: ApplyOptions) -> Report:
         """Apply the plan. A failed change fails only the changes that need it."""
         center, people = self._center, report.plan.known_people
-        recheck = Recheck(self._reader, self._desired, self._state, center.instance, people)
+        changes = report.plan.changes
+        recheck = Recheck(
+            self._reader,
+            self._desired,
+            self._state,
+            center.instance,
+            people,
+            changes,
+            reviewed=not options.adopts,
+        )
         context = WriterContext(
             center.clients, center.instance, journal, recheck, center.rate, center.backoff, recheck.before
         )
         ended = SingleWriter(context, report.plan.work, options).run()
         return Report(
-            self._desired, report.plan, ended, recheck.unexpected_members_since(ended, options.stopped)
+            self._desired,
+            report.plan,
+            ended,
+            recheck.unexpected_members_since(ended, options.stopped),
+            recheck.changed_sets_since(ended, options.stopped),
         )

@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.client import Backoff, error_code
 from c7n_iamusers.iam.accounts import PolicySource, read_policy_source
+from c7n_iamusers.iam.deny_all import is_denied
 from c7n_iamusers.iam.policy_documents import PolicyInterner
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
@@ -40,6 +41,17 @@ class LiveAccount:
 
     source: PolicySource
     users: Mapping[str, Mapping[str, Any]]
+
+    def unusable(self) -> dict[str, str]:
+        """Unique id of each user -> why its person has no access by it, in words; empty if it may have."""
+        reason = "is quarantined (a policy of it denies every action)"
+        return {unique_id: reason if is_denied(detail) else "" for unique_id, detail in self.users.items()}
+
+    def usable_arns(self) -> frozenset[str]:
+        """The ARNs of the users by which their people may have access."""
+        return frozenset(
+            str(self.users[each]["Arn"]) for each, reason in self.unusable().items() if not reason
+        )
 
 
 @dataclass(frozen=True)
@@ -141,6 +153,23 @@ def _next_result(in_flight: deque[tuple[str, Future[LiveAccount | str]]]) -> tup
 
 #: See ``MemberAccounts.read``.
 ReadAccounts = Callable[[Iterable[str], Collection[str]], Iterable[tuple[str, "LiveAccount | str"]]]
+
+
+def emptied_accounts(
+    account_ids: Collection[str], arns: Iterable[str], read: ReadAccounts | None
+) -> frozenset[str]:
+    """Those of the accounts that can be read, and in which each user of ``arns`` is deleted or quarantined."""
+    if read is None or not account_ids:
+        return frozenset()
+    wanted: defaultdict[str, set[str]] = defaultdict(set)
+    for arn in arns:
+        wanted[arn.split(":")[4]].add(arn)
+    return frozenset(
+        account_id
+        for account_id, now in read(sorted(account_ids), ())
+        if isinstance(now, LiveAccount) and wanted[account_id].isdisjoint(now.usable_arns())
+    )
+
 
 _TRUST = "or, if you trust everyone who can write intents, give --trust-intents"
 _AGAIN = "run the policies again"

@@ -27,11 +27,13 @@ class Evidence:
     """What is known besides Identity Center's state.
 
     ``proofs``: compares permission sets with the policies of IAM users. ``membership_users``: see ``totals``.
+    ``emptied``: accounts without requested access that have none of those IAM users, except quarantined ones.
     """
 
     proofs: ExistingSetProofs = field(default_factory=ExistingSetProofs)
     membership_users: MembershipUsers = field(default_factory=dict)
     quotas: model.CenterQuotas = field(default_factory=model.CenterQuotas)
+    emptied: frozenset[str] = frozenset()
 
 
 def plan_access(
@@ -40,8 +42,9 @@ def plan_access(
     instance: model.Instance,
     choices: model.Choices = _NO_REMOVALS,
     evidence: Evidence | None = None,
+    as_is: bool = False,
 ) -> model.AccessPlan:
-    """The plan, whose refusals include those of ``desired``."""
+    """The plan, whose refusals include those of ``desired``. ``as_is``: see ``Comparison``."""
     known = evidence or Evidence()
     earlier = frozenset(claim.earlier.group.name for claim in desired.claims if claim.earlier)
     people, unrecognized = _recognized(desired.people, state)
@@ -68,6 +71,8 @@ def plan_access(
             choices,
             earlier,
             side_effects,
+            as_is,
+            known.emptied,
         )
     )
     missing = list(_missing(desired, state, people, claims))

@@ -14,19 +14,21 @@ from c7n_iamusers.execution.outcomes import FAILED
 from c7n_iamusers.execution.stores import Store, as_store
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import intent_checks, model, plan_files, reports, run_records
-from c7n_iamusers.identity_center.access_derivation import AccessDerivation
+from c7n_iamusers.identity_center.access_derivation import QUARANTINED, AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun, Report
 from c7n_iamusers.identity_center.aws.instance import Center
+from c7n_iamusers.identity_center.changes import changed
 from c7n_iamusers.identity_center.desired import desired_access
 from c7n_iamusers.identity_center.intent_files import MAX_AGE, check_complete, read_intents
 from c7n_iamusers.identity_center.intents import Intents
-from c7n_iamusers.identity_center.member_accounts import ReadAccounts, confirmed
+from c7n_iamusers.identity_center.member_accounts import ReadAccounts, confirmed, emptied_accounts
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.run_lock import exclusive
 from c7n_iamusers.identity_center.totals import Held, held_by_people
+from c7n_iamusers.identity_center.writer import writer
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.policy_comparison.proof import UNPROVEN
-from c7n_iamusers.text.wording import escaping, shown
+from c7n_iamusers.text.wording import escaping, folded, shown
 
 _SOURCES = {True: "external", False: "identity-center"}
 
@@ -213,30 +215,53 @@ def _apply(
     say: Callable[[str], None],
     options: ApplyOptions,
 ) -> list[str]:
+    places = {each.place for each in fleet.intents}
+    run_records.check_account_results(fleet.output, places)
     report, result = run_records.apply_and_record(run, report, center, fleet.output, options)
-    run_records.write_account_results(fleet.output, {each.place for each in fleet.intents}, report)
     if result is None:
         say("Nothing to do.")
     else:
         say(f"Done: {sum(ended.calls for ended in report.ended.values())} calls. To undo: --undo {result}")
+    run_records.write_account_results(fleet.output, places, report)
     failed = {outcome.reason for _, outcome in report.outcomes() if outcome.status == FAILED}
-    return sorted(failed.union(report.unexpected_members))
+    # A removal serves no IAM user, so no outcome has its failure.
+    removals = {change.key for change in report.plan.changes if change.action == model.REMOVE}
+    failed |= {
+        ended.reason
+        for key, ended in report.ended.items()
+        if key in removals and ended.status == writer.FAILED
+    }
+    return sorted(failed.union(report.unexpected_members, report.changed_sets))
 
 
-def audit(fleet: Fleet, center: Center, say: Callable[[str], None]) -> list[str]:
+def audit(
+    fleet: Fleet, center: Center, say: Callable[[str], None], read: ReadAccounts | None = None
+) -> list[str]:
     """Report all access of people in the accounts of the intents, and in accounts with managed permission sets.
 
     Returns the findings, in sentences: people with more access than their IAM users; managed access that is not
-    requested; people who could not be compared. Changes nothing. Takes one call per account, one per permission set in
-    an account, and a few per group and permission set. Raises IdentityCenterError, ClientError and BotoCoreError.
+    requested; requested access that does not exist, or has other content; people who could not be compared; settings of
+    intents that were not checked against a policy. Changes nothing. Takes one call per account, one per permission set
+    in an account, and a few per group and permission set.
+
+    ``read``: reads accounts that have managed access and no intents, to find out whether IAM users of earlier runs are
+    left. Raises IdentityCenterError, ClientError and BotoCoreError.
     """
     say = escaping(say)
     fleet.check_runs()
-    for line in fleet.derivation.warnings:
+    for line in (*fleet.unchecked, *fleet.derivation.warnings):
         say(line)
+    unchecked = [" ".join(each.removeprefix("  ! ").split()) for each in fleet.unchecked]
     membership_users = run_records.membership_users_of_runs(fleet.output, center.instance)
     run = AccessRun(center, fleet.desired, Evidence(fleet.derivation.proofs, membership_users))
-    found = run.read_for_audit()
+    refused_in = {each.subject.account_id for each in fleet.desired.refused}
+    empty = frozenset(each.account_id for each in fleet.intents) - refused_in
+    arns = frozenset().union(*membership_users.values())
+
+    def emptied(accounts: Collection[str]) -> frozenset[str]:
+        return empty.intersection(accounts) | emptied_accounts(set(accounts) - empty, arns, read)
+
+    found = run.read_for_audit(emptied)
     report, state = found.report, found.state
     rows = list(_lines(report, state, found.managed_sets))
     unexpected_members, former = (
@@ -248,24 +273,40 @@ def audit(fleet: Fleet, center: Center, say: Callable[[str], None]) -> list[str]
         for former in (False, True)
     )
     elsewhere = sorted(_assigned_elsewhere(each) for each in found.elsewhere)
-    refused = [each.reason for each in report.plan.refused]
+    deviations = [*_not_as_requested(report, state), *_not_provisioned(report.plan)]
+    replaced = frozenset().union(
+        *(
+            membership_users.get((each.group, folded(each.username)), ())
+            for each in report.plan.unexpected_members
+            if each.is_former
+        )
+    )
+    refused = [
+        each.reason
+        for each in report.plan.refused
+        # The person of a quarantined user has the access that an earlier run gave.
+        if not (each.code == QUARANTINED and each.subject.arn in replaced)
+    ]
     no_users = [] if fleet.desired.claims else [_NO_USERS]
     for sign, line, _ in rows:
         say(f"  {sign} {line}")
     for line in former:
         say(f"  = {line}")
-    for line in (*unexpected_members, *elsewhere, *refused, *no_users):
+    for line in (*unexpected_members, *elsewhere, *deviations, *refused, *no_users):
         say(f"  ! {line}")
     wider = sum(total is not None and total.verdict in UNPROVEN for _, _, total in rows)
     say(
         f"Audit: {len(state.current.holders)} accounts, {len(rows)} people and accounts; {wider} wider or undecided, "
         f"{sum(total is None for _, _, total in rows)} not among the intents, {len(unexpected_members)} unexpected "
-        f"members of managed groups, {len(refused)} users refused."
+        f"members of managed groups, {len(deviations)} deviations from the requested access, {len(refused)} users "
+        "refused."
     )
     return [
+        *unchecked,
         *(line for sign, line, _ in rows if sign == "!"),
         *unexpected_members,
         *elsewhere,
+        *deviations,
         *refused,
         *no_users,
     ]
@@ -291,11 +332,13 @@ def _lines(
     ids = {known.user_id: key for key, known in report.plan.known_people.items()}
     totals = {(each.person, each.account_id): each for each in report.plan.totals}
     claimed = {(each.person, each.grant.account_id) for each in report.desired.claims}
+    seen = set()
     for account, user_id, held in held_by_people(state.current):
         key = ids.get(user_id)
         total = totals.get((key, account)) if key else None
         username = state.current.usernames.get(user_id, f"user id {user_id}")
-        if total:
+        if key and total:
+            seen.add((key, account))
             yield "!" if total.verdict in UNPROVEN else "=", reports.in_words(total, username), total
             continue
         is_managed = any(
@@ -310,6 +353,42 @@ def _lines(
             f"{username} in account {account}: {why}: holds {holdings}",
             None,
         )
+    for total in report.plan.totals:
+        # Of groups that are assigned in accounts that were not read.
+        if total.beyond and (total.person, total.account_id) not in seen:
+            sign = "!" if total.verdict in UNPROVEN else "="
+            yield sign, reports.in_words(total, report.plan.known_people[total.person].username), total
+
+
+def _not_as_requested(report: Report, state: model.CenterState) -> Iterator[str]:
+    """Managed permission sets whose content, or whose content in an account, is not the requested one."""
+    updated = {change.name for change in report.plan.changes if change.action == model.UPDATE}
+    sets = {**{each.settings.name: each for each in state.current.sets.values()}, **state.permission_sets}
+    for name, known in sorted(sets.items()):
+        differences = (
+            list(changed(known.settings, report.desired.permission_sets[name])) if name in updated else []
+        )
+        if known.settings.is_managed and known.stale:
+            accounts = shown(sorted(known.stale))
+            differences.append(f"account {accounts} has an earlier form, which can't be read: provision it")
+        if differences:
+            yield (
+                f"permission set {name} is not as requested, and provision would change it: "
+                f"{shown(differences)}: find out who changed it"
+            )
+
+
+def _not_provisioned(plan: model.AccessPlan) -> Iterator[str]:
+    """Requested access that does not exist."""
+    for kind in model.KINDS:
+        names = [
+            change.name
+            for change in plan.changes
+            if change.kind == kind and change.action in (model.CREATE, model.ASSIGN, model.AWAIT)
+        ]
+        if names:
+            yield f"{len(names)} requested {kind}(s) don't exist: {shown(names)}: run provision"
+    yield from (each.reason for each in plan.missing)
 
 
 def _assigned_elsewhere(group: model.KnownGroup) -> str:

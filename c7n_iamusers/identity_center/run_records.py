@@ -289,6 +289,12 @@ def _lines(output: Store, name: str) -> Iterator[dict[str, Any]]:
 RESULT_FILE = "identity-center-result.json"
 
 
+def check_account_results(output: Store, places: Iterable[str]) -> None:
+    """Raises OSError if a result of an earlier run can't be replaced, because it is a symbolic link, for instance."""
+    for _ in read_all(output, [str(PurePosixPath(place, RESULT_FILE)) for place in places]):
+        pass
+
+
 def write_account_results(output: Store, places: Iterable[str], report: Report) -> None:
     """Write RESULT_FILE beside each intents file: the results of its assignments and users. Raises OSError."""
     outcomes: dict[str, list[Outcome]] = {place: [] for place in places}
@@ -331,7 +337,8 @@ def overall_result(
             for key, ended in report.ended.items()
             if ended.status == FAILED
         ]
-        + [{"change": "", "code": "Strangers", "reason": each} for each in report.unexpected_members],
+        + [{"change": "", "code": "Strangers", "reason": each} for each in report.unexpected_members]
+        + [{"change": "", "code": "Changed", "reason": each} for each in report.changed_sets],
         "created": [each.as_data() for each in created],
         "removed": [each.as_data() for each in removed],
         "memberships": _memberships(report),

@@ -13,8 +13,9 @@ from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.identity_center import model, operations, run_objects
 from c7n_iamusers.identity_center.changes import membership_key
+from c7n_iamusers.identity_center.permission_sets import differs, may_widen
 from c7n_iamusers.identity_center.side_effects import DIRECT, SideEffects
-from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, WIDER
+from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, UNDECIDED, WIDER
 from c7n_iamusers.text.wording import folded, shown
 
 
@@ -69,6 +70,10 @@ FORMER = (
     "an earlier run made the membership for IAM users that have no intents now: if these were deleted, it replaces "
     "their access, and --prune --lock-out would remove it"
 )
+FORMER_AND_GONE = (
+    "an earlier run made the membership for IAM users that are deleted, quarantined, or no longer found by the "
+    "policies: it replaces their access"
+)
 UNKNOWN_ORIGIN = (
     "the membership is not requested, and no run with results here made it: find out who did; --prune --lock-out "
     "removes it"
@@ -87,7 +92,11 @@ class Reviewed:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The input of a review. ``claims``: those not refused. ``earlier``: names of groups that are replaced."""
+    """The input of a review. ``claims``: those not refused. ``earlier``: names of groups that are replaced.
+
+    ``as_is``: totals are of what people hold now, not of what they hold after the plan is applied. ``emptied``: see
+    ``plan.Evidence``.
+    """
 
     desired: model.DesiredAccess
     state: model.CenterState
@@ -99,6 +108,8 @@ class Comparison:
     choices: model.Choices = field(default_factory=model.Choices)
     earlier: frozenset[str] = frozenset()
     side_effects: SideEffects | None = None
+    as_is: bool = False
+    emptied: frozenset[str] = frozenset()
 
 
 def review(comparison: Comparison) -> Reviewed:
@@ -164,6 +175,8 @@ class _Review:
         replaced, reason = self._replacing_claims(group, person, username, accounts), ""
         if self._comparison.desired.external:
             reason = "ask the owner of the identity provider to remove it"
+        elif self._is_former_and_gone(group, username):
+            reason = FORMER_AND_GONE
         elif outside := self._uncovered_accounts(group):
             reason = (
                 f"it also gives account {shown(outside)}, which has no intents here: run over all accounts"
@@ -190,6 +203,12 @@ class _Review:
         ]
         change = self._change(key, model.MEMBERSHIP, f"{username} in {group.name}", call, needs, tuple(lost))
         return self._register(change, group, (user_id, group.group_id))
+
+    def _is_former_and_gone(self, group: model.KnownGroup, username: str) -> bool:
+        """Whether an earlier run made the membership, for accounts without such IAM users now."""
+        outside = self._uncovered_accounts(group)
+        made = (group.name, folded(username)) in self._comparison.membership_users
+        return bool(outside) and made and self._comparison.emptied.issuperset(outside)
 
     def _replacing_claims(
         self,
@@ -292,9 +311,7 @@ class _Review:
         return sorted({each.account_id for each in group.assignments} - self._covered)
 
     def _totals(self) -> Iterator[model.TotalAccess]:
-        groups: defaultdict[model.PersonKey, set[str]] = defaultdict(set)
-        for claim in self._comparison.claims:
-            groups[claim.person].add(claim.group)
+        groups = self._groups_of_people()
         by_account: defaultdict[str, set[model.PersonKey]] = defaultdict(set)
         for person, account in self._claims:
             by_account[account].add(person)
@@ -310,20 +327,43 @@ class _Review:
                 claims = self._claims.get((person, account), [])
                 gains = [
                     (grant.permission_set, name)
-                    for name in sorted(groups[person])
+                    for name in sorted(groups.get(person, ()))
                     for grant in given[name]
                     if grant.account_id == account
                 ]
                 beyond = tuple(
                     self._further_access(person, claims, held.get(self._user_id(person), ()), gains)
                 )
-                verdict = WIDER if any(not each.covered for each in beyond) else _worst(claims)
+                verdict = WIDER if any(not each.covered for each in beyond) else self._worst(claims)
                 if claims or beyond:
                     yield model.TotalAccess(person, account, verdict, beyond, not claims)
 
+    def _groups_of_people(self) -> Mapping[model.PersonKey, set[str]]:
+        """The requested groups of each person, or those of them that the person is in."""
+        groups: defaultdict[model.PersonKey, set[str]] = defaultdict(set)
+        for claim in self._comparison.claims:
+            if not self._comparison.as_is or self._is_in(claim.person, claim.group):
+                groups[claim.person].add(claim.group)
+        return groups
+
     def _given_through(self, name: str) -> list[model.Grant]:
-        """All access that the group gives after the plan is applied."""
-        return sorted({*self._comparison.desired.groups[name].grants, *self._side_effects.further(name)})
+        """All access that the group gives after the plan is applied, or as it is."""
+        requested = self._comparison.desired.groups[name].grants
+        if self._comparison.as_is:
+            requested = frozenset(grant for grant in requested if self._is_assigned(name, grant))
+        return sorted({*requested, *self._side_effects.further(name)})
+
+    def _is_in(self, person: model.PersonKey, group: str) -> bool:
+        known = self._state.groups.get(group)
+        return known is not None and self._user_id(person) in known.members
+
+    def _is_assigned(self, group: str, grant: model.Grant) -> bool:
+        known, held = self._state.groups.get(group), self._state.permission_sets.get(grant.permission_set)
+        return (
+            known is not None
+            and held is not None
+            and model.Assignment(grant.account_id, held.arn) in known.assignments
+        )
 
     def _further_access(
         self,
@@ -349,18 +389,37 @@ class _Review:
                 yield model.FurtherAccess(name, through, current.get((name, through), False), covered, shared)
 
     def _covers(self, claims: Sequence[model.Claim], name: str) -> bool:
-        settings = self._settings.get(name)
+        settings, stale = self._settings.get(name), self._stale.get(name, frozenset())
         verdicts = (
-            self._comparison.proofs.verdict(claim.subject.arn, settings) for claim in claims if settings
+            self._comparison.proofs.verdict(claim.subject.arn, settings)
+            for claim in claims
+            if settings and claim.grant.account_id not in stale
         )
         return any(verdict in (EQUAL, NARROWER) for verdict in verdicts)
 
     @cached_property
     def _settings(self) -> Mapping[str, PermissionSet]:
-        """Name -> settings of permission sets after the plan is applied, as far as known."""
+        """Name -> settings of permission sets after the plan is applied, or as they are, as far as known."""
         found = {each.settings.name: each.settings for each in self._current.sets.values()}
-        made = {grant.permission_set for claim in self._comparison.claims for grant in self._grants_of(claim)}
-        return {**found, **{name: self._comparison.desired.permission_sets[name] for name in made}}
+        return {**found, **{name: self._comparison.desired.permission_sets[name] for name in self._made}}
+
+    @cached_property
+    def _stale(self) -> Mapping[str, frozenset[str]]:
+        """Name of a permission set -> the accounts that have an earlier form of it, whose content AWS does not tell."""
+        return {
+            each.settings.name: each.stale
+            for each in self._current.sets.values()
+            if each.settings.name not in self._made
+        }
+
+    @cached_property
+    def _made(self) -> frozenset[str]:
+        """The permission sets that the plan brings into their requested form."""
+        if self._comparison.as_is:
+            return frozenset()
+        return frozenset(
+            grant.permission_set for claim in self._comparison.claims for grant in self._grants_of(claim)
+        )
 
     def _grants_of(self, claim: model.Claim) -> frozenset[model.Grant]:
         return self._comparison.desired.groups[claim.group].grants
@@ -399,8 +458,22 @@ class _Review:
         subject = self._comparison.instance.subject(kind, name)
         return model.Change(key, kind, model.REMOVE, name, subject, (call,), tuple(needs), details=details)
 
+    def _worst(self, claims: Sequence[model.Claim]) -> str:
+        """The weakest verdict of the claims; empty if nothing was derived."""
+        order = {"": 0, EQUAL: 1, NARROWER: 2}
+        return max(map(self._verdict, claims), key=lambda verdict: order.get(verdict, 3), default="")
 
-def _worst(claims: Sequence[model.Claim]) -> str:
-    """The weakest verdict of the claims; empty if nothing was derived."""
-    order = {"": 0, EQUAL: 1, NARROWER: 2}
-    return max((claim.verdict for claim in claims), key=lambda verdict: order.get(verdict, 3), default="")
+    def _verdict(self, claim: model.Claim) -> str:
+        """The verdict on the claim's permission set after the plan is applied, or as it is."""
+        name = claim.grant.permission_set
+        known = self._state.permission_sets.get(name) if self._comparison.as_is else None
+        if known is None:
+            return claim.verdict
+        if claim.grant.account_id in known.stale:
+            return UNDECIDED
+        requested = self._comparison.desired.permission_sets[name]
+        if not differs(requested, known.settings):
+            return claim.verdict
+        if claim.verdict:
+            return self._comparison.proofs.verdict(claim.subject.arn, known.settings)
+        return WIDER if may_widen(known.settings, requested) else ""

@@ -12,6 +12,7 @@ run's. Assigned applications are not checked.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -194,6 +195,11 @@ class _Undo:
             )
 
     def _assignments(self) -> Iterator[model.Change]:
+        # Memberships are deleted first: the assignment of an unmanaged group confirms them, and people who join a group
+        # meanwhile keep its access.
+        first: defaultdict[str, list[str]] = defaultdict(list)
+        for member in sorted(self._joined & self.state.memberships.keys()):
+            first[member[0]].append(_member_key(member))
         for group_id, assignment in sorted(self._assigned | self._unmanaged, key=str):
             name = f"{group_id} -> {assignment.permission_set_arn} in account {assignment.account_id}"
             if assignment not in self.state.assignments.get(group_id, ()):
@@ -201,14 +207,12 @@ class _Undo:
             if reason := self._assignment_reason(group_id, assignment):
                 self.kept.append(run_objects.Kept(f"assignment {name}", reason))
                 continue
-            # The assignment of an unmanaged group confirms its memberships, so these are deleted first.
-            first = self._joined & self.state.memberships.keys() if group_id in self.state.unmanaged else ()
             yield self._change(
                 model.ASSIGNMENT,
                 _assigned_key(group_id, assignment),
                 name,
                 operations.assignment_deletion(group_id, assignment, self.instance),
-                [_member_key(member) for member in sorted(first) if member[0] == group_id],
+                first[group_id],
             )
 
     def _assignment_reason(self, group_id: str, assignment: model.Assignment) -> str:

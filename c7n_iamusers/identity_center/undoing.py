@@ -21,7 +21,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.identity_center import model, operations, run_objects
-from c7n_iamusers.identity_center.access_run import Recheck
+from c7n_iamusers.identity_center.access_run import DeletionChecks, Recheck
 from c7n_iamusers.identity_center.aws.created_reader import CreatedReader
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
@@ -34,8 +34,9 @@ from c7n_iamusers.identity_center.writer.change import RecheckResult, WriterCont
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult, SingleWriter
 from c7n_iamusers.text.wording import escaping, folded, shown
 
-#: Reads accounts: account id -> the unique ids of its IAM users, or why they can't be read.
-ReadUsers = Callable[[Iterable[str]], Mapping[str, Collection[str] | str]]
+#: Reads accounts: account id -> unique id of each of its IAM users -> why its person has no access by it, empty if it
+#: may have; or why the account can't be read.
+ReadUsers = Callable[[Iterable[str]], Mapping[str, Mapping[str, str] | str]]
 _LOCK_OUT = "give --lock-out to delete it anyway"
 
 
@@ -84,15 +85,13 @@ def _users_of_memberships(
     return found
 
 
-def _missing_reason(arn: str, unique_id: str, existing: Mapping[str, Collection[str] | str]) -> str:
-    """Why the IAM user may not exist; empty if it exists."""
-    account = arn.split(":")[4]
-    users = existing.get(account, ())
+def _missing_reason(arn: str, unique_id: str, existing: Mapping[str, Mapping[str, str] | str]) -> str:
+    """Why the person may have no access by the IAM user; empty if the person may have."""
+    users = existing.get(arn.split(":")[4], {})
     if isinstance(users, str):
         return users
-    if unique_id in users:
-        return ""
-    return f"IAM user {arn} has been deleted, so its person may have no other access:"
+    reason = users.get(unique_id, "has been deleted")
+    return reason and f"IAM user {arn} {reason}, so its person may have no other access:"
 
 
 def _has_other(
@@ -154,7 +153,7 @@ def undo(
         plan = _plan(data, center, reader, read_users, restoration, accounts or {})
         for line in _lines(plan):
             say(line)
-        recheck = _UndoRecheck(reader, restoration, center.instance)
+        recheck = _UndoRecheck(reader, restoration, center.instance, plan.changes)
         prefix = result[: result.rfind("/") + 1]
         return _apply(plan, center, output, prefix, say, options, recheck) if options and plan.changes else []
 
@@ -210,7 +209,14 @@ def _plan(
 class _UndoRecheck:
     """Rechecks a change of an undo after a conflict. Objects that others created in the meantime are not used."""
 
-    def __init__(self, reader: CenterReader, restoration: RestorationPlan, instance: model.Instance) -> None:
+    def __init__(
+        self,
+        reader: CenterReader,
+        restoration: RestorationPlan,
+        instance: model.Instance,
+        changes: Iterable[model.Change],
+    ) -> None:
+        self._deletion_checks = DeletionChecks(reader, changes)
         self._reader, self._former = reader, restoration.former
         desired = model.DesiredAccess(permission_sets=restoration.permission_sets)
         self._recheck = Recheck(reader, desired, model.CenterState(), instance)
@@ -227,8 +233,12 @@ class _UndoRecheck:
         )
 
     def before(self, change: model.Change, parameters: Mapping[str, Any]) -> Callable[[], None] | None:
-        """A check to make right before an assignment is restored: no person may have joined the group."""
-        if change.kind != model.ASSIGNMENT or change.action == run_objects.DELETE:
+        """A check to make right before a deletion, and before an assignment is restored: no person may have joined the
+        group.
+        """
+        if change.action == run_objects.DELETE:
+            return self._deletion_checks.before(change, parameters)
+        if change.kind != model.ASSIGNMENT:
             return None
         return partial(self._check_members, change, parameters["PrincipalId"])
 

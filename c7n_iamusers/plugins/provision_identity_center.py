@@ -347,7 +347,14 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         write_people_to_add(output, report.desired, report.plan.missing)
         outcomes = [outcome for _, outcome in report.outcomes()]
         portal = center.instance.portal
-        self._end(output, resources, outcomes, access_by_user(report), portal, report.unexpected_members)
+        self._end(
+            output,
+            resources,
+            outcomes,
+            access_by_user(report),
+            portal,
+            (*report.unexpected_members, *report.changed_sets),
+        )
         interruption.exit_if_stopped()
 
     def _end(

@@ -360,3 +360,29 @@ def test_policies_are_read_of_accounts_that_derive_alone() -> None:
 def test_an_account_that_was_passed_over_is_not_trusted() -> None:
     (found,) = confirmed([ASKED], lambda ids, _: [])
     assert "its account was not read" in found.users[0].problem
+
+
+DENY_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+MOSTLY = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "NotAction": "iam:*", "Resource": "*"}]}
+AWS_DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+
+
+@pytest.mark.parametrize(
+    ("held", "usable"),
+    [
+        pytest.param({}, True, id="nothing"),
+        pytest.param(
+            {"UserPolicyList": [{"PolicyName": "c7n", "PolicyDocument": DENY_ALL}]}, False, id="inline"
+        ),
+        pytest.param(
+            {"UserPolicyList": [{"PolicyName": "c7n", "PolicyDocument": MOSTLY}]}, True, id="another-deny"
+        ),
+        pytest.param({"AttachedManagedPolicies": [{"PolicyArn": AWS_DENY_ALL}]}, False, id="attached"),
+        pytest.param({"PermissionsBoundary": {"PermissionsBoundaryArn": AWS_DENY_ALL}}, False, id="boundary"),
+    ],
+)
+def test_a_quarantined_user_is_of_no_use(held: dict[str, Any], usable: bool) -> None:
+    one_user = {**detail(), **held}
+    found = LiveAccount(PolicySource(), {"AIDA": one_user})
+    assert found.usable_arns() == ({one_user["Arn"]} if usable else set())
+    assert [not reason for reason in found.unusable().values()] == [usable]

@@ -13,7 +13,16 @@ import pytest
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents
 from tests.identity_center.fleet_rehearsal import FleetRehearsal, counted
-from tests.identity_center.test_totals_of_people import ALICE, BOB, MALLORY, create_user, join
+from tests.identity_center.test_totals_of_people import (
+    ALICE,
+    BOB,
+    MALLORY,
+    assign,
+    create_user,
+    join,
+    set_by_hand,
+    user_id,
+)
 from tests.interference import deny, on_call
 
 GROUP = f"iam-{ACCOUNT}-Readers"
@@ -169,3 +178,118 @@ def test_members_that_can_not_be_read_at_the_end(
     assert GROUP in failure
     assert "--audit" in failure
     assert fleet.results()
+
+
+def joins_another_group(fleet: FleetRehearsal) -> None:
+    store = fleet.instance.store.id
+    fleet.org.client("identitystore").create_group(IdentityStoreId=store, DisplayName="oncall")
+    join(fleet, "oncall", user_id(fleet, ALICE))
+
+
+def is_assigned_directly(fleet: FleetRehearsal) -> None:
+    admin = set_by_hand(fleet, "Admin", "arn:aws:iam::aws:policy/AdministratorAccess")
+    assign(fleet, admin, user_id(fleet, ALICE), OTHER_ACCOUNT)
+
+
+@pytest.mark.parametrize(
+    ("happens", "kept", "told"),
+    [
+        pytest.param(
+            joins(BOB),
+            {GROUP: {BOB}},
+            f"assignment {GROUP} -> Readers in account {ACCOUNT} is kept",
+            id="somebody-joins-the-group",
+        ),
+        pytest.param(
+            joins_another_group,
+            {"oncall": {ALICE}},
+            f"user {ALICE} is kept",
+            id="the-user-joins-another-group",
+        ),
+        pytest.param(is_assigned_directly, {}, f"user {ALICE} is kept", id="the-user-is-assigned-directly"),
+    ],
+)
+def test_what_people_rely_on_by_the_time_of_its_deletion(
+    fleet: FleetRehearsal,
+    monkeypatch: pytest.MonkeyPatch,
+    happens: Happens,
+    kept: dict[str, set[str]],
+    told: str,
+) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    (result,) = fleet.results()
+    with monkeypatch.context() as patch:
+        on_call(patch, "DeleteGroupMembership", once(fleet, happens))
+        failures = fleet.undo(result)
+    assert any(told in each for each in failures), failures
+    assert fleet.members() == kept
+    groups = fleet.instance.store.groups
+    assert sum(each.principal_id in groups for each in fleet.instance.assignments) == (GROUP in kept)
+    assert (ALICE in fleet.usernames()) == (ALICE in told)
+    undone = json.loads((result.parent / "undone.json").read_text())
+    assert any(told in each for each in undone["failed"])
+
+
+def test_a_pruned_group_that_somebody_joins(fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    fleet.forget()
+    fleet.leave(intents(ACCOUNT, "alice", set_name="Writers"))
+    with monkeypatch.context() as patch:
+        on_call(patch, "DeleteGroupMembership", once(fleet, joins(BOB)))
+        failures = fleet.run(prune=True)
+    assert any(f"{GROUP} -> Readers" in each and "is kept" in each for each in failures), failures
+    assert fleet.members()[GROUP] == {BOB}
+    assert (ACCOUNT, "Readers", GROUP) in fleet.assigned()
+
+
+def test_a_group_that_is_gone_by_the_time_of_its_deletion(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    assert fleet.run() == []
+    (result,) = fleet.results()
+
+    def deletes_it(rehearsal: FleetRehearsal) -> None:
+        (group,) = rehearsal.instance.store.groups
+        client, store = rehearsal.org.client("identitystore"), rehearsal.instance.store.id
+        client.delete_group(IdentityStoreId=store, GroupId=group)
+
+    with monkeypatch.context() as patch:
+        on_call(patch, "DeleteGroupMembership", once(fleet, deletes_it))
+        assert fleet.undo(result) == []
+    assert (fleet.members(), fleet.usernames(), fleet.assigned()) == ({}, set(), set())
+
+
+def change_the_set(fleet: FleetRehearsal) -> None:
+    (arn,) = fleet.instance.permission_sets
+    fleet.org.client("sso-admin").attach_managed_policy_to_permission_set(
+        InstanceArn=fleet.instance.arn,
+        PermissionSetArn=arn,
+        ManagedPolicyArn="arn:aws:iam::aws:policy/AdministratorAccess",
+    )
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["group-of-its-own", "shared-group"])
+@pytest.mark.parametrize("operation", ["CreateAccountAssignment", "CreateGroupMembership"])
+def test_a_permission_set_that_somebody_changes_during_the_run(
+    fleet: FleetRehearsal, racing: Racing, operation: str, shared: bool
+) -> None:
+    fleet.leave(replace(intents(ACCOUNT, "alice"), shared_group=shared))
+    (failure,) = racing(operation, change_the_set)
+    for told in ("permission set Readers", "during this run", "AdministratorAccess"):
+        assert told in failure
+    (result,) = fleet.results()
+    assert [each["reason"] for each in json.loads(result.read_text())["failures"]] == [failure]
+
+
+def test_a_permission_set_that_can_not_be_read_at_the_end(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.leave(intents(ACCOUNT, "alice"))
+    with monkeypatch.context() as patch:
+        on_call(patch, "CreateUser", lambda: deny(patch, "GetInlinePolicyForPermissionSet"))
+        (failure,) = fleet.run()
+    assert "permission set Readers could not be read again" in failure
+    assert "--audit" in failure

@@ -32,6 +32,7 @@ from tests.identity_center.test_totals_of_people import (
     groups_of,
     join,
     set_by_hand,
+    user_id,
 )
 from tests.interference import on_call
 
@@ -51,6 +52,62 @@ def admin_elsewhere(fleet: FleetRehearsal, account: str = OTHER_ACCOUNT) -> None
     """A group for everybody that also gives another account."""
     group = group_by_hand(fleet)
     assign(fleet, set_by_hand(fleet, "Admin", READ_ONLY), group, account, "GROUP")
+
+
+@pytest.mark.parametrize("is_reviewed", [True, False], ids=["reviewed", "not-reviewed"])
+@pytest.mark.parametrize("operation", ["CreateAccountAssignment", "CreateGroupMembership"])
+def test_who_joins_a_shared_group_during_a_run(
+    fleet: FleetRehearsal,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_reviewed: bool,
+    operation: str,
+) -> None:
+    """A reviewer has seen who gains access, and nobody else may; without a review the policy consents."""
+    fleet.leave(intents(ACCOUNT, "alice", **SHARED))
+    assert fleet.run() == []
+    fleet.leave(intents(OTHER_ACCOUNT, "bob", **SHARED))
+    create_user(fleet, MALLORY)
+    plan_options = reviewed(fleet, tmp_path / "plan.json") if is_reviewed else None
+    pending = [MALLORY]
+
+    def joins() -> None:
+        while pending:
+            join(fleet, "Everybody", user_id(fleet, pending.pop()))
+
+    with monkeypatch.context() as patch:
+        on_call(patch, operation, joins)
+        failures = fleet.run(plan_options=plan_options)
+    assert bool(failures) == is_reviewed
+    assert all(MALLORY in each for each in failures)
+    assert not any(ALICE in each for each in failures)
+
+
+def test_who_was_in_a_shared_group_when_the_plan_was_reviewed(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    group_by_hand(fleet, "Everybody", MALLORY)
+    fleet.leave(intents(ACCOUNT, "alice", **SHARED))
+    assert fleet.run(plan_options=reviewed(fleet, tmp_path / "plan.json")) == []
+    assert len(fleet.assigned()) == 1
+
+
+def test_who_joins_a_shared_group_before_its_assignment_by_a_reviewed_plan(
+    fleet: FleetRehearsal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group_by_hand(fleet)
+    create_user(fleet, MALLORY)
+    fleet.leave(intents(ACCOUNT, "alice", **SHARED))
+    plan_options = reviewed(fleet, tmp_path / "plan.json")
+    pending = [MALLORY]
+
+    def joins() -> None:
+        while pending:
+            join(fleet, "Everybody", user_id(fleet, pending.pop()))
+
+    with monkeypatch.context() as patch:
+        on_call(patch, "CreatePermissionSet", joins)
+        (failure,) = fleet.run(plan_options=plan_options)
+    assert MALLORY in failure
+    assert fleet.assigned() == set()
 
 
 def test_who_joins_a_shared_group_gains_what_it_has_elsewhere(fleet: FleetRehearsal, tmp_path: Path) -> None:

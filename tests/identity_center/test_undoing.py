@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -195,11 +195,12 @@ def test_a_result_of_another_instance(fleet: FleetRehearsal, result: Path) -> No
     assert fleet.mutations() == []
 
 
-def there(*unique_ids: str) -> ReadUsers:
+def there(*unique_ids: str, quarantined: Collection[str] = ()) -> ReadUsers:
     """IAM users of any account."""
+    users = {**dict.fromkeys(unique_ids, ""), **dict.fromkeys(quarantined, "is quarantined")}
 
-    def read_users(accounts: Iterable[str]) -> dict[str, Collection[str] | str]:
-        return dict.fromkeys(accounts, unique_ids)
+    def read_users(accounts: Iterable[str]) -> dict[str, Mapping[str, str] | str]:
+        return dict.fromkeys(accounts, users)
 
     return read_users
 
@@ -223,6 +224,15 @@ def test_whose_iam_user_has_been_deleted_since_is_not_locked_out(fleet: FleetReh
     assert "--lock-out" in told[0]
     assert fleet.undo(result) == []
     assert (fleet.members(), fleet.assigned()) == ({}, set())
+
+
+def test_the_person_of_a_quarantined_iam_user_is_not_locked_out(fleet: FleetRehearsal, result: Path) -> None:
+    read_users = there(ALICE_ID, quarantined=[BOB_ID])
+    assert fleet.undo(result, read_users=read_users) == []
+    assert fleet.members() == {GROUP: {"bob@example.com"}}
+    (told,) = (line for line in fleet.said if "membership" in line and "! kept" in line)
+    assert f"IAM user arn:aws:iam::{ACCOUNT}:user/bob is quarantined" in told
+    assert "--lock-out" in told
 
 
 def test_a_user_of_the_same_name_is_another_one(fleet: FleetRehearsal, result: Path) -> None:

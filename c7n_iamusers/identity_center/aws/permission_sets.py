@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -122,6 +122,15 @@ class PermissionSets:
                 raise
             return None
 
+    def settings(self, arn: str) -> PermissionSet | None:
+        """The settings of the permission set with that ARN, without tags; None if it does not exist."""
+        try:
+            return self._settings(arn, self._call("describe_permission_set", arn)["PermissionSet"])
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            return None
+
     def _arns(self, accounts: Iterable[str]) -> Iterator[str]:
         # Lists have ARNs only, and there may be thousands. Except in the first run, the accounts have the requested
         # ones.
@@ -137,23 +146,25 @@ class PermissionSets:
         yield from self._list("ListPermissionSets", "PermissionSets")
 
     def _complete(self, arn: str, described: dict[str, Any]) -> KnownPermissionSet:
+        settings = replace(self._settings(arn, described), tags=dict(self._tags(arn)))
+        accounts = self._accounts(arn)
+        stale = self._accounts(arn, ProvisioningStatus=_OUTDATED) if accounts else frozenset()
+        return KnownPermissionSet(arn, settings, accounts, stale)
+
+    def _settings(self, arn: str, described: dict[str, Any]) -> PermissionSet:
         attached = self._list(
             "ListManagedPoliciesInPermissionSet", "AttachedManagedPolicies", PermissionSetArn=arn
         )
-        settings = PermissionSet(
+        return PermissionSet(
             name=described["Name"],
             description=described.get("Description", ""),
             session_duration=described.get("SessionDuration", "PT1H"),
             relay_state=described.get("RelayState", ""),
             managed_policies=frozenset(policy["Arn"] for policy in attached),
             inline_policy=self._inline_policy(arn),
-            tags=dict(self._tags(arn)),
             customer_policies=frozenset(self._customer_policies(arn)),
             boundary=self._boundary(arn),
         )
-        accounts = self._accounts(arn)
-        stale = self._accounts(arn, ProvisioningStatus=_OUTDATED) if accounts else frozenset()
-        return KnownPermissionSet(arn, settings, accounts, stale)
 
     def _inline_policy(self, arn: str) -> str:
         text = self._call("get_inline_policy_for_permission_set", arn).get("InlinePolicy") or ""

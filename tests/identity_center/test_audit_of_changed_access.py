@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Audits of access that was changed after a run, or that no run has made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.iam.accounts import PolicySource
+from c7n_iamusers.identity_center.member_accounts import LiveAccount
+from c7n_iamusers.identity_center.provisioning import TrustOptions, audit, read_fleet
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT
+from tests.derivation.users import allow
+from tests.derived import derived, holder
+from tests.desired import intents
+from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.identity_center.test_totals_of_people import (
+    ALICE,
+    BOB,
+    MALLORY,
+    assign,
+    create_user,
+    join,
+    set_by_hand,
+)
+
+READ_S3, ALL_OF_S3 = allow("s3:Get*"), allow("s3:*")
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+THIRD = "777788889999"
+DERIVED, EXPLICIT = (
+    derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)),
+    intents(ACCOUNT, "alice"),
+)
+
+
+def change_set(fleet: FleetRehearsal, method: str, **parameters: Any) -> None:
+    """A person's call for the only permission set."""
+    (arn,) = fleet.instance.permission_sets
+    getattr(fleet.org.client("sso-admin"), method)(
+        InstanceArn=fleet.instance.arn, PermissionSetArn=arn, **parameters
+    )
+
+
+def attach(fleet: FleetRehearsal) -> None:
+    change_set(fleet, "attach_managed_policy_to_permission_set", ManagedPolicyArn=ADMINISTRATOR)
+
+
+def detach(fleet: FleetRehearsal) -> None:
+    change_set(fleet, "detach_managed_policy_from_permission_set", ManagedPolicyArn=ADMINISTRATOR)
+
+
+def put_everything(fleet: FleetRehearsal) -> None:
+    change_set(
+        fleet,
+        "put_inline_policy_to_permission_set",
+        InlinePolicy='{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}',
+    )
+
+
+def put_less(fleet: FleetRehearsal) -> None:
+    change_set(
+        fleet,
+        "put_inline_policy_to_permission_set",
+        InlinePolicy='{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}',
+    )
+
+
+def lengthen(fleet: FleetRehearsal) -> None:
+    change_set(fleet, "update_permission_set", SessionDuration="PT12H")
+
+
+def provision_set(fleet: FleetRehearsal) -> None:
+    change_set(fleet, "provision_permission_set", TargetType="ALL_PROVISIONED_ACCOUNTS")
+
+
+@pytest.mark.parametrize(
+    ("found", "steps", "verdict"),
+    [
+        pytest.param(DERIVED, (attach, provision_set), "wider", id="derived-administrator"),
+        pytest.param(EXPLICIT, (attach, provision_set), "wider", id="explicit-administrator"),
+        pytest.param(DERIVED, (put_everything, provision_set), "wider", id="derived-inline"),
+        pytest.param(EXPLICIT, (put_everything, provision_set), "wider", id="explicit-inline"),
+        pytest.param(DERIVED, (put_less, provision_set), "narrower", id="derived-less"),
+        pytest.param(EXPLICIT, (lengthen, provision_set), "wider", id="explicit-longer-sessions"),
+        pytest.param(DERIVED, (attach,), "undecided", id="not-provisioned-yet"),
+        pytest.param(
+            DERIVED, (attach, provision_set, detach), "undecided", id="detached-and-not-provisioned"
+        ),
+        pytest.param(
+            EXPLICIT, (attach, provision_set, detach), "undecided", id="explicit-detached-and-not-provisioned"
+        ),
+    ],
+)
+def test_a_permission_set_that_somebody_has_changed(
+    fleet: FleetRehearsal, found: Any, steps: tuple[Any, ...], verdict: str
+) -> None:
+    fleet.leave(found)
+    assert fleet.run() == []
+    assert fleet.audit() == []
+    for step in steps:
+        step(fleet)
+    failures = fleet.audit()
+    assert fleet.mutations() == []
+    (of_set,) = (each for each in failures if each.startswith("permission set "))
+    assert "is not as requested" in of_set
+    (total,) = (each for each in fleet.said if f"{ALICE} in account {ACCOUNT}" in each)
+    assert f": {verdict}" in total
+    assert any(each in total for each in failures) == (verdict != "narrower")
+    assert f"{len(failures) - (verdict != 'narrower')} deviations" in fleet.said[-1]
+
+
+def test_a_permission_set_of_former_people_whose_content_is_not_provisioned(fleet: FleetRehearsal) -> None:
+    """Others have the account's only requested set; the former people's set has an unknown form there."""
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3), holder(ACCOUNT, "bob", ALL_OF_S3)))
+    assert fleet.run() == []
+    fleet.leave(derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3)))
+    assert fleet.audit() == []
+    of_bob = next(name for _, name, group in fleet.assigned() if BOB in fleet.members()[group])
+    arn = next(each.arn for each in fleet.instance.permission_sets.values() if each.name == of_bob)
+    fleet.org.client("sso-admin").attach_managed_policy_to_permission_set(
+        InstanceArn=fleet.instance.arn, PermissionSetArn=arn, ManagedPolicyArn=ADMINISTRATOR
+    )
+    (failure,) = fleet.audit()
+    assert failure.startswith(f"permission set {of_bob} is not as requested")
+    assert ACCOUNT in failure
+
+
+def test_access_that_no_run_has_made(fleet: FleetRehearsal) -> None:
+    fleet.leave(DERIVED)
+    failures = fleet.audit()
+    assert [each.split(" ", 1)[1].split(" don't")[0] for each in failures] == [
+        f"requested {kind}(s)" for kind in ("permission set", "group", "assignment", "user", "membership")
+    ]
+    assert fleet.mutations() == []
+
+
+def test_an_assignment_that_somebody_has_deleted(fleet: FleetRehearsal) -> None:
+    fleet.leave(DERIVED)
+    assert fleet.run() == []
+    (each,) = fleet.instance.assignments
+    fleet.org.client("sso-admin").delete_account_assignment(
+        InstanceArn=fleet.instance.arn,
+        TargetId=each.account_id,
+        TargetType="AWS_ACCOUNT",
+        PermissionSetArn=each.permission_set_arn,
+        PrincipalType="GROUP",
+        PrincipalId=each.principal_id,
+    )
+    (failure,) = fleet.audit()
+    assert failure.startswith("1 requested assignment(s) don't exist")
+
+
+@pytest.mark.parametrize("made_by", ["us", "others"])
+def test_a_shared_group_that_was_assigned_elsewhere(fleet: FleetRehearsal, made_by: str) -> None:
+    if made_by == "others":
+        fleet.org.client("identitystore").create_group(
+            IdentityStoreId=fleet.instance.store.id, DisplayName="all-readers"
+        )
+    fleet.leave(intents(ACCOUNT, "alice", group="all-readers", shared_group=True))
+    assert fleet.run() == []
+    assert fleet.audit() == []
+    admin = set_by_hand(fleet, "AdminAccess", ADMINISTRATOR)
+    (group,) = (each.id for each in fleet.instance.store.groups.values())
+    assign(fleet, admin, group, THIRD, "GROUP")
+    failures = fleet.audit()
+    assert any(
+        each.startswith(f"{ALICE} in account {THIRD}") and "AdminAccess through group all-readers" in each
+        for each in failures
+    )
+    assert any("which is managed, has" in each for each in failures) == (made_by == "us")
+
+
+@pytest.mark.parametrize(
+    ("given", "claim"),
+    [
+        pytest.param(EXPLICIT, "permission set Readers", id="explicit"),
+        pytest.param(DERIVED, "", id="derived"),
+        pytest.param(
+            derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3), identity_center_mfa=True),
+            "identity-center-mfa: true",
+            id="mfa",
+        ),
+    ],
+)
+def test_settings_that_were_not_checked_against_a_policy(
+    fleet: FleetRehearsal, given: Any, claim: str
+) -> None:
+    """Anyone who can write intents can claim them, so nobody's access is shown to be what a policy requests."""
+    fleet.leave(given)
+    assert fleet.run() == []
+    (user,) = given.users
+    tags = [{"Key": "Email", "Value": ALICE}]
+    detail = {"Arn": user.subject.arn, "UserName": "alice", **(user.detail or {}), "Tags": tags}
+    live = LiveAccount(given.source, {user.subject.unique_id: detail})
+    trust = TrustOptions(read=lambda *_: [(ACCOUNT, live)])
+    said: list[str] = []
+    failures = audit(read_fleet(fleet.store, trust=trust), fleet.center(), said.append)
+    assert len(failures) == bool(claim)
+    assert all(each.startswith(f"claimed {claim}: by ") for each in failures)
+    assert any(each.startswith(f"  ! claimed        {claim}: by ") for each in said) == bool(claim)
+
+
+DENY_ALL = {"Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
+QUARANTINED = {"UserPolicyList": [{"PolicyName": "deny", "PolicyDocument": DENY_ALL}]}
+
+
+def live(**users: dict[str, Any]) -> LiveAccount:
+    """An account with users of those names."""
+    found = {name: {"Arn": f"arn:aws:iam::{ACCOUNT}:user/{name}", **held} for name, held in users.items()}
+    return LiveAccount(PolicySource(), found)
+
+
+@pytest.mark.parametrize(
+    ("now", "is_clean"),
+    [
+        pytest.param(live(), True, id="no-users-left"),
+        pytest.param(live(mallory={}), True, id="others-left"),
+        pytest.param(live(alice=QUARANTINED), True, id="quarantined"),
+        pytest.param(live(alice={}), False, id="still-there"),
+        pytest.param("account can't be read", False, id="not-read"),
+    ],
+)
+def test_an_account_whose_last_iam_user_is_gone(
+    fleet: FleetRehearsal, now: LiveAccount | str, is_clean: bool
+) -> None:
+    fleet.leave(DERIVED, intents(OTHER_ACCOUNT, "bob"))
+    assert fleet.run() == []
+    fleet.forget()
+    fleet.leave(intents(OTHER_ACCOUNT, "bob"))
+    read_accounts: list[str] = []
+
+    def read(accounts: Iterable[str], _: object) -> list[tuple[str, LiveAccount | str]]:
+        read_accounts.extend(accounts)
+        return [(ACCOUNT, now)]
+
+    said: list[str] = []
+    found = read_fleet(fleet.store, trust=TrustOptions(trusted=True))
+    failures = audit(found, fleet.center(), said.append, read)
+    assert read_accounts == [ACCOUNT]
+    assert (failures == []) == is_clean, failures
+    assert any(line.startswith(f"  = {ALICE} in group") for line in said) == is_clean
+    assert all(ALICE in each for each in failures)
+
+
+def test_an_account_in_which_the_policies_find_nobody_now(fleet: FleetRehearsal) -> None:
+    """Its intents have no users."""
+    fleet.leave(DERIVED, intents(OTHER_ACCOUNT, "bob"))
+    assert fleet.run() == []
+    fleet.leave(derived(ACCOUNT))
+    assert fleet.audit() == []
+    assert any(ALICE in line for line in fleet.lines("="))
+
+
+def test_who_joined_the_group_of_an_account_whose_last_iam_user_is_gone(fleet: FleetRehearsal) -> None:
+    fleet.leave(DERIVED, intents(OTHER_ACCOUNT, "bob"))
+    assert fleet.run() == []
+    group = next(name for name, people in fleet.members().items() if ALICE in people)
+    join(fleet, group, create_user(fleet, MALLORY))
+    fleet.leave(derived(ACCOUNT))
+    failures = fleet.audit()
+    assert failures
+    assert all(MALLORY in each for each in failures)
+
+
+DENIED = {"Effect": "Deny", "Action": "*", "Resource": "*"}
+
+
+@pytest.mark.parametrize("ran", [True, False], ids=["provisioned-before", "never-provisioned"])
+def test_a_quarantined_user_whom_the_policies_still_find(fleet: FleetRehearsal, ran: bool) -> None:
+    if ran:
+        fleet.leave(DERIVED)
+        assert fleet.run() == []
+    fleet.leave(
+        derived(ACCOUNT, holder(ACCOUNT, "alice", READ_S3, DENIED), holder(ACCOUNT, "bob", ALL_OF_S3))
+    )
+    fleet.run()
+    failures = fleet.audit()
+    assert (failures == []) == ran, failures
+    assert any(ALICE in line for line in fleet.lines("=")) == ran
+    assert all("release the user first" in each for each in failures)
