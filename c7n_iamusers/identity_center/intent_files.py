@@ -13,7 +13,7 @@ import json
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path, PurePosixPath
@@ -93,10 +93,10 @@ def read_intents(
         later = _runs(store, [intents.time for _, intents in found if intents.time])
     except OSError as error:
         raise _unreadable(error) from error
+    found = list(_of_last_runs(store, found, later))
     _check_ages(store, found, max_age, now or datetime.now(timezone.utc))
     _check_places(store, found, accounts)
     _check_copies(store, found)
-    _check_latest(store, found, later)
     return [intents for _, intents in found]
 
 
@@ -194,30 +194,39 @@ def _check_copies(store: Store, found: Iterable[tuple[str, Intents]]) -> None:
             )
 
 
-def _check_latest(store: Store, found: Iterable[tuple[str, Intents]], runs: Iterable[_Run]) -> None:
-    """A run that finds no users, or fails, leaves the intents of the run before it."""
+def _of_last_runs(
+    store: Store, found: Iterable[tuple[str, Intents]], runs: Iterable[_Run]
+) -> Iterator[tuple[str, Intents]]:
+    """``found`` as of each policy's last run: without users if it found none. Such a run leaves the file as it is.
+
+    Raises IdentityCenterError for intents before a run that failed, or that ran with --dryrun.
+    """
     of_policy: defaultdict[tuple[str, str], list[_Run]] = defaultdict(list)
     for run in runs:
         of_policy[run.account_id, run.policy].append(run)
     for name, intents in found:
-        if intents.time is None:
-            continue
-        # Intents of an earlier version have no fractions of a second.
-        latest = intents.time + timedelta(seconds=0 if intents.time.microsecond else 1)
-        regions = [part for part in PurePosixPath(name).parts if REGION.fullmatch(part)]
-        later = [
-            run
-            for run in of_policy[intents.account_id, intents.policy]
-            if run.start > latest and (not regions or run.region in regions)
-        ]
-        if later:
-            run = max(later, key=lambda each: each.start)
+        last = _later_run(name, intents, of_policy[intents.account_id, intents.policy])
+        if last is None:
+            yield name, intents
+        elif last.found_nobody:
+            yield name, replace(intents, users=(), time=last.start)
+        else:
             raise IdentityCenterError(
                 f"{store.place(name)} (account {intents.account_id}) has the time {intents.time}, and policy "
-                f"{intents.policy} ran again at {run.start}{' with --dryrun' if run.is_dry else ''} and wrote no "
-                "intents: it found no users, or it failed. Nothing was touched: run the policies again; if the policy "
-                "no longer finds users there, remove the file"
+                f"{intents.policy} ran again at {last.start}{' with --dryrun' if last.is_dry else ''} and wrote no "
+                "intents. Nothing was touched: run the policies again"
             )
+
+
+def _later_run(name: str, intents: Intents, runs: Iterable[_Run]) -> _Run | None:
+    """The last of ``runs``, if it began after ``intents`` were written; None if not."""
+    if intents.time is None:
+        return None
+    # Intents of an earlier version have no fractions of a second.
+    latest = intents.time + timedelta(seconds=0 if intents.time.microsecond else 1)
+    regions = [part for part in PurePosixPath(name).parts if REGION.fullmatch(part)]
+    later = [each for each in runs if each.start > latest and (not regions or each.region in regions)]
+    return max(later, key=lambda each: each.start, default=None)
 
 
 def check_complete(

@@ -370,3 +370,13 @@ def test_intents_of_an_earlier_version_have_whole_seconds(tmp_path: Path) -> Non
     file = Path(write_intents(tmp_path / AT_PAYMENTS, replace(intents(ACCOUNT, "alice"), time=written)))
     file.with_name("metadata.json").write_text(metadata(WRITTEN))
     assert len(read_intents(tmp_path, now=WRITTEN)) == 1
+
+
+def test_a_last_run_that_found_no_users_requests_nothing(tmp_path: Path) -> None:
+    """However long ago: an account without users would stop the runs of all others."""
+    file = Path(write_intents(tmp_path / AT_PAYMENTS, replace(intents(ACCOUNT, "alice"), time=WRITTEN)))
+    later = WRITTEN + timedelta(days=30)
+    found_none = {**json.loads(metadata(later)), "metrics": [{"MetricName": "ResourceCount", "Value": 0}]}
+    file.with_name("metadata.json").write_text(json.dumps(found_none))
+    (found,) = read_intents(tmp_path, now=later)
+    assert (found.users, found.time) == ((), later)
