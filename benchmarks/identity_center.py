@@ -282,7 +282,12 @@ def _plan_and_record(fleet: Fleet, phases: _Phases) -> None:
         {"sso-admin": nobody, "identitystore": nobody}, instance, Backoff(), RateLimit(1e9), CALLER
     )
     plan_options = PlanOptions(Path(str(fleet.output), "plan.json"))
-    with mock.patch.object(access_run, "SingleWriter", _AtOnce), mock.patch("os.fsync"):
+    with (
+        mock.patch.object(access_run, "SingleWriter", _AtOnce),
+        # The empty Identity Center has nothing to read again.
+        mock.patch.object(access_run.Recheck, "changed_sets_since", return_value=()),
+        mock.patch("os.fsync"),
+    ):
         failures = provision(fleet, center, phases.said, ApplyOptions(), plan_options=plan_options)
     if failures or fleet.desired.refused:
         raise BenchmarkError(f"users were refused: {[*failures, *fleet.desired.refused][:3]}")
