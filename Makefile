@@ -3,8 +3,10 @@
 
 VENV ?= .venv
 PYTHON ?= python3
+# tests wait for processes and clocks a third of the time, so there are three workers for two processors
+WORKERS ?= $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) * 3 + 1) / 2 )))
 # neighbours stay together as long as possible, since they share fixtures; an idle worker takes from the other's end
-PYTEST_ARGS ?= -n auto --dist worksteal
+PYTEST_ARGS ?= -n $(WORKERS) --dist worksteal
 
 # the tests of what is pure: they name neither AWS, Cloud Custodian, a command nor another process
 IMPURE := aws_local_org|boto3|botocore|c7n|moto|subprocess|CliRunner|running_organization|Rehearsal|FleetRehearsal|tests\.(policies|packaging|readme|replay)
@@ -45,7 +47,7 @@ $(INSTALLED): setup.py c7n_iamusers/__init__.py c7n_iamusers.pth c7n_iamusers.st
 	@touch $@
 
 test: $(INSTALLED)  ## run the tests; fewer, or otherwise: make test PYTEST_ARGS='-k exemptions'
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(PYTEST_ARGS) $(COVERAGE)
 
 test-fast: $(INSTALLED)  ## run the tests of what is pure: models, rules, decisions; half a minute
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(FAST_TESTS)

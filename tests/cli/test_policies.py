@@ -358,7 +358,7 @@ def test_policies_that_are_nested_too_deeply(fleet: FleetRehearsal) -> None:
     Path("policies.yml").write_text(f"policies: {'[' * 5_000}{']' * 5_000}")
     found = provision(fleet, *GIVEN)
     assert found.exit_code == 1
-    assert "policies.yml: maximum recursion depth exceeded" in found.output
+    assert found.output.startswith("Error: policies.yml: ")  # from Python 3.12 on, the YAML is read and is no policy
     assert isinstance(found.exception, SystemExit)
 
 
