@@ -358,7 +358,8 @@ def test_policies_that_are_nested_too_deeply(fleet: FleetRehearsal) -> None:
     Path("policies.yml").write_text(f"policies: {'[' * 5_000}{']' * 5_000}")
     found = provision(fleet, *GIVEN)
     assert found.exit_code == 1
-    assert found.output.startswith("Error: policies.yml: ")  # from Python 3.12 on, the YAML is read and is no policy
+    # from Python 3.12 on, the YAML is read, and is no policy
+    assert found.output.startswith("Error: policies.yml: ")
     assert isinstance(found.exception, SystemExit)
 
 
