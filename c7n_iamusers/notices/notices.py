@@ -48,8 +48,8 @@ class Notice:
 
     @property
     def name(self) -> str:
-        """The name of its file; no two messages have the same."""
-        digest = hashlib.sha256(f"{self.message_id} {self.policy}".encode()).hexdigest()[:12]
+        """The name of its file. A message about users of several days has one file a day."""
+        digest = hashlib.sha256(f"{self.message_id} {self.policy} {self.day}".encode()).hexdigest()[:12]
         return f"{self.account_id}/{self.time:%Y%m%dT%H%M%SZ}-{self.step}-{digest}.json"
 
     def as_json(self) -> bytes:

@@ -119,6 +119,17 @@ def test_reminders(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     assert records(tmp_path)[0]["day"] == records(tmp_path)[1]["day"]
 
 
+def test_users_of_several_days_are_reminded_in_one_message(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    notify(tmp_path, {"UserName": "alice"}, days=5)
+    notify(tmp_path, {"UserName": "bob"}, days=6)
+    sent(org)
+    notify(tmp_path, step="remind", days=7)
+    reminded = [each for each in records(tmp_path) if each["step"] == "reminded-7"]
+    assert len(sent(org)) == 1
+    assert sorted(each["users"][0]["user"] for each in reminded) == ["alice", "bob"]
+    assert len({each["message-id"] for each in reminded}) == 1
+
+
 @pytest.mark.parametrize("to", [["account-emails"], ["resource-owner"], [""], ["owner"], ["{owner}"]])
 def test_nobody_to_address(org: LocalOrg, iam: Any, tmp_path: Path, to: list[str]) -> None:
     with pytest.raises(
