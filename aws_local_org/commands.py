@@ -125,7 +125,7 @@ def _settings(member_account: tuple[tuple[str, str], ...], **options: Any) -> Se
 @seed_option
 @users_option
 @click.option("--now", metavar="DATE", help="Dates are relative to this day [default: today].")
-@format_option
+@format_option("table", "json")
 def seed(
     endpoint: str | None,
     seed_number: int | None,
@@ -163,7 +163,7 @@ def _figures(counts: dict[str, int]) -> list[int]:
     "--authorization-details", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @click.option("--credential-report", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@format_option
+@format_option("table", "json")
 def load(
     endpoint: str | None,
     account: str,
@@ -197,7 +197,7 @@ def load(
 
 @local_org.command()
 @endpoint_option
-@format_option
+@format_option("table", "json")
 def calls(endpoint: str | None, output_format: str) -> None:
     """The AWS calls that the organization saw, oldest first."""
     records = LocalOrgEndpoint(endpoint).get("calls")

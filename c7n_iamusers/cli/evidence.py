@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.cli.arguments import role_arn
-from c7n_iamusers.cli.output import print_json, print_table, say
+from c7n_iamusers.cli.output import format_option, print_json, print_table, say
 from c7n_iamusers.text.wording import cell
 
 if TYPE_CHECKING:
@@ -31,13 +31,7 @@ _STEPS = 3
     callback=role_arn,
     help="Assume this role first, to read another account.",
 )
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    show_default=True,
-)
+@format_option("table", "json", "csv")
 @click.option(
     "--authorization-details", type=_FILE, help="Saved `aws iam get-account-authorization-details`."
 )

@@ -23,9 +23,12 @@ _NARROWEST = 8
 #: The width that rich draws around a cell: a line and two spaces.
 _FRAME = 3
 
-format_option = click.option(
-    "--format", "output_format", type=click.Choice(["table", "json"]), default="table", show_default=True
-)
+
+def format_option(*formats: str) -> Callable[[Any], Any]:
+    """The option ``--format``, one of ``formats``; the first one by default."""
+    return click.option(
+        "--format", "output_format", type=click.Choice(formats), default=formats[0], show_default=True
+    )
 
 
 def say(line: str, err: bool = False) -> None:

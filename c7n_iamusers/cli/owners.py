@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.cli.arguments import role_arn
-from c7n_iamusers.cli.output import print_json, print_table, progress_bar, say
+from c7n_iamusers.cli.output import format_option, print_json, print_table, progress_bar, say
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.text.wording import cell
 
@@ -67,13 +67,7 @@ def _sources(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> t
 @click.option(
     "--mailer", type=_FILE, help="With --write: write each owner into account_emails of mailer.yml."
 )
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    show_default=True,
-)
+@format_option("table", "json", "csv")
 def owners(
     config: Path | None,
     sources: tuple[Source, ...],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from c7n_iamusers.cli.output import print_json, say
+from c7n_iamusers.cli.output import format_option, print_json, say
 from c7n_iamusers.text.wording import visible
 
 if TYPE_CHECKING:
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option(
-    "--format", "output_format", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
+@format_option("text", "json")
 def plan(file: Path, output_format: str) -> None:
     """Print a plan with the exact calls: of deletions, or of access in Identity Center.
 

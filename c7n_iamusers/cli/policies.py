@@ -12,14 +12,13 @@ from typing import Any
 
 from c7n_iamusers import register
 from c7n_iamusers.exceptions import IdentityCenterError, InvalidPolicyData
+from c7n_iamusers.iam.accounts import HOME_REGIONS
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority, PolicySettings, file_of
 from c7n_iamusers.identity_center.intent_files import REGION
 from c7n_iamusers.identity_center.intents import Intents
 
 _OF_PEOPLE = ("user", "people-from", "email-domains")
 _ACTION, _INTENT = "provision-identity-center", "intent"
-#: Partition -> the Region of IAM's endpoint, used if neither the output nor the accounts file has a Region.
-_HOMES = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 
 
 def loaded(file: Path) -> list[Any]:
@@ -157,9 +156,11 @@ def _action(policy: Any) -> Any:
 
 
 def _region(intents: Intents, account: Mapping[str, Any]) -> str:
+    """The Region of the output or the accounts file; without one, that of IAM's endpoint."""
     written = [each for each in PurePosixPath(intents.place).parts if REGION.fullmatch(each)]
-    partition = intents.users[0].subject.arn.split(":")[1] if intents.users else ""
-    return str(next(iter((*written, *account.get("regions", ()))), _HOMES.get(partition, "us-east-1")))
+    partition = intents.users[0].subject.arn.split(":")[1] if intents.users else "aws"
+    home = HOME_REGIONS.get(partition, HOME_REGIONS["aws"])
+    return str(next(iter((*written, *account.get("regions", ()))), home))
 
 
 def _config(account_id: str, region: str) -> Any:

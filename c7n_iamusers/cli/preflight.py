@@ -53,7 +53,7 @@ _UNNAMED = {
     help="The role for Identity Center, instead of those that the policies and identity_center_role name.",
 )
 @click.option("--region", metavar="NAME", help="The primary Region of Identity Center.")
-@format_option
+@format_option("table", "json")
 def preflight(
     config: Path, files: tuple[Path, ...], role: str | None, region: str | None, output_format: str
 ) -> None:

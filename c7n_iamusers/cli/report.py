@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.output import say
+from c7n_iamusers.cli.output import format_option, say
 from c7n_iamusers.exceptions import OutputUnreadable
 
 if TYPE_CHECKING:
@@ -45,13 +45,7 @@ _S3 = "s3://"
     metavar="TAG",
     help="With -c: only accounts with this tag should be there, as c7n-org run -t. Repeatable.",
 )
-@click.option(
-    "--format",
-    "output_format",
-    type=click.Choice(["html", "json", "csv"]),
-    default="html",
-    show_default=True,
-)
+@format_option("html", "json", "csv")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),

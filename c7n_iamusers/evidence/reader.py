@@ -67,15 +67,7 @@ def _request(client: Any, backoff: Backoff) -> None:
             raise
 
 
-#: The prefix of a partition's Regions -> the Region in which CloudTrail records IAM's events ("Global service events",
-#: CloudTrail User Guide).
-_HOME_REGIONS = {"us-gov-": "us-gov-west-1", "cn-": "cn-north-1"}
 _CREATED = {"AttributeKey": "EventName", "AttributeValue": "CreateUser"}
-
-
-def home_region(region: str) -> str:
-    """The Region that records IAM's events, in the partition of ``region``."""
-    return next((home for prefix, home in _HOME_REGIONS.items() if region.startswith(prefix)), "us-east-1")
 
 
 def read_creators(client: Any, backoff: Backoff) -> dict[str, str]:

@@ -17,6 +17,19 @@ from c7n_iamusers.iam.policy_documents import PolicyInterner, default_documents
 from c7n_iamusers.iam.user import Item
 from c7n_iamusers.iam.users import read_detail, read_kind
 
+#: Partition -> the Region of its only IAM endpoint ("IAM endpoints and quotas", AWS General Reference), in which
+#: CloudTrail records IAM's events ("Global service events", CloudTrail User Guide).
+HOME_REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+_PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+#: c7n-org's Regions for an account without ``regions`` in the accounts file.
+DEFAULT_REGIONS = ("us-east-1", "us-west-2")
+
+
+def home_region(region: str) -> str:
+    """The Region of IAM's endpoint in the partition of ``region``."""
+    partition = next((each for prefix, each in _PARTITIONS.items() if region.startswith(prefix)), "aws")
+    return HOME_REGIONS[partition]
+
 
 @dataclass(frozen=True)
 class PolicySource:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, HOME_REGIONS
 from c7n_iamusers.iam.deny_all import aws_deny_all
 from c7n_iamusers.iam.permissions import Needed, role_policy
 from c7n_iamusers.organization.owners import OWNER, accounts_file, address_fault
@@ -15,10 +16,6 @@ from c7n_iamusers.organization.owners import OWNER, accounts_file, address_fault
 OK, HOLE, UNKNOWN = "ok", "hole", "unknown"
 #: The variables of accounts.yml that are checked beside those that the policies use.
 QUEUE, NOTICES, CENTER_ROLE = "queue_url", "notices", "identity_center_role"
-#: What c7n-org takes for an account without Regions.
-_USUAL_REGIONS = ("us-east-1", "us-west-2")
-#: The Region in which IAM's only endpoint of a partition is ("IAM endpoints and quotas").
-_HOMES = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 #: A variable as Cloud Custodian fills it in; {{...}} is a template's, and ${...} a policy variable of IAM.
 _VARIABLE = re.compile(r"(?<![{$])\{([A-Za-z_]\w*)\}(?!\})")
 _OF_CENTER = ("provision-identity-center", "identity-center")
@@ -62,7 +59,7 @@ class Target:
     @property
     def region(self) -> str:
         """The Region in which the actions run."""
-        home = _HOMES.get(self.partition, "us-east-1")
+        home = HOME_REGIONS.get(self.partition, HOME_REGIONS["aws"])
         one = len(self.regions) == 1 and self.regions[0] != "all"
         return self.regions[0] if one else home
 
@@ -107,7 +104,7 @@ def file_checks(
 
 
 def _region(target: Target) -> Check:
-    regions = target.regions or _USUAL_REGIONS
+    regions = target.regions or DEFAULT_REGIONS
     if len(regions) == 1 or "all" in regions or target.region in regions:
         return Check(str(target), "region", OK, target.region)
     return Check(

@@ -31,7 +31,7 @@ from c7n_iamusers.execution.sessions import callers
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
 from c7n_iamusers.execution.user_run import LOG, Run, Work, outcome_of
 from c7n_iamusers.exemptions import ExemptionRule
-from c7n_iamusers.iam.accounts import AccountDetails, read_account
+from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, AccountDetails, home_region, read_account
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.notices.notices import Notices, check_stop
 from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
@@ -48,12 +48,6 @@ from c7n_iamusers.plugins.run_outputs import (
 )
 from c7n_iamusers.safeguards.recheck import LiveRecheck
 from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
-
-#: Region prefix -> the Region of the partition's only IAM endpoint ("IAM endpoints and quotas", AWS General Reference).
-_HOMES = {"cn-": "cn-north-1", "us-gov-": "us-gov-west-1"}
-_HOME = "us-east-1"
-#: c7n-org's Regions for an account without ``regions`` in accounts.yml.
-_DEFAULT_REGIONS = ("us-east-1", "us-west-2")
 
 
 def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
@@ -72,10 +66,10 @@ def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
         f"policy {manager.data.get('name')}: account {account.get('name')}",
     )
     given = _given_regions(sys.argv if argv is None else argv)
-    regions = given or tuple(account.get("regions") or _DEFAULT_REGIONS)
+    regions = given or tuple(account.get("regions") or DEFAULT_REGIONS)
     if len(regions) == 1 and "all" not in regions:
         return None
-    home = next((each for prefix, each in _HOMES.items() if region.startswith(prefix)), _HOME)
+    home = home_region(region)
     if home not in regions and "all" not in regions:
         raise PolicyExecutionError(
             f"{name}: IAM is the same in every Region, so one acts for all: the only one, or {home}; this run has "

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.evidence.reader import home_region, read_creators
+from c7n_iamusers.evidence.reader import read_creators
+from c7n_iamusers.iam.accounts import home_region
 from tests.fakes import ScriptedClient, Sleeps
 
 ROLE = "arn:aws:iam::111122223333:role/iac"
