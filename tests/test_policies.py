@@ -185,7 +185,7 @@ def test_the_head_says_how_it_is_run(path: Path) -> None:
 
 @pytest.mark.parametrize("place", [*FILTERS.values(), *ACTIONS.values()])
 def test_every_example_says_whom_it_spares(place: str) -> None:
-    """What is copied from a docstring must not meet the break-glass users."""
+    """What is copied from a docstring must not meet who is exempt, active, unannounced or without replacement."""
     module, _, name = place.replace(":", ".").rpartition(".")
     example = str(getattr(importlib.import_module(module), name).__doc__).partition(".. code-block:: yaml")[2]
     policies = yaml.safe_load(textwrap.dedent(example))["policies"]
@@ -194,6 +194,12 @@ def test_every_example_says_whom_it_spares(place: str) -> None:
         for each in policy["filters"]:
             if isinstance(each, dict) and each.get("type") == "unnecessary":
                 assert each.get("exempt") or each.get("exempt-from")
+        for action in policy.get("actions", ()):
+            if action["type"] in ("composite-delete", "quarantine"):
+                assert {"noticed", "notices", "active-within"} <= set(action)
+                (flag,) = [each for each in policy["filters"] if "kinds" in each]
+                assert set(flag["kinds"]) <= {"machine", "no-credentials"}
+                assert "role-trusts-user" in flag["findings"]["none-of"]
 
 
 @pytest.mark.parametrize(

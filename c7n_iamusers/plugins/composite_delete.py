@@ -191,10 +191,14 @@ class CompositeDelete(UserAction):
             max-resources: 10
             filters:
               - type: unnecessary
+                kinds: [machine, no-credentials]
+                findings:
+                  none-of: [role-trusts-user]
                 exempt:
                   - path: /emergency/*
                     reason: break-glass access, sealed in the safe
                     expires: "2027-12-31"
+              - "tag:Email": absent
             actions:
               - type: composite-delete
                 active-within: 30

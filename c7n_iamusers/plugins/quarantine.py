@@ -49,13 +49,20 @@ class Quarantine(UserAction):
             source: authorization-details
             filters:
               - type: unnecessary
+                kinds: [machine, no-credentials]
+                findings:
+                  none-of: [role-trusts-user]
                 exempt:
                   - path: /emergency/*
                     reason: break-glass access, sealed in the safe
                     expires: "2027-12-31"
+              - "tag:Email": absent
             actions:
               - type: quarantine
                 reason: to be deleted in two weeks
+                active-within: 30
+                noticed: 16
+                notices: s3://governance/iam-users/notices
     """
 
     schema = type_schema(
