@@ -6,17 +6,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-import botocore.session
 import pytest
-from botocore.loaders import create_loader
 
 from aws_local_org import LocalOrg, Settings
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.identity_center.writer import schedule
+from tests import quick_botocore
 from tests.in_process import is_running, short_circuit
 
-#: One for all tests, because loading botocore's models for each session takes most of a test's time.
-LOADER = create_loader()
+quick_botocore.install()
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +52,6 @@ def over_http() -> bool:
 def org(local_org: LocalOrg, over_http: bool, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalOrg]:
     """An empty organization with default settings. The environment points boto3, and so c7n, to it."""
     running(local_org)
-    monkeypatch.setattr(botocore.session, "create_loader", lambda *_: LOADER)
     for name, value in local_org.environment().items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
