@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +17,9 @@ from tests import quick_botocore
 from tests.in_process import is_running, short_circuit
 
 quick_botocore.install()
+# Otherwise each test process rewrites all assertions, and each command that tests start compiles the package.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session")
