@@ -77,7 +77,8 @@ def org(local_org: LocalOrg, over_http: bool, monkeypatch: pytest.MonkeyPatch) -
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait a fraction of the seconds that AWS is given between two tries or polls, in this process."""
+    """Wait for no disk, and a fraction of the seconds that AWS is given between two tries or polls, in this process."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
     delays = Backoff.delays
     monkeypatch.setattr(Backoff, "delays", lambda backoff: (each / 50 for each in delays(backoff)))
     monkeypatch.setattr(schedule, "_SHORTEST_POLL", 0.005)

@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Remembers, for a whole test process, what botocore works out again for each session and each client.
+"""Remembers, for a whole test process, what botocore and moto work out again for each session, client and call.
 
 One run of a policy makes some seven clients and three sessions, which takes longer than its calls to the local
-organization. What is remembered depends on a service's model or on a handler's code alone, so tests see no difference.
+organization. What is remembered depends on a service's model or on code alone, so tests see no difference.
 """
 
 from __future__ import annotations
 
 import copy
+import functools
 from typing import Any
 
 import botocore.client
 import botocore.hooks
+import botocore.httpsession
 import botocore.session
+import botocore.useragent
+import moto.core.responses
 from botocore.hooks import EVENT_ALIASES, NodeList
 from botocore.loaders import create_loader
 
@@ -21,7 +25,7 @@ LOADER = create_loader()
 
 
 def install() -> None:
-    """Patch botocore in this process, for good."""
+    """Patch botocore and moto in this process, for good."""
     client: Any = botocore.client  # what is patched has no types
     hooks: Any = botocore.hooks
     session: Any = botocore.session
@@ -32,6 +36,12 @@ def install() -> None:
     client.ClientCreator._create_methods = _remembered_methods(client.ClientCreator._create_methods)
     hooks.EventAliaser.__init__ = _with_remembered_names(hooks.EventAliaser.__init__)
     hooks._PrefixTrie.__copy__ = _copy_of_trie
+    for module, pure in (
+        (botocore.httpsession, "create_urllib3_context"),
+        (botocore.useragent, "sanitize_user_agent_string_component"),
+        (moto.core.responses, "method_names_from_class"),
+    ):
+        setattr(module, pure, functools.cache(getattr(module, pure)))
 
 
 def _remembered_methods(create: Any) -> Any:
