@@ -11,6 +11,9 @@ from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
 from c7n_iamusers.safeguards.guards import Guards
 
+#: The value of the option credentials that leaves them active.
+KEEP = "keep"
+
 
 class Quarantine(UserAction):
     """Makes every credential of a user unusable. ``release`` undoes it exactly.
@@ -26,6 +29,10 @@ class Quarantine(UserAction):
     ``journal.jsonl``, which ``release`` needs with another form of the Deny. The tag ``c7n-iamusers-quarantine`` is for
     people only: anybody with iam:TagUser can forge it. A key that was inactive before stays inactive. The output has a
     snapshot, the journal and ``outcomes.json``, as with ``composite-delete``.
+
+    ``credentials: keep`` puts only the Deny on. Requests are still attempted, denied, and may be seen, whereas IAM
+    says nothing of attempts with an inactive key. ``credentials: deactivate``, the default, follows: it deactivates
+    them under the same Deny. Days under either count for ``quarantined-for`` as long as the Deny holds.
 
     ``active-within`` is by default the filter's ``unused-for``. All criteria of the filter are checked again on live
     data.
@@ -66,7 +73,10 @@ class Quarantine(UserAction):
     """
 
     schema = type_schema(
-        "quarantine", reason={"type": "string", "minLength": 1}, **{"active-within": DAYS, **NOTICED}
+        "quarantine",
+        reason={"type": "string", "minLength": 1},
+        credentials={"enum": [KEEP, "deactivate"]},
+        **{"active-within": DAYS, **NOTICED},
     )
     schema_alias = False
     permissions = QUARANTINE
@@ -92,7 +102,8 @@ class Quarantine(UserAction):
         )
         records, recheck = self.user_records(run, account), self.recheck(run, account)
         policy, reason = str(self.manager.data.get("name")), self.data.get("reason", "no reason given")
-        work = UserQuarantine(run, records, guards, policy, reason, recheck.problem).quarantine
+        keep = self.data.get("credentials") == KEEP
+        work = UserQuarantine(run, records, guards, policy, reason, recheck.problem, keep=keep).quarantine
         return self.unless_stopped(work)
 
 

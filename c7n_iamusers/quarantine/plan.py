@@ -24,13 +24,16 @@ NO_DENY = "none"
 class QuarantinePlan:
     """``plan``: without calls if the quarantine holds already. ``notes``: hints for people.
 
-    ``problem``: why no Deny-all can be put on the user. ``plan`` deactivates its credentials all the same.
+    ``problem``: why no Deny-all can be put on the user. ``plan`` deactivates its credentials all the same, unless they
+    are to be kept. ``lapsed``: why an earlier quarantine no longer holds, in words, where that calls for attention:
+    somebody else removed its Deny, or ``plan`` does not complete it.
     """
 
     plan: Plan
     record: Quarantine
     notes: tuple[str, ...] = ()
     problem: str = ""
+    lapsed: tuple[str, ...] = ()
 
 
 def plan_quarantine(
@@ -40,36 +43,43 @@ def plan_quarantine(
     reason: str,
     history: History = own_changes.NOTHING_KNOWN,
     refused: Collection[str] = (),
+    keep: bool = False,
 ) -> QuarantinePlan:
     """The calls that quarantine ``user``: first the Deny, then the credentials, finally a tag for people.
 
-    A quarantine that was undone in part is completed, and counts from ``now``. ``refused``: forms of the Deny that the
-    role may not use.
+    ``keep``: put the Deny on, and leave the credentials active. A later plan without it deactivates them under the same
+    Deny, and the days count on. A quarantine that was undone in part is completed, and counts from ``now``.
+    ``refused``: forms of the Deny that the role may not use.
     """
     earlier = own_changes.quarantine_of(user, history) or history.quarantine
-    if earlier and not own_changes.lapses(user, earlier):
-        return QuarantinePlan(Plan(user.subject, ()), earlier)
-    recorded = (
-        earlier.deactivated
-        if earlier and (own_changes.denied(user, earlier) or earlier.deny == NO_DENY)
-        else ()
-    )
-    kept = {identity for identity in recorded if identity in _ids(user)}
-    off = list(own_changes.switchable(user, ACTIVE))
-    ids = (*kept, *(str(item[kind.identifier]) for kind, item in off if item[kind.identifier] not in kept))
-    since = now.astimezone(timezone.utc).replace(microsecond=0)
-    record, problem = Quarantine(since, policy, reason, tuple(sorted(ids))), ""
+    stands = earlier is not None and own_changes.denied(user, earlier)
+    in_force = earlier if earlier and (stands or earlier.deny == NO_DENY) else None
+    lapsed = tuple(own_changes.lapses(user, earlier)) if earlier else ()
+    # Nothing goes back from deactivated to kept: that is a release.
+    deactivated = in_force is not None and not in_force.kept
+    if earlier and ((keep and deactivated) or (not lapsed and (keep or deactivated))):
+        return QuarantinePlan(Plan(user.subject, ()), earlier, lapsed=lapsed)
+    recorded = in_force.deactivated if in_force else ()
+    known = {identity for identity in recorded if identity in _ids(user)}
+    off = [] if keep else list(own_changes.switchable(user, ACTIVE))
+    ids = (*known, *(str(item[kind.identifier]) for kind, item in off if item[kind.identifier] not in known))
+    deepens = in_force is not None and in_force.kept
+    since = in_force.since if in_force and deepens else now.astimezone(timezone.utc).replace(microsecond=0)
+    record, problem = Quarantine(since, policy, reason, tuple(sorted(ids)), kept=keep), ""
     try:
         found = deny_all.plan_deny_all(
             user, [deny_all.deny_all_document(sid) for sid in record.sids], "quarantine", refused
         )
     except DenyRefused as error:
         found, problem = deny_all.DenyAllPlan(NO_DENY), str(error)
+        if keep:
+            return QuarantinePlan(Plan(user.subject, ()), record, problem=problem)
     record = replace(record, deny=_form(found, history))
     switches = [_switch(user, kind, item, INACTIVE) for kind, item in off]
     notes = own_changes.left_inactive(user, earlier) if earlier else []
     calls = (*found.put, *switches, *_tagging(user, record))
-    return QuarantinePlan(Plan(user.subject, calls), record, tuple(notes), problem)
+    broken = lapsed if own_changes.broken_quarantine(user, history) else ()
+    return QuarantinePlan(Plan(user.subject, calls), record, tuple(notes), problem, broken)
 
 
 @dataclass(frozen=True)

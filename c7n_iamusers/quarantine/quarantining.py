@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,12 +17,20 @@ from c7n_iamusers.iam.attachments import INACTIVE, LOGIN_PROFILE
 from c7n_iamusers.iam.deny_all import FORMS, deny_form, is_bounded
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.iam.own_changes import deletion_begun, quarantine_of, switchable
+from c7n_iamusers.iam.own_changes import deletion_begun, lapses, quarantine_of, switchable
 from c7n_iamusers.iam.quarantine_record import Quarantine, quarantine_of_tags
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.users import read_key_use
-from c7n_iamusers.quarantine.plan import plan_quarantine, plan_release
-from c7n_iamusers.safeguards.guards import Guards, compromised, identity_refusal, quarantine_status, refusal
+from c7n_iamusers.iam.users import KeyUse, read_key_use
+from c7n_iamusers.quarantine.plan import QuarantinePlan, plan_quarantine, plan_release
+from c7n_iamusers.safeguards.guards import (
+    Guards,
+    compromised,
+    identity_refusal,
+    quarantine_broken,
+    quarantine_status,
+    refusal,
+    refused_status,
+)
 from c7n_iamusers.safeguards.identity import (
     FORM_REFUSED,
     BoundaryChanged,
@@ -36,7 +44,7 @@ from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
 
 @dataclass(frozen=True)
 class UserQuarantine:
-    """Quarantines users of ``run`` for ``policy`` and ``reason``.
+    """Quarantines users of ``run`` for ``policy`` and ``reason``. ``keep``: only the Deny, credentials stay active.
 
     Each user's attachments are read from the user's own lists: a credential that a list of the account might miss would
     stay active unnoticed. ``recheck``: why the policy's filter no longer selects a user. ``refused``: forms of the Deny
@@ -50,6 +58,7 @@ class UserQuarantine:
     reason: str
     recheck: Recheck = no_recheck
     refused: set[str] = field(default_factory=set)
+    keep: bool = False
     now: Callable[[], datetime] = utc_now
 
     def quarantine(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
@@ -82,6 +91,9 @@ class UserQuarantine:
     ) -> tuple[str, str]:
         keys = read_key_use(self.run.client, user, self.run.backoff)
         if reason := refusal(evidence, user, self.guards, self.now(), keys) or self.recheck(user, keys):
+            if undone := self.records.find(user).broken:
+                gone = quarantine_broken(undone, lapses(user, undone))
+                return FAILED, f"{gone}. It was not put in quarantine again: {reason}"
             return SKIPPED, reason
         if begun := deletion_begun(user):
             return (
@@ -90,16 +102,20 @@ class UserQuarantine:
             )
         found = self.records.find(user, applied.made)
         refused = frozenset(unfit | self.refused)
-        planned = plan_quarantine(user, self.now(), self.policy, self.reason, found.known, refused)
+        planned = plan_quarantine(user, self.now(), self.policy, self.reason, found.known, refused, self.keep)
         if not planned.plan.calls:
-            return UNCHANGED, quarantine_status(user, planned.record.since, keys)
+            return self._left(user, planned, keys)
         self.records.keep(found)
         self.records.note_quarantine(evidence, planned.record)
         identify = identity_check(self.run.client, self.run.backoff, evidence, user, planned.plan, applied)
         self.run.executor.apply(planned.plan, applied, identify)
         if not identify():
             raise SubjectGone
-        notes = "; ".join([*_limits(user), *planned.notes])
+        kept = ["its credentials are kept active under the Deny-all"] if self.keep else []
+        notes = "; ".join([*kept, *_limits(user), *planned.notes])
+        if not planned.problem and found.broken:
+            broken = quarantine_broken(found.broken, planned.lapsed)
+            return FAILED, f"{broken}. It was put in quarantine again, and the days count from now; {notes}"
         if not planned.problem:
             return QUARANTINED, notes
         off = ", ".join(planned.record.deactivated) or "none"
@@ -107,6 +123,19 @@ class UserQuarantine:
             FAILED,
             f"{planned.problem}. Its active credentials were deactivated all the same: {off}; {notes}",
         )
+
+    def _left(self, user: IamUser, planned: QuarantinePlan, keys: Sequence[KeyUse]) -> tuple[str, str]:
+        """The outcome of a plan without calls: the quarantine holds, or this plan is not what completes it."""
+        if planned.problem:
+            return FAILED, planned.problem
+        if planned.lapsed:
+            how = "a quarantine with credentials: deactivate completes it, and the days count anew"
+            reason = f"{quarantine_broken(planned.record, planned.lapsed)}; {how}"
+            return refused_status(reason), reason
+        off = ""
+        if self.keep and not planned.record.kept:
+            off = "its credentials are deactivated already, and credentials: keep activates none (release does); "
+        return UNCHANGED, off + quarantine_status(user, planned.record.since, keys)
 
 
 @dataclass(frozen=True)

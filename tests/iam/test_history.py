@@ -114,7 +114,9 @@ def test_a_line_without_unique_id_is_not_of_a_user_created_later(
 
 def test_notes_come_with_the_call() -> None:
     (deed,) = history_of(ALICE.subject, [line("before", 1, notes={"for": "deletion"})]).calls
-    assert deed == AppliedCall(at(1), "DeleteAccessKey", {"UserName": "alice", **KEY}, {"for": "deletion"})
+    assert deed == AppliedCall(
+        at(1), "DeleteAccessKey", {"UserName": "alice", **KEY}, {"for": "deletion"}, answered=False
+    )
     (bare,) = history_of(ALICE.subject, [line("before", 1, notes="torn")]).calls
     assert bare.notes == {}
 
