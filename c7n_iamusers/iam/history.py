@@ -249,7 +249,7 @@ def _is_restoration(call: AppliedCall) -> bool:
 
 def _puts_deny_all(call: AppliedCall) -> bool:
     if call.operation == "PutUserPolicy":
-        return call.parameters.get("PolicyName") == DENY_ALL_NAME
+        return call.parameters.get("PolicyName") == DENY_ALL_NAME and call.notes.get("for") != "brownout"
     names = {"AttachUserPolicy": "PolicyArn", "PutUserPermissionsBoundary": "PermissionsBoundary"}
     return call.operation in names and _is_deny_all(call, names[call.operation])
 

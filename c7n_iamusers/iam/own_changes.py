@@ -17,7 +17,14 @@ from c7n_iamusers.iam.attachments import (
     TAG,
     AttachmentKind,
 )
-from c7n_iamusers.iam.deny_all import deny_all_arn, holds_attached, holds_inline, inline_deny_all, is_bounded
+from c7n_iamusers.iam.deny_all import (
+    brownout_of,
+    deny_all_arn,
+    holds_attached,
+    holds_inline,
+    inline_deny_all,
+    is_bounded,
+)
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, OWN_TAGS, DenyRecord, Quarantine, parse_sid
 from c7n_iamusers.iam.user import IamUser, Item
@@ -85,7 +92,7 @@ def without_own_changes(
     the user could do more than before.
     """
     attachments = dict(user.attachments)
-    if inline_deny_all(user) is not None:
+    if inline_deny_all(user) is not None or brownout_of(user):
         attachments[INLINE_POLICY.name] = _without(user, INLINE_POLICY.name, "PolicyName", DENY_ALL_NAME)
     if history.attached_deny():
         attachments[ATTACHED_POLICY.name] = _without(

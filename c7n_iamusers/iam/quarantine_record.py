@@ -38,7 +38,9 @@ _SID = re.compile(
     r"(?:Quarantined(?P<since>\d{8}T\d{6}Z)(?:(?P<kept>Listening)|(?P<ids>(?:x[A-Z0-9]+)*)(?P<journaled>Journaled)?))?"
     r"(?:Deletion(?P<deletion>\d{8}T\d{6}Z))?"
 )
-_TAG_TIME, _SID_TIME = "%Y-%m-%dT%H:%M:%SZ", "%Y%m%dT%H%M%SZ"
+#: The form of a time in the statement id of a Deny-all.
+SID_TIME = "%Y%m%dT%H%M%SZ"
+_TAG_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Quarantine:
     @property
     def sids(self) -> tuple[str, ...]:
         """Statement ids for the Deny-all: one with the whole record if possible, and one that refers to the journal."""
-        since = f"Quarantined{self.since:{_SID_TIME}}"
+        since = f"Quarantined{self.since:{SID_TIME}}"
         if self.kept:
             # As long as the one that refers to the journal, which therefore always fits in its place.
             return (f"{since}Listening",)
@@ -109,7 +111,7 @@ def parse_sid(sid: str) -> DenyRecord | None:
     found = _SID.fullmatch(sid)
     if found is None or not sid:
         return None
-    since, begun = (_time(found[name] or "", _SID_TIME) for name in ("since", "deletion"))
+    since, begun = (sid_time(found[name] or "") for name in ("since", "deletion"))
     if (found["since"] and not since) or (found["deletion"] and not begun):
         return None
     known, ids = not found["journaled"], tuple((found["ids"] or "").split("x")[1:])
@@ -119,7 +121,7 @@ def parse_sid(sid: str) -> DenyRecord | None:
 
 def deletion_sids(quarantine: Quarantine | None, now: datetime) -> tuple[str, ...]:
     """Statement ids for the Deny-all of a deletion that begins ``now`` (UTC), the most complete first."""
-    end = f"Deletion{now:{_SID_TIME}}"
+    end = f"Deletion{now:{SID_TIME}}"
     return tuple(sid + end for sid in quarantine.sids) if quarantine else (end,)
 
 
@@ -142,6 +144,11 @@ def quarantine_of_tags(tags: Mapping[str, str]) -> Quarantine | None:
     ids = [each for key in sorted(tags) if key.startswith(DEACTIVATED_TAG) for each in tags[key].split()]
     policy, reason, kept = found["policy"], found["reason"] or "", bool(found["kept"])
     return Quarantine(since, policy, reason, tuple(dict.fromkeys(ids)), found["deny"], kept=kept)
+
+
+def sid_time(text: str) -> datetime | None:
+    """The time (UTC) that ``text`` of a statement id says; None if it is none."""
+    return _time(text, SID_TIME)
 
 
 def _time(text: str, form: str) -> datetime | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from c7n_iamusers.exceptions import DenyRefused
 from c7n_iamusers.execution.calls import ApiCall, Plan
 from c7n_iamusers.iam import deny_all, own_changes
 from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE, SWITCHABLE_KINDS, TAG, AttachmentKind
+from c7n_iamusers.iam.deny_all import Brownout
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.quarantine_record import TAGS_PER_USER, Quarantine, is_quarantine_tag
 from c7n_iamusers.iam.user import IamUser, Item
@@ -83,6 +84,40 @@ def plan_quarantine(
 
 
 @dataclass(frozen=True)
+class BrownoutPlan:
+    """``plan``: without calls while an earlier brownout runs. ``problem``: why nothing is done."""
+
+    plan: Plan
+    brownout: Brownout
+    problem: str = ""
+
+
+def plan_brownout(user: IamUser, now: datetime, minutes: int) -> BrownoutPlan:
+    """The call that denies ``user`` everything for ``minutes`` from ``now``; for a user that no Deny of ours is on.
+
+    It has the inline form only: no other can end by itself.
+    """
+    begun, nothing = now.astimezone(timezone.utc).replace(microsecond=0), Plan(user.subject, ())
+    brownout, earlier = Brownout(begun, begun + timedelta(minutes=minutes)), deny_all.brownout_of(user)
+    if earlier and begun < earlier.end:
+        return BrownoutPlan(nothing, earlier)
+    if deny_all.has_foreign_policy(user):
+        why = f"somebody changed its inline policy {deny_all.DENY_ALL_NAME}, which a brownout would replace"
+        return BrownoutPlan(nothing, brownout, f"{why}: remove it or rename it")
+    if not deny_all.inline_fits(user, brownout.document):
+        quota = f"its inline policies use their quota of {deny_all.INLINE_QUOTA} characters"
+        return BrownoutPlan(
+            nothing, brownout, f"{quota}, and no other form of a Deny ends by itself: make room"
+        )
+    return BrownoutPlan(Plan(user.subject, (deny_all.put_brownout(user, brownout),)), brownout)
+
+
+def plan_brownout_end(user: IamUser) -> Plan:
+    """The call that removes a brownout's policy from ``user``, over or not."""
+    return Plan(user.subject, (deny_all.remove_inline_deny(user),))
+
+
+@dataclass(frozen=True)
 class ReleasePlan:
     """``problem``: why nothing is done; empty if ``plan`` can be applied. ``notes``: hints for people."""
 
@@ -111,7 +146,8 @@ def plan_release(
     holds = own_changes.denied(user, record) or (record.deny == NO_DENY and not trusted)
     off = own_changes.recorded_inactive(user, record) if record.known and holds else []
     switches = [_switch(user, kind, item, ACTIVE) for kind, item in off]
-    removals = [deny_all.remove_inline_deny(user)] if deny_all.holds_inline(user) else []
+    inline = deny_all.holds_inline(user) or deny_all.brownout_of(user)
+    removals = [deny_all.remove_inline_deny(user)] if inline else []
     ours = bool(history.attached_deny()) or (trusted and record.deny == deny_all.ATTACHED)
     if ours and deny_all.holds_attached(user):
         removals.append(deny_all.detach_deny_all(user, "release"))

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -442,3 +443,48 @@ def test_a_deny_removed_by_hand_is_named_although_the_user_is_active_again(
     with pytest.raises(PolicyExecutionError, match=r"quarantine broken.*its Deny-all is gone"):
         delete(tmp_path, **{"active-within": 30, "quarantined-for": 14})
     assert state(iam) == before
+
+
+def test_a_brownout_is_left_over_and_released(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    before = state(iam)
+    quarantine(tmp_path, brownout=15)
+    row = outcomes(tmp_path)["alice"]
+    assert (row["status"], row["calls"]) == ("browned-out", 1)
+    assert re.fullmatch(r"until \S+ \S+ UTC, when its Deny-all ends by itself", row["reason"])
+    quarantine(tmp_path, brownout=15)
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("in a brownout until")
+    delete(tmp_path, **{"quarantined-for": 0.000001})
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("not in quarantine")
+    release(tmp_path / "there")
+    assert released(tmp_path / "there")["reason"].startswith("from its brownout")
+    assert state(iam) == before
+    (snapshot,) = (tmp_path / "under-test" / "snapshots").iterdir()
+    assert DENY_ALL_NAME not in snapshot.read_text()
+    quarantine(tmp_path, credentials="keep")
+    quarantine(tmp_path, brownout=15)
+    assert "a brownout would end its Deny-all" in outcomes(tmp_path)["alice"]["reason"]
+
+
+def test_a_brownout_has_the_inline_form_or_none(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    iam.put_user_policy(UserName="alice", PolicyName="filling", PolicyDocument=FILLING)
+    before = state(iam)
+    quarantine(tmp_path, brownout=15)
+    row = outcomes(tmp_path)["alice"]
+    assert (row["status"], row["calls"]) == ("skipped", 0)
+    assert "no other form of a Deny ends by itself" in row["reason"]
+    assert state(iam) == before
+
+
+def test_a_brownout_that_is_not_allowed_changes_nothing(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = state(iam)
+    deny(monkeypatch, "PutUserPolicy")
+    with pytest.raises(PolicyExecutionError, match="AccessDenied"):
+        quarantine(tmp_path, brownout=15)
+    assert state(iam) == before
+
+
+def test_a_brownout_deactivates_nothing(org: LocalOrg) -> None:
+    with pytest.raises(PolicyValidationError, match="a brownout ends by itself"):
+        acting({"type": "quarantine", "brownout": 15, "credentials": "deactivate"}, None)
