@@ -64,7 +64,8 @@ class UserDeletion:
 
     def delete(self, evidence: Subject, applied: Applied) -> StatusAndReason:
         """Delete one user. Returns status and reason. Raises CallFailed, ClientError or an IamUsersError."""
-        return _Deletion(self, evidence, applied).run()
+        status, reason = _Deletion(self, evidence, applied).run()
+        return status, self.records.named_if_back(evidence, reason)
 
     def propose(self, evidence: Subject) -> PlannedDeletion:
         """What ``delete`` would do now. Changes nothing. Raises ClientError or an IamUsersError."""

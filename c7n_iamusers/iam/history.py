@@ -202,6 +202,18 @@ def history_of(
     return History(calls, found or _unrecorded_quarantine(History(calls)), _restored_at(subject, mine))
 
 
+def last_deletion(lines: Iterable[Mapping[str, Any]]) -> datetime | None:
+    """When a user was deleted for the last time according to ``lines``; None if none was."""
+    times = [moment(line.get("time")) for line in lines if _tells_deletion(line)]
+    return max((time for time in times if time), default=None)
+
+
+def _tells_deletion(line: Mapping[str, Any]) -> bool:
+    if line.get("phase") == "outcome":
+        return line.get("status") == "deleted"
+    return (line.get("phase"), line.get("operation"), line.get("result")) == ("after", "DeleteUser", "done")
+
+
 def _restored_at(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> datetime | None:
     outcomes = (line for line in lines if line.get("phase") == "outcome" and line.get("status") == "restored")
     times = [moment(line.get("time")) for line in outcomes if subject.unique_id in (line.get("made") or ())]

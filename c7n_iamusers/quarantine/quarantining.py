@@ -71,6 +71,11 @@ class UserQuarantine:
 
     def quarantine(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
         """Quarantine one user. Returns status and reason. Raises CallFailed, ClientError or an IamUsersError."""
+        status, reason = self._in_forms(evidence, applied)
+        return status, self.records.named_if_back(evidence, reason)
+
+    def _in_forms(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
+        """The outcome, with the first form of the Deny that the role may use and that fits."""
         unfit: set[str] = set()
         for remaining in reversed(range(len(FORMS) + 1)):
             user = LiveUsers(self.run.client, 1, self.run.backoff).read_fully(evidence.name)

@@ -16,7 +16,7 @@ from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.accounts import AccountDetails
 from c7n_iamusers.iam.attachments import PERMISSIONS_BOUNDARY
 from c7n_iamusers.iam.deny_all import inline_deny_all, is_bounded, is_same_deny
-from c7n_iamusers.iam.history import History, history_of
+from c7n_iamusers.iam.history import History, history_of, last_deletion
 from c7n_iamusers.iam.own_changes import (
     broken_quarantine,
     deletion_begun,
@@ -207,6 +207,15 @@ class UserRecords:
         """Write the snapshot durably, unless it equals the last one. Raises SnapshotRefused, JournalRefused."""
         if not found.earlier or found.earlier[-1].fingerprint != found.snapshot.fingerprint:
             self._archive.add(found.snapshot, len(found.earlier) + 1, self._journal)
+
+    def named_if_back(self, subject: Subject, reason: str) -> str:
+        """``reason``, and that the user came back, where a journal shows that one of its name was deleted."""
+        try:
+            at = last_deletion(self._stores.known.of_namesakes(subject))
+        except OSError:
+            return reason  # whatever changes a user needs the journals, and says so
+        back = f"came back: a user of this name was deleted on {at:%Y-%m-%d}" if at else ""
+        return "; ".join(filter(None, (reason, back)))
 
     def deleted_by_us(self, subject: Subject) -> bool:
         """True if, according to the journal, an earlier run with this output deleted the user."""

@@ -488,3 +488,14 @@ def test_a_brownout_that_is_not_allowed_changes_nothing(
 def test_a_brownout_deactivates_nothing(org: LocalOrg) -> None:
     with pytest.raises(PolicyValidationError, match="a brownout ends by itself"):
         acting({"type": "quarantine", "brownout": 15, "credentials": "deactivate"}, None)
+
+
+def test_a_user_that_came_back_is_named_as_such(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    delete(tmp_path)
+    iam.create_user(UserName="alice")
+    quarantine(tmp_path)
+    row = outcomes(tmp_path)["alice"]
+    assert row["status"] == "quarantined"
+    assert re.fullmatch(r"came back: a user of this name was deleted on \d{4}-\d\d-\d\d", row["reason"])
+    delete(tmp_path, **{"quarantined-for": 14})
+    assert "less than 14 days ago; came back: a user of this name" in outcomes(tmp_path)["alice"]["reason"]
