@@ -78,8 +78,9 @@ def _steps(rehearsal: Demo) -> list[tuple[str, Callable[[], None]]]:
         ("c7n-org: announce every user without an exemption to the account's owner", rehearsal.announce),
         ("c7n-mailer: deliver the announcements", lambda: rehearsal.deliver("flag-and-notify")),
         ("c7n-org: give people access through IAM Identity Center", rehearsal.provision),
-        ("c7n-org: 16 days later, quarantine who is unused and has a replacement", rehearsal.quarantine),
-        ("c7n-org: 7 days later, remind the owners", rehearsal.remind),
+        ("c7n-org: 16 days later, deny everything to who is unused and has a replacement", rehearsal.listen),
+        ("c7n-org: 7 days later, deactivate their credentials", rehearsal.quarantine),
+        ("c7n-org: on that day, remind the owners", rehearsal.remind),
         ("c7n-org: 7 days later, delete who was quiet in quarantine", rehearsal.delete),
         (
             "c7n-mailer: deliver what was queued since",

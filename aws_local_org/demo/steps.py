@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of the demo: announce, provision, quarantine, remind and delete, each followed by its checks."""
+"""The steps of the demo: announce, provision, listen, quarantine, remind and delete, each followed by its checks."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ MARKER = ".c7n-iamusers-demo"
 OWN = ("accounts.yml", "cache", "logs", "mailer.yml", "mails", "notices", "output", "policies", "report.html")
 #: Of the mails that the package's policies send.
 TEMPLATES = Path(str(files("c7n_iamusers"))) / "mailer_templates"
-#: Days from the announcement to the quarantine and to the deletion, and from the quarantine to the reminder.
-UNTIL_QUARANTINE, UNTIL_DELETION, UNTIL_REMINDER = 16, 30, 7
+#: Days from the announcement to the Deny, to the quarantine (and the reminder), and to the deletion.
+UNTIL_LISTENING, UNTIL_QUARANTINE, UNTIL_DELETION = 16, 23, 30
 SUBJECTS = {
     "flag-and-notify": "IAM users of your AWS account are to be deleted",
     "provision": "Sign in to your AWS account through IAM Identity Center",
@@ -50,12 +50,13 @@ SUBJECTS = {
 POLICY_NAMES = {
     "flag-and-notify": ("iam-users-flag",),
     "provision": ("iam-users-provision",),
+    "listen": ("iam-users-listen", "iam-users-listen-people"),
     "quarantine": ("iam-users-quarantine", "iam-users-quarantine-people"),
     "remind": ("iam-users-remind-7",),
     "delete": ("iam-users-delete", "iam-users-delete-people"),
 }
 #: Where the output of a step has another name: a deletion finds the journals of quarantines beside its own.
-OUTPUTS = {"quarantine": "removal", "delete": "removal"}
+OUTPUTS = {"listen": "removal", "quarantine": "removal", "delete": "removal"}
 
 
 @dataclass
@@ -63,7 +64,7 @@ class Demo:
     """``source``: the checkout with ``policies/`` and ``mailer.yml``; ``work``: what it writes.
 
     ``accounts``: the checkout's accounts file, but with the notices in ``work``. ``before``: at the beginning;
-    ``parting``: right before the quarantine, by which users are left alone.
+    ``parting``: right before the Deny is put on, by which users are left alone.
     """
 
     source: Path
@@ -105,20 +106,27 @@ class Demo:
         for account in self.before.values():
             self.faults += expect.access_faults(account, people_with_access(self.org, account.account_id))
 
-    def quarantine(self) -> None:
-        """Put the users in quarantine that may go, as if the days until then had passed."""
-        self._wait(UNTIL_QUARANTINE)
+    def listen(self) -> None:
+        """Deny the users everything that may go, as if the days until then had passed."""
+        self._wait(UNTIL_LISTENING)
         self.parting = account_states(self.org)
-        self._run("quarantine")
+        self._deny("listen", self.parting, UNTIL_LISTENING)
+
+    def quarantine(self) -> None:
+        """Deactivate their credentials, a week later."""
+        self._wait(UNTIL_QUARANTINE - UNTIL_LISTENING)
+        self._deny("quarantine", account_states(self.org), UNTIL_QUARANTINE)
+
+    def _deny(self, step: str, states: dict[str, AccountState], days: int) -> None:
+        self._run(step)
         for account_id, after in account_states(self.org).items():
-            before = self.parting[account_id]
+            before = states[account_id]
             touched = expect.changed(before, after) | expect.deleted(before, after)
-            self.faults += expect.quarantine_faults(before, after, self.output("quarantine", before))
-            self.faults += self._spared(before, touched, UNTIL_QUARANTINE, "quarantined")
+            self.faults += expect.quarantine_faults(before, after, self.output(step, before))
+            self.faults += self._spared(before, touched, days, "quarantined")
 
     def remind(self) -> None:
         """Queue the reminders, a week before the announced day."""
-        self._wait(UNTIL_REMINDER)
         self._run("remind")
         for account in self.before.values():
             if not self.output("remind", account).ran:
@@ -128,7 +136,7 @@ class Demo:
 
     def delete(self) -> None:
         """Delete those who were quiet in their quarantine, as if the announced day had come."""
-        self._wait(UNTIL_DELETION - UNTIL_QUARANTINE - UNTIL_REMINDER)
+        self._wait(UNTIL_DELETION - UNTIL_QUARANTINE)
         states = account_states(self.org)
         self._run("delete")
         for account_id, after in account_states(self.org).items():
