@@ -48,6 +48,7 @@ class Target:
     external_id: str
     regions: tuple[str, ...]
     variables: Mapping[str, Any]
+    tags: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name} ({self.account_id})"
@@ -71,6 +72,26 @@ def targets(data: Any) -> tuple[Target, ...]:
     return tuple(_target(each, shared) for each in data["accounts"])
 
 
+def chosen(found: Sequence[Target], names: Sequence[str], tags: Sequence[str]) -> tuple[Target, ...]:
+    """The accounts that have one of the ``names`` (or ids), and all ``tags``, as c7n-org chooses them by -a and -t.
+
+    Raises ValueError if a name is no account's, or no account is left.
+    """
+    known = {each for target in found for each in (target.name, target.account_id)}
+    if unknown := [each for each in names if each not in known]:
+        raise ValueError(f"it has no account {', '.join(unknown)}")
+    left = tuple(
+        target
+        for target in found
+        if (not names or {target.name, target.account_id} & set(names)) and set(tags) <= set(target.tags)
+    )
+    if not left:
+        raise ValueError(
+            f"none of its accounts has {' and '.join(f'the tag {tag}' for tag in tags) or 'an id'}"
+        )
+    return left
+
+
 def _target(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> Target:
     account_id, roles = str(entry["account_id"]), entry.get("role") or ()
     if isinstance(roles, str):
@@ -90,6 +111,7 @@ def _target(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> Target:
         str(entry.get("external_id") or ""),
         tuple(part.strip() for each in entry.get("regions") or () for part in str(each).split(",")),
         variables,
+        tuple(map(str, entry.get("tags") or ())),
     )
 
 
