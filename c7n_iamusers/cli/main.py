@@ -35,6 +35,10 @@ SUBCOMMANDS = {
         "c7n_iamusers.cli.preflight:preflight",
         "Check what is missing for a run over all accounts.",
     ),
+    "rehearse": (
+        "aws_local_org.demo.rehearse:rehearse",
+        "Rehearse the whole workflow on copies of real accounts.",
+    ),
     "report": ("c7n_iamusers.cli.report:report", "Report on all accounts and runs, as one page."),
     "provision": (
         "c7n_iamusers.cli.provision:command",
