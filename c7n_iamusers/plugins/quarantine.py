@@ -76,6 +76,7 @@ class Quarantine(UserAction):
         self.require_lasting_output()
         self.require_exemptions()
         self.require_notices()
+        self.require_numbers()
         return self
 
     def prepare(self, run: Run) -> Work:
