@@ -11,7 +11,7 @@ iam              IAM over moto's; sts; organization, account_management: AWS Org
 identity_center  IAM Identity Center: sso-admin and identitystore
 seed, seeding    fill accounts with an invented population; load, loading: with a copy of a real account
 smtp_sink        an SMTP server that keeps every mail as a file
-commands         ``c7n-iamusers local-org``, with serving and endpoint; demo: ``c7n-iamusers demo``
+commands         ``c7n-iamusers local-org``, with serving and endpoint; demo: ``c7n-iamusers demo`` and ``rehearse``
 
 Importing this package loads neither moto nor boto3: the commands' help needs neither.
 """

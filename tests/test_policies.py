@@ -44,7 +44,24 @@ FILES = {
     "delete": ["iam-users-delete", "iam-users-delete-people"],
     "release": ["iam-users-release"],
 }
-DATA = {path.stem: yaml.safe_load(path.read_text())["policies"] for path in POLICIES}
+#: The numbers under ``vars`` of accounts.yml, as the policies name them.
+NUMBERS = {
+    f"{{{name}}}": value
+    for name, value in yaml.safe_load((ROOT / "accounts.yml").read_text())["vars"].items()
+    if isinstance(value, int)
+}
+
+
+def with_numbers(value: Any) -> Any:
+    """A policy's data with these numbers filled in, and all other variables as they are."""
+    if isinstance(value, dict):
+        return {key: with_numbers(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [with_numbers(part) for part in value]
+    return NUMBERS.get(value, value) if isinstance(value, str) else value
+
+
+DATA = {path.stem: with_numbers(yaml.safe_load(path.read_text())["policies"]) for path in POLICIES}
 EVERY = [policy for policies in DATA.values() for policy in policies]
 EXEMPTIONS = "policies/exemptions.csv"
 
@@ -55,7 +72,8 @@ def test_there_are_policies() -> None:
 
 def test_c7n_org_validates_them_for_every_account(tmp_path: Path) -> None:
     path = tmp_path / "every.yml"
-    path.write_text(yaml.safe_dump({"policies": EVERY}, sort_keys=False))
+    every = [policy for each in POLICIES for policy in yaml.safe_load(each.read_text())["policies"]]
+    path.write_text(yaml.safe_dump({"policies": every}, sort_keys=False))
     done = command("c7n-org", "validate", "--per-account", "-c", "accounts.yml", "-u", path)
     assert done.returncode == 0, done.stderr
     assert "Account validation PASSED: payments" in done.stderr
@@ -169,6 +187,11 @@ def test_the_days_agree() -> None:
     assert brownout["noticed"] < listen["noticed"] < quarantine["noticed"] < days
     assert (listen["credentials"], quarantine.get("credentials")) == ("keep", None)
     assert brownout["brownout"] <= 60
+
+
+def test_every_number_of_the_accounts_file_is_used() -> None:
+    text = "".join(path.read_text() for path in POLICIES)
+    assert [name for name in NUMBERS if name not in text] == []
 
 
 def test_no_tag_decides() -> None:

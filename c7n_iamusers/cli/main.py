@@ -16,7 +16,7 @@ from c7n_iamusers.text.wording import visible
 #: Name -> where the command is (``module:attribute``), and its line in ``--help``.
 SUBCOMMANDS = {
     "demo": ("aws_local_org.demo.command:demo", "Run and check the whole workflow on a local organization."),
-    "evidence": ("c7n_iamusers.cli.evidence:evidence", "Show the evidence on the IAM users of one account."),
+    "evidence": ("c7n_iamusers.cli.evidence:evidence", "Show the evidence on the IAM users of accounts."),
     "local-org": ("aws_local_org.commands:local_org", "An AWS organization on this machine, for rehearsals."),
     "mailer-templates": (
         "c7n_iamusers.cli.main:mailer_templates",
@@ -34,6 +34,10 @@ SUBCOMMANDS = {
     "preflight": (
         "c7n_iamusers.cli.preflight:preflight",
         "Check what is missing for a run over all accounts.",
+    ),
+    "rehearse": (
+        "aws_local_org.demo.rehearse:rehearse",
+        "Rehearse the whole workflow on copies of real accounts.",
     ),
     "report": ("c7n_iamusers.cli.report:report", "Report on all accounts and runs, as one page."),
     "provision": (

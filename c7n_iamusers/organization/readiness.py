@@ -16,6 +16,8 @@ from c7n_iamusers.organization.owners import OWNER, accounts_file, address_fault
 OK, HOLE, UNKNOWN = "ok", "hole", "unknown"
 #: The variables of accounts.yml that are checked beside those that the policies use.
 QUEUE, NOTICES, CENTER_ROLE = "queue_url", "notices", "identity_center_role"
+#: Days until the deletion, days until the Deny, and days under it.
+DAYS = ("announce_days", "listen_after_days", "quarantined_for_days")
 #: A variable as Cloud Custodian fills it in; {{...}} is a template's, and ${...} a policy variable of IAM.
 _VARIABLE = re.compile(r"(?<![{$])\{([A-Za-z_]\w*)\}(?!\})")
 _OF_CENTER = ("provision-identity-center", "identity-center")
@@ -48,6 +50,7 @@ class Target:
     external_id: str
     regions: tuple[str, ...]
     variables: Mapping[str, Any]
+    tags: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name} ({self.account_id})"
@@ -71,6 +74,26 @@ def targets(data: Any) -> tuple[Target, ...]:
     return tuple(_target(each, shared) for each in data["accounts"])
 
 
+def chosen(found: Sequence[Target], names: Sequence[str], tags: Sequence[str]) -> tuple[Target, ...]:
+    """The accounts that have one of the ``names`` (or ids), and all ``tags``, as c7n-org chooses them by -a and -t.
+
+    Raises ValueError if a name is no account's, or no account is left.
+    """
+    known = {each for target in found for each in (target.name, target.account_id)}
+    if unknown := [each for each in names if each not in known]:
+        raise ValueError(f"it has no account {', '.join(unknown)}")
+    left = tuple(
+        target
+        for target in found
+        if (not names or {target.name, target.account_id} & set(names)) and set(tags) <= set(target.tags)
+    )
+    if not left:
+        raise ValueError(
+            f"none of its accounts has {' and '.join(f'the tag {tag}' for tag in tags) or 'an id'}"
+        )
+    return left
+
+
 def _target(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> Target:
     account_id, roles = str(entry["account_id"]), entry.get("role") or ()
     if isinstance(roles, str):
@@ -90,6 +113,7 @@ def _target(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> Target:
         str(entry.get("external_id") or ""),
         tuple(part.strip() for each in entry.get("regions") or () for part in str(each).split(",")),
         variables,
+        tuple(map(str, entry.get("tags") or ())),
     )
 
 
@@ -99,6 +123,7 @@ def file_checks(
     """What the accounts file alone tells. ``used``: policy -> its variables. ``runtime``: those that c7n defines."""
     yield _region(target)
     yield _owner(target)
+    yield from _days(target)
     if used:
         yield _variables(target, used, runtime)
 
@@ -124,6 +149,30 @@ def _owner(target: Target) -> Check:
     if fault := address_fault(said):
         return Check(str(target), "owner", HOLE, f"vars.owner: {fault}", remedy)
     return Check(str(target), "owner", OK, str(said))
+
+
+def _days(target: Target) -> Iterator[Check]:
+    """Whether the quarantine begins on the day that owners are told. Nothing where the days are not all there."""
+    days: list[Any] = [target.variables.get(name) for name in DAYS]
+    if None in days:
+        return
+    announced, after, held = days
+    where, remedy = str(target), f"correct {', '.join(DAYS)} under vars in the accounts file"
+    if wrong := [
+        f"{name} is {target.variables[name]!r}"
+        for name in DAYS
+        if type(target.variables[name]) not in (int, float)
+    ]:
+        told = f"{', '.join(wrong)}, and must be a number, without quotes"
+    elif after + held != announced:
+        told = (
+            f"a quarantine after {after} days that holds for {held} does not end after the {announced} days that the "
+            "owners are told"
+        )
+    else:
+        yield Check(where, "days", OK, f"{after} days, then {held} in quarantine")
+        return
+    yield Check(where, "days", HOLE, told, remedy)
 
 
 def _variables(target: Target, used: Mapping[str, Collection[str]], runtime: Collection[str]) -> Check:

@@ -30,6 +30,7 @@ from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.permissions import DELETION
 from c7n_iamusers.identity_center.access_state import PROVISIONED, AccessState
+from c7n_iamusers.plugins.numbers import check_numbers
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, run_store
 from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction, idle_region
@@ -234,6 +235,7 @@ class CompositeDelete(UserAction):
         self.require_lasting_output()
         self.require_exemptions(rules=not self.data.get("plan-only"))
         self.require_notices()
+        self.require_numbers()
         if self.data.get("plan") and self.data.get("plan-only"):
             raise PolicyValidationError(
                 f"policy {self.manager.data.get('name')}: composite-delete: plan applies a plan and plan-only makes "
@@ -252,6 +254,7 @@ class CompositeDelete(UserAction):
 
         Raises PolicyExecutionError, before anything is changed, if the run is not safe.
         """
+        check_numbers(self, PolicyExecutionError)
         if self.data.get("require"):
             self._access = [each.gate().states(resources) for each in self._access_filters()]
         if self.data.get("plan-only"):

@@ -17,6 +17,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, due_for, reminder
 from c7n_iamusers.plugins.identity_center import require_keys
+from c7n_iamusers.plugins.numbers import check_numbers, or_variable
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store
 from c7n_iamusers.plugins.user_action import idle_region, require_exemptions
@@ -30,7 +31,7 @@ def _schema() -> dict[str, Any]:
         "type": {"enum": ["notify-owners"]},
         "notices": NOTICES,
         "step": {"enum": ["announce", "remind"]},
-        "days": {"type": "integer", "minimum": 0},
+        "days": or_variable({"type": "integer", "minimum": 0}),
     }
     schema["anyOf"] = [
         {"required": [*each["required"], "notices", "step", "days"]} for each in schema["anyOf"]
@@ -93,6 +94,7 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
         """Raises PolicyValidationError where the policy does not say whom it spares, or whom it addresses."""
         require_keys(self.manager, self.type, self.data, ("notices", "step", "days", "transport"))
         super().validate()
+        check_numbers(self, PolicyValidationError)
         require_exemptions(self.manager, self.type)
         if "to_from" not in self.data and not any(map(_may_be_address, self.data.get("to", ()))):
             raise PolicyValidationError(f"policy {self.manager.data.get('name')}: {_NOBODY}")
@@ -109,6 +111,7 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
             return
         if not resources:
             return
+        check_numbers(self, PolicyExecutionError)
         account_id, now = subject_of(resources[0]).account_id, utc_now()
         self._store, self._addresses = notices_store(self.manager, self.data["notices"]), ()
         with self._refused(account_id):

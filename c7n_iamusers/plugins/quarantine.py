@@ -99,6 +99,7 @@ class Quarantine(UserAction):
                 f"policy {self.manager.data.get('name')}: quarantine: a brownout ends by itself, and nobody would "
                 f"activate the credentials then: leave credentials out, or make it {KEEP}"
             )
+        self.require_numbers()
         return self
 
     def prepare(self, run: Run) -> Work:

@@ -36,6 +36,7 @@ from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.notices.notices import Notices, check_stop
 from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
 from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
+from c7n_iamusers.plugins.numbers import check_numbers, or_variable
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import (
     NOTICES,
@@ -118,9 +119,9 @@ def _users_of_account(manager: Any) -> int:
 
 Resource = dict[str, Any]
 #: The schema of an option in days.
-DAYS = {"type": "number", "exclusiveMinimum": 0}
+DAYS = or_variable({"type": "number", "exclusiveMinimum": 0})
 #: The options of an action that asks for notices.
-NOTICED = {"noticed": {"type": "number", "minimum": 0}, "notices": NOTICES}
+NOTICED = {"noticed": or_variable({"type": "number", "minimum": 0}), "notices": NOTICES}
 _EVERYBODY = Selection()
 
 
@@ -157,6 +158,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         if idle := idle_region(self.manager):
             self.log.info("%s: %s", self.type, idle)
             return
+        check_numbers(self, PolicyExecutionError)
         enforce_max_resources(self.manager, len(resources))
         target = run_store(self.manager)
         with Interruption() as interruption:
@@ -204,6 +206,10 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
     def require_exemptions(self, rules: bool = True) -> None:
         """Raises PolicyValidationError as the function of this name does."""
         require_exemptions(self.manager, self.type, rules)
+
+    def require_numbers(self) -> None:
+        """Raises PolicyValidationError if an option is neither a number nor a variable."""
+        check_numbers(self, PolicyValidationError)
 
     def require_notices(self) -> None:
         """Raises PolicyValidationError if only one of ``noticed`` and ``notices`` is given."""
