@@ -320,7 +320,9 @@ def _reasons(rehearsal: Workflow, account: AccountState, left: set[str]) -> Iter
     for user in account.users:
         if user.name in left:
             known = why_left(user, account, user.unique_id in announced, rehearsal.days.active)
-            reason = known or said.get(user.name) or "not selected by listen.yml, quarantine.yml and delete.yml"
+            reason = (
+                known or said.get(user.name) or "not selected by listen.yml, quarantine.yml and delete.yml"
+            )
             users.setdefault(reason, []).append(user.name)
     for reason, names in sorted(users.items()):
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of a demo or a rehearsal: announce, provision, listen, quarantine, remind and delete, each with its checks."""
+"""The steps of a demo or a rehearsal, from the announcement to the deletion, each with its checks."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ class Workflow:
                 f"c7n-org: {days.quarantine - days.listening} days later, deactivate their credentials",
                 self.quarantine,
             ),
-            (f"c7n-org: {until_reminder} days later, remind the owners", self.remind),
+            (f"c7n-org: {_later(until_reminder)}, remind the owners", self.remind),
             (f"c7n-org: {until_deletion} days later, delete who was quiet in quarantine", self.delete),
             (
                 "c7n-mailer: deliver what was queued since",
@@ -348,6 +348,10 @@ def _check_accounts(source: Path, settings: Settings) -> None:
                 f"{source / file}: the demo's accounts are {_listed(wanted)}, and not {_listed(found)}: "
                 "run it in a checkout whose accounts.yml and mailer.yml are as they were"
             )
+
+
+def _later(days: int) -> str:
+    return f"{days} days later" if days else "on that day"
 
 
 def _listed(accounts: Iterable[object]) -> str:
