@@ -13,7 +13,7 @@ from moto.core.model_instances import reset_model_data
 from moto.iam.models import iam_backends
 from moto.sqs.models import sqs_backends
 
-from aws_local_org import account_management, credentials, iam, identity_center, sts
+from aws_local_org import account_management, credentials, enabled_regions, iam, identity_center, sts
 from aws_local_org import settings as settings_module
 from aws_local_org.call_log import CallLog, CallRecord
 from aws_local_org.cloudtrail import events, lookup
@@ -81,6 +81,7 @@ def install() -> None:
     identity_center.install()
     account_management.install()
     lookup.install()
+    enabled_regions.install()
 
 
 def clear() -> None:
