@@ -39,6 +39,7 @@ FILES = {
     "provision": ["iam-users-provision", "iam-users-without-replacement"],
     "provision-intents": ["iam-users-intents", "iam-users-moved"],
     "quarantine": ["iam-users-quarantine", "iam-users-quarantine-people"],
+    "attempts": ["iam-users-heard"],
     "delete": ["iam-users-delete", "iam-users-delete-people"],
     "release": ["iam-users-release"],
 }
@@ -117,6 +118,8 @@ def test_what_destroys_asks_for_everything_that_spares(policy: dict[str, Any]) -
     if action["type"] == "composite-delete":
         assert action.get("require") == ("provisioned" if people else None)
         assert action["quarantined-for"] == 14
+        assert action["quiet"] == "not-heard"
+        assert part(policy, "filters", "attempts") == {"type": "attempts"}
 
 
 def test_there_are_four_that_destroy() -> None:
@@ -129,7 +132,10 @@ def test_there_are_four_that_destroy() -> None:
 
 def test_machines_and_people_are_the_same_in_quarantine_and_deletion() -> None:
     parked, deleted = (
-        [[each for each in policy["filters"] if each.get("type") != "unnecessary"] for policy in DATA[name]]
+        [
+            [each for each in policy["filters"] if each.get("type") not in ("unnecessary", "attempts")]
+            for policy in DATA[name]
+        ]
         for name in ("quarantine", "delete")
     )
     assert parked == deleted

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from c7n.exceptions import PolicyExecutionError
 from c7n.filters import Filter
 from c7n.utils import local_session, type_schema
 
@@ -27,12 +28,13 @@ from c7n_iamusers.evidence.attempts import (
 )
 from c7n_iamusers.evidence.event_history import Heard, Window, enabled_regions, read_events
 from c7n_iamusers.evidence.index import ACCOUNT, applied_policies
-from c7n_iamusers.exceptions import IamUsersError
 from c7n_iamusers.execution.client import Backoff, error_code
-from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.journal import JournalReader, utc_now
+from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.accounts import home_region
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, INACTIVE
 from c7n_iamusers.iam.deny_all import is_denied
+from c7n_iamusers.iam.history import History, history_of
 from c7n_iamusers.iam.own_changes import quarantine_of, switchable, without_own_changes
 from c7n_iamusers.iam.quarantine_record import Quarantine
 from c7n_iamusers.iam.user import IamUser
@@ -42,7 +44,7 @@ from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import run_store, store_at
 from c7n_iamusers.plugins.user_action import DAYS, idle_region
-from c7n_iamusers.snapshots.archive import RecordStores
+from c7n_iamusers.text.moments import moment
 
 Resource = dict[str, Any]
 #: The value of ``since`` that means the beginning of the user's quarantine.
@@ -139,6 +141,11 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
         return selected
 
     @property
+    def listens_to_quarantine(self) -> bool:
+        """True if the filter listens from the beginning of each user's quarantine on."""
+        return bool(self.data.get("since", QUARANTINE) == QUARANTINE)
+
+    @property
     def _sources(self) -> Sequence[str]:
         return self.data.get("sources") or SOURCES
 
@@ -182,17 +189,15 @@ class _Reading:
         self._session, self._region = local_session(manager.session_factory), manager.config.region
         self._iam = self._session.client("iam", self._region)
         self._inventory = AccountReadings.of(manager).inventory((ACCOUNT,), self._backoff)
-        self._records = self._stores()
+        self._journals = JournalReader(self._stores)
 
     def user(self, resource: Resource) -> _Listened:
         """What IAM says of the user of ``resource``. What can't be read is a gap."""
-        days = self._days
-        # As long as the listing shows no Deny-all, there is no quarantine, and nothing needs to be read.
-        if days is None and "UserPolicyList" in resource and not is_denied(resource):
-            return _NO_QUARANTINE
         try:
-            return self._listen(resource, days)
-        except (ClientError, BotoCoreError, IamUsersError) as error:
+            if self._days is None and self._is_free(resource):
+                return _NO_QUARANTINE
+            return self._listen(resource, self._days)
+        except (ClientError, BotoCoreError, OSError) as error:
             return _Listened(None, None, gaps=(Gap(f"it could not be read: {error}", unread=True),))
 
     def events(self, windows: list[Window]) -> dict[str, Heard]:
@@ -233,20 +238,37 @@ class _Reading:
         given = self._data.get("since", QUARANTINE)
         return None if given == QUARANTINE else float(given)
 
-    def _stores(self) -> RecordStores:
-        """The journals beside this output, and those that ``record-from`` names, as for ``composite-delete``."""
-        store = run_store(self._manager).store
+    def _stores(self) -> list[Store]:
+        """The journals of this output, those beside it, and those that ``record-from`` names."""
         place = self._data.get("record-from")
         named = store_at(self._manager, place) if place else []
-        return RecordStores(store, lambda: [*named, *store.siblings()])
+        try:
+            here = run_store(self._manager).store
+        except PolicyExecutionError:
+            return named  # a run without a lasting output has no journals
+        return [*named, here, *here.siblings()]
+
+    def _is_free(self, resource: Resource) -> bool:
+        """Whether the listing and the journals show that the user is in no quarantine, so that nothing need be read."""
+        if "UserPolicyList" not in resource or is_denied(resource):
+            return False
+        return not self._history(IamUser(resource, {})).deletion_unfinished()
+
+    def _history(self, user: IamUser) -> History:
+        return history_of(
+            user.subject, self._journals.of(user.subject), moment(user.detail.get("CreateDate"))
+        )
 
     def _listen(self, resource: Resource, days: float | None) -> _Listened:
         user = read_user(self._iam, str(resource["UserName"]), self._backoff)
         if user is None or user.unique_id != resource["UserId"]:
             why = "it is gone" if user is None else f"the name now belongs to another user ({user.unique_id})"
             return _Listened(None, None, gaps=(Gap(why, unread=True),))
-        history = self._records.known_history(user, (), self._now)
+        history = self._history(user)
         quarantine = quarantine_of(user, history)
+        if quarantine is None and history.deletion_unfinished():
+            # The run that deletes it ended between lifting the Deny, right at the end, and the user.
+            quarantine = history.record
         if quarantine is None and days is None:
             return _NO_QUARANTINE
         since = quarantine.since if quarantine and days is None else self._now - timedelta(days=days or 0)

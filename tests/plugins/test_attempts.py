@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from c7n.exceptions import PolicyValidationError
 
 from aws_local_org import LocalOrg, scripted_events
 from c7n_iamusers.iam.deny_all import deny_all_document
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME
-from tests.interference import deny
-from tests.plugins.deletions import NAME
+from tests.interference import deny, on_call
+from tests.plugins.deletions import NAME, outcomes, user_names
 from tests.policies import ACCOUNT, policy
 from tests.used_permissions import run_within_permissions
 
@@ -124,3 +125,82 @@ def test_the_annotation_is_in_the_resources(org: LocalOrg, iam: Any, tmp_path: P
     answers(tmp_path)
     resources = json.loads((tmp_path / NAME / "resources.json").read_text())
     assert {each["c7n:IamUser"]["attempts"]["state"] for each in resources} == {"quiet", "deaf"}
+
+
+class Killed(BaseException):
+    """The end of a process."""
+
+
+def deleting(output: Path, quiet: str, **options: Any) -> dict[str, str]:
+    """User name -> status and reason."""
+    filters = [{"type": "unnecessary", "exempt": "none"}, {"type": "attempts"}]
+    action = {"type": "composite-delete", "quiet": quiet, "quarantined-for": 2, **options}
+    run_within_permissions(policy({"filters": filters, "actions": [action]}, output))
+    return {name: f"{row['status']}: {row['reason']}" for name, row in outcomes(output).items()}
+
+
+def test_deletion_spares_who_was_heard_and_accepts_who_is_deaf_in_writing(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    quarantine(iam, "carol")
+    # Alice keeps her key, and a quarantine that deletes has all of them inactive.
+    for name in ("alice", "carol"):
+        (key,) = iam.list_access_keys(UserName=name)["AccessKeyMetadata"]
+        scripted_events.attempt(org, ACCOUNT, "alice", "ec2:RunInstances") if name == "alice" else None
+        quarantine(iam, name, key["AccessKeyId"])
+    proven = deleting(tmp_path, "proven")
+    assert proven["alice"].startswith("skipped: heard since ")
+    assert proven["bob"].startswith(
+        "skipped: nothing proves that it is unused: 1 of its credentials are deactiv"
+    )
+    found = deleting(tmp_path, "not-heard")
+    assert found["alice"] == proven["alice"]
+    assert user_names(iam) == ["alice"]
+
+
+def test_what_was_not_read_is_not_accepted(iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deny(monkeypatch, "LookupEvents")
+    assert "CloudTrail in us-east-1 could not be read" in deleting(tmp_path, "not-heard")["bob"]
+    assert len(user_names(iam)) == 3
+
+
+def test_a_deletion_that_was_killed_after_it_lifted_the_deny_is_completed(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("alice", "bob", "carol"):
+        iam.delete_user_policy(UserName=name, PolicyName=DENY_ALL_NAME) if name != "carol" else None
+    acts = {"name": "parking", "actions": [{"type": "quarantine"}]}
+    filters = [{"type": "unnecessary", "exempt": "none"}, {"UserName": "bob"}]
+    policy({**acts, "filters": filters}, tmp_path).run()
+
+    def kill() -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        on_call(patched, "DeleteUser", kill)
+        with pytest.raises(Killed):
+            deleting(tmp_path, "not-heard", **{"quarantined-for": 0.0000001})
+    assert iam.list_user_policies(UserName="bob")["PolicyNames"] == []
+    assert deleting(tmp_path, "not-heard", **{"quarantined-for": 0.0000001})["bob"].startswith("deleted")
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        pytest.param([], id="none"),
+        pytest.param([{"type": "attempts", "since": 30}], id="other-window"),
+        pytest.param([{"not": [{"type": "attempts"}]}], id="nested"),
+    ],
+)
+def test_quiet_rests_on_the_filter(org: LocalOrg, tmp_path: Path, filters: list[Any]) -> None:
+    whole = [{"type": "unnecessary", "exempt": "none"}, *filters]
+    with pytest.raises(
+        PolicyValidationError, match="quiet rests on the filter attempts with since: quarantine"
+    ):
+        policy({"filters": whole, "actions": [{"type": "composite-delete", "quiet": "proven"}]}, tmp_path)
+
+
+def test_the_filter_comes_after_unnecessary(org: LocalOrg, tmp_path: Path) -> None:
+    whole = [{"type": "attempts"}, {"type": "unnecessary", "exempt": "none"}]
+    with pytest.raises(PolicyValidationError, match="after unnecessary"):
+        policy({"filters": whole, "actions": [{"type": "composite-delete", "quiet": "proven"}]}, tmp_path)
