@@ -91,12 +91,16 @@ class Gap:
 
 @dataclass(frozen=True)
 class Attempts:
-    """The answer for one user. ``since``: None if it is not known when the silence begins. ``as_of``: UTC."""
+    """The answer for one user. ``since``: None if it is not known when the silence begins. ``as_of``: UTC.
+
+    ``quarantined``: whether the user is in our quarantine.
+    """
 
     since: datetime | None
     as_of: datetime
     attempts: tuple[Attempt, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    quarantined: bool = False
 
     @property
     def state(self) -> str:
@@ -110,6 +114,7 @@ class Attempts:
             "state": self.state,
             "since": as_text(self.since),
             "as_of": as_text(self.as_of),
+            "quarantined": self.quarantined,
             "count": len(newest),
             "attempts": [each.as_data() for each in newest[:SHOWN]],
             "deaf_to": [each.why for each in self.gaps if not each.unread],
@@ -223,11 +228,13 @@ def _services(document: Any) -> Iterator[str]:
 
 
 def heard_reason(attempts: Mapping[str, Any]) -> str:
-    """The newest attempt of an annotation, in words."""
-    newest = attempts["attempts"][0]
-    time = moment(newest.get("time"))
-    texts = [str(newest.get(key) or "") for key in ("service", "action", "region", "address", "error")]
-    return str(Attempt(str(newest.get("source")), time, *texts)) if time else str(newest.get("source"))
+    """The newest attempt of an annotation, in words; empty if it has none."""
+    newest = next(iter(attempts.get("attempts") or ()), None)
+    time = moment(newest.get("time")) if isinstance(newest, Mapping) else None
+    if newest is None or time is None:
+        return ""
+    texts = [_text(newest.get(key)) for key in ("service", "action", "region", "address", "error")]
+    return str(Attempt(_text(newest.get("source")), time, *texts))
 
 
 def _text(value: Any) -> str:

@@ -165,6 +165,7 @@ class _Listened:
     since: datetime | None
     attempts: tuple[Attempt, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    quarantined: bool = False
 
 
 _NO_QUARANTINE = _Listened(
@@ -231,7 +232,7 @@ class _Reading:
             attempts, gaps = (*attempts, *of_events.attempts), (*gaps, *of_events.gaps)
         elif CLOUDTRAIL not in self._sources:
             gaps = (*gaps, Gap("CloudTrail is not among the sources", unread=True))
-        return Attempts(found.since, self._now - DELIVERY, attempts, gaps)
+        return Attempts(found.since, self._now - DELIVERY, attempts, gaps, found.quarantined)
 
     @property
     def _days(self) -> float | None:
@@ -276,7 +277,8 @@ class _Reading:
         heard = last_uses(user, keys, since) if LAST_USED in self._sources else ()
         grants = applied_policies(without_own_changes(user, history), self._inventory)
         off = _deactivated(user, quarantine) if quarantine else ()
-        return _Listened(user, since, tuple(heard), tuple(gaps_of(user, grants, off, since, self._now)))
+        gaps = gaps_of(user, grants, off, since, self._now)
+        return _Listened(user, since, tuple(heard), tuple(gaps), quarantine is not None)
 
 
 def _deactivated(user: IamUser, quarantine: Quarantine) -> tuple[str, ...]:

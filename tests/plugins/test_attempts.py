@@ -75,6 +75,7 @@ def test_the_states(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
         "address": "203.0.113.7",
         "error": "AccessDenied",
     }
+    assert heard["alice"]["quarantined"]
     assert heard["alice"]["since"] == SINCE.replace(microsecond=0).isoformat()
 
 
