@@ -196,12 +196,13 @@ def gaps_of(
 
 
 def _unlogged(grants: Sequence[AppliedPolicy] | None) -> Iterator[Gap]:
-    if grants is None or any(each.document is None for each in grants):
+    if grants is None or any(each.document is None and not _of_aws(each) for each in grants):
         yield Gap(
             "its policies could not all be read, so it is unknown which services it may call", unread=True
         )
         return
-    services = sorted({each for grant in grants for each in _services(grant.document)} - _MANAGEMENT_ONLY)
+    found = {each for grant in grants for each in (_services(grant.document) if grant.document else "*")}
+    services = sorted(found - _MANAGEMENT_ONLY)
     if "*" in services:
         yield Gap("its policies allow any service, and CloudTrail's event history has no data events")
     elif services:
@@ -210,6 +211,11 @@ def _unlogged(grants: Sequence[AppliedPolicy] | None) -> Iterator[Gap]:
             f"its policies allow {', '.join(services[:5])}{more}, and CloudTrail's event history has no data events "
             "of such services"
         )
+
+
+def _of_aws(grant: AppliedPolicy) -> bool:
+    """Whether it is an AWS-managed policy. The account's listing has no documents of these; they may allow anything."""
+    return ":iam::aws:policy/" in grant.arn
 
 
 def _services(document: Any) -> Iterator[str]:

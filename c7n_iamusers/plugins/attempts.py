@@ -173,8 +173,8 @@ _NO_QUARANTINE = _Listened(
     None,
     gaps=(
         Gap(
-            "it is not in quarantine, by its Deny-all and the available journals, so it is unknown since when to "
-            "listen: name the output of the quarantine by record-from, or give since in days",
+            "it is not in quarantine, by its Deny-all and the available journals: run the action quarantine first, or, "
+            "if another output has its record, name that by record-from",
             unread=True,
         ),
     ),

@@ -117,6 +117,12 @@ def allowing(*actions: str, **more: Any) -> AppliedPolicy:
         pytest.param({}, (allowing(NotAction="iam:*"),), (), 7, ["allow any service"], id="not-action"),
         pytest.param({}, (allowing("s3:*", Effect="Deny"),), (), 7, [], id="deny-allows-nothing"),
         pytest.param({}, (AppliedPolicy("p", document=None),), (), 7, ["could not all be read"], id="unread"),
+        pytest.param(
+            {},
+            (AppliedPolicy("ReadOnlyAccess", "arn:aws:iam::aws:policy/ReadOnlyAccess"),),
+            *((), 7, ["allow any service"]),
+            id="aws-managed",
+        ),
         pytest.param({}, None, (), 7, ["could not all be read"], id="unknown-groups"),
         pytest.param({}, (), ("AKIA1",), 7, ["1 of its credentials are deactivated"], id="deactivated"),
         pytest.param(
