@@ -11,6 +11,7 @@ from typing import Any
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, HOME_REGIONS
 from c7n_iamusers.iam.deny_all import aws_deny_all
 from c7n_iamusers.iam.permissions import Needed, role_policy
+from c7n_iamusers.iam.policy_documents import listed
 from c7n_iamusers.organization.owners import OWNER, accounts_file, address_fault
 
 OK, HOLE, UNKNOWN = "ok", "hole", "unknown"
@@ -168,15 +169,15 @@ def shared_by(found: Sequence[Target], policies: Iterable[Any]) -> Shared:
     centers = dict[tuple[str, str], None]()
     for target in found:
         named = [(part.get("transport") or {}).get("queue") for part in parts]
-        queues |= dict.fromkeys(_filled([*named, target.variables.get(QUEUE)], target))
+        queues |= dict.fromkeys(filled([*named, target.variables.get(QUEUE)], target))
         named = [part.get("notices") for part in parts]
-        notices |= dict.fromkeys(_filled([*named, target.variables.get(NOTICES)], target))
+        notices |= dict.fromkeys(filled([*named, target.variables.get(NOTICES)], target))
         for part in parts:
             if part.get("type") in _OF_CENTER:
-                region = _filled([part.get("region")], target)
-                role = _filled([part.get("role")], target)
+                region = filled([part.get("region")], target)
+                role = filled([part.get("role")], target)
                 centers |= {(each, region[0] if region else ""): None for each in role}
-        role = _filled([target.variables.get(CENTER_ROLE)], target)
+        role = filled([target.variables.get(CENTER_ROLE)], target)
         known = {each for each, _ in centers}
         centers |= {(each, ""): None for each in role if each not in known}
     return Shared(tuple(queues), tuple(notices), tuple(centers))
@@ -193,7 +194,8 @@ def _parts(data: Any) -> Iterator[Mapping[str, Any]]:
             yield from _parts(each)
 
 
-def _filled(values: Iterable[Any], target: Target) -> list[str]:
+def filled(values: Iterable[Any], target: Target) -> list[str]:
+    """``values`` with the variables of ``target``. Those whose variables are not all defined are left out."""
     known = {**target.variables, "account_id": target.account_id, "region": target.region}
 
     def of(name: re.Match[str]) -> str:
@@ -211,11 +213,11 @@ def simulations(needed: Needed, target: Target) -> list[dict[str, Any]]:
     found = []
     every = Needed(needed.own | needed.others)
     for statement in role_policy(every, target.account_id, target.partition)["Statement"]:
-        resource = str(statement["Resource"])
+        resources = listed(statement["Resource"])
         asked: dict[str, Any] = {
             "PolicySourceArn": target.roles[-1],
             "ActionNames": statement["Action"],
-            "ResourceArns": [resource if resource == "*" else resource.replace("*", _SOMETHING)],
+            "ResourceArns": [each if each == "*" else each.replace("*", _SOMETHING) for each in resources],
         }
         for keys in statement.get("Condition", {}).values():
             asked["ContextEntries"] = [
