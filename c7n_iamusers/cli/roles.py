@@ -65,6 +65,11 @@ _CHANGING = frozenset({"composite-delete", "quarantine", "release"})
     help="Let the remover run `c7n-iamusers restore`, which can give policies to users.",
 )
 @click.option(
+    "--undo",
+    is_flag=True,
+    help="Let the role for Identity Center run `c7n-iamusers provision --prune` and `--undo`, which delete.",
+)
+@click.option(
     "--role",
     "only",
     type=click.Choice(["member-reader", "member-remover", "identity-center", "runner"]),
@@ -78,6 +83,7 @@ def roles(
     center: str | None,
     outputs: tuple[str, ...],
     restore: bool,
+    undo: bool,
     only: str | None,
     output_format: str,
     **settings: str,
@@ -99,22 +105,26 @@ def roles(
     places = Places(names.queues(), names.notices(), outputs)
     found = {
         each.kind: rendered_role(each, output_format)
-        for each in role_documents(role_needs(policies, restore), known, places)
+        for each in role_documents(role_needs(policies, restore, undo), known, places)
     }
     if only and only not in found:
         raise InvalidPolicyData(f"the policies take no role {only}; they take {', '.join(found)}")
     print_json(found[only] if only else found)
 
 
-def role_needs(policies: Iterable[Any], restore: bool = False) -> RoleNeeds:
-    """What c7n's ``policies`` need, by the role that calls. ``restore``: what `c7n-iamusers restore` needs, too."""
+def role_needs(policies: Iterable[Any], restore: bool = False, undo: bool = False) -> RoleNeeds:
+    """What c7n's ``policies`` need, by the role that calls.
+
+    ``restore``, ``undo``: also what `c7n-iamusers restore`, and `provision --prune` and `--undo`, need.
+    """
     from c7n_iamusers.iam.permissions import RESTORATION, Needed
+    from c7n_iamusers.identity_center.operations import REMOVING
     from c7n_iamusers.roles.documents import RoleNeeds
 
     nothing = Needed(frozenset())
     reader: Needed | None = None
     remover = Needed(frozenset(), restoring=frozenset(RESTORATION)) if restore else None
-    in_center: frozenset[str] = frozenset()
+    in_center = frozenset(REMOVING if undo else ())
     for policy in policies:
         for part in parts_of([policy]):
             needed = needed_in_account(part)

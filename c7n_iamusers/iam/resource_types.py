@@ -68,7 +68,7 @@ _RESOURCES: Mapping[str, tuple[str, ...]] = {
             (_ACCOUNT, _INSTANCE): "ListPermissionSetsProvisionedToAccount",
             (_INSTANCE, _PERMISSION_SET): (
                 "AttachCustomerManagedPolicyReferenceToPermissionSet AttachManagedPolicyToPermissionSet "
-                "CreatePermissionSet DeleteInlinePolicyFromPermissionSet DescribePermissionSet "
+                "CreatePermissionSet DeleteInlinePolicyFromPermissionSet DeletePermissionSet DescribePermissionSet "
                 "DetachManagedPolicyFromPermissionSet GetInlinePolicyForPermissionSet "
                 "GetPermissionsBoundaryForPermissionSet ListAccountsForProvisionedPermissionSet "
                 "ListCustomerManagedPolicyReferencesInPermissionSet ListManagedPoliciesInPermissionSet "
@@ -76,7 +76,7 @@ _RESOURCES: Mapping[str, tuple[str, ...]] = {
                 "TagResource UpdatePermissionSet"
             ),
             (_ACCOUNT, _INSTANCE, _PERMISSION_SET): (
-                "CreateAccountAssignment ListAccountAssignments ProvisionPermissionSet"
+                "CreateAccountAssignment DeleteAccountAssignment ListAccountAssignments ProvisionPermissionSet"
             ),
         },
     ),
@@ -84,12 +84,12 @@ _RESOURCES: Mapping[str, tuple[str, ...]] = {
         "identitystore",
         {
             (_STORE,): "CreateGroup CreateUser",
-            (_STORE, _PERSON): "DescribeUser GetUserId ListUsers",
-            (_STORE, _PEOPLE_GROUP): "DescribeGroup GetGroupId ListGroups",
+            (_STORE, _PERSON): "DeleteUser DescribeUser GetUserId ListUsers",
+            (_STORE, _PEOPLE_GROUP): "DeleteGroup DescribeGroup GetGroupId ListGroups",
             (_STORE, _PEOPLE_GROUP, _PERSON): "CreateGroupMembership",
             (_STORE, _PEOPLE_GROUP, _MEMBERSHIP): "ListGroupMemberships",
             (_STORE, _MEMBERSHIP, _PERSON): "ListGroupMembershipsForMember",
-            (_STORE, _PEOPLE_GROUP, _MEMBERSHIP, _PERSON): "GetGroupMembershipId",
+            (_STORE, _PEOPLE_GROUP, _MEMBERSHIP, _PERSON): "DeleteGroupMembership GetGroupMembershipId",
         },
     ),
 }

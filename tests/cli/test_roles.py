@@ -83,6 +83,13 @@ def test_restoring_is_asked_for() -> None:
     assert "Condition" not in json.dumps(found)
 
 
+def test_deleting_in_identity_center_is_asked_for() -> None:
+    deleting = {"sso:DeleteAccountAssignment", "identitystore:DeleteUser"}
+    options = ("--role", "identity-center", "--format", "json")
+    assert not deleting & actions(printed(roles(*options, policies=("provision",))))
+    assert deleting <= actions(printed(roles(*options, "--undo", policies=("provision",))))
+
+
 def test_one_role_is_a_template_by_itself() -> None:
     found = printed(roles("--role", "member-remover", "--remover", "Other", "--external-id", "e-1"))
     properties = found["Resources"]["Role"]["Properties"]

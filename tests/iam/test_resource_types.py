@@ -16,9 +16,12 @@ from c7n_iamusers.iam.permissions import DELETION, QUARANTINE, RELEASE, RESTORAT
 from c7n_iamusers.iam.resource_types import resources_of
 from c7n_iamusers.identity_center.aws.access_check import PERMISSIONS as READING
 from c7n_iamusers.identity_center.aws.instance import PERMISSION
+from c7n_iamusers.identity_center.operations import REMOVING
 from c7n_iamusers.plugins.provisioning_settings import PERMISSIONS as PROVISIONING
 
-DECLARED = sorted({*DELETION, *QUARANTINE, *RELEASE, *RESTORATION, *READING, *PROVISIONING, PERMISSION})
+DECLARED = sorted(
+    {*DELETION, *QUARANTINE, *RELEASE, *RESTORATION, *READING, *PROVISIONING, *REMOVING, PERMISSION}
+)
 #: Action -> why its resources are others than the reference's.
 EXCEPTIONS = {
     "iam:DeleteVirtualMFADevice": "sms-mfa devices no longer exist",
