@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PACKAGE = "c7n_iamusers."
 _OF_CENTER = ("sso:", "identitystore:")
+_READING = "s3:GetObject"
 _ASSUMING = frozenset({"sts:AssumeRole"})
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -56,7 +57,7 @@ def permissions(files: tuple[Path, ...], restore: bool, account: str, partition:
     """
     from c7n_iamusers.iam.permissions import RESTORATION, Needed, role_policy
 
-    needed = Needed(frozenset(), restoring=frozenset(RESTORATION if restore else ()))
+    needed = Needed(restoring=frozenset(RESTORATION if restore else ()))
     for file in files:
         for part in parts_of(loaded(file)):
             needed |= needed_in_account(part)
@@ -75,8 +76,20 @@ def needed_in_account(part: Any) -> Needed:
         # Cloud Custodian declares only the sending, and reads the account's alias before it.
         return Needed(frozenset({"iam:ListAccountAliases"}), sending)
     if not _is_own(part):
-        return Needed(frozenset(), found)
-    return Needed(found - needed_in_center(part) - (_ASSUMING if data.get("role") else frozenset()))
+        return Needed(others=found)
+    elsewhere = needed_in_center(part) | (_ASSUMING if data.get("role") else frozenset())
+    lists = frozenset((_READING, f"s3:::{place}") for place in _lists_in_s3(data))
+    return Needed(found - elsewhere - {_READING}, bound=lists)
+
+
+def _lists_in_s3(data: dict[str, Any]) -> Iterator[str]:
+    """Bucket and key of the exemptions; a variable can be anything."""
+    from c7n_iamusers.organization.readiness import VARIABLE
+
+    given = data.get("exempt-from") or ""
+    url = given if isinstance(given, str) else str(given.get("from") or given.get("url"))
+    if url.startswith("s3://"):
+        yield VARIABLE.sub("*", url.removeprefix("s3://").partition("?")[0])
 
 
 def needed_in_center(part: Any) -> frozenset[str]:

@@ -102,7 +102,7 @@ def roles(
     policies = [policy for file in files for policy in loaded(file)]
     names = _Names([*parts_of(policies)], targets_in(config) if config else ())
     known = RoleSettings(runner, center=center or names.center(), **settings)
-    places = Places(names.queues(), names.notices(), outputs)
+    places = Places(names.queues(), (*names.notices(), *outputs), names.records())
     found = {
         each.kind: rendered_role(each, output_format)
         for each in role_documents(role_needs(policies, restore, undo), known, places)
@@ -121,9 +121,9 @@ def role_needs(policies: Iterable[Any], restore: bool = False, undo: bool = Fals
     from c7n_iamusers.identity_center.operations import REMOVING
     from c7n_iamusers.roles.documents import RoleNeeds
 
-    nothing = Needed(frozenset())
+    nothing = Needed()
     reader: Needed | None = None
-    remover = Needed(frozenset(), restoring=frozenset(RESTORATION)) if restore else None
+    remover = Needed(restoring=frozenset(RESTORATION)) if restore else None
     in_center = frozenset(REMOVING if undo else ())
     for policy in policies:
         for part in parts_of([policy]):
@@ -155,6 +155,11 @@ class _Names:
     def notices(self) -> tuple[str, ...]:
         """The buckets of notices."""
         found = self._named("notices", [part_data(part).get("notices") for part in self.parts])
+        return tuple(each for each in found if each.startswith("s3://"))
+
+    def records(self) -> tuple[str, ...]:
+        """The buckets in which earlier quarantines are recorded."""
+        found = self._named("record-from", [part_data(part).get("record-from") for part in self.parts])
         return tuple(each for each in found if each.startswith("s3://"))
 
     def center(self) -> str:

@@ -117,15 +117,21 @@ class Needed:
     """Permissions such as ``iam:GetUser``.
 
     ``own``: of this package's plugins. ``others``: of all other plugins. ``restoring``: of ``c7n-iamusers restore``,
-    which can give a user any policy.
+    which can give a user any policy. ``bound``: actions with their resource, the part of its ARN after the partition.
     """
 
-    own: frozenset[str]
+    own: frozenset[str] = frozenset()
     others: frozenset[str] = frozenset()
     restoring: frozenset[str] = frozenset()
+    bound: frozenset[tuple[str, str]] = frozenset()
 
     def __or__(self, other: Needed) -> Needed:
-        return Needed(self.own | other.own, self.others | other.others, self.restoring | other.restoring)
+        return Needed(
+            self.own | other.own,
+            self.others | other.others,
+            self.restoring | other.restoring,
+            self.bound | other.bound,
+        )
 
 
 def role_policy(needed: Needed, account_id: str = "*", partition: str = "aws") -> dict[str, Any]:
@@ -138,6 +144,8 @@ def role_policy(needed: Needed, account_id: str = "*", partition: str = "aws") -
         resources = (ANYTHING,) if action in needed.others else resources_of(action, account_id, partition)
         free = action in needed.others | needed.restoring
         grouped[(resources, "" if free else _DENYING.get(action, ""))].append(action)
+    for action, resource in sorted(needed.bound):
+        grouped[((f"arn:{partition}:{resource}",), "")].append(action)
     statements = [
         _statement(actions, resources, denying, partition)
         for (resources, denying), actions in sorted(grouped.items())

@@ -18,7 +18,7 @@ OK, HOLE, UNKNOWN = "ok", "hole", "unknown"
 #: The variables of accounts.yml that are checked beside those that the policies use.
 QUEUE, NOTICES, CENTER_ROLE = "queue_url", "notices", "identity_center_role"
 #: A variable as Cloud Custodian fills it in; {{...}} is a template's, and ${...} a policy variable of IAM.
-_VARIABLE = re.compile(r"(?<![{$])\{([A-Za-z_]\w*)\}(?!\})")
+VARIABLE = re.compile(r"(?<![{$])\{([A-Za-z_]\w*)\}(?!\})")
 _OF_CENTER = ("provision-identity-center", "identity-center")
 #: Stands for any name in a resource that is asked about.
 _SOMETHING = "c7n-iamusers-preflight"
@@ -142,7 +142,7 @@ def _variables(target: Target, used: Mapping[str, Collection[str]], runtime: Col
 
 def variables_of(data: Any) -> frozenset[str]:
     """The variables that a policy uses. ``data``: the policy, as it was loaded."""
-    return frozenset(name for text in _texts(data) for name in _VARIABLE.findall(text))
+    return frozenset(name for text in _texts(data) for name in VARIABLE.findall(text))
 
 
 def _texts(data: Any) -> Iterator[str]:
@@ -201,8 +201,8 @@ def filled(values: Iterable[Any], target: Target) -> list[str]:
     def of(name: re.Match[str]) -> str:
         return str(known.get(name[1], name[0]))
 
-    filled = [_VARIABLE.sub(of, each) for each in values if isinstance(each, str) and each]
-    return [each for each in filled if not _VARIABLE.search(each)]
+    filled = [VARIABLE.sub(of, each) for each in values if isinstance(each, str) and each]
+    return [each for each in filled if not VARIABLE.search(each)]
 
 
 def simulations(needed: Needed, target: Target) -> list[dict[str, Any]]:

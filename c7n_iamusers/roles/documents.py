@@ -31,11 +31,11 @@ class RoleNeeds:
 
 @dataclass(frozen=True)
 class Places:
-    """What the runner itself reads and writes. ``queues``: ARNs or URLs. ``notices``, ``outputs``: ``s3://`` URLs."""
+    """What the runner itself sends to, writes and reads. ``queues``: ARNs or URLs. The others: ``s3://`` URLs."""
 
     queues: tuple[str, ...] = ()
-    notices: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,12 +131,15 @@ def _runner_statements(assumed: list[str], places: Places, partition: str) -> It
     if places.queues:
         queues = [queue_arn(each, partition) for each in places.queues]
         yield _allow(["sqs:SendMessage"], queues)
-    buckets = [_bucket(each, partition) for each in (*places.notices, *places.outputs)]
+    written = [_bucket(each, partition) for each in places.written]
+    buckets = [*written, *(_bucket(each, partition) for each in places.read)]
     if buckets:
         # Without s3:ListBucket, S3 answers AccessDenied for a missing object.
         yield _allow(["s3:ListBucket"], [bucket for bucket, _ in buckets])
+        yield _allow(["s3:GetObject"], [objects for _, objects in buckets])
+    if written:
         # Objects get an ACL, which takes s3:PutObjectAcl.
-        yield _allow(["s3:GetObject", "s3:PutObject", "s3:PutObjectAcl"], [objects for _, objects in buckets])
+        yield _allow(["s3:PutObject", "s3:PutObjectAcl"], [objects for _, objects in written])
 
 
 def _allow(actions: list[str], resources: Iterable[str]) -> Document:

@@ -137,6 +137,16 @@ def test_a_role_that_is_not_taken() -> None:
     assert "the policies take no role identity-center; they take member-reader, runner" in result.output
 
 
+@pytest.mark.parametrize(
+    "given", ["s3://lists/{account_id}/x.csv?region=us-east-1", {"from": "s3://lists/{group}/x.csv"}]
+)
+def test_exemptions_in_a_bucket_are_that_object(tmp_path: Path, given: Any) -> None:
+    flag = {"type": "unnecessary", "exempt-from": given}
+    found = printed(of(tmp_path, flag, command="permissions"))["Statement"]
+    assert {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "arn:aws:s3:::lists/*/x.csv"} in found
+    assert sum("s3:GetObject" in each["Action"] for each in found) == 1
+
+
 def test_filters_are_found_within_others(tmp_path: Path) -> None:
     gate = {"type": "identity-center", "state": "absent", "role": CENTER, "user": USER}
     found = printed(of(tmp_path, {"not": [{"or": [gate]}]}))

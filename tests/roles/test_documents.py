@@ -85,17 +85,15 @@ def test_the_runner_assumes_these_roles_and_no_others() -> None:
 def test_the_runner_writes_where_it_is_told() -> None:
     places = Places(
         ("https://sqs.eu-west-1.amazonaws.com/123456789012/mailer",),
-        ("s3://notices/all",),
-        ("s3://runs/{account_id}/x?region=eu-west-1", "s3://whole"),
+        ("s3://notices/all", "s3://runs/{account_id}/x?region=eu-west-1"),
+        ("s3://whole",),
     )
     found = statements(documents(places=places)[RUNNER])
     assert found["sqs:SendMessage"] == ["arn:aws:sqs:eu-west-1:123456789012:mailer"]
     assert found["s3:ListBucket"] == ["arn:aws:s3:::notices", "arn:aws:s3:::runs", "arn:aws:s3:::whole"]
-    assert found["s3:GetObject"] == [
-        "arn:aws:s3:::notices/all/*",
-        "arn:aws:s3:::runs/*",
-        "arn:aws:s3:::whole/*",
-    ]
+    written = ["arn:aws:s3:::notices/all/*", "arn:aws:s3:::runs/*"]
+    assert found["s3:PutObject"] == written
+    assert found["s3:GetObject"] == [*written, "arn:aws:s3:::whole/*"]
 
 
 def test_restoring_lifts_the_conditions_and_keeps_the_resources() -> None:
@@ -109,7 +107,7 @@ def test_restoring_lifts_the_conditions_and_keeps_the_resources() -> None:
 
     users = "arn:aws:iam::*:user/*"
     assert attaching(REMOVES) == (users, True)
-    assert attaching(REMOVES | Needed(frozenset(), restoring=frozenset({"iam:AttachUserPolicy"}))) == (
+    assert attaching(REMOVES | Needed(restoring=frozenset({"iam:AttachUserPolicy"}))) == (
         users,
         False,
     )
