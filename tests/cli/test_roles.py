@@ -53,7 +53,7 @@ def test_each_call_is_in_the_role_that_makes_it() -> None:
     reader, remover, center, runner = (
         actions(found[kind]) for kind in ("member-reader", "member-remover", "identity-center", "runner")
     )
-    assert {each.split(":")[0] for each in reader | remover} == {"iam"}
+    assert {each.split(":")[0] for each in reader | remover} == {"cloudtrail", "ec2", "iam"}
     assert not {each for each in reader if not each.startswith(("iam:Get", "iam:List", "iam:Generate"))}
     assert {"iam:DeleteUser", "iam:UpdateAccessKey", "iam:TagUser"} <= remover
     assert "iam:CreateUser" not in remover
