@@ -38,6 +38,8 @@ FILES = {
     "remind": ["iam-users-remind-7", "iam-users-remind-1"],
     "provision": ["iam-users-provision", "iam-users-without-replacement"],
     "provision-intents": ["iam-users-intents", "iam-users-moved"],
+    "brownout": ["iam-users-brownout", "iam-users-brownout-people"],
+    "listen": ["iam-users-listen", "iam-users-listen-people"],
     "quarantine": ["iam-users-quarantine", "iam-users-quarantine-people"],
     "delete": ["iam-users-delete", "iam-users-delete-people"],
     "release": ["iam-users-release"],
@@ -121,7 +123,7 @@ DESTRUCTIVE = [policy for policy in EVERY if destructive(policy)]
 @pytest.mark.parametrize("policy", DESTRUCTIVE, ids=lambda policy: str(policy["name"]))
 def test_what_destroys_asks_for_everything_that_spares(policy: dict[str, Any]) -> None:
     action, flag = destructive(policy), part(policy, "filters", "unnecessary")
-    assert action["noticed"] >= 16
+    assert action["noticed"] >= (9 if "brownout" in action else 16)
     assert action["notices"] == "{notices}"
     assert action["active-within"] == 30
     assert not action.keys() & {"include-compromised", "adopt"}
@@ -138,27 +140,24 @@ def test_what_destroys_asks_for_everything_that_spares(policy: dict[str, Any]) -
         assert action["quarantined-for"] == 14
 
 
-def test_there_are_four_that_destroy() -> None:
-    names = ["iam-users-delete", "iam-users-delete-people"]
-    assert sorted(policy["name"] for policy in DESTRUCTIVE) == [
-        *names,
-        *(name.replace("delete", "quarantine") for name in names),
-    ]
+#: From the mildest to the last.
+STEPS = ["brownout", "listen", "quarantine", "delete"]
 
 
-def test_machines_and_people_are_the_same_in_quarantine_and_deletion() -> None:
-    parked, deleted = (
-        [[each for each in policy["filters"] if each.get("type") != "unnecessary"] for policy in DATA[name]]
-        for name in ("quarantine", "delete")
-    )
-    assert parked == deleted
-    kinds = [part(policy, "filters", "unnecessary")["kinds"] for policy in DATA["quarantine"]]
-    assert kinds == [part(policy, "filters", "unnecessary")["kinds"] for policy in DATA["delete"]]
+def test_there_are_four_steps_that_destroy() -> None:
+    names = [f"iam-users-{step}{kind}" for step in STEPS for kind in ("", "-people")]
+    assert sorted(policy["name"] for policy in DESTRUCTIVE) == sorted(names)
+
+
+def test_machines_and_people_are_the_same_in_every_step() -> None:
+    first, *others = ([policy["filters"] for policy in DATA[name]] for name in STEPS)
+    assert others == [first] * 3
+    kinds = [part(policy, "filters", "unnecessary")["kinds"] for policy in DATA["delete"]]
     # AWS does not tell when a Bedrock API key is used
     assert sorted(each for listed in kinds for each in listed) == sorted(set(KINDS) - {"bedrock-api-key"})
 
 
-@pytest.mark.parametrize("name", ["quarantine", "delete"])
+@pytest.mark.parametrize("name", ["listen", "delete"])
 def test_who_may_be_a_person_is_no_machine(org: LocalOrg, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Keys in use and a password that nobody used make a machine by kind, and may be a person at the keyboard."""
     used = datetime.now(timezone.utc) - timedelta(days=400)
@@ -176,16 +175,19 @@ def test_who_may_be_a_person_is_no_machine(org: LocalOrg, monkeypatch: pytest.Mo
 
 
 def test_the_days_agree() -> None:
-    (flag,), reminders, (quarantine, _), (deletion, _) = (
-        DATA[name] for name in ("flag-and-notify", "remind", "quarantine", "delete")
-    )
+    (flag,), reminders, *steps, (deletion, _) = (DATA[name] for name in ("flag-and-notify", "remind", *STEPS))
     days = part(flag, "actions", "notify-owners")["days"]
     action = part(deletion, "actions", "composite-delete")
     assert action["noticed"] == days
     for policy in (flag, *reminders):
         told = part(policy, "actions", "notify-owners")["quarantined_for"]
         assert told == action["quarantined-for"]
-    assert part(quarantine, "actions", "quarantine")["noticed"] + action["quarantined-for"] == days
+    brownout, listen, quarantine = (part(each, "actions", "quarantine") for each, _ in steps)
+    # days under a Deny count, whether credentials are kept or deactivated
+    assert listen["noticed"] + action["quarantined-for"] == days
+    assert brownout["noticed"] < listen["noticed"] < quarantine["noticed"] < days
+    assert (listen["credentials"], quarantine.get("credentials")) == ("keep", None)
+    assert brownout["brownout"] <= 60
 
 
 def test_every_number_of_the_accounts_file_is_used() -> None:

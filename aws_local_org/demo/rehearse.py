@@ -83,7 +83,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 def rehearse(
     details: tuple[Path, ...], reports: tuple[Path, ...], ids: tuple[str, ...], source: Path, work: Path
 ) -> None:
-    """Announce, provision, quarantine, remind and delete on copies of real accounts, by your own policies.
+    """Announce, provision, listen, quarantine, remind and delete on copies of real accounts, by your own policies.
 
     \b
     aws iam get-account-authorization-details > details.json
@@ -272,6 +272,7 @@ def _mailer(
 def _days(variables: Mapping[str, Any]) -> Days:
     """When each step comes, by the variables of the policies."""
     names = {
+        "listening": "listen_after_days",
         "quarantine": "quarantine_after_days",
         "deletion": "announce_days",
         "active": "active_within_days",
@@ -312,14 +313,16 @@ def _reasons(rehearsal: Workflow, account: AccountState, left: set[str]) -> Iter
     announced = announcements(rehearsal.notices, account.account_id)
     said = {
         row["user"]: str(row["reason"])
-        for step in ("quarantine", "delete")
+        for step in ("listen", "quarantine", "delete")
         for row in rehearsal.output(step, account).outcomes()
     }
     users: dict[str, list[str]] = {}
     for user in account.users:
         if user.name in left:
             known = why_left(user, account, user.unique_id in announced, rehearsal.days.active)
-            reason = known or said.get(user.name) or "not selected by quarantine.yml and delete.yml"
+            reason = (
+                known or said.get(user.name) or "not selected by listen.yml, quarantine.yml and delete.yml"
+            )
             users.setdefault(reason, []).append(user.name)
     for reason, names in sorted(users.items()):
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""

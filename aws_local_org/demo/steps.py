@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of a demo or a rehearsal: announce, provision, quarantine, remind and delete, each with its checks."""
+"""The steps of a demo or a rehearsal, from the announcement to the deletion, each with its checks."""
 
 from __future__ import annotations
 
@@ -51,22 +51,25 @@ SUBJECTS = {
 POLICY_NAMES = {
     "flag-and-notify": ("iam-users-flag",),
     "provision": ("iam-users-provision",),
+    "listen": ("iam-users-listen", "iam-users-listen-people"),
     "quarantine": ("iam-users-quarantine", "iam-users-quarantine-people"),
     "remind": ("iam-users-remind-7",),
     "delete": ("iam-users-delete", "iam-users-delete-people"),
 }
 #: Where the output of a step has another name: a deletion finds the journals of quarantines beside its own.
-OUTPUTS = {"quarantine": "removal", "delete": "removal"}
+OUTPUTS = {"listen": "removal", "quarantine": "removal", "delete": "removal"}
 
 
 @dataclass(frozen=True)
 class Days:
-    """Days from the announcement to the quarantine and to the deletion; the reminder is sent ``reminder`` before it.
+    """Days from the announcement to the Deny, to the deactivation and to the deletion.
 
-    ``active``: who used password or key in so many days before the quarantine is active.
+    ``reminder``: so many days before the deletion. ``active``: who used password or key in so many days before a step
+    is active.
     """
 
-    quarantine: int = 16
+    listening: int = 16
+    quarantine: int = 23
     deletion: int = 30
     reminder: int = 7
     active: int = expect.ACTIVE_DAYS
@@ -77,7 +80,7 @@ class Workflow:
     """The steps over any accounts, each followed by the checks that hold for all users.
 
     ``source``: the checkout with ``policies/``; ``work``: what it writes. ``accounts``: the accounts file, with the
-    notices in ``work``. ``before``: at the beginning; ``parting``: right before the quarantine, by which users are left
+    notices in ``work``. ``before``: at the beginning; ``parting``: right before the Deny, by which users are left
     alone. ``parked``, ``gone``: account id -> names of the users that were quarantined and deleted.
     """
 
@@ -121,17 +124,25 @@ class Workflow:
         """Give the people among them access through Identity Center."""
         self._run("provision")
 
-    def quarantine(self) -> None:
-        """Put the users in quarantine that may go, as if the days until then had passed."""
-        self._wait(self.days.quarantine)
+    def listen(self) -> None:
+        """Deny the users everything that may go, as if the days until then had passed."""
+        self._wait(self.days.listening)
         self.parting = account_states(self.org)
-        self._run("quarantine")
+        self._deny("listen", self.parting, self.days.listening)
+
+    def quarantine(self) -> None:
+        """Deactivate their credentials, some days later."""
+        self._wait(self.days.quarantine - self.days.listening)
+        self._deny("quarantine", account_states(self.org), self.days.quarantine)
+
+    def _deny(self, step: str, states: dict[str, AccountState], days: int) -> None:
+        self._run(step)
         for account_id, after in account_states(self.org).items():
-            before = self.parting[account_id]
-            self.parked[account_id] = expect.changed(before, after)
-            touched = self.parked[account_id] | expect.deleted(before, after)
-            self.faults += expect.quarantine_faults(before, after, self.output("quarantine", before))
-            self.faults += self._spared(before, touched, self.days.quarantine, "quarantined")
+            before = states[account_id]
+            touched = expect.changed(before, after) | expect.deleted(before, after)
+            self.parked.setdefault(account_id, set()).update(expect.changed(before, after))
+            self.faults += expect.quarantine_faults(before, after, self.output(step, before))
+            self.faults += self._spared(before, touched, days, "quarantined")
 
     def remind(self) -> None:
         """Queue the reminders, a week before the announced day."""
@@ -182,10 +193,14 @@ class Workflow:
             ("c7n-mailer: deliver the announcements", lambda: self.deliver("flag-and-notify")),
             ("c7n-org: give people access through IAM Identity Center", self.provision),
             (
-                f"c7n-org: {days.quarantine} days later, quarantine who is unused and has a replacement",
+                f"c7n-org: {days.listening} days later, deny everything to who is unused and has a replacement",
+                self.listen,
+            ),
+            (
+                f"c7n-org: {days.quarantine - days.listening} days later, deactivate their credentials",
                 self.quarantine,
             ),
-            (f"c7n-org: {until_reminder} days later, remind the owners", self.remind),
+            (f"c7n-org: {_later(until_reminder)}, remind the owners", self.remind),
             (f"c7n-org: {until_deletion} days later, delete who was quiet in quarantine", self.delete),
             (
                 "c7n-mailer: deliver what was queued since",
@@ -333,6 +348,10 @@ def _check_accounts(source: Path, settings: Settings) -> None:
                 f"{source / file}: the demo's accounts are {_listed(wanted)}, and not {_listed(found)}: "
                 "run it in a checkout whose accounts.yml and mailer.yml are as they were"
             )
+
+
+def _later(days: int) -> str:
+    return f"{days} days later" if days else "on that day"
 
 
 def _listed(accounts: Iterable[object]) -> str:

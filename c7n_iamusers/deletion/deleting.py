@@ -28,7 +28,7 @@ from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.quarantine_record import QUARANTINE_TAG
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_key_use, unassigned_mfa
-from c7n_iamusers.safeguards.guards import Guards, refusal
+from c7n_iamusers.safeguards.guards import Guards, refusal, refused_status
 from c7n_iamusers.safeguards.identity import (
     FORM_REFUSED,
     BoundaryChanged,
@@ -64,7 +64,8 @@ class UserDeletion:
 
     def delete(self, evidence: Subject, applied: Applied) -> StatusAndReason:
         """Delete one user. Returns status and reason. Raises CallFailed, ClientError or an IamUsersError."""
-        return _Deletion(self, evidence, applied).run()
+        status, reason = _Deletion(self, evidence, applied).run()
+        return status, self.records.named_if_back(evidence, reason)
 
     def propose(self, evidence: Subject) -> PlannedDeletion:
         """What ``delete`` would do now. Changes nothing. Raises ClientError or an IamUsersError."""
@@ -124,7 +125,7 @@ class _Deletion:
         if reason and self.applied.calls:
             return FAILED, f"{self.evidence}: stopped after {self.applied.calls} calls: {reason}"
         if reason:
-            return SKIPPED, reason
+            return refused_status(reason), reason
         return (DELETED, "") if self.applied.ended("DeleteUser") == DONE else self.absent()
 
     def refusal(self, found: RecordedUser) -> str | None:
@@ -135,7 +136,14 @@ class _Deletion:
         keys = read_key_use(run.client, user, run.backoff) if asked else ()
         emptied = bool(self.applied.calls) or _emptied(found)
         reason = refusal(
-            self.evidence, user, guards, self.of.now(), keys, quarantine=found.quarantine, emptied=emptied
+            self.evidence,
+            user,
+            guards,
+            self.of.now(),
+            keys,
+            quarantine=found.quarantine,
+            broken=found.broken,
+            emptied=emptied,
         )
         if reason or self.applied.calls:
             return reason

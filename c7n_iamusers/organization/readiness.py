@@ -16,8 +16,8 @@ from c7n_iamusers.organization.owners import OWNER, accounts_file, address_fault
 OK, HOLE, UNKNOWN = "ok", "hole", "unknown"
 #: The variables of accounts.yml that are checked beside those that the policies use.
 QUEUE, NOTICES, CENTER_ROLE = "queue_url", "notices", "identity_center_role"
-#: Days until the deletion, days until the quarantine, and days in quarantine.
-DAYS = ("announce_days", "quarantine_after_days", "quarantined_for_days")
+#: Days until the deletion, days until the Deny, and days under it.
+DAYS = ("announce_days", "listen_after_days", "quarantined_for_days")
 #: A variable as Cloud Custodian fills it in; {{...}} is a template's, and ${...} a policy variable of IAM.
 _VARIABLE = re.compile(r"(?<![{$])\{([A-Za-z_]\w*)\}(?!\})")
 _OF_CENTER = ("provision-identity-center", "identity-center")

@@ -23,7 +23,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import NoJournal, utc_now
-from c7n_iamusers.execution.outcomes import FAILED, PLANNED, SKIPPED, Outcome
+from c7n_iamusers.execution.outcomes import FAILED, PLANNED, Outcome
 from c7n_iamusers.execution.stores import Store, read_file
 from c7n_iamusers.execution.user_run import Run, Work, outcome_of
 from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL
@@ -34,7 +34,7 @@ from c7n_iamusers.plugins.numbers import check_numbers
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, run_store
 from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction, idle_region
-from c7n_iamusers.safeguards.guards import Guards, unprovisioned
+from c7n_iamusers.safeguards.guards import Guards, refused_status, unprovisioned
 from c7n_iamusers.safeguards.recheck import no_recheck
 from c7n_iamusers.text.wording import visible
 
@@ -78,7 +78,9 @@ def _proposal(
         reason = action.skip_reason(resource)
         found.append(PlannedDeletion(evidence, skipped=reason) if reason else deletion.propose(evidence))
         planned = found[0]
-        return (SKIPPED, planned.skipped) if planned.skipped else (PLANNED, f"{len(planned.calls)} calls")
+        if planned.skipped:
+            return refused_status(planned.skipped), planned.skipped
+        return PLANNED, f"{len(planned.calls)} calls"
 
     outcome = outcome_of(subject, work, interruption)
     # Users that could not be read are in the plan too, so that it lists all users.

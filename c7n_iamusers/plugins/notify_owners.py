@@ -48,7 +48,8 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
     ``step: announce`` with ``days: 30`` announces the users that have no announcement yet, for the day in thirty
     days (UTC); one counts until 90 days after its day. ``step: remind`` with ``days: 7`` addresses the owners of those
     whose announced day is seven days ahead or less, once. Other users are left out. The resources carry
-    ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``) for the template.
+    ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``) for the template, with ``came-back`` where another user of
+    the name was announced before.
 
     ``notices`` is a directory, or ``s3://BUCKET/PREFIX``, that all steps share. Each message is a file there
     (``<account id>/<time>-<step>-<digest>.json``) by the session of Cloud Custodian itself, with a conditional put.
@@ -116,11 +117,17 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
         account_id, now = subject_of(resources[0]).account_id, utc_now()
         self._store, self._addresses = notices_store(self.manager, self.data["notices"]), ()
         with self._refused(account_id):
-            due = self._due(resources, Notices.read(self._store, account_id, now), now)
+            notices = Notices.read(self._store, account_id, now)
+            due = self._due(resources, notices, now)
             if due:
                 self._store.replace(f"{account_id}/.writable", now.isoformat().encode())
         for resource, announced, day in due:
             notice = {"announced": announced.date().isoformat(), "day": day.isoformat()}
+            if former := notices.of_namesake(subject_of(resource)):
+                notice["came-back"] = (
+                    f"came back: a user of this name was announced on {former.time.date()} for deletion on "
+                    f"{former.day}; this is another one"
+                )
             annotate(resource, "notice", notice)
         self._waiting, self._unrecorded = list(due), list[str]()
         if due:

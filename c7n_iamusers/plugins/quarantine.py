@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from c7n.exceptions import PolicyValidationError
 from c7n.utils import type_schema
 
 from c7n_iamusers.execution.user_run import Run, Work
@@ -10,6 +11,9 @@ from c7n_iamusers.iam.permissions import QUARANTINE, RELEASE
 from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
 from c7n_iamusers.safeguards.guards import Guards
+
+#: The value of the option credentials that leaves them active.
+KEEP = "keep"
 
 
 class Quarantine(UserAction):
@@ -26,6 +30,16 @@ class Quarantine(UserAction):
     ``journal.jsonl``, which ``release`` needs with another form of the Deny. The tag ``c7n-iamusers-quarantine`` is for
     people only: anybody with iam:TagUser can forge it. A key that was inactive before stays inactive. The output has a
     snapshot, the journal and ``outcomes.json``, as with ``composite-delete``.
+
+    ``credentials: keep`` puts only the Deny on. Requests are still attempted, denied, and may be seen, whereas IAM
+    says nothing of attempts with an inactive key. ``credentials: deactivate``, the default, follows: it deactivates
+    them under the same Deny. Days under either count for ``quarantined-for`` as long as the Deny holds.
+
+    ``brownout: 15`` puts on a Deny that ends by itself after so many minutes (at most 720), even if the runner dies
+    before, and nothing else: it is no quarantine, and counts nothing for ``quarantined-for``. Each run makes one. The
+    Deny has the inline form only; a user without room for it is skipped. A policy that is over stays on the user until
+    ``quarantine`` replaces it, or ``release`` or ``composite-delete`` removes it. AWS takes seconds to minutes to apply
+    it everywhere.
 
     ``active-within`` is by default the filter's ``unused-for``. All criteria of the filter are checked again on live
     data.
@@ -66,16 +80,25 @@ class Quarantine(UserAction):
     """
 
     schema = type_schema(
-        "quarantine", reason={"type": "string", "minLength": 1}, **{"active-within": DAYS, **NOTICED}
+        "quarantine",
+        reason={"type": "string", "minLength": 1},
+        credentials={"enum": [KEEP, "deactivate"]},
+        brownout={"type": "integer", "minimum": 1, "maximum": 720},
+        **{"active-within": DAYS, **NOTICED},
     )
     schema_alias = False
     permissions = QUARANTINE
 
     def validate(self) -> Quarantine:
-        """Raises PolicyValidationError for missing exemptions, or an output that does not last."""
+        """Raises PolicyValidationError for no exemptions, contradicting options, or an output that does not last."""
         self.require_lasting_output()
         self.require_exemptions()
         self.require_notices()
+        if "brownout" in self.data and self.data.get("credentials", KEEP) != KEEP:
+            raise PolicyValidationError(
+                f"policy {self.manager.data.get('name')}: quarantine: a brownout ends by itself, and nobody would "
+                f"activate the credentials then: leave credentials out, or make it {KEEP}"
+            )
         self.require_numbers()
         return self
 
@@ -93,8 +116,11 @@ class Quarantine(UserAction):
         )
         records, recheck = self.user_records(run, account), self.recheck(run, account)
         policy, reason = str(self.manager.data.get("name")), self.data.get("reason", "no reason given")
-        work = UserQuarantine(run, records, guards, policy, reason, recheck.problem).quarantine
-        return self.unless_stopped(work)
+        keep, brownout = self.data.get("credentials") == KEEP, self.data.get("brownout")
+        users = UserQuarantine(
+            run, records, guards, policy, reason, recheck.problem, keep=keep, brownout=brownout
+        )
+        return self.unless_stopped(users.quarantine)
 
 
 class Release(UserAction):
