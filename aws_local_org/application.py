@@ -17,10 +17,11 @@ from moto import backends
 from moto.moto_server import werkzeug_app
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from aws_local_org import aws_request, control, credentials
+from aws_local_org import aws_request, control, credentials, enforcement
 from aws_local_org.accounts import Accounts
 from aws_local_org.aws_request import AwsRequest
 from aws_local_org.call_log import CallRecord, redacted
+from aws_local_org.cloudtrail.calls import Sender, add_call
 from aws_local_org.credentials import Principal
 from aws_local_org.errors import NOT_IMPLEMENTED, AwsError, WireResponse, error_code_of, render
 from aws_local_org.faults import CONNECTION_RESET, ConnectionLost, Fault, Faults, refusal
@@ -56,22 +57,27 @@ class Application:
         if latency := self._org.settings.latency_ms:
             time.sleep(latency / 1000)
         fault = self._faults.of(self._org.settings, request)
-        account = "unknown"
+        caller = None
         try:
-            principal = credentials.resolve(request.access_key_id)
-            account = principal.account
-            self._apply_fault(fault, request, account)
+            principal = caller = credentials.resolve(request.access_key_id)
+            self._apply_fault(fault, request, principal)
+            if self._org.settings.enforce:
+                with self._org.lock:
+                    enforcement.check(principal, request)
             response = poll(request, body, lambda sent: self._dispatch(environ, request, principal, sent))
         except AwsError as error:
             response = render(error, request.protocol)
-        self._record(request, account, response)
+        record = self._record(request, caller, response)
+        if caller:
+            sender = Sender(environ.get("REMOTE_ADDR", ""), environ.get("HTTP_USER_AGENT", ""))
+            add_call(request, caller, sender, record, response)
         if fault is Fault.LOST_AFTER:
             raise ConnectionLost
         return response
 
-    def _apply_fault(self, fault: Fault, request: AwsRequest, account: str) -> None:
+    def _apply_fault(self, fault: Fault, request: AwsRequest, caller: Principal) -> None:
         if fault is Fault.LOST_BEFORE:
-            self._record(request, account, WireResponse(0, b"", error_code=CONNECTION_RESET))
+            self._record(request, caller, WireResponse(0, b"", error_code=CONNECTION_RESET))
             raise ConnectionLost
         if error := refusal(fault, request):
             raise error
@@ -94,18 +100,18 @@ class Application:
                 raise _failed(request, failure) from failure
         return _checked(request, response)
 
-    def _record(self, request: AwsRequest, account: str, response: WireResponse) -> None:
-        self._org.record(
-            CallRecord(
-                time=datetime.datetime.now(datetime.timezone.utc),
-                account=account,
-                service=request.service,
-                operation=request.operation,
-                parameters=redacted(request.parameters),
-                status=response.status,
-                error_code=response.error_code or error_code_of(response, request.protocol),
-            )
+    def _record(self, request: AwsRequest, caller: Principal | None, response: WireResponse) -> CallRecord:
+        record = CallRecord(
+            time=datetime.datetime.now(datetime.timezone.utc),
+            account=caller.account if caller else "unknown",
+            service=request.service,
+            operation=request.operation,
+            parameters=redacted(request.parameters),
+            status=response.status,
+            error_code=response.error_code or error_code_of(response, request.protocol),
         )
+        self._org.record(record)
+        return record
 
 
 def _checked(request: AwsRequest, response: WireResponse) -> WireResponse:

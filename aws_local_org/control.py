@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from aws_local_org import load, seed
+from aws_local_org import load, scripted_events, seed
 from aws_local_org.accounts import Accounts
 from aws_local_org.errors import LocalOrgError, WireResponse
 
@@ -74,6 +74,14 @@ def _load(org: Accounts, arguments: dict[str, Any]) -> Any:
     return _called(load.load, org, arguments)
 
 
+def _attempt(org: Accounts, arguments: dict[str, Any]) -> Any:
+    return _called(scripted_events.attempt, org, arguments)
+
+
+def _sign_in(org: Accounts, arguments: dict[str, Any]) -> Any:
+    return _called(scripted_events.sign_in, org, arguments)
+
+
 def _called(function: Callable[..., Any], org: Accounts, arguments: dict[str, Any]) -> Any:
     try:
         bound = inspect.signature(function).bind(org, **arguments)
@@ -90,6 +98,8 @@ ROUTES: dict[str, Callable[[Accounts, dict[str, Any]], Any]] = {
     "POST settings": _settings,
     "POST seed": _seed,
     "POST load": _load,
+    "POST attempt": _attempt,
+    "POST sign-in": _sign_in,
 }
 
 

@@ -20,6 +20,7 @@ SOURCES = {
 FILTERS = {
     "unnecessary": "c7n_iamusers.plugins.unnecessary:Unnecessary",
     "identity-center": "c7n_iamusers.plugins.identity_center:IdentityCenter",
+    "attempts": "c7n_iamusers.plugins.attempts:AttemptsFilter",
 }
 ACTIONS = {
     "composite-delete": "c7n_iamusers.plugins.composite_delete:CompositeDelete",

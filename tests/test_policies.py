@@ -41,6 +41,7 @@ FILES = {
     "brownout": ["iam-users-brownout", "iam-users-brownout-people"],
     "listen": ["iam-users-listen", "iam-users-listen-people"],
     "quarantine": ["iam-users-quarantine", "iam-users-quarantine-people"],
+    "attempts": ["iam-users-heard"],
     "delete": ["iam-users-delete", "iam-users-delete-people"],
     "release": ["iam-users-release"],
     "findings-to-security-hub": ["iam-users-findings"],
@@ -138,6 +139,8 @@ def test_what_destroys_asks_for_everything_that_spares(policy: dict[str, Any]) -
     if action["type"] == "composite-delete":
         assert action.get("require") == ("provisioned" if people else None)
         assert action["quarantined-for"] == 14
+        assert action["quiet"] == "not-heard"
+        assert part(policy, "filters", "attempts") == {"type": "attempts"}
 
 
 #: From the mildest to the last.
@@ -150,7 +153,10 @@ def test_there_are_four_steps_that_destroy() -> None:
 
 
 def test_machines_and_people_are_the_same_in_every_step() -> None:
-    first, *others = ([policy["filters"] for policy in DATA[name]] for name in STEPS)
+    first, *others = (
+        [[each for each in policy["filters"] if each.get("type") != "attempts"] for policy in DATA[name]]
+        for name in STEPS
+    )
     assert others == [first] * 3
     kinds = [part(policy, "filters", "unnecessary")["kinds"] for policy in DATA["delete"]]
     # AWS does not tell when a Bedrock API key is used

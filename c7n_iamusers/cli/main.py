@@ -17,6 +17,10 @@ from c7n_iamusers.text.wording import visible
 SUBCOMMANDS = {
     "demo": ("aws_local_org.demo.command:demo", "Run and check the whole workflow on a local organization."),
     "evidence": ("c7n_iamusers.cli.evidence:evidence", "Show the evidence on the IAM users of accounts."),
+    "guardrail": (
+        "c7n_iamusers.cli.guardrail:guardrail",
+        "Print a service control policy against new credentials.",
+    ),
     "local-org": ("aws_local_org.commands:local_org", "An AWS organization on this machine, for rehearsals."),
     "mailer-templates": (
         "c7n_iamusers.cli.main:mailer_templates",
@@ -44,6 +48,7 @@ SUBCOMMANDS = {
         "c7n_iamusers.cli.provision:command",
         "Provision access in Identity Center for all accounts.",
     ),
+    "roles": ("c7n_iamusers.cli.roles:roles", "Print the IAM roles that given policies take."),
     "restore": ("c7n_iamusers.cli.restore:restore", "Restore users from their snapshots."),
 }
 

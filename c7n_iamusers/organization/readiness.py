@@ -11,6 +11,7 @@ from typing import Any
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, HOME_REGIONS, partitions, region_fault
 from c7n_iamusers.iam.deny_all import aws_deny_all
 from c7n_iamusers.iam.permissions import Needed, role_policy
+from c7n_iamusers.iam.policy_documents import listed
 from c7n_iamusers.organization.owners import OWNER, accounts_file, address_fault
 
 OK, HOLE, UNKNOWN = "ok", "hole", "unknown"
@@ -19,7 +20,7 @@ QUEUE, NOTICES, CENTER_ROLE = "queue_url", "notices", "identity_center_role"
 #: Days until the deletion, days until the Deny, and days under it.
 DAYS = ("announce_days", "listen_after_days", "quarantined_for_days")
 #: A variable as Cloud Custodian fills it in; {{...}} is a template's, and ${...} a policy variable of IAM.
-_VARIABLE = re.compile(r"(?<![{$])\{([A-Za-z_]\w*)\}(?!\})")
+VARIABLE = re.compile(r"(?<![{$])\{([A-Za-z_]\w*)\}(?!\})")
 _OF_CENTER = ("provision-identity-center", "identity-center")
 #: Stands for any name in a resource that is asked about.
 _SOMETHING = "c7n-iamusers-preflight"
@@ -199,7 +200,7 @@ def _variables(target: Target, used: Mapping[str, Collection[str]], runtime: Col
 
 def variables_of(data: Any) -> frozenset[str]:
     """The variables that a policy uses. ``data``: the policy, as it was loaded."""
-    return frozenset(name for text in _texts(data) for name in _VARIABLE.findall(text))
+    return frozenset(name for text in _texts(data) for name in VARIABLE.findall(text))
 
 
 def _texts(data: Any) -> Iterator[str]:
@@ -226,15 +227,15 @@ def shared_by(found: Sequence[Target], policies: Iterable[Any]) -> Shared:
     centers = dict[tuple[str, str], None]()
     for target in found:
         named = [(part.get("transport") or {}).get("queue") for part in parts]
-        queues |= dict.fromkeys(_filled([*named, target.variables.get(QUEUE)], target))
+        queues |= dict.fromkeys(filled([*named, target.variables.get(QUEUE)], target))
         named = [part.get("notices") for part in parts]
-        notices |= dict.fromkeys(_filled([*named, target.variables.get(NOTICES)], target))
+        notices |= dict.fromkeys(filled([*named, target.variables.get(NOTICES)], target))
         for part in parts:
             if part.get("type") in _OF_CENTER:
-                region = _filled([part.get("region")], target)
-                role = _filled([part.get("role")], target)
+                region = filled([part.get("region")], target)
+                role = filled([part.get("role")], target)
                 centers |= {(each, region[0] if region else ""): None for each in role}
-        role = _filled([target.variables.get(CENTER_ROLE)], target)
+        role = filled([target.variables.get(CENTER_ROLE)], target)
         known = {each for each, _ in centers}
         centers |= {(each, ""): None for each in role if each not in known}
     return Shared(tuple(queues), tuple(notices), tuple(centers))
@@ -251,14 +252,15 @@ def _parts(data: Any) -> Iterator[Mapping[str, Any]]:
             yield from _parts(each)
 
 
-def _filled(values: Iterable[Any], target: Target) -> list[str]:
+def filled(values: Iterable[Any], target: Target) -> list[str]:
+    """``values`` with the variables of ``target``. Those whose variables are not all defined are left out."""
     known = {**target.variables, "account_id": target.account_id, "region": target.region}
 
     def of(name: re.Match[str]) -> str:
         return str(known.get(name[1], name[0]))
 
-    filled = [_VARIABLE.sub(of, each) for each in values if isinstance(each, str) and each]
-    return [each for each in filled if not _VARIABLE.search(each)]
+    filled = [VARIABLE.sub(of, each) for each in values if isinstance(each, str) and each]
+    return [each for each in filled if not VARIABLE.search(each)]
 
 
 def simulations(needed: Needed, target: Target) -> list[dict[str, Any]]:
@@ -269,11 +271,11 @@ def simulations(needed: Needed, target: Target) -> list[dict[str, Any]]:
     found = []
     every = Needed(needed.own | needed.others)
     for statement in role_policy(every, target.account_id, target.partition)["Statement"]:
-        resource = str(statement["Resource"])
+        resources = listed(statement["Resource"])
         asked: dict[str, Any] = {
             "PolicySourceArn": target.roles[-1],
             "ActionNames": statement["Action"],
-            "ResourceArns": [resource if resource == "*" else resource.replace("*", _SOMETHING)],
+            "ResourceArns": [each if each == "*" else each.replace("*", _SOMETHING) for each in resources],
         }
         for keys in statement.get("Condition", {}).values():
             asked["ContextEntries"] = [

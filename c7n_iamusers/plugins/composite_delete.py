@@ -34,7 +34,7 @@ from c7n_iamusers.plugins.numbers import check_numbers
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, run_store
 from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction, idle_region
-from c7n_iamusers.safeguards.guards import Guards, refused_status, unprovisioned
+from c7n_iamusers.safeguards.guards import NOT_HEARD, PROVEN, Guards, refused_status, unprovisioned, unquiet
 from c7n_iamusers.safeguards.recheck import no_recheck
 from c7n_iamusers.text.wording import visible
 
@@ -163,6 +163,9 @@ class CompositeDelete(UserAction):
       there makes each further user fail, untouched
     - ``require: provisioned``: read Identity Center again as the policy's filter ``identity-center`` does, and skip
       users without working access
+    - ``quiet: proven``: only users that the policy's filter ``attempts`` found quiet since their quarantine.
+      ``not-heard`` also accepts users that no source could have heard (``deaf``), as when a quarantine has deactivated
+      their credentials. Users that were heard, or whose attempts could not be read, are skipped with the reason
     - ``include-compromised: true``: also users with an AWSCompromisedKeyQuarantine policy
     - ``plan-only: true``: change nothing, and write ``deletion-plan.json``: for each user the calls in their order, or
       why it would be skipped. ``c7n-iamusers plan FILE`` prints it. (``custodian run --dryrun`` runs no action, so it
@@ -223,6 +226,7 @@ class CompositeDelete(UserAction):
             "adopt": {"type": "boolean"},
             "record-from": {"type": "string", "minLength": 1},
             "require": {"enum": [PROVISIONED]},
+            "quiet": {"enum": [PROVEN, NOT_HEARD]},
         },
     )
     schema_alias = False
@@ -247,6 +251,8 @@ class CompositeDelete(UserAction):
                 f"policy {self.manager.data.get('name')}: composite-delete: require: {PROVISIONED} reads Identity "
                 f"Center as the filter identity-center says: add it, state: {PROVISIONED}, at the top level of filters"
             )
+        if self.data.get("quiet"):
+            self._require_attempts()
         return self
 
     def process(self, resources: list[dict[str, Any]]) -> None:
@@ -267,10 +273,13 @@ class CompositeDelete(UserAction):
         return self.unless_stopped(self.deletion(run).delete)
 
     def skip_reason(self, resource: Mapping[str, Any]) -> str | None:
-        """Why a user without a working replacement is skipped; None if it has one, or none is required."""
-        failed = unprovisioned(resource.get(ANNOTATION, {}).get("provisioning"))
+        """Why a user in use, or without a working replacement, is skipped; None if neither, or neither is asked for."""
+        annotation = resource.get(ANNOTATION, {})
+        # CloudTrail shows an event minutes late, so asking it again would say no more than the filter did.
+        used = unquiet(annotation.get("attempts"), self.data["quiet"]) if self.data.get("quiet") else None
+        failed = unprovisioned(annotation.get("provisioning"))
         missing = (self._missing_access(states[str(resource["Arn"])]) for states in self._access)
-        return failed or next(filter(None, missing), None)
+        return used or failed or next(filter(None, missing), None)
 
     def deletion(self, run: Run) -> UserDeletion:
         """The object that deletes users of ``run``. Raises PolicyExecutionError if the account can't be read."""
@@ -292,6 +301,18 @@ class CompositeDelete(UserAction):
                 f"policy {self.manager.data.get('name')}: composite-delete: plan-sha256 without plan would delete all "
                 "users that the filters select, without a review: name the plan by plan, or leave plan-sha256 out"
             )
+
+    def _require_attempts(self) -> None:
+        """Raises PolicyValidationError unless a filter ``attempts`` says what happened since the quarantine."""
+        types = [each.type for each in self.manager.filters]
+        asked = [each for each in self.manager.filters if each.type == "attempts"]
+        last = len(types) - types[::-1].index("unnecessary") - 1 if "unnecessary" in types else -1
+        if "attempts" in types[last + 1 :] and all(each.listens_to_quarantine for each in asked):
+            return
+        raise PolicyValidationError(
+            f"policy {self.manager.data.get('name')}: composite-delete: quiet rests on the filter attempts with since: "
+            "quarantine: add '- type: attempts' at the top level of filters, after unnecessary"
+        )
 
     def _access_filters(self) -> list[Any]:
         found = [each for each in self.manager.filters if each.type == "identity-center"]

@@ -90,6 +90,10 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
     schema = _schema()
     schema_alias = False
 
+    def get_permissions(self) -> tuple[str, ...]:
+        """What sending needs, by the session of ``assume_role``, and what the policy's own session needs."""
+        return (*super().get_permissions(), "iam:ListAccountAliases")
+
     def validate(self) -> NotifyOwners:
         """Raises PolicyValidationError where the policy does not say whom it spares, or whom it addresses."""
         require_keys(self.manager, self.type, self.data, ("notices", "step", "days", "transport"))

@@ -11,6 +11,7 @@ from statistics import median_low
 from typing import Any
 
 from c7n_iamusers.evidence.assessment import ANNOTATION
+from c7n_iamusers.evidence.attempts import HEARD, heard_reason
 from c7n_iamusers.evidence.findings import HIGH, LOW, MEDIUM
 from c7n_iamusers.evidence.model import UNKNOWN
 from c7n_iamusers.exceptions import InvalidPolicyData
@@ -95,7 +96,17 @@ class User:
             return ""
         of_policy = {each["policy"]: each for each in sorted(self.events, key=_when)}
         found = [quarantine_trouble(each["reason"]) for each in of_policy.values()]
-        return next(filter(None, found), "")
+        return next(filter(None, found), "") or ("in use" if self.heard() else "")
+
+    def heard(self) -> str:
+        """Who still calls AWS as the user under its quarantine, in words; empty if nobody, or it was released since."""
+        found = self.evidence.get("attempts")
+        if not isinstance(found, Mapping) or found.get("state") != HEARD or not found.get("quarantined"):
+            return ""
+        ends = [_when(each) for each in self.events if each["status"] in (RELEASED, DELETED)]
+        if max(ends, default=_FIRST) > (moment(found.get("as_of")) or _LAST):
+            return ""
+        return f"heard since {found.get('since')}: {heard_reason(found)}"
 
     def quarantine(self) -> str:
         """What is known of its quarantine: empty where it is in none, STANDS, or what is wrong with it."""
@@ -159,6 +170,7 @@ _EVIDENCE: dict[str, Any] = {
     "trusted_by": None,
     "sources": {},
     "identity-center": None,
+    "attempts": None,
 }
 
 
@@ -403,7 +415,8 @@ def _attention(accounts: Sequence[Account]) -> Iterator[Row]:
     for account, user in users:
         if trouble := user.trouble():
             reasons = (each["reason"] for each in sorted(user.events, key=_when, reverse=True))
-            why = next(reason for reason in reasons if quarantine_trouble(reason) == trouble)
+            said = next((reason for reason in reasons if quarantine_trouble(reason) == trouble), "")
+            why = said or user.heard()
             yield _needs(account, "quarantine", f"quarantine {trouble}", why, user)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from c7n_iamusers.evidence.attempts import HEARD, QUIET, heard_reason
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHANGED
 from c7n_iamusers.exemptions import ExemptionRule, find_exemption
@@ -23,12 +24,17 @@ _BROKEN, _IN_USE = "quarantine broken", "still in use in its quarantine"
 #: The same, as an earlier version wrote it.
 _BROKEN_BEFORE = "its quarantine no longer holds"
 _USED_SINCE = ", in quarantine"
+_HEARD = "heard since"
+#: The values of the option ``quiet`` of composite-delete: what counts as quiet.
+PROVEN, NOT_HEARD = "proven", "not-heard"
 
 
 def quarantine_trouble(reason: str) -> str:
     """What the ``reason`` of an outcome reports on a quarantine: ``broken``, ``in use``, or empty."""
     if _BROKEN in reason or reason.startswith(_BROKEN_BEFORE):
         return "broken"
+    if reason.startswith(_HEARD):
+        return "in use"
     return "in use" if reason.startswith(_IN_USE) or _USED_SINCE in reason else ""
 
 
@@ -157,6 +163,29 @@ def unprovisioned(provisioning: Mapping[str, Any] | None) -> str | None:
     if provisioning is None or provisioning.get("status") in (PROVISIONED, UNCHANGED):
         return None
     return f"its replacement in Identity Center is {provisioning.get('status')}: {provisioning.get('reason')}"
+
+
+def unquiet(attempts: Mapping[str, Any] | None, accepted: str) -> str | None:
+    """Why a user is left alone that is, or may be, still in use; None if its silence is accepted.
+
+    ``attempts``: the annotation of the filter ``attempts``. ``accepted``: PROVEN, or NOT_HEARD, which also accepts a
+    user that no source could have heard. What was not read is never accepted, as it may have been heard there.
+    """
+    if attempts is None:
+        return "the filter attempts did not say whether it is still in use: run it after unnecessary"
+    if attempts.get("state") == HEARD:
+        return (
+            f"{_HEARD} {attempts.get('since')}: {heard_reason(attempts)}: find out who calls as this user, then give "
+            "it an exemption or release it"
+        )
+    if unread := attempts.get("unread") or ():
+        return f"it is unknown whether it is still in use: {'; '.join(unread)}"
+    if accepted != NOT_HEARD and attempts.get("state") != QUIET:
+        return (
+            f"nothing proves that it is unused: {'; '.join(attempts.get('deaf_to') or ())}; quiet: {NOT_HEARD} accepts "
+            "that"
+        )
+    return None
 
 
 def _wrong_account(evidence: Subject, user: IamUser, caller_arn: str) -> str | None:

@@ -17,6 +17,7 @@ from tests.report.fleet_outputs import (
     NOW,
     OTHER_ACCOUNT,
     Outputs,
+    at,
     finding,
     outcome,
     resource,
@@ -260,6 +261,38 @@ def test_failures_and_quarantines_need_attention(left: Outputs) -> None:
         (ACCOUNT, "carol", "quarantine broken"),
     ]
     assert [each["why"] for each in found.attention] == ["iam:DeleteUser was denied", IN_USE, BROKEN]
+
+
+ATTEMPTS = {
+    "state": "heard",
+    "since": at(7),
+    "as_of": at(1),
+    "quarantined": True,
+    "attempts": [{"source": "cloudtrail", "time": at(2), "service": "ec2", "action": "RunInstances"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("attempts", "outcomes", "expected"),
+    [
+        pytest.param(ATTEMPTS, [], ["quarantine in use"], id="heard"),
+        pytest.param({**ATTEMPTS, "state": "deaf", "attempts": []}, [], [], id="deaf"),
+        pytest.param({**ATTEMPTS, "quarantined": False}, [], [], id="in-no-quarantine"),
+        pytest.param(ATTEMPTS, [outcome("alice", "released")], [], id="released-since"),
+        pytest.param(ATTEMPTS, [outcome("alice", "released", days=3)], ["quarantine in use"], id="before"),
+        pytest.param({**ATTEMPTS, "attempts": "x"}, [], ["quarantine in use"], id="malformed"),
+    ],
+)
+def test_who_is_heard_under_quarantine_needs_attention(
+    left: Outputs, attempts: dict[str, Any], outcomes: list[dict[str, Any]], expected: list[str]
+) -> None:
+    left.leave(resource("alice", attempts=attempts), outcomes=outcomes)
+    found = fleet(left)
+    assert [each["what"] for each in found.attention] == expected
+    (user,) = found.as_data()["users"]
+    assert user["attempts"] == attempts
+    if attempts is ATTEMPTS and expected:
+        assert "ec2 RunInstances on" in found.attention[0]["why"]
 
 
 def test_an_action_that_failed_without_naming_a_user_needs_attention(left: Outputs) -> None:

@@ -13,7 +13,15 @@ from c7n_iamusers.iam.deny_all import deny_all_document
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, Quarantine
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
-from c7n_iamusers.safeguards.guards import Guards, quarantine_status, quarantine_trouble, refusal
+from c7n_iamusers.safeguards.guards import (
+    NOT_HEARD,
+    PROVEN,
+    Guards,
+    quarantine_status,
+    quarantine_trouble,
+    refusal,
+    unquiet,
+)
 from tests.records import ACCOUNT, groups, user
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
@@ -244,3 +252,43 @@ def test_refusal(change: dict[str, Any], reason: str | None) -> None:
 )
 def test_what_is_wrong_with_a_quarantine_is_read_from_an_outcomes_reason(reason: str, told: str) -> None:
     assert quarantine_trouble(reason) == told
+
+
+HEARD = {
+    "state": "heard",
+    "since": "2026-11-01T00:00:00+00:00",
+    "attempts": [
+        {
+            "source": "cloudtrail",
+            "time": "2026-11-02T00:00:00+00:00",
+            "service": "s3",
+            "action": "ListBuckets",
+        }
+    ],
+    "unread": ["CloudTrail was not read in eu-west-1"],
+}
+DEAF = {"state": "deaf", "deaf_to": ["AWS does not report the use of its 1 SSH keys"], "unread": []}
+
+
+@pytest.mark.parametrize(
+    ("attempts", "accepted", "reason"),
+    [
+        pytest.param({"state": "quiet", "unread": []}, PROVEN, None, id="quiet"),
+        pytest.param(
+            HEARD, NOT_HEARD, "heard since 2026-11-01.*: s3 ListBuckets on .* release it", id="heard"
+        ),
+        pytest.param(
+            DEAF, PROVEN, "nothing proves that it is unused: .*SSH keys; quiet: not-heard", id="deaf"
+        ),
+        pytest.param(DEAF, NOT_HEARD, None, id="deaf-accepted"),
+        pytest.param(
+            {**DEAF, "unread": ["x"]}, NOT_HEARD, "unknown whether it is still in use: x", id="unread"
+        ),
+        pytest.param(None, NOT_HEARD, "did not say", id="not-asked"),
+        pytest.param({}, PROVEN, "nothing proves", id="empty"),
+    ],
+)
+def test_who_counts_as_quiet(attempts: Any, accepted: str, reason: str | None) -> None:
+    found = unquiet(attempts, accepted)
+    assert found is None if reason is None else re.search(reason, str(found))
+    assert quarantine_trouble(found or "") == ("in use" if attempts is HEARD else "")

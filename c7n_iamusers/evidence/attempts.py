@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether anybody still calls AWS as a user, for example under our Deny: heard, quiet, or deaf. Pure.
+
+A call proves itself. That there was none is proved only by a source that would have recorded it. Every kind of call
+that no source records is a gap, and a user with a gap is deaf: nobody could have told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from c7n_iamusers.evidence.model import AppliedPolicy
+from c7n_iamusers.iam.attachments import ACTIVE, CREDENTIAL_KINDS, CREDENTIAL_TRAITS
+from c7n_iamusers.iam.policy_documents import listed, parse_document, statements
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.iam.users import KeyUse
+from c7n_iamusers.text.moments import as_text, moment
+
+HEARD, QUIET, DEAF = "heard", "quiet", "deaf"
+STATES = (HEARD, QUIET, DEAF)
+#: The sources. LAST_USED can only hear: it is not known whether AWS counts a denied call as a key's last use.
+CLOUDTRAIL, LAST_USED = "cloudtrail", "last-used"
+SOURCES = (CLOUDTRAIL, LAST_USED)
+#: How long CloudTrail's event history reaches back, and how late an event may appear in it ("Working with CloudTrail
+#: event history", CloudTrail User Guide: 90 days; "What is CloudTrail": on average about 5 minutes, not guaranteed).
+HISTORY = timedelta(days=90)
+DELIVERY = timedelta(minutes=15)
+#: The attempts in an annotation, the newest first.
+SHOWN = 10
+#: Services of which CloudTrail logs all operations as management events, by their prefix in actions. "Logging data
+#: events" lists what others log only in trails that ask for it, never in the event history.
+_MANAGEMENT_ONLY = frozenset(
+    {
+        "iam",
+        "sts",
+        "ec2",
+        "cloudformation",
+        "cloudtrail",
+        "organizations",
+        "autoscaling",
+        "elasticloadbalancing",
+    }
+)
+#: The longest texts of an event that are kept.
+_LONGEST = 200
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One call as the user. ``error``: AWS's error code, empty if the call succeeded or the source does not say."""
+
+    source: str
+    time: datetime
+    service: str
+    action: str = ""
+    region: str = ""
+    address: str = ""
+    error: str = ""
+
+    def as_data(self) -> dict[str, str | None]:
+        """The attempt as the annotation shows it. It has no key, no name of a person and no request."""
+        return {
+            "source": self.source,
+            "time": as_text(self.time),
+            "service": self.service,
+            "action": self.action,
+            "region": self.region,
+            "address": self.address,
+            "error": self.error,
+        }
+
+    def __str__(self) -> str:
+        what = " ".join(filter(None, (self.service, self.action)))
+        where = "".join(
+            (f" in {self.region}" if self.region else "", f" from {self.address}" if self.address else "")
+        )
+        ended = f", {self.error}" if self.error else ""
+        return f"{what}{where} on {self.time:%Y-%m-%d %H:%M} UTC{ended} ({self.source})"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Calls that nobody could have heard. ``unread``: they are recorded, or may be, and were not read."""
+
+    why: str
+    unread: bool = False
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """The answer for one user. ``since``: None if it is not known when the silence begins. ``as_of``: UTC.
+
+    ``quarantined``: whether the user is in our quarantine.
+    """
+
+    since: datetime | None
+    as_of: datetime
+    attempts: tuple[Attempt, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    quarantined: bool = False
+
+    @property
+    def state(self) -> str:
+        """One of STATES."""
+        return HEARD if self.attempts else DEAF if self.gaps else QUIET
+
+    def as_data(self) -> dict[str, Any]:
+        """The annotation. ``count``: of the attempts that were read, of which the newest are listed."""
+        newest = sorted(self.attempts, key=lambda each: each.time, reverse=True)
+        return {
+            "state": self.state,
+            "since": as_text(self.since),
+            "as_of": as_text(self.as_of),
+            "quarantined": self.quarantined,
+            "count": len(newest),
+            "attempts": [each.as_data() for each in newest[:SHOWN]],
+            "deaf_to": [each.why for each in self.gaps if not each.unread],
+            "unread": [each.why for each in self.gaps if each.unread],
+        }
+
+
+def attempts_in(records: Iterable[Mapping[str, Any]], user: IamUser, since: datetime) -> Iterator[Attempt]:
+    """The calls of ``user`` among the ``records`` of CloudTrail, from ``since`` on, whatever became of them.
+
+    A call that succeeds counts too: under a Deny GetCallerIdentity and a sign-in to the console still do.
+    """
+    for record in records:
+        time = moment(record.get("eventTime"))
+        if time is None or time < since or not is_of(record, user):
+            continue
+        service = _text(record.get("eventSource")).removesuffix(".amazonaws.com")
+        yield Attempt(
+            CLOUDTRAIL,
+            time,
+            service,
+            _text(record.get("eventName")),
+            _text(record.get("awsRegion")),
+            _text(record.get("sourceIPAddress")),
+            _text(record.get("errorCode")),
+        )
+
+
+def is_of(record: Mapping[str, Any], user: IamUser) -> bool:
+    """Whether the user made the call of a CloudTrail record, by its unique id. Its sessions count as itself.
+
+    A role session, or an earlier user, can have the same name. Some failed sign-ins have no id; they have the ARN.
+    """
+    identity = record.get("userIdentity")
+    if not isinstance(identity, Mapping) or identity.get("type") != "IAMUser":
+        return False
+    known = identity.get("principalId")
+    return bool(known == user.unique_id if known else identity.get("arn") == user.arn)
+
+
+def last_uses(user: IamUser, keys: Iterable[KeyUse], since: datetime) -> Iterator[Attempt]:
+    """The uses of password and access keys from ``since`` on, as IAM reports the last one of each."""
+    signed_in = moment(user.detail.get("PasswordLastUsed"))
+    if signed_in and signed_in >= since:
+        yield Attempt(LAST_USED, signed_in, "signin", "console sign-in")
+    for key in keys:
+        if key.at and key.at >= since:
+            known = key.service not in ("", "N/A")
+            yield Attempt(LAST_USED, key.at, key.service if known else "", "", key.region if known else "")
+
+
+def gaps_of(
+    user: IamUser,
+    grants: Sequence[AppliedPolicy] | None,
+    deactivated: Sequence[str],
+    since: datetime,
+    now: datetime,
+) -> Iterator[Gap]:
+    """The calls of ``user`` that CloudTrail's event history does not record, however completely it is read.
+
+    ``grants``: the policies that apply to the user, None if unknown. ``deactivated``: ids of the credentials that our
+    quarantine deactivated.
+    """
+    if deactivated:
+        yield Gap(
+            f"{len(deactivated)} of its credentials are deactivated, and AWS may not record attempts with them"
+        )
+    for kind in (each for each in CREDENTIAL_KINDS if not CREDENTIAL_TRAITS[each.name].use):
+        held = [item for item in user.attachments[kind.name] if item.get("Status", ACTIVE) == ACTIVE]
+        if held:
+            yield Gap(f"AWS does not report the use of its {len(held)} {kind.plural}")
+    if since < now - HISTORY:
+        yield Gap(
+            f"CloudTrail's event history begins {HISTORY.days} days ago, and {since:%Y-%m-%d} is before that"
+        )
+    if since > now - DELIVERY:
+        yield Gap("CloudTrail may need 15 minutes to show an event, and less has passed")
+    yield from _unlogged(grants)
+
+
+def _unlogged(grants: Sequence[AppliedPolicy] | None) -> Iterator[Gap]:
+    if grants is None or any(each.document is None and not _of_aws(each) for each in grants):
+        yield Gap(
+            "its policies could not all be read, so it is unknown which services it may call", unread=True
+        )
+        return
+    found = {each for grant in grants for each in (_services(grant.document) if grant.document else "*")}
+    services = sorted(found - _MANAGEMENT_ONLY)
+    if "*" in services:
+        yield Gap("its policies allow any service, and CloudTrail's event history has no data events")
+    elif services:
+        more = f" and {len(services) - 5} more" if len(services) > 5 else ""
+        yield Gap(
+            f"its policies allow {', '.join(services[:5])}{more}, and CloudTrail's event history has no data events "
+            "of such services"
+        )
+
+
+def _of_aws(grant: AppliedPolicy) -> bool:
+    """Whether it is an AWS-managed policy. The account's listing has no documents of these; they may allow anything."""
+    return ":iam::aws:policy/" in grant.arn
+
+
+def _services(document: Any) -> Iterator[str]:
+    """The prefixes of the actions that a policy allows; ``*`` for any service, or if the policy can't be parsed."""
+    try:
+        allowing = [each for each in statements(parse_document(document)) if each.get("Effect") == "Allow"]
+    except ValueError:
+        yield "*"
+        return
+    for statement in allowing:
+        if "NotAction" in statement:
+            yield "*"
+        for action in listed(statement.get("Action")):
+            prefix = str(action).partition(":")[0].lower()
+            yield "*" if "*" in prefix or "?" in prefix else prefix
+
+
+def heard_reason(attempts: Mapping[str, Any]) -> str:
+    """The newest attempt of an annotation, in words; empty if it has none."""
+    newest = next(iter(attempts.get("attempts") or ()), None)
+    time = moment(newest.get("time")) if isinstance(newest, Mapping) else None
+    if newest is None or time is None:
+        return ""
+    texts = [_text(newest.get(key)) for key in ("service", "action", "region", "address", "error")]
+    return str(Attempt(_text(newest.get("source")), time, *texts))
+
+
+def _text(value: Any) -> str:
+    return str(value or "")[:_LONGEST]

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The filter ``attempts``: whether anybody still calls AWS as a user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from c7n.exceptions import PolicyExecutionError
+from c7n.filters import Filter
+from c7n.utils import local_session, type_schema
+
+from c7n_iamusers.evidence.attempts import (
+    CLOUDTRAIL,
+    DELIVERY,
+    LAST_USED,
+    SOURCES,
+    STATES,
+    Attempt,
+    Attempts,
+    Gap,
+    gaps_of,
+    last_uses,
+)
+from c7n_iamusers.evidence.event_history import Heard, Window, enabled_regions, read_events
+from c7n_iamusers.evidence.index import ACCOUNT, applied_policies
+from c7n_iamusers.execution.client import Backoff, error_code
+from c7n_iamusers.execution.journal import JournalReader, utc_now
+from c7n_iamusers.execution.stores import Store
+from c7n_iamusers.iam.accounts import home_region
+from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, INACTIVE
+from c7n_iamusers.iam.deny_all import is_denied
+from c7n_iamusers.iam.history import History, history_of
+from c7n_iamusers.iam.own_changes import quarantine_of, switchable, without_own_changes
+from c7n_iamusers.iam.quarantine_record import Quarantine
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.iam.users import read_key_use, read_user
+from c7n_iamusers.plugins.account_readings import AccountReadings
+from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
+from c7n_iamusers.plugins.resources import annotate, subject_of
+from c7n_iamusers.plugins.run_outputs import run_store, store_at
+from c7n_iamusers.plugins.user_action import DAYS, idle_region
+from c7n_iamusers.text.moments import moment
+
+Resource = dict[str, Any]
+#: The value of ``since`` that means the beginning of the user's quarantine.
+QUARANTINE = "quarantine"
+_READS = tuple(sorted({f"iam:{name}" for kind in ATTACHMENT_KINDS for name in kind.reads}))
+
+
+class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
+    """Selects IAM users by whether anybody still calls AWS as them, under the Deny of their quarantine or not.
+
+    - ``heard``: somebody does, or did ``since``: what, which service, when, from where, by which source. Nobody is
+      released for it, as a thief could free himself: look who it is, then exempt the user or release it.
+    - ``quiet``: nobody did, and the sources that were read would have recorded it.
+    - ``deaf``: nobody was heard, and no source would have told. ``deaf_to`` lists what AWS does not record: attempts
+      with credentials that a quarantine has deactivated, the use of SSH keys, certificates and service-specific
+      credentials, data events of services that the user's own policies allow, the time before CloudTrail's 90 days.
+      ``unread`` lists what was not read: a Region, a denied call, an unknown quarantine.
+
+    ``state``: the states to select, by default all: each user is annotated with ``c7n:IamUser`` -> ``attempts``.
+    ``since``: ``quarantine`` (the default), or so many days. Users that are in no quarantine, by their Deny and the
+    journals beside this output or in ``record-from``, are ``deaf`` with ``quarantine``.
+
+    ``sources``: ``cloudtrail``, the event history of management events, which is on in every account; and
+    ``last-used``, the last use of password and access keys, which can only be heard: a last use that did not move
+    proves nothing. By default both. ``regions``: where CloudTrail is read, by default in all that are enabled in the
+    account, since an event is in the Region of the call. Enabled Regions that are not read are ``unread``.
+
+    It costs one LookupEvents for each user in quarantine and each Region, two a second in each Region, all Regions at
+    the same time; and ten calls to IAM for each user. CloudTrail shows an event up to 15 minutes late: ``as_of`` says
+    until when the answer holds. What a bucket's or queue's own policy grants to a user is not seen.
+
+    :example:
+
+    .. code-block:: yaml
+
+        policies:
+          - name: iam-users-heard
+            resource: aws.iam-user
+            source: authorization-details
+            filters:
+              - type: attempts
+                state: [heard]
+                since: quarantine
+    """
+
+    schema = type_schema(
+        "attempts",
+        **{
+            "state": {"type": "array", "items": {"enum": list(STATES)}, "minItems": 1},
+            "since": {"oneOf": [{"enum": [QUARANTINE]}, DAYS]},
+            "sources": {"type": "array", "items": {"enum": list(SOURCES)}, "minItems": 1},
+            "regions": {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1},
+            "record-from": {"type": "string", "minLength": 1},
+        },
+    )
+    schema_alias = False
+    max_workers = 8
+
+    def get_permissions(self) -> tuple[str, ...]:
+        """The IAM actions that the filter needs with these options."""
+        heard = {CLOUDTRAIL: ("cloudtrail:LookupEvents", "ec2:DescribeRegions"), LAST_USED: ()}
+        of_sources = [each for source in self._sources for each in heard[source]]
+        if LAST_USED in self._sources:
+            of_sources.append("iam:GetAccessKeyLastUsed")
+        return ("iam:GetAccountAuthorizationDetails", "iam:GetUser", *_READS, *of_sources)
+
+    def validate(self) -> AttemptsFilter:
+        """Raises PolicyValidationError if a Lambda archive would lack this package."""
+        validate_lambda_packaging(self.manager)
+        return self
+
+    def process(self, resources: list[Resource], event: Any = None) -> list[Resource]:
+        """The users in one of the given states, annotated; none in a Region that does not act (see idle_region).
+
+        Raises PolicyExecutionError if the account's policies can't be read.
+        """
+        if idle := idle_region(self.manager):
+            self.log.info("attempts: %s", idle)
+            return []
+        if not resources:
+            return []
+        with self.executor_factory(max_workers=self.max_workers) as pool:
+            found = self._answers(resources, pool)
+        wanted = self.data.get("state", STATES)
+        selected = []
+        for resource, answer in zip(resources, found, strict=True):
+            annotate(resource, "attempts", answer.as_data())
+            for attempt in sorted(answer.attempts, key=lambda each: each.time)[-1:]:
+                self.log.warning("attempts: %s: heard: %s", subject_of(resource), attempt)
+            if answer.state in wanted:
+                selected.append(resource)
+        counts = ", ".join(f"{sum(each.state == state for each in found)} {state}" for state in STATES)
+        self.log.info("attempts: of %d users %s", len(found), counts)
+        return selected
+
+    @property
+    def listens_to_quarantine(self) -> bool:
+        """True if the filter listens from the beginning of each user's quarantine on."""
+        return bool(self.data.get("since", QUARANTINE) == QUARANTINE)
+
+    @property
+    def _sources(self) -> Sequence[str]:
+        return self.data.get("sources") or SOURCES
+
+    def _answers(self, resources: Sequence[Resource], pool: Executor) -> list[Attempts]:
+        reading = _Reading(self.manager, self.data, self._sources)
+        users = list(pool.map(reading.user, resources))
+        windows = [Window(each.user, each.since) for each in users if each.user and each.since]
+        heard = reading.events(windows)
+        return [reading.answer(each, heard) for each in users]
+
+
+@dataclass(frozen=True)
+class _Listened:
+    """What IAM says of one user. ``user``: None if it could not be read. ``since``: None if unknown."""
+
+    user: IamUser | None
+    since: datetime | None
+    attempts: tuple[Attempt, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    quarantined: bool = False
+
+
+_NO_QUARANTINE = _Listened(
+    None,
+    None,
+    gaps=(
+        Gap(
+            "it is not in quarantine, by its Deny-all and the available journals: run the action quarantine first, or, "
+            "if another output has its record, name that by record-from",
+            unread=True,
+        ),
+    ),
+)
+
+
+class _Reading:
+    """Reads what the sources say of the users of one run."""
+
+    def __init__(self, manager: Any, data: Mapping[str, Any], sources: Sequence[str]) -> None:
+        self._manager, self._data, self._sources = manager, data, sources
+        self._backoff, self._now = Backoff(), utc_now()
+        self._session, self._region = local_session(manager.session_factory), manager.config.region
+        self._iam = self._session.client("iam", self._region)
+        self._inventory = AccountReadings.of(manager).inventory((ACCOUNT,), self._backoff)
+        self._journals = JournalReader(self._stores)
+
+    def user(self, resource: Resource) -> _Listened:
+        """What IAM says of the user of ``resource``. What can't be read is a gap."""
+        try:
+            if self._days is None and self._is_free(resource):
+                return _NO_QUARANTINE
+            return self._listen(resource, self._days)
+        except (ClientError, BotoCoreError, OSError) as error:
+            return _Listened(None, None, gaps=(Gap(f"it could not be read: {error}", unread=True),))
+
+    def events(self, windows: list[Window]) -> dict[str, Heard]:
+        """Unique id of each user -> what CloudTrail has of it."""
+        if CLOUDTRAIL not in self._sources or not windows:
+            return {}
+        gaps: tuple[Gap, ...] = ()
+        regions = tuple(self._data.get("regions") or ())
+        try:
+            enabled = enabled_regions(self._session.client("ec2", self._region), self._backoff)
+            regions = regions or enabled
+            if missing := sorted(set(enabled) - set(regions)):
+                gaps = (Gap(f"CloudTrail was not read in {', '.join(missing)}", unread=True),)
+        except (ClientError, BotoCoreError) as error:
+            why = f"it is unknown which Regions are enabled in the account ({error_code(error)})"
+            regions = regions or (self._region, home_region(self._region))
+            gaps = (
+                Gap(f"{why}, and CloudTrail was read in {', '.join(sorted(set(regions)))} only", unread=True),
+            )
+        clients = {
+            each: self._session.client("cloudtrail", region_name=each) for each in sorted(set(regions))
+        }
+        found = read_events(clients, windows, self._backoff)
+        return {key: Heard(each.attempts, (*each.gaps, *gaps)) for key, each in found.items()}
+
+    def answer(self, found: _Listened, heard: Mapping[str, Heard]) -> Attempts:
+        """The answer for one user, from IAM and CloudTrail."""
+        of_events = heard.get(found.user.unique_id) if found.user else None
+        attempts, gaps = found.attempts, found.gaps
+        if of_events:
+            attempts, gaps = (*attempts, *of_events.attempts), (*gaps, *of_events.gaps)
+        elif CLOUDTRAIL not in self._sources:
+            gaps = (*gaps, Gap("CloudTrail is not among the sources", unread=True))
+        return Attempts(found.since, self._now - DELIVERY, attempts, gaps, found.quarantined)
+
+    @property
+    def _days(self) -> float | None:
+        given = self._data.get("since", QUARANTINE)
+        return None if given == QUARANTINE else float(given)
+
+    def _stores(self) -> list[Store]:
+        """The journals of this output, those beside it, and those that ``record-from`` names."""
+        place = self._data.get("record-from")
+        named = store_at(self._manager, place) if place else []
+        try:
+            here = run_store(self._manager).store
+        except PolicyExecutionError:
+            return named  # a run without a lasting output has no journals
+        return [*named, here, *here.siblings()]
+
+    def _is_free(self, resource: Resource) -> bool:
+        """Whether the listing and the journals show that the user is in no quarantine, so that nothing need be read."""
+        if "UserPolicyList" not in resource or is_denied(resource):
+            return False
+        return not self._history(IamUser(resource, {})).deletion_unfinished()
+
+    def _history(self, user: IamUser) -> History:
+        return history_of(
+            user.subject, self._journals.of(user.subject), moment(user.detail.get("CreateDate"))
+        )
+
+    def _listen(self, resource: Resource, days: float | None) -> _Listened:
+        user = read_user(self._iam, str(resource["UserName"]), self._backoff)
+        if user is None or user.unique_id != resource["UserId"]:
+            why = "it is gone" if user is None else f"the name now belongs to another user ({user.unique_id})"
+            return _Listened(None, None, gaps=(Gap(why, unread=True),))
+        history = self._history(user)
+        quarantine = quarantine_of(user, history)
+        if quarantine is None and history.deletion_unfinished():
+            # The run that deletes it ended between lifting the Deny, right at the end, and the user.
+            quarantine = history.record
+        if quarantine is None and days is None:
+            return _NO_QUARANTINE
+        since = quarantine.since if quarantine and days is None else self._now - timedelta(days=days or 0)
+        keys = read_key_use(self._iam, user, self._backoff) if LAST_USED in self._sources else ()
+        heard = last_uses(user, keys, since) if LAST_USED in self._sources else ()
+        grants = applied_policies(without_own_changes(user, history), self._inventory)
+        off = _deactivated(user, quarantine) if quarantine else ()
+        gaps = gaps_of(user, grants, off, since, self._now)
+        return _Listened(user, since, tuple(heard), tuple(gaps), quarantine is not None)
+
+
+def _deactivated(user: IamUser, quarantine: Quarantine) -> tuple[str, ...]:
+    """The ids of the credentials that the quarantine may have deactivated: all inactive ones if no record says."""
+    off = {str(item[kind.identifier]) for kind, item in switchable(user, INACTIVE)}
+    recorded = set(quarantine.deactivated) if quarantine.known else set()
+    return tuple(sorted(off & recorded if recorded else off))

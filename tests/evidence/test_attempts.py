@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.evidence.attempts import (
+    DEAF,
+    HEARD,
+    QUIET,
+    SHOWN,
+    Attempt,
+    Attempts,
+    Gap,
+    attempts_in,
+    gaps_of,
+    heard_reason,
+    last_uses,
+)
+from c7n_iamusers.evidence.event_history import Window, enabled_regions, read_events
+from c7n_iamusers.evidence.model import AppliedPolicy
+from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.iam.users import KeyUse
+from tests.evidence_records import NOW, days_ago
+from tests.fakes import ScriptedClient, client_error
+from tests.records import user
+
+ALICE = user()
+SINCE = days_ago(7)
+ARN = ALICE.arn
+MINE = {"type": "IAMUser", "principalId": ALICE.unique_id, "arn": ARN, "accessKeyId": "AKIASECRETISH"}
+
+
+def event(identity: dict[str, Any] = MINE, days: float = 1, **more: Any) -> dict[str, Any]:
+    return {
+        "eventTime": days_ago(days).isoformat(),
+        "eventSource": "ec2.amazonaws.com",
+        "eventName": "RunInstances",
+        "awsRegion": "eu-west-1",
+        "sourceIPAddress": "203.0.113.7",
+        "errorCode": "AccessDenied",
+        "userIdentity": identity,
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("record", "heard"),
+    [
+        pytest.param(event(), True, id="denied"),
+        pytest.param(event(errorCode=None), True, id="succeeded"),
+        pytest.param(event(days=8), False, id="before"),
+        pytest.param(event({**MINE, "principalId": "AIDAOTHER"}), False, id="earlier-user-of-the-name"),
+        pytest.param(event({"type": "AssumedRole", "principalId": "AROA:alice"}), False, id="role-session"),
+        pytest.param(event({"type": "IAMUser", "arn": ARN}), True, id="no-id-but-arn"),
+        pytest.param(event({"type": "IAMUser", "userName": "alice"}), False, id="a-name-alone"),
+        pytest.param({**event(), "eventTime": "soon"}, False, id="no-time"),
+        pytest.param({**event(), "userIdentity": None}, False, id="no-identity"),
+    ],
+)
+def test_whose_calls_they_are(record: dict[str, Any], heard: bool) -> None:
+    assert bool(list(attempts_in([record], ALICE, SINCE))) is heard
+
+
+def test_what_is_heard() -> None:
+    (found,) = attempts_in([event()], ALICE, SINCE)
+    assert found == Attempt(
+        "cloudtrail", days_ago(1), "ec2", "RunInstances", "eu-west-1", "203.0.113.7", "AccessDenied"
+    )
+    data = Attempts(SINCE, NOW, (found,)).as_data()
+    assert "AKIASECRETISH" not in str(data)
+    assert heard_reason(data) == (
+        "ec2 RunInstances in eu-west-1 from 203.0.113.7 on 2026-11-23 12:00 UTC, AccessDenied (cloudtrail)"
+    )
+
+
+def test_the_newest_are_shown() -> None:
+    many = tuple(Attempt("cloudtrail", days_ago(each), "iam") for each in range(1, 40))
+    data = Attempts(SINCE, NOW, many).as_data()
+    assert (data["count"], len(data["attempts"])) == (39, SHOWN)
+    assert data["attempts"][0]["time"] == "2026-11-23T12:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("signed_in", "uses", "heard"),
+    [
+        pytest.param(8, [KeyUse("AKIA1", days_ago(8), "s3", "eu-west-1")], [], id="before"),
+        pytest.param(1, [], ["signin console sign-in on 2026-11-23 12:00 UTC (last-used)"], id="password"),
+        pytest.param(
+            None,
+            [KeyUse("AKIA1", days_ago(1), "s3", "eu-west-1"), KeyUse("AKIA2", None)],
+            ["s3 in eu-west-1 on 2026-11-23 12:00 UTC (last-used)"],
+            id="key",
+        ),
+    ],
+)
+def test_last_uses(signed_in: float | None, uses: list[KeyUse], heard: list[str]) -> None:
+    subject = user()
+    subject.detail["PasswordLastUsed"] = None if signed_in is None else days_ago(signed_in)  # type: ignore[index]
+    assert [str(each) for each in last_uses(subject, uses, SINCE)] == heard
+
+
+def allowing(*actions: str, **more: Any) -> AppliedPolicy:
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*", **more}
+    return AppliedPolicy("p", document={"Version": "2012-10-17", "Statement": [statement]})
+
+
+@pytest.mark.parametrize(
+    ("held", "grants", "deactivated", "days", "expected"),
+    [
+        pytest.param({}, (), (), 7, [], id="none"),
+        pytest.param({}, (allowing("ec2:*", "iam:Get*", "sts:AssumeRole"),), (), 7, [], id="management-only"),
+        pytest.param({}, (allowing("s3:GetObject", "EC2:*"),), (), 7, ["allow s3, and"], id="data-events"),
+        pytest.param({}, (allowing("*"),), (), 7, ["allow any service"], id="everything"),
+        pytest.param({}, (allowing(NotAction="iam:*"),), (), 7, ["allow any service"], id="not-action"),
+        pytest.param({}, (allowing("s3:*", Effect="Deny"),), (), 7, [], id="deny-allows-nothing"),
+        pytest.param({}, (AppliedPolicy("p", document=None),), (), 7, ["could not all be read"], id="unread"),
+        pytest.param(
+            {},
+            (AppliedPolicy("ReadOnlyAccess", "arn:aws:iam::aws:policy/ReadOnlyAccess"),),
+            *((), 7, ["allow any service"]),
+            id="aws-managed",
+        ),
+        pytest.param({}, None, (), 7, ["could not all be read"], id="unknown-groups"),
+        pytest.param({}, (), ("AKIA1",), 7, ["1 of its credentials are deactivated"], id="deactivated"),
+        pytest.param(
+            {"ssh_public_key": ({"SSHPublicKeyId": "APKA1", "Status": "Active"},)},
+            *((), (), 7, ["the use of its 1 SSH keys"]),
+            id="ssh",
+        ),
+        pytest.param(
+            {"service_specific_credential": ({"ServiceSpecificCredentialId": "A", "Status": "Inactive"},)},
+            *((), (), 7, []),
+            id="inactive-before",
+        ),
+        pytest.param({"access_key": ({"AccessKeyId": "A", "Status": "Active"},)}, (), (), 7, [], id="key"),
+        pytest.param({}, (), (), 91, ["begins 90 days ago"], id="older-than-the-history"),
+        pytest.param({}, (), (), 0.001, ["15 minutes"], id="too-recent"),
+    ],
+)
+def test_what_nobody_could_have_told(
+    held: dict[str, Any], grants: Any, deactivated: tuple[str, ...], days: float, expected: list[str]
+) -> None:
+    found = [each.why for each in gaps_of(user(**held), grants, deactivated, days_ago(days), NOW)]
+    assert len(found) == len(expected)
+    assert all(text in why for text, why in zip(expected, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("attempts", "gaps", "state"),
+    [
+        pytest.param((), (), QUIET, id="quiet"),
+        pytest.param((), (Gap("ssh"),), DEAF, id="deaf"),
+        pytest.param((), (Gap("region", unread=True),), DEAF, id="unread"),
+        pytest.param((Attempt("cloudtrail", NOW, "s3"),), (Gap("ssh"),), HEARD, id="heard-despite-a-gap"),
+    ],
+)
+def test_the_state(attempts: tuple[Attempt, ...], gaps: tuple[Gap, ...], state: str) -> None:
+    found = Attempts(SINCE, NOW, attempts, gaps)
+    assert found.state == state
+    assert found.as_data()["unread"] == [each.why for each in gaps if each.unread]
+
+
+NO_WAITING = Backoff(sleep=lambda _: None)
+
+
+def lookups(*answers: Any) -> Any:
+    """A CloudTrail client with these answers."""
+    return ScriptedClient(lookup_events=list(answers))
+
+
+def page(*records: dict[str, Any], more: bool = False) -> dict[str, Any]:
+    events = [{"CloudTrailEvent": json.dumps(each)} for each in records]
+    return {"Events": events, **({"NextToken": "t"} if more else {})}
+
+
+@pytest.fixture(autouse=True)
+def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("c7n_iamusers.evidence.event_history.RateLimit.attach", lambda *_: None)
+
+
+def read(**clients: Any) -> Any:
+    return read_events(clients, [Window(ALICE, SINCE)], NO_WAITING)[ALICE.unique_id]
+
+
+def test_regions_are_read_together() -> None:
+    found = read(east=lookups(page()), west=lookups(page(event())))
+    assert [each.action for each in found.attempts] == ["RunInstances"]
+    assert found.gaps == ()
+
+
+def test_pages_are_read_until_the_user_is_heard() -> None:
+    others = event({"type": "AssumedRole", "principalId": "AROA:alice"})
+    client = lookups(page(others, more=True), page(event(), more=True))
+    assert len(read(east=client).attempts) == 1
+
+
+def test_pages_are_bounded() -> None:
+    others = event({"type": "AssumedRole", "principalId": "AROA:alice"})
+    (gap,) = read(east=lookups(*[page(others, more=True)] * 5)).gaps
+    assert gap == Gap("CloudTrail in east has over 250 events of others by the name alice", unread=True)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(client_error("AccessDeniedException"), id="denied"),
+        pytest.param({"Events": [{"CloudTrailEvent": "{"}]}, id="no-json"),
+    ],
+)
+def test_what_can_not_be_read_is_a_gap_for_everybody_and_is_asked_once(answer: Any) -> None:
+    bob = user("bob", unique_id="AIDABOB")
+    windows = [Window(ALICE, SINCE), Window(bob, SINCE)]
+    found = read_events({"east": lookups(answer)}, windows, NO_WAITING)
+    assert all(each.gaps[0].unread and not each.attempts for each in found.values())
+
+
+def test_enabled_regions() -> None:
+    regions = [{"RegionName": "b"}, {"RegionName": "a", "OptInStatus": "opted-in"}]
+    off = {"RegionName": "c", "OptInStatus": "not-opted-in"}
+    assert enabled_regions(ScriptedClient(describe_regions=[{"Regions": [*regions, off]}]), NO_WAITING) == (
+        "a",
+        "b",
+    )

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from c7n.exceptions import PolicyValidationError
+
+from aws_local_org import LocalOrg, scripted_events
+from c7n_iamusers.iam.deny_all import deny_all_document
+from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME
+from tests.interference import deny, on_call
+from tests.plugins.deletions import NAME, outcomes, user_names
+from tests.policies import ACCOUNT, policy
+from tests.used_permissions import run_within_permissions
+
+EC2 = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}]}
+)
+SINCE = datetime.now(timezone.utc) - timedelta(days=3)
+
+
+@pytest.fixture
+def iam(org: LocalOrg, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Alice is under a Deny and keeps her key, Bob's is deactivated, Carol is in no quarantine."""
+    monkeypatch.setattr("c7n_iamusers.evidence.event_history.PER_SECOND", 1000)
+    client = org.client("iam", ACCOUNT)
+    for name in ("alice", "bob", "carol"):
+        client.create_user(UserName=name)
+        client.put_user_policy(UserName=name, PolicyName="ec2", PolicyDocument=EC2)
+        key = client.create_access_key(UserName=name)["AccessKey"]["AccessKeyId"]
+        if name != "carol":
+            quarantine(client, name, key if name == "bob" else "")
+    return client
+
+
+def quarantine(client: Any, name: str, deactivated: str = "") -> None:
+    sid = f"Quarantined{SINCE:%Y%m%dT%H%M%SZ}" + (f"x{deactivated}" if deactivated else "")
+    document = deny_all_document(sid)
+    client.put_user_policy(UserName=name, PolicyName=DENY_ALL_NAME, PolicyDocument=document)
+    if deactivated:
+        client.update_access_key(UserName=name, AccessKeyId=deactivated, Status="Inactive")
+
+
+def answers(output: Path, **options: Any) -> dict[str, dict[str, Any]]:
+    """User name -> the annotation, of the users that the filter selects."""
+    given = {"type": "attempts", **{key.replace("_", "-"): value for key, value in options.items()}}
+    found = run_within_permissions(policy({"filters": [given]}, output))
+    return {resource["UserName"]: resource["c7n:IamUser"]["attempts"] for resource in found}
+
+
+def test_the_states(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    before = answers(tmp_path)
+    assert {name: each["state"] for name, each in before.items()} == {
+        "alice": "quiet",
+        "bob": "deaf",
+        "carol": "deaf",
+    }
+    assert before["bob"]["deaf_to"] == [
+        "1 of its credentials are deactivated, and AWS may not record attempts with them"
+    ]
+    assert "it is not in quarantine" in before["carol"]["unread"][0]
+    scripted_events.attempt(org, ACCOUNT, "alice", "ec2:RunInstances", "eu-west-1")
+    (name,) = heard = answers(tmp_path, state=["heard"])
+    assert name == "alice"
+    assert heard["alice"]["attempts"][0] | {"time": ""} == {
+        "source": "cloudtrail",
+        "time": "",
+        "service": "ec2",
+        "action": "RunInstances",
+        "region": "eu-west-1",
+        "address": "203.0.113.7",
+        "error": "AccessDenied",
+    }
+    assert heard["alice"]["quarantined"]
+    assert heard["alice"]["since"] == SINCE.replace(microsecond=0).isoformat()
+
+
+def test_a_region_that_is_not_read_is_not_quiet(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    scripted_events.attempt(org, ACCOUNT, "alice", "ec2:RunInstances", "eu-west-1")
+    found = answers(tmp_path, regions=["us-east-1"])["alice"]
+    assert found["state"] == "deaf"
+    assert found["unread"] == ["CloudTrail was not read in eu-west-1, us-west-2"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "unread"),
+    [
+        pytest.param("LookupEvents", "CloudTrail in us-east-1 could not be read (AccessDenied)", id="events"),
+        pytest.param("DescribeRegions", "it is unknown which Regions are enabled", id="regions"),
+        pytest.param("GetAccessKeyLastUsed", "it could not be read", id="keys"),
+    ],
+)
+def test_what_is_denied_is_unread(
+    iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operation: str, unread: str
+) -> None:
+    deny(monkeypatch, operation)
+    found = answers(tmp_path)["alice"]
+    assert found["state"] == "deaf"
+    assert any(unread in each for each in found["unread"])
+
+
+def test_last_uses_alone_are_never_quiet(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    iam.delete_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)
+    before = answers(tmp_path, since=1, sources=["last-used"])["alice"]
+    assert (before["state"], before["unread"]) == ("deaf", ["CloudTrail is not among the sources"])
+    scripted_events.attempt(org, ACCOUNT, "alice", "s3:GetObject")  # CloudTrail has no event of it
+    (heard,) = answers(tmp_path, since=1)["alice"]["attempts"]
+    assert (heard["source"], heard["service"]) == ("last-used", "s3")
+
+
+def test_users_outside_quarantine_cost_no_calls_of_their_own(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    for name in ("alice", "bob"):
+        iam.delete_user_policy(UserName=name, PolicyName=DENY_ALL_NAME)
+    org.clear_calls()
+    answers(tmp_path)
+    assert not [
+        each for each in org.calls if each.operation in ("GetUser", "LookupEvents", "DescribeRegions")
+    ]
+
+
+def test_the_annotation_is_in_the_resources(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    answers(tmp_path)
+    resources = json.loads((tmp_path / NAME / "resources.json").read_text())
+    assert {each["c7n:IamUser"]["attempts"]["state"] for each in resources} == {"quiet", "deaf"}
+
+
+class Killed(BaseException):
+    """The end of a process."""
+
+
+def deleting(output: Path, quiet: str, **options: Any) -> dict[str, str]:
+    """User name -> status and reason."""
+    filters = [{"type": "unnecessary", "exempt": "none"}, {"type": "attempts"}]
+    action = {"type": "composite-delete", "quiet": quiet, "quarantined-for": 2, **options}
+    run_within_permissions(policy({"filters": filters, "actions": [action]}, output))
+    return {name: f"{row['status']}: {row['reason']}" for name, row in outcomes(output).items()}
+
+
+def test_deletion_spares_who_was_heard_and_accepts_who_is_deaf_in_writing(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    quarantine(iam, "carol")
+    # Alice keeps her key, and a quarantine that deletes has all of them inactive.
+    for name in ("alice", "carol"):
+        (key,) = iam.list_access_keys(UserName=name)["AccessKeyMetadata"]
+        scripted_events.attempt(org, ACCOUNT, "alice", "ec2:RunInstances") if name == "alice" else None
+        quarantine(iam, name, key["AccessKeyId"])
+    proven = deleting(tmp_path, "proven")
+    assert proven["alice"].startswith("skipped: heard since ")
+    assert proven["bob"].startswith(
+        "skipped: nothing proves that it is unused: 1 of its credentials are deactiv"
+    )
+    found = deleting(tmp_path, "not-heard")
+    assert found["alice"] == proven["alice"]
+    assert user_names(iam) == ["alice"]
+
+
+def test_what_was_not_read_is_not_accepted(iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deny(monkeypatch, "LookupEvents")
+    assert "CloudTrail in us-east-1 could not be read" in deleting(tmp_path, "not-heard")["bob"]
+    assert len(user_names(iam)) == 3
+
+
+def test_a_deletion_that_was_killed_after_it_lifted_the_deny_is_completed(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("alice", "bob", "carol"):
+        iam.delete_user_policy(UserName=name, PolicyName=DENY_ALL_NAME) if name != "carol" else None
+    acts = {"name": "parking", "actions": [{"type": "quarantine"}]}
+    filters = [{"type": "unnecessary", "exempt": "none"}, {"UserName": "bob"}]
+    policy({**acts, "filters": filters}, tmp_path).run()
+
+    def kill() -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        on_call(patched, "DeleteUser", kill)
+        with pytest.raises(Killed):
+            deleting(tmp_path, "not-heard", **{"quarantined-for": 0.0000001})
+    assert iam.list_user_policies(UserName="bob")["PolicyNames"] == []
+    assert deleting(tmp_path, "not-heard", **{"quarantined-for": 0.0000001})["bob"].startswith("deleted")
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        pytest.param([], id="none"),
+        pytest.param([{"type": "attempts", "since": 30}], id="other-window"),
+        pytest.param([{"not": [{"type": "attempts"}]}], id="nested"),
+    ],
+)
+def test_quiet_rests_on_the_filter(org: LocalOrg, tmp_path: Path, filters: list[Any]) -> None:
+    whole = [{"type": "unnecessary", "exempt": "none"}, *filters]
+    with pytest.raises(
+        PolicyValidationError, match="quiet rests on the filter attempts with since: quarantine"
+    ):
+        policy({"filters": whole, "actions": [{"type": "composite-delete", "quiet": "proven"}]}, tmp_path)
+
+
+def test_the_filter_comes_after_unnecessary(org: LocalOrg, tmp_path: Path) -> None:
+    whole = [{"type": "attempts"}, {"type": "unnecessary", "exempt": "none"}]
+    with pytest.raises(PolicyValidationError, match="after unnecessary"):
+        policy({"filters": whole, "actions": [{"type": "composite-delete", "quiet": "proven"}]}, tmp_path)
