@@ -44,6 +44,7 @@ FILES = {
     "attempts": ["iam-users-heard"],
     "delete": ["iam-users-delete", "iam-users-delete-people"],
     "release": ["iam-users-release"],
+    "findings-to-security-hub": ["iam-users-findings"],
 }
 #: The numbers under ``vars`` of accounts.yml, as the policies name them.
 NUMBERS = {
@@ -198,6 +199,22 @@ def test_the_days_agree() -> None:
 def test_every_number_of_the_accounts_file_is_used() -> None:
     text = "".join(path.read_text() for path in POLICIES)
     assert [name for name in NUMBERS if name not in text] == []
+
+
+def test_security_hub_gets_a_finding_for_each_flagged_user(
+    org: LocalOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    iam = org.client("iam", ACCOUNT)
+    for name, path in (("alice", "/"), ("break-glass", "/emergency/")):
+        iam.create_user(UserName=name, Path=path)
+    (data,) = DATA["findings-to-security-hub"]
+    for _ in range(2):
+        in_process.policy(data).run()
+    (finding,) = org.client("securityhub", ACCOUNT).get_findings()["Findings"]
+    assert finding["Resources"][0]["Id"] == f"arn:aws:iam::{ACCOUNT}:user/alice"
+    assert (finding["AwsAccountId"], finding["Title"]) == (ACCOUNT, "iam-user")
+    assert [tag["Key"] for tag in iam.list_user_tags(UserName="alice")["Tags"]] == ["c7n:FindingId:iam-user"]
 
 
 def test_no_tag_decides() -> None:

@@ -58,8 +58,7 @@ def role_template(context: click.Context, parameter: click.Parameter, value: str
 
 
 def _check_partition(name: str) -> None:
-    from botocore.loaders import create_loader
+    from c7n_iamusers.iam.accounts import partitions
 
-    known = [each["id"] for each in create_loader().load_data("partitions")["partitions"]]
-    if name not in known:
-        raise click.BadParameter(f"there is no partition {name!r}; it is one of {', '.join(known)}")
+    if name not in partitions():
+        raise click.BadParameter(f"there is no partition {name!r}; it is one of {', '.join(partitions())}")

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, HOME_REGIONS
+from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, HOME_REGIONS, partitions, region_fault
 from c7n_iamusers.iam.deny_all import aws_deny_all
 from c7n_iamusers.iam.permissions import Needed, role_policy
 from c7n_iamusers.iam.policy_documents import listed
@@ -105,6 +105,12 @@ def _target(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> Target:
     )
     if faulty is not None:
         raise ValueError(f"account {account_id}: role {faulty!r} is not the ARN of a role")
+    for each in roles:
+        if (partition := str(each).split(":")[1]) not in partitions():
+            raise ValueError(
+                f"account {account_id}: role {each!r}: there is no partition {partition!r}; it is one of "
+                f"{', '.join(partitions())}"
+            )
     variables = {**shared, **(entry.get("vars") or {})}
     return Target(
         account_id,
@@ -131,6 +137,9 @@ def file_checks(
 
 def _region(target: Target) -> Check:
     regions = target.regions or DEFAULT_REGIONS
+    if faults := [fault for each in regions if each != "all" and (fault := region_fault(each))]:
+        remedy = f"correct regions in the accounts file, such as [{HOME_REGIONS['aws']}]"
+        return Check(str(target), "region", HOLE, "; ".join(faults), remedy)
     if len(regions) == 1 or "all" in regions or target.region in regions:
         return Check(str(target), "region", OK, target.region)
     return Check(

@@ -101,7 +101,9 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
         check_numbers(self, PolicyValidationError)
         require_exemptions(self.manager, self.type)
         if "to_from" not in self.data and not any(map(_may_be_address, self.data.get("to", ()))):
-            raise PolicyValidationError(f"policy {self.manager.data.get('name')}: {_NOBODY}")
+            raise PolicyValidationError(
+                f"policy {self.manager.data.get('name')}: {_NOBODY}; to is {self.data.get('to', [])!r}"
+            )
         return self
 
     def process(self, resources: list[Resource], event: Any = None) -> None:
@@ -192,7 +194,10 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
         try:
             yield
         except (OSError, NoticesUnreadable) as error:
-            raise PolicyExecutionError(f"{self._where(account_id)}: {error}. Nobody was addressed") from error
+            raise PolicyExecutionError(
+                f"{self._where(account_id)}: the notices can't be read and written: {error}. Nobody was addressed: "
+                f"make {self.data['notices']} readable and writable for the runner, or correct notices, and run again"
+            ) from error
 
     def _where(self, account_id: str) -> str:
         return f"policy {self.manager.data.get('name')}: account {account_id}"

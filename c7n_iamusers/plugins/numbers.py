@@ -41,9 +41,9 @@ def check_numbers(plugin: Any, error: type[PolicyValidationError] | type[PolicyE
         if _fits(value, number) or (validating and is_variable(value)):
             continue
         raise error(
-            f"policy {manager.data.get('name')}: account {manager.config.account_id}: {plugin.type}: {key} is "
-            f"{value!r}, and must be {_described(number)}. Nothing was touched: where it is a variable, define it "
-            "under vars in accounts.yml, or in the file of custodian run --vars-file, as a number without quotes"
+            f"policy {manager.data.get('name')}: {plugin.type}: {key} is {value!r}, and must be {_described(number)}. "
+            "Nothing was touched: where it is a variable, define it under vars in accounts.yml, or in the file "
+            "of custodian run --vars-file, as a number without quotes"
         )
 
 

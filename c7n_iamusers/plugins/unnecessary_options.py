@@ -94,7 +94,8 @@ class ExemptionSource:
             return error.object
         except _UNREADABLE as error:
             raise EvidenceUnreadable(
-                f"exempt-from {self.shown} can't be read: {error}. Without the exemptions no user is flagged"
+                f"exempt-from {self.shown} can't be read: {error}. Without the exemptions no user is flagged: correct "
+                "exempt-from, or run where its path begins, the checkout's root for the shipped policies"
             ) from error
 
 
@@ -246,7 +247,8 @@ class FilterText:
             raise error(str(fault) if self._where in str(fault) else f"{self._where}: {fault}") from fault
         except EvidenceUnreadable as fault:
             account = self._manager.config.account_id
-            raise error(f"{self._where}: account {account}: {fault}") from fault
+            where = f"{self._where}: account {account}" if account else self._where
+            raise error(f"{where}: {fault}") from fault
 
 
 @contextmanager

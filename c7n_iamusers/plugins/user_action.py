@@ -31,7 +31,7 @@ from c7n_iamusers.execution.sessions import callers
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
 from c7n_iamusers.execution.user_run import LOG, Run, Work, outcome_of
 from c7n_iamusers.exemptions import ExemptionRule
-from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, AccountDetails, home_region, read_account
+from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, AccountDetails, home_region, read_account, region_fault
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.notices.notices import Notices, check_stop
 from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
@@ -79,6 +79,16 @@ def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
     if region == home:
         return None
     return f"{name}: nothing is done in {region}: IAM is the same in every Region, and {home} acts for all"
+
+
+def require_known_region(manager: Any) -> None:
+    """Raises PolicyValidationError if the policy runs in what is no Region. ``custodian validate`` runs it in none."""
+    region = str(manager.config.region or "")
+    if region not in ("", "na") and (fault := region_fault(region)):
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: {fault}. It comes from regions in accounts.yml, from --region or -r, "
+            "or from AWS_DEFAULT_REGION. Nothing was touched"
+        )
 
 
 def _given_regions(argv: Sequence[str]) -> tuple[str, ...]:
@@ -194,7 +204,8 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         return None
 
     def require_lasting_output(self) -> None:
-        """Raises PolicyValidationError if the policy runs in AWS Lambda with an output on the Lambda's disk."""
+        """Raises PolicyValidationError for an unknown Region, or a policy in AWS Lambda that writes to its disk."""
+        require_known_region(self.manager)
         validate_lambda_packaging(self.manager)
         if not is_pull(self.manager) and not outputs_to_s3(self.manager):
             raise PolicyValidationError(
@@ -227,7 +238,8 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             found = Notices.read(notices_store(self.manager, self.data["notices"]), run.account_id, utc_now())
         except NoticesUnreadable as error:
             raise PolicyExecutionError(
-                f"policy {self.manager.data.get('name')}: account {run.account_id}: {error}. Nothing was touched"
+                f"policy {self.manager.data.get('name')}: account {run.account_id}: {error}. Nothing was touched: make "
+                f"{self.data['notices']} readable for the runner, or correct notices, and run again"
             ) from error
         return {"noticed": self.data["noticed"], "notices": found}
 
