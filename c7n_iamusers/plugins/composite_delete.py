@@ -231,6 +231,7 @@ class CompositeDelete(UserAction):
     )
     schema_alias = False
     permissions = DELETION
+    ends_sessions = True
     #: With require: for each identity-center filter, the ARN of a user -> the access of its person.
     _access: Sequence[Mapping[str, AccessState]] = ()
 
@@ -293,7 +294,8 @@ class CompositeDelete(UserAction):
         judged = {SERVICE_SPECIFIC_CREDENTIAL} if held else set()
         users = LiveUsers(run.client, run.count, run.backoff, judged=judged)
         problem = recheck.problem if recheck.needed else no_recheck
-        return UserDeletion(run, users, records, guards, reviewed, problem, self.data.get("adopt", False))
+        adopt, sessions = self.data.get("adopt", False), self.sign_in_sessions(run)
+        return UserDeletion(run, users, records, guards, reviewed, problem, adopt, sessions=sessions)
 
     def _require_plan_of_digest(self, error: type[Exception]) -> None:
         if "plan-sha256" in self.data and not self.data.get("plan"):
