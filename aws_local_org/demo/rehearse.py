@@ -22,7 +22,8 @@ from aws_local_org.commands import details_in, errors_as_messages, report_in
 from aws_local_org.demo.command import COMPRESSED, explain, places, show_step
 from aws_local_org.demo.expectations import mails, why_left
 from aws_local_org.demo.state import AccountState, account_states, announcements, people_with_access
-from aws_local_org.demo.steps import Days, Workflow, check_checkout, clear, no_aws_settings
+from aws_local_org.demo.steps import Days, Workflow, check_checkout, clear
+from aws_local_org.environment import no_aws_settings
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.load import load
 from aws_local_org.loading.documents import report_rows
