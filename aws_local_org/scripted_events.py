@@ -100,7 +100,8 @@ def sign_in(
 
     ``event_name``: ``Federate`` for the console, ``GetRoleCredentials`` for the CLI. The event is in the account and
     Region of Identity Center, where AWS has it; its members are those of "Understanding CloudTrail events for IAM
-    Identity Center" and of its use cases (IAM Identity Center User Guide).
+    Identity Center" and of its use cases (IAM Identity Center User Guide). It is also the last use of the role of that
+    permission set in the account, if there is one.
     Raises LocalOrgError if Identity Center has no such user.
     """
     with state.lock:
@@ -127,6 +128,10 @@ def sign_in(
         event_name, event_source("sso"), instance.region, when, "", "", functools.partial(dict, detail)
     )
     HISTORY.add(instance.owner, event)
+    with org.lock:
+        for role in iam_backends[account_id]["aws"].get_roles():
+            if role.name.startswith(f"AWSReservedSSO_{permission_set}_"):
+                role.last_used = when.astimezone(timezone.utc).replace(tzinfo=None)
     return {"event": event.id, "userId": user.id}
 
 

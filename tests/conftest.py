@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,12 @@ quick_botocore.install()
 # Otherwise each test process rewrites all assertions, and each command that tests start compiles the package.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_collection_finish() -> None:
+    """Search the modules and AWS's models, which stay, for garbage no more: that takes a fifth of the tests' time."""
+    gc.freeze()
+    gc.set_threshold(700, 10, 1000)
 
 
 @pytest.fixture(scope="session")

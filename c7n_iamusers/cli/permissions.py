@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 PACKAGE = "c7n_iamusers."
 _OF_CENTER = ("sso:", "identitystore:")
+#: What Cloud Custodian's own actions call and do not declare.
+_UNDECLARED = {
+    "notify": frozenset({"iam:ListAccountAliases"}),
+    # it keeps the finding's id in a tag of the user
+    "post-finding": frozenset({"iam:TagUser"}),
+}
 _READING = "s3:GetObject"
 _ASSUMING = frozenset({"sts:AssumeRole"})
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -73,10 +79,9 @@ def needed_in_account(part: Any) -> Needed:
     found, data = frozenset(part.get_permissions()), part_data(part)
     if isinstance(part, Notify):
         sending = frozenset() if data.get("assume_role") is False else frozenset(Notify.get_permissions(part))
-        # Cloud Custodian declares only the sending, and reads the account's alias before it.
-        return Needed(frozenset({"iam:ListAccountAliases"}), sending)
+        return Needed(_UNDECLARED["notify"], sending)
     if not _is_own(part):
-        return Needed(others=found)
+        return Needed(_UNDECLARED.get(getattr(part, "type", ""), frozenset()), found)
     elsewhere = needed_in_center(part) | (_ASSUMING if data.get("role") else frozenset())
     lists = frozenset((_READING, f"s3:::{place}") for place in _lists_in_s3(data))
     return Needed(found - elsewhere - {_READING}, bound=lists)
@@ -94,6 +99,8 @@ def _lists_in_s3(data: dict[str, Any]) -> Iterator[str]:
 
 def needed_in_center(part: Any) -> frozenset[str]:
     """What a filter or action needs by a role for Identity Center; nothing if it uses the policy's own session."""
+    from c7n_iamusers.identity_center.aws.sign_in_events import PERMISSION
+
     data = part_data(part)
     if not _is_own(part):
         return frozenset()
@@ -102,7 +109,9 @@ def needed_in_center(part: Any) -> frozenset[str]:
         found = part.permissions_to_apply()
     else:
         found = part.get_permissions() if data.get("role") else ()
-    return frozenset(each for each in found if each.startswith(_OF_CENTER))
+    # `c7n-iamusers provision --sign-ins` writes this file.
+    signing_in = {PERMISSION} if "sign-ins" in data else frozenset()
+    return frozenset(each for each in found if each.startswith(_OF_CENTER)) | signing_in
 
 
 def part_data(part: Any) -> dict[str, Any]:

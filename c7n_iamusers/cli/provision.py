@@ -23,11 +23,13 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.interruption import Interruption
+from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.sessions import fleet_session
 from c7n_iamusers.execution.stores import DirectoryStore, Store, read_given
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.access_run import AccessRun
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
+from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAccounts
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
@@ -37,6 +39,7 @@ from c7n_iamusers.identity_center.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet
 from c7n_iamusers.identity_center.run_lock import force_unlock as remove_lock
 from c7n_iamusers.identity_center.run_records import asks_to_stop, run_of_result
+from c7n_iamusers.identity_center.sign_ins import SIGN_INS_FILE, parse_sign_ins
 from c7n_iamusers.identity_center.terraform import write_terraform
 from c7n_iamusers.identity_center.undoing import ReadUsers, undo, users_not_read
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
@@ -231,6 +234,15 @@ _BUDGET = 300.0
     help="Remove this lock, which a killed run has left in the bucket, and do nothing else.",
 )
 @click.option(
+    "--sign-ins",
+    "sign_in_days",
+    type=click.IntRange(1, 90),
+    metavar="DAYS",
+    help="Read who signed in to which account in the last DAYS days, or since the last such run, and write it to "
+    "OUTPUT_DIR/sign-ins.json, for policies with `state: used`; do nothing else. Needs cloudtrail:LookupEvents in the "
+    "account of Identity Center.",
+)
+@click.option(
     "--export",
     "export",
     type=(click.Choice(["terraform"]), click.Path(file_okay=False, path_type=Path)),
@@ -268,6 +280,7 @@ def command(
     timeout: int,
     undone: str | None,
     force_unlock: str | None,
+    sign_in_days: int | None,
     export: tuple[str, Path] | None,
     with_imports: bool,
 ) -> None:
@@ -286,7 +299,13 @@ def command(
     no longer requested have a `-`; --prune removes them. Run that over the intents of all policies together.
     """
     _check_modes(
-        {"--undo": undone, "--force-unlock": force_unlock, "--export": export, "--audit": audited},
+        {
+            "--undo": undone,
+            "--force-unlock": force_unlock,
+            "--export": export,
+            "--audit": audited,
+            "--sign-ins": sign_in_days,
+        },
         {
             "--prune": prune,
             "--lock-out": lock_out,
@@ -303,8 +322,8 @@ def command(
         return
     if output_dir is None:
         raise click.UsageError("give -s OUTPUT_DIR (or --undo RESULT)")
-    if force_unlock:
-        _unlock(output_dir, force_unlock)
+    if force_unlock or sign_in_days:
+        _without_intents(output_dir, force_unlock, sign_in_days, role, region)
         return
     center = lru_cache(1)(lambda: _center(role, region))
     with _errors_with_remedy():
@@ -345,9 +364,11 @@ def command(
 
 
 def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object]) -> None:
-    """Raises click.UsageError for more than one of ``modes``, and for an audit with any of the options ``changing``."""
+    """Raises click.UsageError for more than one of ``modes``, and for one that only reads with any of ``changing``."""
     if len(given := [name for name, value in modes.items() if value]) > 1:
         raise click.UsageError(f"{' and '.join(given)} can't be used together: each is a run of its own")
+    for name in (name for name, value in changing.items() if value and modes["--sign-ins"]):
+        raise click.UsageError(f"--sign-ins and {name} can't be used together: it changes nothing")
     for name in (name for name, value in changing.items() if value and modes["--audit"]):
         raise click.UsageError(
             f"--audit and {name} can't be used together: an audit plans and changes nothing"
@@ -397,6 +418,16 @@ def _output_of_result(result: str) -> tuple[Store, str]:
     url, mark, query = result.partition("?")
     output, name = run_of_result(url)
     return _store(f"{output}{mark}{query}"), name
+
+
+def _without_intents(
+    place: str, lock_id: str | None, sign_in_days: int | None, role: str | None, region: str | None
+) -> None:
+    if lock_id:
+        _unlock(place, lock_id)
+    if sign_in_days:
+        with _errors_with_remedy():
+            say(_write_sign_ins(_store(place), role, region, sign_in_days))
 
 
 def _unlock(place: str, lock_id: str) -> None:
@@ -476,6 +507,24 @@ def _undo(
         )
     interruption.exit_if_stopped()
     return failures
+
+
+def _write_sign_ins(store: Store, role: str | None, region: str | None, days: int) -> str:
+    """Bring the sign-ins in ``store`` up to date. Returns a line for the console."""
+    center = _center(role, region)
+    client = fleet_session(role, region).client("cloudtrail", region_name=center.instance.region)
+    content = store.read(SIGN_INS_FILE)
+    place = store.place(SIGN_INS_FILE)
+    earlier = parse_sign_ins(content, place) if content else None
+    found = read_sign_ins(
+        client, center.instance, center.account_id, earlier, days, utc_now(), center.backoff
+    )
+    store.replace(SIGN_INS_FILE, found.as_json().encode())
+    people, accounts = ({key[part] for key in found.latest} for part in (0, 1))
+    return (
+        f"{place}: {len(people)} people have signed in to {len(accounts)} accounts; all sign-ins from "
+        f"{found.since:%Y-%m-%d %H:%M} to {found.until:%Y-%m-%d %H:%M} UTC are known"
+    )
 
 
 def _read_users(member_role: str, region: str | None) -> ReadUsers:

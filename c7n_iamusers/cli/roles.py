@@ -17,12 +17,13 @@ from c7n_iamusers.cli.policies import loaded
 from c7n_iamusers.exceptions import InvalidPolicyData
 
 if TYPE_CHECKING:
+    from c7n_iamusers.iam.permissions import Needed
     from c7n_iamusers.organization.readiness import Target
     from c7n_iamusers.roles.documents import RoleNeeds
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-#: The actions that change users.
-_CHANGING = frozenset({"composite-delete", "quarantine", "release"})
+#: The beginnings of IAM's actions that change nothing.
+_READS = ("iam:Generate", "iam:Get", "iam:List", "iam:Simulate")
 
 
 @click.command()
@@ -91,9 +92,9 @@ def roles(
     """Print the roles that the policies in the given files take, one document each.
 
     member-reader and member-remover are for each member account, identity-center for the account that administers
-    Identity Center, and runner for the account in which c7n-org runs. Policies with quarantine, release or
-    composite-delete are the remover's, all others the reader's. What each may do comes from what the filters and
-    actions declare. The printed JSON has a member for each role; with --role it is the document alone.
+    Identity Center, and runner for the account in which c7n-org runs. Policies that change users are the remover's,
+    all others the reader's. What each may do comes from what the filters and actions declare. The printed JSON has a
+    member for each role; with --role it is the document alone.
     """
     from c7n_iamusers.cli.preflight import targets_in
     from c7n_iamusers.roles.documents import Places, RoleSettings, role_documents
@@ -121,23 +122,24 @@ def role_needs(policies: Iterable[Any], restore: bool = False, undo: bool = Fals
     from c7n_iamusers.identity_center.operations import REMOVING
     from c7n_iamusers.roles.documents import RoleNeeds
 
-    nothing = Needed()
     reader: Needed | None = None
     remover = Needed(restoring=frozenset(RESTORATION)) if restore else None
     in_center = frozenset(REMOVING if undo else ())
     for policy in policies:
+        needed = Needed()
         for part in parts_of([policy]):
-            needed = needed_in_account(part)
-            if _changes_users(policy):
-                remover = (remover or nothing) | needed
-            else:
-                reader = (reader or nothing) | needed
+            needed |= needed_in_account(part)
             in_center |= needed_in_center(part)
+        if _changes_users(needed):
+            remover = (remover or Needed()) | needed
+        else:
+            reader = (reader or Needed()) | needed
     return RoleNeeds(reader, remover, in_center)
 
 
-def _changes_users(policy: Any) -> bool:
-    return any(action.type in _CHANGING for action in policy.resource_manager.actions)
+def _changes_users(needed: Needed) -> bool:
+    found = needed.own | needed.others
+    return any(each.startswith("iam:") and not each.startswith(_READS) for each in found)
 
 
 @dataclass(frozen=True)
@@ -158,8 +160,12 @@ class _Names:
         return tuple(each for each in found if each.startswith("s3://"))
 
     def records(self) -> tuple[str, ...]:
-        """The buckets in which earlier quarantines are recorded."""
-        found = self._named("record-from", [part_data(part).get("record-from") for part in self.parts])
+        """The places in buckets that are only read: records of earlier quarantines, and who signed in."""
+        found = [
+            each
+            for key in ("record-from", "sign-ins")
+            for each in self._named(key, [part_data(part).get(key) for part in self.parts])
+        ]
         return tuple(each for each in found if each.startswith("s3://"))
 
     def center(self) -> str:

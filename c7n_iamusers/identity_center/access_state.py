@@ -13,21 +13,23 @@ from c7n_iamusers.identity_center.model import KnownPermissionSet, KnownPerson, 
 from c7n_iamusers.identity_center.permission_sets import differs
 from c7n_iamusers.text.wording import folded
 
-ABSENT, PENDING, PROVISIONED = "absent", "pending", "provisioned"
-STATES = (PROVISIONED, ABSENT, PENDING)
+ABSENT, PENDING, PROVISIONED, USED = "absent", "pending", "provisioned", "used"
+STATES = (PROVISIONED, ABSENT, PENDING, USED)
 
 
 @dataclass(frozen=True)
 class AccessState:
     """``state``: one of STATES. ``reason``: in words.
 
-    ``username``, ``permission_set``: of a person whose state is PROVISIONED; empty otherwise.
+    ``username``, ``user_id``, ``permission_set``: of a person whose state is PROVISIONED; empty otherwise. ``user_id``:
+    in the identity store.
     """
 
     state: str
     reason: str
     username: str = ""
     permission_set: str = ""
+    user_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def access_state(
         if problem == "":
             name = each.settings.name
             reason = f"{known.username} holds {name} in account {account_id}"
-            return AccessState(PROVISIONED, reason, known.username, name)
+            return AccessState(PROVISIONED, reason, known.username, name, known.user_id)
         if problem:
             return AccessState(PENDING, f"{known.username}: {problem}")
     what = required.name or "any permission set"

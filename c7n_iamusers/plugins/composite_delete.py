@@ -4,12 +4,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 from botocore.exceptions import BotoCoreError, ClientError
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
@@ -18,21 +15,20 @@ from c7n.utils import type_schema
 from c7n_iamusers.deletion.deleting import UserDeletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, load_plan
 from c7n_iamusers.exceptions import PlanInvalid
-from c7n_iamusers.execution.bucket_store import BucketStore
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import NoJournal, utc_now
 from c7n_iamusers.execution.outcomes import FAILED, PLANNED, Outcome
-from c7n_iamusers.execution.stores import Store, read_file
+from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.execution.user_run import Run, Work, outcome_of
 from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.permissions import DELETION
-from c7n_iamusers.identity_center.access_state import PROVISIONED, AccessState
+from c7n_iamusers.identity_center.access_state import PROVISIONED, USED, AccessState
 from c7n_iamusers.plugins.numbers import check_numbers
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
-from c7n_iamusers.plugins.run_outputs import fail_at_the_end, run_store
+from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_store
 from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction, idle_region
 from c7n_iamusers.safeguards.guards import NOT_HEARD, PROVEN, Guards, refused_status, unprovisioned, unquiet
 from c7n_iamusers.safeguards.recheck import no_recheck
@@ -106,7 +102,7 @@ def reviewed_plan(manager: Any, place: str, account_id: str, digest: str | None 
     Raises PolicyExecutionError if it can't be read, belongs to another account, or a run could not have made it.
     """
     try:
-        content = _content(manager, place)
+        content = content_at(manager, place)
         found = hashlib.sha256(content).hexdigest()
         if digest is not None and found != digest.lower():
             raise PlanInvalid(
@@ -123,19 +119,6 @@ def reviewed_plan(manager: Any, place: str, account_id: str, digest: str | None 
             f"{error}. Nothing was touched: make one by plan-only: true, review it by c7n-iamusers plan, then name it"
         ) from error
     return plan
-
-
-def _content(manager: Any, place: str) -> bytes:
-    if place.startswith("s3://"):
-        url = urlparse(place)
-        client = manager.session_factory(assume=False).client("s3")
-        content = BucketStore(client, url.netloc, "", {}).read(url.path.lstrip("/"))
-    else:
-        # The policy may name a link, such as in a Kubernetes volume. It must lead to a regular file.
-        content = read_file(Path(os.path.realpath(place)))
-    if content is None:
-        raise FileNotFoundError("No such file or object")
-    return content
 
 
 class CompositeDelete(UserAction):
@@ -162,7 +145,7 @@ class CompositeDelete(UserAction):
       record in ``notices`` (a directory or ``s3://BUCKET/PREFIX``), and whose announced day has come. A file ``STOP``
       there makes each further user fail, untouched
     - ``require: provisioned``: read Identity Center again as the policy's filter ``identity-center`` does, and skip
-      users without working access
+      users without working access. ``used``: also those whose people have not signed in by it
     - ``quiet: proven``: only users that the policy's filter ``attempts`` found quiet since their quarantine.
       ``not-heard`` also accepts users that no source could have heard (``deaf``), as when a quarantine has deactivated
       their credentials. Users that were heard, or whose attempts could not be read, are skipped with the reason
@@ -225,12 +208,13 @@ class CompositeDelete(UserAction):
             **NOTICED,
             "adopt": {"type": "boolean"},
             "record-from": {"type": "string", "minLength": 1},
-            "require": {"enum": [PROVISIONED]},
+            "require": {"enum": [PROVISIONED, USED]},
             "quiet": {"enum": [PROVEN, NOT_HEARD]},
         },
     )
     schema_alias = False
     permissions = DELETION
+    ends_sessions = True
     #: With require: for each identity-center filter, the ARN of a user -> the access of its person.
     _access: Sequence[Mapping[str, AccessState]] = ()
 
@@ -246,10 +230,10 @@ class CompositeDelete(UserAction):
                 "one: leave one of them out"
             )
         self._require_plan_of_digest(PolicyValidationError)
-        if self.data.get("require") and not self._access_filters():
+        if (required := self.data.get("require")) and not self._access_filters():
             raise PolicyValidationError(
-                f"policy {self.manager.data.get('name')}: composite-delete: require: {PROVISIONED} reads Identity "
-                f"Center as the filter identity-center says: add it, state: {PROVISIONED}, at the top level of filters"
+                f"policy {self.manager.data.get('name')}: composite-delete: require: {required} reads Identity "
+                f"Center as the filter identity-center says: add it, state: {required}, at the top level of filters"
             )
         if self.data.get("quiet"):
             self._require_attempts()
@@ -293,7 +277,8 @@ class CompositeDelete(UserAction):
         judged = {SERVICE_SPECIFIC_CREDENTIAL} if held else set()
         users = LiveUsers(run.client, run.count, run.backoff, judged=judged)
         problem = recheck.problem if recheck.needed else no_recheck
-        return UserDeletion(run, users, records, guards, reviewed, problem, self.data.get("adopt", False))
+        adopt, sessions = self.data.get("adopt", False), self.sign_in_sessions(run)
+        return UserDeletion(run, users, records, guards, reviewed, problem, adopt, sessions=sessions)
 
     def _require_plan_of_digest(self, error: type[Exception]) -> None:
         if "plan-sha256" in self.data and not self.data.get("plan"):
@@ -316,10 +301,15 @@ class CompositeDelete(UserAction):
 
     def _access_filters(self) -> list[Any]:
         found = [each for each in self.manager.filters if each.type == "identity-center"]
-        return [each for each in found if each.data["state"] == PROVISIONED]
+        return [each for each in found if each.data["state"] in self._accepted]
+
+    @property
+    def _accepted(self) -> tuple[str, ...]:
+        """The states that ``require`` accepts: access that is used is provisioned too."""
+        return (USED,) if self.data.get("require") == USED else (PROVISIONED, USED)
 
     def _missing_access(self, found: AccessState) -> str | None:
-        if found.state == PROVISIONED:
+        if found.state in self._accepted:
             return None
         return f"its access through Identity Center is {found.state}: {found.reason}"
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,14 +15,19 @@ from c7n.filters import Filter
 from c7n.utils import local_session, type_schema
 
 from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
+from c7n_iamusers.evidence.index import ACCOUNT
 from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData
 from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.iam.accounts import read_policy_source
+from c7n_iamusers.iam.user import Item
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
 from c7n_iamusers.identity_center.access_state import (
     ABSENT,
     PENDING,
+    PROVISIONED,
     STATES,
+    USED,
     AccessState,
     RequiredSet,
     access_state,
@@ -32,6 +39,8 @@ from c7n_iamusers.identity_center.earlier_names import may_replace
 from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.identity_center.model import Claim, KnownPermissionSet
 from c7n_iamusers.identity_center.people import Candidate
+from c7n_iamusers.identity_center.sign_ins import SignIns, parse_sign_ins, require_fresh, unproven
+from c7n_iamusers.plugins.account_readings import AccountReadings
 from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
 from c7n_iamusers.plugins.provisioning_settings import (
     DERIVE,
@@ -47,6 +56,8 @@ from c7n_iamusers.plugins.provisioning_settings import (
     username_tag_permission,
 )
 from c7n_iamusers.plugins.resources import annotate, subject_of
+from c7n_iamusers.plugins.run_outputs import content_at
+from c7n_iamusers.plugins.user_action import DAYS
 
 
 def identity_center_session(manager: Any, role: str | None, region: str | None) -> Any:
@@ -80,6 +91,26 @@ def require_keys(manager: Any, plugin: str, data: Mapping[str, Any], keys: Seque
 Resource = dict[str, Any]
 
 
+#: The default of ``used-within``, in days.
+USED_WITHIN = 30
+
+
+@dataclass(frozen=True)
+class _Use:
+    """The sign-ins of the organization, the account's roles, and since when a sign-in counts."""
+
+    sign_ins: SignIns
+    roles: tuple[Item, ...]
+    after: datetime
+
+    def proven(self, found: AccessState, account_id: str, name: str) -> AccessState:
+        """``found`` (PROVISIONED) as USED if the person has signed in by it; otherwise with the reason why not."""
+        problem = unproven(self.sign_ins, found.user_id, account_id, name, self.roles, self.after)
+        if problem:
+            return replace(found, reason=f"{found.reason}, but {problem}")
+        return replace(found, state=USED, reason=f"{found.reason}, and has signed in by it")
+
+
 class AccessGate:
     """Reads the access of users' people in Identity Center.
 
@@ -94,6 +125,7 @@ class AccessGate:
         self._reader: AccessReader | None = None
         self._proofs = ExistingSetProofs()
         self._claims: dict[str, Claim] = {}
+        self._use: _Use | None = None
 
     def check(self, in_lambda: bool) -> None:
         """Raises InvalidPolicyData for faults that can be found without AWS."""
@@ -106,7 +138,8 @@ class AccessGate:
     def permissions(self) -> tuple[str, ...]:
         """The IAM actions that reading needs; those of Identity Center in the account of ``role``."""
         assuming = ("sts:AssumeRole",) if self._data.get("role") else ()
-        deriving = ("iam:GetAccountAuthorizationDetails",) if self._data.get("derive") else ()
+        details = self._data.get("derive") or self._data.get("sign-ins")
+        deriving = ("iam:GetAccountAuthorizationDetails",) if details else ()
         return (*PERMISSIONS, *assuming, *deriving, *username_tag_permission(self._data))
 
     def states(self, resources: Sequence[Resource]) -> dict[str, AccessState]:
@@ -118,7 +151,7 @@ class AccessGate:
             return {}
         try:
             return self._states(list(resources))
-        except (IamUsersError, ClientError, BotoCoreError) as error:
+        except (IamUsersError, OSError, ClientError, BotoCoreError) as error:
             raise PolicyExecutionError(
                 f"{self._where}: account {self._manager.config.account_id}: Identity Center can't be read: {error}. No "
                 f"user was selected or touched. Give the role {', '.join(self.permissions)}, or run again"
@@ -134,6 +167,8 @@ class AccessGate:
         names = {each.name for each in known} | earlier
         whole = bool(earlier) or any(each.form for each in known)
         access = reader.account(account_id, () if "" in names else names, whole)
+        if place := self._data.get("sign-ins"):
+            self._use = self._read_use(str(place))
         return {
             each.subject.arn: self._state(each, wanted[each.subject.arn], access, reader)
             for each in candidates
@@ -150,7 +185,24 @@ class AccessGate:
         held = access.of(by_username.user_id, groups) if by_username else ()
         if earlier := self._earlier(candidate.subject.arn, held):
             wanted = RequiredSet(earlier)
-        return access_state(candidate.person, by_username, by_email, held, access.account_id, wanted)
+        found = access_state(candidate.person, by_username, by_email, held, access.account_id, wanted)
+        if self._use is None or found.state != PROVISIONED:
+            return found
+        return self._use.proven(found, access.account_id, wanted.name)
+
+    def _read_use(self, place: str) -> _Use:
+        """The sign-ins of the file, and the account's roles. Raises IdentityCenterError, OSError, ClientError."""
+        try:
+            content = content_at(self._manager, place)
+        except OSError as error:
+            raise OSError(
+                f"sign-ins {place} can't be read ({error}): c7n-iamusers provision --sign-ins writes it"
+            ) from error
+        sign_ins, now = parse_sign_ins(content, place), utc_now()
+        require_fresh(sign_ins, self._connected_center().instance.identity_store_id, now, place)
+        roles = AccountReadings.of(self._manager).inventory((ACCOUNT,), Backoff()).roles or ()
+        after = now - timedelta(days=self._data.get("used-within", USED_WITHIN))
+        return _Use(sign_ins, roles, after)
 
     def _earlier(self, arn: str, held: Iterable[KnownPermissionSet]) -> str:
         """The name of a permission set as an earlier version named it, if the person has access by that one."""
@@ -215,6 +267,11 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
       account in its current form.
     - ``absent``: no user has that username and e-mail, or the IAM user does not identify a person.
     - ``pending``: the user exists, and something else is missing.
+    - ``used``: provisioned, and the person has signed in to this account by it in the last ``used-within`` days (30),
+      by an event of its own in ``sign-ins``: the ``sign-ins.json`` that ``c7n-iamusers provision --sign-ins`` writes, a
+      path or ``s3://BUCKET/KEY``. If that can't be read, or ends more than 7 days ago, the policy fails and selects no
+      user. The last use of the role can only refute it, as colleagues use the same role. With ``sign-ins``, users of
+      the state ``used`` count as ``provisioned`` too.
 
     ``user``, ``people-from``, ``email-domains``, ``role`` and ``region`` are as for ``provision-identity-center``. Each
     user is annotated with ``c7n:IamUser`` -> ``identity-center``: ``state``, ``reason`` and, for those with access,
@@ -257,6 +314,8 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
             "region": TEXT,
             "permission-set": {"oneOf": [TEXT, PERMISSION_SET]},
             "derive": DERIVE,
+            "sign-ins": TEXT,
+            "used-within": DAYS,
         },
     )
     schema_alias = False
@@ -272,6 +331,11 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         try:
             if self.data.get("derive") and "permission-set" in self.data:
                 raise InvalidPolicyData(f"{self._where}: give either permission-set or derive, not both")
+            if self.data["state"] == USED and "sign-ins" not in self.data:
+                raise InvalidPolicyData(
+                    f"{self._where}: state: {USED} rests on sign-ins: name the sign-ins.json that c7n-iamusers "
+                    "provision --sign-ins writes"
+                )
             self.gate().check(not is_pull(self.manager))
         except InvalidPolicyData as error:
             raise PolicyValidationError(str(error)) from error
@@ -280,6 +344,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
     def process(self, resources: list[Resource], event: Any = None) -> list[Resource]:
         """The users in the given ``state``, annotated. Raises PolicyExecutionError if that can't be read."""
         states = self.gate().states(resources)
+        wanted = {self.data["state"], USED} if self.data["state"] == PROVISIONED else {self.data["state"]}
         selected = []
         for resource in resources:
             found = states[subject_of(resource).arn]
@@ -287,7 +352,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
             if found.username:
                 annotation |= {"username": found.username, "permission-set": found.permission_set}
             annotate(resource, "identity-center", annotation)
-            if found.state == self.data["state"]:
+            if found.state in wanted:
                 selected.append(resource)
         self.log.info(
             "identity-center: %d of %d users are %s", len(selected), len(resources), self.data["state"]

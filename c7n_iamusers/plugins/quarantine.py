@@ -23,8 +23,9 @@ class Quarantine(UserAction):
     of a user's inline policies have no room for it, the AWS-managed ``AWSDenyAll``, attached; if there is no room for
     that either, ``AWSDenyAll`` as the permissions boundary. Then its access keys, signing certificates, SSH keys and
     service-specific credentials are set to Inactive. IAM can neither disable a console password (only delete it) nor
-    end an open session; the Deny covers both. If the role may use no form of the Deny, the credentials are deactivated
-    all the same, and the outcome is ``failed``.
+    end an open session; the Deny covers both. Where the installed botocore has ``signin:BatchRevokeSessions`` (1.44),
+    the user's sign-in sessions can't be refreshed any more; what they issued lives on under the Deny. If the role may
+    use no form of the Deny, the credentials are deactivated all the same, and the outcome is ``failed``.
 
     The inline Deny itself records what was active before, so that any machine can release the user; so does
     ``journal.jsonl``, which ``release`` needs with another form of the Deny. The tag ``c7n-iamusers-quarantine`` is for
@@ -88,6 +89,7 @@ class Quarantine(UserAction):
     )
     schema_alias = False
     permissions = QUARANTINE
+    ends_sessions = True
 
     def validate(self) -> Quarantine:
         """Raises PolicyValidationError for no exemptions, contradicting options, or an output that does not last."""
@@ -118,7 +120,15 @@ class Quarantine(UserAction):
         policy, reason = str(self.manager.data.get("name")), self.data.get("reason", "no reason given")
         keep, brownout = self.data.get("credentials") == KEEP, self.data.get("brownout")
         users = UserQuarantine(
-            run, records, guards, policy, reason, recheck.problem, keep=keep, brownout=brownout
+            run,
+            records,
+            guards,
+            policy,
+            reason,
+            recheck.problem,
+            keep=keep,
+            brownout=brownout,
+            sessions=self.sign_in_sessions(run),
         )
         return self.unless_stopped(users.quarantine)
 

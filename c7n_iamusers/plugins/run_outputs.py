@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 from c7n.actions import BaseAction
 from c7n.exceptions import PolicyExecutionError
@@ -18,7 +20,7 @@ from c7n_iamusers.execution.bucket_store import BucketStore, bucket_output
 from c7n_iamusers.execution.journal import BucketJournal, Journal, JournalWriter
 from c7n_iamusers.execution.outcomes import FAILED, OUTCOMES, Outcome
 from c7n_iamusers.execution.stores import JOURNAL as JOURNAL
-from c7n_iamusers.execution.stores import DirectoryStore, Store, make_directory, run_lock
+from c7n_iamusers.execution.stores import DirectoryStore, Store, make_directory, read_file, run_lock
 from c7n_iamusers.plugins.lambda_packaging import is_pull
 
 
@@ -164,6 +166,24 @@ def store_at(manager: Any, place: str) -> list[Store]:
             "name the output directory of the quarantine's run"
         )
     return found
+
+
+def content_at(manager: Any, place: str) -> bytes:
+    """The content of the file at ``place``: a path (relative to the working directory), or ``s3://bucket/key``.
+
+    S3 is read with the credentials that Cloud Custodian runs with, as c7n's S3 output is written with them.
+    Raises OSError, ClientError, BotoCoreError.
+    """
+    if place.startswith("s3://"):
+        url = urlparse(place)
+        client = manager.session_factory(assume=False).client("s3")
+        content = BucketStore(client, url.netloc, "", {}).read(url.path.lstrip("/"))
+    else:
+        # The policy may name a link, such as in a Kubernetes volume. It must lead to a regular file.
+        content = read_file(Path(os.path.realpath(place)))
+    if content is None:
+        raise FileNotFoundError("No such file or object")
+    return content
 
 
 #: The option of actions that read or write notices.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
+from botocore.session import get_session
 from c7n.actions import BaseAction
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.query import MaxResourceLimit
@@ -33,6 +34,13 @@ from c7n_iamusers.execution.user_run import LOG, Run, Work, outcome_of
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, AccountDetails, home_region, read_account, region_fault
 from c7n_iamusers.iam.live_users import LiveUsers
+from c7n_iamusers.iam.signin_sessions import (
+    NOT_OFFERED,
+    PERMISSIONS,
+    SERVICE,
+    SignInSessions,
+    offers_sessions,
+)
 from c7n_iamusers.notices.notices import Notices, check_stop
 from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
 from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
@@ -158,6 +166,15 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
     """An action on users. A subclass implements ``prepare``, which returns the function that processes one user."""
 
     max_workers = 8
+    #: Whether the action ends the sign-in sessions of users, where AWS and the installed botocore offer that.
+    ends_sessions = False
+
+    def get_permissions(self) -> list[str]:
+        """The permissions that the action needs."""
+        return [
+            *super().get_permissions(),
+            *(PERMISSIONS if self.ends_sessions and _offers_sessions() else ()),
+        ]
 
     def prepare(self, run: Run) -> Work:
         """The function that processes one user of ``run``. Raises PolicyExecutionError if no user can be processed."""
@@ -190,7 +207,10 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         client = session.client("iam", region, config=config)
         writer = session.client("iam", region, config=config.merge(SINGLE_TRY))
         backoff = Backoff(sleep=interruption.sleep)
-        executor = Executor({"iam": writer}, journal, backoff, before_each=interruption.check)
+        clients = {"iam": writer}
+        if self.ends_sessions and _offers_sessions():
+            clients[SERVICE] = session.client(SERVICE, region, config=config.merge(SINGLE_TRY))
+        executor = Executor(clients, journal, backoff, before_each=interruption.check)
         with unreadable(self.manager, "who is acting", "sts:GetCallerIdentity"):
             found = callers(self.manager.session_factory, session, region)
         for unknown in found.unknown:
@@ -198,6 +218,15 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
                 f"a principal behind this run is unknown ({unknown}): if it is an IAM user, add an exemption for it"
             )
         return Run(client, executor, backoff, store, found.arns, count, journal)
+
+    def sign_in_sessions(self, run: Run) -> SignInSessions:
+        """The sign-in sessions of the account's users."""
+        client = None
+        if not _offers_sessions():
+            _warn_once(f"sign-in sessions of users are not ended: {NOT_OFFERED}")
+        else:
+            client = local_session(self.manager.session_factory).client(SERVICE, self.manager.config.region)
+        return SignInSessions(client, run.account_id, run.backoff)
 
     def skip_reason(self, resource: Mapping[str, Any]) -> str | None:
         """Why a user is skipped because of an earlier action's result; None if it is not."""
@@ -361,6 +390,14 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
     def _log(self, outcome: Outcome) -> None:
         reason = f": {outcome.reason}" if outcome.reason else ""
         self.log.info("%s: %s: %s%s", self.type, outcome.arn, outcome.status, reason)
+
+
+@cache
+def _offers_sessions() -> bool:
+    """Whether the installed botocore can list and revoke sign-in sessions."""
+    botocore = get_session()
+    known = SERVICE in botocore.get_available_services()
+    return known and offers_sessions(botocore.get_service_model(SERVICE).operation_names)
 
 
 @cache

@@ -2,7 +2,7 @@
 """The decision on one request by identity-based policies, a permissions boundary or service control policies. Pure.
 
 Rules: "Policy evaluation logic" (IAM User Guide). What this evaluator can't decide, such as operators of numbers, dates
-and IP addresses, allows nothing and denies what it could deny.
+and IP addresses and keys that AWS does not document, allows nothing and denies what it could deny.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 
 from c7n_iamusers.policy_comparison.conditions import Condition, outcomes
 from c7n_iamusers.policy_comparison.languages import Element
-from c7n_iamusers.policy_comparison.patterns import complete_arn, escaped, substituted
+from c7n_iamusers.policy_comparison.patterns import complete_arn, escaped, substituted, variables
+from c7n_iamusers.policy_comparison.principals import is_documented_key
 from c7n_iamusers.policy_comparison.statements import PolicyStatement, parse_policy
 
 #: The decisions, as SimulatePrincipalPolicy calls them.
@@ -49,23 +50,22 @@ def _applies(statement: PolicyStatement, request: Request) -> frozenset[bool]:
     """Whether ``statement`` applies to ``request``; both if that can't be decided."""
     if not statement.actions.matches(request.action.lower()):
         return frozenset({False})
-    if not _resources(statement.resources, request).matches(request.resource):
+    patterns = {complete_arn(_substituted(each, request)) for each in statement.resources.patterns}
+    resolved = frozenset(each for each in patterns if not variables(each))
+    if not Element(resolved, statement.resources.negated).matches(request.resource):
         return frozenset({False})
+    # A variable without a value matches nothing, or invalidates the statement (see ``Interpretation``).
+    certain = frozenset({True}) if resolved == patterns else frozenset({True, False})
     met = [_outcomes(each, request) for each in statement.conditions]
     if any(each == {False} for each in met):
         return frozenset({False})
-    return frozenset({True}).union(*met)
-
-
-def _resources(element: Element, request: Request) -> Element:
-    patterns = (complete_arn(_substituted(each, request)) for each in element.patterns)
-    return Element(frozenset(patterns), element.negated)
+    return certain.union(*met)
 
 
 def _outcomes(condition: Condition, request: Request) -> frozenset[bool]:
     values = tuple(sorted(_substituted(each, request) for each in condition.values))
-    known = replace(condition, values=values)
-    return outcomes(known, frozenset({request.context.get(condition.key)}))
+    given = frozenset({request.context.get(condition.key)}) if is_documented_key(condition.key) else None
+    return outcomes(replace(condition, values=values), given)
 
 
 def _substituted(text: str, request: Request) -> str:

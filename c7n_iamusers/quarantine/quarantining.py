@@ -19,6 +19,7 @@ from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.own_changes import deletion_begun, lapses, quarantine_of, switchable
 from c7n_iamusers.iam.quarantine_record import Quarantine, quarantine_of_tags
+from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse, read_key_use
 from c7n_iamusers.quarantine.plan import (
@@ -67,6 +68,7 @@ class UserQuarantine:
     refused: set[str] = field(default_factory=set)
     keep: bool = False
     brownout: int | None = None
+    sessions: SignInSessions = NO_SESSIONS
     now: Callable[[], datetime] = utc_now
 
     def quarantine(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
@@ -116,11 +118,13 @@ class UserQuarantine:
         self.records.note_quarantine(evidence, planned.record)
         _apply(self.run, evidence, user, planned.plan, applied)
         kept = ["its credentials are kept active under the Deny-all"] if self.keep else []
-        notes = "; ".join([*kept, *_limits(user), *planned.notes])
-        if not planned.problem and found.broken:
+        denied = not planned.problem
+        sessions = self.sessions.end(user, self.run.executor) if denied else ""
+        notes = "; ".join([*kept, *_limits(user), *([sessions] if sessions else []), *planned.notes])
+        if denied and found.broken:
             broken = quarantine_broken(found.broken, planned.lapsed)
             return FAILED, f"{broken}. It was put in quarantine again, and the days count from now; {notes}"
-        if not planned.problem:
+        if denied:
             return QUARANTINED, notes
         off = ", ".join(planned.record.deactivated) or "none"
         return (

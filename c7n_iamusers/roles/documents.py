@@ -172,6 +172,8 @@ def _bucket(url: str, partition: str) -> tuple[str, str]:
     parsed = urlparse(url)
     bucket = f"arn:{partition}:s3:::{parsed.netloc}"
     prefix, placeholder, _ = parsed.path.strip("/").partition("{")
+    if prefix.endswith(".json"):
+        return bucket, f"{bucket}/{prefix}"  # one file
     return bucket, f"{bucket}/{prefix}{'/' if prefix and not placeholder else ''}*"
 
 

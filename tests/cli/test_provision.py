@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from aws_local_org import LocalOrg
+from aws_local_org import LocalOrg, scripted_events
 from aws_local_org.identity_center import faults
 from aws_local_org.identity_center import instance as instances
 from c7n_iamusers.cli.main import main
@@ -524,3 +524,32 @@ def test_an_export_with_imports_of_what_exists(fleet: FleetRehearsal, tmp_path: 
     configuration = json.loads((tmp_path / "tf" / "identity-center.tf.json").read_text())
     resources = sum(len(each) for each in configuration["resource"].values())
     assert len(configuration["import"]) == resources
+
+
+def test_who_signed_in_is_written_beside_the_results(
+    fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("c7n_iamusers.identity_center.aws.sign_in_events.PER_SECOND", 1000)
+    assert provision(fleet).exit_code == 0
+    signed = scripted_events.sign_in(fleet.org, "alice@example.com", ACCOUNT, "Readers")
+    found = provision(fleet, "--sign-ins", "30")
+    assert found.exit_code == 0, found.output
+    assert f"{fleet.output}/sign-ins.json: 1 people have signed in to 1 accounts" in found.output
+    assert fleet.mutations() == []
+    data = json.loads((fleet.output / "sign-ins.json").read_text())
+    assert [(each["user_id"], each["account_id"]) for each in data["sign_ins"]] == [
+        (signed["userId"], ACCOUNT)
+    ]
+    scripted_events.sign_in(
+        fleet.org, "alice@example.com", OTHER_ACCOUNT, "Readers", event_name="GetRoleCredentials"
+    )
+    assert "1 people have signed in to 2 accounts" in provision(fleet, "--sign-ins", "30").output
+    (fleet.output / "sign-ins.json").write_text("{")
+    refused = provision(fleet, "--sign-ins", "30")
+    assert (refused.exit_code, "write it again" in refused.output) == (1, True)
+
+
+@pytest.mark.parametrize("option", ["--audit", "--prune"])
+def test_reading_sign_ins_is_a_run_of_its_own(fleet: FleetRehearsal, option: str) -> None:
+    found = provision(fleet, "--sign-ins", "30", option)
+    assert (found.exit_code, "can't be used together" in found.output) == (2, True)

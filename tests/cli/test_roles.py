@@ -53,7 +53,7 @@ def test_each_call_is_in_the_role_that_makes_it() -> None:
     reader, remover, center, runner = (
         actions(found[kind]) for kind in ("member-reader", "member-remover", "identity-center", "runner")
     )
-    assert {each.split(":")[0] for each in reader | remover} == {"iam"}
+    assert {each.split(":")[0] for each in reader | remover} == {"cloudtrail", "ec2", "iam"}
     assert not {each for each in reader if not each.startswith(("iam:Get", "iam:List", "iam:Generate"))}
     assert {"iam:DeleteUser", "iam:UpdateAccessKey", "iam:TagUser"} <= remover
     assert "iam:CreateUser" not in remover
@@ -69,6 +69,21 @@ def test_reading_alone_takes_no_remover_and_writes_nothing_in_identity_center() 
         printed(roles("--role", "identity-center", "--format", "json", policies=("quarantine",)))
     )
     assert not {each for each in center if not each.split(":")[1].startswith(("Get", "List", "Describe"))}
+
+
+@pytest.mark.parametrize("action", ["delete", {"type": "tag", "tags": {"a": "b"}}, "quarantine"])
+def test_who_may_change_users_is_no_reader(tmp_path: Path, action: Any) -> None:
+    flag = {"type": "unnecessary", "exempt": [{"user": "x", "reason": "r", "expires": "2099-01-01"}]}
+    file = tmp_path / "given.yml"
+    data = {"name": "given", "resource": "aws.iam-user", "filters": [flag], "actions": [action]}
+    file.write_text(yaml.safe_dump({"policies": [data]}))
+    found = CliRunner().invoke(main, ["roles", "--policy", str(file), "--runner", RUNNER, "--format", "json"])
+    assert set(printed(found)) == {"member-remover", "runner"}
+
+
+def test_findings_are_tags_of_users_too() -> None:
+    found = printed(roles("--format", "json", policies=("findings-to-security-hub",)))
+    assert {"securityhub:BatchImportFindings", "iam:TagUser"} <= actions(found["member-remover"])
 
 
 def test_intents_are_applied_by_the_role_for_identity_center() -> None:
@@ -145,6 +160,20 @@ def test_exemptions_in_a_bucket_are_that_object(tmp_path: Path, given: Any) -> N
     found = printed(of(tmp_path, flag, command="permissions"))["Statement"]
     assert {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "arn:aws:s3:::lists/*/x.csv"} in found
     assert sum("s3:GetObject" in each["Action"] for each in found) == 1
+
+
+def test_who_signed_in_is_read_by_the_role_for_identity_center(tmp_path: Path) -> None:
+    gate = {
+        "type": "identity-center",
+        "state": "used",
+        "role": CENTER,
+        "user": USER,
+        "sign-ins": "s3://out/sign-ins.json",
+    }
+    found = printed(of(tmp_path, gate))
+    assert "cloudtrail:LookupEvents" in actions(found["identity-center"])
+    assert "cloudtrail:LookupEvents" not in actions(found["member-reader"])
+    assert "arn:aws:s3:::out/sign-ins.json" in json.dumps(found["runner"])
 
 
 def test_filters_are_found_within_others(tmp_path: Path) -> None:

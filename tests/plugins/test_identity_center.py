@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import textwrap
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.resources import load_resources
 from c7n.utils import yaml_load
 
+from aws_local_org import scripted_events
 from aws_local_org.identity_center import faults
 from c7n_iamusers.derivation.canonical import Content
 from c7n_iamusers.entry import register
 from c7n_iamusers.identity_center.aws.instance import connect
+from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
 from c7n_iamusers.plugins.identity_center import IdentityCenter
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import intents, readers
@@ -285,3 +288,91 @@ def test_the_example_of_the_docs_is_valid() -> None:
     data = yaml_load(textwrap.dedent(example))
     assert schema.validate(data, schema.generate(("aws.iam-user",))) == []
     policy({"filters": data["policies"][0]["filters"]})
+
+
+@pytest.fixture
+def signed_in(fleet: FleetRehearsal, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of sign-ins: Alice has signed in, and Bob, who has no access to the account, too."""
+    monkeypatch.setattr("c7n_iamusers.identity_center.aws.sign_in_events.PER_SECOND", 1000)
+    for name in ("alice", "bob"):
+        scripted_events.sign_in(fleet.org, f"{name}@example.com", ACCOUNT, "Readers")
+    return sign_ins(fleet)
+
+
+def sign_ins(fleet: FleetRehearsal) -> Path:
+    center, client = fleet.center(), fleet.org.client("cloudtrail")
+    now, backoff = datetime.now(timezone.utc), center.backoff
+    found = read_sign_ins(client, center.instance, center.account_id, None, 90, now, backoff)
+    place = fleet.output / "sign-ins.json"
+    place.write_text(found.as_json())
+    return place
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param({"state": "used"}, {"alice"}, id="used"),
+        pytest.param({"state": "provisioned"}, {"alice"}, id="used-is-provisioned"),
+        pytest.param({"state": "pending"}, {"bob"}, id="a-sign-in-gives-no-access"),
+        pytest.param({"state": "used", "permission_set": "Readers"}, {"alice"}, id="by-that-set"),
+    ],
+)
+def test_proven_use(
+    fleet: FleetRehearsal, signed_in: Path, tmp_path: Path, options: dict[str, Any], expected: set[str]
+) -> None:
+    assert selected(fleet, tmp_path, **options, sign_ins=str(signed_in)) == expected
+
+
+def test_access_that_nobody_used_is_provisioned_and_not_used(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    given = {**FILTER, "state": "provisioned", "sign-ins": str(sign_ins(fleet))}
+    (alice,) = policy({"filters": [given]}, tmp_path).run()
+    found = alice["c7n:IamUser"]["identity-center"]
+    assert found["state"] == "provisioned"
+    assert f"but the person has not signed in to account {ACCOUNT}" in found["reason"]
+    assert selected(fleet, tmp_path, "used", sign_ins=given["sign-ins"]) == set()
+
+
+def test_an_old_sign_in_is_refuted_by_a_role_that_nobody_used(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    long_ago = datetime.now(timezone.utc) - timedelta(days=10)
+    scripted_events.sign_in(fleet.org, "alice@example.com", ACCOUNT, "Readers", long_ago.isoformat())
+    place = str(sign_ins(fleet))
+    assert selected(fleet, tmp_path, "used", sign_ins=place) == {"alice"}
+    assert selected(fleet, tmp_path, "used", sign_ins=place, used_within=5) == set()
+    for role in fleet.org.backend("iam", ACCOUNT).get_roles():
+        role.last_used = None
+    assert selected(fleet, tmp_path, "used", sign_ins=place) == set()
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        pytest.param(None, "sign-ins .* can't be read .*provision --sign-ins writes it", id="missing"),
+        pytest.param("{}", "is not a sign-ins", id="another-file"),
+    ],
+)
+def test_sign_ins_that_can_not_be_read_select_nobody(
+    fleet: FleetRehearsal, tmp_path: Path, content: str | None, error: str
+) -> None:
+    place = tmp_path / "file.json"
+    if content is not None:
+        place.write_text(content)
+    with pytest.raises(PolicyExecutionError, match=error):
+        selected(fleet, tmp_path, "used", sign_ins=str(place))
+
+
+def test_used_rests_on_sign_ins(org: Any) -> None:
+    with pytest.raises(PolicyValidationError, match="state: used rests on sign-ins"):
+        policy({"filters": [{**FILTER, "state": "used"}]})
+
+
+def test_a_deletion_that_requires_use(fleet: FleetRehearsal, signed_in: Path, tmp_path: Path) -> None:
+    given = {**FILTER, "sign-ins": str(signed_in)}
+    action = {"type": "composite-delete", "require": "used"}
+    exempt = {"type": "unnecessary", "exempt": "none"}
+    with pytest.raises(PolicyValidationError, match="add it, state: used, at the top level"):
+        policy({"filters": [exempt, {**given, "state": "provisioned"}], "actions": [action]}, tmp_path)
+    whole = {"filters": [exempt, {**given, "state": "used"}], "actions": [action]}
+    found = policy(whole, tmp_path).run()
+    assert {each["UserName"]: each["c7n:IamUser"]["outcome"]["status"] for each in found} == {
+        "alice": "deleted"
+    }

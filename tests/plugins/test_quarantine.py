@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
@@ -499,3 +500,53 @@ def test_a_user_that_came_back_is_named_as_such(org: LocalOrg, iam: Any, tmp_pat
     assert re.fullmatch(r"came back: a user of this name was deleted on \d{4}-\d\d-\d\d", row["reason"])
     delete(tmp_path, **{"quarantined-for": 14})
     assert "less than 14 days ago; came back: a user of this name" in outcomes(tmp_path)["alice"]["reason"]
+
+
+class SignIn:
+    """AWS's sign-in service, with one session of alice."""
+
+    def __init__(self) -> None:
+        self.arn, self.listed, self.revoked = f"arn:aws:iam::{ACCOUNT}:user/alice", 0, list[Any]()
+
+    def list_sessions(self, **_: Any) -> dict[str, Any]:
+        self.listed += 1
+        return {"items": [{"principalArn": self.arn, "sessionArn": "session-1"}]}
+
+    def batch_revoke_sessions(self, **given: Any) -> dict[str, Any]:
+        self.revoked.append(given)
+        return {"revokedSessions": [{"sessionArn": "session-1"}], "errors": []}
+
+
+@pytest.mark.parametrize("action", [quarantine, delete], ids=["quarantine", "delete"])
+def test_sign_in_sessions_end_where_botocore_offers_it(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Any
+) -> None:
+    service = SignIn()
+    client: Any = boto3.Session.client
+
+    def made(self: boto3.Session, name: str, *given: Any, **more: Any) -> Any:
+        return service if name == "signin" else client(self, name, *given, **more)
+
+    monkeypatch.setattr(boto3.Session, "client", made)
+    monkeypatch.setattr("c7n_iamusers.plugins.user_action._offers_sessions", lambda: True)
+    action(tmp_path)
+    assert "sessions can't be refreshed: 1 of its sign-in sessions" in outcomes(tmp_path)["alice"]["reason"]
+    assert service.revoked == [{"principalArn": service.arn, "sessionArns": ["session-1"]}]
+    assert service.listed == 1
+    wanted = {"signin:ListSessions", "signin:BatchRevokeSessions"}
+    for kind, needs in (("quarantine", True), ("composite-delete", True), ("release", False)):
+        declared = acting(kind, None).resource_manager.actions[0].get_permissions()
+        assert (wanted <= set(declared)) is needs
+
+
+def test_where_botocore_does_not_offer_it_a_quarantine_says_so(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("c7n_iamusers.plugins.user_action._offers_sessions", lambda: False)
+    quarantine(tmp_path)
+    assert (
+        "its sign-in sessions were not ended: the installed botocore" in outcomes(tmp_path)["alice"]["reason"]
+    )
+    assert (
+        "signin:ListSessions" not in acting("quarantine", None).resource_manager.actions[0].get_permissions()
+    )

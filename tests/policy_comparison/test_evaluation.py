@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import re
+from collections import Counter
+from itertools import product
 from typing import Any
 
 import pytest
@@ -12,7 +15,18 @@ from c7n_iamusers.policy_comparison.evaluation import (
     Request,
     decision,
 )
+from tests.policy_comparison.random_policies import STRANGE, pairs, requests
+from tests.policy_comparison.reference_evaluator import Evaluator, Interpretation
+from tests.policy_comparison.reference_evaluator import Request as ReferenceRequest
 
+#: By each reading of ARNs, and each meaning of what is not documented.
+EVALUATORS = [
+    Evaluator(Interpretation(whole=whole, components=components), unknown, STRANGE)
+    for whole, components in product((True, False), repeat=2)
+    for unknown in (lambda operator, key: True, lambda operator, key: False)
+]
+#: What can be undecided.
+UNDECIDED = re.compile("(?i)numeric|date|ipaddress|for(all|any)|matches|principalarn|[$][{]")
 USERS = "arn:aws:iam::111122223333:user/"
 
 
@@ -78,3 +92,25 @@ def test_decisions(statements: list[dict[str, Any]], wanted: str) -> None:
 def test_an_action_without_resource_type_needs_every_resource() -> None:
     policy = {"Version": "2012-10-17", "Statement": [statement(Action="iam:ListUsers", Resource=f"{USERS}*")]}
     assert decision(Request("iam:ListUsers", "*"), [policy]) == IMPLICIT_DENY
+
+
+def test_it_allows_nothing_that_another_evaluator_denies() -> None:
+    """An evaluator that shares no code with it, over random policies and requests."""
+    compared: Counter[str] = Counter()
+    for pair, random in pairs(11, 300):
+        document = {"Version": pair.version, "Statement": pair.old}
+        for action, resource, context in requests(pair, random, 6):
+            if any(len(values) != 1 for values in context.values()):
+                continue
+            asked = Request(action, resource, {key: value for key, (value,) in context.items()})
+            found = decision(asked, [document])
+            granted = {
+                evaluator.granted(ReferenceRequest(action, resource, context), [document])
+                for evaluator in EVALUATORS
+            }
+            if found == ALLOWED:
+                assert granted == {True}, (asked, document)
+            elif found == IMPLICIT_DENY and not UNDECIDED.search(str(document)):
+                assert False in granted, (asked, document)
+            compared[found] += 1
+    assert min(compared[each] for each in (ALLOWED, EXPLICIT_DENY, IMPLICIT_DENY)) > 50

@@ -86,14 +86,18 @@ def test_the_runner_writes_where_it_is_told() -> None:
     places = Places(
         ("https://sqs.eu-west-1.amazonaws.com/123456789012/mailer",),
         ("s3://notices/all", "s3://runs/{account_id}/x?region=eu-west-1"),
-        ("s3://whole",),
+        ("s3://whole", "s3://one/sign-ins.json"),
     )
     found = statements(documents(places=places)[RUNNER])
     assert found["sqs:SendMessage"] == ["arn:aws:sqs:eu-west-1:123456789012:mailer"]
-    assert found["s3:ListBucket"] == ["arn:aws:s3:::notices", "arn:aws:s3:::runs", "arn:aws:s3:::whole"]
+    assert found["s3:ListBucket"] == [
+        f"arn:aws:s3:::{bucket}" for bucket in ("notices", "one", "runs", "whole")
+    ]
     written = ["arn:aws:s3:::notices/all/*", "arn:aws:s3:::runs/*"]
     assert found["s3:PutObject"] == written
-    assert found["s3:GetObject"] == [*written, "arn:aws:s3:::whole/*"]
+    assert found["s3:GetObject"] == sorted(
+        [*written, "arn:aws:s3:::whole/*", "arn:aws:s3:::one/sign-ins.json"]
+    )
 
 
 def test_restoring_lifts_the_conditions_and_keeps_the_resources() -> None:

@@ -47,7 +47,10 @@ def test_every_shipped_policy_runs_with_exactly_these_roles(
     runs.run("provision-intents", READER)
     runs.apply_intents()
     runs.run("provision", READER)
+    runs.run("brownout", REMOVER)
+    runs.run("listen", REMOVER)
     runs.run("quarantine", REMOVER)
+    runs.run("attempts", READER)
     assert {key["Status"] for key in iam.list_access_keys(UserName="bot")["AccessKeyMetadata"]} == {
         "Inactive"
     }

@@ -8,7 +8,10 @@ from botocore.loaders import create_loader
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
+from c7n_iamusers.policy_comparison.comparison import Policies, grants_within
 from c7n_iamusers.policy_comparison.evaluation import ALLOWED, EXPLICIT_DENY, Request, decision
+from c7n_iamusers.policy_comparison.principals import RequestContext
+from c7n_iamusers.policy_comparison.statements import parse_policy
 from c7n_iamusers.roles import guardrail as module
 from c7n_iamusers.roles.guardrail import CHANGING, CREATING, LONGEST, guardrail
 
@@ -43,6 +46,25 @@ def test_what_it_denies(action: str, resource: str, principal: str, wanted: str)
     document = guardrail(("Restorer",), ("Admin",)).document
     request = Request(action, resource, {"aws:principalarn": principal})
     assert decision(request, (FULL, document)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("role", "within"),
+    [
+        pytest.param("role/Dev", True, id="stranger"),
+        pytest.param("root", True, id="root"),
+        pytest.param("role/Admin", True, id="admin"),
+        pytest.param("role/Restorer", False, id="spared"),
+    ],
+)
+def test_no_request_at_all_makes_a_credential(role: str, within: bool) -> None:
+    """The comparison of policies proves it over all requests, not only for those that are tried."""
+    document = guardrail(("Restorer",), ("Admin",)).document
+    bounded = Policies((*parse_policy(FULL, "full"), *parse_policy(document, "guardrail")))
+    rest = {"Effect": "Allow", "NotAction": list(CREATING), "Resource": "*"}
+    other = Policies(parse_policy({"Version": "2012-10-17", "Statement": [rest]}, "rest"))
+    context = RequestContext({"aws:principalarn": frozenset({f"{A}:{role}"})})
+    assert grants_within(bounded, other, context) == within
 
 
 def test_roles_of_permission_sets_can_be_spared() -> None:
