@@ -6,7 +6,7 @@
 
 emulator         LocalOrg: starts and stops it, sessions and clients; accounts: the initial content of the accounts
 server           HTTP on loopback; application: an AWS call from request to response; control: /_local_org/
-aws_request      which operation a request asks for; call_log, faults, credentials, settings, errors
+aws_request      which operation a request asks for; call_log, faults, credentials, settings, environment, errors
 enforcement      whether the policies of the caller allow it, where the setting enforce asks for that
 iam              IAM over moto's; sts; organization, account_management: AWS Organizations, contacts
 cloudtrail       the event history and LookupEvents; scripted_events: events of calls that nobody made
@@ -23,6 +23,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aws_local_org.call_log import CallRecord
+from aws_local_org.environment import no_aws_settings
 from aws_local_org.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ __all__ = ["CallRecord", "LocalOrg", "Settings"]
 
 def __getattr__(name: str) -> Any:
     if name == "LocalOrg":
-        from aws_local_org.emulator import LocalOrg
+        with no_aws_settings():
+            from aws_local_org.emulator import LocalOrg
 
         return LocalOrg
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

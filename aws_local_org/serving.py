@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 
 from aws_local_org import LocalOrg, Settings
+from aws_local_org.environment import no_aws_settings
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.seed import seed
 
@@ -42,7 +43,7 @@ def serve_until_stopped(settings: Settings, serving: Serving) -> None:
         signal.signal(number, lambda *_: stopped.set())
     if serving.env_file:
         _discard_stale(serving.env_file)
-    with ExitStack() as running:
+    with no_aws_settings(), ExitStack() as running:
         environment = _start(running, settings, serving)
         _announce(environment, serving.env_file)
         stopped.wait()

@@ -37,6 +37,7 @@ def iam(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "exemptions.csv").write_text(RULE)
     (tmp_path / "file").write_text("")
+    (tmp_path / "owners.json").write_text("[]")
     client = org.client("iam", ACCOUNT)
     client.create_user(UserName="alice")
     return client
@@ -67,6 +68,15 @@ def listed(place: str, **options: Any) -> dict[str, Any]:
             id="owner",
         ),
         pytest.param(FLAG, {**ANNOUNCE, "to": ["{owner}"]}, "undefined variables: owner", id="no-owner"),
+        pytest.param(
+            FLAG,
+            {
+                **{key: value for key, value in ANNOUNCE.items() if key != "to"},
+                "to_from": {"url": "file:owners.json"},
+            },
+            "no e-mail address in to.*Nobody was announced of: alice",
+            id="owners-list-of-nobody",
+        ),
         pytest.param(
             FLAG,
             {**ANNOUNCE, "notices": "file"},

@@ -202,7 +202,7 @@ def test_every_number_of_the_accounts_file_is_used() -> None:
 
 
 def test_security_hub_gets_a_finding_for_each_flagged_user(
-    org: LocalOrg, monkeypatch: pytest.MonkeyPatch
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
     iam = org.client("iam", ACCOUNT)
@@ -210,7 +210,7 @@ def test_security_hub_gets_a_finding_for_each_flagged_user(
         iam.create_user(UserName=name, Path=path)
     (data,) = DATA["findings-to-security-hub"]
     for _ in range(2):
-        in_process.policy(data).run()
+        in_process.policy(data, tmp_path).run()
     (finding,) = org.client("securityhub", ACCOUNT).get_findings()["Findings"]
     assert finding["Resources"][0]["Id"] == f"arn:aws:iam::{ACCOUNT}:user/alice"
     assert (finding["AwsAccountId"], finding["Title"]) == (ACCOUNT, "iam-user")

@@ -25,6 +25,7 @@ def test_the_rehearsal_runs(tmp_path_factory: pytest.TempPathFactory) -> None:
             done = shell(f"set -e\n{substituted(text)}", checkout, REAL)
             assert done.returncode == 0, done.stdout + done.stderr
             printed = done.stdout
+            assert "without its --credential-report" not in done.stderr
     work = checkout / ".rehearsal"
     rows = [
         row

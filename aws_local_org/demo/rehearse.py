@@ -22,7 +22,8 @@ from aws_local_org.commands import details_in, errors_as_messages, report_in
 from aws_local_org.demo.command import COMPRESSED, explain, places, show_step
 from aws_local_org.demo.expectations import mails, why_left
 from aws_local_org.demo.state import AccountState, account_states, announcements, people_with_access
-from aws_local_org.demo.steps import Days, Workflow, check_checkout, clear, no_aws_settings
+from aws_local_org.demo.steps import Days, Workflow, check_checkout, clear
+from aws_local_org.environment import no_aws_settings
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.load import load
 from aws_local_org.loading.documents import report_rows
@@ -36,6 +37,11 @@ REHEARSAL = "rehearsal"
 MARKER = ".c7n-iamusers-rehearsal"
 #: Ids for the management account, of which the first one that is no account of the rehearsal is taken.
 MANAGEMENT = ("123456789012", "000000000001")
+#: Of an account whose use of credentials is not known.
+UNREPORTED = (
+    "without its --credential-report the copy has no passwords and no access keys, so nobody is active in it, and "
+    "users are deleted that a real run spares"
+)
 #: Users that are named for each reason.
 SHOWN = 5
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -203,6 +209,8 @@ def prepared(copies: Sequence[Copy], source: Path, work: Path) -> Iterator[Workf
     clear(work, REHEARSAL, MARKER)
     with no_aws_settings(), LocalOrg(settings) as org, SmtpSink(work / "mails") as sink:
         for copy in copies:
+            if copy.report is None:
+                click.echo(f"warning: account {copy.account_id}: {UNREPORTED}", err=True)
             for warning in load(org, copy.account_id, copy.pages, copy.report)["warnings"]:
                 click.echo(f"warning: account {copy.account_id}: {warning}", err=True)
         accounts, mailer_config = work / "accounts.yml", work / "mailer.yml"

@@ -30,6 +30,7 @@ from aws_local_org.demo.state import (
     let_days_pass,
     people_with_access,
 )
+from aws_local_org.environment import no_aws_settings, without_aws
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.iam import seeding
 from aws_local_org.seed import seed
@@ -440,7 +441,7 @@ class Commands:
                 cwd=self.source,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env={**_without_aws(os.environ), **self.environment, **(further or {})},
+                env={**without_aws(os.environ), **self.environment, **(further or {})},
                 start_new_session=True,
             )
             try:
@@ -457,22 +458,3 @@ _NO_WAY_OUT = {
     **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9"),
     **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
 }
-
-
-def _without_aws(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without the profile, credentials and endpoint of the person who runs the demo."""
-    return {name: value for name, value in environment.items() if not name.startswith(("AWS_", "C7N_"))}
-
-
-@contextmanager
-def no_aws_settings() -> Iterator[None]:
-    """This process without the AWS settings of the person who runs it: even a profile that is missing is an error."""
-    before = dict(os.environ)
-    for name in before.keys() - _without_aws(before).keys():
-        del os.environ[name]
-    os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

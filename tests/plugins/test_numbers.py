@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +32,12 @@ ANNOUNCE = {
     "transport": {"type": "sqs", "queue": "https://sqs.us-east-1.amazonaws.com/123456789012/q"},
 }
 DAYS = {"announce_days": 30, "quarantined_for_days": 14.5, "active_within_days": 30}
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Policies without an output directory write below the current one."""
+    monkeypatch.chdir(tmp_path)
 
 
 def filled(action: dict[str, Any], **variables: Any) -> Any:

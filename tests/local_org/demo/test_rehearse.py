@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from aws_local_org.demo.rehearse import _days, _ended_by_sigterm, _entry, _mailer, _variables, read_copies
+from aws_local_org.demo.rehearse import (
+    _days,
+    _ended_by_sigterm,
+    _entry,
+    _mailer,
+    _variables,
+    prepared,
+    read_copies,
+)
 from aws_local_org.demo.steps import Commands, Days
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.settings import Settings
@@ -155,3 +163,13 @@ def test_an_interrupt_ends_the_command_that_runs(tmp_path: Path, monkeypatch: py
     assert ended.value.code == 143
     with pytest.raises(ProcessLookupError):
         os.kill(begun[0], 0)
+
+
+def test_a_copy_without_a_credential_report_is_named(
+    no_local_org: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everybody in it looks unused."""
+    copies = read_copies([details(tmp_path / "1.json", ONE)], [], [])
+    with prepared(copies, ROOT, tmp_path / "work"):
+        pass
+    assert f"warning: account {ONE}: without its --credential-report" in capsys.readouterr().err

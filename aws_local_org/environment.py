@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps the AWS settings of the person who runs a command away from the local organization."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+
+def without_aws(environment: Mapping[str, str]) -> dict[str, str]:
+    """``environment`` without profile, credentials and endpoint."""
+    return {name: value for name, value in environment.items() if not name.startswith(("AWS_", "C7N_"))}
+
+
+@contextmanager
+def no_aws_settings() -> Iterator[None]:
+    """This process without these settings: moto makes sessions, for which even a missing profile is an error."""
+    before = dict(os.environ)
+    for name in before.keys() - without_aws(before).keys():
+        del os.environ[name]
+    os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
