@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The README's rehearsal on a copy of a real account, as it is written, twice."""
+"""The README's rehearsal on a copy of a real account, as it is written, and then its beginning once more."""
 
 from __future__ import annotations
 
@@ -12,33 +12,38 @@ from pathlib import Path
 from aws_local_org.demo.expectations import mails
 from tests.readme import COMMANDS, EVERYBODY, copy_checkout, in_shell, of_rehearsal, shell, substituted
 
-#: of each rehearsal: announced, replaced, without a replacement, deleted machines, deleted people
+#: Of a rehearsal: announced, replaced, without a replacement, deleted machines, deleted people
 MAILS = 5
 #: Who was active yesterday.
 LEFT = {"busy-bot", "ana.silva"}
 
 
-def test_the_rehearsal_runs_twice(tmp_path: Path) -> None:
+def test_the_rehearsal_runs(tmp_path: Path) -> None:
     checkout = copy_checkout(tmp_path)
     with ExitStack() as sockets:
         port, smtp_port = (free_port(sockets) for _ in range(2))
     config = (checkout / "mailer.yml").read_text()
     (checkout / "mailer.yml").write_text(config.replace("2525", str(smtp_port)))
     removal = checkout / "rehearsal/removal/payments/us-east-1"
-    for run in range(1, 3):
-        for text in COMMANDS:
-            if of_rehearsal(text):
-                in_shell(substituted(text, port, smtp_port), checkout, {})
-        rows = {
-            row["user"]: row["status"]
-            for name in ("iam-users-delete", "iam-users-delete-people")
-            for row in json.loads((removal / name / "outcomes.json").read_text())
-        }
-        assert {name for name, status in rows.items() if status == "skipped"} == LEFT
-        # lee.jones has no e-mail address, so no replacement
-        assert set(rows) == EVERYBODY - {"break-glass", "git-web", "lee.jones"}
-        assert {status for name, status in rows.items() if name not in LEFT} == {"deleted"}
-        assert len(mails(checkout / "mails")) == run * MAILS
+    blocks = [substituted(text, port, smtp_port) for text in COMMANDS if of_rehearsal(text)]
+    for text in blocks:
+        in_shell(text, checkout, {})
+    rows = {
+        row["user"]: row["status"]
+        for name in ("iam-users-delete", "iam-users-delete-people")
+        for row in json.loads((removal / name / "outcomes.json").read_text())
+    }
+    assert {name for name, status in rows.items() if status == "skipped"} == LEFT
+    # lee.jones has no e-mail address, so no replacement
+    assert set(rows) == EVERYBODY - {"break-glass", "git-web", "lee.jones"}
+    assert {status for name, status in rows.items() if name not in LEFT} == {"deleted"}
+    assert len(mails(checkout / "mails")) == MAILS
+
+    # a second rehearsal starts anew on what the first left, here up to its announcement
+    for text in blocks:
+        in_shell(re.sub(r"(?m)^c7n-org run (?!.* flag-today\.yml).*$", "", text), checkout, {})
+    assert not removal.exists()
+    assert len(mails(checkout / "mails")) == MAILS + 1
 
 
 def test_nothing_runs_where_the_local_organization_does_not(tmp_path: Path) -> None:
