@@ -246,6 +246,8 @@ class _Journal:
         for other in self._ids.get(subject.arn, set()) - {subject.unique_id}:
             yield from (line for line in self._by_user[other] if line.get("arn") == subject.arn)
         for name in self._objects:
+            if f"/{subject.name}." not in name:
+                continue
             user, _, unique_id = name.rpartition("/")[2].removesuffix(".jsonl").rpartition(".")
             if user == subject.name and unique_id != subject.unique_id:
                 lines = parsed(self._store.read(name) or b"")

@@ -21,7 +21,7 @@ from c7n_iamusers.iam.history import FORMER_BOUNDARY
 from c7n_iamusers.iam.policy_documents import listed, parse_document, statements
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME as DENY_ALL_NAME
 from c7n_iamusers.iam.quarantine_record import SID_TIME, sid_time
-from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.iam.user import IamUser, Item
 
 #: Characters of all inline policies of a user, white space excluded ("IAM and AWS STS quotas", IAM User Guide).
 INLINE_QUOTA = 2048
@@ -69,15 +69,16 @@ class Brownout:
 
 def brownout_of(user: IamUser) -> Brownout | None:
     """The brownout whose policy is on the user, even if it is over; None if there is none, or somebody changed it."""
-    for item in user.attachments["inline-policy"]:
-        if item["PolicyName"] == DENY_ALL_NAME:
-            held = _statements(item["PolicyDocument"])
-            found = _BROWNOUT.fullmatch(str(held[0].get("Sid", ""))) if held else None
-            times = [sid_time(each) for each in found.groups()] if found else []
-            if len(times) == 2 and times[0] and times[1]:
-                brownout = Brownout(times[0], times[1])
-                return brownout if held == _statements(brownout.document) else None
-    return None
+    return next(filter(None, map(brownout_in, user.attachments["inline-policy"])), None)
+
+
+def brownout_in(policy: Item) -> Brownout | None:
+    """The brownout that an inline ``policy`` (PolicyName and PolicyDocument) is; None if it is none of ours."""
+    held = _statements(policy["PolicyDocument"]) if policy["PolicyName"] == DENY_ALL_NAME else []
+    found = _BROWNOUT.fullmatch(str(held[0].get("Sid", ""))) if held else None
+    begun, end = map(sid_time, found.groups()) if found else (None, None)
+    brownout = Brownout(begun, end) if begun and end else None
+    return brownout if brownout and held == _statements(brownout.document) else None
 
 
 def has_foreign_policy(user: IamUser) -> bool:

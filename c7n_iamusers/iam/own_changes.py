@@ -128,6 +128,17 @@ def lapses(user: IamUser, quarantine: Quarantine) -> list[str]:
     ]
 
 
+def unfinished(user: IamUser, quarantine: Quarantine, history: History) -> bool:
+    """Whether the credentials that are active are those that a run was stopped before it deactivated, by its journal.
+
+    False if somebody may have activated one of them since.
+    """
+    if history.record is None or history.record.since != quarantine.since:
+        return False
+    never_off = set(quarantine.deactivated) - set(history.deactivated_ids())
+    return all(item[kind.identifier] in never_off for kind, item in switchable(user, ACTIVE))
+
+
 def denied(user: IamUser, quarantine: Quarantine) -> bool:
     """Whether the Deny-all of ``quarantine`` is on ``user``. Its record is valid only as long as it is."""
     if quarantine.deny == "inline":

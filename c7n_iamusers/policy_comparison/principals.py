@@ -10,6 +10,7 @@ from typing import Any
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.iam.deny_all import brownout_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +204,8 @@ def principal_permissions(
     """The policies of the user in ``user_detail`` (botocore's ``UserDetail``).
 
     ``groups``: name -> ``GroupDetail``. ``policies``: ARN -> document; other policies have the document None.
-    ``person``: see ``PrincipalPermissions``. Raises EvidenceUnreadable if the user is in a group that is not in
-    ``groups``.
+    ``person``: see ``PrincipalPermissions``. A brownout of this package is left out, since it ends by itself.
+    Raises EvidenceUnreadable if the user is in a group that is not in ``groups``.
     """
     arn = str(user_detail["Arn"])
     boundary = user_detail.get("PermissionsBoundary") or {}
@@ -215,7 +216,7 @@ def principal_permissions(
         arn=arn,
         unique_id=str(user_detail["UserId"]),
         attached=_attached(user_detail.get("AttachedManagedPolicies"), policies),
-        inline=_inline(user_detail.get("UserPolicyList")),
+        inline=_inline(each for each in user_detail.get("UserPolicyList") or () if not brownout_in(each)),
         groups=tuple(_group(name, groups, policies, arn) for name in user_detail.get("GroupList") or ()),
         boundary=managed_policy(str(boundary["PermissionsBoundaryArn"]), policies) if boundary else None,
         tags={intern(str(tag["Key"])): str(tag["Value"]) for tag in tags} if tags is not None else None,

@@ -49,7 +49,8 @@ def plan_quarantine(
     """The calls that quarantine ``user``: first the Deny, then the credentials, finally a tag for people.
 
     ``keep``: put the Deny on, and leave the credentials active. A later plan without it deactivates them under the same
-    Deny, and the days count on. A quarantine that was undone in part is completed, and counts from ``now``.
+    Deny, and the days count on. A quarantine that was stopped is completed; one that somebody undid in part too, and
+    that counts from ``now``.
     ``refused``: forms of the Deny that the role may not use.
     """
     earlier = own_changes.quarantine_of(user, history) or history.quarantine
@@ -64,8 +65,9 @@ def plan_quarantine(
     known = {identity for identity in recorded if identity in _ids(user)}
     off = [] if keep else list(own_changes.switchable(user, ACTIVE))
     ids = (*known, *(str(item[kind.identifier]) for kind, item in off if item[kind.identifier] not in known))
-    deepens = in_force is not None and in_force.kept
-    since = in_force.since if in_force and deepens else now.astimezone(timezone.utc).replace(microsecond=0)
+    since = now.astimezone(timezone.utc).replace(microsecond=0)
+    if in_force and stands and (in_force.kept or own_changes.unfinished(user, in_force, history)):
+        since = in_force.since
     record, problem = Quarantine(since, policy, reason, tuple(sorted(ids)), kept=keep), ""
     try:
         found = deny_all.plan_deny_all(

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import json
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
+from c7n_iamusers.iam.deny_all import Brownout
 from c7n_iamusers.policy_comparison.principals import (
     GroupPermissions,
     ManagedPolicy,
@@ -82,3 +85,12 @@ def test_the_name_and_path_are_in_the_arn(arn: str, name: str, path: str, aws_ma
     detail = {**DETAIL, "AttachedManagedPolicies": [{"PolicyArn": arn}], "GroupList": []}
     (policy,) = principal_permissions(detail, {}, {}).attached
     assert (policy.path_and_name, policy.path, policy.aws_managed) == (name, path, aws_managed)
+
+
+def test_a_brownout_is_no_permission_of_the_user() -> None:
+    noon = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)
+    document = json.loads(Brownout(noon, noon + timedelta(minutes=15)).document)
+    own = {"PolicyName": "c7n-iamusers-deny-all", "PolicyDocument": document}
+    kept = {"PolicyName": "own", "PolicyDocument": document}
+    detail = {**DETAIL, "UserPolicyList": [own, kept]}
+    assert [name for name, _ in principal_permissions(detail, GROUPS, {}).inline] == ["own"]

@@ -104,7 +104,7 @@ def test_the_deny_stays_on_at_every_call_of_the_quarantine_that_follows(before: 
         completed, after = deepened(midway, known)
         found = quarantine_of(completed, after)
         assert found is not None
-        assert (found.deactivated, lapses(completed, found)) == (SWITCHED, [])
+        assert (found.since, found.deactivated, lapses(completed, found)) == (SINCE, SWITCHED, [])
 
 
 @pytest.mark.parametrize(("before", "form"), SHAPES)
@@ -210,3 +210,29 @@ def test_a_deny_that_may_never_have_stood_is_not_broken(result: str, broken: boo
     history = replace(NOTHING_KNOWN.with_calls(calls, NOW), record=planned.record)
     assert (broken_quarantine(before, history) is not None) is broken
     assert broken_quarantine(before, History(record=planned.record)) is None
+
+
+KINDS = {"APKA": ("ssh-public-key", "SSHPublicKeyId"), "AKIA": ("access-key", "AccessKeyId")}
+
+
+@pytest.mark.parametrize(
+    ("active", "journaled", "since"),
+    [
+        pytest.param("APKA1", True, SINCE, id="stopped-before-it"),
+        pytest.param("AKIA1", True, LATER, id="activated-by-somebody"),
+        pytest.param("APKA9", True, LATER, id="added-by-somebody"),
+        pytest.param("APKA1", False, LATER, id="nobody-knows"),
+    ],
+)
+def test_a_run_that_was_stopped_is_told_from_a_credential_that_somebody_activated(
+    active: str, journaled: bool, since: Any
+) -> None:
+    before = user(**CREDENTIALS)
+    planned = quarantine(before)
+    calls = [call for call in planned.plan.calls if "APKA1" not in call.parameters.values()]
+    held = apply(before, planned.plan)
+    kind, identifier = next(each for prefix, each in KINDS.items() if active.startswith(prefix))
+    on = {identifier: active, "Status": "Active"}
+    changed = replace(held, attachments={**held.attachments, kind: (on,)})
+    history = journal(calls, planned.record) if journaled else NOTHING_KNOWN
+    assert quarantine(changed, LATER, history).record.since == since

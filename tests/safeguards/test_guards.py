@@ -157,6 +157,20 @@ KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
             id="quarantine-undone",
         ),
         pytest.param(
+            {
+                "user": quarantined(ago(days=9), access_key=({"AccessKeyId": "AKIA1", "Status": "Active"},)),
+                "quarantine": replace(quarantine(ago(days=9)), kept=True),
+                "quarantined_for": 5,
+            },
+            None,
+            id="credentials-kept-active",
+        ),
+        pytest.param(
+            {"user": ALICE, "broken": quarantine(ago(days=9)), "quarantined_for": 5, "active_within": 30},
+            "^quarantine broken: that of 2026-11-15 12:00 UTC no longer holds .its Deny-all is gone.",
+            id="deny-removed-by-somebody",
+        ),
+        pytest.param(
             {"user": ALICE, "quarantine": quarantine(ago(days=9)), "quarantined_for": 5},
             "no longer holds .its Deny-all is gone.",
             id="deny-removed",
@@ -205,7 +219,7 @@ KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
 )
 def test_refusal(change: dict[str, Any], reason: str | None) -> None:
     given: dict[str, Any] = {"evidence": ALICE.subject, "user": ALICE, "keys": [], **change}
-    state = {key: given.pop(key) for key in ("quarantine", "emptied") if key in given}
+    state = {key: given.pop(key) for key in ("quarantine", "broken", "emptied") if key in given}
     settings = {key: given.pop(key) for key in list(given) if key not in ("evidence", "user", "keys")}
     guards = Guards(**{"callers": (ROLE,), **settings})
     found = refusal(given["evidence"], given["user"], guards, NOW, given["keys"], **state)
