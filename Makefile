@@ -92,5 +92,5 @@ dist: $(INSTALLED)  ## build the sdist and the wheel into dist/
 	$(BIN)/python -m build --no-isolation
 
 clean:  ## remove the virtual environment and everything that was built
-	rm -rf $(VENV) .venv-* build dist *.egg-info .coverage .coverage.* .demo .hypothesis .*_cache
+	rm -rf $(VENV) .venv-* build dist *.egg-info .coverage .coverage.* .demo .rehearsal .hypothesis .*_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

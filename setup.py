@@ -102,6 +102,8 @@ setup(
         "dev": [
             "boto3-stubs",
             "build",
+            # checks the templates that `roles` and `guardrail` print; its data say which resources an action takes
+            "cfn-lint>=1.40",
             "codespell",
             "coverage>=7.10",
             "hypothesis",

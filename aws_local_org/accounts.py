@@ -95,7 +95,7 @@ def clear() -> None:
 def build(settings: Settings) -> None:
     """Empty accounts with their roles and the mailer's queue.
 
-    Every role has AdministratorAccess: IAM permissions are not enforced here.
+    Every role has AdministratorAccess; replace it to try other policies with the setting ``enforce``.
     """
     clear()
     management = settings.management_account

@@ -17,7 +17,7 @@ from moto import backends
 from moto.moto_server import werkzeug_app
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from aws_local_org import aws_request, control, credentials
+from aws_local_org import aws_request, control, credentials, enforcement
 from aws_local_org.accounts import Accounts
 from aws_local_org.aws_request import AwsRequest
 from aws_local_org.call_log import CallRecord, redacted
@@ -61,6 +61,9 @@ class Application:
         try:
             principal = caller = credentials.resolve(request.access_key_id)
             self._apply_fault(fault, request, principal)
+            if self._org.settings.enforce:
+                with self._org.lock:
+                    enforcement.check(principal, request)
             response = poll(request, body, lambda sent: self._dispatch(environ, request, principal, sent))
         except AwsError as error:
             response = render(error, request.protocol)

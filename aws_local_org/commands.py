@@ -91,6 +91,11 @@ def _accounts(
 @click.option("--latency-ms", type=click.FloatRange(0), default=0, help="Added to every call.")
 @click.option("--assignment-seconds", type=click.FloatRange(0), default=1.0, help="Identity Center's delay.")
 @click.option(
+    "--enforce",
+    is_flag=True,
+    help="Deny what the policies of a role or user do not allow. The roles here have AdministratorAccess at first.",
+)
+@click.option(
     "--smtp-port", default=0, type=click.IntRange(0, 65535), help="With --mail-dir; 0: any free port."
 )
 @click.option(

@@ -27,6 +27,7 @@ class Settings:
         "might return fewer results, even when there are more results available" (IAM API reference, MaxItems).
     latency_ms: added to every AWS call, in milliseconds.
     assignment_seconds: how long an Identity Center assignment or provisioning stays IN_PROGRESS.
+    enforce: whether a request needs a policy that allows it. Otherwise whoever may assume a role may do everything.
     role_name: the role that the management account may assume in every account.
     throttled, resets, conflicts: the shares, from 0 to 1, of IAM calls that are refused with Throttling, whose
         connection breaks (half of them after the call was applied), and, of those that change something, that are
@@ -53,6 +54,7 @@ class Settings:
     resets: float = 0.0
     conflicts: float = 0.0
     fault_seed: int = 1
+    enforce: bool = False
     role_name: str = "CloudCustodian"
     report_seconds: float = 0.2
     report_ttl_seconds: float = FOUR_HOURS

@@ -24,7 +24,8 @@ _PERMISSIONS = """
 ## Permissions
 
 The permissions that each needs in the users' account. `c7n-iamusers permissions --policy FILE` prints a least-privilege
-IAM policy for given policies, with resources and conditions.
+IAM policy for given policies, with resources and conditions. Where the installed botocore can end sign-in sessions
+(from 1.44), `composite-delete` and `quarantine` also need `signin:ListSessions` and `signin:BatchRevokeSessions`.
 """
 _NEEDS = (
     ("composite-delete", DELETION),

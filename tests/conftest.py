@@ -4,19 +4,29 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
+import os
+import sys
 from collections.abc import Iterator
 
-import botocore.session
 import pytest
-from botocore.loaders import create_loader
 
 from aws_local_org import LocalOrg, Settings
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.identity_center.writer import schedule
+from tests import quick_botocore
 from tests.in_process import is_running, short_circuit
 
-#: One for all tests, because loading botocore's models for each session takes most of a test's time.
-LOADER = create_loader()
+quick_botocore.install()
+# Otherwise each test process rewrites all assertions, and each command that tests start compiles the package.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_collection_finish() -> None:
+    """Search the modules and AWS's models, which stay, for garbage no more: that takes a fifth of the tests' time."""
+    gc.freeze()
+    gc.set_threshold(700, 10, 1000)
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +64,6 @@ def over_http() -> bool:
 def org(local_org: LocalOrg, over_http: bool, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalOrg]:
     """An empty organization with default settings. The environment points boto3, and so c7n, to it."""
     running(local_org)
-    monkeypatch.setattr(botocore.session, "create_loader", lambda *_: LOADER)
     for name, value in local_org.environment().items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
@@ -75,7 +84,8 @@ def org(local_org: LocalOrg, over_http: bool, monkeypatch: pytest.MonkeyPatch) -
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait a fraction of the seconds that AWS is given between two tries or polls, in this process."""
+    """Wait for no disk, and a fraction of the seconds that AWS is given between two tries or polls, in this process."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
     delays = Backoff.delays
     monkeypatch.setattr(Backoff, "delays", lambda backoff: (each / 50 for each in delays(backoff)))
     monkeypatch.setattr(schedule, "_SHORTEST_POLL", 0.005)

@@ -41,8 +41,6 @@ SUBSTITUTIONS = {
     # what the reader fills in
     "--role ARN": "--role arn:aws:iam::123456789012:role/IdentityCenterProvisioner",
     "UserName: somebody": "UserName: retired-bot",
-    # other tests may use these ports
-    "--smtp-port 2525": "--port {port} --smtp-port {smtp_port}",
 }
 EVERYBODY = {user["UserName"] for user in json.loads((SAVED / "details.json").read_text())["UserDetailList"]}
 #: Whom an example may touch: announced, unused, not exempt, and no person.
@@ -68,10 +66,10 @@ def saved_report() -> str:
     return (SAVED / "report.csv").read_text().replace("YESTERDAY", f"{yesterday:%Y-%m-%dT%H:%M:%S+00:00}")
 
 
-def substituted(text: str, port: int = 0, smtp_port: int = 0) -> str:
+def substituted(text: str) -> str:
     """A block as the tests run it."""
     for shown, run in SUBSTITUTIONS.items():
-        text = text.replace(shown, run.format(port=port, smtp_port=smtp_port))
+        text = text.replace(shown, run)
     return text
 
 

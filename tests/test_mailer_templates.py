@@ -117,9 +117,17 @@ def test_the_day_is_that_of_the_notice(days: int | None) -> None:
 
 def test_owners_are_told_of_the_quarantine() -> None:
     rows = [noticed("a", "2026-12-24")]
-    said = "Their credentials are switched off 14 days before"
+    said = "Their credentials stop working 14 days before"
     assert said in render("flagged", "template", rows, days=None, quarantined_for=14)
-    assert "switched off" not in render("flagged", "template", rows, days=None)
+    assert "stop working" not in render("flagged", "template", rows, days=None)
+
+
+def test_a_user_that_came_back_is_named_as_such() -> None:
+    row = noticed("a", "2026-12-24")
+    row["c7n:IamUser"]["notice"]["came-back"] = "came back: a user of this name was <gone>"
+    assert "came back: a user of this name was &lt;gone&gt;. Exempt" in render("flagged", "template", [row])
+    (slack,) = json.loads(render("flagged", "slack_template", [row]))["attachments"]
+    assert slack["fields"][0]["value"].startswith("came back: a user of this name was &lt;gone&gt;. ")
 
 
 def test_days_that_differ_stand_beside_each_user() -> None:

@@ -38,12 +38,32 @@ FILES = {
     "remind": ["iam-users-remind-7", "iam-users-remind-1"],
     "provision": ["iam-users-provision", "iam-users-without-replacement"],
     "provision-intents": ["iam-users-intents", "iam-users-moved"],
+    "brownout": ["iam-users-brownout", "iam-users-brownout-people"],
+    "listen": ["iam-users-listen", "iam-users-listen-people"],
     "quarantine": ["iam-users-quarantine", "iam-users-quarantine-people"],
     "attempts": ["iam-users-heard"],
     "delete": ["iam-users-delete", "iam-users-delete-people"],
     "release": ["iam-users-release"],
+    "findings-to-security-hub": ["iam-users-findings"],
 }
-DATA = {path.stem: yaml.safe_load(path.read_text())["policies"] for path in POLICIES}
+#: The numbers under ``vars`` of accounts.yml, as the policies name them.
+NUMBERS = {
+    f"{{{name}}}": value
+    for name, value in yaml.safe_load((ROOT / "accounts.yml").read_text())["vars"].items()
+    if isinstance(value, int)
+}
+
+
+def with_numbers(value: Any) -> Any:
+    """A policy's data with these numbers filled in, and all other variables as they are."""
+    if isinstance(value, dict):
+        return {key: with_numbers(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [with_numbers(part) for part in value]
+    return NUMBERS.get(value, value) if isinstance(value, str) else value
+
+
+DATA = {path.stem: with_numbers(yaml.safe_load(path.read_text())["policies"]) for path in POLICIES}
 EVERY = [policy for policies in DATA.values() for policy in policies]
 EXEMPTIONS = "policies/exemptions.csv"
 
@@ -54,7 +74,8 @@ def test_there_are_policies() -> None:
 
 def test_c7n_org_validates_them_for_every_account(tmp_path: Path) -> None:
     path = tmp_path / "every.yml"
-    path.write_text(yaml.safe_dump({"policies": EVERY}, sort_keys=False))
+    every = [policy for each in POLICIES for policy in yaml.safe_load(each.read_text())["policies"]]
+    path.write_text(yaml.safe_dump({"policies": every}, sort_keys=False))
     done = command("c7n-org", "validate", "--per-account", "-c", "accounts.yml", "-u", path)
     assert done.returncode == 0, done.stderr
     assert "Account validation PASSED: payments" in done.stderr
@@ -103,7 +124,7 @@ DESTRUCTIVE = [policy for policy in EVERY if destructive(policy)]
 @pytest.mark.parametrize("policy", DESTRUCTIVE, ids=lambda policy: str(policy["name"]))
 def test_what_destroys_asks_for_everything_that_spares(policy: dict[str, Any]) -> None:
     action, flag = destructive(policy), part(policy, "filters", "unnecessary")
-    assert action["noticed"] >= 16
+    assert action["noticed"] >= (9 if "brownout" in action else 16)
     assert action["notices"] == "{notices}"
     assert action["active-within"] == 30
     assert not action.keys() & {"include-compromised", "adopt"}
@@ -122,30 +143,27 @@ def test_what_destroys_asks_for_everything_that_spares(policy: dict[str, Any]) -
         assert part(policy, "filters", "attempts") == {"type": "attempts"}
 
 
-def test_there_are_four_that_destroy() -> None:
-    names = ["iam-users-delete", "iam-users-delete-people"]
-    assert sorted(policy["name"] for policy in DESTRUCTIVE) == [
-        *names,
-        *(name.replace("delete", "quarantine") for name in names),
-    ]
+#: From the mildest to the last.
+STEPS = ["brownout", "listen", "quarantine", "delete"]
 
 
-def test_machines_and_people_are_the_same_in_quarantine_and_deletion() -> None:
-    parked, deleted = (
-        [
-            [each for each in policy["filters"] if each.get("type") not in ("unnecessary", "attempts")]
-            for policy in DATA[name]
-        ]
-        for name in ("quarantine", "delete")
+def test_there_are_four_steps_that_destroy() -> None:
+    names = [f"iam-users-{step}{kind}" for step in STEPS for kind in ("", "-people")]
+    assert sorted(policy["name"] for policy in DESTRUCTIVE) == sorted(names)
+
+
+def test_machines_and_people_are_the_same_in_every_step() -> None:
+    first, *others = (
+        [[each for each in policy["filters"] if each.get("type") != "attempts"] for policy in DATA[name]]
+        for name in STEPS
     )
-    assert parked == deleted
-    kinds = [part(policy, "filters", "unnecessary")["kinds"] for policy in DATA["quarantine"]]
-    assert kinds == [part(policy, "filters", "unnecessary")["kinds"] for policy in DATA["delete"]]
+    assert others == [first] * 3
+    kinds = [part(policy, "filters", "unnecessary")["kinds"] for policy in DATA["delete"]]
     # AWS does not tell when a Bedrock API key is used
     assert sorted(each for listed in kinds for each in listed) == sorted(set(KINDS) - {"bedrock-api-key"})
 
 
-@pytest.mark.parametrize("name", ["quarantine", "delete"])
+@pytest.mark.parametrize("name", ["listen", "delete"])
 def test_who_may_be_a_person_is_no_machine(org: LocalOrg, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Keys in use and a password that nobody used make a machine by kind, and may be a person at the keyboard."""
     used = datetime.now(timezone.utc) - timedelta(days=400)
@@ -163,16 +181,40 @@ def test_who_may_be_a_person_is_no_machine(org: LocalOrg, monkeypatch: pytest.Mo
 
 
 def test_the_days_agree() -> None:
-    (flag,), reminders, (quarantine, _), (deletion, _) = (
-        DATA[name] for name in ("flag-and-notify", "remind", "quarantine", "delete")
-    )
+    (flag,), reminders, *steps, (deletion, _) = (DATA[name] for name in ("flag-and-notify", "remind", *STEPS))
     days = part(flag, "actions", "notify-owners")["days"]
     action = part(deletion, "actions", "composite-delete")
     assert action["noticed"] == days
     for policy in (flag, *reminders):
         told = part(policy, "actions", "notify-owners")["quarantined_for"]
         assert told == action["quarantined-for"]
-    assert part(quarantine, "actions", "quarantine")["noticed"] + action["quarantined-for"] == days
+    brownout, listen, quarantine = (part(each, "actions", "quarantine") for each, _ in steps)
+    # days under a Deny count, whether credentials are kept or deactivated
+    assert listen["noticed"] + action["quarantined-for"] == days
+    assert brownout["noticed"] < listen["noticed"] < quarantine["noticed"] < days
+    assert (listen["credentials"], quarantine.get("credentials")) == ("keep", None)
+    assert brownout["brownout"] <= 60
+
+
+def test_every_number_of_the_accounts_file_is_used() -> None:
+    text = "".join(path.read_text() for path in POLICIES)
+    assert [name for name in NUMBERS if name not in text] == []
+
+
+def test_security_hub_gets_a_finding_for_each_flagged_user(
+    org: LocalOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    iam = org.client("iam", ACCOUNT)
+    for name, path in (("alice", "/"), ("break-glass", "/emergency/")):
+        iam.create_user(UserName=name, Path=path)
+    (data,) = DATA["findings-to-security-hub"]
+    for _ in range(2):
+        in_process.policy(data).run()
+    (finding,) = org.client("securityhub", ACCOUNT).get_findings()["Findings"]
+    assert finding["Resources"][0]["Id"] == f"arn:aws:iam::{ACCOUNT}:user/alice"
+    assert (finding["AwsAccountId"], finding["Title"]) == (ACCOUNT, "iam-user")
+    assert [tag["Key"] for tag in iam.list_user_tags(UserName="alice")["Tags"]] == ["c7n:FindingId:iam-user"]
 
 
 def test_no_tag_decides() -> None:

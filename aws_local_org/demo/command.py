@@ -13,13 +13,13 @@ from rich.console import Console
 from aws_local_org.commands import errors_as_messages
 from aws_local_org.demo.expectations import active, exempt, mails, without_replacement
 from aws_local_org.demo.state import AccountState, account_states
-from aws_local_org.demo.steps import Demo, prepared
+from aws_local_org.demo.steps import Demo, Workflow, prepared
 from c7n_iamusers.cli.output import print_table
 
 MOST_FAULTS = 20
 COMPRESSED = (
-    "Time is compressed: instead of waiting, the demo moves last uses, notices and quarantines into the past, as if "
-    "nobody used an IAM user in these days."
+    "Time is compressed: instead of waiting, last uses, notices and quarantines are moved into the past, as if nobody "
+    "used an IAM user in these days."
 )
 LEFT = (
     "Left alone: Active, whose password or key was used in the 30 days before the quarantine. No replacement, people "
@@ -62,34 +62,18 @@ def _run(source: Path, work: Path, seed: int, users_per_account: int) -> list[st
         accounts, users = len(rehearsal.before), sum(len(state.users) for state in rehearsal.before.values())
         console.print(f"A local organization with {accounts} accounts and {users} IAM users is up.")
         console.print(COMPRESSED, soft_wrap=True, highlight=False)
-        for title, step in _steps(rehearsal):
-            _show_step(console, title, step, rehearsal)
+        for title, step in rehearsal.steps():
+            show_step(console, title, step, rehearsal)
             if rehearsal.faults:
                 break
         _print_before_and_after(rehearsal)
-    console.print(f"{LEFT}\n{_places(work)}", soft_wrap=True, highlight=False)
+    console.print(f"{LEFT}\n{places(work)}", soft_wrap=True, highlight=False)
     console.print(f"{time.monotonic() - started:.0f} seconds, {len(rehearsal.faults)} faults")
-    _explain(console, rehearsal)
+    explain(console, rehearsal)
     return rehearsal.faults
 
 
-def _steps(rehearsal: Demo) -> list[tuple[str, Callable[[], None]]]:
-    return [
-        ("c7n-org: announce every user without an exemption to the account's owner", rehearsal.announce),
-        ("c7n-mailer: deliver the announcements", lambda: rehearsal.deliver("flag-and-notify")),
-        ("c7n-org: give people access through IAM Identity Center", rehearsal.provision),
-        ("c7n-org: 16 days later, quarantine who is unused and has a replacement", rehearsal.quarantine),
-        ("c7n-org: 7 days later, remind the owners", rehearsal.remind),
-        ("c7n-org: 7 days later, delete who was quiet in quarantine", rehearsal.delete),
-        (
-            "c7n-mailer: deliver what was queued since",
-            lambda: rehearsal.deliver("provision", "remind", "delete"),
-        ),
-        ("c7n-iamusers: report on all accounts and runs", rehearsal.report),
-    ]
-
-
-def _show_step(console: Console, title: str, step: Callable[[], None], rehearsal: Demo) -> None:
+def show_step(console: Console, title: str, step: Callable[[], None], rehearsal: Workflow) -> None:
     known, started = len(rehearsal.faults), time.monotonic()
     with console.status(title):
         step()
@@ -98,7 +82,7 @@ def _show_step(console: Console, title: str, step: Callable[[], None], rehearsal
     console.print(f"{title}: {mark} ({time.monotonic() - started:.1f} s)", highlight=False, soft_wrap=True)
 
 
-def _explain(console: Console, rehearsal: Demo) -> None:
+def explain(console: Console, rehearsal: Workflow) -> None:
     """The first faults, and the end of the last command's log, which shows the cause."""
     for fault in rehearsal.faults[:MOST_FAULTS]:
         console.print(f"[red]fault:[/] {fault}", highlight=False, soft_wrap=True)
@@ -144,9 +128,9 @@ def _counts(account: AccountState, gone: set[str]) -> list[int]:
     return list(reasons.values())
 
 
-def _places(work: Path) -> str:
+def places(work: Path) -> str:
     there = work / "output" / "removal" / "<account>" / "us-east-1" / "<policy>"
-    places = {
+    found = {
         "Report": work / "report.html",
         "Mails": work / "mails",
         "Notices": work / "notices",
@@ -154,4 +138,4 @@ def _places(work: Path) -> str:
         "Journals": there / "journal.jsonl",
         "Logs": work / "logs",
     }
-    return "\n".join(f"{name + ':':<11} {place}" for name, place in places.items())
+    return "\n".join(f"{name + ':':<11} {place}" for name, place in found.items())

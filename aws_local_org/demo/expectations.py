@@ -9,7 +9,7 @@ means that all is as expected.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
@@ -28,9 +28,9 @@ def exempt(user: UserState) -> bool:
     return user.path.startswith("/emergency/") or user.name.startswith("git-")
 
 
-def active(user: UserState, at: datetime) -> bool:
-    """Whether its password or a key was used lately."""
-    return user.last_used is not None and user.last_used > at - timedelta(days=ACTIVE_DAYS)
+def active(user: UserState, at: datetime, days: int = ACTIVE_DAYS) -> bool:
+    """Whether its password or a key was used in the last ``days``."""
+    return user.last_used is not None and user.last_used > at - timedelta(days=days)
 
 
 def without_replacement(user: UserState, account: AccountState) -> bool:
@@ -43,12 +43,8 @@ def leaving(account: AccountState) -> set[str]:
     return {user.name for user in account.users if not exempt(user)}
 
 
-def announcement_faults(
-    account: AccountState, output: PolicyOutput, announced: Mapping[str, datetime]
-) -> list[str]:
+def announcement_faults(account: AccountState, announced: Mapping[str, datetime]) -> list[str]:
     """Of exactly the users that are not exempt the owners must be on record as addressed."""
-    if not output.ran:
-        return [f"{account.name}: the policy did not run, see {output}"]
     found = {user.name for user in account.users if user.unique_id in announced}
     return _difference(f"{account.name}: announced", leaving(account), found)
 
@@ -96,7 +92,13 @@ def deleted(before: AccountState, after: AccountState) -> set[str]:
 
 
 def sparing_faults(
-    before: AccountState, touched: set[str], announced: Mapping[str, datetime], days: int, done: str
+    before: AccountState,
+    touched: set[str],
+    announced: Mapping[str, datetime],
+    days: int,
+    done: str,
+    is_exempt: Callable[[UserState], bool] = exempt,
+    active_days: int = ACTIVE_DAYS,
 ) -> list[str]:
     """Why a user of whom something was ``done`` should have been left alone.
 
@@ -107,17 +109,18 @@ def sparing_faults(
         f"{before.name}: {user.name} was {done}, although {reason}"
         for user in before.users
         if user.name in touched
-        for reason in _reasons_to_stay(user, before, announced.get(user.unique_id), days)
+        for reason in (
+            *(["it is exempt"] if is_exempt(user) else []),
+            *_reasons_to_stay(user, before, announced.get(user.unique_id), days, active_days),
+        )
     ]
 
 
 def _reasons_to_stay(
-    user: UserState, account: AccountState, announced: datetime | None, days: int
+    user: UserState, account: AccountState, announced: datetime | None, days: int, active_days: int
 ) -> Iterator[str]:
-    if exempt(user):
-        yield "it is exempt"
-    if active(user, account.at):
-        yield f"it was used on {user.last_used:%Y-%m-%d}, within {ACTIVE_DAYS} days"
+    if active(user, account.at, active_days):
+        yield f"it was used on {user.last_used:%Y-%m-%d}, within {active_days} days"
     if user.trusted_by:
         yield f"the role {user.trusted_by[0]} trusts it"
     if without_replacement(user, account):
@@ -140,7 +143,7 @@ def quarantine_faults(before: AccountState, after: AccountState, output: PolicyO
 
 
 def deletion_faults(before: AccountState, after: AccountState, output: PolicyOutput) -> list[str]:
-    """Each deletion has its outcome, snapshot and journal; no MFA device is orphaned; machines and people are gone."""
+    """Each deletion has its outcome, snapshot and journal, and no MFA device is orphaned."""
     if not output.ran:
         return [f"{before.name}: a policy did not run, see {output}"]
     gone = deleted(before, after)
@@ -150,12 +153,27 @@ def deletion_faults(before: AccountState, after: AccountState, output: PolicyOut
     outcomes = _difference(f"{before.name}: outcomes deleted", gone, output.users("deleted"))
     snapshots = [f"{before.name}: snapshots: {name} is missing" for name in sorted(gone - output.snapshots())]
     journal = [f"{before.name}: journal: {name} is missing" for name in sorted(gone - output.journaled())]
-    nobody = [
+    return [*orphans, *outcomes, *snapshots, *journal, *_unfinished(before, output)]
+
+
+def population_faults(before: AccountState, gone: set[str]) -> list[str]:
+    """Machines and people are gone."""
+    return [
         f"{before.name}: no {kind} was deleted, so the checks had nothing to find"
         for kind, is_person in (("person", True), ("machine", False))
         if not any(user.name in gone and user.is_person == is_person for user in before.users)
     ]
-    return [*orphans, *outcomes, *snapshots, *journal, *_unfinished(before, output), *nobody]
+
+
+def why_left(user: UserState, account: AccountState, announced: bool, active_days: int) -> str:
+    """Why a user is left alone, by the first reason that holds, right before the quarantine. Empty if none is known."""
+    if not announced:
+        return "exempt, or not selected by flag-and-notify.yml"
+    if active(user, account.at, active_days):
+        return f"active: used in the {active_days} days before the quarantine"
+    if without_replacement(user, account):
+        return "a person without access through Identity Center"
+    return "a role trusts it" if user.trusted_by else ""
 
 
 def _unfinished(account: AccountState, output: PolicyOutput) -> list[str]:
@@ -186,9 +204,13 @@ class PolicyOutput:
         """Whether the policies ran far enough to select resources."""
         return all((each / "resources.json").exists() for each in self.directories)
 
+    def outcomes(self) -> list[dict[str, Any]]:
+        """The rows of ``outcomes.json``, one a user."""
+        return self._rows("outcomes.json")
+
     def users(self, status: str) -> set[str]:
         """The names of the users that ``outcomes.json`` has with this status."""
-        return {row["user"] for row in self._rows("outcomes.json") if row["status"] == status}
+        return {row["user"] for row in self.outcomes() if row["status"] == status}
 
     def snapshots(self) -> set[str]:
         """The names of the users that have a snapshot."""

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of the demo: announce, provision, quarantine, remind and delete, each followed by its checks."""
+"""The steps of a demo or a rehearsal, from the announcement to the deletion, each with its checks."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -23,6 +24,7 @@ from aws_local_org.demo import expectations as expect
 from aws_local_org.demo.expectations import PolicyOutput, mails
 from aws_local_org.demo.state import (
     AccountState,
+    UserState,
     account_states,
     announcements,
     let_days_pass,
@@ -35,11 +37,10 @@ from aws_local_org.smtp_sink import SmtpSink
 
 #: The marker file in a demo's directory, which allows the next demo to replace its content.
 MARKER = ".c7n-iamusers-demo"
+DEMO = "demo"
 OWN = ("accounts.yml", "cache", "logs", "mailer.yml", "mails", "notices", "output", "policies", "report.html")
 #: Of the mails that the package's policies send.
 TEMPLATES = Path(str(files("c7n_iamusers"))) / "mailer_templates"
-#: Days from the announcement to the quarantine and to the deletion, and from the quarantine to the reminder.
-UNTIL_QUARANTINE, UNTIL_DELETION, UNTIL_REMINDER = 16, 30, 7
 SUBJECTS = {
     "flag-and-notify": "IAM users of your AWS account are to be deleted",
     "provision": "Sign in to your AWS account through IAM Identity Center",
@@ -50,20 +51,37 @@ SUBJECTS = {
 POLICY_NAMES = {
     "flag-and-notify": ("iam-users-flag",),
     "provision": ("iam-users-provision",),
+    "listen": ("iam-users-listen", "iam-users-listen-people"),
     "quarantine": ("iam-users-quarantine", "iam-users-quarantine-people"),
     "remind": ("iam-users-remind-7",),
     "delete": ("iam-users-delete", "iam-users-delete-people"),
 }
 #: Where the output of a step has another name: a deletion finds the journals of quarantines beside its own.
-OUTPUTS = {"quarantine": "removal", "delete": "removal"}
+OUTPUTS = {"listen": "removal", "quarantine": "removal", "delete": "removal"}
+
+
+@dataclass(frozen=True)
+class Days:
+    """Days from the announcement to the Deny, to the deactivation and to the deletion.
+
+    ``reminder``: so many days before the deletion. ``active``: who used password or key in so many days before a step
+    is active.
+    """
+
+    listening: int = 16
+    quarantine: int = 23
+    deletion: int = 30
+    reminder: int = 7
+    active: int = expect.ACTIVE_DAYS
 
 
 @dataclass
-class Demo:
-    """``source``: the checkout with ``policies/`` and ``mailer.yml``; ``work``: what it writes.
+class Workflow:
+    """The steps over any accounts, each followed by the checks that hold for all users.
 
-    ``accounts``: the checkout's accounts file, but with the notices in ``work``. ``before``: at the beginning;
-    ``parting``: right before the quarantine, by which users are left alone.
+    ``source``: the checkout with ``policies/``; ``work``: what it writes. ``accounts``: the accounts file, with the
+    notices in ``work``. ``before``: at the beginning; ``parting``: right before the Deny, by which users are left
+    alone. ``parked``, ``gone``: account id -> names of the users that were quarantined and deleted.
     """
 
     source: Path
@@ -72,7 +90,9 @@ class Demo:
     accounts: Path
     mailer_config: Path
     before: dict[str, AccountState]
+    days: Days = Days()
     parting: dict[str, AccountState] = field(default_factory=dict)
+    parked: dict[str, set[str]] = field(default_factory=dict)
     gone: dict[str, set[str]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
@@ -92,68 +112,69 @@ class Demo:
         directory = self.work / "output" / name / account.name / self.org.settings.region
         return PolicyOutput(tuple(directory / name for name in POLICY_NAMES[step]))
 
+    def is_exempt(self, user: UserState) -> bool:
+        """Whether nobody may touch a user, as far as is known without the policies."""
+        return False
+
     def announce(self) -> None:
         """Queue the announcements of every account's users for its owner, and record whom they address."""
         self._run("flag-and-notify")
-        for account in self.before.values():
-            found = announcements(self.notices, account.account_id)
-            self.faults += expect.announcement_faults(account, self.output("flag-and-notify", account), found)
 
     def provision(self) -> None:
         """Give the people among them access through Identity Center."""
         self._run("provision")
-        for account in self.before.values():
-            self.faults += expect.access_faults(account, people_with_access(self.org, account.account_id))
+
+    def listen(self) -> None:
+        """Deny the users everything that may go, as if the days until then had passed."""
+        self._wait(self.days.listening)
+        self.parting = account_states(self.org)
+        self._deny("listen", self.parting, self.days.listening)
 
     def quarantine(self) -> None:
-        """Put the users in quarantine that may go, as if the days until then had passed."""
-        self._wait(UNTIL_QUARANTINE)
-        self.parting = account_states(self.org)
-        self._run("quarantine")
+        """Deactivate their credentials, some days later."""
+        self._wait(self.days.quarantine - self.days.listening)
+        self._deny("quarantine", account_states(self.org), self.days.quarantine)
+
+    def _deny(self, step: str, states: dict[str, AccountState], days: int) -> None:
+        self._run(step)
         for account_id, after in account_states(self.org).items():
-            before = self.parting[account_id]
+            before = states[account_id]
             touched = expect.changed(before, after) | expect.deleted(before, after)
-            self.faults += expect.quarantine_faults(before, after, self.output("quarantine", before))
-            self.faults += self._spared(before, touched, UNTIL_QUARANTINE, "quarantined")
+            self.parked.setdefault(account_id, set()).update(expect.changed(before, after))
+            self.faults += expect.quarantine_faults(before, after, self.output(step, before))
+            self.faults += self._spared(before, touched, days, "quarantined")
 
     def remind(self) -> None:
         """Queue the reminders, a week before the announced day."""
-        self._wait(UNTIL_REMINDER)
+        self._wait(self._until_reminder)
         self._run("remind")
-        for account in self.before.values():
-            if not self.output("remind", account).ran:
-                self.faults.append(
-                    f"{account.name}: the policy did not run, see {self.output('remind', account)}"
-                )
 
     def delete(self) -> None:
         """Delete those who were quiet in their quarantine, as if the announced day had come."""
-        self._wait(UNTIL_DELETION - UNTIL_QUARANTINE - UNTIL_REMINDER)
+        self._wait(self.days.deletion - self.days.quarantine - self._until_reminder)
         states = account_states(self.org)
         self._run("delete")
         for account_id, after in account_states(self.org).items():
             before = states[account_id]
             self.gone[account_id] = expect.deleted(before, after)
             self.faults += expect.deletion_faults(before, after, self.output("delete", before))
-            self.faults += self._spared(before, self.gone[account_id], UNTIL_DELETION, "deleted")
+            self.faults += self._spared(before, self.gone[account_id], self.days.deletion, "deleted")
+
+    @property
+    def _until_reminder(self) -> int:
+        return max(0, self.days.deletion - self.days.quarantine - self.days.reminder)
 
     def _wait(self, days: int) -> None:
         let_days_pass(self.org, self.notices, self.work / "output", days)
 
     def _spared(self, before: AccountState, touched: set[str], days: int, done: str) -> list[str]:
         found = announcements(self.notices, before.account_id)
-        return expect.sparing_faults(before, touched, found, days, done)
+        return expect.sparing_faults(before, touched, found, days, done, self.is_exempt, self.days.active)
 
     def deliver(self, *steps: str) -> None:
-        """Deliver the queued notices by c7n-mailer; each account's owners must have those of ``steps``."""
+        """Deliver the queued notices by c7n-mailer. ``steps``: whose notices are in the queue."""
         if code := self.commands.c7n_mailer("mailer", self.mailer_config, TEMPLATES):
             self.faults.append(f"c7n-mailer ended with {code}, see {self.work / 'logs' / 'mailer.log'}")
-        received = mails(self.work / "mails")
-        owners = yaml.safe_load(self.mailer_config.read_text())["account_emails"]
-        for account in self.before.values():
-            for step in steps:
-                named, to = self._named(step, account), owners[account.account_id]
-                self.faults += expect.mail_faults(account, named, to, SUBJECTS[step], received)
 
     def report(self) -> None:
         """Write the page over all accounts and runs; its check finds nothing that failed."""
@@ -163,17 +184,83 @@ class Demo:
                 f"c7n-iamusers report ended with {code}, see {self.work / 'logs' / 'report.log'}"
             )
 
+    def steps(self) -> list[tuple[str, Callable[[], None]]]:
+        """All steps in their order, each with its title."""
+        until_reminder, days = self._until_reminder, self.days
+        until_deletion = days.deletion - days.quarantine - until_reminder
+        return [
+            ("c7n-org: announce every user without an exemption to the account's owner", self.announce),
+            ("c7n-mailer: deliver the announcements", lambda: self.deliver("flag-and-notify")),
+            ("c7n-org: give people access through IAM Identity Center", self.provision),
+            (
+                f"c7n-org: {days.listening} days later, deny everything to who is unused and has a replacement",
+                self.listen,
+            ),
+            (
+                f"c7n-org: {days.quarantine - days.listening} days later, deactivate their credentials",
+                self.quarantine,
+            ),
+            (f"c7n-org: {_later(until_reminder)}, remind the owners", self.remind),
+            (f"c7n-org: {until_deletion} days later, delete who was quiet in quarantine", self.delete),
+            (
+                "c7n-mailer: deliver what was queued since",
+                lambda: self.deliver("provision", "remind", "delete"),
+            ),
+            ("c7n-iamusers: report on all accounts and runs", self.report),
+        ]
+
+    def _run(self, step: str) -> None:
+        policies = self.source / "policies" / f"{step}.yml"
+        if code := self.commands.c7n_org(step, self.accounts, policies):
+            self.faults.append(f"c7n-org ended with {code}, see {self.work / 'logs' / (step + '.log')}")
+        for account in self.before.values():
+            # of a quarantine and a deletion their own checks say it
+            if step not in OUTPUTS and not self.output(step, account).ran:
+                self.faults.append(
+                    f"{account.name}: the policy did not run, see {self.output(step, account)}"
+                )
+
+
+@dataclass
+class Demo(Workflow):
+    """The steps over the seeded population, of which is known beforehand what must happen to whom."""
+
+    def is_exempt(self, user: UserState) -> bool:
+        return expect.exempt(user)
+
+    def announce(self) -> None:
+        super().announce()
+        for account in self.before.values():
+            if self.output("flag-and-notify", account).ran:
+                found = announcements(self.notices, account.account_id)
+                self.faults += expect.announcement_faults(account, found)
+
+    def provision(self) -> None:
+        super().provision()
+        for account in self.before.values():
+            self.faults += expect.access_faults(account, people_with_access(self.org, account.account_id))
+
+    def delete(self) -> None:
+        super().delete()
+        for account_id, account in self.before.items():
+            self.faults += expect.population_faults(account, self.gone[account_id])
+
+    def deliver(self, *steps: str) -> None:
+        """Each account's owners must have the mails of ``steps``."""
+        super().deliver(*steps)
+        received = mails(self.work / "mails")
+        owners = yaml.safe_load(self.mailer_config.read_text())["account_emails"]
+        for account in self.before.values():
+            for step in steps:
+                named, to = self._named(step, account), owners[account.account_id]
+                self.faults += expect.mail_faults(account, named, to, SUBJECTS[step], received)
+
     def _named(self, step: str, account: AccountState) -> set[str]:
         """The users that the mails of a step must name."""
         if step == "delete":
             return self.gone[account.account_id]
         people = {user.name for user in account.users if user.email}
         return expect.leaving(account) & people if step == "provision" else expect.leaving(account)
-
-    def _run(self, step: str) -> None:
-        policies = self.source / "policies" / f"{step}.yml"
-        if code := self.commands.c7n_org(step, self.accounts, policies):
-            self.faults.append(f"c7n-org ended with {code}, see {self.work / 'logs' / (step + '.log')}")
 
 
 @contextmanager
@@ -183,6 +270,24 @@ def prepared(source: Path, work: Path, seed_number: int, users_per_account: int)
     What an earlier demo left in ``work`` is removed first. Raises LocalOrgError, before anything is touched, where
     ``work`` is not a demo's, or ``source`` is not a checkout whose accounts are the organization's.
     """
+    check_checkout(source, DEMO)
+    # an assignment takes seconds in AWS; the demo compresses time anyway
+    settings = Settings(assignment_seconds=0.1)
+    _check_accounts(source, settings)
+    clear(work, DEMO, MARKER)
+    with no_aws_settings(), LocalOrg(settings) as org, SmtpSink(work / "mails") as sink:
+        seed(org, seed=seed_number, users_per_account=users_per_account)
+        add_tempting_users(org)
+        config = yaml.safe_load((source / "mailer.yml").read_text())
+        mailer_config = work / "mailer.yml"
+        mailer_config.write_text(yaml.safe_dump({**config, "smtp_port": sink.port}))
+        accounts = work / "accounts.yml"
+        accounts.write_text(yaml.safe_dump(_with_notices(source, work / "notices"), sort_keys=False))
+        yield Demo(source, work, org, accounts, mailer_config, account_states(org))
+
+
+def check_checkout(source: Path, what: str) -> None:
+    """Raises LocalOrgError where ``source`` has not all that the steps need."""
     needs = (
         "accounts.yml",
         "mailer.yml",
@@ -192,21 +297,8 @@ def prepared(source: Path, work: Path, seed_number: int, users_per_account: int)
     for needed in needs:
         if not (source / needed).exists():
             raise LocalOrgError(
-                f"there is no {needed} in {source}: run the demo in a checkout, or name one by --source"
+                f"there is no {needed} in {source}: run the {what} in a checkout, or name one by --source"
             )
-    # an assignment takes seconds in AWS; the demo compresses time anyway
-    settings = Settings(assignment_seconds=0.1)
-    _check_accounts(source, settings)
-    clear(work)
-    with LocalOrg(settings) as org, SmtpSink(work / "mails") as sink:
-        seed(org, seed=seed_number, users_per_account=users_per_account)
-        add_tempting_users(org)
-        config = yaml.safe_load((source / "mailer.yml").read_text())
-        mailer_config = work / "mailer.yml"
-        mailer_config.write_text(yaml.safe_dump({**config, "smtp_port": sink.port}))
-        accounts = work / "accounts.yml"
-        accounts.write_text(yaml.safe_dump(_with_notices(source, work / "notices"), sort_keys=False))
-        yield Demo(source, work, org, accounts, mailer_config, account_states(org))
 
 
 #: Whom only one guard each spares: unused for long, but nobody knows whose it is; and a role trusts it.
@@ -258,21 +350,29 @@ def _check_accounts(source: Path, settings: Settings) -> None:
             )
 
 
+def _later(days: int) -> str:
+    return f"{days} days later" if days else "on that day"
+
+
 def _listed(accounts: Iterable[object]) -> str:
     return ", ".join(sorted(" ".join(each) if isinstance(each, tuple) else str(each) for each in accounts))
 
 
-def clear(work: Path) -> None:
-    """Make ``work`` an empty directory with the marker; only what a demo makes is removed from a marked one."""
+def clear(work: Path, what: str = DEMO, marker: str = MARKER) -> None:
+    """Make ``work`` an empty directory with the ``marker``; only what the steps make is removed from a marked one.
+
+    ``what``: a demo or a rehearsal, for messages.
+    """
     try:
-        marked = not work.is_symlink() and (work / MARKER).is_file() and not (work / MARKER).is_symlink()
+        marked = not work.is_symlink() and (work / marker).is_file() and not (work / marker).is_symlink()
         if not marked and (work.is_symlink() or (work.exists() and not _is_empty(work))):
             raise LocalOrgError(
-                f"{work} is not empty and has no marker of a demo, so nothing in it is changed: name another directory "
-                f"by --work. If it is the work of an earlier version's demo, remove it yourself: rm -r {work}"
+                f"{work} is not empty and has no marker of a {what}, so nothing in it is changed: name another "
+                f"directory by --work. If it is the work of an earlier version's {what}, remove it yourself: rm -r "
+                f"{work}"
             )
-        work.mkdir(parents=True, exist_ok=True)
-        (work / MARKER).touch()
+        work.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (work / marker).touch()
         for name in OWN:
             _remove(work / name)
     except OSError as error:
@@ -316,15 +416,16 @@ class Commands:
         return self._run(step, ["c7n-org", "run", "-c", str(accounts), "-u", str(policies), *output])
 
     def c7n_mailer(self, step: str, config: Path, templates: Path) -> int:
-        """`c7n-mailer --run`: delivers what is in the queue."""
-        return self._run(step, ["c7n-mailer", "--run", "-c", str(config), "-t", str(templates)])
+        """`c7n-mailer --run`: delivers what is in the queue, to this machine only: a webhook of Slack gets nothing."""
+        command = ["c7n-mailer", "--run", "-c", str(config), "-t", str(templates)]
+        return self._run(step, command, _NO_WAY_OUT)
 
     def report(self, step: str, output: Path, accounts: Path, page: Path) -> int:
         """`c7n-iamusers report --check`: one page over what c7n-org left in ``output``."""
         places = ["-s", str(output), "-c", str(accounts), "--output", str(page)]
         return self._run(step, ["c7n-iamusers", "report", *places, "--check"])
 
-    def _run(self, step: str, command: list[str]) -> int:
+    def _run(self, step: str, command: list[str], further: Mapping[str, str] | None = None) -> int:
         program = Path(sys.executable).with_name(command[0])
         if not program.exists():
             raise LocalOrgError(
@@ -334,15 +435,44 @@ class Commands:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a") as file:
             print("$", *command, file=file, flush=True)
-            return subprocess.run(
+            process = subprocess.Popen(
                 [str(program), *command[1:]],
                 cwd=self.source,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env={**_without_aws(os.environ), **self.environment},
-            ).returncode
+                env={**_without_aws(os.environ), **self.environment, **(further or {})},
+                start_new_session=True,
+            )
+            try:
+                return process.wait()
+            except BaseException:
+                # an interrupt: c7n-org's workers must not go on without their organization
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise
+
+
+#: Every connection but those to this machine is refused.
+_NO_WAY_OUT = {
+    **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9"),
+    **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
+}
 
 
 def _without_aws(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment without the profile, credentials and endpoint of the person who runs the demo."""
     return {name: value for name, value in environment.items() if not name.startswith(("AWS_", "C7N_"))}
+
+
+@contextmanager
+def no_aws_settings() -> Iterator[None]:
+    """This process without the AWS settings of the person who runs it: even a profile that is missing is an error."""
+    before = dict(os.environ)
+    for name in before.keys() - _without_aws(before).keys():
+        del os.environ[name]
+    os.environ.update(AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

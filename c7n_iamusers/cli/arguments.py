@@ -7,6 +7,8 @@ import re
 
 import click
 
+#: Stands for the account's id in a role's ARN.
+ACCOUNT_ID = "{account_id}"
 _ACCOUNT = re.compile(r"[0-9]{12}")
 # RoleName and Path: IAM API reference, CreateRole
 _ROLE = re.compile(r"arn:([a-z-]+):iam::[0-9]{12}:role/([\x21-\x7e]*/)?[\w+=,.@-]{1,64}", re.ASCII)
@@ -17,6 +19,13 @@ def account_id(_: click.Context, __: click.Parameter, value: str) -> str:
     if not _ACCOUNT.fullmatch(value):
         raise click.BadParameter(f"{value!r} is not an account id of 12 digits, such as 111122223333")
     return value
+
+
+def account_ids(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Account ids of 12 digits. Raises click.BadParameter for anything else."""
+    return tuple(account_id(context, parameter, value) for value in values)
 
 
 def any_account_id(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -42,9 +51,14 @@ def role_arn(_: click.Context, __: click.Parameter, value: str | None) -> str | 
     return value
 
 
-def _check_partition(name: str) -> None:
-    from botocore.loaders import create_loader
+def role_template(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The ARN of a role, in which {account_id} may stand for an account's id. Raises click.BadParameter."""
+    role_arn(context, parameter, value and value.replace(ACCOUNT_ID, "111122223333"))
+    return value
 
-    known = [each["id"] for each in create_loader().load_data("partitions")["partitions"]]
-    if name not in known:
-        raise click.BadParameter(f"there is no partition {name!r}; it is one of {', '.join(known)}")
+
+def _check_partition(name: str) -> None:
+    from c7n_iamusers.iam.accounts import partitions
+
+    if name not in partitions():
+        raise click.BadParameter(f"there is no partition {name!r}; it is one of {', '.join(partitions())}")

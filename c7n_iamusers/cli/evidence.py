@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers evidence``: the IAM users of one account with kind, findings, activity and dependent roles."""
+"""``c7n-iamusers evidence``: the IAM users of accounts with kind, findings, activity and dependent roles."""
 
 from __future__ import annotations
 
 import csv
 import io
 import sys
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +16,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.cli.arguments import role_arn
-from c7n_iamusers.cli.output import format_option, print_json, print_table, say
+from c7n_iamusers.cli.output import format_option, print_json_rows, print_table, progress_bar, say
+from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
 from c7n_iamusers.text.wording import cell
 
 if TYPE_CHECKING:
     from c7n_iamusers.evidence.account_report import AccountEvidence
+    from c7n_iamusers.evidence.assessment import Assessment
+    from c7n_iamusers.organization.readiness import Target
+
+#: An account of the accounts file, or None for the only one; and what is known of its users.
+Found = tuple["Target | None", "AccountEvidence"]
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _STEPS = 3
+#: Accounts that are read at once, and so held in memory.
+_WORKERS = 4
 
 
 @click.command()
@@ -31,31 +41,131 @@ _STEPS = 3
     callback=role_arn,
     help="Assume this role first, to read another account.",
 )
+@click.option(
+    "-c",
+    "--config",
+    type=_FILE,
+    help="c7n-org's accounts file: read all its accounts, by the role of each.",
+)
+@click.option(
+    "-a",
+    "--accounts",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="With -c: only the account of this name or id (repeatable).",
+)
+@click.option(
+    "-t",
+    "--tags",
+    multiple=True,
+    metavar="TAG",
+    help="With -c: only accounts with this tag; with several tags, all of them (repeatable).",
+)
 @format_option("table", "json", "csv")
 @click.option(
     "--authorization-details", type=_FILE, help="Saved `aws iam get-account-authorization-details`."
 )
 @click.option("--credential-report", type=_FILE, help="Saved `aws iam get-credential-report`, or its CSV.")
 def evidence(
-    role: str | None, output_format: str, authorization_details: Path | None, credential_report: Path | None
+    role: str | None,
+    config: Path | None,
+    names: tuple[str, ...],
+    tags: tuple[str, ...],
+    output_format: str,
+    authorization_details: Path | None,
+    credential_report: Path | None,
 ) -> None:
-    """Show the evidence on every IAM user of one account. Nothing is changed.
+    """Show the evidence on every IAM user of one account, or of all accounts of c7n-org's file. Nothing is changed.
 
-    The account is that of the current credentials, of --role, or of the saved documents.
+    The account is that of the current credentials, of --role, or of the saved documents. With -c, an account that can't
+    be read does not stop the others: it is named at the end, and the command fails.
     """
     if authorization_details is None and credential_report:
         raise click.UsageError("--credential-report completes --authorization-details: give both")
-    if authorization_details and role:
+    if sum(map(bool, (authorization_details, role, config))) > 1:
         raise click.UsageError(
-            "--role reads a live account, --authorization-details a saved one: give only one"
+            "--role reads a live account, --authorization-details a saved one, -c the accounts of a file: give only one"
         )
+    if (names or tags) and not config:
+        raise click.UsageError("-a and -t choose from the accounts file: give it by -c")
     from c7n_iamusers.evidence.account_report import read_saved_evidence
 
+    if config:
+        _of_accounts(config, names, tags, output_format)
+        return
     details = authorization_details
     found = read_saved_evidence(details, credential_report) if details else _live(role)
-    _PRINTERS[output_format](found)
+    _PRINTERS[output_format]([(None, found)], False)
     for note in found.notes:
         say(f"note: {note}", err=True)
+
+
+def _of_accounts(config: Path, names: Sequence[str], tags: Sequence[str], output_format: str) -> None:
+    notes: list[str] = []
+    unread: list[str] = []
+    targets = _targets(config, names, tags)
+    _PRINTERS[output_format](_read_all(targets, notes, unread), True)
+    for note in notes:
+        say(f"note: {note}", err=True)
+    for line in unread:
+        say(line, err=True)
+    if unread:
+        raise click.ClickException(
+            f"{len(unread)} of {len(targets)} accounts were not read: see what is missing there by "
+            f"c7n-iamusers preflight -c {config}"
+        )
+
+
+def _targets(config: Path, names: Sequence[str], tags: Sequence[str]) -> tuple[Target, ...]:
+    import yaml
+
+    from c7n_iamusers.organization.readiness import chosen, targets
+
+    try:
+        return chosen(targets(yaml.safe_load(config.read_bytes())), names, tags)
+    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise InvalidPolicyData(f"{config}: no accounts can be read from it: {error}") from error
+
+
+def _read_all(targets: Sequence[Target], notes: list[str], unread: list[str]) -> Iterator[Found]:
+    """The accounts in their order, a few at once. ``notes`` and ``unread`` are filled with lines on the way."""
+    from c7n_iamusers.execution.client import Backoff
+    from c7n_iamusers.execution.sessions import account_session
+    from c7n_iamusers.organization.probes import Probes
+
+    probes = Probes(account_session(), "", Backoff())
+    waiting = deque(targets)
+    reading = deque[tuple["Target", "Future[AccountEvidence]"]]()
+    with ThreadPoolExecutor(_WORKERS) as pool, progress_bar("accounts") as progress:
+        for number in range(1, len(targets) + 1):
+            while waiting and len(reading) < _WORKERS:
+                target = waiting.popleft()
+                reading.append((target, pool.submit(_account, probes, target)))
+            target, future = reading.popleft()
+            try:
+                found = future.result()
+            # Whatever is wrong with one account's answers, the others are read all the same.
+            except Exception as error:  # noqa: BLE001
+                known = isinstance(error, EvidenceUnreadable)
+                unread.append(f"not read: {target}: {error if known else f'{type(error).__name__}: {error}'}")
+            else:
+                notes += [f"{target}: {note}" for note in found.notes]
+                yield target, found
+            progress(number, len(targets))
+
+
+def _account(probes: Any, target: Target) -> AccountEvidence:
+    from c7n_iamusers.evidence.account_report import read_account_evidence
+
+    if not target.roles and not target.profile:
+        raise EvidenceUnreadable("it has no role: give one in the accounts file, as role: ARN")
+    iam, account_id = probes.iam(target), target.account_id
+    found = read_account_evidence(iam, probes.backoff)
+    others = {each.user.subject.account_id for each in found.users} - {account_id}
+    if others:
+        raise EvidenceUnreadable(f"its role leads to account {', '.join(sorted(others))}: correct the role")
+    return found
 
 
 def _live(role: str | None) -> AccountEvidence:
@@ -82,14 +192,15 @@ def _progress() -> Iterator[Callable[[str], None]]:
         yield lambda step: progress.update(task, description=f"reading {step}", completed=next(begun))
 
 
-def _print_json(found: AccountEvidence) -> None:
-    print_json(_rows(found))
+def _print_json(found: Iterable[Found], with_account: bool) -> None:
+    print_json_rows(row for row, _ in _rows(found))
 
 
-def _print_table(found: AccountEvidence) -> None:
+def _print_table(found: Iterable[Found], with_account: bool) -> None:
     columns = ["user", "kind", "last activity", "findings", "attached", "trusted by roles", "replacement"]
     rows = [
         [
+            *(each[name] for name in _ACCOUNT if with_account),
             each["user"],
             each["kind"],
             _activity(each["last_activity"]),
@@ -98,23 +209,30 @@ def _print_table(found: AccountEvidence) -> None:
             ", ".join(role.rpartition("/")[2] for role in each["trusted_by"] or ()),
             " or ".join(assessment.classification.replacement),
         ]
-        for each, assessment in zip(_rows(found), found.users, strict=True)
+        for each, assessment in _rows(found)
     ]
-    print_table(columns, rows)
+    print_table(["account", "name", *columns] if with_account else columns, rows)
 
 
-def _print_csv(found: AccountEvidence) -> None:
+def _print_csv(found: Iterable[Found], with_account: bool) -> None:
+    columns = {**({name: _text(name) for name in _ACCOUNT} if with_account else {}), **_COLUMNS}
+    _csv_line(columns)
+    for row, _ in _rows(found):
+        _csv_line(cell(value(row)) for value in columns.values())
+
+
+def _csv_line(values: Iterable[str]) -> None:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows([cell(value(each)) for value in _COLUMNS.values()] for each in _rows(found))
+    csv.writer(text, lineterminator="\n").writerow(list(values))
     click.echo(text.getvalue(), nl=False)
 
 
-def _rows(found: AccountEvidence) -> list[dict[str, Any]]:
+def _rows(found: Iterable[Found]) -> Iterator[tuple[dict[str, Any], Assessment]]:
     from c7n_iamusers.evidence.account_report import row
 
-    return [row(each) for each in found.users]
+    for target, account in found:
+        named = dict(zip(_ACCOUNT, (target.account_id, target.name), strict=True)) if target else {}
+        yield from (({**named, **row(each)}, each) for each in account.users)
 
 
 def _ids(row: dict[str, Any]) -> list[str]:
@@ -127,6 +245,12 @@ def _activity(activity: dict[str, Any]) -> str:
     return "unknown" if activity["unknown"] else "never"
 
 
+def _text(name: str) -> Callable[[dict[str, Any]], str]:
+    return lambda row: str(row[name])
+
+
+#: The columns of the account, where there are several.
+_ACCOUNT = ("account", "account_name")
 _COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
     "user": lambda row: str(row["user"]),
     "arn": lambda row: str(row["arn"]),
@@ -141,7 +265,7 @@ _COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
         for piece, source in row["sources"].items()
     ),
 }
-_PRINTERS: dict[str, Callable[[AccountEvidence], None]] = {
+_PRINTERS: dict[str, Callable[[Iterable[Found], bool], None]] = {
     "table": _print_table,
     "json": _print_json,
     "csv": _print_csv,

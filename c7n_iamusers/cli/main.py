@@ -16,7 +16,11 @@ from c7n_iamusers.text.wording import visible
 #: Name -> where the command is (``module:attribute``), and its line in ``--help``.
 SUBCOMMANDS = {
     "demo": ("aws_local_org.demo.command:demo", "Run and check the whole workflow on a local organization."),
-    "evidence": ("c7n_iamusers.cli.evidence:evidence", "Show the evidence on the IAM users of one account."),
+    "evidence": ("c7n_iamusers.cli.evidence:evidence", "Show the evidence on the IAM users of accounts."),
+    "guardrail": (
+        "c7n_iamusers.cli.guardrail:guardrail",
+        "Print a service control policy against new credentials.",
+    ),
     "local-org": ("aws_local_org.commands:local_org", "An AWS organization on this machine, for rehearsals."),
     "mailer-templates": (
         "c7n_iamusers.cli.main:mailer_templates",
@@ -35,11 +39,16 @@ SUBCOMMANDS = {
         "c7n_iamusers.cli.preflight:preflight",
         "Check what is missing for a run over all accounts.",
     ),
+    "rehearse": (
+        "aws_local_org.demo.rehearse:rehearse",
+        "Rehearse the whole workflow on copies of real accounts.",
+    ),
     "report": ("c7n_iamusers.cli.report:report", "Report on all accounts and runs, as one page."),
     "provision": (
         "c7n_iamusers.cli.provision:command",
         "Provision access in Identity Center for all accounts.",
     ),
+    "roles": ("c7n_iamusers.cli.roles:roles", "Print the IAM roles that given policies take."),
     "restore": ("c7n_iamusers.cli.restore:restore", "Restore users from their snapshots."),
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,7 +45,9 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    # rich leads stdout to its console too, which would take what is printed meanwhile away from a file or a pipe
+    console, same = Console(stderr=True), sys.stdout.isatty()
+    with Progress(console=console, transient=True, redirect_stdout=same) as bar:
         task: Any = bar.add_task(what, total=None)
         yield lambda ended, total: bar.update(task, completed=ended, total=total)
 
@@ -54,6 +56,16 @@ def print_json(content: Any) -> None:
     """Print indented JSON. The escapes of ``visible`` are valid in JSON."""
     lines = json.dumps(content, indent=2, ensure_ascii=False).split("\n")
     click.echo("\n".join(map(visible, lines)))
+
+
+def print_json_rows(rows: Iterable[Any]) -> None:
+    """What ``print_json`` prints for a list, one element after another, without holding them all."""
+    before = "["
+    for row in rows:
+        lines = json.dumps(row, indent=2, ensure_ascii=False).split("\n")
+        click.echo("\n".join((before, *(f"  {visible(line)}" for line in lines))), nl=False)
+        before = ","
+    click.echo("[]" if before == "[" else "\n]")
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Row]) -> None:

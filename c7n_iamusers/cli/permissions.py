@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from c7n_iamusers.iam.permissions import Needed
 
 PACKAGE = "c7n_iamusers."
+_OF_CENTER = ("sso:", "identitystore:")
+_READING = "s3:GetObject"
+_ASSUMING = frozenset({"sts:AssumeRole"})
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -48,31 +51,84 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 def permissions(files: tuple[Path, ...], restore: bool, account: str, partition: str) -> None:
     """Print the least-privilege IAM policy for the role that runs the policies in the given files.
 
-    It covers calls in the users' account. It does not cover notify and s3 output, which use the credentials that run
-    Cloud Custodian, and the role that provision-identity-center assumes.
+    It covers the calls that policies make with their own session. It does not cover what the credentials that run
+    Cloud Custodian do: notify with assume_role: false, s3 output and notices; nor the role that is assumed for Identity
+    Center. `c7n-iamusers roles` prints all of these.
     """
     from c7n_iamusers.iam.permissions import RESTORATION, Needed, role_policy
 
-    found = [needed_by(file) for file in files]
-    own = frozenset().union(*(each.own for each in found))
-    others = frozenset().union(*(each.others for each in found), RESTORATION if restore else ())
-    print_json(role_policy(Needed(own, others), account, partition))
+    needed = Needed(restoring=frozenset(RESTORATION if restore else ()))
+    for file in files:
+        for part in parts_of(loaded(file)):
+            needed |= needed_in_account(part)
+    print_json(role_policy(needed, account, partition))
 
 
-def needed_by(file: Path) -> Needed:
-    """The permissions that the policies in ``file`` declare. Raises InvalidPolicyData if they can't be loaded."""
+def needed_in_account(part: Any) -> Needed:
+    """What a source, filter or action of a policy needs by the policy's own session."""
+    from c7n.actions import Notify
+
     from c7n_iamusers.iam.permissions import Needed
 
-    own: set[str] = set()
-    others: set[str] = set()
-    for part in parts_of(loaded(file)):
-        mine = type(part).__module__.startswith(PACKAGE)
-        (own if mine else others).update(part.get_permissions())
-    return Needed(frozenset(own), frozenset(others))
+    found, data = frozenset(part.get_permissions()), part_data(part)
+    if isinstance(part, Notify):
+        sending = frozenset() if data.get("assume_role") is False else frozenset(Notify.get_permissions(part))
+        # Cloud Custodian declares only the sending, and reads the account's alias before it.
+        return Needed(frozenset({"iam:ListAccountAliases"}), sending)
+    if not _is_own(part):
+        return Needed(others=found)
+    elsewhere = needed_in_center(part) | (_ASSUMING if data.get("role") else frozenset())
+    lists = frozenset((_READING, f"s3:::{place}") for place in _lists_in_s3(data))
+    return Needed(found - elsewhere - {_READING}, bound=lists)
+
+
+def _lists_in_s3(data: dict[str, Any]) -> Iterator[str]:
+    """Bucket and key of the exemptions; a variable can be anything."""
+    from c7n_iamusers.organization.readiness import VARIABLE
+
+    given = data.get("exempt-from") or ""
+    url = given if isinstance(given, str) else str(given.get("from") or given.get("url"))
+    if url.startswith("s3://"):
+        yield VARIABLE.sub("*", url.removeprefix("s3://").partition("?")[0])
+
+
+def needed_in_center(part: Any) -> frozenset[str]:
+    """What a filter or action needs by a role for Identity Center; nothing if it uses the policy's own session."""
+    data = part_data(part)
+    if not _is_own(part):
+        return frozenset()
+    # `c7n-iamusers provision` applies the intents, by such a role.
+    if data.get("mode") == "intent":
+        found = part.permissions_to_apply()
+    else:
+        found = part.get_permissions() if data.get("role") else ()
+    return frozenset(each for each in found if each.startswith(_OF_CENTER))
+
+
+def part_data(part: Any) -> dict[str, Any]:
+    """The settings of a filter or action; empty for a source and for a name alone."""
+    data = getattr(part, "data", None)
+    return data if isinstance(data, dict) else {}
+
+
+def _is_own(part: Any) -> bool:
+    return type(part).__module__.startswith(PACKAGE)
 
 
 def parts_of(policies: Iterable[Any]) -> Iterator[Any]:
-    """What needs permissions in c7n's policies: sources, filters and actions."""
+    """What needs permissions in c7n's policies: sources, filters, also those within and, or and not, and actions."""
     for policy in policies:
         manager = policy.resource_manager
-        yield from (getattr(manager, "source", manager), *manager.filters, *manager.actions)
+        yield getattr(manager, "source", manager)
+        yield from _single(manager.filters)
+        yield from manager.actions
+
+
+def _single(filters: Iterable[Any]) -> Iterator[Any]:
+    from c7n.filters.core import BooleanGroupFilter
+
+    for each in filters:
+        if isinstance(each, BooleanGroupFilter):
+            yield from _single(each.filters)
+        else:
+            yield each

@@ -131,7 +131,7 @@ def _checks(config: Path, wanted: _Wanted, role: str | None, region: str | None)
     from c7n_iamusers.organization.probes import ORGANIZATION, Probes
     from c7n_iamusers.organization.readiness import UNKNOWN, Check, shared_by
 
-    found = _targets(config)
+    found = targets_in(config)
     session = account_session()
     probes = Probes(session, _caller(session), Backoff(budget=_BUDGET))
     with ThreadPoolExecutor(_WORKERS) as pool, progress_bar("accounts") as progress:
@@ -224,7 +224,7 @@ def _caller(session: Any) -> str:
         raise EvidenceUnreadable(f"there are no valid credentials: {error}: sign in first") from error
 
 
-def _targets(path: Path) -> tuple[Target, ...]:
+def targets_in(path: Path) -> tuple[Target, ...]:
     import yaml
 
     from c7n_iamusers.organization.readiness import targets

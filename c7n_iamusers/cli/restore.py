@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.output import say
+from c7n_iamusers.cli.arguments import ACCOUNT_ID, account_ids, role_template
+from c7n_iamusers.cli.output import print_table, say
 
 if TYPE_CHECKING:
     from c7n_iamusers.execution.calls import Subject
@@ -31,7 +33,21 @@ if TYPE_CHECKING:
     metavar="FILE-OR-DIR...",
 )
 @click.option("--dry-run", is_flag=True, help="Show the calls, and what can't be restored; change nothing.")
-@click.option("--role", metavar="ARN", help="Assume this role first, in the account of the users.")
+@click.option(
+    "--role",
+    metavar="ARN",
+    callback=role_template,
+    help="Assume this role first, in the account of the users. {account_id} in it stands for the account of each "
+    "user, to restore users of several accounts.",
+)
+@click.option(
+    "--account",
+    "accounts",
+    metavar="ID",
+    multiple=True,
+    callback=account_ids,
+    help="Only users of this account (repeatable).",
+)
 @click.option(
     "--user",
     "names",
@@ -54,6 +70,7 @@ def restore(
     snapshots: tuple[Path, ...],
     dry_run: bool,
     role: str | None,
+    accounts: tuple[str, ...],
     names: tuple[str, ...],
     recreate_groups: bool,
     yes: bool,
@@ -71,25 +88,92 @@ def restore(
     A snapshot that was changed after it was taken is refused. The command asks before it uses a snapshot whose SHA-256
     is in no journal (from an earlier version, or planted), and before it gives administrator rights; scripts give
     --yes.
+
+    Users of several accounts, as below c7n-org's output directory, need a role in each:
+    --role 'arn:aws:iam::{account_id}:role/NAME'. An account whose role can't be assumed does not stop the others.
     """
     from c7n_iamusers.restoration.snapshot_files import collected
 
     collection = collected(snapshots)
     for line in (*collection.problems, *collection.left_out):
         say(line, err=True)
-    wanted = [each for each in collection.users if not names or each.recorded.subject.name in names]
-    if missing := set(names) - {each.recorded.subject.name for each in wanted}:
-        raise click.ClickException(
-            f"no snapshot of {', '.join(sorted(missing))} in the given files: nothing was done"
-        )
+    wanted = [each for each in collection.users if _is_wanted(each.recorded.subject, accounts, names)]
+    _check_found(wanted, accounts, names)
     options = _Options(dry_run, frozenset(names), recreate_groups, yes, journal)
-    with _restoring(role, options) as restoring:
-        failed = [each for each in wanted if not restoring.restore(each)]
-    if failed or collection.problems:
-        count = len(failed) + len(collection.problems)
-        raise click.ClickException(
-            f"{count} of {len(wanted) + len(collection.problems)} were not restored, see above"
-        )
+    results: dict[str, list[str]] = {}
+    if role and ACCOUNT_ID in role:
+        for account_id, users in _by_account(wanted).items():
+            results[account_id] = _in_account(
+                role.replace(ACCOUNT_ID, account_id), account_id, users, options
+            )
+        _print_accounts(results, dry_run)
+    else:
+        with _restoring(role, options) as restoring:
+            results[""] = [restoring.restore(each) for each in wanted]
+    _fail(results, len(wanted), len(collection.problems))
+
+
+#: What became of a user.
+RESTORED, SAME, LEFT, FAILED = "restored", "restored already", "left alone", "not restored"
+
+
+def _is_wanted(subject: Subject, accounts: Sequence[str], names: Sequence[str]) -> bool:
+    return (not accounts or subject.account_id in accounts) and (not names or subject.name in names)
+
+
+def _check_found(wanted: Sequence[RestorableUser], accounts: Sequence[str], names: Sequence[str]) -> None:
+    """Every account and every user that an option names must be in the files. Raises ClickException."""
+    found = [each.recorded.subject for each in wanted]
+    for what, missing in (
+        ("account", set(accounts) - {each.account_id for each in found}),
+        ("", set(names) - {each.name for each in found}),
+    ):
+        if missing:
+            named = " ".join(filter(None, [what, ", ".join(sorted(missing))]))
+            raise click.ClickException(f"no snapshot of {named} in the given files: nothing was done")
+
+
+def _by_account(users: Sequence[RestorableUser]) -> dict[str, list[RestorableUser]]:
+    found: dict[str, list[RestorableUser]] = {}
+    for each in users:
+        found.setdefault(each.recorded.subject.account_id, []).append(each)
+    return dict(sorted(found.items()))
+
+
+def _in_account(role: str, account_id: str, users: Sequence[RestorableUser], options: _Options) -> list[str]:
+    """What became of each of the account's users. A problem of the account as a whole is said once."""
+    from c7n_iamusers.exceptions import EvidenceUnreadable
+
+    became: list[str] = []
+    try:
+        with _restoring(role, options) as restoring:
+            became += [restoring.restore(each) for each in users]
+    except EvidenceUnreadable as error:
+        names = ", ".join(each.recorded.subject.name for each in users)
+        say(f"account {account_id}: {names}: not restored: {error}", err=True)
+        return [FAILED] * len(users)
+    return became
+
+
+def _print_accounts(results: dict[str, list[str]], dry_run: bool) -> None:
+    columns = (RESTORED, SAME, LEFT, FAILED)
+    counts = [(account_id, Counter(became)) for account_id, became in results.items()]
+    head = ("account", "would be restored" if dry_run else RESTORED, *columns[1:])
+    print_table(head, [(account_id, *(count[each] for each in columns)) for account_id, count in counts])
+
+
+def _fail(results: dict[str, list[str]], users: int, problems: int) -> None:
+    """Raises ClickException if a user was not restored, or a file could not be used."""
+    failed = {account_id: count for account_id, became in results.items() if (count := became.count(FAILED))}
+    if not failed and not problems:
+        return
+    where = ", ".join(
+        f"{count} in account {account_id}" for account_id, count in failed.items() if account_id
+    )
+    total = sum(failed.values()) + problems
+    raise click.ClickException(
+        f"{total} of {users + problems} were not restored{f' ({where})' if where else ''}, see above"
+    )
 
 
 @dataclass(frozen=True)
@@ -103,6 +187,9 @@ class _Options:
 
 @contextmanager
 def _restoring(role: str | None, options: _Options) -> Iterator[_Restoring]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from c7n_iamusers.exceptions import EvidenceUnreadable
     from c7n_iamusers.execution.client import Backoff, items
     from c7n_iamusers.execution.interruption import Interrupted, Interruption
     from c7n_iamusers.execution.sessions import account_of, account_session
@@ -110,8 +197,11 @@ def _restoring(role: str | None, options: _Options) -> Iterator[_Restoring]:
     session = account_session(role)
     with Interruption() as interruption, ExitStack() as journals:
         backoff = Backoff(sleep=interruption.sleep)
-        listed = items(session.client("iam"), "ListUsers", "Users", backoff, MaxItems=1000)
-        names = {str(user["UserId"]): str(user["UserName"]) for user in listed}
+        try:
+            listed = items(session.client("iam"), "ListUsers", "Users", backoff, MaxItems=1000)
+            names = {str(user["UserId"]): str(user["UserName"]) for user in listed}
+        except (ClientError, BotoCoreError) as error:
+            raise EvidenceUnreadable(f"the users of the account can't be listed: {error}") from error
         try:
             yield _Restoring(session, account_of(session), names, interruption, backoff, journals, options)
         except Interrupted as error:
@@ -132,8 +222,8 @@ class _Restoring:
     options: _Options
     opened: dict[Path, Any] = field(default_factory=dict)
 
-    def restore(self, found: RestorableUser) -> bool:
-        """Restore one user, or show its plan. Returns False if it is not restored because of a problem."""
+    def restore(self, found: RestorableUser) -> str:
+        """Restore one user, or show its plan; what became of it. FAILED: it is not restored because of a problem."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         from c7n_iamusers.exceptions import IamUsersError
@@ -151,21 +241,22 @@ class _Restoring:
                     f"{subject} still exists and is left alone: give --user {subject.name} to restore what was removed "
                     f"from it, by {len(planned.plan.calls)} calls"
                 )
-                return True
+                return LEFT
             if planned.deleted_by_others and subject.name not in self.options.names:
                 say(
                     f"{subject} was deleted by somebody else and is left alone: give --user {subject.name} to "
                     "restore it"
                 )
-                return True
+                return LEFT
             _print(planned, self.options.dry_run)
-            if self.options.dry_run or not self._allowed(found, planned):
-                return self.options.dry_run
-            restoration.apply(planned)
+            if not self.options.dry_run:
+                if not self._allowed(found, planned):
+                    return FAILED
+                restoration.apply(planned)
         except (IamUsersError, CallFailed, ClientError, BotoCoreError, OSError) as error:
             say(f"{describe(subject, error)} ({len(made)} calls made)", err=True)
-            return False
-        return True
+            return FAILED
+        return RESTORED if planned.plan.calls else SAME
 
     def _restoration(self, found: RestorableUser) -> UserRestoration:
         from c7n_iamusers.execution.executor import Executor

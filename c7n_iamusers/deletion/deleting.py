@@ -26,9 +26,10 @@ from c7n_iamusers.iam.attachments import MFA_DEVICE
 from c7n_iamusers.iam.deny_all import deny_form, is_bare, is_denial, put_back
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.quarantine_record import QUARANTINE_TAG
+from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_key_use, unassigned_mfa
-from c7n_iamusers.safeguards.guards import Guards, refusal
+from c7n_iamusers.safeguards.guards import Guards, refusal, refused_status
 from c7n_iamusers.safeguards.identity import (
     FORM_REFUSED,
     BoundaryChanged,
@@ -60,11 +61,15 @@ class UserDeletion:
     recheck: Recheck = no_recheck
     adopt: bool = False
     refused: set[str] = field(default_factory=set)
+    sessions: SignInSessions = NO_SESSIONS
     now: Callable[[], datetime] = utc_now
 
     def delete(self, evidence: Subject, applied: Applied) -> StatusAndReason:
         """Delete one user. Returns status and reason. Raises CallFailed, ClientError or an IamUsersError."""
-        return _Deletion(self, evidence, applied).run()
+        deletion = _Deletion(self, evidence, applied)
+        status, reason = deletion.run()
+        reason = "; ".join(filter(None, (reason, deletion.sessions)))
+        return status, self.records.named_if_back(evidence, reason)
 
     def propose(self, evidence: Subject) -> PlannedDeletion:
         """What ``delete`` would do now. Changes nothing. Raises ClientError or an IamUsersError."""
@@ -88,6 +93,7 @@ class _Deletion:
     applied: Applied
     refused: set[str] = field(default_factory=set)
     found: RecordedUser | None = None
+    sessions: str = ""
 
     def run(self) -> StatusAndReason:
         """Read, check, snapshot, plan and apply, in rounds, until the user is gone or left alone."""
@@ -124,7 +130,7 @@ class _Deletion:
         if reason and self.applied.calls:
             return FAILED, f"{self.evidence}: stopped after {self.applied.calls} calls: {reason}"
         if reason:
-            return SKIPPED, reason
+            return refused_status(reason), reason
         return (DELETED, "") if self.applied.ended("DeleteUser") == DONE else self.absent()
 
     def refusal(self, found: RecordedUser) -> str | None:
@@ -135,7 +141,14 @@ class _Deletion:
         keys = read_key_use(run.client, user, run.backoff) if asked else ()
         emptied = bool(self.applied.calls) or _emptied(found)
         reason = refusal(
-            self.evidence, user, guards, self.of.now(), keys, quarantine=found.quarantine, emptied=emptied
+            self.evidence,
+            user,
+            guards,
+            self.of.now(),
+            keys,
+            quarantine=found.quarantine,
+            broken=found.broken,
+            emptied=emptied,
         )
         if reason or self.applied.calls:
             return reason
@@ -171,11 +184,20 @@ class _Deletion:
                 return reason
         self.of.records.keep(found)
         try:
-            self.of.run.executor.apply(plan, self.applied, self._identify(found, plan))
+            self._make_calls(found, plan)
         except Exception:
             self._put_deny_back(found)
             raise
         return None
+
+    def _make_calls(self, found: RecordedUser, plan: Plan) -> None:
+        """Apply ``plan``. Sign-in sessions end right after the Deny is on."""
+        identify, executor = self._identify(found, plan), self.of.run.executor
+        denying = sum(bool(deny_form(call)) for call in plan.calls[:1])
+        executor.apply(Plan(plan.subject, plan.calls[:denying]), self.applied, identify)
+        if self.of.sessions.offered and not self.sessions:
+            self.sessions = self.of.sessions.end(found.user, executor)
+        executor.apply(Plan(plan.subject, plan.calls[denying:]), self.applied, identify)
 
     def _identify(self, found: RecordedUser, plan: Plan) -> Callable[[], bool]:
         return identity_check(

@@ -39,6 +39,7 @@ RETRYABLE_CODES = frozenset(
         "ThrottledException",
         "Throttling",
         "ThrottlingException",
+        "TooManyRequestsError",
         "TooManyRequestsException",
     }
 )

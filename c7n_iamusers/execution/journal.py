@@ -202,6 +202,10 @@ class JournalReader:
         """All lines with the unique id of ``subject``, or, if a line has none, with its ARN."""
         return [line for journal in self._read() for line in journal.of(subject)]
 
+    def of_namesakes(self, subject: Subject) -> list[Line]:
+        """All lines of runs with the ARN of ``subject`` and another unique id: of users that had the name before."""
+        return [line for journal in self._read() for line in journal.of_namesakes(subject)]
+
     def lines(self) -> Iterator[Line]:
         """Every line of runs. Lines of restorations are left out; ``of`` has them."""
         for journal in self._read():
@@ -217,7 +221,10 @@ class JournalReader:
 class _Journal:
     def __init__(self, store: Store) -> None:
         self._store, self._by_user = store, defaultdict[str, list[Line]](list)
+        self._ids = defaultdict[str, set[str]](set)
         for line in parsed(store.read(JOURNAL) or b""):
+            if line.get("unique_id"):
+                self._ids[str(line.get("arn"))].add(str(line["unique_id"]))
             self._by_user[str(line.get("unique_id") or line.get("arn"))].append(line)
         self._restored = defaultdict[str, list[Line]](list)
         for line in parsed(store.read(RESTORE_JOURNAL) or b""):
@@ -234,6 +241,15 @@ class _Journal:
             *put,
             *restored,
         ]
+
+    def of_namesakes(self, subject: Subject) -> Iterator[Line]:
+        for other in self._ids.get(subject.arn, set()) - {subject.unique_id}:
+            yield from (line for line in self._by_user[other] if line.get("arn") == subject.arn)
+        for name in self._objects:
+            user, _, unique_id = name.rpartition("/")[2].removesuffix(".jsonl").rpartition(".")
+            if user == subject.name and unique_id != subject.unique_id:
+                lines = parsed(self._store.read(name) or b"")
+                yield from (line for line in lines if line.get("arn") == subject.arn)
 
     def lines(self) -> Iterator[Line]:
         for lines in self._by_user.values():

@@ -32,6 +32,8 @@ PROVISIONED = "provisioned"
 UNCHANGED = "unchanged"
 PLANNED = "planned"
 QUARANTINED = "quarantined"
+#: Denied everything for some minutes.
+BROWNED_OUT = "browned-out"
 RELEASED = "released"
 
 

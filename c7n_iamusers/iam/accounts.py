@@ -7,9 +7,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from botocore.exceptions import ClientError
+from botocore.loaders import create_loader
 
 from c7n_iamusers.execution.client import Backoff, error_code, items, pages
 from c7n_iamusers.iam.attachments import ATTACHED_POLICY, GROUP, INLINE_POLICY
@@ -29,6 +31,20 @@ def home_region(region: str) -> str:
     """The Region of IAM's endpoint in the partition of ``region``."""
     partition = next((each for prefix, each in _PARTITIONS.items() if region.startswith(prefix)), "aws")
     return HOME_REGIONS[partition]
+
+
+@cache
+def partitions() -> Mapping[str, frozenset[str]]:
+    """Partition -> its Regions, of all that the installed botocore knows."""
+    found = create_loader().load_data("partitions")["partitions"]
+    return {str(each["id"]): frozenset(each["regions"]) for each in found}
+
+
+def region_fault(region: str) -> str:
+    """Why ``region`` is the name of no Region, and what to do; empty if it is one."""
+    if any(region in regions for regions in partitions().values()):
+        return ""
+    return f"{region!r} is no Region that the installed botocore knows: correct it, or update botocore if it is new"
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ may be all that denies them. So a deletion puts the Deny-all on first and lifts 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from c7n_iamusers.exceptions import DenyRefused
@@ -18,6 +20,7 @@ from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.history import FORMER_BOUNDARY
 from c7n_iamusers.iam.policy_documents import listed, parse_document, statements
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME as DENY_ALL_NAME
+from c7n_iamusers.iam.quarantine_record import SID_TIME, sid_time
 from c7n_iamusers.iam.user import IamUser
 
 #: Characters of all inline policies of a user, white space excluded ("IAM and AWS STS quotas", IAM User Guide).
@@ -29,6 +32,7 @@ INLINE, ATTACHED, BOUNDARY = "inline", "attached", "boundary"
 FORMS = {"PutUserPolicy": INLINE, "AttachUserPolicy": ATTACHED, "PutUserPermissionsBoundary": BOUNDARY}
 _GONE = frozenset({"NoSuchEntity"})
 _DENY_ALL = {"Effect": "Deny", "Action": "*", "Resource": "*"}
+_BROWNOUT = re.compile(r"Brownout(\d{8}T\d{6}Z)Until(\d{8}T\d{6}Z)")
 
 
 def aws_deny_all(partition: str) -> str:
@@ -45,6 +49,46 @@ def deny_all_document(sid: str = "") -> str:
     """The inline policy as compact JSON, because of the quota. ``sid``: the id of its statement."""
     statement = {**({"Sid": sid} if sid else {}), **_DENY_ALL}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
+
+
+@dataclass(frozen=True)
+class Brownout:
+    """A Deny-all that ends by itself, whether the runner lives or not. Times: UTC, whole seconds."""
+
+    begun: datetime
+    end: datetime
+
+    @property
+    def document(self) -> str:
+        """The inline policy. The statement id marks it as ours, with its times."""
+        sid = f"Brownout{self.begun:{SID_TIME}}Until{self.end:{SID_TIME}}"
+        condition = {"DateLessThan": {"aws:CurrentTime": f"{self.end:%Y-%m-%dT%H:%M:%SZ}"}}
+        statement = {"Sid": sid, **_DENY_ALL, "Condition": condition}
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, separators=(",", ":"))
+
+
+def brownout_of(user: IamUser) -> Brownout | None:
+    """The brownout whose policy is on the user, even if it is over; None if there is none, or somebody changed it."""
+    for item in user.attachments["inline-policy"]:
+        if item["PolicyName"] == DENY_ALL_NAME:
+            held = _statements(item["PolicyDocument"])
+            found = _BROWNOUT.fullmatch(str(held[0].get("Sid", ""))) if held else None
+            times = [sid_time(each) for each in found.groups()] if found else []
+            if len(times) == 2 and times[0] and times[1]:
+                brownout = Brownout(times[0], times[1])
+                return brownout if held == _statements(brownout.document) else None
+    return None
+
+
+def has_foreign_policy(user: IamUser) -> bool:
+    """Whether the inline policy with our name is neither a Deny-all nor a brownout: somebody has changed it."""
+    ours = holds_inline(user) or brownout_of(user)
+    return not ours and any(i["PolicyName"] == DENY_ALL_NAME for i in user.attachments["inline-policy"])
+
+
+def put_brownout(user: IamUser, brownout: Brownout) -> ApiCall:
+    """The call that puts ``brownout`` on the user, in place of an earlier one."""
+    return _put_inline(user, brownout.document, "brownout")
 
 
 def is_bare(user: IamUser) -> bool:
@@ -144,7 +188,10 @@ def is_denial(call: ApiCall) -> bool:
     given = call.parameters
     if call.operation in ("PutUserPolicy", "DeleteUserPolicy"):
         document = given.get("PolicyDocument")
-        denying = document is None or any(map(_denies_all, _statements(document)))
+        denying = document is None or any(
+            _denies_all(each) or _BROWNOUT.fullmatch(str(each.get("Sid", "")))
+            for each in _statements(document)
+        )
         return bool(given.get("PolicyName") == DENY_ALL_NAME) and denying
     policy = str(given.get("PolicyArn", given.get("PermissionsBoundary", "")))
     denying = policy.endswith(":iam::aws:policy/AWSDenyAll")

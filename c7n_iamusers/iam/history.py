@@ -21,6 +21,8 @@ from c7n_iamusers.text.moments import moment
 QUARANTINE = "quarantine"
 #: The results of calls that changed nothing: failed, or already done by somebody else.
 _FAILED, _GONE = "failed", "gone"
+#: The results of calls that may have been applied.
+_UNANSWERED = ("unknown", "interrupted")
 _BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 _AWS_DENY_ALL = ":iam::aws:policy/AWSDenyAll"
 #: The key in a line's ``notes`` for the ARN of the boundary that a call replaces, empty if there was none.
@@ -31,7 +33,8 @@ FORMER_BOUNDARY = "former-boundary"
 class AppliedCall:
     """A changing call that was applied, or may have been applied. ``notes``: of its journal line.
 
-    ``effective``: False if the object that the call removes was already gone.
+    ``effective``: False if the object that the call removes was already gone. ``answered``: False if it is not known
+    whether the call was applied.
     """
 
     time: datetime
@@ -39,6 +42,7 @@ class AppliedCall:
     parameters: Mapping[str, Any]
     notes: Mapping[str, Any]
     effective: bool = True
+    answered: bool = True
 
     @property
     def removed(self) -> tuple[str, str] | None:
@@ -71,6 +75,12 @@ class History:
             return None
         since = self.record.since
         return None if any(each.time >= since and _releases(each) for each in self.calls) else self.record
+
+    def deny_stood(self, record: Quarantine) -> bool:
+        """Whether the Deny-all of ``record`` was on the user for certain."""
+        return record.deny == "own" or any(
+            each.time >= record.since and each.answered and _puts_deny_all(each) for each in self.calls
+        )
 
     def deletion_unfinished(self) -> bool:
         """Whether a deletion removed attachments that were not restored, or its attached or boundary Deny remains."""
@@ -137,7 +147,9 @@ class History:
     def with_calls(self, calls: Iterable[tuple[ApiCall, str]], now: datetime) -> History:
         """The history after ``calls`` of the current run, each with its result. The journal is not read again."""
         later = (
-            AppliedCall(now, call.operation, call.parameters, call.notes, result != _GONE)
+            AppliedCall(
+                now, call.operation, call.parameters, call.notes, result != _GONE, result not in _UNANSWERED
+            )
             for call, result in calls
             if result != _FAILED
         )
@@ -190,6 +202,18 @@ def history_of(
     return History(calls, found or _unrecorded_quarantine(History(calls)), _restored_at(subject, mine))
 
 
+def last_deletion(lines: Iterable[Mapping[str, Any]]) -> datetime | None:
+    """When a user was deleted for the last time according to ``lines``; None if none was."""
+    times = [moment(line.get("time")) for line in lines if _tells_deletion(line)]
+    return max((time for time in times if time), default=None)
+
+
+def _tells_deletion(line: Mapping[str, Any]) -> bool:
+    if line.get("phase") == "outcome":
+        return line.get("status") == "deleted"
+    return (line.get("phase"), line.get("operation"), line.get("result")) == ("after", "DeleteUser", "done")
+
+
 def _restored_at(subject: Subject, lines: Iterable[Mapping[str, Any]]) -> datetime | None:
     outcomes = (line for line in lines if line.get("phase") == "outcome" and line.get("status") == "restored")
     times = [moment(line.get("time")) for line in outcomes if subject.unique_id in (line.get("made") or ())]
@@ -215,9 +239,10 @@ def _applied_calls(lines: Iterable[Mapping[str, Any]]) -> Iterator[AppliedCall]:
             notes = line.get("notes")
             time = moment(line.get("time")) or _BEGINNING
             given = notes if isinstance(notes, Mapping) else {}
-            begun[key] = AppliedCall(time, str(line.get("operation")), parameters, given)
+            begun[key] = AppliedCall(time, str(line.get("operation")), parameters, given, answered=False)
         elif (call := begun.pop(key, None)) and line.get("result") != _FAILED:
-            yield replace(call, effective=line.get("result") != _GONE)
+            result = line.get("result")
+            yield replace(call, effective=result != _GONE, answered=result not in _UNANSWERED)
     yield from begun.values()
 
 
@@ -232,6 +257,13 @@ def _is_of(line: Mapping[str, Any], subject: Subject, created: datetime | None) 
 def _is_restoration(call: AppliedCall) -> bool:
     """Whether a restoration made the call. What it puts on a user is the user's own, even an AWSDenyAll."""
     return call.notes.get("for") == "restoration"
+
+
+def _puts_deny_all(call: AppliedCall) -> bool:
+    if call.operation == "PutUserPolicy":
+        return call.parameters.get("PolicyName") == DENY_ALL_NAME and call.notes.get("for") != "brownout"
+    names = {"AttachUserPolicy": "PolicyArn", "PutUserPermissionsBoundary": "PermissionsBoundary"}
+    return call.operation in names and _is_deny_all(call, names[call.operation])
 
 
 def _releases(call: AppliedCall) -> bool:

@@ -17,17 +17,28 @@ from c7n_iamusers.iam.attachments import (
     TAG,
     AttachmentKind,
 )
-from c7n_iamusers.iam.deny_all import deny_all_arn, holds_attached, holds_inline, inline_deny_all, is_bounded
+from c7n_iamusers.iam.deny_all import (
+    brownout_of,
+    deny_all_arn,
+    holds_attached,
+    holds_inline,
+    inline_deny_all,
+    is_bounded,
+)
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, OWN_TAGS, DenyRecord, Quarantine, parse_sid
 from c7n_iamusers.iam.user import IamUser, Item
 
 NOTHING_KNOWN = History()
+#: Why a quarantine no longer holds whose Deny somebody else removed.
+DENY_GONE = "its Deny-all is gone"
 
 
 def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> Quarantine | None:
     """The quarantine that ``user`` is in, by its Deny-all and the journal; None if it is in none.
 
+    It says in which form the Deny is on the user (``deny``), since when (``since``), and whether its credentials are
+    kept active (``kept``). Without a journal, only the inline form can be known as ours.
     Tags are ignored, because anybody with iam:TagUser can write them.
     """
     record = deny_record_of(user)
@@ -37,9 +48,19 @@ def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> Quarantine
         in_force = journaled and journaled.deny != "inline" and _is_in_force(user, journaled, history)
         return journaled if in_force else None
     later = journaled is not None and journaled.since > on_user.since
-    if journaled and (later or (journaled.since == on_user.since and not on_user.known)):
+    # The Deny of a kept one may have had no room for the ids of the credentials that were deactivated later.
+    deepened = journaled is not None and on_user.kept and not journaled.kept
+    if journaled and (later or (journaled.since == on_user.since and (deepened or not on_user.known))):
         return replace(journaled, deny="inline")
     return on_user
+
+
+def broken_quarantine(user: IamUser, history: History) -> Quarantine | None:
+    """The quarantine of ``user`` whose Deny-all somebody else removed, by the journals; None if there is none."""
+    record = history.quarantine
+    if record is None or denied(user, record) or not history.deny_stood(record):
+        return None
+    return record
 
 
 def deny_record_of(user: IamUser) -> DenyRecord | None:
@@ -71,7 +92,7 @@ def without_own_changes(
     the user could do more than before.
     """
     attachments = dict(user.attachments)
-    if inline_deny_all(user) is not None:
+    if inline_deny_all(user) is not None or brownout_of(user):
         attachments[INLINE_POLICY.name] = _without(user, INLINE_POLICY.name, "PolicyName", DENY_ALL_NAME)
     if history.attached_deny():
         attachments[ATTACHED_POLICY.name] = _without(
@@ -99,7 +120,9 @@ def _without(user: IamUser, kind: str, member: str, value: str) -> tuple[Item, .
 
 def lapses(user: IamUser, quarantine: Quarantine) -> list[str]:
     """Why the quarantine of ``user`` is no longer complete, in words; empty if it is complete."""
-    gone = [] if denied(user, quarantine) else ["its Deny-all is gone"]
+    gone = [] if denied(user, quarantine) else [DENY_GONE]
+    if quarantine.kept:
+        return gone
     return gone + [
         f"{kind.title} {item[kind.identifier]} is active" for kind, item in switchable(user, ACTIVE)
     ]

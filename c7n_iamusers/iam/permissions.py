@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, ON_USER
+from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.deny_all import aws_deny_all
+from c7n_iamusers.iam.resource_types import ANYTHING, resources_of
 
 #: The identity of the caller, and the user.
 _IDENTITY = ("sts:GetCallerIdentity", "iam:GetUser")
@@ -104,33 +105,6 @@ RESTORATION = _sorted(
 )
 
 
-_ANYTHING = "*"
-#: Actions on a user.
-_ON_USER = frozenset(
-    f"iam:{name}"
-    for name in (
-        "GetUser",
-        "DeleteUser",
-        "TagUser",
-        "UntagUser",
-        "GetAccessKeyLastUsed",
-        "PutUserPermissionsBoundary",
-        *(
-            name
-            for kind in ATTACHMENT_KINDS
-            for name in kind.reads | kind.removing | kind.switching | kind.restoring
-        ),
-    )
-)
-#: Actions on other resource types -> the resource.
-_ON_OTHERS = {
-    f"iam:{part.operation}": part.resource
-    for kind in ATTACHMENT_KINDS
-    for part in (*kind.removals, kind.restoration)
-    if part and part.resource != ON_USER
-}
-#: Actions that are also called for all users, which needs resource *.
-_ON_ALL = frozenset(f"iam:{name}" for kind in ATTACHMENT_KINDS for name in kind.reads & kind.reads_of_all)
 #: Actions that this package uses only for AWSDenyAll -> the condition key that limits them to it.
 _DENYING = {
     "iam:AttachUserPolicy": "iam:PolicyARN",
@@ -140,10 +114,24 @@ _DENYING = {
 
 @dataclass(frozen=True)
 class Needed:
-    """Permissions such as ``iam:GetUser``. ``own``: of this package's plugins. ``others``: of all other plugins."""
+    """Permissions such as ``iam:GetUser``.
 
-    own: frozenset[str]
+    ``own``: of this package's plugins. ``others``: of all other plugins. ``restoring``: of ``c7n-iamusers restore``,
+    which can give a user any policy. ``bound``: actions with their resource, the part of its ARN after the partition.
+    """
+
+    own: frozenset[str] = frozenset()
     others: frozenset[str] = frozenset()
+    restoring: frozenset[str] = frozenset()
+    bound: frozenset[tuple[str, str]] = frozenset()
+
+    def __or__(self, other: Needed) -> Needed:
+        return Needed(
+            self.own | other.own,
+            self.others | other.others,
+            self.restoring | other.restoring,
+            self.bound | other.bound,
+        )
 
 
 def role_policy(needed: Needed, account_id: str = "*", partition: str = "aws") -> dict[str, Any]:
@@ -151,14 +139,16 @@ def role_policy(needed: Needed, account_id: str = "*", partition: str = "aws") -
 
     No condition can limit ``iam:PutUserPolicy`` to the Deny-all: a principal with it can give a user any permission.
     """
-    grouped: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for action in sorted(_needing_permission(needed.own | needed.others)):
-        denying = _DENYING.get(action, "") if action not in needed.others else ""
-        resource = _ANYTHING if action in needed.others else _resource(action)
-        grouped[(resource, denying)].append(action)
+    grouped: defaultdict[tuple[tuple[str, ...], str], list[str]] = defaultdict(list)
+    for action in sorted(_needing_permission(needed.own | needed.others | needed.restoring)):
+        resources = (ANYTHING,) if action in needed.others else resources_of(action, account_id, partition)
+        free = action in needed.others | needed.restoring
+        grouped[(resources, "" if free else _DENYING.get(action, ""))].append(action)
+    for action, resource in sorted(needed.bound):
+        grouped[((f"arn:{partition}:{resource}",), "")].append(action)
     statements = [
-        _statement(actions, _arn(resource, account_id, partition), denying, partition)
-        for (resource, denying), actions in sorted(grouped.items())
+        _statement(actions, resources, denying, partition)
+        for (resources, denying), actions in sorted(grouped.items())
     ]
     return {"Version": "2012-10-17", "Statement": statements}
 
@@ -168,17 +158,10 @@ def _needing_permission(actions: Iterable[str]) -> list[str]:
     return [action for action in actions if action != "sts:GetCallerIdentity"]
 
 
-def _resource(action: str) -> str:
-    if action in _ON_ALL:
-        return _ANYTHING
-    return _ON_OTHERS.get(action) or (ON_USER if action in _ON_USER else _ANYTHING)
-
-
-def _arn(resource: str, account_id: str, partition: str) -> str:
-    return resource if resource == _ANYTHING else f"arn:{partition}:iam::{account_id}:{resource}"
-
-
-def _statement(actions: list[str], resource: str, denying: str, partition: str) -> Mapping[str, Any]:
+def _statement(
+    actions: list[str], resources: tuple[str, ...], denying: str, partition: str
+) -> Mapping[str, Any]:
+    resource = resources[0] if len(resources) == 1 else list(resources)
     statement = {"Effect": "Allow", "Action": actions, "Resource": resource}
     if not denying:
         return statement

@@ -29,21 +29,26 @@ VALUE_LENGTH = 256
 _NOT_IN_A_VALUE = re.compile(r"[^\w\s.:/=+\-@]")
 _TAG = re.compile(
     # The reason can be empty: IAM may accept none of its characters, or a long policy name leaves no room.
-    r"(?P<since>\S+Z) deny=(?P<deny>inline|attached|boundary|own|none) by (?P<policy>\S+?)(?::(?: (?P<reason>.*))?)?",
+    r"(?P<since>\S+Z) deny=(?P<deny>inline|attached|boundary|own|none)(?P<kept> credentials=kept)?"
+    r" by (?P<policy>\S+?)(?::(?: (?P<reason>.*))?)?",
     re.DOTALL,
 )
 #: A deletion keeps the record of the user's quarantine, and adds the time at which it began.
 _SID = re.compile(
-    r"(?:Quarantined(?P<since>\d{8}T\d{6}Z)(?P<ids>(?:x[A-Z0-9]+)*)(?P<journaled>Journaled)?)?"
+    r"(?:Quarantined(?P<since>\d{8}T\d{6}Z)(?:(?P<kept>Listening)|(?P<ids>(?:x[A-Z0-9]+)*)(?P<journaled>Journaled)?))?"
     r"(?:Deletion(?P<deletion>\d{8}T\d{6}Z))?"
 )
-_TAG_TIME, _SID_TIME = "%Y-%m-%dT%H:%M:%SZ", "%Y%m%dT%H%M%SZ"
+#: The form of a time in the statement id of a Deny-all.
+SID_TIME = "%Y%m%dT%H%M%SZ"
+_TAG_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True)
 class Quarantine:
     """``since``: UTC, whole seconds. ``deactivated``: ids of the credentials that were active before.
 
+    ``kept``: its credentials stay active under the Deny (``credentials: keep``), so that requests are still attempted
+    and can be seen; ``deactivated`` is then empty.
     ``deny``: the form of the Deny-all (``inline``, ``attached``, ``boundary``), ``own`` if the user had another
     Deny-all before, ``none`` if no form fits. ``known``: False if it is unknown what was active before, because the
     journal with the record is missing.
@@ -55,11 +60,15 @@ class Quarantine:
     deactivated: tuple[str, ...] = ()
     deny: str = "inline"
     known: bool = True
+    kept: bool = False
 
     @property
     def sids(self) -> tuple[str, ...]:
         """Statement ids for the Deny-all: one with the whole record if possible, and one that refers to the journal."""
-        since = f"Quarantined{self.since:{_SID_TIME}}"
+        since = f"Quarantined{self.since:{SID_TIME}}"
+        if self.kept:
+            # As long as the one that refers to the journal, which therefore always fits in its place.
+            return (f"{since}Listening",)
         ids = "".join(f"x{each}" for each in self.deactivated)
         # A Sid accepts letters and digits only, and ids of credentials are upper case.
         whole = (since + ids,) if self.known and _SID.fullmatch(since + ids) else ()
@@ -67,12 +76,15 @@ class Quarantine:
 
     def tag(self) -> dict[str, str]:
         """The tag that shows the quarantine to people, as TagUser accepts it."""
-        text = f"{self.since:{_TAG_TIME}} deny={self.deny} by {self.policy}: {self.reason}"
+        kept = " credentials=kept" if self.kept else ""
+        text = f"{self.since:{_TAG_TIME}} deny={self.deny}{kept} by {self.policy}: {self.reason}"
         return {"Key": QUARANTINE_TAG, "Value": tag_value(text)}
 
     def as_data(self) -> dict[str, object]:
         """The record as snapshots and journal lines have it."""
         rest = {"policy": self.policy, "reason": self.reason, "deny": self.deny}
+        if self.kept:
+            rest["credentials"] = "kept"
         return {"since": self.since.isoformat(), "deactivated": list(self.deactivated), **rest}
 
     @classmethod
@@ -82,7 +94,8 @@ class Quarantine:
         if since is None or not isinstance(ids, list):
             return None
         words = {name: str(data.get(name, "")) for name in ("policy", "reason", "deny")}
-        return cls(since, words["policy"], words["reason"], tuple(map(str, ids)), words["deny"])
+        kept = data.get("credentials") == "kept"
+        return cls(since, words["policy"], words["reason"], tuple(map(str, ids)), words["deny"], kept=kept)
 
 
 @dataclass(frozen=True)
@@ -98,16 +111,17 @@ def parse_sid(sid: str) -> DenyRecord | None:
     found = _SID.fullmatch(sid)
     if found is None or not sid:
         return None
-    since, begun = (_time(found[name] or "", _SID_TIME) for name in ("since", "deletion"))
+    since, begun = (sid_time(found[name] or "") for name in ("since", "deletion"))
     if (found["since"] and not since) or (found["deletion"] and not begun):
         return None
     known, ids = not found["journaled"], tuple((found["ids"] or "").split("x")[1:])
-    return DenyRecord(Quarantine(since, "", "", ids, known=known) if since else None, begun)
+    kept = bool(found["kept"])
+    return DenyRecord(Quarantine(since, "", "", ids, known=known, kept=kept) if since else None, begun)
 
 
 def deletion_sids(quarantine: Quarantine | None, now: datetime) -> tuple[str, ...]:
     """Statement ids for the Deny-all of a deletion that begins ``now`` (UTC), the most complete first."""
-    end = f"Deletion{now:{_SID_TIME}}"
+    end = f"Deletion{now:{SID_TIME}}"
     return tuple(sid + end for sid in quarantine.sids) if quarantine else (end,)
 
 
@@ -128,7 +142,13 @@ def quarantine_of_tags(tags: Mapping[str, str]) -> Quarantine | None:
     if found is None or since is None:
         return None
     ids = [each for key in sorted(tags) if key.startswith(DEACTIVATED_TAG) for each in tags[key].split()]
-    return Quarantine(since, found["policy"], found["reason"] or "", tuple(dict.fromkeys(ids)), found["deny"])
+    policy, reason, kept = found["policy"], found["reason"] or "", bool(found["kept"])
+    return Quarantine(since, policy, reason, tuple(dict.fromkeys(ids)), found["deny"], kept=kept)
+
+
+def sid_time(text: str) -> datetime | None:
+    """The time (UTC) that ``text`` of a statement id says; None if it is none."""
+    return _time(text, SID_TIME)
 
 
 def _time(text: str, form: str) -> datetime | None:

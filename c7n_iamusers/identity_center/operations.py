@@ -19,6 +19,17 @@ GROUP_ID, USER_ID, MEMBERSHIP_ID, REQUEST = "group", "user", "membership", "assi
 _CREATION, _DELETION = "AccountAssignmentCreationStatus", "AccountAssignmentDeletionStatus"
 #: A deletion is done if the object no longer exists.
 _GONE = frozenset({"ResourceNotFoundException"})
+#: The IAM actions that ``c7n-iamusers provision --prune`` and ``--undo`` need beyond those of provisioning.
+REMOVING = (
+    "identitystore:DeleteGroup",
+    "identitystore:DeleteGroupMembership",
+    "identitystore:DeleteUser",
+    "identitystore:ListGroupMembershipsForMember",
+    "sso:DeleteAccountAssignment",
+    "sso:DeletePermissionSet",
+    "sso:DescribeAccountAssignmentDeletionStatus",
+    "sso:ListAccountAssignmentDeletionStatus",
+)
 
 
 def group_creation_if_missing(

@@ -118,9 +118,12 @@ class Notices:
     def __init__(self, notices: Iterable[Notice], place: str) -> None:
         self.place = place
         self._by_user: dict[str, list[Notice]] = {}
+        self._announced: dict[str, dict[str, Notice]] = {}
         for notice in sorted(notices, key=lambda each: each.time):
             for user in notice.users:
                 self._by_user.setdefault(user.unique_id, []).append(notice)
+                if notice.step == ANNOUNCED:
+                    self._announced.setdefault(user.arn, {})[user.unique_id] = notice
 
     @classmethod
     def read(cls, store: Store, account_id: str, now: datetime) -> Notices:
@@ -141,6 +144,12 @@ class Notices:
         today = now.astimezone(timezone.utc).date()
         found = (each for each in self._by_user.get(unique_id, ()) if each.step == ANNOUNCED)
         return next((each for each in found if today <= each.day + timedelta(days=LAPSE_DAYS)), None)
+
+    def of_namesake(self, user: Subject) -> Notice | None:
+        """The latest announcement of another user that had the ARN of ``user``; None if there is none."""
+        found = self._announced.get(user.arn, {}).items()
+        others = [notice for unique_id, notice in found if unique_id != user.unique_id]
+        return max(others, key=lambda each: each.time, default=None)
 
     def has(self, unique_id: str, step: str, since: datetime) -> bool:
         """Whether its owners were addressed at ``step``, at ``since`` or later."""

@@ -47,7 +47,7 @@ class Probes:
             yield Check(place, "role", HOLE, "it has no role", "give one in the accounts file: role: ARN")
             return
         try:
-            iam = self._iam(target)
+            iam = self.iam(target)
         except _ERRORS as error:
             yield Check(place, "role", HOLE, str(error), self._to_be_assumed(target))
             return
@@ -66,7 +66,7 @@ class Probes:
             f"{external}, and let that identity call sts:AssumeRole on it"
         )
 
-    def _iam(self, target: Target) -> Any:
+    def iam(self, target: Target) -> Any:
         """A client of iam in the account, by the chain of roles as c7n-org assumes them."""
         region, keys = target.region, dict[str, str]()
         if not target.roles:

@@ -8,16 +8,19 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, HOME_REGIONS
+from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, HOME_REGIONS, partitions, region_fault
 from c7n_iamusers.iam.deny_all import aws_deny_all
 from c7n_iamusers.iam.permissions import Needed, role_policy
+from c7n_iamusers.iam.policy_documents import listed
 from c7n_iamusers.organization.owners import OWNER, accounts_file, address_fault
 
 OK, HOLE, UNKNOWN = "ok", "hole", "unknown"
 #: The variables of accounts.yml that are checked beside those that the policies use.
 QUEUE, NOTICES, CENTER_ROLE = "queue_url", "notices", "identity_center_role"
+#: Days until the deletion, days until the Deny, and days under it.
+DAYS = ("announce_days", "listen_after_days", "quarantined_for_days")
 #: A variable as Cloud Custodian fills it in; {{...}} is a template's, and ${...} a policy variable of IAM.
-_VARIABLE = re.compile(r"(?<![{$])\{([A-Za-z_]\w*)\}(?!\})")
+VARIABLE = re.compile(r"(?<![{$])\{([A-Za-z_]\w*)\}(?!\})")
 _OF_CENTER = ("provision-identity-center", "identity-center")
 #: Stands for any name in a resource that is asked about.
 _SOMETHING = "c7n-iamusers-preflight"
@@ -48,6 +51,7 @@ class Target:
     external_id: str
     regions: tuple[str, ...]
     variables: Mapping[str, Any]
+    tags: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name} ({self.account_id})"
@@ -71,6 +75,26 @@ def targets(data: Any) -> tuple[Target, ...]:
     return tuple(_target(each, shared) for each in data["accounts"])
 
 
+def chosen(found: Sequence[Target], names: Sequence[str], tags: Sequence[str]) -> tuple[Target, ...]:
+    """The accounts that have one of the ``names`` (or ids), and all ``tags``, as c7n-org chooses them by -a and -t.
+
+    Raises ValueError if a name is no account's, or no account is left.
+    """
+    known = {each for target in found for each in (target.name, target.account_id)}
+    if unknown := [each for each in names if each not in known]:
+        raise ValueError(f"it has no account {', '.join(unknown)}")
+    left = tuple(
+        target
+        for target in found
+        if (not names or {target.name, target.account_id} & set(names)) and set(tags) <= set(target.tags)
+    )
+    if not left:
+        raise ValueError(
+            f"none of its accounts has {' and '.join(f'the tag {tag}' for tag in tags) or 'an id'}"
+        )
+    return left
+
+
 def _target(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> Target:
     account_id, roles = str(entry["account_id"]), entry.get("role") or ()
     if isinstance(roles, str):
@@ -81,6 +105,12 @@ def _target(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> Target:
     )
     if faulty is not None:
         raise ValueError(f"account {account_id}: role {faulty!r} is not the ARN of a role")
+    for each in roles:
+        if (partition := str(each).split(":")[1]) not in partitions():
+            raise ValueError(
+                f"account {account_id}: role {each!r}: there is no partition {partition!r}; it is one of "
+                f"{', '.join(partitions())}"
+            )
     variables = {**shared, **(entry.get("vars") or {})}
     return Target(
         account_id,
@@ -90,6 +120,7 @@ def _target(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> Target:
         str(entry.get("external_id") or ""),
         tuple(part.strip() for each in entry.get("regions") or () for part in str(each).split(",")),
         variables,
+        tuple(map(str, entry.get("tags") or ())),
     )
 
 
@@ -99,12 +130,16 @@ def file_checks(
     """What the accounts file alone tells. ``used``: policy -> its variables. ``runtime``: those that c7n defines."""
     yield _region(target)
     yield _owner(target)
+    yield from _days(target)
     if used:
         yield _variables(target, used, runtime)
 
 
 def _region(target: Target) -> Check:
     regions = target.regions or DEFAULT_REGIONS
+    if faults := [fault for each in regions if each != "all" and (fault := region_fault(each))]:
+        remedy = f"correct regions in the accounts file, such as [{HOME_REGIONS['aws']}]"
+        return Check(str(target), "region", HOLE, "; ".join(faults), remedy)
     if len(regions) == 1 or "all" in regions or target.region in regions:
         return Check(str(target), "region", OK, target.region)
     return Check(
@@ -126,6 +161,30 @@ def _owner(target: Target) -> Check:
     return Check(str(target), "owner", OK, str(said))
 
 
+def _days(target: Target) -> Iterator[Check]:
+    """Whether the quarantine begins on the day that owners are told. Nothing where the days are not all there."""
+    days: list[Any] = [target.variables.get(name) for name in DAYS]
+    if None in days:
+        return
+    announced, after, held = days
+    where, remedy = str(target), f"correct {', '.join(DAYS)} under vars in the accounts file"
+    if wrong := [
+        f"{name} is {target.variables[name]!r}"
+        for name in DAYS
+        if type(target.variables[name]) not in (int, float)
+    ]:
+        told = f"{', '.join(wrong)}, and must be a number, without quotes"
+    elif after + held != announced:
+        told = (
+            f"a quarantine after {after} days that holds for {held} does not end after the {announced} days that the "
+            "owners are told"
+        )
+    else:
+        yield Check(where, "days", OK, f"{after} days, then {held} in quarantine")
+        return
+    yield Check(where, "days", HOLE, told, remedy)
+
+
 def _variables(target: Target, used: Mapping[str, Collection[str]], runtime: Collection[str]) -> Check:
     missing = {
         # The owner has a check of its own.
@@ -141,7 +200,7 @@ def _variables(target: Target, used: Mapping[str, Collection[str]], runtime: Col
 
 def variables_of(data: Any) -> frozenset[str]:
     """The variables that a policy uses. ``data``: the policy, as it was loaded."""
-    return frozenset(name for text in _texts(data) for name in _VARIABLE.findall(text))
+    return frozenset(name for text in _texts(data) for name in VARIABLE.findall(text))
 
 
 def _texts(data: Any) -> Iterator[str]:
@@ -168,15 +227,15 @@ def shared_by(found: Sequence[Target], policies: Iterable[Any]) -> Shared:
     centers = dict[tuple[str, str], None]()
     for target in found:
         named = [(part.get("transport") or {}).get("queue") for part in parts]
-        queues |= dict.fromkeys(_filled([*named, target.variables.get(QUEUE)], target))
+        queues |= dict.fromkeys(filled([*named, target.variables.get(QUEUE)], target))
         named = [part.get("notices") for part in parts]
-        notices |= dict.fromkeys(_filled([*named, target.variables.get(NOTICES)], target))
+        notices |= dict.fromkeys(filled([*named, target.variables.get(NOTICES)], target))
         for part in parts:
             if part.get("type") in _OF_CENTER:
-                region = _filled([part.get("region")], target)
-                role = _filled([part.get("role")], target)
+                region = filled([part.get("region")], target)
+                role = filled([part.get("role")], target)
                 centers |= {(each, region[0] if region else ""): None for each in role}
-        role = _filled([target.variables.get(CENTER_ROLE)], target)
+        role = filled([target.variables.get(CENTER_ROLE)], target)
         known = {each for each, _ in centers}
         centers |= {(each, ""): None for each in role if each not in known}
     return Shared(tuple(queues), tuple(notices), tuple(centers))
@@ -193,14 +252,15 @@ def _parts(data: Any) -> Iterator[Mapping[str, Any]]:
             yield from _parts(each)
 
 
-def _filled(values: Iterable[Any], target: Target) -> list[str]:
+def filled(values: Iterable[Any], target: Target) -> list[str]:
+    """``values`` with the variables of ``target``. Those whose variables are not all defined are left out."""
     known = {**target.variables, "account_id": target.account_id, "region": target.region}
 
     def of(name: re.Match[str]) -> str:
         return str(known.get(name[1], name[0]))
 
-    filled = [_VARIABLE.sub(of, each) for each in values if isinstance(each, str) and each]
-    return [each for each in filled if not _VARIABLE.search(each)]
+    filled = [VARIABLE.sub(of, each) for each in values if isinstance(each, str) and each]
+    return [each for each in filled if not VARIABLE.search(each)]
 
 
 def simulations(needed: Needed, target: Target) -> list[dict[str, Any]]:
@@ -211,11 +271,11 @@ def simulations(needed: Needed, target: Target) -> list[dict[str, Any]]:
     found = []
     every = Needed(needed.own | needed.others)
     for statement in role_policy(every, target.account_id, target.partition)["Statement"]:
-        resource = str(statement["Resource"])
+        resources = listed(statement["Resource"])
         asked: dict[str, Any] = {
             "PolicySourceArn": target.roles[-1],
             "ActionNames": statement["Action"],
-            "ResourceArns": [resource if resource == "*" else resource.replace("*", _SOMETHING)],
+            "ResourceArns": [each if each == "*" else each.replace("*", _SOMETHING) for each in resources],
         }
         for keys in statement.get("Condition", {}).values():
             asked["ContextEntries"] = [

@@ -19,17 +19,18 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import NoJournal, utc_now
-from c7n_iamusers.execution.outcomes import FAILED, PLANNED, SKIPPED, Outcome
+from c7n_iamusers.execution.outcomes import FAILED, PLANNED, Outcome
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.execution.user_run import Run, Work, outcome_of
 from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.permissions import DELETION
 from c7n_iamusers.identity_center.access_state import PROVISIONED, USED, AccessState
+from c7n_iamusers.plugins.numbers import check_numbers
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_store
 from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction, idle_region
-from c7n_iamusers.safeguards.guards import NOT_HEARD, PROVEN, Guards, unprovisioned, unquiet
+from c7n_iamusers.safeguards.guards import NOT_HEARD, PROVEN, Guards, refused_status, unprovisioned, unquiet
 from c7n_iamusers.safeguards.recheck import no_recheck
 from c7n_iamusers.text.wording import visible
 
@@ -73,7 +74,9 @@ def _proposal(
         reason = action.skip_reason(resource)
         found.append(PlannedDeletion(evidence, skipped=reason) if reason else deletion.propose(evidence))
         planned = found[0]
-        return (SKIPPED, planned.skipped) if planned.skipped else (PLANNED, f"{len(planned.calls)} calls")
+        if planned.skipped:
+            return refused_status(planned.skipped), planned.skipped
+        return PLANNED, f"{len(planned.calls)} calls"
 
     outcome = outcome_of(subject, work, interruption)
     # Users that could not be read are in the plan too, so that it lists all users.
@@ -211,6 +214,7 @@ class CompositeDelete(UserAction):
     )
     schema_alias = False
     permissions = DELETION
+    ends_sessions = True
     #: With require: for each identity-center filter, the ARN of a user -> the access of its person.
     _access: Sequence[Mapping[str, AccessState]] = ()
 
@@ -219,6 +223,7 @@ class CompositeDelete(UserAction):
         self.require_lasting_output()
         self.require_exemptions(rules=not self.data.get("plan-only"))
         self.require_notices()
+        self.require_numbers()
         if self.data.get("plan") and self.data.get("plan-only"):
             raise PolicyValidationError(
                 f"policy {self.manager.data.get('name')}: composite-delete: plan applies a plan and plan-only makes "
@@ -239,6 +244,7 @@ class CompositeDelete(UserAction):
 
         Raises PolicyExecutionError, before anything is changed, if the run is not safe.
         """
+        check_numbers(self, PolicyExecutionError)
         if self.data.get("require"):
             self._access = [each.gate().states(resources) for each in self._access_filters()]
         if self.data.get("plan-only"):
@@ -271,7 +277,8 @@ class CompositeDelete(UserAction):
         judged = {SERVICE_SPECIFIC_CREDENTIAL} if held else set()
         users = LiveUsers(run.client, run.count, run.backoff, judged=judged)
         problem = recheck.problem if recheck.needed else no_recheck
-        return UserDeletion(run, users, records, guards, reviewed, problem, self.data.get("adopt", False))
+        adopt, sessions = self.data.get("adopt", False), self.sign_in_sessions(run)
+        return UserDeletion(run, users, records, guards, reviewed, problem, adopt, sessions=sessions)
 
     def _require_plan_of_digest(self, error: type[Exception]) -> None:
         if "plan-sha256" in self.data and not self.data.get("plan"):

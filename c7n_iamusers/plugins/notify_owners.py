@@ -17,6 +17,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, due_for, reminder
 from c7n_iamusers.plugins.identity_center import require_keys
+from c7n_iamusers.plugins.numbers import check_numbers, or_variable
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store
 from c7n_iamusers.plugins.user_action import idle_region, require_exemptions
@@ -30,7 +31,7 @@ def _schema() -> dict[str, Any]:
         "type": {"enum": ["notify-owners"]},
         "notices": NOTICES,
         "step": {"enum": ["announce", "remind"]},
-        "days": {"type": "integer", "minimum": 0},
+        "days": or_variable({"type": "integer", "minimum": 0}),
     }
     schema["anyOf"] = [
         {"required": [*each["required"], "notices", "step", "days"]} for each in schema["anyOf"]
@@ -47,7 +48,8 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
     ``step: announce`` with ``days: 30`` announces the users that have no announcement yet, for the day in thirty
     days (UTC); one counts until 90 days after its day. ``step: remind`` with ``days: 7`` addresses the owners of those
     whose announced day is seven days ahead or less, once. Other users are left out. The resources carry
-    ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``) for the template.
+    ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``) for the template, with ``came-back`` where another user of
+    the name was announced before.
 
     ``notices`` is a directory, or ``s3://BUCKET/PREFIX``, that all steps share. Each message is a file there
     (``<account id>/<time>-<step>-<digest>.json``) by the session of Cloud Custodian itself, with a conditional put.
@@ -88,13 +90,20 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
     schema = _schema()
     schema_alias = False
 
+    def get_permissions(self) -> tuple[str, ...]:
+        """What sending needs, by the session of ``assume_role``, and what the policy's own session needs."""
+        return (*super().get_permissions(), "iam:ListAccountAliases")
+
     def validate(self) -> NotifyOwners:
         """Raises PolicyValidationError where the policy does not say whom it spares, or whom it addresses."""
         require_keys(self.manager, self.type, self.data, ("notices", "step", "days", "transport"))
         super().validate()
+        check_numbers(self, PolicyValidationError)
         require_exemptions(self.manager, self.type)
         if "to_from" not in self.data and not any(map(_may_be_address, self.data.get("to", ()))):
-            raise PolicyValidationError(f"policy {self.manager.data.get('name')}: {_NOBODY}")
+            raise PolicyValidationError(
+                f"policy {self.manager.data.get('name')}: {_NOBODY}; to is {self.data.get('to', [])!r}"
+            )
         return self
 
     def process(self, resources: list[Resource], event: Any = None) -> None:
@@ -108,14 +117,21 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
             return
         if not resources:
             return
+        check_numbers(self, PolicyExecutionError)
         account_id, now = subject_of(resources[0]).account_id, utc_now()
         self._store, self._addresses = notices_store(self.manager, self.data["notices"]), ()
         with self._refused(account_id):
-            due = self._due(resources, Notices.read(self._store, account_id, now), now)
+            notices = Notices.read(self._store, account_id, now)
+            due = self._due(resources, notices, now)
             if due:
                 self._store.replace(f"{account_id}/.writable", now.isoformat().encode())
         for resource, announced, day in due:
             notice = {"announced": announced.date().isoformat(), "day": day.isoformat()}
+            if former := notices.of_namesake(subject_of(resource)):
+                notice["came-back"] = (
+                    f"came back: a user of this name was announced on {former.time.date()} for deletion on "
+                    f"{former.day}; this is another one"
+                )
             annotate(resource, "notice", notice)
         self._waiting, self._unrecorded = list(due), list[str]()
         if due:
@@ -178,7 +194,10 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
         try:
             yield
         except (OSError, NoticesUnreadable) as error:
-            raise PolicyExecutionError(f"{self._where(account_id)}: {error}. Nobody was addressed") from error
+            raise PolicyExecutionError(
+                f"{self._where(account_id)}: the notices can't be read and written: {error}. Nobody was addressed: "
+                f"make {self.data['notices']} readable and writable for the runner, or correct notices, and run again"
+            ) from error
 
     def _where(self, account_id: str) -> str:
         return f"policy {self.manager.data.get('name')}: account {account_id}"

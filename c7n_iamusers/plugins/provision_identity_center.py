@@ -235,7 +235,11 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         if self._settings().mode == INTENT:
             return reading
         assuming = ("sts:AssumeRole",) if self.data.get("role") else ()
-        return (*self.permissions, *assuming, *reading, *username_tag_permission(self.data))
+        return (*self.permissions_to_apply(), *assuming, *reading)
+
+    def permissions_to_apply(self) -> tuple[str, ...]:
+        """The IAM actions that planning and writing need in the account of Identity Center, in each mode."""
+        return (*self.permissions, *username_tag_permission(self.data))
 
     def validate(self) -> ProvisionIdentityCenter:
         """Raises PolicyValidationError for faults that can be found without AWS."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from c7n.exceptions import PolicyValidationError
 from c7n.utils import type_schema
 
 from c7n_iamusers.execution.user_run import Run, Work
@@ -10,6 +11,9 @@ from c7n_iamusers.iam.permissions import QUARANTINE, RELEASE
 from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
 from c7n_iamusers.safeguards.guards import Guards
+
+#: The value of the option credentials that leaves them active.
+KEEP = "keep"
 
 
 class Quarantine(UserAction):
@@ -19,13 +23,24 @@ class Quarantine(UserAction):
     of a user's inline policies have no room for it, the AWS-managed ``AWSDenyAll``, attached; if there is no room for
     that either, ``AWSDenyAll`` as the permissions boundary. Then its access keys, signing certificates, SSH keys and
     service-specific credentials are set to Inactive. IAM can neither disable a console password (only delete it) nor
-    end an open session; the Deny covers both. If the role may use no form of the Deny, the credentials are deactivated
-    all the same, and the outcome is ``failed``.
+    end an open session; the Deny covers both. Where the installed botocore has ``signin:BatchRevokeSessions`` (1.44),
+    the user's sign-in sessions can't be refreshed any more; what they issued lives on under the Deny. If the role may
+    use no form of the Deny, the credentials are deactivated all the same, and the outcome is ``failed``.
 
     The inline Deny itself records what was active before, so that any machine can release the user; so does
     ``journal.jsonl``, which ``release`` needs with another form of the Deny. The tag ``c7n-iamusers-quarantine`` is for
     people only: anybody with iam:TagUser can forge it. A key that was inactive before stays inactive. The output has a
     snapshot, the journal and ``outcomes.json``, as with ``composite-delete``.
+
+    ``credentials: keep`` puts only the Deny on. Requests are still attempted, denied, and may be seen, whereas IAM
+    says nothing of attempts with an inactive key. ``credentials: deactivate``, the default, follows: it deactivates
+    them under the same Deny. Days under either count for ``quarantined-for`` as long as the Deny holds.
+
+    ``brownout: 15`` puts on a Deny that ends by itself after so many minutes (at most 720), even if the runner dies
+    before, and nothing else: it is no quarantine, and counts nothing for ``quarantined-for``. Each run makes one. The
+    Deny has the inline form only; a user without room for it is skipped. A policy that is over stays on the user until
+    ``quarantine`` replaces it, or ``release`` or ``composite-delete`` removes it. AWS takes seconds to minutes to apply
+    it everywhere.
 
     ``active-within`` is by default the filter's ``unused-for``. All criteria of the filter are checked again on live
     data.
@@ -66,16 +81,27 @@ class Quarantine(UserAction):
     """
 
     schema = type_schema(
-        "quarantine", reason={"type": "string", "minLength": 1}, **{"active-within": DAYS, **NOTICED}
+        "quarantine",
+        reason={"type": "string", "minLength": 1},
+        credentials={"enum": [KEEP, "deactivate"]},
+        brownout={"type": "integer", "minimum": 1, "maximum": 720},
+        **{"active-within": DAYS, **NOTICED},
     )
     schema_alias = False
     permissions = QUARANTINE
+    ends_sessions = True
 
     def validate(self) -> Quarantine:
-        """Raises PolicyValidationError for missing exemptions, or an output that does not last."""
+        """Raises PolicyValidationError for no exemptions, contradicting options, or an output that does not last."""
         self.require_lasting_output()
         self.require_exemptions()
         self.require_notices()
+        if "brownout" in self.data and self.data.get("credentials", KEEP) != KEEP:
+            raise PolicyValidationError(
+                f"policy {self.manager.data.get('name')}: quarantine: a brownout ends by itself, and nobody would "
+                f"activate the credentials then: leave credentials out, or make it {KEEP}"
+            )
+        self.require_numbers()
         return self
 
     def prepare(self, run: Run) -> Work:
@@ -92,8 +118,19 @@ class Quarantine(UserAction):
         )
         records, recheck = self.user_records(run, account), self.recheck(run, account)
         policy, reason = str(self.manager.data.get("name")), self.data.get("reason", "no reason given")
-        work = UserQuarantine(run, records, guards, policy, reason, recheck.problem).quarantine
-        return self.unless_stopped(work)
+        keep, brownout = self.data.get("credentials") == KEEP, self.data.get("brownout")
+        users = UserQuarantine(
+            run,
+            records,
+            guards,
+            policy,
+            reason,
+            recheck.problem,
+            keep=keep,
+            brownout=brownout,
+            sessions=self.sign_in_sessions(run),
+        )
+        return self.unless_stopped(users.quarantine)
 
 
 class Release(UserAction):

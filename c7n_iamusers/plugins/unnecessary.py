@@ -22,7 +22,7 @@ from c7n_iamusers.iam.user_patterns import FIELDS
 from c7n_iamusers.plugins.flagging import Flagging
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.unnecessary_options import FilterText, refuse_undefined_variables
-from c7n_iamusers.plugins.user_action import idle_region
+from c7n_iamusers.plugins.user_action import idle_region, require_known_region
 from c7n_iamusers.text.rows import FORMATS
 
 Resource = dict[str, Any]
@@ -189,6 +189,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
 
     def validate(self) -> Unnecessary:
         """Raises PolicyValidationError with each fault and what to do."""
+        require_known_region(self.manager)
         validate_lambda_packaging(self.manager)
         self._warn(self._text.check(PolicyValidationError))
         return self

@@ -25,6 +25,7 @@ from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
 from c7n_iamusers.exemptions import NOBODY, ExemptionRule, format_of, parse_list, parse_rules
 from c7n_iamusers.iam.attachments import LISTED_BY_USER
 from c7n_iamusers.iam.users import LISTED_KINDS
+from c7n_iamusers.plugins.numbers import is_variable
 from c7n_iamusers.text.rows import FORMATS
 
 _UNREADABLE = (OSError, ValueError, HTTPException, ZlibError, ClientError, BotoCoreError)
@@ -93,7 +94,8 @@ class ExemptionSource:
             return error.object
         except _UNREADABLE as error:
             raise EvidenceUnreadable(
-                f"exempt-from {self.shown} can't be read: {error}. Without the exemptions no user is flagged"
+                f"exempt-from {self.shown} can't be read: {error}. Without the exemptions no user is flagged: correct "
+                "exempt-from, or run where its path begins, the checkout's root for the shipped policies"
             ) from error
 
 
@@ -154,6 +156,7 @@ def _is_text(value: Any) -> bool:
 
 #: Cloud Custodian fills in variables after it has validated a policy.
 _VARIABLE = re.compile(r"\{\w+\}")
+_DAYS = ("unused-for", "min-age")
 _VARIABLE_IN_KEY = re.compile(r"\{\w+\}(?=[^=]*=)")
 _Error = type[PolicyValidationError] | type[PolicyExecutionError]
 
@@ -180,7 +183,7 @@ class FilterText:
         source: ExemptionSource | None = None
         with self._raising(error):
             with _gathering(faults):
-                parse_options(filled, self._where)
+                parse_options(_without_unfilled_days(filled, self._data), self._where)
             with _gathering(faults):
                 rules = self._own_rules(filled)
             with _gathering(faults):
@@ -244,7 +247,8 @@ class FilterText:
             raise error(str(fault) if self._where in str(fault) else f"{self._where}: {fault}") from fault
         except EvidenceUnreadable as fault:
             account = self._manager.config.account_id
-            raise error(f"{self._where}: account {account}: {fault}") from fault
+            where = f"{self._where}: account {account}" if account else self._where
+            raise error(f"{where}: {fault}") from fault
 
 
 @contextmanager
@@ -262,6 +266,11 @@ def _filled(value: Any) -> Any:
     if isinstance(value, list):
         return [_filled(part) for part in value]
     return _VARIABLE.sub("*", _VARIABLE_IN_KEY.sub("x", value)) if isinstance(value, str) else value
+
+
+def _without_unfilled_days(filled: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """``filled`` without the days that come from a variable. Without their number they are refused at the run."""
+    return {key: value for key, value in filled.items() if not (key in _DAYS and is_variable(data[key]))}
 
 
 _UNDEFINED = re.compile(r"\{([a-z_]\w*)\}", re.IGNORECASE)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
+from botocore.session import get_session
 from c7n.actions import BaseAction
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.query import MaxResourceLimit
@@ -31,11 +32,19 @@ from c7n_iamusers.execution.sessions import callers
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
 from c7n_iamusers.execution.user_run import LOG, Run, Work, outcome_of
 from c7n_iamusers.exemptions import ExemptionRule
-from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, AccountDetails, home_region, read_account
+from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, AccountDetails, home_region, read_account, region_fault
 from c7n_iamusers.iam.live_users import LiveUsers
+from c7n_iamusers.iam.signin_sessions import (
+    NOT_OFFERED,
+    PERMISSIONS,
+    SERVICE,
+    SignInSessions,
+    offers_sessions,
+)
 from c7n_iamusers.notices.notices import Notices, check_stop
 from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
 from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
+from c7n_iamusers.plugins.numbers import check_numbers, or_variable
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import (
     NOTICES,
@@ -80,6 +89,16 @@ def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
     return f"{name}: nothing is done in {region}: IAM is the same in every Region, and {home} acts for all"
 
 
+def require_known_region(manager: Any) -> None:
+    """Raises PolicyValidationError if the policy runs in what is no Region. ``custodian validate`` runs it in none."""
+    region = str(manager.config.region or "")
+    if region not in ("", "na") and (fault := region_fault(region)):
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: {fault}. It comes from regions in accounts.yml, from --region or -r, "
+            "or from AWS_DEFAULT_REGION. Nothing was touched"
+        )
+
+
 def _given_regions(argv: Sequence[str]) -> tuple[str, ...]:
     """The Regions on c7n-org's command line, which take precedence over those in accounts.yml."""
     if not argv or not (
@@ -118,9 +137,9 @@ def _users_of_account(manager: Any) -> int:
 
 Resource = dict[str, Any]
 #: The schema of an option in days.
-DAYS = {"type": "number", "exclusiveMinimum": 0}
+DAYS = or_variable({"type": "number", "exclusiveMinimum": 0})
 #: The options of an action that asks for notices.
-NOTICED = {"noticed": {"type": "number", "minimum": 0}, "notices": NOTICES}
+NOTICED = {"noticed": or_variable({"type": "number", "minimum": 0}), "notices": NOTICES}
 _EVERYBODY = Selection()
 
 
@@ -147,6 +166,15 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
     """An action on users. A subclass implements ``prepare``, which returns the function that processes one user."""
 
     max_workers = 8
+    #: Whether the action ends the sign-in sessions of users, where AWS and the installed botocore offer that.
+    ends_sessions = False
+
+    def get_permissions(self) -> list[str]:
+        """The permissions that the action needs."""
+        return [
+            *super().get_permissions(),
+            *(PERMISSIONS if self.ends_sessions and _offers_sessions() else ()),
+        ]
 
     def prepare(self, run: Run) -> Work:
         """The function that processes one user of ``run``. Raises PolicyExecutionError if no user can be processed."""
@@ -157,6 +185,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         if idle := idle_region(self.manager):
             self.log.info("%s: %s", self.type, idle)
             return
+        check_numbers(self, PolicyExecutionError)
         enforce_max_resources(self.manager, len(resources))
         target = run_store(self.manager)
         with Interruption() as interruption:
@@ -178,7 +207,10 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         client = session.client("iam", region, config=config)
         writer = session.client("iam", region, config=config.merge(SINGLE_TRY))
         backoff = Backoff(sleep=interruption.sleep)
-        executor = Executor({"iam": writer}, journal, backoff, before_each=interruption.check)
+        clients = {"iam": writer}
+        if self.ends_sessions and _offers_sessions():
+            clients[SERVICE] = session.client(SERVICE, region, config=config.merge(SINGLE_TRY))
+        executor = Executor(clients, journal, backoff, before_each=interruption.check)
         with unreadable(self.manager, "who is acting", "sts:GetCallerIdentity"):
             found = callers(self.manager.session_factory, session, region)
         for unknown in found.unknown:
@@ -187,12 +219,22 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             )
         return Run(client, executor, backoff, store, found.arns, count, journal)
 
+    def sign_in_sessions(self, run: Run) -> SignInSessions:
+        """The sign-in sessions of the account's users."""
+        client = None
+        if not _offers_sessions():
+            _warn_once(f"sign-in sessions of users are not ended: {NOT_OFFERED}")
+        else:
+            client = local_session(self.manager.session_factory).client(SERVICE, self.manager.config.region)
+        return SignInSessions(client, run.account_id, run.backoff)
+
     def skip_reason(self, resource: Mapping[str, Any]) -> str | None:
         """Why a user is skipped because of an earlier action's result; None if it is not."""
         return None
 
     def require_lasting_output(self) -> None:
-        """Raises PolicyValidationError if the policy runs in AWS Lambda with an output on the Lambda's disk."""
+        """Raises PolicyValidationError for an unknown Region, or a policy in AWS Lambda that writes to its disk."""
+        require_known_region(self.manager)
         validate_lambda_packaging(self.manager)
         if not is_pull(self.manager) and not outputs_to_s3(self.manager):
             raise PolicyValidationError(
@@ -204,6 +246,10 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
     def require_exemptions(self, rules: bool = True) -> None:
         """Raises PolicyValidationError as the function of this name does."""
         require_exemptions(self.manager, self.type, rules)
+
+    def require_numbers(self) -> None:
+        """Raises PolicyValidationError if an option is neither a number nor a variable."""
+        check_numbers(self, PolicyValidationError)
 
     def require_notices(self) -> None:
         """Raises PolicyValidationError if only one of ``noticed`` and ``notices`` is given."""
@@ -221,7 +267,8 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             found = Notices.read(notices_store(self.manager, self.data["notices"]), run.account_id, utc_now())
         except NoticesUnreadable as error:
             raise PolicyExecutionError(
-                f"policy {self.manager.data.get('name')}: account {run.account_id}: {error}. Nothing was touched"
+                f"policy {self.manager.data.get('name')}: account {run.account_id}: {error}. Nothing was touched: make "
+                f"{self.data['notices']} readable for the runner, or correct notices, and run again"
             ) from error
         return {"noticed": self.data["noticed"], "notices": found}
 
@@ -343,6 +390,14 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
     def _log(self, outcome: Outcome) -> None:
         reason = f": {outcome.reason}" if outcome.reason else ""
         self.log.info("%s: %s: %s%s", self.type, outcome.arn, outcome.status, reason)
+
+
+@cache
+def _offers_sessions() -> bool:
+    """Whether the installed botocore can list and revoke sign-in sessions."""
+    botocore = get_session()
+    known = SERVICE in botocore.get_available_services()
+    return known and offers_sessions(botocore.get_service_model(SERVICE).operation_names)
 
 
 @cache

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from c7n_iamusers.exceptions import DenyRefused
 from c7n_iamusers.execution.calls import ApiCall, Plan
 from c7n_iamusers.iam import deny_all, own_changes
 from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE, SWITCHABLE_KINDS, TAG, AttachmentKind
+from c7n_iamusers.iam.deny_all import Brownout
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.quarantine_record import TAGS_PER_USER, Quarantine, is_quarantine_tag
 from c7n_iamusers.iam.user import IamUser, Item
@@ -24,13 +25,16 @@ NO_DENY = "none"
 class QuarantinePlan:
     """``plan``: without calls if the quarantine holds already. ``notes``: hints for people.
 
-    ``problem``: why no Deny-all can be put on the user. ``plan`` deactivates its credentials all the same.
+    ``problem``: why no Deny-all can be put on the user. ``plan`` deactivates its credentials all the same, unless they
+    are to be kept. ``lapsed``: why an earlier quarantine no longer holds, in words, where that calls for attention:
+    somebody else removed its Deny, or ``plan`` does not complete it.
     """
 
     plan: Plan
     record: Quarantine
     notes: tuple[str, ...] = ()
     problem: str = ""
+    lapsed: tuple[str, ...] = ()
 
 
 def plan_quarantine(
@@ -40,36 +44,77 @@ def plan_quarantine(
     reason: str,
     history: History = own_changes.NOTHING_KNOWN,
     refused: Collection[str] = (),
+    keep: bool = False,
 ) -> QuarantinePlan:
     """The calls that quarantine ``user``: first the Deny, then the credentials, finally a tag for people.
 
-    A quarantine that was undone in part is completed, and counts from ``now``. ``refused``: forms of the Deny that the
-    role may not use.
+    ``keep``: put the Deny on, and leave the credentials active. A later plan without it deactivates them under the same
+    Deny, and the days count on. A quarantine that was undone in part is completed, and counts from ``now``.
+    ``refused``: forms of the Deny that the role may not use.
     """
     earlier = own_changes.quarantine_of(user, history) or history.quarantine
-    if earlier and not own_changes.lapses(user, earlier):
-        return QuarantinePlan(Plan(user.subject, ()), earlier)
-    recorded = (
-        earlier.deactivated
-        if earlier and (own_changes.denied(user, earlier) or earlier.deny == NO_DENY)
-        else ()
-    )
-    kept = {identity for identity in recorded if identity in _ids(user)}
-    off = list(own_changes.switchable(user, ACTIVE))
-    ids = (*kept, *(str(item[kind.identifier]) for kind, item in off if item[kind.identifier] not in kept))
-    since = now.astimezone(timezone.utc).replace(microsecond=0)
-    record, problem = Quarantine(since, policy, reason, tuple(sorted(ids))), ""
+    stands = earlier is not None and own_changes.denied(user, earlier)
+    in_force = earlier if earlier and (stands or earlier.deny == NO_DENY) else None
+    lapsed = tuple(own_changes.lapses(user, earlier)) if earlier else ()
+    # Nothing goes back from deactivated to kept: that is a release.
+    deactivated = in_force is not None and not in_force.kept
+    if earlier and ((keep and deactivated) or (not lapsed and (keep or deactivated))):
+        return QuarantinePlan(Plan(user.subject, ()), earlier, lapsed=lapsed)
+    recorded = in_force.deactivated if in_force else ()
+    known = {identity for identity in recorded if identity in _ids(user)}
+    off = [] if keep else list(own_changes.switchable(user, ACTIVE))
+    ids = (*known, *(str(item[kind.identifier]) for kind, item in off if item[kind.identifier] not in known))
+    deepens = in_force is not None and in_force.kept
+    since = in_force.since if in_force and deepens else now.astimezone(timezone.utc).replace(microsecond=0)
+    record, problem = Quarantine(since, policy, reason, tuple(sorted(ids)), kept=keep), ""
     try:
         found = deny_all.plan_deny_all(
             user, [deny_all.deny_all_document(sid) for sid in record.sids], "quarantine", refused
         )
     except DenyRefused as error:
         found, problem = deny_all.DenyAllPlan(NO_DENY), str(error)
+        if keep:
+            return QuarantinePlan(Plan(user.subject, ()), record, problem=problem)
     record = replace(record, deny=_form(found, history))
     switches = [_switch(user, kind, item, INACTIVE) for kind, item in off]
     notes = own_changes.left_inactive(user, earlier) if earlier else []
     calls = (*found.put, *switches, *_tagging(user, record))
-    return QuarantinePlan(Plan(user.subject, calls), record, tuple(notes), problem)
+    broken = lapsed if own_changes.broken_quarantine(user, history) else ()
+    return QuarantinePlan(Plan(user.subject, calls), record, tuple(notes), problem, broken)
+
+
+@dataclass(frozen=True)
+class BrownoutPlan:
+    """``plan``: without calls while an earlier brownout runs. ``problem``: why nothing is done."""
+
+    plan: Plan
+    brownout: Brownout
+    problem: str = ""
+
+
+def plan_brownout(user: IamUser, now: datetime, minutes: int) -> BrownoutPlan:
+    """The call that denies ``user`` everything for ``minutes`` from ``now``; for a user that no Deny of ours is on.
+
+    It has the inline form only: no other can end by itself.
+    """
+    begun, nothing = now.astimezone(timezone.utc).replace(microsecond=0), Plan(user.subject, ())
+    brownout, earlier = Brownout(begun, begun + timedelta(minutes=minutes)), deny_all.brownout_of(user)
+    if earlier and begun < earlier.end:
+        return BrownoutPlan(nothing, earlier)
+    if deny_all.has_foreign_policy(user):
+        why = f"somebody changed its inline policy {deny_all.DENY_ALL_NAME}, which a brownout would replace"
+        return BrownoutPlan(nothing, brownout, f"{why}: remove it or rename it")
+    if not deny_all.inline_fits(user, brownout.document):
+        quota = f"its inline policies use their quota of {deny_all.INLINE_QUOTA} characters"
+        return BrownoutPlan(
+            nothing, brownout, f"{quota}, and no other form of a Deny ends by itself: make room"
+        )
+    return BrownoutPlan(Plan(user.subject, (deny_all.put_brownout(user, brownout),)), brownout)
+
+
+def plan_brownout_end(user: IamUser) -> Plan:
+    """The call that removes a brownout's policy from ``user``, over or not."""
+    return Plan(user.subject, (deny_all.remove_inline_deny(user),))
 
 
 @dataclass(frozen=True)
@@ -101,7 +146,8 @@ def plan_release(
     holds = own_changes.denied(user, record) or (record.deny == NO_DENY and not trusted)
     off = own_changes.recorded_inactive(user, record) if record.known and holds else []
     switches = [_switch(user, kind, item, ACTIVE) for kind, item in off]
-    removals = [deny_all.remove_inline_deny(user)] if deny_all.holds_inline(user) else []
+    inline = deny_all.holds_inline(user) or deny_all.brownout_of(user)
+    removals = [deny_all.remove_inline_deny(user)] if inline else []
     ours = bool(history.attached_deny()) or (trusted and record.deny == deny_all.ATTACHED)
     if ours and deny_all.holds_attached(user):
         removals.append(deny_all.detach_deny_all(user, "release"))

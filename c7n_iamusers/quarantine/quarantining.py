@@ -3,26 +3,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from c7n_iamusers.exceptions import UserReplaced
-from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.calls import Plan, Subject
 from c7n_iamusers.execution.executor import Applied, CallFailed, SubjectGone
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.execution.outcomes import FAILED, QUARANTINED, RELEASED, SKIPPED, UNCHANGED
+from c7n_iamusers.execution.outcomes import BROWNED_OUT, FAILED, QUARANTINED, RELEASED, SKIPPED, UNCHANGED
 from c7n_iamusers.execution.user_run import Run
 from c7n_iamusers.iam.attachments import INACTIVE, LOGIN_PROFILE
-from c7n_iamusers.iam.deny_all import FORMS, deny_form, is_bounded
+from c7n_iamusers.iam.deny_all import FORMS, brownout_of, deny_form, is_bounded
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.iam.own_changes import deletion_begun, quarantine_of, switchable
+from c7n_iamusers.iam.own_changes import deletion_begun, lapses, quarantine_of, switchable
 from c7n_iamusers.iam.quarantine_record import Quarantine, quarantine_of_tags
+from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.iam.users import read_key_use
-from c7n_iamusers.quarantine.plan import plan_quarantine, plan_release
-from c7n_iamusers.safeguards.guards import Guards, compromised, identity_refusal, quarantine_status, refusal
+from c7n_iamusers.iam.users import KeyUse, read_key_use
+from c7n_iamusers.quarantine.plan import (
+    QuarantinePlan,
+    plan_brownout,
+    plan_brownout_end,
+    plan_quarantine,
+    plan_release,
+)
+from c7n_iamusers.safeguards.guards import (
+    Guards,
+    compromised,
+    identity_refusal,
+    quarantine_broken,
+    quarantine_status,
+    refusal,
+    refused_status,
+)
 from c7n_iamusers.safeguards.identity import (
     FORM_REFUSED,
     BoundaryChanged,
@@ -31,12 +46,13 @@ from c7n_iamusers.safeguards.identity import (
     not_gone,
 )
 from c7n_iamusers.safeguards.recheck import Recheck, no_recheck
-from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
+from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, UserRecords
 
 
 @dataclass(frozen=True)
 class UserQuarantine:
-    """Quarantines users of ``run`` for ``policy`` and ``reason``.
+    """Quarantines users of ``run`` for ``policy`` and ``reason``. ``keep``: only the Deny, credentials stay active.
+    ``brownout``: a Deny that ends by itself after so many minutes, and no quarantine.
 
     Each user's attachments are read from the user's own lists: a credential that a list of the account might miss would
     stay active unnoticed. ``recheck``: why the policy's filter no longer selects a user. ``refused``: forms of the Deny
@@ -50,10 +66,18 @@ class UserQuarantine:
     reason: str
     recheck: Recheck = no_recheck
     refused: set[str] = field(default_factory=set)
+    keep: bool = False
+    brownout: int | None = None
+    sessions: SignInSessions = NO_SESSIONS
     now: Callable[[], datetime] = utc_now
 
     def quarantine(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
         """Quarantine one user. Returns status and reason. Raises CallFailed, ClientError or an IamUsersError."""
+        status, reason = self._in_forms(evidence, applied)
+        return status, self.records.named_if_back(evidence, reason)
+
+    def _in_forms(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
+        """The outcome, with the first form of the Deny that the role may use and that fits."""
         unfit: set[str] = set()
         for remaining in reversed(range(len(FORMS) + 1)):
             user = LiveUsers(self.run.client, 1, self.run.backoff).read_fully(evidence.name)
@@ -69,7 +93,7 @@ class UserQuarantine:
                 return FAILED, handle_replacement(self.run, error, evidence, applied)
             except CallFailed as error:
                 form = deny_form(error.call)
-                if not form or not remaining or error.code not in FORM_REFUSED:
+                if self.brownout or not form or not remaining or error.code not in FORM_REFUSED:
                     raise
                 (unfit if error.code == "LimitExceeded" else self.refused).add(form)
         return (
@@ -81,32 +105,74 @@ class UserQuarantine:
         self, evidence: Subject, user: IamUser, applied: Applied, unfit: set[str]
     ) -> tuple[str, str]:
         keys = read_key_use(self.run.client, user, self.run.backoff)
-        if reason := refusal(evidence, user, self.guards, self.now(), keys) or self.recheck(user, keys):
-            return SKIPPED, reason
-        if begun := deletion_begun(user):
-            return (
-                SKIPPED,
-                f"a deletion of it began {begun} and is in progress or was stopped: its Deny-all stays on",
-            )
+        if reason := self._refusal(evidence, user, keys):
+            return refused_status(reason), reason
         found = self.records.find(user, applied.made)
+        if self.brownout:
+            return self._brown_out(evidence, found, self.brownout, applied)
         refused = frozenset(unfit | self.refused)
-        planned = plan_quarantine(user, self.now(), self.policy, self.reason, found.known, refused)
+        planned = plan_quarantine(user, self.now(), self.policy, self.reason, found.known, refused, self.keep)
         if not planned.plan.calls:
-            return UNCHANGED, quarantine_status(user, planned.record.since, keys)
+            return self._left(user, planned, keys)
         self.records.keep(found)
         self.records.note_quarantine(evidence, planned.record)
-        identify = identity_check(self.run.client, self.run.backoff, evidence, user, planned.plan, applied)
-        self.run.executor.apply(planned.plan, applied, identify)
-        if not identify():
-            raise SubjectGone
-        notes = "; ".join([*_limits(user), *planned.notes])
-        if not planned.problem:
+        _apply(self.run, evidence, user, planned.plan, applied)
+        kept = ["its credentials are kept active under the Deny-all"] if self.keep else []
+        denied = not planned.problem
+        sessions = self.sessions.end(user, self.run.executor) if denied else ""
+        notes = "; ".join([*kept, *_limits(user), *([sessions] if sessions else []), *planned.notes])
+        if denied and found.broken:
+            broken = quarantine_broken(found.broken, planned.lapsed)
+            return FAILED, f"{broken}. It was put in quarantine again, and the days count from now; {notes}"
+        if denied:
             return QUARANTINED, notes
         off = ", ".join(planned.record.deactivated) or "none"
         return (
             FAILED,
             f"{planned.problem}. Its active credentials were deactivated all the same: {off}; {notes}",
         )
+
+    def _refusal(self, evidence: Subject, user: IamUser, keys: Sequence[KeyUse]) -> str | None:
+        """Why the user is left alone; None if it may be quarantined. That its Deny was removed is said anyway."""
+        reason = refusal(evidence, user, self.guards, self.now(), keys) or self.recheck(user, keys)
+        if reason and (undone := self.records.find(user).broken):
+            gone = quarantine_broken(undone, lapses(user, undone))
+            return f"{gone}. It was not put in quarantine again: {reason}"
+        if not reason and (begun := deletion_begun(user)):
+            return f"a deletion of it began {begun} and is in progress or was stopped: its Deny-all stays on"
+        return reason
+
+    def _brown_out(
+        self, evidence: Subject, found: RecordedUser, minutes: int, applied: Applied
+    ) -> tuple[str, str]:
+        user = found.user
+        if found.quarantine:
+            since = f"{found.quarantine.since:%Y-%m-%d %H:%M} UTC"
+            return UNCHANGED, f"in quarantine since {since}: a brownout would end its Deny-all"
+        if found.broken:
+            return FAILED, quarantine_broken(found.broken, lapses(user, found.broken))
+        planned = plan_brownout(user, self.now(), minutes)
+        until = f"until {planned.brownout.end:%Y-%m-%d %H:%M:%S} UTC"
+        if planned.problem:
+            return SKIPPED, f"no brownout: {planned.problem}"
+        if not planned.plan.calls:
+            return UNCHANGED, f"in a brownout {until}"
+        self.records.keep(found)
+        _apply(self.run, evidence, user, planned.plan, applied)
+        return BROWNED_OUT, f"{until}, when its Deny-all ends by itself"
+
+    def _left(self, user: IamUser, planned: QuarantinePlan, keys: Sequence[KeyUse]) -> tuple[str, str]:
+        """The outcome of a plan without calls: the quarantine holds, or this plan is not what completes it."""
+        if planned.problem:
+            return FAILED, planned.problem
+        if planned.lapsed:
+            how = "a quarantine with credentials: deactivate completes it, and the days count anew"
+            reason = f"{quarantine_broken(planned.record, planned.lapsed)}; {how}"
+            return refused_status(reason), reason
+        off = ""
+        if self.keep and not planned.record.kept:
+            off = "its credentials are deactivated already, and credentials: keep activates none (release does); "
+        return UNCHANGED, off + quarantine_status(user, planned.record.since, keys)
 
 
 @dataclass(frozen=True)
@@ -151,6 +217,9 @@ class UserRelease:
                 f"removed: run c7n-iamusers restore OUTPUT --user {evidence.name}. Nothing was changed"
             )
         record = self._record(user, history)
+        if record is None and (brownout := brownout_of(user)):
+            _apply(self.run, evidence, user, plan_brownout_end(user), applied)
+            return RELEASED, f"from its brownout until {brownout.end:%Y-%m-%d %H:%M:%S} UTC"
         if record is None:
             return self._without_record(evidence, user)
         keys = read_key_use(self.run.client, user, self.run.backoff)
@@ -158,10 +227,7 @@ class UserRelease:
         planned = plan_release(user, record, history, former, self.trust_tags)
         if planned.problem:
             return FAILED, f"{evidence}: {planned.problem}"
-        identify = identity_check(self.run.client, self.run.backoff, evidence, user, planned.plan, applied)
-        self.run.executor.apply(planned.plan, applied, identify)
-        if not identify():
-            raise SubjectGone
+        _apply(self.run, evidence, user, planned.plan, applied)
         return RELEASED, "; ".join([*planned.notes, quarantine_status(user, record.since, keys)])
 
     def _record(self, user: IamUser, history: History) -> Quarantine | None:
@@ -188,6 +254,14 @@ class UserRelease:
             f"record-from; or use the tags by trust-tags: true, which anybody with iam:TagUser can forge. "
             f"Inactive now: {', '.join(off) or 'no credential'}"
         )
+
+
+def _apply(run: Run, evidence: Subject, user: IamUser, plan: Plan, applied: Applied) -> None:
+    """Apply ``plan``. Raises CallFailed, ClientError, SubjectGone, BoundaryChanged or UserReplaced."""
+    identify = identity_check(run.client, run.backoff, evidence, user, plan, applied)
+    run.executor.apply(plan, applied, identify)
+    if not identify():
+        raise SubjectGone
 
 
 def _absent(run: Run, evidence: Subject, applied: Applied) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from importlib.resources import files
 from typing import Any
 
 from c7n_iamusers.execution.outcomes import (
+    BROWNED_OUT,
     DELETED,
     FAILED,
     PLANNED,
@@ -30,7 +31,18 @@ from c7n_iamusers.text.moments import moment
 from c7n_iamusers.text.wording import cell, visible
 
 Row = Mapping[str, Any]
-_STATUSES = (FAILED, SKIPPED, FLAGGED, PLANNED, QUARANTINED, RELEASED, PROVISIONED, UNCHANGED, DELETED)
+_STATUSES = (
+    FAILED,
+    SKIPPED,
+    FLAGGED,
+    PLANNED,
+    BROWNED_OUT,
+    QUARANTINED,
+    RELEASED,
+    PROVISIONED,
+    UNCHANGED,
+    DELETED,
+)
 _UNKNOWN = "not known"
 _NEVER, _NONE = "never", "none active"
 #: Up to so many days.

@@ -10,9 +10,9 @@ from typing import Any
 
 from c7n_iamusers.evidence.attempts import HEARD, QUIET, heard_reason
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.outcomes import PROVISIONED, UNCHANGED
+from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHANGED
 from c7n_iamusers.exemptions import ExemptionRule, find_exemption
-from c7n_iamusers.iam.own_changes import lapses
+from c7n_iamusers.iam.own_changes import DENY_GONE, lapses
 from c7n_iamusers.iam.policy_documents import COMPROMISED
 from c7n_iamusers.iam.quarantine_record import Quarantine
 from c7n_iamusers.iam.user import IamUser
@@ -20,7 +20,9 @@ from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.notices.notices import Notices, notice_refusal
 
 #: Beginnings, and an end, of reasons for leaving a user whose quarantine is in use or broken.
-_BROKEN, _IN_USE = "its quarantine no longer holds", "still in use in its quarantine"
+_BROKEN, _IN_USE = "quarantine broken", "still in use in its quarantine"
+#: The same, as an earlier version wrote it.
+_BROKEN_BEFORE = "its quarantine no longer holds"
 _USED_SINCE = ", in quarantine"
 _HEARD = "heard since"
 #: The values of the option ``quiet`` of composite-delete: what counts as quiet.
@@ -29,11 +31,24 @@ PROVEN, NOT_HEARD = "proven", "not-heard"
 
 def quarantine_trouble(reason: str) -> str:
     """What the ``reason`` of an outcome reports on a quarantine: ``broken``, ``in use``, or empty."""
-    if reason.startswith(_BROKEN):
+    if _BROKEN in reason or reason.startswith(_BROKEN_BEFORE):
         return "broken"
     if reason.startswith(_HEARD):
         return "in use"
-    return "in use" if reason.startswith(_IN_USE) or reason.endswith(_USED_SINCE) else ""
+    return "in use" if reason.startswith(_IN_USE) or _USED_SINCE in reason else ""
+
+
+def refused_status(reason: str) -> str:
+    """The outcome of a user that is left alone for ``reason``. A Deny that somebody removed is a failure."""
+    return FAILED if quarantine_trouble(reason) == "broken" and DENY_GONE in reason else SKIPPED
+
+
+def quarantine_broken(quarantine: Quarantine, lapses: Iterable[str]) -> str:
+    """That somebody else undid a quarantine in part, in words. ``lapses``: how."""
+    return (
+        f"{_BROKEN}: that of {quarantine.since:%Y-%m-%d %H:%M} UTC no longer holds ({', '.join(lapses)}): "
+        "find out who undid it"
+    )
 
 
 def quarantine_status(user: IamUser, since: datetime, keys: Sequence[KeyUse]) -> str:
@@ -106,19 +121,21 @@ def refusal(
     keys: Sequence[KeyUse] = (),
     *,
     quarantine: Quarantine | None = None,
+    broken: Quarantine | None = None,
     emptied: bool = False,
 ) -> str | None:
     """Why ``user``, read live, must be left alone; None if it may be changed.
 
     ``evidence``: the user that was flagged. ``keys``: the last use of each access key, if the guards need it.
-    ``quarantine``: the one that the user is in. ``emptied``: an earlier run, which passed these guards, has removed
-    everything from it, including the Deny at the end.
+    ``quarantine``: the one that the user is in. ``broken``: the one whose Deny somebody else removed. ``emptied``: an
+    earlier run, which passed these guards, has removed everything from it, including the Deny at the end.
     """
     return (
         identity_refusal(evidence, user, guards.callers)
         or (None if guards.include_compromised else compromised(user))
         or _exempt(user, guards.rules, now)
         or _unnoticed(user, guards, now)
+        or (None if emptied else _broken(user, quarantine or broken, guards.quarantined_for))
         or _active(user, guards.active_within, now, keys)
         or (None if emptied else _not_quarantined(user, quarantine, guards.quarantined_for, now, keys))
     )
@@ -213,6 +230,14 @@ def _active(user: IamUser, days: float | None, now: datetime, keys: Sequence[Key
     return f"active within {days:g} days: {use}" if use else None
 
 
+def _broken(user: IamUser, quarantine: Quarantine | None, days: float | None) -> str | None:
+    """Why a quarantine that is asked for is broken. It comes before the use that it may have made possible."""
+    found = lapses(user, quarantine) if quarantine and days is not None else []
+    if not quarantine or not found:
+        return None
+    return f"{quarantine_broken(quarantine, found)}, and quarantine it again: the days count anew"
+
+
 def _not_quarantined(
     user: IamUser,
     quarantine: Quarantine | None,
@@ -227,8 +252,6 @@ def _not_quarantined(
             "not in quarantine, according to its Deny-all and the available journals: run the action quarantine first, "
             "the days count from then; if another output has its record, name that by record-from"
         )
-    if broken := lapses(user, quarantine):
-        return f"{_BROKEN} ({', '.join(broken)}): find out who undid it, and quarantine it again"
     since = f"{quarantine.since:%Y-%m-%d %H:%M} UTC"
     if (now - quarantine.since).total_seconds() < days * 86_400:
         return f"in quarantine since {since}, which is less than {days:g} days ago"

@@ -15,9 +15,14 @@ from c7n_iamusers.execution.journal import SNAPSHOT, JournalReader, JournalWrite
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.accounts import AccountDetails
 from c7n_iamusers.iam.attachments import PERMISSIONS_BOUNDARY
-from c7n_iamusers.iam.deny_all import holds_attached, inline_deny_all, is_bounded, is_same_deny
-from c7n_iamusers.iam.history import History, history_of
-from c7n_iamusers.iam.own_changes import deletion_begun, quarantine_of, without_own_changes
+from c7n_iamusers.iam.deny_all import inline_deny_all, is_bounded, is_same_deny
+from c7n_iamusers.iam.history import History, history_of, last_deletion
+from c7n_iamusers.iam.own_changes import (
+    broken_quarantine,
+    deletion_begun,
+    quarantine_of,
+    without_own_changes,
+)
 from c7n_iamusers.iam.quarantine_record import Quarantine
 from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.iam.user import IamUser, Item
@@ -83,7 +88,7 @@ class RecordedUser:
     """A user read live, the snapshot that it would get now, and its ``earlier`` snapshots here, oldest first.
 
     ``history``: what was done to it according to this output's journal. ``known``: the same according to the journals
-    of all outputs. ``quarantine``: the one that the user is in.
+    of all outputs. ``quarantine``: the one that the user is in. ``broken``: the one whose Deny somebody else removed.
     """
 
     user: IamUser
@@ -92,6 +97,7 @@ class RecordedUser:
     history: History
     known: History
     quarantine: Quarantine | None
+    broken: Quarantine | None = None
 
     @property
     def begun_elsewhere(self) -> str | None:
@@ -178,9 +184,8 @@ class UserRecords:
             if problem := tampering(each):
                 raise SnapshotRefused(f"{user.subject}: a snapshot of it in {self._stores.here}: {problem}")
         now = self._now()
-        history = known = self._stores.history(user, made, now)
-        if holds_attached(user) or is_bounded(user) or inline_deny_all(user):
-            known = self._stores.known_history(user, made, now)
+        history = self._stores.history(user, made, now)
+        known = self._stores.known_history(user, made, now)
         former = self._stores.former_boundary(user, known) if is_bounded(user) else None
         plain = without_own_changes(user, known, former)
         quarantine = quarantine_of(user, known)
@@ -193,7 +198,8 @@ class UserRecords:
             self._account.groups_named(user.groups or ()),
             quarantine.as_data() if quarantine else None,
         )
-        found = RecordedUser(user, snapshot, earlier, history, known, quarantine)
+        broken = None if quarantine else broken_quarantine(user, known)
+        found = RecordedUser(user, snapshot, earlier, history, known, quarantine, broken)
         partial = bool(adopted and found.begun_elsewhere) or any(each.partial for each in earlier)
         return replace(found, snapshot=replace(snapshot, partial=partial))
 
@@ -201,6 +207,15 @@ class UserRecords:
         """Write the snapshot durably, unless it equals the last one. Raises SnapshotRefused, JournalRefused."""
         if not found.earlier or found.earlier[-1].fingerprint != found.snapshot.fingerprint:
             self._archive.add(found.snapshot, len(found.earlier) + 1, self._journal)
+
+    def named_if_back(self, subject: Subject, reason: str) -> str:
+        """``reason``, and that the user came back, where a journal shows that one of its name was deleted."""
+        try:
+            at = last_deletion(self._stores.known.of_namesakes(subject))
+        except OSError:
+            return reason  # whatever changes a user needs the journals, and says so
+        back = f"came back: a user of this name was deleted on {at:%Y-%m-%d}" if at else ""
+        return "; ".join(filter(None, (reason, back)))
 
     def deleted_by_us(self, subject: Subject) -> bool:
         """True if, according to the journal, an earlier run with this output deleted the user."""

@@ -6,8 +6,10 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
@@ -180,3 +182,77 @@ def test_what_is_no_role_is_refused(role: str, message: str) -> None:
     result = evidence("--role", role)
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())
+
+
+ENTRIES: list[dict[str, Any]] = [
+    {"name": "payments", "account_id": ACCOUNT, "tags": ["wave:1"]},
+    {"name": "research", "account_id": "444455556666", "tags": ["wave:1", "science"]},
+    {"name": "closed", "account_id": "999999999999", "tags": ["wave:2"]},
+    {"name": "platform", "account_id": "777788889999"},
+]
+USERS = [[ACCOUNT, "payments", "ana"], ["444455556666", "research", "bo"], ["777788889999", "platform", "cy"]]
+
+
+@pytest.fixture
+def accounts(org: LocalOrg, tmp_path: Path) -> str:
+    """The accounts file of an organization with one user an account; one of the accounts can't be entered."""
+    for account_id, _, name in USERS:
+        org.client("iam", account_id).create_user(UserName=name)
+    entries = [
+        {**each, "role": f"arn:aws:iam::{each['account_id']}:role/CloudCustodian", "regions": ["us-east-1"]}
+        for each in ENTRIES
+    ]
+    path = tmp_path / "accounts.yml"
+    path.write_text(yaml.safe_dump({"accounts": entries}))
+    return str(path)
+
+
+@pytest.mark.parametrize("output_format", ["table", "json", "csv"])
+def test_all_accounts_of_a_file_but_the_one_that_fails(accounts: str, output_format: str) -> None:
+    result = evidence("-c", accounts, "--format", output_format)
+    assert result.exit_code == 1
+    head = {"table": ["account", "name", "user"], "csv": ["account", "account_name", "user"]}
+    if output_format == "json":
+        rows = [list(row.values())[:3] for row in json.loads(result.stdout)]
+        assert list(json.loads(result.stdout)[0])[:3] == head["csv"]
+    else:
+        lines = [line.replace(",", " ").split()[:3] for line in result.stdout.splitlines()]
+        assert lines.pop(0) == head[output_format]
+        rows = lines
+    assert rows == USERS
+    *_, unread, last = result.stderr.splitlines()
+    assert unread.startswith("not read: closed (999999999999): ")
+    assert "1 of 4 accounts were not read" in last
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param(["-a", "research"], ["bo"], id="name"),
+        pytest.param(["-a", "payments", "-a", "777788889999"], ["ana", "cy"], id="names"),
+        pytest.param(["-t", "wave:1"], ["ana", "bo"], id="tag"),
+        pytest.param(["-t", "wave:1", "-t", "science"], ["bo"], id="tags"),
+    ],
+)
+def test_only_the_accounts_that_are_chosen(accounts: str, options: list[str], expected: list[str]) -> None:
+    result = evidence("-c", accounts, *options, "--format", "json")
+    assert result.exit_code == 0, result.output
+    assert [each["user"] for each in json.loads(result.stdout)] == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param(["-a", "paymnts"], "it has no account paymnts", id="name"),
+        pytest.param(["-t", "wave:9"], "none of its accounts has the tag wave:9", id="tag"),
+        pytest.param(["--role", f"arn:aws:iam::{ACCOUNT}:role/x"], "give only one", id="role"),
+    ],
+)
+def test_a_choice_of_no_account_is_refused(accounts: str, options: list[str], message: str) -> None:
+    result = evidence("-c", accounts, *options)
+    assert result.exit_code != 0
+    assert message in " ".join(result.output.split())
+
+
+def test_accounts_are_chosen_from_a_file() -> None:
+    assert "give it by -c" in evidence("-a", "payments").output

@@ -3,10 +3,11 @@ from __future__ import annotations
 
 import io
 import sys
+from typing import Any
 
 import pytest
 
-from c7n_iamusers.cli.output import print_json, print_table
+from c7n_iamusers.cli.output import print_json, print_json_rows, print_table
 
 ROWS = [["payments", 5, None], ["platform", 120, "[bold]"]]
 
@@ -76,3 +77,15 @@ def test_what_a_terminal_would_obey_is_shown_instead(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out == "user\na\\u001b[2K\nb\\u000ac\n"
     print_json({"user": "a\x9b\u202e\n"})
     assert capsys.readouterr().out == '{\n  "user": "a\\u009b\\u202e\\n"\n}\n'
+
+
+@pytest.mark.parametrize(
+    "rows", [[], [{"a": [1, {"b": "\x1b"}]}], [1, {"c": []}, "d"]], ids=["none", "one", "more"]
+)
+def test_rows_of_json_one_by_one_are_as_a_whole_list(
+    rows: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_json(rows)
+    whole = capsys.readouterr().out
+    print_json_rows(iter(rows))
+    assert capsys.readouterr().out == whole

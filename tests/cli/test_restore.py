@@ -20,7 +20,7 @@ from c7n_iamusers.iam.permissions import RESTORATION
 from tests.full_users import create_full_user
 from tests.interference import deny
 from tests.plugins.deletions import NAME, delete, user_names
-from tests.policies import ACCOUNT
+from tests.policies import ACCOUNT, policy
 from tests.used_permissions import observed
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
@@ -437,3 +437,90 @@ def test_the_directory_of_c7n_org_holds_many_runs(org: LocalOrg, iam: Any, tmp_p
     assert user_names(iam) == ["alice", "bob"]
     # what was done is written down beside what it was done from
     assert (tmp_path / "output" / "payments" / "us-east-1" / NAME / "restore-journal.jsonl").exists()
+
+
+OTHER = "444455556666"
+EVERYWHERE = "arn:aws:iam::{account_id}:role/CloudCustodian"
+
+
+@pytest.fixture
+def fleet(org: LocalOrg, iam: Any, tmp_path: Path) -> Path:
+    """c7n-org's directory: alice and bob of one account were deleted, and so was carol of another."""
+    create_full_user(org, "carol", account=OTHER)
+    delete(tmp_path / "output" / "payments" / "us-east-1")
+    everybody = {"filters": [{"type": "unnecessary", "exempt": "none"}], "actions": ["composite-delete"]}
+    policy(everybody, tmp_path / "output" / "research" / "us-east-1", OTHER).run()
+    return tmp_path / "output"
+
+
+def of_fleet(fleet: Path, *arguments: str, role: str = EVERYWHERE) -> Result:
+    return CliRunner().invoke(main, ["restore", str(fleet), "--role", role, *arguments])
+
+
+def left(org: LocalOrg) -> tuple[list[str], list[str]]:
+    return user_names(org.client("iam", ACCOUNT)), user_names(org.client("iam", OTHER))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param([], (["alice", "bob"], ["carol"]), id="all"),
+        pytest.param(["--account", OTHER], ([], ["carol"]), id="account"),
+        pytest.param(["--user", "bob"], (["bob"], []), id="user"),
+        pytest.param(["--dry-run"], ([], []), id="dry-run"),
+    ],
+)
+def test_users_of_several_accounts_are_restored_by_a_role_in_each(
+    org: LocalOrg, fleet: Path, options: list[str], expected: tuple[list[str], list[str]]
+) -> None:
+    result = of_fleet(fleet, *options)
+    assert result.exit_code == 0, result.output
+    assert left(org) == expected
+    rows = [line.split() for line in result.output.splitlines() if line.startswith((ACCOUNT, OTHER))]
+    planned = {"--dry-run": [[ACCOUNT, "2"], [OTHER, "1"]]}.get(
+        " ".join(options), [[ACCOUNT, str(len(expected[0]))], [OTHER, str(len(expected[1]))]]
+    )
+    assert [row[:2] for row in rows] == [row for row in planned if row[1] != "0"]
+
+
+def test_an_account_that_cannot_be_entered_stops_no_other(org: LocalOrg, fleet: Path) -> None:
+    org.client("iam", OTHER).create_role(
+        RoleName="Restorer",
+        AssumeRolePolicyDocument=json.dumps(
+            {
+                "Version": "2012-10-17",
+                "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
+            }
+        ),
+    )
+    result = of_fleet(fleet, role=EVERYWHERE.replace("CloudCustodian", "Restorer"))
+    assert result.exit_code == 1
+    assert f"account {ACCOUNT}: alice, bob: not restored: role" in result.output
+    assert f"2 of 3 were not restored (2 in account {ACCOUNT})" in result.output
+    assert left(org) == ([], ["carol"])
+
+
+def test_one_role_restores_the_users_of_its_account(org: LocalOrg, fleet: Path) -> None:
+    result = of_fleet(fleet, role=ROLE)
+    assert result.exit_code == 1
+    assert f"give --role a role of account {OTHER}" in result.output
+    assert left(org) == (["alice", "bob"], [])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param(["--role", "arn:aws:iam::{account}:role/X"], "is not the ARN of a role", id="variable"),
+        pytest.param(
+            ["--role", "arn:aws-x:iam::{account_id}:role/X"], "no partition 'aws-x'", id="partition"
+        ),
+        pytest.param(["--account", "payments"], "is not an account id", id="account"),
+        pytest.param(["--account", "777788889999"], "no snapshot of account 777788889999", id="absent"),
+        pytest.param(["--user", "dora"], "no snapshot of dora", id="user"),
+    ],
+)
+def test_what_names_nothing_is_refused(org: LocalOrg, fleet: Path, options: list[str], message: str) -> None:
+    result = of_fleet(fleet, *options)
+    assert result.exit_code != 0
+    assert message in " ".join(result.output.split())
+    assert left(org) == ([], [])

@@ -90,7 +90,7 @@ def _once(happens: Callable[[], object]) -> Callable[[], object]:
             lambda iam: iam.create_service_specific_credential(
                 UserName="zoe", ServiceName="bedrock.amazonaws.com"
             ),
-            "its quarantine no longer holds",
+            "no longer holds",
             id="new-credential",
         ),
     ],

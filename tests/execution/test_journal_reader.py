@@ -52,6 +52,25 @@ def test_lines_are_found_by_unique_id_or_else_by_arn(
     assert numbers(reader(store).of(subject)) == expected
 
 
+JANE = Subject("alice.doe", "arn:aws:iam::111122223333:user/alice.doe", "AIDA4")
+
+
+@pytest.mark.parametrize("bucket", [False, True], ids=["file", "objects"])
+def test_lines_of_those_who_had_the_name_before(tmp_path: Path, bucket: bool) -> None:
+    subjects = (ALICE, LATER, RENAMED, BOB, JANE)
+    store = DirectoryStore(tmp_path)
+    if bucket:
+        journal = BucketJournal(store)
+        for number, subject in enumerate(subjects):
+            journal.write(subject, "before", number=number)
+    else:
+        write(tmp_path, *subjects)
+    assert numbers(reader(store).of_namesakes(LATER)) == [0]
+    assert numbers(reader(store).of_namesakes(ALICE)) == [1]
+    assert numbers(reader(store).of_namesakes(Subject("zoe", RENAMED.arn, "AIDA9"))) == [2]
+    assert numbers(reader(store).of_namesakes(BOB)) == []
+
+
 def test_several_outputs_are_read_together(tmp_path: Path) -> None:
     stores = [write(tmp_path / "a", ALICE, BOB), write(tmp_path / "b", BOB, ALICE)]
     assert numbers(reader(*stores).of(ALICE)) == [0, 1]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.execution.calls import ApiCall
-from c7n_iamusers.iam.history import AppliedCall, History, history_of
+from c7n_iamusers.iam.history import AppliedCall, History, history_of, last_deletion
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, Quarantine
 from tests.records import user
 
@@ -114,7 +114,9 @@ def test_a_line_without_unique_id_is_not_of_a_user_created_later(
 
 def test_notes_come_with_the_call() -> None:
     (deed,) = history_of(ALICE.subject, [line("before", 1, notes={"for": "deletion"})]).calls
-    assert deed == AppliedCall(at(1), "DeleteAccessKey", {"UserName": "alice", **KEY}, {"for": "deletion"})
+    assert deed == AppliedCall(
+        at(1), "DeleteAccessKey", {"UserName": "alice", **KEY}, {"for": "deletion"}, answered=False
+    )
     (bare,) = history_of(ALICE.subject, [line("before", 1, notes="torn")]).calls
     assert bare.notes == {}
 
@@ -364,3 +366,18 @@ def test_what_the_run_in_hand_did_comes_after() -> None:
         notes={"former-boundary": READ_ONLY},
     )
     assert History().with_calls([(told, "done")], at(9)).former_boundary() == READ_ONLY
+
+
+@pytest.mark.parametrize(
+    ("lines", "hour"),
+    [
+        pytest.param([], None, id="none"),
+        pytest.param(call(1, "DeleteUser", {}), 1, id="call"),
+        pytest.param([line("outcome", 2, status="deleted"), *call(1, "DeleteUser", {})], 2, id="outcome"),
+        pytest.param(call(1, "DeleteUser", {}, "failed"), None, id="failed"),
+        pytest.param(call(1, "DeleteUserPolicy", {}), None, id="another-call"),
+        pytest.param([line("outcome", 2, status="failed")], None, id="another-outcome"),
+    ],
+)
+def test_when_a_user_was_deleted(lines: list[dict[str, Any]], hour: int | None) -> None:
+    assert last_deletion(lines) == (at(hour) if hour else None)

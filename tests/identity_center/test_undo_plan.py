@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.identity_center.model import Assignment, KnownGroup
+from c7n_iamusers.identity_center.operations import REMOVING
 from c7n_iamusers.identity_center.run_objects import Created, CreatedSet, CreatedState, CreatedUser, UndoPlan
 from c7n_iamusers.identity_center.undo_plan import plan_undo
 from tests.access_center import ACCOUNT, INSTANCE, OTHER_ACCOUNT, SET_ARN, WANTED, known_set
@@ -58,6 +59,10 @@ def test_all_of_it_goes_in_an_order_that_aws_takes() -> None:
     assert all(keys.index(need) < keys.index(change.key) for change in found.changes for need in change.needs)
     by_kind = {change.kind: change for change in found.changes}
     assert len(by_kind["group"].needs) == 2
+    calls = [call for change in found.changes for call in change.calls]
+    made = {f"{call.service.removesuffix('-admin')}:{call.operation}" for call in calls}
+    polled = {f"sso:{call.wait.operation}" for call in calls if call.wait}
+    assert made | polled <= set(REMOVING)
     assert by_kind["assignment"].calls[0].wait is not None
 
 

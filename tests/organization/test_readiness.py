@@ -8,6 +8,7 @@ import pytest
 
 from c7n_iamusers.iam.permissions import Needed
 from c7n_iamusers.organization.readiness import (
+    DAYS,
     HOLE,
     OK,
     Check,
@@ -191,3 +192,22 @@ def test_the_roles_as_c7n_org_takes_them(role: Any, arns: tuple[str, ...]) -> No
 def test_what_is_no_role(role: Any) -> None:
     with pytest.raises(ValueError, match=rf"account {A}: role .* is not the ARN of a role"):
         targets({"accounts": [{**ENTRY, "role": role}]})
+
+
+@pytest.mark.parametrize(
+    ("days", "status", "text"),
+    [
+        pytest.param((30, 16, 14), OK, "16 days, then 14 in quarantine", id="agree"),
+        pytest.param(
+            (60, 16, 14), HOLE, "does not end after the 60 days that the owners are told", id="early"
+        ),
+        pytest.param((30, 20, 14), HOLE, "a quarantine after 20 days", id="late"),
+        pytest.param(("30", 16, 14), HOLE, "announce_days is '30', and must be a number", id="quoted"),
+        pytest.param((30, 16, None), None, "", id="missing"),
+    ],
+)
+def test_the_days_of_an_account_agree(days: tuple[Any, ...], status: str | None, text: str) -> None:
+    variables = dict(zip(DAYS, days, strict=True))
+    found = checks({"vars": variables}).get("days")
+    assert (found.status if found else None) == status
+    assert text in (found.text if found else "")

@@ -24,7 +24,16 @@ ACCOUNTS = ("111122223333", "444455556666")
 
 ROOT = Path(__file__).parents[2]
 MADE = shutil.ignore_patterns(
-    ".git", ".*_cache", ".coverage*", ".demo", ".hypothesis", "__pycache__", "build", "dist", "*.egg-info"
+    ".git",
+    ".*_cache",
+    ".coverage*",
+    ".demo",
+    ".rehearsal",
+    ".hypothesis",
+    "__pycache__",
+    "build",
+    "dist",
+    "*.egg-info",
 )
 
 SCRIPTS = ("custodian", "c7n-org")

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import botocore.session
 import pytest
-from botocore.loaders import create_loader
 
 from aws_local_org import LocalOrg
 from aws_local_org.identity_center import clock
@@ -17,15 +15,11 @@ from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.identity_center.aws.instance import connect
 from tests.plugins.provisioning_rehearsal import Rehearsal, SteppingClock
 
-#: One for all tests: reading botocore's models anew for each session takes most of a run's time.
-LOADER = create_loader()
-
 
 @pytest.fixture
 def rehearsal(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rehearsal:
     """Runs of a provisioning policy that never sleep."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(botocore.session, "create_loader", lambda *_: LOADER)
     impatient = partial(Backoff, base=0.01, cap=0.05, budget=2.0, sleep=lambda seconds: None)
     monkeypatch.setattr("c7n_iamusers.plugins.provision_identity_center.Backoff", impatient)
     # AWS's rate of 20 calls a second is for AWS.

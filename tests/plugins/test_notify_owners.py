@@ -106,6 +106,12 @@ def test_a_user_that_came_back_is_announced_anew(org: LocalOrg, iam: Any, tmp_pa
     iam.create_user(UserName="bob")
     notify(tmp_path)
     assert sorted(len(each["users"]) for each in records(tmp_path)) == [1, 2]
+    said = [
+        user["c7n:IamUser"]["notice"].get("came-back") for each in sent(org) for user in each["resources"]
+    ]
+    (back,) = filter(None, said)
+    assert back.startswith("came back: a user of this name was announced on 20")
+    assert len(said) == 3
 
 
 def test_reminders(org: LocalOrg, iam: Any, tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
@@ -130,7 +132,8 @@ def test_a_key_deactivated_since_the_deny_was_taken_off_stays_off(
     key = undo_by_hand(iam)
     iam.update_access_key(UserName="alice", AccessKeyId=key, Status="Inactive")  # it leaked
     if again:
-        quarantine(tmp_path)
+        with pytest.raises(PolicyExecutionError, match=r"quarantine broken.*its Deny-all is gone.*again"):
+            quarantine(tmp_path)
         assert f"access key {key}" in outcomes(tmp_path)["alice"]["reason"]
     release(tmp_path)
     assert set(statuses(iam)) == {"Inactive"}
@@ -362,8 +365,8 @@ def test_a_user_that_its_owner_released_is_not_deleted_by_the_next_run(
     iam.delete_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)
     iam.untag_user(UserName="alice", TagKeys=[QUARANTINE_TAG])
     before = state(iam)
-    delete(tmp_path, **{"quarantined-for": 14})
-    assert outcomes(tmp_path)["alice"]["reason"].startswith("not in quarantine")
+    with pytest.raises(PolicyExecutionError, match=r"quarantine broken.*its Deny-all is gone"):
+        delete(tmp_path, **{"quarantined-for": 14})
     assert state(iam) == before
 
 
@@ -405,3 +408,145 @@ def test_quarantine_requires_exemptions(org: LocalOrg) -> None:
         PolicyValidationError, match="quarantine needs the filter unnecessary at the top level"
     ):
         policy({"actions": ["quarantine"]})
+
+
+def test_a_user_is_listened_to_then_deactivated_then_deleted(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    before = statuses(iam)
+    quarantine(tmp_path, credentials="keep")
+    row = outcomes(tmp_path)["alice"]
+    assert (row["status"], statuses(iam)) == ("quarantined", before)
+    assert "its credentials are kept active under the Deny-all" in row["reason"]
+    listening = iam.get_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)["PolicyDocument"]
+    delete(tmp_path, **{"quarantined-for": 14})
+    assert "less than 14 days ago" in outcomes(tmp_path)["alice"]["reason"]
+    quarantine(tmp_path)
+    assert set(statuses(iam)) == {"Inactive"}
+    deactivated = iam.get_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)["PolicyDocument"]
+    since = listening["Statement"][0]["Sid"].removesuffix("Listening")
+    assert deactivated["Statement"][0]["Sid"].startswith(since + "x")
+    quarantine(tmp_path, credentials="keep")
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("its credentials are deactivated already")
+    delete(tmp_path, **{"quarantined-for": 0.000001})
+    assert user_names(iam) == []
+
+
+def test_a_deny_removed_by_hand_is_named_although_the_user_is_active_again(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    quarantine(tmp_path, credentials="keep")
+    iam.delete_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)
+    use_key(org)
+    before = state(iam)
+    with pytest.raises(
+        PolicyExecutionError, match=r"its Deny-all is gone.*not put in quarantine again: active"
+    ):
+        quarantine(tmp_path, **{"active-within": 30})
+    with pytest.raises(PolicyExecutionError, match=r"quarantine broken.*its Deny-all is gone"):
+        delete(tmp_path, **{"active-within": 30, "quarantined-for": 14})
+    assert state(iam) == before
+
+
+def test_a_brownout_is_left_over_and_released(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    before = state(iam)
+    quarantine(tmp_path, brownout=15)
+    row = outcomes(tmp_path)["alice"]
+    assert (row["status"], row["calls"]) == ("browned-out", 1)
+    assert re.fullmatch(r"until \S+ \S+ UTC, when its Deny-all ends by itself", row["reason"])
+    quarantine(tmp_path, brownout=15)
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("in a brownout until")
+    delete(tmp_path, **{"quarantined-for": 0.000001})
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("not in quarantine")
+    release(tmp_path / "there")
+    assert released(tmp_path / "there")["reason"].startswith("from its brownout")
+    assert state(iam) == before
+    (snapshot,) = (tmp_path / "under-test" / "snapshots").iterdir()
+    assert DENY_ALL_NAME not in snapshot.read_text()
+    quarantine(tmp_path, credentials="keep")
+    quarantine(tmp_path, brownout=15)
+    assert "a brownout would end its Deny-all" in outcomes(tmp_path)["alice"]["reason"]
+
+
+def test_a_brownout_has_the_inline_form_or_none(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    iam.put_user_policy(UserName="alice", PolicyName="filling", PolicyDocument=FILLING)
+    before = state(iam)
+    quarantine(tmp_path, brownout=15)
+    row = outcomes(tmp_path)["alice"]
+    assert (row["status"], row["calls"]) == ("skipped", 0)
+    assert "no other form of a Deny ends by itself" in row["reason"]
+    assert state(iam) == before
+
+
+def test_a_brownout_that_is_not_allowed_changes_nothing(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = state(iam)
+    deny(monkeypatch, "PutUserPolicy")
+    with pytest.raises(PolicyExecutionError, match="AccessDenied"):
+        quarantine(tmp_path, brownout=15)
+    assert state(iam) == before
+
+
+def test_a_brownout_deactivates_nothing(org: LocalOrg) -> None:
+    with pytest.raises(PolicyValidationError, match="a brownout ends by itself"):
+        acting({"type": "quarantine", "brownout": 15, "credentials": "deactivate"}, None)
+
+
+def test_a_user_that_came_back_is_named_as_such(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    delete(tmp_path)
+    iam.create_user(UserName="alice")
+    quarantine(tmp_path)
+    row = outcomes(tmp_path)["alice"]
+    assert row["status"] == "quarantined"
+    assert re.fullmatch(r"came back: a user of this name was deleted on \d{4}-\d\d-\d\d", row["reason"])
+    delete(tmp_path, **{"quarantined-for": 14})
+    assert "less than 14 days ago; came back: a user of this name" in outcomes(tmp_path)["alice"]["reason"]
+
+
+class SignIn:
+    """AWS's sign-in service, with one session of alice."""
+
+    def __init__(self) -> None:
+        self.arn, self.listed, self.revoked = f"arn:aws:iam::{ACCOUNT}:user/alice", 0, list[Any]()
+
+    def list_sessions(self, **_: Any) -> dict[str, Any]:
+        self.listed += 1
+        return {"items": [{"principalArn": self.arn, "sessionArn": "session-1"}]}
+
+    def batch_revoke_sessions(self, **given: Any) -> dict[str, Any]:
+        self.revoked.append(given)
+        return {"revokedSessions": [{"sessionArn": "session-1"}], "errors": []}
+
+
+@pytest.mark.parametrize("action", [quarantine, delete], ids=["quarantine", "delete"])
+def test_sign_in_sessions_end_where_botocore_offers_it(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: Any
+) -> None:
+    service = SignIn()
+    client: Any = boto3.Session.client
+
+    def made(self: boto3.Session, name: str, *given: Any, **more: Any) -> Any:
+        return service if name == "signin" else client(self, name, *given, **more)
+
+    monkeypatch.setattr(boto3.Session, "client", made)
+    monkeypatch.setattr("c7n_iamusers.plugins.user_action._offers_sessions", lambda: True)
+    action(tmp_path)
+    assert "sessions can't be refreshed: 1 of its sign-in sessions" in outcomes(tmp_path)["alice"]["reason"]
+    assert service.revoked == [{"principalArn": service.arn, "sessionArns": ["session-1"]}]
+    assert service.listed == 1
+    wanted = {"signin:ListSessions", "signin:BatchRevokeSessions"}
+    for kind, needs in (("quarantine", True), ("composite-delete", True), ("release", False)):
+        declared = acting(kind, None).resource_manager.actions[0].get_permissions()
+        assert (wanted <= set(declared)) is needs
+
+
+def test_where_botocore_does_not_offer_it_a_quarantine_says_so(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("c7n_iamusers.plugins.user_action._offers_sessions", lambda: False)
+    quarantine(tmp_path)
+    assert (
+        "its sign-in sessions were not ended: the installed botocore" in outcomes(tmp_path)["alice"]["reason"]
+    )
+    assert (
+        "signin:ListSessions" not in acting("quarantine", None).resource_manager.actions[0].get_permissions()
+    )

@@ -7,12 +7,10 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-import botocore.session
 import pytest
 
 from aws_local_org import LocalOrg
 from aws_local_org.seed import seed
-from tests.conftest import LOADER
 from tests.policies import ACCOUNT, policy
 
 USERS = 30
@@ -122,7 +120,6 @@ OURS = {
 def population(local_org: LocalOrg) -> Iterator[LocalOrg]:
     """A seeded account in which users also lack tags, have a boundary, or are marked for a later operation."""
     with pytest.MonkeyPatch.context() as environment:
-        environment.setattr(botocore.session, "create_loader", lambda *_: LOADER)
         for name, text in local_org.environment().items():
             environment.setenv(name, text)
         local_org.reset()

@@ -21,8 +21,10 @@ from aws_local_org.demo.expectations import (
     deletion_faults,
     leaving,
     mail_faults,
+    population_faults,
     quarantine_faults,
     sparing_faults,
+    why_left,
 )
 from aws_local_org.demo.state import AccountState, UserState
 
@@ -89,19 +91,15 @@ def test_who_leaves() -> None:
 
 
 @pytest.mark.parametrize(
-    ("announced", "files", "fault"),
+    ("announced", "fault"),
     [
-        pytest.param({"AIDA1", "AIDA2"}, {}, None, id="all-announced"),
-        pytest.param({"AIDA1"}, {}, "announced: ci is missing", id="one-missed"),
-        pytest.param({"AIDA1", "AIDA2", "AIDA3"}, {}, "git-web is too many", id="exempt"),
-        pytest.param({"AIDA1", "AIDA2"}, {"resources": None}, "the policy did not run", id="not-run"),
+        pytest.param({"AIDA1", "AIDA2"}, None, id="all-announced"),
+        pytest.param({"AIDA1"}, "announced: ci is missing", id="one-missed"),
+        pytest.param({"AIDA1", "AIDA2", "AIDA3"}, "git-web is too many", id="exempt"),
     ],
 )
-def test_announcement_faults(
-    tmp_path: Path, announced: set[str], files: dict[str, Any], fault: str | None
-) -> None:
-    found = announcement_faults(BEFORE, output(tmp_path, **files), dict.fromkeys(announced, NOW))
-    check(found, fault)
+def test_announcement_faults(announced: set[str], fault: str | None) -> None:
+    check(announcement_faults(BEFORE, dict.fromkeys(announced, NOW)), fault)
 
 
 def with_alice(**changes: Any) -> AccountState:
@@ -208,7 +206,8 @@ def test_quarantine_faults(
 def test_deletion_faults(
     tmp_path: Path, after: AccountState, files: dict[str, Any], fault: str | None
 ) -> None:
-    check(deletion_faults(BEFORE, after, output(tmp_path, **files)), fault)
+    found = deletion_faults(BEFORE, after, output(tmp_path, **files))
+    check(found + population_faults(BEFORE, deleted(BEFORE, after)), fault)
 
 
 @pytest.mark.parametrize(
@@ -244,3 +243,17 @@ def check(faults: list[str], fault: str | None) -> None:
         assert faults == []
     else:
         assert any(fault in found for found in faults), faults
+
+
+@pytest.mark.parametrize(
+    ("user", "announced", "reason"),
+    [
+        pytest.param(ALICE, False, "exempt, or not selected", id="not-announced"),
+        pytest.param(replace(ALICE, last_used=NOW), True, "active: used in the 30 days", id="active"),
+        pytest.param(replace(ALICE, email="b@example.com"), True, "without access", id="no-replacement"),
+        pytest.param(replace(CI, trusted_by=("deploy",)), True, "a role trusts it", id="trusted"),
+        pytest.param(CI, True, None, id="unknown"),
+    ],
+)
+def test_why_a_user_is_left(user: UserState, announced: bool, reason: str | None) -> None:
+    check([why for why in [why_left(user, BEFORE, announced, 30)] if why], reason)

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers guardrail``: a service control policy against new long-term credentials."""
+
+from __future__ import annotations
+
+import click
+
+from c7n_iamusers.cli.arguments import partition as known_partition
+from c7n_iamusers.cli.output import format_option, print_json, say
+
+
+@click.command()
+@click.option(
+    "--spare",
+    "spared",
+    multiple=True,
+    required=True,
+    metavar="NAME",
+    help="A role that may make users and credentials, such as the one for restore. May be repeated.",
+)
+@click.option(
+    "--admin",
+    "admins",
+    multiple=True,
+    metavar="NAME",
+    help="A role that may change the named roles, such as stacksets-exec-*. May be repeated.",
+)
+@click.option(
+    "--partition",
+    default="aws",
+    show_default=True,
+    callback=known_partition,
+    help="aws, aws-cn, aws-us-gov, ...",
+)
+@format_option("json", "cloudformation", "terraform")
+def guardrail(spared: tuple[str, ...], admins: tuple[str, ...], partition: str, output_format: str) -> None:
+    """Print a service control policy that denies making IAM users and long-term credentials.
+
+    Only the roles given as --spare may make them, in each account that the policy is attached to. Nobody but these and
+    the roles given as --admin may make or change roles of these names. A name has its path, if it has one, and can
+    have a * after its beginning. Each denied and each spared action is checked before the policy is printed.
+
+    It does not bind the management account and service-linked roles, and existing credentials keep working.
+    """
+    from c7n_iamusers.roles.guardrail import guardrail as policy
+    from c7n_iamusers.roles.rendering import rendered_guardrail
+
+    found = policy(spared, admins, partition)
+    print_json(rendered_guardrail(found, output_format))
+    say(f"checked: {found.checks} decisions of this policy", err=True)

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``c7n-iamusers roles``: the IAM roles that given policies take, with trust policies and exact permissions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from c7n_iamusers.cli.arguments import role_arn
+from c7n_iamusers.cli.output import format_option, print_json
+from c7n_iamusers.cli.permissions import needed_in_account, needed_in_center, part_data, parts_of
+from c7n_iamusers.cli.policies import loaded
+from c7n_iamusers.exceptions import InvalidPolicyData
+
+if TYPE_CHECKING:
+    from c7n_iamusers.organization.readiness import Target
+    from c7n_iamusers.roles.documents import RoleNeeds
+
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+#: The actions that change users.
+_CHANGING = frozenset({"composite-delete", "quarantine", "release"})
+
+
+@click.command()
+@click.option(
+    "--policy", "files", type=_FILE, multiple=True, required=True, metavar="FILE", help="May be repeated."
+)
+@click.option(
+    "--runner",
+    required=True,
+    metavar="ARN",
+    callback=role_arn,
+    help="The role that runs c7n-org; the others trust it.",
+)
+@click.option(
+    "-c", "--config", type=_FILE, help="c7n-org's accounts file, for the variables that the policies use."
+)
+@click.option("--reader", default="IamUsersReader", show_default=True, metavar="NAME")
+@click.option("--remover", default="IamUsersRemover", show_default=True, metavar="NAME")
+@click.option(
+    "--identity-center-role",
+    "center",
+    metavar="ARN",
+    callback=role_arn,
+    help="Instead of the one that the policies and the accounts file name.",
+)
+@click.option(
+    "--runner-principal",
+    default="",
+    metavar="ARN|SERVICE",
+    help="Who may assume the runner's role, such as ec2.amazonaws.com. Without it the role must exist, and gets a "
+    "policy only.",
+)
+@click.option("--external-id", default="", metavar="TEXT", help="As external_id in the accounts file.")
+@click.option(
+    "--output-dir", "-s", "outputs", multiple=True, metavar="URL", help="The runner's s3:// output."
+)
+@click.option(
+    "--restore",
+    is_flag=True,
+    help="Let the remover run `c7n-iamusers restore`, which can give policies to users.",
+)
+@click.option(
+    "--undo",
+    is_flag=True,
+    help="Let the role for Identity Center run `c7n-iamusers provision --prune` and `--undo`, which delete.",
+)
+@click.option(
+    "--role",
+    "only",
+    type=click.Choice(["member-reader", "member-remover", "identity-center", "runner"]),
+    help="Print this one alone.",
+)
+@format_option("cloudformation", "terraform", "json")
+def roles(
+    files: tuple[Path, ...],
+    runner: str,
+    config: Path | None,
+    center: str | None,
+    outputs: tuple[str, ...],
+    restore: bool,
+    undo: bool,
+    only: str | None,
+    output_format: str,
+    **settings: str,
+) -> None:
+    """Print the roles that the policies in the given files take, one document each.
+
+    member-reader and member-remover are for each member account, identity-center for the account that administers
+    Identity Center, and runner for the account in which c7n-org runs. Policies with quarantine, release or
+    composite-delete are the remover's, all others the reader's. What each may do comes from what the filters and
+    actions declare. The printed JSON has a member for each role; with --role it is the document alone.
+    """
+    from c7n_iamusers.cli.preflight import targets_in
+    from c7n_iamusers.roles.documents import Places, RoleSettings, role_documents
+    from c7n_iamusers.roles.rendering import rendered_role
+
+    policies = [policy for file in files for policy in loaded(file)]
+    names = _Names([*parts_of(policies)], targets_in(config) if config else ())
+    known = RoleSettings(runner, center=center or names.center(), **settings)
+    places = Places(names.queues(), (*names.notices(), *outputs), names.records())
+    found = {
+        each.kind: rendered_role(each, output_format)
+        for each in role_documents(role_needs(policies, restore, undo), known, places)
+    }
+    if only and only not in found:
+        raise InvalidPolicyData(f"the policies take no role {only}; they take {', '.join(found)}")
+    print_json(found[only] if only else found)
+
+
+def role_needs(policies: Iterable[Any], restore: bool = False, undo: bool = False) -> RoleNeeds:
+    """What c7n's ``policies`` need, by the role that calls.
+
+    ``restore``, ``undo``: also what `c7n-iamusers restore`, and `provision --prune` and `--undo`, need.
+    """
+    from c7n_iamusers.iam.permissions import RESTORATION, Needed
+    from c7n_iamusers.identity_center.operations import REMOVING
+    from c7n_iamusers.roles.documents import RoleNeeds
+
+    nothing = Needed()
+    reader: Needed | None = None
+    remover = Needed(restoring=frozenset(RESTORATION)) if restore else None
+    in_center = frozenset(REMOVING if undo else ())
+    for policy in policies:
+        for part in parts_of([policy]):
+            needed = needed_in_account(part)
+            if _changes_users(policy):
+                remover = (remover or nothing) | needed
+            else:
+                reader = (reader or nothing) | needed
+            in_center |= needed_in_center(part)
+    return RoleNeeds(reader, remover, in_center)
+
+
+def _changes_users(policy: Any) -> bool:
+    return any(action.type in _CHANGING for action in policy.resource_manager.actions)
+
+
+@dataclass(frozen=True)
+class _Names:
+    """What ``parts`` name: queues, places, roles. ``targets``: the accounts, for the variables; none if unknown."""
+
+    parts: Sequence[Any]
+    targets: Sequence[Target]
+
+    def queues(self) -> tuple[str, ...]:
+        """The queues to which the runner's own session sends."""
+        sending = [part_data(part) for part in self.parts if part_data(part).get("assume_role") is False]
+        return self._named("queue", [(data.get("transport") or {}).get("queue") for data in sending])
+
+    def notices(self) -> tuple[str, ...]:
+        """The buckets of notices."""
+        found = self._named("notices", [part_data(part).get("notices") for part in self.parts])
+        return tuple(each for each in found if each.startswith("s3://"))
+
+    def records(self) -> tuple[str, ...]:
+        """The buckets in which earlier quarantines are recorded."""
+        found = self._named("record-from", [part_data(part).get("record-from") for part in self.parts])
+        return tuple(each for each in found if each.startswith("s3://"))
+
+    def center(self) -> str:
+        """The ARN of the role for Identity Center; empty if there is none."""
+        roles = [part_data(part).get("role") for part in self.parts if needed_in_center(part)]
+        found = self._named("role for Identity Center", roles)
+        if len(found) > 1:
+            raise InvalidPolicyData(
+                f"the policies name several roles for Identity Center ({', '.join(found)}): give one as "
+                "--identity-center-role"
+            )
+        return next(iter(found), "")
+
+    def _named(self, what: str, values: Iterable[Any]) -> tuple[str, ...]:
+        """``values`` with the variables filled in for each account. Raises InvalidPolicyData if one is not defined."""
+        from c7n_iamusers.organization.readiness import filled, variables_of
+
+        found: dict[str, None] = {}
+        for value in filter(None, values):
+            if not (missing := variables_of(value)):
+                found[value] = None
+                continue
+            known = [filled([value], target) for target in self.targets]
+            if not known or not all(known):
+                raise InvalidPolicyData(
+                    f"the {what} {value} depends on {', '.join(sorted(missing))}, which is not known in every account: "
+                    "give c7n-org's accounts file, which defines it under vars, with -c"
+                )
+            found |= dict.fromkeys(each for listed in known for each in listed)
+        return tuple(found)

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The roles that running policies takes, each with its trust policy and its exact permissions. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlparse
+
+from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.iam.permissions import Needed, role_policy
+
+#: The kinds of roles: two in each member account, one where Identity Center is administered, and who runs c7n-org.
+READER, REMOVER, CENTER, RUNNER = "member-reader", "member-remover", "identity-center", "runner"
+#: "Maximum characters in all inline policies of a role" (IAM and STS quotas), which count no white space.
+_LONGEST_POLICY = 10_240
+_VERSION = "2012-10-17"
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RoleNeeds:
+    """What policies need, by the role that calls. ``center``: empty if nothing is done in Identity Center by a role."""
+
+    reader: Needed | None = None
+    remover: Needed | None = None
+    center: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Places:
+    """What the runner itself sends to, writes and reads. ``queues``: ARNs or URLs. The others: ``s3://`` URLs."""
+
+    queues: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RoleSettings:
+    """``reader``, ``remover``: names of roles. ``runner``, ``center``: ARNs; ``center``: empty if unknown.
+
+    ``runner_principal``: who may assume the runner's role, an ARN or a service such as ``ec2.amazonaws.com``; empty if
+    the role exists. ``external_id``: that c7n-org gives for member roles; empty for none.
+    """
+
+    runner: str
+    reader: str
+    remover: str
+    center: str = ""
+    runner_principal: str = ""
+    external_id: str = ""
+
+    @property
+    def partition(self) -> str:
+        return self.runner.split(":")[1]
+
+
+@dataclass(frozen=True)
+class RoleDocument:
+    """``kind``: READER, REMOVER, CENTER or RUNNER. ``path``: begins and ends with a slash.
+
+    ``trust``: None if the role exists, and only gets the policy.
+    """
+
+    kind: str
+    path: str
+    name: str
+    description: str
+    trust: Document | None
+    policy: Document
+
+
+def role_documents(needs: RoleNeeds, settings: RoleSettings, places: Places) -> tuple[RoleDocument, ...]:
+    """The roles that ``needs`` call for. Raises InvalidPolicyData."""
+    found = [*_of_members(needs, settings), *_of_center(needs, settings)]
+    assumed = [
+        settings.center if each.kind == CENTER else f"arn:{settings.partition}:iam::*:role/{each.name}"
+        for each in found
+    ]
+    statements = _runner_statements(assumed, places, settings.partition)
+    trust = trust_policy(settings.runner_principal) if settings.runner_principal else None
+    text = "Runs c7n-org with the policies of c7n-iamusers"
+    found.append(RoleDocument(RUNNER, *_path_and_name(settings.runner), text, trust, _document(statements)))
+    for each in found:
+        _check_length(each)
+    return tuple(found)
+
+
+def _of_members(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocument]:
+    trust = trust_policy(settings.runner, settings.external_id)
+    for kind, name, needed, text in (
+        (READER, settings.reader, needs.reader, "Reads IAM users for c7n-iamusers"),
+        (
+            REMOVER,
+            settings.remover,
+            needs.remover,
+            "Quarantines, releases and deletes IAM users for c7n-iamusers",
+        ),
+    ):
+        if needed is not None:
+            yield RoleDocument(kind, "/", name, text, trust, role_policy(needed, "*", settings.partition))
+
+
+def _of_center(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocument]:
+    if not needs.center:
+        return
+    if not settings.center:
+        raise InvalidPolicyData(
+            "the policies work in IAM Identity Center by a role whose ARN is not known: give the accounts file that "
+            "defines it with -c, or give --identity-center-role"
+        )
+    policy = role_policy(Needed(needs.center), "*", settings.partition)
+    text = "Reads and provisions IAM Identity Center for c7n-iamusers"
+    yield RoleDocument(CENTER, *_path_and_name(settings.center), text, trust_policy(settings.runner), policy)
+
+
+def trust_policy(principal: str, external_id: str = "") -> Document:
+    """Lets ``principal`` assume the role. ``principal``: an ARN, or a service such as ``ec2.amazonaws.com``."""
+    kind = "AWS" if principal.startswith("arn:") else "Service"
+    statement = {"Effect": "Allow", "Principal": {kind: principal}, "Action": "sts:AssumeRole"}
+    if external_id:
+        statement["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
+    return _document([statement])
+
+
+def _runner_statements(assumed: list[str], places: Places, partition: str) -> Iterator[Document]:
+    yield _allow(["sts:AssumeRole"], assumed)
+    if places.queues:
+        queues = [queue_arn(each, partition) for each in places.queues]
+        yield _allow(["sqs:SendMessage"], queues)
+    written = [_bucket(each, partition) for each in places.written]
+    buckets = [*written, *(_bucket(each, partition) for each in places.read)]
+    if buckets:
+        # Without s3:ListBucket, S3 answers AccessDenied for a missing object.
+        yield _allow(["s3:ListBucket"], [bucket for bucket, _ in buckets])
+        yield _allow(["s3:GetObject"], [objects for _, objects in buckets])
+    if written:
+        # Objects get an ACL, which takes s3:PutObjectAcl.
+        yield _allow(["s3:PutObject", "s3:PutObjectAcl"], [objects for _, objects in written])
+
+
+def _allow(actions: list[str], resources: Iterable[str]) -> Document:
+    return {"Effect": "Allow", "Action": actions, "Resource": sorted(set(resources))}
+
+
+def _document(statements: Iterable[Document]) -> Document:
+    return {"Version": _VERSION, "Statement": list(statements)}
+
+
+def queue_arn(queue: str, partition: str) -> str:
+    """The ARN of a queue, from its ARN or URL. Raises InvalidPolicyData for anything else."""
+    if queue.startswith("arn:"):
+        return queue
+    url = urlparse(queue)
+    path = url.path.strip("/").split("/")
+    labels = (url.hostname or "").split(".")
+    # sqs.REGION.amazonaws.com, and the older REGION.queue.amazonaws.com and queue.amazonaws.com
+    region = {"sqs": labels[1:2], "queue": ["us-east-1"]}.get(labels[0], labels[:1])
+    if url.scheme != "https" or len(path) != 2 or not {"sqs", "queue"} & set(labels[:2]):
+        raise InvalidPolicyData(
+            f"{queue!r} is not the ARN or the https URL of a queue, so the runner's permission for it can't be given: "
+            "correct it in the policy, or in the variable that it comes from"
+        )
+    return f"arn:{partition}:sqs:{region[0]}:{path[0]}:{path[1]}"
+
+
+def _bucket(url: str, partition: str) -> tuple[str, str]:
+    """The ARN of the bucket, and the pattern of its objects. A placeholder of Cloud Custodian matches anything."""
+    parsed = urlparse(url)
+    bucket = f"arn:{partition}:s3:::{parsed.netloc}"
+    prefix, placeholder, _ = parsed.path.strip("/").partition("{")
+    return bucket, f"{bucket}/{prefix}{'/' if prefix and not placeholder else ''}*"
+
+
+def _path_and_name(arn: str) -> tuple[str, str]:
+    path, _, name = arn.partition(":role")[2].rpartition("/")
+    return f"{path}/", name
+
+
+def _check_length(role: RoleDocument) -> None:
+    length = len("".join(json.dumps(role.policy).split()))
+    if length > _LONGEST_POLICY:
+        raise InvalidPolicyData(
+            f"the policy of role {role.name} has {length} characters, and a role can have {_LONGEST_POLICY}: "
+            "give fewer policies at once"
+        )

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A service control policy that lets named roles alone make long-term credentials, and protects these roles. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.policy_comparison.evaluation import ALLOWED, EXPLICIT_DENY, Request, decision
+
+#: What makes a user, or a new credential of one. Updates are left out: UpdateAccessKey also deactivates a leaked key,
+#: and IAM has no condition key for the status. So are rotations in place, such as ResetServiceSpecificCredential.
+CREATING = tuple(
+    f"iam:{name}"
+    for name in (
+        "CreateAccessKey",
+        "CreateLoginProfile",
+        "CreateServiceSpecificCredential",
+        "CreateUser",
+        "UploadSSHPublicKey",
+        "UploadSigningCertificate",
+    )
+)
+#: What makes a role, or changes who may assume it and what it may do.
+CHANGING = tuple(
+    f"iam:{name}"
+    for name in (
+        # creates a role from a template of AWS, with the template's name
+        "AcquireRole",
+        "AttachRolePolicy",
+        "CreateRole",
+        "DeleteRole",
+        "DeleteRolePermissionsBoundary",
+        "DeleteRolePolicy",
+        "DetachRolePolicy",
+        "PutRolePermissionsBoundary",
+        "PutRolePolicy",
+        "TagRole",
+        "UntagRole",
+        "UpdateAssumeRolePolicy",
+        "UpdateRole",
+        "UpdateRoleDescription",
+    )
+)
+_ENDING = ("iam:DeleteAccessKey", "iam:DeleteUser", "iam:UpdateAccessKey")
+#: "Maximum size of a service control policy" (Quotas for AWS Organizations). By API, white space counts.
+LONGEST = 5_120
+#: RoleName with a path, and wildcards after the beginning (IAM API reference, CreateRole).
+_NAME = re.compile(r"[\w+=,.@-][\w+=,.@/*-]{0,575}", re.ASCII)
+#: Attached everywhere unless somebody removed it; a service control policy alone allows nothing.
+_FULL_ACCESS = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+_ACCOUNT = "111122223333"
+
+
+@dataclass(frozen=True)
+class Guardrail:
+    """``document``: the service control policy. ``checks``: the number of decisions that were checked."""
+
+    name: str
+    description: str
+    document: Mapping[str, Any]
+    checks: int
+
+
+def guardrail(spared: Sequence[str], admins: Sequence[str], partition: str = "aws") -> Guardrail:
+    """The policy that denies CREATING to all but the roles ``spared``, and CHANGING on the named roles to all others.
+
+    ``spared``, ``admins``: names of roles, with their path if they have one. Both may change roles of these names.
+    Raises InvalidPolicyData for a name that is none, and for a policy that is too long.
+    """
+    for name in (*spared, *admins):
+        if not _NAME.fullmatch(name):
+            raise InvalidPolicyData(
+                f"{name!r} is not the name of a role, such as IamUsersRemover or team/Admin; a * may not begin it, "
+                "since everybody could make a role that matches"
+            )
+    makers = [_role(each, partition) for each in spared]
+    keepers = [_role(each, partition) for each in dict.fromkeys((*spared, *admins))]
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [
+            _deny("DenyLongTermCredentials", CREATING, "*", makers),
+            _deny("ProtectExemptRoles", CHANGING, keepers, keepers),
+        ],
+    }
+    length = len(json.dumps(document, indent=2))
+    if length > LONGEST:
+        raise InvalidPolicyData(
+            f"the policy has {length} characters, and a service control policy can have {LONGEST}: name fewer roles"
+        )
+    cases = [*_cases(spared, admins, partition)]
+    for case in cases:
+        case.check(document)
+    text = "Denies making IAM users and long-term credentials, except by named roles"
+    return Guardrail("c7n-iamusers-guardrail", text, document, len(cases))
+
+
+def _role(name: str, partition: str, account_id: str = "*") -> str:
+    return f"arn:{partition}:iam::{account_id}:role/{name}"
+
+
+def _deny(
+    sid: str, actions: Sequence[str], resources: str | list[str], spared: list[str]
+) -> Mapping[str, Any]:
+    return {
+        "Sid": sid,
+        "Effect": "Deny",
+        "Action": list(actions),
+        "Resource": resources,
+        "Condition": {"ArnNotLike": {"aws:PrincipalArn": spared}},
+    }
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A request, and the decision on it that is wanted."""
+
+    action: str
+    resource: str
+    principal: str
+    wanted: str
+
+    def check(self, document: Mapping[str, Any]) -> None:
+        request = Request(self.action, self.resource, {"aws:principalarn": self.principal})
+        found = decision(request, (_FULL_ACCESS, document))
+        if found != self.wanted:
+            raise InvalidPolicyData(
+                f"the policy does not do what it must: {self.action} on {self.resource} by {self.principal} is {found} "
+                f"instead of {self.wanted}: give other names of roles"
+            )
+
+
+def _cases(spared: Sequence[str], admins: Sequence[str], partition: str) -> Iterator[_Case]:
+    """Each action of the policy by each kind of principal."""
+    user = f"arn:{partition}:iam::{_ACCOUNT}:user/someone"
+    stranger, root = (
+        f"arn:{partition}:iam::{_ACCOUNT}:{each}" for each in ("role/unlisted-role-of-this-check", "root")
+    )
+    makers = [_role(_example(each), partition, _ACCOUNT) for each in spared]
+    keepers = [_role(_example(each), partition, _ACCOUNT) for each in (*spared, *admins)]
+    others = (user, stranger, root)
+    yield from _each(CREATING, user, others, EXPLICIT_DENY)
+    yield from _each(CREATING, user, makers, ALLOWED)
+    yield from _each(CREATING, user, (each for each in keepers if each not in makers), EXPLICIT_DENY)
+    yield from _each(CHANGING, stranger, (user,), ALLOWED)
+    for role in keepers:
+        yield from _each(CHANGING, role, others, EXPLICIT_DENY)
+        yield from _each(CHANGING, role, keepers, ALLOWED)
+    # What ends a credential stays open to everybody.
+    yield from _each(_ENDING, user, others, ALLOWED)
+
+
+def _each(actions: Iterable[str], resource: str, principals: Iterable[str], wanted: str) -> Iterator[_Case]:
+    for action, principal in product(actions, principals):
+        yield _Case(action, resource, principal, wanted)
+
+
+def _example(name: str) -> str:
+    return name.replace("*", "example")

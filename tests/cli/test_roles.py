@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from c7n_iamusers.cli.main import main
+
+ROOT = Path(__file__).parents[2]
+RUNNER = "arn:aws:iam::123456789012:role/Runner"
+CENTER = "arn:aws:iam::123456789012:role/IdentityCenterProvisioner"
+USER = {"username": "tag:Email", "email": "tag:Email"}
+
+
+def roles(*options: str, policies: tuple[str, ...] = ("delete",), accounts: bool = True) -> Result:
+    files = [each for name in policies for each in ("--policy", str(ROOT / "policies" / f"{name}.yml"))]
+    config = ["-c", str(ROOT / "accounts.yml")] if accounts else []
+    return CliRunner().invoke(main, ["roles", *files, "--runner", RUNNER, *config, *options])
+
+
+def actions(document: Any) -> set[str]:
+    return {action for each in document["PolicyDocument"]["Statement"] for action in each["Action"]}
+
+
+def printed(result: Result) -> Any:
+    assert result.exit_code == 0, result.output
+    return json.loads(result.output)
+
+
+def of(path: Path, *parts: dict[str, Any], section: str = "filters", command: str = "roles") -> Result:
+    file = path / "given.yml"
+    data = {
+        "name": "given",
+        "resource": "aws.iam-user",
+        "source": "authorization-details",
+        section: list(parts),
+    }
+    file.write_text(yaml.safe_dump({"policies": [data]}))
+    given = ["--runner", RUNNER, "--format", "json"] if command == "roles" else []
+    return CliRunner().invoke(main, [command, "--policy", str(file), *given])
+
+
+def test_each_call_is_in_the_role_that_makes_it() -> None:
+    found = printed(
+        roles("--format", "json", policies=("flag-and-notify", "provision", "quarantine", "delete"))
+    )
+    assert set(found) == {"member-reader", "member-remover", "identity-center", "runner"}
+    reader, remover, center, runner = (
+        actions(found[kind]) for kind in ("member-reader", "member-remover", "identity-center", "runner")
+    )
+    assert {each.split(":")[0] for each in reader | remover} == {"cloudtrail", "ec2", "iam"}
+    assert not {each for each in reader if not each.startswith(("iam:Get", "iam:List", "iam:Generate"))}
+    assert {"iam:DeleteUser", "iam:UpdateAccessKey", "iam:TagUser"} <= remover
+    assert "iam:CreateUser" not in remover
+    assert {each.split(":")[0] for each in center} == {"sso", "identitystore"}
+    assert {"sso:CreateAccountAssignment", "identitystore:CreateUser"} <= center
+    assert runner == {"sts:AssumeRole", "sqs:SendMessage"}
+    assert found["identity-center"]["RoleName"] == "IdentityCenterProvisioner"
+
+
+def test_reading_alone_takes_no_remover_and_writes_nothing_in_identity_center() -> None:
+    assert set(printed(roles(policies=("flag-and-notify",)))) == {"member-reader", "runner"}
+    center = actions(
+        printed(roles("--role", "identity-center", "--format", "json", policies=("quarantine",)))
+    )
+    assert not {each for each in center if not each.split(":")[1].startswith(("Get", "List", "Describe"))}
+
+
+def test_intents_are_applied_by_the_role_for_identity_center() -> None:
+    found = printed(roles("--format", "json", policies=("provision-intents",)))
+    assert "sso:CreateAccountAssignment" in actions(found["identity-center"])
+    assert "member-remover" not in found
+
+
+def test_restoring_is_asked_for() -> None:
+    found = printed(roles("--restore", "--format", "json", "--role", "member-remover", policies=("remind",)))
+    assert {"iam:CreateUser", "iam:AttachUserPolicy", "iam:AddUserToGroup"} <= actions(found)
+    assert "Condition" not in json.dumps(found)
+
+
+def test_deleting_in_identity_center_is_asked_for() -> None:
+    deleting = {"sso:DeleteAccountAssignment", "identitystore:DeleteUser"}
+    options = ("--role", "identity-center", "--format", "json")
+    assert not deleting & actions(printed(roles(*options, policies=("provision",))))
+    assert deleting <= actions(printed(roles(*options, "--undo", policies=("provision",))))
+
+
+def test_one_role_is_a_template_by_itself() -> None:
+    found = printed(roles("--role", "member-remover", "--remover", "Other", "--external-id", "e-1"))
+    properties = found["Resources"]["Role"]["Properties"]
+    assert properties["RoleName"] == "Other"
+    assert properties["AssumeRolePolicyDocument"]["Statement"][0]["Condition"] == {
+        "StringEquals": {"sts:ExternalId": "e-1"}
+    }
+    assert "aws_iam_role" in printed(roles("--role", "member-remover", "--format", "terraform"))["resource"]
+
+
+def test_the_bucket_of_the_notices_is_the_runners(tmp_path: Path) -> None:
+    data = yaml.safe_load((ROOT / "accounts.yml").read_text())
+    data["vars"]["notices"] = "s3://notices/all"
+    accounts = tmp_path / "accounts.yml"
+    accounts.write_text(yaml.safe_dump(data))
+    found = printed(roles("-c", str(accounts), "--role", "runner", "--format", "json", accounts=False))
+    assert "s3:PutObject" in actions(found)
+    assert "arn:aws:s3:::notices/all/*" in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("options", "accounts", "message"),
+    [
+        pytest.param(
+            (), False, "depends on identity_center_role, which is not known in every account", id="role"
+        ),
+        pytest.param(
+            ("--identity-center-role", CENTER),
+            False,
+            "the queue {queue_url} depends on queue_url",
+            id="queue",
+        ),
+        pytest.param(("--runner", "Runner"), True, "'Runner' is not the ARN of a role", id="runner"),
+    ],
+)
+def test_what_is_missing_is_named(options: tuple[str, ...], accounts: bool, message: str) -> None:
+    result = roles(*options, accounts=accounts)
+    assert result.exit_code != 0
+    assert message in result.output
+
+
+def test_a_role_that_is_not_taken() -> None:
+    result = roles("--role", "identity-center", policies=("remind",))
+    assert result.exit_code == 1
+    assert "the policies take no role identity-center; they take member-reader, runner" in result.output
+
+
+@pytest.mark.parametrize(
+    "given", ["s3://lists/{account_id}/x.csv?region=us-east-1", {"from": "s3://lists/{group}/x.csv"}]
+)
+def test_exemptions_in_a_bucket_are_that_object(tmp_path: Path, given: Any) -> None:
+    flag = {"type": "unnecessary", "exempt-from": given}
+    found = printed(of(tmp_path, flag, command="permissions"))["Statement"]
+    assert {"Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "arn:aws:s3:::lists/*/x.csv"} in found
+    assert sum("s3:GetObject" in each["Action"] for each in found) == 1
+
+
+def test_filters_are_found_within_others(tmp_path: Path) -> None:
+    gate = {"type": "identity-center", "state": "absent", "role": CENTER, "user": USER}
+    found = printed(of(tmp_path, {"not": [{"or": [gate]}]}))
+    assert set(found) == {"member-reader", "identity-center", "runner"}
+    assert {each.split(":")[0] for each in actions(found["member-reader"])} == {"iam"}
+
+
+@pytest.mark.parametrize(
+    ("role", "services"),
+    [
+        pytest.param(CENTER, {"iam"}, id="by-a-role"),
+        pytest.param(None, {"iam", "sso", "identitystore"}, id="by-itself"),
+    ],
+)
+def test_permissions_are_those_of_the_policys_own_session(
+    tmp_path: Path, role: str | None, services: set[str]
+) -> None:
+    gate = {"type": "identity-center", "state": "absent", "user": USER, **({"role": role} if role else {})}
+    found = printed(of(tmp_path, gate, command="permissions"))
+    listed = [action for each in found["Statement"] for action in each["Action"]]
+    assert {each.split(":")[0] for each in listed} == services
+    assert "sts:AssumeRole" not in listed
+
+
+@pytest.mark.parametrize(
+    ("sender", "wanted"),
+    [
+        pytest.param(False, {"iam:ListAccountAliases"}, id="runner"),
+        pytest.param(True, {"iam:ListAccountAliases", "sqs:SendMessage"}, id="policy"),
+    ],
+)
+def test_who_sends_a_notice(tmp_path: Path, sender: bool, wanted: set[str]) -> None:
+    queue = "https://sqs.us-east-1.amazonaws.com/123456789012/mailer"
+    notify = {"type": "notify", "to": ["a@example.com"], "transport": {"type": "sqs", "queue": queue}}
+    found = printed(of(tmp_path, {**notify, "assume_role": sender}, section="actions"))
+    assert wanted <= actions(found["member-reader"])
+    assert ("sqs:SendMessage" in actions(found["member-reader"])) == sender
+    assert ("sqs:SendMessage" in actions(found["runner"])) != sender
+
+
+def test_the_guardrail_is_printed_and_checked() -> None:
+    result = CliRunner().invoke(
+        main, ["guardrail", "--spare", "IamUsersRemover", "--admin", "stacksets-exec-*"]
+    )
+    assert result.exit_code == 0, result.output
+    assert [each["Sid"] for each in json.loads(result.stdout)["Statement"]] == [
+        "DenyLongTermCredentials",
+        "ProtectExemptRoles",
+    ]
+    assert "checked: " in result.stderr
+    refused = CliRunner().invoke(main, ["guardrail", "--spare", "*"])
+    assert refused.exit_code == 1
+    assert "'*' is not the name of a role" in refused.output

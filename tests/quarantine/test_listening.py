@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A quarantine that keeps the credentials active, and what deepens or breaks it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.deletion.plan import plan_deletion
+from c7n_iamusers.execution.calls import Plan
+from c7n_iamusers.iam.deny_all import ATTACHED, BOUNDARY, INLINE, INLINE_QUOTA, deny_all_document
+from c7n_iamusers.iam.history import History
+from c7n_iamusers.iam.own_changes import (
+    NOTHING_KNOWN,
+    broken_quarantine,
+    deletion_begun,
+    lapses,
+    quarantine_of,
+)
+from c7n_iamusers.iam.quarantine_record import Quarantine, parse_sid, quarantine_of_tags
+from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.quarantine.plan import QuarantinePlan, plan_quarantine
+from tests.quarantine.test_plan import (
+    CREDENTIALS,
+    FULL_INLINE,
+    LATER,
+    NO_ROOM,
+    NOW,
+    SINCE,
+    apply,
+    journal,
+    quarantine,
+    release,
+)
+from tests.records import user
+
+KEPT = Quarantine(SINCE, "park", "unused", kept=True)
+SHAPES = [
+    pytest.param(user(**CREDENTIALS), INLINE, id="inline"),
+    pytest.param(user(inline_policy=FULL_INLINE, **CREDENTIALS), ATTACHED, id="attached"),
+    pytest.param(user(**NO_ROOM, **CREDENTIALS), BOUNDARY, id="boundary"),
+]
+SWITCHED = ("ACCA1", "AKIA1", "APKA1", "CERT1")
+
+
+def listen(to: IamUser, history: History = NOTHING_KNOWN, **options: Any) -> QuarantinePlan:
+    return plan_quarantine(to, NOW, "listen", "unused for 90 days", history, keep=True, **options)
+
+
+def listening(before: IamUser) -> tuple[IamUser, History]:
+    planned = listen(before)
+    return apply(before, planned.plan), journal(planned.plan.calls, planned.record)
+
+
+def deepened(held: IamUser, history: History) -> tuple[IamUser, History]:
+    planned = quarantine(held, LATER, history)
+    return apply(held, planned.plan), journal(planned.plan.calls, planned.record, LATER, history)
+
+
+@pytest.mark.parametrize(("before", "form"), SHAPES)
+def test_only_the_deny_is_put_on_and_a_release_takes_it_off(before: IamUser, form: str) -> None:
+    held, history = listening(before)
+    record = quarantine_of(held, history)
+    assert record is not None
+    assert (record.deny, record.since, record.kept, record.deactivated) == (form, SINCE, True, ())
+    assert lapses(held, record) == []
+    credentials = ("access-key", "signing-certificate", "ssh-public-key", "service-specific-credential")
+    assert [held.attachments[kind] for kind in credentials] == [
+        before.attachments[kind] for kind in credentials
+    ]
+    assert apply(held, release(held, record, history, before).plan).attachments == before.attachments
+    assert listen(held, history).plan.calls == ()
+
+
+@pytest.mark.parametrize(("before", "form"), SHAPES)
+def test_a_quarantine_that_follows_counts_from_the_first_deny_and_gives_back_exactly(
+    before: IamUser, form: str
+) -> None:
+    held, history = listening(before)
+    deep, known = deepened(held, history)
+    record = quarantine_of(deep, known)
+    assert record is not None
+    assert (record.deny, record.since, record.kept, record.deactivated) == (form, SINCE, False, SWITCHED)
+    assert lapses(deep, record) == []
+    assert quarantine(deep, LATER, known).plan.calls == ()
+    assert apply(deep, release(deep, record, known, before).plan).attachments == before.attachments
+    if form == INLINE:  # the record is in the Deny itself
+        assert quarantine_of(deep) == replace(record, policy="", reason="")
+
+
+@pytest.mark.parametrize(("before", "form"), SHAPES)
+def test_the_deny_stays_on_at_every_call_of_the_quarantine_that_follows(before: IamUser, form: str) -> None:
+    held, history = listening(before)
+    planned = quarantine(held, LATER, history)
+    for made in range(len(planned.plan.calls) + 1):
+        calls = planned.plan.calls[:made]
+        midway = apply(held, Plan(held.subject, calls))
+        known = journal(calls, planned.record, LATER, history)
+        record = quarantine_of(midway, known)
+        assert record is not None
+        assert record.deny == form
+        completed, after = deepened(midway, known)
+        found = quarantine_of(completed, after)
+        assert found is not None
+        assert (found.deactivated, lapses(completed, found)) == (SWITCHED, [])
+
+
+@pytest.mark.parametrize(("before", "form"), SHAPES)
+def test_nothing_goes_back_to_listening(before: IamUser, form: str) -> None:
+    deep, known = deepened(*listening(before))
+    again = listen(deep, known)
+    assert (again.plan.calls, again.record.kept, again.lapsed) == ((), False, ())
+
+
+def test_the_record_has_room_where_the_kept_one_had() -> None:
+    fitting = INLINE_QUOTA - len(deny_all_document(KEPT.sids[0]))
+    filler = {"PolicyName": "big", "PolicyDocument": "x" * (fitting - 2)}
+    before = user(inline_policy=(filler,), **CREDENTIALS)
+    held, history = listening(before)
+    deep, known = deepened(held, history)
+    record = quarantine_of(deep, known)
+    assert record is not None
+    assert (record.deny, record.kept, record.deactivated) == (INLINE, False, SWITCHED)
+    unknown = quarantine_of(deep)
+    assert unknown is not None
+    assert (unknown.kept, unknown.known) == (False, False)
+
+
+def test_what_changed_while_listening_stays_as_it_is() -> None:
+    held, history = listening(user(**CREDENTIALS))
+    key, _ = held.attachments["access-key"]
+    others = ({**key, "Status": "Inactive"}, {"AccessKeyId": "AKIA3", "Status": "Active"})
+    changed = replace(held, attachments={**held.attachments, "access-key": others})
+    deep, known = deepened(changed, history)
+    record = quarantine_of(deep, known)
+    assert record is not None
+    assert record.deactivated == ("ACCA1", "AKIA3", "APKA1", "CERT1")
+    released = apply(deep, release(deep, record, known, user(**CREDENTIALS)).plan)
+    assert released.attachments["access-key"] == others
+
+
+def test_no_form_of_the_deny_changes_nothing() -> None:
+    planned = listen(user(**CREDENTIALS), refused=(INLINE, ATTACHED, BOUNDARY))
+    assert planned.plan.calls == ()
+    assert "no form of the Deny-all fits" in planned.problem
+
+
+def test_a_deletion_from_listening_keeps_the_record() -> None:
+    held, _ = listening(user(**CREDENTIALS))
+    put, *_ = plan_deletion(held, LATER, quarantine=quarantine_of(held)).calls
+    begun = apply(held, Plan(held.subject, (put,)))
+    assert quarantine_of(begun) == replace(KEPT, policy="", reason="")
+    assert deletion_begun(begun) == "on 2026-12-01 00:00 UTC"
+
+
+def test_the_record_of_a_kept_one_comes_back() -> None:
+    (sid,) = KEPT.sids
+    assert sid == "Quarantined20261124T180005ZListening"
+    found = parse_sid(sid)
+    assert found is not None
+    assert found.quarantine == replace(KEPT, policy="", reason="")
+    assert Quarantine.from_data(KEPT.as_data()) == KEPT
+    tag = KEPT.tag()
+    assert quarantine_of_tags({tag["Key"]: tag["Value"]}) == KEPT
+    assert "credentials" not in replace(KEPT, kept=False).as_data()
+
+
+@pytest.mark.parametrize(
+    "sid", ["Quarantined20261124T180005ZxAKIA1Listening", "Quarantined20261124T180005ZListeningJournaled"]
+)
+def test_what_is_kept_has_no_ids(sid: str) -> None:
+    assert parse_sid(sid) is None
+
+
+@pytest.mark.parametrize(("before", "form"), SHAPES)
+@pytest.mark.parametrize("keep", [True, False], ids=["kept", "deactivated"])
+def test_a_deny_that_somebody_removed_is_known_and_counts_anew(
+    before: IamUser, form: str, keep: bool
+) -> None:
+    held, history = listening(before)
+    if not keep:
+        held, history = deepened(held, history)
+    kind = {INLINE: "inline-policy", ATTACHED: "attached-policy", BOUNDARY: "permissions-boundary"}[form]
+    bare = replace(held, attachments={**held.attachments, kind: before.attachments[kind]})
+    assert broken_quarantine(held, history) is None
+    assert broken_quarantine(bare, history) == history.quarantine
+    again = plan_quarantine(bare, LATER, "p", "r", history, keep=keep)
+    assert again.lapsed[0] == "its Deny-all is gone"
+    assert (again.record.since, again.record.kept) == (LATER, keep)
+    record = history.quarantine
+    assert record is not None
+    released = journal(release(held, record, history, before).plan.calls, record, LATER, history)
+    assert broken_quarantine(before, released) is None
+
+
+@pytest.mark.parametrize(
+    ("result", "broken"),
+    [
+        pytest.param("done", True, id="put"),
+        pytest.param("failed", False, id="refused"),
+        pytest.param("unknown", False, id="no-answer"),
+    ],
+)
+def test_a_deny_that_may_never_have_stood_is_not_broken(result: str, broken: bool) -> None:
+    before = user(**CREDENTIALS)
+    planned = listen(before)
+    calls = [(call, result) for call in planned.plan.calls]
+    history = replace(NOTHING_KNOWN.with_calls(calls, NOW), record=planned.record)
+    assert (broken_quarantine(before, history) is not None) is broken
+    assert broken_quarantine(before, History(record=planned.record)) is None

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Remembers, for a whole test process, what botocore and moto work out again for each session, client and call.
+
+One run of a policy makes some seven clients and three sessions, which takes longer than its calls to the local
+organization. What is remembered depends on a service's model or on code alone, so tests see no difference.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from typing import Any
+
+import botocore.client
+import botocore.hooks
+import botocore.httpsession
+import botocore.session
+import botocore.useragent
+import moto.core.responses
+from botocore.hooks import EVENT_ALIASES, NodeList
+from botocore.loaders import create_loader
+
+#: Of botocore's data, one for all sessions.
+LOADER = create_loader()
+
+
+def install() -> None:
+    """Patch botocore and moto in this process, for good."""
+    client: Any = botocore.client  # what is patched has no types
+    hooks: Any = botocore.hooks
+    session: Any = botocore.session
+    session.create_loader = lambda *_: LOADER
+    session.Session._register_builtin_handlers = _remembered_handlers(
+        session.Session._register_builtin_handlers
+    )
+    client.ClientCreator._create_methods = _remembered_methods(client.ClientCreator._create_methods)
+    hooks.EventAliaser.__init__ = _with_remembered_names(hooks.EventAliaser.__init__)
+    hooks._PrefixTrie.__copy__ = _copy_of_trie
+    for module, pure in (
+        (botocore.httpsession, "create_urllib3_context"),
+        (botocore.useragent, "sanitize_user_agent_string_component"),
+        (moto.core.responses, "method_names_from_class"),
+    ):
+        setattr(module, pure, functools.cache(getattr(module, pure)))
+
+
+def _remembered_methods(create: Any) -> Any:
+    #: the description is kept too, so that no other takes its id
+    known: dict[int, tuple[Any, dict[str, Any]]] = {}
+
+    def create_methods(self: Any, service_model: Any) -> dict[str, Any]:
+        description = service_model._service_description
+        if id(description) not in known:
+            known[id(description)] = (description, create(self, service_model))
+        return dict(known[id(description)][1])
+
+    return create_methods
+
+
+def _with_remembered_names(construct: Any) -> Any:
+    known: dict[str, str] = {}
+
+    def init(self: Any, event_emitter: Any, event_aliases: Any = None) -> None:
+        construct(self, event_emitter, event_aliases)
+        if event_aliases is None or event_aliases == EVENT_ALIASES:
+            self._alias_name_cache = known
+
+    return init
+
+
+def _remembered_handlers(register: Any) -> Any:
+    known: list[Any] = []
+
+    def register_builtin_handlers(self: Any, events: Any) -> None:
+        emitter = events._emitter
+        if not known:
+            register(self, events)
+            known.append(copy.copy(emitter))
+        emitter.__dict__.update(copy.copy(known[0]).__dict__, _lookup_cache={})
+
+    return register_builtin_handlers
+
+
+def _copy_of_trie(trie: Any) -> Any:
+    copied = type(trie)()
+    copied._root = _copy_of_node(trie._root)
+    return copied
+
+
+def _copy_of_node(node: dict[str, Any]) -> dict[str, Any]:
+    values = node["values"]
+    return {
+        "chunk": node["chunk"],
+        "children": {part: _copy_of_node(child) for part, child in node["children"].items()},
+        "values": values and NodeList(list(values.first), list(values.middle), list(values.last)),
+    }

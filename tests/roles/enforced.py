@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the policies that ship with exactly the roles that ``c7n-iamusers roles`` prints for them, enforced."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from c7n.config import Config
+from c7n.policy import PolicyCollection
+from c7n.resources import load_resources
+from c7n.utils import reset_session_cache
+from click.testing import CliRunner
+
+from aws_local_org import LocalOrg, enforcement
+from aws_local_org.enforcement import Policies
+from c7n_iamusers.cli.main import main
+from c7n_iamusers.entry import register
+from c7n_iamusers.identity_center.aws.instance import connect
+from c7n_iamusers.policy_comparison.evaluation import Request
+from tests.policies import ACCOUNT
+
+ROOT = Path(__file__).parents[2]
+MANAGEMENT = "123456789012"
+RUNNER = f"arn:aws:iam::{MANAGEMENT}:role/Runner"
+CENTER = f"arn:aws:iam::{MANAGEMENT}:role/Center"
+READER, REMOVER = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("IamUsersReader", "IamUsersRemover"))
+FILES = ("flag-and-notify", "remind", "provision", "provision-intents", "quarantine", "release", "delete")
+#: As if the days had passed.
+TODAY = {"days": 0, "noticed": 0, "quarantined-for": 0.00001}
+
+
+@dataclass
+class Enforced:
+    """``documents``: kind of role -> what is printed. ``asked``: what the runs asked for, by the ARN of the role."""
+
+    org: LocalOrg
+    path: Path
+    accounts: Path
+    documents: dict[str, Any]
+    asked: dict[str, set[tuple[str, str, tuple[tuple[str, str], ...]]]] = field(default_factory=dict)
+
+    def run(self, name: str, role: str, **names: str) -> None:
+        """The policies of ``policies/NAME.yml``, by the runner with ``role``. ``names``: texts to replace."""
+        text = (ROOT / "policies" / f"{name}.yml").read_text()
+        for old, new in names.items():
+            text = text.replace(old, new)
+        reset_session_cache()
+        # a directory for each group of policies that find each other's journals
+        output = self.path / ("removal" if role == REMOVER else name) / "payments" / "us-east-1"
+        config = Config.empty(
+            region="us-east-1",
+            account_id=ACCOUNT,
+            assume_role=role,
+            external_id="e-1",
+            output_dir=str(output),
+            cache_period=0,
+        )
+        data = yaml.safe_load(text)["policies"]
+        for policy in data:
+            for action in policy["actions"]:
+                action |= {key: value for key, value in TODAY.items() if key in action and name != "remind"}
+        variables = yaml.safe_load(self.accounts.read_text())
+        known = {**variables["vars"], **variables["accounts"][0]["vars"]}
+        for policy in PolicyCollection.from_data({"policies": data}, config):
+            policy.expand_variables(policy.get_variables(known))
+            policy.validate()
+            policy.run()
+
+    def apply_intents(self) -> None:
+        """``c7n-iamusers provision``, by the runner with the role for Identity Center."""
+        there = ("-s", str(self.path / "provision-intents"), "-u", "policies/provision-intents.yml")
+        self._command("provision", *there, "-c", str(self.accounts), "--role", CENTER, "--trust-intents")
+
+    def restore(self, *names: str) -> None:
+        """``c7n-iamusers restore`` of the deleted users, by the remover."""
+        with pytest.MonkeyPatch.context() as patched:
+            act_as(boto3, REMOVER, patched, ExternalId="e-1")
+            chosen = [each for name in names for each in ("--user", name)]
+            self._command("restore", str(self.path / "removal"), *chosen, "--yes")
+
+    def _command(self, *arguments: str) -> None:
+        result = CliRunner().invoke(main, list(arguments))
+        assert result.exit_code == 0, result.output
+
+    def put(self, kind: str, document: dict[str, Any]) -> None:
+        account = ACCOUNT if kind.startswith("member") else MANAGEMENT
+        iam = self.org.client("iam", account)
+        name = document["RoleName"]
+        if name not in {each["RoleName"] for each in iam.list_roles()["Roles"]}:
+            trust = document["AssumeRolePolicyDocument"]
+            iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+        policy = json.dumps(document["PolicyDocument"])
+        iam.put_role_policy(RoleName=name, PolicyName=document["PolicyName"], PolicyDocument=policy)
+
+
+def without(document: dict[str, Any], action: str) -> dict[str, Any]:
+    """``document`` with one action less."""
+    changed = deepcopy(document)
+    for statement in changed["PolicyDocument"]["Statement"]:
+        statement["Action"] = [each for each in statement["Action"] if each != action]
+    kept = [each for each in changed["PolicyDocument"]["Statement"] if each["Action"]]
+    changed["PolicyDocument"]["Statement"] = kept
+    return changed
+
+
+def act_as(org_session: Any, role: str, monkeypatch: pytest.MonkeyPatch, **trust: str) -> None:
+    """Put credentials of ``role`` into the environment, assumed by ``org_session``."""
+    assumed = org_session.client("sts").assume_role(RoleArn=role, RoleSessionName="ci", **trust)
+    keys = assumed["Credentials"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", keys["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", keys["SecretAccessKey"])
+    monkeypatch.setenv("AWS_SESSION_TOKEN", keys["SessionToken"])
+    reset_session_cache()
+
+
+def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch) -> Enforced:
+    """The roles for all shipped policies and for restore, enforced, and the runner's credentials in the environment."""
+    load_resources(("aws.iam-user",))
+    register()
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(path / "cache"))
+    accounts = path / "accounts.yml"
+    data = yaml.safe_load((ROOT / "accounts.yml").read_text())
+    data["vars"] |= {"notices": "s3://notices/all", "identity_center_role": CENTER}
+    accounts.write_text(yaml.safe_dump({**data, "accounts": data["accounts"][:1]}))
+    org.client("s3").create_bucket(Bucket="notices")
+    files = [each for name in FILES for each in ("--policy", f"policies/{name}.yml")]
+    options = (
+        "--runner",
+        RUNNER,
+        "--runner-principal",
+        f"arn:aws:iam::{MANAGEMENT}:root",
+        "-c",
+        str(accounts),
+    )
+    printed = CliRunner().invoke(
+        main, ["roles", *files, *options, "--external-id", "e-1", "--restore", "--format", "json"]
+    )
+    assert printed.exit_code == 0, printed.output
+    found = Enforced(org, path, accounts, json.loads(printed.stdout))
+    for kind, document in found.documents.items():
+        found.put(kind, document)
+    act_as(org, RUNNER, monkeypatch)
+    # AWS's rate of 20 calls a second is for AWS
+    for module in ("plugins.provision_identity_center", "plugins.identity_center", "cli.provision"):
+        monkeypatch.setattr(f"c7n_iamusers.{module}.connect", partial(connect, per_second=1000))
+    _record(found, monkeypatch)
+    org.configure(enforce=True)
+    return found
+
+
+def _record(found: Enforced, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = enforcement.refusal
+
+    def refusal(request: Request, policies: Policies) -> str:
+        role = request.context["aws:principalarn"]
+        asked = (request.action, request.resource, tuple(sorted(request.context.items())))
+        found.asked.setdefault(role, set()).add(asked)
+        return original(request, policies)
+
+    monkeypatch.setattr(enforcement, "refusal", refusal)

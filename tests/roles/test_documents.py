@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.iam.permissions import Needed
+from c7n_iamusers.roles.documents import (
+    CENTER,
+    READER,
+    REMOVER,
+    RUNNER,
+    Places,
+    RoleDocument,
+    RoleNeeds,
+    RoleSettings,
+    queue_arn,
+    role_documents,
+)
+
+RUNNER_ARN = "arn:aws:iam::123456789012:role/ops/Runner"
+CENTER_ARN = "arn:aws:iam::999999999999:role/Center"
+READS = Needed(frozenset({"iam:GetUser"}))
+REMOVES = Needed(frozenset({"iam:DeleteUser", "iam:AttachUserPolicy"}))
+ALL = RoleNeeds(READS, REMOVES, frozenset({"sso:ListInstances"}))
+
+
+def documents(
+    needs: RoleNeeds = ALL, places: Places | None = None, **settings: str
+) -> dict[str, RoleDocument]:
+    given = {"runner": RUNNER_ARN, "reader": "Reader", "remover": "Remover", "center": CENTER_ARN, **settings}
+    found = role_documents(needs, RoleSettings(**given), places or Places())
+    return {each.kind: each for each in found}
+
+
+def statements(role: RoleDocument) -> dict[str, Any]:
+    """First action -> resource of each statement."""
+    return {each["Action"][0]: each["Resource"] for each in role.policy["Statement"]}
+
+
+def test_there_is_a_document_for_each_role_that_is_needed() -> None:
+    assert {kind: (each.path, each.name) for kind, each in documents().items()} == {
+        READER: ("/", "Reader"),
+        REMOVER: ("/", "Remover"),
+        CENTER: ("/", "Center"),
+        RUNNER: ("/ops/", "Runner"),
+    }
+    assert set(documents(RoleNeeds(READS))) == {READER, RUNNER}
+
+
+def test_the_runner_is_trusted_by_its_arn_and_members_want_the_external_id() -> None:
+    found = documents(external_id="e-1")
+    trusts = {kind: each.trust["Statement"] for kind, each in found.items() if each.trust}
+    assert [(kind, len(trust)) for kind, trust in trusts.items()] == [(READER, 1), (REMOVER, 1), (CENTER, 1)]
+    assert {trust[0]["Principal"]["AWS"] for trust in trusts.values()} == {RUNNER_ARN}
+    wanted = {"StringEquals": {"sts:ExternalId": "e-1"}}
+    # Cloud Custodian gives no external id where it assumes the role for Identity Center
+    assert [trust[0].get("Condition") for trust in trusts.values()] == [wanted, wanted, None]
+
+
+@pytest.mark.parametrize(
+    ("principal", "trusted"),
+    [
+        pytest.param("", None, id="exists"),
+        pytest.param("ec2.amazonaws.com", {"Service": "ec2.amazonaws.com"}, id="service"),
+        pytest.param("arn:aws:iam::1:role/CI", {"AWS": "arn:aws:iam::1:role/CI"}, id="role"),
+    ],
+)
+def test_who_may_be_the_runner(principal: str, trusted: Any) -> None:
+    trust = documents(runner_principal=principal)[RUNNER].trust
+    assert (trust["Statement"][0]["Principal"] if trust else None) == trusted
+
+
+def test_the_runner_assumes_these_roles_and_no_others() -> None:
+    assert statements(documents()[RUNNER]) == {
+        "sts:AssumeRole": ["arn:aws:iam::*:role/Reader", "arn:aws:iam::*:role/Remover", CENTER_ARN]
+    }
+    assert statements(documents(RoleNeeds(READS))[RUNNER]) == {
+        "sts:AssumeRole": ["arn:aws:iam::*:role/Reader"]
+    }
+
+
+def test_the_runner_writes_where_it_is_told() -> None:
+    places = Places(
+        ("https://sqs.eu-west-1.amazonaws.com/123456789012/mailer",),
+        ("s3://notices/all", "s3://runs/{account_id}/x?region=eu-west-1"),
+        ("s3://whole",),
+    )
+    found = statements(documents(places=places)[RUNNER])
+    assert found["sqs:SendMessage"] == ["arn:aws:sqs:eu-west-1:123456789012:mailer"]
+    assert found["s3:ListBucket"] == ["arn:aws:s3:::notices", "arn:aws:s3:::runs", "arn:aws:s3:::whole"]
+    written = ["arn:aws:s3:::notices/all/*", "arn:aws:s3:::runs/*"]
+    assert found["s3:PutObject"] == written
+    assert found["s3:GetObject"] == [*written, "arn:aws:s3:::whole/*"]
+
+
+def test_restoring_lifts_the_conditions_and_keeps_the_resources() -> None:
+    def attaching(needed: Needed) -> Any:
+        (found,) = [
+            each
+            for each in documents(RoleNeeds(remover=needed))[REMOVER].policy["Statement"]
+            if "iam:AttachUserPolicy" in each["Action"]
+        ]
+        return found["Resource"], "Condition" in found
+
+    users = "arn:aws:iam::*:user/*"
+    assert attaching(REMOVES) == (users, True)
+    assert attaching(REMOVES | Needed(restoring=frozenset({"iam:AttachUserPolicy"}))) == (
+        users,
+        False,
+    )
+
+
+def test_the_partition_is_the_runners() -> None:
+    found = documents(runner="arn:aws-cn:iam::123456789012:role/Runner")
+    assert statements(found[READER]) == {"iam:GetUser": "arn:aws-cn:iam::*:user/*"}
+    assert "arn:aws-cn:iam::*:role/Reader" in statements(found[RUNNER])["sts:AssumeRole"]
+
+
+@pytest.mark.parametrize(
+    ("queue", "arn"),
+    [
+        ("arn:aws:sqs:us-east-1:1:q", "arn:aws:sqs:us-east-1:1:q"),
+        ("https://sqs.us-west-2.amazonaws.com/1/q", "arn:aws:sqs:us-west-2:1:q"),
+        ("https://eu-west-1.queue.amazonaws.com/1/q", "arn:aws:sqs:eu-west-1:1:q"),
+        ("https://queue.amazonaws.com/1/q", "arn:aws:sqs:us-east-1:1:q"),
+    ],
+)
+def test_queues(queue: str, arn: str) -> None:
+    assert queue_arn(queue, "aws") == arn
+
+
+@pytest.mark.parametrize("queue", ["q", "https://sqs.us-east-1.amazonaws.com/q", "https://example.com/1/q"])
+def test_what_is_no_queue(queue: str) -> None:
+    with pytest.raises(InvalidPolicyData, match="is not the ARN or the https URL of a queue"):
+        queue_arn(queue, "aws")
+
+
+def test_what_cannot_be_made() -> None:
+    with pytest.raises(InvalidPolicyData, match="by a role whose ARN is not known"):
+        documents(center="")
+    long = Needed(frozenset(f"iam:Get{number:0200}" for number in range(50)))
+    with pytest.raises(InvalidPolicyData, match=r"role Reader has \d+ characters, and a role can have 10240"):
+        documents(RoleNeeds(long))

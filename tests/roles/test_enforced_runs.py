@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The printed roles are what the shipped policies need: all of it, and no action that was used is too many."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from c7n.exceptions import PolicyExecutionError
+
+from aws_local_org import LocalOrg
+from aws_local_org.enforcement import Policies, refusal
+from c7n_iamusers.policy_comparison.evaluation import Request
+from tests.full_users import create_full_user
+from tests.policies import ACCOUNT
+from tests.roles.enforced import CENTER, READER, REMOVER, RUNNER, Enforced, enforced, without
+
+KINDS = {READER: "member-reader", REMOVER: "member-remover", CENTER: "identity-center", RUNNER: "runner"}
+
+
+def people(org: LocalOrg) -> None:
+    """alice, a person, and bot, a machine, with everything that a user can have.
+
+    carol has no e-mail address, and former is a machine that is released.
+    """
+    iam = create_full_user(org, "alice")
+    iam.tag_user(UserName="alice", Tags=[{"Key": "Email", "Value": "alice@example.com"}])
+    create_full_user(org, "bot", path="/ci/")
+    iam.delete_login_profile(UserName="bot")
+    iam.create_user(UserName="former")
+    iam.create_access_key(UserName="former")
+    iam.create_user(UserName="carol")
+    iam.create_login_profile(UserName="carol", Password="correct-Horse-7-battery")
+
+
+def test_every_shipped_policy_runs_with_exactly_these_roles(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people(org)
+    runs = enforced(org, tmp_path, monkeypatch)
+    iam = org.client("iam", ACCOUNT)
+    runs.run("flag-and-notify", READER)
+    runs.run("remind", READER)
+    runs.run("provision-intents", READER)
+    runs.apply_intents()
+    runs.run("provision", READER)
+    runs.run("quarantine", REMOVER)
+    assert {key["Status"] for key in iam.list_access_keys(UserName="bot")["AccessKeyMetadata"]} == {
+        "Inactive"
+    }
+    runs.run("release", REMOVER, somebody="former")
+    runs.run("delete", REMOVER)
+    assert [user["UserName"] for user in iam.list_users()["Users"]] == ["carol", "former"]
+    runs.restore("bot", "alice")
+    assert {user["UserName"] for user in iam.list_users()["Users"]} == {"alice", "bot", "carol", "former"}
+    denied = [call for call in org.calls if call.error_code in ("AccessDenied", "AccessDeniedException")]
+    assert [(call.service, call.operation) for call in denied] == []
+    check_that_all_is_needed(runs)
+
+
+def check_that_all_is_needed(runs: Enforced) -> None:
+    """Without any one action that a run used, the same request is denied, and the error names the action."""
+    for role, least in ((RUNNER, 6), (READER, 7), (REMOVER, 40), (CENTER, 25)):
+        document = runs.documents[KINDS[role]]
+        asked = [Request(action, resource, dict(keys)) for action, resource, keys in runs.asked[role]]
+        assert len({request.action for request in asked}) >= least
+        for request in asked:
+            assert refusal(request, of(document)) == ""
+            named = f"because no identity-based policy allows the {request.action} action"
+            assert refusal(request, of(without(document, request.action))) == named
+
+
+def of(document: dict[str, Any]) -> Policies:
+    return Policies((json.dumps(document["PolicyDocument"]),))
+
+
+@pytest.mark.parametrize(
+    ("role", "action", "policy"),
+    [
+        pytest.param(READER, "iam:ListAccountAliases", "flag-and-notify", id="reader"),
+        pytest.param(RUNNER, "sqs:SendMessage", "flag-and-notify", id="runner"),
+        pytest.param(CENTER, "sso:ListPermissionSets", "provision", id="identity-center"),
+    ],
+)
+def test_an_action_less_ends_the_run_with_its_name(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: str, action: str, policy: str
+) -> None:
+    iam = org.client("iam", ACCOUNT)
+    iam.create_user(UserName="alice", Tags=[{"Key": "Email", "Value": "alice@example.com"}])
+    runs = enforced(org, tmp_path, monkeypatch)
+    runs.put(KINDS[role], without(runs.documents[KINDS[role]], action))
+    with pytest.raises((ClientError, PolicyExecutionError), match=f"not authorized to perform: {action} on"):
+        runs.run(policy, READER)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands of the runbook exist, with their options and files; those that need no earlier run are run."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+from c7n_mailer.cli import get_c7n_mailer_parser
+from c7n_org.cli import cli as c7n_org
+from click.testing import CliRunner
+from markdown_it import MarkdownIt
+
+from aws_local_org import LocalOrg
+from c7n_iamusers.cli.main import main
+from tests.readme import ROOT, copy_checkout
+
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+LINES = [
+    line.strip()
+    for token in MarkdownIt().parse(RUNBOOK)
+    if token.type == "code_block"
+    for line in token.content.splitlines()
+]
+#: What the shell runs itself, before all else.
+SHELL = ("sed", "mkdir", "rm")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The checkout after the steps by hand: waves as tags, an account's documents, the output of a run."""
+    path = copy_checkout(tmp_path / "checkout")
+    accounts = (ROOT / "accounts.yml").read_text()
+    wave = '    tags: ["wave:1"]\n    regions: [us-east-1]\n'
+    accounts = accounts.replace("    regions: [us-east-1]\n", wave).replace(
+        "CloudCustodian", "IamUsersReader"
+    )
+    (path / "accounts.yml").write_text(accounts)
+    for name in ("details.json", "report.csv"):
+        shutil.copy(path / "saved" / name, path / name)
+    (path / "output" / "removal").mkdir(parents=True)
+    (path / "output" / "intents").mkdir()
+    monkeypatch.chdir(path)
+    for line in LINES:
+        if line.startswith(SHELL):
+            subprocess.run(["sh", "-ec", line], check=True)
+    return path
+
+
+def words(line: str) -> list[str]:
+    """The words of a command, without the shell's redirection and its substitution."""
+    return shlex.split(
+        re.sub(r" > \S+$", "", line).replace('"$(c7n-iamusers mailer-templates)"', "templates")
+    )
+
+
+def parsed(line: str) -> dict[str, Any]:
+    """The options of a command line, as the command itself parses and checks them."""
+    program, *rest = words(line)
+    if program == "c7n-mailer":
+        return dict(vars(get_c7n_mailer_parser().parse_args(rest)))
+    group: Any = {"c7n-iamusers": main, "c7n-org": c7n_org}[program]
+    name, *options = rest
+    command = group.get_command(click.Context(group), name)
+    assert command, line
+    found: dict[str, Any] = command.make_context(name, options).params
+    return found
+
+
+def test_every_command_has_its_options_and_files(checkout: Path) -> None:
+    programs = {line.split()[0] for line in LINES}
+    assert programs == {"pip", "c7n-iamusers", "c7n-org", "c7n-mailer", *SHELL}
+    for line in LINES:
+        if line.startswith(("pip", *SHELL)) or "--version" in line:
+            continue
+        options = parsed(line)
+        if line.startswith("c7n-org"):
+            policies = yaml.safe_load(Path(str(options["use"])).read_text())["policies"]
+            assert set(options["policy"] or ()) <= {each["name"] for each in policies}, line
+            entries = yaml.safe_load(Path(str(options["config"])).read_text())["accounts"]
+            named = {each["name"] for each in entries} | {tag for each in entries for tag in each["tags"]}
+            assert {*(options.get("accounts") or ()), *(options["tags"] or ())} <= named, line
+
+
+def test_only_steps_that_change_users_have_the_role_for_that() -> None:
+    for line in LINES:
+        if line.startswith("c7n-org run"):
+            changes = bool(re.search("brownout|listen|quarantine|release|delete", line))
+            assert ("-c accounts-remove.yml" in line) is changes, line
+            assert ("-s output/removal" in line) is (changes or "attempts" in line), line
+            assert "--cache-period 0" in line, line
+
+
+def test_the_accounts_file_for_removal_differs_in_its_roles_only(checkout: Path) -> None:
+    first, second = (
+        yaml.safe_load((checkout / name).read_text()) for name in ("accounts.yml", "accounts-remove.yml")
+    )
+    for each, other in zip(first["accounts"], second["accounts"], strict=True):
+        assert other["role"] == each["role"].replace("Reader", "Remover") != each["role"]
+        assert {**other, "role": ""} == {**each, "role": ""}
+    assert first["vars"] == second["vars"]
+
+
+def test_what_it_writes_is_ignored_by_git() -> None:
+    written = {name for line in LINES for name in re.findall(r"(?: > | -s )([a-z][a-z./-]*)", line)}
+    assert {"accounts-remove.yml", "output/removal", "evidence.csv", "listen-one.yml"} <= written
+    ignored = set((ROOT / ".gitignore").read_text().split())
+    assert {f"/{name}" if "." in name else f"/{name.partition('/')[0]}/" for name in written} <= ignored
+
+
+def test_what_needs_no_earlier_run_runs(org: LocalOrg, checkout: Path) -> None:
+    trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    for account_id, _ in org.settings.member_accounts:
+        iam = org.client("iam", account_id)
+        iam.create_user(UserName="alice")
+        for name in ("IamUsersReader", "IamUsersRemover"):
+            iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
+            iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+    for line in LINES:
+        _, *options = words(line)
+        if options[0] in ("owners", "roles", "guardrail", "evidence", "preflight"):
+            result = CliRunner().invoke(main, options)
+            assert result.exit_code == 0, (line, result.output)
+
+
+def test_stop_is_the_file_that_stops(checkout: Path) -> None:
+    """The line that removes it ran last."""
+    assert (checkout / "notices").is_dir()
+    assert not (checkout / "notices" / "STOP").exists()
+    assert [line for line in LINES if "STOP" in line] == [
+        "mkdir -p notices && touch notices/STOP",
+        "rm notices/STOP",
+    ]
