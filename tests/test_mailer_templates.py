@@ -295,6 +295,6 @@ def test_slack_messages_are_json(state: str, to: str) -> None:
 
 def test_the_mail_on_attempts_says_what_when_and_from_where() -> None:
     text = render("heard", "template", [user("heard")])
-    for expected in ("ec2 RunInstances", "2026-11-25 09:30 UTC", "203.0.113.7 &lt;b&gt;, eu-west-1"):
+    for expected in ("ec2 RunInstances", "2026-11-25 09:30 UTC", "from 203.0.113.7 &lt;b&gt; in eu-west-1"):
         assert expected in text
     assert "cloud@example.com" in text

@@ -288,7 +288,12 @@ class CompositeDelete(UserAction):
             )
 
     def _require_attempts(self) -> None:
-        """Raises PolicyValidationError unless a filter ``attempts`` says what happened since the quarantine."""
+        """Raises PolicyValidationError unless a filter ``attempts`` says what happened in a quarantine of some days."""
+        if "quarantined-for" not in self.data:
+            raise PolicyValidationError(
+                f"policy {self.manager.data.get('name')}: composite-delete: quiet needs a length: give "
+                "quarantined-for, in days"
+            )
         types = [each.type for each in self.manager.filters]
         asked = [each for each in self.manager.filters if each.type == "attempts"]
         last = len(types) - types[::-1].index("unnecessary") - 1 if "unnecessary" in types else -1

@@ -176,7 +176,7 @@ def unquiet(attempts: Mapping[str, Any] | None, accepted: str) -> str | None:
     if attempts.get("state") == HEARD:
         return (
             f"{_HEARD} {attempts.get('since')}: {heard_reason(attempts)}: find out who calls as this user, then give "
-            "it an exemption or release it"
+            "it an exemption or release it; once nobody calls any more, quarantine it anew"
         )
     if unread := attempts.get("unread") or ():
         return f"it is unknown whether it is still in use: {'; '.join(unread)}"

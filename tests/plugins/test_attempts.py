@@ -128,6 +128,9 @@ def test_the_annotation_is_in_the_resources(org: LocalOrg, iam: Any, tmp_path: P
     assert {each["c7n:IamUser"]["attempts"]["state"] for each in resources} == {"quiet", "deaf"}
 
 
+PROVEN = {"type": "composite-delete", "quiet": "proven", "quarantined-for": 14}
+
+
 class Killed(BaseException):
     """The end of a process."""
 
@@ -198,10 +201,17 @@ def test_quiet_rests_on_the_filter(org: LocalOrg, tmp_path: Path, filters: list[
     with pytest.raises(
         PolicyValidationError, match="quiet rests on the filter attempts with since: quarantine"
     ):
-        policy({"filters": whole, "actions": [{"type": "composite-delete", "quiet": "proven"}]}, tmp_path)
+        policy({"filters": whole, "actions": [PROVEN]}, tmp_path)
 
 
 def test_the_filter_comes_after_unnecessary(org: LocalOrg, tmp_path: Path) -> None:
     whole = [{"type": "attempts"}, {"type": "unnecessary", "exempt": "none"}]
     with pytest.raises(PolicyValidationError, match="after unnecessary"):
-        policy({"filters": whole, "actions": [{"type": "composite-delete", "quiet": "proven"}]}, tmp_path)
+        policy({"filters": whole, "actions": [PROVEN]}, tmp_path)
+
+
+def test_quiet_has_a_length(org: LocalOrg, tmp_path: Path) -> None:
+    action = {"type": "composite-delete", "quiet": "proven"}
+    filters = [{"type": "unnecessary", "exempt": "none"}, {"type": "attempts"}]
+    with pytest.raises(PolicyValidationError, match="give quarantined-for, in days"):
+        policy({"filters": filters, "actions": [action]}, tmp_path)

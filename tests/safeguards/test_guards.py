@@ -289,7 +289,7 @@ DEAF = {"state": "deaf", "deaf_to": ["AWS does not report the use of its 1 SSH k
     [
         pytest.param({"state": "quiet", "unread": []}, PROVEN, None, id="quiet"),
         pytest.param(
-            HEARD, NOT_HEARD, "heard since 2026-11-01.*: s3 ListBuckets on .* release it", id="heard"
+            HEARD, NOT_HEARD, "heard since 2026-11-01.*: s3 ListBuckets on .* release it; once", id="heard"
         ),
         pytest.param(
             DEAF, PROVEN, "nothing proves that it is unused: .*SSH keys; quiet: not-heard", id="deaf"
