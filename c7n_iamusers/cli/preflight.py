@@ -101,9 +101,11 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
     if not files:
         return _Wanted((), None, {}, frozenset())
     policies = [policy for file in files for policy in loaded(file)]
+    # What runs as a Lambda function has the function's role, which these checks do not have.
+    here = [each for each in policies if (each.data.get("mode") or {}).get("type", "pull") == "pull"]
     needed = frozenset(
         permission
-        for part in parts_of(policies)
+        for part in parts_of(here)
         if not _is_the_runners(part)
         for permission in part.get_permissions()
         if not (_data(part).get("role") and permission.startswith(_ELSEWHERE))
@@ -112,7 +114,7 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
     for policy in policies:
         used[policy.name] = used.get(policy.name, frozenset()) | variables_of(policy.data)
     runtime = frozenset(name for policy in policies for name in policy.get_variables())
-    return _Wanted([policy.data for policy in policies], Needed(needed), used, runtime)
+    return _Wanted([policy.data for policy in here], Needed(needed), used, runtime)
 
 
 def _is_the_runners(part: Any) -> bool:

@@ -21,6 +21,8 @@ from c7n_iamusers.execution.stores import Store, read_all
 from c7n_iamusers.text.moments import as_text, moment
 
 ANNOUNCED = "announced"
+#: The steps of ``step: created``: a user or credential was created or activated, or our Deny was removed.
+CREATED, DENY_REMOVED = "created", "deny-removed"
 #: Beside the notices: where a file of this name is, no destructive action begins with a further user.
 STOP = "STOP"
 #: Days after the announced day for which an announcement counts. Later the owners have to be addressed again: people
@@ -33,8 +35,9 @@ _CLOCK_SKEW = timedelta(minutes=10)
 class Notice:
     """One message about ``users`` of an account, as it entered the queue.
 
-    ``step``: ``announced``, or ``reminded-N``, N days before ``day``. ``day``: the first one, in UTC, on which the
-    users may be deleted. ``message_id``: what the queue answered.
+    ``step``: ``announced``, or ``reminded-N``, N days before ``day``: the first one, in UTC, on which the users may be
+    deleted. ``created`` and ``deny-removed`` announce nothing, and their ``day`` is that of ``time``. ``message_id``:
+    what the queue answered.
     """
 
     account_id: str

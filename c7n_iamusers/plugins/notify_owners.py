@@ -12,17 +12,32 @@ from typing import Any
 from c7n.actions.notify import Notify
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
+from c7n_iamusers.evidence.credential_events import CredentialEvent, credential_event
 from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, due_for, reminder
+from c7n_iamusers.iam.deny_all import is_denied
+from c7n_iamusers.notices.notices import (
+    ANNOUNCED,
+    CREATED,
+    DENY_REMOVED,
+    Notice,
+    Notices,
+    due_for,
+    reminder,
+)
 from c7n_iamusers.plugins.identity_center import require_keys
+from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
 from c7n_iamusers.plugins.numbers import check_numbers, or_variable
-from c7n_iamusers.plugins.resources import annotate, subject_of
+from c7n_iamusers.plugins.resources import ANNOTATION, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store
 from c7n_iamusers.plugins.user_action import idle_region, require_exemptions
+from c7n_iamusers.text.moments import moment
 
 Resource = dict[str, Any]
+
+
+_CREATED = "created"
 
 
 def _schema() -> dict[str, Any]:
@@ -30,8 +45,9 @@ def _schema() -> dict[str, Any]:
     schema["properties"] |= {
         "type": {"enum": ["notify-owners"]},
         "notices": NOTICES,
-        "step": {"enum": ["announce", "remind"]},
+        "step": {"enum": ["announce", "remind", _CREATED]},
         "days": or_variable({"type": "integer", "minimum": 0}),
+        "email-domains": {"type": "array", "items": {"type": "string"}, "minItems": 1},
     }
     schema["anyOf"] = [
         {"required": [*each["required"], "notices", "step", "days"]} for each in schema["anyOf"]
@@ -50,6 +66,16 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
     whose announced day is seven days ahead or less, once. Other users are left out. The resources carry
     ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``) for the template, with ``came-back`` where another user of
     the name was announced before.
+
+    ``step: created`` addresses the owners right after a user or credential was created or activated, or our Deny was
+    removed from a user. In ``mode: cloudtrail`` the event says so, and ``c7n:IamUser`` -> ``created`` has the call, its
+    caller, time and address. The caller is addressed too, if the name of the role session or IAM user is an e-mail
+    address of one of the ``email-domains``; by default no caller is, since callers choose the name of their session.
+    A user that is still denied everything has kept its Deny, and is left out. Whether a removed permissions boundary
+    was the Deny, the event does not say. In other modes, ``days: 2`` leaves out users that were not created, and got no
+    credential, in the last two days. A message that was sent after the event covers it. This step announces nothing:
+    no user is deleted because of it. Give it notices of its own: where a Lambda in each account writes them, no
+    deletion may rest on them.
 
     ``notices`` is a directory, or ``s3://BUCKET/PREFIX``, that all steps share. Each message is a file there
     (``<account id>/<time>-<step>-<digest>.json``) by the session of Cloud Custodian itself, with a conditional put.
@@ -100,6 +126,18 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
         super().validate()
         check_numbers(self, PolicyValidationError)
         require_exemptions(self.manager, self.type)
+        validate_lambda_packaging(self.manager)
+        name = f"policy {self.manager.data.get('name')}: {self.type}"
+        if not is_pull(self.manager) and not str(self.data["notices"]).startswith(("s3://", "{")):
+            raise PolicyValidationError(
+                f"{name}: the notices {self.data['notices']} do not outlive a run in AWS Lambda: name "
+                "s3://BUCKET/PREFIX"
+            )
+        if "email-domains" in self.data and self.data["step"] != _CREATED:
+            raise PolicyValidationError(
+                f"{name}: email-domains limits who is addressed as the creator, and step {self.data['step']} "
+                f"addresses none: leave it out, or make it step: {_CREATED}"
+            )
         if "to_from" not in self.data and not any(map(_may_be_address, self.data.get("to", ()))):
             raise PolicyValidationError(
                 f"policy {self.manager.data.get('name')}: {_NOBODY}; to is {self.data.get('to', [])!r}"
@@ -118,6 +156,10 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
         if not resources:
             return
         check_numbers(self, PolicyExecutionError)
+        self._event = credential_event(event) if self._is_created else None
+        if event and self._is_created and not self._event:
+            self.log.info("%s: the event is of no call that succeeded: nobody is addressed", self.type)
+            return
         account_id, now = subject_of(resources[0]).account_id, utc_now()
         self._store, self._addresses = notices_store(self.manager, self.data["notices"]), ()
         with self._refused(account_id):
@@ -125,7 +167,19 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
             due = self._due(resources, notices, now)
             if due:
                 self._store.replace(f"{account_id}/.writable", now.isoformat().encode())
+        self._annotate(due, notices)
+        self._waiting, self._unrecorded = list(due), list[str]()
+        if due:
+            # The annotation has what the message needs of a call, and not all that CloudTrail records.
+            super().process([resource for resource, _, _ in due], None if self._is_created else event)
+        if self._unrecorded:
+            raise PolicyExecutionError(f"{self._where(account_id)}: {'; '.join(self._unrecorded)}")
+
+    def _annotate(self, due: Sequence[_Due], notices: Notices) -> None:
         for resource, announced, day in due:
+            if self._is_created:
+                annotate(resource, "created", self._event.as_data() if self._event else {})
+                continue
             notice = {"announced": announced.date().isoformat(), "day": day.isoformat()}
             if former := notices.of_namesake(subject_of(resource)):
                 notice["came-back"] = (
@@ -133,15 +187,12 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
                     f"{former.day}; this is another one"
                 )
             annotate(resource, "notice", notice)
-        self._waiting, self._unrecorded = list(due), list[str]()
-        if due:
-            super().process([resource for resource, _, _ in due], event)
-        if self._unrecorded:
-            raise PolicyExecutionError(f"{self._where(account_id)}: {'; '.join(self._unrecorded)}")
 
     def expand_variables(self, message: dict[str, Any]) -> dict[str, Any]:
         """The action as c7n-mailer gets it. Raises PolicyExecutionError where it has no e-mail address."""
         action: dict[str, Any] = super().expand_variables(message)
+        if creator := self._creator():
+            action["to"] = [*action.get("to", ()), creator]
         self._addresses = tuple(each for each in action.get("to", ()) if _is_address(each))
         if not self._addresses:
             users = ", ".join(resource["UserName"] for resource, _, _ in self._waiting)
@@ -176,8 +227,20 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
         for user in users:
             self.log.info("%s: %s: %s to %s", user, step, day, ", ".join(self._addresses))
 
+    def _creator(self) -> str:
+        """The e-mail address of who made the call, if it has one of ``email-domains``; else empty."""
+        name = self._event.session if self._event else ""
+        domains = [str(each).casefold() for each in self.data.get("email-domains", ())]
+        return name if _is_address(name) and name.partition("@")[2].casefold() in domains else ""
+
+    @property
+    def _is_created(self) -> bool:
+        return bool(self.data["step"] == _CREATED)
+
     @property
     def _step(self) -> str:
+        if self._is_created:
+            return DENY_REMOVED if self._event and self._event.removes_deny else CREATED
         return ANNOUNCED if self.data["step"] == "announce" else reminder(self.data["days"])
 
     def _due(self, resources: Sequence[Resource], notices: Notices, now: datetime) -> list[_Due]:
@@ -186,6 +249,13 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
         if self.data["step"] == "remind":
             found = due_for(days, notices, [subject_of(each) for each in resources], now)
             return [(by_id[user.unique_id], notice.time, notice.day) for user, notice in found]
+        if self._is_created:
+            changed = {key: _time_of_change(each, self._event, now, days) for key, each in by_id.items()}
+            return [
+                (by_id[key], now, now.date())
+                for key, since in changed.items()
+                if since and not notices.has(key, self._step, since)
+            ]
         day = now.date() + timedelta(days=days)
         return [(each, now, day) for key, each in by_id.items() if notices.announcement(key, now) is None]
 
@@ -209,6 +279,21 @@ _NOBODY = (
 )
 #: A resource, when it was announced, and the day for which it is.
 _Due = tuple[Resource, datetime, date]
+
+
+def _time_of_change(
+    resource: Resource, event: CredentialEvent | None, now: datetime, days: float
+) -> datetime | None:
+    """When the user, a credential or its Deny was changed as ``step: created`` reports; None if it was not.
+
+    ``event``: the call; None where no event says, so that what was created in the last ``days`` counts.
+    """
+    if event:
+        return None if event.removes_deny and is_denied(resource) else event.time
+    credentials = (resource.get(ANNOTATION) or {}).get("credentials") or ()
+    times = (moment(resource.get("CreateDate")), *(moment(each.get("created")) for each in credentials))
+    newest = max(filter(None, times), default=None)
+    return newest if newest and newest >= now - timedelta(days=days) else None
 
 
 def _is_address(text: str) -> bool:

@@ -90,12 +90,21 @@ def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
 
 
 def require_known_region(manager: Any) -> None:
-    """Raises PolicyValidationError if the policy runs in what is no Region. ``custodian validate`` runs it in none."""
+    """Raises PolicyValidationError if the policy runs in what is no Region, or waits where no event of IAM arrives.
+
+    ``custodian validate`` runs it in no Region.
+    """
     region = str(manager.config.region or "")
     if region not in ("", "na") and (fault := region_fault(region)):
         raise PolicyValidationError(
             f"policy {manager.data.get('name')}: {fault}. It comes from regions in accounts.yml, from --region or -r, "
             "or from AWS_DEFAULT_REGION. Nothing was touched"
+        )
+    waits = (manager.data.get("mode") or {}).get("type") == "cloudtrail"
+    if waits and region not in ("", "na", home := home_region(region)):
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: mode cloudtrail in {region} would never run: the events of IAM arrive "
+            f"in {home} alone. Give that Region, by regions in accounts.yml, by --region or by -r"
         )
 
 
