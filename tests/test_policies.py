@@ -221,6 +221,17 @@ def test_security_hub_gets_a_finding_for_each_flagged_user(
     assert [tag["Key"] for tag in iam.list_user_tags(UserName="alice")["Tags"]] == ["c7n:FindingId:iam-user"]
 
 
+@pytest.mark.parametrize(
+    "policy", [each for each in EVERY if "mode" in each], ids=lambda each: str(each["name"])
+)
+def test_functions_of_several_accounts_do_not_overwrite_one_another(policy: dict[str, Any]) -> None:
+    assert "{account_id}" in policy["mode"]["execution-options"]["output_dir"]
+    (notify,) = [each for each in policy["actions"] if each["type"] == "notify-owners"]
+    assert notify["step"] == "created"
+    # nothing that deletes rests on what a member account can write
+    assert notify["notices"].startswith("s3://{lambda_bucket}/realtime/")
+
+
 def test_no_tag_decides() -> None:
     """Whoever holds iam:TagUser writes tags."""
     for path in POLICIES:
