@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 ACCOUNT = "111122223333"
+_NUMBERS = count()
 
 #: Who calls, in the forms that CloudTrail writes.
 CONSOLE = {
@@ -71,7 +73,7 @@ def event(
         "requestParameters": asked,
         "responseElements": answered,
         "requestID": "11111111-2222-3333-4444-555555555555",
-        "eventID": "66666666-7777-8888-9999-000000000000",
+        "eventID": f"66666666-7777-8888-9999-{next(_NUMBERS):012}",
         "readOnly": False,
         "eventType": "AwsApiCall",
         "managementEvent": True,

@@ -38,7 +38,8 @@ STATES: dict[str, dict[str, Any]] = {
     "deleted": {"findings": FINDINGS, "outcome": {"status": "skipped", "reason": 'said "no" & left'}},
     "created": {
         "findings": FINDINGS,
-        "attachments": {"access-key": 1},
+        "attachments": {"group": 1},
+        "unread": ["login-profile", "access-key"],
         "created": {"event": "CreateAccessKey", "text": "CreateAccessKey by <root>"},
         "outcome": {"status": "quarantined", "reason": "denied <everything>"},
     },
@@ -140,6 +141,7 @@ def test_the_call_that_created_a_credential_is_named() -> None:
     text = render("created", "template", [user("created")])
     assert "CreateAccessKey by &lt;root&gt;" in text
     assert "quarantined: denied &lt;everything&gt;" in text
+    assert "1 group; not read yet: login profile, access key" in text
     (slack,) = json.loads(render("created", "slack_template", [user("created")]))["attachments"]
     assert slack["fields"][0]["value"].startswith("CreateAccessKey by &lt;root&gt;.")
 

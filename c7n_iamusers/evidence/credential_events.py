@@ -28,6 +28,7 @@ _LONGEST = 200
 class CredentialEvent:
     """A call that succeeded. ``by``: the ARN of the caller, or what AWS gives instead. ``session``: the name of the
     caller's role session or IAM user, empty for others. ``via``: the AWS service that made the call for the caller.
+    ``id``: CloudTrail's id of the event, which AWS can deliver more than once.
     """
 
     name: str
@@ -36,6 +37,7 @@ class CredentialEvent:
     session: str = ""
     via: str = ""
     address: str = ""
+    id: str = ""
 
     @property
     def removes_deny(self) -> bool:
@@ -78,6 +80,7 @@ def credential_event(event: Any) -> CredentialEvent | None:
         _session(who),
         _text(who.get("invokedBy")),
         _text(detail.get("sourceIPAddress")),
+        _text(detail.get("eventID")),
     )
 
 

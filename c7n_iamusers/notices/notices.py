@@ -37,7 +37,7 @@ class Notice:
 
     ``step``: ``announced``, or ``reminded-N``, N days before ``day``: the first one, in UTC, on which the users may be
     deleted. ``created`` and ``deny-removed`` announce nothing, and their ``day`` is that of ``time``. ``message_id``:
-    what the queue answered.
+    what the queue answered. ``event``: CloudTrail's id of the event that the message reports; empty if it reports none.
     """
 
     account_id: str
@@ -48,6 +48,7 @@ class Notice:
     message_id: str
     policy: str
     users: tuple[Subject, ...]
+    event: str = ""
 
     @property
     def name(self) -> str:
@@ -67,6 +68,7 @@ class Notice:
             "message-id": self.message_id,
             "policy": self.policy,
             "users": users,
+            **({"event": self.event} if self.event else {}),
         }
         return json.dumps(data, indent=1).encode() + b"\n"
 
@@ -97,8 +99,16 @@ def parse_notice(content: bytes, account_id: str, now: datetime) -> Notice:
     if not isinstance(users, list):
         raise ValueError("it has no users")
     words = (_text(data, "message-id"), _text(data, "policy"))
+    event = _text(data, "event") if "event" in data else ""
     return Notice(
-        account_id, _text(data, "step"), time, day, tuple(addresses), *words, tuple(map(_subject, users))
+        account_id,
+        _text(data, "step"),
+        time,
+        day,
+        tuple(addresses),
+        *words,
+        tuple(map(_subject, users)),
+        event,
     )
 
 
@@ -157,6 +167,10 @@ class Notices:
     def has(self, unique_id: str, step: str, since: datetime) -> bool:
         """Whether its owners were addressed at ``step``, at ``since`` or later."""
         return any(each.step == step and each.time >= since for each in self._by_user.get(unique_id, ()))
+
+    def reports(self, unique_id: str, event: str) -> bool:
+        """Whether its owners were addressed about the event with this id."""
+        return bool(event) and any(each.event == event for each in self._by_user.get(unique_id, ()))
 
 
 def _parsed(store: Store, name: str, content: bytes | None, account_id: str, now: datetime) -> Notice:

@@ -73,9 +73,9 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
     address of one of the ``email-domains``; by default no caller is, since callers choose the name of their session.
     A user that is still denied everything has kept its Deny, and is left out. Whether a removed permissions boundary
     was the Deny, the event does not say. In other modes, ``days: 2`` leaves out users that were not created, and got no
-    credential, in the last two days. A message that was sent after the event covers it. This step announces nothing:
-    no user is deleted because of it. Give it notices of its own: where a Lambda in each account writes them, no
-    deletion may rest on them.
+    credential, in the last two days, or of which a message was sent since. No event is reported twice. This step
+    announces nothing: no user is deleted because of it. Give it notices of its own: where a Lambda in each account
+    writes them, no deletion may rest on them.
 
     ``notices`` is a directory, or ``s3://BUCKET/PREFIX``, that all steps share. Each message is a file there
     (``<account id>/<time>-<step>-<digest>.json``) by the session of Cloud Custodian itself, with a conditional put.
@@ -214,7 +214,10 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
     def _record(self, receipt: str, day: date, users: list[Subject]) -> None:
         policy, step = str(self.manager.data.get("name")), self._step
         account_id = users[0].account_id
-        notice = Notice(account_id, step, utc_now(), day, self._addresses, receipt, policy, tuple(users))
+        event = self._event.id if self._event else ""
+        notice = Notice(
+            account_id, step, utc_now(), day, self._addresses, receipt, policy, tuple(users), event
+        )
         try:
             self._store.create(notice.name, notice.as_json())
         except OSError as error:
@@ -250,12 +253,8 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
             found = due_for(days, notices, [subject_of(each) for each in resources], now)
             return [(by_id[user.unique_id], notice.time, notice.day) for user, notice in found]
         if self._is_created:
-            changed = {key: _time_of_change(each, self._event, now, days) for key, each in by_id.items()}
-            return [
-                (by_id[key], now, now.date())
-                for key, since in changed.items()
-                if since and not notices.has(key, self._step, since)
-            ]
+            news = (each for each in by_id.values() if _is_news(each, self._event, notices, now, days))
+            return [(each, now, now.date()) for each in news]
         day = now.date() + timedelta(days=days)
         return [(each, now, day) for key, each in by_id.items() if notices.announcement(key, now) is None]
 
@@ -281,19 +280,22 @@ _NOBODY = (
 _Due = tuple[Resource, datetime, date]
 
 
-def _time_of_change(
-    resource: Resource, event: CredentialEvent | None, now: datetime, days: float
-) -> datetime | None:
-    """When the user, a credential or its Deny was changed as ``step: created`` reports; None if it was not.
+def _is_news(
+    resource: Resource, event: CredentialEvent | None, notices: Notices, now: datetime, days: float
+) -> bool:
+    """Whether ``step: created`` has something to report of a user that it has not reported.
 
     ``event``: the call; None where no event says, so that what was created in the last ``days`` counts.
     """
+    key = str(resource["UserId"])
     if event:
-        return None if event.removes_deny and is_denied(resource) else event.time
+        return not (event.removes_deny and is_denied(resource)) and not notices.reports(key, event.id)
     credentials = (resource.get(ANNOTATION) or {}).get("credentials") or ()
     times = (moment(resource.get("CreateDate")), *(moment(each.get("created")) for each in credentials))
     newest = max(filter(None, times), default=None)
-    return newest if newest and newest >= now - timedelta(days=days) else None
+    if newest is None or newest < now - timedelta(days=days):
+        return False
+    return not notices.has(key, CREATED, newest)
 
 
 def _is_address(text: str) -> bool:

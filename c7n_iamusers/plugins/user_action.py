@@ -24,7 +24,7 @@ from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.executor import Applied, Executor
-from c7n_iamusers.execution.interruption import Interruption
+from c7n_iamusers.execution.interruption import Interrupted, Interruption
 from c7n_iamusers.execution.journal import JournalReader, JournalWriter, utc_now
 from c7n_iamusers.execution.journaled_call import SINGLE_TRY
 from c7n_iamusers.execution.outcomes import SKIPPED, Outcome, OutcomeWriter, missing_outcomes
@@ -190,7 +190,10 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         raise NotImplementedError
 
     def process(self, resources: list[Resource]) -> None:
-        """Process each user. Raises PolicyExecutionError, before any user is changed, if the run is not safe."""
+        """Process each user. Raises PolicyExecutionError, before any user is changed, if the run is not safe.
+
+        A signal ends the process once the current call is journaled.
+        """
         if idle := idle_region(self.manager):
             self.log.info("%s: %s", self.type, idle)
             return
@@ -200,6 +203,10 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         with Interruption() as interruption:
             try:
                 outcomes = self._run(target, resources, interruption)
+            except Interrupted:
+                # before the first user, such as in a wait
+                interruption.exit_if_stopped()
+                raise
             except (OSError, ValueError) as error:
                 raise PolicyExecutionError(
                     f"policy {self.manager.data.get('name')}: account {self.manager.config.account_id}: {error}. "

@@ -65,7 +65,8 @@ def link_runtime(directory: Path) -> None:
 
 
 def client_of(variables: Variables, service: str) -> Any:
-    return boto3.client(
+    client: Any = boto3.client
+    return client(
         service,
         endpoint_url=variables["AWS_ENDPOINT_URL"],
         aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],

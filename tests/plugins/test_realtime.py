@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import signal
 import zlib
 from collections.abc import Callable
 from copy import deepcopy
@@ -24,6 +26,7 @@ from c7n.utils import reset_session_cache
 from aws_local_org import LocalOrg
 from aws_local_org.iam import seeding
 from c7n_iamusers.entry import register
+from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.iam.deny_all import deny_all_document
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME
 from tests import cloudtrail_events as trail
@@ -285,6 +288,16 @@ def test_a_deny_that_is_still_there_was_not_removed(org: LocalOrg, iam: Any, for
     assert len(sent(org)) == 1
 
 
+def test_each_call_is_news(org: LocalOrg, iam: Any) -> None:
+    """Two calls in the same minute can be those of two people."""
+    first = now_event("CreateAccessKey", trail.CONSOLE, BOB)
+    second = now_event("CreateAccessKey", trail.CLI, BOB)
+    for given in (first, second, first):
+        push(REALTIME, given)
+    told = [each["resources"][0]["c7n:IamUser"]["created"]["by"].rpartition("/")[2] for each in sent(org)]
+    assert sorted(told) == ["alice", "jane@example.com"]
+
+
 def test_a_removed_deny_is_news_although_the_user_was_reported_as_created(org: LocalOrg, iam: Any) -> None:
     removed = now_event("DeleteUserPolicy", trail.CONSOLE, DENY)
     push(REALTIME, now_event("CreateUser", trail.CONSOLE, BOB))
@@ -341,7 +354,8 @@ def test_a_new_user_is_judged_again_after_the_wait(
     org.client("s3").put_object(Bucket=BUCKET, Key="exemptions.csv", Body=rules.encode())
     waits = [300]
     monkeypatch.setattr(
-        "c7n_iamusers.execution.interruption.Interruption.sleep",
+        Interruption,
+        "sleep",
         lambda _, seconds: meanwhile(iam) if waits and waits.pop() else None,
     )
     push(QUARANTINE, now_event("CreateUser", trail.CONSOLE, BOB))
@@ -351,6 +365,19 @@ def test_a_new_user_is_judged_again_after_the_wait(
     (message,) = sent(org)
     assert message["resources"][0]["c7n:IamUser"]["outcome"]["status"] == status
     assert message["action"]["to"] == ["payments-owner@example.com", "jane@example.com"]
+
+
+def test_a_signal_ends_the_wait_and_the_process(
+    org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(interruption: Interruption, seconds: float) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        interruption.check()
+
+    monkeypatch.setattr(Interruption, "sleep", stop)
+    with pytest.raises(SystemExit):
+        push(QUARANTINE, now_event("CreateUser", trail.CONSOLE, BOB))
+    assert iam.list_user_policies(UserName="bob")["PolicyNames"] == sent(org) == []
 
 
 def old_user(org: LocalOrg, iam: Any) -> dict[str, Any]:
