@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plain commands on accounts that have users, from an environment with the package just installed."""
+"""The plain commands on accounts that have users, from an environment with the package just installed.
+
+How it was installed makes no difference to c7n-org but for its workers: test_registration.
+"""
 
 from __future__ import annotations
 
@@ -68,6 +71,7 @@ def test_custodian_run_and_report(
     assert f"ada-{ACCOUNTS[0]}" in report.stdout
 
 
+@pytest.mark.parametrize("environment", ["wheel"], indirect=True)
 def test_c7n_org_validate_run_and_report(
     environment: Environment, organization: dict[str, Variables], accounts: Path, tmp_path: Path
 ) -> None:
@@ -85,6 +89,7 @@ def test_c7n_org_validate_run_and_report(
     assert all(f"ada-{account}" in report.stdout for account in ACCOUNTS)
 
 
+@pytest.mark.parametrize("environment", ["wheel"], indirect=True)
 def test_c7n_org_refuses_the_policy_without_the_plugins(environment: Environment, accounts: Path) -> None:
     done = environment.run("c7n-org", "validate", "-c", accounts, "-u", POLICY, C7N_IAMUSERS_AUTOLOAD="0")
     assert done.returncode != 0
