@@ -54,7 +54,10 @@ _LONGEST = 200
 
 @dataclass(frozen=True)
 class Attempt:
-    """One call as the user. ``error``: AWS's error code, empty if the call succeeded or the source does not say."""
+    """One call as the user.
+
+    ``error``: AWS's error code, or else its message; empty if the call succeeded or the source does not say.
+    """
 
     source: str
     time: datetime
@@ -143,20 +146,25 @@ def attempts_in(records: Iterable[Mapping[str, Any]], user: IamUser, since: date
             _text(record.get("eventName")),
             _text(record.get("awsRegion")),
             _text(record.get("sourceIPAddress")),
-            _text(record.get("errorCode")),
+            _text(record.get("errorCode") or record.get("errorMessage")),
         )
 
 
 def is_of(record: Mapping[str, Any], user: IamUser) -> bool:
     """Whether the user made the call of a CloudTrail record, by its unique id. Its sessions count as itself.
 
-    A role session, or an earlier user, can have the same name. Some failed sign-ins have no id; they have the ARN.
+    A role session, or an earlier user, can have the same name. A failed sign-in to the console has no id and no ARN
+    ("AWS Management Console sign-in events", CloudTrail User Guide), so there the name counts.
     """
     identity = record.get("userIdentity")
     if not isinstance(identity, Mapping) or identity.get("type") != "IAMUser":
         return False
-    known = identity.get("principalId")
-    return bool(known == user.unique_id if known else identity.get("arn") == user.arn)
+    if known := identity.get("principalId"):
+        return bool(known == user.unique_id)
+    if arn := identity.get("arn"):
+        return bool(arn == user.arn)
+    named = (identity.get("accountId"), identity.get("userName"))
+    return named == (user.subject.account_id, user.name)
 
 
 def last_uses(user: IamUser, keys: Iterable[KeyUse], since: datetime) -> Iterator[Attempt]:

@@ -27,7 +27,7 @@ from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.iam.users import KeyUse
 from tests.evidence_records import NOW, days_ago
 from tests.fakes import ScriptedClient, client_error
-from tests.records import user
+from tests.records import ACCOUNT, user
 
 ALICE = user()
 SINCE = days_ago(7)
@@ -57,6 +57,12 @@ def event(identity: dict[str, Any] = MINE, days: float = 1, **more: Any) -> dict
         pytest.param(event({**MINE, "principalId": "AIDAOTHER"}), False, id="earlier-user-of-the-name"),
         pytest.param(event({"type": "AssumedRole", "principalId": "AROA:alice"}), False, id="role-session"),
         pytest.param(event({"type": "IAMUser", "arn": ARN}), True, id="no-id-but-arn"),
+        pytest.param(
+            event({"type": "IAMUser", "accountId": ACCOUNT, "userName": "alice"}), True, id="failed-sign-in"
+        ),
+        pytest.param(
+            event({"type": "IAMUser", "accountId": ACCOUNT, "userName": "bob"}), False, id="of-another"
+        ),
         pytest.param(event({"type": "IAMUser", "userName": "alice"}), False, id="a-name-alone"),
         pytest.param({**event(), "eventTime": "soon"}, False, id="no-time"),
         pytest.param({**event(), "userIdentity": None}, False, id="no-identity"),
