@@ -40,10 +40,11 @@ OWN = ("accounts.yml", "cache", "logs", "mailer.yml", "mails", "notices", "outpu
 TEMPLATES = Path(str(files("c7n_iamusers"))) / "mailer_templates"
 #: Days from the announcement to the quarantine and to the deletion, and from the quarantine to the reminder.
 UNTIL_QUARANTINE, UNTIL_DELETION, UNTIL_REMINDER = 16, 30, 7
+#: A part of the subject of a step's mails.
 SUBJECTS = {
-    "flag-and-notify": "IAM users of your AWS account are to be deleted",
+    "flag-and-notify": "to be deleted on",
     "provision": "Sign in to your AWS account through IAM Identity Center",
-    "remind": "Reminder: IAM users of your AWS account are to be deleted",
+    "remind": ": reminder: ",
     "delete": "IAM users of your AWS account were deleted",
 }
 #: The policies of each file, but for those that select nobody in the demo.

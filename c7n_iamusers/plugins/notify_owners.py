@@ -15,9 +15,10 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.notices.messages import in_parts, subject_line
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, due_for, reminder
 from c7n_iamusers.plugins.identity_center import require_keys
-from c7n_iamusers.plugins.resources import annotate, subject_of
+from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store
 from c7n_iamusers.plugins.user_action import idle_region, require_exemptions
 
@@ -38,6 +39,36 @@ def _schema() -> dict[str, Any]:
     return schema
 
 
+_NOBODY = (
+    "notify-owners has no e-mail address in to: (what c7n-mailer looks up later proves nothing): give one, such as "
+    '"{owner}" with a var owner of each account in accounts.yml'
+)
+#: A resource, when it was announced, and the day for which it is.
+_Due = tuple[Resource, datetime, date]
+#: What is sent of a resource, and the day for which it is.
+_Sent = tuple[Resource, date]
+
+
+#: Room for the attributes of a message, which count too.
+_ATTRIBUTES = 256
+
+
+class _AllResources:
+    """Takes the place of c7n's buffer, which sends a message before it knows how many there will be."""
+
+    full = False
+
+    def __init__(self, envelope: dict[str, Any], size: int) -> None:
+        self.resources: list[Resource] = []
+
+    def add(self, resource: Resource) -> None:
+        """Add a resource to the message."""
+        self.resources.append(resource)
+
+    def __len__(self) -> int:
+        return len(self.resources)
+
+
 class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
     """Sends what ``notify`` sends, and records for each user who was addressed, when, and for which day.
 
@@ -53,6 +84,11 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
     (``<account id>/<time>-<step>-<digest>.json``) by the session of Cloud Custodian itself, with a conditional put.
     Whoever can write there can forge a notice: keep it to the runner's role. A file ``STOP`` there stops the
     destructive actions of the whole organization before their next user.
+
+    Without ``subject`` the mail's subject is ``payments: 12 IAM users are to be deleted on 2026-12-26``, with
+    ``account_name``, or else the account's alias or id. With a template of this package a message has only what the
+    template needs, and room for more than a thousand users. Where it has to be split, each part says which one it is,
+    and how many users there are in all. Users with findings of high severity come first.
 
     ``to`` needs at least one e-mail address, literally or from a variable: what c7n-mailer looks up later
     (``account-emails``, ``resource-owner``) proves nothing. Where there is none, nobody is announced and the policy
@@ -77,14 +113,15 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
                 step: announce
                 days: 30
                 template: iam-users-flagged.html
-                subject: IAM users of your AWS account are to be deleted
                 to: [payments-owners@example.com]
+                account_name: payments
                 transport:
                   type: sqs
                   queue: https://sqs.us-east-1.amazonaws.com/123456789012/c7n-mailer
                 assume_role: false
     """
 
+    message_buffer_class = _AllResources
     schema = _schema()
     schema_alias = False
 
@@ -117,7 +154,7 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
         for resource, announced, day in due:
             notice = {"announced": announced.date().isoformat(), "day": day.isoformat()}
             annotate(resource, "notice", notice)
-        self._waiting, self._unrecorded = list(due), list[str]()
+        self._due_users, self._unrecorded = due, list[str]()
         if due:
             super().process([resource for resource, _, _ in due], event)
         if self._unrecorded:
@@ -128,21 +165,57 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
         action: dict[str, Any] = super().expand_variables(message)
         self._addresses = tuple(each for each in action.get("to", ()) if _is_address(each))
         if not self._addresses:
-            users = ", ".join(resource["UserName"] for resource, _, _ in self._waiting)
+            users = ", ".join(resource["UserName"] for resource, _, _ in self._due_users)
             raise PolicyExecutionError(
                 f"{self._where(message['account_id'])}: {_NOBODY}. Nobody was announced of: {users}"
             )
         return action
 
-    def consume_buffer(self, message: dict[str, Any], rbuffer: Any) -> None:
-        """Send what is in the buffer, and record it."""
-        batch, self._waiting = self._waiting[: len(rbuffer)], self._waiting[len(rbuffer) :]
-        receipt = self.send_data_message(message, rbuffer.consume())
-        by_day: dict[date, list[Subject]] = {}
-        for resource, _, day in batch:
-            by_day.setdefault(day, []).append(subject_of(resource))
-        for day, users in by_day.items():
-            self._record(str(receipt), day, users)
+    def consume_buffer(self, message: dict[str, Any], rbuffer: _AllResources) -> None:
+        """Send all users, in as many messages as they need, and record each message.
+
+        Raises PolicyExecutionError, before anything is sent, where one user does not fit a message.
+        """
+        users = list(zip(rbuffer.resources, (day for _, _, day in self._due_users), strict=True))
+        parts = in_parts(users, lambda part: self._fits(self._content(message, part, 1, len(users), users)))
+        packed = [self._content(message, part, at, len(parts), users) for at, part in enumerate(parts, 1)]
+        for part, content in zip(parts, packed, strict=True):
+            if not self._fits(content):
+                names = ", ".join(resource["UserName"] for resource, _ in part)
+                raise PolicyExecutionError(
+                    f"{self._where(message['account_id'])}: {names} does not fit a message of {self.buffer_max_size} "
+                    "bytes: use the template iam-users-flagged.html, which needs less of a user. Nobody was addressed"
+                )
+        for part, content in zip(parts, packed, strict=True):
+            receipt = self.send_data_message(message, content)
+            by_day: dict[date, list[Subject]] = {}
+            for resource, day in part:
+                by_day.setdefault(day, []).append(subject_of(resource))
+            for day, subjects in by_day.items():
+                self._record(str(receipt), day, subjects)
+
+    def _fits(self, content: str) -> bool:
+        return len(content) + _ATTRIBUTES <= int(self.buffer_max_size)
+
+    def _content(
+        self, message: dict[str, Any], part: Sequence[_Sent], at: int, parts: int, users: Sequence[_Sent]
+    ) -> str:
+        """One part of the message about ``users``, packed as c7n-mailer reads it."""
+        action = {**message["action"], "part": at, "parts": parts, "users": len(users)}
+        if "subject" not in action:
+            name = str(action.get("account_name") or message.get("account") or message["account_id"])
+            # c7n-mailer sends each owner that it finds in a tag only that owner's users
+            total = None if "resource-owner" in (*action["to"], *action.get("cc", ())) else len(users)
+            action["subject"] = subject_line(
+                name,
+                total,
+                [day for _, day in users],
+                reminder=self.data["step"] == "remind",
+                part=at,
+                parts=parts,
+            )
+        found: str = self.pack({**message, "action": action, "resources": [each for each, _ in part]})
+        return found
 
     def _record(self, receipt: str, day: date, users: list[Subject]) -> None:
         policy, step = str(self.manager.data.get("name")), self._step
@@ -166,9 +239,9 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
 
     def _due(self, resources: Sequence[Resource], notices: Notices, now: datetime) -> list[_Due]:
         """Each resource whose step it is, with when it was announced and for which day."""
-        days, by_id = self.data["days"], {str(each["UserId"]): each for each in resources}
+        days, by_id = self.data["days"], {str(each["UserId"]): each for each in by_risk(resources)}
         if self.data["step"] == "remind":
-            found = due_for(days, notices, [subject_of(each) for each in resources], now)
+            found = due_for(days, notices, [subject_of(each) for each in by_id.values()], now)
             return [(by_id[user.unique_id], notice.time, notice.day) for user, notice in found]
         day = now.date() + timedelta(days=days)
         return [(each, now, day) for key, each in by_id.items() if notices.announcement(key, now) is None]
@@ -182,14 +255,6 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
 
     def _where(self, account_id: str) -> str:
         return f"policy {self.manager.data.get('name')}: account {account_id}"
-
-
-_NOBODY = (
-    "notify-owners has no e-mail address in to: (what c7n-mailer looks up later proves nothing): give one, such as "
-    '"{owner}" with a var owner of each account in accounts.yml'
-)
-#: A resource, when it was announced, and the day for which it is.
-_Due = tuple[Resource, datetime, date]
 
 
 def _is_address(text: str) -> bool:

@@ -92,11 +92,61 @@ def _record(resource: Resource, detail: Resource, source: Source) -> UserRecord:
 
 #: Members with whole policy documents. c7n-mailer's own templates would print them into mails and channels.
 LEFT_OUT = frozenset({"UserPolicyList"})
+#: What the package's templates and c7n-mailer itself read of a user, and of its annotation.
+_SENT = frozenset({"UserName", "UserId", "Arn", "Path", "CreateDate", "PasswordLastUsed", "Tags"})
+_SENT_OF_ANNOTATION = frozenset(
+    {
+        "kind",
+        "replacement",
+        "findings",
+        "last_activity",
+        "attachments",
+        "attempts",
+        "notice",
+        "provisioning",
+        "identity-center",
+        "outcome",
+    }
+)
+_TEMPLATES = ("iam-users-", "slack_iam_users")
 
 
 def without_documents(resources: Iterable[Resource]) -> list[Resource]:
     """Copies of ``resources`` without the members in LEFT_OUT, which later actions still find on the originals."""
     return [{key: value for key, value in each.items() if key not in LEFT_OUT} for each in resources]
+
+
+def for_message(resources: Iterable[Resource], action: Mapping[str, Any]) -> list[Resource]:
+    """Copies of ``resources`` with what a message by ``action``, the data of a ``notify``, needs.
+
+    The package's own templates need less than half of a user, so that many users fit one message. Another template may
+    need everything but whole policy documents.
+    """
+    templates = [str(value) for key, value in action.items() if key.endswith("template")]
+    if "template" not in action or not all(each.startswith(_TEMPLATES) for each in templates):
+        return without_documents(resources)
+    return [
+        {
+            **{key: value for key, value in each.items() if key in _SENT},
+            ANNOTATION: {
+                key: value for key, value in each.get(ANNOTATION, {}).items() if key in _SENT_OF_ANNOTATION
+            },
+        }
+        for each in resources
+    ]
+
+
+_SEVERITIES = ("low", "medium", "high")
+
+
+def by_risk(resources: Iterable[Resource]) -> list[Resource]:
+    """``resources`` with the highest severity of their findings first, otherwise in their order."""
+
+    def risk(resource: Resource) -> int:
+        found = [each.get("severity") for each in resource.get(ANNOTATION, {}).get("findings", ())]
+        return max((_SEVERITIES.index(each) for each in found if each in _SEVERITIES), default=-1)
+
+    return sorted(resources, key=risk, reverse=True)
 
 
 def register_messages(notify: Any) -> None:
@@ -110,7 +160,7 @@ def register_messages(notify: Any) -> None:
         return
 
     def prepare_iam_user(self: Any, resources: list[Resource]) -> list[Resource]:
-        left = without_documents(resources)
+        left = for_message(resources, self.data)
         return stock(self, left) if stock else left
 
     prepare_iam_user.c7n_iamusers = True  # type: ignore[attr-defined]

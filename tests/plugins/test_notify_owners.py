@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+from c7n_mailer.utils import get_message_subject
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.notices.notices import STOP
+from c7n_iamusers.plugins.notify_owners import NotifyOwners
 from tests.interference import deny
 from tests.plugins.deletions import delete, outcomes, user_names
 from tests.policies import ACCOUNT, policy
@@ -38,7 +40,7 @@ def iam(org: LocalOrg) -> Any:
 
 
 def action(notices: Path | str, **options: Any) -> dict[str, Any]:
-    return {
+    found = {
         "type": "notify-owners",
         "notices": str(notices),
         "step": "announce",
@@ -50,6 +52,7 @@ def action(notices: Path | str, **options: Any) -> dict[str, Any]:
         "assume_role": False,
         **options,
     }
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def notify(notices: Path | str, *more: dict[str, Any], **options: Any) -> Any:
@@ -86,6 +89,42 @@ def test_who_was_addressed_is_on_record(org: LocalOrg, iam: Any, tmp_path: Path)
     ids = {each["UserName"]: each["UserId"] for each in iam.list_users()["Users"]}
     assert {each["user"]: each["unique-id"] for each in record["users"]} == ids
     assert {each["c7n:IamUser"]["notice"]["day"] for each in message["resources"]} == {day}
+
+
+def test_the_subject_names_account_users_and_day(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    notify(tmp_path, subject=None, account_name="payments")
+    (message,) = sent(org)
+    day = utc_now().date() + timedelta(days=30)
+    assert get_message_subject(message) == f"payments: 2 IAM users are to be deleted on {day}"
+
+
+def test_a_message_that_is_too_large_is_split(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(58):
+        iam.create_user(UserName=f"user-{number}")
+    monkeypatch.setattr(NotifyOwners, "buffer_max_size", 2_200)
+    notify(tmp_path, subject=None)
+    messages = sorted(sent(org), key=lambda each: each["action"]["part"])
+    assert len(messages) > 1
+    assert [each["action"]["part"] for each in messages] == list(range(1, len(messages) + 1))
+    assert {each["action"]["users"] for each in messages} == {60}
+    assert {each["action"]["parts"] for each in messages} == {len(messages)}
+    subjects = {each["action"]["subject"] for each in messages}
+    assert all(": 60 IAM users are to be deleted on " in each for each in subjects)
+    assert len(subjects) == len(messages)
+    named = [resource["UserName"] for each in messages for resource in each["resources"]]
+    recorded = [user["user"] for record in records(tmp_path) for user in record["users"]]
+    assert sorted(named) == sorted(recorded) == sorted(user_names(iam))
+
+
+def test_a_user_that_fits_no_message_is_named(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NotifyOwners, "buffer_max_size", 500)
+    with pytest.raises(PolicyExecutionError, match=r"alice does not fit a message.*Nobody was addressed"):
+        notify(tmp_path)
+    assert records(tmp_path) == sent(org) == []
 
 
 def test_who_was_addressed_is_not_addressed_again(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
