@@ -39,14 +39,21 @@ class Flagging:
     log: Logger
 
     def flagged(
-        self, resources: list[Resource], rules: Sequence[ExemptionRule], pool: Executor
+        self,
+        resources: list[Resource],
+        rules: Sequence[ExemptionRule],
+        pool: Executor,
+        elsewhere: Sequence[ExemptionRule] = (),
     ) -> list[Resource]:
         """The resources to flag, annotated. ``pool``: for calls that read single users.
+
+        ``elsewhere``: rules of other accounts. The log counts their users too, so that a report over all accounts finds
+        those that protect nobody.
 
         Raises PolicyExecutionError if groups, roles or policies of the account can't be read.
         """
         records = user_records(self.manager, self.client, resources, self.backoff)
-        unprotected = list(self._unprotected(records, rules))
+        unprotected = list(self._unprotected(records, rules, elsewhere))
         found = self._selected(unprotected, pool) if unprotected else []
         for resource, assessment in found:
             annotate_anew(resource, {"exemption": None, **assessment.as_data()})
@@ -59,7 +66,7 @@ class Flagging:
         return [resource for resource, _ in found]
 
     def _unprotected(
-        self, records: list[UserRecord], rules: Sequence[ExemptionRule]
+        self, records: list[UserRecord], rules: Sequence[ExemptionRule], elsewhere: Sequence[ExemptionRule]
     ) -> Iterator[tuple[UserRecord, Exemption]]:
         today = self.clock().date()
         spared: Counter[ExemptionRule] = Counter()
@@ -74,7 +81,7 @@ class Flagging:
                 spared[exemption.rule] += 1
             else:
                 yield record, exemption
-        for line in usage_lines(rules, spared):
+        for line in usage_lines((*rules, *elsewhere), spared):
             self.log.info("unnecessary: %s", line)
 
     def _selected(self, unprotected: list[tuple[UserRecord, Exemption]], pool: Executor) -> list[Found]:

@@ -57,8 +57,7 @@ def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
     acts.
     Raises PolicyExecutionError if none of several Regions has IAM's endpoint, since then nothing would be done.
     """
-    policy = getattr(manager.ctx, "policy", None)
-    account = policy.conditions.env_vars.get("account") if policy else None
+    account = _account_entry(manager)
     if not account:
         return None
     region, name = (
@@ -78,6 +77,17 @@ def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
     if region == home:
         return None
     return f"{name}: nothing is done in {region}: IAM is the same in every Region, and {home} acts for all"
+
+
+def account_name(manager: Any) -> str:
+    """The account's name in c7n-org's accounts file; empty in a run of ``custodian``, which has none."""
+    return str(_account_entry(manager).get("name") or "")
+
+
+def _account_entry(manager: Any) -> Mapping[str, Any]:
+    """The account's entry in c7n-org's accounts file; empty in a run of ``custodian``."""
+    policy = getattr(manager.ctx, "policy", None)
+    return (policy.conditions.env_vars.get("account") if policy else None) or {}
 
 
 def _given_regions(argv: Sequence[str]) -> tuple[str, ...]:
