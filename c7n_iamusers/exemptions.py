@@ -196,10 +196,10 @@ def _parse_rule(entry: Any, where: str, faults: list[str], free_keys: bool) -> E
 def _unknown_keys(entry: Mapping[str, Any], where: str, free_keys: bool) -> Iterator[str]:
     expected = f"a rule has one of {', '.join(FIELDS)}, and reason, expires, owner and account"
     for key in sorted(str(key) for key in entry if key not in _KEYS):
-        if meant := _resembled(key):
-            yield f"{where}: there is no key {key!r}: write {meant!r}, or name what is not read differently"
-        elif not free_keys:
-            yield f"{where}: there is no key {key!r}: {expected}"
+        meant = _resembled(key)
+        if meant or not free_keys:
+            remedy = f": write {meant!r}, or give a column that is not read another name" if meant else ""
+            yield f"{where}: there is no key {key!r}: {expected}{remedy}"
 
 
 def _resembled(key: str) -> str:

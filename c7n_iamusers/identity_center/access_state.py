@@ -21,13 +21,14 @@ STATES = (PROVISIONED, ABSENT, PENDING)
 class AccessState:
     """``state``: one of STATES. ``reason``: in words.
 
-    ``username``, ``permission_set``: of a person whose state is PROVISIONED; empty otherwise.
+    ``username``, ``permission_set``, ``email``: of a person whose state is PROVISIONED; empty otherwise.
     """
 
     state: str
     reason: str
     username: str = ""
     permission_set: str = ""
+    email: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def access_state(
         if problem == "":
             name = each.settings.name
             reason = f"{known.username} holds {name} in account {account_id}"
-            return AccessState(PROVISIONED, reason, known.username, name)
+            return AccessState(PROVISIONED, reason, known.username, name, known.email)
         if problem:
             return AccessState(PENDING, f"{known.username}: {problem}")
     what = required.name or "any permission set"
