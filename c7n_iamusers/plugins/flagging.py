@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from logging import Logger
 from typing import Any
@@ -18,6 +18,7 @@ from c7n_iamusers.evidence.index import CREATION, EvidenceIndex, Inventory
 from c7n_iamusers.evidence.options import FilterOptions
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES
 from c7n_iamusers.exceptions import EvidenceUnreadable
+from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.client import Backoff, error_code
 from c7n_iamusers.exemptions import Exemption, ExemptionRule, find_exemption, usage_lines
 from c7n_iamusers.plugins.account_readings import AccountReadings
@@ -29,7 +30,10 @@ Found = tuple[Resource, Assessment]
 
 @dataclass(frozen=True)
 class Flagging:
-    """One run of the filter. ``client``: an IAM client. ``clock``: returns the current time in UTC."""
+    """One run of the filter. ``client``: an IAM client. ``clock``: returns the current time in UTC.
+
+    ``exempt``: the users that exemptions protect, and by which rule, after ``flagged``.
+    """
 
     manager: Any
     client: Any
@@ -37,6 +41,7 @@ class Flagging:
     options: FilterOptions
     clock: Callable[[], datetime]
     log: Logger
+    exempt: list[tuple[Subject, ExemptionRule]] = field(default_factory=list)
 
     def flagged(
         self,
@@ -79,6 +84,7 @@ class Flagging:
             annotate_anew(record.resource, {"exemption": exemption.rule and exemption.rule.as_data()})
             if exemption.rule:
                 spared[exemption.rule] += 1
+                self.exempt.append((record.user.subject, exemption.rule))
             else:
                 yield record, exemption
         for line in usage_lines((*rules, *elsewhere), spared):

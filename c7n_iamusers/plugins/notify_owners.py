@@ -15,12 +15,14 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.exemptions import ExemptionRule
+from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.messages import in_parts, subject_line
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, due_for, reminder
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store
-from c7n_iamusers.plugins.user_action import idle_region, require_exemptions
+from c7n_iamusers.plugins.user_action import exemption_rules, idle_region, require_exemptions
 
 Resource = dict[str, Any]
 
@@ -90,6 +92,11 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
     template needs, and room for more than a thousand users. Where it has to be split, each part says which one it is,
     and how many users there are in all. Users with findings of high severity come first.
 
+    Which users are exempt, and by which rule, is recorded too, in ``exempt/`` below ``notices``. A user that was exempt
+    after its announcement, and is not any more although the rule is still in force (its tag was removed, say), is not
+    deleted by that announcement: it is announced again, and the mail says so. Where the rule was removed or has
+    expired, the announcement counts.
+
     ``to`` needs at least one e-mail address, literally or from a variable: what c7n-mailer looks up later
     (``account-emails``, ``resource-owner``) proves nothing. Where there is none, nobody is announced and the policy
     ends with an error. A message that was sent and could not be recorded is sent again by the next run.
@@ -147,18 +154,30 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
             return
         account_id, now = subject_of(resources[0]).account_id, utc_now()
         self._store, self._addresses = notices_store(self.manager, self.data["notices"]), ()
+        rules = exemption_rules(self.manager)
         with self._refused(account_id):
-            due = self._due(resources, Notices.read(self._store, account_id, now), now)
+            notices = Notices.read(self._store, account_id, now)
+            due = self._due(resources, notices, rules, now)
             if due:
                 self._store.replace(f"{account_id}/.writable", now.isoformat().encode())
         for resource, announced, day in due:
             notice = {"announced": announced.date().isoformat(), "day": day.isoformat()}
+            if lost := notices.lost_exemption(str(resource["UserId"]), rules, now):
+                notice["was-exempt"] = str(lost)
             annotate(resource, "notice", notice)
         self._due_users, self._unrecorded = due, list[str]()
         if due:
             super().process([resource for resource, _, _ in due], event)
         if self._unrecorded:
             raise PolicyExecutionError(f"{self._where(account_id)}: {'; '.join(self._unrecorded)}")
+
+    def note_exempt(self, exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:
+        """Record who is exempt by which rule. Raises PolicyExecutionError where that can't be read or written."""
+        account_id, now = exempt[0][0].account_id, utc_now()
+        store = notices_store(self.manager, self.data["notices"])
+        with self._refused(account_id):
+            if found := Notices.read(store, account_id, now).unrecorded(exempt, now):
+                store.create(exempted.place_of(account_id, now), exempted.as_json(account_id, now, found))
 
     def expand_variables(self, message: dict[str, Any]) -> dict[str, Any]:
         """The action as c7n-mailer gets it. Raises PolicyExecutionError where it has no e-mail address."""
@@ -237,14 +256,20 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
     def _step(self) -> str:
         return ANNOUNCED if self.data["step"] == "announce" else reminder(self.data["days"])
 
-    def _due(self, resources: Sequence[Resource], notices: Notices, now: datetime) -> list[_Due]:
+    def _due(
+        self, resources: Sequence[Resource], notices: Notices, rules: Sequence[ExemptionRule], now: datetime
+    ) -> list[_Due]:
         """Each resource whose step it is, with when it was announced and for which day."""
         days, by_id = self.data["days"], {str(each["UserId"]): each for each in by_risk(resources)}
         if self.data["step"] == "remind":
-            found = due_for(days, notices, [subject_of(each) for each in by_id.values()], now)
+            found = due_for(days, notices, [subject_of(each) for each in by_id.values()], now, rules)
             return [(by_id[user.unique_id], notice.time, notice.day) for user, notice in found]
         day = now.date() + timedelta(days=days)
-        return [(each, now, day) for key, each in by_id.items() if notices.announcement(key, now) is None]
+        return [
+            (each, now, day)
+            for key, each in by_id.items()
+            if notices.announcement(key, now, notices.lost_exemption(key, rules, now)) is None
+        ]
 
     @contextmanager
     def _refused(self, account_id: str) -> Iterator[None]:

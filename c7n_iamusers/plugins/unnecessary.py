@@ -15,6 +15,7 @@ from c7n_iamusers.evidence.findings import FINDING_IDS
 from c7n_iamusers.evidence.hints import HINTED_KINDS
 from c7n_iamusers.evidence.model import KINDS
 from c7n_iamusers.evidence.options import BULK, FULL, FilterOptions
+from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.exemptions import NOBODY, ExemptionRule, doubts, in_account
@@ -243,7 +244,16 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
         flagging = Flagging(self.manager, client, Backoff(), options, utc_now, self.log)
         with self.executor_factory(max_workers=self.max_workers) as pool:
-            return flagging.flagged(resources, rules, pool, elsewhere)
+            found = flagging.flagged(resources, rules, pool, elsewhere)
+        self._note_exempt(flagging.exempt)
+        return found
+
+    def _note_exempt(self, exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:
+        """Let our actions note who is exempt. c7n gives them the other users only, and calls none if there are none."""
+        if exempt and not getattr(self.manager.config, "dryrun", False):
+            for action in self.manager.actions or ():
+                if note := getattr(action, "note_exempt", None):
+                    note(exempt)
 
     def _warn(self, rules: Sequence[ExemptionRule]) -> None:
         for doubt in doubts(rules):

@@ -153,6 +153,11 @@ def require_exemptions(manager: Any, action: str, rules: bool = True) -> None:
         )
 
 
+def exemption_rules(manager: Any) -> tuple[ExemptionRule, ...]:
+    """The exemption rules of the policy's filters ``unnecessary`` that hold in this account."""
+    return tuple(rule for each in manager.filters if each.type == "unnecessary" for rule in each.rules())
+
+
 class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
     """An action on users. A subclass implements ``prepare``, which returns the function that processes one user."""
 
@@ -249,7 +254,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
     def exemption_rules(self) -> tuple[ExemptionRule, ...]:
         """The exemption rules of the policy's filters ``unnecessary``."""
-        return tuple(rule for each in self._filters() for rule in each.rules())
+        return exemption_rules(self.manager)
 
     def active_within(self) -> float | None:
         """The option ``active-within`` in days; by default the smallest ``unused-for`` of filters ``unnecessary``."""

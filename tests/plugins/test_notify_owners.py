@@ -71,9 +71,9 @@ def records(notices: Path) -> list[dict[str, Any]]:
 
 def age(notices: Path, days: int) -> None:
     """As if what was recorded had been recorded that many days earlier."""
-    for path in (notices / ACCOUNT).glob("*.json"):
+    for path in notices.glob("*.json"):
         data = json.loads(path.read_text())
-        for key in ("time", "day"):
+        for key in {"time", "day"} & data.keys():
             text = data[key]
             data[key] = (date.fromisoformat(text[:10]) - timedelta(days=days)).isoformat() + text[10:]
         path.write_text(json.dumps(data))
@@ -151,7 +151,7 @@ def test_reminders(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     notify(tmp_path)
     notify(tmp_path, step="remind", days=7)
     assert len(records(tmp_path)) == 1
-    age(tmp_path, 23)
+    age(tmp_path / ACCOUNT, 23)
     for _ in range(2):
         notify(tmp_path, step="remind", days=7)
     assert [each["step"] for each in records(tmp_path)] == ["announced", "reminded-7"]
@@ -190,6 +190,17 @@ def test_notices_that_cannot_be_written(org: LocalOrg, iam: Any, tmp_path: Path)
     assert sent(org) == []
 
 
+def test_who_is_exempt_cannot_be_recorded(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam.tag_user(UserName="bob", Tags=[{"Key": "Purpose", "Value": "break-glass"}])
+    (tmp_path / "exempt").write_text("a file")
+    filters = [{"type": "unnecessary", "exempt": [BREAK_GLASS]}]
+    with pytest.raises(PolicyExecutionError, match="Nobody was addressed"):
+        policy({"filters": filters, "actions": [action(tmp_path)]}).run()
+    assert sent(org) == records(tmp_path) == []
+
+
 def test_a_record_that_cannot_be_written_is_named(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +219,42 @@ def test_notices_in_a_bucket(org: LocalOrg, iam: Any) -> None:
         notify("s3://governance/iam-users?region=us-east-1")
     found = s3.list_objects_v2(Bucket="governance", Prefix=f"iam-users/{ACCOUNT}/2")["Contents"]
     assert len(found) == 1
+
+
+BREAK_GLASS = {"tag": "Purpose=break-glass", "reason": "break-glass", "expires": "2999-12-31"}
+
+
+@pytest.mark.parametrize("kind", ["composite-delete", "quarantine"])
+def test_who_lost_the_tag_of_its_exemption_stays_until_it_is_announced_again(
+    org: LocalOrg, iam: Any, tmp_path: Path, kind: str
+) -> None:
+    notices, output = tmp_path / "notices", tmp_path / "output"
+    filters = [{"type": "unnecessary", "exempt": [BREAK_GLASS]}]
+
+    def run(step: dict[str, Any]) -> None:
+        policy({"filters": filters, "actions": [step]}, output).run()
+
+    run(action(notices))
+    for name in ("alice", "bob"):  # nobody is left, so c7n calls no action
+        iam.tag_user(UserName=name, Tags=[{"Key": "Purpose", "Value": "break-glass"}])
+    run(action(notices))
+    run(action(notices))
+    assert len(list((notices / "exempt" / ACCOUNT).iterdir())) == 1
+    iam.untag_user(UserName="alice", TagKeys=["Purpose"])
+    age(notices / ACCOUNT, 30)
+    age(notices / "exempt" / ACCOUNT, 25)
+    sent(org)
+    run({"type": kind, **noticed(notices)})
+    (row,) = outcomes(output).values()
+    assert row["status"] == "skipped"
+    assert "by tag 'Purpose=break-glass', a rule that is still in force" in row["reason"]
+    run(action(notices))
+    (message,) = sent(org)
+    (named,) = message["resources"]
+    assert named["UserName"] == "alice"
+    assert named["c7n:IamUser"]["notice"]["was-exempt"].endswith("by tag 'Purpose=break-glass'")
+    run({"type": kind, **noticed(notices)})
+    assert "which is not yet 30 days ago" in outcomes(output)["alice"]["reason"]
 
 
 def changes(org: LocalOrg) -> set[str]:
@@ -230,7 +277,7 @@ def test_a_user_goes_only_with_a_notice(
 ) -> None:
     if days is not None:
         notify(tmp_path / "notices")
-        age(tmp_path / "notices", days)
+        age(tmp_path / "notices" / ACCOUNT, days)
     delete(tmp_path / "output", **noticed(tmp_path / "notices"))
     rows = outcomes(tmp_path / "output")
     assert {row["status"] for row in rows.values()} == {"skipped" if reason else "deleted"}
@@ -244,7 +291,7 @@ def test_a_quarantine_counts_from_the_announcement(
 ) -> None:
     """The announced day is that of the deletion, so a quarantine need not wait for it."""
     notify(tmp_path / "notices")
-    age(tmp_path / "notices", days)
+    age(tmp_path / "notices" / ACCOUNT, days)
     options = {"noticed": 16, "notices": str(tmp_path / "notices")}
     policy({"filters": EVERYBODY, "actions": [{"type": "quarantine", **options}]}, tmp_path / "output").run()
     assert {row["status"] for row in outcomes(tmp_path / "output").values()} == {status}
@@ -258,7 +305,7 @@ def test_a_forged_mark_changes_nothing(org: LocalOrg, iam: Any, tmp_path: Path) 
     delete(tmp_path / "early", **noticed(tmp_path / "notices"))
     assert user_names(iam) == ["alice", "bob"]
     notify(tmp_path / "notices")
-    age(tmp_path / "notices", 30)
+    age(tmp_path / "notices" / ACCOUNT, 30)
     delete(tmp_path / "output", **noticed(tmp_path / "notices"))
     assert user_names(iam) == []
 
@@ -275,7 +322,7 @@ def test_a_notice_that_was_tampered_with_touches_nobody(org: LocalOrg, iam: Any,
 @pytest.mark.parametrize("kind", ["composite-delete", "quarantine"])
 def test_stop(org: LocalOrg, iam: Any, tmp_path: Path, kind: str) -> None:
     notify(tmp_path / "notices")
-    age(tmp_path / "notices", 30)
+    age(tmp_path / "notices" / ACCOUNT, 30)
     (tmp_path / "notices" / STOP).touch()
     data = {"filters": EVERYBODY, "actions": [{"type": kind, **noticed(tmp_path / "notices")}]}
     with pytest.raises(PolicyExecutionError, match="stops every destructive action"):
