@@ -23,6 +23,7 @@ from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store
 from c7n_iamusers.plugins.user_action import exemption_rules, idle_region, require_exemptions
+from c7n_iamusers.text.addresses import is_address
 
 Resource = dict[str, Any]
 
@@ -182,7 +183,7 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
     def expand_variables(self, message: dict[str, Any]) -> dict[str, Any]:
         """The action as c7n-mailer gets it. Raises PolicyExecutionError where it has no e-mail address."""
         action: dict[str, Any] = super().expand_variables(message)
-        self._addresses = tuple(each for each in action.get("to", ()) if _is_address(each))
+        self._addresses = tuple(each for each in action.get("to", ()) if is_address(each))
         if not self._addresses:
             users = ", ".join(resource["UserName"] for resource, _, _ in self._due_users)
             raise PolicyExecutionError(
@@ -282,11 +283,6 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
         return f"policy {self.manager.data.get('name')}: account {account_id}"
 
 
-def _is_address(text: str) -> bool:
-    name, _, domain = text.partition("@")
-    return bool(name and "." in domain) and not any(each in text for each in "{}:/ ,")
-
-
 def _may_be_address(text: str) -> bool:
     """An address, or a variable that Cloud Custodian has not filled in yet."""
-    return _is_address(text) or "{" in text
+    return is_address(text) or "{" in text
