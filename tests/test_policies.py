@@ -38,6 +38,7 @@ FILES = {
     "remind": ["iam-users-remind-7", "iam-users-remind-1"],
     "provision": ["iam-users-provision", "iam-users-without-replacement"],
     "provision-intents": ["iam-users-intents", "iam-users-moved"],
+    "your-access": ["iam-users-your-access"],
     "quarantine": ["iam-users-quarantine", "iam-users-quarantine-people"],
     "delete": ["iam-users-delete", "iam-users-delete-people"],
     "release": ["iam-users-release"],

@@ -15,11 +15,13 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.messages import in_parts, subject_line
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, due_for, reminder
 from c7n_iamusers.plugins.identity_center import require_keys
+from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
 from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store
 from c7n_iamusers.plugins.user_action import exemption_rules, idle_region, require_exemptions
@@ -35,6 +37,7 @@ def _schema() -> dict[str, Any]:
         "notices": NOTICES,
         "step": {"enum": ["announce", "remind"]},
         "days": {"type": "integer", "minimum": 0},
+        "email-domains": EMAIL_DOMAINS,
     }
     schema["anyOf"] = [
         {"required": [*each["required"], "notices", "step", "days"]} for each in schema["anyOf"]
@@ -72,7 +75,50 @@ class _AllResources:
         return len(self.resources)
 
 
-class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
+class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
+    """``notify`` with a record of each message beside the notices."""
+
+    message_buffer_class = _AllResources
+    _store: Store
+    _unrecorded: list[str]
+
+    def record(self, notice: Notice) -> None:
+        """Write the record of a message that was sent, or remember that it can't be written."""
+        names, to = ", ".join(each.name for each in notice.users), ", ".join(notice.addresses)
+        try:
+            self._store.create(notice.name, notice.as_json())
+        except OSError as error:
+            self._unrecorded.append(
+                f"a message about {names} was sent to {to} (message {notice.message_id}), but "
+                f"{self._store.place(notice.name)} can't be written: {error}; the next run sends it again"
+            )
+            return
+        for user in notice.users:
+            self.log.info("%s: %s: %s to %s", user, notice.step, notice.day, to)
+
+    def fits(self, content: str) -> bool:
+        """Whether the packed ``content`` fits a message."""
+        return len(content) + _ATTRIBUTES <= int(self.buffer_max_size)
+
+    @property
+    def policy_name(self) -> str:
+        """The policy's name."""
+        return str(self.manager.data.get("name"))
+
+    @contextmanager
+    def refused(self, account_id: str) -> Iterator[None]:
+        """Raises PolicyExecutionError for notices that can't be read or written."""
+        try:
+            yield
+        except (OSError, NoticesUnreadable) as error:
+            raise PolicyExecutionError(f"{self.where(account_id)}: {error}. Nobody was addressed") from error
+
+    def where(self, account_id: str) -> str:
+        """The policy and the account, for messages."""
+        return f"policy {self.policy_name}: account {account_id}"
+
+
+class NotifyOwners(RecordedNotify):
     """Sends what ``notify`` sends, and records for each user who was addressed, when, and for which day.
 
     c7n-mailer delivers later, elsewhere, and swallows errors, so the record proves that a message with these addresses
@@ -100,7 +146,8 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
 
     ``to`` needs at least one e-mail address, literally or from a variable: what c7n-mailer looks up later
     (``account-emails``, ``resource-owner``) proves nothing. Where there is none, nobody is announced and the policy
-    ends with an error. A message that was sent and could not be recorded is sent again by the next run.
+    ends with an error. ``resource-owner`` needs ``email-domains``: addresses of other domains in tags get no mail. A
+    message that was sent and could not be recorded is sent again by the next run.
 
     The policy must have the filter ``unnecessary`` at its top level with its exemptions.
 
@@ -129,7 +176,6 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
                 assume_role: false
     """
 
-    message_buffer_class = _AllResources
     schema = _schema()
     schema_alias = False
 
@@ -139,7 +185,13 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
         super().validate()
         require_exemptions(self.manager, self.type)
         if "to_from" not in self.data and not any(map(_may_be_address, self.data.get("to", ()))):
-            raise PolicyValidationError(f"policy {self.manager.data.get('name')}: {_NOBODY}")
+            raise PolicyValidationError(f"policy {self.policy_name}: {_NOBODY}")
+        addressed = (*self.data.get("to", ()), *self.data.get("cc", ()))
+        if "resource-owner" in addressed and "email-domains" not in self.data:
+            raise PolicyValidationError(
+                f"policy {self.policy_name}: {self.type}: resource-owner writes to addresses in tags, which many "
+                "people can set: limit them by email-domains: [YOUR DOMAIN]"
+            )
         return self
 
     def process(self, resources: list[Resource], event: Any = None) -> None:
@@ -156,7 +208,7 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
         account_id, now = subject_of(resources[0]).account_id, utc_now()
         self._store, self._addresses = notices_store(self.manager, self.data["notices"]), ()
         rules = exemption_rules(self.manager)
-        with self._refused(account_id):
+        with self.refused(account_id):
             notices = Notices.read(self._store, account_id, now)
             due = self._due(resources, notices, rules, now)
             if due:
@@ -170,13 +222,13 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
         if due:
             super().process([resource for resource, _, _ in due], event)
         if self._unrecorded:
-            raise PolicyExecutionError(f"{self._where(account_id)}: {'; '.join(self._unrecorded)}")
+            raise PolicyExecutionError(f"{self.where(account_id)}: {'; '.join(self._unrecorded)}")
 
     def note_exempt(self, exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:
         """Record who is exempt by which rule. Raises PolicyExecutionError where that can't be read or written."""
         account_id, now = exempt[0][0].account_id, utc_now()
         store = notices_store(self.manager, self.data["notices"])
-        with self._refused(account_id):
+        with self.refused(account_id):
             if found := Notices.read(store, account_id, now).unrecorded(exempt, now):
                 store.create(exempted.place_of(account_id, now), exempted.as_json(account_id, now, found))
 
@@ -187,7 +239,7 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
         if not self._addresses:
             users = ", ".join(resource["UserName"] for resource, _, _ in self._due_users)
             raise PolicyExecutionError(
-                f"{self._where(message['account_id'])}: {_NOBODY}. Nobody was announced of: {users}"
+                f"{self.where(message['account_id'])}: {_NOBODY}. Nobody was announced of: {users}"
             )
         return action
 
@@ -197,25 +249,23 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
         Raises PolicyExecutionError, before anything is sent, where one user does not fit a message.
         """
         users = list(zip(rbuffer.resources, (day for _, _, day in self._due_users), strict=True))
-        parts = in_parts(users, lambda part: self._fits(self._content(message, part, 1, len(users), users)))
+        parts = in_parts(users, lambda part: self.fits(self._content(message, part, 1, len(users), users)))
         packed = [self._content(message, part, at, len(parts), users) for at, part in enumerate(parts, 1)]
         for part, content in zip(parts, packed, strict=True):
-            if not self._fits(content):
+            if not self.fits(content):
                 names = ", ".join(resource["UserName"] for resource, _ in part)
                 raise PolicyExecutionError(
-                    f"{self._where(message['account_id'])}: {names} does not fit a message of {self.buffer_max_size} "
+                    f"{self.where(message['account_id'])}: {names} does not fit a message of {self.buffer_max_size} "
                     "bytes: use the template iam-users-flagged.html, which needs less of a user. Nobody was addressed"
                 )
         for part, content in zip(parts, packed, strict=True):
-            receipt = self.send_data_message(message, content)
+            receipt = str(self.send_data_message(message, content))
             by_day: dict[date, list[Subject]] = {}
             for resource, day in part:
                 by_day.setdefault(day, []).append(subject_of(resource))
             for day, subjects in by_day.items():
-                self._record(str(receipt), day, subjects)
-
-    def _fits(self, content: str) -> bool:
-        return len(content) + _ATTRIBUTES <= int(self.buffer_max_size)
+                head = (subjects[0].account_id, self._step, utc_now(), day, self._addresses)
+                self.record(Notice(*head, receipt, self.policy_name, tuple(subjects)))
 
     def _content(
         self, message: dict[str, Any], part: Sequence[_Sent], at: int, parts: int, users: Sequence[_Sent]
@@ -237,22 +287,6 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
         found: str = self.pack({**message, "action": action, "resources": [each for each, _ in part]})
         return found
 
-    def _record(self, receipt: str, day: date, users: list[Subject]) -> None:
-        policy, step = str(self.manager.data.get("name")), self._step
-        account_id = users[0].account_id
-        notice = Notice(account_id, step, utc_now(), day, self._addresses, receipt, policy, tuple(users))
-        try:
-            self._store.create(notice.name, notice.as_json())
-        except OSError as error:
-            names = ", ".join(each.name for each in users)
-            self._unrecorded.append(
-                f"the owners of {names} were addressed (message {receipt}), but {self._store.place(notice.name)} can't "
-                f"be written: {error}; they are addressed again by the next run"
-            )
-            return
-        for user in users:
-            self.log.info("%s: %s: %s to %s", user, step, day, ", ".join(self._addresses))
-
     @property
     def _step(self) -> str:
         return ANNOUNCED if self.data["step"] == "announce" else reminder(self.data["days"])
@@ -271,16 +305,6 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
             for key, each in by_id.items()
             if notices.announcement(key, now, notices.lost_exemption(key, rules, now)) is None
         ]
-
-    @contextmanager
-    def _refused(self, account_id: str) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, NoticesUnreadable) as error:
-            raise PolicyExecutionError(f"{self._where(account_id)}: {error}. Nobody was addressed") from error
-
-    def _where(self, account_id: str) -> str:
-        return f"policy {self.manager.data.get('name')}: account {account_id}"
 
 
 def _may_be_address(text: str) -> bool:

@@ -18,6 +18,7 @@ from c7n_iamusers.iam.accounts import detail_attachments, read_users
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import embedded_attachments
 from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
+from c7n_iamusers.text.addresses import foreign_domain, is_address
 
 _SOURCES = "sources"
 
@@ -120,20 +121,30 @@ def for_message(resources: Iterable[Resource], action: Mapping[str, Any]) -> lis
     """Copies of ``resources`` with what a message by ``action``, the data of a ``notify``, needs.
 
     The package's own templates need less than half of a user, so that many users fit one message. Another template may
-    need everything but whole policy documents.
+    need everything but whole policy documents. With ``email-domains``, tags with addresses of other domains are left
+    out, since c7n-mailer writes to the addresses that it finds in tags.
     """
     templates = [str(value) for key, value in action.items() if key.endswith("template")]
-    if "template" not in action or not all(each.startswith(_TEMPLATES) for each in templates):
-        return without_documents(resources)
-    return [
-        {
-            **{key: value for key, value in each.items() if key in _SENT},
-            ANNOTATION: {
-                key: value for key, value in each.get(ANNOTATION, {}).items() if key in _SENT_OF_ANNOTATION
-            },
-        }
-        for each in resources
-    ]
+    if "template" in action and all(each.startswith(_TEMPLATES) for each in templates):
+        found = [_trimmed(each) for each in resources]
+    else:
+        found = without_documents(resources)
+    if domains := action.get("email-domains"):
+        for each in found:
+            each["Tags"] = [tag for tag in each.get("Tags") or () if _may_be_sent(str(tag["Value"]), domains)]
+    return found
+
+
+def _trimmed(resource: Resource) -> Resource:
+    known = resource.get(ANNOTATION, {})
+    return {
+        **{key: value for key, value in resource.items() if key in _SENT},
+        ANNOTATION: {key: value for key, value in known.items() if key in _SENT_OF_ANNOTATION},
+    }
+
+
+def _may_be_sent(value: str, domains: Sequence[str]) -> bool:
+    return "@" not in value or (is_address(value) and not foreign_domain(value, domains))
 
 
 _SEVERITIES = ("low", "medium", "high")

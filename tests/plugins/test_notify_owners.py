@@ -178,6 +178,21 @@ def test_nobody_to_address(org: LocalOrg, iam: Any, tmp_path: Path, to: list[str
     assert records(tmp_path) == sent(org) == []
 
 
+def test_owners_in_tags_get_mail_at_the_given_domains_only(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    with pytest.raises(PolicyValidationError, match="limit them by email-domains"):
+        notify(tmp_path, to=[OWNER, "resource-owner"])
+    for name, tags in (
+        ("alice", {"Owner": "a@example.com", "Team": "x"}),
+        ("bob", {"Owner": "b@evil.example", "Contact": "c@evil.example:d@example.com"}),
+    ):
+        iam.tag_user(UserName=name, Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
+    notify(tmp_path, to=[OWNER, "resource-owner"], subject=None, **{"email-domains": ["example.com"]})
+    (message,) = sent(org)
+    found = {each["UserName"]: {tag["Key"] for tag in each["Tags"]} for each in message["resources"]}
+    assert found == {"alice": {"Owner", "Team"}, "bob": set()}
+    assert ": IAM users are to be deleted on " in message["action"]["subject"]
+
+
 def test_a_policy_that_spares_nobody_by_word_is_refused(org: LocalOrg, tmp_path: Path) -> None:
     with pytest.raises(PolicyValidationError, match="needs exemptions"):
         policy({"filters": ["unnecessary"], "actions": [action(tmp_path)]})
@@ -208,7 +223,9 @@ def test_a_record_that_cannot_be_written_is_named(
         raise OSError("No space left on device")
 
     monkeypatch.setattr("c7n_iamusers.execution.stores.DirectoryStore.create", full)
-    with pytest.raises(PolicyExecutionError, match=r"owners of alice, bob were addressed.*No space left"):
+    with pytest.raises(
+        PolicyExecutionError, match=r"about alice, bob was sent to owner@example.com .*No space left"
+    ):
         notify(tmp_path)
 
 
