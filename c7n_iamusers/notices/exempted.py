@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which users were exempt, and by which rule, when owners were addressed.
+"""The record of users that were exempt when owners were addressed, and by which rule.
 
 Somebody may change the tag, path, name or membership that a rule rests on, by accident or on purpose. Then the rule
 no longer protects the user, although nobody changed the rule. One file holds one run:
@@ -70,7 +70,7 @@ def as_json(account_id: str, time: datetime, found: Sequence[Exempted]) -> bytes
 
 
 def parse_exempted(content: bytes, account_id: str) -> list[Exempted]:
-    """The records in a file that lies in the directory of ``account_id``. Raises ValueError where it has none."""
+    """The records in a file in the directory of ``account_id``. Raises ValueError if the content is not such a file."""
     data = json.loads(content)
     if not isinstance(data, Mapping) or not isinstance(data.get("exempt"), list):
         raise ValueError("it has no list named exempt")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who was addressed about which IAM user, on which day, and the STOP file beside these records.
+"""The record of messages about IAM users: recipients, time, and day of the deletion. And the STOP file beside it.
 
-c7n-mailer delivers later and elsewhere, and swallows errors, so no action can know that a mail arrived. A notice is
-therefore the proof that a message with these addresses entered the queue, and no more. Tags can't serve: who holds
-iam:TagUser writes them. One file holds one message: ``<account id>/<time>-<step>-<digest>.json``.
+c7n-mailer delivers later and elsewhere, and does not report errors, so no action can know that a mail arrived. A notice
+proves only that a message with these addresses entered the queue. Tags are no proof: anybody with iam:TagUser writes
+them. One file holds one message: ``<account id>/<time>-<step>-<digest>.json``.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from c7n_iamusers.notices.exempted import place_of as exempted_place
 from c7n_iamusers.text.moments import as_text, moment
 
 ANNOUNCED = "announced"
-#: Beside the notices: where a file of this name is, no destructive action begins with a further user.
+#: The name of a file beside the notices. While it exists, no destructive action begins with another user.
 STOP = "STOP"
-#: Days after the announced day for which an announcement counts. Later the owners have to be addressed again: people
+#: Days after the announced day for which an announcement counts. Later the user has to be announced again: people
 #: forget, and the user may have been exempt in between.
 LAPSE_DAYS = 90
 _CLOCK_SKEW = timedelta(minutes=10)
@@ -39,8 +39,9 @@ _LOST = {"user": "name", "path": "path", "tag": "tag", "group": "membership"}
 class Notice:
     """One message about ``users`` of an account, as it entered the queue.
 
-    ``step``: ``announced``, or ``reminded-N``, N days before ``day``. ``day``: the first one, in UTC, on which the
-    users may be deleted. ``message_id``: what the queue answered.
+    ``step``: ``announced``; ``reminded-N``, N days before ``day``; or ``access``, to a person who has access. ``day``:
+    the first one, in UTC, on which the users may be deleted; of ``access``, that of the message. ``message_id``: the
+    queue's answer.
     """
 
     account_id: str
@@ -75,10 +76,10 @@ class Notice:
 
 
 def parse_notice(content: bytes, account_id: str, now: datetime) -> Notice:
-    """The notice in a file that lies in the directory of ``account_id``. Raises ValueError where it can't be one."""
+    """The notice in a file in the directory of ``account_id``. Raises ValueError if the content is not one."""
     data = json.loads(content)
     if not isinstance(data, Mapping):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     time = moment(data.get("time"))
     if time is None:
         raise ValueError("it has no time")
@@ -107,7 +108,7 @@ def parse_notice(content: bytes, account_id: str, now: datetime) -> Notice:
 
 def _subject(data: Any) -> Subject:
     if not isinstance(data, Mapping):
-        raise ValueError("a user of it is no JSON object")
+        raise ValueError("one of its users is not a JSON object")
     return Subject(_text(data, "user"), _text(data, "arn"), _text(data, "unique-id"))
 
 
@@ -149,9 +150,9 @@ class Notices:
         return cls(notices, store.place(account_id), exempted)
 
     def announcement(self, unique_id: str, now: datetime, lost: Exempted | None = None) -> Notice | None:
-        """The earliest announcement that has not lapsed; None where the owners were not addressed.
+        """The earliest announcement that has not lapsed; None if the user was not announced.
 
-        ``lost``: see ``lost_exemption``. Who was exempt after an announcement has to be announced again.
+        ``lost``: see ``lost_exemption``. A user that was exempt after an announcement has to be announced again.
         """
         today = now.astimezone(timezone.utc).date()
         found = (each for each in self._by_user.get(unique_id, ()) if each.step == ANNOUNCED)
@@ -172,7 +173,7 @@ class Notices:
         return lost_exemption(self._exempted.get(unique_id, ()), rules, today)
 
     def unrecorded(self, exempt: Iterable[tuple[Subject, ExemptionRule]], now: datetime) -> list[Exempted]:
-        """What has to be recorded of users that are exempt ``now``: that is not yet since their last announcement."""
+        """The records to write about users that are exempt ``now``: those without one since their last message."""
         found = []
         for user, rule in exempt:
             new = Exempted.by(rule, user, now)
@@ -183,7 +184,7 @@ class Notices:
         return found
 
     def has(self, unique_id: str, step: str, since: datetime) -> bool:
-        """Whether its owners were addressed at ``step``, at ``since`` or later."""
+        """Whether a message of ``step`` was sent about the user at ``since`` or later."""
         return any(each.step == step and each.time >= since for each in self._by_user.get(unique_id, ()))
 
 
@@ -237,17 +238,18 @@ def notice_refusal(
 
 
 def check_stop(store: Store) -> None:
-    """Raises Stopped where the STOP file is there, and NoticesUnreadable where that can't be known."""
+    """Raises Stopped if the STOP file exists, and NoticesUnreadable if that can't be read."""
     try:
         content = store.read(STOP)
     except OSError as error:
         raise NoticesUnreadable(
-            f"whether there is a file {store.place(STOP)} can't be read: {error}; the user was not touched"
+            f"whether there is a file {store.place(STOP)} can't be read: {error}. The user was not touched: make it "
+            "readable and run again"
         ) from error
     if content is not None:
         raise Stopped(
-            f"the file {store.place(STOP)} stops every destructive action: the user was not touched; remove the "
-            "file and run again"
+            f"the file {store.place(STOP)} stops every destructive action: the user was not touched. Remove the file "
+            "and run again"
         )
 
 
@@ -260,7 +262,7 @@ def due_for(
 ) -> list[tuple[Subject, Notice]]:
     """The users to be reminded ``step_days`` days before their announced day, with their announcement.
 
-    None is reminded twice for the same announcement, none who was not announced, and none whose day is past.
+    Users without an announcement, with a reminder of this step for it, or whose day is past are left out.
     """
     today = now.astimezone(timezone.utc).date()
     lost = ((user, notices.lost_exemption(user.unique_id, rules, now)) for user in users)

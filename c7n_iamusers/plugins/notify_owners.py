@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The action ``notify-owners``: c7n's ``notify``, with a record of who was addressed about which user."""
+"""The action ``notify-owners``: c7n's ``notify``, with a record of the recipients of each message."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def _schema() -> dict[str, Any]:
 
 
 _NOBODY = (
-    "notify-owners has no e-mail address in to: (what c7n-mailer looks up later proves nothing): give one, such as "
-    '"{owner}" with a var owner of each account in accounts.yml'
+    "notify-owners has no e-mail address in to: (those that c7n-mailer looks up later are not known here): give one, "
+    'such as "{owner}" with a var owner of each account in accounts.yml'
 )
 #: A resource, when it was announced, and the day for which it is.
 _Due = tuple[Resource, datetime, date]
@@ -119,19 +119,20 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
 
 
 class NotifyOwners(RecordedNotify):
-    """Sends what ``notify`` sends, and records for each user who was addressed, when, and for which day.
+    """Sends what ``notify`` sends, and records for each user the recipients, the time, and the day of its deletion.
 
-    c7n-mailer delivers later, elsewhere, and swallows errors, so the record proves that a message with these addresses
-    entered the queue, and not that it arrived. ``composite-delete`` and ``quarantine`` with ``noticed`` rest on it.
+    c7n-mailer delivers later, elsewhere, and does not report errors, so the record proves that a message with these
+    addresses entered the queue, and not that it arrived. ``composite-delete`` and ``quarantine`` with ``noticed`` read
+    it.
 
-    ``step: announce`` with ``days: 30`` announces the users that have no announcement yet, for the day in thirty
-    days (UTC); one counts until 90 days after its day. ``step: remind`` with ``days: 7`` addresses the owners of those
-    whose announced day is seven days ahead or less, once. Other users are left out. The resources carry
-    ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``) for the template.
+    ``step: announce`` with ``days: 30`` announces the users that have no announcement yet, for the day in thirty days
+    (UTC). An announcement counts until 90 days after its day. ``step: remind`` with ``days: 7`` reminds, once, of the
+    users whose announced day is seven days ahead or less. Other users are left out. The resources have
+    ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``, ``was-exempt``) for the template.
 
     ``notices`` is a directory, or ``s3://BUCKET/PREFIX``, that all steps share. Each message is a file there
     (``<account id>/<time>-<step>-<digest>.json``) by the session of Cloud Custodian itself, with a conditional put.
-    Whoever can write there can forge a notice: keep it to the runner's role. A file ``STOP`` there stops the
+    Anybody who can write there can forge a notice: let only the runner's role write. A file ``STOP`` there stops the
     destructive actions of the whole organization before their next user.
 
     Without ``subject`` the mail's subject is ``payments: 12 IAM users are to be deleted on 2026-12-26``, with
@@ -144,10 +145,10 @@ class NotifyOwners(RecordedNotify):
     deleted by that announcement: it is announced again, and the mail says so. Where the rule was removed or has
     expired, the announcement counts.
 
-    ``to`` needs at least one e-mail address, literally or from a variable: what c7n-mailer looks up later
-    (``account-emails``, ``resource-owner``) proves nothing. Where there is none, nobody is announced and the policy
-    ends with an error. ``resource-owner`` needs ``email-domains``: addresses of other domains in tags get no mail. A
-    message that was sent and could not be recorded is sent again by the next run.
+    ``to`` needs at least one e-mail address, literally or from a variable: who gets a mail by ``account-emails`` or
+    ``resource-owner`` is not known here, since c7n-mailer looks that up later. Without an address no user is announced
+    and the policy ends with an error. ``resource-owner`` needs ``email-domains``: addresses of other domains in tags
+    get no mail. A message that was sent and could not be recorded is sent again by the next run.
 
     The policy must have the filter ``unnecessary`` at its top level with its exemptions.
 
@@ -180,7 +181,7 @@ class NotifyOwners(RecordedNotify):
     schema_alias = False
 
     def validate(self) -> NotifyOwners:
-        """Raises PolicyValidationError where the policy does not say whom it spares, or whom it addresses."""
+        """Raises PolicyValidationError if the policy states no exemptions or no recipients."""
         require_keys(self.manager, self.type, self.data, ("notices", "step", "days", "transport"))
         super().validate()
         require_exemptions(self.manager, self.type)
@@ -195,10 +196,10 @@ class NotifyOwners(RecordedNotify):
         return self
 
     def process(self, resources: list[Resource], event: Any = None) -> None:
-        """Address the owners of the users whose step it is.
+        """Send a message about the users that have to be announced, or reminded of, and record it.
 
-        Raises PolicyExecutionError, before anything is sent, where the notices can't be read or written, or nobody can
-        be addressed; and at the end where a message that was sent could not be recorded.
+        Raises PolicyExecutionError, before anything is sent, if the notices can't be read or written, or there is no
+        recipient; and at the end if a message that was sent could not be recorded.
         """
         if idle := idle_region(self.manager):
             self.log.info("%s: %s", self.type, idle)
@@ -239,7 +240,7 @@ class NotifyOwners(RecordedNotify):
         if not self._addresses:
             users = ", ".join(resource["UserName"] for resource, _, _ in self._due_users)
             raise PolicyExecutionError(
-                f"{self.where(message['account_id'])}: {_NOBODY}. Nobody was announced of: {users}"
+                f"{self.where(message['account_id'])}: {_NOBODY}. These users were not announced: {users}"
             )
         return action
 
@@ -294,7 +295,7 @@ class NotifyOwners(RecordedNotify):
     def _due(
         self, resources: Sequence[Resource], notices: Notices, rules: Sequence[ExemptionRule], now: datetime
     ) -> list[_Due]:
-        """Each resource whose step it is, with when it was announced and for which day."""
+        """The users to announce, or to remind of, with the time of the announcement and its day."""
         days, by_id = self.data["days"], {str(each["UserId"]): each for each in by_risk(resources)}
         if self.data["step"] == "remind":
             found = due_for(days, notices, [subject_of(each) for each in by_id.values()], now, rules)
