@@ -197,7 +197,7 @@ def _unknown_keys(entry: Mapping[str, Any], where: str, free_keys: bool) -> Iter
     expected = f"a rule has one of {', '.join(FIELDS)}, and reason, expires, owner and account"
     for key in sorted(str(key) for key in entry if key not in _KEYS):
         meant = _resembled(key)
-        if meant or not free_keys:
+        if meant or not free_keys or not key.strip():
             remedy = f": write {meant!r}, or give a column that is not read another name" if meant else ""
             yield f"{where}: there is no key {key!r}: {expected}{remedy}"
 

@@ -205,6 +205,12 @@ def test_free_columns(column: str) -> None:
             "list line 2: has 4 cells, the header 3: quote a cell with a comma",
             id="csv-stray-comma",
         ),
+        pytest.param(
+            "csv",
+            "user,reason,expires,\nx,r,2027-01-01,y",
+            "list line 2: there is no key ''",
+            id="csv-no-name",
+        ),
         pytest.param("csv", 'user,reason\nx,"y', "list: line 2: ", id="csv-quote"),
         pytest.param(
             "csv",

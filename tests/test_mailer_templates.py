@@ -417,7 +417,7 @@ def test_the_way_in_comes_from_the_real_result(state: str, key: str) -> None:
         "sso_region": "eu-west-1",
         "sso_registration_scopes": "sso:account:access",
     }
-    assert dict(parser["profile payments-prod-readers"]) == {
+    assert dict(parser["profile Payments-Prod-Readers"]) == {
         "sso_session": "identity-center",
         "sso_account_id": "111122223333",
         "sso_role_name": "Readers",
