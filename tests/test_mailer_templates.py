@@ -337,6 +337,8 @@ def test_a_part_says_which_one_it_is_and_how_many_users_there_are() -> None:
     text = render("flagged", "template", rows, days=None, part=2, parts=3, users=5)
     assert "<b>Part 2 of 3</b>, with 2 of the 5 users." in text
     assert "2 IAM users of this mail will be deleted" in text
+    slack = json.loads(render("flagged", "slack_template", rows, days=None, part=2, parts=3, users=5))
+    assert slack["attachments"][0]["title"] == "2 of 5 IAM users in account 111122223333 (payments)"
     whole = render("flagged", "template", rows, days=None, part=1, parts=1, users=2)
     assert "2 IAM users in this account will be deleted" in whole
     assert "Part 1" not in whole
