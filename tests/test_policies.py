@@ -40,6 +40,7 @@ FILES = {
     "provision-intents": ["iam-users-intents", "iam-users-moved"],
     "brownout": ["iam-users-brownout", "iam-users-brownout-people"],
     "listen": ["iam-users-listen", "iam-users-listen-people"],
+    "your-access": ["iam-users-your-access"],
     "quarantine": ["iam-users-quarantine", "iam-users-quarantine-people"],
     "attempts": ["iam-users-heard"],
     "delete": ["iam-users-delete", "iam-users-delete-people"],

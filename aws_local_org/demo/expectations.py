@@ -56,11 +56,11 @@ def mail_faults(
     subject: str,
     mails: list[EmailMessage],
 ) -> list[str]:
-    """Each owner must have a mail of that subject about the account, and together they must name every user."""
+    """Each owner must have a mail with ``subject`` in its subject, and together these must name every user."""
     faults = []
     for owner in owners:
         text = "\n".join(
-            _text(mail) for mail in mails if owner in str(mail["To"]) and mail["Subject"] == subject
+            _text(mail) for mail in mails if owner in str(mail["To"]) and subject in str(mail["Subject"])
         )
         if account.account_id not in text:
             faults.append(

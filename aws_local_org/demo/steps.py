@@ -42,10 +42,11 @@ DEMO = "demo"
 OWN = ("accounts.yml", "cache", "logs", "mailer.yml", "mails", "notices", "output", "policies", "report.html")
 #: Of the mails that the package's policies send.
 TEMPLATES = Path(str(files("c7n_iamusers"))) / "mailer_templates"
+#: A part of the subject of a step's mails.
 SUBJECTS = {
-    "flag-and-notify": "IAM users of your AWS account are to be deleted",
+    "flag-and-notify": "to be deleted on",
     "provision": "Sign in to your AWS account through IAM Identity Center",
-    "remind": "Reminder: IAM users of your AWS account are to be deleted",
+    "remind": ": reminder: ",
     "delete": "IAM users of your AWS account were deleted",
 }
 #: The policies of each file, but for those that select nobody in the demo.

@@ -114,7 +114,8 @@ def _tell(fleet: Fleet, path: Path) -> None:
     )
     for each in fleet.exemptions:
         if told := each["state"] or ("matches nobody" if each["users"] == 0 else ""):
-            say(f"exemption by {each['field']} {each['pattern']!r} until {each['expires']}: {told}")
+            where = f" in account {each['account']!r}" if each["account"] else ""
+            say(f"exemption by {each['field']} {each['pattern']!r}{where} until {each['expires']}: {told}")
 
 
 def _store(place: str) -> Store:

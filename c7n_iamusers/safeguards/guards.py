@@ -222,7 +222,14 @@ def _exempt(user: IamUser, rules: Sequence[ExemptionRule], now: datetime) -> str
 def _unnoticed(user: IamUser, guards: Guards, now: datetime) -> str | None:
     if guards.noticed is None:
         return None
-    return notice_refusal(guards.notices, user.unique_id, guards.noticed, now, before_day=guards.before_day)
+    return notice_refusal(
+        guards.notices,
+        user.unique_id,
+        guards.noticed,
+        now,
+        rules=guards.rules,
+        before_day=guards.before_day,
+    )
 
 
 def _active(user: IamUser, days: float | None, now: datetime, keys: Sequence[KeyUse]) -> str | None:

@@ -160,7 +160,10 @@ def test_how_people_sign_in_stands_on_the_resource(fleet: FleetRehearsal, tmp_pa
         "state": "provisioned",
         "reason": f"alice@example.com holds Readers in account {ACCOUNT}",
         "username": "alice@example.com",
+        "email": "alice@example.com",
         "permission-set": "Readers",
+        "start-url": f"https://{fleet.instance.store.id}.awsapps.com/start",
+        "region": "us-east-1",
     }
 
 

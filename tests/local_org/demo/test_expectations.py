@@ -75,7 +75,7 @@ def output(path: Path, status: str = "deleted", **files: Any) -> PolicyOutput:
 
 
 def mail(
-    to: str = "owner@example.com", subject: str = "Gone", text: str = "111122223333 alice ci"
+    to: str = "owner@example.com", subject: str = "payments: Gone", text: str = "111122223333 alice ci"
 ) -> EmailMessage:
     message = EmailMessage()
     message["To"], message["Subject"] = to, subject
