@@ -218,6 +218,12 @@ NOT_YET, ON_ITS_WAY = "Not yet: these people have no replacement", "is on its wa
             id="provisioned-by-the-filter",
         ),
         pytest.param(
+            {"identity-center": {**HELD, "state": "used"}},
+            ["These people have access", "b@example.com"],
+            [NOT_YET, ON_ITS_WAY],
+            id="used-by-the-filter",
+        ),
+        pytest.param(
             {"identity-center": PENDING},
             [NOT_YET, "bob does not hold Readers"],
             ["needs a tag", "How to sign in", "These people have access"],

@@ -97,6 +97,10 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
         for user in notice.users:
             self.log.info("%s: %s: %s to %s", user, notice.step, notice.day, to)
 
+    def get_permissions(self) -> tuple[str, ...]:
+        """What sending needs, by the session of ``assume_role``, and what the policy's own session needs."""
+        return (*super().get_permissions(), "iam:ListAccountAliases")
+
     def fits(self, content: str) -> bool:
         """Whether the packed ``content`` fits a message."""
         return len(content) + _ATTRIBUTES <= int(self.buffer_max_size)
@@ -184,10 +188,6 @@ class NotifyOwners(RecordedNotify):
 
     schema = _schema()
     schema_alias = False
-
-    def get_permissions(self) -> tuple[str, ...]:
-        """What sending needs, by the session of ``assume_role``, and what the policy's own session needs."""
-        return (*super().get_permissions(), "iam:ListAccountAliases")
 
     def validate(self) -> NotifyOwners:
         """Raises PolicyValidationError if the policy states no exemptions or no recipients."""
