@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,7 @@ def shard(config: Path, index: int, shards: int) -> None:
     say(f"shard {index} of {shards}: {len(rows)} of {len(data['accounts'])} rows of {config}", err=True)
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     """Raises InvalidPolicyData for an account without an id, since no shard would process it."""
     import yaml
 
@@ -58,15 +57,16 @@ def _read(path: Path) -> Mapping[str, Any]:
         data = yaml.safe_load(path.read_bytes())
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise InvalidPolicyData(f"{path}: can't be read as c7n-org's accounts file: {error}") from error
-    rows = data.get("accounts") if isinstance(data, Mapping) else None
+    rows = data.get("accounts") if isinstance(data, dict) else None
     if not isinstance(rows, list):
         raise InvalidPolicyData(
             f"{path} has no list `accounts`: give the accounts file that c7n-org run -c takes"
         )
     for number, each in enumerate(rows, 1):
-        account_id = each.get("account_id") if isinstance(each, Mapping) else None
+        account_id = each.get("account_id") if isinstance(each, dict) else None
         if not (isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id)):
             raise InvalidPolicyData(
                 f"{path}: account {number} has the account_id {account_id!r}: write its 12 digits in quotes"
             )
-    return data
+    found: dict[str, Any] = data
+    return found
