@@ -34,8 +34,10 @@ _PROVIDERS = {"Environment": "env", "Ec2InstanceMetadata": "iam-role", "EcsConta
 _KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 
 
-def account_session(role: str | None = None) -> boto3.Session:
+def account_session(role: str | None = None, external_id: str = "") -> boto3.Session:
     """A session with the environment's credentials, or with those of ``role`` (an ARN), assumed with them.
+
+    ``external_id``: what the trust policy of ``role`` asks for as sts:ExternalId, if anything.
 
     Raises EvidenceUnreadable if there are no credentials, or the role can't be assumed.
     """
@@ -45,7 +47,7 @@ def account_session(role: str | None = None) -> boto3.Session:
         if not role:
             return boto3.Session(region_name=region)
         assumed = session.client("sts", region_name=region).assume_role(
-            RoleArn=role, RoleSessionName=_SESSION_NAME
+            RoleArn=role, RoleSessionName=_SESSION_NAME, **external(external_id)
         )["Credentials"]
     except (ClientError, BotoCoreError) as error:
         what = f"role {role} can't be assumed" if role else "there is no session"
@@ -53,6 +55,11 @@ def account_session(role: str | None = None) -> boto3.Session:
     return boto3.Session(
         assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"], region_name=region
     )
+
+
+def external(external_id: str) -> dict[str, str]:
+    """The parameter of AssumeRole for ``external_id``; none if it is empty."""
+    return {"ExternalId": external_id} if external_id else {}
 
 
 def iam_client(role: str | None = None) -> Any:
@@ -74,7 +81,7 @@ def account_of(session: boto3.Session) -> str:
         ) from error
 
 
-def fleet_session(role: str | None, region: str | None) -> Any:
+def fleet_session(role: str | None, region: str | None, external_id: str = "") -> Any:
     """A session with the environment's credentials, or with ``role``, which is assumed again before it expires.
 
     1,200 assignments take Identity Center about an hour, and the credentials of a chained role expire after an hour.
@@ -92,7 +99,7 @@ def fleet_session(role: str | None, region: str | None) -> Any:
         ),
         source_credentials=credentials,
         role_arn=role,
-        extra_args={"RoleSessionName": _SESSION_NAME},
+        extra_args={"RoleSessionName": _SESSION_NAME, **external(external_id)},
     )
     assumed = botocore.session.get_session()
     # boto3 has no public way to set credentials that refresh themselves.
