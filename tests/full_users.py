@@ -22,10 +22,10 @@ SERVICES = ("codecommit.amazonaws.com", "cassandra.amazonaws.com", "bedrock.amaz
 
 def create_full_user(org: LocalOrg, name: str, path: str = "/", account: str = ACCOUNT) -> Any:
     """Create ``name`` with every attachment kind, most of them more than twice. Returns the IAM client."""
-    iam = org.client("iam", account)
+    iam, partition = org.client("iam", account), org.settings.partition
     user = {"UserName": name}
     tags = [{"Key": f"key-{number}", "Value": "v"} for number in range(3)]
-    boundary = "arn:aws:iam::aws:policy/PowerUserAccess"
+    boundary = f"arn:{partition}:iam::aws:policy/PowerUserAccess"
     iam.create_user(**user, Path=path, Tags=tags, PermissionsBoundary=boundary)
     iam.create_login_profile(**user, Password="correct-Horse-7-battery")
     for _ in range(2):
@@ -37,7 +37,7 @@ def create_full_user(org: LocalOrg, name: str, path: str = "/", account: str = A
     for service in SERVICES:
         iam.create_service_specific_credential(**user, ServiceName=service)
     _devices(org, iam, name, account)
-    _permissions(iam, user)
+    _permissions(iam, user, partition)
     return iam
 
 
@@ -45,7 +45,7 @@ def _devices(org: LocalOrg, iam: Any, name: str, account: str) -> None:
     codes = {"AuthenticationCode1": "123456", "AuthenticationCode2": "654321"}
     for number in range(3):
         iam.create_virtual_mfa_device(VirtualMFADeviceName=f"{name}-{number}")
-        serial = f"arn:aws:iam::{account}:mfa/{name}-{number}"
+        serial = f"arn:{org.settings.partition}:iam::{account}:mfa/{name}-{number}"
         iam.enable_mfa_device(UserName=name, SerialNumber=serial, **codes)
     iam.enable_mfa_device(UserName=name, SerialNumber=f"GAHT{zlib.crc32(name.encode()):010}", **codes)
     with org.lock:
@@ -53,9 +53,9 @@ def _devices(org: LocalOrg, iam: Any, name: str, account: str) -> None:
         add_fido_device(backend, backend.get_user(name), "key", datetime(2026, 1, 2))
 
 
-def _permissions(iam: Any, user: dict[str, str]) -> None:
+def _permissions(iam: Any, user: dict[str, str], partition: str) -> None:
     for policy in AWS_POLICIES:
-        iam.attach_user_policy(**user, PolicyArn=f"arn:aws:iam::aws:policy/{policy}")
+        iam.attach_user_policy(**user, PolicyArn=f"arn:{partition}:iam::aws:policy/{policy}")
     for number in range(3):
         iam.put_user_policy(**user, PolicyName=f"inline-{number}", PolicyDocument=ALLOW)
         group = f"group-{number}"

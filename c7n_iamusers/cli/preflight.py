@@ -132,7 +132,7 @@ def _checks(config: Path, wanted: _Wanted, role: str | None, region: str | None)
     from c7n_iamusers.organization.readiness import UNKNOWN, Check, shared_by
 
     found = targets_in(config)
-    session = account_session()
+    session = account_session(region=found[0].region if found else "")
     probes = Probes(session, _caller(session), Backoff(budget=_BUDGET))
     with ThreadPoolExecutor(_WORKERS) as pool, progress_bar("accounts") as progress:
         for number, checks in enumerate(pool.map(lambda each: _account(probes, each, wanted), found), 1):
