@@ -58,9 +58,9 @@ def queue(org: LocalOrg) -> str:
     return f"https://sqs.{region}.{domain}/{MANAGEMENT}/c7n-mailer"
 
 
-def under_test(org: LocalOrg, action: dict[str, Any], **data: Any) -> Policy:
+def under_test(org: LocalOrg, action: dict[str, Any], output: str = "out") -> Policy:
     where = {"region": org.settings.region, "assume_role": role(org)}
-    found = policy({"filters": [EVERYBODY], "actions": [action], **data}, Path("out"), **where)
+    found = policy({"filters": [EVERYBODY], "actions": [action]}, Path(output), **where)
     found.expand_variables(found.get_variables())
     return found
 
@@ -88,6 +88,26 @@ def provisioning(org: LocalOrg) -> dict[str, Any]:
         "permission-set": {"name": "Readers", "managed-policies": [READ_ONLY]},
         "role": role(org, "IdentityCenterProvisioner", MANAGEMENT),
     }
+
+
+def provision_intents(org: LocalOrg) -> None:
+    """The command finds by the account's intents that all is there."""
+    action = {key: value for key, value in provisioning(org).items() if key != "role"} | {"mode": "intent"}
+    data = {"name": "under-test", "resource": "aws.iam-user", "source": "authorization-details"}
+    policies = [{**data, "filters": [EVERYBODY], "actions": [action]}]
+    Path("intents.yml").write_text(yaml.safe_dump({"policies": policies}))
+    under_test(org, action, f"intents/payments/{org.settings.region}").run()
+    options = {
+        "-s": "intents",
+        "-c": "accounts.yml",
+        "-u": "intents.yml",
+        "--member-role": role(org, account="{account_id}"),
+        "--role": provisioning(org)["role"],
+        "--region": org.settings.region,
+    }
+    assert (
+        "Nothing to do." in command("provision", *(part for pair in options.items() for part in pair)).output
+    )
 
 
 def test_from_preflight_to_restoration(org: LocalOrg, tmp_path: Path) -> None:
@@ -122,6 +142,7 @@ def test_from_preflight_to_restoration(org: LocalOrg, tmp_path: Path) -> None:
     )
     assert notified["notice"]["day"]
     assert run(org, **provisioning(org))["provisioning"]["status"] == "provisioned"
+    provision_intents(org)
     noticed = {"noticed": 0, "notices": "notices"}
     assert run(org, type="quarantine", **noticed)["outcome"]["status"] == "quarantined"
     assert run(org, type="composite-delete", **noticed)["outcome"]["status"] == "deleted"
