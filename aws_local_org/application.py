@@ -59,7 +59,7 @@ class Application:
         fault = self._faults.of(self._org.settings, request)
         caller = None
         try:
-            principal = caller = credentials.resolve(request.access_key_id)
+            principal = caller = credentials.resolve(request.access_key_id, request.region)
             self._apply_fault(fault, request, principal)
             if self._org.settings.enforce:
                 with self._org.lock:

@@ -22,10 +22,10 @@ SERVICES = ("codecommit.amazonaws.com", "cassandra.amazonaws.com", "bedrock.amaz
 
 def create_full_user(org: LocalOrg, name: str, path: str = "/", account: str = ACCOUNT) -> Any:
     """Create ``name`` with every attachment kind, most of them more than twice. Returns the IAM client."""
-    iam = org.client("iam", account)
+    iam, partition = org.client("iam", account), org.settings.partition
     user = {"UserName": name}
     tags = [{"Key": f"key-{number}", "Value": "v"} for number in range(3)]
-    boundary = "arn:aws:iam::aws:policy/PowerUserAccess"
+    boundary = f"arn:{partition}:iam::aws:policy/PowerUserAccess"
     iam.create_user(**user, Path=path, Tags=tags, PermissionsBoundary=boundary)
     iam.create_login_profile(**user, Password="correct-Horse-7-battery")
     for _ in range(2):
@@ -38,22 +38,22 @@ def create_full_user(org: LocalOrg, name: str, path: str = "/", account: str = A
         iam.create_service_specific_credential(**user, ServiceName=service)
     with org.lock:
         backend = org.backend("iam", account)
-        _add_devices(backend, name)
-        _add_permissions(backend, name)
+        _add_devices(backend, name, partition)
+        _add_permissions(backend, name, partition)
     return iam
 
 
-def _add_devices(backend: Any, name: str) -> None:
+def _add_devices(backend: Any, name: str, partition: str) -> None:
     user, now = backend.get_user(name), datetime.now(timezone.utc)
     for number in range(3):
-        add_mfa_device(backend, user, f"arn:aws:iam::{user.account_id}:mfa/{name}-{number}", now)
+        add_mfa_device(backend, user, f"arn:{partition}:iam::{user.account_id}:mfa/{name}-{number}", now)
     add_mfa_device(backend, user, f"GAHT{zlib.crc32(name.encode()):010}", now)
     add_fido_device(backend, user, "key", datetime(2026, 1, 2))
 
 
-def _add_permissions(backend: Any, name: str) -> None:
+def _add_permissions(backend: Any, name: str, partition: str) -> None:
     for policy in AWS_POLICIES:
-        backend.attach_user_policy(f"arn:aws:iam::aws:policy/{policy}", name)
+        backend.attach_user_policy(f"arn:{partition}:iam::aws:policy/{policy}", name)
     for number in range(3):
         backend.put_user_policy(name, f"inline-{number}", ALLOW)
         group = f"group-{number}"
