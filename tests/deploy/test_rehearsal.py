@@ -140,7 +140,12 @@ def test_an_account_that_c7n_org_only_logs_fails_its_shard(
     flag = {"name": "flag", "resource": "aws.iam-user", "filters": filters}
     (tmp_path / "flag.yml").write_text(yaml.safe_dump({"policies": [flag]}))
     given = {"ACCOUNTS": "accounts.yml", "POLICIES": "flag.yml", "PROVISION": "", "OUTPUT": "output"}
-    nowhere = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    nowhere = {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+    }
     own = {"PATH": PATH, "HOME": str(tmp_path), "TMPDIR": str(tmp_path), **nowhere}
     base = {**own, **given, "SHARDS": "1", "EXECUTION": "e-1"}
     processes = Processes(str(ROOT / "deploy" / "run"), str(tmp_path), base)
