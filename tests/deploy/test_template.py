@@ -84,6 +84,7 @@ def test_a_shard_may_do_what_the_policies_take() -> None:
     allowed = role("ShardRole", IdentityCenterReaderRoleArn=CENTER)
     asked = needed("runner")
     assert {action for action, _ in asked} >= {"sts:AssumeRole", "sqs:SendMessage", "s3:PutObject"}
+    asked.append(("s3:GetObject", "arn:aws:s3:::outputs/exemptions/exemptions.csv"))
     assert [each for each in asked if denied(allowed, *each)] == []
 
 
@@ -93,6 +94,9 @@ def test_a_shard_may_do_what_the_policies_take() -> None:
         pytest.param("ShardRole", "sts:AssumeRole", CENTER, {}, id="only the last task provisions"),
         pytest.param(
             "ShardRole", "s3:DeleteObject", "arn:aws:s3:::outputs/runs/x", {}, id="a shard removes nothing"
+        ),
+        pytest.param(
+            "ShardRole", "s3:PutObject", "arn:aws:s3:::outputs/exemptions/x", {}, id="a shard exempts nobody"
         ),
         pytest.param(
             "WriterRole", "s3:PutObject", "arn:aws:s3:::outputs/runs/x", {}, id="the last task reads runs"
