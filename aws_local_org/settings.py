@@ -37,6 +37,7 @@ class Settings:
     throttled, resets, conflicts: the shares, from 0 to 1, of IAM calls that are refused with Throttling, whose
         connection breaks (half of them after the call was applied), and, of those that change something, that are
         refused with a temporary conflict. Which calls these are follows from the calls and fault_seed alone.
+    faulty_accounts: the only accounts with these faults; empty for all.
     report_seconds: how long a credential report stays INPROGRESS.
     report_ttl_seconds: a report younger than this is returned again instead of a new one (GenerateCredentialReport:
         "once every four hours").
@@ -59,6 +60,7 @@ class Settings:
     resets: float = 0.0
     conflicts: float = 0.0
     fault_seed: int = 1
+    faulty_accounts: tuple[str, ...] = ()
     enforce: bool = False
     role_name: str = "CloudCustodian"
     report_seconds: float = 0.2

@@ -21,7 +21,7 @@ from moto.sts.models import STSBackend, sts_backends
 from moto.sts.responses import TokenResponse
 from moto.sts.utils import random_session_token
 
-from aws_local_org import credentials, settings
+from aws_local_org import credentials, organization, settings
 from aws_local_org.credentials import Principal
 from aws_local_org.errors import AwsError
 
@@ -58,8 +58,9 @@ class LocalTokenResponse(TokenResponse):
     def _trusting_role(self, role_arn: str) -> Role:
         role = _find_role(role_arn)
         request = TrustRequest(self.caller, self._get_param("ExternalId"))
-        if role is None or not trusts(role.assume_role_policy_document, request):
-            # The same answer for a role that is missing and one that does not trust the caller, as in AWS.
+        closed = role is not None and not organization.has_active_account(role.account_id)
+        if role is None or closed or not trusts(role.assume_role_policy_document, request):
+            # The same answer for a role that is missing or in a closed account, and one that does not trust the caller.
             raise AwsError(
                 "AccessDenied",
                 f"User: {self.caller.arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}",
