@@ -78,6 +78,11 @@ def test_the_whole_job(tmp_path: Path) -> None:
     assert len(outcomes) == 6
     for rows in outcomes:
         assert {row["status"] for row in rows} == {"deleted", "skipped"}
+        assert all(
+            row["reason"].startswith("active within 30 days: its access key 1 was used")
+            for row in rows
+            if row["user"] == IN_USE
+        )
     assert len(list((work / "notices").glob("*/*.json"))) == 2 * 3
     assert not (ROOT / "notices").exists()
 
