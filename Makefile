@@ -23,7 +23,7 @@ POLICIES := $(wildcard policies/*.yml)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-fast test-second coverage soak check format docs demo bench dist clean
+.PHONY: help install test test-fast test-second coverage soak check format docs demo lifecycle bench dist clean
 
 REFERENCES := attachment-kinds findings
 
@@ -84,6 +84,9 @@ format: $(INSTALLED)  ## format the code and repair what ruff can
 
 demo: $(INSTALLED)  ## the whole job on a local AWS organization: announce, provision, quarantine, delete
 	$(BIN)/c7n-iamusers demo
+
+lifecycle: $(INSTALLED)  ## the same over 40 accounts with 20 users each, about ten minutes
+	$(BIN)/c7n-iamusers demo --accounts 40 --users-per-account 20
 
 # e.g. make bench BENCH_ARGS=--quick
 bench: $(INSTALLED)  ## measure against stock Cloud Custodian, about 15 minutes, into docs/benchmarks.md

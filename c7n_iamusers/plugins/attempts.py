@@ -19,6 +19,7 @@ from c7n_iamusers.evidence.attempts import (
     DEFAULT_SOURCES,
     DELIVERY,
     LAST_USED,
+    NOT_QUARANTINED,
     SERVICES,
     SERVICES_ARE_LATE,
     SOURCES,
@@ -177,17 +178,7 @@ class _Listened:
     quarantined: bool = False
 
 
-_NO_QUARANTINE = _Listened(
-    None,
-    None,
-    gaps=(
-        Gap(
-            "it is not in quarantine, by its Deny-all and the available journals: run the action quarantine first, or, "
-            "if another output has its record, name that by record-from",
-            unread=True,
-        ),
-    ),
-)
+_NO_QUARANTINE = _Listened(None, None, gaps=(Gap(NOT_QUARANTINED, unread=True),))
 
 
 class _Reading:
