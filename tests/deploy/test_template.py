@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from cfnlint.api import ManualArgs, lint
 from click.testing import CliRunner
 
 from aws_local_org.enforcement import Policies, refusal
@@ -22,6 +21,9 @@ QUEUE = f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer"
 
 
 def linted(text: str) -> list[str]:
+    # more than a second to import, in each worker that only collects this file
+    from cfnlint.api import ManualArgs, lint
+
     return [f"{each.rule.id} {each.message}" for each in lint(text, config=ManualArgs())]
 
 
