@@ -56,9 +56,8 @@ _S3 = "s3://"
 @format_option("html", "json", "csv")
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Where to write it.  [default: report.html, report.json or report.csv]",
+    help="Where to write it, also s3://BUCKET/KEY.  [default: report.html, report.json or report.csv]",
 )
 @click.option(
     "--check",
@@ -72,7 +71,7 @@ def report(
     names: tuple[str, ...],
     tags: tuple[str, ...],
     output_format: str,
-    output: Path | None,
+    output: str | None,
     check: bool,
 ) -> None:
     """Report on all accounts that policies ran over: users, evidence, outcomes, progress. AWS is not asked.
@@ -91,9 +90,9 @@ def report(
     outputs = list({each.place: each for each in found}.values())
     now = datetime.now(timezone.utc)
     fleet = fleet_of(outputs, expected, now.date())
-    path = output or Path(f"report.{output_format}")
-    _write(path, output_format, fleet, {"outputs": list(places), "expected": bool(expected)}, now)
-    _tell(fleet, path)
+    place = output or f"report.{output_format}"
+    _write(place, output_format, fleet, {"outputs": list(places), "expected": bool(expected)}, now)
+    _tell(fleet, place)
     if check and fleet.attention:
         for each in fleet.attention:
             who = f"user {each['user']} of " if each["user"] else ""
@@ -102,28 +101,42 @@ def report(
         raise click.exceptions.Exit(1)
 
 
-def _write(path: Path, output_format: str, fleet: Fleet, asked: Mapping[str, Any], now: datetime) -> None:
-    from c7n_iamusers.execution.stores import DirectoryStore
+def _write(place: str, output_format: str, fleet: Fleet, asked: Mapping[str, Any], now: datetime) -> None:
     from c7n_iamusers.report.rendering import render_csv, render_html, render_json
 
     renderers = {"html": render_html, "json": render_json, "csv": render_csv}
     data = {"generated": now.isoformat(timespec="seconds"), **asked, **fleet.as_data()}
+    store, name = _target(place)
     try:
-        DirectoryStore(path.parent).replace(path.name, renderers[output_format](data).encode())
+        store.replace(name, renderers[output_format](data).encode())
     except OSError as error:
         raise OutputUnreadable(f"the report can't be written: {error}: give another --output FILE") from error
 
 
-def _tell(fleet: Fleet, path: Path) -> None:
+def _target(place: str) -> tuple[Store, str]:
+    """The store of a file's directory or prefix, and the file's name there."""
+    from c7n_iamusers.execution.stores import DirectoryStore
+
+    if not place.startswith(_S3):
+        return DirectoryStore(Path(place).parent), Path(place).name
+    url, mark, query = place.partition("?")
+    above, _, name = url.rpartition("/")
+    if not name or above == _S3[:-1]:
+        raise click.BadParameter(f"{place} names no object: give s3://BUCKET/KEY", param_hint="--output")
+    return _store(f"{above}{mark}{query}"), name
+
+
+def _tell(fleet: Fleet, place: str) -> None:
     totals = fleet.as_data()["totals"]
     say(
-        f"{path}: {totals['users']} users in {totals['accounts']} accounts: {totals['deleted']} deleted, "
+        f"{place}: {totals['users']} users in {totals['accounts']} accounts: {totals['deleted']} deleted, "
         f"{totals['left']} still there, {totals['high']} of these of high severity; "
         f"{len(fleet.attention)} need attention"
     )
     for each in fleet.exemptions:
         if told := each["state"] or ("matches nobody" if each["users"] == 0 else ""):
-            say(f"exemption by {each['field']} {each['pattern']!r} until {each['expires']}: {told}")
+            where = f" in account {each['account']!r}" if each["account"] else ""
+            say(f"exemption by {each['field']} {each['pattern']!r}{where} until {each['expires']}: {told}")
 
 
 def _store(place: str) -> Store:
