@@ -42,12 +42,13 @@ _TASK_FAILED = StatesErrorNameType.StatesTaskFailed
 
 @dataclass
 class Task:
-    """One task: what it was asked, and how to end it. ``end``: waits for it and gives its exit code."""
+    """One task: what it was asked, and how to end it. ``end``: waits for it and gives its exit code, ``code``."""
 
     command: str
     environment: Mapping[str, str]
     parameters: Mapping[str, Any]
     end: Callable[[], int]
+    code: int = -1
 
 
 @dataclass
@@ -91,6 +92,15 @@ class Machine:
         _check("stepfunctions", "ListExecutions", asked)
         return {"Executions": [{"ExecutionArn": f"arn:{number}"} for number in range(1 + self.others)]}
 
+    def list_map_runs(self, **asked: Any) -> dict[str, Any]:
+        _check("stepfunctions", "ListMapRuns", asked)
+        return {"MapRuns": [{"MapRunArn": "arn:map-run"}]}
+
+    def describe_map_run(self, **asked: Any) -> dict[str, Any]:
+        _check("stepfunctions", "DescribeMapRun", asked)
+        last = {each.environment["SHARD"]: each.code for each in self.tasks if each.command == "shard"}
+        return {"ItemCounts": {"Succeeded": list(last.values()).count(0), "Total": len(last)}}
+
     def run_task(self, **asked: Any) -> dict[str, Any]:
         with self._lock:
             _check("ecs", "RunTask", asked)
@@ -128,7 +138,7 @@ def _resolver(machine: Machine) -> Any:
         task = machine.tasks[int(env.stack.pop()["Tasks"][0]["TaskArn"])]
 
         def resolve() -> dict[str, Any]:
-            code = task.end()
+            code = task.code = task.end()
             if code == 0:
                 return {"LastStatus": "STOPPED"}
             failed = TaskFailedEventDetails(

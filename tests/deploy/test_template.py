@@ -159,11 +159,11 @@ class Ends:
             id="a failed one alone again",
         ),
         pytest.param(
-            {"shard_1": [1, 1, 1]},
-            {"shards": [1]},
-            ("SUCCEEDED", ""),
-            ["1", "1", "1", "finish"],
-            id="one that fails for good",
+            {"shard_1": [1, 1]},
+            {},
+            ("FAILED", "ShardsFailed"),
+            ["0", "1", "1", "2", "finish"],
+            id="the last task comes whatever the shards' end",
         ),
         pytest.param(
             {"finish": [1]},
@@ -183,15 +183,15 @@ def test_the_state_machine(
     assert {each.environment["EXECUTION"] for each in machine.tasks} == {"e-1"}
     assert machine.tasks[-1].command == "finish"
     assert machine.tasks[-1].parameters["Overrides"]["TaskRoleArn"] == "arn:aws:WriterRole.Arn"
-    assert machine.waits == [120, 240][: len(ran) - len(set(ran))]
+    assert machine.waits == [120][: len(ran) - len(set(ran))]
 
 
 def test_the_last_task_comes_although_too_many_shards_failed() -> None:
     # see Machine: an inline map stands for one whose tolerated failures are exceeded
     text = json.dumps(definition(Shards="1")).replace("DISTRIBUTED", "INLINE")
-    machine = Machine(json.loads(text), Ends(shard_0=[1, 1, 1]).start)
+    machine = Machine(json.loads(text), Ends(shard_0=[1, 1]).start)
     assert machine.execute("e-1") == ("FAILED", "ShardsFailed")
-    assert [each.command for each in machine.tasks] == ["shard", "shard", "shard", "finish"]
+    assert [each.command for each in machine.tasks] == ["shard", "shard", "finish"]
 
 
 def test_one_execution_at_a_time() -> None:
