@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The action ``notify-owners``: c7n's ``notify``, with a record of who was addressed about which user."""
+"""The action ``notify-owners``: c7n's ``notify``, with a record of the recipients of each message."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.stores import Store
+from c7n_iamusers.exemptions import ExemptionRule
+from c7n_iamusers.notices import exempted
+from c7n_iamusers.notices.messages import in_parts, subject_line
 from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, due_for, reminder
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.numbers import check_numbers, or_variable
-from c7n_iamusers.plugins.resources import annotate, subject_of
+from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
+from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store
-from c7n_iamusers.plugins.user_action import idle_region, require_exemptions
+from c7n_iamusers.plugins.user_action import exemption_rules, idle_region, require_exemptions
+from c7n_iamusers.text.addresses import is_address
 
 Resource = dict[str, Any]
 
@@ -32,6 +38,7 @@ def _schema() -> dict[str, Any]:
         "notices": NOTICES,
         "step": {"enum": ["announce", "remind"]},
         "days": or_variable({"type": "integer", "minimum": 0}),
+        "email-domains": EMAIL_DOMAINS,
     }
     schema["anyOf"] = [
         {"required": [*each["required"], "notices", "step", "days"]} for each in schema["anyOf"]
@@ -39,26 +46,118 @@ def _schema() -> dict[str, Any]:
     return schema
 
 
-class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
-    """Sends what ``notify`` sends, and records for each user who was addressed, when, and for which day.
+_NOBODY = (
+    "notify-owners has no e-mail address in to: (those that c7n-mailer looks up later are not known here): give one, "
+    'such as "{owner}" with a var owner of each account in accounts.yml'
+)
+#: A resource, when it was announced, and the day for which it is.
+_Due = tuple[Resource, datetime, date]
+#: What is sent of a resource, and the day for which it is.
+_Sent = tuple[Resource, date]
 
-    c7n-mailer delivers later, elsewhere, and swallows errors, so the record proves that a message with these addresses
-    entered the queue, and not that it arrived. ``composite-delete`` and ``quarantine`` with ``noticed`` rest on it.
 
-    ``step: announce`` with ``days: 30`` announces the users that have no announcement yet, for the day in thirty
-    days (UTC); one counts until 90 days after its day. ``step: remind`` with ``days: 7`` addresses the owners of those
-    whose announced day is seven days ahead or less, once. Other users are left out. The resources carry
-    ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``) for the template, with ``came-back`` where another user of
-    the name was announced before.
+#: Room for the attributes of a message, which count too.
+_ATTRIBUTES = 256
+
+
+class _AllResources:
+    """Takes the place of c7n's buffer, which sends a message before it knows how many there will be."""
+
+    full = False
+
+    def __init__(self, envelope: dict[str, Any], size: int) -> None:
+        self.resources: list[Resource] = []
+
+    def add(self, resource: Resource) -> None:
+        """Add a resource to the message."""
+        self.resources.append(resource)
+
+    def __len__(self) -> int:
+        return len(self.resources)
+
+
+class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
+    """``notify`` with a record of each message beside the notices."""
+
+    message_buffer_class = _AllResources
+    _store: Store
+    _unrecorded: list[str]
+
+    def record(self, notice: Notice) -> None:
+        """Write the record of a message that was sent, or remember that it can't be written."""
+        names, to = ", ".join(each.name for each in notice.users), ", ".join(notice.addresses)
+        try:
+            self._store.create(notice.name, notice.as_json())
+        except OSError as error:
+            self._unrecorded.append(
+                f"a message about {names} was sent to {to} (message {notice.message_id}), but "
+                f"{self._store.place(notice.name)} can't be written: {error}; the next run sends it again"
+            )
+            return
+        for user in notice.users:
+            self.log.info("%s: %s: %s to %s", user, notice.step, notice.day, to)
+
+    def get_permissions(self) -> tuple[str, ...]:
+        """What sending needs, by the session of ``assume_role``, and what the policy's own session needs."""
+        return (*super().get_permissions(), "iam:ListAccountAliases")
+
+    def fits(self, content: str) -> bool:
+        """Whether the packed ``content`` fits a message."""
+        return len(content) + _ATTRIBUTES <= int(self.buffer_max_size)
+
+    @property
+    def policy_name(self) -> str:
+        """The policy's name."""
+        return str(self.manager.data.get("name"))
+
+    @contextmanager
+    def refused(self, account_id: str) -> Iterator[None]:
+        """Raises PolicyExecutionError for notices that can't be read or written."""
+        try:
+            yield
+        except (OSError, NoticesUnreadable) as error:
+            raise PolicyExecutionError(
+                f"{self.where(account_id)}: the notices can't be read and written: {error}. Nobody was addressed: "
+                f"make {self.data['notices']} readable and writable for the runner, or correct notices, and run again"
+            ) from error
+
+    def where(self, account_id: str) -> str:
+        """The policy and the account, for messages."""
+        return f"policy {self.policy_name}: account {account_id}"
+
+
+class NotifyOwners(RecordedNotify):
+    """Sends what ``notify`` sends, and records for each user the recipients, the time, and the day of its deletion.
+
+    c7n-mailer delivers later, elsewhere, and does not report errors, so the record proves that a message with these
+    addresses entered the queue, and not that it arrived. ``composite-delete`` and ``quarantine`` with ``noticed`` read
+    it.
+
+    ``step: announce`` with ``days: 30`` announces the users that have no announcement yet, for the day in thirty days
+    (UTC). An announcement counts until 90 days after its day. ``step: remind`` with ``days: 7`` reminds, once, of the
+    users whose announced day is seven days ahead or less. Other users are left out. The resources have
+    ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``, ``was-exempt``, and ``came-back`` if another user of the name
+    was announced before) for the template.
 
     ``notices`` is a directory, or ``s3://BUCKET/PREFIX``, that all steps share. Each message is a file there
     (``<account id>/<time>-<step>-<digest>.json``) by the session of Cloud Custodian itself, with a conditional put.
-    Whoever can write there can forge a notice: keep it to the runner's role. A file ``STOP`` there stops the
+    Anybody who can write there can forge a notice: let only the runner's role write. A file ``STOP`` there stops the
     destructive actions of the whole organization before their next user.
 
-    ``to`` needs at least one e-mail address, literally or from a variable: what c7n-mailer looks up later
-    (``account-emails``, ``resource-owner``) proves nothing. Where there is none, nobody is announced and the policy
-    ends with an error. A message that was sent and could not be recorded is sent again by the next run.
+    Without ``subject`` the mail's subject is ``payments: 12 IAM users are to be deleted on 2026-12-26``, with
+    ``account_name``, or else the account's alias or id. With a template of this package a message has only what the
+    template needs, and room for more than a thousand users. Where it has to be split, each part says which one it is,
+    and how many users there are in all. Users with findings of high severity come first.
+
+    Which users are exempt, and by which rule, is recorded too, in ``exempt/`` below ``notices``. A user that was exempt
+    after its announcement, and is not any more although the rule is still in force (its tag was removed, say), is not
+    deleted by that announcement: it is announced again, and the mail says so. Where the rule was removed or has
+    expired, the announcement counts.
+
+    ``to`` needs at least one e-mail address, literally or from a variable: who gets a mail by ``account-emails`` or
+    ``resource-owner`` is not known here, since c7n-mailer looks that up later. Without an address no user is announced
+    and the policy ends with an error. ``resource-owner`` needs ``email-domains``: addresses of other domains in tags
+    get no mail. A message that was sent and could not be recorded is sent again by the next run.
 
     The policy must have the filter ``unnecessary`` at its top level with its exemptions.
 
@@ -79,8 +178,8 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
                 step: announce
                 days: 30
                 template: iam-users-flagged.html
-                subject: IAM users of your AWS account are to be deleted
                 to: [payments-owners@example.com]
+                account_name: payments
                 transport:
                   type: sqs
                   queue: https://sqs.us-east-1.amazonaws.com/123456789012/c7n-mailer
@@ -90,27 +189,29 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
     schema = _schema()
     schema_alias = False
 
-    def get_permissions(self) -> tuple[str, ...]:
-        """What sending needs, by the session of ``assume_role``, and what the policy's own session needs."""
-        return (*super().get_permissions(), "iam:ListAccountAliases")
-
     def validate(self) -> NotifyOwners:
-        """Raises PolicyValidationError where the policy does not say whom it spares, or whom it addresses."""
+        """Raises PolicyValidationError if the policy states no exemptions or no recipients."""
         require_keys(self.manager, self.type, self.data, ("notices", "step", "days", "transport"))
         super().validate()
         check_numbers(self, PolicyValidationError)
         require_exemptions(self.manager, self.type)
         if "to_from" not in self.data and not any(map(_may_be_address, self.data.get("to", ()))):
             raise PolicyValidationError(
-                f"policy {self.manager.data.get('name')}: {_NOBODY}; to is {self.data.get('to', [])!r}"
+                f"policy {self.policy_name}: {_NOBODY}; to is {self.data.get('to', [])!r}"
+            )
+        addressed = (*self.data.get("to", ()), *self.data.get("cc", ()))
+        if "resource-owner" in addressed and "email-domains" not in self.data:
+            raise PolicyValidationError(
+                f"policy {self.policy_name}: {self.type}: resource-owner writes to addresses in tags, which many "
+                "people can set: limit them by email-domains: [YOUR DOMAIN]"
             )
         return self
 
     def process(self, resources: list[Resource], event: Any = None) -> None:
-        """Address the owners of the users whose step it is.
+        """Send a message about the users that have to be announced, or reminded of, and record it.
 
-        Raises PolicyExecutionError, before anything is sent, where the notices can't be read or written, or nobody can
-        be addressed; and at the end where a message that was sent could not be recorded.
+        Raises PolicyExecutionError, before anything is sent, if the notices can't be read or written, or there is no
+        recipient; and at the end if a message that was sent could not be recorded.
         """
         if idle := idle_region(self.manager):
             self.log.info("%s: %s", self.type, idle)
@@ -120,102 +221,118 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
         check_numbers(self, PolicyExecutionError)
         account_id, now = subject_of(resources[0]).account_id, utc_now()
         self._store, self._addresses = notices_store(self.manager, self.data["notices"]), ()
-        with self._refused(account_id):
+        rules = exemption_rules(self.manager)
+        with self.refused(account_id):
             notices = Notices.read(self._store, account_id, now)
-            due = self._due(resources, notices, now)
+            due = self._due(resources, notices, rules, now)
             if due:
                 self._store.replace(f"{account_id}/.writable", now.isoformat().encode())
         for resource, announced, day in due:
-            notice = {"announced": announced.date().isoformat(), "day": day.isoformat()}
-            if former := notices.of_namesake(subject_of(resource)):
-                notice["came-back"] = (
-                    f"came back: a user of this name was announced on {former.time.date()} for deletion on "
-                    f"{former.day}; this is another one"
-                )
-            annotate(resource, "notice", notice)
-        self._waiting, self._unrecorded = list(due), list[str]()
+            lost = notices.lost_exemption(str(resource["UserId"]), rules, now)
+            former = notices.of_namesake(subject_of(resource))
+            annotate(resource, "notice", _notice(announced, day, lost, former))
+        self._due_users, self._unrecorded = due, list[str]()
         if due:
             super().process([resource for resource, _, _ in due], event)
         if self._unrecorded:
-            raise PolicyExecutionError(f"{self._where(account_id)}: {'; '.join(self._unrecorded)}")
+            raise PolicyExecutionError(f"{self.where(account_id)}: {'; '.join(self._unrecorded)}")
+
+    def note_exempt(self, exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:
+        """Record who is exempt by which rule. Raises PolicyExecutionError where that can't be read or written."""
+        account_id, now = exempt[0][0].account_id, utc_now()
+        store = notices_store(self.manager, self.data["notices"])
+        with self.refused(account_id):
+            if found := Notices.read(store, account_id, now).unrecorded(exempt, now):
+                store.create(exempted.place_of(account_id, now), exempted.as_json(account_id, now, found))
 
     def expand_variables(self, message: dict[str, Any]) -> dict[str, Any]:
         """The action as c7n-mailer gets it. Raises PolicyExecutionError where it has no e-mail address."""
         action: dict[str, Any] = super().expand_variables(message)
-        self._addresses = tuple(each for each in action.get("to", ()) if _is_address(each))
+        self._addresses = tuple(each for each in action.get("to", ()) if is_address(each))
         if not self._addresses:
-            users = ", ".join(resource["UserName"] for resource, _, _ in self._waiting)
+            users = ", ".join(resource["UserName"] for resource, _, _ in self._due_users)
             raise PolicyExecutionError(
-                f"{self._where(message['account_id'])}: {_NOBODY}. Nobody was announced of: {users}"
+                f"{self.where(message['account_id'])}: {_NOBODY}. These users were not announced: {users}"
             )
         return action
 
-    def consume_buffer(self, message: dict[str, Any], rbuffer: Any) -> None:
-        """Send what is in the buffer, and record it."""
-        batch, self._waiting = self._waiting[: len(rbuffer)], self._waiting[len(rbuffer) :]
-        receipt = self.send_data_message(message, rbuffer.consume())
-        by_day: dict[date, list[Subject]] = {}
-        for resource, _, day in batch:
-            by_day.setdefault(day, []).append(subject_of(resource))
-        for day, users in by_day.items():
-            self._record(str(receipt), day, users)
+    def consume_buffer(self, message: dict[str, Any], rbuffer: _AllResources) -> None:
+        """Send all users, in as many messages as they need, and record each message.
 
-    def _record(self, receipt: str, day: date, users: list[Subject]) -> None:
-        policy, step = str(self.manager.data.get("name")), self._step
-        account_id = users[0].account_id
-        notice = Notice(account_id, step, utc_now(), day, self._addresses, receipt, policy, tuple(users))
-        try:
-            self._store.create(notice.name, notice.as_json())
-        except OSError as error:
-            names = ", ".join(each.name for each in users)
-            self._unrecorded.append(
-                f"the owners of {names} were addressed (message {receipt}), but {self._store.place(notice.name)} can't "
-                f"be written: {error}; they are addressed again by the next run"
+        Raises PolicyExecutionError, before anything is sent, where one user does not fit a message.
+        """
+        users = list(zip(rbuffer.resources, (day for _, _, day in self._due_users), strict=True))
+        parts = in_parts(users, lambda part: self.fits(self._content(message, part, 1, len(users), users)))
+        packed = [self._content(message, part, at, len(parts), users) for at, part in enumerate(parts, 1)]
+        for part, content in zip(parts, packed, strict=True):
+            if not self.fits(content):
+                names = ", ".join(resource["UserName"] for resource, _ in part)
+                raise PolicyExecutionError(
+                    f"{self.where(message['account_id'])}: {names} does not fit a message of {self.buffer_max_size} "
+                    "bytes: use the template iam-users-flagged.html, which needs less of a user. Nobody was addressed"
+                )
+        for part, content in zip(parts, packed, strict=True):
+            receipt = str(self.send_data_message(message, content))
+            by_day: dict[date, list[Subject]] = {}
+            for resource, day in part:
+                by_day.setdefault(day, []).append(subject_of(resource))
+            for day, subjects in by_day.items():
+                head = (subjects[0].account_id, self._step, utc_now(), day, self._addresses)
+                self.record(Notice(*head, receipt, self.policy_name, tuple(subjects)))
+
+    def _content(
+        self, message: dict[str, Any], part: Sequence[_Sent], at: int, parts: int, users: Sequence[_Sent]
+    ) -> str:
+        """One part of the message about ``users``, packed as c7n-mailer reads it."""
+        action = {**message["action"], "part": at, "parts": parts, "users": len(users)}
+        if "subject" not in action:
+            name = str(action.get("account_name") or message.get("account") or message["account_id"])
+            # c7n-mailer sends each owner that it finds in a tag only that owner's users
+            total = None if "resource-owner" in (*action["to"], *action.get("cc", ())) else len(users)
+            action["subject"] = subject_line(
+                name,
+                total,
+                [day for _, day in users],
+                reminder=self.data["step"] == "remind",
+                part=at,
+                parts=parts,
             )
-            return
-        for user in users:
-            self.log.info("%s: %s: %s to %s", user, step, day, ", ".join(self._addresses))
+        found: str = self.pack({**message, "action": action, "resources": [each for each, _ in part]})
+        return found
 
     @property
     def _step(self) -> str:
         return ANNOUNCED if self.data["step"] == "announce" else reminder(self.data["days"])
 
-    def _due(self, resources: Sequence[Resource], notices: Notices, now: datetime) -> list[_Due]:
-        """Each resource whose step it is, with when it was announced and for which day."""
-        days, by_id = self.data["days"], {str(each["UserId"]): each for each in resources}
+    def _due(
+        self, resources: Sequence[Resource], notices: Notices, rules: Sequence[ExemptionRule], now: datetime
+    ) -> list[_Due]:
+        """The users to announce, or to remind of, with the time of the announcement and its day."""
+        days, by_id = self.data["days"], {str(each["UserId"]): each for each in by_risk(resources)}
         if self.data["step"] == "remind":
-            found = due_for(days, notices, [subject_of(each) for each in resources], now)
+            found = due_for(days, notices, [subject_of(each) for each in by_id.values()], now, rules)
             return [(by_id[user.unique_id], notice.time, notice.day) for user, notice in found]
         day = now.date() + timedelta(days=days)
-        return [(each, now, day) for key, each in by_id.items() if notices.announcement(key, now) is None]
-
-    @contextmanager
-    def _refused(self, account_id: str) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, NoticesUnreadable) as error:
-            raise PolicyExecutionError(
-                f"{self._where(account_id)}: the notices can't be read and written: {error}. Nobody was addressed: "
-                f"make {self.data['notices']} readable and writable for the runner, or correct notices, and run again"
-            ) from error
-
-    def _where(self, account_id: str) -> str:
-        return f"policy {self.manager.data.get('name')}: account {account_id}"
+        return [
+            (each, now, day)
+            for key, each in by_id.items()
+            if notices.announcement(key, now, notices.lost_exemption(key, rules, now)) is None
+        ]
 
 
-_NOBODY = (
-    "notify-owners has no e-mail address in to: (what c7n-mailer looks up later proves nothing): give one, such as "
-    '"{owner}" with a var owner of each account in accounts.yml'
-)
-#: A resource, when it was announced, and the day for which it is.
-_Due = tuple[Resource, datetime, date]
-
-
-def _is_address(text: str) -> bool:
-    name, _, domain = text.partition("@")
-    return bool(name and "." in domain) and not any(each in text for each in "{}:/ ,")
+def _notice(announced: datetime, day: date, lost: object | None, former: Notice | None) -> dict[str, str]:
+    """What the template says of one user's announcement."""
+    notice = {"announced": announced.date().isoformat(), "day": day.isoformat()}
+    if lost:
+        notice["was-exempt"] = str(lost)
+    if former:
+        notice["came-back"] = (
+            f"came back: a user of this name was announced on {former.time.date()} for deletion on {former.day}; "
+            "this is another one"
+        )
+    return notice
 
 
 def _may_be_address(text: str) -> bool:
     """An address, or a variable that Cloud Custodian has not filled in yet."""
-    return _is_address(text) or "{" in text
+    return is_address(text) or "{" in text

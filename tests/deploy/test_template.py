@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from cfnlint.api import ManualArgs, lint
 from click.testing import CliRunner
 
 from aws_local_org.enforcement import Policies, refusal
@@ -22,7 +21,10 @@ QUEUE = f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer"
 
 
 def definition_errors(text: str) -> list[str]:
-    """What cfn-lint finds in a definition. In the template's it finds nothing, since that has functions in it."""
+    """What cfn-lint finds in a definition. It checks none that has functions in it, as the template's has."""
+    # more than a second to import, in each worker that only collects this file
+    from cfnlint.api import ManualArgs, lint
+
     properties = {"RoleArn": f"arn:aws:iam::{MANAGEMENT}:role/R", "DefinitionString": text}
     machine = {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}
     found = lint(json.dumps({"Resources": {"M": machine}}), config=ManualArgs())
@@ -171,7 +173,7 @@ def test_the_state_machine(
 
 
 def test_the_last_task_comes_although_too_many_shards_failed() -> None:
-    # see Machine: an inline map stands for one whose tolerated failures are exceeded
+    # see interpreter.py: an inline map stands for one whose tolerated failures are exceeded
     text = json.dumps(definition(Shards="1")).replace("DISTRIBUTED", "INLINE")
     machine = Machine(json.loads(text), Ends(shard_0=[1, 1]).start)
     assert machine.execute("e-1") == ("FAILED", "ShardsFailed")
