@@ -106,6 +106,6 @@ class Template:
 
 def definition(**given: str) -> dict[str, Any]:
     """That of the state machine. moto's interpreter takes a percentage as a fraction only."""
-    properties = Template(**{"ToleratedFailurePercentage": "25.0", **given}).properties("StateMachine")
+    properties = Template(**{"ToleratedFailurePercentage": "100.0", **given}).properties("StateMachine")
     found: dict[str, Any] = json.loads(properties["DefinitionString"])
     return found
