@@ -45,9 +45,9 @@ TEMPLATES = Path(str(files("c7n_iamusers"))) / "mailer_templates"
 #: A part of the subject of a step's mails.
 SUBJECTS = {
     "flag-and-notify": "to be deleted on",
-    "provision": "Sign in to your AWS account through IAM Identity Center",
+    "provision": "with access through IAM Identity Center",
     "remind": ": reminder: ",
-    "delete": "IAM users of your AWS account were deleted",
+    "delete": " deleted",
 }
 #: The policies of each file, but for those that select nobody in the demo.
 POLICY_NAMES = {

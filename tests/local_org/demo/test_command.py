@@ -55,7 +55,7 @@ def test_the_whole_job(tmp_path: Path) -> None:
     assert len(outcomes) == 6
     for rows in outcomes:
         assert {row["status"] for row in rows} == {"deleted", "skipped"}
-    assert len(list((work / "notices").glob("*/*.json"))) == 2 * 3
+    assert len(list((work / "notices").glob("*/*.json"))) == 6 * 3
     assert not (ROOT / "notices").exists()
 
 
