@@ -48,7 +48,7 @@ def news_of(resource: Mapping[str, Any]) -> str:
         return _with_kind(str(outcome.get("status")), str(outcome.get("reason") or ""))
     if made:
         status = str(made.get("status"))
-        return ACCESS if status in _ACCESS else _with_kind(status, str(made.get("reason") or ""))
+        return ACCESS if status in _ACCESS else status
     if attempts.get("state") == HEARD:
         times = [str(each.get("time")) for each in attempts.get("attempts") or ()]
         return f"{HEARD}: {max(times, default='')}"

@@ -334,13 +334,14 @@ class NotifyOwners(RecordedNotify):
         for part, content in zip(parts, packed, strict=True):
             receipt = str(self.send_data_message(message, content))
             self._due_users = self._due_users[len(part) :]
-            by_day: dict[date, list[_Due]] = {}
+            now, by_day = utc_now(), dict[date, list[_Due]]()
             for each in part:
-                by_day.setdefault(each.day, []).append(each)
+                # the run may have begun on the day before
+                by_day.setdefault(max(each.day, now.date()), []).append(each)
             for day, found in by_day.items():
                 subjects = tuple(subject_of(each.resource) for each in found)
                 what = {str(each.resource["UserId"]): each.news for each in found if each.news}
-                head = (subjects[0].account_id, self._step, utc_now(), day, self._addresses)
+                head = (subjects[0].account_id, self._step, now, day, self._addresses)
                 self.record(Notice(*head, receipt, self.policy_name, subjects, what))
 
     def _content(

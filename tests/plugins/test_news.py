@@ -45,8 +45,8 @@ def heard(*times: str) -> dict[str, Any]:
         pytest.param({"provisioning": {"status": "provisioned"}}, "access", id="provisioned"),
         pytest.param({"provisioning": {"status": "unchanged"}}, "access", id="provisioned-before"),
         pytest.param(
-            {"provisioning": {"status": "skipped", "reason": "add <alice>: by hand"}},
-            "skipped: add <alice>",
+            {"provisioning": {"status": "skipped", "reason": "<alice>: add a person"}},
+            "skipped",
             id="to-be-added",
         ),
         pytest.param({"provisioning": {"status": "intended"}}, "intended", id="intended"),

@@ -267,6 +267,19 @@ def test_what_was_done_stays_done_where_nobody_can_be_told(
     assert sent(org) == []
 
 
+def test_a_message_that_is_sent_after_midnight_has_a_record_that_can_be_read(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run begins the day before. No record has a day before its time: such a file is forged."""
+    midnight = utc_now().replace(hour=0, minute=0, second=1)
+    times = iter([midnight - timedelta(seconds=3), midnight - timedelta(seconds=2)])
+    monkeypatch.setattr("c7n_iamusers.plugins.notify_owners.utc_now", lambda: next(times, midnight))
+    for _ in range(2):
+        notify(tmp_path, step="inform", days=None)
+    (record,) = records(tmp_path)
+    assert record["day"] == midnight.date().isoformat()
+
+
 def test_what_has_become_of_users_has_no_day(org: LocalOrg, tmp_path: Path) -> None:
     with pytest.raises(PolicyValidationError, match="step: inform is for no day: remove days"):
         policy({"filters": EVERYBODY, "actions": [action(tmp_path, step="inform")]})
