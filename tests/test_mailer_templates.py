@@ -374,6 +374,13 @@ def test_a_part_says_which_one_it_is_and_how_many_users_there_are() -> None:
     assert "Part 1" not in whole
 
 
+@pytest.mark.parametrize("state", ["deleted", "heard", "replaced"])
+def test_every_part_of_a_split_mail_says_which_one_it_is(state: str) -> None:
+    said = "<b>Part 2 of 3</b>, with 1 of the 5 users."
+    assert said in render(state, "template", [user(state)], part=2, parts=3, users=5)
+    assert "Part 1" not in render(state, "template", [user(state)], part=1, parts=1, users=1)
+
+
 def objection(users: list[str]) -> tuple[str, str]:
     """The rows of the exemptions list in a notice, and the link that asks for them."""
     rows = [noticed(name, "2026-12-24") for name in users]

@@ -189,6 +189,28 @@ def test_the_days_agree() -> None:
     assert brownout["brownout"] <= 60
 
 
+def test_the_owner_of_the_account_is_told_of_each_step_and_that_is_on_record() -> None:
+    """A composed subject names the account, the number of users and the day; a given one would not."""
+    informing = set()
+    for policy in EVERY:
+        for action in policy["actions"]:
+            assert action["type"] != "notify"
+            if action["type"] == "notify-owners":
+                assert (action["to"], action["notices"]) == (["{owner}"], "{notices}")
+                assert "subject" not in action
+                assert action is policy["actions"][-1]
+                if action["step"] == "inform":
+                    informing.add(policy["name"])
+    assert informing == {
+        "iam-users-provision",
+        "iam-users-without-replacement",
+        "iam-users-moved",
+        "iam-users-heard",
+        "iam-users-delete",
+        "iam-users-delete-people",
+    }
+
+
 def test_every_number_of_the_accounts_file_is_used() -> None:
     text = "".join(path.read_text() for path in POLICIES)
     assert [name for name in NUMBERS if name not in text] == []
