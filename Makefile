@@ -23,7 +23,7 @@ POLICIES := $(wildcard policies/*.yml)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-fast test-second coverage soak check format docs demo bench dist clean
+.PHONY: help install test test-fast test-second coverage soak check format docs demo lifecycle bench dist clean
 
 REFERENCES := attachment-kinds findings
 
@@ -60,9 +60,9 @@ coverage: $(INSTALLED)  ## run the tests, and fail where they reach less of the 
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov --cov-report=term:skip-covered
 
 # a number of pairs, and other seeds: make soak SOAK_PAIRS=200000 SOAK_SEED=1000
-soak: $(INSTALLED)  ## compare 50,000 random pairs of policies as an independent evaluator does, some minutes
+soak: $(INSTALLED)  ## 50,000 random pairs of policies, and twenty times the examples of each property, some minutes
 	SOAK_PAIRS=$(or $(SOAK_PAIRS),50000) SOAK_SEED=$(or $(SOAK_SEED),0) $(BIN)/python -m pytest -n auto --dist load \
-	  tests/policy_comparison/test_random_pairs.py
+	  tests/policy_comparison/test_random_pairs.py $(shell grep -lr --include='test_*.py' 'examples(' tests)
 
 check: $(INSTALLED)  ## format, lint, types, import directions, YAML, spelling, policies: exactly what CI checks
 	$(BIN)/ruff format --check $(SOURCES)
@@ -71,6 +71,7 @@ check: $(INSTALLED)  ## format, lint, types, import directions, YAML, spelling, 
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict .
 	$(BIN)/codespell
+	$(BIN)/cfn-lint deploy/template.yml
 	$(BIN)/custodian validate $(POLICIES)
 	$(foreach policy,$(POLICIES),$(BIN)/c7n-org validate --per-account -c accounts.yml -u $(policy) &&) true
 
@@ -83,6 +84,9 @@ format: $(INSTALLED)  ## format the code and repair what ruff can
 
 demo: $(INSTALLED)  ## the whole job on a local AWS organization: announce, provision, quarantine, delete
 	$(BIN)/c7n-iamusers demo
+
+lifecycle: $(INSTALLED)  ## the same over 40 accounts with 20 users each, about ten minutes
+	$(BIN)/c7n-iamusers demo --accounts 40 --users-per-account 20
 
 # e.g. make bench BENCH_ARGS=--quick
 bench: $(INSTALLED)  ## measure against stock Cloud Custodian, about 15 minutes, into docs/benchmarks.md

@@ -27,6 +27,7 @@ ACTIONS = {
     "quarantine": "c7n_iamusers.plugins.quarantine:Quarantine",
     "release": "c7n_iamusers.plugins.quarantine:Release",
     "notify-owners": "c7n_iamusers.plugins.notify_owners:NotifyOwners",
+    "notify-people": "c7n_iamusers.plugins.notify_people:NotifyPeople",
     "provision-identity-center": "c7n_iamusers.plugins.provision_identity_center:ProvisionIdentityCenter",
 }
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import Any
 
 from c7n_iamusers.exceptions import InvalidPolicyData
@@ -20,7 +22,8 @@ from c7n_iamusers.text.rows import FORMATS, NotInFormat, Row, read_rows
 class ExemptionRule:
     """``pattern``: a case-sensitive shell glob over ``field`` (user, path, tag or group).
 
-    ``expires``: the last day, in UTC, on which the rule protects. ``owner``: a person or team to ask.
+    ``expires``: the last day, in UTC, on which the rule protects. ``owner``: a person or team to ask. ``account``: a
+    glob over the id or the name of the only accounts where the rule holds; empty for all accounts.
     """
 
     field: str
@@ -28,20 +31,37 @@ class ExemptionRule:
     reason: str
     expires: date
     owner: str = ""
+    account: str = ""
+
+    def holds_in(self, account_id: str, name: str) -> bool:
+        """Whether the rule holds in an account. ``name``: empty if it is not known: a rule that may hold then holds."""
+        if not self.account or fnmatchcase(account_id, self.account):
+            return True
+        return fnmatchcase(name, self.account) if name else not self.account.isdigit()
 
     def as_data(self) -> dict[str, Any]:
         """The rule as in a policy."""
         data = {self.field: self.pattern, "reason": self.reason, "expires": self.expires.isoformat()}
-        return {**data, "owner": self.owner} if self.owner else data
+        more = {"owner": self.owner, "account": self.account}
+        return {**data, **{key: text for key, text in more.items() if text}}
 
     def __str__(self) -> str:
         """As in logs, where ``read_usage`` finds it."""
-        return f"{self.field} {json.dumps(self.pattern)} until {self.expires.isoformat()}"
+        account = f" in account {json.dumps(self.account)}" if self.account else ""
+        return f"{self.field} {json.dumps(self.pattern)}{account} until {self.expires.isoformat()}"
+
+    @property
+    def key(self) -> RuleKey:
+        """What identifies the rule."""
+        return self.field, self.pattern, self.expires.isoformat(), self.account
 
 
-#: What identifies a rule in a log: field, pattern, last day.
-RuleKey = tuple[str, str, str]
-_RULE = re.compile(r'(user|path|tag|group) ("(?:[^"\\]|\\.)*") until (\d{4}-\d\d-\d\d)(?:: (\d+) users)?')
+#: What identifies a rule: field, pattern, last day, account.
+RuleKey = tuple[str, str, str, str]
+_TEXT = r'"(?:[^"\\]|\\.)*"'
+_RULE = re.compile(
+    rf"(user|path|tag|group) ({_TEXT})(?: in account ({_TEXT}))? until (\d{{4}}-\d\d-\d\d)(?:: (\d+) users)?"
+)
 _USED, _UNUSED = "exempt by ", "exemptions that protect nobody: "
 
 
@@ -58,8 +78,8 @@ def read_usage(line: str) -> dict[RuleKey, int]:
     """Rule -> number of users, of a log line from ``usage_lines``; empty for any other line."""
     start = next((at for at in (line.find(_USED), line.find(_UNUSED)) if at >= 0), len(line))
     return {
-        (field, json.loads(pattern), expires): int(users or 0)
-        for field, pattern, expires, users in _RULE.findall(line, start)
+        (field, json.loads(pattern), expires, json.loads(account) if account else ""): int(users or 0)
+        for field, pattern, account, expires, users in _RULE.findall(line, start)
     }
 
 
@@ -73,7 +93,7 @@ class Exemption:
 
 #: The value of ``exempt`` in a policy without exemptions.
 NOBODY = "none"
-_KEYS = frozenset(FIELDS) | {"reason", "owner", "expires"}
+_KEYS = (*FIELDS, "account", "reason", "owner", "expires")
 
 
 def find_exemption(user: IamUser, rules: Sequence[ExemptionRule], today: date) -> Exemption:
@@ -87,18 +107,33 @@ def find_exemption(user: IamUser, rules: Sequence[ExemptionRule], today: date) -
     return Exemption(live[0] if live else None, expired)
 
 
-def parse_rules(entries: Any, where: str) -> tuple[ExemptionRule, ...]:
+def parse_rules(entries: Any, where: str, *, free_keys: bool = False) -> tuple[ExemptionRule, ...]:
     """The rules in a policy's ``exempt`` list. ``where``: the place, for messages.
+
+    ``free_keys``: whether an entry may have keys that are not read, such as ``ticket``. One that resembles a known key
+    is a fault all the same.
 
     Raises InvalidPolicyData with every fault at once, each with its place and what to do.
     """
     if not isinstance(entries, list):
         raise InvalidPolicyData(f"{where}: must be a list of rules, or {NOBODY}, not {entries!r}")
     faults: list[str] = []
-    rules = [_parse_rule(entry, f"{where}[{index}]", faults) for index, entry in enumerate(entries)]
+    rules = [
+        _parse_rule(entry, f"{where}[{index}]", faults, free_keys) for index, entry in enumerate(entries)
+    ]
     if faults:
         raise InvalidPolicyData("; ".join(faults))
     return tuple(rule for rule in rules if rule is not None)
+
+
+def in_account(
+    rules: Iterable[ExemptionRule], account_id: str, name: str
+) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
+    """The rules that hold in an account, and the others. ``name``: see ``holds_in``."""
+    held, others = list[ExemptionRule](), list[ExemptionRule]()
+    for rule in rules:
+        (held if rule.holds_in(account_id, name) else others).append(rule)
+    return tuple(held), tuple(others)
 
 
 def doubts(rules: Sequence[ExemptionRule]) -> Iterator[str]:
@@ -139,28 +174,54 @@ def parse_list(data: str | bytes, form: str, where: str) -> tuple[ExemptionRule,
     return tuple(rules)
 
 
-def _parse_rule(entry: Any, where: str, faults: list[str]) -> ExemptionRule | None:
+def _parse_rule(entry: Any, where: str, faults: list[str], free_keys: bool) -> ExemptionRule | None:
     if not isinstance(entry, Mapping):
         faults.append(
             f"{where}: must be a mapping such as {{user: 'ci-*', reason: ..., expires: YYYY-MM-DD}}"
         )
         return None
     known = len(faults)
-    faults.extend(_unknown_keys(entry, where))
+    faults.extend(_unknown_keys(entry, where, free_keys))
     field = _field(entry, where, faults)
     pattern = _pattern(entry, field, where, faults)
     reason = _text(entry, "reason", where, faults, "say why these users may stay")
     owner = _text(entry, "owner", where, faults, "name a person or a team") if "owner" in entry else ""
     expires = _expires(entry, where, faults)
+    account = _account(entry, where, faults) if "account" in entry else ""
     if len(faults) > known or expires is None:
         return None
-    return ExemptionRule(field, pattern, reason, expires, owner)
+    return ExemptionRule(field, pattern, reason, expires, owner, account)
 
 
-def _unknown_keys(entry: Mapping[str, Any], where: str) -> list[str]:
-    unknown = sorted(str(key) for key in entry if key not in _KEYS)
-    expected = f"a rule has one of {', '.join(FIELDS)}, and reason, expires and owner"
-    return [f"{where}: there is no key {key!r}: {expected}" for key in unknown]
+def _unknown_keys(entry: Mapping[str, Any], where: str, free_keys: bool) -> Iterator[str]:
+    expected = f"a rule has one of {', '.join(FIELDS)}, and reason, expires, owner and account"
+    for key in sorted(str(key) for key in entry if key not in _KEYS):
+        meant = _resembled(key)
+        if meant or not free_keys or not key.strip():
+            remedy = f": write {meant!r}, or give a column that is not read another name" if meant else ""
+            yield f"{where}: there is no key {key!r}: {expected}{remedy}"
+
+
+def _resembled(key: str) -> str:
+    """The known key that ``key`` is probably meant to be; empty if there is none."""
+    text = key.casefold()
+    begun = (each for each in _KEYS if text.startswith(each) or (len(text) > 2 and each.startswith(text)))
+    return next(begun, "") or next(iter(get_close_matches(text, _KEYS, 1, 0.75)), "")
+
+
+def _account(entry: Mapping[str, Any], where: str, faults: list[str]) -> str:
+    text = _text(
+        entry,
+        "account",
+        where,
+        faults,
+        "give an account's id in quotes, or a glob over ids or names such as 'dev-*'",
+    )
+    if text.isascii() and text.isdigit() and len(text) != 12:
+        faults.append(
+            f"{where}: account {text!r} matches no account: an id has 12 digits; a spreadsheet drops leading zeros"
+        )
+    return text
 
 
 def _field(entry: Mapping[str, Any], where: str, faults: list[str]) -> str:
@@ -215,7 +276,7 @@ def _rule(row: Row, where: str) -> tuple[ExemptionRule, ...]:
     if row.problem:
         raise InvalidPolicyData(f"{where}: {row.problem}")
     try:
-        return parse_rules([row.value], where)
+        return parse_rules([row.value], where, free_keys=True)
     except InvalidPolicyData as error:
         # ``where`` has the row's line. Its index in this list of one means nothing.
         raise InvalidPolicyData(str(error).replace(f"{where}[0]", where)) from error

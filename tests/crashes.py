@@ -17,8 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import boto3
 from botocore.client import BaseClient
 
+from tests import quick_botocore
 from tests.plugins.deletions import acting
 
 CHANGING = ("Put", "Delete", "Deactivate", "Detach", "Remove", "Attach", "Update", "Tag", "Untag")
@@ -76,7 +78,10 @@ def _crash(calls: int, output: str) -> int:
 
 
 def main() -> None:
-    """Serve until the input ends."""
+    """Serve until the input ends, with the models of AWS's services loaded for all runs."""
+    quick_botocore.install()
+    for service in ("iam", "sts"):
+        boto3.client(service)
     for line in sys.stdin:
         order = json.loads(line)
         print(_crash(order["calls"], order["output"]), flush=True)

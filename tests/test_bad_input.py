@@ -74,7 +74,7 @@ def listed(place: str, **options: Any) -> dict[str, Any]:
                 **{key: value for key, value in ANNOUNCE.items() if key != "to"},
                 "to_from": {"url": "file:owners.json"},
             },
-            "no e-mail address in to.*Nobody was announced of: alice",
+            "no e-mail address in to.*These users were not announced: alice",
             id="owners-list-of-nobody",
         ),
         pytest.param(

@@ -96,6 +96,63 @@ def test_yaml_rules_may_share_what_an_anchor_names() -> None:
 
 
 @pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        pytest.param(
+            "csv", "account,user,reason,expires,ticket,approved by\n{id},x,r,2027-01-01,X-1,me", id="csv"
+        ),
+        pytest.param(
+            "yaml",
+            "- {{account: {id}, user: x, reason: r, expires: 2027-01-01, ticket: 7}}",
+            id="yaml-id-without-quotes",
+        ),
+        pytest.param(
+            "json",
+            '[{{"account": "{id}", "user": "x", "reason": "r", "expires": "2027-01-01", "region": "eu"}}]',
+            id="json",
+        ),
+    ],
+)
+def test_an_account_and_columns_that_are_not_read(form: str, text: str) -> None:
+    (rule,) = parse_list(text.format(id="011122223333"), form, "list")
+    assert rule == ExemptionRule("user", "x", "r", date(2027, 1, 1), account="011122223333")
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        "usr",
+        "users",
+        "user name",
+        "User_Name",
+        "paths",
+        "tags",
+        "grp",
+        "accounts",
+        "accnt",
+        "aws-account",
+        "account id",
+        "expiry",
+        "expire",
+        "expires on",
+        "reasons",
+        "owners",
+    ],
+)
+def test_a_column_that_resembles_one_that_is_read_is_refused(column: str) -> None:
+    with pytest.raises(InvalidPolicyData, match=r"list line 2: there is no key .*: write '\w+', or"):
+        parse_list(f"user,reason,expires,owner,{column}\nx,r,2027-01-01,o,z", "csv", "list")
+
+
+@pytest.mark.parametrize(
+    "column", ["ticket", "approved by", "approver", "comment", "team", "region", "created", "note"]
+)
+def test_free_columns(column: str) -> None:
+    (rule,) = parse_list(f"user,reason,expires,{column}\nx,r,2027-01-01,z", "csv", "list")
+    assert rule == ExemptionRule("user", "x", "r", date(2027, 1, 1))
+
+
+@pytest.mark.parametrize(
     ("form", "text", "message"),
     [
         pytest.param(
@@ -148,9 +205,18 @@ def test_yaml_rules_may_share_what_an_anchor_names() -> None:
             "list line 2: has 4 cells, the header 3: quote a cell with a comma",
             id="csv-stray-comma",
         ),
+        pytest.param(
+            "csv",
+            "user,reason,expires,\nx,r,2027-01-01,y",
+            "list line 2: there is no key ''",
+            id="csv-no-name",
+        ),
         pytest.param("csv", 'user,reason\nx,"y', "list: line 2: ", id="csv-quote"),
         pytest.param(
-            "csv", "user,colour,reason,expires\nx,red,r,2027-01-01", "line 2: there is no key", id="csv-key"
+            "csv",
+            "user,usr,reason,expires\nx,y,r,2027-01-01",
+            "line 2: there is no key 'usr': .*: write 'user'",
+            id="csv-key",
         ),
         pytest.param(
             "yaml",

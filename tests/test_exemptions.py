@@ -12,12 +12,14 @@ from c7n_iamusers.exemptions import (
     ExemptionRule,
     doubts,
     find_exemption,
+    in_account,
     parse_rules,
     read_usage,
     usage_lines,
 )
 from tests.records import groups, user
 
+ACCOUNT = "111122223333"
 TODAY = date(2026, 11, 24)
 ALICE = user(
     "alice", path="/eng/", tags={"Team": "payments", "Cost:Center": "a=b"}, group=groups("Developers")
@@ -84,6 +86,27 @@ def test_unread_groups_are_not_taken_for_none() -> None:
     assert find_exemption(unread, [rule("user", "bob")], TODAY).rule is None
 
 
+@pytest.mark.parametrize(
+    ("account", "name", "held"),
+    [
+        pytest.param("", "payments", True, id="everywhere"),
+        pytest.param(ACCOUNT, "payments", True, id="id"),
+        pytest.param("444455556666", "payments", False, id="other-id"),
+        pytest.param("444455556666", "", False, id="other-id-and-no-name"),
+        pytest.param("1111*", "payments", True, id="id-glob"),
+        pytest.param("4444*", "payments", False, id="other-id-glob"),
+        pytest.param("4444*", "", True, id="other-id-glob-and-no-name"),
+        pytest.param("pay*", "payments", True, id="name-glob"),
+        pytest.param("Pay*", "payments", False, id="name-is-case-sensitive"),
+        pytest.param("dev-*", "payments", False, id="other-name"),
+        pytest.param("dev-*", "", True, id="name-is-not-known"),
+    ],
+)
+def test_a_rule_holds_in_its_account_only(account: str, name: str, held: bool) -> None:
+    only = replace(rule("user", "alice"), account=account)
+    assert in_account([only], ACCOUNT, name) == (((only,), ()) if held else ((), (only,)))
+
+
 GOOD = {"user": "ci-*", "reason": "pipeline", "expires": "2027-01-31"}
 
 
@@ -100,6 +123,11 @@ GOOD = {"user": "ci-*", "reason": "pipeline", "expires": "2027-01-31"}
             {"tag": "Purpose=x", "reason": "r", "expires": "2027-01-31"},
             ExemptionRule("tag", "Purpose=x", "r", date(2027, 1, 31)),
             id="tag",
+        ),
+        pytest.param(
+            {**GOOD, "account": "dev-*"},
+            ExemptionRule("user", "ci-*", "pipeline", date(2027, 1, 31), account="dev-*"),
+            id="account",
         ),
     ],
 )
@@ -139,6 +167,20 @@ def without(key: str) -> dict[str, Any]:
             {**GOOD, "path": "/x/"}, r"exactly one of .* not user and path together", id="two-patterns"
         ),
         pytest.param({**GOOD, "user": ""}, r"user must be a text that is not empty", id="empty-pattern"),
+        pytest.param(
+            {**GOOD, "account": 111122223333},
+            r"account must be a text .* give an account's id in",
+            id="account-number",
+        ),
+        pytest.param(
+            {**GOOD, "account": "1122223333"}, r"account '1122223333' matches no account", id="short-id"
+        ),
+        pytest.param(
+            {**GOOD, "accnt": "dev"}, r"there is no key 'accnt': .*: write 'account'", id="near-key"
+        ),
+        pytest.param(
+            {**GOOD, "ticket": "X-1"}, r"there is no key 'ticket': a rule has one of", id="free-key"
+        ),
         pytest.param({**GOOD, "owner": 7}, r"owner must be a text", id="owner-not-text"),
         pytest.param(
             {**without("user"), "tag": "Purpose"}, r"tag 'Purpose' must be Key=glob", id="tag-without-value"
@@ -271,15 +313,20 @@ def test_doubtful_rules_are_reported(field: str, pattern: str, message: str) -> 
 
 
 @pytest.mark.parametrize("pattern", ["al*", 'a "quoted" name', "back\\slash", "zwei: 3 users", "für\n*"])
-def test_a_log_line_of_usage_is_read_back(pattern: str) -> None:
-    used, unused, other = rule("user", pattern), rule("path", pattern), rule("tag", "Team=a: 7 users")
+@pytest.mark.parametrize("account", ["", ACCOUNT, 'dev "*" until 2027-01-01'])
+def test_a_log_line_of_usage_is_read_back(pattern: str, account: str) -> None:
+    used, unused, other = (
+        replace(rule("user", pattern), account=account),
+        rule("path", pattern),
+        rule("tag", "Team=a: 7 users"),
+    )
     lines = [
         f"2026-11-24 - INFO - unnecessary: {each}" for each in usage_lines((unused, used, other), {used: 2})
     ]
     assert [each for each in lines if "\n" in each] == []
     assert [read_usage(each) for each in lines] == [
-        {("user", pattern, "2027-01-01"): 2},
-        {("path", pattern, "2027-01-01"): 0, ("tag", "Team=a: 7 users", "2027-01-01"): 0},
+        {("user", pattern, "2027-01-01", account): 2},
+        {("path", pattern, "2027-01-01", ""): 0, ("tag", "Team=a: 7 users", "2027-01-01", ""): 0},
     ]
 
 

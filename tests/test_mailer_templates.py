@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import configparser
+import html
 import json
 import logging
 import re
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,12 @@ import pytest
 from c7n_mailer.utils import get_rendered_jinja
 
 import c7n_iamusers
+from c7n_iamusers.evidence.classification import REPLACEMENTS
+from c7n_iamusers.evidence.model import KINDS
+from c7n_iamusers.exceptions import InvalidPolicyData
+from c7n_iamusers.exemptions import parse_list
 
+ROOT = Path(__file__).parent.parent
 TEMPLATES = Path(c7n_iamusers.__file__).parent / "mailer_templates"
 FINDINGS = [
     {"id": "iam-user", "severity": "medium", "text": "The rule."},
@@ -44,6 +52,10 @@ STATES: dict[str, dict[str, Any]] = {
         "outcome": {"status": "quarantined", "reason": "denied <everything>"},
     },
     "heard": {"findings": FINDINGS, "attempts": {"state": "heard", "attempts": [ATTEMPT]}},
+    "your-access": {
+        "findings": FINDINGS,
+        "provisioning": {"status": "provisioned", "username": "b@example.com", "permission-set": "Readers"},
+    },
 }
 
 
@@ -59,6 +71,7 @@ def message(state: str, days: int | None = 30) -> dict[str, Any]:
         "action": {
             "template": f"iam-users-{state}.html",
             "slack_template": "slack_iam_users",
+            "to": ["account-emails", "owner@example.com"],
             "contact": "cloud@example.com",
             "start_url": "https://d-1.awsapps.com/start",
         },
@@ -132,7 +145,7 @@ def test_owners_are_told_of_the_quarantine() -> None:
 def test_a_user_that_came_back_is_named_as_such() -> None:
     row = noticed("a", "2026-12-24")
     row["c7n:IamUser"]["notice"]["came-back"] = "came back: a user of this name was <gone>"
-    assert "came back: a user of this name was &lt;gone&gt;. Exempt" in render("flagged", "template", [row])
+    assert "came back: a user of this name was &lt;gone&gt;.</b>" in render("flagged", "template", [row])
     (slack,) = json.loads(render("flagged", "slack_template", [row]))["attachments"]
     assert slack["fields"][0]["value"].startswith("came back: a user of this name was &lt;gone&gt;. ")
 
@@ -140,7 +153,7 @@ def test_a_user_that_came_back_is_named_as_such() -> None:
 def test_the_call_that_created_a_credential_is_named() -> None:
     text = render("created", "template", [user("created")])
     assert "CreateAccessKey by &lt;root&gt;" in text
-    assert "quarantined: denied &lt;everything&gt;" in text
+    assert "<b>quarantined</b>: denied &lt;everything&gt;" in text
     assert "1 group; not read yet: login profile, access key" in text
     (slack,) = json.loads(render("created", "slack_template", [user("created")]))["attachments"]
     assert slack["fields"][0]["value"].startswith("CreateAccessKey by &lt;root&gt;.")
@@ -173,8 +186,8 @@ def test_a_reminder_says_that_it_is_one(step: str, said: bool) -> None:
 @pytest.mark.parametrize(
     ("held", "told"),
     [
-        ({"badge": 1, "tag": 2}, ">1 badge<"),
-        ({"access-key": 1, "badge-of-honour": 2}, ">1 access key, 2 badge of honours<"),
+        ({"badge": 1, "tag": 2}, "Attached: 1 badge<"),
+        ({"access-key": 1, "badge-of-honour": 2}, "Attached: 1 access key, 2 badge of honours<"),
     ],
     ids=["one", "several"],
 )
@@ -225,6 +238,12 @@ NOT_YET, ON_ITS_WAY = "Not yet: these people have no replacement", "is on its wa
             ["These people have access", "b@example.com", "Readers", "How to sign in"],
             [NOT_YET, ON_ITS_WAY, "needs a tag"],
             id="provisioned-by-the-filter",
+        ),
+        pytest.param(
+            {"identity-center": {**HELD, "state": "used"}},
+            ["These people have access", "b@example.com"],
+            [NOT_YET, ON_ITS_WAY],
+            id="used-by-the-filter",
         ),
         pytest.param(
             {"identity-center": PENDING},
@@ -320,3 +339,163 @@ def test_the_mail_on_attempts_says_what_when_and_from_where() -> None:
     for expected in ("ec2 RunInstances", "2026-11-25 09:30 UTC", "from 203.0.113.7 &lt;b&gt; in eu-west-1"):
         assert expected in text
     assert "cloud@example.com" in text
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_mail_fits_a_phone_and_a_dark_screen(state: str) -> None:
+    text = render(state, "template", [user(state), user(state, "x" * 64)])
+    assert '<meta name="viewport" content="width=device-width, initial-scale=1">' in text
+    assert '<meta name="color-scheme" content="light dark">' in text
+    assert "prefers-color-scheme: dark" in text
+    assert "overflow-wrap:anywhere" in text
+    assert all(row.count("<td") <= 2 for row in text.split("<tr>"))
+    assert "nowrap" not in text
+    dark = text.partition("prefers-color-scheme: dark")[2].partition("</style>")[0]
+    colored = re.findall(r'<(\w+)([^>]*style="[^"]*color:#[^>]*)>', text.partition("</head>")[2])
+    assert [tag for tag, rest in colored if tag != "body" and "class=" not in rest] == []
+    assert {each for _, rest in colored for each in re.findall(r'class="(\w+)', rest)} <= set(
+        re.findall(r"\.(\w+)", dark)
+    )
+
+
+def test_kind_replacement_and_risk_come_first() -> None:
+    known = {"kind": "machine", "replacement": ["oidc-role", "exempt"], "attachments": {"access-key": 1}}
+    risks = [
+        {"id": "old-key", "severity": "medium", "text": "The key is old."},
+        {"id": "admin", "severity": "high", "text": "It is an administrator."},
+        {"id": "no-boundary", "severity": "low", "text": "No boundary."},
+    ]
+    text = render(
+        "flagged", "template", [{**user("flagged"), "c7n:IamUser": {**known, "findings": risks}}], days=None
+    )
+    expected = [
+        "Program, replaced by a role for the OIDC tokens",
+        "It is an administrator.",
+        "The key is old.",
+        "Last seen",
+    ]
+    places = [text.index(each) for each in expected]
+    assert places == sorted(places)
+    assert "No boundary." not in text
+
+
+def test_every_kind_and_replacement_has_words() -> None:
+    parts = (TEMPLATES / "iam-users-parts.j2").read_text()
+    assert [each for each in (*KINDS, *REPLACEMENTS) if f"  '{each}': " not in parts] == []
+
+
+def test_a_part_says_which_one_it_is_and_how_many_users_there_are() -> None:
+    rows = [noticed("a", "2026-12-24"), noticed("b", "2026-12-24")]
+    text = render("flagged", "template", rows, days=None, part=2, parts=3, users=5)
+    assert "<b>Part 2 of 3</b>, with 2 of the 5 users." in text
+    assert "2 IAM users of this mail will be deleted" in text
+    slack = json.loads(render("flagged", "slack_template", rows, days=None, part=2, parts=3, users=5))
+    assert slack["attachments"][0]["title"] == "2 of 5 IAM users in account 111122223333 (payments)"
+    whole = render("flagged", "template", rows, days=None, part=1, parts=1, users=2)
+    assert "2 IAM users in this account will be deleted" in whole
+    assert "Part 1" not in whole
+
+
+@pytest.mark.parametrize("state", ["created", "deleted", "heard", "replaced"])
+def test_every_part_of_a_split_mail_says_which_one_it_is(state: str) -> None:
+    said = "<b>Part 2 of 3</b>, with 1 of the 5 users."
+    assert said in render(state, "template", [user(state)], part=2, parts=3, users=5)
+    assert "Part 1" not in render(state, "template", [user(state)], part=1, parts=1, users=1)
+
+
+def objection(users: list[str]) -> tuple[str, str]:
+    """The rows of the exemptions list in a notice, and the link that asks for them."""
+    rows = [noticed(name, "2026-12-24") for name in users]
+    text = render("flagged", "template", rows, days=None, account_name="pay & co")
+    found = re.search(r"<pre[^>]*>(account,.*?)</pre>", text, re.DOTALL)
+    link = re.search(r'href="(mailto:[^"]*)"', text)
+    assert found
+    assert link
+    return html.unescape(found[1]), html.unescape(link[1])
+
+
+def test_a_notice_has_the_row_that_exempts_its_users() -> None:
+    text, _ = objection(["jane.doe", "a+b=c,d.e@f-g"])
+    with pytest.raises(InvalidPolicyData, match=r"line 2: reason is missing.*line 3: reason is missing"):
+        parse_list(text, "csv", "list")
+    rules = parse_list(text.replace('""', '"needed"'), "csv", "list")
+    assert [(each.field, each.pattern, each.account) for each in rules] == [
+        ("user", "jane.doe", "111122223333"),
+        ("user", "a+b=c,d.e@f-g", "111122223333"),
+    ]
+    assert {(each.reason, each.owner) for each in rules} == {("needed", "owner@example.com")}
+    assert text.splitlines()[0] == (ROOT / "policies" / "exemptions.csv").read_text().splitlines()[0]
+
+
+@pytest.mark.parametrize("count", [1, 3, 500])
+def test_a_link_asks_for_the_exemption(count: int) -> None:
+    names = [f"user+{number:059}" for number in range(count)]
+    _, link = objection(names)
+    assert len(link) < 2_000
+    parsed = urllib.parse.urlsplit(link)
+    query = urllib.parse.parse_qs(parsed.query, strict_parsing=True)
+    assert parsed.path == "cloud@example.com"
+    (subject,), (body,) = query["subject"], query["body"]
+    assert subject.startswith("Exemption for account 111122223333 (pay & co): user+0")
+    assert f'111122223333,"{names[0]}",,"",owner@example.com,' in body
+    assert ("more users: see the mail" in body) is (count == 500)
+
+
+def test_without_an_address_there_is_no_link() -> None:
+    assert "mailto:" not in render("flagged", "template", [user("flagged")], contact="the cloud team")
+
+
+def test_a_long_list_comes_after_what_to_do() -> None:
+    """Gmail cuts mails off."""
+    rows = [noticed(f"user-{number}", "2026-12-24") for number in range(101)]
+    text = render("flagged", "template", rows, days=None)
+    assert text.index("A user must stay?") < text.index("Which users, and why")
+    short = render("flagged", "template", rows[:100], days=None)
+    assert short.index("A user must stay?") > short.index("Which users, and why")
+
+
+REAL = {
+    "status": "provisioned",
+    "username": "b@example.com",
+    "permission-set": "Readers",
+    "start-url": "https://d-2.awsapps.com/start",
+    "region": "eu-west-1",
+}
+
+
+@pytest.mark.parametrize("state", ["replaced", "your-access"])
+@pytest.mark.parametrize("key", ["provisioning", "identity-center"])
+def test_the_way_in_comes_from_the_real_result(state: str, key: str) -> None:
+    known = {**REAL, "state": "provisioned"}
+    rows = [{**user(state), "c7n:IamUser": {key: known}}]
+    text = html.unescape(render(state, "template", rows, start_url="", account_name="Payments Prod"))
+    assert "https://d-2.awsapps.com/start" in text
+    block = text.partition("<pre")[2].partition(">")[2].partition("</pre>")[0]
+    parser = configparser.ConfigParser()
+    parser.read_string(block)
+    assert dict(parser["sso-session identity-center"]) == {
+        "sso_start_url": "https://d-2.awsapps.com/start",
+        "sso_region": "eu-west-1",
+        "sso_registration_scopes": "sso:account:access",
+    }
+    assert dict(parser["profile Payments-Prod-Readers"]) == {
+        "sso_session": "identity-center",
+        "sso_account_id": "111122223333",
+        "sso_role_name": "Readers",
+    }
+
+
+def test_access_that_is_only_requested_has_no_profile() -> None:
+    text = render("replaced", "template", [{**user("replaced"), "c7n:IamUser": {"provisioning": INTENDED}}])
+    assert "sso-session" not in text
+
+
+def test_a_persons_own_mail_speaks_to_one_person() -> None:
+    rows = [
+        {**user("your-access", name), "c7n:IamUser": {"provisioning": REAL}} for name in ("bob", "bob-cli")
+    ]
+    text = render("your-access", "template", rows)
+    assert "in place of your IAM users <b>bob</b>, <b>bob-cli</b>" in text
+    assert text.count("[profile ") == 1
+    assert "These people" not in text
+    assert "If you own the account" not in text

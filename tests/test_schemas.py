@@ -45,7 +45,7 @@ def test_unnecessary_spells_its_options_out() -> None:
     assert all(found.values())
     assert found["kinds"]["items"]["enum"] == list(KINDS)
     assert found["findings"]["properties"]["none-of"]["items"]["enum"] == list(FINDING_IDS)
-    assert set(found["exempt"]["items"]["properties"]) == {*RULE, "path", "tag", "group", "owner"}
+    assert set(found["exempt"]["items"]["properties"]) == {*RULE, "path", "tag", "group", "owner", "account"}
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,7 @@ def test_every_example_is_of_its_schema_and_validates(whole: dict[str, Any], nam
 LACKING = {
     "identity-center": "identity-center lacks state: write '- type: identity-center'",
     "notify-owners": "notify-owners lacks notices, step, days, transport: write '- type: notify-owners'",
+    "notify-people": "notify-people lacks notices, email-domains, transport: write '- type: notify-people'",
     "provision-identity-center": "provision-identity-center lacks identity-source: write",
 }
 

@@ -6,25 +6,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 
 from aws_local_org.commands import errors_as_messages
-from aws_local_org.demo.expectations import active, exempt, mails, without_replacement
+from aws_local_org.demo import expectations as expect
+from aws_local_org.demo import planted
+from aws_local_org.demo.expectations import mails
 from aws_local_org.demo.state import AccountState, account_states
-from aws_local_org.demo.steps import Demo, Workflow, prepared
+from aws_local_org.demo.steps import EXAMPLES, Demo, Workflow, prepared
 from c7n_iamusers.cli.output import print_table
 
 MOST_FAULTS = 20
 COMPRESSED = (
     "Time is compressed: instead of waiting, last uses, notices and quarantines are moved into the past, as if nobody "
-    "used an IAM user in these days."
+    "used an IAM user in these days"
 )
 LEFT = (
     "Left alone: Active, whose password or key was used in the 30 days before the quarantine. No replacement, people "
-    "without access through Identity Center. Others, such as whom a role trusts, and Bedrock API keys, whose use AWS "
-    "does not tell."
+    "without access through Identity Center. Others, such as whom a role trusts, whose owner was not addressed, and "
+    "Bedrock API keys, whose use AWS does not tell. Unreplaced, people who were deleted and have no access through "
+    "Identity Center: there must be none."
 )
 
 
@@ -45,28 +49,38 @@ LEFT = (
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="The same number gives the same users.")
 @click.option("--users-per-account", type=click.IntRange(12, 5000), default=30, show_default=True)
-def demo(source: Path, work: Path, seed: int, users_per_account: int) -> None:
-    """Announce, provision, quarantine, remind and delete over three accounts, by the real c7n-org and c7n-mailer.
+@click.option(
+    "--accounts",
+    type=click.IntRange(EXAMPLES, 200),
+    default=EXAMPLES,
+    show_default=True,
+    help="The first ones are those of accounts.yml, the others are invented.",
+)
+def demo(source: Path, work: Path, seed: int, users_per_account: int, accounts: int) -> None:
+    """Announce, provision, listen, quarantine, remind and delete, by the real c7n-org and c7n-mailer.
 
-    Time is compressed: thirty days pass within a minute. Exits with 1 if a check fails.
+    Some users are planted: a machine in use, one that is heard under its Deny, two with forged tags. Time is
+    compressed: thirty days pass within a minute or two. Exits with 1 if a check fails.
     """
     with errors_as_messages():
-        faults = _run(source.resolve(), work, seed, users_per_account)
+        faults = _run(source.resolve(), work, seed, users_per_account, accounts)
     raise SystemExit(1 if faults else 0)
 
 
-def _run(source: Path, work: Path, seed: int, users_per_account: int) -> list[str]:
+def _run(source: Path, work: Path, seed: int, users_per_account: int, count: int) -> list[str]:
     console = Console()
     started = time.monotonic()
-    with prepared(source, work.absolute(), seed, users_per_account) as rehearsal:
+    with prepared(source, work.absolute(), seed, users_per_account, count) as rehearsal:
         accounts, users = len(rehearsal.before), sum(len(state.users) for state in rehearsal.before.values())
         console.print(f"A local organization with {accounts} accounts and {users} IAM users is up.")
-        console.print(COMPRESSED, soft_wrap=True, highlight=False)
+        console.print(f"{COMPRESSED}, but for the planted machines.", soft_wrap=True, highlight=False)
         for title, step in rehearsal.steps():
             show_step(console, title, step, rehearsal)
             if rehearsal.faults:
                 break
         _print_before_and_after(rehearsal)
+        if rehearsal.after:
+            _print_planted(rehearsal)
     console.print(f"{LEFT}\n{places(work)}", soft_wrap=True, highlight=False)
     console.print(f"{time.monotonic() - started:.0f} seconds, {len(rehearsal.faults)} faults")
     explain(console, rehearsal)
@@ -95,33 +109,60 @@ def explain(console: Console, rehearsal: Workflow) -> None:
 
 
 def _print_before_and_after(rehearsal: Demo) -> None:
-    after = account_states(rehearsal.org)
+    after = rehearsal.after or account_states(rehearsal.org)
     received = mails(rehearsal.work / "mails")
     rows = [
         [
             f"{account_id} {before.name}",
-            len(before.users),
-            *_counts(rehearsal.parting.get(account_id, before), rehearsal.gone.get(account_id, set())),
+            len(after[account_id].users) + len(rehearsal.gone.get(account_id, ())),
+            *_counts(rehearsal, rehearsal.parting.get(account_id, before)),
+            len(expect.unreplaced(rehearsal.parting.get(account_id, before), after[account_id])),
             len(after[account_id].users),
             sum(account_id in str(mail.get_content()) for mail in received),
         ]
         for account_id, before in rehearsal.before.items()
     ]
-    columns = ["Account", "Users", "Exempt", "Active", "No replacement", "Others", "Deleted", "Left", "Mails"]
+    columns = [
+        "Account",
+        "Users",
+        "Exempt",
+        "Active",
+        "No replacement",
+        "Others",
+        "Deleted",
+        "Unreplaced",
+        "Left",
+        "Mails",
+    ]
     print_table(columns, rows)
 
 
-def _counts(account: AccountState, gone: set[str]) -> list[int]:
+def _print_planted(rehearsal: Demo) -> None:
+    """What became of each planted user, and why it is left, as the first run that spared it said."""
+    rows = list[list[Any]]()
+    for name, story in planted.STORIES.items():
+        left = [each for each in rehearsal.after.values() if name in each.names]
+        said = rehearsal.reasons(left[0], "delete", "quarantine", "listen").get(name, "") if left else ""
+        if name == planted.CALLED and left:
+            said = "heard, mailed, exempted by its owner, released; its calls succeed"
+        gone = len(rehearsal.after) - len(left)
+        rows.append([name, story, ", ".join(each.name for each in left[:3]), len(left), gone, said])
+    click.echo()
+    print_table(["Planted user", "Story", "Left in", "Left", "Deleted", "Why it is left"], rows)
+    click.echo()
+
+
+def _counts(rehearsal: Demo, account: AccountState) -> list[int]:
     """The users that are left, by the first reason that holds for each, and the number of those that are gone."""
     reasons = {"exempt": 0, "active": 0, "without": 0, "others": 0, "gone": 0}
     for user in account.users:
-        if user.name in gone:
+        if user.name in rehearsal.gone.get(account.account_id, ()):
             reasons["gone"] += 1
-        elif exempt(user):
+        elif rehearsal.is_exempt(user):
             reasons["exempt"] += 1
-        elif active(user, account.at):
+        elif expect.active(user, account.at):
             reasons["active"] += 1
-        elif without_replacement(user, account):
+        elif expect.without_replacement(user, account):
             reasons["without"] += 1
         else:
             reasons["others"] += 1

@@ -9,7 +9,7 @@ means that all is as expected.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
@@ -19,6 +19,8 @@ from typing import Any
 
 from aws_local_org.demo.state import AccountState, UserState
 
+#: How the names begin that AWS gives to users of Bedrock API keys.
+_BEDROCK = "BedrockAPIKey-"
 #: Who used password or key in so many days is active.
 ACTIVE_DAYS = 30
 
@@ -43,10 +45,15 @@ def leaving(account: AccountState) -> set[str]:
     return {user.name for user in account.users if not exempt(user)}
 
 
-def announcement_faults(account: AccountState, announced: Mapping[str, datetime]) -> list[str]:
-    """Of exactly the users that are not exempt the owners must be on record as addressed."""
+def announcement_faults(
+    account: AccountState,
+    announced: Mapping[str, datetime],
+    what: str = "announced",
+    but: Set[str] = frozenset(),
+) -> list[str]:
+    """Of exactly the users that are not exempt the owners must be on record as addressed. ``but``: exempt since."""
     found = {user.name for user in account.users if user.unique_id in announced}
-    return _difference(f"{account.name}: announced", leaving(account), found)
+    return _difference(f"{account.name}: {what}", leaving(account) - but, found)
 
 
 def mail_faults(
@@ -56,11 +63,11 @@ def mail_faults(
     subject: str,
     mails: list[EmailMessage],
 ) -> list[str]:
-    """Each owner must have a mail of that subject about the account, and together they must name every user."""
+    """Each owner must have a mail with ``subject`` in its subject, and together these must name every user."""
     faults = []
     for owner in owners:
         text = "\n".join(
-            _text(mail) for mail in mails if owner in str(mail["To"]) and mail["Subject"] == subject
+            _text(mail) for mail in mails if owner in str(mail["To"]) and subject in str(mail["Subject"])
         )
         if account.account_id not in text:
             faults.append(
@@ -156,6 +163,49 @@ def deletion_faults(before: AccountState, after: AccountState, output: PolicyOut
     return [*orphans, *outcomes, *snapshots, *journal, *_unfinished(before, output)]
 
 
+def unreplaced(before: AccountState, after: AccountState) -> list[str]:
+    """The names of the people who are gone and have no access through Identity Center afterwards."""
+    gone = deleted(before, after)
+    return [user.name for user in before.users if user.name in gone and without_replacement(user, after)]
+
+
+def heard_faults(account: AccountState, output: PolicyOutput, expected: set[str]) -> list[str]:
+    """The policy of attempts must have heard exactly the callers of these users."""
+    if not output.ran:
+        return [f"{account.name}: a policy did not run, see {output}"]
+    return _difference(f"{account.name}: heard", expected, output.selected())
+
+
+def stop_faults(before: AccountState, after: AccountState, output: PolicyOutput, code: int) -> list[str]:
+    """A deletion under a file STOP must touch nobody, end with an error and name the file."""
+    named = any("STOP" in row["reason"] for row in output.outcomes())
+    return [
+        *([] if code else [f"{before.name}: the deletion ended with 0 despite STOP"]),
+        *([] if named else [f"{before.name}: no outcome of the deletion names STOP"]),
+        *(
+            f"{before.name}: {name} was touched despite STOP"
+            for name in sorted(deleted(before, after) | changed(before, after))
+        ),
+    ]
+
+
+def left_faults(
+    after: AccountState, parting: AccountState, exempt_names: Set[str], reasons: Mapping[str, str], days: int
+) -> list[str]:
+    """Everybody who is left must be exempt or active, or have another reason that AWS or an outcome tells.
+
+    ``parting``: right before the Deny. ``reasons``: user -> the reason of its latest outcome.
+    """
+    known = {user.name: user for user in parting.users}
+    return [
+        f"{after.name}: {user.name} is left, and nothing says why"
+        for user in after.users
+        if user.name not in exempt_names
+        and not reasons.get(user.name)
+        and not (user.name in known and why_left(known[user.name], parting, True, days))
+    ]
+
+
 def population_faults(before: AccountState, gone: set[str]) -> list[str]:
     """Machines and people are gone."""
     return [
@@ -173,7 +223,9 @@ def why_left(user: UserState, account: AccountState, announced: bool, active_day
         return f"active: used in the {active_days} days before the quarantine"
     if without_replacement(user, account):
         return "a person without access through Identity Center"
-    return "a role trusts it" if user.trusted_by else ""
+    if user.trusted_by:
+        return "a role trusts it"
+    return "a Bedrock API key, whose use AWS does not tell" if user.name.startswith(_BEDROCK) else ""
 
 
 def _unfinished(account: AccountState, output: PolicyOutput) -> list[str]:
@@ -207,6 +259,10 @@ class PolicyOutput:
     def outcomes(self) -> list[dict[str, Any]]:
         """The rows of ``outcomes.json``, one a user."""
         return self._rows("outcomes.json")
+
+    def selected(self) -> set[str]:
+        """The names of the users that the policies selected."""
+        return {row["UserName"] for row in self._rows("resources.json")}
 
     def users(self, status: str) -> set[str]:
         """The names of the users that ``outcomes.json`` has with this status."""

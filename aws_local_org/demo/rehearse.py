@@ -178,7 +178,7 @@ def _run(copies: Sequence[Copy], source: Path, work: Path) -> list[str]:
     with prepared(copies, source, work.absolute()) as rehearsal:
         users = sum(len(state.users) for state in rehearsal.before.values())
         console.print(f"A local organization with copies of {len(copies)} accounts and {users} users is up.")
-        console.print(COMPRESSED, soft_wrap=True, highlight=False)
+        console.print(f"{COMPRESSED}.", soft_wrap=True, highlight=False)
         for title, step in rehearsal.steps():
             # what is wrong in one account does not hide what becomes of the others
             show_step(console, title, step, rehearsal)
@@ -319,11 +319,7 @@ def _print_tables(rehearsal: Workflow) -> None:
 def _reasons(rehearsal: Workflow, account: AccountState, left: set[str]) -> Iterator[list[Any]]:
     """A row for each reason for which users of an account are left alone."""
     announced = announcements(rehearsal.notices, account.account_id)
-    said = {
-        row["user"]: str(row["reason"])
-        for step in ("listen", "quarantine", "delete")
-        for row in rehearsal.output(step, account).outcomes()
-    }
+    said = rehearsal.reasons(account, "listen", "quarantine", "delete")
     users: dict[str, list[str]] = {}
     for user in account.users:
         if user.name in left:

@@ -65,10 +65,11 @@ class AccountState:
 
 def account_states(org: LocalOrg) -> dict[str, AccountState]:
     """Account id -> state, for every member account."""
-    return {account: _account_state(org, account, name) for account, name in org.settings.member_accounts}
+    return {account: account_state(org, account, name) for account, name in org.settings.member_accounts}
 
 
-def _account_state(org: LocalOrg, account_id: str, name: str) -> AccountState:
+def account_state(org: LocalOrg, account_id: str, name: str) -> AccountState:
+    """The state of one account."""
     iam = org.client("iam", account_id)
     details = iam.get_paginator("get_account_authorization_details").paginate(Filter=["User", "Role"])
     pages = list(details)
@@ -117,12 +118,15 @@ def _user_state(
     )
 
 
-def announcements(notices: Path, account_id: str) -> dict[str, datetime]:
-    """Unique id -> when the owner was first addressed about the user's deletion, by the records of notify-owners."""
+def announcements(notices: Path, account_id: str, step: str = "announced") -> dict[str, datetime]:
+    """Unique id -> when the owner was first addressed about the user's deletion, by the records of notify-owners.
+
+    ``step``: of the records that count, such as ``reminded-7``.
+    """
     found: dict[str, datetime] = {}
     for path in (notices / account_id).glob("*.json"):
         record = json.loads(path.read_text())
-        if record["step"] == "announced" and record["addresses"]:
+        if record["step"] == step and record["addresses"]:
             moment = datetime.fromisoformat(record["time"])
             for user in record["users"]:
                 found[user["unique-id"]] = min(moment, found.get(user["unique-id"], moment))

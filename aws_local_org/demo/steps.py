@@ -21,10 +21,12 @@ import yaml
 
 from aws_local_org import LocalOrg, Settings
 from aws_local_org.demo import expectations as expect
+from aws_local_org.demo import planted
 from aws_local_org.demo.expectations import PolicyOutput, mails
 from aws_local_org.demo.state import (
     AccountState,
     UserState,
+    account_state,
     account_states,
     announcements,
     let_days_pass,
@@ -39,14 +41,18 @@ from aws_local_org.smtp_sink import SmtpSink
 #: The marker file in a demo's directory, which allows the next demo to replace its content.
 MARKER = ".c7n-iamusers-demo"
 DEMO = "demo"
+#: The number of accounts of the local organization, which are those of the checkout's accounts.yml.
+EXAMPLES = len(Settings().member_accounts)
 OWN = ("accounts.yml", "cache", "logs", "mailer.yml", "mails", "notices", "output", "policies", "report.html")
 #: Of the mails that the package's policies send.
 TEMPLATES = Path(str(files("c7n_iamusers"))) / "mailer_templates"
+#: A part of the subject of a step's mails.
 SUBJECTS = {
-    "flag-and-notify": "IAM users of your AWS account are to be deleted",
-    "provision": "Sign in to your AWS account through IAM Identity Center",
-    "remind": "Reminder: IAM users of your AWS account are to be deleted",
-    "delete": "IAM users of your AWS account were deleted",
+    "flag-and-notify": "to be deleted on",
+    "provision": "with access through IAM Identity Center",
+    "attempts": "still in use",
+    "remind": ": reminder: ",
+    "delete": " deleted",
 }
 #: The policies of each file, but for those that select nobody in the demo.
 POLICY_NAMES = {
@@ -57,8 +63,10 @@ POLICY_NAMES = {
     "remind": ("iam-users-remind-7",),
     "delete": ("iam-users-delete", "iam-users-delete-people"),
 }
+#: The same of the files that only the demo runs.
+DEMO_POLICIES = {"attempts": ("iam-users-heard",), "release": ("iam-users-release",)}
 #: Where the output of a step has another name: a deletion finds the journals of quarantines beside its own.
-OUTPUTS = {"listen": "removal", "quarantine": "removal", "delete": "removal"}
+OUTPUTS = dict.fromkeys(("listen", "attempts", "release", "quarantine", "delete"), "removal")
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,8 @@ class Workflow:
 
     ``source``: the checkout with ``policies/``; ``work``: what it writes. ``accounts``: the accounts file, with the
     notices in ``work``. ``before``: at the beginning; ``parting``: right before the Deny, by which users are left
-    alone. ``parked``, ``gone``: account id -> names of the users that were quarantined and deleted.
+    alone; ``after``: right after the deletion. ``parked``, ``gone``: account id -> names of the users that were
+    quarantined and deleted. ``passed``: days since the announcement.
     """
 
     source: Path
@@ -95,7 +104,9 @@ class Workflow:
     parting: dict[str, AccountState] = field(default_factory=dict)
     parked: dict[str, set[str]] = field(default_factory=dict)
     gone: dict[str, set[str]] = field(default_factory=dict)
+    after: dict[str, AccountState] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    passed: int = 0
 
     @property
     def commands(self) -> Commands:
@@ -111,7 +122,13 @@ class Workflow:
         """What a step's policies left for an account."""
         name = OUTPUTS.get(step, step)
         directory = self.work / "output" / name / account.name / self.org.settings.region
-        return PolicyOutput(tuple(directory / name for name in POLICY_NAMES[step]))
+        return PolicyOutput(tuple(directory / name for name in {**POLICY_NAMES, **DEMO_POLICIES}[step]))
+
+    def reasons(self, account: AccountState, *steps: str) -> dict[str, str]:
+        """User -> the reason of its outcome in the last of ``steps`` that has one."""
+        return {
+            row["user"]: str(row["reason"]) for step in steps for row in self.output(step, account).outcomes()
+        }
 
     def is_exempt(self, user: UserState) -> bool:
         """Whether nobody may touch a user, as far as is known without the policies."""
@@ -127,13 +144,13 @@ class Workflow:
 
     def listen(self) -> None:
         """Deny the users everything that may go, as if the days until then had passed."""
-        self._wait(self.days.listening)
+        self.until(self.days.listening)
         self.parting = account_states(self.org)
         self._deny("listen", self.parting, self.days.listening)
 
     def quarantine(self) -> None:
         """Deactivate their credentials, some days later."""
-        self._wait(self.days.quarantine - self.days.listening)
+        self.until(self.days.quarantine)
         self._deny("quarantine", account_states(self.org), self.days.quarantine)
 
     def _deny(self, step: str, states: dict[str, AccountState], days: int) -> None:
@@ -147,26 +164,30 @@ class Workflow:
 
     def remind(self) -> None:
         """Queue the reminders, a week before the announced day."""
-        self._wait(self._until_reminder)
+        self.until(self._reminder_day)
         self._run("remind")
 
     def delete(self) -> None:
         """Delete those who were quiet in their quarantine, as if the announced day had come."""
-        self._wait(self.days.deletion - self.days.quarantine - self._until_reminder)
+        self.until(self.days.deletion)
         states = account_states(self.org)
         self._run("delete")
-        for account_id, after in account_states(self.org).items():
+        self.after = account_states(self.org)
+        for account_id, after in self.after.items():
             before = states[account_id]
             self.gone[account_id] = expect.deleted(before, after)
             self.faults += expect.deletion_faults(before, after, self.output("delete", before))
             self.faults += self._spared(before, self.gone[account_id], self.days.deletion, "deleted")
 
     @property
-    def _until_reminder(self) -> int:
-        return max(0, self.days.deletion - self.days.quarantine - self.days.reminder)
+    def _reminder_day(self) -> int:
+        return max(self.days.quarantine, self.days.deletion - self.days.reminder)
 
-    def _wait(self, days: int) -> None:
-        let_days_pass(self.org, self.notices, self.work / "output", days)
+    def until(self, day: int) -> None:
+        """As if it were so many days after the announcement."""
+        if day > self.passed:
+            let_days_pass(self.org, self.notices, self.work / "output", day - self.passed)
+            self.passed = day
 
     def _spared(self, before: AccountState, touched: set[str], days: int, done: str) -> list[str]:
         found = announcements(self.notices, before.account_id)
@@ -187,28 +208,37 @@ class Workflow:
 
     def steps(self) -> list[tuple[str, Callable[[], None]]]:
         """All steps in their order, each with its title."""
-        until_reminder, days = self._until_reminder, self.days
-        until_deletion = days.deletion - days.quarantine - until_reminder
+        days, reminder = self.days, self._reminder_day
         return [
             ("c7n-org: announce every user without an exemption to the account's owner", self.announce),
-            ("c7n-mailer: deliver the announcements", lambda: self.deliver("flag-and-notify")),
             ("c7n-org: give people access through IAM Identity Center", self.provision),
+            ("c7n-mailer: deliver both mails", lambda: self.deliver("flag-and-notify", "provision")),
             (
                 f"c7n-org: {days.listening} days later, deny everything to who is unused and has a replacement",
                 self.listen,
             ),
+            *self.in_listening(),
             (
                 f"c7n-org: {days.quarantine - days.listening} days later, deactivate their credentials",
                 self.quarantine,
             ),
-            (f"c7n-org: {_later(until_reminder)}, remind the owners", self.remind),
-            (f"c7n-org: {until_deletion} days later, delete who was quiet in quarantine", self.delete),
+            (f"c7n-org: {_later(reminder - days.quarantine)}, remind the owners", self.remind),
+            *self.before_deletion(),
             (
-                "c7n-mailer: deliver what was queued since",
-                lambda: self.deliver("provision", "remind", "delete"),
+                f"c7n-org: {days.deletion - reminder} days later, delete who was quiet in quarantine",
+                self.delete,
             ),
+            ("c7n-mailer: deliver what was queued since", lambda: self.deliver("remind", "delete")),
             ("c7n-iamusers: report on all accounts and runs", self.report),
         ]
+
+    def in_listening(self) -> list[tuple[str, Callable[[], None]]]:
+        """Further steps while who is denied everything may call."""
+        return []
+
+    def before_deletion(self) -> list[tuple[str, Callable[[], None]]]:
+        """Further steps right before the deletion."""
+        return []
 
     def _run(self, step: str) -> None:
         policies = self.source / "policies" / f"{step}.yml"
@@ -224,10 +254,35 @@ class Workflow:
 
 @dataclass
 class Demo(Workflow):
-    """The steps over the seeded population, of which is known beforehand what must happen to whom."""
+    """The steps over the seeded population, of which is known beforehand what must happen to whom.
+
+    ``source``: a copy of the checkout's policies, since an owner's answer is written to the exemptions. ``answered``:
+    unique ids of the users that an owner has exempted since the announcement.
+    """
+
+    answered: set[str] = field(default_factory=set)
+
+    @property
+    def first(self) -> AccountState:
+        """The account in which somebody calls AWS under the Deny."""
+        return next(iter(self.before.values()))
 
     def is_exempt(self, user: UserState) -> bool:
-        return expect.exempt(user)
+        return expect.exempt(user) or user.unique_id in self.answered
+
+    def until(self, day: int) -> None:
+        """The machines in use have called AWS in these days, and nothing was denied to them."""
+        super().until(day)
+        for account in self.before.values():
+            self._call(account, planted.IN_USE)
+            if account is self.first and self.answered:
+                self._call(account, planted.CALLED)
+
+    def _call(self, account: AccountState, user: str, expected: str = "") -> None:
+        if (found := planted.call(self.org, account.account_id, user)) != expected:
+            self.faults.append(
+                f"{account.name}: a call of {user} ended with {found or 'success'}, not {expected or 'success'}"
+            )
 
     def announce(self) -> None:
         super().announce()
@@ -235,24 +290,119 @@ class Demo(Workflow):
             if self.output("flag-and-notify", account).ran:
                 found = announcements(self.notices, account.account_id)
                 self.faults += expect.announcement_faults(account, found)
+            planted.plant_unannounced(self.org, account.account_id)
 
     def provision(self) -> None:
         super().provision()
         for account in self.before.values():
             self.faults += expect.access_faults(account, people_with_access(self.org, account.account_id))
 
+    def in_listening(self) -> list[tuple[str, Callable[[], None]]]:
+        name = self.first.name
+        return [
+            (f"c7n-org: a machine of {name} calls AWS, and is heard; c7n-mailer: mail its owner", self.hear),
+            (f"c7n-org: the owner in {name} exempts the machine, and it is released", self.release),
+        ]
+
+    def hear(self) -> None:
+        """Somebody calls as a user that is denied everything: the owner gets a mail, and the report's check fails."""
+        self._call(self.first, planted.CALLED, "AccessDenied")
+        if code := self._in_first("attempts"):
+            self.faults.append(f"c7n-org ended with {code}, see {self.work / 'logs' / 'attempts.log'}")
+        self.faults += expect.heard_faults(self.first, self.output("attempts", self.first), {planted.CALLED})
+        self.deliver("attempts")
+        page, log = self.work / "report.html", self.work / "logs" / "report-heard.log"
+        code = self.commands.report("report-heard", self.work / "output", self.accounts, page)
+        if not code or f"user {planted.CALLED} of account {self.first.account_id}" not in log.read_text():
+            self.faults.append(
+                f"c7n-iamusers report --check misses that {planted.CALLED} is in use, see {log}"
+            )
+
+    def release(self) -> None:
+        """The owner answers by an exemption, and the user is released: it is as it was before the Deny, and works."""
+        account = self.first
+        (owner, *_) = self._owners[account.account_id]
+        planted.exempt_caller(self.source / "policies" / "exemptions.csv", account.account_id, owner)
+        template = (self.source / "policies" / "release.yml").read_text()
+        named = template.replace("UserName: somebody", f"UserName: {planted.CALLED}")
+        (self.source / "policies" / "release-one.yml").write_text(named)
+        if code := self._in_first("release", "release-one.yml"):
+            self.faults.append(f"c7n-org ended with {code}, see {self.work / 'logs' / 'release.log'}")
+        parting = self.parting[account.account_id]
+        now = account_state(self.org, account.account_id, account.name)
+        released = self.output("release", account).users("released")
+        if released != {planted.CALLED} or planted.CALLED in expect.changed(parting, now):
+            self.faults.append(f"{account.name}: {planted.CALLED} is not as it was before the Deny")
+        self.answered = {user.unique_id for user in now.users if user.name == planted.CALLED}
+        self._call(account, planted.CALLED)
+
+    def remind(self) -> None:
+        super().remind()
+        for account in self.before.values():
+            found = announcements(self.notices, account.account_id, f"reminded-{self.days.reminder}")
+            self.faults += expect.announcement_faults(account, found, "reminded", self._answered_in(account))
+
+    def before_deletion(self) -> list[tuple[str, Callable[[], None]]]:
+        return [(f"c7n-org: on the day, a file STOP stops a deletion in {self.first.name}", self.stop)]
+
+    def stop(self) -> None:
+        """A deletion under a file STOP, which is removed afterwards."""
+        self.until(self.days.deletion)
+        account = self.first
+        before = account_state(self.org, account.account_id, account.name)
+        (self.notices / "STOP").touch()
+        code = self._in_first("delete", "delete.yml", "-p", "iam-users-delete")
+        (self.notices / "STOP").unlink()
+        after = account_state(self.org, account.account_id, account.name)
+        self.faults += expect.stop_faults(before, after, self.output("delete", account), code)
+
     def delete(self) -> None:
         super().delete()
         for account_id, account in self.before.items():
+            after, parting = self.after[account_id], self.parting.get(account_id, account)
+            answered = self._answered_in(account)
             self.faults += expect.population_faults(account, self.gone[account_id])
+            self.faults += planted.planted_faults(after, bool(answered))
+            self.faults += expect.left_faults(
+                after,
+                parting,
+                answered | {user.name for user in after.users if expect.exempt(user)},
+                self.reasons(account, "listen", "quarantine", "delete"),
+                self.days.active,
+            )
+            self.faults += [
+                f"{account.name}: {name} was deleted and has no access through Identity Center"
+                for name in expect.unreplaced(parting, after)
+            ]
+
+    def report(self) -> None:
+        """The page names every planted user."""
+        super().report()
+        page = self.work / "report.html"
+        text = page.read_text() if page.exists() else ""
+        self.faults += [f"the report does not name {name}" for name in planted.STORIES if name not in text]
+
+    def _answered_in(self, account: AccountState) -> set[str]:
+        return {user.name for user in account.users if user.unique_id in self.answered}
+
+    def _in_first(self, step: str, file: str = "", *options: str) -> int:
+        """c7n-org over the first account alone; its exit code."""
+        policies = self.source / "policies" / (file or f"{step}.yml")
+        return self.commands.c7n_org(step, self.accounts, policies, "-a", self.first.name, *options)
+
+    @property
+    def _owners(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = yaml.safe_load(self.mailer_config.read_text())["account_emails"]
+        return found
 
     def deliver(self, *steps: str) -> None:
         """Each account's owners must have the mails of ``steps``."""
         super().deliver(*steps)
-        received = mails(self.work / "mails")
-        owners = yaml.safe_load(self.mailer_config.read_text())["account_emails"]
+        received, owners = mails(self.work / "mails"), self._owners
         for account in self.before.values():
             for step in steps:
+                if step == "attempts" and account is not self.first:
+                    continue
                 named, to = self._named(step, account), owners[account.account_id]
                 self.faults += expect.mail_faults(account, named, to, SUBJECTS[step], received)
 
@@ -260,40 +410,60 @@ class Demo(Workflow):
         """The users that the mails of a step must name."""
         if step == "delete":
             return self.gone[account.account_id]
+        if step == "attempts":
+            return {planted.CALLED}
         people = {user.name for user in account.users if user.email}
-        return expect.leaving(account) & people if step == "provision" else expect.leaving(account)
+        leaving = expect.leaving(account) - self._answered_in(account)
+        return leaving & people if step == "provision" else leaving
 
 
 @contextmanager
-def prepared(source: Path, work: Path, seed_number: int, users_per_account: int) -> Iterator[Demo]:
-    """A demo over a freshly seeded organization.
+def prepared(
+    source: Path, work: Path, seed_number: int, users_per_account: int, accounts: int = EXAMPLES
+) -> Iterator[Demo]:
+    """A demo over a freshly seeded organization of so many ``accounts``: those of the checkout, then invented ones.
 
     What an earlier demo left in ``work`` is removed first. Raises LocalOrgError, before anything is touched, where
     ``work`` is not a demo's, or ``source`` is not a checkout whose accounts are the organization's.
     """
-    check_checkout(source, DEMO)
+    check_checkout(source, DEMO, (*POLICY_NAMES, *DEMO_POLICIES))
+    _check_accounts(source, Settings())
     # an assignment takes seconds in AWS; the demo compresses time anyway
-    settings = Settings(assignment_seconds=0.1)
-    _check_accounts(source, settings)
+    settings = Settings(member_accounts=_members(accounts), assignment_seconds=0.1)
     clear(work, DEMO, MARKER)
     with no_aws_settings(), LocalOrg(settings) as org, SmtpSink(work / "mails") as sink:
         seed(org, seed=seed_number, users_per_account=users_per_account)
         add_tempting_users(org)
+        for account_id, _ in settings.member_accounts:
+            planted.plant(org, account_id)
+        shutil.copytree(source / "policies", work / "policies")
+        accounts_file, mailer_config = work / "accounts.yml", work / "mailer.yml"
+        file = _accounts_file(source, settings, work / "notices")
+        accounts_file.write_text(yaml.safe_dump(file, sort_keys=False))
         config = yaml.safe_load((source / "mailer.yml").read_text())
-        mailer_config = work / "mailer.yml"
-        mailer_config.write_text(yaml.safe_dump({**config, "smtp_port": sink.port}))
-        accounts = work / "accounts.yml"
-        accounts.write_text(yaml.safe_dump(_with_notices(source, work / "notices"), sort_keys=False))
-        yield Demo(source, work, org, accounts, mailer_config, account_states(org))
+        known = config["account_emails"]
+        invented = (each for each in file["accounts"] if each["account_id"] not in known)
+        owners = {each["account_id"]: [each["vars"]["owner"]] for each in invented}
+        config |= {"smtp_port": sink.port, "account_emails": {**known, **owners}}
+        mailer_config.write_text(yaml.safe_dump(config))
+        yield Demo(work, work, org, accounts_file, mailer_config, account_states(org))
 
 
-def check_checkout(source: Path, what: str) -> None:
-    """Raises LocalOrgError where ``source`` has not all that the steps need."""
+def _members(accounts: int) -> tuple[tuple[str, str], ...]:
+    """So many accounts as (id, name): the examples, and further ones."""
+    invented = [
+        (f"{900_000_000_000 + number}", f"team-{number:02}") for number in range(EXAMPLES + 1, accounts + 1)
+    ]
+    return (*Settings().member_accounts, *invented)
+
+
+def check_checkout(source: Path, what: str, steps: Iterable[str] = POLICY_NAMES) -> None:
+    """Raises LocalOrgError where ``source`` has not all that the ``steps`` need."""
     needs = (
         "accounts.yml",
         "mailer.yml",
         "policies/exemptions.csv",
-        *(f"policies/{each}.yml" for each in POLICY_NAMES),
+        *(f"policies/{each}.yml" for each in steps),
     )
     for needed in needs:
         if not (source / needed).exists():
@@ -323,10 +493,23 @@ def add_tempting_users(org: LocalOrg) -> None:
         org.client("iam", account_id).create_role(RoleName="handover", AssumeRolePolicyDocument=trust)
 
 
-def _with_notices(source: Path, notices: Path) -> dict[str, Any]:
-    """The accounts of the checkout, with the notices in a directory of the demo's own."""
+def _accounts_file(source: Path, settings: Settings, notices: Path) -> dict[str, Any]:
+    """The accounts of the checkout and the invented ones, with the notices in a directory of the demo's own."""
     found: dict[str, Any] = yaml.safe_load((source / "accounts.yml").read_text())
-    return {**found, "vars": {**found.get("vars", {}), "notices": str(notices)}}
+    known = {each["account_id"] for each in found["accounts"]}
+    invented = [
+        {
+            "name": name,
+            "account_id": account_id,
+            "role": f"arn:aws:iam::{account_id}:role/{settings.role_name}",
+            "regions": [settings.region],
+            "vars": {"account_name": name, "owner": f"{name}-owner@example.com"},
+        }
+        for account_id, name in settings.member_accounts
+        if account_id not in known
+    ]
+    variables = {**found.get("vars", {}), "notices": str(notices)}
+    return {**found, "vars": variables, "accounts": [*found["accounts"], *invented]}
 
 
 def _check_accounts(source: Path, settings: Settings) -> None:
@@ -404,7 +587,7 @@ class Commands:
     source: Path
     environment: Mapping[str, str]
 
-    def c7n_org(self, step: str, accounts: Path, policies: Path) -> int:
+    def c7n_org(self, step: str, accounts: Path, policies: Path, *options: str) -> int:
         """`c7n-org run`; its exit code. The output is in ``<work>/output``, its log in ``<work>/logs``.
 
         The cache is in ``work``: c7n keys its cache by account id, and ids of the local organization may be real ones.
@@ -414,7 +597,9 @@ class Commands:
         # nothing is read from the cache: days pass between these steps in the real world
         directory = self.work / "output" / OUTPUTS.get(step, step)
         output = ["-s", str(directory), "--cache-path", str(cache), "--cache-period", "0"]
-        return self._run(step, ["c7n-org", "run", "-c", str(accounts), "-u", str(policies), *output])
+        return self._run(
+            step, ["c7n-org", "run", "-c", str(accounts), "-u", str(policies), *output, *options]
+        )
 
     def c7n_mailer(self, step: str, config: Path, templates: Path) -> int:
         """`c7n-mailer --run`: delivers what is in the queue, to this machine only: a webhook of Slack gets nothing."""

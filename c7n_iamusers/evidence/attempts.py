@@ -22,12 +22,16 @@ from c7n_iamusers.text.moments import as_text, moment
 HEARD, QUIET, DEAF = "heard", "quiet", "deaf"
 STATES = (HEARD, QUIET, DEAF)
 #: The sources. LAST_USED can only hear: it is not known whether AWS counts a denied call as a key's last use.
-CLOUDTRAIL, LAST_USED = "cloudtrail", "last-used"
-SOURCES = (CLOUDTRAIL, LAST_USED)
+#: SERVICES, IAM's service last accessed, counts denied calls and data events, in the services that it lists.
+CLOUDTRAIL, LAST_USED, SERVICES = "cloudtrail", "last-used", "service-last-accessed"
+SOURCES = (CLOUDTRAIL, LAST_USED, SERVICES)
+DEFAULT_SOURCES = (CLOUDTRAIL, LAST_USED)
 #: How long CloudTrail's event history reaches back, and how late an event may appear in it ("Working with CloudTrail
 #: event history", CloudTrail User Guide: 90 days; "What is CloudTrail": on average about 5 minutes, not guaranteed).
 HISTORY = timedelta(days=90)
 DELIVERY = timedelta(minutes=15)
+#: How late IAM's service last accessed may show a call ("Refine permissions using last accessed information").
+SERVICES_ARE_LATE = timedelta(hours=4)
 #: The attempts in an annotation, the newest first.
 SHOWN = 10
 #: Services of which CloudTrail logs all operations as management events, by their prefix in actions. "Logging data
@@ -44,13 +48,21 @@ _MANAGEMENT_ONLY = frozenset(
         "elasticloadbalancing",
     }
 )
+#: The gap of a user that is in no quarantine, where one was to be listened to.
+NOT_QUARANTINED = (
+    "it is not in quarantine, by its Deny-all and the available journals: run the action quarantine first, or, if "
+    "another output has its record, name that by record-from"
+)
 #: The longest texts of an event that are kept.
 _LONGEST = 200
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One call as the user. ``error``: AWS's error code, empty if the call succeeded or the source does not say."""
+    """One call as the user.
+
+    ``error``: AWS's error code, or else its message; empty if the call succeeded or the source does not say.
+    """
 
     source: str
     time: datetime
@@ -139,20 +151,25 @@ def attempts_in(records: Iterable[Mapping[str, Any]], user: IamUser, since: date
             _text(record.get("eventName")),
             _text(record.get("awsRegion")),
             _text(record.get("sourceIPAddress")),
-            _text(record.get("errorCode")),
+            _text(record.get("errorCode") or record.get("errorMessage")),
         )
 
 
 def is_of(record: Mapping[str, Any], user: IamUser) -> bool:
     """Whether the user made the call of a CloudTrail record, by its unique id. Its sessions count as itself.
 
-    A role session, or an earlier user, can have the same name. Some failed sign-ins have no id; they have the ARN.
+    A role session, or an earlier user, can have the same name. A failed sign-in to the console has no id and no ARN
+    ("AWS Management Console sign-in events", CloudTrail User Guide), so there the name counts.
     """
     identity = record.get("userIdentity")
     if not isinstance(identity, Mapping) or identity.get("type") != "IAMUser":
         return False
-    known = identity.get("principalId")
-    return bool(known == user.unique_id if known else identity.get("arn") == user.arn)
+    if known := identity.get("principalId"):
+        return bool(known == user.unique_id)
+    if arn := identity.get("arn"):
+        return bool(arn == user.arn)
+    named = (identity.get("accountId"), identity.get("userName"))
+    return named == (user.subject.account_id, user.name)
 
 
 def last_uses(user: IamUser, keys: Iterable[KeyUse], since: datetime) -> Iterator[Attempt]:
@@ -166,17 +183,28 @@ def last_uses(user: IamUser, keys: Iterable[KeyUse], since: datetime) -> Iterato
             yield Attempt(LAST_USED, key.at, key.service if known else "", "", key.region if known else "")
 
 
+def service_uses(services: Iterable[Mapping[str, Any]], since: datetime) -> Iterator[Attempt]:
+    """The services that were called from ``since`` on. ``services``: botocore's ``ServiceLastAccessed``."""
+    for each in services:
+        time = moment(each.get("LastAuthenticated"))
+        if time and time >= since:
+            region = _text(each.get("LastAuthenticatedRegion"))
+            yield Attempt(SERVICES, time, _text(each.get("ServiceNamespace")), "", region)
+
+
 def gaps_of(
     user: IamUser,
     grants: Sequence[AppliedPolicy] | None,
     deactivated: Sequence[str],
     since: datetime,
     now: datetime,
+    listed_services: frozenset[str] | None = None,
 ) -> Iterator[Gap]:
     """The calls of ``user`` that CloudTrail's event history does not record, however completely it is read.
 
     ``grants``: the policies that apply to the user, None if unknown. ``deactivated``: ids of the credentials that our
-    quarantine deactivated.
+    quarantine deactivated. ``listed_services``: the namespaces of which SERVICES has the last access; None if that was
+    not read.
     """
     if deactivated:
         yield Gap(
@@ -192,17 +220,23 @@ def gaps_of(
         )
     if since > now - DELIVERY:
         yield Gap("CloudTrail may need 15 minutes to show an event, and less has passed")
-    yield from _unlogged(grants)
+    if listed_services and since > now - SERVICES_ARE_LATE:
+        yield Gap("IAM's service last accessed may need 4 hours to show a call, and less has passed")
+    yield from _unlogged(grants, listed_services or frozenset())
 
 
-def _unlogged(grants: Sequence[AppliedPolicy] | None) -> Iterator[Gap]:
+def _unlogged(grants: Sequence[AppliedPolicy] | None, told: frozenset[str]) -> Iterator[Gap]:
+    """The data events of services that the user's policies allow, except those ``told`` by SERVICES.
+
+    SERVICES lists what policies allow: if it lists anything, it lists all. Under a Deny it may list nothing.
+    """
     if grants is None or any(each.document is None and not _of_aws(each) for each in grants):
         yield Gap(
             "its policies could not all be read, so it is unknown which services it may call", unread=True
         )
         return
     found = {each for grant in grants for each in (_services(grant.document) if grant.document else "*")}
-    services = sorted(found - _MANAGEMENT_ONLY)
+    services = sorted(found - _MANAGEMENT_ONLY - told - ({"*"} if told else set()))
     if "*" in services:
         yield Gap("its policies allow any service, and CloudTrail's event history has no data events")
     elif services:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads CloudTrail's event history for single users, within the two calls a second that it allows."""
+"""Reads of single users CloudTrail's event history, within its two calls a second, and IAM's service last accessed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.evidence.attempts import Attempt, Gap, attempts_in
+from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.client import Backoff, error_code, items, pages
 from c7n_iamusers.execution.rate_limit import RateLimit
 from c7n_iamusers.iam.user import IamUser
@@ -94,3 +95,27 @@ def _read_user(region: str, client: Any, window: Window, backoff: Backoff) -> He
             why = f"CloudTrail in {region} has over {LARGEST * 50} events of others by the name {window.user.name}"
             return Heard((), (Gap(why, unread=True),))
     return Heard((), ())
+
+
+def read_services(iam: Any, arn: str, backoff: Backoff) -> tuple[Mapping[str, Any], ...]:
+    """The ``ServiceLastAccessed`` of a user. IAM computes it in seconds, as a job.
+
+    Raises ClientError; EvidenceUnreadable if the job fails, or does not end within the budget of ``backoff``.
+    """
+    job = backoff.call(iam.generate_service_last_accessed_details, Arn=arn)["JobId"]
+    status = ""
+    for delay in backoff.delays():
+        page = backoff.call(iam.get_service_last_accessed_details, JobId=job)
+        status = page["JobStatus"]
+        if status == "COMPLETED":
+            found = list(page["ServicesLastAccessed"])
+            while page.get("IsTruncated"):
+                page = backoff.call(iam.get_service_last_accessed_details, JobId=job, Marker=page["Marker"])
+                found += page["ServicesLastAccessed"]
+            return tuple(found)
+        if status == "FAILED":
+            break
+        backoff.sleep(delay)
+    raise EvidenceUnreadable(
+        f"{arn}: IAM's service last accessed could not be read: its job is {status}: run again later"
+    )

@@ -21,8 +21,8 @@ STATES = (PROVISIONED, ABSENT, PENDING, USED)
 class AccessState:
     """``state``: one of STATES. ``reason``: in words.
 
-    ``username``, ``user_id``, ``permission_set``: of a person whose state is PROVISIONED; empty otherwise. ``user_id``:
-    in the identity store.
+    ``username``, ``user_id``, ``permission_set``, ``email``: of a person whose state is PROVISIONED; empty otherwise.
+    ``user_id``: in the identity store.
     """
 
     state: str
@@ -30,6 +30,7 @@ class AccessState:
     username: str = ""
     permission_set: str = ""
     user_id: str = ""
+    email: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def access_state(
         if problem == "":
             name = each.settings.name
             reason = f"{known.username} holds {name} in account {account_id}"
-            return AccessState(PROVISIONED, reason, known.username, name, known.user_id)
+            return AccessState(PROVISIONED, reason, known.username, name, known.user_id, known.email)
         if problem:
             return AccessState(PENDING, f"{known.username}: {problem}")
     what = required.name or "any permission set"

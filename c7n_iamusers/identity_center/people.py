@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center.model import Person, PersonKey
-from c7n_iamusers.text.wording import folded, shown
+from c7n_iamusers.text.addresses import LONGEST, foreign_domain, is_address
+from c7n_iamusers.text.wording import shown
 
 #: The keys of a policy's ``user:``. CreateUser needs all of them, although its model says they are optional.
 KEYS = ("username", "email", "given-name", "family-name", "display-name")
@@ -19,9 +20,6 @@ KEYS = ("username", "email", "given-name", "family-name", "display-name")
 #: identitystore CreateUser, UserName: "the username can't be Administrator or AWSAdministrators".
 _RESERVED = frozenset({"administrator", "awsadministrators"})
 _USERNAME_LIMIT, _TEXT_LIMIT = 128, 1024
-#: RFC 5321 4.5.3.1: a path of 256 octets includes its angle brackets.
-_EMAIL_LIMIT = 254
-_EMAIL = re.compile(r"[^@\s,;<>()\[\]\\\"]+@(?:[\w-]+\.)+[^\W\d_][\w-]*")
 #: Scripts that one language mixes in a word, and their common name.
 _WRITTEN_TOGETHER, _EAST_ASIAN = (
     frozenset({"Cjk", "Hiragana", "Katakana", "Hangul", "Bopomofo"}),
@@ -125,8 +123,8 @@ def _candidate(subject: Subject, identity: Identity, account_id: str, domains: S
 
 
 def _domain_faults(email: str, domains: Sequence[str]) -> list[str]:
-    domain = folded(email.rpartition("@")[2])
-    if domain in map(folded, domains):
+    domain = foreign_domain(email, domains)
+    if not domain:
         return []
     return [f"e-mail {email!r} has the domain {domain}, which is not in email-domains: {', '.join(domains)}"]
 
@@ -149,9 +147,9 @@ def _username_fault(text: str) -> str:
 
 
 def _email_fault(text: str) -> str:
-    if len(text) > _EMAIL_LIMIT:
-        return f"is longer than {_EMAIL_LIMIT} characters"
-    if not _EMAIL.fullmatch(text):
+    if len(text) > LONGEST:
+        return f"is longer than {LONGEST} characters"
+    if not is_address(text, international=True):
         return "is not an e-mail address: correct it there"
     return _mixed_scripts(text)
 

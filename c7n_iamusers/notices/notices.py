@@ -1,43 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who was addressed about which IAM user, on which day, and the STOP file beside these records.
+"""The record of messages about IAM users: recipients, time, and day of the deletion. And the STOP file beside it.
 
-c7n-mailer delivers later and elsewhere, and swallows errors, so no action can know that a mail arrived. A notice is
-therefore the proof that a message with these addresses entered the queue, and no more. Tags can't serve: who holds
-iam:TagUser writes them. One file holds one message: ``<account id>/<time>-<step>-<digest>.json``.
+c7n-mailer delivers later and elsewhere, and does not report errors, so no action can know that a mail arrived. A notice
+proves only that a message with these addresses entered the queue. Tags are no proof: anybody with iam:TagUser writes
+them. One file holds one message: ``<account id>/<time>-<step>-<digest>.json``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from c7n_iamusers.exceptions import NoticesUnreadable, Stopped
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.stores import Store, read_all
+from c7n_iamusers.exemptions import ExemptionRule
+from c7n_iamusers.notices.exempted import Exempted, lost_exemption, parse_exempted
+from c7n_iamusers.notices.exempted import place_of as exempted_place
 from c7n_iamusers.text.moments import as_text, moment
 
-ANNOUNCED = "announced"
-#: The steps of ``step: created``: a user or credential was created or activated, or our Deny was removed.
+ANNOUNCED, INFORMED = "announced", "informed"
+#: A user or credential was created or activated, or our Deny was removed.
 CREATED, DENY_REMOVED = "created", "deny-removed"
-#: Beside the notices: where a file of this name is, no destructive action begins with a further user.
+#: The name of a file beside the notices. While it exists, no destructive action begins with another user.
 STOP = "STOP"
-#: Days after the announced day for which an announcement counts. Later the owners have to be addressed again: people
+#: Days after the announced day for which an announcement counts. Later the user has to be announced again: people
 #: forget, and the user may have been exempt in between.
 LAPSE_DAYS = 90
 _CLOCK_SKEW = timedelta(minutes=10)
+#: What of a user changed when a rule no longer matches it.
+_LOST = {"user": "name", "path": "path", "tag": "tag", "group": "membership"}
 
 
 @dataclass(frozen=True)
 class Notice:
     """One message about ``users`` of an account, as it entered the queue.
 
-    ``step``: ``announced``, or ``reminded-N``, N days before ``day``: the first one, in UTC, on which the users may be
-    deleted. ``created`` and ``deny-removed`` announce nothing, and their ``day`` is that of ``time``. ``message_id``:
-    what the queue answered. ``event``: CloudTrail's id of the event that the message reports; empty if it reports none.
+    ``step``: ``announced``; ``reminded-N``, N days before ``day``; ``informed``, of what became of the users;
+    ``created`` or ``deny-removed``, of what was done to them; or ``access``, to a person who has access. ``day``: the
+    first one, in UTC, on which the users may be deleted; of steps that announce nothing, that of the message.
+    ``message_id``: the queue's answer. ``what``: of ``informed``, unique id -> what the message says of the user.
+    ``event``: CloudTrail's id of the event that the message reports; empty if it reports none.
     """
 
     account_id: str
@@ -48,6 +56,7 @@ class Notice:
     message_id: str
     policy: str
     users: tuple[Subject, ...]
+    what: Mapping[str, str] = field(default_factory=dict)
     event: str = ""
 
     @property
@@ -58,7 +67,13 @@ class Notice:
 
     def as_json(self) -> bytes:
         """The content of its file."""
-        users = [{"user": each.name, "arn": each.arn, "unique-id": each.unique_id} for each in self.users]
+        users = [
+            {
+                **{"user": each.name, "arn": each.arn, "unique-id": each.unique_id},
+                **({"what": self.what[each.unique_id]} if each.unique_id in self.what else {}),
+            }
+            for each in self.users
+        ]
         data = {
             "account": self.account_id,
             "step": self.step,
@@ -74,10 +89,10 @@ class Notice:
 
 
 def parse_notice(content: bytes, account_id: str, now: datetime) -> Notice:
-    """The notice in a file that lies in the directory of ``account_id``. Raises ValueError where it can't be one."""
+    """The notice in a file in the directory of ``account_id``. Raises ValueError if the content is not one."""
     data = json.loads(content)
     if not isinstance(data, Mapping):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     time = moment(data.get("time"))
     if time is None:
         raise ValueError("it has no time")
@@ -99,22 +114,15 @@ def parse_notice(content: bytes, account_id: str, now: datetime) -> Notice:
     if not isinstance(users, list):
         raise ValueError("it has no users")
     words = (_text(data, "message-id"), _text(data, "policy"))
+    subjects = tuple(map(_subject, users))
+    what = {str(each["unique-id"]): _text(each, "what") for each in users if "what" in each}
     event = _text(data, "event") if "event" in data else ""
-    return Notice(
-        account_id,
-        _text(data, "step"),
-        time,
-        day,
-        tuple(addresses),
-        *words,
-        tuple(map(_subject, users)),
-        event,
-    )
+    return Notice(account_id, _text(data, "step"), time, day, tuple(addresses), *words, subjects, what, event)
 
 
 def _subject(data: Any) -> Subject:
     if not isinstance(data, Mapping):
-        raise ValueError("a user of it is no JSON object")
+        raise ValueError("one of its users is not a JSON object")
     return Subject(_text(data, "user"), _text(data, "arn"), _text(data, "unique-id"))
 
 
@@ -126,10 +134,13 @@ def _text(data: Mapping[str, Any], key: str) -> str:
 
 
 class Notices:
-    """The notices of one account. ``place``: where they are, for people."""
+    """The notices of one account, and which of its users were exempt then. ``place``: where they are, for people."""
 
-    def __init__(self, notices: Iterable[Notice], place: str) -> None:
+    def __init__(self, notices: Iterable[Notice], place: str, exempted: Iterable[Exempted] = ()) -> None:
         self.place = place
+        self._exempted: dict[str, list[Exempted]] = {}
+        for each in exempted:
+            self._exempted.setdefault(each.user.unique_id, []).append(each)
         self._by_user: dict[str, list[Notice]] = {}
         self._announced: dict[str, dict[str, Notice]] = {}
         for notice in sorted(notices, key=lambda each: each.time):
@@ -140,23 +151,54 @@ class Notices:
 
     @classmethod
     def read(cls, store: Store, account_id: str, now: datetime) -> Notices:
-        """All notices of an account: one list, and one read a message. Raises NoticesUnreadable."""
+        """All notices of an account: two lists, and one read a file. Raises NoticesUnreadable."""
+        notices, exempted = list[Notice](), list[Exempted]()
         try:
-            contents = read_all(
-                store, [each for each in store.names(f"{account_id}/") if each.endswith(".json")]
-            )
-            found = [_parsed(store, name, content, account_id, now) for name, content in contents]
+            for name, content in _files(store, f"{account_id}/"):
+                with _parsing(store, name):
+                    notices.append(parse_notice(content, account_id, now))
+            for name, content in _files(store, exempted_place(account_id)):
+                with _parsing(store, name):
+                    exempted += parse_exempted(content, account_id)
         except OSError as error:
             raise NoticesUnreadable(
                 f"the notices in {store.place(account_id)} can't be read: {error}"
             ) from error
-        return cls(found, store.place(account_id))
+        return cls(notices, store.place(account_id), exempted)
 
-    def announcement(self, unique_id: str, now: datetime) -> Notice | None:
-        """The earliest announcement that has not lapsed; None where the owners were not addressed."""
+    def announcement(self, unique_id: str, now: datetime, lost: Exempted | None = None) -> Notice | None:
+        """The earliest announcement that has not lapsed; None if the user was not announced.
+
+        ``lost``: see ``lost_exemption``. A user that was exempt after an announcement has to be announced again.
+        """
         today = now.astimezone(timezone.utc).date()
         found = (each for each in self._by_user.get(unique_id, ()) if each.step == ANNOUNCED)
-        return next((each for each in found if today <= each.day + timedelta(days=LAPSE_DAYS)), None)
+        return next(
+            (
+                each
+                for each in found
+                if today <= each.day + timedelta(days=LAPSE_DAYS) and (lost is None or each.time > lost.time)
+            ),
+            None,
+        )
+
+    def lost_exemption(
+        self, unique_id: str, rules: Iterable[ExemptionRule], now: datetime
+    ) -> Exempted | None:
+        """When a user, which is not exempt now, was last exempt by one of ``rules`` that is still in force."""
+        today = now.astimezone(timezone.utc).date()
+        return lost_exemption(self._exempted.get(unique_id, ()), rules, today)
+
+    def unrecorded(self, exempt: Iterable[tuple[Subject, ExemptionRule]], now: datetime) -> list[Exempted]:
+        """The records to write about users that are exempt ``now``: those without one since their last message."""
+        found = []
+        for user, rule in exempt:
+            new = Exempted.by(rule, user, now)
+            since = max((each.time for each in self._by_user.get(user.unique_id, ())), default=None)
+            known = [each.time for each in self._exempted.get(user.unique_id, ()) if each.rule == new.rule]
+            if not known or (since is not None and max(known) < since):
+                found.append(new)
+        return found
 
     def of_namesake(self, user: Subject) -> Notice | None:
         """The latest announcement of another user that had the ARN of ``user``; None if there is none."""
@@ -165,17 +207,37 @@ class Notices:
         return max(others, key=lambda each: each.time, default=None)
 
     def has(self, unique_id: str, step: str, since: datetime) -> bool:
-        """Whether its owners were addressed at ``step``, at ``since`` or later."""
+        """Whether a message of ``step`` was sent about the user at ``since`` or later."""
         return any(each.step == step and each.time >= since for each in self._by_user.get(unique_id, ()))
 
     def reports(self, unique_id: str, event: str) -> bool:
-        """Whether its owners were addressed about the event with this id."""
+        """Whether a message about the user reports the event with this id."""
         return bool(event) and any(each.event == event for each in self._by_user.get(unique_id, ()))
 
+    def said(self, unique_id: str, policy: str) -> str | None:
+        """What the last message of ``policy`` to inform said of the user; None if there was none."""
+        found = [
+            each
+            for each in self._by_user.get(unique_id, ())
+            if each.step == INFORMED and each.policy == policy
+        ]
+        return found[-1].what.get(unique_id) if found else None
 
-def _parsed(store: Store, name: str, content: bytes | None, account_id: str, now: datetime) -> Notice:
+    def is_before_day(self, unique_id: str, now: datetime) -> bool:
+        """Whether the user is announced for a day that is yet to come."""
+        notice = self.announcement(unique_id, now)
+        return notice is not None and now.astimezone(timezone.utc).date() < notice.day
+
+
+def _files(store: Store, place: str) -> Iterator[tuple[str, bytes]]:
+    names = [each for each in store.names(place) if each.endswith(".json")]
+    return ((name, content or b"") for name, content in read_all(store, names))
+
+
+@contextmanager
+def _parsing(store: Store, name: str) -> Iterator[None]:
     try:
-        return parse_notice(content or b"", account_id, now)
+        yield
     except (ValueError, TypeError) as error:
         raise NoticesUnreadable(
             f"{store.place(name)} is no notice: {error}. Find out who wrote it, move it away and run again"
@@ -183,13 +245,26 @@ def _parsed(store: Store, name: str, content: bytes | None, account_id: str, now
 
 
 def notice_refusal(
-    notices: Notices, unique_id: str, days: float, now: datetime, *, before_day: bool = False
+    notices: Notices,
+    unique_id: str,
+    days: float,
+    now: datetime,
+    *,
+    rules: Iterable[ExemptionRule] = (),
+    before_day: bool = False,
 ) -> str | None:
     """Why a user may not be touched yet, ``days`` after its owners were addressed; None where it may.
 
-    ``before_day``: whether it may be touched before the announced day, which is that of its deletion.
+    The user is not exempt. ``rules``: the exemptions of its account. ``before_day``: whether it may be touched before
+    the announced day, which is that of its deletion.
     """
-    notice = notices.announcement(unique_id, now)
+    lost = notices.lost_exemption(unique_id, rules, now)
+    notice = notices.announcement(unique_id, now, lost)
+    if notice is None and lost:
+        return (
+            f"it was {lost}, a rule that is still in force and no longer matches it: restore its {_LOST[lost.field]}, "
+            "or, if it may be deleted, announce it again by notify-owners, or remove the rule"
+        )
     if notice is None:
         return (
             f"its owners were not addressed: {notices.place} has no announcement of it that still counts; run the "
@@ -204,29 +279,35 @@ def notice_refusal(
 
 
 def check_stop(store: Store) -> None:
-    """Raises Stopped where the STOP file is there, and NoticesUnreadable where that can't be known."""
+    """Raises Stopped if the STOP file exists, and NoticesUnreadable if that can't be read."""
     try:
         content = store.read(STOP)
     except OSError as error:
         raise NoticesUnreadable(
-            f"whether there is a file {store.place(STOP)} can't be read: {error}; the user was not touched"
+            f"whether there is a file {store.place(STOP)} can't be read: {error}. The user was not touched: make it "
+            "readable and run again"
         ) from error
     if content is not None:
         raise Stopped(
-            f"the file {store.place(STOP)} stops every destructive action: the user was not touched; remove the "
-            "file and run again"
+            f"the file {store.place(STOP)} stops every destructive action: the user was not touched. Remove the file "
+            "and run again"
         )
 
 
 def due_for(
-    step_days: int, notices: Notices, users: Sequence[Subject], now: datetime
+    step_days: int,
+    notices: Notices,
+    users: Sequence[Subject],
+    now: datetime,
+    rules: Sequence[ExemptionRule] = (),
 ) -> list[tuple[Subject, Notice]]:
     """The users to be reminded ``step_days`` days before their announced day, with their announcement.
 
-    None is reminded twice for the same announcement, none who was not announced, and none whose day is past.
+    Users without an announcement, with a reminder of this step for it, or whose day is past are left out.
     """
     today = now.astimezone(timezone.utc).date()
-    found = ((user, notices.announcement(user.unique_id, now)) for user in users)
+    lost = ((user, notices.lost_exemption(user.unique_id, rules, now)) for user in users)
+    found = ((user, notices.announcement(user.unique_id, now, since)) for user, since in lost)
     return [
         (user, notice)
         for user, notice in found

@@ -9,19 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.text.wording import folded
+from c7n_iamusers.text.addresses import foreign_domain, is_address
 
 ACCOUNTS, TAG, CONTACT, ORGANIZATION = "accounts", "tag", "alternate-contact", "organization"
 #: AlternateContactType of GetAlternateContact.
 CONTACTS = ("SECURITY", "OPERATIONS", "BILLING")
 #: The variable of accounts.yml that policies use as {owner}.
 OWNER = "owner"
-_LONGEST = 254
-#: A dot-atom and a domain of several labels (RFC 5322, RFC 1123), without braces, which make a variable.
-_ADDRESS = re.compile(
-    r"[A-Za-z0-9!#$%&'*+/=?^_`|~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`|~-]+)*"
-    r"@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]*[A-Za-z0-9])"
-)
 
 
 @dataclass(frozen=True)
@@ -105,11 +99,10 @@ def owner_of(account: Account, sources: Sequence[Source], look_up: LookUp, domai
 
 def address_fault(text: object, domains: Iterable[str] = ()) -> str:
     """Why ``text`` is not the address of an owner; empty where it is one. ``domains``: allowed ones; none for any."""
-    if not isinstance(text, str) or len(text) > _LONGEST or not _ADDRESS.fullmatch(text):
+    if not isinstance(text, str) or not is_address(text):
         return f"{text!r} is not one e-mail address"
     allowed = tuple(domains)
-    domain = folded(text.rpartition("@")[2])
-    if allowed and domain not in map(folded, allowed):
+    if domain := foreign_domain(text, allowed):
         return f"{text!r} is of domain {domain}, which is none of {', '.join(allowed)} (--email-domain)"
     return ""
 

@@ -16,8 +16,12 @@ from c7n.utils import local_session, type_schema
 
 from c7n_iamusers.evidence.attempts import (
     CLOUDTRAIL,
+    DEFAULT_SOURCES,
     DELIVERY,
     LAST_USED,
+    NOT_QUARANTINED,
+    SERVICES,
+    SERVICES_ARE_LATE,
     SOURCES,
     STATES,
     Attempt,
@@ -25,9 +29,11 @@ from c7n_iamusers.evidence.attempts import (
     Gap,
     gaps_of,
     last_uses,
+    service_uses,
 )
-from c7n_iamusers.evidence.event_history import Heard, Window, enabled_regions, read_events
+from c7n_iamusers.evidence.event_history import Heard, Window, enabled_regions, read_events, read_services
 from c7n_iamusers.evidence.index import ACCOUNT, applied_policies
+from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.client import Backoff, error_code
 from c7n_iamusers.execution.journal import JournalReader, utc_now
 from c7n_iamusers.execution.stores import Store
@@ -69,8 +75,11 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
 
     ``sources``: ``cloudtrail``, the event history of management events, which is on in every account; and
     ``last-used``, the last use of password and access keys, which can only be heard: a last use that did not move
-    proves nothing. By default both. ``regions``: where CloudTrail is read, by default in all that are enabled in the
-    account, since an event is in the Region of the call. Enabled Regions that are not read are ``unread``.
+    proves nothing. By default these two. ``service-last-accessed`` has data events too, up to 4 hours late, of the
+    services that it lists; under a Deny it may list none, and then it tells nothing.
+
+    ``regions``: where CloudTrail is read, by default in all that are enabled in the account, since an event is in the
+    Region of the call. Enabled Regions that are not read are ``unread``.
 
     It costs one LookupEvents for each user in quarantine and each Region, two a second in each Region, all Regions at
     the same time; and ten calls to IAM for each user. CloudTrail shows an event up to 15 minutes late: ``as_of`` says
@@ -105,10 +114,11 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
 
     def get_permissions(self) -> tuple[str, ...]:
         """The IAM actions that the filter needs with these options."""
-        heard = {CLOUDTRAIL: ("cloudtrail:LookupEvents", "ec2:DescribeRegions"), LAST_USED: ()}
-        of_sources = [each for source in self._sources for each in heard[source]]
+        of_sources = ["cloudtrail:LookupEvents", "ec2:DescribeRegions"] if CLOUDTRAIL in self._sources else []
         if LAST_USED in self._sources:
             of_sources.append("iam:GetAccessKeyLastUsed")
+        if SERVICES in self._sources:
+            of_sources += ["iam:GenerateServiceLastAccessedDetails", "iam:GetServiceLastAccessedDetails"]
         return ("iam:GetAccountAuthorizationDetails", "iam:GetUser", *_READS, *of_sources)
 
     def validate(self) -> AttemptsFilter:
@@ -147,7 +157,7 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
 
     @property
     def _sources(self) -> Sequence[str]:
-        return self.data.get("sources") or SOURCES
+        return self.data.get("sources") or DEFAULT_SOURCES
 
     def _answers(self, resources: Sequence[Resource], pool: Executor) -> list[Attempts]:
         reading = _Reading(self.manager, self.data, self._sources)
@@ -168,17 +178,7 @@ class _Listened:
     quarantined: bool = False
 
 
-_NO_QUARANTINE = _Listened(
-    None,
-    None,
-    gaps=(
-        Gap(
-            "it is not in quarantine, by its Deny-all and the available journals: run the action quarantine first, or, "
-            "if another output has its record, name that by record-from",
-            unread=True,
-        ),
-    ),
-)
+_NO_QUARANTINE = _Listened(None, None, gaps=(Gap(NOT_QUARANTINED, unread=True),))
 
 
 class _Reading:
@@ -198,7 +198,7 @@ class _Reading:
             if self._days is None and self._is_free(resource):
                 return _NO_QUARANTINE
             return self._listen(resource, self._days)
-        except (ClientError, BotoCoreError, OSError) as error:
+        except (ClientError, BotoCoreError, OSError, EvidenceUnreadable) as error:
             return _Listened(None, None, gaps=(Gap(f"it could not be read: {error}", unread=True),))
 
     def events(self, windows: list[Window]) -> dict[str, Heard]:
@@ -232,7 +232,8 @@ class _Reading:
             attempts, gaps = (*attempts, *of_events.attempts), (*gaps, *of_events.gaps)
         elif CLOUDTRAIL not in self._sources:
             gaps = (*gaps, Gap("CloudTrail is not among the sources", unread=True))
-        return Attempts(found.since, self._now - DELIVERY, attempts, gaps, found.quarantined)
+        late = SERVICES_ARE_LATE if SERVICES in self._sources else DELIVERY
+        return Attempts(found.since, self._now - late, attempts, gaps, found.quarantined)
 
     @property
     def _days(self) -> float | None:
@@ -275,10 +276,16 @@ class _Reading:
         since = quarantine.since if quarantine and days is None else self._now - timedelta(days=days or 0)
         keys = read_key_use(self._iam, user, self._backoff) if LAST_USED in self._sources else ()
         heard = last_uses(user, keys, since) if LAST_USED in self._sources else ()
+        services: tuple[Mapping[str, Any], ...] = ()
+        told = None
+        if SERVICES in self._sources:
+            services = read_services(self._iam, user.arn, self._backoff)
+            told = frozenset(str(each["ServiceNamespace"]) for each in services)
         grants = applied_policies(without_own_changes(user, history), self._inventory)
         off = _deactivated(user, quarantine) if quarantine else ()
-        gaps = gaps_of(user, grants, off, since, self._now)
-        return _Listened(user, since, tuple(heard), tuple(gaps), quarantine is not None)
+        gaps = gaps_of(user, grants, off, since, self._now, told)
+        attempts = (*heard, *service_uses(services, since))
+        return _Listened(user, since, attempts, tuple(gaps), quarantine is not None)
 
 
 def _deactivated(user: IamUser, quarantine: Quarantine) -> tuple[str, ...]:

@@ -30,7 +30,15 @@ from c7n_iamusers.plugins.numbers import check_numbers
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_store
 from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction, idle_region
-from c7n_iamusers.safeguards.guards import NOT_HEARD, PROVEN, Guards, refused_status, unprovisioned, unquiet
+from c7n_iamusers.safeguards.guards import (
+    NOT_HEARD,
+    PROVEN,
+    Guards,
+    refused_status,
+    seen_active,
+    unprovisioned,
+    unquiet,
+)
 from c7n_iamusers.safeguards.recheck import no_recheck
 from c7n_iamusers.text.wording import visible
 
@@ -260,7 +268,11 @@ class CompositeDelete(UserAction):
         """Why a user in use, or without a working replacement, is skipped; None if neither, or neither is asked for."""
         annotation = resource.get(ANNOTATION, {})
         # CloudTrail shows an event minutes late, so asking it again would say no more than the filter did.
+        attempts = annotation.get("attempts") or {}
         used = unquiet(annotation.get("attempts"), self.data["quiet"]) if self.data.get("quiet") else None
+        if used and not attempts.get("quarantined"):
+            # That it is in use says more than that it is not in quarantine.
+            used = seen_active(annotation.get("last_activity"), self.active_within(), utc_now()) or used
         failed = unprovisioned(annotation.get("provisioning"))
         missing = (self._missing_access(states[str(resource["Arn"])]) for states in self._access)
         return used or failed or next(filter(None, missing), None)

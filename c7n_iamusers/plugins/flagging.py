@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from logging import Logger
 from typing import Any
@@ -18,6 +18,7 @@ from c7n_iamusers.evidence.index import CREATION, EvidenceIndex, Inventory
 from c7n_iamusers.evidence.options import FilterOptions
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES
 from c7n_iamusers.exceptions import EvidenceUnreadable
+from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.client import Backoff, error_code
 from c7n_iamusers.exemptions import Exemption, ExemptionRule, find_exemption, usage_lines
 from c7n_iamusers.plugins.account_readings import AccountReadings
@@ -29,7 +30,10 @@ Found = tuple[Resource, Assessment]
 
 @dataclass(frozen=True)
 class Flagging:
-    """One run of the filter. ``client``: an IAM client. ``clock``: returns the current time in UTC."""
+    """One run of the filter. ``client``: an IAM client. ``clock``: returns the current time in UTC.
+
+    ``exempt``: the users that exemptions protect, and by which rule, after ``flagged``.
+    """
 
     manager: Any
     client: Any
@@ -37,16 +41,24 @@ class Flagging:
     options: FilterOptions
     clock: Callable[[], datetime]
     log: Logger
+    exempt: list[tuple[Subject, ExemptionRule]] = field(default_factory=list)
 
     def flagged(
-        self, resources: list[Resource], rules: Sequence[ExemptionRule], pool: Executor
+        self,
+        resources: list[Resource],
+        rules: Sequence[ExemptionRule],
+        pool: Executor,
+        elsewhere: Sequence[ExemptionRule] = (),
     ) -> list[Resource]:
         """The resources to flag, annotated. ``pool``: for calls that read single users.
+
+        ``elsewhere``: rules of other accounts. The log counts their users too, so that a report over all accounts finds
+        those that protect nobody.
 
         Raises PolicyExecutionError if groups, roles or policies of the account can't be read.
         """
         records = user_records(self.manager, self.client, resources, self.backoff)
-        unprotected = list(self._unprotected(records, rules))
+        unprotected = list(self._unprotected(records, rules, elsewhere))
         found = self._selected(unprotected, pool) if unprotected else []
         for resource, assessment in found:
             annotate_anew(resource, {"exemption": None, **assessment.as_data()})
@@ -59,7 +71,7 @@ class Flagging:
         return [resource for resource, _ in found]
 
     def _unprotected(
-        self, records: list[UserRecord], rules: Sequence[ExemptionRule]
+        self, records: list[UserRecord], rules: Sequence[ExemptionRule], elsewhere: Sequence[ExemptionRule]
     ) -> Iterator[tuple[UserRecord, Exemption]]:
         today = self.clock().date()
         spared: Counter[ExemptionRule] = Counter()
@@ -72,9 +84,10 @@ class Flagging:
             annotate_anew(record.resource, {"exemption": exemption.rule and exemption.rule.as_data()})
             if exemption.rule:
                 spared[exemption.rule] += 1
+                self.exempt.append((record.user.subject, exemption.rule))
             else:
                 yield record, exemption
-        for line in usage_lines(rules, spared):
+        for line in usage_lines((*rules, *elsewhere), spared):
             self.log.info("unnecessary: %s", line)
 
     def _selected(self, unprotected: list[tuple[UserRecord, Exemption]], pool: Executor) -> list[Found]:

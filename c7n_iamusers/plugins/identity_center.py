@@ -142,6 +142,11 @@ class AccessGate:
         deriving = ("iam:GetAccountAuthorizationDetails",) if details else ()
         return (*PERMISSIONS, *assuming, *deriving, *username_tag_permission(self._data))
 
+    def portal(self) -> dict[str, str]:
+        """Where people sign in, for a notice: ``start-url`` and ``region``. Raises what connecting raises."""
+        instance = self._connected_center().instance
+        return {"start-url": instance.portal, "region": instance.region}
+
     def states(self, resources: Sequence[Resource]) -> dict[str, AccessState]:
         """ARN of each user -> the access of its person. The account's assignments are read once.
 
@@ -275,8 +280,8 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
 
     ``user``, ``people-from``, ``email-domains``, ``role`` and ``region`` are as for ``provision-identity-center``. Each
     user is annotated with ``c7n:IamUser`` -> ``identity-center``: ``state``, ``reason`` and, for those with access,
-    ``username`` and ``permission-set``, for a notice. If Identity Center can't be read, the policy fails and selects no
-    user.
+    ``username``, ``email``, ``permission-set``, ``start-url`` and ``region``, for a notice. If Identity Center can't be
+    read, the policy fails and selects no user.
 
     :example:
 
@@ -343,14 +348,16 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
 
     def process(self, resources: list[Resource], event: Any = None) -> list[Resource]:
         """The users in the given ``state``, annotated. Raises PolicyExecutionError if that can't be read."""
-        states = self.gate().states(resources)
+        gate = self.gate()
+        states = gate.states(resources)
         wanted = {self.data["state"], USED} if self.data["state"] == PROVISIONED else {self.data["state"]}
         selected = []
         for resource in resources:
             found = states[subject_of(resource).arn]
             annotation = {"state": found.state, "reason": found.reason}
             if found.username:
-                annotation |= {"username": found.username, "permission-set": found.permission_set}
+                annotation |= {"username": found.username, "email": found.email}
+                annotation |= {"permission-set": found.permission_set, **gate.portal()}
             annotate(resource, "identity-center", annotation)
             if found.state in wanted:
                 selected.append(resource)

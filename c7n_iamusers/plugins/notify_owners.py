@@ -1,43 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The action ``notify-owners``: c7n's ``notify``, with a record of who was addressed about which user."""
+"""The action ``notify-owners``: c7n's ``notify``, with a record of the recipients of each message."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from c7n.actions.notify import Notify
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
-from c7n_iamusers.evidence.credential_events import CredentialEvent, credential_event
 from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.iam.deny_all import is_denied
-from c7n_iamusers.notices.notices import (
-    ANNOUNCED,
-    CREATED,
-    DENY_REMOVED,
-    Notice,
-    Notices,
-    due_for,
-    reminder,
-)
+from c7n_iamusers.execution.stores import Store
+from c7n_iamusers.exemptions import ExemptionRule
+from c7n_iamusers.notices import exempted
+from c7n_iamusers.notices.messages import in_parts
+from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
+from c7n_iamusers.plugins.new_credentials import Created
 from c7n_iamusers.plugins.numbers import check_numbers, or_variable
-from c7n_iamusers.plugins.resources import ANNOTATION, annotate, subject_of
-from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store
-from c7n_iamusers.plugins.user_action import idle_region, require_exemptions
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
+from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
+from c7n_iamusers.plugins.run_outputs import NOTICES, fail_at_the_end, notices_store
+from c7n_iamusers.plugins.steps import Announce, Due, Inform, Remind, Step
+from c7n_iamusers.plugins.user_action import exemption_rules, idle_region, require_exemptions
+from c7n_iamusers.text.addresses import is_address
 
 Resource = dict[str, Any]
 
 
-_CREATED = "created"
+#: The steps that announce nothing: what became of users; and who created a credential, or removed our Deny.
+INFORM, CREATED = "inform", "created"
 
 
 def _schema() -> dict[str, Any]:
@@ -45,27 +45,115 @@ def _schema() -> dict[str, Any]:
     schema["properties"] |= {
         "type": {"enum": ["notify-owners"]},
         "notices": NOTICES,
-        "step": {"enum": ["announce", "remind", _CREATED]},
+        "step": {"enum": ["announce", "remind", INFORM, CREATED]},
         "days": or_variable({"type": "integer", "minimum": 0}),
-        "email-domains": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        "email-domains": EMAIL_DOMAINS,
     }
+    informing = {"properties": {"step": {"enum": [INFORM]}}}
     schema["anyOf"] = [
-        {"required": [*each["required"], "notices", "step", "days"]} for each in schema["anyOf"]
+        {"required": [*each["required"], "notices", "step", *days], **further}
+        for each in schema["anyOf"]
+        for days, further in ((["days"], {}), ([], informing))
     ]
     return schema
 
 
-class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
-    """Sends what ``notify`` sends, and records for each user who was addressed, when, and for which day.
+_NOBODY = (
+    "notify-owners has no e-mail address in to: (those that c7n-mailer looks up later are not known here): give one, "
+    'such as "{owner}" with a var owner of each account in accounts.yml'
+)
 
-    c7n-mailer delivers later, elsewhere, and swallows errors, so the record proves that a message with these addresses
-    entered the queue, and not that it arrived. ``composite-delete`` and ``quarantine`` with ``noticed`` rest on it.
 
-    ``step: announce`` with ``days: 30`` announces the users that have no announcement yet, for the day in thirty
-    days (UTC); one counts until 90 days after its day. ``step: remind`` with ``days: 7`` addresses the owners of those
-    whose announced day is seven days ahead or less, once. Other users are left out. The resources carry
-    ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``) for the template, with ``came-back`` where another user of
-    the name was announced before.
+#: Room for the attributes of a message, which count too.
+_ATTRIBUTES = 256
+
+
+class _AllResources:
+    """Takes the place of c7n's buffer, which sends a message before it knows how many there will be."""
+
+    full = False
+
+    def __init__(self, envelope: dict[str, Any], size: int) -> None:
+        self.resources: list[Resource] = []
+
+    def add(self, resource: Resource) -> None:
+        """Add a resource to the message."""
+        self.resources.append(resource)
+
+    def __len__(self) -> int:
+        return len(self.resources)
+
+
+class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
+    """``notify`` with a record of each message beside the notices."""
+
+    message_buffer_class = _AllResources
+    _store: Store
+    _unrecorded: list[str]
+
+    def record(self, notice: Notice) -> None:
+        """Write the record of a message that was sent, or remember that it can't be written."""
+        names, to = ", ".join(each.name for each in notice.users), ", ".join(notice.addresses)
+        try:
+            self._store.create(notice.name, notice.as_json())
+        except OSError as error:
+            self._unrecorded.append(
+                f"a message about {names} was sent to {to} (message {notice.message_id}), but "
+                f"{self._store.place(notice.name)} can't be written: {error}; a later run may send it again"
+            )
+            return
+        for user in notice.users:
+            what = notice.what.get(user.unique_id) or notice.day
+            self.log.info("%s: %s: %s to %s", user, notice.step, what, to)
+
+    def get_permissions(self) -> tuple[str, ...]:
+        """What sending needs, by the session of ``assume_role``, and what the policy's own session needs."""
+        return (*super().get_permissions(), "iam:ListAccountAliases")
+
+    def fits(self, content: str) -> bool:
+        """Whether the packed ``content`` fits a message."""
+        return len(content) + _ATTRIBUTES <= int(self.buffer_max_size)
+
+    @property
+    def policy_name(self) -> str:
+        """The policy's name."""
+        return str(self.manager.data.get("name"))
+
+    @contextmanager
+    def refused(self, account_id: str) -> Iterator[None]:
+        """Raises PolicyExecutionError for notices that can't be read or written."""
+        try:
+            yield
+        except (OSError, NoticesUnreadable) as error:
+            raise PolicyExecutionError(
+                f"{self.where(account_id)}: the notices can't be read and written: {error}. Nobody was addressed: "
+                f"make {self.data['notices']} readable and writable for the runner, or correct notices, and run again"
+            ) from error
+
+    def where(self, account_id: str) -> str:
+        """The policy and the account, for messages."""
+        return f"policy {self.policy_name}: account {account_id}"
+
+
+class NotifyOwners(RecordedNotify):
+    """Sends what ``notify`` sends, and records for each user the recipients, the time, and the day of its deletion.
+
+    c7n-mailer delivers later, elsewhere, and does not report errors, so the record proves that a message with these
+    addresses entered the queue, and not that it arrived. ``composite-delete`` and ``quarantine`` with ``noticed`` read
+    it.
+
+    ``step: announce`` with ``days: 30`` announces the users that have no announcement yet, for the day in thirty days
+    (UTC). An announcement counts until 90 days after its day. ``step: remind`` with ``days: 7`` reminds, once, of the
+    users whose announced day is seven days ahead or less. Other users are left out. The resources have
+    ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``, ``was-exempt``, and ``came-back`` if another user of the name
+    was announced before) for the template.
+
+    ``step: inform``, which has no ``days``, says what became of the users, by the actions and filters of the policy:
+    who was deleted, failed or was left alone, who has access through Identity Center, as whom somebody still calls AWS.
+    It says so once: a user is in a message if that differs from what the last message of the same policy said of it. Of
+    users that were left alone the kind of the reason counts, and those whose announced day is yet to come are left out.
+    Without anything new no message is sent. Put it after the other actions. It is also sent where they failed, and its
+    own errors, such as nobody to address, end the policy together with theirs.
 
     ``step: created`` addresses the owners right after a user or credential was created or activated, or our Deny was
     removed from a user. In ``mode: cloudtrail`` the event says so, and ``c7n:IamUser`` -> ``created`` has the call, its
@@ -74,17 +162,30 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
     A user that is still denied everything has kept its Deny, and is left out. Whether a removed permissions boundary
     was the Deny, the event does not say. In other modes, ``days: 2`` leaves out users that were not created, and got no
     credential, in the last two days, or of which a message was sent since. No event is reported twice. This step
-    announces nothing: no user is deleted because of it. Give it notices of its own: where a Lambda in each account
-    writes them, no deletion may rest on them.
+    announces nothing: no user is deleted because of it. Give it notices of its own: where a Lambda function in each
+    account writes them, let no deletion depend on them.
 
     ``notices`` is a directory, or ``s3://BUCKET/PREFIX``, that all steps share. Each message is a file there
     (``<account id>/<time>-<step>-<digest>.json``) by the session of Cloud Custodian itself, with a conditional put.
-    Whoever can write there can forge a notice: keep it to the runner's role. A file ``STOP`` there stops the
+    Anybody who can write there can forge a notice: let only the runner's role write. A file ``STOP`` there stops the
     destructive actions of the whole organization before their next user.
 
-    ``to`` needs at least one e-mail address, literally or from a variable: what c7n-mailer looks up later
-    (``account-emails``, ``resource-owner``) proves nothing. Where there is none, nobody is announced and the policy
-    ends with an error. A message that was sent and could not be recorded is sent again by the next run.
+    Without ``subject`` the mail's subject is ``payments: 12 IAM users are to be deleted on 2026-12-26``, with
+    ``account_name``, or else the account's alias or id; that of ``inform`` is ``payments: 10 IAM users deleted, 2 left
+    alone on 2026-12-26``. With a template of this package a message has only what the template needs, and room for more
+    than a thousand users. Where it has to be split, each part says which one it is, and how many users there are in
+    all. Users with findings of high severity come first.
+
+    Which users are exempt, and by which rule, is recorded too, in ``exempt/`` below ``notices``, except by ``step:
+    created``. A user that was exempt
+    after its announcement, and is not any more although the rule is still in force (its tag was removed, say), is not
+    deleted by that announcement: it is announced again, and the mail says so. Where the rule was removed or has
+    expired, the announcement counts.
+
+    ``to`` needs at least one e-mail address, literally or from a variable: who gets a mail by ``account-emails`` or
+    ``resource-owner`` is not known here, since c7n-mailer looks that up later. Without an address no user is announced
+    and the policy ends with an error. ``resource-owner`` needs ``email-domains``: addresses of other domains in tags
+    get no mail. A message that was sent and could not be recorded is sent again by the next run.
 
     The policy must have the filter ``unnecessary`` at its top level with its exemptions.
 
@@ -105,8 +206,8 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
                 step: announce
                 days: 30
                 template: iam-users-flagged.html
-                subject: IAM users of your AWS account are to be deleted
                 to: [payments-owners@example.com]
+                account_name: payments
                 transport:
                   type: sqs
                   queue: https://sqs.us-east-1.amazonaws.com/123456789012/c7n-mailer
@@ -115,194 +216,165 @@ class NotifyOwners(Notify):  # type: ignore[misc]  # c7n is untyped
 
     schema = _schema()
     schema_alias = False
-
-    def get_permissions(self) -> tuple[str, ...]:
-        """What sending needs, by the session of ``assume_role``, and what the policy's own session needs."""
-        return (*super().get_permissions(), "iam:ListAccountAliases")
+    #: Whose owners have to be addressed, and no message about them was sent yet.
+    _due_users: list[Due]
+    _step: Step
 
     def validate(self) -> NotifyOwners:
-        """Raises PolicyValidationError where the policy does not say whom it spares, or whom it addresses."""
-        require_keys(self.manager, self.type, self.data, ("notices", "step", "days", "transport"))
+        """Raises PolicyValidationError if the policy states no exemptions or no recipients."""
+        days = () if self._informs else ("days",)
+        require_keys(self.manager, self.type, self.data, ("notices", "step", *days, "transport"))
+        if self._informs and "days" in self.data:
+            raise PolicyValidationError(
+                f"policy {self.policy_name}: {self.type}: step: {INFORM} is for no day: remove days"
+            )
         super().validate()
         check_numbers(self, PolicyValidationError)
         require_exemptions(self.manager, self.type)
         validate_lambda_packaging(self.manager)
-        name = f"policy {self.manager.data.get('name')}: {self.type}"
         if not is_pull(self.manager) and not str(self.data["notices"]).startswith(("s3://", "{")):
             raise PolicyValidationError(
-                f"{name}: the notices {self.data['notices']} do not outlive a run in AWS Lambda: name "
-                "s3://BUCKET/PREFIX"
-            )
-        if "email-domains" in self.data and self.data["step"] != _CREATED:
-            raise PolicyValidationError(
-                f"{name}: email-domains limits who is addressed as the creator, and step {self.data['step']} "
-                f"addresses none: leave it out, or make it step: {_CREATED}"
+                f"policy {self.policy_name}: {self.type}: the notices {self.data['notices']} do not outlive a run in "
+                "AWS Lambda: name s3://BUCKET/PREFIX"
             )
         if "to_from" not in self.data and not any(map(_may_be_address, self.data.get("to", ()))):
             raise PolicyValidationError(
-                f"policy {self.manager.data.get('name')}: {_NOBODY}; to is {self.data.get('to', [])!r}"
+                f"policy {self.policy_name}: {_NOBODY}; to is {self.data.get('to', [])!r}"
+            )
+        addressed = (*self.data.get("to", ()), *self.data.get("cc", ()))
+        if "resource-owner" in addressed and "email-domains" not in self.data:
+            raise PolicyValidationError(
+                f"policy {self.policy_name}: {self.type}: resource-owner writes to addresses in tags, which many "
+                "people can set: limit them by email-domains: [YOUR DOMAIN]"
             )
         return self
 
     def process(self, resources: list[Resource], event: Any = None) -> None:
-        """Address the owners of the users whose step it is.
+        """Send a message about the users whose owners have to be addressed, and record it.
 
-        Raises PolicyExecutionError, before anything is sent, where the notices can't be read or written, or nobody can
-        be addressed; and at the end where a message that was sent could not be recorded.
+        Raises PolicyExecutionError, before anything is sent, if the notices can't be read or written, or there is no
+        recipient; and at the end if a message that was sent could not be recorded. With ``step: inform`` the policy
+        ends with that error after its other actions.
         """
         if idle := idle_region(self.manager):
             self.log.info("%s: %s", self.type, idle)
             return
         if not resources:
             return
-        check_numbers(self, PolicyExecutionError)
-        self._event = credential_event(event) if self._is_created else None
-        if event and self._is_created and not self._event:
-            self.log.info("%s: the event is of no call that succeeded: nobody is addressed", self.type)
+        self._step = self._make_step(event)
+        if not isinstance(self._step, Inform):
+            self._process(resources, event)
             return
+        self._due_users = self._step.every(resources, utc_now())
+        try:
+            self._process(resources, event)
+        except (PolicyExecutionError, ClientError, BotoCoreError) as error:
+            left = ", ".join(map(str, self._due_users))
+            text = str(error).removeprefix(f"policy {self.policy_name}: ")
+            fault = f"{self.type}: {text}" + (f". Nobody was told of: {left}" if left else "")
+            fail_at_the_end(self.manager, self.type, (), [fault])
+
+    def _process(self, resources: list[Resource], event: Any) -> None:
         account_id, now = subject_of(resources[0]).account_id, utc_now()
         self._store, self._addresses = notices_store(self.manager, self.data["notices"]), ()
-        with self._refused(account_id):
+        rules = exemption_rules(self.manager)
+        with self.refused(account_id):
             notices = Notices.read(self._store, account_id, now)
-            due = self._due(resources, notices, now)
+            due = self._step.due(by_risk(resources), notices, rules, now)
             if due:
                 self._store.replace(f"{account_id}/.writable", now.isoformat().encode())
-        self._annotate(due, notices)
-        self._waiting, self._unrecorded = list(due), list[str]()
+        for each in due:
+            for key, value in each.annotation.items():
+                annotate(each.resource, key, value)
+        if not due and self.data["step"] in (INFORM, CREATED):
+            self.log.info("%s: account %s: nothing new, no message is sent", self.type, account_id)
+        self._due_users, self._unrecorded = due, list[str]()
         if due:
-            # The annotation has what the message needs of a call, and not all that CloudTrail records.
-            super().process([resource for resource, _, _ in due], None if self._is_created else event)
+            # The annotation has what a message needs of a call, and not all that CloudTrail records.
+            super().process([each.resource for each in due], None if self.data["step"] == CREATED else event)
         if self._unrecorded:
-            raise PolicyExecutionError(f"{self._where(account_id)}: {'; '.join(self._unrecorded)}")
+            raise PolicyExecutionError(f"{self.where(account_id)}: {'; '.join(self._unrecorded)}")
 
-    def _annotate(self, due: Sequence[_Due], notices: Notices) -> None:
-        for resource, announced, day in due:
-            if self._is_created:
-                annotate(resource, "created", self._event.as_data() if self._event else {})
-                continue
-            notice = {"announced": announced.date().isoformat(), "day": day.isoformat()}
-            if former := notices.of_namesake(subject_of(resource)):
-                notice["came-back"] = (
-                    f"came back: a user of this name was announced on {former.time.date()} for deletion on "
-                    f"{former.day}; this is another one"
-                )
-            annotate(resource, "notice", notice)
+    def note_exempt(self, exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:
+        """Record who is exempt by which rule. Raises PolicyExecutionError where that can't be read or written."""
+        if self.data["step"] == CREATED:
+            return
+        account_id, now = exempt[0][0].account_id, utc_now()
+        store = notices_store(self.manager, self.data["notices"])
+        with self.refused(account_id):
+            if found := Notices.read(store, account_id, now).unrecorded(exempt, now):
+                store.create(exempted.place_of(account_id, now), exempted.as_json(account_id, now, found))
 
     def expand_variables(self, message: dict[str, Any]) -> dict[str, Any]:
         """The action as c7n-mailer gets it. Raises PolicyExecutionError where it has no e-mail address."""
         action: dict[str, Any] = super().expand_variables(message)
-        if creator := self._creator():
-            action["to"] = [*action.get("to", ()), creator]
-        self._addresses = tuple(each for each in action.get("to", ()) if _is_address(each))
+        if self._step.creator:
+            action["to"] = [*action.get("to", ()), self._step.creator]
+        self._addresses = tuple(each for each in action.get("to", ()) if is_address(each))
         if not self._addresses:
-            users = ", ".join(resource["UserName"] for resource, _, _ in self._waiting)
-            raise PolicyExecutionError(
-                f"{self._where(message['account_id'])}: {_NOBODY}. Nobody was announced of: {users}"
-            )
+            users = ", ".join(map(str, self._due_users))
+            said = f". {self._step.missed}: {users}" if self._step.missed else ""
+            raise PolicyExecutionError(f"{self.where(message['account_id'])}: {_NOBODY}{said}")
         return action
 
-    def consume_buffer(self, message: dict[str, Any], rbuffer: Any) -> None:
-        """Send what is in the buffer, and record it."""
-        batch, self._waiting = self._waiting[: len(rbuffer)], self._waiting[len(rbuffer) :]
-        receipt = self.send_data_message(message, rbuffer.consume())
-        by_day: dict[date, list[Subject]] = {}
-        for resource, _, day in batch:
-            by_day.setdefault(day, []).append(subject_of(resource))
-        for day, users in by_day.items():
-            self._record(str(receipt), day, users)
+    def consume_buffer(self, message: dict[str, Any], rbuffer: _AllResources) -> None:
+        """Send all users, in as many messages as they need, and record each message.
 
-    def _record(self, receipt: str, day: date, users: list[Subject]) -> None:
-        policy, step = str(self.manager.data.get("name")), self._step
-        account_id = users[0].account_id
-        event = self._event.id if self._event else ""
-        notice = Notice(
-            account_id, step, utc_now(), day, self._addresses, receipt, policy, tuple(users), event
-        )
-        try:
-            self._store.create(notice.name, notice.as_json())
-        except OSError as error:
-            names = ", ".join(each.name for each in users)
-            self._unrecorded.append(
-                f"the owners of {names} were addressed (message {receipt}), but {self._store.place(notice.name)} can't "
-                f"be written: {error}; they are addressed again by the next run"
-            )
-            return
-        for user in users:
-            self.log.info("%s: %s: %s to %s", user, step, day, ", ".join(self._addresses))
+        Raises PolicyExecutionError, before anything is sent, where one user does not fit a message.
+        """
+        users = [
+            replace(each, resource=sent)
+            for sent, each in zip(rbuffer.resources, self._due_users, strict=True)
+        ]
+        parts = in_parts(users, lambda part: self.fits(self._content(message, part, 1, len(users), users)))
+        packed = [self._content(message, part, at, len(parts), users) for at, part in enumerate(parts, 1)]
+        for part, content in zip(parts, packed, strict=True):
+            if not self.fits(content):
+                raise PolicyExecutionError(
+                    f"{self.where(message['account_id'])}: {', '.join(map(str, part))} does not fit a message of "
+                    f"{self.buffer_max_size} bytes: use the template iam-users-flagged.html, which needs less of a "
+                    "user. Nobody was addressed"
+                )
+        for part, content in zip(parts, packed, strict=True):
+            receipt = str(self.send_data_message(message, content))
+            self._due_users = self._due_users[len(part) :]
+            now, by_day = utc_now(), dict[date, list[Due]]()
+            for each in part:
+                # the run may have begun on the day before
+                by_day.setdefault(max(each.day, now.date()), []).append(each)
+            for day, found in by_day.items():
+                subjects = tuple(subject_of(each.resource) for each in found)
+                what = {str(each.resource["UserId"]): each.news for each in found if each.news}
+                head = (subjects[0].account_id, self._step.name, now, day, self._addresses)
+                self.record(Notice(*head, receipt, self.policy_name, subjects, what, self._step.event))
 
-    def _creator(self) -> str:
-        """The e-mail address of who made the call, if it has one of ``email-domains``; else empty."""
-        name = self._event.session if self._event else ""
-        domains = [str(each).casefold() for each in self.data.get("email-domains", ())]
-        return name if _is_address(name) and name.partition("@")[2].casefold() in domains else ""
+    def _content(
+        self, message: dict[str, Any], part: Sequence[Due], at: int, parts: int, users: Sequence[Due]
+    ) -> str:
+        """One part of the message about ``users``, packed as c7n-mailer reads it."""
+        action = {**message["action"], "part": at, "parts": parts, "users": len(users)}
+        if "subject" not in action:
+            name = str(action.get("account_name") or message.get("account") or message["account_id"])
+            # c7n-mailer sends each owner that it finds in a tag only that owner's users
+            counted = "resource-owner" not in (*action["to"], *action.get("cc", ()))
+            action["subject"] = self._step.subject(name, users, counted, at, parts)
+        found: str = self.pack({**message, "action": action, "resources": [each.resource for each in part]})
+        return found
 
     @property
-    def _is_created(self) -> bool:
-        return bool(self.data["step"] == _CREATED)
+    def _informs(self) -> bool:
+        return bool(self.data.get("step") == INFORM)
 
-    @property
-    def _step(self) -> str:
-        if self._is_created:
-            return DENY_REMOVED if self._event and self._event.removes_deny else CREATED
-        return ANNOUNCED if self.data["step"] == "announce" else reminder(self.data["days"])
-
-    def _due(self, resources: Sequence[Resource], notices: Notices, now: datetime) -> list[_Due]:
-        """Each resource whose step it is, with when it was announced and for which day."""
-        days, by_id = self.data["days"], {str(each["UserId"]): each for each in resources}
-        if self.data["step"] == "remind":
-            found = due_for(days, notices, [subject_of(each) for each in resources], now)
-            return [(by_id[user.unique_id], notice.time, notice.day) for user, notice in found]
-        if self._is_created:
-            news = (each for each in by_id.values() if _is_news(each, self._event, notices, now, days))
-            return [(each, now, now.date()) for each in news]
-        day = now.date() + timedelta(days=days)
-        return [(each, now, day) for key, each in by_id.items() if notices.announcement(key, now) is None]
-
-    @contextmanager
-    def _refused(self, account_id: str) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, NoticesUnreadable) as error:
-            raise PolicyExecutionError(
-                f"{self._where(account_id)}: the notices can't be read and written: {error}. Nobody was addressed: "
-                f"make {self.data['notices']} readable and writable for the runner, or correct notices, and run again"
-            ) from error
-
-    def _where(self, account_id: str) -> str:
-        return f"policy {self.manager.data.get('name')}: account {account_id}"
-
-
-_NOBODY = (
-    "notify-owners has no e-mail address in to: (what c7n-mailer looks up later proves nothing): give one, such as "
-    '"{owner}" with a var owner of each account in accounts.yml'
-)
-#: A resource, when it was announced, and the day for which it is.
-_Due = tuple[Resource, datetime, date]
-
-
-def _is_news(
-    resource: Resource, event: CredentialEvent | None, notices: Notices, now: datetime, days: float
-) -> bool:
-    """Whether ``step: created`` has something to report of a user that it has not reported.
-
-    ``event``: the call; None where no event says, so that what was created in the last ``days`` counts.
-    """
-    key = str(resource["UserId"])
-    if event:
-        return not (event.removes_deny and is_denied(resource)) and not notices.reports(key, event.id)
-    credentials = (resource.get(ANNOTATION) or {}).get("credentials") or ()
-    times = (moment(resource.get("CreateDate")), *(moment(each.get("created")) for each in credentials))
-    newest = max(filter(None, times), default=None)
-    if newest is None or newest < now - timedelta(days=days):
-        return False
-    return not notices.has(key, CREATED, newest)
-
-
-def _is_address(text: str) -> bool:
-    name, _, domain = text.partition("@")
-    return bool(name and "." in domain) and not any(each in text for each in "{}:/ ,")
+    def _make_step(self, event: Any) -> Step:
+        if self._informs:
+            return Inform(self.policy_name)
+        check_numbers(self, PolicyExecutionError)
+        step, days = self.data["step"], self.data["days"]
+        if step == CREATED:
+            return Created(days, event, self.data.get("email-domains", ()))
+        return Announce(days) if step == "announce" else Remind(days)
 
 
 def _may_be_address(text: str) -> bool:
     """An address, or a variable that Cloud Custodian has not filled in yet."""
-    return _is_address(text) or "{" in text
+    return is_address(text) or "{" in text

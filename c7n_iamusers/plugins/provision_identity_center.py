@@ -311,7 +311,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     def _write_intents(self, output: Store, resources: list[Resource], intents: Intents) -> None:
         path = write_intents(output, intents)
         self.log.info("%s: the intents of %d users are in %s", self.type, len(intents.users), path)
-        self._end(output, resources, intended_outcomes(intents), intended_claims(intents), "")
+        self._end(output, resources, intended_outcomes(intents), intended_claims(intents), {"start-url": ""})
 
     def _plan(self, intents: Intents, output: Store, locks: ExitStack) -> tuple[Center, AccessRun, Report]:
         region = self.data.get("region") or self.manager.config.region
@@ -350,7 +350,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
             report, _ = apply_and_record(run, report, center, output, options)
         write_people_to_add(output, report.desired, report.plan.missing)
         outcomes = [outcome for _, outcome in report.outcomes()]
-        portal = center.instance.portal
+        portal = {"start-url": center.instance.portal, "region": center.instance.region}
         self._end(
             output,
             resources,
@@ -367,14 +367,14 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         resources: list[Resource],
         outcomes: Iterable[Outcome],
         access: Mapping[str, Mapping[str, str]],
-        portal: str,
+        portal: Mapping[str, str],
         faults: Iterable[str] = (),
     ) -> None:
         by_arn = {outcome.arn: outcome for outcome in outcomes}
         found = [by_arn[subject_of(resource).arn] for resource in resources]
         write_outcomes(output, found)
         for resource, outcome in zip(resources, found, strict=True):
-            annotation = {"status": outcome.status, "reason": outcome.reason, "start-url": portal}
+            annotation = {"status": outcome.status, "reason": outcome.reason, **portal}
             annotate(resource, "provisioning", {**annotation, **access.get(outcome.arn, NO_ACCESS)})
             self.log.info("%s: %s %s %s", self.type, outcome.arn, outcome.status, visible(outcome.reason))
         fail_at_the_end(self.manager, self.type, found, faults)

@@ -18,6 +18,7 @@ from c7n_iamusers.iam.accounts import detail_attachments, read_users
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import embedded_attachments
 from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
+from c7n_iamusers.text.addresses import foreign_domain, is_address
 
 _SOURCES = "sources"
 
@@ -92,11 +93,73 @@ def _record(resource: Resource, detail: Resource, source: Source) -> UserRecord:
 
 #: Members with whole policy documents. c7n-mailer's own templates would print them into mails and channels.
 LEFT_OUT = frozenset({"UserPolicyList"})
+#: What the package's templates and c7n-mailer itself read of a user, and of its annotation.
+_SENT = frozenset({"UserName", "UserId", "Arn", "Path", "CreateDate", "PasswordLastUsed", "Tags"})
+_SENT_OF_ANNOTATION = frozenset(
+    {
+        "kind",
+        "replacement",
+        "findings",
+        "last_activity",
+        "attachments",
+        "unread",
+        "attempts",
+        "created",
+        "notice",
+        "provisioning",
+        "identity-center",
+        "outcome",
+    }
+)
+_TEMPLATES = ("iam-users-", "slack_iam_users")
 
 
 def without_documents(resources: Iterable[Resource]) -> list[Resource]:
     """Copies of ``resources`` without the members in LEFT_OUT, which later actions still find on the originals."""
     return [{key: value for key, value in each.items() if key not in LEFT_OUT} for each in resources]
+
+
+def for_message(resources: Iterable[Resource], action: Mapping[str, Any]) -> list[Resource]:
+    """Copies of ``resources`` with what a message by ``action``, the data of a ``notify``, needs.
+
+    The package's own templates need less than half of a user, so that many users fit one message. Another template may
+    need everything but whole policy documents. With ``email-domains``, tags with addresses of other domains are left
+    out, since c7n-mailer writes to the addresses that it finds in tags.
+    """
+    templates = [str(value) for key, value in action.items() if key.endswith("template")]
+    if "template" in action and all(each.startswith(_TEMPLATES) for each in templates):
+        found = [_trimmed(each) for each in resources]
+    else:
+        found = without_documents(resources)
+    if domains := action.get("email-domains"):
+        for each in found:
+            each["Tags"] = [tag for tag in each.get("Tags") or () if _may_be_sent(str(tag["Value"]), domains)]
+    return found
+
+
+def _trimmed(resource: Resource) -> Resource:
+    known = resource.get(ANNOTATION, {})
+    return {
+        **{key: value for key, value in resource.items() if key in _SENT},
+        ANNOTATION: {key: value for key, value in known.items() if key in _SENT_OF_ANNOTATION},
+    }
+
+
+def _may_be_sent(value: str, domains: Sequence[str]) -> bool:
+    return "@" not in value or (is_address(value) and not foreign_domain(value, domains))
+
+
+_SEVERITIES = ("low", "medium", "high")
+
+
+def by_risk(resources: Iterable[Resource]) -> list[Resource]:
+    """``resources`` with the highest severity of their findings first, otherwise in their order."""
+
+    def risk(resource: Resource) -> int:
+        found = [each.get("severity") for each in resource.get(ANNOTATION, {}).get("findings", ())]
+        return max((_SEVERITIES.index(each) for each in found if each in _SEVERITIES), default=-1)
+
+    return sorted(resources, key=risk, reverse=True)
 
 
 def register_messages(notify: Any) -> None:
@@ -110,7 +173,7 @@ def register_messages(notify: Any) -> None:
         return
 
     def prepare_iam_user(self: Any, resources: list[Resource]) -> list[Resource]:
-        left = without_documents(resources)
+        left = for_message(resources, self.data)
         return stock(self, left) if stock else left
 
     prepare_iam_user.c7n_iamusers = True  # type: ignore[attr-defined]

@@ -15,14 +15,15 @@ from c7n_iamusers.evidence.findings import FINDING_IDS
 from c7n_iamusers.evidence.hints import HINTED_KINDS
 from c7n_iamusers.evidence.model import KINDS
 from c7n_iamusers.evidence.options import BULK, FULL, FilterOptions
+from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.exemptions import NOBODY, ExemptionRule, doubts
+from c7n_iamusers.exemptions import NOBODY, ExemptionRule, doubts, in_account
 from c7n_iamusers.iam.user_patterns import FIELDS
 from c7n_iamusers.plugins.flagging import Flagging
 from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.unnecessary_options import FilterText, refuse_undefined_variables
-from c7n_iamusers.plugins.user_action import idle_region, require_known_region
+from c7n_iamusers.plugins.user_action import account_name, idle_region, require_known_region
 from c7n_iamusers.text.rows import FORMATS
 
 Resource = dict[str, Any]
@@ -50,6 +51,9 @@ SCHEMA: dict[str, Any] = {
                 "group": {"description": "a glob over the names of groups"},
                 "reason": {"description": "required: why these users may stay"},
                 "owner": {"description": "the person or team to ask"},
+                "account": {
+                    "description": "an id, or a glob over ids and names: the only accounts of the rule"
+                },
                 "expires": {"description": "required: the last day, in UTC, as 'YYYY-MM-DD'"},
             },
             "examples": [{"path": "/emergency/*", "reason": "break-glass access", "expires": "2027-12-31"}],
@@ -97,14 +101,17 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
     ``exempt``: exemption rules. A rule has one pattern (``user``, ``path``, ``group``, or ``tag`` as ``Key=pattern``:
     case-sensitive shell globs), a ``reason``, optionally an ``owner``, and ``expires``: the last day, in UTC, on which
     it protects. After that day the user is flagged again, with the finding ``expired-exemption``. Quote the date: Cloud
-    Custodian stops with a traceback at an unquoted date that does not exist. A pattern that can match nobody is
-    refused. ``exempt: none`` states that there are no exemptions; actions that delete or quarantine require it if there
-    is no rule. Anybody with iam:TagUser can exempt a user by a ``tag`` rule.
+    Custodian stops with a traceback at an unquoted date that does not exist. ``account`` limits a rule to an account or
+    several: an id in quotes, or a glob over the ids and names in c7n-org's accounts file. In a run of ``custodian`` the
+    name is not known, so a rule by name holds. A pattern that can match nobody is refused. ``exempt: none`` states that
+    there are no exemptions; actions that delete or quarantine require it if there is no rule. Anybody with iam:TagUser
+    can exempt a user by a ``tag`` rule.
 
     ``exempt-from``: a list of such rules for many policies: a path, or a URL that c7n reads (file, https, s3), ending
     in .json, .csv or .yaml; or ``{from: PLACE}`` with any of ``format``, ``headers``, ``min-rules`` and ``sha256``. A
     list with fewer rules, or another SHA-256, is refused. It is read in each run. If it is empty or can't be read, the
-    policy fails before anything is done; the same holds for groups. CSV may have commas, semicolons or tabs. The
+    policy fails before anything is done; the same holds for groups. An entry may have more columns, such as ``ticket``,
+    as long as none resembles the name of one that is read. CSV may have commas, semicolons or tabs. The
     encoding is UTF-8, or that of a byte order mark.
 
     Options that select among the other users; by default all are flagged. What is unknown never selects a user:
@@ -200,11 +207,23 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         return self._text.states_exemptions
 
     def rules(self) -> tuple[ExemptionRule, ...]:
-        """The policy's exemption rules. Those of ``exempt-from`` are read now.
+        """The policy's exemption rules that hold in this account. Those of ``exempt-from`` are read now.
 
         Raises PolicyExecutionError if one is invalid or the list can't be read.
         """
-        return self._text.rules(PolicyExecutionError)
+        return self._rules()[0]
+
+    def _rules(self) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
+        """The rules that hold in this account, and the others."""
+        account_id, name = str(self.manager.config.account_id or ""), account_name(self.manager)
+        held, others = in_account(self._text.rules(PolicyExecutionError), account_id, name)
+        if not name and (unsure := [str(each) for each in held if each.account not in ("", account_id)]):
+            self.log.warning(
+                "unnecessary: the name of account %s is not known, so these exemptions may be of other accounts, and "
+                "hold: %s. Run c7n-org, whose accounts file has the names, or give the ids of accounts",
+                *(account_id, ", ".join(unsure)),
+            )
+        return held, others
 
     def options(self) -> FilterOptions:
         """All options but the exemptions. Raises PolicyExecutionError if one is invalid."""
@@ -221,12 +240,21 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
             return []
         if not resources:
             return []
-        rules, options = self.rules(), self.options()
-        self._warn(rules)
+        (rules, elsewhere), options = self._rules(), self.options()
+        self._warn((*rules, *elsewhere))
         client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
         flagging = Flagging(self.manager, client, Backoff(), options, utc_now, self.log)
         with self.executor_factory(max_workers=self.max_workers) as pool:
-            return flagging.flagged(resources, rules, pool)
+            found = flagging.flagged(resources, rules, pool, elsewhere)
+        self._note_exempt(flagging.exempt)
+        return found
+
+    def _note_exempt(self, exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:
+        """Let our actions note who is exempt. c7n gives them the other users only, and calls none if there are none."""
+        if exempt and not getattr(self.manager.config, "dryrun", False):
+            for action in self.manager.actions or ():
+                if note := getattr(action, "note_exempt", None):
+                    note(exempt)
 
     def _warn(self, rules: Sequence[ExemptionRule]) -> None:
         for doubt in doubts(rules):

@@ -66,8 +66,7 @@ def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
     acts.
     Raises PolicyExecutionError if none of several Regions has IAM's endpoint, since then nothing would be done.
     """
-    policy = getattr(manager.ctx, "policy", None)
-    account = policy.conditions.env_vars.get("account") if policy else None
+    account = _account_entry(manager)
     if not account:
         return None
     region, name = (
@@ -106,6 +105,17 @@ def require_known_region(manager: Any) -> None:
             f"policy {manager.data.get('name')}: mode cloudtrail in {region} would never run: the events of IAM arrive "
             f"in {home} alone. Give that Region, by regions in accounts.yml, by --region or by -r"
         )
+
+
+def account_name(manager: Any) -> str:
+    """The account's name in c7n-org's accounts file; empty in a run of ``custodian``, which has none."""
+    return str(_account_entry(manager).get("name") or "")
+
+
+def _account_entry(manager: Any) -> Mapping[str, Any]:
+    """The account's entry in c7n-org's accounts file; empty in a run of ``custodian``."""
+    policy = getattr(manager.ctx, "policy", None)
+    return (policy.conditions.env_vars.get("account") if policy else None) or {}
 
 
 def _given_regions(argv: Sequence[str]) -> tuple[str, ...]:
@@ -169,6 +179,11 @@ def require_exemptions(manager: Any, action: str, rules: bool = True) -> None:
             "among all users: give unnecessary an exempt rule, such as {path: /emergency/*, reason: break-glass "
             "access, expires: 'YYYY-MM-DD'}, or exempt-from, or, if nobody is exempt, exempt: none"
         )
+
+
+def exemption_rules(manager: Any) -> tuple[ExemptionRule, ...]:
+    """The exemption rules of the policy's filters ``unnecessary`` that hold in this account."""
+    return tuple(rule for each in manager.filters if each.type == "unnecessary" for rule in each.rules())
 
 
 class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
@@ -302,7 +317,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
     def exemption_rules(self) -> tuple[ExemptionRule, ...]:
         """The exemption rules of the policy's filters ``unnecessary``."""
-        return tuple(rule for each in self._filters() for rule in each.rules())
+        return exemption_rules(self.manager)
 
     def active_within(self) -> float | None:
         """The option ``active-within`` in days; by default the smallest ``unused-for`` of filters ``unnecessary``."""

@@ -473,7 +473,7 @@ def _exemptions(
     for key, detail in sorted(details.items(), key=lambda each: each[0][2]):
         told = all_seen and not silent & policies[key]
         yield {
-            **dict(zip(("field", "pattern", "expires"), key, strict=True)),
+            **dict(zip(("field", "pattern", "expires", "account"), key, strict=True)),
             "state": _expiry(date.fromisoformat(key[2]), today),
             "reason": detail.get("reason", ""),
             "owner": detail.get("owner", ""),
@@ -488,10 +488,7 @@ def _rules(output: PolicyOutput) -> Iterator[tuple[RuleKey, Row]]:
             (rule,) = parse_rules([each], "exempt")
         except InvalidPolicyData:
             continue  # a policy that ran had none
-        yield (
-            (rule.field, rule.pattern, rule.expires.isoformat()),
-            {"reason": rule.reason, "owner": rule.owner},
-        )
+        yield rule.key, {"reason": rule.reason, "owner": rule.owner}
 
 
 def _expiry(expires: date, today: date) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from c7n_iamusers.evidence.attempts import HEARD, QUIET, heard_reason
+from c7n_iamusers.evidence.attempts import HEARD, NOT_QUARANTINED, QUIET, heard_reason
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHANGED
 from c7n_iamusers.exemptions import ExemptionRule, find_exemption
@@ -18,6 +18,7 @@ from c7n_iamusers.iam.quarantine_record import Quarantine
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.notices.notices import Notices, notice_refusal
+from c7n_iamusers.text.moments import moment
 
 #: Beginnings, and an end, of reasons for leaving a user whose quarantine is in use or broken.
 _BROKEN, _IN_USE = "quarantine broken", "still in use in its quarantine"
@@ -77,6 +78,17 @@ def use_since(user: IamUser, keys: Iterable[KeyUse], since: datetime) -> str | N
 def active_within(user: IamUser, keys: Iterable[KeyUse], days: float, now: datetime) -> str | None:
     """The latest use in the last ``days`` days before ``now``; see use_since."""
     return use_since(user, keys, now - timedelta(days=days))
+
+
+def seen_active(activity: Mapping[str, Any] | None, days: float | None, now: datetime) -> str | None:
+    """The use in the last ``days`` days that is in a user's annotation (``last_activity``); None if there is none.
+
+    The annotation is older than live data, so only a use counts, and no silence.
+    """
+    last = moment((activity or {}).get("time"))
+    if not activity or days is None or last is None or last <= now - timedelta(days=days):
+        return None
+    return f"active within {days:g} days: its {activity['by']} was used on {last:%Y-%m-%d %H:%M} UTC"
 
 
 def _uses(user: IamUser, keys: Iterable[KeyUse]) -> Iterator[tuple[datetime, str]]:
@@ -178,7 +190,10 @@ def unquiet(attempts: Mapping[str, Any] | None, accepted: str) -> str | None:
             f"{_HEARD} {attempts.get('since')}: {heard_reason(attempts)}: find out who calls as this user, then give "
             "it an exemption or release it; once nobody calls any more, quarantine it anew"
         )
-    if unread := attempts.get("unread") or ():
+    unread = attempts.get("unread") or ()
+    if NOT_QUARANTINED in unread:
+        return NOT_QUARANTINED
+    if unread:
         return f"it is unknown whether it is still in use: {'; '.join(unread)}"
     if accepted != NOT_HEARD and attempts.get("state") != QUIET:
         return (
@@ -222,7 +237,14 @@ def _exempt(user: IamUser, rules: Sequence[ExemptionRule], now: datetime) -> str
 def _unnoticed(user: IamUser, guards: Guards, now: datetime) -> str | None:
     if guards.noticed is None:
         return None
-    return notice_refusal(guards.notices, user.unique_id, guards.noticed, now, before_day=guards.before_day)
+    return notice_refusal(
+        guards.notices,
+        user.unique_id,
+        guards.noticed,
+        now,
+        rules=guards.rules,
+        before_day=guards.before_day,
+    )
 
 
 def _active(user: IamUser, days: float | None, now: datetime, keys: Sequence[KeyUse]) -> str | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A hundred users on a bad day: throttling, broken connections, temporary conflicts."""
+"""Forty users on a bad day: throttling, broken connections, temporary conflicts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from c7n_iamusers.execution.client import Backoff
 from tests.plugins.deletions import delete, journal, outcomes, user_names
 from tests.policies import ACCOUNT
 
-USERS = 100
+USERS = 40
 NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
 POLICY = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}

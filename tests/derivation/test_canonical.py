@@ -15,6 +15,7 @@ from c7n_iamusers.policy_comparison.principals import RequestContext
 from c7n_iamusers.policy_comparison.proof import EQUAL
 from c7n_iamusers.policy_comparison.statements import PolicyStatement, parse_policy
 from tests.derivation.users import HOME, allow, deny, document
+from tests.examples import examples
 
 REGION: dict[str, Any] = {"Condition": {"StringEquals": {"aws:RequestedRegion": ["us-east-1", "eu-west-1"]}}}
 ONE_REGION: dict[str, Any] = {"Condition": {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}}
@@ -126,7 +127,7 @@ STATEMENTS = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(STATEMENTS, max_size=6).flatmap(lambda each: st.tuples(st.just(each), st.permutations(each))))
 def test_the_form_depends_on_no_order_and_loses_nothing(
     pair: tuple[list[dict[str, Any]], list[dict[str, Any]]],

@@ -34,6 +34,7 @@ from tests.derivation.users import (
     user,
     verdicts,
 )
+from tests.examples import examples
 
 
 def names(derivation: Derivation) -> set[str]:
@@ -294,7 +295,7 @@ def users(draw: st.DrawFn) -> PrincipalPermissions:
     return user(name, account, attached=tuple(attached), inline=inline)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(users(), max_size=6, unique_by=lambda each: each.arn).flatmap(
         lambda each: st.tuples(st.just(each), st.permutations(each))

@@ -15,6 +15,7 @@ from c7n_iamusers.derivation.model import Derivation, DerivationOptions, Derived
 from c7n_iamusers.policy_comparison.principals import PrincipalPermissions
 from tests.derivation.test_derive import users
 from tests.derivation.users import PAYMENTS, PLAIN, READ, RESEARCH, WRITE, allow, aws, only_set, own, user
+from tests.examples import examples
 
 EVERYTHING_IN_S3 = allow("s3:*")
 TEAM = PolicyReference("Team")
@@ -94,7 +95,7 @@ def test_labels_and_case_make_no_other_set() -> None:
     assert first == second
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(users(), max_size=6, unique_by=lambda each: each.arn))
 def test_every_set_is_the_same_alone(found: list[PrincipalPermissions]) -> None:
     together: dict[str, DerivedSet] = {}

@@ -33,6 +33,7 @@ from tests.derivation.users import (
     user,
     verdicts,
 )
+from tests.examples import examples
 from tests.policy_comparison.evaluator import granted
 
 NEGATED = aws("Stage", allow("s3:*", Condition={"StringNotEquals": {"aws:PrincipalTag/Stage": "prod"}}))
@@ -167,7 +168,7 @@ DOCUMENTS = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(DOCUMENTS, min_size=1, max_size=3),
     st.none() | DOCUMENTS,

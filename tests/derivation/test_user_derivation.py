@@ -18,6 +18,7 @@ from c7n_iamusers.policy_comparison.principals import PrincipalPermissions, depe
 from c7n_iamusers.policy_comparison.proof import NARROWER
 from tests.derivation.test_derive import users
 from tests.derivation.users import FORCE_MFA, HOME, PLAIN, READ, RESEARCH, WRITE, allow, aws, deny, own, user
+from tests.examples import examples
 
 TEAM: dict[str, Any] = {"Condition": {"StringEquals": {"aws:PrincipalTag/team": "blue"}}}
 OTHERS_HOME = deny("s3:*", "arn:aws:s3:::home/bob/*")
@@ -64,7 +65,7 @@ def test_the_second_user_gets_what_it_would_get_alone(
         assert content(shared.of(second)) == content(UserDeriver(options).of(second))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(users(), max_size=5), st.booleans())
 def test_nobody_gets_anything_by_what_others_have(found: list[PrincipalPermissions], mfa: bool) -> None:
     options = DerivationOptions(identity_center_mfa=mfa)

@@ -18,14 +18,16 @@ from c7n_iamusers.evidence.attempts import (
     gaps_of,
     heard_reason,
     last_uses,
+    service_uses,
 )
-from c7n_iamusers.evidence.event_history import Window, enabled_regions, read_events
+from c7n_iamusers.evidence.event_history import Window, enabled_regions, read_events, read_services
 from c7n_iamusers.evidence.model import AppliedPolicy
+from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.iam.users import KeyUse
 from tests.evidence_records import NOW, days_ago
 from tests.fakes import ScriptedClient, client_error
-from tests.records import user
+from tests.records import ACCOUNT, user
 
 ALICE = user()
 SINCE = days_ago(7)
@@ -55,6 +57,12 @@ def event(identity: dict[str, Any] = MINE, days: float = 1, **more: Any) -> dict
         pytest.param(event({**MINE, "principalId": "AIDAOTHER"}), False, id="earlier-user-of-the-name"),
         pytest.param(event({"type": "AssumedRole", "principalId": "AROA:alice"}), False, id="role-session"),
         pytest.param(event({"type": "IAMUser", "arn": ARN}), True, id="no-id-but-arn"),
+        pytest.param(
+            event({"type": "IAMUser", "accountId": ACCOUNT, "userName": "alice"}), True, id="failed-sign-in"
+        ),
+        pytest.param(
+            event({"type": "IAMUser", "accountId": ACCOUNT, "userName": "bob"}), False, id="of-another"
+        ),
         pytest.param(event({"type": "IAMUser", "userName": "alice"}), False, id="a-name-alone"),
         pytest.param({**event(), "eventTime": "soon"}, False, id="no-time"),
         pytest.param({**event(), "userIdentity": None}, False, id="no-identity"),
@@ -224,3 +232,60 @@ def test_enabled_regions() -> None:
         "a",
         "b",
     )
+
+
+@pytest.mark.parametrize(
+    ("grants", "listed", "days", "expected"),
+    [
+        pytest.param(allowing("s3:*"), {"s3"}, 7, [], id="told"),
+        pytest.param(allowing("s3:*", "sqs:*"), {"s3"}, 7, ["allow sqs"], id="not-listed"),
+        pytest.param(allowing("*"), {"s3"}, 7, [], id="any-service"),
+        pytest.param(allowing("*"), set(), 7, ["allow any service"], id="emptied-by-a-deny"),
+        pytest.param(allowing("ec2:*"), set(), 7, [], id="nothing-to-tell"),
+        pytest.param(allowing("s3:*"), {"s3"}, 0.1, ["4 hours"], id="late"),
+    ],
+)
+def test_service_last_accessed_has_data_events(
+    grants: AppliedPolicy, listed: set[str], days: float, expected: list[str]
+) -> None:
+    found = [each.why for each in gaps_of(ALICE, (grants,), (), days_ago(days), NOW, frozenset(listed))]
+    assert len(found) == len(expected)
+    assert all(text in why for text, why in zip(expected, found, strict=True))
+
+
+def test_services_that_were_called() -> None:
+    services: list[dict[str, Any]] = [
+        {"ServiceNamespace": "s3", "LastAuthenticated": days_ago(1), "LastAuthenticatedRegion": "eu-west-1"},
+        {"ServiceNamespace": "sqs", "LastAuthenticated": days_ago(9)},
+        {"ServiceNamespace": "sns"},
+    ]
+    (found,) = service_uses(services, SINCE)
+    assert str(found) == "s3 in eu-west-1 on 2026-11-23 12:00 UTC (service-last-accessed)"
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        pytest.param(
+            [
+                {"JobStatus": "IN_PROGRESS"},
+                {"JobStatus": "COMPLETED", "ServicesLastAccessed": [1], "IsTruncated": True, "Marker": "m"},
+                {"JobStatus": "COMPLETED", "ServicesLastAccessed": [2]},
+            ],
+            (1, 2),
+            id="pages",
+        ),
+        pytest.param([{"JobStatus": "FAILED"}], None, id="failed"),
+        pytest.param([{"JobStatus": "IN_PROGRESS"}] * 99, None, id="never-ready"),
+    ],
+)
+def test_the_job_of_service_last_accessed(answers: list[Any], expected: Any) -> None:
+    client = ScriptedClient(
+        generate_service_last_accessed_details=[{"JobId": "j"}], get_service_last_accessed_details=answers
+    )
+    backoff = Backoff(sleep=lambda _: None)
+    if expected:
+        assert read_services(client, ARN, backoff) == expected
+        return
+    with pytest.raises(EvidenceUnreadable, match="service last accessed could not be read"):
+        read_services(client, ARN, backoff)

@@ -19,6 +19,7 @@ from c7n_iamusers.evidence.options import Selection
 from c7n_iamusers.exemptions import ExemptionRule, find_exemption
 from c7n_iamusers.iam.user import IamUser
 from tests.evidence_records import CREDENTIAL_KINDS, NOW, PIECES, days_ago, evidence
+from tests.examples import examples
 from tests.records import groups, user
 
 NAMES = ("alice", "ci-checkout", "dana.smith", "BedrockAPIKey-1", "x+y=z,1@example.com")
@@ -214,7 +215,7 @@ def test_an_exemption_that_has_run_out_flags_only_where_that_is_asked_for(
         )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(st.one_of(st.tuples(subjects(), evidences()), barely_alive()), st.integers(1, 60), st.data())
 def test_less_evidence_makes_nobody_unused(
     case: tuple[IamUser, Evidence], days: int, data: st.DataObject
@@ -233,7 +234,7 @@ def test_less_evidence_makes_no_other_kind(subject: IamUser, known: Evidence, da
     assert after.kind in (before.kind, "unknown")
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(subjects(), evidences(), selections(), st.data())
 def test_less_evidence_selects_nobody(
     subject: IamUser, known: Evidence, selection: Selection, data: st.DataObject

@@ -105,6 +105,7 @@ def invoke(function: Path, handler: str, variables: Variables, *events: dict[str
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("disposable", ["wheel"], indirect=True)
 @pytest.mark.parametrize(
     ("packages", "list_name"),
     [
@@ -113,8 +114,7 @@ def invoke(function: Path, handler: str, variables: Variables, *events: dict[str
     ],
 )
 def test_the_archive_runs_in_lambda(
-    wheel: Path,
-    libraries: Path,
+    disposable: Environment,
     organization: dict[str, Variables],
     tmp_path: Path,
     packages: list[str],
@@ -122,10 +122,8 @@ def test_the_archive_runs_in_lambda(
 ) -> None:
     variables = organization[ACCOUNTS[0]]
     url = upload(variables, "governance", list_name, RULES) if list_name else ""
-    environment = Environment.create(tmp_path / "environment", libraries)
-    environment.install(wheel)
-    write_policy(environment.home / "policy.json", tmp_path / "output", packages, url)
-    handler = unpack_archive(environment, tmp_path / "function")
+    write_policy(disposable.home / "policy.json", tmp_path / "output", packages, url)
+    handler = unpack_archive(disposable, tmp_path / "function")
     # the embedded organization is for people's machines
     names = {path.name for path in (tmp_path / "function").iterdir()}
     assert names & {"c7n_iamusers", "aws_local_org"} == {"c7n_iamusers"}
@@ -166,8 +164,9 @@ def write_shipped_policy(file: Path, name: str) -> None:
     file.write_text(json.dumps({"policies": [policy]}), encoding="utf-8")
 
 
+@pytest.mark.parametrize("disposable", ["wheel"], indirect=True)
 def test_the_shipped_functions_run_on_the_events_of_cloudtrail(
-    wheel: Path, libraries: Path, organization: dict[str, Variables], tmp_path: Path
+    disposable: Environment, organization: dict[str, Variables], tmp_path: Path
 ) -> None:
     variables = {**organization[ACCOUNTS[0]], "C7N_DEBUG_EVENT": "no"}
     upload(variables, "realtime", "exemptions.csv", "user,reason,expires\nsomebody,a test,2999-12-31\n")
@@ -185,13 +184,11 @@ def test_the_shipped_functions_run_on_the_events_of_cloudtrail(
         trail.event("CreateAccessKey", trail.CLI, None, {"accessKey": {"userName": "alice"}}, now),
         trail.event("CreateUser", trail.CONSOLE, {"userName": "failed"}, None, now, errorCode="AccessDenied"),
     ]
-    environment = Environment.create(tmp_path / "environment", libraries)
-    environment.install(wheel)
     link_runtime(tmp_path / "runtime")
 
     for name, given in (("realtime", events), ("realtime-quarantine", [events[0], events[-1]])):
-        write_shipped_policy(environment.home / "policy.json", name)
-        handler = unpack_archive(environment, tmp_path / name)
+        write_shipped_policy(disposable.home / "policy.json", name)
+        handler = unpack_archive(disposable, tmp_path / name)
         invoke(tmp_path / name, handler, variables, *given)
 
     s3 = client_of(variables, "s3")

@@ -43,6 +43,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.parametrize("environment", ["wheel"], indirect=True)
 def test_schema_prints_docs_with_an_example(environment: Environment) -> None:
     done = environment.run("python", "-c", SCHEMAS, *PLUGINS)
     assert done.returncode == 0, done.stderr
@@ -67,6 +68,7 @@ def test_opting_out(environment: Environment) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("environment", ["wheel"], indirect=True)
 def test_a_source_is_refused_to_other_resources(environment: Environment, tmp_path: Path) -> None:
     policy = tmp_path / "policy.yml"
     policy.write_text(

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The plain commands on accounts that have users, from an environment with the package just installed."""
+"""The plain commands on accounts that have users, from an environment with the package just installed.
+
+How it was installed makes no difference to c7n-org but for its workers: test_registration.
+"""
 
 from __future__ import annotations
 
@@ -53,6 +56,8 @@ def flagged_by_account(output: Path) -> dict[str, list[str]]:
 
 
 EXPECTED = {account: [f"ada-{account}"] for account in ACCOUNTS}
+#: c7n-org's options for one account, whose worker shows what every worker does.
+ONE = ("-a", f"account-{ACCOUNTS[0]}")
 
 
 def test_custodian_run_and_report(
@@ -68,6 +73,7 @@ def test_custodian_run_and_report(
     assert f"ada-{ACCOUNTS[0]}" in report.stdout
 
 
+@pytest.mark.parametrize("environment", ["wheel"], indirect=True)
 def test_c7n_org_validate_run_and_report(
     environment: Environment, organization: dict[str, Variables], accounts: Path, tmp_path: Path
 ) -> None:
@@ -85,6 +91,7 @@ def test_c7n_org_validate_run_and_report(
     assert all(f"ada-{account}" in report.stdout for account in ACCOUNTS)
 
 
+@pytest.mark.parametrize("environment", ["wheel"], indirect=True)
 def test_c7n_org_refuses_the_policy_without_the_plugins(environment: Environment, accounts: Path) -> None:
     done = environment.run("c7n-org", "validate", "-c", accounts, "-u", POLICY, C7N_IAMUSERS_AUTOLOAD="0")
     assert done.returncode != 0
@@ -102,8 +109,8 @@ def test_c7n_org_runs_under_every_start_method(
     output = tmp_path / "output"
     done = environment.run(
         "python",
-        *(script, method, "run", "-c", accounts, "-u", POLICY, "-s", output, "--cache-period=0"),
+        *(script, method, "run", "-c", accounts, *ONE, "-u", POLICY, "-s", output, "--cache-period=0"),
         **organization["management"],
     )
     assert done.returncode == 0, done.stderr
-    assert flagged_by_account(output) == EXPECTED, done.stderr
+    assert flagged_by_account(output)[ACCOUNTS[0]] == EXPECTED[ACCOUNTS[0]], done.stderr

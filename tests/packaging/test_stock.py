@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.packaging.environments import ACCOUNTS, Environment, Variables
 
 POLICY = {
@@ -45,6 +47,7 @@ def run(environment: Environment, output: Path, variables: Variables, autoload: 
     return found
 
 
+@pytest.mark.parametrize("environment", ["wheel"], indirect=True)
 def test_stock_plugins_are_as_they_were(
     environment: Environment, organization: dict[str, Variables], tmp_path: Path
 ) -> None:

@@ -112,6 +112,13 @@ def test_last_uses_alone_are_never_quiet(org: LocalOrg, iam: Any, tmp_path: Path
     assert (heard["source"], heard["service"]) == ("last-used", "s3")
 
 
+def test_a_source_that_can_not_be_read_is_unread(iam: Any, tmp_path: Path) -> None:
+    """The local organization has no service last accessed."""
+    found = answers(tmp_path, sources=["cloudtrail", "service-last-accessed"])["alice"]
+    assert found["state"] == "deaf"
+    assert "GenerateServiceLastAccessedDetails" in found["unread"][0]
+
+
 def test_users_outside_quarantine_cost_no_calls_of_their_own(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     for name in ("alice", "bob"):
         iam.delete_user_policy(UserName=name, PolicyName=DENY_ALL_NAME)

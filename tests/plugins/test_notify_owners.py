@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+from c7n_mailer.utils import get_message_subject
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.notices.notices import STOP
+from c7n_iamusers.plugins.notify_owners import NotifyOwners
 from tests.interference import deny
 from tests.plugins.deletions import delete, outcomes, user_names
 from tests.policies import ACCOUNT, policy
@@ -38,7 +40,7 @@ def iam(org: LocalOrg) -> Any:
 
 
 def action(notices: Path | str, **options: Any) -> dict[str, Any]:
-    return {
+    found = {
         "type": "notify-owners",
         "notices": str(notices),
         "step": "announce",
@@ -50,6 +52,7 @@ def action(notices: Path | str, **options: Any) -> dict[str, Any]:
         "assume_role": False,
         **options,
     }
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def notify(notices: Path | str, *more: dict[str, Any], **options: Any) -> Any:
@@ -68,9 +71,9 @@ def records(notices: Path) -> list[dict[str, Any]]:
 
 def age(notices: Path, days: int) -> None:
     """As if what was recorded had been recorded that many days earlier."""
-    for path in (notices / ACCOUNT).glob("*.json"):
+    for path in notices.glob("*.json"):
         data = json.loads(path.read_text())
-        for key in ("time", "day"):
+        for key in {"time", "day"} & data.keys():
             text = data[key]
             data[key] = (date.fromisoformat(text[:10]) - timedelta(days=days)).isoformat() + text[10:]
         path.write_text(json.dumps(data))
@@ -86,6 +89,42 @@ def test_who_was_addressed_is_on_record(org: LocalOrg, iam: Any, tmp_path: Path)
     ids = {each["UserName"]: each["UserId"] for each in iam.list_users()["Users"]}
     assert {each["user"]: each["unique-id"] for each in record["users"]} == ids
     assert {each["c7n:IamUser"]["notice"]["day"] for each in message["resources"]} == {day}
+
+
+def test_the_subject_names_account_users_and_day(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    notify(tmp_path, subject=None, account_name="payments")
+    (message,) = sent(org)
+    day = utc_now().date() + timedelta(days=30)
+    assert get_message_subject(message) == f"payments: 2 IAM users are to be deleted on {day}"
+
+
+def test_a_message_that_is_too_large_is_split(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(58):
+        iam.create_user(UserName=f"user-{number}")
+    monkeypatch.setattr(NotifyOwners, "buffer_max_size", 2_200)
+    notify(tmp_path, subject=None)
+    messages = sorted(sent(org), key=lambda each: each["action"]["part"])
+    assert len(messages) > 1
+    assert [each["action"]["part"] for each in messages] == list(range(1, len(messages) + 1))
+    assert {each["action"]["users"] for each in messages} == {60}
+    assert {each["action"]["parts"] for each in messages} == {len(messages)}
+    subjects = {each["action"]["subject"] for each in messages}
+    assert all(": 60 IAM users are to be deleted on " in each for each in subjects)
+    assert len(subjects) == len(messages)
+    named = [resource["UserName"] for each in messages for resource in each["resources"]]
+    recorded = [user["user"] for record in records(tmp_path) for user in record["users"]]
+    assert sorted(named) == sorted(recorded) == sorted(user_names(iam))
+
+
+def test_a_user_that_fits_no_message_is_named(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NotifyOwners, "buffer_max_size", 500)
+    with pytest.raises(PolicyExecutionError, match=r"alice does not fit a message.*Nobody was addressed"):
+        notify(tmp_path)
+    assert records(tmp_path) == sent(org) == []
 
 
 def test_who_was_addressed_is_not_addressed_again(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
@@ -118,7 +157,7 @@ def test_reminders(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     notify(tmp_path)
     notify(tmp_path, step="remind", days=7)
     assert len(records(tmp_path)) == 1
-    age(tmp_path, 23)
+    age(tmp_path / ACCOUNT, 23)
     for _ in range(2):
         notify(tmp_path, step="remind", days=7)
     assert [each["step"] for each in records(tmp_path)] == ["announced", "reminded-7"]
@@ -145,6 +184,107 @@ def test_nobody_to_address(org: LocalOrg, iam: Any, tmp_path: Path, to: list[str
     assert records(tmp_path) == sent(org) == []
 
 
+def test_owners_in_tags_get_mail_at_the_given_domains_only(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    with pytest.raises(PolicyValidationError, match="limit them by email-domains"):
+        notify(tmp_path, to=[OWNER, "resource-owner"])
+    for name, tags in (
+        ("alice", {"Owner": "a@example.com", "Team": "x"}),
+        ("bob", {"Owner": "b@evil.example", "Contact": "c@evil.example:d@example.com"}),
+    ):
+        iam.tag_user(UserName=name, Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
+    notify(tmp_path, to=[OWNER, "resource-owner"], subject=None, **{"email-domains": ["example.com"]})
+    (message,) = sent(org)
+    found = {each["UserName"]: {tag["Key"] for tag in each["Tags"]} for each in message["resources"]}
+    assert found == {"alice": {"Owner", "Team"}, "bob": set()}
+    assert ": IAM users are to be deleted on " in message["action"]["subject"]
+
+
+def inform(place: Path, output: Path, delete: dict[str, Any], **options: Any) -> None:
+    """Delete everybody, and say what became of whom."""
+    known = {"step": "inform", "days": None, "subject": None, "account_name": "payments", **options}
+    actions = [{"type": "composite-delete", **delete}, action(place, **known)]
+    policy({"filters": EVERYBODY, "actions": actions}, output).run()
+
+
+def test_owners_are_told_once_what_became_of_each_user(
+    org: LocalOrg, iam: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where the deletion of another user failed. Nobody is told that an announced user is still there."""
+    notices, today = tmp_path / "notices", utc_now().date()
+    caplog.set_level("INFO")
+    notify(notices)
+    iam.create_user(UserName="carol")
+    sent(org)
+    inform(notices, tmp_path / "output", noticed(notices))
+    (message,) = sent(org)
+    assert get_message_subject(message) == f"payments: 1 IAM user left alone on {today}"
+    age(notices / ACCOUNT, 30)
+    with pytest.MonkeyPatch.context() as patched:
+        deny(patched, "DeleteUser", "bob")
+        with pytest.raises(PolicyExecutionError, match=r"composite-delete failed for 1 users: .*bob"):
+            inform(notices, tmp_path / "output", noticed(notices))
+        (message,) = sent(org)
+        assert get_message_subject(message) == f"payments: 1 IAM user deleted, 1 failed on {today}"
+        with pytest.raises(PolicyExecutionError, match="failed for 1 users"):
+            inform(notices, tmp_path / "output", noticed(notices))
+    assert sent(org) == []
+    assert "nothing new, no message is sent" in caplog.text
+    informed = [each for each in records(notices) if each["step"] == "informed"]
+    assert all(each["addresses"] == [OWNER] and each["message-id"] for each in informed)
+    assert {user["user"]: user["what"] for each in informed for user in each["users"]} == {
+        "alice": "deleted",
+        "bob": "failed",
+        "carol": "skipped: its owners were not addressed",
+    }
+
+
+@pytest.mark.parametrize(
+    ("place", "options", "reason"),
+    [
+        pytest.param("file", {}, "notices can't be read and written", id="notices"),
+        pytest.param(
+            "notices", {"to": None, "to_from": {"url": "file:nobody.json"}}, "no e-mail address", id="nobody"
+        ),
+    ],
+)
+def test_what_was_done_stays_done_where_nobody_can_be_told(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    options: dict[str, Any],
+    reason: str,
+) -> None:
+    """Both errors end the policy, and name their users."""
+    deny(monkeypatch, "DeleteUser", "bob")
+    (tmp_path / "file").touch()
+    (tmp_path / "nobody.json").write_text("[]")
+    told = rf"composite-delete failed.*notify-owners: .*{reason}.*Nobody was told of: alice \(deleted\), bob"
+    with pytest.raises(PolicyExecutionError, match=told):
+        inform(tmp_path / place, tmp_path / "output", {}, **options)
+    assert user_names(iam) == ["bob"]
+    assert sent(org) == []
+
+
+def test_a_message_that_is_sent_after_midnight_has_a_record_that_can_be_read(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run begins the day before. No record has a day before its time: such a file is forged."""
+    midnight = utc_now().replace(hour=0, minute=0, second=1)
+    times = iter([midnight - timedelta(seconds=3), midnight - timedelta(seconds=2)])
+    monkeypatch.setattr("c7n_iamusers.plugins.notify_owners.utc_now", lambda: next(times, midnight))
+    for _ in range(2):
+        notify(tmp_path, step="inform", days=None)
+    (record,) = records(tmp_path)
+    assert record["day"] == midnight.date().isoformat()
+
+
+def test_what_has_become_of_users_has_no_day(org: LocalOrg, tmp_path: Path) -> None:
+    with pytest.raises(PolicyValidationError, match="step: inform is for no day: remove days"):
+        policy({"filters": EVERYBODY, "actions": [action(tmp_path, step="inform")]})
+
+
 def test_a_policy_that_spares_nobody_by_word_is_refused(org: LocalOrg, tmp_path: Path) -> None:
     with pytest.raises(PolicyValidationError, match="needs exemptions"):
         policy({"filters": ["unnecessary"], "actions": [action(tmp_path)]})
@@ -157,6 +297,17 @@ def test_notices_that_cannot_be_written(org: LocalOrg, iam: Any, tmp_path: Path)
     assert sent(org) == []
 
 
+def test_who_is_exempt_cannot_be_recorded(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iam.tag_user(UserName="bob", Tags=[{"Key": "Purpose", "Value": "break-glass"}])
+    (tmp_path / "exempt").write_text("a file")
+    filters = [{"type": "unnecessary", "exempt": [BREAK_GLASS]}]
+    with pytest.raises(PolicyExecutionError, match="Nobody was addressed"):
+        policy({"filters": filters, "actions": [action(tmp_path)]}).run()
+    assert sent(org) == records(tmp_path) == []
+
+
 def test_a_record_that_cannot_be_written_is_named(
     org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,7 +315,9 @@ def test_a_record_that_cannot_be_written_is_named(
         raise OSError("No space left on device")
 
     monkeypatch.setattr("c7n_iamusers.execution.stores.DirectoryStore.create", full)
-    with pytest.raises(PolicyExecutionError, match=r"owners of alice, bob were addressed.*No space left"):
+    with pytest.raises(
+        PolicyExecutionError, match=r"about alice, bob was sent to owner@example.com .*No space left"
+    ):
         notify(tmp_path)
 
 
@@ -175,6 +328,42 @@ def test_notices_in_a_bucket(org: LocalOrg, iam: Any) -> None:
         notify("s3://governance/iam-users?region=us-east-1")
     found = s3.list_objects_v2(Bucket="governance", Prefix=f"iam-users/{ACCOUNT}/2")["Contents"]
     assert len(found) == 1
+
+
+BREAK_GLASS = {"tag": "Purpose=break-glass", "reason": "break-glass", "expires": "2999-12-31"}
+
+
+@pytest.mark.parametrize("kind", ["composite-delete", "quarantine"])
+def test_who_lost_the_tag_of_its_exemption_stays_until_it_is_announced_again(
+    org: LocalOrg, iam: Any, tmp_path: Path, kind: str
+) -> None:
+    notices, output = tmp_path / "notices", tmp_path / "output"
+    filters = [{"type": "unnecessary", "exempt": [BREAK_GLASS]}]
+
+    def run(step: dict[str, Any]) -> None:
+        policy({"filters": filters, "actions": [step]}, output).run()
+
+    run(action(notices))
+    for name in ("alice", "bob"):  # nobody is left, so c7n calls no action
+        iam.tag_user(UserName=name, Tags=[{"Key": "Purpose", "Value": "break-glass"}])
+    run(action(notices))
+    run(action(notices))
+    assert len(list((notices / "exempt" / ACCOUNT).iterdir())) == 1
+    iam.untag_user(UserName="alice", TagKeys=["Purpose"])
+    age(notices / ACCOUNT, 30)
+    age(notices / "exempt" / ACCOUNT, 25)
+    sent(org)
+    run({"type": kind, **noticed(notices)})
+    (row,) = outcomes(output).values()
+    assert row["status"] == "skipped"
+    assert "by tag 'Purpose=break-glass', a rule that is still in force" in row["reason"]
+    run(action(notices))
+    (message,) = sent(org)
+    (named,) = message["resources"]
+    assert named["UserName"] == "alice"
+    assert named["c7n:IamUser"]["notice"]["was-exempt"].endswith("by tag 'Purpose=break-glass'")
+    run({"type": kind, **noticed(notices)})
+    assert "which is not yet 30 days ago" in outcomes(output)["alice"]["reason"]
 
 
 def changes(org: LocalOrg) -> set[str]:
@@ -197,7 +386,7 @@ def test_a_user_goes_only_with_a_notice(
 ) -> None:
     if days is not None:
         notify(tmp_path / "notices")
-        age(tmp_path / "notices", days)
+        age(tmp_path / "notices" / ACCOUNT, days)
     delete(tmp_path / "output", **noticed(tmp_path / "notices"))
     rows = outcomes(tmp_path / "output")
     assert {row["status"] for row in rows.values()} == {"skipped" if reason else "deleted"}
@@ -211,7 +400,7 @@ def test_a_quarantine_counts_from_the_announcement(
 ) -> None:
     """The announced day is that of the deletion, so a quarantine need not wait for it."""
     notify(tmp_path / "notices")
-    age(tmp_path / "notices", days)
+    age(tmp_path / "notices" / ACCOUNT, days)
     options = {"noticed": 16, "notices": str(tmp_path / "notices")}
     policy({"filters": EVERYBODY, "actions": [{"type": "quarantine", **options}]}, tmp_path / "output").run()
     assert {row["status"] for row in outcomes(tmp_path / "output").values()} == {status}
@@ -225,7 +414,7 @@ def test_a_forged_mark_changes_nothing(org: LocalOrg, iam: Any, tmp_path: Path) 
     delete(tmp_path / "early", **noticed(tmp_path / "notices"))
     assert user_names(iam) == ["alice", "bob"]
     notify(tmp_path / "notices")
-    age(tmp_path / "notices", 30)
+    age(tmp_path / "notices" / ACCOUNT, 30)
     delete(tmp_path / "output", **noticed(tmp_path / "notices"))
     assert user_names(iam) == []
 
@@ -242,7 +431,7 @@ def test_a_notice_that_was_tampered_with_touches_nobody(org: LocalOrg, iam: Any,
 @pytest.mark.parametrize("kind", ["composite-delete", "quarantine"])
 def test_stop(org: LocalOrg, iam: Any, tmp_path: Path, kind: str) -> None:
     notify(tmp_path / "notices")
-    age(tmp_path / "notices", 30)
+    age(tmp_path / "notices" / ACCOUNT, 30)
     (tmp_path / "notices" / STOP).touch()
     data = {"filters": EVERYBODY, "actions": [{"type": kind, **noticed(tmp_path / "notices")}]}
     with pytest.raises(PolicyExecutionError, match="stops every destructive action"):

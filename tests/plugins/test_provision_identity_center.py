@@ -90,6 +90,7 @@ def test_the_outcome_stands_on_the_resource_for_the_notice(rehearsal: Rehearsal)
         "group": GROUP,
         "permission-set": "IamMigratedReadOnly",
         "start-url": f"https://{rehearsal.instance.store.id}.awsapps.com/start",
+        "region": "us-east-1",
     }
 
 

@@ -9,7 +9,7 @@ import logging
 import zlib
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import c7n_mailer
 import pytest
@@ -17,7 +17,7 @@ from c7n.actions.notify import Notify
 from c7n_mailer.utils import get_rendered_jinja
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.plugins.resources import register_messages
+from c7n_iamusers.plugins.resources import by_risk, for_message, register_messages
 from tests.policies import ACCOUNT, policy
 
 TEMPLATES = Path(c7n_mailer.__file__).parent / "msg-templates"
@@ -84,6 +84,8 @@ def test_a_method_of_stock_c7n_is_still_called_and_ours_is_added_once() -> None:
     seen: list[Any] = []
 
     class Future:
+        data: ClassVar[dict[str, Any]] = {}
+
         def prepare_iam_user(self, resources: list[Any]) -> list[Any]:
             seen.append(resources)
             return [{**each, "stock": True} for each in resources]
@@ -93,3 +95,45 @@ def test_a_method_of_stock_c7n_is_still_called_and_ours_is_added_once() -> None:
     user = {"UserName": "alice", "UserPolicyList": [DOCUMENT]}
     assert Future().prepare_iam_user([user]) == [{"UserName": "alice", "stock": True}]
     assert seen == [[{"UserName": "alice"}]]
+
+
+@pytest.mark.parametrize(
+    ("action", "sent"),
+    [
+        pytest.param({"template": "iam-users-flagged.html"}, {"UserName", "Tags"}, id="our-template"),
+        pytest.param(
+            {"template": "iam-users-flagged.html", "slack_template": "slack_iam_users"},
+            {"UserName", "Tags"},
+            id="both-ours",
+        ),
+        pytest.param({"template": "mine.html"}, {"UserName", "Tags", "GroupList"}, id="another-template"),
+        pytest.param(
+            {"template": "iam-users-flagged.html", "slack_template": "mine"},
+            {"UserName", "Tags", "GroupList"},
+            id="another-for-slack",
+        ),
+        pytest.param({}, {"UserName", "Tags", "GroupList"}, id="default-template"),
+    ],
+)
+def test_a_message_has_what_its_template_needs(action: dict[str, str], sent: set[str]) -> None:
+    known = {"kind": "human", "sources": {"user": {}}, "notice": {"day": "2026-12-26"}}
+    whole = {"UserName": "alice", "Tags": [], "GroupList": ["x"], "UserPolicyList": [DOCUMENT]}
+    (found,) = for_message([{**whole, "c7n:IamUser": known}], action)
+    assert found.keys() - {"c7n:IamUser"} == sent
+    assert found["c7n:IamUser"].keys() == known.keys() - (set() if "GroupList" in sent else {"sources"})
+
+
+def test_the_highest_risk_comes_first() -> None:
+    severities = {"a": [], "b": ["low"], "c": ["medium", "high"], "d": ["low"], "e": ["medium"]}
+    rows = [
+        {"UserName": name, "c7n:IamUser": {"findings": [{"severity": each} for each in found]}}
+        for name, found in severities.items()
+    ]
+    assert [each["UserName"] for each in by_risk([*rows, {"UserName": "f"}])] == [
+        "c",
+        "e",
+        "b",
+        "d",
+        "a",
+        "f",
+    ]

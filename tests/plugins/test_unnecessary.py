@@ -133,10 +133,39 @@ def test_the_log_says_how_many_users_each_rule_protects(iam: Any, caplog: pytest
         flagged({"path": "/emergency/*"}, {"user": "[cd]*"}, {"user": "nobody"})
     found = [usage for line in caplog.messages if (usage := read_usage(line))]
     assert found == [
-        {("path", "/emergency/*", "2999-12-31"): 1},
-        {("user", "[cd]*", "2999-12-31"): 2},
-        {("user", "nobody", "2999-12-31"): 0},
+        {("path", "/emergency/*", "2999-12-31", ""): 1},
+        {("user", "[cd]*", "2999-12-31", ""): 2},
+        {("user", "nobody", "2999-12-31", ""): 0},
     ]
+
+
+@pytest.mark.parametrize(
+    ("account", "name", "held"),
+    [
+        pytest.param(ACCOUNT, "", True, id="this-account"),
+        pytest.param("444455556666", "", False, id="another-account"),
+        pytest.param("pay*", "payments", True, id="by-name"),
+        pytest.param("dev-*", "payments", False, id="by-another-name"),
+        pytest.param("dev-*", "", True, id="the-name-is-not-known"),
+    ],
+)
+def test_a_rule_holds_in_its_account_for_filter_and_actions(
+    iam: Any, caplog: pytest.LogCaptureFixture, account: str, name: str, held: bool
+) -> None:
+    rule = {"user": "alice", **RULE, "account": account}
+    data = {"filters": [{"type": "unnecessary", "exempt": [rule]}], "actions": ["composite-delete"]}
+    found = policy(data)
+    if name:
+        found.conditions.env_vars["account"] = {"name": name}
+    manager = found.resource_manager
+    caplog.set_level("INFO")
+    assert ("alice" in {each["UserName"] for each in manager.resources()}) is not held
+    assert bool(manager.actions[0].exemption_rules()) is held
+    used = [usage for line in caplog.messages if (usage := read_usage(line))]
+    assert used == [{("user", "alice", "2999-12-31", account): int(held)}]
+    assert ("is not known, so these exemptions may be of other accounts" in caplog.text) is (
+        held and account == "dev-*"
+    )
 
 
 def test_a_user_that_cannot_be_read_in_full_is_left_alone_and_named(

@@ -14,6 +14,7 @@ from c7n_iamusers.policy_comparison.comparison import UNPROVEN, Policies, compar
 from c7n_iamusers.policy_comparison.principals import RequestContext
 from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, UNDECIDED, WIDER, Witness
 from c7n_iamusers.policy_comparison.statements import parse_policy
+from tests.examples import examples
 from tests.policy_comparison.evaluator import granted
 
 Statement = dict[str, Any]
@@ -398,7 +399,7 @@ def statements(draw: st.DrawFn) -> Statement:
 POLICIES = st.lists(statements(), min_size=1, max_size=4)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(120), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(POLICIES, POLICIES, st.none() | POLICIES, st.none() | POLICIES, st.booleans())
 def test_no_widening_that_trying_every_request_finds_goes_unseen(
     new: list[Statement],

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from c7n_iamusers.policy_comparison.globs import Budget, TooComplex, example, matches
+from tests.examples import examples
 
 PATTERNS = st.text("ab*?", min_size=1, max_size=5)
 UNIONS = st.frozensets(PATTERNS, min_size=1, max_size=3)
@@ -24,7 +25,7 @@ def in_union(union: frozenset[str], text: str) -> bool:
     return any(agrees(pattern, text) for pattern in union)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(PATTERNS, st.lists(UNIONS, max_size=2).map(tuple), st.frozensets(PATTERNS, max_size=4))
 def test_the_difference_of_languages_is_what_trying_all_texts_finds(
     pattern: str, within: tuple[frozenset[str], ...], without: frozenset[str]
@@ -41,7 +42,7 @@ def test_the_difference_of_languages_is_what_trying_all_texts_finds(
         assert not any(belongs(text) for text in TEXTS if len(text) < len(found))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(UNIONS, st.sampled_from(TEXTS))
 def test_matching(union: frozenset[str], text: str) -> None:
     assert matches(union, text) == in_union(union, text)

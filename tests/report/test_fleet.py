@@ -388,6 +388,15 @@ def test_a_rule_matches_nobody_only_where_all_accounts_were_seen(left: Outputs) 
     assert rule["users"] is None
 
 
+def test_a_rule_of_an_account_that_matches_nobody_is_named(left: Outputs) -> None:
+    rule = 'user "git-*" in account "777788889999" until 2999-06-30'
+    unused = f"unnecessary: exemptions that protect nobody: {rule}\n{NOBODY}"
+    for name, account in (("payments", ACCOUNT), ("research", OTHER_ACCOUNT)):
+        left.leave("alice", name=name, account=account, log=unused)
+    found = {each["account"]: each["users"] for each in fleet(left).exemptions}
+    assert found["777788889999"] == 0
+
+
 def test_the_same_rule_in_two_policies_counts_its_users_once(left: Outputs) -> None:
     left.leave("alice", log=USED)
     left.leave("alice", policy=DELETE, log=USED)

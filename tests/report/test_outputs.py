@@ -165,7 +165,7 @@ def test_what_c7n_leaves_of_users(org: LocalOrg, left: Outputs, caplog: pytest.L
     (found,) = read(left)
     assert found.state == RAN
     assert [each["UserName"] for each in found.resources or ()] == ["alice"]
-    assert found.usage == outputs.Usage(1, {("user", "git-*", "2999-12-31"): 1})
+    assert found.usage == outputs.Usage(1, {("user", "git-*", "2999-12-31", ""): 1})
 
 
 @pytest.mark.parametrize(
@@ -175,14 +175,14 @@ def test_what_c7n_leaves_of_users(org: LocalOrg, left: Outputs, caplog: pytest.L
         pytest.param(
             'unnecessary: exempt by user "git-*" until 2999-06-30: 2 users\n'
             "unnecessary: of 5 users 3 are not exempt, 3 are flagged: 3 human",
-            {("user", "git-*", "2999-06-30"): 2},
+            {("user", "git-*", "2999-06-30", ""): 2},
             id="told",
         ),
         pytest.param("unnecessary: of 5 users 5 are not exempt, 0 are flagged: none", {}, id="no-rule"),
         pytest.param(
             'unnecessary: exemptions that protect nobody: user "a" until 2027-06-30, path "/b/" until 2027-06-30\n'
             "unnecessary: of 5 users 5 are not exempt, 0 are flagged: none",
-            {("user", "a", "2027-06-30"): 0, ("path", "/b/", "2027-06-30"): 0},
+            {("user", "a", "2027-06-30", ""): 0, ("path", "/b/", "2027-06-30", ""): 0},
             id="nobody",
         ),
         pytest.param(

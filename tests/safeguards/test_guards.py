@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from c7n_iamusers.evidence.attempts import NOT_QUARANTINED
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.deny_all import deny_all_document
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, Quarantine
@@ -20,6 +21,7 @@ from c7n_iamusers.safeguards.guards import (
     quarantine_status,
     quarantine_trouble,
     refusal,
+    seen_active,
     unquiet,
 )
 from tests.records import ACCOUNT, groups, user
@@ -285,6 +287,25 @@ DEAF = {"state": "deaf", "deaf_to": ["AWS does not report the use of its 1 SSH k
 
 
 @pytest.mark.parametrize(
+    ("activity", "days", "reason"),
+    [
+        pytest.param(
+            {"time": "2026-11-24T12:01:00+00:00", "by": "access key 1"},
+            1,
+            "active within 1 days: its access key 1 was used on 2026-11-24 12:01 UTC",
+            id="used",
+        ),
+        pytest.param({"time": "2026-11-24T12:00:00+00:00", "by": "password"}, 1, None, id="before"),
+        pytest.param({"time": "2026-11-25T12:00:00+00:00", "by": "password"}, None, None, id="not-asked"),
+        pytest.param({"time": None, "by": ""}, 1, None, id="never"),
+        pytest.param(None, 1, None, id="unknown"),
+    ],
+)
+def test_a_use_that_the_annotation_has(activity: Any, days: float | None, reason: str | None) -> None:
+    assert seen_active(activity, days, datetime(2026, 11, 25, 12, tzinfo=timezone.utc)) == reason
+
+
+@pytest.mark.parametrize(
     ("attempts", "accepted", "reason"),
     [
         pytest.param({"state": "quiet", "unread": []}, PROVEN, None, id="quiet"),
@@ -297,6 +318,12 @@ DEAF = {"state": "deaf", "deaf_to": ["AWS does not report the use of its 1 SSH k
         pytest.param(DEAF, NOT_HEARD, None, id="deaf-accepted"),
         pytest.param(
             {**DEAF, "unread": ["x"]}, NOT_HEARD, "unknown whether it is still in use: x", id="unread"
+        ),
+        pytest.param(
+            {**DEAF, "unread": [NOT_QUARANTINED]},
+            NOT_HEARD,
+            "^it is not in quarantine, ",
+            id="not-quarantined",
         ),
         pytest.param(None, NOT_HEARD, "did not say", id="not-asked"),
         pytest.param({}, PROVEN, "nothing proves", id="empty"),

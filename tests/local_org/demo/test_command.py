@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,17 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from aws_local_org.demo.steps import MARKER, OWNERLESS, TRUSTED, clear, prepared
+from aws_local_org import Settings
+from aws_local_org.demo.planted import CALLED, IN_USE, MARKED, UNANNOUNCED
+from aws_local_org.demo.steps import (
+    MARKER,
+    OWNERLESS,
+    TRUSTED,
+    _accounts_file,
+    _members,
+    clear,
+    prepared,
+)
 from c7n_iamusers.cli.main import main
 
 ROOT = Path(__file__).parents[3]
@@ -46,8 +57,20 @@ def test_the_whole_job(tmp_path: Path) -> None:
     assert "0 faults" in done.stdout
     assert "777788889999" in (work / "report.html").read_text()
     assert "Time is compressed" in done.stdout
-    # announced, replaced, without a replacement, reminded, deleted machines, deleted people
-    assert len(list((work / "mails").glob("*.eml"))) == 6 * 3
+    # announced, replaced, without a replacement, reminded, deleted machines, deleted people; heard; stopped
+    assert len(list((work / "mails").glob("*.eml"))) == 6 * 3 + 1 + 1
+    assert f"Report:     {work / 'report.html'}" in done.stdout
+    # the column Unreplaced, and how many planted users are left and deleted
+    table = {line.split()[0]: re.split(" {2,}", line.strip()) for line in done.stdout.splitlines() if line}
+    assert {table[each][7] for each in ("111122223333", "444455556666", "777788889999")} == {"0"}
+    left = {IN_USE: ("3", "0"), CALLED: ("1", "2"), UNANNOUNCED: ("3", "0")}
+    assert {name: tuple(table[name][3:5]) for name in left} == left
+    assert "active within 30 days" in table[IN_USE][5]
+    assert "its owners were not addressed" in table[UNANNOUNCED][5]
+    assert table[MARKED][2:4] == ["0", "3"]
+    # the owner's answer is in the demo's own exemptions
+    assert CALLED in (work / "policies" / "exemptions.csv").read_text()
+    assert CALLED not in (ROOT / "policies" / "exemptions.csv").read_text()
     outcomes = [
         json.loads(path.read_text())
         for path in sorted((work / "output" / "removal").glob("*/us-east-1/iam-users-delete*/outcomes.json"))
@@ -55,7 +78,12 @@ def test_the_whole_job(tmp_path: Path) -> None:
     assert len(outcomes) == 6
     for rows in outcomes:
         assert {row["status"] for row in rows} == {"deleted", "skipped"}
-    assert len(list((work / "notices").glob("*/*.json"))) == 2 * 3
+        assert all(
+            row["reason"].startswith("active within 30 days: its access key 1 was used")
+            for row in rows
+            if row["user"] == IN_USE
+        )
+    assert len(list((work / "notices").glob("*/*.json"))) == 6 * 3
     assert not (ROOT / "notices").exists()
 
 
@@ -165,6 +193,15 @@ def test_accounts_that_cannot_be_read_are_an_error(tmp_path: Path, file: str, te
     done = CliRunner().invoke(main, ["demo", "--source", str(source), "--work", str(tmp_path / "work")])
     assert done.exit_code == 1
     assert f"in {source} can't be read" in done.output
+
+
+def test_further_accounts_are_invented_beside_those_of_the_checkout(tmp_path: Path) -> None:
+    settings = Settings(member_accounts=_members(40))
+    file = _accounts_file(checkout(tmp_path), settings, tmp_path / "notices")
+    assert [(each["account_id"], each["name"]) for each in file["accounts"]] == [*settings.member_accounts]
+    assert len({each["vars"]["owner"] for each in file["accounts"]}) == 40
+    assert file["vars"]["notices"] == str(tmp_path / "notices")
+    assert _members(3) == Settings().member_accounts
 
 
 def test_an_empty_directory_is_taken(tmp_path: Path) -> None:

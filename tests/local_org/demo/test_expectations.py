@@ -19,11 +19,15 @@ from aws_local_org.demo.expectations import (
     changed,
     deleted,
     deletion_faults,
+    heard_faults,
     leaving,
+    left_faults,
     mail_faults,
     population_faults,
     quarantine_faults,
     sparing_faults,
+    stop_faults,
+    unreplaced,
     why_left,
 )
 from aws_local_org.demo.state import AccountState, UserState
@@ -75,7 +79,7 @@ def output(path: Path, status: str = "deleted", **files: Any) -> PolicyOutput:
 
 
 def mail(
-    to: str = "owner@example.com", subject: str = "Gone", text: str = "111122223333 alice ci"
+    to: str = "owner@example.com", subject: str = "payments: Gone", text: str = "111122223333 alice ci"
 ) -> EmailMessage:
     message = EmailMessage()
     message["To"], message["Subject"] = to, subject
@@ -100,6 +104,13 @@ def test_who_leaves() -> None:
 )
 def test_announcement_faults(announced: set[str], fault: str | None) -> None:
     check(announcement_faults(BEFORE, dict.fromkeys(announced, NOW)), fault)
+
+
+def test_who_is_exempt_since_is_not_reminded() -> None:
+    reminded = {"AIDA1": NOW}
+    assert announcement_faults(BEFORE, reminded, "reminded", {"ci"}) == []
+    check(announcement_faults(BEFORE, reminded, "reminded"), "payments: reminded: ci is missing")
+    check(announcement_faults(BEFORE, dict.fromkeys(ANNOUNCED, NOW), "reminded", {"ci"}), "ci is too many")
 
 
 def with_alice(**changes: Any) -> AccountState:
@@ -210,6 +221,63 @@ def test_deletion_faults(
     check(found + population_faults(BEFORE, deleted(BEFORE, after)), fault)
 
 
+STOPPED = [
+    {"user": "alice", "status": "skipped", "reason": "active"},
+    {"user": "ci", "status": "failed", "reason": "the file notices/STOP stops every destructive action"},
+]
+
+
+@pytest.mark.parametrize(
+    ("after", "rows", "code", "fault"),
+    [
+        pytest.param(BEFORE, STOPPED, 1, None, id="stopped"),
+        pytest.param(BEFORE, STOPPED, 0, "ended with 0 despite STOP", id="no-error"),
+        pytest.param(BEFORE, STOPPED[:1], 1, "no outcome of the deletion names STOP", id="nothing-to-stop"),
+        pytest.param(BEFORE, None, 1, "no outcome of the deletion names STOP", id="no-outcomes"),
+        pytest.param(AFTER, STOPPED, 1, "ci was touched despite STOP", id="deleted"),
+        pytest.param(PARKED, STOPPED, 1, "alice was touched despite STOP", id="changed"),
+    ],
+)
+def test_stop_faults(tmp_path: Path, after: AccountState, rows: Any, code: int, fault: str | None) -> None:
+    check(stop_faults(BEFORE, after, output(tmp_path, outcomes=rows), code), fault)
+
+
+@pytest.mark.parametrize(
+    ("resources", "fault"),
+    [
+        pytest.param([{"UserName": "ci"}], None, id="heard"),
+        pytest.param([], "heard: ci is missing", id="deaf"),
+        pytest.param([{"UserName": "ci"}, {"UserName": "alice"}], "alice is too many", id="another"),
+        pytest.param(None, "a policy did not run", id="not-run"),
+    ],
+)
+def test_heard_faults(tmp_path: Path, resources: Any, fault: str | None) -> None:
+    check(heard_faults(BEFORE, output(tmp_path, resources=resources), {"ci"}), fault)
+
+
+@pytest.mark.parametrize(
+    ("after", "reasons", "fault"),
+    [
+        pytest.param(AFTER, {}, None, id="only-the-exempt"),
+        pytest.param(with_ci(), {"alice": "x"}, "ci is left, and nothing says why", id="unexplained"),
+        pytest.param(with_ci(), {"alice": "x", "ci": "its owners were not addressed"}, None, id="said"),
+        pytest.param(
+            replace(BEFORE, users=(*USERS, UserState("new", "/"))),
+            {"alice": "x", "ci": "x"},
+            "new is left, and nothing says why",
+            id="new",
+        ),
+    ],
+)
+def test_left_faults(after: AccountState, reasons: dict[str, str], fault: str | None) -> None:
+    check(left_faults(after, BEFORE, {"git-web", "break-glass"}, reasons, 30), fault)
+
+
+def test_people_who_went_without_a_replacement_are_named() -> None:
+    assert unreplaced(BEFORE, AFTER) == []
+    assert unreplaced(BEFORE, replace(AFTER, access=frozenset())) == ["alice"]
+
+
 @pytest.mark.parametrize(
     ("received", "fault"),
     [
@@ -252,6 +320,7 @@ def check(faults: list[str], fault: str | None) -> None:
         pytest.param(replace(ALICE, last_used=NOW), True, "active: used in the 30 days", id="active"),
         pytest.param(replace(ALICE, email="b@example.com"), True, "without access", id="no-replacement"),
         pytest.param(replace(CI, trusted_by=("deploy",)), True, "a role trusts it", id="trusted"),
+        pytest.param(replace(CI, name="BedrockAPIKey-a1b2"), True, "a Bedrock API key", id="bedrock"),
         pytest.param(CI, True, None, id="unknown"),
     ],
 )

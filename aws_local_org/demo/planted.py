@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The users that the demo plants in each account besides the seeded ones, and what must become of them.
+
+All are machines whose only access key was last used long ago, so that nothing but what the name says tells them apart.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+
+from aws_local_org import LocalOrg
+from aws_local_org.demo.state import DENY_ALL, AccountState
+from aws_local_org.iam import seeding
+from aws_local_org.scripted_events import attempt
+
+#: It goes on calling AWS.
+IN_USE = "svc-orders-sync"
+#: Its caller is silent until it is denied, and only in the first account.
+CALLED = "svc-month-end"
+#: It is created after the announcement, with a tag by which versions before would have deleted it in 2020.
+UNANNOUNCED = "svc-marked-2020"
+#: It is announced, and such a tag says 2999.
+MARKED = "svc-marked-2999"
+STORIES = {
+    IN_USE: "calls AWS all the time",
+    CALLED: "calls AWS while it is denied, in the first account",
+    UNANNOUNCED: "was never announced, and a tag marks it for 2020",
+    MARKED: "was announced, and a tag marks it for 2999",
+}
+_MARK = "c7n-iamusers-deletion"
+#: A call that CloudTrail's event history records.
+_CALL = "ec2:DescribeInstances"
+
+
+def plant(org: LocalOrg, account_id: str) -> None:
+    """The planted users of an account that are there from the beginning."""
+    for name in (IN_USE, CALLED):
+        _add(org, account_id, name)
+    _add(org, account_id, MARKED, {_MARK: "IAM user is unnecessary: composite-delete@2999/12/31"})
+    call(org, account_id, IN_USE)
+
+
+def plant_unannounced(org: LocalOrg, account_id: str) -> None:
+    """The one that must come after the announcement."""
+    _add(org, account_id, UNANNOUNCED, {_MARK: "IAM user is unnecessary: composite-delete@2020/01/31"})
+
+
+def _add(org: LocalOrg, account_id: str, name: str, tags: Mapping[str, str] | None = None) -> None:
+    now = datetime.now(timezone.utc)
+    with org.lock:
+        account = org.backend("iam", account_id)
+        user = seeding.add_user(account, name, created=now - timedelta(days=900), tags=tags)
+        key = seeding.add_access_key(account, user, created=now - timedelta(days=900))
+        seeding.set_access_key_last_used(key, now - timedelta(days=400), service="ec2", region="us-east-1")
+
+
+def call(org: LocalOrg, account_id: str, user: str) -> str:
+    """A call of a planted user: empty if AWS allowed it, else why not."""
+    found = attempt(org, account_id, user, _CALL)
+    return str(found.get("errorCode") or found.get("reason") or "")
+
+
+def exempt_caller(file: Path, account_id: str, owner: str) -> None:
+    """Add the owner's answer to a CSV file of exemptions: the called user of this account stays."""
+    with file.open(newline="") as lines:
+        reader = csv.DictReader(lines)
+        rows, columns = list(reader), list(reader.fieldnames or ())
+    answer = {
+        "account": account_id,
+        "user": CALLED,
+        "reason": "the month-end closing still runs as it",
+        "owner": owner,
+        "expires": (date.today() + timedelta(days=90)).isoformat(),
+    }
+    columns += [each for each in answer if each not in columns]
+    with file.open("w", newline="") as lines:
+        writer = csv.DictWriter(lines, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*rows, answer])
+
+
+def planted_faults(after: AccountState, answered: bool) -> list[str]:
+    """The planted users that are left at the end must be these, and nothing may be denied to them.
+
+    ``answered``: whether the owner of the account has exempted the one whose caller was heard.
+    """
+    expected = {IN_USE, UNANNOUNCED, *([CALLED] if answered else [])}
+    left = {user.name: user for user in after.users if user.name in STORIES}
+    missing = [
+        f"{after.name}: {name} is gone, which {STORIES[name]}" for name in sorted(expected - set(left))
+    ]
+    more = [f"{after.name}: {name} is still there" for name in sorted(set(left) - expected)]
+    denied = [
+        f"{after.name}: {name} is still denied everything"
+        for name, user in sorted(left.items())
+        if name in expected and DENY_ALL in user.policies
+    ]
+    return [*missing, *more, *denied]

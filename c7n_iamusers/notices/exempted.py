@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The record of users that were exempt when owners were addressed, and by which rule.
+
+Somebody may change the tag, path, name or membership that a rule rests on, by accident or on purpose. Then the rule
+no longer protects the user, although nobody changed the rule. One file holds one run:
+``exempt/<account id>/<time>.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.exemptions import ExemptionRule
+from c7n_iamusers.iam.user_patterns import FIELDS
+from c7n_iamusers.text.moments import as_text, moment
+
+DIRECTORY = "exempt"
+
+
+@dataclass(frozen=True)
+class Exempted:
+    """``user`` was exempt at ``time`` by the rule with this ``field``, ``pattern`` and ``account``."""
+
+    user: Subject
+    time: datetime
+    field: str
+    pattern: str
+    account: str = ""
+
+    @classmethod
+    def by(cls, rule: ExemptionRule, user: Subject, time: datetime) -> Exempted:
+        """The record of a user that ``rule`` protects."""
+        return cls(user, time, rule.field, rule.pattern, rule.account)
+
+    @property
+    def rule(self) -> tuple[str, str, str]:
+        """What identifies the rule. Its reason, owner and last day may change."""
+        return self.field, self.pattern, self.account
+
+    def __str__(self) -> str:
+        return f"exempt on {self.time:%Y-%m-%d} by {self.field} {self.pattern!r}"
+
+
+def place_of(account_id: str, time: datetime | None = None) -> str:
+    """The name of the file of a run at ``time``; without it, of the directory."""
+    return f"{DIRECTORY}/{account_id}/" + (f"{time:%Y%m%dT%H%M%S%fZ}.json" if time else "")
+
+
+def as_json(account_id: str, time: datetime, found: Sequence[Exempted]) -> bytes:
+    """The content of the file of a run."""
+    users = [
+        {
+            "user": each.user.name,
+            "arn": each.user.arn,
+            "unique-id": each.user.unique_id,
+            "field": each.field,
+            "pattern": each.pattern,
+            "in": each.account,
+        }
+        for each in found
+    ]
+    return (
+        json.dumps({"account": account_id, "time": as_text(time), "exempt": users}, indent=1).encode() + b"\n"
+    )
+
+
+def parse_exempted(content: bytes, account_id: str) -> list[Exempted]:
+    """The records in a file in the directory of ``account_id``. Raises ValueError if the content is not such a file."""
+    data = json.loads(content)
+    if not isinstance(data, Mapping) or not isinstance(data.get("exempt"), list):
+        raise ValueError("it has no list named exempt")
+    time = moment(data.get("time"))
+    if time is None:
+        raise ValueError("it has no time")
+    if data.get("account") != account_id:
+        raise ValueError(f"it is of account {data.get('account')}")
+    return [_exempted(each, time) for each in data["exempt"]]
+
+
+def _exempted(data: Any, time: datetime) -> Exempted:
+    texts = data if isinstance(data, Mapping) else {}
+    keys = ("user", "arn", "unique-id", "field", "pattern", "in")
+    name, arn, unique_id, field, pattern, account = (str(texts.get(key, "")) for key in keys)
+    if not (name and arn and unique_id and field in FIELDS and pattern):
+        raise ValueError("an entry of it is incomplete")
+    return Exempted(Subject(name, arn, unique_id), time, field, pattern, account)
+
+
+def lost_exemption(
+    records: Iterable[Exempted], rules: Iterable[ExemptionRule], today: date
+) -> Exempted | None:
+    """The last of a user's ``records`` whose rule is still in force; None if there is none.
+
+    The user is not exempt today. ``rules``: the exemptions of the account. A rule that was removed or has expired is no
+    longer in force: those who keep the rules have decided so.
+    """
+    held = {(rule.field, rule.pattern, rule.account) for rule in rules if today <= rule.expires}
+    return max((each for each in records if each.rule in held), key=lambda each: each.time, default=None)

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The action ``notify-people``: a mail to each person who has access through IAM Identity Center."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from c7n.actions.notify import Notify
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+
+from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.outcomes import PROVISIONED, UNCHANGED
+from c7n_iamusers.identity_center import access_state
+from c7n_iamusers.notices.messages import headline
+from c7n_iamusers.notices.notices import Notice, Notices
+from c7n_iamusers.plugins.identity_center import require_keys
+from c7n_iamusers.plugins.notify_owners import RecordedNotify
+from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS, INTENT
+from c7n_iamusers.plugins.resources import ANNOTATION, Resource, subject_of
+from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store
+from c7n_iamusers.plugins.user_action import idle_region, require_exemptions
+from c7n_iamusers.text.addresses import foreign_domain, is_address
+from c7n_iamusers.text.wording import folded
+
+#: The step of these messages in the notices.
+STEP = "access"
+REQUIRED = ("notices", "email-domains", "transport")
+#: Options of ``notify`` that name other recipients.
+_RECIPIENTS = ("to", "to_from", "cc", "cc_from", "cc_manager", "owner_absent_contact")
+_EVER = datetime.min.replace(tzinfo=timezone.utc)
+
+
+def _schema() -> dict[str, Any]:
+    schema: dict[str, Any] = copy.deepcopy(Notify.schema)
+    left = {key: value for key, value in schema["properties"].items() if key not in _RECIPIENTS}
+    more = {"type": {"enum": ["notify-people"]}, "notices": NOTICES, "email-domains": EMAIL_DOMAINS}
+    del schema["anyOf"]
+    return {**schema, "properties": {**left, **more}, "required": ["type", *REQUIRED]}
+
+
+def access_of(resource: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What is known of the access that the user's person has; None if it has none."""
+    known = resource.get(ANNOTATION, {})
+    made, found = known.get("provisioning"), known.get("identity-center")
+    if made is not None:
+        return made if made.get("status") in (PROVISIONED, UNCHANGED) else None
+    return found if found and found.get("state") in (access_state.PROVISIONED, access_state.USED) else None
+
+
+class NotifyPeople(RecordedNotify):
+    """Writes to each person who has access through IAM Identity Center in place of an IAM user, once.
+
+    The address is that of the person in Identity Center, by the filter ``identity-center`` with ``state: provisioned``
+    (or ``used``) or by ``provision-identity-center`` before it in the policy. Who has no access gets no mail.
+    ``email-domains`` holds for every address, since it may come from a tag: others are left out, with a warning. A
+    person with several IAM users in the account gets one mail about them.
+
+    ``notices`` is the place that ``notify-owners`` uses. A record there keeps the next run from writing again about the
+    same IAM user. It is no announcement.
+
+    Without ``subject`` the mail's subject is ``payments: you have access through IAM Identity Center``, with
+    ``account_name``, or else the account's alias or id.
+
+    The policy must have the filter ``unnecessary`` at its top level with its exemptions.
+
+    :example:
+
+    .. code-block:: yaml
+
+        policies:
+          - name: iam-users-your-access
+            resource: aws.iam-user
+            source: authorization-details
+            filters:
+              - type: unnecessary
+                exempt-from: policies/exemptions.csv
+              - type: identity-center
+                state: provisioned
+                role: arn:aws:iam::123456789012:role/IdentityCenterReader
+                region: us-east-1
+                user:
+                  username: tag:Email
+                  email: tag:Email
+            actions:
+              - type: notify-people
+                notices: notices
+                email-domains: [example.com]
+                template: iam-users-your-access.html
+                account_name: payments
+                contact: cloud-governance@example.com
+                transport:
+                  type: sqs
+                  queue: https://sqs.us-east-1.amazonaws.com/123456789012/c7n-mailer
+                assume_role: false
+    """
+
+    schema = _schema()
+    schema_alias = False
+
+    def validate(self) -> NotifyPeople:
+        """Raises PolicyValidationError where the policy names other recipients, or knows nobody's access."""
+        require_keys(self.manager, self.type, self.data, REQUIRED)
+        super().validate()
+        require_exemptions(self.manager, self.type)
+        where = f"policy {self.policy_name}: {self.type}"
+        if others := [key for key in _RECIPIENTS if key in self.data]:
+            raise PolicyValidationError(
+                f"{where} writes to the people themselves: remove {', '.join(others)}, or use notify"
+            )
+        if not any(map(_finds_access, (*self.manager.filters, *self.manager.actions))):
+            raise PolicyValidationError(
+                f"{where} needs to know who has access: add the filter identity-center with state: provisioned, or put "
+                "the action provision-identity-center (not with mode: intent) before it"
+            )
+        return self
+
+    def process(self, resources: list[Resource], event: Any = None) -> None:
+        """Write to each person once.
+
+        Raises PolicyExecutionError, before anything is sent, where the notices can't be read or written; and at the end
+        where a message that was sent could not be recorded.
+        """
+        if idle := idle_region(self.manager):
+            self.log.info("%s: %s", self.type, idle)
+            return
+        if not resources:
+            return
+        account_id, now = subject_of(resources[0]).account_id, utc_now()
+        self._store, self._unrecorded = notices_store(self.manager, self.data["notices"]), []
+        with self.refused(account_id):
+            notices = Notices.read(self._store, account_id, now)
+            self._people = {
+                str(each["UserId"]): address
+                for each in resources
+                if not notices.has(str(each["UserId"]), STEP, _EVER) and (address := self._address(each))
+            }
+            if self._people:
+                self._store.replace(f"{account_id}/.writable", now.isoformat().encode())
+        if self._people:
+            super().process([each for each in resources if str(each["UserId"]) in self._people], event)
+        if self._unrecorded:
+            raise PolicyExecutionError(f"{self.where(account_id)}: {'; '.join(self._unrecorded)}")
+
+    def consume_buffer(self, message: dict[str, Any], rbuffer: Any) -> None:
+        """Send a message to each person, and record it."""
+        by_address: dict[str, list[Resource]] = {}
+        for resource in rbuffer.resources:
+            by_address.setdefault(folded(self._people[str(resource["UserId"])]), []).append(resource)
+        for users in by_address.values():
+            address = self._people[str(users[0]["UserId"])]
+            action = {**message["action"], "to": [address]}
+            name = str(action.get("account_name") or message.get("account") or message["account_id"])
+            action.setdefault("subject", headline(f"{name}: you have access through IAM Identity Center"))
+            content = self.pack({**message, "action": action, "resources": users})
+            receipt, now = str(self.send_data_message(message, content)), utc_now()
+            subjects = tuple(map(subject_of, users))
+            head = (subjects[0].account_id, STEP, now, now.date(), (address,))
+            self.record(Notice(*head, receipt, self.policy_name, subjects))
+
+    def _address(self, resource: Resource) -> str:
+        """The address of the user's person; empty if it has no access, or no address that may be written to."""
+        access = access_of(resource)
+        if access is None:
+            return ""
+        address = str(access.get("email", ""))
+        domains = self.data["email-domains"]
+        if not is_address(address):
+            fault = f"{address!r} is no e-mail address that c7n-mailer can send to"
+        elif domain := foreign_domain(address, domains):
+            fault = (
+                f"{address!r} has the domain {domain}, which is not in email-domains: {', '.join(domains)}"
+            )
+        else:
+            return address
+        self.log.warning("%s: %s: its person gets no mail: %s", self.type, subject_of(resource), fault)
+        return ""
+
+
+def _finds_access(plugin: Any) -> bool:
+    if plugin.type == "identity-center":
+        return plugin.data.get("state") in (access_state.PROVISIONED, access_state.USED)
+    return bool(plugin.type == "provision-identity-center" and plugin.data.get("mode") != INTENT)

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.exceptions import NoticesUnreadable
+from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.exemptions import ExemptionRule
+from c7n_iamusers.notices.exempted import Exempted, as_json, place_of
+from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, due_for, notice_refusal
+from tests.access_center import ACCOUNT, OTHER_ACCOUNT, subject
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+ALICE = subject()
+RULE = ExemptionRule("tag", "Purpose=break-glass", "break-glass", date(2027, 1, 1))
+
+
+def at(days: float) -> datetime:
+    return NOW + timedelta(days=days)
+
+
+def notice(days: float) -> Notice:
+    """An announcement that many days after NOW, for thirty days later."""
+    time = at(days)
+    day = (time + timedelta(days=30)).date()
+    return Notice(ACCOUNT, ANNOUNCED, time, day, ("owner@example.com",), f"m{days}", "announce", (ALICE,))
+
+
+def exempt(days: float, rule: ExemptionRule = RULE) -> Exempted:
+    return Exempted.by(rule, ALICE, at(days))
+
+
+@pytest.mark.parametrize(
+    ("announced", "exempted", "rules", "now", "reason"),
+    [
+        pytest.param([0], [], [RULE], 30, None, id="never-exempt"),
+        pytest.param(
+            [0], [5], [RULE], 30, "exempt on 2026-03-06 by tag 'Purpose=break-glass'", id="lost-since"
+        ),
+        pytest.param([], [0], [RULE], 30, "restore its tag, or, if it may be deleted", id="never-announced"),
+        pytest.param([5], [0], [RULE], 35, None, id="announced-since"),
+        pytest.param([0, 6], [5], [RULE], 35, "which is not yet 30 days ago", id="announced-again-too-early"),
+        pytest.param([0, 6], [5], [RULE], 36, None, id="announced-again"),
+        pytest.param([0, 6], [5, 7], [RULE], 36, "exempt on 2026-03-08", id="exempt-once-more"),
+        pytest.param([0], [5], [], 30, None, id="rule-removed"),
+        pytest.param([0], [5], [replace(RULE, expires=date(2026, 3, 20))], 30, None, id="rule-expired"),
+        pytest.param(
+            [0], [5], [replace(RULE, expires=date(2028, 1, 1))], 30, "exempt on", id="rule-prolonged"
+        ),
+        pytest.param([0], [5], [replace(RULE, pattern="Purpose=x")], 30, None, id="another-rule"),
+        pytest.param([0], [5], [replace(RULE, account="dev-*")], 30, None, id="rule-limited-to-accounts"),
+    ],
+)
+def test_who_lost_its_exemption_is_announced_again(
+    announced: list[float],
+    exempted: list[float],
+    rules: list[ExemptionRule],
+    now: float,
+    reason: str | None,
+) -> None:
+    notices = Notices(map(notice, announced), "notices", map(exempt, exempted))
+    found = notice_refusal(notices, ALICE.unique_id, 30, at(now), rules=rules)
+    assert found is None if reason is None else reason in str(found)
+
+
+def test_who_lost_its_exemption_is_not_reminded() -> None:
+    notices = Notices([notice(0)], "notices", [exempt(5)])
+    assert due_for(7, notices, [ALICE], at(25), [RULE]) == []
+    assert due_for(7, notices, [ALICE], at(25), []) == [(ALICE, notice(0))]
+
+
+@pytest.mark.parametrize(
+    ("announced", "recorded", "new"),
+    [
+        pytest.param([], [], True, id="first-time"),
+        pytest.param([], [1], False, id="recorded"),
+        pytest.param([2], [1], True, id="announced-since"),
+        pytest.param([0], [1], False, id="recorded-since-the-announcement"),
+    ],
+)
+def test_what_is_recorded_once(announced: list[float], recorded: list[float], new: bool) -> None:
+    notices = Notices(map(notice, announced), "notices", map(exempt, recorded))
+    assert notices.unrecorded([(ALICE, RULE)], at(9)) == ([exempt(9)] if new else [])
+    other = replace(RULE, pattern="Purpose=other")
+    assert notices.unrecorded([(ALICE, other)], at(9)) == [exempt(9, other)]
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    store.create(place_of(ACCOUNT, NOW), as_json(ACCOUNT, NOW, [exempt(0, replace(RULE, account="dev-*"))]))
+    store.create(place_of(OTHER_ACCOUNT, NOW), b"of another account, and not looked at")
+    notices = Notices.read(store, ACCOUNT, at(1))
+    rules = [replace(RULE, account="dev-*")]
+    assert notices.lost_exemption(ALICE.unique_id, rules, at(1)) == exempt(0, rules[0])
+    assert "break-glass access" not in (tmp_path / place_of(ACCOUNT, NOW)).read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        pytest.param({"account": OTHER_ACCOUNT}, "of account", id="other-account"),
+        pytest.param({"time": "soon"}, "no time", id="no-time"),
+        pytest.param({"exempt": "alice"}, "no list", id="no-list"),
+        pytest.param({"exempt": [{"user": "alice"}]}, "incomplete", id="incomplete"),
+        pytest.param({"exempt": ["alice"]}, "incomplete", id="text"),
+    ],
+)
+def test_what_is_no_record_touches_nobody(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
+    store = DirectoryStore(tmp_path)
+    data = json.loads(as_json(ACCOUNT, NOW, [exempt(0)]))
+    store.create(place_of(ACCOUNT, NOW), json.dumps({**data, **change}).encode())
+    with pytest.raises(NoticesUnreadable, match=reason):
+        Notices.read(store, ACCOUNT, at(1))

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from jinja2 import Template
+
+from c7n_iamusers.notices.messages import in_parts, subject_line
+
+DAY, LATER = date(2026, 12, 26), date(2026, 12, 31)
+
+
+@pytest.mark.parametrize(
+    ("account", "users", "options", "expected"),
+    [
+        pytest.param("payments", 12, {}, "payments: 12 IAM users are to be deleted on 2026-12-26", id="some"),
+        pytest.param("payments", 1, {}, "payments: 1 IAM user is to be deleted on 2026-12-26", id="one"),
+        pytest.param(
+            "payments",
+            2,
+            {"days": [LATER, DAY]},
+            "payments: 2 IAM users are to be deleted from 2026-12-26 on",
+            id="several-days",
+        ),
+        pytest.param(
+            "payments",
+            2,
+            {"reminder": True},
+            "payments: reminder: 2 IAM users are to be deleted on 2026-12-26",
+            id="reminder",
+        ),
+        pytest.param(
+            "payments",
+            900,
+            {"part": 1, "parts": 2},
+            "payments: 900 IAM users are to be deleted on 2026-12-26 (part 1 of 2)",
+            id="parts",
+        ),
+        pytest.param(
+            "payments", None, {}, "payments: IAM users are to be deleted on 2026-12-26", id="users-differ"
+        ),
+        pytest.param(
+            "pay{{ 7 * 7 }}\r\nBcc: x",
+            2,
+            {},
+            "pay(( 7 * 7 )) Bcc: x: 2 IAM users are to be deleted on 2026-12-26",
+            id="no-template-and-no-header",
+        ),
+    ],
+)
+def test_the_subject(account: str, users: int | None, options: dict[str, Any], expected: str) -> None:
+    given = {"days": [DAY], "reminder": False, **options}
+    found = subject_line(account, users, given.pop("days"), **given)
+    assert found == expected
+    assert Template(found).render() == expected
+
+
+@pytest.mark.parametrize(
+    ("items", "most", "expected"),
+    [
+        pytest.param([1, 2, 3], 6, [[1, 2, 3]], id="all-fit"),
+        pytest.param([1, 2, 3], 5, [[1], [2, 3]], id="two"),
+        pytest.param([3, 3, 3, 3, 3], 6, [[3], [3, 3], [3, 3]], id="nearly-one-length"),
+        pytest.param([1, 9, 1], 5, [[1], [9], [1]], id="one-never-fits"),
+        pytest.param([9], 5, [[9]], id="only-one"),
+        pytest.param([], 5, [[]], id="none"),
+    ],
+)
+def test_parts(items: list[int], most: int, expected: list[list[int]]) -> None:
+    assert in_parts(items, lambda part: sum(part) <= most) == expected

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+from c7n_mailer.utils import get_message_subject
+
+from aws_local_org import LocalOrg
+from tests.plugins.test_notify_owners import EVERYBODY, QUEUE, records, sent
+from tests.policies import policy
+
+FILTER = {"type": "identity-center", "state": "provisioned", "user": {"username": "tag:E", "email": "tag:E"}}
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy without an output directory writes into the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
+def notify(notices: Path, *resources: dict[str, Any], filters: Any = (FILTER,), **options: Any) -> None:
+    """Run the action on annotated resources, as the filter or the action before it leaves them."""
+    action = {
+        "type": "notify-people",
+        "notices": str(notices),
+        "email-domains": ["example.com"],
+        "template": "iam-users-your-access.html",
+        "account_name": "payments",
+        "transport": {"type": "sqs", "queue": QUEUE},
+        "assume_role": False,
+        **options,
+    }
+    found = policy({"filters": [*EVERYBODY, *filters], "actions": [action]})
+    found.resource_manager.actions[0].process(list(resources))
+
+
+def user(name: str, email: str = "", key: str = "provisioning", state: str = "provisioned") -> dict[str, Any]:
+    known = {"status" if key == "provisioning" else "state": state, "email": email, "username": email}
+    arn = f"arn:aws:iam::111122223333:user/{name}"
+    return {"UserName": name, "UserId": f"AIDA{name}", "Arn": arn, "Path": "/", "c7n:IamUser": {key: known}}
+
+
+def test_each_person_gets_one_mail_and_only_once(
+    org: LocalOrg, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [
+        user("alice", "alice@example.com"),
+        user("alice-cli", "Alice@example.com", state="unchanged"),
+        user("bob", "bob@example.com", key="identity-center"),
+        user("frank", "frank@example.com", key="identity-center", state="used"),
+        user("carol", "carol@example.com", state="failed"),
+        user("dave", "dave@example.com", state="intended"),
+        user("erin", "erin@example.com", key="identity-center", state="pending"),
+        user("mallory", "mallory@evil.example"),
+        user("nobody"),
+    ]
+    for _ in range(2):
+        notify(tmp_path, *rows)
+    messages = {each["action"]["to"][0]: each for each in sent(org)}
+    named = {to: [user["UserName"] for user in each["resources"]] for to, each in messages.items()}
+    assert named == {
+        "alice@example.com": ["alice", "alice-cli"],
+        "bob@example.com": ["bob"],
+        "frank@example.com": ["frank"],
+    }
+    assert all(len(each["action"]["to"]) == 1 for each in messages.values())
+    subject = "payments: you have access through IAM Identity Center"
+    assert {get_message_subject(each) for each in messages.values()} == {subject}
+    assert sorted((each["step"], each["addresses"][0], len(each["users"])) for each in records(tmp_path)) == [
+        ("access", "alice@example.com", 2),
+        ("access", "bob@example.com", 1),
+        ("access", "frank@example.com", 1),
+    ]
+    assert (
+        "user mallory of account 111122223333: its person gets no mail: 'mallory@evil.example'" in caplog.text
+    )
+    assert "user nobody of account 111122223333: its person gets no mail: ''" in caplog.text
+    assert "carol" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        pytest.param({"to": ["x@example.com"]}, "remove to, or use notify", id="recipients"),
+        pytest.param({"filters": ()}, "needs to know who has access", id="no-access"),
+        pytest.param(
+            {"filters": ({**FILTER, "state": "pending"},)}, "needs to know who has access", id="pending"
+        ),
+    ],
+)
+def test_what_does_not_validate(org: LocalOrg, tmp_path: Path, options: Any, fault: str) -> None:
+    with pytest.raises(PolicyValidationError, match=fault):
+        notify(tmp_path, **options)
+
+
+def test_notices_that_cannot_be_written(org: LocalOrg, tmp_path: Path) -> None:
+    (tmp_path / "notices").write_text("a file")
+    with pytest.raises(PolicyExecutionError, match="Nobody was addressed"):
+        notify(tmp_path / "notices", user("alice", "alice@example.com"))
+    assert sent(org) == []
