@@ -71,6 +71,7 @@ check: $(INSTALLED)  ## format, lint, types, import directions, YAML, spelling, 
 	$(BIN)/lint-imports
 	$(BIN)/yamllint --strict .
 	$(BIN)/codespell
+	$(BIN)/cfn-lint deploy/template.yml
 	$(BIN)/custodian validate $(POLICIES)
 	$(foreach policy,$(POLICIES),$(BIN)/c7n-org validate --per-account -c accounts.yml -u $(policy) &&) true
 

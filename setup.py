@@ -102,12 +102,15 @@ setup(
         "dev": [
             "boto3-stubs",
             "build",
-            # checks the templates that `roles` and `guardrail` print; its data say which resources an action takes
+            # checks the templates in deploy/ and those that `roles` and `guardrail` print; its data say which resources
+            # an action takes
             "cfn-lint>=1.40",
             "codespell",
             "coverage>=7.10",
             "hypothesis",
             "import-linter",
+            # executes the state machine in deploy/template.yml
+            "moto[stepfunctions]",
             "mypy",
             "placebo",
             "pytest>=9",

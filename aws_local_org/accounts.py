@@ -28,7 +28,7 @@ PROVISIONER_ROLE = "IdentityCenterProvisioner"
 #: The queue in the management account through which c7n's notify reaches c7n-mailer.
 MAILER_QUEUE = "c7n-mailer"
 
-ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+ADMINISTRATOR = "arn:{partition}:iam::aws:policy/AdministratorAccess"
 
 
 class Accounts:
@@ -71,7 +71,8 @@ class Accounts:
     def backend(self, service: str, account_id: str | None = None, region: str | None = None) -> Any:
         """moto's backend of a service in an account, to seed at speed (hold `lock` meanwhile)."""
         in_account = get_backend(service)[account_id or self._settings.management_account]
-        return in_account["aws" if "aws" in in_account else region or self._settings.region]
+        partition = self._settings.partition
+        return in_account[partition if partition in in_account else region or self._settings.region]
 
 
 def install() -> None:
@@ -98,28 +99,29 @@ def build(settings: Settings) -> None:
     Every role has AdministratorAccess; replace it to try other policies with the setting ``enforce``.
     """
     clear()
-    management = settings.management_account
-    root = _root(management)
-    operator = _role(management, credentials.OPERATOR_ROLE, [root])
+    management, partition = settings.management_account, settings.partition
+    root = f"arn:{partition}:iam::{management}:root"
+    operator = _role(partition, management, credentials.OPERATOR_ROLE, [root])
     credentials.reset(settings, operator_role_id=operator.id)
     for account_id in settings.account_ids:
-        _role(account_id, settings.role_name, [root])
+        _role(partition, account_id, settings.role_name, [root])
     custodians = [
-        f"arn:aws:iam::{account_id}:role/{settings.role_name}" for account_id in settings.account_ids
+        f"arn:{partition}:iam::{account_id}:role/{settings.role_name}" for account_id in settings.account_ids
     ]
-    _role(management, PROVISIONER_ROLE, [root, *custodians])
+    _role(partition, management, PROVISIONER_ROLE, [root, *custodians])
     sqs_backends[management][settings.region].create_queue(MAILER_QUEUE, {})
     identity_center.populate(settings)  # creates the role of AWS Organizations in every member account
     for account_id, _ in settings.member_accounts:
-        iam_backends[account_id]["aws"].attach_role_policy(ADMINISTRATOR, ORGANIZATION_ROLE)
+        backend = iam_backends[account_id]["aws"]
+        if partition == "aws":
+            backend.attach_role_policy(ADMINISTRATOR.format(partition=partition), ORGANIZATION_ROLE)
+        else:  # moto always makes it in aws
+            backend.delete_role(ORGANIZATION_ROLE)
+            _role(partition, account_id, ORGANIZATION_ROLE, [root])
 
 
-def _root(account_id: str) -> str:
-    return f"arn:aws:iam::{account_id}:root"
-
-
-def _role(account_id: str, name: str, trusted: list[str]) -> Any:
-    backend = iam_backends[account_id]["aws"]
+def _role(partition: str, account_id: str, name: str, trusted: list[str]) -> Any:
+    backend = iam_backends[account_id][partition]
     role = backend.create_role(
         role_name=name,
         assume_role_policy_document=_trust_policy(trusted),
@@ -129,7 +131,7 @@ def _role(account_id: str, name: str, trusted: list[str]) -> Any:
         tags=[],
         max_session_duration="3600",
     )
-    backend.attach_role_policy(ADMINISTRATOR, name)
+    backend.attach_role_policy(ADMINISTRATOR.format(partition=partition), name)
     return role
 
 

@@ -56,10 +56,10 @@ class Application:
         request = aws_request.read(environ, body)
         if latency := self._org.settings.latency_ms:
             time.sleep(latency / 1000)
-        fault = self._faults.of(self._org.settings, request)
-        caller = None
+        fault, caller = Fault.NONE, None
         try:
-            principal = caller = credentials.resolve(request.access_key_id)
+            principal = caller = credentials.resolve(request.access_key_id, request.region)
+            fault = self._faults.of(self._org.settings, request, principal.account)
             self._apply_fault(fault, request, principal)
             if self._org.settings.enforce:
                 with self._org.lock:

@@ -86,6 +86,13 @@ def _accounts(
     help="Instead of three examples.",
 )
 @click.option(
+    "--region",
+    default=Settings.region,
+    show_default=True,
+    metavar="NAME",
+    help="Of Identity Center and the queue. In us-gov-west-1 or cn-north-1 all accounts are of that partition.",
+)
+@click.option(
     "--page-limit", type=click.IntRange(1), help="The maximum number of items on a page of an IAM list."
 )
 @click.option("--latency-ms", type=click.FloatRange(0), default=0, help="Added to every call.")

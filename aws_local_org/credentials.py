@@ -10,6 +10,7 @@ from typing import Any
 from moto.core.utils import utcnow
 from moto.iam.models import iam_backends
 
+from aws_local_org import settings as settings_module
 from aws_local_org.errors import AwsError
 from aws_local_org.settings import Settings
 
@@ -53,12 +54,12 @@ _sessions: dict[str, Principal] = {}
 def reset(settings: Settings, operator_role_id: str) -> None:
     """Forget every issued session; the base credentials act in the management account."""
     _sessions.clear()
-    account = settings.management_account
+    account, partition = settings.management_account, settings.partition
     _sessions[BASE.access_key_id] = Principal(
         account=account,
-        arn=f"arn:aws:sts::{account}:assumed-role/{OPERATOR_ROLE}/operator",
+        arn=f"arn:{partition}:sts::{account}:assumed-role/{OPERATOR_ROLE}/operator",
         user_id=f"{operator_role_id}:operator",
-        role_arn=f"arn:aws:iam::{account}:role/{OPERATOR_ROLE}",
+        role_arn=f"arn:{partition}:iam::{account}:role/{OPERATOR_ROLE}",
     )
 
 
@@ -66,16 +67,17 @@ def issue(access_key_id: str, principal: Principal) -> None:
     _sessions[access_key_id] = principal
 
 
-def resolve(access_key_id: str | None) -> Principal:
-    """The caller behind an access key id.
+def resolve(access_key_id: str | None, region: str | None = None) -> Principal:
+    """The caller behind an access key id. ``region``: which the request is signed for.
 
     Raises AwsError MissingAuthenticationToken, InvalidClientTokenId or ExpiredToken in the words of
-    https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html.
+    https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html. Credentials are unknown in other partitions.
     """
     if not access_key_id:
         raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
     principal = _sessions.get(access_key_id) or _user_of(access_key_id)
-    if principal is None:
+    elsewhere = region and settings_module.partition_of(region) != settings_module.current().partition
+    if principal is None or elsewhere:
         raise AwsError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
     if principal.expires is not None and principal.expires <= utcnow():
         raise AwsError("ExpiredToken", "The security token included in the request is expired", 403)
@@ -83,11 +85,12 @@ def resolve(access_key_id: str | None) -> Principal:
 
 
 def _user_of(access_key_id: str) -> Principal | None:
+    partition = settings_module.current().partition
     for account_id, partitions in list(iam_backends.items()):
-        key: Any = partitions["aws"].access_keys.get(access_key_id)
+        key: Any = partitions[partition].access_keys.get(access_key_id)
         if key is None or key.status != "Active":
             continue
-        user = partitions["aws"].users.get(key.user_name)
+        user = partitions[partition].users.get(key.user_name)
         if user is not None:
             return Principal(account_id, user.arn, user.id, user_name=user.name)
     return None

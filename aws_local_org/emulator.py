@@ -136,7 +136,9 @@ class LocalOrg(Accounts):
             return credentials.BASE
         keys, until = self._keys.get(account_id, (credentials.BASE, 0.0))
         if until < time.monotonic():
-            keys = self._assume(f"arn:aws:iam::{account_id}:role/{self.settings.role_name}")
+            keys = self._assume(
+                f"arn:{self.settings.partition}:iam::{account_id}:role/{self.settings.role_name}"
+            )
             self._keys[account_id] = (keys, time.monotonic() + SESSION_SECONDS)
         return keys
 

@@ -12,7 +12,12 @@ from moto.ec2.models.availability_zones_and_regions import Region, RegionsAndZon
 
 from aws_local_org import settings
 
-ENABLED = frozenset({"us-east-1", "us-west-2", "eu-west-1"})
+#: Partition -> Regions.
+ENABLED = {
+    "aws": frozenset({"us-east-1", "us-west-2", "eu-west-1"}),
+    "aws-us-gov": frozenset({"us-gov-west-1", "us-gov-east-1"}),
+    "aws-cn": frozenset({"cn-north-1", "cn-northwest-1"}),
+}
 
 
 def install() -> None:
@@ -21,6 +26,7 @@ def install() -> None:
 
 
 def _describe_regions(self: Any, region_names: list[str] | None = None) -> list[Region]:
-    enabled = ENABLED | {settings.current().region}
+    current = settings.current()
+    enabled = ENABLED[current.partition] | {current.region}
     found: list[Region] = [each for each in RegionsAndZonesBackend.regions if each.name in enabled]
     return [each for each in found if not region_names or each.name in region_names]

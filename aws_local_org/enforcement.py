@@ -80,7 +80,7 @@ def _denied(principal: Principal, request: Request, reason: str) -> AwsError:
 
 def policies_of(principal: Principal) -> Policies:
     """The policies of the role or user behind ``principal``; none if it was deleted meanwhile."""
-    backend: Any = iam_backends[principal.account]["aws"]
+    backend: Any = iam_backends[principal.account][settings.current().partition]
     entities: Sequence[Any]
     if principal.role_arn:
         entities = [role for role in backend.roles.values() if role.arn == principal.role_arn]
@@ -143,7 +143,7 @@ def _resources(principal: Principal, request: AwsRequest) -> Iterator[str]:
 
 
 def _in_iam(principal: Principal, request: AwsRequest) -> Iterator[str]:
-    parameters, backend = request.parameters, iam_backends[principal.account]["aws"]
+    parameters, backend = request.parameters, iam_backends[principal.account][settings.current().partition]
     if "AccessKeyId" in parameters and "UserName" not in parameters:
         # GetAccessKeyLastUsed acts on the user that has the key.
         key: Any = backend.access_keys.get(parameters["AccessKeyId"])
@@ -161,7 +161,7 @@ def _in_iam(principal: Principal, request: AwsRequest) -> Iterator[str]:
         if name := parameters.get(member):
             # With a path, if the entity is there, or is to be created with one.
             path = parameters.get("Path") or getattr(known.get(name), "path", None) or "/"
-            yield f"arn:aws:iam::{principal.account}:{kind}{path}{name}"
+            yield f"arn:{settings.current().partition}:iam::{principal.account}:{kind}{path}{name}"
             return  # of a membership the group counts
 
 
@@ -172,7 +172,7 @@ def _in_center(principal: Principal, request: AwsRequest) -> Iterator[str]:
             yield str(parameters[member])
     for member in ("TargetId", "AccountId"):
         if member in parameters:
-            yield f"arn:aws:sso:::account/{parameters[member]}"
+            yield f"arn:{settings.current().partition}:sso:::account/{parameters[member]}"
 
 
 #: Operations of Identity Store that act on all objects of a kind.
@@ -188,21 +188,21 @@ _STORE_LISTS = {
 
 
 def _in_store(principal: Principal, request: AwsRequest) -> Iterator[str]:
-    parameters = request.parameters
+    parameters, current = request.parameters, settings.current()
     if store := parameters.get("IdentityStoreId"):
-        yield f"arn:aws:identitystore::{settings.current().management_account}:identitystore/{store}"
+        yield f"arn:{current.partition}:identitystore::{current.management_account}:identitystore/{store}"
     if kind := _STORE_LISTS.get(request.operation):
-        yield f"arn:aws:identitystore:::{kind}/*"
+        yield f"arn:{current.partition}:identitystore:::{kind}/*"
     ids = {**parameters, **(parameters.get("MemberId") or {})}
     for member, kind in (("UserId", "user"), ("GroupId", "group"), ("MembershipId", "membership")):
         if member in ids:
-            yield f"arn:aws:identitystore:::{kind}/{ids[member]}"
+            yield f"arn:{current.partition}:identitystore:::{kind}/{ids[member]}"
 
 
 def _in_s3(principal: Principal, request: AwsRequest) -> Iterator[str]:
     if bucket := request.parameters.get("Bucket"):
         key = request.parameters.get("Key")
-        yield f"arn:aws:s3:::{bucket}" + (f"/{key}" if key else "")
+        yield f"arn:{settings.current().partition}:s3:::{bucket}" + (f"/{key}" if key else "")
 
 
 def _in_sqs(principal: Principal, request: AwsRequest) -> Iterator[str]:
@@ -210,7 +210,7 @@ def _in_sqs(principal: Principal, request: AwsRequest) -> Iterator[str]:
     if url := request.parameters.get("QueueUrl"):
         account, name = urlparse(str(url)).path.strip("/").split("/")[-2:]
     if name:
-        yield f"arn:aws:sqs:{request.region}:{account}:{name}"
+        yield f"arn:{settings.current().partition}:sqs:{request.region}:{account}:{name}"
 
 
 def _in_sts(principal: Principal, request: AwsRequest) -> Iterator[str]:

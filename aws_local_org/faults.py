@@ -40,9 +40,11 @@ class Faults:
         self._lock = threading.Lock()
         self._asked: Counter[str] = Counter()
 
-    def of(self, settings: Settings, request: AwsRequest) -> Fault:
-        """What happens to this call."""
+    def of(self, settings: Settings, request: AwsRequest, account_id: str) -> Fault:
+        """What happens to this call in the account."""
         if request.service != "iam" or not (settings.throttled or settings.resets or settings.conflicts):
+            return Fault.NONE
+        if settings.faulty_accounts and account_id not in settings.faulty_accounts:
             return Fault.NONE
         call = f"{request.operation} {json.dumps(request.parameters, sort_keys=True, default=str)}"
         with self._lock:

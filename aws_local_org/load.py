@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from aws_local_org import settings
 from aws_local_org.accounts import Accounts
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.loading.authorization_details import read_details
@@ -125,7 +126,7 @@ def complete(
 
 def _policy_arn(policy: ManagedPolicy, reading: Reading) -> str:
     owner = "aws" if policy.aws_managed else reading.rewriter.target
-    return f"arn:aws:iam::{owner}:policy{policy.path}{policy.name}"
+    return f"arn:{settings.current().partition}:iam::{owner}:policy{policy.path}{policy.name}"
 
 
 def _takes_text(policy: ManagedPolicy, arn: str, catalogue: Collection[str], reading: Reading) -> bool:

@@ -105,8 +105,8 @@ def _create_organization(backend: OrganizationsBackend, settings: Settings) -> N
     organization, account = backend.org, backend.accounts[0]
     organization.master_account_email = account.email = email(MANAGEMENT_NAME)
     account.name, account.joined_method = MANAGEMENT_NAME, "INVITED"
-    # moto puts the members' role into the management account too.
-    iam_backends[settings.management_account][backend.partition].delete_role("OrganizationAccountAccessRole")
+    # moto puts the members' role into the management account too, and always in this partition.
+    iam_backends[settings.management_account]["aws"].delete_role("OrganizationAccountAccessRole")
 
 
 def _create_members(backend: OrganizationsBackend, settings: Settings) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from moto.iam.models import User, iam_backends
 
+from aws_local_org import settings
 from aws_local_org.accounts import Accounts
 from aws_local_org.cloudtrail.calls import identity_of
 from aws_local_org.cloudtrail.events import (
@@ -26,7 +27,7 @@ from aws_local_org.errors import LocalOrgError
 from aws_local_org.iam.seeding import set_access_key_last_used
 from aws_local_org.identity_center import state
 
-_DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+_DENY_ALL = ":iam::aws:policy/AWSDenyAll"
 
 
 def attempt(
@@ -34,7 +35,7 @@ def attempt(
     account_id: str,
     user: str,
     action: str,
-    region: str = "us-east-1",
+    region: str | None = None,
     time: str | None = None,
     access_key_id: str | None = None,
     source_ip: str = "203.0.113.7",
@@ -49,6 +50,7 @@ def attempt(
     Raises LocalOrgError if there is no such user or key.
     """
     service, _, operation = action.partition(":")
+    region = region or org.settings.home_region
     found, when = _user(account_id, user), _moment(time)
     keys = [each for each in found.access_keys if access_key_id in (None, each.access_key_id)]
     if not operation or not keys:
@@ -129,14 +131,14 @@ def sign_in(
     )
     HISTORY.add(instance.owner, event)
     with org.lock:
-        for role in iam_backends[account_id]["aws"].get_roles():
+        for role in iam_backends[account_id][settings.current().partition].get_roles():
             if role.name.startswith(f"AWSReservedSSO_{permission_set}_"):
                 role.last_used = when.astimezone(timezone.utc).replace(tzinfo=None)
     return {"event": event.id, "userId": user.id}
 
 
 def _user(account_id: str, name: str) -> User:
-    found = iam_backends[account_id]["aws"].users if account_id.isdigit() else {}
+    found = iam_backends[account_id][settings.current().partition].users if account_id.isdigit() else {}
     user = next((each for each in found.values() if each.name == name), None)
     if user is None:
         raise LocalOrgError(f"account {account_id} has no IAM user {name}")
@@ -146,7 +148,7 @@ def _user(account_id: str, name: str) -> User:
 def _documents(user: User) -> Iterator[Any]:
     yield from (json.loads(text) for text in user.policies.values())
     named = [each.arn for each in user.managed_policies.values()]
-    if _DENY_ALL in (*named, user.permissions_boundary_arn):
+    if any(str(each).endswith(_DENY_ALL) for each in (*named, user.permissions_boundary_arn)):
         yield {"Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}
 
 

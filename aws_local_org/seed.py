@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -75,8 +76,27 @@ def _residents(people: People, rng: random.Random) -> list[Person]:
 def _fill(
     org: Accounts, account_id: str, name: str, contents: AccountContents, kinds: dict[str, int]
 ) -> dict[str, Any]:
+    if org.settings.partition != "aws":
+        contents = _in_partition(contents, org.settings.partition)
     write_account(org, account_id, contents)
     return {"account": account_id, "name": name, "kinds": kinds, "counts": counts_of(contents)}
+
+
+def _in_partition(content: Any, partition: str) -> Any:
+    """``content`` with its ARNs in ``partition``; they are invented in aws."""
+    if isinstance(content, str):
+        return content.replace("arn:aws:", f"arn:{partition}:")
+    if dataclasses.is_dataclass(content) and not isinstance(content, type):
+        changed = {
+            each.name: _in_partition(getattr(content, each.name), partition)
+            for each in dataclasses.fields(content)
+        }
+        return dataclasses.replace(content, **changed)
+    if isinstance(content, dict):
+        return {key: _in_partition(value, partition) for key, value in content.items()}
+    return (
+        tuple(_in_partition(each, partition) for each in content) if isinstance(content, tuple) else content
+    )
 
 
 def _moment(now: datetime | str | None) -> datetime:

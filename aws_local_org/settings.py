@@ -10,6 +10,10 @@ from typing import Any
 from aws_local_org.errors import LocalOrgError
 
 FOUR_HOURS = 4 * 60 * 60
+#: How the names of Regions begin -> partition; all others are of aws ("Partitions", AWS Fault Isolation Boundaries).
+_PARTITIONS = {"us-gov-": "aws-us-gov", "cn-": "aws-cn"}
+#: Partition -> the Region of IAM's endpoint ("IAM endpoints and quotas", AWS General Reference).
+_HOME_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
 
 #: Settings that decide accounts or sockets, so they are read once, at start.
 FIXED_WHILE_RUNNING = frozenset(
@@ -22,6 +26,7 @@ class Settings:
     """One local organization.
 
     member_accounts: (account id, name) pairs, besides the management account.
+    region: of Identity Center, the queue and sessions; its partition, such as aws-us-gov, is that of all accounts.
     port, smtp_port: 0 means any free port.
     page_limit: at most so many items on any page of any IAM list, whatever MaxItems asks for, because IAM
         "might return fewer results, even when there are more results available" (IAM API reference, MaxItems).
@@ -32,6 +37,7 @@ class Settings:
     throttled, resets, conflicts: the shares, from 0 to 1, of IAM calls that are refused with Throttling, whose
         connection breaks (half of them after the call was applied), and, of those that change something, that are
         refused with a temporary conflict. Which calls these are follows from the calls and fault_seed alone.
+    faulty_accounts: the only accounts with these faults; empty for all.
     report_seconds: how long a credential report stays INPROGRESS.
     report_ttl_seconds: a report younger than this is returned again instead of a new one (GenerateCredentialReport:
         "once every four hours").
@@ -54,6 +60,7 @@ class Settings:
     resets: float = 0.0
     conflicts: float = 0.0
     fault_seed: int = 1
+    faulty_accounts: tuple[str, ...] = ()
     enforce: bool = False
     role_name: str = "CloudCustodian"
     report_seconds: float = 0.2
@@ -64,6 +71,16 @@ class Settings:
     def account_ids(self) -> tuple[str, ...]:
         """The management account first, then the members in their order."""
         return (self.management_account, *(account for account, _ in self.member_accounts))
+
+    @property
+    def partition(self) -> str:
+        """The partition of all accounts."""
+        return partition_of(self.region)
+
+    @property
+    def home_region(self) -> str:
+        """The Region in which CloudTrail records the events of services with one endpoint, such as IAM."""
+        return _HOME_REGIONS[self.partition]
 
     def changed(self, **changes: Any) -> Settings:
         """These settings with changes that may be made while running.
@@ -77,6 +94,11 @@ class Settings:
                 f"these can be changed: {', '.join(sorted(known))}"
             )
         return dataclasses.replace(self, **changes)
+
+
+def partition_of(region: str) -> str:
+    """The partition of a Region."""
+    return next((name for prefix, name in _PARTITIONS.items() if region.startswith(prefix)), "aws")
 
 
 _current = Settings()

@@ -21,11 +21,11 @@ from moto.sts.models import STSBackend, sts_backends
 from moto.sts.responses import TokenResponse
 from moto.sts.utils import random_session_token
 
-from aws_local_org import credentials, settings
+from aws_local_org import credentials, organization, settings
 from aws_local_org.credentials import Principal
 from aws_local_org.errors import AwsError
 
-_ROLE_ARN = re.compile(r"^arn:aws:iam::(\d{12}):role/(?:.*/)?([\w+=,.@-]{1,64})$")
+_ROLE_ARN = re.compile(r"^arn:(aws[a-z-]*):iam::(\d{12}):role/(?:.*/)?([\w+=,.@-]{1,64})$")
 _SESSION_NAME = re.compile(r"^[\w+=,.@-]{2,64}$")
 
 
@@ -58,8 +58,9 @@ class LocalTokenResponse(TokenResponse):
     def _trusting_role(self, role_arn: str) -> Role:
         role = _find_role(role_arn)
         request = TrustRequest(self.caller, self._get_param("ExternalId"))
-        if role is None or not trusts(role.assume_role_policy_document, request):
-            # The same answer for a role that is missing and one that does not trust the caller, as in AWS.
+        closed = role is not None and not organization.has_active_account(role.account_id)
+        if role is None or closed or not trusts(role.assume_role_policy_document, request):
+            # The same answer for a role that is missing or in a closed account, and one that does not trust the caller.
             raise AwsError(
                 "AccessDenied",
                 f"User: {self.caller.arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}",
@@ -85,7 +86,7 @@ class LocalTokenResponse(TokenResponse):
     def _principal(self, role: Role, session_name: str, seconds: int) -> Principal:
         return Principal(
             account=role.account_id,
-            arn=f"arn:aws:sts::{role.account_id}:assumed-role/{role.name}/{session_name}",
+            arn=f"arn:{role.partition}:sts::{role.account_id}:assumed-role/{role.name}/{session_name}",
             user_id=f"{role.id}:{session_name}",
             role_arn=role.arn,
             expires=utcnow() + datetime.timedelta(seconds=seconds),
@@ -134,9 +135,10 @@ def _find_role(role_arn: str) -> Role | None:
     named = _ROLE_ARN.match(role_arn or "")
     if named is None:
         raise AwsError("ValidationError", f"{role_arn} is invalid")
-    if named[1] not in settings.current().account_ids:
+    current = settings.current()
+    if named[1] != current.partition or named[2] not in current.account_ids:
         return None
-    roles = iam_backends[named[1]]["aws"].get_roles()
+    roles = iam_backends[named[2]][current.partition].get_roles()
     return next((role for role in roles if role.arn == role_arn), None)
 
 
@@ -196,7 +198,7 @@ def _names(principal: Any, caller: Principal) -> bool:
         return True
     if not isinstance(principal, dict):
         return False
-    root = f"arn:aws:iam::{caller.account}:root"
+    root = f"arn:{settings.current().partition}:iam::{caller.account}:root"
     mine = {"*", caller.account, root, caller.arn, caller.role_arn}
     return any(named in mine for named in _listed(principal.get("AWS", [])))
 

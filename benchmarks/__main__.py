@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from benchmarks import suite
+from benchmarks import load, suite
 from benchmarks.measurement import ROOT, BenchmarkError
 from benchmarks.report import as_markdown, machine, show
 from benchmarks.results import FULL, QUICK, Plan, Results, goals
@@ -25,23 +25,51 @@ REPORT = ROOT / "docs" / "benchmarks.md"
 
 
 @click.command()
+@click.option(
+    "--load",
+    "loaded",
+    is_flag=True,
+    help="Measure the commands over many accounts instead, and write that section of the report alone.",
+)
 @click.option("--quick", is_flag=True, help="Measure small accounts, once each; written only with --output.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     help="The report file [default: docs/benchmarks.md; none with --quick].",
 )
-def main(quick: bool, output: Path | None) -> None:
+def main(loaded: bool, quick: bool, output: Path | None) -> None:
     """Measure stock Cloud Custodian against this package. Exits with 1 if a full run misses a goal."""
+    if loaded:
+        _load(load.QUICK if quick else load.FULL, output or (None if quick else REPORT))
+        return
     results = _run(QUICK if quick else FULL)
     show(results, Console() if sys.stdout.isatty() else Console(width=WIDTH))
     if output or not quick:
         target = output or REPORT
-        target.write_text(as_markdown(results, machine(), datetime.now(timezone.utc)), encoding="utf-8")
+        text = as_markdown(results, machine(), datetime.now(timezone.utc))
+        _, kept = load.split(_written(target))
+        target.write_text(text + kept, encoding="utf-8")
         click.echo(f"written: {target}", err=True)
     missed = [goal.title for goal in goals(results) if not goal.met]
     if missed and not quick:
         sys.exit(f"goals missed: {'; '.join(missed)}")
+
+
+def _load(sizes: load.Sizes, target: Path | None) -> None:
+    try:
+        steps = load.measured(sizes, lambda about: click.echo(about, err=True))
+    except BenchmarkError as error:
+        raise click.ClickException(str(error)) from error
+    Console(width=WIDTH).print(load.table(steps).for_terminal())
+    if target:
+        before, _ = load.split(_written(target))
+        now = f"{datetime.now(timezone.utc):%Y-%m-%d}"
+        target.write_text(before + load.section(steps, now, machine()), encoding="utf-8")
+        click.echo(f"written: {target}", err=True)
+
+
+def _written(target: Path) -> str:
+    return target.read_text(encoding="utf-8") if target.exists() else ""
 
 
 def _run(plan: Plan) -> Results:

@@ -40,9 +40,9 @@ USERS_PER_GIT_USER, USERS_PER_KEYSPACES_USER = 10, 20
 READ_ONLY, AUDIT = "ReadOnlyAccess", "SecurityAudit"
 
 
-def account_to_flag(users: int) -> AccountContents:
+def account_to_flag(users: int, account_id: str = ACCOUNT) -> AccountContents:
     """Users with a password, two access keys, a virtual MFA device, a group and policies; some with more."""
-    draft = _draft()
+    draft = _draft(account_id)
     return AccountContents(
         users=tuple(
             _user(
@@ -91,9 +91,9 @@ POPULATIONS: Mapping[str, Callable[[int], AccountContents]] = {
 }
 
 
-def _draft() -> Draft:
+def _draft(account_id: str = ACCOUNT) -> Draft:
     midnight = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
-    return Draft(ACCOUNT, random.Random(1), midnight, iter(()))
+    return Draft(account_id, random.Random(account_id), midnight, iter(()))
 
 
 def _name(number: int) -> str:

@@ -23,6 +23,16 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
+#: What takes longest begins first: an idle worker takes over others' tests, but no half of one.
+LONGEST = {"test_commands_run_in_order", "test_the_whole_job", "test_the_rehearsal_runs"}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest tests first."""
+    items.sort(key=lambda item: item.name not in LONGEST)
+
+
 def pytest_collection_finish() -> None:
     """Search the modules and AWS's models, which stay, for garbage no more: that takes a fifth of the tests' time."""
     gc.freeze()

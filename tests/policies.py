@@ -24,13 +24,13 @@ def policy(
     register()
     # c7n keeps a session for each thread and region, and would take the one of an earlier test
     reset_session_cache()
-    config = Config.empty(
-        region="us-east-1",
-        account_id=account,
-        assume_role=f"arn:aws:iam::{account}:role/CloudCustodian",
-        output_dir=str(output) if output else "",
-        **{"cache_period": 0, **options},
-    )
+    given = {
+        "region": "us-east-1",
+        "assume_role": f"arn:aws:iam::{account}:role/CloudCustodian",
+        "cache_period": 0,
+        **options,
+    }
+    config = Config.empty(account_id=account, output_dir=str(output) if output else "", **given)
     whole = {"name": "under-test", "resource": "aws.iam-user", "source": "authorization-details", **data}
     (found,) = PolicyCollection.from_data({"policies": [whole]}, config)
     found.validate()

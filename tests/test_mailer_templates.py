@@ -218,6 +218,12 @@ NOT_YET, ON_ITS_WAY = "Not yet: these people have no replacement", "is on its wa
             id="provisioned-by-the-filter",
         ),
         pytest.param(
+            {"identity-center": {**HELD, "state": "used"}},
+            ["These people have access", "b@example.com"],
+            [NOT_YET, ON_ITS_WAY],
+            id="used-by-the-filter",
+        ),
+        pytest.param(
             {"identity-center": PENDING},
             [NOT_YET, "bob does not hold Readers"],
             ["needs a tag", "How to sign in", "These people have access"],
@@ -366,6 +372,13 @@ def test_a_part_says_which_one_it_is_and_how_many_users_there_are() -> None:
     whole = render("flagged", "template", rows, days=None, part=1, parts=1, users=2)
     assert "2 IAM users in this account will be deleted" in whole
     assert "Part 1" not in whole
+
+
+@pytest.mark.parametrize("state", ["deleted", "heard", "replaced"])
+def test_every_part_of_a_split_mail_says_which_one_it_is(state: str) -> None:
+    said = "<b>Part 2 of 3</b>, with 1 of the 5 users."
+    assert said in render(state, "template", [user(state)], part=2, parts=3, users=5)
+    assert "Part 1" not in render(state, "template", [user(state)], part=1, parts=1, users=1)
 
 
 def objection(users: list[str]) -> tuple[str, str]:

@@ -73,16 +73,8 @@ def test_there_are_policies() -> None:
     assert {name: [each["name"] for each in policies] for name, policies in DATA.items()} == FILES
 
 
-def test_c7n_org_validates_them_for_every_account(tmp_path: Path) -> None:
-    path = tmp_path / "every.yml"
-    every = [policy for each in POLICIES for policy in yaml.safe_load(each.read_text())["policies"]]
-    path.write_text(yaml.safe_dump({"policies": every}, sort_keys=False))
-    done = command("c7n-org", "validate", "--per-account", "-c", "accounts.yml", "-u", path)
-    assert done.returncode == 0, done.stderr
-    assert "Account validation PASSED: payments" in done.stderr
-
-
 def test_custodian_validates_them() -> None:
+    """`make check` has c7n-org validate them too, for every account."""
     done = command("custodian", "validate", "--strict", *POLICIES)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("Configuration valid") == len(POLICIES)
@@ -195,6 +187,28 @@ def test_the_days_agree() -> None:
     assert brownout["noticed"] < listen["noticed"] < quarantine["noticed"] < days
     assert (listen["credentials"], quarantine.get("credentials")) == ("keep", None)
     assert brownout["brownout"] <= 60
+
+
+def test_the_owner_of_the_account_is_told_of_each_step_and_that_is_on_record() -> None:
+    """A composed subject names the account, the number of users and the day; a given one would not."""
+    informing = set()
+    for policy in EVERY:
+        for action in policy["actions"]:
+            assert action["type"] != "notify"
+            if action["type"] == "notify-owners":
+                assert (action["to"], action["notices"]) == (["{owner}"], "{notices}")
+                assert "subject" not in action
+                assert action is policy["actions"][-1]
+                if action["step"] == "inform":
+                    informing.add(policy["name"])
+    assert informing == {
+        "iam-users-provision",
+        "iam-users-without-replacement",
+        "iam-users-moved",
+        "iam-users-heard",
+        "iam-users-delete",
+        "iam-users-delete-people",
+    }
 
 
 def test_every_number_of_the_accounts_file_is_used() -> None:

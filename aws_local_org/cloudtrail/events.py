@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
+from aws_local_org import settings
+
 #: The newest events of an account; older ones are dropped.
 CAPACITY = 20_000
 
@@ -20,7 +22,6 @@ EVENT_VERSION = "1.11"
 
 #: Services with one endpoint in a partition. CloudTrail records their events in its Region ("Global service events").
 GLOBAL_SERVICES = frozenset({"iam", "organizations", "account"})
-GLOBAL_REGION = "us-east-1"
 
 #: Operations that CloudTrail logs as data events ("Logging data events"), which the event history never has.
 DATA_EVENTS = {
@@ -123,7 +124,7 @@ def event_source(service: str) -> str:
 
 def region_of(service: str, region: str) -> str:
     """The Region whose event history has the calls to ``service`` that were signed for ``region``."""
-    return GLOBAL_REGION if service in GLOBAL_SERVICES else region
+    return settings.current().home_region if service in GLOBAL_SERVICES else region
 
 
 def is_read_only(operation: str) -> bool:

@@ -49,10 +49,10 @@ TEMPLATES = Path(str(files("c7n_iamusers"))) / "mailer_templates"
 #: A part of the subject of a step's mails.
 SUBJECTS = {
     "flag-and-notify": "to be deleted on",
-    "provision": "Sign in to your AWS account through IAM Identity Center",
-    "attempts": "IAM users in quarantine are still in use",
+    "provision": "with access through IAM Identity Center",
+    "attempts": "still in use",
     "remind": ": reminder: ",
-    "delete": "Deletion of IAM users of your AWS account",
+    "delete": " deleted",
 }
 #: The policies of each file, but for those that select nobody in the demo.
 POLICY_NAMES = {

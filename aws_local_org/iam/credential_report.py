@@ -119,7 +119,7 @@ def _root(account: Any) -> list[str]:
     has_mfa = any(device.of_root for device in account.virtual_mfa_devices.values())
     return [
         "<root_account>",
-        f"arn:aws:iam::{account.account_id}:root",
+        f"arn:{account.partition}:iam::{account.account_id}:root",
         _date(account.created),
         *(NOT_SUPPORTED, NEVER, NOT_SUPPORTED, NOT_SUPPORTED),
         _flag(has_mfa),

@@ -112,10 +112,6 @@ class User(moto_iam.User):
         self.tag_set: dict[str, dict[str, str]] = {}
 
     @property
-    def arn(self) -> str:
-        return f"arn:aws:iam::{self.account_id}:user{self.path}{self.name}"
-
-    @property
     def tags(self) -> list[dict[str, str]]:
         return list(self.tag_set.values())
 

@@ -33,15 +33,16 @@ _POLICY_ARN = re.compile(r"arn:[\w-]+:iam::(aws|\d{12}):policy/.+")
 
 
 @cache
-def _catalogue() -> dict[str, AWSManagedPolicy]:
-    """AWS's managed policies as moto knows them, by ARN, read once and shared by all accounts: nothing changes them.
+def _catalogue(partition: str) -> dict[str, AWSManagedPolicy]:
+    """AWS's managed policies, by ARN, read once and shared by all accounts: nothing changes them.
 
-    moto loads them only where its environment says so, and then parses their documents again for each account.
+    Every partition has those that moto knows of aws. moto loads them only where its environment says
+    so, and then parses their documents again for each account.
     """
     policies = {}
     for place, data in _catalogue_data().items():
         name = place.rpartition("/")[2]
-        policy = AWSManagedPolicy.from_data(name, account_id="aws", region_name="aws", data=data)
+        policy = AWSManagedPolicy.from_data(name, account_id="aws", region_name=partition, data=data)
         policy.id = entities.aws_policy_id(policy.arn)
         policies[policy.arn] = policy
     return policies
@@ -49,10 +50,10 @@ def _catalogue() -> dict[str, AWSManagedPolicy]:
 
 class ManagedPoliciesBackend(Backend):
     def _init_aws_policies(self) -> list[ManagedPolicy]:
-        return list(_catalogue().values())
+        return list(_catalogue(self.partition).values())
 
     def _init_managed_policies(self) -> dict[str, ManagedPolicy]:
-        return dict(_catalogue())
+        return dict(_catalogue(self.partition))
 
     def create_policy(
         self,

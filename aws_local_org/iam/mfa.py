@@ -27,7 +27,9 @@ class MfaResponse(Response):
 
     def create_virtual_mfa_device(self) -> ActionResult:
         path = self.params.get("Path") or "/"
-        serial = f"arn:aws:iam::{self.current_account}:mfa{path}{self.params['VirtualMFADeviceName']}"
+        serial = (
+            f"arn:{self.partition}:iam::{self.current_account}:mfa{path}{self.params['VirtualMFADeviceName']}"
+        )
         if serial in self._virtual:
             raise already_exists("MFA device already exists.")
         self._virtual[serial] = VirtualMfaDevice(serial, tags=self.params.get("Tags") or [])
@@ -119,7 +121,7 @@ class MfaResponse(Response):
         if device.of_root:  # the root user has an id and an ARN, and neither path nor name
             holder = {
                 "UserId": self.current_account,
-                "Arn": f"arn:aws:iam::{self.current_account}:root",
+                "Arn": f"arn:{self.partition}:iam::{self.current_account}:root",
                 "CreateDate": self._account_created,
             }
         return {"SerialNumber": device.serial_number, "EnableDate": device.enable_date, "User": holder}

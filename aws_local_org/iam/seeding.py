@@ -148,13 +148,16 @@ def add_fido_device(account: Any, user: User, name: str, enabled: datetime) -> M
     """A passkey or security key, which AWS registers in its console only."""
     unique = new_id("", user.account_id)
     return add_mfa_device(
-        account, user, f"arn:aws:iam::{user.account_id}:u2f/user/{user.name}/{name}-{unique}", enabled
+        account,
+        user,
+        f"arn:{account.partition}:iam::{user.account_id}:u2f/user/{user.name}/{name}-{unique}",
+        enabled,
     )
 
 
 def add_unassigned_mfa_device(account: Any, name: str) -> VirtualMfaDevice:
     """A virtual device that is assigned to no user."""
-    serial = f"arn:aws:iam::{account.account_id}:mfa/{name}"
+    serial = f"arn:{account.partition}:iam::{account.account_id}:mfa/{name}"
     device: VirtualMfaDevice = account.virtual_mfa_devices.setdefault(serial, VirtualMfaDevice(serial))
     return device
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import cycle
 
+from aws_local_org import settings
 from aws_local_org.loading.documents import moment, report_flag, report_value
 from aws_local_org.loading.entries import Reading
 from aws_local_org.seeding.key_material import CERTIFICATES
@@ -79,7 +80,7 @@ class _ReportReader:
         """The report does not show the kind of a device; it is loaded as a virtual one, the kind most people have."""
         if not report_flag(row, "mfa_active"):
             return ()
-        serial = f"arn:aws:iam::{self._reading.rewriter.target}:mfa/{user.name}"
+        serial = f"arn:{settings.current().partition}:iam::{self._reading.rewriter.target}:mfa/{user.name}"
         return (MfaDevice(serial, user.created),)
 
     def _access_keys(self, user: User, row: Row) -> Iterator[AccessKey]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from aws_local_org import settings
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.loading.documents import entries, moment, policy_text, tags_of
 from aws_local_org.seeding.draft import Identifiers
@@ -140,9 +141,11 @@ class AccountRewriter:
         self._in_arn = re.compile(rf"(arn:[\w-]*:[^:\s]*:[^:\s]*:){source}(?=:)") if source else None
 
     def policy_arn(self, arn: str) -> str:
-        """A managed policy's ARN in the local organization: partition ``aws``, and never another account."""
+        """A managed policy's ARN in the local organization: its partition, and never another account."""
         owner, _, resource = arn.partition(":iam::")[2].partition(":")
-        return f"arn:aws:iam::{owner if owner == 'aws' else self.target}:{resource}"
+        return (
+            f"arn:{settings.current().partition}:iam::{owner if owner == 'aws' else self.target}:{resource}"
+        )
 
     def document(self, text: str) -> str:
         """A policy's JSON text: ARNs of the account, and the bare account id as a principal or condition value."""

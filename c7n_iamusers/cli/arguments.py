@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import click
 
@@ -12,6 +14,29 @@ ACCOUNT_ID = "{account_id}"
 _ACCOUNT = re.compile(r"[0-9]{12}")
 # RoleName and Path: IAM API reference, CreateRole
 _ROLE = re.compile(r"arn:([a-z-]+):iam::[0-9]{12}:role/([\x21-\x7e]*/)?[\w+=,.@-]{1,64}", re.ASCII)
+
+
+def account_choice(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options -a and -t, which choose accounts of the file that -c names, as those of c7n-org do."""
+    for option in (
+        click.option(
+            "-t",
+            "--tags",
+            multiple=True,
+            metavar="TAG",
+            help="With -c: only accounts with this tag; with several tags, all of them (repeatable).",
+        ),
+        click.option(
+            "-a",
+            "--accounts",
+            "names",
+            multiple=True,
+            metavar="NAME",
+            help="With -c: only the account of this name or id (repeatable).",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def account_id(_: click.Context, __: click.Parameter, value: str) -> str:

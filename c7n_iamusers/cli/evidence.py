@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import role_arn
+from c7n_iamusers.cli.arguments import account_choice, role_arn
 from c7n_iamusers.cli.output import format_option, print_json_rows, print_table, progress_bar, say
-from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
+from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.text.wording import cell
 
 if TYPE_CHECKING:
@@ -47,21 +47,7 @@ _WORKERS = 4
     type=_FILE,
     help="c7n-org's accounts file: read all its accounts, by the role of each.",
 )
-@click.option(
-    "-a",
-    "--accounts",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="With -c: only the account of this name or id (repeatable).",
-)
-@click.option(
-    "-t",
-    "--tags",
-    multiple=True,
-    metavar="TAG",
-    help="With -c: only accounts with this tag; with several tags, all of them (repeatable).",
-)
+@account_choice
 @format_option("table", "json", "csv")
 @click.option(
     "--authorization-details", type=_FILE, help="Saved `aws iam get-account-authorization-details`."
@@ -102,9 +88,11 @@ def evidence(
 
 
 def _of_accounts(config: Path, names: Sequence[str], tags: Sequence[str], output_format: str) -> None:
+    from c7n_iamusers.cli.preflight import targets_in
+
     notes: list[str] = []
     unread: list[str] = []
-    targets = _targets(config, names, tags)
+    targets = targets_in(config, names, tags)
     _PRINTERS[output_format](_read_all(targets, notes, unread), True)
     for note in notes:
         say(f"note: {note}", err=True)
@@ -115,17 +103,6 @@ def _of_accounts(config: Path, names: Sequence[str], tags: Sequence[str], output
             f"{len(unread)} of {len(targets)} accounts were not read: see what is missing there by "
             f"c7n-iamusers preflight -c {config}"
         )
-
-
-def _targets(config: Path, names: Sequence[str], tags: Sequence[str]) -> tuple[Target, ...]:
-    import yaml
-
-    from c7n_iamusers.organization.readiness import chosen, targets
-
-    try:
-        return chosen(targets(yaml.safe_load(config.read_bytes())), names, tags)
-    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise InvalidPolicyData(f"{config}: no accounts can be read from it: {error}") from error
 
 
 def _read_all(targets: Sequence[Target], notes: list[str], unread: list[str]) -> Iterator[Found]:

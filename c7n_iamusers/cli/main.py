@@ -49,6 +49,7 @@ SUBCOMMANDS = {
         "Provision access in Identity Center for all accounts.",
     ),
     "roles": ("c7n_iamusers.cli.roles:roles", "Print the IAM roles that given policies take."),
+    "shard": ("c7n_iamusers.cli.shard:shard", "Print the accounts file of one of several machines."),
     "restore": ("c7n_iamusers.cli.restore:restore", "Restore users from their snapshots."),
 }
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import role_arn
+from c7n_iamusers.cli.arguments import account_choice, role_arn
 from c7n_iamusers.cli.output import format_option, print_json, print_table, progress_bar, say
 from c7n_iamusers.exceptions import EvidenceUnreadable, IdentityCenterError, InvalidPolicyData
 
@@ -37,6 +37,7 @@ _UNNAMED = {
 
 @click.command()
 @click.option("-c", "--config", type=_FILE, required=True, help="c7n-org's accounts file.")
+@account_choice
 @click.option(
     "-u",
     "--use",
@@ -55,7 +56,13 @@ _UNNAMED = {
 @click.option("--region", metavar="NAME", help="The primary Region of Identity Center.")
 @format_option("table", "json")
 def preflight(
-    config: Path, files: tuple[Path, ...], role: str | None, region: str | None, output_format: str
+    config: Path,
+    names: tuple[str, ...],
+    tags: tuple[str, ...],
+    files: tuple[Path, ...],
+    role: str | None,
+    region: str | None,
+    output_format: str,
 ) -> None:
     """Check that a first run over the accounts can work, and say for each hole what to do.
 
@@ -65,7 +72,8 @@ def preflight(
     instance. Nothing is changed but for a probe that is put beside the notices and deleted, and a credential report
     that is requested where there is none. The command fails where there is a hole.
     """
-    found = list(_checks(config, _wanted(files), role, region))
+    targets = targets_in(config, names, tags)
+    found = list(_checks(targets, _wanted(files), role, region))
     if output_format == "json":
         print_json([asdict(each) for each in found])
     else:
@@ -125,14 +133,15 @@ def _data(part: Any) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _checks(config: Path, wanted: _Wanted, role: str | None, region: str | None) -> Iterator[Check]:
+def _checks(
+    found: Sequence[Target], wanted: _Wanted, role: str | None, region: str | None
+) -> Iterator[Check]:
     from c7n_iamusers.execution.client import Backoff
     from c7n_iamusers.execution.sessions import account_session
     from c7n_iamusers.organization.probes import ORGANIZATION, Probes
     from c7n_iamusers.organization.readiness import UNKNOWN, Check, shared_by
 
-    found = targets_in(config)
-    session = account_session()
+    session = account_session(region=found[0].region if found else "")
     probes = Probes(session, _caller(session), Backoff(budget=_BUDGET))
     with ThreadPoolExecutor(_WORKERS) as pool, progress_bar("accounts") as progress:
         for number, checks in enumerate(pool.map(lambda each: _account(probes, each, wanted), found), 1):
@@ -224,15 +233,22 @@ def _caller(session: Any) -> str:
         raise EvidenceUnreadable(f"there are no valid credentials: {error}: sign in first") from error
 
 
-def targets_in(path: Path) -> tuple[Target, ...]:
+def targets_in(path: Path, names: Sequence[str] = (), tags: Sequence[str] = ()) -> tuple[Target, ...]:
+    """The accounts of the file, or those that ``names`` and ``tags`` choose. Raises InvalidPolicyData."""
     import yaml
 
-    from c7n_iamusers.organization.readiness import targets
+    from c7n_iamusers.organization.readiness import chosen, targets
 
     try:
-        return targets(yaml.safe_load(path.read_bytes()))
+        found = targets(yaml.safe_load(path.read_bytes()))
     except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise InvalidPolicyData(f"{path}: can't be read as c7n-org's accounts file: {error}") from error
+    if not names and not tags:
+        return found
+    try:
+        return chosen(found, names, tags)
+    except ValueError as error:
+        raise InvalidPolicyData(f"{path}: {error}: correct -a and -t, or the file") from error
 
 
 def _rows(found: Iterable[Check]) -> Iterator[tuple[str, ...]]:

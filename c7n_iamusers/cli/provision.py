@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,8 @@ def _quotas(_context: click.Context, _parameter: click.Parameter, given: tuple[s
     return CenterQuotas(**found)
 
 
+#: Region -> a session of boto3.
+_SessionIn = Callable[["str | None"], Any]
 #: Seconds to retry a call, longer than for one account.
 _BUDGET = 300.0
 
@@ -103,6 +105,13 @@ _BUDGET = 300.0
     metavar="ARN",
     help="Assume this role in each account, 'arn:aws:iam::{account_id}:role/NAME', to read users and policies again; "
     "with --undo: to read which IAM users still exist.",
+)
+@click.option(
+    "--external-id",
+    default="",
+    metavar="TEXT",
+    help="The external id that the trust policies of --member-role and --role ask for; by default, for --member-role, "
+    "external_id of the account in the accounts file.",
 )
 @click.option(
     "-u",
@@ -153,8 +162,8 @@ _BUDGET = 300.0
     "--accounts",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="c7n-org's accounts file, to check the accounts of intents against their directories, and for the variables "
-    "of -u; with --undo: for the names of accounts.",
+    help="c7n-org's accounts file, to check the accounts of intents against their directories, for the variables of "
+    "-u, and for external ids; with --undo: for the names of accounts, and for external ids.",
 )
 @click.option(
     "--plan-out",
@@ -258,6 +267,7 @@ _BUDGET = 300.0
 def command(
     output_dir: str | None,
     member_role: str | None,
+    external_id: str,
     policies: tuple[Path, ...],
     trust_intents: bool,
     people_from: Path | None,
@@ -315,19 +325,19 @@ def command(
             "--plan-sha256": plan_sha256,
         },
     )
+    session_in, reading = _sessions(role, member_role, region, external_id, accounts)
     if undone:
-        read_users = _read_users(member_role, region) if member_role else users_not_read
+        read_users = _read_users(reading) if reading else users_not_read
         names = _accounts(accounts)
-        _exit(_undo(undone, role, region, timeout, dry_run, None if lock_out else read_users, names))
+        _exit(_undo(undone, session_in, region, timeout, dry_run, None if lock_out else read_users, names))
         return
     if output_dir is None:
         raise click.UsageError("give -s OUTPUT_DIR (or --undo RESULT)")
     if force_unlock or sign_in_days:
-        _without_intents(output_dir, force_unlock, sign_in_days, role, region)
+        _without_intents(output_dir, force_unlock, sign_in_days, session_in, region)
         return
-    center = lru_cache(1)(lambda: _center(role, region))
+    center = lru_cache(1)(lambda: _center(session_in, region))
     with _errors_with_remedy():
-        reading = _reading(member_role, region) if member_role else None
         authority = PeopleAuthority(_people(people_from), email_tags, email_domains)
         policy_settings = FleetPolicies(policies, _accounts_file(accounts)) if policies else None
         trust = TrustOptions(
@@ -421,13 +431,17 @@ def _output_of_result(result: str) -> tuple[Store, str]:
 
 
 def _without_intents(
-    place: str, lock_id: str | None, sign_in_days: int | None, role: str | None, region: str | None
+    place: str,
+    lock_id: str | None,
+    sign_in_days: int | None,
+    session_in: _SessionIn,
+    region: str | None,
 ) -> None:
     if lock_id:
         _unlock(place, lock_id)
     if sign_in_days:
         with _errors_with_remedy():
-            say(_write_sign_ins(_store(place), role, region, sign_in_days))
+            say(_write_sign_ins(_store(place), session_in, region, sign_in_days))
 
 
 def _unlock(place: str, lock_id: str) -> None:
@@ -481,7 +495,7 @@ def _provision(
 
 def _undo(
     result: str,
-    role: str | None,
+    session_in: _SessionIn,
     region: str | None,
     timeout: int,
     dry_run: bool,
@@ -499,7 +513,7 @@ def _undo(
         failures = undo(
             output,
             name,
-            lambda at: _center(role, region or at),
+            lambda at: _center(session_in, region or at),
             say,
             None if dry_run else options,
             read_users,
@@ -509,10 +523,10 @@ def _undo(
     return failures
 
 
-def _write_sign_ins(store: Store, role: str | None, region: str | None, days: int) -> str:
+def _write_sign_ins(store: Store, session_in: _SessionIn, region: str | None, days: int) -> str:
     """Bring the sign-ins in ``store`` up to date. Returns a line for the console."""
-    center = _center(role, region)
-    client = fleet_session(role, region).client("cloudtrail", region_name=center.instance.region)
+    center = _center(session_in, region)
+    client = session_in(region).client("cloudtrail", region_name=center.instance.region)
     content = store.read(SIGN_INS_FILE)
     place = store.place(SIGN_INS_FILE)
     earlier = parse_sign_ins(content, place) if content else None
@@ -527,29 +541,61 @@ def _write_sign_ins(store: Store, role: str | None, region: str | None, days: in
     )
 
 
-def _read_users(member_role: str, region: str | None) -> ReadUsers:
-    """Reads users of accounts by ``member_role``, an ARN with {account_id}."""
+def _read_users(reading: ReadAccounts) -> ReadUsers:
+    """Reads users of accounts alone."""
 
     def read(accounts: Iterable[str]) -> dict[str, Mapping[str, str] | str]:
         return {
             account: f"it is unknown whether its IAM user still exists, as {found}:"
             if isinstance(found, str)
             else found.unusable()
-            for account, found in _reading(member_role, region)(accounts, ())
+            for account, found in reading(accounts, ())
         }
 
     return read
 
 
-def _center(role: str | None, region: str | None) -> Center:
-    session = fleet_session(role, region)
+def _center(session_in: _SessionIn, region: str | None) -> Center:
+    session = session_in(region)
     if not (region or session.region_name):
         raise IdentityCenterError("no Region: give Identity Center's primary Region as --region")
     return connect(session, region or session.region_name, Backoff(budget=_BUDGET))
 
 
-def _reading(member_role: str, region: str | None) -> ReadAccounts:
-    return MemberAccounts(member_role, fleet_session(None, region), Backoff(budget=_BUDGET)).read
+def _reading(member_role: str, region: str | None, external_id: Callable[[str], str]) -> ReadAccounts:
+    return MemberAccounts(member_role, fleet_session(None, region), Backoff(budget=_BUDGET), external_id).read
+
+
+def _sessions(
+    role: str | None, member_role: str | None, region: str | None, external_id: str, accounts: Path | None
+) -> tuple[_SessionIn, ReadAccounts | None]:
+    """What opens sessions for Identity Center, and what reads member accounts, if anything.
+
+    Raises IdentityCenterError and click.UsageError.
+    """
+    if external_id and not (member_role or role):
+        raise click.UsageError("--external-id is for assuming roles: give --member-role or --role too")
+    with _errors_with_remedy():
+        external_ids = _external_ids(external_id, accounts)
+        reading = _reading(member_role, region, external_ids) if member_role else None
+    return partial(fleet_session, role, external_id=external_id), reading
+
+
+def _external_ids(given: str, accounts: Path | None) -> Callable[[str], str]:
+    """Account id -> the external id of its role: the ``given`` one, else the accounts file's; empty for none.
+
+    Raises IdentityCenterError.
+    """
+    if given:
+        return lambda _: given
+    try:
+        found = {
+            str(each["account_id"]): str(each.get("external_id") or "")
+            for each in (_accounts_file(accounts) or {"accounts": ()})["accounts"]
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _unreadable_accounts(accounts, error) from error
+    return lambda account_id: found.get(account_id, "")
 
 
 def _people(path: Path | None) -> PeopleMap | None:

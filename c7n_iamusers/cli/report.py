@@ -39,6 +39,14 @@ _S3 = "s3://"
     help="c7n-org's accounts file: those that are missing from the outputs are reported.",
 )
 @click.option(
+    "-a",
+    "--account",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="With -c: only the account of this name or id should be there, as c7n-org run -a. Repeatable.",
+)
+@click.option(
     "-t",
     "--tags",
     multiple=True,
@@ -48,9 +56,8 @@ _S3 = "s3://"
 @format_option("html", "json", "csv")
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Where to write it.  [default: report.html, report.json or report.csv]",
+    help="Where to write it, also s3://BUCKET/KEY.  [default: report.html, report.json or report.csv]",
 )
 @click.option(
     "--check",
@@ -61,9 +68,10 @@ _S3 = "s3://"
 def report(
     places: tuple[str, ...],
     accounts_file: Path | None,
+    names: tuple[str, ...],
     tags: tuple[str, ...],
     output_format: str,
-    output: Path | None,
+    output: str | None,
     check: bool,
 ) -> None:
     """Report on all accounts that policies ran over: users, evidence, outcomes, progress. AWS is not asked.
@@ -71,20 +79,20 @@ def report(
     OUTPUT_DIR may be s3://BUCKET/PREFIX. Outputs of several runs show the progress; each user is shown as the latest
     run saw it. The file is for its owner alone: it names every user and what is wrong with it.
     """
-    if tags and accounts_file is None:
-        raise click.UsageError("-t chooses accounts of the accounts file: give -c FILE too")
+    if (names or tags) and accounts_file is None:
+        raise click.UsageError("-a and -t choose accounts of the accounts file: give -c FILE too")
     from c7n_iamusers.report.fleet import fleet_of
     from c7n_iamusers.report.outputs import read_outputs
 
-    expected = list(_expected(accounts_file, tags)) if accounts_file else []
-    names = [each.name for each in expected]
-    found = [each for place in places for each in read_outputs(_store(place), names)]
+    expected = list(_expected(accounts_file, names, tags)) if accounts_file else []
+    known = [each.name for each in expected]
+    found = [each for place in places for each in read_outputs(_store(place), known)]
     outputs = list({each.place: each for each in found}.values())
     now = datetime.now(timezone.utc)
     fleet = fleet_of(outputs, expected, now.date())
-    path = output or Path(f"report.{output_format}")
-    _write(path, output_format, fleet, {"outputs": list(places), "expected": bool(expected)}, now)
-    _tell(fleet, path)
+    place = output or f"report.{output_format}"
+    _write(place, output_format, fleet, {"outputs": list(places), "expected": bool(expected)}, now)
+    _tell(fleet, place)
     if check and fleet.attention:
         for each in fleet.attention:
             who = f"user {each['user']} of " if each["user"] else ""
@@ -93,22 +101,35 @@ def report(
         raise click.exceptions.Exit(1)
 
 
-def _write(path: Path, output_format: str, fleet: Fleet, asked: Mapping[str, Any], now: datetime) -> None:
-    from c7n_iamusers.execution.stores import DirectoryStore
+def _write(place: str, output_format: str, fleet: Fleet, asked: Mapping[str, Any], now: datetime) -> None:
     from c7n_iamusers.report.rendering import render_csv, render_html, render_json
 
     renderers = {"html": render_html, "json": render_json, "csv": render_csv}
     data = {"generated": now.isoformat(timespec="seconds"), **asked, **fleet.as_data()}
+    store, name = _target(place)
     try:
-        DirectoryStore(path.parent).replace(path.name, renderers[output_format](data).encode())
+        store.replace(name, renderers[output_format](data).encode())
     except OSError as error:
         raise OutputUnreadable(f"the report can't be written: {error}: give another --output FILE") from error
 
 
-def _tell(fleet: Fleet, path: Path) -> None:
+def _target(place: str) -> tuple[Store, str]:
+    """The store of a file's directory or prefix, and the file's name there."""
+    from c7n_iamusers.execution.stores import DirectoryStore
+
+    if not place.startswith(_S3):
+        return DirectoryStore(Path(place).parent), Path(place).name
+    url, mark, query = place.partition("?")
+    above, _, name = url.rpartition("/")
+    if not name or above == _S3[:-1]:
+        raise click.BadParameter(f"{place} names no object: give s3://BUCKET/KEY", param_hint="--output")
+    return _store(f"{above}{mark}{query}"), name
+
+
+def _tell(fleet: Fleet, place: str) -> None:
     totals = fleet.as_data()["totals"]
     say(
-        f"{path}: {totals['users']} users in {totals['accounts']} accounts: {totals['deleted']} deleted, "
+        f"{place}: {totals['users']} users in {totals['accounts']} accounts: {totals['deleted']} deleted, "
         f"{totals['left']} still there, {totals['high']} of these of high severity; "
         f"{len(fleet.attention)} need attention"
     )
@@ -133,24 +154,30 @@ def _store(place: str) -> Store:
     return bucket_output(place, fleet_session(None, None))
 
 
-def _expected(path: Path, tags: tuple[str, ...]) -> Iterator[Expected]:
-    """The accounts with all ``tags``. Raises OutputUnreadable."""
+def _expected(path: Path, names: tuple[str, ...], tags: tuple[str, ...]) -> Iterator[Expected]:
+    """The accounts that have one of ``names`` (or ids), if any are given, and all ``tags``. Raises OutputUnreadable."""
     import yaml
 
     from c7n_iamusers.report.fleet import Expected
 
     try:
         accounts = yaml.safe_load(path.read_text(encoding="utf-8"))["accounts"]
-        found = [
-            Expected(str(each["account_id"]).zfill(12), str(each["name"]))
+        rows = [
+            (Expected(str(each["account_id"]).zfill(12), str(each["name"])), set(each.get("tags") or ()))
             for each in accounts
-            if set(tags) <= set(each.get("tags") or ())
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise OutputUnreadable(
             f"{path} can't be read as c7n-org's accounts file: {type(error).__name__}: {error}: give the one that "
             "c7n-org run -c was given"
         ) from error
+    ids = {each: {each.id, each.name} for each, _ in rows}
+    if unknown := set(names).difference(*ids.values()):
+        raise OutputUnreadable(
+            f"{path} has no account {', '.join(sorted(unknown))}: c7n-org run -a leaves it out without an error: "
+            "correct it"
+        )
+    found = [each for each, of in rows if set(tags) <= of and (not names or not ids[each].isdisjoint(names))]
     if not found:
         with_tags = f" with the tags {', '.join(tags)}" if tags else ""
         raise OutputUnreadable(

@@ -41,6 +41,12 @@ if TYPE_CHECKING:
     "user, to restore users of several accounts.",
 )
 @click.option(
+    "--external-id",
+    default="",
+    metavar="TEXT",
+    help="With --role: the external id that its trust policy asks for, as external_id in the accounts file.",
+)
+@click.option(
     "--account",
     "accounts",
     metavar="ID",
@@ -70,6 +76,7 @@ def restore(
     snapshots: tuple[Path, ...],
     dry_run: bool,
     role: str | None,
+    external_id: str,
     accounts: tuple[str, ...],
     names: tuple[str, ...],
     recreate_groups: bool,
@@ -94,12 +101,14 @@ def restore(
     """
     from c7n_iamusers.restoration.snapshot_files import collected
 
+    if external_id and not role:
+        raise click.UsageError("--external-id is for assuming a role: give --role too")
     collection = collected(snapshots)
     for line in (*collection.problems, *collection.left_out):
         say(line, err=True)
     wanted = [each for each in collection.users if _is_wanted(each.recorded.subject, accounts, names)]
     _check_found(wanted, accounts, names)
-    options = _Options(dry_run, frozenset(names), recreate_groups, yes, journal)
+    options = _Options(dry_run, frozenset(names), recreate_groups, yes, journal, external_id)
     results: dict[str, list[str]] = {}
     if role and ACCOUNT_ID in role:
         for account_id, users in _by_account(wanted).items():
@@ -183,6 +192,7 @@ class _Options:
     recreate_groups: bool
     yes: bool
     journal: Path | None
+    external_id: str = ""
 
 
 @contextmanager
@@ -194,7 +204,7 @@ def _restoring(role: str | None, options: _Options) -> Iterator[_Restoring]:
     from c7n_iamusers.execution.interruption import Interrupted, Interruption
     from c7n_iamusers.execution.sessions import account_of, account_session
 
-    session = account_session(role)
+    session = account_session(role, options.external_id)
     with Interruption() as interruption, ExitStack() as journals:
         backoff = Backoff(sleep=interruption.sleep)
         try:

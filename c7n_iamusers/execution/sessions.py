@@ -21,10 +21,11 @@ from botocore.credentials import (
     DeferredRefreshableCredentials,
 )
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.loaders import create_loader
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
 
-#: Used if no Region is configured. IAM is global within a partition.
+#: Used if no Region is configured, and nothing says which partition it is.
 _REGION = "us-east-1"
 _SESSION_NAME = "c7n-iamusers"
 #: botocore's names for credentials from AWS itself or from an identity provider: no IAM user is behind them.
@@ -34,18 +35,21 @@ _PROVIDERS = {"Environment": "env", "Ec2InstanceMetadata": "iam-role", "EcsConta
 _KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 
 
-def account_session(role: str | None = None) -> boto3.Session:
+def account_session(role: str | None = None, external_id: str = "", region: str = "") -> boto3.Session:
     """A session with the environment's credentials, or with those of ``role`` (an ARN), assumed with them.
+
+    ``external_id``: what the trust policy of ``role`` asks for as sts:ExternalId, if anything. ``region``: for an
+    environment without one; by default the partition of ``role`` gives it.
 
     Raises EvidenceUnreadable if there are no credentials, or the role can't be assumed.
     """
     try:
         session = boto3.Session()
-        region = session.region_name or _REGION
+        region = session.region_name or region or _region_of(role)
         if not role:
             return boto3.Session(region_name=region)
         assumed = session.client("sts", region_name=region).assume_role(
-            RoleArn=role, RoleSessionName=_SESSION_NAME
+            RoleArn=role, RoleSessionName=_SESSION_NAME, **external(external_id)
         )["Credentials"]
     except (ClientError, BotoCoreError) as error:
         what = f"role {role} can't be assumed" if role else "there is no session"
@@ -53,6 +57,19 @@ def account_session(role: str | None = None) -> boto3.Session:
     return boto3.Session(
         assumed["AccessKeyId"], assumed["SecretAccessKey"], assumed["SessionToken"], region_name=region
     )
+
+
+def _region_of(role: str | None) -> str:
+    """The Region that the SDKs use for global services in the partition of ``role``. IAM is global within it."""
+    partition = role.split(":")[1] if role else ""
+    known = create_loader().load_data("partitions")["partitions"]
+    regions = {each["id"]: str(each["outputs"]["implicitGlobalRegion"]) for each in known}
+    return regions.get(partition, _REGION)
+
+
+def external(external_id: str) -> dict[str, str]:
+    """The parameter of AssumeRole for ``external_id``; none if it is empty."""
+    return {"ExternalId": external_id} if external_id else {}
 
 
 def iam_client(role: str | None = None) -> Any:
@@ -74,7 +91,7 @@ def account_of(session: boto3.Session) -> str:
         ) from error
 
 
-def fleet_session(role: str | None, region: str | None) -> Any:
+def fleet_session(role: str | None, region: str | None, external_id: str = "") -> Any:
     """A session with the environment's credentials, or with ``role``, which is assumed again before it expires.
 
     1,200 assignments take Identity Center about an hour, and the credentials of a chained role expire after an hour.
@@ -92,7 +109,7 @@ def fleet_session(role: str | None, region: str | None) -> Any:
         ),
         source_credentials=credentials,
         role_arn=role,
-        extra_args={"RoleSessionName": _SESSION_NAME},
+        extra_args={"RoleSessionName": _SESSION_NAME, **external(external_id)},
     )
     assumed = botocore.session.get_session()
     # boto3 has no public way to set credentials that refresh themselves.

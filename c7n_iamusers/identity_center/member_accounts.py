@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.client import Backoff, error_code
+from c7n_iamusers.execution.sessions import external
 from c7n_iamusers.iam.accounts import PolicySource, read_policy_source
 from c7n_iamusers.iam.deny_all import is_denied
 from c7n_iamusers.iam.policy_documents import PolicyInterner
@@ -58,12 +59,15 @@ class LiveAccount:
 class MemberAccounts:
     """Reads member accounts. ``role``: the ARN of the role to assume, with {account_id}. ``session``: boto3's.
 
+    ``external_id``: account id -> what the role's trust policy asks for as sts:ExternalId; empty for nothing.
+
     The account of the session is read without the role. Raises IdentityCenterError if ``role`` is not such an ARN.
     """
 
     role: str
     session: Any
     backoff: Backoff
+    external_id: Callable[[str], str] = lambda _: ""
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -91,7 +95,9 @@ class MemberAccounts:
         with ThreadPoolExecutor(max_workers=_WORKERS) as pool:
             for account_id in sorted(set(account_ids)):
                 role = "" if account_id == own else self._role_of(account_id)
-                account = _AccountRead(sts, role, shared, account_id not in with_policies)
+                account = _AccountRead(
+                    sts, role, self.external_id(account_id), shared, account_id not in with_policies
+                )
                 in_flight.append((account_id, pool.submit(self._account, account_id, account)))
                 if len(in_flight) == _WORKERS:
                     yield _next_result(in_flight)
@@ -118,7 +124,10 @@ class MemberAccounts:
     def _assumed(self, account: _AccountRead) -> dict[str, str]:
         """The credentials of the assumed role, as parameters of boto3's ``client``."""
         found = self.backoff.call(
-            account.sts.assume_role, RoleArn=account.role, RoleSessionName=_SESSION_NAME
+            account.sts.assume_role,
+            RoleArn=account.role,
+            RoleSessionName=_SESSION_NAME,
+            **external(account.external_id),
         )
         credentials = found["Credentials"]
         return {
@@ -142,6 +151,7 @@ class _AccountRead:
 
     sts: Any
     role: str
+    external_id: str
     shared: PolicyInterner
     users_alone: bool
 

@@ -19,9 +19,12 @@ def subject_line(
     what = "IAM users are" if users is None else f"{users} IAM users are" if users != 1 else "1 IAM user is"
     said = f"{account}: {'reminder: ' if reminder else ''}{what} to be deleted "
     said += f"from {first} on" if more else f"on {first}"
-    if parts > 1:
-        said += f" (part {part} of {parts})"
-    return headline(said)
+    return headline(said + part_of(part, parts))
+
+
+def part_of(part: int, parts: int) -> str:
+    """The end of the subject of a message that was split."""
+    return f" (part {part} of {parts})" if parts > 1 else ""
 
 
 def headline(text: str) -> str:

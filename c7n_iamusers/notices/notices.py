@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
@@ -24,7 +24,7 @@ from c7n_iamusers.notices.exempted import Exempted, lost_exemption, parse_exempt
 from c7n_iamusers.notices.exempted import place_of as exempted_place
 from c7n_iamusers.text.moments import as_text, moment
 
-ANNOUNCED = "announced"
+ANNOUNCED, INFORMED = "announced", "informed"
 #: The name of a file beside the notices. While it exists, no destructive action begins with another user.
 STOP = "STOP"
 #: Days after the announced day for which an announcement counts. Later the user has to be announced again: people
@@ -39,9 +39,10 @@ _LOST = {"user": "name", "path": "path", "tag": "tag", "group": "membership"}
 class Notice:
     """One message about ``users`` of an account, as it entered the queue.
 
-    ``step``: ``announced``; ``reminded-N``, N days before ``day``; or ``access``, to a person who has access. ``day``:
-    the first one, in UTC, on which the users may be deleted; of ``access``, that of the message. ``message_id``: the
-    queue's answer.
+    ``step``: ``announced``; ``reminded-N``, N days before ``day``; ``informed``, of what became of the users; or
+    ``access``, to a person who has access. ``day``: the first one, in UTC, on which the users may be deleted; of
+    ``informed`` and ``access``, that of the message. ``message_id``: the queue's answer. ``what``: of ``informed``,
+    unique id -> what the message says of the user.
     """
 
     account_id: str
@@ -52,6 +53,7 @@ class Notice:
     message_id: str
     policy: str
     users: tuple[Subject, ...]
+    what: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -61,7 +63,13 @@ class Notice:
 
     def as_json(self) -> bytes:
         """The content of its file."""
-        users = [{"user": each.name, "arn": each.arn, "unique-id": each.unique_id} for each in self.users]
+        users = [
+            {
+                **{"user": each.name, "arn": each.arn, "unique-id": each.unique_id},
+                **({"what": self.what[each.unique_id]} if each.unique_id in self.what else {}),
+            }
+            for each in self.users
+        ]
         data = {
             "account": self.account_id,
             "step": self.step,
@@ -101,9 +109,9 @@ def parse_notice(content: bytes, account_id: str, now: datetime) -> Notice:
     if not isinstance(users, list):
         raise ValueError("it has no users")
     words = (_text(data, "message-id"), _text(data, "policy"))
-    return Notice(
-        account_id, _text(data, "step"), time, day, tuple(addresses), *words, tuple(map(_subject, users))
-    )
+    subjects = tuple(map(_subject, users))
+    what = {str(each["unique-id"]): _text(each, "what") for each in users if "what" in each}
+    return Notice(account_id, _text(data, "step"), time, day, tuple(addresses), *words, subjects, what)
 
 
 def _subject(data: Any) -> Subject:
@@ -195,6 +203,20 @@ class Notices:
     def has(self, unique_id: str, step: str, since: datetime) -> bool:
         """Whether a message of ``step`` was sent about the user at ``since`` or later."""
         return any(each.step == step and each.time >= since for each in self._by_user.get(unique_id, ()))
+
+    def said(self, unique_id: str, policy: str) -> str | None:
+        """What the last message of ``policy`` to inform said of the user; None if there was none."""
+        found = [
+            each
+            for each in self._by_user.get(unique_id, ())
+            if each.step == INFORMED and each.policy == policy
+        ]
+        return found[-1].what.get(unique_id) if found else None
+
+    def is_before_day(self, unique_id: str, now: datetime) -> bool:
+        """Whether the user is announced for a day that is yet to come."""
+        notice = self.announcement(unique_id, now)
+        return notice is not None and now.astimezone(timezone.utc).date() < notice.day
 
 
 def _files(store: Store, place: str) -> Iterator[tuple[str, bytes]]:

@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.client import Backoff, error_code, items
 from c7n_iamusers.execution.journaled_call import SINGLE_TRY
+from c7n_iamusers.execution.sessions import external
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.iam.permissions import Needed
 from c7n_iamusers.notices.notices import STOP
@@ -73,10 +74,11 @@ class Probes:
             session = boto3.Session(profile_name=target.profile, region_name=region)
             session.client("sts", config=SINGLE_TRY).get_caller_identity()
             return session.client("iam", config=SINGLE_TRY)
-        given = {"ExternalId": target.external_id} if target.external_id else {}
         for role in target.roles:
             call = self._client("sts", region, **keys).assume_role
-            found = self.backoff.call(call, RoleArn=role, RoleSessionName=_SESSION_NAME, **given)
+            found = self.backoff.call(
+                call, RoleArn=role, RoleSessionName=_SESSION_NAME, **external(target.external_id)
+            )
             credentials = found["Credentials"]
             keys = {
                 "aws_access_key_id": credentials["AccessKeyId"],

@@ -58,7 +58,9 @@ class Target:
 
     @property
     def partition(self) -> str:
-        return self.roles[-1].split(":")[1] if self.roles else "aws"
+        if self.roles:
+            return self.roles[-1].split(":")[1]
+        return _partition_of(self.regions[0]) if self.regions else "aws"
 
     @property
     def region(self) -> str:
@@ -66,6 +68,10 @@ class Target:
         home = HOME_REGIONS.get(self.partition, HOME_REGIONS["aws"])
         one = len(self.regions) == 1 and self.regions[0] != "all"
         return self.regions[0] if one else home
+
+
+def _partition_of(region: str) -> str:
+    return next((name for name, regions in partitions().items() if region in regions), "aws")
 
 
 def targets(data: Any) -> tuple[Target, ...]:
@@ -140,6 +146,14 @@ def _region(target: Target) -> Check:
     if faults := [fault for each in regions if each != "all" and (fault := region_fault(each))]:
         remedy = f"correct regions in the accounts file, such as [{HOME_REGIONS['aws']}]"
         return Check(str(target), "region", HOLE, "; ".join(faults), remedy)
+    named = {_partition_of(each): each for each in target.regions if each != "all"}
+    if target.roles and named and target.partition not in named:
+        (partition, other), role = next(iter(named.items())), target.roles[-1]
+        whole = role.replace(f"arn:{target.partition}:", f"arn:{partition}:", 1)
+        told = f"{other} is in partition {partition}, and {role} is not"
+        return Check(
+            str(target), "region", HOLE, told, f"give the whole ARN in the accounts file: role: {whole}"
+        )
     if len(regions) == 1 or "all" in regions or target.region in regions:
         return Check(str(target), "region", OK, target.region)
     return Check(

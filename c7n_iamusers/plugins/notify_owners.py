@@ -6,9 +6,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from c7n.actions.notify import Notify
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
@@ -18,17 +20,22 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import exempted
-from c7n_iamusers.notices.messages import in_parts, subject_line
-from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices, due_for, reminder
+from c7n_iamusers.notices.messages import in_parts, part_of, subject_line
+from c7n_iamusers.notices.notices import ANNOUNCED, INFORMED, Notice, Notices, due_for, reminder
 from c7n_iamusers.plugins.identity_center import require_keys
+from c7n_iamusers.plugins.news import is_new, news_line, news_of, was_skipped
 from c7n_iamusers.plugins.numbers import check_numbers, or_variable
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
 from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
-from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store
+from c7n_iamusers.plugins.run_outputs import NOTICES, fail_at_the_end, notices_store
 from c7n_iamusers.plugins.user_action import exemption_rules, idle_region, require_exemptions
 from c7n_iamusers.text.addresses import is_address
 
 Resource = dict[str, Any]
+
+
+#: The step that says what became of users.
+INFORM = "inform"
 
 
 def _schema() -> dict[str, Any]:
@@ -36,12 +43,15 @@ def _schema() -> dict[str, Any]:
     schema["properties"] |= {
         "type": {"enum": ["notify-owners"]},
         "notices": NOTICES,
-        "step": {"enum": ["announce", "remind"]},
+        "step": {"enum": ["announce", "remind", INFORM]},
         "days": or_variable({"type": "integer", "minimum": 0}),
         "email-domains": EMAIL_DOMAINS,
     }
+    informing = {"properties": {"step": {"enum": [INFORM]}}}
     schema["anyOf"] = [
-        {"required": [*each["required"], "notices", "step", "days"]} for each in schema["anyOf"]
+        {"required": [*each["required"], "notices", "step", *days], **further}
+        for each in schema["anyOf"]
+        for days, further in ((["days"], {}), ([], informing))
     ]
     return schema
 
@@ -50,10 +60,23 @@ _NOBODY = (
     "notify-owners has no e-mail address in to: (those that c7n-mailer looks up later are not known here): give one, "
     'such as "{owner}" with a var owner of each account in accounts.yml'
 )
-#: A resource, when it was announced, and the day for which it is.
-_Due = tuple[Resource, datetime, date]
-#: What is sent of a resource, and the day for which it is.
-_Sent = tuple[Resource, date]
+
+
+@dataclass(frozen=True)
+class _Due:
+    """A user whose owner has to be addressed.
+
+    ``announced``, ``day``: of its announcement; of ``step: inform``, of the message. ``news``: what became of the user;
+    empty for the other steps.
+    """
+
+    resource: Resource
+    announced: datetime
+    day: date
+    news: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.resource['UserName']} ({self.news})" if self.news else str(self.resource["UserName"])
 
 
 #: Room for the attributes of a message, which count too.
@@ -91,11 +114,16 @@ class RecordedNotify(Notify):  # type: ignore[misc]  # c7n is untyped
         except OSError as error:
             self._unrecorded.append(
                 f"a message about {names} was sent to {to} (message {notice.message_id}), but "
-                f"{self._store.place(notice.name)} can't be written: {error}; the next run sends it again"
+                f"{self._store.place(notice.name)} can't be written: {error}; a later run may send it again"
             )
             return
         for user in notice.users:
-            self.log.info("%s: %s: %s to %s", user, notice.step, notice.day, to)
+            what = notice.what.get(user.unique_id) or notice.day
+            self.log.info("%s: %s: %s to %s", user, notice.step, what, to)
+
+    def get_permissions(self) -> tuple[str, ...]:
+        """What sending needs, by the session of ``assume_role``, and what the policy's own session needs."""
+        return (*super().get_permissions(), "iam:ListAccountAliases")
 
     def fits(self, content: str) -> bool:
         """Whether the packed ``content`` fits a message."""
@@ -135,15 +163,23 @@ class NotifyOwners(RecordedNotify):
     ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``, ``was-exempt``, and ``came-back`` if another user of the name
     was announced before) for the template.
 
+    ``step: inform``, which has no ``days``, says what became of the users, by the actions and filters of the policy:
+    who was deleted, failed or was left alone, who has access through Identity Center, as whom somebody still calls AWS.
+    It says so once: a user is in a message if that differs from what the last message of the same policy said of it. Of
+    users that were left alone the kind of the reason counts, and those whose announced day is yet to come are left out.
+    Without anything new no message is sent. Put it after the other actions. It is also sent where they failed, and its
+    own errors, such as nobody to address, end the policy together with theirs.
+
     ``notices`` is a directory, or ``s3://BUCKET/PREFIX``, that all steps share. Each message is a file there
     (``<account id>/<time>-<step>-<digest>.json``) by the session of Cloud Custodian itself, with a conditional put.
     Anybody who can write there can forge a notice: let only the runner's role write. A file ``STOP`` there stops the
     destructive actions of the whole organization before their next user.
 
     Without ``subject`` the mail's subject is ``payments: 12 IAM users are to be deleted on 2026-12-26``, with
-    ``account_name``, or else the account's alias or id. With a template of this package a message has only what the
-    template needs, and room for more than a thousand users. Where it has to be split, each part says which one it is,
-    and how many users there are in all. Users with findings of high severity come first.
+    ``account_name``, or else the account's alias or id; that of ``inform`` is ``payments: 10 IAM users deleted, 2 left
+    alone on 2026-12-26``. With a template of this package a message has only what the template needs, and room for more
+    than a thousand users. Where it has to be split, each part says which one it is, and how many users there are in
+    all. Users with findings of high severity come first.
 
     Which users are exempt, and by which rule, is recorded too, in ``exempt/`` below ``notices``. A user that was exempt
     after its announcement, and is not any more although the rule is still in force (its tag was removed, say), is not
@@ -184,14 +220,17 @@ class NotifyOwners(RecordedNotify):
 
     schema = _schema()
     schema_alias = False
-
-    def get_permissions(self) -> tuple[str, ...]:
-        """What sending needs, by the session of ``assume_role``, and what the policy's own session needs."""
-        return (*super().get_permissions(), "iam:ListAccountAliases")
+    #: Whose owners have to be addressed, and no message about them was sent yet.
+    _due_users: list[_Due]
 
     def validate(self) -> NotifyOwners:
         """Raises PolicyValidationError if the policy states no exemptions or no recipients."""
-        require_keys(self.manager, self.type, self.data, ("notices", "step", "days", "transport"))
+        days = () if self._informs else ("days",)
+        require_keys(self.manager, self.type, self.data, ("notices", "step", *days, "transport"))
+        if self._informs and "days" in self.data:
+            raise PolicyValidationError(
+                f"policy {self.policy_name}: {self.type}: step: {INFORM} is for no day: remove days"
+            )
         super().validate()
         check_numbers(self, PolicyValidationError)
         require_exemptions(self.manager, self.type)
@@ -208,16 +247,31 @@ class NotifyOwners(RecordedNotify):
         return self
 
     def process(self, resources: list[Resource], event: Any = None) -> None:
-        """Send a message about the users that have to be announced, or reminded of, and record it.
+        """Send a message about the users whose owners have to be addressed, and record it.
 
         Raises PolicyExecutionError, before anything is sent, if the notices can't be read or written, or there is no
-        recipient; and at the end if a message that was sent could not be recorded.
+        recipient; and at the end if a message that was sent could not be recorded. With ``step: inform`` the policy
+        ends with that error after its other actions.
         """
         if idle := idle_region(self.manager):
             self.log.info("%s: %s", self.type, idle)
             return
         if not resources:
             return
+        if not self._informs:
+            self._process(resources, event)
+            return
+        now = utc_now()
+        self._due_users = [_Due(each, now, now.date(), news_of(each)) for each in resources]
+        try:
+            self._process(resources, event)
+        except (PolicyExecutionError, ClientError, BotoCoreError) as error:
+            left = ", ".join(map(str, self._due_users))
+            text = str(error).removeprefix(f"policy {self.policy_name}: ")
+            fault = f"{self.type}: {text}" + (f". Nobody was told of: {left}" if left else "")
+            fail_at_the_end(self.manager, self.type, (), [fault])
+
+    def _process(self, resources: list[Resource], event: Any) -> None:
         check_numbers(self, PolicyExecutionError)
         account_id, now = subject_of(resources[0]).account_id, utc_now()
         self._store, self._addresses = notices_store(self.manager, self.data["notices"]), ()
@@ -227,13 +281,16 @@ class NotifyOwners(RecordedNotify):
             due = self._due(resources, notices, rules, now)
             if due:
                 self._store.replace(f"{account_id}/.writable", now.isoformat().encode())
-        for resource, announced, day in due:
-            lost = notices.lost_exemption(str(resource["UserId"]), rules, now)
-            former = notices.of_namesake(subject_of(resource))
-            annotate(resource, "notice", _notice(announced, day, lost, former))
+        if not self._informs:
+            for each in due:
+                lost = notices.lost_exemption(str(each.resource["UserId"]), rules, now)
+                former = notices.of_namesake(subject_of(each.resource))
+                annotate(each.resource, "notice", _notice(each.announced, each.day, lost, former))
+        elif not due:
+            self.log.info("%s: account %s: nothing new, no message is sent", self.type, account_id)
         self._due_users, self._unrecorded = due, list[str]()
         if due:
-            super().process([resource for resource, _, _ in due], event)
+            super().process([each.resource for each in due], event)
         if self._unrecorded:
             raise PolicyExecutionError(f"{self.where(account_id)}: {'; '.join(self._unrecorded)}")
 
@@ -250,10 +307,10 @@ class NotifyOwners(RecordedNotify):
         action: dict[str, Any] = super().expand_variables(message)
         self._addresses = tuple(each for each in action.get("to", ()) if is_address(each))
         if not self._addresses:
-            users = ", ".join(resource["UserName"] for resource, _, _ in self._due_users)
-            raise PolicyExecutionError(
-                f"{self.where(message['account_id'])}: {_NOBODY}. These users were not announced: {users}"
-            )
+            users = ", ".join(map(str, self._due_users))
+            # of step: inform the end of the policy names the users
+            said = "" if self._informs else f". These users were not announced: {users}"
+            raise PolicyExecutionError(f"{self.where(message['account_id'])}: {_NOBODY}{said}")
         return action
 
     def consume_buffer(self, message: dict[str, Any], rbuffer: _AllResources) -> None:
@@ -261,60 +318,92 @@ class NotifyOwners(RecordedNotify):
 
         Raises PolicyExecutionError, before anything is sent, where one user does not fit a message.
         """
-        users = list(zip(rbuffer.resources, (day for _, _, day in self._due_users), strict=True))
+        users = [
+            replace(each, resource=sent)
+            for sent, each in zip(rbuffer.resources, self._due_users, strict=True)
+        ]
         parts = in_parts(users, lambda part: self.fits(self._content(message, part, 1, len(users), users)))
         packed = [self._content(message, part, at, len(parts), users) for at, part in enumerate(parts, 1)]
         for part, content in zip(parts, packed, strict=True):
             if not self.fits(content):
-                names = ", ".join(resource["UserName"] for resource, _ in part)
                 raise PolicyExecutionError(
-                    f"{self.where(message['account_id'])}: {names} does not fit a message of {self.buffer_max_size} "
-                    "bytes: use the template iam-users-flagged.html, which needs less of a user. Nobody was addressed"
+                    f"{self.where(message['account_id'])}: {', '.join(map(str, part))} does not fit a message of "
+                    f"{self.buffer_max_size} bytes: use the template iam-users-flagged.html, which needs less of a "
+                    "user. Nobody was addressed"
                 )
         for part, content in zip(parts, packed, strict=True):
             receipt = str(self.send_data_message(message, content))
-            by_day: dict[date, list[Subject]] = {}
-            for resource, day in part:
-                by_day.setdefault(day, []).append(subject_of(resource))
-            for day, subjects in by_day.items():
-                head = (subjects[0].account_id, self._step, utc_now(), day, self._addresses)
-                self.record(Notice(*head, receipt, self.policy_name, tuple(subjects)))
+            self._due_users = self._due_users[len(part) :]
+            now, by_day = utc_now(), dict[date, list[_Due]]()
+            for each in part:
+                # the run may have begun on the day before
+                by_day.setdefault(max(each.day, now.date()), []).append(each)
+            for day, found in by_day.items():
+                subjects = tuple(subject_of(each.resource) for each in found)
+                what = {str(each.resource["UserId"]): each.news for each in found if each.news}
+                head = (subjects[0].account_id, self._step, now, day, self._addresses)
+                self.record(Notice(*head, receipt, self.policy_name, subjects, what))
 
     def _content(
-        self, message: dict[str, Any], part: Sequence[_Sent], at: int, parts: int, users: Sequence[_Sent]
+        self, message: dict[str, Any], part: Sequence[_Due], at: int, parts: int, users: Sequence[_Due]
     ) -> str:
         """One part of the message about ``users``, packed as c7n-mailer reads it."""
         action = {**message["action"], "part": at, "parts": parts, "users": len(users)}
         if "subject" not in action:
             name = str(action.get("account_name") or message.get("account") or message["account_id"])
             # c7n-mailer sends each owner that it finds in a tag only that owner's users
-            total = None if "resource-owner" in (*action["to"], *action.get("cc", ())) else len(users)
-            action["subject"] = subject_line(
-                name,
-                total,
-                [day for _, day in users],
-                reminder=self.data["step"] == "remind",
-                part=at,
-                parts=parts,
+            counted = "resource-owner" not in (*action["to"], *action.get("cc", ()))
+            action["subject"] = (
+                news_line(
+                    name,
+                    [each.news for each in users],
+                    users[0].day,
+                    self.policy_name,
+                    counted=counted,
+                    part=part_of(at, parts),
+                )
+                if self._informs
+                else subject_line(
+                    name,
+                    len(users) if counted else None,
+                    [each.day for each in users],
+                    reminder=self.data["step"] == "remind",
+                    part=at,
+                    parts=parts,
+                )
             )
-        found: str = self.pack({**message, "action": action, "resources": [each for each, _ in part]})
+        found: str = self.pack({**message, "action": action, "resources": [each.resource for each in part]})
         return found
 
     @property
+    def _informs(self) -> bool:
+        return bool(self.data.get("step") == INFORM)
+
+    @property
     def _step(self) -> str:
+        if self._informs:
+            return INFORMED
         return ANNOUNCED if self.data["step"] == "announce" else reminder(self.data["days"])
 
     def _due(
         self, resources: Sequence[Resource], notices: Notices, rules: Sequence[ExemptionRule], now: datetime
     ) -> list[_Due]:
-        """The users to announce, or to remind of, with the time of the announcement and its day."""
-        days, by_id = self.data["days"], {str(each["UserId"]): each for each in by_risk(resources)}
+        """The users whose owners have to be addressed."""
+        by_id = {str(each["UserId"]): each for each in by_risk(resources)}
+        if self._informs:
+            return [
+                _Due(each, now, now.date(), news)
+                for key, each in by_id.items()
+                if is_new(news := news_of(each), notices.said(key, self.policy_name))
+                and not (was_skipped(each) and notices.is_before_day(key, now))
+            ]
+        days = self.data["days"]
         if self.data["step"] == "remind":
             found = due_for(days, notices, [subject_of(each) for each in by_id.values()], now, rules)
-            return [(by_id[user.unique_id], notice.time, notice.day) for user, notice in found]
+            return [_Due(by_id[user.unique_id], notice.time, notice.day) for user, notice in found]
         day = now.date() + timedelta(days=days)
         return [
-            (each, now, day)
+            _Due(each, now, day)
             for key, each in by_id.items()
             if notices.announcement(key, now, notices.lost_exemption(key, rules, now)) is None
         ]

@@ -47,14 +47,14 @@ def access_of(resource: Mapping[str, Any]) -> Mapping[str, Any] | None:
     made, found = known.get("provisioning"), known.get("identity-center")
     if made is not None:
         return made if made.get("status") in (PROVISIONED, UNCHANGED) else None
-    return found if found and found.get("state") == access_state.PROVISIONED else None
+    return found if found and found.get("state") in (access_state.PROVISIONED, access_state.USED) else None
 
 
 class NotifyPeople(RecordedNotify):
     """Writes to each person who has access through IAM Identity Center in place of an IAM user, once.
 
     The address is that of the person in Identity Center, by the filter ``identity-center`` with ``state: provisioned``
-    or by ``provision-identity-center`` before it in the policy. Who has no access gets no mail.
+    (or ``used``) or by ``provision-identity-center`` before it in the policy. Who has no access gets no mail.
     ``email-domains`` holds for every address, since it may come from a tag: others are left out, with a warning. A
     person with several IAM users in the account gets one mail about them.
 
@@ -181,5 +181,5 @@ class NotifyPeople(RecordedNotify):
 
 def _finds_access(plugin: Any) -> bool:
     if plugin.type == "identity-center":
-        return bool(plugin.data.get("state") == access_state.PROVISIONED)
+        return plugin.data.get("state") in (access_state.PROVISIONED, access_state.USED)
     return bool(plugin.type == "provision-identity-center" and plugin.data.get("mode") != INTENT)

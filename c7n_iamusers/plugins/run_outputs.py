@@ -44,28 +44,29 @@ def fail_at_the_end(
 ) -> None:
     """If an outcome is ``failed``, end the policy with an error after its later actions have run.
 
-    ``faults``: further errors that end the policy so, as sentences.
+    ``faults``: further errors that end the policy so, as sentences. All actions' errors end it together.
     """
-    failed = [outcome for outcome in outcomes if outcome.status == FAILED]
-    if failed or (faults := list(faults)):
-        manager.actions.append(_RaiseAtTheEnd(action, failed, manager, list(faults)))
+    problems = list(faults)
+    if failed := [outcome for outcome in outcomes if outcome.status == FAILED]:
+        named = "; ".join(f"{outcome.arn}: {outcome.reason}" for outcome in failed[:10])
+        more = f"; and {len(failed) - 10} more, see {OUTCOMES}" if len(failed) > 10 else ""
+        problems.insert(0, f"{action} failed for {len(failed)} users: {named}{more}")
+    if not problems:
+        return
+    if not (manager.actions and isinstance(manager.actions[-1], _RaiseAtTheEnd)):
+        manager.actions.append(_RaiseAtTheEnd({}, manager))
+    manager.actions[-1].problems += problems
 
 
 class _RaiseAtTheEnd(BaseAction):  # type: ignore[misc]  # c7n is untyped
     type = "raise-at-the-end"
 
-    def __init__(self, action: str, failed: list[Outcome], manager: Any, faults: list[str]) -> None:
-        super().__init__({}, manager)
-        self._action, self._failed, self._faults = action, failed, faults
+    def __init__(self, data: Any, manager: Any) -> None:
+        super().__init__(data, manager)
+        self.problems: list[str] = []
 
     def process(self, resources: list[dict[str, Any]]) -> None:
-        named = "; ".join(f"{outcome.arn}: {outcome.reason}" for outcome in self._failed[:10])
-        more = f"; and {len(self._failed) - 10} more, see {OUTCOMES}" if len(self._failed) > 10 else ""
-        users = (
-            [f"{self._action} failed for {len(self._failed)} users: {named}{more}"] if self._failed else []
-        )
-        problems = "; ".join([*users, *self._faults])
-        raise PolicyExecutionError(f"policy {self.manager.data.get('name')}: {problems}")
+        raise PolicyExecutionError(f"policy {self.manager.data.get('name')}: {'; '.join(self.problems)}")
 
 
 #: Placeholders in an output URL whose values differ between runs.

@@ -131,6 +131,8 @@ def test_an_unreadable_file_is_named_and_fails_the_check(left: Outputs) -> None:
             ["-s", "output", "-c", "list.yml"], 1, "list.yml can't be read as c7n-org's", id="no-accounts"
         ),
         pytest.param(["-s", "output", "--output", "/proc/x/y"], 1, "can't be written", id="unwritable"),
+        pytest.param(["-s", "output", "--output", "other"], 1, "can't be written", id="a-directory"),
+        pytest.param(["-s", "output", "--output", "s3://bucket"], 2, "names no object", id="a-bucket"),
     ],
 )
 def test_errors_say_what_to_do(left: Outputs, arguments: list[str], code: int, told: str) -> None:
@@ -158,6 +160,10 @@ def test_an_output_in_a_bucket(org: LocalOrg, left: Outputs, monkeypatch: pytest
         s3.put_object(Bucket="outputs", Key=f"run/{path.relative_to(left.root)}", Body=path.read_bytes())
     found = report("-s", "s3://outputs/run?region=us-east-1", "-c", "accounts.yml", "-t", "wave:1", "--check")
     assert found.exit_code == 0, found.output
+    written = report("-s", "output", "--output", "s3://outputs/run/report.html?region=us-east-1")
+    assert written.exit_code == 0, written.output
+    page = s3.get_object(Bucket="outputs", Key="run/report.html")["Body"].read()
+    assert page.startswith(b"<!DOCTYPE html>")
     empty = report("-s", "s3://outputs/nothing?region=us-east-1")
     assert "s3://outputs/nothing holds no output of a run" in empty.output
     missing = report("-s", "s3://no-such-bucket/x?region=us-east-1")

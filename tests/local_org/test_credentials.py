@@ -40,3 +40,10 @@ def test_who_is_nobody(org: LocalOrg, access_key_id: str | None, code: str) -> N
     with pytest.raises(AwsError) as refused:
         credentials.resolve(access_key_id)
     assert (refused.value.code, refused.value.status) == (code, 403)
+
+
+def test_credentials_of_another_partition(org: LocalOrg) -> None:
+    key = credentials.BASE.access_key_id
+    assert credentials.resolve(key, "eu-west-1") == credentials.resolve(key)
+    with pytest.raises(AwsError, match="security token included in the request is invalid"):
+        credentials.resolve(key, "us-gov-west-1")

@@ -79,3 +79,10 @@ def test_the_same_call_fares_otherwise_when_it_is_repeated(org: LocalOrg) -> Non
 def test_other_services_have_a_good_day(org: LocalOrg) -> None:
     org.configure(throttled=1.0)
     assert org.client("sts", config=ONCE).get_caller_identity()["Account"]
+
+
+def test_one_account_alone_has_them(org: LocalOrg) -> None:
+    org.configure(throttled=1.0, faulty_accounts=("444455556666",))
+    assert results(org, 4).keys() == {"NoSuchEntity"}
+    org.configure(faulty_accounts=(ACCOUNT,))
+    assert results(org, 4).keys() == {"Throttling"}

@@ -42,3 +42,16 @@ def test_an_organization_of_other_accounts(org: LocalOrg) -> None:
         "arn:aws:sts::210987654321:assumed-role/LocalOrgOperator/operator",
         "arn:aws:sts::123456789012:assumed-role/Auditor/local-org",
     ]
+
+
+@pytest.mark.parametrize(
+    ("region", "partition", "home"),
+    [
+        ("eu-west-1", "aws", "us-east-1"),
+        ("us-gov-east-1", "aws-us-gov", "us-gov-west-1"),
+        ("cn-northwest-1", "aws-cn", "cn-north-1"),
+    ],
+)
+def test_the_region_says_which_partition(region: str, partition: str, home: str) -> None:
+    found = Settings(region=region)
+    assert (found.partition, found.home_region) == (partition, home)

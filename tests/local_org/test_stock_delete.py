@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from aws_local_org import LocalOrg
 from aws_local_org.iam import seeding
 from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
+from tests import policies
 from tests.local_org.iam.attachments import ATTACHMENTS, DOCUMENT
+from tests.policies import ACCOUNT
 
-ACCOUNT = "111122223333"
 POLICY = """
 policies:
   - name: stock-delete
@@ -113,9 +115,9 @@ def test_it_fails_where_a_list_has_a_second_page(org: LocalOrg, iam: Any, tmp_pa
     account = org.backend("iam", ACCOUNT)
     third(iam, account, account.get_user("ada"))
     org.configure(page_limit=2)
-    run = custodian(org, tmp_path)
-    assert run.returncode != 0
-    assert "DeleteConflict" in run.stderr
+    data = {"source": "describe", "filters": [{"UserName": "ada"}], "actions": ["delete"]}
+    with pytest.raises(ClientError, match="DeleteConflict"):
+        policies.policy(data, tmp_path).run()
     assert user_names(iam) == ["ada", "bob"]
     refused = [call for call in org.calls if call.operation == "DeleteUser"]
     assert {call.error_code for call in refused} == {"DeleteConflict"}

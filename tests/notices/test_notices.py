@@ -13,6 +13,7 @@ from c7n_iamusers.exceptions import NoticesUnreadable, Stopped
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.notices.notices import (
     ANNOUNCED,
+    INFORMED,
     LAPSE_DAYS,
     STOP,
     Notice,
@@ -43,6 +44,28 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert Notices.read(store, ACCOUNT, after(1)).announcement(ALICE.unique_id, after(1)) == NOTICE
 
 
+def test_the_last_that_a_policy_said_of_a_user(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path)
+    told = replace(NOTICE, step=INFORMED, policy="delete", what={ALICE.unique_id: "failed"})
+    later = replace(told, time=after(1), message_id="message-2", what={ALICE.unique_id: "deleted"})
+    other = replace(later, time=after(2), policy="provision", what={ALICE.unique_id: "access"})
+    for each in (NOTICE, later, told, other):
+        store.create(each.name, each.as_json())
+    notices = Notices.read(store, ACCOUNT, after(3))
+    assert notices.said(ALICE.unique_id, "delete") == "deleted"
+    assert notices.said(ALICE.unique_id, "provision") == "access"
+    assert notices.said(ALICE.unique_id, "announce") is notices.said("AIDAOTHER", "delete") is None
+    # it is no announcement
+    assert notices.announcement(ALICE.unique_id, after(3)) == NOTICE
+
+
+@pytest.mark.parametrize(("days", "before"), [(29, True), (30, False)])
+def test_the_day_is_yet_to_come(days: int, before: bool) -> None:
+    notices = Notices([NOTICE], "notices")
+    assert notices.is_before_day(ALICE.unique_id, after(days)) is before
+    assert not notices.is_before_day("AIDAOTHER", after(days))
+
+
 def test_no_directory_is_no_notice(tmp_path: Path) -> None:
     assert (
         Notices.read(DirectoryStore(tmp_path / "none"), ACCOUNT, NOW).announcement(ALICE.unique_id, NOW)
@@ -63,6 +86,11 @@ def test_no_directory_is_no_notice(tmp_path: Path) -> None:
         pytest.param({"users": "alice"}, "no users", id="no-users"),
         pytest.param({"users": [{"user": "alice"}]}, "no arn", id="user-without-id"),
         pytest.param({"message-id": ""}, "no message-id", id="no-message"),
+        pytest.param(
+            {"users": [{"user": "alice", "arn": ALICE.arn, "unique-id": ALICE.unique_id, "what": 1}]},
+            "no what",
+            id="what-is-a-number",
+        ),
     ],
 )
 def test_what_is_no_notice_touches_nobody(tmp_path: Path, change: dict[str, Any], reason: str) -> None:

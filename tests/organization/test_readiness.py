@@ -71,6 +71,24 @@ def test_a_hole_where_no_region_is_the_home(entry: dict[str, Any], home: str) ->
     assert str(found.place) == f"payments ({A})"
 
 
+def test_a_role_of_another_partition_than_the_regions() -> None:
+    """c7n-org makes a name alone the ARN of a role in aws."""
+    found = checks({"role": "CloudCustodian", "regions": ["us-gov-west-1"]})["region"]
+    assert (found.status, found.text) == (
+        HOLE,
+        f"us-gov-west-1 is in partition aws-us-gov, and arn:aws:iam::{A}:role/CloudCustodian is not",
+    )
+    assert (
+        found.remedy
+        == f"give the whole ARN in the accounts file: role: arn:aws-us-gov:iam::{A}:role/CloudCustodian"
+    )
+
+
+def test_the_home_region_of_a_profile() -> None:
+    entry = {"role": None, "profile": "gov", "regions": ["us-gov-east-1", "us-gov-west-1"]}
+    assert checks(entry)["region"].text == "us-gov-west-1"
+
+
 @pytest.mark.parametrize(
     ("entry", "shared", "status", "told"),
     [

@@ -75,6 +75,7 @@ def upload(variables: Variables, bucket: str, key: str, text: str) -> str:
     return f"s3://{bucket}/{key}"
 
 
+@pytest.mark.parametrize("disposable", ["wheel"], indirect=True)
 @pytest.mark.parametrize(
     ("packages", "list_name"),
     [
@@ -83,8 +84,7 @@ def upload(variables: Variables, bucket: str, key: str, text: str) -> str:
     ],
 )
 def test_the_archive_runs_in_lambda(
-    wheel: Path,
-    libraries: Path,
+    disposable: Environment,
     organization: dict[str, Variables],
     tmp_path: Path,
     packages: list[str],
@@ -92,13 +92,11 @@ def test_the_archive_runs_in_lambda(
 ) -> None:
     variables = organization[ACCOUNTS[0]]
     url = upload(variables, "governance", list_name, RULES) if list_name else ""
-    environment = Environment.create(tmp_path / "environment", libraries)
-    environment.install(wheel)
-    write_policy(environment.home / "policy.json", tmp_path / "output", packages, url)
-    made = environment.run("python", "-c", ARCHIVE)
+    write_policy(disposable.home / "policy.json", tmp_path / "output", packages, url)
+    made = disposable.run("python", "-c", ARCHIVE)
     assert made.returncode == 0, made.stderr
     function = tmp_path / "function"
-    with zipfile.ZipFile(environment.home / "archive.zip") as archive:
+    with zipfile.ZipFile(disposable.home / "archive.zip") as archive:
         archive.extractall(function)
     # the embedded organization is for people's machines
     assert {path.name for path in function.iterdir()} & {"c7n_iamusers", "aws_local_org"} == {"c7n_iamusers"}

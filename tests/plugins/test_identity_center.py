@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import textwrap
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -14,6 +15,7 @@ from c7n import schema
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.resources import load_resources
 from c7n.utils import yaml_load
+from c7n_mailer.utils import get_rendered_jinja
 
 from aws_local_org import scripted_events
 from aws_local_org.identity_center import faults
@@ -25,7 +27,9 @@ from c7n_iamusers.plugins.identity_center import IdentityCenter
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.desired import intents, readers
 from tests.identity_center.fleet_rehearsal import FleetRehearsal
+from tests.plugins.test_notify_owners import EVERYBODY, QUEUE, sent
 from tests.policies import policy
+from tests.test_mailer_templates import TEMPLATES
 
 ROLE = "arn:aws:iam::123456789012:role/IdentityCenterProvisioner"
 FILTER: dict[str, Any] = {
@@ -152,6 +156,28 @@ def test_state_and_reason_stand_on_the_resource(fleet: FleetRehearsal, tmp_path:
         "reason": f"bob@example.com does not hold any permission set in account {ACCOUNT}",
     }
     assert json.loads((tmp_path / "under-test" / "resources.json").read_text())[0]["UserName"] == "bob"
+
+
+def test_who_has_access_gets_a_mail_that_says_so(fleet: FleetRehearsal, tmp_path: Path) -> None:
+    action = {
+        "type": "notify-people",
+        "notices": str(tmp_path / "notices"),
+        "email-domains": ["example.com"],
+        "template": "iam-users-your-access.html",
+        "transport": {"type": "sqs", "queue": QUEUE},
+        "assume_role": False,
+    }
+    filters = [*EVERYBODY, {**FILTER, "state": "provisioned"}]
+    policy({"filters": filters, "actions": [action]}, tmp_path / "output").run()
+    (message,) = sent(fleet.org)
+    assert message["action"]["to"] == ["alice@example.com"]
+    logger = logging.getLogger("test")
+    text = get_rendered_jinja(
+        "x", message, message["resources"], logger, "template", "default", [str(TEMPLATES)]
+    )
+    assert f"https://{fleet.instance.store.id}.awsapps.com/start" in text
+    assert "sso_role_name = Readers" in text
+    assert "sso_region = us-east-1" in text
 
 
 def test_how_people_sign_in_stands_on_the_resource(fleet: FleetRehearsal, tmp_path: Path) -> None:

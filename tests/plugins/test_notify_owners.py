@@ -199,6 +199,92 @@ def test_owners_in_tags_get_mail_at_the_given_domains_only(org: LocalOrg, iam: A
     assert ": IAM users are to be deleted on " in message["action"]["subject"]
 
 
+def inform(place: Path, output: Path, delete: dict[str, Any], **options: Any) -> None:
+    """Delete everybody, and say what became of whom."""
+    known = {"step": "inform", "days": None, "subject": None, "account_name": "payments", **options}
+    actions = [{"type": "composite-delete", **delete}, action(place, **known)]
+    policy({"filters": EVERYBODY, "actions": actions}, output).run()
+
+
+def test_owners_are_told_once_what_became_of_each_user(
+    org: LocalOrg, iam: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where the deletion of another user failed. Nobody is told that an announced user is still there."""
+    notices, today = tmp_path / "notices", utc_now().date()
+    caplog.set_level("INFO")
+    notify(notices)
+    iam.create_user(UserName="carol")
+    sent(org)
+    inform(notices, tmp_path / "output", noticed(notices))
+    (message,) = sent(org)
+    assert get_message_subject(message) == f"payments: 1 IAM user left alone on {today}"
+    age(notices / ACCOUNT, 30)
+    with pytest.MonkeyPatch.context() as patched:
+        deny(patched, "DeleteUser", "bob")
+        with pytest.raises(PolicyExecutionError, match=r"composite-delete failed for 1 users: .*bob"):
+            inform(notices, tmp_path / "output", noticed(notices))
+        (message,) = sent(org)
+        assert get_message_subject(message) == f"payments: 1 IAM user deleted, 1 failed on {today}"
+        with pytest.raises(PolicyExecutionError, match="failed for 1 users"):
+            inform(notices, tmp_path / "output", noticed(notices))
+    assert sent(org) == []
+    assert "nothing new, no message is sent" in caplog.text
+    informed = [each for each in records(notices) if each["step"] == "informed"]
+    assert all(each["addresses"] == [OWNER] and each["message-id"] for each in informed)
+    assert {user["user"]: user["what"] for each in informed for user in each["users"]} == {
+        "alice": "deleted",
+        "bob": "failed",
+        "carol": "skipped: its owners were not addressed",
+    }
+
+
+@pytest.mark.parametrize(
+    ("place", "options", "reason"),
+    [
+        pytest.param("file", {}, "notices can't be read and written", id="notices"),
+        pytest.param(
+            "notices", {"to": None, "to_from": {"url": "file:nobody.json"}}, "no e-mail address", id="nobody"
+        ),
+    ],
+)
+def test_what_was_done_stays_done_where_nobody_can_be_told(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    place: str,
+    options: dict[str, Any],
+    reason: str,
+) -> None:
+    """Both errors end the policy, and name their users."""
+    deny(monkeypatch, "DeleteUser", "bob")
+    (tmp_path / "file").touch()
+    (tmp_path / "nobody.json").write_text("[]")
+    told = rf"composite-delete failed.*notify-owners: .*{reason}.*Nobody was told of: alice \(deleted\), bob"
+    with pytest.raises(PolicyExecutionError, match=told):
+        inform(tmp_path / place, tmp_path / "output", {}, **options)
+    assert user_names(iam) == ["bob"]
+    assert sent(org) == []
+
+
+def test_a_message_that_is_sent_after_midnight_has_a_record_that_can_be_read(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run begins the day before. No record has a day before its time: such a file is forged."""
+    midnight = utc_now().replace(hour=0, minute=0, second=1)
+    times = iter([midnight - timedelta(seconds=3), midnight - timedelta(seconds=2)])
+    monkeypatch.setattr("c7n_iamusers.plugins.notify_owners.utc_now", lambda: next(times, midnight))
+    for _ in range(2):
+        notify(tmp_path, step="inform", days=None)
+    (record,) = records(tmp_path)
+    assert record["day"] == midnight.date().isoformat()
+
+
+def test_what_has_become_of_users_has_no_day(org: LocalOrg, tmp_path: Path) -> None:
+    with pytest.raises(PolicyValidationError, match="step: inform is for no day: remove days"):
+        policy({"filters": EVERYBODY, "actions": [action(tmp_path, step="inform")]})
+
+
 def test_a_policy_that_spares_nobody_by_word_is_refused(org: LocalOrg, tmp_path: Path) -> None:
     with pytest.raises(PolicyValidationError, match="needs exemptions"):
         policy({"filters": ["unnecessary"], "actions": [action(tmp_path)]})

@@ -50,6 +50,7 @@ def test_each_person_gets_one_mail_and_only_once(
         user("alice", "alice@example.com"),
         user("alice-cli", "Alice@example.com", state="unchanged"),
         user("bob", "bob@example.com", key="identity-center"),
+        user("frank", "frank@example.com", key="identity-center", state="used"),
         user("carol", "carol@example.com", state="failed"),
         user("dave", "dave@example.com", state="intended"),
         user("erin", "erin@example.com", key="identity-center", state="pending"),
@@ -60,13 +61,18 @@ def test_each_person_gets_one_mail_and_only_once(
         notify(tmp_path, *rows)
     messages = {each["action"]["to"][0]: each for each in sent(org)}
     named = {to: [user["UserName"] for user in each["resources"]] for to, each in messages.items()}
-    assert named == {"alice@example.com": ["alice", "alice-cli"], "bob@example.com": ["bob"]}
+    assert named == {
+        "alice@example.com": ["alice", "alice-cli"],
+        "bob@example.com": ["bob"],
+        "frank@example.com": ["frank"],
+    }
     assert all(len(each["action"]["to"]) == 1 for each in messages.values())
     subject = "payments: you have access through IAM Identity Center"
     assert {get_message_subject(each) for each in messages.values()} == {subject}
     assert sorted((each["step"], each["addresses"][0], len(each["users"])) for each in records(tmp_path)) == [
         ("access", "alice@example.com", 2),
         ("access", "bob@example.com", 1),
+        ("access", "frank@example.com", 1),
     ]
     assert (
         "user mallory of account 111122223333: its person gets no mail: 'mallory@evil.example'" in caplog.text

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from cfnlint.api import ManualArgs, lint
 
 from c7n_iamusers.iam.permissions import Needed
 from c7n_iamusers.roles.documents import Places, RoleDocument, RoleNeeds, RoleSettings, role_documents
@@ -24,6 +23,9 @@ def roles(principal: str = "ec2.amazonaws.com") -> dict[str, RoleDocument]:
 
 
 def faults(template: Mapping[str, Any]) -> list[str]:
+    # more than a second to import, in each worker that only collects this file
+    from cfnlint.api import ManualArgs, lint
+
     return [str(each) for each in lint(json.dumps(template), config=ManualArgs(regions=["us-east-1"]))]
 
 

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from c7n_iamusers.cli.main import main
+from c7n_iamusers.cli.shard import shard_of
+
+ACCOUNTS = """\
+vars: &all {notices: "s3://notices/all"}
+accounts:
+  # one that other YAML readers would take for a number
+  - {name: payments, account_id: "012345670123", role: R, vars: *all}
+  - {name: research, account_id: "444455556666", role: R, tags: ["wave:1"]}
+  - {name: research-eu, account_id: "444455556666", role: R, regions: [eu-west-1]}
+  - {name: platform, account_id: "777788889999", role: R}
+"""
+
+
+def shard(path: Path, index: int, of: int) -> Result:
+    return CliRunner().invoke(main, ["shard", "-c", str(path), "--index", str(index), "--of", str(of)])
+
+
+@pytest.fixture
+def accounts(tmp_path: Path) -> Path:
+    path = tmp_path / "accounts.yml"
+    path.write_text(ACCOUNTS)
+    return path
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 7])
+def test_each_account_is_in_one_shard_with_all_its_rows(accounts: Path, of: int) -> None:
+    everything = yaml.safe_load(accounts.read_text())
+    printed = [shard(accounts, index, of) for index in range(of)]
+    assert [each.exit_code for each in printed] == [0] * of
+    parts = [yaml.safe_load(each.stdout) for each in printed]
+    assert all(each["vars"] == everything["vars"] for each in parts)
+    rows = [row for each in parts for row in each["accounts"]]
+    assert sorted(rows, key=str) == sorted(everything["accounts"], key=str)
+    ids = [{row["account_id"] for row in each["accounts"]} for each in parts]
+    assert sum(map(len, ids)) == len(set().union(*ids)) == 3
+
+
+@pytest.mark.parametrize(
+    ("account_id", "of", "index"),
+    [
+        # later versions must not move accounts: a run that was killed is carried on by the same shard
+        pytest.param("111122223333", 16, 10, id="payments"),
+        pytest.param("444455556666", 16, 5, id="research"),
+        pytest.param("777788889999", 16, 9, id="platform"),
+        pytest.param("777788889999", 1, 0, id="one-shard"),
+    ],
+)
+def test_the_shard_of_an_account_stays(account_id: str, of: int, index: int) -> None:
+    assert shard_of(account_id, of) == index
+
+
+def test_shards_are_about_equal() -> None:
+    sizes = [0] * 16
+    for number in range(3200):
+        sizes[shard_of(f"{100000000000 + number * 7919:012}", 16)] += 1
+    assert 150 < min(sizes) <= max(sizes) < 250
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param("accounts: [{name: a, account_id: 111122223333}]", "in quotes", id="a number"),
+        pytest.param("accounts: [{name: a}]", "account 1 has the account_id None", id="no id"),
+        pytest.param("accounts: [a]", "account 1 has the account_id None", id="no mapping"),
+        pytest.param("subscriptions: []", "has no list `accounts`", id="another cloud"),
+        pytest.param("- a", "has no list `accounts`", id="a list"),
+        pytest.param("accounts: [", "can't be read", id="no YAML"),
+    ],
+)
+def test_a_file_that_would_leave_accounts_out_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "accounts.yml").write_text(text)
+    result = shard(tmp_path / "accounts.yml", 0, 1)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert said in result.stderr
+
+
+def test_an_index_that_no_shard_has_is_refused(accounts: Path) -> None:
+    result = shard(accounts, 4, 4)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--index is from 0 to 3 with --of 4" in result.stderr

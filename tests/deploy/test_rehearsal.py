@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state machine over three accounts in two shards, with processes in place of tasks; one of them is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from aws_local_org import LocalOrg
+from aws_local_org.call_log import CallRecord
+from tests.deploy.machine import Machine, Processes
+from tests.deploy.template import MANAGEMENT, ROOT, Template, definition
+
+ACCOUNTS = PAYMENTS, *_ = ("111122223333", "444455556666", "777788889999")
+ROLE = f"arn:aws:iam::{MANAGEMENT}:role/IdentityCenterProvisioner"
+#: Behind flag-and-notify.yml, in one file, as each file is a run of c7n-org.
+REMOVE = """
+  - name: remove-machines
+    resource: aws.iam-user
+    source: authorization-details
+    filters:
+      - {type: unnecessary, kinds: [machine, no-credentials], exempt: none}
+    actions: [composite-delete]
+"""
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+GIVEN = {
+    "Shards": "2",
+    "Policies": "policies/both.yml",
+    "Provision": "policies/provision-intents.yml#iam-users-intents",
+    "IdentityCenterRoleArn": ROLE,
+}
+#: Changing calls that must be made once only; what a Deny-all or a journal is put for again does no harm.
+ONCE = ("Delete", "Create", "SendMessage", "Remove", "Detach")
+
+
+@pytest.fixture
+def checkout(org: LocalOrg, tmp_path: Path) -> Path:
+    """What the image has, and the buckets; in each account a person and a machine."""
+    shutil.copytree(ROOT / "policies", tmp_path / "policies")
+    flag = (tmp_path / "policies" / "flag-and-notify.yml").read_text()
+    (tmp_path / "policies" / "both.yml").write_text(flag + REMOVE)
+    accounts = yaml.safe_load((ROOT / "accounts.yml").read_text())
+    accounts["vars"] |= {"notices": "s3://outputs/notices?region=us-east-1", "identity_center_role": ROLE}
+    (tmp_path / "accounts.yml").write_text(yaml.safe_dump(accounts))
+    org.configure(assignment_seconds=0)
+    org.client("s3").create_bucket(Bucket="outputs")
+    for account in ACCOUNTS:
+        iam = org.client("iam", account)
+        iam.create_user(UserName="ada", Tags=[{"Key": "Email", "Value": "ada@example.com"}])
+        iam.create_login_profile(UserName="ada", Password="correct-Horse-7-battery")
+        iam.create_user(UserName="bot")
+        for _ in range(2):
+            iam.create_access_key(UserName="bot")
+    return tmp_path
+
+
+def environment(org: LocalOrg, checkout: Path) -> Mapping[str, str]:
+    """That of the container, and what stands for the machine's own."""
+    (container,) = Template(**GIVEN).properties("TaskDefinition")["ContainerDefinitions"]
+    own = {"PATH": PATH, "HOME": str(checkout / "home"), "TMPDIR": str(checkout)}
+    return {
+        **own,
+        **org.environment(),
+        **{each["Name"]: str(each["Value"]) for each in container["Environment"]},
+    }
+
+
+def test_a_killed_shard_runs_again_and_nothing_happens_twice(
+    org: LocalOrg, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processes = Processes(str(ROOT / "deploy" / "run"), str(checkout), environment(org, checkout))
+    record = org.record
+    killed: list[CallRecord] = []
+
+    def kill_at(call: CallRecord) -> None:
+        """The shard of payments alone dies with its machine right after a deletion, before it learns of it."""
+        record(call)
+        if not killed and (call.account, call.operation) == (PAYMENTS, "DeleteAccessKey"):
+            killed.append(call)
+            processes.kill("0")
+
+    monkeypatch.setattr(org, "record", kill_at)
+    org.clear_calls()
+    machine = Machine(definition(**GIVEN), processes.start)
+    assert machine.execute("e-1") == ("SUCCEEDED", "")
+    ran = [each.environment.get("SHARD", each.command) for each in machine.tasks]
+    assert Counter(ran) == {"0": 2, "1": 1, "finish": 1}
+    check_end(org)
+    made = Counter(
+        (call.account, call.operation, json.dumps(call.parameters, sort_keys=True, default=str))
+        for call in org.calls
+        if call.operation.startswith(ONCE) and call.error_code is None and call.service != "s3"
+    )
+    assert len(killed) == 1
+    assert {key: count for key, count in made.items() if count > 1} == {}
+    assert sum(count for (_, operation, _), count in made.items() if operation == "SendMessage") == 3
+
+
+def check_end(org: LocalOrg) -> None:
+    """Machines are gone, people have access in each account, and the report says so."""
+    for account in ACCOUNTS:
+        assert [each["UserName"] for each in org.client("iam", account).list_users()["Users"]] == ["ada"]
+        assert outcomes(org, account) == {"bot": "deleted"}
+    store = org.client("identitystore")
+    instance = org.client("sso-admin").list_instances()["Instances"][0]
+    people = store.list_users(IdentityStoreId=instance["IdentityStoreId"])["Users"]
+    assert [each["UserName"] for each in people] == ["ada@example.com"]
+    assigned = [
+        call.parameters["TargetId"] for call in org.calls if call.operation == "CreateAccountAssignment"
+    ]
+    assert sorted(assigned) == sorted(ACCOUNTS)
+    page = org.client("s3").get_object(Bucket="outputs", Key="report.html")["Body"].read().decode()
+    assert all(account in page for account in ACCOUNTS)
+
+
+def outcomes(org: LocalOrg, account: str) -> dict[str, str]:
+    s3 = org.client("s3")
+    listed: list[dict[str, Any]] = s3.list_objects_v2(Bucket="outputs", Prefix="runs/")["Contents"]
+    (key,) = [each["Key"] for each in listed if f"{account}/remove-machines/outcomes.json" in each["Key"]]
+    rows = json.loads(s3.get_object(Bucket="outputs", Key=key)["Body"].read())
+    return {row["user"]: row["status"] for row in rows}
+
+
+def test_an_account_that_c7n_org_only_logs_fails_its_shard(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """c7n-org ends with 0 where a policy has a variable that the account lacks; no call to AWS is made."""
+    accounts = [{"name": "payments", "account_id": PAYMENTS, "role": "Reader", "regions": ["us-east-1"]}]
+    (tmp_path / "accounts.yml").write_text(yaml.safe_dump({"accounts": accounts}))
+    filters = [{"type": "unnecessary", "exempt": "none", "kinds": "{missing}"}]
+    flag = {"name": "flag", "resource": "aws.iam-user", "filters": filters}
+    (tmp_path / "flag.yml").write_text(yaml.safe_dump({"policies": [flag]}))
+    given = {"ACCOUNTS": "accounts.yml", "POLICIES": "flag.yml", "PROVISION": "", "OUTPUT": "output"}
+    nowhere = {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+    }
+    own = {"PATH": PATH, "HOME": str(tmp_path), "TMPDIR": str(tmp_path), **nowhere}
+    base = {**own, **given, "SHARDS": "1", "EXECUTION": "e-1"}
+    processes = Processes(str(ROOT / "deploy" / "run"), str(tmp_path), base)
+    assert processes.start("shard", {"SHARD": "0"})() == 1
+    assert "Error running policy in payments" in capfd.readouterr().out

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The template's state machine, and that its roles suffice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from aws_local_org.enforcement import Policies, refusal
+from c7n_iamusers.cli.main import main
+from c7n_iamusers.policy_comparison.evaluation import Request
+from tests.deploy.machine import Machine
+from tests.deploy.template import MANAGEMENT, ROOT, Template, definition
+
+CENTER = f"arn:aws:iam::{MANAGEMENT}:role/IdentityCenterProvisioner"
+QUEUE = f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer"
+
+
+def definition_errors(text: str) -> list[str]:
+    """What cfn-lint finds in a definition. It checks none that has functions in it, as the template's has."""
+    # more than a second to import, in each worker that only collects this file
+    from cfnlint.api import ManualArgs, lint
+
+    properties = {"RoleArn": f"arn:aws:iam::{MANAGEMENT}:role/R", "DefinitionString": text}
+    machine = {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}
+    found = lint(json.dumps({"Resources": {"M": machine}}), config=ManualArgs())
+    return [str(each.message) for each in found]
+
+
+def test_the_definition_is_valid() -> None:
+    text = json.dumps(definition())
+    assert definition_errors(text) == []
+    assert definition_errors(text.replace('"ErrorEquals"', '"Errors"')) != []
+
+
+def role(name: str, **given: str) -> Policies:
+    """The policies of a role of the template."""
+    found = Template(MailQueueArn=QUEUE, **given).properties(name)["Policies"]
+    return Policies(tuple(json.dumps(each["PolicyDocument"]) for each in found))
+
+
+def denied(policies: Policies, action: str, resource: str, **context: str) -> str:
+    keys = {"aws:resourceorgid": "o-1", "aws:principalorgid": "o-1", **context}
+    return refusal(Request(action, resource, keys), policies)
+
+
+def needed(kind: str) -> list[tuple[str, str]]:
+    """What `c7n-iamusers roles` prints for the runner, with a resource for each pattern."""
+    names = ("flag-and-notify", "remind", "provision-intents", "delete")
+    files = [f"--policy={ROOT}/policies/{each}.yml" for each in names]
+    members = ["--reader", "CloudCustodian", "--remover", "CloudCustodian"]
+    places = ["-c", str(ROOT / "accounts.yml"), "-s", "s3://outputs/runs"]
+    options = ["--runner", f"arn:aws:iam::{MANAGEMENT}:role/Runner", "--role", kind, "--format", "json"]
+    printed = CliRunner().invoke(main, ["roles", *files, *members, *places, *options])
+    assert printed.exit_code == 0, printed.output
+    statements = json.loads(printed.stdout)["PolicyDocument"]["Statement"]
+    return [
+        (action, resource.replace("*", "444455556666"))
+        for each in statements
+        for action in each["Action"]
+        for resource in each["Resource"]
+    ]
+
+
+def test_a_shard_may_do_what_the_policies_take() -> None:
+    allowed = role("ShardRole", IdentityCenterReaderRoleArn=CENTER)
+    asked = needed("runner")
+    assert {action for action, _ in asked} >= {"sts:AssumeRole", "sqs:SendMessage", "s3:PutObject"}
+    asked.append(("s3:GetObject", "arn:aws:s3:::outputs/exemptions/exemptions.csv"))
+    assert [each for each in asked if denied(allowed, *each)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "action", "resource", "context"),
+    [
+        pytest.param("ShardRole", "sts:AssumeRole", CENTER, {}, id="only the last task provisions"),
+        pytest.param(
+            "ShardRole", "s3:DeleteObject", "arn:aws:s3:::outputs/runs/x", {}, id="a shard removes nothing"
+        ),
+        pytest.param(
+            "ShardRole", "s3:PutObject", "arn:aws:s3:::outputs/exemptions/x", {}, id="a shard exempts nobody"
+        ),
+        pytest.param(
+            "WriterRole", "s3:PutObject", "arn:aws:s3:::outputs/runs/x", {}, id="the last task reads runs"
+        ),
+        pytest.param(
+            "ShardRole",
+            "sts:AssumeRole",
+            "arn:aws:iam::999999999999:role/CloudCustodian",
+            {"aws:resourceorgid": "o-2"},
+            id="no role of another organization",
+        ),
+        pytest.param(
+            "StateMachineRole",
+            "iam:PassRole",
+            f"arn:aws:iam::{MANAGEMENT}:role/Admin",
+            {"iam:passedtoservice": "ecs-tasks.amazonaws.com"},
+            id="no other role",
+        ),
+    ],
+)
+def test_a_role_may_do_no_more(name: str, action: str, resource: str, context: Mapping[str, str]) -> None:
+    assert denied(role(name, IdentityCenterRoleArn=CENTER), action, resource, **context) != ""
+
+
+def test_the_last_task_may_provision_and_report() -> None:
+    allowed = role("WriterRole", IdentityCenterRoleArn=CENTER)
+    outputs = "arn:aws:s3:::outputs"
+    for action, resource in (
+        ("sts:AssumeRole", CENTER),
+        ("sts:AssumeRole", "arn:aws:iam::444455556666:role/CloudCustodian"),
+        ("s3:GetObject", f"{outputs}/runs/payments/us-east-1/p/2026/01/01/00/resources.json.gz"),
+        ("s3:PutObject", f"{outputs}/intents/e/identity-center-runs/.lock"),
+        ("s3:DeleteObject", f"{outputs}/intents/e/identity-center-runs/.lock"),
+        ("s3:PutObject", f"{outputs}/report.html"),
+    ):
+        assert denied(allowed, action, resource) == ""
+
+
+class Ends:
+    """Tasks that end with the given codes, by shard or command; with 0 where none is left."""
+
+    def __init__(self, **codes: list[int]) -> None:
+        self._codes = codes
+
+    def start(self, command: str, environment: Mapping[str, str]) -> Callable[[], int]:
+        codes = self._codes.get(f"shard_{environment['SHARD']}" if command == "shard" else command, [])
+        return lambda: codes.pop(0) if codes else 0
+
+
+@pytest.mark.parametrize(
+    ("codes", "given", "ended", "ran"),
+    [
+        pytest.param({}, {}, ("SUCCEEDED", ""), ["0", "1", "2", "finish"], id="all shards"),
+        pytest.param({}, {"shards": [2]}, ("SUCCEEDED", ""), ["2", "finish"], id="one shard"),
+        pytest.param(
+            {"shard_1": [137]},
+            {},
+            ("SUCCEEDED", ""),
+            ["0", "1", "1", "2", "finish"],
+            id="a failed one alone again",
+        ),
+        pytest.param(
+            {"shard_1": [1, 1]},
+            {},
+            ("FAILED", "ShardsFailed"),
+            ["0", "1", "1", "2", "finish"],
+            id="the last task comes whatever the shards' end",
+        ),
+        pytest.param(
+            {"finish": [1]},
+            {"shards": [0]},
+            ("FAILED", "States.TaskFailed"),
+            ["0", "finish"],
+            id="the last task is not repeated",
+        ),
+    ],
+)
+def test_the_state_machine(
+    codes: dict[str, list[int]], given: dict[str, Any], ended: tuple[str, str], ran: list[str]
+) -> None:
+    machine = Machine(definition(Shards="3"), Ends(**codes).start)
+    assert machine.execute("e-1", **given) == ended
+    assert sorted(each.environment.get("SHARD", each.command) for each in machine.tasks) == ran
+    assert {each.environment["EXECUTION"] for each in machine.tasks} == {"e-1"}
+    assert machine.tasks[-1].command == "finish"
+    assert machine.tasks[-1].parameters["Overrides"]["TaskRoleArn"] == "arn:aws:WriterRole.Arn"
+    assert machine.waits == [120][: len(ran) - len(set(ran))]
+
+
+def test_the_last_task_comes_although_too_many_shards_failed() -> None:
+    # see interpreter.py: an inline map stands for one whose tolerated failures are exceeded
+    text = json.dumps(definition(Shards="1")).replace("DISTRIBUTED", "INLINE")
+    machine = Machine(json.loads(text), Ends(shard_0=[1, 1]).start)
+    assert machine.execute("e-1") == ("FAILED", "ShardsFailed")
+    assert [each.command for each in machine.tasks] == ["shard", "shard", "finish"]
+
+
+def test_one_execution_at_a_time() -> None:
+    machine = Machine(definition(), Ends().start, others=1)
+    assert machine.execute("e-1") == ("FAILED", "AnotherExecution")
+    assert machine.tasks == []
+
+
+def test_the_image_has_a_digest_and_its_repository_is_the_only_one() -> None:
+    statements = json.loads(role("ExecutionRole").own[0])["Statement"]
+    assert statements[1]["Resource"] == f"arn:aws:ecr:us-east-1:{MANAGEMENT}:repository/c7n/iam-users"

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.plugins.news import is_new, news_line, news_of, was_skipped
+
+DAY = date(2026, 12, 26)
+
+
+def outcome(status: str, reason: str = "") -> dict[str, Any]:
+    return {"outcome": {"status": status, "reason": reason}}
+
+
+def heard(*times: str) -> dict[str, Any]:
+    return {"attempts": {"state": "heard", "attempts": [{"time": each} for each in times]}}
+
+
+@pytest.mark.parametrize(
+    ("known", "news"),
+    [
+        pytest.param(outcome("deleted"), "deleted", id="deleted"),
+        pytest.param(outcome("failed", "<bob>: iam:DeleteUser: denied"), "failed", id="failed"),
+        pytest.param(
+            outcome(
+                "skipped", "active within 30 days: its access key AKIA1 was used on 2026-12-01 10:00 UTC"
+            ),
+            "skipped: active within days",
+            id="active",
+        ),
+        pytest.param(
+            outcome("skipped", "in quarantine since 2026-12-20 09:30 UTC, which is less than 14 days ago"),
+            "skipped: in quarantine since",
+            id="quarantined",
+        ),
+        pytest.param(
+            outcome("skipped", "the name now belongs to another user (AIDA2; AIDA1 was flagged): flag again"),
+            "skipped: the name now belongs to another user",
+            id="other-user",
+        ),
+        pytest.param({**heard("2026-12-01T10:00:00+00:00"), **outcome("deleted")}, "deleted", id="action"),
+        pytest.param({"provisioning": {"status": "provisioned"}}, "access", id="provisioned"),
+        pytest.param({"provisioning": {"status": "unchanged"}}, "access", id="provisioned-before"),
+        pytest.param(
+            {"provisioning": {"status": "skipped", "reason": "<alice>: add a person"}},
+            "skipped",
+            id="to-be-added",
+        ),
+        pytest.param({"provisioning": {"status": "intended"}}, "intended", id="intended"),
+        pytest.param({"identity-center": {"state": "used"}}, "access", id="used"),
+        pytest.param({"identity-center": {"state": "pending"}}, "pending", id="pending"),
+        pytest.param(
+            {
+                "identity-center": {"state": "provisioned"},
+                **heard("2026-12-02T10:00:00+00:00", "2026-12-01T10:00:00+00:00"),
+            },
+            "heard: 2026-12-02T10:00:00+00:00",
+            id="heard",
+        ),
+        pytest.param({"attempts": {"state": "quiet"}, "kind": "human"}, "selected", id="nothing-else-known"),
+    ],
+)
+def test_what_became_of_a_user(known: dict[str, Any], news: str) -> None:
+    assert news_of({"UserName": "alice", "c7n:IamUser": known}) == news
+
+
+@pytest.mark.parametrize(
+    ("news", "said", "new"),
+    [
+        pytest.param("deleted", None, True, id="first"),
+        pytest.param("unchanged", None, True, id="first-unchanged"),
+        pytest.param("failed", "failed", False, id="same"),
+        pytest.param("deleted", "failed", True, id="other"),
+        pytest.param("skipped: active within days", "skipped: quarantine broken", True, id="other-reason"),
+        pytest.param("unchanged", "quarantined", False, id="unchanged"),
+        pytest.param("heard: 2026-12-02T10", "heard: 2026-12-01T10", True, id="heard-again"),
+        pytest.param("heard: 2026-12-01T10", "heard: 2026-12-02T10", False, id="heard-before"),
+    ],
+)
+def test_what_is_new(news: str, said: str | None, new: bool) -> None:
+    assert is_new(news, said) is new
+
+
+def test_whom_an_action_left_alone() -> None:
+    assert was_skipped({"c7n:IamUser": outcome("skipped")})
+    assert not was_skipped({"c7n:IamUser": {"provisioning": {"status": "skipped"}}})
+
+
+@pytest.mark.parametrize(
+    ("news", "options", "subject"),
+    [
+        pytest.param(["deleted"] * 2, {}, "payments: 2 IAM users deleted on 2026-12-26", id="some"),
+        pytest.param(["deleted"], {}, "payments: 1 IAM user deleted on 2026-12-26", id="one"),
+        pytest.param(
+            ["skipped: a", "deleted", "skipped: b", "failed", "deleted"],
+            {},
+            "payments: 2 IAM users deleted, 1 failed, 2 left alone on 2026-12-26",
+            id="mixed",
+        ),
+        pytest.param(
+            ["access"],
+            {},
+            "payments: 1 IAM user with access through IAM Identity Center on 2026-12-26",
+            id="access",
+        ),
+        pytest.param(["heard: x"] * 2, {}, "payments: 2 IAM users still in use on 2026-12-26", id="heard"),
+        pytest.param(["selected"], {}, "payments: 1 IAM user selected by p on 2026-12-26", id="selected"),
+        pytest.param(["browned-out"], {}, "payments: 1 IAM user browned out on 2026-12-26", id="no-words"),
+        pytest.param(
+            ["deleted", "failed"],
+            {"counted": False},
+            "payments: IAM users deleted, failed on 2026-12-26",
+            id="users-differ",
+        ),
+        pytest.param(
+            ["deleted"] * 900,
+            {"part": " (part 1 of 2)"},
+            "payments: 900 IAM users deleted on 2026-12-26 (part 1 of 2)",
+            id="parts",
+        ),
+    ],
+)
+def test_the_subject(news: list[str], options: dict[str, Any], subject: str) -> None:
+    assert news_line("payments", news, DAY, "p", **options) == subject
