@@ -85,7 +85,7 @@ format: $(INSTALLED)  ## format the code and repair what ruff can
 demo: $(INSTALLED)  ## the whole job on a local AWS organization: announce, provision, quarantine, delete
 	$(BIN)/c7n-iamusers demo
 
-lifecycle: $(INSTALLED)  ## the same over 40 accounts with 20 users each, about ten minutes
+lifecycle: $(INSTALLED)  ## the same over 40 accounts with 20 users each, ten to twenty minutes
 	$(BIN)/c7n-iamusers demo --accounts 40 --users-per-account 20
 
 # e.g. make bench BENCH_ARGS=--quick
