@@ -84,7 +84,9 @@ class History:
 
     def deletion_unfinished(self) -> bool:
         """Whether a deletion removed attachments that were not restored, or its attached or boundary Deny remains."""
-        return bool(self.removed()) or "deletion" in (self.attached_for(), self.boundary_for())
+        denies = ((self.attached_for(), self.attached_deny()), (self.boundary_for(), self.boundary_deny()))
+        ended = self.restored_at or _BEGINNING
+        return bool(self.removed()) or any(why == "deletion" and at and at > ended for why, at in denies)
 
     def attached_for(self) -> str:
         """What we attached AWSDenyAll for, ``deletion`` or ``quarantine``; empty if unknown."""
@@ -111,18 +113,31 @@ class History:
         }
 
     def attached_deny(self) -> datetime | None:
-        """Since when our AWSDenyAll is attached; None if it is not, by the journal."""
+        """Since when our AWSDenyAll is attached; None if it is not, by the journal.
+
+        A removal without an answer may not have been applied, so it does not count: whether AWSDenyAll is still there
+        is for the user, read live, to show.
+        """
         found = None
-        for each in self.calls:
-            if each.operation in ("AttachUserPolicy", "DetachUserPolicy") and _is_deny_all(each, "PolicyArn"):
-                attaches = each.operation == "AttachUserPolicy" and not _is_restoration(each)
-                found = each.time if attaches else None
+        for each in (call for call in self.calls if _is_deny_all(call, "PolicyArn")):
+            if each.operation == "AttachUserPolicy":
+                found = None if _is_restoration(each) else each.time
+            elif each.operation == "DetachUserPolicy" and each.answered:
+                found = None
         return found
 
     def boundary_deny(self) -> datetime | None:
-        """Since when our AWSDenyAll is the boundary; None if it is not, by the journal."""
+        """Since when our AWSDenyAll is the boundary; None if it is not, by the journal.
+
+        As with ``attached_deny``, a removal without an answer does not count.
+        """
         changes = ("PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary")
-        last = next((each for each in reversed(self.calls) if each.operation in changes), None)
+        known = (
+            each
+            for each in reversed(self.calls)
+            if each.operation in changes and (each.answered or _is_deny_all(each, "PermissionsBoundary"))
+        )
+        last = next(known, None)
         ours = last is not None and _is_deny_all(last, "PermissionsBoundary") and not _is_restoration(last)
         return last.time if last and ours else None
 
@@ -178,7 +193,7 @@ class History:
                 if each.operation == "AttachUserPolicy":
                     attached = not _is_restoration(each)
                 elif attached:
-                    attached = False
+                    attached = not each.answered
                     continue
             own_deny = "for" in each.notes or each.parameters.get("PolicyName") == DENY_ALL_NAME
             if each.effective and each.removed and not own_deny:

@@ -18,6 +18,8 @@ from c7n_iamusers.iam.attachments import (
     AttachmentKind,
 )
 from c7n_iamusers.iam.deny_all import (
+    ATTACHED,
+    BOUNDARY,
     brownout_of,
     deny_all_arn,
     holds_attached,
@@ -53,6 +55,13 @@ def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> Quarantine
     if journaled and (later or (journaled.since == on_user.since and (deepened or not on_user.known))):
         return replace(journaled, deny="inline")
     return on_user
+
+
+def own_deny(user: IamUser, history: History) -> str:
+    """The form in which AWSDenyAll is on ``user`` as our work, attached or boundary; empty if it is not."""
+    if holds_attached(user) and history.attached_deny():
+        return ATTACHED
+    return BOUNDARY if is_bounded(user) and history.boundary_deny() else ""
 
 
 def broken_quarantine(user: IamUser, history: History) -> Quarantine | None:

@@ -13,7 +13,12 @@ from c7n_iamusers.iam import deny_all, own_changes
 from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE, SWITCHABLE_KINDS, TAG, AttachmentKind
 from c7n_iamusers.iam.deny_all import Brownout
 from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.quarantine_record import TAGS_PER_USER, Quarantine, is_quarantine_tag
+from c7n_iamusers.iam.quarantine_record import (
+    TAGS_PER_USER,
+    Quarantine,
+    is_quarantine_tag,
+    quarantine_of_tags,
+)
 from c7n_iamusers.iam.user import IamUser, Item
 
 _GONE = frozenset({"NoSuchEntity"})
@@ -117,6 +122,27 @@ def plan_brownout(user: IamUser, now: datetime, minutes: int) -> BrownoutPlan:
 def plan_brownout_end(user: IamUser) -> Plan:
     """The call that removes a brownout's policy from ``user``, over or not."""
     return Plan(user.subject, (deny_all.remove_inline_deny(user),))
+
+
+def record_to_release(
+    user: IamUser, history: History, now: datetime, trusted: bool = False
+) -> Quarantine | None:
+    """The record of the quarantine that a release of ``user`` ends; None if there is none. ``trusted``: see below."""
+    if found := own_changes.quarantine_of(user, history):
+        return found
+    claimed = quarantine_of_tags(user.tags)
+    if claimed and history.quarantine:
+        # The Deny was removed outside this tool: no credential is activated, and the notes name those inactive.
+        return history.quarantine
+    if form := own_changes.own_deny(user, history):
+        # An earlier release ended before it lifted the Deny: what it activated is not activated again.
+        recorded = history.record or Quarantine(now, "", "", known=False)
+        off = set(recorded.deactivated) & set(history.deactivated_ids())
+        return replace(recorded, deactivated=tuple(sorted(off)), deny=form)
+    if claimed and history.record and history.record.since == claimed.since:
+        # The journal shows its release, which ended before it removed the tag.
+        return replace(history.record, deactivated=())
+    return claimed if trusted else None
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,9 @@ from c7n_iamusers.execution.outcomes import BROWNED_OUT, FAILED, QUARANTINED, RE
 from c7n_iamusers.execution.user_run import Run
 from c7n_iamusers.iam.attachments import INACTIVE, LOGIN_PROFILE
 from c7n_iamusers.iam.deny_all import FORMS, brownout_of, deny_form, is_bounded
-from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.iam.own_changes import deletion_begun, lapses, quarantine_of, switchable
-from c7n_iamusers.iam.quarantine_record import Quarantine, quarantine_of_tags
+from c7n_iamusers.iam.own_changes import deletion_begun, lapses, switchable
+from c7n_iamusers.iam.quarantine_record import quarantine_of_tags
 from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse, read_key_use
@@ -28,6 +27,7 @@ from c7n_iamusers.quarantine.plan import (
     plan_brownout_end,
     plan_quarantine,
     plan_release,
+    record_to_release,
 )
 from c7n_iamusers.safeguards.guards import (
     Guards,
@@ -216,7 +216,7 @@ class UserRelease:
                 f"{evidence}: a deletion of it began {begun or 'before'}, and a release does not restore what that "
                 f"removed: run c7n-iamusers restore OUTPUT --user {evidence.name}. Nothing was changed"
             )
-        record = self._record(user, history)
+        record = record_to_release(user, history, self.now(), self.trust_tags)
         if record is None and (brownout := brownout_of(user)):
             _apply(self.run, evidence, user, plan_brownout_end(user), applied)
             return RELEASED, f"from its brownout until {brownout.end:%Y-%m-%d %H:%M:%S} UTC"
@@ -229,18 +229,6 @@ class UserRelease:
             return FAILED, f"{evidence}: {planned.problem}"
         _apply(self.run, evidence, user, planned.plan, applied)
         return RELEASED, "; ".join([*planned.notes, quarantine_status(user, record.since, keys)])
-
-    def _record(self, user: IamUser, history: History) -> Quarantine | None:
-        if found := quarantine_of(user, history):
-            return found
-        claimed = quarantine_of_tags(user.tags)
-        if claimed and history.quarantine:
-            # The Deny was removed outside this tool: no credential is activated, and the notes name those inactive.
-            return history.quarantine
-        if claimed and self.trust_tags:
-            return claimed
-        ours = history.boundary_deny() and is_bounded(user)
-        return Quarantine(self.now(), "", "", (), "boundary", known=False) if ours else None
 
     def _without_record(self, evidence: Subject, user: IamUser) -> tuple[str, str]:
         claimed = quarantine_of_tags(user.tags)

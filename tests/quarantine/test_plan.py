@@ -16,12 +16,18 @@ from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, deletion_begun, lapses, left_inactive, quarantine_of
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, QUARANTINE_TAG, Quarantine
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.quarantine.plan import QuarantinePlan, ReleasePlan, plan_quarantine, plan_release
+from c7n_iamusers.quarantine.plan import (
+    QuarantinePlan,
+    ReleasePlan,
+    plan_quarantine,
+    plan_release,
+    record_to_release,
+)
 from tests.records import user
 
 NOW = datetime(2026, 11, 24, 18, 0, 5, 123, tzinfo=timezone.utc)
 SINCE = NOW.replace(microsecond=0)
-LATER = datetime(2026, 12, 1, tzinfo=timezone.utc)
+LATER, LATEST = datetime(2026, 12, 1, tzinfo=timezone.utc), datetime(2026, 12, 2, tzinfo=timezone.utc)
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 DENY_ALL = {"PolicyName": "AWSDenyAll", "PolicyArn": "arn:aws:iam::aws:policy/AWSDenyAll"}
 
@@ -214,6 +220,28 @@ def test_a_release_that_was_stopped_anywhere_can_be_completed(before: IamUser, d
         midway = apply(held, Plan(held.subject, calls[:made]))
         known = journal(calls[:made], record, LATER, history)
         left = quarantine_of(midway, known) or (record if QUARANTINE_TAG in midway.tags else None)
+        after = apply(midway, release(midway, left, known, before).plan) if left else midway
+        assert after.attachments == before.attachments
+
+
+@pytest.mark.parametrize("applied", [False, True], ids=["not-applied", "applied"])
+@pytest.mark.parametrize("again", [False, True], ids=["release", "quarantine-and-release"])
+@pytest.mark.parametrize(("before", "deny"), SHAPES)
+def test_a_release_of_which_any_call_got_no_answer_can_be_completed(
+    before: IamUser, deny: str, again: bool, applied: bool
+) -> None:
+    held, history = in_quarantine(before)
+    record = quarantine_of(held, history)
+    assert record is not None
+    calls = release(held, record, history, before).plan.calls
+    for made in range(len(calls)):
+        midway = apply(held, Plan(held.subject, calls[: made + applied]))
+        known = journal(calls[:made], record, LATER, history).with_calls([(calls[made], "unknown")], LATER)
+        if again:
+            planned = quarantine(midway, LATEST, known)
+            midway = apply(midway, planned.plan)
+            known = journal(planned.plan.calls, planned.record, LATEST, known)
+        left = record_to_release(midway, known, LATEST)
         after = apply(midway, release(midway, left, known, before).plan) if left else midway
         assert after.attachments == before.attachments
 
