@@ -81,10 +81,16 @@ def brownout_in(policy: Item) -> Brownout | None:
     return brownout if brownout and held == _statements(brownout.document) else None
 
 
-def has_foreign_policy(user: IamUser) -> bool:
-    """Whether the inline policy with our name is neither a Deny-all nor a brownout: somebody has changed it."""
-    ours = holds_inline(user) or brownout_of(user)
-    return not ours and any(i["PolicyName"] == DENY_ALL_NAME for i in user.attachments["inline-policy"])
+def has_foreign_policy(user: IamUser, effect: str = "") -> bool:
+    """Whether the inline policy with our name is neither a Deny-all nor a brownout: somebody has changed it.
+
+    ``effect``: only if one of its statements has it.
+    """
+    if holds_inline(user) or brownout_of(user):
+        return False
+    named = [i for i in user.attachments["inline-policy"] if i["PolicyName"] == DENY_ALL_NAME]
+    found = (each.get("Effect") for i in named for each in _statements(i["PolicyDocument"]))
+    return effect in found if effect else bool(named)
 
 
 def put_brownout(user: IamUser, brownout: Brownout) -> ApiCall:

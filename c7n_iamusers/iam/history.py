@@ -149,10 +149,10 @@ class History:
                 return None if former is None else str(former)
         return None
 
-    def deactivated_ids(self) -> tuple[str, ...]:
-        """The ids of the credentials that we deactivated and did not activate since."""
+    def deactivated_ids(self, since: datetime | None = None) -> tuple[str, ...]:
+        """The ids of the credentials that we deactivated (from ``since`` on, if given) and did not activate later."""
         status: dict[str, str] = {}
-        for each in (call for call in self.calls if call.effective):
+        for each in (call for call in self.calls if call.effective and call.time >= (since or _BEGINNING)):
             for kind in SWITCHABLE_KINDS:
                 if kind.status_change and each.operation == kind.status_change.operation:
                     (name,) = kind.status_change.parameters
@@ -175,13 +175,19 @@ class History:
         deletions = (each for each in self.calls if each.operation == "DeleteUser" and each.effective)
         return any(since is None or each.time > since for each in deletions)
 
-    def inline_denies(self) -> list[str]:
-        """The documents of the inline Deny-alls that we put on the user, or may have put.
+    def inline_lifted(self) -> datetime | None:
+        """When a call of ours last left the user without an inline Deny for certain; None if none did."""
+        ends = (each for each in self.calls if each.answered and _ends_inline_deny(each))
+        return max((each.time for each in ends), default=None)
+
+    def inline_denies(self, since: datetime | None = None) -> list[str]:
+        """The documents of the inline Deny-alls that we put on the user, or may have put, from ``since`` on if given.
 
         A Deny-all on the user is ours if it is one of them: its statement id has the time. Calls that remove one
         are ignored, because they may not have been applied.
         """
-        puts = (each.parameters for each in self.calls if each.operation == "PutUserPolicy")
+        calls = (each for each in self.calls if since is None or each.time >= since)
+        puts = (each.parameters for each in calls if each.operation == "PutUserPolicy")
         return [
             str(given.get("PolicyDocument")) for given in puts if given.get("PolicyName") == DENY_ALL_NAME
         ]
@@ -283,15 +289,20 @@ def _puts_deny_all(call: AppliedCall) -> bool:
 
 def _releases(call: AppliedCall) -> bool:
     """Whether the call removes a quarantine's Deny or its tag, at a release or at the end of a deletion."""
-    if call.operation == "UntagUser":
-        return QUARANTINE_TAG in call.parameters.get("TagKeys", ())
-    if call.operation == "DeleteUserPolicy":
-        return call.parameters.get("PolicyName") == DENY_ALL_NAME
+    if _ends_inline_deny(call):
+        return True
     if call.operation == "PutUserPermissionsBoundary":
         return not _is_deny_all(call, "PermissionsBoundary")
     if call.operation == "DeleteUserPermissionsBoundary":
         return True
     return call.operation == "DetachUserPolicy" and _is_deny_all(call, "PolicyArn")
+
+
+def _ends_inline_deny(call: AppliedCall) -> bool:
+    """Whether no inline Deny is on the user right after the call: it removes that, or the tag, which goes last."""
+    if call.operation == "UntagUser":
+        return QUARANTINE_TAG in call.parameters.get("TagKeys", ())
+    return call.operation == "DeleteUserPolicy" and call.parameters.get("PolicyName") == DENY_ALL_NAME
 
 
 def _is_deny_all(call: AppliedCall, parameter: str) -> bool:

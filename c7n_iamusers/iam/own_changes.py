@@ -26,6 +26,7 @@ from c7n_iamusers.iam.deny_all import (
     holds_inline,
     inline_deny_all,
     is_bounded,
+    is_same_deny,
 )
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, OWN_TAGS, DenyRecord, Quarantine, parse_sid
@@ -46,7 +47,7 @@ def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> Quarantine
     record = deny_record_of(user)
     on_user = record.quarantine if record else None
     journaled = history.quarantine
-    if on_user is None:
+    if on_user is None or predated(user, history):
         in_force = journaled and journaled.deny != "inline" and _is_in_force(user, journaled, history)
         return journaled if in_force else None
     later = journaled is not None and journaled.since > on_user.since
@@ -55,6 +56,24 @@ def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> Quarantine
     if journaled and (later or (journaled.since == on_user.since and (deepened or not on_user.known))):
         return replace(journaled, deny="inline")
     return on_user
+
+
+def predated(user: IamUser, history: History) -> datetime | None:
+    """When we lifted the inline Deny that ``user`` has, by the time in its statement id; None if that time may be true.
+
+    Somebody put it on later, with an earlier time. What we put on again since, such as a deletion's, is ours.
+    """
+    statement, record, lifted = inline_deny_all(user), deny_record_of(user), history.inline_lifted()
+    claimed = record.quarantine if record else None
+    if (
+        statement is None
+        or claimed is None
+        or lifted is None
+        or claimed.since >= lifted.replace(microsecond=0)
+    ):
+        return None
+    ours = any(is_same_deny(each, statement) for each in history.inline_denies(lifted))
+    return None if ours else lifted
 
 
 def own_deny(user: IamUser, history: History) -> str:

@@ -320,6 +320,7 @@ def switch(hour: int, status: str, key: str = "AKIA1", result: str = "done") -> 
 )
 def test_what_we_switched_off(lines: list[dict[str, Any]], off: tuple[str, ...]) -> None:
     assert history_of(ALICE.subject, lines).deactivated_ids() == off
+    assert history_of(ALICE.subject, lines).deactivated_ids(at(4)) == ()
 
 
 RECORD = Quarantine(at(1), "park", "unused", ("AKIA1",), "attached")

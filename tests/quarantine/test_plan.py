@@ -246,6 +246,61 @@ def test_a_release_of_which_any_call_got_no_answer_can_be_completed(
         assert after.attachments == before.attachments
 
 
+LIFT = ApiCall("iam", "DeleteUserPolicy", {"UserName": "alice", "PolicyName": DENY_ALL_NAME})
+UNTAG = ApiCall("iam", "UntagUser", {"UserName": "alice", "TagKeys": [QUARANTINE_TAG]})
+
+
+@pytest.mark.parametrize(
+    ("calls", "lifted", "counts"),
+    [
+        pytest.param([], LATER, True, id="never-lifted"),
+        pytest.param([(LIFT, "done")], LATER, False, id="lifted-later"),
+        pytest.param([(UNTAG, "done")], LATER, False, id="untagged-later"),
+        pytest.param([(LIFT, "gone")], LATER, False, id="found-gone-later"),
+        pytest.param([(LIFT, "unknown")], LATER, True, id="nobody-knows-whether-lifted"),
+        pytest.param([(LIFT, "done")], SINCE - timedelta(days=1), True, id="lifted-before"),
+        pytest.param([(LIFT, "done")], NOW, True, id="lifted-in-that-second"),
+    ],
+)
+@pytest.mark.parametrize("again", [False, True], ids=["", "and-put-on-again-by-us"])
+def test_a_deny_counts_no_days_from_before_we_lifted_it(
+    calls: list[tuple[ApiCall, str]], lifted: datetime, counts: bool, again: bool
+) -> None:
+    put = quarantine(user(**CREDENTIALS)).plan.calls[0]
+    held = apply(user(**CREDENTIALS), Plan(user().subject, (put,)))
+    history = NOTHING_KNOWN.with_calls([(put, "done")], SINCE - timedelta(days=2)).with_calls(calls, lifted)
+    if again:
+        history = history.with_calls([(put, "done")], LATEST)
+    assert (quarantine_of(held, history) is not None) is (counts or again)
+
+
+@pytest.mark.parametrize(
+    ("before", "left"),
+    [
+        pytest.param(user(inline_policy=FULL_INLINE, **CREDENTIALS), "still attached", id="attached"),
+        pytest.param(user(**NO_ROOM, **CREDENTIALS), "still its permissions boundary", id="boundary"),
+    ],
+)
+def test_a_release_says_what_another_output_put_on_and_lifts_it_with_that_record(
+    before: IamUser, left: str
+) -> None:
+    held, first = in_quarantine(before)
+    planned = quarantine(held, LATER)  # without the journal of the first
+    assert planned.record.deny == "own"
+    held = apply(held, planned.plan)
+    record, alone = planned.record, journal(planned.plan.calls, planned.record, LATER)
+    released = plan_release(held, record, alone, held.attachments["permissions-boundary"])
+    assert left in released.left
+    held = apply(held, released.plan)
+    made = [(call, "done") for call in (*planned.plan.calls, *released.plan.calls)]
+    both = replace(first.with_calls(made, LATER), record=record)
+    found = record_to_release(held, both, LATEST)
+    assert found is not None
+    again = release(held, found, both, before)
+    assert again.left == ""
+    assert apply(held, again.plan).attachments == before.attachments
+
+
 @pytest.mark.parametrize(("before", "deny"), SHAPES)
 def test_a_quarantine_that_holds_is_not_changed(before: IamUser, deny: str) -> None:
     held, history = in_quarantine(before)
