@@ -97,13 +97,17 @@ def deny_record_of(user: IamUser) -> DenyRecord | None:
     return parse_sid(str(statement.get("Sid", ""))) if statement else None
 
 
-def deletion_begun(user: IamUser) -> str | None:
-    """When a deletion of ``user`` began, in words, by its inline Deny-all; None if there is none.
+def deletion_begun(user: IamUser, history: History = NOTHING_KNOWN) -> str | None:
+    """When a deletion of ``user`` began, in words, by its Deny-all and the journal; None if there is none.
 
-    An inline Deny-all without a quarantine is a deletion's; earlier versions recorded no time.
+    An inline Deny-all without a quarantine is a deletion's; earlier versions recorded no time. With another form, the
+    journal shows what the deletion removed.
     """
     if inline_deny_all(user) is None:
-        return None
+        if not (own_deny(user, history) and history.deletion_unfinished()):
+            return None
+        first = min(history.removed().values(), default=None)
+        return f"on {first:%Y-%m-%d %H:%M} UTC" if first else "at an unknown time"
     record = deny_record_of(user)
     begun: datetime | None = record.deletion if record else None
     if begun is None:

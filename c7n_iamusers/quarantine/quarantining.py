@@ -15,6 +15,7 @@ from c7n_iamusers.execution.outcomes import BROWNED_OUT, FAILED, QUARANTINED, RE
 from c7n_iamusers.execution.user_run import Run
 from c7n_iamusers.iam.attachments import INACTIVE, LOGIN_PROFILE
 from c7n_iamusers.iam.deny_all import FORMS, brownout_of, deny_form, is_bounded
+from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.own_changes import deletion_begun, lapses, predated, switchable
 from c7n_iamusers.iam.quarantine_record import quarantine_of_tags
@@ -99,7 +100,8 @@ class UserQuarantine:
                 (unfit if error.code == "LimitExceeded" else self.refused).add(form)
         return (
             FAILED,
-            f"{evidence}: its permissions boundary keeps changing: find out who changes it, and run again",
+            f"{evidence}: its permissions boundary or its inline Deny-all keeps changing: find out who changes it, and "
+            "run again",
         )
 
     def _quarantine(
@@ -109,6 +111,11 @@ class UserQuarantine:
         if reason := self._refusal(evidence, user, keys):
             return refused_status(reason), reason
         found = self.records.find(user, applied.made)
+        if begun := deletion_begun(user, found.known):
+            return (
+                SKIPPED,
+                f"a deletion of it began {begun} and is in progress or was stopped: its Deny-all stays on",
+            )
         if self.brownout:
             return self._brown_out(evidence, found, self.brownout, applied)
         refused = frozenset(unfit | self.refused)
@@ -139,8 +146,6 @@ class UserQuarantine:
         if reason and (undone := self.records.find(user).broken):
             gone = quarantine_broken(undone, lapses(user, undone))
             return f"{gone}. It was not put in quarantine again: {reason}"
-        if not reason and (begun := deletion_begun(user)):
-            return f"a deletion of it began {begun} and is in progress or was stopped: its Deny-all stays on"
         return reason
 
     def _brown_out(
@@ -212,16 +217,8 @@ class UserRelease:
         if not self.include_compromised and (reason := compromised(user)):
             return SKIPPED, reason
         history = self.stores.known_history(user, (), self.now())
-        if (begun := deletion_begun(user)) or history.deletion_unfinished():
-            return FAILED, (
-                f"{evidence}: a deletion of it began {begun or 'before'}, and a release does not restore what that "
-                f"removed: run c7n-iamusers restore OUTPUT --user {evidence.name}. Nothing was changed"
-            )
-        if lifted := predated(user, history):
-            return FAILED, (
-                f"{evidence}: somebody put its inline Deny-all on after {lifted:%Y-%m-%d %H:%M} UTC, when this tool had "
-                "lifted it, with an earlier time: find out who, and remove it by hand. Nothing was changed"
-            )
+        if problem := _unreleasable(user, history):
+            return FAILED, f"{evidence}: {problem}. Nothing was changed"
         brownout = brownout_of(user)
         record = record_to_release(user, history, self.now(), self.trust_tags)
         ended = f"from its brownout until {brownout.end:%Y-%m-%d %H:%M:%S} UTC" if brownout else ""
@@ -266,6 +263,21 @@ _NOT_OURS = (
     "no record here shows that this tool put it on, so it stays: if it did, name the output of that run by record-from "
     "and release again; else ask who did"
 )
+
+
+def _unreleasable(user: IamUser, history: History) -> str:
+    """Why a release must change nothing; empty if it may."""
+    if (begun := deletion_begun(user)) or history.deletion_unfinished():
+        return (
+            f"a deletion of it began {begun or 'before'}, and a release does not restore what that removed: run "
+            f"c7n-iamusers restore OUTPUT --user {user.name}"
+        )
+    if lifted := predated(user, history):
+        return (
+            f"this tool lifted its inline Deny-all at {lifted:%Y-%m-%d %H:%M} UTC, and somebody put one on since, with "
+            "an earlier time: find out who, and remove it by hand"
+        )
+    return ""
 
 
 def _apply(run: Run, evidence: Subject, user: IamUser, plan: Plan, applied: Applied) -> None:

@@ -118,8 +118,8 @@ def test_a_line_without_unique_id_is_not_of_a_user_created_later(
 def test_a_deletion_whose_lift_got_no_answer_ends_when_the_user_is_restored(
     restored: tuple[str, ...], unfinished: bool
 ) -> None:
-    notes = {"notes": {"for": "deletion"}}
-    lines = [*call(1, *ATTACH, **notes), call(2, *DETACH, **notes)[0]]
+    notes = {"for": "deletion"}
+    lines = [*call(1, *ATTACH, notes=notes), call(2, *DETACH, notes=notes)[0]]
     outcome = [line("outcome", 3, status="restored", made=list(restored))]
     assert history_of(ALICE.subject, [*lines, *outcome]).deletion_unfinished() is unfinished
 

@@ -16,7 +16,7 @@ from aws_local_org.iam.seeding import set_access_key_last_used, set_password_las
 from c7n_iamusers.iam.deny_all import deny_all_document
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, QUARANTINE_TAG
 from tests.full_users import create_full_user
-from tests.interference import deny
+from tests.interference import deny, on_call
 from tests.plugins.deletions import acting, delete, outcomes, user_names
 from tests.policies import ACCOUNT, policy
 from tests.used_permissions import run_within_permissions
@@ -342,15 +342,20 @@ def test_a_boundary_of_unknown_origin_is_not_released(org: LocalOrg, iam: Any, t
     )
 
 
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "attached"])
 def test_release_refuses_after_a_failed_deletion_and_names_restore(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inline: bool
 ) -> None:
+    if not inline:
+        fill(iam, 0, 0)
     quarantine(tmp_path)
     with monkeypatch.context() as patch:
         deny(patch, "DetachUserPolicy")
-        with pytest.raises(PolicyExecutionError):
+        with pytest.raises(PolicyExecutionError, match="its quarantine stays on until release ends it"):
             delete(tmp_path, **{"quarantined-for": 0.000001})
     before = state(iam)
+    quarantine(tmp_path)
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("a deletion of it began on")
     with pytest.raises(PolicyExecutionError, match="c7n-iamusers restore OUTPUT --user alice"):
         release(tmp_path)
     assert state(iam) == before
@@ -485,7 +490,7 @@ def test_a_deny_with_a_time_before_our_release_counts_no_days_and_is_not_lifted(
     assert outcomes(tmp_path)["alice"]["reason"].startswith("not in quarantine")
     quarantine(tmp_path, brownout=15)
     assert "a Deny-all that a brownout would end is on it" in outcomes(tmp_path)["alice"]["reason"]
-    with pytest.raises(PolicyExecutionError, match="with an earlier time: find out who"):
+    with pytest.raises(PolicyExecutionError, match="put one on since, with an earlier time: find out who"):
         release(tmp_path)
     assert state(iam) == before
 
@@ -508,6 +513,18 @@ def test_a_brownout_that_is_not_allowed_changes_nothing(
     with pytest.raises(PolicyExecutionError, match="AccessDenied"):
         quarantine(tmp_path, brownout=15)
     assert state(iam) == before
+
+
+def test_a_brownout_does_not_replace_a_deny_that_came_meanwhile(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deny = {"UserName": "alice", "PolicyName": DENY_ALL_NAME}
+    deny["PolicyDocument"] = deny_all_document("Quarantined20260101T000000ZListening")
+    on_call(monkeypatch, "GetAccessKeyLastUsed", lambda: iam.put_user_policy(**deny), by_policies_only=True)
+    quarantine(tmp_path, brownout=15)
+    row = outcomes(tmp_path)["alice"]
+    assert (row["status"], row["calls"]) == ("unchanged", 0)
+    assert row["reason"].startswith("in quarantine since 2026-01-01")
 
 
 def test_a_brownout_deactivates_nothing(org: LocalOrg) -> None:

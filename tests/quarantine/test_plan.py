@@ -139,6 +139,11 @@ def bound(arn: str) -> dict[str, Any]:
 
 
 NO_ROOM: dict[str, Any] = {"inline_policy": FULL_INLINE, "attached_policy": attached(10)}
+#: A user for each form but the inline one, and how a release names that one.
+FORMS = [
+    (user(inline_policy=FULL_INLINE, **CREDENTIALS), "still attached"),
+    (user(**NO_ROOM, **CREDENTIALS), "still its permissions boundary"),
+]
 SHAPES = [
     pytest.param(user(**CREDENTIALS), "inline", id="inline"),
     pytest.param(user(tags=FULL_TAGS, **CREDENTIALS), "inline", id="inline-50-tags"),
@@ -246,6 +251,40 @@ def test_a_release_of_which_any_call_got_no_answer_can_be_completed(
         assert after.attachments == before.attachments
 
 
+@pytest.mark.parametrize(
+    ("effect", "left"),
+    [
+        pytest.param("Allow", "", id="allow"),
+        pytest.param("Deny", "which somebody changed, still denies", id="deny"),
+    ],
+)
+@pytest.mark.parametrize("room", [{}, {"attached_policy": attached(10)}], ids=[ATTACHED, BOUNDARY])
+def test_a_policy_of_our_name_that_is_not_ours_is_neither_replaced_nor_removed(
+    room: dict[str, Any], effect: str, left: str
+) -> None:
+    statement = {"Effect": effect, "Action": "s3:*", "Resource": "*"}
+    foreign = {"PolicyName": DENY_ALL_NAME, "PolicyDocument": {"Statement": [statement]}}
+    before = user(inline_policy=(foreign,), **room, **CREDENTIALS)
+    held, history = in_quarantine(before)
+    record = quarantine_of(held, history)
+    assert record is not None
+    released = release(held, record, history, before)
+    assert apply(held, released.plan).attachments == before.attachments
+    assert (left in released.left, bool(released.left)) == (True, bool(left))
+    assert "it stays" in released.notes[0]
+
+
+@pytest.mark.parametrize("before", [before for before, form in FORMS], ids=[ATTACHED, BOUNDARY])
+def test_a_deletion_that_began_is_known_by_what_the_journal_shows(before: IamUser) -> None:
+    held, history = in_quarantine(before)
+    assert deletion_begun(held, history) is None
+    removal = ApiCall("iam", "DeleteAccessKey", {"UserName": "alice", "AccessKeyId": "AKIA1"})
+    begun = history.with_calls([(removal, "done")], LATER)
+    assert deletion_begun(held, begun) == "on 2026-12-01 00:00 UTC"
+    assert deletion_begun(before, begun) is None
+    assert deletion_begun(held, replace(begun, restored_at=LATEST)) is None
+
+
 LIFT = ApiCall("iam", "DeleteUserPolicy", {"UserName": "alice", "PolicyName": DENY_ALL_NAME})
 UNTAG = ApiCall("iam", "UntagUser", {"UserName": "alice", "TagKeys": [QUARANTINE_TAG]})
 
@@ -274,13 +313,7 @@ def test_a_deny_counts_no_days_from_before_we_lifted_it(
     assert (quarantine_of(held, history) is not None) is (counts or again)
 
 
-@pytest.mark.parametrize(
-    ("before", "left"),
-    [
-        pytest.param(user(inline_policy=FULL_INLINE, **CREDENTIALS), "still attached", id="attached"),
-        pytest.param(user(**NO_ROOM, **CREDENTIALS), "still its permissions boundary", id="boundary"),
-    ],
-)
+@pytest.mark.parametrize(("before", "left"), FORMS, ids=[ATTACHED, BOUNDARY])
 def test_a_release_says_what_another_output_put_on_and_lifts_it_with_that_record(
     before: IamUser, left: str
 ) -> None:
@@ -567,7 +600,7 @@ def test_a_policy_of_our_name_counts_only_if_it_denies_everything(document: Any,
     ours = user(inline_policy=({"PolicyName": DENY_ALL_NAME, "PolicyDocument": document},))
     planned = quarantine(ours)
     operations = [call.operation for call in planned.plan.calls]
-    assert operations == ["PutUserPolicy", "TagUser"]  # it carries no record yet, either way
+    assert operations == ["PutUserPolicy" if held else "AttachUserPolicy", "TagUser"]
     assert (lapses(ours, planned.record) == []) is held
     statements = document["Statement"]
     (statement,) = statements if isinstance(statements, list) else [statements]
