@@ -139,8 +139,8 @@ def announcements(
 def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> None:
     """As if that many days had passed, in which nobody used an IAM user.
 
-    The last uses of passwords and access keys, the notices, and the moments of quarantines, in their inline Deny and in
-    the journals below ``outputs``, move into the past.
+    The last uses of passwords and access keys, the notices, and the moments of quarantines and releases, in the inline
+    Deny and in the journals below ``outputs``, move into the past.
     """
     back = timedelta(days=days)
     for account_id, _ in org.settings.member_accounts:
@@ -159,6 +159,9 @@ def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> Non
 
 
 def _aged_line(line: dict[str, Any], back: timedelta) -> dict[str, Any]:
+    given = line.get("parameters") or {}
+    if line.get("operation") == "UntagUser" or given.get("PolicyName") == DENY_ALL:
+        return {**line, "time": (datetime.fromisoformat(line["time"]) - back).isoformat()}
     if line["phase"] != "quarantine":
         return line
     since = (datetime.fromisoformat(line["record"]["since"]) - back).isoformat()

@@ -23,12 +23,13 @@ class Quarantine(UserAction):
     """Makes every credential of a user unusable. ``release`` undoes it exactly.
 
     First a Deny on everything is put on the user: an inline policy (``c7n-iamusers-deny-all``); if the 2,048 characters
-    of a user's inline policies have no room for it, the AWS-managed ``AWSDenyAll``, attached; if there is no room for
-    that either, ``AWSDenyAll`` as the permissions boundary. Then its access keys, signing certificates, SSH keys and
-    service-specific credentials are set to Inactive. IAM can neither disable a console password (only delete it) nor
-    end an open session; the Deny covers both. Where the installed botocore has ``signin:BatchRevokeSessions`` (1.44),
-    the user's sign-in sessions can't be refreshed any more; what they issued lives on under the Deny. If the role may
-    use no form of the Deny, the credentials are deactivated all the same, and the outcome is ``failed``.
+    of a user's inline policies have no room for it, or the user has another policy of that name, the AWS-managed
+    ``AWSDenyAll``, attached; if there is no room for that either, ``AWSDenyAll`` as the permissions boundary. Then its
+    access keys, signing certificates, SSH keys and service-specific credentials are set to Inactive. IAM can neither
+    disable a console password (only delete it) nor end an open session; the Deny covers both. Where the installed
+    botocore has ``signin:BatchRevokeSessions`` (1.44), the user's sign-in sessions can't be refreshed any more; what
+    they issued lives on under the Deny. If the role may use no form of the Deny, the credentials are deactivated all
+    the same, and the outcome is ``failed``.
 
     The inline Deny itself records what was active before, so that any machine can release the user; so does
     ``journal.jsonl``, which ``release`` needs with another form of the Deny. The tag ``c7n-iamusers-quarantine`` is for
@@ -156,6 +157,9 @@ class Release(UserAction):
 
     If somebody removed the Deny by hand, it is not known why a credential is inactive: it stays inactive, and the
     outcome names it.
+
+    ``AWSDenyAll`` stays if no record shows that this tool put it on, and the outcome is then ``failed``: somebody else
+    may have put it on, or a quarantine with another output, which ``record-from`` names.
 
     The inline Deny itself records what was active before, so this works on any machine. If the Deny had no room inline,
     the record is in the journal of the quarantine's run: beside this policy's output, or in ``record-from`` (an output
