@@ -217,6 +217,32 @@ KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
             None,
             id="used-before-quarantine",
         ),
+        *(
+            pytest.param(
+                {
+                    "user": quarantined(ago(days=9)),
+                    "quarantine": quarantine(ago(days=9)),
+                    "quarantined_for": 5,
+                    "listened": listened,
+                    **more,
+                },
+                reason,
+                id=name,
+            )
+            for name, listened, reason, more in (
+                ("listened-since-the-quarantine", {ALICE.unique_id: ago(days=9)}, None, {}),
+                ("listened-for-longer", {ALICE.unique_id: ago(days=30)}, None, {}),
+                (
+                    "listened-later",
+                    {ALICE.unique_id: ago(days=1)},
+                    "listened since 2026-11-23 .* began on 2026-11-15 12:00 UTC: run again",
+                    {},
+                ),
+                ("listened-since-unknown", {ALICE.unique_id: None}, "since an unknown time", {}),
+                ("not-listened", {}, "since an unknown time", {}),
+                ("emptied-and-not-listened", {}, None, {"emptied": True}),
+            )
+        ),
     ],
 )
 def test_refusal(change: dict[str, Any], reason: str | None) -> None:
