@@ -85,10 +85,14 @@ def read_usage(line: str) -> dict[RuleKey, int]:
 
 @dataclass(frozen=True)
 class Exemption:
-    """``rule``: the one that protects the user today, if any. ``expired``: matching rules that have expired."""
+    """``rule``: the first one that protects the user today, if any. ``expired``: matching rules that have expired.
+
+    ``more``: further rules that protect it today.
+    """
 
     rule: ExemptionRule | None
     expired: tuple[ExemptionRule, ...] = ()
+    more: tuple[ExemptionRule, ...] = ()
 
 
 #: The value of ``exempt`` in a policy without exemptions.
@@ -97,14 +101,14 @@ _KEYS = (*FIELDS, "account", "reason", "owner", "expires")
 
 
 def find_exemption(user: IamUser, rules: Sequence[ExemptionRule], today: date) -> Exemption:
-    """The first rule that protects ``user`` on ``today`` (a date in UTC), and the matching rules that have expired.
+    """The rules that protect ``user`` on ``today`` (a date in UTC), and the matching rules that have expired.
 
     Raises EvidenceUnreadable if there is a group rule and the user's groups were not read.
     """
     matching = [rule for rule in rules if matches(user, rule.field, rule.pattern)]
     live = [rule for rule in matching if today <= rule.expires]
     expired = tuple(rule for rule in matching if today > rule.expires)
-    return Exemption(live[0] if live else None, expired)
+    return Exemption(live[0] if live else None, expired, tuple(live[1:]))
 
 
 def parse_rules(entries: Any, where: str, *, free_keys: bool = False) -> tuple[ExemptionRule, ...]:

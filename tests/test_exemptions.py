@@ -79,6 +79,12 @@ def test_a_live_rule_outweighs_an_expired_one() -> None:
     assert (found.rule, found.expired) == (live, (gone,))
 
 
+def test_every_live_rule_is_found() -> None:
+    live = [rule("path", "/eng/*"), rule("user", "alice"), rule("tag", "Team=payments")]
+    found = find_exemption(ALICE, [*live, rule("user", "bob")], TODAY)
+    assert [found.rule, *found.more] == live
+
+
 def test_unread_groups_are_not_taken_for_none() -> None:
     unread = replace(ALICE, attachments={})
     with pytest.raises(EvidenceUnreadable, match=r"alice of account 111122223333.*groups"):

@@ -161,25 +161,24 @@ class Notices:
         return cls(notices, store.place(account_id), exempted)
 
     def announcement(self, unique_id: str, now: datetime, lost: Exempted | None = None) -> Notice | None:
-        """The earliest announcement that has not lapsed; None if the user was not announced.
+        """The latest announcement, if it has not lapsed; None if the user was not announced.
 
-        ``lost``: see ``lost_exemption``. A user that was exempt after an announcement has to be announced again.
+        Its owner relies on the day of which it heard last. ``lost``: see ``lost_exemption``. A user that was exempt
+        after its announcement has to be announced again.
         """
         today = now.astimezone(timezone.utc).date()
-        found = (each for each in self._by_user.get(unique_id, ()) if each.step == ANNOUNCED)
-        return next(
-            (
-                each
-                for each in found
-                if today <= each.day + timedelta(days=LAPSE_DAYS) and (lost is None or each.time > lost.time)
-            ),
-            None,
-        )
+        found = [each for each in self._by_user.get(unique_id, ()) if each.step == ANNOUNCED]
+        if not found or today > found[-1].day + timedelta(days=LAPSE_DAYS):
+            return None
+        return found[-1] if lost is None or found[-1].time > lost.time else None
 
     def lost_exemption(
         self, unique_id: str, rules: Iterable[ExemptionRule], now: datetime
     ) -> Exempted | None:
-        """When a user, which is not exempt now, was last exempt by one of ``rules`` that is still in force."""
+        """When a user, which is not exempt now, was last exempt by one of ``rules`` that is still in force.
+
+        ``rules``: of all accounts, since a rule for an account by its name no longer holds after that changed.
+        """
         today = now.astimezone(timezone.utc).date()
         return lost_exemption(self._exempted.get(unique_id, ()), rules, today)
 
@@ -245,15 +244,16 @@ def notice_refusal(
 ) -> str | None:
     """Why a user may not be touched yet, ``days`` after its owners were addressed; None where it may.
 
-    The user is not exempt. ``rules``: the exemptions of its account. ``before_day``: whether it may be touched before
+    The user is not exempt. ``rules``: the exemptions of all accounts. ``before_day``: whether it may be touched before
     the announced day, which is that of its deletion.
     """
     lost = notices.lost_exemption(unique_id, rules, now)
     notice = notices.announcement(unique_id, now, lost)
     if notice is None and lost:
+        account = " or the name of its account in the accounts file" if lost.account else ""
         return (
-            f"it was {lost}, a rule that is still in force and no longer matches it: restore its {_LOST[lost.field]}, "
-            "or, if it may be deleted, announce it again by notify-owners, or remove the rule"
+            f"it was {lost}, a rule that is still in force and no longer matches it: restore its {_LOST[lost.field]}"
+            f"{account}, or, if it may be deleted, announce it again by notify-owners, or remove the rule"
         )
     if notice is None:
         return (

@@ -337,12 +337,14 @@ class CompositeDelete(UserAction):
         return f"its access through Identity Center is {found.state}: {found.reason}"
 
     def _guards(self, run: Run) -> Guards:
+        rules, elsewhere = self.exemption_rules()
         return Guards(
             run.callers,
-            self.exemption_rules(),
+            rules,
             self.active_within(),
             self.data.get("quarantined-for"),
             self.data.get("include-compromised", False),
+            elsewhere=elsewhere,
             listened=self._listened,
             **self.notices_guard(run),
         )

@@ -275,7 +275,8 @@ class NotifyOwners(RecordedNotify):
         check_numbers(self, PolicyExecutionError)
         account_id, now = subject_of(resources[0]).account_id, utc_now()
         self._store, self._addresses = notices_store(self.manager, self.data["notices"]), ()
-        rules = exemption_rules(self.manager)
+        held, elsewhere = exemption_rules(self.manager)
+        rules = (*held, *elsewhere)
         with self.refused(account_id):
             notices = Notices.read(self._store, account_id, now)
             due = self._due(resources, notices, rules, now)

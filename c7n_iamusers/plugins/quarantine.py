@@ -108,12 +108,14 @@ class Quarantine(UserAction):
         """See UserAction."""
         account = self.account(run)
         # Compromised users are included: a leaked key is a reason to stop it, and a quarantine deletes no evidence.
+        rules, elsewhere = self.exemption_rules()
         guards = Guards(
             run.callers,
-            self.exemption_rules(),
+            rules,
             self.active_within(),
             include_compromised=True,
             before_day=True,
+            elsewhere=elsewhere,
             **self.notices_guard(run),
         )
         records, recheck = self.user_records(run, account), self.recheck(run, account)

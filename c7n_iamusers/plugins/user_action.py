@@ -172,9 +172,10 @@ def require_exemptions(manager: Any, action: str, rules: bool = True) -> None:
         )
 
 
-def exemption_rules(manager: Any) -> tuple[ExemptionRule, ...]:
-    """The exemption rules of the policy's filters ``unnecessary`` that hold in this account."""
-    return tuple(rule for each in manager.filters if each.type == "unnecessary" for rule in each.rules())
+def exemption_rules(manager: Any) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
+    """The exemption rules of the policy's filters ``unnecessary`` that hold in this account, and the others."""
+    found = [each.rules() for each in manager.filters if each.type == "unnecessary"]
+    return tuple(rule for held, _ in found for rule in held), tuple(rule for _, no in found for rule in no)
 
 
 class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
@@ -299,8 +300,8 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
         return checked
 
-    def exemption_rules(self) -> tuple[ExemptionRule, ...]:
-        """The exemption rules of the policy's filters ``unnecessary``."""
+    def exemption_rules(self) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
+        """See the function of this name."""
         return exemption_rules(self.manager)
 
     def active_within(self) -> float | None:

@@ -137,9 +137,14 @@ def test_what_is_no_announcement_of_the_user(notice: Notice) -> None:
     )
 
 
-def test_a_second_announcement_does_not_move_the_day() -> None:
-    later = replace(NOTICE, time=after(20), day=date(2026, 4, 20), message_id="message-2")
-    assert notice_refusal(Notices([later, NOTICE], "notices"), ALICE.unique_id, 30, after(30)) is None
+@pytest.mark.parametrize(
+    ("days", "reason"),
+    [(30, "not yet 30 days ago"), (50, "for 2026-04-21, which is yet to come"), (51, None)],
+)
+def test_the_day_of_the_last_announcement_counts(days: float, reason: str | None) -> None:
+    later = replace(NOTICE, time=after(20), day=date(2026, 4, 21), message_id="message-2")
+    found = notice_refusal(Notices([later, NOTICE], "notices"), ALICE.unique_id, 30, after(days))
+    assert found is None if reason is None else reason in str(found)
 
 
 @pytest.mark.parametrize(
