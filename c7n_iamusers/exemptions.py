@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -23,7 +24,7 @@ class ExemptionRule:
     """``pattern``: a case-sensitive shell glob over ``field`` (user, path, tag or group).
 
     ``expires``: the last day, in UTC, on which the rule protects. ``owner``: a person or team to ask. ``account``: a
-    glob over the id or the name of the only accounts where the rule holds; empty for all accounts.
+    glob over the id or the name, in any case, of the only accounts where the rule holds; empty for all accounts.
     """
 
     field: str
@@ -37,7 +38,8 @@ class ExemptionRule:
         """Whether the rule holds in an account. ``name``: empty if it is not known: a rule that may hold then holds."""
         if not self.account or fnmatchcase(account_id, self.account):
             return True
-        return fnmatchcase(name, self.account) if name else not self.account.isdigit()
+        known = fnmatchcase(name.casefold(), self.account.casefold())
+        return known if name else not self.account.isdigit()
 
     def as_data(self) -> dict[str, Any]:
         """The rule as in a policy."""
@@ -221,11 +223,34 @@ def _account(entry: Mapping[str, Any], where: str, faults: list[str]) -> str:
         faults,
         "give an account's id in quotes, or a glob over ids or names such as 'dev-*'",
     )
-    if text.isascii() and text.isdigit() and len(text) != 12:
-        faults.append(
-            f"{where}: account {text!r} matches no account: an id has 12 digits; a spreadsheet drops leading zeros"
-        )
+    if text and (fault := _account_fault(text)):
+        faults.append(f"{where}: account {text!r} {fault}")
     return text
+
+
+#: An id as people write it, or as a spreadsheet shows a number; then the parts of a list of accounts.
+_SEPARATED, _SCIENTIFIC = re.compile(r"[\s.,'\u2019`\"_-]"), re.compile(r"\d+([.,]\d+)?[eE]\+?\d+")
+_LISTED = re.compile(r"[|;]|\d{12}\s*[,/\s]\s*\d{12}")
+
+
+def _account_fault(text: str) -> str:
+    """Why ``text`` is an account's id that matches no account, in words; empty if it may match one."""
+    plain = unicodedata.normalize("NFKC", text)
+    digits = _SEPARATED.sub("", plain)
+    if digits.isdigit() and (digits == text or len(digits) >= 8):
+        if digits != text:
+            return (
+                "matches no account: write an id as 12 digits, without separators; in a name write ? for each"
+            )
+        if len(digits) != 12:
+            return "matches no account: an id has 12 digits; a spreadsheet drops leading zeros"
+    if _SCIENTIFIC.fullmatch(plain):
+        return "matches no account: a spreadsheet has made a number of the id: write its 12 digits as text"
+    if plain.lower().startswith("arn:"):
+        return "matches no account: write the 12 digits of the account's id, not an ARN"
+    if _LISTED.search(plain):
+        return "matches no account: write a rule for each account; in a name write ? for such a character"
+    return ""
 
 
 def _field(entry: Mapping[str, Any], where: str, faults: list[str]) -> str:

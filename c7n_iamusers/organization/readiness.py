@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, HOME_REGIONS, partitions, region_fault
 from c7n_iamusers.iam.deny_all import aws_deny_all
 from c7n_iamusers.iam.permissions import Needed, role_policy
@@ -210,6 +211,13 @@ def _variables(target: Target, used: Mapping[str, Collection[str]], runtime: Col
         remedy = "define them under vars in the accounts file, for the account or for all"
         return Check(str(target), "variables", HOLE, f"not defined: {'; '.join(told)}", remedy)
     return Check(str(target), "variables", OK, f"all that {len(used)} policies use are defined")
+
+
+def exemptions_of_no_account(found: Sequence[Target], rules: Iterable[ExemptionRule]) -> list[str]:
+    """The ``rules`` that hold in none of the accounts, as texts. They protect nobody."""
+    return [
+        str(rule) for rule in rules if not any(rule.holds_in(each.account_id, each.name) for each in found)
+    ]
 
 
 def variables_of(data: Any) -> frozenset[str]:

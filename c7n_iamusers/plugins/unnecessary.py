@@ -198,8 +198,15 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         """Raises PolicyValidationError with each fault and what to do."""
         require_known_region(self.manager)
         validate_lambda_packaging(self.manager)
-        self._warn(self._text.check(PolicyValidationError))
+        self._warn(self.known_rules())
         return self
+
+    def known_rules(self) -> tuple[ExemptionRule, ...]:
+        """The rules for any account that are known before the run; a list elsewhere is not read.
+
+        Raises PolicyValidationError if one is invalid.
+        """
+        return self._text.check(PolicyValidationError)
 
     @property
     def states_exemptions(self) -> bool:
