@@ -125,6 +125,7 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
         for permission in part.get_permissions()
         if not (_data(part).get("role") and permission.startswith(_ELSEWHERE))
     )
+    given_back = frozenset(each for part in parts_of(policies) for each in getattr(part, "gives_back", ()))
     used: dict[str, frozenset[str]] = {}
     for policy in policies:
         used[policy.name] = used.get(policy.name, frozenset()) | variables_of(policy.data)
@@ -136,7 +137,14 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
             rules |= dict.fromkeys(part.known_rules())
         except PolicyValidationError as error:
             unread = str(error)
-    return _Wanted([policy.data for policy in policies], Needed(needed), used, runtime, tuple(rules), unread)
+    return _Wanted(
+        [policy.data for policy in policies],
+        Needed(needed, restoring=given_back),
+        used,
+        runtime,
+        tuple(rules),
+        unread,
+    )
 
 
 def _is_the_runners(part: Any) -> bool:

@@ -291,7 +291,7 @@ def simulations(needed: Needed, target: Target) -> list[dict[str, Any]]:
     Asking on ``*`` alone would miss a policy that allows an action on the account's users only.
     """
     found = []
-    every = Needed(needed.own | needed.others)
+    every = Needed(needed.own | needed.others, restoring=needed.restoring)
     for statement in role_policy(every, target.account_id, target.partition)["Statement"]:
         resources = listed(statement["Resource"])
         asked: dict[str, Any] = {

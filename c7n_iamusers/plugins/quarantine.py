@@ -7,7 +7,7 @@ from c7n.exceptions import PolicyValidationError
 from c7n.utils import type_schema
 
 from c7n_iamusers.execution.user_run import Run, Work
-from c7n_iamusers.iam.permissions import QUARANTINE, RELEASE
+from c7n_iamusers.iam.permissions import GIVEN_BACK, QUARANTINE, RELEASE
 from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
 from c7n_iamusers.safeguards.guards import Guards
@@ -173,6 +173,8 @@ class Release(UserAction):
     )
     schema_alias = False
     permissions = RELEASE
+    #: The permissions of these that may not be limited to AWSDenyAll.
+    gives_back = GIVEN_BACK
 
     def validate(self) -> Release:
         """Raises PolicyValidationError for an output that does not last."""

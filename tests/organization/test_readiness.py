@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.exemptions import parse_rules
-from c7n_iamusers.iam.permissions import Needed
+from c7n_iamusers.iam.permissions import GIVEN_BACK, Needed
 from c7n_iamusers.organization.readiness import (
     DAYS,
     HOLE,
@@ -193,6 +193,13 @@ def test_each_action_is_asked_for_on_what_it_is_used_on() -> None:
     (context,) = found["iam:AttachUserPolicy"]["ContextEntries"]
     assert context["ContextKeyValues"] == ["arn:aws:iam::aws:policy/AWSDenyAll"]
     assert {each["PolicySourceArn"] for each in found.values()} == {ROLE}
+
+
+def test_what_a_release_gives_back_is_asked_for_without_a_condition() -> None:
+    (target,) = targets({"accounts": [dict(ENTRY)]})
+    (asked,) = simulations(Needed(GIVEN_BACK, restoring=GIVEN_BACK), target)
+    assert asked["ActionNames"] == ["iam:PutUserPermissionsBoundary"]
+    assert "ContextEntries" not in asked
 
 
 @pytest.mark.parametrize(
