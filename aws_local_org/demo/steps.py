@@ -50,7 +50,7 @@ TEMPLATES = Path(str(files("c7n_iamusers"))) / "mailer_templates"
 SUBJECTS = {
     "flag-and-notify": "to be deleted on",
     "provision": "with access through IAM Identity Center",
-    "attempts": "heard",
+    "attempts": "still in use",
     "remind": ": reminder: ",
     "delete": " deleted",
 }

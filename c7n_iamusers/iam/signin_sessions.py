@@ -47,7 +47,7 @@ class SignInSessions:
     """
 
     def __init__(self, client: Any | None, account_id: str, backoff: Backoff) -> None:
-        self._client, self._owner = client, f"arn:aws:iam::{account_id}:*"
+        self._client, self._account_id = client, account_id
         self._backoff = replace(backoff, budget=min(backoff.budget, _PATIENCE))
         self._lock = threading.Lock()
         self._found: Mapping[str, list[tuple[str, str]]] | None = None
@@ -92,10 +92,11 @@ class SignInSessions:
 
     def _listed(self) -> Mapping[str, list[tuple[str, str]]]:
         assert self._client is not None, "no client, no list"
+        owner = f"arn:{self._client.meta.partition}:iam::{self._account_id}:*"
         found, more = defaultdict[str, list[tuple[str, str]]](list), dict[str, str]()
         while True:
             page = self._backoff.call(
-                self._client.list_sessions, principalArn=self._owner, status="ACTIVE", maxResults=100, **more
+                self._client.list_sessions, principalArn=owner, status="ACTIVE", maxResults=100, **more
             )
             for each in page["items"]:
                 principal = str(each["principalArn"])

@@ -20,7 +20,7 @@ from aws_local_org.call_log import CallRecord
 from tests.deploy.machine import Machine, Processes
 from tests.deploy.template import MANAGEMENT, ROOT, Template, definition
 
-PAYMENTS, RESEARCH, PLATFORM = ACCOUNTS = ("111122223333", "444455556666", "777788889999")
+ACCOUNTS = PAYMENTS, *_ = ("111122223333", "444455556666", "777788889999")
 ROLE = f"arn:aws:iam::{MANAGEMENT}:role/IdentityCenterProvisioner"
 #: Behind flag-and-notify.yml, in one file, as each file is a run of c7n-org.
 REMOVE = """
@@ -82,18 +82,18 @@ def test_a_killed_shard_runs_again_and_nothing_happens_twice(
     killed: list[CallRecord] = []
 
     def kill_at(call: CallRecord) -> None:
-        """Research's shard dies with its machine right after its first deletion, before it learns of it."""
+        """The shard of payments alone dies with its machine right after a deletion, before it learns of it."""
         record(call)
-        if not killed and (call.account, call.operation) == (RESEARCH, "DeleteAccessKey"):
+        if not killed and (call.account, call.operation) == (PAYMENTS, "DeleteAccessKey"):
             killed.append(call)
-            processes.kill("1")
+            processes.kill("0")
 
     monkeypatch.setattr(org, "record", kill_at)
     org.clear_calls()
     machine = Machine(definition(**GIVEN), processes.start)
     assert machine.execute("e-1") == ("SUCCEEDED", "")
     ran = [each.environment.get("SHARD", each.command) for each in machine.tasks]
-    assert Counter(ran) == {"0": 1, "1": 2, "finish": 1}
+    assert Counter(ran) == {"0": 2, "1": 1, "finish": 1}
     check_end(org)
     made = Counter(
         (call.account, call.operation, json.dumps(call.parameters, sort_keys=True, default=str))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -33,16 +34,19 @@ class Lines:
 class SignIn:
     """AWS's sign-in service as botocore 1.44 calls it, with two sessions a page."""
 
-    def __init__(self, sessions: dict[str, int], refuses: str = "", lost: int = 0) -> None:
+    def __init__(
+        self, sessions: dict[str, int], refuses: str = "", lost: int = 0, partition: str = "aws"
+    ) -> None:
+        self.meta = SimpleNamespace(partition=partition)
         self.items = [
-            {"principalArn": f"arn:aws:iam::{ACCOUNT}:{owner}", "sessionArn": f"{owner}-{number}"}
+            {"principalArn": f"arn:{partition}:iam::{ACCOUNT}:{owner}", "sessionArn": f"{owner}-{number}"}
             for owner, count in sessions.items()
             for number in range(count)
         ]
         self.refuses, self.lost, self.listed, self.revoked = refuses, lost, 0, list[list[str]]()
 
     def list_sessions(self, **given: Any) -> dict[str, Any]:
-        assert given["principalArn"] == f"arn:aws:iam::{ACCOUNT}:*"
+        assert given["principalArn"] == f"arn:{self.meta.partition}:iam::{ACCOUNT}:*"
         assert given["status"] == "ACTIVE"
         if self.refuses == "ListSessions":
             raise denied("ListSessions")
@@ -68,6 +72,12 @@ def end(service: SignIn, sessions: SignInSessions | None = None) -> tuple[str, L
     journal = Lines()
     sessions = sessions or SignInSessions(service, ACCOUNT, Backoff())
     return sessions.end(ALICE, Executor({"signin": service}, journal)), journal
+
+
+@pytest.mark.parametrize("partition", ["aws-us-gov", "aws-cn"])
+def test_the_sessions_of_another_partition(partition: str) -> None:
+    said, _ = end(SignIn({"user/a/alice": 1}, partition=partition))
+    assert said == f"sessions can't be refreshed: 1 {DONE}"
 
 
 DONE = "of its sign-in sessions; credentials already issued live on under the Deny-all"

@@ -5,6 +5,7 @@ import json
 import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -504,6 +505,8 @@ def test_a_user_that_came_back_is_named_as_such(org: LocalOrg, iam: Any, tmp_pat
 
 class SignIn:
     """AWS's sign-in service, with one session of alice."""
+
+    meta = SimpleNamespace(partition="aws")
 
     def __init__(self) -> None:
         self.arn, self.listed, self.revoked = f"arn:aws:iam::{ACCOUNT}:user/alice", 0, list[Any]()

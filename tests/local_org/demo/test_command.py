@@ -83,7 +83,7 @@ def test_the_whole_job(tmp_path: Path) -> None:
             for row in rows
             if row["user"] == IN_USE
         )
-    assert len(list((work / "notices").glob("*/*.json"))) == 6 * 3
+    assert len(list((work / "notices").glob("*/*.json"))) == 6 * 3 + 1 + 1
     assert not (ROOT / "notices").exists()
 
 
