@@ -42,7 +42,8 @@ class Notice:
     ``step``: ``announced``; ``reminded-N``, N days before ``day``; ``informed``, of what became of the users; or
     ``access``, to a person who has access. ``day``: the first one, in UTC, on which the users may be deleted; of
     ``informed`` and ``access``, that of the message. ``message_id``: the queue's answer. ``what``: of ``informed``,
-    unique id -> what the message says of the user.
+    unique id -> what the message says of the user. ``stop``: the first day, in UTC, on which their credentials may stop
+    working, where the message says so.
     """
 
     account_id: str
@@ -54,6 +55,7 @@ class Notice:
     policy: str
     users: tuple[Subject, ...]
     what: Mapping[str, str] = field(default_factory=dict)
+    stop: date | None = None
 
     @property
     def name(self) -> str:
@@ -75,6 +77,7 @@ class Notice:
             "step": self.step,
             "time": as_text(self.time),
             "day": self.day.isoformat(),
+            **({"credentials-stop": self.stop.isoformat()} if self.stop else {}),
             "addresses": list(self.addresses),
             "message-id": self.message_id,
             "policy": self.policy,
@@ -111,7 +114,8 @@ def parse_notice(content: bytes, account_id: str, now: datetime) -> Notice:
     words = (_text(data, "message-id"), _text(data, "policy"))
     subjects = tuple(map(_subject, users))
     what = {str(each["unique-id"]): _text(each, "what") for each in users if "what" in each}
-    return Notice(account_id, _text(data, "step"), time, day, tuple(addresses), *words, subjects, what)
+    stop = date.fromisoformat(_text(data, "credentials-stop")) if "credentials-stop" in data else None
+    return Notice(account_id, _text(data, "step"), time, day, tuple(addresses), *words, subjects, what, stop)
 
 
 def _subject(data: Any) -> Subject:
@@ -241,11 +245,13 @@ def notice_refusal(
     *,
     rules: Iterable[ExemptionRule] = (),
     before_day: bool = False,
+    before_stop: bool = False,
 ) -> str | None:
     """Why a user may not be touched yet, ``days`` after its owners were addressed; None where it may.
 
     The user is not exempt. ``rules``: the exemptions of all accounts. ``before_day``: whether it may be touched before
-    the announced day, which is that of its deletion.
+    the announced day, which is that of its deletion. ``before_stop``: whether even before the day on which its
+    credentials stop working, as its owners heard.
     """
     lost = notices.lost_exemption(unique_id, rules, now)
     notice = notices.announcement(unique_id, now, lost)
@@ -265,6 +271,8 @@ def notice_refusal(
         return f"{said}, which is not yet {days:g} days ago"
     if not before_day and now.astimezone(timezone.utc).date() < notice.day:
         return f"{said} for {notice.day}, which is yet to come"
+    if notice.stop and not before_stop and now.astimezone(timezone.utc).date() < notice.stop:
+        return f"{said}, with {notice.stop} as the day on which its credentials stop working, which is yet to come"
     return None
 
 

@@ -24,7 +24,7 @@ from c7n_iamusers.notices.messages import in_parts, part_of, subject_line
 from c7n_iamusers.notices.notices import ANNOUNCED, INFORMED, Notice, Notices, due_for, reminder
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.news import is_new, news_line, news_of, was_skipped
-from c7n_iamusers.plugins.numbers import check_numbers, or_variable
+from c7n_iamusers.plugins.numbers import LARGEST, check_numbers, or_variable
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
 from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, fail_at_the_end, notices_store
@@ -44,8 +44,9 @@ def _schema() -> dict[str, Any]:
         "type": {"enum": ["notify-owners"]},
         "notices": NOTICES,
         "step": {"enum": ["announce", "remind", INFORM]},
-        "days": or_variable({"type": "integer", "minimum": 0}),
+        "days": or_variable({"type": "integer", "minimum": 0, "maximum": LARGEST}),
         "email-domains": EMAIL_DOMAINS,
+        "quarantined_for": or_variable({"type": "number", "minimum": 0, "maximum": LARGEST}),
     }
     informing = {"properties": {"step": {"enum": [INFORM]}}}
     schema["anyOf"] = [
@@ -162,6 +163,9 @@ class NotifyOwners(RecordedNotify):
     users whose announced day is seven days ahead or less. Other users are left out. The resources have
     ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``, ``was-exempt``, and ``came-back`` if another user of the name
     was announced before) for the template.
+
+    ``quarantined_for: 14`` is for the template, which says that credentials stop working 14 days before the day of the
+    deletion. The record of an announcement keeps that day, and the action ``quarantine`` waits for it.
 
     ``step: inform``, which has no ``days``, says what became of the users, by the actions and filters of the policy:
     who was deleted, failed or was left alone, who has access through Identity Center, as whom somebody still calls AWS.
@@ -343,7 +347,7 @@ class NotifyOwners(RecordedNotify):
                 subjects = tuple(subject_of(each.resource) for each in found)
                 what = {str(each.resource["UserId"]): each.news for each in found if each.news}
                 head = (subjects[0].account_id, self._step, now, day, self._addresses)
-                self.record(Notice(*head, receipt, self.policy_name, subjects, what))
+                self.record(Notice(*head, receipt, self.policy_name, subjects, what, self._stop(day)))
 
     def _content(
         self, message: dict[str, Any], part: Sequence[_Due], at: int, parts: int, users: Sequence[_Due]
@@ -375,6 +379,11 @@ class NotifyOwners(RecordedNotify):
             )
         found: str = self.pack({**message, "action": action, "resources": [each.resource for each in part]})
         return found
+
+    def _stop(self, day: date) -> date | None:
+        """The day on which credentials stop working, as the message about users of ``day`` says."""
+        held = None if self._informs else self.data.get("quarantined_for")
+        return None if held is None else day - timedelta(days=held)
 
     @property
     def _informs(self) -> bool:

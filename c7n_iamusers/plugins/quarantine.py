@@ -46,7 +46,9 @@ class Quarantine(UserAction):
     data.
 
     ``noticed`` and ``notices`` ask for a record of ``notify-owners``, as with ``composite-delete``. ``noticed: 16``
-    counts from the announcement, so the announced day, which is that of the deletion, need not have come.
+    counts from the announcement, so the announced day, which is that of the deletion, need not have come. If the
+    announcement said by ``quarantined_for`` when credentials stop working, users are skipped until that day, except for
+    a brownout.
 
     Running it again changes nothing as long as the quarantine holds, and reports the use of password or keys since.
     No reported use is no proof: attempts with an inactive key may leave no trace.
@@ -115,6 +117,8 @@ class Quarantine(UserAction):
             self.active_within(),
             include_compromised=True,
             before_day=True,
+            # it ends by itself, and the announcement does not speak of it
+            before_stop="brownout" in self.data,
             elsewhere=elsewhere,
             **self.notices_guard(run),
         )

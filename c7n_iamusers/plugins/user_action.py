@@ -44,7 +44,7 @@ from c7n_iamusers.iam.signin_sessions import (
 from c7n_iamusers.notices.notices import Notices, check_stop
 from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
 from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
-from c7n_iamusers.plugins.numbers import check_numbers, or_variable
+from c7n_iamusers.plugins.numbers import LARGEST, check_numbers, or_variable
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import (
     NOTICES,
@@ -147,9 +147,9 @@ def _users_of_account(manager: Any) -> int:
 
 Resource = dict[str, Any]
 #: The schema of an option in days.
-DAYS = or_variable({"type": "number", "exclusiveMinimum": 0})
+DAYS = or_variable({"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST})
 #: The options of an action that asks for notices.
-NOTICED = {"noticed": or_variable({"type": "number", "minimum": 0}), "notices": NOTICES}
+NOTICED = {"noticed": or_variable({"type": "number", "minimum": 0, "maximum": LARGEST}), "notices": NOTICES}
 _EVERYBODY = Selection()
 
 

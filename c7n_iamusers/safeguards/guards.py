@@ -106,10 +106,11 @@ class Guards:
     """The guards that a policy sets.
 
     ``callers``: ARNs of the principals behind the run; the first one acts in the account. ``rules``: exemptions.
-    ``elsewhere``: those that hold in other accounts only.
-    ``active_within``, ``quarantined_for``, ``noticed``: days; None if not set. ``notices``: of the account, if
-    ``noticed`` is set. ``before_day``: whether a user may be touched before the announced day. ``listened``: unique id
-    -> since when the filter ``attempts`` listened, if its answer is asked for; None for any user.
+    ``elsewhere``: those that hold in other accounts only. ``active_within``, ``quarantined_for``, ``noticed``: days;
+    None if not set. ``notices``: of the account, if ``noticed`` is set. ``before_day``: whether a user may be touched
+    before the announced day. ``before_stop``: whether even before the day on which its credentials stop working, by the
+    announcement. ``listened``: unique id -> since when the filter ``attempts`` listened, if its answer is asked for;
+    None for any user.
     """
 
     callers: tuple[str, ...]
@@ -120,6 +121,7 @@ class Guards:
     noticed: float | None = None
     notices: Notices = field(default_factory=lambda: Notices((), "nowhere"))
     before_day: bool = False
+    before_stop: bool = False
     elsewhere: Sequence[ExemptionRule] = ()
     listened: Mapping[str, datetime | None] | None = None
 
@@ -249,6 +251,7 @@ def _unnoticed(user: IamUser, guards: Guards, now: datetime) -> str | None:
         now,
         rules=(*guards.rules, *guards.elsewhere),
         before_day=guards.before_day,
+        before_stop=guards.before_stop,
     )
 
 

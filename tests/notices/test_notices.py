@@ -138,6 +138,25 @@ def test_what_is_no_announcement_of_the_user(notice: Notice) -> None:
 
 
 @pytest.mark.parametrize(
+    ("now", "options", "reason"),
+    [
+        pytest.param(15, {"before_day": True}, "with 2026-03-17 as the day on which its creden", id="before"),
+        pytest.param(16, {"before_day": True}, None, id="on-the-day"),
+        pytest.param(15, {"before_day": True, "before_stop": True}, None, id="brownout"),
+        pytest.param(16, {}, "for 2026-03-31, which is yet to come", id="deletion"),
+    ],
+)
+def test_credentials_work_until_the_day_that_was_announced(
+    tmp_path: Path, now: float, options: dict[str, bool], reason: str | None
+) -> None:
+    store = DirectoryStore(tmp_path)
+    store.create(NOTICE.name, replace(NOTICE, stop=date(2026, 3, 17)).as_json())
+    notices = Notices.read(store, ACCOUNT, after(now))
+    found = notice_refusal(notices, ALICE.unique_id, 0, after(now), **options)
+    assert found is None if reason is None else reason in str(found)
+
+
+@pytest.mark.parametrize(
     ("days", "reason"),
     [(30, "not yet 30 days ago"), (50, "for 2026-04-21, which is yet to come"), (51, None)],
 )

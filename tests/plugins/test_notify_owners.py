@@ -73,7 +73,7 @@ def age(notices: Path, days: int) -> None:
     """As if what was recorded had been recorded that many days earlier."""
     for path in notices.glob("*.json"):
         data = json.loads(path.read_text())
-        for key in {"time", "day"} & data.keys():
+        for key in {"time", "day", "credentials-stop"} & data.keys():
             text = data[key]
             data[key] = (date.fromisoformat(text[:10]) - timedelta(days=days)).isoformat() + text[10:]
         path.write_text(json.dumps(data))
@@ -328,6 +328,23 @@ def test_notices_in_a_bucket(org: LocalOrg, iam: Any) -> None:
         notify("s3://governance/iam-users?region=us-east-1")
     found = s3.list_objects_v2(Bucket="governance", Prefix=f"iam-users/{ACCOUNT}/2")["Contents"]
     assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        pytest.param({"credentials": "keep"}, "skipped", id="listen"),
+        pytest.param({}, "skipped", id="quarantine"),
+        pytest.param({"brownout": 15}, "browned-out", id="brownout"),
+    ],
+)
+def test_credentials_do_not_stop_working_before_the_day_in_the_mail(
+    org: LocalOrg, iam: Any, tmp_path: Path, options: dict[str, Any], status: str
+) -> None:
+    notify(tmp_path / "notices", quarantined_for=14)
+    act = {"type": "quarantine", "noticed": 0, "notices": str(tmp_path / "notices"), **options}
+    policy({"filters": EVERYBODY, "actions": [act]}, tmp_path / "output").run()
+    assert {row["status"] for row in outcomes(tmp_path / "output").values()} == {status}
 
 
 BREAK_GLASS = {"tag": "Purpose=break-glass", "reason": "break-glass", "expires": "2999-12-31"}
