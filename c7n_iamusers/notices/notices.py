@@ -27,6 +27,8 @@ from c7n_iamusers.text.moments import as_text, moment
 ANNOUNCED, INFORMED = "announced", "informed"
 #: The name of a file beside the notices. While it exists, no destructive action begins with another user.
 STOP = "STOP"
+#: The beginnings of names that count as it, such as STOP.txt, which an editor may make of it.
+_STOPS = (STOP, "Stop", "stop")
 #: Days after the announced day for which an announcement counts. Later the user has to be announced again: people
 #: forget, and the user may have been exempt in between.
 LAPSE_DAYS = 90
@@ -276,19 +278,24 @@ def notice_refusal(
     return None
 
 
+def stops_in(store: Store) -> list[str]:
+    """The names beside the notices that stop every destructive action. Raises OSError."""
+    return store.beginning_with(*_STOPS)
+
+
 def check_stop(store: Store) -> None:
     """Raises Stopped if the STOP file exists, and NoticesUnreadable if that can't be read."""
     try:
-        content = store.read(STOP)
+        found = stops_in(store)
     except OSError as error:
         raise NoticesUnreadable(
             f"whether there is a file {store.place(STOP)} can't be read: {error}. The user was not touched: make it "
             "readable and run again"
         ) from error
-    if content is not None:
+    if found:
         raise Stopped(
-            f"the file {store.place(STOP)} stops every destructive action: the user was not touched. Remove the file "
-            "and run again"
+            f"the file {store.place(found[0])} stops every destructive action: the user was not touched. Remove the "
+            "file and run again"
         )
 
 

@@ -191,7 +191,7 @@ def content_at(manager: Any, place: str) -> bytes:
 NOTICES = {"type": "string", "minLength": 1}
 
 
-def notices_store(manager: Any, place: str) -> Store:
+def notices_store(manager: Any, place: Any) -> Store:
     """Where the notices of all accounts are: a directory, or ``s3://BUCKET/PREFIX`` (with c7n's ``?sse=...``).
 
     The session is that of whoever runs Cloud Custodian, not the member account's role.

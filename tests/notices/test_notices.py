@@ -147,7 +147,7 @@ def test_what_is_no_announcement_of_the_user(notice: Notice) -> None:
     ],
 )
 def test_credentials_work_until_the_day_that_was_announced(
-    tmp_path: Path, now: float, options: dict[str, bool], reason: str | None
+    tmp_path: Path, now: float, options: dict[str, Any], reason: str | None
 ) -> None:
     store = DirectoryStore(tmp_path)
     store.create(NOTICE.name, replace(NOTICE, stop=date(2026, 3, 17)).as_json())
@@ -190,15 +190,25 @@ def test_who_is_reminded(at: datetime, sent: tuple[Notice, ...], due: bool) -> N
     assert found == ([(ALICE, NOTICE)] if due else [])
 
 
-def test_stop(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [STOP, "STOP.txt", "stop", "Stop.md", "stop all.txt"])
+def test_stop(tmp_path: Path, name: str) -> None:
     store = DirectoryStore(tmp_path)
     check_stop(store)
-    store.create(STOP, b"")
-    with pytest.raises(Stopped, match=str(tmp_path / STOP)):
+    check_stop(DirectoryStore(tmp_path / "none"))
+    store.create(NOTICE.name, NOTICE.as_json())
+    check_stop(store)
+    (tmp_path / name).touch()
+    with pytest.raises(Stopped, match=f"the file .*/{name} stops"):
         check_stop(store)
 
 
-def test_a_stop_that_cannot_be_read_stops(tmp_path: Path) -> None:
+def test_a_directory_stops(tmp_path: Path) -> None:
     (tmp_path / STOP).mkdir()
-    with pytest.raises(NoticesUnreadable, match=STOP):
+    with pytest.raises(Stopped):
         check_stop(DirectoryStore(tmp_path))
+
+
+def test_a_stop_that_cannot_be_read_stops(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NoticesUnreadable, match=STOP):
+        check_stop(DirectoryStore(tmp_path / "file"))
