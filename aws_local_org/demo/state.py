@@ -118,10 +118,12 @@ def _user_state(
     )
 
 
-def announcements(notices: Path, account_id: str, step: str = "announced") -> dict[str, datetime]:
-    """Unique id -> when the owner was first addressed about the user's deletion, by the records of notify-owners.
+def announcements(
+    notices: Path, account_id: str, step: str = "announced", what: str = ""
+) -> dict[str, datetime]:
+    """Unique id -> when the owner was first addressed about the user, by the records of notify-owners.
 
-    ``step``: of the records that count, such as ``reminded-7``.
+    ``step``: of the records that count, such as ``reminded-7``. ``what``: how it begins what they say of the user.
     """
     found: dict[str, datetime] = {}
     for path in (notices / account_id).glob("*.json"):
@@ -129,7 +131,8 @@ def announcements(notices: Path, account_id: str, step: str = "announced") -> di
         if record["step"] == step and record["addresses"]:
             moment = datetime.fromisoformat(record["time"])
             for user in record["users"]:
-                found[user["unique-id"]] = min(moment, found.get(user["unique-id"], moment))
+                if user.get("what", "").startswith(what):
+                    found[user["unique-id"]] = min(moment, found.get(user["unique-id"], moment))
     return found
 
 

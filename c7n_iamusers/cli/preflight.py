@@ -118,14 +118,16 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
     if not files:
         return _Wanted((), None, {}, frozenset())
     policies = [policy for file in files for policy in loaded(file)]
+    # What runs as a Lambda function has the function's role, which these checks do not have.
+    here = [each for each in policies if (each.data.get("mode") or {}).get("type", "pull") == "pull"]
     needed = frozenset(
         permission
-        for part in parts_of(policies)
+        for part in parts_of(here)
         if not _is_the_runners(part)
         for permission in part.get_permissions()
         if not (_data(part).get("role") and permission.startswith(_ELSEWHERE))
     )
-    given_back = frozenset(each for part in parts_of(policies) for each in getattr(part, "gives_back", ()))
+    given_back = frozenset(each for part in parts_of(here) for each in getattr(part, "gives_back", ()))
     used: dict[str, frozenset[str]] = {}
     for policy in policies:
         used[policy.name] = used.get(policy.name, frozenset()) | variables_of(policy.data)
@@ -138,7 +140,7 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
         except PolicyValidationError as error:
             unread = str(error)
     return _Wanted(
-        [policy.data for policy in policies],
+        [policy.data for policy in here],
         Needed(needed, restoring=given_back),
         used,
         runtime,

@@ -91,8 +91,10 @@ def report(
     now = datetime.now(timezone.utc)
     fleet = fleet_of(outputs, expected, now.date())
     place = output or f"report.{output_format}"
-    _write(place, output_format, fleet, {"outputs": list(places), "expected": bool(expected)}, now)
-    _tell(fleet, place)
+    asked = {"outputs": list(places), "expected": bool(expected)}
+    data = {"generated": now.isoformat(timespec="seconds"), **asked, **fleet.as_data()}
+    _write(place, output_format, data)
+    _tell(fleet, data["totals"], place)
     if check and fleet.attention:
         for each in fleet.attention:
             who = f"user {each['user']} of " if each["user"] else ""
@@ -101,14 +103,16 @@ def report(
         raise click.exceptions.Exit(1)
 
 
-def _write(place: str, output_format: str, fleet: Fleet, asked: Mapping[str, Any], now: datetime) -> None:
+def _write(place: str, output_format: str, data: dict[str, Any]) -> None:
     from c7n_iamusers.report.rendering import render_csv, render_html, render_json
 
-    renderers = {"html": render_html, "json": render_json, "csv": render_csv}
-    data = {"generated": now.isoformat(timespec="seconds"), **asked, **fleet.as_data()}
+    renderers = {"html": render_html, "csv": render_csv}
     store, name = _target(place)
     try:
-        store.replace(name, renderers[output_format](data).encode())
+        if output_format == "json":
+            store.stream(name, render_json(data))
+        else:
+            store.replace(name, renderers[output_format](data).encode())
     except OSError as error:
         raise OutputUnreadable(f"the report can't be written: {error}: give another --output FILE") from error
 
@@ -126,8 +130,7 @@ def _target(place: str) -> tuple[Store, str]:
     return _store(f"{above}{mark}{query}"), name
 
 
-def _tell(fleet: Fleet, place: str) -> None:
-    totals = fleet.as_data()["totals"]
+def _tell(fleet: Fleet, totals: Mapping[str, Any], place: str) -> None:
     say(
         f"{place}: {totals['users']} users in {totals['accounts']} accounts: {totals['deleted']} deleted, "
         f"{totals['left']} still there, {totals['high']} of these of high severity; "

@@ -25,6 +25,8 @@ from c7n_iamusers.notices.exempted import place_of as exempted_place
 from c7n_iamusers.text.moments import as_text, moment
 
 ANNOUNCED, INFORMED = "announced", "informed"
+#: A user or credential was created or activated, or our Deny was removed.
+CREATED, DENY_REMOVED = "created", "deny-removed"
 #: The name of a file beside the notices. While it exists, no destructive action begins with another user.
 STOP = "STOP"
 #: The beginnings of names that count as it, such as STOP.txt, which an editor may make of it.
@@ -41,11 +43,12 @@ _LOST = {"user": "name", "path": "path", "tag": "tag", "group": "membership"}
 class Notice:
     """One message about ``users`` of an account, as it entered the queue.
 
-    ``step``: ``announced``; ``reminded-N``, N days before ``day``; ``informed``, of what became of the users; or
-    ``access``, to a person who has access. ``day``: the first one, in UTC, on which the users may be deleted; of
-    ``informed`` and ``access``, that of the message. ``message_id``: the queue's answer. ``what``: of ``informed``,
-    unique id -> what the message says of the user. ``stop``: the first day, in UTC, on which their credentials may stop
-    working, where the message says so.
+    ``step``: ``announced``; ``reminded-N``, N days before ``day``; ``informed``, of what became of the users;
+    ``created`` or ``deny-removed``, of what was done to them; or ``access``, to a person who has access. ``day``: the
+    first one, in UTC, on which the users may be deleted; of steps that announce nothing, that of the message.
+    ``message_id``: the queue's answer. ``what``: of ``informed``, unique id -> what the message says of the user.
+    ``event``: CloudTrail's id of the event that the message reports; empty if it reports none.
+    ``stop``: the first day, in UTC, on which their credentials may stop working, where the message says so.
     """
 
     account_id: str
@@ -57,6 +60,7 @@ class Notice:
     policy: str
     users: tuple[Subject, ...]
     what: Mapping[str, str] = field(default_factory=dict)
+    event: str = ""
     stop: date | None = None
 
     @property
@@ -84,6 +88,7 @@ class Notice:
             "message-id": self.message_id,
             "policy": self.policy,
             "users": users,
+            **({"event": self.event} if self.event else {}),
         }
         return json.dumps(data, indent=1).encode() + b"\n"
 
@@ -116,8 +121,11 @@ def parse_notice(content: bytes, account_id: str, now: datetime) -> Notice:
     words = (_text(data, "message-id"), _text(data, "policy"))
     subjects = tuple(map(_subject, users))
     what = {str(each["unique-id"]): _text(each, "what") for each in users if "what" in each}
+    event = _text(data, "event") if "event" in data else ""
     stop = date.fromisoformat(_text(data, "credentials-stop")) if "credentials-stop" in data else None
-    return Notice(account_id, _text(data, "step"), time, day, tuple(addresses), *words, subjects, what, stop)
+    return Notice(
+        account_id, _text(data, "step"), time, day, tuple(addresses), *words, subjects, what, event, stop
+    )
 
 
 def _subject(data: Any) -> Subject:
@@ -208,6 +216,10 @@ class Notices:
     def has(self, unique_id: str, step: str, since: datetime) -> bool:
         """Whether a message of ``step`` was sent about the user at ``since`` or later."""
         return any(each.step == step and each.time >= since for each in self._by_user.get(unique_id, ()))
+
+    def reports(self, unique_id: str, event: str) -> bool:
+        """Whether a message about the user reports the event with this id."""
+        return bool(event) and any(each.event == event for each in self._by_user.get(unique_id, ()))
 
     def said(self, unique_id: str, policy: str) -> str | None:
         """What the last message of ``policy`` to inform said of the user; None if there was none."""

@@ -8,10 +8,13 @@ from c7n.utils import type_schema
 
 from c7n_iamusers.execution.user_run import Run, Work
 from c7n_iamusers.iam.permissions import GIVEN_BACK, QUARANTINE, RELEASE
+from c7n_iamusers.plugins.lambda_packaging import is_pull
 from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
 from c7n_iamusers.safeguards.guards import Guards
 
+#: The timeout of a policy's Lambda function in seconds, unless ``mode.timeout`` says another (c7n.mu).
+_LAMBDA_TIMEOUT = 900
 #: The value of the option credentials that leaves them active.
 KEEP = "keep"
 
@@ -41,6 +44,10 @@ class Quarantine(UserAction):
     Deny has the inline form only; a user without room for it is skipped. A policy that is over stays on the user until
     ``quarantine`` replaces it, or ``release`` or ``composite-delete`` removes it. AWS takes seconds to minutes to apply
     it everywhere.
+
+    ``wait: 300`` waits so many seconds before anything is read, and judges the users then: the tags and groups that
+    exempt a new user often come a moment after it. In a Lambda mode, ``wait`` and ``mode.delay`` together may take half
+    of the function's timeout.
 
     ``active-within`` is by default the filter's ``unused-for``. All criteria of the filter are checked again on live
     data.
@@ -87,6 +94,7 @@ class Quarantine(UserAction):
         reason={"type": "string", "minLength": 1},
         credentials={"enum": [KEEP, "deactivate"]},
         brownout={"type": "integer", "minimum": 1, "maximum": 720},
+        wait={"type": "integer", "minimum": 0, "maximum": 600},
         **{"active-within": DAYS, **NOTICED},
     )
     schema_alias = False
@@ -103,11 +111,21 @@ class Quarantine(UserAction):
                 f"policy {self.manager.data.get('name')}: quarantine: a brownout ends by itself, and nobody would "
                 f"activate the credentials then: leave credentials out, or make it {KEEP}"
             )
+        mode = self.manager.data.get("mode") or {}
+        waits, timeout = self.data.get("wait", 0) + mode.get("delay", 0), mode.get("timeout", _LAMBDA_TIMEOUT)
+        if not is_pull(self.manager) and waits > timeout / 2:
+            raise PolicyValidationError(
+                f"policy {self.manager.data.get('name')}: quarantine: wait and mode.delay take {waits} seconds of the "
+                f"{timeout} after which AWS ends the function, and the calls need time too: lower them to "
+                f"{timeout // 2} together, or raise mode.timeout (at most 900)"
+            )
         self.require_numbers()
         return self
 
     def prepare(self, run: Run) -> Work:
         """See UserAction."""
+        # Exemptions, groups and evidence are read after it.
+        run.backoff.sleep(self.data.get("wait", 0))
         account = self.account(run)
         # Compromised users are included: a leaked key is a reason to stop it, and a quarantine deletes no evidence.
         rules, elsewhere = self.exemption_rules()

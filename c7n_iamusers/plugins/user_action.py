@@ -24,7 +24,7 @@ from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.executor import Applied, Executor
-from c7n_iamusers.execution.interruption import Interruption
+from c7n_iamusers.execution.interruption import Interrupted, Interruption
 from c7n_iamusers.execution.journal import JournalReader, JournalWriter, utc_now
 from c7n_iamusers.execution.journaled_call import SINGLE_TRY
 from c7n_iamusers.execution.outcomes import SKIPPED, Outcome, OutcomeWriter, missing_outcomes
@@ -89,12 +89,21 @@ def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
 
 
 def require_known_region(manager: Any) -> None:
-    """Raises PolicyValidationError if the policy runs in what is no Region. ``custodian validate`` runs it in none."""
+    """Raises PolicyValidationError if the policy runs in what is no Region, or waits where no event of IAM arrives.
+
+    ``custodian validate`` runs it in no Region.
+    """
     region = str(manager.config.region or "")
     if region not in ("", "na") and (fault := region_fault(region)):
         raise PolicyValidationError(
             f"policy {manager.data.get('name')}: {fault}. It comes from regions in accounts.yml, from --region or -r, "
             "or from AWS_DEFAULT_REGION. Nothing was touched"
+        )
+    waits = (manager.data.get("mode") or {}).get("type") == "cloudtrail"
+    if waits and region not in ("", "na", home := home_region(region)):
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: mode cloudtrail in {region} would never run: the events of IAM arrive "
+            f"in {home} alone. Give that Region, by regions in accounts.yml, by --region or by -r"
         )
 
 
@@ -197,7 +206,10 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         raise NotImplementedError
 
     def process(self, resources: list[Resource]) -> None:
-        """Process each user. Raises PolicyExecutionError, before any user is changed, if the run is not safe."""
+        """Process each user. Raises PolicyExecutionError, before any user is changed, if the run is not safe.
+
+        A signal ends the process once the current call is journaled.
+        """
         if idle := idle_region(self.manager):
             self.log.info("%s: %s", self.type, idle)
             return
@@ -207,6 +219,10 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         with Interruption() as interruption:
             try:
                 outcomes = self._run(target, resources, interruption)
+            except Interrupted:
+                # before the first user, such as in a wait
+                interruption.exit_if_stopped()
+                raise
             except (OSError, ValueError) as error:
                 raise PolicyExecutionError(
                     f"policy {self.manager.data.get('name')}: account {self.manager.config.account_id}: {error}. "

@@ -209,11 +209,26 @@ def _output(
         state=state,
         why=why,
         dry_run=bool((metadata or {}).get("config", {}).get("dryrun")),
-        resources=tuple(resources) if resources is not None and state in (RAN, ACTION_FAILED) else None,
+        resources=_shown(resources) if resources is not None and state in (RAN, ACTION_FAILED) else None,
         rows=rows,
         rules=tuple(_rules(policy.get("filters"))),
         usage=_usage(log),
     )
+
+
+def _shown(resources: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """What a report needs of resources, without policies, tags and groups. Equal parts of evidence are one object.
+
+    A report holds the users of all accounts: this halves its memory.
+    """
+    shared: dict[str, Any] = {}
+    found = tuple({key: each[key] for key in _SHOWN if key in each} for each in resources)
+    for each in found:
+        if annotation := each.get(ANNOTATION):
+            each[ANNOTATION] = {
+                key: shared.setdefault(json.dumps(value), value) for key, value in annotation.items()
+            }
+    return found
 
 
 def _state(files: _Files, metadata: Any, selected: bool, log: str) -> tuple[str, str]:
@@ -286,6 +301,7 @@ _ASSESSMENT = record(
     },
     others=True,
 )
+_SHOWN = ("Arn", "UserId", "CreateDate", ANNOTATION)
 _USER_ARN = text(2048, _ARN.pattern)
 _USERS = listing(record({"Arn": _USER_ARN}, {"UserId": _TEXT, ANNOTATION: _ASSESSMENT}, others=True), _MANY)
 _OUTCOME = {"status": _TEXT}

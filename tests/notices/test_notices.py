@@ -13,6 +13,7 @@ from c7n_iamusers.exceptions import NoticesUnreadable, Stopped
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.notices.notices import (
     ANNOUNCED,
+    CREATED,
     INFORMED,
     LAPSE_DAYS,
     STOP,
@@ -42,6 +43,24 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     store.create(NOTICE.name, NOTICE.as_json())
     store.create(f"{OTHER_ACCOUNT}/other.json", b"of another account, and not looked at")
     assert Notices.read(store, ACCOUNT, after(1)).announcement(ALICE.unique_id, after(1)) == NOTICE
+
+
+@pytest.mark.parametrize(
+    ("event", "asked", "reported"),
+    [
+        pytest.param("e-1", "e-1", True, id="same"),
+        pytest.param("e-1", "e-2", False, id="other"),
+        pytest.param("", "", False, id="no-event-is-never-the-same"),
+    ],
+)
+def test_an_event_is_reported_once(event: str, asked: str, reported: bool) -> None:
+    written = replace(NOTICE, step=CREATED, day=NOW.date(), event=event)
+    read = parse_notice(written.as_json(), ACCOUNT, after(1))
+    assert read == written
+    found = Notices([read], "notices")
+    assert found.reports(ALICE.unique_id, asked) == reported
+    # it announces nothing
+    assert found.announcement(ALICE.unique_id, after(1)) is None
 
 
 def test_the_last_that_a_policy_said_of_a_user(tmp_path: Path) -> None:
