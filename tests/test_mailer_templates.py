@@ -51,7 +51,10 @@ STATES: dict[str, dict[str, Any]] = {
         "created": {"event": "CreateAccessKey", "text": "CreateAccessKey by <root>"},
         "outcome": {"status": "quarantined", "reason": "denied <everything>"},
     },
-    "heard": {"findings": FINDINGS, "attempts": {"state": "heard", "attempts": [ATTEMPT]}},
+    "heard": {
+        "findings": FINDINGS,
+        "attempts": {"state": "heard", "quarantined": True, "attempts": [ATTEMPT]},
+    },
     "your-access": {
         "findings": FINDINGS,
         "provisioning": {"status": "provisioned", "username": "b@example.com", "permission-set": "Readers"},
@@ -339,6 +342,24 @@ def test_the_mail_on_attempts_says_what_when_and_from_where() -> None:
     for expected in ("ec2 RunInstances", "2026-11-25 09:30 UTC", "from 203.0.113.7 &lt;b&gt; in eu-west-1"):
         assert expected in text
     assert "cloud@example.com" in text
+
+
+@pytest.mark.parametrize(
+    ("attempt", "quarantined", "expected", "absent"),
+    [
+        pytest.param({"error": "AccessDenied"}, True, "eu-west-1: AccessDenied", "not denied", id="denied"),
+        pytest.param({"source": "cloudtrail"}, True, "eu-west-1: not denied", "AccessDenied", id="allowed"),
+        pytest.param({"source": "last-used"}, True, "in eu-west-1</p>", "not denied", id="not-known"),
+        pytest.param({}, False, "are still in use", "quarantine began", id="in-no-quarantine"),
+    ],
+)
+def test_the_mail_on_attempts_claims_no_denial_that_is_not_known(
+    attempt: dict[str, str], quarantined: bool, expected: str, absent: str
+) -> None:
+    attempts = {"state": "heard", "quarantined": quarantined, "attempts": [{**ATTEMPT, **attempt}]}
+    text = render("heard", "template", [{"UserName": "bot", "c7n:IamUser": {"attempts": attempts}}])
+    assert expected in text
+    assert absent not in text
 
 
 @pytest.mark.parametrize("state", STATES)

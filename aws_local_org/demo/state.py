@@ -151,7 +151,8 @@ def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> Non
     for path in notices.glob("*/*.json"):
         record = json.loads(path.read_text())
         record["time"] = (datetime.fromisoformat(record["time"]) - back).isoformat()
-        record["day"] = (date.fromisoformat(record["day"]) - back).isoformat()
+        for key in {"day", "credentials-stop"} & record.keys():
+            record[key] = (date.fromisoformat(record[key]) - back).isoformat()
         path.write_text(json.dumps(record))
     for path in outputs.rglob("journal.jsonl"):
         lines = [_aged_line(json.loads(line), back) for line in path.read_text().splitlines()]

@@ -32,7 +32,7 @@ Found = tuple[Resource, Assessment]
 class Flagging:
     """One run of the filter. ``client``: an IAM client. ``clock``: returns the current time in UTC.
 
-    ``exempt``: the users that exemptions protect, and by which rule, after ``flagged``.
+    ``exempt``: the users that exemptions protect, and by which rules, after ``flagged``.
     """
 
     manager: Any
@@ -84,7 +84,7 @@ class Flagging:
             annotate_anew(record.resource, {"exemption": exemption.rule and exemption.rule.as_data()})
             if exemption.rule:
                 spared[exemption.rule] += 1
-                self.exempt.append((record.user.subject, exemption.rule))
+                self.exempt.extend((record.user.subject, each) for each in (exemption.rule, *exemption.more))
             else:
                 yield record, exemption
         for line in usage_lines((*rules, *elsewhere), spared):

@@ -7,7 +7,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -25,7 +25,7 @@ from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
 from c7n_iamusers.plugins.new_credentials import Created
-from c7n_iamusers.plugins.numbers import check_numbers, or_variable
+from c7n_iamusers.plugins.numbers import LARGEST, check_numbers, or_variable
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
 from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, fail_at_the_end, notices_store
@@ -46,8 +46,9 @@ def _schema() -> dict[str, Any]:
         "type": {"enum": ["notify-owners"]},
         "notices": NOTICES,
         "step": {"enum": ["announce", "remind", INFORM, CREATED]},
-        "days": or_variable({"type": "integer", "minimum": 0}),
+        "days": or_variable({"type": "integer", "minimum": 0, "maximum": LARGEST}),
         "email-domains": EMAIL_DOMAINS,
+        "quarantined_for": or_variable({"type": "number", "minimum": 0, "maximum": LARGEST}),
     }
     informing = {"properties": {"step": {"enum": [INFORM]}}}
     schema["anyOf"] = [
@@ -148,6 +149,9 @@ class NotifyOwners(RecordedNotify):
     ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``, ``was-exempt``, and ``came-back`` if another user of the name
     was announced before) for the template.
 
+    ``quarantined_for: 14`` is for the template, which says that credentials stop working 14 days before the day of the
+    deletion. The record of an announcement keeps that day, and the action ``quarantine`` waits for it.
+
     ``step: inform``, which has no ``days``, says what became of the users, by the actions and filters of the policy:
     who was deleted, failed or was left alone, who has access through Identity Center, as whom somebody still calls AWS.
     It says so once: a user is in a message if that differs from what the last message of the same policy said of it. Of
@@ -168,7 +172,7 @@ class NotifyOwners(RecordedNotify):
     ``notices`` is a directory, or ``s3://BUCKET/PREFIX``, that all steps share. Each message is a file there
     (``<account id>/<time>-<step>-<digest>.json``) by the session of Cloud Custodian itself, with a conditional put.
     Anybody who can write there can forge a notice: let only the runner's role write. A file ``STOP`` there stops the
-    destructive actions of the whole organization before their next user.
+    destructive actions of the whole organization before their next user, and so does any name that begins with it.
 
     Without ``subject`` the mail's subject is ``payments: 12 IAM users are to be deleted on 2026-12-26``, with
     ``account_name``, or else the account's alias or id; that of ``inform`` is ``payments: 10 IAM users deleted, 2 left
@@ -277,7 +281,8 @@ class NotifyOwners(RecordedNotify):
     def _process(self, resources: list[Resource], event: Any) -> None:
         account_id, now = subject_of(resources[0]).account_id, utc_now()
         self._store, self._addresses = notices_store(self.manager, self.data["notices"]), ()
-        rules = exemption_rules(self.manager)
+        held, elsewhere = exemption_rules(self.manager)
+        rules = (*held, *elsewhere)
         with self.refused(account_id):
             notices = Notices.read(self._store, account_id, now)
             due = self._step.due(by_risk(resources), notices, rules, now)
@@ -346,7 +351,8 @@ class NotifyOwners(RecordedNotify):
                 subjects = tuple(subject_of(each.resource) for each in found)
                 what = {str(each.resource["UserId"]): each.news for each in found if each.news}
                 head = (subjects[0].account_id, self._step.name, now, day, self._addresses)
-                self.record(Notice(*head, receipt, self.policy_name, subjects, what, self._step.event))
+                more = (what, self._step.event, self._stop(day))
+                self.record(Notice(*head, receipt, self.policy_name, subjects, *more))
 
     def _content(
         self, message: dict[str, Any], part: Sequence[Due], at: int, parts: int, users: Sequence[Due]
@@ -360,6 +366,11 @@ class NotifyOwners(RecordedNotify):
             action["subject"] = self._step.subject(name, users, counted, at, parts)
         found: str = self.pack({**message, "action": action, "resources": [each.resource for each in part]})
         return found
+
+    def _stop(self, day: date) -> date | None:
+        """The day on which credentials stop working, as the message about users of ``day`` says."""
+        held = self.data.get("quarantined_for") if isinstance(self._step, (Announce, Remind)) else None
+        return None if held is None else day - timedelta(days=held)
 
     @property
     def _informs(self) -> bool:

@@ -7,7 +7,7 @@ from c7n.exceptions import PolicyValidationError
 from c7n.utils import type_schema
 
 from c7n_iamusers.execution.user_run import Run, Work
-from c7n_iamusers.iam.permissions import QUARANTINE, RELEASE
+from c7n_iamusers.iam.permissions import GIVEN_BACK, QUARANTINE, RELEASE
 from c7n_iamusers.plugins.lambda_packaging import is_pull
 from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
@@ -54,7 +54,9 @@ class Quarantine(UserAction):
     data.
 
     ``noticed`` and ``notices`` ask for a record of ``notify-owners``, as with ``composite-delete``. ``noticed: 16``
-    counts from the announcement, so the announced day, which is that of the deletion, need not have come.
+    counts from the announcement, so the announced day, which is that of the deletion, need not have come. If the
+    announcement said by ``quarantined_for`` when credentials stop working, users are skipped until that day, except for
+    a brownout.
 
     Running it again changes nothing as long as the quarantine holds, and reports the use of password or keys since.
     No reported use is no proof: attempts with an inactive key may leave no trace.
@@ -127,12 +129,16 @@ class Quarantine(UserAction):
         run.backoff.sleep(self.data.get("wait", 0))
         account = self.account(run)
         # Compromised users are included: a leaked key is a reason to stop it, and a quarantine deletes no evidence.
+        rules, elsewhere = self.exemption_rules()
         guards = Guards(
             run.callers,
-            self.exemption_rules(),
+            rules,
             self.active_within(),
             include_compromised=True,
             before_day=True,
+            # it ends by itself, and the announcement does not speak of it
+            before_stop="brownout" in self.data,
+            elsewhere=elsewhere,
             **self.notices_guard(run),
         )
         records, recheck = self.user_records(run, account), self.recheck(run, account)
@@ -193,6 +199,8 @@ class Release(UserAction):
     )
     schema_alias = False
     permissions = RELEASE
+    #: The permissions of these that may not be limited to AWSDenyAll.
+    gives_back = GIVEN_BACK
 
     def validate(self) -> Release:
         """Raises PolicyValidationError for an output that does not last."""

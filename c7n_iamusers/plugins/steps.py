@@ -52,7 +52,7 @@ class Step(ABC):
     def due(
         self, users: Sequence[Resource], notices: Notices, rules: Sequence[ExemptionRule], now: datetime
     ) -> list[Due]:
-        """The ``users`` whose owners have to be addressed. ``rules``: the exemptions of their account."""
+        """The ``users`` whose owners have to be addressed. ``rules``: the exemptions of all accounts."""
 
     @abstractmethod
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:

@@ -44,7 +44,7 @@ from c7n_iamusers.iam.signin_sessions import (
 from c7n_iamusers.notices.notices import Notices, check_stop
 from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
 from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
-from c7n_iamusers.plugins.numbers import check_numbers, or_variable
+from c7n_iamusers.plugins.numbers import LARGEST, check_numbers, or_variable
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import (
     NOTICES,
@@ -156,9 +156,9 @@ def _users_of_account(manager: Any) -> int:
 
 Resource = dict[str, Any]
 #: The schema of an option in days.
-DAYS = or_variable({"type": "number", "exclusiveMinimum": 0})
+DAYS = or_variable({"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST})
 #: The options of an action that asks for notices.
-NOTICED = {"noticed": or_variable({"type": "number", "minimum": 0}), "notices": NOTICES}
+NOTICED = {"noticed": or_variable({"type": "number", "minimum": 0, "maximum": LARGEST}), "notices": NOTICES}
 _EVERYBODY = Selection()
 
 
@@ -181,9 +181,10 @@ def require_exemptions(manager: Any, action: str, rules: bool = True) -> None:
         )
 
 
-def exemption_rules(manager: Any) -> tuple[ExemptionRule, ...]:
-    """The exemption rules of the policy's filters ``unnecessary`` that hold in this account."""
-    return tuple(rule for each in manager.filters if each.type == "unnecessary" for rule in each.rules())
+def exemption_rules(manager: Any) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
+    """The exemption rules of the policy's filters ``unnecessary`` that hold in this account, and the others."""
+    found = [each.rules() for each in manager.filters if each.type == "unnecessary"]
+    return tuple(rule for held, _ in found for rule in held), tuple(rule for _, no in found for rule in no)
 
 
 class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
@@ -315,8 +316,8 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
         return checked
 
-    def exemption_rules(self) -> tuple[ExemptionRule, ...]:
-        """The exemption rules of the policy's filters ``unnecessary``."""
+    def exemption_rules(self) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
+        """See the function of this name."""
         return exemption_rules(self.manager)
 
     def active_within(self) -> float | None:
