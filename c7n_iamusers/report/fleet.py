@@ -50,6 +50,8 @@ _STATES = (
 UNSEEN = frozenset(_STATES[: _STATES.index(ended.ACTION_FAILED)])
 #: A run over all accounts takes less.
 _RUN_TAKES = timedelta(hours=6)
+#: What to do about a run that did not happen.
+_LOOK = "look into what c7n-org printed for this account, such as a denied role or invalid variables or exemptions"
 #: An exemption that ends within so many days is named.
 _SOON = timedelta(days=30)
 _FIRST = datetime.min.replace(tzinfo=timezone.utc)
@@ -63,6 +65,19 @@ class Expected:
 
     id: str
     name: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What must be there of each account: a result of each of ``policies``, which began at ``since`` or later.
+
+    ``policies``: names; if empty and there is a ``since``, all policies that the outputs know. ``since``: None for any
+    time. ``expected_only``: nothing of accounts that are not expected is shown or counted.
+    """
+
+    policies: Collection[str] = ()
+    since: datetime | None = None
+    expected_only: bool = False
 
 
 @dataclass
@@ -237,14 +252,25 @@ class Fleet:
         }
 
 
-def fleet_of(outputs: Sequence[PolicyOutput], expected: Sequence[Expected], today: date) -> Fleet:
+#: Whatever is there.
+ANY = Wanted()
+
+
+def fleet_of(
+    outputs: Sequence[PolicyOutput], expected: Sequence[Expected], today: date, wanted: Wanted = ANY
+) -> Fleet:
     """The fleet that ``outputs`` show, with the accounts that are ``expected`` to be among them."""
     key_of = _account_keys(outputs, expected)
+    if wanted.expected_only:
+        ids = {each.id for each in expected}
+        outputs = [each for each in outputs if key_of.of(each) in ids]
     users = _users(outputs, key_of)
-    accounts = _accounts(outputs, expected, key_of, users)
+    accounts = _accounts(outputs, expected, key_of, users, wanted)
     ordered = sorted(users, key=lambda each: (each.account, each.name.casefold(), each.unique_id))
     runs = tuple(_runs(outputs, users, key_of))
     all_seen = not any(each.state in UNSEEN for each in accounts)
+    if wanted.expected_only:
+        all_seen = False  # a rule may protect users of other accounts
     exemptions = tuple(_exemptions(_latest(outputs, key_of), all_seen, today))
     return Fleet(accounts, tuple(ordered), runs, exemptions, tuple(_attention(accounts)))
 
@@ -359,7 +385,11 @@ def _without_older(
 
 
 def _accounts(
-    outputs: Sequence[PolicyOutput], expected: Collection[Expected], key_of: _Keys, users: Iterable[User]
+    outputs: Sequence[PolicyOutput],
+    expected: Collection[Expected],
+    key_of: _Keys,
+    users: Iterable[User],
+    wanted: Wanted,
 ) -> tuple[Account, ...]:
     names = {key_of.of(each): each.name for each in sorted(outputs, key=_began) if each.name}
     names |= {each.id: each.name for each in expected}
@@ -370,13 +400,39 @@ def _accounts(
     for (account, _, _), output in _without_older(_latest(outputs, key_of), expected).items():
         latest[account].append(output)
     keys = {*(each.id for each in expected), *map(key_of.of, outputs), *of_account}
-    found = (_account(key, names.get(key, ""), latest[key], of_account[key]) for key in keys)
+    policies = wanted.policies or (
+        {policy for _, policy, _ in _latest(outputs, key_of)} if wanted.since else ()
+    )
+    must = {each.id for each in expected} or keys
+    lacking = {key: tuple(_lacking(latest[key], policies, wanted.since)) for key in must}
+    found = (
+        _account(key, names.get(key, ""), latest[key], lacking.get(key, ()), of_account[key]) for key in keys
+    )
     return tuple(sorted(found, key=_by_risk))
 
 
-def _account(key: str, name: str, latest: Sequence[PolicyOutput], users: Sequence[User]) -> Account:
-    state = min((each.state for each in latest), key=_STATES.index, default=MISSING)
-    why = tuple(f"{each.policy} in {each.place}: {each.why}" for each in latest if each.why)
+def _lacking(
+    latest: Sequence[PolicyOutput], policies: Collection[str], since: datetime | None
+) -> Iterator[str]:
+    """For each of ``policies`` that left an account no result, or one from before ``since``: that it did not run."""
+    for policy in sorted(policies):
+        found = [each for each in latest if each.policy == policy]
+        if not found:
+            yield f"{policy} left no result: {_LOOK}"
+        for each in found:
+            if since and each.time and each.time < since:
+                yield (
+                    f"{policy} in {each.place}: its result is of {each.time:%Y-%m-%d %H:%M:%S} UTC, and it should have "
+                    f"run since {since:%Y-%m-%d %H:%M:%S} UTC: {_LOOK}"
+                )
+
+
+def _account(
+    key: str, name: str, latest: Sequence[PolicyOutput], lacking: Sequence[str], users: Sequence[User]
+) -> Account:
+    states = [*(each.state for each in latest), *([ended.STOPPED] if latest and lacking else [])]
+    state = min(states, key=_STATES.index, default=MISSING)
+    why = (*(f"{each.policy} in {each.place}: {each.why}" for each in latest if each.why), *lacking)
     if not latest:
         why = ("no run of a policy left a resources.json for it",)
     times = [each.time for each in latest if each.time]
@@ -434,7 +490,7 @@ def _runs(outputs: Iterable[PolicyOutput], users: Sequence[User], key_of: _Keys)
     runs = sorted(grouped.items(), key=lambda each: min(map(_began, each[1])))
     starts = [min(map(_began, group)) for _, group in runs]
     deleted_at = [_when(event) for each in users if (event := each.event())["status"] == DELETED]
-    for (run, group), until in zip(runs, [*starts[1:], _LAST], strict=True):
+    for (run, group), until in zip(runs, [*starts, _LAST][1:], strict=True):
         began = [each.time for each in group if each.time]
         last = max(map(_began, group))
         known = sum(each.first_seen <= last for each in users)

@@ -41,7 +41,8 @@ _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
 _ARN = re.compile(r"arn:[a-z-]+:iam::(\d{12}):user/.+", re.ASCII)
 _DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
 _DATE_PARTS = 4
-_TYPES = frozenset({"iam-user", "aws.iam-user"})
+#: The resource of a policy on IAM users.
+USER_TYPES = frozenset({"iam-user", "aws.iam-user"})
 _JUDGED = re.compile(r"unnecessary: of (\d+) users (\d+) are not exempt")
 _DENIED = ("AccessDenied", "not authorized to perform")
 
@@ -190,7 +191,7 @@ def _output(
     files = _Files(store, directory, names)
     metadata = files.data(METADATA, _METADATA, "metadata")
     policy = metadata["policy"] if metadata else {}
-    if policy and policy.get("resource") not in _TYPES:
+    if policy and policy.get("resource") not in USER_TYPES:
         return None
     resources = files.data(RESOURCES, _USERS, "a list of IAM users")
     rows = _rows(files)

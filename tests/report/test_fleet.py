@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.report.fleet import Expected, Fleet, fleet_of
+from c7n_iamusers.report.fleet import ANY, Expected, Fleet, Wanted, fleet_of
 from c7n_iamusers.report.outputs import read_outputs
 from tests.report.fleet_outputs import (
     ACCOUNT,
@@ -35,9 +36,9 @@ def left(tmp_path: Path) -> Outputs:
     return Outputs(tmp_path)
 
 
-def fleet(left: Outputs, *expected: Expected) -> Fleet:
+def fleet(left: Outputs, *expected: Expected, wanted: Wanted = ANY) -> Fleet:
     names = [each.name for each in expected]
-    return fleet_of(read_outputs(DirectoryStore(left.root), names), expected, NOW.date())
+    return fleet_of(read_outputs(DirectoryStore(left.root), names), expected, NOW.date(), wanted)
 
 
 def users(found: Fleet) -> dict[str, dict[str, Any]]:
@@ -230,6 +231,66 @@ def test_a_result_that_most_accounts_have_replaced_is_older(
     assert [each["what"] for each in found.attention] == [each for each in states if each != "ran"]
     wave = fleet(left, expected[2])
     assert [each.state for each in wave.accounts if each.id == expected[2].id] == ["ran"]
+
+
+PAYMENTS, RESEARCH = Expected(ACCOUNT, "payments"), Expected(OTHER_ACCOUNT, "research")
+YESTERDAY = NOW - timedelta(days=1.5)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected", "lacking"),
+    [
+        pytest.param(ANY, [PAYMENTS, RESEARCH], {}, id="nothing-is-wanted"),
+        pytest.param(Wanted([FLAG], YESTERDAY), [PAYMENTS], {}, id="it-ran"),
+        pytest.param(
+            Wanted([FLAG], YESTERDAY),
+            [PAYMENTS, RESEARCH],
+            {"research": "since 2026-11-24 00:00:00 UTC"},
+            id="the-output-of-the-run-before",
+        ),
+        pytest.param(
+            Wanted([FLAG], YESTERDAY),
+            [],
+            {"research": "its result is of 2026-11-23"},
+            id="of-all-in-the-outputs",
+        ),
+        pytest.param(Wanted([FLAG], NOW - timedelta(days=2)), [RESEARCH], {}, id="it-began-right-then"),
+        pytest.param(
+            Wanted((), YESTERDAY),
+            [PAYMENTS, RESEARCH],
+            {"payments": f"{DELETE} left no result", "research": f"{DELETE} in "},
+            id="all-policies-of-the-outputs",
+        ),
+        pytest.param(
+            Wanted([PARK]), [PAYMENTS], {"payments": f"{PARK} left no result"}, id="no-output-at-all"
+        ),
+        pytest.param(Wanted([DELETE]), [RESEARCH], {}, id="at-any-time"),
+    ],
+)
+def test_a_run_that_did_not_happen_needs_attention(
+    left: Outputs, wanted: Wanted, expected: list[Expected], lacking: dict[str, str]
+) -> None:
+    left.leave("alice", days=1)
+    left.leave("bob", name="research", account=OTHER_ACCOUNT, days=2)
+    left.leave("bob", name="research", account=OTHER_ACCOUNT, policy=DELETE, days=2)
+    attention = {each["name"]: each for each in fleet(left, *expected, wanted=wanted).attention}
+    assert attention.keys() == lacking.keys()
+    for name, why in lacking.items():
+        assert attention[name]["what"] == "did not run"
+        assert why in attention[name]["why"]
+
+
+def test_a_report_on_some_accounts_leaves_the_others_out(left: Outputs) -> None:
+    left.leave("alice", log=NOBODY)
+    failed = {**outcome("bob", "failed"), "arn": f"arn:aws:iam::{OTHER_ACCOUNT}:user/bob"}
+    left.leave("bob", name="research", account=OTHER_ACCOUNT, outcomes=[failed], log=NOBODY)
+    left.leave(name="research", account=OTHER_ACCOUNT, policy=DELETE, files=STOPPED)
+    assert len(fleet(left, PAYMENTS).attention) == 2
+    found = fleet(left, PAYMENTS, wanted=Wanted(expected_only=True))
+    data = found.as_data()
+    assert (found.attention, list(users(found)), data["totals"]["accounts"]) == ((), ["alice"], 1)
+    assert [(each["policy"], each["accounts"]) for each in found.runs] == [(FLAG, 1)]
+    assert [each["users"] for each in found.exemptions] == [None], "it may protect users of other accounts"
 
 
 def test_each_region_counts(left: Outputs) -> None:
