@@ -99,8 +99,8 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
 @click.option(
     "--check",
     is_flag=True,
-    help="End with 1 where a user failed, an account did not run, is denied or unreadable, or a quarantine is in use or "
-    "broken; a line for each.",
+    help="End with 1 where a user failed, an account did not run, is denied or unreadable, or a quarantine is in use, "
+    "broken or of an exempt user; a line for each.",
 )
 def report(
     places: tuple[str, ...],

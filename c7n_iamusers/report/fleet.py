@@ -33,6 +33,8 @@ UNJUDGED = "unknown"
 SEVERITIES = (HIGH, MEDIUM, LOW, UNJUDGED)
 #: A quarantine of which nothing bad is known, and the statuses that put a user into one or end it.
 STANDS = "stands"
+#: What is wrong with a quarantine that somebody undid in part, and with one of a user that has an exemption since.
+BROKEN, EXEMPT = "broken", "of an exempt user"
 _CHANGING = frozenset({QUARANTINED, RELEASED, DELETED})
 #: From bad to good.
 _STATES = (
@@ -52,6 +54,8 @@ UNSEEN = frozenset(_STATES[: _STATES.index(ended.ACTION_FAILED)])
 _RUN_TAKES = timedelta(hours=6)
 #: What to do about a run that did not happen.
 _LOOK = "look into what c7n-org printed for this account, such as a denied role or invalid variables or exemptions"
+#: A broken quarantine is named for so many days, unless the user is released or deleted.
+_REMEMBERED = timedelta(days=14)
 #: An exemption that ends within so many days is named.
 _SOON = timedelta(days=30)
 _FIRST = datetime.min.replace(tzinfo=timezone.utc)
@@ -82,12 +86,18 @@ class Wanted:
 
 @dataclass
 class User:
-    """A user of an account: ``evidence`` of the latest run that selected it, and what became of it."""
+    """A user of an account: ``evidence`` of the latest run that selected it, and what became of it.
+
+    ``exempt``: whether the latest run that judged its account found it exempt and denied everything.
+    ``remembered_from``: the first day whose broken quarantines are named although they were completed since.
+    """
 
     account: str
     name: str
     arn: str
     unique_id: str
+    remembered_from: date = date.max
+    exempt: bool = False
     first_seen: datetime = _LAST
     last_seen: datetime | None = None
     created: str = ""
@@ -101,33 +111,67 @@ class User:
         newest = max(self.events, key=_when)
         if newest["status"] == DELETED:
             return newest
-        of_policy = {each["policy"]: each for each in sorted(self.events, key=_when)}
-        failed = [each for each in of_policy.values() if each["status"] == FAILED]
+        ended_at = self.ended()
+        failed = [
+            each
+            for each in self.of_policies(self.events)
+            if each["status"] == FAILED and (_when(each) > ended_at or not quarantine_trouble(each["reason"]))
+        ]
         return max(failed, key=_when) if failed else newest
 
     def trouble(self) -> str:
-        """What is wrong with its quarantine: empty, ``in use`` or ``broken``, by the latest outcome of each policy."""
+        """What is wrong with its quarantine: empty, ``in use``, ``broken`` or EXEMPT."""
+        if self.exempt:
+            return EXEMPT
+        event = self.troubling()
+        return quarantine_trouble(event["reason"]) if event else "in use" if self.heard() else ""
+
+    def troubling(self) -> Row | None:
+        """The newest outcome that says what is wrong with its quarantine, since its last release.
+
+        The latest outcome of each policy counts. One of the last days that says ``broken`` counts although a later run
+        found the quarantine complete: that run or the one before completed it, and nobody may have seen that.
+        """
         if self.event()["status"] == DELETED:
-            return ""
-        of_policy = {each["policy"]: each for each in sorted(self.events, key=_when)}
-        found = [quarantine_trouble(each["reason"]) for each in of_policy.values()]
-        return next(filter(None, found), "") or ("in use" if self.heard() else "")
+            return None
+        ended_at = self.ended()
+        since = sorted((each for each in self.events if _when(each) > ended_at), key=_when)
+        latest = self.of_policies(since)
+        broken = [
+            each
+            for each in since
+            if quarantine_trouble(each["reason"]) == BROKEN
+            and (each in latest or _when(each).date() >= self.remembered_from)
+        ]
+        in_use = [each for each in latest if quarantine_trouble(each["reason"])]
+        return next(iter((*reversed(broken), *in_use)), None)
+
+    def ended(self) -> datetime:
+        """When it was last released or deleted."""
+        ends = [_when(each) for each in self.events if each["status"] in (RELEASED, DELETED)]
+        return max(ends, default=_FIRST)
+
+    def of_policies(self, events: Iterable[Row]) -> list[Row]:
+        """The latest of ``events`` of each policy."""
+        return list({each["policy"]: each for each in sorted(events, key=_when)}.values())
 
     def heard(self) -> str:
         """Who still calls AWS as the user under its quarantine, in words; empty if nobody, or it was released since."""
         found = self.evidence.get("attempts")
         if not isinstance(found, Mapping) or found.get("state") != HEARD or not found.get("quarantined"):
             return ""
-        ends = [_when(each) for each in self.events if each["status"] in (RELEASED, DELETED)]
-        if max(ends, default=_FIRST) > (moment(found.get("as_of")) or _LAST):
+        if self.ended() > (moment(found.get("as_of")) or _LAST):
             return ""
         return f"heard since {found.get('since')}: {heard_reason(found)}"
 
     def quarantine(self) -> str:
         """What is known of its quarantine: empty where it is in none, STANDS, or what is wrong with it."""
+        return self.trouble() or (STANDS if self.stands() else "")
+
+    def stands(self) -> bool:
+        """Whether it was put in quarantine, and not released or deleted since."""
         states = [each["status"] for each in sorted(self.events, key=_when) if each["status"] in _CHANGING]
-        stands = STANDS if states and states[-1] == QUARANTINED else ""
-        return self.trouble() or stands
+        return bool(states) and states[-1] == QUARANTINED
 
     def severity(self) -> str:
         """Of its worst finding; UNJUDGED where no output has its evidence."""
@@ -265,6 +309,8 @@ def fleet_of(
         ids = {each.id for each in expected}
         outputs = [each for each in outputs if key_of.of(each) in ids]
     users = _users(outputs, key_of)
+    for user in users:
+        user.remembered_from = today - _REMEMBERED
     accounts = _accounts(outputs, expected, key_of, users, wanted)
     ordered = sorted(users, key=lambda each: (each.account, each.name.casefold(), each.unique_id))
     runs = tuple(_runs(outputs, users, key_of))
@@ -309,7 +355,17 @@ def _users(outputs: Iterable[PolicyOutput], key_of: _Keys) -> list[User]:
                 if event not in user.events:
                     user.events.append(event)
                 user.first_seen = min(user.first_seen, _when(event))
+    for arn, ours, output in _exempt(outputs, key_of):
+        user = _user(found, of_arn, arn, "", key_of.of(output))
+        user.exempt = (ours or user.stands()) and user.ended() <= _began(output)
     return list(found.values())
+
+
+def _exempt(outputs: Iterable[PolicyOutput], key_of: _Keys) -> Iterator[tuple[str, bool, PolicyOutput]]:
+    """The exempt users that are denied everything, by the latest of ``outputs`` of each account that judged users."""
+    judged = {key_of.of(each): each for each in outputs if each.denied is not None}
+    for output in judged.values():
+        yield from ((arn, ours, output) for arn, ours in (output.denied or {}).items())
 
 
 def _user(
@@ -465,15 +521,31 @@ def _attention(accounts: Sequence[Account]) -> Iterator[Row]:
             yield _needs(account, "account", account.state, "; ".join(account.why))
     users = [(account, user) for account in accounts for user in account.users]
     for account, user in users:
-        if (event := user.event())["status"] == FAILED:
+        event = user.event()
+        if event["status"] == FAILED and quarantine_trouble(event["reason"]) != BROKEN:
             reason = event["reason"] or "no reason was left"
             yield _needs(account, "failure", f"{event['policy']} failed", reason, user)
     for account, user in users:
         if trouble := user.trouble():
-            reasons = (each["reason"] for each in sorted(user.events, key=_when, reverse=True))
-            said = next((reason for reason in reasons if quarantine_trouble(reason) == trouble), "")
-            why = said or user.heard()
+            why = _why(trouble, user).removeprefix(f"quarantine {trouble}: ")
             yield _needs(account, "quarantine", f"quarantine {trouble}", why, user)
+
+
+def _why(trouble: str, user: User) -> str:
+    """What is wrong with a quarantine, in words, and for how long a broken one is named."""
+    if trouble == EXEMPT:
+        return "it is exempt, and still denied everything: release it (policies/release.yml), or remove the exemption"
+    event = user.troubling()
+    if event is None:
+        return user.heard()
+    reason = str(event["reason"])
+    if quarantine_trouble(reason) != BROKEN or event in user.of_policies(user.events):
+        return reason
+    until = _when(event).date() + _REMEMBERED
+    return (
+        f"{reason}. {event['policy']} found this on {event['time'][:10]}; it is named until {until}, or until the user "
+        "is released or deleted"
+    )
 
 
 def _needs(account: Account, kind: str, what: str, why: str, user: User | None = None) -> Row:

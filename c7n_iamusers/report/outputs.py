@@ -24,7 +24,7 @@ from c7n_iamusers.exceptions import OutputUnreadable
 from c7n_iamusers.execution.journal import BUCKET_JOURNALS, parsed
 from c7n_iamusers.execution.outcomes import OUTCOMES, missing_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
-from c7n_iamusers.exemptions import RuleKey, read_usage
+from c7n_iamusers.exemptions import RuleKey, read_denied, read_usage
 from c7n_iamusers.text.shapes import Shape, listing, mapping, maybe, one_of, record, text, whole
 
 RESOURCES, METADATA, LOG = "resources.json", "metadata.json", "custodian-run.log"
@@ -67,6 +67,8 @@ class PolicyOutput:
     empty. ``name``: c7n-org's name of the account, or empty. ``time``: when the run began. ``state``: how it ended;
     empty where only a record of outcomes lies here. ``resources``: the users that were selected, None where that is
     not known. ``rows``: of outcomes. ``rules``: entries of ``exempt``. ``usage``: None where the log does not say.
+    ``denied``: the ARNs of exempt users that are denied everything, and whether a quarantine does that; None where the
+    filter unnecessary did not run.
     """
 
     place: str
@@ -83,6 +85,7 @@ class PolicyOutput:
     rows: tuple[Mapping[str, Any], ...]
     rules: tuple[Mapping[str, Any], ...]
     usage: Usage | None
+    denied: Mapping[str, bool] | None
 
 
 def read_outputs(store: Store, names: Iterable[str] = ()) -> list[PolicyOutput]:
@@ -214,6 +217,7 @@ def _output(
         rows=rows,
         rules=tuple(_rules(policy.get("filters"))),
         usage=_usage(log),
+        denied=_denied(log),
     )
 
 
@@ -339,6 +343,17 @@ def _usage(log: str) -> Usage | None:
             exempt = int(judged[1]) - int(judged[2])
             found = Usage(exempt, rules) if exempt <= sum(rules.values()) else None
             rules = {}
+    return found
+
+
+def _denied(log: str) -> Mapping[str, bool] | None:
+    """What the last run that wrote to the log says."""
+    found, denied = None, dict[str, bool]()
+    for line in log.splitlines():
+        if each := read_denied(line):
+            denied |= [each]
+        elif _JUDGED.search(line):
+            found, denied = denied, {}
     return found
 
 

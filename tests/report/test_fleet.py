@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.execution.stores import DirectoryStore
+from c7n_iamusers.exemptions import denied_line, parse_rules
 from c7n_iamusers.report.fleet import ANY, Expected, Fleet, Wanted, fleet_of
 from c7n_iamusers.report.outputs import read_outputs
 from tests.report.fleet_outputs import (
@@ -17,6 +18,7 @@ from tests.report.fleet_outputs import (
     FLAG,
     NOW,
     OTHER_ACCOUNT,
+    RULE,
     Outputs,
     at,
     finding,
@@ -322,6 +324,79 @@ def test_failures_and_quarantines_need_attention(left: Outputs) -> None:
         (ACCOUNT, "carol", "quarantine broken"),
     ]
     assert [each["why"] for each in found.attention] == ["iam:DeleteUser was denied", IN_USE, BROKEN]
+
+
+AGAIN = (
+    "quarantine broken: that of 2026-11-01 12:00 UTC no longer holds (its Deny-all is gone): find out who undid it. It "
+    "was put in quarantine again, and the days count from now; "
+)
+
+
+@pytest.mark.parametrize(
+    ("events", "what"),
+    [
+        pytest.param([("failed", AGAIN, 3)], ["quarantine broken"], id="named-once"),
+        pytest.param(
+            [("failed", AGAIN, 3), ("unchanged", "", 1)], ["quarantine broken"], id="completed-since"
+        ),
+        pytest.param([("failed", AGAIN, 14), ("unchanged", "", 1)], ["quarantine broken"], id="14-days-ago"),
+        pytest.param([("failed", AGAIN, 15), ("unchanged", "", 1)], [], id="long-ago"),
+        pytest.param([("failed", AGAIN, 15)], ["quarantine broken"], id="not-looked-at-since"),
+        pytest.param(
+            [("failed", AGAIN, 3), ("skipped", IN_USE, 1)], ["quarantine broken"], id="and-in-use-since"
+        ),
+        pytest.param([("failed", AGAIN, 3), ("released", IN_USE, 1)], [], id="released-since"),
+        pytest.param([("failed", AGAIN, 3), ("deleted", "", 1)], [], id="deleted-since"),
+        pytest.param(
+            [("released", "", 5), ("failed", AGAIN, 3), ("unchanged", "", 1)],
+            ["quarantine broken"],
+            id="released-before",
+        ),
+    ],
+)
+def test_a_broken_quarantine_stays_named_and_once(
+    left: Outputs, events: list[tuple[str, str, float]], what: list[str]
+) -> None:
+    *history, row = (outcome("alice", status, reason, days) for status, reason, days in events)
+    left.leave("alice", policy=PARK, outcomes=[{**row, "history": history}])
+    found = fleet(left).attention
+    assert [each["what"] for each in found] == what
+    assert all(each["why"].startswith("that of 2026-11-01") for each in found)
+    named = len(events) > 1 and events[-1][0] != "failed"
+    assert all(("; it is named until 2026-" in each["why"]) is named for each in found)
+
+
+def test_a_release_ends_the_failure_of_a_policy_that_found_the_quarantine_broken(left: Outputs) -> None:
+    left.leave("alice", policy=PARK, days=3, outcomes=[outcome("alice", "failed", AGAIN, 3)])
+    left.leave("alice", policy=RELEASE, days=1, outcomes=[outcome("alice", "released", days=1)])
+    assert (users(fleet(left))["alice"]["status"], needs(fleet(left))) == ("released", [])
+
+
+OURS = denied_line(resource("alice")["Arn"], parse_rules([RULE], "exempt")[0], True)
+OTHER = OURS.replace("our Deny-all", "a policy")
+QUARANTINED_BEFORE = [outcome("alice", "quarantined", days=9)]
+
+
+@pytest.mark.parametrize(
+    ("line", "outcomes", "named"),
+    [
+        pytest.param(OURS, QUARANTINED_BEFORE, True, id="in-quarantine"),
+        pytest.param(OURS, [], True, id="by-the-deny-itself"),
+        pytest.param(OTHER, QUARANTINED_BEFORE, True, id="by-the-outcomes"),
+        pytest.param(OTHER, [], False, id="denied-by-others"),
+        pytest.param("", QUARANTINED_BEFORE, False, id="not-denied-or-not-exempt"),
+        pytest.param(OURS, [outcome("alice", "released", days=1)], False, id="released-since"),
+        pytest.param(OURS, [outcome("alice", "released", days=3)], True, id="released-before"),
+        pytest.param(OURS, [outcome("alice", "quarantined", IN_USE, days=9)], True, id="in-use-before"),
+    ],
+)
+def test_an_exempt_user_that_is_still_denied_needs_attention(
+    left: Outputs, line: str, outcomes: list[dict[str, Any]], named: bool
+) -> None:
+    left.leave("bob", days=9, policy=DELETE, log=f"{OURS}\n{NOBODY}")
+    left.leave("bob", days=2, log=f"{OURS}\n{NOBODY}\nunnecessary: {line}\n{NOBODY}")
+    left.leave(policy=PARK, days=9, outcomes=outcomes)
+    assert needs(fleet(left)) == ([(ACCOUNT, "alice", "quarantine of an exempt user")] if named else [])
 
 
 ATTEMPTS = {
