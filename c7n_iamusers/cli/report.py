@@ -135,10 +135,17 @@ def report(
     _tell(fleet, place)
     if check and fleet.attention:
         for each in fleet.attention:
-            who = f"user {each['user']} of " if each["user"] else ""
-            named = f" ({each['name']})" if each["name"] not in ("", each["account"]) else ""
-            say(f"{who}account {each['account']}{named}: {each['what']}: {each['why']}", err=True)
+            say(f"{_who(each)}{each['what']}: {each['why']}", err=True)
         raise click.exceptions.Exit(1)
+
+
+def _who(row: Mapping[str, Any]) -> str:
+    """The beginning of a line of --check; empty where it is on several accounts."""
+    if not row["account"]:
+        return ""
+    user = f"user {row['user']} of " if row["user"] else ""
+    named = f" ({row['name']})" if row["name"] not in ("", row["account"]) else ""
+    return f"{user}account {row['account']}{named}: "
 
 
 def _write(place: str, output_format: str, fleet: Fleet, asked: Mapping[str, Any], now: datetime) -> None:
@@ -173,10 +180,25 @@ def _tell(fleet: Fleet, place: str) -> None:
         f"{totals['left']} still there, {totals['high']} of these of high severity; "
         f"{len(fleet.attention)} need attention"
     )
+    for each in fleet.policies:
+        say(_did(each))
     for each in fleet.exemptions:
         if told := each["state"] or ("matches nobody" if each["users"] == 0 else ""):
             where = f" in account {each['account']!r}" if each["account"] else ""
             say(f"exemption by {each['field']} {each['pattern']!r}{where} until {each['expires']}: {told}")
+
+
+def _did(row: Mapping[str, Any]) -> str:
+    """What the latest run of a policy did."""
+    from c7n_iamusers.execution.outcomes import SKIPPED
+
+    when = f", {row['time'][:16].replace('T', ' ')} UTC" if row["time"] else ""
+    dry = ", dry run" if row["dry_run"] else ""
+    counts = {"selected": row["selected"], **row["outcomes"]}
+    done = {status: f"{count} {status}" for status, count in counts.items()}
+    if row["skipped"]:
+        done[SKIPPED] += f" ({'; '.join(f'{count} {reason}' for reason, count in row['skipped'].items())})"
+    return f"{row['policy']}{when}{dry}: {', '.join(done.values())}"
 
 
 def _store(place: str) -> Store:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,8 +15,8 @@ from c7n_iamusers.evidence.assessment import ANNOTATION
 from c7n_iamusers.evidence.attempts import HEARD, heard_reason
 from c7n_iamusers.evidence.findings import HIGH, LOW, MEDIUM
 from c7n_iamusers.evidence.model import UNKNOWN
-from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEASED
+from c7n_iamusers.exceptions import InvalidPolicyData, Stopped
+from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEASED, SKIPPED
 from c7n_iamusers.exemptions import RuleKey, parse_rules
 from c7n_iamusers.report import outputs as ended
 from c7n_iamusers.report.outputs import PolicyOutput
@@ -265,13 +266,14 @@ class Account:
 
 @dataclass(frozen=True)
 class Fleet:
-    """``attention``: what --check ends with an error for."""
+    """``attention``: what --check ends with an error for. ``policies``: what the latest run of each did."""
 
     accounts: tuple[Account, ...]
     users: tuple[User, ...]
     runs: tuple[Row, ...]
     exemptions: tuple[Row, ...]
     attention: tuple[Row, ...]
+    policies: tuple[Row, ...]
 
     def as_data(self) -> Row:
         """The whole report in JSON types."""
@@ -291,6 +293,7 @@ class Fleet:
             "attention": list(self.attention),
             "accounts": [each.as_data() for each in self.accounts],
             "runs": list(self.runs),
+            "policies": list(self.policies),
             "exemptions": list(self.exemptions),
             "users": users,
         }
@@ -317,8 +320,10 @@ def fleet_of(
     all_seen = not any(each.state in UNSEEN for each in accounts)
     if wanted.expected_only:
         all_seen = False  # a rule may protect users of other accounts
-    exemptions = tuple(_exemptions(_latest(outputs, key_of), all_seen, today))
-    return Fleet(accounts, tuple(ordered), runs, exemptions, tuple(_attention(accounts)))
+    latest = _latest(outputs, key_of)
+    exemptions = tuple(_exemptions(latest, all_seen, today))
+    policies = tuple(_policies(latest.values()))
+    return Fleet(accounts, tuple(ordered), runs, exemptions, tuple(_attention(accounts)), policies)
 
 
 class _Keys(dict[tuple[str, str], str]):
@@ -520,15 +525,37 @@ def _attention(accounts: Sequence[Account]) -> Iterator[Row]:
         if account.state != ended.RAN and not (failed and account.state == ended.ACTION_FAILED):
             yield _needs(account, "account", account.state, "; ".join(account.why))
     users = [(account, user) for account in accounts for user in account.users]
+    yield from _stopped([user for _, user in users])
     for account, user in users:
         event = user.event()
-        if event["status"] == FAILED and quarantine_trouble(event["reason"]) != BROKEN:
+        if (
+            event["status"] == FAILED
+            and not _is_stopped(event)
+            and quarantine_trouble(event["reason"]) != BROKEN
+        ):
             reason = event["reason"] or "no reason was left"
             yield _needs(account, "failure", f"{event['policy']} failed", reason, user)
     for account, user in users:
         if trouble := user.trouble():
             why = _why(trouble, user).removeprefix(f"quarantine {trouble}: ")
             yield _needs(account, "quarantine", f"quarantine {trouble}", why, user)
+
+
+def _is_stopped(event: Row) -> bool:
+    return bool(event["status"] == FAILED and event["code"] == Stopped.__name__)
+
+
+def _stopped(users: Iterable[User]) -> Iterator[Row]:
+    """One line for all users before whom a file STOP ended a run, since it is one cause, and none was touched."""
+    found: defaultdict[str, list[User]] = defaultdict(list)
+    for user in users:
+        if _is_stopped(event := user.event()):
+            found[event["reason"].removeprefix(f"user {user.name} of account {user.account}: ")].append(user)
+    for reason, stopped in found.items():
+        who = f"{len(stopped)} users in {len({each.account for each in stopped})} accounts"
+        why = f"{who}: {reason}. This line goes away when the same policies have run again"
+        nobody = dict.fromkeys(("account", "name", "user", "unique_id"), "")
+        yield {"kind": "failure", **nobody, "what": "stopped", "why": why}
 
 
 def _why(trouble: str, user: User) -> str:
@@ -581,6 +608,35 @@ def _runs(outputs: Iterable[PolicyOutput], users: Sequence[User], key_of: _Keys)
             "known": max(known, deleted),
             "left": max(known - deleted, 0),
         }
+
+
+def _policies(latest: Iterable[PolicyOutput]) -> Iterator[Row]:
+    """What the latest run of each policy did, over all accounts. Outcomes of users of earlier runs don't count."""
+    grouped: defaultdict[str, list[PolicyOutput]] = defaultdict(list)
+    for output in latest:
+        grouped[output.policy].append(output)
+    for policy, group in sorted(grouped.items(), key=lambda each: (max(map(_began, each[1])), each[0])):
+        found = ((each, _event(row, each)) for each in group for row in each.rows)
+        events = [event for each, event in found if _when(event) >= (each.time or _FIRST)]
+        skipped = Counter(_without_details(each["reason"]) for each in events if each["status"] == SKIPPED)
+        yield {
+            "policy": policy,
+            "time": as_text(max((each.time for each in group if each.time), default=None)) or "",
+            "accounts": len(group),
+            "dry_run": any(each.dry_run for each in group),
+            "selected": sum(len(each.resources or ()) for each in group),
+            "outcomes": dict(sorted(Counter(each["status"] for each in events).items())),
+            "skipped": dict(skipped.most_common()),
+        }
+
+
+#: What differs between users that are skipped for the same reason.
+_DETAIL = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?)?(?: UTC)?|\S*@\S*(?: \S*@\S*)*")
+
+
+def _without_details(reason: str) -> str:
+    """The first part of ``reason``, without dates and addresses."""
+    return _DETAIL.sub("...", reason).partition(":")[0].partition(";")[0].partition(" (")[0]
 
 
 def _exemptions(

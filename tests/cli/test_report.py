@@ -60,7 +60,7 @@ def test_a_report_is_replaced(left: Outputs) -> None:
 
 def test_exemptions_that_ended_or_match_nobody_are_named(left: Outputs) -> None:
     left.leave("alice", log="unnecessary: of 5 users 5 are not exempt, 5 are flagged: 5 human")
-    assert report("-s", "output").stdout.splitlines()[1:] == [
+    assert report("-s", "output").stdout.splitlines()[2:] == [
         "exemption by user 'git-*' until 2999-06-30: matches nobody"
     ]
 
@@ -178,6 +178,25 @@ def test_errors_say_what_to_do(left: Outputs, arguments: list[str], code: int, t
     found = report(*arguments)
     assert found.exit_code == code
     assert told in found.output
+
+
+def test_it_says_what_the_latest_run_of_each_policy_did(left: Outputs) -> None:
+    rows = [
+        outcome("alice", "quarantined"),
+        outcome("bob", "skipped", "active within 30 days: its password was used"),
+    ]
+    left.leave("alice", "bob", policy="iam-users-quarantine", outcomes=rows)
+    left.leave("alice", days=1)
+    assert report("-s", "output").stdout.splitlines()[1:3] == [
+        "iam-users-flag, 2026-11-24 12:00 UTC: 1 selected",
+        "iam-users-quarantine, 2026-11-25 12:00 UTC: 2 selected, 1 quarantined, 1 skipped (1 active within 30 days)",
+    ]
+
+
+def test_check_names_a_stop_without_an_account(left: Outputs) -> None:
+    left.leave("alice", policy=DELETE, outcomes=[outcome("alice", "failed", "the file STOP", code="Stopped")])
+    found = report("-s", "output", "--check")
+    assert found.stderr.startswith("stopped: 1 users in 1 accounts: the file STOP. ")
 
 
 def test_names_can_not_move_the_cursor(left: Outputs) -> None:

@@ -399,6 +399,59 @@ def test_an_exempt_user_that_is_still_denied_needs_attention(
     assert needs(fleet(left)) == ([(ACCOUNT, "alice", "quarantine of an exempt user")] if named else [])
 
 
+STOP = "the file notices/STOP stops every destructive action: the user was not touched. Remove the file and run again"
+
+
+def test_users_that_a_stop_file_kept_are_one_line(left: Outputs) -> None:
+    rows = [
+        outcome(each, "failed", f"user {each} of account {ACCOUNT}: {STOP}", code="Stopped") for each in "abc"
+    ]
+    left.leave(*"abcd", policy=DELETE, outcomes=rows, metrics=["ResourceCount", "PolicyException"])
+    (found,) = fleet(left).attention
+    assert (found["what"], found["account"], found["user"]) == ("stopped", "", "")
+    assert found["why"].startswith(f"3 users in 1 accounts: {STOP}. ")
+    assert users(fleet(left))["a"]["status"] == "failed"
+
+
+def test_what_the_latest_run_of_each_policy_did(left: Outputs) -> None:
+    active = "active within 30 days: its password was used on 2026-11-20 12:00 UTC"
+    soon = "announced on 2026-11-{} to {}, which is not yet 23 days ago"
+    rows = [
+        outcome("alice", "quarantined"),
+        outcome("bob", "skipped", active),
+        outcome("carol", "skipped", soon.format("10", "a@example.com")),
+        outcome("dave", "skipped", soon.format("11", "b@example.com, c@example.com")),
+        outcome("erin", "quarantined", days=2),
+    ]
+    left.leave("erin", policy=PARK, days=2, run="before")
+    left.leave("alice", "bob", "carol", "dave", policy=PARK, outcomes=rows)
+    left.leave("frank", name="research", account=OTHER_ACCOUNT, policy=PARK, days=1)
+    left.leave(policy=RELEASE, days=1)
+    assert fleet(left).as_data()["policies"] == [
+        {
+            "policy": RELEASE,
+            "time": at(1),
+            "accounts": 1,
+            "dry_run": False,
+            "selected": 0,
+            "outcomes": {},
+            "skipped": {},
+        },
+        {
+            "policy": PARK,
+            "time": at(0),
+            "accounts": 2,
+            "dry_run": False,
+            "selected": 5,
+            "outcomes": {"quarantined": 1, "skipped": 3},
+            "skipped": {
+                "announced on ... to ... which is not yet 23 days ago": 2,
+                "active within 30 days": 1,
+            },
+        },
+    ]
+
+
 ATTEMPTS = {
     "state": "heard",
     "since": at(7),
