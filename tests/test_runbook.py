@@ -58,7 +58,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def words(line: str) -> list[str]:
     """The words of a command, without the shell's redirection and its substitutions."""
     line = re.sub(r" > \S+$", "", line).replace('"$(c7n-iamusers mailer-templates)"', "templates")
-    return shlex.split(line.replace('"$began"', "2026-01-31T12:00:00Z"))
+    return shlex.split(line.replace('"$began"', "2020-01-31T12:00:00Z"))
 
 
 def parsed(line: str) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def parsed(line: str) -> dict[str, Any]:
 
 
 def test_every_command_has_its_options_and_files(checkout: Path) -> None:
-    programs = {line.split(" ")[0] for line in LINES}
+    programs = {line.split()[0] for line in LINES}
     assert programs == {"pip", "c7n-iamusers", "c7n-org", "c7n-mailer", *SHELL}
     for line in LINES:
         if line.startswith(("pip", *SHELL)) or "--version" in line:
@@ -87,6 +87,19 @@ def test_every_command_has_its_options_and_files(checkout: Path) -> None:
             entries = yaml.safe_load(Path(str(options["config"])).read_text())["accounts"]
             named = {each["name"] for each in entries} | {tag for each in entries for tag in each["tags"]}
             assert {*(options.get("accounts") or ()), *(options["tags"] or ())} <= named, line
+
+
+def test_each_report_on_a_run_asks_for_its_policies_since_it_began() -> None:
+    run = set[str]()
+    for line in LINES:
+        used = set(re.findall(r" -u (\S+)", line))
+        if line.startswith("began="):
+            run = set()
+        elif line.startswith("c7n-org run"):
+            run |= used
+        elif "--since" in line:
+            assert (used, "--check" in line) == (run, True), line
+    assert sum("--since" in line for line in LINES) == sum(line.startswith("began=") for line in LINES) == 5
 
 
 def test_only_steps_that_change_users_have_the_role_for_that() -> None:
