@@ -85,6 +85,29 @@ def read_usage(line: str) -> dict[RuleKey, int]:
     }
 
 
+_DENIED = re.compile(
+    r"(arn:[a-z-]+:iam::\d{12}:user/\S+) is exempt by .*, and still denied everything by (.*): release"
+)
+_OURS, _OTHER = "our Deny-all", "a policy"
+
+
+def denied_line(arn: str, rule: ExemptionRule, ours: bool) -> str:
+    """For the log: that an exempt user is denied everything. ``ours``: by a quarantine, as far as its Deny-all says.
+
+    ``read_denied`` is the reverse.
+    """
+    return (
+        f"{arn} is exempt by {rule}, and still denied everything by {_OURS if ours else _OTHER}: release it "
+        "(policies/release.yml), or remove the exemption"
+    )
+
+
+def read_denied(line: str) -> tuple[str, bool] | None:
+    """The ARN, and whether a quarantine denies, of a log line from ``denied_line``; None for any other line."""
+    found = _DENIED.search(line)
+    return (found[1], found[2] == _OURS) if found else None
+
+
 @dataclass(frozen=True)
 class Exemption:
     """``rule``: the first one that protects the user today, if any. ``expired``: matching rules that have expired.
