@@ -416,8 +416,8 @@ def _notice(announced: datetime, day: date, lost: object | None, former: Notice 
         notice["was-exempt"] = str(lost)
     if former:
         notice["came-back"] = (
-            f"came back: a user of this name was announced on {former.time.date()} for deletion on {former.day}; "
-            "this is another one"
+            f"came back or was restored: a user of this name was announced on {former.time.date()} for deletion on "
+            f"{former.day}; this one has another unique id"
         )
     return notice
 
