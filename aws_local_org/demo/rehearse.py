@@ -42,6 +42,8 @@ UNREPORTED = (
     "without its --credential-report the copy has no passwords and no access keys, so nobody is active in it, and "
     "users are deleted that a real run spares"
 )
+#: Of users that are denied everything, and not deleted yet.
+_WAITING = "in quarantine, to be deleted later"
 #: Users that are named for each reason.
 SHOWN = 5
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -297,6 +299,7 @@ def _print_tables(rehearsal: Workflow) -> None:
     for account_id, before in rehearsal.before.items():
         gone = rehearsal.gone.get(account_id, set())
         left = before.names - gone
+        waiting = rehearsal.parked.get(account_id, set()) & left
         rows.append(
             [
                 f"{account_id} {before.name}",
@@ -305,29 +308,49 @@ def _print_tables(rehearsal: Workflow) -> None:
                 len(people_with_access(rehearsal.org, account_id)),
                 len(rehearsal.parked.get(account_id, ())),
                 len(gone),
-                len(after[account_id].users),
+                len(waiting),
+                len(after[account_id].users) - len(waiting),
             ]
         )
         reasons += _reasons(rehearsal, rehearsal.parting.get(account_id, before), left)
-    columns = ["Account", "Users", "Announced", "Provisioned", "Quarantined", "Deleted", "Left alone"]
+    columns = [
+        *(
+            "Account",
+            "Users",
+            "Announced",
+            "Provisioned",
+            "Quarantined",
+            "Deleted",
+            "In quarantine",
+            "Left alone",
+        )
+    ]
     print_table(columns, rows)
-    click.echo()
-    print_table(["Account", "Users", "Left alone because", "Such as"], reasons)
+    click.echo(
+        "In quarantine: denied everything by now, and deleted by a later run, unless it is released first.\n"
+    )
+    print_table(["Account", "Users", "Not deleted because", "Such as"], reasons)
     click.echo(f"\n{len(mails(rehearsal.work / 'mails'))} mails")
 
 
 def _reasons(rehearsal: Workflow, account: AccountState, left: set[str]) -> Iterator[list[Any]]:
-    """A row for each reason for which users of an account are left alone."""
+    """A row for each reason for which users of an account are not deleted. Those in quarantine come first."""
     announced = announcements(rehearsal.notices, account.account_id)
     said = rehearsal.reasons(account, "listen", "quarantine", "delete")
+    waiting = rehearsal.parked.get(account.account_id, ())
     users: dict[str, list[str]] = {}
     for user in account.users:
-        if user.name in left:
+        if user.name in left and user.name in waiting:
+            # Its state before the Deny no longer counts: a user may have become unused since.
+            users.setdefault(f"{_WAITING}: {said.get(user.name, 'delete.yml did not select it')}", []).append(
+                user.name
+            )
+        elif user.name in left:
             known = why_left(user, account, user.unique_id in announced, rehearsal.days.active)
             reason = (
                 known or said.get(user.name) or "not selected by listen.yml, quarantine.yml and delete.yml"
             )
             users.setdefault(reason, []).append(user.name)
-    for reason, names in sorted(users.items()):
+    for reason, names in sorted(users.items(), key=lambda each: (not each[0].startswith(_WAITING), each)):
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         yield [f"{account.account_id} {account.name}", len(names), reason, ", ".join(names[:SHOWN]) + more]

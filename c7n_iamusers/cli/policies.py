@@ -34,6 +34,23 @@ def loaded(file: Path) -> list[Any]:
     return list(collection)
 
 
+def policy_fault(data: Mapping[str, Any], account_id: str, region: str, variables: Mapping[str, Any]) -> str:
+    """What is wrong with a policy in an account, as its plugins check it, without the account's id; empty if nothing.
+
+    ``variables``: those of the account. One that is missing is no fault here.
+    """
+    from c7n.exceptions import PolicyValidationError
+    from c7n.policy import PolicyCollection
+
+    try:
+        (policy,) = PolicyCollection.from_data({"policies": [deepcopy(data)]}, _config(account_id, region))
+        policy.expand_variables(policy.get_variables(dict(variables)))
+        policy.validate()
+    except (PolicyValidationError, ValueError, KeyError, TypeError) as error:
+        return " ".join(str(error).replace(f"account {account_id}: ", "").split())
+    return ""
+
+
 class FleetPolicies:
     """The settings of the policies with ``mode: intent`` in ``files``, for each account as c7n-org runs them.
 

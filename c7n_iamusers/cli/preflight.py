@@ -54,6 +54,7 @@ _UNNAMED = {
     callback=role_arn,
     help="The role for Identity Center, instead of those that the policies and identity_center_role name.",
 )
+@click.option("--mailer", type=_FILE, metavar="FILE", help="c7n-mailer's configuration, such as mailer.yml.")
 @click.option("--region", metavar="NAME", help="The primary Region of Identity Center.")
 @format_option("table", "json")
 def preflight(
@@ -62,6 +63,7 @@ def preflight(
     tags: tuple[str, ...],
     files: tuple[Path, ...],
     role: str | None,
+    mailer: Path | None,
     region: str | None,
     output_format: str,
 ) -> None:
@@ -69,18 +71,21 @@ def preflight(
 
     For each account: its role can be assumed and can read; the role may do what the policies need, as far as its
     identity policies tell (iam:SimulatePrincipalPolicy), which leaves out service control policies; its Region; its
-    owner's address; the variables. Once: the queue, the place of the notices, the role for Identity Center and its
-    instance. Nothing is changed but for a probe that is put beside the notices and deleted, and a credential report
-    that is requested where there is none. The command fails where there is a hole.
+    owner's address; the variables; the policies with these filled in, and the list of exemptions. Once: the queue, the
+    place of the notices, the role for Identity Center and its instance; with --mailer, c7n-mailer's queue and mail
+    server. Nothing is changed but for a probe that is put beside the notices and deleted, and a credential report that
+    is requested where there is none. The command fails where there is a hole. What is `unknown` was not checked.
     """
     targets = targets_in(config, names, tags)
     wanted = _wanted(files)
-    found = [*_checks(targets, wanted, role, region), *_exemptions(config, wanted)]
+    found = [*_checks(targets, wanted, role, region, mailer), *_exemptions(config, wanted)]
     if output_format == "json":
         print_json([asdict(each) for each in found])
     else:
         print_table(("where", "check", "result", "what", "what to do"), list(_rows(found)))
     holes = [each for each in found if each.status == "hole"]
+    if unknown := sum(each.status == "unknown" for each in found):
+        say(f"{_count(unknown, 'check')} could not be made: see unknown", err=True)
     if holes:
         places = len({each.place for each in holes})
         say(f"{_count(len(holes), 'hole')} in {_count(places, 'place')}", err=True)
@@ -160,7 +165,7 @@ def _data(part: Any) -> dict[str, Any]:
 
 
 def _checks(
-    found: Sequence[Target], wanted: _Wanted, role: str | None, region: str | None
+    found: Sequence[Target], wanted: _Wanted, role: str | None, region: str | None, mailer: Path | None
 ) -> Iterator[Check]:
     from c7n_iamusers.execution.client import Backoff
     from c7n_iamusers.execution.sessions import account_session
@@ -173,9 +178,12 @@ def _checks(
         for number, checks in enumerate(pool.map(lambda each: _account(probes, each, wanted), found), 1):
             yield from checks
             progress(number, len(found))
+    yield from _policies(found, wanted)
     shared = shared_by(found, wanted.data)
     yield from map(probes.queue, shared.queues)
     yield from map(probes.notices, shared.notices)
+    if mailer:
+        yield from probes.mailer(mailer, shared.queues)
     centers = [(role, "")] if role else shared.centers
     for each, known in centers:
         yield from _center(each, region or known or None)
@@ -210,6 +218,25 @@ def _account(probes: Probes, target: Target, wanted: _Wanted) -> list[Check]:
         told = f"{type(error).__name__}: {error}"
         found.append(Check(str(target), "account", HOLE, told, "correct its entry, or report this error"))
     return [*found, *file_checks(target, wanted.used, wanted.runtime)]
+
+
+def _policies(found: Sequence[Target], wanted: _Wanted) -> Iterator[Check]:
+    """Each policy with the variables of each account, as its plugins check it. A fault of all accounts counts once."""
+    from c7n_iamusers.cli.policies import policy_fault
+    from c7n_iamusers.organization.probes import ORGANIZATION
+    from c7n_iamusers.organization.readiness import HOLE, OK, Check
+
+    places: dict[str, list[str]] = {}
+    for target in found:
+        for data in wanted.data:
+            if fault := policy_fault(data, target.account_id, target.region, target.variables):
+                places.setdefault(fault, []).append(str(target))
+    remedy = "correct the policy, the list that it names, or vars in the accounts file"
+    for fault, of in places.items():
+        for place in [ORGANIZATION] if len(of) == len(found) else of:
+            yield Check(place, "policies", HOLE, fault, remedy)
+    if wanted.data and not places:
+        yield Check(ORGANIZATION, "policies", OK, f"{len(wanted.data)} policies are valid in each account")
 
 
 def _center(role: str, region: str | None) -> Iterator[Check]:

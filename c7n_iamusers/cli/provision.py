@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.cli.output import progress_bar, say
 from c7n_iamusers.cli.policies import FleetPolicies
+from c7n_iamusers.cli.preflight import targets_in
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.client import Backoff
@@ -166,6 +167,21 @@ _BUDGET = 300.0
     "-u, and for external ids; with --undo: for the names of accounts, and for external ids.",
 )
 @click.option(
+    "-t",
+    "--tags",
+    multiple=True,
+    metavar="TAG",
+    help="With -c: only the intents of accounts with this tag; with several tags, all of them. Repeatable.",
+)
+@click.option(
+    "-a",
+    "--account",
+    "chosen",
+    multiple=True,
+    metavar="NAME",
+    help="With -c: only the intents of the account of this name or id. Repeatable.",
+)
+@click.option(
     "--plan-out",
     type=_PATH,
     callback=_in_a_directory,
@@ -275,6 +291,8 @@ def command(
     email_domains: tuple[str, ...],
     max_age: timedelta,
     accounts: Path | None,
+    tags: tuple[str, ...],
+    chosen: tuple[str, ...],
     plan_out: Path | None,
     reviewed: Path | None,
     plan_sha256: str | None,
@@ -306,7 +324,8 @@ def command(
     OUTPUT_DIR may be s3://BUCKET/PREFIX. A run that is killed leaves its lock there, which --force-unlock removes.
 
     The plan compares all access of each person in these accounts with the person's IAM users. Managed objects that are
-    no longer requested have a `-`; --prune removes them. Run that over the intents of all policies together.
+    no longer requested have a `-`; --prune removes them. Run that over the intents of all policies together. With -t or
+    -a, the access that only other accounts request has a `-` too, and stays.
     """
     _check_modes(
         {
@@ -324,6 +343,7 @@ def command(
             "--plan": reviewed,
             "--plan-sha256": plan_sha256,
         },
+        is_part=bool(chosen or tags),
     )
     session_in, reading = _sessions(role, member_role, region, external_id, accounts)
     if undone:
@@ -348,6 +368,7 @@ def command(
             authority,
             policy_settings,
             policy_settings.names_in if policy_settings and prune else None,
+            _chosen(accounts, chosen, tags),
         )
         derivation = (
             AccessDerivation(lambda: username_tags(center()))
@@ -373,8 +394,14 @@ def command(
     )
 
 
-def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object]) -> None:
-    """Raises click.UsageError for more than one of ``modes``, and for one that only reads with any of ``changing``."""
+def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object], is_part: bool) -> None:
+    """Raises click.UsageError for more than one of ``modes``, and for one that only reads with any of ``changing``.
+
+    ``is_part``: -a or -t limits the run to the intents of some accounts. All others would look as if not requested.
+    """
+    of_all = {**modes, "--prune": changing["--prune"], "--migrate": changing["--migrate"]}
+    for name in (name for name, value in of_all.items() if value and is_part):
+        raise click.UsageError(f"{name} can't be limited by -a or -t: it is for all accounts")
     if len(given := [name for name, value in modes.items() if value]) > 1:
         raise click.UsageError(f"{' and '.join(given)} can't be used together: each is a run of its own")
     for name in (name for name, value in changing.items() if value and modes["--sign-ins"]):
@@ -383,6 +410,15 @@ def _check_modes(modes: Mapping[str, object], changing: Mapping[str, object]) ->
         raise click.UsageError(
             f"--audit and {name} can't be used together: an audit plans and changes nothing"
         )
+
+
+def _chosen(path: Path | None, names: tuple[str, ...], tags: tuple[str, ...]) -> frozenset[str] | None:
+    """The ids of the accounts that -a and -t choose; None for all. Raises click.UsageError and InvalidPolicyData."""
+    if not (names or tags):
+        return None
+    if path is None:
+        raise click.UsageError("-a and -t choose accounts of the accounts file: give it as -c")
+    return frozenset(target.account_id for target in targets_in(path, names, tags))
 
 
 def _exported(fleet: Fleet, directory: Path, center: Callable[[], Center] | None) -> Iterator[str]:

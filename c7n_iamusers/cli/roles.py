@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,12 @@ _READS = ("iam:Generate", "iam:Get", "iam:List", "iam:Simulate")
     help="Let the role for Identity Center run `c7n-iamusers provision --prune` and `--undo`, which delete.",
 )
 @click.option(
+    "--setup",
+    is_flag=True,
+    help="Let the roles also run `c7n-iamusers owners` and `preflight`, which read the organization and the roles' "
+    "own permissions.",
+)
+@click.option(
     "--role",
     "only",
     type=click.Choice(["member-reader", "member-remover", "identity-center", "runner"]),
@@ -85,6 +91,7 @@ def roles(
     outputs: tuple[str, ...],
     restore: bool,
     undo: bool,
+    setup: bool,
     only: str | None,
     output_format: str,
     **settings: str,
@@ -104,10 +111,8 @@ def roles(
     names = _Names([*parts_of(policies)], targets_in(config) if config else ())
     known = RoleSettings(runner, center=center or names.center(), **settings)
     places = Places(names.queues(), (*names.notices(), *outputs), names.records())
-    found = {
-        each.kind: rendered_role(each, output_format)
-        for each in role_documents(role_needs(policies, restore, undo), known, places)
-    }
+    needs = replace(role_needs(policies, restore, undo), setup=setup)
+    found = {each.kind: rendered_role(each, output_format) for each in role_documents(needs, known, places)}
     if only and only not in found:
         raise InvalidPolicyData(f"the policies take no role {only}; they take {', '.join(found)}")
     print_json(found[only] if only else found)

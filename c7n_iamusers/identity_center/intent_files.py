@@ -13,7 +13,7 @@ import json
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path, PurePosixPath
@@ -64,8 +64,9 @@ def read_intents(
     accounts: Mapping[str, str] | None = None,
     now: datetime | None = None,
     trusted: bool = False,
+    only: Collection[str] | None = None,
 ) -> list[Intents]:
-    """All intents below ``output``.
+    """All intents below ``output``, or those of the accounts ``only``.
 
     ``accounts``: name -> account id, of c7n-org's accounts file, if given. ``trusted``: don't check who can write files
     of a directory. Raises IdentityCenterError if there are none, or if any file can't be read, is too old, can be
@@ -90,12 +91,19 @@ def read_intents(
         ]
         if not trusted and isinstance(store, DirectoryStore):
             _check_writers(store.directory, names)
+        _check_places(store, found, accounts)
+        if only is not None:
+            found = [(name, intents) for name, intents in found if intents.account_id in only]
+            if not found:
+                raise IdentityCenterError(
+                    f"none of the {len(names)} {INTENTS_FILE} below {store} is of the {len(only)} accounts that -a and "
+                    "-t choose: run the policies there, or correct -a and -t"
+                )
         later = _runs(store, [intents.time for _, intents in found if intents.time])
     except OSError as error:
         raise _unreadable(error) from error
     found = list(_of_last_runs(store, found, later))
     _check_ages(store, found, max_age, now or datetime.now(timezone.utc))
-    _check_places(store, found, accounts)
     _check_copies(store, found)
     return [intents for _, intents in found]
 

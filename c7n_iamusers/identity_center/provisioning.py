@@ -62,6 +62,7 @@ class TrustOptions:
     accounts again. ``trusted``: intents whose accounts can't be read are believed (``--trust-intents``). ``authority``:
     decides who people are. ``policy_settings``: the settings of the policy of intents in their account; None if no
     policies are given. ``policies_in``: the policies that must have intents where these have: see ``check_complete``.
+    ``only``: the ids of the accounts to take intents of; None for all.
     """
 
     max_age: timedelta = MAX_AGE
@@ -71,6 +72,7 @@ class TrustOptions:
     authority: intent_checks.PeopleAuthority = field(default_factory=intent_checks.PeopleAuthority)
     policy_settings: Callable[[Intents], intent_checks.PolicySettings] | None = None
     policies_in: Callable[[Intents], Iterable[str]] | None = None
+    only: Collection[str] | None = None
 
 
 def read_fleet(
@@ -85,7 +87,7 @@ def read_fleet(
     ClientError and BotoCoreError if STS can't tell the caller's account.
     """
     trust, derivation, store = trust or TrustOptions(), derivation or AccessDerivation(), as_store(output)
-    found = read_intents(store, trust.max_age, trust.accounts, trusted=trust.trusted)
+    found = read_intents(store, trust.max_age, trust.accounts, trusted=trust.trusted, only=trust.only)
     authorities = _authorities(found, trust)
     if trust.policies_in:
         check_complete(store, found, trust.policies_in, trust.max_age)

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from urllib.parse import urlparse
 from uuid import uuid4
 
 import boto3
+import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.execution.bucket_store import bucket_output
@@ -30,6 +32,8 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 #: Where SimulatePrincipalPolicy does not look ("Testing IAM policies with the IAM policy simulator").
 _BEYOND = "as far as identity policies tell: service control policies may still deny"
 ORGANIZATION = "organization"
+#: Seconds for the mail server to answer.
+_CONNECTING = 5.0
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,36 @@ class Probes:
             )
             return Check(place, "queue", HOLE, f"{queue}: {error}", remedy)
         return Check(place, "queue", OK, queue)
+
+    def mailer(self, file: Path, queues: Sequence[str]) -> Iterator[Check]:
+        """Whether c7n-mailer reads one of ``queues``, and its mail server answers. ``file``: its configuration."""
+        place, name = ORGANIZATION, "mailer"
+        try:
+            config = dict(yaml.safe_load(file.read_bytes()))
+            queue, server, port = (
+                config["queue_url"],
+                config.get("smtp_server"),
+                int(config.get("smtp_port", 25)),
+            )
+        except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+            told = f"{file}: can't be read as c7n-mailer's configuration: {type(error).__name__}: {error}"
+            yield Check(
+                place, name, HOLE, told, "give queue_url, from_address, and smtp_server or ses_region"
+            )
+            return
+        if queues and queue not in queues:
+            told = f"{file} reads {queue}, and mails go to {', '.join(queues)}"
+            yield Check(place, name, HOLE, told, "give one queue as queue_url there and in the accounts file")
+        if not server:
+            yield Check(place, name, UNKNOWN, f"{file}: not checked: no smtp_server, so mails go through SES")
+            return
+        try:
+            socket.create_connection((server, port), timeout=_CONNECTING).close()
+        except OSError as error:
+            remedy = f"correct smtp_server and smtp_port in {file}, or start the mail server"
+            yield Check(place, name, HOLE, f"{server}:{port} does not answer: {error}", remedy)
+            return
+        yield Check(place, name, OK, f"{server}:{port}")
 
     def notices(self, notices: str) -> Check:
         """Whether a notice can be recorded there: a probe is created where none is, and deleted; and the STOP file."""

@@ -189,7 +189,12 @@ def _days(target: Target) -> Iterator[Check]:
         if type(target.variables[name]) not in (int, float)
     ]:
         told = f"{', '.join(wrong)}, and must be a number, without quotes"
-    elif after + held != announced:
+    elif negative := [f"{name} is {target.variables[name]}" for name in DAYS if target.variables[name] < 0]:
+        told = f"{', '.join(negative)}, and must be 0 or more"
+    elif held == 0:
+        told = "quarantined_for_days is 0, and must be above 0; to practise, a part of a day such as 0.0001"
+    # Mails give the day: a part of one makes no difference.
+    elif abs(after + held - announced) >= 1:
         told = (
             f"a quarantine after {after} days that holds for {held} does not end after the {announced} days that the "
             "owners are told"

@@ -161,8 +161,8 @@ def _announced(
         notice["was-exempt"] = str(lost)
     if former := notices.of_namesake(subject_of(resource)):
         notice["came-back"] = (
-            f"came back: a user of this name was announced on {former.time.date()} for deletion on {former.day}; "
-            "this is another one"
+            f"came back or was restored: a user of this name was announced on {former.time.date()} for deletion on "
+            f"{former.day}; this one has another unique id"
         )
     return Due(resource, day, {"notice": notice})
 

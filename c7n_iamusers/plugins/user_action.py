@@ -246,8 +246,9 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         with unreadable(self.manager, "who is acting", "sts:GetCallerIdentity"):
             found = callers(self.manager.session_factory, session, region)
         for unknown in found.unknown:
-            _warn_once(
-                f"a principal behind this run is unknown ({unknown}): if it is an IAM user, add an exemption for it"
+            _note_once(
+                f"a principal behind this run is unknown ({unknown}): only if it is an IAM user, add an exemption for "
+                "it; otherwise there is nothing to do"
             )
         return Run(client, executor, backoff, store, found.arns, count, journal)
 
@@ -255,7 +256,10 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         """The sign-in sessions of the account's users."""
         client = None
         if not _offers_sessions():
-            _warn_once(f"sign-in sessions of users are not ended: {NOT_OFFERED}")
+            _note_once(
+                f"sign-in sessions of users are not ended: {NOT_OFFERED}. There is nothing to do, as the Deny-all "
+                "holds for them too; to end them as well, install that botocore: pip install -U boto3"
+            )
         else:
             client = local_session(self.manager.session_factory).client(SERVICE, self.manager.config.region)
         return SignInSessions(client, run.account_id, run.backoff)
@@ -433,6 +437,6 @@ def _offers_sessions() -> bool:
 
 
 @cache
-def _warn_once(text: str) -> None:
-    """Log a warning once in a process, not for each action and account."""
-    LOG.warning(text)
+def _note_once(text: str) -> None:
+    """Log a hint once in a process, not for each action and account."""
+    LOG.info(text)

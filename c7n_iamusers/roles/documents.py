@@ -17,16 +17,31 @@ READER, REMOVER, CENTER, RUNNER = "member-reader", "member-remover", "identity-c
 #: "Maximum characters in all inline policies of a role" (IAM and STS quotas), which count no white space.
 _LONGEST_POLICY = 10_240
 _VERSION = "2012-10-17"
+#: What `c7n-iamusers owners` and `preflight` read in AWS Organizations, by the role for Identity Center.
+_OF_ORGANIZATION = frozenset(
+    {
+        "account:GetAlternateContact",
+        "organizations:DescribeOrganization",
+        "organizations:ListAccounts",
+        "organizations:ListTagsForResource",
+    }
+)
+#: Beside the notices: what `preflight` creates there, and deletes.
+_PROBE = ".preflight-*"
 Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class RoleNeeds:
-    """What policies need, by the role that calls. ``center``: empty if nothing is done in Identity Center by a role."""
+    """What policies need, by the role that calls. ``center``: empty if nothing is done in Identity Center by a role.
+
+    ``setup``: also what `c7n-iamusers owners` and `preflight` need.
+    """
 
     reader: Needed | None = None
     remover: Needed | None = None
     center: frozenset[str] = frozenset()
+    setup: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,7 +95,7 @@ def role_documents(needs: RoleNeeds, settings: RoleSettings, places: Places) -> 
         settings.center if each.kind == CENTER else f"arn:{settings.partition}:iam::*:role/{each.name}"
         for each in found
     ]
-    statements = _runner_statements(assumed, places, settings.partition)
+    statements = _runner_statements(assumed, places, settings.partition, needs.setup)
     trust = trust_policy(settings.runner_principal) if settings.runner_principal else None
     text = "Runs c7n-org with the policies of c7n-iamusers"
     found.append(RoleDocument(RUNNER, *_path_and_name(settings.runner), text, trust, _document(statements)))
@@ -101,6 +116,8 @@ def _of_members(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocume
         ),
     ):
         if needed is not None:
+            if needs.setup:
+                needed |= Needed(bound=frozenset({("iam:SimulatePrincipalPolicy", f"iam::*:role/{name}")}))
             yield RoleDocument(kind, "/", name, text, trust, role_policy(needed, "*", settings.partition))
 
 
@@ -112,7 +129,8 @@ def _of_center(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocumen
             "the policies work in IAM Identity Center by a role whose ARN is not known: give the accounts file that "
             "defines it with -c, or give --identity-center-role"
         )
-    policy = role_policy(Needed(needs.center), "*", settings.partition)
+    needed = needs.center | _OF_ORGANIZATION if needs.setup else needs.center
+    policy = role_policy(Needed(needed), "*", settings.partition)
     text = "Reads and provisions IAM Identity Center for c7n-iamusers"
     yield RoleDocument(CENTER, *_path_and_name(settings.center), text, trust_policy(settings.runner), policy)
 
@@ -126,11 +144,12 @@ def trust_policy(principal: str, external_id: str = "") -> Document:
     return _document([statement])
 
 
-def _runner_statements(assumed: list[str], places: Places, partition: str) -> Iterator[Document]:
+def _runner_statements(assumed: list[str], places: Places, partition: str, setup: bool) -> Iterator[Document]:
     yield _allow(["sts:AssumeRole"], assumed)
     if places.queues:
         queues = [queue_arn(each, partition) for each in places.queues]
-        yield _allow(["sqs:SendMessage"], queues)
+        asked = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"] if setup else []
+        yield _allow([*asked, "sqs:SendMessage"], queues)
     written = [_bucket(each, partition) for each in places.written]
     buckets = [*written, *(_bucket(each, partition) for each in places.read)]
     if buckets:
@@ -140,6 +159,8 @@ def _runner_statements(assumed: list[str], places: Places, partition: str) -> It
     if written:
         # Objects get an ACL, which takes s3:PutObjectAcl.
         yield _allow(["s3:PutObject", "s3:PutObjectAcl"], [objects for _, objects in written])
+        if setup:
+            yield _allow(["s3:DeleteObject"], [f"{objects}{_PROBE}" for _, objects in written])
 
 
 def _allow(actions: list[str], resources: Iterable[str]) -> Document:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,9 +123,11 @@ def test_the_files_that_come_along_have_no_hole(
 ) -> None:
     root = Path(__file__).parents[2]
     given = [part for each in sorted((root / "policies").glob("*.yml")) for part in ("-u", str(each))]
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "policies").symlink_to(root / "policies")
-    result = CliRunner().invoke(main, ["preflight", "-c", str(root / "accounts.yml"), *given])
+    monkeypatch.chdir(root)
+    accounts = yaml.safe_load((root / "accounts.yml").read_text())
+    accounts["vars"]["notices"] = str(tmp_path / "notices")
+    (tmp_path / "accounts.yml").write_text(yaml.safe_dump(accounts))
+    result = CliRunner().invoke(main, ["preflight", "-c", str(tmp_path / "accounts.yml"), *given])
     assert result.exit_code == 0, result.output
     assert len(result.stdout.splitlines()) == 5
 
@@ -399,6 +402,7 @@ def test_what_nothing_names_is_said(fleet: Rehearsal) -> None:
         del fleet.accounts["vars"][name]
     found = [each for each in fleet.checks() if each["place"] == "organization"]
     assert [(each["name"], each["status"]) for each in found] == [
+        ("policies", "ok"),
         ("queue", "unknown"),
         ("notices", "unknown"),
         ("identity center", "unknown"),
@@ -420,6 +424,56 @@ def test_a_failure_of_our_own_hides_no_other_account(
     monkeypatch.setattr(Probes, "account", account)
     (hole,) = fleet.holes()
     assert (hole["place"], hole["text"]) == (f"payments ({A})", "RuntimeError: boom")
+
+
+@pytest.mark.parametrize(
+    ("text", "days", "place", "told"),
+    [
+        pytest.param("user,reason,expires\nx,r,soon\n", 14, "organization", "expires", id="exemption"),
+        pytest.param(None, 14, "organization", "can't be read", id="no-list"),
+        pytest.param(
+            "user,reason,expires\nx,r,2099-01-01\n",
+            0,
+            f"payments ({A})",
+            "quarantined-for is 0, and must be a number above 0",
+            id="days",
+        ),
+    ],
+)
+def test_a_policy_that_would_be_refused_is_a_hole(
+    fleet: Rehearsal, text: str | None, days: float, place: str, told: str
+) -> None:
+    listed = {"type": "unnecessary", "exempt-from": "exemptions.csv"}
+    acting = {"type": "composite-delete", "quarantined-for": "{held}"}
+    policy = {**POLICY, "filters": [listed], "actions": [acting]}
+    Path("policies.yml").write_text(yaml.safe_dump({"policies": [policy]}))
+    if text is not None:
+        Path("exemptions.csv").write_text(text)
+    fleet.shared(held=14)
+    fleet.change(vars={"owner": "owner@example.com", "held": days})
+    holes = fleet.holes()
+    assert [(each["name"], each["place"]) for each in holes] == [("policies", place)], holes
+    (hole,) = holes
+    assert told in hole["text"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        pytest.param({}, "", id="well"),
+        pytest.param({"queue_url": f"{QUEUE}-2"}, f"and mails go to {QUEUE}", id="other-queue"),
+        pytest.param({"smtp_port": 1}, "127.0.0.1:1 does not answer", id="no-server"),
+        pytest.param({"queue_url": None, "smtp_port": "x"}, "can't be read as c7n-mailer's", id="broken"),
+    ],
+)
+def test_the_mailer(fleet: Rehearsal, changes: dict[str, Any], told: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        well = {"queue_url": QUEUE, "smtp_server": "127.0.0.1", "smtp_port": server.getsockname()[1]}
+        Path("mailer.yml").write_text(yaml.safe_dump({**well, **changes}))
+        found = fleet.checks("--mailer", "mailer.yml")
+    texts = {each["status"]: each["text"] for each in found if each["name"] == "mailer"}
+    assert set(texts) == {"hole" if told else "ok"} or told in texts["hole"]
+    assert told in texts.get("hole", "")
 
 
 def test_a_table_names_holes_and_remedies(fleet: Rehearsal) -> None:

@@ -415,6 +415,59 @@ def test_the_accounts_file_tells_whose_directory_it_is(fleet: FleetRehearsal, tm
     assert "can't be read as c7n-org's accounts file: RecursionError" in deep.output
 
 
+def waves(tmp_path: Path) -> Path:
+    """An accounts file with a tag for each account."""
+    path = tmp_path / "accounts.yml"
+    rows = [
+        {"name": each, "account_id": each, "role": f"arn:aws:iam::{each}:role/CloudCustodian", "tags": [tag]}
+        for each, tag in ((ACCOUNT, "wave:1"), (OTHER_ACCOUNT, "wave:2"))
+    ]
+    path.write_text(json.dumps({"accounts": rows}))
+    return path
+
+
+def test_a_later_wave_does_not_need_the_intents_of_the_one_before(
+    fleet: FleetRehearsal, tmp_path: Path
+) -> None:
+    accounts = waves(tmp_path)
+    assert provision(fleet, "-c", accounts, "-a", ACCOUNT).exit_code == 0
+    assert {account for account, _, _ in fleet.assigned()} == {ACCOUNT}
+    old = datetime.now(timezone.utc) - timedelta(days=9)
+    fleet.leave(replace(intents(ACCOUNT, "alice"), time=old))
+    assert provision(fleet, "-c", accounts).exit_code == 1
+    found = provision(fleet, "-c", accounts, "-t", "wave:2")
+    assert found.exit_code == 0, found.output
+    assert {account for account, _, _ in fleet.assigned()} == {ACCOUNT, OTHER_ACCOUNT}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(["-t", "wave:1"], "give it as -c", id="without-accounts"),
+        *(
+            pytest.param(["-c", "FILE", "-t", "wave:1", *each], "it is for all accounts", id=each[0])
+            for each in (["--prune"], ["--audit"], ["--migrate"], ["--export", "terraform", "tf"])
+        ),
+        pytest.param(
+            ["-c", "FILE", "-t", "wave:3"], "has the tag wave:3: correct -a and -t", id="no-account"
+        ),
+        pytest.param(
+            ["-c", "FILE", "-a", "idle"], "none of the 2 identity-center-intents.json below", id="no-intents"
+        ),
+    ],
+)
+def test_accounts_that_can_not_be_chosen(
+    fleet: FleetRehearsal, tmp_path: Path, arguments: list[str], told: str
+) -> None:
+    path = waves(tmp_path)
+    idle = {"name": "idle", "account_id": "333333333333", "role": "arn:aws:iam::333333333333:role/R"}
+    path.write_text(json.dumps({"accounts": [*json.loads(path.read_text())["accounts"], idle]}))
+    found = provision(fleet, *(path if each == "FILE" else each for each in arguments))
+    assert found.exit_code in (1, 2)
+    assert told in found.output
+    assert fleet.mutations() == []
+
+
 def test_an_export_to_what_is_no_directory(fleet: FleetRehearsal) -> None:
     found = provision(fleet, "--export", "terraform", "/dev/null")
     assert found.exit_code == 1

@@ -242,6 +242,9 @@ def test_what_is_no_role(role: Any) -> None:
         pytest.param((30, 20, 14), HOLE, "a quarantine after 20 days", id="late"),
         pytest.param(("30", 16, 14), HOLE, "announce_days is '30', and must be a number", id="quoted"),
         pytest.param((30, 16, None), None, "", id="missing"),
+        pytest.param((0, 0, 0), HOLE, "quarantined_for_days is 0, and must be above 0", id="all-zero"),
+        pytest.param((0, 0, 0.0001), OK, "0 days, then 0.0001 in quarantine", id="practice"),
+        pytest.param((13, -1, 14), HOLE, "listen_after_days is -1, and must be 0 or more", id="negative"),
     ],
 )
 def test_the_days_of_an_account_agree(days: tuple[Any, ...], status: str | None, text: str) -> None:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from aws_local_org import LocalOrg
 from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.journal import Journal
 from c7n_iamusers.execution.stores import DirectoryStore, run_lock
-from c7n_iamusers.plugins.user_action import _warn_once
+from c7n_iamusers.plugins.user_action import _note_once
 from tests.full_users import create_full_user
 from tests.interference import deny, on_call
 from tests.policies import ACCOUNT, policy
@@ -432,13 +433,15 @@ def test_the_user_behind_the_roles_of_a_profile_is_skipped(
 def test_an_unknown_principal_is_logged_once(
     org: LocalOrg, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _warn_once.cache_clear()
+    _note_once.cache_clear()
+    caplog.set_level(logging.INFO)
     for name in ("alice", "bob"):
         org.client("iam", ACCOUNT).create_user(UserName=name)
         delete(tmp_path)
-    said = [record.message for record in caplog.records if "a principal behind this run" in record.message]
-    assert len(said) == 1
-    assert "who obtained the session" in said[0]
+    said = [record for record in caplog.records if "a principal behind this run" in record.message]
+    assert [record.levelname for record in said] == ["INFO"]
+    assert "who obtained the session" in said[0].message
+    assert "there is nothing to do" in said[0].message
 
 
 def test_a_second_run_over_the_same_output_is_refused(org: LocalOrg, tmp_path: Path) -> None:

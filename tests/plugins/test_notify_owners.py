@@ -149,7 +149,7 @@ def test_a_user_that_came_back_is_announced_anew(org: LocalOrg, iam: Any, tmp_pa
         user["c7n:IamUser"]["notice"].get("came-back") for each in sent(org) for user in each["resources"]
     ]
     (back,) = filter(None, said)
-    assert back.startswith("came back: a user of this name was announced on 20")
+    assert back.startswith("came back or was restored: a user of this name was announced on 20")
     assert len(said) == 3
 
 

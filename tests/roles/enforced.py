@@ -80,18 +80,20 @@ class Enforced:
     def apply_intents(self) -> None:
         """``c7n-iamusers provision``, by the runner with the role for Identity Center."""
         there = ("-s", str(self.path / "provision-intents"), "-u", "policies/provision-intents.yml")
-        self._command("provision", *there, "-c", str(self.accounts), "--role", CENTER, "--trust-intents")
+        self.command("provision", *there, "-c", str(self.accounts), "--role", CENTER, "--trust-intents")
 
     def restore(self, *names: str) -> None:
         """``c7n-iamusers restore`` of the deleted users, by the remover."""
         with pytest.MonkeyPatch.context() as patched:
             act_as(boto3, REMOVER, patched, ExternalId="e-1")
             chosen = [each for name in names for each in ("--user", name)]
-            self._command("restore", str(self.path / "removal"), *chosen, "--yes")
+            self.command("restore", str(self.path / "removal"), *chosen, "--yes")
 
-    def _command(self, *arguments: str) -> None:
+    def command(self, *arguments: str) -> str:
+        """What ``c7n-iamusers`` prints with these arguments. It must succeed."""
         result = CliRunner().invoke(main, list(arguments))
         assert result.exit_code == 0, result.output
+        return result.stdout
 
     def put(self, kind: str, document: dict[str, Any]) -> None:
         account = ACCOUNT if kind.startswith("member") else MANAGEMENT
@@ -124,8 +126,11 @@ def act_as(org_session: Any, role: str, monkeypatch: pytest.MonkeyPatch, **trust
     reset_session_cache()
 
 
-def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch) -> Enforced:
-    """The roles for all shipped policies and for restore, enforced, and the runner's credentials in the environment."""
+def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> Enforced:
+    """The roles for all shipped policies and for restore, enforced, and the runner's credentials in the environment.
+
+    ``more``: further options of ``c7n-iamusers roles``.
+    """
     load_resources(("aws.iam-user",))
     register()
     monkeypatch.chdir(ROOT)
@@ -145,7 +150,7 @@ def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch) -> Enfo
         str(accounts),
     )
     printed = CliRunner().invoke(
-        main, ["roles", *files, *options, "--external-id", "e-1", "--restore", "--format", "json"]
+        main, ["roles", *files, *options, "--external-id", "e-1", "--restore", "--format", "json", *more]
     )
     assert printed.exit_code == 0, printed.output
     found = Enforced(org, path, accounts, json.loads(printed.stdout))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from botocore.exceptions import ClientError
 from c7n.exceptions import PolicyExecutionError
 
@@ -62,6 +63,28 @@ def test_every_shipped_policy_runs_with_exactly_these_roles(
     denied = [call for call in org.calls if call.error_code in ("AccessDenied", "AccessDeniedException")]
     assert [(call.service, call.operation) for call in denied] == []
     check_that_all_is_needed(runs)
+
+
+def test_owners_and_preflight_run_with_the_roles_for_setting_up(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = enforced(org, tmp_path, monkeypatch, "--setup")
+    data = yaml.safe_load(runs.accounts.read_text())
+    (account,) = data["accounts"]
+    account |= {"role": READER, "external_id": "e-1"}
+    runs.accounts.write_text(yaml.safe_dump(data))
+    runs.command("owners", "-c", str(runs.accounts), "--role", CENTER)
+    queue = data["vars"]["queue_url"].rpartition("/")[2]
+    org.client("sqs").create_queue(QueueName=queue)
+    policies = [each for name in ("flag-and-notify", "provision") for each in ("-u", f"policies/{name}.yml")]
+    checks = runs.command("preflight", "-c", str(runs.accounts), *policies, "--format", "json")
+    assert [
+        call.operation for call in org.calls if call.error_code in ("AccessDenied", "AccessDeniedException")
+    ] == []
+    assert {each["status"] for each in json.loads(checks)} == {"ok"}
+    runs.put("identity-center", without(runs.documents["identity-center"], "organizations:ListAccounts"))
+    with pytest.raises(AssertionError, match="organizations:ListAccounts"):
+        runs.command("owners", "-c", str(runs.accounts), "--role", CENTER)
 
 
 def check_that_all_is_needed(runs: Enforced) -> None:

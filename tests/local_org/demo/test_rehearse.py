@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -18,11 +20,13 @@ from aws_local_org.demo.rehearse import (
     _ended_by_sigterm,
     _entry,
     _mailer,
+    _reasons,
     _variables,
     prepared,
     read_copies,
 )
-from aws_local_org.demo.steps import Commands, Days
+from aws_local_org.demo.state import AccountState, UserState
+from aws_local_org.demo.steps import Commands, Days, Workflow
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.settings import Settings
 from c7n_iamusers.cli.main import main
@@ -137,6 +141,24 @@ def test_only_names_owners_and_variables_are_taken_from_the_checkout() -> None:
 )
 def test_the_days_are_those_of_the_policies(variables: dict[str, int], expected: Days) -> None:
     assert _days(variables) == expected
+
+
+def test_who_is_denied_everything_is_not_called_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """late was in use before the Deny of the others, and got its own on the day of the quarantine."""
+    at = datetime(2026, 11, 25, tzinfo=timezone.utc)
+    users = (UserState("late", "/", "AIDA1", last_used=at), UserState("busy", "/", "AIDA2", last_used=at))
+    account = AccountState(ONE, "payments", users, at=at)
+    none: Any = None
+    path = tmp_path
+    rehearsal = Workflow(path, path, none, path, path, {ONE: account}, parked={ONE: {"late"}})
+    monkeypatch.setattr(Workflow, "reasons", lambda *_: {"late": "quiet for 7 of 14 days", "busy": "active"})
+    monkeypatch.setattr("aws_local_org.demo.rehearse.announcements", lambda *_: {"AIDA1": at, "AIDA2": at})
+    assert [row[1:] for row in _reasons(rehearsal, account, {"late", "busy"})] == [
+        [1, "in quarantine, to be deleted later: quiet for 7 of 14 days", "late"],
+        [1, "active: used in the 30 days before the quarantine", "busy"],
+    ]
 
 
 def test_days_that_are_no_number_are_refused() -> None:
