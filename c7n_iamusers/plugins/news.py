@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 from c7n_iamusers.evidence.attempts import HEARD
+from c7n_iamusers.exceptions import Stopped
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, PROVISIONED, SKIPPED, UNCHANGED
 from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.intents import INTENDED
@@ -72,6 +73,11 @@ def is_new(news: str, said: str | None) -> bool:
     if news.startswith(HEARD) and said.startswith(HEARD):
         return news > said
     return news not in (said, UNCHANGED)
+
+
+def was_stopped(resource: Mapping[str, Any]) -> bool:
+    """Whether a STOP file ended the run before this user: nothing became of it, and the runner knows."""
+    return (resource.get(ANNOTATION, {}).get("outcome") or {}).get("code") == Stopped.__name__
 
 
 def was_skipped(resource: Mapping[str, Any]) -> bool:

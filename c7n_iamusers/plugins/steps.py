@@ -12,7 +12,7 @@ from typing import Any
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices.messages import part_of, subject_line
 from c7n_iamusers.notices.notices import ANNOUNCED, INFORMED, Notices, due_for, reminder
-from c7n_iamusers.plugins.news import is_new, news_line, news_of, was_skipped
+from c7n_iamusers.plugins.news import is_new, news_line, news_of, was_skipped, was_stopped
 from c7n_iamusers.plugins.resources import Resource, subject_of
 
 
@@ -137,7 +137,8 @@ class Inform(Step):
         return [
             each
             for each in self.every(users, now)
-            if is_new(each.news, notices.said(key := str(each.resource["UserId"]), self.policy))
+            if not was_stopped(each.resource)
+            and is_new(each.news, notices.said(key := str(each.resource["UserId"]), self.policy))
             and not (was_skipped(each.resource) and notices.is_before_day(key, now))
         ]
 

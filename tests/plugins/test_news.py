@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.plugins.news import is_new, news_line, news_of, was_skipped
+from c7n_iamusers.plugins.news import is_new, news_line, news_of, was_skipped, was_stopped
 
 DAY = date(2026, 12, 26)
 
@@ -125,3 +125,10 @@ def test_whom_an_action_left_alone() -> None:
 )
 def test_the_subject(news: list[str], options: dict[str, Any], subject: str) -> None:
     assert news_line("payments", news, DAY, "p", **options) == subject
+
+
+@pytest.mark.parametrize(("code", "stopped"), [("Stopped", True), ("AccessDenied", False), (None, False)])
+def test_a_stop_file_is_no_news_of_a_user(code: str | None, stopped: bool) -> None:
+    known = {"outcome": {"status": "failed", **({"code": code} if code else {})}}
+    assert was_stopped({"UserName": "alice", "c7n:IamUser": known}) is stopped
+    assert not was_stopped({"UserName": "alice"})
