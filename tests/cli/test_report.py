@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from c7n.exceptions import PolicyValidationError
+from c7n.utils import reset_session_cache
 from c7n_org.cli import run_account
 from click.testing import CliRunner, Result
 
@@ -145,6 +146,7 @@ def test_runs_that_did_not_happen_over_the_output_of_the_run_before(org: LocalOr
         org.client("iam", account).create_user(UserName="alice")
 
     def run(name: str, account: str, role: str = "CloudCustodian") -> bool:
+        reset_session_cache()  # c7n would take the session of an earlier test
         entry = {"account_id": account, "name": name, "role": f"arn:aws:iam::{account}:role/{role}"}
         policies = yaml.safe_load(Path("flag.yml").read_text())
         ended: bool = run_account(
