@@ -201,6 +201,8 @@ def _did(row: Mapping[str, Any]) -> str:
     done = {status: f"{count} {status}" for status, count in counts.items()}
     if row["skipped"]:
         done[SKIPPED] += f" ({'; '.join(f'{count} {reason}' for reason, count in row['skipped'].items())})"
+    if row["not_run"]:
+        done["not_run"] = f"{len(row['not_run'])} accounts without a result"
     return f"{row['policy']}{when}{dry}: {', '.join(done.values())}"
 
 

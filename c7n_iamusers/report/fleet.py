@@ -106,7 +106,10 @@ class User:
     events: list[Row] = field(default_factory=list)
 
     def event(self) -> Row:
-        """What counts of ``events``: a deletion, then the failure of any policy since, then the latest."""
+        """What counts of ``events``: a deletion, then the failure of any policy since, then the latest.
+
+        A failure because of a file STOP counts only where there is no other.
+        """
         if not self.events:
             return {"status": FLAGGED, "reason": "", "policy": "", "time": ""}
         newest = max(self.events, key=_when)
@@ -118,7 +121,7 @@ class User:
             for each in self.of_policies(self.events)
             if each["status"] == FAILED and (_when(each) > ended_at or not quarantine_trouble(each["reason"]))
         ]
-        return max(failed, key=_when) if failed else newest
+        return max(failed, key=lambda each: (not _is_stopped(each), _when(each)), default=newest)
 
     def trouble(self) -> str:
         """What is wrong with its quarantine: empty, ``in use``, ``broken`` or EXEMPT."""
@@ -136,7 +139,7 @@ class User:
         if self.event()["status"] == DELETED:
             return None
         ended_at = self.ended()
-        since = sorted((each for each in self.events if _when(each) > ended_at), key=_when)
+        since = [each for each in self.events if _when(each) > ended_at]
         latest = self.of_policies(since)
         broken = [
             each
@@ -144,8 +147,8 @@ class User:
             if quarantine_trouble(each["reason"]) == BROKEN
             and (each in latest or _when(each).date() >= self.remembered_from)
         ]
-        in_use = [each for each in latest if quarantine_trouble(each["reason"])]
-        return next(iter((*reversed(broken), *in_use)), None)
+        found = broken or [each for each in latest if quarantine_trouble(each["reason"])]
+        return max(found, key=_when, default=None)
 
     def ended(self) -> datetime:
         """When it was last released or deleted."""
@@ -322,7 +325,7 @@ def fleet_of(
         all_seen = False  # a rule may protect users of other accounts
     latest = _latest(outputs, key_of)
     exemptions = tuple(_exemptions(latest, all_seen, today))
-    policies = tuple(_policies(latest.values()))
+    policies = tuple(_policies(latest, wanted))
     return Fleet(accounts, tuple(ordered), runs, exemptions, tuple(_attention(accounts)), policies)
 
 
@@ -610,21 +613,28 @@ def _runs(outputs: Iterable[PolicyOutput], users: Sequence[User], key_of: _Keys)
         }
 
 
-def _policies(latest: Iterable[PolicyOutput]) -> Iterator[Row]:
-    """What the latest run of each policy did, over all accounts. Outcomes of users of earlier runs don't count."""
-    grouped: defaultdict[str, list[PolicyOutput]] = defaultdict(list)
-    for output in latest:
-        grouped[output.policy].append(output)
-    for policy, group in sorted(grouped.items(), key=lambda each: (max(map(_began, each[1])), each[0])):
-        found = ((each, _event(row, each)) for each in group for row in each.rows)
+def _policies(latest: Mapping[tuple[str, str, str], PolicyOutput], wanted: Wanted) -> Iterator[Row]:
+    """What the latest run of each of the policies that are ``wanted`` did, over all accounts.
+
+    Outcomes of users of earlier runs don't count. ``not_run``: the accounts whose users are not known.
+    """
+    grouped: defaultdict[str, list[tuple[str, PolicyOutput]]] = defaultdict(list)
+    for (account, policy, _), output in latest.items():
+        old = wanted.since and output.time and output.time < wanted.since
+        if not old and (not wanted.policies or policy in wanted.policies):
+            grouped[policy].append((account, output))
+    for policy, group in sorted(grouped.items()):
+        outputs = [output for _, output in group]
+        found = ((each, _event(row, each)) for each in outputs for row in each.rows)
         events = [event for each, event in found if _when(event) >= (each.time or _FIRST)]
         skipped = Counter(_without_details(each["reason"]) for each in events if each["status"] == SKIPPED)
         yield {
             "policy": policy,
-            "time": as_text(max((each.time for each in group if each.time), default=None)) or "",
-            "accounts": len(group),
-            "dry_run": any(each.dry_run for each in group),
-            "selected": sum(len(each.resources or ()) for each in group),
+            "time": as_text(max((each.time for each in outputs if each.time), default=None)) or "",
+            "accounts": len({account for account, _ in group}),
+            "not_run": sorted({account for account, each in group if each.state in UNSEEN}),
+            "dry_run": any(each.dry_run for each in outputs),
+            "selected": sum(len(each.resources or ()) for each in outputs),
             "outcomes": dict(sorted(Counter(each["status"] for each in events).items())),
             "skipped": dict(skipped.most_common()),
         }

@@ -3,9 +3,14 @@ from __future__ import annotations
 
 import json
 import stat
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+import yaml
+from c7n.exceptions import PolicyValidationError
+from c7n.utils import reset_session_cache
+from c7n_org.cli import run_account
 from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
@@ -128,6 +133,43 @@ def test_check_of_a_run_asks_for_its_results(left: Outputs, arguments: list[str]
         line.startswith(f"account {ACCOUNT} (payments): did not run: iam-users-")
         for line in found.stderr.splitlines()
     )
+
+
+def test_runs_that_did_not_happen_over_the_output_of_the_run_before(org: LocalOrg, left: Outputs) -> None:
+    """c7n-org leaves the result of the run before: of a denied role, and of a list of exemptions with a bad date."""
+    Path("exempt.csv").write_text("user,reason,expires\nbob,a test,2999-01-01\n")
+    Path("flag.yml").write_text(
+        "policies: [{name: iam-users-flag, resource: aws.iam-user, source: authorization-details, filters: [{type: "
+        "unnecessary, exempt-from: exempt.csv}]}]"
+    )
+    for account in (ACCOUNT, OTHER_ACCOUNT):
+        org.client("iam", account).create_user(UserName="alice")
+
+    def run(name: str, account: str, role: str = "CloudCustodian") -> bool:
+        reset_session_cache()  # c7n would take the session of an earlier test
+        entry = {"account_id": account, "name": name, "role": f"arn:aws:iam::{account}:role/{role}"}
+        policies = yaml.safe_load(Path("flag.yml").read_text())
+        ended: bool = run_account(
+            entry, "us-east-1", policies, "output", 0, str(left.root), False, False, False
+        )[1]
+        return ended
+
+    check = ("-s", "output", "-c", "accounts.yml", "-u", "flag.yml", "--check", "--since")
+    began = datetime.now(timezone.utc).isoformat()
+    assert run("payments", ACCOUNT)
+    assert run("research", OTHER_ACCOUNT)
+    assert report(*check, began).exit_code == 0
+    began = datetime.now(timezone.utc).isoformat()
+    assert not run("payments", ACCOUNT, "no-such-role")
+    Path("exempt.csv").write_text("user,reason,expires\nbob,a test,2999-02-30\n")
+    with pytest.raises(PolicyValidationError):
+        run("research", OTHER_ACCOUNT)
+    assert report(*check[:-1]).exit_code == 0
+    found = report(*check, began)
+    assert [line.partition(": iam-users-flag")[0] for line in found.stderr.splitlines()] == [
+        f"account {ACCOUNT} (payments): did not run",
+        f"account {OTHER_ACCOUNT} (research): did not run",
+    ]
 
 
 def test_an_unreadable_file_is_named_and_fails_the_check(left: Outputs) -> None:

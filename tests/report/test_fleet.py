@@ -411,6 +411,8 @@ def test_users_that_a_stop_file_kept_are_one_line(left: Outputs) -> None:
     assert (found["what"], found["account"], found["user"]) == ("stopped", "", "")
     assert found["why"].startswith(f"3 users in 1 accounts: {STOP}. ")
     assert users(fleet(left))["a"]["status"] == "failed"
+    left.leave("a", policy=PARK, days=1, outcomes=[outcome("a", "failed", "iam:PutUserPolicy was denied", 1)])
+    assert [each[1:] for each in needs(fleet(left))] == [("", "stopped"), ("a", f"{PARK} failed")]
 
 
 def test_what_the_latest_run_of_each_policy_did(left: Outputs) -> None:
@@ -427,29 +429,29 @@ def test_what_the_latest_run_of_each_policy_did(left: Outputs) -> None:
     left.leave("alice", "bob", "carol", "dave", policy=PARK, outcomes=rows)
     left.leave("frank", name="research", account=OTHER_ACCOUNT, policy=PARK, days=1)
     left.leave(policy=RELEASE, days=1)
-    assert fleet(left).as_data()["policies"] == [
-        {
-            "policy": RELEASE,
-            "time": at(1),
-            "accounts": 1,
-            "dry_run": False,
-            "selected": 0,
-            "outcomes": {},
-            "skipped": {},
-        },
-        {
-            "policy": PARK,
-            "time": at(0),
-            "accounts": 2,
-            "dry_run": False,
-            "selected": 5,
-            "outcomes": {"quarantined": 1, "skipped": 3},
-            "skipped": {
-                "announced on ... to ... which is not yet 23 days ago": 2,
-                "active within 30 days": 1,
-            },
-        },
-    ]
+    left.leave(
+        name="late",
+        account="999999999999",
+        policy=RELEASE,
+        days=1,
+        metrics=[],
+        files={"resources.json": None},
+    )
+    park = {
+        "policy": PARK,
+        "time": at(0),
+        "accounts": 2,
+        "not_run": [],
+        "dry_run": False,
+        "selected": 5,
+        "outcomes": {"quarantined": 1, "skipped": 3},
+        "skipped": {"announced on ... to ... which is not yet 23 days ago": 2, "active within 30 days": 1},
+    }
+    release = {"policy": RELEASE, "time": at(1), "accounts": 2, "not_run": ["999999999999"], "dry_run": False}
+    assert fleet(left).policies == (park, {**release, "selected": 0, "outcomes": {}, "skipped": {}})
+    assert fleet(left, wanted=Wanted([PARK])).policies == (park,)
+    (since,) = fleet(left, wanted=Wanted((), NOW - timedelta(hours=1))).policies
+    assert (since["policy"], since["accounts"], since["selected"]) == (PARK, 1, 4)
 
 
 ATTEMPTS = {
