@@ -85,10 +85,10 @@ format: $(INSTALLED)  ## format the code and repair what ruff can
 demo: $(INSTALLED)  ## the whole job on a local AWS organization: announce, provision, quarantine, delete
 	$(BIN)/c7n-iamusers demo
 
-lifecycle: $(INSTALLED)  ## the same over 40 accounts with 20 users each, about ten minutes
+lifecycle: $(INSTALLED)  ## the same over 40 accounts with 20 users each, ten to twenty minutes
 	$(BIN)/c7n-iamusers demo --accounts 40 --users-per-account 20
 
-# e.g. make bench BENCH_ARGS=--quick
+# e.g. make bench BENCH_ARGS=--quick, or BENCH_ARGS=--load for the commands over many accounts
 bench: $(INSTALLED)  ## measure against stock Cloud Custodian, about 15 minutes, into docs/benchmarks.md
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 

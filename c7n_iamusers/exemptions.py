@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -23,7 +24,7 @@ class ExemptionRule:
     """``pattern``: a case-sensitive shell glob over ``field`` (user, path, tag or group).
 
     ``expires``: the last day, in UTC, on which the rule protects. ``owner``: a person or team to ask. ``account``: a
-    glob over the id or the name of the only accounts where the rule holds; empty for all accounts.
+    glob over the id or the name, in any case, of the only accounts where the rule holds; empty for all accounts.
     """
 
     field: str
@@ -37,7 +38,8 @@ class ExemptionRule:
         """Whether the rule holds in an account. ``name``: empty if it is not known: a rule that may hold then holds."""
         if not self.account or fnmatchcase(account_id, self.account):
             return True
-        return fnmatchcase(name, self.account) if name else not self.account.isdigit()
+        known = fnmatchcase(name.casefold(), self.account.casefold())
+        return known if name else not self.account.isdigit()
 
     def as_data(self) -> dict[str, Any]:
         """The rule as in a policy."""
@@ -83,12 +85,39 @@ def read_usage(line: str) -> dict[RuleKey, int]:
     }
 
 
+_DENIED = re.compile(
+    r"(arn:[a-z-]+:iam::\d{12}:user/\S+) is exempt by .*, and still denied everything by (.*): release"
+)
+_OURS, _OTHER = "our Deny-all", "a policy"
+
+
+def denied_line(arn: str, rule: ExemptionRule, ours: bool) -> str:
+    """For the log: that an exempt user is denied everything. ``ours``: by a quarantine, as far as its Deny-all says.
+
+    ``read_denied`` is the reverse.
+    """
+    return (
+        f"{arn} is exempt by {rule}, and still denied everything by {_OURS if ours else _OTHER}: release it "
+        "(policies/release.yml), or remove the exemption"
+    )
+
+
+def read_denied(line: str) -> tuple[str, bool] | None:
+    """The ARN, and whether a quarantine denies, of a log line from ``denied_line``; None for any other line."""
+    found = _DENIED.search(line)
+    return (found[1], found[2] == _OURS) if found else None
+
+
 @dataclass(frozen=True)
 class Exemption:
-    """``rule``: the one that protects the user today, if any. ``expired``: matching rules that have expired."""
+    """``rule``: the first one that protects the user today, if any. ``expired``: matching rules that have expired.
+
+    ``more``: further rules that protect it today.
+    """
 
     rule: ExemptionRule | None
     expired: tuple[ExemptionRule, ...] = ()
+    more: tuple[ExemptionRule, ...] = ()
 
 
 #: The value of ``exempt`` in a policy without exemptions.
@@ -97,14 +126,14 @@ _KEYS = (*FIELDS, "account", "reason", "owner", "expires")
 
 
 def find_exemption(user: IamUser, rules: Sequence[ExemptionRule], today: date) -> Exemption:
-    """The first rule that protects ``user`` on ``today`` (a date in UTC), and the matching rules that have expired.
+    """The rules that protect ``user`` on ``today`` (a date in UTC), and the matching rules that have expired.
 
     Raises EvidenceUnreadable if there is a group rule and the user's groups were not read.
     """
     matching = [rule for rule in rules if matches(user, rule.field, rule.pattern)]
     live = [rule for rule in matching if today <= rule.expires]
     expired = tuple(rule for rule in matching if today > rule.expires)
-    return Exemption(live[0] if live else None, expired)
+    return Exemption(live[0] if live else None, expired, tuple(live[1:]))
 
 
 def parse_rules(entries: Any, where: str, *, free_keys: bool = False) -> tuple[ExemptionRule, ...]:
@@ -217,11 +246,34 @@ def _account(entry: Mapping[str, Any], where: str, faults: list[str]) -> str:
         faults,
         "give an account's id in quotes, or a glob over ids or names such as 'dev-*'",
     )
-    if text.isascii() and text.isdigit() and len(text) != 12:
-        faults.append(
-            f"{where}: account {text!r} matches no account: an id has 12 digits; a spreadsheet drops leading zeros"
-        )
+    if text and (fault := _account_fault(text)):
+        faults.append(f"{where}: account {text!r} {fault}")
     return text
+
+
+#: An id as people write it, or as a spreadsheet shows a number; then the parts of a list of accounts.
+_SEPARATED, _SCIENTIFIC = re.compile(r"[\s.,'\u2019`\"_-]"), re.compile(r"\d+([.,]\d+)?[eE]\+?\d+")
+_LISTED = re.compile(r"[|;]|\d{12}\s*[,/\s]\s*\d{12}")
+
+
+def _account_fault(text: str) -> str:
+    """Why ``text`` is an account's id that matches no account, in words; empty if it may match one."""
+    plain = unicodedata.normalize("NFKC", text)
+    digits = _SEPARATED.sub("", plain)
+    if digits.isdigit() and (digits == text or len(digits) >= 8):
+        if digits != text:
+            return (
+                "matches no account: write an id as 12 digits, without separators; in a name write ? for each"
+            )
+        if len(digits) != 12:
+            return "matches no account: an id has 12 digits; a spreadsheet drops leading zeros"
+    if _SCIENTIFIC.fullmatch(plain):
+        return "matches no account: a spreadsheet has made a number of the id: write its 12 digits as text"
+    if plain.lower().startswith("arn:"):
+        return "matches no account: write the 12 digits of the account's id, not an ARN"
+    if _LISTED.search(plain):
+        return "matches no account: write a rule for each account; in a name write ? for such a character"
+    return ""
 
 
 def _field(entry: Mapping[str, Any], where: str, faults: list[str]) -> str:

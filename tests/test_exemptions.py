@@ -79,6 +79,12 @@ def test_a_live_rule_outweighs_an_expired_one() -> None:
     assert (found.rule, found.expired) == (live, (gone,))
 
 
+def test_every_live_rule_is_found() -> None:
+    live = [rule("path", "/eng/*"), rule("user", "alice"), rule("tag", "Team=payments")]
+    found = find_exemption(ALICE, [*live, rule("user", "bob")], TODAY)
+    assert [found.rule, *found.more] == live
+
+
 def test_unread_groups_are_not_taken_for_none() -> None:
     unread = replace(ALICE, attachments={})
     with pytest.raises(EvidenceUnreadable, match=r"alice of account 111122223333.*groups"):
@@ -97,7 +103,8 @@ def test_unread_groups_are_not_taken_for_none() -> None:
         pytest.param("4444*", "payments", False, id="other-id-glob"),
         pytest.param("4444*", "", True, id="other-id-glob-and-no-name"),
         pytest.param("pay*", "payments", True, id="name-glob"),
-        pytest.param("Pay*", "payments", False, id="name-is-case-sensitive"),
+        pytest.param("Pay*", "payments", True, id="name-in-another-case"),
+        pytest.param("payments", "Payments", True, id="name-in-another-case-in-the-file"),
         pytest.param("dev-*", "payments", False, id="other-name"),
         pytest.param("dev-*", "", True, id="name-is-not-known"),
     ],
@@ -105,6 +112,38 @@ def test_unread_groups_are_not_taken_for_none() -> None:
 def test_a_rule_holds_in_its_account_only(account: str, name: str, held: bool) -> None:
     only = replace(rule("user", "alice"), account=account)
     assert in_account([only], ACCOUNT, name) == (((only,), ()) if held else ((), (only,)))
+
+
+@pytest.mark.parametrize(
+    ("account", "fault"),
+    [
+        *(
+            pytest.param(each, "", id=each)
+            for each in (
+                *(ACCOUNT, "1111*", "payments", "Payments, Inc.", "dev-[12]", "team_7-prod", "2024-01"),
+                *("012345678901", "sand box", "2024?01?15", "e10-prod"),
+            )
+        ),
+        pytest.param("11122223333", "an id has 12 digits", id="lost-zero"),
+        pytest.param("1111-2222-3333", "without separators", id="as-the-console-shows-it"),
+        pytest.param("1111 2222 3333", "without separators", id="spaces"),
+        pytest.param("'111122223333", "without separators", id="quoted"),
+        pytest.param("111122223333.0", "without separators", id="a-number"),
+        pytest.param("\uff11\uff12\uff13\uff14" * 3, "without separators", id="full-width-digits"),
+        pytest.param("1.11122E+11", "a spreadsheet has made a number", id="scientific"),
+        pytest.param("1,11122E+11", "a spreadsheet has made a number", id="scientific-with-a-comma"),
+        pytest.param("arn:aws:iam::111122223333:root", "not an ARN", id="arn"),
+        pytest.param("payments|research", "a rule for each account", id="alternatives"),
+        pytest.param("111122223333;444455556666", "a rule for each account", id="list"),
+        pytest.param("111122223333, 444455556666", "without separators|a rule for each", id="list-by-comma"),
+    ],
+)
+def test_an_account_that_can_match_none_is_refused(account: str, fault: str) -> None:
+    if not fault:
+        assert parse_rules([{**GOOD, "account": account}], "exempt")[0].account == account
+        return
+    with pytest.raises(InvalidPolicyData, match=rf"account .* matches no account.*({fault})"):
+        parse_rules([{**GOOD, "account": account}], "exempt")
 
 
 GOOD = {"user": "ci-*", "reason": "pipeline", "expires": "2027-01-31"}

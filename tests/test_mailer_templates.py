@@ -44,7 +44,17 @@ STATES: dict[str, dict[str, Any]] = {
         "provisioning": {"status": "provisioned", "username": "b@example.com", "permission-set": "Readers"},
     },
     "deleted": {"findings": FINDINGS, "outcome": {"status": "skipped", "reason": 'said "no" & left'}},
-    "heard": {"findings": FINDINGS, "attempts": {"state": "heard", "attempts": [ATTEMPT]}},
+    "created": {
+        "findings": FINDINGS,
+        "attachments": {"group": 1},
+        "unread": ["login-profile", "access-key"],
+        "created": {"event": "CreateAccessKey", "text": "CreateAccessKey by <root>"},
+        "outcome": {"status": "quarantined", "reason": "denied <everything>"},
+    },
+    "heard": {
+        "findings": FINDINGS,
+        "attempts": {"state": "heard", "quarantined": True, "attempts": [ATTEMPT]},
+    },
     "your-access": {
         "findings": FINDINGS,
         "provisioning": {"status": "provisioned", "username": "b@example.com", "permission-set": "Readers"},
@@ -97,8 +107,8 @@ def render(
 @pytest.mark.parametrize("state", STATES)
 def test_mails_name_account_users_and_the_way_in(state: str) -> None:
     text = render(state, "template", [user(state), user(state, "second")])
-    # who calls as a user in quarantine is not yet known to be a person
-    way_in = () if state == "heard" else ("https://d-1.awsapps.com/start", "first time")
+    # who calls as a user in quarantine, or has a new one, is not yet known to be a person
+    way_in = () if state in ("heard", "created") else ("https://d-1.awsapps.com/start", "first time")
     for expected in ("111122223333", "payments", "a+b=c,d.e@f-g", "second", *way_in):
         assert expected in text
 
@@ -141,6 +151,21 @@ def test_a_user_that_came_back_is_named_as_such() -> None:
     assert "came back: a user of this name was &lt;gone&gt;.</b>" in render("flagged", "template", [row])
     (slack,) = json.loads(render("flagged", "slack_template", [row]))["attachments"]
     assert slack["fields"][0]["value"].startswith("came back: a user of this name was &lt;gone&gt;. ")
+
+
+def test_the_call_that_created_a_credential_is_named() -> None:
+    text = render("created", "template", [user("created")])
+    assert "CreateAccessKey by &lt;root&gt;" in text
+    assert "<b>quarantined</b>: denied &lt;everything&gt;" in text
+    assert "1 group; not read yet: login profile, access key" in text
+    (slack,) = json.loads(render("created", "slack_template", [user("created")]))["attachments"]
+    assert slack["fields"][0]["value"].startswith("CreateAccessKey by &lt;root&gt;.")
+
+
+def test_a_boundary_may_have_been_the_deny() -> None:
+    row = {**user("created"), "c7n:IamUser": {"created": {"event": "DeleteUserPermissionsBoundary"}}}
+    assert "If the boundary was AWSDenyAll" in render("created", "template", [row])
+    assert "If the boundary was AWSDenyAll" not in render("created", "template", [user("created")])
 
 
 def test_days_that_differ_stand_beside_each_user() -> None:
@@ -319,6 +344,24 @@ def test_the_mail_on_attempts_says_what_when_and_from_where() -> None:
     assert "cloud@example.com" in text
 
 
+@pytest.mark.parametrize(
+    ("attempt", "quarantined", "expected", "absent"),
+    [
+        pytest.param({"error": "AccessDenied"}, True, "eu-west-1: AccessDenied", "not denied", id="denied"),
+        pytest.param({"source": "cloudtrail"}, True, "eu-west-1: not denied", "AccessDenied", id="allowed"),
+        pytest.param({"source": "last-used"}, True, "in eu-west-1</p>", "not denied", id="not-known"),
+        pytest.param({}, False, "are still in use", "quarantine began", id="in-no-quarantine"),
+    ],
+)
+def test_the_mail_on_attempts_claims_no_denial_that_is_not_known(
+    attempt: dict[str, str], quarantined: bool, expected: str, absent: str
+) -> None:
+    attempts = {"state": "heard", "quarantined": quarantined, "attempts": [{**ATTEMPT, **attempt}]}
+    text = render("heard", "template", [{"UserName": "bot", "c7n:IamUser": {"attempts": attempts}}])
+    assert expected in text
+    assert absent not in text
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_a_mail_fits_a_phone_and_a_dark_screen(state: str) -> None:
     text = render(state, "template", [user(state), user(state, "x" * 64)])
@@ -374,7 +417,7 @@ def test_a_part_says_which_one_it_is_and_how_many_users_there_are() -> None:
     assert "Part 1" not in whole
 
 
-@pytest.mark.parametrize("state", ["deleted", "heard", "replaced"])
+@pytest.mark.parametrize("state", ["created", "deleted", "heard", "replaced"])
 def test_every_part_of_a_split_mail_says_which_one_it_is(state: str) -> None:
     said = "<b>Part 2 of 3</b>, with 1 of the 5 users."
     assert said in render(state, "template", [user(state)], part=2, parts=3, users=5)

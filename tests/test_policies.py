@@ -46,6 +46,8 @@ FILES = {
     "delete": ["iam-users-delete", "iam-users-delete-people"],
     "release": ["iam-users-release"],
     "findings-to-security-hub": ["iam-users-findings"],
+    "realtime": ["iam-users-realtime", "iam-users-realtime-daily"],
+    "realtime-quarantine": ["iam-users-realtime-quarantine"],
 }
 #: The numbers under ``vars`` of accounts.yml, as the policies name them.
 NUMBERS = {
@@ -66,7 +68,7 @@ def with_numbers(value: Any) -> Any:
 
 DATA = {path.stem: with_numbers(yaml.safe_load(path.read_text())["policies"]) for path in POLICIES}
 EVERY = [policy for policies in DATA.values() for policy in policies]
-EXEMPTIONS = "policies/exemptions.csv"
+EXEMPTIONS, IN_LAMBDA = "policies/exemptions.csv", "s3://{lambda_bucket}/exemptions.csv"
 
 
 def test_there_are_policies() -> None:
@@ -97,7 +99,8 @@ def test_all_of_them_share_one_list_of_exemptions(policy: dict[str, Any]) -> Non
         assert not flag
         assert policy["filters"] == [{"UserName": "somebody"}]
         return
-    assert flag["exempt-from"] == EXEMPTIONS
+    # a Lambda function has no files of the checkout
+    assert flag["exempt-from"] == (IN_LAMBDA if "mode" in policy else EXEMPTIONS)
     assert "exempt" not in flag
 
 
@@ -111,7 +114,8 @@ def test_the_list_of_exemptions() -> None:
     assert [each.pattern for each in rules if each.expires < date(2026, 11, 24)] == ["/vendors/*"]
 
 
-DESTRUCTIVE = [policy for policy in EVERY if destructive(policy)]
+#: That of new users, which nothing announces, is tested in tests/plugins/test_realtime.py.
+DESTRUCTIVE = [policy for policy in EVERY if destructive(policy) and "mode" not in policy]
 
 
 @pytest.mark.parametrize("policy", DESTRUCTIVE, ids=lambda policy: str(policy["name"]))
@@ -196,7 +200,8 @@ def test_the_owner_of_the_account_is_told_of_each_step_and_that_is_on_record() -
         for action in policy["actions"]:
             assert action["type"] != "notify"
             if action["type"] == "notify-owners":
-                assert (action["to"], action["notices"]) == (["{owner}"], "{notices}")
+                assert action["to"] == ["{owner}"]
+                assert "mode" in policy or action["notices"] == "{notices}"
                 assert "subject" not in action
                 assert action is policy["actions"][-1]
                 if action["step"] == "inform":
@@ -230,6 +235,17 @@ def test_security_hub_gets_a_finding_for_each_flagged_user(
     assert finding["Resources"][0]["Id"] == f"arn:aws:iam::{ACCOUNT}:user/alice"
     assert (finding["AwsAccountId"], finding["Title"]) == (ACCOUNT, "iam-user")
     assert [tag["Key"] for tag in iam.list_user_tags(UserName="alice")["Tags"]] == ["c7n:FindingId:iam-user"]
+
+
+@pytest.mark.parametrize(
+    "policy", [each for each in EVERY if "mode" in each], ids=lambda each: str(each["name"])
+)
+def test_functions_of_several_accounts_do_not_overwrite_one_another(policy: dict[str, Any]) -> None:
+    assert "{account_id}" in policy["mode"]["execution-options"]["output_dir"]
+    (notify,) = [each for each in policy["actions"] if each["type"] == "notify-owners"]
+    assert notify["step"] == "created"
+    # nothing that deletes rests on what a member account can write
+    assert notify["notices"].startswith("s3://{lambda_bucket}/realtime/")
 
 
 def test_no_tag_decides() -> None:

@@ -32,7 +32,7 @@ LINES = [
     for line in token.content.splitlines()
 ]
 #: What the shell runs itself, before all else.
-SHELL = ("sed", "mkdir", "rm")
+SHELL = ("sed", "mkdir", "rm", "began=$(date")
 
 
 @pytest.fixture
@@ -57,10 +57,9 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def words(line: str) -> list[str]:
-    """The words of a command, without the shell's redirection and its substitution."""
-    return shlex.split(
-        re.sub(r" > \S+$", "", line).replace('"$(c7n-iamusers mailer-templates)"', "templates")
-    )
+    """The words of a command, without the shell's redirection and its substitutions."""
+    line = re.sub(r" > \S+$", "", line).replace('"$(c7n-iamusers mailer-templates)"', "templates")
+    return shlex.split(line.replace('"$began"', "2020-01-31T12:00:00Z"))
 
 
 def parsed(line: str) -> dict[str, Any]:
@@ -89,6 +88,19 @@ def test_every_command_has_its_options_and_files(checkout: Path) -> None:
             entries = yaml.safe_load(Path(str(options["config"])).read_text())["accounts"]
             named = {each["name"] for each in entries} | {tag for each in entries for tag in each["tags"]}
             assert {*(options.get("accounts") or ()), *(options["tags"] or ())} <= named, line
+
+
+def test_each_report_on_a_run_asks_for_its_policies_since_it_began() -> None:
+    run = set[str]()
+    for line in LINES:
+        used = set(re.findall(r" -u (\S+)", line))
+        if line.startswith("began="):
+            run = set()
+        elif line.startswith("c7n-org run"):
+            run |= used
+        elif "--since" in line:
+            assert (used, "--check" in line) == (run, True), line
+    assert sum("--since" in line for line in LINES) == sum(line.startswith("began=") for line in LINES) == 5
 
 
 def test_only_steps_that_change_users_have_the_role_for_that() -> None:

@@ -134,7 +134,8 @@ def _print_before_and_after(rehearsal: Demo) -> None:
         "Left",
         "Mails",
     ]
-    print_table(columns, rows)
+    numbers = zip(*(row[1:] for row in rows), strict=True)
+    print_table(columns, [*rows, ["all accounts", *map(sum, numbers)]])
 
 
 def _print_planted(rehearsal: Demo) -> None:

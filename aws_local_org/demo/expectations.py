@@ -45,15 +45,12 @@ def leaving(account: AccountState) -> set[str]:
     return {user.name for user in account.users if not exempt(user)}
 
 
-def announcement_faults(
-    account: AccountState,
-    announced: Mapping[str, datetime],
-    what: str = "announced",
-    but: Set[str] = frozenset(),
+def recorded_faults(
+    account: AccountState, records: Mapping[str, datetime], expected: Set[str], what: str = "announced"
 ) -> list[str]:
-    """Of exactly the users that are not exempt the owners must be on record as addressed. ``but``: exempt since."""
-    found = {user.name for user in account.users if user.unique_id in announced}
-    return _difference(f"{account.name}: {what}", leaving(account) - but, found)
+    """Of exactly the ``expected`` users the owners must be on record as addressed. ``records``: by unique id."""
+    found = {user.name for user in account.users if user.unique_id in records}
+    return _difference(f"{account.name}: {what}", set(expected), found)
 
 
 def mail_faults(

@@ -118,10 +118,12 @@ def _user_state(
     )
 
 
-def announcements(notices: Path, account_id: str, step: str = "announced") -> dict[str, datetime]:
-    """Unique id -> when the owner was first addressed about the user's deletion, by the records of notify-owners.
+def announcements(
+    notices: Path, account_id: str, step: str = "announced", what: str = ""
+) -> dict[str, datetime]:
+    """Unique id -> when the owner was first addressed about the user, by the records of notify-owners.
 
-    ``step``: of the records that count, such as ``reminded-7``.
+    ``step``: of the records that count, such as ``reminded-7``. ``what``: how it begins what they say of the user.
     """
     found: dict[str, datetime] = {}
     for path in (notices / account_id).glob("*.json"):
@@ -129,15 +131,16 @@ def announcements(notices: Path, account_id: str, step: str = "announced") -> di
         if record["step"] == step and record["addresses"]:
             moment = datetime.fromisoformat(record["time"])
             for user in record["users"]:
-                found[user["unique-id"]] = min(moment, found.get(user["unique-id"], moment))
+                if user.get("what", "").startswith(what):
+                    found[user["unique-id"]] = min(moment, found.get(user["unique-id"], moment))
     return found
 
 
 def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> None:
     """As if that many days had passed, in which nobody used an IAM user.
 
-    The last uses of passwords and access keys, the notices, and the moments of quarantines, in their inline Deny and in
-    the journals below ``outputs``, move into the past.
+    The last uses of passwords and access keys, the notices, and the moments of quarantines and releases, in the inline
+    Deny and in the journals below ``outputs``, move into the past.
     """
     back = timedelta(days=days)
     for account_id, _ in org.settings.member_accounts:
@@ -148,7 +151,8 @@ def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> Non
     for path in notices.glob("*/*.json"):
         record = json.loads(path.read_text())
         record["time"] = (datetime.fromisoformat(record["time"]) - back).isoformat()
-        record["day"] = (date.fromisoformat(record["day"]) - back).isoformat()
+        for key in {"day", "credentials-stop"} & record.keys():
+            record[key] = (date.fromisoformat(record[key]) - back).isoformat()
         path.write_text(json.dumps(record))
     for path in outputs.rglob("journal.jsonl"):
         lines = [_aged_line(json.loads(line), back) for line in path.read_text().splitlines()]
@@ -156,6 +160,9 @@ def let_days_pass(org: LocalOrg, notices: Path, outputs: Path, days: int) -> Non
 
 
 def _aged_line(line: dict[str, Any], back: timedelta) -> dict[str, Any]:
+    given = line.get("parameters") or {}
+    if line.get("operation") == "UntagUser" or given.get("PolicyName") == DENY_ALL:
+        return {**line, "time": (datetime.fromisoformat(line["time"]) - back).isoformat()}
     if line["phase"] != "quarantine":
         return line
     since = (datetime.fromisoformat(line["record"]["since"]) - back).isoformat()

@@ -288,14 +288,14 @@ class Demo(Workflow):
         super().announce()
         for account in self.before.values():
             if self.output("flag-and-notify", account).ran:
-                found = announcements(self.notices, account.account_id)
-                self.faults += expect.announcement_faults(account, found)
+                self._check_records(account, expect.leaving(account), "announced")
             planted.plant_unannounced(self.org, account.account_id)
 
     def provision(self) -> None:
         super().provision()
         for account in self.before.values():
             self.faults += expect.access_faults(account, people_with_access(self.org, account.account_id))
+            self._check_records(account, self._named("provision", account), "informed", "access")
 
     def in_listening(self) -> list[tuple[str, Callable[[], None]]]:
         name = self.first.name
@@ -310,6 +310,7 @@ class Demo(Workflow):
         if code := self._in_first("attempts"):
             self.faults.append(f"c7n-org ended with {code}, see {self.work / 'logs' / 'attempts.log'}")
         self.faults += expect.heard_faults(self.first, self.output("attempts", self.first), {planted.CALLED})
+        self._check_records(self.first, {planted.CALLED}, "informed", "heard")
         self.deliver("attempts")
         page, log = self.work / "report.html", self.work / "logs" / "report-heard.log"
         code = self.commands.report("report-heard", self.work / "output", self.accounts, page)
@@ -339,8 +340,7 @@ class Demo(Workflow):
     def remind(self) -> None:
         super().remind()
         for account in self.before.values():
-            found = announcements(self.notices, account.account_id, f"reminded-{self.days.reminder}")
-            self.faults += expect.announcement_faults(account, found, "reminded", self._answered_in(account))
+            self._check_records(account, self._named("remind", account), f"reminded-{self.days.reminder}")
 
     def before_deletion(self) -> list[tuple[str, Callable[[], None]]]:
         return [(f"c7n-org: on the day, a file STOP stops a deletion in {self.first.name}", self.stop)]
@@ -363,6 +363,7 @@ class Demo(Workflow):
             answered = self._answered_in(account)
             self.faults += expect.population_faults(account, self.gone[account_id])
             self.faults += planted.planted_faults(after, bool(answered))
+            self._check_records(account, self.gone[account_id], "informed", "deleted")
             self.faults += expect.left_faults(
                 after,
                 parting,
@@ -381,6 +382,11 @@ class Demo(Workflow):
         page = self.work / "report.html"
         text = page.read_text() if page.exists() else ""
         self.faults += [f"the report does not name {name}" for name in planted.STORIES if name not in text]
+
+    def _check_records(self, account: AccountState, expected: set[str], step: str, what: str = "") -> None:
+        found = announcements(self.notices, account.account_id, step, what)
+        named = " ".join(filter(None, ("on record as", step, what)))
+        self.faults += expect.recorded_faults(account, found, expected, named)
 
     def _answered_in(self, account: AccountState) -> set[str]:
         return {user.name for user in account.users if user.unique_id in self.answered}

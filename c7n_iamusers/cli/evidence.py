@@ -92,7 +92,8 @@ def _of_accounts(config: Path, names: Sequence[str], tags: Sequence[str], output
 
     notes: list[str] = []
     unread: list[str] = []
-    targets = targets_in(config, names, tags)
+    targets, twice = _each_once(targets_in(config, names, tags))
+    notes += twice
     _PRINTERS[output_format](_read_all(targets, notes, unread), True)
     for note in notes:
         say(f"note: {note}", err=True)
@@ -103,6 +104,18 @@ def _of_accounts(config: Path, names: Sequence[str], tags: Sequence[str], output
             f"{len(unread)} of {len(targets)} accounts were not read: see what is missing there by "
             f"c7n-iamusers preflight -c {config}"
         )
+
+
+def _each_once(targets: Sequence[Target]) -> tuple[list[Target], list[str]]:
+    """The first entry of each account, and a note on each further one."""
+    first: dict[str, Target] = {}
+    notes = []
+    for each in targets:
+        if first.setdefault(each.account_id, each) is not each:
+            notes.append(
+                f"{each}: its account is in the accounts file before, as {first[each.account_id].name}: shown once"
+            )
+    return list(first.values()), notes
 
 
 def _read_all(targets: Sequence[Target], notes: list[str], unread: list[str]) -> Iterator[Found]:

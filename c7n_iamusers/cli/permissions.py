@@ -84,7 +84,8 @@ def needed_in_account(part: Any) -> Needed:
         return Needed(_UNDECLARED.get(getattr(part, "type", ""), frozenset()), found)
     elsewhere = needed_in_center(part) | (_ASSUMING if data.get("role") else frozenset())
     lists = frozenset((_READING, f"s3:::{place}") for place in _lists_in_s3(data))
-    return Needed(found - elsewhere - {_READING}, bound=lists)
+    given_back: frozenset[str] = getattr(part, "gives_back", frozenset())
+    return Needed(found - elsewhere - {_READING}, restoring=given_back, bound=lists)
 
 
 def _lists_in_s3(data: dict[str, Any]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from c7n_iamusers.cli.output import format_option, print_json, print_table, prog
 from c7n_iamusers.exceptions import EvidenceUnreadable, IdentityCenterError, InvalidPolicyData
 
 if TYPE_CHECKING:
+    from c7n_iamusers.exemptions import ExemptionRule
     from c7n_iamusers.iam.permissions import Needed
     from c7n_iamusers.organization.probes import Probes
     from c7n_iamusers.organization.readiness import Check, Target
@@ -76,7 +77,8 @@ def preflight(
     is requested where there is none. The command fails where there is a hole. What is `unknown` was not checked.
     """
     targets = targets_in(config, names, tags)
-    found = list(_checks(targets, _wanted(files), role, region, mailer))
+    wanted = _wanted(files)
+    found = [*_checks(targets, wanted, role, region, mailer), *_exemptions(config, wanted)]
     if output_format == "json":
         print_json([asdict(each) for each in found])
     else:
@@ -96,16 +98,23 @@ def _count(number: int, noun: str) -> str:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What the policies ask for. ``needed``: in the accounts; None without policies. ``used``: policy -> variables."""
+    """What the policies ask for. ``needed``: in the accounts; None without policies. ``used``: policy -> variables.
+
+    ``rules``: their exemptions, as far as they are known before the run. ``unread``: why others are not.
+    """
 
     data: Sequence[Any]
     needed: Needed | None
     used: dict[str, frozenset[str]]
     runtime: frozenset[str]
+    rules: Sequence[ExemptionRule] = ()
+    unread: str = ""
 
 
 def _wanted(files: Sequence[Path]) -> _Wanted:
     """Raises InvalidPolicyData."""
+    from c7n.exceptions import PolicyValidationError
+
     from c7n_iamusers.cli.permissions import parts_of
     from c7n_iamusers.cli.policies import loaded
     from c7n_iamusers.iam.permissions import Needed
@@ -114,18 +123,35 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
     if not files:
         return _Wanted((), None, {}, frozenset())
     policies = [policy for file in files for policy in loaded(file)]
+    # What runs as a Lambda function has the function's role, which these checks do not have.
+    here = [each for each in policies if (each.data.get("mode") or {}).get("type", "pull") == "pull"]
     needed = frozenset(
         permission
-        for part in parts_of(policies)
+        for part in parts_of(here)
         if not _is_the_runners(part)
         for permission in part.get_permissions()
         if not (_data(part).get("role") and permission.startswith(_ELSEWHERE))
     )
+    given_back = frozenset(each for part in parts_of(here) for each in getattr(part, "gives_back", ()))
     used: dict[str, frozenset[str]] = {}
     for policy in policies:
         used[policy.name] = used.get(policy.name, frozenset()) | variables_of(policy.data)
     runtime = frozenset(name for policy in policies for name in policy.get_variables())
-    return _Wanted([policy.data for policy in policies], Needed(needed), used, runtime)
+    rules: dict[ExemptionRule, None] = {}
+    unread = ""
+    for part in (each for each in parts_of(policies) if hasattr(each, "known_rules")):
+        try:
+            rules |= dict.fromkeys(part.known_rules())
+        except PolicyValidationError as error:
+            unread = str(error)
+    return _Wanted(
+        [policy.data for policy in here],
+        Needed(needed, restoring=given_back),
+        used,
+        runtime,
+        tuple(rules),
+        unread,
+    )
 
 
 def _is_the_runners(part: Any) -> bool:
@@ -165,6 +191,20 @@ def _checks(
     for name, values in named.items():
         if not values:
             yield Check(ORGANIZATION, name, UNKNOWN, _UNNAMED[name])
+
+
+def _exemptions(config: Path, wanted: _Wanted) -> Iterator[Check]:
+    """Whether each exemption holds in an account of the file, and not only in those that -a and -t choose."""
+    from c7n_iamusers.organization.probes import ORGANIZATION
+    from c7n_iamusers.organization.readiness import HOLE, OK, UNKNOWN, Check, exemptions_of_no_account
+
+    if wanted.unread:
+        yield Check(ORGANIZATION, "exemptions", UNKNOWN, wanted.unread)
+    if void := exemptions_of_no_account(targets_in(config), wanted.rules):
+        remedy = f"correct the account of each, or remove the rule, or check with an accounts file other than {config}"
+        yield Check(ORGANIZATION, "exemptions", HOLE, f"of no account: {'; '.join(void)}", remedy)
+    elif wanted.rules:
+        yield Check(ORGANIZATION, "exemptions", OK, f"{len(wanted.rules)} rules, each of an account")
 
 
 def _account(probes: Probes, target: Target, wanted: _Wanted) -> list[Check]:

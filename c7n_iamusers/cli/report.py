@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,26 @@ if TYPE_CHECKING:
     from c7n_iamusers.report.fleet import Expected, Fleet
 
 _S3 = "s3://"
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_AGE = re.compile(r"(\d{1,4})([mhd])", re.ASCII)
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
+    """A time in UTC, of ISO 8601 or so long ago as "2h" says. Raises click.BadParameter."""
+    from c7n_iamusers.text.moments import moment
+
+    if value is None:
+        return None
+    now = datetime.now(timezone.utc)
+    age = _AGE.fullmatch(value)
+    found = now - timedelta(**{_UNITS[age[2]]: int(age[1])}) if age else moment(value)
+    if found is None or found > now:
+        raise click.BadParameter(
+            f"{value!r} is not a time that is past: give one in UTC, such as 2026-01-31T12:00:00Z, or how long ago it "
+            "is, such as 30m, 2h or 1d"
+        )
+    return found
 
 
 @click.command()
@@ -34,7 +55,7 @@ _S3 = "s3://"
     "-c",
     "--accounts",
     "accounts_file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=_FILE,
     metavar="FILE",
     help="c7n-org's accounts file: those that are missing from the outputs are reported.",
 )
@@ -44,14 +65,30 @@ _S3 = "s3://"
     "names",
     multiple=True,
     metavar="NAME",
-    help="With -c: only the account of this name or id should be there, as c7n-org run -a. Repeatable.",
+    help="With -c: report only on the account of this name or id, as c7n-org run -a. Repeatable.",
 )
 @click.option(
     "-t",
     "--tags",
     multiple=True,
     metavar="TAG",
-    help="With -c: only accounts with this tag should be there, as c7n-org run -t. Repeatable.",
+    help="With -c: report only on accounts with this tag, as c7n-org run -t. Repeatable.",
+)
+@click.option(
+    "-u",
+    "--use",
+    "files",
+    type=_FILE,
+    multiple=True,
+    metavar="POLICIES",
+    help="The policies that c7n-org ran: an account without a result of each of them did not run. Repeatable.",
+)
+@click.option(
+    "--since",
+    callback=_time,
+    metavar="TIME",
+    help="When the run began: an account whose result is older did not run. In UTC, such as 2026-01-31T12:00:00Z, or "
+    "so long ago: 30m, 2h, 1d. With -u for its policies, otherwise for all in the outputs.",
 )
 @format_option("html", "json", "csv")
 @click.option(
@@ -62,14 +99,16 @@ _S3 = "s3://"
 @click.option(
     "--check",
     is_flag=True,
-    help="End with 1 where a user failed, an account is missing, denied or unreadable, or a quarantine is in use or "
-    "broken; a line for each.",
+    help="End with 1 where a user failed, an account did not run, is denied or unreadable, or a quarantine is in use, "
+    "broken or of an exempt user; a line for each.",
 )
 def report(
     places: tuple[str, ...],
     accounts_file: Path | None,
     names: tuple[str, ...],
     tags: tuple[str, ...],
+    files: tuple[Path, ...],
+    since: datetime | None,
     output_format: str,
     output: str | None,
     check: bool,
@@ -81,34 +120,46 @@ def report(
     """
     if (names or tags) and accounts_file is None:
         raise click.UsageError("-a and -t choose accounts of the accounts file: give -c FILE too")
-    from c7n_iamusers.report.fleet import fleet_of
+    from c7n_iamusers.report.fleet import Wanted, fleet_of
     from c7n_iamusers.report.outputs import read_outputs
 
+    wanted = Wanted([name for file in files for name in _policies(file)], since, bool(names or tags))
     expected = list(_expected(accounts_file, names, tags)) if accounts_file else []
     known = [each.name for each in expected]
     found = [each for place in places for each in read_outputs(_store(place), known)]
     outputs = list({each.place: each for each in found}.values())
     now = datetime.now(timezone.utc)
-    fleet = fleet_of(outputs, expected, now.date())
+    fleet = fleet_of(outputs, expected, now.date(), wanted)
     place = output or f"report.{output_format}"
-    _write(place, output_format, fleet, {"outputs": list(places), "expected": bool(expected)}, now)
-    _tell(fleet, place)
+    asked = {"outputs": list(places), "expected": bool(expected)}
+    data = {"generated": now.isoformat(timespec="seconds"), **asked, **fleet.as_data()}
+    _write(place, output_format, data)
+    _tell(fleet, data["totals"], place)
     if check and fleet.attention:
         for each in fleet.attention:
-            who = f"user {each['user']} of " if each["user"] else ""
-            named = f" ({each['name']})" if each["name"] not in ("", each["account"]) else ""
-            say(f"{who}account {each['account']}{named}: {each['what']}: {each['why']}", err=True)
+            say(f"{_who(each)}{each['what']}: {each['why']}", err=True)
         raise click.exceptions.Exit(1)
 
 
-def _write(place: str, output_format: str, fleet: Fleet, asked: Mapping[str, Any], now: datetime) -> None:
+def _who(row: Mapping[str, Any]) -> str:
+    """The beginning of a line of --check; empty where it is on several accounts."""
+    if not row["account"]:
+        return ""
+    user = f"user {row['user']} of " if row["user"] else ""
+    named = f" ({row['name']})" if row["name"] not in ("", row["account"]) else ""
+    return f"{user}account {row['account']}{named}: "
+
+
+def _write(place: str, output_format: str, data: dict[str, Any]) -> None:
     from c7n_iamusers.report.rendering import render_csv, render_html, render_json
 
-    renderers = {"html": render_html, "json": render_json, "csv": render_csv}
-    data = {"generated": now.isoformat(timespec="seconds"), **asked, **fleet.as_data()}
+    renderers = {"html": render_html, "csv": render_csv}
     store, name = _target(place)
     try:
-        store.replace(name, renderers[output_format](data).encode())
+        if output_format == "json":
+            store.stream(name, render_json(data))
+        else:
+            store.replace(name, renderers[output_format](data).encode())
     except OSError as error:
         raise OutputUnreadable(f"the report can't be written: {error}: give another --output FILE") from error
 
@@ -126,17 +177,31 @@ def _target(place: str) -> tuple[Store, str]:
     return _store(f"{above}{mark}{query}"), name
 
 
-def _tell(fleet: Fleet, place: str) -> None:
-    totals = fleet.as_data()["totals"]
+def _tell(fleet: Fleet, totals: Mapping[str, Any], place: str) -> None:
     say(
         f"{place}: {totals['users']} users in {totals['accounts']} accounts: {totals['deleted']} deleted, "
         f"{totals['left']} still there, {totals['high']} of these of high severity; "
         f"{len(fleet.attention)} need attention"
     )
+    for each in fleet.policies:
+        say(_did(each))
     for each in fleet.exemptions:
         if told := each["state"] or ("matches nobody" if each["users"] == 0 else ""):
             where = f" in account {each['account']!r}" if each["account"] else ""
             say(f"exemption by {each['field']} {each['pattern']!r}{where} until {each['expires']}: {told}")
+
+
+def _did(row: Mapping[str, Any]) -> str:
+    """What the latest run of a policy did."""
+    from c7n_iamusers.execution.outcomes import SKIPPED
+
+    when = f", {row['time'][:16].replace('T', ' ')} UTC" if row["time"] else ""
+    dry = ", dry run" if row["dry_run"] else ""
+    counts = {"selected": row["selected"], **row["outcomes"]}
+    done = {status: f"{count} {status}" for status, count in counts.items()}
+    if row["skipped"]:
+        done[SKIPPED] += f" ({'; '.join(f'{count} {reason}' for reason, count in row['skipped'].items())})"
+    return f"{row['policy']}{when}{dry}: {', '.join(done.values())}"
 
 
 def _store(place: str) -> Store:
@@ -152,6 +217,22 @@ def _store(place: str) -> Store:
     from c7n_iamusers.execution.sessions import fleet_session
 
     return bucket_output(place, fleet_session(None, None))
+
+
+def _policies(path: Path) -> Iterator[str]:
+    """The names of the policies on IAM users in a file. Raises OutputUnreadable."""
+    import yaml
+
+    from c7n_iamusers.report.outputs import USER_TYPES
+
+    try:
+        policies = yaml.safe_load(path.read_text(encoding="utf-8"))["policies"]
+        yield from (str(each["name"]) for each in policies if each["resource"] in USER_TYPES)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise OutputUnreadable(
+            f"{path} can't be read as policies: {type(error).__name__}: {error}: give the file that c7n-org run -u was "
+            "given"
+        ) from error
 
 
 def _expected(path: Path, names: tuple[str, ...], tags: tuple[str, ...]) -> Iterator[Expected]:

@@ -276,9 +276,11 @@ class _Deletion:
                 removed += 1
         if not on:
             return ""
+        quarantined = self.found and self.found.quarantine
+        deny = "; its quarantine stays on until release ends it" if quarantined else " and to remove the Deny"
         return (
             f"it is locked out by our Deny-all, and {removed} of its attachments are removed: run again to finish, or "
-            f"run c7n-iamusers restore OUTPUT --user {self.evidence.name} to restore them and to remove the Deny"
+            f"run c7n-iamusers restore OUTPUT --user {self.evidence.name} to restore them{deny}"
         )
 
     def _pause(self, delays: Iterator[float]) -> bool:

@@ -134,14 +134,17 @@ class Attempts:
         }
 
 
-def attempts_in(records: Iterable[Mapping[str, Any]], user: IamUser, since: datetime) -> Iterator[Attempt]:
+def attempts_in(
+    records: Iterable[Mapping[str, Any]], user: IamUser, since: datetime, names: Iterable[str] = ()
+) -> Iterator[Attempt]:
     """The calls of ``user`` among the ``records`` of CloudTrail, from ``since`` on, whatever became of them.
 
+    ``names``: earlier ones of the user.
     A call that succeeds counts too: under a Deny GetCallerIdentity and a sign-in to the console still do.
     """
     for record in records:
         time = moment(record.get("eventTime"))
-        if time is None or time < since or not is_of(record, user):
+        if time is None or time < since or not is_of(record, user, names):
             continue
         service = _text(record.get("eventSource")).removesuffix(".amazonaws.com")
         yield Attempt(
@@ -155,21 +158,27 @@ def attempts_in(records: Iterable[Mapping[str, Any]], user: IamUser, since: date
         )
 
 
-def is_of(record: Mapping[str, Any], user: IamUser) -> bool:
+def is_of(record: Mapping[str, Any], user: IamUser, names: Iterable[str] = ()) -> bool:
     """Whether the user made the call of a CloudTrail record, by its unique id. Its sessions count as itself.
 
-    A role session, or an earlier user, can have the same name. A failed sign-in to the console has no id and no ARN
-    ("AWS Management Console sign-in events", CloudTrail User Guide), so there the name counts.
+    ``names``: earlier ones of the user. A role session, or an earlier user, can have the same name. A failed sign-in to
+    the console has no id and no ARN ("AWS Management Console sign-in events", CloudTrail User Guide), so there the name
+    counts.
     """
     identity = record.get("userIdentity")
+    if isinstance(identity, Mapping) and identity.get("type") == "FederatedUser":
+        # of GetFederationToken: the record has the user as the issuer of the session
+        context = identity.get("sessionContext")
+        identity = context.get("sessionIssuer") if isinstance(context, Mapping) else None
     if not isinstance(identity, Mapping) or identity.get("type") != "IAMUser":
         return False
     if known := identity.get("principalId"):
         return bool(known == user.unique_id)
+    account, named = user.subject.account_id, (user.name, *names)
     if arn := identity.get("arn"):
-        return bool(arn == user.arn)
-    named = (identity.get("accountId"), identity.get("userName"))
-    return named == (user.subject.account_id, user.name)
+        parts = str(arn).split(":", 5)
+        return parts[4:5] == [account] and parts[-1].rpartition("/")[2] in named
+    return identity.get("accountId") == account and identity.get("userName") in named
 
 
 def last_uses(user: IamUser, keys: Iterable[KeyUse], since: datetime) -> Iterator[Attempt]:

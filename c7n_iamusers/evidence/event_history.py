@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,16 +20,19 @@ from c7n_iamusers.iam.user import IamUser
 
 #: "The rate of lookup requests is limited to two per second, per account, per Region" (LookupEvents API reference).
 PER_SECOND = 2.0
-#: The pages of 50 events that are read of one user in one Region. Without a call of the user, they are of others.
+#: The pages of 50 events that are read of one name in one Region. Without a call of the user, they are of others.
 LARGEST = 5
+#: The pages of 50 UpdateUser events that are read of an account.
+MOST_RENAMES = 20
 
 
 @dataclass(frozen=True)
 class Window:
-    """A user, and since when its calls matter."""
+    """A user, and since when its calls matter. ``names``: earlier ones that are known; an event keeps the name."""
 
     user: IamUser
     since: datetime
+    names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,25 @@ def enabled_regions(ec2: Any, backoff: Backoff) -> tuple[str, ...]:
     return tuple(sorted(each["RegionName"] for each in found if each.get("OptInStatus") != "not-opted-in"))
 
 
-def read_events(clients: Mapping[str, Any], windows: list[Window], backoff: Backoff) -> dict[str, Heard]:
-    """Unique id of each user -> its calls. ``clients``: Region -> a CloudTrail client.
+def read_events(
+    clients: Mapping[str, Any], windows: list[Window], backoff: Backoff, home: str
+) -> dict[str, Heard]:
+    """Unique id of each user -> its calls. ``clients``: Region -> a CloudTrail client. ``home``: IAM's Region.
 
     One LookupEvents with the attribute Username for each user and Region, and more pages only until a call of the user
     is found: this is bounded by the users, while a sweep over an account's events is bounded by nothing. The Regions
-    are read at the same time, each at its two calls a second, so a hundred users take a minute.
+    are read at the same time, each at its two calls a second, so a hundred users take a minute. Of a user that was
+    renamed, each of its names is looked up.
     """
     if not clients or not windows:
         return {each.user.unique_id: Heard((), ()) for each in windows}
+    for client in clients.values():
+        RateLimit(PER_SECOND).attach(client)
+    renames, gap = _read_renames(home, clients.get(home), min(each.since for each in windows), backoff)
+    windows = [
+        replace(each, names=former_names(each.user.name, each.names, renames) - {each.user.name})
+        for each in windows
+    ]
     with ThreadPoolExecutor(len(clients)) as pool:
         by_region = list(
             pool.map(lambda region: _read_region(region, clients[region], windows, backoff), clients)
@@ -62,14 +75,65 @@ def read_events(clients: Mapping[str, Any], windows: list[Window], backoff: Back
     return {
         each.user.unique_id: Heard(
             tuple(attempt for found in by_region for attempt in found[place].attempts),
-            tuple(gap for found in by_region for gap in found[place].gaps),
+            (*(gap for found in by_region for gap in found[place].gaps), *gap),
         )
         for place, each in enumerate(windows)
     }
 
 
+def former_names(name: str, known: Iterable[str], renames: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """The names that a user may have had, with its ``name`` and those ``known``. ``renames``: former and new names.
+
+    A name of another user among them does no harm: whose call it was is decided by the unique id.
+    """
+    before: dict[str, list[str]] = {}
+    for former, new in renames:
+        before.setdefault(new, []).append(former)
+    found, new_names = set[str](), [name, *known]
+    while new_names:
+        if (each := new_names.pop()) not in found:
+            found.add(each)
+            new_names += before.get(each, ())
+    return frozenset(found)
+
+
+def _read_renames(
+    home: str, client: Any, since: datetime, backoff: Backoff
+) -> tuple[list[tuple[str, str]], tuple[Gap, ...]]:
+    """The former and the new name of each user that was renamed, and what could not be read."""
+    if client is None:
+        why = f"CloudTrail was not read in {home}, which would show whether users were renamed"
+        return [], (Gap(why, unread=True),)
+    found = list[tuple[str, str]]()
+    attribute = {"AttributeKey": "EventName", "AttributeValue": "UpdateUser"}
+    lookup = pages(client, "LookupEvents", backoff, LookupAttributes=[attribute], StartTime=since)
+    try:
+        for number, page in enumerate(lookup, 1):
+            asked = (each.get("requestParameters") for each in _records(page))
+            found += [
+                (str(each["userName"]), str(each["newUserName"]))
+                for each in asked
+                if isinstance(each, Mapping) and each.get("userName") and each.get("newUserName")
+            ]
+            if number == MOST_RENAMES and page.get("NextToken"):
+                why = f"CloudTrail in {home} has over {MOST_RENAMES * 50} renamings of users, and not all were read"
+                return found, (Gap(why, unread=True),)
+    except (ClientError, BotoCoreError, KeyError, ValueError) as error:
+        why = f"whether users were renamed could not be read from CloudTrail in {home} ({error_code(error)})"
+        return found, (Gap(why, unread=True),)
+    return found, ()
+
+
+def _records(page: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The records in a page of LookupEvents. Raises KeyError or ValueError."""
+    for event in page.get("Events", ()):
+        record = json.loads(event["CloudTrailEvent"])
+        if not isinstance(record, Mapping):
+            raise ValueError("a CloudTrailEvent is not a JSON object")
+        yield record
+
+
 def _read_region(region: str, client: Any, windows: list[Window], backoff: Backoff) -> list[Heard]:
-    RateLimit(PER_SECOND).attach(client)
     found: list[Heard] = []
     refused = ""
     for window in windows:
@@ -85,16 +149,18 @@ def _read_region(region: str, client: Any, windows: list[Window], backoff: Backo
 
 
 def _read_user(region: str, client: Any, window: Window, backoff: Backoff) -> Heard:
-    attribute = {"AttributeKey": "Username", "AttributeValue": window.user.name}
-    lookup = pages(client, "LookupEvents", backoff, LookupAttributes=[attribute], StartTime=window.since)
-    for number, page in enumerate(lookup, 1):
-        records = [json.loads(event["CloudTrailEvent"]) for event in page.get("Events", ())]
-        if attempts := tuple(attempts_in(records, window.user, window.since)):
-            return Heard(attempts, ())
-        if number == LARGEST and page.get("NextToken"):
-            why = f"CloudTrail in {region} has over {LARGEST * 50} events of others by the name {window.user.name}"
-            return Heard((), (Gap(why, unread=True),))
-    return Heard((), ())
+    gaps = list[Gap]()
+    for name in (window.user.name, *sorted(window.names)):
+        attribute = {"AttributeKey": "Username", "AttributeValue": name}
+        lookup = pages(client, "LookupEvents", backoff, LookupAttributes=[attribute], StartTime=window.since)
+        for number, page in enumerate(lookup, 1):
+            if attempts := tuple(attempts_in(_records(page), window.user, window.since, window.names)):
+                return Heard(attempts, ())
+            if number == LARGEST and page.get("NextToken"):
+                why = f"CloudTrail in {region} has over {LARGEST * 50} events of others by the name {name}"
+                gaps.append(Gap(why, unread=True))
+                break
+    return Heard((), tuple(gaps))
 
 
 def read_services(iam: Any, arn: str, backoff: Backoff) -> tuple[Mapping[str, Any], ...]:

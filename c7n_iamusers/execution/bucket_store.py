@@ -120,6 +120,10 @@ class BucketStore:
         found = (str(each["Key"])[begins:] for each in listed if not since or each["LastModified"] >= since)
         return [name for name in found if not last or name.rpartition("/")[2] in last]
 
+    def beginning_with(self, *beginnings: str) -> list[str]:
+        """See Store."""
+        return sorted(name for each in beginnings for name in self.names(each))
+
     def siblings(self) -> Sequence[BucketStore]:
         """See Store."""
         parent = self._prefix.rpartition("/")[0]

@@ -67,6 +67,9 @@ class Store(Protocol):
         ``since``: names last written before may be left out.
         """
 
+    def beginning_with(self, *beginnings: str) -> list[str]:
+        """What is at the top, of any kind, and has a name that begins with one of ``beginnings``, sorted."""
+
     def siblings(self) -> Sequence[Store]:
         """The stores of the other policies that ran over the same account into the same output."""
 
@@ -148,6 +151,13 @@ class DirectoryStore:
                     _refuse_other_kinds(path)
             for each in {*below, *files}.intersection(last):
                 yield str(Path(directory, each).relative_to(self.directory))
+
+    def beginning_with(self, *beginnings: str) -> list[str]:
+        """See Store."""
+        try:
+            return sorted(each for each in os.listdir(self.directory) if each.startswith(beginnings))
+        except FileNotFoundError:
+            return []
 
     def siblings(self) -> Sequence[DirectoryStore]:
         """See Store."""

@@ -81,15 +81,21 @@ def brownout_in(policy: Item) -> Brownout | None:
     return brownout if brownout and held == _statements(brownout.document) else None
 
 
-def has_foreign_policy(user: IamUser) -> bool:
-    """Whether the inline policy with our name is neither a Deny-all nor a brownout: somebody has changed it."""
-    ours = holds_inline(user) or brownout_of(user)
-    return not ours and any(i["PolicyName"] == DENY_ALL_NAME for i in user.attachments["inline-policy"])
+def has_foreign_policy(user: IamUser, effect: str = "") -> bool:
+    """Whether the inline policy with our name is neither a Deny-all nor a brownout: somebody has changed it.
+
+    ``effect``: only if one of its statements has it.
+    """
+    if holds_inline(user) or brownout_of(user):
+        return False
+    named = [i for i in user.attachments["inline-policy"] if i["PolicyName"] == DENY_ALL_NAME]
+    found = (each.get("Effect") for i in named for each in _statements(i["PolicyDocument"]))
+    return effect in found if effect else bool(named)
 
 
 def put_brownout(user: IamUser, brownout: Brownout) -> ApiCall:
-    """The call that puts ``brownout`` on the user, in place of an earlier one."""
-    return _put_inline(user, brownout.document, "brownout")
+    """The call that puts ``brownout`` on the user, in place of an earlier one. It must not replace anything else."""
+    return replace(_put_inline(user, brownout.document, "brownout"), checked=frozenset({BEFORE, AFTER}))
 
 
 def is_bare(user: IamUser) -> bool:
@@ -112,13 +118,15 @@ def plan_deny_all(
     """The Deny-all on ``user`` in the first form that fits and that the role may put.
 
     ``refused``: the forms that the role may not put.
-    The forms in order: the first of ``documents`` that fits, as an inline policy; AWSDenyAll attached; AWSDenyAll as
-    the permissions boundary, whose predecessor the journal records. If the name was reused by another user
-    meanwhile, this call can hit that user, so the form that replaces nothing comes first.
+    The forms in order: the first of ``documents`` that fits, as an inline policy, unless it would replace one that is
+    not ours; AWSDenyAll attached; AWSDenyAll as the permissions boundary, whose predecessor the journal records. If the
+    name was reused by another user meanwhile, this call can hit that user, so the form that replaces nothing comes
+    first.
     ``why``: the purpose that the journal records. Raises DenyRefused if no form is left.
     """
     lift = (remove_inline_deny(user),)
-    fitting = next((each for each in documents if inline_fits(user, each)), None)
+    fits = () if has_foreign_policy(user) else (each for each in documents if inline_fits(user, each))
+    fitting = next(iter(fits), None)
     if fitting and INLINE not in refused:
         return DenyAllPlan(INLINE, (_put_inline(user, fitting, why),), lift)
     if holds_inline(user):
@@ -134,9 +142,9 @@ def plan_deny_all(
         return DenyAllPlan(BOUNDARY, (_bound(user, why),))
     raise DenyRefused(
         f"{user.subject}: no form of the Deny-all fits or is allowed, so nothing was changed: the inline policies use "
-        f"their quota of {INLINE_QUOTA} characters or the role lacks iam:PutUserPolicy, {ATTACHED_QUOTA} managed "
-        "policies are attached or the role lacks iam:AttachUserPolicy, and the role lacks "
-        "iam:PutUserPermissionsBoundary. Make room, or allow the role one of these actions"
+        f"their quota of {INLINE_QUOTA} characters, or {DENY_ALL_NAME} is somebody else's policy, or the role lacks "
+        f"iam:PutUserPolicy; {ATTACHED_QUOTA} managed policies are attached or the role lacks iam:AttachUserPolicy; "
+        "the role lacks iam:PutUserPermissionsBoundary. Make room, or allow the role one of these actions"
     )
 
 

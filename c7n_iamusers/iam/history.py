@@ -84,7 +84,9 @@ class History:
 
     def deletion_unfinished(self) -> bool:
         """Whether a deletion removed attachments that were not restored, or its attached or boundary Deny remains."""
-        return bool(self.removed()) or "deletion" in (self.attached_for(), self.boundary_for())
+        denies = ((self.attached_for(), self.attached_deny()), (self.boundary_for(), self.boundary_deny()))
+        ended = self.restored_at or _BEGINNING
+        return bool(self.removed()) or any(why == "deletion" and at and at > ended for why, at in denies)
 
     def attached_for(self) -> str:
         """What we attached AWSDenyAll for, ``deletion`` or ``quarantine``; empty if unknown."""
@@ -111,18 +113,31 @@ class History:
         }
 
     def attached_deny(self) -> datetime | None:
-        """Since when our AWSDenyAll is attached; None if it is not, by the journal."""
+        """Since when our AWSDenyAll is attached; None if it is not, by the journal.
+
+        A removal without an answer may not have been applied, so it does not count: whether AWSDenyAll is still there
+        is for the user, read live, to show.
+        """
         found = None
-        for each in self.calls:
-            if each.operation in ("AttachUserPolicy", "DetachUserPolicy") and _is_deny_all(each, "PolicyArn"):
-                attaches = each.operation == "AttachUserPolicy" and not _is_restoration(each)
-                found = each.time if attaches else None
+        for each in (call for call in self.calls if _is_deny_all(call, "PolicyArn")):
+            if each.operation == "AttachUserPolicy":
+                found = None if _is_restoration(each) else each.time
+            elif each.operation == "DetachUserPolicy" and each.answered:
+                found = None
         return found
 
     def boundary_deny(self) -> datetime | None:
-        """Since when our AWSDenyAll is the boundary; None if it is not, by the journal."""
+        """Since when our AWSDenyAll is the boundary; None if it is not, by the journal.
+
+        As with ``attached_deny``, a removal without an answer does not count.
+        """
         changes = ("PutUserPermissionsBoundary", "DeleteUserPermissionsBoundary")
-        last = next((each for each in reversed(self.calls) if each.operation in changes), None)
+        known = (
+            each
+            for each in reversed(self.calls)
+            if each.operation in changes and (each.answered or _is_deny_all(each, "PermissionsBoundary"))
+        )
+        last = next(known, None)
         ours = last is not None and _is_deny_all(last, "PermissionsBoundary") and not _is_restoration(last)
         return last.time if last and ours else None
 
@@ -134,10 +149,10 @@ class History:
                 return None if former is None else str(former)
         return None
 
-    def deactivated_ids(self) -> tuple[str, ...]:
-        """The ids of the credentials that we deactivated and did not activate since."""
+    def deactivated_ids(self, since: datetime | None = None) -> tuple[str, ...]:
+        """The ids of the credentials that we deactivated (from ``since`` on, if given) and did not activate later."""
         status: dict[str, str] = {}
-        for each in (call for call in self.calls if call.effective):
+        for each in (call for call in self.calls if call.effective and call.time >= (since or _BEGINNING)):
             for kind in SWITCHABLE_KINDS:
                 if kind.status_change and each.operation == kind.status_change.operation:
                     (name,) = kind.status_change.parameters
@@ -160,13 +175,19 @@ class History:
         deletions = (each for each in self.calls if each.operation == "DeleteUser" and each.effective)
         return any(since is None or each.time > since for each in deletions)
 
-    def inline_denies(self) -> list[str]:
-        """The documents of the inline Deny-alls that we put on the user, or may have put.
+    def inline_lifted(self) -> datetime | None:
+        """When a call of ours last left the user without an inline Deny for certain; None if none did."""
+        ends = (each for each in self.calls if each.answered and _ends_inline_deny(each))
+        return max((each.time for each in ends), default=None)
+
+    def inline_denies(self, since: datetime | None = None) -> list[str]:
+        """The documents of the inline Deny-alls that we put on the user, or may have put, from ``since`` on if given.
 
         A Deny-all on the user is ours if it is one of them: its statement id has the time. Calls that remove one
         are ignored, because they may not have been applied.
         """
-        puts = (each.parameters for each in self.calls if each.operation == "PutUserPolicy")
+        calls = (each for each in self.calls if since is None or each.time >= since)
+        puts = (each.parameters for each in calls if each.operation == "PutUserPolicy")
         return [
             str(given.get("PolicyDocument")) for given in puts if given.get("PolicyName") == DENY_ALL_NAME
         ]
@@ -178,7 +199,7 @@ class History:
                 if each.operation == "AttachUserPolicy":
                     attached = not _is_restoration(each)
                 elif attached:
-                    attached = False
+                    attached = not each.answered
                     continue
             own_deny = "for" in each.notes or each.parameters.get("PolicyName") == DENY_ALL_NAME
             if each.effective and each.removed and not own_deny:
@@ -268,15 +289,20 @@ def _puts_deny_all(call: AppliedCall) -> bool:
 
 def _releases(call: AppliedCall) -> bool:
     """Whether the call removes a quarantine's Deny or its tag, at a release or at the end of a deletion."""
-    if call.operation == "UntagUser":
-        return QUARANTINE_TAG in call.parameters.get("TagKeys", ())
-    if call.operation == "DeleteUserPolicy":
-        return call.parameters.get("PolicyName") == DENY_ALL_NAME
+    if _ends_inline_deny(call):
+        return True
     if call.operation == "PutUserPermissionsBoundary":
         return not _is_deny_all(call, "PermissionsBoundary")
     if call.operation == "DeleteUserPermissionsBoundary":
         return True
     return call.operation == "DetachUserPolicy" and _is_deny_all(call, "PolicyArn")
+
+
+def _ends_inline_deny(call: AppliedCall) -> bool:
+    """Whether no inline Deny is on the user right after the call: it removes that, or the tag, which goes last."""
+    if call.operation == "UntagUser":
+        return QUARANTINE_TAG in call.parameters.get("TagKeys", ())
+    return call.operation == "DeleteUserPolicy" and call.parameters.get("PolicyName") == DENY_ALL_NAME
 
 
 def _is_deny_all(call: AppliedCall, parameter: str) -> bool:

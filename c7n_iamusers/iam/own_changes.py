@@ -18,12 +18,15 @@ from c7n_iamusers.iam.attachments import (
     AttachmentKind,
 )
 from c7n_iamusers.iam.deny_all import (
+    ATTACHED,
+    BOUNDARY,
     brownout_of,
     deny_all_arn,
     holds_attached,
     holds_inline,
     inline_deny_all,
     is_bounded,
+    is_same_deny,
 )
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, OWN_TAGS, DenyRecord, Quarantine, parse_sid
@@ -44,7 +47,7 @@ def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> Quarantine
     record = deny_record_of(user)
     on_user = record.quarantine if record else None
     journaled = history.quarantine
-    if on_user is None:
+    if on_user is None or predated(user, history):
         in_force = journaled and journaled.deny != "inline" and _is_in_force(user, journaled, history)
         return journaled if in_force else None
     later = journaled is not None and journaled.since > on_user.since
@@ -53,6 +56,31 @@ def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> Quarantine
     if journaled and (later or (journaled.since == on_user.since and (deepened or not on_user.known))):
         return replace(journaled, deny="inline")
     return on_user
+
+
+def predated(user: IamUser, history: History) -> datetime | None:
+    """When we lifted the inline Deny that ``user`` has, by the time in its statement id; None if that time may be true.
+
+    Somebody put it on later, with an earlier time. What we put on again since, such as a deletion's, is ours.
+    """
+    statement, record, lifted = inline_deny_all(user), deny_record_of(user), history.inline_lifted()
+    claimed = record.quarantine if record else None
+    if (
+        statement is None
+        or claimed is None
+        or lifted is None
+        or claimed.since >= lifted.replace(microsecond=0)
+    ):
+        return None
+    ours = any(is_same_deny(each, statement) for each in history.inline_denies(lifted))
+    return None if ours else lifted
+
+
+def own_deny(user: IamUser, history: History) -> str:
+    """The form in which AWSDenyAll is on ``user`` as our work, attached or boundary; empty if it is not."""
+    if holds_attached(user) and history.attached_deny():
+        return ATTACHED
+    return BOUNDARY if is_bounded(user) and history.boundary_deny() else ""
 
 
 def broken_quarantine(user: IamUser, history: History) -> Quarantine | None:
@@ -69,13 +97,17 @@ def deny_record_of(user: IamUser) -> DenyRecord | None:
     return parse_sid(str(statement.get("Sid", ""))) if statement else None
 
 
-def deletion_begun(user: IamUser) -> str | None:
-    """When a deletion of ``user`` began, in words, by its inline Deny-all; None if there is none.
+def deletion_begun(user: IamUser, history: History = NOTHING_KNOWN) -> str | None:
+    """When a deletion of ``user`` began, in words, by its Deny-all and the journal; None if there is none.
 
-    An inline Deny-all without a quarantine is a deletion's; earlier versions recorded no time.
+    An inline Deny-all without a quarantine is a deletion's; earlier versions recorded no time. With another form, the
+    journal shows what the deletion removed.
     """
     if inline_deny_all(user) is None:
-        return None
+        if not (own_deny(user, history) and history.deletion_unfinished()):
+            return None
+        first = min(history.removed().values(), default=None)
+        return f"on {first:%Y-%m-%d %H:%M} UTC" if first else "at an unknown time"
     record = deny_record_of(user)
     begun: datetime | None = record.deletion if record else None
     if begun is None:

@@ -80,6 +80,8 @@ RELEASE = _sorted(
         "iam:UntagUser",
     ),
 )
+#: What a release gives back may be any boundary that the user had before.
+GIVEN_BACK = frozenset({"iam:PutUserPermissionsBoundary"})
 RESTORATION = _sorted(
     _IDENTITY,
     _NAMES,
@@ -116,8 +118,9 @@ _DENYING = {
 class Needed:
     """Permissions such as ``iam:GetUser``.
 
-    ``own``: of this package's plugins. ``others``: of all other plugins. ``restoring``: of ``c7n-iamusers restore``,
-    which can give a user any policy. ``bound``: actions with their resource, the part of its ARN after the partition.
+    ``own``: of this package's plugins. ``others``: of all other plugins. ``restoring``: what gives a user back what it
+    had, which can be any policy: of ``c7n-iamusers restore``, and of ``release`` the boundary. ``bound``: actions with
+    their resource, the part of its ARN after the partition.
     """
 
     own: frozenset[str] = frozenset()

@@ -29,6 +29,8 @@ DELIVERY = timedelta(hours=1)
 FRESH = timedelta(days=7)
 #: AWS updates a role's last use some hours late, so it refutes only sign-ins that are older.
 _ROLE_IS_LATE = timedelta(days=1)
+#: Between the clocks of machines.
+_SKEW = timedelta(minutes=10)
 _SOURCE = "sso.amazonaws.com"
 #: "Your workflows should accept both type values" (CloudTrail use cases).
 _TYPES = frozenset({"IdentityCenterUser", "Unknown"})
@@ -164,6 +166,8 @@ def parse_sign_ins(content: bytes, place: str) -> SignIns:
             )
             for each in data["sign_ins"]
         ]
+        if until < since or any(each.time > until + _SKEW for each in rows):
+            raise ValueError("it has a time that is after its end")
     except (ValueError, RecursionError) as error:
         raise IdentityCenterError(
             f"{place} is not a {SIGN_INS_FILE} that c7n-iamusers provision --sign-ins wrote: {error}: write it again"
@@ -184,6 +188,11 @@ def require_fresh(found: SignIns, identity_store: str, now: datetime, place: str
         raise IdentityCenterError(
             f"{place} is of identity store {found.identity_store}, and this is {identity_store}: give the file of this "
             "organization"
+        )
+    if found.until > now + _SKEW:
+        raise IdentityCenterError(
+            f"{place} ends on {found.until:%Y-%m-%d %H:%M} UTC, which is yet to come: find out who wrote it, correct "
+            "the clock, and run c7n-iamusers provision --sign-ins again without the file"
         )
     if now - found.until > FRESH:
         raise IdentityCenterError(

@@ -96,8 +96,8 @@ def lost_exemption(
 ) -> Exempted | None:
     """The last of a user's ``records`` whose rule is still in force; None if there is none.
 
-    The user is not exempt today. ``rules``: the exemptions of the account. A rule that was removed or has expired is no
-    longer in force: those who keep the rules have decided so.
+    The user is not exempt today. ``rules``: the exemptions of all accounts. A rule that was removed or has expired is
+    no longer in force: those who keep the rules have decided so.
     """
     held = {(rule.field, rule.pattern, rule.account) for rule in rules if today <= rule.expires}
     return max((each for each in records if each.rule in held), key=lambda each: each.time, default=None)

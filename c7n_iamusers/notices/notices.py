@@ -25,8 +25,12 @@ from c7n_iamusers.notices.exempted import place_of as exempted_place
 from c7n_iamusers.text.moments import as_text, moment
 
 ANNOUNCED, INFORMED = "announced", "informed"
+#: A user or credential was created or activated, or our Deny was removed.
+CREATED, DENY_REMOVED = "created", "deny-removed"
 #: The name of a file beside the notices. While it exists, no destructive action begins with another user.
 STOP = "STOP"
+#: The beginnings of names that count as it, such as STOP.txt, which an editor may make of it.
+_STOPS = (STOP, "Stop", "stop")
 #: Days after the announced day for which an announcement counts. Later the user has to be announced again: people
 #: forget, and the user may have been exempt in between.
 LAPSE_DAYS = 90
@@ -39,10 +43,12 @@ _LOST = {"user": "name", "path": "path", "tag": "tag", "group": "membership"}
 class Notice:
     """One message about ``users`` of an account, as it entered the queue.
 
-    ``step``: ``announced``; ``reminded-N``, N days before ``day``; ``informed``, of what became of the users; or
-    ``access``, to a person who has access. ``day``: the first one, in UTC, on which the users may be deleted; of
-    ``informed`` and ``access``, that of the message. ``message_id``: the queue's answer. ``what``: of ``informed``,
-    unique id -> what the message says of the user.
+    ``step``: ``announced``; ``reminded-N``, N days before ``day``; ``informed``, of what became of the users;
+    ``created`` or ``deny-removed``, of what was done to them; or ``access``, to a person who has access. ``day``: the
+    first one, in UTC, on which the users may be deleted; of steps that announce nothing, that of the message.
+    ``message_id``: the queue's answer. ``what``: of ``informed``, unique id -> what the message says of the user.
+    ``event``: CloudTrail's id of the event that the message reports; empty if it reports none.
+    ``stop``: the first day, in UTC, on which their credentials may stop working, where the message says so.
     """
 
     account_id: str
@@ -54,6 +60,8 @@ class Notice:
     policy: str
     users: tuple[Subject, ...]
     what: Mapping[str, str] = field(default_factory=dict)
+    event: str = ""
+    stop: date | None = None
 
     @property
     def name(self) -> str:
@@ -75,10 +83,12 @@ class Notice:
             "step": self.step,
             "time": as_text(self.time),
             "day": self.day.isoformat(),
+            **({"credentials-stop": self.stop.isoformat()} if self.stop else {}),
             "addresses": list(self.addresses),
             "message-id": self.message_id,
             "policy": self.policy,
             "users": users,
+            **({"event": self.event} if self.event else {}),
         }
         return json.dumps(data, indent=1).encode() + b"\n"
 
@@ -111,7 +121,11 @@ def parse_notice(content: bytes, account_id: str, now: datetime) -> Notice:
     words = (_text(data, "message-id"), _text(data, "policy"))
     subjects = tuple(map(_subject, users))
     what = {str(each["unique-id"]): _text(each, "what") for each in users if "what" in each}
-    return Notice(account_id, _text(data, "step"), time, day, tuple(addresses), *words, subjects, what)
+    event = _text(data, "event") if "event" in data else ""
+    stop = date.fromisoformat(_text(data, "credentials-stop")) if "credentials-stop" in data else None
+    return Notice(
+        account_id, _text(data, "step"), time, day, tuple(addresses), *words, subjects, what, event, stop
+    )
 
 
 def _subject(data: Any) -> Subject:
@@ -161,25 +175,24 @@ class Notices:
         return cls(notices, store.place(account_id), exempted)
 
     def announcement(self, unique_id: str, now: datetime, lost: Exempted | None = None) -> Notice | None:
-        """The earliest announcement that has not lapsed; None if the user was not announced.
+        """The latest announcement, if it has not lapsed; None if the user was not announced.
 
-        ``lost``: see ``lost_exemption``. A user that was exempt after an announcement has to be announced again.
+        Its owner relies on the day of which it heard last. ``lost``: see ``lost_exemption``. A user that was exempt
+        after its announcement has to be announced again.
         """
         today = now.astimezone(timezone.utc).date()
-        found = (each for each in self._by_user.get(unique_id, ()) if each.step == ANNOUNCED)
-        return next(
-            (
-                each
-                for each in found
-                if today <= each.day + timedelta(days=LAPSE_DAYS) and (lost is None or each.time > lost.time)
-            ),
-            None,
-        )
+        found = [each for each in self._by_user.get(unique_id, ()) if each.step == ANNOUNCED]
+        if not found or today > found[-1].day + timedelta(days=LAPSE_DAYS):
+            return None
+        return found[-1] if lost is None or found[-1].time > lost.time else None
 
     def lost_exemption(
         self, unique_id: str, rules: Iterable[ExemptionRule], now: datetime
     ) -> Exempted | None:
-        """When a user, which is not exempt now, was last exempt by one of ``rules`` that is still in force."""
+        """When a user, which is not exempt now, was last exempt by one of ``rules`` that is still in force.
+
+        ``rules``: of all accounts, since a rule for an account by its name no longer holds after that changed.
+        """
         today = now.astimezone(timezone.utc).date()
         return lost_exemption(self._exempted.get(unique_id, ()), rules, today)
 
@@ -203,6 +216,10 @@ class Notices:
     def has(self, unique_id: str, step: str, since: datetime) -> bool:
         """Whether a message of ``step`` was sent about the user at ``since`` or later."""
         return any(each.step == step and each.time >= since for each in self._by_user.get(unique_id, ()))
+
+    def reports(self, unique_id: str, event: str) -> bool:
+        """Whether a message about the user reports the event with this id."""
+        return bool(event) and any(each.event == event for each in self._by_user.get(unique_id, ()))
 
     def said(self, unique_id: str, policy: str) -> str | None:
         """What the last message of ``policy`` to inform said of the user; None if there was none."""
@@ -242,18 +259,21 @@ def notice_refusal(
     *,
     rules: Iterable[ExemptionRule] = (),
     before_day: bool = False,
+    before_stop: bool = False,
 ) -> str | None:
     """Why a user may not be touched yet, ``days`` after its owners were addressed; None where it may.
 
-    The user is not exempt. ``rules``: the exemptions of its account. ``before_day``: whether it may be touched before
-    the announced day, which is that of its deletion.
+    The user is not exempt. ``rules``: the exemptions of all accounts. ``before_day``: whether it may be touched before
+    the announced day, which is that of its deletion. ``before_stop``: whether even before the day on which its
+    credentials stop working, as its owners heard.
     """
     lost = notices.lost_exemption(unique_id, rules, now)
     notice = notices.announcement(unique_id, now, lost)
     if notice is None and lost:
+        account = " or the name of its account in the accounts file" if lost.account else ""
         return (
-            f"it was {lost}, a rule that is still in force and no longer matches it: restore its {_LOST[lost.field]}, "
-            "or, if it may be deleted, announce it again by notify-owners, or remove the rule"
+            f"it was {lost}, a rule that is still in force and no longer matches it: restore its {_LOST[lost.field]}"
+            f"{account}, or, if it may be deleted, announce it again by notify-owners, or remove the rule"
         )
     if notice is None:
         return (
@@ -265,22 +285,29 @@ def notice_refusal(
         return f"{said}, which is not yet {days:g} days ago"
     if not before_day and now.astimezone(timezone.utc).date() < notice.day:
         return f"{said} for {notice.day}, which is yet to come"
+    if notice.stop and not before_stop and now.astimezone(timezone.utc).date() < notice.stop:
+        return f"{said}, with {notice.stop} as the day on which its credentials stop working, which is yet to come"
     return None
+
+
+def stops_in(store: Store) -> list[str]:
+    """The names beside the notices that stop every destructive action. Raises OSError."""
+    return store.beginning_with(*_STOPS)
 
 
 def check_stop(store: Store) -> None:
     """Raises Stopped if the STOP file exists, and NoticesUnreadable if that can't be read."""
     try:
-        content = store.read(STOP)
+        found = stops_in(store)
     except OSError as error:
         raise NoticesUnreadable(
             f"whether there is a file {store.place(STOP)} can't be read: {error}. The user was not touched: make it "
             "readable and run again"
         ) from error
-    if content is not None:
+    if found:
         raise Stopped(
-            f"the file {store.place(STOP)} stops every destructive action: the user was not touched. Remove the file "
-            "and run again"
+            f"the file {store.place(found[0])} stops every destructive action: the user was not touched. Remove the "
+            "file and run again"
         )
 
 

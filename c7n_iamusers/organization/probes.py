@@ -22,7 +22,7 @@ from c7n_iamusers.execution.journaled_call import SINGLE_TRY
 from c7n_iamusers.execution.sessions import external
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.iam.permissions import Needed
-from c7n_iamusers.notices.notices import STOP
+from c7n_iamusers.notices.notices import stops_in
 from c7n_iamusers.organization.readiness import HOLE, OK, UNKNOWN, Check, Target, simulations
 
 _ERRORS = (ClientError, BotoCoreError)
@@ -203,7 +203,7 @@ class Probes:
         """Whether a notice can be recorded there: a probe is created where none is, and deleted; and the STOP file."""
         place, name, probe = ORGANIZATION, "notices", f".preflight-{uuid4().hex}"
         try:
-            stopped = self._store(notices).read(STOP) is not None
+            stops = stops_in(self._store(notices))
             store = self._store(notices, existing=True)
             store.create(probe, b"c7n-iamusers preflight\n")
         except (OSError, *_ERRORS) as error:
@@ -219,9 +219,9 @@ class Probes:
         except OSError as error:
             told = f"{notices} can be written; the probe {store.place(probe)} could not be deleted: {error}"
             return Check(place, name, UNKNOWN, told, "delete it by hand; it is no notice and does no harm")
-        if stopped:
-            told = f"{notices} has a file {STOP}, which stops quarantine and deletion in all accounts"
-            return Check(place, name, HOLE, told, f"remove {STOP} there when they may run")
+        if stops:
+            told = f"{notices} has a file {stops[0]}, which stops quarantine and deletion in all accounts"
+            return Check(place, name, HOLE, told, f"remove {stops[0]} there when they may run")
         return Check(place, name, OK, notices)
 
     def _store(self, notices: str, existing: bool = False) -> Store:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, HOME_REGIONS, partitions, region_fault
 from c7n_iamusers.iam.deny_all import aws_deny_all
 from c7n_iamusers.iam.permissions import Needed, role_policy
@@ -217,6 +218,13 @@ def _variables(target: Target, used: Mapping[str, Collection[str]], runtime: Col
     return Check(str(target), "variables", OK, f"all that {len(used)} policies use are defined")
 
 
+def exemptions_of_no_account(found: Sequence[Target], rules: Iterable[ExemptionRule]) -> list[str]:
+    """The ``rules`` that hold in none of the accounts, as texts. They protect nobody."""
+    return [
+        str(rule) for rule in rules if not any(rule.holds_in(each.account_id, each.name) for each in found)
+    ]
+
+
 def variables_of(data: Any) -> frozenset[str]:
     """The variables that a policy uses. ``data``: the policy, as it was loaded."""
     return frozenset(name for text in _texts(data) for name in VARIABLE.findall(text))
@@ -288,7 +296,7 @@ def simulations(needed: Needed, target: Target) -> list[dict[str, Any]]:
     Asking on ``*`` alone would miss a policy that allows an action on the account's users only.
     """
     found = []
-    every = Needed(needed.own | needed.others)
+    every = Needed(needed.own | needed.others, restoring=needed.restoring)
     for statement in role_policy(every, target.account_id, target.partition)["Statement"]:
         resources = listed(statement["Resource"])
         asked: dict[str, Any] = {

@@ -82,8 +82,9 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
     Region of the call. Enabled Regions that are not read are ``unread``.
 
     It costs one LookupEvents for each user in quarantine and each Region, two a second in each Region, all Regions at
-    the same time; and ten calls to IAM for each user. CloudTrail shows an event up to 15 minutes late: ``as_of`` says
-    until when the answer holds. What a bucket's or queue's own policy grants to a user is not seen.
+    the same time; and ten calls to IAM for each user. A user that was renamed is looked up by each of its names, which
+    are in CloudTrail's events of UpdateUser and in the journals. CloudTrail shows an event up to 15 minutes late:
+    ``as_of`` says until when the answer holds. What a bucket's or queue's own policy grants to a user is not seen.
 
     :example:
 
@@ -162,20 +163,24 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
     def _answers(self, resources: Sequence[Resource], pool: Executor) -> list[Attempts]:
         reading = _Reading(self.manager, self.data, self._sources)
         users = list(pool.map(reading.user, resources))
-        windows = [Window(each.user, each.since) for each in users if each.user and each.since]
+        windows = [Window(each.user, each.since, each.names) for each in users if each.user and each.since]
         heard = reading.events(windows)
         return [reading.answer(each, heard) for each in users]
 
 
 @dataclass(frozen=True)
 class _Listened:
-    """What IAM says of one user. ``user``: None if it could not be read. ``since``: None if unknown."""
+    """What IAM says of one user. ``user``: None if it could not be read. ``since``: None if unknown.
+
+    ``names``: that the user has had, by the journals.
+    """
 
     user: IamUser | None
     since: datetime | None
     attempts: tuple[Attempt, ...] = ()
     gaps: tuple[Gap, ...] = ()
     quarantined: bool = False
+    names: frozenset[str] = frozenset()
 
 
 _NO_QUARANTINE = _Listened(None, None, gaps=(Gap(NOT_QUARANTINED, unread=True),))
@@ -221,7 +226,7 @@ class _Reading:
         clients = {
             each: self._session.client("cloudtrail", region_name=each) for each in sorted(set(regions))
         }
-        found = read_events(clients, windows, self._backoff)
+        found = read_events(clients, windows, self._backoff, home_region(self._region))
         return {key: Heard(each.attempts, (*each.gaps, *gaps)) for key, each in found.items()}
 
     def answer(self, found: _Listened, heard: Mapping[str, Heard]) -> Attempts:
@@ -261,6 +266,11 @@ class _Reading:
             user.subject, self._journals.of(user.subject), moment(user.detail.get("CreateDate"))
         )
 
+    def _names(self, user: IamUser) -> frozenset[str]:
+        """The names that the user has had, by the journals. CloudTrail shows a renaming only minutes later."""
+        lines = self._journals.of(user.subject)
+        return frozenset(str(each.get("user")) for each in lines if each.get("unique_id") == user.unique_id)
+
     def _listen(self, resource: Resource, days: float | None) -> _Listened:
         user = read_user(self._iam, str(resource["UserName"]), self._backoff)
         if user is None or user.unique_id != resource["UserId"]:
@@ -285,7 +295,7 @@ class _Reading:
         off = _deactivated(user, quarantine) if quarantine else ()
         gaps = gaps_of(user, grants, off, since, self._now, told)
         attempts = (*heard, *service_uses(services, since))
-        return _Listened(user, since, attempts, tuple(gaps), quarantine is not None)
+        return _Listened(user, since, attempts, tuple(gaps), quarantine is not None, self._names(user))
 
 
 def _deactivated(user: IamUser, quarantine: Quarantine) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -40,6 +41,7 @@ from c7n_iamusers.safeguards.guards import (
     unquiet,
 )
 from c7n_iamusers.safeguards.recheck import no_recheck
+from c7n_iamusers.text.moments import moment
 from c7n_iamusers.text.wording import visible
 
 PLAN_FILE = "deletion-plan.json"
@@ -225,6 +227,8 @@ class CompositeDelete(UserAction):
     ends_sessions = True
     #: With require: for each identity-center filter, the ARN of a user -> the access of its person.
     _access: Sequence[Mapping[str, AccessState]] = ()
+    #: With quiet: see Guards.
+    _listened: Mapping[str, datetime | None] | None = None
 
     def validate(self) -> CompositeDelete:
         """Raises PolicyValidationError for missing exemptions, an output that does not last, contradicting options."""
@@ -255,6 +259,8 @@ class CompositeDelete(UserAction):
         check_numbers(self, PolicyExecutionError)
         if self.data.get("require"):
             self._access = [each.gate().states(resources) for each in self._access_filters()]
+        if self.data.get("quiet"):
+            self._listened = {str(each["UserId"]): _listened_since(each) for each in resources}
         if self.data.get("plan-only"):
             propose(self, self.deletion, resources)
         else:
@@ -331,11 +337,18 @@ class CompositeDelete(UserAction):
         return f"its access through Identity Center is {found.state}: {found.reason}"
 
     def _guards(self, run: Run) -> Guards:
+        rules, elsewhere = self.exemption_rules()
         return Guards(
             run.callers,
-            self.exemption_rules(),
+            rules,
             self.active_within(),
             self.data.get("quarantined-for"),
             self.data.get("include-compromised", False),
+            elsewhere=elsewhere,
+            listened=self._listened,
             **self.notices_guard(run),
         )
+
+
+def _listened_since(resource: Mapping[str, Any]) -> datetime | None:
+    return moment((resource.get(ANNOTATION, {}).get("attempts") or {}).get("since"))

@@ -20,7 +20,9 @@ from c7n_iamusers.evidence.reader import DEFAULT_PIECES
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.client import Backoff, error_code
-from c7n_iamusers.exemptions import Exemption, ExemptionRule, find_exemption, usage_lines
+from c7n_iamusers.exemptions import Exemption, ExemptionRule, denied_line, find_exemption, usage_lines
+from c7n_iamusers.iam.deny_all import is_denied
+from c7n_iamusers.iam.own_changes import quarantine_of
 from c7n_iamusers.plugins.account_readings import AccountReadings
 from c7n_iamusers.plugins.resources import UserRecord, annotate_anew, user_records
 
@@ -32,7 +34,7 @@ Found = tuple[Resource, Assessment]
 class Flagging:
     """One run of the filter. ``client``: an IAM client. ``clock``: returns the current time in UTC.
 
-    ``exempt``: the users that exemptions protect, and by which rule, after ``flagged``.
+    ``exempt``: the users that exemptions protect, and by which rules, after ``flagged``.
     """
 
     manager: Any
@@ -84,7 +86,10 @@ class Flagging:
             annotate_anew(record.resource, {"exemption": exemption.rule and exemption.rule.as_data()})
             if exemption.rule:
                 spared[exemption.rule] += 1
-                self.exempt.append((record.user.subject, exemption.rule))
+                self.exempt.extend((record.user.subject, each) for each in (exemption.rule, *exemption.more))
+                if is_denied(record.user.detail):
+                    ours = quarantine_of(record.user) is not None
+                    self.log.warning("unnecessary: %s", denied_line(record.user.arn, exemption.rule, ours))
             else:
                 yield record, exemption
         for line in usage_lines((*rules, *elsewhere), spared):

@@ -32,12 +32,12 @@ def validate_lambda_packaging(manager: Any) -> None:
     mode_class = execution.get(mode.get("type", "pull"))
     if mode_class is None or not issubclass(mode_class, LambdaMode):
         return
-    remedies = missing_keys(mode)
-    if (
-        not remedies
-        and YAML not in mode["packages"]
-        and any(map(_is_yaml, _lists(manager.data.get("filters", ()))))
-    ):
+    remedies, lists = missing_keys(mode), list(_lists(manager.data.get("filters", ())))
+    if not remedies and (local := next(filter(None, map(_local, lists)), "")):
+        remedies = [
+            f"keep the list of exempt-from in S3 or at a URL, since the archive does not have {local}"
+        ]
+    if not remedies and YAML not in mode["packages"] and any(map(_is_yaml, lists)):
         remedies = [f"add {YAML} to mode.packages, for exempt-from, or keep that list as .json or .csv"]
     if remedies:
         raise PolicyValidationError(
@@ -66,7 +66,16 @@ def _lists(filters: Any) -> Iterator[Any]:
                 yield from _lists(each.get(name))
 
 
+def _local(source: Any) -> str:
+    """The path that an ``exempt-from`` names; empty if it is a URL, a variable, or invalid."""
+    given = source if isinstance(source, dict) else {"url": source}
+    place = given.get("from", given.get("url", ""))
+    if not isinstance(place, str) or place.startswith("{"):
+        return ""
+    return place if "://" not in place or place.startswith("file://") else ""
+
+
 def _is_yaml(source: Any) -> bool:
     """Whether an ``exempt-from``, which may be invalid, names a list in YAML."""
     given = source if isinstance(source, dict) else {"url": source}
-    return (given.get("format") or format_of(str(given.get("url", "")))) == "yaml"
+    return (given.get("format") or format_of(str(given.get("from", given.get("url", ""))))) == "yaml"

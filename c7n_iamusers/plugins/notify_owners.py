@@ -6,8 +6,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,22 +20,24 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import exempted
-from c7n_iamusers.notices.messages import in_parts, part_of, subject_line
-from c7n_iamusers.notices.notices import ANNOUNCED, INFORMED, Notice, Notices, due_for, reminder
+from c7n_iamusers.notices.messages import in_parts
+from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.plugins.identity_center import require_keys
-from c7n_iamusers.plugins.news import is_new, news_line, news_of, was_skipped
-from c7n_iamusers.plugins.numbers import check_numbers, or_variable
+from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
+from c7n_iamusers.plugins.new_credentials import Created
+from c7n_iamusers.plugins.numbers import LARGEST, check_numbers, or_variable
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
 from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, fail_at_the_end, notices_store
+from c7n_iamusers.plugins.steps import Announce, Due, Inform, Remind, Step
 from c7n_iamusers.plugins.user_action import exemption_rules, idle_region, require_exemptions
 from c7n_iamusers.text.addresses import is_address
 
 Resource = dict[str, Any]
 
 
-#: The step that says what became of users.
-INFORM = "inform"
+#: The steps that announce nothing: what became of users; and who created a credential, or removed our Deny.
+INFORM, CREATED = "inform", "created"
 
 
 def _schema() -> dict[str, Any]:
@@ -43,9 +45,10 @@ def _schema() -> dict[str, Any]:
     schema["properties"] |= {
         "type": {"enum": ["notify-owners"]},
         "notices": NOTICES,
-        "step": {"enum": ["announce", "remind", INFORM]},
-        "days": or_variable({"type": "integer", "minimum": 0}),
+        "step": {"enum": ["announce", "remind", INFORM, CREATED]},
+        "days": or_variable({"type": "integer", "minimum": 0, "maximum": LARGEST}),
         "email-domains": EMAIL_DOMAINS,
+        "quarantined_for": or_variable({"type": "number", "minimum": 0, "maximum": LARGEST}),
     }
     informing = {"properties": {"step": {"enum": [INFORM]}}}
     schema["anyOf"] = [
@@ -60,23 +63,6 @@ _NOBODY = (
     "notify-owners has no e-mail address in to: (those that c7n-mailer looks up later are not known here): give one, "
     'such as "{owner}" with a var owner of each account in accounts.yml'
 )
-
-
-@dataclass(frozen=True)
-class _Due:
-    """A user whose owner has to be addressed.
-
-    ``announced``, ``day``: of its announcement; of ``step: inform``, of the message. ``news``: what became of the user;
-    empty for the other steps.
-    """
-
-    resource: Resource
-    announced: datetime
-    day: date
-    news: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.resource['UserName']} ({self.news})" if self.news else str(self.resource["UserName"])
 
 
 #: Room for the attributes of a message, which count too.
@@ -163,6 +149,9 @@ class NotifyOwners(RecordedNotify):
     ``c7n:IamUser`` -> ``notice`` (``day``, ``announced``, ``was-exempt``, and ``came-back`` if another user of the name
     was announced before) for the template.
 
+    ``quarantined_for: 14`` is for the template, which says that credentials stop working 14 days before the day of the
+    deletion. The record of an announcement keeps that day, and the action ``quarantine`` waits for it.
+
     ``step: inform``, which has no ``days``, says what became of the users, by the actions and filters of the policy:
     who was deleted, failed or was left alone, who has access through Identity Center, as whom somebody still calls AWS.
     It says so once: a user is in a message if that differs from what the last message of the same policy said of it. Of
@@ -170,10 +159,20 @@ class NotifyOwners(RecordedNotify):
     Without anything new no message is sent. Put it after the other actions. It is also sent where they failed, and its
     own errors, such as nobody to address, end the policy together with theirs.
 
+    ``step: created`` addresses the owners right after a user or credential was created or activated, or our Deny was
+    removed from a user. In ``mode: cloudtrail`` the event says so, and ``c7n:IamUser`` -> ``created`` has the call, its
+    caller, time and address. The caller is addressed too, if the name of the role session or IAM user is an e-mail
+    address of one of the ``email-domains``; by default no caller is, since callers choose the name of their session.
+    A user that is still denied everything has kept its Deny, and is left out. Whether a removed permissions boundary
+    was the Deny, the event does not say. In other modes, ``days: 2`` leaves out users that were not created, and got no
+    credential, in the last two days, or of which a message was sent since. No event is reported twice. This step
+    announces nothing: no user is deleted because of it. Give it notices of its own: where a Lambda function in each
+    account writes them, let no deletion depend on them.
+
     ``notices`` is a directory, or ``s3://BUCKET/PREFIX``, that all steps share. Each message is a file there
     (``<account id>/<time>-<step>-<digest>.json``) by the session of Cloud Custodian itself, with a conditional put.
     Anybody who can write there can forge a notice: let only the runner's role write. A file ``STOP`` there stops the
-    destructive actions of the whole organization before their next user.
+    destructive actions of the whole organization before their next user, and so does any name that begins with it.
 
     Without ``subject`` the mail's subject is ``payments: 12 IAM users are to be deleted on 2026-12-26``, with
     ``account_name``, or else the account's alias or id; that of ``inform`` is ``payments: 10 IAM users deleted, 2 left
@@ -181,7 +180,8 @@ class NotifyOwners(RecordedNotify):
     than a thousand users. Where it has to be split, each part says which one it is, and how many users there are in
     all. Users with findings of high severity come first.
 
-    Which users are exempt, and by which rule, is recorded too, in ``exempt/`` below ``notices``. A user that was exempt
+    Which users are exempt, and by which rule, is recorded too, in ``exempt/`` below ``notices``, except by ``step:
+    created``. A user that was exempt
     after its announcement, and is not any more although the rule is still in force (its tag was removed, say), is not
     deleted by that announcement: it is announced again, and the mail says so. Where the rule was removed or has
     expired, the announcement counts.
@@ -221,7 +221,8 @@ class NotifyOwners(RecordedNotify):
     schema = _schema()
     schema_alias = False
     #: Whose owners have to be addressed, and no message about them was sent yet.
-    _due_users: list[_Due]
+    _due_users: list[Due]
+    _step: Step
 
     def validate(self) -> NotifyOwners:
         """Raises PolicyValidationError if the policy states no exemptions or no recipients."""
@@ -234,6 +235,12 @@ class NotifyOwners(RecordedNotify):
         super().validate()
         check_numbers(self, PolicyValidationError)
         require_exemptions(self.manager, self.type)
+        validate_lambda_packaging(self.manager)
+        if not is_pull(self.manager) and not str(self.data["notices"]).startswith(("s3://", "{")):
+            raise PolicyValidationError(
+                f"policy {self.policy_name}: {self.type}: the notices {self.data['notices']} do not outlive a run in "
+                "AWS Lambda: name s3://BUCKET/PREFIX"
+            )
         if "to_from" not in self.data and not any(map(_may_be_address, self.data.get("to", ()))):
             raise PolicyValidationError(
                 f"policy {self.policy_name}: {_NOBODY}; to is {self.data.get('to', [])!r}"
@@ -258,11 +265,11 @@ class NotifyOwners(RecordedNotify):
             return
         if not resources:
             return
-        if not self._informs:
+        self._step = self._make_step(event)
+        if not isinstance(self._step, Inform):
             self._process(resources, event)
             return
-        now = utc_now()
-        self._due_users = [_Due(each, now, now.date(), news_of(each)) for each in resources]
+        self._due_users = self._step.every(resources, utc_now())
         try:
             self._process(resources, event)
         except (PolicyExecutionError, ClientError, BotoCoreError) as error:
@@ -272,30 +279,31 @@ class NotifyOwners(RecordedNotify):
             fail_at_the_end(self.manager, self.type, (), [fault])
 
     def _process(self, resources: list[Resource], event: Any) -> None:
-        check_numbers(self, PolicyExecutionError)
         account_id, now = subject_of(resources[0]).account_id, utc_now()
         self._store, self._addresses = notices_store(self.manager, self.data["notices"]), ()
-        rules = exemption_rules(self.manager)
+        held, elsewhere = exemption_rules(self.manager)
+        rules = (*held, *elsewhere)
         with self.refused(account_id):
             notices = Notices.read(self._store, account_id, now)
-            due = self._due(resources, notices, rules, now)
+            due = self._step.due(by_risk(resources), notices, rules, now)
             if due:
                 self._store.replace(f"{account_id}/.writable", now.isoformat().encode())
-        if not self._informs:
-            for each in due:
-                lost = notices.lost_exemption(str(each.resource["UserId"]), rules, now)
-                former = notices.of_namesake(subject_of(each.resource))
-                annotate(each.resource, "notice", _notice(each.announced, each.day, lost, former))
-        elif not due:
+        for each in due:
+            for key, value in each.annotation.items():
+                annotate(each.resource, key, value)
+        if not due and self.data["step"] in (INFORM, CREATED):
             self.log.info("%s: account %s: nothing new, no message is sent", self.type, account_id)
         self._due_users, self._unrecorded = due, list[str]()
         if due:
-            super().process([each.resource for each in due], event)
+            # The annotation has what a message needs of a call, and not all that CloudTrail records.
+            super().process([each.resource for each in due], None if self.data["step"] == CREATED else event)
         if self._unrecorded:
             raise PolicyExecutionError(f"{self.where(account_id)}: {'; '.join(self._unrecorded)}")
 
     def note_exempt(self, exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:
         """Record who is exempt by which rule. Raises PolicyExecutionError where that can't be read or written."""
+        if self.data["step"] == CREATED:
+            return
         account_id, now = exempt[0][0].account_id, utc_now()
         store = notices_store(self.manager, self.data["notices"])
         with self.refused(account_id):
@@ -305,11 +313,12 @@ class NotifyOwners(RecordedNotify):
     def expand_variables(self, message: dict[str, Any]) -> dict[str, Any]:
         """The action as c7n-mailer gets it. Raises PolicyExecutionError where it has no e-mail address."""
         action: dict[str, Any] = super().expand_variables(message)
+        if self._step.creator:
+            action["to"] = [*action.get("to", ()), self._step.creator]
         self._addresses = tuple(each for each in action.get("to", ()) if is_address(each))
         if not self._addresses:
             users = ", ".join(map(str, self._due_users))
-            # of step: inform the end of the policy names the users
-            said = "" if self._informs else f". These users were not announced: {users}"
+            said = f". {self._step.missed}: {users}" if self._step.missed else ""
             raise PolicyExecutionError(f"{self.where(message['account_id'])}: {_NOBODY}{said}")
         return action
 
@@ -334,18 +343,19 @@ class NotifyOwners(RecordedNotify):
         for part, content in zip(parts, packed, strict=True):
             receipt = str(self.send_data_message(message, content))
             self._due_users = self._due_users[len(part) :]
-            now, by_day = utc_now(), dict[date, list[_Due]]()
+            now, by_day = utc_now(), dict[date, list[Due]]()
             for each in part:
                 # the run may have begun on the day before
                 by_day.setdefault(max(each.day, now.date()), []).append(each)
             for day, found in by_day.items():
                 subjects = tuple(subject_of(each.resource) for each in found)
                 what = {str(each.resource["UserId"]): each.news for each in found if each.news}
-                head = (subjects[0].account_id, self._step, now, day, self._addresses)
-                self.record(Notice(*head, receipt, self.policy_name, subjects, what))
+                head = (subjects[0].account_id, self._step.name, now, day, self._addresses)
+                more = (what, self._step.event, self._stop(day))
+                self.record(Notice(*head, receipt, self.policy_name, subjects, *more))
 
     def _content(
-        self, message: dict[str, Any], part: Sequence[_Due], at: int, parts: int, users: Sequence[_Due]
+        self, message: dict[str, Any], part: Sequence[Due], at: int, parts: int, users: Sequence[Due]
     ) -> str:
         """One part of the message about ``users``, packed as c7n-mailer reads it."""
         action = {**message["action"], "part": at, "parts": parts, "users": len(users)}
@@ -353,73 +363,27 @@ class NotifyOwners(RecordedNotify):
             name = str(action.get("account_name") or message.get("account") or message["account_id"])
             # c7n-mailer sends each owner that it finds in a tag only that owner's users
             counted = "resource-owner" not in (*action["to"], *action.get("cc", ()))
-            action["subject"] = (
-                news_line(
-                    name,
-                    [each.news for each in users],
-                    users[0].day,
-                    self.policy_name,
-                    counted=counted,
-                    part=part_of(at, parts),
-                )
-                if self._informs
-                else subject_line(
-                    name,
-                    len(users) if counted else None,
-                    [each.day for each in users],
-                    reminder=self.data["step"] == "remind",
-                    part=at,
-                    parts=parts,
-                )
-            )
+            action["subject"] = self._step.subject(name, users, counted, at, parts)
         found: str = self.pack({**message, "action": action, "resources": [each.resource for each in part]})
         return found
+
+    def _stop(self, day: date) -> date | None:
+        """The day on which credentials stop working, as the message about users of ``day`` says."""
+        held = self.data.get("quarantined_for") if isinstance(self._step, (Announce, Remind)) else None
+        return None if held is None else day - timedelta(days=held)
 
     @property
     def _informs(self) -> bool:
         return bool(self.data.get("step") == INFORM)
 
-    @property
-    def _step(self) -> str:
+    def _make_step(self, event: Any) -> Step:
         if self._informs:
-            return INFORMED
-        return ANNOUNCED if self.data["step"] == "announce" else reminder(self.data["days"])
-
-    def _due(
-        self, resources: Sequence[Resource], notices: Notices, rules: Sequence[ExemptionRule], now: datetime
-    ) -> list[_Due]:
-        """The users whose owners have to be addressed."""
-        by_id = {str(each["UserId"]): each for each in by_risk(resources)}
-        if self._informs:
-            return [
-                _Due(each, now, now.date(), news)
-                for key, each in by_id.items()
-                if is_new(news := news_of(each), notices.said(key, self.policy_name))
-                and not (was_skipped(each) and notices.is_before_day(key, now))
-            ]
-        days = self.data["days"]
-        if self.data["step"] == "remind":
-            found = due_for(days, notices, [subject_of(each) for each in by_id.values()], now, rules)
-            return [_Due(by_id[user.unique_id], notice.time, notice.day) for user, notice in found]
-        day = now.date() + timedelta(days=days)
-        return [
-            _Due(each, now, day)
-            for key, each in by_id.items()
-            if notices.announcement(key, now, notices.lost_exemption(key, rules, now)) is None
-        ]
-
-
-def _notice(announced: datetime, day: date, lost: object | None, former: Notice | None) -> dict[str, str]:
-    """What the template says of one user's announcement."""
-    notice = {"announced": announced.date().isoformat(), "day": day.isoformat()}
-    if lost:
-        notice["was-exempt"] = str(lost)
-    if former:
-        notice["came-back"] = (
-            f"came back or was restored: a user of this name was announced on {former.time.date()} for deletion on "
-            f"{former.day}; this one has another unique id"
-        )
-    return notice
+            return Inform(self.policy_name)
+        check_numbers(self, PolicyExecutionError)
+        step, days = self.data["step"], self.data["days"]
+        if step == CREATED:
+            return Created(days, event, self.data.get("email-domains", ()))
+        return Announce(days) if step == "announce" else Remind(days)
 
 
 def _may_be_address(text: str) -> bool:

@@ -13,6 +13,8 @@ from typing import Any
 
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
+#: Days of a century. Python has no dates that are far away.
+LARGEST = 36_500
 _VARIABLE = {"type": "string", "pattern": r"^\{[A-Za-z_]\w*\}$"}
 
 
@@ -49,7 +51,7 @@ def check_numbers(plugin: Any, error: type[PolicyValidationError] | type[PolicyE
 
 def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
     kinds = int if schema["type"] == "integer" else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds):
+    if isinstance(value, bool) or not isinstance(value, kinds) or not value <= LARGEST:
         return False
     above = schema.get("exclusiveMinimum")
     return bool(value > above if above is not None else value >= schema["minimum"])
@@ -57,4 +59,5 @@ def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
 
 def _described(schema: Mapping[str, Any]) -> str:
     kind = "a whole number" if schema["type"] == "integer" else "a number"
-    return f"{kind} above 0" if "exclusiveMinimum" in schema else f"{kind}, 0 or more"
+    least = "above 0" if "exclusiveMinimum" in schema else "from 0"
+    return f"{kind} {least} to {LARGEST}"

@@ -7,11 +7,14 @@ from c7n.exceptions import PolicyValidationError
 from c7n.utils import type_schema
 
 from c7n_iamusers.execution.user_run import Run, Work
-from c7n_iamusers.iam.permissions import QUARANTINE, RELEASE
+from c7n_iamusers.iam.permissions import GIVEN_BACK, QUARANTINE, RELEASE
+from c7n_iamusers.plugins.lambda_packaging import is_pull
 from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
 from c7n_iamusers.safeguards.guards import Guards
 
+#: The timeout of a policy's Lambda function in seconds, unless ``mode.timeout`` says another (c7n.mu).
+_LAMBDA_TIMEOUT = 900
 #: The value of the option credentials that leaves them active.
 KEEP = "keep"
 
@@ -20,12 +23,13 @@ class Quarantine(UserAction):
     """Makes every credential of a user unusable. ``release`` undoes it exactly.
 
     First a Deny on everything is put on the user: an inline policy (``c7n-iamusers-deny-all``); if the 2,048 characters
-    of a user's inline policies have no room for it, the AWS-managed ``AWSDenyAll``, attached; if there is no room for
-    that either, ``AWSDenyAll`` as the permissions boundary. Then its access keys, signing certificates, SSH keys and
-    service-specific credentials are set to Inactive. IAM can neither disable a console password (only delete it) nor
-    end an open session; the Deny covers both. Where the installed botocore has ``signin:BatchRevokeSessions`` (1.44),
-    the user's sign-in sessions can't be refreshed any more; what they issued lives on under the Deny. If the role may
-    use no form of the Deny, the credentials are deactivated all the same, and the outcome is ``failed``.
+    of a user's inline policies have no room for it, or the user has another policy of that name, the AWS-managed
+    ``AWSDenyAll``, attached; if there is no room for that either, ``AWSDenyAll`` as the permissions boundary. Then its
+    access keys, signing certificates, SSH keys and service-specific credentials are set to Inactive. IAM can neither
+    disable a console password (only delete it) nor end an open session; the Deny covers both. Where the installed
+    botocore has ``signin:BatchRevokeSessions`` (1.44), the user's sign-in sessions can't be refreshed any more; what
+    they issued lives on under the Deny. If the role may use no form of the Deny, the credentials are deactivated all
+    the same, and the outcome is ``failed``.
 
     The inline Deny itself records what was active before, so that any machine can release the user; so does
     ``journal.jsonl``, which ``release`` needs with another form of the Deny. The tag ``c7n-iamusers-quarantine`` is for
@@ -42,11 +46,17 @@ class Quarantine(UserAction):
     ``quarantine`` replaces it, or ``release`` or ``composite-delete`` removes it. AWS takes seconds to minutes to apply
     it everywhere.
 
+    ``wait: 300`` waits so many seconds before anything is read, and judges the users then: the tags and groups that
+    exempt a new user often come a moment after it. In a Lambda mode, ``wait`` and ``mode.delay`` together may take half
+    of the function's timeout.
+
     ``active-within`` is by default the filter's ``unused-for``. All criteria of the filter are checked again on live
     data.
 
     ``noticed`` and ``notices`` ask for a record of ``notify-owners``, as with ``composite-delete``. ``noticed: 16``
-    counts from the announcement, so the announced day, which is that of the deletion, need not have come.
+    counts from the announcement, so the announced day, which is that of the deletion, need not have come. If the
+    announcement said by ``quarantined_for`` when credentials stop working, users are skipped until that day, except for
+    a brownout.
 
     Running it again changes nothing as long as the quarantine holds, and reports the use of password or keys since.
     No reported use is no proof: attempts with an inactive key may leave no trace.
@@ -85,6 +95,7 @@ class Quarantine(UserAction):
         reason={"type": "string", "minLength": 1},
         credentials={"enum": [KEEP, "deactivate"]},
         brownout={"type": "integer", "minimum": 1, "maximum": 720},
+        wait={"type": "integer", "minimum": 0, "maximum": 600},
         **{"active-within": DAYS, **NOTICED},
     )
     schema_alias = False
@@ -101,19 +112,33 @@ class Quarantine(UserAction):
                 f"policy {self.manager.data.get('name')}: quarantine: a brownout ends by itself, and nobody would "
                 f"activate the credentials then: leave credentials out, or make it {KEEP}"
             )
+        mode = self.manager.data.get("mode") or {}
+        waits, timeout = self.data.get("wait", 0) + mode.get("delay", 0), mode.get("timeout", _LAMBDA_TIMEOUT)
+        if not is_pull(self.manager) and waits > timeout / 2:
+            raise PolicyValidationError(
+                f"policy {self.manager.data.get('name')}: quarantine: wait and mode.delay take {waits} seconds of the "
+                f"{timeout} after which AWS ends the function, and the calls need time too: lower them to "
+                f"{timeout // 2} together, or raise mode.timeout (at most 900)"
+            )
         self.require_numbers()
         return self
 
     def prepare(self, run: Run) -> Work:
         """See UserAction."""
+        # Exemptions, groups and evidence are read after it.
+        run.backoff.sleep(self.data.get("wait", 0))
         account = self.account(run)
         # Compromised users are included: a leaked key is a reason to stop it, and a quarantine deletes no evidence.
+        rules, elsewhere = self.exemption_rules()
         guards = Guards(
             run.callers,
-            self.exemption_rules(),
+            rules,
             self.active_within(),
             include_compromised=True,
             before_day=True,
+            # it ends by itself, and the announcement does not speak of it
+            before_stop="brownout" in self.data,
+            elsewhere=elsewhere,
             **self.notices_guard(run),
         )
         records, recheck = self.user_records(run, account), self.recheck(run, account)
@@ -138,6 +163,9 @@ class Release(UserAction):
 
     If somebody removed the Deny by hand, it is not known why a credential is inactive: it stays inactive, and the
     outcome names it.
+
+    ``AWSDenyAll`` stays if no record shows that this tool put it on, and the outcome is then ``failed``: somebody else
+    may have put it on, or a quarantine with another output, which ``record-from`` names.
 
     The inline Deny itself records what was active before, so this works on any machine. If the Deny had no room inline,
     the record is in the journal of the quarantine's run: beside this policy's output, or in ``record-from`` (an output
@@ -171,6 +199,8 @@ class Release(UserAction):
     )
     schema_alias = False
     permissions = RELEASE
+    #: The permissions of these that may not be limited to AWSDenyAll.
+    gives_back = GIVEN_BACK
 
     def validate(self) -> Release:
         """Raises PolicyValidationError for an output that does not last."""

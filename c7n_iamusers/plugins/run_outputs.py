@@ -191,12 +191,17 @@ def content_at(manager: Any, place: str) -> bytes:
 NOTICES = {"type": "string", "minLength": 1}
 
 
-def notices_store(manager: Any, place: str) -> Store:
+def notices_store(manager: Any, place: Any) -> Store:
     """Where the notices of all accounts are: a directory, or ``s3://BUCKET/PREFIX`` (with c7n's ``?sse=...``).
 
     The session is that of whoever runs Cloud Custodian, not the member account's role.
-    Raises PolicyExecutionError where it would not outlive the run.
+    Raises PolicyExecutionError where it is no text, or would not outlive the run.
     """
+    if not isinstance(place, str) or not place:
+        raise PolicyExecutionError(
+            f"policy {manager.data.get('name')}: notices is {place!r}, and must be a directory or s3://BUCKET/PREFIX. "
+            "Nothing was touched: where it is a variable, define it under vars in accounts.yml"
+        )
     if place.startswith("s3://"):
         return bucket_output(place, manager.session_factory(assume=False))
     if not is_pull(manager):

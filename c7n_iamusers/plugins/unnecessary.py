@@ -198,23 +198,26 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         """Raises PolicyValidationError with each fault and what to do."""
         require_known_region(self.manager)
         validate_lambda_packaging(self.manager)
-        self._warn(self._text.check(PolicyValidationError))
+        self._warn(self.known_rules())
         return self
+
+    def known_rules(self) -> tuple[ExemptionRule, ...]:
+        """The rules for any account that are known before the run; a list elsewhere is not read.
+
+        Raises PolicyValidationError if one is invalid.
+        """
+        return self._text.check(PolicyValidationError)
 
     @property
     def states_exemptions(self) -> bool:
         """True if the policy has exemption rules, or a list of them, or ``exempt: none``."""
         return self._text.states_exemptions
 
-    def rules(self) -> tuple[ExemptionRule, ...]:
-        """The policy's exemption rules that hold in this account. Those of ``exempt-from`` are read now.
+    def rules(self) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
+        """The policy's exemption rules that hold in this account, and the others. ``exempt-from`` is read now.
 
         Raises PolicyExecutionError if one is invalid or the list can't be read.
         """
-        return self._rules()[0]
-
-    def _rules(self) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
-        """The rules that hold in this account, and the others."""
         account_id, name = str(self.manager.config.account_id or ""), account_name(self.manager)
         held, others = in_account(self._text.rules(PolicyExecutionError), account_id, name)
         if not name and (unsure := [str(each) for each in held if each.account not in ("", account_id)]):
@@ -240,7 +243,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
             return []
         if not resources:
             return []
-        (rules, elsewhere), options = self._rules(), self.options()
+        (rules, elsewhere), options = self.rules(), self.options()
         self._warn((*rules, *elsewhere))
         client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
         flagging = Flagging(self.manager, client, Backoff(), options, utc_now, self.log)

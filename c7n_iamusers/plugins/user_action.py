@@ -24,7 +24,7 @@ from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.executor import Applied, Executor
-from c7n_iamusers.execution.interruption import Interruption
+from c7n_iamusers.execution.interruption import Interrupted, Interruption
 from c7n_iamusers.execution.journal import JournalReader, JournalWriter, utc_now
 from c7n_iamusers.execution.journaled_call import SINGLE_TRY
 from c7n_iamusers.execution.outcomes import SKIPPED, Outcome, OutcomeWriter, missing_outcomes
@@ -44,7 +44,7 @@ from c7n_iamusers.iam.signin_sessions import (
 from c7n_iamusers.notices.notices import Notices, check_stop
 from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
 from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
-from c7n_iamusers.plugins.numbers import check_numbers, or_variable
+from c7n_iamusers.plugins.numbers import LARGEST, check_numbers, or_variable
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import (
     NOTICES,
@@ -89,12 +89,21 @@ def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
 
 
 def require_known_region(manager: Any) -> None:
-    """Raises PolicyValidationError if the policy runs in what is no Region. ``custodian validate`` runs it in none."""
+    """Raises PolicyValidationError if the policy runs in what is no Region, or waits where no event of IAM arrives.
+
+    ``custodian validate`` runs it in no Region.
+    """
     region = str(manager.config.region or "")
     if region not in ("", "na") and (fault := region_fault(region)):
         raise PolicyValidationError(
             f"policy {manager.data.get('name')}: {fault}. It comes from regions in accounts.yml, from --region or -r, "
             "or from AWS_DEFAULT_REGION. Nothing was touched"
+        )
+    waits = (manager.data.get("mode") or {}).get("type") == "cloudtrail"
+    if waits and region not in ("", "na", home := home_region(region)):
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: mode cloudtrail in {region} would never run: the events of IAM arrive "
+            f"in {home} alone. Give that Region, by regions in accounts.yml, by --region or by -r"
         )
 
 
@@ -147,9 +156,9 @@ def _users_of_account(manager: Any) -> int:
 
 Resource = dict[str, Any]
 #: The schema of an option in days.
-DAYS = or_variable({"type": "number", "exclusiveMinimum": 0})
+DAYS = or_variable({"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST})
 #: The options of an action that asks for notices.
-NOTICED = {"noticed": or_variable({"type": "number", "minimum": 0}), "notices": NOTICES}
+NOTICED = {"noticed": or_variable({"type": "number", "minimum": 0, "maximum": LARGEST}), "notices": NOTICES}
 _EVERYBODY = Selection()
 
 
@@ -172,9 +181,10 @@ def require_exemptions(manager: Any, action: str, rules: bool = True) -> None:
         )
 
 
-def exemption_rules(manager: Any) -> tuple[ExemptionRule, ...]:
-    """The exemption rules of the policy's filters ``unnecessary`` that hold in this account."""
-    return tuple(rule for each in manager.filters if each.type == "unnecessary" for rule in each.rules())
+def exemption_rules(manager: Any) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
+    """The exemption rules of the policy's filters ``unnecessary`` that hold in this account, and the others."""
+    found = [each.rules() for each in manager.filters if each.type == "unnecessary"]
+    return tuple(rule for held, _ in found for rule in held), tuple(rule for _, no in found for rule in no)
 
 
 class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
@@ -196,7 +206,10 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         raise NotImplementedError
 
     def process(self, resources: list[Resource]) -> None:
-        """Process each user. Raises PolicyExecutionError, before any user is changed, if the run is not safe."""
+        """Process each user. Raises PolicyExecutionError, before any user is changed, if the run is not safe.
+
+        A signal ends the process once the current call is journaled.
+        """
         if idle := idle_region(self.manager):
             self.log.info("%s: %s", self.type, idle)
             return
@@ -206,6 +219,10 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         with Interruption() as interruption:
             try:
                 outcomes = self._run(target, resources, interruption)
+            except Interrupted:
+                # before the first user, such as in a wait
+                interruption.exit_if_stopped()
+                raise
             except (OSError, ValueError) as error:
                 raise PolicyExecutionError(
                     f"policy {self.manager.data.get('name')}: account {self.manager.config.account_id}: {error}. "
@@ -303,8 +320,8 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
         return checked
 
-    def exemption_rules(self) -> tuple[ExemptionRule, ...]:
-        """The exemption rules of the policy's filters ``unnecessary``."""
+    def exemption_rules(self) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
+        """See the function of this name."""
         return exemption_rules(self.manager)
 
     def active_within(self) -> float | None:

@@ -13,7 +13,12 @@ from c7n_iamusers.iam import deny_all, own_changes
 from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE, SWITCHABLE_KINDS, TAG, AttachmentKind
 from c7n_iamusers.iam.deny_all import Brownout
 from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.quarantine_record import TAGS_PER_USER, Quarantine, is_quarantine_tag
+from c7n_iamusers.iam.quarantine_record import (
+    TAGS_PER_USER,
+    Quarantine,
+    is_quarantine_tag,
+    quarantine_of_tags,
+)
 from c7n_iamusers.iam.user import IamUser, Item
 
 _GONE = frozenset({"NoSuchEntity"})
@@ -103,6 +108,10 @@ def plan_brownout(user: IamUser, now: datetime, minutes: int) -> BrownoutPlan:
     brownout, earlier = Brownout(begun, begun + timedelta(minutes=minutes)), deny_all.brownout_of(user)
     if earlier and begun < earlier.end:
         return BrownoutPlan(nothing, earlier)
+    if deny_all.holds_inline(user):
+        return BrownoutPlan(
+            nothing, brownout, "a Deny-all that a brownout would end is on it: find out who put it on"
+        )
     if deny_all.has_foreign_policy(user):
         why = f"somebody changed its inline policy {deny_all.DENY_ALL_NAME}, which a brownout would replace"
         return BrownoutPlan(nothing, brownout, f"{why}: remove it or rename it")
@@ -115,17 +124,43 @@ def plan_brownout(user: IamUser, now: datetime, minutes: int) -> BrownoutPlan:
 
 
 def plan_brownout_end(user: IamUser) -> Plan:
-    """The call that removes a brownout's policy from ``user``, over or not."""
+    """The call that removes a brownout's policy from ``user``, over or not. What a tag claims is not touched."""
     return Plan(user.subject, (deny_all.remove_inline_deny(user),))
+
+
+def record_to_release(
+    user: IamUser, history: History, now: datetime, trusted: bool = False
+) -> Quarantine | None:
+    """The record of the quarantine that a release of ``user`` ends; None if there is none. ``trusted``: see below."""
+    if found := own_changes.quarantine_of(user, history):
+        return found
+    claimed = quarantine_of_tags(user.tags)
+    if claimed and history.quarantine:
+        # The Deny was removed outside this tool: no credential is activated, and the notes name those inactive.
+        return history.quarantine
+    if form := own_changes.own_deny(user, history):
+        # An earlier release ended before it lifted the Deny, or did not know it: the rest is what we deactivated under
+        # this Deny and did not activate since.
+        recorded = history.record or Quarantine(now, "", "", known=False)
+        since = history.attached_deny() if form == deny_all.ATTACHED else history.boundary_deny()
+        return replace(recorded, deactivated=history.deactivated_ids(since), deny=form)
+    if claimed and history.record and history.record.since == claimed.since:
+        # The journal shows its release, which ended before it removed the tag.
+        return replace(history.record, deactivated=())
+    return claimed if trusted else None
 
 
 @dataclass(frozen=True)
 class ReleasePlan:
-    """``problem``: why nothing is done; empty if ``plan`` can be applied. ``notes``: hints for people."""
+    """``problem``: why nothing is done; empty if ``plan`` can be applied. ``notes``: hints for people.
+
+    ``left``: what still denies the user after ``plan``, in words, as nothing shows that it is ours; empty if nothing.
+    """
 
     plan: Plan
     notes: tuple[str, ...] = ()
     problem: str = ""
+    left: str = ""
 
 
 def plan_release(
@@ -156,9 +191,26 @@ def plan_release(
     removals += restore_boundary(user, former_boundary or ()) if deny_all.is_bounded(user) else []
     keys = sorted(key for key in user.tags if is_quarantine_tag(key))
     untag = [deny_all.identified_call("UntagUser", {"UserName": user.name, "TagKeys": keys})] if keys else []
-    return ReleasePlan(
-        replace(plan, calls=(*switches, *removals, *untag)), tuple(own_changes.left_inactive(user, record))
-    )
+    plan = replace(plan, calls=(*switches, *removals, *untag))
+    notes = own_changes.left_inactive(user, record)
+    if deny_all.has_foreign_policy(user):
+        notes.append(
+            f"its inline policy {deny_all.DENY_ALL_NAME} is not this tool's, or was changed: it stays"
+        )
+    return ReleasePlan(plan, tuple(notes), left=still_denying(user, plan))
+
+
+def still_denying(user: IamUser, plan: Plan) -> str:
+    """What denies ``user`` after ``plan``, and may be a Deny of ours without a record here, in words; empty if none."""
+    made = {call.operation for call in plan.calls}
+    left = []
+    if deny_all.holds_attached(user) and "DetachUserPolicy" not in made:
+        left.append("AWSDenyAll is still attached")
+    if deny_all.is_bounded(user) and not any(each.endswith("UserPermissionsBoundary") for each in made):
+        left.append("AWSDenyAll is still its permissions boundary")
+    if deny_all.has_foreign_policy(user, "Deny"):
+        left.append(f"its inline policy {deny_all.DENY_ALL_NAME}, which somebody changed, still denies")
+    return ", and ".join(left)
 
 
 _UNKNOWN_BOUNDARY = (

@@ -17,8 +17,8 @@ from c7n_iamusers.iam.attachments import INACTIVE, LOGIN_PROFILE
 from c7n_iamusers.iam.deny_all import FORMS, brownout_of, deny_form, is_bounded
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.iam.own_changes import deletion_begun, lapses, quarantine_of, switchable
-from c7n_iamusers.iam.quarantine_record import Quarantine, quarantine_of_tags
+from c7n_iamusers.iam.own_changes import deletion_begun, lapses, predated, switchable
+from c7n_iamusers.iam.quarantine_record import quarantine_of_tags
 from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse, read_key_use
@@ -28,6 +28,8 @@ from c7n_iamusers.quarantine.plan import (
     plan_brownout_end,
     plan_quarantine,
     plan_release,
+    record_to_release,
+    still_denying,
 )
 from c7n_iamusers.safeguards.guards import (
     Guards,
@@ -98,7 +100,8 @@ class UserQuarantine:
                 (unfit if error.code == "LimitExceeded" else self.refused).add(form)
         return (
             FAILED,
-            f"{evidence}: its permissions boundary keeps changing: find out who changes it, and run again",
+            f"{evidence}: its permissions boundary or its inline Deny-all keeps changing: find out who changes it, and "
+            "run again",
         )
 
     def _quarantine(
@@ -108,6 +111,11 @@ class UserQuarantine:
         if reason := self._refusal(evidence, user, keys):
             return refused_status(reason), reason
         found = self.records.find(user, applied.made)
+        if begun := deletion_begun(user, found.known):
+            return (
+                SKIPPED,
+                f"a deletion of it began {begun} and is in progress or was stopped: its Deny-all stays on",
+            )
         if self.brownout:
             return self._brown_out(evidence, found, self.brownout, applied)
         refused = frozenset(unfit | self.refused)
@@ -138,8 +146,6 @@ class UserQuarantine:
         if reason and (undone := self.records.find(user).broken):
             gone = quarantine_broken(undone, lapses(user, undone))
             return f"{gone}. It was not put in quarantine again: {reason}"
-        if not reason and (begun := deletion_begun(user)):
-            return f"a deletion of it began {begun} and is in progress or was stopped: its Deny-all stays on"
         return reason
 
     def _brown_out(
@@ -211,49 +217,67 @@ class UserRelease:
         if not self.include_compromised and (reason := compromised(user)):
             return SKIPPED, reason
         history = self.stores.known_history(user, (), self.now())
-        if (begun := deletion_begun(user)) or history.deletion_unfinished():
-            return FAILED, (
-                f"{evidence}: a deletion of it began {begun or 'before'}, and a release does not restore what that "
-                f"removed: run c7n-iamusers restore OUTPUT --user {evidence.name}. Nothing was changed"
-            )
-        record = self._record(user, history)
-        if record is None and (brownout := brownout_of(user)):
-            _apply(self.run, evidence, user, plan_brownout_end(user), applied)
-            return RELEASED, f"from its brownout until {brownout.end:%Y-%m-%d %H:%M:%S} UTC"
+        if problem := _unreleasable(user, history):
+            return FAILED, f"{evidence}: {problem}. Nothing was changed"
+        brownout = brownout_of(user)
+        record = record_to_release(user, history, self.now(), self.trust_tags)
+        ended = f"from its brownout until {brownout.end:%Y-%m-%d %H:%M:%S} UTC" if brownout else ""
         if record is None:
-            return self._without_record(evidence, user)
+            if brownout:
+                _apply(self.run, evidence, user, plan_brownout_end(user), applied)
+            return self._without_record(evidence, user, ended)
         keys = read_key_use(self.run.client, user, self.run.backoff)
         former = self.stores.former_boundary(user, history) if is_bounded(user) else None
         planned = plan_release(user, record, history, former, self.trust_tags)
         if planned.problem:
             return FAILED, f"{evidence}: {planned.problem}"
         _apply(self.run, evidence, user, planned.plan, applied)
-        return RELEASED, "; ".join([*planned.notes, quarantine_status(user, record.since, keys)])
+        reasons = [*([ended] if ended else []), *planned.notes, quarantine_status(user, record.since, keys)]
+        if planned.left:
+            reasons.insert(0, f"{evidence}: {planned.left}: {_NOT_OURS}. All else was given back")
+        return FAILED if planned.left else RELEASED, "; ".join(reasons)
 
-    def _record(self, user: IamUser, history: History) -> Quarantine | None:
-        if found := quarantine_of(user, history):
-            return found
+    def _without_record(self, evidence: Subject, user: IamUser, ended: str) -> tuple[str, str]:
+        """The outcome if no record of a quarantine is known. ``ended``: the brownout that was ended, in words."""
         claimed = quarantine_of_tags(user.tags)
-        if claimed and history.quarantine:
-            # The Deny was removed outside this tool: no credential is activated, and the notes name those inactive.
-            return history.quarantine
-        if claimed and self.trust_tags:
-            return claimed
-        ours = history.boundary_deny() and is_bounded(user)
-        return Quarantine(self.now(), "", "", (), "boundary", known=False) if ours else None
-
-    def _without_record(self, evidence: Subject, user: IamUser) -> tuple[str, str]:
-        claimed = quarantine_of_tags(user.tags)
+        left = still_denying(user, Plan(user.subject, ()))
         if claimed is None and not is_bounded(user):
-            return SKIPPED, "not in quarantine"
+            if left and ended:
+                return FAILED, f"{evidence}: {left}: {_NOT_OURS}. Only its brownout was ended"
+            if left:
+                return SKIPPED, f"not in quarantine by the records here, and {left}: {_NOT_OURS}"
+            return (RELEASED, ended) if ended else (SKIPPED, "not in quarantine")
         off = [f"{kind.title} {item[kind.identifier]}" for kind, item in switchable(user, INACTIVE)]
         what = "a tag says that it is in quarantine" if claimed else "AWSDenyAll is its permissions boundary"
+        changed = "only its brownout was ended" if ended else "nothing was changed"
         return FAILED, (
             f"{evidence}: {what}, and neither its Deny-all nor an available journal says what was active before, so "
-            f"nothing was changed. The record is in the output of the quarantine's run (journal.jsonl): name that by "
+            f"{changed}. The record is in the output of the quarantine's run (journal.jsonl): name that by "
             f"record-from; or use the tags by trust-tags: true, which anybody with iam:TagUser can forge. "
             f"Inactive now: {', '.join(off) or 'no credential'}"
         )
+
+
+#: What to do about a Deny that a release leaves on.
+_NOT_OURS = (
+    "no record here shows that this tool put it on, so it stays: if it did, name the output of that run by record-from "
+    "and release again; else ask who did"
+)
+
+
+def _unreleasable(user: IamUser, history: History) -> str:
+    """Why a release must change nothing; empty if it may."""
+    if (begun := deletion_begun(user)) or history.deletion_unfinished():
+        return (
+            f"a deletion of it began {begun or 'before'}, and a release does not restore what that removed: run "
+            f"c7n-iamusers restore OUTPUT --user {user.name}"
+        )
+    if lifted := predated(user, history):
+        return (
+            f"this tool lifted its inline Deny-all at {lifted:%Y-%m-%d %H:%M} UTC, and somebody put one on since, with "
+            "an earlier time: find out who, and remove it by hand"
+        )
+    return ""
 
 
 def _apply(run: Run, evidence: Subject, user: IamUser, plan: Plan, applied: Applied) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,8 +15,8 @@ from c7n_iamusers.evidence.assessment import ANNOTATION
 from c7n_iamusers.evidence.attempts import HEARD, heard_reason
 from c7n_iamusers.evidence.findings import HIGH, LOW, MEDIUM
 from c7n_iamusers.evidence.model import UNKNOWN
-from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEASED
+from c7n_iamusers.exceptions import InvalidPolicyData, Stopped
+from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEASED, SKIPPED
 from c7n_iamusers.exemptions import RuleKey, parse_rules
 from c7n_iamusers.report import outputs as ended
 from c7n_iamusers.report.outputs import PolicyOutput
@@ -33,6 +34,8 @@ UNJUDGED = "unknown"
 SEVERITIES = (HIGH, MEDIUM, LOW, UNJUDGED)
 #: A quarantine of which nothing bad is known, and the statuses that put a user into one or end it.
 STANDS = "stands"
+#: What is wrong with a quarantine that somebody undid in part, and with one of a user that has an exemption since.
+BROKEN, EXEMPT = "broken", "of an exempt user"
 _CHANGING = frozenset({QUARANTINED, RELEASED, DELETED})
 #: From bad to good.
 _STATES = (
@@ -50,6 +53,10 @@ _STATES = (
 UNSEEN = frozenset(_STATES[: _STATES.index(ended.ACTION_FAILED)])
 #: A run over all accounts takes less.
 _RUN_TAKES = timedelta(hours=6)
+#: What to do about a run that did not happen.
+_LOOK = "look into what c7n-org printed for this account, such as a denied role or invalid variables or exemptions"
+#: A broken quarantine is named for so many days, unless the user is released or deleted.
+_REMEMBERED = timedelta(days=14)
 #: An exemption that ends within so many days is named.
 _SOON = timedelta(days=30)
 _FIRST = datetime.min.replace(tzinfo=timezone.utc)
@@ -65,14 +72,33 @@ class Expected:
     name: str
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What must be there of each account: a result of each of ``policies``, which began at ``since`` or later.
+
+    ``policies``: names; if empty and there is a ``since``, all policies that the outputs know. ``since``: None for any
+    time. ``expected_only``: nothing of accounts that are not expected is shown or counted.
+    """
+
+    policies: Collection[str] = ()
+    since: datetime | None = None
+    expected_only: bool = False
+
+
 @dataclass
 class User:
-    """A user of an account: ``evidence`` of the latest run that selected it, and what became of it."""
+    """A user of an account: ``evidence`` of the latest run that selected it, and what became of it.
+
+    ``exempt``: whether the latest run that judged its account found it exempt and denied everything.
+    ``remembered_from``: the first day whose broken quarantines are named although they were completed since.
+    """
 
     account: str
     name: str
     arn: str
     unique_id: str
+    remembered_from: date = date.max
+    exempt: bool = False
     first_seen: datetime = _LAST
     last_seen: datetime | None = None
     created: str = ""
@@ -86,33 +112,67 @@ class User:
         newest = max(self.events, key=_when)
         if newest["status"] == DELETED:
             return newest
-        of_policy = {each["policy"]: each for each in sorted(self.events, key=_when)}
-        failed = [each for each in of_policy.values() if each["status"] == FAILED]
+        ended_at = self.ended()
+        failed = [
+            each
+            for each in self.of_policies(self.events)
+            if each["status"] == FAILED and (_when(each) > ended_at or not quarantine_trouble(each["reason"]))
+        ]
         return max(failed, key=_when) if failed else newest
 
     def trouble(self) -> str:
-        """What is wrong with its quarantine: empty, ``in use`` or ``broken``, by the latest outcome of each policy."""
+        """What is wrong with its quarantine: empty, ``in use``, ``broken`` or EXEMPT."""
+        if self.exempt:
+            return EXEMPT
+        event = self.troubling()
+        return quarantine_trouble(event["reason"]) if event else "in use" if self.heard() else ""
+
+    def troubling(self) -> Row | None:
+        """The newest outcome that says what is wrong with its quarantine, since its last release.
+
+        The latest outcome of each policy counts. One of the last days that says ``broken`` counts although a later run
+        found the quarantine complete: that run or the one before completed it, and nobody may have seen that.
+        """
         if self.event()["status"] == DELETED:
-            return ""
-        of_policy = {each["policy"]: each for each in sorted(self.events, key=_when)}
-        found = [quarantine_trouble(each["reason"]) for each in of_policy.values()]
-        return next(filter(None, found), "") or ("in use" if self.heard() else "")
+            return None
+        ended_at = self.ended()
+        since = sorted((each for each in self.events if _when(each) > ended_at), key=_when)
+        latest = self.of_policies(since)
+        broken = [
+            each
+            for each in since
+            if quarantine_trouble(each["reason"]) == BROKEN
+            and (each in latest or _when(each).date() >= self.remembered_from)
+        ]
+        in_use = [each for each in latest if quarantine_trouble(each["reason"])]
+        return next(iter((*reversed(broken), *in_use)), None)
+
+    def ended(self) -> datetime:
+        """When it was last released or deleted."""
+        ends = [_when(each) for each in self.events if each["status"] in (RELEASED, DELETED)]
+        return max(ends, default=_FIRST)
+
+    def of_policies(self, events: Iterable[Row]) -> list[Row]:
+        """The latest of ``events`` of each policy."""
+        return list({each["policy"]: each for each in sorted(events, key=_when)}.values())
 
     def heard(self) -> str:
         """Who still calls AWS as the user under its quarantine, in words; empty if nobody, or it was released since."""
         found = self.evidence.get("attempts")
         if not isinstance(found, Mapping) or found.get("state") != HEARD or not found.get("quarantined"):
             return ""
-        ends = [_when(each) for each in self.events if each["status"] in (RELEASED, DELETED)]
-        if max(ends, default=_FIRST) > (moment(found.get("as_of")) or _LAST):
+        if self.ended() > (moment(found.get("as_of")) or _LAST):
             return ""
         return f"heard since {found.get('since')}: {heard_reason(found)}"
 
     def quarantine(self) -> str:
         """What is known of its quarantine: empty where it is in none, STANDS, or what is wrong with it."""
+        return self.trouble() or (STANDS if self.stands() else "")
+
+    def stands(self) -> bool:
+        """Whether it was put in quarantine, and not released or deleted since."""
         states = [each["status"] for each in sorted(self.events, key=_when) if each["status"] in _CHANGING]
-        stands = STANDS if states and states[-1] == QUARANTINED else ""
-        return self.trouble() or stands
+        return bool(states) and states[-1] == QUARANTINED
 
     def severity(self) -> str:
         """Of its worst finding; UNJUDGED where no output has its evidence."""
@@ -206,13 +266,14 @@ class Account:
 
 @dataclass(frozen=True)
 class Fleet:
-    """``attention``: what --check ends with an error for."""
+    """``attention``: what --check ends with an error for. ``policies``: what the latest run of each did."""
 
     accounts: tuple[Account, ...]
     users: tuple[User, ...]
     runs: tuple[Row, ...]
     exemptions: tuple[Row, ...]
     attention: tuple[Row, ...]
+    policies: tuple[Row, ...]
 
     def as_data(self) -> Row:
         """The whole report in JSON types."""
@@ -232,21 +293,37 @@ class Fleet:
             "attention": list(self.attention),
             "accounts": [each.as_data() for each in self.accounts],
             "runs": list(self.runs),
+            "policies": list(self.policies),
             "exemptions": list(self.exemptions),
             "users": users,
         }
 
 
-def fleet_of(outputs: Sequence[PolicyOutput], expected: Sequence[Expected], today: date) -> Fleet:
+#: Whatever is there.
+ANY = Wanted()
+
+
+def fleet_of(
+    outputs: Sequence[PolicyOutput], expected: Sequence[Expected], today: date, wanted: Wanted = ANY
+) -> Fleet:
     """The fleet that ``outputs`` show, with the accounts that are ``expected`` to be among them."""
     key_of = _account_keys(outputs, expected)
+    if wanted.expected_only:
+        ids = {each.id for each in expected}
+        outputs = [each for each in outputs if key_of.of(each) in ids]
     users = _users(outputs, key_of)
-    accounts = _accounts(outputs, expected, key_of, users)
+    for user in users:
+        user.remembered_from = today - _REMEMBERED
+    accounts = _accounts(outputs, expected, key_of, users, wanted)
     ordered = sorted(users, key=lambda each: (each.account, each.name.casefold(), each.unique_id))
     runs = tuple(_runs(outputs, users, key_of))
     all_seen = not any(each.state in UNSEEN for each in accounts)
-    exemptions = tuple(_exemptions(_latest(outputs, key_of), all_seen, today))
-    return Fleet(accounts, tuple(ordered), runs, exemptions, tuple(_attention(accounts)))
+    if wanted.expected_only:
+        all_seen = False  # a rule may protect users of other accounts
+    latest = _latest(outputs, key_of)
+    exemptions = tuple(_exemptions(latest, all_seen, today))
+    policies = tuple(_policies(latest.values()))
+    return Fleet(accounts, tuple(ordered), runs, exemptions, tuple(_attention(accounts)), policies)
 
 
 class _Keys(dict[tuple[str, str], str]):
@@ -283,7 +360,17 @@ def _users(outputs: Iterable[PolicyOutput], key_of: _Keys) -> list[User]:
                 if event not in user.events:
                     user.events.append(event)
                 user.first_seen = min(user.first_seen, _when(event))
+    for arn, ours, output in _exempt(outputs, key_of):
+        user = _user(found, of_arn, arn, "", key_of.of(output))
+        user.exempt = (ours or user.stands()) and user.ended() <= _began(output)
     return list(found.values())
+
+
+def _exempt(outputs: Iterable[PolicyOutput], key_of: _Keys) -> Iterator[tuple[str, bool, PolicyOutput]]:
+    """The exempt users that are denied everything, by the latest of ``outputs`` of each account that judged users."""
+    judged = {key_of.of(each): each for each in outputs if each.denied is not None}
+    for output in judged.values():
+        yield from ((arn, ours, output) for arn, ours in (output.denied or {}).items())
 
 
 def _user(
@@ -359,7 +446,11 @@ def _without_older(
 
 
 def _accounts(
-    outputs: Sequence[PolicyOutput], expected: Collection[Expected], key_of: _Keys, users: Iterable[User]
+    outputs: Sequence[PolicyOutput],
+    expected: Collection[Expected],
+    key_of: _Keys,
+    users: Iterable[User],
+    wanted: Wanted,
 ) -> tuple[Account, ...]:
     names = {key_of.of(each): each.name for each in sorted(outputs, key=_began) if each.name}
     names |= {each.id: each.name for each in expected}
@@ -370,13 +461,39 @@ def _accounts(
     for (account, _, _), output in _without_older(_latest(outputs, key_of), expected).items():
         latest[account].append(output)
     keys = {*(each.id for each in expected), *map(key_of.of, outputs), *of_account}
-    found = (_account(key, names.get(key, ""), latest[key], of_account[key]) for key in keys)
+    policies = wanted.policies or (
+        {policy for _, policy, _ in _latest(outputs, key_of)} if wanted.since else ()
+    )
+    must = {each.id for each in expected} or keys
+    lacking = {key: tuple(_lacking(latest[key], policies, wanted.since)) for key in must}
+    found = (
+        _account(key, names.get(key, ""), latest[key], lacking.get(key, ()), of_account[key]) for key in keys
+    )
     return tuple(sorted(found, key=_by_risk))
 
 
-def _account(key: str, name: str, latest: Sequence[PolicyOutput], users: Sequence[User]) -> Account:
-    state = min((each.state for each in latest), key=_STATES.index, default=MISSING)
-    why = tuple(f"{each.policy} in {each.place}: {each.why}" for each in latest if each.why)
+def _lacking(
+    latest: Sequence[PolicyOutput], policies: Collection[str], since: datetime | None
+) -> Iterator[str]:
+    """For each of ``policies`` that left an account no result, or one from before ``since``: that it did not run."""
+    for policy in sorted(policies):
+        found = [each for each in latest if each.policy == policy]
+        if not found:
+            yield f"{policy} left no result: {_LOOK}"
+        for each in found:
+            if since and each.time and each.time < since:
+                yield (
+                    f"{policy} in {each.place}: its result is of {each.time:%Y-%m-%d %H:%M:%S} UTC, and it should have "
+                    f"run since {since:%Y-%m-%d %H:%M:%S} UTC: {_LOOK}"
+                )
+
+
+def _account(
+    key: str, name: str, latest: Sequence[PolicyOutput], lacking: Sequence[str], users: Sequence[User]
+) -> Account:
+    states = [*(each.state for each in latest), *([ended.STOPPED] if latest and lacking else [])]
+    state = min(states, key=_STATES.index, default=MISSING)
+    why = (*(f"{each.policy} in {each.place}: {each.why}" for each in latest if each.why), *lacking)
     if not latest:
         why = ("no run of a policy left a resources.json for it",)
     times = [each.time for each in latest if each.time]
@@ -408,16 +525,54 @@ def _attention(accounts: Sequence[Account]) -> Iterator[Row]:
         if account.state != ended.RAN and not (failed and account.state == ended.ACTION_FAILED):
             yield _needs(account, "account", account.state, "; ".join(account.why))
     users = [(account, user) for account in accounts for user in account.users]
+    yield from _stopped([user for _, user in users])
     for account, user in users:
-        if (event := user.event())["status"] == FAILED:
+        event = user.event()
+        if (
+            event["status"] == FAILED
+            and not _is_stopped(event)
+            and quarantine_trouble(event["reason"]) != BROKEN
+        ):
             reason = event["reason"] or "no reason was left"
             yield _needs(account, "failure", f"{event['policy']} failed", reason, user)
     for account, user in users:
         if trouble := user.trouble():
-            reasons = (each["reason"] for each in sorted(user.events, key=_when, reverse=True))
-            said = next((reason for reason in reasons if quarantine_trouble(reason) == trouble), "")
-            why = said or user.heard()
+            why = _why(trouble, user).removeprefix(f"quarantine {trouble}: ")
             yield _needs(account, "quarantine", f"quarantine {trouble}", why, user)
+
+
+def _is_stopped(event: Row) -> bool:
+    return bool(event["status"] == FAILED and event["code"] == Stopped.__name__)
+
+
+def _stopped(users: Iterable[User]) -> Iterator[Row]:
+    """One line for all users before whom a file STOP ended a run, since it is one cause, and none was touched."""
+    found: defaultdict[str, list[User]] = defaultdict(list)
+    for user in users:
+        if _is_stopped(event := user.event()):
+            found[event["reason"].removeprefix(f"user {user.name} of account {user.account}: ")].append(user)
+    for reason, stopped in found.items():
+        who = f"{len(stopped)} users in {len({each.account for each in stopped})} accounts"
+        why = f"{who}: {reason}. This line goes away when the same policies have run again"
+        nobody = dict.fromkeys(("account", "name", "user", "unique_id"), "")
+        yield {"kind": "failure", **nobody, "what": "stopped", "why": why}
+
+
+def _why(trouble: str, user: User) -> str:
+    """What is wrong with a quarantine, in words, and for how long a broken one is named."""
+    if trouble == EXEMPT:
+        return "it is exempt, and still denied everything: release it (policies/release.yml), or remove the exemption"
+    event = user.troubling()
+    if event is None:
+        return user.heard()
+    reason = str(event["reason"])
+    if quarantine_trouble(reason) != BROKEN or event in user.of_policies(user.events):
+        return reason
+    until = _when(event).date() + _REMEMBERED
+    return (
+        f"{reason}. {event['policy']} found this on {event['time'][:10]}; it is named until {until}, or until the user "
+        "is released or deleted"
+    )
 
 
 def _needs(account: Account, kind: str, what: str, why: str, user: User | None = None) -> Row:
@@ -434,7 +589,7 @@ def _runs(outputs: Iterable[PolicyOutput], users: Sequence[User], key_of: _Keys)
     runs = sorted(grouped.items(), key=lambda each: min(map(_began, each[1])))
     starts = [min(map(_began, group)) for _, group in runs]
     deleted_at = [_when(event) for each in users if (event := each.event())["status"] == DELETED]
-    for (run, group), until in zip(runs, [*starts[1:], _LAST], strict=True):
+    for (run, group), until in zip(runs, [*starts, _LAST][1:], strict=True):
         began = [each.time for each in group if each.time]
         last = max(map(_began, group))
         known = sum(each.first_seen <= last for each in users)
@@ -453,6 +608,35 @@ def _runs(outputs: Iterable[PolicyOutput], users: Sequence[User], key_of: _Keys)
             "known": max(known, deleted),
             "left": max(known - deleted, 0),
         }
+
+
+def _policies(latest: Iterable[PolicyOutput]) -> Iterator[Row]:
+    """What the latest run of each policy did, over all accounts. Outcomes of users of earlier runs don't count."""
+    grouped: defaultdict[str, list[PolicyOutput]] = defaultdict(list)
+    for output in latest:
+        grouped[output.policy].append(output)
+    for policy, group in sorted(grouped.items(), key=lambda each: (max(map(_began, each[1])), each[0])):
+        found = ((each, _event(row, each)) for each in group for row in each.rows)
+        events = [event for each, event in found if _when(event) >= (each.time or _FIRST)]
+        skipped = Counter(_without_details(each["reason"]) for each in events if each["status"] == SKIPPED)
+        yield {
+            "policy": policy,
+            "time": as_text(max((each.time for each in group if each.time), default=None)) or "",
+            "accounts": len(group),
+            "dry_run": any(each.dry_run for each in group),
+            "selected": sum(len(each.resources or ()) for each in group),
+            "outcomes": dict(sorted(Counter(each["status"] for each in events).items())),
+            "skipped": dict(skipped.most_common()),
+        }
+
+
+#: What differs between users that are skipped for the same reason.
+_DETAIL = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?)?(?: UTC)?|\S*@\S*(?: \S*@\S*)*")
+
+
+def _without_details(reason: str) -> str:
+    """The first part of ``reason``, without dates and addresses."""
+    return _DETAIL.sub("...", reason).partition(":")[0].partition(";")[0].partition(" (")[0]
 
 
 def _exemptions(

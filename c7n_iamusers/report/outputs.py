@@ -24,7 +24,7 @@ from c7n_iamusers.exceptions import OutputUnreadable
 from c7n_iamusers.execution.journal import BUCKET_JOURNALS, parsed
 from c7n_iamusers.execution.outcomes import OUTCOMES, missing_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
-from c7n_iamusers.exemptions import RuleKey, read_usage
+from c7n_iamusers.exemptions import RuleKey, read_denied, read_usage
 from c7n_iamusers.text.shapes import Shape, listing, mapping, maybe, one_of, record, text, whole
 
 RESOURCES, METADATA, LOG = "resources.json", "metadata.json", "custodian-run.log"
@@ -41,7 +41,8 @@ _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
 _ARN = re.compile(r"arn:[a-z-]+:iam::(\d{12}):user/.+", re.ASCII)
 _DATE = re.compile(r"\d{4}/\d\d/\d\d/\d\d", re.ASCII)
 _DATE_PARTS = 4
-_TYPES = frozenset({"iam-user", "aws.iam-user"})
+#: The resource of a policy on IAM users.
+USER_TYPES = frozenset({"iam-user", "aws.iam-user"})
 _JUDGED = re.compile(r"unnecessary: of (\d+) users (\d+) are not exempt")
 _DENIED = ("AccessDenied", "not authorized to perform")
 
@@ -66,6 +67,8 @@ class PolicyOutput:
     empty. ``name``: c7n-org's name of the account, or empty. ``time``: when the run began. ``state``: how it ended;
     empty where only a record of outcomes lies here. ``resources``: the users that were selected, None where that is
     not known. ``rows``: of outcomes. ``rules``: entries of ``exempt``. ``usage``: None where the log does not say.
+    ``denied``: the ARNs of exempt users that are denied everything, and whether a quarantine does that; None where the
+    filter unnecessary did not run.
     """
 
     place: str
@@ -82,6 +85,7 @@ class PolicyOutput:
     rows: tuple[Mapping[str, Any], ...]
     rules: tuple[Mapping[str, Any], ...]
     usage: Usage | None
+    denied: Mapping[str, bool] | None
 
 
 def read_outputs(store: Store, names: Iterable[str] = ()) -> list[PolicyOutput]:
@@ -190,7 +194,7 @@ def _output(
     files = _Files(store, directory, names)
     metadata = files.data(METADATA, _METADATA, "metadata")
     policy = metadata["policy"] if metadata else {}
-    if policy and policy.get("resource") not in _TYPES:
+    if policy and policy.get("resource") not in USER_TYPES:
         return None
     resources = files.data(RESOURCES, _USERS, "a list of IAM users")
     rows = _rows(files)
@@ -209,11 +213,27 @@ def _output(
         state=state,
         why=why,
         dry_run=bool((metadata or {}).get("config", {}).get("dryrun")),
-        resources=tuple(resources) if resources is not None and state in (RAN, ACTION_FAILED) else None,
+        resources=_shown(resources) if resources is not None and state in (RAN, ACTION_FAILED) else None,
         rows=rows,
         rules=tuple(_rules(policy.get("filters"))),
         usage=_usage(log),
+        denied=_denied(log),
     )
+
+
+def _shown(resources: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """What a report needs of resources, without policies, tags and groups. Equal parts of evidence are one object.
+
+    A report holds the users of all accounts: this halves its memory.
+    """
+    shared: dict[str, Any] = {}
+    found = tuple({key: each[key] for key in _SHOWN if key in each} for each in resources)
+    for each in found:
+        if annotation := each.get(ANNOTATION):
+            each[ANNOTATION] = {
+                key: shared.setdefault(json.dumps(value), value) for key, value in annotation.items()
+            }
+    return found
 
 
 def _state(files: _Files, metadata: Any, selected: bool, log: str) -> tuple[str, str]:
@@ -286,6 +306,7 @@ _ASSESSMENT = record(
     },
     others=True,
 )
+_SHOWN = ("Arn", "UserId", "CreateDate", ANNOTATION)
 _USER_ARN = text(2048, _ARN.pattern)
 _USERS = listing(record({"Arn": _USER_ARN}, {"UserId": _TEXT, ANNOTATION: _ASSESSMENT}, others=True), _MANY)
 _OUTCOME = {"status": _TEXT}
@@ -338,6 +359,17 @@ def _usage(log: str) -> Usage | None:
             exempt = int(judged[1]) - int(judged[2])
             found = Usage(exempt, rules) if exempt <= sum(rules.values()) else None
             rules = {}
+    return found
+
+
+def _denied(log: str) -> Mapping[str, bool] | None:
+    """What the last run that wrote to the log says."""
+    found, denied = None, dict[str, bool]()
+    for line in log.splitlines():
+        if each := read_denied(line):
+            denied |= [each]
+        elif _JUDGED.search(line):
+            found, denied = denied, {}
     return found
 
 

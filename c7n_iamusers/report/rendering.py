@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -27,6 +27,7 @@ from c7n_iamusers.execution.outcomes import (
     UNCHANGED,
 )
 from c7n_iamusers.report.fleet import FLAGGED, SEVERITIES, UNJUDGED, UNSEEN
+from c7n_iamusers.text.json_pieces import json_pieces
 from c7n_iamusers.text.moments import moment
 from c7n_iamusers.text.wording import cell, visible
 
@@ -54,9 +55,10 @@ _OLD = "over 5 years"
 _SHOWN = 12
 
 
-def render_json(data: Row) -> str:
-    """Everything, as ASCII, so that no name can do anything to a terminal."""
-    return json.dumps(data, indent=1) + "\n"
+def render_json(data: Row) -> Iterator[bytes]:
+    """Everything, as ASCII, so that no name can do anything to a terminal; in pieces, since it may be large."""
+    yield from json_pieces(data)
+    yield b"\n"
 
 
 def render_csv(data: Row) -> str:

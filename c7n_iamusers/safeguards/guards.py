@@ -106,8 +106,11 @@ class Guards:
     """The guards that a policy sets.
 
     ``callers``: ARNs of the principals behind the run; the first one acts in the account. ``rules``: exemptions.
-    ``active_within``, ``quarantined_for``, ``noticed``: days; None if not set. ``notices``: of the account, if
-    ``noticed`` is set. ``before_day``: whether a user may be touched before the announced day.
+    ``elsewhere``: those that hold in other accounts only. ``active_within``, ``quarantined_for``, ``noticed``: days;
+    None if not set. ``notices``: of the account, if ``noticed`` is set. ``before_day``: whether a user may be touched
+    before the announced day. ``before_stop``: whether even before the day on which its credentials stop working, by the
+    announcement. ``listened``: unique id -> since when the filter ``attempts`` listened, if its answer is asked for;
+    None for any user.
     """
 
     callers: tuple[str, ...]
@@ -118,6 +121,9 @@ class Guards:
     noticed: float | None = None
     notices: Notices = field(default_factory=lambda: Notices((), "nowhere"))
     before_day: bool = False
+    before_stop: bool = False
+    elsewhere: Sequence[ExemptionRule] = ()
+    listened: Mapping[str, datetime | None] | None = None
 
     @property
     def ask_key_use(self) -> bool:
@@ -150,6 +156,7 @@ def refusal(
         or (None if emptied else _broken(user, quarantine or broken, guards.quarantined_for))
         or _active(user, guards.active_within, now, keys)
         or (None if emptied else _not_quarantined(user, quarantine, guards.quarantined_for, now, keys))
+        or (None if emptied else _not_listened(user, quarantine, guards.listened))
     )
 
 
@@ -242,8 +249,9 @@ def _unnoticed(user: IamUser, guards: Guards, now: datetime) -> str | None:
         user.unique_id,
         guards.noticed,
         now,
-        rules=guards.rules,
+        rules=(*guards.rules, *guards.elsewhere),
         before_day=guards.before_day,
+        before_stop=guards.before_stop,
     )
 
 
@@ -279,3 +287,20 @@ def _not_quarantined(
         return f"in quarantine since {since}, which is less than {days:g} days ago"
     use = use_since(user, keys, quarantine.since)
     return f"{_IN_USE} since {since}: {use}" if use else None
+
+
+def _not_listened(
+    user: IamUser, quarantine: Quarantine | None, listened: Mapping[str, datetime | None] | None
+) -> str | None:
+    """Why the silence that the filter ``attempts`` reports is not that of the live ``quarantine``."""
+    if listened is None or quarantine is None:
+        return None
+    since = listened.get(user.unique_id)
+    if since is not None and since <= quarantine.since:
+        return None
+    begun = f"{since:%Y-%m-%d %H:%M} UTC" if since else "an unknown time"
+    return (
+        f"the filter attempts listened since {begun}, and its quarantine began on "
+        f"{quarantine.since:%Y-%m-%d %H:%M} UTC: run again; if the policy has a second filter attempts with another "
+        "since, remove that"
+    )

@@ -17,12 +17,13 @@ from c7n_iamusers.execution.user_run import Run
 from c7n_iamusers.iam.deny_all import BOUNDARY, INLINE, deny_form, removal_of
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.policy_documents import decoded
+from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_detail
 
 
 class BoundaryChanged(Exception):
-    """Somebody changed the boundary after it was read. Our call would replace one that no record has."""
+    """Somebody changed the boundary, or the inline policy of our name, after it was read: our call would replace it."""
 
 
 def identity_check(
@@ -36,9 +37,14 @@ def identity_check(
     """A function that asks IAM whether ``user``, the user of ``plan``, still has its name; see executor.Identify.
 
     As long as the plan's call that replaces the user's boundary is not ``applied``, it also checks that the boundary is
-    as it was read. The function raises UserReplaced, BoundaryChanged and ClientError.
+    as it was read; and likewise the inline policy that a brownout replaces, which another run may have put on since.
+    The function raises UserReplaced, BoundaryChanged and ClientError.
     """
     boundary_calls = [call for call in plan.calls if call.operation.endswith("UserPermissionsBoundary")]
+    brownouts = [call for call in plan.calls if call.notes.get("for") == "brownout"]
+    held = [
+        i["PolicyDocument"] for i in user.attachments["inline-policy"] if i["PolicyName"] == DENY_ALL_NAME
+    ]
 
     def boundary_matters() -> bool:
         return bool(boundary_calls) and not any(call is boundary_calls[0] for call, _ in applied.made)
@@ -51,6 +57,10 @@ def identity_check(
             raise UserReplaced(f"{subject}: the name now belongs to another user", str(detail["UserId"]))
         if boundary_matters() and detail.get("PermissionsBoundary") != user.detail.get("PermissionsBoundary"):
             raise BoundaryChanged
+        if brownouts and not any(call is brownouts[0] for call, _ in applied.made):
+            found = _policy(client, backoff, brownouts[0])
+            if found != (decoded(held[0]) if held else None):
+                raise BoundaryChanged
         return True
 
     return identify
@@ -108,11 +118,15 @@ def _remove_deny(run: Run, subject: Subject, call: ApiCall, applied: Applied) ->
 
 def _has_policy(run: Run, call: ApiCall) -> bool:
     """True if the user of that name has exactly the policy that ``call`` put."""
+    return bool(_policy(run.client, run.backoff, call) == decoded(call.parameters["PolicyDocument"]))
+
+
+def _policy(client: Any, backoff: Backoff, call: ApiCall) -> Any:
+    """The document of the inline policy that the user of ``call`` has under that name now; None if it has none."""
     names = {name: call.parameters[name] for name in ("UserName", "PolicyName")}
     try:
-        held = run.backoff.call(run.client.get_user_policy, **names)["PolicyDocument"]
+        return decoded(backoff.call(client.get_user_policy, **names)["PolicyDocument"])
     except ClientError as error:
         if error_code(error) == "NoSuchEntity":
-            return False
+            return None
         raise
-    return bool(decoded(held) == decoded(call.parameters["PolicyDocument"]))

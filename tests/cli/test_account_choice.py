@@ -80,6 +80,19 @@ def test_only_the_accounts_that_are_chosen(command: tuple[str, ...]) -> None:
     assert run(*command, "-a", ACCOUNT, "-t", "wave:1").exit_code == 0
 
 
+def test_an_account_under_two_names_is_shown_once(org: LocalOrg) -> None:
+    org.client("iam", ACCOUNT).create_user(UserName="alice")
+    file = Path("accounts.json")
+    (entry, *_) = json.loads(file.read_text())["accounts"]
+    file.write_text(json.dumps({"accounts": [entry, {**entry, "name": "billing"}]}))
+    found = run(*EVIDENCE, "--format", "json")
+    assert found.exit_code == 0
+    assert [(each["account_name"], each["user"]) for each in json.loads(found.stdout)] == [
+        ("payments", "alice")
+    ]
+    assert f"billing ({ACCOUNT}): its account is in the accounts file before, as payments" in found.stderr
+
+
 def test_a_choice_among_snapshots(org: LocalOrg) -> None:
     org.client("iam", ACCOUNT).create_user(UserName="alice")
     delete(Path("out"))

@@ -60,6 +60,14 @@ def test_attaching_is_bound_to_denying(org: LocalOrg, tmp_path: Path) -> None:
     assert "AWSDenyAll" in json.dumps(attaching["Condition"])
 
 
+@pytest.mark.parametrize(("action", "bound"), [("quarantine", True), ("release", False)])
+def test_only_a_release_may_set_any_boundary(org: LocalOrg, tmp_path: Path, action: str, bound: bool) -> None:
+    """It gives back the one that the user had before the quarantine."""
+    document = json.loads(printed(tmp_path, DELETE, {**DELETE, "name": "x", "actions": [action]}).output)
+    (found,) = [each for each in document["Statement"] if "iam:PutUserPermissionsBoundary" in each["Action"]]
+    assert ("Condition" in found) is bound
+
+
 def test_restoring_needs_more_and_is_asked_for(org: LocalOrg, tmp_path: Path) -> None:
     assert "iam:CreateUser" not in actions(printed(tmp_path, DELETE))
     found = printed(tmp_path, DELETE, options=("--restore",))

@@ -132,6 +132,19 @@ def test_the_files_that_come_along_have_no_hole(
     assert len(result.stdout.splitlines()) == 5
 
 
+def test_an_exemption_of_no_account_is_a_hole(fleet: Rehearsal) -> None:
+    rules = Path("exemptions.csv")
+    rules.write_text("account,user,reason,expires\nresearch,x,r,2999-12-31\npaymets,x,r,2999-12-31\n")
+    filters = [{"type": "unnecessary", "exempt-from": str(rules)}]
+    Path("policies.yml").write_text(yaml.safe_dump({"policies": [{**POLICY, "filters": filters}]}))
+    (hole,) = fleet.holes("-a", "payments")
+    assert hole["name"] == "exemptions"
+    assert hole["text"] == 'of no account: user "x" in account "paymets" until 2999-12-31'
+    rules.unlink()
+    (unknown,) = (each for each in fleet.checks() if each["status"] == "unknown")
+    assert "exemptions.csv" in unknown["text"]
+
+
 def test_it_changes_nothing(fleet: Rehearsal) -> None:
     fleet.org.clear_calls()
     fleet.run()

@@ -60,7 +60,7 @@ def test_a_report_is_replaced(left: Outputs) -> None:
 
 def test_exemptions_that_ended_or_match_nobody_are_named(left: Outputs) -> None:
     left.leave("alice", log="unnecessary: of 5 users 5 are not exempt, 5 are flagged: 5 human")
-    assert report("-s", "output").stdout.splitlines()[1:] == [
+    assert report("-s", "output").stdout.splitlines()[2:] == [
         "exemption by user 'git-*' until 2999-06-30: matches nobody"
     ]
 
@@ -93,13 +93,41 @@ def test_check_names_what_halts_a_wave_and_ends_with_1(left: Outputs) -> None:
     assert Path("report.html").exists()
 
 
-def test_check_of_a_wave_asks_for_its_accounts_only(left: Outputs) -> None:
+def test_check_of_a_wave_is_of_its_accounts_only(left: Outputs) -> None:
     left.leave("alice")
+    left.leave(
+        name="other", account="999999999999", metrics=["PolicyException"], files={"resources.json": None}
+    )
+    assert report("-s", "output", "-c", "accounts.yml", "--check").exit_code == 1
     assert report("-s", "output", "-c", "accounts.yml", "-t", "wave:1", "--check").exit_code == 0
     assert (
         report("-s", "output", "-c", "accounts.yml", "-t", "wave:1", "-t", "prod", "--check").exit_code == 0
     )
     assert report("-s", "output", "-c", "accounts.yml", "-t", "wave:2", "--check").exit_code == 1
+
+
+POLICIES = f"policies: [{{name: {DELETE}, resource: aws.iam-user}}, {{name: of-buckets, resource: s3}}]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        pytest.param([], 0, id="nothing"),
+        pytest.param(["-u", "delete.yml"], 1, id="policies"),
+        pytest.param(["--since", "2026-11-25T12:00:00Z"], 0, id="since-its-start"),
+        pytest.param(["--since", "2026-11-25T12:00:01Z"], 1, id="since-later"),
+        pytest.param(["--since", "0m"], 1, id="since-an-age"),
+    ],
+)
+def test_check_of_a_run_asks_for_its_results(left: Outputs, arguments: list[str], lines: int) -> None:
+    left.leave("alice")
+    Path("delete.yml").write_text(POLICIES)
+    found = report("-s", "output", "-c", "accounts.yml", "-t", "wave:1", "--check", *arguments)
+    assert (found.exit_code, len(found.stderr.splitlines())) == (min(lines, 1), lines), found.output
+    assert all(
+        line.startswith(f"account {ACCOUNT} (payments): did not run: iam-users-")
+        for line in found.stderr.splitlines()
+    )
 
 
 def test_an_unreadable_file_is_named_and_fails_the_check(left: Outputs) -> None:
@@ -130,6 +158,13 @@ def test_an_unreadable_file_is_named_and_fails_the_check(left: Outputs) -> None:
         pytest.param(
             ["-s", "output", "-c", "list.yml"], 1, "list.yml can't be read as c7n-org's", id="no-accounts"
         ),
+        pytest.param(
+            ["-s", "output", "-u", "list.yml"], 1, "list.yml can't be read as policies", id="no-policies"
+        ),
+        pytest.param(["-s", "output", "--since", ""], 2, "is not a time that is past", id="no-time"),
+        pytest.param(
+            ["-s", "output", "--since", "2999-01-01"], 2, "such as 30m, 2h or 1d", id="time-to-come"
+        ),
         pytest.param(["-s", "output", "--output", "/proc/x/y"], 1, "can't be written", id="unwritable"),
         pytest.param(["-s", "output", "--output", "other"], 1, "can't be written", id="a-directory"),
         pytest.param(["-s", "output", "--output", "s3://bucket"], 2, "names no object", id="a-bucket"),
@@ -143,6 +178,25 @@ def test_errors_say_what_to_do(left: Outputs, arguments: list[str], code: int, t
     found = report(*arguments)
     assert found.exit_code == code
     assert told in found.output
+
+
+def test_it_says_what_the_latest_run_of_each_policy_did(left: Outputs) -> None:
+    rows = [
+        outcome("alice", "quarantined"),
+        outcome("bob", "skipped", "active within 30 days: its password was used"),
+    ]
+    left.leave("alice", "bob", policy="iam-users-quarantine", outcomes=rows)
+    left.leave("alice", days=1)
+    assert report("-s", "output").stdout.splitlines()[1:3] == [
+        "iam-users-flag, 2026-11-24 12:00 UTC: 1 selected",
+        "iam-users-quarantine, 2026-11-25 12:00 UTC: 2 selected, 1 quarantined, 1 skipped (1 active within 30 days)",
+    ]
+
+
+def test_check_names_a_stop_without_an_account(left: Outputs) -> None:
+    left.leave("alice", policy=DELETE, outcomes=[outcome("alice", "failed", "the file STOP", code="Stopped")])
+    found = report("-s", "output", "--check")
+    assert found.stderr.startswith("stopped: 1 users in 1 accounts: the file STOP. ")
 
 
 def test_names_can_not_move_the_cursor(left: Outputs) -> None:

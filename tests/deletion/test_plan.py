@@ -214,10 +214,10 @@ def test_an_existing_deny_all_is_replaced_only_for_more_details(
         assert deletion_begun(renewed) == "on 2026-11-24 18:00 UTC"
 
 
-def test_a_policy_of_our_name_that_denies_only_a_part_is_replaced() -> None:
+def test_a_policy_of_our_name_that_denies_only_a_part_is_not_replaced() -> None:
     partial = {"Statement": [{"Sid": SID, "Effect": "Deny", "Action": "s3:*", "Resource": "*"}]}
     held = user(inline_policy=({"PolicyName": DENY_ALL_NAME, "PolicyDocument": partial},))
-    assert operations(held) == ["PutUserPolicy", "DeleteUserPolicy", "DeleteUser"]
+    assert operations(held) == ["AttachUserPolicy", "DeleteUserPolicy", "DetachUserPolicy", "DeleteUser"]
 
 
 def test_a_record_for_which_there_is_no_room_stays_in_the_journal() -> None:

@@ -20,7 +20,14 @@ from c7n_iamusers.evidence.attempts import (
     last_uses,
     service_uses,
 )
-from c7n_iamusers.evidence.event_history import Window, enabled_regions, read_events, read_services
+from c7n_iamusers.evidence.event_history import (
+    MOST_RENAMES,
+    Window,
+    enabled_regions,
+    former_names,
+    read_events,
+    read_services,
+)
 from c7n_iamusers.evidence.model import AppliedPolicy
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.client import Backoff
@@ -64,6 +71,22 @@ def event(identity: dict[str, Any] = MINE, days: float = 1, **more: Any) -> dict
             event({"type": "IAMUser", "accountId": ACCOUNT, "userName": "bob"}), False, id="of-another"
         ),
         pytest.param(event({"type": "IAMUser", "userName": "alice"}), False, id="a-name-alone"),
+        pytest.param(
+            event({"type": "FederatedUser", "sessionContext": {"sessionIssuer": MINE}}), True, id="federated"
+        ),
+        pytest.param(
+            event(
+                {
+                    "type": "FederatedUser",
+                    "sessionContext": {"sessionIssuer": {**MINE, "principalId": "AIDAO"}},
+                }
+            ),
+            False,
+            id="federated-by-another",
+        ),
+        pytest.param(
+            event({"type": "FederatedUser", "sessionContext": None}), False, id="federated-by-nobody"
+        ),
         pytest.param({**event(), "eventTime": "soon"}, False, id="no-time"),
         pytest.param({**event(), "userIdentity": None}, False, id="no-identity"),
     ],
@@ -189,8 +212,15 @@ def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("c7n_iamusers.evidence.event_history.RateLimit.attach", lambda *_: None)
 
 
-def read(**clients: Any) -> Any:
-    return read_events(clients, [Window(ALICE, SINCE)], NO_WAITING)[ALICE.unique_id]
+def read(*windows: Window, renames: Any = (), **clients: Any) -> Any:
+    """What is read of Alice. ``renames``: the first answers in IAM's Region; by default nobody was renamed."""
+    home = lookups(*(renames or [page()]), page(), page(), page())
+    read_windows = list(windows) or [Window(ALICE, SINCE)]
+    return read_events({"home": home, **clients}, read_windows, NO_WAITING, "home")[ALICE.unique_id]
+
+
+def renaming(former: str, new: str | None) -> dict[str, Any]:
+    return event(requestParameters={"userName": former, "newUserName": new})
 
 
 def test_regions_are_read_together() -> None:
@@ -216,13 +246,70 @@ def test_pages_are_bounded() -> None:
     [
         pytest.param(client_error("AccessDeniedException"), id="denied"),
         pytest.param({"Events": [{"CloudTrailEvent": "{"}]}, id="no-json"),
+        pytest.param({"Events": [{"CloudTrailEvent": "[]"}]}, id="no-object"),
     ],
 )
 def test_what_can_not_be_read_is_a_gap_for_everybody_and_is_asked_once(answer: Any) -> None:
     bob = user("bob", unique_id="AIDABOB")
     windows = [Window(ALICE, SINCE), Window(bob, SINCE)]
-    found = read_events({"east": lookups(answer)}, windows, NO_WAITING)
+    clients = {"home": lookups(page(), page(), page()), "east": lookups(answer)}
+    found = read_events(clients, windows, NO_WAITING, "home")
     assert all(each.gaps[0].unread and not each.attempts for each in found.values())
+
+
+@pytest.mark.parametrize(
+    ("known", "renames", "names"),
+    [
+        pytest.param([], [], {"c"}, id="never"),
+        pytest.param(["b"], [], {"b", "c"}, id="by-the-journal"),
+        pytest.param([], [("a", "b"), ("b", "c")], {"a", "b", "c"}, id="twice"),
+        pytest.param(["b"], [("a", "b")], {"a", "b", "c"}, id="known-then-renamed"),
+        pytest.param([], [("c", "b"), ("b", "c")], {"b", "c"}, id="there-and-back"),
+        pytest.param([], [("c", "d"), ("x", "y")], {"c"}, id="of-others"),
+    ],
+)
+def test_former_names(known: list[str], renames: list[tuple[str, str]], names: set[str]) -> None:
+    assert former_names("c", known, renames) == names
+
+
+FAILED_SIGN_IN = event({"type": "IAMUser", "accountId": ACCOUNT, "userName": "al"})
+
+
+@pytest.mark.parametrize(
+    ("window", "renames", "record"),
+    [
+        pytest.param(Window(ALICE, SINCE, frozenset({"al"})), [page()], event(), id="by-the-journal"),
+        pytest.param(Window(ALICE, SINCE), [page(renaming("al", "alice"))], event(), id="by-cloudtrail"),
+        pytest.param(
+            Window(ALICE, SINCE), [page(renaming("al", "alice"))], FAILED_SIGN_IN, id="failed-sign-in"
+        ),
+        pytest.param(
+            Window(ALICE, SINCE),
+            [page(renaming("bob", None), more=True), page(renaming("al", "alice"))],
+            event(),
+            id="on-the-second-page",
+        ),
+    ],
+)
+def test_a_renamed_user_is_heard_by_each_name(window: Window, renames: list[Any], record: Any) -> None:
+    east = lookups(page(), page(record))
+    assert len(read(window, renames=renames, east=east).attempts) == 1
+    asked = [each["LookupAttributes"][0]["AttributeValue"] for _, each in east.calls]
+    assert asked == ["alice", "al"]
+
+
+@pytest.mark.parametrize(
+    "renames",
+    [
+        pytest.param([client_error("AccessDeniedException")], id="denied"),
+        pytest.param([page(more=True)] * MOST_RENAMES, id="too-many"),
+        pytest.param([{"Events": [{"CloudTrailEvent": "[]"}]}], id="no-object"),
+    ],
+)
+def test_unknown_renamings_are_unread(renames: list[Any]) -> None:
+    (gap,) = read(renames=renames, east=lookups(page())).gaps
+    assert gap.unread
+    assert "renam" in gap.why
 
 
 def test_enabled_regions() -> None:

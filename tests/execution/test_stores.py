@@ -108,6 +108,13 @@ def test_names_are_those_that_begin_so(store: Store) -> None:
     assert store.names("nothing/") == []
 
 
+def test_what_begins_so_at_the_top(store: Store) -> None:
+    assert store.beginning_with("STOP", "stop") == []
+    for name in ("STOP.txt", "stop", "other", "a/STOP", "1STOP"):
+        store.create(name, b"")
+    assert store.beginning_with("STOP", "stop") == ["STOP.txt", "stop"]
+
+
 def test_names_whose_last_part_is_asked_for(store: Store) -> None:
     for name in (
         "a/intents.json",

@@ -112,6 +112,18 @@ def test_a_line_without_unique_id_is_not_of_a_user_created_later(
     assert len(history_of(ALICE.subject, lines, created).calls) == count
 
 
+@pytest.mark.parametrize(
+    ("restored", "unfinished"), [((), True), ((ALICE.unique_id,), False)], ids=["stopped", "restored-since"]
+)
+def test_a_deletion_whose_lift_got_no_answer_ends_when_the_user_is_restored(
+    restored: tuple[str, ...], unfinished: bool
+) -> None:
+    notes = {"for": "deletion"}
+    lines = [*call(1, *ATTACH, notes=notes), call(2, *DETACH, notes=notes)[0]]
+    outcome = [line("outcome", 3, status="restored", made=list(restored))]
+    assert history_of(ALICE.subject, [*lines, *outcome]).deletion_unfinished() is unfinished
+
+
 def test_notes_come_with_the_call() -> None:
     (deed,) = history_of(ALICE.subject, [line("before", 1, notes={"for": "deletion"})]).calls
     assert deed == AppliedCall(
@@ -184,6 +196,8 @@ FALSE = "arn:aws:iam::111122223333:policy/AWSDenyAll"
         pytest.param(call(1, *ATTACH, "unknown"), at(1), id="nobody-knows"),
         pytest.param([*call(1, *ATTACH), *call(2, *DETACH)], None, id="detached"),
         pytest.param([*call(1, *ATTACH), *call(2, *DETACH, "failed")], at(1), id="not-detached"),
+        pytest.param([*call(1, *ATTACH), *call(2, *DETACH, "unknown")], at(1), id="detached-nobody-knows"),
+        pytest.param([*call(1, *ATTACH), call(2, *DETACH)[0]], at(1), id="detaching-was-stopped"),
         pytest.param(
             [*call(1, *ATTACH), *call(2, "DetachUserPolicy", {"PolicyArn": READ_ONLY})],
             at(1),
@@ -229,6 +243,15 @@ UNBIND = ("DeleteUserPermissionsBoundary", dict[str, str]())
         ),
         pytest.param(
             [*bound(1, former_boundary=""), *call(2, *UNBIND, "gone")], None, "", id="taken-off-by-others"
+        ),
+        pytest.param(
+            [*bound(1, former_boundary=""), *call(2, *UNBIND, "unknown")], at(1), "", id="taken-off-unknown"
+        ),
+        pytest.param(
+            [*bound(1, former_boundary=READ_ONLY), bound(2, READ_ONLY)[0]],
+            at(1),
+            READ_ONLY,
+            id="putting-back-was-stopped",
         ),
         pytest.param(
             [*bound(1, former_boundary=""), *bound(2, READ_ONLY), *bound(3, former_boundary=READ_ONLY)],
@@ -297,6 +320,7 @@ def switch(hour: int, status: str, key: str = "AKIA1", result: str = "done") -> 
 )
 def test_what_we_switched_off(lines: list[dict[str, Any]], off: tuple[str, ...]) -> None:
     assert history_of(ALICE.subject, lines).deactivated_ids() == off
+    assert history_of(ALICE.subject, lines).deactivated_ids(at(4)) == ()
 
 
 RECORD = Quarantine(at(1), "park", "unused", ("AKIA1",), "attached")

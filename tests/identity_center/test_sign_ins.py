@@ -139,6 +139,8 @@ def test_the_file() -> None:
         pytest.param(b"[]", id="list"),
         pytest.param(b'{"schema": 2}', id="schema"),
         pytest.param(known().as_json().replace("2026", "soon").encode(), id="times"),
+        pytest.param(known(since=1, until=2).as_json().encode(), id="ends-before-it-begins"),
+        pytest.param(known(sign_in(1), until=2).as_json().encode(), id="sign-in-after-the-end"),
     ],
 )
 def test_another_file_is_refused(content: bytes) -> None:
@@ -151,6 +153,8 @@ def test_another_file_is_refused(content: bytes) -> None:
     [
         pytest.param(known(), "", id="fresh"),
         pytest.param(known(until=8), "more than 7 days ago", id="old"),
+        pytest.param(known(until=-0.001), "", id="clock-ahead"),
+        pytest.param(known(until=-1), "2026-11-27 12:00 UTC, which is yet to come", id="in-the-future"),
         pytest.param(SignIns("d-2", ago(9), ago(0), {}), "is of identity store d-2", id="another-store"),
     ],
 )

@@ -49,6 +49,15 @@ def exempt(days: float, rule: ExemptionRule = RULE) -> Exempted:
         pytest.param([0, 6], [5], [RULE], 36, None, id="announced-again"),
         pytest.param([0, 6], [5, 7], [RULE], 36, "exempt on 2026-03-08", id="exempt-once-more"),
         pytest.param([0], [5], [], 30, None, id="rule-removed"),
+        pytest.param([0, 8], [5], [], 30, "not yet 30 days ago", id="announced-again-and-rule-removed"),
+        pytest.param(
+            [0, 8],
+            [5],
+            [replace(RULE, expires=date(2026, 3, 20))],
+            37,
+            "not yet 30 days ago",
+            id="announced-again-and-rule-expired",
+        ),
         pytest.param([0], [5], [replace(RULE, expires=date(2026, 3, 20))], 30, None, id="rule-expired"),
         pytest.param(
             [0], [5], [replace(RULE, expires=date(2028, 1, 1))], 30, "exempt on", id="rule-prolonged"

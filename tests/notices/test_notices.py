@@ -13,6 +13,7 @@ from c7n_iamusers.exceptions import NoticesUnreadable, Stopped
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.notices.notices import (
     ANNOUNCED,
+    CREATED,
     INFORMED,
     LAPSE_DAYS,
     STOP,
@@ -42,6 +43,24 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     store.create(NOTICE.name, NOTICE.as_json())
     store.create(f"{OTHER_ACCOUNT}/other.json", b"of another account, and not looked at")
     assert Notices.read(store, ACCOUNT, after(1)).announcement(ALICE.unique_id, after(1)) == NOTICE
+
+
+@pytest.mark.parametrize(
+    ("event", "asked", "reported"),
+    [
+        pytest.param("e-1", "e-1", True, id="same"),
+        pytest.param("e-1", "e-2", False, id="other"),
+        pytest.param("", "", False, id="no-event-is-never-the-same"),
+    ],
+)
+def test_an_event_is_reported_once(event: str, asked: str, reported: bool) -> None:
+    written = replace(NOTICE, step=CREATED, day=NOW.date(), event=event)
+    read = parse_notice(written.as_json(), ACCOUNT, after(1))
+    assert read == written
+    found = Notices([read], "notices")
+    assert found.reports(ALICE.unique_id, asked) == reported
+    # it announces nothing
+    assert found.announcement(ALICE.unique_id, after(1)) is None
 
 
 def test_the_last_that_a_policy_said_of_a_user(tmp_path: Path) -> None:
@@ -137,9 +156,33 @@ def test_what_is_no_announcement_of_the_user(notice: Notice) -> None:
     )
 
 
-def test_a_second_announcement_does_not_move_the_day() -> None:
-    later = replace(NOTICE, time=after(20), day=date(2026, 4, 20), message_id="message-2")
-    assert notice_refusal(Notices([later, NOTICE], "notices"), ALICE.unique_id, 30, after(30)) is None
+@pytest.mark.parametrize(
+    ("now", "options", "reason"),
+    [
+        pytest.param(15, {"before_day": True}, "with 2026-03-17 as the day on which its creden", id="before"),
+        pytest.param(16, {"before_day": True}, None, id="on-the-day"),
+        pytest.param(15, {"before_day": True, "before_stop": True}, None, id="brownout"),
+        pytest.param(16, {}, "for 2026-03-31, which is yet to come", id="deletion"),
+    ],
+)
+def test_credentials_work_until_the_day_that_was_announced(
+    tmp_path: Path, now: float, options: dict[str, Any], reason: str | None
+) -> None:
+    store = DirectoryStore(tmp_path)
+    store.create(NOTICE.name, replace(NOTICE, stop=date(2026, 3, 17)).as_json())
+    notices = Notices.read(store, ACCOUNT, after(now))
+    found = notice_refusal(notices, ALICE.unique_id, 0, after(now), **options)
+    assert found is None if reason is None else reason in str(found)
+
+
+@pytest.mark.parametrize(
+    ("days", "reason"),
+    [(30, "not yet 30 days ago"), (50, "for 2026-04-21, which is yet to come"), (51, None)],
+)
+def test_the_day_of_the_last_announcement_counts(days: float, reason: str | None) -> None:
+    later = replace(NOTICE, time=after(20), day=date(2026, 4, 21), message_id="message-2")
+    found = notice_refusal(Notices([later, NOTICE], "notices"), ALICE.unique_id, 30, after(days))
+    assert found is None if reason is None else reason in str(found)
 
 
 @pytest.mark.parametrize(
@@ -166,15 +209,25 @@ def test_who_is_reminded(at: datetime, sent: tuple[Notice, ...], due: bool) -> N
     assert found == ([(ALICE, NOTICE)] if due else [])
 
 
-def test_stop(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [STOP, "STOP.txt", "stop", "Stop.md", "stop all.txt"])
+def test_stop(tmp_path: Path, name: str) -> None:
     store = DirectoryStore(tmp_path)
     check_stop(store)
-    store.create(STOP, b"")
-    with pytest.raises(Stopped, match=str(tmp_path / STOP)):
+    check_stop(DirectoryStore(tmp_path / "none"))
+    store.create(NOTICE.name, NOTICE.as_json())
+    check_stop(store)
+    (tmp_path / name).touch()
+    with pytest.raises(Stopped, match=f"the file .*/{name} stops"):
         check_stop(store)
 
 
-def test_a_stop_that_cannot_be_read_stops(tmp_path: Path) -> None:
+def test_a_directory_stops(tmp_path: Path) -> None:
     (tmp_path / STOP).mkdir()
-    with pytest.raises(NoticesUnreadable, match=STOP):
+    with pytest.raises(Stopped):
         check_stop(DirectoryStore(tmp_path))
+
+
+def test_a_stop_that_cannot_be_read_stops(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NoticesUnreadable, match=STOP):
+        check_stop(DirectoryStore(tmp_path / "file"))

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.iam.permissions import Needed
+from c7n_iamusers.exemptions import parse_rules
+from c7n_iamusers.iam.permissions import GIVEN_BACK, Needed
 from c7n_iamusers.organization.readiness import (
     DAYS,
     HOLE,
     OK,
     Check,
     Shared,
+    exemptions_of_no_account,
     file_checks,
     shared_by,
     simulations,
@@ -193,6 +195,13 @@ def test_each_action_is_asked_for_on_what_it_is_used_on() -> None:
     assert {each["PolicySourceArn"] for each in found.values()} == {ROLE}
 
 
+def test_what_a_release_gives_back_is_asked_for_without_a_condition() -> None:
+    (target,) = targets({"accounts": [dict(ENTRY)]})
+    (asked,) = simulations(Needed(GIVEN_BACK, restoring=GIVEN_BACK), target)
+    assert asked["ActionNames"] == ["iam:PutUserPermissionsBoundary"]
+    assert "ContextEntries" not in asked
+
+
 @pytest.mark.parametrize(
     ("role", "arns"),
     [
@@ -204,6 +213,17 @@ def test_each_action_is_asked_for_on_what_it_is_used_on() -> None:
 )
 def test_the_roles_as_c7n_org_takes_them(role: Any, arns: tuple[str, ...]) -> None:
     assert targets({"accounts": [{**ENTRY, "role": role}]})[0].roles == arns
+
+
+def test_exemptions_of_no_account() -> None:
+    found = targets({"accounts": [ENTRY, {**ENTRY, "account_id": B, "name": "research"}]})
+    named = ("", A, "Research", "pay*", "paymets", "999988887777")
+    rules = [
+        {"user": "x", "reason": "r", "expires": "2027-01-01", **({"account": each} if each else {})}
+        for each in named
+    ]
+    told = exemptions_of_no_account(found, parse_rules(rules, "exempt"))
+    assert told == [f'user "x" in account "{each}" until 2027-01-01' for each in named[-2:]]
 
 
 @pytest.mark.parametrize("role", ["arn:aws:iam::1:role/R", [7], ["R"]])

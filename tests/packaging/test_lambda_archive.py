@@ -9,11 +9,14 @@ import sys
 import sysconfig
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
+import yaml
 
-from tests.packaging.environments import ACCOUNTS, Environment, Variables
+from tests import cloudtrail_events as trail
+from tests.packaging.environments import ACCOUNTS, ROOT, Environment, Variables
 
 # "The Python runtimes include the AWS SDK": https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html
 RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six.py", "urllib3")
@@ -35,10 +38,11 @@ shutil.copy(archive.path, "archive.zip")
 """
 
 INVOKE = """
-import importlib, sys
+import importlib, json, sys
 sys.path[:0] = [".", "../runtime"]
 module, _, function = sys.argv[1].rpartition(".")
-getattr(importlib.import_module(module), function)({"detail": {}}, None)
+for event in json.loads(sys.argv[2]):
+    getattr(importlib.import_module(module), function)(event, None)
 """
 
 
@@ -60,19 +64,45 @@ def link_runtime(directory: Path) -> None:
         (directory / name).symlink_to(Path(sysconfig.get_path("purelib"), name))
 
 
-def upload(variables: Variables, bucket: str, key: str, text: str) -> str:
-    """The URL of a new object in a bucket of the account."""
-    client = boto3.client(
-        "s3",
+def client_of(variables: Variables, service: str) -> Any:
+    client: Any = boto3.client
+    return client(
+        service,
         endpoint_url=variables["AWS_ENDPOINT_URL"],
         aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
-        aws_session_token=variables["AWS_SESSION_TOKEN"],
+        aws_session_token=variables.get("AWS_SESSION_TOKEN"),
         region_name="us-east-1",
     )
+
+
+def upload(variables: Variables, bucket: str, key: str, text: str) -> str:
+    """The URL of a new object in a bucket of the account."""
+    client = client_of(variables, "s3")
     client.create_bucket(Bucket=bucket)
     client.put_object(Bucket=bucket, Key=key, Body=text.encode())
     return f"s3://{bucket}/{key}"
+
+
+def unpack_archive(environment: Environment, function: Path) -> str:
+    """Make the archive of policy.json, unpack it into ``function``, and return the name of its handler."""
+    made = environment.run("python", "-c", ARCHIVE)
+    assert made.returncode == 0, made.stderr
+    with zipfile.ZipFile(environment.home / "archive.zip") as archive:
+        archive.extractall(function)
+    return made.stdout.strip()
+
+
+def invoke(function: Path, handler: str, variables: Variables, *events: dict[str, Any]) -> None:
+    """Run the handler on the events in a process that has nothing but the function and what AWS Lambda has."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", INVOKE, handler, json.dumps(events)],
+        cwd=function,
+        env=variables,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("disposable", ["wheel"], indirect=True)
@@ -93,23 +123,92 @@ def test_the_archive_runs_in_lambda(
     variables = organization[ACCOUNTS[0]]
     url = upload(variables, "governance", list_name, RULES) if list_name else ""
     write_policy(disposable.home / "policy.json", tmp_path / "output", packages, url)
-    made = disposable.run("python", "-c", ARCHIVE)
-    assert made.returncode == 0, made.stderr
-    function = tmp_path / "function"
-    with zipfile.ZipFile(disposable.home / "archive.zip") as archive:
-        archive.extractall(function)
+    handler = unpack_archive(disposable, tmp_path / "function")
     # the embedded organization is for people's machines
-    assert {path.name for path in function.iterdir()} & {"c7n_iamusers", "aws_local_org"} == {"c7n_iamusers"}
+    names = {path.name for path in (tmp_path / "function").iterdir()}
+    assert names & {"c7n_iamusers", "aws_local_org"} == {"c7n_iamusers"}
     link_runtime(tmp_path / "runtime")
 
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", INVOKE, made.stdout.strip()],
-        cwd=function,
-        env=variables,
-        capture_output=True,
-        text=True,
-    )
+    invoke(tmp_path / "function", handler, variables, {"detail": {}})
 
-    assert done.returncode == 0, done.stderr
     resources = json.loads((tmp_path / "output" / "flag" / "resources.json").read_text(encoding="utf-8"))
     assert [resource["UserName"] for resource in resources] == [f"ada-{ACCOUNTS[0]}"]
+
+
+#: What accounts.yml gives.
+FILLED = {
+    "account_id": ACCOUNTS[0],
+    "owner": "owner@example.com",
+    "account_name": "payments",
+    "contact": "cloud@example.com",
+    # the emulator finds a queue in the caller's account only
+    "queue_url": f"https://sqs.us-east-1.amazonaws.com/{ACCOUNTS[0]}/c7n-mailer",
+    "lambda_bucket": "realtime",
+    "lambda_role": "IamUsersRealtime",
+    "runner_role": "CloudCustodian",
+    "email_domain": "example.com",
+    "active_within_days": "30",
+}
+
+
+def write_shipped_policy(file: Path, name: str) -> None:
+    """The first policy of policies/NAME.yml, filled in as c7n-org does, without waiting."""
+    text = (ROOT / "policies" / f"{name}.yml").read_text(encoding="utf-8")
+    for variable, value in FILLED.items():
+        text = text.replace(f"{{{variable}}}", value)
+    policy = yaml.safe_load(text.replace('"30"', "30"))["policies"][0]
+    # c7n would ask for the bucket's Region by HTTPS
+    output = {"output_dir": f"{policy['mode']['execution-options']['output_dir']}?region=us-east-1"}
+    policy["mode"] |= {"delay": 0, "execution-options": output}
+    policy["actions"][0] |= {"wait": 0} if policy["actions"][0]["type"] == "quarantine" else {}
+    file.write_text(json.dumps({"policies": [policy]}), encoding="utf-8")
+
+
+@pytest.mark.parametrize("disposable", ["wheel"], indirect=True)
+def test_the_shipped_functions_run_on_the_events_of_cloudtrail(
+    disposable: Environment, organization: dict[str, Variables], tmp_path: Path
+) -> None:
+    variables = {**organization[ACCOUNTS[0]], "C7N_DEBUG_EVENT": "no"}
+    upload(variables, "realtime", "exemptions.csv", "user,reason,expires\nsomebody,a test,2999-12-31\n")
+    client_of(variables, "sqs").create_queue(QueueName="c7n-mailer")
+    iam = client_of(variables, "iam")
+    names = ("by-console", "by-stack", "by-root", "alice", "failed")
+    for name in names:
+        iam.create_user(UserName=name)
+    now = f"{max(iam.get_user(UserName=name)['User']['CreateDate'] for name in names):%Y-%m-%dT%H:%M:%SZ}"
+    events = [
+        trail.event("CreateUser", who, {"userName": name}, {"user": {"userName": name}}, now)
+        for who, name in ((trail.CONSOLE, names[0]), (trail.CLOUDFORMATION, names[1]), (trail.ROOT, names[2]))
+    ]
+    events += [
+        trail.event("CreateAccessKey", trail.CLI, None, {"accessKey": {"userName": "alice"}}, now),
+        trail.event("CreateUser", trail.CONSOLE, {"userName": "failed"}, None, now, errorCode="AccessDenied"),
+    ]
+    link_runtime(tmp_path / "runtime")
+
+    for name, given in (("realtime", events), ("realtime-quarantine", [events[0], events[-1]])):
+        write_shipped_policy(disposable.home / "policy.json", name)
+        handler = unpack_archive(disposable, tmp_path / name)
+        invoke(tmp_path / name, handler, variables, *given)
+
+    s3 = client_of(variables, "s3")
+    told = {
+        row["user"]: record["addresses"]
+        for found in s3.list_objects_v2(Bucket="realtime", Prefix="realtime/notices/")["Contents"]
+        if found["Key"].endswith(".json")
+        for record in [json.loads(s3.get_object(Bucket="realtime", Key=found["Key"])["Body"].read())]
+        for row in record["users"]
+    }
+    owner, creator = "owner@example.com", "jane@example.com"
+    assert told == {
+        "by-console": [owner, creator],
+        "by-stack": [owner, creator],
+        "by-root": [owner],
+        "alice": [owner],
+    }
+    denied = [name for name in names if iam.list_user_policies(UserName=name)["PolicyNames"]]
+    assert denied == ["by-console"]
+    # other tests of the organization expect the users that it began with
+    iam.delete_user_policy(UserName="by-console", PolicyName="c7n-iamusers-deny-all")
+    for name in names:
+        iam.delete_user(UserName=name)

@@ -37,8 +37,8 @@ def iam(org: LocalOrg, monkeypatch: pytest.MonkeyPatch) -> Any:
     return client
 
 
-def quarantine(client: Any, name: str, deactivated: str = "") -> None:
-    sid = f"Quarantined{SINCE:%Y%m%dT%H%M%SZ}" + (f"x{deactivated}" if deactivated else "")
+def quarantine(client: Any, name: str, deactivated: str = "", mode: str = "") -> None:
+    sid = f"Quarantined{SINCE:%Y%m%dT%H%M%SZ}{mode}" + (f"x{deactivated}" if deactivated else "")
     document = deny_all_document(sid)
     client.put_user_policy(UserName=name, PolicyName=DENY_ALL_NAME, PolicyDocument=document)
     if deactivated:
@@ -193,6 +193,26 @@ def test_a_deletion_that_was_killed_after_it_lifted_the_deny_is_completed(
             deleting(tmp_path, "not-heard", **{"quarantined-for": 0.0000001})
     assert iam.list_user_policies(UserName="bob")["PolicyNames"] == []
     assert deleting(tmp_path, "not-heard", **{"quarantined-for": 0.0000001})["bob"].startswith("deleted")
+
+
+def test_a_renamed_user_is_still_heard(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    scripted_events.attempt(org, ACCOUNT, "alice", "ec2:RunInstances", "eu-west-1")
+    iam.update_user(UserName="alice", NewUserName="alicia")
+    assert deleting(tmp_path, "not-heard")["alicia"].startswith("skipped: heard since ")
+
+
+def test_a_second_filter_does_not_shorten_the_silence(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
+    quarantine(iam, "alice", mode="Listening")
+    two_days_ago = (SINCE + timedelta(days=1)).isoformat()
+    scripted_events.attempt(org, ACCOUNT, "alice", "ec2:RunInstances", "eu-west-1", time=two_days_ago)
+    filters = [
+        *({"type": "unnecessary", "exempt": "none"}, {"type": "attempts"}),
+        {"or": [{"type": "attempts", "since": 1}]},
+    ]
+    action = {"type": "composite-delete", "quiet": "proven", "quarantined-for": 2}
+    policy({"filters": filters, "actions": [action]}, tmp_path).run()
+    assert "the filter attempts listened since" in outcomes(tmp_path)["alice"]["reason"]
+    assert "alice" in user_names(iam)
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,8 @@ def test_a_failing_user_neither_stops_nor_hides_another(
     assert rows["bob"]["status"] == "deleted"
     assert "c7n-iamusers-deny-all" in iam.list_user_policies(UserName="alice")["PolicyNames"]
     assert "it is locked out by our Deny-all, and 1 of its attachments are removed" in rows["alice"]["reason"]
-    assert "c7n-iamusers restore OUTPUT --user alice" in rows["alice"]["reason"]
+    restoring = "run c7n-iamusers restore OUTPUT --user alice to restore them and to remove the Deny"
+    assert restoring in rows["alice"]["reason"]
 
 
 def test_where_inline_policies_may_not_be_put_aws_deny_all_is_attached(

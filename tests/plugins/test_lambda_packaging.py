@@ -96,12 +96,31 @@ def test_lists_that_lambda_can_read(found: SimpleNamespace) -> None:
         pytest.param(exempting(f"{S3}.yaml", CARRIED), id="yaml"),
         pytest.param(exempting(f"{S3}.yml.gz", CARRIED), id="yml-compressed"),
         pytest.param(exempting({"url": S3, "format": "yaml"}, CARRIED), id="yaml-by-format"),
+        pytest.param(exempting({"from": f"{S3}.yaml"}, CARRIED), id="yaml-by-from"),
         pytest.param(exempting(f"{S3}.yaml", CARRIED, "not", "or", "and"), id="within-blocks"),
     ],
 )
 def test_lists_that_lambda_cannot_read(found: SimpleNamespace) -> None:
     with pytest.raises(PolicyValidationError, match=rf"policy delete-users: .*: {re.escape(ADD_YAML)}$"):
         validate_lambda_packaging(found)
+
+
+@pytest.mark.parametrize(
+    ("source", "local"),
+    [
+        pytest.param("policies/exemptions.csv", "policies/exemptions.csv", id="path"),
+        pytest.param({"from": "exemptions.json", "min-rules": 2}, "exemptions.json", id="from"),
+        pytest.param("file:///srv/exemptions.csv", "file:///srv/exemptions.csv", id="file"),
+        pytest.param("{list}", "", id="variable"),
+        pytest.param("https://example.com/exemptions.csv", "", id="url"),
+    ],
+)
+def test_lists_on_this_machine_are_not_in_the_archive(source: Any, local: str) -> None:
+    if not local:
+        validate_lambda_packaging(exempting(source, CARRIED))
+        return
+    with pytest.raises(PolicyValidationError, match=f"since the archive does not have {re.escape(local)}$"):
+        validate_lambda_packaging(exempting(source, CARRIED))
 
 
 @pytest.mark.parametrize(

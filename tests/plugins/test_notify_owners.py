@@ -73,7 +73,7 @@ def age(notices: Path, days: int) -> None:
     """As if what was recorded had been recorded that many days earlier."""
     for path in notices.glob("*.json"):
         data = json.loads(path.read_text())
-        for key in {"time", "day"} & data.keys():
+        for key in {"time", "day", "credentials-stop"} & data.keys():
             text = data[key]
             data[key] = (date.fromisoformat(text[:10]) - timedelta(days=days)).isoformat() + text[10:]
         path.write_text(json.dumps(data))
@@ -330,6 +330,23 @@ def test_notices_in_a_bucket(org: LocalOrg, iam: Any) -> None:
     assert len(found) == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        pytest.param({"credentials": "keep"}, "skipped", id="listen"),
+        pytest.param({}, "skipped", id="quarantine"),
+        pytest.param({"brownout": 15}, "browned-out", id="brownout"),
+    ],
+)
+def test_credentials_do_not_stop_working_before_the_day_in_the_mail(
+    org: LocalOrg, iam: Any, tmp_path: Path, options: dict[str, Any], status: str
+) -> None:
+    notify(tmp_path / "notices", quarantined_for=14)
+    act = {"type": "quarantine", "noticed": 0, "notices": str(tmp_path / "notices"), **options}
+    policy({"filters": EVERYBODY, "actions": [act]}, tmp_path / "output").run()
+    assert {row["status"] for row in outcomes(tmp_path / "output").values()} == {status}
+
+
 BREAK_GLASS = {"tag": "Purpose=break-glass", "reason": "break-glass", "expires": "2999-12-31"}
 
 
@@ -338,16 +355,18 @@ def test_who_lost_the_tag_of_its_exemption_stays_until_it_is_announced_again(
     org: LocalOrg, iam: Any, tmp_path: Path, kind: str
 ) -> None:
     notices, output = tmp_path / "notices", tmp_path / "output"
-    filters = [{"type": "unnecessary", "exempt": [BREAK_GLASS]}]
+    # the first rule that protects her is removed in the end, and the second one stays
+    first = {"user": "alice", "reason": "needed until the migration", "expires": "2999-12-31"}
 
-    def run(step: dict[str, Any]) -> None:
+    def run(step: dict[str, Any], *more: dict[str, Any]) -> None:
+        filters = [{"type": "unnecessary", "exempt": [*more, BREAK_GLASS]}]
         policy({"filters": filters, "actions": [step]}, output).run()
 
     run(action(notices))
     for name in ("alice", "bob"):  # nobody is left, so c7n calls no action
         iam.tag_user(UserName=name, Tags=[{"Key": "Purpose", "Value": "break-glass"}])
-    run(action(notices))
-    run(action(notices))
+    for _ in range(2):
+        run(action(notices), first)
     assert len(list((notices / "exempt" / ACCOUNT).iterdir())) == 1
     iam.untag_user(UserName="alice", TagKeys=["Purpose"])
     age(notices / ACCOUNT, 30)

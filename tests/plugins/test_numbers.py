@@ -63,12 +63,21 @@ def test_numbers_come_from_variables() -> None:
         pytest.param(None, id="empty"),
         pytest.param(True, id="boolean"),
         pytest.param(-1, id="below"),
+        pytest.param(float("inf"), id="infinite"),
+        pytest.param(float("nan"), id="not-a-number"),
         pytest.param([30], id="list"),
     ],
 )
 def test_what_is_no_number_is_refused(action: dict[str, Any], value: Any) -> None:
-    with pytest.raises(PolicyValidationError, match=r"is .*, and must be a (whole )?number, 0 or more"):
+    with pytest.raises(PolicyValidationError, match=r"is .*, and must be a (whole )?number from 0 to 36500"):
         filled(action, **{**DAYS, "announce_days": value})
+
+
+@pytest.mark.parametrize("notices", [5, "", ["notices"]])
+def test_a_place_of_notices_that_is_no_text_touches_nobody(org: LocalOrg, notices: Any) -> None:
+    org.client("iam", "111122223333").create_user(UserName="alice")
+    with pytest.raises(PolicyExecutionError, match=r"notices is .*, and must be a directory or s3://"):
+        filled({**DELETE, "notices": "{notices}"}, **DAYS, notices=notices).run()
 
 
 def test_a_part_of_a_day_is_no_day_of_an_announcement() -> None:
@@ -88,7 +97,9 @@ def test_an_undefined_variable_touches_nobody(org: LocalOrg, action: dict[str, A
 def test_what_cloud_custodian_fills_in_later_is_no_number(org: LocalOrg) -> None:
     """{op} is defined, as a text of its own."""
     org.client("iam", "111122223333").create_user(UserName="alice")
-    with pytest.raises(PolicyExecutionError, match=r"noticed is '\{op\}', and must be a number, 0 or more"):
+    with pytest.raises(
+        PolicyExecutionError, match=r"noticed is '\{op\}', and must be a number from 0 to 36500"
+    ):
         filled({**DELETE, "noticed": "{op}"}, **DAYS).run()
 
 

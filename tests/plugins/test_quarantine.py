@@ -14,9 +14,10 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 
 from aws_local_org import LocalOrg
 from aws_local_org.iam.seeding import set_access_key_last_used, set_password_last_used
+from c7n_iamusers.iam.deny_all import deny_all_document
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, QUARANTINE_TAG
 from tests.full_users import create_full_user
-from tests.interference import deny
+from tests.interference import deny, on_call
 from tests.plugins.deletions import acting, delete, outcomes, user_names
 from tests.policies import ACCOUNT, policy
 from tests.used_permissions import run_within_permissions
@@ -287,7 +288,8 @@ def test_a_forged_tag_alone_is_no_quarantine_and_release_switches_nothing_on(
         release(tmp_path)
     assert state(iam) == before
     quarantine(tmp_path)
-    release(tmp_path)
+    with pytest.raises(PolicyExecutionError, match="AWSDenyAll is still attached"):
+        release(tmp_path)
     rest = [tag for tag in iam.list_user_tags(UserName="alice")["Tags"] if tag["Key"].startswith("c7n-")]
     assert (statuses(iam), rest) == (before[1], [])
 
@@ -341,15 +343,20 @@ def test_a_boundary_of_unknown_origin_is_not_released(org: LocalOrg, iam: Any, t
     )
 
 
+@pytest.mark.parametrize("inline", [True, False], ids=["inline", "attached"])
 def test_release_refuses_after_a_failed_deletion_and_names_restore(
-    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inline: bool
 ) -> None:
+    if not inline:
+        fill(iam, 0, 0)
     quarantine(tmp_path)
     with monkeypatch.context() as patch:
         deny(patch, "DetachUserPolicy")
-        with pytest.raises(PolicyExecutionError):
+        with pytest.raises(PolicyExecutionError, match="its quarantine stays on until release ends it"):
             delete(tmp_path, **{"quarantined-for": 0.000001})
     before = state(iam)
+    quarantine(tmp_path)
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("a deletion of it began on")
     with pytest.raises(PolicyExecutionError, match="c7n-iamusers restore OUTPUT --user alice"):
         release(tmp_path)
     assert state(iam) == before
@@ -457,6 +464,11 @@ def test_a_brownout_is_left_over_and_released(org: LocalOrg, iam: Any, tmp_path:
     assert outcomes(tmp_path)["alice"]["reason"].startswith("in a brownout until")
     delete(tmp_path, **{"quarantined-for": 0.000001})
     assert outcomes(tmp_path)["alice"]["reason"].startswith("not in quarantine")
+    iam.tag_user(UserName="alice", Tags=[FORGED])
+    with pytest.raises(PolicyExecutionError, match=r"a tag says .* only its brownout was ended"):
+        release(tmp_path / "there")
+    iam.untag_user(UserName="alice", TagKeys=[QUARANTINE_TAG])
+    quarantine(tmp_path, brownout=15)
     release(tmp_path / "there")
     assert released(tmp_path / "there")["reason"].startswith("from its brownout")
     assert state(iam) == before
@@ -465,6 +477,23 @@ def test_a_brownout_is_left_over_and_released(org: LocalOrg, iam: Any, tmp_path:
     quarantine(tmp_path, credentials="keep")
     quarantine(tmp_path, brownout=15)
     assert "a brownout would end its Deny-all" in outcomes(tmp_path)["alice"]["reason"]
+
+
+def test_a_deny_with_a_time_before_our_release_counts_no_days_and_is_not_lifted(
+    org: LocalOrg, iam: Any, tmp_path: Path
+) -> None:
+    quarantine(tmp_path, credentials="keep")
+    release(tmp_path)
+    document = deny_all_document("Quarantined20260101T000000ZListening")
+    iam.put_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME, PolicyDocument=document)
+    before = state(iam)
+    delete(tmp_path, **{"quarantined-for": 14})
+    assert outcomes(tmp_path)["alice"]["reason"].startswith("not in quarantine")
+    quarantine(tmp_path, brownout=15)
+    assert "a Deny-all that a brownout would end is on it" in outcomes(tmp_path)["alice"]["reason"]
+    with pytest.raises(PolicyExecutionError, match="put one on since, with an earlier time: find out who"):
+        release(tmp_path)
+    assert state(iam) == before
 
 
 def test_a_brownout_has_the_inline_form_or_none(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
@@ -485,6 +514,18 @@ def test_a_brownout_that_is_not_allowed_changes_nothing(
     with pytest.raises(PolicyExecutionError, match="AccessDenied"):
         quarantine(tmp_path, brownout=15)
     assert state(iam) == before
+
+
+def test_a_brownout_does_not_replace_a_deny_that_came_meanwhile(
+    org: LocalOrg, iam: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deny = {"UserName": "alice", "PolicyName": DENY_ALL_NAME}
+    deny["PolicyDocument"] = deny_all_document("Quarantined20260101T000000ZListening")
+    on_call(monkeypatch, "GetAccessKeyLastUsed", lambda: iam.put_user_policy(**deny), by_policies_only=True)
+    quarantine(tmp_path, brownout=15)
+    row = outcomes(tmp_path)["alice"]
+    assert (row["status"], row["calls"]) == ("unchanged", 0)
+    assert row["reason"].startswith("in quarantine since 2026-01-01")
 
 
 def test_a_brownout_deactivates_nothing(org: LocalOrg) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import date, datetime
+from datetime import date, datetime, timezone
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -16,7 +16,9 @@ from c7n.resources.iam import User
 from aws_local_org import LocalOrg
 from aws_local_org.seed import seed
 from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
-from c7n_iamusers.exemptions import read_usage
+from c7n_iamusers.exemptions import read_denied, read_usage
+from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, deny_all_document
+from c7n_iamusers.iam.quarantine_record import Quarantine
 from c7n_iamusers.plugins.unnecessary import Unnecessary
 from tests.interference import deny, on_call
 from tests.policies import ACCOUNT, policy
@@ -73,6 +75,19 @@ def test_any_user_is_flagged_with_the_evidence(iam: Any, source: str) -> None:
     pieces = ["user", "account", "credential-report", "virtual-mfa-devices", "service-specific-credentials"]
     for piece in pieces:
         assert found["alice"]["sources"][piece]["time"], piece
+
+
+def test_an_exempt_user_that_is_denied_everything_is_named(
+    iam: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    quarantine = Quarantine(datetime(2026, 11, 1, tzinfo=timezone.utc), "policy", "a test", ())
+    document = deny_all_document(quarantine.sids[0])
+    iam.put_user_policy(UserName="carol", PolicyName=DENY_ALL_NAME, PolicyDocument=document)
+    iam.put_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME, PolicyDocument=document)
+    iam.attach_user_policy(UserName="dave", PolicyArn="arn:aws:iam::aws:policy/AWSDenyAll")
+    flagged({"user": "carol"}, {"group": "Keep"}, {"user": "bob"})
+    found = dict(filter(None, (read_denied(record.getMessage()) for record in caplog.records)))
+    assert {arn.rpartition("/")[2]: ours for arn, ours in found.items()} == {"carol": True, "dave": False}
 
 
 @pytest.mark.parametrize("source", ["authorization-details", "describe"])
@@ -160,7 +175,7 @@ def test_a_rule_holds_in_its_account_for_filter_and_actions(
     manager = found.resource_manager
     caplog.set_level("INFO")
     assert ("alice" in {each["UserName"] for each in manager.resources()}) is not held
-    assert bool(manager.actions[0].exemption_rules()) is held
+    assert bool(manager.actions[0].exemption_rules()[0]) is held
     used = [usage for line in caplog.messages if (usage := read_usage(line))]
     assert used == [{("user", "alice", "2999-12-31", account): int(held)}]
     assert ("is not known, so these exemptions may be of other accounts" in caplog.text) is (
@@ -264,7 +279,7 @@ def test_an_exemption_list_is_read_at_each_look(iam: Any, tmp_path: Path) -> Non
     path.write_text("user,reason,expires\nalice,r,2999-12-31\n")
     found = policy({"filters": [{"type": "unnecessary", "exempt-from": str(path)}]})
     (unnecessary,) = found.resource_manager.filters
-    assert [rule.pattern for rule in unnecessary.rules()] == ["alice"]
+    assert [rule.pattern for rule in unnecessary.rules()[0]] == ["alice"]
     path.write_text("user,reason,expires\nalice,r,2999-12-31\nbob,r,2999-12-31\n")
     assert {each["UserName"] for each in found.resource_manager.resources()} == {"carol", "dave"}
     path.write_text("user,reason,expires\n")

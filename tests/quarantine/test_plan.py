@@ -16,12 +16,18 @@ from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, deletion_begun, lapses, left_inactive, quarantine_of
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, QUARANTINE_TAG, Quarantine
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.quarantine.plan import QuarantinePlan, ReleasePlan, plan_quarantine, plan_release
+from c7n_iamusers.quarantine.plan import (
+    QuarantinePlan,
+    ReleasePlan,
+    plan_quarantine,
+    plan_release,
+    record_to_release,
+)
 from tests.records import user
 
 NOW = datetime(2026, 11, 24, 18, 0, 5, 123, tzinfo=timezone.utc)
 SINCE = NOW.replace(microsecond=0)
-LATER = datetime(2026, 12, 1, tzinfo=timezone.utc)
+LATER, LATEST = datetime(2026, 12, 1, tzinfo=timezone.utc), datetime(2026, 12, 2, tzinfo=timezone.utc)
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 DENY_ALL = {"PolicyName": "AWSDenyAll", "PolicyArn": "arn:aws:iam::aws:policy/AWSDenyAll"}
 
@@ -133,6 +139,11 @@ def bound(arn: str) -> dict[str, Any]:
 
 
 NO_ROOM: dict[str, Any] = {"inline_policy": FULL_INLINE, "attached_policy": attached(10)}
+#: A user for each form but the inline one, and how a release names that one.
+FORMS = [
+    (user(inline_policy=FULL_INLINE, **CREDENTIALS), "still attached"),
+    (user(**NO_ROOM, **CREDENTIALS), "still its permissions boundary"),
+]
 SHAPES = [
     pytest.param(user(**CREDENTIALS), "inline", id="inline"),
     pytest.param(user(tags=FULL_TAGS, **CREDENTIALS), "inline", id="inline-50-tags"),
@@ -216,6 +227,111 @@ def test_a_release_that_was_stopped_anywhere_can_be_completed(before: IamUser, d
         left = quarantine_of(midway, known) or (record if QUARANTINE_TAG in midway.tags else None)
         after = apply(midway, release(midway, left, known, before).plan) if left else midway
         assert after.attachments == before.attachments
+
+
+@pytest.mark.parametrize("applied", [False, True], ids=["not-applied", "applied"])
+@pytest.mark.parametrize("again", [False, True], ids=["release", "quarantine-and-release"])
+@pytest.mark.parametrize(("before", "deny"), SHAPES)
+def test_a_release_of_which_any_call_got_no_answer_can_be_completed(
+    before: IamUser, deny: str, again: bool, applied: bool
+) -> None:
+    held, history = in_quarantine(before)
+    record = quarantine_of(held, history)
+    assert record is not None
+    calls = release(held, record, history, before).plan.calls
+    for made in range(len(calls)):
+        midway = apply(held, Plan(held.subject, calls[: made + applied]))
+        known = journal(calls[:made], record, LATER, history).with_calls([(calls[made], "unknown")], LATER)
+        if again:
+            planned = quarantine(midway, LATEST, known)
+            midway = apply(midway, planned.plan)
+            known = journal(planned.plan.calls, planned.record, LATEST, known)
+        left = record_to_release(midway, known, LATEST)
+        after = apply(midway, release(midway, left, known, before).plan) if left else midway
+        assert after.attachments == before.attachments
+
+
+@pytest.mark.parametrize(
+    ("effect", "left"),
+    [
+        pytest.param("Allow", "", id="allow"),
+        pytest.param("Deny", "which somebody changed, still denies", id="deny"),
+    ],
+)
+@pytest.mark.parametrize("room", [{}, {"attached_policy": attached(10)}], ids=[ATTACHED, BOUNDARY])
+def test_a_policy_of_our_name_that_is_not_ours_is_neither_replaced_nor_removed(
+    room: dict[str, Any], effect: str, left: str
+) -> None:
+    statement = {"Effect": effect, "Action": "s3:*", "Resource": "*"}
+    foreign = {"PolicyName": DENY_ALL_NAME, "PolicyDocument": {"Statement": [statement]}}
+    before = user(inline_policy=(foreign,), **room, **CREDENTIALS)
+    held, history = in_quarantine(before)
+    record = quarantine_of(held, history)
+    assert record is not None
+    released = release(held, record, history, before)
+    assert apply(held, released.plan).attachments == before.attachments
+    assert (left in released.left, bool(released.left)) == (True, bool(left))
+    assert "it stays" in released.notes[0]
+
+
+@pytest.mark.parametrize("before", [before for before, form in FORMS], ids=[ATTACHED, BOUNDARY])
+def test_a_deletion_that_began_is_known_by_what_the_journal_shows(before: IamUser) -> None:
+    held, history = in_quarantine(before)
+    assert deletion_begun(held, history) is None
+    removal = ApiCall("iam", "DeleteAccessKey", {"UserName": "alice", "AccessKeyId": "AKIA1"})
+    begun = history.with_calls([(removal, "done")], LATER)
+    assert deletion_begun(held, begun) == "on 2026-12-01 00:00 UTC"
+    assert deletion_begun(before, begun) is None
+    assert deletion_begun(held, replace(begun, restored_at=LATEST)) is None
+
+
+LIFT = ApiCall("iam", "DeleteUserPolicy", {"UserName": "alice", "PolicyName": DENY_ALL_NAME})
+UNTAG = ApiCall("iam", "UntagUser", {"UserName": "alice", "TagKeys": [QUARANTINE_TAG]})
+
+
+@pytest.mark.parametrize(
+    ("calls", "lifted", "counts"),
+    [
+        pytest.param([], LATER, True, id="never-lifted"),
+        pytest.param([(LIFT, "done")], LATER, False, id="lifted-later"),
+        pytest.param([(UNTAG, "done")], LATER, False, id="untagged-later"),
+        pytest.param([(LIFT, "gone")], LATER, False, id="found-gone-later"),
+        pytest.param([(LIFT, "unknown")], LATER, True, id="nobody-knows-whether-lifted"),
+        pytest.param([(LIFT, "done")], SINCE - timedelta(days=1), True, id="lifted-before"),
+        pytest.param([(LIFT, "done")], NOW, True, id="lifted-in-that-second"),
+    ],
+)
+@pytest.mark.parametrize("again", [False, True], ids=["", "and-put-on-again-by-us"])
+def test_a_deny_counts_no_days_from_before_we_lifted_it(
+    calls: list[tuple[ApiCall, str]], lifted: datetime, counts: bool, again: bool
+) -> None:
+    put = quarantine(user(**CREDENTIALS)).plan.calls[0]
+    held = apply(user(**CREDENTIALS), Plan(user().subject, (put,)))
+    history = NOTHING_KNOWN.with_calls([(put, "done")], SINCE - timedelta(days=2)).with_calls(calls, lifted)
+    if again:
+        history = history.with_calls([(put, "done")], LATEST)
+    assert (quarantine_of(held, history) is not None) is (counts or again)
+
+
+@pytest.mark.parametrize(("before", "left"), FORMS, ids=[ATTACHED, BOUNDARY])
+def test_a_release_says_what_another_output_put_on_and_lifts_it_with_that_record(
+    before: IamUser, left: str
+) -> None:
+    held, first = in_quarantine(before)
+    planned = quarantine(held, LATER)  # without the journal of the first
+    assert planned.record.deny == "own"
+    held = apply(held, planned.plan)
+    record, alone = planned.record, journal(planned.plan.calls, planned.record, LATER)
+    released = plan_release(held, record, alone, held.attachments["permissions-boundary"])
+    assert left in released.left
+    held = apply(held, released.plan)
+    made = [(call, "done") for call in (*planned.plan.calls, *released.plan.calls)]
+    both = replace(first.with_calls(made, LATER), record=record)
+    found = record_to_release(held, both, LATEST)
+    assert found is not None
+    again = release(held, found, both, before)
+    assert again.left == ""
+    assert apply(held, again.plan).attachments == before.attachments
 
 
 @pytest.mark.parametrize(("before", "deny"), SHAPES)
@@ -484,7 +600,7 @@ def test_a_policy_of_our_name_counts_only_if_it_denies_everything(document: Any,
     ours = user(inline_policy=({"PolicyName": DENY_ALL_NAME, "PolicyDocument": document},))
     planned = quarantine(ours)
     operations = [call.operation for call in planned.plan.calls]
-    assert operations == ["PutUserPolicy", "TagUser"]  # it carries no record yet, either way
+    assert operations == ["PutUserPolicy" if held else "AttachUserPolicy", "TagUser"]
     assert (lapses(ours, planned.record) == []) is held
     statements = document["Statement"]
     (statement,) = statements if isinstance(statements, list) else [statements]

@@ -2,13 +2,15 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.report.fleet import Expected, Fleet, fleet_of
+from c7n_iamusers.exemptions import denied_line, parse_rules
+from c7n_iamusers.report.fleet import ANY, Expected, Fleet, Wanted, fleet_of
 from c7n_iamusers.report.outputs import read_outputs
 from tests.report.fleet_outputs import (
     ACCOUNT,
@@ -16,6 +18,7 @@ from tests.report.fleet_outputs import (
     FLAG,
     NOW,
     OTHER_ACCOUNT,
+    RULE,
     Outputs,
     at,
     finding,
@@ -35,9 +38,9 @@ def left(tmp_path: Path) -> Outputs:
     return Outputs(tmp_path)
 
 
-def fleet(left: Outputs, *expected: Expected) -> Fleet:
+def fleet(left: Outputs, *expected: Expected, wanted: Wanted = ANY) -> Fleet:
     names = [each.name for each in expected]
-    return fleet_of(read_outputs(DirectoryStore(left.root), names), expected, NOW.date())
+    return fleet_of(read_outputs(DirectoryStore(left.root), names), expected, NOW.date(), wanted)
 
 
 def users(found: Fleet) -> dict[str, dict[str, Any]]:
@@ -232,6 +235,66 @@ def test_a_result_that_most_accounts_have_replaced_is_older(
     assert [each.state for each in wave.accounts if each.id == expected[2].id] == ["ran"]
 
 
+PAYMENTS, RESEARCH = Expected(ACCOUNT, "payments"), Expected(OTHER_ACCOUNT, "research")
+YESTERDAY = NOW - timedelta(days=1.5)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected", "lacking"),
+    [
+        pytest.param(ANY, [PAYMENTS, RESEARCH], {}, id="nothing-is-wanted"),
+        pytest.param(Wanted([FLAG], YESTERDAY), [PAYMENTS], {}, id="it-ran"),
+        pytest.param(
+            Wanted([FLAG], YESTERDAY),
+            [PAYMENTS, RESEARCH],
+            {"research": "since 2026-11-24 00:00:00 UTC"},
+            id="the-output-of-the-run-before",
+        ),
+        pytest.param(
+            Wanted([FLAG], YESTERDAY),
+            [],
+            {"research": "its result is of 2026-11-23"},
+            id="of-all-in-the-outputs",
+        ),
+        pytest.param(Wanted([FLAG], NOW - timedelta(days=2)), [RESEARCH], {}, id="it-began-right-then"),
+        pytest.param(
+            Wanted((), YESTERDAY),
+            [PAYMENTS, RESEARCH],
+            {"payments": f"{DELETE} left no result", "research": f"{DELETE} in "},
+            id="all-policies-of-the-outputs",
+        ),
+        pytest.param(
+            Wanted([PARK]), [PAYMENTS], {"payments": f"{PARK} left no result"}, id="no-output-at-all"
+        ),
+        pytest.param(Wanted([DELETE]), [RESEARCH], {}, id="at-any-time"),
+    ],
+)
+def test_a_run_that_did_not_happen_needs_attention(
+    left: Outputs, wanted: Wanted, expected: list[Expected], lacking: dict[str, str]
+) -> None:
+    left.leave("alice", days=1)
+    left.leave("bob", name="research", account=OTHER_ACCOUNT, days=2)
+    left.leave("bob", name="research", account=OTHER_ACCOUNT, policy=DELETE, days=2)
+    attention = {each["name"]: each for each in fleet(left, *expected, wanted=wanted).attention}
+    assert attention.keys() == lacking.keys()
+    for name, why in lacking.items():
+        assert attention[name]["what"] == "did not run"
+        assert why in attention[name]["why"]
+
+
+def test_a_report_on_some_accounts_leaves_the_others_out(left: Outputs) -> None:
+    left.leave("alice", log=NOBODY)
+    failed = {**outcome("bob", "failed"), "arn": f"arn:aws:iam::{OTHER_ACCOUNT}:user/bob"}
+    left.leave("bob", name="research", account=OTHER_ACCOUNT, outcomes=[failed], log=NOBODY)
+    left.leave(name="research", account=OTHER_ACCOUNT, policy=DELETE, files=STOPPED)
+    assert len(fleet(left, PAYMENTS).attention) == 2
+    found = fleet(left, PAYMENTS, wanted=Wanted(expected_only=True))
+    data = found.as_data()
+    assert (found.attention, list(users(found)), data["totals"]["accounts"]) == ((), ["alice"], 1)
+    assert [(each["policy"], each["accounts"]) for each in found.runs] == [(FLAG, 1)]
+    assert [each["users"] for each in found.exemptions] == [None], "it may protect users of other accounts"
+
+
 def test_each_region_counts(left: Outputs) -> None:
     directory = left.leave("alice")
     other = Path(*directory.parts[:-2], "eu-west-1", FLAG)
@@ -261,6 +324,132 @@ def test_failures_and_quarantines_need_attention(left: Outputs) -> None:
         (ACCOUNT, "carol", "quarantine broken"),
     ]
     assert [each["why"] for each in found.attention] == ["iam:DeleteUser was denied", IN_USE, BROKEN]
+
+
+AGAIN = (
+    "quarantine broken: that of 2026-11-01 12:00 UTC no longer holds (its Deny-all is gone): find out who undid it. It "
+    "was put in quarantine again, and the days count from now; "
+)
+
+
+@pytest.mark.parametrize(
+    ("events", "what"),
+    [
+        pytest.param([("failed", AGAIN, 3)], ["quarantine broken"], id="named-once"),
+        pytest.param(
+            [("failed", AGAIN, 3), ("unchanged", "", 1)], ["quarantine broken"], id="completed-since"
+        ),
+        pytest.param([("failed", AGAIN, 14), ("unchanged", "", 1)], ["quarantine broken"], id="14-days-ago"),
+        pytest.param([("failed", AGAIN, 15), ("unchanged", "", 1)], [], id="long-ago"),
+        pytest.param([("failed", AGAIN, 15)], ["quarantine broken"], id="not-looked-at-since"),
+        pytest.param(
+            [("failed", AGAIN, 3), ("skipped", IN_USE, 1)], ["quarantine broken"], id="and-in-use-since"
+        ),
+        pytest.param([("failed", AGAIN, 3), ("released", IN_USE, 1)], [], id="released-since"),
+        pytest.param([("failed", AGAIN, 3), ("deleted", "", 1)], [], id="deleted-since"),
+        pytest.param(
+            [("released", "", 5), ("failed", AGAIN, 3), ("unchanged", "", 1)],
+            ["quarantine broken"],
+            id="released-before",
+        ),
+    ],
+)
+def test_a_broken_quarantine_stays_named_and_once(
+    left: Outputs, events: list[tuple[str, str, float]], what: list[str]
+) -> None:
+    *history, row = (outcome("alice", status, reason, days) for status, reason, days in events)
+    left.leave("alice", policy=PARK, outcomes=[{**row, "history": history}])
+    found = fleet(left).attention
+    assert [each["what"] for each in found] == what
+    assert all(each["why"].startswith("that of 2026-11-01") for each in found)
+    named = len(events) > 1 and events[-1][0] != "failed"
+    assert all(("; it is named until 2026-" in each["why"]) is named for each in found)
+
+
+def test_a_release_ends_the_failure_of_a_policy_that_found_the_quarantine_broken(left: Outputs) -> None:
+    left.leave("alice", policy=PARK, days=3, outcomes=[outcome("alice", "failed", AGAIN, 3)])
+    left.leave("alice", policy=RELEASE, days=1, outcomes=[outcome("alice", "released", days=1)])
+    assert (users(fleet(left))["alice"]["status"], needs(fleet(left))) == ("released", [])
+
+
+OURS = denied_line(resource("alice")["Arn"], parse_rules([RULE], "exempt")[0], True)
+OTHER = OURS.replace("our Deny-all", "a policy")
+QUARANTINED_BEFORE = [outcome("alice", "quarantined", days=9)]
+
+
+@pytest.mark.parametrize(
+    ("line", "outcomes", "named"),
+    [
+        pytest.param(OURS, QUARANTINED_BEFORE, True, id="in-quarantine"),
+        pytest.param(OURS, [], True, id="by-the-deny-itself"),
+        pytest.param(OTHER, QUARANTINED_BEFORE, True, id="by-the-outcomes"),
+        pytest.param(OTHER, [], False, id="denied-by-others"),
+        pytest.param("", QUARANTINED_BEFORE, False, id="not-denied-or-not-exempt"),
+        pytest.param(OURS, [outcome("alice", "released", days=1)], False, id="released-since"),
+        pytest.param(OURS, [outcome("alice", "released", days=3)], True, id="released-before"),
+        pytest.param(OURS, [outcome("alice", "quarantined", IN_USE, days=9)], True, id="in-use-before"),
+    ],
+)
+def test_an_exempt_user_that_is_still_denied_needs_attention(
+    left: Outputs, line: str, outcomes: list[dict[str, Any]], named: bool
+) -> None:
+    left.leave("bob", days=9, policy=DELETE, log=f"{OURS}\n{NOBODY}")
+    left.leave("bob", days=2, log=f"{OURS}\n{NOBODY}\nunnecessary: {line}\n{NOBODY}")
+    left.leave(policy=PARK, days=9, outcomes=outcomes)
+    assert needs(fleet(left)) == ([(ACCOUNT, "alice", "quarantine of an exempt user")] if named else [])
+
+
+STOP = "the file notices/STOP stops every destructive action: the user was not touched. Remove the file and run again"
+
+
+def test_users_that_a_stop_file_kept_are_one_line(left: Outputs) -> None:
+    rows = [
+        outcome(each, "failed", f"user {each} of account {ACCOUNT}: {STOP}", code="Stopped") for each in "abc"
+    ]
+    left.leave(*"abcd", policy=DELETE, outcomes=rows, metrics=["ResourceCount", "PolicyException"])
+    (found,) = fleet(left).attention
+    assert (found["what"], found["account"], found["user"]) == ("stopped", "", "")
+    assert found["why"].startswith(f"3 users in 1 accounts: {STOP}. ")
+    assert users(fleet(left))["a"]["status"] == "failed"
+
+
+def test_what_the_latest_run_of_each_policy_did(left: Outputs) -> None:
+    active = "active within 30 days: its password was used on 2026-11-20 12:00 UTC"
+    soon = "announced on 2026-11-{} to {}, which is not yet 23 days ago"
+    rows = [
+        outcome("alice", "quarantined"),
+        outcome("bob", "skipped", active),
+        outcome("carol", "skipped", soon.format("10", "a@example.com")),
+        outcome("dave", "skipped", soon.format("11", "b@example.com, c@example.com")),
+        outcome("erin", "quarantined", days=2),
+    ]
+    left.leave("erin", policy=PARK, days=2, run="before")
+    left.leave("alice", "bob", "carol", "dave", policy=PARK, outcomes=rows)
+    left.leave("frank", name="research", account=OTHER_ACCOUNT, policy=PARK, days=1)
+    left.leave(policy=RELEASE, days=1)
+    assert fleet(left).as_data()["policies"] == [
+        {
+            "policy": RELEASE,
+            "time": at(1),
+            "accounts": 1,
+            "dry_run": False,
+            "selected": 0,
+            "outcomes": {},
+            "skipped": {},
+        },
+        {
+            "policy": PARK,
+            "time": at(0),
+            "accounts": 2,
+            "dry_run": False,
+            "selected": 5,
+            "outcomes": {"quarantined": 1, "skipped": 3},
+            "skipped": {
+                "announced on ... to ... which is not yet 23 days ago": 2,
+                "active within 30 days": 1,
+            },
+        },
+    ]
 
 
 ATTEMPTS = {

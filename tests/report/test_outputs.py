@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from aws_local_org import LocalOrg
+from c7n_iamusers.evidence.assessment import ANNOTATION
 from c7n_iamusers.exceptions import OutputUnreadable
 from c7n_iamusers.execution.bucket_store import BucketStore
 from c7n_iamusers.execution.calls import Subject
@@ -164,8 +165,16 @@ def test_what_c7n_leaves_of_users(org: LocalOrg, left: Outputs, caplog: pytest.L
     policy({"filters": [{"type": "unnecessary", "exempt": exempt}]}, left.root / "payments/us-east-1").run()
     (found,) = read(left)
     assert found.state == RAN
-    assert [each["UserName"] for each in found.resources or ()] == ["alice"]
+    assert [each["Arn"].rpartition("/")[2] for each in found.resources or ()] == ["alice"]
     assert found.usage == outputs.Usage(1, {("user", "git-*", "2999-12-31", ""): 1})
+
+
+def test_of_users_only_what_a_report_shows_is_held(left: Outputs) -> None:
+    left.leave("alice", "bob")
+    (found,) = read(left)
+    alice, bob = found.resources or ()
+    assert set(alice) == {"Arn", "UserId", "CreateDate", ANNOTATION}
+    assert alice[ANNOTATION]["findings"] is bob[ANNOTATION]["findings"]
 
 
 @pytest.mark.parametrize(

@@ -215,7 +215,7 @@ def test_exemptions_that_match_nobody_or_end_are_marked(left: Outputs) -> None:
 
 def test_json_holds_everything_in_ascii(left: Outputs) -> None:
     left.leave(resource("alice", reasons=[HOSTILE]))
-    text = render_json(data(left))
+    text = b"".join(render_json(data(left))).decode()
     assert text.isascii()
     assert json.loads(text) == data(left)
 

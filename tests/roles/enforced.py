@@ -32,8 +32,9 @@ MANAGEMENT = "123456789012"
 RUNNER = f"arn:aws:iam::{MANAGEMENT}:role/Runner"
 CENTER = f"arn:aws:iam::{MANAGEMENT}:role/Center"
 READER, REMOVER = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("IamUsersReader", "IamUsersRemover"))
-#: All that ship, but for an example: the local organization has no Security Hub.
-FILES = sorted({path.stem for path in (ROOT / "policies").glob("*.yml")} - {"findings-to-security-hub"})
+#: All that ship, but for an example, since the local organization has no Security Hub, and for Lambda functions.
+OTHERS = {"findings-to-security-hub", "realtime", "realtime-quarantine"}
+FILES = sorted({path.stem for path in (ROOT / "policies").glob("*.yml")} - OTHERS)
 #: Policies that find the journals of quarantines beside their output.
 BESIDE = frozenset({"attempts", "brownout", "delete", "listen", "quarantine", "release"})
 #: As if the days had passed.

@@ -14,6 +14,8 @@ from c7n_iamusers.iam.deny_all import deny_all_document
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, Quarantine
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
+from c7n_iamusers.notices.exempted import Exempted
+from c7n_iamusers.notices.notices import ANNOUNCED, Notice, Notices
 from c7n_iamusers.safeguards.guards import (
     NOT_HEARD,
     PROVEN,
@@ -64,6 +66,12 @@ def attached() -> IamUser:
     return user(attached_policy=({"PolicyName": "AWSDenyAll", "PolicyArn": AWS_DENY_ALL},))
 
 
+OF_PAYMENTS = ExemptionRule("user", "alice", "needed", date(2027, 1, 1), account="payments")
+EXEMPT_BY_ACCOUNT = Notices(
+    [Notice(ACCOUNT, ANNOUNCED, ago(days=30), TODAY, ("o@example.com",), "m", "announce", (ALICE.subject,))],
+    "notices",
+    [Exempted.by(OF_PAYMENTS, ALICE.subject, ago(days=20))],
+)
 KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
 
 
@@ -216,6 +224,38 @@ KEY_USED = KeyUse("AKIA1", ago(days=3), "s3", "eu-west-1")
             },
             None,
             id="used-before-quarantine",
+        ),
+        pytest.param(
+            {"noticed": 0, "notices": EXEMPT_BY_ACCOUNT, "elsewhere": [OF_PAYMENTS]},
+            "restore its name or the name of its account in the accounts file",
+            id="its-account-renamed",
+        ),
+        pytest.param({"noticed": 0, "notices": EXEMPT_BY_ACCOUNT}, None, id="rule-of-its-account-removed"),
+        *(
+            pytest.param(
+                {
+                    "user": quarantined(ago(days=9)),
+                    "quarantine": quarantine(ago(days=9)),
+                    "quarantined_for": 5,
+                    "listened": listened,
+                    **more,
+                },
+                reason,
+                id=name,
+            )
+            for name, listened, reason, more in (
+                ("listened-since-the-quarantine", {ALICE.unique_id: ago(days=9)}, None, {}),
+                ("listened-for-longer", {ALICE.unique_id: ago(days=30)}, None, {}),
+                (
+                    "listened-later",
+                    {ALICE.unique_id: ago(days=1)},
+                    "listened since 2026-11-23 .* began on 2026-11-15 12:00 UTC: run again",
+                    {},
+                ),
+                ("listened-since-unknown", {ALICE.unique_id: None}, "since an unknown time", {}),
+                ("not-listened", {}, "since an unknown time", {}),
+                ("emptied-and-not-listened", {}, None, {"emptied": True}),
+            )
         ),
     ],
 )

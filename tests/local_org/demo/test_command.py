@@ -62,7 +62,7 @@ def test_the_whole_job(tmp_path: Path) -> None:
     assert f"Report:     {work / 'report.html'}" in done.stdout
     # the column Unreplaced, and how many planted users are left and deleted
     table = {line.split()[0]: re.split(" {2,}", line.strip()) for line in done.stdout.splitlines() if line}
-    assert {table[each][7] for each in ("111122223333", "444455556666", "777788889999")} == {"0"}
+    assert {table[each][7] for each in ("111122223333", "444455556666", "777788889999", "all")} == {"0"}
     left = {IN_USE: ("3", "0"), CALLED: ("1", "2"), UNANNOUNCED: ("3", "0")}
     assert {name: tuple(table[name][3:5]) for name in left} == left
     assert "active within 30 days" in table[IN_USE][5]
@@ -83,6 +83,7 @@ def test_the_whole_job(tmp_path: Path) -> None:
             for row in rows
             if row["user"] == IN_USE
         )
+    # each of these mails is on record
     assert len(list((work / "notices").glob("*/*.json"))) == 6 * 3 + 1 + 1
     assert not (ROOT / "notices").exists()
 

@@ -15,7 +15,6 @@ import pytest
 from aws_local_org.demo.expectations import (
     PolicyOutput,
     access_faults,
-    announcement_faults,
     changed,
     deleted,
     deletion_faults,
@@ -25,6 +24,7 @@ from aws_local_org.demo.expectations import (
     mail_faults,
     population_faults,
     quarantine_faults,
+    recorded_faults,
     sparing_faults,
     stop_faults,
     unreplaced,
@@ -102,15 +102,8 @@ def test_who_leaves() -> None:
         pytest.param({"AIDA1", "AIDA2", "AIDA3"}, "git-web is too many", id="exempt"),
     ],
 )
-def test_announcement_faults(announced: set[str], fault: str | None) -> None:
-    check(announcement_faults(BEFORE, dict.fromkeys(announced, NOW)), fault)
-
-
-def test_who_is_exempt_since_is_not_reminded() -> None:
-    reminded = {"AIDA1": NOW}
-    assert announcement_faults(BEFORE, reminded, "reminded", {"ci"}) == []
-    check(announcement_faults(BEFORE, reminded, "reminded"), "payments: reminded: ci is missing")
-    check(announcement_faults(BEFORE, dict.fromkeys(ANNOUNCED, NOW), "reminded", {"ci"}), "ci is too many")
+def test_recorded_faults(announced: set[str], fault: str | None) -> None:
+    check(recorded_faults(BEFORE, dict.fromkeys(announced, NOW), leaving(BEFORE)), fault)
 
 
 def with_alice(**changes: Any) -> AccountState:

@@ -85,5 +85,26 @@ def test_days_pass(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     assert announcements(tmp_path, ACCOUNT) == {"AIDA1": datetime(2026, 11, 4, 8, tzinfo=timezone.utc)}
 
 
+@pytest.mark.parametrize(
+    ("step", "what", "found"),
+    [
+        pytest.param("informed", "", {"AIDA1", "AIDA2"}, id="step"),
+        pytest.param("informed", "deleted", {"AIDA1"}, id="what"),
+        pytest.param("announced", "", set(), id="other-step"),
+    ],
+)
+def test_records_of_a_step(tmp_path: Path, step: str, what: str, found: set[str]) -> None:
+    users = [{"unique-id": "AIDA1", "what": "deleted"}, {"unique-id": "AIDA2", "what": "skipped: active"}]
+    record = {
+        "step": "informed",
+        "time": "2026-11-20T08:00:00+00:00",
+        "addresses": ["o@x.org"],
+        "users": users,
+    }
+    (tmp_path / ACCOUNT).mkdir()
+    (tmp_path / ACCOUNT / "x.json").write_text(json.dumps(record))
+    assert set(announcements(tmp_path, ACCOUNT, step, what)) == found
+
+
 def user_id(iam: Any) -> str:
     return str(iam.get_user(UserName="alice")["User"]["UserName"])

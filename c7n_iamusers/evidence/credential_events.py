@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a CloudTrail event says about a credential that was created or activated, or a Deny that was removed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from c7n_iamusers.text.moments import as_text, moment
+
+#: The calls that can remove a Deny of ours from a user. Whether one did shows the user itself, read live.
+REMOVING = frozenset(
+    {
+        "DeleteUserPermissionsBoundary",
+        "DeleteUserPolicy",
+        "DetachUserPolicy",
+        "PutUserPermissionsBoundary",
+        "PutUserPolicy",
+    }
+)
+#: The longest texts of an event that are kept.
+_LONGEST = 200
+
+
+@dataclass(frozen=True)
+class CredentialEvent:
+    """A call that succeeded. ``by``: the ARN of the caller, or what AWS gives instead. ``session``: the name of the
+    caller's role session or IAM user, empty for others. ``via``: the AWS service that made the call for the caller.
+    ``id``: CloudTrail's id of the event, which AWS can deliver more than once.
+    """
+
+    name: str
+    time: datetime
+    by: str
+    session: str = ""
+    via: str = ""
+    address: str = ""
+    id: str = ""
+
+    @property
+    def removes_deny(self) -> bool:
+        """Whether the call can remove a Deny of ours, and creates or activates no credential."""
+        return self.name in REMOVING
+
+    def as_data(self) -> dict[str, str | None]:
+        """The event as the annotation shows it. It has no id of a credential and no request."""
+        return {
+            "event": self.name,
+            "time": as_text(self.time),
+            "by": self.by,
+            "via": self.via,
+            "address": self.address,
+            "text": str(self),
+        }
+
+    def __str__(self) -> str:
+        via = f" through {self.via}" if self.via else ""
+        # A service that calls for somebody is its own address.
+        where = f" from {self.address}" if self.address not in ("", self.via) else ""
+        return f"{self.name} by {self.by}{via}{where} on {self.time:%Y-%m-%d %H:%M} UTC"
+
+
+def credential_event(event: Any) -> CredentialEvent | None:
+    """The call in an ``event`` of EventBridge; None where there is none, it failed, or it has no name or time."""
+    detail = event.get("detail") if isinstance(event, Mapping) else None
+    if not isinstance(detail, Mapping) or detail.get("errorCode"):
+        return None
+    name, time = _text(detail.get("eventName")), moment(detail.get("eventTime"))
+    if not name or time is None:
+        return None
+    identity = detail.get("userIdentity")
+    who: Mapping[str, Any] = identity if isinstance(identity, Mapping) else {}
+    known = (_text(who.get(key)) for key in ("arn", "invokedBy", "principalId", "type"))
+    return CredentialEvent(
+        name,
+        time,
+        next(filter(None, known), "an unknown caller"),
+        _session(who),
+        _text(who.get("invokedBy")),
+        _text(detail.get("sourceIPAddress")),
+        _text(detail.get("eventID")),
+    )
+
+
+def _session(who: Mapping[str, Any]) -> str:
+    """The name that a person chose or was given: for root, userName is the alias of the account."""
+    if who.get("type") == "IAMUser":
+        return _text(who.get("userName"))
+    if who.get("type") == "AssumedRole":
+        return _text(who.get("arn")).rpartition("/")[2]
+    return ""
+
+
+def _text(value: Any) -> str:
+    return value[:_LONGEST] if isinstance(value, str) else ""

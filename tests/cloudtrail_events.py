@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Events of IAM as EventBridge delivers them from CloudTrail ("userIdentity element", CloudTrail User Guide)."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+ACCOUNT = "111122223333"
+_NUMBERS = count()
+
+#: Who calls, in the forms that CloudTrail writes.
+CONSOLE = {
+    "type": "AssumedRole",
+    "principalId": "AROAEXAMPLE:jane@example.com",
+    "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/jane@example.com",
+    "accountId": ACCOUNT,
+    "accessKeyId": "ASIAEXAMPLE",
+    "sessionContext": {
+        "sessionIssuer": {
+            "type": "Role",
+            "principalId": "AROAEXAMPLE",
+            "arn": f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_0123456789abcdef",
+            "accountId": ACCOUNT,
+            "userName": "AWSReservedSSO_Admin_0123456789abcdef",
+        },
+        "webIdFederationData": {},
+        "attributes": {"creationDate": "2026-11-25T09:00:00Z", "mfaAuthenticated": "false"},
+    },
+}
+CLOUDFORMATION = {**CONSOLE, "invokedBy": "cloudformation.amazonaws.com"}
+RUNNER = {
+    **CONSOLE,
+    "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/CloudCustodian/c7n",
+    "sessionContext": {"sessionIssuer": {"type": "Role", "userName": "CloudCustodian"}},
+}
+CLI = {
+    "type": "IAMUser",
+    "principalId": "AIDAEXAMPLE",
+    "arn": f"arn:aws:iam::{ACCOUNT}:user/alice",
+    "accountId": ACCOUNT,
+    "accessKeyId": "AKIAEXAMPLE",
+    "userName": "alice",
+}
+#: ``userName`` is the account's alias, where it has one.
+ROOT = {
+    "type": "Root",
+    "principalId": ACCOUNT,
+    "arn": f"arn:aws:iam::{ACCOUNT}:root",
+    "accountId": ACCOUNT,
+    "userName": "payments",
+}
+
+
+def event(
+    name: str,
+    who: dict[str, Any],
+    asked: dict[str, Any] | None = None,
+    answered: dict[str, Any] | None = None,
+    time: str = "2026-11-25T09:30:00Z",
+    **more: Any,
+) -> dict[str, Any]:
+    """The event of a call. ``asked``: its requestParameters. ``answered``: its responseElements."""
+    detail = {
+        "eventVersion": "1.11",
+        "userIdentity": who,
+        "eventTime": time,
+        "eventSource": "iam.amazonaws.com",
+        "eventName": name,
+        "awsRegion": "us-east-1",
+        "sourceIPAddress": who.get("invokedBy", "203.0.113.7"),
+        "userAgent": who.get("invokedBy", "AWS Internal"),
+        "requestParameters": asked,
+        "responseElements": answered,
+        "requestID": "11111111-2222-3333-4444-555555555555",
+        "eventID": f"66666666-7777-8888-9999-{next(_NUMBERS):012}",
+        "readOnly": False,
+        "eventType": "AwsApiCall",
+        "managementEvent": True,
+        "recipientAccountId": ACCOUNT,
+        "eventCategory": "Management",
+        **more,
+    }
+    return {
+        "version": "0",
+        "id": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
+        "detail-type": "AWS API Call via CloudTrail",
+        "source": "aws.iam",
+        "account": ACCOUNT,
+        "time": time,
+        "region": "us-east-1",
+        "resources": [],
+        "detail": detail,
+    }

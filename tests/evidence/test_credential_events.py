@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from c7n_iamusers.evidence.credential_events import credential_event
+from tests import cloudtrail_events as trail
+from tests.cloudtrail_events import event
+
+SSO = "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/jane@example.com"
+
+
+@pytest.mark.parametrize(
+    ("who", "session", "text"),
+    [
+        pytest.param(
+            trail.CONSOLE,
+            "jane@example.com",
+            f"CreateUser by {SSO} from 203.0.113.7 on 2026-11-25 09:30 UTC",
+            id="assumed-role",
+        ),
+        pytest.param(
+            trail.CLOUDFORMATION,
+            "jane@example.com",
+            f"CreateUser by {SSO} through cloudformation.amazonaws.com on 2026-11-25 09:30 UTC",
+            id="cloudformation",
+        ),
+        pytest.param(
+            trail.CLI,
+            "alice",
+            "CreateUser by arn:aws:iam::111122223333:user/alice from 203.0.113.7 on 2026-11-25 09:30 UTC",
+            id="user",
+        ),
+        pytest.param(
+            trail.ROOT,
+            "",
+            "CreateUser by arn:aws:iam::111122223333:root from 203.0.113.7 on 2026-11-25 09:30 UTC",
+            id="root-with-alias",
+        ),
+        pytest.param(
+            {"type": "AWSService", "invokedBy": "ds.amazonaws.com"},
+            "",
+            "CreateUser by ds.amazonaws.com through ds.amazonaws.com on 2026-11-25 09:30 UTC",
+            id="service",
+        ),
+        pytest.param(
+            {}, "", "CreateUser by an unknown caller from 203.0.113.7 on 2026-11-25 09:30 UTC", id="nobody"
+        ),
+    ],
+)
+def test_who_called(who: dict[str, Any], session: str, text: str) -> None:
+    found = credential_event(event("CreateUser", who, {"userName": "bob"}))
+    assert found
+    assert (found.session, str(found), found.removes_deny) == (session, text, False)
+    assert found.as_data()["text"] == text
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(None, id="none"),
+        pytest.param({}, id="empty"),
+        pytest.param({"detail": {}}, id="periodic"),
+        pytest.param({"detail": "{}"}, id="scheduler"),
+        pytest.param(event("CreateUser", trail.CLI, errorCode="AccessDenied"), id="failed"),
+        pytest.param(event("CreateUser", trail.CLI, time="yesterday"), id="no-time"),
+    ],
+)
+def test_what_is_no_call_that_succeeded(given: Any) -> None:
+    assert credential_event(given) is None
+
+
+def test_nothing_of_the_request_or_the_answer_is_kept() -> None:
+    answer = {"accessKey": {"userName": "bob", "accessKeyId": "AKIASECRET", "secretAccessKey": "secret"}}
+    found = credential_event(event("CreateAccessKey", trail.CONSOLE, {"userName": "bob"}, answer))
+    assert found
+    assert "secret" not in str(found.as_data()).lower()

@@ -1,0 +1,484 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The policies in Lambda modes that ship, on CloudTrail's events."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import zlib
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from c7n.config import Config
+from c7n.cwe import CloudWatchEvents
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+from c7n.policy import Policy, PolicyCollection
+from c7n.resources import load_resources
+from c7n.utils import reset_session_cache
+
+from aws_local_org import LocalOrg
+from aws_local_org.iam import seeding
+from c7n_iamusers.entry import register
+from c7n_iamusers.execution.interruption import Interruption
+from c7n_iamusers.iam.deny_all import deny_all_document
+from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME
+from tests import cloudtrail_events as trail
+from tests.cloudtrail_events import ACCOUNT, event
+from tests.policies import policy
+
+ROOT = Path(__file__).parents[2]
+DATA = {
+    each["name"]: each
+    for name in ("realtime", "realtime-quarantine")
+    for each in yaml.safe_load((ROOT / "policies" / f"{name}.yml").read_text())["policies"]
+}
+REALTIME, DAILY, QUARANTINE = (
+    "iam-users-realtime",
+    "iam-users-realtime-daily",
+    "iam-users-realtime-quarantine",
+)
+BUCKET, QUEUE = (
+    "example-iam-users-realtime",
+    "https://sqs.us-east-1.amazonaws.com/123456789012/c7n-mailer",
+)
+DENY_ALL = "arn:aws:iam::aws:policy/AWSDenyAll"
+DENY = {"userName": "bob", "policyName": DENY_ALL_NAME}
+ACTIVE, INACTIVE = {"status": "Active"}, {"status": "Inactive"}
+
+
+@pytest.mark.parametrize(
+    ("given", "ids"),
+    [
+        pytest.param(
+            event("CreateUser", trail.CONSOLE, {"userName": "BOB"}, {"user": {"userName": "bob"}}),
+            ["bob"],
+            id="create-user",
+        ),
+        pytest.param(
+            event("CreateLoginProfile", trail.CONSOLE, DENY, {"loginProfile": {"userName": "bob"}}),
+            ["bob"],
+            id="password",
+        ),
+        pytest.param(
+            event("CreateAccessKey", trail.CLI, None, {"accessKey": {"userName": "alice", **ACTIVE}}),
+            ["alice"],
+            id="own-key",
+        ),
+        pytest.param(event("CreateAccessKey", trail.CLI, None, None), ["alice"], id="own-key-no-answer"),
+        pytest.param(event("CreateAccessKey", trail.CONSOLE, None, None), [], id="no-user-at-all"),
+        pytest.param(
+            event("CreateAccessKey", trail.ROOT, None, {"accessKey": {"userName": "payments", **ACTIVE}}),
+            [],
+            id="key-of-root-is-not-the-user-of-its-alias",
+        ),
+        pytest.param(
+            event("CreateAccessKey", trail.ROOT, {"userName": "bob"}, {"accessKey": {"userName": "bob"}}),
+            ["bob"],
+            id="by-root-for-a-user",
+        ),
+        pytest.param(
+            event(
+                "CreateServiceSpecificCredential",
+                trail.CONSOLE,
+                {"userName": "bob", "serviceName": "codecommit.amazonaws.com"},
+                {"serviceSpecificCredential": {"userName": "bob"}},
+            ),
+            ["bob"],
+            id="service-credential",
+        ),
+        pytest.param(
+            event("UploadSSHPublicKey", trail.CLI, None, {"sSHPublicKey": {"userName": "alice"}}),
+            ["alice"],
+            id="own-ssh-key",
+        ),
+        pytest.param(
+            event("UploadSigningCertificate", trail.CONSOLE, DENY, {"certificate": {"userName": "bob"}}),
+            ["bob"],
+            id="certificate",
+        ),
+        pytest.param(event("UpdateAccessKey", trail.CONSOLE, {**DENY, **ACTIVE}), ["bob"], id="activated"),
+        pytest.param(event("UpdateAccessKey", trail.CLI, ACTIVE), ["alice"], id="own-activated"),
+        pytest.param(event("UpdateAccessKey", trail.ROOT, ACTIVE), [], id="that-of-root"),
+        pytest.param(event("UpdateAccessKey", trail.CLI, INACTIVE), [], id="deactivated"),
+        pytest.param(event("UpdateSSHPublicKey", trail.CLI, ACTIVE), ["alice"], id="ssh-key-activated"),
+        pytest.param(event("DeleteUserPolicy", trail.CONSOLE, DENY), ["bob"], id="deny-deleted"),
+        pytest.param(event("PutUserPolicy", trail.CONSOLE, DENY), ["bob"], id="deny-overwritten"),
+        pytest.param(
+            event("DeleteUserPolicy", trail.CONSOLE, {"userName": "bob", "policyName": "s3"}),
+            [],
+            id="other-policy",
+        ),
+        pytest.param(
+            event("DetachUserPolicy", trail.CONSOLE, {"userName": "bob", "policyArn": DENY_ALL}),
+            ["bob"],
+            id="deny-detached",
+        ),
+        pytest.param(
+            event(
+                "DetachUserPolicy",
+                trail.CONSOLE,
+                {"userName": "bob", "policyArn": DENY_ALL.replace(":aws:", ":aws-cn:", 1)},
+            ),
+            ["bob"],
+            id="deny-detached-in-china",
+        ),
+        pytest.param(
+            event("DetachUserPolicy", trail.CONSOLE, {"userName": "bob", "policyArn": DENY_ALL + "2"}),
+            [],
+            id="other-detached",
+        ),
+        pytest.param(
+            event("DeleteUserPermissionsBoundary", trail.CONSOLE, {"userName": "bob"}),
+            ["bob"],
+            id="boundary-deleted",
+        ),
+        pytest.param(
+            event("PutUserPermissionsBoundary", trail.CONSOLE, {**DENY, "permissionsBoundary": "x"}),
+            ["bob"],
+            id="boundary-replaced",
+        ),
+        pytest.param(
+            event("PutUserPermissionsBoundary", trail.CONSOLE, {**DENY, "permissionsBoundary": DENY_ALL}),
+            [],
+            id="boundary-is-the-deny",
+        ),
+        pytest.param(event("DeleteAccessKey", trail.CONSOLE, DENY), [], id="not-subscribed"),
+        pytest.param(
+            event(
+                "CreateUser",
+                trail.CONSOLE,
+                {"userName": "bob"},
+                {"user": {"userName": "bob"}},
+                eventSource="identitystore.amazonaws.com",
+            ),
+            [],
+            id="user-of-identity-center",
+        ),
+    ],
+)
+def test_whom_an_event_is_about(given: dict[str, Any], ids: list[str]) -> None:
+    assert CloudWatchEvents.get_ids(given, DATA[REALTIME]["mode"]) == ids
+
+
+@pytest.fixture
+def iam(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.chdir(tmp_path)
+    s3 = org.client("s3")
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_object(
+        Bucket=BUCKET, Key="exemptions.csv", Body=(ROOT / "policies" / "exemptions.csv").read_bytes()
+    )
+    client = org.client("iam", account_id=ACCOUNT)
+    for name, path in (("bob", "/"), ("glass", "/emergency/")):
+        client.create_user(UserName=name, Path=path)
+    return client
+
+
+def shipped(name: str, **mode: Any) -> Policy:
+    """A policy that ships, with the variables of accounts.yml, and no waiting."""
+    data = deepcopy(DATA[name])
+    data["mode"] |= {"delay": 0, **mode} if data["mode"]["type"] == "cloudtrail" else {}
+    for action in data["actions"]:
+        if "wait" in action:
+            action["wait"] = 1
+    load_resources(("aws.iam-user",))
+    register()
+    reset_session_cache()
+    config = Config.empty(
+        region="us-east-1",
+        account_id=ACCOUNT,
+        assume_role=f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian",
+        output_dir=f"s3://{BUCKET}/realtime/output?region=us-east-1",
+        cache_period=0,
+    )
+    (found,) = PolicyCollection.from_data({"policies": [data]}, config)
+    accounts = yaml.safe_load((ROOT / "accounts.yml").read_text())
+    found.expand_variables(found.get_variables({**accounts["vars"], **accounts["accounts"][0]["vars"]}))
+    found.validate()
+    return found
+
+
+def now_event(name: str, who: dict[str, Any], asked: dict[str, Any], **more: Any) -> dict[str, Any]:
+    answer = {"user": {"userName": asked["userName"]}} if name == "CreateUser" else None
+    return event(name, who, asked, answer, datetime.now(timezone.utc).isoformat(timespec="seconds"), **more)
+
+
+def push(name: str, given: dict[str, Any]) -> Any:
+    found = shipped(name)
+    found.push(given, None)
+    return found
+
+
+def sent(org: LocalOrg) -> list[dict[str, Any]]:
+    found = org.client("sqs").receive_message(QueueUrl=QUEUE, MaxNumberOfMessages=10).get("Messages", [])
+    return [json.loads(zlib.decompress(base64.b64decode(each["Body"]))) for each in found]
+
+
+BOB = {"userName": "bob"}
+
+
+@pytest.mark.parametrize(
+    ("given", "to"),
+    [
+        pytest.param(
+            lambda: now_event("CreateUser", trail.CONSOLE, BOB),
+            ["payments-owner@example.com", "jane@example.com"],
+            id="console",
+        ),
+        pytest.param(
+            lambda: now_event("CreateAccessKey", trail.CLI, BOB), ["payments-owner@example.com"], id="cli"
+        ),
+        pytest.param(
+            lambda: now_event(
+                "CreateUser", {**trail.CONSOLE, "arn": str(trail.CONSOLE["arn"]).replace(".com", ".org")}, BOB
+            ),
+            ["payments-owner@example.com"],
+            id="other-domain",
+        ),
+        pytest.param(lambda: now_event("CreateUser", trail.RUNNER, BOB), None, id="our-own-role"),
+        pytest.param(
+            lambda: now_event("CreateUser", trail.CONSOLE, BOB, errorCode="AccessDenied"), None, id="failed"
+        ),
+        pytest.param(lambda: now_event("CreateUser", trail.CONSOLE, {"userName": "gone"}), None, id="gone"),
+        pytest.param(
+            lambda: now_event("CreateUser", trail.CONSOLE, {"userName": "glass"}), None, id="exempt"
+        ),
+        pytest.param(lambda: now_event("DeleteUserPolicy", trail.CONSOLE, DENY), [], id="deny-removed"),
+    ],
+)
+def test_creator_and_owner_are_addressed_once(
+    org: LocalOrg, iam: Any, given: Callable[[], dict[str, Any]], to: list[str] | None
+) -> None:
+    about = given()
+    for _ in range(2):
+        push(REALTIME, about)
+    messages = sent(org)
+    if to is None:
+        assert messages == []
+        # nor is it recorded who is exempt: no announcement depends on it
+        assert "Contents" not in org.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="realtime/notices/")
+        return
+    (message,) = messages
+    (user,) = message["resources"]
+    assert message["action"]["to"] == (to or ["payments-owner@example.com", "jane@example.com"])
+    assert (user["UserName"], user["c7n:IamUser"]["created"]["event"]) == (
+        "bob",
+        about["detail"]["eventName"],
+    )
+    assert message["event"] is None
+    assert message["action"]["subject"].startswith(
+        f"payments: {about['detail']['eventName']} for 1 IAM user on "
+    )
+
+
+@pytest.mark.parametrize("form", ["inline", "attached", "boundary"])
+def test_a_deny_that_is_still_there_was_not_removed(org: LocalOrg, iam: Any, form: str) -> None:
+    if form == "inline":
+        iam.put_user_policy(UserName="bob", PolicyName=DENY_ALL_NAME, PolicyDocument=deny_all_document())
+    elif form == "attached":
+        iam.attach_user_policy(UserName="bob", PolicyArn=DENY_ALL)
+    else:
+        iam.put_user_permissions_boundary(UserName="bob", PermissionsBoundary=DENY_ALL)
+    push(REALTIME, now_event("PutUserPolicy", trail.CONSOLE, DENY))
+    assert sent(org) == []
+    # a credential that is created under it is news all the same
+    push(REALTIME, now_event("CreateAccessKey", trail.CONSOLE, BOB))
+    assert len(sent(org)) == 1
+
+
+def test_each_call_is_news(org: LocalOrg, iam: Any) -> None:
+    """Two calls in the same minute can be those of two people."""
+    first = now_event("CreateAccessKey", trail.CONSOLE, BOB)
+    second = now_event("CreateAccessKey", trail.CLI, BOB)
+    for given in (first, second, first):
+        push(REALTIME, given)
+    told = [each["resources"][0]["c7n:IamUser"]["created"]["by"].rpartition("/")[2] for each in sent(org)]
+    assert sorted(told) == ["alice", "jane@example.com"]
+
+
+def test_a_removed_deny_is_news_although_the_user_was_reported_as_created(org: LocalOrg, iam: Any) -> None:
+    removed = now_event("DeleteUserPolicy", trail.CONSOLE, DENY)
+    push(REALTIME, now_event("CreateUser", trail.CONSOLE, BOB))
+    push(REALTIME, removed)
+    assert len(sent(org)) == 2
+    names = [
+        each["Key"].rpartition("Z-")[2].rpartition("-")[0]
+        for each in org.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="realtime/notices/")["Contents"]
+        if each["Key"].endswith(".json")
+    ]
+    assert sorted(names) == ["created", "deny-removed"]
+
+
+def test_each_day_reports_what_no_event_did(org: LocalOrg, iam: Any) -> None:
+    old = datetime.now(timezone.utc) - timedelta(days=400)
+    account = org.backend("iam", ACCOUNT)
+    for name in ("old", "new-key"):
+        user = seeding.add_user(account, name, created=old)
+        seeding.add_access_key(account, user, created=old)
+    iam.create_access_key(UserName="new-key")
+    push(REALTIME, now_event("CreateUser", trail.CONSOLE, BOB))
+    sent(org)
+    for _ in range(2):
+        shipped(DAILY).push({"detail": {}}, None)
+    (message,) = sent(org)
+    assert [each["UserName"] for each in message["resources"]] == ["new-key"]
+
+
+def exempt_by_tag(iam: Any) -> None:
+    iam.tag_user(UserName="bob", Tags=[{"Key": "Purpose", "Value": "vendor"}])
+
+
+def exempt_by_group(iam: Any) -> None:
+    iam.create_group(GroupName="vendors")
+    iam.add_user_to_group(GroupName="vendors", UserName="bob")
+
+
+def nothing(iam: Any) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "status"),
+    [
+        pytest.param(nothing, "quarantined", id="nothing"),
+        pytest.param(exempt_by_tag, "skipped", id="tag"),
+        pytest.param(exempt_by_group, "skipped", id="group"),
+    ],
+)
+def test_a_new_user_is_judged_again_after_the_wait(
+    org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[Any], None], status: str
+) -> None:
+    rules = "tag,group,reason,expires\nPurpose=vendor,,a test,2999-12-31\n,vendors,a test,2999-12-31\n"
+    org.client("s3").put_object(Bucket=BUCKET, Key="exemptions.csv", Body=rules.encode())
+    waits = [300]
+    monkeypatch.setattr(
+        Interruption,
+        "sleep",
+        lambda _, seconds: meanwhile(iam) if waits and waits.pop() else None,
+    )
+    push(QUARANTINE, now_event("CreateUser", trail.CONSOLE, BOB))
+    assert iam.list_user_policies(UserName="bob")["PolicyNames"] == (
+        [DENY_ALL_NAME] if status == "quarantined" else []
+    )
+    (message,) = sent(org)
+    assert message["resources"][0]["c7n:IamUser"]["outcome"]["status"] == status
+    assert message["action"]["to"] == ["payments-owner@example.com", "jane@example.com"]
+
+
+def test_a_signal_ends_the_wait_and_the_process(
+    org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(interruption: Interruption, seconds: float) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        interruption.check()
+
+    monkeypatch.setattr(Interruption, "sleep", stop)
+    with pytest.raises(SystemExit):
+        push(QUARANTINE, now_event("CreateUser", trail.CONSOLE, BOB))
+    assert iam.list_user_policies(UserName="bob")["PolicyNames"] == sent(org) == []
+
+
+def old_user(org: LocalOrg, iam: Any) -> dict[str, Any]:
+    old = datetime.now(timezone.utc) - timedelta(days=2)
+    seeding.add_user(org.backend("iam", ACCOUNT), "old", created=old)
+    return now_event("CreateUser", trail.CONSOLE, {"userName": "old"})
+
+
+def bedrock(org: LocalOrg, iam: Any) -> dict[str, Any]:
+    iam.create_user(UserName="BedrockAPIKey-ab12")
+    return now_event("CreateUser", trail.CONSOLE, {"userName": "BedrockAPIKey-ab12"})
+
+
+def trusted(org: LocalOrg, iam: Any) -> dict[str, Any]:
+    principal = {"AWS": f"arn:aws:iam::{ACCOUNT}:user/bob"}
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.create_role(RoleName="deploy", AssumeRolePolicyDocument=trust)
+    return now_event("CreateUser", trail.CONSOLE, BOB)
+
+
+def restored(org: LocalOrg, iam: Any) -> dict[str, Any]:
+    return now_event("CreateUser", trail.RUNNER, BOB)
+
+
+@pytest.mark.parametrize("case", [old_user, bedrock, trusted, restored])
+def test_whom_the_quarantine_never_touches(
+    org: LocalOrg, iam: Any, case: Callable[[LocalOrg, Any], dict[str, Any]]
+) -> None:
+    given = case(org, iam)
+    push(QUARANTINE, given)
+    assert not [each for each in org.calls if each.operation == "PutUserPolicy"]
+    assert sent(org) == []
+
+
+EVERYBODY = [{"type": "unnecessary", "exempt": "none"}]
+LAMBDA = {
+    "type": "cloudtrail",
+    "packages": ["c7n_iamusers"],
+    "handler": "c7n_iamusers.handler.run",
+    "execution-options": {"output_dir": "s3://bucket/output"},
+    "events": [{"source": "iam.amazonaws.com", "event": "CreateUser", "ids": "x"}],
+}
+NOTIFY = {
+    "type": "notify-owners",
+    "notices": "s3://bucket/notices",
+    "step": "created",
+    "days": 2,
+    "to": ["owner@example.com"],
+    "transport": {"type": "sqs", "queue": QUEUE},
+}
+
+
+@pytest.mark.parametrize(
+    ("mode", "action", "message"),
+    [
+        pytest.param(
+            {}, {**NOTIFY, "notices": "notices"}, "do not outlive a run in AWS Lambda", id="directory"
+        ),
+        pytest.param(
+            {"delay": 200}, {"type": "quarantine", "wait": 300}, "take 500 seconds of the 900", id="waits"
+        ),
+        pytest.param(
+            {"timeout": 60}, {"type": "quarantine", "wait": 31}, "lower them to 30 together", id="timeout"
+        ),
+    ],
+)
+def test_what_a_lambda_cannot_do_is_refused(
+    org: LocalOrg, mode: dict[str, Any], action: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(PolicyValidationError, match=message):
+        policy({"mode": {**LAMBDA, **mode}, "filters": EVERYBODY, "actions": [action]})
+
+
+@pytest.mark.parametrize(
+    ("region", "fits"), [("us-east-1", True), ("eu-west-1", False), ("cn-north-1", True)]
+)
+def test_events_of_iam_arrive_in_the_home_region_alone(org: LocalOrg, region: str, fits: bool) -> None:
+    data = {"mode": LAMBDA, "filters": EVERYBODY, "actions": []}
+    if fits:
+        policy(data, region=region)
+        return
+    with pytest.raises(
+        PolicyValidationError, match=r"in eu-west-1 would never run: .* arrive in us-east-1 alone"
+    ):
+        policy(data, region=region)
+
+
+def test_an_unreadable_list_of_exemptions_touches_nobody(org: LocalOrg, iam: Any) -> None:
+    org.client("s3").delete_object(Bucket=BUCKET, Key="exemptions.csv")
+    with pytest.raises(PolicyExecutionError, match="can't be read"):
+        push(QUARANTINE, now_event("CreateUser", trail.CONSOLE, BOB))
+    assert sent(org) == []
+
+
+def test_the_waits_leave_the_functions_time() -> None:
+    for each in DATA.values():
+        mode = each["mode"]
+        assert mode.get("delay", 0) + each["actions"][0].get("wait", 0) <= mode["timeout"] / 2
