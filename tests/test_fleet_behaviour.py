@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from c7n.utils import reset_session_cache
 from c7n_org.cli import run_account
 from click.testing import CliRunner, Result
 
@@ -71,6 +72,7 @@ def org(started: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> L
     monkeypatch.chdir(tmp_path)
     short_circuit(monkeypatch, started)
     hurry(monkeypatch)
+    reset_session_cache()  # of an organization that a test before had
     delays = Backoff.delays
     monkeypatch.setattr(Backoff, "delays", lambda backoff: (0 * each for each in delays(backoff)))
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
