@@ -150,13 +150,17 @@ class History:
         return None
 
     def deactivated_ids(self, since: datetime | None = None) -> tuple[str, ...]:
-        """The ids of the credentials that we deactivated (from ``since`` on, if given) and did not activate later."""
+        """The ids of the credentials that we deactivated (from ``since`` on, if given) and did not activate later.
+
+        Not of those that a restoration gave back inactive, as they were before.
+        """
         status: dict[str, str] = {}
         for each in (call for call in self.calls if call.effective and call.time >= (since or _BEGINNING)):
             for kind in SWITCHABLE_KINDS:
                 if kind.status_change and each.operation == kind.status_change.operation:
                     (name,) = kind.status_change.parameters
-                    status[str(each.parameters.get(name))] = str(each.parameters.get("Status"))
+                    value = "" if _is_restoration(each) else str(each.parameters.get("Status"))
+                    status[str(each.parameters.get(name))] = value
         return tuple(sorted(identity for identity, value in status.items() if value == INACTIVE))
 
     def with_calls(self, calls: Iterable[tuple[ApiCall, str]], now: datetime) -> History:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -35,6 +35,11 @@ from c7n_iamusers.iam.user import IamUser, Item
 NOTHING_KNOWN = History()
 #: Why a quarantine no longer holds whose Deny somebody else removed.
 DENY_GONE = "its Deny-all is gone"
+#: Why credentials stay inactive that we deactivated.
+DEACTIVATED_EARLIER = "this tool deactivated these under an earlier quarantine"
+UNKNOWN_SINCE = (
+    "It is unknown whether anybody else has activated them since, and deactivated them for another reason"
+)
 
 
 def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> Quarantine | None:
@@ -180,27 +185,41 @@ def denied(user: IamUser, quarantine: Quarantine) -> bool:
     return is_bounded(user) or (quarantine.deny != "boundary" and holds_attached(user))
 
 
-def left_inactive(user: IamUser, quarantine: Quarantine) -> list[str]:
-    """Why credentials stay inactive that may have been active before, in words; empty if the record is valid.
+def left_inactive(user: IamUser, quarantine: Quarantine, history: History = NOTHING_KNOWN) -> list[str]:
+    """Why credentials stay inactive that may have been active before, in words; empty if there are none.
 
     Whoever removed the Deny-all by hand may also have activated these credentials, and deactivated them again for
-    another reason, such as a leak.
+    another reason, such as a leak: nothing that is read here shows whether somebody did. So a later quarantine does not
+    take them into its record, and its release names them.
     """
     since = f"{quarantine.since:%Y-%m-%d %H:%M} UTC"
     if not quarantine.known:
-        off = list(switchable(user, INACTIVE))
-        why = (
+        missing = (
             f"the journal of the quarantine of {since} is missing, so it is unknown what was active before it"
         )
-    elif denied(user, quarantine) or quarantine.deny == "none":
-        return []
-    else:
-        off = recorded_inactive(user, quarantine)
-        why = f"the Deny-all of {since} was removed by somebody else, so it is unknown why these are inactive now"
-    if not off:
-        return []
-    named = ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in off)
-    return [f"{why}; they stay inactive: {named}; activate by hand the ones that are needed"]
+        return _staying(missing, switchable(user, INACTIVE))
+    gone = not denied(user, quarantine) and quarantine.deny != "none"
+    removed = (
+        f"the Deny-all of {since} was removed by somebody else. These were active before it. {UNKNOWN_SINCE}"
+    )
+    earlier = f"{DEACTIVATED_EARLIER}, before that of {since}. {UNKNOWN_SINCE}"
+    return [
+        *(_staying(removed, recorded_inactive(user, quarantine)) if gone else ()),
+        *_staying(earlier, deactivated_earlier(user, quarantine.deactivated, history)),
+    ]
+
+
+def deactivated_earlier(
+    user: IamUser, recorded: Collection[str], history: History
+) -> list[tuple[AttachmentKind, Item]]:
+    """The inactive credentials of ``user`` that we deactivated, never activated, and that are not ``recorded``."""
+    ours = set(history.deactivated_ids()) - set(recorded)
+    return [(kind, item) for kind, item in switchable(user, INACTIVE) if item[kind.identifier] in ours]
+
+
+def _staying(why: str, credentials: Iterable[tuple[AttachmentKind, Item]]) -> list[str]:
+    named = ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in credentials)
+    return [f"{why}; they stay inactive: {named}; activate by hand the ones that are needed"] if named else []
 
 
 def recorded_inactive(user: IamUser, quarantine: Quarantine) -> list[tuple[AttachmentKind, Item]]:

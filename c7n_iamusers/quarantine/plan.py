@@ -84,7 +84,7 @@ def plan_quarantine(
             return QuarantinePlan(Plan(user.subject, ()), record, problem=problem)
     record = replace(record, deny=_form(found, history))
     switches = [_switch(user, kind, item, INACTIVE) for kind, item in off]
-    notes = own_changes.left_inactive(user, earlier) if earlier else []
+    notes = own_changes.left_inactive(user, earlier, history) if earlier else []
     calls = (*found.put, *switches, *_tagging(user, record))
     broken = lapsed if own_changes.broken_quarantine(user, history) else ()
     return QuarantinePlan(Plan(user.subject, calls), record, tuple(notes), problem, broken)
@@ -192,7 +192,7 @@ def plan_release(
     keys = sorted(key for key in user.tags if is_quarantine_tag(key))
     untag = [deny_all.identified_call("UntagUser", {"UserName": user.name, "TagKeys": keys})] if keys else []
     plan = replace(plan, calls=(*switches, *removals, *untag))
-    notes = own_changes.left_inactive(user, record)
+    notes = own_changes.left_inactive(user, record, history)
     if deny_all.has_foreign_policy(user):
         notes.append(
             f"its inline policy {deny_all.DENY_ALL_NAME} is not this tool's, or was changed: it stays"

@@ -140,7 +140,7 @@ def test_a_key_deactivated_since_the_deny_was_taken_off_stays_off(
     release(tmp_path)
     assert set(statuses(iam)) == {"Inactive"}
     assert DENY_ALL_NAME not in iam.list_user_policies(UserName="alice")["PolicyNames"]
-    assert (f"they stay inactive: access key {key}" in released(tmp_path)["reason"]) is not again
+    assert f"they stay inactive: access key {key}" in released(tmp_path)["reason"]
 
 
 def test_a_reason_that_tags_cannot_say_does_not_keep_a_user_in_quarantine(

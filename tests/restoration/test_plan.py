@@ -574,6 +574,39 @@ def test_a_quarantine_that_was_released_keeps_no_deny_of_a_later_deletion_on() -
     assert operations(revive(ALICE, now, history)) == ["DetachUserPolicy"]
 
 
+@pytest.mark.parametrize(
+    ("taken_over", "named"),
+    [
+        pytest.param((), True, id="quarantined-again-after-somebody-removed-the-deny"),
+        pytest.param(("CERT1",), False, id="in-quarantine"),
+    ],
+)
+def test_what_comes_back_inactive_although_we_deactivated_it_is_named(
+    taken_over: tuple[str, ...], named: bool
+) -> None:
+    held, known = in_quarantine(ALICE)
+    record = {"since": LATER.isoformat(), "deactivated": list(taken_over)}
+    snapshot = replace(SNAPSHOT, user=held, quarantine=record)
+    found = plan_restoration(Recorded((snapshot,), known), state_with(None), TOKEN)
+    notes = [note for note in found.notes if "they come back inactive" in note]
+    assert [("signing certificate CERT1;" in note, "CERT2" in note) for note in notes] == (
+        [(True, False)] * named
+    )
+    assert operations(found).count("UpdateSigningCertificate") == 1 + named
+
+
+def test_only_what_no_quarantine_deactivated_comes_back_as_inactive_before() -> None:
+    held, known = in_quarantine(ALICE)
+    gone = [
+        AppliedCall(BEGUN, "DeleteSigningCertificate", {"UserName": "alice", "CertificateId": each}, {})
+        for each in ("CERT1", "CERT2")
+    ]
+    history = replace(known, calls=(*known.calls, *gone))
+    found = revive(held, holding(held, signing_certificate=()), history)
+    switches = [call for call in found.plan.calls if call.operation == "UpdateSigningCertificate"]
+    assert [call.notes for call in switches] == [{}, {"for": "restoration"}]
+
+
 def test_an_earlier_versions_boundary_is_in_its_first_snapshot() -> None:
     bounded = holding(ALICE, permissions_boundary=({"PermissionsBoundaryArn": DENY_ALL},))
     given = {"UserName": "alice", "PermissionsBoundary": DENY_ALL}
