@@ -203,10 +203,23 @@ def left_inactive(user: IamUser, quarantine: Quarantine, history: History = NOTH
         f"the Deny-all of {since} was removed by somebody else. These were active before it. {UNKNOWN_SINCE}"
     )
     earlier = f"{DEACTIVATED_EARLIER}, before that of {since}. {UNKNOWN_SINCE}"
+    given_back = history.activated_ids(quarantine.since)
+    taken = "a release that was stopped activated these, and somebody else has deactivated them since"
     return [
-        *(_staying(removed, recorded_inactive(user, quarantine)) if gone else ()),
+        *(_staying(removed, recorded_inactive(user, without_activated(quarantine, history))) if gone else ()),
         *_staying(earlier, deactivated_earlier(user, quarantine.deactivated, history)),
+        *_staying(taken, [each for each in switchable(user, INACTIVE) if _id(each) in given_back]),
     ]
+
+
+def without_activated(quarantine: Quarantine, history: History) -> Quarantine:
+    """``quarantine`` without the credentials that a stopped release has activated already.
+
+    Where one of them is inactive again, somebody else deactivated it, such as for a leak: no release activates it.
+    """
+    given_back = history.activated_ids(quarantine.since)
+    left = tuple(identity for identity in quarantine.deactivated if identity not in given_back)
+    return replace(quarantine, deactivated=left)
 
 
 def deactivated_earlier(
@@ -215,6 +228,11 @@ def deactivated_earlier(
     """The inactive credentials of ``user`` that we deactivated, never activated, and that are not ``recorded``."""
     ours = set(history.deactivated_ids()) - set(recorded)
     return [(kind, item) for kind, item in switchable(user, INACTIVE) if item[kind.identifier] in ours]
+
+
+def _id(credential: tuple[AttachmentKind, Item]) -> str:
+    kind, item = credential
+    return str(item[kind.identifier])
 
 
 def _staying(why: str, credentials: Iterable[tuple[AttachmentKind, Item]]) -> list[str]:

@@ -66,7 +66,7 @@ def plan_quarantine(
     deactivated = in_force is not None and not in_force.kept
     if earlier and ((keep and deactivated) or (not lapsed and (keep or deactivated))):
         return QuarantinePlan(Plan(user.subject, ()), earlier, lapsed=lapsed)
-    recorded = in_force.deactivated if in_force else ()
+    recorded = own_changes.without_activated(in_force, history).deactivated if in_force else ()
     known = {identity for identity in recorded if identity in _ids(user)}
     off = [] if keep else list(own_changes.switchable(user, ACTIVE))
     ids = (*known, *(str(item[kind.identifier]) for kind, item in off if item[kind.identifier] not in known))
@@ -133,11 +133,11 @@ def record_to_release(
 ) -> Quarantine | None:
     """The record of the quarantine that a release of ``user`` ends; None if there is none. ``trusted``: see below."""
     if found := own_changes.quarantine_of(user, history):
-        return found
+        return own_changes.without_activated(found, history)
     claimed = quarantine_of_tags(user.tags)
     if claimed and history.quarantine:
         # The Deny was removed outside this tool: no credential is activated, and the notes name those inactive.
-        return history.quarantine
+        return own_changes.without_activated(history.quarantine, history)
     if form := own_changes.own_deny(user, history):
         # An earlier release ended before it lifted the Deny, or did not know it: the rest is what we deactivated under
         # this Deny and did not activate since.

@@ -471,9 +471,47 @@ def test_a_release_names_no_key_that_we_activated_since_or_that_is_gone() -> Non
     key = ApiCall("iam", "UpdateAccessKey", {"UserName": "alice", "AccessKeyId": "AKIA1", "Status": "Active"})
     rest = dict.fromkeys(("signing-certificate", "ssh-public-key", "service-specific-credential"), ())
     bare = replace(held, attachments={**held.attachments, "inline-policy": (), **rest})
-    record = Quarantine(LATER, "park", "unused")
+    record = Quarantine(LATEST, "park", "unused")
     assert len(left_inactive(bare, record, history)) == 1
     assert left_inactive(bare, record, history.with_calls([(key, "done")], LATER)) == []
+
+
+@pytest.mark.parametrize(
+    ("result", "again", "status"),
+    [
+        pytest.param("done", False, "Inactive", id="activated"),
+        pytest.param("done", True, "Inactive", id="activated-and-quarantined-again"),
+        pytest.param("unknown", False, "Active", id="nobody-knows-whether-activated"),
+        pytest.param("failed", False, "Active", id="not-activated"),
+    ],
+)
+@pytest.mark.parametrize("before", [user(**CREDENTIALS), *(each for each, _ in FORMS)])
+def test_a_key_that_somebody_deactivated_after_a_stopped_release_had_activated_it_stays_inactive(
+    before: IamUser, result: str, again: bool, status: str
+) -> None:
+    held, history = in_quarantine(before)
+    record = quarantine_of(held, history)
+    assert record is not None
+    key, *_ = release(held, record, history, before).plan.calls
+    assert key.parameters["AccessKeyId"] == "AKIA1"
+    known = history.with_calls([(key, result)], LATER)
+    planned = QuarantinePlan(Plan(before.subject, ()), record)
+    if again:
+        active = (credential("SSHPublicKeyId", "APKA1"),)
+        held = replace(held, attachments={**held.attachments, "ssh-public-key": active})
+        planned = quarantine(held, LATEST, known)
+        held, known = (
+            apply(held, planned.plan),
+            journal(planned.plan.calls, planned.record, LATEST, known),
+        )
+    found = record_to_release(held, known, LATEST)
+    assert found is not None
+    released = release(held, found, known, before)
+    notes = [*planned.notes, *released.notes]
+    assert ["somebody else has deactivated" in note for note in notes] == [True] * (status == "Inactive")
+    after = apply(held, released.plan).attachments
+    assert [each["Status"] for each in after["access-key"]] == [status, "Inactive"]
+    assert {**after, "access-key": ()} == {**before.attachments, "access-key": ()}
 
 
 def test_a_stopped_release_activates_no_certificate_that_a_restoration_gave_back_inactive() -> None:
