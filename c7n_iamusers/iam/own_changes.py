@@ -49,6 +49,11 @@ def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> Quarantine
     kept active (``kept``). Without a journal, only the inline form can be known as ours.
     Tags are ignored, because anybody with iam:TagUser can write them.
     """
+    found = _recorded(user, history)
+    return without_activated(found, history) if found else None
+
+
+def _recorded(user: IamUser, history: History) -> Quarantine | None:
     record = deny_record_of(user)
     on_user = record.quarantine if record else None
     journaled = history.quarantine

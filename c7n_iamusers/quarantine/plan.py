@@ -133,7 +133,7 @@ def record_to_release(
 ) -> Quarantine | None:
     """The record of the quarantine that a release of ``user`` ends; None if there is none. ``trusted``: see below."""
     if found := own_changes.quarantine_of(user, history):
-        return own_changes.without_activated(found, history)
+        return found
     claimed = quarantine_of_tags(user.tags)
     if claimed and history.quarantine:
         # The Deny was removed outside this tool: no credential is activated, and the notes name those inactive.
