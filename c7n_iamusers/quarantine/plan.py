@@ -125,7 +125,7 @@ def plan_brownout(user: IamUser, now: datetime, minutes: int) -> BrownoutPlan:
 
 def plan_brownout_end(user: IamUser) -> Plan:
     """The call that removes a brownout's policy from ``user``, over or not. What a tag claims is not touched."""
-    return Plan(user.subject, (deny_all.remove_inline_deny(user),))
+    return Plan(user.subject, (deny_all.remove_inline_deny(user, "release"),))
 
 
 def record_to_release(
@@ -184,7 +184,7 @@ def plan_release(
     off = own_changes.recorded_inactive(user, record) if record.known and holds else []
     switches = [_switch(user, kind, item, ACTIVE) for kind, item in off]
     inline = deny_all.holds_inline(user) or deny_all.brownout_of(user)
-    removals = [deny_all.remove_inline_deny(user)] if inline else []
+    removals = [deny_all.remove_inline_deny(user, "release")] if inline else []
     ours = bool(history.attached_deny()) or (trusted and record.deny == deny_all.ATTACHED)
     if ours and deny_all.holds_attached(user):
         removals.append(deny_all.detach_deny_all(user, "release"))

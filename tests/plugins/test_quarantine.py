@@ -528,6 +528,38 @@ def test_a_brownout_does_not_replace_a_deny_that_came_meanwhile(
     assert row["reason"].startswith("in quarantine since 2026-01-01")
 
 
+@pytest.mark.parametrize(
+    ("options", "meanwhile"),
+    [
+        pytest.param({"brownout": 15}, "Quarantined20260101T000000ZListening", id="brownout"),
+        pytest.param({"credentials": "keep"}, "Deletion20260101T000000Z", id="quarantine"),
+    ],
+)
+def test_a_release_lifts_no_deny_that_came_meanwhile(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    meanwhile: str,
+) -> None:
+    quarantine(tmp_path, **options)
+    deny = {"UserName": "alice", "PolicyName": DENY_ALL_NAME}
+    deny["PolicyDocument"] = deny_all_document(meanwhile)
+    read: list[str] = []
+
+    def second_read() -> None:
+        read.append("GetUser")
+        if len(read) == 2:
+            iam.put_user_policy(**deny)
+
+    on_call(monkeypatch, "GetUser", second_read, by_policies_only=True)
+    with pytest.raises(PolicyExecutionError, match="its inline Deny-all was changed during this run"):
+        release(tmp_path)
+    document = iam.get_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)["PolicyDocument"]
+    assert document["Statement"][0]["Sid"] == meanwhile
+
+
 def test_a_brownout_deactivates_nothing(org: LocalOrg) -> None:
     with pytest.raises(PolicyValidationError, match="a brownout ends by itself"):
         acting({"type": "quarantine", "brownout": 15, "credentials": "deactivate"}, None)
