@@ -59,13 +59,22 @@ def _recorded(user: IamUser, history: History) -> Quarantine | None:
     journaled = history.quarantine
     if on_user is None or predated(user, history):
         in_force = journaled and journaled.deny != "inline" and _is_in_force(user, journaled, history)
-        return journaled if in_force else None
+        return _with_earlier(user, journaled, history) if journaled and in_force else None
     later = journaled is not None and journaled.since > on_user.since
     # The Deny of a kept one may have had no room for the ids of the credentials that were deactivated later.
     deepened = journaled is not None and on_user.kept and not journaled.kept
     if journaled and (later or (journaled.since == on_user.since and (deepened or not on_user.known))):
         return replace(journaled, deny="inline")
     return on_user
+
+
+def _with_earlier(user: IamUser, quarantine: Quarantine, history: History) -> Quarantine:
+    """``quarantine``, with what an earlier one deactivated under the same AWSDenyAll, whose journal it did not have."""
+    form = own_deny(user, history) if quarantine.deny == "own" else ""
+    if not form:
+        return quarantine
+    off = history.deactivated_ids(history.attached_deny() if form == ATTACHED else history.boundary_deny())
+    return replace(quarantine, deactivated=tuple(sorted({*quarantine.deactivated, *off})))
 
 
 def predated(user: IamUser, history: History) -> datetime | None:

@@ -334,6 +334,19 @@ def test_a_release_says_what_another_output_put_on_and_lifts_it_with_that_record
     assert apply(held, again.plan).attachments == before.attachments
 
 
+@pytest.mark.parametrize(("before", "left"), FORMS, ids=[ATTACHED, BOUNDARY])
+def test_a_release_with_the_records_of_both_outputs_is_exact(before: IamUser, left: str) -> None:
+    held, first = in_quarantine(before)
+    planned = quarantine(held, LATER)  # without the journal of the first
+    held = apply(held, planned.plan)
+    both = journal(planned.plan.calls, planned.record, LATER, first)
+    found = record_to_release(held, both, LATEST)
+    assert found is not None
+    released = release(held, found, both, before)
+    assert (released.notes, released.left) == ((), "")
+    assert apply(held, released.plan).attachments == before.attachments
+
+
 @pytest.mark.parametrize(("before", "deny"), SHAPES)
 def test_a_quarantine_that_holds_is_not_changed(before: IamUser, deny: str) -> None:
     held, history = in_quarantine(before)
