@@ -196,7 +196,8 @@ def denied(user: IamUser, quarantine: Quarantine) -> bool:
         return holds_inline(user)
     if quarantine.deny == "none":
         return False
-    return is_bounded(user) or (quarantine.deny != "boundary" and holds_attached(user))
+    forms = {ATTACHED: holds_attached(user), BOUNDARY: is_bounded(user)}
+    return forms.get(quarantine.deny, any(forms.values()))
 
 
 def left_inactive(user: IamUser, quarantine: Quarantine, history: History = NOTHING_KNOWN) -> list[str]:

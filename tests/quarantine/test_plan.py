@@ -543,6 +543,20 @@ def test_a_stopped_release_activates_no_certificate_that_a_restoration_gave_back
     assert (record.deny, record.deactivated) == (ATTACHED, ("ACCA1", "AKIA1", "APKA1", "CERT1"))
 
 
+def test_a_boundary_that_somebody_set_does_not_stand_for_our_attached_deny() -> None:
+    before = user(inline_policy=FULL_INLINE, **CREDENTIALS)
+    held, history = in_quarantine(before)
+    boundary = ({"PermissionsBoundaryArn": DENY_ALL["PolicyArn"]},)
+    bare = replace(
+        held, attachments={**held.attachments, "attached-policy": (), "permissions-boundary": boundary}
+    )
+    record = record_to_release(bare, history, LATER)
+    assert record is not None
+    assert lapses(bare, record) == ["its Deny-all is gone"]
+    released = plan_release(bare, record, history, boundary)
+    assert [call.operation for call in released.plan.calls] == ["UntagUser"]
+
+
 MANY = tuple(credential("AccessKeyId", f"AKIA{number:016d}") for number in range(17))
 
 
