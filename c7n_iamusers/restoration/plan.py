@@ -53,7 +53,7 @@ def notes(
             for group in vanished
         ),
         _group_policies(snapshot, current) if recreate_groups else (),
-        _quarantines(snapshot, current),
+        _quarantines(snapshot, current, history),
         _inactive(snapshot, history),
         _extras(snapshot, current),
         _restored_tag(snapshot, current) if new_unique_id else (),
@@ -86,12 +86,12 @@ def _restored_tag(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[
         yield f"it has {tag}, which names the user that it replaces: remove it once everything is restored"
 
 
-def _quarantines(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
+def _quarantines(snapshot: Snapshot, current: limits.CurrentState, history: History) -> Iterator[str]:
     if snapshot.partial:
         yield "another run had begun to delete it before: what that run removed is not in this output"
     if snapshot.quarantine:
         yield f"it was in quarantine since {snapshot.quarantine['since']}: it is restored as it was before that"
-    if current.user and quarantine_of(current.user):
+    if current.user and quarantine_of(current.user, history):
         yield "it is in quarantine now: the action release ends that"
 
 
@@ -201,7 +201,7 @@ def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
 
 def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.CurrentState) -> Restoration:
     snapshot = removed_by_us(recorded.snapshots, recorded.history)
-    if (record := deny_record_of(now)) and record.quarantine:
+    if quarantine_of(now, recorded.history):
         # The user is still in quarantine: restore credentials that the quarantine deactivated as inactive.
         snapshot = replace(snapshot, quarantine=None)
     ours = frozenset(recorded.history.deactivated_ids())
@@ -292,7 +292,7 @@ def _restore(
         call = deny_all.iam_call(
             kind.status_change.operation, {"UserName": snapshot.user.name, **given, "Status": INACTIVE}
         )
-        # What was inactive before any quarantine is not for a release to activate.
+        # By these notes, no release takes what was inactive before for what a quarantine deactivated.
         was_ours = item[kind.identifier] in ours
         yield call if was_ours else replace(call, notes={"for": "restoration"})
 

@@ -595,14 +595,27 @@ def test_what_comes_back_inactive_although_we_deactivated_it_is_named(
     assert operations(found).count("UpdateSigningCertificate") == 1 + named
 
 
-def test_only_what_no_quarantine_deactivated_comes_back_as_inactive_before() -> None:
-    held, known = in_quarantine(ALICE)
+@pytest.mark.parametrize(
+    "refused",
+    [
+        pytest.param((), id="inline"),
+        pytest.param(("inline",), id="attached"),
+        pytest.param(("inline", "attached"), id="boundary"),
+    ],
+)
+def test_a_user_still_in_quarantine_gets_no_active_credential(refused: tuple[str, ...]) -> None:
+    held, known = in_quarantine(ALICE, refused)
     gone = [
         AppliedCall(BEGUN, "DeleteSigningCertificate", {"UserName": "alice", "CertificateId": each}, {})
         for each in ("CERT1", "CERT2")
     ]
     history = replace(known, calls=(*known.calls, *gone))
-    found = revive(held, holding(held, signing_certificate=()), history)
+    record = quarantine_of(held, history)
+    assert record is not None
+    snapshot = replace(SNAPSHOT, user=held, quarantine=record.as_data())
+    now = state_with(holding(held, signing_certificate=()), restored_ids=frozenset())
+    found = plan_restoration(Recorded((snapshot,), history), now, TOKEN)
+    # By the notes, a release names the one that a quarantine deactivated, and not the one that was inactive before.
     switches = [call for call in found.plan.calls if call.operation == "UpdateSigningCertificate"]
     assert [call.notes for call in switches] == [{}, {"for": "restoration"}]
 
