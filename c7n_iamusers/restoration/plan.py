@@ -53,7 +53,7 @@ def notes(
             for group in vanished
         ),
         _group_policies(snapshot, current) if recreate_groups else (),
-        _quarantines(snapshot, current, history),
+        _quarantines(snapshot, current, NOTHING_KNOWN if new_unique_id else history),
         _inactive(snapshot, history),
         _extras(snapshot, current),
         _restored_tag(snapshot, current) if new_unique_id else (),
