@@ -154,9 +154,10 @@ def _put_inline(user: IamUser, document: str, why: str) -> ApiCall:
     return ApiCall("iam", "PutUserPolicy", parameters, checked=frozenset({AFTER}), notes={"for": why})
 
 
-def remove_inline_deny(user: IamUser) -> ApiCall:
-    """The call that removes the inline Deny-all."""
-    return identified_call("DeleteUserPolicy", {"UserName": user.name, "PolicyName": DENY_ALL_NAME})
+def remove_inline_deny(user: IamUser, why: str = "") -> ApiCall:
+    """The call that removes the inline Deny-all. ``why``: the purpose that the journal records, if given."""
+    call = identified_call("DeleteUserPolicy", {"UserName": user.name, "PolicyName": DENY_ALL_NAME})
+    return replace(call, notes={"for": why}) if why else call
 
 
 def detach_deny_all(user: IamUser, why: str) -> ApiCall:

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from c7n_iamusers.execution.calls import ApiCall, Subject
-from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, INACTIVE, SWITCHABLE_KINDS
+from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE, SWITCHABLE_KINDS
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, QUARANTINE_TAG, Quarantine
 from c7n_iamusers.text.moments import moment
 
@@ -150,14 +150,38 @@ class History:
         return None
 
     def deactivated_ids(self, since: datetime | None = None) -> tuple[str, ...]:
-        """The ids of the credentials that we deactivated (from ``since`` on, if given) and did not activate later."""
-        status: dict[str, str] = {}
+        """The ids of the credentials that we deactivated (from ``since`` on, if given) and did not activate later.
+
+        Not of those that a restoration gave back inactive, as they were before.
+        """
+        last = self._switches(since).items()
+        return tuple(
+            sorted(
+                identity
+                for identity, each in last
+                if each.parameters.get("Status") == INACTIVE and not _is_restoration(each)
+            )
+        )
+
+    def activated_ids(self, since: datetime) -> frozenset[str]:
+        """The ids of the credentials that we activated from ``since`` on for certain and did not deactivate later.
+
+        Where one is inactive now, somebody else deactivated it.
+        """
+        last = self._switches(since).items()
+        return frozenset(
+            identity for identity, each in last if each.parameters.get("Status") == ACTIVE and each.answered
+        )
+
+    def _switches(self, since: datetime | None) -> dict[str, AppliedCall]:
+        """The id of each credential whose status we changed -> the last call that did, from ``since`` on if given."""
+        found: dict[str, AppliedCall] = {}
         for each in (call for call in self.calls if call.effective and call.time >= (since or _BEGINNING)):
             for kind in SWITCHABLE_KINDS:
                 if kind.status_change and each.operation == kind.status_change.operation:
                     (name,) = kind.status_change.parameters
-                    status[str(each.parameters.get(name))] = str(each.parameters.get("Status"))
-        return tuple(sorted(identity for identity, value in status.items() if value == INACTIVE))
+                    found[str(each.parameters.get(name))] = each
+        return found
 
     def with_calls(self, calls: Iterable[tuple[ApiCall, str]], now: datetime) -> History:
         """The history after ``calls`` of the current run, each with its result. The journal is not read again."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -35,6 +35,11 @@ from c7n_iamusers.iam.user import IamUser, Item
 NOTHING_KNOWN = History()
 #: Why a quarantine no longer holds whose Deny somebody else removed.
 DENY_GONE = "its Deny-all is gone"
+#: Why credentials stay inactive that we deactivated.
+DEACTIVATED_EARLIER = "this tool deactivated these under an earlier quarantine"
+UNKNOWN_SINCE = (
+    "It is unknown whether anybody else has activated them since, and deactivated them for another reason"
+)
 
 
 def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> Quarantine | None:
@@ -44,18 +49,32 @@ def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> Quarantine
     kept active (``kept``). Without a journal, only the inline form can be known as ours.
     Tags are ignored, because anybody with iam:TagUser can write them.
     """
+    found = _recorded(user, history)
+    return without_activated(found, history) if found else None
+
+
+def _recorded(user: IamUser, history: History) -> Quarantine | None:
     record = deny_record_of(user)
     on_user = record.quarantine if record else None
     journaled = history.quarantine
     if on_user is None or predated(user, history):
         in_force = journaled and journaled.deny != "inline" and _is_in_force(user, journaled, history)
-        return journaled if in_force else None
+        return _with_earlier(user, journaled, history) if journaled and in_force else None
     later = journaled is not None and journaled.since > on_user.since
     # The Deny of a kept one may have had no room for the ids of the credentials that were deactivated later.
     deepened = journaled is not None and on_user.kept and not journaled.kept
     if journaled and (later or (journaled.since == on_user.since and (deepened or not on_user.known))):
         return replace(journaled, deny="inline")
     return on_user
+
+
+def _with_earlier(user: IamUser, quarantine: Quarantine, history: History) -> Quarantine:
+    """``quarantine``, with what an earlier one deactivated under the same AWSDenyAll, whose journal it did not have."""
+    form = own_deny(user, history) if quarantine.deny == "own" else ""
+    if not form:
+        return quarantine
+    off = history.deactivated_ids(history.attached_deny() if form == ATTACHED else history.boundary_deny())
+    return replace(quarantine, deactivated=tuple(sorted({*quarantine.deactivated, *off})))
 
 
 def predated(user: IamUser, history: History) -> datetime | None:
@@ -177,30 +196,63 @@ def denied(user: IamUser, quarantine: Quarantine) -> bool:
         return holds_inline(user)
     if quarantine.deny == "none":
         return False
-    return is_bounded(user) or (quarantine.deny != "boundary" and holds_attached(user))
+    forms = {ATTACHED: holds_attached(user), BOUNDARY: is_bounded(user)}
+    return forms.get(quarantine.deny, any(forms.values()))
 
 
-def left_inactive(user: IamUser, quarantine: Quarantine) -> list[str]:
-    """Why credentials stay inactive that may have been active before, in words; empty if the record is valid.
+def left_inactive(user: IamUser, quarantine: Quarantine, history: History = NOTHING_KNOWN) -> list[str]:
+    """Why credentials stay inactive that may have been active before, in words; empty if there are none.
 
     Whoever removed the Deny-all by hand may also have activated these credentials, and deactivated them again for
-    another reason, such as a leak.
+    another reason, such as a leak: nothing that is read here shows whether somebody did. So a later quarantine does not
+    take them into its record, and its release names them.
     """
     since = f"{quarantine.since:%Y-%m-%d %H:%M} UTC"
     if not quarantine.known:
-        off = list(switchable(user, INACTIVE))
-        why = (
+        missing = (
             f"the journal of the quarantine of {since} is missing, so it is unknown what was active before it"
         )
-    elif denied(user, quarantine) or quarantine.deny == "none":
-        return []
-    else:
-        off = recorded_inactive(user, quarantine)
-        why = f"the Deny-all of {since} was removed by somebody else, so it is unknown why these are inactive now"
-    if not off:
-        return []
-    named = ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in off)
-    return [f"{why}; they stay inactive: {named}; activate by hand the ones that are needed"]
+        return _staying(missing, switchable(user, INACTIVE))
+    gone = not denied(user, quarantine) and quarantine.deny != "none"
+    removed = (
+        f"the Deny-all of {since} was removed by somebody else. These were active before it. {UNKNOWN_SINCE}"
+    )
+    earlier = f"{DEACTIVATED_EARLIER}, before that of {since}. {UNKNOWN_SINCE}"
+    given_back = history.activated_ids(quarantine.since)
+    taken = "a release that was stopped activated these, and somebody else has deactivated them since"
+    return [
+        *(_staying(removed, recorded_inactive(user, without_activated(quarantine, history))) if gone else ()),
+        *_staying(earlier, deactivated_earlier(user, quarantine.deactivated, history)),
+        *_staying(taken, [each for each in switchable(user, INACTIVE) if _id(each) in given_back]),
+    ]
+
+
+def without_activated(quarantine: Quarantine, history: History) -> Quarantine:
+    """``quarantine`` without the credentials that a stopped release has activated already.
+
+    Where one of them is inactive again, somebody else deactivated it, such as for a leak: no release activates it.
+    """
+    given_back = history.activated_ids(quarantine.since)
+    left = tuple(identity for identity in quarantine.deactivated if identity not in given_back)
+    return replace(quarantine, deactivated=left)
+
+
+def deactivated_earlier(
+    user: IamUser, recorded: Collection[str], history: History
+) -> list[tuple[AttachmentKind, Item]]:
+    """The inactive credentials of ``user`` that we deactivated, never activated, and that are not ``recorded``."""
+    ours = set(history.deactivated_ids()) - set(recorded)
+    return [(kind, item) for kind, item in switchable(user, INACTIVE) if item[kind.identifier] in ours]
+
+
+def _id(credential: tuple[AttachmentKind, Item]) -> str:
+    kind, item = credential
+    return str(item[kind.identifier])
+
+
+def _staying(why: str, credentials: Iterable[tuple[AttachmentKind, Item]]) -> list[str]:
+    named = ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in credentials)
+    return [f"{why}; they stay inactive: {named}; activate by hand the ones that are needed"] if named else []
 
 
 def recorded_inactive(user: IamUser, quarantine: Quarantine) -> list[tuple[AttachmentKind, Item]]:

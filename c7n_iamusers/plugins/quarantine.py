@@ -161,8 +161,8 @@ class Quarantine(UserAction):
 class Release(UserAction):
     """Releases users from quarantine: activates the credentials that ``quarantine`` deactivated, and removes the Deny.
 
-    If somebody removed the Deny by hand, it is not known why a credential is inactive: it stays inactive, and the
-    outcome names it.
+    If somebody else removed the Deny, it is not known why a credential is inactive: it stays inactive, and the outcome
+    names it. The release of a later quarantine names it too, if a journal shows that this tool deactivated it.
 
     ``AWSDenyAll`` stays if no record shows that this tool put it on, and the outcome is then ``failed``: somebody else
     may have put it on, or a quarantine with another output, which ``record-from`` names.

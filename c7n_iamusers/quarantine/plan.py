@@ -66,7 +66,7 @@ def plan_quarantine(
     deactivated = in_force is not None and not in_force.kept
     if earlier and ((keep and deactivated) or (not lapsed and (keep or deactivated))):
         return QuarantinePlan(Plan(user.subject, ()), earlier, lapsed=lapsed)
-    recorded = in_force.deactivated if in_force else ()
+    recorded = own_changes.without_activated(in_force, history).deactivated if in_force else ()
     known = {identity for identity in recorded if identity in _ids(user)}
     off = [] if keep else list(own_changes.switchable(user, ACTIVE))
     ids = (*known, *(str(item[kind.identifier]) for kind, item in off if item[kind.identifier] not in known))
@@ -84,7 +84,7 @@ def plan_quarantine(
             return QuarantinePlan(Plan(user.subject, ()), record, problem=problem)
     record = replace(record, deny=_form(found, history))
     switches = [_switch(user, kind, item, INACTIVE) for kind, item in off]
-    notes = own_changes.left_inactive(user, earlier) if earlier else []
+    notes = own_changes.left_inactive(user, earlier, history) if earlier else []
     calls = (*found.put, *switches, *_tagging(user, record))
     broken = lapsed if own_changes.broken_quarantine(user, history) else ()
     return QuarantinePlan(Plan(user.subject, calls), record, tuple(notes), problem, broken)
@@ -125,7 +125,7 @@ def plan_brownout(user: IamUser, now: datetime, minutes: int) -> BrownoutPlan:
 
 def plan_brownout_end(user: IamUser) -> Plan:
     """The call that removes a brownout's policy from ``user``, over or not. What a tag claims is not touched."""
-    return Plan(user.subject, (deny_all.remove_inline_deny(user),))
+    return Plan(user.subject, (deny_all.remove_inline_deny(user, "release"),))
 
 
 def record_to_release(
@@ -137,7 +137,7 @@ def record_to_release(
     claimed = quarantine_of_tags(user.tags)
     if claimed and history.quarantine:
         # The Deny was removed outside this tool: no credential is activated, and the notes name those inactive.
-        return history.quarantine
+        return own_changes.without_activated(history.quarantine, history)
     if form := own_changes.own_deny(user, history):
         # An earlier release ended before it lifted the Deny, or did not know it: the rest is what we deactivated under
         # this Deny and did not activate since.
@@ -184,7 +184,7 @@ def plan_release(
     off = own_changes.recorded_inactive(user, record) if record.known and holds else []
     switches = [_switch(user, kind, item, ACTIVE) for kind, item in off]
     inline = deny_all.holds_inline(user) or deny_all.brownout_of(user)
-    removals = [deny_all.remove_inline_deny(user)] if inline else []
+    removals = [deny_all.remove_inline_deny(user, "release")] if inline else []
     ours = bool(history.attached_deny()) or (trusted and record.deny == deny_all.ATTACHED)
     if ours and deny_all.holds_attached(user):
         removals.append(deny_all.detach_deny_all(user, "release"))
@@ -192,7 +192,7 @@ def plan_release(
     keys = sorted(key for key in user.tags if is_quarantine_tag(key))
     untag = [deny_all.identified_call("UntagUser", {"UserName": user.name, "TagKeys": keys})] if keys else []
     plan = replace(plan, calls=(*switches, *removals, *untag))
-    notes = own_changes.left_inactive(user, record)
+    notes = own_changes.left_inactive(user, record, history)
     if deny_all.has_foreign_policy(user):
         notes.append(
             f"its inline policy {deny_all.DENY_ALL_NAME} is not this tool's, or was changed: it stays"

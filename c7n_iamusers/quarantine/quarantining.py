@@ -206,7 +206,8 @@ class UserRelease:
         except BoundaryChanged:
             return (
                 FAILED,
-                f"{evidence}: its permissions boundary was changed outside this tool: check it, and run again",
+                f"{evidence}: its permissions boundary or its inline Deny-all was changed during this run, outside it: "
+                "check it, and run again",
             )
         except UserReplaced as error:
             return FAILED, handle_replacement(self.run, error, evidence, applied)

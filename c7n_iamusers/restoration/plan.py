@@ -22,7 +22,13 @@ from c7n_iamusers.iam.attachments import (
     AttachmentKind,
 )
 from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, deny_record_of, quarantine_of
+from c7n_iamusers.iam.own_changes import (
+    NOTHING_KNOWN,
+    UNKNOWN_SINCE,
+    deactivated_earlier,
+    deny_record_of,
+    quarantine_of,
+)
 from c7n_iamusers.iam.quarantine_record import TAGS_PER_USER
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.quarantine.plan import restore_boundary
@@ -32,7 +38,11 @@ from c7n_iamusers.snapshots.snapshot import Snapshot
 
 
 def notes(
-    snapshot: Snapshot, current: limits.CurrentState, recreate_groups: bool, new_unique_id: bool
+    snapshot: Snapshot,
+    current: limits.CurrentState,
+    history: History,
+    recreate_groups: bool,
+    new_unique_id: bool,
 ) -> Iterator[str]:
     """Notes for people. ``new_unique_id``: the user has, or gets, another unique id than in the snapshot."""
     vanished = [] if recreate_groups else limits.missing_groups(snapshot, current.groups)
@@ -43,7 +53,8 @@ def notes(
             for group in vanished
         ),
         _group_policies(snapshot, current) if recreate_groups else (),
-        _quarantines(snapshot, current),
+        _quarantines(snapshot, current, NOTHING_KNOWN if new_unique_id else history),
+        _inactive(snapshot, history),
         _extras(snapshot, current),
         _restored_tag(snapshot, current) if new_unique_id else (),
         _trust_policies(snapshot) if new_unique_id else (),
@@ -75,13 +86,21 @@ def _restored_tag(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[
         yield f"it has {tag}, which names the user that it replaces: remove it once everything is restored"
 
 
-def _quarantines(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
+def _quarantines(snapshot: Snapshot, current: limits.CurrentState, history: History) -> Iterator[str]:
     if snapshot.partial:
         yield "another run had begun to delete it before: what that run removed is not in this output"
     if snapshot.quarantine:
         yield f"it was in quarantine since {snapshot.quarantine['since']}: it is restored as it was before that"
-    if current.user and quarantine_of(current.user):
+    if current.user and quarantine_of(current.user, history):
         yield "it is in quarantine now: the action release ends that"
+
+
+def _inactive(snapshot: Snapshot, history: History) -> Iterator[str]:
+    """The credentials that come back inactive, as in the snapshot, although we had deactivated them."""
+    off = deactivated_earlier(snapshot.user, snapshot.deactivated, history)
+    if named := ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in off if kind.restoration):
+        why = f"this tool deactivated these under a quarantine and did not activate them. {UNKNOWN_SINCE}"
+        yield f"{why}; they come back inactive, with new ids: {named}; activate by hand the ones that are needed"
 
 
 def _extras(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
@@ -153,7 +172,7 @@ def plan_restoration(
     calls = tuple(_calls(snapshot, current, token, recreate_groups))
     if (calls or not limits.is_restored_user(current)) and (reason := limits.refusal(whole, current)):
         raise RestorationRefused(f"{snapshot.user.subject}: not restored: {reason}")
-    hints = tuple(notes(whole, current, recreate_groups, True))
+    hints = tuple(notes(whole, current, recorded.history, recreate_groups, True))
     missing = limits.missing_groups(snapshot, current.groups)
     without = () if recreate_groups else tuple(str(group["GroupName"]) for group in missing)
     history = recorded.history
@@ -182,11 +201,12 @@ def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
 
 def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.CurrentState) -> Restoration:
     snapshot = removed_by_us(recorded.snapshots, recorded.history)
-    if (record := deny_record_of(now)) and record.quarantine:
+    if quarantine_of(now, recorded.history):
         # The user is still in quarantine: restore credentials that the quarantine deactivated as inactive.
         snapshot = replace(snapshot, quarantine=None)
-    calls = (*_attachments(snapshot, now, current, current.groups), *_lift(recorded, now))
-    hints = tuple(notes(snapshot, current, False, False)) if calls else ()
+    ours = frozenset(recorded.history.deactivated_ids())
+    calls = (*_attachments(snapshot, now, current, current.groups, ours), *_lift(recorded, now))
+    hints = tuple(notes(snapshot, current, recorded.history, False, False)) if calls else ()
     gone = tuple(limits.lost(snapshot))[1:]  # without the unique id, which it still has
     return Restoration(
         Plan(recorded.subject, calls), snapshot, gone if calls else (), hints, user_exists=True
@@ -210,13 +230,18 @@ def _calls(
 
 
 def _attachments(
-    snapshot: Snapshot, now: IamUser | None, current: limits.CurrentState, groups: frozenset[str]
+    snapshot: Snapshot,
+    now: IamUser | None,
+    current: limits.CurrentState,
+    groups: frozenset[str],
+    ours: frozenset[str] = frozenset(),
 ) -> Iterator[ApiCall]:
+    """``ours``: ids of the credentials that we had deactivated."""
     possible = {ATTACHED_POLICY.name: current.policies, GROUP.name: groups}
     for kind in reversed(ATTACHMENT_KINDS):
         for item in snapshot.user.attachments[kind.name] if kind.restoration else ():
             if item[kind.identifier] in possible.get(kind.name, {item[kind.identifier]}):
-                yield from _restore(snapshot, now, kind, item)
+                yield from _restore(snapshot, now, kind, item, ours)
 
 
 def _create(was: IamUser, token: str) -> ApiCall:
@@ -248,7 +273,9 @@ def _boundary(was: IamUser) -> Iterator[ApiCall]:
         yield deny_all.iam_call("PutUserPermissionsBoundary", boundary)
 
 
-def _restore(snapshot: Snapshot, now: IamUser | None, kind: AttachmentKind, item: Item) -> Iterator[ApiCall]:
+def _restore(
+    snapshot: Snapshot, now: IamUser | None, kind: AttachmentKind, item: Item, ours: frozenset[str]
+) -> Iterator[ApiCall]:
     assert kind.restoration, f"{kind.name} does not come back"
     held = _existing_item(now, kind, item)
     if held is None:
@@ -262,9 +289,12 @@ def _restore(snapshot: Snapshot, now: IamUser | None, kind: AttachmentKind, item
     if kind.status_change and inactive and (held is None or held.get("Status") == ACTIVE):
         new_id = Ref(f"the new id of {item[kind.identifier]}") if held is None else held[kind.identifier]
         given = dict.fromkeys(kind.status_change.parameters, new_id)
-        yield deny_all.iam_call(
+        call = deny_all.iam_call(
             kind.status_change.operation, {"UserName": snapshot.user.name, **given, "Status": INACTIVE}
         )
+        # By these notes, no release takes what was inactive before for what a quarantine deactivated.
+        was_ours = item[kind.identifier] in ours
+        yield call if was_ours else replace(call, notes={"for": "restoration"})
 
 
 def _existing_item(now: IamUser | None, kind: AttachmentKind, item: Item) -> Item | None:

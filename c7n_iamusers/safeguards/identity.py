@@ -23,7 +23,7 @@ from c7n_iamusers.iam.users import read_detail
 
 
 class BoundaryChanged(Exception):
-    """Somebody changed the boundary, or the inline policy of our name, after it was read: our call would replace it."""
+    """Somebody changed the boundary, or the inline policy of our name, after it was read: our call would undo that."""
 
 
 def identity_check(
@@ -37,11 +37,16 @@ def identity_check(
     """A function that asks IAM whether ``user``, the user of ``plan``, still has its name; see executor.Identify.
 
     As long as the plan's call that replaces the user's boundary is not ``applied``, it also checks that the boundary is
-    as it was read; and likewise the inline policy that a brownout replaces, which another run may have put on since.
+    as it was read; and likewise the inline policy that a brownout replaces or a release removes: another run may have
+    put one on since.
     The function raises UserReplaced, BoundaryChanged and ClientError.
     """
     boundary_calls = [call for call in plan.calls if call.operation.endswith("UserPermissionsBoundary")]
-    brownouts = [call for call in plan.calls if call.notes.get("for") == "brownout"]
+    inline = [
+        call
+        for call in plan.calls
+        if call.notes.get("for") in ("brownout", "release") and "PolicyName" in call.parameters
+    ]
     held = [
         i["PolicyDocument"] for i in user.attachments["inline-policy"] if i["PolicyName"] == DENY_ALL_NAME
     ]
@@ -57,8 +62,8 @@ def identity_check(
             raise UserReplaced(f"{subject}: the name now belongs to another user", str(detail["UserId"]))
         if boundary_matters() and detail.get("PermissionsBoundary") != user.detail.get("PermissionsBoundary"):
             raise BoundaryChanged
-        if brownouts and not any(call is brownouts[0] for call, _ in applied.made):
-            found = _policy(client, backoff, brownouts[0])
+        if inline and not any(call is inline[0] for call, _ in applied.made):
+            found = _policy(client, backoff, inline[0])
             if found != (decoded(held[0]) if held else None):
                 raise BoundaryChanged
         return True

@@ -284,8 +284,10 @@ def test_whether_the_inline_deny_is_our_work(operation: str, name: str, result: 
     assert bool(history_of(ALICE.subject, lines).inline_denies()) is denied
 
 
-def switch(hour: int, status: str, key: str = "AKIA1", result: str = "done") -> list[dict[str, Any]]:
-    return call(hour, "UpdateAccessKey", {"AccessKeyId": key, "Status": status}, result)
+def switch(
+    hour: int, status: str, key: str = "AKIA1", result: str = "done", **more: Any
+) -> list[dict[str, Any]]:
+    return call(hour, "UpdateAccessKey", {"AccessKeyId": key, "Status": status}, result, **more)
 
 
 @pytest.mark.parametrize(
@@ -316,6 +318,7 @@ def switch(hour: int, status: str, key: str = "AKIA1", result: str = "done") -> 
             id="of-every-kind",
         ),
         pytest.param(call(1, "DeleteAccessKey", KEY), (), id="deleted"),
+        pytest.param(switch(1, "Inactive", notes={"for": "restoration"}), (), id="given-back-inactive"),
     ],
 )
 def test_what_we_switched_off(lines: list[dict[str, Any]], off: tuple[str, ...]) -> None:

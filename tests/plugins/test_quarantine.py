@@ -140,7 +140,7 @@ def test_a_key_deactivated_since_the_deny_was_taken_off_stays_off(
     release(tmp_path)
     assert set(statuses(iam)) == {"Inactive"}
     assert DENY_ALL_NAME not in iam.list_user_policies(UserName="alice")["PolicyNames"]
-    assert (f"they stay inactive: access key {key}" in released(tmp_path)["reason"]) is not again
+    assert f"they stay inactive: access key {key}" in released(tmp_path)["reason"]
 
 
 def test_a_reason_that_tags_cannot_say_does_not_keep_a_user_in_quarantine(
@@ -526,6 +526,38 @@ def test_a_brownout_does_not_replace_a_deny_that_came_meanwhile(
     row = outcomes(tmp_path)["alice"]
     assert (row["status"], row["calls"]) == ("unchanged", 0)
     assert row["reason"].startswith("in quarantine since 2026-01-01")
+
+
+@pytest.mark.parametrize(
+    ("options", "meanwhile"),
+    [
+        pytest.param({"brownout": 15}, "Quarantined20260101T000000ZListening", id="brownout"),
+        pytest.param({"credentials": "keep"}, "Deletion20260101T000000Z", id="quarantine"),
+    ],
+)
+def test_a_release_lifts_no_deny_that_came_meanwhile(
+    org: LocalOrg,
+    iam: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    meanwhile: str,
+) -> None:
+    quarantine(tmp_path, **options)
+    deny = {"UserName": "alice", "PolicyName": DENY_ALL_NAME}
+    deny["PolicyDocument"] = deny_all_document(meanwhile)
+    read: list[str] = []
+
+    def second_read() -> None:
+        read.append("GetUser")
+        if len(read) == 2:
+            iam.put_user_policy(**deny)
+
+    on_call(monkeypatch, "GetUser", second_read, by_policies_only=True)
+    with pytest.raises(PolicyExecutionError, match="its inline Deny-all was changed during this run"):
+        release(tmp_path)
+    document = iam.get_user_policy(UserName="alice", PolicyName=DENY_ALL_NAME)["PolicyDocument"]
+    assert document["Statement"][0]["Sid"] == meanwhile
 
 
 def test_a_brownout_deactivates_nothing(org: LocalOrg) -> None:

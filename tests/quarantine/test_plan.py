@@ -334,6 +334,19 @@ def test_a_release_says_what_another_output_put_on_and_lifts_it_with_that_record
     assert apply(held, again.plan).attachments == before.attachments
 
 
+@pytest.mark.parametrize(("before", "left"), FORMS, ids=[ATTACHED, BOUNDARY])
+def test_a_release_with_the_records_of_both_outputs_is_exact(before: IamUser, left: str) -> None:
+    held, first = in_quarantine(before)
+    planned = quarantine(held, LATER)  # without the journal of the first
+    held = apply(held, planned.plan)
+    both = journal(planned.plan.calls, planned.record, LATER, first)
+    found = record_to_release(held, both, LATEST)
+    assert found is not None
+    released = release(held, found, both, before)
+    assert (released.notes, released.left) == ((), "")
+    assert apply(held, released.plan).attachments == before.attachments
+
+
 @pytest.mark.parametrize(("before", "deny"), SHAPES)
 def test_a_quarantine_that_holds_is_not_changed(before: IamUser, deny: str) -> None:
     held, history = in_quarantine(before)
@@ -408,7 +421,7 @@ def test_a_lapsed_quarantine_counts_anew_and_still_restores_the_first_state() ->
     assert again.record.deactivated == renewed.deactivated
 
 
-@pytest.mark.parametrize(
+DENIED = pytest.mark.parametrize(
     ("before", "denies", "found"),
     [
         pytest.param(user(**CREDENTIALS), "inline-policy", "inline", id="inline"),
@@ -418,6 +431,9 @@ def test_a_lapsed_quarantine_counts_anew_and_still_restores_the_first_state() ->
         pytest.param(user(**NO_ROOM, **CREDENTIALS), "permissions-boundary", "boundary", id="boundary"),
     ],
 )
+
+
+@DENIED
 def test_without_its_deny_nothing_is_activated(before: IamUser, denies: str, found: str) -> None:
     held, history = in_quarantine(before)
     bare = replace(held, attachments={**held.attachments, denies: before.attachments[denies]})
@@ -434,15 +450,111 @@ def test_without_its_deny_nothing_is_activated(before: IamUser, denies: str, fou
     assert "access key AKIA1, signing certificate CERT1, SSH public key APKA1" in note
     assert "was removed by somebody else" in note
     assert left_inactive(held, record) == []
-
     again = quarantine(bare, LATER, history)
     assert (again.record.deny, again.record.deactivated, again.notes) == (found, (), (note,))
+
+
+@DENIED
+def test_a_release_names_what_an_earlier_quarantine_deactivated_whose_deny_somebody_removed(
+    before: IamUser, denies: str, found: str
+) -> None:
+    held, history = in_quarantine(before)
+    bare = replace(held, attachments={**held.attachments, denies: before.attachments[denies]})
+    again = quarantine(bare, LATER, history)
     renewed = apply(bare, again.plan)
     known = journal(again.plan.calls, again.record, LATER, history)
     anew = quarantine_of(renewed, known)
     assert anew is not None
-    assert (anew.since, anew.deactivated) == (LATER, ())
-    assert apply(renewed, release(renewed, anew, known, before).plan).attachments == released.attachments
+    assert (anew.since, anew.deny, anew.deactivated) == (LATER, found, ())
+    last = release(renewed, anew, known, before)
+    after = apply(renewed, last.plan)
+    assert (after.attachments["access-key"], after.tags) == (held.attachments["access-key"], {})
+    assert after.attachments[denies] == before.attachments[denies]
+    (note,) = last.notes
+    assert note.startswith(
+        "this tool deactivated these under an earlier quarantine, before that of 2026-12-01"
+    )
+    assert "stay inactive: access key AKIA1, signing certificate CERT1, SSH public key APKA1" in note
+    assert "AKIA2" not in note
+
+
+def test_a_release_names_no_key_that_we_activated_since_or_that_is_gone() -> None:
+    before = user(**CREDENTIALS)
+    held, history = in_quarantine(before)
+    key = ApiCall("iam", "UpdateAccessKey", {"UserName": "alice", "AccessKeyId": "AKIA1", "Status": "Active"})
+    rest = dict.fromkeys(("signing-certificate", "ssh-public-key", "service-specific-credential"), ())
+    bare = replace(held, attachments={**held.attachments, "inline-policy": (), **rest})
+    record = Quarantine(LATEST, "park", "unused")
+    assert len(left_inactive(bare, record, history)) == 1
+    assert left_inactive(bare, record, history.with_calls([(key, "done")], LATER)) == []
+
+
+@pytest.mark.parametrize(
+    ("result", "again", "status"),
+    [
+        pytest.param("done", False, "Inactive", id="activated"),
+        pytest.param("done", True, "Inactive", id="activated-and-quarantined-again"),
+        pytest.param("unknown", False, "Active", id="nobody-knows-whether-activated"),
+        pytest.param("failed", False, "Active", id="not-activated"),
+    ],
+)
+@pytest.mark.parametrize("before", [user(**CREDENTIALS), *(each for each, _ in FORMS)])
+def test_a_key_that_somebody_deactivated_after_a_stopped_release_had_activated_it_stays_inactive(
+    before: IamUser, result: str, again: bool, status: str
+) -> None:
+    held, history = in_quarantine(before)
+    record = quarantine_of(held, history)
+    assert record is not None
+    key, *_ = release(held, record, history, before).plan.calls
+    assert key.parameters["AccessKeyId"] == "AKIA1"
+    known = history.with_calls([(key, result)], LATER)
+    planned = QuarantinePlan(Plan(before.subject, ()), record)
+    if again:
+        active = (credential("SSHPublicKeyId", "APKA1"),)
+        held = replace(held, attachments={**held.attachments, "ssh-public-key": active})
+        planned = quarantine(held, LATEST, known)
+        held, known = (
+            apply(held, planned.plan),
+            journal(planned.plan.calls, planned.record, LATEST, known),
+        )
+    found = record_to_release(held, known, LATEST)
+    assert found is not None
+    released = release(held, found, known, before)
+    notes = [*planned.notes, *released.notes]
+    assert ["somebody else has deactivated" in note for note in notes] == [True] * (status == "Inactive")
+    after = apply(held, released.plan).attachments
+    assert [each["Status"] for each in after["access-key"]] == [status, "Inactive"]
+    assert {**after, "access-key": ()} == {**before.attachments, "access-key": ()}
+
+
+def test_a_stopped_release_activates_no_certificate_that_a_restoration_gave_back_inactive() -> None:
+    before = user(inline_policy=FULL_INLINE, **CREDENTIALS)
+    held, history = in_quarantine(before)
+    given = {"UserName": "alice", "CertificateId": "CERT2", "Status": "Inactive"}
+    restored = ApiCall("iam", "UpdateSigningCertificate", given, notes={"for": "restoration"})
+    certificates = (
+        *held.attachments["signing-certificate"],
+        credential("CertificateId", "CERT2", "Inactive"),
+    )
+    held = replace(held, attachments={**held.attachments, "signing-certificate": certificates})
+    known = history.with_calls([(restored, "done"), (DETACHING, "unknown")], LATER)
+    record = record_to_release(held, known, LATEST)
+    assert record is not None
+    assert (record.deny, record.deactivated) == (ATTACHED, ("ACCA1", "AKIA1", "APKA1", "CERT1"))
+
+
+def test_a_boundary_that_somebody_set_does_not_stand_for_our_attached_deny() -> None:
+    before = user(inline_policy=FULL_INLINE, **CREDENTIALS)
+    held, history = in_quarantine(before)
+    boundary = ({"PermissionsBoundaryArn": DENY_ALL["PolicyArn"]},)
+    bare = replace(
+        held, attachments={**held.attachments, "attached-policy": (), "permissions-boundary": boundary}
+    )
+    record = record_to_release(bare, history, LATER)
+    assert record is not None
+    assert lapses(bare, record) == ["its Deny-all is gone"]
+    released = plan_release(bare, record, history, boundary)
+    assert [call.operation for call in released.plan.calls] == ["UntagUser"]
 
 
 MANY = tuple(credential("AccessKeyId", f"AKIA{number:016d}") for number in range(17))

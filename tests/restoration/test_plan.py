@@ -574,6 +574,52 @@ def test_a_quarantine_that_was_released_keeps_no_deny_of_a_later_deletion_on() -
     assert operations(revive(ALICE, now, history)) == ["DetachUserPolicy"]
 
 
+@pytest.mark.parametrize(
+    ("taken_over", "named"),
+    [
+        pytest.param((), True, id="quarantined-again-after-somebody-removed-the-deny"),
+        pytest.param(("CERT1",), False, id="in-quarantine"),
+    ],
+)
+def test_what_comes_back_inactive_although_we_deactivated_it_is_named(
+    taken_over: tuple[str, ...], named: bool
+) -> None:
+    held, known = in_quarantine(ALICE)
+    record = {"since": LATER.isoformat(), "deactivated": list(taken_over)}
+    snapshot = replace(SNAPSHOT, user=held, quarantine=record)
+    found = plan_restoration(Recorded((snapshot,), known), state_with(None), TOKEN)
+    notes = [note for note in found.notes if "they come back inactive" in note]
+    assert [("signing certificate CERT1;" in note, "CERT2" in note) for note in notes] == (
+        [(True, False)] * named
+    )
+    assert operations(found).count("UpdateSigningCertificate") == 1 + named
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        pytest.param((), id="inline"),
+        pytest.param(("inline",), id="attached"),
+        pytest.param(("inline", "attached"), id="boundary"),
+    ],
+)
+def test_a_user_still_in_quarantine_gets_no_active_credential(refused: tuple[str, ...]) -> None:
+    held, known = in_quarantine(ALICE, refused)
+    gone = [
+        AppliedCall(BEGUN, "DeleteSigningCertificate", {"UserName": "alice", "CertificateId": each}, {})
+        for each in ("CERT1", "CERT2")
+    ]
+    history = replace(known, calls=(*known.calls, *gone))
+    record = quarantine_of(held, history)
+    assert record is not None
+    snapshot = replace(SNAPSHOT, user=held, quarantine=record.as_data())
+    now = state_with(holding(held, signing_certificate=()), restored_ids=frozenset())
+    found = plan_restoration(Recorded((snapshot,), history), now, TOKEN)
+    # By the notes, a release names the one that a quarantine deactivated, and not the one that was inactive before.
+    switches = [call for call in found.plan.calls if call.operation == "UpdateSigningCertificate"]
+    assert [call.notes for call in switches] == [{}, {"for": "restoration"}]
+
+
 def test_an_earlier_versions_boundary_is_in_its_first_snapshot() -> None:
     bounded = holding(ALICE, permissions_boundary=({"PermissionsBoundaryArn": DENY_ALL},))
     given = {"UserName": "alice", "PermissionsBoundary": DENY_ALL}
