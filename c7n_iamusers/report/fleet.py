@@ -399,9 +399,10 @@ def _see(user: User, resource: Mapping[str, Any], output: PolicyOutput) -> None:
 
 
 def _event(row: Mapping[str, Any], output: PolicyOutput) -> Row:
-    time = as_text(moment(row.get("time"))) or as_text(output.time) or ""
+    # with fractions of a second: a run may write that the one before was stopped, and then what it did itself
+    time = moment(row.get("time")) or output.time
     texts = {key: str(row.get(key) or "") for key in ("status", "reason", "call", "code")}
-    return {"time": time, "policy": output.policy, **texts}
+    return {"time": time.isoformat() if time else "", "policy": output.policy, **texts}
 
 
 def _when(event: Row) -> datetime:

@@ -103,6 +103,14 @@ def test_history_counts_once_and_rows_without_a_unique_id_are_of_the_same_arn(le
     assert [each["status"] for each in found["alice"]["outcomes"]] == ["deleted", "failed", "skipped"]
 
 
+def test_of_two_outcomes_in_the_same_second_the_later_counts(left: Outputs) -> None:
+    """A run first writes that the one before was stopped, and then what it did itself."""
+    stopped = {**outcome("alice", "failed"), "time": "2026-11-01T10:00:00.100000+00:00"}
+    row = {**outcome("alice", "deleted"), "time": "2026-11-01T10:00:00.700000+00:00", "history": [stopped]}
+    left.leave("alice", policy=DELETE, outcomes=[row])
+    assert users(fleet(left))["alice"]["status"] == "deleted"
+
+
 def test_a_second_user_of_a_name_is_another(left: Outputs) -> None:
     left.leave("alice", days=9, policy=DELETE, outcomes=[outcome("alice", "deleted", days=9)])
     left.leave({**resource("alice"), "UserId": "AIDAOTHER"})

@@ -85,7 +85,7 @@ class Enforced:
     def restore(self, *names: str) -> None:
         """``c7n-iamusers restore`` of the deleted users, by the remover."""
         with pytest.MonkeyPatch.context() as patched:
-            act_as(boto3, REMOVER, patched, ExternalId="e-1")
+            act_as(boto3.Session(), REMOVER, patched, ExternalId="e-1")
             chosen = [each for name in names for each in ("--user", name)]
             self.command("restore", str(self.path / "removal"), *chosen, "--yes")
 
