@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from aws_local_org import LocalOrg, Settings
-from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.writer import schedule
 from tests import quick_botocore
 from tests.in_process import is_running, short_circuit

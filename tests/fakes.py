@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.retries import Backoff
 
 
 def client_error(code: str, **response: Any) -> ClientError:

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg, Settings
 from c7n_iamusers.cli.main import main
-from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.retries import Backoff
 from tests.conftest import hurry
 from tests.in_process import short_circuit
 

@@ -120,7 +120,7 @@ def _each_once(targets: Sequence[Target]) -> tuple[list[Target], list[str]]:
 
 def _read_all(targets: Sequence[Target], notes: list[str], unread: list[str]) -> Iterator[Found]:
     """The accounts in their order, a few at once. ``notes`` and ``unread`` are filled with lines on the way."""
-    from c7n_iamusers.execution.client import Backoff
+    from c7n_iamusers.execution.retries import Backoff
     from c7n_iamusers.execution.sessions import account_session
     from c7n_iamusers.organization.probes import Probes
 
@@ -160,7 +160,7 @@ def _account(probes: Any, target: Target) -> AccountEvidence:
 
 def _live(role: str | None) -> AccountEvidence:
     from c7n_iamusers.evidence.account_report import read_account_evidence
-    from c7n_iamusers.execution.client import Backoff
+    from c7n_iamusers.execution.retries import Backoff
     from c7n_iamusers.execution.sessions import iam_client
 
     with _progress() as on_step:

@@ -113,7 +113,7 @@ def _check_options(config: Path | None, write: bool, output: Path | None, mailer
 def _found(
     config: Path | None, sources: tuple[Source, ...], domains: tuple[str, ...], role: str | None
 ) -> list[Owner]:
-    from c7n_iamusers.execution.client import Backoff
+    from c7n_iamusers.execution.retries import Backoff
     from c7n_iamusers.execution.sessions import account_session
     from c7n_iamusers.organization.owners import ACCOUNTS, AccountsFile, accounts_file, owner_of
     from c7n_iamusers.organization.reader import OrganizationReader

@@ -167,7 +167,7 @@ def _data(part: Any) -> dict[str, Any]:
 def _checks(
     found: Sequence[Target], wanted: _Wanted, role: str | None, region: str | None, mailer: Path | None
 ) -> Iterator[Check]:
-    from c7n_iamusers.execution.client import Backoff
+    from c7n_iamusers.execution.retries import Backoff
     from c7n_iamusers.execution.sessions import account_session
     from c7n_iamusers.organization.probes import ORGANIZATION, Probes
     from c7n_iamusers.organization.readiness import UNKNOWN, Check, shared_by
@@ -243,7 +243,7 @@ def _center(role: str, region: str | None) -> Iterator[Check]:
     """The organization's instance, as provisioning finds it, by ``role``."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from c7n_iamusers.execution.client import Backoff
+    from c7n_iamusers.execution.retries import Backoff
     from c7n_iamusers.execution.sessions import account_session
     from c7n_iamusers.identity_center.aws.instance import connect
     from c7n_iamusers.organization.probes import ORGANIZATION
@@ -269,7 +269,7 @@ def _center(role: str, region: str | None) -> Iterator[Check]:
 
 
 def _of_the_organization(session: Any, instance: Any) -> Check:
-    from c7n_iamusers.execution.client import Backoff
+    from c7n_iamusers.execution.retries import Backoff
     from c7n_iamusers.organization.probes import ORGANIZATION
     from c7n_iamusers.organization.reader import OrganizationReader
     from c7n_iamusers.organization.readiness import HOLE, OK, UNKNOWN, Check

@@ -22,9 +22,9 @@ from c7n_iamusers.cli.policies import FleetPolicies
 from c7n_iamusers.cli.preflight import targets_in
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.bucket_store import bucket_output
-from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.sessions import fleet_session
 from c7n_iamusers.execution.stores import DirectoryStore, Store, read_given
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation

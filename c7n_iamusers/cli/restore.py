@@ -200,8 +200,8 @@ def _restoring(role: str | None, options: _Options) -> Iterator[_Restoring]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     from c7n_iamusers.exceptions import EvidenceUnreadable
-    from c7n_iamusers.execution.client import Backoff, items
     from c7n_iamusers.execution.interruption import Interrupted, Interruption
+    from c7n_iamusers.execution.retries import Backoff, items
     from c7n_iamusers.execution.sessions import account_of, account_session
 
     session = account_session(role, options.external_id)
@@ -237,8 +237,8 @@ class _Restoring:
         from botocore.exceptions import BotoCoreError, ClientError
 
         from c7n_iamusers.exceptions import IamUsersError
-        from c7n_iamusers.execution.client import describe
         from c7n_iamusers.execution.executor import CallFailed
+        from c7n_iamusers.execution.retries import describe
 
         subject: Subject = found.recorded.subject
         made: list[Any] = []

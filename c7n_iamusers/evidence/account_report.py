@@ -24,8 +24,8 @@ from c7n_iamusers.evidence.reader import (
 )
 from c7n_iamusers.evidence.saved_documents import read_details, read_report
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.execution.client import Backoff, error_code
 from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam.accounts import detail_attachments, read_users
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT

@@ -16,7 +16,7 @@ from c7n_iamusers.evidence.classification import classify
 from c7n_iamusers.evidence.findings import Case, Findings, Provisioning, Thresholds, evaluate
 from c7n_iamusers.evidence.index import EvidenceIndex, with_listed_credentials
 from c7n_iamusers.evidence.model import Activity, Classification, Evidence, Hint, Source
-from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser

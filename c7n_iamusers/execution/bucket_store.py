@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlparse
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from c7n_iamusers.execution.client import Backoff, error_code
+from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.execution.stores import refuse_larger
 
 #: Errors of a conditional PutObject ("Conditional writes", Amazon S3 User Guide): the object exists or has changed, or

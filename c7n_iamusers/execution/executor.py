@@ -10,7 +10,6 @@ from typing import Any
 
 from c7n_iamusers.exceptions import IamUsersError, JournalRefused
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan, Subject
-from c7n_iamusers.execution.client import Backoff, error_code
 from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.execution.journaled_call import (
@@ -25,6 +24,7 @@ from c7n_iamusers.execution.journaled_call import (
     method_of,
     saved,
 )
+from c7n_iamusers.execution.retries import Backoff, error_code
 
 LOG = logging.getLogger("custodian.c7n_iamusers")
 

@@ -16,8 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from c7n_iamusers.execution.calls import ApiCall, Ref, Subject
-from c7n_iamusers.execution.client import Backoff, error_code, error_delay, is_lost, is_retryable
 from c7n_iamusers.execution.journal import AFTER, BEFORE, JournalWriter
+from c7n_iamusers.execution.retries import Backoff, error_code, error_delay, is_lost, is_retryable
 
 #: Results of a call in its journal line. We applied it; what it removes was gone; what it creates existed.
 DONE, GONE, ADOPTED = "done", "gone", "adopted"

@@ -13,11 +13,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.exceptions import IamUsersError
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.client import Backoff, describe, error_code
 from c7n_iamusers.execution.executor import Applied, CallFailed, Executor
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
 from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.execution.outcomes import FAILED, SKIPPED, Outcome
+from c7n_iamusers.execution.retries import Backoff, describe, error_code
 from c7n_iamusers.execution.stores import Store
 
 LOG = logging.getLogger("custodian.c7n_iamusers")

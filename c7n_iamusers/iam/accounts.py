@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from botocore.loaders import create_loader
 
-from c7n_iamusers.execution.client import Backoff, error_code, items, pages
+from c7n_iamusers.execution.retries import Backoff, error_code, items, pages
 from c7n_iamusers.iam.attachments import ATTACHED_POLICY, GROUP, INLINE_POLICY
 from c7n_iamusers.iam.policy_documents import PolicyInterner, default_documents
 from c7n_iamusers.iam.user import Item

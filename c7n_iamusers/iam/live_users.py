@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.execution.client import Backoff, error_code, items
+from c7n_iamusers.execution.retries import Backoff, error_code, items
 from c7n_iamusers.iam.accounts import PAGE_SIZE, SERVICES, listed_at_once
 from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL, AttachmentKind
 from c7n_iamusers.iam.user import IamUser, Item

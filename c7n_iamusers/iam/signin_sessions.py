@@ -18,8 +18,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.execution.calls import ApiCall, Plan
-from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.executor import Applied, CallFailed, Executor
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.attachments import LOGIN_PROFILE
 from c7n_iamusers.iam.user import IamUser
 

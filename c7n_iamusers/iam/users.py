@@ -11,7 +11,7 @@ from typing import Any
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.execution.client import Backoff, error_code, items
+from c7n_iamusers.execution.retries import Backoff, error_code, items
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser, Item
 

@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.execution.client import Backoff, error_code
+from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.execution.sessions import external
 from c7n_iamusers.iam.accounts import PolicySource, read_policy_source
 from c7n_iamusers.iam.deny_all import is_denied

@@ -14,7 +14,7 @@ from c7n.utils import local_session
 from c7n_iamusers import __version__
 from c7n_iamusers.evidence.index import Inventory
 from c7n_iamusers.evidence.reader import PIECES, Piece, inventory_of, read_pieces
-from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import home_region
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
 

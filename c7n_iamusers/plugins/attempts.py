@@ -34,8 +34,8 @@ from c7n_iamusers.evidence.attempts import (
 from c7n_iamusers.evidence.event_history import Heard, Window, enabled_regions, read_events, read_services
 from c7n_iamusers.evidence.index import ACCOUNT, applied_policies
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.execution.client import Backoff, error_code
 from c7n_iamusers.execution.journal import JournalReader, utc_now
+from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.accounts import home_region
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, INACTIVE

@@ -15,8 +15,8 @@ from c7n_iamusers.evidence.credential_report import flag, is_row_of
 from c7n_iamusers.evidence.index import ACCOUNT, VIRTUAL_MFA, Inventory
 from c7n_iamusers.evidence.model import Source
 from c7n_iamusers.evidence.reader import ACCOUNT_KINDS, PIECES, account_piece
-from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import POLICY_KINDS, read_users, users_by_name
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
 from c7n_iamusers.iam.user import IamUser

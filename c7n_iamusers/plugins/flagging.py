@@ -19,7 +19,7 @@ from c7n_iamusers.evidence.options import FilterOptions
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.client import Backoff, error_code
+from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.exemptions import Exemption, ExemptionRule, denied_line, find_exemption, usage_lines
 from c7n_iamusers.iam.deny_all import is_denied
 from c7n_iamusers.iam.own_changes import quarantine_of

@@ -17,8 +17,8 @@ from c7n.utils import local_session, type_schema
 from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
 from c7n_iamusers.evidence.index import ACCOUNT
 from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData
-from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import read_policy_source
 from c7n_iamusers.iam.user import Item
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation

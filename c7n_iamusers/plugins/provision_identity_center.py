@@ -16,9 +16,9 @@ from c7n.utils import local_session, type_schema
 
 from c7n_iamusers.exceptions import IamUsersError, IdentityCenterError, InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.client import Backoff, describe, error_code
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.outcomes import FAILED, Outcome, write_outcomes
+from c7n_iamusers.execution.retries import Backoff, describe, error_code
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.iam.accounts import PolicySource, read_policy_source
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation

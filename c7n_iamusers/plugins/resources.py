@@ -12,8 +12,8 @@ from c7n_iamusers.evidence.index import ACCOUNT, USER
 from c7n_iamusers.evidence.model import Source
 from c7n_iamusers.evidence.reader import ACCOUNT_KINDS, account_piece
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import detail_attachments, read_users
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import embedded_attachments

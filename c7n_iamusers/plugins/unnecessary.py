@@ -16,8 +16,8 @@ from c7n_iamusers.evidence.hints import HINTED_KINDS
 from c7n_iamusers.evidence.model import KINDS
 from c7n_iamusers.evidence.options import BULK, FULL, FilterOptions
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.journal import utc_now
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.exemptions import NOBODY, ExemptionRule, doubts, in_account
 from c7n_iamusers.iam.user_patterns import FIELDS
 from c7n_iamusers.plugins.flagging import Flagging

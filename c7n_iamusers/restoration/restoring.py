@@ -13,9 +13,9 @@ from botocore.exceptions import ClientError
 
 from c7n_iamusers.exceptions import RestorationRefused, UserReplaced
 from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Ref
-from c7n_iamusers.execution.client import Backoff, error_code, items
 from c7n_iamusers.execution.executor import Applied, Executor, SubjectGone
 from c7n_iamusers.execution.journal import OUTCOME, JournalWriter
+from c7n_iamusers.execution.retries import Backoff, error_code, items
 from c7n_iamusers.iam.users import read_user
 from c7n_iamusers.restoration.limits import CurrentState
 from c7n_iamusers.restoration.plan import CREATED, REPLACES, TOKEN, Recorded, Restoration, plan_restoration

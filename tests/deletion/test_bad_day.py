@@ -20,7 +20,7 @@ from aws_local_org.iam.seeding import (
     add_user,
     set_password,
 )
-from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.retries import Backoff
 from tests.plugins.deletions import delete, journal, outcomes, user_names
 from tests.policies import ACCOUNT
 

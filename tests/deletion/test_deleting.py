@@ -40,7 +40,7 @@ LEAKED = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("c7n_iamusers.execution.client.time.sleep", lambda _: None)
+    monkeypatch.setattr("c7n_iamusers.execution.retries.time.sleep", lambda _: None)
 
 
 def create(org: LocalOrg, *names: str) -> Any:

@@ -12,7 +12,7 @@ from aws_local_org import LocalOrg
 from aws_local_org.seed import seed
 from c7n_iamusers.evidence.account_report import read_account_evidence, read_saved_evidence, row
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.retries import Backoff
 from tests.interference import deny
 from tests.policies import ACCOUNT
 

@@ -13,10 +13,10 @@ from botocore.parsers import ResponseParserError
 
 from c7n_iamusers.exceptions import JournalRefused, UserReplaced
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan, Ref, Subject
-from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.executor import Applied, CallFailed, Executor, Identify, SubjectGone
 from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.journal import Journal, JournalWriter
+from c7n_iamusers.execution.retries import Backoff
 from tests.fakes import ScriptedClient, Sleeps, client_error
 
 ALICE = Subject("alice", "arn:aws:iam::111122223333:user/alice", "AIDA1")

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from aws_local_org import LocalOrg
 from aws_local_org.seed import seed
-from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.attachments import (
     ATTACHED_POLICY,
     GROUP,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.execution.client import Backoff
 from c7n_iamusers.execution.executor import Executor
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.signin_sessions import SignInSessions, offers_sessions
 from tests.records import user
 

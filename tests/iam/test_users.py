@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.execution.client import error_code
+from c7n_iamusers.execution.retries import error_code
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse, read_key_use, read_user
 from tests.fakes import ScriptedClient, Sleeps, client_error

@@ -12,7 +12,7 @@ from aws_local_org import LocalOrg
 from aws_local_org.call_log import CallRecord
 from aws_local_org.identity_center import state
 from aws_local_org.identity_center.state import Instance
-from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.stores import DirectoryStore, Store
 from c7n_iamusers.identity_center.aws.instance import Center, connect
 from c7n_iamusers.identity_center.intent_files import write_intents

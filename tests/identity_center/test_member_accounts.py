@@ -15,7 +15,7 @@ from botocore.parsers import ResponseParserError
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.intents import Intents, UserIntent

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
 from c7n_iamusers.identity_center.model import Instance
 from c7n_iamusers.identity_center.sign_ins import (

@@ -8,7 +8,7 @@ import pytest
 from botocore.stub import Stubber
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.organization.reader import OrganizationReader
 
 A, B = "111122223333", "444455556666"

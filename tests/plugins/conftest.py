@@ -11,7 +11,7 @@ import pytest
 
 from aws_local_org import LocalOrg
 from aws_local_org.identity_center import clock
-from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.aws.instance import connect
 from tests.plugins.provisioning_rehearsal import Rehearsal, SteppingClock
 

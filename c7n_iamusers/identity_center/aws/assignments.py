@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.execution.client import Backoff, error_code, items
+from c7n_iamusers.execution.retries import Backoff, error_code, items
 from c7n_iamusers.identity_center.model import Assignment, Instance, Pending
 
 _PAGE = 100

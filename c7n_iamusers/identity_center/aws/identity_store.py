@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.execution.client import Backoff, is_missing, items
+from c7n_iamusers.execution.retries import Backoff, is_missing, items
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.text.wording import folded
 

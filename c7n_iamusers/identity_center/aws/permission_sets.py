@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
-from c7n_iamusers.execution.client import Backoff, is_missing, items
+from c7n_iamusers.execution.retries import Backoff, is_missing, items
 from c7n_iamusers.iam.policy_documents import canonical_policy
 from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.model import Instance, KnownPermissionSet

@@ -6,7 +6,7 @@ import pytest
 from aws_local_org import LocalOrg
 from aws_local_org.identity_center import faults
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.aws.assignments import Assignments
 from c7n_iamusers.identity_center.aws.instance import resolve_instance
 from c7n_iamusers.identity_center.model import Assignment, Pending

@@ -9,7 +9,7 @@ from aws_local_org import LocalOrg
 from aws_local_org.identity_center import instance as instances
 from aws_local_org.identity_center import state
 from c7n_iamusers.exceptions import IdentityCenterError
-from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.aws.instance import resolve_instance
 from tests.access_center import ACCOUNT
 

@@ -7,7 +7,7 @@ import pytest
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.derivation.permission_set import PermissionSet
-from c7n_iamusers.execution.client import Backoff
+from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.aws.instance import resolve_instance
 from c7n_iamusers.identity_center.aws.permission_sets import PermissionSets
 from c7n_iamusers.identity_center.model import KnownPermissionSet

@@ -57,7 +57,7 @@ def test_the_whole_job(tmp_path: Path) -> None:
     assert "0 faults" in done.stdout
     assert "777788889999" in (work / "report.html").read_text()
     assert "Time is compressed" in done.stdout
-    # announced, replaced, without a replacement, reminded, deleted machines and people; heard; left alone in the stopped run
+    # announced, replaced, not replaced, reminded, deleted machines and people; heard; left alone in the stopped run
     assert len(list((work / "mails").glob("*.eml"))) == 6 * 3 + 1 + 1
     assert f"Report:     {work / 'report.html'}" in done.stdout
     # the column Unreplaced, and how many planted users are left and deleted

@@ -14,7 +14,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from c7n_iamusers.execution.client import Backoff, is_lost, is_retryable
+from c7n_iamusers.execution.retries import Backoff, is_lost, is_retryable
 from tests.fakes import ScriptedClient, Sleeps, client_error
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls to AWS: which errors to retry, backoff, and reading every page of a list."""
+"""Retries and paging of calls to AWS: which errors to retry, backoff, and every page of a list."""
 
 from __future__ import annotations
 
