@@ -14,6 +14,7 @@ ACCOUNT_ID = "{account_id}"
 _ACCOUNT = re.compile(r"[0-9]{12}")
 # RoleName and Path: IAM API reference, CreateRole
 _ROLE = re.compile(r"arn:([a-z-]+):iam::[0-9]{12}:role/([\x21-\x7e]*/)?[\w+=,.@-]{1,64}", re.ASCII)
+_ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 
 
 def account_choice(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,11 +69,22 @@ def role_arn(_: click.Context, __: click.Parameter, value: str | None) -> str | 
     """The ARN of a role, or None if none is given. Raises click.BadParameter for anything else."""
     if value is None:
         return None
-    if not (found := _ROLE.fullmatch(value)):
+    found = _ROLE.fullmatch(value)
+    # in a policy these stand for other roles too
+    if found is None or "*" in value or "?" in value:
         raise click.BadParameter(
             f"{value!r} is not the ARN of a role, such as arn:aws:iam::111122223333:role/CloudCustodian"
         )
     _check_partition(found[1])
+    return value
+
+
+def role_name(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """The name of a role, without a path. Raises click.BadParameter for anything else."""
+    if not _ROLE_NAME.fullmatch(value):
+        raise click.BadParameter(
+            f"{value!r} is not the name of a role: give up to 64 letters, digits and _+=,.@-, without a path"
+        )
     return value
 
 

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import role_arn
+from c7n_iamusers.cli.arguments import role_arn, role_name
 from c7n_iamusers.cli.output import format_option, print_json
 from c7n_iamusers.cli.permissions import needed_in_account, needed_in_center, part_data, parts_of
 from c7n_iamusers.cli.policies import loaded
@@ -40,8 +40,8 @@ _READS = ("iam:Generate", "iam:Get", "iam:List", "iam:Simulate")
 @click.option(
     "-c", "--config", type=_FILE, help="c7n-org's accounts file, for the variables that the policies use."
 )
-@click.option("--reader", default="IamUsersReader", show_default=True, metavar="NAME")
-@click.option("--remover", default="IamUsersRemover", show_default=True, metavar="NAME")
+@click.option("--reader", default="IamUsersReader", show_default=True, metavar="NAME", callback=role_name)
+@click.option("--remover", default="IamUsersRemover", show_default=True, metavar="NAME", callback=role_name)
 @click.option(
     "--identity-center-role",
     "center",
@@ -108,6 +108,7 @@ def roles(
     from c7n_iamusers.roles.rendering import rendered_role
 
     policies = [policy for file in files for policy in loaded(file)]
+    _check(policies, settings, only)
     names = _Names([*parts_of(policies)], targets_in(config) if config else ())
     known = RoleSettings(runner, center=center or names.center(), **settings)
     places = Places(names.queues(), (*names.notices(), *outputs), names.records())
@@ -145,6 +146,24 @@ def role_needs(policies: Iterable[Any], restore: bool = False, undo: bool = Fals
 def _changes_users(needed: Needed) -> bool:
     found = needed.own | needed.others
     return any(each.startswith("iam:") and not each.startswith(_READS) for each in found)
+
+
+def _check(policies: Sequence[Any], settings: Mapping[str, str], only: str | None) -> None:
+    """Raises InvalidPolicyData, or click.UsageError, for what would give roles that are useless or too wide."""
+    functions = [
+        each.name for each in policies if (each.data.get("mode") or {}).get("type", "pull") != "pull"
+    ]
+    if functions:
+        raise InvalidPolicyData(
+            f"{', '.join(functions)}: runs as a Lambda function, whose role these documents are not: leave its file "
+            "out. The head of policies/realtime.yml says what that role needs"
+        )
+    if settings["reader"] == settings["remover"] and not only:
+        raise click.UsageError(
+            "--reader and --remover are two roles: give them two names, or print one by --role"
+        )
+    if any(each in settings["runner_principal"] for each in "*?"):
+        raise click.UsageError("--runner-principal: give one ARN or one service, without * and ?")
 
 
 @dataclass(frozen=True)

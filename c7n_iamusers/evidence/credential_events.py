@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from c7n_iamusers.text.moments import as_text, moment
@@ -20,6 +20,8 @@ REMOVING = frozenset(
         "PutUserPolicy",
     }
 )
+#: By how much the times of an event and of what it created may differ.
+_SKEW = timedelta(minutes=1)
 #: The longest texts of an event that are kept.
 _LONGEST = 200
 
@@ -28,7 +30,8 @@ _LONGEST = 200
 class CredentialEvent:
     """A call that succeeded. ``by``: the ARN of the caller, or what AWS gives instead. ``session``: the name of the
     caller's role session or IAM user, empty for others. ``via``: the AWS service that made the call for the caller.
-    ``id``: CloudTrail's id of the event, which AWS can deliver more than once.
+    ``id``: CloudTrail's id of the event, which AWS can deliver more than once, and late. ``user_id``: the unique id of
+    the user that CreateUser created; empty for other calls, which name none.
     """
 
     name: str
@@ -38,6 +41,13 @@ class CredentialEvent:
     via: str = ""
     address: str = ""
     id: str = ""
+    user_id: str = ""
+
+    def is_about(self, unique_id: str, created: datetime | None) -> bool:
+        """Whether the call can be about this user, and not about one that had the name before or has it now."""
+        if self.user_id and self.user_id != unique_id:
+            return False
+        return created is None or self.time >= created - _SKEW
 
     @property
     def removes_deny(self) -> bool:
@@ -81,7 +91,13 @@ def credential_event(event: Any) -> CredentialEvent | None:
         _text(who.get("invokedBy")),
         _text(detail.get("sourceIPAddress")),
         _text(detail.get("eventID")),
+        _created_user(detail.get("responseElements")),
     )
+
+
+def _created_user(answer: Any) -> str:
+    user = answer.get("user") if isinstance(answer, Mapping) else None
+    return _text(user.get("userId")) if isinstance(user, Mapping) else ""
 
 
 def _session(who: Mapping[str, Any]) -> str:

@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from c7n.actions import EventAction
 from c7n.exceptions import PolicyValidationError
 from c7n.utils import type_schema
 
+from c7n_iamusers.evidence.credential_events import credential_event
 from c7n_iamusers.execution.user_run import Run, Work
 from c7n_iamusers.iam.permissions import GIVEN_BACK, QUARANTINE, RELEASE
 from c7n_iamusers.plugins.lambda_packaging import is_pull
+from c7n_iamusers.plugins.resources import subject_of
 from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
 from c7n_iamusers.safeguards.guards import Guards
+from c7n_iamusers.text.moments import moment
 
 #: The timeout of a policy's Lambda function in seconds, unless ``mode.timeout`` says another (c7n.mu).
 _LAMBDA_TIMEOUT = 900
@@ -19,7 +25,7 @@ _LAMBDA_TIMEOUT = 900
 KEEP = "keep"
 
 
-class Quarantine(UserAction):
+class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyped
     """Makes every credential of a user unusable. ``release`` undoes it exactly.
 
     First a Deny on everything is put on the user: an inline policy (``c7n-iamusers-deny-all``); if the 2,048 characters
@@ -100,6 +106,7 @@ class Quarantine(UserAction):
     )
     schema_alias = False
     permissions = QUARANTINE
+    _by_event = False
     ends_sessions = True
 
     def validate(self) -> Quarantine:
@@ -122,6 +129,20 @@ class Quarantine(UserAction):
             )
         self.require_numbers()
         return self
+
+    def process(self, resources: list[dict[str, Any]], event: Any = None) -> None:
+        """See UserAction. Of an ``event`` only users count that it can be about: AWS delivers it late, and again."""
+        self._by_event = event is not None
+        if found := credential_event(event):
+            about = [
+                each for each in resources if found.is_about(each["UserId"], moment(each.get("CreateDate")))
+            ]
+            for each in resources:
+                if each not in about:
+                    self.log.info("%s: left alone: %s is not about this user", subject_of(each), found)
+            resources = about
+        if resources:
+            super().process(resources)
 
     def prepare(self, run: Run) -> Work:
         """See UserAction."""
@@ -154,6 +175,7 @@ class Quarantine(UserAction):
             keep=keep,
             brownout=brownout,
             sessions=self.sign_in_sessions(run),
+            once=self._by_event,
         )
         return self.unless_stopped(users.quarantine)
 

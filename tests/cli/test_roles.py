@@ -138,6 +138,22 @@ def test_the_bucket_of_the_notices_is_the_runners(tmp_path: Path) -> None:
             id="queue",
         ),
         pytest.param(("--runner", "Runner"), True, "'Runner' is not the ARN of a role", id="runner"),
+        pytest.param(
+            ("--runner", "arn:aws:iam::123456789012:role/*/Runner"),
+            True,
+            "is not the ARN of a role",
+            id="any-path",
+        ),
+        pytest.param(("--remover", "*"), True, "'*' is not the name of a role", id="any-remover"),
+        pytest.param(("--reader", "team/Reader"), True, "'team/Reader' is not the name", id="path-of-reader"),
+        pytest.param(("--reader", "X", "--remover", "X"), True, "give them two names", id="one-name"),
+        pytest.param(("--runner-principal", "*"), True, "without * and ?", id="anybody"),
+        pytest.param(
+            ("--policy", "policies/realtime.yml"),
+            True,
+            "iam-users-realtime, iam-users-realtime-daily: runs as",
+            id="lambda",
+        ),
     ],
 )
 def test_what_is_missing_is_named(options: tuple[str, ...], accounts: bool, message: str) -> None:

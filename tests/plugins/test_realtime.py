@@ -372,6 +372,39 @@ def test_a_new_user_is_judged_again_after_the_wait(
     assert message["action"]["to"] == ["payments-owner@example.com", "jane@example.com"]
 
 
+def created(iam: Any, **changed: Any) -> dict[str, Any]:
+    """The event of the creation of bob, as CloudTrail writes it."""
+    given = now_event("CreateUser", trail.CONSOLE, BOB)
+    user = iam.get_user(UserName="bob")["User"]
+    given["detail"]["responseElements"] = {"user": {"userName": "bob", "userId": user["UserId"]}}
+    given["detail"].update(changed)
+    return given
+
+
+def test_an_event_that_is_delivered_again_quarantines_nobody_who_was_released(
+    org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Interruption, "sleep", lambda *_: None)
+    given = created(iam)
+    push(QUARANTINE, given)
+    assert iam.list_user_policies(UserName="bob")["PolicyNames"] == [DENY_ALL_NAME]
+    iam.delete_user_policy(UserName="bob", PolicyName=DENY_ALL_NAME)
+    push(QUARANTINE, given)
+    assert iam.list_user_policies(UserName="bob")["PolicyNames"] == []
+
+
+def test_an_event_about_an_earlier_user_of_the_name_touches_nobody(
+    org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Interruption, "sleep", lambda *_: None)
+    given = created(iam)
+    iam.delete_user(UserName="bob")
+    iam.create_user(UserName="bob")
+    push(QUARANTINE, given)
+    push(QUARANTINE, created(iam, eventTime="2026-01-01T10:00:00Z"))
+    assert iam.list_user_policies(UserName="bob")["PolicyNames"] == []
+
+
 def test_a_signal_ends_the_wait_and_the_process(
     org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
