@@ -31,15 +31,18 @@ LEFT = (
     "Identity Center: there must be none."
 )
 
-
-@click.command()
-@click.option(
+#: --source of demo and rehearse.
+source_option = click.option(
     "--source",
     type=click.Path(path_type=Path, exists=True),
     default=Path(),
     show_default="here",
     help="The checkout with policies/, accounts.yml and mailer.yml.",
 )
+
+
+@click.command()
+@source_option
 @click.option(
     "--work",
     type=click.Path(path_type=Path),

@@ -19,7 +19,7 @@ from rich.console import Console
 from aws_local_org import LocalOrg, Settings
 from aws_local_org.accounts import MAILER_QUEUE, PROVISIONER_ROLE
 from aws_local_org.commands import details_in, errors_as_messages, report_in
-from aws_local_org.demo.command import COMPRESSED, explain, places, show_step
+from aws_local_org.demo.command import COMPRESSED, explain, places, show_step, source_option
 from aws_local_org.demo.expectations import mails, why_left
 from aws_local_org.demo.state import AccountState, account_states, announcements, people_with_access
 from aws_local_org.demo.steps import Days, Workflow, check_checkout, clear
@@ -74,13 +74,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     help="The id under which an account is rehearsed, one for each --authorization-details, in their order.  "
     "[default: its own]",
 )
-@click.option(
-    "--source",
-    type=click.Path(path_type=Path, exists=True),
-    default=Path(),
-    show_default="here",
-    help="The checkout with policies/, accounts.yml and mailer.yml.",
-)
+@source_option
 @click.option(
     "--work",
     type=click.Path(path_type=Path),

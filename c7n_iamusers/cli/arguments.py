@@ -65,6 +65,15 @@ def partition(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
+partition_option = click.option(
+    "--partition",
+    default="aws",
+    show_default=True,
+    callback=partition,
+    help="aws, aws-cn, aws-us-gov, ...",
+)
+
+
 def role_arn(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     """The ARN of a role, or None if none is given. Raises click.BadParameter for anything else."""
     if value is None:

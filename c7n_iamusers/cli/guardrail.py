@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from c7n_iamusers.cli.arguments import partition as known_partition
+from c7n_iamusers.cli.arguments import partition_option
 from c7n_iamusers.cli.output import format_option, print_json, say
 
 
@@ -25,13 +25,7 @@ from c7n_iamusers.cli.output import format_option, print_json, say
     metavar="NAME",
     help="A role that may change the named roles, such as stacksets-exec-*. May be repeated.",
 )
-@click.option(
-    "--partition",
-    default="aws",
-    show_default=True,
-    callback=known_partition,
-    help="aws, aws-cn, aws-us-gov, ...",
-)
+@partition_option
 @format_option("json", "cloudformation", "terraform")
 def guardrail(spared: tuple[str, ...], admins: tuple[str, ...], partition: str, output_format: str) -> None:
     """Print a service control policy that denies making IAM users and long-term credentials.

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import any_account_id
-from c7n_iamusers.cli.arguments import partition as known_partition
+from c7n_iamusers.cli.arguments import any_account_id, partition_option
 from c7n_iamusers.cli.output import print_json
 from c7n_iamusers.cli.policies import loaded
 
@@ -47,13 +46,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     callback=any_account_id,
     help="The account of the users.",
 )
-@click.option(
-    "--partition",
-    default="aws",
-    show_default=True,
-    callback=known_partition,
-    help="aws, aws-cn, aws-us-gov, ...",
-)
+@partition_option
 def permissions(files: tuple[Path, ...], restore: bool, account: str, partition: str) -> None:
     """Print the least-privilege IAM policy for the role that runs the policies in the given files.
 

@@ -115,7 +115,7 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
     """Raises InvalidPolicyData."""
     from c7n.exceptions import PolicyValidationError
 
-    from c7n_iamusers.cli.permissions import parts_of
+    from c7n_iamusers.cli.permissions import part_data, parts_of
     from c7n_iamusers.cli.policies import loaded
     from c7n_iamusers.iam.permissions import Needed
     from c7n_iamusers.organization.readiness import variables_of
@@ -124,13 +124,14 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
         return _Wanted((), None, {}, frozenset())
     policies = [policy for file in files for policy in loaded(file)]
     # What runs as a Lambda function has the function's role, which these checks do not have.
-    here = [each for each in policies if (each.data.get("mode") or {}).get("type", "pull") == "pull"]
+    here = [each for each in policies if each.execution_mode == "pull"]
     needed = frozenset(
         permission
         for part in parts_of(here)
-        if not _is_the_runners(part)
+        # notify with assume_role: false sends with the runner's credentials
+        if part_data(part).get("assume_role") is not False
         for permission in part.get_permissions()
-        if not (_data(part).get("role") and permission.startswith(_ELSEWHERE))
+        if not (part_data(part).get("role") and permission.startswith(_ELSEWHERE))
     )
     given_back = frozenset(each for part in parts_of(here) for each in getattr(part, "gives_back", ()))
     used: dict[str, frozenset[str]] = {}
@@ -152,16 +153,6 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
         tuple(rules),
         unread,
     )
-
-
-def _is_the_runners(part: Any) -> bool:
-    """``notify`` with ``assume_role: false`` sends with the runner's credentials."""
-    return _data(part).get("assume_role") is False
-
-
-def _data(part: Any) -> dict[str, Any]:
-    data = getattr(part, "data", None)
-    return data if isinstance(data, dict) else {}
 
 
 def _checks(

@@ -150,9 +150,7 @@ def _changes_users(needed: Needed) -> bool:
 
 def _check(policies: Sequence[Any], settings: Mapping[str, str], only: str | None) -> None:
     """Raises InvalidPolicyData, or click.UsageError, for what would give roles that are useless or too wide."""
-    functions = [
-        each.name for each in policies if (each.data.get("mode") or {}).get("type", "pull") != "pull"
-    ]
+    functions = [each.name for each in policies if each.execution_mode != "pull"]
     if functions:
         raise InvalidPolicyData(
             f"{', '.join(functions)}: runs as a Lambda function, whose role these documents are not: leave its file "

@@ -9,7 +9,7 @@ from c7n.actions import EventAction
 from c7n.exceptions import PolicyValidationError
 from c7n.utils import type_schema
 
-from c7n_iamusers.evidence.credential_events import credential_event
+from c7n_iamusers.evidence.credential_events import CredentialEvent, credential_event
 from c7n_iamusers.execution.user_run import Run, Work
 from c7n_iamusers.iam.permissions import GIVEN_BACK, QUARANTINE, RELEASE
 from c7n_iamusers.plugins.lambda_packaging import is_pull
@@ -106,7 +106,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
     )
     schema_alias = False
     permissions = QUARANTINE
-    _by_event = False
+    _event: CredentialEvent | None = None
     ends_sessions = True
 
     def validate(self) -> Quarantine:
@@ -132,17 +132,15 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
 
     def process(self, resources: list[dict[str, Any]], event: Any = None) -> None:
         """See UserAction. Of an ``event`` only users count that it can be about: AWS delivers it late, and again."""
-        self._by_event = event is not None
-        if found := credential_event(event):
-            about = [
-                each for each in resources if found.is_about(each["UserId"], moment(each.get("CreateDate")))
-            ]
-            for each in resources:
-                if each not in about:
-                    self.log.info("%s: left alone: %s is not about this user", subject_of(each), found)
-            resources = about
-        if resources:
-            super().process(resources)
+        self._event = credential_event(event)
+        about = []
+        for each in resources:
+            if self._event and not self._event.is_about(each["UserId"], moment(each.get("CreateDate"))):
+                self.log.info("%s: left alone: %s is not about this user", subject_of(each), self._event)
+            else:
+                about.append(each)
+        if about:
+            super().process(about)
 
     def prepare(self, run: Run) -> Work:
         """See UserAction."""
@@ -175,7 +173,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
             keep=keep,
             brownout=brownout,
             sessions=self.sign_in_sessions(run),
-            once=self._by_event,
+            caused=self._event.time if self._event else None,
         )
         return self.unless_stopped(users.quarantine)
 

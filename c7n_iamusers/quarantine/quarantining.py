@@ -54,8 +54,8 @@ from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, UserRecor
 @dataclass(frozen=True)
 class UserQuarantine:
     """Quarantines users of ``run`` for ``policy`` and ``reason``. ``keep``: only the Deny, credentials stay active.
-    ``brownout``: a Deny that ends by itself after so many minutes, and no quarantine. ``once``: leave users alone that
-    a run changed before, as an event can be delivered again after a release.
+    ``brownout``: a Deny that ends by itself after so many minutes, and no quarantine. ``caused``: the time of
+    the event that asks for it. Users that a run changed since are left alone, as AWS can deliver an event again.
 
     Each user's attachments are read from the user's own lists: a credential that a list of the account might miss would
     stay active unnoticed. ``recheck``: why the policy's filter no longer selects a user. ``refused``: forms of the Deny
@@ -71,7 +71,7 @@ class UserQuarantine:
     refused: set[str] = field(default_factory=set)
     keep: bool = False
     brownout: int | None = None
-    once: bool = False
+    caused: datetime | None = None
     sessions: SignInSessions = NO_SESSIONS
     now: Callable[[], datetime] = utc_now
 
@@ -118,8 +118,9 @@ class UserQuarantine:
                 SKIPPED,
                 f"a deletion of it began {begun} and is in progress or was stopped: its Deny-all stays on",
             )
-        if self.once and any(each.answered for each in found.known.calls):
-            return SKIPPED, "a run changed it before: an event that is delivered again changes nothing"
+        caused = self.caused
+        if caused and any(each.answered and each.time >= caused for each in found.known.calls):
+            return SKIPPED, "a run changed it since the event: one that is delivered again changes nothing"
         if self.brownout:
             return self._brown_out(evidence, found, self.brownout, applied)
         refused = frozenset(unfit | self.refused)

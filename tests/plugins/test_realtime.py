@@ -391,6 +391,11 @@ def test_an_event_that_is_delivered_again_quarantines_nobody_who_was_released(
     iam.delete_user_policy(UserName="bob", PolicyName=DENY_ALL_NAME)
     push(QUARANTINE, given)
     assert iam.list_user_policies(UserName="bob")["PolicyNames"] == []
+    # an event of what happened since then counts
+    later = datetime.now(timezone.utc) + timedelta(seconds=5)
+    with pytest.raises(PolicyExecutionError, match="It was put in quarantine again"):
+        push(QUARANTINE, created(iam, eventTime=later.isoformat()))
+    assert iam.list_user_policies(UserName="bob")["PolicyNames"] == [DENY_ALL_NAME]
 
 
 def test_an_event_about_an_earlier_user_of_the_name_touches_nobody(
