@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from aws_local_org import LocalOrg, Settings
+from c7n_iamusers.execution.rate_limit import IDENTITY_CENTER_RATE, RateLimit
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.writer import schedule
 from tests import quick_botocore
@@ -94,8 +95,11 @@ def org(local_org: LocalOrg, over_http: bool, monkeypatch: pytest.MonkeyPatch) -
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for no disk, and a fraction of the seconds that AWS is given between two tries or polls, in this process."""
+    """Wait for no disk, and a fraction of the time that AWS is given between two calls, tries or polls, in this process."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
-    delays = Backoff.delays
+    start, delays = RateLimit.__init__, Backoff.delays
+    monkeypatch.setattr(
+        RateLimit, "__init__", lambda limit, rate=IDENTITY_CENTER_RATE, *how: start(limit, rate * 50, *how)
+    )
     monkeypatch.setattr(Backoff, "delays", lambda backoff: (each / 50 for each in delays(backoff)))
     monkeypatch.setattr(schedule, "_SHORTEST_POLL", 0.005)
