@@ -95,7 +95,7 @@ def org(local_org: LocalOrg, over_http: bool, monkeypatch: pytest.MonkeyPatch) -
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for no disk, and a fraction of the time that AWS is given between two calls, tries or polls, in this process."""
+    """Wait for no disk in this process, and a fraction of the time between two calls, tries or polls of AWS."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
     start, delays = RateLimit.__init__, Backoff.delays
     monkeypatch.setattr(

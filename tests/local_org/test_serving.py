@@ -16,14 +16,17 @@ from pathlib import Path
 
 import boto3
 import pytest
+from click.testing import CliRunner
+
+from c7n_iamusers.cli.main import main
 
 Serve = Callable[..., "subprocess.Popen[str]"]
+SERVE = ["local-org", "serve", "--port", "0"]
 PROGRAM = [
     sys.executable,
     "-c",
     "from c7n_iamusers.cli import run; raise SystemExit(run())",
-    "local-org",
-    "serve",
+    *SERVE,
 ]
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +39,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     def start(*arguments: str) -> subprocess.Popen[str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         process = subprocess.Popen(
-            [*PROGRAM, "--port", "0", *arguments],
+            [*PROGRAM, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -92,7 +95,10 @@ def test_it_prints_the_environment_when_ready_and_ends_cleanly(serve: Serve, num
     assert progress.splitlines()[-1] == "stopping"
 
 
-def test_it_seeds_and_takes_mail_and_writes_the_env_file(serve: Serve, tmp_path: Path) -> None:
+def test_it_seeds_and_takes_mail_and_replaces_its_env_file(serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "env").write_text(
+        "# The local organization of c7n-iamusers; load it with: . FILE\nexport OLD=1\n"
+    )
     process = serve(
         *("--member-account", "210987654321=payments", "--users-per-account", "4"),
         *("--mail-dir", "mails", "--env-file", "env"),
@@ -103,6 +109,7 @@ def test_it_seeds_and_takes_mail_and_writes_the_env_file(serve: Serve, tmp_path:
     assert len(list((tmp_path / "mails").glob("*.eml"))) == 1
     file = tmp_path / "env"
     assert f"export AWS_ENDPOINT_URL={environment['AWS_ENDPOINT_URL']}\n" in file.read_text()
+    assert "OLD" not in file.read_text()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     code, progress = stopped(process)
     assert code == 0, progress
@@ -110,31 +117,19 @@ def test_it_seeds_and_takes_mail_and_writes_the_env_file(serve: Serve, tmp_path:
     assert "members 210987654321 (payments)" in progress
 
 
-def test_an_env_file_of_an_earlier_run_is_replaced(serve: Serve, tmp_path: Path) -> None:
-    (tmp_path / "env").write_text(
-        "# The local organization of c7n-iamusers; load it with: . FILE\nexport OLD=1\n"
-    )
-    process = serve("--env-file", "env")
-    environment_of(process, "AWS_EC2_METADATA_DISABLED")
-    assert "OLD" not in (tmp_path / "env").read_text()
-
-
-def test_somebody_elses_file_is_not_overwritten(serve: Serve, tmp_path: Path) -> None:
+def test_somebody_elses_file_is_not_overwritten(tmp_path: Path, no_local_org: None) -> None:
     (tmp_path / ".bashrc").write_text("alias ll='ls -l'\n")
-    _, progress = serve("--env-file", ".bashrc").communicate(timeout=20)
-    assert (
-        progress
-        == "Error: .bashrc exists and is not an env file of this command; choose another --env-file\n"
-    )
+    done = CliRunner().invoke(main, [*SERVE, "--env-file", str(tmp_path / ".bashrc")])
+    assert done.exit_code == 1
+    assert "exists and is not an env file of this command; choose another --env-file\n" in done.output
     assert (tmp_path / ".bashrc").read_text() == "alias ll='ls -l'\n"
 
 
 @pytest.mark.parametrize("option", ["--port", "--smtp-port"])
-def test_a_taken_port_is_said_so(serve: Serve, option: str) -> None:
+def test_a_taken_port_is_said_so(tmp_path: Path, no_local_org: None, option: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        process = serve(option, port, "--mail-dir", "mails")
-        _, progress = process.communicate(timeout=20)
-    assert process.returncode == 1
-    assert f"on 127.0.0.1:{port}: Address already in use" in progress
-    assert "Traceback" not in progress
+        done = CliRunner().invoke(main, [*SERVE, option, port, "--mail-dir", str(tmp_path / "mails")])
+    assert done.exit_code == 1
+    assert f"on 127.0.0.1:{port}: Address already in use" in done.output
+    assert isinstance(done.exception, SystemExit)

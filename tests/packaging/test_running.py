@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plain commands on accounts that have users, from an environment with the package just installed.
 
-How it was installed makes no difference to c7n-org but for its workers: test_registration.
+How it was installed makes a difference to what a new process knows alone: test_registration.
 """
 
 from __future__ import annotations
@@ -15,13 +15,6 @@ import pytest
 from tests.packaging.environments import ACCOUNTS, Environment, Variables
 
 POLICY = Path(__file__).with_name("flag.yml")
-FLEET = """
-import multiprocessing, sys
-from c7n_org.cli import cli
-if __name__ == "__main__":
-    multiprocessing.set_start_method(sys.argv.pop(1))
-    cli()
-"""
 
 
 def write_accounts(file: Path) -> Path:
@@ -60,6 +53,7 @@ EXPECTED = {account: [f"ada-{account}"] for account in ACCOUNTS}
 ONE = ("-a", f"account-{ACCOUNTS[0]}")
 
 
+@pytest.mark.parametrize("environment", ["wheel"], indirect=True)
 def test_custodian_run_and_report(
     environment: Environment, organization: dict[str, Variables], tmp_path: Path
 ) -> None:
@@ -96,21 +90,3 @@ def test_c7n_org_refuses_the_policy_without_the_plugins(environment: Environment
     done = environment.run("c7n-org", "validate", "-c", accounts, "-u", POLICY, C7N_IAMUSERS_AUTOLOAD="0")
     assert done.returncode != 0
     assert "authorization-details" in done.stdout + done.stderr
-
-
-@pytest.mark.parametrize("environment", ["wheel"], indirect=True)
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_c7n_org_runs_under_every_start_method(
-    environment: Environment, organization: dict[str, Variables], accounts: Path, tmp_path: Path, method: str
-) -> None:
-    """fork is how it runs by itself, above. That workers know the plugins in each environment: test_registration."""
-    script = tmp_path / "fleet.py"
-    script.write_text(FLEET, encoding="utf-8")
-    output = tmp_path / "output"
-    done = environment.run(
-        "python",
-        *(script, method, "run", "-c", accounts, *ONE, "-u", POLICY, "-s", output, "--cache-period=0"),
-        **organization["management"],
-    )
-    assert done.returncode == 0, done.stderr
-    assert flagged_by_account(output)[ACCOUNTS[0]] == EXPECTED[ACCOUNTS[0]], done.stderr

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo itself, with few users, by the very command that `make demo` calls."""
+"""The demo itself, with few users."""
 
 from __future__ import annotations
 
@@ -26,9 +26,11 @@ from aws_local_org.demo.steps import (
     prepared,
 )
 from c7n_iamusers.cli.main import main
+from tests.conftest import hurry
+from tests.local_org.demo.in_this_process import run_in_this_process
 
 ROOT = Path(__file__).parents[3]
-DEMO = [str(Path(sys.executable).with_name("c7n-iamusers")), "demo", "--users-per-account", "12"]
+DEMO = ["demo", "--users-per-account", "12"]
 
 
 def checkout(path: Path) -> Path:
@@ -44,16 +46,12 @@ def checkout(path: Path) -> Path:
     return source
 
 
-def run(source: Path, work: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*DEMO, "--source", str(source), "--work", str(work)], capture_output=True, text=True, timeout=300
-    )
-
-
-def test_the_whole_job(tmp_path: Path) -> None:
+def test_the_whole_job(tmp_path: Path, no_local_org: None, monkeypatch: pytest.MonkeyPatch) -> None:
     work = tmp_path / "work"
-    done = run(ROOT, work)
-    assert done.returncode == 0, done.stdout + done.stderr
+    hurry(monkeypatch)
+    run_in_this_process(monkeypatch)
+    done = CliRunner(env={"COLUMNS": "300"}).invoke(main, [*DEMO, "--source", str(ROOT), "--work", str(work)])
+    assert done.exit_code == 0, done.output
     assert "0 faults" in done.stdout
     assert "777788889999" in (work / "report.html").read_text()
     assert "Time is compressed" in done.stdout
@@ -93,12 +91,18 @@ def test_what_did_not_happen_is_a_fault(tmp_path: Path) -> None:
     source = checkout(tmp_path)
     path = source / "policies" / "exemptions.csv"
     path.write_text(path.read_text().replace("reason", "because"))
-    done = run(source, tmp_path / "work")
+    program = Path(sys.executable).with_name("c7n-iamusers")
+    command = [str(program), *DEMO, "--source", str(source), "--work", str(tmp_path / "work")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 1
     assert "the policy did not run" in done.stdout
 
 
-def test_policies_that_spare_too_few_are_faults(tmp_path: Path, no_local_org: None) -> None:
+def test_policies_that_spare_too_few_are_faults(
+    tmp_path: Path, no_local_org: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch)
+    run_in_this_process(monkeypatch)
     source = checkout(tmp_path)
     path = source / "policies" / "quarantine.yml"
     data = yaml.safe_load(path.read_text())
