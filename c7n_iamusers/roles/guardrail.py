@@ -50,8 +50,11 @@ CHANGING = tuple(
 _ENDING = ("iam:DeleteAccessKey", "iam:DeleteUser", "iam:UpdateAccessKey")
 #: "Maximum size of a service control policy" (Quotas for AWS Organizations). By API, white space counts.
 LONGEST = 5_120
-#: RoleName with a path, and wildcards after the beginning (IAM API reference, CreateRole).
-_NAME = re.compile(r"[\w+=,.@-][\w+=,.@/*-]{0,575}", re.ASCII)
+#: RoleName and Path (IAM API reference, CreateRole). A path counts with its slashes.
+_LONGEST_NAME, _LONGEST_PATH = 64, 512
+#: A part of a role's name and path; a * stands for anything.
+_PART = re.compile(r"[\w+=,.@*-]+", re.ASCII)
+_SERVICE_LINKED = "aws-service-role/"
 #: Attached everywhere unless somebody removed it; a service control policy alone allows nothing.
 _FULL_ACCESS = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 _ACCOUNT = "111122223333"
@@ -73,13 +76,14 @@ def guardrail(spared: Sequence[str], admins: Sequence[str], partition: str = "aw
     ``spared``, ``admins``: names of roles, with their path if they have one. Both may change roles of these names.
     Raises InvalidPolicyData for a name that is none, and for a policy that is too long.
     """
-    for name in (*spared, *admins):
-        if not _NAME.fullmatch(name):
-            raise InvalidPolicyData(
-                f"{name!r} is not the name of a role, such as IamUsersRemover or team/Admin; a * may not begin it, "
-                "since everybody could make a role that matches"
-            )
-    makers = [_role(each, partition) for each in spared]
+    for option, names in (("--spare", spared), ("--admin", admins)):
+        for name in names:
+            if fault := _fault(name):
+                raise InvalidPolicyData(
+                    f"{option} {name!r} is not the name of a role: {fault}. Give a name such as IamUsersRemover, or "
+                    "team/Admin for a role with the path /team/"
+                )
+    makers = [_role(each, partition) for each in dict.fromkeys(spared)]
     keepers = [_role(each, partition) for each in dict.fromkeys((*spared, *admins))]
     document = {
         "Version": "2012-10-17",
@@ -91,13 +95,31 @@ def guardrail(spared: Sequence[str], admins: Sequence[str], partition: str = "aw
     length = len(json.dumps(document, indent=2))
     if length > LONGEST:
         raise InvalidPolicyData(
-            f"the policy has {length} characters, and a service control policy can have {LONGEST}: name fewer roles"
+            f"the policy has {length} characters, and a service control policy can have {LONGEST}: give fewer roles by "
+            "--spare and --admin, or several of a common beginning as one name that ends with *"
         )
     cases = [*_cases(spared, admins, partition)]
     for case in cases:
         case.check(document)
     text = "Denies making IAM users and long-term credentials, except by named roles"
     return Guardrail("c7n-iamusers-guardrail", text, document, len(cases))
+
+
+def _fault(name: str) -> str:
+    """Why ``name`` is not that of a role, with its path if it has one; empty if it is. A * can stand for anything."""
+    *path, last = name.split("/")
+    length, path_length = len(last.replace("*", "")), len("/".join(("", *path, "")))
+    if not all(_PART.fullmatch(each) for each in (*path, last)):
+        return "each part between slashes has letters, digits and _+=,.@-, and at least one of them"
+    if name.startswith("*"):
+        return "it may not begin with *, since everybody could create a role that matches"
+    if length > _LONGEST_NAME:
+        return f"after its path it has {length} characters, and {_LONGEST_NAME} are allowed"
+    if path_length > _LONGEST_PATH:
+        return f"its path has {path_length} characters, and {_LONGEST_PATH} are allowed"
+    if name.startswith(_SERVICE_LINKED):
+        return "no service control policy binds service-linked roles, so they need not be named"
+    return ""
 
 
 def _role(name: str, partition: str, account_id: str = "*") -> str:
@@ -151,7 +173,6 @@ def _cases(spared: Sequence[str], admins: Sequence[str], partition: str) -> Iter
     for role in keepers:
         yield from _each(CHANGING, role, others, EXPLICIT_DENY)
         yield from _each(CHANGING, role, keepers, ALLOWED)
-    # What ends a credential stays open to everybody.
     yield from _each(_ENDING, user, others, ALLOWED)
 
 

@@ -106,17 +106,63 @@ def test_a_policy_that_does_not_what_it_must_is_not_given(monkeypatch: pytest.Mo
         guardrail(("Restorer",), ())
 
 
-def test_it_fits() -> None:
-    names = tuple(f"SomeRoleOfALongName{number}" for number in range(12))
-    assert len(json.dumps(guardrail(names, ()).document, indent=2)) <= LONGEST
-    with pytest.raises(InvalidPolicyData, match=r"has \d+ characters, .* can have 5120: name fewer roles"):
-        guardrail(tuple(f"{each}{number}" for each in names for number in range(9)), ())
+@pytest.mark.parametrize("partition", ["aws", "aws-us-gov"])
+def test_it_fits(partition: str) -> None:
+    names = tuple(f"{number:064}" for number in range(10))
+    document = guardrail(names, ("stacksets-exec-*",), partition).document
+    assert len(json.dumps(document, indent=2)) <= LONGEST
+    with pytest.raises(
+        InvalidPolicyData,
+        match=r"has \d+ characters, .* can have 5120: give fewer roles by --spare and --admin",
+    ):
+        guardrail((*names, *(f"{number:064}" for number in range(10, 14))), (), partition)
 
 
-@pytest.mark.parametrize("name", ["", "*", "*Admin", "a b", "arn:aws:iam::1:role/x", "a?", 'x"'])
-def test_what_is_no_name(name: str) -> None:
-    with pytest.raises(InvalidPolicyData, match="is not the name of a role"):
-        guardrail((name,), ())
+def test_a_role_that_is_named_twice_takes_no_more_room() -> None:
+    once, twice = (guardrail(("Restorer",) * times, ("Admin",) * times).document for times in (1, 2))
+    assert once == twice
+
+
+SLASHES = r"each part between slashes has letters, digits and _\+=,\.@-, and at least one of them"
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        pytest.param("", SLASHES, id="empty"),
+        pytest.param("x/", SLASHES, id="path-without-a-name"),
+        pytest.param("/x", SLASHES, id="slash-at-the-beginning"),
+        pytest.param("x//y", SLASHES, id="empty-part-of-the-path"),
+        pytest.param("a b", SLASHES, id="space"),
+        pytest.param("Admin\n", SLASHES, id="line-break"),
+        pytest.param("r\u00f4le", SLASHES, id="not-ascii"),
+        pytest.param("arn:aws:iam::1:role/x", SLASHES, id="arn"),
+        pytest.param("a?", SLASHES, id="question-mark"),
+        pytest.param('x"', SLASHES, id="quote"),
+        pytest.param("*", "may not begin with", id="everything"),
+        pytest.param("*Admin", "may not begin with", id="everything-that-ends-so"),
+        pytest.param("a" * 65, "has 65 characters, and 64 are allowed", id="65-characters"),
+        pytest.param("team/" + "a" * 200, "has 200 characters, and 64 are allowed", id="200-characters"),
+        pytest.param("a" * 65 + "*", "has 65 characters, and 64 are allowed", id="65-characters-and-more"),
+        pytest.param("a" * 511 + "/x", "path has 513 characters, and 512 are allowed", id="long-path"),
+        pytest.param("aws-service-role/*", "no service control policy binds", id="service-linked"),
+        pytest.param(
+            "aws-service-role/x.amazonaws.com/Y", "no service control policy binds", id="one-of-these"
+        ),
+    ],
+)
+@pytest.mark.parametrize("option", ["--spare", "--admin"])
+def test_what_is_no_name(name: str, rule: str, option: str) -> None:
+    roles = ((name,), ()) if option == "--spare" else (("Restorer",), (name,))
+    with pytest.raises(InvalidPolicyData, match=rf"(?s)^{option} .* is not the name of a role: .*{rule}"):
+        guardrail(*roles)
+
+
+@pytest.mark.parametrize(
+    "name", ["a" * 64, "x/y", "a" * 510 + "/x", "emergency/*", "Iam*", "a.b+c=d,e@f-g_h"]
+)
+def test_what_is_a_name(name: str) -> None:
+    assert f"arn:aws:iam::*:role/{name}" in json.dumps(guardrail((name,), ()).document)
 
 
 def test_an_admin_is_no_maker() -> None:
