@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A service control policy that lets named roles alone make long-term credentials, and protects these roles. Pure."""
+"""A service control policy against new and reactivated credentials, except by named roles, which it protects. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import Any
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.policy_comparison.evaluation import ALLOWED, EXPLICIT_DENY, Request, decision
 
-#: What makes a user, or a new credential of one. Updates are left out: UpdateAccessKey also deactivates a leaked key,
-#: and IAM has no condition key for the status. So are rotations in place, such as ResetServiceSpecificCredential.
+#: What creates a user, and what creates, replaces or activates a long-term credential, by the Service Authorization
+#: Reference for IAM. The updates of the status also deactivate, as IAM has no condition key for the status. The key
+#: pairs for CloudFront are the root user's. Users still change their own password, which takes the old one.
 CREATING = tuple(
     f"iam:{name}"
     for name in (
@@ -22,6 +23,15 @@ CREATING = tuple(
         "CreateLoginProfile",
         "CreateServiceSpecificCredential",
         "CreateUser",
+        "ResetServiceSpecificCredential",
+        "UpdateAccessKey",
+        "UpdateCloudFrontPublicKey",
+        # sets another password for an existing user
+        "UpdateLoginProfile",
+        "UpdateSSHPublicKey",
+        "UpdateServiceSpecificCredential",
+        "UpdateSigningCertificate",
+        "UploadCloudFrontPublicKey",
         "UploadSSHPublicKey",
         "UploadSigningCertificate",
     )
@@ -47,7 +57,20 @@ CHANGING = tuple(
         "UpdateRoleDescription",
     )
 )
-_ENDING = ("iam:DeleteAccessKey", "iam:DeleteUser", "iam:UpdateAccessKey")
+#: What ends a credential, or denies its user everything. It stays open to everybody.
+_ENDING = tuple(
+    f"iam:{name}"
+    for name in (
+        "AttachUserPolicy",
+        "DeleteAccessKey",
+        "DeleteLoginProfile",
+        "DeleteSSHPublicKey",
+        "DeleteServiceSpecificCredential",
+        "DeleteSigningCertificate",
+        "DeleteUser",
+        "PutUserPolicy",
+    )
+)
 #: "Maximum size of a service control policy" (Quotas for AWS Organizations). By API, white space counts.
 LONGEST = 5_120
 #: RoleName and Path (IAM API reference, CreateRole). A path counts with its slashes.
@@ -101,7 +124,7 @@ def guardrail(spared: Sequence[str], admins: Sequence[str], partition: str = "aw
     cases = [*_cases(spared, admins, partition)]
     for case in cases:
         case.check(document)
-    text = "Denies making IAM users and long-term credentials, except by named roles"
+    text = "Denies creating IAM users, and creating or activating credentials, except by named roles"
     return Guardrail("c7n-iamusers-guardrail", text, document, len(cases))
 
 

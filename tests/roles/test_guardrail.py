@@ -37,7 +37,17 @@ A = "arn:aws:iam::111122223333"
         ),
         pytest.param("iam:PutRolePolicy", f"{A}:role/Restorer", f"{A}:role/Admin", ALLOWED, id="by-admin"),
         pytest.param("iam:CreateRole", f"{A}:role/Dev", f"{A}:role/Dev", ALLOWED, id="another-role"),
-        pytest.param("iam:UpdateAccessKey", f"{A}:user/x", f"{A}:role/Dev", ALLOWED, id="deactivate"),
+        pytest.param("iam:UpdateAccessKey", f"{A}:user/x", f"{A}:role/Dev", EXPLICIT_DENY, id="activate"),
+        pytest.param("iam:UpdateAccessKey", f"{A}:user/x", f"{A}:role/Restorer", ALLOWED, id="by-spared"),
+        pytest.param(
+            "iam:UpdateLoginProfile", f"{A}:user/x", f"{A}:role/Dev", EXPLICIT_DENY, id="password-of-another"
+        ),
+        pytest.param(
+            "iam:ResetServiceSpecificCredential", f"{A}:user/x", f"{A}:user/x", EXPLICIT_DENY, id="new-secret"
+        ),
+        pytest.param("iam:UploadCloudFrontPublicKey", "*", f"{A}:root", EXPLICIT_DENY, id="key-pair-of-root"),
+        pytest.param("iam:DeleteAccessKey", f"{A}:user/x", f"{A}:role/Dev", ALLOWED, id="delete-a-key"),
+        pytest.param("iam:PutUserPolicy", f"{A}:user/x", f"{A}:role/Dev", ALLOWED, id="deny-everything"),
         pytest.param("iam:ChangePassword", f"{A}:user/x", f"{A}:user/x", ALLOWED, id="own-password"),
         pytest.param("s3:GetObject", "arn:aws:s3:::b/k", f"{A}:role/Dev", ALLOWED, id="anything-else"),
     ],
@@ -75,14 +85,19 @@ def test_roles_of_permission_sets_can_be_spared() -> None:
     assert decision(request, (FULL, document)) == ALLOWED
 
 
-def test_it_knows_how_each_kind_of_credential_is_made() -> None:
+def test_it_knows_all_that_creates_or_activates_a_credential() -> None:
     operations = create_loader().load_service_model("iam", "service-2")["operations"]
-    for kind in ATTACHMENT_KINDS:
-        if kind.credential:
-            name = kind.removals[0].operation.removeprefix("Delete")
-            making = {f"iam:{verb}{name}" for verb in ("Create", "Upload") if f"{verb}{name}" in operations}
-            assert making
-            assert making <= set(CREATING)
+    names = tuple(
+        kind.removals[0].operation.removeprefix("Delete") for kind in ATTACHMENT_KINDS if kind.credential
+    )
+    found = {
+        f"iam:{each}"
+        for each in operations
+        if each.endswith(names) and not each.startswith(("Delete", "Get", "List"))
+    }
+    # no API has the key pairs of the root user
+    key_pairs = {"iam:UpdateCloudFrontPublicKey", "iam:UploadCloudFrontPublicKey"}
+    assert found | {"iam:CreateUser"} | key_pairs == set(CREATING)
 
 
 def test_it_knows_all_that_changes_a_role() -> None:
