@@ -31,7 +31,7 @@ class CredentialEvent:
     """A call that succeeded. ``by``: the ARN of the caller, or what AWS gives instead. ``session``: the name of the
     caller's role session or IAM user, empty for others. ``via``: the AWS service that made the call for the caller.
     ``id``: CloudTrail's id of the event, which AWS can deliver more than once, and late. ``user_id``: the unique id of
-    the user that CreateUser created; empty for other calls, which name none.
+    the user that CreateUser created, or that called for itself; empty for other calls, which have none.
     """
 
     name: str
@@ -80,8 +80,7 @@ def credential_event(event: Any) -> CredentialEvent | None:
     name, time = _text(detail.get("eventName")), moment(detail.get("eventTime"))
     if not name or time is None:
         return None
-    identity = detail.get("userIdentity")
-    who: Mapping[str, Any] = identity if isinstance(identity, Mapping) else {}
+    who = _mapping(detail.get("userIdentity"))
     known = (_text(who.get(key)) for key in ("arn", "invokedBy", "principalId", "type"))
     return CredentialEvent(
         name,
@@ -91,13 +90,19 @@ def credential_event(event: Any) -> CredentialEvent | None:
         _text(who.get("invokedBy")),
         _text(detail.get("sourceIPAddress")),
         _text(detail.get("eventID")),
-        _created_user(detail.get("responseElements")),
+        _user_id(detail, who),
     )
 
 
-def _created_user(answer: Any) -> str:
-    user = answer.get("user") if isinstance(answer, Mapping) else None
-    return _text(user.get("userId")) if isinstance(user, Mapping) else ""
+def _user_id(detail: Mapping[str, Any], who: Mapping[str, Any]) -> str:
+    asked, answer = (_mapping(detail.get(key)) for key in ("requestParameters", "responseElements"))
+    if asked.get("userName") in (None, who.get("userName")) and who.get("type") == "IAMUser":
+        return _text(who.get("principalId"))
+    return _text(_mapping(answer.get("user")).get("userId"))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _session(who: Mapping[str, Any]) -> str:

@@ -77,3 +77,30 @@ def test_nothing_of_the_request_or_the_answer_is_kept() -> None:
     found = credential_event(event("CreateAccessKey", trail.CONSOLE, {"userName": "bob"}, answer))
     assert found
     assert "secret" not in str(found.as_data()).lower()
+
+
+@pytest.mark.parametrize(
+    ("name", "who", "asked", "answered", "unique_id"),
+    [
+        pytest.param(
+            "CreateUser",
+            trail.CLI,
+            {"userName": "bob"},
+            {"user": {"userId": "AIDABOB"}},
+            "AIDABOB",
+            id="created",
+        ),
+        pytest.param("CreateAccessKey", trail.CLI, None, None, "AIDAEXAMPLE", id="for-itself"),
+        pytest.param(
+            "CreateAccessKey", trail.CLI, {"userName": "alice"}, None, "AIDAEXAMPLE", id="for-itself-by-name"
+        ),
+        pytest.param("CreateAccessKey", trail.CLI, {"userName": "bob"}, None, "", id="for-another"),
+        pytest.param("CreateAccessKey", trail.CONSOLE, {"userName": "bob"}, None, "", id="by-a-role"),
+        pytest.param("CreateAccessKey", trail.ROOT, None, None, "", id="root"),
+        pytest.param("CreateUser", trail.CONSOLE, "bob", ["bob"], "", id="no-mappings"),
+    ],
+)
+def test_the_unique_id_of_the_user(name: str, who: Any, asked: Any, answered: Any, unique_id: str) -> None:
+    found = credential_event(event(name, who, asked, answered))
+    assert found
+    assert found.user_id == unique_id

@@ -57,9 +57,19 @@ ACTIVE, INACTIVE = {"status": "Active"}, {"status": "Inactive"}
     ("given", "ids"),
     [
         pytest.param(
-            event("CreateUser", trail.CONSOLE, {"userName": "BOB"}, {"user": {"userName": "bob"}}),
-            ["bob"],
+            event(
+                "CreateUser",
+                trail.CONSOLE,
+                {"userName": "BOB"},
+                {"user": {"userName": "bob", "userId": "AIDABOB", "path": "/"}},
+            ),
+            ["bob", "AIDABOB"],
             id="create-user",
+        ),
+        pytest.param(
+            event("CreateUser", trail.CONSOLE, {"userName": "bob"}, {"user": {}}),
+            ["bob"],
+            id="empty-answer",
         ),
         pytest.param(
             event("CreateLoginProfile", trail.CONSOLE, DENY, {"loginProfile": {"userName": "bob"}}),
@@ -68,10 +78,24 @@ ACTIVE, INACTIVE = {"status": "Active"}, {"status": "Inactive"}
         ),
         pytest.param(
             event("CreateAccessKey", trail.CLI, None, {"accessKey": {"userName": "alice", **ACTIVE}}),
-            ["alice"],
+            ["alice", "AIDAEXAMPLE"],
             id="own-key",
         ),
-        pytest.param(event("CreateAccessKey", trail.CLI, None, None), ["alice"], id="own-key-no-answer"),
+        pytest.param(
+            event("CreateAccessKey", trail.CLI, None, None),
+            ["alice", "AIDAEXAMPLE"],
+            id="own-key-no-answer",
+        ),
+        pytest.param(
+            event("CreateAccessKey", trail.CLI, {"userName": "alice"}, {"accessKey": {"userName": "alice"}}),
+            ["alice", "AIDAEXAMPLE"],
+            id="own-key-by-name",
+        ),
+        pytest.param(
+            event("CreateAccessKey", trail.CLI, {"userName": "bob"}, {"accessKey": {"userName": "bob"}}),
+            ["bob"],
+            id="key-for-another",
+        ),
         pytest.param(event("CreateAccessKey", trail.CONSOLE, None, None), [], id="no-user-at-all"),
         pytest.param(
             event("CreateAccessKey", trail.ROOT, None, {"accessKey": {"userName": "payments", **ACTIVE}}),
@@ -95,7 +119,7 @@ ACTIVE, INACTIVE = {"status": "Active"}, {"status": "Inactive"}
         ),
         pytest.param(
             event("UploadSSHPublicKey", trail.CLI, None, {"sSHPublicKey": {"userName": "alice"}}),
-            ["alice"],
+            ["alice", "AIDAEXAMPLE"],
             id="own-ssh-key",
         ),
         pytest.param(
@@ -104,10 +128,15 @@ ACTIVE, INACTIVE = {"status": "Active"}, {"status": "Inactive"}
             id="certificate",
         ),
         pytest.param(event("UpdateAccessKey", trail.CONSOLE, {**DENY, **ACTIVE}), ["bob"], id="activated"),
-        pytest.param(event("UpdateAccessKey", trail.CLI, ACTIVE), ["alice"], id="own-activated"),
+        pytest.param(
+            event("UpdateAccessKey", trail.CLI, ACTIVE), ["alice", "AIDAEXAMPLE"], id="own-activated"
+        ),
+        pytest.param(event("UpdateAccessKey", trail.CLI, {**DENY, **ACTIVE}), ["bob"], id="that-of-another"),
         pytest.param(event("UpdateAccessKey", trail.ROOT, ACTIVE), [], id="that-of-root"),
         pytest.param(event("UpdateAccessKey", trail.CLI, INACTIVE), [], id="deactivated"),
-        pytest.param(event("UpdateSSHPublicKey", trail.CLI, ACTIVE), ["alice"], id="ssh-key-activated"),
+        pytest.param(
+            event("UpdateSSHPublicKey", trail.CLI, ACTIVE), ["alice", "AIDAEXAMPLE"], id="ssh-key-activated"
+        ),
         pytest.param(event("DeleteUserPolicy", trail.CONSOLE, DENY), ["bob"], id="deny-deleted"),
         pytest.param(event("PutUserPolicy", trail.CONSOLE, DENY), ["bob"], id="deny-overwritten"),
         pytest.param(
@@ -405,9 +434,83 @@ def test_an_event_about_an_earlier_user_of_the_name_touches_nobody(
     given = created(iam)
     iam.delete_user(UserName="bob")
     iam.create_user(UserName="bob")
+    for name in (QUARANTINE, REALTIME):
+        push(name, given)
+        push(name, created(iam, eventTime="2026-01-01T10:00:00Z"))
+    assert iam.list_user_policies(UserName="bob")["PolicyNames"] == sent(org) == []
+
+
+def rename(iam: Any) -> None:
+    iam.update_user(UserName="bob", NewUserName="zoe", NewPath="/new/")
+
+
+def rename_and_take_the_name(iam: Any) -> None:
+    rename(iam)
+    iam.create_user(UserName="bob")
+
+
+def test_a_user_is_not_spared_by_the_name_that_it_gets_later(
+    org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Interruption, "sleep", lambda *_: None)
+    given = created(iam)
+    iam.update_user(UserName="bob", NewUserName="BedrockAPIKey-bob")
     push(QUARANTINE, given)
-    push(QUARANTINE, created(iam, eventTime="2026-01-01T10:00:00Z"))
-    assert iam.list_user_policies(UserName="bob")["PolicyNames"] == []
+    assert iam.list_user_policies(UserName="BedrockAPIKey-bob")["PolicyNames"] == [DENY_ALL_NAME]
+
+
+@pytest.mark.parametrize("renaming", [rename, rename_and_take_the_name])
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_new_user_that_is_renamed_is_quarantined(
+    org: LocalOrg,
+    iam: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    renaming: Callable[[Any], None],
+    when: str,
+) -> None:
+    waits = [renaming] if when == "meanwhile" else []
+    monkeypatch.setattr(Interruption, "sleep", lambda *_: waits.pop()(iam) if waits else None)
+    given = created(iam)
+    if when == "before":
+        renaming(iam)
+    push(QUARANTINE, given)
+    assert waits == []
+    names = {each["UserName"] for each in iam.list_users()["Users"]} - {"glass"}
+    denied = {each for each in names if iam.list_user_policies(UserName=each)["PolicyNames"]}
+    assert (denied, names - {"bob"}) == ({"zoe"}, {"zoe"})
+    (message,) = sent(org)
+    (user,) = message["resources"]
+    assert (user["UserName"], user["c7n:IamUser"]["outcome"]["status"]) == ("zoe", "quarantined")
+    # the journal and the outcomes name the same user
+    assert user["Arn"] == iam.get_user(UserName="zoe")["User"]["Arn"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(created, id="created"),
+        pytest.param(
+            lambda iam: now_event(
+                "CreateAccessKey",
+                {
+                    **trail.CLI,
+                    "userName": "bob",
+                    "principalId": iam.get_user(UserName="bob")["User"]["UserId"],
+                },
+                {},
+            ),
+            id="by-itself",
+        ),
+    ],
+)
+def test_a_user_that_is_renamed_is_reported(
+    org: LocalOrg, iam: Any, given: Callable[[Any], dict[str, Any]]
+) -> None:
+    about = given(iam)
+    rename_and_take_the_name(iam)
+    push(REALTIME, about)
+    (message,) = sent(org)
+    assert [each["UserName"] for each in message["resources"]] == ["zoe"]
 
 
 def test_a_signal_ends_the_wait_and_the_process(
