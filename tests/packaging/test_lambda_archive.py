@@ -138,6 +138,7 @@ def test_the_archive_runs_in_lambda(
 #: What accounts.yml gives.
 FILLED = {
     "account_id": ACCOUNTS[0],
+    "partition": "aws",
     "owner": "owner@example.com",
     "account_name": "payments",
     "contact": "cloud@example.com",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import signal
 import zlib
 from collections.abc import Callable
@@ -210,10 +211,10 @@ def iam(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return client
 
 
-def shipped(name: str, **mode: Any) -> Policy:
+def shipped(name: str, **variables: str) -> Policy:
     """A policy that ships, with the variables of accounts.yml, and no waiting."""
     data = deepcopy(DATA[name])
-    data["mode"] |= {"delay": 0, **mode} if data["mode"]["type"] == "cloudtrail" else {}
+    data["mode"] |= {"delay": 0} if data["mode"]["type"] == "cloudtrail" else {}
     for action in data["actions"]:
         if "wait" in action:
             action["wait"] = 1
@@ -229,7 +230,8 @@ def shipped(name: str, **mode: Any) -> Policy:
     )
     (found,) = PolicyCollection.from_data({"policies": [data]}, config)
     accounts = yaml.safe_load((ROOT / "accounts.yml").read_text())
-    found.expand_variables(found.get_variables({**accounts["vars"], **accounts["accounts"][0]["vars"]}))
+    known = {**accounts["vars"], **accounts["accounts"][0]["vars"], **variables}
+    found.expand_variables(found.get_variables(known))
     found.validate()
     return found
 
@@ -305,6 +307,40 @@ def test_creator_and_owner_are_addressed_once(
     assert message["action"]["subject"].startswith(
         f"payments: {about['detail']['eventName']} for 1 IAM user on "
     )
+
+
+def test_no_other_role_that_looks_like_ours_is_left_out(
+    org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for who in trail.NO_RUNNERS.values():
+        push(REALTIME, now_event("CreateAccessKey", who, BOB))
+    assert len(sent(org)) == len(trail.NO_RUNNERS)
+    monkeypatch.setattr(Interruption, "sleep", lambda *_: None)
+    push(QUARANTINE, now_event("CreateUser", trail.NO_RUNNERS["path"], BOB))
+    assert iam.list_user_policies(UserName="bob")["PolicyNames"] == [DENY_ALL_NAME]
+
+
+def test_our_role_can_have_a_path(org: LocalOrg, iam: Any) -> None:
+    found = shipped(REALTIME, runner_role="team/CloudCustodian")
+    found.push(now_event("CreateAccessKey", trail.NO_RUNNERS["path"], BOB), None)
+    assert sent(org) == []
+
+
+@pytest.mark.parametrize("name", [REALTIME, QUARANTINE])
+def test_the_unique_id_of_our_role_can_be_compared_too(
+    org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """By the lines that the policies have as comments."""
+    text = (ROOT / "policies" / f"{name.removeprefix('iam-users-')}.yml").read_text()
+    lines = re.sub(r"(?m)^( +)# (- type: event|  key: .+principalId|  value: .+role_id.+)$", r"\1\2", text)
+    (data, *_) = yaml.safe_load(lines)["policies"]
+    monkeypatch.setitem(DATA, name, data)
+    monkeypatch.setattr(Interruption, "sleep", lambda *_: None)
+    found = shipped(name, runner_role_id="AROACUSTODIAN")
+    found.push(now_event("CreateUser", trail.RUNNER, BOB), None)
+    assert sent(org) == []
+    found.push(now_event("CreateUser", trail.runner(principalId="AROAANOTHER"), BOB), None)
+    assert len(sent(org)) == 1
 
 
 @pytest.mark.parametrize("form", ["inline", "attached", "boundary"])
