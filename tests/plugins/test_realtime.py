@@ -358,6 +358,20 @@ def test_a_deny_that_is_still_there_was_not_removed(org: LocalOrg, iam: Any, for
     assert len(sent(org)) == 1
 
 
+@pytest.mark.parametrize("missing", ["", None, 7])
+def test_a_call_without_an_id_is_reported_once(org: LocalOrg, iam: Any, missing: Any) -> None:
+    given = now_event("CreateAccessKey", trail.CONSOLE, BOB, eventID=missing)
+    if missing is None:
+        del given["detail"]["eventID"]
+    for each in (given, json.loads(json.dumps(given, sort_keys=True))):
+        push(REALTIME, each)
+    assert len(sent(org)) == 1
+    # another key, created in the same second
+    given["detail"]["responseElements"] = {"accessKey": {"userName": "bob", "accessKeyId": "AKIA2"}}
+    push(REALTIME, given)
+    assert len(sent(org)) == 1
+
+
 def test_each_call_is_news(org: LocalOrg, iam: Any) -> None:
     """Two calls in the same minute can be those of two people."""
     first = now_event("CreateAccessKey", trail.CONSOLE, BOB)
