@@ -16,7 +16,8 @@ from c7n_iamusers.cli.output import format_option, print_json, say
     multiple=True,
     required=True,
     metavar="NAME",
-    help="A role that may make users and credentials, such as the one for restore. May be repeated.",
+    help="A role that may create users, and create, activate and deactivate credentials, such as the one for "
+    "quarantine and restore. May be repeated.",
 )
 @click.option(
     "--admin",
@@ -28,11 +29,12 @@ from c7n_iamusers.cli.output import format_option, print_json, say
 @partition_option
 @format_option("json", "cloudformation", "terraform")
 def guardrail(spared: tuple[str, ...], admins: tuple[str, ...], partition: str, output_format: str) -> None:
-    """Print a service control policy that denies making IAM users and long-term credentials.
+    """Print a service control policy that denies creating IAM users, and creating or activating credentials.
 
-    Only the roles given as --spare may make them, in each account that the policy is attached to. Nobody but these and
-    the roles given as --admin may make or change roles of these names. A name has its path, if it has one, and can
-    have a * after its beginning. Each denied and each spared action is checked before the policy is printed.
+    Only the roles given as --spare may do so, in each account that the policy is attached to. They alone can also
+    deactivate credentials; deleting them, and denying a user everything, stays open to all. Nobody but these and the
+    roles given as --admin may create or change roles of these names. A name has its path, if it has one, and can have a
+    * after its beginning. Each denied and each spared action is checked before the policy is printed.
 
     It does not bind the management account and service-linked roles, and existing credentials keep working.
     """

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +24,17 @@ REMOVING = frozenset(
 )
 #: By how much the times of an event and of what it created may differ.
 _SKEW = timedelta(minutes=1)
+#: The members of an event that say which call it is about. The others say how it was written down.
+_OF_THE_CALL = (
+    "eventSource",
+    "eventName",
+    "eventTime",
+    "recipientAccountId",
+    "requestID",
+    "userIdentity",
+    "requestParameters",
+    "responseElements",
+)
 #: The longest texts of an event that are kept.
 _LONGEST = 200
 
@@ -30,8 +43,9 @@ _LONGEST = 200
 class CredentialEvent:
     """A call that succeeded. ``by``: the ARN of the caller, or what AWS gives instead. ``session``: the name of the
     caller's role session or IAM user, empty for others. ``via``: the AWS service that made the call for the caller.
-    ``id``: CloudTrail's id of the event, which AWS can deliver more than once, and late. ``user_id``: the unique id of
-    the user that CreateUser created; empty for other calls, which name none.
+    ``id``: CloudTrail's id of the event, which AWS can deliver more than once, and late; where it has none, a digest of
+    the call. ``user_id``: the unique id of
+    the user that CreateUser created, or that called for itself; empty for other calls, which have none.
     """
 
     name: str
@@ -80,8 +94,7 @@ def credential_event(event: Any) -> CredentialEvent | None:
     name, time = _text(detail.get("eventName")), moment(detail.get("eventTime"))
     if not name or time is None:
         return None
-    identity = detail.get("userIdentity")
-    who: Mapping[str, Any] = identity if isinstance(identity, Mapping) else {}
+    who = _mapping(detail.get("userIdentity"))
     known = (_text(who.get(key)) for key in ("arn", "invokedBy", "principalId", "type"))
     return CredentialEvent(
         name,
@@ -90,14 +103,26 @@ def credential_event(event: Any) -> CredentialEvent | None:
         _session(who),
         _text(who.get("invokedBy")),
         _text(detail.get("sourceIPAddress")),
-        _text(detail.get("eventID")),
-        _created_user(detail.get("responseElements")),
+        _text(detail.get("eventID")) or _digest(detail),
+        _user_id(detail, who),
     )
 
 
-def _created_user(answer: Any) -> str:
-    user = answer.get("user") if isinstance(answer, Mapping) else None
-    return _text(user.get("userId")) if isinstance(user, Mapping) else ""
+def _digest(detail: Mapping[str, Any]) -> str:
+    """The same for each delivery of an event, and another for each other call. No member can be read from it."""
+    known = json.dumps([detail.get(key) for key in _OF_THE_CALL], sort_keys=True, default=str)
+    return f"sha256:{hashlib.sha256(known.encode()).hexdigest()}"
+
+
+def _user_id(detail: Mapping[str, Any], who: Mapping[str, Any]) -> str:
+    asked, answer = (_mapping(detail.get(key)) for key in ("requestParameters", "responseElements"))
+    if asked.get("userName") in (None, who.get("userName")) and who.get("type") == "IAMUser":
+        return _text(who.get("principalId"))
+    return _text(_mapping(answer.get("user")).get("userId"))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _session(who: Mapping[str, Any]) -> str:

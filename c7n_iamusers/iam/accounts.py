@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,6 +14,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from botocore.loaders import create_loader
 
+from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.retries import Backoff, error_code, items, pages
 from c7n_iamusers.iam.attachments import ATTACHED_POLICY, GROUP, INLINE_POLICY
 from c7n_iamusers.iam.policy_documents import PolicyInterner, default_documents
@@ -62,6 +64,10 @@ Detail = dict[str, Any]
 POLICY_KINDS = (GROUP, ATTACHED_POLICY, INLINE_POLICY)
 #: AWS omits empty lists, UserPolicyList in particular; these are their values.
 _EMPTY: Mapping[str, Any] = {"GroupList": [], "AttachedManagedPolicies": [], "UserPolicyList": []}
+#: What the unique id of a user looks like ("IAM identifiers", IAM User Guide). A name can look the same.
+_UNIQUE_ID = re.compile("AIDA[A-Z0-9]+")
+#: How many times a user that is listed is read: it can be renamed in between, and IAM is eventually consistent.
+_ATTEMPTS = 4
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,55 @@ def users_by_name(client: Any, names: Iterable[str], backoff: Backoff) -> list[D
     """The users called ``names``, read one by one; users that are gone are left out. Raises ClientError."""
     found = [_read(client, name, backoff) for name in names]
     return [detail for detail in found if detail]
+
+
+def users_by_name_or_id(client: Any, ids: Iterable[str], backoff: Backoff) -> list[Detail]:
+    """The users whose name or unique id is among ``ids``, as ``users_by_name`` does.
+
+    Names come first, and the account's users are listed only for a unique id that no user of these names has. Raises
+    ClientError, and EvidenceUnreadable as ``read_by_id`` does.
+    """
+    found: dict[str, Detail] = {}
+    wanted = list(ids)
+    for each in wanted:
+        if each not in found:
+            found |= {str(user["UserId"]): user for user in users_by_name(client, (each,), backoff)}
+    for each in wanted:
+        if each not in found and _UNIQUE_ID.fullmatch(each):
+            user = read_by_id(client, each, backoff, _read)
+            found |= {each: user} if user else {}
+    return list(found.values())
+
+
+def read_by_id(
+    client: Any,
+    unique_id: str,
+    backoff: Backoff,
+    read: Callable[[Any, str, Backoff], Detail | None] = read_detail,
+) -> Detail | None:
+    """The user with ``unique_id`` by ``read``, whatever its name is now; None if there is no such user.
+
+    Raises ClientError, and EvidenceUnreadable where the user that is listed can't be read under the listed name.
+    """
+    name = None
+    for delay, _ in zip(backoff.delays(), range(_ATTEMPTS), strict=False):
+        name = name_of(client, unique_id, backoff)
+        if name is None:
+            return None
+        user = read(client, name, backoff)
+        if user and user["UserId"] == unique_id:
+            return user
+        backoff.sleep(delay)
+    raise EvidenceUnreadable(
+        f"the user {unique_id}, last listed as {name}, can't be read under that name: find out who renames it, and "
+        "run again"
+    )
+
+
+def name_of(client: Any, unique_id: str, backoff: Backoff) -> str | None:
+    """The current name of the user with ``unique_id``; None if there is no such user. Raises ClientError."""
+    users = items(client, "ListUsers", "Users", backoff, MaxItems=PAGE_SIZE)
+    return next((str(user["UserName"]) for user in users if user["UserId"] == unique_id), None)
 
 
 def detail_attachments(detail: Mapping[str, Any]) -> dict[str, tuple[Item, ...]]:

@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 
 from botocore.exceptions import ClientError
 
-from c7n_iamusers.execution.retries import Backoff, error_code, items
-from c7n_iamusers.iam.accounts import PAGE_SIZE, SERVICES, listed_at_once
+from c7n_iamusers.execution.retries import Backoff, error_code
+from c7n_iamusers.iam.accounts import SERVICES, listed_at_once, name_of
 from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL, AttachmentKind
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import LISTED_KINDS, embedded_attachments, read_detail, read_kind
@@ -90,9 +90,8 @@ class LiveUsers:
         return self._read(name, {})
 
     def name_of(self, unique_id: str) -> str | None:
-        """The current name of the user with ``unique_id``; None if there is no such user. Raises ClientError."""
-        users = items(self._client, "ListUsers", "Users", self._backoff, MaxItems=PAGE_SIZE)
-        return next((str(user["UserName"]) for user in users if user["UserId"] == unique_id), None)
+        """See the function of this name."""
+        return name_of(self._client, unique_id, self._backoff)
 
     def _read(self, name: str, shared: Attachments) -> IamUser | None:
         for delay in (*_RETRY_DELAYS, None):

@@ -47,7 +47,7 @@ class Notice:
     ``created`` or ``deny-removed``, of what was done to them; or ``access``, to a person who has access. ``day``: the
     first one, in UTC, on which the users may be deleted; of steps that announce nothing, that of the message.
     ``message_id``: the queue's answer. ``what``: of ``informed``, unique id -> what the message says of the user.
-    ``event``: CloudTrail's id of the event that the message reports; empty if it reports none.
+    ``event``: the id of the event (``CredentialEvent``) that the message reports; empty if it reports none.
     ``stop``: the first day, in UTC, on which their credentials may stop working, where the message says so.
     """
 

@@ -14,6 +14,7 @@ from c7n.utils import local_session
 from c7n_iamusers import __version__
 from c7n_iamusers.evidence.index import Inventory
 from c7n_iamusers.evidence.reader import PIECES, Piece, inventory_of, read_pieces
+from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import home_region
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
@@ -25,14 +26,16 @@ _FORM = "2"
 
 @contextmanager
 def unreadable(manager: Any, what: str, permissions: str) -> Iterator[None]:
-    """Turn an AWS error in the block into a PolicyExecutionError that says what could not be read, and where.
+    """Turn an AWS error or EvidenceUnreadable in the block into a PolicyExecutionError.
+
+    That says what could not be read, and where.
 
     c7n-org drops all later policies of the account after a ClientError with AccessDenied. A PolicyExecutionError only
     fails this policy.
     """
     try:
         yield
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, EvidenceUnreadable) as error:
         raise PolicyExecutionError(
             f"policy {manager.data.get('name')}: account {manager.config.account_id}: {what} can't be read: {error}. "
             f"No user was selected or touched. Give the policy's role {permissions}, or run again if AWS was at fault"

@@ -17,7 +17,7 @@ from c7n_iamusers.evidence.model import Source
 from c7n_iamusers.evidence.reader import ACCOUNT_KINDS, PIECES, account_piece
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.iam.accounts import POLICY_KINDS, read_users, users_by_name
+from c7n_iamusers.iam.accounts import POLICY_KINDS, read_users, users_by_name_or_id
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
@@ -105,6 +105,10 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
     for users without one, from the credential report; ``credential`` finds the report in c7n's cache. For devices that
     are not virtual, and for the number of devices, the filter still makes a call for each user.
 
+    In an event mode ``ids`` may be names, unique ids or both, as in ``responseElements.user.[userName, userId]``: a
+    user that was renamed since the event is found by its unique id. Where another user has the name now, both are
+    resources; our actions leave the one alone that the event is not about.
+
     :example:
 
     .. code-block:: yaml
@@ -157,10 +161,15 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
         return _sourced(found.users, Source(", ".join(_LISTS), began))
 
     def get_resources(self, ids: list[str], cache: bool = True) -> list[Resource]:
-        """The users with the names ``ids`` (event modes), read one by one, without those that no longer exist."""
+        """The users with the names or unique ids ``ids`` (event modes), without those that no longer exist.
+
+        Raises PolicyExecutionError if one can't be read.
+        """
         client, began = self._client(), utc_now()
-        with unreadable(self.manager, "IAM users by name", ", ".join(self.get_permissions()[2:])):
-            found = users_by_name(client, ids, self._backoff)
+        with unreadable(
+            self.manager, "IAM users by name and unique id", ", ".join(self.get_permissions()[1:])
+        ):
+            found = users_by_name_or_id(client, ids, self._backoff)
         return _sourced(found, Source("GetUser", began))
 
     def augment(self, resources: list[Resource]) -> list[Resource]:

@@ -64,7 +64,8 @@ class Created(Step):
             return False
         if self._call:
             kept = self._call.removes_deny and is_denied(resource)
-            return not kept and not notices.reports(key, self._call.id)
+            about = self._call.is_about(key, moment(resource.get("CreateDate")))
+            return about and not kept and not notices.reports(key, self._call.id)
         credentials = (resource.get(ANNOTATION) or {}).get("credentials") or ()
         times = (moment(resource.get("CreateDate")), *(moment(each.get("created")) for each in credentials))
         newest = max(filter(None, times), default=None)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from c7n.actions import EventAction
@@ -11,7 +12,10 @@ from c7n.utils import type_schema
 
 from c7n_iamusers.evidence.credential_events import CredentialEvent, credential_event
 from c7n_iamusers.execution.user_run import Run, Work
+from c7n_iamusers.iam.accounts import read_by_id
 from c7n_iamusers.iam.permissions import GIVEN_BACK, QUARANTINE, RELEASE
+from c7n_iamusers.iam.users import read_detail
+from c7n_iamusers.plugins.account_readings import unreadable
 from c7n_iamusers.plugins.lambda_packaging import is_pull
 from c7n_iamusers.plugins.resources import subject_of
 from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction
@@ -53,8 +57,8 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
     it everywhere.
 
     ``wait: 300`` waits so many seconds before anything is read, and judges the users then: the tags and groups that
-    exempt a new user often come a moment after it. In a Lambda mode, ``wait`` and ``mode.delay`` together may take half
-    of the function's timeout.
+    exempt a new user often come a moment after it. A user that is renamed in the wait is found by its unique id. In a
+    Lambda mode, ``wait`` and ``mode.delay`` together may take half of the function's timeout.
 
     ``active-within`` is by default the filter's ``unused-for``. All criteria of the filter are checked again on live
     data.
@@ -107,6 +111,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
     schema_alias = False
     permissions = QUARANTINE
     _event: CredentialEvent | None = None
+    _users: Sequence[dict[str, Any]] = ()
     ends_sessions = True
 
     def validate(self) -> Quarantine:
@@ -139,13 +144,16 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
                 self.log.info("%s: left alone: %s is not about this user", subject_of(each), self._event)
             else:
                 about.append(each)
+        self._users = about
         if about:
             super().process(about)
 
     def prepare(self, run: Run) -> Work:
         """See UserAction."""
         # Exemptions, groups and evidence are read after it.
-        run.backoff.sleep(self.data.get("wait", 0))
+        if wait := self.data.get("wait"):
+            run.backoff.sleep(wait)
+            self._follow_renamed(run)
         account = self.account(run)
         # Compromised users are included: a leaked key is a reason to stop it, and a quarantine deletes no evidence.
         rules, elsewhere = self.exemption_rules()
@@ -176,6 +184,18 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
             caused=self._event.time if self._event else None,
         )
         return self.unless_stopped(users.quarantine)
+
+    def _follow_renamed(self, run: Run) -> None:
+        """Give the resources of users that were renamed in the wait, or moved to another path, what they have now."""
+        for each in self._users:
+            before = subject_of(each)
+            with unreadable(self.manager, str(before), "iam:GetUser and iam:ListUsers"):
+                found = read_detail(run.client, before.name, run.backoff)
+                if found is None or found["UserId"] != before.unique_id:
+                    found = read_by_id(run.client, before.unique_id, run.backoff)
+            if found and found["Arn"] != before.arn:
+                each.update({key: found[key] for key in ("UserName", "Path", "Arn")})
+                self.log.info("%s: it is %s now", before, found["Arn"])
 
 
 class Release(UserAction):

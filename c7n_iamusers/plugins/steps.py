@@ -36,7 +36,7 @@ class Due:
 class Step(ABC):
     """``missed``: said of the users of a message that has no recipient; empty if the end of the policy names them.
 
-    ``creator``: the address of who made the call that the message reports. ``event``: CloudTrail's id of that call.
+    ``creator``: the address of who made the call that the message reports. ``event``: the id of that call's event.
     """
 
     missed = "These users were not announced"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A service control policy that lets named roles alone make long-term credentials, and protects these roles. Pure."""
+"""A service control policy against new and reactivated credentials, except by named roles, which it protects. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import Any
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.policy_comparison.evaluation import ALLOWED, EXPLICIT_DENY, Request, decision
 
-#: What makes a user, or a new credential of one. Updates are left out: UpdateAccessKey also deactivates a leaked key,
-#: and IAM has no condition key for the status. So are rotations in place, such as ResetServiceSpecificCredential.
+#: What creates a user, and what creates, replaces or activates a long-term credential, by the Service Authorization
+#: Reference for IAM. The updates of the status also deactivate, as IAM has no condition key for the status. The key
+#: pairs for CloudFront are the root user's. Users still change their own password, which takes the old one.
 CREATING = tuple(
     f"iam:{name}"
     for name in (
@@ -22,6 +23,15 @@ CREATING = tuple(
         "CreateLoginProfile",
         "CreateServiceSpecificCredential",
         "CreateUser",
+        "ResetServiceSpecificCredential",
+        "UpdateAccessKey",
+        "UpdateCloudFrontPublicKey",
+        # sets another password for an existing user
+        "UpdateLoginProfile",
+        "UpdateSSHPublicKey",
+        "UpdateServiceSpecificCredential",
+        "UpdateSigningCertificate",
+        "UploadCloudFrontPublicKey",
         "UploadSSHPublicKey",
         "UploadSigningCertificate",
     )
@@ -47,11 +57,27 @@ CHANGING = tuple(
         "UpdateRoleDescription",
     )
 )
-_ENDING = ("iam:DeleteAccessKey", "iam:DeleteUser", "iam:UpdateAccessKey")
+#: What ends a credential, or denies its user everything. It stays open to everybody.
+_ENDING = tuple(
+    f"iam:{name}"
+    for name in (
+        "AttachUserPolicy",
+        "DeleteAccessKey",
+        "DeleteLoginProfile",
+        "DeleteSSHPublicKey",
+        "DeleteServiceSpecificCredential",
+        "DeleteSigningCertificate",
+        "DeleteUser",
+        "PutUserPolicy",
+    )
+)
 #: "Maximum size of a service control policy" (Quotas for AWS Organizations). By API, white space counts.
 LONGEST = 5_120
-#: RoleName with a path, and wildcards after the beginning (IAM API reference, CreateRole).
-_NAME = re.compile(r"[\w+=,.@-][\w+=,.@/*-]{0,575}", re.ASCII)
+#: RoleName and Path (IAM API reference, CreateRole). A path counts with its slashes.
+_LONGEST_NAME, _LONGEST_PATH = 64, 512
+#: A part of a role's name and path; a * stands for anything.
+_PART = re.compile(r"[\w+=,.@*-]+", re.ASCII)
+_SERVICE_LINKED = "aws-service-role/"
 #: Attached everywhere unless somebody removed it; a service control policy alone allows nothing.
 _FULL_ACCESS = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 _ACCOUNT = "111122223333"
@@ -73,13 +99,14 @@ def guardrail(spared: Sequence[str], admins: Sequence[str], partition: str = "aw
     ``spared``, ``admins``: names of roles, with their path if they have one. Both may change roles of these names.
     Raises InvalidPolicyData for a name that is none, and for a policy that is too long.
     """
-    for name in (*spared, *admins):
-        if not _NAME.fullmatch(name):
-            raise InvalidPolicyData(
-                f"{name!r} is not the name of a role, such as IamUsersRemover or team/Admin; a * may not begin it, "
-                "since everybody could make a role that matches"
-            )
-    makers = [_role(each, partition) for each in spared]
+    for option, names in (("--spare", spared), ("--admin", admins)):
+        for name in names:
+            if fault := _fault(name):
+                raise InvalidPolicyData(
+                    f"{option} {name!r} is not the name of a role: {fault}. Give a name such as IamUsersRemover, or "
+                    "team/Admin for a role with the path /team/"
+                )
+    makers = [_role(each, partition) for each in dict.fromkeys(spared)]
     keepers = [_role(each, partition) for each in dict.fromkeys((*spared, *admins))]
     document = {
         "Version": "2012-10-17",
@@ -91,13 +118,31 @@ def guardrail(spared: Sequence[str], admins: Sequence[str], partition: str = "aw
     length = len(json.dumps(document, indent=2))
     if length > LONGEST:
         raise InvalidPolicyData(
-            f"the policy has {length} characters, and a service control policy can have {LONGEST}: name fewer roles"
+            f"the policy has {length} characters, and a service control policy can have {LONGEST}: give fewer roles by "
+            "--spare and --admin, or several of a common beginning as one name that ends with *"
         )
     cases = [*_cases(spared, admins, partition)]
     for case in cases:
         case.check(document)
-    text = "Denies making IAM users and long-term credentials, except by named roles"
+    text = "Denies creating IAM users, and creating or activating credentials, except by named roles"
     return Guardrail("c7n-iamusers-guardrail", text, document, len(cases))
+
+
+def _fault(name: str) -> str:
+    """Why ``name`` is not that of a role, with its path if it has one; empty if it is. A * can stand for anything."""
+    *path, last = name.split("/")
+    length, path_length = len(last.replace("*", "")), len("/".join(("", *path, "")))
+    if not all(_PART.fullmatch(each) for each in (*path, last)):
+        return "each part between slashes has letters, digits and _+=,.@-, and at least one of them"
+    if name.startswith("*"):
+        return "it may not begin with *, since everybody could create a role that matches"
+    if length > _LONGEST_NAME:
+        return f"after its path it has {length} characters, and {_LONGEST_NAME} are allowed"
+    if path_length > _LONGEST_PATH:
+        return f"its path has {path_length} characters, and {_LONGEST_PATH} are allowed"
+    if name.startswith(_SERVICE_LINKED):
+        return "no service control policy binds service-linked roles, so they need not be named"
+    return ""
 
 
 def _role(name: str, partition: str, account_id: str = "*") -> str:
@@ -151,7 +196,6 @@ def _cases(spared: Sequence[str], admins: Sequence[str], partition: str) -> Iter
     for role in keepers:
         yield from _each(CHANGING, role, others, EXPLICIT_DENY)
         yield from _each(CHANGING, role, keepers, ALLOWED)
-    # What ends a credential stays open to everybody.
     yield from _each(_ENDING, user, others, ALLOWED)
 
 

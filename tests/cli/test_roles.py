@@ -244,4 +244,4 @@ def test_the_guardrail_is_printed_and_checked() -> None:
     assert "checked: " in result.stderr
     refused = CliRunner().invoke(main, ["guardrail", "--spare", "*"])
     assert refused.exit_code == 1
-    assert "'*' is not the name of a role" in refused.output
+    assert "--spare '*' is not the name of a role" in refused.output

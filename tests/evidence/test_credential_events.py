@@ -72,8 +72,65 @@ def test_what_is_no_call_that_succeeded(given: Any) -> None:
     assert credential_event(given) is None
 
 
+WITHOUT_ID = event(
+    "CreateAccessKey", trail.CLI, {"userName": "bob"}, {"accessKey": {"accessKeyId": "AKIA1"}}, eventID=None
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        pytest.param({"eventVersion": "1.12", "userAgent": "x", "tlsDetails": {}}, True, id="other-format"),
+        pytest.param({"sharedEventID": "x", "eventID": ""}, True, id="delivered-again"),
+        pytest.param({"eventName": "UpdateAccessKey"}, False, id="another-call"),
+        pytest.param({"eventTime": "2026-11-25T09:30:01Z"}, False, id="another-time"),
+        pytest.param({"requestID": "another"}, False, id="another-request"),
+        pytest.param({"recipientAccountId": "444455556666"}, False, id="another-account"),
+        pytest.param({"userIdentity": {**trail.CLI, "accessKeyId": "AKIA2"}}, False, id="another-caller"),
+        pytest.param({"requestParameters": {"userName": "eve"}}, False, id="another-user"),
+        pytest.param({"responseElements": {"accessKey": {"accessKeyId": "AKIA2"}}}, False, id="another-key"),
+    ],
+)
+def test_a_call_without_an_id_is_known_by_what_it_was(changed: dict[str, Any], same: bool) -> None:
+    first, again = (
+        credential_event({**WITHOUT_ID, "detail": {**WITHOUT_ID["detail"], **more}}) for more in ({}, changed)
+    )
+    assert first
+    assert again
+    assert (first.id == again.id) == same
+    assert first.id
+    assert "AKIA" not in first.id
+
+
 def test_nothing_of_the_request_or_the_answer_is_kept() -> None:
     answer = {"accessKey": {"userName": "bob", "accessKeyId": "AKIASECRET", "secretAccessKey": "secret"}}
     found = credential_event(event("CreateAccessKey", trail.CONSOLE, {"userName": "bob"}, answer))
     assert found
     assert "secret" not in str(found.as_data()).lower()
+
+
+@pytest.mark.parametrize(
+    ("name", "who", "asked", "answered", "unique_id"),
+    [
+        pytest.param(
+            "CreateUser",
+            trail.CLI,
+            {"userName": "bob"},
+            {"user": {"userId": "AIDABOB"}},
+            "AIDABOB",
+            id="created",
+        ),
+        pytest.param("CreateAccessKey", trail.CLI, None, None, "AIDAEXAMPLE", id="for-itself"),
+        pytest.param(
+            "CreateAccessKey", trail.CLI, {"userName": "alice"}, None, "AIDAEXAMPLE", id="for-itself-by-name"
+        ),
+        pytest.param("CreateAccessKey", trail.CLI, {"userName": "bob"}, None, "", id="for-another"),
+        pytest.param("CreateAccessKey", trail.CONSOLE, {"userName": "bob"}, None, "", id="by-a-role"),
+        pytest.param("CreateAccessKey", trail.ROOT, None, None, "", id="root"),
+        pytest.param("CreateUser", trail.CONSOLE, "bob", ["bob"], "", id="no-mappings"),
+    ],
+)
+def test_the_unique_id_of_the_user(name: str, who: Any, asked: Any, answered: Any, unique_id: str) -> None:
+    found = credential_event(event(name, who, asked, answered))
+    assert found
+    assert found.user_id == unique_id

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from aws_local_org import LocalOrg
-from c7n_iamusers.iam.accounts import detail_attachments, read_account, read_users, users_by_name
+from c7n_iamusers.exceptions import EvidenceUnreadable
+from c7n_iamusers.iam.accounts import (
+    detail_attachments,
+    read_account,
+    read_users,
+    users_by_name,
+    users_by_name_or_id,
+)
 from tests.fakes import ScriptedClient, Sleeps, client_error
 from tests.policies import ACCOUNT
 
@@ -55,6 +62,24 @@ def test_nobody_by_name_makes_no_call() -> None:
     client = ScriptedClient()
     assert users_by_name(client, [], Sleeps().backoff()) == []
     assert client.calls == []
+
+
+def test_who_is_renamed_as_often_as_it_is_read_is_an_error(
+    org: LocalOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client: Any = org.client("iam", ACCOUNT)
+    names = [f"bob-{number}" for number in range(9)]
+    unique_id = client.create_user(UserName=names[0])["User"]["UserId"]
+    ask = client.list_users
+
+    def renaming(**parameters: Any) -> Any:
+        found = ask(**parameters)
+        client.update_user(UserName=names.pop(0), NewUserName=names[0])
+        return found
+
+    monkeypatch.setattr(client, "list_users", renaming)
+    with pytest.raises(EvidenceUnreadable, match=rf"user {unique_id}, last listed as bob-\d, can't be read"):
+        users_by_name_or_id(client, [unique_id], Sleeps().backoff())
 
 
 def test_what_a_detail_does_not_say_was_not_read() -> None:

@@ -138,6 +138,7 @@ def test_the_archive_runs_in_lambda(
 #: What accounts.yml gives.
 FILLED = {
     "account_id": ACCOUNTS[0],
+    "partition": "aws",
     "owner": "owner@example.com",
     "account_name": "payments",
     "contact": "cloud@example.com",
@@ -176,12 +177,13 @@ def test_the_shipped_functions_run_on_the_events_of_cloudtrail(
     for name in names:
         iam.create_user(UserName=name)
     now = f"{max(iam.get_user(UserName=name)['User']['CreateDate'] for name in names):%Y-%m-%dT%H:%M:%SZ}"
+    alice = {**trail.CLI, "principalId": iam.get_user(UserName="alice")["User"]["UserId"]}
     events = [
         trail.event("CreateUser", who, {"userName": name}, {"user": {"userName": name}}, now)
         for who, name in ((trail.CONSOLE, names[0]), (trail.CLOUDFORMATION, names[1]), (trail.ROOT, names[2]))
     ]
     events += [
-        trail.event("CreateAccessKey", trail.CLI, None, {"accessKey": {"userName": "alice"}}, now),
+        trail.event("CreateAccessKey", alice, None, {"accessKey": {"userName": "alice"}}, now),
         trail.event("CreateUser", trail.CONSOLE, {"userName": "failed"}, None, now, errorCode="AccessDenied"),
     ]
     link_runtime(tmp_path / "runtime")

@@ -81,6 +81,21 @@ def test_events_name_users_and_get_the_same_resources(users: Any) -> None:
     assert _differences(found, expected) <= {"Tags", "c7n:Groups", "c7n:IamUser"}
 
 
+def test_events_name_users_by_their_unique_ids_too(users: Any) -> None:
+    """A name that looks like an unique id is a name all the same, and a user that was renamed is found."""
+    source = policy({}).resource_manager.source
+    client = users
+    ids = {each["UserName"]: each["UserId"] for each in client.list_users()["Users"]}
+    client.update_user(UserName="user-1", NewUserName="AIDA1")
+
+    def names(*given: str) -> list[str]:
+        return [each["UserName"] for each in source.get_resources(list(given))]
+
+    assert names("user-1", ids["user-1"]) == names(ids["user-1"]) == names("AIDA1") == ["AIDA1"]
+    assert names("user-2", ids["user-1"]) == ["user-2", "AIDA1"]
+    assert names("AIDANOBODY") == names("user-1") == []
+
+
 def _differences(some: list[dict[str, Any]], others: list[dict[str, Any]]) -> set[str]:
     pairs = list(zip(some, others, strict=True))
     return {

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import signal
 import zlib
 from collections.abc import Callable
@@ -57,9 +58,19 @@ ACTIVE, INACTIVE = {"status": "Active"}, {"status": "Inactive"}
     ("given", "ids"),
     [
         pytest.param(
-            event("CreateUser", trail.CONSOLE, {"userName": "BOB"}, {"user": {"userName": "bob"}}),
-            ["bob"],
+            event(
+                "CreateUser",
+                trail.CONSOLE,
+                {"userName": "BOB"},
+                {"user": {"userName": "bob", "userId": "AIDABOB", "path": "/"}},
+            ),
+            ["bob", "AIDABOB"],
             id="create-user",
+        ),
+        pytest.param(
+            event("CreateUser", trail.CONSOLE, {"userName": "bob"}, {"user": {}}),
+            ["bob"],
+            id="empty-answer",
         ),
         pytest.param(
             event("CreateLoginProfile", trail.CONSOLE, DENY, {"loginProfile": {"userName": "bob"}}),
@@ -68,10 +79,24 @@ ACTIVE, INACTIVE = {"status": "Active"}, {"status": "Inactive"}
         ),
         pytest.param(
             event("CreateAccessKey", trail.CLI, None, {"accessKey": {"userName": "alice", **ACTIVE}}),
-            ["alice"],
+            ["alice", "AIDAEXAMPLE"],
             id="own-key",
         ),
-        pytest.param(event("CreateAccessKey", trail.CLI, None, None), ["alice"], id="own-key-no-answer"),
+        pytest.param(
+            event("CreateAccessKey", trail.CLI, None, None),
+            ["alice", "AIDAEXAMPLE"],
+            id="own-key-no-answer",
+        ),
+        pytest.param(
+            event("CreateAccessKey", trail.CLI, {"userName": "alice"}, {"accessKey": {"userName": "alice"}}),
+            ["alice", "AIDAEXAMPLE"],
+            id="own-key-by-name",
+        ),
+        pytest.param(
+            event("CreateAccessKey", trail.CLI, {"userName": "bob"}, {"accessKey": {"userName": "bob"}}),
+            ["bob"],
+            id="key-for-another",
+        ),
         pytest.param(event("CreateAccessKey", trail.CONSOLE, None, None), [], id="no-user-at-all"),
         pytest.param(
             event("CreateAccessKey", trail.ROOT, None, {"accessKey": {"userName": "payments", **ACTIVE}}),
@@ -95,7 +120,7 @@ ACTIVE, INACTIVE = {"status": "Active"}, {"status": "Inactive"}
         ),
         pytest.param(
             event("UploadSSHPublicKey", trail.CLI, None, {"sSHPublicKey": {"userName": "alice"}}),
-            ["alice"],
+            ["alice", "AIDAEXAMPLE"],
             id="own-ssh-key",
         ),
         pytest.param(
@@ -104,10 +129,15 @@ ACTIVE, INACTIVE = {"status": "Active"}, {"status": "Inactive"}
             id="certificate",
         ),
         pytest.param(event("UpdateAccessKey", trail.CONSOLE, {**DENY, **ACTIVE}), ["bob"], id="activated"),
-        pytest.param(event("UpdateAccessKey", trail.CLI, ACTIVE), ["alice"], id="own-activated"),
+        pytest.param(
+            event("UpdateAccessKey", trail.CLI, ACTIVE), ["alice", "AIDAEXAMPLE"], id="own-activated"
+        ),
+        pytest.param(event("UpdateAccessKey", trail.CLI, {**DENY, **ACTIVE}), ["bob"], id="that-of-another"),
         pytest.param(event("UpdateAccessKey", trail.ROOT, ACTIVE), [], id="that-of-root"),
         pytest.param(event("UpdateAccessKey", trail.CLI, INACTIVE), [], id="deactivated"),
-        pytest.param(event("UpdateSSHPublicKey", trail.CLI, ACTIVE), ["alice"], id="ssh-key-activated"),
+        pytest.param(
+            event("UpdateSSHPublicKey", trail.CLI, ACTIVE), ["alice", "AIDAEXAMPLE"], id="ssh-key-activated"
+        ),
         pytest.param(event("DeleteUserPolicy", trail.CONSOLE, DENY), ["bob"], id="deny-deleted"),
         pytest.param(event("PutUserPolicy", trail.CONSOLE, DENY), ["bob"], id="deny-overwritten"),
         pytest.param(
@@ -181,10 +211,10 @@ def iam(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return client
 
 
-def shipped(name: str, **mode: Any) -> Policy:
+def shipped(name: str, **variables: str) -> Policy:
     """A policy that ships, with the variables of accounts.yml, and no waiting."""
     data = deepcopy(DATA[name])
-    data["mode"] |= {"delay": 0, **mode} if data["mode"]["type"] == "cloudtrail" else {}
+    data["mode"] |= {"delay": 0} if data["mode"]["type"] == "cloudtrail" else {}
     for action in data["actions"]:
         if "wait" in action:
             action["wait"] = 1
@@ -200,7 +230,8 @@ def shipped(name: str, **mode: Any) -> Policy:
     )
     (found,) = PolicyCollection.from_data({"policies": [data]}, config)
     accounts = yaml.safe_load((ROOT / "accounts.yml").read_text())
-    found.expand_variables(found.get_variables({**accounts["vars"], **accounts["accounts"][0]["vars"]}))
+    known = {**accounts["vars"], **accounts["accounts"][0]["vars"], **variables}
+    found.expand_variables(found.get_variables(known))
     found.validate()
     return found
 
@@ -278,6 +309,41 @@ def test_creator_and_owner_are_addressed_once(
     )
 
 
+def test_no_other_role_that_looks_like_ours_is_left_out(
+    org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = shipped(REALTIME)
+    for who in trail.NO_RUNNERS.values():
+        found.push(now_event("CreateAccessKey", who, BOB), None)
+    assert len(sent(org)) == len(trail.NO_RUNNERS)
+    monkeypatch.setattr(Interruption, "sleep", lambda *_: None)
+    push(QUARANTINE, now_event("CreateUser", trail.NO_RUNNERS["path"], BOB))
+    assert iam.list_user_policies(UserName="bob")["PolicyNames"] == [DENY_ALL_NAME]
+
+
+def test_our_role_can_have_a_path(org: LocalOrg, iam: Any) -> None:
+    found = shipped(REALTIME, runner_role="team/CloudCustodian")
+    found.push(now_event("CreateAccessKey", trail.NO_RUNNERS["path"], BOB), None)
+    assert sent(org) == []
+
+
+@pytest.mark.parametrize("name", [REALTIME, QUARANTINE])
+def test_the_unique_id_of_our_role_can_be_compared_too(
+    org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """By the lines that the policies have as comments."""
+    text = (ROOT / "policies" / f"{name.removeprefix('iam-users-')}.yml").read_text()
+    lines = re.sub(r"(?m)^( +)# (- type: event|  key: .+principalId|  value: .+role_id.+)$", r"\1\2", text)
+    (data, *_) = yaml.safe_load(lines)["policies"]
+    monkeypatch.setitem(DATA, name, data)
+    monkeypatch.setattr(Interruption, "sleep", lambda *_: None)
+    found = shipped(name, runner_role_id="AROACUSTODIAN")
+    found.push(now_event("CreateUser", trail.RUNNER, BOB), None)
+    assert sent(org) == []
+    found.push(now_event("CreateUser", trail.runner(principalId="AROAANOTHER"), BOB), None)
+    assert len(sent(org)) == 1
+
+
 @pytest.mark.parametrize("form", ["inline", "attached", "boundary"])
 def test_a_deny_that_is_still_there_was_not_removed(org: LocalOrg, iam: Any, form: str) -> None:
     if form == "inline":
@@ -290,6 +356,20 @@ def test_a_deny_that_is_still_there_was_not_removed(org: LocalOrg, iam: Any, for
     assert sent(org) == []
     # a credential that is created under it is news all the same
     push(REALTIME, now_event("CreateAccessKey", trail.CONSOLE, BOB))
+    assert len(sent(org)) == 1
+
+
+@pytest.mark.parametrize("missing", ["", None, 7])
+def test_a_call_without_an_id_is_reported_once(org: LocalOrg, iam: Any, missing: Any) -> None:
+    given = now_event("CreateAccessKey", trail.CONSOLE, BOB, eventID=missing)
+    if missing is None:
+        del given["detail"]["eventID"]
+    for each in (given, json.loads(json.dumps(given, sort_keys=True))):
+        push(REALTIME, each)
+    assert len(sent(org)) == 1
+    # another key, created in the same second
+    given["detail"]["responseElements"] = {"accessKey": {"userName": "bob", "accessKeyId": "AKIA2"}}
+    push(REALTIME, given)
     assert len(sent(org)) == 1
 
 
@@ -405,9 +485,83 @@ def test_an_event_about_an_earlier_user_of_the_name_touches_nobody(
     given = created(iam)
     iam.delete_user(UserName="bob")
     iam.create_user(UserName="bob")
+    for name in (QUARANTINE, REALTIME):
+        push(name, given)
+        push(name, created(iam, eventTime="2026-01-01T10:00:00Z"))
+    assert iam.list_user_policies(UserName="bob")["PolicyNames"] == sent(org) == []
+
+
+def rename(iam: Any) -> None:
+    iam.update_user(UserName="bob", NewUserName="zoe", NewPath="/new/")
+
+
+def rename_and_take_the_name(iam: Any) -> None:
+    rename(iam)
+    iam.create_user(UserName="bob")
+
+
+def test_a_user_is_not_spared_by_the_name_that_it_gets_later(
+    org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Interruption, "sleep", lambda *_: None)
+    given = created(iam)
+    iam.update_user(UserName="bob", NewUserName="BedrockAPIKey-bob")
     push(QUARANTINE, given)
-    push(QUARANTINE, created(iam, eventTime="2026-01-01T10:00:00Z"))
-    assert iam.list_user_policies(UserName="bob")["PolicyNames"] == []
+    assert iam.list_user_policies(UserName="BedrockAPIKey-bob")["PolicyNames"] == [DENY_ALL_NAME]
+
+
+@pytest.mark.parametrize("renaming", [rename, rename_and_take_the_name])
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_new_user_that_is_renamed_is_quarantined(
+    org: LocalOrg,
+    iam: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    renaming: Callable[[Any], None],
+    when: str,
+) -> None:
+    waits = [renaming] if when == "meanwhile" else []
+    monkeypatch.setattr(Interruption, "sleep", lambda *_: waits.pop()(iam) if waits else None)
+    given = created(iam)
+    if when == "before":
+        renaming(iam)
+    push(QUARANTINE, given)
+    assert waits == []
+    names = {each["UserName"] for each in iam.list_users()["Users"]} - {"glass"}
+    denied = {each for each in names if iam.list_user_policies(UserName=each)["PolicyNames"]}
+    assert (denied, names - {"bob"}) == ({"zoe"}, {"zoe"})
+    (message,) = sent(org)
+    (user,) = message["resources"]
+    assert (user["UserName"], user["c7n:IamUser"]["outcome"]["status"]) == ("zoe", "quarantined")
+    # the journal and the outcomes name the same user
+    assert user["Arn"] == iam.get_user(UserName="zoe")["User"]["Arn"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(created, id="created"),
+        pytest.param(
+            lambda iam: now_event(
+                "CreateAccessKey",
+                {
+                    **trail.CLI,
+                    "userName": "bob",
+                    "principalId": iam.get_user(UserName="bob")["User"]["UserId"],
+                },
+                {},
+            ),
+            id="by-itself",
+        ),
+    ],
+)
+def test_a_user_that_is_renamed_is_reported(
+    org: LocalOrg, iam: Any, given: Callable[[Any], dict[str, Any]]
+) -> None:
+    about = given(iam)
+    rename_and_take_the_name(iam)
+    push(REALTIME, about)
+    (message,) = sent(org)
+    assert [each["UserName"] for each in message["resources"]] == ["zoe"]
 
 
 def test_a_signal_ends_the_wait_and_the_process(

@@ -37,7 +37,17 @@ A = "arn:aws:iam::111122223333"
         ),
         pytest.param("iam:PutRolePolicy", f"{A}:role/Restorer", f"{A}:role/Admin", ALLOWED, id="by-admin"),
         pytest.param("iam:CreateRole", f"{A}:role/Dev", f"{A}:role/Dev", ALLOWED, id="another-role"),
-        pytest.param("iam:UpdateAccessKey", f"{A}:user/x", f"{A}:role/Dev", ALLOWED, id="deactivate"),
+        pytest.param("iam:UpdateAccessKey", f"{A}:user/x", f"{A}:role/Dev", EXPLICIT_DENY, id="activate"),
+        pytest.param("iam:UpdateAccessKey", f"{A}:user/x", f"{A}:role/Restorer", ALLOWED, id="by-spared"),
+        pytest.param(
+            "iam:UpdateLoginProfile", f"{A}:user/x", f"{A}:role/Dev", EXPLICIT_DENY, id="password-of-another"
+        ),
+        pytest.param(
+            "iam:ResetServiceSpecificCredential", f"{A}:user/x", f"{A}:user/x", EXPLICIT_DENY, id="new-secret"
+        ),
+        pytest.param("iam:UploadCloudFrontPublicKey", "*", f"{A}:root", EXPLICIT_DENY, id="key-pair-of-root"),
+        pytest.param("iam:DeleteAccessKey", f"{A}:user/x", f"{A}:role/Dev", ALLOWED, id="delete-a-key"),
+        pytest.param("iam:PutUserPolicy", f"{A}:user/x", f"{A}:role/Dev", ALLOWED, id="deny-everything"),
         pytest.param("iam:ChangePassword", f"{A}:user/x", f"{A}:user/x", ALLOWED, id="own-password"),
         pytest.param("s3:GetObject", "arn:aws:s3:::b/k", f"{A}:role/Dev", ALLOWED, id="anything-else"),
     ],
@@ -75,14 +85,19 @@ def test_roles_of_permission_sets_can_be_spared() -> None:
     assert decision(request, (FULL, document)) == ALLOWED
 
 
-def test_it_knows_how_each_kind_of_credential_is_made() -> None:
+def test_it_knows_all_that_creates_or_activates_a_credential() -> None:
     operations = create_loader().load_service_model("iam", "service-2")["operations"]
-    for kind in ATTACHMENT_KINDS:
-        if kind.credential:
-            name = kind.removals[0].operation.removeprefix("Delete")
-            making = {f"iam:{verb}{name}" for verb in ("Create", "Upload") if f"{verb}{name}" in operations}
-            assert making
-            assert making <= set(CREATING)
+    names = tuple(
+        kind.removals[0].operation.removeprefix("Delete") for kind in ATTACHMENT_KINDS if kind.credential
+    )
+    found = {
+        f"iam:{each}"
+        for each in operations
+        if each.endswith(names) and not each.startswith(("Delete", "Get", "List"))
+    }
+    # no API has the key pairs of the root user
+    key_pairs = {"iam:UpdateCloudFrontPublicKey", "iam:UploadCloudFrontPublicKey"}
+    assert found | {"iam:CreateUser"} | key_pairs == set(CREATING)
 
 
 def test_it_knows_all_that_changes_a_role() -> None:
@@ -106,17 +121,63 @@ def test_a_policy_that_does_not_what_it_must_is_not_given(monkeypatch: pytest.Mo
         guardrail(("Restorer",), ())
 
 
-def test_it_fits() -> None:
-    names = tuple(f"SomeRoleOfALongName{number}" for number in range(12))
-    assert len(json.dumps(guardrail(names, ()).document, indent=2)) <= LONGEST
-    with pytest.raises(InvalidPolicyData, match=r"has \d+ characters, .* can have 5120: name fewer roles"):
-        guardrail(tuple(f"{each}{number}" for each in names for number in range(9)), ())
+@pytest.mark.parametrize("partition", ["aws", "aws-us-gov"])
+def test_it_fits(partition: str) -> None:
+    names = tuple(f"{number:064}" for number in range(10))
+    document = guardrail(names, ("stacksets-exec-*",), partition).document
+    assert len(json.dumps(document, indent=2)) <= LONGEST
+    with pytest.raises(
+        InvalidPolicyData,
+        match=r"has \d+ characters, .* can have 5120: give fewer roles by --spare and --admin",
+    ):
+        guardrail((*names, *(f"{number:064}" for number in range(10, 14))), (), partition)
 
 
-@pytest.mark.parametrize("name", ["", "*", "*Admin", "a b", "arn:aws:iam::1:role/x", "a?", 'x"'])
-def test_what_is_no_name(name: str) -> None:
-    with pytest.raises(InvalidPolicyData, match="is not the name of a role"):
-        guardrail((name,), ())
+def test_a_role_that_is_named_twice_takes_no_more_room() -> None:
+    once, twice = (guardrail(("Restorer",) * times, ("Admin",) * times).document for times in (1, 2))
+    assert once == twice
+
+
+SLASHES = r"each part between slashes has letters, digits and _\+=,\.@-, and at least one of them"
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        pytest.param("", SLASHES, id="empty"),
+        pytest.param("x/", SLASHES, id="path-without-a-name"),
+        pytest.param("/x", SLASHES, id="slash-at-the-beginning"),
+        pytest.param("x//y", SLASHES, id="empty-part-of-the-path"),
+        pytest.param("a b", SLASHES, id="space"),
+        pytest.param("Admin\n", SLASHES, id="line-break"),
+        pytest.param("r\u00f4le", SLASHES, id="not-ascii"),
+        pytest.param("arn:aws:iam::1:role/x", SLASHES, id="arn"),
+        pytest.param("a?", SLASHES, id="question-mark"),
+        pytest.param('x"', SLASHES, id="quote"),
+        pytest.param("*", "may not begin with", id="everything"),
+        pytest.param("*Admin", "may not begin with", id="everything-that-ends-so"),
+        pytest.param("a" * 65, "has 65 characters, and 64 are allowed", id="65-characters"),
+        pytest.param("team/" + "a" * 200, "has 200 characters, and 64 are allowed", id="200-characters"),
+        pytest.param("a" * 65 + "*", "has 65 characters, and 64 are allowed", id="65-characters-and-more"),
+        pytest.param("a" * 511 + "/x", "path has 513 characters, and 512 are allowed", id="long-path"),
+        pytest.param("aws-service-role/*", "no service control policy binds", id="service-linked"),
+        pytest.param(
+            "aws-service-role/x.amazonaws.com/Y", "no service control policy binds", id="one-of-these"
+        ),
+    ],
+)
+@pytest.mark.parametrize("option", ["--spare", "--admin"])
+def test_what_is_no_name(name: str, rule: str, option: str) -> None:
+    roles = ((name,), ()) if option == "--spare" else (("Restorer",), (name,))
+    with pytest.raises(InvalidPolicyData, match=rf"(?s)^{option} .* is not the name of a role: .*{rule}"):
+        guardrail(*roles)
+
+
+@pytest.mark.parametrize(
+    "name", ["a" * 64, "x/y", "a" * 510 + "/x", "emergency/*", "Iam*", "a.b+c=d,e@f-g_h"]
+)
+def test_what_is_a_name(name: str) -> None:
+    assert f"arn:aws:iam::*:role/{name}" in json.dumps(guardrail((name,), ()).document)
 
 
 def test_an_admin_is_no_maker() -> None:
