@@ -14,7 +14,7 @@ from c7n_iamusers.evidence.index import USER
 from c7n_iamusers.evidence.model import Activity, Credential, Evidence
 from c7n_iamusers.iam.attachments import CREDENTIAL_KINDS
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 #: The pieces of evidence that activity depends on.
 ACTIVITY_PIECES = (USER, *dict.fromkeys(kind.piece for kind in CREDENTIAL_KINDS))

@@ -15,7 +15,7 @@ from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.policy_documents import objects
 from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 #: The names of the pieces of evidence, the keys of ``sources``.
 USER = "user"

@@ -14,7 +14,7 @@ from typing import Any
 from c7n_iamusers.evidence.credential_report import CredentialReport, parse_report, report_text
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.iam.policy_documents import listed, objects
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 
 def saved_user(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from c7n_iamusers.exceptions import JournalRefused
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import OUTCOME, JournalWriter, utc_now
 from c7n_iamusers.execution.stores import Store, as_store
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 LOG = logging.getLogger("custodian.c7n_iamusers")
 OUTCOMES = "outcomes.json"

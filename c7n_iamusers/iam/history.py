@@ -15,7 +15,7 @@ from typing import Any
 from c7n_iamusers.execution.calls import ApiCall, Subject
 from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE, SWITCHABLE_KINDS
 from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, QUARANTINE_TAG, Quarantine
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 #: The phase of a line that holds a quarantine's record.
 QUARANTINE = "quarantine"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 #: The name of the inline policy that denies a user everything.
 DENY_ALL_NAME = "c7n-iamusers-deny-all"

@@ -23,7 +23,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.model import Person
 from c7n_iamusers.text import shapes
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 #: The file in a policy's output directory, and its version.
 INTENTS_FILE, INTENTS_SCHEMA = "identity-center-intents.json", 2

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.identity_center.model import Person, PersonKey
-from c7n_iamusers.text.addresses import LONGEST, foreign_domain, is_address
-from c7n_iamusers.text.wording import shown
+from c7n_iamusers.text.wording import LONGEST, foreign_domain, is_address, shown
 
 #: The keys of a policy's ``user:``. CreateUser needs all of them, although its model says they are optional.
 KEYS = ("username", "email", "given-name", "family-name", "display-name")

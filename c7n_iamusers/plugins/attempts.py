@@ -50,7 +50,7 @@ from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import run_store, store_at
 from c7n_iamusers.plugins.user_action import DAYS, idle_region
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 Resource = dict[str, Any]
 #: The value of ``since`` that means the beginning of the user's quarantine.

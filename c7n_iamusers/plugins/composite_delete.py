@@ -41,8 +41,7 @@ from c7n_iamusers.safeguards.guards import (
     unquiet,
 )
 from c7n_iamusers.safeguards.recheck import no_recheck
-from c7n_iamusers.text.moments import moment
-from c7n_iamusers.text.wording import visible
+from c7n_iamusers.text.wording import moment, visible
 
 PLAN_FILE = "deletion-plan.json"
 Resource = dict[str, Any]

@@ -14,8 +14,7 @@ from c7n_iamusers.notices.messages import headline, part_of
 from c7n_iamusers.notices.notices import CREATED, DENY_REMOVED, Notices
 from c7n_iamusers.plugins.resources import ANNOTATION, Resource
 from c7n_iamusers.plugins.steps import Due, Step
-from c7n_iamusers.text.addresses import foreign_domain, is_address
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import foreign_domain, is_address, moment
 
 
 class Created(Step):

@@ -31,7 +31,7 @@ from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, fail_at_the_end, notices_store
 from c7n_iamusers.plugins.steps import Announce, Due, Inform, Remind, Step
 from c7n_iamusers.plugins.user_action import exemption_rules, idle_region, require_exemptions
-from c7n_iamusers.text.addresses import is_address
+from c7n_iamusers.text.wording import is_address
 
 Resource = dict[str, Any]
 

@@ -22,8 +22,7 @@ from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS, INTENT
 from c7n_iamusers.plugins.resources import ANNOTATION, Resource, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store
 from c7n_iamusers.plugins.user_action import idle_region, require_exemptions
-from c7n_iamusers.text.addresses import foreign_domain, is_address
-from c7n_iamusers.text.wording import folded
+from c7n_iamusers.text.wording import folded, foreign_domain, is_address
 
 #: The step of these messages in the notices.
 STEP = "access"

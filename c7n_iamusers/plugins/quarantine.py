@@ -21,7 +21,7 @@ from c7n_iamusers.plugins.resources import subject_of
 from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
 from c7n_iamusers.safeguards.guards import Guards
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 #: The timeout of a policy's Lambda function in seconds, unless ``mode.timeout`` says another (c7n.mu).
 _LAMBDA_TIMEOUT = 900

@@ -18,7 +18,7 @@ from c7n_iamusers.iam.accounts import detail_attachments, read_users
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import embedded_attachments
 from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
-from c7n_iamusers.text.addresses import foreign_domain, is_address
+from c7n_iamusers.text.wording import foreign_domain, is_address
 
 _SOURCES = "sources"
 

@@ -22,7 +22,7 @@ from c7n_iamusers.restoration.plan import CREATED, REPLACES, TOKEN, Recorded, Re
 from c7n_iamusers.safeguards.identity import BoundaryChanged, identity_check
 from c7n_iamusers.snapshots.choice import whole_snapshot
 from c7n_iamusers.snapshots.snapshot import Snapshot
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 
 def existing_policies(client: Any, arns: Iterable[str], backoff: Backoff) -> frozenset[str]:

@@ -18,7 +18,7 @@ from c7n_iamusers.iam.quarantine_record import Quarantine
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.notices.notices import Notices, notice_refusal
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 #: Beginnings, and an end, of reasons for leaving a user whose quarantine is in use or broken.
 _BROKEN, _IN_USE = "quarantine broken", "still in use in its quarantine"

@@ -25,7 +25,7 @@ from c7n_iamusers.iam.attachments import (
 )
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import KeyUse
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 
 def live_evidence(listed: Evidence, user: IamUser, keys: Iterable[KeyUse], now: datetime) -> Evidence:

@@ -27,7 +27,7 @@ from c7n_iamusers.iam.quarantine_record import Quarantine
 from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint, tampering
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 SNAPSHOTS = "snapshots"
 

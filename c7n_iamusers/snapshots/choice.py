@@ -11,7 +11,7 @@ from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.snapshots.snapshot import Snapshot
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 _END = datetime.max.replace(tzinfo=timezone.utc)
 _KINDS = {kind.name: kind for kind in ATTACHMENT_KINDS}
