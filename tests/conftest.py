@@ -8,12 +8,12 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from aws_local_org import LocalOrg, Settings
-from c7n_iamusers.execution.rate_limit import IDENTITY_CENTER_RATE, RateLimit
-from c7n_iamusers.execution.retries import Backoff
+from c7n_iamusers.execution.retries import IDENTITY_CENTER_RATE, Backoff, RateLimit
 from c7n_iamusers.identity_center.writer import schedule
 from tests import quick_botocore
 from tests.in_process import is_running, short_circuit
@@ -98,8 +98,11 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for no disk in this process, and a fraction of the time between two calls, tries or polls of AWS."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
     start, delays = RateLimit.__init__, Backoff.delays
-    monkeypatch.setattr(
-        RateLimit, "__init__", lambda limit, rate=IDENTITY_CENTER_RATE, *how: start(limit, rate * 50, *how)
-    )
+
+    def begin(limit: RateLimit, per_second: float = IDENTITY_CENTER_RATE, *clock: Any) -> None:
+        # a test with a clock of its own measures the rate
+        start(limit, per_second if clock else per_second * 50, *clock)
+
+    monkeypatch.setattr(RateLimit, "__init__", begin)
     monkeypatch.setattr(Backoff, "delays", lambda backoff: (each / 50 for each in delays(backoff)))
     monkeypatch.setattr(schedule, "_SHORTEST_POLL", 0.005)

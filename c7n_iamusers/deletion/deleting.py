@@ -15,13 +15,11 @@ from c7n_iamusers.deletion.plan import deletion_documents, orphan_calls, plan_de
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, review_refusal
 from c7n_iamusers.exceptions import IamUsersError, UserReplaced
 from c7n_iamusers.execution.calls import Plan, Subject
-from c7n_iamusers.execution.executor import Applied, CallFailed, SubjectGone
+from c7n_iamusers.execution.executor import DONE, INTERRUPTED, UNKNOWN, Applied, CallFailed, Run, SubjectGone
+from c7n_iamusers.execution.executor import FAILED as FAILED_CALL
 from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.execution.journaled_call import DONE, INTERRUPTED, UNKNOWN
-from c7n_iamusers.execution.journaled_call import FAILED as FAILED_CALL
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED
-from c7n_iamusers.execution.user_run import Run
 from c7n_iamusers.iam.attachments import MFA_DEVICE
 from c7n_iamusers.iam.deny_all import deny_form, is_bare, is_denial, put_back
 from c7n_iamusers.iam.live_users import LiveUsers

@@ -17,12 +17,11 @@ from c7n_iamusers.deletion.deleting import UserDeletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, load_plan
 from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.executor import Applied
+from c7n_iamusers.execution.executor import Applied, Run
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import NoJournal, utc_now
-from c7n_iamusers.execution.outcomes import FAILED, PLANNED, Outcome
+from c7n_iamusers.execution.outcomes import FAILED, PLANNED, Outcome, Work, outcome_of
 from c7n_iamusers.execution.stores import Store
-from c7n_iamusers.execution.user_run import Run, Work, outcome_of
 from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.permissions import DELETION

@@ -11,7 +11,8 @@ from c7n.exceptions import PolicyValidationError
 from c7n.utils import type_schema
 
 from c7n_iamusers.evidence.credential_events import CredentialEvent, credential_event
-from c7n_iamusers.execution.user_run import Run, Work
+from c7n_iamusers.execution.executor import Run
+from c7n_iamusers.execution.outcomes import Work
 from c7n_iamusers.iam.accounts import read_by_id
 from c7n_iamusers.iam.permissions import GIVEN_BACK, QUARANTINE, RELEASE
 from c7n_iamusers.iam.users import read_detail

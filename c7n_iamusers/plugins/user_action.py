@@ -22,15 +22,20 @@ from c7n_iamusers.evidence.options import Selection
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES
 from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.executor import Applied, Executor
+from c7n_iamusers.execution.executor import LOG, SINGLE_TRY, Applied, Executor, Run
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
 from c7n_iamusers.execution.journal import JournalReader, JournalWriter, utc_now
-from c7n_iamusers.execution.journaled_call import SINGLE_TRY
-from c7n_iamusers.execution.outcomes import SKIPPED, Outcome, OutcomeWriter, missing_outcomes
+from c7n_iamusers.execution.outcomes import (
+    SKIPPED,
+    Outcome,
+    OutcomeWriter,
+    Work,
+    missing_outcomes,
+    outcome_of,
+)
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.sessions import callers
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
-from c7n_iamusers.execution.user_run import LOG, Run, Work, outcome_of
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, AccountDetails, home_region, read_account, region_fault
 from c7n_iamusers.iam.live_users import LiveUsers

@@ -9,10 +9,9 @@ from datetime import datetime
 
 from c7n_iamusers.exceptions import UserReplaced
 from c7n_iamusers.execution.calls import Plan, Subject
-from c7n_iamusers.execution.executor import Applied, CallFailed, SubjectGone
+from c7n_iamusers.execution.executor import Applied, CallFailed, Run, SubjectGone
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import BROWNED_OUT, FAILED, QUARANTINED, RELEASED, SKIPPED, UNCHANGED
-from c7n_iamusers.execution.user_run import Run
 from c7n_iamusers.iam.attachments import INACTIVE, LOGIN_PROFILE
 from c7n_iamusers.iam.deny_all import FORMS, brownout_of, deny_form, is_bounded
 from c7n_iamusers.iam.history import History

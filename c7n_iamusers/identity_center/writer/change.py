@@ -16,8 +16,7 @@ from botocore.exceptions import ClientError
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import ApiCall
-from c7n_iamusers.execution.journal import JournalWriter
-from c7n_iamusers.execution.journaled_call import (
+from c7n_iamusers.execution.executor import (
     ADOPTED,
     AWS_ERRORS,
     DONE,
@@ -29,8 +28,8 @@ from c7n_iamusers.execution.journaled_call import (
     saved,
     value_at,
 )
-from c7n_iamusers.execution.rate_limit import RateLimit
-from c7n_iamusers.execution.retries import Backoff, error_code, is_retryable
+from c7n_iamusers.execution.journal import JournalWriter
+from c7n_iamusers.execution.retries import Backoff, RateLimit, error_code, is_retryable
 from c7n_iamusers.identity_center import model
 
 #: An earlier write has not propagated, another writer was faster, or a call whose answer was lost was made. The change
