@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from c7n_iamusers.evidence.activity import activity_of, is_unused
-from c7n_iamusers.evidence.assessment import Assessment, Criteria, unread_kinds
+from c7n_iamusers.evidence.assessment import Assessment, Criteria, activity_of, is_unused, unread_kinds
+from c7n_iamusers.evidence.classification import parse_hints
 from c7n_iamusers.evidence.findings import FINDING_IDS, Provisioning, Thresholds
-from c7n_iamusers.evidence.hints import parse_hints
 from c7n_iamusers.evidence.index import USER, with_listed_credentials
 from c7n_iamusers.evidence.model import KINDS, Hint
 from c7n_iamusers.exceptions import InvalidPolicyData

@@ -11,10 +11,9 @@ from typing import Any
 
 from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
-from c7n_iamusers.evidence.admin_rights import is_admin
-from c7n_iamusers.evidence.model import AppliedPolicy
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Ref, Subject
+from c7n_iamusers.iam.policy_documents import AppliedPolicy, is_admin
 from c7n_iamusers.identity_center import model, operations
 from c7n_iamusers.identity_center.adoption import check_group, check_members
 from c7n_iamusers.identity_center.permission_sets import (

@@ -11,8 +11,8 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.filters import Filter
 from c7n.utils import local_session, type_schema
 
+from c7n_iamusers.evidence.classification import HINTED_KINDS
 from c7n_iamusers.evidence.findings import FINDING_IDS
-from c7n_iamusers.evidence.hints import HINTED_KINDS
 from c7n_iamusers.evidence.model import KINDS
 from c7n_iamusers.evidence.options import BULK, FULL, FilterOptions
 from c7n_iamusers.execution.calls import Subject

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from c7n_iamusers.evidence.admin_rights import admin_policies
 from c7n_iamusers.evidence.index import Inventory, applied_policies
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.iam.attachments import (
@@ -20,6 +19,7 @@ from c7n_iamusers.iam.attachments import (
 )
 from c7n_iamusers.iam.deny_all import iam_call
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, without_own_changes
+from c7n_iamusers.iam.policy_documents import admin_policies
 from c7n_iamusers.iam.quarantine_record import OWN_TAGS
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.snapshots.snapshot import Snapshot

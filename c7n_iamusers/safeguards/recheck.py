@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from c7n_iamusers.evidence.activity import ACTIVITY_PIECES
-from c7n_iamusers.evidence.assessment import assess
+from c7n_iamusers.evidence.assessment import ACTIVITY_PIECES, assess
 from c7n_iamusers.evidence.index import EvidenceIndex, listed_credential
 from c7n_iamusers.evidence.model import Evidence, LastUse, Source
 from c7n_iamusers.evidence.options import FilterOptions
