@@ -21,9 +21,8 @@ from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED
 from c7n_iamusers.iam.attachments import MFA_DEVICE
-from c7n_iamusers.iam.deny_all import deny_form, is_bare, is_denial, put_back
+from c7n_iamusers.iam.deny_all import QUARANTINE_TAG, deny_form, is_bare, is_denial, put_back
 from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.iam.quarantine_record import QUARANTINE_TAG
 from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_key_use, unassigned_mfa

@@ -11,13 +11,14 @@ from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Subject
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, MFA_DEVICE, AttachmentKind, Removal
 from c7n_iamusers.iam.deny_all import (
     DenyAllPlan,
+    Quarantine,
+    deletion_sids,
     deny_all_document,
     is_bare,
     plan_deny_all,
     remove_inline_deny,
 )
 from c7n_iamusers.iam.own_changes import deny_record_of
-from c7n_iamusers.iam.quarantine_record import Quarantine, deletion_sids
 from c7n_iamusers.iam.user import IamUser, Item
 
 _GONE = frozenset({"NoSuchEntity"})

@@ -20,6 +20,10 @@ from c7n_iamusers.iam.attachments import (
 from c7n_iamusers.iam.deny_all import (
     ATTACHED,
     BOUNDARY,
+    DENY_ALL_NAME,
+    OWN_TAGS,
+    DenyRecord,
+    Quarantine,
     brownout_of,
     deny_all_arn,
     holds_attached,
@@ -27,9 +31,9 @@ from c7n_iamusers.iam.deny_all import (
     inline_deny_all,
     is_bounded,
     is_same_deny,
+    parse_sid,
 )
 from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, OWN_TAGS, DenyRecord, Quarantine, parse_sid
 from c7n_iamusers.iam.user import IamUser, Item
 
 NOTHING_KNOWN = History()

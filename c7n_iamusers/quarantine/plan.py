@@ -11,14 +11,14 @@ from c7n_iamusers.exceptions import DenyRefused
 from c7n_iamusers.execution.calls import ApiCall, Plan
 from c7n_iamusers.iam import deny_all, own_changes
 from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE, SWITCHABLE_KINDS, TAG, AttachmentKind
-from c7n_iamusers.iam.deny_all import Brownout
-from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.quarantine_record import (
+from c7n_iamusers.iam.deny_all import (
     TAGS_PER_USER,
+    Brownout,
     Quarantine,
     is_quarantine_tag,
     quarantine_of_tags,
 )
+from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.user import IamUser, Item
 
 _GONE = frozenset({"NoSuchEntity"})

@@ -13,11 +13,10 @@ from c7n_iamusers.execution.executor import Applied, CallFailed, Run, SubjectGon
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import BROWNED_OUT, FAILED, QUARANTINED, RELEASED, SKIPPED, UNCHANGED
 from c7n_iamusers.iam.attachments import INACTIVE, LOGIN_PROFILE
-from c7n_iamusers.iam.deny_all import FORMS, brownout_of, deny_form, is_bounded
+from c7n_iamusers.iam.deny_all import FORMS, brownout_of, deny_form, is_bounded, quarantine_of_tags
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.own_changes import deletion_begun, lapses, predated, switchable
-from c7n_iamusers.iam.quarantine_record import quarantine_of_tags
 from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse, read_key_use

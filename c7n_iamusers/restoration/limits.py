@@ -17,10 +17,9 @@ from c7n_iamusers.iam.attachments import (
     TAG,
     AttachmentKind,
 )
-from c7n_iamusers.iam.deny_all import iam_call
+from c7n_iamusers.iam.deny_all import OWN_TAGS, iam_call
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, without_own_changes
 from c7n_iamusers.iam.policy_documents import admin_policies
-from c7n_iamusers.iam.quarantine_record import OWN_TAGS
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.snapshots.snapshot import Snapshot
 

@@ -21,6 +21,7 @@ from c7n_iamusers.iam.attachments import (
     PERMISSIONS_BOUNDARY,
     AttachmentKind,
 )
+from c7n_iamusers.iam.deny_all import TAGS_PER_USER
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.own_changes import (
     NOTHING_KNOWN,
@@ -29,7 +30,6 @@ from c7n_iamusers.iam.own_changes import (
     deny_record_of,
     quarantine_of,
 )
-from c7n_iamusers.iam.quarantine_record import TAGS_PER_USER
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.quarantine.plan import restore_boundary
 from c7n_iamusers.restoration import limits

@@ -12,9 +12,9 @@ from c7n_iamusers.evidence.attempts import HEARD, NOT_QUARANTINED, QUIET, heard_
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHANGED
 from c7n_iamusers.exemptions import ExemptionRule, find_exemption
+from c7n_iamusers.iam.deny_all import Quarantine
 from c7n_iamusers.iam.own_changes import DENY_GONE, lapses
 from c7n_iamusers.iam.policy_documents import COMPROMISED
-from c7n_iamusers.iam.quarantine_record import Quarantine
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.notices.notices import Notices, notice_refusal

@@ -15,7 +15,7 @@ from c7n_iamusers.execution.journal import SNAPSHOT, JournalReader, JournalWrite
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.accounts import AccountDetails
 from c7n_iamusers.iam.attachments import PERMISSIONS_BOUNDARY
-from c7n_iamusers.iam.deny_all import inline_deny_all, is_bounded, is_same_deny
+from c7n_iamusers.iam.deny_all import Quarantine, inline_deny_all, is_bounded, is_same_deny
 from c7n_iamusers.iam.history import History, history_of, last_deletion
 from c7n_iamusers.iam.own_changes import (
     broken_quarantine,
@@ -23,7 +23,6 @@ from c7n_iamusers.iam.own_changes import (
     quarantine_of,
     without_own_changes,
 )
-from c7n_iamusers.iam.quarantine_record import Quarantine
 from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint, tampering

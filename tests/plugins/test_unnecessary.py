@@ -17,8 +17,7 @@ from aws_local_org import LocalOrg
 from aws_local_org.seed import seed
 from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
 from c7n_iamusers.exemptions import read_denied, read_usage
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, deny_all_document
-from c7n_iamusers.iam.quarantine_record import Quarantine
+from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
 from c7n_iamusers.plugins.unnecessary import Unnecessary
 from tests.interference import deny, on_call
 from tests.policies import ACCOUNT, policy
