@@ -26,7 +26,7 @@ from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_key_use, unassigned_mfa
-from c7n_iamusers.safeguards.guards import Guards, refusal, refused_status
+from c7n_iamusers.safeguards.guards import Guards, Recheck, no_recheck, refusal, refused_status
 from c7n_iamusers.safeguards.identity import (
     FORM_REFUSED,
     BoundaryChanged,
@@ -34,7 +34,6 @@ from c7n_iamusers.safeguards.identity import (
     identity_check,
     not_gone,
 )
-from c7n_iamusers.safeguards.recheck import Recheck, no_recheck
 from c7n_iamusers.snapshots.archive import RecordedUser, UserRecords
 from c7n_iamusers.snapshots.snapshot import Snapshot, known_attachments
 

@@ -34,12 +34,12 @@ from c7n_iamusers.safeguards.guards import (
     NOT_HEARD,
     PROVEN,
     Guards,
+    no_recheck,
     refused_status,
     seen_active,
     unprovisioned,
     unquiet,
 )
-from c7n_iamusers.safeguards.recheck import no_recheck
 from c7n_iamusers.text.wording import moment, visible
 
 PLAN_FILE = "deletion-plan.json"

@@ -60,7 +60,7 @@ from c7n_iamusers.plugins.run_outputs import (
     run_store,
     store_at,
 )
-from c7n_iamusers.safeguards.recheck import LiveRecheck
+from c7n_iamusers.safeguards.guards import LiveRecheck
 from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
 
 

@@ -31,8 +31,10 @@ from c7n_iamusers.quarantine.plan import (
 )
 from c7n_iamusers.safeguards.guards import (
     Guards,
+    Recheck,
     compromised,
     identity_refusal,
+    no_recheck,
     quarantine_broken,
     quarantine_status,
     refusal,
@@ -45,7 +47,6 @@ from c7n_iamusers.safeguards.identity import (
     identity_check,
     not_gone,
 )
-from c7n_iamusers.safeguards.recheck import Recheck, no_recheck
 from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, UserRecords
 
 
