@@ -26,10 +26,10 @@ from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.permissions import DELETION
 from c7n_iamusers.identity_center.access_state import PROVISIONED, USED, AccessState
-from c7n_iamusers.plugins.numbers import check_numbers
+from c7n_iamusers.plugins.policy_checks import DAYS, check_numbers, idle_region
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_store
-from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction, idle_region
+from c7n_iamusers.plugins.user_action import NOTICED, UserAction
 from c7n_iamusers.safeguards.guards import (
     NOT_HEARD,
     PROVEN,

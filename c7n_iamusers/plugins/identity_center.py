@@ -41,7 +41,7 @@ from c7n_iamusers.identity_center.model import Claim, KnownPermissionSet
 from c7n_iamusers.identity_center.people import Candidate
 from c7n_iamusers.identity_center.sign_ins import SignIns, parse_sign_ins, require_fresh, unproven
 from c7n_iamusers.plugins.account_readings import AccountReadings
-from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
+from c7n_iamusers.plugins.policy_checks import DAYS, is_pull, validate_lambda_packaging
 from c7n_iamusers.plugins.provisioning_settings import (
     DERIVE,
     EMAIL_DOMAINS,
@@ -57,7 +57,6 @@ from c7n_iamusers.plugins.provisioning_settings import (
 )
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at
-from c7n_iamusers.plugins.user_action import DAYS
 
 
 def identity_center_session(manager: Any, role: str | None, region: str | None) -> Any:

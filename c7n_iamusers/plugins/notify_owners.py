@@ -23,14 +23,21 @@ from c7n_iamusers.notices import exempted
 from c7n_iamusers.notices.messages import in_parts
 from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.plugins.identity_center import require_keys
-from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
 from c7n_iamusers.plugins.new_credentials import Created
-from c7n_iamusers.plugins.numbers import LARGEST, check_numbers, or_variable
+from c7n_iamusers.plugins.policy_checks import (
+    LARGEST,
+    check_numbers,
+    exemption_rules,
+    idle_region,
+    is_pull,
+    or_variable,
+    require_exemptions,
+    validate_lambda_packaging,
+)
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
 from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, fail_at_the_end, notices_store
 from c7n_iamusers.plugins.steps import Announce, Due, Inform, Remind, Step
-from c7n_iamusers.plugins.user_action import exemption_rules, idle_region, require_exemptions
 from c7n_iamusers.text.wording import is_address
 
 Resource = dict[str, Any]

@@ -37,7 +37,7 @@ from c7n_iamusers.identity_center.run_lock import LockUnavailable, instance_lock
 from c7n_iamusers.identity_center.run_records import apply_and_record, asks_to_stop
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.plugins.identity_center import identity_center_session, require_keys
-from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
+from c7n_iamusers.plugins.policy_checks import idle_region, is_pull, validate_lambda_packaging
 from c7n_iamusers.plugins.provisioning_settings import (
     INTENT,
     PERMISSIONS,
@@ -49,7 +49,6 @@ from c7n_iamusers.plugins.provisioning_settings import (
 )
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, output_directory, run_store
-from c7n_iamusers.plugins.user_action import idle_region
 from c7n_iamusers.text.wording import visible
 
 _REVIEW = "use mode: intent, and apply a reviewed plan with c7n-iamusers provision --plan"

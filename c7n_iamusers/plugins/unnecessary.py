@@ -21,9 +21,14 @@ from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.exemptions import NOBODY, ExemptionRule, doubts, in_account
 from c7n_iamusers.iam.user_patterns import FIELDS
 from c7n_iamusers.plugins.flagging import Flagging
-from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
-from c7n_iamusers.plugins.unnecessary_options import FilterText, refuse_undefined_variables
-from c7n_iamusers.plugins.user_action import account_name, idle_region, require_known_region
+from c7n_iamusers.plugins.policy_checks import (
+    account_name,
+    idle_region,
+    refuse_undefined_variables,
+    require_known_region,
+    validate_lambda_packaging,
+)
+from c7n_iamusers.plugins.unnecessary_options import FilterText
 from c7n_iamusers.text.rows import FORMATS
 
 Resource = dict[str, Any]

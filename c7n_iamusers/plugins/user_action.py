@@ -3,18 +3,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
 from botocore.session import get_session
 from c7n.actions import BaseAction
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
-from c7n.query import MaxResourceLimit
 from c7n.utils import local_session
 
 from c7n_iamusers.evidence.index import CREATION, EvidenceIndex
@@ -37,7 +34,7 @@ from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.sessions import callers
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
 from c7n_iamusers.exemptions import ExemptionRule
-from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, AccountDetails, home_region, read_account, region_fault
+from c7n_iamusers.iam.accounts import AccountDetails, read_account
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.signin_sessions import (
     NOT_OFFERED,
@@ -48,8 +45,18 @@ from c7n_iamusers.iam.signin_sessions import (
 )
 from c7n_iamusers.notices.notices import Notices, check_stop
 from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
-from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
-from c7n_iamusers.plugins.numbers import LARGEST, check_numbers, or_variable
+from c7n_iamusers.plugins.policy_checks import (
+    LARGEST,
+    check_numbers,
+    enforce_max_resources,
+    exemption_rules,
+    idle_region,
+    is_pull,
+    or_variable,
+    require_exemptions,
+    require_known_region,
+    validate_lambda_packaging,
+)
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import (
     NOTICES,
@@ -63,133 +70,10 @@ from c7n_iamusers.plugins.run_outputs import (
 from c7n_iamusers.safeguards.guards import LiveRecheck
 from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
 
-
-def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
-    """Why nothing is done in the policy's Region, in words; None if this Region acts.
-
-    IAM is global, so of several Regions of a c7n-org run only the one with IAM's endpoint acts. A single Region always
-    acts.
-    Raises PolicyExecutionError if none of several Regions has IAM's endpoint, since then nothing would be done.
-    """
-    account = _account_entry(manager)
-    if not account:
-        return None
-    region, name = (
-        str(manager.config.region),
-        f"policy {manager.data.get('name')}: account {account.get('name')}",
-    )
-    given = _given_regions(sys.argv if argv is None else argv)
-    regions = given or tuple(account.get("regions") or DEFAULT_REGIONS)
-    if len(regions) == 1 and "all" not in regions:
-        return None
-    home = home_region(region)
-    if home not in regions and "all" not in regions:
-        raise PolicyExecutionError(
-            f"{name}: IAM is the same in every Region, so one acts for all: the only one, or {home}; this run has "
-            f"{', '.join(regions)}. Give one of them, by regions in accounts.yml or by -r. Nothing was touched"
-        )
-    if region == home:
-        return None
-    return f"{name}: nothing is done in {region}: IAM is the same in every Region, and {home} acts for all"
-
-
-def require_known_region(manager: Any) -> None:
-    """Raises PolicyValidationError if the policy runs in what is no Region, or waits where no event of IAM arrives.
-
-    ``custodian validate`` runs it in no Region.
-    """
-    region = str(manager.config.region or "")
-    if region not in ("", "na") and (fault := region_fault(region)):
-        raise PolicyValidationError(
-            f"policy {manager.data.get('name')}: {fault}. It comes from regions in accounts.yml, from --region or -r, "
-            "or from AWS_DEFAULT_REGION. Nothing was touched"
-        )
-    waits = (manager.data.get("mode") or {}).get("type") == "cloudtrail"
-    if waits and region not in ("", "na", home := home_region(region)):
-        raise PolicyValidationError(
-            f"policy {manager.data.get('name')}: mode cloudtrail in {region} would never run: the events of IAM arrive "
-            f"in {home} alone. Give that Region, by regions in accounts.yml, by --region or by -r"
-        )
-
-
-def account_name(manager: Any) -> str:
-    """The account's name in c7n-org's accounts file; empty in a run of ``custodian``, which has none."""
-    return str(_account_entry(manager).get("name") or "")
-
-
-def _account_entry(manager: Any) -> Mapping[str, Any]:
-    """The account's entry in c7n-org's accounts file; empty in a run of ``custodian``."""
-    policy = getattr(manager.ctx, "policy", None)
-    return (policy.conditions.env_vars.get("account") if policy else None) or {}
-
-
-def _given_regions(argv: Sequence[str]) -> tuple[str, ...]:
-    """The Regions on c7n-org's command line, which take precedence over those in accounts.yml."""
-    if not argv or not (
-        Path(argv[0]).name.startswith("c7n-org") or "c7n_org" in argv[0] or "c7n-org" in argv
-    ):
-        return ()
-    return tuple(region for value in _values(argv) for region in value.split(",") if region)
-
-
-def _values(argv: Sequence[str]) -> Iterator[str]:
-    for option, following in zip(argv, [*argv[1:], ""], strict=True):
-        if option in ("-r", "--region"):
-            yield following
-        elif option.startswith("--region="):
-            yield option.partition("=")[2]
-        elif option.startswith("-r") and not option.startswith("--"):
-            yield option[2:]
-
-
-def enforce_max_resources(manager: Any, selected: int) -> None:
-    """Raises c7n's ResourceLimitExceeded if a policy in an event mode selected more users than ``max-resources``."""
-    data = manager.data
-    amount, percent = data.get("max-resources"), data.get("max-resources-percent")
-    if not (amount or percent) or is_pull(manager):
-        return
-    of_all = percent or (isinstance(amount, dict) and amount.get("percent"))
-    population = _users_of_account(manager) if of_all else selected
-    MaxResourceLimit(manager.ctx.policy, selected, population).check_resource_limits()
-
-
-def _users_of_account(manager: Any) -> int:
-    client = local_session(manager.session_factory).client("iam", manager.config.region)
-    with unreadable(manager, "how many users the account has", "iam:GetAccountSummary"):
-        return int(Backoff().call(client.get_account_summary)["SummaryMap"]["Users"])
-
-
 Resource = dict[str, Any]
-#: The schema of an option in days.
-DAYS = or_variable({"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST})
 #: The options of an action that asks for notices.
 NOTICED = {"noticed": or_variable({"type": "number", "minimum": 0, "maximum": LARGEST}), "notices": NOTICES}
 _EVERYBODY = Selection()
-
-
-def require_exemptions(manager: Any, action: str, rules: bool = True) -> None:
-    """Raises PolicyValidationError if the policy has no filter ``unnecessary`` at the top level.
-
-    ``rules``: that filter must also have exemption rules, a list of them, or ``exempt: none``.
-    """
-    found = [each for each in manager.filters if each.type == "unnecessary"]
-    if not found:
-        raise PolicyValidationError(
-            f"policy {manager.data.get('name')}: {action} needs the filter unnecessary at the top level of "
-            "filters (not inside and, or, not): add '- type: unnecessary' with its exempt rules"
-        )
-    if rules and not any(each.states_exemptions for each in found):
-        raise PolicyValidationError(
-            f"policy {manager.data.get('name')}: {action} needs exemptions, since break-glass users are "
-            "among all users: give unnecessary an exempt rule, such as {path: /emergency/*, reason: break-glass "
-            "access, expires: 'YYYY-MM-DD'}, or exempt-from, or, if nobody is exempt, exempt: none"
-        )
-
-
-def exemption_rules(manager: Any) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
-    """The exemption rules of the policy's filters ``unnecessary`` that hold in this account, and the others."""
-    found = [each.rules() for each in manager.filters if each.type == "unnecessary"]
-    return tuple(rule for held, _ in found for rule in held), tuple(rule for _, no in found for rule in no)
 
 
 class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
