@@ -44,9 +44,8 @@ from c7n_iamusers.iam.history import History, history_of
 from c7n_iamusers.iam.own_changes import quarantine_of, switchable, without_own_changes
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_key_use, read_user
-from c7n_iamusers.plugins.account_readings import AccountReadings
 from c7n_iamusers.plugins.policy_checks import DAYS, idle_region, validate_lambda_packaging
-from c7n_iamusers.plugins.resources import annotate, subject_of
+from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import run_store, store_at
 from c7n_iamusers.text.wording import moment
 

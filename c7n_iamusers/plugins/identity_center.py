@@ -40,7 +40,6 @@ from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.identity_center.model import Claim, KnownPermissionSet
 from c7n_iamusers.identity_center.people import Candidate
 from c7n_iamusers.identity_center.sign_ins import SignIns, parse_sign_ins, require_fresh, unproven
-from c7n_iamusers.plugins.account_readings import AccountReadings
 from c7n_iamusers.plugins.policy_checks import DAYS, is_pull, validate_lambda_packaging
 from c7n_iamusers.plugins.provisioning_settings import (
     DERIVE,
@@ -55,7 +54,7 @@ from c7n_iamusers.plugins.provisioning_settings import (
     user_intents,
     username_tag_permission,
 )
-from c7n_iamusers.plugins.resources import annotate, subject_of
+from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at
 
 

@@ -20,10 +20,9 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import exempted
-from c7n_iamusers.notices.messages import in_parts
 from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.plugins.identity_center import require_keys
-from c7n_iamusers.plugins.new_credentials import Created
+from c7n_iamusers.plugins.messages import Announce, Created, Due, Inform, Remind, Step, in_parts
 from c7n_iamusers.plugins.policy_checks import (
     LARGEST,
     check_numbers,
@@ -37,7 +36,6 @@ from c7n_iamusers.plugins.policy_checks import (
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
 from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, fail_at_the_end, notices_store
-from c7n_iamusers.plugins.steps import Announce, Due, Inform, Remind, Step
 from c7n_iamusers.text.wording import is_address
 
 Resource = dict[str, Any]

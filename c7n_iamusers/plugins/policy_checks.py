@@ -21,7 +21,7 @@ from c7n.utils import local_session
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.exemptions import ExemptionRule, format_of
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, home_region, region_fault
-from c7n_iamusers.plugins.account_readings import unreadable
+from c7n_iamusers.plugins.resources import unreadable
 
 #: Days of a century. Python has no dates that are far away.
 LARGEST = 36_500

@@ -16,9 +16,8 @@ from c7n_iamusers.execution.outcomes import Work
 from c7n_iamusers.iam.accounts import read_by_id
 from c7n_iamusers.iam.permissions import GIVEN_BACK, QUARANTINE, RELEASE
 from c7n_iamusers.iam.users import read_detail
-from c7n_iamusers.plugins.account_readings import unreadable
 from c7n_iamusers.plugins.policy_checks import DAYS, is_pull
-from c7n_iamusers.plugins.resources import subject_of
+from c7n_iamusers.plugins.resources import subject_of, unreadable
 from c7n_iamusers.plugins.user_action import NOTICED, UserAction
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
 from c7n_iamusers.safeguards.guards import Guards

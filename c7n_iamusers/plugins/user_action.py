@@ -44,7 +44,6 @@ from c7n_iamusers.iam.signin_sessions import (
     offers_sessions,
 )
 from c7n_iamusers.notices.notices import Notices, check_stop
-from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
 from c7n_iamusers.plugins.policy_checks import (
     LARGEST,
     check_numbers,
@@ -57,7 +56,7 @@ from c7n_iamusers.plugins.policy_checks import (
     require_known_region,
     validate_lambda_packaging,
 )
-from c7n_iamusers.plugins.resources import annotate, subject_of
+from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of, unreadable
 from c7n_iamusers.plugins.run_outputs import (
     NOTICES,
     RunStore,

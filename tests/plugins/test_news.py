@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.plugins.news import is_new, news_line, news_of, was_skipped, was_stopped
+from c7n_iamusers.plugins.messages import is_new, news_line, news_of, was_skipped, was_stopped
 
 DAY = date(2026, 12, 26)
 
