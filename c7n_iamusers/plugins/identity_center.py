@@ -32,10 +32,10 @@ from c7n_iamusers.identity_center.access_state import (
     RequiredSet,
     access_state,
 )
+from c7n_iamusers.identity_center.adoption import may_replace
 from c7n_iamusers.identity_center.aws.access_check import PERMISSIONS, AccessReader, AccountAccess
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
 from c7n_iamusers.identity_center.desired import desired_access
-from c7n_iamusers.identity_center.earlier_names import may_replace
 from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.identity_center.model import Claim, KnownPermissionSet
 from c7n_iamusers.identity_center.people import Candidate

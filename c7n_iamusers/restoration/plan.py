@@ -33,8 +33,7 @@ from c7n_iamusers.iam.own_changes import (
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.quarantine.plan import restore_boundary
 from c7n_iamusers.restoration import limits
-from c7n_iamusers.snapshots.choice import removed_by_us, whole_snapshot
-from c7n_iamusers.snapshots.snapshot import Snapshot
+from c7n_iamusers.snapshots.snapshot import Snapshot, removed_by_us, whole_snapshot
 
 
 def notes(

@@ -9,8 +9,7 @@ import pytest
 from c7n_iamusers.iam.deny_all import DENY_ALL_NAME
 from c7n_iamusers.iam.history import History, history_of
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.snapshots.choice import removed_by_us, whole_snapshot
-from c7n_iamusers.snapshots.snapshot import Snapshot
+from c7n_iamusers.snapshots.snapshot import Snapshot, removed_by_us, whole_snapshot
 from tests.records import groups, user
 
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
