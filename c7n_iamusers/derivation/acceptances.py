@@ -12,7 +12,7 @@ from typing import Any
 from c7n_iamusers.derivation.model import Acceptance, DerivationOptions
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.policy_comparison.proof import UNDECIDED, UNPROVEN, WIDER, Proof, Remark
+from c7n_iamusers.policy_comparison.comparison import UNDECIDED, UNPROVEN, WIDER, Proof, Remark
 
 KEYS = ("account", "user", "verdict", "remark", "expires")
 #: The ids of remarks: an acceptance applies, or there is one that does not.

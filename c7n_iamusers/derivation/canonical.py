@@ -15,9 +15,19 @@ from typing import Any
 from c7n_iamusers.derivation.model import PolicyReference
 from c7n_iamusers.iam.policy_documents import canonical_policy
 from c7n_iamusers.policy_comparison.conditions import implied
-from c7n_iamusers.policy_comparison.globs import Budget, OutOfBudget, TooComplex, example
-from c7n_iamusers.policy_comparison.languages import ACTIONS, RESOURCES, Element, Language
-from c7n_iamusers.policy_comparison.patterns import complete_arn, required, within_segments
+from c7n_iamusers.policy_comparison.patterns import (
+    ACTIONS,
+    RESOURCES,
+    Budget,
+    Element,
+    Language,
+    OutOfBudget,
+    TooComplex,
+    complete_arn,
+    example,
+    required,
+    within_segments,
+)
 from c7n_iamusers.policy_comparison.statements import PolicyStatement
 
 

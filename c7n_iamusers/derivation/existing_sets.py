@@ -11,9 +11,8 @@ from typing import Any
 from c7n_iamusers.derivation.model import DerivationOptions
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
 from c7n_iamusers.derivation.proving import all_managed, old_policies, session_of
-from c7n_iamusers.policy_comparison.comparison import Policies, compare
+from c7n_iamusers.policy_comparison.comparison import WIDER, Policies, compare
 from c7n_iamusers.policy_comparison.principals import PrincipalPermissions, managed_policy, user_context
-from c7n_iamusers.policy_comparison.proof import WIDER
 from c7n_iamusers.policy_comparison.statements import PolicyStatement, managed_statements, parse_policy
 
 

@@ -12,9 +12,8 @@ from c7n_iamusers.derivation.canonical import Content
 from c7n_iamusers.derivation.model import PER_ACCOUNT, DerivedGroup, NearDuplicate
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.policy_documents import canonical_policy
-from c7n_iamusers.policy_comparison.comparison import Policies, grants_within
+from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, WIDER, Policies, grants_within
 from c7n_iamusers.policy_comparison.principals import session_context
-from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, WIDER
 from c7n_iamusers.text.wording import folded
 
 _DIGEST = 10

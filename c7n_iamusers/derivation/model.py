@@ -19,7 +19,7 @@ from typing import Any
 
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.policy_documents import canonical_policy
-from c7n_iamusers.policy_comparison.proof import Proof
+from c7n_iamusers.policy_comparison.comparison import Proof
 
 #: What a group is for: one set in one account, or all the assignments of its people.
 PER_ACCOUNT, PER_MAP = "set-and-account", "people"

@@ -10,23 +10,24 @@ from c7n_iamusers.derivation.canonical import includes
 from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet, PolicyReference
 from c7n_iamusers.derivation.translation import StatementTranslation
 from c7n_iamusers.derivation.user_policies import UserPolicies
-from c7n_iamusers.policy_comparison.comparison import Policies, compare
-from c7n_iamusers.policy_comparison.globs import Budget, OutOfBudget
-from c7n_iamusers.policy_comparison.principals import (
-    ManagedPolicy,
-    PrincipalPermissions,
-    RequestContext,
-    session_context,
-)
-from c7n_iamusers.policy_comparison.proof import (
+from c7n_iamusers.policy_comparison.comparison import (
     CARRIED,
     EQUAL,
     LEFT_OUT,
     NARROWER,
     UNDECIDED,
     WIDER,
+    Policies,
     PolicyMapping,
     Proof,
+    compare,
+)
+from c7n_iamusers.policy_comparison.patterns import Budget, OutOfBudget
+from c7n_iamusers.policy_comparison.principals import (
+    ManagedPolicy,
+    PrincipalPermissions,
+    RequestContext,
+    session_context,
 )
 from c7n_iamusers.policy_comparison.statements import PolicyStatement, managed_statements, parse_policy
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from c7n_iamusers.derivation.model import DerivationOptions
+from c7n_iamusers.policy_comparison.comparison import CARRIED, LEFT_OUT, TRANSLATED, Remark
 from c7n_iamusers.policy_comparison.conditions import Condition, outcomes
-from c7n_iamusers.policy_comparison.languages import Element
-from c7n_iamusers.policy_comparison.patterns import escaped, substituted, variables
+from c7n_iamusers.policy_comparison.patterns import Element, escaped, substituted, variables
 from c7n_iamusers.policy_comparison.principals import (
     MFA_AGE,
     MFA_PRESENT,
@@ -20,7 +20,6 @@ from c7n_iamusers.policy_comparison.principals import (
     depends_on_principal,
     is_documented_key,
 )
-from c7n_iamusers.policy_comparison.proof import CARRIED, LEFT_OUT, TRANSLATED, Remark
 from c7n_iamusers.policy_comparison.resolution import widest
 from c7n_iamusers.policy_comparison.statements import (
     EVERYTHING,

@@ -16,7 +16,7 @@ from c7n_iamusers.derivation.rendering import render
 from c7n_iamusers.derivation.user_policies import UserPolicies, read_user_policies
 from c7n_iamusers.iam.deny_all import aws_deny_all
 from c7n_iamusers.iam.policy_documents import COMPROMISED
-from c7n_iamusers.policy_comparison.comparison import UNPROVEN as TOO_COMPLEX
+from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, TOO_COMPLEX, WIDER, Proof, Witness
 from c7n_iamusers.policy_comparison.patterns import variables
 from c7n_iamusers.policy_comparison.principals import (
     GroupPermissions,
@@ -27,7 +27,6 @@ from c7n_iamusers.policy_comparison.principals import (
     session_context,
     user_context,
 )
-from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, WIDER, Proof, Witness
 from c7n_iamusers.policy_comparison.statements import DENY, EVERYTHING, PolicyStatement
 
 _SHOWN = 3

@@ -14,13 +14,13 @@ from c7n_iamusers.derivation.translation import (
     translate,
     variable_translation,
 )
+from c7n_iamusers.policy_comparison.comparison import CARRIED, Remark
 from c7n_iamusers.policy_comparison.principals import (
     ManagedPolicy,
     PrincipalPermissions,
     RequestContext,
     user_context,
 )
-from c7n_iamusers.policy_comparison.proof import CARRIED, Remark
 from c7n_iamusers.policy_comparison.statements import (
     IAM_USERS_ONLY,
     PolicyStatement,

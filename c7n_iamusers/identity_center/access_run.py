@@ -38,7 +38,7 @@ from c7n_iamusers.identity_center.plan import Evidence, plan_access
 from c7n_iamusers.identity_center.terraform import Existing
 from c7n_iamusers.identity_center.writer.change import ERRORS, RecheckResult, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult, SingleWriter
-from c7n_iamusers.policy_comparison.proof import UNPROVEN
+from c7n_iamusers.policy_comparison.comparison import UNPROVEN
 from c7n_iamusers.text.wording import folded, shown
 
 #: How many unexpected members a message names. Each takes one call.

@@ -17,7 +17,7 @@ from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center import model
-from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER
+from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER
 from c7n_iamusers.text.wording import folded, shown
 
 

@@ -15,7 +15,7 @@ from c7n_iamusers.identity_center import model, operations, run_objects
 from c7n_iamusers.identity_center.changes import membership_key
 from c7n_iamusers.identity_center.permission_sets import differs, may_widen
 from c7n_iamusers.identity_center.side_effects import DIRECT, SideEffects
-from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, UNDECIDED, WIDER
+from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, UNDECIDED, WIDER
 from c7n_iamusers.text.wording import folded, shown
 
 

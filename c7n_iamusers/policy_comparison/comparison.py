@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether one set of policies grants no more than another, over all possible requests. Pure.
+"""Whether one set of policies grants no more than another, over all possible requests, with the proof. Pure.
 
 The requests that the new policies can grant are cut by those that the old policies certainly grant. If nothing is left,
 the new policies are proven to grant no more; otherwise the rest gives an example, a witness.
@@ -8,17 +8,92 @@ the new policies are proven to grant no more; otherwise the rest gives an exampl
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from c7n_iamusers.policy_comparison.conditions import Condition, implied
-from c7n_iamusers.policy_comparison.globs import Budget, TooComplex
-from c7n_iamusers.policy_comparison.languages import ACTIONS, RESOURCES, Element, Language, Sample
-from c7n_iamusers.policy_comparison.patterns import required, within_segments
+from c7n_iamusers.policy_comparison.patterns import (
+    ACTIONS,
+    RESOURCES,
+    Budget,
+    Element,
+    Language,
+    Sample,
+    TooComplex,
+    required,
+    within_segments,
+)
 from c7n_iamusers.policy_comparison.principals import RequestContext
-from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, UNDECIDED, WIDER, Witness
 from c7n_iamusers.policy_comparison.resolution import PLAIN, Bounds, Interpretation, Scope, resolve
 from c7n_iamusers.policy_comparison.statements import PolicyStatement
+
+#: The verdicts.
+EQUAL, NARROWER, WIDER, UNDECIDED = "equal", "narrower", "wider", "undecided"
+#: The verdicts that need an ``accept`` of the user before a person gets the set.
+UNPROVEN = frozenset({WIDER, UNDECIDED})
+#: What happens to a statement or policy in the permission set.
+CARRIED, TRANSLATED, LEFT_OUT = "carried", "translated", "left-out"
+
+
+@dataclass(frozen=True)
+class Witness:
+    """A request that the new policies grant, and that was not proven to be granted by the old.
+
+    ``action`` (in lower case) and ``resource``: an example. ``conditions``: of the grant, empty for none.
+    ``statement``: the statement that grants it.
+    """
+
+    action: str
+    resource: str
+    conditions: str
+    statement: str
+
+
+@dataclass(frozen=True)
+class PolicyMapping:
+    """What happens to one statement of the user, or to a policy that is used as a whole.
+
+    ``source``: the statement, in words. ``how``: CARRIED, TRANSLATED or LEFT_OUT. ``target``: its place in the
+    permission set, empty if it is left out.
+    """
+
+    source: str
+    how: str
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A statement that could not be used unchanged, and what to do about it. ``id``: for programs to match on."""
+
+    id: str
+    source: str
+    text: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How a permission set compares with the IAM user that it replaces, in the user's account.
+
+    ``verdict``: EQUAL: both grant the same. NARROWER: the set grants no more; it grants less, or was not proven equal.
+    WIDER: the set grants more, or was not proven to grant no more; ``witnesses`` are examples. UNDECIDED: the
+    comparison takes too many steps, or depends on what AWS's documentation leaves open.
+    """
+
+    verdict: str
+    witnesses: tuple[Witness, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+    mapping: tuple[PolicyMapping, ...] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        """The proof as a report has it, where the remedy of a remark is called ``mend``."""
+        data = asdict(self)
+        for remark in data["remarks"]:
+            remark["mend"] = remark.pop("remedy")
+        return data
+
 
 #: The maximum number of pieces that a set of requests is cut into before the comparison is given up.
 _MOST_PIECES = 500
@@ -103,7 +178,8 @@ def _rest(requests: RequestSet, scope: Scope) -> tuple[RequestSet, RequestSet]:
     )
 
 
-UNPROVEN = "not decided: too many cases"
+#: In place of the action and the resource of a witness.
+TOO_COMPLEX = "not decided: too many cases"
 
 
 @dataclass(frozen=True)
@@ -163,7 +239,7 @@ def _by_interpretation(
     old_least, old_most = _access(old, old_context, interpretation)
     witnesses = widening(new_most, old_least)
     if witnesses:
-        return (UNDECIDED if all(each.action == UNPROVEN for each in witnesses) else WIDER), witnesses
+        return (UNDECIDED if all(each.action == TOO_COMPLEX for each in witnesses) else WIDER), witnesses
     return (NARROWER if _exceeds(old_most, new_least) else EQUAL), ()
 
 
@@ -216,7 +292,7 @@ def _witness(allow: Scope, new: Access, old: Access, budget: Budget) -> Witness 
                 if found := uncovered(part, cover, budget):
                     return Witness(*found, _conditions_text(part), allow.source)
     except TooComplex:
-        return Witness(UNPROVEN, UNPROVEN, _conditions_text(RequestSet.of(allow)), allow.source)
+        return Witness(TOO_COMPLEX, TOO_COMPLEX, _conditions_text(RequestSet.of(allow)), allow.source)
     return None
 
 

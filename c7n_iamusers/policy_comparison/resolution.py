@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from c7n_iamusers.policy_comparison.conditions import UNREAD, Condition, outcomes
-from c7n_iamusers.policy_comparison.languages import Element
 from c7n_iamusers.policy_comparison.patterns import (
+    Element,
     complete_arn,
     escaped,
     required,
