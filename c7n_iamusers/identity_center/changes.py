@@ -9,8 +9,8 @@ from dataclasses import replace
 from sys import intern
 from typing import Any
 
-from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
+from c7n_iamusers.derivation.proving import ExistingSetProofs
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Ref, Subject
 from c7n_iamusers.iam.policy_documents import AppliedPolicy, is_admin

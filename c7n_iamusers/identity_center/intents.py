@@ -15,8 +15,7 @@ from datetime import datetime
 from sys import intern
 from typing import Any
 
-from c7n_iamusers.derivation.acceptances import parse_acceptances
-from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP
+from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP, parse_acceptances
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet, duration_seconds
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject

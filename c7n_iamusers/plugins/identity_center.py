@@ -14,7 +14,7 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.filters import Filter
 from c7n.utils import local_session, type_schema
 
-from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
+from c7n_iamusers.derivation.proving import ExistingSetProofs
 from c7n_iamusers.evidence.index import ACCOUNT
 from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData
 from c7n_iamusers.execution.journal import utc_now

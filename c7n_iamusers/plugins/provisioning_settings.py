@@ -14,8 +14,7 @@ from c7n.filters.core import ValueFilter
 from c7n.utils import jmespath_compile
 from jmespath.exceptions import JMESPathError
 
-from c7n_iamusers.derivation.acceptances import acceptance_data, parse_acceptances
-from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP
+from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP, acceptance_data, parse_acceptances
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds, parse_permission_set
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.stores import read_given
