@@ -11,19 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
+from c7n_iamusers.derivation import model
 from c7n_iamusers.derivation.canonical import Content
-from c7n_iamusers.derivation.model import (
-    PER_ACCOUNT,
-    Derivation,
-    DerivationOptions,
-    DerivedGroup,
-    DerivedPrincipal,
-    DerivedSet,
-    NearDuplicate,
-    Refusal,
-    is_permitted,
-    with_acceptance,
-)
 from c7n_iamusers.derivation.proving import new_policies
 from c7n_iamusers.derivation.user_derivation import UserDerivation, UserDeriver, unproven_reason
 from c7n_iamusers.derivation.user_policies import UserPolicies
@@ -55,18 +44,23 @@ class SetHolder:
         return folded(self.person) or self.subject.arn
 
 
-def groups_of(holders: Iterable[SetHolder], group_by: str = PER_ACCOUNT) -> Mapping[Subject, DerivedGroup]:
+def groups_of(
+    holders: Iterable[SetHolder], group_by: str = model.PER_ACCOUNT
+) -> Mapping[Subject, model.DerivedGroup]:
     """The group of each user: one for each set and account, or one for all people with the same assignments."""
     listed = list(holders)
     whole = _assignments_by_owner(listed)
     keys = {
-        holder: (holder.assignment,) if group_by == PER_ACCOUNT else whole[holder.owner] for holder in listed
+        holder: (holder.assignment,) if group_by == model.PER_ACCOUNT else whole[holder.owner]
+        for holder in listed
     }
     members = defaultdict(list)
     for holder, assignments in keys.items():
         members[assignments].append(holder.subject)
     groups = {
-        assignments: DerivedGroup(_name(assignments), assignments, tuple(sorted(subjects, key=subject_order)))
+        assignments: model.DerivedGroup(
+            _name(assignments), assignments, tuple(sorted(subjects, key=subject_order))
+        )
         for assignments, subjects in members.items()
     }
     return {holder.subject: groups[assignments] for holder, assignments in keys.items()}
@@ -111,7 +105,7 @@ class _Set:
     policies: Policies
 
 
-def near_duplicates(sets: Iterable[tuple[str, Content, Policies]]) -> tuple[NearDuplicate, ...]:
+def near_duplicates(sets: Iterable[tuple[str, Content, Policies]]) -> tuple[model.NearDuplicate, ...]:
     """Pairs that share more than they differ in, and differ in little; the nearest first, up to ``MOST`` of them."""
     listed = [_Set(name, content.items, policies) for name, content, policies in sets]
     found = {(first.name, second.name): (first, second) for first, second in _candidates(listed)}
@@ -138,8 +132,8 @@ def _near(first: _Set, second: _Set) -> bool:
     return difference <= _NEAR and difference < len(first.items & second.items)
 
 
-def _pair(first: _Set, second: _Set) -> NearDuplicate:
-    return NearDuplicate(
+def _pair(first: _Set, second: _Set) -> model.NearDuplicate:
+    return model.NearDuplicate(
         first.name,
         second.name,
         len(first.items ^ second.items),
@@ -161,17 +155,17 @@ def _relation(first: Policies, second: Policies) -> str:
 class _Results:
     """The results so far. ``sets``: set name -> the set, and the policies of one of its users."""
 
-    options: DerivationOptions
-    sets: dict[str, tuple[DerivedSet, UserPolicies]] = field(default_factory=dict)
+    options: model.DerivationOptions
+    sets: dict[str, tuple[model.DerivedSet, UserPolicies]] = field(default_factory=dict)
     accounts: dict[str, dict[str, None]] = field(default_factory=dict)
     passed: list[tuple[PrincipalPermissions, Subject, UserDerivation]] = field(default_factory=list)
-    refused: list[Refusal] = field(default_factory=list)
+    refused: list[model.Refusal] = field(default_factory=list)
 
     def add(self, principal: PrincipalPermissions, result: UserDerivation) -> None:
-        proof = result.proof and with_acceptance(result.proof, principal.subject, self.options)
-        reason = result.reason or (unproven_reason(proof) if proof and not is_permitted(proof) else "")
+        proof = result.proof and model.with_acceptance(result.proof, principal.subject, self.options)
+        reason = result.reason or (unproven_reason(proof) if proof and not model.is_permitted(proof) else "")
         if reason:
-            self.refused.append(Refusal(principal.subject, reason, proof))
+            self.refused.append(model.Refusal(principal.subject, reason, proof))
             return
         assert result.derived
         assert result.held
@@ -183,7 +177,7 @@ class _Results:
         self.passed.append((principal, principal.subject, result if same else replace(result, proof=proof)))
 
 
-def derive(principals: Iterable[PrincipalPermissions], options: DerivationOptions) -> Derivation:
+def derive(principals: Iterable[PrincipalPermissions], options: model.DerivationOptions) -> model.Derivation:
     """A permission set, a group and a proof for each user, or the reason why there is none.
 
     A user's set depends only on its own policies and ``options``. ``principals``: each user once.
@@ -194,12 +188,12 @@ def derive(principals: Iterable[PrincipalPermissions], options: DerivationOption
     return _derivation(results)
 
 
-def _derivation(results: _Results) -> Derivation:
+def _derivation(results: _Results) -> model.Derivation:
     groups = _groups(results, {name: name for name in results.sets})
     earlier = {name: held.content.earlier_name for name, (_, held) in results.sets.items()}
     earlier_groups = _groups(results, earlier)
     principals = [
-        DerivedPrincipal(
+        model.DerivedPrincipal(
             subject,
             result.derived.name,
             groups[subject].name,
@@ -214,7 +208,7 @@ def _derivation(results: _Results) -> Derivation:
         replace(derived, accounts=tuple(sorted(results.accounts[name])))
         for name, (derived, _) in results.sets.items()
     ]
-    return Derivation(
+    return model.Derivation(
         tuple(sorted(sets, key=lambda each: each.name)),
         _distinct(groups.values()),
         tuple(sorted(principals, key=lambda each: subject_order(each.subject))),
@@ -227,7 +221,7 @@ def _derivation(results: _Results) -> Derivation:
     )
 
 
-def _groups(results: _Results, names: Mapping[str, str]) -> Mapping[Subject, DerivedGroup]:
+def _groups(results: _Results, names: Mapping[str, str]) -> Mapping[Subject, model.DerivedGroup]:
     """The group of each user. ``names``: set name -> name to use for it."""
     holders = [
         SetHolder(subject, principal.person, names[result.derived.name])
@@ -237,6 +231,6 @@ def _groups(results: _Results, names: Mapping[str, str]) -> Mapping[Subject, Der
     return groups_of(holders, results.options.group_by)
 
 
-def _distinct(groups: Iterable[DerivedGroup]) -> tuple[DerivedGroup, ...]:
+def _distinct(groups: Iterable[model.DerivedGroup]) -> tuple[model.DerivedGroup, ...]:
     named = {each.name: each for each in groups}
     return tuple(named[name] for name in sorted(named))

@@ -12,20 +12,10 @@ from functools import cached_property
 
 from c7n_iamusers.derivation.canonical import Boundary, Content, canonical
 from c7n_iamusers.derivation.model import DerivationOptions, PolicyReference
+from c7n_iamusers.policy_comparison import principals
 from c7n_iamusers.policy_comparison.comparison import CARRIED, LEFT_OUT, TRANSLATED, Remark
 from c7n_iamusers.policy_comparison.conditions import Condition, outcomes
 from c7n_iamusers.policy_comparison.patterns import Element, escaped, substituted, variables
-from c7n_iamusers.policy_comparison.principals import (
-    MFA_AGE,
-    MFA_PRESENT,
-    USERNAME,
-    ManagedPolicy,
-    PrincipalPermissions,
-    RequestContext,
-    depends_on_principal,
-    is_documented_key,
-    user_context,
-)
 from c7n_iamusers.policy_comparison.resolution import widest
 from c7n_iamusers.policy_comparison.statements import (
     EVERYTHING,
@@ -40,8 +30,8 @@ _MFA = (
     "derive: {identity-center-mfa: true}"
 )
 _REMEDIES = {
-    MFA_PRESENT: _MFA,
-    MFA_AGE: (
+    principals.MFA_PRESENT: _MFA,
+    principals.MFA_AGE: (
         "Identity Center does not provide the age of an MFA sign-in: keep session-duration short, and remove the "
         "condition from the user's policy"
     ),
@@ -73,7 +63,7 @@ def lost_deny(source: str, condition: Condition) -> Remark:
 
 
 def _is_unknown(condition: Condition) -> bool:
-    return not (condition.is_known and is_documented_key(condition.key))
+    return not (condition.is_known and principals.is_documented_key(condition.key))
 
 
 def _of_unknown(does: str, source: str, condition: Condition) -> Remark:
@@ -84,7 +74,7 @@ def _of_unknown(does: str, source: str, condition: Condition) -> Remark:
 
 def lost_variable(statement: PolicyStatement, texts: Iterable[str]) -> Remark:
     """The remark on a variable without equivalent: an Allow is without its text, a Deny denies more."""
-    keys = sorted({key for text in texts for key in variables(text) if depends_on_principal(key)})
+    keys = sorted({key for text in texts for key in variables(text) if principals.depends_on_principal(key)})
     named = f"{', '.join(keys)} in {', '.join(sorted(texts))}"
     if statement.allows:
         text = f"{named} has no equivalent in Identity Center, so this part is not allowed"
@@ -93,7 +83,7 @@ def lost_variable(statement: PolicyStatement, texts: Iterable[str]) -> Remark:
     return Remark("denied-more", statement.source, text, _VARIABLE)
 
 
-def aws_remarks(policy: ManagedPolicy, source: str) -> Iterator[Remark]:
+def aws_remarks(policy: principals.ManagedPolicy, source: str) -> Iterator[Remark]:
     """The remarks on an AWS-managed policy, which can only be attached unchanged."""
     if policy.name in IAM_USERS_ONLY:
         text = "is for IAM users' own passwords and keys, which are deleted with the user, so it is left out"
@@ -115,13 +105,13 @@ class VariableTranslation:
     ``username_tag``: the session tag whose value equals the user's name, empty for none.
     """
 
-    context: RequestContext
+    context: principals.RequestContext
     write_out: bool = False
     username_tag: str = ""
 
     def of(self, key: str) -> str | None:
         """The replacement of the variable ``key`` (in lower case); None if there is none."""
-        if key == USERNAME and self.username_tag:
+        if key == principals.USERNAME and self.username_tag:
             return f"${{aws:PrincipalTag/{self.username_tag}}}"
         values = self.context.values(key) if self.write_out else None
         value = next(iter(values)) if values and len(values) == 1 else None
@@ -129,7 +119,7 @@ class VariableTranslation:
 
 
 def variable_translation(
-    principal: PrincipalPermissions, options: DerivationOptions, context: RequestContext
+    principal: principals.PrincipalPermissions, options: DerivationOptions, context: principals.RequestContext
 ) -> VariableTranslation:
     """The replacements for ``principal``. The session tag applies only if the person's username is the user's name."""
     same = bool(principal.person) and principal.person == principal.user_name
@@ -142,7 +132,7 @@ def translate_texts(
     """The texts without variables that depend on the principal, and the original texts that can't be translated."""
     kept, lost = set(), set()
     for text in texts:
-        keys = [key for key in variables(text) if depends_on_principal(key)]
+        keys = [key for key in variables(text) if principals.depends_on_principal(key)]
         if any(translation.of(key) is None for key in keys):
             lost.add(text)
         else:
@@ -151,7 +141,9 @@ def translate_texts(
 
 
 def _replaced(text: str, translation: VariableTranslation) -> str:
-    return substituted(text, lambda key, _: translation.of(key) if depends_on_principal(key) else None)
+    return substituted(
+        text, lambda key, _: translation.of(key) if principals.depends_on_principal(key) else None
+    )
 
 
 @dataclass(frozen=True)
@@ -179,7 +171,7 @@ class _LeftOut(Exception):
 
 
 def translate(
-    statement: PolicyStatement, context: RequestContext, translation: VariableTranslation
+    statement: PolicyStatement, context: principals.RequestContext, translation: VariableTranslation
 ) -> StatementTranslation:
     """Translate ``statement`` of a user with ``context`` for a permission set."""
     remarks = list(_version(statement))
@@ -203,21 +195,21 @@ def _version(statement: PolicyStatement) -> Iterator[Remark]:
 
 def _conditions(
     statement: PolicyStatement,
-    context: RequestContext,
+    context: principals.RequestContext,
     translation: VariableTranslation,
     remarks: list[Remark],
 ) -> Iterator[Condition]:
     for condition in sorted(statement.conditions):
-        if depends_on_principal(condition.key) or not condition.is_known:
+        if principals.depends_on_principal(condition.key) or not condition.is_known:
             remarks.append(_settled(statement, condition, context))
         elif (kept := _values(statement, condition, translation, remarks)) is not None:
             yield kept
 
 
-def _settled(statement: PolicyStatement, condition: Condition, context: RequestContext) -> Remark:
+def _settled(statement: PolicyStatement, condition: Condition, context: principals.RequestContext) -> Remark:
     """The remark on a condition that is always met and therefore removed. Raises _LeftOut for any other."""
     possible = outcomes(condition, context.values(condition.key))
-    who = "after a sign-in with MFA" if condition.key == MFA_PRESENT else "by this user"
+    who = "after a sign-in with MFA" if condition.key == principals.MFA_PRESENT else "by this user"
     if possible == frozenset({True}):
         text = f"the condition {condition} is always met {who}, so the condition is removed"
         return Remark("condition-settled", statement.source, text)
@@ -265,7 +257,7 @@ def _resources(
 class AwsPolicy:
     """An AWS-managed policy of the user. ``source``: the policy and group, in words."""
 
-    policy: ManagedPolicy
+    policy: principals.ManagedPolicy
     source: str
 
     @property
@@ -301,7 +293,7 @@ class CustomerPolicy:
 class UserPolicies:
     """A user with all its policies. ``own``: customer-managed and inline."""
 
-    principal: PrincipalPermissions
+    principal: principals.PrincipalPermissions
     aws: tuple[AwsPolicy, ...]
     own: tuple[CustomerPolicy, ...]
     boundary: Boundary | None
@@ -320,9 +312,11 @@ class UserPolicies:
         return (*(remark for each in self.aws for remark in aws_remarks(each.policy, each.source)), *own)
 
 
-def read_user_policies(principal: PrincipalPermissions, options: DerivationOptions) -> UserPolicies:
+def read_user_policies(
+    principal: principals.PrincipalPermissions, options: DerivationOptions
+) -> UserPolicies:
     """The policies of ``principal``. Raises ValueError for a policy that was not read or does not parse."""
-    context = user_context(principal, options.identity_center_mfa)
+    context = principals.user_context(principal, options.identity_center_mfa)
     managed = list(principal.managed_policies)
     return UserPolicies(
         principal,
@@ -342,24 +336,24 @@ def read_user_policies(principal: PrincipalPermissions, options: DerivationOptio
     )
 
 
-def _aws(policy: ManagedPolicy, source: str) -> AwsPolicy:
+def _aws(policy: principals.ManagedPolicy, source: str) -> AwsPolicy:
     managed_statements(policy, source)  # raises for a document that does not parse
     return AwsPolicy(policy, source)
 
 
 def _own(
     statements: tuple[PolicyStatement, ...],
-    principal: PrincipalPermissions,
-    context: RequestContext,
+    principal: principals.PrincipalPermissions,
+    context: principals.RequestContext,
     options: DerivationOptions,
-    policy: ManagedPolicy | None = None,
+    policy: principals.ManagedPolicy | None = None,
 ) -> CustomerPolicy:
     translation = variable_translation(principal, options, context)
     translations = tuple(translate(each, context, translation) for each in statements)
     return CustomerPolicy(translations, PolicyReference(policy.name, policy.path) if policy else None)
 
 
-def _boundary(policy: ManagedPolicy | None) -> Boundary | None:
+def _boundary(policy: principals.ManagedPolicy | None) -> Boundary | None:
     if policy is None:
         return None
     statements = managed_statements(policy, f"permissions boundary {policy.name}")

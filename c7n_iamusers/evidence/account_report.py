@@ -14,17 +14,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from c7n_iamusers.evidence import reader
 from c7n_iamusers.evidence.assessment import Assessment, Assessor, Criteria, assess
 from c7n_iamusers.evidence.credential_report import CredentialReport, parse_report, report_text
 from c7n_iamusers.evidence.index import ACCOUNT, EvidenceIndex, Inventory
 from c7n_iamusers.evidence.model import Source
-from c7n_iamusers.evidence.reader import (
-    ACCOUNT_KINDS,
-    DEFAULT_PIECES,
-    account_piece,
-    inventory_of,
-    read_pieces,
-)
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff, error_code
@@ -203,13 +197,13 @@ def read_account_evidence(
     try:
         on_step("users")
         source = Source("GetAccountAuthorizationDetails, ListUsers", clock())
-        listed = read_users(client, backoff, *ACCOUNT_KINDS)
+        listed = read_users(client, backoff, *reader.ACCOUNT_KINDS)
         on_step("groups, roles, credentials")
-        pieces = read_pieces(
-            [name for name in DEFAULT_PIECES if name != ACCOUNT], {"iam": client}, backoff, clock
+        pieces = reader.read_pieces(
+            [name for name in reader.DEFAULT_PIECES if name != ACCOUNT], {"iam": client}, backoff, clock
         )
-        account = account_piece(listed.account, source.time or clock())
-        inventory = inventory_of({ACCOUNT: account, **pieces})
+        account = reader.account_piece(listed.account, source.time or clock())
+        inventory = reader.inventory_of({ACCOUNT: account, **pieces})
     except (ClientError, BotoCoreError) as error:
         raise EvidenceUnreadable(f"the account can't be read: {error}") from error
     index = EvidenceIndex(inventory)

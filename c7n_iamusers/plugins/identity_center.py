@@ -40,20 +40,8 @@ from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.identity_center.model import Claim, KnownPermissionSet
 from c7n_iamusers.identity_center.people import Candidate
 from c7n_iamusers.identity_center.sign_ins import SignIns, parse_sign_ins, require_fresh, unproven
+from c7n_iamusers.plugins import provisioning_settings
 from c7n_iamusers.plugins.policy_checks import DAYS, is_pull, validate_lambda_packaging
-from c7n_iamusers.plugins.provisioning_settings import (
-    DERIVE,
-    EMAIL_DOMAINS,
-    PEOPLE_FROM,
-    PERMISSION_SET,
-    TEXT,
-    USER,
-    IdentitySettings,
-    derivation_settings,
-    permission_set_of,
-    user_intents,
-    username_tag_permission,
-)
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at
 
@@ -118,7 +106,7 @@ class AccessGate:
 
     def __init__(self, manager: Any, data: Mapping[str, Any], where: str) -> None:
         self._manager, self._data, self._where = manager, data, where
-        self._identity = IdentitySettings(data, where)
+        self._identity = provisioning_settings.IdentitySettings(data, where)
         self._center: Center | None = None
         self._reader: AccessReader | None = None
         self._proofs = ExistingSetProofs()
@@ -130,7 +118,7 @@ class AccessGate:
         self._identity.check(in_lambda)
         self._wanted()
         if self._data.get("derive"):
-            derivation_settings(self._data["derive"], self._where)
+            provisioning_settings.derivation_settings(self._data["derive"], self._where)
 
     @property
     def permissions(self) -> tuple[str, ...]:
@@ -138,7 +126,12 @@ class AccessGate:
         assuming = ("sts:AssumeRole",) if self._data.get("role") else ()
         details = self._data.get("derive") or self._data.get("sign-ins")
         deriving = ("iam:GetAccountAuthorizationDetails",) if details else ()
-        return (*PERMISSIONS, *assuming, *deriving, *username_tag_permission(self._data))
+        return (
+            *PERMISSIONS,
+            *assuming,
+            *deriving,
+            *provisioning_settings.username_tag_permission(self._data),
+        )
 
     def portal(self) -> dict[str, str]:
         """Where people sign in, for a notice: ``start-url`` and ``region``. Raises what connecting raises."""
@@ -220,7 +213,7 @@ class AccessGate:
         given = self._data.get("permission-set", "")
         if isinstance(given, str):
             return RequiredSet(given)
-        form = permission_set_of(given, f"{self._where}: permission-set")
+        form = provisioning_settings.permission_set_of(given, f"{self._where}: permission-set")
         return RequiredSet(form.name, form)
 
     def _wanted_by_user(
@@ -232,8 +225,8 @@ class AccessGate:
             return {each.subject.arn: wanted for each in candidates}
         client = local_session(self._manager.session_factory).client("iam", self._manager.config.region)
         source, details = read_policy_source(client, Backoff())
-        users = user_intents(candidates, details)
-        options = derivation_settings(self._data["derive"], self._where)
+        users = provisioning_settings.user_intents(candidates, details)
+        options = provisioning_settings.derivation_settings(self._data["derive"], self._where)
         intents = Intents(account_id, self._where, users, derive=options, source=source)
         derivation = AccessDerivation(lambda: username_tags(self._connected_center()))
         desired = desired_access([intents], derivation)
@@ -310,14 +303,14 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         required=list(REQUIRED),
         **{
             "state": {"enum": list(STATES)},
-            "user": USER,
-            "people-from": PEOPLE_FROM,
-            "email-domains": EMAIL_DOMAINS,
-            "role": TEXT,
-            "region": TEXT,
-            "permission-set": {"oneOf": [TEXT, PERMISSION_SET]},
-            "derive": DERIVE,
-            "sign-ins": TEXT,
+            "user": provisioning_settings.USER,
+            "people-from": provisioning_settings.PEOPLE_FROM,
+            "email-domains": provisioning_settings.EMAIL_DOMAINS,
+            "role": provisioning_settings.TEXT,
+            "region": provisioning_settings.TEXT,
+            "permission-set": {"oneOf": [provisioning_settings.TEXT, provisioning_settings.PERMISSION_SET]},
+            "derive": provisioning_settings.DERIVE,
+            "sign-ins": provisioning_settings.TEXT,
             "used-within": DAYS,
         },
     )

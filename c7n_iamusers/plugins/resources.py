@@ -16,17 +16,10 @@ from c7n.exceptions import PolicyExecutionError
 from c7n.utils import local_session
 
 from c7n_iamusers import __version__
+from c7n_iamusers.evidence import reader
 from c7n_iamusers.evidence.assessment import ANNOTATION as ANNOTATION
 from c7n_iamusers.evidence.index import ACCOUNT, USER, Inventory
 from c7n_iamusers.evidence.model import Source
-from c7n_iamusers.evidence.reader import (
-    ACCOUNT_KINDS,
-    PIECES,
-    Piece,
-    account_piece,
-    inventory_of,
-    read_pieces,
-)
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
@@ -65,7 +58,7 @@ class AccountReadings:
 
     def __init__(self, manager: Any) -> None:
         self._manager = manager
-        self._pieces: dict[str, Piece] = {}
+        self._pieces: dict[str, reader.Piece] = {}
 
     @classmethod
     def of(cls, manager: Any) -> AccountReadings:
@@ -87,26 +80,26 @@ class AccountReadings:
             for name, piece in self._read(missing, backoff).items() if missing else ():
                 self._pieces[name] = piece
                 self._share(cache, name, piece)
-        return inventory_of({name: self._pieces[name] for name in wanted})
+        return reader.inventory_of({name: self._pieces[name] for name in wanted})
 
-    def add(self, name: str, piece: Piece) -> None:
+    def add(self, name: str, piece: reader.Piece) -> None:
         """Add a piece that a plugin has read itself, for the rest of the run and for other policies."""
         with _open(self._manager._cache) as cache:
             self._pieces[name] = piece
             self._share(cache, name, piece)
 
-    def _read(self, names: list[str], backoff: Backoff) -> dict[str, Piece]:
+    def _read(self, names: list[str], backoff: Backoff) -> dict[str, reader.Piece]:
         config, session = self._manager.config, local_session(self._manager.session_factory)
         regions = {"iam": config.region, "cloudtrail": home_region(config.region)}
-        services = {PIECES[name].service for name in names}
+        services = {reader.PIECES[name].service for name in names}
         clients = {service: session.client(service, region_name=regions[service]) for service in services}
         permissions = ", ".join(
-            p for name in names if PIECES[name].required for p in PIECES[name].permissions
+            p for name in names if reader.PIECES[name].required for p in reader.PIECES[name].permissions
         )
         with unreadable(self._manager, "groups, roles and policies", permissions):
-            return read_pieces(names, clients, backoff)
+            return reader.read_pieces(names, clients, backoff)
 
-    def _share(self, cache: Any, name: str, piece: Piece) -> None:
+    def _share(self, cache: Any, name: str, piece: reader.Piece) -> None:
         if piece.source.problem:  # the next policy tries again
             return
         cache.save(self._key(name), piece)
@@ -118,7 +111,7 @@ class AccountReadings:
         return {**key, "form": _FORM}
 
 
-def _as_stock_caches(manager: Any, report: Piece) -> tuple[dict[str, Any], dict[str, Any]]:
+def _as_stock_caches(manager: Any, report: reader.Piece) -> tuple[dict[str, Any], dict[str, Any]]:
     """Cache key and value of the credential report, as c7n's own filter ``credential`` reads them."""
     # Imported here: importing it runs the start-up hook, which needs this module complete.
     from c7n.resources.iam import UserCredentialReport
@@ -200,8 +193,8 @@ def user_records(
     listed = Source(", ".join(_LISTS), utc_now())
     permissions = " and ".join(f"iam:{name}" for name in _LISTS)
     with unreadable(manager, "groups and policies of its users", permissions):
-        found = read_users(client, backoff, *ACCOUNT_KINDS)
-    AccountReadings.of(manager).add(ACCOUNT, account_piece(found.account, listed.time or utc_now()))
+        found = read_users(client, backoff, *reader.ACCOUNT_KINDS)
+    AccountReadings.of(manager).add(ACCOUNT, reader.account_piece(found.account, listed.time or utc_now()))
     details = {detail["UserId"]: detail for detail in found.users}
     return [_record(each, {**each, **details.get(each["UserId"], {})}, listed) for each in resources]
 

@@ -19,6 +19,7 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.filters import Filter
 from c7n.utils import local_session, type_schema
 
+from c7n_iamusers import exemptions
 from c7n_iamusers.evidence.assessment import Assessment, Assessor, unread_kinds
 from c7n_iamusers.evidence.classification import HINTED_KINDS
 from c7n_iamusers.evidence.findings import FINDING_IDS
@@ -30,26 +31,10 @@ from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff, error_code
-from c7n_iamusers.exemptions import (
-    NOBODY,
-    Exemption,
-    ExemptionRule,
-    denied_line,
-    doubts,
-    find_exemption,
-    in_account,
-    usage_lines,
-)
 from c7n_iamusers.iam.deny_all import is_denied
 from c7n_iamusers.iam.own_changes import quarantine_of
 from c7n_iamusers.iam.user_patterns import FIELDS
-from c7n_iamusers.plugins.policy_checks import (
-    account_name,
-    idle_region,
-    refuse_undefined_variables,
-    require_known_region,
-    validate_lambda_packaging,
-)
+from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.resources import AccountReadings, Resource, UserRecord, annotate_anew, user_records
 from c7n_iamusers.plugins.unnecessary_options import FilterText
 from c7n_iamusers.text.rows import FORMATS
@@ -68,7 +53,7 @@ _PATTERNS = {"description": "a case-sensitive shell glob, or a list of them"}
 #: whose errors are better: every fault at once, with its place and what to do.
 SCHEMA: dict[str, Any] = {
     "exempt": {
-        "description": f"exemption rules, each with a pattern, a reason and expires; or {NOBODY}",
+        "description": f"exemption rules, each with a pattern, a reason and expires; or {exemptions.NOBODY}",
         "items": {
             "properties": {
                 "user": {"description": "a case-sensitive shell glob over the name"},
@@ -222,12 +207,12 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
 
     def validate(self) -> Unnecessary:
         """Raises PolicyValidationError with each fault and what to do."""
-        require_known_region(self.manager)
-        validate_lambda_packaging(self.manager)
+        policy_checks.require_known_region(self.manager)
+        policy_checks.validate_lambda_packaging(self.manager)
         self._warn(self.known_rules())
         return self
 
-    def known_rules(self) -> tuple[ExemptionRule, ...]:
+    def known_rules(self) -> tuple[exemptions.ExemptionRule, ...]:
         """The rules for any account that are known before the run; a list elsewhere is not read.
 
         Raises PolicyValidationError if one is invalid.
@@ -239,13 +224,13 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         """True if the policy has exemption rules, or a list of them, or ``exempt: none``."""
         return self._text.states_exemptions
 
-    def rules(self) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
+    def rules(self) -> tuple[tuple[exemptions.ExemptionRule, ...], tuple[exemptions.ExemptionRule, ...]]:
         """The policy's exemption rules that hold in this account, and the others. ``exempt-from`` is read now.
 
         Raises PolicyExecutionError if one is invalid or the list can't be read.
         """
-        account_id, name = str(self.manager.config.account_id or ""), account_name(self.manager)
-        held, others = in_account(self._text.rules(PolicyExecutionError), account_id, name)
+        account_id, name = str(self.manager.config.account_id or ""), policy_checks.account_name(self.manager)
+        held, others = exemptions.in_account(self._text.rules(PolicyExecutionError), account_id, name)
         if not name and (unsure := [str(each) for each in held if each.account not in ("", account_id)]):
             self.log.warning(
                 "unnecessary: the name of account %s is not known, so these exemptions may be of other accounts, and "
@@ -263,8 +248,8 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
 
         Raises PolicyExecutionError if the exemptions or the account can't be read.
         """
-        refuse_undefined_variables(self.manager)
-        if idle := idle_region(self.manager):
+        policy_checks.refuse_undefined_variables(self.manager)
+        if idle := policy_checks.idle_region(self.manager):
             self.log.info("unnecessary: %s", idle)
             return []
         if not resources:
@@ -278,15 +263,15 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         self._note_exempt(flagging.exempt)
         return found
 
-    def _note_exempt(self, exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:
+    def _note_exempt(self, exempt: Sequence[tuple[Subject, exemptions.ExemptionRule]]) -> None:
         """Let our actions note who is exempt. c7n gives them the other users only, and calls none if there are none."""
         if exempt and not getattr(self.manager.config, "dryrun", False):
             for action in self.manager.actions or ():
                 if note := getattr(action, "note_exempt", None):
                     note(exempt)
 
-    def _warn(self, rules: Sequence[ExemptionRule]) -> None:
-        for doubt in doubts(rules):
+    def _warn(self, rules: Sequence[exemptions.ExemptionRule]) -> None:
+        for doubt in exemptions.doubts(rules):
             self.log.warning("unnecessary: %s", doubt)
 
 
@@ -306,14 +291,14 @@ class Flagging:
     options: FilterOptions
     clock: Callable[[], datetime]
     log: Logger
-    exempt: list[tuple[Subject, ExemptionRule]] = field(default_factory=list)
+    exempt: list[tuple[Subject, exemptions.ExemptionRule]] = field(default_factory=list)
 
     def flagged(
         self,
         resources: list[Resource],
-        rules: Sequence[ExemptionRule],
+        rules: Sequence[exemptions.ExemptionRule],
         pool: Executor,
-        elsewhere: Sequence[ExemptionRule] = (),
+        elsewhere: Sequence[exemptions.ExemptionRule] = (),
     ) -> list[Resource]:
         """The resources to flag, annotated. ``pool``: for calls that read single users.
 
@@ -336,13 +321,16 @@ class Flagging:
         return [resource for resource, _ in found]
 
     def _unprotected(
-        self, records: list[UserRecord], rules: Sequence[ExemptionRule], elsewhere: Sequence[ExemptionRule]
-    ) -> Iterator[tuple[UserRecord, Exemption]]:
+        self,
+        records: list[UserRecord],
+        rules: Sequence[exemptions.ExemptionRule],
+        elsewhere: Sequence[exemptions.ExemptionRule],
+    ) -> Iterator[tuple[UserRecord, exemptions.Exemption]]:
         today = self.clock().date()
-        spared: Counter[ExemptionRule] = Counter()
+        spared: Counter[exemptions.ExemptionRule] = Counter()
         for record in records:
             try:
-                exemption = find_exemption(record.user, rules, today)
+                exemption = exemptions.find_exemption(record.user, rules, today)
             except EvidenceUnreadable as error:
                 self.log.warning("unnecessary: %s is left alone: %s", record.user.subject, error)
                 continue
@@ -352,13 +340,17 @@ class Flagging:
                 self.exempt.extend((record.user.subject, each) for each in (exemption.rule, *exemption.more))
                 if is_denied(record.user.detail):
                     ours = quarantine_of(record.user) is not None
-                    self.log.warning("unnecessary: %s", denied_line(record.user.arn, exemption.rule, ours))
+                    self.log.warning(
+                        "unnecessary: %s", exemptions.denied_line(record.user.arn, exemption.rule, ours)
+                    )
             else:
                 yield record, exemption
-        for line in usage_lines((*rules, *elsewhere), spared):
+        for line in exemptions.usage_lines((*rules, *elsewhere), spared):
             self.log.info("unnecessary: %s", line)
 
-    def _selected(self, unprotected: list[tuple[UserRecord, Exemption]], pool: Executor) -> list[Found]:
+    def _selected(
+        self, unprotected: list[tuple[UserRecord, exemptions.Exemption]], pool: Executor
+    ) -> list[Found]:
         assessor = self._assessor()
         assessed = [(record.resource, self._assessed(assessor, record, why)) for record, why in unprotected]
         known = [(resource, found) for resource, found in assessed if found]
@@ -392,7 +384,9 @@ class Flagging:
                 "unnecessary: account %s: %d virtual MFA devices are assigned to nobody", account, count
             )
 
-    def _assessed(self, assessor: Assessor, record: UserRecord, exemption: Exemption) -> Assessment | None:
+    def _assessed(
+        self, assessor: Assessor, record: UserRecord, exemption: exemptions.Exemption
+    ) -> Assessment | None:
         try:
             return assessor.assess(record.user, record.source, exemption)
         except EvidenceUnreadable as error:

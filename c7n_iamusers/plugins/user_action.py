@@ -34,44 +34,21 @@ from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.sessions import callers
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
 from c7n_iamusers.exemptions import ExemptionRule
+from c7n_iamusers.iam import signin_sessions
 from c7n_iamusers.iam.accounts import AccountDetails, read_account
 from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.iam.signin_sessions import (
-    NOT_OFFERED,
-    PERMISSIONS,
-    SERVICE,
-    SignInSessions,
-    offers_sessions,
-)
 from c7n_iamusers.notices.notices import Notices, check_stop
-from c7n_iamusers.plugins.policy_checks import (
-    LARGEST,
-    check_numbers,
-    enforce_max_resources,
-    exemption_rules,
-    idle_region,
-    is_pull,
-    or_variable,
-    require_exemptions,
-    require_known_region,
-    validate_lambda_packaging,
-)
+from c7n_iamusers.plugins import policy_checks, run_outputs
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of, unreadable
-from c7n_iamusers.plugins.run_outputs import (
-    NOTICES,
-    RunStore,
-    fail_at_the_end,
-    notices_store,
-    outputs_to_s3,
-    run_store,
-    store_at,
-)
 from c7n_iamusers.safeguards.guards import LiveRecheck
 from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
 
 Resource = dict[str, Any]
 #: The options of an action that asks for notices.
-NOTICED = {"noticed": or_variable({"type": "number", "minimum": 0, "maximum": LARGEST}), "notices": NOTICES}
+NOTICED = {
+    "noticed": policy_checks.or_variable({"type": "number", "minimum": 0, "maximum": policy_checks.LARGEST}),
+    "notices": run_outputs.NOTICES,
+}
 _EVERYBODY = Selection()
 
 
@@ -86,7 +63,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         """The permissions that the action needs."""
         return [
             *super().get_permissions(),
-            *(PERMISSIONS if self.ends_sessions and _offers_sessions() else ()),
+            *(signin_sessions.PERMISSIONS if self.ends_sessions and _offers_sessions() else ()),
         ]
 
     def prepare(self, run: Run) -> Work:
@@ -98,12 +75,12 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
         A signal ends the process once the current call is journaled.
         """
-        if idle := idle_region(self.manager):
+        if idle := policy_checks.idle_region(self.manager):
             self.log.info("%s: %s", self.type, idle)
             return
-        check_numbers(self, PolicyExecutionError)
-        enforce_max_resources(self.manager, len(resources))
-        target = run_store(self.manager)
+        policy_checks.check_numbers(self, PolicyExecutionError)
+        policy_checks.enforce_max_resources(self.manager, len(resources))
+        target = run_outputs.run_store(self.manager)
         with Interruption() as interruption:
             try:
                 outcomes = self._run(target, resources, interruption)
@@ -117,7 +94,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
                     f"Make {target.store} readable and writable, move a broken file away, and run again"
                 ) from error
         interruption.exit_if_stopped()
-        fail_at_the_end(self.manager, self.type, outcomes)
+        run_outputs.fail_at_the_end(self.manager, self.type, outcomes)
 
     def new_run(self, store: Store, journal: JournalWriter, interruption: Interruption, count: int) -> Run:
         """The Run over ``count`` users. Raises PolicyExecutionError if GetCallerIdentity fails."""
@@ -129,7 +106,9 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         backoff = Backoff(sleep=interruption.sleep)
         clients = {"iam": writer}
         if self.ends_sessions and _offers_sessions():
-            clients[SERVICE] = session.client(SERVICE, region, config=config.merge(SINGLE_TRY))
+            clients[signin_sessions.SERVICE] = session.client(
+                signin_sessions.SERVICE, region, config=config.merge(SINGLE_TRY)
+            )
         executor = Executor(clients, journal, backoff, before_each=interruption.check)
         with unreadable(self.manager, "who is acting", "sts:GetCallerIdentity"):
             found = callers(self.manager.session_factory, session, region)
@@ -140,17 +119,19 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             )
         return Run(client, executor, backoff, store, found.arns, count, journal)
 
-    def sign_in_sessions(self, run: Run) -> SignInSessions:
+    def sign_in_sessions(self, run: Run) -> signin_sessions.SignInSessions:
         """The sign-in sessions of the account's users."""
         client = None
         if not _offers_sessions():
             _note_once(
-                f"sign-in sessions of users are not ended: {NOT_OFFERED}. There is nothing to do, as the Deny-all "
-                "holds for them too; to end them as well, install that botocore: pip install -U boto3"
+                f"sign-in sessions of users are not ended: {signin_sessions.NOT_OFFERED}. There is nothing to do, as "
+                "the Deny-all holds for them too; to end them as well, install that botocore: pip install -U boto3"
             )
         else:
-            client = local_session(self.manager.session_factory).client(SERVICE, self.manager.config.region)
-        return SignInSessions(client, run.account_id, run.backoff)
+            client = local_session(self.manager.session_factory).client(
+                signin_sessions.SERVICE, self.manager.config.region
+            )
+        return signin_sessions.SignInSessions(client, run.account_id, run.backoff)
 
     def skip_reason(self, resource: Mapping[str, Any]) -> str | None:
         """Why a user is skipped because of an earlier action's result; None if it is not."""
@@ -158,9 +139,9 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
     def require_lasting_output(self) -> None:
         """Raises PolicyValidationError for an unknown Region, or a policy in AWS Lambda that writes to its disk."""
-        require_known_region(self.manager)
-        validate_lambda_packaging(self.manager)
-        if not is_pull(self.manager) and not outputs_to_s3(self.manager):
+        policy_checks.require_known_region(self.manager)
+        policy_checks.validate_lambda_packaging(self.manager)
+        if not policy_checks.is_pull(self.manager) and not run_outputs.outputs_to_s3(self.manager):
             raise PolicyValidationError(
                 f"policy {self.manager.data.get('name')}: {self.type} in a Lambda mode keeps snapshots and journal in "
                 "S3 only, as a Lambda's disk does not outlive it: set mode.execution-options.output_dir to "
@@ -169,11 +150,11 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
     def require_exemptions(self, rules: bool = True) -> None:
         """Raises PolicyValidationError as the function of this name does."""
-        require_exemptions(self.manager, self.type, rules)
+        policy_checks.require_exemptions(self.manager, self.type, rules)
 
     def require_numbers(self) -> None:
         """Raises PolicyValidationError if an option is neither a number nor a variable."""
-        check_numbers(self, PolicyValidationError)
+        policy_checks.check_numbers(self, PolicyValidationError)
 
     def require_notices(self) -> None:
         """Raises PolicyValidationError if only one of ``noticed`` and ``notices`` is given."""
@@ -188,7 +169,9 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         if "noticed" not in self.data:
             return {}
         try:
-            found = Notices.read(notices_store(self.manager, self.data["notices"]), run.account_id, utc_now())
+            found = Notices.read(
+                run_outputs.notices_store(self.manager, self.data["notices"]), run.account_id, utc_now()
+            )
         except NoticesUnreadable as error:
             raise PolicyExecutionError(
                 f"policy {self.manager.data.get('name')}: account {run.account_id}: {error}. Nothing was touched: make "
@@ -200,7 +183,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         """``work``, with a check for the file STOP beside the notices before each user."""
         if "notices" not in self.data:
             return work
-        store = notices_store(self.manager, self.data["notices"])
+        store = run_outputs.notices_store(self.manager, self.data["notices"])
 
         def checked(subject: Subject, applied: Applied) -> tuple[str, str]:
             check_stop(store)
@@ -210,7 +193,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
     def exemption_rules(self) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
         """See the function of this name."""
-        return exemption_rules(self.manager)
+        return policy_checks.exemption_rules(self.manager)
 
     def active_within(self) -> float | None:
         """The option ``active-within`` in days; by default the smallest ``unused-for`` of filters ``unnecessary``."""
@@ -246,7 +229,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         Raises PolicyExecutionError if there is no journal in ``record-from``.
         """
         place = self.data.get("record-from")
-        named = store_at(self.manager, place) if place else []
+        named = run_outputs.store_at(self.manager, place) if place else []
         return RecordStores(run.store, lambda: [*named, *run.store.siblings()])
 
     def user_records(self, run: Run, account: AccountDetails) -> UserRecords:
@@ -257,7 +240,9 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
     def _filters(self) -> list[Any]:
         return [each for each in self.manager.filters if each.type == "unnecessary"]
 
-    def _run(self, target: RunStore, resources: list[Resource], interruption: Interruption) -> list[Outcome]:
+    def _run(
+        self, target: run_outputs.RunStore, resources: list[Resource], interruption: Interruption
+    ) -> list[Outcome]:
         with target.journal() as journal:
             writer = OutcomeWriter(target.store, journal)
             self._complete_outcomes(target.store, writer)
@@ -272,7 +257,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
     def complete_outcomes(self) -> None:
         """Write the outcomes that a killed run with this output did not write, since this run may select no user."""
         try:
-            target = run_store(self.manager)
+            target = run_outputs.run_store(self.manager)
         except PolicyExecutionError:
             return  # process() raises it again if users are selected
         if isinstance(target.store, DirectoryStore) and not (target.store.directory / JOURNAL).exists():
@@ -320,8 +305,10 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 def _offers_sessions() -> bool:
     """Whether the installed botocore can list and revoke sign-in sessions."""
     botocore = get_session()
-    known = SERVICE in botocore.get_available_services()
-    return known and offers_sessions(botocore.get_service_model(SERVICE).operation_names)
+    known = signin_sessions.SERVICE in botocore.get_available_services()
+    return known and signin_sessions.offers_sessions(
+        botocore.get_service_model(signin_sessions.SERVICE).operation_names
+    )
 
 
 @cache

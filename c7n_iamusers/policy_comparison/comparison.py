@@ -12,18 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+from c7n_iamusers.policy_comparison import patterns
 from c7n_iamusers.policy_comparison.conditions import Condition, implied
-from c7n_iamusers.policy_comparison.patterns import (
-    ACTIONS,
-    RESOURCES,
-    Budget,
-    Element,
-    Language,
-    Sample,
-    TooComplex,
-    required,
-    within_segments,
-)
 from c7n_iamusers.policy_comparison.principals import RequestContext
 from c7n_iamusers.policy_comparison.resolution import PLAIN, Bounds, Interpretation, Scope, resolve
 from c7n_iamusers.policy_comparison.statements import PolicyStatement
@@ -103,15 +93,17 @@ _MOST_PIECES = 500
 class RequestSet:
     """The requests that are in all of ``scopes``, minus those that were cut off."""
 
-    actions: Language
-    resources: Language
+    actions: patterns.Language
+    resources: patterns.Language
     conditions: frozenset[Condition]
     scopes: tuple[Scope, ...]
 
     @classmethod
     def of(cls, scope: Scope) -> RequestSet:
         """All requests in ``scope``."""
-        everything = cls(Language(ACTIONS), Language(RESOURCES), frozenset(), ())
+        everything = cls(
+            patterns.Language(patterns.ACTIONS), patterns.Language(patterns.RESOURCES), frozenset(), ()
+        )
         return everything.cut_to(scope)
 
     def cut_to(self, scope: Scope) -> RequestSet:
@@ -124,7 +116,9 @@ class RequestSet:
         )
 
 
-def uncovered(requests: RequestSet, covers: Iterable[Scope], budget: Budget) -> tuple[str, str] | None:
+def uncovered(
+    requests: RequestSet, covers: Iterable[Scope], budget: patterns.Budget
+) -> tuple[str, str] | None:
     """An action and a resource in ``requests`` that no scope of ``covers`` has; None if there are proven to be none.
 
     A scope is used only if the conditions of ``requests`` imply its conditions. Raises TooComplex.
@@ -144,24 +138,24 @@ def uncovered(requests: RequestSet, covers: Iterable[Scope], budget: Budget) -> 
         if scope is None:
             return action.text, _shown(piece, action, resource, useful)
         if taken > _MOST_PIECES:
-            raise TooComplex
+            raise patterns.TooComplex
         pieces += _rest(piece, scope)
     return None
 
 
-def _shown(piece: RequestSet, action: Sample, resource: Sample, covers: list[Scope]) -> str:
+def _shown(piece: RequestSet, action: patterns.Sample, resource: patterns.Sample, covers: list[Scope]) -> str:
     """The resource to show: ``*`` if it is a witness too, else the text that was found."""
-    anything = Sample("*", "*")
+    anything = patterns.Sample("*", "*")
     true = piece.resources.contains("*") and _covering(covers, action, anything) is None
     return anything.text if true else resource.text
 
 
-def _covering(scopes: list[Scope], action: Sample, resource: Sample) -> Scope | None:
+def _covering(scopes: list[Scope], action: patterns.Sample, resource: patterns.Sample) -> Scope | None:
     found = (scope for scope in scopes if _holds(scope.actions, action) and _holds(scope.resources, resource))
     return next(found, None)
 
 
-def _holds(element: Element, sample: Sample) -> bool:
+def _holds(element: patterns.Element, sample: patterns.Sample) -> bool:
     # A pattern with a variable covers itself, although it covers no certain text.
     return element.matches(sample.text) or (not element.negated and sample.pattern in element.patterns)
 
@@ -248,8 +242,8 @@ def _interpretations(*both: Policies) -> list[Interpretation]:
     statements = [each for policies in both for each in (*policies.statements, *(policies.boundary or ()))]
     texts = [text for each in statements for text in each.resources.patterns]
     values = [value for each in statements for condition in each.conditions for value in condition.values]
-    by_segment = any(within_segments(text) != text for text in texts)
-    whole = any(map(required, (*texts, *values)))
+    by_segment = any(patterns.within_segments(text) != text for text in texts)
+    whole = any(map(patterns.required, (*texts, *values)))
     return [
         Interpretation(segments, statements_)
         for segments in (False, True)[: 1 + by_segment]
@@ -280,18 +274,18 @@ def _exceeds(new: Access, old: Access) -> bool:
 
 
 def _witnesses(new: Access, old: Access) -> Iterator[Witness]:
-    budget = Budget()
+    budget = patterns.Budget()
     found = (_witness(allow, new, old, budget) for allow in new.allows)
     return (witness for witness in found if witness is not None)
 
 
-def _witness(allow: Scope, new: Access, old: Access, budget: Budget) -> Witness | None:
+def _witness(allow: Scope, new: Access, old: Access, budget: patterns.Budget) -> Witness | None:
     try:
         for requests in _request_sets(allow, new.boundary):
             for part, cover in _obligations(requests, new, old):
                 if found := uncovered(part, cover, budget):
                     return Witness(*found, _conditions_text(part), allow.source)
-    except TooComplex:
+    except patterns.TooComplex:
         return Witness(TOO_COMPLEX, TOO_COMPLEX, _conditions_text(RequestSet.of(allow)), allow.source)
     return None
 

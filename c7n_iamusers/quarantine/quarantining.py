@@ -29,6 +29,7 @@ from c7n_iamusers.quarantine.plan import (
     record_to_release,
     still_denying,
 )
+from c7n_iamusers.safeguards import identity
 from c7n_iamusers.safeguards.guards import (
     Guards,
     Recheck,
@@ -39,13 +40,6 @@ from c7n_iamusers.safeguards.guards import (
     quarantine_status,
     refusal,
     refused_status,
-)
-from c7n_iamusers.safeguards.identity import (
-    FORM_REFUSED,
-    BoundaryChanged,
-    handle_replacement,
-    identity_check,
-    not_gone,
 )
 from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, UserRecords
 
@@ -90,13 +84,13 @@ class UserQuarantine:
                 return self._quarantine(evidence, user, applied, unfit)
             except SubjectGone:
                 return _absent(self.run, evidence, applied)
-            except BoundaryChanged:
+            except identity.BoundaryChanged:
                 continue
             except UserReplaced as error:
-                return FAILED, handle_replacement(self.run, error, evidence, applied)
+                return FAILED, identity.handle_replacement(self.run, error, evidence, applied)
             except CallFailed as error:
                 form = deny_form(error.call)
-                if self.brownout or not form or not remaining or error.code not in FORM_REFUSED:
+                if self.brownout or not form or not remaining or error.code not in identity.FORM_REFUSED:
                     raise
                 (unfit if error.code == "LimitExceeded" else self.refused).add(form)
         return (
@@ -207,14 +201,14 @@ class UserRelease:
             return self._release(evidence, user, applied)
         except SubjectGone:
             return _absent(self.run, evidence, applied)
-        except BoundaryChanged:
+        except identity.BoundaryChanged:
             return (
                 FAILED,
                 f"{evidence}: its permissions boundary or its inline Deny-all was changed during this run, outside it: "
                 "check it, and run again",
             )
         except UserReplaced as error:
-            return FAILED, handle_replacement(self.run, error, evidence, applied)
+            return FAILED, identity.handle_replacement(self.run, error, evidence, applied)
 
     def _release(self, evidence: Subject, user: IamUser, applied: Applied) -> tuple[str, str]:
         if reason := identity_refusal(evidence, user, self.run.callers):
@@ -287,14 +281,14 @@ def _unreleasable(user: IamUser, history: History) -> str:
 
 def _apply(run: Run, evidence: Subject, user: IamUser, plan: Plan, applied: Applied) -> None:
     """Apply ``plan``. Raises CallFailed, ClientError, SubjectGone, BoundaryChanged or UserReplaced."""
-    identify = identity_check(run.client, run.backoff, evidence, user, plan, applied)
+    identify = identity.identity_check(run.client, run.backoff, evidence, user, plan, applied)
     run.executor.apply(plan, applied, identify)
     if not identify():
         raise SubjectGone
 
 
 def _absent(run: Run, evidence: Subject, applied: Applied) -> tuple[str, str]:
-    if problem := not_gone(run, evidence):
+    if problem := identity.not_gone(run, evidence):
         return FAILED, problem
     after = f": deleted outside this run, after {applied.calls} of its calls" if applied.calls else ""
     return SKIPPED, f"already gone{after}"

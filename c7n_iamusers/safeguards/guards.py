@@ -21,14 +21,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHANGED
 from c7n_iamusers.exemptions import Exemption, ExemptionRule, find_exemption
-from c7n_iamusers.iam.attachments import (
-    CREDENTIAL_KINDS,
-    CREDENTIAL_TRAITS,
-    KEY_LAST_USED,
-    MFA_DEVICE,
-    PASSWORD_LAST_USED,
-    AttachmentKind,
-)
+from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.deny_all import Quarantine
 from c7n_iamusers.iam.own_changes import DENY_GONE, lapses
 from c7n_iamusers.iam.policy_documents import COMPROMISED
@@ -334,9 +327,9 @@ def live_evidence(listed: Evidence, user: IamUser, keys: Iterable[KeyUse], now: 
             listed_credential(kind, item, _use(kind, item, user, uses))
             for item in user.attachments[kind.name]
         )
-        for kind in CREDENTIAL_KINDS
+        for kind in attachments.CREDENTIAL_KINDS
     }
-    devices = [str(item["SerialNumber"]) for item in user.attachments[MFA_DEVICE.name]]
+    devices = [str(item["SerialNumber"]) for item in user.attachments[attachments.MFA_DEVICE.name]]
     return replace(
         listed,
         credentials=credentials,
@@ -346,11 +339,13 @@ def live_evidence(listed: Evidence, user: IamUser, keys: Iterable[KeyUse], now: 
     )
 
 
-def _use(kind: AttachmentKind, item: Item, user: IamUser, uses: dict[str, LastUse]) -> LastUse | None:
-    source = CREDENTIAL_TRAITS[kind.name].use
-    if source == PASSWORD_LAST_USED:
-        return LastUse(moment(user.detail.get(PASSWORD_LAST_USED)))
-    return uses.get(str(item[kind.identifier])) if source == KEY_LAST_USED else None
+def _use(
+    kind: attachments.AttachmentKind, item: Item, user: IamUser, uses: dict[str, LastUse]
+) -> LastUse | None:
+    source = attachments.CREDENTIAL_TRAITS[kind.name].use
+    if source == attachments.PASSWORD_LAST_USED:
+        return LastUse(moment(user.detail.get(attachments.PASSWORD_LAST_USED)))
+    return uses.get(str(item[kind.identifier])) if source == attachments.KEY_LAST_USED else None
 
 
 #: A user read live, and the last use of its keys -> why the filter no longer selects it; None if it does.
