@@ -200,7 +200,7 @@ def deny_all_document(sid: str = "") -> str:
 
 @dataclass(frozen=True)
 class Brownout:
-    """A Deny-all that ends by itself, whether the runner lives or not. Times: UTC, whole seconds."""
+    """A Deny-all that ends by itself, even if the runner was stopped. Times: UTC, whole seconds."""
 
     begun: datetime
     end: datetime

@@ -201,7 +201,7 @@ class Step(ABC):
 
 @dataclass(frozen=True)
 class Announce(Step):
-    """Of users without an announcement, for the day in so many ``days``."""
+    """Announces the deletion of users, in so many ``days``, where no announcement is in force."""
 
     days: int
 
@@ -229,7 +229,7 @@ class Announce(Step):
 
 @dataclass(frozen=True)
 class Remind(Step):
-    """Of users whose announced day is so many ``days`` ahead or less, once."""
+    """Reminds once of users whose announced day is so many ``days`` ahead or less."""
 
     days: int
 
@@ -256,7 +256,7 @@ class Remind(Step):
 
 @dataclass(frozen=True)
 class Inform(Step):
-    """Of what became of users, where it differs from what the last message of the ``policy`` said."""
+    """Says what became of users, where it differs from what the last message of the ``policy`` said."""
 
     missed = ""
     policy: str
@@ -316,7 +316,9 @@ def _deletion(
 
 
 class Created(Step):
-    """Of the call in an ``event`` of EventBridge; without an event, of what was created in the last ``days``.
+    """Says who created or activated a credential, or removed our Deny-all, by the call in an ``event`` of EventBridge.
+
+    Without an event, says what was created in the last ``days``.
 
     ``domains``: a caller whose session has the name of an address is addressed only if the address is of one of them.
     """
