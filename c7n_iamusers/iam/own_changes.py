@@ -7,17 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from c7n_iamusers.iam import deny_all
-from c7n_iamusers.iam.attachments import (
-    ACTIVE,
-    ATTACHED_POLICY,
-    INACTIVE,
-    INLINE_POLICY,
-    PERMISSIONS_BOUNDARY,
-    SWITCHABLE_KINDS,
-    TAG,
-    AttachmentKind,
-)
+from c7n_iamusers.iam import attachments, deny_all
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.user import IamUser, Item
 
@@ -133,19 +123,23 @@ def without_own_changes(
     ``former_boundary``: the boundary before our AWSDenyAll. If it is unknown, AWSDenyAll stays: without any boundary
     the user could do more than before.
     """
-    attachments = dict(user.attachments)
+    own = dict(user.attachments)
     if deny_all.inline_deny_all(user) is not None or deny_all.brownout_of(user):
-        attachments[INLINE_POLICY.name] = _without(
-            user, INLINE_POLICY.name, "PolicyName", deny_all.DENY_ALL_NAME
+        own[attachments.INLINE_POLICY.name] = _without(
+            user, attachments.INLINE_POLICY.name, "PolicyName", deny_all.DENY_ALL_NAME
         )
     if history.attached_deny():
-        attachments[ATTACHED_POLICY.name] = _without(
-            user, ATTACHED_POLICY.name, "PolicyArn", deny_all.deny_all_arn(user)
+        own[attachments.ATTACHED_POLICY.name] = _without(
+            user, attachments.ATTACHED_POLICY.name, "PolicyArn", deny_all.deny_all_arn(user)
         )
     if former_boundary is not None and deny_all.is_bounded(user) and history.boundary_deny():
-        attachments[PERMISSIONS_BOUNDARY.name] = tuple(former_boundary)
-    tags = (item for item in user.attachments[TAG.name] if not str(item["Key"]).startswith(deny_all.OWN_TAGS))
-    return replace(user, attachments={**attachments, TAG.name: tuple(tags)})
+        own[attachments.PERMISSIONS_BOUNDARY.name] = tuple(former_boundary)
+    tags = (
+        item
+        for item in user.attachments[attachments.TAG.name]
+        if not str(item["Key"]).startswith(deny_all.OWN_TAGS)
+    )
+    return replace(user, attachments={**own, attachments.TAG.name: tuple(tags)})
 
 
 def _is_in_force(user: IamUser, record: deny_all.Quarantine, history: History) -> bool:
@@ -168,7 +162,8 @@ def lapses(user: IamUser, quarantine: deny_all.Quarantine) -> list[str]:
     if quarantine.kept:
         return gone
     return gone + [
-        f"{kind.title} {item[kind.identifier]} is active" for kind, item in switchable(user, ACTIVE)
+        f"{kind.title} {item[kind.identifier]} is active"
+        for kind, item in switchable(user, attachments.ACTIVE)
     ]
 
 
@@ -180,7 +175,7 @@ def unfinished(user: IamUser, quarantine: deny_all.Quarantine, history: History)
     if history.record is None or history.record.since != quarantine.since:
         return False
     never_off = set(quarantine.deactivated) - set(history.deactivated_ids())
-    return all(item[kind.identifier] in never_off for kind, item in switchable(user, ACTIVE))
+    return all(item[kind.identifier] in never_off for kind, item in switchable(user, attachments.ACTIVE))
 
 
 def denied(user: IamUser, quarantine: deny_all.Quarantine) -> bool:
@@ -207,7 +202,7 @@ def left_inactive(
         missing = (
             f"the journal of the quarantine of {since} is missing, so it is unknown what was active before it"
         )
-        return _staying(missing, switchable(user, INACTIVE))
+        return _staying(missing, switchable(user, attachments.INACTIVE))
     gone = not denied(user, quarantine) and quarantine.deny != "none"
     removed = (
         f"the Deny-all of {since} was removed by somebody else. These were active before it. {UNKNOWN_SINCE}"
@@ -218,7 +213,9 @@ def left_inactive(
     return [
         *(_staying(removed, recorded_inactive(user, without_activated(quarantine, history))) if gone else ()),
         *_staying(earlier, deactivated_earlier(user, quarantine.deactivated, history)),
-        *_staying(taken, [each for each in switchable(user, INACTIVE) if _id(each) in given_back]),
+        *_staying(
+            taken, [each for each in switchable(user, attachments.INACTIVE) if _id(each) in given_back]
+        ),
     ]
 
 
@@ -234,29 +231,33 @@ def without_activated(quarantine: deny_all.Quarantine, history: History) -> deny
 
 def deactivated_earlier(
     user: IamUser, recorded: Collection[str], history: History
-) -> list[tuple[AttachmentKind, Item]]:
+) -> list[tuple[attachments.AttachmentKind, Item]]:
     """The inactive credentials of ``user`` that we deactivated, never activated, and that are not ``recorded``."""
     ours = set(history.deactivated_ids()) - set(recorded)
-    return [(kind, item) for kind, item in switchable(user, INACTIVE) if item[kind.identifier] in ours]
+    return [
+        (kind, item) for kind, item in switchable(user, attachments.INACTIVE) if item[kind.identifier] in ours
+    ]
 
 
-def _id(credential: tuple[AttachmentKind, Item]) -> str:
+def _id(credential: tuple[attachments.AttachmentKind, Item]) -> str:
     kind, item = credential
     return str(item[kind.identifier])
 
 
-def _staying(why: str, credentials: Iterable[tuple[AttachmentKind, Item]]) -> list[str]:
+def _staying(why: str, credentials: Iterable[tuple[attachments.AttachmentKind, Item]]) -> list[str]:
     named = ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in credentials)
     return [f"{why}; they stay inactive: {named}; activate by hand the ones that are needed"] if named else []
 
 
-def recorded_inactive(user: IamUser, quarantine: deny_all.Quarantine) -> list[tuple[AttachmentKind, Item]]:
+def recorded_inactive(
+    user: IamUser, quarantine: deny_all.Quarantine
+) -> list[tuple[attachments.AttachmentKind, Item]]:
     """The inactive credentials of ``user`` that ``quarantine`` records as active before it."""
-    off = switchable(user, INACTIVE)
+    off = switchable(user, attachments.INACTIVE)
     return [(kind, item) for kind, item in off if item[kind.identifier] in quarantine.deactivated]
 
 
-def switchable(user: IamUser, status: str) -> Iterator[tuple[AttachmentKind, Item]]:
+def switchable(user: IamUser, status: str) -> Iterator[tuple[attachments.AttachmentKind, Item]]:
     """The credentials of ``user`` that have a status, and have ``status``."""
-    for kind in SWITCHABLE_KINDS:
+    for kind in attachments.SWITCHABLE_KINDS:
         yield from ((kind, item) for item in user.attachments[kind.name] if item.get("Status") == status)

@@ -21,17 +21,8 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import read_policy_source
 from c7n_iamusers.iam.user import Item
+from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
-from c7n_iamusers.identity_center.access_state import (
-    ABSENT,
-    PENDING,
-    PROVISIONED,
-    STATES,
-    USED,
-    AccessState,
-    RequiredSet,
-    access_state,
-)
 from c7n_iamusers.identity_center.adoption import may_replace
 from c7n_iamusers.identity_center.aws.access_check import PERMISSIONS, AccessReader, AccountAccess
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
@@ -89,12 +80,12 @@ class _Use:
     roles: tuple[Item, ...]
     after: datetime
 
-    def proven(self, found: AccessState, account_id: str, name: str) -> AccessState:
+    def proven(self, found: access_state.AccessState, account_id: str, name: str) -> access_state.AccessState:
         """``found`` (PROVISIONED) as USED if the person has signed in by it; otherwise with the reason why not."""
         problem = unproven(self.sign_ins, found.user_id, account_id, name, self.roles, self.after)
         if problem:
             return replace(found, reason=f"{found.reason}, but {problem}")
-        return replace(found, state=USED, reason=f"{found.reason}, and has signed in by it")
+        return replace(found, state=access_state.USED, reason=f"{found.reason}, and has signed in by it")
 
 
 class AccessGate:
@@ -138,7 +129,7 @@ class AccessGate:
         instance = self._connected_center().instance
         return {"start-url": instance.portal, "region": instance.region}
 
-    def states(self, resources: Sequence[Resource]) -> dict[str, AccessState]:
+    def states(self, resources: Sequence[Resource]) -> dict[str, access_state.AccessState]:
         """ARN of each user -> the access of its person. The account's assignments are read once.
 
         Raises PolicyExecutionError if anything can't be read.
@@ -153,12 +144,12 @@ class AccessGate:
                 f"user was selected or touched. Give the role {', '.join(self.permissions)}, or run again"
             ) from error
 
-    def _states(self, resources: list[Resource]) -> dict[str, AccessState]:
+    def _states(self, resources: list[Resource]) -> dict[str, access_state.AccessState]:
         account_id = self._manager.config.account_id or subject_of(resources[0]).account_id
         candidates = self._identity.candidates(resources, account_id, self._identity.people())
         wanted = self._wanted_by_user(candidates, account_id)
         reader = self._connected()
-        known = [each for each in wanted.values() if isinstance(each, RequiredSet)]
+        known = [each for each in wanted.values() if isinstance(each, access_state.RequiredSet)]
         earlier = {claim.earlier.grant.permission_set for claim in self._claims.values() if claim.earlier}
         names = {each.name for each in known} | earlier
         whole = bool(earlier) or any(each.form for each in known)
@@ -171,18 +162,24 @@ class AccessGate:
         }
 
     def _state(
-        self, candidate: Candidate, wanted: RequiredSet | str, access: AccountAccess, reader: AccessReader
-    ) -> AccessState:
+        self,
+        candidate: Candidate,
+        wanted: access_state.RequiredSet | str,
+        access: AccountAccess,
+        reader: AccessReader,
+    ) -> access_state.AccessState:
         if candidate.person is None:
-            return AccessState(ABSENT, f"{candidate.subject}: {candidate.problem}")
+            return access_state.AccessState(access_state.ABSENT, f"{candidate.subject}: {candidate.problem}")
         if isinstance(wanted, str):
-            return AccessState(PENDING, wanted)
+            return access_state.AccessState(access_state.PENDING, wanted)
         by_username, by_email, groups = reader.person(candidate.person)
         held = access.of(by_username.user_id, groups) if by_username else ()
         if earlier := self._earlier(candidate.subject.arn, held):
-            wanted = RequiredSet(earlier)
-        found = access_state(candidate.person, by_username, by_email, held, access.account_id, wanted)
-        if self._use is None or found.state != PROVISIONED:
+            wanted = access_state.RequiredSet(earlier)
+        found = access_state.access_state(
+            candidate.person, by_username, by_email, held, access.account_id, wanted
+        )
+        if self._use is None or found.state != access_state.PROVISIONED:
             return found
         return self._use.proven(found, access.account_id, wanted.name)
 
@@ -209,16 +206,16 @@ class AccessGate:
         found = (each for each in held if each.settings.name == name)
         return next((name for each in found if may_replace(claim, each, self._proofs)), "")
 
-    def _wanted(self) -> RequiredSet:
+    def _wanted(self) -> access_state.RequiredSet:
         given = self._data.get("permission-set", "")
         if isinstance(given, str):
-            return RequiredSet(given)
+            return access_state.RequiredSet(given)
         form = provisioning_settings.permission_set_of(given, f"{self._where}: permission-set")
-        return RequiredSet(form.name, form)
+        return access_state.RequiredSet(form.name, form)
 
     def _wanted_by_user(
         self, candidates: list[Candidate], account_id: str
-    ) -> Mapping[str, RequiredSet | str]:
+    ) -> Mapping[str, access_state.RequiredSet | str]:
         """The ARN of each user -> what its person must have, or why that is not known."""
         if not self._data.get("derive"):
             wanted = self._wanted()
@@ -232,10 +229,15 @@ class AccessGate:
         desired = desired_access([intents], derivation)
         self._proofs = derivation.proofs
         self._claims = {claim.subject.arn: claim for claim in desired.claims}
-        found: dict[str, RequiredSet | str] = {each.subject.arn: each.reason for each in desired.refused}
+        found: dict[str, access_state.RequiredSet | str] = {
+            each.subject.arn: each.reason for each in desired.refused
+        }
         return {
             **found,
-            **{claim.subject.arn: RequiredSet(claim.grant.permission_set) for claim in desired.claims},
+            **{
+                claim.subject.arn: access_state.RequiredSet(claim.grant.permission_set)
+                for claim in desired.claims
+            },
         }
 
     def _connected_center(self) -> Center:
@@ -302,7 +304,7 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         "identity-center",
         required=list(REQUIRED),
         **{
-            "state": {"enum": list(STATES)},
+            "state": {"enum": list(access_state.STATES)},
             "user": provisioning_settings.USER,
             "people-from": provisioning_settings.PEOPLE_FROM,
             "email-domains": provisioning_settings.EMAIL_DOMAINS,
@@ -327,10 +329,10 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         try:
             if self.data.get("derive") and "permission-set" in self.data:
                 raise InvalidPolicyData(f"{self._where}: give either permission-set or derive, not both")
-            if self.data["state"] == USED and "sign-ins" not in self.data:
+            if self.data["state"] == access_state.USED and "sign-ins" not in self.data:
                 raise InvalidPolicyData(
-                    f"{self._where}: state: {USED} rests on sign-ins: name the sign-ins.json that c7n-iamusers "
-                    "provision --sign-ins writes"
+                    f"{self._where}: state: {access_state.USED} rests on sign-ins: name the sign-ins.json that "
+                    "c7n-iamusers provision --sign-ins writes"
                 )
             self.gate().check(not is_pull(self.manager))
         except InvalidPolicyData as error:
@@ -341,7 +343,11 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         """The users in the given ``state``, annotated. Raises PolicyExecutionError if that can't be read."""
         gate = self.gate()
         states = gate.states(resources)
-        wanted = {self.data["state"], USED} if self.data["state"] == PROVISIONED else {self.data["state"]}
+        wanted = (
+            {self.data["state"], access_state.USED}
+            if self.data["state"] == access_state.PROVISIONED
+            else {self.data["state"]}
+        )
         selected = []
         for resource in resources:
             found = states[subject_of(resource).arn]
