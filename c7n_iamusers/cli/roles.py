@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,18 +13,27 @@ import click
 
 from c7n_iamusers.cli.arguments import role_arn, role_name
 from c7n_iamusers.cli.output import format_option, print_json
-from c7n_iamusers.cli.permissions import needed_in_account, needed_in_center, part_data, parts_of
+from c7n_iamusers.cli.permissions import (
+    account_values,
+    needed_in_account,
+    needed_in_center,
+    part_data,
+    parts_of,
+)
 from c7n_iamusers.cli.policies import loaded
 from c7n_iamusers.exceptions import InvalidPolicyData
 
 if TYPE_CHECKING:
     from c7n_iamusers.iam.permissions import Needed
-    from c7n_iamusers.organization.readiness import Target
+    from c7n_iamusers.organization.readiness import AccountValues
     from c7n_iamusers.roles.documents import RoleNeeds
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 #: The beginnings of IAM's actions that change nothing.
 _READS = ("iam:Generate", "iam:Get", "iam:List", "iam:Simulate")
+#: What Cloud Custodian fills in in an output's URL, and what of it changes between runs.
+_FILLED_IN = re.compile(r"\{(account_id|region|policy_name|now|uuid)([!:][^{}]*)?\}")
+_CHANGING = re.compile(r"\{(now|uuid)[^}]*\}")
 
 
 @click.command()
@@ -103,23 +113,26 @@ def roles(
     all others the reader's. What each may do comes from what the filters and actions declare. The printed JSON has a
     member for each role; with --role it is the document alone.
     """
-    from c7n_iamusers.cli.preflight import targets_in
     from c7n_iamusers.roles.documents import Places, RoleSettings, role_documents
     from c7n_iamusers.roles.rendering import rendered_role
 
     policies = [policy for file in files for policy in loaded(file)]
     _check(policies, settings, only)
-    names = _Names([*parts_of(policies)], targets_in(config) if config else ())
+    values = account_values(config)
+    written = [*_output_places(outputs, values)]
+    names = _Names([*parts_of(policies)], values)
     known = RoleSettings(runner, center=center or names.center(), **settings)
-    places = Places(names.queues(), (*names.notices(), *outputs), names.records())
-    needs = replace(role_needs(policies, restore, undo), setup=setup)
+    places = Places(names.queues(), (*names.notices(), *written), names.records(), names.sign_ins())
+    needs = replace(role_needs(policies, values, restore, undo), setup=setup)
     found = {each.kind: rendered_role(each, output_format) for each in role_documents(needs, known, places)}
     if only and only not in found:
         raise InvalidPolicyData(f"the policies take no role {only}; they take {', '.join(found)}")
     print_json(found[only] if only else found)
 
 
-def role_needs(policies: Iterable[Any], restore: bool = False, undo: bool = False) -> RoleNeeds:
+def role_needs(
+    policies: Iterable[Any], values: AccountValues, restore: bool = False, undo: bool = False
+) -> RoleNeeds:
     """What c7n's ``policies`` need, by the role that calls.
 
     ``restore``, ``undo``: also what `c7n-iamusers restore`, and `provision --prune` and `--undo`, need.
@@ -134,7 +147,7 @@ def role_needs(policies: Iterable[Any], restore: bool = False, undo: bool = Fals
     for policy in policies:
         needed = Needed()
         for part in parts_of([policy]):
-            needed |= needed_in_account(part)
+            needed |= needed_in_account(part, values)
             in_center |= needed_in_center(part)
         if _changes_users(needed):
             remover = (remover or Needed()) | needed
@@ -164,12 +177,28 @@ def _check(policies: Sequence[Any], settings: Mapping[str, str], only: str | Non
         raise click.UsageError("--runner-principal: give one ARN or one service, without * and ?")
 
 
+def _output_places(urls: Iterable[str], values: AccountValues) -> Iterator[str]:
+    """The places of the outputs. This package's own files lie where the parts that change between runs are left out.
+
+    Raises click.UsageError.
+    """
+    for url in urls:
+        if not url.startswith("s3://") or "{" in _FILLED_IN.sub("", url):
+            raise click.UsageError(
+                f"--output-dir: {url!r} is not s3://BUCKET/PREFIX, in which Cloud Custodian fills in {{account_id}}, "
+                "{region}, {policy_name}, {now} and {uuid}: correct it, or leave it out for a directory"
+            )
+        lasting = re.sub(r"(?<!:)/{2,}", "/", _CHANGING.sub("", url))
+        for each in dict.fromkeys((url, lasting)):
+            yield from values.places("output", each)
+
+
 @dataclass(frozen=True)
 class _Names:
-    """What ``parts`` name: queues, places, roles. ``targets``: the accounts, for the variables; none if unknown."""
+    """What ``parts`` name: queues, places, roles."""
 
     parts: Sequence[Any]
-    targets: Sequence[Target]
+    values: AccountValues
 
     def queues(self) -> tuple[str, ...]:
         """The queues to which the runner's own session sends."""
@@ -177,18 +206,16 @@ class _Names:
         return self._named("queue", [(data.get("transport") or {}).get("queue") for data in sending])
 
     def notices(self) -> tuple[str, ...]:
-        """The buckets of notices."""
-        found = self._named("notices", [part_data(part).get("notices") for part in self.parts])
-        return tuple(each for each in found if each.startswith("s3://"))
+        """The places of notices in buckets."""
+        return self._places("notices")
 
     def records(self) -> tuple[str, ...]:
-        """The places in buckets that are only read: records of earlier quarantines, and who signed in."""
-        found = [
-            each
-            for key in ("record-from", "sign-ins")
-            for each in self._named(key, [part_data(part).get(key) for part in self.parts])
-        ]
-        return tuple(each for each in found if each.startswith("s3://"))
+        """The places in buckets that are only read: records of earlier quarantines."""
+        return self._places("record-from")
+
+    def sign_ins(self) -> tuple[str, ...]:
+        """The objects that say who signed in."""
+        return self._places("sign-ins")
 
     def center(self) -> str:
         """The ARN of the role for Identity Center; empty if there is none."""
@@ -203,18 +230,12 @@ class _Names:
 
     def _named(self, what: str, values: Iterable[Any]) -> tuple[str, ...]:
         """``values`` with the variables filled in for each account. Raises InvalidPolicyData if one is not defined."""
-        from c7n_iamusers.organization.readiness import filled, variables_of
+        return tuple(
+            dict.fromkeys(each for value in filter(None, values) for each in self.values.of(what, value))
+        )
 
-        found: dict[str, None] = {}
-        for value in filter(None, values):
-            if not (missing := variables_of(value)):
-                found[value] = None
-                continue
-            known = [filled([value], target) for target in self.targets]
-            if not known or not all(known):
-                raise InvalidPolicyData(
-                    f"the {what} {value} depends on {', '.join(sorted(missing))}, which is not known in every account: "
-                    "give c7n-org's accounts file, which defines it under vars, with -c"
-                )
-            found |= dict.fromkeys(each for listed in known for each in listed)
-        return tuple(found)
+    def _places(self, key: str) -> tuple[str, ...]:
+        """The ``s3://`` URLs that parts name as ``key``. Raises InvalidPolicyData."""
+        given = filter(None, (part_data(part).get(key) for part in self.parts))
+        found = dict.fromkeys(each for url in given for each in self.values.places(key, url))
+        return tuple(each for each in found if each.startswith("s3://"))

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +30,7 @@ _OF_ORGANIZATION = frozenset(
 )
 #: Beside the notices: what `preflight` creates there, and deletes.
 _PROBE = ".preflight-*"
+_BUCKET = re.compile(r"[\w.-]{3,255}", re.ASCII)
 Document = Mapping[str, Any]
 
 
@@ -46,11 +49,16 @@ class RoleNeeds:
 
 @dataclass(frozen=True)
 class Places:
-    """What the runner itself sends to, writes and reads. ``queues``: ARNs or URLs. The others: ``s3://`` URLs."""
+    """What a role itself sends to, writes and reads. ``queues``: ARNs or URLs. The others: ``s3://`` URLs.
+
+    ``written``, ``read``: everything below them. ``objects``: single ones that are read. A ``*`` in a key matches
+    anything.
+    """
 
     queues: tuple[str, ...] = ()
     written: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,10 @@ def role_documents(needs: RoleNeeds, settings: RoleSettings, places: Places) -> 
         settings.center if each.kind == CENTER else f"arn:{settings.partition}:iam::*:role/{each.name}"
         for each in found
     ]
-    statements = _runner_statements(assumed, places, settings.partition, needs.setup)
+    statements = [
+        _allow(["sts:AssumeRole"], assumed),
+        *_place_statements(places, settings.partition, needs.setup),
+    ]
     trust = trust_policy(settings.runner_principal) if settings.runner_principal else None
     text = "Runs c7n-org with the policies of c7n-iamusers"
     found.append(RoleDocument(RUNNER, *_path_and_name(settings.runner), text, trust, _document(statements)))
@@ -144,27 +155,57 @@ def trust_policy(principal: str, external_id: str = "") -> Document:
     return _document([statement])
 
 
-def _runner_statements(assumed: list[str], places: Places, partition: str, setup: bool) -> Iterator[Document]:
-    yield _allow(["sts:AssumeRole"], assumed)
+def _place_statements(places: Places, partition: str, setup: bool = False) -> Iterator[Document]:
     if places.queues:
         queues = [queue_arn(each, partition) for each in places.queues]
         asked = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"] if setup else []
         yield _allow([*asked, "sqs:SendMessage"], queues)
-    written = [_bucket(each, partition) for each in places.written]
-    buckets = [*written, *(_bucket(each, partition) for each in places.read)]
-    if buckets:
-        # Without s3:ListBucket, S3 answers AccessDenied for a missing object.
-        yield _allow(["s3:ListBucket"], [bucket for bucket, _ in buckets])
-        yield _allow(["s3:GetObject"], [objects for _, objects in buckets])
+    written = [_below(each) for each in places.written]
+    read = [
+        *written,
+        *(_below(each) for each in places.read),
+        *(_bucket_and_key(each) for each in places.objects),
+    ]
+    yield from _listing(read, written, partition)
+
+    def arns(found: Iterable[tuple[str, str]], more: str = "") -> list[str]:
+        return [f"arn:{partition}:s3:::{bucket}/{pattern}{more}" for bucket, pattern in found]
+
+    if read:
+        yield _allow(["s3:GetObject"], arns(read))
     if written:
         # Objects get an ACL, which takes s3:PutObjectAcl.
-        yield _allow(["s3:PutObject", "s3:PutObjectAcl"], [objects for _, objects in written])
+        yield _allow(["s3:PutObject", "s3:PutObjectAcl"], arns(written))
         if setup:
-            yield _allow(["s3:DeleteObject"], [f"{objects}{_PROBE}" for _, objects in written])
+            yield _allow(["s3:DeleteObject"], arns(written, _PROBE))
 
 
-def _allow(actions: list[str], resources: Iterable[str]) -> Document:
-    return {"Effect": "Allow", "Action": actions, "Resource": sorted(set(resources))}
+def _listing(
+    read: Iterable[tuple[str, str]], written: Iterable[tuple[str, str]], partition: str
+) -> Iterator[Document]:
+    """s3:ListBucket for what is read. Without it, S3 answers AccessDenied for a missing object, too.
+
+    S3 compares ``s3:prefix`` with the prefix that is listed, and with the key of an object that is missing.
+    """
+    of_bucket: defaultdict[str, set[str]] = defaultdict(set)
+    for bucket, pattern in read:
+        of_bucket[bucket].add(pattern)
+    for bucket, pattern in written:
+        # an action finds the journals of other policies beside its own output
+        place, _, _ = pattern.removesuffix("/*").rpartition("/")
+        if "*" in pattern.removesuffix("*") and place:
+            of_bucket[bucket].add(f"{place}/")
+    buckets_by_patterns: defaultdict[frozenset[str], list[str]] = defaultdict(list)
+    for bucket, patterns in of_bucket.items():
+        buckets_by_patterns[frozenset(patterns)].append(f"arn:{partition}:s3:::{bucket}")
+    for found, buckets in buckets_by_patterns.items():
+        limited = {} if "*" in found else {"StringLike": {"s3:prefix": sorted(found)}}
+        yield _allow(["s3:ListBucket"], buckets, limited)
+
+
+def _allow(actions: list[str], resources: Iterable[str], condition: Document | None = None) -> Document:
+    statement = {"Effect": "Allow", "Action": actions, "Resource": sorted(set(resources))}
+    return {**statement, "Condition": condition} if condition else statement
 
 
 def _document(statements: Iterable[Document]) -> Document:
@@ -188,14 +229,18 @@ def queue_arn(queue: str, partition: str) -> str:
     return f"arn:{partition}:sqs:{region[0]}:{path[0]}:{path[1]}"
 
 
-def _bucket(url: str, partition: str) -> tuple[str, str]:
-    """The ARN of the bucket, and the pattern of its objects. A placeholder of Cloud Custodian matches anything."""
+def _below(url: str) -> tuple[str, str]:
+    """The bucket, and the pattern of the keys below the place at ``url``."""
+    bucket, prefix = _bucket_and_key(url)
+    return bucket, f"{prefix}/*" if prefix else "*"
+
+
+def _bucket_and_key(url: str) -> tuple[str, str]:
+    """Raises InvalidPolicyData if ``url`` names no bucket."""
     parsed = urlparse(url)
-    bucket = f"arn:{partition}:s3:::{parsed.netloc}"
-    prefix, placeholder, _ = parsed.path.strip("/").partition("{")
-    if prefix.endswith(".json"):
-        return bucket, f"{bucket}/{prefix}"  # one file
-    return bucket, f"{bucket}/{prefix}{'/' if prefix and not placeholder else ''}*"
+    if parsed.scheme != "s3" or not _BUCKET.fullmatch(parsed.netloc):
+        raise InvalidPolicyData(f"{url!r} is no place in S3: give s3://BUCKET/PREFIX")
+    return parsed.netloc, parsed.path.strip("/")
 
 
 def _path_and_name(arn: str) -> tuple[str, str]:

@@ -32,7 +32,13 @@ def printed(result: Result) -> Any:
     return json.loads(result.output)
 
 
-def of(path: Path, *parts: dict[str, Any], section: str = "filters", command: str = "roles") -> Result:
+def of(
+    path: Path,
+    *parts: dict[str, Any],
+    section: str = "filters",
+    command: str = "roles",
+    options: tuple[str, ...] = (),
+) -> Result:
     file = path / "given.yml"
     data = {
         "name": "given",
@@ -42,7 +48,7 @@ def of(path: Path, *parts: dict[str, Any], section: str = "filters", command: st
     }
     file.write_text(yaml.safe_dump({"policies": [data]}))
     given = ["--runner", RUNNER, "--format", "json"] if command == "roles" else []
-    return CliRunner().invoke(main, [command, "--policy", str(file), *given])
+    return CliRunner().invoke(main, [command, "--policy", str(file), *given, *options])
 
 
 def test_each_call_is_in_the_role_that_makes_it() -> None:
@@ -126,6 +132,46 @@ def test_the_bucket_of_the_notices_is_the_runners(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "objects", "listed"),
+    [
+        pytest.param("s3://runs", ["runs/*"], [None], id="bucket"),
+        pytest.param("s3://runs/a/", ["runs/a/*"], [["a/*"]], id="prefix"),
+        pytest.param("s3://runs/{account_id}/x", ["runs/*/x/*"], [["*/", "*/x/*"]], id="account"),
+        pytest.param("s3://runs/{region}-{account_id}", ["runs/*-*/*"], [["*-*/*"]], id="two-in-one"),
+        pytest.param(
+            "s3://runs/{now:%Y/%m}/x", ["runs/*/x/*", "runs/x/*"], [["*/", "*/x/*", "x/*"]], id="changing"
+        ),
+        pytest.param(
+            "s3://{account_id}-runs/x",
+            [f"{each}-runs/x/*" for each in ("111122223333", "444455556666", "777788889999")],
+            [["x/*"]],
+            id="bucket-of-each-account",
+        ),
+    ],
+)
+def test_variables_in_the_output(url: str, objects: list[str], listed: list[list[str] | None]) -> None:
+    found = printed(roles("-s", url, "--role", "runner", "--format", "json", policies=("flag-and-notify",)))
+    statements = {each["Action"][0]: each for each in found["PolicyDocument"]["Statement"]}
+    assert statements["s3:PutObject"]["Resource"] == [f"arn:aws:s3:::{each}" for each in objects]
+    assert [
+        each.get("Condition", {}).get("StringLike", {}).get("s3:prefix")
+        for each in found["PolicyDocument"]["Statement"]
+        if each["Action"] == ["s3:ListBucket"]
+    ] == listed
+
+
+@pytest.mark.parametrize("command", ["roles", "permissions"])
+def test_exemptions_in_a_bucket_that_the_accounts_file_names(tmp_path: Path, command: str) -> None:
+    flag = {"type": "unnecessary", "exempt-from": "s3://{lambda_bucket}/{account_name}/exemptions.csv"}
+    options = ("-c", str(ROOT / "accounts.yml"))
+    found = printed(of(tmp_path, flag, command=command, options=options))
+    assert "arn:aws:s3:::example-iam-users-realtime/*/exemptions.csv" in json.dumps(found)
+    refused = of(tmp_path, flag, command=command)
+    assert refused.exit_code == 1
+    assert "the list of exemptions s3://{lambda_bucket} depends on lambda_bucket" in refused.output
+
+
+@pytest.mark.parametrize(
     ("options", "accounts", "message"),
     [
         pytest.param(
@@ -148,6 +194,22 @@ def test_the_bucket_of_the_notices_is_the_runners(tmp_path: Path) -> None:
         pytest.param(("--reader", "team/Reader"), True, "'team/Reader' is not the name", id="path-of-reader"),
         pytest.param(("--reader", "X", "--remover", "X"), True, "give them two names", id="one-name"),
         pytest.param(("--runner-principal", "*"), True, "without * and ?", id="anybody"),
+        pytest.param(
+            ("-s", "s3://{account_id}-runs"),
+            False,
+            "the output s3://{account_id}-runs depends on account_id, which is not known in every account: give",
+            id="bucket-of-each-account",
+        ),
+        pytest.param(
+            ("-s", "s3://{now}/x"), True, "has now in the name of the bucket, which only", id="now-in-bucket"
+        ),
+        pytest.param(
+            ("-s", "s3://runs/{account_name}"),
+            True,
+            "in which Cloud Custodian fills in {account_id}",
+            id="name",
+        ),
+        pytest.param(("-s", "output"), True, "'output' is not s3://BUCKET/PREFIX", id="directory"),
         pytest.param(
             ("--policy", "policies/realtime.yml"),
             True,

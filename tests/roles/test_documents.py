@@ -85,19 +85,43 @@ def test_the_runner_assumes_these_roles_and_no_others() -> None:
 def test_the_runner_writes_where_it_is_told() -> None:
     places = Places(
         ("https://sqs.eu-west-1.amazonaws.com/123456789012/mailer",),
-        ("s3://notices/all", "s3://runs/{account_id}/x?region=eu-west-1"),
-        ("s3://whole", "s3://one/sign-ins.json"),
+        ("s3://notices/all", "s3://runs/of/*/x/?region=eu-west-1", "s3://own"),
+        ("s3://notices/records",),
+        ("s3://one/sign-ins",),
     )
-    found = statements(documents(places=places)[RUNNER])
-    assert found["sqs:SendMessage"] == ["arn:aws:sqs:eu-west-1:123456789012:mailer"]
-    assert found["s3:ListBucket"] == [
-        f"arn:aws:s3:::{bucket}" for bucket in ("notices", "one", "runs", "whole")
+    found = documents(places=places)[RUNNER].policy["Statement"]
+    assert [(each["Action"], each["Resource"], each.get("Condition")) for each in found[1:]] == [
+        (["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:123456789012:mailer"], None),
+        *(
+            (["s3:ListBucket"], [f"arn:aws:s3:::{bucket}"], listed and {"StringLike": {"s3:prefix": listed}})
+            for bucket, listed in (
+                ("notices", ["all/*", "records/*"]),
+                # and the directory beside, in which a quarantine finds the journals of other policies
+                ("runs", ["of/*/", "of/*/x/*"]),
+                ("own", None),
+                ("one", ["sign-ins"]),
+            )
+        ),
+        (
+            ["s3:GetObject"],
+            [
+                f"arn:aws:s3:::{each}"
+                for each in ("notices/all/*", "notices/records/*", "one/sign-ins", "own/*", "runs/of/*/x/*")
+            ],
+            None,
+        ),
+        (
+            ["s3:PutObject", "s3:PutObjectAcl"],
+            [f"arn:aws:s3:::{each}" for each in ("notices/all/*", "own/*", "runs/of/*/x/*")],
+            None,
+        ),
     ]
-    written = ["arn:aws:s3:::notices/all/*", "arn:aws:s3:::runs/*"]
-    assert found["s3:PutObject"] == written
-    assert found["s3:GetObject"] == sorted(
-        [*written, "arn:aws:s3:::whole/*", "arn:aws:s3:::one/sign-ins.json"]
-    )
+
+
+@pytest.mark.parametrize("url", ["s3://*/x", "s3://{account_id}-runs/x", "s3:///x", "output"])
+def test_what_is_no_place(url: str) -> None:
+    with pytest.raises(InvalidPolicyData, match="is no place in S3: give s3://BUCKET/PREFIX"):
+        documents(places=Places(written=(url,)))
 
 
 def test_restoring_lifts_the_conditions_and_keeps_the_resources() -> None:
