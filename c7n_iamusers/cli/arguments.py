@@ -14,6 +14,8 @@ ACCOUNT_ID = "{account_id}"
 _ACCOUNT = re.compile(r"[0-9]{12}")
 # RoleName and Path: IAM API reference, CreateRole
 _ROLE = re.compile(r"arn:([a-z-]+):iam::[0-9]{12}:role/([\x21-\x7e]*/)?[\w+=,.@-]{1,64}", re.ASCII)
+# Organization: AWS Organizations API reference
+_ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 
 
@@ -57,6 +59,13 @@ def account_ids(
 def any_account_id(context: click.Context, parameter: click.Parameter, value: str) -> str:
     """An account id of 12 digits, or ``*``. Raises click.BadParameter for anything else."""
     return value if value == "*" else account_id(context, parameter, value)
+
+
+def organization_id(_: click.Context, __: click.Parameter, value: str) -> str:
+    """The id of an organization; empty for none. Raises click.BadParameter for anything else."""
+    if value and not _ORGANIZATION.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is not the id of an organization, such as o-a1b2c3d4e5")
+    return value
 
 
 def partition(_: click.Context, __: click.Parameter, value: str) -> str:

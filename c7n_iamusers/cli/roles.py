@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import role_arn, role_name
+from c7n_iamusers.cli.arguments import organization_id, role_arn, role_name
 from c7n_iamusers.cli.output import format_option, print_json
 from c7n_iamusers.cli.permissions import (
     account_values,
@@ -67,6 +67,14 @@ _CHANGING = re.compile(r"\{(now|uuid)[^}]*\}")
     "policy only.",
 )
 @click.option("--external-id", default="", metavar="TEXT", help="As external_id in the accounts file.")
+@click.option(
+    "--org-id",
+    "organization",
+    default="",
+    metavar="ID",
+    callback=organization_id,
+    help="The organization that the buckets, the roles and the runner are in: those of any other are denied.",
+)
 @click.option(
     "--output-dir", "-s", "outputs", multiple=True, metavar="URL", help="The runner's s3:// output."
 )

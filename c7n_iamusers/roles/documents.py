@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.iam.permissions import Needed, role_policy
+from c7n_iamusers.iam.permissions import RESOURCE_ORGANIZATION, Needed, role_policy
 
 #: The kinds of roles: two in each member account, one where Identity Center is administered, and who runs c7n-org.
 READER, REMOVER, CENTER, RUNNER = "member-reader", "member-remover", "identity-center", "runner"
@@ -66,7 +66,8 @@ class RoleSettings:
     """``reader``, ``remover``: names of roles. ``runner``, ``center``: ARNs; ``center``: empty if unknown.
 
     ``runner_principal``: who may assume the runner's role, an ARN or a service such as ``ec2.amazonaws.com``; empty if
-    the role exists. ``external_id``: that c7n-org gives for member roles; empty for none.
+    the role exists. ``external_id``: that c7n-org gives for member roles; empty for none. ``organization``: its id, if
+    buckets and roles of any other are to be denied; else empty.
     """
 
     runner: str
@@ -75,6 +76,7 @@ class RoleSettings:
     center: str = ""
     runner_principal: str = ""
     external_id: str = ""
+    organization: str = ""
 
     @property
     def partition(self) -> str:
@@ -104,8 +106,8 @@ def role_documents(needs: RoleNeeds, settings: RoleSettings, places: Places) -> 
         for each in found
     ]
     statements = [
-        _allow(["sts:AssumeRole"], assumed),
-        *_place_statements(places, settings.partition, needs.setup),
+        _allow(["sts:AssumeRole"], assumed, _owned_by(settings.organization)),
+        *_place_statements(places, settings, needs.setup),
     ]
     trust = trust_policy(settings.runner_principal) if settings.runner_principal else None
     text = "Runs c7n-org with the policies of c7n-iamusers"
@@ -116,7 +118,7 @@ def role_documents(needs: RoleNeeds, settings: RoleSettings, places: Places) -> 
 
 
 def _of_members(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocument]:
-    trust = trust_policy(settings.runner, settings.external_id)
+    trust = trust_policy(settings.runner, settings.external_id, settings.organization)
     for kind, name, needed, text in (
         (READER, settings.reader, needs.reader, "Reads IAM users for c7n-iamusers"),
         (
@@ -129,7 +131,8 @@ def _of_members(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocume
         if needed is not None:
             if needs.setup:
                 needed |= Needed(bound=frozenset({("iam:SimulatePrincipalPolicy", f"iam::*:role/{name}")}))
-            yield RoleDocument(kind, "/", name, text, trust, role_policy(needed, "*", settings.partition))
+            policy = role_policy(needed, "*", settings.partition, settings.organization)
+            yield RoleDocument(kind, "/", name, text, trust, policy)
 
 
 def _of_center(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocument]:
@@ -143,19 +146,22 @@ def _of_center(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocumen
     needed = needs.center | _OF_ORGANIZATION if needs.setup else needs.center
     policy = role_policy(Needed(needed), "*", settings.partition)
     text = "Reads and provisions IAM Identity Center for c7n-iamusers"
-    yield RoleDocument(CENTER, *_path_and_name(settings.center), text, trust_policy(settings.runner), policy)
+    trust = trust_policy(settings.runner, organization=settings.organization)
+    yield RoleDocument(CENTER, *_path_and_name(settings.center), text, trust, policy)
 
 
-def trust_policy(principal: str, external_id: str = "") -> Document:
+def trust_policy(principal: str, external_id: str = "", organization: str = "") -> Document:
     """Lets ``principal`` assume the role. ``principal``: an ARN, or a service such as ``ec2.amazonaws.com``."""
     kind = "AWS" if principal.startswith("arn:") else "Service"
     statement = {"Effect": "Allow", "Principal": {kind: principal}, "Action": "sts:AssumeRole"}
-    if external_id:
-        statement["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
+    asked = {"sts:ExternalId": external_id, "aws:PrincipalOrgID": organization}
+    if wanted := {key: value for key, value in asked.items() if value}:
+        statement["Condition"] = {"StringEquals": wanted}
     return _document([statement])
 
 
-def _place_statements(places: Places, partition: str, setup: bool = False) -> Iterator[Document]:
+def _place_statements(places: Places, settings: RoleSettings, setup: bool = False) -> Iterator[Document]:
+    partition, owned = settings.partition, _owned_by(settings.organization)
     if places.queues:
         queues = [queue_arn(each, partition) for each in places.queues]
         asked = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"] if setup else []
@@ -166,22 +172,22 @@ def _place_statements(places: Places, partition: str, setup: bool = False) -> It
         *(_below(each) for each in places.read),
         *(_bucket_and_key(each) for each in places.objects),
     ]
-    yield from _listing(read, written, partition)
+    yield from _listing(read, written, settings)
 
     def arns(found: Iterable[tuple[str, str]], more: str = "") -> list[str]:
         return [f"arn:{partition}:s3:::{bucket}/{pattern}{more}" for bucket, pattern in found]
 
     if read:
-        yield _allow(["s3:GetObject"], arns(read))
+        yield _allow(["s3:GetObject"], arns(read), owned)
     if written:
         # Objects get an ACL, which takes s3:PutObjectAcl.
-        yield _allow(["s3:PutObject", "s3:PutObjectAcl"], arns(written))
+        yield _allow(["s3:PutObject", "s3:PutObjectAcl"], arns(written), owned)
         if setup:
-            yield _allow(["s3:DeleteObject"], arns(written, _PROBE))
+            yield _allow(["s3:DeleteObject"], arns(written, _PROBE), owned)
 
 
 def _listing(
-    read: Iterable[tuple[str, str]], written: Iterable[tuple[str, str]], partition: str
+    read: Iterable[tuple[str, str]], written: Iterable[tuple[str, str]], settings: RoleSettings
 ) -> Iterator[Document]:
     """s3:ListBucket for what is read. Without it, S3 answers AccessDenied for a missing object, too.
 
@@ -197,15 +203,20 @@ def _listing(
             of_bucket[bucket].add(f"{place}/")
     buckets_by_patterns: defaultdict[frozenset[str], list[str]] = defaultdict(list)
     for bucket, patterns in of_bucket.items():
-        buckets_by_patterns[frozenset(patterns)].append(f"arn:{partition}:s3:::{bucket}")
+        buckets_by_patterns[frozenset(patterns)].append(f"arn:{settings.partition}:s3:::{bucket}")
     for found, buckets in buckets_by_patterns.items():
         limited = {} if "*" in found else {"StringLike": {"s3:prefix": sorted(found)}}
-        yield _allow(["s3:ListBucket"], buckets, limited)
+        yield _allow(["s3:ListBucket"], buckets, {**_owned_by(settings.organization), **limited})
 
 
 def _allow(actions: list[str], resources: Iterable[str], condition: Document | None = None) -> Document:
     statement = {"Effect": "Allow", "Action": actions, "Resource": sorted(set(resources))}
     return {**statement, "Condition": condition} if condition else statement
+
+
+def _owned_by(organization: str) -> Document:
+    """The condition that the resource is the organization's; none if it is empty."""
+    return {"StringEquals": {RESOURCE_ORGANIZATION: organization}} if organization else {}
 
 
 def _document(statements: Iterable[Document]) -> Document:

@@ -112,11 +112,20 @@ def test_deleting_in_identity_center_is_asked_for() -> None:
 
 
 def test_one_role_is_a_template_by_itself() -> None:
-    found = printed(roles("--role", "member-remover", "--remover", "Other", "--external-id", "e-1"))
-    properties = found["Resources"]["Role"]["Properties"]
+    options = (
+        "--role",
+        "member-remover",
+        "--remover",
+        "Other",
+        "--external-id",
+        "e-1",
+        "--org-id",
+        "o-a1b2c3d4e5",
+    )
+    properties = printed(roles(*options))["Resources"]["Role"]["Properties"]
     assert properties["RoleName"] == "Other"
     assert properties["AssumeRolePolicyDocument"]["Statement"][0]["Condition"] == {
-        "StringEquals": {"sts:ExternalId": "e-1"}
+        "StringEquals": {"sts:ExternalId": "e-1", "aws:PrincipalOrgID": "o-a1b2c3d4e5"}
     }
     assert "aws_iam_role" in printed(roles("--role", "member-remover", "--format", "terraform"))["resource"]
 
@@ -209,6 +218,7 @@ def test_exemptions_in_a_bucket_that_the_accounts_file_names(tmp_path: Path, com
             "in which Cloud Custodian fills in {account_id}",
             id="name",
         ),
+        pytest.param(("--org-id", "o-*"), True, "'o-*' is not the id of an organization", id="organization"),
         pytest.param(("-s", "output"), True, "'output' is not s3://BUCKET/PREFIX", id="directory"),
         pytest.param(
             ("--policy", "policies/realtime.yml"),

@@ -7,6 +7,7 @@ import pytest
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.permissions import Needed
+from c7n_iamusers.policy_comparison.evaluation import ALLOWED, Request, decision
 from c7n_iamusers.roles.documents import (
     CENTER,
     READER,
@@ -116,6 +117,51 @@ def test_the_runner_writes_where_it_is_told() -> None:
             None,
         ),
     ]
+
+
+ORG = "o-a1b2c3d4e5"
+MEMBER = "arn:aws:iam::111122223333:role/Reader"
+
+
+@pytest.mark.parametrize(
+    ("kind", "action", "resource", "context"),
+    [
+        pytest.param(RUNNER, "s3:PutObject", "arn:aws:s3:::notices/all/x", {}, id="write"),
+        pytest.param(RUNNER, "s3:GetObject", "arn:aws:s3:::notices/all/x", {}, id="read"),
+        pytest.param(RUNNER, "s3:ListBucket", "arn:aws:s3:::notices", {"s3:prefix": "all/x"}, id="list"),
+        pytest.param(RUNNER, "s3:DeleteObject", "arn:aws:s3:::notices/all/.preflight-1", {}, id="probe"),
+        pytest.param(RUNNER, "sts:AssumeRole", MEMBER, {}, id="assume"),
+        pytest.param(READER, "s3:GetObject", "arn:aws:s3:::lists/x.csv", {}, id="exemptions"),
+    ],
+)
+def test_buckets_and_roles_are_those_of_the_organization(
+    kind: str, action: str, resource: str, context: dict[str, str]
+) -> None:
+    reads = READS | Needed(bound=frozenset({("s3:GetObject", "s3:::lists/x.csv")}))
+
+    def allowed(role: RoleDocument, **more: str) -> bool:
+        given = {**context, **{f"aws:{key}": value for key, value in more.items()}}
+        return decision(Request(action, resource, given), [role.policy]) == ALLOWED
+
+    for organization in ("", ORG):
+        needs, places = RoleNeeds(reads, setup=True), Places(written=("s3://notices/all",))
+        role = documents(needs, places, organization=organization)[kind]
+        assert allowed(role, resourceorgid=ORG)
+        assert allowed(role, resourceorgid="o-another111") == (not organization)
+        assert allowed(role) == (not organization)
+
+
+def test_the_runner_is_trusted_within_the_organization() -> None:
+    found = documents(organization=ORG, external_id="e-1", runner_principal="arn:aws:iam::1:role/CI")
+    trusts = {kind: each.trust["Statement"][0].get("Condition") for kind, each in found.items() if each.trust}
+    of_organization = {"aws:PrincipalOrgID": ORG}
+    assert trusts == {
+        READER: {"StringEquals": {**of_organization, "sts:ExternalId": "e-1"}},
+        REMOVER: {"StringEquals": {**of_organization, "sts:ExternalId": "e-1"}},
+        CENTER: {"StringEquals": of_organization},
+        # whoever starts the runner can be outside
+        RUNNER: None,
+    }
 
 
 @pytest.mark.parametrize("url", ["s3://*/x", "s3://{account_id}-runs/x", "s3:///x", "output"])
