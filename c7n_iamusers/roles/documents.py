@@ -30,6 +30,10 @@ _OF_ORGANIZATION = frozenset(
 )
 #: Beside the notices: what `preflight` creates there, and deletes.
 _PROBE = ".preflight-*"
+#: Services whose documentation has aws:SourceAccount in the trust policy of a role that they assume. EC2 gives none;
+#: Lambda's guide mentions it in general only, and a condition that does not hold would stop the function. iam:PassRole
+#: keeps the roles of both within their account.
+_WITH_SOURCE_ACCOUNT = frozenset({"codebuild", "ecs-tasks", "scheduler", "states"})
 _BUCKET = re.compile(r"[\w.-]{3,255}", re.ASCII)
 Document = Mapping[str, Any]
 
@@ -109,7 +113,7 @@ def role_documents(needs: RoleNeeds, settings: RoleSettings, places: Places) -> 
         _allow(["sts:AssumeRole"], assumed, _owned_by(settings.organization)),
         *_place_statements(places, settings, needs.setup),
     ]
-    trust = trust_policy(settings.runner_principal) if settings.runner_principal else None
+    trust = _trust_of_runner(settings) if settings.runner_principal else None
     text = "Runs c7n-org with the policies of c7n-iamusers"
     found.append(RoleDocument(RUNNER, *_path_and_name(settings.runner), text, trust, _document(statements)))
     for each in found:
@@ -118,7 +122,7 @@ def role_documents(needs: RoleNeeds, settings: RoleSettings, places: Places) -> 
 
 
 def _of_members(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocument]:
-    trust = trust_policy(settings.runner, settings.external_id, settings.organization)
+    trust = _trust_in_runner(settings, settings.external_id)
     for kind, name, needed, text in (
         (READER, settings.reader, needs.reader, "Reads IAM users for c7n-iamusers"),
         (
@@ -146,17 +150,30 @@ def _of_center(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocumen
     needed = needs.center | _OF_ORGANIZATION if needs.setup else needs.center
     policy = role_policy(Needed(needed), "*", settings.partition)
     text = "Reads and provisions IAM Identity Center for c7n-iamusers"
-    trust = trust_policy(settings.runner, organization=settings.organization)
-    yield RoleDocument(CENTER, *_path_and_name(settings.center), text, trust, policy)
+    yield RoleDocument(CENTER, *_path_and_name(settings.center), text, _trust_in_runner(settings), policy)
 
 
-def trust_policy(principal: str, external_id: str = "", organization: str = "") -> Document:
-    """Lets ``principal`` assume the role. ``principal``: an ARN, or a service such as ``ec2.amazonaws.com``."""
+def _trust_in_runner(settings: RoleSettings, external_id: str = "") -> Document:
+    wanted = {"sts:ExternalId": external_id, "aws:PrincipalOrgID": settings.organization}
+    return trust_policy(settings.runner, wanted)
+
+
+def _trust_of_runner(settings: RoleSettings) -> Document:
+    principal, account = settings.runner_principal, settings.runner.split(":")[4]
+    if principal.split(".")[0] not in _WITH_SOURCE_ACCOUNT:
+        return trust_policy(principal)
+    return trust_policy(principal, {"aws:SourceAccount": account})
+
+
+def trust_policy(principal: str, wanted: Mapping[str, str] | None = None) -> Document:
+    """Lets ``principal`` assume the role. ``principal``: an ARN, or a service such as ``ec2.amazonaws.com``.
+
+    ``wanted``: condition key -> the value that it must have; an empty one is left out.
+    """
     kind = "AWS" if principal.startswith("arn:") else "Service"
     statement = {"Effect": "Allow", "Principal": {kind: principal}, "Action": "sts:AssumeRole"}
-    asked = {"sts:ExternalId": external_id, "aws:PrincipalOrgID": organization}
-    if wanted := {key: value for key, value in asked.items() if value}:
-        statement["Condition"] = {"StringEquals": wanted}
+    if given := {key: value for key, value in (wanted or {}).items() if value}:
+        statement["Condition"] = {"StringEquals": given}
     return _document([statement])
 
 

@@ -62,16 +62,36 @@ def test_the_runner_is_trusted_by_its_arn_and_members_want_the_external_id() -> 
 
 
 @pytest.mark.parametrize(
-    ("principal", "trusted"),
+    ("principal", "trusted", "account"),
     [
-        pytest.param("", None, id="exists"),
-        pytest.param("ec2.amazonaws.com", {"Service": "ec2.amazonaws.com"}, id="service"),
-        pytest.param("arn:aws:iam::1:role/CI", {"AWS": "arn:aws:iam::1:role/CI"}, id="role"),
+        pytest.param("", None, None, id="exists"),
+        pytest.param("arn:aws:iam::1:role/CI", {"AWS": "arn:aws:iam::1:role/CI"}, None, id="role"),
+        *(
+            pytest.param(
+                f"{service}.amazonaws.com", {"Service": f"{service}.amazonaws.com"}, account, id=service
+            )
+            for service, account in (
+                ("codebuild", "123456789012"),
+                ("ecs-tasks", "123456789012"),
+                ("scheduler", "123456789012"),
+                ("states", "123456789012"),
+                ("states.us-east-1", "123456789012"),
+                # these give no account, or AWS does not say that they do: the condition could lock them out
+                ("ec2", None),
+                ("lambda", None),
+                ("glue", None),
+            )
+        ),
     ],
 )
-def test_who_may_be_the_runner(principal: str, trusted: Any) -> None:
+def test_who_may_be_the_runner(principal: str, trusted: Any, account: str | None) -> None:
     trust = documents(runner_principal=principal)[RUNNER].trust
-    assert (trust["Statement"][0]["Principal"] if trust else None) == trusted
+    if trust is None:
+        assert trusted is None
+        return
+    (statement,) = trust["Statement"]
+    wanted = {"StringEquals": {"aws:SourceAccount": account}} if account else None
+    assert (statement["Principal"], statement.get("Condition")) == (trusted, wanted)
 
 
 def test_the_runner_assumes_these_roles_and_no_others() -> None:
