@@ -87,14 +87,18 @@ def role_arn(_: click.Context, __: click.Parameter, value: str | None) -> str | 
     """The ARN of a role, or None if none is given. Raises click.BadParameter for anything else."""
     if value is None:
         return None
-    found = _ROLE.fullmatch(value)
-    # in a policy these stand for other roles too
-    if found is None or "*" in value or "?" in value:
+    if not is_role_arn(value):
         raise click.BadParameter(
             f"{value!r} is not the ARN of a role, such as arn:aws:iam::111122223333:role/CloudCustodian"
         )
-    _check_partition(found[1])
+    _check_partition(value.split(":")[1])
     return value
+
+
+def is_role_arn(value: str) -> bool:
+    """Whether ``value`` is the ARN of one role."""
+    # in a policy * and ? stand for other roles too
+    return bool(_ROLE.fullmatch(value)) and not {"*", "?"} & set(value)
 
 
 def role_name(context: click.Context, parameter: click.Parameter, value: str) -> str:

@@ -14,8 +14,9 @@ from urllib.parse import urlparse
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.permissions import RESOURCE_ORGANIZATION, Needed, role_policy
 
-#: The kinds of roles: two in each member account, one where Identity Center is administered, and who runs c7n-org.
+#: The kinds of roles: four in each member account, one where Identity Center is administered, and who runs c7n-org.
 READER, REMOVER, CENTER, RUNNER = "member-reader", "member-remover", "identity-center", "runner"
+FUNCTION, DEPLOYER = "function", "deployer"
 #: "Maximum characters in all inline policies of a role" (IAM and STS quotas), which count no white space.
 _LONGEST_POLICY = 10_240
 _VERSION = "2012-10-17"
@@ -34,21 +35,19 @@ _PROBE = ".preflight-*"
 #: Lambda's guide mentions it in general only, and a condition that does not hold would stop the function. iam:PassRole
 #: keeps the roles of both within their account.
 _WITH_SOURCE_ACCOUNT = frozenset({"codebuild", "ecs-tasks", "scheduler", "states"})
+_LAMBDA = "lambda.amazonaws.com"
+_LOGGING = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
+#: What Cloud Custodian calls to create a policy's function and its rule, and to update them (c7n/mu.py).
+_OF_FUNCTION = [
+    f"lambda:{each}"
+    for each in (
+        "AddPermission CreateFunction DeleteFunctionConcurrency GetFunction GetFunctionConfiguration "
+        "PutFunctionConcurrency TagResource UntagResource UpdateFunctionCode UpdateFunctionConfiguration"
+    ).split()
+]
+_OF_RULE = [f"events:{each}" for each in ("DescribeRule", "ListTargetsByRule", "PutRule", "PutTargets")]
 _BUCKET = re.compile(r"[\w.-]{3,255}", re.ASCII)
 Document = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class RoleNeeds:
-    """What policies need, by the role that calls. ``center``: empty if nothing is done in Identity Center by a role.
-
-    ``setup``: also what `c7n-iamusers owners` and `preflight` need.
-    """
-
-    reader: Needed | None = None
-    remover: Needed | None = None
-    center: frozenset[str] = frozenset()
-    setup: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,36 @@ class Places:
 
 
 @dataclass(frozen=True)
+class Functions:
+    """The policies that run in AWS Lambda. ``role``: the name of their role, after its path if it has one.
+
+    ``names``: of the functions. ``needed``: as what their role acts on users. ``places``: its own.
+    """
+
+    role: str
+    names: tuple[str, ...]
+    needed: Needed
+    places: Places
+
+
+@dataclass(frozen=True)
+class RoleNeeds:
+    """What policies need, by the role that calls. ``center``: empty if nothing is done in Identity Center by a role.
+
+    ``functions``: None if no policy runs in AWS Lambda. ``setup``: also what `c7n-iamusers owners` and `preflight`
+    need.
+    """
+
+    reader: Needed | None = None
+    remover: Needed | None = None
+    center: frozenset[str] = frozenset()
+    functions: Functions | None = None
+    setup: bool = False
+
+
+@dataclass(frozen=True)
 class RoleSettings:
-    """``reader``, ``remover``: names of roles. ``runner``, ``center``: ARNs; ``center``: empty if unknown.
+    """``reader``, ``remover``, ``deployer``: names. ``runner``, ``center``: ARNs; ``center``: empty if unknown.
 
     ``runner_principal``: who may assume the runner's role, an ARN or a service such as ``ec2.amazonaws.com``; empty if
     the role exists. ``external_id``: that c7n-org gives for member roles; empty for none. ``organization``: its id, if
@@ -81,6 +108,7 @@ class RoleSettings:
     runner_principal: str = ""
     external_id: str = ""
     organization: str = ""
+    deployer: str = ""
 
     @property
     def partition(self) -> str:
@@ -89,7 +117,7 @@ class RoleSettings:
 
 @dataclass(frozen=True)
 class RoleDocument:
-    """``kind``: READER, REMOVER, CENTER or RUNNER. ``path``: begins and ends with a slash.
+    """``kind``: one of the above. ``path``: begins and ends with a slash.
 
     ``trust``: None if the role exists, and only gets the policy.
     """
@@ -104,10 +132,11 @@ class RoleDocument:
 
 def role_documents(needs: RoleNeeds, settings: RoleSettings, places: Places) -> tuple[RoleDocument, ...]:
     """The roles that ``needs`` call for. Raises InvalidPolicyData."""
-    found = [*_of_members(needs, settings), *_of_center(needs, settings)]
+    found = [*_of_members(needs, settings), *_of_functions(needs, settings), *_of_center(needs, settings)]
     assumed = [
         settings.center if each.kind == CENTER else f"arn:{settings.partition}:iam::*:role/{each.name}"
         for each in found
+        if each.kind != FUNCTION
     ]
     statements = [
         _allow(["sts:AssumeRole"], assumed, _owned_by(settings.organization)),
@@ -137,6 +166,40 @@ def _of_members(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocume
                 needed |= Needed(bound=frozenset({("iam:SimulatePrincipalPolicy", f"iam::*:role/{name}")}))
             policy = role_policy(needed, "*", settings.partition, settings.organization)
             yield RoleDocument(kind, "/", name, text, trust, policy)
+
+
+def _of_functions(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocument]:
+    functions = needs.functions
+    if functions is None:
+        return
+    own = role_policy(functions.needed, "*", settings.partition, settings.organization)["Statement"]
+    logs = _arns(settings, "logs:*:*:log-group:/aws/lambda/", functions.names)
+    statements = [*own, _allow(_LOGGING, [*logs, *(f"{each}:*" for each in logs)])]
+    path, _, name = f"/{functions.role}".rpartition("/")
+    policy = _document([*statements, *_place_statements(functions.places, settings)])
+    text = "Runs the policies of c7n-iamusers that are Lambda functions"
+    yield RoleDocument(FUNCTION, f"{path}/", name, text, trust_policy(_LAMBDA), policy)
+    passed = _allow(
+        ["iam:PassRole"],
+        _arns(settings, "iam::*:role/", [functions.role]),
+        {"StringEquals": {"iam:PassedToService": _LAMBDA}},
+    )
+    rules = _arns(settings, "events:*:*:rule/", functions.names)
+    policy = _document(
+        [
+            passed,
+            _allow(_OF_FUNCTION, _arns(settings, "lambda:*:*:function:", functions.names)),
+            _allow(_OF_RULE, rules),
+        ]
+    )
+    trust = _trust_in_runner(settings, settings.external_id)
+    yield RoleDocument(
+        DEPLOYER, "/", settings.deployer, "Deploys the Lambda functions of c7n-iamusers", trust, policy
+    )
+
+
+def _arns(settings: RoleSettings, begins: str, names: Iterable[str]) -> list[str]:
+    return [f"arn:{settings.partition}:{begins}{name}" for name in names]
 
 
 def _of_center(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocument]:

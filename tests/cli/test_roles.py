@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
+from botocore.client import BaseClient
+from c7n import mu
+from c7n.config import Config
+from c7n.policy import PolicyCollection
+from c7n.utils import reset_session_cache
 from click.testing import CliRunner, Result
 
 from c7n_iamusers.cli.main import main
@@ -14,6 +19,27 @@ from c7n_iamusers.cli.main import main
 ROOT = Path(__file__).parents[2]
 RUNNER = "arn:aws:iam::123456789012:role/Runner"
 CENTER = "arn:aws:iam::123456789012:role/IdentityCenterProvisioner"
+REALTIME = ("--policy", "policies/realtime.yml", "--policy", "policies/realtime-quarantine.yml")
+PERIODIC = {
+    "type": "periodic",
+    "schedule": "rate(1 day)",
+    "role": "Functions",
+    "packages": ["c7n_iamusers"],
+    "handler": "c7n_iamusers.handler.run",
+}
+NOT_FOUND = "ResourceNotFoundException"
+#: A function, as each call on it answers.
+FUNCTION = {
+    "FunctionArn": "arn:aws:lambda:us-east-1:111122223333:function:custodian-given",
+    "FunctionName": "custodian-given",
+    "Version": "1",
+    "CodeSha256": "another",
+    "Role": "arn:aws:iam::111122223333:role/Another",
+    "State": "Active",
+    "LastUpdateStatus": "Successful",
+    "RuleArn": "arn:aws:events:us-east-1:111122223333:rule/custodian-given",
+    "Targets": [],
+}
 USER = {"username": "tag:Email", "email": "tag:Email"}
 
 
@@ -38,6 +64,7 @@ def of(
     section: str = "filters",
     command: str = "roles",
     options: tuple[str, ...] = (),
+    **more: Any,
 ) -> Result:
     file = path / "given.yml"
     data = {
@@ -45,6 +72,7 @@ def of(
         "resource": "aws.iam-user",
         "source": "authorization-details",
         section: list(parts),
+        **more,
     }
     file.write_text(yaml.safe_dump({"policies": [data]}))
     given = ["--runner", RUNNER, "--format", "json"] if command == "roles" else []
@@ -75,6 +103,106 @@ def test_reading_alone_takes_no_remover_and_writes_nothing_in_identity_center() 
         printed(roles("--role", "identity-center", "--format", "json", policies=("quarantine",)))
     )
     assert not {each for each in center if not each.split(":")[1].startswith(("Get", "List", "Describe"))}
+
+
+def test_functions_have_a_role_and_so_has_who_deploys_them() -> None:
+    found = printed(roles("--format", "json", *REALTIME, policies=("remind",)))
+    assert set(found) == {"member-reader", "function", "deployer", "runner"}
+    function, deployer, runner = (found[kind] for kind in ("function", "deployer", "runner"))
+    assert function["RoleName"] == "IamUsersRealtime"
+    (trust,) = function["AssumeRolePolicyDocument"]["Statement"]
+    assert (trust["Principal"], trust.get("Condition")) == ({"Service": "lambda.amazonaws.com"}, None)
+    places = {each["Action"][-1]: each["Resource"] for each in function["PolicyDocument"]["Statement"]}
+    assert places["sqs:SendMessage"] == ["arn:aws:sqs:us-east-1:123456789012:c7n-mailer"]
+    bucket = "arn:aws:s3:::example-iam-users-realtime/realtime"
+    assert places["s3:PutObjectAcl"] == [
+        f"{bucket}/notices/*",
+        # that of its own account
+        f"{bucket}/output/${{aws:PrincipalAccount}}/*",
+        f"{bucket}/quarantine-notices/*",
+    ]
+    group = "arn:aws:logs:*:*:log-group:/aws/lambda/custodian-iam-users-realtime-daily"
+    assert {group, f"{group}:*"} <= set(places["logs:PutLogEvents"])
+    assert deployer["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"AWS": RUNNER}
+    # the functions' queue and buckets are not the runner's
+    assert runner["PolicyDocument"]["Statement"][0]["Resource"] == [
+        f"arn:aws:iam::*:role/{name}" for name in ("IamUsersDeployer", "IamUsersReader")
+    ]
+    assert "realtime" not in json.dumps(runner)
+
+
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [
+        pytest.param({"type": "schedule"}, "given: the roles for mode schedule are not in", id="mode"),
+        pytest.param({"role": ""}, "given: names no mode.role, so its function would run as", id="no-role"),
+        pytest.param({"role": "R*"}, "given: mode.role: 'R*' is neither the name nor the ARN", id="any-role"),
+        pytest.param(
+            {"role": "{x}"}, "the role of the function {x} depends on x, which is not", id="variable"
+        ),
+        pytest.param({"member-role": RUNNER}, "given: its function assumes another role", id="member-role"),
+    ],
+)
+def test_functions_whose_roles_are_not_in_the_documents(
+    tmp_path: Path, mode: dict[str, Any], message: str
+) -> None:
+    result = of(tmp_path, {"type": "unnecessary", "exempt": "none"}, mode={**PERIODIC, **mode})
+    assert result.exit_code == 1
+    assert message in result.output
+
+
+def test_the_output_of_a_function_that_names_none_is_the_runners(tmp_path: Path) -> None:
+    flag = {"type": "unnecessary", "exempt": "none"}
+    found = printed(of(tmp_path, flag, mode=PERIODIC, options=("-s", "s3://runs/all")))
+    assert "arn:aws:s3:::runs/all/*" in json.dumps(found["function"])
+
+
+DEPLOYED: dict[str, Any] = {
+    "name": "given",
+    "resource": "aws.iam-user",
+    "source": "authorization-details",
+    "mode": {**PERIODIC, "concurrency": 1},
+}
+
+
+def deploy(output: Path, **mode: Any) -> None:
+    """Have Cloud Custodian deploy the function of a policy."""
+    reset_session_cache()
+    config = Config.empty(region="us-east-1", account_id="111122223333", output_dir=str(output))
+    data = {**DEPLOYED, "mode": {**DEPLOYED["mode"], **mode}}
+    (policy,) = PolicyCollection.from_data({"policies": [data]}, config)
+    policy.expand_variables(policy.get_variables())
+    policy.get_execution_mode().provision()
+
+
+def test_deploying_makes_exactly_these_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cloud Custodian creates a function, and updates one that differs in everything, with canned answers."""
+    file = tmp_path / "given.yml"
+    file.write_text(yaml.safe_dump({"policies": [DEPLOYED]}))
+    command = ["roles", "--policy", str(file), "--runner", RUNNER, "--format", "json", "--role", "deployer"]
+    allowed = actions(printed(CliRunner().invoke(main, command)))
+    called, answers = set[str](), dict[str, Any]()
+
+    def answer(self: Any, operation: str, _: dict[str, Any]) -> Any:
+        called.add(f"{self.meta.service_model.service_name}:{operation}")
+        if operation in ("GetFunction", "DescribeRule") and operation not in answers:
+            raise self.exceptions.ResourceNotFoundException({"Error": {"Code": NOT_FOUND}}, operation)
+        return answers.get(operation, FUNCTION)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", answer)
+    monkeypatch.setattr(mu, "custodian_archive", lambda packages: mu.PythonPackageArchive(()))
+    monkeypatch.setattr(mu.PythonPackageArchive, "get_bytes", lambda _: b"")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    deploy(tmp_path)
+    answers |= {
+        "GetFunction": {"Configuration": FUNCTION, "Tags": {"old": "1"}},
+        "DescribeRule": {"Arn": "arn:x"},
+    }
+    deploy(tmp_path)
+    answers["GetFunction"]["Concurrency"] = {"ReservedConcurrentExecutions": 1}
+    deploy(tmp_path, concurrency=None)
+    assert called == allowed - {"iam:PassRole"}
 
 
 @pytest.mark.parametrize("action", ["delete", {"type": "tag", "tags": {"a": "b"}}, "quarantine"])
@@ -201,7 +329,8 @@ def test_exemptions_in_a_bucket_that_the_accounts_file_names(tmp_path: Path, com
         ),
         pytest.param(("--remover", "*"), True, "'*' is not the name of a role", id="any-remover"),
         pytest.param(("--reader", "team/Reader"), True, "'team/Reader' is not the name", id="path-of-reader"),
-        pytest.param(("--reader", "X", "--remover", "X"), True, "give them two names", id="one-name"),
+        pytest.param(("--reader", "X", "--remover", "X"), True, "give them different names", id="one-name"),
+        pytest.param(("--deployer", "IamUsersReader"), True, "give them different names", id="two-names"),
         pytest.param(("--runner-principal", "*"), True, "without * and ?", id="anybody"),
         pytest.param(
             ("-s", "s3://{account_id}-runs"),
@@ -221,10 +350,7 @@ def test_exemptions_in_a_bucket_that_the_accounts_file_names(tmp_path: Path, com
         pytest.param(("--org-id", "o-*"), True, "'o-*' is not the id of an organization", id="organization"),
         pytest.param(("-s", "output"), True, "'output' is not s3://BUCKET/PREFIX", id="directory"),
         pytest.param(
-            ("--policy", "policies/realtime.yml"),
-            True,
-            "iam-users-realtime, iam-users-realtime-daily: runs as",
-            id="lambda",
+            ("--remover", "IamUsersRealtime", *REALTIME), True, "have a role of their own", id="function"
         ),
     ],
 )
