@@ -37,6 +37,8 @@ FUNCTION = f"arn:aws:iam::{ACCOUNT}:role/IamUsersRealtime"
 BUCKET = "example-iam-users-realtime"
 #: All that ship, but for an example, since the local organization has no Security Hub.
 FILES = sorted({path.stem for path in (ROOT / "policies").glob("*.yml")} - {"findings-to-security-hub"})
+#: Those of them that run in AWS Lambda.
+FUNCTIONS = {"realtime", "realtime-quarantine"}
 #: Policies that find the journals of quarantines beside their output.
 BESIDE = frozenset({"attempts", "brownout", "delete", "listen", "quarantine", "release"})
 #: As if the days had passed.
@@ -45,13 +47,17 @@ TODAY = {"days": 0, "noticed": 0, "quarantined-for": 0.00001}
 
 @dataclass
 class Enforced:
-    """``documents``: kind of role -> what is printed. ``asked``: what the runs asked for, by the ARN of the role."""
+    """``documents``: kind of role -> what is printed. ``asked``: what the runs asked for, by the ARN of the role.
+
+    ``ran``: the names of the files that were run.
+    """
 
     org: LocalOrg
     path: Path
     accounts: Path
     documents: dict[str, Any]
     asked: dict[str, set[tuple[str, str, tuple[tuple[str, str], ...]]]] = field(default_factory=dict)
+    ran: set[str] = field(default_factory=set)
 
     def run(self, name: str, role: str, **names: str) -> None:
         """The policies of ``policies/NAME.yml``, by the runner with ``role``. ``names``: texts to replace."""
@@ -73,6 +79,7 @@ class Enforced:
                 policy.push(event, None)
 
     def _policies(self, name: str, names: dict[str, str], **options: Any) -> PolicyCollection:
+        self.ran.add(name)
         text = (ROOT / "policies" / f"{name}.yml").read_text()
         for old, new in names.items():
             text = text.replace(old, new)

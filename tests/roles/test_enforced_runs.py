@@ -20,7 +20,18 @@ from c7n_iamusers.policy_comparison.evaluation import Request
 from tests import cloudtrail_events as trail
 from tests.full_users import create_full_user
 from tests.policies import ACCOUNT
-from tests.roles.enforced import CENTER, FUNCTION, READER, REMOVER, RUNNER, Enforced, enforced, without
+from tests.roles.enforced import (
+    CENTER,
+    FILES,
+    FUNCTION,
+    FUNCTIONS,
+    READER,
+    REMOVER,
+    RUNNER,
+    Enforced,
+    enforced,
+    without,
+)
 
 KINDS = {
     READER: "member-reader",
@@ -70,6 +81,7 @@ def test_every_shipped_policy_runs_with_exactly_these_roles(
     assert [user["UserName"] for user in iam.list_users()["Users"]] == ["carol", "former"]
     runs.restore("bot", "alice")
     assert {user["UserName"] for user in iam.list_users()["Users"]} == {"alice", "bot", "carol", "former"}
+    assert runs.ran == set(FILES) - FUNCTIONS
     check_that_all_is_needed(runs, {RUNNER: 6, READER: 7, REMOVER: 40, CENTER: 25})
 
 
@@ -92,6 +104,7 @@ def test_the_functions_run_with_exactly_their_role(
     runs.push("realtime", created("dave"))
     runs.push("realtime-quarantine", created("dave"))
     assert "c7n-iamusers-deny-all" in iam.list_user_policies(UserName="dave")["PolicyNames"]
+    assert runs.ran == FUNCTIONS
     check_that_all_is_needed(runs, {FUNCTION: 20})
     runs.put("function", without(runs.documents["function"], "sqs:SendMessage"))
     with pytest.raises(
@@ -147,6 +160,7 @@ def of(document: dict[str, Any]) -> Policies:
     ("role", "action", "policy"),
     [
         pytest.param(READER, "iam:ListAccountAliases", "flag-and-notify", id="reader"),
+        pytest.param(REMOVER, "iam:GetAccountAuthorizationDetails", "quarantine", id="remover"),
         pytest.param(RUNNER, "sqs:SendMessage", "flag-and-notify", id="runner"),
         pytest.param(CENTER, "sso:ListPermissionSets", "provision", id="identity-center"),
     ],
@@ -159,4 +173,4 @@ def test_an_action_less_ends_the_run_with_its_name(
     runs = enforced(org, tmp_path, monkeypatch)
     runs.put(KINDS[role], without(runs.documents[KINDS[role]], action))
     with pytest.raises((ClientError, PolicyExecutionError), match=f"not authorized to perform: {action} on"):
-        runs.run(policy, READER)
+        runs.run(policy, REMOVER if role == REMOVER else READER)
