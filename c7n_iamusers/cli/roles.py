@@ -26,7 +26,7 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 if TYPE_CHECKING:
     from c7n_iamusers.iam.permissions import Needed
     from c7n_iamusers.organization.readiness import AccountValues
-    from c7n_iamusers.roles.documents import Functions, RoleNeeds
+    from c7n_iamusers.roles.documents import Functions, Places, RoleNeeds
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 #: The beginnings of IAM's actions that change nothing.
@@ -129,7 +129,7 @@ def roles(
     c7n-org deploys them as deployer; both are for each member account. What each may do comes from what the filters and
     actions declare. The printed JSON has a member for each role; with --role it is the document alone.
     """
-    from c7n_iamusers.roles.documents import Places, RoleSettings, role_documents
+    from c7n_iamusers.roles.documents import RoleSettings, role_documents
     from c7n_iamusers.roles.rendering import rendered_role
 
     policies = [policy for file in files for policy in loaded(file)]
@@ -137,11 +137,11 @@ def roles(
     values = account_values(config)
     for url in outputs:
         _check_output(url)
-    written = [*_output_places(outputs, values)]
+    written, listed = _output_places(outputs, values)
     pulling = [each for each in policies if each.execution_mode == "pull"]
     names = _Names([*parts_of(pulling)], values)
     known = RoleSettings(runner, center=center or names.center(), **settings)
-    places = Places(names.queues(), (*names.notices(), *written), names.records(), names.sign_ins())
+    places = names.places(written, listed)
     functions = _functions([each for each in policies if each not in pulling], values, outputs)
     needs = replace(role_needs(pulling, values, restore, undo), functions=functions, setup=setup)
     if functions and functions.role.rpartition("/")[2] in (known.reader, known.remover, known.deployer):
@@ -203,15 +203,15 @@ def _functions(policies: Sequence[Any], values: AccountValues, outputs: Sequence
     Raises InvalidPolicyData.
     """
     from c7n_iamusers.iam.permissions import Needed
-    from c7n_iamusers.roles.documents import Functions, Places
+    from c7n_iamusers.roles.documents import Functions
 
     if not policies:
         return None
-    roles, written, needed = dict[str, None](), dict[str, None](), Needed()
+    roles, needed, given = dict[str, None](), Needed(), dict[str, None]()
     for policy in policies:
         roles |= dict.fromkeys(_function_roles(policy, values))
         output = _option(policy, "output_dir")
-        written |= dict.fromkeys(_output_places([output] if output else outputs, values, _OWN_ACCOUNT))
+        given |= dict.fromkeys([output] if output else outputs)
         for part in parts_of([policy]):
             if needed_in_center(part):
                 raise InvalidPolicyData(
@@ -224,11 +224,12 @@ def _functions(policies: Sequence[Any], values: AccountValues, outputs: Sequence
             f"the functions have several roles ({', '.join(roles)}): print the roles of their files one after another"
         )
     names = _Names([*parts_of(policies)], values, _OWN_ACCOUNT)
+    written, listed = _output_places(given, values, _OWN_ACCOUNT)
     return Functions(
         next(iter(roles)),
         tuple(f"{each.data['mode'].get('function-prefix', 'custodian-')}{each.name}" for each in policies),
         needed,
-        Places(names.queues(), (*names.notices(), *written), names.records(), names.sign_ins()),
+        names.places(written, listed),
     )
 
 
@@ -271,12 +272,23 @@ def _check_output(url: str) -> None:
         )
 
 
-def _output_places(urls: Iterable[str], values: AccountValues, account: str = "*") -> Iterator[str]:
-    """The places of the outputs. This package's own files lie where the parts that change between runs are left out."""
+def _output_places(
+    urls: Iterable[str], values: AccountValues, account: str = "*"
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The places of the outputs, and the directories in which the outputs of several policies lie side by side.
+
+    This package's own files lie where the parts of a URL that change between runs are left out. An action finds the
+    journals of other policies beside its own output.
+    """
+    written, listed = dict[str, None](), dict[str, None]()
     for url in urls:
-        lasting = re.sub(r"(?<!:)/{2,}", "/", _CHANGING.sub("", url))
-        for each in dict.fromkeys((url, lasting)):
-            yield from values.places("output", each, account)
+        lasting = re.sub(r"(?<!:)/{2,}", "/", _CHANGING.sub("", url)).rstrip("/")
+        for each in (url, lasting):
+            written |= dict.fromkeys(values.places("output", each, account))
+        directory = lasting.rpartition("/")[0]
+        if "{policy_name}" in lasting and directory.count("/") > 2:
+            listed |= dict.fromkeys(values.places("output", directory, account))
+    return tuple(written), tuple(listed)
 
 
 @dataclass(frozen=True)
@@ -287,22 +299,14 @@ class _Names:
     values: AccountValues
     account: str = "*"
 
-    def queues(self) -> tuple[str, ...]:
-        """The queues to which the runner's own session sends."""
+    def places(self, outputs: tuple[str, ...], listed: tuple[str, ...]) -> Places:
+        """Where the runner's own session sends and writes, and what it reads: earlier journals, and who signed in."""
+        from c7n_iamusers.roles.documents import Places
+
         sending = [part_data(part) for part in self.parts if part_data(part).get("assume_role") is False]
-        return self._named("queue", [(data.get("transport") or {}).get("queue") for data in sending])
-
-    def notices(self) -> tuple[str, ...]:
-        """The places of notices in buckets."""
-        return self._places("notices")
-
-    def records(self) -> tuple[str, ...]:
-        """The places in buckets that are only read: records of earlier quarantines."""
-        return self._places("record-from")
-
-    def sign_ins(self) -> tuple[str, ...]:
-        """The objects that say who signed in."""
-        return self._places("sign-ins")
+        queues = self._named("queue", [(data.get("transport") or {}).get("queue") for data in sending])
+        notices, records, sign_ins = map(self._places, ("notices", "record-from", "sign-ins"))
+        return Places(queues, (*notices, *outputs), records, sign_ins, listed)
 
     def center(self) -> str:
         """The ARN of the role for Identity Center; empty if there is none."""

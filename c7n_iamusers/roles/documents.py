@@ -54,14 +54,15 @@ Document = Mapping[str, Any]
 class Places:
     """What a role itself sends to, writes and reads. ``queues``: ARNs or URLs. The others: ``s3://`` URLs.
 
-    ``written``, ``read``: everything below them. ``objects``: single ones that are read. A ``*`` in a key matches
-    anything.
+    ``written``, ``read``: everything below them. ``objects``: single ones that are read. ``listed``: directories, with
+    the names of what lies in them. A ``*`` in a key matches anything.
     """
 
     queues: tuple[str, ...] = ()
     written: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
     objects: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,8 @@ def _place_statements(places: Places, settings: RoleSettings, setup: bool = Fals
         *(_below(each) for each in places.read),
         *(_bucket_and_key(each) for each in places.objects),
     ]
-    yield from _listing(read, written, settings)
+    listed = ((bucket, f"{key}/") for bucket, key in map(_bucket_and_key, places.listed))
+    yield from _listing([*read, *listed], settings)
 
     def arns(found: Iterable[tuple[str, str]], more: str = "") -> list[str]:
         return [f"arn:{partition}:s3:::{bucket}/{pattern}{more}" for bucket, pattern in found]
@@ -266,26 +268,19 @@ def _place_statements(places: Places, settings: RoleSettings, setup: bool = Fals
             yield _allow(["s3:DeleteObject"], arns(written, _PROBE), owned)
 
 
-def _listing(
-    read: Iterable[tuple[str, str]], written: Iterable[tuple[str, str]], settings: RoleSettings
-) -> Iterator[Document]:
-    """s3:ListBucket for what is read. Without it, S3 answers AccessDenied for a missing object, too.
+def _listing(found: Iterable[tuple[str, str]], settings: RoleSettings) -> Iterator[Document]:
+    """s3:ListBucket for the patterns of keys in buckets. Without it, S3 answers AccessDenied for a missing object, too.
 
     S3 compares ``s3:prefix`` with the prefix that is listed, and with the key of an object that is missing.
     """
     of_bucket: defaultdict[str, set[str]] = defaultdict(set)
-    for bucket, pattern in read:
+    for bucket, pattern in found:
         of_bucket[bucket].add(pattern)
-    for bucket, pattern in written:
-        # an action finds the journals of other policies beside its own output
-        place, _, _ = pattern.removesuffix("/*").rpartition("/")
-        if "*" in pattern.removesuffix("*") and place:
-            of_bucket[bucket].add(f"{place}/")
     buckets_by_patterns: defaultdict[frozenset[str], list[str]] = defaultdict(list)
     for bucket, patterns in of_bucket.items():
         buckets_by_patterns[frozenset(patterns)].append(f"arn:{settings.partition}:s3:::{bucket}")
-    for found, buckets in buckets_by_patterns.items():
-        limited = {} if "*" in found else {"StringLike": {"s3:prefix": sorted(found)}}
+    for patterns_of_all, buckets in buckets_by_patterns.items():
+        limited = {} if "*" in patterns_of_all else {"StringLike": {"s3:prefix": sorted(patterns_of_all)}}
         yield _allow(["s3:ListBucket"], buckets, {**_owned_by(settings.organization), **limited})
 
 
@@ -344,5 +339,5 @@ def _check_length(role: RoleDocument) -> None:
     if length > _LONGEST_POLICY:
         raise InvalidPolicyData(
             f"the policy of role {role.name} has {length} characters, and a role can have {_LONGEST_POLICY}: "
-            "give fewer policies at once"
+            "give fewer policies at once, or one bucket for all accounts"
         )

@@ -273,10 +273,12 @@ def test_the_bucket_of_the_notices_is_the_runners(tmp_path: Path) -> None:
     [
         pytest.param("s3://runs", ["runs/*"], [None], id="bucket"),
         pytest.param("s3://runs/a/", ["runs/a/*"], [["a/*"]], id="prefix"),
-        pytest.param("s3://runs/{account_id}/x", ["runs/*/x/*"], [["*/", "*/x/*"]], id="account"),
+        pytest.param("s3://runs/{account_id}/x", ["runs/*/x/*"], [["*/x/*"]], id="account"),
+        # a quarantine finds the journals of other policies in the directory
+        pytest.param("s3://runs/{account_id}/{policy_name}", ["runs/*/*/*"], [["*/", "*/*/*"]], id="policy"),
         pytest.param("s3://runs/{region}-{account_id}", ["runs/*-*/*"], [["*-*/*"]], id="two-in-one"),
         pytest.param(
-            "s3://runs/{now:%Y/%m}/x", ["runs/*/x/*", "runs/x/*"], [["*/", "*/x/*", "x/*"]], id="changing"
+            "s3://runs/{now:%Y/%m}/x", ["runs/*/x/*", "runs/x/*"], [["*/x/*", "x/*"]], id="changing"
         ),
         pytest.param(
             "s3://{account_id}-runs/x",
