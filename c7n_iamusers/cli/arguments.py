@@ -14,6 +14,8 @@ ACCOUNT_ID = "{account_id}"
 _ACCOUNT = re.compile(r"[0-9]{12}")
 # RoleName and Path: IAM API reference, CreateRole
 _ROLE = re.compile(r"arn:([a-z-]+):iam::[0-9]{12}:role/([\x21-\x7e]*/)?[\w+=,.@-]{1,64}", re.ASCII)
+# Organization: AWS Organizations API reference
+_ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 
 
@@ -59,6 +61,13 @@ def any_account_id(context: click.Context, parameter: click.Parameter, value: st
     return value if value == "*" else account_id(context, parameter, value)
 
 
+def organization_id(_: click.Context, __: click.Parameter, value: str) -> str:
+    """The id of an organization; empty for none. Raises click.BadParameter for anything else."""
+    if value and not _ORGANIZATION.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is not the id of an organization, such as o-a1b2c3d4e5")
+    return value
+
+
 def partition(_: click.Context, __: click.Parameter, value: str) -> str:
     """A partition that botocore knows. Raises click.BadParameter for any other."""
     _check_partition(value)
@@ -78,14 +87,18 @@ def role_arn(_: click.Context, __: click.Parameter, value: str | None) -> str | 
     """The ARN of a role, or None if none is given. Raises click.BadParameter for anything else."""
     if value is None:
         return None
-    found = _ROLE.fullmatch(value)
-    # in a policy these stand for other roles too
-    if found is None or "*" in value or "?" in value:
+    if not is_role_arn(value):
         raise click.BadParameter(
             f"{value!r} is not the ARN of a role, such as arn:aws:iam::111122223333:role/CloudCustodian"
         )
-    _check_partition(found[1])
+    _check_partition(value.split(":")[1])
     return value
+
+
+def is_role_arn(value: str) -> bool:
+    """Whether ``value`` is the ARN of one role."""
+    # in a policy * and ? stand for other roles too
+    return bool(_ROLE.fullmatch(value)) and not {"*", "?"} & set(value)
 
 
 def role_name(context: click.Context, parameter: click.Parameter, value: str) -> str:
