@@ -8,6 +8,7 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,8 @@ quick_botocore.install()
 # Otherwise each test process rewrites all assertions, and each command that tests start compiles the package.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# No test loses its machine's power. Processes that tests start wait for the disk, as users' do.
+os.fsync = lambda fd: None
 
 
 #: What takes longest begins first: an idle worker takes over others' tests, but no half of one.
@@ -95,11 +98,12 @@ def org(local_org: LocalOrg, over_http: bool, monkeypatch: pytest.MonkeyPatch) -
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for no disk in this process, and a fraction of the time between two calls, tries or polls of AWS."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
+    """Wait a fraction of the time between two calls, tries or polls of AWS in this process."""
     start, delays = RateLimit.__init__, Backoff.delays
-    monkeypatch.setattr(
-        RateLimit, "__init__", lambda limit, rate=IDENTITY_CENTER_RATE, *how: start(limit, rate * 50, *how)
-    )
+
+    def start_hurried(limit: RateLimit, rate: float = IDENTITY_CENTER_RATE, *clock: Any) -> None:
+        start(limit, rate if clock else rate * 50, *clock)
+
+    monkeypatch.setattr(RateLimit, "__init__", start_hurried)
     monkeypatch.setattr(Backoff, "delays", lambda backoff: (each / 50 for each in delays(backoff)))
     monkeypatch.setattr(schedule, "_SHORTEST_POLL", 0.005)
