@@ -13,11 +13,11 @@ from moto.iam.models import User, iam_backends
 
 from aws_local_org import settings
 from aws_local_org.accounts import Accounts
-from aws_local_org.cloudtrail.calls import identity_of
-from aws_local_org.cloudtrail.events import (
+from aws_local_org.cloudtrail import (
     HISTORY,
     Event,
     event_source,
+    identity_of,
     is_data_event,
     is_read_only,
     region_of,
