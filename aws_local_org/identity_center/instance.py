@@ -14,7 +14,7 @@ from moto.moto_api._internal import mock_random
 from moto.utilities.utils import get_partition
 
 from aws_local_org import organization
-from aws_local_org.identity_center import clock, rules, state
+from aws_local_org.identity_center import rules, state
 from aws_local_org.identity_center.access import Caller, may_administer
 from aws_local_org.identity_center.state import IdentityStore, Instance
 
@@ -37,7 +37,7 @@ def add_instance(
         owner=owner,
         region=region,
         store=IdentityStore(f"d-{mock_random.get_random_hex(10)}", owner, region, get_partition(region)),
-        created=clock.now(),
+        created=state.now(),
         name=name,
         permission_sets_enabled=permission_sets_enabled,
         visible_to=frozenset(visible_to),

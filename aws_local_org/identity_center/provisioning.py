@@ -19,7 +19,7 @@ from moto.moto_api._internal import mock_random
 
 from aws_local_org import organization
 from aws_local_org.iam import managed_policies
-from aws_local_org.identity_center import asynchronous, rules
+from aws_local_org.identity_center import rules
 from aws_local_org.identity_center.asynchronous import PROVISIONING, OperationFailed
 from aws_local_org.identity_center.permission_sets import find, role_definition
 from aws_local_org.identity_center.state import Instance, PermissionSet, Provisioned, RoleDefinition
@@ -31,24 +31,12 @@ def provision(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
     """Asynchronous. TargetType AWS_ACCOUNT needs a TargetId; ALL_PROVISIONED_ACCOUNTS takes those there are now."""
     permission_set = find(instance, parameters["PermissionSetArn"])
     quota = instance.quotas.concurrent_provisionings
-    if len(asynchronous.in_progress(instance, PROVISIONING)) >= quota:
+    if len(PROVISIONING.in_progress(instance)) >= quota:
         # The quota page gives the number, not the error; this is the one that declares "too many at once".
         raise rules.throttled(f"No more than {quota} ProvisionPermissionSet requests may be in progress")
     accounts = _targets(instance, permission_set, parameters)
     subject = {"PermissionSetArn": permission_set.arn, "AccountId": parameters.get("TargetId")}
-    apply = partial(_refresh_all, instance, permission_set, accounts)
-    operation = asynchronous.start(instance, PROVISIONING, subject, apply)
-    return {"PermissionSetProvisioningStatus": asynchronous.status(operation)}
-
-
-def describe_status(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
-    request_id = parameters["ProvisionPermissionSetRequestId"]
-    status = asynchronous.describe(instance, PROVISIONING, request_id)
-    return {"PermissionSetProvisioningStatus": status}
-
-
-def list_statuses(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
-    return asynchronous.list_statuses(instance, PROVISIONING, "PermissionSetsProvisioningStatus", parameters)
+    return PROVISIONING.start(instance, subject, partial(_refresh_all, instance, permission_set, accounts))
 
 
 def list_permission_sets(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
