@@ -17,8 +17,7 @@ from moto.iam.models import AWSManagedPolicy, ManagedPolicy, Role
 
 from aws_local_org.iam.base import Response
 from aws_local_org.iam.entities import Group, User, boundary_shape
-from aws_local_org.iam.managed_policies import Usage, usage_in
-from aws_local_org.iam.policy_listings import policy_shape, versions_of, whole_version
+from aws_local_org.iam.policies import Usage, policy_shape, usage_in, versions_of, whole_version
 from aws_local_org.iam.results import Listing, PlainResult
 from aws_local_org.iam.roles import basic_role, instance_profile_shape, role_last_used
 from aws_local_org.iam.users import group_shape

@@ -16,7 +16,7 @@ from typing import Any
 
 from moto.moto_api._internal import mock_random
 
-from aws_local_org.iam import managed_policies
+from aws_local_org.iam.policies import aws_policy_exists
 from aws_local_org.identity_center import rules, state
 from aws_local_org.identity_center.asynchronous import CREATION, PROVISIONING
 from aws_local_org.identity_center.state import Instance, PermissionSet, RoleDefinition
@@ -176,7 +176,7 @@ def merged_tags(present: dict[str, str], added: list[dict[str, str]], quota: int
 
 def attach_managed(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
     permission_set, arn = find(instance, parameters["PermissionSetArn"]), parameters["ManagedPolicyArn"]
-    if not managed_policies.aws_policy_exists(arn):
+    if not aws_policy_exists(arn):
         raise rules.not_found(f"Policy does not exist with ARN: {arn}")
     if arn in permission_set.managed_policies:
         raise rules.conflict(
@@ -287,7 +287,7 @@ def put_boundary(instance: Instance, parameters: dict[str, Any]) -> dict[str, An
     if len(boundary.keys() & {"CustomerManagedPolicyReference", "ManagedPolicyArn"}) != 1:
         raise rules.invalid("Specify either CustomerManagedPolicyReference or ManagedPolicyArn")
     arn = boundary.get("ManagedPolicyArn")
-    if arn and not managed_policies.aws_policy_exists(arn):
+    if arn and not aws_policy_exists(arn):
         raise rules.not_found(f"Policy does not exist with ARN: {arn}")
     permission_set.boundary = boundary
     return {}

@@ -18,7 +18,7 @@ from moto.iam.policy_validation import IAMPolicyDocumentValidator
 from moto.moto_api._internal import mock_random
 
 from aws_local_org import organization
-from aws_local_org.iam import managed_policies
+from aws_local_org.iam.policies import aws_policy
 from aws_local_org.identity_center import rules
 from aws_local_org.identity_center.asynchronous import PROVISIONING, OperationFailed
 from aws_local_org.identity_center.permission_sets import find, role_definition
@@ -155,7 +155,7 @@ def _role_policies(backend: IAMBackend, instance: Instance, definition: RoleDefi
             IAMPolicyDocumentValidator(definition.inline_policy).validate()
         except MalformedPolicyDocument as error:
             raise OperationFailed(f"Received a 400 status error: {error.message}") from error
-    managed = [managed_policies.aws_policy(backend, arn) for arn in sorted(definition.managed_policies)]
+    managed = [aws_policy(backend, arn) for arn in sorted(definition.managed_policies)]
     customer = [_customer_policy(backend, place) for place in sorted(definition.customer_policies)]
     return managed + customer
 
