@@ -16,6 +16,8 @@ from aws_local_org.iam.credentials import (
     AccessKeysResponse,
     LoginProfilesResponse,
     ServiceCredentialsResponse,
+    SigningCertificatesResponse,
+    SshPublicKeysResponse,
 )
 from aws_local_org.iam.mfa import MfaResponse
 from aws_local_org.iam.policies import (
@@ -24,7 +26,6 @@ from aws_local_org.iam.policies import (
     ManagedPoliciesBackend,
     PolicyListingsResponse,
 )
-from aws_local_org.iam.public_keys import SigningCertificatesResponse, SshPublicKeysResponse
 from aws_local_org.iam.results import WholeSecondsSerializer
 from aws_local_org.iam.roles import RolesBackend, RolesResponse
 from aws_local_org.iam.simulation import SimulationResponse

@@ -21,7 +21,7 @@ from moto.iam.models import (
     SshPublicKey,
 )
 
-from aws_local_org.iam.credentials import new_credential
+from aws_local_org.iam.credentials import new_credential, new_ssh_key
 from aws_local_org.iam.entities import (
     ACCESS_KEY,
     CERTIFICATE,
@@ -34,7 +34,6 @@ from aws_local_org.iam.entities import (
     new_id,
 )
 from aws_local_org.iam.mfa import assign
-from aws_local_org.iam.public_keys import new_ssh_key
 
 
 def add_user(
