@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import cache
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from moto.core.exceptions import ServiceException
 from moto.core.responses import TYPE_RESPONSE, ActionResult
@@ -27,16 +27,23 @@ _NOT_THE_CALLER = frozenset({"ListServiceSpecificCredentials", "GetMFADevice"})
 _EVERYTHING = 10**9
 
 
+T = TypeVar("T")
+
+
+def existing(entity: T | None, what: str) -> T:
+    """The entity. Raises NoSuchEntity, which says that ``what`` cannot be found, where there is none."""
+    if entity is None:
+        raise no_such_entity(f"{what} cannot be found.")
+    return entity
+
+
 class Backend(IAMBackend):
     """moto's IAM of one account, which the parts extend."""
 
     users: dict[str, User]
 
     def get_user(self, name: str) -> User:
-        user = self.users.get(name)
-        if user is None:
-            raise no_such_entity(f"The user with name {name} cannot be found.")
-        return user
+        return existing(self.users.get(name), f"The user with name {name}")
 
 
 class Response(IamResponse):

@@ -28,7 +28,7 @@ from aws_local_org.errors import (
     quota_exceeded,
     validation_error,
 )
-from aws_local_org.iam.base import Response
+from aws_local_org.iam.base import Response, existing
 from aws_local_org.iam.entities import (
     ACCESS_KEY,
     CERTIFICATE,
@@ -74,9 +74,7 @@ class LoginProfilesResponse(Response):
 
 
 def _profile(user: User) -> LoginProfile:
-    if user.login_profile is None:
-        raise no_such_entity(f"Login Profile for User {user.name} cannot be found.")
-    return user.login_profile
+    return existing(user.login_profile, f"Login Profile for User {user.name}")
 
 
 def _profile_shape(user: User, profile: LoginProfile) -> dict[str, Any]:
@@ -140,9 +138,7 @@ class AccessKeysResponse(Response):
 
 def _key(user: User, access_key_id: str) -> AccessKey:
     found = next((key for key in user.access_keys if key.access_key_id == access_key_id), None)
-    if found is None:
-        raise no_such_entity(f"The Access Key with id {access_key_id} cannot be found.")
-    return found
+    return existing(found, f"The Access Key with id {access_key_id}")
 
 
 def _key_shape(key: AccessKey) -> dict[str, Any]:
@@ -379,16 +375,12 @@ def _pem_content(body: str) -> str:
 
 def _ssh_key(user: User, key_id: str) -> SshPublicKey:
     found = next((key for key in user.ssh_public_keys if key.ssh_public_key_id == key_id), None)
-    if found is None:
-        raise no_such_entity(f"The Public Key with id {key_id} cannot be found.")
-    return found
+    return existing(found, f"The Public Key with id {key_id}")
 
 
 def _certificate(user: User, certificate_id: str) -> SigningCertificate:
     found = user.signing_certificates.get(certificate_id)
-    if found is None:
-        raise no_such_entity(f"The Certificate with id {certificate_id} cannot be found.")
-    return found
+    return existing(found, f"The Certificate with id {certificate_id}")
 
 
 def _ssh_shape(key: SshPublicKey) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from aws_local_org.errors import (
     no_such_entity,
     quota_exceeded,
 )
-from aws_local_org.iam.base import Backend, Response
+from aws_local_org.iam.base import Backend, Response, existing
 from aws_local_org.iam.entities import Group, User, boundary_shape
 from aws_local_org.iam.results import Listing, PlainResult
 
@@ -173,10 +173,7 @@ class GroupsBackend(Backend):
     groups: dict[str, Group]
 
     def get_group(self, group_name: str) -> Group:
-        group = self.groups.get(group_name)
-        if group is None:
-            raise no_such_entity(f"The group with name {group_name} cannot be found.")
-        return group
+        return existing(self.groups.get(group_name), f"The group with name {group_name}")
 
     def create_group(self, group_name: str, path: str = "/") -> Group:
         self._check_group_name(group_name)
