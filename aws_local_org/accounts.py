@@ -13,15 +13,7 @@ from moto.core.model_instances import reset_model_data
 from moto.iam.models import iam_backends
 from moto.sqs.models import sqs_backends
 
-from aws_local_org import (
-    account_management,
-    cloudtrail,
-    credentials,
-    enabled_regions,
-    iam,
-    identity_center,
-    sts,
-)
+from aws_local_org import account_management, cloudtrail, credentials, iam, identity_center, sts
 from aws_local_org import settings as settings_module
 from aws_local_org.call_log import CallLog, CallRecord
 from aws_local_org.settings import Settings
@@ -89,7 +81,6 @@ def install() -> None:
     identity_center.install()
     account_management.install()
     cloudtrail.install()
-    enabled_regions.install()
 
 
 def clear() -> None:
