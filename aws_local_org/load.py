@@ -12,10 +12,16 @@ from typing import Any
 from aws_local_org import settings
 from aws_local_org.accounts import Accounts
 from aws_local_org.errors import LocalOrgError
-from aws_local_org.loading.authorization_details import read_details
+from aws_local_org.loading.authorization_details import (
+    LISTS,
+    UNKNOWN_DOCUMENT,
+    AccountRewriter,
+    Reading,
+    document_account,
+    read_details,
+)
 from aws_local_org.loading.credential_report import ROOT, add_credentials
 from aws_local_org.loading.documents import entries, report_rows
-from aws_local_org.loading.entries import LISTS, UNKNOWN_DOCUMENT, AccountRewriter, Reading, document_account
 from aws_local_org.seeding.draft import Identifiers
 from aws_local_org.seeding.records import (
     AccountContents,

@@ -26,8 +26,8 @@ from aws_local_org.demo.steps import Days, Workflow, check_checkout, clear
 from aws_local_org.environment import no_aws_settings
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.load import load
+from aws_local_org.loading.authorization_details import document_account
 from aws_local_org.loading.documents import report_rows
-from aws_local_org.loading.entries import document_account
 from aws_local_org.smtp_sink import SmtpSink
 from c7n_iamusers.cli.arguments import account_ids
 from c7n_iamusers.cli.output import print_table
