@@ -3,21 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from aws_local_org.endpoint import LocalOrgEndpoint, endpoint_option
 from aws_local_org.errors import LocalOrgError
-from aws_local_org.loading.documents import pages_in, report_rows, text_of
+from aws_local_org.loading.documents import details_in, report_in
 from aws_local_org.settings import Settings
 from c7n_iamusers.cli.arguments import account_id
 from c7n_iamusers.cli.output import format_option, print_json, print_table
-
-T = TypeVar("T")
 
 PORT = 5000
 
@@ -226,29 +224,3 @@ def reset(endpoint: str | None) -> None:
     """Empty every account and the call log."""
     LocalOrgEndpoint(endpoint).post("reset")
     click.echo("reset", err=True)
-
-
-def details_in(path: Path) -> list[dict[str, Any]]:
-    """The pages of an authorization details file. Raises LocalOrgError with the file and the place of the error."""
-    return _naming(path, lambda: pages_in(_text(path)))
-
-
-def report_in(path: Path) -> str:
-    """The text of a credential report that can be read. Raises LocalOrgError with the file."""
-    text = _naming(path, lambda: _text(path))
-    _naming(path, lambda: report_rows(text))
-    return text
-
-
-def _text(path: Path) -> str:
-    try:
-        return text_of(path.read_bytes())
-    except OSError as error:
-        raise LocalOrgError(f"cannot be read: {error.strerror or error}") from error
-
-
-def _naming(path: Path, read: Callable[[], T]) -> T:
-    try:
-        return read()
-    except LocalOrgError as error:
-        raise LocalOrgError(f"{path}: {error}") from error

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from aws_local_org import LocalOrg, Settings
 from aws_local_org.accounts import MAILER_QUEUE, PROVISIONER_ROLE
-from aws_local_org.commands import details_in, errors_as_messages, report_in
+from aws_local_org.commands import errors_as_messages
 from aws_local_org.demo.command import COMPRESSED, explain, places, show_step, source_option
 from aws_local_org.demo.expectations import mails, why_left
 from aws_local_org.demo.state import AccountState, account_states, announcements, people_with_access
@@ -27,7 +27,7 @@ from aws_local_org.environment import no_aws_settings
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.load import load
 from aws_local_org.loading.authorization_details import document_account
-from aws_local_org.loading.documents import report_rows
+from aws_local_org.loading.documents import details_in, report_in, report_rows
 from aws_local_org.smtp_sink import SmtpSink
 from c7n_iamusers.cli.arguments import account_ids
 from c7n_iamusers.cli.output import print_table
