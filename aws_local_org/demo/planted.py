@@ -7,6 +7,7 @@ All are machines whose only access key was last used long ago, so that nothing b
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -99,3 +100,24 @@ def planted_faults(after: AccountState, answered: bool) -> list[str]:
         if name in expected and DENY_ALL in user.policies
     ]
     return [*missing, *more, *denied]
+
+
+#: Whom only one guard each spares: unused for long, but nobody knows whose it is; and a role trusts it.
+OWNERLESS, TRUSTED = "former.colleague", "svc-handover-old"
+
+
+def add_tempting_users(org: LocalOrg) -> None:
+    """Two unused users in each account that must stay, so that the checks of people and roles can find something."""
+    now = datetime.now(timezone.utc)
+    long_ago, later = now - timedelta(days=900), now - timedelta(days=400)
+    for account_id, _ in org.settings.member_accounts:
+        with org.lock:
+            account = org.backend("iam", account_id)
+            person = seeding.add_user(account, OWNERLESS, created=long_ago)
+            seeding.set_password(person, long_ago, last_used=later)
+            machine = seeding.add_user(account, TRUSTED, created=long_ago)
+            key = seeding.add_access_key(account, machine, created=long_ago)
+            seeding.set_access_key_last_used(key, later, service="s3", region="us-east-1")
+        statement = {"Effect": "Allow", "Principal": {"AWS": machine.arn}, "Action": "sts:AssumeRole"}
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        org.client("iam", account_id).create_role(RoleName="handover", AssumeRolePolicyDocument=trust)

@@ -19,10 +19,20 @@ from rich.console import Console
 from aws_local_org import LocalOrg, Settings
 from aws_local_org.accounts import MAILER_QUEUE, PROVISIONER_ROLE
 from aws_local_org.commands import errors_as_messages
-from aws_local_org.demo.command import COMPRESSED, explain, places, show_step, source_option
 from aws_local_org.demo.expectations import mails, why_left
 from aws_local_org.demo.state import AccountState, account_states, announcements, people_with_access
-from aws_local_org.demo.steps import Days, Workflow, check_checkout, clear
+from aws_local_org.demo.steps import (
+    COMPRESSED,
+    Days,
+    Workflow,
+    check_checkout,
+    clear,
+    explain,
+    places,
+    show_step,
+    source_option,
+    work_option,
+)
 from aws_local_org.environment import no_aws_settings
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.load import load
@@ -75,13 +85,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     "[default: its own]",
 )
 @source_option
-@click.option(
-    "--work",
-    type=click.Path(path_type=Path),
-    default=Path(".rehearsal"),
-    show_default=True,
-    help="The directory for output, logs and mails. Files of an earlier rehearsal in it are removed, nothing else.",
-)
+@work_option(REHEARSAL)
 def rehearse(
     details: tuple[Path, ...], reports: tuple[Path, ...], ids: tuple[str, ...], source: Path, work: Path
 ) -> None:
