@@ -20,7 +20,7 @@ from aws_local_org.iam.entities import Group, User, boundary_shape
 from aws_local_org.iam.policies import Usage, policy_shape, usage_in, versions_of, whole_version
 from aws_local_org.iam.results import Listing, PlainResult
 from aws_local_org.iam.roles import basic_role, instance_profile_shape, role_last_used
-from aws_local_org.iam.users import group_shape
+from aws_local_org.iam.users import basic_user, group_shape
 
 
 class AuthorizationDetailsResponse(Response):
@@ -67,11 +67,7 @@ def _is_shown(policy: ManagedPolicy, usage: Usage, wanted: set[str]) -> bool:
 
 def _user(user: User) -> dict[str, Any]:
     return {
-        "Path": user.path,
-        "UserName": user.name,
-        "UserId": user.id,
-        "Arn": user.arn,
-        "CreateDate": user.create_date,
+        **basic_user(user),
         "UserPolicyList": _inline(user.policies),
         "GroupList": user.group_list,
         "AttachedManagedPolicies": _attached(user.managed_policies.values()),

@@ -127,16 +127,20 @@ class UsersResponse(Response):
         return EmptyResult()
 
 
-def listed_user(user: User) -> dict[str, Any]:
-    """ListUsers and GetGroup: "IAM resource-listing operations return a subset of the available attributes"."""
+def basic_user(user: User) -> dict[str, Any]:
+    """The members that every response has."""
     return {
         "Path": user.path,
         "UserName": user.name,
         "UserId": user.id,
         "Arn": user.arn,
         "CreateDate": user.create_date,
-        "PasswordLastUsed": user.password_last_used,
     }
+
+
+def listed_user(user: User) -> dict[str, Any]:
+    """ListUsers and GetGroup: "IAM resource-listing operations return a subset of the available attributes"."""
+    return {**basic_user(user), "PasswordLastUsed": user.password_last_used}
 
 
 def whole_user(user: User) -> dict[str, Any]:
