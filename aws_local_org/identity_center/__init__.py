@@ -7,9 +7,9 @@ nothing between the services, so a patch would have touched every method. moto s
 serializing, and IAM, in which provisioned permission sets appear as real roles. Organizations' backend is only
 restricted (`aws_local_org.organization`).
 
-- state: what is remembered, and the clock; access: who may call; operations: which function answers which operation;
+- state: what is remembered, and the clock; operations: which function answers which operation;
 - rules: errors, pages and the shape of requests; asynchronous: requests that take time;
-- instance, permission_sets: sso-admin; assignments, provisioning: what reaches the accounts;
+- instance, with who may call; permission_sets; assignments, provisioning: what reaches the accounts;
 - directory: users, groups and memberships of identitystore;
 - faults: failures that a test orders.
 """

@@ -16,7 +16,6 @@ from moto.core.responses import ActionResult, BaseResponse
 from moto.core.utils import camelcase_to_underscores, get_service_model
 
 from aws_local_org.identity_center import (
-    access,
     assignments,
     asynchronous,
     directory,
@@ -27,9 +26,9 @@ from aws_local_org.identity_center import (
     rules,
     state,
 )
-from aws_local_org.identity_center.access import Caller
 from aws_local_org.identity_center.asynchronous import CREATION, DELETION, PROVISIONING
 from aws_local_org.identity_center.directory import GROUPS, USERS
+from aws_local_org.identity_center.instance import Caller
 
 #: Takes the caller, an instance or an identity store, and the request; gives the members of the response.
 Handler = Callable[[Any, dict[str, Any]], dict[str, Any]]
@@ -114,7 +113,7 @@ Resolver = Callable[[Caller, str, dict[str, Any]], Any]
 
 def install(service: str, responses: type[BaseResponse]) -> None:
     """Answer a service's operations from here. service: sso-admin or identitystore."""
-    resolve: Resolver = access.instance_for if service == "sso-admin" else access.store_for
+    resolve: Resolver = instance.instance_for if service == "sso-admin" else instance.store_for
     bound = OF_INSTANCE if service == "sso-admin" else OF_STORE
     rows: list[tuple[str, Resolver, Handler]] = [
         (name, _caller, handler) for name, handler in OF_CALLER[service].items()
