@@ -182,7 +182,7 @@ def _empty(response: WireResponse) -> bool:
     return response.status == 200 and b"ReceiptHandle" not in response.body
 
 
-#: moto's routes for its own administration, which ours take the place of, and EC2's metadata service.
+#: moto's routes for its own administration, which the control routes replace, and EC2's metadata service.
 _OWN_HOSTS = ("moto_api", "instance_metadata")
 
 

@@ -124,7 +124,7 @@ class EventHistory:
         """The events of an account in a Region, newest first."""
         with self._lock:
             found = list(self._events.get(account_id, ()))
-        # The sort is stable: of events of one second, the one that came later is first.
+        # The sort is stable: of two events with the same time, the later one comes first.
         mine = (event for event in reversed(found) if event.region == region)
         return sorted(mine, key=lambda event: event.time, reverse=True)
 
@@ -133,7 +133,7 @@ class EventHistory:
             self._events.clear()
 
 
-#: moto's backends are globals of the process, so is this.
+#: A global of the process, like moto's backends.
 HISTORY = EventHistory()
 
 

@@ -153,7 +153,7 @@ def _documents(user: User) -> Iterator[Any]:
 
 
 def _denies(document: Any, when: datetime) -> bool:
-    """Whether a statement denies everything at the time. ``DateLessThan`` is the only condition that is understood."""
+    """Whether a statement denies everything at that time. ``DateLessThan`` is the only condition that is evaluated."""
     statements = document.get("Statement", [])
     for each in statements if isinstance(statements, list) else [statements]:
         everything = each.get("Effect") == "Deny" and each.get("Action") in ("*", ["*"])

@@ -132,7 +132,7 @@ def _check_count(users: int) -> None:
         raise LocalOrgError(f"users_per_account: {users!r} is not a whole number from 1 to {MOST_USERS}")
 
 
-# One project policy for so many users, one squad, one forgotten MFA device: so that big accounts need pages for all.
+# Users for each project policy, squad and forgotten MFA device, so that large accounts need several pages of each.
 USERS_PER_PROJECT, USERS_PER_SQUAD, USERS_PER_ORPHAN = 5, 8, 12
 MOST_SQUADS = 280  # IAM's quota of groups in an account is 300
 

@@ -52,7 +52,7 @@ _INTENTS: dict[str, Any] = {
 
 
 #: Runs a command, and prints the CPU seconds of its processes and the peak memory of the largest of them. It is a
-#: program of its own, because Linux carries the peak of a process over to what that starts.
+#: program of its own, because on Linux a process starts with the peak of the process that started it.
 _LARGEST = """
 import resource, subprocess, sys
 code = subprocess.run(sys.argv[1:], stdout=sys.stderr).returncode

@@ -62,9 +62,9 @@ SUBJECTS = {
 }
 LEFT = (
     "Left alone: Active, whose password or key was used in the 30 days before the quarantine. No replacement, people "
-    "without access through Identity Center. Others, such as whom a role trusts, whose owner was not addressed, and "
-    "Bedrock API keys, whose use AWS does not tell. Unreplaced, people who were deleted and have no access through "
-    "Identity Center: there must be none."
+    "without access through Identity Center. Others, such as users that a role trusts, users whose owner was not "
+    "addressed, and Bedrock API keys, whose use AWS does not tell. Unreplaced, people who were deleted and have no "
+    "access through Identity Center: there must be none."
 )
 
 
@@ -177,7 +177,7 @@ def _counts(rehearsal: Demo, account: AccountState) -> list[int]:
 def prepared(
     source: Path, work: Path, seed_number: int, users_per_account: int, accounts: int = EXAMPLES
 ) -> Iterator[Demo]:
-    """A demo over a freshly seeded organization of so many ``accounts``: those of the checkout, then invented ones.
+    """A demo over a freshly seeded organization with this many ``accounts``: those of the checkout, then invented ones.
 
     What an earlier demo left in ``work`` is removed first. Raises LocalOrgError, before anything is touched, where
     ``work`` is not a demo's, or ``source`` is not a checkout whose accounts are the organization's.
@@ -206,7 +206,7 @@ def prepared(
 
 
 def _members(accounts: int) -> tuple[tuple[str, str], ...]:
-    """So many accounts as (id, name): the examples, and further ones."""
+    """Accounts as (id, name): the examples, and further ones."""
     invented = [
         (f"{900_000_000_000 + number}", f"team-{number:02}") for number in range(EXAMPLES + 1, accounts + 1)
     ]
@@ -260,7 +260,7 @@ def _listed(accounts: Iterable[object]) -> str:
 
 @dataclass
 class Demo(Workflow):
-    """The steps over the seeded population, of which is known beforehand what must happen to whom.
+    """The steps over the seeded population, for which it is known beforehand what must happen to each user.
 
     ``source``: a copy of the checkout's policies, since an owner's answer is written to the exemptions. ``answered``:
     unique ids of the users that an owner has exempted since the announcement.
@@ -270,14 +270,14 @@ class Demo(Workflow):
 
     @property
     def first(self) -> AccountState:
-        """The account in which somebody calls AWS under the Deny."""
+        """The account in which a user calls AWS under the Deny."""
         return next(iter(self.before.values()))
 
     def is_exempt(self, user: UserState) -> bool:
         return expect.exempt(user) or user.unique_id in self.answered
 
     def until(self, day: int) -> None:
-        """The machines in use have called AWS in these days, and nothing was denied to them."""
+        """The machines in use call AWS in these days, and nothing is denied to them."""
         super().until(day)
         for account in self.before.values():
             self._call(account, planted.IN_USE)
@@ -311,7 +311,7 @@ class Demo(Workflow):
         ]
 
     def hear(self) -> None:
-        """Somebody calls as a user that is denied everything: the owner gets a mail, and the report's check fails."""
+        """A user that is denied everything calls AWS: the owner gets a mail, and the report's check fails."""
         self._call(self.first, planted.CALLED, "AccessDenied")
         if code := self._in_first("attempts"):
             self.faults.append(f"c7n-org ended with {code}, see {self.work / 'logs' / 'attempts.log'}")
@@ -326,7 +326,7 @@ class Demo(Workflow):
             )
 
     def release(self) -> None:
-        """The owner answers by an exemption, and the user is released: it is as it was before the Deny, and works."""
+        """The owner exempts the user, and it is released: it is as it was before the Deny, and its calls succeed."""
         account = self.first
         (owner, *_) = self._owners[account.account_id]
         planted.exempt_caller(self.source / "policies" / "exemptions.csv", account.account_id, owner)

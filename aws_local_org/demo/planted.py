@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The users that the demo plants in each account besides the seeded ones, and what must become of them.
 
-All are machines whose only access key was last used long ago, so that nothing but what the name says tells them apart.
+All are machines whose only access key was last used long ago, so that they differ in nothing but their stories.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from aws_local_org.demo.state import DENY_ALL, AccountState
 from aws_local_org.iam import seeding
 from aws_local_org.scripted_events import attempt
 
-#: It goes on calling AWS.
+#: It calls AWS all the time.
 IN_USE = "svc-orders-sync"
-#: Its caller is silent until it is denied, and only in the first account.
+#: It calls AWS only while it is denied everything, and only in the first account.
 CALLED = "svc-month-end"
-#: It is created after the announcement, with a tag by which versions before would have deleted it in 2020.
+#: It is created after the announcement, with a tag by which earlier versions would have deleted it in 2020.
 UNANNOUNCED = "svc-marked-2020"
 #: It is announced, and such a tag says 2999.
 MARKED = "svc-marked-2999"
@@ -45,7 +45,7 @@ def plant(org: LocalOrg, account_id: str) -> None:
 
 
 def plant_unannounced(org: LocalOrg, account_id: str) -> None:
-    """The one that must come after the announcement."""
+    """The planted user of an account that must come after the announcement."""
     _add(org, account_id, UNANNOUNCED, {_MARK: "IAM user is unnecessary: composite-delete@2020/01/31"})
 
 
@@ -102,7 +102,8 @@ def planted_faults(after: AccountState, answered: bool) -> list[str]:
     return [*missing, *more, *denied]
 
 
-#: Whom only one guard each spares: unused for long, but nobody knows whose it is; and a role trusts it.
+#: Two users that are unused for long. One guard spares each: nobody knows whose the first is, and a role trusts the
+#: second.
 OWNERLESS, TRUSTED = "former.colleague", "svc-handover-old"
 
 

@@ -45,16 +45,16 @@ from c7n_iamusers.cli.output import print_table
 REHEARSAL = "rehearsal"
 #: The marker file in a rehearsal's directory, which allows the next one to replace its content.
 MARKER = ".c7n-iamusers-rehearsal"
-#: Ids for the management account, of which the first one that is no account of the rehearsal is taken.
+#: Ids for the management account: the first one that is no account of the rehearsal.
 MANAGEMENT = ("123456789012", "000000000001")
-#: Of an account whose use of credentials is not known.
+#: The warning for an account without a credential report.
 UNREPORTED = (
     "without its --credential-report the copy has no passwords and no access keys, so nobody is active in it, and "
     "users are deleted that a real run spares"
 )
-#: Of users that are denied everything, and not deleted yet.
+#: The reason for users that are denied everything and not deleted yet.
 _WAITING = "in quarantine, to be deleted later"
-#: Users that are named for each reason.
+#: The number of users that are named for each reason.
 SHOWN = 5
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -180,7 +180,7 @@ def _run(copies: Sequence[Copy], source: Path, work: Path) -> list[str]:
         console.print(f"A local organization with copies of {len(copies)} accounts and {users} users is up.")
         console.print(f"{COMPRESSED}.", soft_wrap=True, highlight=False)
         for title, step in rehearsal.steps():
-            # what is wrong in one account does not hide what becomes of the others
+            # a fault in one account must not hide what happens in the others
             show_step(console, title, step, rehearsal)
         _print_tables(rehearsal)
     console.print(places(work), soft_wrap=True, highlight=False)

@@ -33,9 +33,9 @@ from aws_local_org.errors import LocalOrgError
 
 #: The files and directories that the steps make in their work directory.
 OWN = ("accounts.yml", "cache", "logs", "mailer.yml", "mails", "notices", "output", "policies", "report.html")
-#: Of the mails that the package's policies send.
+#: The templates of the mails that the package's policies send.
 TEMPLATES = Path(str(files("c7n_iamusers"))) / "mailer_templates"
-#: The policies of each file, but for those that select nobody in the demo.
+#: The policies of each file, except those that select nobody in the demo.
 POLICY_NAMES = {
     "flag-and-notify": ("iam-users-flag",),
     "provision": ("iam-users-provision",),
@@ -44,7 +44,7 @@ POLICY_NAMES = {
     "remind": ("iam-users-remind-7",),
     "delete": ("iam-users-delete", "iam-users-delete-people"),
 }
-#: The same of the files that only the demo runs.
+#: The same for the files that only the demo runs.
 DEMO_POLICIES = {"attempts": ("iam-users-heard",), "release": ("iam-users-release",)}
 #: Where the output of a step has another name: a deletion finds the journals of quarantines beside its own.
 OUTPUTS = dict.fromkeys(("listen", "attempts", "release", "quarantine", "delete"), "removal")
@@ -62,8 +62,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Days:
     """Days from the announcement to the Deny, to the deactivation and to the deletion.
 
-    ``reminder``: so many days before the deletion. ``active``: who used password or key in so many days before a step
-    is active.
+    ``reminder``: days before the deletion. ``active``: a user whose password or key was used in this many days before
+    a step is active.
     """
 
     listening: int = 16
@@ -80,7 +80,7 @@ class Workflow:
     ``source``: the checkout with ``policies/``; ``work``: what it writes. ``accounts``: the accounts file, with the
     notices in ``work``. ``before``: at the beginning; ``parting``: right before the Deny, by which users are left
     alone; ``after``: right after the deletion. ``parked``, ``gone``: account id -> names of the users that were
-    quarantined and deleted. ``passed``: days since the announcement.
+    quarantined, and deleted. ``passed``: days since the announcement.
     """
 
     source: Path
@@ -120,7 +120,7 @@ class Workflow:
         }
 
     def is_exempt(self, user: UserState) -> bool:
-        """Whether nobody may touch a user, as far as is known without the policies."""
+        """Whether a user must stay as it is, as far as is known without the policies."""
         return False
 
     def announce(self) -> None:
@@ -132,13 +132,13 @@ class Workflow:
         self._run("provision")
 
     def listen(self) -> None:
-        """Deny the users everything that may go, as if the days until then had passed."""
+        """Deny everything to the users that may be deleted, as if the days until then had passed."""
         self.until(self.days.listening)
         self.parting = account_states(self.org)
         self._deny("listen", self.parting, self.days.listening)
 
     def quarantine(self) -> None:
-        """Deactivate their credentials, some days later."""
+        """Deactivate their credentials some days later."""
         self.until(self.days.quarantine)
         self._deny("quarantine", account_states(self.org), self.days.quarantine)
 
@@ -157,7 +157,7 @@ class Workflow:
         self._run("remind")
 
     def delete(self) -> None:
-        """Delete those who were quiet in their quarantine, as if the announced day had come."""
+        """Delete the users that were quiet in quarantine, as if the announced day had come."""
         self.until(self.days.deletion)
         states = account_states(self.org)
         self._run("delete")
@@ -173,7 +173,7 @@ class Workflow:
         return max(self.days.quarantine, self.days.deletion - self.days.reminder)
 
     def until(self, day: int) -> None:
-        """As if it were so many days after the announcement."""
+        """Go on to a day after the announcement."""
         if day > self.passed:
             let_days_pass(self.org, self.notices, self.work / "output", day - self.passed)
             self.passed = day
@@ -203,7 +203,7 @@ class Workflow:
             ("c7n-org: give people access through IAM Identity Center", self.provision),
             ("c7n-mailer: deliver both mails", lambda: self.deliver("flag-and-notify", "provision")),
             (
-                f"c7n-org: {days.listening} days later, deny everything to who is unused and has a replacement",
+                f"c7n-org: {days.listening} days later, deny everything to users that are unused and replaced",
                 self.listen,
             ),
             *self.in_listening(),
@@ -214,7 +214,7 @@ class Workflow:
             (f"c7n-org: {_later(reminder - days.quarantine)}, remind the owners", self.remind),
             *self.before_deletion(),
             (
-                f"c7n-org: {days.deletion - reminder} days later, delete who was quiet in quarantine",
+                f"c7n-org: {days.deletion - reminder} days later, delete the users that were quiet in quarantine",
                 self.delete,
             ),
             ("c7n-mailer: deliver what was queued since", lambda: self.deliver("remind", "delete")),
@@ -222,7 +222,7 @@ class Workflow:
         ]
 
     def in_listening(self) -> list[tuple[str, Callable[[], None]]]:
-        """Further steps while who is denied everything may call."""
+        """Further steps while users that are denied everything may still call."""
         return []
 
     def before_deletion(self) -> list[tuple[str, Callable[[], None]]]:
@@ -234,7 +234,7 @@ class Workflow:
         if code := self.commands.c7n_org(step, self.accounts, policies):
             self.faults.append(f"c7n-org ended with {code}, see {self.work / 'logs' / (step + '.log')}")
         for account in self.before.values():
-            # of a quarantine and a deletion their own checks say it
+            # the checks of a quarantine and of a deletion report it themselves
             if step not in OUTPUTS and not self.output(step, account).ran:
                 self.faults.append(
                     f"{account.name}: the policy did not run, see {self.output(step, account)}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GetAccountAuthorizationDetails and GetAccountSummary: what is asked of the whole account.
+"""GetAccountAuthorizationDetails and GetAccountSummary: the calls about a whole account.
 
 Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html.
 As documents of real accounts show, a list without entries is left out, except tags, groups and attached policies;
@@ -43,7 +43,7 @@ class AuthorizationDetailsResponse(Response):
         )
 
     def get_account_summary(self) -> ActionResult:
-        """The root user of an account here has a password, no access key, and MFA once a device is seeded for it."""
+        """Here a root user has a password and no access key, and MFA as soon as a device is seeded for it."""
         account: Any = self.backend
         virtual = account.virtual_mfa_devices.values()
         own = [

@@ -150,7 +150,7 @@ def _key_shape(key: AccessKey) -> dict[str, Any]:
     }
 
 
-#: Services with a user name and a password; services with an API key, and how such a key begins.
+#: Services with a user name and a password; services with an API key -> the prefix of the key.
 PASSWORD_SERVICES = frozenset({"codecommit.amazonaws.com", "cassandra.amazonaws.com"})
 API_KEY_PREFIXES = {"bedrock.amazonaws.com": "ABSK", "logs.amazonaws.com": "ACWL"}
 
@@ -229,7 +229,7 @@ def new_credential(
     expires: datetime.datetime | None = None,
     enabled: bool = True,
 ) -> ServiceCredential:
-    """Put a credential on a user. Its name is the user's with the account, and a number for the second of a service."""
+    """Give a user a credential. Its name has the user's name and account, and a number from a service's second on."""
     identity = credential_id or new_id(SERVICE_CREDENTIAL, user.account_id)
     held = [
         credential for credential in user.service_credentials.values() if credential.service_name == service
@@ -347,7 +347,7 @@ class SshPublicKeysResponse(Response):
 
 
 def new_ssh_key(user: User, body: str, key_id: str | None = None) -> SshPublicKey:
-    """Put a key on a user. fingerprint: the MD5 message digest of the key, as UploadSSHPublicKey gives it."""
+    """Give a user a key. Its fingerprint is the MD5 message digest, as UploadSSHPublicKey gives it."""
     key = SshPublicKey(user.name, body)
     key.ssh_public_key_id = key_id or new_id(PUBLIC_KEY, user.account_id)
     key.fingerprint = _fingerprint(body)
@@ -356,7 +356,7 @@ def new_ssh_key(user: User, body: str, key_id: str | None = None) -> SshPublicKe
 
 
 def _fingerprint(body: str) -> str:
-    """Raises InvalidPublicKey for what is neither an ssh-rsa line nor PEM."""
+    """Raises InvalidPublicKey for a body that is neither an ssh-rsa line nor PEM."""
     kind, _, rest = body.partition(" ")
     encoded = rest.partition(" ")[0] if kind == "ssh-rsa" else _pem_content(body)
     try:
@@ -384,7 +384,7 @@ def _certificate(user: User, certificate_id: str) -> SigningCertificate:
 
 
 def _ssh_shape(key: SshPublicKey) -> dict[str, Any]:
-    """SSHPublicKey; of it, SSHPublicKeyMetadata has no body and no fingerprint."""
+    """SSHPublicKey. SSHPublicKeyMetadata is the same without body and fingerprint."""
     return {
         "UserName": key.user_name,
         "SSHPublicKeyId": key.ssh_public_key_id,

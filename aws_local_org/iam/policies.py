@@ -39,7 +39,7 @@ _SID = re.compile("[0-9A-Za-z]*")
 
 
 def check_document(text: str) -> None:
-    """Raise MalformedPolicyDocument, in IAM's words, for what is no identity-based policy.
+    """Raise MalformedPolicyDocument, in IAM's words, for a text that is no identity-based policy.
 
     moto knows the grammar; the rest is what moto lets through and IAM does not. Source:
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_sid.html, ..._elements_principal.html.
@@ -201,7 +201,7 @@ class ManagedPoliciesBackend(Backend):
             raise no_such_entity(f"Policy {policy_arn} was not found.")
 
     def _policy(self, policy_arn: str, missing: str) -> ManagedPolicy:
-        """Raises ValidationError for what is no policy's ARN, NoSuchEntity, ending in `missing`, for an unknown one."""
+        """Raises ValidationError for an ARN of no policy, NoSuchEntity, which ends in `missing`, for an unknown one."""
         if not _POLICY_ARN.fullmatch(policy_arn):
             raise validation_error("Invalid ARN:  Could not be parsed!")
         if policy_arn not in self.managed_policies:
@@ -209,7 +209,7 @@ class ManagedPoliciesBackend(Backend):
         return self.managed_policies[policy_arn]
 
     def check_boundary(self, policy_arn: str | None) -> None:
-        """Raises InvalidInput for what is no policy's ARN, NoSuchEntity for an unknown one; None is no boundary."""
+        """Raises InvalidInput for an ARN of no policy, and NoSuchEntity for an unknown one. None: no boundary."""
         if policy_arn and not _POLICY_ARN.fullmatch(policy_arn):
             raise invalid_input(f"ARN {policy_arn} is not valid.")
         if policy_arn and policy_arn not in self.managed_policies:
@@ -331,7 +331,7 @@ class PolicyListingsResponse(Response):
     API_ListEntitiesForPolicy.html."""
 
     def create_policy(self) -> ActionResult:
-        """Without the description, though CreatePolicy takes one."""
+        """The response has no description, although CreatePolicy takes one."""
         policy = self.backend.create_policy(
             self.params.get("Description") or "",
             self.params.get("Path") or "/",
@@ -356,7 +356,7 @@ class PolicyListingsResponse(Response):
         return PlainResult({"PolicyVersion": _listed_version(policy, version)})
 
     def get_policy_version(self) -> ActionResult:
-        """The only one of the three that shows the document."""
+        """The only response about versions that has the document."""
         arn = self.params["PolicyArn"]
         version = self.backend.get_policy_version(arn, self.params["VersionId"])
         return PlainResult({"PolicyVersion": whole_version(self.backend.get_policy(arn), version)})

@@ -55,7 +55,7 @@ class RolesBackend(Backend):
 
 
 class RolesResponse(Response):
-    """What CreateRole, GetRole and ListRoles show of a role differs, as AWS answers them."""
+    """CreateRole, GetRole and ListRoles show different members of a role, as AWS does."""
 
     def create_role(self) -> ActionResult:
         role = self.backend.create_role(

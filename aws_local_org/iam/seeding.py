@@ -126,7 +126,7 @@ def add_service_credential(
     expires: datetime | None = None,
     active: bool = True,
 ) -> ServiceCredential:
-    """service: e.g. `codecommit.amazonaws.com`. One whose `expires` is past has status Expired."""
+    """service: e.g. `codecommit.amazonaws.com`. A credential whose `expires` is past has status Expired."""
     until = naive_utc(expires) if expires else None
     return new_credential(
         user, service, naive_utc(created), credential_id=credential_id, expires=until, enabled=active

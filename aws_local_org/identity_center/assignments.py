@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Account assignments, created and deleted asynchronously: an assignment exists between the two SUCCEEDED."""
+"""Account assignments. Creation and deletion are asynchronous: each takes effect when it has SUCCEEDED."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def _check_outstanding(instance: Instance) -> None:
 
 
 def _check_idle(instance: Instance, parameters: dict[str, Any]) -> None:
-    """ConflictException is for an earlier write that has not propagated (its shape), as a grant that races the
-    revocation of the same assignment."""
+    """ConflictException is for an earlier write that has not propagated (its shape), such as the deletion of an
+    assignment that is created again."""
     running = CREATION.in_progress(instance) + DELETION.in_progress(instance)
     if any(each.subject == _subject(parameters) for each in running):
         raise rules.conflict("An earlier request for the same assignment is still in progress")

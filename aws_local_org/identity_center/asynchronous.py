@@ -25,7 +25,7 @@ class OperationFailed(Exception):
 
 @dataclass(frozen=True)
 class RequestKind:
-    """A kind of asynchronous request, and the operations that tell of it.
+    """A kind of asynchronous request, and the operations that describe and list it.
 
     status, statuses: the members of responses that hold one status or a page of them. request_id: the parameter that
     names a request.

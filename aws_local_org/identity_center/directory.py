@@ -61,7 +61,7 @@ class Kind:
         return self._identified(store, self._found_by(store, parameters["AlternateIdentifier"]))
 
     def update(self, store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
-        """All operations of the request, or none. The result is legal by the shape of the creating operation."""
+        """Applies all operations of the request, or none. The result must fit the shape of the creating operation."""
         entry = self._named(store, parameters)
         _check_revision(entry, parameters)
         shape = get_service_model("identitystore").operation_model(f"Create{self.word}").input_shape
@@ -72,7 +72,7 @@ class Kind:
         return self._identified(store, entry)
 
     def delete(self, store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Memberships go too; account assignments stay behind, naming an id that nobody has any more."""
+        """Deletes the entry's memberships too. Account assignments stay, and name an id that no longer exists."""
         entry = self._named(store, parameters)
         _check_revision(entry, parameters)
         del self.entries(store)[entry.id]
@@ -146,7 +146,7 @@ class Kind:
     def _described(
         self, store: IdentityStore, entry: DirectoryEntry, parameters: dict[str, Any]
     ) -> dict[str, Any]:
-        """Extensions are shown as far as the request names them."""
+        """Only the extensions that the request names are shown."""
         wanted = parameters.get("Extensions", ())
         held = entry.attributes.get("Extensions", {})
         return {
@@ -240,7 +240,7 @@ def _set(target: dict[str, Any], shape: Shape, steps: list[str], value: Any, pat
 
 
 def _normalized(shape: Shape, value: Any) -> Any:
-    """value with the names of its members as the shape writes them; unknown ones stay, to be refused as such."""
+    """value with the names of its members as the shape writes them. Unknown ones stay, and are refused later."""
     if shape.type_name == "list" and isinstance(value, list):
         return [_normalized(shape.member, item) for item in value]  # type: ignore[attr-defined]
     if shape.type_name == "structure" and isinstance(value, dict):

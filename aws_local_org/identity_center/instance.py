@@ -4,7 +4,7 @@
 There is one in the organization, in one primary Region, owned by the management account. The owner may call
 everything, a delegated administrator less, and member accounts only read. Each instance has one identity store, and
 attributes for access control: which of people's attributes their sessions carry as tags. A test of error messages may
-want no instance or several: `remove_instance` and `add_instance`.
+need no instance or several: `remove_instance` and `add_instance`.
 """
 
 from __future__ import annotations
@@ -90,8 +90,8 @@ def _reads_as_member(caller: Caller, operation: str, instance: Instance) -> bool
 
 
 def _check_delegate(caller: Caller, operation: str, instance: Instance, parameters: dict[str, Any]) -> None:
-    """A delegated administrator may not assign in the management account, nor touch permission sets provisioned
-    there (IAM Identity Center User Guide, "Delegated administration")."""
+    """A delegated administrator may neither assign in the management account nor change permission sets that are
+    provisioned there (IAM Identity Center User Guide, "Delegated administration")."""
     if caller.account_id == instance.owner or operation.startswith(READ_ONLY):
         return
     permission_set = parameters.get("PermissionSetArn", parameters.get("ResourceArn"))
@@ -134,7 +134,7 @@ def add_instance(
 
 
 def remove_instance(arn: str | None = None) -> None:
-    """Forget one instance with all that it holds, or every instance."""
+    """Delete one instance with everything in it, or every instance."""
     with state.lock:
         state.instances[:] = [each for each in state.instances if arn not in (None, each.arn)]
 
@@ -160,7 +160,7 @@ def list_regions(instance: Instance, parameters: dict[str, Any]) -> dict[str, An
 
 
 def create_instance(caller: Caller, parameters: dict[str, Any]) -> dict[str, Any]:
-    """An account instance: not in the management account, and one an account (CreateInstance API reference)."""
+    """An account instance: none in the management account, one per other account (CreateInstance API reference)."""
     if caller.account_id == organization.management_account():
         raise rules.invalid("An account instance cannot be created in the organization's management account")
     if any(each.owner == caller.account_id for each in state.instances):
@@ -225,7 +225,7 @@ def _identified_store(store: IdentityStore) -> dict[str, Any]:
 
 
 def create_access_control_attributes(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Switch the feature on; at once, where AWS may take a while (CREATION_IN_PROGRESS)."""
+    """Switch the feature on, at once. AWS may take a while (CREATION_IN_PROGRESS)."""
     if instance.access_control_attributes is not None:
         raise rules.conflict("Attributes for access control are enabled already")
     given = parameters["InstanceAccessControlAttributeConfiguration"]

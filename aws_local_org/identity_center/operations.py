@@ -3,7 +3,7 @@
 
 Each row becomes a method of moto's response class, under the name by which moto dispatches the operation, so moto
 still does the HTTP, the credentials, the routing and the serializing. An operation without a row is refused, like any
-that moto lacks.
+other that is not implemented.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def install(service: str, responses: type[BaseResponse]) -> None:
 
 
 def settle_before(responses: type[BaseResponse]) -> None:
-    """Let every call of another service, too, see the roles that are due by then."""
+    """Settle before every call of another service too, so that it sees the roles that are due by then."""
 
     def setup_class(self: BaseResponse, *request: Any, **options: Any) -> None:
         asynchronous.settle()

@@ -154,12 +154,12 @@ def _holder(instance: Instance, parameters: dict[str, Any]) -> Any:
     return instance if arn == instance.arn else find(instance, arn)
 
 
-#: Tags that begin so are AWS's own (IAM Identity Center User Guide, "Tagging", restrictions).
+#: The prefix of the keys of AWS's own tags (IAM Identity Center User Guide, "Tagging", restrictions).
 RESERVED_PREFIX = "aws:"
 
 
 def merged_tags(present: dict[str, str], added: list[dict[str, str]], quota: int) -> dict[str, str]:
-    """present with added (`[{"Key": ..., "Value": ...}]`) laid over it.
+    """present with added (`[{"Key": ..., "Value": ...}]`) replacing tags of the same key.
 
     Raises ValidationException for a key that is given twice or reserved, ServiceQuotaExceededException beyond quota.
     """

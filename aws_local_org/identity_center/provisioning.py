@@ -3,7 +3,7 @@
 
 The role is `AWSReservedSSO_<name>_<suffix>` under `/aws-reserved/sso.amazonaws.com/`, with the Region appended to the
 path everywhere but in us-east-1. The suffix is new each time (IAM Identity Center User Guide, "Referencing permission
-sets in resource policies"), so a role that comes back has another ARN.
+sets in resource policies"), so a role that is provisioned again has another ARN.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LATEST, OUTDATED = "LATEST_PERMISSION_SET_PROVISIONED", "LATEST_PERMISSION_SET_N
 
 
 def provision(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Asynchronous. TargetType AWS_ACCOUNT needs a TargetId; ALL_PROVISIONED_ACCOUNTS takes those there are now."""
+    """Asynchronous. TargetType AWS_ACCOUNT needs a TargetId; ALL_PROVISIONED_ACCOUNTS are those of this moment."""
     permission_set = find(instance, parameters["PermissionSetArn"])
     quota = instance.quotas.concurrent_provisionings
     if len(PROVISIONING.in_progress(instance)) >= quota:
@@ -106,7 +106,7 @@ def _matches(instance: Instance, account: str, arn: str, parameters: dict[str, A
 
 
 INLINE_POLICY_NAME = "AwsSSOInlinePolicy"
-#: The role always allows twelve hours; Identity Center keeps to the permission set's own session duration.
+#: The role always allows twelve hours; Identity Center applies the permission set's own session duration.
 MAX_SESSION_SECONDS = "43200"
 
 

@@ -30,7 +30,7 @@ class Quotas:
     roles_per_account: int = 1000
 
 
-#: Held over every call, because the server answers each request in a separate thread.
+#: Held during every call, because the server answers each request in a separate thread.
 lock = threading.RLock()
 
 

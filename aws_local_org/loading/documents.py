@@ -134,7 +134,7 @@ def report_value(row: Mapping[str, str], column: str) -> str | None:
 
 
 def report_flag(row: Mapping[str, str], column: str) -> bool:
-    """TRUE, true or anything else."""
+    """Whether the cell is true, whatever its case."""
     return row.get(column, "").lower() == "true"
 
 

@@ -87,12 +87,13 @@ def active_human(draft: Draft) -> User:
 
 
 def human_under_path(draft: Draft) -> User:
+    """In use, with a path other than /."""
     person = draft.person()
     return _in_use(draft, _user_name(draft, person), person.tags, draft.rng.choice(PATHS))
 
 
 def bounded_human(draft: Draft) -> User:
-    """Held by a permissions boundary, without which its permissions would widen."""
+    """Limited by a permissions boundary, without which it would have more permissions."""
     person = draft.person()
     (boundary,) = draft.arns([DEVELOPER_BOUNDARY])
     return _in_use(
@@ -114,7 +115,7 @@ def human_without_email(draft: Draft) -> User:
 
 
 def stale_human(draft: Draft) -> User:
-    """Has not signed in for months; an old key, often deactivated by hand."""
+    """Has not signed in for months, and has an old key, which is often inactive."""
     person = draft.person()
     name = _user_name(draft, person)
     password = Password(draft.ago(700, 900), draft.ago(120, 700))
@@ -124,7 +125,7 @@ def stale_human(draft: Draft) -> User:
 
 
 def never_used_human(draft: Draft) -> User:
-    """Made with a password, and sometimes a key, that nobody ever used."""
+    """Created with a password, and sometimes a key, that nobody ever used."""
     person = draft.person()
     created = draft.ago(100, 900)
     keys = (draft.access_key(created),) if draft.chance(0.5) else ()
@@ -236,7 +237,7 @@ def vendor(draft: Draft) -> User:
 
 
 def bedrock_api_key(draft: Draft) -> User:
-    """What the Bedrock console makes for a long-term API key (Amazon Bedrock User Guide, "API keys")."""
+    """What the Bedrock console creates for a long-term API key (Amazon Bedrock User Guide, "API keys")."""
     created = draft.ago(5, 300)
     suffix = "".join(draft.rng.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=4))
     return _machine(
@@ -308,7 +309,7 @@ def omnibus(draft: Draft) -> User:
 
 
 def break_glass(draft: Draft) -> User:
-    """The documented exception: for the day that Identity Center is down, with a hardware token."""
+    """The documented exception, for the day that Identity Center is down. It has a hardware token."""
     return User(
         draft.name("break-glass"),
         draft.ids.user(),
