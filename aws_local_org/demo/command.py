@@ -18,7 +18,7 @@ from rich.console import Console
 from aws_local_org import LocalOrg, Settings
 from aws_local_org.commands import errors_as_messages
 from aws_local_org.demo import expectations as expect
-from aws_local_org.demo import planted
+from aws_local_org.demo import planted, steps
 from aws_local_org.demo.expectations import mails
 from aws_local_org.demo.state import (
     AccountState,
@@ -27,19 +27,6 @@ from aws_local_org.demo.state import (
     account_states,
     announcements,
     people_with_access,
-)
-from aws_local_org.demo.steps import (
-    COMPRESSED,
-    DEMO_POLICIES,
-    POLICY_NAMES,
-    Workflow,
-    check_checkout,
-    clear,
-    explain,
-    places,
-    show_step,
-    source_option,
-    work_option,
 )
 from aws_local_org.environment import no_aws_settings
 from aws_local_org.errors import LocalOrgError
@@ -69,8 +56,8 @@ LEFT = (
 
 
 @click.command()
-@source_option
-@work_option(DEMO)
+@steps.source_option
+@steps.work_option(DEMO)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same number gives the same users.")
 @click.option("--users-per-account", type=click.IntRange(12, 5000), default=30, show_default=True)
 @click.option(
@@ -97,17 +84,17 @@ def _run(source: Path, work: Path, seed: int, users_per_account: int, count: int
     with prepared(source, work.absolute(), seed, users_per_account, count) as rehearsal:
         accounts, users = len(rehearsal.before), sum(len(state.users) for state in rehearsal.before.values())
         console.print(f"A local organization with {accounts} accounts and {users} IAM users is up.")
-        console.print(f"{COMPRESSED}, but for the planted machines.", soft_wrap=True, highlight=False)
+        console.print(f"{steps.COMPRESSED}, but for the planted machines.", soft_wrap=True, highlight=False)
         for title, step in rehearsal.steps():
-            show_step(console, title, step, rehearsal)
+            steps.show_step(console, title, step, rehearsal)
             if rehearsal.faults:
                 break
         _print_before_and_after(rehearsal)
         if rehearsal.after:
             _print_planted(rehearsal)
-    console.print(f"{LEFT}\n{places(work)}", soft_wrap=True, highlight=False)
+    console.print(f"{LEFT}\n{steps.places(work)}", soft_wrap=True, highlight=False)
     console.print(f"{time.monotonic() - started:.0f} seconds, {len(rehearsal.faults)} faults")
-    explain(console, rehearsal)
+    steps.explain(console, rehearsal)
     return rehearsal.faults
 
 
@@ -182,11 +169,11 @@ def prepared(
     What an earlier demo left in ``work`` is removed first. Raises LocalOrgError, before anything is touched, where
     ``work`` is not a demo's, or ``source`` is not a checkout whose accounts are the organization's.
     """
-    check_checkout(source, DEMO, (*POLICY_NAMES, *DEMO_POLICIES))
+    steps.check_checkout(source, DEMO, (*steps.POLICY_NAMES, *steps.DEMO_POLICIES))
     _check_accounts(source, Settings())
     # an assignment takes seconds in AWS; the demo compresses time anyway
     settings = Settings(member_accounts=_members(accounts), assignment_seconds=0.1)
-    clear(work, DEMO, MARKER)
+    steps.clear(work, DEMO, MARKER)
     with no_aws_settings(), LocalOrg(settings) as org, SmtpSink(work / "mails") as sink:
         seed(org, seed=seed_number, users_per_account=users_per_account)
         planted.add_tempting_users(org)
@@ -259,7 +246,7 @@ def _listed(accounts: Iterable[object]) -> str:
 
 
 @dataclass
-class Demo(Workflow):
+class Demo(steps.Workflow):
     """The steps over the seeded population, for which it is known beforehand what must happen to each user.
 
     ``source``: a copy of the checkout's policies, since an owner's answer is written to the exemptions. ``answered``:
