@@ -13,7 +13,7 @@ cloudtrail       the event history and LookupEvents; scripted_events: events of 
 identity_center  IAM Identity Center: sso-admin and identitystore
 seed, seeding    fill accounts with an invented population; load, loading: with a copy of a real account
 smtp_sink        an SMTP server that keeps every mail as a file
-commands         ``c7n-iamusers local-org``, with serving and endpoint; demo: ``c7n-iamusers demo`` and ``rehearse``
+commands         ``c7n-iamusers local-org``, with serving; demo: ``c7n-iamusers demo`` and ``rehearse``
 
 Importing this package loads neither moto nor boto3: the commands' help needs neither.
 """

@@ -21,7 +21,7 @@ from aws_local_org import aws_request, control, credentials, enforcement
 from aws_local_org.accounts import Accounts
 from aws_local_org.aws_request import AwsRequest
 from aws_local_org.call_log import CallRecord, redacted
-from aws_local_org.cloudtrail.calls import Sender, add_call
+from aws_local_org.cloudtrail import Sender, add_call
 from aws_local_org.credentials import Principal
 from aws_local_org.errors import NOT_IMPLEMENTED, AwsError, WireResponse, error_code_of, render
 from aws_local_org.faults import CONNECTION_RESET, ConnectionLost, Fault, Faults, refusal
@@ -182,7 +182,7 @@ def _empty(response: WireResponse) -> bool:
     return response.status == 200 and b"ReceiptHandle" not in response.body
 
 
-#: moto's routes for its own administration, which ours take the place of, and EC2's metadata service.
+#: moto's routes for its own administration, which the control routes replace, and EC2's metadata service.
 _OWN_HOSTS = ("moto_api", "instance_metadata")
 
 

@@ -14,7 +14,7 @@ from aws_local_org import settings as settings_module
 from aws_local_org.errors import AwsError
 from aws_local_org.settings import Settings
 
-#: The role that the base credentials are a session of, in the management account.
+#: The role in the management account whose session the base credentials are.
 OPERATOR_ROLE = "LocalOrgOperator"
 
 
@@ -45,7 +45,7 @@ class Principal:
     expires: datetime | None = None
 
 
-#: Where the WSGI environ carries the caller, for STS to answer GetCallerIdentity from.
+#: The key of the WSGI environ under which STS finds the caller, for GetCallerIdentity.
 ENVIRON_KEY = "aws_local_org.principal"
 
 _sessions: dict[str, Principal] = {}

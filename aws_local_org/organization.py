@@ -66,7 +66,7 @@ def install() -> None:
 
 
 def populate(settings: Settings) -> None:
-    """(Re)create the organization; whatever organization the process had is forgotten."""
+    """Create the organization; an earlier one of this process is forgotten."""
     global _backend
     partition = get_partition(settings.region)
     organizations_backends.master_accounts.clear()
@@ -131,7 +131,7 @@ def _date_apart(accounts: list[FakeAccount]) -> None:
 
 @contextmanager
 def _next_account_id(account_id: str) -> Iterator[None]:
-    """moto draws the id within FakeAccount's constructor, and makes a role in that account right there."""
+    """moto draws the id in FakeAccount's constructor, which also creates a role in that account."""
     draw = utils.make_random_account_id
     utils.make_random_account_id = lambda: account_id
     try:

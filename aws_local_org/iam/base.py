@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from functools import cache
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from moto.core.exceptions import ServiceException
 from moto.core.responses import TYPE_RESPONSE, ActionResult
@@ -20,11 +20,20 @@ from aws_local_org.iam.entities import User
 from aws_local_org.iam.parameters import check_parameters
 from aws_local_org.iam.results import DEFAULT_PAGE, PageRequest, PlainResult, page_of, paged_members
 
-#: UserName is optional here without meaning the caller.
+#: Operations that do not act on the caller where UserName is not given.
 _NOT_THE_CALLER = frozenset({"ListServiceSpecificCredentials", "GetMFADevice"})
 
 #: moto pages some lists itself; with this size it returns everything and leaves paging to this module.
 _EVERYTHING = 10**9
+
+T = TypeVar("T")
+
+
+def existing(entity: T | None, what: str) -> T:
+    """``entity``. Raises NoSuchEntity, which says that ``what`` cannot be found, where it is None."""
+    if entity is None:
+        raise no_such_entity(f"{what} cannot be found.")
+    return entity
 
 
 class Backend(IAMBackend):
@@ -33,14 +42,11 @@ class Backend(IAMBackend):
     users: dict[str, User]
 
     def get_user(self, name: str) -> User:
-        user = self.users.get(name)
-        if user is None:
-            raise no_such_entity(f"The user with name {name} cannot be found.")
-        return user
+        return existing(self.users.get(name), f"The user with name {name}")
 
 
 class Response(IamResponse):
-    """Checks parameters, calls the operation's method, cuts its result to a page, and puts errors in AWS's form."""
+    """Checks parameters, calls the operation's method, cuts its result to a page, and turns errors into AWS's."""
 
     #: As botocore's request parser understood the request.
     params: dict[str, Any]

@@ -10,8 +10,7 @@ from moto.core.responses import ActionResult
 from moto.iam.exceptions import EntityAlreadyExists
 from moto.iam.models import InstanceProfile, Role
 
-from aws_local_org.errors import no_such_entity
-from aws_local_org.iam.base import Backend, Response
+from aws_local_org.iam.base import Backend, Response, existing
 from aws_local_org.iam.entities import boundary_shape
 from aws_local_org.iam.results import Listing, PlainResult
 
@@ -19,9 +18,7 @@ from aws_local_org.iam.results import Listing, PlainResult
 class RolesBackend(Backend):
     def get_role(self, role_name: str) -> Role:
         found = next((role for role in self.roles.values() if role.name == role_name), None)
-        if found is None:
-            raise no_such_entity(f"The role with name {role_name} cannot be found.")
-        return found
+        return existing(found, f"The role with name {role_name}")
 
     def create_role(
         self,
@@ -54,14 +51,11 @@ class RolesBackend(Backend):
         super().put_role_permissions_boundary(role_name, permissions_boundary)
 
     def get_instance_profile(self, profile_name: str) -> InstanceProfile:
-        profile = self.instance_profiles.get(profile_name)
-        if profile is None:
-            raise no_such_entity(f"Instance Profile {profile_name} cannot be found.")
-        return profile
+        return existing(self.instance_profiles.get(profile_name), f"Instance Profile {profile_name}")
 
 
 class RolesResponse(Response):
-    """What CreateRole, GetRole and ListRoles show of a role differs, as AWS answers them."""
+    """CreateRole, GetRole and ListRoles show different members of a role, as AWS does."""
 
     def create_role(self) -> ActionResult:
         role = self.backend.create_role(
