@@ -43,6 +43,12 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(700, 10, 1000)
 
 
+def pytest_sessionfinish() -> None:
+    """Collect garbage once; pytest itself would search everything five times."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def shared_org() -> Iterator[LocalOrg]:
     """The organization of this process; stopped if the last test needed another. See ``local_org``."""
