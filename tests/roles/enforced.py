@@ -56,7 +56,7 @@ class Enforced:
     path: Path
     accounts: Path
     documents: dict[str, Any]
-    asked: dict[str, set[tuple[str, str, tuple[tuple[str, str], ...]]]] = field(default_factory=dict)
+    asked: dict[str, dict[Any, Request]] = field(default_factory=dict)
     ran: set[str] = field(default_factory=set)
 
     def run(self, name: str, role: str, **names: str) -> None:
@@ -195,9 +195,9 @@ def _record(found: Enforced, monkeypatch: pytest.MonkeyPatch) -> None:
     original = enforcement.refusal
 
     def refusal(request: Request, policies: Policies) -> str:
-        role = request.context["aws:principalarn"]
-        asked = (request.action, request.resource, tuple(sorted(request.context.items())))
-        found.asked.setdefault(role, set()).add(asked)
+        role = str(request.context["aws:principalarn"])
+        key = (request.action, request.resource, tuple(sorted(request.context.items())))
+        found.asked.setdefault(role, {})[key] = request
         return original(request, policies)
 
     monkeypatch.setattr(enforcement, "refusal", refusal)
