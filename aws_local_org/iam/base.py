@@ -90,10 +90,7 @@ class Response(IamResponse):
 
         Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListAccessKeys.html.
         """
-        shape = operation.input_shape
-        if shape is None or "UserName" not in shape.members or "UserName" in shape.required_members:
-            return
-        if self.params.get("UserName") or operation.name in _NOT_THE_CALLER:
+        if self.params.get("UserName") or not _implies_user(operation):
             return
         if self.caller.user_name is None:
             raise validation_error("Must specify userName when calling with non-User credentials")
@@ -114,6 +111,17 @@ def _operation(name: str) -> Any:
     if name not in model.operation_names:
         raise iam_error("InvalidAction", f"Could not find operation {name} for version 2010-05-08")
     return model.operation_model(name)
+
+
+def _implies_user(operation: Any) -> bool:
+    shape = operation.input_shape
+    optional = shape is not None and "UserName" in shape.members and "UserName" not in shape.required_members
+    return optional and operation.name not in _NOT_THE_CALLER
+
+
+def is_of_caller(name: str) -> bool:
+    """Whether the operation acts on the caller if it is given no UserName."""
+    return name == "ChangePassword" or _implies_user(_operation(name))
 
 
 @cache
