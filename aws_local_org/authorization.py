@@ -44,7 +44,7 @@ def requests(principal: Principal, request: AwsRequest) -> Iterator[Request]:
     find = _FINDERS.get(request.service, _of_other_services)
     for action, resource in dict.fromkeys(find(principal, request)):
         if action not in _FREE:
-            context = {**_of_principal(principal, request), **_of_request(request, action)}
+            context = {**_of_principal(principal, request), **_of_request(principal, request, action)}
             context |= _of_resource(principal, request, resource)
             yield Request(action, resource, context, _known(request, resource))
 
@@ -433,9 +433,10 @@ def _of_sts(principal: Principal, request: AwsRequest) -> Iterator[_Wanted]:
     parameters = request.parameters
     role = str(parameters["RoleArn"]) if "RoleArn" in parameters else None
     yield f"sts:{request.operation}", ANYTHING if request.operation in _WITHOUT_ROLE else role
-    if parameters.get("Tags") or parameters.get("TransitiveTagKeys"):
+    # What a session hands on to the sessions that it starts takes the same permissions.
+    if parameters.get("Tags") or parameters.get("TransitiveTagKeys") or principal.transitive_tags:
         yield "sts:TagSession", role
-    if parameters.get("SourceIdentity"):
+    if parameters.get("SourceIdentity") or principal.source_identity:
         yield "sts:SetSourceIdentity", role
 
 
@@ -529,10 +530,10 @@ def _of_mfa(principal: Principal, request: AwsRequest) -> dict[str, str]:
 def tags_of(principal: Principal) -> dict[str, str]:
     """The principal's tags, with those of its session in their place."""
     entity = entity_of(principal.role_arn or principal.arn)
-    return {**_listed(getattr(entity, "tags", ())), **dict(principal.session_tags)}
+    return {**listed_tags(getattr(entity, "tags", ())), **dict(principal.session_tags)}
 
 
-def _of_request(request: AwsRequest, action: str) -> _Context:
+def _of_request(principal: Principal, request: AwsRequest, action: str) -> _Context:
     parameters = request.parameters
     if request.service not in _KNOWN_OF_SERVICES:
         return {}
@@ -547,7 +548,7 @@ def _of_request(request: AwsRequest, action: str) -> _Context:
         given |= {
             "sts:externalid": parameters.get("ExternalId"),
             "sts:rolesessionname": parameters.get("RoleSessionName"),
-            "sts:sourceidentity": parameters.get("SourceIdentity"),
+            "sts:sourceidentity": parameters.get("SourceIdentity") or principal.source_identity,
             "sts:transitivetagkeys": tuple(parameters.get("TransitiveTagKeys") or ()) or None,
         }
     if request.service == "iam":
@@ -563,7 +564,9 @@ def _of_request(request: AwsRequest, action: str) -> _Context:
 
 def _of_s3_request(parameters: Parameters) -> dict[str, Any]:
     tagging = parameters.get("Tagging") or ()
-    tags = dict(parse_qsl(tagging)) if isinstance(tagging, str) else _listed(dict(tagging).get("TagSet", ()))
+    tags = (
+        dict(parse_qsl(tagging)) if isinstance(tagging, str) else listed_tags(dict(tagging).get("TagSet", ()))
+    )
     return {
         "s3:delimiter": parameters.get("Delimiter"),
         "s3:max-keys": parameters.get("MaxKeys"),
@@ -593,7 +596,7 @@ def _of_resource(principal: Principal, request: AwsRequest, resource: str | None
     if (entity := entity_of(resource or "")) is not None:
         # iam:ResourceTag is of users and roles alone.
         prefixes = ("aws", "iam") if fields[5].startswith(("user/", "role/")) else ("aws",)
-        for key, value in _listed(getattr(entity, "tags", ())).items():
+        for key, value in listed_tags(getattr(entity, "tags", ())).items():
             given |= {f"{prefix}:resourcetag/{key.lower()}": value for prefix in prefixes}
         if request.service == "iam" and f"iam:{request.operation}" in _BOUNDED:
             boundary = request.parameters.get("PermissionsBoundary")
@@ -602,10 +605,10 @@ def _of_resource(principal: Principal, request: AwsRequest, resource: str | None
 
 
 def _tags(parameters: Parameters) -> dict[str, str]:
-    return _listed(parameters.get("Tags") or parameters.get("tags") or ())
+    return listed_tags(parameters.get("Tags") or parameters.get("tags") or ())
 
 
-def _listed(tags: Any) -> dict[str, str]:
+def listed_tags(tags: Any) -> dict[str, str]:
     """Tags by their keys, from any form in which AWS has them."""
     if isinstance(tags, Mapping):
         # moto keeps a policy's tags by their keys

@@ -21,6 +21,7 @@ from aws_local_org.authorization import requests
 from aws_local_org.aws_request import AwsRequest
 from aws_local_org.credentials import Principal
 from aws_local_org.errors import AwsError, access_denied
+from aws_local_org.iam.managed_policies import default_document
 from c7n_iamusers.policy_comparison.evaluation import (
     ALLOWED,
     EXPLICIT_DENY,
@@ -34,10 +35,27 @@ def check(principal: Principal, request: AwsRequest) -> None:
     """Raises AwsError AccessDenied, in AWS's words, where ``principal`` may not make ``request``."""
     if credentials.is_operator(principal):
         return
+    _check_session_of_user(principal, request)
     policies = policies_of(principal)
     for each in requests(principal, request):
         if reason := refusal(each, policies):
             raise _denied(principal, each, reason)
+
+
+def _check_session_of_user(principal: Principal, request: AwsRequest) -> None:
+    """The limits of what GetSessionToken gives, whatever policies say (STS API reference, GetSessionToken)."""
+    if principal.user_name is None or not principal.is_session:
+        return
+    if request.service == "iam" and principal.mfa_since is None:
+        # AWS's code, which speaks of the token; its message says no more than this one's beginning.
+        raise AwsError(
+            "InvalidClientTokenId",
+            "The security token included in the request is invalid: credentials of GetSessionToken can call IAM only "
+            "if GetSessionToken was given a code of an MFA device",
+            403,
+        )
+    if request.service == "sts" and request.operation not in ("AssumeRole", "GetCallerIdentity"):
+        raise access_denied(f"Cannot call {request.operation} with session credentials")
 
 
 @dataclass(frozen=True)
@@ -56,7 +74,10 @@ def refusal(request: Request, policies: Policies) -> str:
         kinds["permissions boundary"] = (policies.boundary,)
     if policies.session is not None:
         kinds["session policy"] = policies.session
-    found = {kind: decision(request, documents) for kind, documents in kinds.items()}
+    try:
+        found = {kind: decision(request, documents) for kind, documents in kinds.items()}
+    except ValueError as error:
+        return f"because one of the caller's policies can't be read: {error}"
     for kind, documents in kinds.items():
         if found[kind] == EXPLICIT_DENY:
             article = "an" if kind.startswith("i") else "a"
@@ -91,13 +112,8 @@ def policies_of(principal: Principal) -> Policies:
     documents = [
         document
         for entity in entities
-        for document in (*entity.policies.values(), *map(_document, entity.managed_policies.values()))
+        for document in (*entity.policies.values(), *map(default_document, entity.managed_policies.values()))
     ]
     boundary = getattr(entities[0], "permissions_boundary_arn", None) if entities else None
-    limit = _document(backend.get_policy(boundary)) if boundary else None
+    limit = default_document(backend.get_policy(boundary)) if boundary else None
     return Policies(tuple(documents), limit, principal.session_policies)
-
-
-def _document(policy: Any) -> str:
-    version = next(each for each in policy.versions if each.version_id == policy.default_version_id)
-    return str(version.document)
