@@ -19,7 +19,7 @@ from aws_local_org import organization, settings
 from aws_local_org.aws_request import AwsRequest
 from aws_local_org.credentials import Principal
 from aws_local_org.errors import NOT_IMPLEMENTED, AwsError
-from aws_local_org.iam.base import is_of_caller
+from aws_local_org.iam.base import entity_named, entity_of, is_of_caller
 from aws_local_org.identity_center.state import instances
 from c7n_iamusers.policy_comparison.evaluation import Request
 
@@ -105,17 +105,6 @@ _BOUNDED = frozenset(
         ("Put", "Policy"),
     )
 )
-_ENTITIES: Mapping[str, Callable[[Any, str, str], Any]] = {
-    "group": lambda backend, name, _: backend.groups.get(name),
-    "instance-profile": lambda backend, name, _: backend.instance_profiles.get(name),
-    "mfa": lambda backend, _, arn: backend.virtual_mfa_devices.get(arn),
-    "policy": lambda backend, _, arn: backend.managed_policies.get(arn),
-    "role": lambda backend, name, _: next(
-        (each for each in backend.roles.values() if each.name == name), None
-    ),
-    "server-certificate": lambda backend, name, _: backend.certificates.get(name),
-    "user": lambda backend, name, _: backend.users.get(name),
-}
 
 
 def _of_iam(principal: Principal, request: AwsRequest) -> Iterator[_Wanted]:
@@ -179,20 +168,7 @@ def _iam_arn(account: str, kind: str, name: str, path: str | None = None) -> str
 
 
 def _path(account: str, kind: str, name: str) -> str:
-    find = _ENTITIES.get(kind)
-    entity = find(iam_backends[account][settings.current().partition], name, "") if find else None
-    return getattr(entity, "path", None) or "/"
-
-
-def entity_of(arn: str) -> Any:
-    """What has this ARN in the IAM of an account of the organization; None if nothing has."""
-    fields = arn.split(":", 5)
-    current = settings.current()
-    if len(fields) < 6 or fields[2] != "iam" or fields[4] not in current.account_ids:
-        return None
-    kind, _, place = fields[5].partition("/")
-    find = _ENTITIES.get(kind)
-    return find(iam_backends[fields[4]][current.partition], place.rpartition("/")[2], arn) if find else None
+    return getattr(entity_named(account, kind, name), "path", None) or "/"
 
 
 # IAM Identity Center

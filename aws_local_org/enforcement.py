@@ -21,7 +21,7 @@ from aws_local_org.authorization import requests
 from aws_local_org.aws_request import AwsRequest
 from aws_local_org.credentials import Principal
 from aws_local_org.errors import AwsError, access_denied
-from aws_local_org.iam.managed_policies import default_document
+from aws_local_org.iam.policies import default_document
 from c7n_iamusers.policy_comparison.evaluation import (
     ALLOWED,
     EXPLICIT_DENY,

@@ -23,12 +23,13 @@ from moto.sts.responses import TokenResponse
 from moto.sts.utils import random_session_token
 
 from aws_local_org import credentials, organization, settings
-from aws_local_org.authorization import entity_of, listed_tags, requests
+from aws_local_org.authorization import listed_tags, requests
 from aws_local_org.aws_request import AwsRequest
 from aws_local_org.credentials import Principal
 from aws_local_org.errors import AwsError, access_denied, validation_error
-from aws_local_org.iam.inline_policies import check_document
-from aws_local_org.iam.managed_policies import default_document
+from aws_local_org.iam.base import entity_of
+from aws_local_org.iam.policies import check_document
+from aws_local_org.iam.policies import default_document
 from c7n_iamusers.policy_comparison.evaluation import ALLOWED, Request, decision, undecided
 
 _ROLE_ARN = re.compile(r"^arn:(aws[a-z-]*):iam::(\d{12}):role/(?:.*/)?([\w+=,.@-]{1,64})$")
