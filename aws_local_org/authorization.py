@@ -7,6 +7,7 @@ context keys" (IAM User Guide); "Required permissions for Amazon S3 API operatio
 
 from __future__ import annotations
 
+import calendar
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlparse
@@ -382,19 +383,29 @@ def _copied(source: str) -> _Wanted:
 
 
 def _of_sqs(principal: Principal, request: AwsRequest) -> Iterator[_Wanted]:
-    parameters, partition = request.parameters, settings.current().partition
-    account, name = principal.account, parameters.get("QueueName")
-    resource = ANYTHING if request.operation == "ListQueues" else None
-    if url := parameters.get("QueueUrl"):
-        account, _, name = urlparse(str(url)).path.strip("/").rpartition("/")
-        account = account.rpartition("/")[2]
-    if name:
-        resource = f"arn:{partition}:sqs:{request.region}:{account}:{name}"
-    elif source := parameters.get("SourceArn"):
-        resource = str(source)
-    yield f"sqs:{request.operation.removesuffix('Batch')}", resource
-    if request.operation == "CreateQueue" and _tags(parameters):
-        yield "sqs:TagQueue", resource
+    for resource in dict.fromkeys(_in_sqs(principal, request)):
+        yield f"sqs:{request.operation.removesuffix('Batch')}", resource
+        if request.operation == "CreateQueue" and _tags(request.parameters):
+            yield "sqs:TagQueue", resource
+
+
+def _in_sqs(principal: Principal, request: AwsRequest) -> Iterator[str | None]:
+    parameters = request.parameters
+    if request.operation == "ListQueues":
+        yield ANYTHING
+    elif name := parameters.get("QueueName"):
+        yield _queue(request, principal.account, str(name))
+    elif url := parameters.get("QueueUrl"):
+        place, _, name = urlparse(str(url)).path.rpartition("/")
+        # The queue that answers is the caller's own, whatever account the URL names.
+        for account in (principal.account, place.rpartition("/")[2] or principal.account):
+            yield _queue(request, account, name)
+    else:
+        yield str(parameters["SourceArn"]) if "SourceArn" in parameters else None
+
+
+def _queue(request: AwsRequest, account: str, name: str) -> str:
+    return f"arn:{settings.current().partition}:sqs:{request.region}:{account}:{name}"
 
 
 _WITHOUT_ROLE = frozenset(
@@ -476,7 +487,10 @@ def _known(request: AwsRequest, resource: str | None) -> frozenset[str]:
 
 
 def _of_principal(principal: Principal, request: AwsRequest) -> _Context:
+    now = utcnow()
     given: dict[str, str | None] = {
+        "aws:currenttime": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        "aws:epochtime": str(calendar.timegm(now.timetuple())),
         "aws:principalarn": principal.role_arn or principal.arn,
         "aws:principalaccount": principal.account,
         "aws:principalisawsservice": "false",

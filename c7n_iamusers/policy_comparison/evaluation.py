@@ -2,7 +2,7 @@
 """The decision on one request by identity-based policies, a permissions boundary or service control policies. Pure.
 
 Rules: "Policy evaluation logic" (IAM User Guide). What this evaluator can't decide allows nothing and denies what it
-could deny: operators of numbers, dates and IP addresses, and keys and resources of which nothing is known.
+could deny: operators of numbers and IP addresses, and keys and resources of which nothing is known.
 """
 
 from __future__ import annotations

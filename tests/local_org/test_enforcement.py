@@ -101,8 +101,8 @@ def document(*actions: str, effect: str = "Allow", resource: str = "*", **given:
         (
             "sqs",
             "SendMessage",
-            {"QueueUrl": "http://127.0.0.1:1/123456789012/q"},
-            {("sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:q")},
+            {"QueueUrl": "http://127.0.0.1:1/111122223333/q"},
+            {("sqs:SendMessage", f"arn:aws:sqs:us-east-1:{ACCOUNT}:q")},
         ),
         *(
             ("iam", operation, given, {(f"iam:{operation}", f"{IAM}{resource}")})
@@ -203,9 +203,15 @@ def document(*actions: str, effect: str = "Allow", resource: str = "*", **given:
         ),
         (
             "sqs",
+            "SendMessage",
+            {"QueueUrl": "http://127.0.0.1:1/999999999999/q"},
+            {("sqs:SendMessage", f"arn:aws:sqs:us-east-1:{each}:q") for each in (ACCOUNT, "999999999999")},
+        ),
+        (
+            "sqs",
             "SendMessageBatch",
-            {"QueueUrl": "http://127.0.0.1:1/123456789012/q"},
-            {("sqs:SendMessage", "arn:aws:sqs:us-east-1:123456789012:q")},
+            {"QueueUrl": "http://127.0.0.1:1/111122223333/q"},
+            {("sqs:SendMessage", f"arn:aws:sqs:us-east-1:{ACCOUNT}:q")},
         ),
         (
             "sqs",
@@ -489,6 +495,7 @@ BOUNDARY = "arn:aws:iam::aws:policy/AdministratorAccess"
         ("iam:GetUser", where("StringEquals", "aws:ResourceAccount", ACCOUNT), "GetUser", {}),
         ("iam:GetUser", where("StringEquals", "aws:ResourceOrgID", "${aws:PrincipalOrgID}"), "GetUser", {}),
         ("iam:GetUser", where("BoolIfExists", "aws:MultiFactorAuthPresent", "false"), "GetUser", {}),
+        ("iam:GetUser", where("DateLessThan", "aws:CurrentTime", "2999-01-01T00:00:00Z"), "GetUser", {}),
         ("iam:DeleteUserPolicy", where("ArnEquals", "iam:PermissionsBoundary", BOUNDARY), "DeleteUserPolicy", SELF),
         # objects
         ("s3:PutObjectAcl", {}, "PutObject", {**OBJECT, "GrantRead": "id=1"}),
@@ -523,6 +530,12 @@ def test_an_explicit_deny_of_a_part_of_the_request(
         pytest.param(where("StringEquals", "aws:PrincipalTag/none", "v"), "", id="known and missing"),
         pytest.param(where("StringEquals", "iam:ResourceTag/none", "v"), "", id="no such tag"),
         pytest.param(where("Bool", "aws:MultiFactorAuthPresent", "false"), "", id="MFA of a long-term key"),
+        pytest.param(where("DateLessThan", "aws:CurrentTime", "2020-01-01T00:00:00Z"), "", id="ended"),
+        pytest.param(
+            where("IpAddress", "aws:PrincipalArn", "10.0.0.0/8"),
+            "condition operator IpAddress",
+            id="operator",
+        ),
     ],
 )
 def test_a_deny_on_what_is_not_known_denies_and_names_it(
