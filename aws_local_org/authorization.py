@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlparse
 
@@ -50,6 +51,7 @@ def requests(principal: Principal, request: AwsRequest) -> Iterator[Request]:
             yield Request(action, resource, context, _known(request, resource))
 
 
+@cache
 def _operations(service: str) -> frozenset[str]:
     try:
         return frozenset(get_service_model(service).operation_names)
@@ -110,7 +112,7 @@ _BOUNDED = frozenset(
 
 def _of_iam(principal: Principal, request: AwsRequest) -> Iterator[_Wanted]:
     operation, parameters = request.operation, dict(request.parameters)
-    if "UserName" not in parameters and is_of_caller(operation) and principal.user_name:
+    if not parameters.get("UserName") and is_of_caller(operation) and principal.user_name:
         parameters["UserName"] = principal.user_name
     if owner := _owner(principal, operation, parameters):
         parameters["UserName"] = owner
@@ -130,7 +132,7 @@ def _owner(principal: Principal, operation: str, parameters: Parameters) -> str 
     if operation == "GetAccessKeyLastUsed":
         key = backend.access_keys.get(parameters.get("AccessKeyId"))
         return key.user_name if key else None
-    if operation == "GetMFADevice" and "UserName" not in parameters:
+    if operation == "GetMFADevice" and not parameters.get("UserName"):
         serial = parameters.get("SerialNumber")
         holders = (user.name for user in backend.users.values() if serial in user.mfa_devices)
         return next(holders, principal.user_name)

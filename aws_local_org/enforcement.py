@@ -38,7 +38,7 @@ def check(principal: Principal, request: AwsRequest) -> None:
     _check_session_of_user(principal, request)
     policies = policies_of(principal)
     for each in requests(principal, request):
-        if reason := refusal(each, policies):
+        if reason := refusal(each, policies) or _of_other_account(principal, each):
             raise _denied(principal, each, reason)
 
 
@@ -91,6 +91,17 @@ def refusal(request: Request, policies: Policies) -> str:
 def _unsupported(request: Request, documents: Sequence[str]) -> str:
     reasons = ", ".join(undecided(request, documents))
     return f" (unsupported {reasons} in the local organization)" if reasons else ""
+
+
+def _of_other_account(principal: Principal, request: Request) -> str:
+    """Why a bucket of another account is out of reach. That of a role is for its trust policy to say."""
+    owner = request.context.get("s3:resourceaccount", principal.account)
+    if owner == principal.account:
+        return ""
+    return (
+        f"because no resource-based policy allows the {request.action} action (the bucket is of account {owner}, and "
+        "the local organization has no policies of buckets)"
+    )
 
 
 def _denied(principal: Principal, request: Request, reason: str) -> AwsError:

@@ -547,6 +547,16 @@ def test_a_deny_on_what_is_not_known_denies_and_names_it(
     assert bool(text) == bool(reason)
 
 
+def test_a_bucket_of_another_account_needs_a_policy_that_does_not_exist_here(
+    org: LocalOrg, ada: Principal
+) -> None:
+    for account in (ACCOUNT, "444455556666"):
+        org.client("s3", account).create_bucket(Bucket=f"b-{account}")
+    assert why_not(ada, "s3", "GetObject", Bucket=f"b-{ACCOUNT}", Key="k") == ""
+    text = why_not(ada, "s3", "GetObject", Bucket="b-444455556666", Key="k")
+    assert "because no resource-based policy allows the s3:GetObject action" in text
+
+
 def test_an_operation_that_takes_unknown_permissions_is_refused(ada: Principal) -> None:
     assert "does not know which permissions s3 RenameObject takes" in why_not(ada, "s3", "RenameObject")
     assert "does not know which permissions iam GET / takes" in why_not(ada, "iam", "GET /")
