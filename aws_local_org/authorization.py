@@ -123,7 +123,9 @@ def _of_iam(principal: Principal, request: AwsRequest) -> Iterator[_Wanted]:
             kind = operation.removeprefix("Create").removeprefix("Upload")
             yield f"iam:Tag{kind.replace('VirtualMFA', 'MFA')}", resource
     if operation == "AddRoleToInstanceProfile":
-        yield "iam:PassRole", _iam_arn(principal.account, "role", str(parameters.get("RoleName")))
+        role = str(parameters.get("RoleName"))
+        path = _path(principal.account, "role", role)
+        yield "iam:PassRole", _iam_arn(principal.account, "role", role, path)
 
 
 def _owner(principal: Principal, operation: str, parameters: Parameters) -> str | None:
@@ -147,15 +149,14 @@ def _in_iam(principal: Principal, parameters: Parameters) -> Iterator[str]:
     account, partition = principal.account, settings.current().partition
     for member, kind in _NAMES.items():
         if name := parameters.get(member):
-            yield _iam_arn(account, kind, str(name), parameters.get("Path"))
-            if (
-                moved := {"NewUserName", "NewGroupName", "NewServerCertificateName", "NewPath"}
-                & parameters.keys()
-            ):
-                # "must have appropriate permissions on both the source object and the target object" (UpdateUser)
-                renamed = next((str(parameters[each]) for each in moved - {"NewPath"}), str(name))
-                path = parameters.get("NewPath") or _path(account, kind, str(name))
-                yield _iam_arn(account, kind, renamed, path)
+            if path := parameters.get("Path"):  # of what is to be created
+                yield _iam_arn(account, kind, str(name), str(path))
+                return
+            before = _path(account, kind, str(name))
+            yield _iam_arn(account, kind, str(name), before)
+            # "must have appropriate permissions on both the source object and the target object" (UpdateUser)
+            renamed = parameters.get(f"New{member}") or name
+            yield _iam_arn(account, kind, str(renamed), str(parameters.get("NewPath") or before))
             return
     for member in _ARNS:
         if str(arn := parameters.get(member, "")).startswith("arn:"):
@@ -164,10 +165,8 @@ def _in_iam(principal: Principal, parameters: Parameters) -> Iterator[str]:
         yield f"arn:{partition}:iam::{account}:oidc-provider/{str(url).partition('://')[2]}"
 
 
-def _iam_arn(account: str, kind: str, name: str, path: str | None = None) -> str:
-    """``path``: of what is to be created; None: of what is there."""
-    partition = settings.current().partition
-    return f"arn:{partition}:iam::{account}:{kind}{path or _path(account, kind, name)}{name}"
+def _iam_arn(account: str, kind: str, name: str, path: str) -> str:
+    return f"arn:{settings.current().partition}:iam::{account}:{kind}{path}{name}"
 
 
 def _path(account: str, kind: str, name: str) -> str:
@@ -335,6 +334,8 @@ def _of_s3(principal: Principal, request: AwsRequest) -> Iterator[_Wanted]:
         # one DeleteObject for each
         objects = (parameters.get("Delete") or {}).get("Objects") or ()
         asked: list[Parameters] = [{**parameters, **each} for each in objects]
+        if not asked:
+            yield "s3:DeleteObject", None
     else:
         asked = [parameters]
     for each in asked:
@@ -385,7 +386,7 @@ def _copied(source: str) -> _Wanted:
 
 
 def _of_sqs(principal: Principal, request: AwsRequest) -> Iterator[_Wanted]:
-    for resource in dict.fromkeys(_in_sqs(principal, request)):
+    for resource in _in_sqs(principal, request):
         yield f"sqs:{request.operation.removesuffix('Batch')}", resource
         if request.operation == "CreateQueue" and _tags(request.parameters):
             yield "sqs:TagQueue", resource
@@ -433,11 +434,7 @@ def _of_other_services(principal: Principal, request: AwsRequest) -> Iterator[_W
     resource = None if request.parameters else ANYTHING
     prefix = _PREFIXES.get(request.service, request.service)
     yield f"{prefix}:{request.operation}", resource
-    if (
-        request.service == "organizations"
-        and _tags(request.parameters)
-        and request.operation != "TagResource"
-    ):
+    if request.service == "organizations" and _tags(request.parameters):
         yield "organizations:TagResource", None
 
 
@@ -482,10 +479,10 @@ _KNOWN_OF_SERVICES: Mapping[str, frozenset[str]] = {
 
 def _known(request: AwsRequest, resource: str | None) -> frozenset[str]:
     known = _KNOWN | _KNOWN_OF_SERVICES.get(request.service, frozenset())
-    # What does not exist yet, and what this module does not find, could have any tags.
-    return (
-        known | {"aws:resourcetag/", "iam:resourcetag/"} if entity_of(resource or "") is not None else known
-    )
+    if entity_of(resource or "") is None:
+        # What does not exist yet, and what this module does not find, could have any tags.
+        return known
+    return known | {"aws:resourcetag/", "iam:resourcetag/"}
 
 
 def _of_principal(principal: Principal, request: AwsRequest) -> _Context:
@@ -534,7 +531,7 @@ def _of_request(principal: Principal, request: AwsRequest, action: str) -> _Cont
         given = _of_s3_request(parameters)
     else:
         tags = _tags(parameters)
-        given = {f"aws:requesttag/{key.lower()}": value for key, value in tags.items()}
+        given = _by_key("aws:requesttag/", tags)
         given["aws:tagkeys"] = tuple(tags) or tuple(parameters.get("TagKeys") or ()) or None
     if request.service == "sts":
         given |= {
@@ -556,18 +553,27 @@ def _of_request(principal: Principal, request: AwsRequest, action: str) -> _Cont
 
 def _of_s3_request(parameters: Parameters) -> dict[str, Any]:
     tagging = parameters.get("Tagging") or ()
-    tags = (
-        dict(parse_qsl(tagging)) if isinstance(tagging, str) else listed_tags(dict(tagging).get("TagSet", ()))
-    )
+    if isinstance(tagging, str):
+        tags = dict(parse_qsl(tagging, keep_blank_values=True))
+    else:
+        tags = listed_tags(dict(tagging).get("TagSet", ()))
     return {
         "s3:delimiter": parameters.get("Delimiter"),
         "s3:max-keys": parameters.get("MaxKeys"),
         "s3:prefix": parameters.get("Prefix"),
-        **{f"s3:requestobjecttag/{key.lower()}": value for key, value in tags.items()},
+        **_by_key("s3:requestobjecttag/", tags),
         "s3:requestobjecttagkeys": tuple(tags) or None,
         "s3:x-amz-acl": parameters.get("ACL"),
         **{f"s3:x-amz-grant-{each}": parameters.get(_grant(each)) for each in _GRANTS},
     }
+
+
+def _by_key(prefix: str, tags: Mapping[str, str]) -> dict[str, Any]:
+    """The condition keys of tags. Keys of tags that differ in case alone are one condition key."""
+    found: dict[str, list[str]] = {}
+    for key, value in tags.items():
+        found.setdefault(f"{prefix}{key.lower()}", []).append(value)
+    return {key: values[0] if len(values) == 1 else tuple(values) for key, values in found.items()}
 
 
 def _grant(name: str) -> str:

@@ -189,6 +189,7 @@ def document(*actions: str, effect: str = "Allow", resource: str = "*", **given:
             {"Bucket": "b", "Delete": {"Objects": [{"Key": "k"}, {"Key": "l", "VersionId": "1"}]}},
             {("s3:DeleteObject", "arn:aws:s3:::b/k"), ("s3:DeleteObjectVersion", "arn:aws:s3:::b/l")},
         ),
+        ("s3", "DeleteObjects", {"Bucket": "b"}, {("s3:DeleteObject", None)}),
         (
             "s3",
             "CopyObject",
@@ -505,6 +506,8 @@ BOUNDARY = "arn:aws:iam::aws:policy/AdministratorAccess"
         ("s3:PutObject", where("StringLike", "s3:x-amz-grant-read-acp", "*"), "PutObject", {"GrantReadACP": "id=1"}),
         ("s3:PutObject*", where("StringEquals", "s3:RequestObjectTag/a", "b"), "PutObject", {"Tagging": "a=b"}),
         ("s3:DeleteObject", on("arn:aws:s3:::b/k"), "DeleteObjects", DELETE),
+        ("s3:*", where("ForAnyValue:StringEquals", "s3:RequestObjectTagKeys", "a"), "PutObject", {"Tagging": "a"}),
+        ("sqs:*", where("StringEquals", "aws:RequestTag/a", "b"), "CreateQueue", {"tags": {"a": "b", "A": "b"}}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
