@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlparse
 from moto.core.utils import get_service_model, utcnow
 from moto.iam.models import iam_backends
 from moto.s3.models import s3_backends
+from moto.sqs.models import sqs_backends
 
 from aws_local_org import organization, settings
 from aws_local_org.aws_request import AwsRequest
@@ -399,12 +400,25 @@ def _in_sqs(principal: Principal, request: AwsRequest) -> Iterator[str | None]:
     elif name := parameters.get("QueueName"):
         yield _queue(request, principal.account, str(name))
     elif url := parameters.get("QueueUrl"):
-        place, _, name = urlparse(str(url)).path.rpartition("/")
-        # The queue that answers is the caller's own, whatever account the URL names.
-        for account in (principal.account, place.rpartition("/")[2] or principal.account):
-            yield _queue(request, account, name)
+        account, name = _account_and_name(str(url))
+        yield _queue(request, account or principal.account, name)
     else:
         yield str(parameters["SourceArn"]) if "SourceArn" in parameters else None
+
+
+def _account_and_name(url: str) -> tuple[str, str]:
+    """The account, empty if there is none, and the name in the URL of a queue."""
+    place, _, name = urlparse(url).path.rpartition("/")
+    return place.rpartition("/")[2], name
+
+
+def answering_account(principal: Principal, request: AwsRequest) -> str:
+    """The account whose resources a request is about: the caller's, or that of a queue that has a policy."""
+    account, name = _account_and_name(str(request.parameters.get("QueueUrl", "")))
+    if request.service != "sqs" or account not in settings.current().account_ids:
+        return principal.account
+    queue: Any = sqs_backends[account][request.region].queues.get(name)
+    return account if queue is not None and queue.policy else principal.account
 
 
 def _queue(request: AwsRequest, account: str, name: str) -> str:

@@ -1,26 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Permissions: whether the policies of a caller allow its request. Only with the setting ``enforce``.
 
-The policies of a role or user, its groups, its boundary and its session decide, with resources and conditions.
-Policies of resources (buckets, queues) and service control policies do not exist here, so nothing but an identity-based
-policy can allow a request, also sts:AssumeRole within an account. The base credentials may do everything.
+The policies of a role or user, its groups, its boundary and its session decide, with resources and conditions. The
+policy of a bucket or queue can deny, and has to allow what another account asks for. Nothing but an identity-based
+policy can allow a request within an account, also sts:AssumeRole. Service control policies do not exist here. The base
+credentials may do everything.
 
 Sources: "Policy evaluation logic" and "Troubleshoot access denied error messages" (IAM User Guide).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from moto.iam.models import iam_backends
+from moto.s3.models import s3_backends
+from moto.sqs.models import sqs_backends
 
 from aws_local_org import credentials, settings
 from aws_local_org.authorization import requests
 from aws_local_org.aws_request import AwsRequest
 from aws_local_org.credentials import Principal
 from aws_local_org.errors import AwsError, access_denied
+from aws_local_org.iam.base import entity_of
 from aws_local_org.iam.policies import default_document
 from c7n_iamusers.policy_comparison.evaluation import (
     ALLOWED,
@@ -38,7 +43,7 @@ def check(principal: Principal, request: AwsRequest) -> None:
     _check_session_of_user(principal, request)
     policies = policies_of(principal)
     for each in requests(principal, request):
-        if reason := refusal(each, policies) or _of_other_account(principal, each):
+        if reason := refusal(each, policies) or _refusal_of_resource(principal, each):
             raise _denied(principal, each, reason)
 
 
@@ -88,20 +93,37 @@ def refusal(request: Request, policies: Policies) -> str:
     return ""
 
 
-def _unsupported(request: Request, documents: Sequence[str]) -> str:
+def _unsupported(request: Request, documents: Sequence[Any]) -> str:
     reasons = ", ".join(undecided(request, documents))
     return f" (unsupported {reasons} in the local organization)" if reasons else ""
 
 
-def _of_other_account(principal: Principal, request: Request) -> str:
-    """Why a bucket of another account is out of reach. That of a role is for its trust policy to say."""
-    owner = request.context.get("s3:resourceaccount", principal.account)
-    if owner == principal.account:
+def _refusal_of_resource(principal: Principal, request: Request) -> str:
+    """Why the policy of a bucket or queue denies ``request``; empty if it does not, and for other resources."""
+    owner, document = _resource_policy(request)
+    policies = list(policies_for(document, principal)) if document else []
+    found = decision(request, policies)
+    if found == EXPLICIT_DENY:
+        return f"with an explicit deny in a resource-based policy{_unsupported(request, policies)}"
+    if owner in (None, principal.account) or found == ALLOWED:
         return ""
-    return (
-        f"because no resource-based policy allows the {request.action} action (the bucket is of account {owner}, and "
-        "the local organization has no policies of buckets)"
-    )
+    doubts = _unsupported(request, policies)
+    return f"because no resource-based policy allows the {request.action} action{doubts}"
+
+
+def _resource_policy(request: Request) -> tuple[str | None, str | bytes | None]:
+    """The account that owns the bucket or queue of ``request``, and its policy; None if there is none."""
+    fields = (request.resource or "").split(":", 5)
+    if len(fields) < 6 or fields[2] not in ("s3", "sqs"):
+        return None, None
+    current = settings.current()
+    if fields[2] == "sqs":
+        owner = fields[4]
+        known: Any = sqs_backends[owner][fields[3]].queues if owner in current.account_ids else {}
+    else:
+        _, owner = s3_backends.bucket_accounts.get(fields[5].partition("/")[0], ("", None))
+        known = s3_backends[owner][current.partition].buckets if owner else {}
+    return owner, getattr(known.get(fields[5].partition("/")[0]), "policy", None)
 
 
 def _denied(principal: Principal, request: Request, reason: str) -> AwsError:
@@ -128,3 +150,79 @@ def policies_of(principal: Principal) -> Policies:
     boundary = getattr(entities[0], "permissions_boundary_arn", None) if entities else None
     limit = default_document(backend.get_policy(boundary)) if boundary else None
     return Policies(tuple(documents), limit, principal.session_policies)
+
+
+# Resource-based policies: trust policies, and those of buckets and queues.
+
+#: Kinds of principals that no caller here is one of.
+_OTHERS = frozenset({"Service", "Federated", "CanonicalUser"})
+_DENY_ALL = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}
+
+
+def policies_for(
+    document: str | bytes, caller: Principal, resource: str | None = None
+) -> Iterator[Mapping[str, Any]]:
+    """What a resource-based policy says of the caller, as identity-based policies.
+
+    ``resource``: of all statements, for a trust policy, whose statements have none; None for others.
+
+    A statement that can't be read, or of which nobody can tell whether it names the caller, allows nothing; it denies
+    everything unless it is an Allow. Source: "AWS JSON policy elements: Principal" (IAM User Guide).
+    """
+    try:
+        found = json.loads(document)
+        version, statements = found.get("Version", "2008-10-17"), found["Statement"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        yield _DENY_ALL
+        return
+    for statement in _listed(statements):
+        named = _names(statement, caller)
+        if named is False:
+            continue
+        alone = _without_principal(statement, version, resource) if named else None
+        if alone is not None:
+            yield alone
+        elif not isinstance(statement, Mapping) or statement.get("Effect") != "Allow":
+            yield _DENY_ALL
+
+
+def _without_principal(
+    statement: Mapping[str, Any], version: Any, resource: str | None
+) -> Mapping[str, Any] | None:
+    """None for a statement that can't be read."""
+    if resource and {"Resource", "NotResource"} & statement.keys():
+        return None
+    kept = {key: value for key, value in statement.items() if key != "Principal"}
+    alone = {"Version": version, "Statement": {**kept, **({"Resource": resource} if resource else {})}}
+    try:
+        decision(Request("sts:AssumeRole", "*"), [alone])
+    except ValueError:
+        return None
+    return alone
+
+
+def _names(statement: Any, caller: Principal) -> bool | None:
+    """Whether a statement names the caller; None if nobody can tell."""
+    principal = statement.get("Principal") if isinstance(statement, Mapping) else None
+    if principal == "*":
+        return True
+    if not isinstance(principal, Mapping) or not principal or "NotPrincipal" in statement:
+        return None
+    names = [str(each) for each in _listed(principal.get("AWS", []))]
+    if not _names_of(caller).isdisjoint(names):
+        return True
+    odd = any(set("*?$").intersection(each) for each in names) or not principal.keys() <= _OTHERS | {"AWS"}
+    return None if odd else False
+
+
+def _names_of(caller: Principal) -> set[str]:
+    names = {"*", caller.account, caller.entity_id}
+    names.add(f"arn:{settings.current().partition}:iam::{caller.account}:root")
+    arn = caller.role_arn or caller.arn
+    entity = entity_of(arn)
+    # not those of another user or role that has the name now
+    return names if entity is not None and entity.id != caller.entity_id else names | {arn, caller.arn}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

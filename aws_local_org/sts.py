@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,11 +25,11 @@ from aws_local_org import credentials, organization, settings
 from aws_local_org.authorization import listed_tags, requests
 from aws_local_org.aws_request import AwsRequest
 from aws_local_org.credentials import Principal
+from aws_local_org.enforcement import policies_for
 from aws_local_org.errors import AwsError, access_denied, validation_error
 from aws_local_org.iam.base import entity_of
-from aws_local_org.iam.policies import check_document
-from aws_local_org.iam.policies import default_document
-from c7n_iamusers.policy_comparison.evaluation import ALLOWED, Request, decision, undecided
+from aws_local_org.iam.policies import check_document, default_document
+from c7n_iamusers.policy_comparison.evaluation import ALLOWED, decision, undecided
 
 _ROLE_ARN = re.compile(r"^arn:(aws[a-z-]*):iam::(\d{12}):role/(?:.*/)?([\w+=,.@-]{1,64})$")
 _SESSION_NAME = re.compile(r"^[\w+=,.@-]{2,64}$")
@@ -220,86 +219,15 @@ def _invalid(value: str | None, where: str, pattern: str) -> AwsError:
     )
 
 
-# Trust policies
-
-#: Kinds of principals that no caller here is one of.
-_OTHERS = frozenset({"Service", "Federated", "CanonicalUser"})
-_VERSION = "2012-10-17"
-_DENY_ALL = {"Version": _VERSION, "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}
-
-
 def distrust(document: str, caller: Principal, parameters: Mapping[str, Any]) -> str | None:
     """None if a trust policy (JSON) lets the caller assume the role with these ``parameters`` of AssumeRole.
 
     Otherwise the end of the message: what is not known of the request, if that decides; empty if it does not.
     """
     asked = AwsRequest("sts", "AssumeRole", "query", settings.current().region, None, dict(parameters))
-    policies = list(_policies_for(document, caller))
+    policies = list(policies_for(document, caller, resource="*"))
     denied = [each for each in requests(caller, asked) if decision(each, policies) != ALLOWED]
     reasons = sorted({reason for each in denied for reason in undecided(each, policies)})
     if not denied:
         return None
     return f" (unsupported {', '.join(reasons)} in the local organization)" if reasons else ""
-
-
-def _policies_for(document: str, caller: Principal) -> Iterator[Mapping[str, Any]]:
-    """What a trust policy says of the caller, as identity-based policies.
-
-    A statement that can't be read, or of which nobody can tell whether it names the caller, allows nothing; it denies
-    everything unless it is an Allow. Source: "AWS JSON policy elements: Principal" (IAM User Guide).
-    """
-    try:
-        found = json.loads(document)
-        version, statements = found.get("Version", "2008-10-17"), found["Statement"]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        yield _DENY_ALL
-        return
-    for statement in _listed(statements):
-        named = _names(statement, caller)
-        if named is False:
-            continue
-        alone = _without_principal(statement, version) if named else None
-        if alone is not None:
-            yield alone
-        elif not isinstance(statement, Mapping) or statement.get("Effect") != "Allow":
-            yield _DENY_ALL
-
-
-def _without_principal(statement: Mapping[str, Any], version: Any) -> Mapping[str, Any] | None:
-    """None for a statement that can't be read."""
-    if "Resource" in statement or "NotResource" in statement:  # which a trust policy can't have
-        return None
-    kept = {key: value for key, value in statement.items() if key != "Principal"}
-    alone = {"Version": version, "Statement": {**kept, "Resource": "*"}}
-    try:
-        decision(Request("sts:AssumeRole", "*"), [alone])
-    except ValueError:
-        return None
-    return alone
-
-
-def _names(statement: Any, caller: Principal) -> bool | None:
-    """Whether a statement names the caller; None if nobody can tell."""
-    principal = statement.get("Principal") if isinstance(statement, Mapping) else None
-    if principal == "*":
-        return True
-    if not isinstance(principal, Mapping) or not principal or "NotPrincipal" in statement:
-        return None
-    names = [str(each) for each in _listed(principal.get("AWS", []))]
-    if not _names_of(caller).isdisjoint(names):
-        return True
-    odd = any(set("*?$").intersection(each) for each in names) or not principal.keys() <= _OTHERS | {"AWS"}
-    return None if odd else False
-
-
-def _names_of(caller: Principal) -> set[str]:
-    names = {"*", caller.account, caller.entity_id}
-    names.add(f"arn:{settings.current().partition}:iam::{caller.account}:root")
-    arn = caller.role_arn or caller.arn
-    entity = entity_of(arn)
-    # not those of another user or role that has the name now
-    return names if entity is not None and entity.id != caller.entity_id else names | {arn, caller.arn}
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]

@@ -206,7 +206,7 @@ def document(*actions: str, effect: str = "Allow", resource: str = "*", **given:
             "sqs",
             "SendMessage",
             {"QueueUrl": "http://127.0.0.1:1/999999999999/q"},
-            {("sqs:SendMessage", f"arn:aws:sqs:us-east-1:{each}:q") for each in (ACCOUNT, "999999999999")},
+            {("sqs:SendMessage", "arn:aws:sqs:us-east-1:999999999999:q")},
         ),
         (
             "sqs",
@@ -550,14 +550,74 @@ def test_a_deny_on_what_is_not_known_denies_and_names_it(
     assert bool(text) == bool(reason)
 
 
-def test_a_bucket_of_another_account_needs_a_policy_that_does_not_exist_here(
-    org: LocalOrg, ada: Principal
+@pytest.mark.parametrize(
+    ("statements", "owner", "reason"),
+    [
+        pytest.param([], ACCOUNT, "", id="own"),
+        pytest.param(
+            [{"Effect": "Deny"}], ACCOUNT, "with an explicit deny in a resource-based policy", id="denied"
+        ),
+        pytest.param([{"Effect": "Deny", "Principal": {"AWS": "444455556666"}}], ACCOUNT, "", id="others"),
+        pytest.param(
+            [],
+            "444455556666",
+            "because no resource-based policy allows the s3:GetObject action",
+            id="foreign",
+        ),
+        pytest.param([{"Effect": "Allow"}], "444455556666", "", id="shared"),
+        pytest.param(
+            [{"Effect": "Allow", "Action": "s3:PutObject"}],
+            "444455556666",
+            "because no resource-based policy allows the s3:GetObject action",
+            id="shared otherwise",
+        ),
+        pytest.param(
+            [{"Effect": "Allow"}, {"Effect": "Deny", **where("Bool", "aws:SecureTransport", "false")}],
+            "444455556666",
+            "with an explicit deny in a resource-based policy "
+            "(unsupported condition key aws:securetransport in the local organization)",
+            id="not known",
+        ),
+    ],
+)
+def test_the_policy_of_a_bucket(
+    org: LocalOrg, ada: Principal, statements: list[dict[str, Any]], owner: str, reason: str
 ) -> None:
-    for account in (ACCOUNT, "444455556666"):
-        org.client("s3", account).create_bucket(Bucket=f"b-{account}")
-    assert why_not(ada, "s3", "GetObject", Bucket=f"b-{ACCOUNT}", Key="k") == ""
-    text = why_not(ada, "s3", "GetObject", Bucket="b-444455556666", Key="k")
-    assert "because no resource-based policy allows the s3:GetObject action" in text
+    s3 = org.client("s3", owner)
+    s3.create_bucket(Bucket="bucket")
+    every = {"Principal": {"AWS": ACCOUNT}, "Action": "s3:*", "Resource": "arn:aws:s3:::bucket/*"}
+    if statements:
+        policy = {"Version": "2012-10-17", "Statement": [{**every, **each} for each in statements]}
+        s3.put_bucket_policy(Bucket="bucket", Policy=json.dumps(policy))
+    text = why_not(ada, "s3", "GetObject", Bucket="bucket", Key="k")
+    assert text.endswith(reason)
+    assert bool(text) == bool(reason)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_queue_of_another_account_needs_its_policy(org: LocalOrg, ada: Principal, shared: bool) -> None:
+    sqs = org.client("sqs")
+    url = sqs.create_queue(QueueName="mail")["QueueUrl"]
+    if shared:
+        resource = "arn:aws:sqs:us-east-1:123456789012:mail"
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"AWS": ACCOUNT},
+            "Action": "sqs:*",
+            "Resource": resource,
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    text = why_not(ada, "sqs", "SendMessage", QueueUrl=url)
+    assert text.endswith(
+        "" if shared else "because no resource-based policy allows the sqs:SendMessage action"
+    )
+    assert bool(text) == (not shared)
+    if shared:  # it is that account's queue that answers
+        org.client("sqs", ACCOUNT).send_message(QueueUrl=url, MessageBody="hello")
+        assert sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"] == "hello"
+    elsewhere = why_not(ada, "sqs", "SendMessage", QueueUrl="https://x/999999999999/mail")
+    assert elsewhere.endswith("because no resource-based policy allows the sqs:SendMessage action")
 
 
 def test_an_operation_that_takes_unknown_permissions_is_refused(ada: Principal) -> None:

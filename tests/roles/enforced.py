@@ -162,10 +162,7 @@ def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch, *more: 
     data = yaml.safe_load((ROOT / "accounts.yml").read_text())
     data["vars"] |= {"notices": "s3://notices/all", "identity_center_role": CENTER}
     accounts.write_text(yaml.safe_dump({**data, "accounts": data["accounts"][:1]}))
-    for bucket in ("notices", BUCKET):
-        org.client("s3").create_bucket(Bucket=bucket)
-    exemptions = (ROOT / "policies" / "exemptions.csv").read_bytes()
-    org.client("s3").put_object(Bucket=BUCKET, Key="exemptions.csv", Body=exemptions)
+    _create_places(org)
     files = [each for name in FILES for each in ("--policy", f"policies/{name}.yml")]
     options = (
         "--runner",
@@ -190,6 +187,30 @@ def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch, *more: 
     _record(found, monkeypatch)
     org.configure(enforce=True)
     return found
+
+
+def _create_places(org: LocalOrg) -> None:
+    """The buckets, and the policies with which the bucket and the queue let the functions of another account in."""
+    for bucket in ("notices", BUCKET):
+        org.client("s3").create_bucket(Bucket=bucket)
+    queue = org.client("sqs").get_queue_url(QueueName="c7n-mailer")["QueueUrl"]
+    objects = [f"arn:aws:s3:::{BUCKET}{each}" for each in ("", "/*")]
+    org.client("s3").put_bucket_policy(Bucket=BUCKET, Policy=_shared("s3:*", objects))
+    policy = _shared("sqs:SendMessage", [f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer"])
+    org.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+    exemptions = (ROOT / "policies" / "exemptions.csv").read_bytes()
+    org.client("s3").put_object(Bucket=BUCKET, Key="exemptions.csv", Body=exemptions)
+
+
+def _shared(action: str, resources: list[str]) -> str:
+    """A policy of a resource that allows the member account this action."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": ACCOUNT},
+        "Action": action,
+        "Resource": resources,
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def _record(found: Enforced, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,8 +89,6 @@ def test_the_functions_run_with_exactly_their_role(
 ) -> None:
     runs = enforced(org, tmp_path, monkeypatch)
     iam = org.client("iam", ACCOUNT)
-    # moto looks for a queue in the account of who sends to it
-    org.client("sqs", ACCOUNT).create_queue(QueueName="c7n-mailer")
     for name in ("dave", "erin"):
         create_full_user(org, name)
 
