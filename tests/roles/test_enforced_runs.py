@@ -56,11 +56,16 @@ def people(org: LocalOrg) -> None:
     iam.create_login_profile(UserName="carol", Password="correct-Horse-7-battery")
 
 
+def in_organization(org: LocalOrg) -> tuple[str, str]:
+    """What binds the roles to the organization: they are allowed no more by it."""
+    return "--org-id", org.client("organizations").describe_organization()["Organization"]["Id"]
+
+
 def test_every_shipped_policy_runs_with_exactly_these_roles(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people(org)
-    runs = enforced(org, tmp_path, monkeypatch)
+    runs = enforced(org, tmp_path, monkeypatch, *in_organization(org))
     iam = org.client("iam", ACCOUNT)
     runs.run("flag-and-notify", READER)
     runs.run("remind", READER)
@@ -87,7 +92,7 @@ def test_every_shipped_policy_runs_with_exactly_these_roles(
 def test_the_functions_run_with_exactly_their_role(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs = enforced(org, tmp_path, monkeypatch)
+    runs = enforced(org, tmp_path, monkeypatch, *in_organization(org))
     iam = org.client("iam", ACCOUNT)
     for name in ("dave", "erin"):
         create_full_user(org, name)
