@@ -279,7 +279,9 @@ def _check_managed(document: str) -> None:
 
 def default_document(policy: ManagedPolicy) -> str:
     """The document of the version that is in force."""
-    return str(next(each.document for each in policy.versions if each.version_id == policy.default_version_id))
+    return str(
+        next(each.document for each in policy.versions if each.version_id == policy.default_version_id)
+    )
 
 
 @dataclass(frozen=True)
