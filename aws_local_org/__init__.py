@@ -7,8 +7,8 @@
 emulator         LocalOrg: starts and stops it, sessions and clients; accounts: the initial content of the accounts
 server           HTTP on loopback; application: an AWS call from request to response; control: /_local_org/
 aws_request      which operation a request asks for; call_log, faults, credentials, settings, environment, errors
-enforcement      whether the policies of the caller allow it, where the setting enforce asks for that
-iam              IAM over moto's; sts; organization, account_management: AWS Organizations, contacts
+authorization    what a request must be allowed; enforcement: whether the caller's policies allow it (setting enforce)
+iam              IAM over moto's; sts; organization, account_management: AWS Organizations, contacts and Regions
 cloudtrail       the event history and LookupEvents; scripted_events: events of calls that nobody made
 identity_center  IAM Identity Center: sso-admin and identitystore
 seed, seeding    fill accounts with an invented population; load, loading: with a copy of a real account

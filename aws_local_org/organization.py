@@ -87,6 +87,17 @@ def has_active_account(account_id: str) -> bool:
     return any(each.id == account_id and each.status == "ACTIVE" for each in accounts)
 
 
+def id_of(account_id: str) -> str | None:
+    """The id of the organization, if the account is in it."""
+    if (
+        _backend is None
+        or _backend.org is None
+        or not any(each.id == account_id for each in _backend.accounts)
+    ):
+        return None
+    return str(_backend.org.id)
+
+
 def delegated_administrators(service_principal: str) -> frozenset[str]:
     """The account ids that RegisterDelegatedAdministrator named for a service."""
     admins = _backend.admins if _backend else []

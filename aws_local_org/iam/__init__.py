@@ -27,8 +27,7 @@ from aws_local_org.iam.policies import (
     PolicyListingsResponse,
 )
 from aws_local_org.iam.results import WholeSecondsSerializer
-from aws_local_org.iam.roles import RolesBackend, RolesResponse
-from aws_local_org.iam.simulation import SimulationResponse
+from aws_local_org.iam.roles import RolesBackend, RolesResponse, SimulationResponse
 from aws_local_org.iam.users import GroupsBackend, GroupsResponse, UsersBackend, UsersResponse
 
 

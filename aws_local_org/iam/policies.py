@@ -277,6 +277,13 @@ def _check_managed(document: str) -> None:
         raise quota_exceeded("PolicySize", CHARACTERS)
 
 
+def default_document(policy: ManagedPolicy) -> str:
+    """The document of the version that is in force."""
+    return str(
+        next(each.document for each in policy.versions if each.version_id == policy.default_version_id)
+    )
+
+
 @dataclass(frozen=True)
 class Usage:
     """By policy ARN: to how many users, groups and roles it is attached, and how many users and roles it bounds."""

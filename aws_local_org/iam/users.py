@@ -16,7 +16,7 @@ from aws_local_org.errors import (
     no_such_entity,
     quota_exceeded,
 )
-from aws_local_org.iam.base import Backend, Response, existing
+from aws_local_org.iam.base import Backend, Response, existing, replace_principal
 from aws_local_org.iam.entities import Group, User, boundary_shape
 from aws_local_org.iam.results import Listing, PlainResult
 
@@ -52,17 +52,21 @@ class UsersBackend(Backend):
         self, user_name: str, new_path: str | None = None, new_user_name: str | None = None
     ) -> None:
         user = self.get_user(user_name)
+        before = user.arn
         if new_user_name and new_user_name != user_name:
             if new_user_name.casefold() != user_name.casefold():
                 self._check_free(new_user_name)
             self._rename(user, new_user_name)
         user.path = new_path or user.path
+        if user.arn != before:
+            replace_principal(before, user.arn)
 
     def delete_user(self, user_name: str) -> None:
         user = self.get_user(user_name)
         _check_bare(user, _USER_OBSTACLES)
         del self.users[user_name]
         self._names.discard(user_name.casefold())
+        replace_principal(user.arn, user.id)
 
     def tag_user(self, name: str, tags: list[dict[str, str]]) -> None:
         user = self.get_user(name)

@@ -56,7 +56,7 @@ class Enforced:
     path: Path
     accounts: Path
     documents: dict[str, Any]
-    asked: dict[str, set[tuple[str, str, tuple[tuple[str, str], ...]]]] = field(default_factory=dict)
+    asked: dict[str, dict[Any, Request]] = field(default_factory=dict)
     ran: set[str] = field(default_factory=set)
 
     def run(self, name: str, role: str, **names: str) -> None:
@@ -162,10 +162,7 @@ def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch, *more: 
     data = yaml.safe_load((ROOT / "accounts.yml").read_text())
     data["vars"] |= {"notices": "s3://notices/all", "identity_center_role": CENTER}
     accounts.write_text(yaml.safe_dump({**data, "accounts": data["accounts"][:1]}))
-    for bucket in ("notices", BUCKET):
-        org.client("s3").create_bucket(Bucket=bucket)
-    exemptions = (ROOT / "policies" / "exemptions.csv").read_bytes()
-    org.client("s3").put_object(Bucket=BUCKET, Key="exemptions.csv", Body=exemptions)
+    _create_places(org)
     files = [each for name in FILES for each in ("--policy", f"policies/{name}.yml")]
     options = (
         "--runner",
@@ -180,8 +177,9 @@ def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch, *more: 
     )
     assert printed.exit_code == 0, printed.output
     found = Enforced(org, path, accounts, json.loads(printed.stdout))
-    for kind, document in found.documents.items():
-        found.put(kind, document)
+    # the others trust the runner's role, so it comes first
+    for kind in sorted(found.documents, key=lambda kind: kind != "runner"):
+        found.put(kind, found.documents[kind])
     act_as(org, RUNNER, monkeypatch)
     # AWS's rate of 20 calls a second is for AWS
     for module in ("plugins.provision_identity_center", "plugins.identity_center", "cli.provision"):
@@ -191,13 +189,38 @@ def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch, *more: 
     return found
 
 
+def _create_places(org: LocalOrg) -> None:
+    """The buckets, and the policies with which the bucket and the queue let the functions of another account in."""
+    for bucket in ("notices", BUCKET):
+        org.client("s3").create_bucket(Bucket=bucket)
+    queue = org.client("sqs").get_queue_url(QueueName="c7n-mailer")["QueueUrl"]
+    objects = [f"arn:aws:s3:::{BUCKET}{each}" for each in ("", "/*")]
+    org.client("s3").put_bucket_policy(Bucket=BUCKET, Policy=_shared("s3:*", objects))
+    policy = _shared("sqs:SendMessage", [f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer"])
+    org.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+    exemptions = (ROOT / "policies" / "exemptions.csv").read_bytes()
+    org.client("s3").put_object(Bucket=BUCKET, Key="exemptions.csv", Body=exemptions)
+
+
+def _shared(action: str, resources: list[str]) -> str:
+    """A policy of a resource that allows the member account this action."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": ACCOUNT},
+        "Action": action,
+        "Resource": resources,
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
 def _record(found: Enforced, monkeypatch: pytest.MonkeyPatch) -> None:
     original = enforcement.refusal
 
     def refusal(request: Request, policies: Policies) -> str:
-        role = request.context["aws:principalarn"]
-        asked = (request.action, request.resource, tuple(sorted(request.context.items())))
-        found.asked.setdefault(role, set()).add(asked)
+        role = str(request.context["aws:principalarn"])
+        keys = {key: value for key, value in request.context.items() if "time" not in key}
+        key = (request.action, request.resource, tuple(sorted(keys.items())))
+        found.asked.setdefault(role, {})[key] = request
         return original(request, policies)
 
     monkeypatch.setattr(enforcement, "refusal", refusal)
