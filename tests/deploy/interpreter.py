@@ -27,6 +27,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
     state_task_service_aws_sdk,
     state_task_service_ecs,
 )
+from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
@@ -52,6 +53,7 @@ def execute(machine: Machine, name: str, given: Mapping[str, Any]) -> tuple[str,
 
 def _stand_in(machine: Machine, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=machine.waits.append))
+    patch.setattr(WaitFunction, "_wait_interval", lambda *_, **__: None)
     for module in (state_task_service_aws_sdk, state_task_service_ecs):
         patch.setattr(module, "boto_client_for", lambda **_: machine)
     ecs = state_task_service_ecs.StateTaskServiceEcs

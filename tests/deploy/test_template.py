@@ -138,6 +138,13 @@ class Ends:
         pytest.param({}, {}, ("SUCCEEDED", ""), ["0", "1", "2", "finish"], id="all shards"),
         pytest.param({}, {"shards": [2]}, ("SUCCEEDED", ""), ["2", "finish"], id="one shard"),
         pytest.param(
+            {},
+            {"shards": [2, 0, 2]},
+            ("SUCCEEDED", ""),
+            ["0", "2", "finish"],
+            id="a shard named twice runs once",
+        ),
+        pytest.param(
             {"shard_1": [137]},
             {},
             ("SUCCEEDED", ""),
@@ -180,9 +187,39 @@ def test_the_last_task_comes_although_too_many_shards_failed() -> None:
     assert [each.command for each in machine.tasks] == ["shard", "shard", "finish"]
 
 
-def test_one_execution_at_a_time() -> None:
-    machine = Machine(definition(), Ends().start, others=1)
-    assert machine.execute("e-1") == ("FAILED", "AnotherExecution")
+@pytest.mark.parametrize(
+    ("running", "ended"),
+    [
+        pytest.param(["e-1", "e-0"], ("FAILED", "AnotherExecution"), id="an older one runs"),
+        pytest.param(["e-2", "e-1"], ("SUCCEEDED", ""), id="the older one goes on"),
+        pytest.param(["e-0"], ("FAILED", "AnotherExecution"), id="another is listed, this one not yet"),
+        pytest.param([], ("SUCCEEDED", ""), id="none is listed yet"),
+    ],
+)
+def test_one_execution_at_a_time(running: list[str], ended: tuple[str, str]) -> None:
+    machine = Machine(definition(Shards="1"), Ends().start, running)
+    assert machine.execute("e-1") == ended
+    assert len(machine.tasks) == (0 if ended[1] else 2)
+
+
+@pytest.mark.parametrize(
+    "shards",
+    [
+        pytest.param([], id="none"),
+        pytest.param(None, id="null"),
+        pytest.param("12", id="a text"),
+        pytest.param(2, id="a number"),
+        pytest.param({"0": 0}, id="a mapping"),
+        pytest.param([1, "2"], id="a number as text"),
+        pytest.param([0, 3], id="one shard too far"),
+        pytest.param([-1], id="below 0"),
+        pytest.param([1.5], id="a fraction"),
+        pytest.param([None], id="null in the list"),
+    ],
+)
+def test_an_input_that_names_no_shards_starts_no_task(shards: Any) -> None:
+    machine = Machine(definition(Shards="3"), Ends().start)
+    assert machine.execute("e-1", shards=shards) == ("FAILED", "InvalidShards")
     assert machine.tasks == []
 
 
