@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -223,6 +224,25 @@ def test_an_input_that_names_no_shards_starts_no_task(shards: Any) -> None:
     assert machine.tasks == []
 
 
-def test_the_image_has_a_digest_and_its_repository_is_the_only_one() -> None:
-    statements = json.loads(role("ExecutionRole").own[0])["Statement"]
-    assert statements[1]["Resource"] == f"arn:aws:ecr:us-east-1:{MANAGEMENT}:repository/c7n/iam-users"
+@pytest.mark.parametrize(
+    ("partition", "region", "suffix"),
+    [
+        pytest.param("aws", "us-east-1", "com", id="aws"),
+        pytest.param("aws-cn", "cn-north-1", "com.cn", id="China"),
+        pytest.param("aws-eusc", "eusc-de-east-1", "eu", id="European Sovereign Cloud"),
+        pytest.param("aws-us-gov", "us-gov-west-1", "com", id="GovCloud"),
+    ],
+)
+def test_the_image_has_a_digest_and_its_repository_is_the_only_one(
+    partition: str, region: str, suffix: str
+) -> None:
+    repository = f"{MANAGEMENT}.dkr.ecr.{region}.amazonaws.{suffix}/c7n/iam.eu/users"
+    image = f"{repository}@sha256:{'0' * 64}"
+    allowed = re.compile(Template().data["Parameters"]["Image"]["AllowedPattern"])
+    assert allowed.fullmatch(image)
+    assert not allowed.fullmatch(f"{repository}:latest")
+    given = {"Image": image, "AWS::Partition": partition, "AWS::Region": region}
+    statements = json.loads(role("ExecutionRole", **given).own[0])["Statement"]
+    assert (
+        statements[1]["Resource"] == f"arn:{partition}:ecr:{region}:{MANAGEMENT}:repository/c7n/iam.eu/users"
+    )
