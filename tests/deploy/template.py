@@ -99,6 +99,8 @@ class Template:
 
     def _holds(self, condition: Any) -> bool:
         ((name, (argument, *others)),) = condition.items()
+        if name == "And":
+            return all(map(self._holds, (argument, *others)))
         if name == "Not":
             return not self._holds(argument)
         return bool(self.value(argument) == self.value(others[0]))

@@ -109,17 +109,19 @@ def test_a_role_may_do_no_more(name: str, action: str, resource: str, context: M
 
 
 def test_the_last_task_may_provision_and_report() -> None:
-    allowed = role("WriterRole", IdentityCenterRoleArn=CENTER)
+    provisions = role("WriterRole", Provision="p.yml#p", IdentityCenterRoleArn=CENTER)
+    reports = role("WriterRole", IdentityCenterRoleArn=CENTER)
     outputs = "arn:aws:s3:::outputs"
-    for action, resource in (
-        ("sts:AssumeRole", CENTER),
-        ("sts:AssumeRole", "arn:aws:iam::444455556666:role/CloudCustodian"),
-        ("s3:GetObject", f"{outputs}/runs/payments/us-east-1/p/2026/01/01/00/resources.json.gz"),
-        ("s3:PutObject", f"{outputs}/intents/e/identity-center-runs/.lock"),
-        ("s3:DeleteObject", f"{outputs}/intents/e/identity-center-runs/.lock"),
-        ("s3:PutObject", f"{outputs}/report.html"),
+    for action, resource, also_without in (
+        ("sts:AssumeRole", CENTER, False),
+        ("sts:AssumeRole", "arn:aws:iam::444455556666:role/CloudCustodian", False),
+        ("s3:GetObject", f"{outputs}/runs/payments/us-east-1/p/2026/01/01/00/resources.json.gz", True),
+        ("s3:PutObject", f"{outputs}/intents/e/identity-center-runs/.lock", False),
+        ("s3:DeleteObject", f"{outputs}/intents/e/identity-center-runs/.lock", False),
+        ("s3:PutObject", f"{outputs}/report.html", True),
     ):
-        assert denied(allowed, action, resource) == ""
+        assert denied(provisions, action, resource) == ""
+        assert (denied(reports, action, resource) == "") == also_without, (action, resource)
 
 
 class Ends:
