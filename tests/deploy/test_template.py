@@ -13,7 +13,9 @@ from click.testing import CliRunner
 
 from aws_local_org.enforcement import Policies, refusal
 from c7n_iamusers.cli.main import main
+from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.policy_comparison.evaluation import Request
+from c7n_iamusers.text.moments import moment
 from tests.deploy.machine import Machine
 from tests.deploy.template import MANAGEMENT, ROOT, Template, definition
 
@@ -173,11 +175,16 @@ class Ends:
 def test_the_state_machine(
     codes: dict[str, list[int]], given: dict[str, Any], ended: tuple[str, str], ran: list[str]
 ) -> None:
-    machine = Machine(definition(Shards="3"), Ends(**codes).start)
+    machine, began = Machine(definition(Shards="3"), Ends(**codes).start), utc_now().replace(microsecond=0)
     assert machine.execute("e-1", **given) == ended
     assert sorted(each.environment.get("SHARD", each.command) for each in machine.tasks) == ran
     assert {each.environment["EXECUTION"] for each in machine.tasks} == {"e-1"}
-    assert machine.tasks[-1].command == "finish"
+    last = machine.tasks[-1]
+    assert last.command == "finish"
+    started = moment(last.environment["STARTED"])
+    assert started
+    assert began <= started <= utc_now()
+    assert set(json.loads(last.environment["RAN"])) == {int(each) for each in ran if each != "finish"}
     assert machine.tasks[-1].parameters["Overrides"]["TaskRoleArn"] == "arn:aws:WriterRole.Arn"
     assert machine.waits == [120][: len(ran) - len(set(ran))]
 
