@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import parse_qs, urlparse
 
 import pytest
 from click.testing import CliRunner
@@ -20,6 +21,17 @@ from tests.deploy.machine import Machine
 from tests.deploy.template import MANAGEMENT, ROOT, Template, definition
 
 CENTER = f"arn:aws:iam::{MANAGEMENT}:role/IdentityCenterProvisioner"
+KEY = f"arn:aws:kms:us-east-1:{MANAGEMENT}:key/00000000-0000-0000-0000-000000000000"
+#: "Task definition parameters for Fargate" of the Developer Guide of ECS: units of CPU -> MiB of memory.
+FARGATE = {
+    256: {512, 1024, 2048},
+    512: {*range(1024, 4097, 1024)},
+    1024: {*range(2048, 8193, 1024)},
+    2048: {*range(4096, 16385, 1024)},
+    4096: {*range(8192, 30721, 1024)},
+    8192: {*range(16384, 61441, 4096)},
+    16384: {*range(32768, 122881, 8192)},
+}
 QUEUE = f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer"
 
 
@@ -255,3 +267,52 @@ def test_the_image_has_a_digest_and_its_repository_is_the_only_one(
     assert (
         statements[1]["Resource"] == f"arn:{partition}:ecr:{region}:{MANAGEMENT}:repository/c7n/iam.eu/users"
     )
+
+
+def test_each_size_of_a_task_is_one_that_fargate_has() -> None:
+    parameters = Template().data["Parameters"]
+    for name in ("ShardSize", "LastSize"):
+        sizes = [tuple(map(int, each.split("/"))) for each in parameters[name]["AllowedValues"]]
+        assert parameters[name]["Default"] in parameters[name]["AllowedValues"]
+        assert [size for size in sizes if size[1] not in FARGATE.get(size[0], ())] == []
+
+
+def test_the_last_task_may_have_more_memory_than_the_shards() -> None:
+    given = {"ShardSize": "512/2048", "LastSize": "2048/16384", "Shards": "1"}
+    task = Template(**given).properties("TaskDefinition")
+    assert (task["Cpu"], task["Memory"]) == ("512", "2048")
+    machine = Machine(definition(**given), Ends().start)
+    machine.execute("e-1")
+    shard, last = (each.parameters["Overrides"] for each in machine.tasks)
+    assert (last["Cpu"], last["Memory"]) == ("2048", "16384")
+    assert not shard.keys() & {"Cpu", "Memory"}
+
+
+def test_a_key_encrypts_the_outputs_and_logs_and_the_tasks_may_use_it() -> None:
+    given = {"KmsKeyArn": KEY}
+    for name in ("TaskLogs", "StateMachineLogs"):
+        assert Template(**given).properties(name)["KmsKeyId"] == KEY
+        assert "KmsKeyId" not in Template().properties(name)
+    (rule,) = Template(**given).properties("Bucket")["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY}
+    (container,) = Template(**given).properties("TaskDefinition")["ContainerDefinitions"]
+    output = {each["Name"]: each["Value"] for each in container["Environment"]}["OUTPUT"]
+    # c7n and this package ask for AES256 otherwise, whatever the bucket's default is
+    assert parse_qs(urlparse(output).query) == {"region": ["us-east-1"], "kms-key": [KEY]}
+    for name in ("ShardRole", "WriterRole"):
+        for action in ("kms:Decrypt", "kms:GenerateDataKey"):
+            assert denied(role(name, **given), action, KEY) == ""
+            assert denied(role(name), action, KEY) != ""
+
+
+@pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
+def test_a_topic_hears_of_executions_that_fail(status: str) -> None:
+    topic = f"arn:aws:sns:us-east-1:{MANAGEMENT}:on-call"
+    template = Template(AlarmTopicArn=topic)
+    rule = template.properties("FailedExecutions")
+    assert [each["Arn"] for each in rule["Targets"]] == [topic]
+    pattern = rule["EventPattern"]
+    assert status in pattern["detail"]["status"]
+    assert "SUCCEEDED" not in pattern["detail"]["status"]
+    assert pattern["detail"]["stateMachineArn"] == [template.known["StateMachine"]]
+    assert template.data["Resources"]["FailedExecutions"]["Condition"] == "HasAlarmTopic"
