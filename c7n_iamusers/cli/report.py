@@ -126,10 +126,14 @@ def report(
     wanted = Wanted([name for file in files for name in _policies(file)], since, bool(names or tags))
     expected = list(_expected(accounts_file, names, tags)) if accounts_file else []
     known = [each.name for each in expected]
-    found = [each for place in places for each in read_outputs(_store(place), known)]
-    outputs = list({each.place: each for each in found}.values())
     now = datetime.now(timezone.utc)
-    fleet = fleet_of(outputs, expected, now.date(), wanted)
+    # the outputs are held until the fleet is made of them, and no longer
+    fleet = fleet_of(
+        list({each.place: each for place in places for each in read_outputs(_store(place), known)}.values()),
+        expected,
+        now.date(),
+        wanted,
+    )
     place = output or f"report.{output_format}"
     asked = {"outputs": list(places), "expected": bool(expected)}
     data = {"generated": now.isoformat(timespec="seconds"), **asked, **fleet.as_data()}

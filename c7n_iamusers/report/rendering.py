@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
+from itertools import chain
 from typing import Any
 
 from c7n_iamusers.execution.outcomes import (
@@ -68,8 +69,7 @@ def render_csv(data: Row) -> str:
     writer.writerow(_COLUMNS)
     names = {each["account"]: each for each in data["accounts"]}
     unseen = [each for each in data["accounts"] if each["state"] != "ran" and not each["users"]]
-    rows = [*({"account": each["account"]} for each in unseen), *data["users"]]
-    for row in rows:
+    for row in chain(({"account": each["account"]} for each in unseen), data["users"]):
         account = names.get(row["account"], {})
         values = (value(row, account) for value in _COLUMNS.values())
         writer.writerow([cell(visible(str(each))) for each in values])
@@ -137,7 +137,7 @@ def _visible(value: Any) -> Any:
         return visible(value)
     if isinstance(value, Mapping):
         return {_visible(key): _visible(each) for key, each in value.items()}
-    return [_visible(each) for each in value] if isinstance(value, list | tuple) else value
+    return [_visible(each) for each in value] if isinstance(value, list | tuple | Iterator) else value
 
 
 def _asset(name: str) -> str:

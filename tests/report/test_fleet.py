@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import json
+import tracemalloc
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.exemptions import denied_line, parse_rules
 from c7n_iamusers.report.fleet import ANY, Expected, Fleet, Wanted, fleet_of
 from c7n_iamusers.report.outputs import read_outputs
+from c7n_iamusers.report.rendering import render_json
 from tests.report.fleet_outputs import (
     ACCOUNT,
     DELETE,
@@ -44,7 +45,11 @@ def fleet(left: Outputs, *expected: Expected, wanted: Wanted = ANY) -> Fleet:
 
 
 def users(found: Fleet) -> dict[str, dict[str, Any]]:
-    return {each["user"]: each for each in found.as_data()["users"]}
+    return {each["user"]: each for each in rows(found)}
+
+
+def rows(found: Fleet) -> list[dict[str, Any]]:
+    return list(found.as_data()["users"])
 
 
 def needs(found: Fleet) -> list[tuple[str, str, str]]:
@@ -114,7 +119,7 @@ def test_of_two_outcomes_in_the_same_second_the_later_counts(left: Outputs) -> N
 def test_a_second_user_of_a_name_is_another(left: Outputs) -> None:
     left.leave("alice", days=9, policy=DELETE, outcomes=[outcome("alice", "deleted", days=9)])
     left.leave({**resource("alice"), "UserId": "AIDAOTHER"})
-    found = fleet(left).as_data()["users"]
+    found = rows(fleet(left))
     assert {each["unique_id"]: each["status"] for each in found} == {
         "AIDAALICE": "deleted",
         "AIDAOTHER": "flagged",
@@ -163,7 +168,7 @@ def test_the_oldest_active_credential(left: Outputs) -> None:
 
 def test_policy_documents_tags_and_what_is_not_known_stay_out(left: Outputs) -> None:
     left.leave(resource("alice", unknown_key="the-unknown"))
-    text = json.dumps(fleet(left).as_data())
+    text = b"".join(render_json(fleet(left).as_data())).decode()
     assert not [each for each in ("the-document", "the-tag", "the-unknown") if each in text]
 
 
@@ -488,7 +493,7 @@ def test_who_is_heard_under_quarantine_needs_attention(
     left.leave(resource("alice", attempts=attempts), outcomes=outcomes)
     found = fleet(left)
     assert [each["what"] for each in found.attention] == expected
-    (user,) = found.as_data()["users"]
+    (user,) = rows(found)
     assert user["attempts"] == attempts
     if attempts is ATTEMPTS and expected:
         assert "ec2 RunInstances on" in found.attention[0]["why"]
@@ -623,3 +628,44 @@ def test_evidence_that_could_not_be_read_is_noted_on_the_account(left: Outputs) 
     left.leave(resource("alice", sources={"credential-report": source}))
     (account,) = fleet(left).accounts
     assert account.notes == ("credential-report could not be read: AccessDenied",)
+
+
+def test_a_report_holds_little_of_each_user(left: Outputs) -> None:
+    """A fleet may have 600,000: evidence is packed, and written user by user."""
+    count = 0
+    for account in range(100000000001, 100000000011):
+        names = [f"user-{number:03}" for number in range(30)]
+        left.leave(
+            *(large(name, str(account)) for name in names), name=f"account-{account}", account=str(account)
+        )
+        count += len(names)
+    tracemalloc.start()
+    try:
+        found = fleet(left)
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        size = sum(map(len, render_json(found.as_data())))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert size / count > 2000
+    assert held / count < 2000
+    assert (peak - held) / count < 500
+
+
+def large(name: str, account: str) -> dict[str, Any]:
+    """A user with as much evidence as many have."""
+    keys = [
+        {
+            "kind": "access-key",
+            "title": f"access key {number}",
+            "active": True,
+            "created": at(number + len(name)),
+        }
+        for number in range(2)
+    ]
+    findings = [
+        {**finding(f"finding-{number}"), "text": f"{name} of {account} {number}"} for number in range(8)
+    ]
+    sources = {f"source-{number}": {"source": "ListUsers", "time": at(number)} for number in range(6)}
+    return resource(name, account, credentials=keys, findings=findings, sources=sources)
