@@ -157,13 +157,10 @@ def _who(row: Mapping[str, Any]) -> str:
 def _write(place: str, output_format: str, data: dict[str, Any]) -> None:
     from c7n_iamusers.report.rendering import render_csv, render_html, render_json
 
-    renderers = {"html": render_html, "csv": render_csv}
+    renderers = {"html": render_html, "json": render_json, "csv": render_csv}
     store, name = _target(place)
     try:
-        if output_format == "json":
-            store.stream(name, render_json(data))
-        else:
-            store.replace(name, renderers[output_format](data).encode())
+        store.stream(name, renderers[output_format](data))
     except OSError as error:
         raise OutputUnreadable(f"the report can't be written: {error}: give another --output FILE") from error
 
