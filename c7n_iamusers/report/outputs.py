@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import PurePosixPath
+from sys import intern
 from typing import Any
 
 from c7n_iamusers.evidence.assessment import ANNOTATION
@@ -283,8 +284,11 @@ def _selected(resources: Iterable[Mapping[str, Any]]) -> Iterator[Selected]:
         packed = squeeze.compress(text) + squeeze.flush()
         keys = frozenset(shown)
         evidence = Evidence(packed, sets.setdefault(keys, keys), like)
-        created = str(each.get("CreateDate") or "")
-        yield Selected(str(each["Arn"]), str(each.get("UserId") or ""), created, evidence)
+        # each run has the same users
+        arn, unique_id, created = (
+            intern(str(each.get(key) or "")) for key in ("Arn", "UserId", "CreateDate")
+        )
+        yield Selected(arn, unique_id, created, evidence)
 
 
 def _state(files: _Files, metadata: Any, selected: bool, log: str) -> tuple[str, str]:

@@ -181,6 +181,9 @@ def test_of_users_only_what_a_report_shows_is_held(left: Outputs) -> None:
         key: value for key, value in resource("alice")[ANNOTATION].items() if key in EVIDENCE
     }
     assert alice.evidence.keys is bob.evidence.keys
+    left.leave("alice", policy=DELETE)
+    one, other = (each.users[0] for each in read(left) if each.users)
+    assert (one.arn is other.arn, one.unique_id is other.unique_id) == (True, True)
 
 
 @pytest.mark.parametrize(
