@@ -142,6 +142,15 @@ def test_severity(left: Outputs, annotation: dict[str, Any], severity: str) -> N
     assert users(fleet(left))["alice"]["severity"] == severity
 
 
+def test_evidence_that_a_later_run_did_not_ask_for_stays(left: Outputs) -> None:
+    left.leave(resource("alice", attempts={"state": "quiet"}, findings=[finding("a", "high")]), days=3)
+    for days in (2, 1):
+        left.leave(resource("alice", findings=[finding("b", "low")]), days=days, run=f"run-{days}")
+    alice = users(fleet(left))["alice"]
+    assert (alice["attempts"], alice["severity"]) == ({"state": "quiet"}, "low")
+    assert [each["id"] for each in alice["findings"]] == ["b"]
+
+
 def test_users_of_other_filters_are_not_judged(left: Outputs) -> None:
     left.leave({key: value for key, value in resource("alice").items() if key != "c7n:IamUser"})
     found = users(fleet(left))["alice"]
