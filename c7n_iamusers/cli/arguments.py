@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""click callbacks that check account ids, partitions and role ARNs before a command does anything."""
+"""What commands are given, checked before they do anything: account ids, partitions, role ARNs, an accounts file."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from c7n_iamusers.exceptions import InvalidPolicyData
+
+if TYPE_CHECKING:
+    from c7n_iamusers.organization.readiness import Target
 
 #: Stands for the account's id in a role's ARN.
 ACCOUNT_ID = "{account_id}"
@@ -93,6 +99,24 @@ def role_arn(_: click.Context, __: click.Parameter, value: str | None) -> str | 
         )
     _check_partition(value.split(":")[1])
     return value
+
+
+def targets_in(path: Path, names: Sequence[str] = (), tags: Sequence[str] = ()) -> tuple[Target, ...]:
+    """The accounts of the file, or those that ``names`` and ``tags`` choose. Raises InvalidPolicyData."""
+    import yaml
+
+    from c7n_iamusers.organization.readiness import chosen, targets
+
+    try:
+        found = targets(yaml.safe_load(path.read_bytes()))
+    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise InvalidPolicyData(f"{path}: can't be read as c7n-org's accounts file: {error}") from error
+    if not names and not tags:
+        return found
+    try:
+        return chosen(found, names, tags)
+    except ValueError as error:
+        raise InvalidPolicyData(f"{path}: {error}: correct -a and -t, or the file") from error
 
 
 def is_role_arn(value: str) -> bool:

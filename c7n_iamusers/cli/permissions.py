@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import any_account_id, partition_option
+from c7n_iamusers.cli.arguments import any_account_id, partition_option, targets_in
 from c7n_iamusers.cli.output import print_json
 from c7n_iamusers.cli.policies import loaded
 
@@ -75,7 +75,6 @@ def permissions(
 
 def account_values(config: Path | None) -> AccountValues:
     """The values of variables in the accounts file; of none if it is not given."""
-    from c7n_iamusers.cli.preflight import targets_in
     from c7n_iamusers.organization.readiness import AccountValues
 
     return AccountValues(targets_in(config) if config else ())
