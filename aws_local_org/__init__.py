@@ -7,13 +7,13 @@
 emulator         LocalOrg: starts and stops it, sessions and clients; accounts: the initial content of the accounts
 server           HTTP on loopback; application: an AWS call from request to response; control: /_local_org/
 aws_request      which operation a request asks for; call_log, faults, credentials, settings, environment, errors
-enforcement      whether the policies of the caller allow it, where the setting enforce asks for that
-iam              IAM over moto's; sts; organization, account_management: AWS Organizations, contacts
+authorization    what a request must be allowed; enforcement: whether the caller's policies allow it (setting enforce)
+iam              IAM over moto's; sts; organization, account_management: AWS Organizations, contacts and Regions
 cloudtrail       the event history and LookupEvents; scripted_events: events of calls that nobody made
 identity_center  IAM Identity Center: sso-admin and identitystore
 seed, seeding    fill accounts with an invented population; load, loading: with a copy of a real account
 smtp_sink        an SMTP server that keeps every mail as a file
-commands         ``c7n-iamusers local-org``, with serving and endpoint; demo: ``c7n-iamusers demo`` and ``rehearse``
+commands         ``c7n-iamusers local-org``, with serving; demo: ``c7n-iamusers demo`` and ``rehearse``
 
 Importing this package loads neither moto nor boto3: the commands' help needs neither.
 """

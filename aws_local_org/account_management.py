@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AWS Account Management: moto's alternate contacts, with AWS's rules of who may ask about which account.
+"""AWS Account Management: alternate contacts, and which Regions are enabled.
 
-Source: https://docs.aws.amazon.com/accounts/latest/reference/API_GetAlternateContact.html, AccountId.
+moto has the contacts; what is added is AWS's rules of who may ask about which account. Source:
+https://docs.aws.amazon.com/accounts/latest/reference/API_GetAlternateContact.html, AccountId.
 """
 
 from __future__ import annotations
@@ -12,8 +13,17 @@ from moto.account.exceptions import UnspecifiedContactType
 from moto.account.responses import AccountResponse
 from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, BaseResponse
+from moto.ec2.models.availability_zones_and_regions import Region, RegionsAndZonesBackend
 
-from aws_local_org import organization
+from aws_local_org import organization, settings
+
+#: Partition -> the Regions that are enabled in every account, where moto's DescribeRegions has all of AWS's. Every
+#: Region answers, as moto does; this is for callers that ask which there are.
+ENABLED = {
+    "aws": frozenset({"us-east-1", "us-west-2", "eu-west-1"}),
+    "aws-us-gov": frozenset({"us-gov-west-1", "us-gov-east-1"}),
+    "aws-cn": frozenset({"cn-north-1", "cn-northwest-1"}),
+}
 
 
 class _AccessDenied(ServiceException):
@@ -21,8 +31,9 @@ class _AccessDenied(ServiceException):
 
 
 def install() -> None:
-    """Patch moto's response class, for the whole process. Idempotent."""
+    """Patch moto's classes, for the whole process. Idempotent."""
     AccountResponse.call_action = _call_action
+    RegionsAndZonesBackend.describe_regions = _describe_regions
     UnspecifiedContactType.code = 404
 
 
@@ -54,3 +65,10 @@ def _refusal(caller: str, named: str | None) -> str:
     if organization.ACCOUNT_MANAGEMENT not in organization.trusted_services():
         return "Your organization must first enable trusted access with AWS Account Management."
     return ""
+
+
+def _describe_regions(self: Any, region_names: list[str] | None = None) -> list[Region]:
+    current = settings.current()
+    enabled = ENABLED[current.partition] | {current.region}
+    found: list[Region] = [each for each in RegionsAndZonesBackend.regions if each.name in enabled]
+    return [each for each in found if not region_names or each.name in region_names]

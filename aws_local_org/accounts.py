@@ -13,10 +13,9 @@ from moto.core.model_instances import reset_model_data
 from moto.iam.models import iam_backends
 from moto.sqs.models import sqs_backends
 
-from aws_local_org import account_management, credentials, enabled_regions, iam, identity_center, sts
+from aws_local_org import account_management, cloudtrail, credentials, iam, identity_center, sts
 from aws_local_org import settings as settings_module
 from aws_local_org.call_log import CallLog, CallRecord
-from aws_local_org.cloudtrail import events, lookup
 from aws_local_org.settings import Settings
 
 #: The role that AWS Organizations makes in every account that it creates.
@@ -81,15 +80,14 @@ def install() -> None:
     sts.install()
     identity_center.install()
     account_management.install()
-    lookup.install()
-    enabled_regions.install()
+    cloudtrail.install()
 
 
 def clear() -> None:
     """Delete the content of every service in every account."""
     BackendDict.reset()
     iam.reset()
-    events.HISTORY.clear()
+    cloudtrail.HISTORY.clear()
     reset_model_data()  # moto keeps a reference to every model that it ever created
 
 

@@ -19,9 +19,10 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from aws_local_org import aws_request, control, credentials, enforcement
 from aws_local_org.accounts import Accounts
+from aws_local_org.authorization import answering_account
 from aws_local_org.aws_request import AwsRequest
 from aws_local_org.call_log import CallRecord, redacted
-from aws_local_org.cloudtrail.calls import Sender, add_call
+from aws_local_org.cloudtrail import Sender, add_call
 from aws_local_org.credentials import Principal
 from aws_local_org.errors import NOT_IMPLEMENTED, AwsError, WireResponse, error_code_of, render
 from aws_local_org.faults import CONNECTION_RESET, ConnectionLost, Fault, Faults, refusal
@@ -86,7 +87,8 @@ class Application:
         self, environ: dict[str, Any], request: AwsRequest, caller: Principal, body: bytes
     ) -> WireResponse:
         # Otherwise moto looks up the account by access key, in every account and partition.
-        inner = {**environ, "HTTP_X_MOTO_ACCOUNT_ID": caller.account, credentials.ENVIRON_KEY: caller}
+        account = answering_account(caller, request)
+        inner = {**environ, "HTTP_X_MOTO_ACCOUNT_ID": account, credentials.ENVIRON_KEY: caller}
         inner.update({"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
         with self._org.lock:
             try:
@@ -182,7 +184,7 @@ def _empty(response: WireResponse) -> bool:
     return response.status == 200 and b"ReceiptHandle" not in response.body
 
 
-#: moto's routes for its own administration, which ours take the place of, and EC2's metadata service.
+#: moto's routes for its own administration, which the control routes replace, and EC2's metadata service.
 _OWN_HOSTS = ("moto_api", "instance_metadata")
 
 

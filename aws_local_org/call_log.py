@@ -57,7 +57,7 @@ class CallLog:
 
 HIDDEN = "***"
 
-#: Members of AWS request shapes that carry a secret, by their exact names: `NextToken` or `SecretId` carry none.
+#: Members of AWS request shapes that carry a secret, by their exact names: `NextToken` and `SecretId` are no secrets.
 SECRETS = frozenset(
     """
     Password OldPassword NewPassword PrivateKey AddPrivateKey SecretAccessKey SecretString SecretBinary SessionToken

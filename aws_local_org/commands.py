@@ -3,21 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import ipaddress
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
-from aws_local_org.endpoint import LocalOrgEndpoint, endpoint_option
 from aws_local_org.errors import LocalOrgError
-from aws_local_org.loading.documents import pages_in, report_rows, text_of
+from aws_local_org.loading.documents import details_in, report_in
 from aws_local_org.settings import Settings
 from c7n_iamusers.cli.arguments import account_id
 from c7n_iamusers.cli.output import format_option, print_json, print_table
-
-T = TypeVar("T")
 
 PORT = 5000
 
@@ -38,6 +40,13 @@ COLUMNS = {
 
 seed_option = click.option(
     "--seed", "seed_number", type=int, metavar="N", help="The same number makes the same organization."
+)
+endpoint_option = click.option(
+    "--endpoint",
+    envvar="AWS_ENDPOINT_URL",
+    show_envvar=True,
+    metavar="URL",
+    help="Where the local organization listens; on this machine only.",
 )
 users_option = click.option("--users-per-account", type=click.IntRange(1, 5000), metavar="N")
 
@@ -228,27 +237,82 @@ def reset(endpoint: str | None) -> None:
     click.echo("reset", err=True)
 
 
-def details_in(path: Path) -> list[dict[str, Any]]:
-    """The pages of an authorization details file. Raises LocalOrgError with the file and the place of the error."""
-    return _naming(path, lambda: pages_in(_text(path)))
+# The client of a running organization. It calls no address that is not on this machine.
+
+START_IT = "start one with `c7n-iamusers local-org serve` and export what it prints"
+TIMEOUT_SECONDS = 600  # loading the documents of a very large account
 
 
-def report_in(path: Path) -> str:
-    """The text of a credential report that can be read. Raises LocalOrgError with the file."""
-    text = _naming(path, lambda: _text(path))
-    _naming(path, lambda: report_rows(text))
-    return text
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirect could lead to another machine."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
 
 
-def _text(path: Path) -> str:
+class LocalOrgEndpoint:
+    """The control routes of the local organization at ``url``.
+
+    Raises LocalOrgError at once where ``url`` is missing or not on loopback, so that nothing is ever sent to AWS.
+    """
+
+    def __init__(self, url: str | None) -> None:
+        if not url:
+            raise LocalOrgError(f"no endpoint: give --endpoint or set AWS_ENDPOINT_URL; {START_IT}")
+        _refuse_other_machines(url)
+        self.url = url.rstrip("/")
+        # No proxy either: it would be another machine.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects())
+
+    def get(self, route: str) -> Any:
+        return self._ask("GET", route, None)
+
+    def post(self, route: str, arguments: Mapping[str, Any] | None = None) -> Any:
+        return self._ask("POST", route, json.dumps(arguments or {}).encode())
+
+    def _ask(self, method: str, route: str, body: bytes | None) -> Any:
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.url}/_local_org/{route}", body, headers, method=method)
+        try:
+            with self._opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
+                return self._content(answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                refusal = self._content(error.read())
+            raise LocalOrgError(self._reason(refusal)) from error
+        except OSError as error:
+            reason = getattr(error, "reason", error)
+            raise LocalOrgError(
+                f"no local organization answers at {self.url} ({reason}); {START_IT}"
+            ) from error
+
+    def _content(self, body: bytes) -> Any:
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise LocalOrgError(self._not_a_local_org()) from error
+
+    def _reason(self, refusal: Any) -> str:
+        reason = refusal.get("error") if isinstance(refusal, dict) else None
+        return reason if isinstance(reason, str) else self._not_a_local_org()
+
+    def _not_a_local_org(self) -> str:
+        return f"what answers at {self.url} is not a local organization; {START_IT}"
+
+
+def _refuse_other_machines(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise LocalOrgError(f"the endpoint {url!r} is not a URL such as http://127.0.0.1:5000")
+    if not _is_loopback(parts.hostname):
+        raise LocalOrgError(
+            f"the endpoint {url} is not on this machine; a local organization listens on loopback only, and nothing "
+            f"else may be seeded, loaded or reset"
+        )
+
+
+def _is_loopback(host: str) -> bool:
     try:
-        return text_of(path.read_bytes())
-    except OSError as error:
-        raise LocalOrgError(f"cannot be read: {error.strerror or error}") from error
-
-
-def _naming(path: Path, read: Callable[[], T]) -> T:
-    try:
-        return read()
-    except LocalOrgError as error:
-        raise LocalOrgError(f"{path}: {error}") from error
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

@@ -14,7 +14,7 @@ from aws_local_org import settings as settings_module
 from aws_local_org.errors import AwsError
 from aws_local_org.settings import Settings
 
-#: The role that the base credentials are a session of, in the management account.
+#: The role in the management account whose session the base credentials are.
 OPERATOR_ROLE = "LocalOrgOperator"
 
 
@@ -35,6 +35,8 @@ class Principal:
 
     arn: as GetCallerIdentity gives it. expires: naive UTC, None for what does not expire.
     role_arn: the IAM role behind a session; user_name: the IAM user: one of them is None.
+    Of a session: its policies' documents, None if it has none; its tags; the keys of those that its own sessions keep;
+    when a code of an MFA device was given, naive UTC.
     """
 
     account: str
@@ -43,9 +45,24 @@ class Principal:
     role_arn: str | None = None
     user_name: str | None = None
     expires: datetime | None = None
+    session_policies: tuple[str, ...] | None = None
+    session_tags: tuple[tuple[str, str], ...] = ()
+    transitive_tags: frozenset[str] = frozenset()
+    source_identity: str | None = None
+    mfa_since: datetime | None = None
+
+    @property
+    def entity_id(self) -> str:
+        """The unique id of the user or role."""
+        return self.user_id.partition(":")[0]
+
+    @property
+    def is_session(self) -> bool:
+        """Whether the credentials are temporary."""
+        return self.role_arn is not None or self.expires is not None
 
 
-#: Where the WSGI environ carries the caller, for STS to answer GetCallerIdentity from.
+#: The key of the WSGI environ under which STS finds the caller, for GetCallerIdentity.
 ENVIRON_KEY = "aws_local_org.principal"
 
 _sessions: dict[str, Principal] = {}
@@ -61,6 +78,11 @@ def reset(settings: Settings, operator_role_id: str) -> None:
         user_id=f"{operator_role_id}:operator",
         role_arn=f"arn:{partition}:iam::{account}:role/{OPERATOR_ROLE}",
     )
+
+
+def is_operator(principal: Principal) -> bool:
+    """Whether these are the base credentials, which may do everything."""
+    return principal == _sessions.get(BASE.access_key_id)
 
 
 def issue(access_key_id: str, principal: Principal) -> None:

@@ -1,228 +1,228 @@
 # SPDX-License-Identifier: Apache-2.0
 """Permissions: whether the policies of a caller allow its request. Only with the setting ``enforce``.
 
-The policies of a role or user, its groups and its boundary decide, with resources and conditions. Policies of resources
-(buckets, queues) and service control policies do not exist here, so nothing but an identity-based policy can allow a
-request, also sts:AssumeRole within an account. The base credentials may do everything.
+The policies of a role or user, its groups, its boundary and its session decide, with resources and conditions. The
+policy of a bucket or queue can deny, and has to allow what another account asks for. Nothing but an identity-based
+policy can allow a request within an account, also sts:AssumeRole. Service control policies do not exist here. The base
+credentials may do everything.
 
-Sources: "Policy evaluation logic" and "Troubleshoot access denied error messages" (IAM User Guide); Service
-Authorization Reference for actions and resources.
+Sources: "Policy evaluation logic" and "Troubleshoot access denied error messages" (IAM User Guide).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlparse
 
 from moto.iam.models import iam_backends
+from moto.s3.models import s3_backends
+from moto.sqs.models import sqs_backends
 
-from aws_local_org import settings
+from aws_local_org import credentials, settings
+from aws_local_org.authorization import requests
 from aws_local_org.aws_request import AwsRequest
-from aws_local_org.credentials import OPERATOR_ROLE, Principal
+from aws_local_org.credentials import Principal
 from aws_local_org.errors import AwsError, access_denied
-from c7n_iamusers.policy_comparison.evaluation import ALLOWED, EXPLICIT_DENY, Request, decision
-
-_ANYTHING = "*"
-#: boto3's name of a service -> the prefix of its actions.
-_PREFIXES = {"sso-admin": "sso"}
-#: "No permissions are required to perform this operation" (STS API reference).
-_FREE = frozenset({"sts:GetCallerIdentity", "sts:GetSessionToken"})
-#: Operations of S3 whose action has another name.
-_S3_ACTIONS = {
-    "HeadBucket": "ListBucket",
-    "HeadObject": "GetObject",
-    "ListBuckets": "ListAllMyBuckets",
-    "ListObjects": "ListBucket",
-    "ListObjectsV2": "ListBucket",
-}
-Parameters = Mapping[str, Any]
+from aws_local_org.iam.base import entity_of
+from aws_local_org.iam.policies import default_document
+from c7n_iamusers.policy_comparison.evaluation import (
+    ALLOWED,
+    EXPLICIT_DENY,
+    Request,
+    decision,
+    undecided,
+)
 
 
 def check(principal: Principal, request: AwsRequest) -> None:
     """Raises AwsError AccessDenied, in AWS's words, where ``principal`` may not make ``request``."""
-    if (principal.role_arn or "").endswith(f":role/{OPERATOR_ROLE}"):
+    if credentials.is_operator(principal):
         return
+    _check_session_of_user(principal, request)
     policies = policies_of(principal)
     for each in requests(principal, request):
-        if reason := refusal(each, policies):
+        if reason := refusal(each, policies) or _refusal_of_resource(principal, each):
             raise _denied(principal, each, reason)
+
+
+def _check_session_of_user(principal: Principal, request: AwsRequest) -> None:
+    """The limits of what GetSessionToken gives, whatever policies say (STS API reference, GetSessionToken)."""
+    if principal.user_name is None or not principal.is_session:
+        return
+    if request.service == "iam" and principal.mfa_since is None:
+        # AWS's code, which speaks of the token; its message says no more than this one's beginning.
+        raise AwsError(
+            "InvalidClientTokenId",
+            "The security token included in the request is invalid: credentials of GetSessionToken can call IAM only "
+            "if GetSessionToken was given a code of an MFA device",
+            403,
+        )
+    if request.service == "sts" and request.operation not in ("AssumeRole", "GetCallerIdentity"):
+        raise access_denied(f"Cannot call {request.operation} with session credentials")
 
 
 @dataclass(frozen=True)
 class Policies:
-    """JSON documents. ``boundary``: None if there is none."""
+    """JSON documents. ``boundary``, ``session``: None if there is none."""
 
     own: tuple[str, ...]
     boundary: str | None = None
+    session: tuple[str, ...] | None = None
 
 
 def refusal(request: Request, policies: Policies) -> str:
     """Why ``request`` is denied, as the end of AWS's message; empty if it is allowed."""
-    own = decision(request, policies.own)
-    limit = ALLOWED if policies.boundary is None else decision(request, [policies.boundary])
-    for found, kind in ((own, "identity-based policy"), (limit, "permissions boundary")):
-        if found == EXPLICIT_DENY:
+    kinds = {"identity-based policy": policies.own}
+    if policies.boundary is not None:
+        kinds["permissions boundary"] = (policies.boundary,)
+    if policies.session is not None:
+        kinds["session policy"] = policies.session
+    try:
+        found = {kind: decision(request, documents) for kind, documents in kinds.items()}
+    except ValueError as error:
+        return f"because one of the caller's policies can't be read: {error}"
+    for kind, documents in kinds.items():
+        if found[kind] == EXPLICIT_DENY:
             article = "an" if kind.startswith("i") else "a"
-            return f"with an explicit deny in {article} {kind}"
-    for found, kind in ((own, "identity-based policy"), (limit, "permissions boundary")):
-        if found != ALLOWED:
-            return f"because no {kind} allows the {request.action} action"
+            return f"with an explicit deny in {article} {kind}{_unsupported(request, documents)}"
+    for kind, documents in kinds.items():
+        if found[kind] != ALLOWED:
+            return f"because no {kind} allows the {request.action} action{_unsupported(request, documents)}"
     return ""
+
+
+def _unsupported(request: Request, documents: Sequence[Any]) -> str:
+    reasons = ", ".join(undecided(request, documents))
+    return f" (unsupported {reasons} in the local organization)" if reasons else ""
+
+
+def _refusal_of_resource(principal: Principal, request: Request) -> str:
+    """Why the policy of a bucket or queue denies ``request``; empty if it does not, and for other resources."""
+    owner, document = _resource_policy(request)
+    policies = list(policies_for(document, principal)) if document else []
+    found = decision(request, policies)
+    if found == EXPLICIT_DENY:
+        return f"with an explicit deny in a resource-based policy{_unsupported(request, policies)}"
+    if owner in (None, principal.account) or found == ALLOWED:
+        return ""
+    doubts = _unsupported(request, policies)
+    return f"because no resource-based policy allows the {request.action} action{doubts}"
+
+
+def _resource_policy(request: Request) -> tuple[str | None, str | bytes | None]:
+    """The account that owns the bucket or queue of ``request``, and its policy; None if there is none."""
+    fields = (request.resource or "").split(":", 5)
+    if len(fields) < 6 or fields[2] not in ("s3", "sqs"):
+        return None, None
+    current = settings.current()
+    if fields[2] == "sqs":
+        owner = fields[4]
+        known: Any = sqs_backends[owner][fields[3]].queues if owner in current.account_ids else {}
+    else:
+        _, owner = s3_backends.bucket_accounts.get(fields[5].partition("/")[0], ("", None))
+        known = s3_backends[owner][current.partition].buckets if owner else {}
+    return owner, getattr(known.get(fields[5].partition("/")[0]), "policy", None)
 
 
 def _denied(principal: Principal, request: Request, reason: str) -> AwsError:
     return access_denied(
-        f"User: {principal.arn} is not authorized to perform: {request.action} on resource: {request.resource} {reason}"
+        f"User: {principal.arn} is not authorized to perform: {request.action} on resource: "
+        f"{request.resource or '(unknown)'} {reason}"
     )
 
 
 def policies_of(principal: Principal) -> Policies:
-    """The policies of the role or user behind ``principal``; none if it was deleted meanwhile."""
+    """The policies behind ``principal``; none if its user or role was deleted, also if another has the name now."""
     backend: Any = iam_backends[principal.account][settings.current().partition]
     entities: Sequence[Any]
     if principal.role_arn:
-        entities = [role for role in backend.roles.values() if role.arn == principal.role_arn]
+        entities = [role for role in backend.roles.values() if role.id == principal.entity_id]
     else:
-        user = backend.users.get(principal.user_name)
-        groups = [group for group in backend.groups.values() if user in group.users]
-        entities = [user, *groups] if user else []
+        user = next((each for each in backend.users.values() if each.id == principal.entity_id), None)
+        entities = [user, *user.groups] if user else []
     documents = [
         document
         for entity in entities
-        for document in (*entity.policies.values(), *map(_document, entity.managed_policies.values()))
+        for document in (*entity.policies.values(), *map(default_document, entity.managed_policies.values()))
     ]
     boundary = getattr(entities[0], "permissions_boundary_arn", None) if entities else None
-    return Policies(tuple(documents), _document(backend.get_policy(boundary)) if boundary else None)
+    limit = default_document(backend.get_policy(boundary)) if boundary else None
+    return Policies(tuple(documents), limit, principal.session_policies)
 
 
-def _document(policy: Any) -> str:
-    version = next(each for each in policy.versions if each.version_id == policy.default_version_id)
-    return str(version.document)
+# Resource-based policies: trust policies, and those of buckets and queues.
+
+#: Kinds of principals that no caller here is one of.
+_OTHERS = frozenset({"Service", "Federated", "CanonicalUser"})
+_DENY_ALL = {"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}}
 
 
-def requests(principal: Principal, request: AwsRequest) -> Iterator[Request]:
-    """What must be allowed for ``request``: each of its actions on each of its resources."""
-    context = _context(principal, request.parameters)
-    for action in _actions(request):
-        if action not in _FREE:
-            for resource in dict.fromkeys(_resources(principal, request)) or (_ANYTHING,):
-                yield Request(action, resource, context)
+def policies_for(
+    document: str | bytes, caller: Principal, resource: str | None = None
+) -> Iterator[Mapping[str, Any]]:
+    """What a resource-based policy says of the caller, as identity-based policies.
+
+    ``resource``: of all statements, for a trust policy, whose statements have none; None for others.
+
+    A statement that can't be read, or of which nobody can tell whether it names the caller, allows nothing; it denies
+    everything unless it is an Allow. Source: "AWS JSON policy elements: Principal" (IAM User Guide).
+    """
+    try:
+        found = json.loads(document)
+        version, statements = found.get("Version", "2008-10-17"), found["Statement"]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        yield _DENY_ALL
+        return
+    for statement in _listed(statements):
+        named = _names(statement, caller)
+        if named is False:
+            continue
+        alone = _without_principal(statement, version, resource) if named else None
+        if alone is not None:
+            yield alone
+        elif not isinstance(statement, Mapping) or statement.get("Effect") != "Allow":
+            yield _DENY_ALL
 
 
-def _actions(request: AwsRequest) -> Iterator[str]:
-    prefix = _PREFIXES.get(request.service, request.service)
-    operation = request.operation
-    if request.service == "s3":
-        operation = _S3_ACTIONS.get(operation, operation)
-        if operation == "PutObject" and "ACL" in request.parameters:
-            yield "s3:PutObjectAcl"
-    yield f"{prefix}:{operation}"
+def _without_principal(
+    statement: Mapping[str, Any], version: Any, resource: str | None
+) -> Mapping[str, Any] | None:
+    """None for a statement that can't be read."""
+    if resource and {"Resource", "NotResource"} & statement.keys():
+        return None
+    kept = {key: value for key, value in statement.items() if key != "Principal"}
+    alone = {"Version": version, "Statement": {**kept, **({"Resource": resource} if resource else {})}}
+    try:
+        decision(Request("sts:AssumeRole", "*"), [alone])
+    except ValueError:
+        return None
+    return alone
 
 
-def _context(principal: Principal, parameters: Parameters) -> dict[str, str]:
-    """The condition keys that the policies of this package use, and a few more."""
-    given = {
-        "aws:principalarn": principal.role_arn or principal.arn,
-        "aws:principalaccount": principal.account,
-        "aws:userid": principal.user_id,
-        "aws:username": principal.user_name,
-        "iam:policyarn": parameters.get("PolicyArn"),
-        "iam:permissionsboundary": parameters.get("PermissionsBoundary"),
-        "s3:prefix": parameters.get("Prefix"),
-        "sts:externalid": parameters.get("ExternalId"),
-    }
-    return {key: str(value) for key, value in given.items() if value is not None}
+def _names(statement: Any, caller: Principal) -> bool | None:
+    """Whether a statement names the caller; None if nobody can tell."""
+    principal = statement.get("Principal") if isinstance(statement, Mapping) else None
+    if principal == "*":
+        return True
+    if not isinstance(principal, Mapping) or not principal or "NotPrincipal" in statement:
+        return None
+    names = [str(each) for each in _listed(principal.get("AWS", []))]
+    if not _names_of(caller).isdisjoint(names):
+        return True
+    odd = any(set("*?$").intersection(each) for each in names) or not principal.keys() <= _OTHERS | {"AWS"}
+    return None if odd else False
 
 
-def _resources(principal: Principal, request: AwsRequest) -> Iterator[str]:
-    """The ARNs that ``request`` acts on; none for an action without a resource type."""
-    if find := _FINDERS.get(request.service):
-        yield from find(principal, request)
+def _names_of(caller: Principal) -> set[str]:
+    names = {"*", caller.account, caller.entity_id}
+    names.add(f"arn:{settings.current().partition}:iam::{caller.account}:root")
+    arn = caller.role_arn or caller.arn
+    entity = entity_of(arn)
+    # not those of another user or role that has the name now
+    return names if entity is not None and entity.id != caller.entity_id else names | {arn, caller.arn}
 
 
-def _in_iam(principal: Principal, request: AwsRequest) -> Iterator[str]:
-    parameters, backend = request.parameters, iam_backends[principal.account][settings.current().partition]
-    if "AccessKeyId" in parameters and "UserName" not in parameters:
-        # GetAccessKeyLastUsed acts on the user that has the key.
-        key: Any = backend.access_keys.get(parameters["AccessKeyId"])
-        parameters = {**parameters, "UserName": key.user_name} if key else parameters
-    for member in ("SerialNumber", "PolicyArn", "PolicySourceArn"):
-        arn = str(parameters.get(member, ""))
-        # Of a call on a user, group or role these only say what is attached.
-        if arn.startswith("arn:") and not parameters.keys() & {"UserName", "GroupName", "RoleName"}:
-            yield arn
-    for member, kind, known in (
-        ("GroupName", "group", backend.groups),
-        ("UserName", "user", backend.users),
-        ("RoleName", "role", {role.name: role for role in backend.roles.values()}),
-    ):
-        if name := parameters.get(member):
-            # With a path, if the entity is there, or is to be created with one.
-            path = parameters.get("Path") or getattr(known.get(name), "path", None) or "/"
-            yield f"arn:{settings.current().partition}:iam::{principal.account}:{kind}{path}{name}"
-            return  # of a membership the group counts
-
-
-def _in_center(principal: Principal, request: AwsRequest) -> Iterator[str]:
-    parameters = request.parameters
-    for member in ("InstanceArn", "PermissionSetArn", "ResourceArn"):
-        if member in parameters:
-            yield str(parameters[member])
-    for member in ("TargetId", "AccountId"):
-        if member in parameters:
-            yield f"arn:{settings.current().partition}:sso:::account/{parameters[member]}"
-
-
-#: Operations of Identity Store that act on all objects of a kind.
-_STORE_LISTS = {
-    "GetUserId": "user",
-    "ListUsers": "user",
-    "GetGroupId": "group",
-    "ListGroups": "group",
-    "GetGroupMembershipId": "membership",
-    "ListGroupMemberships": "membership",
-    "ListGroupMembershipsForMember": "membership",
-}
-
-
-def _in_store(principal: Principal, request: AwsRequest) -> Iterator[str]:
-    parameters, current = request.parameters, settings.current()
-    if store := parameters.get("IdentityStoreId"):
-        yield f"arn:{current.partition}:identitystore::{current.management_account}:identitystore/{store}"
-    if kind := _STORE_LISTS.get(request.operation):
-        yield f"arn:{current.partition}:identitystore:::{kind}/*"
-    ids = {**parameters, **(parameters.get("MemberId") or {})}
-    for member, kind in (("UserId", "user"), ("GroupId", "group"), ("MembershipId", "membership")):
-        if member in ids:
-            yield f"arn:{current.partition}:identitystore:::{kind}/{ids[member]}"
-
-
-def _in_s3(principal: Principal, request: AwsRequest) -> Iterator[str]:
-    if bucket := request.parameters.get("Bucket"):
-        key = request.parameters.get("Key")
-        yield f"arn:{settings.current().partition}:s3:::{bucket}" + (f"/{key}" if key else "")
-
-
-def _in_sqs(principal: Principal, request: AwsRequest) -> Iterator[str]:
-    account, name = principal.account, request.parameters.get("QueueName")
-    if url := request.parameters.get("QueueUrl"):
-        account, name = urlparse(str(url)).path.strip("/").split("/")[-2:]
-    if name:
-        yield f"arn:{settings.current().partition}:sqs:{request.region}:{account}:{name}"
-
-
-def _in_sts(principal: Principal, request: AwsRequest) -> Iterator[str]:
-    if role := request.parameters.get("RoleArn"):
-        yield str(role)
-
-
-_FINDERS: Mapping[str, Callable[[Principal, AwsRequest], Iterator[str]]] = {
-    "iam": _in_iam,
-    "sso-admin": _in_center,
-    "identitystore": _in_store,
-    "s3": _in_s3,
-    "sqs": _in_sqs,
-    "sts": _in_sts,
-}
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Errors: the emulator's own for its user, and AWS's as each protocol sends them."""
+"""Errors: the local organization's own, and AWS's as each protocol sends them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults of IAM: throttling, broken connections, temporary conflicts, in the shares that the settings give."""
+"""Faults of IAM: throttling, broken connections and temporary conflicts, as often as the settings say."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def refusal(fault: Fault, request: AwsRequest) -> AwsError | None:
     if fault is not Fault.CONFLICT:
         return None
     if request.operation == "DeleteUser":
-        # A removal that was made just now is not visible everywhere yet.
+        # IAM is eventually consistent: a removal just before may not be visible yet.
         return AwsError("DeleteConflict", "Cannot delete entity, must remove referenced objects first.", 409)
     code = _TEMPORARY[len(request.operation) % len(_TEMPORARY)]
     return AwsError(code, "The entity is being modified; please wait a moment and try again.", 409)

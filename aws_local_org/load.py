@@ -12,10 +12,16 @@ from typing import Any
 from aws_local_org import settings
 from aws_local_org.accounts import Accounts
 from aws_local_org.errors import LocalOrgError
-from aws_local_org.loading.authorization_details import read_details
+from aws_local_org.loading.authorization_details import (
+    LISTS,
+    UNKNOWN_DOCUMENT,
+    AccountRewriter,
+    Reading,
+    document_account,
+    read_details,
+)
 from aws_local_org.loading.credential_report import ROOT, add_credentials
 from aws_local_org.loading.documents import entries, report_rows
-from aws_local_org.loading.entries import LISTS, UNKNOWN_DOCUMENT, AccountRewriter, Reading, document_account
 from aws_local_org.seeding.draft import Identifiers
 from aws_local_org.seeding.records import (
     AccountContents,
@@ -100,7 +106,7 @@ def _summary(
 def complete(
     contents: AccountContents, catalogue: Collection[str], own_roles: Collection[str], reading: Reading
 ) -> AccountContents:
-    """Add groups and policies that are referred to; leave out roles that are there.
+    """Add the groups and policies that are referred to, and leave out the roles that exist already.
 
     AWS changes its policies: one of the catalogue takes the document's version and text, where the document has it.
     ``catalogue``: ARNs of the policies that exist in the account. ``own_roles``: names of the roles that do.
@@ -130,7 +136,7 @@ def _policy_arn(policy: ManagedPolicy, reading: Reading) -> str:
 
 
 def _takes_text(policy: ManagedPolicy, arn: str, catalogue: Collection[str], reading: Reading) -> bool:
-    """Whether the document's record of a policy is loaded: not that of an AWS-managed one without its text."""
+    """Whether a policy of the document is loaded: not an AWS-managed one without its text."""
     texts = {version.version_id: version.document for version in policy.versions}
     if not policy.aws_managed or texts[policy.default_version] != UNKNOWN_DOCUMENT:
         return True

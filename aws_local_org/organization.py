@@ -66,7 +66,7 @@ def install() -> None:
 
 
 def populate(settings: Settings) -> None:
-    """(Re)create the organization; whatever organization the process had is forgotten."""
+    """Create the organization; an earlier one of this process is forgotten."""
     global _backend
     partition = get_partition(settings.region)
     organizations_backends.master_accounts.clear()
@@ -85,6 +85,17 @@ def management_account() -> str | None:
 def has_active_account(account_id: str) -> bool:
     accounts = _backend.accounts if _backend else []
     return any(each.id == account_id and each.status == "ACTIVE" for each in accounts)
+
+
+def id_of(account_id: str) -> str | None:
+    """The id of the organization, if the account is in it."""
+    if (
+        _backend is None
+        or _backend.org is None
+        or not any(each.id == account_id for each in _backend.accounts)
+    ):
+        return None
+    return str(_backend.org.id)
 
 
 def delegated_administrators(service_principal: str) -> frozenset[str]:
@@ -131,7 +142,7 @@ def _date_apart(accounts: list[FakeAccount]) -> None:
 
 @contextmanager
 def _next_account_id(account_id: str) -> Iterator[None]:
-    """moto draws the id within FakeAccount's constructor, and makes a role in that account right there."""
+    """moto draws the id in FakeAccount's constructor, which also creates a role in that account."""
     draw = utils.make_random_account_id
     utils.make_random_account_id = lambda: account_id
     try:

@@ -11,17 +11,8 @@ from typing import Any
 
 from moto.iam.models import User, iam_backends
 
-from aws_local_org import settings
+from aws_local_org import cloudtrail, settings
 from aws_local_org.accounts import Accounts
-from aws_local_org.cloudtrail.calls import identity_of
-from aws_local_org.cloudtrail.events import (
-    HISTORY,
-    Event,
-    event_source,
-    is_data_event,
-    is_read_only,
-    region_of,
-)
 from aws_local_org.credentials import Principal
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.iam.seeding import set_access_key_last_used
@@ -64,7 +55,7 @@ def attempt(
         denied = any(_denies(document, when) for document in _documents(found))
         if not denied:
             set_access_key_last_used(key, when, service=service, region=region)
-    if is_data_event(service, operation):
+    if cloudtrail.is_data_event(service, operation):
         return {"event": None, "reason": "CloudTrail's event history has no data events"}
     caller = Principal(account_id, found.arn, found.id, user_name=found.name)
     detail: dict[str, Any] = {"sourceIPAddress": source_ip, "userAgent": user_agent}
@@ -74,18 +65,18 @@ def attempt(
             "identity-based policy"
         )
         detail |= {"errorCode": "AccessDenied", "errorMessage": message}
-    identity = {"userIdentity": identity_of(caller, key.access_key_id)}
-    event = Event(
+    identity = {"userIdentity": cloudtrail.identity_of(caller, key.access_key_id)}
+    event = cloudtrail.Event(
         operation,
-        event_source(service),
-        region_of(service, region),
+        cloudtrail.event_source(service),
+        cloudtrail.region_of(service, region),
         when,
         found.name,
         key.access_key_id,
         functools.partial(dict, {**identity, **detail}),
-        is_read_only(operation),
+        cloudtrail.is_read_only(operation),
     )
-    HISTORY.add(account_id, event)
+    cloudtrail.HISTORY.add(account_id, event)
     return {"event": event.id, "errorCode": detail.get("errorCode")}
 
 
@@ -126,10 +117,16 @@ def sign_in(
         "eventType": "AwsServiceEvent",
         "serviceEventDetails": {"role_name": permission_set, "account_id": account_id},
     }
-    event = Event(
-        event_name, event_source("sso"), instance.region, when, "", "", functools.partial(dict, detail)
+    event = cloudtrail.Event(
+        event_name,
+        cloudtrail.event_source("sso"),
+        instance.region,
+        when,
+        "",
+        "",
+        functools.partial(dict, detail),
     )
-    HISTORY.add(instance.owner, event)
+    cloudtrail.HISTORY.add(instance.owner, event)
     with org.lock:
         for role in iam_backends[account_id][settings.current().partition].get_roles():
             if role.name.startswith(f"AWSReservedSSO_{permission_set}_"):
@@ -153,7 +150,7 @@ def _documents(user: User) -> Iterator[Any]:
 
 
 def _denies(document: Any, when: datetime) -> bool:
-    """Whether a statement denies everything at the time. ``DateLessThan`` is the only condition that is understood."""
+    """Whether a statement denies everything at that time. ``DateLessThan`` is the only condition that is evaluated."""
     statements = document.get("Statement", [])
     for each in statements if isinstance(statements, list) else [statements]:
         everything = each.get("Effect") == "Deny" and each.get("Action") in ("*", ["*"])

@@ -1,21 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fills the member accounts of the local organization with a realistic, reproducible population."""
+"""Fills the member accounts with a realistic, reproducible population: users, groups, policies and roles."""
 
 from __future__ import annotations
 
 import dataclasses
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from itertools import chain
 from typing import Any
 
 from aws_local_org.accounts import Accounts
 from aws_local_org.errors import LocalOrgError
-from aws_local_org.seeding.account import invent_account
 from aws_local_org.seeding.draft import Draft, People, Person
-from aws_local_org.seeding.records import AccountContents, counts_of
+from aws_local_org.seeding.permissions import (
+    CUSTOMER_POLICIES,
+    DEVELOPER_ACCESS,
+    DEVELOPER_ACCESS_DOCUMENTS,
+    GROUPS,
+    PROJECT,
+    trust,
+)
+from aws_local_org.seeding.records import (
+    AccountContents,
+    Group,
+    ManagedPolicy,
+    PolicyVersion,
+    Role,
+    User,
+    counts_of,
+)
+from aws_local_org.seeding.users import drawn_archetypes
 from aws_local_org.seeding.writer import refuse_filled_accounts, write_account
 
 MOST_USERS = 5000  # IAM's quota of users in an account
@@ -114,3 +130,73 @@ def _moment(now: datetime | str | None) -> datetime:
 def _check_count(users: int) -> None:
     if type(users) is not int or not 1 <= users <= MOST_USERS:  # bool is an int, too
         raise LocalOrgError(f"users_per_account: {users!r} is not a whole number from 1 to {MOST_USERS}")
+
+
+# Users for each project policy, squad and forgotten MFA device, so that large accounts need several pages of each.
+USERS_PER_PROJECT, USERS_PER_SQUAD, USERS_PER_ORPHAN = 5, 8, 12
+MOST_SQUADS = 280  # IAM's quota of groups in an account is 300
+
+
+def invent_account(draft: Draft, users: int, variant: int) -> tuple[AccountContents, dict[str, int]]:
+    """An account with ``users`` users, and how many there are of each kind.
+
+    ``variant`` picks the document of the customer-managed policy that goes by one name in every account.
+    """
+    kinds: Counter[str] = Counter()
+    invented = []
+    for archetype in drawn_archetypes(draft, users):
+        kinds[archetype.kind] += 1
+        invented.append(archetype.invent(draft))
+    contents = AccountContents(
+        users=tuple(invented),
+        groups=_groups(draft, users),
+        roles=_roles(draft, invented),
+        policies=_policies(draft, users, variant),
+        orphaned_mfa=tuple(f"former-{draft.person().handle}" for _ in range(1 + users // USERS_PER_ORPHAN)),
+    )
+    return contents, dict(sorted(kinds.items()))
+
+
+def _groups(draft: Draft, users: int) -> tuple[Group, ...]:
+    functional = [
+        Group(
+            name, draft.ids.group(), draft.ago(2400, 2500), "/", granted.inline, draft.arns(granted.policies)
+        )
+        for name, granted in GROUPS.items()
+    ]
+    squads = [
+        Group(f"squad-{number:03}", draft.ids.group(), draft.ago(300, 2000), "/squads/")
+        for number in range(1, 1 + min(users // USERS_PER_SQUAD, MOST_SQUADS))
+    ]
+    return (*functional, *squads)
+
+
+def _policies(draft: Draft, users: int, variant: int) -> tuple[ManagedPolicy, ...]:
+    developer = DEVELOPER_ACCESS_DOCUMENTS[variant % len(DEVELOPER_ACCESS_DOCUMENTS)]
+    projects = {
+        f"projects/Project{number:03}": PROJECT for number in range(1, 1 + users // USERS_PER_PROJECT)
+    }
+    wanted = {DEVELOPER_ACCESS: developer, **CUSTOMER_POLICIES, **projects}
+    return tuple(_policy(draft, name, text) for name, text in wanted.items())
+
+
+def _policy(draft: Draft, path_and_name: str, document: str) -> ManagedPolicy:
+    path, _, name = f"/{path_and_name}".rpartition("/")
+    created = draft.ago(2400, 2500)
+    version = PolicyVersion("v1", document, created)
+    return ManagedPolicy(name, draft.ids.policy(), created, "v1", (version,), f"{path}/")
+
+
+def _roles(draft: Draft, users: Sequence[User]) -> tuple[Role, ...]:
+    """Roles as every account has them; where a pipeline exists, a role trusts it by its user's ARN."""
+    lambda_trust = trust({"Service": "lambda.amazonaws.com"})
+    roles = [_role(draft, "lambda-basic", lambda_trust, ("AWSLambda_FullAccess",), path="/service/")]
+    pipelines = [user for user in users if user.path == "/machines/"]
+    for pipeline in pipelines[:1]:
+        arn = f"arn:aws:iam::{draft.account_id}:user{pipeline.path}{pipeline.name}"
+        roles.append(_role(draft, "deploy", trust({"AWS": arn}), ("PowerUserAccess",)))
+    return tuple(roles)
+
+
+def _role(draft: Draft, name: str, trusting: str, policies: tuple[str, ...], path: str = "/") -> Role:
+    return Role(name, draft.ids.role(), draft.ago(900, 2000), trusting, path, policies=draft.arns(policies))

@@ -10,7 +10,7 @@ from typing import Any
 from aws_local_org.errors import LocalOrgError
 
 FOUR_HOURS = 4 * 60 * 60
-#: How the names of Regions begin -> partition; all others are of aws ("Partitions", AWS Fault Isolation Boundaries).
+#: Prefix of the names of Regions -> partition; all others are of aws ("Partitions", AWS Fault Isolation Boundaries).
 _PARTITIONS = {"us-gov-": "aws-us-gov", "cn-": "aws-cn"}
 #: Partition -> the Region of IAM's endpoint ("IAM endpoints and quotas", AWS General Reference).
 _HOME_REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
@@ -105,7 +105,7 @@ _current = Settings()
 
 
 def current() -> Settings:
-    """The settings of the running local organization: moto's backends are globals of the process, so is this."""
+    """The settings of the running local organization: a global of the process, like moto's backends."""
     return _current
 
 

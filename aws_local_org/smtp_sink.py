@@ -64,7 +64,7 @@ class SmtpSink:
 
 
 class _Controller(Controller):
-    """Serves on a socket that already listens: aiosmtpd itself takes 5 seconds to detect that a port is taken."""
+    """Serves on a socket that already listens, because aiosmtpd takes 5 seconds to detect that a port is taken."""
 
     def __init__(self, mailbox: _Mailbox, listener: socket.socket) -> None:
         self._listener = listener

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""STS with the roles that exist and their trust policies; moto's lets every caller assume every role."""
+"""STS with the roles that exist and their trust policies; moto's lets every caller assume every role.
+
+Sources: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html and API_GetSessionToken.html.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
-import fnmatch
-import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,18 +22,26 @@ from moto.sts.responses import TokenResponse
 from moto.sts.utils import random_session_token
 
 from aws_local_org import credentials, organization, settings
+from aws_local_org.authorization import listed_tags, requests
+from aws_local_org.aws_request import AwsRequest
 from aws_local_org.credentials import Principal
-from aws_local_org.errors import AwsError
+from aws_local_org.enforcement import policies_for
+from aws_local_org.errors import AwsError, access_denied, validation_error
+from aws_local_org.iam.base import entity_of
+from aws_local_org.iam.policies import check_document, default_document
+from c7n_iamusers.policy_comparison.evaluation import ALLOWED, decision, undecided
 
 _ROLE_ARN = re.compile(r"^arn:(aws[a-z-]*):iam::(\d{12}):role/(?:.*/)?([\w+=,.@-]{1,64})$")
 _SESSION_NAME = re.compile(r"^[\w+=,.@-]{2,64}$")
+#: "The plaintext that you use for both inline and managed session policies can't exceed 2,048 characters", and "you can
+#: provide up to 10 managed policy ARNs".
+LONGEST_POLICY, MOST_POLICIES = 2_048, 10
+#: "Role chaining limits your ... role session to a maximum of one hour".
+CHAINED_SECONDS = 3_600
 
 
 class LocalTokenResponse(TokenResponse):
-    """The STS operations that decide or report who the caller is.
-
-    Source of rules and wording: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html.
-    """
+    """The STS operations that decide or report who the caller is."""
 
     @property
     def caller(self) -> Principal:
@@ -45,60 +53,113 @@ class LocalTokenResponse(TokenResponse):
         if not _SESSION_NAME.match(session_name or ""):
             raise _invalid(session_name, "roleSessionName", r"[\w+=,.@-]*")
         role = self._trusting_role(role_arn)
-        principal = self._principal(role, session_name, self._duration(role))
+        principal = self._principal(role, session_name, self._role_seconds(role))
         keys = _new_keys(principal)
         credentials.issue(keys["AccessKeyId"], principal)
         return ActionResult(
             {
                 "Credentials": {**keys, "Expiration": principal.expires},
                 "AssumedRoleUser": {"AssumedRoleId": principal.user_id, "Arn": principal.arn},
+                "SourceIdentity": principal.source_identity,
             }
         )
 
     def _trusting_role(self, role_arn: str) -> Role:
         role = _find_role(role_arn)
-        request = TrustRequest(self.caller, self._get_param("ExternalId"))
         closed = role is not None and not organization.has_active_account(role.account_id)
-        if role is None or closed or not trusts(role.assume_role_policy_document, request):
-            # The same answer for a role that is missing or in a closed account, and one that does not trust the caller.
-            raise AwsError(
-                "AccessDenied",
-                f"User: {self.caller.arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}",
-                403,
-            )
-        return role
+        why = ""
+        if role is not None and not closed:
+            found = distrust(role.assume_role_policy_document, self.caller, self.params)
+            if found is None:
+                return role
+            why = found
+        # The same answer for a role that is missing or in a closed account, and one that does not trust the caller.
+        raise access_denied(
+            f"User: {self.caller.arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}{why}"
+        )
 
-    def _duration(self, role: Role) -> int:
-        seconds = int(self._get_param("DurationSeconds") or 3600)
-        if not 900 <= seconds <= 43200:
-            raise AwsError(
-                "ValidationError",
-                f"1 validation error detected: Value '{seconds}' at 'durationSeconds' failed to satisfy constraint: "
-                "Member must have value between 900 and 43200",
-            )
+    def _role_seconds(self, role: Role) -> int:
+        seconds = self._seconds(3600, 43200)
         if seconds > int(role.max_session_duration or 3600):
-            raise AwsError(
-                "ValidationError",
-                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+            raise validation_error(
+                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+            )
+        if self.caller.role_arn is not None and seconds > CHAINED_SECONDS:
+            raise validation_error(
+                "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining."
+            )
+        return seconds
+
+    def _seconds(self, default: int, longest: int) -> int:
+        seconds = int(self._get_param("DurationSeconds") or default)
+        if not 900 <= seconds <= longest:
+            raise validation_error(
+                f"1 validation error detected: Value '{seconds}' at 'durationSeconds' failed to satisfy constraint: "
+                f"Member must have value between 900 and {longest}"
             )
         return seconds
 
     def _principal(self, role: Role, session_name: str, seconds: int) -> Principal:
+        now, caller = utcnow(), self.caller
+        identity = self._get_param("SourceIdentity") or caller.source_identity
+        if caller.source_identity not in (None, identity):
+            raise access_denied(
+                f"The source identity {caller.source_identity} of a session can't be changed."
+            )
+        kept = {key: value for key, value in caller.session_tags if key in caller.transitive_tags}
         return Principal(
             account=role.account_id,
             arn=f"arn:{role.partition}:sts::{role.account_id}:assumed-role/{role.name}/{session_name}",
             user_id=f"{role.id}:{session_name}",
             role_arn=role.arn,
-            expires=utcnow() + datetime.timedelta(seconds=seconds),
+            expires=now + datetime.timedelta(seconds=seconds),
+            session_policies=self._session_policies(role),
+            session_tags=tuple({**listed_tags(self._get_param("Tags")), **kept}.items()),
+            transitive_tags=frozenset({*(self._get_param("TransitiveTagKeys") or ()), *kept}),
+            source_identity=identity,
+            mfa_since=now if self._has_mfa() else None,
         )
 
+    def _session_policies(self, role: Role) -> tuple[str, ...] | None:
+        """The documents that limit the session: the intersection of them and the role's policies is allowed."""
+        inline, arns = (
+            self._get_param("Policy"),
+            [each["arn"] for each in self._get_param("PolicyArns") or ()],
+        )
+        if inline is None and not arns:
+            return None
+        if len(arns) > MOST_POLICIES or len(inline or "") > LONGEST_POLICY:
+            raise validation_error(
+                f"A session can have {MOST_POLICIES} PolicyArns and a Policy of {LONGEST_POLICY} characters."
+            )
+        known: Mapping[str, Any] = iam_backends[role.account_id][role.partition].managed_policies
+        if missing := [arn for arn in arns if arn not in known]:
+            raise validation_error(
+                f"The managed policy {missing[0]} does not exist in account {role.account_id}."
+            )
+        if inline is not None:
+            check_document(inline)
+        documents = [default_document(known[arn]) for arn in arns]
+        return (*([] if inline is None else [inline]), *documents)
+
+    def _has_mfa(self) -> bool:
+        """Whether the call has a code of one of the user's devices; any six digits are one."""
+        serial, code = self._get_param("SerialNumber"), self._get_param("TokenCode")
+        if not serial and not code:
+            return False
+        user = entity_of(self.caller.arn) if self.caller.user_name else None
+        if serial not in getattr(user, "mfa_devices", ()) or not re.fullmatch(r"\d{6}", code or ""):
+            raise access_denied("MultiFactorAuthentication failed with invalid MFA one time pass code.")
+        return True
+
     def get_session_token(self) -> ActionResult:
-        """A user's session: it acts as the user, "cannot be restricted" and outlives none of its hours."""
-        if self.caller.role_arn is not None:
-            raise AwsError("AccessDenied", "Cannot call GetSessionToken with session credentials", 403)
-        seconds = int(self._get_param("DurationSeconds") or 43200)
-        expires = utcnow() + datetime.timedelta(seconds=seconds)
-        principal = dataclasses.replace(self.caller, expires=expires)
+        """A user's session: it acts as the user, and no policy can deny it."""
+        if self.caller.is_session:
+            raise access_denied("Cannot call GetSessionToken with session credentials")
+        now = utcnow()
+        expires = now + datetime.timedelta(seconds=self._seconds(43200, 129600))
+        since = now if self._has_mfa() else None
+        principal = dataclasses.replace(self.caller, expires=expires, mfa_since=since)
         keys = _new_keys(principal)
         credentials.issue(keys["AccessKeyId"], principal)
         return ActionResult({"Credentials": {**keys, "Expiration": expires}})
@@ -158,86 +219,15 @@ def _invalid(value: str | None, where: str, pattern: str) -> AwsError:
     )
 
 
-#: The action that a trust policy has to allow.
-ASSUME_ROLE = "sts:AssumeRole"
+def distrust(document: str, caller: Principal, parameters: Mapping[str, Any]) -> str | None:
+    """None if a trust policy (JSON) lets the caller assume the role with these ``parameters`` of AssumeRole.
 
-
-@dataclass(frozen=True)
-class TrustRequest:
-    caller: Principal
-    external_id: str | None = None
-
-
-def trusts(document: str, request: TrustRequest) -> bool:
-    """Whether a trust policy document (JSON) allows sts:AssumeRole. An explicit Deny wins; the default is to deny.
-
-    AWS principals and the condition keys sts:ExternalId, aws:PrincipalArn and aws:PrincipalAccount are understood;
-    any other condition key counts as absent from the request, so conditions that need it do not match.
-    Source: IAM User Guide, "Policy evaluation logic" and "IAM JSON policy elements: Condition".
+    Otherwise the end of the message: what is not known of the request, if that decides; empty if it does not.
     """
-    statements = _listed(json.loads(document).get("Statement", []))
-    effects = {statement.get("Effect") for statement in statements if _applies(statement, request)}
-    return "Allow" in effects and "Deny" not in effects
-
-
-def _applies(statement: dict[str, Any], request: TrustRequest) -> bool:
-    actions = (str(action).lower() for action in _listed(statement.get("Action", [])))
-    return (
-        any(fnmatch.fnmatchcase(ASSUME_ROLE.lower(), action) for action in actions)
-        and _names(statement.get("Principal", {}), request.caller)
-        and all(
-            _condition_holds(operator, key, _listed(wanted), request)
-            for operator, keys in statement.get("Condition", {}).items()
-            for key, wanted in keys.items()
-        )
-    )
-
-
-def _names(principal: Any, caller: Principal) -> bool:
-    if principal == "*":
-        return True
-    if not isinstance(principal, dict):
-        return False
-    root = f"arn:{settings.current().partition}:iam::{caller.account}:root"
-    mine = {"*", caller.account, root, caller.arn, caller.role_arn}
-    return any(named in mine for named in _listed(principal.get("AWS", [])))
-
-
-def _condition_holds(operator: str, key: str, wanted: list[Any], request: TrustRequest) -> bool:
-    present = {
-        "sts:externalid": request.external_id,
-        "aws:principalarn": request.caller.role_arn or request.caller.arn,
-        "aws:principalaccount": request.caller.account,
-    }.get(key.lower())
-    name, if_exists = re.subn(r"IfExists$", "", operator)
-    if present is None:
-        return bool(if_exists) or "Not" in name
-    compare = _OPERATORS.get(name.removeprefix("ForAnyValue:"))
-    if compare is None:
-        return False
-    matched = any(compare(present, str(value)) for value in wanted)
-    return not matched if "Not" in name else matched
-
-
-def _equals(present: str, wanted: str) -> bool:
-    return present == wanted
-
-
-def _like(present: str, wanted: str) -> bool:
-    return fnmatch.fnmatchcase(present, wanted.replace("[", "[[]"))
-
-
-_OPERATORS: dict[str, Callable[[str, str], bool]] = {
-    "StringEquals": _equals,
-    "StringNotEquals": _equals,
-    "StringLike": _like,
-    "StringNotLike": _like,
-    "ArnEquals": _like,
-    "ArnNotEquals": _like,
-    "ArnLike": _like,
-    "ArnNotLike": _like,
-}
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    asked = AwsRequest("sts", "AssumeRole", "query", settings.current().region, None, dict(parameters))
+    policies = list(policies_for(document, caller, resource="*"))
+    denied = [each for each in requests(caller, asked) if decision(each, policies) != ALLOWED]
+    reasons = sorted({reason for each in denied for reason in undecided(each, policies)})
+    if not denied:
+        return None
+    return f" (unsupported {', '.join(reasons)} in the local organization)" if reasons else ""

@@ -14,9 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from benchmarks import load, suite
-from benchmarks.measurement import ROOT, BenchmarkError
 from benchmarks.report import as_markdown, machine, show
-from benchmarks.results import FULL, QUICK, Plan, Results, goals
+from benchmarks.results import FULL, QUICK, ROOT, BenchmarkError, Plan, Results, goals
 from benchmarks.workload import running_organization
 
 #: Columns without a terminal, enough for the widest table.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.measurement import BenchmarkError
+from benchmarks.results import BenchmarkError
 
 Resource = Mapping[str, Any]
 #: The evidence on a user, in terms that both contestants share.

@@ -16,23 +16,27 @@ import itertools
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections import ChainMap, Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from urllib.parse import parse_qs, quote
+from xml.sax.saxutils import escape
 
+import boto3
+import botocore.session
+from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ClientError
 
 from aws_local_org import LocalOrg, Settings
-from benchmarks.account_answers import CALLER, AccountAnswers
-from benchmarks.measurement import ROOT, BenchmarkError
+from benchmarks.results import ROOT, BenchmarkError, Derived, Planned, Unchanged
+from benchmarks.run_policy import peak_mib
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import resolve
 from c7n_iamusers.execution.retries import Backoff, RateLimit
@@ -63,59 +67,6 @@ _FORCE_MFA = {
     "Resource": "*",
     "Condition": {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}},
 }
-
-
-@dataclass(frozen=True)
-class Derived:
-    """``seconds``, ``floor``: CPU seconds. ``peak``, ``report``: MB."""
-
-    accounts: int
-    users: int
-    sets: int
-    seconds: float
-    floor: float
-    peak: float
-    report: float
-
-
-@dataclass(frozen=True)
-class Planned:
-    """``seconds``: CPU seconds by phase; ``floor``: of all. MB: ``loaded`` before, ``peaks`` until a phase's end."""
-
-    accounts: int
-    users: int
-    seconds: Mapping[str, float]
-    floor: float
-    loaded: float
-    peaks: Mapping[str, float]
-
-    @property
-    def total(self) -> float:
-        return sum(self.seconds.values())
-
-    def added(self, phase: str) -> float:
-        """MB that the run added, up to the end of ``phase``, to a process that had loaded everything."""
-        return self.peaks[phase] - self.loaded
-
-
-@dataclass(frozen=True)
-class Unchanged:
-    """``calls``: of a run that changes nothing. ``floor``: the fewest possible."""
-
-    accounts: int
-    groups: int
-    users: int
-    calls: int
-    floor: int
-
-
-@dataclass(frozen=True)
-class CenterFigures:
-    """The measurements of Identity Center in a large organization. ``planned``: the largest last."""
-
-    derived: Derived
-    planned: Sequence[Planned]
-    unchanged: Unchanged
 
 
 def main(arguments: list[str]) -> None:
@@ -162,7 +113,7 @@ def derive(accounts: int, users: int) -> Derived:
         began = time.process_time()
         fleet = read_fleet(output, trust=TrustOptions(trusted=True))
         list(write_derivation_report(output, fleet.derivation.results))
-        ended, peak = time.process_time(), _peak()
+        ended, peak = time.process_time(), peak_mib()
         (derivation,) = fleet.derivation.results
         if refused := derivation.refused:
             raise BenchmarkError(f"{len(refused)} users refused: {refused[0].reason}")
@@ -177,7 +128,7 @@ def plan(accounts: int, users: int) -> Planned:
     """The users of ``derive``."""
     answers = AccountAnswers(lambda account: _account_details(account, users))
     members = MemberAccounts(_ROLE, answers.session(), Backoff())
-    loaded, phases = _peak(), _Phases(answers)
+    loaded, phases = peak_mib(), _Phases(answers)
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory)
         _leave_apart(output, accounts, users)
@@ -207,7 +158,7 @@ class _Phases:
     def end(self, name: str) -> str:
         now = time.process_time() - self._answers.seconds
         self.seconds[name] = self.seconds.get(name, 0.0) + now - self._since
-        self._since, self.peaks[name] = now, _peak()
+        self._since, self.peaks[name] = now, peak_mib()
         return name
 
     def read(self, members: MemberAccounts) -> ReadAccounts:
@@ -427,13 +378,87 @@ def _user(account: str, number: int, held: dict[str, Any]) -> UserIntent:
     )
 
 
-def _peak() -> float:
-    """Peak memory of this process in MB. Linux's ru_maxrss can be that of the parent process."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        _, _, found = status.read_text().partition("VmHWM:")
-        return int(found.split()[0]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+# Responses of STS and IAM for any number of accounts, generated in this process: real clients, no server.
+
+CALLER = "999999999999"
+#: A key of a session in an account ends with the account's id.
+_KEY = "ASIA"
+
+
+class AccountAnswers:
+    """``details``: account id -> the result of GetAccountAuthorizationDetails, as botocore parses it."""
+
+    def __init__(self, details: Callable[[str], Mapping[str, Any]]) -> None:
+        self._details = details
+        self._made: list[float] = []
+
+    @property
+    def seconds(self) -> float:
+        """CPU seconds for generating responses, which is not counted because AWS does it."""
+        return sum(self._made)
+
+    def session(self) -> boto3.Session:
+        """A session of CALLER."""
+        core = botocore.session.get_session()
+        core.set_credentials(f"AKIA{CALLER}", "secret")
+        core.register("before-send", self._answer)  # type: ignore[arg-type]
+        return boto3.Session(botocore_session=core, region_name="us-east-1")
+
+    def parse(self, account_ids: Iterable[str]) -> None:
+        """Let botocore parse the responses of these accounts, without keeping them."""
+        session = self.session()
+        sts = session.client("sts")
+        for account_id in account_ids:
+            role = f"arn:aws:iam::{account_id}:role/Reader"
+            keys = sts.assume_role(RoleArn=role, RoleSessionName="floor")["Credentials"]
+            session.client(
+                "iam",
+                aws_access_key_id=keys["AccessKeyId"],
+                aws_secret_access_key=keys["SecretAccessKey"],
+                aws_session_token=keys["SessionToken"],
+            ).get_account_authorization_details()
+
+    def _answer(self, request: Any, **_: Any) -> AWSResponse:
+        began = time.thread_time()
+        asked = {name: values[0] for name, values in parse_qs(_text(request.body)).items()}
+        operation = asked["Action"]
+        result = self._result(operation, asked, _text(request.headers["Authorization"]))
+        body = f"<{operation}Response>{_xml(f'{operation}Result', result)}</{operation}Response>".encode()
+        self._made.append(time.thread_time() - began)
+        return AWSResponse(request.url, 200, {}, _Body(body))  # type: ignore[arg-type]
+
+    def _result(self, operation: str, asked: Mapping[str, str], authorization: str) -> Mapping[str, Any]:
+        if operation == "GetCallerIdentity":
+            return {"Account": CALLER, "Arn": f"arn:aws:iam::{CALLER}:root", "UserId": CALLER}
+        if operation == "AssumeRole":
+            account = asked["RoleArn"].split(":")[4]
+            keys = {"AccessKeyId": f"{_KEY}{account}", "SecretAccessKey": "secret", "SessionToken": "token"}
+            return {"Credentials": {**keys, "Expiration": "2100-01-01T00:00:00Z"}}
+        return self._details(authorization.partition(f"Credential={_KEY}")[2][:12])
+
+
+class _Body:
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def stream(self) -> Iterator[bytes]:
+        yield self._content
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _xml(name: str, value: Any) -> str:
+    if isinstance(value, Mapping) and "Statement" in value:
+        inner = quote(json.dumps(value))
+    elif isinstance(value, Mapping):
+        inner = "".join(_xml(key, each) for key, each in value.items())
+    elif isinstance(value, list):
+        inner = "".join(_xml("member", each) for each in value)
+    else:
+        inner = escape(str(value))
+    return f"<{name}>{inner}</{name}>"
 
 
 if __name__ == "__main__":

@@ -14,18 +14,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.managers import BaseManager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+from aws_local_org.environment import without_aws
 from benchmarks.contestants import OURS
-from benchmarks.measurement import BenchmarkError
-from benchmarks.tables import Table, as_mib, as_seconds
+from benchmarks.report import Table, as_mib, as_seconds
+from benchmarks.results import BenchmarkError
+from benchmarks.workload import Fleet, account_ids, running_fleet
 
 MANAGEMENT = "123456789012"
 REGION = "us-east-1"
@@ -54,7 +52,7 @@ _INTENTS: dict[str, Any] = {
 
 
 #: Runs a command, and prints the CPU seconds of its processes and the peak memory of the largest of them. It is a
-#: program of its own, because Linux carries the peak of a process over to what that starts.
+#: program of its own, because on Linux a process starts with the peak of the process that started it.
 _LARGEST = """
 import resource, subprocess, sys
 code = subprocess.run(sys.argv[1:], stdout=sys.stderr).returncode
@@ -80,54 +78,13 @@ class Step:
     peak: float
 
 
-class Fleet:
-    """The organization, filled."""
-
-    def __init__(self, accounts: int, users: int) -> None:
-        from aws_local_org import LocalOrg, Settings
-        from aws_local_org.seeding.writer import write_account
-        from benchmarks.workload import account_to_flag
-
-        members = tuple((each, f"account-{each}") for each in account_ids(accounts))
-        self._org = LocalOrg(Settings(member_accounts=members, report_seconds=0)).start()
-        with self._org.lock:
-            for account_id, _ in members:
-                write_account(self._org, account_id, account_to_flag(users, account_id))
-
-    def environment(self) -> dict[str, str]:
-        """The environment for working in the management account. The calls so far are forgotten."""
-        self._org.clear_calls()
-        return self._org.environment()
-
-    def calls(self) -> dict[str, int]:
-        """Operation -> calls since ``environment``."""
-        return dict(Counter(call.operation for call in self._org.calls))
-
-
-class _Manager(BaseManager):
-    """Starts the process, and forwards calls to it and results and errors back."""
-
-
-_Manager.register("fleet", Fleet)
-
-
-@contextmanager
-def _running(accounts: int, users: int) -> Iterator[Fleet]:
-    with _Manager(ctx=get_context("spawn")) as manager:
-        yield cast(Fleet, manager.fleet(accounts, users))  # type: ignore[attr-defined]
-
-
-def account_ids(accounts: int) -> list[str]:
-    return [f"{300000000001 + number}" for number in range(accounts)]
-
-
 def measured(sizes: Sizes, progress: Callable[[str], None]) -> list[Step]:
     """All steps with each number of accounts. Raises BenchmarkError where one fails."""
     found: list[Step] = []
     numbers, users = sizes
     for accounts in numbers:
         progress(f"fill {accounts} accounts with {users} users each")
-        with _running(accounts, users) as fleet, tempfile.TemporaryDirectory() as directory:
+        with running_fleet(accounts, users) as fleet, tempfile.TemporaryDirectory() as directory:
             work = Path(directory)
             _write(work, accounts)
             for name, command in _commands(work):
@@ -174,8 +131,12 @@ def _commands(work: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def _step(fleet: Fleet, name: str, command: list[str], work: Path, size: tuple[int, int]) -> Step:
-    own = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "C7N_"))}
-    environment = {**own, **fleet.environment(), "XDG_CACHE_HOME": str(work / "cache"), "HOME": str(work)}
+    environment = {
+        **without_aws(os.environ),
+        **fleet.environment(),
+        "XDG_CACHE_HOME": str(work / "cache"),
+        "HOME": str(work),
+    }
     log = work / "log"
     began = time.perf_counter()
     with log.open("wb") as output:

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aws_local_org.environment import without_aws
 from benchmarks.contestants import OURS, STOCK, Contestant, Resource, require_equal_evidence
-from benchmarks.identity_center import CenterFigures, measured_derivation, measured_plan, measured_unchanged
-from benchmarks.measurement import ROOT, BenchmarkError, Measurement
-from benchmarks.results import Deletion, Plan, Results
+from benchmarks.identity_center import measured_derivation, measured_plan, measured_unchanged
+from benchmarks.results import ROOT, BenchmarkError, CenterFigures, Deletion, Measurement, Plan, Results
 from benchmarks.workload import ACCOUNT, Organization
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
@@ -61,7 +61,7 @@ def _run_policy(
 ) -> dict[str, Any]:
     file = directory / "policy.json"
     file.write_text(json.dumps(policy), encoding="utf-8")
-    command = [sys.executable, "-m", "benchmarks.measured", str(file), str(directory), ROLE]
+    command = [sys.executable, "-m", "benchmarks.run_policy", str(file), str(directory), ROLE]
     done = subprocess.run(
         [*command, *(["--plugins"] if contestant.plugins else [])],
         cwd=ROOT,
@@ -78,9 +78,8 @@ def _run_policy(
 
 def _environment(organization: Organization, contestant: Contestant) -> dict[str, str]:
     """The environment without AWS settings of the user; for stock c7n also without the start-up hook."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "C7N_"))}
     hook = {} if contestant.plugins else {"C7N_IAMUSERS_AUTOLOAD": "0"}
-    return {**own, **organization.environment(), **hook}
+    return {**without_aws(os.environ), **organization.environment(), **hook}
 
 
 #: Called with the title of the next measurement.

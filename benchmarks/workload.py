@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The measured accounts, and the process that serves them.
+"""The measured accounts, and the processes that serve them.
 
 All users are equal, so that calls per user is a number and not an average. Other entities grow with them, as
 in real accounts: groups, customer-managed policies, roles and unassigned virtual MFA devices need their own
@@ -30,7 +30,7 @@ from aws_local_org.seeding.records import (
     Role,
     User,
 )
-from benchmarks.measurement import BenchmarkError
+from benchmarks.results import BenchmarkError
 
 ACCOUNT = "111122223333"
 # Stock c7n reads users in chunks of 50, and a group's policies once per chunk: so each chunk has whole groups.
@@ -198,11 +198,39 @@ class Organization:
             raise BenchmarkError(f"the credential report of the measured account is {state}, not COMPLETE")
 
 
+def account_ids(accounts: int) -> list[str]:
+    return [f"{300000000001 + number}" for number in range(accounts)]
+
+
+class Fleet:
+    """An organization of many accounts, each filled with users to flag."""
+
+    def __init__(self, accounts: int, users: int) -> None:
+        from aws_local_org import LocalOrg, Settings
+        from aws_local_org.seeding.writer import write_account
+
+        members = tuple((each, f"account-{each}") for each in account_ids(accounts))
+        self._org = LocalOrg(Settings(member_accounts=members, report_seconds=0)).start()
+        with self._org.lock:
+            for account_id, _ in members:
+                write_account(self._org, account_id, account_to_flag(users, account_id))
+
+    def environment(self) -> dict[str, str]:
+        """The environment for working in the management account. The calls so far are forgotten."""
+        self._org.clear_calls()
+        return self._org.environment()
+
+    def calls(self) -> dict[str, int]:
+        """Operation -> calls since ``environment``."""
+        return dict(Counter(call.operation for call in self._org.calls))
+
+
 class _Manager(BaseManager):
-    """Starts the process, and forwards calls to it and results and errors back."""
+    """Starts a process, and forwards calls to it and results and errors back."""
 
 
 _Manager.register("organization", Organization)
+_Manager.register("fleet", Fleet)
 
 
 @contextmanager
@@ -210,3 +238,10 @@ def running_organization() -> Iterator[Organization]:
     """An organization in a child process, while the block runs."""
     with _Manager(ctx=get_context("spawn")) as manager:
         yield cast(Organization, manager.organization())  # type: ignore[attr-defined]
+
+
+@contextmanager
+def running_fleet(accounts: int, users: int) -> Iterator[Fleet]:
+    """A fleet in a child process, while the block runs."""
+    with _Manager(ctx=get_context("spawn")) as manager:
+        yield cast(Fleet, manager.fleet(accounts, users))  # type: ignore[attr-defined]

@@ -22,6 +22,8 @@ quick_botocore.install()
 # Otherwise each test process rewrites all assertions, and each command that tests start compiles the package.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# No test loses its machine's power. Processes that tests start wait for the disk, as users' do.
+os.fsync = lambda fd: None
 
 
 #: What takes longest begins first: an idle worker takes over others' tests, but no half of one.
@@ -38,6 +40,12 @@ def pytest_collection_finish() -> None:
     """Search the modules and AWS's models, which stay, for garbage no more: that takes a fifth of the tests' time."""
     gc.freeze()
     gc.set_threshold(700, 10, 1000)
+
+
+def pytest_sessionfinish() -> None:
+    """Collect garbage once; pytest itself would search everything five times."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -95,14 +103,12 @@ def org(local_org: LocalOrg, over_http: bool, monkeypatch: pytest.MonkeyPatch) -
 
 
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for no disk in this process, and a fraction of the time between two calls, tries or polls of AWS."""
-    monkeypatch.setattr(os, "fsync", lambda _: None)
+    """Wait a fraction of the time between two calls, tries or polls of AWS in this process."""
     start, delays = RateLimit.__init__, Backoff.delays
 
-    def begin(limit: RateLimit, per_second: float = IDENTITY_CENTER_RATE, *clock: Any) -> None:
-        # a test with a clock of its own measures the rate
-        start(limit, per_second if clock else per_second * 50, *clock)
+    def start_hurried(limit: RateLimit, rate: float = IDENTITY_CENTER_RATE, *clock: Any) -> None:
+        start(limit, rate if clock else rate * 50, *clock)
 
-    monkeypatch.setattr(RateLimit, "__init__", begin)
+    monkeypatch.setattr(RateLimit, "__init__", start_hurried)
     monkeypatch.setattr(Backoff, "delays", lambda backoff: (each / 50 for each in delays(backoff)))
     monkeypatch.setattr(schedule, "_SHORTEST_POLL", 0.005)

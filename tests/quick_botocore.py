@@ -37,8 +37,10 @@ def install() -> None:
     )
     client.ClientCreator._create_methods = _remembered_methods(client.ClientCreator._create_methods)
     hooks.EventAliaser.__init__ = _with_remembered_names(hooks.EventAliaser.__init__)
-    hooks._PrefixTrie.__copy__ = _copy_of_trie
-    auth.SigV4Auth.canonical_request = lambda *_: ""  # the local organization checks no signatures
+    _share_handlers(hooks._PrefixTrie)
+    # the local organization checks no signatures
+    auth.SigV4Auth.canonical_request = auth.SigV4Auth.string_to_sign = lambda *_: ""
+    auth.SigV4Auth.signature = lambda *_: "0" * 64
     for module, pure in (
         (botocore.httpsession, "create_urllib3_context"),
         (botocore.useragent, "sanitize_user_agent_string_component"),
@@ -84,10 +86,28 @@ def _remembered_handlers(register: Any) -> Any:
     return register_builtin_handlers
 
 
-def _copy_of_trie(trie: Any) -> Any:
-    copied = type(trie)()
-    copied._root = _copy_of_node(trie._root)
-    return copied
+def _share_handlers(trie_type: Any) -> None:
+    """Let a copy of a tree of handlers share each branch with the original, until one of the two changes it."""
+
+    def copy_of_trie(trie: Any) -> Any:
+        copied = trie_type()
+        copied._root = {**trie._root, "children": dict(trie._root["children"])}
+        trie._shared, copied._shared = set(copied._root["children"]), set(copied._root["children"])
+        return copied
+
+    def on_own_branch(change: Any) -> Any:
+        def changed(trie: Any, key: str, *arguments: Any, **options: Any) -> Any:
+            first, branches = key.partition(".")[0], trie._root["children"]
+            if first in trie.__dict__.get("_shared", ()):
+                trie._shared.discard(first)
+                branches[first] = _copy_of_node(branches[first])
+            return change(trie, key, *arguments, **options)
+
+        return changed
+
+    trie_type.__copy__ = copy_of_trie
+    trie_type.append_item = on_own_branch(trie_type.append_item)
+    trie_type.remove_item = on_own_branch(trie_type.remove_item)
 
 
 def _copy_of_node(node: dict[str, Any]) -> dict[str, Any]:

@@ -4,11 +4,17 @@
 from __future__ import annotations
 
 import json
+import shlex
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from aws_local_org.demo.expectations import mails
-from tests.readme import COMMANDS, EVERYBODY, copy_checkout, of_rehearsal, shell, substituted
+from c7n_iamusers.cli.main import main
+from tests.conftest import hurry
+from tests.local_org.demo.in_this_process import run_in_this_process
+from tests.readme import COMMANDS, EVERYBODY, copy_checkout, in_shell, of_rehearsal, substituted
 
 #: Of a person who signed in elsewhere: a rehearsal must not use them, nor miss what they name.
 REAL = {"AWS_PROFILE": "production", "AWS_ACCESS_KEY_ID": "AKIAREAL", "AWS_SECRET_ACCESS_KEY": "real"}
@@ -17,15 +23,18 @@ LEFT = {"busy-bot", "ana.silva", "lee.jones"}
 EXEMPT = {"break-glass", "git-web"}
 
 
-def test_the_rehearsal_runs(tmp_path_factory: pytest.TempPathFactory) -> None:
-    checkout = copy_checkout(tmp_path_factory.mktemp("checkout"))
-    printed = ""
-    for text in COMMANDS:
-        if of_rehearsal(text):
-            done = shell(f"set -e\n{substituted(text)}", checkout, REAL)
-            assert done.returncode == 0, done.stdout + done.stderr
-            printed = done.stdout
-            assert "without its --credential-report" not in done.stderr
+def test_the_rehearsal_runs(tmp_path: Path, no_local_org: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout = copy_checkout(tmp_path)
+    copying, rehearsing = [substituted(text) for text in COMMANDS if of_rehearsal(text)]
+    in_shell(copying, checkout, REAL)
+    hurry(monkeypatch)
+    run_in_this_process(monkeypatch)
+    monkeypatch.chdir(checkout)
+    program, *arguments = shlex.split(rehearsing)
+    done = CliRunner(env={**REAL, "COLUMNS": "300"}).invoke(main, arguments)
+    assert (program, done.exit_code) == ("c7n-iamusers", 0), done.output
+    printed = done.stdout
+    assert "without its --credential-report" not in done.stderr
     work = checkout / ".rehearsal"
     rows = [
         row

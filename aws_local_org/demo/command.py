@@ -1,55 +1,63 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``c7n-iamusers demo``: the main job on the local organization, step by step, with a table at the end."""
+"""``c7n-iamusers demo``: the main job on a seeded local organization, step by step, with a table at the end."""
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 from rich.console import Console
 
+from aws_local_org import LocalOrg, Settings
 from aws_local_org.commands import errors_as_messages
 from aws_local_org.demo import expectations as expect
-from aws_local_org.demo import planted
+from aws_local_org.demo import planted, steps
 from aws_local_org.demo.expectations import mails
-from aws_local_org.demo.state import AccountState, account_states
-from aws_local_org.demo.steps import EXAMPLES, Demo, Workflow, prepared
+from aws_local_org.demo.state import (
+    AccountState,
+    UserState,
+    account_state,
+    account_states,
+    announcements,
+    people_with_access,
+)
+from aws_local_org.environment import no_aws_settings
+from aws_local_org.errors import LocalOrgError
+from aws_local_org.seed import seed
+from aws_local_org.smtp_sink import SmtpSink
 from c7n_iamusers.cli.output import print_table
 
-MOST_FAULTS = 20
-COMPRESSED = (
-    "Time is compressed: instead of waiting, last uses, notices and quarantines are moved into the past, as if nobody "
-    "used an IAM user in these days"
-)
+#: The marker file in a demo's directory, which allows the next demo to replace its content.
+MARKER = ".c7n-iamusers-demo"
+DEMO = "demo"
+#: The number of accounts of the local organization, which are those of the checkout's accounts.yml.
+EXAMPLES = len(Settings().member_accounts)
+#: A part of the subject of a step's mails.
+SUBJECTS = {
+    "flag-and-notify": "to be deleted on",
+    "provision": "with access through IAM Identity Center",
+    "attempts": "still in use",
+    "remind": ": reminder: ",
+    "delete": " deleted",
+}
 LEFT = (
     "Left alone: Active, whose password or key was used in the 30 days before the quarantine. No replacement, people "
-    "without access through Identity Center. Others, such as whom a role trusts, whose owner was not addressed, and "
-    "Bedrock API keys, whose use AWS does not tell. Unreplaced, people who were deleted and have no access through "
-    "Identity Center: there must be none."
-)
-
-#: --source of demo and rehearse.
-source_option = click.option(
-    "--source",
-    type=click.Path(path_type=Path, exists=True),
-    default=Path(),
-    show_default="here",
-    help="The checkout with policies/, accounts.yml and mailer.yml.",
+    "without access through Identity Center. Others, such as users that a role trusts, users whose owner was not "
+    "addressed, and Bedrock API keys, whose use AWS does not tell. Unreplaced, people who were deleted and have no "
+    "access through Identity Center: there must be none."
 )
 
 
 @click.command()
-@source_option
-@click.option(
-    "--work",
-    type=click.Path(path_type=Path),
-    default=Path(".demo"),
-    show_default=True,
-    help="The directory for output, logs and mails. Files of an earlier demo in it are removed, nothing else.",
-)
+@steps.source_option
+@steps.work_option(DEMO)
 @click.option("--seed", type=int, default=1, show_default=True, help="The same number gives the same users.")
 @click.option("--users-per-account", type=click.IntRange(12, 5000), default=30, show_default=True)
 @click.option(
@@ -76,39 +84,18 @@ def _run(source: Path, work: Path, seed: int, users_per_account: int, count: int
     with prepared(source, work.absolute(), seed, users_per_account, count) as rehearsal:
         accounts, users = len(rehearsal.before), sum(len(state.users) for state in rehearsal.before.values())
         console.print(f"A local organization with {accounts} accounts and {users} IAM users is up.")
-        console.print(f"{COMPRESSED}, but for the planted machines.", soft_wrap=True, highlight=False)
+        console.print(f"{steps.COMPRESSED}, but for the planted machines.", soft_wrap=True, highlight=False)
         for title, step in rehearsal.steps():
-            show_step(console, title, step, rehearsal)
+            steps.show_step(console, title, step, rehearsal)
             if rehearsal.faults:
                 break
         _print_before_and_after(rehearsal)
         if rehearsal.after:
             _print_planted(rehearsal)
-    console.print(f"{LEFT}\n{places(work)}", soft_wrap=True, highlight=False)
+    console.print(f"{LEFT}\n{steps.places(work)}", soft_wrap=True, highlight=False)
     console.print(f"{time.monotonic() - started:.0f} seconds, {len(rehearsal.faults)} faults")
-    explain(console, rehearsal)
+    steps.explain(console, rehearsal)
     return rehearsal.faults
-
-
-def show_step(console: Console, title: str, step: Callable[[], None], rehearsal: Workflow) -> None:
-    known, started = len(rehearsal.faults), time.monotonic()
-    with console.status(title):
-        step()
-    faults = len(rehearsal.faults) - known
-    mark = f"[red]{faults} faults[/]" if faults else "[green]done[/]"
-    console.print(f"{title}: {mark} ({time.monotonic() - started:.1f} s)", highlight=False, soft_wrap=True)
-
-
-def explain(console: Console, rehearsal: Workflow) -> None:
-    """The first faults, and the end of the last command's log, which shows the cause."""
-    for fault in rehearsal.faults[:MOST_FAULTS]:
-        console.print(f"[red]fault:[/] {fault}", highlight=False, soft_wrap=True)
-    if (more := len(rehearsal.faults) - MOST_FAULTS) > 0:
-        console.print(f"and {more} more faults")
-    logs = sorted((rehearsal.work / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime)
-    if rehearsal.faults and logs:
-        tail = "\n".join(logs[-1].read_text().splitlines()[-15:])
-        console.print(f"The end of {logs[-1]}:\n{tail}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_before_and_after(rehearsal: Demo) -> None:
@@ -173,14 +160,257 @@ def _counts(rehearsal: Demo, account: AccountState) -> list[int]:
     return list(reasons.values())
 
 
-def places(work: Path) -> str:
-    there = work / "output" / "removal" / "<account>" / "us-east-1" / "<policy>"
-    found = {
-        "Report": work / "report.html",
-        "Mails": work / "mails",
-        "Notices": work / "notices",
-        "Snapshots": there / "snapshots",
-        "Journals": there / "journal.jsonl",
-        "Logs": work / "logs",
-    }
-    return "\n".join(f"{name + ':':<11} {place}" for name, place in found.items())
+@contextmanager
+def prepared(
+    source: Path, work: Path, seed_number: int, users_per_account: int, accounts: int = EXAMPLES
+) -> Iterator[Demo]:
+    """A demo over a freshly seeded organization with this many ``accounts``: those of the checkout, then invented ones.
+
+    What an earlier demo left in ``work`` is removed first. Raises LocalOrgError, before anything is touched, where
+    ``work`` is not a demo's, or ``source`` is not a checkout whose accounts are the organization's.
+    """
+    steps.check_checkout(source, DEMO, (*steps.POLICY_NAMES, *steps.DEMO_POLICIES))
+    _check_accounts(source, Settings())
+    # an assignment takes seconds in AWS; the demo compresses time anyway
+    settings = Settings(member_accounts=_members(accounts), assignment_seconds=0.1)
+    steps.clear(work, DEMO, MARKER)
+    with no_aws_settings(), LocalOrg(settings) as org, SmtpSink(work / "mails") as sink:
+        seed(org, seed=seed_number, users_per_account=users_per_account)
+        planted.add_tempting_users(org)
+        for account_id, _ in settings.member_accounts:
+            planted.plant(org, account_id)
+        shutil.copytree(source / "policies", work / "policies")
+        accounts_file, mailer_config = work / "accounts.yml", work / "mailer.yml"
+        file = _accounts_file(source, settings, work / "notices")
+        accounts_file.write_text(yaml.safe_dump(file, sort_keys=False))
+        config = yaml.safe_load((source / "mailer.yml").read_text())
+        known = config["account_emails"]
+        invented = (each for each in file["accounts"] if each["account_id"] not in known)
+        owners = {each["account_id"]: [each["vars"]["owner"]] for each in invented}
+        config |= {"smtp_port": sink.port, "account_emails": {**known, **owners}}
+        mailer_config.write_text(yaml.safe_dump(config))
+        yield Demo(work, work, org, accounts_file, mailer_config, account_states(org))
+
+
+def _members(accounts: int) -> tuple[tuple[str, str], ...]:
+    """Accounts as (id, name): the examples, and further ones."""
+    invented = [
+        (f"{900_000_000_000 + number}", f"team-{number:02}") for number in range(EXAMPLES + 1, accounts + 1)
+    ]
+    return (*Settings().member_accounts, *invented)
+
+
+def _accounts_file(source: Path, settings: Settings, notices: Path) -> dict[str, Any]:
+    """The accounts of the checkout and the invented ones, with the notices in a directory of the demo's own."""
+    found: dict[str, Any] = yaml.safe_load((source / "accounts.yml").read_text())
+    known = {each["account_id"] for each in found["accounts"]}
+    invented = [
+        {
+            "name": name,
+            "account_id": account_id,
+            "role": f"arn:aws:iam::{account_id}:role/{settings.role_name}",
+            "regions": [settings.region],
+            "vars": {"account_name": name, "owner": f"{name}-owner@example.com"},
+        }
+        for account_id, name in settings.member_accounts
+        if account_id not in known
+    ]
+    variables = {**found.get("vars", {}), "notices": str(notices)}
+    return {**found, "vars": variables, "accounts": [*found["accounts"], *invented]}
+
+
+def _check_accounts(source: Path, settings: Settings) -> None:
+    """The accounts of the checkout must be the organization's: c7n-org skips the others silently."""
+    try:
+        accounts = yaml.safe_load((source / "accounts.yml").read_text())["accounts"]
+        owners = yaml.safe_load((source / "mailer.yml").read_text())["account_emails"]
+        named = {(str(each["account_id"]), str(each["name"])) for each in accounts}
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise LocalOrgError(
+            f"accounts.yml or mailer.yml in {source} can't be read: {type(error).__name__}: {error}"
+        ) from error
+    known = set(settings.member_accounts)
+    for file, found, wanted in (
+        ("accounts.yml", named, known),
+        ("mailer.yml", set(owners), {account_id for account_id, _ in known}),
+    ):
+        if found != wanted:
+            raise LocalOrgError(
+                f"{source / file}: the demo's accounts are {_listed(wanted)}, and not {_listed(found)}: "
+                "run it in a checkout whose accounts.yml and mailer.yml are as they were"
+            )
+
+
+def _listed(accounts: Iterable[object]) -> str:
+    return ", ".join(sorted(" ".join(each) if isinstance(each, tuple) else str(each) for each in accounts))
+
+
+@dataclass
+class Demo(steps.Workflow):
+    """The steps over the seeded population, for which it is known beforehand what must happen to each user.
+
+    ``source``: a copy of the checkout's policies, since an owner's answer is written to the exemptions. ``answered``:
+    unique ids of the users that an owner has exempted since the announcement.
+    """
+
+    answered: set[str] = field(default_factory=set)
+
+    @property
+    def first(self) -> AccountState:
+        """The account in which a user calls AWS under the Deny."""
+        return next(iter(self.before.values()))
+
+    def is_exempt(self, user: UserState) -> bool:
+        return expect.exempt(user) or user.unique_id in self.answered
+
+    def until(self, day: int) -> None:
+        """The machines in use call AWS in these days, and nothing is denied to them."""
+        super().until(day)
+        for account in self.before.values():
+            self._call(account, planted.IN_USE)
+            if account is self.first and self.answered:
+                self._call(account, planted.CALLED)
+
+    def _call(self, account: AccountState, user: str, expected: str = "") -> None:
+        if (found := planted.call(self.org, account.account_id, user)) != expected:
+            self.faults.append(
+                f"{account.name}: a call of {user} ended with {found or 'success'}, not {expected or 'success'}"
+            )
+
+    def announce(self) -> None:
+        super().announce()
+        for account in self.before.values():
+            if self.output("flag-and-notify", account).ran:
+                self._check_records(account, expect.leaving(account), "announced")
+            planted.plant_unannounced(self.org, account.account_id)
+
+    def provision(self) -> None:
+        super().provision()
+        for account in self.before.values():
+            self.faults += expect.access_faults(account, people_with_access(self.org, account.account_id))
+            self._check_records(account, self._named("provision", account), "informed", "access")
+
+    def in_listening(self) -> list[tuple[str, Callable[[], None]]]:
+        name = self.first.name
+        return [
+            (f"c7n-org: a machine of {name} calls AWS, and is heard; c7n-mailer: mail its owner", self.hear),
+            (f"c7n-org: the owner in {name} exempts the machine, and it is released", self.release),
+        ]
+
+    def hear(self) -> None:
+        """A user that is denied everything calls AWS: the owner gets a mail, and the report's check fails."""
+        self._call(self.first, planted.CALLED, "AccessDenied")
+        if code := self._in_first("attempts"):
+            self.faults.append(f"c7n-org ended with {code}, see {self.work / 'logs' / 'attempts.log'}")
+        self.faults += expect.heard_faults(self.first, self.output("attempts", self.first), {planted.CALLED})
+        self._check_records(self.first, {planted.CALLED}, "informed", "heard")
+        self.deliver("attempts")
+        page, log = self.work / "report.html", self.work / "logs" / "report-heard.log"
+        code = self.commands.report("report-heard", self.work / "output", self.accounts, page)
+        if not code or f"user {planted.CALLED} of account {self.first.account_id}" not in log.read_text():
+            self.faults.append(
+                f"c7n-iamusers report --check misses that {planted.CALLED} is in use, see {log}"
+            )
+
+    def release(self) -> None:
+        """The owner exempts the user, and it is released: it is as it was before the Deny, and its calls succeed."""
+        account = self.first
+        (owner, *_) = self._owners[account.account_id]
+        planted.exempt_caller(self.source / "policies" / "exemptions.csv", account.account_id, owner)
+        template = (self.source / "policies" / "release.yml").read_text()
+        named = template.replace("UserName: somebody", f"UserName: {planted.CALLED}")
+        (self.source / "policies" / "release-one.yml").write_text(named)
+        if code := self._in_first("release", "release-one.yml"):
+            self.faults.append(f"c7n-org ended with {code}, see {self.work / 'logs' / 'release.log'}")
+        parting = self.parting[account.account_id]
+        now = account_state(self.org, account.account_id, account.name)
+        released = self.output("release", account).users("released")
+        if released != {planted.CALLED} or planted.CALLED in expect.changed(parting, now):
+            self.faults.append(f"{account.name}: {planted.CALLED} is not as it was before the Deny")
+        self.answered = {user.unique_id for user in now.users if user.name == planted.CALLED}
+        self._call(account, planted.CALLED)
+
+    def remind(self) -> None:
+        super().remind()
+        for account in self.before.values():
+            self._check_records(account, self._named("remind", account), f"reminded-{self.days.reminder}")
+
+    def before_deletion(self) -> list[tuple[str, Callable[[], None]]]:
+        return [(f"c7n-org: on the day, a file STOP stops a deletion in {self.first.name}", self.stop)]
+
+    def stop(self) -> None:
+        """A deletion under a file STOP, which is removed afterwards."""
+        self.until(self.days.deletion)
+        account = self.first
+        before = account_state(self.org, account.account_id, account.name)
+        (self.notices / "STOP").touch()
+        code = self._in_first("delete", "delete.yml", "-p", "iam-users-delete")
+        (self.notices / "STOP").unlink()
+        after = account_state(self.org, account.account_id, account.name)
+        self.faults += expect.stop_faults(before, after, self.output("delete", account), code)
+
+    def delete(self) -> None:
+        super().delete()
+        for account_id, account in self.before.items():
+            after, parting = self.after[account_id], self.parting.get(account_id, account)
+            answered = self._answered_in(account)
+            self.faults += expect.population_faults(account, self.gone[account_id])
+            self.faults += planted.planted_faults(after, bool(answered))
+            self._check_records(account, self.gone[account_id], "informed", "deleted")
+            self.faults += expect.left_faults(
+                after,
+                parting,
+                answered | {user.name for user in after.users if expect.exempt(user)},
+                self.reasons(account, "listen", "quarantine", "delete"),
+                self.days.active,
+            )
+            self.faults += [
+                f"{account.name}: {name} was deleted and has no access through Identity Center"
+                for name in expect.unreplaced(parting, after)
+            ]
+
+    def report(self) -> None:
+        """The page names every planted user."""
+        super().report()
+        page = self.work / "report.html"
+        text = page.read_text() if page.exists() else ""
+        self.faults += [f"the report does not name {name}" for name in planted.STORIES if name not in text]
+
+    def _check_records(self, account: AccountState, expected: set[str], step: str, what: str = "") -> None:
+        found = announcements(self.notices, account.account_id, step, what)
+        named = " ".join(filter(None, ("on record as", step, what)))
+        self.faults += expect.recorded_faults(account, found, expected, named)
+
+    def _answered_in(self, account: AccountState) -> set[str]:
+        return {user.name for user in account.users if user.unique_id in self.answered}
+
+    def _in_first(self, step: str, file: str = "", *options: str) -> int:
+        """c7n-org over the first account alone; its exit code."""
+        policies = self.source / "policies" / (file or f"{step}.yml")
+        return self.commands.c7n_org(step, self.accounts, policies, "-a", self.first.name, *options)
+
+    @property
+    def _owners(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = yaml.safe_load(self.mailer_config.read_text())["account_emails"]
+        return found
+
+    def deliver(self, *steps: str) -> None:
+        """Each account's owners must have the mails of ``steps``."""
+        super().deliver(*steps)
+        received, owners = mails(self.work / "mails"), self._owners
+        for account in self.before.values():
+            for step in steps:
+                if step == "attempts" and account is not self.first:
+                    continue
+                named, to = self._named(step, account), owners[account.account_id]
+                self.faults += expect.mail_faults(account, named, to, SUBJECTS[step], received)
+
+    def _named(self, step: str, account: AccountState) -> set[str]:
+        """The users that the mails of a step must name."""
+        if step == "delete":
+            return self.gone[account.account_id]
+        if step == "attempts":
+            return {planted.CALLED}
+        people = {user.name for user in account.users if user.email}
+        leaving = expect.leaving(account) - self._answered_in(account)
+        return leaving & people if step == "provision" else leaving

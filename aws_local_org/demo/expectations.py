@@ -19,9 +19,9 @@ from typing import Any
 
 from aws_local_org.demo.state import AccountState, UserState
 
-#: How the names begin that AWS gives to users of Bedrock API keys.
+#: The prefix of the names that AWS gives to users of Bedrock API keys.
 _BEDROCK = "BedrockAPIKey-"
-#: Who used password or key in so many days is active.
+#: A user whose password or key was used in this many days is active.
 ACTIVE_DAYS = 30
 
 
@@ -48,7 +48,7 @@ def leaving(account: AccountState) -> set[str]:
 def recorded_faults(
     account: AccountState, records: Mapping[str, datetime], expected: Set[str], what: str = "announced"
 ) -> list[str]:
-    """Of exactly the ``expected`` users the owners must be on record as addressed. ``records``: by unique id."""
+    """The owners of exactly the ``expected`` users must be on record as addressed. ``records``: by unique id."""
     found = {user.name for user in account.users if user.unique_id in records}
     return _difference(f"{account.name}: {what}", set(expected), found)
 
@@ -85,7 +85,7 @@ def access_faults(account: AccountState, access: Iterable[str]) -> list[str]:
 
 
 def changed(before: AccountState, after: AccountState) -> set[str]:
-    """The names of the users whose policies are others by now: on whom a Deny was put."""
+    """The names of the users whose policies changed: those on whom a Deny was put."""
     policies = {user.name: user.policies for user in after.users}
     return {user.name for user in before.users if policies.get(user.name, user.policies) != user.policies}
 
@@ -104,7 +104,7 @@ def sparing_faults(
     is_exempt: Callable[[UserState], bool] = exempt,
     active_days: int = ACTIVE_DAYS,
 ) -> list[str]:
-    """Why a user of whom something was ``done`` should have been left alone.
+    """Why a user to whom something was ``done`` should have been left alone.
 
     ``before``: right before the step. ``announced``: unique id -> when its owner was addressed, which must be ``days``
     ago.
@@ -189,7 +189,7 @@ def stop_faults(before: AccountState, after: AccountState, output: PolicyOutput,
 def left_faults(
     after: AccountState, parting: AccountState, exempt_names: Set[str], reasons: Mapping[str, str], days: int
 ) -> list[str]:
-    """Everybody who is left must be exempt or active, or have another reason that AWS or an outcome tells.
+    """Every user that is left must be exempt or active, or have another reason that AWS or an outcome gives.
 
     ``parting``: right before the Deny. ``reasons``: user -> the reason of its latest outcome.
     """
@@ -204,7 +204,7 @@ def left_faults(
 
 
 def population_faults(before: AccountState, gone: set[str]) -> list[str]:
-    """Machines and people are gone."""
+    """At least one machine and one person must be gone."""
     return [
         f"{before.name}: no {kind} was deleted, so the checks had nothing to find"
         for kind, is_person in (("person", True), ("machine", False))

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The users that the demo plants in each account besides the seeded ones, and what must become of them.
 
-All are machines whose only access key was last used long ago, so that nothing but what the name says tells them apart.
+All are machines whose only access key was last used long ago, so that they differ in nothing but their stories.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -16,11 +17,11 @@ from aws_local_org.demo.state import DENY_ALL, AccountState
 from aws_local_org.iam import seeding
 from aws_local_org.scripted_events import attempt
 
-#: It goes on calling AWS.
+#: It calls AWS all the time.
 IN_USE = "svc-orders-sync"
-#: Its caller is silent until it is denied, and only in the first account.
+#: It calls AWS only while it is denied everything, and only in the first account.
 CALLED = "svc-month-end"
-#: It is created after the announcement, with a tag by which versions before would have deleted it in 2020.
+#: It is created after the announcement, with a tag by which earlier versions would have deleted it in 2020.
 UNANNOUNCED = "svc-marked-2020"
 #: It is announced, and such a tag says 2999.
 MARKED = "svc-marked-2999"
@@ -44,7 +45,7 @@ def plant(org: LocalOrg, account_id: str) -> None:
 
 
 def plant_unannounced(org: LocalOrg, account_id: str) -> None:
-    """The one that must come after the announcement."""
+    """The planted user of an account that must come after the announcement."""
     _add(org, account_id, UNANNOUNCED, {_MARK: "IAM user is unnecessary: composite-delete@2020/01/31"})
 
 
@@ -99,3 +100,25 @@ def planted_faults(after: AccountState, answered: bool) -> list[str]:
         if name in expected and DENY_ALL in user.policies
     ]
     return [*missing, *more, *denied]
+
+
+#: Two users that are unused for long. One guard spares each: nobody knows whose the first is, and a role trusts the
+#: second.
+OWNERLESS, TRUSTED = "former.colleague", "svc-handover-old"
+
+
+def add_tempting_users(org: LocalOrg) -> None:
+    """Two unused users in each account that must stay, so that the checks of people and roles can find something."""
+    now = datetime.now(timezone.utc)
+    long_ago, later = now - timedelta(days=900), now - timedelta(days=400)
+    for account_id, _ in org.settings.member_accounts:
+        with org.lock:
+            account = org.backend("iam", account_id)
+            person = seeding.add_user(account, OWNERLESS, created=long_ago)
+            seeding.set_password(person, long_ago, last_used=later)
+            machine = seeding.add_user(account, TRUSTED, created=long_ago)
+            key = seeding.add_access_key(account, machine, created=long_ago)
+            seeding.set_access_key_last_used(key, later, service="s3", region="us-east-1")
+        statement = {"Effect": "Allow", "Principal": {"AWS": machine.arn}, "Action": "sts:AssumeRole"}
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        org.client("iam", account_id).create_role(RoleName="handover", AssumeRolePolicyDocument=trust)

@@ -18,16 +18,15 @@ from rich.console import Console
 
 from aws_local_org import LocalOrg, Settings
 from aws_local_org.accounts import MAILER_QUEUE, PROVISIONER_ROLE
-from aws_local_org.commands import details_in, errors_as_messages, report_in
-from aws_local_org.demo.command import COMPRESSED, explain, places, show_step, source_option
+from aws_local_org.commands import errors_as_messages
+from aws_local_org.demo import steps
 from aws_local_org.demo.expectations import mails, why_left
 from aws_local_org.demo.state import AccountState, account_states, announcements, people_with_access
-from aws_local_org.demo.steps import Days, Workflow, check_checkout, clear
 from aws_local_org.environment import no_aws_settings
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.load import load
-from aws_local_org.loading.documents import report_rows
-from aws_local_org.loading.entries import document_account
+from aws_local_org.loading.authorization_details import document_account
+from aws_local_org.loading.documents import details_in, report_in, report_rows
 from aws_local_org.smtp_sink import SmtpSink
 from c7n_iamusers.cli.arguments import account_ids
 from c7n_iamusers.cli.output import print_table
@@ -35,16 +34,16 @@ from c7n_iamusers.cli.output import print_table
 REHEARSAL = "rehearsal"
 #: The marker file in a rehearsal's directory, which allows the next one to replace its content.
 MARKER = ".c7n-iamusers-rehearsal"
-#: Ids for the management account, of which the first one that is no account of the rehearsal is taken.
+#: Ids for the management account: the first one that is no account of the rehearsal.
 MANAGEMENT = ("123456789012", "000000000001")
-#: Of an account whose use of credentials is not known.
+#: The warning for an account without a credential report.
 UNREPORTED = (
     "without its --credential-report the copy has no passwords and no access keys, so nobody is active in it, and "
     "users are deleted that a real run spares"
 )
-#: Of users that are denied everything, and not deleted yet.
+#: The reason for users that are denied everything and not deleted yet.
 _WAITING = "in quarantine, to be deleted later"
-#: Users that are named for each reason.
+#: The number of users that are named for each reason.
 SHOWN = 5
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -74,14 +73,8 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     help="The id under which an account is rehearsed, one for each --authorization-details, in their order.  "
     "[default: its own]",
 )
-@source_option
-@click.option(
-    "--work",
-    type=click.Path(path_type=Path),
-    default=Path(".rehearsal"),
-    show_default=True,
-    help="The directory for output, logs and mails. Files of an earlier rehearsal in it are removed, nothing else.",
-)
+@steps.source_option
+@steps.work_option(REHEARSAL)
 def rehearse(
     details: tuple[Path, ...], reports: tuple[Path, ...], ids: tuple[str, ...], source: Path, work: Path
 ) -> None:
@@ -174,24 +167,24 @@ def _run(copies: Sequence[Copy], source: Path, work: Path) -> list[str]:
     with prepared(copies, source, work.absolute()) as rehearsal:
         users = sum(len(state.users) for state in rehearsal.before.values())
         console.print(f"A local organization with copies of {len(copies)} accounts and {users} users is up.")
-        console.print(f"{COMPRESSED}.", soft_wrap=True, highlight=False)
+        console.print(f"{steps.COMPRESSED}.", soft_wrap=True, highlight=False)
         for title, step in rehearsal.steps():
-            # what is wrong in one account does not hide what becomes of the others
-            show_step(console, title, step, rehearsal)
+            # a fault in one account must not hide what happens in the others
+            steps.show_step(console, title, step, rehearsal)
         _print_tables(rehearsal)
-    console.print(places(work), soft_wrap=True, highlight=False)
+    console.print(steps.places(work), soft_wrap=True, highlight=False)
     console.print(f"{time.monotonic() - started:.0f} seconds, {len(rehearsal.faults)} faults")
-    explain(console, rehearsal)
+    steps.explain(console, rehearsal)
     return rehearsal.faults
 
 
 @contextmanager
-def prepared(copies: Sequence[Copy], source: Path, work: Path) -> Iterator[Workflow]:
+def prepared(copies: Sequence[Copy], source: Path, work: Path) -> Iterator[steps.Workflow]:
     """The steps over the copies. The organization ends with the block.
 
     Raises LocalOrgError, before anything is touched, where ``work`` is not a rehearsal's, or ``source`` no checkout.
     """
-    check_checkout(source, REHEARSAL)
+    steps.check_checkout(source, REHEARSAL)
     file, mailer = _yaml(source / "accounts.yml"), _yaml(source / "mailer.yml")
     members = {copy.account_id: _entry(file, copy.account_id) for copy in copies}
     management = next(each for each in MANAGEMENT if each not in members)
@@ -202,7 +195,7 @@ def prepared(copies: Sequence[Copy], source: Path, work: Path) -> Iterator[Workf
     )
     variables = _variables(file, settings, work)
     days = _days({**variables, **next(iter(members.values()))["vars"]})
-    clear(work, REHEARSAL, MARKER)
+    steps.clear(work, REHEARSAL, MARKER)
     with no_aws_settings(), LocalOrg(settings) as org, SmtpSink(work / "mails") as sink:
         for copy in copies:
             if copy.report is None:
@@ -214,7 +207,7 @@ def prepared(copies: Sequence[Copy], source: Path, work: Path) -> Iterator[Workf
             yaml.safe_dump({"vars": variables, "accounts": [*members.values()]}, sort_keys=False)
         )
         mailer_config.write_text(yaml.safe_dump(_mailer(mailer, members, variables, settings, sink.port)))
-        yield Workflow(source, work, org, accounts, mailer_config, account_states(org), days)
+        yield steps.Workflow(source, work, org, accounts, mailer_config, account_states(org), days)
 
 
 def _yaml(path: Path) -> dict[str, Any]:
@@ -273,7 +266,7 @@ def _mailer(
     }
 
 
-def _days(variables: Mapping[str, Any]) -> Days:
+def _days(variables: Mapping[str, Any]) -> steps.Days:
     """When each step comes, by the variables of the policies."""
     names = {
         "listening": "listen_after_days",
@@ -284,10 +277,10 @@ def _days(variables: Mapping[str, Any]) -> Days:
     found = {field: variables[name] for field, name in names.items() if name in variables}
     if wrong := [names[field] for field, value in found.items() if not isinstance(value, int)]:
         raise LocalOrgError(f"accounts.yml: vars: {', '.join(wrong)}: give a whole number, without quotes")
-    return Days(**found)
+    return steps.Days(**found)
 
 
-def _print_tables(rehearsal: Workflow) -> None:
+def _print_tables(rehearsal: steps.Workflow) -> None:
     after = account_states(rehearsal.org)
     rows, reasons = list[list[Any]](), list[list[Any]]()
     for account_id, before in rehearsal.before.items():
@@ -327,7 +320,7 @@ def _print_tables(rehearsal: Workflow) -> None:
     click.echo(f"\n{len(mails(rehearsal.work / 'mails'))} mails")
 
 
-def _reasons(rehearsal: Workflow, account: AccountState, left: set[str]) -> Iterator[list[Any]]:
+def _reasons(rehearsal: steps.Workflow, account: AccountState, left: set[str]) -> Iterator[list[Any]]:
     """A row for each reason for which users of an account are not deleted. Those in quarantine come first."""
     announced = announcements(rehearsal.notices, account.account_id)
     said = rehearsal.reasons(account, "listen", "quarantine", "delete")

@@ -123,7 +123,7 @@ def announcements(
 ) -> dict[str, datetime]:
     """Unique id -> when the owner was first addressed about the user, by the records of notify-owners.
 
-    ``step``: of the records that count, such as ``reminded-7``. ``what``: how it begins what they say of the user.
+    ``step``: of the records that count, such as ``reminded-7``. ``what``: the beginning of what they say of the user.
     """
     found: dict[str, datetime] = {}
     for path in (notices / account_id).glob("*.json"):

@@ -1,60 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of a demo or a rehearsal, from the announcement to the deletion, each with its checks."""
+"""The steps that a demo and a rehearsal share, from the announcement to the deletion, each with its checks."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import yaml
+import click
+from rich.console import Console
 
-from aws_local_org import LocalOrg, Settings
+from aws_local_org import LocalOrg
 from aws_local_org.demo import expectations as expect
-from aws_local_org.demo import planted
-from aws_local_org.demo.expectations import PolicyOutput, mails
+from aws_local_org.demo.expectations import PolicyOutput
 from aws_local_org.demo.state import (
     AccountState,
     UserState,
-    account_state,
     account_states,
     announcements,
     let_days_pass,
-    people_with_access,
 )
-from aws_local_org.environment import no_aws_settings, without_aws
+from aws_local_org.environment import without_aws
 from aws_local_org.errors import LocalOrgError
-from aws_local_org.iam import seeding
-from aws_local_org.seed import seed
-from aws_local_org.smtp_sink import SmtpSink
 
-#: The marker file in a demo's directory, which allows the next demo to replace its content.
-MARKER = ".c7n-iamusers-demo"
-DEMO = "demo"
-#: The number of accounts of the local organization, which are those of the checkout's accounts.yml.
-EXAMPLES = len(Settings().member_accounts)
+#: The files and directories that the steps make in their work directory.
 OWN = ("accounts.yml", "cache", "logs", "mailer.yml", "mails", "notices", "output", "policies", "report.html")
-#: Of the mails that the package's policies send.
+#: The templates of the mails that the package's policies send.
 TEMPLATES = Path(str(files("c7n_iamusers"))) / "mailer_templates"
-#: A part of the subject of a step's mails.
-SUBJECTS = {
-    "flag-and-notify": "to be deleted on",
-    "provision": "with access through IAM Identity Center",
-    "attempts": "still in use",
-    "remind": ": reminder: ",
-    "delete": " deleted",
-}
-#: The policies of each file, but for those that select nobody in the demo.
+#: The policies of each file, except those that select nobody in the demo.
 POLICY_NAMES = {
     "flag-and-notify": ("iam-users-flag",),
     "provision": ("iam-users-provision",),
@@ -63,18 +44,26 @@ POLICY_NAMES = {
     "remind": ("iam-users-remind-7",),
     "delete": ("iam-users-delete", "iam-users-delete-people"),
 }
-#: The same of the files that only the demo runs.
+#: The same for the files that only the demo runs.
 DEMO_POLICIES = {"attempts": ("iam-users-heard",), "release": ("iam-users-release",)}
 #: Where the output of a step has another name: a deletion finds the journals of quarantines beside its own.
 OUTPUTS = dict.fromkeys(("listen", "attempts", "release", "quarantine", "delete"), "removal")
+#: Faults that are printed.
+MOST_FAULTS = 20
+COMPRESSED = (
+    "Time is compressed: instead of waiting, last uses, notices and quarantines are moved into the past, as if nobody "
+    "used an IAM user in these days"
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class Days:
     """Days from the announcement to the Deny, to the deactivation and to the deletion.
 
-    ``reminder``: so many days before the deletion. ``active``: who used password or key in so many days before a step
-    is active.
+    ``reminder``: days before the deletion. ``active``: a user whose password or key was used in this many days before
+    a step is active.
     """
 
     listening: int = 16
@@ -91,7 +80,7 @@ class Workflow:
     ``source``: the checkout with ``policies/``; ``work``: what it writes. ``accounts``: the accounts file, with the
     notices in ``work``. ``before``: at the beginning; ``parting``: right before the Deny, by which users are left
     alone; ``after``: right after the deletion. ``parked``, ``gone``: account id -> names of the users that were
-    quarantined and deleted. ``passed``: days since the announcement.
+    quarantined, and deleted. ``passed``: days since the announcement.
     """
 
     source: Path
@@ -131,7 +120,7 @@ class Workflow:
         }
 
     def is_exempt(self, user: UserState) -> bool:
-        """Whether nobody may touch a user, as far as is known without the policies."""
+        """Whether a user must stay as it is, as far as is known without the policies."""
         return False
 
     def announce(self) -> None:
@@ -143,13 +132,13 @@ class Workflow:
         self._run("provision")
 
     def listen(self) -> None:
-        """Deny the users everything that may go, as if the days until then had passed."""
+        """Deny everything to the users that may be deleted, as if the days until then had passed."""
         self.until(self.days.listening)
         self.parting = account_states(self.org)
         self._deny("listen", self.parting, self.days.listening)
 
     def quarantine(self) -> None:
-        """Deactivate their credentials, some days later."""
+        """Deactivate their credentials some days later."""
         self.until(self.days.quarantine)
         self._deny("quarantine", account_states(self.org), self.days.quarantine)
 
@@ -168,7 +157,7 @@ class Workflow:
         self._run("remind")
 
     def delete(self) -> None:
-        """Delete those who were quiet in their quarantine, as if the announced day had come."""
+        """Delete the users that were quiet in quarantine, as if the announced day had come."""
         self.until(self.days.deletion)
         states = account_states(self.org)
         self._run("delete")
@@ -184,7 +173,7 @@ class Workflow:
         return max(self.days.quarantine, self.days.deletion - self.days.reminder)
 
     def until(self, day: int) -> None:
-        """As if it were so many days after the announcement."""
+        """Go on to a day after the announcement."""
         if day > self.passed:
             let_days_pass(self.org, self.notices, self.work / "output", day - self.passed)
             self.passed = day
@@ -214,7 +203,7 @@ class Workflow:
             ("c7n-org: give people access through IAM Identity Center", self.provision),
             ("c7n-mailer: deliver both mails", lambda: self.deliver("flag-and-notify", "provision")),
             (
-                f"c7n-org: {days.listening} days later, deny everything to who is unused and has a replacement",
+                f"c7n-org: {days.listening} days later, deny everything to users that are unused and replaced",
                 self.listen,
             ),
             *self.in_listening(),
@@ -225,7 +214,7 @@ class Workflow:
             (f"c7n-org: {_later(reminder - days.quarantine)}, remind the owners", self.remind),
             *self.before_deletion(),
             (
-                f"c7n-org: {days.deletion - reminder} days later, delete who was quiet in quarantine",
+                f"c7n-org: {days.deletion - reminder} days later, delete the users that were quiet in quarantine",
                 self.delete,
             ),
             ("c7n-mailer: deliver what was queued since", lambda: self.deliver("remind", "delete")),
@@ -233,7 +222,7 @@ class Workflow:
         ]
 
     def in_listening(self) -> list[tuple[str, Callable[[], None]]]:
-        """Further steps while who is denied everything may call."""
+        """Further steps while users that are denied everything may still call."""
         return []
 
     def before_deletion(self) -> list[tuple[str, Callable[[], None]]]:
@@ -245,222 +234,11 @@ class Workflow:
         if code := self.commands.c7n_org(step, self.accounts, policies):
             self.faults.append(f"c7n-org ended with {code}, see {self.work / 'logs' / (step + '.log')}")
         for account in self.before.values():
-            # of a quarantine and a deletion their own checks say it
+            # the checks of a quarantine and of a deletion report it themselves
             if step not in OUTPUTS and not self.output(step, account).ran:
                 self.faults.append(
                     f"{account.name}: the policy did not run, see {self.output(step, account)}"
                 )
-
-
-@dataclass
-class Demo(Workflow):
-    """The steps over the seeded population, of which is known beforehand what must happen to whom.
-
-    ``source``: a copy of the checkout's policies, since an owner's answer is written to the exemptions. ``answered``:
-    unique ids of the users that an owner has exempted since the announcement.
-    """
-
-    answered: set[str] = field(default_factory=set)
-
-    @property
-    def first(self) -> AccountState:
-        """The account in which somebody calls AWS under the Deny."""
-        return next(iter(self.before.values()))
-
-    def is_exempt(self, user: UserState) -> bool:
-        return expect.exempt(user) or user.unique_id in self.answered
-
-    def until(self, day: int) -> None:
-        """The machines in use have called AWS in these days, and nothing was denied to them."""
-        super().until(day)
-        for account in self.before.values():
-            self._call(account, planted.IN_USE)
-            if account is self.first and self.answered:
-                self._call(account, planted.CALLED)
-
-    def _call(self, account: AccountState, user: str, expected: str = "") -> None:
-        if (found := planted.call(self.org, account.account_id, user)) != expected:
-            self.faults.append(
-                f"{account.name}: a call of {user} ended with {found or 'success'}, not {expected or 'success'}"
-            )
-
-    def announce(self) -> None:
-        super().announce()
-        for account in self.before.values():
-            if self.output("flag-and-notify", account).ran:
-                self._check_records(account, expect.leaving(account), "announced")
-            planted.plant_unannounced(self.org, account.account_id)
-
-    def provision(self) -> None:
-        super().provision()
-        for account in self.before.values():
-            self.faults += expect.access_faults(account, people_with_access(self.org, account.account_id))
-            self._check_records(account, self._named("provision", account), "informed", "access")
-
-    def in_listening(self) -> list[tuple[str, Callable[[], None]]]:
-        name = self.first.name
-        return [
-            (f"c7n-org: a machine of {name} calls AWS, and is heard; c7n-mailer: mail its owner", self.hear),
-            (f"c7n-org: the owner in {name} exempts the machine, and it is released", self.release),
-        ]
-
-    def hear(self) -> None:
-        """Somebody calls as a user that is denied everything: the owner gets a mail, and the report's check fails."""
-        self._call(self.first, planted.CALLED, "AccessDenied")
-        if code := self._in_first("attempts"):
-            self.faults.append(f"c7n-org ended with {code}, see {self.work / 'logs' / 'attempts.log'}")
-        self.faults += expect.heard_faults(self.first, self.output("attempts", self.first), {planted.CALLED})
-        self._check_records(self.first, {planted.CALLED}, "informed", "heard")
-        self.deliver("attempts")
-        page, log = self.work / "report.html", self.work / "logs" / "report-heard.log"
-        code = self.commands.report("report-heard", self.work / "output", self.accounts, page)
-        if not code or f"user {planted.CALLED} of account {self.first.account_id}" not in log.read_text():
-            self.faults.append(
-                f"c7n-iamusers report --check misses that {planted.CALLED} is in use, see {log}"
-            )
-
-    def release(self) -> None:
-        """The owner answers by an exemption, and the user is released: it is as it was before the Deny, and works."""
-        account = self.first
-        (owner, *_) = self._owners[account.account_id]
-        planted.exempt_caller(self.source / "policies" / "exemptions.csv", account.account_id, owner)
-        template = (self.source / "policies" / "release.yml").read_text()
-        named = template.replace("UserName: somebody", f"UserName: {planted.CALLED}")
-        (self.source / "policies" / "release-one.yml").write_text(named)
-        if code := self._in_first("release", "release-one.yml"):
-            self.faults.append(f"c7n-org ended with {code}, see {self.work / 'logs' / 'release.log'}")
-        parting = self.parting[account.account_id]
-        now = account_state(self.org, account.account_id, account.name)
-        released = self.output("release", account).users("released")
-        if released != {planted.CALLED} or planted.CALLED in expect.changed(parting, now):
-            self.faults.append(f"{account.name}: {planted.CALLED} is not as it was before the Deny")
-        self.answered = {user.unique_id for user in now.users if user.name == planted.CALLED}
-        self._call(account, planted.CALLED)
-
-    def remind(self) -> None:
-        super().remind()
-        for account in self.before.values():
-            self._check_records(account, self._named("remind", account), f"reminded-{self.days.reminder}")
-
-    def before_deletion(self) -> list[tuple[str, Callable[[], None]]]:
-        return [(f"c7n-org: on the day, a file STOP stops a deletion in {self.first.name}", self.stop)]
-
-    def stop(self) -> None:
-        """A deletion under a file STOP, which is removed afterwards."""
-        self.until(self.days.deletion)
-        account = self.first
-        before = account_state(self.org, account.account_id, account.name)
-        (self.notices / "STOP").touch()
-        code = self._in_first("delete", "delete.yml", "-p", "iam-users-delete")
-        (self.notices / "STOP").unlink()
-        after = account_state(self.org, account.account_id, account.name)
-        self.faults += expect.stop_faults(before, after, self.output("delete", account), code)
-
-    def delete(self) -> None:
-        super().delete()
-        for account_id, account in self.before.items():
-            after, parting = self.after[account_id], self.parting.get(account_id, account)
-            answered = self._answered_in(account)
-            self.faults += expect.population_faults(account, self.gone[account_id])
-            self.faults += planted.planted_faults(after, bool(answered))
-            self._check_records(account, self.gone[account_id], "informed", "deleted")
-            self.faults += expect.left_faults(
-                after,
-                parting,
-                answered | {user.name for user in after.users if expect.exempt(user)},
-                self.reasons(account, "listen", "quarantine", "delete"),
-                self.days.active,
-            )
-            self.faults += [
-                f"{account.name}: {name} was deleted and has no access through Identity Center"
-                for name in expect.unreplaced(parting, after)
-            ]
-
-    def report(self) -> None:
-        """The page names every planted user."""
-        super().report()
-        page = self.work / "report.html"
-        text = page.read_text() if page.exists() else ""
-        self.faults += [f"the report does not name {name}" for name in planted.STORIES if name not in text]
-
-    def _check_records(self, account: AccountState, expected: set[str], step: str, what: str = "") -> None:
-        found = announcements(self.notices, account.account_id, step, what)
-        named = " ".join(filter(None, ("on record as", step, what)))
-        self.faults += expect.recorded_faults(account, found, expected, named)
-
-    def _answered_in(self, account: AccountState) -> set[str]:
-        return {user.name for user in account.users if user.unique_id in self.answered}
-
-    def _in_first(self, step: str, file: str = "", *options: str) -> int:
-        """c7n-org over the first account alone; its exit code."""
-        policies = self.source / "policies" / (file or f"{step}.yml")
-        return self.commands.c7n_org(step, self.accounts, policies, "-a", self.first.name, *options)
-
-    @property
-    def _owners(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = yaml.safe_load(self.mailer_config.read_text())["account_emails"]
-        return found
-
-    def deliver(self, *steps: str) -> None:
-        """Each account's owners must have the mails of ``steps``."""
-        super().deliver(*steps)
-        received, owners = mails(self.work / "mails"), self._owners
-        for account in self.before.values():
-            for step in steps:
-                if step == "attempts" and account is not self.first:
-                    continue
-                named, to = self._named(step, account), owners[account.account_id]
-                self.faults += expect.mail_faults(account, named, to, SUBJECTS[step], received)
-
-    def _named(self, step: str, account: AccountState) -> set[str]:
-        """The users that the mails of a step must name."""
-        if step == "delete":
-            return self.gone[account.account_id]
-        if step == "attempts":
-            return {planted.CALLED}
-        people = {user.name for user in account.users if user.email}
-        leaving = expect.leaving(account) - self._answered_in(account)
-        return leaving & people if step == "provision" else leaving
-
-
-@contextmanager
-def prepared(
-    source: Path, work: Path, seed_number: int, users_per_account: int, accounts: int = EXAMPLES
-) -> Iterator[Demo]:
-    """A demo over a freshly seeded organization of so many ``accounts``: those of the checkout, then invented ones.
-
-    What an earlier demo left in ``work`` is removed first. Raises LocalOrgError, before anything is touched, where
-    ``work`` is not a demo's, or ``source`` is not a checkout whose accounts are the organization's.
-    """
-    check_checkout(source, DEMO, (*POLICY_NAMES, *DEMO_POLICIES))
-    _check_accounts(source, Settings())
-    # an assignment takes seconds in AWS; the demo compresses time anyway
-    settings = Settings(member_accounts=_members(accounts), assignment_seconds=0.1)
-    clear(work, DEMO, MARKER)
-    with no_aws_settings(), LocalOrg(settings) as org, SmtpSink(work / "mails") as sink:
-        seed(org, seed=seed_number, users_per_account=users_per_account)
-        add_tempting_users(org)
-        for account_id, _ in settings.member_accounts:
-            planted.plant(org, account_id)
-        shutil.copytree(source / "policies", work / "policies")
-        accounts_file, mailer_config = work / "accounts.yml", work / "mailer.yml"
-        file = _accounts_file(source, settings, work / "notices")
-        accounts_file.write_text(yaml.safe_dump(file, sort_keys=False))
-        config = yaml.safe_load((source / "mailer.yml").read_text())
-        known = config["account_emails"]
-        invented = (each for each in file["accounts"] if each["account_id"] not in known)
-        owners = {each["account_id"]: [each["vars"]["owner"]] for each in invented}
-        config |= {"smtp_port": sink.port, "account_emails": {**known, **owners}}
-        mailer_config.write_text(yaml.safe_dump(config))
-        yield Demo(work, work, org, accounts_file, mailer_config, account_states(org))
-
-
-def _members(accounts: int) -> tuple[tuple[str, str], ...]:
-    """So many accounts as (id, name): the examples, and further ones."""
-    invented = [
-        (f"{900_000_000_000 + number}", f"team-{number:02}") for number in range(EXAMPLES + 1, accounts + 1)
-    ]
-    return (*Settings().member_accounts, *invented)
 
 
 def check_checkout(source: Path, what: str, steps: Iterable[str] = POLICY_NAMES) -> None:
@@ -478,77 +256,11 @@ def check_checkout(source: Path, what: str, steps: Iterable[str] = POLICY_NAMES)
             )
 
 
-#: Whom only one guard each spares: unused for long, but nobody knows whose it is; and a role trusts it.
-OWNERLESS, TRUSTED = "former.colleague", "svc-handover-old"
-
-
-def add_tempting_users(org: LocalOrg) -> None:
-    """Two unused users in each account that must stay, so that the checks of people and roles can find something."""
-    now = datetime.now(timezone.utc)
-    long_ago, later = now - timedelta(days=900), now - timedelta(days=400)
-    for account_id, _ in org.settings.member_accounts:
-        with org.lock:
-            account = org.backend("iam", account_id)
-            person = seeding.add_user(account, OWNERLESS, created=long_ago)
-            seeding.set_password(person, long_ago, last_used=later)
-            machine = seeding.add_user(account, TRUSTED, created=long_ago)
-            key = seeding.add_access_key(account, machine, created=long_ago)
-            seeding.set_access_key_last_used(key, later, service="s3", region="us-east-1")
-        statement = {"Effect": "Allow", "Principal": {"AWS": machine.arn}, "Action": "sts:AssumeRole"}
-        trust = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        org.client("iam", account_id).create_role(RoleName="handover", AssumeRolePolicyDocument=trust)
-
-
-def _accounts_file(source: Path, settings: Settings, notices: Path) -> dict[str, Any]:
-    """The accounts of the checkout and the invented ones, with the notices in a directory of the demo's own."""
-    found: dict[str, Any] = yaml.safe_load((source / "accounts.yml").read_text())
-    known = {each["account_id"] for each in found["accounts"]}
-    invented = [
-        {
-            "name": name,
-            "account_id": account_id,
-            "role": f"arn:aws:iam::{account_id}:role/{settings.role_name}",
-            "regions": [settings.region],
-            "vars": {"account_name": name, "owner": f"{name}-owner@example.com"},
-        }
-        for account_id, name in settings.member_accounts
-        if account_id not in known
-    ]
-    variables = {**found.get("vars", {}), "notices": str(notices)}
-    return {**found, "vars": variables, "accounts": [*found["accounts"], *invented]}
-
-
-def _check_accounts(source: Path, settings: Settings) -> None:
-    """The accounts of the checkout must be the organization's: c7n-org skips the others silently."""
-    try:
-        accounts = yaml.safe_load((source / "accounts.yml").read_text())["accounts"]
-        owners = yaml.safe_load((source / "mailer.yml").read_text())["account_emails"]
-        named = {(str(each["account_id"]), str(each["name"])) for each in accounts}
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise LocalOrgError(
-            f"accounts.yml or mailer.yml in {source} can't be read: {type(error).__name__}: {error}"
-        ) from error
-    known = set(settings.member_accounts)
-    for file, found, wanted in (
-        ("accounts.yml", named, known),
-        ("mailer.yml", set(owners), {account_id for account_id, _ in known}),
-    ):
-        if found != wanted:
-            raise LocalOrgError(
-                f"{source / file}: the demo's accounts are {_listed(wanted)}, and not {_listed(found)}: "
-                "run it in a checkout whose accounts.yml and mailer.yml are as they were"
-            )
-
-
 def _later(days: int) -> str:
     return f"{days} days later" if days else "on that day"
 
 
-def _listed(accounts: Iterable[object]) -> str:
-    return ", ".join(sorted(" ".join(each) if isinstance(each, tuple) else str(each) for each in accounts))
-
-
-def clear(work: Path, what: str = DEMO, marker: str = MARKER) -> None:
+def clear(work: Path, what: str, marker: str) -> None:
     """Make ``work`` an empty directory with the ``marker``; only what the steps make is removed from a marked one.
 
     ``what``: a demo or a rehearsal, for messages.
@@ -649,3 +361,60 @@ _NO_WAY_OUT = {
     **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9"),
     **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
 }
+
+
+# What the commands demo and rehearse share: options, and what they print.
+
+#: --source of a demo and a rehearsal.
+source_option = click.option(
+    "--source",
+    type=click.Path(path_type=Path, exists=True),
+    default=Path(),
+    show_default="here",
+    help="The checkout with policies/, accounts.yml and mailer.yml.",
+)
+
+
+def work_option(what: str) -> Callable[[F], F]:
+    """--work of a demo or a rehearsal."""
+    return click.option(
+        "--work",
+        type=click.Path(path_type=Path),
+        default=Path(f".{what}"),
+        show_default=True,
+        help=f"The directory for output, logs and mails. Files of an earlier {what} in it are removed, nothing else.",
+    )
+
+
+def show_step(console: Console, title: str, step: Callable[[], None], rehearsal: Workflow) -> None:
+    known, started = len(rehearsal.faults), time.monotonic()
+    with console.status(title):
+        step()
+    faults = len(rehearsal.faults) - known
+    mark = f"[red]{faults} faults[/]" if faults else "[green]done[/]"
+    console.print(f"{title}: {mark} ({time.monotonic() - started:.1f} s)", highlight=False, soft_wrap=True)
+
+
+def explain(console: Console, rehearsal: Workflow) -> None:
+    """The first faults, and the end of the last command's log, which shows the cause."""
+    for fault in rehearsal.faults[:MOST_FAULTS]:
+        console.print(f"[red]fault:[/] {fault}", highlight=False, soft_wrap=True)
+    if (more := len(rehearsal.faults) - MOST_FAULTS) > 0:
+        console.print(f"and {more} more faults")
+    logs = sorted((rehearsal.work / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime)
+    if rehearsal.faults and logs:
+        tail = "\n".join(logs[-1].read_text().splitlines()[-15:])
+        console.print(f"The end of {logs[-1]}:\n{tail}", highlight=False, markup=False, soft_wrap=True)
+
+
+def places(work: Path) -> str:
+    there = work / "output" / "removal" / "<account>" / "us-east-1" / "<policy>"
+    found = {
+        "Report": work / "report.html",
+        "Mails": work / "mails",
+        "Notices": work / "notices",
+        "Snapshots": there / "snapshots",
+        "Journals": there / "journal.jsonl",
+        "Logs": work / "logs",
+    }
+    return "\n".join(f"{name + ':':<11} {place}" for name, place in found.items())

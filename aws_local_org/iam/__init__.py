@@ -16,17 +16,19 @@ from aws_local_org.iam.credentials import (
     AccessKeysResponse,
     LoginProfilesResponse,
     ServiceCredentialsResponse,
+    SigningCertificatesResponse,
+    SshPublicKeysResponse,
 )
-from aws_local_org.iam.groups import GroupsBackend, GroupsResponse
-from aws_local_org.iam.inline_policies import InlinePoliciesBackend, InlinePoliciesResponse
-from aws_local_org.iam.managed_policies import ManagedPoliciesBackend
 from aws_local_org.iam.mfa import MfaResponse
-from aws_local_org.iam.policy_listings import PolicyListingsResponse
-from aws_local_org.iam.public_keys import SigningCertificatesResponse, SshPublicKeysResponse
+from aws_local_org.iam.policies import (
+    InlinePoliciesBackend,
+    InlinePoliciesResponse,
+    ManagedPoliciesBackend,
+    PolicyListingsResponse,
+)
 from aws_local_org.iam.results import WholeSecondsSerializer
-from aws_local_org.iam.roles import RolesBackend, RolesResponse
-from aws_local_org.iam.simulation import SimulationResponse
-from aws_local_org.iam.users import UsersBackend, UsersResponse
+from aws_local_org.iam.roles import RolesBackend, RolesResponse, SimulationResponse
+from aws_local_org.iam.users import GroupsBackend, GroupsResponse, UsersBackend, UsersResponse
 
 
 class LocalIamResponse(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GetAccountAuthorizationDetails and GetAccountSummary: what is asked of the whole account.
+"""GetAccountAuthorizationDetails and GetAccountSummary: the calls about a whole account.
 
 Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationDetails.html.
 As documents of real accounts show, a list without entries is left out, except tags, groups and attached policies;
@@ -17,11 +17,10 @@ from moto.iam.models import AWSManagedPolicy, ManagedPolicy, Role
 
 from aws_local_org.iam.base import Response
 from aws_local_org.iam.entities import Group, User, boundary_shape
-from aws_local_org.iam.groups import group_shape
-from aws_local_org.iam.managed_policies import Usage, usage_in
-from aws_local_org.iam.policy_listings import policy_shape, versions_of, whole_version
+from aws_local_org.iam.policies import Usage, policy_shape, usage_in, versions_of, whole_version
 from aws_local_org.iam.results import Listing, PlainResult
 from aws_local_org.iam.roles import basic_role, instance_profile_shape, role_last_used
+from aws_local_org.iam.users import basic_user, group_shape
 
 
 class AuthorizationDetailsResponse(Response):
@@ -44,7 +43,7 @@ class AuthorizationDetailsResponse(Response):
         )
 
     def get_account_summary(self) -> ActionResult:
-        """The root user of an account here has a password, no access key, and MFA once a device is seeded for it."""
+        """Here a root user has a password and no access key, and MFA as soon as a device is seeded for it."""
         account: Any = self.backend
         virtual = account.virtual_mfa_devices.values()
         own = [
@@ -68,11 +67,7 @@ def _is_shown(policy: ManagedPolicy, usage: Usage, wanted: set[str]) -> bool:
 
 def _user(user: User) -> dict[str, Any]:
     return {
-        "Path": user.path,
-        "UserName": user.name,
-        "UserId": user.id,
-        "Arn": user.arn,
-        "CreateDate": user.create_date,
+        **basic_user(user),
         "UserPolicyList": _inline(user.policies),
         "GroupList": user.group_list,
         "AttachedManagedPolicies": _attached(user.managed_policies.values()),

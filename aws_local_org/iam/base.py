@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from moto.core.exceptions import ServiceException
 from moto.core.responses import TYPE_RESPONSE, ActionResult
@@ -13,18 +15,27 @@ from moto.core.utils import camelcase_to_underscores, get_service_model
 from moto.iam.models import IAMBackend, iam_backends
 from moto.iam.responses import IamResponse
 
-from aws_local_org import credentials
+from aws_local_org import credentials, settings
 from aws_local_org.credentials import Principal
 from aws_local_org.errors import iam_error, no_such_entity, validation_error
 from aws_local_org.iam.entities import User
 from aws_local_org.iam.parameters import check_parameters
 from aws_local_org.iam.results import DEFAULT_PAGE, PageRequest, PlainResult, page_of, paged_members
 
-#: UserName is optional here without meaning the caller.
+#: Operations that do not act on the caller where UserName is not given.
 _NOT_THE_CALLER = frozenset({"ListServiceSpecificCredentials", "GetMFADevice"})
 
 #: moto pages some lists itself; with this size it returns everything and leaves paging to this module.
 _EVERYTHING = 10**9
+
+T = TypeVar("T")
+
+
+def existing(entity: T | None, what: str) -> T:
+    """``entity``. Raises NoSuchEntity, which says that ``what`` cannot be found, where it is None."""
+    if entity is None:
+        raise no_such_entity(f"{what} cannot be found.")
+    return entity
 
 
 class Backend(IAMBackend):
@@ -33,14 +44,11 @@ class Backend(IAMBackend):
     users: dict[str, User]
 
     def get_user(self, name: str) -> User:
-        user = self.users.get(name)
-        if user is None:
-            raise no_such_entity(f"The user with name {name} cannot be found.")
-        return user
+        return existing(self.users.get(name), f"The user with name {name}")
 
 
 class Response(IamResponse):
-    """Checks parameters, calls the operation's method, cuts its result to a page, and puts errors in AWS's form."""
+    """Checks parameters, calls the operation's method, cuts its result to a page, and turns errors into AWS's."""
 
     #: As botocore's request parser understood the request.
     params: dict[str, Any]
@@ -84,10 +92,7 @@ class Response(IamResponse):
 
         Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListAccessKeys.html.
         """
-        shape = operation.input_shape
-        if shape is None or "UserName" not in shape.members or "UserName" in shape.required_members:
-            return
-        if self.params.get("UserName") or operation.name in _NOT_THE_CALLER:
+        if self.params.get("UserName") or not _implies_user(operation):
             return
         if self.caller.user_name is None:
             raise validation_error("Must specify userName when calling with non-User credentials")
@@ -110,6 +115,17 @@ def _operation(name: str) -> Any:
     return model.operation_model(name)
 
 
+def _implies_user(operation: Any) -> bool:
+    shape = operation.input_shape
+    optional = shape is not None and "UserName" in shape.members and "UserName" not in shape.required_members
+    return optional and operation.name not in _NOT_THE_CALLER
+
+
+def is_of_caller(name: str) -> bool:
+    """Whether the operation acts on the caller if it is given no UserName."""
+    return name == "ChangePassword" or _implies_user(_operation(name))
+
+
 @cache
 def _method_name(operation: str) -> str:
     return str(camelcase_to_underscores(operation))
@@ -126,3 +142,73 @@ def dispatched_at(response: type[IamResponse]) -> Any:
     return SimpleNamespace(
         url_bases=[r"https?://iam\.(.*\.)?amazonaws\.com"], url_paths={"{0}/$": response.dispatch}
     )
+
+
+#: Resource type -> the entity, from the backend of its account, its name and its ARN.
+_ENTITIES: Mapping[str, Callable[[Any, str, str], Any]] = {
+    "group": lambda backend, name, _: backend.groups.get(name),
+    "instance-profile": lambda backend, name, _: backend.instance_profiles.get(name),
+    "mfa": lambda backend, _, arn: backend.virtual_mfa_devices.get(arn),
+    "policy": lambda backend, _, arn: backend.managed_policies.get(arn),
+    "role": lambda backend, name, _: next(
+        (each for each in backend.roles.values() if each.name == name), None
+    ),
+    "server-certificate": lambda backend, name, _: backend.certificates.get(name),
+    "user": lambda backend, name, _: backend.users.get(name),
+}
+
+
+def entity_named(account: str, kind: str, name: str, arn: str = "") -> Any:
+    """The entity of this resource type and name; None if there is none."""
+    find = _ENTITIES.get(kind)
+    return find(iam_backends[account][settings.current().partition], name, arn) if find else None
+
+
+def entity_of(arn: str) -> Any:
+    """What has this ARN in the IAM of an account of the organization; None if nothing has."""
+    fields = arn.split(":", 5)
+    if len(fields) < 6 or fields[2] != "iam" or fields[4] not in settings.current().account_ids:
+        return None
+    kind, _, place = fields[5].partition("/")
+    found = entity_named(fields[4], kind, place.rpartition("/")[2], arn)
+    # another path is another ARN
+    return found if getattr(found, "arn", arn) == arn else None
+
+
+# A trust policy keeps a user or role that its Principal names by its unique id, and shows its ARN while it exists: "if
+# you delete the role, then you break the relationship ... even if you recreate the role" (IAM User Guide, "AWS JSON
+# policy elements: Principal"). Here it keeps the ARN, until that changes.
+
+
+def replace_principal(old: str, new: str) -> None:
+    """Trust policies of all accounts that name the ARN ``old`` name ``new`` instead: another ARN, or a unique id."""
+    current = settings.current()
+    for account in current.account_ids:
+        backend: Any = iam_backends[account][current.partition]
+        for role in backend.roles.values():
+            if old in role.assume_role_policy_document:
+                role.assume_role_policy_document = _replaced(role.assume_role_policy_document, old, new)
+
+
+def _replaced(document: str, old: str, new: str) -> str:
+    try:
+        data = json.loads(document)
+    except ValueError:
+        return document
+    for principal in aws_principals(data):
+        named = principal["AWS"]
+        if isinstance(named, list):
+            principal["AWS"] = [new if each == old else each for each in named]
+        elif named == old:
+            principal["AWS"] = new
+    return json.dumps(data)
+
+
+def aws_principals(data: Any) -> Iterator[dict[str, Any]]:
+    """The principals of a trust policy's statements that name AWS principals."""
+    statements = data.get("Statement") if isinstance(data, dict) else None
+    for statement in statements if isinstance(statements, list) else [statements]:
+        for element in ("Principal", "NotPrincipal"):
+            principal = statement.get(element) if isinstance(statement, dict) else None
+            if isinstance(principal, dict) and "AWS" in principal:
+                yield principal

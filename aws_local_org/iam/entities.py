@@ -56,7 +56,7 @@ class LoginProfile:
 
 @dataclass
 class ServiceCredential:
-    """A service-specific credential; of `alias` (of an API key) and `service_user_name` one is None.
+    """A service-specific credential. An API key has an `alias`, any other a `service_user_name`; the other is None.
 
     expires: naive UTC, None for one that does not expire.
     """

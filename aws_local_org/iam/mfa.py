@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MFA devices: virtual ones live on their own and are assigned, hardware ones exist only while assigned."""
+"""MFA devices. A virtual device exists on its own and is assigned to a user; any other exists only while assigned."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class MfaResponse(Response):
 
 
 def assign(user: User, device: MfaDevice, virtual: VirtualMfaDevice | None) -> None:
-    """Put a device on a user; virtual: the same device in the account's list, if it is a virtual one."""
+    """Assign a device to a user. virtual: the same device in the account's list, if it is a virtual one."""
     user.mfa_devices[device.serial_number] = device
     if virtual is not None:
         virtual.user, virtual.enable_date = user, device.enable_date

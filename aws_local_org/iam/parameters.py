@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Request parameters against botocore's model of IAM, refused in IAM's own words.
 
-The model carries what the API reference calls "Length Constraints", "Pattern", "Valid Range" and "Valid Values",
-so user names, paths, tags, MaxItems and every status are checked by one rule. The wording is of 2026: AWS repeats no
+The model has what the API reference calls "Length Constraints", "Pattern", "Valid Range" and "Valid Values", so one
+rule checks user names, paths, tags, MaxItems and every status. The wording is of 2026: AWS repeats no
 value any more, so no secret is repeated either.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from aws_local_org.errors import validation_error
 
-#: Java's \p{L}\p{Z}\p{N}, which Python's re lacks: \w is letters, digits and the underscore that all users add anyway.
+#: Java's \p{L}\p{Z}\p{N}, which Python's re lacks. \w adds the underscore, which all patterns allow anyway.
 _UNICODE_CLASSES = r"\p{L}\p{Z}\p{N}"
 _LETTERS_SPACES_DIGITS = r"\w \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results of operations: paged as AWS does, and written as XML in one pass over botocore's shapes.
 
-moto's serializer tries half a dozen names for every member of every object: for a page of a thousand users that is most
-of a second. Here the members of a result have the names of the API reference.
+moto's serializer tries half a dozen names for every member of every object, which takes most of a second for a page of
+a thousand users. Here the members of a result have the names of the API reference.
 
 Which operations page, and which members of their results are lists, is read from botocore's paginators for IAM.
 Source of the rules: any of IAM's list operations, e.g.
@@ -88,7 +88,7 @@ def whole_seconds(moment: datetime) -> str:
 
 DEFAULT_PAGE = 100
 
-#: Which of the concatenated lists, and the order key of an item in it.
+#: The number of the list among the concatenated ones, and the order key of an item in it.
 _Position: TypeAlias = tuple[int, tuple[str, ...]]
 
 #: The only paged list without a paginator in botocore.
@@ -97,7 +97,7 @@ _WITHOUT_PAGINATOR = {"ListServiceSpecificCredentials": ("ServiceSpecificCredent
 
 @dataclass(frozen=True)
 class Listing:
-    """The whole of a list, rendered item by item, and only those of the page."""
+    """A whole list, of which only the items of the page are rendered."""
 
     items: Iterable[Any]
     render: Callable[[Any], Any]
@@ -111,7 +111,7 @@ class PageRequest:
 
     @property
     def limit(self) -> int:
-        """At most so many items: IAM may return fewer than MaxItems, and here does where a page limit is set."""
+        """The most items of the page: IAM may return fewer than MaxItems, as here where a page limit is set."""
         return min(self.max_items, settings.current().page_limit or self.max_items)
 
 

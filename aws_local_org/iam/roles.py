@@ -1,27 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Roles and their instance profiles. A role's boundary must exist."""
+"""Roles, their instance profiles, and simulations of their permissions.
+
+A role's boundary and the users and roles that it trusts must exist.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 from urllib.parse import quote
 
 from moto.core.responses import ActionResult
 from moto.iam.exceptions import EntityAlreadyExists
-from moto.iam.models import InstanceProfile, Role
+from moto.iam.models import InstanceProfile, Role, iam_backends
 
-from aws_local_org.errors import no_such_entity
-from aws_local_org.iam.base import Backend, Response
+from aws_local_org import settings
+from aws_local_org.errors import iam_error, no_such_entity
+from aws_local_org.iam.base import Backend, Response, aws_principals, entity_of, existing, replace_principal
 from aws_local_org.iam.entities import boundary_shape
+from aws_local_org.iam.policies import default_document
 from aws_local_org.iam.results import Listing, PlainResult
+from c7n_iamusers.policy_comparison.evaluation import ALLOWED, EXPLICIT_DENY, IMPLICIT_DENY, Request, decision
 
 
 class RolesBackend(Backend):
     def get_role(self, role_name: str) -> Role:
         found = next((role for role in self.roles.values() if role.name == role_name), None)
-        if found is None:
-            raise no_such_entity(f"The role with name {role_name} cannot be found.")
-        return found
+        return existing(found, f"The role with name {role_name}")
 
     def create_role(
         self,
@@ -49,21 +55,24 @@ class RolesBackend(Backend):
             linked_service,
         )
 
+    def delete_role(self, role_name: str) -> None:
+        role = self.get_role(role_name)
+        super().delete_role(role_name)
+        replace_principal(role.arn, role.id)
+
     def put_role_permissions_boundary(self, role_name: str, permissions_boundary: str) -> None:
         self.check_boundary(permissions_boundary)
         super().put_role_permissions_boundary(role_name, permissions_boundary)
 
     def get_instance_profile(self, profile_name: str) -> InstanceProfile:
-        profile = self.instance_profiles.get(profile_name)
-        if profile is None:
-            raise no_such_entity(f"Instance Profile {profile_name} cannot be found.")
-        return profile
+        return existing(self.instance_profiles.get(profile_name), f"Instance Profile {profile_name}")
 
 
 class RolesResponse(Response):
-    """What CreateRole, GetRole and ListRoles show of a role differs, as AWS answers them."""
+    """CreateRole, GetRole and ListRoles show different members of a role, as AWS does."""
 
     def create_role(self) -> ActionResult:
+        _check_principals(self.params["AssumeRolePolicyDocument"])
         role = self.backend.create_role(
             self.params["RoleName"],
             self.params["AssumeRolePolicyDocument"],
@@ -84,6 +93,10 @@ class RolesResponse(Response):
         prefix = self.params.get("PathPrefix") or "/"
         roles = [role for role in self.backend.roles.values() if role.path.startswith(prefix)]
         return PlainResult({"Roles": Listing(roles, _listed_role)})
+
+    def update_assume_role_policy(self) -> ActionResult:
+        _check_principals(self.params["PolicyDocument"])
+        return super().update_assume_role_policy()
 
     def update_role_description(self) -> ActionResult:
         role = self.backend.update_role_description(self.params["RoleName"], self.params["Description"])
@@ -112,6 +125,84 @@ class RolesResponse(Response):
     def list_instance_profiles_for_role(self) -> ActionResult:
         role = self.backend.get_role(self.params["RoleName"])
         return PlainResult({"InstanceProfiles": Listing(role.instance_profile_list, instance_profile_shape)})
+
+
+class SimulationResponse(Response):
+    """SimulatePrincipalPolicy for roles: their policies and boundary; service control policies are not there.
+
+    Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html.
+    """
+
+    def simulate_principal_policy(self) -> ActionResult:
+        role = self._role(self.params["PolicySourceArn"])
+        context = {
+            str(each["ContextKeyName"]).lower(): tuple(
+                str(value) for value in each.get("ContextKeyValues", ())
+            )
+            for each in self.params.get("ContextEntries") or ()
+        }
+        sets = [[*role.policies.values(), *map(default_document, role.managed_policies.values())]]
+        if boundary := role.permissions_boundary_arn:
+            sets.append([default_document(self.backend.get_policy(boundary))])
+        results = [
+            {
+                "EvalActionName": action,
+                "EvalResourceName": resource,
+                "EvalDecision": _decision(sets, Request(action, resource, context)),
+                "MatchedStatements": [],
+                "MissingContextValues": [],
+            }
+            for action in self.params["ActionNames"]
+            for resource in self.params.get("ResourceArns") or ["*"]
+        ]
+        return PlainResult({"EvaluationResults": results})
+
+    def _role(self, arn: str) -> Role:
+        if ":role/" not in arn:
+            raise iam_error("InvalidInput", f"The local organization simulates roles only, not {arn}.")
+        found = next((role for role in self.backend.roles.values() if role.arn == arn), None)
+        if found is None:
+            raise no_such_entity(f"The role {arn} cannot be found.")
+        return found
+
+
+def _decision(sets: list[list[str]], request: Request) -> str:
+    """Allowed where each of the sets allows it, and none denies it."""
+    found = {decision(request, documents) for documents in sets}
+    return next((each for each in (EXPLICIT_DENY, IMPLICIT_DENY) if each in found), ALLOWED)
+
+
+_PRINCIPAL = re.compile(r"arn:[a-z-]+:iam::(\d{12}):(?:user|role)/.+")
+_UNIQUE_ID = re.compile(r"A(?:IDA|ROA)[A-Z0-9]{8,}")
+
+
+def _check_principals(document: str) -> None:
+    """Raises MalformedPolicyDocument for a user or role that does not exist, or for the unique id of a deleted one.
+
+    Accounts outside the organization have all users and roles.
+    """
+    try:
+        principals = list(aws_principals(json.loads(document)))
+    except ValueError:
+        return  # which moto refuses
+    for principal in principals:
+        named = principal["AWS"]
+        for each in map(str, named if isinstance(named, list) else [named]):
+            found = _PRINCIPAL.fullmatch(each)
+            ours = found is not None and found[1] in settings.current().account_ids
+            if (ours and entity_of(each) is None) or (_UNIQUE_ID.fullmatch(each) and not _is_id(each)):
+                raise iam_error("MalformedPolicyDocument", f'Invalid principal in policy: "AWS":"{each}"')
+
+
+def _is_id(unique_id: str) -> bool:
+    """Whether a user or role of the organization has this unique id."""
+    current = settings.current()
+    backends: list[Any] = [iam_backends[account][current.partition] for account in current.account_ids]
+    return any(
+        each.id == unique_id
+        for backend in backends
+        for each in (*backend.users.values(), *backend.roles.values())
+    )
 
 
 def basic_role(role: Role) -> dict[str, Any]:

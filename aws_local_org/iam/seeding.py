@@ -21,7 +21,7 @@ from moto.iam.models import (
     SshPublicKey,
 )
 
-from aws_local_org.iam.credentials import new_credential
+from aws_local_org.iam.credentials import new_credential, new_ssh_key
 from aws_local_org.iam.entities import (
     ACCESS_KEY,
     CERTIFICATE,
@@ -34,7 +34,6 @@ from aws_local_org.iam.entities import (
     new_id,
 )
 from aws_local_org.iam.mfa import assign
-from aws_local_org.iam.public_keys import new_ssh_key
 
 
 def add_user(
@@ -127,7 +126,7 @@ def add_service_credential(
     expires: datetime | None = None,
     active: bool = True,
 ) -> ServiceCredential:
-    """service: e.g. `codecommit.amazonaws.com`. One whose `expires` is past has status Expired."""
+    """service: e.g. `codecommit.amazonaws.com`. A credential whose `expires` is past has status Expired."""
     until = naive_utc(expires) if expires else None
     return new_credential(
         user, service, naive_utc(created), credential_id=credential_id, expires=until, enabled=active

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Users: names, permissions boundary, tags, and the checks before a deletion."""
+"""Users and groups: names, permissions boundary, tags, memberships, and the checks before a deletion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aws_local_org.errors import (
     no_such_entity,
     quota_exceeded,
 )
-from aws_local_org.iam.base import Backend, Response
+from aws_local_org.iam.base import Backend, Response, existing, replace_principal
 from aws_local_org.iam.entities import Group, User, boundary_shape
 from aws_local_org.iam.results import Listing, PlainResult
 
@@ -52,17 +52,21 @@ class UsersBackend(Backend):
         self, user_name: str, new_path: str | None = None, new_user_name: str | None = None
     ) -> None:
         user = self.get_user(user_name)
+        before = user.arn
         if new_user_name and new_user_name != user_name:
             if new_user_name.casefold() != user_name.casefold():
                 self._check_free(new_user_name)
             self._rename(user, new_user_name)
         user.path = new_path or user.path
+        if user.arn != before:
+            replace_principal(before, user.arn)
 
     def delete_user(self, user_name: str) -> None:
         user = self.get_user(user_name)
-        check_user_is_bare(user)
+        _check_bare(user, _USER_OBSTACLES)
         del self.users[user_name]
         self._names.discard(user_name.casefold())
+        replace_principal(user.arn, user.id)
 
     def tag_user(self, name: str, tags: list[dict[str, str]]) -> None:
         user = self.get_user(name)
@@ -127,16 +131,20 @@ class UsersResponse(Response):
         return EmptyResult()
 
 
-def listed_user(user: User) -> dict[str, Any]:
-    """ListUsers and GetGroup: "IAM resource-listing operations return a subset of the available attributes"."""
+def basic_user(user: User) -> dict[str, Any]:
+    """The members that every response has."""
     return {
         "Path": user.path,
         "UserName": user.name,
         "UserId": user.id,
         "Arn": user.arn,
         "CreateDate": user.create_date,
-        "PasswordLastUsed": user.password_last_used,
     }
+
+
+def listed_user(user: User) -> dict[str, Any]:
+    """ListUsers and GetGroup: "IAM resource-listing operations return a subset of the available attributes"."""
+    return {**basic_user(user), "PasswordLastUsed": user.password_last_used}
 
 
 def whole_user(user: User) -> dict[str, Any]:
@@ -162,6 +170,86 @@ def merged_tags(
     if len(result) > TAGS_PER_USER:
         raise iam_error("LimitExceeded", "The number of tags has reached the maximum limit.")
     return result
+
+
+GROUPS_PER_USER = 10
+
+
+class GroupsBackend(Backend):
+    """A membership is kept at the group and at the user, so that neither needs a search through the account."""
+
+    groups: dict[str, Group]
+
+    def get_group(self, group_name: str) -> Group:
+        return existing(self.groups.get(group_name), f"The group with name {group_name}")
+
+    def create_group(self, group_name: str, path: str = "/") -> Group:
+        self._check_group_name(group_name)
+        group = Group(self.account_id, self.region_name, group_name, path)
+        self.groups[group_name] = group
+        return group
+
+    def delete_group(self, group_name: str) -> None:
+        _check_bare(self.get_group(group_name), _GROUP_OBSTACLES)
+        del self.groups[group_name]
+
+    def update_group(self, group_name: str, new_group_name: str | None, new_path: str | None) -> None:
+        group = self.get_group(group_name)
+        if new_group_name and new_group_name != group_name:
+            if new_group_name.casefold() != group_name.casefold():
+                self._check_group_name(new_group_name)
+            self.groups[new_group_name] = self.groups.pop(group_name)
+            group.name = new_group_name
+        group.path = new_path or group.path
+
+    def _check_group_name(self, group_name: str) -> None:
+        if group_name.casefold() in (name.casefold() for name in self.groups):
+            raise already_exists(f"Group with name {group_name} already exists.")
+
+    def add_user_to_group(self, group_name: str, user_name: str) -> None:
+        group, user = self.get_group(group_name), self.get_user(user_name)
+        if group in user.groups:
+            return
+        if len(user.groups) >= GROUPS_PER_USER:
+            raise quota_exceeded("GroupsPerUser", GROUPS_PER_USER)
+        group.users.append(user)
+        user.groups.append(group)
+
+    def remove_user_from_group(self, group_name: str, user_name: str) -> None:
+        """AWS checks the user first, and succeeds for a user who is not a member."""
+        user, group = self.get_user(user_name), self.get_group(group_name)
+        if group in user.groups:
+            group.users.remove(user)
+            user.groups.remove(group)
+
+    def get_groups_for_user(self, user_name: str) -> list[Group]:
+        return self.get_user(user_name).groups
+
+
+class GroupsResponse(Response):
+    def get_group(self) -> ActionResult:
+        group = self.backend.get_group(self.params["GroupName"])
+        return PlainResult({"Group": group_shape(group), "Users": Listing(group.users, listed_user)})
+
+    def list_groups(self) -> ActionResult:
+        prefix = self.params.get("PathPrefix") or "/"
+        groups = [group for group in self.backend.groups.values() if group.path.startswith(prefix)]
+        return PlainResult({"Groups": Listing(groups, group_shape)})
+
+    def list_groups_for_user(self) -> ActionResult:
+        return PlainResult(
+            {"Groups": Listing(self.backend.get_user(self.params["UserName"]).groups, group_shape)}
+        )
+
+
+def group_shape(group: Any) -> dict[str, Any]:
+    return {
+        "Path": group.path,
+        "GroupName": group.name,
+        "GroupId": group.id,
+        "Arn": group.arn,
+        "CreateDate": group.create_date,
+    }
 
 
 # "Unlike the AWS Management Console, when you delete a user programmatically, you must delete the items attached to the
@@ -190,17 +278,8 @@ _GROUP_OBSTACLES: _Obstacles = (
 )
 
 
-def check_user_is_bare(user: User) -> None:
-    """Raise DeleteConflict while a user has anything that AWS wants removed first."""
-    _check_bare(user, _USER_OBSTACLES)
-
-
-def check_group_is_bare(group: Group) -> None:
-    """Raise DeleteConflict while a group has members or policies."""
-    _check_bare(group, _GROUP_OBSTACLES)
-
-
 def _check_bare(entity: Any, obstacles: _Obstacles) -> None:
+    """Raise DeleteConflict while an entity has anything that AWS wants removed first."""
     for present, message in obstacles:
         if present(entity):
             raise delete_conflict(message)

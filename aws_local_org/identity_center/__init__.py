@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IAM Identity Center (sso-admin and identitystore) and Organizations, faithful where provisioning depends on it.
+"""IAM Identity Center (sso-admin and identitystore), faithful where provisioning depends on it.
 
 moto's own backends of the two Identity Center services are replaced, not patched: they keep an instance for every
-account and Region, accept duplicates and unknown names, end every asynchronous request at once, and share next to
-nothing between the services, so a patch would have touched every method. moto still does HTTP, credentials, routing,
+account and Region, accept duplicates and unknown names, end every asynchronous request at once, and share almost
+nothing between the services, so a patch would change every method. moto still does HTTP, credentials, routing,
 serializing, and IAM, in which provisioned permission sets appear as real roles. Organizations' backend is only
 restricted (`aws_local_org.organization`).
 
-- state: what is remembered; access: who may call; operations: which function answers which operation;
-- rules: errors, pages and the shape of requests; asynchronous, clock: time;
-- instance, permission_sets, permission_set_policies: sso-admin;
-- assignments, provisioning: what reaches the accounts;
-- directory: users and groups, and memberships: identitystore;
-- faults: failures on order, for tests.
+- state: what is remembered, and the clock; operations: which function answers which operation;
+- rules: errors, pages and the shape of requests; asynchronous: requests that take time;
+- instance, with who may call; permission_sets; assignments, provisioning: what reaches the accounts;
+- directory: users, groups and memberships of identitystore;
+- faults: failures that tests inject.
 """
 
 from __future__ import annotations

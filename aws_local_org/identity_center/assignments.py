@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Account assignments, created and deleted asynchronously: an assignment exists between the two SUCCEEDED."""
+"""Account assignments. Creation and deletion are asynchronous: each takes effect when it has SUCCEEDED."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import Any
 
-from aws_local_org.identity_center import asynchronous, clock, provisioning, rules
+from aws_local_org.identity_center import provisioning, rules, state
 from aws_local_org.identity_center.asynchronous import CREATION, DELETION, OperationFailed
 from aws_local_org.identity_center.permission_sets import find
 from aws_local_org.identity_center.state import Assignment, Instance
@@ -24,10 +24,7 @@ def create(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
     _check_outstanding(instance)
     _check_idle(instance, parameters)
     _check_quotas(instance, assignment)
-    operation = asynchronous.start(
-        instance, CREATION, _subject(parameters), partial(_assign, instance, assignment)
-    )
-    return {"AccountAssignmentCreationStatus": asynchronous.status(operation)}
+    return CREATION.start(instance, _subject(parameters), partial(_assign, instance, assignment))
 
 
 def delete(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -38,10 +35,7 @@ def delete(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
             f"Could not find an assignment of {assignment.principal_type} {assignment.principal_id} with "
             f"{assignment.permission_set_arn} in account {assignment.account_id}"
         )
-    operation = asynchronous.start(
-        instance, DELETION, _subject(parameters), partial(_unassign, instance, assignment)
-    )
-    return {"AccountAssignmentDeletionStatus": asynchronous.status(operation)}
+    return DELETION.start(instance, _subject(parameters), partial(_unassign, instance, assignment))
 
 
 def _requested(instance: Instance, parameters: dict[str, Any]) -> Assignment:
@@ -59,15 +53,15 @@ def _subject(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def _check_outstanding(instance: Instance) -> None:
     quota = instance.quotas.outstanding_assignments
-    if len(asynchronous.in_progress(instance, CREATION)) >= quota:
+    if len(CREATION.in_progress(instance)) >= quota:
         # The quota page calls it a throttle limit; AWS does not document the error.
         raise rules.throttled(f"No more than {quota} CreateAccountAssignment requests may be outstanding")
 
 
 def _check_idle(instance: Instance, parameters: dict[str, Any]) -> None:
-    """ConflictException is for an earlier write that has not propagated (its shape), as a grant that races the
-    revocation of the same assignment."""
-    running = asynchronous.in_progress(instance, CREATION) + asynchronous.in_progress(instance, DELETION)
+    """ConflictException is for an earlier write that has not propagated (its shape), such as the deletion of an
+    assignment that is created again."""
+    running = CREATION.in_progress(instance) + DELETION.in_progress(instance)
     if any(each.subject == _subject(parameters) for each in running):
         raise rules.conflict("An earlier request for the same assignment is still in progress")
 
@@ -96,7 +90,7 @@ def _assign(instance: Instance, assignment: Assignment) -> None:
         )
     provisioning.check_account(assignment.account_id)
     provisioning.ensure(instance, find(instance, assignment.permission_set_arn), assignment.account_id)
-    instance.assignments.setdefault(assignment, clock.now())
+    instance.assignments.setdefault(assignment, state.now())
 
 
 def _unassign(instance: Instance, assignment: Assignment) -> None:
@@ -104,24 +98,6 @@ def _unassign(instance: Instance, assignment: Assignment) -> None:
     account, arn = assignment.account_id, assignment.permission_set_arn
     if not any((each.account_id, each.permission_set_arn) == (account, arn) for each in instance.assignments):
         provisioning.remove(instance, arn, account)
-
-
-def describe_creation(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
-    status = asynchronous.describe(instance, CREATION, parameters["AccountAssignmentCreationRequestId"])
-    return {"AccountAssignmentCreationStatus": status}
-
-
-def describe_deletion(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
-    status = asynchronous.describe(instance, DELETION, parameters["AccountAssignmentDeletionRequestId"])
-    return {"AccountAssignmentDeletionStatus": status}
-
-
-def list_creations(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
-    return asynchronous.list_statuses(instance, CREATION, "AccountAssignmentsCreationStatus", parameters)
-
-
-def list_deletions(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
-    return asynchronous.list_statuses(instance, DELETION, "AccountAssignmentsDeletionStatus", parameters)
 
 
 def list_for_account(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Users and groups of the identity store: both have ids that may be ARNs, revisions, unique attributes and filters."""
+"""Users, groups and memberships of the identity store.
+
+Users and groups have ids that may be given as ARNs, revisions, unique attributes and filters; a membership has an id.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import Any
 from botocore.model import Shape
 from moto.core.utils import get_service_model
 
-from aws_local_org.identity_center import clock, rules
+from aws_local_org.identity_center import rules, state
 from aws_local_org.identity_center.state import DirectoryEntry, IdentityStore, Membership
 
 #: "Administrator and AWSAdministrators are reserved names" (CreateUser API reference).
@@ -46,7 +49,7 @@ class Kind:
     def create(self, store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
         attributes = {name: value for name, value in parameters.items() if name != "IdentityStoreId"}
         self._check(store, attributes)
-        now = clock.now()
+        now = state.now()
         entry = DirectoryEntry(store.new_id(), attributes, created_at=now, updated_at=now)
         self.entries(store)[entry.id] = entry
         return self._identified(store, entry)
@@ -58,18 +61,18 @@ class Kind:
         return self._identified(store, self._found_by(store, parameters["AlternateIdentifier"]))
 
     def update(self, store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
-        """All operations of the request, or none. The result is legal by the shape of the creating operation."""
+        """Applies all operations of the request, or none. The result must fit the shape of the creating operation."""
         entry = self._named(store, parameters)
         _check_revision(entry, parameters)
         shape = get_service_model("identitystore").operation_model(f"Create{self.word}").input_shape
         attributes = _changed(entry.attributes, shape, parameters["Operations"])
         rules.check_shape(shape, {"IdentityStoreId": parameters["IdentityStoreId"], **attributes})
         self._check(store, attributes, ignoring=entry.id)
-        entry.attributes, entry.updated_at, entry.revision = attributes, clock.now(), entry.revision + 1
+        entry.attributes, entry.updated_at, entry.revision = attributes, state.now(), entry.revision + 1
         return self._identified(store, entry)
 
     def delete(self, store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Memberships go too; account assignments stay behind, naming an id that nobody has any more."""
+        """Deletes the entry's memberships too. Account assignments stay, and name an id that no longer exists."""
         entry = self._named(store, parameters)
         _check_revision(entry, parameters)
         del self.entries(store)[entry.id]
@@ -92,7 +95,7 @@ class Kind:
 
     def find(self, store: IdentityStore, identifier: str) -> DirectoryEntry:
         """identifier: an id or an ARN. Raises ResourceNotFoundException."""
-        wanted = identifier.rpartition("/")[2]
+        wanted = _plain(identifier)
         if wanted not in self.entries(store):
             raise self._not_found(ResourceId=wanted)
         return self.entries(store)[wanted]
@@ -143,7 +146,7 @@ class Kind:
     def _described(
         self, store: IdentityStore, entry: DirectoryEntry, parameters: dict[str, Any]
     ) -> dict[str, Any]:
-        """Extensions are shown as far as the request names them."""
+        """Only the extensions that the request names are shown."""
         wanted = parameters.get("Extensions", ())
         held = entry.attributes.get("Extensions", {})
         return {
@@ -237,7 +240,7 @@ def _set(target: dict[str, Any], shape: Shape, steps: list[str], value: Any, pat
 
 
 def _normalized(shape: Shape, value: Any) -> Any:
-    """value with the names of its members as the shape writes them; unknown ones stay, to be refused as such."""
+    """value with the names of its members as the shape writes them. Unknown ones stay, and are refused later."""
     if shape.type_name == "list" and isinstance(value, list):
         return [_normalized(shape.member, item) for item in value]  # type: ignore[attr-defined]
     if shape.type_name == "structure" and isinstance(value, dict):
@@ -251,3 +254,102 @@ def _member(shape: Shape, given: str) -> str | None:
         return None
     members = shape.members  # type: ignore[attr-defined]
     return next((name for name in members if name.casefold() == given.casefold()), None)
+
+
+def create_membership(store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Raises ConflictException if the user is in the group already."""
+    user_id, group_id = _user_id(store, parameters), GROUPS.find(store, parameters["GroupId"]).id
+    if _memberships(store, lambda each: (each.user_id, each.group_id) == (user_id, group_id)):
+        raise rules.conflict("Member and Group already exist", Reason="UNIQUENESS_CONSTRAINT_VIOLATION")
+    membership = Membership(store.new_id(), group_id, user_id, state.now())
+    store.memberships[membership.id] = membership
+    return _identified_membership(store, membership)
+
+
+def describe_membership(store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
+    return _described_membership(store, _membership(store, parameters["MembershipId"]))
+
+
+def get_membership_id(store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
+    user_id, group_id = _plain(_member_id(parameters)), _plain(parameters["GroupId"])
+    found = _memberships(store, lambda each: (each.user_id, each.group_id) == (user_id, group_id))
+    if not found:
+        raise rules.not_found("GROUP_MEMBERSHIP not found.", ResourceType="GROUP_MEMBERSHIP")
+    return _identified_membership(store, found[0])
+
+
+def delete_membership(store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
+    del store.memberships[_membership(store, parameters["MembershipId"]).id]
+    return {}
+
+
+def list_memberships_of_group(store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
+    group_id = GROUPS.find(store, parameters["GroupId"]).id
+    return _membership_page(store, parameters, _memberships(store, lambda each: each.group_id == group_id))
+
+
+def list_memberships_of_member(store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
+    user_id = _user_id(store, parameters)
+    return _membership_page(store, parameters, _memberships(store, lambda each: each.user_id == user_id))
+
+
+def is_member_in_groups(store: IdentityStore, parameters: dict[str, Any]) -> dict[str, Any]:
+    user_id = _user_id(store, parameters)
+    joined = {each.group_id for each in _memberships(store, lambda each: each.user_id == user_id)}
+    results = [
+        {"GroupId": each, "MemberId": {"UserId": user_id}, "MembershipExists": _plain(each) in joined}
+        for each in parameters["GroupIds"]
+    ]
+    return {"Results": results}
+
+
+def _membership(store: IdentityStore, identifier: str) -> Membership:
+    wanted = _plain(identifier)
+    if wanted not in store.memberships:
+        raise rules.not_found(
+            "GROUP_MEMBERSHIP not found.", ResourceType="GROUP_MEMBERSHIP", ResourceId=wanted
+        )
+    return store.memberships[wanted]
+
+
+def _memberships(store: IdentityStore, wanted: Callable[[Membership], bool]) -> list[Membership]:
+    return [each for each in store.memberships.values() if wanted(each)]
+
+
+def _membership_page(
+    store: IdentityStore, parameters: dict[str, Any], found: list[Membership]
+) -> dict[str, Any]:
+    return rules.page("GroupMemberships", [_described_membership(store, each) for each in found], parameters)
+
+
+def _user_id(store: IdentityStore, parameters: dict[str, Any]) -> str:
+    return USERS.find(store, _member_id(parameters)).id
+
+
+def _member_id(parameters: dict[str, Any]) -> str:
+    if "UserId" not in parameters["MemberId"]:
+        raise rules.invalid("MemberId must name a UserId")
+    return str(parameters["MemberId"]["UserId"])
+
+
+def _plain(identifier: str) -> str:
+    """The id in an id or an ARN."""
+    return identifier.rpartition("/")[2]
+
+
+def _described_membership(store: IdentityStore, membership: Membership) -> dict[str, Any]:
+    return {
+        **_identified_membership(store, membership),
+        "GroupId": membership.group_id,
+        "MemberId": {"UserId": membership.user_id},
+        "CreatedAt": membership.created_at,
+        "UpdatedAt": membership.created_at,
+    }
+
+
+def _identified_membership(store: IdentityStore, membership: Membership) -> dict[str, Any]:
+    return {
+        "IdentityStoreId": store.id,
+        "MembershipId": membership.id,
+        "MembershipArn": f"arn:{store.partition}:identitystore:::membership/{membership.id}",
+    }

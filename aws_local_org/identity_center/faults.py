@@ -53,7 +53,7 @@ def planned_failure(kind: str) -> str | None:
 
 
 def raise_planned(operation: str) -> None:
-    """Raises the ApiError that was ordered for this operation, if any."""
+    """Raises the ApiError that is injected for this operation, if any."""
     with state.lock:
         if _refusals[operation]:
             raise _refusals[operation].popleft()

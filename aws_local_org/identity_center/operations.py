@@ -3,7 +3,7 @@
 
 Each row becomes a method of moto's response class, under the name by which moto dispatches the operation, so moto
 still does the HTTP, the credentials, the routing and the serializing. An operation without a row is refused, like any
-that moto lacks.
+other that is not implemented.
 """
 
 from __future__ import annotations
@@ -16,20 +16,19 @@ from moto.core.responses import ActionResult, BaseResponse
 from moto.core.utils import camelcase_to_underscores, get_service_model
 
 from aws_local_org.identity_center import (
-    access,
     assignments,
     asynchronous,
+    directory,
     faults,
     instance,
-    memberships,
-    permission_set_policies,
     permission_sets,
     provisioning,
     rules,
     state,
 )
-from aws_local_org.identity_center.access import Caller
+from aws_local_org.identity_center.asynchronous import CREATION, DELETION, PROVISIONING
 from aws_local_org.identity_center.directory import GROUPS, USERS
+from aws_local_org.identity_center.instance import Caller
 
 #: Takes the caller, an instance or an identity store, and the request; gives the members of the response.
 Handler = Callable[[Any, dict[str, Any]], dict[str, Any]]
@@ -54,32 +53,32 @@ OF_INSTANCE: dict[str, Handler] = {
     "UpdatePermissionSet": permission_sets.update,
     "DeletePermissionSet": permission_sets.delete,
     "ListPermissionSets": permission_sets.list_arns,
-    "AttachManagedPolicyToPermissionSet": permission_set_policies.attach_managed,
-    "DetachManagedPolicyFromPermissionSet": permission_set_policies.detach_managed,
-    "ListManagedPoliciesInPermissionSet": permission_set_policies.list_managed,
-    "AttachCustomerManagedPolicyReferenceToPermissionSet": permission_set_policies.attach_customer,
-    "DetachCustomerManagedPolicyReferenceFromPermissionSet": permission_set_policies.detach_customer,
-    "ListCustomerManagedPolicyReferencesInPermissionSet": permission_set_policies.list_customer,
-    "PutInlinePolicyToPermissionSet": permission_set_policies.put_inline,
-    "GetInlinePolicyForPermissionSet": permission_set_policies.get_inline,
-    "DeleteInlinePolicyFromPermissionSet": permission_set_policies.delete_inline,
-    "PutPermissionsBoundaryToPermissionSet": permission_set_policies.put_boundary,
-    "GetPermissionsBoundaryForPermissionSet": permission_set_policies.get_boundary,
-    "DeletePermissionsBoundaryFromPermissionSet": permission_set_policies.delete_boundary,
+    "AttachManagedPolicyToPermissionSet": permission_sets.attach_managed,
+    "DetachManagedPolicyFromPermissionSet": permission_sets.detach_managed,
+    "ListManagedPoliciesInPermissionSet": permission_sets.list_managed,
+    "AttachCustomerManagedPolicyReferenceToPermissionSet": permission_sets.attach_customer,
+    "DetachCustomerManagedPolicyReferenceFromPermissionSet": permission_sets.detach_customer,
+    "ListCustomerManagedPolicyReferencesInPermissionSet": permission_sets.list_customer,
+    "PutInlinePolicyToPermissionSet": permission_sets.put_inline,
+    "GetInlinePolicyForPermissionSet": permission_sets.get_inline,
+    "DeleteInlinePolicyFromPermissionSet": permission_sets.delete_inline,
+    "PutPermissionsBoundaryToPermissionSet": permission_sets.put_boundary,
+    "GetPermissionsBoundaryForPermissionSet": permission_sets.get_boundary,
+    "DeletePermissionsBoundaryFromPermissionSet": permission_sets.delete_boundary,
     "TagResource": permission_sets.tag,
     "UntagResource": permission_sets.untag,
     "ListTagsForResource": permission_sets.list_tags,
     "CreateAccountAssignment": assignments.create,
     "DeleteAccountAssignment": assignments.delete,
-    "DescribeAccountAssignmentCreationStatus": assignments.describe_creation,
-    "DescribeAccountAssignmentDeletionStatus": assignments.describe_deletion,
-    "ListAccountAssignmentCreationStatus": assignments.list_creations,
-    "ListAccountAssignmentDeletionStatus": assignments.list_deletions,
+    "DescribeAccountAssignmentCreationStatus": CREATION.describe,
+    "DescribeAccountAssignmentDeletionStatus": DELETION.describe,
+    "ListAccountAssignmentCreationStatus": CREATION.list_all,
+    "ListAccountAssignmentDeletionStatus": DELETION.list_all,
     "ListAccountAssignments": assignments.list_for_account,
     "ListAccountAssignmentsForPrincipal": assignments.list_for_principal,
     "ProvisionPermissionSet": provisioning.provision,
-    "DescribePermissionSetProvisioningStatus": provisioning.describe_status,
-    "ListPermissionSetProvisioningStatus": provisioning.list_statuses,
+    "DescribePermissionSetProvisioningStatus": PROVISIONING.describe,
+    "ListPermissionSetProvisioningStatus": PROVISIONING.list_all,
     "ListPermissionSetsProvisionedToAccount": provisioning.list_permission_sets,
     "ListAccountsForProvisionedPermissionSet": provisioning.list_accounts,
 }
@@ -98,13 +97,13 @@ OF_STORE: dict[str, Handler] = {
     "DeleteGroup": GROUPS.delete,
     "ListGroups": GROUPS.list_all,
     "GetGroupId": GROUPS.get_id,
-    "CreateGroupMembership": memberships.create,
-    "DescribeGroupMembership": memberships.describe,
-    "DeleteGroupMembership": memberships.delete,
-    "GetGroupMembershipId": memberships.get_id,
-    "ListGroupMemberships": memberships.list_of_group,
-    "ListGroupMembershipsForMember": memberships.list_of_member,
-    "IsMemberInGroups": memberships.is_member,
+    "CreateGroupMembership": directory.create_membership,
+    "DescribeGroupMembership": directory.describe_membership,
+    "DeleteGroupMembership": directory.delete_membership,
+    "GetGroupMembershipId": directory.get_membership_id,
+    "ListGroupMemberships": directory.list_memberships_of_group,
+    "ListGroupMembershipsForMember": directory.list_memberships_of_member,
+    "IsMemberInGroups": directory.is_member_in_groups,
 }
 
 
@@ -114,7 +113,7 @@ Resolver = Callable[[Caller, str, dict[str, Any]], Any]
 
 def install(service: str, responses: type[BaseResponse]) -> None:
     """Answer a service's operations from here. service: sso-admin or identitystore."""
-    resolve: Resolver = access.instance_for if service == "sso-admin" else access.store_for
+    resolve: Resolver = instance.instance_for if service == "sso-admin" else instance.store_for
     bound = OF_INSTANCE if service == "sso-admin" else OF_STORE
     rows: list[tuple[str, Resolver, Handler]] = [
         (name, _caller, handler) for name, handler in OF_CALLER[service].items()
@@ -125,7 +124,7 @@ def install(service: str, responses: type[BaseResponse]) -> None:
 
 
 def settle_before(responses: type[BaseResponse]) -> None:
-    """Let every call of another service, too, see the roles that are due by then."""
+    """Settle before every call of another service too, so that it sees the roles that are due by then."""
 
     def setup_class(self: BaseResponse, *request: Any, **options: Any) -> None:
         asynchronous.settle()

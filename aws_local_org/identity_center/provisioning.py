@@ -3,7 +3,7 @@
 
 The role is `AWSReservedSSO_<name>_<suffix>` under `/aws-reserved/sso.amazonaws.com/`, with the Region appended to the
 path everywhere but in us-east-1. The suffix is new each time (IAM Identity Center User Guide, "Referencing permission
-sets in resource policies"), so a role that comes back has another ARN.
+sets in resource policies"), so a role that is provisioned again has another ARN.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from moto.iam.policy_validation import IAMPolicyDocumentValidator
 from moto.moto_api._internal import mock_random
 
 from aws_local_org import organization
-from aws_local_org.iam import managed_policies
-from aws_local_org.identity_center import asynchronous, rules
+from aws_local_org.iam.policies import aws_policy
+from aws_local_org.identity_center import rules
 from aws_local_org.identity_center.asynchronous import PROVISIONING, OperationFailed
 from aws_local_org.identity_center.permission_sets import find, role_definition
 from aws_local_org.identity_center.state import Instance, PermissionSet, Provisioned, RoleDefinition
@@ -28,27 +28,15 @@ LATEST, OUTDATED = "LATEST_PERMISSION_SET_PROVISIONED", "LATEST_PERMISSION_SET_N
 
 
 def provision(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Asynchronous. TargetType AWS_ACCOUNT needs a TargetId; ALL_PROVISIONED_ACCOUNTS takes those there are now."""
+    """Asynchronous. TargetType AWS_ACCOUNT needs a TargetId; ALL_PROVISIONED_ACCOUNTS are those of this moment."""
     permission_set = find(instance, parameters["PermissionSetArn"])
     quota = instance.quotas.concurrent_provisionings
-    if len(asynchronous.in_progress(instance, PROVISIONING)) >= quota:
+    if len(PROVISIONING.in_progress(instance)) >= quota:
         # The quota page gives the number, not the error; this is the one that declares "too many at once".
         raise rules.throttled(f"No more than {quota} ProvisionPermissionSet requests may be in progress")
     accounts = _targets(instance, permission_set, parameters)
     subject = {"PermissionSetArn": permission_set.arn, "AccountId": parameters.get("TargetId")}
-    apply = partial(_refresh_all, instance, permission_set, accounts)
-    operation = asynchronous.start(instance, PROVISIONING, subject, apply)
-    return {"PermissionSetProvisioningStatus": asynchronous.status(operation)}
-
-
-def describe_status(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
-    request_id = parameters["ProvisionPermissionSetRequestId"]
-    status = asynchronous.describe(instance, PROVISIONING, request_id)
-    return {"PermissionSetProvisioningStatus": status}
-
-
-def list_statuses(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
-    return asynchronous.list_statuses(instance, PROVISIONING, "PermissionSetsProvisioningStatus", parameters)
+    return PROVISIONING.start(instance, subject, partial(_refresh_all, instance, permission_set, accounts))
 
 
 def list_permission_sets(instance: Instance, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -118,7 +106,7 @@ def _matches(instance: Instance, account: str, arn: str, parameters: dict[str, A
 
 
 INLINE_POLICY_NAME = "AwsSSOInlinePolicy"
-#: The role always allows twelve hours; Identity Center keeps to the permission set's own session duration.
+#: The role always allows twelve hours; Identity Center applies the permission set's own session duration.
 MAX_SESSION_SECONDS = "43200"
 
 
@@ -167,7 +155,7 @@ def _role_policies(backend: IAMBackend, instance: Instance, definition: RoleDefi
             IAMPolicyDocumentValidator(definition.inline_policy).validate()
         except MalformedPolicyDocument as error:
             raise OperationFailed(f"Received a 400 status error: {error.message}") from error
-    managed = [managed_policies.aws_policy(backend, arn) for arn in sorted(definition.managed_policies)]
+    managed = [aws_policy(backend, arn) for arn in sorted(definition.managed_policies)]
     customer = [_customer_policy(backend, place) for place in sorted(definition.customer_policies)]
     return managed + customer
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of Identity Center: instances, each with its identity store, permission sets and assignments."""
+"""The state of Identity Center: instances, each with its identity store, permission sets and assignments; its clock."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from moto.moto_api._internal import mock_random
@@ -30,7 +30,7 @@ class Quotas:
     roles_per_account: int = 1000
 
 
-#: Held over every call, because the server answers each request in a separate thread.
+#: Held during every call, because the server answers each request in a separate thread.
 lock = threading.RLock()
 
 
@@ -159,3 +159,21 @@ class Instance:
 
 
 instances: list[Instance] = []
+
+
+def _wall_clock() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+_clock: Callable[[], datetime] = _wall_clock
+
+
+def now() -> datetime:
+    """The time, aware and in UTC."""
+    return _clock()
+
+
+def use_clock(clock: Callable[[], datetime] | None) -> None:
+    """Read the time from ``clock`` from now on, for tests; None returns to the wall clock."""
+    global _clock
+    _clock = clock or _wall_clock

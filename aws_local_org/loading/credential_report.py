@@ -12,8 +12,8 @@ from datetime import datetime
 from itertools import cycle
 
 from aws_local_org import settings
+from aws_local_org.loading.authorization_details import Reading
 from aws_local_org.loading.documents import moment, report_flag, report_value
-from aws_local_org.loading.entries import Reading
 from aws_local_org.seeding.key_material import CERTIFICATES
 from aws_local_org.seeding.records import (
     AccessKey,

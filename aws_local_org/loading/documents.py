@@ -10,8 +10,10 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -24,6 +26,36 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+
+
+def details_in(path: Path) -> list[dict[str, Any]]:
+    """The pages of an authorization details file. Raises LocalOrgError with the file and the place of the error."""
+    with _naming(path):
+        return pages_in(_text(path))
+
+
+def report_in(path: Path) -> str:
+    """The text of a credential report that can be read. Raises LocalOrgError with the file."""
+    with _naming(path):
+        text = _text(path)
+        report_rows(text)
+        return text
+
+
+def _text(path: Path) -> str:
+    try:
+        return text_of(path.read_bytes())
+    except OSError as error:
+        raise LocalOrgError(f"cannot be read: {error.strerror or error}") from error
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """A LocalOrgError names the file."""
+    try:
+        yield
+    except LocalOrgError as error:
+        raise LocalOrgError(f"{path}: {error}") from error
 
 
 def text_of(content: bytes) -> str:
@@ -102,7 +134,7 @@ def report_value(row: Mapping[str, str], column: str) -> str | None:
 
 
 def report_flag(row: Mapping[str, str], column: str) -> bool:
-    """TRUE, true or anything else."""
+    """Whether the cell is true, whatever its case."""
     return row.get(column, "").lower() == "true"
 
 

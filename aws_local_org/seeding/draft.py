@@ -160,7 +160,7 @@ class Draft:
         self._certificates = iter(CERTIFICATES)
 
     def name(self, wanted: str) -> str:
-        """``wanted``, numbered where an earlier user has it: IAM names differ by more than case."""
+        """``wanted``, with a number where an earlier user has it. IAM's names must differ by more than case."""
         number, candidate = 1, wanted
         while candidate.lower() in self._taken:
             number += 1
@@ -218,7 +218,7 @@ class Draft:
     def service_credential(
         self, service: str, created: datetime, active: bool = True, days: int | None = None
     ) -> ServiceCredential:
-        """``days``: how long an API key lives (CreateServiceSpecificCredential's CredentialAgeDays); None: for ever."""
+        """``days``: the CredentialAgeDays of CreateServiceSpecificCredential, for API keys; None: it never expires."""
         expires = created + timedelta(days=days) if days else None
         credential_id = self.ids.service_credential()
         return ServiceCredential(credential_id, f"{service}.amazonaws.com", created, active, expires)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real, parseable public key material for seeded users: making RSA keys is too slow to do on every seed.
+"""Real public key material for seeded users, because generating RSA keys on every seed is too slow.
 
 Self-signed X.509 certificates (RSA 2048, valid 2015-2115) and SSH public keys. Their private halves were never kept,
 so that nothing can be signed with them.

@@ -103,7 +103,7 @@ def policy_arn(account_id: str, policy: str) -> str:
 
 @dataclass(frozen=True)
 class Permissions:
-    """One combination: ``weight`` says how common it is among users of its sort."""
+    """One combination: ``weight`` says how common it is among users of its kind."""
 
     weight: int
     groups: tuple[str, ...] = ()

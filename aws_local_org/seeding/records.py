@@ -157,7 +157,7 @@ class AccountContents:
 
 
 def counts_of(contents: AccountContents) -> dict[str, int]:
-    """What -> how many; a count of 0 is kept, since it is news as well."""
+    """What -> how many, zeros included."""
     users = contents.users
     return {
         "users": len(users),

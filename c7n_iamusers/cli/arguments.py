@@ -1,19 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""click callbacks that check account ids, partitions and role ARNs before a command does anything."""
+"""What commands are given, checked before they do anything: account ids, partitions, role ARNs, an accounts file."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from c7n_iamusers.exceptions import InvalidPolicyData
+
+if TYPE_CHECKING:
+    from c7n_iamusers.organization.readiness import Target
 
 #: Stands for the account's id in a role's ARN.
 ACCOUNT_ID = "{account_id}"
 _ACCOUNT = re.compile(r"[0-9]{12}")
 # RoleName and Path: IAM API reference, CreateRole
 _ROLE = re.compile(r"arn:([a-z-]+):iam::[0-9]{12}:role/([\x21-\x7e]*/)?[\w+=,.@-]{1,64}", re.ASCII)
+# Organization: AWS Organizations API reference
+_ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 
 
@@ -59,6 +67,13 @@ def any_account_id(context: click.Context, parameter: click.Parameter, value: st
     return value if value == "*" else account_id(context, parameter, value)
 
 
+def organization_id(_: click.Context, __: click.Parameter, value: str) -> str:
+    """The id of an organization; empty for none. Raises click.BadParameter for anything else."""
+    if value and not _ORGANIZATION.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is not the id of an organization, such as o-a1b2c3d4e5")
+    return value
+
+
 def partition(_: click.Context, __: click.Parameter, value: str) -> str:
     """A partition that botocore knows. Raises click.BadParameter for any other."""
     _check_partition(value)
@@ -78,14 +93,36 @@ def role_arn(_: click.Context, __: click.Parameter, value: str | None) -> str | 
     """The ARN of a role, or None if none is given. Raises click.BadParameter for anything else."""
     if value is None:
         return None
-    found = _ROLE.fullmatch(value)
-    # in a policy these stand for other roles too
-    if found is None or "*" in value or "?" in value:
+    if not is_role_arn(value):
         raise click.BadParameter(
             f"{value!r} is not the ARN of a role, such as arn:aws:iam::111122223333:role/CloudCustodian"
         )
-    _check_partition(found[1])
+    _check_partition(value.split(":")[1])
     return value
+
+
+def targets_in(path: Path, names: Sequence[str] = (), tags: Sequence[str] = ()) -> tuple[Target, ...]:
+    """The accounts of the file, or those that ``names`` and ``tags`` choose. Raises InvalidPolicyData."""
+    import yaml
+
+    from c7n_iamusers.organization.readiness import chosen, targets
+
+    try:
+        found = targets(yaml.safe_load(path.read_bytes()))
+    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise InvalidPolicyData(f"{path}: can't be read as c7n-org's accounts file: {error}") from error
+    if not names and not tags:
+        return found
+    try:
+        return chosen(found, names, tags)
+    except ValueError as error:
+        raise InvalidPolicyData(f"{path}: {error}: correct -a and -t, or the file") from error
+
+
+def is_role_arn(value: str) -> bool:
+    """Whether ``value`` is the ARN of one role."""
+    # in a policy * and ? stand for other roles too
+    return bool(_ROLE.fullmatch(value)) and not {"*", "?"} & set(value)
 
 
 def role_name(context: click.Context, parameter: click.Parameter, value: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import account_choice, role_arn
+from c7n_iamusers.cli.arguments import account_choice, role_arn, targets_in
 from c7n_iamusers.cli.output import format_option, print_json_rows, print_table, progress_bar, say
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.text.wording import cell
@@ -88,7 +88,6 @@ def evidence(
 
 
 def _of_accounts(config: Path, names: Sequence[str], tags: Sequence[str], output_format: str) -> None:
-    from c7n_iamusers.cli.preflight import targets_in
 
     notes: list[str] = []
     unread: list[str] = []

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import any_account_id, partition_option
+from c7n_iamusers.cli.arguments import any_account_id, partition_option, targets_in
 from c7n_iamusers.cli.output import print_json
 from c7n_iamusers.cli.policies import loaded
 
 if TYPE_CHECKING:
     from c7n_iamusers.iam.permissions import Needed
+    from c7n_iamusers.organization.readiness import AccountValues
 
 PACKAGE = "c7n_iamusers."
 _OF_CENTER = ("sso:", "identitystore:")
@@ -34,6 +35,12 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     "--policy", "files", type=_FILE, multiple=True, required=True, metavar="FILE", help="May be repeated."
 )
 @click.option(
+    "-c",
+    "--config",
+    type=_FILE,
+    help="c7n-org's accounts file, for a variable in the name of the bucket with the exemptions.",
+)
+@click.option(
     "--restore",
     is_flag=True,
     help="Include what `c7n-iamusers restore` needs, which can give policies to users.",
@@ -47,7 +54,9 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     help="The account of the users.",
 )
 @partition_option
-def permissions(files: tuple[Path, ...], restore: bool, account: str, partition: str) -> None:
+def permissions(
+    files: tuple[Path, ...], config: Path | None, restore: bool, account: str, partition: str
+) -> None:
     """Print the least-privilege IAM policy for the role that runs the policies in the given files.
 
     It covers the calls that policies make with their own session. It does not cover what the credentials that run
@@ -57,14 +66,25 @@ def permissions(files: tuple[Path, ...], restore: bool, account: str, partition:
     from c7n_iamusers.iam.permissions import RESTORATION, Needed, role_policy
 
     needed = Needed(restoring=frozenset(RESTORATION if restore else ()))
+    values = account_values(config)
     for file in files:
         for part in parts_of(loaded(file)):
-            needed |= needed_in_account(part)
+            needed |= needed_in_account(part, values)
     print_json(role_policy(needed, account, partition))
 
 
-def needed_in_account(part: Any) -> Needed:
-    """What a source, filter or action of a policy needs by the policy's own session."""
+def account_values(config: Path | None) -> AccountValues:
+    """The values of variables in the accounts file; of none if it is not given."""
+    from c7n_iamusers.organization.readiness import AccountValues
+
+    return AccountValues(targets_in(config) if config else ())
+
+
+def needed_in_account(part: Any, values: AccountValues) -> Needed:
+    """What a source, filter or action of a policy needs by the policy's own session.
+
+    Raises InvalidPolicyData if it reads exemptions in a bucket whose name depends on a variable without a value.
+    """
     from c7n.actions import Notify
 
     from c7n_iamusers.iam.permissions import Needed
@@ -76,19 +96,20 @@ def needed_in_account(part: Any) -> Needed:
     if not _is_own(part):
         return Needed(_UNDECLARED.get(getattr(part, "type", ""), frozenset()), found)
     elsewhere = needed_in_center(part) | (_ASSUMING if data.get("role") else frozenset())
-    lists = frozenset((_READING, f"s3:::{place}") for place in _lists_in_s3(data))
+    lists = frozenset((_READING, f"s3:::{place}") for place in _lists_in_s3(data, values))
     given_back: frozenset[str] = getattr(part, "gives_back", frozenset())
     return Needed(found - elsewhere - {_READING}, restoring=given_back, bound=lists)
 
 
-def _lists_in_s3(data: dict[str, Any]) -> Iterator[str]:
-    """Bucket and key of the exemptions; a variable can be anything."""
-    from c7n_iamusers.organization.readiness import VARIABLE
-
+def _lists_in_s3(data: dict[str, Any], values: AccountValues) -> Iterator[str]:
+    """Bucket and key of the exemptions; in the key, a variable can be anything."""
     given = data.get("exempt-from") or ""
     url = given if isinstance(given, str) else str(given.get("from") or given.get("url"))
-    if url.startswith("s3://"):
-        yield VARIABLE.sub("*", url.removeprefix("s3://").partition("?")[0])
+    if not url.startswith(("s3://", "{")):
+        return
+    for place in values.places("list of exemptions", url):
+        if place.startswith("s3://"):
+            yield place.removeprefix("s3://").partition("?")[0]
 
 
 def needed_in_center(part: Any) -> frozenset[str]:

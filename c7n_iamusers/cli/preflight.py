@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import account_choice, role_arn
+from c7n_iamusers.cli.arguments import account_choice, role_arn, targets_in
 from c7n_iamusers.cli.output import format_option, print_json, print_table, progress_bar, say
-from c7n_iamusers.exceptions import EvidenceUnreadable, IdentityCenterError, InvalidPolicyData
+from c7n_iamusers.exceptions import EvidenceUnreadable, IdentityCenterError
 
 if TYPE_CHECKING:
     from c7n_iamusers.exemptions import ExemptionRule
@@ -289,24 +289,6 @@ def _caller(session: Any) -> str:
         return str(session.client("sts").get_caller_identity()["Arn"])
     except (ClientError, BotoCoreError) as error:
         raise EvidenceUnreadable(f"there are no valid credentials: {error}: sign in first") from error
-
-
-def targets_in(path: Path, names: Sequence[str] = (), tags: Sequence[str] = ()) -> tuple[Target, ...]:
-    """The accounts of the file, or those that ``names`` and ``tags`` choose. Raises InvalidPolicyData."""
-    import yaml
-
-    from c7n_iamusers.organization.readiness import chosen, targets
-
-    try:
-        found = targets(yaml.safe_load(path.read_bytes()))
-    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise InvalidPolicyData(f"{path}: can't be read as c7n-org's accounts file: {error}") from error
-    if not names and not tags:
-        return found
-    try:
-        return chosen(found, names, tags)
-    except ValueError as error:
-        raise InvalidPolicyData(f"{path}: {error}: correct -a and -t, or the file") from error
 
 
 def _rows(found: Iterable[Check]) -> Iterator[tuple[str, ...]]:

@@ -17,9 +17,9 @@ from typing import Any
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
+from c7n_iamusers.cli.arguments import targets_in
 from c7n_iamusers.cli.output import progress_bar, say
 from c7n_iamusers.cli.policies import FleetPolicies
-from c7n_iamusers.cli.preflight import targets_in
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.interruption import Interruption

@@ -78,10 +78,10 @@ def _time(_: click.Context, __: click.Parameter, value: str | None) -> datetime 
     "-u",
     "--use",
     "files",
-    type=_FILE,
     multiple=True,
     metavar="POLICIES",
-    help="The policies that c7n-org ran: an account without a result of each of them did not run. Repeatable.",
+    help="The policies that c7n-org ran, FILE or FILE#POLICY: an account without a result of each of them did not run. "
+    "Repeatable.",
 )
 @click.option(
     "--since",
@@ -107,7 +107,7 @@ def report(
     accounts_file: Path | None,
     names: tuple[str, ...],
     tags: tuple[str, ...],
-    files: tuple[Path, ...],
+    files: tuple[str, ...],
     since: datetime | None,
     output_format: str,
     output: str | None,
@@ -126,10 +126,14 @@ def report(
     wanted = Wanted([name for file in files for name in _policies(file)], since, bool(names or tags))
     expected = list(_expected(accounts_file, names, tags)) if accounts_file else []
     known = [each.name for each in expected]
-    found = [each for place in places for each in read_outputs(_store(place), known)]
-    outputs = list({each.place: each for each in found}.values())
     now = datetime.now(timezone.utc)
-    fleet = fleet_of(outputs, expected, now.date(), wanted)
+    # the outputs are held until the fleet is made of them, and no longer
+    fleet = fleet_of(
+        list({each.place: each for place in places for each in read_outputs(_store(place), known)}.values()),
+        expected,
+        now.date(),
+        wanted,
+    )
     place = output or f"report.{output_format}"
     asked = {"outputs": list(places), "expected": bool(expected)}
     data = {"generated": now.isoformat(timespec="seconds"), **asked, **fleet.as_data()}
@@ -153,13 +157,10 @@ def _who(row: Mapping[str, Any]) -> str:
 def _write(place: str, output_format: str, data: dict[str, Any]) -> None:
     from c7n_iamusers.report.rendering import render_csv, render_html, render_json
 
-    renderers = {"html": render_html, "csv": render_csv}
+    renderers = {"html": render_html, "json": render_json, "csv": render_csv}
     store, name = _target(place)
     try:
-        if output_format == "json":
-            store.stream(name, render_json(data))
-        else:
-            store.replace(name, renderers[output_format](data).encode())
+        store.stream(name, renderers[output_format](data))
     except OSError as error:
         raise OutputUnreadable(f"the report can't be written: {error}: give another --output FILE") from error
 
@@ -221,20 +222,24 @@ def _store(place: str) -> Store:
     return bucket_output(place, fleet_session(None, None))
 
 
-def _policies(path: Path) -> Iterator[str]:
-    """The names of the policies on IAM users in a file. Raises OutputUnreadable."""
+def _policies(place: str) -> Iterator[str]:
+    """The names of the policies on IAM users in FILE, or the one that FILE#POLICY names. Raises OutputUnreadable."""
     import yaml
 
     from c7n_iamusers.report.outputs import USER_TYPES
 
+    whole, _, only = (place, "", "") if Path(place).is_file() else place.partition("#")
     try:
-        policies = yaml.safe_load(path.read_text(encoding="utf-8"))["policies"]
-        yield from (str(each["name"]) for each in policies if each["resource"] in USER_TYPES)
+        policies = yaml.safe_load(Path(whole).read_text(encoding="utf-8"))["policies"]
+        names = {str(each["name"]): each["resource"] in USER_TYPES for each in policies}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise OutputUnreadable(
-            f"{path} can't be read as policies: {type(error).__name__}: {error}: give the file that c7n-org run -u was "
-            "given"
+            f"{whole} can't be read as policies: {type(error).__name__}: {error}: give the file that c7n-org run -u "
+            "was given"
         ) from error
+    if only and only not in names:
+        raise OutputUnreadable(f"{whole} has no policy {only}: give one of {', '.join(names)}")
+    yield from (name for name, is_on_users in names.items() if is_on_users and only in ("", name))
 
 
 def _expected(path: Path, names: tuple[str, ...], tags: tuple[str, ...]) -> Iterator[Expected]:

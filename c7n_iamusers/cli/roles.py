@@ -3,27 +3,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import role_arn, role_name
+from c7n_iamusers.cli.arguments import is_role_arn, organization_id, role_arn, role_name
 from c7n_iamusers.cli.output import format_option, print_json
-from c7n_iamusers.cli.permissions import needed_in_account, needed_in_center, part_data, parts_of
+from c7n_iamusers.cli.permissions import (
+    account_values,
+    needed_in_account,
+    needed_in_center,
+    part_data,
+    parts_of,
+)
 from c7n_iamusers.cli.policies import loaded
 from c7n_iamusers.exceptions import InvalidPolicyData
 
 if TYPE_CHECKING:
     from c7n_iamusers.iam.permissions import Needed
-    from c7n_iamusers.organization.readiness import Target
-    from c7n_iamusers.roles.documents import RoleNeeds
+    from c7n_iamusers.organization.readiness import AccountValues
+    from c7n_iamusers.roles.documents import Functions, Places, RoleNeeds
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 #: The beginnings of IAM's actions that change nothing.
 _READS = ("iam:Generate", "iam:Get", "iam:List", "iam:Simulate")
+#: What Cloud Custodian fills in in an output's URL, and what of it changes between runs.
+_FILLED_IN = re.compile(r"\{(account_id|region|policy_name|now|uuid)([!:][^{}]*)?\}")
+_CHANGING = re.compile(r"\{(now|uuid)[^}]*\}")
+#: The modes of Cloud Custodian that make a Lambda function and a rule of EventBridge.
+_MODES = ("cloudtrail", "periodic")
+#: The account of the role itself, in its policy.
+_OWN_ACCOUNT = "${aws:PrincipalAccount}"
 
 
 @click.command()
@@ -42,6 +56,7 @@ _READS = ("iam:Generate", "iam:Get", "iam:List", "iam:Simulate")
 )
 @click.option("--reader", default="IamUsersReader", show_default=True, metavar="NAME", callback=role_name)
 @click.option("--remover", default="IamUsersRemover", show_default=True, metavar="NAME", callback=role_name)
+@click.option("--deployer", default="IamUsersDeployer", show_default=True, metavar="NAME", callback=role_name)
 @click.option(
     "--identity-center-role",
     "center",
@@ -57,6 +72,14 @@ _READS = ("iam:Generate", "iam:Get", "iam:List", "iam:Simulate")
     "policy only.",
 )
 @click.option("--external-id", default="", metavar="TEXT", help="As external_id in the accounts file.")
+@click.option(
+    "--org-id",
+    "organization",
+    default="",
+    metavar="ID",
+    callback=organization_id,
+    help="The organization that the buckets, the roles and the runner are in: those of any other are denied.",
+)
 @click.option(
     "--output-dir", "-s", "outputs", multiple=True, metavar="URL", help="The runner's s3:// output."
 )
@@ -79,7 +102,9 @@ _READS = ("iam:Generate", "iam:Get", "iam:List", "iam:Simulate")
 @click.option(
     "--role",
     "only",
-    type=click.Choice(["member-reader", "member-remover", "identity-center", "runner"]),
+    type=click.Choice(
+        ["member-reader", "member-remover", "function", "deployer", "identity-center", "runner"]
+    ),
     help="Print this one alone.",
 )
 @format_option("cloudformation", "terraform", "json")
@@ -100,26 +125,39 @@ def roles(
 
     member-reader and member-remover are for each member account, identity-center for the account that administers
     Identity Center, and runner for the account in which c7n-org runs. Policies that change users are the remover's,
-    all others the reader's. What each may do comes from what the filters and actions declare. The printed JSON has a
-    member for each role; with --role it is the document alone.
+    all others the reader's. Policies with a Lambda mode run as the role that mode.role names, which is function, and
+    c7n-org deploys them as deployer; both are for each member account. What each may do comes from what the filters and
+    actions declare. The printed JSON has a member for each role; with --role it is the document alone.
     """
-    from c7n_iamusers.cli.preflight import targets_in
-    from c7n_iamusers.roles.documents import Places, RoleSettings, role_documents
+    from c7n_iamusers.roles.documents import RoleSettings, role_documents
     from c7n_iamusers.roles.rendering import rendered_role
 
     policies = [policy for file in files for policy in loaded(file)]
-    _check(policies, settings, only)
-    names = _Names([*parts_of(policies)], targets_in(config) if config else ())
+    _check(settings, only)
+    values = account_values(config)
+    for url in outputs:
+        _check_output(url)
+    written, listed = _output_places(outputs, values)
+    pulling = [each for each in policies if each.execution_mode == "pull"]
+    names = _Names([*parts_of(pulling)], values)
     known = RoleSettings(runner, center=center or names.center(), **settings)
-    places = Places(names.queues(), (*names.notices(), *outputs), names.records())
-    needs = replace(role_needs(policies, restore, undo), setup=setup)
+    places = names.places(written, listed)
+    functions = _functions([each for each in policies if each not in pulling], values, outputs)
+    needs = replace(role_needs(pulling, values, restore, undo), functions=functions, setup=setup)
+    if functions and functions.role.rpartition("/")[2] in (known.reader, known.remover, known.deployer):
+        raise InvalidPolicyData(
+            f"mode.role is {functions.role}, and so is --reader, --remover or --deployer: the functions have a role of "
+            "their own, so give another name"
+        )
     found = {each.kind: rendered_role(each, output_format) for each in role_documents(needs, known, places)}
     if only and only not in found:
         raise InvalidPolicyData(f"the policies take no role {only}; they take {', '.join(found)}")
     print_json(found[only] if only else found)
 
 
-def role_needs(policies: Iterable[Any], restore: bool = False, undo: bool = False) -> RoleNeeds:
+def role_needs(
+    policies: Iterable[Any], values: AccountValues, restore: bool = False, undo: bool = False
+) -> RoleNeeds:
     """What c7n's ``policies`` need, by the role that calls.
 
     ``restore``, ``undo``: also what `c7n-iamusers restore`, and `provision --prune` and `--undo`, need.
@@ -134,7 +172,7 @@ def role_needs(policies: Iterable[Any], restore: bool = False, undo: bool = Fals
     for policy in policies:
         needed = Needed()
         for part in parts_of([policy]):
-            needed |= needed_in_account(part)
+            needed |= needed_in_account(part, values)
             in_center |= needed_in_center(part)
         if _changes_users(needed):
             remover = (remover or Needed()) | needed
@@ -148,47 +186,127 @@ def _changes_users(needed: Needed) -> bool:
     return any(each.startswith("iam:") and not each.startswith(_READS) for each in found)
 
 
-def _check(policies: Sequence[Any], settings: Mapping[str, str], only: str | None) -> None:
-    """Raises InvalidPolicyData, or click.UsageError, for what would give roles that are useless or too wide."""
-    functions = [each.name for each in policies if each.execution_mode != "pull"]
-    if functions:
-        raise InvalidPolicyData(
-            f"{', '.join(functions)}: runs as a Lambda function, whose role these documents are not: leave its file "
-            "out. The head of policies/realtime.yml says what that role needs"
-        )
-    if settings["reader"] == settings["remover"] and not only:
+def _check(settings: Mapping[str, str], only: str | None) -> None:
+    """Raises click.UsageError for what would give roles that are useless or too wide."""
+    names = ("reader", "remover", "deployer")
+    if len({settings[each] for each in names}) < len(names) and not only:
         raise click.UsageError(
-            "--reader and --remover are two roles: give them two names, or print one by --role"
+            "--reader, --remover and --deployer are three roles: give them different names, or print one by --role"
         )
     if any(each in settings["runner_principal"] for each in "*?"):
         raise click.UsageError("--runner-principal: give one ARN or one service, without * and ?")
 
 
+def _functions(policies: Sequence[Any], values: AccountValues, outputs: Sequence[str]) -> Functions | None:
+    """The policies that run in AWS Lambda. ``outputs``: of the runner, which a function has if it names no other.
+
+    Raises InvalidPolicyData.
+    """
+    from c7n_iamusers.iam.permissions import Needed
+    from c7n_iamusers.roles.documents import Functions
+
+    if not policies:
+        return None
+    roles, needed, given = dict[str, None](), Needed(), dict[str, None]()
+    for policy in policies:
+        roles |= dict.fromkeys(_function_roles(policy, values))
+        output = _option(policy, "output_dir")
+        given |= dict.fromkeys([output] if output else outputs)
+        for part in parts_of([policy]):
+            if needed_in_center(part):
+                raise InvalidPolicyData(
+                    f"{policy.name}: a function that works in IAM Identity Center by another role is not in these "
+                    "documents: run the policy without mode, by c7n-org"
+                )
+            needed |= needed_in_account(part, values)
+    if len(roles) > 1:
+        raise InvalidPolicyData(
+            f"the functions have several roles ({', '.join(roles)}): print the roles of their files one after another"
+        )
+    names = _Names([*parts_of(policies)], values, _OWN_ACCOUNT)
+    written, listed = _output_places(given, values, _OWN_ACCOUNT)
+    return Functions(
+        next(iter(roles)),
+        tuple(f"{each.data['mode'].get('function-prefix', 'custodian-')}{each.name}" for each in policies),
+        needed,
+        names.places(written, listed),
+    )
+
+
+def _function_roles(policy: Any, values: AccountValues) -> Iterator[str]:
+    """The name of the role of ``policy``'s function, after its path if it has one. Raises InvalidPolicyData."""
+    mode = policy.data["mode"]
+    if mode["type"] not in _MODES:
+        raise InvalidPolicyData(
+            f"{policy.name}: the roles for mode {mode['type']} are not in these documents, only those for "
+            f"{' and '.join(_MODES)}: leave its file out"
+        )
+    if mode.get("member-role") or _option(policy, "assume_role"):
+        raise InvalidPolicyData(
+            f"{policy.name}: its function assumes another role, which is not in these documents: leave its file out"
+        )
+    if not (role := mode.get("role")):
+        raise InvalidPolicyData(
+            f"{policy.name}: names no mode.role, so its function would run as the role by which c7n-org deploys it: "
+            "name a role of its own"
+        )
+    for each in values.of("role of the function", role):
+        name = each.partition(":role/")[2] if each.startswith("arn:") else each
+        if not is_role_arn(f"arn:aws:iam::111122223333:role/{name}"):
+            raise InvalidPolicyData(
+                f"{policy.name}: mode.role: {each!r} is neither the name nor the ARN of a role"
+            )
+        yield name
+
+
+def _option(policy: Any, name: str) -> str:
+    return str(policy.data["mode"].get("execution-options", {}).get(name) or "")
+
+
+def _check_output(url: str) -> None:
+    """Raises click.UsageError if ``url`` is no output in a bucket, or Cloud Custodian can't fill it in."""
+    if not url.startswith("s3://") or "{" in _FILLED_IN.sub("", url):
+        raise click.UsageError(
+            f"--output-dir: {url!r} is not s3://BUCKET/PREFIX, in which Cloud Custodian fills in {{account_id}}, "
+            "{region}, {policy_name}, {now} and {uuid}: correct it, or leave it out for a directory"
+        )
+
+
+def _output_places(
+    urls: Iterable[str], values: AccountValues, account: str = "*"
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The places of the outputs, and the directories in which the outputs of several policies lie side by side.
+
+    This package's own files lie where the parts of a URL that change between runs are left out. An action finds the
+    journals of other policies beside its own output.
+    """
+    written, listed = dict[str, None](), dict[str, None]()
+    for url in urls:
+        lasting = re.sub(r"(?<!:)/{2,}", "/", _CHANGING.sub("", url)).rstrip("/")
+        for each in (url, lasting):
+            written |= dict.fromkeys(values.places("output", each, account))
+        directory = lasting.rpartition("/")[0]
+        if "{policy_name}" in lasting and directory.count("/") > 2:
+            listed |= dict.fromkeys(values.places("output", directory, account))
+    return tuple(written), tuple(listed)
+
+
 @dataclass(frozen=True)
 class _Names:
-    """What ``parts`` name: queues, places, roles. ``targets``: the accounts, for the variables; none if unknown."""
+    """What ``parts`` name: queues, places, roles. ``account``: stands for the id of the account in keys."""
 
     parts: Sequence[Any]
-    targets: Sequence[Target]
+    values: AccountValues
+    account: str = "*"
 
-    def queues(self) -> tuple[str, ...]:
-        """The queues to which the runner's own session sends."""
+    def places(self, outputs: tuple[str, ...], listed: tuple[str, ...]) -> Places:
+        """Where the runner's own session sends and writes, and what it reads: earlier journals, and who signed in."""
+        from c7n_iamusers.roles.documents import Places
+
         sending = [part_data(part) for part in self.parts if part_data(part).get("assume_role") is False]
-        return self._named("queue", [(data.get("transport") or {}).get("queue") for data in sending])
-
-    def notices(self) -> tuple[str, ...]:
-        """The buckets of notices."""
-        found = self._named("notices", [part_data(part).get("notices") for part in self.parts])
-        return tuple(each for each in found if each.startswith("s3://"))
-
-    def records(self) -> tuple[str, ...]:
-        """The places in buckets that are only read: records of earlier quarantines, and who signed in."""
-        found = [
-            each
-            for key in ("record-from", "sign-ins")
-            for each in self._named(key, [part_data(part).get(key) for part in self.parts])
-        ]
-        return tuple(each for each in found if each.startswith("s3://"))
+        queues = self._named("queue", [(data.get("transport") or {}).get("queue") for data in sending])
+        notices, records, sign_ins = map(self._places, ("notices", "record-from", "sign-ins"))
+        return Places(queues, (*notices, *outputs), records, sign_ins, listed)
 
     def center(self) -> str:
         """The ARN of the role for Identity Center; empty if there is none."""
@@ -203,18 +321,12 @@ class _Names:
 
     def _named(self, what: str, values: Iterable[Any]) -> tuple[str, ...]:
         """``values`` with the variables filled in for each account. Raises InvalidPolicyData if one is not defined."""
-        from c7n_iamusers.organization.readiness import filled, variables_of
+        return tuple(
+            dict.fromkeys(each for value in filter(None, values) for each in self.values.of(what, value))
+        )
 
-        found: dict[str, None] = {}
-        for value in filter(None, values):
-            if not (missing := variables_of(value)):
-                found[value] = None
-                continue
-            known = [filled([value], target) for target in self.targets]
-            if not known or not all(known):
-                raise InvalidPolicyData(
-                    f"the {what} {value} depends on {', '.join(sorted(missing))}, which is not known in every account: "
-                    "give c7n-org's accounts file, which defines it under vars, with -c"
-                )
-            found |= dict.fromkeys(each for listed in known for each in listed)
-        return tuple(found)
+    def _places(self, key: str) -> tuple[str, ...]:
+        """The ``s3://`` URLs that parts name as ``key``. Raises InvalidPolicyData."""
+        given = filter(None, (part_data(part).get(key) for part in self.parts))
+        found = dict.fromkeys(each for url in given for each in self.values.places(key, url, self.account))
+        return tuple(each for each in found if each.startswith("s3://"))

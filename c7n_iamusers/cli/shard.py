@@ -14,6 +14,11 @@ from c7n_iamusers.cli.output import say
 from c7n_iamusers.exceptions import InvalidPolicyData
 
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
+#: What two accounts may not have in common, and why.
+_UNIQUE = {
+    "account_id": "its users would be processed twice; IAM is the same in all Regions, so remove one of the two",
+    "name": "c7n-org would write the outputs of both to one place, so give each a name of its own",
+}
 
 
 def shard_of(account_id: str, shards: int) -> int:
@@ -29,28 +34,36 @@ def shard_of(account_id: str, shards: int) -> int:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="c7n-org's accounts file.",
 )
-@click.option("--index", required=True, type=click.IntRange(min=0), help="Which shard, from 0 to N-1.")
+@click.option(
+    "--index",
+    "indexes",
+    required=True,
+    multiple=True,
+    type=click.IntRange(min=0),
+    help="Which shard, from 0 to N-1. Repeatable, for several shards in one file.",
+)
 @click.option(
     "--of", "shards", required=True, metavar="N", type=click.IntRange(min=1), help="How many shards."
 )
-def shard(config: Path, index: int, shards: int) -> None:
+def shard(config: Path, indexes: tuple[int, ...], shards: int) -> None:
     """Print the accounts file of one shard, for c7n-org run -c.
 
-    An account's shard depends on its id and N alone: an account that is added or removed moves no other one. All rows
-    of an account are in the same shard. A shard may have no account; c7n-org then does nothing.
+    An account's shard depends on its id and N alone: an account that is added or removed moves no other one. A shard
+    may have no account; c7n-org then does nothing.
     """
     import yaml
 
-    if index >= shards:
+    if max(indexes) >= shards:
         raise click.UsageError(f"--index is from 0 to {shards - 1} with --of {shards}")
-    data = _read(config)
-    rows = [each for each in data["accounts"] if shard_of(each["account_id"], shards) == index]
+    data, chosen = _read(config), set(indexes)
+    rows = [each for each in data["accounts"] if shard_of(each["account_id"], shards) in chosen]
     click.echo(yaml.safe_dump({**data, "accounts": rows}, sort_keys=False, allow_unicode=True), nl=False)
-    say(f"shard {index} of {shards}: {len(rows)} of {len(data['accounts'])} rows of {config}", err=True)
+    which = ", ".join(map(str, sorted(chosen)))
+    say(f"shard {which} of {shards}: {len(rows)} of {len(data['accounts'])} rows of {config}", err=True)
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Raises InvalidPolicyData for an account without an id, since no shard would process it."""
+    """Raises InvalidPolicyData for an account that no shard would process, or that is not told from another."""
     import yaml
 
     try:
@@ -62,11 +75,17 @@ def _read(path: Path) -> dict[str, Any]:
         raise InvalidPolicyData(
             f"{path} has no list `accounts`: give the accounts file that c7n-org run -c takes"
         )
+    seen: dict[tuple[str, str], str] = {}
     for number, each in enumerate(rows, 1):
         account_id = each.get("account_id") if isinstance(each, dict) else None
         if not (isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id)):
             raise InvalidPolicyData(
                 f"{path}: account {number} has the account_id {account_id!r}: write its 12 digits in quotes"
             )
+        this = f"{number} ({each.get('name')}, {account_id})"
+        for key, why in _UNIQUE.items():
+            other = seen.setdefault((key, str(each.get(key))), this)
+            if other != this:
+                raise InvalidPolicyData(f"{path}: accounts {other} and {this} have the same {key}: {why}")
     found: dict[str, Any] = data
     return found

@@ -112,6 +112,10 @@ _DENYING = {
     "iam:AttachUserPolicy": "iam:PolicyARN",
     "iam:PutUserPermissionsBoundary": "iam:PermissionsBoundary",
 }
+#: The condition key for the organization of the account that owns a resource, such as a bucket.
+RESOURCE_ORGANIZATION = "aws:ResourceOrgID"
+#: A condition's operator, key and value.
+_NO_CONDITION = ("", "", "")
 
 
 @dataclass(frozen=True)
@@ -137,22 +141,28 @@ class Needed:
         )
 
 
-def role_policy(needed: Needed, account_id: str = "*", partition: str = "aws") -> dict[str, Any]:
+def role_policy(
+    needed: Needed, account_id: str = "*", partition: str = "aws", organization: str = ""
+) -> dict[str, Any]:
     """The policy document. ``account_id``: the users' account, ``*`` for the account that the role is in.
 
-    No condition can limit ``iam:PutUserPolicy`` to the Deny-all: a principal with it can give a user any permission.
+    ``organization``: its id, if buckets of any other are to be denied. No condition can limit ``iam:PutUserPolicy`` to
+    the Deny-all: a principal with it can give a user any permission.
     """
-    grouped: defaultdict[tuple[tuple[str, ...], str], list[str]] = defaultdict(list)
+    # by resources and condition
+    grouped: defaultdict[tuple[tuple[str, ...], tuple[str, str, str]], list[str]] = defaultdict(list)
+    free = needed.others | needed.restoring
     for action in sorted(_needing_permission(needed.own | needed.others | needed.restoring)):
         resources = (ANYTHING,) if action in needed.others else resources_of(action, account_id, partition)
-        free = action in needed.others | needed.restoring
-        grouped[(resources, "" if free else _DENYING.get(action, ""))].append(action)
+        key = "" if action in free else _DENYING.get(action, "")
+        grouped[(resources, ("ArnEquals", key, aws_deny_all(partition)) if key else _NO_CONDITION)].append(
+            action
+        )
     for action, resource in sorted(needed.bound):
-        grouped[((f"arn:{partition}:{resource}",), "")].append(action)
-    statements = [
-        _statement(actions, resources, denying, partition)
-        for (resources, denying), actions in sorted(grouped.items())
-    ]
+        owned = organization and action.startswith("s3:")
+        condition = ("StringEquals", RESOURCE_ORGANIZATION, organization) if owned else _NO_CONDITION
+        grouped[((f"arn:{partition}:{resource}",), condition)].append(action)
+    statements = [_statement(actions, *key) for key, actions in sorted(grouped.items())]
     return {"Version": "2012-10-17", "Statement": statements}
 
 
@@ -162,10 +172,9 @@ def _needing_permission(actions: Iterable[str]) -> list[str]:
 
 
 def _statement(
-    actions: list[str], resources: tuple[str, ...], denying: str, partition: str
+    actions: list[str], resources: tuple[str, ...], condition: tuple[str, str, str]
 ) -> Mapping[str, Any]:
     resource = resources[0] if len(resources) == 1 else list(resources)
     statement = {"Effect": "Allow", "Action": actions, "Resource": resource}
-    if not denying:
-        return statement
-    return {**statement, "Condition": {"ArnEquals": {denying: aws_deny_all(partition)}}}
+    operator, key, value = condition
+    return {**statement, "Condition": {operator: {key: value}}} if key else statement

@@ -128,20 +128,20 @@ class Changes:
         self._desired, self._state, self._people, self._instance = desired, state, people, instance
         self._proofs = proofs or ExistingSetProofs()
         self._side_effects = side_effects or SideEffects(desired, state, people, claims, instance)
-        self._holders: defaultdict[str, set[tuple[model.PersonKey, str]]] = defaultdict(set)
+        self._of_set: defaultdict[str, list[model.Claim]] = defaultdict(list)
         for claim in claims:
-            self._holders[claim.grant.permission_set].add((claim.person, claim.grant.account_id))
+            self._of_set[claim.grant.permission_set].append(claim)
         self._holder = {claim.grant.permission_set: claim.subject.arn for claim in claims}
         self._pending_requests: dict[tuple[str, object, object], str] = {
             (each.account_id, each.permission_set_arn, each.group_id): request_id
             for request_id, each in state.pending.items()
         }
+        self._group_ids: dict[str, str | Ref] = {}
         self._fresh = self._unassigned(claims)
         self._by_person: defaultdict[model.PersonKey, list[model.Claim]] = defaultdict(list)
         for claim in claims:
             self._by_person[claim.person].append(claim)
         self._groups = {claim.group: desired.groups[claim.group] for claim in claims}
-        self._memberships = sorted({(claim.person, claim.group) for claim in claims})
         self._grants = sorted((name, grant) for name, group in self._groups.items() for grant in group.grants)
         self._accounts: defaultdict[str, set[str]] = defaultdict(set)
         for _, grant in self._grants:
@@ -158,7 +158,9 @@ class Changes:
                 yield self._assignment(name, grant)
         if not self._desired.external:
             yield from (self._user(person) for person in sorted(self._by_person))
-            yield from (self._membership(*membership) for membership in self._memberships)
+            for person, claims in sorted(self._by_person.items(), key=lambda each: each[0]):
+                for name in sorted({claim.group for claim in claims}):
+                    yield self._membership(person, name)
 
     def keys_of(self, claim: model.Claim) -> Iterator[str]:
         """The keys of all changes that the claim's access depends on."""
@@ -199,7 +201,7 @@ class Changes:
     def _administrators(self, name: str, admin: str) -> Iterator[str]:
         """The people who become administrators by the permission set, in a line for a reviewer."""
         if admin:
-            people = {f"{person[0]} in account {account}" for person, account in self._holders[name]}
+            people = {f"{each.person[0]} in account {each.grant.account_id}" for each in self._of_set[name]}
             yield f"administrators: {', '.join(sorted(people))}"
 
     def _group(self, group: model.Group) -> model.Change:
@@ -220,21 +222,27 @@ class Changes:
             identifier=known.group_id if known else "",
         )
 
+    def _group_id(self, name: str) -> str | Ref:
+        """One object for all changes of a group, which may have thousands of members."""
+        if name not in self._group_ids:
+            known = self._state.groups.get(name)
+            self._group_ids[name] = (
+                known.group_id if known else Ref(f"{group_key(name)}:{operations.GROUP_ID}")
+            )
+        return self._group_ids[name]
+
     def _assignment(self, name: str, grant: model.Grant) -> model.Change:
         subject = self._shared_subject("assignment of group", name, {grant.account_id})
         key, title = assignment_key(name, grant), f"{name} -> {grant}"
         if self._is_assigned(name, grant):
             return model.Change(key, model.ASSIGNMENT, model.UNCHANGED, title, subject)
-        known_set, known_group = (
-            self._state.permission_sets.get(grant.permission_set),
-            self._state.groups.get(name),
-        )
+        known = self._state.permission_sets.get(grant.permission_set)
         arn = (
-            known_set.arn
-            if known_set
+            known.arn
+            if known
             else Ref(f"{set_key(grant.permission_set)}:{permission_sets.PERMISSION_SET_ARN}")
         )
-        group_id = known_group.group_id if known_group else Ref(f"{group_key(name)}:{operations.GROUP_ID}")
+        group_id = self._group_id(name)
         call = operations.assignment_creation(grant.account_id, arn, group_id, self._instance)
         awaits = self._pending(grant.account_id, arn, group_id)
         action = model.AWAIT if awaits else model.ASSIGN
@@ -272,8 +280,7 @@ class Changes:
         title = f"{self._desired.people[person].username} in {group}"
         if self._is_member(person, group):
             return model.Change(key, model.MEMBERSHIP, model.UNCHANGED, title, claim.subject)
-        known_group = self._state.groups.get(group)
-        group_id = known_group.group_id if known_group else Ref(f"{group_key(group)}:{operations.GROUP_ID}")
+        group_id = self._group_id(group)
         user_id = known.user_id if known else Ref(f"{user_key(person)}:{operations.USER_ID}")
         call = operations.membership_creation(group_id, user_id, self._instance)
         assigned = [assignment_key(group, grant) for grant in sorted(self._groups[group].grants)]

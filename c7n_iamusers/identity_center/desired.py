@@ -202,6 +202,7 @@ def _merged(
     groups: dict[str, model.Group] = {}
     people: dict[model.PersonKey, model.Person] = {}
     keys: dict[model.PersonKey, model.PersonKey] = {}
+    grants: dict[model.Grant, model.Grant] = {}
     claims: dict[tuple[str, str, str], model.Claim] = {}
     for request in requests:
         sets.update({each.name: each for each in request.permission_sets})
@@ -214,7 +215,7 @@ def _merged(
             request.subject,
             key,
             earlier.name,
-            request.grant,
+            grants.setdefault(request.grant, request.grant),
             request.candidate.rests_on,
             request.place,
             request.verdict,

@@ -139,7 +139,7 @@ class KnownGroup:
 PersonKey = tuple[str, str]
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Grant:
     """Access that a group gives its members: a permission set, by name, in an account."""
 
@@ -203,7 +203,7 @@ class Claim:
     earlier: EarlierAccess | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """An IAM user whose person gets no access. ``reason``: why, and what to do.
 

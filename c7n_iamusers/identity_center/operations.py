@@ -16,6 +16,9 @@ from c7n_iamusers.identity_center.run_objects import RECORD, Removed
 
 #: The Refs to the ids of new objects.
 GROUP_ID, USER_ID, MEMBERSHIP_ID, REQUEST = "group", "user", "membership", "assignment-request"
+# One for all calls of a kind: a plan may have hundreds of thousands.
+_SAVED_USER: Mapping[str, tuple[str, ...]] = {USER_ID: ("UserId",)}
+_SAVED_MEMBERSHIP: Mapping[str, tuple[str, ...]] = {MEMBERSHIP_ID: ("MembershipId",)}
 _CREATION, _DELETION = "AccountAssignmentCreationStatus", "AccountAssignmentDeletionStatus"
 #: A deletion is done if the object no longer exists.
 _GONE = frozenset({"ResourceNotFoundException"})
@@ -64,14 +67,13 @@ def assignment_creation(
 def user_creation(person: model.Person, instance: model.Instance) -> ApiCall:
     """CreateUser."""
     parameters = Deferred(_user_parameters, person, instance.identity_store_id)
-    return ApiCall("identitystore", "CreateUser", parameters, save={USER_ID: ("UserId",)})
+    return ApiCall("identitystore", "CreateUser", parameters, save=_SAVED_USER)
 
 
 def membership_creation(group_id: str | Ref, user_id: str | Ref, instance: model.Instance) -> ApiCall:
     """CreateGroupMembership."""
     parameters = Deferred(_membership_parameters, group_id, user_id, instance.identity_store_id)
-    save = {MEMBERSHIP_ID: ("MembershipId",)}
-    return ApiCall("identitystore", "CreateGroupMembership", parameters, save=save)
+    return ApiCall("identitystore", "CreateGroupMembership", parameters, save=_SAVED_MEMBERSHIP)
 
 
 def membership_deletion(

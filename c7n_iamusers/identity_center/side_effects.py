@@ -39,10 +39,11 @@ class SideEffects:
     ) -> None:
         self._desired, self._state, self._people, self._instance = desired, state, people, instance
         self._groups = {claim.group: desired.groups[claim.group] for claim in claims}
-        self._asked = {(claim.person, claim.grant) for claim in claims}
+        self._asked: defaultdict[model.Grant, set[model.PersonKey]] = defaultdict(set)
         self._joining: defaultdict[str, set[model.PersonKey]] = defaultdict(set)
         for claim in claims:
             self._joining[claim.group].add(claim.person)
+            self._asked[claim.grant].add(claim.person)
         self._pending: defaultdict[str, set[model.Assignment]] = defaultdict(set)
         for each in state.pending.values():
             self._pending[each.group_id].add(model.Assignment(each.account_id, each.permission_set_arn))
@@ -93,7 +94,7 @@ class SideEffects:
             new = [key for key in sorted(keys) if self._user_id(key) not in members]
             for grant in sorted({*requested.grants, *self.further(name)}):
                 people = tuple(
-                    self._desired.people[key].username for key in new if (key, grant) not in self._asked
+                    self._desired.people[key].username for key in new if key not in self._asked.get(grant, ())
                 )
                 consent = requested.shared and grant in requested.grants
                 if people:
@@ -154,7 +155,7 @@ class SideEffects:
 
     def _is_asked(self, user_id: str, grant: model.Grant) -> bool:
         key = self._keys.get(user_id)
-        return key is not None and (key, grant) in self._asked
+        return key is not None and key in self._asked.get(grant, ())
 
     def _is_assigned(self, known: model.KnownGroup, grant: model.Grant) -> bool:
         found = self._state.permission_sets.get(grant.permission_set)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from operator import eq, ge, gt, le, lt
 from typing import Any
 
 from c7n_iamusers.iam.policy_documents import listed
@@ -126,13 +128,16 @@ def outcomes(condition: Condition, possible: frozenset[str | None] | None) -> fr
 
 def _outcome(condition: Condition, value: str | None) -> frozenset[bool]:
     qualifier, _, name = condition.operator.rpartition(":")
-    operator = name.removesuffix(_IF_EXISTS)
-    if operator == _NULL:
+    base = name.removesuffix(_IF_EXISTS)
+    if base == _NULL:
         return frozenset({("true" if value is None else "false") in condition.values})
     if value is None:
         return _of_missing_key(condition, qualifier)
-    tests = _TESTS.get(operator.replace("Not", ""), ())
-    met = {any(test(pattern, value) for pattern in condition.values) for test in tests}
+    tests = _TESTS.get(base.replace("Not", ""), ())
+    try:
+        met = {any(test(pattern, value) for pattern in condition.values) for test in tests}
+    except ValueError:  # a date that is none
+        return _EITHER
     return frozenset(hit != condition.negated for hit in met) or _EITHER
 
 
@@ -142,6 +147,9 @@ def _of_missing_key(condition: Condition, qualifier: str) -> frozenset[bool]:
             return _EITHER
         return frozenset({qualifier == "ForAllValues"})
     return frozenset({condition.if_exists or condition.negated})
+
+
+_Test = Callable[[str, str], bool]
 
 
 def _equal(pattern: str, value: str) -> bool:
@@ -161,13 +169,24 @@ def _arn_alike(pattern: str, value: str) -> bool:
     return len(patterns) == len(values) and all(map(_alike, patterns, values))
 
 
+def _in_order(holds: Callable[[datetime, datetime], bool]) -> _Test:
+    return lambda pattern, value: holds(_moment(value), _moment(pattern))
+
+
+def _moment(text: str) -> datetime:
+    """Of "one of the W3C implementations of the ISO 8601 date formats or epoch (UNIX) time". Raises ValueError."""
+    if text.isdecimal():
+        return datetime.fromtimestamp(int(text), timezone.utc)
+    found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+
+
 def _plain(pattern: str) -> str:
     for character in "*?$":
         pattern = pattern.replace(f"${{{character}}}", character)
     return pattern
 
 
-_Test = Callable[[str, str], bool]
 #: "Each of the six colon-delimited components of the ARN is checked separately" ("Condition operators"). By that a
 #: lone ``*`` matches no ARN, although policies use it for any ARN. The outcome is certain only if both tests agree.
 _ARNS: tuple[_Test, ...] = (_arn_alike, _alike)
@@ -179,4 +198,9 @@ _TESTS: Mapping[str, tuple[_Test, ...]] = {
     "ArnEquals": _ARNS,
     "ArnLike": _ARNS,
     "Bool": (_same_but_case,),
+    "DateEquals": (_in_order(eq),),
+    "DateGreaterThan": (_in_order(gt),),
+    "DateGreaterThanEquals": (_in_order(ge),),
+    "DateLessThan": (_in_order(lt),),
+    "DateLessThanEquals": (_in_order(le),),
 }

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, timezone
 from statistics import median_low
+from sys import intern
 from typing import Any
 
-from c7n_iamusers.evidence.assessment import ANNOTATION
 from c7n_iamusers.evidence.attempts import HEARD, heard_reason
 from c7n_iamusers.evidence.findings import HIGH, LOW, MEDIUM
 from c7n_iamusers.evidence.model import UNKNOWN
@@ -19,7 +19,7 @@ from c7n_iamusers.exceptions import InvalidPolicyData, Stopped
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEASED, SKIPPED
 from c7n_iamusers.exemptions import RuleKey, parse_rules
 from c7n_iamusers.report import outputs as ended
-from c7n_iamusers.report.outputs import PolicyOutput
+from c7n_iamusers.report.outputs import EVIDENCE, Evidence, PolicyOutput, Selected
 from c7n_iamusers.safeguards.guards import quarantine_trouble
 from c7n_iamusers.text.wording import as_text, moment
 
@@ -85,10 +85,13 @@ class Wanted:
     expected_only: bool = False
 
 
-@dataclass
+@dataclass(slots=True)
 class User:
-    """A user of an account: ``evidence`` of the latest run that selected it, and what became of it.
+    """A user of an account: its evidence, and what became of it.
 
+    ``found``: the evidence of the latest runs that selected it; a later one's members take the place of an earlier
+    one's. ``severity``: of its worst finding; UNJUDGED where no output has its evidence. ``attempts``: the evidence of
+    that name. ``problems``: evidence that could not be read, in words.
     ``exempt``: whether the latest run that judged its account found it exempt and denied everything.
     ``remembered_from``: the first day whose broken quarantines are named although they were completed since.
     """
@@ -102,7 +105,10 @@ class User:
     first_seen: datetime = _LAST
     last_seen: datetime | None = None
     created: str = ""
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    found: tuple[Evidence, ...] = ()
+    severity: str = UNJUDGED
+    attempts: Any = None
+    problems: tuple[str, ...] = ()
     events: list[Row] = field(default_factory=list)
 
     def event(self) -> Row:
@@ -161,7 +167,7 @@ class User:
 
     def heard(self) -> str:
         """Who still calls AWS as the user under its quarantine, in words; empty if nobody, or it was released since."""
-        found = self.evidence.get("attempts")
+        found = self.attempts
         if not isinstance(found, Mapping) or found.get("state") != HEARD or not found.get("quarantined"):
             return ""
         if self.ended() > (moment(found.get("as_of")) or _LAST):
@@ -177,18 +183,28 @@ class User:
         states = [each["status"] for each in sorted(self.events, key=_when) if each["status"] in _CHANGING]
         return bool(states) and states[-1] == QUARANTINED
 
-    def severity(self) -> str:
-        """Of its worst finding; UNJUDGED where no output has its evidence."""
-        findings = self.evidence.get("findings")
-        if not isinstance(findings, list) or not self.evidence.get("kind"):
-            return UNJUDGED
-        found = {each.get("severity") for each in findings}
-        return next((each for each in (HIGH, MEDIUM) if each in found), LOW)
+    def evidence(self) -> Row:
+        """The members of ``found``, made anew each time."""
+        return {key: value for each in self.found for key, value in each.data().items()}
+
+    def note(self) -> None:
+        """Take out of the evidence what several parts of a report ask for."""
+        evidence = self.evidence()
+        findings = evidence.get("findings")
+        if isinstance(findings, list) and evidence.get("kind"):
+            severities = {each.get("severity") for each in findings}
+            self.severity = next((each for each in (HIGH, MEDIUM) if each in severities), LOW)
+        self.attempts = evidence.get("attempts")
+        self.problems = tuple(
+            intern(f"{name} could not be read: {source['problem']}")
+            for name, source in (evidence.get("sources") or {}).items()
+            if isinstance(source, dict) and source.get("problem")
+        )
 
     def as_data(self) -> Row:
         """JSON types only."""
-        event = self.event()
-        of_evidence = {key: self.evidence.get(key, empty) for key, empty in _EVIDENCE.items()}
+        event, evidence = self.event(), self.evidence()
+        of_evidence = {key: evidence.get(key, empty) for key, empty in EVIDENCE.items() if key != "kind"}
         return {
             "account": self.account,
             "user": self.name,
@@ -201,40 +217,20 @@ class User:
             "policy": event["policy"],
             "time": event["time"],
             "quarantine": self.quarantine(),
-            "severity": self.severity(),
+            "severity": self.severity,
             **of_evidence,
-            "kind": self.evidence.get("kind") or UNKNOWN,
-            "oldest_credential": self.oldest_credential(),
+            "kind": evidence.get("kind") or UNKNOWN,
+            "oldest_credential": _oldest(evidence.get("credentials") or ()),
             "outcomes": sorted(self.events, key=_when, reverse=True),
         }
 
-    def oldest_credential(self) -> str:
-        """When the oldest active credential was created; empty where none is, or the output does not say."""
-        return min(
-            (
-                str(each["created"])
-                for each in self.evidence.get("credentials") or ()
-                if each.get("active") and each.get("created")
-            ),
-            default="",
-        )
 
-
-#: What is shown of the annotation, and its value where it is missing. Anything else is left out.
-_EVIDENCE: dict[str, Any] = {
-    "reasons": [],
-    "replacement": [],
-    "findings": [],
-    "unknown_findings": [],
-    "last_activity": {},
-    "credentials": None,
-    "attachments": {},
-    "unread": [],
-    "trusted_by": None,
-    "sources": {},
-    "identity-center": None,
-    "attempts": None,
-}
+def _oldest(credentials: Iterable[Mapping[str, Any]]) -> str:
+    """When the oldest active one was created; empty where none is, or the output does not say."""
+    return min(
+        (str(each["created"]) for each in credentials if each.get("active") and each.get("created")),
+        default="",
+    )
 
 
 @dataclass(frozen=True)
@@ -252,7 +248,7 @@ class Account:
     def as_data(self) -> Row:
         """JSON types only; severities are those of users that are still there."""
         left = [each for each in self.users if each.event()["status"] != DELETED]
-        severities = Counter(each.severity() for each in left)
+        severities = Counter(each.severity for each in left)
         return {
             "account": self.id,
             "name": self.name,
@@ -279,26 +275,25 @@ class Fleet:
     policies: tuple[Row, ...]
 
     def as_data(self) -> Row:
-        """The whole report in JSON types."""
-        users = [each.as_data() for each in self.users]
-        left = [each for each in users if each["status"] != DELETED]
+        """The whole report in JSON types; ``users`` are made one by one, and can be read once."""
+        left = [each for each in self.users if each.event()["status"] != DELETED]
         return {
             "totals": {
                 "accounts": len(self.accounts),
                 "accounts_seen": sum(each.state not in UNSEEN for each in self.accounts),
-                "users": len(users),
+                "users": len(self.users),
                 "left": len(left),
-                "deleted": len(users) - len(left),
-                "quarantined": sum(bool(each["quarantine"]) for each in left),
-                "failed": sum(each["status"] == FAILED for each in left),
-                "high": sum(each["severity"] == HIGH for each in left),
+                "deleted": len(self.users) - len(left),
+                "quarantined": sum(bool(each.quarantine()) for each in left),
+                "failed": sum(each.event()["status"] == FAILED for each in left),
+                "high": sum(each.severity == HIGH for each in left),
             },
             "attention": list(self.attention),
             "accounts": [each.as_data() for each in self.accounts],
             "runs": list(self.runs),
             "policies": list(self.policies),
             "exemptions": list(self.exemptions),
-            "users": users,
+            "users": (each.as_data() for each in self.users),
         }
 
 
@@ -317,6 +312,7 @@ def fleet_of(
     users = _users(outputs, key_of)
     for user in users:
         user.remembered_from = today - _REMEMBERED
+        user.note()
     accounts = _accounts(outputs, expected, key_of, users, wanted)
     ordered = sorted(users, key=lambda each: (each.account, each.name.casefold(), each.unique_id))
     runs = tuple(_runs(outputs, users, key_of))
@@ -349,17 +345,15 @@ def _users(outputs: Iterable[PolicyOutput], key_of: _Keys) -> list[User]:
     of_arn: dict[str, User] = {}
     outputs = sorted(outputs, key=_began)
     for output in outputs:
-        for resource in output.resources or ():
-            user = _user(
-                found, of_arn, str(resource["Arn"]), str(resource.get("UserId") or ""), key_of.of(output)
-            )
-            _see(user, resource, output)
+        for each in output.users or ():
+            user = _user(found, of_arn, each.arn, each.unique_id, key_of.of(output))
+            _see(user, each, output)
     for output in outputs:
         for row in output.rows:
-            for each in (*row.get("history", ()), row):
-                unique_id = str(each.get("unique_id") or row.get("unique_id") or "")
+            for entry in (*row.get("history", ()), row):
+                unique_id = str(entry.get("unique_id") or row.get("unique_id") or "")
                 user = _user(found, of_arn, str(row["arn"]), unique_id, key_of.of(output))
-                event = _event(each, output)
+                event = _event(entry, output)
                 if event not in user.events:
                     user.events.append(event)
                 user.first_seen = min(user.first_seen, _when(event))
@@ -383,25 +377,26 @@ def _user(
     if not unique_id and arn in of_arn:
         return of_arn[arn]
     # The ARN's account, and not the run's, is the user's.
-    made = User(arn.split(":")[4] or account, arn.rpartition("/")[2], arn, unique_id)
+    made = User(intern(arn.split(":")[4] or account), arn.rpartition("/")[2], arn, unique_id)
     of_arn[arn] = found.setdefault((arn, unique_id), made)
     return of_arn[arn]
 
 
-def _see(user: User, resource: Mapping[str, Any], output: PolicyOutput) -> None:
+def _see(user: User, selected: Selected, output: PolicyOutput) -> None:
     """Outputs come in the order of their time, so what a later one knows takes the place."""
     began = _began(output)
     user.first_seen = min(user.first_seen, began)
     user.last_seen = output.time or user.last_seen
-    user.created = as_text(moment(resource.get("CreateDate"))) or user.created
-    annotation = resource.get(ANNOTATION) or {}
-    user.evidence = {**user.evidence, **annotation}
+    user.created = as_text(moment(selected.created)) or user.created
+    if keys := selected.evidence.keys:
+        kept = (each for each in user.found if not each.keys <= keys)
+        user.found = (*kept, selected.evidence)
 
 
 def _event(row: Mapping[str, Any], output: PolicyOutput) -> Row:
     # with fractions of a second: a run may write that the one before was stopped, and then what it did itself
     time = moment(row.get("time")) or output.time
-    texts = {key: str(row.get(key) or "") for key in ("status", "reason", "call", "code")}
+    texts = {key: intern(str(row.get(key) or "")) for key in ("status", "reason", "call", "code")}
     return {"time": time.isoformat() if time else "", "policy": output.policy, **texts}
 
 
@@ -504,15 +499,9 @@ def _account(
     return Account(key, name, state, why, tuple(_unread(users)), max(times, default=None), tuple(users))
 
 
-def _unread(users: Iterable[User]) -> Iterator[str]:
+def _unread(users: Iterable[User]) -> list[str]:
     """Evidence that a run could not read, so that findings that rest on it are unknown."""
-    found = {
-        f"{name} could not be read: {source['problem']}"
-        for user in users
-        for name, source in (user.evidence.get("sources") or {}).items()
-        if isinstance(source, dict) and source.get("problem")
-    }
-    yield from sorted(found)
+    return sorted({problem for user in users for problem in user.problems})
 
 
 def _by_risk(account: Account) -> tuple[Any, ...]:
@@ -599,7 +588,7 @@ def _runs(outputs: Iterable[PolicyOutput], users: Sequence[User], key_of: _Keys)
         known = sum(each.first_seen <= last for each in users)
         deleted = sum(at < until for at in deleted_at)
         statuses = Counter(str(row["status"]) for each in group for row in each.rows)
-        selected = sum(len(each.resources or ()) for each in group)
+        selected = sum(len(each.users or ()) for each in group)
         yield {
             "run": run,
             "policy": group[0].policy,
@@ -635,7 +624,7 @@ def _policies(latest: Mapping[tuple[str, str, str], PolicyOutput], wanted: Wante
             "accounts": len({account for account, _ in group}),
             "not_run": sorted({account for account, each in group if each.state in UNSEEN}),
             "dry_run": any(each.dry_run for each in outputs),
-            "selected": sum(len(each.resources or ()) for each in outputs),
+            "selected": sum(len(each.users or ()) for each in outputs),
             "outcomes": dict(sorted(Counter(each["status"] for each in events).items())),
             "skipped": dict(skipped.most_common()),
         }

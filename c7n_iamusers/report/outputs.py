@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import PurePosixPath
+from sys import intern
 from typing import Any
 
 from c7n_iamusers.evidence.assessment import ANNOTATION
@@ -59,14 +60,62 @@ class Usage:
     rules: Mapping[RuleKey, int]
 
 
+#: What is shown of the annotation, and its value where it is missing. Anything else is left out.
+EVIDENCE: dict[str, Any] = {
+    "kind": None,
+    "reasons": [],
+    "replacement": [],
+    "findings": [],
+    "unknown_findings": [],
+    "last_activity": {},
+    "credentials": None,
+    "attachments": {},
+    "unread": [],
+    "trusted_by": None,
+    "sources": {},
+    "identity-center": None,
+    "attempts": None,
+}
+#: Of the compression: 8 KiB of what is before, the smallest that takes most users' evidence, and little to set up.
+_WINDOW, _MEMORY, _LEVEL = -13, 5, 6
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a run found on a user, compressed: a report may be on 600,000 of them. ``keys``: its members.
+
+    ``like``: the evidence on another user of the account, which mostly has the same texts.
+    """
+
+    packed: bytes
+    keys: frozenset[str]
+    like: bytes
+
+    def data(self) -> dict[str, Any]:
+        """The members, made anew each time."""
+        text = zlib.decompressobj(_WINDOW, zdict=self.like).decompress(self.packed)
+        found: dict[str, Any] = json.loads(text)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A user that a policy selected."""
+
+    arn: str
+    unique_id: str
+    created: str
+    evidence: Evidence
+
+
 @dataclass(frozen=True)
 class PolicyOutput:
     """What the run of one policy has left for one account.
 
     ``place``: where, for people. ``run``: what it shares with the same run's other accounts. ``account``: the id, or
     empty. ``name``: c7n-org's name of the account, or empty. ``time``: when the run began. ``state``: how it ended;
-    empty where only a record of outcomes lies here. ``resources``: the users that were selected, None where that is
-    not known. ``rows``: of outcomes. ``rules``: entries of ``exempt``. ``usage``: None where the log does not say.
+    empty where only a record of outcomes lies here. ``users``: those that were selected, None where that is not known.
+    ``rows``: of outcomes. ``rules``: entries of ``exempt``. ``usage``: None where the log does not say.
     ``denied``: the ARNs of exempt users that are denied everything, and whether a quarantine does that; None where the
     filter unnecessary did not run.
     """
@@ -81,7 +130,7 @@ class PolicyOutput:
     state: str
     why: str
     dry_run: bool
-    resources: tuple[Mapping[str, Any], ...] | None
+    users: tuple[Selected, ...] | None
     rows: tuple[Mapping[str, Any], ...]
     rules: tuple[Mapping[str, Any], ...]
     usage: Usage | None
@@ -213,7 +262,9 @@ def _output(
         state=state,
         why=why,
         dry_run=bool((metadata or {}).get("config", {}).get("dryrun")),
-        resources=_shown(resources) if resources is not None and state in (RAN, ACTION_FAILED) else None,
+        users=tuple(_selected(resources))
+        if resources is not None and state in (RAN, ACTION_FAILED)
+        else None,
         rows=rows,
         rules=tuple(_rules(policy.get("filters"))),
         usage=_usage(log),
@@ -221,19 +272,23 @@ def _output(
     )
 
 
-def _shown(resources: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
-    """What a report needs of resources, without policies, tags and groups. Equal parts of evidence are one object.
-
-    A report holds the users of all accounts: this halves its memory.
-    """
-    shared: dict[str, Any] = {}
-    found = tuple({key: each[key] for key in _SHOWN if key in each} for each in resources)
-    for each in found:
-        if annotation := each.get(ANNOTATION):
-            each[ANNOTATION] = {
-                key: shared.setdefault(json.dumps(value), value) for key, value in annotation.items()
-            }
-    return found
+def _selected(resources: Iterable[Mapping[str, Any]]) -> Iterator[Selected]:
+    """What a report needs of resources, without policies, tags and groups."""
+    like, sets = b"", dict[frozenset[str], frozenset[str]]()
+    for each in resources:
+        annotation = each.get(ANNOTATION) or {}
+        shown = {key: annotation[key] for key in EVIDENCE if key in annotation}
+        text = json.dumps(shown, separators=(",", ":")).encode()
+        like = like or text
+        squeeze = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW, _MEMORY, zdict=like)
+        packed = squeeze.compress(text) + squeeze.flush()
+        keys = frozenset(shown)
+        evidence = Evidence(packed, sets.setdefault(keys, keys), like)
+        # each run has the same users
+        arn, unique_id, created = (
+            intern(str(each.get(key) or "")) for key in ("Arn", "UserId", "CreateDate")
+        )
+        yield Selected(arn, unique_id, created, evidence)
 
 
 def _state(files: _Files, metadata: Any, selected: bool, log: str) -> tuple[str, str]:
@@ -306,7 +361,6 @@ _ASSESSMENT = record(
     },
     others=True,
 )
-_SHOWN = ("Arn", "UserId", "CreateDate", ANNOTATION)
 _USER_ARN = text(2048, _ARN.pattern)
 _USERS = listing(record({"Arn": _USER_ARN}, {"UserId": _TEXT, ANNOTATION: _ASSESSMENT}, others=True), _MANY)
 _OUTCOME = {"status": _TEXT}

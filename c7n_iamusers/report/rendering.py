@@ -10,9 +10,10 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.resources import files
+from itertools import chain
 from typing import Any
 
 from c7n_iamusers.execution.outcomes import (
@@ -59,19 +60,21 @@ def render_json(data: Row) -> Iterator[bytes]:
     yield b"\n"
 
 
-def render_csv(data: Row) -> str:
+def render_csv(data: Row) -> Iterator[bytes]:
     """A row for each user, and for each account of which no users are known."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
+    yield _line(_COLUMNS)
     names = {each["account"]: each for each in data["accounts"]}
     unseen = [each for each in data["accounts"] if each["state"] != "ran" and not each["users"]]
-    rows = [*({"account": each["account"]} for each in unseen), *data["users"]]
-    for row in rows:
+    for row in chain(({"account": each["account"]} for each in unseen), data["users"]):
         account = names.get(row["account"], {})
         values = (value(row, account) for value in _COLUMNS.values())
-        writer.writerow([cell(visible(str(each))) for each in values])
-    return text.getvalue()
+        yield _line(cell(visible(str(each))) for each in values)
+
+
+def _line(cells: Iterable[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode()
 
 
 def _text(key: str) -> Callable[[Row, Row], str]:
@@ -101,20 +104,23 @@ _COLUMNS: dict[str, Callable[[Row, Row], str]] = {
 }
 
 
-def render_html(data: Row) -> str:
+def render_html(data: Row) -> Iterator[bytes]:
     """The page. Needs jinja2, of the extra ``cli``."""
     from jinja2 import Environment, StrictUndefined
 
-    seen = _visible(data)
+    seen = _visible({key: value for key, value in data.items() if key != "users"})
     now = moment(seen["generated"])
     assert now  # it is the report's own
-    users = [{**each, **_ages(each, now)} for each in seen["users"]]
+    users = _Users(seen["accounts"])
+    for each in data["users"]:
+        user = _visible(each)
+        users.add({**user, **_ages(user, now)})
     style, script = _asset("page.css"), _asset("page.js")
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return template.from_string(_asset("page.html.j2")).render(
+    page = template.from_string(_asset("page.html.j2")).generate(
         **{key: seen[key] for key in ("generated", "outputs", "totals", "accounts", "runs", "exemptions")},
         attention=_grouped(seen["attention"]),
-        charts=_charts(users),
+        charts=users.charts(),
         columns=_columns(seen["runs"]),
         widest=max((each["users"] for each in seen["accounts"]), default=0) or 1,
         statuses=_STATUSES,
@@ -126,8 +132,9 @@ def render_html(data: Row) -> str:
         script=script,
         style_hash=_hash(style),
         script_hash=_hash(script),
-        embedded=_embedded(users, seen["accounts"]),
+        embedded=users.embedded(),
     )
+    yield from (piece.encode() for piece in page)
 
 
 def _visible(value: Any) -> Any:
@@ -135,7 +142,7 @@ def _visible(value: Any) -> Any:
         return visible(value)
     if isinstance(value, Mapping):
         return {_visible(key): _visible(each) for key, each in value.items()}
-    return [_visible(each) for each in value] if isinstance(value, list | tuple) else value
+    return [_visible(each) for each in value] if isinstance(value, list | tuple | Iterator) else value
 
 
 def _asset(name: str) -> str:
@@ -205,32 +212,47 @@ class Chart:
         return max([1, *(bar.total for bar in self.bars)])
 
 
-def _charts(users: Sequence[Row]) -> list[Chart]:
-    severity = {finding["id"]: finding["severity"] for user in users for finding in user["findings"]}
+@dataclass(frozen=True)
+class _Counts:
+    """What a chart counts. ``filter``: see Chart. ``order``: of labels; others follow, from large to small."""
+
+    title: str
+    filter: str
+    labels_of: Callable[[Row], Iterable[str]]
+    order: Sequence[str] = ()
+    total: Counter[str] = field(default_factory=Counter)
+    left: Counter[str] = field(default_factory=Counter)
+
+    def add(self, user: Row) -> None:
+        labels = tuple(self.labels_of(user))
+        self.total.update(labels)
+        if user["status"] != DELETED:
+            self.left.update(labels)
+
+    def chart(self, severity: Mapping[str, str]) -> Chart:
+        known = [label for label in self.order if label in self.total]
+        others = sorted(self.total.keys() - set(self.order), key=lambda label: (-self.total[label], label))
+        bars = (
+            Bar(
+                label,
+                self.left[label],
+                self.total[label],
+                severity.get(label, "") if self.filter == "finding" else "",
+            )
+            for label in (*known, *others)
+        )
+        return Chart(self.title, self.filter, tuple(bars))
+
+
+def _counts() -> tuple[_Counts, ...]:
     activity = (*(name for _, name in _ACTIVITY), _LONG_AGO, _NEVER, _UNKNOWN)
     ages = (*(name for _, name in _AGES), _OLD, _NONE, _UNKNOWN)
-    return [
-        Chart("Outcomes", "status", _bars(users, lambda user: [user["status"]], _STATUSES)),
-        Chart("Findings", "finding", _bars(users, _ids, (), severity)),
-        Chart("Kinds", "kind", _bars(users, lambda user: [user["kind"]])),
-        Chart("Last activity", "activity", _bars(users, lambda user: [user["activity"]], activity)),
-        Chart("Oldest active credential", "age", _bars(users, lambda user: [user["age"]], ages)),
-    ]
-
-
-def _bars(
-    users: Sequence[Row],
-    labels_of: Callable[[Row], Iterable[str]],
-    order: Sequence[str] = (),
-    severity: Mapping[str, str] | None = None,
-) -> tuple[Bar, ...]:
-    """In ``order``, or from the longest to the shortest; those of nobody are left out."""
-    total = Counter(label for user in users for label in labels_of(user))
-    left = Counter(label for user in users if user["status"] != DELETED for label in labels_of(user))
-    known = [label for label in order if label in total]
-    others = sorted(total.keys() - set(order), key=lambda label: (-total[label], label))
-    return tuple(
-        Bar(label, left[label], total[label], (severity or {}).get(label, "")) for label in (*known, *others)
+    return (
+        _Counts("Outcomes", "status", lambda user: [user["status"]], _STATUSES),
+        _Counts("Findings", "finding", _ids),
+        _Counts("Kinds", "kind", lambda user: [user["kind"]]),
+        _Counts("Last activity", "activity", lambda user: [user["activity"]], activity),
+        _Counts("Oldest active credential", "age", lambda user: [user["age"]], ages),
     )
 
 
@@ -271,24 +293,45 @@ class _Table:
         return [self.number(each) for each in values or ()]
 
 
-def _embedded(users: Iterable[Row], accounts: Sequence[Row]) -> Any:
-    """The users as JSON that can't end the element it stands in. ``page.js`` reads it.
+class _Users:
+    """The users of the page, of which there may be 600,000: counted for the charts, and held as JSON.
 
     A user is a list, and what many users share stands in a table, so that thousands of users stay a page.
     """
-    from markupsafe import Markup
 
-    table = _Table()
-    place = {each["account"]: number for number, each in enumerate(accounts)}
-    data = {
-        "accounts": [[each["account"], each["name"]] for each in accounts],
-        "users": [_packed(user, place[user["account"]], table) for user in users],
-        "values": table.values,
-    }
-    text = json.dumps(data, separators=(",", ":"))
+    def __init__(self, accounts: Sequence[Row]) -> None:
+        self._accounts = accounts
+        self._place = {each["account"]: number for number, each in enumerate(accounts)}
+        self._table = _Table()
+        self._users: list[str] = []
+        self._counts = _counts()
+        self._severity: dict[str, str] = {}
+
+    def add(self, user: Row) -> None:
+        for each in self._counts:
+            each.add(user)
+        self._severity |= {finding["id"]: finding["severity"] for finding in user["findings"]}
+        self._users.append(_embeddable(_packed(user, self._place[user["account"]], self._table)))
+
+    def charts(self) -> list[Chart]:
+        return [each.chart(self._severity) for each in self._counts]
+
+    def embedded(self) -> Iterator[Any]:
+        """JSON that can't end the element it stands in, in pieces. ``page.js`` reads it."""
+        from markupsafe import Markup
+
+        accounts = _embeddable([[each["account"], each["name"]] for each in self._accounts])
+        yield Markup(f'{{"accounts":{accounts},"users":[')
+        for number, each in enumerate(self._users):
+            yield Markup(f",{each}" if number else each)
+        yield Markup(f'],"values":{_embeddable(self._table.values)}}}')
+
+
+def _embeddable(value: Any) -> str:
+    text = json.dumps(value, separators=(",", ":"))
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)
+    return text
 
 
 def _packed(user: Row, account: int, table: _Table) -> list[Any]:

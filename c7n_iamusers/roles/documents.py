@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlparse
 
 from c7n_iamusers.exceptions import InvalidPolicyData
-from c7n_iamusers.iam.permissions import Needed, role_policy
+from c7n_iamusers.iam.permissions import RESOURCE_ORGANIZATION, Needed, role_policy
 
-#: The kinds of roles: two in each member account, one where Identity Center is administered, and who runs c7n-org.
+#: The kinds of roles: four in each member account, one where Identity Center is administered, and who runs c7n-org.
 READER, REMOVER, CENTER, RUNNER = "member-reader", "member-remover", "identity-center", "runner"
+FUNCTION, DEPLOYER = "function", "deployer"
 #: "Maximum characters in all inline policies of a role" (IAM and STS quotas), which count no white space.
 _LONGEST_POLICY = 10_240
 _VERSION = "2012-10-17"
@@ -28,37 +31,75 @@ _OF_ORGANIZATION = frozenset(
 )
 #: Beside the notices: what `preflight` creates there, and deletes.
 _PROBE = ".preflight-*"
+#: Services whose documentation has aws:SourceAccount in the trust policy of a role that they assume. EC2 gives none;
+#: Lambda's guide mentions it in general only, and a condition that does not hold would stop the function. iam:PassRole
+#: keeps the roles of both within their account.
+_WITH_SOURCE_ACCOUNT = frozenset({"codebuild", "ecs-tasks", "scheduler", "states"})
+_LAMBDA = "lambda.amazonaws.com"
+_LOGGING = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
+#: What Cloud Custodian calls to create a policy's function and its rule, and to update them (c7n/mu.py).
+_OF_FUNCTION = [
+    f"lambda:{each}"
+    for each in (
+        "AddPermission CreateFunction DeleteFunctionConcurrency GetFunction GetFunctionConfiguration "
+        "PutFunctionConcurrency TagResource UntagResource UpdateFunctionCode UpdateFunctionConfiguration"
+    ).split()
+]
+_OF_RULE = [f"events:{each}" for each in ("DescribeRule", "ListTargetsByRule", "PutRule", "PutTargets")]
+_BUCKET = re.compile(r"[\w.-]{3,255}", re.ASCII)
 Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Places:
+    """What a role itself sends to, writes and reads. ``queues``: ARNs or URLs. The others: ``s3://`` URLs.
+
+    ``written``, ``read``: everything below them. ``objects``: single ones that are read. ``listed``: directories, with
+    the names of what lies in them. A ``*`` in a key matches anything.
+    """
+
+    queues: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Functions:
+    """The policies that run in AWS Lambda. ``role``: the name of their role, after its path if it has one.
+
+    ``names``: of the functions. ``needed``: as what their role acts on users. ``places``: its own.
+    """
+
+    role: str
+    names: tuple[str, ...]
+    needed: Needed
+    places: Places
 
 
 @dataclass(frozen=True)
 class RoleNeeds:
     """What policies need, by the role that calls. ``center``: empty if nothing is done in Identity Center by a role.
 
-    ``setup``: also what `c7n-iamusers owners` and `preflight` need.
+    ``functions``: None if no policy runs in AWS Lambda. ``setup``: also what `c7n-iamusers owners` and `preflight`
+    need.
     """
 
     reader: Needed | None = None
     remover: Needed | None = None
     center: frozenset[str] = frozenset()
+    functions: Functions | None = None
     setup: bool = False
 
 
 @dataclass(frozen=True)
-class Places:
-    """What the runner itself sends to, writes and reads. ``queues``: ARNs or URLs. The others: ``s3://`` URLs."""
-
-    queues: tuple[str, ...] = ()
-    written: tuple[str, ...] = ()
-    read: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class RoleSettings:
-    """``reader``, ``remover``: names of roles. ``runner``, ``center``: ARNs; ``center``: empty if unknown.
+    """``reader``, ``remover``, ``deployer``: names. ``runner``, ``center``: ARNs; ``center``: empty if unknown.
 
     ``runner_principal``: who may assume the runner's role, an ARN or a service such as ``ec2.amazonaws.com``; empty if
-    the role exists. ``external_id``: that c7n-org gives for member roles; empty for none.
+    the role exists. ``external_id``: that c7n-org gives for member roles; empty for none. ``organization``: its id, if
+    buckets and roles of any other are to be denied; else empty.
     """
 
     runner: str
@@ -67,6 +108,8 @@ class RoleSettings:
     center: str = ""
     runner_principal: str = ""
     external_id: str = ""
+    organization: str = ""
+    deployer: str = ""
 
     @property
     def partition(self) -> str:
@@ -75,7 +118,7 @@ class RoleSettings:
 
 @dataclass(frozen=True)
 class RoleDocument:
-    """``kind``: READER, REMOVER, CENTER or RUNNER. ``path``: begins and ends with a slash.
+    """``kind``: one of the above. ``path``: begins and ends with a slash.
 
     ``trust``: None if the role exists, and only gets the policy.
     """
@@ -90,13 +133,17 @@ class RoleDocument:
 
 def role_documents(needs: RoleNeeds, settings: RoleSettings, places: Places) -> tuple[RoleDocument, ...]:
     """The roles that ``needs`` call for. Raises InvalidPolicyData."""
-    found = [*_of_members(needs, settings), *_of_center(needs, settings)]
+    found = [*_of_members(needs, settings), *_of_functions(needs, settings), *_of_center(needs, settings)]
     assumed = [
         settings.center if each.kind == CENTER else f"arn:{settings.partition}:iam::*:role/{each.name}"
         for each in found
+        if each.kind != FUNCTION
     ]
-    statements = _runner_statements(assumed, places, settings.partition, needs.setup)
-    trust = trust_policy(settings.runner_principal) if settings.runner_principal else None
+    statements = [
+        _allow(["sts:AssumeRole"], assumed, _owned_by(settings.organization)),
+        *_place_statements(places, settings, needs.setup),
+    ]
+    trust = _trust_of_runner(settings) if settings.runner_principal else None
     text = "Runs c7n-org with the policies of c7n-iamusers"
     found.append(RoleDocument(RUNNER, *_path_and_name(settings.runner), text, trust, _document(statements)))
     for each in found:
@@ -105,7 +152,7 @@ def role_documents(needs: RoleNeeds, settings: RoleSettings, places: Places) -> 
 
 
 def _of_members(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocument]:
-    trust = trust_policy(settings.runner, settings.external_id)
+    trust = _trust_in_runner(settings, settings.external_id)
     for kind, name, needed, text in (
         (READER, settings.reader, needs.reader, "Reads IAM users for c7n-iamusers"),
         (
@@ -118,7 +165,42 @@ def _of_members(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocume
         if needed is not None:
             if needs.setup:
                 needed |= Needed(bound=frozenset({("iam:SimulatePrincipalPolicy", f"iam::*:role/{name}")}))
-            yield RoleDocument(kind, "/", name, text, trust, role_policy(needed, "*", settings.partition))
+            policy = role_policy(needed, "*", settings.partition, settings.organization)
+            yield RoleDocument(kind, "/", name, text, trust, policy)
+
+
+def _of_functions(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocument]:
+    functions = needs.functions
+    if functions is None:
+        return
+    own = role_policy(functions.needed, "*", settings.partition, settings.organization)["Statement"]
+    logs = _arns(settings, "logs:*:*:log-group:/aws/lambda/", functions.names)
+    statements = [*own, _allow(_LOGGING, [*logs, *(f"{each}:*" for each in logs)])]
+    path, _, name = f"/{functions.role}".rpartition("/")
+    policy = _document([*statements, *_place_statements(functions.places, settings)])
+    text = "Runs the policies of c7n-iamusers that are Lambda functions"
+    yield RoleDocument(FUNCTION, f"{path}/", name, text, trust_policy(_LAMBDA), policy)
+    passed = _allow(
+        ["iam:PassRole"],
+        _arns(settings, "iam::*:role/", [functions.role]),
+        {"StringEquals": {"iam:PassedToService": _LAMBDA}},
+    )
+    rules = _arns(settings, "events:*:*:rule/", functions.names)
+    policy = _document(
+        [
+            passed,
+            _allow(_OF_FUNCTION, _arns(settings, "lambda:*:*:function:", functions.names)),
+            _allow(_OF_RULE, rules),
+        ]
+    )
+    trust = _trust_in_runner(settings, settings.external_id)
+    yield RoleDocument(
+        DEPLOYER, "/", settings.deployer, "Deploys the Lambda functions of c7n-iamusers", trust, policy
+    )
+
+
+def _arns(settings: RoleSettings, begins: str, names: Iterable[str]) -> list[str]:
+    return [f"arn:{settings.partition}:{begins}{name}" for name in names]
 
 
 def _of_center(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocument]:
@@ -132,39 +214,84 @@ def _of_center(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocumen
     needed = needs.center | _OF_ORGANIZATION if needs.setup else needs.center
     policy = role_policy(Needed(needed), "*", settings.partition)
     text = "Reads and provisions IAM Identity Center for c7n-iamusers"
-    yield RoleDocument(CENTER, *_path_and_name(settings.center), text, trust_policy(settings.runner), policy)
+    yield RoleDocument(CENTER, *_path_and_name(settings.center), text, _trust_in_runner(settings), policy)
 
 
-def trust_policy(principal: str, external_id: str = "") -> Document:
-    """Lets ``principal`` assume the role. ``principal``: an ARN, or a service such as ``ec2.amazonaws.com``."""
+def _trust_in_runner(settings: RoleSettings, external_id: str = "") -> Document:
+    wanted = {"sts:ExternalId": external_id, "aws:PrincipalOrgID": settings.organization}
+    return trust_policy(settings.runner, wanted)
+
+
+def _trust_of_runner(settings: RoleSettings) -> Document:
+    principal, account = settings.runner_principal, settings.runner.split(":")[4]
+    if principal.split(".")[0] not in _WITH_SOURCE_ACCOUNT:
+        return trust_policy(principal)
+    return trust_policy(principal, {"aws:SourceAccount": account})
+
+
+def trust_policy(principal: str, wanted: Mapping[str, str] | None = None) -> Document:
+    """Lets ``principal`` assume the role. ``principal``: an ARN, or a service such as ``ec2.amazonaws.com``.
+
+    ``wanted``: condition key -> the value that it must have; an empty one is left out.
+    """
     kind = "AWS" if principal.startswith("arn:") else "Service"
     statement = {"Effect": "Allow", "Principal": {kind: principal}, "Action": "sts:AssumeRole"}
-    if external_id:
-        statement["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
+    if given := {key: value for key, value in (wanted or {}).items() if value}:
+        statement["Condition"] = {"StringEquals": given}
     return _document([statement])
 
 
-def _runner_statements(assumed: list[str], places: Places, partition: str, setup: bool) -> Iterator[Document]:
-    yield _allow(["sts:AssumeRole"], assumed)
+def _place_statements(places: Places, settings: RoleSettings, setup: bool = False) -> Iterator[Document]:
+    partition, owned = settings.partition, _owned_by(settings.organization)
     if places.queues:
         queues = [queue_arn(each, partition) for each in places.queues]
         asked = ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"] if setup else []
         yield _allow([*asked, "sqs:SendMessage"], queues)
-    written = [_bucket(each, partition) for each in places.written]
-    buckets = [*written, *(_bucket(each, partition) for each in places.read)]
-    if buckets:
-        # Without s3:ListBucket, S3 answers AccessDenied for a missing object.
-        yield _allow(["s3:ListBucket"], [bucket for bucket, _ in buckets])
-        yield _allow(["s3:GetObject"], [objects for _, objects in buckets])
+    written = [_below(each) for each in places.written]
+    read = [
+        *written,
+        *(_below(each) for each in places.read),
+        *(_bucket_and_key(each) for each in places.objects),
+    ]
+    listed = ((bucket, f"{key}/") for bucket, key in map(_bucket_and_key, places.listed))
+    yield from _listing([*read, *listed], settings)
+
+    def arns(found: Iterable[tuple[str, str]], more: str = "") -> list[str]:
+        return [f"arn:{partition}:s3:::{bucket}/{pattern}{more}" for bucket, pattern in found]
+
+    if read:
+        yield _allow(["s3:GetObject"], arns(read), owned)
     if written:
         # Objects get an ACL, which takes s3:PutObjectAcl.
-        yield _allow(["s3:PutObject", "s3:PutObjectAcl"], [objects for _, objects in written])
+        yield _allow(["s3:PutObject", "s3:PutObjectAcl"], arns(written), owned)
         if setup:
-            yield _allow(["s3:DeleteObject"], [f"{objects}{_PROBE}" for _, objects in written])
+            yield _allow(["s3:DeleteObject"], arns(written, _PROBE), owned)
 
 
-def _allow(actions: list[str], resources: Iterable[str]) -> Document:
-    return {"Effect": "Allow", "Action": actions, "Resource": sorted(set(resources))}
+def _listing(found: Iterable[tuple[str, str]], settings: RoleSettings) -> Iterator[Document]:
+    """s3:ListBucket for the patterns of keys in buckets. Without it, S3 answers AccessDenied for a missing object, too.
+
+    S3 compares ``s3:prefix`` with the prefix that is listed, and with the key of an object that is missing.
+    """
+    of_bucket: defaultdict[str, set[str]] = defaultdict(set)
+    for bucket, pattern in found:
+        of_bucket[bucket].add(pattern)
+    buckets_by_patterns: defaultdict[frozenset[str], list[str]] = defaultdict(list)
+    for bucket, patterns in of_bucket.items():
+        buckets_by_patterns[frozenset(patterns)].append(f"arn:{settings.partition}:s3:::{bucket}")
+    for patterns_of_all, buckets in buckets_by_patterns.items():
+        limited = {} if "*" in patterns_of_all else {"StringLike": {"s3:prefix": sorted(patterns_of_all)}}
+        yield _allow(["s3:ListBucket"], buckets, {**_owned_by(settings.organization), **limited})
+
+
+def _allow(actions: list[str], resources: Iterable[str], condition: Document | None = None) -> Document:
+    statement = {"Effect": "Allow", "Action": actions, "Resource": sorted(set(resources))}
+    return {**statement, "Condition": condition} if condition else statement
+
+
+def _owned_by(organization: str) -> Document:
+    """The condition that the resource is the organization's; none if it is empty."""
+    return {"StringEquals": {RESOURCE_ORGANIZATION: organization}} if organization else {}
 
 
 def _document(statements: Iterable[Document]) -> Document:
@@ -188,14 +315,18 @@ def queue_arn(queue: str, partition: str) -> str:
     return f"arn:{partition}:sqs:{region[0]}:{path[0]}:{path[1]}"
 
 
-def _bucket(url: str, partition: str) -> tuple[str, str]:
-    """The ARN of the bucket, and the pattern of its objects. A placeholder of Cloud Custodian matches anything."""
+def _below(url: str) -> tuple[str, str]:
+    """The bucket, and the pattern of the keys below the place at ``url``."""
+    bucket, prefix = _bucket_and_key(url)
+    return bucket, f"{prefix}/*" if prefix else "*"
+
+
+def _bucket_and_key(url: str) -> tuple[str, str]:
+    """Raises InvalidPolicyData if ``url`` names no bucket."""
     parsed = urlparse(url)
-    bucket = f"arn:{partition}:s3:::{parsed.netloc}"
-    prefix, placeholder, _ = parsed.path.strip("/").partition("{")
-    if prefix.endswith(".json"):
-        return bucket, f"{bucket}/{prefix}"  # one file
-    return bucket, f"{bucket}/{prefix}{'/' if prefix and not placeholder else ''}*"
+    if parsed.scheme != "s3" or not _BUCKET.fullmatch(parsed.netloc):
+        raise InvalidPolicyData(f"{url!r} is no place in S3: give s3://BUCKET/PREFIX")
+    return parsed.netloc, parsed.path.strip("/")
 
 
 def _path_and_name(arn: str) -> tuple[str, str]:
@@ -208,5 +339,5 @@ def _check_length(role: RoleDocument) -> None:
     if length > _LONGEST_POLICY:
         raise InvalidPolicyData(
             f"the policy of role {role.name} has {length} characters, and a role can have {_LONGEST_POLICY}: "
-            "give fewer policies at once"
+            "give fewer policies at once, or one bucket for all accounts"
         )

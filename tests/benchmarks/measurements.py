@@ -5,9 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks.identity_center import CenterFigures, Derived, Planned, Unchanged
-from benchmarks.measurement import Measurement
-from benchmarks.results import Deletion, Plan, Results
+from benchmarks.results import (
+    CenterFigures,
+    Deletion,
+    Derived,
+    Measurement,
+    Plan,
+    Planned,
+    Results,
+    Unchanged,
+)
 
 CONTENTS = {
     "users": 0,

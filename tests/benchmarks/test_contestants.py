@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.contestants import OURS, STOCK, require_equal_evidence
-from benchmarks.measurement import BenchmarkError
+from benchmarks.results import BenchmarkError
 
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 AUDIT = "arn:aws:iam::aws:policy/SecurityAudit"

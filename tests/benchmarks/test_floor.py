@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.floor import CALLS_OF_AN_ITEM, deletion_floor, evidence_floor
+from benchmarks.results import CALLS_OF_AN_ITEM, deletion_floor, evidence_floor
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS
 from tests.benchmarks.measurements import contents
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from benchmarks import __main__ as program
 from benchmarks import load
 from benchmarks.load import Sizes, Step
-from benchmarks.measurement import BenchmarkError
+from benchmarks.results import BenchmarkError
 from tests.benchmarks.measurements import deletion, results
 
 STEPS = [

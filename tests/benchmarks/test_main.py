@@ -7,8 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import __main__ as program
-from benchmarks.measurement import BenchmarkError
-from benchmarks.results import FULL, QUICK, Plan, Results
+from benchmarks.results import FULL, QUICK, BenchmarkError, Plan, Results
 from tests.benchmarks.measurements import deletion, results
 
 MET, MISSED = deletion(calls=30, seconds=12.0), deletion(calls=42, seconds=12.0)

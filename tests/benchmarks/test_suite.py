@@ -8,9 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.contestants import OURS, STOCK
-from benchmarks.floor import deletion_floor, evidence_floor
-from benchmarks.measurement import BenchmarkError
-from benchmarks.results import Plan, Results
+from benchmarks.results import BenchmarkError, Plan, Results, deletion_floor, evidence_floor
 from benchmarks.suite import Suite, measure
 from benchmarks.workload import Organization, running_organization
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from aws_local_org.seeding.records import counts_of
-from benchmarks.floor import CALLS_OF_AN_ITEM
+from benchmarks.results import CALLS_OF_AN_ITEM
 from benchmarks.workload import POPULATIONS, account_to_delete, account_to_flag
 from c7n_iamusers.iam.attachments import is_virtual_mfa
 

@@ -119,6 +119,8 @@ POLICIES = f"policies: [{{name: {DELETE}, resource: aws.iam-user}}, {{name: of-b
     [
         pytest.param([], 0, id="nothing"),
         pytest.param(["-u", "delete.yml"], 1, id="policies"),
+        pytest.param(["-u", f"delete.yml#{DELETE}"], 1, id="one-policy"),
+        pytest.param(["-u", "delete.yml#of-buckets"], 0, id="a-policy-on-other-resources"),
         pytest.param(["--since", "2026-11-25T12:00:00Z"], 0, id="since-its-start"),
         pytest.param(["--since", "2026-11-25T12:00:01Z"], 1, id="since-later"),
         pytest.param(["--since", "0m"], 1, id="since-an-age"),
@@ -203,6 +205,12 @@ def test_an_unreadable_file_is_named_and_fails_the_check(left: Outputs) -> None:
         pytest.param(
             ["-s", "output", "-u", "list.yml"], 1, "list.yml can't be read as policies", id="no-policies"
         ),
+        pytest.param(
+            ["-s", "output", "-u", "none.yml"], 1, "none.yml can't be read", id="no-file-of-policies"
+        ),
+        pytest.param(
+            ["-s", "output", "-u", "flag.yml#flog"], 1, "flag.yml has no policy flog", id="no-such-policy"
+        ),
         pytest.param(["-s", "output", "--since", ""], 2, "is not a time that is past", id="no-time"),
         pytest.param(
             ["-s", "output", "--since", "2999-01-01"], 2, "such as 30m, 2h or 1d", id="time-to-come"
@@ -217,6 +225,7 @@ def test_errors_say_what_to_do(left: Outputs, arguments: list[str], code: int, t
     Path("other").mkdir()
     Path("torn.yml").write_text("accounts: [")
     Path("list.yml").write_text("- one")
+    Path("flag.yml").write_text("policies: [{name: flag, resource: aws.iam-user}]")
     found = report(*arguments)
     assert found.exit_code == code
     assert told in found.output

@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
+from botocore.client import BaseClient
+from c7n import mu
+from c7n.config import Config
+from c7n.policy import PolicyCollection
+from c7n.utils import reset_session_cache
 from click.testing import CliRunner, Result
 
 from c7n_iamusers.cli.main import main
@@ -14,6 +19,27 @@ from c7n_iamusers.cli.main import main
 ROOT = Path(__file__).parents[2]
 RUNNER = "arn:aws:iam::123456789012:role/Runner"
 CENTER = "arn:aws:iam::123456789012:role/IdentityCenterProvisioner"
+REALTIME = ("--policy", "policies/realtime.yml", "--policy", "policies/realtime-quarantine.yml")
+PERIODIC = {
+    "type": "periodic",
+    "schedule": "rate(1 day)",
+    "role": "Functions",
+    "packages": ["c7n_iamusers"],
+    "handler": "c7n_iamusers.handler.run",
+}
+NOT_FOUND = "ResourceNotFoundException"
+#: A function, as each call on it answers.
+FUNCTION = {
+    "FunctionArn": "arn:aws:lambda:us-east-1:111122223333:function:custodian-given",
+    "FunctionName": "custodian-given",
+    "Version": "1",
+    "CodeSha256": "another",
+    "Role": "arn:aws:iam::111122223333:role/Another",
+    "State": "Active",
+    "LastUpdateStatus": "Successful",
+    "RuleArn": "arn:aws:events:us-east-1:111122223333:rule/custodian-given",
+    "Targets": [],
+}
 USER = {"username": "tag:Email", "email": "tag:Email"}
 
 
@@ -32,17 +58,25 @@ def printed(result: Result) -> Any:
     return json.loads(result.output)
 
 
-def of(path: Path, *parts: dict[str, Any], section: str = "filters", command: str = "roles") -> Result:
+def of(
+    path: Path,
+    *parts: dict[str, Any],
+    section: str = "filters",
+    command: str = "roles",
+    options: tuple[str, ...] = (),
+    **more: Any,
+) -> Result:
     file = path / "given.yml"
     data = {
         "name": "given",
         "resource": "aws.iam-user",
         "source": "authorization-details",
         section: list(parts),
+        **more,
     }
     file.write_text(yaml.safe_dump({"policies": [data]}))
     given = ["--runner", RUNNER, "--format", "json"] if command == "roles" else []
-    return CliRunner().invoke(main, [command, "--policy", str(file), *given])
+    return CliRunner().invoke(main, [command, "--policy", str(file), *given, *options])
 
 
 def test_each_call_is_in_the_role_that_makes_it() -> None:
@@ -69,6 +103,106 @@ def test_reading_alone_takes_no_remover_and_writes_nothing_in_identity_center() 
         printed(roles("--role", "identity-center", "--format", "json", policies=("quarantine",)))
     )
     assert not {each for each in center if not each.split(":")[1].startswith(("Get", "List", "Describe"))}
+
+
+def test_functions_have_a_role_and_so_has_who_deploys_them() -> None:
+    found = printed(roles("--format", "json", *REALTIME, policies=("remind",)))
+    assert set(found) == {"member-reader", "function", "deployer", "runner"}
+    function, deployer, runner = (found[kind] for kind in ("function", "deployer", "runner"))
+    assert function["RoleName"] == "IamUsersRealtime"
+    (trust,) = function["AssumeRolePolicyDocument"]["Statement"]
+    assert (trust["Principal"], trust.get("Condition")) == ({"Service": "lambda.amazonaws.com"}, None)
+    places = {each["Action"][-1]: each["Resource"] for each in function["PolicyDocument"]["Statement"]}
+    assert places["sqs:SendMessage"] == ["arn:aws:sqs:us-east-1:123456789012:c7n-mailer"]
+    bucket = "arn:aws:s3:::example-iam-users-realtime/realtime"
+    assert places["s3:PutObjectAcl"] == [
+        f"{bucket}/notices/*",
+        # that of its own account
+        f"{bucket}/output/${{aws:PrincipalAccount}}/*",
+        f"{bucket}/quarantine-notices/*",
+    ]
+    group = "arn:aws:logs:*:*:log-group:/aws/lambda/custodian-iam-users-realtime-daily"
+    assert {group, f"{group}:*"} <= set(places["logs:PutLogEvents"])
+    assert deployer["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"AWS": RUNNER}
+    # the functions' queue and buckets are not the runner's
+    assert runner["PolicyDocument"]["Statement"][0]["Resource"] == [
+        f"arn:aws:iam::*:role/{name}" for name in ("IamUsersDeployer", "IamUsersReader")
+    ]
+    assert "realtime" not in json.dumps(runner)
+
+
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [
+        pytest.param({"type": "schedule"}, "given: the roles for mode schedule are not in", id="mode"),
+        pytest.param({"role": ""}, "given: names no mode.role, so its function would run as", id="no-role"),
+        pytest.param({"role": "R*"}, "given: mode.role: 'R*' is neither the name nor the ARN", id="any-role"),
+        pytest.param(
+            {"role": "{x}"}, "the role of the function {x} depends on x, which is not", id="variable"
+        ),
+        pytest.param({"member-role": RUNNER}, "given: its function assumes another role", id="member-role"),
+    ],
+)
+def test_functions_whose_roles_are_not_in_the_documents(
+    tmp_path: Path, mode: dict[str, Any], message: str
+) -> None:
+    result = of(tmp_path, {"type": "unnecessary", "exempt": "none"}, mode={**PERIODIC, **mode})
+    assert result.exit_code == 1
+    assert message in result.output
+
+
+def test_the_output_of_a_function_that_names_none_is_the_runners(tmp_path: Path) -> None:
+    flag = {"type": "unnecessary", "exempt": "none"}
+    found = printed(of(tmp_path, flag, mode=PERIODIC, options=("-s", "s3://runs/all")))
+    assert "arn:aws:s3:::runs/all/*" in json.dumps(found["function"])
+
+
+DEPLOYED: dict[str, Any] = {
+    "name": "given",
+    "resource": "aws.iam-user",
+    "source": "authorization-details",
+    "mode": {**PERIODIC, "concurrency": 1},
+}
+
+
+def deploy(output: Path, **mode: Any) -> None:
+    """Have Cloud Custodian deploy the function of a policy."""
+    reset_session_cache()
+    config = Config.empty(region="us-east-1", account_id="111122223333", output_dir=str(output))
+    data = {**DEPLOYED, "mode": {**DEPLOYED["mode"], **mode}}
+    (policy,) = PolicyCollection.from_data({"policies": [data]}, config)
+    policy.expand_variables(policy.get_variables())
+    policy.get_execution_mode().provision()
+
+
+def test_deploying_makes_exactly_these_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cloud Custodian creates a function, and updates one that differs in everything, with canned answers."""
+    file = tmp_path / "given.yml"
+    file.write_text(yaml.safe_dump({"policies": [DEPLOYED]}))
+    command = ["roles", "--policy", str(file), "--runner", RUNNER, "--format", "json", "--role", "deployer"]
+    allowed = actions(printed(CliRunner().invoke(main, command)))
+    called, answers = set[str](), dict[str, Any]()
+
+    def answer(self: Any, operation: str, _: dict[str, Any]) -> Any:
+        called.add(f"{self.meta.service_model.service_name}:{operation}")
+        if operation in ("GetFunction", "DescribeRule") and operation not in answers:
+            raise self.exceptions.ResourceNotFoundException({"Error": {"Code": NOT_FOUND}}, operation)
+        return answers.get(operation, FUNCTION)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", answer)
+    monkeypatch.setattr(mu, "custodian_archive", lambda packages: mu.PythonPackageArchive(()))
+    monkeypatch.setattr(mu.PythonPackageArchive, "get_bytes", lambda _: b"")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    deploy(tmp_path)
+    answers |= {
+        "GetFunction": {"Configuration": FUNCTION, "Tags": {"old": "1"}},
+        "DescribeRule": {"Arn": "arn:x"},
+    }
+    deploy(tmp_path)
+    answers["GetFunction"]["Concurrency"] = {"ReservedConcurrentExecutions": 1}
+    deploy(tmp_path, concurrency=None)
+    assert called == allowed - {"iam:PassRole"}
 
 
 @pytest.mark.parametrize("action", ["delete", {"type": "tag", "tags": {"a": "b"}}, "quarantine"])
@@ -106,11 +240,20 @@ def test_deleting_in_identity_center_is_asked_for() -> None:
 
 
 def test_one_role_is_a_template_by_itself() -> None:
-    found = printed(roles("--role", "member-remover", "--remover", "Other", "--external-id", "e-1"))
-    properties = found["Resources"]["Role"]["Properties"]
+    options = (
+        "--role",
+        "member-remover",
+        "--remover",
+        "Other",
+        "--external-id",
+        "e-1",
+        "--org-id",
+        "o-a1b2c3d4e5",
+    )
+    properties = printed(roles(*options))["Resources"]["Role"]["Properties"]
     assert properties["RoleName"] == "Other"
     assert properties["AssumeRolePolicyDocument"]["Statement"][0]["Condition"] == {
-        "StringEquals": {"sts:ExternalId": "e-1"}
+        "StringEquals": {"sts:ExternalId": "e-1", "aws:PrincipalOrgID": "o-a1b2c3d4e5"}
     }
     assert "aws_iam_role" in printed(roles("--role", "member-remover", "--format", "terraform"))["resource"]
 
@@ -123,6 +266,48 @@ def test_the_bucket_of_the_notices_is_the_runners(tmp_path: Path) -> None:
     found = printed(roles("-c", str(accounts), "--role", "runner", "--format", "json", accounts=False))
     assert "s3:PutObject" in actions(found)
     assert "arn:aws:s3:::notices/all/*" in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("url", "objects", "listed"),
+    [
+        pytest.param("s3://runs", ["runs/*"], [None], id="bucket"),
+        pytest.param("s3://runs/a/", ["runs/a/*"], [["a/*"]], id="prefix"),
+        pytest.param("s3://runs/{account_id}/x", ["runs/*/x/*"], [["*/x/*"]], id="account"),
+        # a quarantine finds the journals of other policies in the directory
+        pytest.param("s3://runs/{account_id}/{policy_name}", ["runs/*/*/*"], [["*/", "*/*/*"]], id="policy"),
+        pytest.param("s3://runs/{region}-{account_id}", ["runs/*-*/*"], [["*-*/*"]], id="two-in-one"),
+        pytest.param(
+            "s3://runs/{now:%Y/%m}/x", ["runs/*/x/*", "runs/x/*"], [["*/x/*", "x/*"]], id="changing"
+        ),
+        pytest.param(
+            "s3://{account_id}-runs/x",
+            [f"{each}-runs/x/*" for each in ("111122223333", "444455556666", "777788889999")],
+            [["x/*"]],
+            id="bucket-of-each-account",
+        ),
+    ],
+)
+def test_variables_in_the_output(url: str, objects: list[str], listed: list[list[str] | None]) -> None:
+    found = printed(roles("-s", url, "--role", "runner", "--format", "json", policies=("flag-and-notify",)))
+    statements = {each["Action"][0]: each for each in found["PolicyDocument"]["Statement"]}
+    assert statements["s3:PutObject"]["Resource"] == [f"arn:aws:s3:::{each}" for each in objects]
+    assert [
+        each.get("Condition", {}).get("StringLike", {}).get("s3:prefix")
+        for each in found["PolicyDocument"]["Statement"]
+        if each["Action"] == ["s3:ListBucket"]
+    ] == listed
+
+
+@pytest.mark.parametrize("command", ["roles", "permissions"])
+def test_exemptions_in_a_bucket_that_the_accounts_file_names(tmp_path: Path, command: str) -> None:
+    flag = {"type": "unnecessary", "exempt-from": "s3://{lambda_bucket}/{account_name}/exemptions.csv"}
+    options = ("-c", str(ROOT / "accounts.yml"))
+    found = printed(of(tmp_path, flag, command=command, options=options))
+    assert "arn:aws:s3:::example-iam-users-realtime/*/exemptions.csv" in json.dumps(found)
+    refused = of(tmp_path, flag, command=command)
+    assert refused.exit_code == 1
+    assert "the list of exemptions s3://{lambda_bucket} depends on lambda_bucket" in refused.output
 
 
 @pytest.mark.parametrize(
@@ -146,13 +331,28 @@ def test_the_bucket_of_the_notices_is_the_runners(tmp_path: Path) -> None:
         ),
         pytest.param(("--remover", "*"), True, "'*' is not the name of a role", id="any-remover"),
         pytest.param(("--reader", "team/Reader"), True, "'team/Reader' is not the name", id="path-of-reader"),
-        pytest.param(("--reader", "X", "--remover", "X"), True, "give them two names", id="one-name"),
+        pytest.param(("--reader", "X", "--remover", "X"), True, "give them different names", id="one-name"),
+        pytest.param(("--deployer", "IamUsersReader"), True, "give them different names", id="two-names"),
         pytest.param(("--runner-principal", "*"), True, "without * and ?", id="anybody"),
         pytest.param(
-            ("--policy", "policies/realtime.yml"),
+            ("-s", "s3://{account_id}-runs"),
+            False,
+            "the output s3://{account_id}-runs depends on account_id, which is not known in every account: give",
+            id="bucket-of-each-account",
+        ),
+        pytest.param(
+            ("-s", "s3://{now}/x"), True, "has now in the name of the bucket, which only", id="now-in-bucket"
+        ),
+        pytest.param(
+            ("-s", "s3://runs/{account_name}"),
             True,
-            "iam-users-realtime, iam-users-realtime-daily: runs as",
-            id="lambda",
+            "in which Cloud Custodian fills in {account_id}",
+            id="name",
+        ),
+        pytest.param(("--org-id", "o-*"), True, "'o-*' is not the id of an organization", id="organization"),
+        pytest.param(("-s", "output"), True, "'output' is not s3://BUCKET/PREFIX", id="directory"),
+        pytest.param(
+            ("--remover", "IamUsersRealtime", *REALTIME), True, "have a role of their own", id="function"
         ),
     ],
 )

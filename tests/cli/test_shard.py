@@ -16,13 +16,13 @@ accounts:
   # one that other YAML readers would take for a number
   - {name: payments, account_id: "012345670123", role: R, vars: *all}
   - {name: research, account_id: "444455556666", role: R, tags: ["wave:1"]}
-  - {name: research-eu, account_id: "444455556666", role: R, regions: [eu-west-1]}
   - {name: platform, account_id: "777788889999", role: R}
 """
 
 
-def shard(path: Path, index: int, of: int) -> Result:
-    return CliRunner().invoke(main, ["shard", "-c", str(path), "--index", str(index), "--of", str(of)])
+def shard(path: Path, of: int, *indexes: int) -> Result:
+    chosen = [f"--index={index}" for index in indexes]
+    return CliRunner().invoke(main, ["shard", "-c", str(path), *chosen, "--of", str(of)])
 
 
 @pytest.fixture
@@ -33,16 +33,16 @@ def accounts(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("of", [1, 2, 3, 7])
-def test_each_account_is_in_one_shard_with_all_its_rows(accounts: Path, of: int) -> None:
+def test_each_account_is_in_one_shard(accounts: Path, of: int) -> None:
     everything = yaml.safe_load(accounts.read_text())
-    printed = [shard(accounts, index, of) for index in range(of)]
+    printed = [shard(accounts, of, index) for index in range(of)]
     assert [each.exit_code for each in printed] == [0] * of
     parts = [yaml.safe_load(each.stdout) for each in printed]
     assert all(each["vars"] == everything["vars"] for each in parts)
     rows = [row for each in parts for row in each["accounts"]]
     assert sorted(rows, key=str) == sorted(everything["accounts"], key=str)
-    ids = [{row["account_id"] for row in each["accounts"]} for each in parts]
-    assert sum(map(len, ids)) == len(set().union(*ids)) == 3
+    together = yaml.safe_load(shard(accounts, of, *range(of)).stdout)
+    assert together == everything
 
 
 @pytest.mark.parametrize(
@@ -75,11 +75,23 @@ def test_shards_are_about_equal() -> None:
         pytest.param("subscriptions: []", "has no list `accounts`", id="another cloud"),
         pytest.param("- a", "has no list `accounts`", id="a list"),
         pytest.param("accounts: [", "can't be read", id="no YAML"),
+        pytest.param(
+            """accounts: [{name: a, account_id: "111122223333"}, {name: b, account_id: "111122223333"}]""",
+            "accounts 1 (a, 111122223333) and 2 (b, 111122223333) have the same account_id: its users",
+            id="an account twice",
+        ),
+        pytest.param(
+            """accounts: [{name: a, account_id: "111122223333"}, {name: a, account_id: "444455556666"}]""",
+            "accounts 1 (a, 111122223333) and 2 (a, 444455556666) have the same name: c7n-org",
+            id="a name twice",
+        ),
     ],
 )
-def test_a_file_that_would_leave_accounts_out_is_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_a_file_that_would_leave_accounts_out_or_run_them_twice_is_refused(
+    tmp_path: Path, text: str, said: str
+) -> None:
     (tmp_path / "accounts.yml").write_text(text)
-    result = shard(tmp_path / "accounts.yml", 0, 1)
+    result = shard(tmp_path / "accounts.yml", 1, 0)
     assert (result.exit_code, result.stdout) == (1, "")
     assert said in result.stderr
 

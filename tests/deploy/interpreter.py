@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,7 +28,9 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
     state_task_service_aws_sdk,
     state_task_service_ecs,
 )
+from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+from moto.stepfunctions.parser.backend import execution_worker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 from tests.deploy.machine import Machine
@@ -52,12 +55,19 @@ def execute(machine: Machine, name: str, given: Mapping[str, Any]) -> tuple[str,
 
 def _stand_in(machine: Machine, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=machine.waits.append))
+    patch.setattr(execution_worker, "ExecutionData", _execution_data)
+    patch.setattr(WaitFunction, "_wait_interval", lambda *_, **__: None)
     for module in (state_task_service_aws_sdk, state_task_service_ecs):
         patch.setattr(module, "boto_client_for", lambda **_: machine)
     ecs = state_task_service_ecs.StateTaskServiceEcs
     patch.setattr(ecs, "_build_sync_resolver", _resolver(machine))
     # the interpreter's own wait takes a second try for one that was interrupted
     patch.setattr(ecs, "_eval_sync", lambda *_, sync_resolver, **__: sync_resolver())
+
+
+def _execution_data(StartTime: datetime, **others: Any) -> dict[str, Any]:
+    """Step Functions gives the time as text."""
+    return {"StartTime": StartTime.isoformat(timespec="milliseconds").replace("+00:00", "Z"), **others}
 
 
 def _resolver(machine: Machine) -> Any:

@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.session import get_session
 from botocore.validate import ParamValidator
+
+from tests.deploy.template import MANAGEMENT
 
 
 @dataclass
@@ -28,11 +30,14 @@ class Task:
 
 @dataclass
 class Machine:
-    """``start``: starts a task. ``others``: executions that run besides. ``waits``: seconds before each retry."""
+    """``start``: starts a task. ``waits``: seconds before each retry.
+
+    ``running``: the names of the executions that run, the newest first as Step Functions lists them; None for this one.
+    """
 
     definition: Mapping[str, Any]
     start: Callable[[str, Mapping[str, str]], Callable[[], int]]
-    others: int = 0
+    running: Sequence[str] | None = None
     tasks: list[Task] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -41,13 +46,16 @@ class Machine:
         """The status of an execution, and the name of its error."""
         from tests.deploy.interpreter import execute
 
+        if self.running is None:
+            self.running = [name]
         return execute(self, name, given)
 
     # what the interpreter calls of boto3's clients; as in Step Functions, names begin with a capital
 
     def list_executions(self, **asked: Any) -> dict[str, Any]:
         _check("stepfunctions", "ListExecutions", asked)
-        return {"Executions": [{"ExecutionArn": f"arn:{number}"} for number in range(1 + self.others)]}
+        arn = f"arn:aws:states:us-east-1:{MANAGEMENT}:execution:iam-users"
+        return {"Executions": [{"ExecutionArn": f"{arn}:{name}"} for name in self.running or ()]}
 
     def list_map_runs(self, **asked: Any) -> dict[str, Any]:
         _check("stepfunctions", "ListMapRuns", asked)

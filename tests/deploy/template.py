@@ -66,7 +66,7 @@ class Template:
         evaluate = getattr(self, f"_{name.lower()}", None) if not others else None
         if evaluate:
             return evaluate(argument)
-        return {key: self.value(each) for key, each in data.items()}
+        return {key: found for key, each in data.items() if (found := self.value(each)) is not None}
 
     def _ref(self, name: str) -> Any:
         return self.known.get(name, f"ref-{name}")
@@ -99,6 +99,8 @@ class Template:
 
     def _holds(self, condition: Any) -> bool:
         ((name, (argument, *others)),) = condition.items()
+        if name == "And":
+            return all(map(self._holds, (argument, *others)))
         if name == "Not":
             return not self._holds(argument)
         return bool(self.value(argument) == self.value(others[0]))

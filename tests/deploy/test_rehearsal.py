@@ -151,3 +151,36 @@ def test_an_account_that_c7n_org_only_logs_fails_its_shard(
     processes = Processes(str(ROOT / "deploy" / "run"), str(tmp_path), base)
     assert processes.start("shard", {"SHARD": "0"})() == 1
     assert "Error running policy in payments" in capfd.readouterr().out
+
+
+def test_the_report_is_on_this_execution_and_its_shards(tmp_path: Path) -> None:
+    """A command that only notes its arguments stands for c7n-iamusers."""
+    told = tmp_path / "told"
+    command = tmp_path / "c7n-iamusers"
+    command.write_text(f'#!/bin/sh\necho "$@" >> {told}\n')
+    command.chmod(0o755)
+    given = {
+        "PATH": f"{tmp_path}{os.pathsep}{PATH}",
+        "TMPDIR": str(tmp_path),
+        "ACCOUNTS": "accounts.yml",
+        "POLICIES": "policies/a.yml policies/b.yml#of-b",
+        "PROVISION": "",
+        "OUTPUT": "s3://outputs?region=us-east-1",
+        "SHARDS": "16",
+        "EXECUTION": "e-1",
+        "STARTED": "2026-01-31T06:00:00.123Z",
+        "RAN": "[2,5]",
+    }
+    processes = Processes(str(ROOT / "deploy" / "run"), str(tmp_path), given)
+    assert processes.start("finish", {})() == 0
+    shards, report = (line.split() for line in told.read_text().splitlines())
+    assert shards == "shard -c accounts.yml --of 16 --index 2 --index 5".split()
+    part = report.pop(report.index("-c") + 1)
+    assert Path(part).parent.parent == tmp_path
+    assert (
+        report
+        == (
+            "report -s s3://outputs?region=us-east-1 -c --since 2026-01-31T06:00:00.123Z -u policies/a.yml -u "
+            "policies/b.yml#of-b --check --output s3://outputs/report.html?region=us-east-1"
+        ).split()
+    )

@@ -19,7 +19,14 @@ from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.identity_center.access_run import Report
 from c7n_iamusers.identity_center.aws import reader as center_reader
 from c7n_iamusers.identity_center.intent_files import read_intents, write_intents
-from c7n_iamusers.identity_center.model import AccessPlan, CenterState, Change, Choices
+from c7n_iamusers.identity_center.model import (
+    MEMBERSHIP,
+    USER,
+    AccessPlan,
+    CenterState,
+    Change,
+    Choices,
+)
 from c7n_iamusers.identity_center.plan import plan_access
 from c7n_iamusers.identity_center.plan_files import write_plan
 from c7n_iamusers.identity_center.run_records import write_account_results
@@ -101,6 +108,19 @@ def test_planning_is_linear(groups: int) -> None:
         return python_calls(lambda: plan_access(requested, CenterState(), INSTANCE))
 
     assert planned(800) <= 2.3 * planned(400)
+
+
+def test_what_all_people_of_a_group_have_in_common_is_held_once() -> None:
+    """A plan for 600,000 people has two changes for each of them in memory."""
+    requested = desired(intents(ACCOUNT, "alice", "bob"))
+    plan = plan_access(requested, CenterState(), INSTANCE)
+    for kind in (USER, MEMBERSHIP):
+        (one,), (other,) = (each.calls for each in plan.changes if each.kind == kind)
+        assert one.save is other.save
+    assert one.parameters["GroupId"] is other.parameters["GroupId"]
+    first, second = requested.claims
+    assert first.grant is second.grant
+    assert not hasattr(first.grant, "__dict__")
 
 
 def test_deriving_for_users_alike_is_linear_and_cheap() -> None:

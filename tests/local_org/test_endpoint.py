@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from aws_local_org import LocalOrg
-from aws_local_org.endpoint import LocalOrgEndpoint
+from aws_local_org.commands import LocalOrgEndpoint
 from aws_local_org.errors import LocalOrgError
 
 

@@ -72,7 +72,7 @@ def test_a_long_poll_of_no_queue_fails_at_once(org: LocalOrg, slept: list[float]
 
 
 def test_queues_are_the_accounts_own(org: LocalOrg) -> None:
-    """So `notify` must send with the runner's credentials (`assume_role: false`); queue policies are not known here."""
+    """So `notify` must send with the runner's credentials (`assume_role: false`), unless the queue has a policy."""
     queue = org.client("sqs").create_queue(QueueName="mail")["QueueUrl"]
     refused = refusal(org.client("sqs", "111122223333").send_message, QueueUrl=queue, MessageBody="hello")
     assert refused == ("AWS.SimpleQueueService.NonExistentQueue", 400)

@@ -12,7 +12,7 @@ import pytest
 
 from aws_local_org import LocalOrg, credentials
 from aws_local_org.credentials import Principal
-from aws_local_org.sts import TrustRequest, trusts
+from aws_local_org.sts import distrust
 from tests.local_org.refusals import AS_SENT, message, refusal
 
 MANAGEMENT, PAYMENTS, RESEARCH = "123456789012", "111122223333", "444455556666"
@@ -34,6 +34,16 @@ def session_of(org: LocalOrg, issued: dict[str, Any]) -> boto3.Session:
     return boto3.Session(
         keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], region_name="us-east-1"
     )
+
+
+def user_session(org: LocalOrg, policy: dict[str, Any] | None = None) -> boto3.Session:
+    """The session of a new user, ada, with her long-term key."""
+    iam = org.client("iam", PAYMENTS)
+    iam.create_user(UserName="ada")
+    if policy:
+        iam.put_user_policy(UserName="ada", PolicyName="p", PolicyDocument=json.dumps(policy))
+    key = iam.create_access_key(UserName="ada")["AccessKey"]
+    return boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name="us-east-1")
 
 
 def create_role(org: LocalOrg, account: str, statement: dict[str, Any], **options: Any) -> None:
@@ -124,8 +134,7 @@ def test_an_external_id(
     [
         pytest.param({}, None, id="an hour"),
         pytest.param({"DurationSeconds": 900}, None, id="the shortest"),
-        pytest.param({"DurationSeconds": 7200}, None, id="the role's longest"),
-        pytest.param({"DurationSeconds": 7201}, ("ValidationError", 400), id="longer than the role allows"),
+        pytest.param({"DurationSeconds": 3601}, ("ValidationError", 400), id="longer than a chained role's"),
         pytest.param({"DurationSeconds": 899}, ("ValidationError", 400), id="too short"),
         pytest.param({"DurationSeconds": 43201}, ("ValidationError", 400), id="too long for any role"),
         pytest.param(
@@ -140,6 +149,16 @@ def test_parameters(
 ) -> None:
     create_role(org, PAYMENTS, {"Effect": "Allow", "Principal": {"AWS": MANAGEMENT}}, MaxSessionDuration=7200)
     wanted = {"RoleArn": arn(PAYMENTS, "app"), "RoleSessionName": "test", **options}
+    assert refusal(sts.assume_role, **wanted) == expected
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(7200, None), (7201, ("ValidationError", 400))])
+def test_a_user_gets_a_role_for_longer_than_an_hour(
+    org: LocalOrg, seconds: int, expected: tuple[str, int] | None
+) -> None:
+    create_role(org, PAYMENTS, {"Effect": "Allow", "Principal": {"AWS": PAYMENTS}}, MaxSessionDuration=7200)
+    sts = user_session(org).client("sts", endpoint_url=org.endpoint_url)
+    wanted = {"RoleArn": arn(PAYMENTS, "app"), "RoleSessionName": "test", "DurationSeconds": seconds}
     assert refusal(sts.assume_role, **wanted) == expected
 
 
@@ -159,14 +178,131 @@ def test_a_session_ends(org: LocalOrg, sts: Any) -> None:
     assert refusal(iam.list_users) == ("ExpiredToken", 403)
 
 
+ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+ALLOW_ALL = {"Version": "2012-10-17", "Statement": ALL}
+MFA = {"SerialNumber": f"arn:aws:iam::{PAYMENTS}:mfa/ada", "TokenCode": "123456"}
+
+
 def test_a_users_session_token_acts_as_the_user(org: LocalOrg) -> None:
-    iam = org.client("iam", PAYMENTS)
-    iam.create_user(UserName="ada")
-    key = iam.create_access_key(UserName="ada")["AccessKey"]
-    user = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name="us-east-1")
+    user = user_session(org, ALLOW_ALL)
+    org.configure(enforce=True)
     issued = user.client("sts", endpoint_url=org.endpoint_url).get_session_token()
-    session = session_of(org, issued).client("sts", endpoint_url=org.endpoint_url)
-    assert session.get_caller_identity()["Arn"] == f"arn:aws:iam::{PAYMENTS}:user/ada"
+    session = session_of(org, issued)
+    sts = session.client("sts", endpoint_url=org.endpoint_url)
+    assert sts.get_caller_identity()["Arn"] == f"arn:aws:iam::{PAYMENTS}:user/ada"
+    # "You cannot call any IAM API operations unless MFA authentication information is included in the request"
+    iam = session.client("iam", endpoint_url=org.endpoint_url)
+    assert refusal(iam.list_users) == ("InvalidClientTokenId", 403)
+    # "You cannot call any STS API except AssumeRole or GetCallerIdentity"
+    assert refusal(sts.get_session_token) == DENIED
+    assert refusal(sts.get_access_key_info, AccessKeyId="AKIA" + "A" * 16) == DENIED
+    assert session.client("s3", endpoint_url=org.endpoint_url).list_buckets()["Buckets"] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param(MFA, None, id="a code"),
+        pytest.param({**MFA, "TokenCode": "1"}, DENIED, id="no code"),
+        pytest.param({**MFA, "SerialNumber": f"{MFA['SerialNumber']}2"}, DENIED, id="another device"),
+        pytest.param({"DurationSeconds": 899}, ("ValidationError", 400), id="too short"),
+        pytest.param({"DurationSeconds": 129601}, ("ValidationError", 400), id="too long"),
+    ],
+)
+def test_a_session_token_with_mfa(
+    org: LocalOrg, given: dict[str, Any], expected: tuple[str, int] | None
+) -> None:
+    only: dict[str, Any] = {**ALL, "Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}}
+    user = user_session(org, {"Version": "2012-10-17", "Statement": only})
+    iam = org.client("iam", PAYMENTS)
+    iam.create_virtual_mfa_device(VirtualMFADeviceName="ada")
+    codes = {"AuthenticationCode1": "123456", "AuthenticationCode2": "123457"}
+    iam.enable_mfa_device(UserName="ada", SerialNumber=MFA["SerialNumber"], **codes)
+    org.configure(enforce=True)
+    assert refusal(user.client("iam", endpoint_url=org.endpoint_url).list_users) == DENIED
+    sts = user.client("sts", endpoint_url=org.endpoint_url, config=AS_SENT)
+    assert refusal(sts.get_session_token, **given) == expected
+    if expected is None:
+        session = session_of(org, sts.get_session_token(**given))
+        assert refusal(session.client("iam", endpoint_url=org.endpoint_url).list_users) is None
+
+
+READS = "arn:aws:iam::aws:policy/IAMReadOnlyAccess"
+LISTS = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "iam:ListU*", "Resource": "*"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed"),
+    [
+        pytest.param({}, {"list_users", "list_groups", "create_group"}, id="no session policy"),
+        pytest.param({"Policy": json.dumps(LISTS)}, {"list_users"}, id="inline"),
+        pytest.param({"PolicyArns": [{"arn": READS}]}, {"list_users", "list_groups"}, id="managed"),
+        pytest.param(
+            {"Policy": json.dumps(LISTS), "PolicyArns": [{"arn": READS}]},
+            {"list_users", "list_groups"},
+            id="together",
+        ),
+        pytest.param(
+            {"Policy": json.dumps(LISTS).replace("Allow", "Deny"), "PolicyArns": [{"arn": READS}]},
+            {"list_groups"},
+            id="denied",
+        ),
+    ],
+)
+def test_a_session_may_do_what_its_role_and_its_own_policies_allow(
+    org: LocalOrg, sts: Any, given: dict[str, Any], allowed: set[str]
+) -> None:
+    org.configure(enforce=True)
+    wanted = {"RoleArn": arn(PAYMENTS, "CloudCustodian"), "RoleSessionName": "test", **given}
+    iam = session_of(org, sts.assume_role(**wanted)).client("iam", endpoint_url=org.endpoint_url)
+    calls: dict[str, dict[str, str]] = {
+        "list_users": {},
+        "list_groups": {},
+        "create_group": {"GroupName": "g"},
+    }
+    refused = {name: refusal(getattr(iam, name), **parameters) for name, parameters in calls.items()}
+    assert {name for name, found in refused.items() if found is None} == allowed
+    assert set(refused.values()) <= {None, DENIED}
+    if given:
+        assert message(iam.create_group, GroupName="g").endswith(
+            "because no session policy allows the iam:CreateGroup action"
+        )
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        pytest.param({"Policy": "{"}, "MalformedPolicyDocument", id="no JSON"),
+        pytest.param({"Policy": json.dumps({**LISTS, "Id": "x" * 2048})}, "ValidationError", id="too long"),
+        pytest.param({"PolicyArns": [{"arn": READS}] * 11}, "ValidationError", id="too many"),
+        pytest.param({"PolicyArns": [{"arn": f"{READS}2"}]}, "ValidationError", id="no such policy"),
+    ],
+)
+def test_session_policies_that_are_refused(sts: Any, given: dict[str, Any], code: str) -> None:
+    wanted = {"RoleArn": arn(PAYMENTS, "CloudCustodian"), "RoleSessionName": "test", **given}
+    assert refusal(sts.assume_role, **wanted) == (code, 400)
+
+
+def test_tags_and_a_source_identity_take_permissions_of_their_own_and_stay_in_a_chain(org: LocalOrg) -> None:
+    create_role(org, PAYMENTS, {"Effect": "Allow", "Principal": {"AWS": [PAYMENTS, MANAGEMENT]}})
+    wanted = {"RoleArn": arn(PAYMENTS, "app"), "RoleSessionName": "test"}
+    tags: dict[str, Any] = {
+        "Tags": [{"Key": "Team", "Value": "red"}, {"Key": "Size", "Value": "1"}],
+        "TransitiveTagKeys": ["Team"],
+    }
+    first = org.client("sts")
+    assert refusal(first.assume_role, **wanted, **tags) == DENIED
+    assert refusal(first.assume_role, **wanted, SourceIdentity="ada") == DENIED
+    actions = ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]
+    trust = {"Effect": "Allow", "Principal": {"AWS": [PAYMENTS, MANAGEMENT]}, "Action": actions}
+    document = json.dumps({"Version": "2012-10-17", "Statement": trust})
+    org.client("iam", PAYMENTS).update_assume_role_policy(RoleName="app", PolicyDocument=document)
+    issued = first.assume_role(**wanted, **tags, SourceIdentity="ada")
+    assert issued["SourceIdentity"] == "ada"
+    second = session_of(org, issued).client("sts", endpoint_url=org.endpoint_url)
+    chained = credentials.resolve(second.assume_role(**wanted)["Credentials"]["AccessKeyId"])
+    assert (chained.session_tags, chained.source_identity) == ((("Team", "red"),), "ada")
+    assert refusal(second.assume_role, **wanted, SourceIdentity="eve") == DENIED
 
 
 def test_a_role_has_no_session_token_to_ask_for(sts: Any) -> None:
@@ -183,7 +319,8 @@ ALLOW_ROOT = {"Effect": "Allow", "Principal": {"AWS": ROOT}, "Action": "sts:Assu
 
 def asked(statements: Any, caller: Principal = SESSION, external_id: str | None = None) -> bool:
     document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-    return trusts(document, TrustRequest(caller, external_id))
+    given = {"ExternalId": external_id} if external_id else {}
+    return distrust(document, caller, {"RoleArn": ROLE, **given}) is None
 
 
 @pytest.mark.parametrize(
@@ -244,13 +381,17 @@ def test_actions(action: Any, expected: bool) -> None:
         pytest.param({"ArnNotLike": {"aws:PrincipalArn": ROLE}}, None, False, id="not this ARN"),
         pytest.param({"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}, None, True, id="account"),
         pytest.param(
-            {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}, None, False, id="a key that is not there"
+            {"StringEquals": {"aws:SourceIdentity": "x"}}, None, False, id="a key that is not there"
         ),
+        pytest.param({"StringEqualsIfExists": {"aws:SourceIdentity": "x"}}, None, True, id="if it is there"),
+        pytest.param({"StringNotEquals": {"aws:SourceIdentity": "x"}}, None, True, id="not, and not there"),
+        pytest.param({"Null": {"aws:SourceIdentity": "true"}}, None, True, id="it is not there"),
+        pytest.param({"StringNotEquals": {"aws:SourceVpc": "x"}}, None, False, id="a key that is not known"),
         pytest.param(
-            {"StringEqualsIfExists": {"aws:PrincipalOrgID": "o-1"}}, None, True, id="if it is there"
-        ),
-        pytest.param(
-            {"Bool": {"aws:MultiFactorAuthPresent": "true"}}, None, False, id="MFA, which nobody has"
+            {"Bool": {"aws:MultiFactorAuthPresent": "true"}},
+            None,
+            False,
+            id="MFA, which this session has not",
         ),
         pytest.param(
             {"IpAddress": {"sts:ExternalId": "x"}}, "x", False, id="an operator that is not understood"
@@ -267,6 +408,27 @@ def test_conditions(condition: dict[str, Any], external_id: str | None, expected
     assert asked({**ALLOW_ROOT, "Condition": condition}, SESSION, external_id) is expected
 
 
+#: What makes a Deny unreadable, or undecidable.
+UNREADABLE: dict[str, dict[str, Any]] = {
+    "a Deny with Action and NotAction": {"Action": "x:y", "NotAction": "iam:*"},
+    "a Deny with an operator that is not understood": {
+        "Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}
+    },
+    "a Deny with a key that is not known": {"Condition": {"StringEquals": {"aws:SourceVpc": "v"}}},
+    "a Deny with a key that is not documented": {"Condition": {"StringEquals": {"aws:x": "v"}}},
+    "a Deny without MFA": {"Condition": {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}},
+    "a Deny with a malformed condition": {"Condition": ["x"]},
+    "a Deny with a malformed action": {"Action": {"x": "y"}},
+    "a Deny of odd principals": {"Principal": {"AWS": f"{ROLE[:-1]}*"}},
+    "a Deny of a principal of an unknown kind": {"Principal": {"aws": ACCOUNT}},
+    "a Deny of malformed principals": {"Principal": [ROOT]},
+    "a Deny of nobody named": {"Principal": {}},
+    "an account as a number": {"Principal": {"AWS": int(ACCOUNT)}},
+    "a Deny of all others": {"Principal": "*", "NotPrincipal": {"AWS": USER.arn}},
+    "an unknown effect": {"Effect": "deny"},
+}
+
+
 @pytest.mark.parametrize(
     ("statements", "expected"),
     [
@@ -278,7 +440,27 @@ def test_conditions(condition: dict[str, Any], external_id: str | None, expected
             id="a Deny of somebody else",
         ),
         pytest.param([{**ALLOW_ROOT, "Effect": "Deny"}], False, id="a Deny alone"),
+        *(
+            pytest.param([ALLOW_ROOT, {**ALLOW_ROOT, "Effect": "Deny", **deny}], False, id=name)
+            for name, deny in UNREADABLE.items()
+        ),
+        pytest.param(
+            [ALLOW_ROOT, {"Effect": "Deny", "Principal": {"AWS": ROOT}, "NotAction": "iam:*"}],
+            False,
+            id="a Deny by NotAction",
+        ),
+        pytest.param([ALLOW_ROOT, "Deny"], False, id="a statement that is none"),
+        pytest.param("Allow", False, id="no statements"),
+        pytest.param([ALLOW_ROOT, {**ALLOW_ROOT, "Action": {"x": "y"}}], True, id="a malformed Allow"),
     ],
 )
-def test_effects(statements: list[dict[str, Any]], expected: bool) -> None:
+def test_effects(statements: Any, expected: bool) -> None:
     assert asked(statements) is expected
+
+
+def test_a_deny_on_what_is_not_known_is_named() -> None:
+    deny = {**ALLOW_ROOT, "Effect": "Deny", "Condition": {"StringEquals": {"aws:SourceVpc": "v"}}}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [ALLOW_ROOT, deny]})
+    found = distrust(document, SESSION, {"RoleArn": ROLE})
+    assert found == " (unsupported condition key aws:sourcevpc in the local organization)"
+    assert distrust("{", SESSION, {"RoleArn": ROLE}) == ""

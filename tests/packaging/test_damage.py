@@ -6,7 +6,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.packaging.environments import Environment
+
+pytestmark = pytest.mark.parametrize("disposable", ["wheel"], indirect=True)
 
 
 def package_directory(environment: Environment) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aws_local_org import LocalOrg
-from aws_local_org.identity_center import clock
+from aws_local_org.identity_center import state
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.identity_center.aws.instance import connect
 from tests.plugins.provisioning_rehearsal import Rehearsal, SteppingClock
@@ -33,6 +33,6 @@ def rehearsal(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def stepping() -> Iterator[SteppingClock]:
     """Identity Center's clock, standing still until the test lets it step."""
     stepping = SteppingClock()
-    clock.use(stepping)
+    state.use_clock(stepping)
     yield stepping
-    clock.use(None)
+    state.use_clock(None)

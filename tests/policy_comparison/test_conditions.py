@@ -102,6 +102,21 @@ def test_implication(given: dict[str, Any], wanted: dict[str, Any], expected: bo
         ),
         pytest.param("ArnNotLike", "arn:aws:iam::1:role/x", "arn:aws:iam::1:user/alice", True, id="arn-not"),
         pytest.param("Bool", "true", "true", True, id="bool"),
+        *(
+            pytest.param(f"Date{relation}", wanted, "2026-03-01T12:00:00Z", expected, id=f"date-{number}")
+            for number, (relation, wanted, expected) in enumerate(
+                [
+                    ("LessThan", "2026-03-01T12:00:01Z", True),
+                    ("LessThan", "2026-03-01T12:00:00Z", False),
+                    ("LessThanEquals", "2026-03-01T13:00:00+01:00", True),
+                    ("GreaterThan", "2026-03-01", True),
+                    ("GreaterThan", ["2027-01-01", "2026-01-01"], True),
+                    ("GreaterThanEquals", "2026-03-02", False),
+                    ("Equals", "1772366400", True),
+                    ("NotEquals", "1772366400", False),
+                ]
+            )
+        ),
         pytest.param("Null", "true", "alice", False, id="there"),
         pytest.param("Null", "true", None, True, id="missing"),
         pytest.param("StringEquals", "alice", None, False, id="missing-equals-nothing"),
@@ -124,6 +139,8 @@ def test_a_known_value_settles_a_condition(
         pytest.param("StringEquals", "alice", None, id="nothing-known"),
         pytest.param("Bool", "true", frozenset({"true", None}), id="two-values"),
         pytest.param("NumericLessThan", "300", frozenset({"100"}), id="operator-not-evaluated"),
+        pytest.param("DateLessThan", "tomorrow", frozenset({"2026-03-01"}), id="no-date"),
+        pytest.param("DateLessThan", "2026-03-01", frozenset({"alice"}), id="no-date-given"),
         pytest.param("StringEquals", "${s3:prefix}", frozenset({"alice"}), id="variable-in-the-value"),
         pytest.param("ForAnyValue:StringNotEquals", "x", frozenset({None}), id="not-documented"),
         pytest.param("ArnLike", "*", frozenset({"arn:aws:iam::1:user/alice"}), id="star-alone-is-no-arn"),

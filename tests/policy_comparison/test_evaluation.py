@@ -14,6 +14,7 @@ from c7n_iamusers.policy_comparison.evaluation import (
     IMPLICIT_DENY,
     Request,
     decision,
+    undecided,
 )
 from tests.policy_comparison.random_policies import STRANGE, pairs, requests
 from tests.policy_comparison.reference_evaluator import Evaluator, Interpretation
@@ -89,6 +90,158 @@ def test_decisions(statements: list[dict[str, Any]], wanted: str) -> None:
     assert decision(request, [{"Version": "2012-10-17", "Statement": statements}]) == wanted
 
 
+#: A network that the evaluator knows nothing of, and a team that it knows of.
+KNOWN = frozenset({"aws:username", "aws:principaltag/"})
+VPC, TEAM = "aws:SourceVpc", "aws:PrincipalTag/team"
+
+
+def when(operator: str, key: str, *values: str) -> dict[str, Any]:
+    return {"Condition": {operator: {key: list(values)}}}
+
+
+@pytest.mark.parametrize(
+    ("statements", "wanted", "reasons"),
+    [
+        pytest.param(
+            [statement(**when("StringEquals", VPC, "v"))],
+            IMPLICIT_DENY,
+            ["condition key aws:sourcevpc"],
+            id="allow",
+        ),
+        pytest.param(
+            [statement(**when("StringNotEqualsIfExists", VPC, "v"))],
+            IMPLICIT_DENY,
+            ["condition key aws:sourcevpc"],
+            id="negated-allow",
+        ),
+        pytest.param(
+            [statement(), statement("Deny", **when("StringEquals", VPC, "v"))],
+            EXPLICIT_DENY,
+            ["condition key aws:sourcevpc"],
+            id="deny",
+        ),
+        pytest.param(
+            [statement(), statement("Deny", **when("Null", VPC, "false"))],
+            EXPLICIT_DENY,
+            ["condition key aws:sourcevpc"],
+            id="null",
+        ),
+        pytest.param(
+            [statement(), statement("Deny", Resource=f"{USERS}${{{VPC}}}")],
+            EXPLICIT_DENY,
+            ["condition key aws:sourcevpc"],
+            id="variable-of-resource",
+        ),
+        pytest.param(
+            [statement(), statement("Deny", Resource=f"{USERS}${{{VPC}, 'bob'}}")],
+            EXPLICIT_DENY,
+            ["condition key aws:sourcevpc"],
+            id="variable-with-default",
+        ),
+        pytest.param(
+            [statement(), statement("Deny", Resource=f"{USERS}b${{{VPC}}}")],
+            ALLOWED,
+            [],
+            id="other-resources",
+        ),
+        pytest.param(
+            [statement(), no_resource("Deny", NotResource=[f"{USERS}${{{VPC}}}"])],
+            EXPLICIT_DENY,
+            ["condition key aws:sourcevpc"],
+            id="variable-of-not-resource",
+        ),
+        pytest.param(
+            [statement(), statement("Deny", **when("StringEquals", "aws:username", f"${{{VPC}}}"))],
+            EXPLICIT_DENY,
+            ["condition key aws:sourcevpc"],
+            id="variable-of-condition",
+        ),
+        pytest.param(
+            [statement(), statement("Deny", **when("NumericLessThan", "aws:username", "1"))],
+            EXPLICIT_DENY,
+            ["condition operator NumericLessThan"],
+            id="operator",
+        ),
+        pytest.param(
+            [
+                statement(),
+                statement("Deny", **when("StringEquals", VPC, "v")),
+                statement("Deny", **when("StringEquals", "aws:username", "alice")),
+            ],
+            EXPLICIT_DENY,
+            [],
+            id="denied-anyway",
+        ),
+        pytest.param(
+            [statement(), statement(**when("StringEquals", VPC, "v"))], ALLOWED, [], id="allowed-anyway"
+        ),
+        pytest.param(
+            [
+                statement(),
+                statement(
+                    "Deny", Condition={"StringEquals": {VPC: "v"}, "StringLike": {"aws:username": "bob"}}
+                ),
+            ],
+            ALLOWED,
+            [],
+            id="another-condition-is-unmet",
+        ),
+        # a key that is known, and missing in the request
+        pytest.param([statement(**when("StringEquals", TEAM, "a"))], IMPLICIT_DENY, [], id="missing"),
+        pytest.param([statement(**when("StringEqualsIfExists", TEAM, "a"))], ALLOWED, [], id="if-exists"),
+        pytest.param([statement(**when("StringNotEquals", TEAM, "a"))], ALLOWED, [], id="missing-negated"),
+        pytest.param([statement(**when("Null", TEAM, "true"))], ALLOWED, [], id="missing-null"),
+    ],
+)
+def test_what_is_not_known_denies_and_is_named(
+    statements: list[dict[str, Any]], wanted: str, reasons: list[str]
+) -> None:
+    request = Request("iam:GetUser", f"{USERS}alice", {"aws:username": "alice"}, KNOWN)
+    policy = {"Version": "2012-10-17", "Statement": statements}
+    assert decision(request, [policy]) == wanted
+    assert list(undecided(request, [policy])) == reasons
+
+
+@pytest.mark.parametrize(
+    ("statements", "wanted"),
+    [
+        pytest.param([statement()], ALLOWED, id="everything"),
+        pytest.param([statement(Resource=f"{USERS}*")], IMPLICIT_DENY, id="some"),
+        pytest.param([statement(), statement("Deny", Resource=f"{USERS}alice")], EXPLICIT_DENY, id="denied"),
+        pytest.param([no_resource(NotResource=f"{USERS}alice")], IMPLICIT_DENY, id="not-resource"),
+        pytest.param([statement(), no_resource("Deny", NotResource="*")], ALLOWED, id="nothing-denied"),
+    ],
+)
+def test_a_resource_that_is_not_known(statements: list[dict[str, Any]], wanted: str) -> None:
+    request, policy = Request("iam:GetUser", None), {"Version": "2012-10-17", "Statement": statements}
+    assert decision(request, [policy]) == wanted
+    assert undecided(request, [policy]) == (() if wanted == ALLOWED else ("resource",))
+
+
+@pytest.mark.parametrize(
+    ("operator", "values", "wanted"),
+    [
+        pytest.param("ForAllValues:StringEquals", ("a", "b", "c"), True, id="all"),
+        pytest.param("ForAllValues:StringEquals", ("a", "c"), False, id="not-all"),
+        pytest.param("ForAllValues:StringNotEquals", ("c",), True, id="none"),
+        pytest.param("ForAllValues:StringNotLike", ("a*",), False, id="not-none"),
+        pytest.param("ForAnyValue:StringEquals", ("b", "c"), True, id="any"),
+        pytest.param("ForAnyValue:StringEquals", ("c",), False, id="not-any"),
+        pytest.param("ForAnyValue:StringNotEquals", ("a",), True, id="another"),
+        pytest.param("ForAnyValue:StringNotEquals", ("a", "b"), False, id="no-other"),
+        pytest.param("StringEquals", ("a", "b"), True, id="every-one"),
+        pytest.param("StringEquals", ("a",), None, id="without-a-set-operator"),
+        pytest.param("Null", ("false",), True, id="present"),
+    ],
+)
+def test_a_key_with_several_values(operator: str, values: tuple[str, ...], wanted: bool | None) -> None:
+    request = Request("iam:GetUser", f"{USERS}alice", {"aws:tagkeys": ("a", "b")})
+    met = {"Version": "2012-10-17", "Statement": [statement(**when(operator, "aws:TagKeys", *values))]}
+    assert decision(request, [met]) == (ALLOWED if wanted else IMPLICIT_DENY)
+    reasons = [f"condition operator {operator}"] if wanted is None else []
+    assert list(undecided(request, [met])) == reasons
+
+
 def test_an_action_without_resource_type_needs_every_resource() -> None:
     policy = {"Version": "2012-10-17", "Statement": [statement(Action="iam:ListUsers", Resource=f"{USERS}*")]}
     assert decision(Request("iam:ListUsers", "*"), [policy]) == IMPLICIT_DENY
@@ -100,9 +253,12 @@ def test_it_allows_nothing_that_another_evaluator_denies() -> None:
     for pair, random in pairs(11, 300):
         document = {"Version": pair.version, "Statement": pair.old}
         for action, resource, context in requests(pair, random, 6):
-            if any(len(values) != 1 for values in context.values()):
-                continue
-            asked = Request(action, resource, {key: value for key, (value,) in context.items()})
+            single = all(len(values) == 1 for values in context.values())
+            asked = Request(
+                action,
+                resource,
+                {key: values[0] if len(values) == 1 else values for key, values in context.items()},
+            )
             found = decision(asked, [document])
             granted = {
                 evaluator.granted(ReferenceRequest(action, resource, context), [document])
@@ -110,7 +266,7 @@ def test_it_allows_nothing_that_another_evaluator_denies() -> None:
             }
             if found == ALLOWED:
                 assert granted == {True}, (asked, document)
-            elif found == IMPLICIT_DENY and not UNDECIDED.search(str(document)):
+            elif found == IMPLICIT_DENY and single and not UNDECIDED.search(str(document)):
                 assert False in granted, (asked, document)
             compared[found] += 1
     assert min(compared[each] for each in (ALLOWED, EXPLICIT_DENY, IMPLICIT_DENY)) > 50

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import json
+import gc
+import tracemalloc
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.exemptions import denied_line, parse_rules
 from c7n_iamusers.report.fleet import ANY, Expected, Fleet, Wanted, fleet_of
 from c7n_iamusers.report.outputs import read_outputs
+from c7n_iamusers.report.rendering import render_csv, render_html, render_json
 from tests.report.fleet_outputs import (
     ACCOUNT,
     DELETE,
@@ -44,7 +47,11 @@ def fleet(left: Outputs, *expected: Expected, wanted: Wanted = ANY) -> Fleet:
 
 
 def users(found: Fleet) -> dict[str, dict[str, Any]]:
-    return {each["user"]: each for each in found.as_data()["users"]}
+    return {each["user"]: each for each in rows(found)}
+
+
+def rows(found: Fleet) -> list[dict[str, Any]]:
+    return list(found.as_data()["users"])
 
 
 def needs(found: Fleet) -> list[tuple[str, str, str]]:
@@ -114,7 +121,7 @@ def test_of_two_outcomes_in_the_same_second_the_later_counts(left: Outputs) -> N
 def test_a_second_user_of_a_name_is_another(left: Outputs) -> None:
     left.leave("alice", days=9, policy=DELETE, outcomes=[outcome("alice", "deleted", days=9)])
     left.leave({**resource("alice"), "UserId": "AIDAOTHER"})
-    found = fleet(left).as_data()["users"]
+    found = rows(fleet(left))
     assert {each["unique_id"]: each["status"] for each in found} == {
         "AIDAALICE": "deleted",
         "AIDAOTHER": "flagged",
@@ -133,6 +140,15 @@ def test_a_second_user_of_a_name_is_another(left: Outputs) -> None:
 def test_severity(left: Outputs, annotation: dict[str, Any], severity: str) -> None:
     left.leave(resource("alice", **annotation))
     assert users(fleet(left))["alice"]["severity"] == severity
+
+
+def test_evidence_that_a_later_run_did_not_ask_for_stays(left: Outputs) -> None:
+    left.leave(resource("alice", attempts={"state": "quiet"}, findings=[finding("a", "high")]), days=3)
+    for days in (2, 1):
+        left.leave(resource("alice", findings=[finding("b", "low")]), days=days, run=f"run-{days}")
+    alice = users(fleet(left))["alice"]
+    assert (alice["attempts"], alice["severity"]) == ({"state": "quiet"}, "low")
+    assert [each["id"] for each in alice["findings"]] == ["b"]
 
 
 def test_users_of_other_filters_are_not_judged(left: Outputs) -> None:
@@ -163,7 +179,7 @@ def test_the_oldest_active_credential(left: Outputs) -> None:
 
 def test_policy_documents_tags_and_what_is_not_known_stay_out(left: Outputs) -> None:
     left.leave(resource("alice", unknown_key="the-unknown"))
-    text = json.dumps(fleet(left).as_data())
+    text = b"".join(render_json(fleet(left).as_data())).decode()
     assert not [each for each in ("the-document", "the-tag", "the-unknown") if each in text]
 
 
@@ -488,7 +504,7 @@ def test_who_is_heard_under_quarantine_needs_attention(
     left.leave(resource("alice", attempts=attempts), outcomes=outcomes)
     found = fleet(left)
     assert [each["what"] for each in found.attention] == expected
-    (user,) = found.as_data()["users"]
+    (user,) = rows(found)
     assert user["attempts"] == attempts
     if attempts is ATTEMPTS and expected:
         assert "ec2 RunInstances on" in found.attention[0]["why"]
@@ -623,3 +639,59 @@ def test_evidence_that_could_not_be_read_is_noted_on_the_account(left: Outputs) 
     left.leave(resource("alice", sources={"credential-report": source}))
     (account,) = fleet(left).accounts
     assert account.notes == ("credential-report could not be read: AccessDenied",)
+
+
+@pytest.mark.parametrize(
+    ("render", "most"),
+    [
+        pytest.param(render_json, 400, id="json"),
+        pytest.param(render_csv, 400, id="csv"),
+        pytest.param(render_html, 2000, id="html"),
+    ],
+)
+def test_a_report_holds_little_of_each_user(
+    left: Outputs, render: Callable[[dict[str, Any]], Iterable[bytes]], most: int
+) -> None:
+    """A fleet may have 600,000: evidence is packed, and written user by user. The page has charts before its users."""
+    expected = [Expected(f"{100000000001 + number}", f"account-{number}") for number in range(8)]
+    names = [f"user-{number:03}" for number in range(12)]
+    for each in expected:
+        left.leave(*(large(name, each.id) for name in names), name=each.name, account=each.id)
+
+    def held(accounts: Sequence[Expected]) -> tuple[int, int]:
+        """Bytes of a report on some accounts, and how many more there are while it is written."""
+        gc.collect()
+        tracemalloc.start()
+        try:
+            found = fleet(left, *accounts, wanted=Wanted(expected_only=True))
+            whole = tracemalloc.get_traced_memory()[0]
+            tracemalloc.reset_peak()
+            asked = {"generated": at(0), "outputs": ["output"], "expected": True}
+            assert sum(map(len, render({**asked, **found.as_data()}))) > 100 * len(found.users)
+            return whole, tracemalloc.get_traced_memory()[1] - whole
+        finally:
+            tracemalloc.stop()
+
+    held(expected[:1])  # what is cached for good
+    few, more = held(expected[:4]), held(expected)
+    count = 4 * len(names)
+    assert (more[0] - few[0]) / count < 1700
+    assert (more[1] - few[1]) / count < most
+
+
+def large(name: str, account: str) -> dict[str, Any]:
+    """A user with as much evidence as many have."""
+    keys = [
+        {
+            "kind": "access-key",
+            "title": f"access key {number}",
+            "active": True,
+            "created": at(number + len(name)),
+        }
+        for number in range(2)
+    ]
+    findings = [
+        {**finding(f"finding-{number}"), "text": f"Text {number} of {name[-1]}"} for number in range(8)
+    ]
+    sources = {f"source-{number}": {"source": "ListUsers", "time": at(number)} for number in range(6)}
+    return resource(name, account, credentials=keys, findings=findings, sources=sources)

@@ -21,6 +21,7 @@ from c7n_iamusers.report import outputs
 from c7n_iamusers.report.outputs import (
     ACTION_FAILED,
     DENIED,
+    EVIDENCE,
     FAILED,
     RAN,
     STOPPED,
@@ -55,7 +56,7 @@ def test_a_run_of_c7n_org_says_account_policy_and_time(left: Outputs) -> None:
     (found,) = read(left)
     assert (found.name, found.account, found.region, found.policy) == ("payments", ACCOUNT, "us-east-1", FLAG)
     assert found.time == datetime.fromisoformat("2026-11-23T12:00:00+00:00")
-    assert (found.state, found.why, len(found.resources or ())) == (RAN, "", 2)
+    assert (found.state, found.why, len(found.users or ())) == (RAN, "", 2)
     assert [rule["user"] for rule in found.rules] == ["git-*"]
 
 
@@ -139,7 +140,7 @@ def test_how_a_run_ended(left: Outputs, given: dict[str, Any], state: str, why: 
     (found,) = read(left)
     assert found.state == state
     assert why in found.why
-    assert (found.resources is not None) == (state in (RAN, ACTION_FAILED))
+    assert (found.users is not None) == (state in (RAN, ACTION_FAILED))
 
 
 def test_what_c7n_leaves_where_users_can_not_be_listed(
@@ -152,7 +153,7 @@ def test_what_c7n_leaves_where_users_can_not_be_listed(
         ).run()
     (found,) = read(left)
     assert found.state in (DENIED, FAILED)
-    assert (found.account, found.name, found.resources) == (ACCOUNT, "payments", None)
+    assert (found.account, found.name, found.users) == (ACCOUNT, "payments", None)
 
 
 def test_what_c7n_leaves_of_users(org: LocalOrg, left: Outputs, caplog: pytest.LogCaptureFixture) -> None:
@@ -165,16 +166,24 @@ def test_what_c7n_leaves_of_users(org: LocalOrg, left: Outputs, caplog: pytest.L
     policy({"filters": [{"type": "unnecessary", "exempt": exempt}]}, left.root / "payments/us-east-1").run()
     (found,) = read(left)
     assert found.state == RAN
-    assert [each["Arn"].rpartition("/")[2] for each in found.resources or ()] == ["alice"]
+    assert [each.arn.rpartition("/")[2] for each in found.users or ()] == ["alice"]
     assert found.usage == outputs.Usage(1, {("user", "git-*", "2999-12-31", ""): 1})
 
 
 def test_of_users_only_what_a_report_shows_is_held(left: Outputs) -> None:
     left.leave("alice", "bob")
     (found,) = read(left)
-    alice, bob = found.resources or ()
-    assert set(alice) == {"Arn", "UserId", "CreateDate", ANNOTATION}
-    assert alice[ANNOTATION]["findings"] is bob[ANNOTATION]["findings"]
+    alice, bob = found.users or ()
+    assert (alice.arn, alice.unique_id, alice.created) == tuple(
+        resource("alice")[key] for key in ("Arn", "UserId", "CreateDate")
+    )
+    assert alice.evidence.data() == {
+        key: value for key, value in resource("alice")[ANNOTATION].items() if key in EVIDENCE
+    }
+    assert alice.evidence.keys is bob.evidence.keys
+    left.leave("alice", policy=DELETE)
+    one, other = (each.users[0] for each in read(left) if each.users)
+    assert (one.arn is other.arn, one.unique_id is other.unique_id) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -291,7 +300,7 @@ def test_outputs_in_a_bucket(org: LocalOrg, left: Outputs) -> None:
     journal.write(ALICE, BEFORE, service="iam", operation="DeleteAccessKey")
     journal.write(ALICE, AFTER, service="iam", operation="DeleteAccessKey", result="done")
     record, run = read_outputs(store)
-    assert (run.state, run.account, run.name, len(run.resources or ())) == (RAN, ACCOUNT, "payments", 1)
+    assert (run.state, run.account, run.name, len(run.users or ())) == (RAN, ACCOUNT, "payments", 1)
     assert (record.state, record.account, record.policy) == ("", ACCOUNT, DELETE)
     assert [(each["user"], each["status"]) for each in record.rows] == [
         ("bob", "deleted"),

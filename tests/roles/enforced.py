@@ -23,6 +23,7 @@ from aws_local_org import LocalOrg, enforcement
 from aws_local_org.enforcement import Policies
 from c7n_iamusers.cli.main import main
 from c7n_iamusers.entry import register
+from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.identity_center.aws.instance import connect
 from c7n_iamusers.policy_comparison.evaluation import Request
 from tests.policies import ACCOUNT
@@ -32,9 +33,12 @@ MANAGEMENT = "123456789012"
 RUNNER = f"arn:aws:iam::{MANAGEMENT}:role/Runner"
 CENTER = f"arn:aws:iam::{MANAGEMENT}:role/Center"
 READER, REMOVER = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("IamUsersReader", "IamUsersRemover"))
-#: All that ship, but for an example, since the local organization has no Security Hub, and for Lambda functions.
-OTHERS = {"findings-to-security-hub", "realtime", "realtime-quarantine"}
-FILES = sorted({path.stem for path in (ROOT / "policies").glob("*.yml")} - OTHERS)
+FUNCTION = f"arn:aws:iam::{ACCOUNT}:role/IamUsersRealtime"
+BUCKET = "example-iam-users-realtime"
+#: All that ship, but for an example, since the local organization has no Security Hub.
+FILES = sorted({path.stem for path in (ROOT / "policies").glob("*.yml")} - {"findings-to-security-hub"})
+#: Those of them that run in AWS Lambda.
+FUNCTIONS = {"realtime", "realtime-quarantine"}
 #: Policies that find the journals of quarantines beside their output.
 BESIDE = frozenset({"attempts", "brownout", "delete", "listen", "quarantine", "release"})
 #: As if the days had passed.
@@ -43,39 +47,56 @@ TODAY = {"days": 0, "noticed": 0, "quarantined-for": 0.00001}
 
 @dataclass
 class Enforced:
-    """``documents``: kind of role -> what is printed. ``asked``: what the runs asked for, by the ARN of the role."""
+    """``documents``: kind of role -> what is printed. ``asked``: what the runs asked for, by the ARN of the role.
+
+    ``ran``: the names of the files that were run.
+    """
 
     org: LocalOrg
     path: Path
     accounts: Path
     documents: dict[str, Any]
-    asked: dict[str, set[tuple[str, str, tuple[tuple[str, str], ...]]]] = field(default_factory=dict)
+    asked: dict[str, dict[Any, Request]] = field(default_factory=dict)
+    ran: set[str] = field(default_factory=set)
 
     def run(self, name: str, role: str, **names: str) -> None:
         """The policies of ``policies/NAME.yml``, by the runner with ``role``. ``names``: texts to replace."""
+        output = self.path / ("removal" if name in BESIDE else name) / "payments" / "us-east-1"
+        for policy in self._policies(
+            name, names, assume_role=role, external_id="e-1", output_dir=str(output)
+        ):
+            policy.run()
+
+    def push(self, name: str, event: dict[str, Any]) -> None:
+        """``event`` to the policies of ``policies/NAME.yml``, by the role of their functions."""
+        output = f"s3://{BUCKET}/realtime/output/{ACCOUNT}?region=us-east-1"
+        with pytest.MonkeyPatch.context() as patched:
+            self.org.configure(enforce=False)
+            act_as(boto3.Session(), FUNCTION, patched, ExternalId="e-1")
+            self.org.configure(enforce=True)
+            patched.setattr(Interruption, "sleep", lambda *_: None)
+            for policy in self._policies(name, {}, output_dir=output):
+                policy.push(event, None)
+
+    def _policies(self, name: str, names: dict[str, str], **options: Any) -> PolicyCollection:
+        self.ran.add(name)
         text = (ROOT / "policies" / f"{name}.yml").read_text()
         for old, new in names.items():
             text = text.replace(old, new)
         reset_session_cache()
-        output = self.path / ("removal" if name in BESIDE else name) / "payments" / "us-east-1"
-        config = Config.empty(
-            region="us-east-1",
-            account_id=ACCOUNT,
-            assume_role=role,
-            external_id="e-1",
-            output_dir=str(output),
-            cache_period=0,
-        )
+        config = Config.empty(region="us-east-1", account_id=ACCOUNT, cache_period=0, **options)
         data = yaml.safe_load(text)["policies"]
         for policy in data:
+            policy.get("mode", {}).pop("delay", None)
             for action in policy["actions"]:
                 action |= {key: value for key, value in TODAY.items() if key in action and name != "remind"}
         variables = yaml.safe_load(self.accounts.read_text())
         known = {**variables["vars"], **variables["accounts"][0]["vars"]}
-        for policy in PolicyCollection.from_data({"policies": data}, config):
+        found = PolicyCollection.from_data({"policies": data}, config)
+        for policy in found:
             policy.expand_variables(policy.get_variables(known))
             policy.validate()
-            policy.run()
+        return found
 
     def apply_intents(self) -> None:
         """``c7n-iamusers provision``, by the runner with the role for Identity Center."""
@@ -96,11 +117,13 @@ class Enforced:
         return result.stdout
 
     def put(self, kind: str, document: dict[str, Any]) -> None:
-        account = ACCOUNT if kind.startswith("member") else MANAGEMENT
+        account = MANAGEMENT if kind in ("identity-center", "runner") else ACCOUNT
         iam = self.org.client("iam", account)
         name = document["RoleName"]
         if name not in {each["RoleName"] for each in iam.list_roles()["Roles"]}:
-            trust = document["AssumeRolePolicyDocument"]
+            # the local organization runs no functions: the runner takes the place of Lambda
+            trusting = self.documents["deployer"] if kind == "function" else document
+            trust = trusting["AssumeRolePolicyDocument"]
             iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
         policy = json.dumps(document["PolicyDocument"])
         iam.put_role_policy(RoleName=name, PolicyName=document["PolicyName"], PolicyDocument=policy)
@@ -139,7 +162,7 @@ def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch, *more: 
     data = yaml.safe_load((ROOT / "accounts.yml").read_text())
     data["vars"] |= {"notices": "s3://notices/all", "identity_center_role": CENTER}
     accounts.write_text(yaml.safe_dump({**data, "accounts": data["accounts"][:1]}))
-    org.client("s3").create_bucket(Bucket="notices")
+    _create_places(org)
     files = [each for name in FILES for each in ("--policy", f"policies/{name}.yml")]
     options = (
         "--runner",
@@ -154,8 +177,9 @@ def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch, *more: 
     )
     assert printed.exit_code == 0, printed.output
     found = Enforced(org, path, accounts, json.loads(printed.stdout))
-    for kind, document in found.documents.items():
-        found.put(kind, document)
+    # the others trust the runner's role, so it comes first
+    for kind in sorted(found.documents, key=lambda kind: kind != "runner"):
+        found.put(kind, found.documents[kind])
     act_as(org, RUNNER, monkeypatch)
     # AWS's rate of 20 calls a second is for AWS
     for module in ("plugins.provision_identity_center", "plugins.identity_center", "cli.provision"):
@@ -165,13 +189,38 @@ def enforced(org: LocalOrg, path: Path, monkeypatch: pytest.MonkeyPatch, *more: 
     return found
 
 
+def _create_places(org: LocalOrg) -> None:
+    """The buckets, and the policies with which the bucket and the queue let the functions of another account in."""
+    for bucket in ("notices", BUCKET):
+        org.client("s3").create_bucket(Bucket=bucket)
+    queue = org.client("sqs").get_queue_url(QueueName="c7n-mailer")["QueueUrl"]
+    objects = [f"arn:aws:s3:::{BUCKET}{each}" for each in ("", "/*")]
+    org.client("s3").put_bucket_policy(Bucket=BUCKET, Policy=_shared("s3:*", objects))
+    policy = _shared("sqs:SendMessage", [f"arn:aws:sqs:us-east-1:{MANAGEMENT}:c7n-mailer"])
+    org.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
+    exemptions = (ROOT / "policies" / "exemptions.csv").read_bytes()
+    org.client("s3").put_object(Bucket=BUCKET, Key="exemptions.csv", Body=exemptions)
+
+
+def _shared(action: str, resources: list[str]) -> str:
+    """A policy of a resource that allows the member account this action."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": ACCOUNT},
+        "Action": action,
+        "Resource": resources,
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
 def _record(found: Enforced, monkeypatch: pytest.MonkeyPatch) -> None:
     original = enforcement.refusal
 
     def refusal(request: Request, policies: Policies) -> str:
-        role = request.context["aws:principalarn"]
-        asked = (request.action, request.resource, tuple(sorted(request.context.items())))
-        found.asked.setdefault(role, set()).add(asked)
+        role = str(request.context["aws:principalarn"])
+        keys = {key: value for key, value in request.context.items() if "time" not in key}
+        key = (request.action, request.resource, tuple(sorted(keys.items())))
+        found.asked.setdefault(role, {})[key] = request
         return original(request, policies)
 
     monkeypatch.setattr(enforcement, "refusal", refusal)

@@ -7,6 +7,7 @@ import pytest
 
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam.permissions import Needed
+from c7n_iamusers.policy_comparison.evaluation import ALLOWED, Request, decision
 from c7n_iamusers.roles.documents import (
     CENTER,
     READER,
@@ -61,16 +62,36 @@ def test_the_runner_is_trusted_by_its_arn_and_members_want_the_external_id() -> 
 
 
 @pytest.mark.parametrize(
-    ("principal", "trusted"),
+    ("principal", "trusted", "account"),
     [
-        pytest.param("", None, id="exists"),
-        pytest.param("ec2.amazonaws.com", {"Service": "ec2.amazonaws.com"}, id="service"),
-        pytest.param("arn:aws:iam::1:role/CI", {"AWS": "arn:aws:iam::1:role/CI"}, id="role"),
+        pytest.param("", None, None, id="exists"),
+        pytest.param("arn:aws:iam::1:role/CI", {"AWS": "arn:aws:iam::1:role/CI"}, None, id="role"),
+        *(
+            pytest.param(
+                f"{service}.amazonaws.com", {"Service": f"{service}.amazonaws.com"}, account, id=service
+            )
+            for service, account in (
+                ("codebuild", "123456789012"),
+                ("ecs-tasks", "123456789012"),
+                ("scheduler", "123456789012"),
+                ("states", "123456789012"),
+                ("states.us-east-1", "123456789012"),
+                # these give no account, or AWS does not say that they do: the condition could lock them out
+                ("ec2", None),
+                ("lambda", None),
+                ("glue", None),
+            )
+        ),
     ],
 )
-def test_who_may_be_the_runner(principal: str, trusted: Any) -> None:
+def test_who_may_be_the_runner(principal: str, trusted: Any, account: str | None) -> None:
     trust = documents(runner_principal=principal)[RUNNER].trust
-    assert (trust["Statement"][0]["Principal"] if trust else None) == trusted
+    if trust is None:
+        assert trusted is None
+        return
+    (statement,) = trust["Statement"]
+    wanted = {"StringEquals": {"aws:SourceAccount": account}} if account else None
+    assert (statement["Principal"], statement.get("Condition")) == (trusted, wanted)
 
 
 def test_the_runner_assumes_these_roles_and_no_others() -> None:
@@ -85,19 +106,88 @@ def test_the_runner_assumes_these_roles_and_no_others() -> None:
 def test_the_runner_writes_where_it_is_told() -> None:
     places = Places(
         ("https://sqs.eu-west-1.amazonaws.com/123456789012/mailer",),
-        ("s3://notices/all", "s3://runs/{account_id}/x?region=eu-west-1"),
-        ("s3://whole", "s3://one/sign-ins.json"),
+        ("s3://notices/all", "s3://runs/of/*/x/?region=eu-west-1", "s3://own"),
+        ("s3://notices/records",),
+        ("s3://one/sign-ins",),
+        ("s3://runs/of/*",),
     )
-    found = statements(documents(places=places)[RUNNER])
-    assert found["sqs:SendMessage"] == ["arn:aws:sqs:eu-west-1:123456789012:mailer"]
-    assert found["s3:ListBucket"] == [
-        f"arn:aws:s3:::{bucket}" for bucket in ("notices", "one", "runs", "whole")
+    found = documents(places=places)[RUNNER].policy["Statement"]
+    assert [(each["Action"], each["Resource"], each.get("Condition")) for each in found[1:]] == [
+        (["sqs:SendMessage"], ["arn:aws:sqs:eu-west-1:123456789012:mailer"], None),
+        *(
+            (["s3:ListBucket"], [f"arn:aws:s3:::{bucket}"], listed and {"StringLike": {"s3:prefix": listed}})
+            for bucket, listed in (
+                ("notices", ["all/*", "records/*"]),
+                ("runs", ["of/*/", "of/*/x/*"]),
+                ("own", None),
+                ("one", ["sign-ins"]),
+            )
+        ),
+        (
+            ["s3:GetObject"],
+            [
+                f"arn:aws:s3:::{each}"
+                for each in ("notices/all/*", "notices/records/*", "one/sign-ins", "own/*", "runs/of/*/x/*")
+            ],
+            None,
+        ),
+        (
+            ["s3:PutObject", "s3:PutObjectAcl"],
+            [f"arn:aws:s3:::{each}" for each in ("notices/all/*", "own/*", "runs/of/*/x/*")],
+            None,
+        ),
     ]
-    written = ["arn:aws:s3:::notices/all/*", "arn:aws:s3:::runs/*"]
-    assert found["s3:PutObject"] == written
-    assert found["s3:GetObject"] == sorted(
-        [*written, "arn:aws:s3:::whole/*", "arn:aws:s3:::one/sign-ins.json"]
-    )
+
+
+ORG = "o-a1b2c3d4e5"
+MEMBER = "arn:aws:iam::111122223333:role/Reader"
+
+
+@pytest.mark.parametrize(
+    ("kind", "action", "resource", "context"),
+    [
+        pytest.param(RUNNER, "s3:PutObject", "arn:aws:s3:::notices/all/x", {}, id="write"),
+        pytest.param(RUNNER, "s3:GetObject", "arn:aws:s3:::notices/all/x", {}, id="read"),
+        pytest.param(RUNNER, "s3:ListBucket", "arn:aws:s3:::notices", {"s3:prefix": "all/x"}, id="list"),
+        pytest.param(RUNNER, "s3:DeleteObject", "arn:aws:s3:::notices/all/.preflight-1", {}, id="probe"),
+        pytest.param(RUNNER, "sts:AssumeRole", MEMBER, {}, id="assume"),
+        pytest.param(READER, "s3:GetObject", "arn:aws:s3:::lists/x.csv", {}, id="exemptions"),
+    ],
+)
+def test_buckets_and_roles_are_those_of_the_organization(
+    kind: str, action: str, resource: str, context: dict[str, str]
+) -> None:
+    reads = READS | Needed(bound=frozenset({("s3:GetObject", "s3:::lists/x.csv")}))
+
+    def allowed(role: RoleDocument, **more: str) -> bool:
+        given = {**context, **{f"aws:{key}": value for key, value in more.items()}}
+        return decision(Request(action, resource, given), [role.policy]) == ALLOWED
+
+    for organization in ("", ORG):
+        needs, places = RoleNeeds(reads, setup=True), Places(written=("s3://notices/all",))
+        role = documents(needs, places, organization=organization)[kind]
+        assert allowed(role, resourceorgid=ORG)
+        assert allowed(role, resourceorgid="o-another111") == (not organization)
+        assert allowed(role) == (not organization)
+
+
+def test_the_runner_is_trusted_within_the_organization() -> None:
+    found = documents(organization=ORG, external_id="e-1", runner_principal="arn:aws:iam::1:role/CI")
+    trusts = {kind: each.trust["Statement"][0].get("Condition") for kind, each in found.items() if each.trust}
+    of_organization = {"aws:PrincipalOrgID": ORG}
+    assert trusts == {
+        READER: {"StringEquals": {**of_organization, "sts:ExternalId": "e-1"}},
+        REMOVER: {"StringEquals": {**of_organization, "sts:ExternalId": "e-1"}},
+        CENTER: {"StringEquals": of_organization},
+        # whoever starts the runner can be outside
+        RUNNER: None,
+    }
+
+
+@pytest.mark.parametrize("url", ["s3://*/x", "s3://{account_id}-runs/x", "s3:///x", "output"])
+def test_what_is_no_place(url: str) -> None:
+    with pytest.raises(InvalidPolicyData, match="is no place in S3: give s3://BUCKET/PREFIX"):
+        documents(places=Places(written=(url,)))
 
 
 def test_restoring_lifts_the_conditions_and_keeps_the_resources() -> None:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,29 @@ from c7n.exceptions import PolicyExecutionError
 
 from aws_local_org import LocalOrg
 from aws_local_org.enforcement import Policies, refusal
-from c7n_iamusers.policy_comparison.evaluation import Request
+from tests import cloudtrail_events as trail
 from tests.full_users import create_full_user
 from tests.policies import ACCOUNT
-from tests.roles.enforced import CENTER, READER, REMOVER, RUNNER, Enforced, enforced, without
+from tests.roles.enforced import (
+    CENTER,
+    FILES,
+    FUNCTION,
+    FUNCTIONS,
+    READER,
+    REMOVER,
+    RUNNER,
+    Enforced,
+    enforced,
+    without,
+)
 
-KINDS = {READER: "member-reader", REMOVER: "member-remover", CENTER: "identity-center", RUNNER: "runner"}
+KINDS = {
+    READER: "member-reader",
+    REMOVER: "member-remover",
+    CENTER: "identity-center",
+    RUNNER: "runner",
+    FUNCTION: "function",
+}
 
 
 def people(org: LocalOrg) -> None:
@@ -37,17 +56,23 @@ def people(org: LocalOrg) -> None:
     iam.create_login_profile(UserName="carol", Password="correct-Horse-7-battery")
 
 
+def in_organization(org: LocalOrg) -> tuple[str, str]:
+    """What binds the roles to the organization: they are allowed no more by it."""
+    return "--org-id", org.client("organizations").describe_organization()["Organization"]["Id"]
+
+
 def test_every_shipped_policy_runs_with_exactly_these_roles(
     org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people(org)
-    runs = enforced(org, tmp_path, monkeypatch)
+    runs = enforced(org, tmp_path, monkeypatch, *in_organization(org))
     iam = org.client("iam", ACCOUNT)
     runs.run("flag-and-notify", READER)
     runs.run("remind", READER)
     runs.run("provision-intents", READER)
     runs.apply_intents()
     runs.run("provision", READER)
+    runs.run("your-access", READER)
     runs.run("brownout", REMOVER)
     runs.run("listen", REMOVER)
     runs.run("quarantine", REMOVER)
@@ -60,9 +85,34 @@ def test_every_shipped_policy_runs_with_exactly_these_roles(
     assert [user["UserName"] for user in iam.list_users()["Users"]] == ["carol", "former"]
     runs.restore("bot", "alice")
     assert {user["UserName"] for user in iam.list_users()["Users"]} == {"alice", "bot", "carol", "former"}
-    denied = [call for call in org.calls if call.error_code in ("AccessDenied", "AccessDeniedException")]
-    assert [(call.service, call.operation) for call in denied] == []
-    check_that_all_is_needed(runs)
+    assert runs.ran == set(FILES) - FUNCTIONS
+    check_that_all_is_needed(runs, {RUNNER: 6, READER: 7, REMOVER: 40, CENTER: 25})
+
+
+def test_the_functions_run_with_exactly_their_role(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = enforced(org, tmp_path, monkeypatch, *in_organization(org))
+    iam = org.client("iam", ACCOUNT)
+    for name in ("dave", "erin"):
+        create_full_user(org, name)
+
+    def created(name: str) -> dict[str, Any]:
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        user = iam.get_user(UserName=name)["User"]
+        answer = {"user": {"userName": name, "userId": user["UserId"]}}
+        return trail.event("CreateUser", trail.CONSOLE, {"userName": name}, answer, now)
+
+    runs.push("realtime", created("dave"))
+    runs.push("realtime-quarantine", created("dave"))
+    assert "c7n-iamusers-deny-all" in iam.list_user_policies(UserName="dave")["PolicyNames"]
+    assert runs.ran == FUNCTIONS
+    check_that_all_is_needed(runs, {FUNCTION: 20})
+    runs.put("function", without(runs.documents["function"], "sqs:SendMessage"))
+    with pytest.raises(
+        (ClientError, PolicyExecutionError), match="not authorized to perform: sqs:SendMessage on"
+    ):
+        runs.push("realtime", created("erin"))
 
 
 def test_owners_and_preflight_run_with_the_roles_for_setting_up(
@@ -87,12 +137,17 @@ def test_owners_and_preflight_run_with_the_roles_for_setting_up(
         runs.command("owners", "-c", str(runs.accounts), "--role", CENTER)
 
 
-def check_that_all_is_needed(runs: Enforced) -> None:
-    """Without any one action that a run used, the same request is denied, and the error names the action."""
-    for role, least in ((RUNNER, 6), (READER, 7), (REMOVER, 40), (CENTER, 25)):
+def check_that_all_is_needed(runs: Enforced, least: Mapping[str, int]) -> None:
+    """Nothing was denied. Without any one action that a run used, the same request is, and the error names the action.
+
+    ``least``: role -> how many actions it used at least.
+    """
+    denied = [call for call in runs.org.calls if call.error_code in ("AccessDenied", "AccessDeniedException")]
+    assert [(call.service, call.operation) for call in denied] == []
+    for role, number in least.items():
         document = runs.documents[KINDS[role]]
-        asked = [Request(action, resource, dict(keys)) for action, resource, keys in runs.asked[role]]
-        assert len({request.action for request in asked}) >= least
+        asked = list(runs.asked[role].values())
+        assert len({request.action for request in asked}) >= number
         for request in asked:
             assert refusal(request, of(document)) == ""
             named = f"because no identity-based policy allows the {request.action} action"
@@ -107,6 +162,7 @@ def of(document: dict[str, Any]) -> Policies:
     ("role", "action", "policy"),
     [
         pytest.param(READER, "iam:ListAccountAliases", "flag-and-notify", id="reader"),
+        pytest.param(REMOVER, "iam:GetAccountAuthorizationDetails", "quarantine", id="remover"),
         pytest.param(RUNNER, "sqs:SendMessage", "flag-and-notify", id="runner"),
         pytest.param(CENTER, "sso:ListPermissionSets", "provision", id="identity-center"),
     ],
@@ -119,4 +175,4 @@ def test_an_action_less_ends_the_run_with_its_name(
     runs = enforced(org, tmp_path, monkeypatch)
     runs.put(KINDS[role], without(runs.documents[KINDS[role]], action))
     with pytest.raises((ClientError, PolicyExecutionError), match=f"not authorized to perform: {action} on"):
-        runs.run(policy, READER)
+        runs.run(policy, REMOVER if role == REMOVER else READER)

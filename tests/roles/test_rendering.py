@@ -2,24 +2,53 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from c7n_iamusers.iam.permissions import Needed
-from c7n_iamusers.roles.documents import Places, RoleDocument, RoleNeeds, RoleSettings, role_documents
+from c7n_iamusers.roles.documents import (
+    CENTER,
+    DEPLOYER,
+    FUNCTION,
+    READER,
+    REMOVER,
+    RUNNER,
+    Functions,
+    Places,
+    RoleDocument,
+    RoleNeeds,
+    RoleSettings,
+    role_documents,
+)
 from c7n_iamusers.roles.guardrail import guardrail
 from c7n_iamusers.roles.rendering import rendered_guardrail, rendered_role
 
-NEEDS = RoleNeeds(Needed(frozenset({"iam:GetUser"})))
+READS = Needed(frozenset({"iam:GetUser"}), bound=frozenset({("s3:GetObject", "s3:::lists/x.csv")}))
+OUTPUT = Places(
+    ("https://sqs.us-east-1.amazonaws.com/123456789012/q",), ("s3://runs/${aws:PrincipalAccount}",)
+)
+NEEDS = RoleNeeds(
+    READS, READS, frozenset({"sso:ListInstances"}), Functions("f/Role", ("custodian-x",), READS, OUTPUT), True
+)
 
 
-def roles(principal: str = "ec2.amazonaws.com") -> dict[str, RoleDocument]:
+def roles(
+    principal: str = "codebuild.amazonaws.com", organization: str = "o-a1b2c3d4e5"
+) -> dict[str, RoleDocument]:
     settings = RoleSettings(
-        "arn:aws:iam::123456789012:role/ops/Runner", "Reader", "Remover", runner_principal=principal
+        "arn:aws:iam::123456789012:role/ops/Runner",
+        "Reader",
+        "Remover",
+        "arn:aws:iam::123456789012:role/Center",
+        principal,
+        "e-1",
+        organization,
+        "Deployer",
     )
-    return {each.kind: each for each in role_documents(NEEDS, settings, Places())}
+    return {each.kind: each for each in role_documents(NEEDS, settings, Places(written=("s3://runs/*/x",)))}
 
 
 def faults(template: Mapping[str, Any]) -> list[str]:
@@ -32,6 +61,7 @@ def faults(template: Mapping[str, Any]) -> list[str]:
 def test_cloudformation_accepts_the_templates() -> None:
     existing = rendered_role(roles(principal="")["runner"], "cloudformation")
     assert set(existing["Resources"]) == {"Policy"}
+    assert set(roles()) == {READER, REMOVER, FUNCTION, DEPLOYER, CENTER, RUNNER}
     for template in (
         existing,
         *(rendered_role(each, "cloudformation") for each in roles().values()),
@@ -61,7 +91,17 @@ def test_terraform_gets_the_documents_as_text() -> None:
     assert json.loads(content) == scp.document
 
 
-@pytest.mark.parametrize("principal", ["", "ec2.amazonaws.com"])
+@pytest.mark.parametrize("kind", [READER, REMOVER, FUNCTION, DEPLOYER, CENTER, RUNNER])
+def test_no_template_of_terraform_is_in_the_texts(kind: str) -> None:
+    module = json.loads(json.dumps(rendered_role(roles()[kind], "terraform")))
+    (policy,) = module["resource"]["aws_iam_role_policy"].values()
+    # what Terraform evaluates begins with ${, which $${ escapes
+    assert not re.search(r"(?<!\$)\$\{|(?<!%)%\{", policy["policy"])
+    assert json.loads(policy["policy"].replace("$${", "${")) == roles()[kind].policy
+    assert ("$${aws:PrincipalAccount}" in policy["policy"]) == (kind == FUNCTION)
+
+
+@pytest.mark.parametrize("principal", ["", "codebuild.amazonaws.com"])
 def test_json_is_what_iam_takes(principal: str) -> None:
     found = rendered_role(roles(principal)["runner"], "json")
     assert found["PolicyDocument"] == roles()["runner"].policy

@@ -15,16 +15,9 @@ import yaml
 from click.testing import CliRunner
 
 from aws_local_org import Settings
-from aws_local_org.demo.planted import CALLED, IN_USE, MARKED, UNANNOUNCED
-from aws_local_org.demo.steps import (
-    MARKER,
-    OWNERLESS,
-    TRUSTED,
-    _accounts_file,
-    _members,
-    clear,
-    prepared,
-)
+from aws_local_org.demo.command import MARKER, _accounts_file, _members, prepared
+from aws_local_org.demo.planted import CALLED, IN_USE, MARKED, OWNERLESS, TRUSTED, UNANNOUNCED
+from aws_local_org.demo.steps import clear
 from c7n_iamusers.cli.main import main
 from tests.conftest import hurry
 from tests.local_org.demo.in_this_process import run_in_this_process
@@ -179,13 +172,13 @@ def test_a_directory_that_no_demo_made_is_left_alone(tmp_path: Path, make: Calla
 
 def test_of_a_demos_directory_only_what_demos_make_is_removed(tmp_path: Path) -> None:
     work, elsewhere = tmp_path / "work", a_directory(tmp_path / "elsewhere")
-    clear(work)
+    clear(work, "demo", MARKER)
     (work / "output").mkdir()
     (work / "output" / "old.json").touch()
     (work / "mailer.yml").touch()
     (work / "logs").symlink_to(elsewhere)
     (work / "notes.txt").write_text("a person's own")
-    clear(work)
+    clear(work, "demo", MARKER)
     assert sorted(path.name for path in work.iterdir()) == [MARKER, "notes.txt"]
     assert (elsewhere / "output" / "thesis.txt").read_text() == "years of work"
 
@@ -210,7 +203,7 @@ def test_further_accounts_are_invented_beside_those_of_the_checkout(tmp_path: Pa
 
 
 def test_an_empty_directory_is_taken(tmp_path: Path) -> None:
-    clear(tmp_path)
+    clear(tmp_path, "demo", MARKER)
     assert [path.name for path in tmp_path.iterdir()] == [MARKER]
 
 

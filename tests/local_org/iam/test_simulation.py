@@ -67,6 +67,15 @@ def simulated(iam: Any, *statements: dict[str, Any], boundary: str = "", **asked
             "implicitDeny",
             id="other-operator",
         ),
+        pytest.param(
+            [
+                statement("*"),
+                statement("*", "Deny", Condition={"DateLessThan": {"iam:PolicyARN": "2020-01-01"}}),
+            ],
+            {"ContextEntries": CONTEXT},
+            "explicitDeny",
+            id="other-operator-denies",
+        ),
         pytest.param([statement("*")], {"boundary": DENY_ALL}, "explicitDeny", id="boundary"),
         pytest.param(
             [statement("*")],

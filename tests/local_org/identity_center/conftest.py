@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aws_local_org import LocalOrg, identity_center
-from aws_local_org.identity_center import clock
+from aws_local_org.identity_center import state
 from tests.local_org.identity_center.center import SETTINGS, Center, ManualClock
 
 
@@ -28,10 +28,10 @@ def clients() -> dict[tuple[str, str, str], Any]:
 def center(org: LocalOrg, clients: dict[tuple[str, str, str], Any]) -> Iterator[Center]:
     """A fresh instance; accounts keep their roles, so only what Identity Center put into them is taken out."""
     hands = ManualClock()
-    clock.use(hands)
+    state.use_clock(hands)
     identity_center.populate(SETTINGS)
     center = Center(org, hands, clients)
     yield center
     center.remove_reserved_roles()
     org.configure(page_limit=None)
-    clock.use(None)
+    state.use_clock(None)

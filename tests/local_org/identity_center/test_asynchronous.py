@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from aws_local_org.identity_center import clock
+from aws_local_org.identity_center import state
 from tests.local_org.identity_center.center import PAYMENTS, RESEARCH, SETTINGS, Center
 
 
@@ -35,9 +35,9 @@ def test_a_changed_wait_is_for_later_requests(waiting: Center) -> None:
 
 
 def test_by_the_wall_clock(waiting: Center) -> None:
-    clock.use(None)
+    state.use_clock(None)
     before = datetime.now(timezone.utc)
-    assert before <= clock.now() <= datetime.now(timezone.utc)
+    assert before <= state.now() <= datetime.now(timezone.utc)
     waiting.org.configure(assignment_seconds=3600)
     status = waiting.assign(waiting.permission_set(), waiting.group())
     assert waiting.creation(status["RequestId"])["Status"] == "IN_PROGRESS"

@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -11,11 +13,13 @@ import pytest
 
 from aws_local_org.errors import LocalOrgError
 from aws_local_org.loading.documents import (
+    details_in,
     entries,
     moment,
     pages_in,
     policy_text,
     report_flag,
+    report_in,
     report_rows,
     report_value,
     tags_of,
@@ -251,3 +255,39 @@ def test_tags(value: Any, expected: dict[str, str]) -> None:
 def test_what_are_no_tags_is_refused(value: Any) -> None:
     with pytest.raises(ValueError, match="must have Key and Value"):
         tags_of(value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_files_are_read_in_the_encodings_of_shells(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "file"
+    path.write_text('{"UserDetailList": []}', encoding=encoding)
+    assert details_in(path) == [{"UserDetailList": []}]
+    path.write_text(CSV, encoding=encoding)
+    assert report_in(path) == CSV
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{\n"UserDetailList" []}', "line 2, column 18: Expecting ':' delimiter"),
+        (b"\xff\xff", "byte 0 is not utf-8 text"),
+        (b"", "no JSON document"),
+    ],
+)
+def test_an_error_names_the_file_and_the_place(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "details.json"
+    path.write_bytes(content)
+    with pytest.raises(LocalOrgError, match=re.escape(f"{path}: {message}")):
+        details_in(path)
+
+
+def test_a_report_is_checked_before_it_is_sent(tmp_path: Path) -> None:
+    path = tmp_path / "report.csv"
+    path.write_text("name,arn\n")
+    with pytest.raises(LocalOrgError, match=re.escape(f"{path}: no `user` column")):
+        report_in(path)
+
+
+def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(LocalOrgError, match="cannot be read"):
+        details_in(tmp_path)

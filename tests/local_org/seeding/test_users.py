@@ -12,8 +12,8 @@ import pytest
 
 from aws_local_org import Settings
 from aws_local_org.seed import invent
-from aws_local_org.seeding.account import ARCHETYPES
 from aws_local_org.seeding.records import AccountContents, User
+from aws_local_org.seeding.users import ARCHETYPES
 
 NOW = datetime(2026, 3, 1, tzinfo=timezone.utc)
 MEMBERS = Settings().member_accounts

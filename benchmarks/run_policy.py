@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs one policy as ``custodian run`` does, in a new interpreter, and prints its cost as JSON.
 
-python -m benchmarks.measured POLICY.json OUTPUT-DIRECTORY ROLE-ARN [--plugins]
+python -m benchmarks.run_policy POLICY.json OUTPUT-DIRECTORY ROLE-ARN [--plugins]
 """
 
 from __future__ import annotations

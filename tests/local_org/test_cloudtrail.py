@@ -10,8 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from aws_local_org import LocalOrg
-from aws_local_org.cloudtrail.events import HISTORY, Event
-from aws_local_org.cloudtrail.lookup import found
+from aws_local_org.cloudtrail import HISTORY, Event, events_page
 
 ACCOUNT = "111122223333"
 NOW = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
@@ -43,7 +42,7 @@ def history() -> Any:
 
 
 def names(given: dict[str, Any], region: str = "us-east-1") -> list[str]:
-    return [each.name for each in found(ACCOUNT, region, given, NOW)[0]]
+    return [each.name for each in events_page(ACCOUNT, region, given, NOW)[0]]
 
 
 def by(key: str, value: str) -> dict[str, Any]:
@@ -77,7 +76,7 @@ def test_pages_continue_where_the_last_ended(history: Any) -> None:
         history.add(ACCOUNT, event(f"E{number}", timedelta(minutes=number)))
     seen, token = [], None
     while True:
-        page, token = found(ACCOUNT, "us-east-1", {"MaxResults": 2, "NextToken": token}, NOW)
+        page, token = events_page(ACCOUNT, "us-east-1", {"MaxResults": 2, "NextToken": token}, NOW)
         seen += [each.name for each in page]
         history.add(ACCOUNT, event("Later", -HOUR))  # after the end of the window: no page moves
         if token is None:
