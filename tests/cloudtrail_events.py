@@ -32,30 +32,30 @@ CLOUDFORMATION = {**CONSOLE, "invokedBy": "cloudformation.amazonaws.com"}
 _CUSTODIAN = {
     "type": "Role",
     "principalId": "AROACUSTODIAN",
-    "arn": f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian",
+    "arn": f"arn:aws:iam::{ACCOUNT}:role/IamUsersRemover",
     "accountId": ACCOUNT,
-    "userName": "CloudCustodian",
+    "userName": "IamUsersRemover",
 }
 
 
 def runner(**issuer: Any) -> dict[str, Any]:
     """A caller that looks like the role of this package's runs. ``issuer``: what differs; None for what is missing."""
     known = {key: value for key, value in {**_CUSTODIAN, **issuer}.items() if value is not None}
-    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/CloudCustodian/c7n"
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/IamUsersRemover/c7n"
     return {**CONSOLE, "arn": session, "sessionContext": {"sessionIssuer": known}}
 
 
 RUNNER = runner()
 #: Others whose role has its name, or looks like it.
 NO_RUNNERS = {
-    "path": runner(arn=f"arn:aws:iam::{ACCOUNT}:role/team/CloudCustodian"),
-    "account": runner(arn="arn:aws:iam::444455556666:role/CloudCustodian", accountId="444455556666"),
-    "longer-name": runner(arn=f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian2"),
-    "case": runner(arn=f"arn:aws:iam::{ACCOUNT}:role/cloudcustodian"),
-    "partition": runner(arn=f"arn:aws-cn:iam::{ACCOUNT}:role/CloudCustodian"),
+    "path": runner(arn=f"arn:aws:iam::{ACCOUNT}:role/team/IamUsersRemover"),
+    "account": runner(arn="arn:aws:iam::444455556666:role/IamUsersRemover", accountId="444455556666"),
+    "longer-name": runner(arn=f"arn:aws:iam::{ACCOUNT}:role/IamUsersRemover2"),
+    "case": runner(arn=f"arn:aws:iam::{ACCOUNT}:role/iamusersremover"),
+    "partition": runner(arn=f"arn:aws-cn:iam::{ACCOUNT}:role/IamUsersRemover"),
     "name-alone": runner(arn=None),
-    "federated-user": runner(type="IAMUser", arn=f"arn:aws:iam::{ACCOUNT}:user/CloudCustodian"),
-    "session-alone": {**CONSOLE, "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/CloudCustodian/c7n"},
+    "federated-user": runner(type="IAMUser", arn=f"arn:aws:iam::{ACCOUNT}:user/IamUsersRemover"),
+    "session-alone": {**CONSOLE, "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/IamUsersRemover/c7n"},
 }
 CLI = {
     "type": "IAMUser",

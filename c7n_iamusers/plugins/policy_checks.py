@@ -195,6 +195,43 @@ def require_known_region(manager: Any) -> None:
         )
 
 
+#: The role behind a call, in an event of CloudTrail, and its ARN (RoleName and Path: IAM API reference, CreateRole).
+_ISSUER = "detail.userIdentity.sessionContext.sessionIssuer.arn"
+_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/(?!role/)([\w+=,.@-]+/)*[\w+=,.@-]{1,64}", re.ASCII)
+
+
+def require_own_roles(manager: Any) -> None:
+    """Raises PolicyValidationError if a filter compares who called with what is the ARN of no role.
+
+    It would take the calls of this package for those of strangers. Without an account, as in ``custodian validate``, no
+    variables are filled in. With one, Cloud Custodian leaves a text as it is in which one of them is undefined.
+    """
+    known = str(manager.config.account_id).isdigit()
+    for given in _issuers(manager.data.get("filters")):
+        filled_in = re.sub(
+            r"\{\w+\}", "x", given.replace("{partition}", "aws").replace("{account_id}", "0" * 12)
+        )
+        if not _ROLE_ARN.fullmatch(given if known else filled_in):
+            raise PolicyValidationError(
+                f"policy {manager.data.get('name')}: the filter event compares who called with {given!r}, which is the "
+                "ARN of no role, so the calls of this package would count as those of strangers: set runner_role under "
+                "vars in accounts.yml to the name of the role that quarantines, releases and restores users, after its "
+                "path if it has one: IamUsersRemover, or team/IamUsersRemover"
+            )
+
+
+def _issuers(filters: Any) -> Iterator[str]:
+    """The ARNs with which a policy's filters compare who called, including those inside and, or, not."""
+    for each in filters if isinstance(filters, list) else ():
+        if isinstance(each, dict):
+            value = each.get("value") if each.get("key") == _ISSUER else None
+            yield from (
+                str(arn) for arn in (value if isinstance(value, list) else [value]) if arn is not None
+            )
+            for name in ("and", "or", "not"):
+                yield from _issuers(each.get(name))
+
+
 def account_name(manager: Any) -> str:
     """The account's name in c7n-org's accounts file; empty in a run of ``custodian``, which has none."""
     return str(_account_entry(manager).get("name") or "")

@@ -209,6 +209,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         """Raises PolicyValidationError with each fault and what to do."""
         policy_checks.require_known_region(self.manager)
         policy_checks.validate_lambda_packaging(self.manager)
+        policy_checks.require_own_roles(self.manager)
         self._warn(self.known_rules())
         return self
 

@@ -146,7 +146,7 @@ FILLED = {
     "queue_url": f"https://sqs.us-east-1.amazonaws.com/{ACCOUNTS[0]}/c7n-mailer",
     "lambda_bucket": "realtime",
     "lambda_role": "IamUsersRealtime",
-    "runner_role": "CloudCustodian",
+    "runner_role": "IamUsersRemover",
     "email_domain": "example.com",
     "active_within_days": "30",
 }

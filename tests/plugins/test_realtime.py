@@ -210,7 +210,7 @@ def iam(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return client
 
 
-def shipped(name: str, **variables: str) -> Policy:
+def shipped(name: str, **variables: str | None) -> Policy:
     """A policy that ships, with the variables of accounts.yml, and no waiting."""
     data = deepcopy(DATA[name])
     data["mode"] |= {"delay": 0} if data["mode"]["type"] == "cloudtrail" else {}
@@ -230,6 +230,7 @@ def shipped(name: str, **variables: str) -> Policy:
     (found,) = PolicyCollection.from_data({"policies": [data]}, config)
     accounts = yaml.safe_load((ROOT / "accounts.yml").read_text())
     known = {**accounts["vars"], **accounts["accounts"][0]["vars"], **variables}
+    known = {key: value for key, value in known.items() if value is not None}
     found.expand_variables(found.get_variables(known))
     found.validate()
     return found
@@ -320,8 +321,27 @@ def test_no_other_role_that_looks_like_ours_is_left_out(
     assert iam.list_user_policies(UserName="bob")["PolicyNames"] == [DENY_ALL_NAME]
 
 
+@pytest.mark.parametrize("name", [REALTIME, QUARANTINE])
+@pytest.mark.parametrize(
+    "role",
+    [
+        None,
+        "",
+        "*",
+        "role/IamUsersRemover",
+        f"arn:aws:iam::{ACCOUNT}:role/IamUsersRemover",
+        " IamUsersRemover",
+    ],
+)
+def test_a_role_of_ours_that_none_can_be_is_refused(org: LocalOrg, name: str, role: str | None) -> None:
+    with pytest.raises(
+        PolicyValidationError, match=f"{name}: .*is the ARN of no role.* set runner_role under"
+    ):
+        shipped(name, runner_role=role)
+
+
 def test_our_role_can_have_a_path(org: LocalOrg, iam: Any) -> None:
-    found = shipped(REALTIME, runner_role="team/CloudCustodian")
+    found = shipped(REALTIME, runner_role="team/IamUsersRemover")
     found.push(now_event("CreateAccessKey", trail.NO_RUNNERS["path"], BOB), None)
     assert sent(org) == []
 
