@@ -162,12 +162,6 @@ def test_the_call_that_created_a_credential_is_named() -> None:
     assert slack["fields"][0]["value"].startswith("CreateAccessKey by &lt;root&gt;.")
 
 
-def test_a_boundary_may_have_been_the_deny() -> None:
-    row = {**user("created"), "c7n:IamUser": {"created": {"event": "DeleteUserPermissionsBoundary"}}}
-    assert "If the boundary was AWSDenyAll" in render("created", "template", [row])
-    assert "If the boundary was AWSDenyAll" not in render("created", "template", [user("created")])
-
-
 def test_days_that_differ_stand_beside_each_user() -> None:
     rows = [noticed("a", "2026-12-24"), noticed("b", "2026-12-31")]
     text = render("flagged", "template", rows, days=None)

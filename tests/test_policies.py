@@ -46,7 +46,7 @@ FILES = {
     "delete": ["iam-users-delete", "iam-users-delete-people"],
     "release": ["iam-users-release"],
     "findings-to-security-hub": ["iam-users-findings"],
-    "realtime": ["iam-users-realtime", "iam-users-realtime-daily"],
+    "realtime": ["iam-users-realtime", "iam-users-realtime-deny", "iam-users-realtime-daily"],
     "realtime-quarantine": ["iam-users-realtime-quarantine"],
 }
 #: The numbers under ``vars`` of accounts.yml, as the policies name them.
@@ -98,6 +98,11 @@ def test_all_of_them_share_one_list_of_exemptions(policy: dict[str, Any]) -> Non
     if policy["name"] == "iam-users-release":
         assert not flag
         assert policy["filters"] == [{"UserName": "somebody"}]
+        return
+    if policy["name"] == "iam-users-realtime-deny":
+        # an exemption does not hide that somebody removed a Deny
+        assert flag == {"type": "unnecessary", "exempt": "none"}
+        assert {each["type"] for each in policy["actions"]} == {"notify-owners"}
         return
     # a Lambda function has no files of the checkout
     assert flag["exempt-from"] == (IN_LAMBDA if "mode" in policy else EXEMPTIONS)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, denies_all, is_aws_deny_all, is_denied
 from c7n_iamusers.text.wording import as_text, moment
 
-#: The calls that can remove a Deny of ours from a user. Whether one did shows the user itself, read live.
+#: The calls that can remove a Deny of ours from a user.
 REMOVING = frozenset(
     {
         "DeleteUserPermissionsBoundary",
@@ -45,7 +46,8 @@ class CredentialEvent:
     caller's role session or IAM user, empty for others. ``via``: the AWS service that made the call for the caller.
     ``id``: CloudTrail's id of the event, which AWS can deliver more than once, and late; where it has none, a digest of
     the call. ``user_id``: the unique id of
-    the user that CreateUser created, or that called for itself; empty for other calls, which have none.
+    the user that CreateUser created, or that called for itself; empty for other calls, which have none. ``removed``:
+    whether the call itself shows that it removed a Deny of ours; None if it does not say.
     """
 
     name: str
@@ -56,6 +58,7 @@ class CredentialEvent:
     address: str = ""
     id: str = ""
     user_id: str = ""
+    removed: bool | None = None
 
     def is_about(self, unique_id: str, created: datetime | None) -> bool:
         """Whether the call can be about this user, and not about one that had the name before or has it now."""
@@ -68,15 +71,34 @@ class CredentialEvent:
         """Whether the call can remove a Deny of ours, and creates or activates no credential."""
         return self.name in REMOVING
 
-    def as_data(self) -> dict[str, str | None]:
-        """The event as the annotation shows it. It has no id of a credential and no request."""
+    def removed_deny_of(self, detail: Mapping[str, Any]) -> bool:
+        """Whether the call removed a Deny of ours, or can have done so. ``detail``: the user, read since.
+
+        A Deny that is there may have been put back. Whether a boundary was the Deny, no call says; where it is now, it
+        was put back too.
+        """
+        boundary = (detail.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn")
+        back = self.removed is None and self._is_of_boundary and is_aws_deny_all(boundary)
+        return bool(self.removed) or back or not is_denied(detail)
+
+    @property
+    def _is_of_boundary(self) -> bool:
+        return self.name.endswith("PermissionsBoundary")
+
+    def as_data(self, detail: Mapping[str, Any]) -> dict[str, str | None]:
+        """The event as the annotation of the user ``detail`` shows it. It has no id of a credential and no request."""
+        more = ""
+        if self.removes_deny and is_denied(detail):
+            more = "; a Deny on everything is there again"
+        elif self._is_of_boundary:
+            more = ". If the boundary was AWSDenyAll, the Deny of its quarantine is gone"
         return {
             "event": self.name,
             "time": as_text(self.time),
             "by": self.by,
             "via": self.via,
             "address": self.address,
-            "text": str(self),
+            "text": f"{self}{more}",
         }
 
     def __str__(self) -> str:
@@ -105,7 +127,21 @@ def credential_event(event: Any) -> CredentialEvent | None:
         _text(detail.get("sourceIPAddress")),
         _text(detail.get("eventID")) or _digest(detail),
         _user_id(detail, who),
+        _removed(name, _mapping(detail.get("requestParameters"))),
     )
+
+
+def _removed(name: str, asked: Mapping[str, Any]) -> bool | None:
+    """Whether a successful call by ``name`` removed a Deny of ours; None if what it ``asked`` for does not say."""
+    if name in ("DeleteUserPolicy", "PutUserPolicy") and asked.get("policyName") != DENY_ALL_NAME:
+        return False
+    if name == "PutUserPolicy":
+        document = asked.get("policyDocument")
+        return not denies_all(document) if isinstance(document, str) else None
+    if name == "PutUserPermissionsBoundary" and is_aws_deny_all(asked.get("permissionsBoundary")):
+        return False
+    removals = {"DeleteUserPolicy": True, "DetachUserPolicy": is_aws_deny_all(asked.get("policyArn"))}
+    return removals.get(name)
 
 
 def _digest(detail: Mapping[str, Any]) -> str:

@@ -187,6 +187,11 @@ def aws_deny_all(partition: str) -> str:
     return f"arn:{partition}:iam::aws:policy/AWSDenyAll"
 
 
+def is_aws_deny_all(arn: object) -> bool:
+    """Whether ``arn`` is that of AWSDenyAll, in any partition."""
+    return str(arn).endswith(":iam::aws:policy/AWSDenyAll")
+
+
 def deny_all_arn(user: IamUser) -> str:
     """The ARN of AWSDenyAll in the partition of ``user``."""
     return aws_deny_all(user.arn.split(":")[1])
@@ -351,8 +356,7 @@ def is_denial(call: ApiCall) -> bool:
         )
         return bool(given.get("PolicyName") == DENY_ALL_NAME) and denying
     policy = str(given.get("PolicyArn", given.get("PermissionsBoundary", "")))
-    denying = policy.endswith(":iam::aws:policy/AWSDenyAll")
-    return denying and call.operation in (
+    return is_aws_deny_all(policy) and call.operation in (
         "AttachUserPolicy",
         "DetachUserPolicy",
         "PutUserPermissionsBoundary",
@@ -401,9 +405,12 @@ def is_denied(detail: Mapping[str, Any]) -> bool:
     documents = [each.get("PolicyDocument") for each in detail.get("UserPolicyList") or ()]
     managed = [each.get("PolicyArn") for each in detail.get("AttachedManagedPolicies") or ()]
     managed.append((detail.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn"))
-    return aws_deny_all(str(detail["Arn"]).split(":")[1]) in managed or any(
-        _denies_all(statement) for document in documents for statement in _statements(document)
-    )
+    return aws_deny_all(str(detail["Arn"]).split(":")[1]) in managed or any(map(denies_all, documents))
+
+
+def denies_all(document: Any) -> bool:
+    """Whether an inline policy with this ``document`` denies every action."""
+    return any(map(_denies_all, _statements(document)))
 
 
 def inline_fits(user: IamUser, document: str) -> bool:

@@ -19,7 +19,6 @@ from c7n_iamusers.evidence.credential_events import credential_event
 from c7n_iamusers.exceptions import Stopped
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, PROVISIONED, SKIPPED, UNCHANGED
 from c7n_iamusers.exemptions import ExemptionRule
-from c7n_iamusers.iam.deny_all import is_denied
 from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.intents import INTENDED
 from c7n_iamusers.notices.notices import (
@@ -343,9 +342,10 @@ class Created(Step):
         self, users: Sequence[Resource], notices: Notices, rules: Sequence[ExemptionRule], now: datetime
     ) -> list[Due]:
         """See Step."""
-        made = self._call.as_data() if self._call else {}
         return [
-            Due(each, now.date(), {"created": made}) for each in users if self._is_new(each, notices, now)
+            Due(each, now.date(), {"created": self._call.as_data(each) if self._call else {}})
+            for each in users
+            if self._is_new(each, notices, now)
         ]
 
     def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
@@ -361,7 +361,7 @@ class Created(Step):
         if self._is_nothing:
             return False
         if self._call:
-            kept = self._call.removes_deny and is_denied(resource)
+            kept = self._call.removes_deny and not self._call.removed_deny_of(resource)
             about = self._call.is_about(key, moment(resource.get("CreateDate")))
             return about and not kept and not notices.reports(key, self._call.id)
         credentials = (resource.get(ANNOTATION) or {}).get("credentials") or ()

@@ -159,15 +159,15 @@ class NotifyOwners(RecordedNotify):
     Without anything new no message is sent. Put it after the other actions. It is also sent where they failed, and its
     own errors, such as nobody to address, end the policy together with theirs.
 
-    ``step: created`` addresses the owners right after a user or credential was created or activated, or our Deny was
-    removed from a user. In ``mode: cloudtrail`` the event says so, and ``c7n:IamUser`` -> ``created`` has the call, its
-    caller, time and address. The caller is addressed too, if the name of the role session or IAM user is an e-mail
-    address of one of the ``email-domains``; by default no caller is, since callers choose the name of their session.
-    A user that is still denied everything has kept its Deny, and is left out. Whether a removed permissions boundary
-    was the Deny, the event does not say. In other modes, ``days: 2`` leaves out users that were not created, and got no
-    credential, in the last two days, or of which a message was sent since. No event is reported twice. This step
-    announces nothing: no user is deleted because of it. Give it notices of its own: where a Lambda function in each
-    account writes them, let no deletion depend on them.
+    ``step: created`` addresses the owners right after a user or credential was created, replaced or activated, or our
+    Deny was removed from a user. In ``mode: cloudtrail`` the event says so, and ``c7n:IamUser`` -> ``created`` has the
+    call, its caller, time and address. The caller is addressed too, if the name of the role session or IAM user is an
+    e-mail address of one of the ``email-domains``; by default no caller is, since callers choose the name of their
+    session. A call that removed our Deny is reported although a Deny is there again, and then says so. Where the call
+    does not say whether it did, a user that is denied everything has kept it, and is left out. In other modes, ``days:
+    2`` leaves out users that were not created, and got no credential, in the last two days, or of which a message was
+    sent since. No event is reported twice. This step announces nothing: no user is deleted because of it. Give it
+    notices of its own: where a Lambda function in each account writes them, let no deletion depend on them.
 
     ``notices`` is a directory, or ``s3://BUCKET/PREFIX``, that all steps share. Each message is a file there
     (``<account id>/<time>-<step>-<digest>.json``) by the session of Cloud Custodian itself, with a conditional put.

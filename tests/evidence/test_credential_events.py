@@ -9,6 +9,7 @@ from c7n_iamusers.evidence.credential_events import credential_event
 from tests import cloudtrail_events as trail
 from tests.cloudtrail_events import event
 
+BOB = {"Arn": "arn:aws:iam::111122223333:user/bob"}
 SSO = "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/jane@example.com"
 
 
@@ -54,7 +55,7 @@ def test_who_called(who: dict[str, Any], session: str, text: str) -> None:
     found = credential_event(event("CreateUser", who, {"userName": "bob"}))
     assert found
     assert (found.session, str(found), found.removes_deny) == (session, text, False)
-    assert found.as_data()["text"] == text
+    assert found.as_data(BOB)["text"] == text
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_nothing_of_the_request_or_the_answer_is_kept() -> None:
     answer = {"accessKey": {"userName": "bob", "accessKeyId": "AKIASECRET", "secretAccessKey": "secret"}}
     found = credential_event(event("CreateAccessKey", trail.CONSOLE, {"userName": "bob"}, answer))
     assert found
-    assert "secret" not in str(found.as_data()).lower()
+    assert "secret" not in str(found.as_data(BOB)).lower()
 
 
 @pytest.mark.parametrize(

@@ -39,8 +39,9 @@ DATA = {
     for name in ("realtime", "realtime-quarantine")
     for each in yaml.safe_load((ROOT / "policies" / f"{name}.yml").read_text())["policies"]
 }
-REALTIME, DAILY, QUARANTINE = (
+REALTIME, DENY_REMOVED, DAILY, QUARANTINE = (
     "iam-users-realtime",
+    "iam-users-realtime-deny",
     "iam-users-realtime-daily",
     "iam-users-realtime-quarantine",
 )
@@ -193,7 +194,8 @@ ACTIVE, INACTIVE = {"status": "Active"}, {"status": "Inactive"}
     ],
 )
 def test_whom_an_event_is_about(given: dict[str, Any], ids: list[str]) -> None:
-    assert CloudWatchEvents.get_ids(given, DATA[REALTIME]["mode"]) == ids
+    found = [CloudWatchEvents.get_ids(given, DATA[name]["mode"]) for name in (REALTIME, DENY_REMOVED)]
+    assert [*found[0], *found[1]] == ids
 
 
 @pytest.fixture
@@ -239,6 +241,16 @@ def shipped(name: str, **variables: str | None) -> Policy:
 def now_event(name: str, who: dict[str, Any], asked: dict[str, Any], **more: Any) -> dict[str, Any]:
     answer = {"user": {"userName": asked["userName"]}} if name == "CreateUser" else None
     return event(name, who, asked, answer, datetime.now(timezone.utc).isoformat(timespec="seconds"), **more)
+
+
+def name_of(given: dict[str, Any]) -> str:
+    """The policy to which the event goes."""
+    (name,) = (
+        name
+        for name in (REALTIME, DENY_REMOVED)
+        if given["detail"]["eventName"] in {each["event"] for each in DATA[name]["mode"]["events"]}
+    )
+    return name
 
 
 def push(name: str, given: dict[str, Any]) -> Any:
@@ -289,7 +301,7 @@ def test_creator_and_owner_are_addressed_once(
 ) -> None:
     about = given()
     for _ in range(2):
-        push(REALTIME, about)
+        push(name_of(about), about)
     messages = sent(org)
     if to is None:
         assert messages == []
@@ -363,17 +375,58 @@ def test_the_unique_id_of_our_role_can_be_compared_too(
     assert len(sent(org)) == 1
 
 
-@pytest.mark.parametrize("form", ["inline", "attached", "boundary"])
-def test_a_deny_that_is_still_there_was_not_removed(org: LocalOrg, iam: Any, form: str) -> None:
+def put_deny(iam: Any, form: str) -> None:
     if form == "inline":
         iam.put_user_policy(UserName="bob", PolicyName=DENY_ALL_NAME, PolicyDocument=deny_all_document())
     elif form == "attached":
         iam.attach_user_policy(UserName="bob", PolicyArn=DENY_ALL)
-    else:
+    elif form == "boundary":
         iam.put_user_permissions_boundary(UserName="bob", PermissionsBoundary=DENY_ALL)
-    push(REALTIME, now_event("PutUserPolicy", trail.CONSOLE, DENY))
-    assert sent(org) == []
-    # a credential that is created under it is news all the same
+
+
+ALLOW = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+)
+PUT = {**DENY, "policyDocument": deny_all_document()}
+BOUNDARY = {"userName": "bob", "permissionsBoundary": "arn:aws:iam::aws:policy/ReadOnlyAccess"}
+AGAIN, PERHAPS = "; a Deny on everything is there again", ". If the boundary was AWSDenyAll, "
+
+
+@pytest.mark.parametrize(
+    ("call", "asked", "now", "said"),
+    [
+        pytest.param("DeleteUserPolicy", DENY, "inline", AGAIN, id="deleted-and-put-back"),
+        pytest.param(
+            "DetachUserPolicy", {**BOB, "policyArn": DENY_ALL}, "attached", AGAIN, id="attached-again"
+        ),
+        pytest.param("PutUserPolicy", {**DENY, "policyDocument": ALLOW}, "inline", AGAIN, id="overwritten"),
+        pytest.param("DeleteUserPermissionsBoundary", BOB, "boundary", AGAIN, id="boundary-again"),
+        pytest.param(
+            "PutUserPermissionsBoundary", BOUNDARY, "boundary", AGAIN, id="boundary-replaced-for-a-while"
+        ),
+        pytest.param("DeleteUserPermissionsBoundary", BOB, "", PERHAPS, id="boundary-gone"),
+        pytest.param("DeleteUserPermissionsBoundary", BOB, "inline", None, id="another-boundary"),
+        pytest.param("PutUserPolicy", PUT, "inline", None, id="put-on"),
+        pytest.param("PutUserPolicy", DENY, "attached", None, id="no-document"),
+        pytest.param("PutUserPolicy", PUT, "", "", id="put-on-and-gone"),
+    ],
+)
+def test_a_deny_that_was_removed_is_reported_although_it_is_back(
+    org: LocalOrg, iam: Any, call: str, asked: dict[str, Any], now: str, said: str | None
+) -> None:
+    """Nor does an exemption hide it: whoever can remove the Deny can move the user to an exempt path for a while."""
+    iam.update_user(UserName="bob", NewPath="/emergency/")
+    put_deny(iam, now)
+    push(DENY_REMOVED, now_event(call, trail.CONSOLE, asked))
+    messages = sent(org)
+    assert len(messages) == (said is not None)
+    for each in messages:
+        text = each["resources"][0]["c7n:IamUser"]["created"]["text"].partition(" UTC")[2]
+        assert text.startswith(said) if said else text == ""
+
+
+def test_a_credential_that_is_created_under_a_deny_is_news(org: LocalOrg, iam: Any) -> None:
+    put_deny(iam, "inline")
     push(REALTIME, now_event("CreateAccessKey", trail.CONSOLE, BOB))
     assert len(sent(org)) == 1
 
@@ -405,7 +458,7 @@ def test_each_call_is_news(org: LocalOrg, iam: Any) -> None:
 def test_a_removed_deny_is_news_although_the_user_was_reported_as_created(org: LocalOrg, iam: Any) -> None:
     removed = now_event("DeleteUserPolicy", trail.CONSOLE, DENY)
     push(REALTIME, now_event("CreateUser", trail.CONSOLE, BOB))
-    push(REALTIME, removed)
+    push(DENY_REMOVED, removed)
     assert len(sent(org)) == 2
     names = [
         each["Key"].rpartition("Z-")[2].rpartition("-")[0]
