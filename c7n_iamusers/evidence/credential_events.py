@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a CloudTrail event says about a credential that was created or activated, or a Deny that was removed. Pure."""
+"""What a CloudTrail event says about a credential that is new or works again, or a Deny that was removed. Pure."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from c7n_iamusers.notices.exempted import place_of as exempted_place
 from c7n_iamusers.text.wording import as_text, moment
 
 ANNOUNCED, INFORMED = "announced", "informed"
-#: A user or credential was created or activated, or our Deny was removed.
+#: A user or credential was created, replaced or activated, or our Deny was removed.
 CREATED, DENY_REMOVED = "created", "deny-removed"
 #: The name of a file beside the notices. While it exists, no destructive action begins with another user.
 STOP = "STOP"

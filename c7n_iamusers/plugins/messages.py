@@ -315,7 +315,7 @@ def _deletion(
 
 
 class Created(Step):
-    """Says who created or activated a credential, or removed our Deny-all, by the call in an ``event`` of EventBridge.
+    """Says who created, replaced or activated a credential, or removed our Deny, by the call in an ``event``.
 
     Without an event, says what was created in the last ``days``.
     ``domains``: a caller whose session has the name of an address is addressed only if the address is of one of them.

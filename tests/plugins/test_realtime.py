@@ -128,6 +128,41 @@ ACTIVE, INACTIVE = {"status": "Active"}, {"status": "Inactive"}
             ["bob"],
             id="certificate",
         ),
+        pytest.param(
+            event("UpdateLoginProfile", trail.CONSOLE, {"userName": "bob"}), ["bob"], id="new-password"
+        ),
+        pytest.param(
+            event("UpdateLoginProfile", trail.CLI, {"userName": "alice"}),
+            ["alice", "AIDAEXAMPLE"],
+            id="own-new-password",
+        ),
+        pytest.param(
+            event(
+                "ResetServiceSpecificCredential",
+                trail.CONSOLE,
+                {"userName": "bob", "serviceSpecificCredentialId": "ACCAEXAMPLE"},
+                {"serviceSpecificCredential": {"userName": "bob"}},
+            ),
+            ["bob"],
+            id="new-secret",
+        ),
+        pytest.param(
+            event(
+                "ResetServiceSpecificCredential", trail.CLI, {"serviceSpecificCredentialId": "ACCAEXAMPLE"}
+            ),
+            ["alice", "AIDAEXAMPLE"],
+            id="own-new-secret",
+        ),
+        pytest.param(
+            event("UpdateServiceSpecificCredential", trail.CONSOLE, {**DENY, **ACTIVE}),
+            ["bob"],
+            id="secret-activated",
+        ),
+        pytest.param(
+            event("UpdateSigningCertificate", trail.CONSOLE, {**DENY, **ACTIVE}),
+            ["bob"],
+            id="certificate-activated",
+        ),
         pytest.param(event("UpdateAccessKey", trail.CONSOLE, {**DENY, **ACTIVE}), ["bob"], id="activated"),
         pytest.param(
             event("UpdateAccessKey", trail.CLI, ACTIVE), ["alice", "AIDAEXAMPLE"], id="own-activated"
