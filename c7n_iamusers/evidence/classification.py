@@ -261,9 +261,7 @@ def classify(
     """
     every = tuple(each for found in evidence.credentials.values() for each in found)
     held, git = _usable(each for each in every if not _is_git(each)), _usable(filter(_is_git, every))
-    kind, why, missing = (
-        _by_hint(user, hints) or _by_name(user) or _by_credentials(user, evidence, held or git)
-    )
+    kind, why, missing = _by_hint(user, hints) or _by_credentials(user, evidence, held or git)
     fitting = replacements(user, kind, (*held, *git))
     return model.Classification(kind, (why, *reasons_of(user, evidence, fitting)), fitting, missing)
 
@@ -286,12 +284,6 @@ def _by_hint(user: IamUser, hints: Sequence[model.Hint]) -> _Result | None:
     return kind, f"the policy's hint {hint} says {kind}", ""
 
 
-def _by_name(user: IamUser) -> _Result | None:
-    if not user.name.startswith(BEDROCK_NAME):
-        return None
-    return model.BEDROCK_API_KEY, "has a name that the Bedrock console gives to users with API keys", ""
-
-
 def _by_credentials(user: IamUser, evidence: model.Evidence, held: Held) -> _Result:
     if missing := _missing(evidence):
         return model.UNKNOWN, f"unknown, because this was not read: {', '.join(missing)}", ""
@@ -303,7 +295,7 @@ def _by_credentials(user: IamUser, evidence: model.Evidence, held: Held) -> _Res
     ):
         return model.UNKNOWN, "unknown whether all of its credentials are active", ""
     if not held:
-        return _without_credentials(evidence)
+        return _without_credentials(user, evidence)
     passwords = tuple(
         each for each in held if attachments.CREDENTIAL_TRAITS[each.kind].used_by == attachments.PERSON
     )
@@ -333,7 +325,13 @@ def _decisive_unread(evidence: model.Evidence) -> list[attachments.AttachmentKin
     return [kind for kind in unread if attachments.CREDENTIAL_TRAITS[kind.name].used_by != attachments.EITHER]
 
 
-def _without_credentials(evidence: model.Evidence) -> _Result:
+def _without_credentials(user: IamUser, evidence: model.Evidence) -> _Result:
+    if (
+        user.name.startswith(BEDROCK_NAME)
+        and attachments.SERVICE_SPECIFIC_CREDENTIAL.name not in evidence.credentials
+    ):
+        # anybody can give a user this name, so credentials decide where they are known
+        return model.BEDROCK_API_KEY, "has a name that the Bedrock console gives to users with API keys", ""
     if unread := [kind for kind in attachments.LISTED_BY_USER if kind.name not in evidence.credentials]:
         named = " or ".join(kind.plural for kind in unread)
         return model.UNKNOWN, f"no other credentials, and {named} were not read", unread[0].name

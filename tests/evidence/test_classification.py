@@ -25,6 +25,8 @@ from tests.records import groups, user
 SHE = user("dana.smith", tags={"Email": "dana@example.com"})
 IT = user("ci-checkout")
 NEUTRAL = user("omega")
+API_KEY = user("BedrockAPIKey-ab12")
+SERVICE = "service-specific-credential"
 
 
 @pytest.mark.parametrize(
@@ -67,9 +69,20 @@ NEUTRAL = user("omega")
             "bedrock-api-key",
             id="bedrock-inactive",
         ),
-        pytest.param(user("BedrockAPIKey-ab12"), evidence(), "bedrock-api-key", id="bedrock-by-name"),
         pytest.param(
-            user("bedrockapikey-ab12"), evidence(), "no-credentials", id="bedrock-name-in-another-case"
+            API_KEY, evidence(unread=(SERVICE,), sources={}), "bedrock-api-key", id="bedrock-by-name"
+        ),
+        pytest.param(API_KEY, evidence(unread=(SERVICE,)), "unknown", id="bedrock-name-and-unread"),
+        pytest.param(API_KEY, evidence(), "no-credentials", id="bedrock-name-alone"),
+        pytest.param(API_KEY, evidence(password()), "human", id="bedrock-name-and-a-password"),
+        pytest.param(
+            API_KEY, evidence(key(), unread=(SERVICE,), sources={}), "machine", id="bedrock-name-and-a-key"
+        ),
+        pytest.param(
+            user("bedrockapikey-ab12"),
+            evidence(unread=(SERVICE,), sources={}),
+            "no-credentials",
+            id="bedrock-name-in-another-case",
         ),
         pytest.param(NEUTRAL, evidence(service_credential("cassandra")), "machine", id="keyspaces"),
         pytest.param(NEUTRAL, evidence(service_credential("codecommit")), "machine", id="git-password"),

@@ -607,6 +607,47 @@ def rename_and_take_the_name(iam: Any) -> None:
     iam.create_user(UserName="bob")
 
 
+@pytest.mark.parametrize(
+    ("held", "denied"),
+    [
+        pytest.param(["bedrock"], False, id="api-key-alone"),
+        pytest.param(["bedrock", "password"], True, id="and-a-password"),
+        pytest.param(["bedrock", "access-key"], True, id="and-an-access-key"),
+        pytest.param(["bedrock", "codecommit", "access-key"], True, id="and-more"),
+        pytest.param(["access-key"], True, id="access-key-alone"),
+        pytest.param(["codecommit"], True, id="another-service"),
+        pytest.param([], True, id="no-credential"),
+    ],
+)
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_user_with_only_a_bedrock_api_key_is_left_alone_whatever_its_name(
+    org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch, held: list[str], denied: bool, when: str
+) -> None:
+    name = "BedrockAPIKey-ab12"
+    iam.create_user(UserName=name)
+    given = now_event("CreateUser", trail.CONSOLE, {"userName": name})
+
+    def create() -> None:
+        for each in held:
+            if each == "password":
+                iam.create_login_profile(UserName=name, Password="correct-Horse-7-battery")
+            elif each == "access-key":
+                iam.create_access_key(UserName=name)
+            else:
+                iam.create_service_specific_credential(UserName=name, ServiceName=f"{each}.amazonaws.com")
+
+    waits = [create] if when == "meanwhile" else []
+    monkeypatch.setattr(Interruption, "sleep", lambda *_: waits.pop()() if waits else None)
+    if when == "before":
+        create()
+    push(QUARANTINE, given)
+    assert waits == []
+    assert iam.list_user_policies(UserName=name)["PolicyNames"] == ([DENY_ALL_NAME] if denied else [])
+    told = [each["resources"][0]["c7n:IamUser"]["outcome"]["status"] for each in sent(org)]
+    # whose kind is known at the beginning needs no second look
+    assert told == (["quarantined"] if denied else ["skipped"] if when == "meanwhile" else [])
+
+
 def test_a_user_is_not_spared_by_the_name_that_it_gets_later(
     org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -690,11 +731,6 @@ def old_user(org: LocalOrg, iam: Any) -> dict[str, Any]:
     return now_event("CreateUser", trail.CONSOLE, {"userName": "old"})
 
 
-def bedrock(org: LocalOrg, iam: Any) -> dict[str, Any]:
-    iam.create_user(UserName="BedrockAPIKey-ab12")
-    return now_event("CreateUser", trail.CONSOLE, {"userName": "BedrockAPIKey-ab12"})
-
-
 def trusted(org: LocalOrg, iam: Any) -> dict[str, Any]:
     principal = {"AWS": f"arn:aws:iam::{ACCOUNT}:user/bob"}
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}
@@ -707,7 +743,7 @@ def restored(org: LocalOrg, iam: Any) -> dict[str, Any]:
     return now_event("CreateUser", trail.RUNNER, BOB)
 
 
-@pytest.mark.parametrize("case", [old_user, bedrock, trusted, restored])
+@pytest.mark.parametrize("case", [old_user, trusted, restored])
 def test_whom_the_quarantine_never_touches(
     org: LocalOrg, iam: Any, case: Callable[[LocalOrg, Any], dict[str, Any]]
 ) -> None:
