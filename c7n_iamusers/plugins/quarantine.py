@@ -66,7 +66,8 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
     ``noticed`` and ``notices`` ask for a record of ``notify-owners``, as with ``composite-delete``. ``noticed: 16``
     counts from the announcement, so the announced day, which is that of the deletion, need not have come. If the
     announcement said by ``quarantined_for`` when credentials stop working, users are skipped until that day, except for
-    a brownout.
+    a brownout. In a Lambda mode, where no announcement precedes it, ``notices`` may be given alone: the file ``STOP``
+    there stops it.
 
     Running it again changes nothing as long as the quarantine holds, and reports the use of password or keys since.
     No reported use is no proof: attempts with an inactive key may leave no trace.
@@ -118,7 +119,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
         """Raises PolicyValidationError for no exemptions, contradicting options, or an output that does not last."""
         self.require_lasting_output()
         self.require_exemptions()
-        self.require_notices()
+        self.require_notices(alone=not is_pull(self.manager))
         if "brownout" in self.data and self.data.get("credentials", KEEP) != KEEP:
             raise PolicyValidationError(
                 f"policy {self.manager.data.get('name')}: quarantine: a brownout ends by itself, and nobody would "

@@ -156,9 +156,12 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         """Raises PolicyValidationError if an option is neither a number nor a variable."""
         policy_checks.check_numbers(self, PolicyValidationError)
 
-    def require_notices(self) -> None:
-        """Raises PolicyValidationError if only one of ``noticed`` and ``notices`` is given."""
-        if ("noticed" in self.data) != ("notices" in self.data):
+    def require_notices(self, alone: bool = False) -> None:
+        """Raises PolicyValidationError if only one of ``noticed`` and ``notices`` is given.
+
+        ``alone``: whether ``notices`` may be, as the place of the file STOP.
+        """
+        if ("noticed" in self.data) != ("notices" in self.data) and not (alone and "notices" in self.data):
             raise PolicyValidationError(
                 f"policy {self.manager.data.get('name')}: {self.type}: noticed (days) and notices (where notify-owners "
                 "records them) go together: give both, or neither"

@@ -725,6 +725,20 @@ def test_a_signal_ends_the_wait_and_the_process(
     assert iam.list_user_policies(UserName="bob")["PolicyNames"] == sent(org) == []
 
 
+def test_a_stop_file_stops_the_quarantine_in_real_time(
+    org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Interruption, "sleep", lambda *_: None)
+    org.client("s3").put_object(Bucket=BUCKET, Key="realtime/quarantine-notices/STOP.txt", Body=b"")
+    with pytest.raises(
+        PolicyExecutionError, match=r"quarantine-notices/STOP\.txt stops every destructive action"
+    ):
+        push(QUARANTINE, created(iam))
+    assert iam.list_user_policies(UserName="bob")["PolicyNames"] == []
+    (message,) = sent(org)
+    assert message["resources"][0]["c7n:IamUser"]["outcome"]["status"] == "failed"
+
+
 def old_user(org: LocalOrg, iam: Any) -> dict[str, Any]:
     old = datetime.now(timezone.utc) - timedelta(days=2)
     seeding.add_user(org.backend("iam", ACCOUNT), "old", created=old)
@@ -783,6 +797,7 @@ NOTIFY = {
         pytest.param(
             {"timeout": 60}, {"type": "quarantine", "wait": 31}, "lower them to 30 together", id="timeout"
         ),
+        pytest.param({}, {"type": "quarantine", "noticed": 16}, "go together", id="noticed-alone"),
     ],
 )
 def test_what_a_lambda_cannot_do_is_refused(
