@@ -232,6 +232,23 @@ def _issuers(filters: Any) -> Iterator[str]:
                 yield from _issuers(each.get(name))
 
 
+def foreign_event(manager: Any, event: Any) -> str | None:
+    """Why an ``event`` is left alone that is not of the policy's account, in words; None if it is, or does not say.
+
+    A central event bus has the events of several accounts, and each can have a user of the name.
+    """
+    account_id, given = str(manager.config.account_id or ""), event if isinstance(event, Mapping) else {}
+    detail = given.get("detail")
+    known = (given.get("account"), detail.get("recipientAccountId") if isinstance(detail, Mapping) else None)
+    others = [str(each) for each in known if each and account_id and str(each) != account_id]
+    if not others:
+        return None
+    return (
+        f"policy {manager.data.get('name')}: nothing is done in account {account_id}: the event is of account "
+        f"{others[0]}: give each account a function of its own, or mode.member-role"
+    )
+
+
 def account_name(manager: Any) -> str:
     """The account's name in c7n-org's accounts file; empty in a run of ``custodian``, which has none."""
     return str(_account_entry(manager).get("name") or "")

@@ -245,12 +245,14 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         return self._text.options(PolicyExecutionError)
 
     def process(self, resources: list[Resource], event: Any = None) -> list[Resource]:
-        """The users to flag, annotated; none in a Region of a c7n-org run that does not act (see idle_region).
+        """The users to flag, annotated; none in a Region that does not act, or for an event of another account.
 
         Raises PolicyExecutionError if the exemptions or the account can't be read.
         """
         policy_checks.refuse_undefined_variables(self.manager)
-        if idle := policy_checks.idle_region(self.manager):
+        if idle := policy_checks.idle_region(self.manager) or policy_checks.foreign_event(
+            self.manager, event
+        ):
             self.log.info("unnecessary: %s", idle)
             return []
         if not resources:

@@ -598,6 +598,27 @@ def test_an_event_about_an_earlier_user_of_the_name_touches_nobody(
     assert iam.list_user_policies(UserName="bob")["PolicyNames"] == sent(org) == []
 
 
+@pytest.mark.parametrize("name", [REALTIME, DENY_REMOVED, QUARANTINE])
+@pytest.mark.parametrize("where", ["account", "recipientAccountId"])
+def test_an_event_of_another_account_touches_nobody(
+    org: LocalOrg,
+    iam: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    where: str,
+) -> None:
+    """A bus that gets the events of several accounts: this account has a user of the name too."""
+    monkeypatch.setattr(Interruption, "sleep", lambda *_: None)
+    given = now_event("DeleteUserPolicy", trail.CONSOLE, DENY) if name == DENY_REMOVED else created(iam)
+    place = given if where == "account" else given["detail"]
+    place[where] = "444455556666"
+    with caplog.at_level("INFO"):
+        push(name, given)
+    assert iam.list_user_policies(UserName="bob")["PolicyNames"] == sent(org) == []
+    assert f"nothing is done in account {ACCOUNT}: the event is of account 444455556666" in caplog.text
+
+
 def rename(iam: Any) -> None:
     iam.update_user(UserName="bob", NewUserName="zoe", NewPath="/new/")
 
