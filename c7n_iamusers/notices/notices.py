@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
@@ -158,15 +158,21 @@ class Notices:
                     self._announced.setdefault(user.arn, {})[user.unique_id] = notice
 
     @classmethod
-    def read(cls, store: Store, account_id: str, now: datetime) -> Notices:
-        """All notices of an account: two lists, and one read a file. Raises NoticesUnreadable."""
+    def read(
+        cls, store: Store, account_id: str, now: datetime, broken: Callable[[str], object] | None = None
+    ) -> Notices:
+        """All notices of an account: two lists, and one read a file. Raises NoticesUnreadable.
+
+        ``broken``: called with what is wrong with a file, which then is left out. Only for messages on which no
+        deletion rests.
+        """
         notices, exempted = list[Notice](), list[Exempted]()
         try:
             for name, content in _files(store, f"{account_id}/"):
-                with _parsing(store, name):
+                with _parsing(store, name, broken):
                     notices.append(parse_notice(content, account_id, now))
             for name, content in _files(store, exempted_place(account_id)):
-                with _parsing(store, name):
+                with _parsing(store, name, broken):
                     exempted += parse_exempted(content, account_id)
         except OSError as error:
             raise NoticesUnreadable(
@@ -242,13 +248,14 @@ def _files(store: Store, place: str) -> Iterator[tuple[str, bytes]]:
 
 
 @contextmanager
-def _parsing(store: Store, name: str) -> Iterator[None]:
+def _parsing(store: Store, name: str, broken: Callable[[str], object] | None) -> Iterator[None]:
     try:
         yield
-    except (ValueError, TypeError) as error:
-        raise NoticesUnreadable(
-            f"{store.place(name)} is no notice: {error}. Find out who wrote it, move it away and run again"
-        ) from error
+    except (ValueError, TypeError, RecursionError) as error:
+        fault = f"{store.place(name)} is no notice: {error}. Find out who wrote it, move it away"
+        if broken is None:
+            raise NoticesUnreadable(f"{fault} and run again") from error
+        broken(fault)
 
 
 def notice_refusal(

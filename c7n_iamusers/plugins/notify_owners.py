@@ -166,8 +166,9 @@ class NotifyOwners(RecordedNotify):
     session. A call that removed our Deny is reported although a Deny is there again, and then says so. Where the call
     does not say whether it did, a user that is denied everything has kept it, and is left out. In other modes, ``days:
     2`` leaves out users that were not created, and got no credential, in the last two days, or of which a message was
-    sent since. No event is reported twice. This step announces nothing: no user is deleted because of it. Give it
-    notices of its own: where a Lambda function in each account writes them, let no deletion depend on them.
+    sent since. No event is reported twice. A record there that can't be read is logged and left out, since a message
+    too many is better than none. This step announces nothing: no user is deleted because of it. Give it notices of its
+    own: where a Lambda function in each account writes them, let no deletion depend on them.
 
     ``notices`` is a directory, or ``s3://BUCKET/PREFIX``, that all steps share. Each message is a file there
     (``<account id>/<time>-<step>-<digest>.json``) by the session of Cloud Custodian itself, with a conditional put.
@@ -286,7 +287,9 @@ class NotifyOwners(RecordedNotify):
         held, elsewhere = policy_checks.exemption_rules(self.manager)
         rules = (*held, *elsewhere)
         with self.refused(account_id):
-            notices = Notices.read(self._store, account_id, now)
+            # where nothing is announced, a message too many is better than none
+            lenient = self._leave_out if self.data["step"] == CREATED else None
+            notices = Notices.read(self._store, account_id, now, lenient)
             due = self._step.due(by_risk(resources), notices, rules, now)
             if due:
                 self._store.replace(f"{account_id}/.writable", now.isoformat().encode())
@@ -301,6 +304,9 @@ class NotifyOwners(RecordedNotify):
             super().process([each.resource for each in due], None if self.data["step"] == CREATED else event)
         if self._unrecorded:
             raise PolicyExecutionError(f"{self.where(account_id)}: {'; '.join(self._unrecorded)}")
+
+    def _leave_out(self, fault: str) -> None:
+        self.log.error("%s: %s. It is left out, so a message may be sent again", self.type, fault)
 
     def note_exempt(self, exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:
         """Record who is exempt by which rule. Raises PolicyExecutionError where that can't be read or written."""

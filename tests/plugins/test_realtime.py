@@ -480,6 +480,27 @@ def test_a_call_without_an_id_is_reported_once(org: LocalOrg, iam: Any, missing:
     assert len(sent(org)) == 1
 
 
+@pytest.mark.parametrize("name", [REALTIME, DAILY])
+def test_a_broken_record_silences_nothing(
+    org: LocalOrg, iam: Any, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """Whoever can write one could silence all later mails."""
+    broken = {
+        f"{ACCOUNT}/x.json": b"{}",
+        f"{ACCOUNT}/y.json": b"[" * 99_999,
+        f"exempt/{ACCOUNT}/x.json": b"0",
+    }
+    for place, body in broken.items():
+        org.client("s3").put_object(Bucket=BUCKET, Key=f"realtime/notices/{place}", Body=body)
+    given = now_event("CreateAccessKey", trail.CONSOLE, BOB) if name == REALTIME else {"detail": {}}
+    for _ in range(2):
+        push(name, given)
+    # what can be read counts, so nothing is sent twice
+    (message,) = sent(org)
+    assert [each["UserName"] for each in message["resources"]] == ["bob"]
+    assert f"realtime/notices/{ACCOUNT}/x.json is no notice: it has no time" in caplog.text
+
+
 def test_each_call_is_news(org: LocalOrg, iam: Any) -> None:
     """Two calls in the same minute can be those of two people."""
     first = now_event("CreateAccessKey", trail.CONSOLE, BOB)
