@@ -183,6 +183,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
             brownout=brownout,
             sessions=self.sign_in_sessions(run),
             caused=self._event.time if self._event else None,
+            new=bool(self._event and self._event.name == "CreateUser"),
         )
         return self.unless_stopped(users.quarantine)
 

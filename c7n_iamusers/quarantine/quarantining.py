@@ -13,10 +13,18 @@ from c7n_iamusers.execution.executor import Applied, CallFailed, Run, SubjectGon
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import BROWNED_OUT, FAILED, QUARANTINED, RELEASED, SKIPPED, UNCHANGED
 from c7n_iamusers.iam.attachments import INACTIVE, LOGIN_PROFILE
-from c7n_iamusers.iam.deny_all import FORMS, brownout_of, deny_form, is_bounded, quarantine_of_tags
+from c7n_iamusers.iam.deny_all import (
+    DENY_ALL_NAME,
+    FORMS,
+    brownout_of,
+    deny_form,
+    inline_deny_all,
+    is_bounded,
+    quarantine_of_tags,
+)
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.iam.own_changes import deletion_begun, lapses, predated, switchable
+from c7n_iamusers.iam.own_changes import deletion_begun, deny_record_of, lapses, predated, switchable
 from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse, read_key_use
@@ -49,6 +57,7 @@ class UserQuarantine:
     """Quarantines users of ``run`` for ``policy`` and ``reason``. ``keep``: only the Deny, credentials stay active.
     ``brownout``: a Deny that ends by itself after so many minutes, and no quarantine. ``caused``: the time of
     the event that asks for it. Users that a run changed since are left alone, as AWS can deliver an event again.
+    ``new``: that event is their creation, so no earlier run can have put a Deny on them.
 
     Each user's attachments are read from the user's own lists: a credential that a list of the account might miss would
     stay active unnoticed. ``recheck``: why the policy's filter no longer selects a user. ``refused``: forms of the Deny
@@ -65,6 +74,7 @@ class UserQuarantine:
     keep: bool = False
     brownout: int | None = None
     caused: datetime | None = None
+    new: bool = False
     sessions: SignInSessions = NO_SESSIONS
     now: Callable[[], datetime] = utc_now
 
@@ -106,14 +116,8 @@ class UserQuarantine:
         if reason := self._refusal(evidence, user, keys):
             return refused_status(reason), reason
         found = self.records.find(user, applied.made)
-        if begun := deletion_begun(user, found.known):
-            return (
-                SKIPPED,
-                f"a deletion of it began {begun} and is in progress or was stopped: its Deny-all stays on",
-            )
-        caused = self.caused
-        if caused and any(each.answered and each.time >= caused for each in found.known.calls):
-            return SKIPPED, "a run changed it since the event: one that is delivered again changes nothing"
+        if left := self._left_to_others(evidence, found):
+            return left
         if self.brownout:
             return self._brown_out(evidence, found, self.brownout, applied)
         refused = frozenset(unfit | self.refused)
@@ -137,6 +141,25 @@ class UserQuarantine:
             FAILED,
             f"{planned.problem}. Its active credentials were deactivated all the same: {off}; {notes}",
         )
+
+    def _left_to_others(self, evidence: Subject, found: RecordedUser) -> tuple[str, str] | None:
+        """The outcome for a user whose Deny-all, or its absence, is another run's or another person's work."""
+        user, calls, caused = found.user, found.known.calls, self.caused
+        forged = self.new and not calls and inline_deny_all(user) is not None
+        if forged and deny_record_of(user):
+            return FAILED, (
+                f"{evidence}: no journal here shows that this tool put {DENY_ALL_NAME} on this new user, although that "
+                "says so: find out who did, remove it, and quarantine the user"
+            )
+        # one without a record is replaced
+        if not forged and (begun := deletion_begun(user, found.known)):
+            return (
+                SKIPPED,
+                f"a deletion of it began {begun} and is in progress or was stopped: its Deny-all stays on",
+            )
+        if caused and any(each.answered and each.time >= caused for each in calls):
+            return SKIPPED, "a run changed it since the event: one that is delivered again changes nothing"
+        return None
 
     def _refusal(self, evidence: Subject, user: IamUser, keys: Sequence[KeyUse]) -> str | None:
         """Why the user is left alone; None if it may be quarantined. That its Deny was removed is said anyway."""

@@ -767,6 +767,33 @@ def test_a_signal_ends_the_wait_and_the_process(
     assert iam.list_user_policies(UserName="bob")["PolicyNames"] == sent(org) == []
 
 
+@pytest.mark.parametrize(
+    ("sid", "status"),
+    [
+        pytest.param("", "quarantined", id="no-record"),
+        pytest.param("x", "quarantined", id="no-record-of-ours"),
+        pytest.param("Quarantined20261101T090000ZListening", "failed", id="quarantine"),
+        pytest.param("Deletion20261101T090000Z", "failed", id="deletion"),
+    ],
+)
+def test_a_deny_of_our_name_that_is_not_ours_spares_no_new_user(
+    org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch, sid: str, status: str
+) -> None:
+    """Whoever put it on could take it off again once the function has run."""
+    monkeypatch.setattr(Interruption, "sleep", lambda *_: None)
+    iam.put_user_policy(UserName="bob", PolicyName=DENY_ALL_NAME, PolicyDocument=deny_all_document(sid))
+    given = created(iam)
+    if status == "failed":
+        with pytest.raises(PolicyExecutionError, match="no journal here shows that this tool put"):
+            push(QUARANTINE, given)
+    else:
+        push(QUARANTINE, given)
+    (message,) = sent(org)
+    assert message["resources"][0]["c7n:IamUser"]["outcome"]["status"] == status
+    document = iam.get_user_policy(UserName="bob", PolicyName=DENY_ALL_NAME)["PolicyDocument"]
+    assert (document["Statement"][0].get("Sid", "") == sid) == (status == "failed")
+
+
 def test_a_stop_file_stops_the_quarantine_in_real_time(
     org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
