@@ -46,8 +46,9 @@ class CredentialEvent:
     caller's role session or IAM user, empty for others. ``via``: the AWS service that made the call for the caller.
     ``id``: CloudTrail's id of the event, which AWS can deliver more than once, and late; where it has none, a digest of
     the call. ``user_id``: the unique id of
-    the user that CreateUser created, or that called for itself; empty for other calls, which have none. ``removed``:
-    whether the call itself shows that it removed a Deny of ours; None if it does not say.
+    the user that CreateUser created, or that called for itself; empty for other calls, which have none.
+    ``user_name``: the name of the user that the call asked for, if it did. ``removed``: whether the call itself shows
+    that it removed a Deny of ours; None if it does not say.
     """
 
     name: str
@@ -58,11 +59,18 @@ class CredentialEvent:
     address: str = ""
     id: str = ""
     user_id: str = ""
+    user_name: str = ""
     removed: bool | None = None
 
-    def is_about(self, unique_id: str, created: datetime | None) -> bool:
-        """Whether the call can be about this user, and not about one that had the name before or has it now."""
-        if self.user_id and self.user_id != unique_id:
+    def is_about(self, unique_id: str, created: datetime | None, *names: str) -> bool:
+        """Whether the call can be about this user, and not about one that had the name before or has it now.
+
+        ``names``: those that the user has had since. A name can look like the unique id of another user.
+        """
+        if self.user_id:
+            if self.user_id != unique_id:
+                return False
+        elif self.user_name and self.user_name.casefold() not in map(str.casefold, names):
             return False
         return created is None or self.time >= created - _SKEW
 
@@ -127,6 +135,7 @@ def credential_event(event: Any) -> CredentialEvent | None:
         _text(detail.get("sourceIPAddress")),
         _text(detail.get("eventID")) or _digest(detail),
         _user_id(detail, who),
+        _text(_mapping(detail.get("requestParameters")).get("userName")),
         _removed(name, _mapping(detail.get("requestParameters"))),
     )
 

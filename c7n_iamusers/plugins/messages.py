@@ -30,7 +30,7 @@ from c7n_iamusers.notices.notices import (
     due_for,
     reminder,
 )
-from c7n_iamusers.plugins.resources import ANNOTATION, Resource, subject_of
+from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
 from c7n_iamusers.text.wording import foreign_domain, is_address, moment
 
 Each = TypeVar("Each")
@@ -362,7 +362,8 @@ class Created(Step):
             return False
         if self._call:
             kept = self._call.removes_deny and not self._call.removed_deny_of(resource)
-            about = self._call.is_about(key, moment(resource.get("CreateDate")))
+            names = (str(resource["UserName"]), (resource.get(ANNOTATION) or {}).get(FORMER_NAME, ""))
+            about = self._call.is_about(key, moment(resource.get("CreateDate")), *names)
             return about and not kept and not notices.reports(key, self._call.id)
         credentials = (resource.get(ANNOTATION) or {}).get("credentials") or ()
         times = (moment(resource.get("CreateDate")), *(moment(each.get("created")) for each in credentials))

@@ -17,7 +17,7 @@ from c7n_iamusers.iam.accounts import read_by_id
 from c7n_iamusers.iam.permissions import GIVEN_BACK, QUARANTINE, RELEASE
 from c7n_iamusers.iam.users import read_detail
 from c7n_iamusers.plugins.policy_checks import DAYS, is_pull
-from c7n_iamusers.plugins.resources import subject_of, unreadable
+from c7n_iamusers.plugins.resources import FORMER_NAME, annotate, subject_of, unreadable
 from c7n_iamusers.plugins.user_action import NOTICED, UserAction
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
 from c7n_iamusers.safeguards.guards import Guards
@@ -141,8 +141,10 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
         self._event = credential_event(event)
         about = []
         for each in resources:
-            if self._event and not self._event.is_about(each["UserId"], moment(each.get("CreateDate"))):
-                self.log.info("%s: left alone: %s is not about this user", subject_of(each), self._event)
+            user = subject_of(each)
+            created = moment(each.get("CreateDate"))
+            if self._event and not self._event.is_about(user.unique_id, created, user.name):
+                self.log.info("%s: left alone: %s is not about this user", user, self._event)
             else:
                 about.append(each)
         self._users = about
@@ -197,6 +199,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
                     found = read_by_id(run.client, before.unique_id, run.backoff)
             if found and found["Arn"] != before.arn:
                 each.update({key: found[key] for key in ("UserName", "Path", "Arn")})
+                annotate(each, FORMER_NAME, before.name)
                 self.log.info("%s: it is %s now", before, found["Arn"])
 
 

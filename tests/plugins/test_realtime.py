@@ -754,6 +754,30 @@ def test_a_user_that_is_renamed_is_reported(
     assert [each["UserName"] for each in message["resources"]] == ["zoe"]
 
 
+@pytest.mark.parametrize("when", ["there", "gone"])
+def test_a_name_that_looks_like_a_unique_id_is_a_name(org: LocalOrg, iam: Any, when: str) -> None:
+    """The event names a user by the unique id of bob, who has nothing to do with it."""
+    name = iam.get_user(UserName="bob")["User"]["UserId"]
+    iam.create_user(UserName=name)
+    given = now_event("UpdateAccessKey", trail.CONSOLE, {"userName": name, **ACTIVE})
+    if when == "gone":
+        iam.delete_user(UserName=name)
+    push(REALTIME, given)
+    told = [[each["UserName"] for each in message["resources"]] for message in sent(org)]
+    assert told == ([[name]] if when == "there" else [])
+
+
+def test_a_user_without_an_id_in_the_event_is_reported_under_its_new_name(
+    org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = [rename]
+    monkeypatch.setattr(Interruption, "sleep", lambda *_: waits.pop()(iam) if waits else None)
+    push(QUARANTINE, now_event("CreateUser", trail.CONSOLE, BOB))
+    (message,) = sent(org)
+    (user,) = message["resources"]
+    assert (user["UserName"], user["c7n:IamUser"]["outcome"]["status"]) == ("zoe", "quarantined")
+
+
 def test_a_signal_ends_the_wait_and_the_process(
     org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
