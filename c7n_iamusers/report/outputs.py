@@ -262,9 +262,7 @@ def _output(
         state=state,
         why=why,
         dry_run=bool((metadata or {}).get("config", {}).get("dryrun")),
-        users=tuple(_selected(resources))
-        if resources is not None and state in (RAN, ACTION_FAILED)
-        else None,
+        users=tuple(_selected(resources or ())) if state in (RAN, ACTION_FAILED) else None,
         rows=rows,
         rules=tuple(_rules(policy.get("filters"))),
         usage=_usage(log),
@@ -292,7 +290,10 @@ def _selected(resources: Iterable[Mapping[str, Any]]) -> Iterator[Selected]:
 
 
 def _state(files: _Files, metadata: Any, selected: bool, log: str) -> tuple[str, str]:
-    """How the run ended, and in words why not well. A list of users may be an earlier run's."""
+    """How the run ended, and in words why not well. A list of users may be an earlier run's.
+
+    The deployment of a function selects nobody, and so do most events that one gets.
+    """
     if files.faults:
         return UNREADABLE, "; ".join(files.faults)
     if not any(map(files.has, (METADATA, RESOURCES, LOG))):
@@ -307,7 +308,9 @@ def _state(files: _Files, metadata: Any, selected: bool, log: str) -> tuple[str,
         return ACTION_FAILED, "it selected its users, and then an action ended with an error"
     if any(word in log for word in _DENIED) and "ResourceCount" not in counts:
         return DENIED, "access was denied before it had selected users"
-    if "PolicyException" in counts or not selected:
+    mode = metadata["policy"].get("mode")
+    is_function = isinstance(mode, dict) and mode.get("type", "pull") != "pull"
+    if "PolicyException" in counts or not (selected or is_function):
         return FAILED, "it ended with an error before it had selected users, such as a denied call"
     return RAN, ""
 

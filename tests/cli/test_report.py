@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.cli.main import main
-from tests.report.fleet_outputs import ACCOUNT, DELETE, OTHER_ACCOUNT, Outputs, outcome
+from tests.report.fleet_outputs import ACCOUNT, DELETE, OTHER_ACCOUNT, Outputs, metadata, outcome
 
 ACCOUNTS = f"""
 accounts:
@@ -135,6 +135,20 @@ def test_check_of_a_run_asks_for_its_results(left: Outputs, arguments: list[str]
         line.startswith(f"account {ACCOUNT} (payments): did not run: iam-users-")
         for line in found.stderr.splitlines()
     )
+
+
+def test_check_after_the_deployment_of_functions(left: Outputs) -> None:
+    mode = {"mode": {"type": "cloudtrail"}}
+    data = json.dumps(metadata("iam-users-realtime", ACCOUNT, 0, (), **mode))
+    left.leave(policy="iam-users-realtime", files={"metadata.json": data, "resources.json": None})
+    Path("realtime.yml").write_text(
+        json.dumps({"policies": [{"name": "iam-users-realtime", "resource": "aws.iam-user", **mode}]})
+    )
+    check = ("-s", "output", "-c", "accounts.yml", "-u", "realtime.yml", "--check")
+    found = report(*check, "-t", "wave:1")
+    assert found.exit_code == 0, found.output
+    # an account in which it was not deployed is still named
+    assert report(*check, "-t", "wave:2").exit_code == 1
 
 
 def test_runs_that_did_not_happen_over_the_output_of_the_run_before(org: LocalOrg, left: Outputs) -> None:

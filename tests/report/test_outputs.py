@@ -82,6 +82,13 @@ def test_what_the_directories_say(directory: str, known: tuple[str, ...], expect
 
 
 PARTS: dict[str, Any] = {"metadata.json": None, "resources.json": None}
+CLOUDTRAIL = {"mode": {"type": "cloudtrail"}}
+
+
+def deployed(*metrics: str) -> dict[str, str | None]:
+    """What the deployment of a function leaves, or a function whose event selected nobody."""
+    data = metadata(FLAG, ACCOUNT, 0, metrics, **CLOUDTRAIL)
+    return {"metadata.json": json.dumps(data), "resources.json": None}
 
 
 @pytest.mark.parametrize(
@@ -108,6 +115,8 @@ PARTS: dict[str, Any] = {"metadata.json": None, "resources.json": None}
             id="too-many",
         ),
         pytest.param({"metrics": [], "files": {"resources.json": None}}, FAILED, "before", id="no-users"),
+        pytest.param({"files": deployed()}, RAN, "", id="function-deployed"),
+        pytest.param({"files": deployed("PolicyException")}, FAILED, "before", id="function-not-deployed"),
         pytest.param({"files": PARTS}, STOPPED, "its role can't be assumed", id="role"),
         pytest.param({"files": {"metadata.json": None}}, STOPPED, "killed", id="killed"),
         pytest.param(
