@@ -16,6 +16,7 @@ import yaml
 
 from aws_local_org import LocalOrg
 from aws_local_org.iam import seeding
+from c7n_iamusers.cli.roles import roles
 from c7n_iamusers.entry import ACTIONS, FILTERS
 from c7n_iamusers.evidence.model import KINDS
 from c7n_iamusers.exemptions import parse_list
@@ -240,6 +241,12 @@ def test_security_hub_gets_a_finding_for_each_flagged_user(
     assert finding["Resources"][0]["Id"] == f"arn:aws:iam::{ACCOUNT}:user/alice"
     assert (finding["AwsAccountId"], finding["Title"]) == (ACCOUNT, "iam-user")
     assert [tag["Key"] for tag in iam.list_user_tags(UserName="alice")["Tags"]] == ["c7n:FindingId:iam-user"]
+
+
+def test_the_role_of_our_own_runs_is_the_one_that_the_roles_are_printed_for() -> None:
+    (remover,) = (each.default for each in roles.params if each.name == "remover")
+    assert yaml.safe_load((ROOT / "accounts.yml").read_text())["vars"]["runner_role"] == remover
+    assert f"role/{remover}" in (ROOT / "docs" / "runbook.md").read_text()
 
 
 @pytest.mark.parametrize(

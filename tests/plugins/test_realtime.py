@@ -619,8 +619,10 @@ def test_an_event_about_an_earlier_user_of_the_name_touches_nobody(
     assert iam.list_user_policies(UserName="bob")["PolicyNames"] == sent(org) == []
 
 
-@pytest.mark.parametrize("name", [REALTIME, DENY_REMOVED, QUARANTINE])
-@pytest.mark.parametrize("where", ["account", "recipientAccountId"])
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [(REALTIME, "account"), (DENY_REMOVED, "account"), (QUARANTINE, "recipientAccountId")],
+)
 def test_an_event_of_another_account_touches_nobody(
     org: LocalOrg,
     iam: Any,
@@ -650,20 +652,20 @@ def rename_and_take_the_name(iam: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("held", "denied"),
+    ("held", "when", "told"),
     [
-        pytest.param(["bedrock"], False, id="api-key-alone"),
-        pytest.param(["bedrock", "password"], True, id="and-a-password"),
-        pytest.param(["bedrock", "access-key"], True, id="and-an-access-key"),
-        pytest.param(["bedrock", "codecommit", "access-key"], True, id="and-more"),
-        pytest.param(["access-key"], True, id="access-key-alone"),
-        pytest.param(["codecommit"], True, id="another-service"),
-        pytest.param([], True, id="no-credential"),
+        # whose kind is known at the beginning needs no second look
+        pytest.param(["bedrock"], "before", [], id="api-key-alone"),
+        pytest.param(["bedrock"], "meanwhile", ["skipped"], id="api-key-alone-meanwhile"),
+        pytest.param(["bedrock", "password"], "before", ["quarantined"], id="and-a-password"),
+        pytest.param(["bedrock", "password"], "meanwhile", ["quarantined"], id="and-a-password-meanwhile"),
+        pytest.param(["bedrock", "access-key"], "meanwhile", ["quarantined"], id="and-an-access-key"),
+        pytest.param(["codecommit"], "meanwhile", ["quarantined"], id="another-service"),
+        pytest.param([], "meanwhile", ["quarantined"], id="no-credential"),
     ],
 )
-@pytest.mark.parametrize("when", ["before", "meanwhile"])
 def test_a_user_with_only_a_bedrock_api_key_is_left_alone_whatever_its_name(
-    org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch, held: list[str], denied: bool, when: str
+    org: LocalOrg, iam: Any, monkeypatch: pytest.MonkeyPatch, held: list[str], when: str, told: list[str]
 ) -> None:
     name = "BedrockAPIKey-ab12"
     iam.create_user(UserName=name)
@@ -684,10 +686,9 @@ def test_a_user_with_only_a_bedrock_api_key_is_left_alone_whatever_its_name(
         create()
     push(QUARANTINE, given)
     assert waits == []
-    assert iam.list_user_policies(UserName=name)["PolicyNames"] == ([DENY_ALL_NAME] if denied else [])
-    told = [each["resources"][0]["c7n:IamUser"]["outcome"]["status"] for each in sent(org)]
-    # whose kind is known at the beginning needs no second look
-    assert told == (["quarantined"] if denied else ["skipped"] if when == "meanwhile" else [])
+    assert [each["resources"][0]["c7n:IamUser"]["outcome"]["status"] for each in sent(org)] == told
+    denied = [DENY_ALL_NAME] if told == ["quarantined"] else []
+    assert iam.list_user_policies(UserName=name)["PolicyNames"] == denied
 
 
 def test_a_user_is_not_spared_by_the_name_that_it_gets_later(
