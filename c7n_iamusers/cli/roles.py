@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from c7n_iamusers.roles.documents import Functions, Places, RoleNeeds
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-#: The beginnings of IAM's actions that change nothing.
-_READS = ("iam:Generate", "iam:Get", "iam:List", "iam:Simulate")
 #: What Cloud Custodian fills in in an output's URL, and what of it changes between runs.
 _FILLED_IN = re.compile(r"\{(account_id|region|policy_name|now|uuid)([!:][^{}]*)?\}")
 _CHANGING = re.compile(r"\{(now|uuid)[^}]*\}")
@@ -162,7 +160,7 @@ def role_needs(
 
     ``restore``, ``undo``: also what `c7n-iamusers restore`, and `provision --prune` and `--undo`, need.
     """
-    from c7n_iamusers.iam.permissions import RESTORATION, Needed
+    from c7n_iamusers.iam.permissions import RESTORATION, Needed, changes_users
     from c7n_iamusers.identity_center.operations import REMOVING
     from c7n_iamusers.roles.documents import RoleNeeds
 
@@ -174,16 +172,11 @@ def role_needs(
         for part in parts_of([policy]):
             needed |= needed_in_account(part, values)
             in_center |= needed_in_center(part)
-        if _changes_users(needed):
+        if changes_users(needed.own | needed.others):
             remover = (remover or Needed()) | needed
         else:
             reader = (reader or Needed()) | needed
     return RoleNeeds(reader, remover, in_center)
-
-
-def _changes_users(needed: Needed) -> bool:
-    found = needed.own | needed.others
-    return any(each.startswith("iam:") and not each.startswith(_READS) for each in found)
 
 
 def _check(settings: Mapping[str, str], only: str | None) -> None:

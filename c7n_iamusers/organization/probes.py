@@ -21,7 +21,7 @@ from c7n_iamusers.execution.executor import SINGLE_TRY
 from c7n_iamusers.execution.retries import Backoff, error_code, items
 from c7n_iamusers.execution.sessions import external
 from c7n_iamusers.execution.stores import DirectoryStore, Store
-from c7n_iamusers.iam.permissions import Needed
+from c7n_iamusers.iam.permissions import Needed, changes_users
 from c7n_iamusers.notices.notices import stops_in
 from c7n_iamusers.organization.readiness import HOLE, OK, UNKNOWN, Check, Target, simulations
 
@@ -139,6 +139,11 @@ class Probes:
             remedy = (
                 "give the role what `c7n-iamusers permissions --policy FILE` prints, or look at its boundary"
             )
+            if changes_users(denied):
+                remedy = (
+                    "if this role only reads, run the policy with the accounts file of the role that changes users "
+                    f"(accounts-remove.yml); else {remedy}"
+                )
             return Check(
                 place, name, HOLE, f"not allowed: {', '.join(sorted(set(denied)))} ({_BEYOND})", remedy
             )

@@ -187,10 +187,11 @@ def wrong_regions(fleet: Rehearsal) -> None:
     fleet.change(regions=["eu-west-1", "eu-central-1"])
 
 
-def few_permissions(fleet: Rehearsal) -> None:
-    fleet.role(
-        {"Effect": "Allow", "Action": "*", "Resource": "*"},
-        {"Effect": "Deny", "Action": "iam:DeleteUser", "Resource": "*"},
+def without(action: str) -> Callable[[Rehearsal], None]:
+    """Account A's role may do everything but ``action``."""
+    statements = ("Allow", "*"), ("Deny", action)
+    return lambda fleet: fleet.role(
+        *({"Effect": effect, "Action": each, "Resource": "*"} for effect, each in statements)
     )
 
 
@@ -205,7 +206,19 @@ def few_permissions(fleet: Rehearsal) -> None:
         pytest.param(no_profile, "role", "nowhere", "correct profile nowhere", id="profile"),
         pytest.param(broken_chain, "role", "AccessDenied", "allow sts:AssumeRole to", id="chain"),
         pytest.param(
-            few_permissions, "permissions", "not allowed: iam:DeleteUser", "permissions --policy", id="iam"
+            without("iam:DeleteUser"),
+            "permissions",
+            "not allowed: iam:DeleteUser",
+            "if this role only reads, run the policy with the accounts file of the role that changes users "
+            "(accounts-remove.yml); else give",
+            id="changes-users",
+        ),
+        pytest.param(
+            without("iam:ListUsers"),
+            "permissions",
+            "not allowed: iam:ListUsers",
+            "give the role what `c7n-iamusers permissions --policy FILE` prints, or look at its boundary",
+            id="reads",
         ),
         pytest.param(no_owner, "owner", "no owner's address", "owners --write", id="owner"),
         pytest.param(
