@@ -39,6 +39,7 @@ SUBSTITUTIONS = {
     "aws iam generate-credential-report && sleep 10": "test -f saved/report.csv",
     "aws iam get-credential-report --query Content --output text | base64 -d >": "cp saved/report.csv",
     # what the reader fills in
+    "{account_id}:role/IamUsersReader": "{account_id}:role/CloudCustodian",  # in the local organization
     "--role ARN": "--role arn:aws:iam::123456789012:role/IdentityCenterProvisioner",
     "UserName: somebody": "UserName: retired-bot",
 }

@@ -83,6 +83,15 @@ def test_every_block_is_tested() -> None:
     assert not re.search(r"\baws ", substituted(text))
 
 
+def test_only_steps_that_change_users_have_the_role_for_that() -> None:
+    lines = [line.strip() for text in COMMANDS for line in text.splitlines()]
+    runs = [line for line in lines if line.startswith("c7n-org run")]
+    for line in runs:
+        changes = bool(re.search("brownout|listen|quarantine|release|delete", line))
+        assert ("-c accounts-remove.yml" in line) is changes, line
+    assert any("accounts-remove.yml" in line for line in runs)
+
+
 def test_what_examples_write_is_ignored_by_git() -> None:
     deploy = (ROOT / "docs" / "deploy.md").read_text()
     written = re.findall(r"(?:-s |> )([a-z-]+[a-z./-]*)", TEXT) + re.findall(r" > ([a-z-]+\.yml)", deploy)
