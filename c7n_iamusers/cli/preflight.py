@@ -71,7 +71,8 @@ def preflight(
 
     For each account: its role can be assumed and can read; the role may do what the policies need, as far as its
     identity policies tell (iam:SimulatePrincipalPolicy), which leaves out service control policies; its Region; its
-    owner's address; the variables; the policies with these filled in, and the list of exemptions. Once: the queue, the
+    owner's address; the variables; the policies with these filled in, and the list of exemptions; for policies with a
+    Lambda mode, whether Lambda can assume the role of the function (iam:GetRole). Once: the queue, the
     place of the notices, the role for Identity Center and its instance; with --mailer, c7n-mailer's queue and mail
     server. Nothing is changed but for a probe that is put beside the notices and deleted, and a credential report that
     is requested where there is none. The command fails where there is a hole. What is `unknown` was not checked.
@@ -98,8 +99,9 @@ def _count(number: int, noun: str) -> str:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What the policies ask for. ``needed``: in the accounts; None without policies. ``used``: policy -> variables.
+    """What the policies ask for. ``needed``: in the accounts; None if none runs there. ``used``: policy -> variables.
 
+    ``functions``: the roles of those that run as Lambda functions.
     ``rules``: their exemptions, as far as they are known before the run. ``unread``: why others are not.
     """
 
@@ -109,6 +111,7 @@ class _Wanted:
     runtime: frozenset[str]
     rules: Sequence[ExemptionRule] = ()
     unread: str = ""
+    functions: Sequence[str] = ()
 
 
 def _wanted(files: Sequence[Path]) -> _Wanted:
@@ -125,6 +128,7 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
     policies = [policy for file in files for policy in loaded(file)]
     # What runs as a Lambda function has the function's role, which these checks do not have.
     here = [each for each in policies if each.execution_mode == "pull"]
+    functions = [str(each.data["mode"].get("role") or "") for each in policies if each not in here]
     needed = frozenset(
         permission
         for part in parts_of(here)
@@ -147,11 +151,12 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
             unread = str(error)
     return _Wanted(
         [policy.data for policy in here],
-        Needed(needed, restoring=given_back),
+        Needed(needed, restoring=given_back) if here else None,
         used,
         runtime,
         tuple(rules),
         unread,
+        functions,
     )
 
 
@@ -182,6 +187,10 @@ def _checks(
     for name, values in named.items():
         if not values:
             yield Check(ORGANIZATION, name, UNKNOWN, _UNNAMED[name])
+    if wanted.functions:
+        told = "not checked: whether the account's role may deploy functions"
+        remedy = "compare it with what `c7n-iamusers roles --role deployer` prints"
+        yield Check(ORGANIZATION, "functions", UNKNOWN, told, remedy)
 
 
 def _exemptions(config: Path, wanted: _Wanted) -> Iterator[Check]:
@@ -203,7 +212,7 @@ def _account(probes: Probes, target: Target, wanted: _Wanted) -> list[Check]:
 
     found: list[Check] = []
     try:
-        found.extend(probes.account(target, wanted.needed))
+        found.extend(probes.account(target, wanted.needed, wanted.functions))
     # Whatever is wrong with one account's answers, the others are checked all the same.
     except Exception as error:  # noqa: BLE001
         told = f"{type(error).__name__}: {error}"

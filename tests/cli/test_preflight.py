@@ -127,9 +127,12 @@ def test_the_files_that_come_along_have_no_hole(
     accounts = yaml.safe_load((root / "accounts.yml").read_text())
     accounts["vars"]["notices"] = str(tmp_path / "notices")
     (tmp_path / "accounts.yml").write_text(yaml.safe_dump(accounts))
+    for each in accounts["accounts"]:
+        function_role(org, each["account_id"])
     result = CliRunner().invoke(main, ["preflight", "-c", str(tmp_path / "accounts.yml"), *given])
     assert result.exit_code == 0, result.output
-    assert len(result.stdout.splitlines()) == 5
+    assert len(result.stdout.splitlines()) == 6
+    assert "whether the account's role may deploy functions" in result.stdout
 
 
 def test_an_exemption_of_no_account_is_a_hole(fleet: Rehearsal) -> None:
@@ -276,6 +279,97 @@ def test_a_least_role_has_no_hole(fleet: Rehearsal) -> None:
         {"Effect": "Allow", "Action": "iam:SimulatePrincipalPolicy", "Resource": "*"},
     )
     assert fleet.holes() == []
+
+
+def function_role(
+    org: LocalOrg, account_id: str, service: str = "lambda.amazonaws.com", path: str = "/"
+) -> None:
+    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    org.client("iam", account_id).create_role(
+        RoleName="IamUsersRealtime", Path=path, AssumeRolePolicyDocument=document
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "refused", "role", "status", "told", "remedy"),
+    [
+        pytest.param("lambda.amazonaws.com", "", "team/{name}", "ok", f":{A}:role/team/IamUs", "", id="well"),
+        pytest.param(
+            "lambda.amazonaws.com",
+            "",
+            "arn:aws:iam::{account_id}:role/team/{name}",
+            "ok",
+            f":{A}:role/",
+            "",
+            id="arn",
+        ),
+        pytest.param(
+            "", "", "{name}", "hole", "does not exist", "`c7n-iamusers roles --role function", id="missing"
+        ),
+        pytest.param(
+            "lambda.amazonaws.com",
+            "",
+            "{name}",
+            "hole",
+            f"the role of this name is arn:aws:iam::{A}:role/team/IamUsersRealtime",
+            "name its path too",
+            id="other-path",
+        ),
+        pytest.param(
+            "ec2.amazonaws.com",
+            "",
+            "team/{name}",
+            "hole",
+            "can't be assumed by lambda.amazonaws.com",
+            "let its trust policy allow sts:AssumeRole to lambda.amazonaws.com",
+            id="trusts-another",
+        ),
+        pytest.param(
+            "lambda.amazonaws.com",
+            "",
+            f"arn:aws:iam::{B}:role/IamUsersRealtime",
+            "hole",
+            "is in another account",
+            "name a role of the account",
+            id="of-another-account",
+        ),
+        pytest.param(
+            "lambda.amazonaws.com",
+            "AccessDenied",
+            "{name}",
+            "unknown",
+            "not checked",
+            f"allow iam:GetRole on it to {ROLE}, as `c7n-iamusers roles --setup` does, or look in the account",
+            id="not-readable",
+        ),
+    ],
+)
+def test_the_role_of_a_function(
+    fleet: Rehearsal,
+    monkeypatch: pytest.MonkeyPatch,
+    service: str,
+    refused: str,
+    role: str,
+    status: str,
+    told: str,
+    remedy: str,
+) -> None:
+    """No reading, either: the role that deploys functions reads no users."""
+    mode = {"type": "cloudtrail", "events": ["CreateUser"], "role": role}
+    Path("policies.yml").write_text(yaml.safe_dump({"policies": [{**POLICY, "mode": mode}]}))
+    fleet.shared(name="IamUsersRealtime")
+    if service:
+        function_role(fleet.org, A, service, "/team/")
+    if refused:
+        fault(monkeypatch, "GetRole", refused)
+    found = {
+        each["name"]: each for each in fleet.checks("-a", "payments") if each["place"] == f"payments ({A})"
+    }
+    assert found.keys() == {"role", "function role", "region", "owner", "variables"}
+    assert found["function role"]["status"] == status
+    assert told in found["function role"]["text"]
+    assert remedy in found["function role"]["remedy"]
 
 
 def fault(monkeypatch: pytest.MonkeyPatch, operation: str, code: str) -> None:
@@ -429,10 +523,10 @@ def test_a_failure_of_our_own_hides_no_other_account(
 
     asked = Probes.account
 
-    def account(self: Any, target: Any, needed: Any) -> Any:
+    def account(self: Any, target: Any, *wanted: Any) -> Any:
         if target.account_id == A:
             raise RuntimeError("boom")
-        return asked(self, target, needed)
+        return asked(self, target, *wanted)
 
     monkeypatch.setattr(Probes, "account", account)
     (hole,) = fleet.holes()
