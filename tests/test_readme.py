@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -164,6 +166,16 @@ def test_policies_run_twice_and_spare_whom_they_must(
         assert quarantined(account) == parked
 
 
+@pytest.fixture
+def mail_server(checkout: Path) -> Iterator[None]:
+    """What listens at mailer.yml's port, which may be taken on the machine that tests."""
+    mailer = checkout / "mailer.yml"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        mailer.write_text(mailer.read_text().replace(": 2525", f": {server.getsockname()[1]}"))
+        yield
+
+
+@pytest.mark.usefixtures("mail_server")
 def test_commands_run_in_order(account: Any, org: LocalOrg, checkout: Path) -> None:
     """Once; but the quarantined user is released in between, and put into quarantine by the same command again.
 
