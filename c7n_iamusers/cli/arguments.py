@@ -89,6 +89,19 @@ partition_option = click.option(
 )
 
 
+policy_files = click.option(
+    "-u",
+    "--use",
+    "--policy",
+    "files",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    required=True,
+    metavar="FILE",
+    help="A file of policies. May be repeated.",
+)
+
+
 def role_arn(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     """The ARN of a role, or None if none is given. Raises click.BadParameter for anything else."""
     if value is None:

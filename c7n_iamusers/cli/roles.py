@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import is_role_arn, organization_id, role_arn, role_name
+from c7n_iamusers.cli.arguments import is_role_arn, organization_id, policy_files, role_arn, role_name
 from c7n_iamusers.cli.output import format_option, print_json
 from c7n_iamusers.cli.permissions import (
     account_values,
@@ -39,9 +39,7 @@ _OWN_ACCOUNT = "${aws:PrincipalAccount}"
 
 
 @click.command()
-@click.option(
-    "--policy", "files", type=_FILE, multiple=True, required=True, metavar="FILE", help="May be repeated."
-)
+@policy_files
 @click.option(
     "--runner",
     required=True,

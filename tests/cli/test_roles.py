@@ -44,7 +44,7 @@ USER = {"username": "tag:Email", "email": "tag:Email"}
 
 
 def roles(*options: str, policies: tuple[str, ...] = ("delete",), accounts: bool = True) -> Result:
-    files = [each for name in policies for each in ("--policy", str(ROOT / "policies" / f"{name}.yml"))]
+    files = [each for name in policies for each in ("-u", str(ROOT / "policies" / f"{name}.yml"))]
     config = ["-c", str(ROOT / "accounts.yml")] if accounts else []
     return CliRunner().invoke(main, ["roles", *files, "--runner", RUNNER, *config, *options])
 
