@@ -187,15 +187,16 @@ def test_commands_run_in_order(account: Any, org: LocalOrg, checkout: Path) -> N
 
     (park,) = [text for text in COMMANDS if "quarantine-one.yml" in text]
     for text in COMMANDS:
-        if "release-one.yml" in text:
+        releases = "release-one.yml" in text
+        if releases:
             assert quarantined(account) == {"retired-bot"}
-            run(text.replace("jane.doe", "retired-bot"))
-            assert quarantined(account) == set()
-            run(park)
         if "delete-one.yml" in text:
             let_days_pass(org, checkout / "notices", checkout / "output/removal", 14)
         if not of_rehearsal(text):
             run(text)
+        if releases:
+            assert quarantined(account) == set()
+            run(park)
     assert users(account) == EVERYBODY - {"retired-bot"}
     moved = json.loads(
         (checkout / "output/moved/payments/us-east-1/iam-users-moved/resources.json").read_text()
