@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.cli.arguments import account_choice, role_arn, targets_in
-from c7n_iamusers.cli.output import format_option, print_json, print_table, progress_bar, say
+from c7n_iamusers.cli.output import format_option, print_json, progress_bar, say
 from c7n_iamusers.exceptions import EvidenceUnreadable, IdentityCenterError
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ _WORKERS = 8
 _BUDGET = 30
 #: Plugins that act in Identity Center by a role of their own need these there, and not in the account.
 _ELSEWHERE = ("sso:", "identitystore:", "sts:")
+#: What people read in place of a status.
+_SHOWN = {"hole": "problem"}
 #: What is not checked where nothing names it.
 _UNNAMED = {
     "queue": "not checked: neither a policy (-u) nor the variable queue_url names a queue",
@@ -56,7 +58,7 @@ _UNNAMED = {
 )
 @click.option("--mailer", type=_FILE, metavar="FILE", help="c7n-mailer's configuration, such as mailer.yml.")
 @click.option("--region", metavar="NAME", help="The primary Region of Identity Center.")
-@format_option("table", "json")
+@format_option("text", "json")
 def preflight(
     config: Path,
     names: tuple[str, ...],
@@ -67,7 +69,7 @@ def preflight(
     region: str | None,
     output_format: str,
 ) -> None:
-    """Check that a first run over the accounts can work, and say for each hole what to do.
+    """Check that a first run over the accounts can work, and say for each problem what to do.
 
     For each account: its role can be assumed and can read; the role may do what the policies need, as far as its
     identity policies tell (iam:SimulatePrincipalPolicy), which leaves out service control policies; its Region; its
@@ -75,7 +77,7 @@ def preflight(
     Lambda mode, whether Lambda can assume the role of the function (iam:GetRole). Once: the queue, the
     place of the notices, the role for Identity Center and its instance; with --mailer, c7n-mailer's queue and mail
     server. Nothing is changed but for a probe that is put beside the notices and deleted, and a credential report that
-    is requested where there is none. The command fails where there is a hole. What is `unknown` was not checked.
+    is requested where there is none. The command fails where there is a problem. What is `unknown` was not checked.
     """
     targets = targets_in(config, names, tags)
     wanted = _wanted(files)
@@ -83,13 +85,14 @@ def preflight(
     if output_format == "json":
         print_json([asdict(each) for each in found])
     else:
-        print_table(("where", "check", "result", "what", "what to do"), list(_rows(found)))
-    holes = [each for each in found if each.status == "hole"]
+        for line in _lines(found):
+            say(line)
+    problems = [each for each in found if each.status == "hole"]
     if unknown := sum(each.status == "unknown" for each in found):
         say(f"{_count(unknown, 'check')} could not be made: see unknown", err=True)
-    if holes:
-        places = len({each.place for each in holes})
-        say(f"{_count(len(holes), 'hole')} in {_count(places, 'place')}", err=True)
+    if problems:
+        places = len({each.place for each in problems})
+        say(f"{_count(len(problems), 'problem')} in {_count(places, 'place')}", err=True)
         raise click.exceptions.Exit(1)
 
 
@@ -224,12 +227,13 @@ def _policies(found: Sequence[Target], wanted: _Wanted) -> Iterator[Check]:
     """Each policy with the variables of each account, as its plugins check it. A fault of all accounts counts once."""
     from c7n_iamusers.cli.policies import policy_fault
     from c7n_iamusers.organization.probes import ORGANIZATION
-    from c7n_iamusers.organization.readiness import HOLE, OK, Check
+    from c7n_iamusers.organization.readiness import HOLE, OK, Check, with_valid_owner
 
     places: dict[str, list[str]] = {}
     for target in found:
+        variables = with_valid_owner(target.variables)
         for data in wanted.data:
-            if fault := policy_fault(data, target.account_id, target.region, target.variables):
+            if fault := policy_fault(data, target.account_id, target.region, variables):
                 places.setdefault(fault, []).append(str(target))
     remedy = "correct the policy, the list that it names, or vars in the accounts file"
     for fault, of in places.items():
@@ -300,15 +304,17 @@ def _caller(session: Any) -> str:
         raise EvidenceUnreadable(f"there are no valid credentials: {error}: sign in first") from error
 
 
-def _rows(found: Iterable[Check]) -> Iterator[tuple[str, ...]]:
-    """A row for each hole and what is unknown, and one for all that is well in a place."""
+def _lines(found: Iterable[Check]) -> Iterator[str]:
+    """For each place one line with what is well, and a paragraph for each problem and for what is unknown."""
     places: dict[str, list[Check]] = {}
     for each in found:
         places.setdefault(each.place, []).append(each)
     for place, checks in places.items():
-        well = [each.name for each in checks if each.status == "ok"]
-        if well:
-            yield (place, ", ".join(dict.fromkeys(well)), "ok", "", "")
+        yield place
+        if well := dict.fromkeys(each.name for each in checks if each.status == "ok"):
+            yield f"  ok: {', '.join(well)}"
         for each in checks:
             if each.status != "ok":
-                yield (place, each.name, each.status, each.text, each.remedy)
+                yield f"  {_SHOWN.get(each.status, each.status)}: {each.name}: {each.text}"
+                if each.remedy:
+                    yield f"    what to do: {each.remedy}"

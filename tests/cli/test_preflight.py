@@ -110,11 +110,15 @@ def fleet(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reh
 def test_without_a_hole(fleet: Rehearsal) -> None:
     result = fleet.run()
     assert result.exit_code == 0, result.output
-    head, payments, research, whole = result.stdout.splitlines()
-    assert head.split() == "where check result what what to do".split()
-    assert payments.startswith(f"payments ({A})")
-    assert "role, read, credential report, permissions, region, owner, variables  ok" in research
-    assert "queue, notices, identity center role, identity center" in whole
+    checked = "ok: role, read, credential report, permissions, region, owner, variables"
+    assert result.stdout.splitlines() == [
+        f"payments ({A})",
+        f"  {checked}",
+        f"research ({B})",
+        f"  {checked}",
+        "organization",
+        "  ok: policies, queue, notices, identity center role, identity center",
+    ]
     assert result.stderr == ""
 
 
@@ -131,7 +135,11 @@ def test_the_files_that_come_along_have_no_hole(
         function_role(org, each["account_id"])
     result = CliRunner().invoke(main, ["preflight", "-c", str(tmp_path / "accounts.yml"), *given])
     assert result.exit_code == 0, result.output
-    assert len(result.stdout.splitlines()) == 6
+    assert [line for line in result.stdout.splitlines() if not line.startswith("  ok: ")][-3:] == [
+        "organization",
+        "  unknown: functions: not checked: whether the account's role may deploy functions",
+        "    what to do: compare it with what `c7n-iamusers roles --role deployer` prints",
+    ]
     assert "whether the account's role may deploy functions" in result.stdout
 
 
@@ -583,12 +591,22 @@ def test_the_mailer(fleet: Rehearsal, changes: dict[str, Any], told: str) -> Non
     assert told in texts.get("hole", "")
 
 
-def test_a_table_names_holes_and_remedies(fleet: Rehearsal) -> None:
+def test_a_problem_is_a_paragraph_with_its_remedy(fleet: Rehearsal) -> None:
     no_owner(fleet)
     result = fleet.run()
     assert result.exit_code == 1
-    assert "no owner's address (vars.owner)  run c7n-iamusers owners --write" in result.stdout
-    assert result.stderr == "1 hole in 1 place\n"
+    told, remedy = "no owner's address (vars.owner)", "run c7n-iamusers owners --write, or write"
+    assert f"\n  problem: owner: {told}\n    what to do: {remedy}" in result.stdout
+    assert result.stderr == "1 problem in 1 place\n"
+
+
+def test_an_owner_that_is_no_address_is_told_once(fleet: Rehearsal) -> None:
+    announcing = {"type": "notify-owners", "notices": "n", "step": "announce", "days": 30, "to": ["{owner}"]}
+    acting = [{**announcing, "transport": {"type": "sqs", "queue": "{queue_url}"}}]
+    policies = [{**POLICY, "name": name, "actions": acting} for name in ("flag", "again")]
+    Path("policies.yml").write_text(yaml.safe_dump({"policies": policies}))
+    fleet.change(vars={"owner": "payments team"})
+    assert [each["name"] for each in fleet.holes()] == ["owner"]
 
 
 @pytest.mark.parametrize(
