@@ -34,7 +34,6 @@ def test_an_organization_that_is_served_is_tried_by_hand(tmp_path: Path, no_loca
     # the server must not outlive a line that fails
     in_shell(f"trap 'kill $! 2> /dev/null || true' EXIT\n{text}", checkout, {"SMTP_PORT": port})
     assert len(mails(checkout / "mails")) == 1
-    assert not (checkout / "local.env").exists()
 
 
 def test_the_rehearsal_runs(tmp_path: Path, no_local_org: None, monkeypatch: pytest.MonkeyPatch) -> None:
