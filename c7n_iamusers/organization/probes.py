@@ -184,7 +184,7 @@ class Probes:
             if error_code(error) == "NoSuchEntity":
                 return Check(place, name, HOLE, f"{arn} does not exist", f"create it: {printed}")
             allow = f"allow iam:GetRole on it to {target.roles[-1] if target.roles else 'the role of its profile'}"
-            remedy = f"{allow}, as `c7n-iamusers roles --setup` does, or look in the account"
+            remedy = f"{allow}, as `c7n-iamusers roles --setup` does for the deployer, or look in the account"
             return Check(place, name, UNKNOWN, f"{arn}: not checked: {error}", remedy)
         except (BotoCoreError, ValueError) as error:
             return Check(place, name, UNKNOWN, f"{arn}: not checked: {error}", "look in the account")

@@ -348,7 +348,7 @@ def function_role(
             "{name}",
             "unknown",
             "not checked",
-            f"allow iam:GetRole on it to {ROLE}, as `c7n-iamusers roles --setup` does, or look in the account",
+            f"allow iam:GetRole on it to {ROLE}, as `c7n-iamusers roles --setup` does for the deployer",
             id="not-readable",
         ),
     ],
