@@ -290,7 +290,7 @@ def plan_deny_all(
         return DenyAllPlan(ATTACHED, (_attach(user, why),), detach)
     if BOUNDARY not in refused:
         return DenyAllPlan(BOUNDARY, (_bound(user, why),))
-    told = f"{user.subject}: no Deny-all can be put on it, so nothing was changed"
+    told = f"{user.subject}: no Deny-all can be put on it, and nothing is removed without one"
     raise DenyRefused(f"{told}: {_why_none(user, bool(fitting), refused)}")
 
 

@@ -360,7 +360,7 @@ def test_the_deny_takes_the_first_form_that_fits_and_is_allowed(
 def test_without_a_deny_all_nothing_is_planned(
     held: dict[str, Any], refused: tuple[str, ...], cause: str
 ) -> None:
-    told = f"user alice of account {ACCOUNT}: no Deny-all can be put on it, so nothing was changed: {cause}"
+    told = f"user alice of account {ACCOUNT}: no Deny-all can be put on it, and nothing is removed without one: {cause}"
     with pytest.raises(DenyRefused, match=re.escape(told)):
         plan(user(**held), refused)
 
