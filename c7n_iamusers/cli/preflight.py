@@ -58,7 +58,7 @@ _UNNAMED = {
 )
 @click.option("--mailer", type=_FILE, metavar="FILE", help="c7n-mailer's configuration, such as mailer.yml.")
 @click.option("--region", metavar="NAME", help="The primary Region of Identity Center.")
-@format_option("text", "json")
+@format_option("text", "json", "table")  # an earlier version printed a table
 def preflight(
     config: Path,
     names: tuple[str, ...],
