@@ -262,10 +262,7 @@ class NotifyOwners(RecordedNotify):
         recipient; and at the end if a message that was sent could not be recorded. With ``step: inform`` the policy
         ends with that error after its other actions.
         """
-        if idle := policy_checks.idle_region(self.manager):
-            self.log.info("%s: %s", self.type, idle)
-            return
-        if not resources:
+        if not policy_checks.acts_on(self, resources) or not resources:
             return
         self._step = self._make_step(event)
         if not isinstance(self._step, Inform):

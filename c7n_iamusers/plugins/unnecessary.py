@@ -244,15 +244,12 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         return self._text.options(PolicyExecutionError)
 
     def process(self, resources: list[Resource], event: Any = None) -> list[Resource]:
-        """The users to flag, annotated; none in a Region of a c7n-org run that does not act (see idle_region).
+        """The users to flag, annotated; none in a Region of a c7n-org run that does not act (see acts_on).
 
-        Raises PolicyExecutionError if the exemptions or the account can't be read.
+        Raises PolicyExecutionError if the users are of another account, or the exemptions or the account can't be read.
         """
         policy_checks.refuse_undefined_variables(self.manager)
-        if idle := policy_checks.idle_region(self.manager):
-            self.log.info("unnecessary: %s", idle)
-            return []
-        if not resources:
+        if not policy_checks.acts_on(self, resources) or not resources:
             return []
         (rules, elsewhere), options = self.rules(), self.options()
         self._warn((*rules, *elsewhere))

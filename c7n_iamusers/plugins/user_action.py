@@ -75,8 +75,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
         A signal ends the process once the current call is journaled.
         """
-        if idle := policy_checks.idle_region(self.manager):
-            self.log.info("%s: %s", self.type, idle)
+        if not policy_checks.acts_on(self, resources):
             return
         policy_checks.check_numbers(self, PolicyExecutionError)
         policy_checks.enforce_max_resources(self.manager, len(resources))
