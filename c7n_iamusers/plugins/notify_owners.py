@@ -280,7 +280,7 @@ class NotifyOwners(RecordedNotify):
     def _process(self, resources: list[Resource], event: Any) -> None:
         account_id, now = subject_of(resources[0]).account_id, utc_now()
         self._store, self._addresses = notices_store(self.manager, self.data["notices"]), ()
-        held, elsewhere = policy_checks.exemption_rules(self.manager)
+        held, elsewhere = policy_checks.exemption_rules(self.manager, account_id)
         rules = (*held, *elsewhere)
         with self.refused(account_id):
             notices = Notices.read(self._store, account_id, now)

@@ -292,9 +292,11 @@ def require_exemptions(manager: Any, action: str, rules: bool = True) -> None:
         )
 
 
-def exemption_rules(manager: Any) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
-    """The exemption rules of the policy's filters ``unnecessary`` that hold in this account, and the others."""
-    found = [each.rules() for each in manager.filters if each.type == "unnecessary"]
+def exemption_rules(
+    manager: Any, account_id: str
+) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
+    """The exemption rules of the policy's filters ``unnecessary`` that hold in the users' account, and the others."""
+    found = [each.rules(account_id) for each in manager.filters if each.type == "unnecessary"]
     return tuple(rule for held, _ in found for rule in held), tuple(rule for _, no in found for rule in no)
 
 

@@ -35,7 +35,14 @@ from c7n_iamusers.iam.deny_all import is_denied
 from c7n_iamusers.iam.own_changes import quarantine_of
 from c7n_iamusers.iam.user_patterns import FIELDS
 from c7n_iamusers.plugins import policy_checks
-from c7n_iamusers.plugins.resources import AccountReadings, Resource, UserRecord, annotate_anew, user_records
+from c7n_iamusers.plugins.resources import (
+    AccountReadings,
+    Resource,
+    UserRecord,
+    annotate_anew,
+    subject_of,
+    user_records,
+)
 from c7n_iamusers.plugins.unnecessary_options import FilterText
 from c7n_iamusers.text.rows import FORMATS
 
@@ -224,12 +231,14 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         """True if the policy has exemption rules, or a list of them, or ``exempt: none``."""
         return self._text.states_exemptions
 
-    def rules(self) -> tuple[tuple[exemptions.ExemptionRule, ...], tuple[exemptions.ExemptionRule, ...]]:
-        """The policy's exemption rules that hold in this account, and the others. ``exempt-from`` is read now.
+    def rules(
+        self, account_id: str
+    ) -> tuple[tuple[exemptions.ExemptionRule, ...], tuple[exemptions.ExemptionRule, ...]]:
+        """The policy's exemption rules that hold in the users' account, and the others. ``exempt-from`` is read now.
 
         Raises PolicyExecutionError if one is invalid or the list can't be read.
         """
-        account_id, name = str(self.manager.config.account_id or ""), policy_checks.account_name(self.manager)
+        name = policy_checks.account_name(self.manager)
         held, others = exemptions.in_account(self._text.rules(PolicyExecutionError), account_id, name)
         if not name and (unsure := [str(each) for each in held if each.account not in ("", account_id)]):
             self.log.warning(
@@ -251,7 +260,7 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         policy_checks.refuse_undefined_variables(self.manager)
         if not policy_checks.acts_on(self, resources) or not resources:
             return []
-        (rules, elsewhere), options = self.rules(), self.options()
+        (rules, elsewhere), options = self.rules(subject_of(resources[0]).account_id), self.options()
         self._warn((*rules, *elsewhere))
         client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
         flagging = Flagging(self.manager, client, Backoff(), options, utc_now, self.log)
