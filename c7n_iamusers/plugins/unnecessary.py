@@ -45,6 +45,7 @@ from c7n_iamusers.plugins.resources import (
 )
 from c7n_iamusers.plugins.unnecessary_options import FilterText
 from c7n_iamusers.text.rows import FORMATS
+from c7n_iamusers.text.wording import shown
 
 
 def _list_of(names: Sequence[str]) -> dict[str, Any]:
@@ -362,7 +363,14 @@ class Flagging:
         known = [(resource, found) for resource, found in assessed if found]
         selection, now = self.options.selection, self.clock()
         settled = pool.map(lambda each: self._settled(assessor, each[0], each[1], now), known)
-        chosen = [each for each in settled if each and selection.selects(each[1], now)]
+        chosen, left_out = list[Found](), dict[str, list[str]]()
+        for each in filter(None, settled):
+            if reason := selection.left_out_by(each[1], now):
+                left_out.setdefault(reason, []).append(each[1].user.name)
+            else:
+                chosen.append(each)
+        for reason, names in sorted(left_out.items()):
+            self.log.info("unnecessary: %d left out by %s: %s", len(names), reason, shown(names))
         if not self.options.full:
             return chosen
         return [

@@ -154,6 +154,14 @@ def test_the_log_says_how_many_users_each_rule_protects(iam: Any, caplog: pytest
     ]
 
 
+def test_the_log_says_what_leaves_users_out(iam: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        flagged(min_age=3000)
+    (line,) = [line for line in caplog.messages if " left out by " in line]
+    assert line.startswith("unnecessary: 4 left out by min-age: alice, ")
+    assert "0 are flagged: none" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("account", "name", "known", "held"),
     [
