@@ -41,14 +41,18 @@ REFUSED = (
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_each_plugin_refuses_users_of_another_account(name: str) -> None:
+def test_each_plugin_refuses_users_of_another_account(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """By the users' ARNs, before any call: there is no AWS here."""
     example = (CLASSES[name].__doc__ or "").partition("code-block:: yaml")[2]
     data = {**yaml.safe_load(example)["policies"][0], "name": "under-test"}
     found = policy(data, account=OTHER).resource_manager
     (plugin, *_) = [each for each in (*found.filters, *found.actions) if each.type == name]
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(PolicyExecutionError, match=REFUSED):
         plugin.process([GLASS])
+    assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize(
