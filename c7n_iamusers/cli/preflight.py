@@ -71,15 +71,15 @@ def preflight(
 ) -> None:
     """Check that a first run over the accounts can work, and say for each problem what to do.
 
-    For each account: its role can be assumed and can read; the role may do what the policies need, as far as its
-    identity policies tell (iam:SimulatePrincipalPolicy), which leaves out service control policies; its Region; its
+    For each account: its role is in it, can be assumed and can read; the role may do what the policies need, as far as
+    its identity policies tell (iam:SimulatePrincipalPolicy), which leaves out service control policies; its Region; its
     owner's address; the variables; the policies with these filled in, and the list of exemptions; for policies with a
     Lambda mode, whether Lambda can assume the role of the function (iam:GetRole). Once: the queue, the
     place of the notices, the role for Identity Center and its instance; with --mailer, c7n-mailer's queue and mail
     server. Nothing is changed but for a probe that is put beside the notices and deleted, and a credential report that
     is requested where there is none. The command fails where there is a problem. What is `unknown` was not checked.
     """
-    targets = targets_in(config, names, tags)
+    targets = targets_in(config, names, tags, strict=False)
     wanted = _wanted(files)
     found = [*_checks(targets, wanted, role, region, mailer), *_exemptions(config, wanted)]
     if output_format == "json":
@@ -203,7 +203,7 @@ def _exemptions(config: Path, wanted: _Wanted) -> Iterator[Check]:
 
     if wanted.unread:
         yield Check(ORGANIZATION, "exemptions", UNKNOWN, wanted.unread)
-    if void := exemptions_of_no_account(targets_in(config), wanted.rules):
+    if void := exemptions_of_no_account(targets_in(config, strict=False), wanted.rules):
         remedy = f"correct the account of each, or remove the rule, or check with an accounts file other than {config}"
         yield Check(ORGANIZATION, "exemptions", HOLE, f"of no account: {'; '.join(void)}", remedy)
     elif wanted.rules:

@@ -16,6 +16,7 @@ import boto3
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
+from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.executor import SINGLE_TRY
 from c7n_iamusers.execution.retries import Backoff, error_code, items
@@ -61,6 +62,10 @@ class Probes:
             return
         try:
             iam = self.iam(target)
+        except EvidenceUnreadable as error:
+            key = "role" if target.roles else "profile"
+            yield Check(place, "role", HOLE, str(error), f"correct {key} or account_id in the accounts file")
+            return
         except _ERRORS as error:
             yield Check(place, "role", HOLE, str(error), self._to_be_assumed(target))
             return
@@ -84,11 +89,18 @@ class Probes:
         )
 
     def iam(self, target: Target) -> Any:
-        """A client of iam in the account, by the chain of roles as c7n-org assumes them."""
+        """A client of iam in the account, by the chain of roles as c7n-org assumes them.
+
+        Raises EvidenceUnreadable if the last role, or the profile, acts in another account; ClientError, BotoCoreError.
+        """
         region, keys = target.region, dict[str, str]()
+        if target.role_fault:
+            raise EvidenceUnreadable(target.role_fault)
         if not target.roles:
             session = boto3.Session(profile_name=target.profile, region_name=region)
-            session.client("sts", config=SINGLE_TRY).get_caller_identity()
+            acting = session.client("sts", config=SINGLE_TRY).get_caller_identity()["Account"]
+            if acting != target.account_id:
+                raise EvidenceUnreadable(f"profile {target.profile} acts in account {acting}")
             return session.client("iam", config=SINGLE_TRY)
         for role in target.roles:
             call = self._client("sts", region, **keys).assume_role

@@ -186,6 +186,14 @@ def broken_chain(fleet: Rehearsal) -> None:
     fleet.change(role=[f"arn:aws:iam::{B}:role/CloudCustodian", ROLE])
 
 
+def other_role(fleet: Rehearsal) -> None:
+    fleet.change(role=f"arn:aws:iam::{B}:role/CloudCustodian")
+
+
+def other_profile(fleet: Rehearsal) -> None:
+    profile(fleet, f"arn:aws:iam::{B}:role/CloudCustodian")
+
+
 def no_owner(fleet: Rehearsal) -> None:
     fleet.change(vars={})
 
@@ -215,6 +223,14 @@ def without(action: str) -> Callable[[Rehearsal], None]:
         pytest.param(other_external_id, "role", "AccessDenied", "the external id 'wrong'", id="external-id"),
         pytest.param(no_role, "role", "it has no role", "role: ARN", id="no-role"),
         pytest.param(no_profile, "role", "nowhere", "correct profile nowhere", id="profile"),
+        pytest.param(other_role, "role", f"is in account {B}", "correct role or account_id", id="other-role"),
+        pytest.param(
+            other_profile,
+            "role",
+            f"profile payments acts in account {B}",
+            "correct profile or account_id",
+            id="other-profile",
+        ),
         pytest.param(broken_chain, "role", "AccessDenied", "allow sts:AssumeRole to", id="chain"),
         pytest.param(
             without("iam:DeleteUser"),
@@ -239,8 +255,14 @@ def without(action: str) -> Callable[[Rehearsal], None]:
     ],
 )
 def test_a_hole_of_an_account(
-    fleet: Rehearsal, make: Callable[[Rehearsal], None], name: str, told: str, remedy: str
+    fleet: Rehearsal,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[Rehearsal], None],
+    name: str,
+    told: str,
+    remedy: str,
 ) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(Path("config").absolute()))
     make(fleet)
     result = fleet.run("--format", "json")
     found = json.loads(result.stdout)
@@ -265,12 +287,15 @@ def test_an_external_id_and_a_chain_are_used(fleet: Rehearsal) -> None:
     assert fleet.holes() == []
 
 
-def test_a_profile(fleet: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
-    role = f"role_arn = {ROLE}\ncredential_source = Environment\n"
-    Path("config").write_text(f"[profile payments]\n{role}")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(Path("config").absolute()))
+def profile(fleet: Rehearsal, role: str) -> None:
+    Path("config").write_text(f"[profile payments]\nrole_arn = {role}\ncredential_source = Environment\n")
     no_role(fleet)
     fleet.change(profile="payments")
+
+
+def test_a_profile(fleet: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(Path("config").absolute()))
+    profile(fleet, ROLE)
     found = {each["name"]: each for each in fleet.checks() if each["place"] == f"payments ({A})"}
     assert (found["role"]["status"], found["role"]["text"]) == ("ok", "profile payments")
     assert found["read"]["status"] == "ok"
