@@ -56,6 +56,15 @@ class Outcome:
     unique_id: str = ""
     time: str = ""
 
+    @classmethod
+    def of(cls, subject: Subject, status: str, reason: str = "", **more: Any) -> Outcome:
+        """The outcome of ``subject``. ``more``: further members, by name."""
+        return cls(subject.name, subject.arn, status, reason, unique_id=subject.unique_id, **more)
+
+    def at(self, time: datetime) -> Outcome:
+        """The same outcome, with its time."""
+        return replace(self, time=time.isoformat(timespec="microseconds"))
+
     def as_data(self) -> dict[str, Any]:
         """A row of ``outcomes.json``."""
         who = {"user": self.user, "arn": self.arn, "unique_id": self.unique_id}
@@ -94,8 +103,7 @@ def _rows(store: Store, content: bytes | None) -> list[dict[str, Any]]:
 def merged_outcomes(earlier: Iterable[dict[str, Any]], outcomes: Iterable[Outcome]) -> bytes:
     """The content of ``outcomes.json``: a row with the latest outcome of each user, earlier ones under ``history``.
 
-    A unique id identifies a user. Rows and outcomes without one (of an earlier version, or of provisioning) are matched
-    by ARN.
+    A unique id identifies a user. Rows and outcomes without one, of an earlier version, are matched by ARN.
     """
     rows = list(earlier)
     place = {(row["arn"], row.get("unique_id", "")): number for number, row in enumerate(rows)}
@@ -152,8 +160,7 @@ class OutcomeWriter:
 
     def add(self, subject: Subject, outcome: Outcome) -> Outcome:
         """Record ``outcome`` with its time, and return that. What can't be written now is written by ``close``."""
-        time = self._now().isoformat(timespec="microseconds")
-        outcome = replace(outcome, unique_id=subject.unique_id, time=time)
+        outcome = replace(outcome, unique_id=subject.unique_id).at(self._now())
         if outcome.calls:  # without calls, the journal has no line of the user
             self._journal_it(subject, outcome)
         with self._lock:

@@ -111,6 +111,17 @@ class User:
     problems: tuple[str, ...] = ()
     events: list[Row] = field(default_factory=list)
 
+    def add(self, event: Row) -> None:
+        """Add an outcome, if it is not known yet."""
+        if event not in self.events:
+            self.events.append(event)
+            self.first_seen = min(self.first_seen, moment(event["time"]) or _LAST)
+
+    def may_exist(self, at: datetime) -> bool:
+        """Whether it was neither created after a time nor deleted before."""
+        deleted = (_when(each) for each in self.events if each["status"] == DELETED)
+        return (moment(self.created) or _FIRST) <= at <= min(deleted, default=_LAST)
+
     def event(self) -> Row:
         """What counts of ``events``: a deletion, then the failure of any policy since, then the latest.
 
@@ -340,27 +351,61 @@ def _account_keys(outputs: Iterable[PolicyOutput], expected: Iterable[Expected])
     return _Keys({(id_, name): id_ or ids.get(name) or name or "?" for id_, name in pairs})
 
 
+class _Users:
+    """The users that outputs name, by ARN and unique id. A user that is created again has the ARN of the former one."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[str, str], User] = {}
+        self._of_arn: defaultdict[str, tuple[User, ...]] = defaultdict(tuple)
+
+    def of(self, arn: str, unique_id: str, account: str) -> User:
+        """The user of an ARN with this unique id. ``account``: that of the run."""
+        if user := self.found.get((arn, unique_id)):
+            return user
+        # The ARN's account, and not the run's, is the user's.
+        user = User(intern(arn.split(":")[4] or account), arn.rpartition("/")[2], arn, unique_id)
+        self.found[arn, unique_id] = user
+        self._of_arn[arn] += (user,)
+        return user
+
+    def at(self, arn: str, at: datetime, account: str) -> User:
+        """Who had an ARN at a time, for what names no unique id; a user without one if all were deleted before."""
+        there = sorted(
+            (each for each in self._of_arn[arn] if each.may_exist(at)),
+            key=lambda each: moment(each.created) or each.first_seen,
+        )
+        begun = [each for each in there if each.first_seen <= at or each.created]
+        return begun[-1] if begun else there[0] if there else self.of(arn, "", account)
+
+
 def _users(outputs: Iterable[PolicyOutput], key_of: _Keys) -> list[User]:
-    found: dict[tuple[str, str], User] = {}
-    of_arn: dict[str, User] = {}
+    known = _Users()
     outputs = sorted(outputs, key=_began)
     for output in outputs:
         for each in output.users or ():
-            user = _user(found, of_arn, each.arn, each.unique_id, key_of.of(output))
-            _see(user, each, output)
+            _see(known.of(each.arn, each.unique_id, key_of.of(output)), each, output)
+    unnamed = list[tuple[str, Row, PolicyOutput]]()
+    for arn, unique_id, event, output in _entries(outputs):
+        if unique_id:
+            known.of(arn, unique_id, key_of.of(output)).add(event)
+        else:
+            unnamed.append((arn, event, output))
+    for arn, event, output in unnamed:
+        known.at(arn, moment(event["time"]) or _began(output), key_of.of(output)).add(event)
+    for arn, ours, output in _exempt(outputs, key_of):
+        user = known.at(arn, _began(output), key_of.of(output))
+        user.exempt = (ours or user.stands()) and user.ended() <= _began(output)
+    return list(known.found.values())
+
+
+def _entries(outputs: Iterable[PolicyOutput]) -> Iterator[tuple[str, str, Row, PolicyOutput]]:
+    """The ARN, unique id and event of each outcome, the earlier ones of its row first."""
     for output in outputs:
         for row in output.rows:
             for entry in (*row.get("history", ()), row):
-                unique_id = str(entry.get("unique_id") or row.get("unique_id") or "")
-                user = _user(found, of_arn, str(row["arn"]), unique_id, key_of.of(output))
-                event = _event(entry, output)
-                if event not in user.events:
-                    user.events.append(event)
-                user.first_seen = min(user.first_seen, _when(event))
-    for arn, ours, output in _exempt(outputs, key_of):
-        user = _user(found, of_arn, arn, "", key_of.of(output))
-        user.exempt = (ours or user.stands()) and user.ended() <= _began(output)
-    return list(found.values())
+                # an earlier outcome without a time is not of this run
+                event = _event(entry, output, output.time if entry is row else None)
+                yield str(row["arn"]), str(entry.get("unique_id") or ""), event, output
 
 
 def _exempt(outputs: Iterable[PolicyOutput], key_of: _Keys) -> Iterator[tuple[str, bool, PolicyOutput]]:
@@ -368,18 +413,6 @@ def _exempt(outputs: Iterable[PolicyOutput], key_of: _Keys) -> Iterator[tuple[st
     judged = {key_of.of(each): each for each in outputs if each.denied is not None}
     for output in judged.values():
         yield from ((arn, ours, output) for arn, ours in (output.denied or {}).items())
-
-
-def _user(
-    found: dict[tuple[str, str], User], of_arn: dict[str, User], arn: str, unique_id: str, account: str
-) -> User:
-    """A row without a unique id is of whoever has the ARN."""
-    if not unique_id and arn in of_arn:
-        return of_arn[arn]
-    # The ARN's account, and not the run's, is the user's.
-    made = User(intern(arn.split(":")[4] or account), arn.rpartition("/")[2], arn, unique_id)
-    of_arn[arn] = found.setdefault((arn, unique_id), made)
-    return of_arn[arn]
 
 
 def _see(user: User, selected: Selected, output: PolicyOutput) -> None:
@@ -393,9 +426,10 @@ def _see(user: User, selected: Selected, output: PolicyOutput) -> None:
         user.found = (*kept, selected.evidence)
 
 
-def _event(row: Mapping[str, Any], output: PolicyOutput) -> Row:
+def _event(row: Mapping[str, Any], output: PolicyOutput, otherwise: datetime | None) -> Row:
+    """The outcome of ``row``. ``otherwise``: its time where it has none."""
     # with fractions of a second: a run may write that the one before was stopped, and then what it did itself
-    time = moment(row.get("time")) or output.time
+    time = moment(row.get("time")) or otherwise
     texts = {key: intern(str(row.get(key) or "")) for key in ("status", "reason", "call", "code")}
     return {"time": time.isoformat() if time else "", "policy": output.policy, **texts}
 
@@ -615,7 +649,7 @@ def _policies(latest: Mapping[tuple[str, str, str], PolicyOutput], wanted: Wante
             grouped[policy].append((account, output))
     for policy, group in sorted(grouped.items()):
         outputs = [output for _, output in group]
-        found = ((each, _event(row, each)) for each in outputs for row in each.rows)
+        found = ((each, _event(row, each, each.time)) for each in outputs for row in each.rows)
         events = [event for each, event in found if _when(event) >= (each.time or _FIRST)]
         skipped = Counter(_without_details(each["reason"]) for each in events if each["status"] == SKIPPED)
         yield {

@@ -128,6 +128,48 @@ def test_a_second_user_of_a_name_is_another(left: Outputs) -> None:
     }
 
 
+WITHOUT_ID = {"unique_id": "", "time": ""}
+
+
+@pytest.mark.parametrize(
+    ("selected", "row"),
+    [
+        pytest.param(True, {}, id="of-the-user-that-its-run-selected"),
+        pytest.param(False, {}, id="of-whom-nobody-selected"),
+        pytest.param(False, {"time": at(1)}, id="with-its-time"),
+        pytest.param(True, {"history": [{"status": "failed", **WITHOUT_ID}]}, id="with-a-history"),
+    ],
+)
+@pytest.mark.parametrize("restored", [True, False], ids=["seen-since", "never-seen-since"])
+def test_an_outcome_without_a_unique_id_is_not_of_a_user_that_was_deleted_before(
+    left: Outputs, selected: bool, row: dict[str, Any], restored: bool
+) -> None:
+    """The restored user has the ARN of the deleted one, and versions before wrote no unique id for an intent."""
+    back = {**resource("alice"), "UserId": "AIDAAGAIN", "CreateDate": at(3)}
+    left.leave("alice", policy=DELETE, days=5, outcomes=[outcome("alice", "deleted", days=5)])
+    left.leave(*[back] * restored, days=2)
+    intended = {**outcome("alice", "intended"), **WITHOUT_ID, **row}
+    left.leave(*[back] * selected, policy="iam-users-intents", days=1, outcomes=[intended])
+    found = rows(fleet(left))
+    known = "AIDAAGAIN" if selected or restored else ""
+    assert {each["unique_id"]: each["status"] for each in found} == {
+        "AIDAALICE": "deleted",
+        known: "intended",
+    }
+
+
+def test_an_outcome_without_a_unique_id_is_of_who_had_the_arn_then(left: Outputs) -> None:
+    back = {**resource("alice"), "UserId": "AIDAAGAIN", "CreateDate": at(3)}
+    for days, user in ((9, "alice"), (2, back)):
+        failed = {**outcome("alice", "failed", days=days), "unique_id": ""}
+        left.leave(user, policy="provision", days=days, outcomes=[failed], run=str(days))
+    left.leave("alice", policy=DELETE, days=5, outcomes=[outcome("alice", "deleted", days=5)])
+    assert {each["unique_id"]: len(each["outcomes"]) for each in rows(fleet(left))} == {
+        "AIDAALICE": 2,
+        "AIDAAGAIN": 1,
+    }
+
+
 @pytest.mark.parametrize(
     ("annotation", "severity"),
     [
