@@ -682,8 +682,12 @@ def _exemptions(
     users: Counter[tuple[RuleKey, str]] = Counter()
     for (account, policy, _), output in latest.items():
         used = output.usage.rules if output.usage else {}
-        for key, detail in (*_rules(output), *((key, Row()) for key in used)):
-            details[key].update(detail)
+        for key in used:
+            reason, owner = output.explanations.get(key, ("", ""))
+            details[key] |= {"reason": reason, "owner": owner} if reason else {}
+            policies[key].add(policy)
+        for key, detail in _rules(output):
+            details[key] |= detail
             policies[key].add(policy)
         for key, count in used.items():  # several policies have the same rule for the same users
             users[key, account] = max(users[key, account], count)

@@ -4,14 +4,14 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.exemptions import denied_line, parse_rules
+from c7n_iamusers.exemptions import ExemptionRule, denied_line, parse_rules, usage_lines
 from c7n_iamusers.report.fleet import ANY, Expected, Fleet, Wanted, fleet_of
 from c7n_iamusers.report.outputs import read_outputs
 from c7n_iamusers.report.rendering import render_csv, render_html, render_json
@@ -637,6 +637,16 @@ def test_whom_a_rule_protects(left: Outputs, logs: list[str], count: int | None)
         left.leave("alice", name=name, account=account, log=log)
     (rule,) = fleet(left).exemptions
     assert (rule["pattern"], rule["users"], rule["owner"]) == ("git-*", count, "platform@example.com")
+
+
+@pytest.mark.parametrize("users", ["4", "0"], ids=["used", "unused"])
+def test_a_rule_of_a_list_has_the_reason_and_owner_that_the_log_says(left: Outputs, users: str) -> None:
+    """The list itself is not in the output."""
+    rule = ExemptionRule("user", "ci-*", "a list's", date(2999, 1, 1), "team <a>")
+    lines = usage_lines([rule], {rule: int(users)})
+    left.leave("alice", log="\n".join(f"unnecessary: {each}" for each in [*lines, NOBODY]))
+    found = {each["pattern"]: (each["reason"], each["owner"]) for each in fleet(left).exemptions}
+    assert found == {"git-*": ("CodeCommit", "platform@example.com"), "ci-*": ("a list's", "team <a>")}
 
 
 def test_a_rule_matches_nobody_only_where_all_accounts_were_seen(left: Outputs) -> None:
