@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
+from c7n_iamusers.evidence.assessment import ANNOTATION
 from c7n_iamusers.evidence.attempts import HEARD
 from c7n_iamusers.exceptions import Stopped
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, PROVISIONED, SKIPPED, UNCHANGED
 from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.intents import INTENDED
 from c7n_iamusers.notices.messages import headline
-from c7n_iamusers.plugins.resources import ANNOTATION
+from c7n_iamusers.safeguards.guards import not_quarantined
 
 #: The user's person has access through Identity Center.
 ACCESS = "access"
@@ -64,6 +66,33 @@ def _with_kind(status: str, reason: str) -> str:
         return status
     head = reason.partition(":")[0].partition(";")[0].partition("(")[0]
     return f"{SKIPPED}: {' '.join(word for word in head.split() if not any(map(str.isdigit, word)))}"
+
+
+#: The end of a reason that tells whoever runs the policies what to do.
+_REMEDY = re.compile(
+    r"[:;] (?:check|correct|find out|fix|flag again|investigate|quiet|restore|run)\b.*", re.DOTALL
+)
+#: Beginnings of reasons -> what owners are told in their place.
+_FOR_OWNERS = {
+    "its owners were not addressed": "its owners were not addressed",
+    "it is unknown whether it is still in use": "it is not known whether it is still in use",
+    "the filter attempts": "it is not known whether it is still in use",
+    "checked again on live data": "it has changed, and no longer counts as unnecessary",
+}
+
+
+def reason_for_owners(outcome: Mapping[str, Any]) -> str:
+    """Why an action left a user as it is, for the owner of its account: without what operators have to do.
+
+    ``outcome``: its annotation. ``earlier`` in it: why the user was not put in quarantine, if that is known.
+    """
+    reason, earlier = str(outcome.get("reason") or ""), str(outcome.get("earlier") or "")
+    if not_quarantined(reason):
+        left = reason_for_owners({"reason": earlier})
+        return f"it was not put in quarantine: {left}" if left else "it is not in quarantine"
+    told = next((words for beginning, words in _FOR_OWNERS.items() if reason.startswith(beginning)), None)
+    is_rule = reason.startswith("exempt by ")  # what follows is not ours
+    return told or (reason if is_rule else _REMEDY.sub("", reason))
 
 
 def is_new(news: str, said: str | None) -> bool:

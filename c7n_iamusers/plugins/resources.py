@@ -18,6 +18,7 @@ from c7n_iamusers.iam.accounts import detail_attachments, read_users
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import embedded_attachments
 from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
+from c7n_iamusers.plugins.news import reason_for_owners
 from c7n_iamusers.text.addresses import foreign_domain, is_address
 
 _SOURCES = "sources"
@@ -122,9 +123,9 @@ def without_documents(resources: Iterable[Resource]) -> list[Resource]:
 def for_message(resources: Iterable[Resource], action: Mapping[str, Any]) -> list[Resource]:
     """Copies of ``resources`` with what a message by ``action``, the data of a ``notify``, needs.
 
-    The package's own templates need less than half of a user, so that many users fit one message. Another template may
-    need everything but whole policy documents. With ``email-domains``, tags with addresses of other domains are left
-    out, since c7n-mailer writes to the addresses that it finds in tags.
+    The package's own templates need less than half of a user, so that many users fit one message, and reasons in
+    owners' words. Another template may need everything but whole policy documents. With ``email-domains``, tags with
+    addresses of other domains are left out, since c7n-mailer writes to the addresses that it finds in tags.
     """
     templates = [str(value) for key, value in action.items() if key.endswith("template")]
     if "template" in action and all(each.startswith(_TEMPLATES) for each in templates):
@@ -139,10 +140,11 @@ def for_message(resources: Iterable[Resource], action: Mapping[str, Any]) -> lis
 
 def _trimmed(resource: Resource) -> Resource:
     known = resource.get(ANNOTATION, {})
-    return {
-        **{key: value for key, value in resource.items() if key in _SENT},
-        ANNOTATION: {key: value for key, value in known.items() if key in _SENT_OF_ANNOTATION},
-    }
+    sent = {key: value for key, value in known.items() if key in _SENT_OF_ANNOTATION}
+    if outcome := known.get("outcome"):
+        told = {key: value for key, value in outcome.items() if key != "earlier"}
+        sent["outcome"] = {**told, "reason": reason_for_owners(outcome)}
+    return {**{key: value for key, value in resource.items() if key in _SENT}, ANNOTATION: sent}
 
 
 def _may_be_sent(value: str, domains: Sequence[str]) -> bool:

@@ -20,7 +20,7 @@ from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEAS
 from c7n_iamusers.exemptions import RuleKey, parse_rules
 from c7n_iamusers.report import outputs as ended
 from c7n_iamusers.report.outputs import EVIDENCE, Evidence, PolicyOutput, Selected
-from c7n_iamusers.safeguards.guards import quarantine_trouble
+from c7n_iamusers.safeguards.guards import not_quarantined, quarantine_trouble
 from c7n_iamusers.text.moments import as_text, moment
 
 #: The status of a user on whom no action has reported.
@@ -140,6 +140,18 @@ class User:
         ]
         return max(failed, key=lambda each: (not _is_stopped(each), _when(each)), default=newest)
 
+    def reason(self) -> str:
+        """Why ``event`` is as it is. If only because the user is in no quarantine: why it was left out of that."""
+        event, ended_at = self.event(), self.ended()
+        if event["status"] != SKIPPED or not not_quarantined(event["reason"]):
+            return str(event["reason"])
+        said = [
+            each
+            for each in self.events
+            if each["status"] == SKIPPED and _when(each) > ended_at and not not_quarantined(each["reason"])
+        ]
+        return str(max(said, key=_when, default=event)["reason"])
+
     def trouble(self) -> str:
         """What is wrong with its quarantine: empty, ``in use``, ``broken`` or EXEMPT."""
         if self.exempt:
@@ -224,7 +236,7 @@ class User:
             "created": self.created,
             "last_seen": as_text(self.last_seen) or "",
             "status": event["status"],
-            "reason": event["reason"],
+            "reason": self.reason(),
             "policy": event["policy"],
             "time": event["time"],
             "quarantine": self.quarantine(),
@@ -670,6 +682,8 @@ _DETAIL = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?)?(?: UTC)?|\S*@\S*
 
 def _without_details(reason: str) -> str:
     """The first part of ``reason``, without dates and addresses."""
+    if not_quarantined(reason):
+        return "not in quarantine"
     return _DETAIL.sub("...", reason).partition(":")[0].partition(";")[0].partition(" (")[0]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from c7n_iamusers.evidence.attempts import NOT_QUARANTINED
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.exemptions import ExemptionRule, denied_line, parse_rules, usage_lines
 from c7n_iamusers.report.fleet import ANY, Expected, Fleet, Wanted, fleet_of
@@ -182,6 +183,39 @@ def test_an_outcome_without_a_unique_id_is_of_who_had_the_arn_then(left: Outputs
 def test_severity(left: Outputs, annotation: dict[str, Any], severity: str) -> None:
     left.leave(resource("alice", **annotation))
     assert users(fleet(left))["alice"]["severity"] == severity
+
+
+ACTIVE = "active within 30 days: its password was used on 2026-11-20 12:00 UTC"
+#: As earlier versions wrote it, and as this one does.
+NOT_QUARANTINED_BEFORE = "it is not in quarantine, by its Deny-all and the available journals: run the action"
+
+
+@pytest.mark.parametrize("says", [NOT_QUARANTINED, NOT_QUARANTINED_BEFORE, "not in quarantine"])
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [
+        pytest.param([("skipped", "not announced", 4), ("skipped", ACTIVE, 3)], ACTIVE, id="the-latest"),
+        pytest.param([("skipped", ACTIVE, 3), ("released", "", 2)], None, id="released-since"),
+        pytest.param([("unchanged", "as before", 4)], None, id="not-skipped"),
+        pytest.param([], None, id="nothing-else"),
+    ],
+)
+def test_why_a_user_is_in_no_quarantine_says_more_than_that_it_is_in_none(
+    left: Outputs, says: str, before: list[tuple[str, str, float]], reason: str | None
+) -> None:
+    rows = [outcome("alice", status, why, days) for status, why, days in before]
+    for number, row in enumerate(rows):
+        left.leave("alice", policy=f"policy-{number}", days=5, outcomes=[row])
+    left.leave("alice", policy=DELETE, days=1, outcomes=[outcome("alice", "skipped", says, 1)])
+    found = fleet(left)
+    alice = users(found)["alice"]
+    assert (alice["status"], alice["reason"], alice["outcomes"][0]["reason"]) == (
+        "skipped",
+        reason or says,
+        says,
+    )
+    skipped = {each["policy"]: each["skipped"] for each in found.policies}
+    assert skipped[DELETE] == {"not in quarantine": 1}
 
 
 def test_evidence_that_a_later_run_did_not_ask_for_stays(left: Outputs) -> None:
