@@ -142,15 +142,15 @@ class User:
 
     def reason(self) -> str:
         """Why ``event`` is as it is. If only because the user is in no quarantine: why it was left out of that."""
-        event, ended_at = self.event(), self.ended()
-        if event["status"] != SKIPPED or not not_quarantined(event["reason"]):
-            return str(event["reason"])
-        said = [
-            each
-            for each in self.events
-            if each["status"] == SKIPPED and _when(each) > ended_at and not not_quarantined(each["reason"])
-        ]
-        return str(max(said, key=_when, default=event)["reason"])
+        reason = str(self.event()["reason"])
+        return self.left_out() or reason if not_quarantined(reason) else reason
+
+    def left_out(self) -> str:
+        """Why a policy last skipped it since its release, for more than that it is in no quarantine; empty if none."""
+        ended_at = self.ended()
+        skipped = [each for each in self.events if each["status"] == SKIPPED and _when(each) > ended_at]
+        said = [each for each in skipped if not not_quarantined(each["reason"])]
+        return str(max(said, key=_when)["reason"]) if said else ""
 
     def trouble(self) -> str:
         """What is wrong with its quarantine: empty, ``in use``, ``broken`` or EXEMPT."""
@@ -332,7 +332,8 @@ def fleet_of(
     if wanted.expected_only:
         ids = {each.id for each in expected}
         outputs = [each for each in outputs if key_of.of(each) in ids]
-    users = _users(outputs, key_of)
+    known = _users(outputs, key_of)
+    users = list(known.found.values())
     for user in users:
         user.remembered_from = today - _REMEMBERED
         user.note()
@@ -344,7 +345,7 @@ def fleet_of(
         all_seen = False  # a rule may protect users of other accounts
     latest = _latest(outputs, key_of)
     exemptions = tuple(_exemptions(latest, all_seen, today))
-    policies = tuple(_policies(latest, wanted))
+    policies = tuple(_policies(latest, wanted, known))
     return Fleet(accounts, tuple(ordered), runs, exemptions, tuple(_attention(accounts)), policies)
 
 
@@ -389,8 +390,17 @@ class _Users:
         begun = [each for each in there if each.first_seen <= at or each.created]
         return begun[-1] if begun else there[0] if there else self.of(arn, "", account)
 
+    def why_skipped(self, row: Mapping[str, Any]) -> str:
+        """The reason of an outcome in a few words; for a user in no quarantine, why it was left out of that."""
+        reason = str(row.get("reason") or "")
+        if not not_quarantined(reason):
+            return _without_details(reason)
+        user = self.found.get((str(row["arn"]), str(row.get("unique_id") or "")))
+        why = user.left_out() if user else ""
+        return f"not in quarantine: {_without_details(why)}" if why else "not in quarantine"
 
-def _users(outputs: Iterable[PolicyOutput], key_of: _Keys) -> list[User]:
+
+def _users(outputs: Iterable[PolicyOutput], key_of: _Keys) -> _Users:
     known = _Users()
     outputs = sorted(outputs, key=_began)
     for output in outputs:
@@ -407,7 +417,7 @@ def _users(outputs: Iterable[PolicyOutput], key_of: _Keys) -> list[User]:
     for arn, ours, output in _exempt(outputs, key_of):
         user = known.at(arn, _began(output), key_of.of(output))
         user.exempt = (ours or user.stands()) and user.ended() <= _began(output)
-    return list(known.found.values())
+    return known
 
 
 def _entries(outputs: Iterable[PolicyOutput]) -> Iterator[tuple[str, str, Row, PolicyOutput]]:
@@ -649,7 +659,9 @@ def _runs(outputs: Iterable[PolicyOutput], users: Sequence[User], key_of: _Keys)
         }
 
 
-def _policies(latest: Mapping[tuple[str, str, str], PolicyOutput], wanted: Wanted) -> Iterator[Row]:
+def _policies(
+    latest: Mapping[tuple[str, str, str], PolicyOutput], wanted: Wanted, known: _Users
+) -> Iterator[Row]:
     """What the latest run of each of the policies that are ``wanted`` did, over all accounts.
 
     Outcomes of users of earlier runs don't count. ``not_run``: the accounts whose users are not known.
@@ -661,9 +673,9 @@ def _policies(latest: Mapping[tuple[str, str, str], PolicyOutput], wanted: Wante
             grouped[policy].append((account, output))
     for policy, group in sorted(grouped.items()):
         outputs = [output for _, output in group]
-        found = ((each, _event(row, each, each.time)) for each in outputs for row in each.rows)
-        events = [event for each, event in found if _when(event) >= (each.time or _FIRST)]
-        skipped = Counter(_without_details(each["reason"]) for each in events if each["status"] == SKIPPED)
+        found = ((each, row, _event(row, each, each.time)) for each in outputs for row in each.rows)
+        events = [(row, event) for each, row, event in found if _when(event) >= (each.time or _FIRST)]
+        skipped = Counter(known.why_skipped(row) for row, event in events if event["status"] == SKIPPED)
         yield {
             "policy": policy,
             "time": as_text(max((each.time for each in outputs if each.time), default=None)) or "",
@@ -671,7 +683,7 @@ def _policies(latest: Mapping[tuple[str, str, str], PolicyOutput], wanted: Wante
             "not_run": sorted({account for account, each in group if each.state in UNSEEN}),
             "dry_run": any(each.dry_run for each in outputs),
             "selected": sum(len(each.users or ()) for each in outputs),
-            "outcomes": dict(sorted(Counter(each["status"] for each in events).items())),
+            "outcomes": dict(sorted(Counter(event["status"] for _, event in events).items())),
             "skipped": dict(skipped.most_common()),
         }
 
@@ -682,8 +694,6 @@ _DETAIL = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?)?(?: UTC)?|\S*@\S*
 
 def _without_details(reason: str) -> str:
     """The first part of ``reason``, without dates and addresses."""
-    if not_quarantined(reason):
-        return "not in quarantine"
     return _DETAIL.sub("...", reason).partition(":")[0].partition(";")[0].partition(" (")[0]
 
 
