@@ -101,7 +101,9 @@ def is_new(news: str, said: str | None) -> bool:
         return True
     if news.startswith(HEARD) and said.startswith(HEARD):
         return news > said
-    return news not in (said, UNCHANGED)
+    # earlier versions had other words for this reason
+    in_none = [not_quarantined(each.removeprefix(f"{SKIPPED}: ")) for each in (news, said)]
+    return news not in (said, UNCHANGED) and not all(in_none)
 
 
 def was_stopped(resource: Mapping[str, Any]) -> bool:

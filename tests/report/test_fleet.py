@@ -501,6 +501,13 @@ def test_an_exempt_user_that_is_still_denied_needs_attention(
     assert needs(fleet(left)) == ([(ACCOUNT, "alice", "quarantine of an exempt user")] if named else [])
 
 
+def test_who_is_exempt_is_the_user_that_has_the_arn_now(left: Outputs) -> None:
+    left.leave(policy=DELETE, days=5, outcomes=[outcome("alice", "deleted", days=5)])
+    left.leave({**resource("alice"), "UserId": "AIDAAGAIN", "CreateDate": at(3)}, log=f"{OURS}\n{NOBODY}")
+    left.leave(policy="later", outcomes=[outcome("alice", "skipped", "already gone", days=4)])
+    assert [each["unique_id"] for each in fleet(left).attention] == ["AIDAAGAIN"]
+
+
 STOP = "the file notices/STOP stops every destructive action: the user was not touched. Remove the file and run again"
 
 
