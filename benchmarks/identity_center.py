@@ -38,9 +38,8 @@ from aws_local_org import LocalOrg, Settings
 from benchmarks.results import ROOT, BenchmarkError, Derived, Planned, Unchanged
 from benchmarks.run_policy import peak_mib
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.journaled_call import resolve
-from c7n_iamusers.execution.rate_limit import RateLimit
-from c7n_iamusers.execution.retries import Backoff
+from c7n_iamusers.execution.executor import resolve
+from c7n_iamusers.execution.retries import Backoff, RateLimit
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center import access_run
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation

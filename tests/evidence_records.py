@@ -9,8 +9,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from c7n_iamusers.evidence.index import ACCOUNT, USER, VIRTUAL_MFA
-from c7n_iamusers.evidence.model import AppliedPolicy, Credential, Evidence, LastUse, Source
+from c7n_iamusers.evidence.model import Credential, Evidence, LastUse, Source
 from c7n_iamusers.iam import attachments
+from c7n_iamusers.iam.policy_documents import AppliedPolicy
 from c7n_iamusers.iam.user import IamUser
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=timezone.utc)

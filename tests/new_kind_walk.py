@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from aws_local_org import LocalOrg
 from c7n_iamusers import reference as finding_reference
 from c7n_iamusers.cli.main import main
-from c7n_iamusers.evidence.activity import activity_of, is_unused
+from c7n_iamusers.evidence.assessment import activity_of, is_unused
 from c7n_iamusers.evidence.classification import classify
 from c7n_iamusers.evidence.model import Credential
 from c7n_iamusers.exceptions import SnapshotInvalid

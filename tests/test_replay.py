@@ -18,8 +18,7 @@ from c7n.utils import reset_session_cache
 
 from aws_local_org import LocalOrg, Settings
 from c7n_iamusers.entry import ACTIONS, FILTERS, load_classes, register
-from c7n_iamusers.iam.deny_all import deny_all_document
-from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, Quarantine
+from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
 from tests.full_users import create_full_user
 from tests.policies import ACCOUNT
 from tests.replay import RECORDING, Replay

@@ -34,7 +34,7 @@ from c7n_iamusers.identity_center.aws.sign_in_events import read_sign_ins
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.member_accounts import MemberAccounts, ReadAccounts
 from c7n_iamusers.identity_center.model import CenterQuotas, Choices
-from c7n_iamusers.identity_center.people_file import PeopleMap, parse_people
+from c7n_iamusers.identity_center.people import PeopleMap, parse_people
 from c7n_iamusers.identity_center.plan import Evidence
 from c7n_iamusers.identity_center.plan_files import PlanOptions
 from c7n_iamusers.identity_center.provisioning import Fleet, TrustOptions, audit, provision, read_fleet

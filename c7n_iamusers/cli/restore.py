@@ -269,9 +269,8 @@ class _Restoring:
         return RESTORED if planned.plan.calls else SAME
 
     def _restoration(self, found: RestorableUser) -> UserRestoration:
-        from c7n_iamusers.execution.executor import Executor
+        from c7n_iamusers.execution.executor import SINGLE_TRY, Executor
         from c7n_iamusers.execution.journal import RESTORE_JOURNAL, NoJournal
-        from c7n_iamusers.execution.journaled_call import SINGLE_TRY
         from c7n_iamusers.restoration.restoring import UserRestoration
         from c7n_iamusers.restoration.snapshot_files import restore_lines
 

@@ -15,29 +15,19 @@ from c7n_iamusers.deletion.plan import deletion_documents, orphan_calls, plan_de
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, review_refusal
 from c7n_iamusers.exceptions import IamUsersError, UserReplaced
 from c7n_iamusers.execution.calls import Plan, Subject
-from c7n_iamusers.execution.executor import Applied, CallFailed, SubjectGone
+from c7n_iamusers.execution.executor import DONE, INTERRUPTED, UNKNOWN, Applied, CallFailed, Run, SubjectGone
+from c7n_iamusers.execution.executor import FAILED as FAILED_CALL
 from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.execution.journaled_call import DONE, INTERRUPTED, UNKNOWN
-from c7n_iamusers.execution.journaled_call import FAILED as FAILED_CALL
 from c7n_iamusers.execution.outcomes import DELETED, FAILED, SKIPPED
-from c7n_iamusers.execution.user_run import Run
 from c7n_iamusers.iam.attachments import MFA_DEVICE
-from c7n_iamusers.iam.deny_all import deny_form, is_bare, is_denial, put_back
+from c7n_iamusers.iam.deny_all import QUARANTINE_TAG, deny_form, is_bare, is_denial, put_back
 from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.iam.quarantine_record import QUARANTINE_TAG
 from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.iam.users import read_key_use, unassigned_mfa
-from c7n_iamusers.safeguards.guards import Guards, refusal, refused_status
-from c7n_iamusers.safeguards.identity import (
-    FORM_REFUSED,
-    BoundaryChanged,
-    handle_replacement,
-    identity_check,
-    not_gone,
-)
-from c7n_iamusers.safeguards.recheck import Recheck, no_recheck
+from c7n_iamusers.safeguards import identity
+from c7n_iamusers.safeguards.guards import Guards, Recheck, no_recheck, refusal, refused_status
 from c7n_iamusers.snapshots.archive import RecordedUser, UserRecords
 from c7n_iamusers.snapshots.snapshot import Snapshot, known_attachments
 
@@ -106,7 +96,7 @@ class _Deletion:
             except SubjectGone:
                 return self.absent()
             except UserReplaced as error:
-                return FAILED, handle_replacement(self.of.run, error, self.evidence, self.applied)
+                return FAILED, identity.handle_replacement(self.of.run, error, self.evidence, self.applied)
             finally:
                 self.applied.failure_note = self._failure_note()
             if outcome is not None:
@@ -119,7 +109,7 @@ class _Deletion:
         self.found = self.of.records.find(user, self.applied.made, self.of.adopt)
         try:
             reason = self._apply(self.found)
-        except BoundaryChanged:
+        except identity.BoundaryChanged:
             if self._pause(delays):
                 return None
             reason = "its permissions boundary keeps changing"
@@ -168,7 +158,7 @@ class _Deletion:
     def absent(self) -> StatusAndReason:
         """The outcome if no user has the name any more, after ListUsers confirmed it."""
         ended = self.applied.ended("DeleteUser")
-        if ended != DONE and (problem := not_gone(self.of.run, self.evidence)):
+        if ended != DONE and (problem := identity.not_gone(self.of.run, self.evidence)):
             return FAILED, problem
         return self._outcome_of_absence(ended in (DONE, UNKNOWN))
 
@@ -200,7 +190,7 @@ class _Deletion:
         executor.apply(Plan(plan.subject, plan.calls[denying:]), self.applied, identify)
 
     def _identify(self, found: RecordedUser, plan: Plan) -> Callable[[], bool]:
-        return identity_check(
+        return identity.identity_check(
             self.of.run.client, self.of.run.backoff, self.evidence, found.user, plan, self.applied
         )
 
@@ -210,7 +200,7 @@ class _Deletion:
             # Something was attached, or somebody deleted the user, or IAM is not consistent yet.
             return self._pause(delays)
         form = deny_form(error.call)
-        if not form or error.code not in FORM_REFUSED:
+        if not form or error.code not in identity.FORM_REFUSED:
             return False
         if error.code == "LimitExceeded":
             self.refused.add(form)

@@ -8,16 +8,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 from c7n_iamusers.execution.calls import BEFORE, ApiCall, Plan, Subject
+from c7n_iamusers.iam import deny_all
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, MFA_DEVICE, AttachmentKind, Removal
-from c7n_iamusers.iam.deny_all import (
-    DenyAllPlan,
-    deny_all_document,
-    is_bare,
-    plan_deny_all,
-    remove_inline_deny,
-)
 from c7n_iamusers.iam.own_changes import deny_record_of
-from c7n_iamusers.iam.quarantine_record import Quarantine, deletion_sids
 from c7n_iamusers.iam.user import IamUser, Item
 
 _GONE = frozenset({"NoSuchEntity"})
@@ -27,7 +20,7 @@ def plan_deletion(
     user: IamUser,
     now: datetime,
     orphaned_mfa: Iterable[Item] = (),
-    quarantine: Quarantine | None = None,
+    quarantine: deny_all.Quarantine | None = None,
     refused: Collection[str] = (),
 ) -> Plan:
     """All calls that delete ``user``, in order: Deny-all, credentials, MFA devices, groups, policies, the user.
@@ -51,20 +44,23 @@ def plan_deletion(
 
 
 def deletion_denial(
-    user: IamUser, now: datetime, quarantine: Quarantine | None = None, refused: Collection[str] = ()
-) -> DenyAllPlan:
+    user: IamUser, now: datetime, quarantine: deny_all.Quarantine | None = None, refused: Collection[str] = ()
+) -> deny_all.DenyAllPlan:
     """The Deny-all of a deletion that begins ``now``; none for a user without any attachment. Raises DenyRefused."""
-    if is_bare(user):
-        return DenyAllPlan("")
+    if deny_all.is_bare(user):
+        return deny_all.DenyAllPlan("")
     record = deny_record_of(user)
     if record and record.deletion:
-        return DenyAllPlan("inline", (), (remove_inline_deny(user),))
-    return plan_deny_all(user, deletion_documents(now, quarantine), "deletion", refused)
+        return deny_all.DenyAllPlan("inline", (), (deny_all.remove_inline_deny(user),))
+    return deny_all.plan_deny_all(user, deletion_documents(now, quarantine), "deletion", refused)
 
 
-def deletion_documents(now: datetime, quarantine: Quarantine | None) -> list[str]:
+def deletion_documents(now: datetime, quarantine: deny_all.Quarantine | None) -> list[str]:
     """The documents of the inline Deny of a deletion that begins ``now``, the one with most details first."""
-    return [deny_all_document(sid) for sid in deletion_sids(quarantine, now.astimezone(timezone.utc))]
+    return [
+        deny_all.deny_all_document(sid)
+        for sid in deny_all.deletion_sids(quarantine, now.astimezone(timezone.utc))
+    ]
 
 
 def orphan_calls(subject: Subject, devices: Iterable[Item]) -> list[ApiCall]:

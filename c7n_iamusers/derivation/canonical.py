@@ -14,10 +14,8 @@ from typing import Any
 
 from c7n_iamusers.derivation.model import PolicyReference
 from c7n_iamusers.iam.policy_documents import canonical_policy
+from c7n_iamusers.policy_comparison import patterns
 from c7n_iamusers.policy_comparison.conditions import implied
-from c7n_iamusers.policy_comparison.globs import Budget, OutOfBudget, TooComplex, example
-from c7n_iamusers.policy_comparison.languages import ACTIONS, RESOURCES, Element, Language
-from c7n_iamusers.policy_comparison.patterns import complete_arn, required, within_segments
 from c7n_iamusers.policy_comparison.statements import PolicyStatement
 
 
@@ -41,7 +39,7 @@ def document_of(statements: Iterable[PolicyStatement]) -> dict[str, Any] | None:
     return {"Version": "2012-10-17", "Statement": listed} if listed else None
 
 
-def _element(name: str, element: Element) -> dict[str, list[str]]:
+def _element(name: str, element: patterns.Element) -> dict[str, list[str]]:
     return {f"Not{name}" if element.negated else name: sorted(element.patterns)}
 
 
@@ -57,14 +55,14 @@ def _canonical(
     statements: frozenset[PolicyStatement], given: frozenset[PolicyStatement]
 ) -> tuple[PolicyStatement, ...]:
     try:
-        found = _reduced_to_few(statements, given, Budget())
-    except OutOfBudget:
+        found = _reduced_to_few(statements, given, patterns.Budget())
+    except patterns.OutOfBudget:
         found = statements  # longer, and equally correct
     return tuple(sorted(found, key=_text))
 
 
 def _reduced_to_few(
-    statements: frozenset[PolicyStatement], given: frozenset[PolicyStatement], budget: Budget
+    statements: frozenset[PolicyStatement], given: frozenset[PolicyStatement], budget: patterns.Budget
 ) -> frozenset[PolicyStatement]:
     others = sorted(given, key=_text)
     statements = frozenset(
@@ -78,45 +76,53 @@ def _reduced_to_few(
     return statements
 
 
-def includes(statement: PolicyStatement, other: PolicyStatement, budget: Budget) -> bool:
+def includes(statement: PolicyStatement, other: PolicyStatement, budget: patterns.Budget) -> bool:
     """Whether ``statement`` applies wherever ``other`` does, with the same effect. Raises OutOfBudget."""
     budget.spend(1)
     if statement.effect != other.effect or not implied(statement.conditions, other.conditions):
         return False
     if not _required(statement) <= _required(other):
         return False  # if one of its variables has no value, it may not apply at all
-    return _within(other.actions, statement.actions, ACTIONS, budget) and _within(
-        other.resources, statement.resources, RESOURCES, budget
+    return _within(other.actions, statement.actions, patterns.ACTIONS, budget) and _within(
+        other.resources, statement.resources, patterns.RESOURCES, budget
     )
 
 
 def _required(statement: PolicyStatement) -> frozenset[str]:
     """The variables without which the statement may not apply at all, see ``Interpretation``."""
     values = (value for each in statement.conditions for value in each.values)
-    return frozenset().union(*map(required, (*statement.resources.patterns, *values)))
+    return frozenset().union(*map(patterns.required, (*statement.resources.patterns, *values)))
 
 
-def _within(element: Element, other: Element, universe: str, budget: Budget) -> bool:
+def _within(
+    element: patterns.Element, other: patterns.Element, universe: str, budget: patterns.Budget
+) -> bool:
     if other.includes(element):
         return True
-    readings = (complete_arn, _by_segment) if universe == RESOURCES else (complete_arn,)
+    readings = (
+        (patterns.complete_arn, _by_segment) if universe == patterns.RESOURCES else (patterns.complete_arn,)
+    )
     try:
         return all(
-            Language(universe).cut_to(_read(element, form)).cut_off(_read(other, form)).sample(budget) is None
+            patterns.Language(universe)
+            .cut_to(_read(element, form))
+            .cut_off(_read(other, form))
+            .sample(budget)
+            is None
             for form in readings
         )
-    except OutOfBudget:
+    except patterns.OutOfBudget:
         raise
-    except TooComplex:
+    except patterns.TooComplex:
         return False
 
 
-def _read(element: Element, form: Callable[[str], str]) -> Element:
-    return Element(frozenset(map(form, element.patterns)), element.negated)
+def _read(element: patterns.Element, form: Callable[[str], str]) -> patterns.Element:
+    return patterns.Element(frozenset(map(form, element.patterns)), element.negated)
 
 
 def _by_segment(pattern: str) -> str:
-    return within_segments(complete_arn(pattern))
+    return patterns.within_segments(patterns.complete_arn(pattern))
 
 
 def _bare(statement: PolicyStatement) -> PolicyStatement:
@@ -124,36 +130,36 @@ def _bare(statement: PolicyStatement) -> PolicyStatement:
     return PolicyStatement(statement.effect, statement.actions, statement.resources, statement.conditions)
 
 
-def _reduced(statement: PolicyStatement, budget: Budget) -> PolicyStatement:
+def _reduced(statement: PolicyStatement, budget: patterns.Budget) -> PolicyStatement:
     everything = frozenset("*" if each in ("*:*", "**") else each for each in statement.actions.patterns)
     return replace(
         statement,
-        actions=_shortest(Element(everything, statement.actions.negated), budget),
+        actions=_shortest(patterns.Element(everything, statement.actions.negated), budget),
         resources=_shortest(statement.resources, budget),
     )
 
 
-def _shortest(element: Element, budget: Budget) -> Element:
+def _shortest(element: patterns.Element, budget: patterns.Budget) -> patterns.Element:
     """The element without patterns that another pattern includes."""
     kept = set(element.patterns)
     # a pattern with a variable stays: without it the statement would also apply if the variable has no value
-    sure = sorted(each for each in kept if not required(each))
+    sure = sorted(each for each in kept if not patterns.required(each))
     wide = sorted(each for each in kept if set("*?").intersection(each))
     for pattern in sure:
         if any(other != pattern and other in kept and _contains(other, pattern, budget) for other in wide):
             kept.discard(pattern)
-    return Element(frozenset(kept), element.negated)
+    return patterns.Element(frozenset(kept), element.negated)
 
 
-def _contains(pattern: str, other: str, budget: Budget) -> bool:
+def _contains(pattern: str, other: str, budget: patterns.Budget) -> bool:
     try:
         return all(
-            example(form(other), (), frozenset({form(pattern)}), budget) is None
-            for form in (complete_arn, _by_segment)
+            patterns.example(form(other), (), frozenset({form(pattern)}), budget) is None
+            for form in (patterns.complete_arn, _by_segment)
         )
-    except OutOfBudget:
+    except patterns.OutOfBudget:
         raise
-    except TooComplex:
+    except patterns.TooComplex:
         return False
 
 
@@ -164,8 +170,8 @@ def _merged_actions(statements: Iterable[PolicyStatement]) -> Iterable[PolicySta
         negated = each.actions if each.actions.negated else None
         groups[each.effect, each.resources, each.conditions, negated].append(each)
     for alike in groups.values():
-        patterns = frozenset().union(*(each.actions.patterns for each in alike))
-        yield replace(alike[0], actions=Element(patterns, alike[0].actions.negated))
+        union = frozenset().union(*(each.actions.patterns for each in alike))
+        yield replace(alike[0], actions=patterns.Element(union, alike[0].actions.negated))
 
 
 def _merged_resources(statements: Iterable[PolicyStatement]) -> Iterable[PolicyStatement]:
@@ -175,11 +181,13 @@ def _merged_resources(statements: Iterable[PolicyStatement]) -> Iterable[PolicyS
         negated = each.resources if each.resources.negated else None
         groups[each.effect, each.actions, each.conditions, negated, _required(each)].append(each)
     for alike in groups.values():
-        patterns = frozenset().union(*(each.resources.patterns for each in alike))
-        yield replace(alike[0], resources=Element(patterns, alike[0].resources.negated))
+        union = frozenset().union(*(each.resources.patterns for each in alike))
+        yield replace(alike[0], resources=patterns.Element(union, alike[0].resources.negated))
 
 
-def _without_repetition(statements: Iterable[PolicyStatement], budget: Budget) -> frozenset[PolicyStatement]:
+def _without_repetition(
+    statements: Iterable[PolicyStatement], budget: patterns.Budget
+) -> frozenset[PolicyStatement]:
     """The statements without those that another statement includes."""
     kept = set(statements)
     ordered = sorted(kept, key=_text)

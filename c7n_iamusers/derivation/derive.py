@@ -1,43 +1,171 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Derives permission sets and groups for the IAM users of any number of accounts. Pure."""
+"""Derives permission sets and groups for the IAM users of any number of accounts. Pure.
+
+Pairs of nearly equal sets are listed for people to merge.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
-from c7n_iamusers.derivation.acceptances import is_permitted, with_acceptance
-from c7n_iamusers.derivation.grouping import SetHolder, groups_of, near_duplicates, subject_order
-from c7n_iamusers.derivation.model import (
-    Derivation,
-    DerivationOptions,
-    DerivedGroup,
-    DerivedPrincipal,
-    DerivedSet,
-    Refusal,
-)
+from c7n_iamusers.derivation import model
+from c7n_iamusers.derivation.canonical import Content
 from c7n_iamusers.derivation.proving import new_policies
 from c7n_iamusers.derivation.user_derivation import UserDerivation, UserDeriver, unproven_reason
 from c7n_iamusers.derivation.user_policies import UserPolicies
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.policy_comparison.principals import PrincipalPermissions
+from c7n_iamusers.iam.policy_documents import canonical_policy
+from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, WIDER, Policies, grants_within
+from c7n_iamusers.policy_comparison.principals import PrincipalPermissions, session_context
+from c7n_iamusers.text.wording import folded
+
+_DIGEST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class SetHolder:
+    """An IAM user, its person (empty if unknown), and the permission set that replaces it."""
+
+    subject: Subject
+    person: str
+    set_name: str
+
+    @property
+    def assignment(self) -> tuple[str, str]:
+        """Account id and set name."""
+        return self.subject.account_id, self.set_name
+
+    @property
+    def owner(self) -> str:
+        """The person, without regard to case; the user's ARN if the person is unknown."""
+        return folded(self.person) or self.subject.arn
+
+
+def groups_of(
+    holders: Iterable[SetHolder], group_by: str = model.PER_ACCOUNT
+) -> Mapping[Subject, model.DerivedGroup]:
+    """The group of each user: one for each set and account, or one for all people with the same assignments."""
+    listed = list(holders)
+    whole = _assignments_by_owner(listed)
+    keys = {
+        holder: (holder.assignment,) if group_by == model.PER_ACCOUNT else whole[holder.owner]
+        for holder in listed
+    }
+    members = defaultdict(list)
+    for holder, assignments in keys.items():
+        members[assignments].append(holder.subject)
+    groups = {
+        assignments: model.DerivedGroup(
+            _name(assignments), assignments, tuple(sorted(subjects, key=subject_order))
+        )
+        for assignments, subjects in members.items()
+    }
+    return {holder.subject: groups[assignments] for holder, assignments in keys.items()}
+
+
+def _assignments_by_owner(holders: Iterable[SetHolder]) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Owner -> all its assignments."""
+    found = defaultdict(set)
+    for holder in holders:
+        found[holder.owner].add(holder.assignment)
+    return {owner: tuple(sorted(assignments)) for owner, assignments in found.items()}
+
+
+def _name(assignments: tuple[tuple[str, str], ...]) -> str:
+    """At most 45 characters for one assignment; identitystore takes 1024."""
+    if len(assignments) == 1:
+        ((account_id, set_name),) = assignments
+        return f"{set_name}-{account_id}"
+    digest = sha256(canonical_policy(assignments).encode()).hexdigest()[:_DIGEST]
+    return f"{len(assignments)}-assignments-{digest}"
+
+
+def subject_order(subject: Subject) -> tuple[str, str]:
+    """The sort key of users: account id and name."""
+    return subject.account_id, subject.name
+
+
+#: Nearly equal sets differ in at most this many policies and statements, and have more than that in common.
+_NEAR = 3
+#: Each set is compared with at most this many others that share a rare item, because all pairs of thousands of sets
+#: that differ in one statement would be of no use.
+_NEIGHBOURS = 20
+#: The maximum number of pairs, as many as people can review.
+MOST = 200
+OTHER = "other"
+
+
+@dataclass(frozen=True)
+class _Set:
+    name: str
+    items: frozenset[str]
+    policies: Policies
+
+
+def near_duplicates(sets: Iterable[tuple[str, Content, Policies]]) -> tuple[model.NearDuplicate, ...]:
+    """Pairs that share more than they differ in, and differ in little; the nearest first, up to ``MOST`` of them."""
+    listed = [_Set(name, content.items, policies) for name, content, policies in sets]
+    found = {(first.name, second.name): (first, second) for first, second in _candidates(listed)}
+    nearest = sorted((len(first.items ^ second.items), names) for names, (first, second) in found.items())
+    return tuple(_pair(*found[names]) for _, names in nearest[:MOST])
+
+
+def _candidates(sets: list[_Set]) -> Iterator[tuple[_Set, _Set]]:
+    """Pairs to compare: sets that differ in at most ``_NEAR`` items share one of their ``_NEAR + 1`` rarest."""
+    counts = Counter(item for each in sets for item in each.items)
+    buckets: defaultdict[str, list[_Set]] = defaultdict(list)
+    for each in sorted(sets, key=lambda each: (sorted(each.items), each.name)):
+        for item in sorted(each.items, key=lambda item: (counts[item], item))[: _NEAR + 1]:
+            buckets[item].append(each)
+    for bucket in buckets.values():
+        for at, each in enumerate(bucket):
+            for other in bucket[at + 1 : at + 1 + _NEIGHBOURS]:
+                if _near(each, other):
+                    yield (each, other) if each.name < other.name else (other, each)
+
+
+def _near(first: _Set, second: _Set) -> bool:
+    difference = len(first.items ^ second.items)
+    return difference <= _NEAR and difference < len(first.items & second.items)
+
+
+def _pair(first: _Set, second: _Set) -> model.NearDuplicate:
+    return model.NearDuplicate(
+        first.name,
+        second.name,
+        len(first.items ^ second.items),
+        tuple(sorted(first.items - second.items)),
+        tuple(sorted(second.items - first.items)),
+        _relation(first.policies, second.policies),
+    )
+
+
+def _relation(first: Policies, second: Policies) -> str:
+    context = session_context()
+    within, beyond = grants_within(first, second, context), grants_within(second, first, context)
+    if within:
+        return EQUAL if beyond else NARROWER
+    return WIDER if beyond else OTHER
 
 
 @dataclass
 class _Results:
     """The results so far. ``sets``: set name -> the set, and the policies of one of its users."""
 
-    options: DerivationOptions
-    sets: dict[str, tuple[DerivedSet, UserPolicies]] = field(default_factory=dict)
+    options: model.DerivationOptions
+    sets: dict[str, tuple[model.DerivedSet, UserPolicies]] = field(default_factory=dict)
     accounts: dict[str, dict[str, None]] = field(default_factory=dict)
     passed: list[tuple[PrincipalPermissions, Subject, UserDerivation]] = field(default_factory=list)
-    refused: list[Refusal] = field(default_factory=list)
+    refused: list[model.Refusal] = field(default_factory=list)
 
     def add(self, principal: PrincipalPermissions, result: UserDerivation) -> None:
-        proof = result.proof and with_acceptance(result.proof, principal.subject, self.options)
-        reason = result.reason or (unproven_reason(proof) if proof and not is_permitted(proof) else "")
+        proof = result.proof and model.with_acceptance(result.proof, principal.subject, self.options)
+        reason = result.reason or (unproven_reason(proof) if proof and not model.is_permitted(proof) else "")
         if reason:
-            self.refused.append(Refusal(principal.subject, reason, proof))
+            self.refused.append(model.Refusal(principal.subject, reason, proof))
             return
         assert result.derived
         assert result.held
@@ -49,7 +177,7 @@ class _Results:
         self.passed.append((principal, principal.subject, result if same else replace(result, proof=proof)))
 
 
-def derive(principals: Iterable[PrincipalPermissions], options: DerivationOptions) -> Derivation:
+def derive(principals: Iterable[PrincipalPermissions], options: model.DerivationOptions) -> model.Derivation:
     """A permission set, a group and a proof for each user, or the reason why there is none.
 
     A user's set depends only on its own policies and ``options``. ``principals``: each user once.
@@ -60,12 +188,12 @@ def derive(principals: Iterable[PrincipalPermissions], options: DerivationOption
     return _derivation(results)
 
 
-def _derivation(results: _Results) -> Derivation:
+def _derivation(results: _Results) -> model.Derivation:
     groups = _groups(results, {name: name for name in results.sets})
     earlier = {name: held.content.earlier_name for name, (_, held) in results.sets.items()}
     earlier_groups = _groups(results, earlier)
     principals = [
-        DerivedPrincipal(
+        model.DerivedPrincipal(
             subject,
             result.derived.name,
             groups[subject].name,
@@ -80,7 +208,7 @@ def _derivation(results: _Results) -> Derivation:
         replace(derived, accounts=tuple(sorted(results.accounts[name])))
         for name, (derived, _) in results.sets.items()
     ]
-    return Derivation(
+    return model.Derivation(
         tuple(sorted(sets, key=lambda each: each.name)),
         _distinct(groups.values()),
         tuple(sorted(principals, key=lambda each: subject_order(each.subject))),
@@ -93,7 +221,7 @@ def _derivation(results: _Results) -> Derivation:
     )
 
 
-def _groups(results: _Results, names: Mapping[str, str]) -> Mapping[Subject, DerivedGroup]:
+def _groups(results: _Results, names: Mapping[str, str]) -> Mapping[Subject, model.DerivedGroup]:
     """The group of each user. ``names``: set name -> name to use for it."""
     holders = [
         SetHolder(subject, principal.person, names[result.derived.name])
@@ -103,6 +231,6 @@ def _groups(results: _Results, names: Mapping[str, str]) -> Mapping[Subject, Der
     return groups_of(holders, results.options.group_by)
 
 
-def _distinct(groups: Iterable[DerivedGroup]) -> tuple[DerivedGroup, ...]:
+def _distinct(groups: Iterable[model.DerivedGroup]) -> tuple[model.DerivedGroup, ...]:
     named = {each.name: each for each in groups}
     return tuple(named[name] for name in sorted(named))

@@ -1,63 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proves that a permission set grants its people no more than their IAM users may do. Pure."""
+"""Proves that a permission set, derived or existing, grants its people no more than their IAM users may do. Pure."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 from c7n_iamusers.derivation.canonical import includes
 from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet, PolicyReference
-from c7n_iamusers.derivation.translation import StatementTranslation
-from c7n_iamusers.derivation.user_policies import UserPolicies
-from c7n_iamusers.policy_comparison.comparison import Policies, compare
-from c7n_iamusers.policy_comparison.globs import Budget, OutOfBudget
+from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds
+from c7n_iamusers.derivation.user_policies import StatementTranslation, UserPolicies
+from c7n_iamusers.policy_comparison import comparison
+from c7n_iamusers.policy_comparison.patterns import Budget, OutOfBudget
 from c7n_iamusers.policy_comparison.principals import (
     ManagedPolicy,
     PrincipalPermissions,
     RequestContext,
+    managed_policy,
     session_context,
-)
-from c7n_iamusers.policy_comparison.proof import (
-    CARRIED,
-    EQUAL,
-    LEFT_OUT,
-    NARROWER,
-    UNDECIDED,
-    WIDER,
-    PolicyMapping,
-    Proof,
+    user_context,
 )
 from c7n_iamusers.policy_comparison.statements import PolicyStatement, managed_statements, parse_policy
 
 
 def mapping_of(
     held: UserPolicies, derived: DerivedSet, statements: Iterable[PolicyStatement]
-) -> tuple[PolicyMapping, ...]:
+) -> tuple[comparison.PolicyMapping, ...]:
     """What happens to each policy and statement of the user in ``derived``. ``statements``: those of ``derived``."""
     listed, budget = list(statements), Budget()
     found = [*_aws(held, derived)]
     found += [_target(each, derived, listed, budget) for policy in held.own for each in policy.translations]
     boundary = held.principal.boundary
     if boundary:
-        found.append(PolicyMapping(f"permissions boundary {boundary.name}", CARRIED, "permissions boundary"))
+        found.append(
+            comparison.PolicyMapping(
+                f"permissions boundary {boundary.name}", comparison.CARRIED, "permissions boundary"
+            )
+        )
     return tuple(found)
 
 
-def _aws(held: UserPolicies, derived: DerivedSet) -> Iterator[PolicyMapping]:
+def _aws(held: UserPolicies, derived: DerivedSet) -> Iterator[comparison.PolicyMapping]:
     for each in held.aws:
         if each.policy.arn in derived.managed_policies:
-            yield PolicyMapping(each.source, CARRIED, f"AWS-managed policy {each.policy.arn}")
+            yield comparison.PolicyMapping(
+                each.source, comparison.CARRIED, f"AWS-managed policy {each.policy.arn}"
+            )
         else:
-            yield PolicyMapping(each.source, LEFT_OUT)
+            yield comparison.PolicyMapping(each.source, comparison.LEFT_OUT)
 
 
 def _target(
     translation: StatementTranslation, derived: DerivedSet, statements: list[PolicyStatement], budget: Budget
-) -> PolicyMapping:
+) -> comparison.PolicyMapping:
     source = translation.original.source
     if translation.translated is None:
-        return PolicyMapping(source, LEFT_OUT)
+        return comparison.PolicyMapping(source, comparison.LEFT_OUT)
     translated = translation.translated
     same = (each for each in statements if each == translated)
     including = (each for each in statements if includes(each, translated, budget))
@@ -67,10 +68,12 @@ def _target(
         found = None
     # If no single statement includes it, several do together.
     target = found.source if found else f"permission set {derived.name}"
-    return PolicyMapping(source, translation.how, target)
+    return comparison.PolicyMapping(source, translation.how, target)
 
 
-def prove(held: UserPolicies, derived: DerivedSet, session: RequestContext, user: RequestContext) -> Proof:
+def prove(
+    held: UserPolicies, derived: DerivedSet, session: RequestContext, user: RequestContext
+) -> comparison.Proof:
     """The proof of ``derived`` against the current policies of the user, in the user's account.
 
     ``session``, ``user``: the known context of requests through the set, and of the user. Fewer known facts never
@@ -78,19 +81,19 @@ def prove(held: UserPolicies, derived: DerivedSet, session: RequestContext, user
     """
     principal = held.principal
     old, new = old_policies(principal), new_policies(principal, derived)
-    verdict, witnesses = compare(new, session, old, user)
+    verdict, witnesses = comparison.compare(new, session, old, user)
     before = (*old.statements, *(old.boundary or ()))
-    if verdict == EQUAL and any(each.dependent for each in before):
-        verdict = NARROWER
-    elif verdict == WIDER and any(each.has_unknowns for each in before):
-        verdict = UNDECIDED
-    return Proof(verdict, witnesses, held.remarks, mapping_of(held, derived, new.statements))
+    if verdict == comparison.EQUAL and any(each.dependent for each in before):
+        verdict = comparison.NARROWER
+    elif verdict == comparison.WIDER and any(each.has_unknowns for each in before):
+        verdict = comparison.UNDECIDED
+    return comparison.Proof(verdict, witnesses, held.remarks, mapping_of(held, derived, new.statements))
 
 
-def old_policies(principal: PrincipalPermissions) -> Policies:
+def old_policies(principal: PrincipalPermissions) -> comparison.Policies:
     """The policies of an IAM user. Raises ValueError for a policy that is unread or does not parse."""
     boundary = principal.boundary
-    return Policies(
+    return comparison.Policies(
         (
             *(
                 each
@@ -109,7 +112,7 @@ def session_of(principal: PrincipalPermissions, options: DerivationOptions) -> R
     return session_context({options.username_tag: principal.person} if tagged else None)
 
 
-def new_policies(principal: PrincipalPermissions, derived: DerivedSet) -> Policies:
+def new_policies(principal: PrincipalPermissions, derived: DerivedSet) -> comparison.Policies:
     """The policies of people with ``derived``, which was derived from ``principal``."""
     known = {policy.arn: policy for policy in all_managed(principal) if policy.aws_managed}
     own = {
@@ -126,10 +129,10 @@ def new_policies(principal: PrincipalPermissions, derived: DerivedSet) -> Polici
     ]
     boundary = derived.boundary
     if boundary is None:
-        return Policies(tuple(statements))
+        return comparison.Policies(tuple(statements))
     if isinstance(boundary, PolicyReference):
-        return Policies(tuple(statements), _referred(boundary, own))
-    return Policies(tuple(statements), _aws_managed(known[boundary]))
+        return comparison.Policies(tuple(statements), _referred(boundary, own))
+    return comparison.Policies(tuple(statements), _aws_managed(known[boundary]))
 
 
 def _aws_managed(policy: ManagedPolicy) -> tuple[PolicyStatement, ...]:
@@ -146,3 +149,91 @@ def all_managed(principal: PrincipalPermissions) -> Iterable[ManagedPolicy]:
     """Every managed policy of the user, its groups and its boundary."""
     boundary = [principal.boundary] if principal.boundary else []
     return (*(policy for policy, _ in principal.managed_policies), *boundary)
+
+
+@dataclass(frozen=True, slots=True)
+class _User:
+    principal: PrincipalPermissions
+    options: DerivationOptions
+    policies: Mapping[str, Any]
+
+
+@dataclass
+class ExistingSetProofs:
+    """Verdicts on existing permission sets, for the users that were added."""
+
+    users: dict[str, _User] = field(default_factory=dict)
+    _found: dict[tuple[str, PermissionSet], str] = field(default_factory=dict)
+
+    def add(
+        self,
+        principals: Iterable[PrincipalPermissions],
+        options: DerivationOptions,
+        policies: Mapping[str, Any],
+    ) -> None:
+        """Add users. ``policies``: ARN -> document, of the customer-managed policies of their account."""
+        for each in principals:
+            known = self.users.get(each.arn)
+            # If two Custodian policies have options for one user, use those that assume less.
+            if known is None or known.options.identity_center_mfa:
+                self.users[each.arn] = _User(each, options, policies)
+
+    def verdict(self, arn: str, held: PermissionSet) -> str:
+        """The verdict on ``held`` against the policies of the user ``arn``; WIDER if the user is unknown."""
+        key = (arn, held)
+        if key not in self._found:
+            user = self.users.get(arn)
+            try:
+                self._found[key] = _compared(user, held) if user else comparison.WIDER
+            except ValueError:
+                self._found[key] = comparison.WIDER
+        return self._found[key]
+
+    def has_itself(self, arn: str, references: Iterable[str]) -> bool:
+        """Whether the user has each of the customer-managed policies ``references`` (``/path/Name``)."""
+        user = self.users.get(arn)
+        own = {each.path_and_name for each in all_managed(user.principal)} if user else set()
+        return own.issuperset(references)
+
+    def documents(self, arn: str, policies: Iterable[str]) -> dict[str, Any]:
+        """Path and name -> document, for the customer-managed policies of the user's account that are known."""
+        user = self.users.get(arn)
+        if user is None:
+            return {}
+        found = {policy: user.policies.get(_own_arn(user.principal, policy)) for policy in policies}
+        return {policy: document for policy, document in found.items() if document is not None}
+
+    def session_seconds(self, arn: str) -> int | None:
+        """The session duration that the user's options ask for, in seconds; None if the user is unknown."""
+        user = self.users.get(arn)
+        return duration_seconds(user.options.session_duration) if user else None
+
+
+def _compared(user: _User, held: PermissionSet) -> str:
+    principal, options = user.principal, user.options
+    new = comparison.Policies(tuple(_statements(user, held)), _boundary(user, held.boundary))
+    session, context = session_of(principal, options), user_context(principal, options.identity_center_mfa)
+    return comparison.compare(new, session, old_policies(principal), context)[0]
+
+
+def _statements(user: _User, held: PermissionSet) -> Iterator[PolicyStatement]:
+    for policy in (*held.managed_policies, *held.customer_policies):
+        yield from _managed(user, policy)
+    if held.inline_policy:
+        yield from parse_policy(json.loads(held.inline_policy), "inline policy")
+
+
+def _boundary(user: _User, boundary: str) -> tuple[PolicyStatement, ...] | None:
+    return _managed(user, boundary) if boundary else None
+
+
+def _managed(user: _User, policy: str) -> tuple[PolicyStatement, ...]:
+    """The statements of ``policy`` (an ARN, or path and name). Raises ValueError if its document is unknown."""
+    arn = policy if policy.startswith("arn:") else _own_arn(user.principal, policy)
+    held = {each.arn: each for each in all_managed(user.principal)}
+    return managed_statements(held.get(arn) or managed_policy(arn, user.policies), f"policy {policy}")
+
+
+def _own_arn(principal: PrincipalPermissions, policy: str) -> str:
+    partition = principal.arn.split(":")[1]
+    return f"arn:{partition}:iam::{principal.account_id}:policy{policy}"

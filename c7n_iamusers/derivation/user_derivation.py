@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Derives the permission set of one user, once for all users with the same policies. Pure."""
+"""Derives the permission set of one user, once for all users with the same policies, within the quotas. Pure.
+
+Quotas: "IAM Identity Center quotas" (IAM Identity Center User Guide) and, for the role in each account, "IAM and AWS
+STS quotas" (IAM User Guide).
+"""
 
 from __future__ import annotations
 
@@ -9,26 +13,99 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
-from c7n_iamusers.derivation.acceptances import NOT_ACCEPTED
-from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet
+from c7n_iamusers.derivation.canonical import canonical, document_of, written
+from c7n_iamusers.derivation.model import NOT_ACCEPTED, DerivationOptions, DerivedSet, PolicyReference
+from c7n_iamusers.derivation.permission_set import duration_seconds
 from c7n_iamusers.derivation.proving import old_policies, prove, session_of
-from c7n_iamusers.derivation.rendering import render
-from c7n_iamusers.derivation.user_policies import UserPolicies, read_user_policies
+from c7n_iamusers.derivation.user_policies import CustomerPolicy, UserPolicies, read_user_policies
 from c7n_iamusers.iam.deny_all import aws_deny_all
-from c7n_iamusers.iam.policy_documents import COMPROMISED
-from c7n_iamusers.policy_comparison.comparison import UNPROVEN as TOO_COMPLEX
+from c7n_iamusers.iam.policy_documents import COMPROMISED, canonical_policy
+from c7n_iamusers.policy_comparison import principals
+from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, TOO_COMPLEX, WIDER, Proof, Witness
 from c7n_iamusers.policy_comparison.patterns import variables
-from c7n_iamusers.policy_comparison.principals import (
-    GroupPermissions,
-    ManagedPolicy,
-    PrincipalPermissions,
-    RequestContext,
-    depends_on_principal,
-    session_context,
-    user_context,
-)
-from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, WIDER, Proof, Witness
 from c7n_iamusers.policy_comparison.statements import DENY, EVERYTHING, PolicyStatement
+
+
+def render(held: UserPolicies, options: DerivationOptions) -> DerivedSet:
+    """The permission set of a user, which depends only on the user's own policies and ``options``.
+
+    It refers only to customer-managed policies that the user has, so a later change of such a policy changes the user
+    as well. Raises ValueError, with the numbers and what to do, if the quotas are exceeded.
+    """
+    content = held.content
+    room = min(options.policies_per_set, options.policies_per_role) - len(content.managed)
+    if room < 0:
+        raise ValueError(_too_many(len(content.managed), options))
+    references, rest = _split(held, room)
+    boundary = content.boundary
+    derived = DerivedSet(
+        "",
+        tuple(sorted(content.managed)),
+        references,
+        document_of(rest),
+        (boundary.reference or boundary.arn) if boundary else None,
+        _duration(options.session_duration),
+    )
+    _check_size(derived.inline_policy, options)
+    return replace(derived, name=content.name(_form(derived)))
+
+
+def _form(derived: DerivedSet) -> dict[str, object]:
+    """What makes sets with equal content different: inline document, references and session duration."""
+    return {
+        "inline": derived.inline,
+        "references": [f"{each.path}{each.name}" for each in derived.customer_managed],
+        "session": derived.session_duration,
+    }
+
+
+def _split(held: UserPolicies, room: int) -> tuple[tuple[PolicyReference, ...], tuple[PolicyStatement, ...]]:
+    """The policies to refer to, and the statements to put inline."""
+    # Keyed by reference, since a user can have a policy both directly and through a group. The largest come first,
+    # because they save the most inline space.
+    whole = {policy.reference: policy for policy in held.own if policy.whole}
+    references = dict(sorted(whole.items(), key=lambda each: (-_size(each[1]), each[0]))[:room])
+    given = [statement for policy in references.values() for statement in policy.translated]
+    rest = [
+        statement
+        for policy in held.own
+        if policy.reference not in references
+        for statement in policy.translated
+    ]
+    return tuple(sorted(filter(None, references))), canonical(rest, given)
+
+
+def _duration(text: str) -> str:
+    """The duration in canonical form: PT60M is PT1H."""
+    seconds = duration_seconds(text)
+    if seconds is None:
+        return text
+    if seconds % 3600 == 0:
+        return f"PT{seconds // 3600}H"
+    return f"PT{seconds // 60}M" if seconds % 60 == 0 else f"PT{seconds}S"
+
+
+def _size(policy: CustomerPolicy) -> int:
+    return sum(len(canonical_policy(written(each))) for each in policy.translated)
+
+
+def _too_many(count: int, options: DerivationOptions) -> str:
+    return (
+        f"needs {count} AWS-managed policies; a permission set can have {options.policies_per_set}, and its role in "
+        f"the account {options.policies_per_role}: request a higher quota for roles and set "
+        "derive: {policies-per-role: ...}, or detach some policies"
+    )
+
+
+def _check_size(inline: str, options: DerivationOptions) -> None:
+    characters, size = len("".join(inline.split())), len(inline.encode())
+    if characters > options.inline_characters or size > options.inline_bytes:
+        raise ValueError(
+            f"needs an inline policy of {characters} characters and {size} bytes; a permission set can have "
+            f"{options.inline_characters} and {options.inline_bytes}: create customer-managed policies with the same "
+            "name and document in each account, which the set can refer to, or shorten the policies"
+        )
+
 
 _SHOWN = 3
 _DENY_ALL = PolicyStatement(DENY, EVERYTHING, EVERYTHING)
@@ -110,10 +187,10 @@ class UserDeriver:
         self._context_keys: dict[Hashable, _ContextKeys] = {}
         self._results: dict[Hashable, UserDerivation] = {}
 
-    def of(self, principal: PrincipalPermissions) -> UserDerivation:
+    def of(self, principal: principals.PrincipalPermissions) -> UserDerivation:
         """The result for ``principal``, which must outlive this instance: documents are cached by their ``id()``."""
         shape = self._shape(principal)
-        context = user_context(principal, self._options.identity_center_mfa)
+        context = principals.user_context(principal, self._options.identity_center_mfa)
         keys = self._context_keys.get(shape)
         if keys is None:
             keys = self._context_keys[shape] = _context_keys(principal, self._options)
@@ -121,11 +198,13 @@ class UserDeriver:
         tagged = bool(self._options.username_tag) and principal.person == principal.user_name
         key = (shape, values, tagged)
         if key not in self._results:
-            self._results[key] = self._derive(principal, RequestContext(_known(values, context)))
+            self._results[key] = self._derive(principal, principals.RequestContext(_known(values, context)))
         result, varies = self._results[key], keys.varies or self._options.username_tag
         return self._with_own_proof(principal, context, result) if result.proof and varies else result
 
-    def _derive(self, principal: PrincipalPermissions, known: RequestContext) -> UserDerivation:
+    def _derive(
+        self, principal: principals.PrincipalPermissions, known: principals.RequestContext
+    ) -> UserDerivation:
         try:
             held = read_user_policies(_in_order(principal), self._options)
             if reason := blocked_reason(held) or empty_reason(held):
@@ -133,10 +212,13 @@ class UserDeriver:
             derived = render(held, self._options)
         except ValueError as error:
             return UserDerivation(reason=str(error))
-        return UserDerivation(held, derived, prove(held, derived, session_context(), known))
+        return UserDerivation(held, derived, prove(held, derived, principals.session_context(), known))
 
     def _with_own_proof(
-        self, principal: PrincipalPermissions, context: RequestContext, result: UserDerivation
+        self,
+        principal: principals.PrincipalPermissions,
+        context: principals.RequestContext,
+        result: UserDerivation,
     ) -> UserDerivation:
         """The result with a proof by all facts of the user, if the shared proof is not EQUAL or NARROWER."""
         assert result.held
@@ -148,20 +230,22 @@ class UserDeriver:
         session = session_of(principal, self._options)
         return UserDerivation(held, result.derived, prove(held, result.derived, session, context))
 
-    def _shape(self, principal: PrincipalPermissions) -> Hashable:
+    def _shape(self, principal: principals.PrincipalPermissions) -> Hashable:
         return (
             self._holder(principal),
             tuple(sorted((group.name, self._holder(group)) for group in principal.groups)),
             self._policy(principal.boundary) if principal.boundary else None,
         )
 
-    def _holder(self, holder: PrincipalPermissions | GroupPermissions) -> tuple[_Texts, _Texts]:
+    def _holder(
+        self, holder: principals.PrincipalPermissions | principals.GroupPermissions
+    ) -> tuple[_Texts, _Texts]:
         return (
             tuple(sorted(map(self._policy, holder.attached))),
             tuple(sorted((name, _text(document)) for name, document in holder.inline)),
         )
 
-    def _policy(self, policy: ManagedPolicy) -> tuple[str, str]:
+    def _policy(self, policy: principals.ManagedPolicy) -> tuple[str, str]:
         # Without the account, so that accounts share results; an unread policy keeps its ARN for the error.
         shared = not policy.aws_managed and policy.document is not None
         # A managed policy's document is the same object for all users of its account.
@@ -170,7 +254,7 @@ class UserDeriver:
         return policy.path_and_name if shared else policy.arn, text
 
 
-def _in_order(principal: PrincipalPermissions) -> PrincipalPermissions:
+def _in_order(principal: principals.PrincipalPermissions) -> principals.PrincipalPermissions:
     """The same policies in one order, so that the result does not depend on which user comes first."""
     groups = [
         replace(each, attached=_by_arn(each.attached), inline=tuple(sorted(each.inline, key=itemgetter(0))))
@@ -180,7 +264,7 @@ def _in_order(principal: PrincipalPermissions) -> PrincipalPermissions:
     return replace(principal, attached=_by_arn(principal.attached), inline=inline, groups=tuple(groups))
 
 
-def _by_arn(policies: Iterable[ManagedPolicy]) -> tuple[ManagedPolicy, ...]:
+def _by_arn(policies: Iterable[principals.ManagedPolicy]) -> tuple[principals.ManagedPolicy, ...]:
     return tuple(sorted(policies, key=lambda each: (each.path_and_name, each.arn)))
 
 
@@ -196,7 +280,7 @@ class _ContextKeys:
     varies: bool = False
 
 
-def _known(values: tuple[tuple[str, Any], ...], context: RequestContext) -> dict[str, Any]:
+def _known(values: tuple[tuple[str, Any], ...], context: principals.RequestContext) -> dict[str, Any]:
     shared = {key: found for key, found in context.facts.items() if key in _SHARED}
     return {**shared, **{key: found for key, found in values if found is not None}}
 
@@ -205,7 +289,7 @@ def _known(values: tuple[tuple[str, Any], ...], context: RequestContext) -> dict
 _SHARED = ("aws:principaltype", "aws:multifactorauthpresent")
 
 
-def _context_keys(principal: PrincipalPermissions, options: DerivationOptions) -> _ContextKeys:
+def _context_keys(principal: principals.PrincipalPermissions, options: DerivationOptions) -> _ContextKeys:
     try:
         policies = old_policies(principal)
     except ValueError:
@@ -215,8 +299,8 @@ def _context_keys(principal: PrincipalPermissions, options: DerivationOptions) -
     in_texts = {key for statement in statements for key in _variables(statement)}
     read = conditions | (in_texts if options.write_out else set())
     return _ContextKeys(
-        tuple(sorted(key for key in read if depends_on_principal(key) and key not in _SHARED)),
-        any(depends_on_principal(key) for key in in_texts),
+        tuple(sorted(key for key in read if principals.depends_on_principal(key) and key not in _SHARED)),
+        any(principals.depends_on_principal(key) for key in in_texts),
     )
 
 

@@ -1,26 +1,79 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The assessment of users one after another: classification, findings and activity.
+"""The assessment of users one after another: classification, findings, and when each was last active.
 
-The filter ``unnecessary`` and the command ``evidence`` both assess users, the filter with a policy's criteria.
+The filter ``unnecessary`` and the command ``evidence`` both assess users, the filter with a policy's criteria. A
+deletion can depend on "unused". So a user counts as unused only if every kind of credential was read, the last use of
+each credential is known, and the evidence is less than a day old.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from c7n_iamusers.evidence.activity import activity_of
 from c7n_iamusers.evidence.classification import classify
 from c7n_iamusers.evidence.findings import Case, Findings, Provisioning, Thresholds, evaluate
-from c7n_iamusers.evidence.index import EvidenceIndex, with_listed_credentials
-from c7n_iamusers.evidence.model import Activity, Classification, Evidence, Hint, Source
+from c7n_iamusers.evidence.index import USER, EvidenceIndex, with_listed_credentials
+from c7n_iamusers.evidence.model import Activity, Classification, Credential, Evidence, Hint, Source
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import LISTED_KINDS, list_kind
+from c7n_iamusers.text.wording import moment
+
+#: The pieces of evidence that activity depends on.
+ACTIVITY_PIECES = (USER, *dict.fromkeys(kind.piece for kind in attachments.CREDENTIAL_KINDS))
+#: The oldest evidence that counts. AWS returns credential reports that are up to 4 hours old.
+MAX_AGE = timedelta(days=1)
+
+
+def activity_of(user: IamUser, evidence: Evidence) -> Activity:
+    """The activity of ``user`` with all its credentials."""
+    held = [each for found in evidence.credentials.values() for each in found]
+    used = [(each.last_use.at, each) for each in held if each.last_use and each.last_use.at]
+    latest = max(used, key=lambda pair: pair[0])[1] if used else None
+    times = [evidence.time_of(piece) for piece in ACTIVITY_PIECES]
+    events = (
+        [at for at, _ in used] + [each.created for each in held] + [moment(user.detail.get("CreateDate"))]
+    )
+    return Activity(
+        latest.last_use if latest else None,
+        latest.title if latest else "",
+        max((event for event in events if event), default=None),
+        None if None in times else min(time for time in times if time),
+        tuple(_unknown(user, evidence, held)),
+    )
+
+
+def is_unused(activity: Activity, days: float, now: datetime) -> bool:
+    """Whether the user had no activity for ``days`` days. Creating a credential counts as activity.
+
+    False if anything is unknown, or the evidence is older than MAX_AGE. Days are counted up to the time of the
+    oldest piece of evidence.
+    """
+    if activity.unknown or activity.idle_since is None or activity.as_of is None:
+        return False
+    recent = now - activity.as_of <= MAX_AGE
+    return recent and activity.as_of - activity.idle_since >= timedelta(days=days)
+
+
+def _unknown(user: IamUser, evidence: Evidence, held: list[Credential]) -> Iterator[str]:
+    if moment(user.detail.get("CreateDate")) is None:
+        yield "when the user was created"
+    yield from (
+        f"{kind.title}: not read"
+        for kind in attachments.CREDENTIAL_KINDS
+        if kind.name not in evidence.credentials
+    )
+    for credential in held:
+        if credential.last_use is None:
+            yield f"{credential.title}: last use unknown"
+        elif credential.created is None:
+            yield f"{credential.title}: age unknown"
+
 
 #: The key of a resource under which Cloud Custodian's output holds the assessment.
 ANNOTATION = "c7n:IamUser"

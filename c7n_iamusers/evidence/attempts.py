@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from c7n_iamusers.evidence.model import AppliedPolicy
 from c7n_iamusers.iam.attachments import ACTIVE, CREDENTIAL_KINDS, CREDENTIAL_TRAITS
-from c7n_iamusers.iam.policy_documents import listed, parse_document, statements
+from c7n_iamusers.iam.policy_documents import AppliedPolicy, listed, parse_document, statements
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
-from c7n_iamusers.text.moments import as_text, moment
+from c7n_iamusers.text.wording import as_text, moment
 
 HEARD, QUIET, DEAF = "heard", "quiet", "deaf"
 STATES = (HEARD, QUIET, DEAF)

@@ -1,32 +1,122 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether people, programs or both use an IAM user, the reasons, and what can replace it. Pure."""
+"""Whether people, programs or both use an IAM user, the reasons, and what can replace it. Pure.
+
+Names, paths and tags count as hints: an organization's own hints come before common naming.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from c7n_iamusers.evidence.hints import (
-    hinted_kinds,
-    is_ci,
-    is_smtp,
-    is_vendor,
-    machine_indicator,
-    person_indicator,
-)
-from c7n_iamusers.evidence.model import (
-    BEDROCK_API_KEY,
-    HUMAN,
-    MACHINE,
-    MIXED,
-    NO_CREDENTIALS,
-    UNKNOWN,
-    Classification,
-    Credential,
-    Evidence,
-    Hint,
-)
+from c7n_iamusers.evidence import model
+from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.iam import attachments
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.iam.user_patterns import FIELDS, matches, pattern_fault
+
+HINTED_KINDS = (model.HUMAN, model.MACHINE, model.MIXED)
+
+#: Words of a user name between separators: matches ``ci-checkout``, ``svc_mailer``, ``terraform``, not ``cicero``.
+_MACHINE_WORDS = frozenset(
+    "agent api app automation backup batch bot build cd ci cicd circleci cron daemon deploy deployer deployment "
+    "etl exporter github gitlab integration jenkins job lambda machine monitoring pipeline runner robot script "
+    "server service ses smtp sftp svc sync system terraform travis upload uploader worker".split()
+)
+_MACHINE_PATHS = frozenset(
+    "apps bots ci machines pipelines robots service-accounts services system vendors".split()
+)
+_VENDOR_WORDS = frozenset("integration partner saas thirdparty vendor vendors".split())
+_CI_WORDS = frozenset(
+    "build cd ci cicd circleci deploy deployer deployment github gitlab jenkins pipeline runner terraform "
+    "travis".split()
+)
+#: The SES console names the users that it creates for SMTP: ses-smtp-user.20260131-120000.
+_SMTP_WORDS = frozenset("ses smtp".split())
+#: Tags of people's users. An Owner tag indicates nothing, since programs have one too.
+_PERSON_TAGS = frozenset(
+    "displayname e-mail email employeeid familyname firstname givenname lastname mail surname".split()
+)
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[a-z]+", re.IGNORECASE)
+_FULL_NAME = re.compile(r"[^\W\d_]{2,}\.[^\W\d_]{2,}")
+
+
+def hinted_kinds(user: IamUser, hints: Sequence[model.Hint]) -> dict[str, model.Hint]:
+    """Kind -> the first of ``hints`` that matches ``user`` with this kind."""
+    found: dict[str, model.Hint] = {}
+    for hint in hints:
+        if hint.kind not in found and matches(user, hint.field, hint.pattern):
+            found[hint.kind] = hint
+    return found
+
+
+def machine_indicator(user: IamUser) -> str:
+    """What in the name or path indicates a program, in words; empty if nothing does."""
+    if words := _words(user.name) & _MACHINE_WORDS:
+        return f"{min(words)!r} in its name"
+    parts = {part.lower() for part in user.path.split("/")} & _MACHINE_PATHS
+    return f"path {user.path}" if parts else ""
+
+
+def person_indicator(user: IamUser) -> str:
+    """What in the tags or name indicates a person, in words; empty if nothing does."""
+    tags = sorted(key for key in user.tags if key.lower() in _PERSON_TAGS)
+    if tags:
+        return f"tag {tags[0]}"
+    if _EMAIL.fullmatch(user.name) or _FULL_NAME.fullmatch(user.name):
+        return "a person's name"
+    return ""
+
+
+def is_vendor(user: IamUser) -> bool:
+    """Whether the name or path indicates a vendor's program."""
+    return bool((_words(user.name) | {part.lower() for part in user.path.split("/")}) & _VENDOR_WORDS)
+
+
+def is_ci(user: IamUser) -> bool:
+    """Whether the name indicates a build or deployment pipeline."""
+    return bool(_words(user.name) & _CI_WORDS)
+
+
+def is_smtp(user: IamUser) -> bool:
+    """Whether the name indicates SMTP access to Amazon SES, whose password is derived from an access key."""
+    return bool(_words(user.name) & _SMTP_WORDS)
+
+
+def parse_hints(data: Any, where: str) -> tuple[model.Hint, ...]:
+    """Hints from a policy's ``hints``: kind -> field -> pattern or list of patterns.
+
+    Raises InvalidPolicyData with the place, the fault and what to write instead.
+    """
+    if not isinstance(data, Mapping):
+        raise InvalidPolicyData(
+            f"{where}: must map kinds to patterns, such as {{machine: {{user: ['ci-*']}}}}"
+        )
+    return tuple(
+        hint for kind, fields in data.items() for hint in _of_kind(str(kind), fields, f"{where}.{kind}")
+    )
+
+
+def _of_kind(kind: str, fields: Any, where: str) -> Iterator[model.Hint]:
+    if kind not in HINTED_KINDS:
+        raise InvalidPolicyData(f"{where}: a hint can say {', '.join(HINTED_KINDS)}, not {kind!r}")
+    if not isinstance(fields, Mapping) or not set(fields) <= set(FIELDS):
+        raise InvalidPolicyData(f"{where}: must map {', '.join(FIELDS)} to patterns, not {fields!r}")
+    for field, patterns in fields.items():
+        for pattern in patterns if isinstance(patterns, list) else [patterns]:
+            if not isinstance(pattern, str) or not pattern:
+                raise InvalidPolicyData(
+                    f"{where}.{field}: must be a shell glob such as 'ci-*', not {pattern!r}"
+                )
+            if fault := pattern_fault(field, pattern):
+                raise InvalidPolicyData(f"{where}.{field}: {pattern!r} {fault}")
+            yield model.Hint(kind, field, pattern)
+
+
+def _words(name: str) -> set[str]:
+    return set(re.split(r"[^a-z]+", name.lower()))
+
 
 IDENTITY_CENTER = "identity-center"
 ROLE = "role"
@@ -66,22 +156,22 @@ _BY_SERVICE: Mapping[str, tuple[str, ...]] = {
 _OTHER_SERVICES = (SIGNED_REQUESTS, EXEMPT)
 
 
-def replacements(user: IamUser, kind: str, held: Iterable[Credential]) -> tuple[str, ...]:
+def replacements(user: IamUser, kind: str, held: Iterable[model.Credential]) -> tuple[str, ...]:
     """What can replace a user of ``kind`` with the credentials ``held``, the best first; empty if nothing is needed."""
     fitting = dict.fromkeys(_fitting(user, kind, tuple(held)))
     last = (EXEMPT,) if EXEMPT in fitting else ()
     return (*(each for each in fitting if each != EXEMPT), *last)
 
 
-def _fitting(user: IamUser, kind: str, held: tuple[Credential, ...]) -> Iterator[str]:
-    if kind == BEDROCK_API_KEY:
+def _fitting(user: IamUser, kind: str, held: tuple[model.Credential, ...]) -> Iterator[str]:
+    if kind == model.BEDROCK_API_KEY:
         yield SHORT_TERM_KEY
         return
-    if kind not in (HUMAN, MACHINE, MIXED):
+    if kind not in (model.HUMAN, model.MACHINE, model.MIXED):
         return
-    if kind != MACHINE:
+    if kind != model.MACHINE:
         yield IDENTITY_CENTER
-    if kind != HUMAN and any(attachments.CREDENTIAL_TRAITS[each.kind].signs_requests for each in held):
+    if kind != model.HUMAN and any(attachments.CREDENTIAL_TRAITS[each.kind].signs_requests for each in held):
         yield from _for_programs(user)
     for each in held:
         yield from _for_service(each)
@@ -97,7 +187,7 @@ def _for_programs(user: IamUser) -> tuple[str, ...]:
     return (ROLE, ROLES_ANYWHERE)
 
 
-def _for_service(credential: Credential) -> tuple[str, ...]:
+def _for_service(credential: model.Credential) -> tuple[str, ...]:
     traits = attachments.CREDENTIAL_TRAITS[credential.kind]
     if traits.used_by == attachments.PERSON or traits.signs_requests:
         return ()
@@ -107,7 +197,7 @@ def _for_service(credential: Credential) -> tuple[str, ...]:
 _SHOWN = 5
 
 
-def reasons_of(user: IamUser, evidence: Evidence, replacements: tuple[str, ...]) -> tuple[str, ...]:
+def reasons_of(user: IamUser, evidence: model.Evidence, replacements: tuple[str, ...]) -> tuple[str, ...]:
     """In words: credentials, MFA, path, tags, groups, evidence that was not read, and replacements."""
     return (
         *(_described(each) for found in evidence.credentials.values() for each in found),
@@ -123,12 +213,12 @@ def reasons_of(user: IamUser, evidence: Evidence, replacements: tuple[str, ...])
     )
 
 
-def _described(credential: Credential) -> str:
+def _described(credential: model.Credential) -> str:
     state = {True: "active", False: "inactive", None: "active or not"}[credential.active]
     return f"{credential.title}: {state}, {_use(credential)}"
 
 
-def _use(credential: Credential) -> str:
+def _use(credential: model.Credential) -> str:
     use = credential.last_use
     if use is None:
         return "use unknown"
@@ -138,13 +228,13 @@ def _use(credential: Credential) -> str:
     return f"last used {use.at.date().isoformat()}{where}"
 
 
-def _absent(evidence: Evidence) -> Iterator[str]:
+def _absent(evidence: model.Evidence) -> Iterator[str]:
     for kind in (attachments.LOGIN_PROFILE, attachments.ACCESS_KEY):
         if evidence.credentials.get(kind.name) == ():
             yield f"no {kind.title}"
 
 
-def _mfa(evidence: Evidence) -> Iterator[str]:
+def _mfa(evidence: model.Evidence) -> Iterator[str]:
     if evidence.mfa is not None:
         yield "MFA" if evidence.mfa else "no MFA"
 
@@ -159,10 +249,12 @@ def _path_tags_groups(user: IamUser) -> Iterator[str]:
 
 #: The name prefix of users that the Bedrock console creates for API keys ("API keys", Amazon Bedrock User Guide).
 BEDROCK_NAME = "BedrockAPIKey-"
-Held = tuple[Credential, ...]
+Held = tuple[model.Credential, ...]
 
 
-def classify(user: IamUser, evidence: Evidence, hints: Sequence[Hint] = ()) -> Classification:
+def classify(
+    user: IamUser, evidence: model.Evidence, hints: Sequence[model.Hint] = ()
+) -> model.Classification:
     """The classification of ``user``. ``hints``: an organization's naming rules. A hint decides, unless two contradict.
 
     Raises EvidenceUnreadable if a hint matches by group and the user's groups were not read.
@@ -173,10 +265,10 @@ def classify(user: IamUser, evidence: Evidence, hints: Sequence[Hint] = ()) -> C
         _by_hint(user, hints) or _by_name(user) or _by_credentials(user, evidence, held or git)
     )
     fitting = replacements(user, kind, (*held, *git))
-    return Classification(kind, (why, *reasons_of(user, evidence, fitting)), fitting, missing)
+    return model.Classification(kind, (why, *reasons_of(user, evidence, fitting)), fitting, missing)
 
 
-def _usable(credentials: Iterable[Credential]) -> Held:
+def _usable(credentials: Iterable[model.Credential]) -> Held:
     """The active credentials; all of them if none is active, since they still show who used the user."""
     every = tuple(credentials)
     return tuple(each for each in every if each.active) or every
@@ -186,7 +278,7 @@ def _usable(credentials: Iterable[Credential]) -> Held:
 _Result = tuple[str, str, str]
 
 
-def _by_hint(user: IamUser, hints: Sequence[Hint]) -> _Result | None:
+def _by_hint(user: IamUser, hints: Sequence[model.Hint]) -> _Result | None:
     found = hinted_kinds(user, hints)
     if len(found) != 1:
         return None
@@ -197,19 +289,19 @@ def _by_hint(user: IamUser, hints: Sequence[Hint]) -> _Result | None:
 def _by_name(user: IamUser) -> _Result | None:
     if not user.name.startswith(BEDROCK_NAME):
         return None
-    return BEDROCK_API_KEY, "has a name that the Bedrock console gives to users with API keys", ""
+    return model.BEDROCK_API_KEY, "has a name that the Bedrock console gives to users with API keys", ""
 
 
-def _by_credentials(user: IamUser, evidence: Evidence, held: Held) -> _Result:
+def _by_credentials(user: IamUser, evidence: model.Evidence, held: Held) -> _Result:
     if missing := _missing(evidence):
-        return UNKNOWN, f"unknown, because this was not read: {', '.join(missing)}", ""
+        return model.UNKNOWN, f"unknown, because this was not read: {', '.join(missing)}", ""
     if decisive := _decisive_unread(evidence):
         plurals = ", ".join(kind.plural for kind in decisive)
-        return UNKNOWN, f"unknown, because this was not read: {plurals}", decisive[0].name
+        return model.UNKNOWN, f"unknown, because this was not read: {plurals}", decisive[0].name
     if any(
         each.active is None for found in evidence.credentials.values() for each in found if not _is_git(each)
     ):
-        return UNKNOWN, "unknown whether all of its credentials are active", ""
+        return model.UNKNOWN, "unknown whether all of its credentials are active", ""
     if not held:
         return _without_credentials(evidence)
     passwords = tuple(
@@ -221,11 +313,11 @@ def _by_credentials(user: IamUser, evidence: Evidence, held: Held) -> _Result:
     if passwords and programs:
         return _by_use(passwords, programs)
     if passwords:
-        return HUMAN, "only a person signs in with a password", ""
+        return model.HUMAN, "only a person signs in with a password", ""
     return _without_password(user, evidence, programs)
 
 
-def _missing(evidence: Evidence) -> list[str]:
+def _missing(evidence: model.Evidence) -> list[str]:
     """The kinds that account-wide operations return, that were requested and not read."""
     # Saved documents have at most a credential report, so only that is needed of them.
     asked = {attachments.CREDENTIAL_REPORT, *evidence.sources}
@@ -233,7 +325,7 @@ def _missing(evidence: Evidence) -> list[str]:
     return [kind.title for kind in needed if kind.name not in evidence.credentials]
 
 
-def _decisive_unread(evidence: Evidence) -> list[attachments.AttachmentKind]:
+def _decisive_unread(evidence: model.Evidence) -> list[attachments.AttachmentKind]:
     """The unread kinds that can change any classification; EITHER matters only if there are no other credentials."""
     if attachments.SERVICE_CREDENTIALS not in evidence.sources:
         return []  # saved documents never have them
@@ -241,11 +333,11 @@ def _decisive_unread(evidence: Evidence) -> list[attachments.AttachmentKind]:
     return [kind for kind in unread if attachments.CREDENTIAL_TRAITS[kind.name].used_by != attachments.EITHER]
 
 
-def _without_credentials(evidence: Evidence) -> _Result:
+def _without_credentials(evidence: model.Evidence) -> _Result:
     if unread := [kind for kind in attachments.LISTED_BY_USER if kind.name not in evidence.credentials]:
         named = " or ".join(kind.plural for kind in unread)
-        return UNKNOWN, f"no other credentials, and {named} were not read", unread[0].name
-    return NO_CREDENTIALS, "no credentials of any kind", ""
+        return model.UNKNOWN, f"no other credentials, and {named} were not read", unread[0].name
+    return model.NO_CREDENTIALS, "no credentials of any kind", ""
 
 
 def _by_use(passwords: Held, programs: Held) -> _Result:
@@ -253,12 +345,12 @@ def _by_use(passwords: Held, programs: Held) -> _Result:
     if all(attachments.CREDENTIAL_TRAITS[each.kind].use for each in programs):
         signs_in, runs = _is_used(passwords), _is_used(programs)
         if signs_in is None or runs is None:
-            return UNKNOWN, "has a password and keys, and it is unknown which are in use", ""
+            return model.UNKNOWN, "has a password and keys, and it is unknown which are in use", ""
         if signs_in and not runs:
-            return HUMAN, "signs in with a password, and no key was ever used", ""
+            return model.HUMAN, "signs in with a password, and no key was ever used", ""
         if runs and not signs_in:
-            return MACHINE, "keys are in use, and nobody ever signed in", ""
-    return MIXED, "has a password and credentials for programs", ""
+            return model.MACHINE, "keys are in use, and nobody ever signed in", ""
+    return model.MIXED, "has a password and credentials for programs", ""
 
 
 def _is_used(credentials: Held) -> bool | None:
@@ -268,21 +360,21 @@ def _is_used(credentials: Held) -> bool | None:
     return None if any(each.last_use is None for each in credentials) else False
 
 
-def _without_password(user: IamUser, evidence: Evidence, held: Held) -> _Result:
+def _without_password(user: IamUser, evidence: model.Evidence, held: Held) -> _Result:
     if all(each.service == BEDROCK for each in held):
-        return BEDROCK_API_KEY, "holds a Bedrock API key and nothing else", ""
+        return model.BEDROCK_API_KEY, "holds a Bedrock API key and nothing else", ""
     if indicator := machine_indicator(user):
-        return MACHINE, f"no password, and {indicator}", ""
+        return model.MACHINE, f"no password, and {indicator}", ""
     if indicator := person_indicator(user):
-        return HUMAN, f"no password, but {indicator}: a person who works without the console", ""
+        return model.HUMAN, f"no password, but {indicator}: a person who works without the console", ""
     if evidence.mfa is None:
-        return UNKNOWN, "no password, and unknown whether it has MFA, as people do", ""
+        return model.UNKNOWN, "no password, and unknown whether it has MFA, as people do", ""
     if evidence.mfa:
-        return HUMAN, "no password, but MFA: a person who works without the console", ""
-    return MACHINE, "no password and no MFA", ""
+        return model.HUMAN, "no password, but MFA: a person who works without the console", ""
+    return model.MACHINE, "no password and no MFA", ""
 
 
-def _is_git(credential: Credential) -> bool:
+def _is_git(credential: model.Credential) -> bool:
     """Whether people and programs both use it, so that it decides only if there are no other credentials."""
     return (
         attachments.CREDENTIAL_TRAITS[credential.kind].used_by == attachments.EITHER

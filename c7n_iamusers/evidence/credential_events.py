@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from c7n_iamusers.text.moments import as_text, moment
+from c7n_iamusers.text.wording import as_text, moment
 
 #: The calls that can remove a Deny of ours from a user. Whether one did shows the user itself, read live.
 REMOVING = frozenset(

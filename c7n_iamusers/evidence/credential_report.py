@@ -17,7 +17,7 @@ from c7n_iamusers.evidence.model import Credential, LastUse
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.iam.attachments import ACCESS_KEY, LOGIN_PROFILE, SIGNING_CERTIFICATE
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 Row = Mapping[str, str]
 #: What the report writes if there is no password, no key or no use.

@@ -14,8 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.evidence.attempts import Attempt, Gap, attempts_in
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.execution.rate_limit import RateLimit
-from c7n_iamusers.execution.retries import Backoff, error_code, items, pages
+from c7n_iamusers.execution.retries import Backoff, RateLimit, error_code, items, pages
 from c7n_iamusers.iam.user import IamUser
 
 #: "The rate of lookup requests is limited to two per second, per account, per Region" (LookupEvents API reference).

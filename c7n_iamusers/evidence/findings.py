@@ -12,11 +12,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
 
-from c7n_iamusers.evidence.admin_rights import admin_policies
 from c7n_iamusers.evidence.model import Credential, Evidence
 from c7n_iamusers.exemptions import Exemption
 from c7n_iamusers.iam import attachments
-from c7n_iamusers.iam.policy_documents import COMPROMISED
+from c7n_iamusers.iam.policy_documents import COMPROMISED, admin_policies
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.user_patterns import matches
 

@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from c7n_iamusers.evidence.credential_report import CredentialReport, Row, credentials_of, flag, is_row_of
-from c7n_iamusers.evidence.model import AppliedPolicy, Credential, Evidence, LastUse, Source
+from c7n_iamusers.evidence.model import Credential, Evidence, LastUse, Source
 from c7n_iamusers.iam import attachments
-from c7n_iamusers.iam.policy_documents import objects
+from c7n_iamusers.iam.policy_documents import AppliedPolicy, objects
 from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.iam.user import IamUser, Item
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 #: The names of the pieces of evidence, the keys of ``sources``.
 USER = "user"

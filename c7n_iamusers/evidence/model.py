@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from c7n_iamusers.text.moments import as_text, moment
+from c7n_iamusers.iam.policy_documents import AppliedPolicy
+from c7n_iamusers.text.wording import as_text, moment
 
 
 @dataclass(frozen=True)
@@ -59,16 +60,6 @@ class Credential:
         used = as_text(self.last_use.at) or False if self.last_use else None
         what = {"kind": self.kind, "title": self.title, "active": self.active}
         return {**what, "created": as_text(self.created), "used": used}
-
-
-@dataclass(frozen=True)
-class AppliedPolicy:
-    """A policy that applies to a user. ``group``: the group it comes through. ``document``: None if it was not read."""
-
-    name: str
-    arn: str = ""
-    group: str = ""
-    document: Any = None
 
 
 @dataclass(frozen=True)

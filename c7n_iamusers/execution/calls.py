@@ -34,7 +34,8 @@ class Wait:
     succeeded: frozenset[str] = frozenset({"SUCCEEDED"})
 
 
-#: When the executor verifies the subject's identity: before or after a call (ApiCall.checked).
+#: Before or after a call: when the executor verifies the subject's identity (ApiCall.checked), and the phases of the
+#: call's journal lines.
 BEFORE, AFTER = "before", "after"
 
 

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from c7n_iamusers.exceptions import JournalRefused
-from c7n_iamusers.execution.calls import Subject
+from c7n_iamusers.execution.calls import AFTER, Subject
 from c7n_iamusers.execution.stores import JOURNAL, Store, open_appending, sync_directory
 
 #: The prefix of BucketJournal's objects, one for each run and user.
@@ -26,8 +26,8 @@ BUCKET_JOURNALS = "journal/"
 #: The journal of restorations, in the output of the run that they restore from.
 RESTORE_JOURNAL = "restore-journal.jsonl"
 Line = dict[str, Any]
-#: The phases of a line: the user's snapshot with its SHA-256, before a call, after a call, the user's outcome.
-SNAPSHOT, BEFORE, AFTER, OUTCOME = "snapshot", "before", "after", "outcome"
+#: The phases of a line, besides BEFORE and AFTER a call: the user's snapshot with its SHA-256, the user's outcome.
+SNAPSHOT, OUTCOME = "snapshot", "outcome"
 
 
 def utc_now() -> datetime:

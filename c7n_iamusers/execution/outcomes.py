@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outcome of each user, in the journal at once and in ``outcomes.json`` within seconds.
+"""The outcome of each user: processing one, then the journal at once and ``outcomes.json`` within seconds.
 
 After a run was killed, ``missing_outcomes`` derives the missing rows from its journal.
 """
@@ -17,11 +17,16 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from c7n_iamusers.exceptions import JournalRefused
-from c7n_iamusers.execution.calls import Subject
+from botocore.exceptions import BotoCoreError, ClientError
+
+from c7n_iamusers.exceptions import IamUsersError, JournalRefused
+from c7n_iamusers.execution.calls import AFTER, BEFORE, Subject
+from c7n_iamusers.execution.executor import Applied, CallFailed
+from c7n_iamusers.execution.interruption import Interrupted, Interruption
 from c7n_iamusers.execution.journal import OUTCOME, JournalWriter, utc_now
+from c7n_iamusers.execution.retries import describe, error_code
 from c7n_iamusers.execution.stores import Store, as_store
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 LOG = logging.getLogger("custodian.c7n_iamusers")
 OUTCOMES = "outcomes.json"
@@ -70,6 +75,45 @@ class Outcome:
         who = {"user": self.user, "arn": self.arn, "unique_id": self.unique_id}
         what = {"status": self.status, "reason": self.reason, "call": self.call, "code": self.code}
         return {**who, **what, "calls": self.calls, "seconds": round(self.seconds, 3), "time": self.time}
+
+
+#: Processes one user and returns status and reason. It records the calls that it makes in ``Applied``.
+Work = Callable[[Subject, Applied], tuple[str, str]]
+
+
+def outcome_of(
+    subject: Subject, work: Work, interruption: Interruption, clock: Callable[[], float] = time.monotonic
+) -> Outcome:
+    """Process one user. An exception becomes the outcome ``failed``, so one user's failure does not affect others."""
+    started, applied, code, call = clock(), Applied(), "", ""
+    try:
+        interruption.check()
+        status, reason = work(subject, applied)
+    except Interrupted as error:
+        if not applied.calls:
+            return Outcome(subject.name, subject.arn, SKIPPED, f"{error} before its turn: run again")
+        status, reason, code = (
+            FAILED,
+            f"{subject}: {error} after {applied.calls} calls: run again",
+            "Interrupted",
+        )
+    except Exception as error:  # noqa: BLE001  # any error of one user must leave the other users' outcomes intact
+        status, (reason, code) = FAILED, _failure(subject, error)
+        call = error.call.permission if isinstance(error, CallFailed) else ""
+    if status == FAILED and applied.failure_note:
+        reason = f"{reason}; {applied.failure_note}"
+    return Outcome(subject.name, subject.arn, status, reason, applied.calls, clock() - started, code, call)
+
+
+def _failure(subject: Subject, error: Exception) -> tuple[str, str]:
+    if isinstance(error, CallFailed):
+        return f"{error}; fix the cause and run again", error.code
+    if isinstance(error, ClientError):
+        return f"{subject}: {error}; nothing further was touched", error_code(error)
+    if not isinstance(error, (BotoCoreError, IamUsersError)):
+        LOG.error("%s", subject, exc_info=error)
+        return f"{subject}: {error!r}", error_code(error)
+    return describe(subject, error), error_code(error)
 
 
 def write_outcomes(place: Path | Store, outcomes: Iterable[Outcome]) -> None:
@@ -194,7 +238,6 @@ class OutcomeWriter:
 
 
 Line = Mapping[str, Any]
-_CALLS = ("before", "after")
 _NEVER = datetime.min.replace(tzinfo=timezone.utc)
 
 
@@ -209,7 +252,7 @@ def missing_outcomes(
     written = {(row["arn"], row.get("unique_id", "")): moment(row.get("time")) or _NEVER for row in rows}
     users: defaultdict[tuple[str, str], list[Line]] = defaultdict(list)
     for line in lines:
-        if line.get("phase") in (*_CALLS, OUTCOME) and line.get("unique_id"):
+        if line.get("phase") in (BEFORE, AFTER, OUTCOME) and line.get("unique_id"):
             users[str(line.get("arn")), str(line["unique_id"])].append(line)
     for key, its in users.items():
         # An outcome's line has the time of its row. The sort is stable, so lines of the same time keep their order.
@@ -220,14 +263,14 @@ def missing_outcomes(
 
 
 def _outcome(subject: Subject, lines: list[Line], name_of: Callable[[str], str | None]) -> Outcome:
-    last, calls = lines[-1], sum(line["phase"] == "before" for line in lines)
+    last, calls = lines[-1], sum(line["phase"] == BEFORE for line in lines)
     if last["phase"] == OUTCOME:
         status, reason = str(last.get("status")), str(last.get("reason"))
         return Outcome(subject.name, subject.arn, status, reason, calls=int(last.get("calls", calls)))
     when = str(last.get("time"))[:19].replace("T", " ")
     if last.get("operation") == "DeleteUser":
         done = last.get("result") == "done"
-        unsure = last["phase"] == "before" or last.get("result") in ("unknown", "interrupted")
+        unsure = last["phase"] == BEFORE or last.get("result") in ("unknown", "interrupted")
         if done or (unsure and name_of(subject.unique_id) is None):
             return Outcome(
                 subject.name, subject.arn, DELETED, f"by a run that was stopped at {when} UTC", calls

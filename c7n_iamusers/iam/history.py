@@ -14,8 +14,8 @@ from typing import Any
 
 from c7n_iamusers.execution.calls import ApiCall, Subject
 from c7n_iamusers.iam.attachments import ACTIVE, ATTACHMENT_KINDS, INACTIVE, SWITCHABLE_KINDS
-from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, QUARANTINE_TAG, Quarantine
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, FORMER_BOUNDARY, QUARANTINE_TAG, Quarantine
+from c7n_iamusers.text.wording import moment
 
 #: The phase of a line that holds a quarantine's record.
 QUARANTINE = "quarantine"
@@ -25,8 +25,6 @@ _FAILED, _GONE = "failed", "gone"
 _UNANSWERED = ("unknown", "interrupted")
 _BEGINNING = datetime.min.replace(tzinfo=timezone.utc)
 _AWS_DENY_ALL = ":iam::aws:policy/AWSDenyAll"
-#: The key in a line's ``notes`` for the ARN of the boundary that a call replaces, empty if there was none.
-FORMER_BOUNDARY = "former-boundary"
 
 
 @dataclass(frozen=True)

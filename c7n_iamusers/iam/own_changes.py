@@ -7,29 +7,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from c7n_iamusers.iam.attachments import (
-    ACTIVE,
-    ATTACHED_POLICY,
-    INACTIVE,
-    INLINE_POLICY,
-    PERMISSIONS_BOUNDARY,
-    SWITCHABLE_KINDS,
-    TAG,
-    AttachmentKind,
-)
-from c7n_iamusers.iam.deny_all import (
-    ATTACHED,
-    BOUNDARY,
-    brownout_of,
-    deny_all_arn,
-    holds_attached,
-    holds_inline,
-    inline_deny_all,
-    is_bounded,
-    is_same_deny,
-)
+from c7n_iamusers.iam import attachments, deny_all
 from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, OWN_TAGS, DenyRecord, Quarantine, parse_sid
 from c7n_iamusers.iam.user import IamUser, Item
 
 NOTHING_KNOWN = History()
@@ -42,7 +21,7 @@ UNKNOWN_SINCE = (
 )
 
 
-def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> Quarantine | None:
+def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> deny_all.Quarantine | None:
     """The quarantine that ``user`` is in, by its Deny-all and the journal; None if it is in none.
 
     It says in which form the Deny is on the user (``deny``), since when (``since``), and whether its credentials are
@@ -53,7 +32,7 @@ def quarantine_of(user: IamUser, history: History = NOTHING_KNOWN) -> Quarantine
     return without_activated(found, history) if found else None
 
 
-def _recorded(user: IamUser, history: History) -> Quarantine | None:
+def _recorded(user: IamUser, history: History) -> deny_all.Quarantine | None:
     record = deny_record_of(user)
     on_user = record.quarantine if record else None
     journaled = history.quarantine
@@ -68,12 +47,14 @@ def _recorded(user: IamUser, history: History) -> Quarantine | None:
     return on_user
 
 
-def _with_earlier(user: IamUser, quarantine: Quarantine, history: History) -> Quarantine:
+def _with_earlier(user: IamUser, quarantine: deny_all.Quarantine, history: History) -> deny_all.Quarantine:
     """``quarantine``, with what an earlier one deactivated under the same AWSDenyAll, whose journal it did not have."""
     form = own_deny(user, history) if quarantine.deny == "own" else ""
     if not form:
         return quarantine
-    off = history.deactivated_ids(history.attached_deny() if form == ATTACHED else history.boundary_deny())
+    off = history.deactivated_ids(
+        history.attached_deny() if form == deny_all.ATTACHED else history.boundary_deny()
+    )
     return replace(quarantine, deactivated=tuple(sorted({*quarantine.deactivated, *off})))
 
 
@@ -82,7 +63,7 @@ def predated(user: IamUser, history: History) -> datetime | None:
 
     Somebody put it on later, with an earlier time. What we put on again since, such as a deletion's, is ours.
     """
-    statement, record, lifted = inline_deny_all(user), deny_record_of(user), history.inline_lifted()
+    statement, record, lifted = deny_all.inline_deny_all(user), deny_record_of(user), history.inline_lifted()
     claimed = record.quarantine if record else None
     if (
         statement is None
@@ -91,18 +72,18 @@ def predated(user: IamUser, history: History) -> datetime | None:
         or claimed.since >= lifted.replace(microsecond=0)
     ):
         return None
-    ours = any(is_same_deny(each, statement) for each in history.inline_denies(lifted))
+    ours = any(deny_all.is_same_deny(each, statement) for each in history.inline_denies(lifted))
     return None if ours else lifted
 
 
 def own_deny(user: IamUser, history: History) -> str:
     """The form in which AWSDenyAll is on ``user`` as our work, attached or boundary; empty if it is not."""
-    if holds_attached(user) and history.attached_deny():
-        return ATTACHED
-    return BOUNDARY if is_bounded(user) and history.boundary_deny() else ""
+    if deny_all.holds_attached(user) and history.attached_deny():
+        return deny_all.ATTACHED
+    return deny_all.BOUNDARY if deny_all.is_bounded(user) and history.boundary_deny() else ""
 
 
-def broken_quarantine(user: IamUser, history: History) -> Quarantine | None:
+def broken_quarantine(user: IamUser, history: History) -> deny_all.Quarantine | None:
     """The quarantine of ``user`` whose Deny-all somebody else removed, by the journals; None if there is none."""
     record = history.quarantine
     if record is None or denied(user, record) or not history.deny_stood(record):
@@ -110,10 +91,10 @@ def broken_quarantine(user: IamUser, history: History) -> Quarantine | None:
     return record
 
 
-def deny_record_of(user: IamUser) -> DenyRecord | None:
+def deny_record_of(user: IamUser) -> deny_all.DenyRecord | None:
     """The record in the statement id of our inline Deny-all; None if there is no Deny-all or no record."""
-    statement = inline_deny_all(user)
-    return parse_sid(str(statement.get("Sid", ""))) if statement else None
+    statement = deny_all.inline_deny_all(user)
+    return deny_all.parse_sid(str(statement.get("Sid", ""))) if statement else None
 
 
 def deletion_begun(user: IamUser, history: History = NOTHING_KNOWN) -> str | None:
@@ -122,7 +103,7 @@ def deletion_begun(user: IamUser, history: History = NOTHING_KNOWN) -> str | Non
     An inline Deny-all without a quarantine is a deletion's; earlier versions recorded no time. With another form, the
     journal shows what the deletion removed.
     """
-    if inline_deny_all(user) is None:
+    if deny_all.inline_deny_all(user) is None:
         if not (own_deny(user, history) and history.deletion_unfinished()):
             return None
         first = min(history.removed().values(), default=None)
@@ -142,44 +123,51 @@ def without_own_changes(
     ``former_boundary``: the boundary before our AWSDenyAll. If it is unknown, AWSDenyAll stays: without any boundary
     the user could do more than before.
     """
-    attachments = dict(user.attachments)
-    if inline_deny_all(user) is not None or brownout_of(user):
-        attachments[INLINE_POLICY.name] = _without(user, INLINE_POLICY.name, "PolicyName", DENY_ALL_NAME)
-    if history.attached_deny():
-        attachments[ATTACHED_POLICY.name] = _without(
-            user, ATTACHED_POLICY.name, "PolicyArn", deny_all_arn(user)
+    own = dict(user.attachments)
+    if deny_all.inline_deny_all(user) is not None or deny_all.brownout_of(user):
+        own[attachments.INLINE_POLICY.name] = _without(
+            user, attachments.INLINE_POLICY.name, "PolicyName", deny_all.DENY_ALL_NAME
         )
-    if former_boundary is not None and is_bounded(user) and history.boundary_deny():
-        attachments[PERMISSIONS_BOUNDARY.name] = tuple(former_boundary)
-    tags = (item for item in user.attachments[TAG.name] if not str(item["Key"]).startswith(OWN_TAGS))
-    return replace(user, attachments={**attachments, TAG.name: tuple(tags)})
+    if history.attached_deny():
+        own[attachments.ATTACHED_POLICY.name] = _without(
+            user, attachments.ATTACHED_POLICY.name, "PolicyArn", deny_all.deny_all_arn(user)
+        )
+    if former_boundary is not None and deny_all.is_bounded(user) and history.boundary_deny():
+        own[attachments.PERMISSIONS_BOUNDARY.name] = tuple(former_boundary)
+    tags = (
+        item
+        for item in user.attachments[attachments.TAG.name]
+        if not str(item["Key"]).startswith(deny_all.OWN_TAGS)
+    )
+    return replace(user, attachments={**own, attachments.TAG.name: tuple(tags)})
 
 
-def _is_in_force(user: IamUser, record: Quarantine, history: History) -> bool:
+def _is_in_force(user: IamUser, record: deny_all.Quarantine, history: History) -> bool:
     if record.deny == "none":
         return False
     if record.deny == "boundary":
-        return is_bounded(user) and history.boundary_deny() is not None
+        return deny_all.is_bounded(user) and history.boundary_deny() is not None
     if record.deny == "attached":
-        return holds_attached(user) and history.attached_deny() is not None
-    return holds_attached(user) or is_bounded(user)
+        return deny_all.holds_attached(user) and history.attached_deny() is not None
+    return deny_all.holds_attached(user) or deny_all.is_bounded(user)
 
 
 def _without(user: IamUser, kind: str, member: str, value: str) -> tuple[Item, ...]:
     return tuple(item for item in user.attachments[kind] if item[member] != value)
 
 
-def lapses(user: IamUser, quarantine: Quarantine) -> list[str]:
+def lapses(user: IamUser, quarantine: deny_all.Quarantine) -> list[str]:
     """Why the quarantine of ``user`` is no longer complete, in words; empty if it is complete."""
     gone = [] if denied(user, quarantine) else [DENY_GONE]
     if quarantine.kept:
         return gone
     return gone + [
-        f"{kind.title} {item[kind.identifier]} is active" for kind, item in switchable(user, ACTIVE)
+        f"{kind.title} {item[kind.identifier]} is active"
+        for kind, item in switchable(user, attachments.ACTIVE)
     ]
 
 
-def unfinished(user: IamUser, quarantine: Quarantine, history: History) -> bool:
+def unfinished(user: IamUser, quarantine: deny_all.Quarantine, history: History) -> bool:
     """Whether the credentials that are active are those that a run was stopped before it deactivated, by its journal.
 
     False if somebody may have activated one of them since.
@@ -187,20 +175,22 @@ def unfinished(user: IamUser, quarantine: Quarantine, history: History) -> bool:
     if history.record is None or history.record.since != quarantine.since:
         return False
     never_off = set(quarantine.deactivated) - set(history.deactivated_ids())
-    return all(item[kind.identifier] in never_off for kind, item in switchable(user, ACTIVE))
+    return all(item[kind.identifier] in never_off for kind, item in switchable(user, attachments.ACTIVE))
 
 
-def denied(user: IamUser, quarantine: Quarantine) -> bool:
+def denied(user: IamUser, quarantine: deny_all.Quarantine) -> bool:
     """Whether the Deny-all of ``quarantine`` is on ``user``. Its record is valid only as long as it is."""
     if quarantine.deny == "inline":
-        return holds_inline(user)
+        return deny_all.holds_inline(user)
     if quarantine.deny == "none":
         return False
-    forms = {ATTACHED: holds_attached(user), BOUNDARY: is_bounded(user)}
+    forms = {deny_all.ATTACHED: deny_all.holds_attached(user), deny_all.BOUNDARY: deny_all.is_bounded(user)}
     return forms.get(quarantine.deny, any(forms.values()))
 
 
-def left_inactive(user: IamUser, quarantine: Quarantine, history: History = NOTHING_KNOWN) -> list[str]:
+def left_inactive(
+    user: IamUser, quarantine: deny_all.Quarantine, history: History = NOTHING_KNOWN
+) -> list[str]:
     """Why credentials stay inactive that may have been active before, in words; empty if there are none.
 
     Whoever removed the Deny-all by hand may also have activated these credentials, and deactivated them again for
@@ -212,7 +202,7 @@ def left_inactive(user: IamUser, quarantine: Quarantine, history: History = NOTH
         missing = (
             f"the journal of the quarantine of {since} is missing, so it is unknown what was active before it"
         )
-        return _staying(missing, switchable(user, INACTIVE))
+        return _staying(missing, switchable(user, attachments.INACTIVE))
     gone = not denied(user, quarantine) and quarantine.deny != "none"
     removed = (
         f"the Deny-all of {since} was removed by somebody else. These were active before it. {UNKNOWN_SINCE}"
@@ -223,11 +213,13 @@ def left_inactive(user: IamUser, quarantine: Quarantine, history: History = NOTH
     return [
         *(_staying(removed, recorded_inactive(user, without_activated(quarantine, history))) if gone else ()),
         *_staying(earlier, deactivated_earlier(user, quarantine.deactivated, history)),
-        *_staying(taken, [each for each in switchable(user, INACTIVE) if _id(each) in given_back]),
+        *_staying(
+            taken, [each for each in switchable(user, attachments.INACTIVE) if _id(each) in given_back]
+        ),
     ]
 
 
-def without_activated(quarantine: Quarantine, history: History) -> Quarantine:
+def without_activated(quarantine: deny_all.Quarantine, history: History) -> deny_all.Quarantine:
     """``quarantine`` without the credentials that a stopped release has activated already.
 
     Where one of them is inactive again, somebody else deactivated it, such as for a leak: no release activates it.
@@ -239,29 +231,33 @@ def without_activated(quarantine: Quarantine, history: History) -> Quarantine:
 
 def deactivated_earlier(
     user: IamUser, recorded: Collection[str], history: History
-) -> list[tuple[AttachmentKind, Item]]:
+) -> list[tuple[attachments.AttachmentKind, Item]]:
     """The inactive credentials of ``user`` that we deactivated, never activated, and that are not ``recorded``."""
     ours = set(history.deactivated_ids()) - set(recorded)
-    return [(kind, item) for kind, item in switchable(user, INACTIVE) if item[kind.identifier] in ours]
+    return [
+        (kind, item) for kind, item in switchable(user, attachments.INACTIVE) if item[kind.identifier] in ours
+    ]
 
 
-def _id(credential: tuple[AttachmentKind, Item]) -> str:
+def _id(credential: tuple[attachments.AttachmentKind, Item]) -> str:
     kind, item = credential
     return str(item[kind.identifier])
 
 
-def _staying(why: str, credentials: Iterable[tuple[AttachmentKind, Item]]) -> list[str]:
+def _staying(why: str, credentials: Iterable[tuple[attachments.AttachmentKind, Item]]) -> list[str]:
     named = ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in credentials)
     return [f"{why}; they stay inactive: {named}; activate by hand the ones that are needed"] if named else []
 
 
-def recorded_inactive(user: IamUser, quarantine: Quarantine) -> list[tuple[AttachmentKind, Item]]:
+def recorded_inactive(
+    user: IamUser, quarantine: deny_all.Quarantine
+) -> list[tuple[attachments.AttachmentKind, Item]]:
     """The inactive credentials of ``user`` that ``quarantine`` records as active before it."""
-    off = switchable(user, INACTIVE)
+    off = switchable(user, attachments.INACTIVE)
     return [(kind, item) for kind, item in off if item[kind.identifier] in quarantine.deactivated]
 
 
-def switchable(user: IamUser, status: str) -> Iterator[tuple[AttachmentKind, Item]]:
+def switchable(user: IamUser, status: str) -> Iterator[tuple[attachments.AttachmentKind, Item]]:
     """The credentials of ``user`` that have a status, and have ``status``."""
-    for kind in SWITCHABLE_KINDS:
+    for kind in attachments.SWITCHABLE_KINDS:
         yield from ((kind, item) for item in user.attachments[kind.name] if item.get("Status") == status)

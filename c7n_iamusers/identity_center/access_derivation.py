@@ -10,17 +10,17 @@ from dataclasses import replace
 from datetime import date, datetime, timezone
 from typing import Any
 
-from c7n_iamusers.derivation.acceptances import parse_acceptances
 from c7n_iamusers.derivation.derive import derive
-from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
 from c7n_iamusers.derivation.model import (
     Derivation,
     DerivationOptions,
     DerivedGroup,
     DerivedSet,
     PolicyReference,
+    parse_acceptances,
 )
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
+from c7n_iamusers.derivation.proving import ExistingSetProofs
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.iam.deny_all import is_denied
 from c7n_iamusers.identity_center import model

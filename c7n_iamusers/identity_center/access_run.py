@@ -14,7 +14,7 @@ from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.journal import JournalWriter
 from c7n_iamusers.execution.outcomes import FAILED, PROVISIONED, SKIPPED, UNCHANGED, Outcome
 from c7n_iamusers.identity_center import model, operations, run_objects
-from c7n_iamusers.identity_center.adoption import check_group, same_person
+from c7n_iamusers.identity_center.adoption import check_group, same_person, with_earlier_names
 from c7n_iamusers.identity_center.aws import in_parallel
 from c7n_iamusers.identity_center.aws.instance import Center
 from c7n_iamusers.identity_center.aws.reader import CenterReader
@@ -28,7 +28,6 @@ from c7n_iamusers.identity_center.changes import (
     set_key,
     user_key,
 )
-from c7n_iamusers.identity_center.earlier_names import with_earlier_names
 from c7n_iamusers.identity_center.permission_sets import (
     PERMISSION_SET_ARN,
     check_permission_set,
@@ -39,7 +38,7 @@ from c7n_iamusers.identity_center.plan import Evidence, plan_access
 from c7n_iamusers.identity_center.terraform import Existing
 from c7n_iamusers.identity_center.writer.change import ERRORS, RecheckResult, WriterContext
 from c7n_iamusers.identity_center.writer.writer import DONE, ApplyOptions, ChangeResult, SingleWriter
-from c7n_iamusers.policy_comparison.proof import UNPROVEN
+from c7n_iamusers.policy_comparison.comparison import UNPROVEN
 from c7n_iamusers.text.wording import folded, shown
 
 #: How many unexpected members a message names. Each takes one call.

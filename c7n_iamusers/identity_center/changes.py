@@ -9,20 +9,13 @@ from dataclasses import replace
 from sys import intern
 from typing import Any
 
-from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet
-from c7n_iamusers.evidence.admin_rights import is_admin
-from c7n_iamusers.evidence.model import AppliedPolicy
+from c7n_iamusers.derivation.proving import ExistingSetProofs
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.calls import Ref, Subject
-from c7n_iamusers.identity_center import model, operations
+from c7n_iamusers.iam.policy_documents import AppliedPolicy, is_admin
+from c7n_iamusers.identity_center import model, operations, permission_sets
 from c7n_iamusers.identity_center.adoption import check_group, check_members
-from c7n_iamusers.identity_center.permission_sets import (
-    PERMISSION_SET_ARN,
-    check_permission_set,
-    permission_set_calls,
-    statements_of,
-)
 from c7n_iamusers.identity_center.side_effects import SideEffects
 from c7n_iamusers.text.wording import shown
 
@@ -39,7 +32,7 @@ def granted(requested: PermissionSet) -> Iterator[str]:
         for policy in sorted(requested.customer_policies)
     )
     yield f"permissions boundary: {requested.boundary or 'none'}"
-    yield from (f"inline: {text}" for text in statements_of(requested.inline_policy))
+    yield from (f"inline: {text}" for text in permission_sets.statements_of(requested.inline_policy))
     if requested.relay_state:
         yield f"relay state: {requested.relay_state}"
 
@@ -53,7 +46,11 @@ def changed(present: PermissionSet, requested: PermissionSet) -> Iterator[str]:
     for kind, old, new in (
         ("AWS-managed policy", present.managed_policies, requested.managed_policies),
         ("customer-managed policy", present.customer_policies, requested.customer_policies),
-        ("inline", statements_of(present.inline_policy), statements_of(requested.inline_policy)),
+        (
+            "inline",
+            permission_sets.statements_of(present.inline_policy),
+            permission_sets.statements_of(requested.inline_policy),
+        ),
     ):
         yield from _difference(kind, list(old), list(new))
     # An empty setting keeps the existing value.
@@ -178,7 +175,7 @@ class Changes:
     def _permission_set(self, name: str) -> model.Change:
         requested, known = self._desired.permission_sets[name], self._state.permission_sets.get(name)
         accounts = sorted(self._accounts[name])
-        calls = permission_set_calls(requested, known, self._instance, accounts)
+        calls = permission_sets.permission_set_calls(requested, known, self._instance, accounts)
         rests_on = f"its tag {'='.join(MANAGED_TAG)}" if known else ""
         fresh = name in self._fresh
         action = model.CREATE if known is None else model.UPDATE if calls else _action_if_exists(fresh)
@@ -240,7 +237,11 @@ class Changes:
         if self._is_assigned(name, grant):
             return model.Change(key, model.ASSIGNMENT, model.UNCHANGED, title, subject)
         known = self._state.permission_sets.get(grant.permission_set)
-        arn = known.arn if known else Ref(f"{set_key(grant.permission_set)}:{PERMISSION_SET_ARN}")
+        arn = (
+            known.arn
+            if known
+            else Ref(f"{set_key(grant.permission_set)}:{permission_sets.PERMISSION_SET_ARN}")
+        )
         group_id = self._group_id(name)
         call = operations.assignment_creation(grant.account_id, arn, group_id, self._instance)
         awaits = self._pending(grant.account_id, arn, group_id)
@@ -497,11 +498,11 @@ def _check_set(
     instance: model.Instance,
     quotas: model.CenterQuotas,
 ) -> None:
-    check_permission_set(requested, known)
+    permission_sets.check_permission_set(requested, known)
     if fault := check_policies(requested, quotas):
         raise IdentityCenterError(fault)
     barred = known is not None and state.is_delegated and instance.owner in known.accounts
-    if barred and permission_set_calls(requested, known, instance, [instance.owner]):
+    if barred and permission_sets.permission_set_calls(requested, known, instance, [instance.owner]):
         raise IdentityCenterError(
             f"permission set {requested.name} is provisioned in management account {instance.owner} and must be "
             "changed, which a delegated administrator can't do: set role: to a role of the management account"

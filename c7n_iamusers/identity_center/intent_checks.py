@@ -18,8 +18,7 @@ from c7n_iamusers.exceptions import IdentityCenterError, InvalidPolicyData
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.intents import INTENTS_FILE, Intents, UserIntent, intents_data
 from c7n_iamusers.identity_center.model import Person
-from c7n_iamusers.identity_center.people import KEYS, Identity, from_email, identify
-from c7n_iamusers.identity_center.people_file import PeopleMap, PersonRow
+from c7n_iamusers.identity_center.people import KEYS, Identity, PeopleMap, PersonRow, from_email, identify
 from c7n_iamusers.text.wording import folded, shown, visible
 
 _TAG, _EMAIL = "tag:", " (e-mail)"

@@ -15,15 +15,14 @@ from datetime import datetime
 from sys import intern
 from typing import Any
 
-from c7n_iamusers.derivation.acceptances import parse_acceptances
-from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP
+from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP, parse_acceptances
 from c7n_iamusers.derivation.permission_set import MANAGED_TAG, PermissionSet, duration_seconds
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.model import Person
 from c7n_iamusers.text import shapes
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 #: The file in a policy's output directory, and its version.
 INTENTS_FILE, INTENTS_SCHEMA = "identity-center-intents.json", 2

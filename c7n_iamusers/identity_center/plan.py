@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
+from c7n_iamusers.derivation.proving import ExistingSetProofs
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.adoption import same_person

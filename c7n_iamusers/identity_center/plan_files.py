@@ -23,8 +23,7 @@ from c7n_iamusers.identity_center.changes import group_key, set_key, user_key
 from c7n_iamusers.identity_center.reports import side_effect_text
 from c7n_iamusers.identity_center.run_objects import Created
 from c7n_iamusers.text import shapes
-from c7n_iamusers.text.json_pieces import json_pieces
-from c7n_iamusers.text.wording import folded, shown
+from c7n_iamusers.text.wording import folded, json_pieces, shown
 
 #: Version 1 had no existing objects, and totals, unexpected members and stale objects were not checked.
 _SCHEMA = 2

@@ -27,7 +27,7 @@ from c7n_iamusers.identity_center.run_lock import exclusive
 from c7n_iamusers.identity_center.totals import Held, held_by_people
 from c7n_iamusers.identity_center.writer import writer
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
-from c7n_iamusers.policy_comparison.proof import UNPROVEN
+from c7n_iamusers.policy_comparison.comparison import UNPROVEN
 from c7n_iamusers.text.wording import escaping, folded, shown
 
 _SOURCES = {True: "external", False: "identity-center"}

@@ -16,7 +16,7 @@ from c7n_iamusers.derivation.model import Derivation
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.execution.stores import Store, as_store
 from c7n_iamusers.identity_center import model
-from c7n_iamusers.policy_comparison.proof import UNDECIDED, WIDER, Proof
+from c7n_iamusers.policy_comparison.comparison import UNDECIDED, WIDER, Proof
 from c7n_iamusers.text.wording import cell, shown
 
 DERIVATION_FILE, SCHEMA = "identity-center-derivation.json", 2

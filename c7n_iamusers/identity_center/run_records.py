@@ -26,8 +26,7 @@ from c7n_iamusers.identity_center.changes import assignment_key
 from c7n_iamusers.identity_center.intents import permission_set_data
 from c7n_iamusers.identity_center.model import GROUP, MEMBERSHIP, USER, Change, Claim, Instance
 from c7n_iamusers.identity_center.writer.writer import DONE, FAILED, ApplyOptions, ChangeResult
-from c7n_iamusers.text.json_pieces import json_pieces
-from c7n_iamusers.text.wording import folded
+from c7n_iamusers.text.wording import folded, json_pieces
 
 RUNS = "identity-center-runs"
 JOURNAL, RESULT, RESULT_SCHEMA = "journal.jsonl", "result.json", 1

@@ -18,8 +18,8 @@ from typing import Any
 
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.iam.user import Item
-from c7n_iamusers.text.moments import as_text, moment
 from c7n_iamusers.text.shapes import Shape, listing, one_of, record, text
+from c7n_iamusers.text.wording import as_text, moment
 
 SIGN_INS_FILE, SCHEMA = "sign-ins.json", 1
 EVENTS = ("Federate", "GetRoleCredentials")

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
 from c7n_iamusers.derivation.permission_set import PermissionSet
+from c7n_iamusers.derivation.proving import ExistingSetProofs
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.identity_center import model, operations, run_objects
 from c7n_iamusers.identity_center.changes import membership_key
 from c7n_iamusers.identity_center.permission_sets import differs, may_widen
 from c7n_iamusers.identity_center.side_effects import DIRECT, SideEffects
-from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, UNDECIDED, WIDER
+from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, UNDECIDED, WIDER
 from c7n_iamusers.text.wording import folded, shown
 
 

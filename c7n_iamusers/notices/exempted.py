@@ -17,7 +17,7 @@ from typing import Any
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam.user_patterns import FIELDS
-from c7n_iamusers.text.moments import as_text, moment
+from c7n_iamusers.text.wording import as_text, moment
 
 DIRECTORY = "exempt"
 

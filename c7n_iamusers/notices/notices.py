@@ -22,7 +22,7 @@ from c7n_iamusers.execution.stores import Store, read_all
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices.exempted import Exempted, lost_exemption, parse_exempted
 from c7n_iamusers.notices.exempted import place_of as exempted_place
-from c7n_iamusers.text.moments import as_text, moment
+from c7n_iamusers.text.wording import as_text, moment
 
 ANNOUNCED, INFORMED = "announced", "informed"
 #: A user or credential was created or activated, or our Deny was removed.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from c7n_iamusers.exceptions import EvidenceUnreadable
-from c7n_iamusers.text.addresses import foreign_domain, is_address
+from c7n_iamusers.text.wording import foreign_domain, is_address
 
 ACCOUNTS, TAG, CONTACT, ORGANIZATION = "accounts", "tag", "alternate-contact", "organization"
 #: AlternateContactType of GetAlternateContact.

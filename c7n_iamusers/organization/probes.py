@@ -17,7 +17,7 @@ import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
 from c7n_iamusers.execution.bucket_store import bucket_output
-from c7n_iamusers.execution.journaled_call import SINGLE_TRY
+from c7n_iamusers.execution.executor import SINGLE_TRY
 from c7n_iamusers.execution.retries import Backoff, error_code, items
 from c7n_iamusers.execution.sessions import external
 from c7n_iamusers.execution.stores import DirectoryStore, Store

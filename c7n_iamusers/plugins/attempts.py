@@ -39,18 +39,15 @@ from c7n_iamusers.execution.retries import Backoff, error_code
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.accounts import home_region
 from c7n_iamusers.iam.attachments import ATTACHMENT_KINDS, INACTIVE
-from c7n_iamusers.iam.deny_all import is_denied
+from c7n_iamusers.iam.deny_all import Quarantine, is_denied
 from c7n_iamusers.iam.history import History, history_of
 from c7n_iamusers.iam.own_changes import quarantine_of, switchable, without_own_changes
-from c7n_iamusers.iam.quarantine_record import Quarantine
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_key_use, read_user
-from c7n_iamusers.plugins.account_readings import AccountReadings
-from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
-from c7n_iamusers.plugins.resources import annotate, subject_of
+from c7n_iamusers.plugins.policy_checks import DAYS, idle_region, validate_lambda_packaging
+from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import run_store, store_at
-from c7n_iamusers.plugins.user_action import DAYS, idle_region
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 Resource = dict[str, Any]
 #: The value of ``since`` that means the beginning of the user's quarantine.

@@ -20,8 +20,7 @@ from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import POLICY_KINDS, read_users, users_by_name_or_id
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
-from c7n_iamusers.plugins.resources import set_user_source
+from c7n_iamusers.plugins.resources import AccountReadings, set_user_source, unreadable
 
 Resource = dict[str, Any]
 GROUPS = "c7n:Groups"

@@ -17,33 +17,21 @@ from c7n_iamusers.deletion.deleting import UserDeletion
 from c7n_iamusers.deletion.reviewed_plan import DeletionPlan, PlannedDeletion, load_plan
 from c7n_iamusers.exceptions import PlanInvalid
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.executor import Applied
+from c7n_iamusers.execution.executor import Applied, Run
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import NoJournal, utc_now
-from c7n_iamusers.execution.outcomes import FAILED, PLANNED, SKIPPED, Outcome, load_outcomes
+from c7n_iamusers.execution.outcomes import FAILED, PLANNED, SKIPPED, Outcome, Work, load_outcomes, outcome_of
 from c7n_iamusers.execution.stores import Store
-from c7n_iamusers.execution.user_run import Run, Work, outcome_of
 from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.permissions import DELETION
 from c7n_iamusers.identity_center.access_state import PROVISIONED, USED, AccessState
-from c7n_iamusers.plugins.numbers import check_numbers
+from c7n_iamusers.plugins.policy_checks import DAYS, check_numbers, idle_region
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_store
-from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction, idle_region
-from c7n_iamusers.safeguards.guards import (
-    NOT_HEARD,
-    PROVEN,
-    Guards,
-    not_quarantined,
-    refused_status,
-    seen_active,
-    unprovisioned,
-    unquiet,
-)
-from c7n_iamusers.safeguards.recheck import no_recheck
-from c7n_iamusers.text.moments import moment
-from c7n_iamusers.text.wording import visible
+from c7n_iamusers.plugins.user_action import NOTICED, UserAction
+from c7n_iamusers.safeguards import guards
+from c7n_iamusers.text.wording import moment, visible
 
 PLAN_FILE = "deletion-plan.json"
 Resource = dict[str, Any]
@@ -86,7 +74,7 @@ def _proposal(
         found.append(PlannedDeletion(evidence, skipped=reason) if reason else deletion.propose(evidence))
         planned = found[0]
         if planned.skipped:
-            return refused_status(planned.skipped), planned.skipped
+            return guards.refused_status(planned.skipped), planned.skipped
         return PLANNED, f"{len(planned.calls)} calls"
 
     outcome = outcome_of(subject, work, interruption)
@@ -220,7 +208,7 @@ class CompositeDelete(UserAction):
             "adopt": {"type": "boolean"},
             "record-from": {"type": "string", "minLength": 1},
             "require": {"enum": [PROVISIONED, USED]},
-            "quiet": {"enum": [PROVEN, NOT_HEARD]},
+            "quiet": {"enum": [guards.PROVEN, guards.NOT_HEARD]},
         },
     )
     schema_alias = False
@@ -276,11 +264,15 @@ class CompositeDelete(UserAction):
         annotation = resource.get(ANNOTATION, {})
         # CloudTrail shows an event minutes late, so asking it again would say no more than the filter did.
         attempts = annotation.get("attempts") or {}
-        used = unquiet(annotation.get("attempts"), self.data["quiet"]) if self.data.get("quiet") else None
+        used = (
+            guards.unquiet(annotation.get("attempts"), self.data["quiet"]) if self.data.get("quiet") else None
+        )
         if used and not attempts.get("quarantined"):
             # That it is in use says more than that it is not in quarantine.
-            used = seen_active(annotation.get("last_activity"), self.active_within(), utc_now()) or used
-        failed = unprovisioned(annotation.get("provisioning"))
+            used = (
+                guards.seen_active(annotation.get("last_activity"), self.active_within(), utc_now()) or used
+            )
+        failed = guards.unprovisioned(annotation.get("provisioning"))
         missing = (self._missing_access(states[str(resource["Arn"])]) for states in self._access)
         return used or failed or next(filter(None, missing), None)
 
@@ -288,7 +280,7 @@ class CompositeDelete(UserAction):
         """See UserAction. A user in no quarantine also gets ``earlier``: why another policy left it out of one."""
         super().report(resources, outcomes)
         told = [each[ANNOTATION]["outcome"] for each in resources]
-        left = [each for each in told if not_quarantined(each["reason"])]
+        left = [each for each in told if guards.not_quarantined(each["reason"])]
         reasons = self._earlier_reasons() if left else {}
         for each in left:
             if reason := reasons.get(each["unique_id"]):
@@ -303,7 +295,7 @@ class CompositeDelete(UserAction):
             self.log.warning("%s: why users are in no quarantine can't be read: %s", self.type, error)
             rows = []
         for row in sorted(rows, key=lambda row: str(row.get("time"))):
-            if not not_quarantined(str(row.get("reason"))):
+            if not guards.not_quarantined(str(row.get("reason"))):
                 latest[str(row.get("unique_id"))] = row
         return {key: str(row["reason"]) for key, row in latest.items() if row.get("status") == SKIPPED}
 
@@ -314,13 +306,13 @@ class CompositeDelete(UserAction):
         reviewed = reviewed_plan(self.manager, plan, account_id, digest) if plan else None
         account = self.account(run)
         records = self.user_records(run, account)
-        guards, recheck = self._guards(run), self.recheck(run, account)
-        held = recheck.needed or guards.quarantined_for is not None
+        checks, recheck = self._guards(run), self.recheck(run, account)
+        held = recheck.needed or checks.quarantined_for is not None
         judged = {SERVICE_SPECIFIC_CREDENTIAL} if held else set()
         users = LiveUsers(run.client, run.count, run.backoff, judged=judged)
-        problem = recheck.problem if recheck.needed else no_recheck
+        problem = recheck.problem if recheck.needed else guards.no_recheck
         adopt, sessions = self.data.get("adopt", False), self.sign_in_sessions(run)
-        return UserDeletion(run, users, records, guards, reviewed, problem, adopt, sessions=sessions)
+        return UserDeletion(run, users, records, checks, reviewed, problem, adopt, sessions=sessions)
 
     def _require_plan_of_digest(self, error: type[Exception]) -> None:
         if "plan-sha256" in self.data and not self.data.get("plan"):
@@ -360,9 +352,9 @@ class CompositeDelete(UserAction):
             return None
         return f"its access through Identity Center is {found.state}: {found.reason}"
 
-    def _guards(self, run: Run) -> Guards:
+    def _guards(self, run: Run) -> guards.Guards:
         rules, elsewhere = self.exemption_rules()
-        return Guards(
+        return guards.Guards(
             run.callers,
             rules,
             self.active_within(),

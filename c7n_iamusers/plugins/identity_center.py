@@ -14,50 +14,27 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.filters import Filter
 from c7n.utils import local_session, type_schema
 
-from c7n_iamusers.derivation.existing_sets import ExistingSetProofs
+from c7n_iamusers.derivation.proving import ExistingSetProofs
 from c7n_iamusers.evidence.index import ACCOUNT
 from c7n_iamusers.exceptions import IamUsersError, InvalidPolicyData
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import read_policy_source
 from c7n_iamusers.iam.user import Item
+from c7n_iamusers.identity_center import access_state
 from c7n_iamusers.identity_center.access_derivation import AccessDerivation
-from c7n_iamusers.identity_center.access_state import (
-    ABSENT,
-    PENDING,
-    PROVISIONED,
-    STATES,
-    USED,
-    AccessState,
-    RequiredSet,
-    access_state,
-)
+from c7n_iamusers.identity_center.adoption import may_replace
 from c7n_iamusers.identity_center.aws.access_check import PERMISSIONS, AccessReader, AccountAccess
 from c7n_iamusers.identity_center.aws.instance import Center, connect, username_tags
 from c7n_iamusers.identity_center.desired import desired_access
-from c7n_iamusers.identity_center.earlier_names import may_replace
 from c7n_iamusers.identity_center.intents import Intents
 from c7n_iamusers.identity_center.model import Claim, KnownPermissionSet
 from c7n_iamusers.identity_center.people import Candidate
 from c7n_iamusers.identity_center.sign_ins import SignIns, parse_sign_ins, require_fresh, unproven
-from c7n_iamusers.plugins.account_readings import AccountReadings
-from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
-from c7n_iamusers.plugins.provisioning_settings import (
-    DERIVE,
-    EMAIL_DOMAINS,
-    PEOPLE_FROM,
-    PERMISSION_SET,
-    TEXT,
-    USER,
-    IdentitySettings,
-    derivation_settings,
-    permission_set_of,
-    user_intents,
-    username_tag_permission,
-)
-from c7n_iamusers.plugins.resources import annotate, subject_of
+from c7n_iamusers.plugins import provisioning_settings
+from c7n_iamusers.plugins.policy_checks import DAYS, is_pull, validate_lambda_packaging
+from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at
-from c7n_iamusers.plugins.user_action import DAYS
 
 
 def identity_center_session(manager: Any, role: str | None, region: str | None) -> Any:
@@ -103,12 +80,12 @@ class _Use:
     roles: tuple[Item, ...]
     after: datetime
 
-    def proven(self, found: AccessState, account_id: str, name: str) -> AccessState:
+    def proven(self, found: access_state.AccessState, account_id: str, name: str) -> access_state.AccessState:
         """``found`` (PROVISIONED) as USED if the person has signed in by it; otherwise with the reason why not."""
         problem = unproven(self.sign_ins, found.user_id, account_id, name, self.roles, self.after)
         if problem:
             return replace(found, reason=f"{found.reason}, but {problem}")
-        return replace(found, state=USED, reason=f"{found.reason}, and has signed in by it")
+        return replace(found, state=access_state.USED, reason=f"{found.reason}, and has signed in by it")
 
 
 class AccessGate:
@@ -120,7 +97,7 @@ class AccessGate:
 
     def __init__(self, manager: Any, data: Mapping[str, Any], where: str) -> None:
         self._manager, self._data, self._where = manager, data, where
-        self._identity = IdentitySettings(data, where)
+        self._identity = provisioning_settings.IdentitySettings(data, where)
         self._center: Center | None = None
         self._reader: AccessReader | None = None
         self._proofs = ExistingSetProofs()
@@ -132,7 +109,7 @@ class AccessGate:
         self._identity.check(in_lambda)
         self._wanted()
         if self._data.get("derive"):
-            derivation_settings(self._data["derive"], self._where)
+            provisioning_settings.derivation_settings(self._data["derive"], self._where)
 
     @property
     def permissions(self) -> tuple[str, ...]:
@@ -140,14 +117,19 @@ class AccessGate:
         assuming = ("sts:AssumeRole",) if self._data.get("role") else ()
         details = self._data.get("derive") or self._data.get("sign-ins")
         deriving = ("iam:GetAccountAuthorizationDetails",) if details else ()
-        return (*PERMISSIONS, *assuming, *deriving, *username_tag_permission(self._data))
+        return (
+            *PERMISSIONS,
+            *assuming,
+            *deriving,
+            *provisioning_settings.username_tag_permission(self._data),
+        )
 
     def portal(self) -> dict[str, str]:
         """Where people sign in, for a notice: ``start-url`` and ``region``. Raises what connecting raises."""
         instance = self._connected_center().instance
         return {"start-url": instance.portal, "region": instance.region}
 
-    def states(self, resources: Sequence[Resource]) -> dict[str, AccessState]:
+    def states(self, resources: Sequence[Resource]) -> dict[str, access_state.AccessState]:
         """ARN of each user -> the access of its person. The account's assignments are read once.
 
         Raises PolicyExecutionError if anything can't be read.
@@ -162,12 +144,12 @@ class AccessGate:
                 f"user was selected or touched. Give the role {', '.join(self.permissions)}, or run again"
             ) from error
 
-    def _states(self, resources: list[Resource]) -> dict[str, AccessState]:
+    def _states(self, resources: list[Resource]) -> dict[str, access_state.AccessState]:
         account_id = self._manager.config.account_id or subject_of(resources[0]).account_id
         candidates = self._identity.candidates(resources, account_id, self._identity.people())
         wanted = self._wanted_by_user(candidates, account_id)
         reader = self._connected()
-        known = [each for each in wanted.values() if isinstance(each, RequiredSet)]
+        known = [each for each in wanted.values() if isinstance(each, access_state.RequiredSet)]
         earlier = {claim.earlier.grant.permission_set for claim in self._claims.values() if claim.earlier}
         names = {each.name for each in known} | earlier
         whole = bool(earlier) or any(each.form for each in known)
@@ -180,18 +162,24 @@ class AccessGate:
         }
 
     def _state(
-        self, candidate: Candidate, wanted: RequiredSet | str, access: AccountAccess, reader: AccessReader
-    ) -> AccessState:
+        self,
+        candidate: Candidate,
+        wanted: access_state.RequiredSet | str,
+        access: AccountAccess,
+        reader: AccessReader,
+    ) -> access_state.AccessState:
         if candidate.person is None:
-            return AccessState(ABSENT, f"{candidate.subject}: {candidate.problem}")
+            return access_state.AccessState(access_state.ABSENT, f"{candidate.subject}: {candidate.problem}")
         if isinstance(wanted, str):
-            return AccessState(PENDING, wanted)
+            return access_state.AccessState(access_state.PENDING, wanted)
         by_username, by_email, groups = reader.person(candidate.person)
         held = access.of(by_username.user_id, groups) if by_username else ()
         if earlier := self._earlier(candidate.subject.arn, held):
-            wanted = RequiredSet(earlier)
-        found = access_state(candidate.person, by_username, by_email, held, access.account_id, wanted)
-        if self._use is None or found.state != PROVISIONED:
+            wanted = access_state.RequiredSet(earlier)
+        found = access_state.access_state(
+            candidate.person, by_username, by_email, held, access.account_id, wanted
+        )
+        if self._use is None or found.state != access_state.PROVISIONED:
             return found
         return self._use.proven(found, access.account_id, wanted.name)
 
@@ -218,33 +206,38 @@ class AccessGate:
         found = (each for each in held if each.settings.name == name)
         return next((name for each in found if may_replace(claim, each, self._proofs)), "")
 
-    def _wanted(self) -> RequiredSet:
+    def _wanted(self) -> access_state.RequiredSet:
         given = self._data.get("permission-set", "")
         if isinstance(given, str):
-            return RequiredSet(given)
-        form = permission_set_of(given, f"{self._where}: permission-set")
-        return RequiredSet(form.name, form)
+            return access_state.RequiredSet(given)
+        form = provisioning_settings.permission_set_of(given, f"{self._where}: permission-set")
+        return access_state.RequiredSet(form.name, form)
 
     def _wanted_by_user(
         self, candidates: list[Candidate], account_id: str
-    ) -> Mapping[str, RequiredSet | str]:
+    ) -> Mapping[str, access_state.RequiredSet | str]:
         """The ARN of each user -> what its person must have, or why that is not known."""
         if not self._data.get("derive"):
             wanted = self._wanted()
             return {each.subject.arn: wanted for each in candidates}
         client = local_session(self._manager.session_factory).client("iam", self._manager.config.region)
         source, details = read_policy_source(client, Backoff())
-        users = user_intents(candidates, details)
-        options = derivation_settings(self._data["derive"], self._where)
+        users = provisioning_settings.user_intents(candidates, details)
+        options = provisioning_settings.derivation_settings(self._data["derive"], self._where)
         intents = Intents(account_id, self._where, users, derive=options, source=source)
         derivation = AccessDerivation(lambda: username_tags(self._connected_center()))
         desired = desired_access([intents], derivation)
         self._proofs = derivation.proofs
         self._claims = {claim.subject.arn: claim for claim in desired.claims}
-        found: dict[str, RequiredSet | str] = {each.subject.arn: each.reason for each in desired.refused}
+        found: dict[str, access_state.RequiredSet | str] = {
+            each.subject.arn: each.reason for each in desired.refused
+        }
         return {
             **found,
-            **{claim.subject.arn: RequiredSet(claim.grant.permission_set) for claim in desired.claims},
+            **{
+                claim.subject.arn: access_state.RequiredSet(claim.grant.permission_set)
+                for claim in desired.claims
+            },
         }
 
     def _connected_center(self) -> Center:
@@ -311,15 +304,15 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         "identity-center",
         required=list(REQUIRED),
         **{
-            "state": {"enum": list(STATES)},
-            "user": USER,
-            "people-from": PEOPLE_FROM,
-            "email-domains": EMAIL_DOMAINS,
-            "role": TEXT,
-            "region": TEXT,
-            "permission-set": {"oneOf": [TEXT, PERMISSION_SET]},
-            "derive": DERIVE,
-            "sign-ins": TEXT,
+            "state": {"enum": list(access_state.STATES)},
+            "user": provisioning_settings.USER,
+            "people-from": provisioning_settings.PEOPLE_FROM,
+            "email-domains": provisioning_settings.EMAIL_DOMAINS,
+            "role": provisioning_settings.TEXT,
+            "region": provisioning_settings.TEXT,
+            "permission-set": {"oneOf": [provisioning_settings.TEXT, provisioning_settings.PERMISSION_SET]},
+            "derive": provisioning_settings.DERIVE,
+            "sign-ins": provisioning_settings.TEXT,
             "used-within": DAYS,
         },
     )
@@ -336,10 +329,10 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         try:
             if self.data.get("derive") and "permission-set" in self.data:
                 raise InvalidPolicyData(f"{self._where}: give either permission-set or derive, not both")
-            if self.data["state"] == USED and "sign-ins" not in self.data:
+            if self.data["state"] == access_state.USED and "sign-ins" not in self.data:
                 raise InvalidPolicyData(
-                    f"{self._where}: state: {USED} rests on sign-ins: name the sign-ins.json that c7n-iamusers "
-                    "provision --sign-ins writes"
+                    f"{self._where}: state: {access_state.USED} rests on sign-ins: name the sign-ins.json that "
+                    "c7n-iamusers provision --sign-ins writes"
                 )
             self.gate().check(not is_pull(self.manager))
         except InvalidPolicyData as error:
@@ -350,7 +343,11 @@ class IdentityCenter(Filter):  # type: ignore[misc]  # c7n is untyped
         """The users in the given ``state``, annotated. Raises PolicyExecutionError if that can't be read."""
         gate = self.gate()
         states = gate.states(resources)
-        wanted = {self.data["state"], USED} if self.data["state"] == PROVISIONED else {self.data["state"]}
+        wanted = (
+            {self.data["state"], access_state.USED}
+            if self.data["state"] == access_state.PROVISIONED
+            else {self.data["state"]}
+        )
         selected = []
         for resource in resources:
             found = states[subject_of(resource).arn]

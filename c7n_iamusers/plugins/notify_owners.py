@@ -20,18 +20,14 @@ from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.notices import exempted
-from c7n_iamusers.notices.messages import in_parts
 from c7n_iamusers.notices.notices import Notice, Notices
+from c7n_iamusers.plugins import policy_checks
 from c7n_iamusers.plugins.identity_center import require_keys
-from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
-from c7n_iamusers.plugins.new_credentials import Created
-from c7n_iamusers.plugins.numbers import LARGEST, check_numbers, or_variable
+from c7n_iamusers.plugins.messages import Announce, Created, Due, Inform, Remind, Step, in_parts
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS
 from c7n_iamusers.plugins.resources import annotate, by_risk, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, fail_at_the_end, notices_store
-from c7n_iamusers.plugins.steps import Announce, Due, Inform, Remind, Step
-from c7n_iamusers.plugins.user_action import exemption_rules, idle_region, require_exemptions
-from c7n_iamusers.text.addresses import is_address
+from c7n_iamusers.text.wording import is_address
 
 Resource = dict[str, Any]
 
@@ -46,9 +42,13 @@ def _schema() -> dict[str, Any]:
         "type": {"enum": ["notify-owners"]},
         "notices": NOTICES,
         "step": {"enum": ["announce", "remind", INFORM, CREATED]},
-        "days": or_variable({"type": "integer", "minimum": 0, "maximum": LARGEST}),
+        "days": policy_checks.or_variable(
+            {"type": "integer", "minimum": 0, "maximum": policy_checks.LARGEST}
+        ),
         "email-domains": EMAIL_DOMAINS,
-        "quarantined_for": or_variable({"type": "number", "minimum": 0, "maximum": LARGEST}),
+        "quarantined_for": policy_checks.or_variable(
+            {"type": "number", "minimum": 0, "maximum": policy_checks.LARGEST}
+        ),
     }
     informing = {"properties": {"step": {"enum": [INFORM]}}}
     schema["anyOf"] = [
@@ -233,10 +233,12 @@ class NotifyOwners(RecordedNotify):
                 f"policy {self.policy_name}: {self.type}: step: {INFORM} is for no day: remove days"
             )
         super().validate()
-        check_numbers(self, PolicyValidationError)
-        require_exemptions(self.manager, self.type)
-        validate_lambda_packaging(self.manager)
-        if not is_pull(self.manager) and not str(self.data["notices"]).startswith(("s3://", "{")):
+        policy_checks.check_numbers(self, PolicyValidationError)
+        policy_checks.require_exemptions(self.manager, self.type)
+        policy_checks.validate_lambda_packaging(self.manager)
+        if not policy_checks.is_pull(self.manager) and not str(self.data["notices"]).startswith(
+            ("s3://", "{")
+        ):
             raise PolicyValidationError(
                 f"policy {self.policy_name}: {self.type}: the notices {self.data['notices']} do not outlive a run in "
                 "AWS Lambda: name s3://BUCKET/PREFIX"
@@ -260,7 +262,7 @@ class NotifyOwners(RecordedNotify):
         recipient; and at the end if a message that was sent could not be recorded. With ``step: inform`` the policy
         ends with that error after its other actions.
         """
-        if idle := idle_region(self.manager):
+        if idle := policy_checks.idle_region(self.manager):
             self.log.info("%s: %s", self.type, idle)
             return
         if not resources:
@@ -281,7 +283,7 @@ class NotifyOwners(RecordedNotify):
     def _process(self, resources: list[Resource], event: Any) -> None:
         account_id, now = subject_of(resources[0]).account_id, utc_now()
         self._store, self._addresses = notices_store(self.manager, self.data["notices"]), ()
-        held, elsewhere = exemption_rules(self.manager)
+        held, elsewhere = policy_checks.exemption_rules(self.manager)
         rules = (*held, *elsewhere)
         with self.refused(account_id):
             notices = Notices.read(self._store, account_id, now)
@@ -379,7 +381,7 @@ class NotifyOwners(RecordedNotify):
     def _make_step(self, event: Any) -> Step:
         if self._informs:
             return Inform(self.policy_name)
-        check_numbers(self, PolicyExecutionError)
+        policy_checks.check_numbers(self, PolicyExecutionError)
         step, days = self.data["step"], self.data["days"]
         if step == CREATED:
             return Created(days, event, self.data.get("email-domains", ()))

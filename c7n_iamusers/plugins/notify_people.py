@@ -14,16 +14,15 @@ from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import PROVISIONED, UNCHANGED
 from c7n_iamusers.identity_center import access_state
-from c7n_iamusers.notices.messages import headline
 from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.plugins.identity_center import require_keys
+from c7n_iamusers.plugins.messages import headline
 from c7n_iamusers.plugins.notify_owners import RecordedNotify
+from c7n_iamusers.plugins.policy_checks import idle_region, require_exemptions
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS, INTENT
 from c7n_iamusers.plugins.resources import ANNOTATION, Resource, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store
-from c7n_iamusers.plugins.user_action import idle_region, require_exemptions
-from c7n_iamusers.text.addresses import foreign_domain, is_address
-from c7n_iamusers.text.wording import folded
+from c7n_iamusers.text.wording import folded, foreign_domain, is_address
 
 #: The step of these messages in the notices.
 STEP = "access"

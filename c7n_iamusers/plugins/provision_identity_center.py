@@ -37,20 +37,11 @@ from c7n_iamusers.identity_center.reports import write_people_to_add
 from c7n_iamusers.identity_center.run_lock import LockUnavailable, instance_lock
 from c7n_iamusers.identity_center.run_records import apply_and_record, asks_to_stop
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
+from c7n_iamusers.plugins import provisioning_settings
 from c7n_iamusers.plugins.identity_center import identity_center_session, require_keys
-from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
-from c7n_iamusers.plugins.provisioning_settings import (
-    INTENT,
-    PERMISSIONS,
-    PROPERTIES,
-    REQUIRED,
-    ProvisioningSettings,
-    user_intents,
-    username_tag_permission,
-)
+from c7n_iamusers.plugins.policy_checks import idle_region, is_pull, validate_lambda_packaging
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, output_directory, run_store
-from c7n_iamusers.plugins.user_action import idle_region
 from c7n_iamusers.text.wording import visible
 
 _REVIEW = "use mode: intent, and apply a reviewed plan with c7n-iamusers provision --plan"
@@ -212,9 +203,13 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
                     - arn:aws:iam::aws:policy/ReadOnlyAccess
     """
 
-    schema = type_schema("provision-identity-center", required=list(REQUIRED), **PROPERTIES)
+    schema = type_schema(
+        "provision-identity-center",
+        required=list(provisioning_settings.REQUIRED),
+        **provisioning_settings.PROPERTIES,
+    )
     schema_alias = False
-    permissions = PERMISSIONS
+    permissions = provisioning_settings.PERMISSIONS
 
     def __init__(self, data: Any = None, manager: Any = None, log_dir: Any = None) -> None:
         super().__init__(data, manager, log_dir)
@@ -227,19 +222,19 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     def get_permissions(self) -> tuple[str, ...]:
         """The IAM actions that the action needs; those of Identity Center in the account of ``role``, if given."""
         reading = ("iam:GetAccountAuthorizationDetails",) if self._settings().derives else ()
-        if self._settings().mode == INTENT:
+        if self._settings().mode == provisioning_settings.INTENT:
             return reading
         assuming = ("sts:AssumeRole",) if self.data.get("role") else ()
         return (*self.permissions_to_apply(), *assuming, *reading)
 
     def permissions_to_apply(self) -> tuple[str, ...]:
         """The IAM actions that planning and writing need in the account of Identity Center, in each mode."""
-        return (*self.permissions, *username_tag_permission(self.data))
+        return (*self.permissions, *provisioning_settings.username_tag_permission(self.data))
 
     def validate(self) -> ProvisionIdentityCenter:
         """Raises PolicyValidationError for faults that can be found without AWS."""
         validate_lambda_packaging(self.manager)
-        require_keys(self.manager, self.type, self.data, REQUIRED)
+        require_keys(self.manager, self.type, self.data, provisioning_settings.REQUIRED)
         try:
             self._settings().check(not is_pull(self.manager))
         except InvalidPolicyData as error:
@@ -261,7 +256,11 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         with ExitStack() as locks:
             try:
                 intents = self._intents(resources, account_id)
-                planned = None if self._settings().mode == INTENT else self._plan(intents, output, locks)
+                planned = (
+                    None
+                    if self._settings().mode == provisioning_settings.INTENT
+                    else self._plan(intents, output, locks)
+                )
             except (IamUsersError, ClientError, BotoCoreError) as error:
                 failures = [failed(subject_of(resource), error) for resource in resources]
                 write_outcomes(output, [each.at(utc_now()) for each in failures])
@@ -277,8 +276,10 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
             return run_store(self.manager).store
         return DirectoryStore(output_directory(self.manager))
 
-    def _settings(self) -> ProvisioningSettings:
-        return ProvisioningSettings(self.data, f"policy {self.manager.data.get('name')}: {self.type}")
+    def _settings(self) -> provisioning_settings.ProvisioningSettings:
+        return provisioning_settings.ProvisioningSettings(
+            self.data, f"policy {self.manager.data.get('name')}: {self.type}"
+        )
 
     def asked(self, account_id: str) -> Intents:
         """The intents of the policy without users. Raises InvalidPolicyData, also for undefined variables."""
@@ -302,7 +303,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
         if settings.derives:
             client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
             source, details = read_policy_source(client, Backoff())
-        return replace(intents, users=user_intents(candidates, details), source=source)
+        return replace(intents, users=provisioning_settings.user_intents(candidates, details), source=source)
 
     def _write_intents(self, output: Store, resources: list[Resource], intents: Intents) -> None:
         path = write_intents(output, intents)

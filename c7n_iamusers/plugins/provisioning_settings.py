@@ -14,16 +14,23 @@ from c7n.filters.core import ValueFilter
 from c7n.utils import jmespath_compile
 from jmespath.exceptions import JMESPathError
 
-from c7n_iamusers.derivation.acceptances import acceptance_data, parse_acceptances
-from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP
+from c7n_iamusers.derivation.model import PER_ACCOUNT, PER_MAP, acceptance_data, parse_acceptances
 from c7n_iamusers.derivation.permission_set import PermissionSet, duration_seconds, parse_permission_set
 from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.execution.stores import read_given
 from c7n_iamusers.identity_center.aws.instance import PERMISSION
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
-from c7n_iamusers.identity_center.people import KEYS, Candidate, Identity, from_email, identify
-from c7n_iamusers.identity_center.people_file import PeopleMap, PersonRow, parse_people
+from c7n_iamusers.identity_center.people import (
+    KEYS,
+    Candidate,
+    Identity,
+    PeopleMap,
+    PersonRow,
+    from_email,
+    identify,
+    parse_people,
+)
 from c7n_iamusers.plugins.resources import subject_of
 from c7n_iamusers.text.wording import folded
 

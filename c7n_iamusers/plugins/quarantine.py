@@ -11,17 +11,17 @@ from c7n.exceptions import PolicyValidationError
 from c7n.utils import type_schema
 
 from c7n_iamusers.evidence.credential_events import CredentialEvent, credential_event
-from c7n_iamusers.execution.user_run import Run, Work
+from c7n_iamusers.execution.executor import Run
+from c7n_iamusers.execution.outcomes import Work
 from c7n_iamusers.iam.accounts import read_by_id
 from c7n_iamusers.iam.permissions import GIVEN_BACK, QUARANTINE, RELEASE
 from c7n_iamusers.iam.users import read_detail
-from c7n_iamusers.plugins.account_readings import unreadable
-from c7n_iamusers.plugins.lambda_packaging import is_pull
-from c7n_iamusers.plugins.resources import subject_of
-from c7n_iamusers.plugins.user_action import DAYS, NOTICED, UserAction
+from c7n_iamusers.plugins.policy_checks import DAYS, is_pull
+from c7n_iamusers.plugins.resources import subject_of, unreadable
+from c7n_iamusers.plugins.user_action import NOTICED, UserAction
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
 from c7n_iamusers.safeguards.guards import Guards
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 #: The timeout of a policy's Lambda function in seconds, unless ``mode.timeout`` says another (c7n.mu).
 _LAMBDA_TIMEOUT = 900

@@ -1,25 +1,139 @@
 # SPDX-License-Identifier: Apache-2.0
-"""c7n's IAM user resources: user records from them, the annotation ``c7n:IamUser``, what ``notify`` sends of them."""
+"""Resources of Cloud Custodian: account data, user records, the annotation ``c7n:IamUser``, what ``notify`` sends.
+
+Data of the account as a whole is read once a run, and shared with other policies through Cloud Custodian's cache.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+from c7n.exceptions import PolicyExecutionError
+from c7n.utils import local_session
+
+from c7n_iamusers import __version__
+from c7n_iamusers.evidence import reader
 from c7n_iamusers.evidence.assessment import ANNOTATION as ANNOTATION
-from c7n_iamusers.evidence.index import ACCOUNT, USER
+from c7n_iamusers.evidence.index import ACCOUNT, USER, Inventory
 from c7n_iamusers.evidence.model import Source
-from c7n_iamusers.evidence.reader import ACCOUNT_KINDS, account_piece
+from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.iam.accounts import detail_attachments, read_users
+from c7n_iamusers.iam.accounts import detail_attachments, home_region, read_users
+from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import embedded_attachments
-from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
-from c7n_iamusers.plugins.news import reason_for_owners
-from c7n_iamusers.text.addresses import foreign_domain, is_address
+from c7n_iamusers.safeguards.guards import not_quarantined
+from c7n_iamusers.text.wording import foreign_domain, is_address
+
+_ATTRIBUTE = "c7n_iamusers_readings"
+#: The version of cached data. c7n's cache pickles classes by module and name: increase it when one of them moves.
+_FORM = "2"
+
+
+@contextmanager
+def unreadable(manager: Any, what: str, permissions: str) -> Iterator[None]:
+    """Turn an AWS error or EvidenceUnreadable in the block into a PolicyExecutionError.
+
+    That says what could not be read, and where.
+
+    c7n-org drops all later policies of the account after a ClientError with AccessDenied. A PolicyExecutionError only
+    fails this policy.
+    """
+    try:
+        yield
+    except (ClientError, BotoCoreError, EvidenceUnreadable) as error:
+        raise PolicyExecutionError(
+            f"policy {manager.data.get('name')}: account {manager.config.account_id}: {what} can't be read: {error}. "
+            f"No user was selected or touched. Give the policy's role {permissions}, or run again if AWS was at fault"
+        ) from error
+
+
+class AccountReadings:
+    """The pieces of account data that one policy's run has read. ``of`` returns the same object to all its plugins."""
+
+    def __init__(self, manager: Any) -> None:
+        self._manager = manager
+        self._pieces: dict[str, reader.Piece] = {}
+
+    @classmethod
+    def of(cls, manager: Any) -> AccountReadings:
+        """The readings of the run that ``manager`` belongs to."""
+        readings: AccountReadings = manager.__dict__.setdefault(_ATTRIBUTE, cls(manager))
+        return readings
+
+    def inventory(self, names: Iterable[str], backoff: Backoff) -> Inventory:
+        """The pieces ``names`` (keys of ``evidence.reader.PIECES``), from this run, from c7n's cache, or from AWS.
+
+        Raises PolicyExecutionError if a required piece can't be read.
+        """
+        wanted = list(names)
+        with _open(self._manager._cache) as cache:
+            for name in wanted:
+                if name not in self._pieces and (cached := cache.get(self._key(name))):
+                    self._pieces[name] = cached
+            missing = [name for name in wanted if name not in self._pieces]
+            for name, piece in self._read(missing, backoff).items() if missing else ():
+                self._pieces[name] = piece
+                self._share(cache, name, piece)
+        return reader.inventory_of({name: self._pieces[name] for name in wanted})
+
+    def add(self, name: str, piece: reader.Piece) -> None:
+        """Add a piece that a plugin has read itself, for the rest of the run and for other policies."""
+        with _open(self._manager._cache) as cache:
+            self._pieces[name] = piece
+            self._share(cache, name, piece)
+
+    def _read(self, names: list[str], backoff: Backoff) -> dict[str, reader.Piece]:
+        config, session = self._manager.config, local_session(self._manager.session_factory)
+        regions = {"iam": config.region, "cloudtrail": home_region(config.region)}
+        services = {reader.PIECES[name].service for name in names}
+        clients = {service: session.client(service, region_name=regions[service]) for service in services}
+        permissions = ", ".join(
+            p for name in names if reader.PIECES[name].required for p in reader.PIECES[name].permissions
+        )
+        with unreadable(self._manager, "groups, roles and policies", permissions):
+            return reader.read_pieces(names, clients, backoff)
+
+    def _share(self, cache: Any, name: str, piece: reader.Piece) -> None:
+        if piece.source.problem:  # the next policy tries again
+            return
+        cache.save(self._key(name), piece)
+        if name == CREDENTIAL_REPORT:
+            cache.save(*_as_stock_caches(self._manager, piece))
+
+    def _key(self, name: str) -> dict[str, str]:
+        key = {"account": self._manager.config.account_id, "c7n-iamusers": name, "version": __version__}
+        return {**key, "form": _FORM}
+
+
+def _as_stock_caches(manager: Any, report: reader.Piece) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Cache key and value of the credential report, as c7n's own filter ``credential`` reads them."""
+    # Imported here: importing it runs the start-up hook, which needs this module complete.
+    from c7n.resources.iam import UserCredentialReport
+
+    rows = report.value.rows.values()
+    processed = {row["user"]: UserCredentialReport.process_user_record(dict(row)) for row in rows}
+    return {"account": manager.config.account_id, "iam-credential-report": True}, processed
+
+
+@contextmanager
+def _open(cache: Any) -> Iterator[Any]:
+    """c7n's cache, opened. Unlike c7n's own context manager, it leaves a connection open that was open before."""
+    was_open = getattr(cache, "conn", None) is not None
+    cache.load()
+    try:
+        yield cache
+    finally:
+        if not was_open:
+            cache.close()
+
 
 _SOURCES = "sources"
 
@@ -81,8 +195,8 @@ def user_records(
     listed = Source(", ".join(_LISTS), utc_now())
     permissions = " and ".join(f"iam:{name}" for name in _LISTS)
     with unreadable(manager, "groups and policies of its users", permissions):
-        found = read_users(client, backoff, *ACCOUNT_KINDS)
-    AccountReadings.of(manager).add(ACCOUNT, account_piece(found.account, listed.time or utc_now()))
+        found = read_users(client, backoff, *reader.ACCOUNT_KINDS)
+    AccountReadings.of(manager).add(ACCOUNT, reader.account_piece(found.account, listed.time or utc_now()))
     details = {detail["UserId"]: detail for detail in found.users}
     return [_record(each, {**each, **details.get(each["UserId"], {})}, listed) for each in resources]
 
@@ -118,6 +232,33 @@ _TEMPLATES = ("iam-users-", "slack_iam_users")
 def without_documents(resources: Iterable[Resource]) -> list[Resource]:
     """Copies of ``resources`` without the members in LEFT_OUT, which later actions still find on the originals."""
     return [{key: value for key, value in each.items() if key not in LEFT_OUT} for each in resources]
+
+
+#: The end of a reason that tells whoever runs the policies what to do.
+_REMEDY = re.compile(
+    r"[:;] (?:check|correct|find out|fix|flag again|investigate|quiet|restore|run)\b.*", re.DOTALL
+)
+#: Beginnings of reasons -> what owners are told in their place.
+_FOR_OWNERS = {
+    "its owners were not addressed": "its owners were not addressed",
+    "it is unknown whether it is still in use": "it is not known whether it is still in use",
+    "the filter attempts": "it is not known whether it is still in use",
+    "checked again on live data": "it has changed, and no longer counts as unnecessary",
+}
+
+
+def reason_for_owners(outcome: Mapping[str, Any]) -> str:
+    """Why an action left a user as it is, for the owner of its account: without what operators have to do.
+
+    ``outcome``: its annotation. ``earlier`` in it: why the user was not put in quarantine, if that is known.
+    """
+    reason, earlier = str(outcome.get("reason") or ""), str(outcome.get("earlier") or "")
+    if not_quarantined(reason):
+        left = reason_for_owners({"reason": earlier})
+        return f"it was not put in quarantine: {left}" if left else "it is not in quarantine"
+    told = next((words for beginning, words in _FOR_OWNERS.items() if reason.startswith(beginning)), None)
+    is_rule = reason.startswith("exempt by ")  # what follows is not ours
+    return told or (reason if is_rule else _REMEDY.sub("", reason))
 
 
 def for_message(resources: Iterable[Resource], action: Mapping[str, Any]) -> list[Resource]:

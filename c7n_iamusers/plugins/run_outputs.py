@@ -21,7 +21,7 @@ from c7n_iamusers.execution.journal import BucketJournal, Journal, JournalWriter
 from c7n_iamusers.execution.outcomes import FAILED, OUTCOMES, Outcome
 from c7n_iamusers.execution.stores import JOURNAL as JOURNAL
 from c7n_iamusers.execution.stores import DirectoryStore, Store, make_directory, read_file, run_lock
-from c7n_iamusers.plugins.lambda_packaging import is_pull
+from c7n_iamusers.plugins.policy_checks import is_pull
 
 
 def output_directory(manager: Any) -> Path:

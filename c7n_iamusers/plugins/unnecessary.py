@@ -1,32 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The filter ``unnecessary``: flags every IAM user that no exemption with a reason and an expiry protects."""
+"""The filter ``unnecessary``: flags every IAM user that no exemption with a reason and an expiry protects.
+
+``Flagging`` is one run of it: exemptions, assessment, selection by the options, annotations.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from logging import Logger
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
 from c7n.filters import Filter
 from c7n.utils import local_session, type_schema
 
+from c7n_iamusers import exemptions
+from c7n_iamusers.evidence.assessment import Assessment, Assessor, unread_kinds
+from c7n_iamusers.evidence.classification import HINTED_KINDS
 from c7n_iamusers.evidence.findings import FINDING_IDS
-from c7n_iamusers.evidence.hints import HINTED_KINDS
+from c7n_iamusers.evidence.index import CREATION, EvidenceIndex, Inventory
 from c7n_iamusers.evidence.model import KINDS
 from c7n_iamusers.evidence.options import BULK, FULL, FilterOptions
+from c7n_iamusers.evidence.reader import DEFAULT_PIECES
+from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.journal import utc_now
-from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.exemptions import NOBODY, ExemptionRule, doubts, in_account
+from c7n_iamusers.execution.retries import Backoff, error_code
+from c7n_iamusers.iam.deny_all import is_denied
+from c7n_iamusers.iam.own_changes import quarantine_of
 from c7n_iamusers.iam.user_patterns import FIELDS
-from c7n_iamusers.plugins.flagging import Flagging
-from c7n_iamusers.plugins.lambda_packaging import validate_lambda_packaging
-from c7n_iamusers.plugins.unnecessary_options import FilterText, refuse_undefined_variables
-from c7n_iamusers.plugins.user_action import account_name, idle_region, require_known_region
+from c7n_iamusers.plugins import policy_checks
+from c7n_iamusers.plugins.resources import AccountReadings, Resource, UserRecord, annotate_anew, user_records
+from c7n_iamusers.plugins.unnecessary_options import FilterText
 from c7n_iamusers.text.rows import FORMATS
-
-Resource = dict[str, Any]
+from c7n_iamusers.text.wording import shown
 
 
 def _list_of(names: Sequence[str]) -> dict[str, Any]:
@@ -42,7 +54,7 @@ _PATTERNS = {"description": "a case-sensitive shell glob, or a list of them"}
 #: whose errors are better: every fault at once, with its place and what to do.
 SCHEMA: dict[str, Any] = {
     "exempt": {
-        "description": f"exemption rules, each with a pattern, a reason and expires; or {NOBODY}",
+        "description": f"exemption rules, each with a pattern, a reason and expires; or {exemptions.NOBODY}",
         "items": {
             "properties": {
                 "user": {"description": "a case-sensitive shell glob over the name"},
@@ -196,12 +208,12 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
 
     def validate(self) -> Unnecessary:
         """Raises PolicyValidationError with each fault and what to do."""
-        require_known_region(self.manager)
-        validate_lambda_packaging(self.manager)
+        policy_checks.require_known_region(self.manager)
+        policy_checks.validate_lambda_packaging(self.manager)
         self._warn(self.known_rules())
         return self
 
-    def known_rules(self) -> tuple[ExemptionRule, ...]:
+    def known_rules(self) -> tuple[exemptions.ExemptionRule, ...]:
         """The rules for any account that are known before the run; a list elsewhere is not read.
 
         Raises PolicyValidationError if one is invalid.
@@ -213,13 +225,13 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         """True if the policy has exemption rules, or a list of them, or ``exempt: none``."""
         return self._text.states_exemptions
 
-    def rules(self) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
+    def rules(self) -> tuple[tuple[exemptions.ExemptionRule, ...], tuple[exemptions.ExemptionRule, ...]]:
         """The policy's exemption rules that hold in this account, and the others. ``exempt-from`` is read now.
 
         Raises PolicyExecutionError if one is invalid or the list can't be read.
         """
-        account_id, name = str(self.manager.config.account_id or ""), account_name(self.manager)
-        held, others = in_account(self._text.rules(PolicyExecutionError), account_id, name)
+        account_id, name = str(self.manager.config.account_id or ""), policy_checks.account_name(self.manager)
+        held, others = exemptions.in_account(self._text.rules(PolicyExecutionError), account_id, name)
         if not name and (unsure := [str(each) for each in held if each.account not in ("", account_id)]):
             self.log.warning(
                 "unnecessary: the name of account %s is not known, so these exemptions may be of other accounts, and "
@@ -237,8 +249,8 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
 
         Raises PolicyExecutionError if the exemptions or the account can't be read.
         """
-        refuse_undefined_variables(self.manager)
-        if idle := idle_region(self.manager):
+        policy_checks.refuse_undefined_variables(self.manager)
+        if idle := policy_checks.idle_region(self.manager):
             self.log.info("unnecessary: %s", idle)
             return []
         if not resources:
@@ -252,13 +264,169 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         self._note_exempt(flagging.exempt)
         return found
 
-    def _note_exempt(self, exempt: Sequence[tuple[Subject, ExemptionRule]]) -> None:
+    def _note_exempt(self, exempt: Sequence[tuple[Subject, exemptions.ExemptionRule]]) -> None:
         """Let our actions note who is exempt. c7n gives them the other users only, and calls none if there are none."""
         if exempt and not getattr(self.manager.config, "dryrun", False):
             for action in self.manager.actions or ():
                 if note := getattr(action, "note_exempt", None):
                     note(exempt)
 
-    def _warn(self, rules: Sequence[ExemptionRule]) -> None:
-        for doubt in doubts(rules):
+    def _warn(self, rules: Sequence[exemptions.ExemptionRule]) -> None:
+        for doubt in exemptions.doubts(rules):
             self.log.warning("unnecessary: %s", doubt)
+
+
+Found = tuple[Resource, Assessment]
+
+
+@dataclass(frozen=True)
+class Flagging:
+    """One run of the filter. ``client``: an IAM client. ``clock``: returns the current time in UTC.
+
+    ``exempt``: the users that exemptions protect, and by which rules, after ``flagged``.
+    """
+
+    manager: Any
+    client: Any
+    backoff: Backoff
+    options: FilterOptions
+    clock: Callable[[], datetime]
+    log: Logger
+    exempt: list[tuple[Subject, exemptions.ExemptionRule]] = field(default_factory=list)
+
+    def flagged(
+        self,
+        resources: list[Resource],
+        rules: Sequence[exemptions.ExemptionRule],
+        pool: Executor,
+        elsewhere: Sequence[exemptions.ExemptionRule] = (),
+    ) -> list[Resource]:
+        """The resources to flag, annotated. ``pool``: for calls that read single users.
+
+        ``elsewhere``: rules of other accounts. The log counts their users too, so that a report over all accounts finds
+        those that protect nobody.
+
+        Raises PolicyExecutionError if groups, roles or policies of the account can't be read.
+        """
+        records = user_records(self.manager, self.client, resources, self.backoff)
+        unprotected = list(self._unprotected(records, rules, elsewhere))
+        found = self._selected(unprotected, pool) if unprotected else []
+        for resource, assessment in found:
+            annotate_anew(resource, {"exemption": None, **assessment.as_data()})
+        kinds = Counter(assessment.classification.kind for _, assessment in found)
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
+        self.log.info(
+            "unnecessary: of %d users %d are not exempt, %d are flagged: %s",
+            *(len(resources), len(unprotected), len(found), counts),
+        )
+        return [resource for resource, _ in found]
+
+    def _unprotected(
+        self,
+        records: list[UserRecord],
+        rules: Sequence[exemptions.ExemptionRule],
+        elsewhere: Sequence[exemptions.ExemptionRule],
+    ) -> Iterator[tuple[UserRecord, exemptions.Exemption]]:
+        today = self.clock().date()
+        spared: Counter[exemptions.ExemptionRule] = Counter()
+        for record in records:
+            try:
+                exemption = exemptions.find_exemption(record.user, rules, today)
+            except EvidenceUnreadable as error:
+                self.log.warning("unnecessary: %s is left alone: %s", record.user.subject, error)
+                continue
+            annotate_anew(record.resource, {"exemption": exemption.rule and exemption.rule.as_data()})
+            if exemption.rule:
+                spared[exemption.rule] += 1
+                self.exempt.extend((record.user.subject, each) for each in (exemption.rule, *exemption.more))
+                if is_denied(record.user.detail):
+                    ours = quarantine_of(record.user) is not None
+                    self.log.warning(
+                        "unnecessary: %s", exemptions.denied_line(record.user.arn, exemption.rule, ours)
+                    )
+            else:
+                yield record, exemption
+        for line in exemptions.usage_lines((*rules, *elsewhere), spared):
+            self.log.info("unnecessary: %s", line)
+
+    def _selected(
+        self, unprotected: list[tuple[UserRecord, exemptions.Exemption]], pool: Executor
+    ) -> list[Found]:
+        assessor = self._assessor()
+        assessed = [(record.resource, self._assessed(assessor, record, why)) for record, why in unprotected]
+        known = [(resource, found) for resource, found in assessed if found]
+        selection, now = self.options.selection, self.clock()
+        settled = pool.map(lambda each: self._settled(assessor, each[0], each[1], now), known)
+        chosen, left_out = list[Found](), dict[str, list[str]]()
+        for each in filter(None, settled):
+            if reason := selection.left_out_by(each[1], now):
+                left_out.setdefault(reason, []).append(each[1].user.name)
+            else:
+                chosen.append(each)
+        for reason, names in sorted(left_out.items()):
+            self.log.info("unnecessary: %d left out by %s: %s", len(names), reason, shown(names))
+        if not self.options.full:
+            return chosen
+        return [
+            each for each in pool.map(lambda each: self._in_full(assessor, each[0], each[1]), chosen) if each
+        ]
+
+    def _assessor(self) -> Assessor:
+        pieces = (*DEFAULT_PIECES, CREATION) if self.options.criteria.provisioning.roles else DEFAULT_PIECES
+        inventory = AccountReadings.of(self.manager).inventory(pieces, self.backoff)
+        index = EvidenceIndex(inventory)
+        self._log_account(inventory, index)
+        return Assessor(index, self.options.criteria, self.client, self.backoff, self.clock)
+
+    def _log_account(self, inventory: Inventory, index: EvidenceIndex) -> None:
+        account = self.manager.config.account_id
+        for name, source in inventory.sources.items():
+            if source.problem:
+                self.log.warning(
+                    "unnecessary: account %s: %s can't be read, so evidence from it is unknown: %s",
+                    *(account, name, source.problem),
+                )
+        if index.orphaned_mfa:
+            count = len(index.orphaned_mfa)
+            self.log.info(
+                "unnecessary: account %s: %d virtual MFA devices are assigned to nobody", account, count
+            )
+
+    def _assessed(
+        self, assessor: Assessor, record: UserRecord, exemption: exemptions.Exemption
+    ) -> Assessment | None:
+        try:
+            return assessor.assess(record.user, record.source, exemption)
+        except EvidenceUnreadable as error:
+            self.log.warning("unnecessary: %s is left alone: %s", record.user.subject, error)
+            return None
+
+    def _settled(
+        self, assessor: Assessor, resource: Resource, found: Assessment, now: datetime
+    ) -> Found | None:
+        """The user with its own lists, such as SSH keys, if the selection depends on them. Unread lists are unknown."""
+        if not self.options.selection.needs_user_lists(found, now):
+            return resource, found
+        try:
+            return resource, assessor.with_user_lists(found)
+        except (ClientError, BotoCoreError) as error:
+            if _is_gone(error):
+                return None
+            unread = " and ".join(kind.plural for kind in unread_kinds(found.evidence))
+            self.log.warning("unnecessary: %s: its %s can't be read: %s", found.user.subject, unread, error)
+            return resource, found
+
+    def _in_full(self, assessor: Assessor, resource: Resource, found: Assessment) -> Found | None:
+        try:
+            return resource, assessor.with_all_attachments(found)
+        except (ClientError, BotoCoreError) as error:
+            if not _is_gone(error):
+                self.log.warning(
+                    "unnecessary: %s is left alone, what is attached to it can't be read: %s",
+                    *(found.user.subject, error),
+                )
+            return None
+
+
+def _is_gone(error: Exception) -> bool:
+    return isinstance(error, ClientError) and error_code(error) == "NoSuchEntity"

@@ -25,7 +25,7 @@ from c7n_iamusers.exceptions import EvidenceUnreadable, InvalidPolicyData
 from c7n_iamusers.exemptions import NOBODY, ExemptionRule, format_of, parse_list, parse_rules
 from c7n_iamusers.iam.attachments import LISTED_BY_USER
 from c7n_iamusers.iam.users import LISTED_KINDS
-from c7n_iamusers.plugins.numbers import is_variable
+from c7n_iamusers.plugins.policy_checks import is_variable
 from c7n_iamusers.text.rows import FORMATS
 
 _UNREADABLE = (OSError, ValueError, HTTPException, ZlibError, ClientError, BotoCoreError)
@@ -271,27 +271,3 @@ def _filled(value: Any) -> Any:
 def _without_unfilled_days(filled: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
     """``filled`` without the days that come from a variable. Without their number they are refused at the run."""
     return {key: value for key, value in filled.items() if not (key in _DAYS and is_variable(data[key]))}
-
-
-_UNDEFINED = re.compile(r"\{([a-z_]\w*)\}", re.IGNORECASE)
-
-
-def refuse_undefined_variables(manager: Any) -> None:
-    """Raises PolicyExecutionError if a value in the policy's actions consists of an undefined variable."""
-    runtime = {name for name, value in manager.ctx.policy.get_variables().items() if value == f"{{{name}}}"}
-    actions = [action.data for action in manager.actions]
-    undefined = sorted({name for name in _variables(actions) if name not in runtime})
-    if undefined:
-        raise PolicyExecutionError(
-            f"policy {manager.data.get('name')}: account {manager.config.account_id}: undefined variables: "
-            f"{', '.join(undefined)}. Nothing was touched: define them under vars in accounts.yml (c7n-org), "
-            "or in a file of its own for custodian run --vars-file"
-        )
-
-
-def _variables(value: Any) -> Iterator[str]:
-    if isinstance(value, str) and (found := _UNDEFINED.fullmatch(value.strip())):
-        yield found[1]
-    elif isinstance(value, (dict, list)):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _variables(part)

@@ -3,18 +3,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
 from botocore.session import get_session
 from c7n.actions import BaseAction
 from c7n.exceptions import PolicyExecutionError, PolicyValidationError
-from c7n.query import MaxResourceLimit
 from c7n.utils import local_session
 
 from c7n_iamusers.evidence.index import CREATION, EvidenceIndex
@@ -22,169 +19,37 @@ from c7n_iamusers.evidence.options import Selection
 from c7n_iamusers.evidence.reader import DEFAULT_PIECES
 from c7n_iamusers.exceptions import NoticesUnreadable
 from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.executor import Applied, Executor
+from c7n_iamusers.execution.executor import LOG, SINGLE_TRY, Applied, Executor, Run
 from c7n_iamusers.execution.interruption import Interrupted, Interruption
 from c7n_iamusers.execution.journal import JournalReader, JournalWriter, utc_now
-from c7n_iamusers.execution.journaled_call import SINGLE_TRY
-from c7n_iamusers.execution.outcomes import SKIPPED, Outcome, OutcomeWriter, missing_outcomes
+from c7n_iamusers.execution.outcomes import (
+    SKIPPED,
+    Outcome,
+    OutcomeWriter,
+    Work,
+    missing_outcomes,
+    outcome_of,
+)
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.sessions import callers
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
-from c7n_iamusers.execution.user_run import LOG, Run, Work, outcome_of
 from c7n_iamusers.exemptions import ExemptionRule
-from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, AccountDetails, home_region, read_account, region_fault
+from c7n_iamusers.iam import signin_sessions
+from c7n_iamusers.iam.accounts import AccountDetails, read_account
 from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.iam.signin_sessions import (
-    NOT_OFFERED,
-    PERMISSIONS,
-    SERVICE,
-    SignInSessions,
-    offers_sessions,
-)
 from c7n_iamusers.notices.notices import Notices, check_stop
-from c7n_iamusers.plugins.account_readings import AccountReadings, unreadable
-from c7n_iamusers.plugins.lambda_packaging import is_pull, validate_lambda_packaging
-from c7n_iamusers.plugins.numbers import LARGEST, check_numbers, or_variable
-from c7n_iamusers.plugins.resources import annotate, subject_of
-from c7n_iamusers.plugins.run_outputs import (
-    NOTICES,
-    RunStore,
-    fail_at_the_end,
-    notices_store,
-    outputs_to_s3,
-    run_store,
-    store_at,
-)
-from c7n_iamusers.safeguards.recheck import LiveRecheck
+from c7n_iamusers.plugins import policy_checks, run_outputs
+from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of, unreadable
+from c7n_iamusers.safeguards.guards import LiveRecheck
 from c7n_iamusers.snapshots.archive import RecordStores, UserRecords
 
-
-def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
-    """Why nothing is done in the policy's Region, in words; None if this Region acts.
-
-    IAM is global, so of several Regions of a c7n-org run only the one with IAM's endpoint acts. A single Region always
-    acts.
-    Raises PolicyExecutionError if none of several Regions has IAM's endpoint, since then nothing would be done.
-    """
-    account = _account_entry(manager)
-    if not account:
-        return None
-    region, name = (
-        str(manager.config.region),
-        f"policy {manager.data.get('name')}: account {account.get('name')}",
-    )
-    given = _given_regions(sys.argv if argv is None else argv)
-    regions = given or tuple(account.get("regions") or DEFAULT_REGIONS)
-    if len(regions) == 1 and "all" not in regions:
-        return None
-    home = home_region(region)
-    if home not in regions and "all" not in regions:
-        raise PolicyExecutionError(
-            f"{name}: IAM is the same in every Region, so one acts for all: the only one, or {home}; this run has "
-            f"{', '.join(regions)}. Give one of them, by regions in accounts.yml or by -r. Nothing was touched"
-        )
-    if region == home:
-        return None
-    return f"{name}: nothing is done in {region}: IAM is the same in every Region, and {home} acts for all"
-
-
-def require_known_region(manager: Any) -> None:
-    """Raises PolicyValidationError if the policy runs in what is no Region, or waits where no event of IAM arrives.
-
-    ``custodian validate`` runs it in no Region.
-    """
-    region = str(manager.config.region or "")
-    if region not in ("", "na") and (fault := region_fault(region)):
-        raise PolicyValidationError(
-            f"policy {manager.data.get('name')}: {fault}. It comes from regions in accounts.yml, from --region or -r, "
-            "or from AWS_DEFAULT_REGION. Nothing was touched"
-        )
-    waits = (manager.data.get("mode") or {}).get("type") == "cloudtrail"
-    if waits and region not in ("", "na", home := home_region(region)):
-        raise PolicyValidationError(
-            f"policy {manager.data.get('name')}: mode cloudtrail in {region} would never run: the events of IAM arrive "
-            f"in {home} alone. Give that Region, by regions in accounts.yml, by --region or by -r"
-        )
-
-
-def account_name(manager: Any) -> str:
-    """The account's name in c7n-org's accounts file; empty in a run of ``custodian``, which has none."""
-    return str(_account_entry(manager).get("name") or "")
-
-
-def _account_entry(manager: Any) -> Mapping[str, Any]:
-    """The account's entry in c7n-org's accounts file; empty in a run of ``custodian``."""
-    policy = getattr(manager.ctx, "policy", None)
-    return (policy.conditions.env_vars.get("account") if policy else None) or {}
-
-
-def _given_regions(argv: Sequence[str]) -> tuple[str, ...]:
-    """The Regions on c7n-org's command line, which take precedence over those in accounts.yml."""
-    if not argv or not (
-        Path(argv[0]).name.startswith("c7n-org") or "c7n_org" in argv[0] or "c7n-org" in argv
-    ):
-        return ()
-    return tuple(region for value in _values(argv) for region in value.split(",") if region)
-
-
-def _values(argv: Sequence[str]) -> Iterator[str]:
-    for option, following in zip(argv, [*argv[1:], ""], strict=True):
-        if option in ("-r", "--region"):
-            yield following
-        elif option.startswith("--region="):
-            yield option.partition("=")[2]
-        elif option.startswith("-r") and not option.startswith("--"):
-            yield option[2:]
-
-
-def enforce_max_resources(manager: Any, selected: int) -> None:
-    """Raises c7n's ResourceLimitExceeded if a policy in an event mode selected more users than ``max-resources``."""
-    data = manager.data
-    amount, percent = data.get("max-resources"), data.get("max-resources-percent")
-    if not (amount or percent) or is_pull(manager):
-        return
-    of_all = percent or (isinstance(amount, dict) and amount.get("percent"))
-    population = _users_of_account(manager) if of_all else selected
-    MaxResourceLimit(manager.ctx.policy, selected, population).check_resource_limits()
-
-
-def _users_of_account(manager: Any) -> int:
-    client = local_session(manager.session_factory).client("iam", manager.config.region)
-    with unreadable(manager, "how many users the account has", "iam:GetAccountSummary"):
-        return int(Backoff().call(client.get_account_summary)["SummaryMap"]["Users"])
-
-
 Resource = dict[str, Any]
-#: The schema of an option in days.
-DAYS = or_variable({"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST})
 #: The options of an action that asks for notices.
-NOTICED = {"noticed": or_variable({"type": "number", "minimum": 0, "maximum": LARGEST}), "notices": NOTICES}
+NOTICED = {
+    "noticed": policy_checks.or_variable({"type": "number", "minimum": 0, "maximum": policy_checks.LARGEST}),
+    "notices": run_outputs.NOTICES,
+}
 _EVERYBODY = Selection()
-
-
-def require_exemptions(manager: Any, action: str, rules: bool = True) -> None:
-    """Raises PolicyValidationError if the policy has no filter ``unnecessary`` at the top level.
-
-    ``rules``: that filter must also have exemption rules, a list of them, or ``exempt: none``.
-    """
-    found = [each for each in manager.filters if each.type == "unnecessary"]
-    if not found:
-        raise PolicyValidationError(
-            f"policy {manager.data.get('name')}: {action} needs the filter unnecessary at the top level of "
-            "filters (not inside and, or, not): add '- type: unnecessary' with its exempt rules"
-        )
-    if rules and not any(each.states_exemptions for each in found):
-        raise PolicyValidationError(
-            f"policy {manager.data.get('name')}: {action} needs exemptions, since break-glass users are "
-            "among all users: give unnecessary an exempt rule, such as {path: /emergency/*, reason: break-glass "
-            "access, expires: 'YYYY-MM-DD'}, or exempt-from, or, if nobody is exempt, exempt: none"
-        )
-
-
-def exemption_rules(manager: Any) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
-    """The exemption rules of the policy's filters ``unnecessary`` that hold in this account, and the others."""
-    found = [each.rules() for each in manager.filters if each.type == "unnecessary"]
-    return tuple(rule for held, _ in found for rule in held), tuple(rule for _, no in found for rule in no)
 
 
 class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
@@ -198,7 +63,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         """The permissions that the action needs."""
         return [
             *super().get_permissions(),
-            *(PERMISSIONS if self.ends_sessions and _offers_sessions() else ()),
+            *(signin_sessions.PERMISSIONS if self.ends_sessions and _offers_sessions() else ()),
         ]
 
     def prepare(self, run: Run) -> Work:
@@ -210,12 +75,12 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
         A signal ends the process once the current call is journaled.
         """
-        if idle := idle_region(self.manager):
+        if idle := policy_checks.idle_region(self.manager):
             self.log.info("%s: %s", self.type, idle)
             return
-        check_numbers(self, PolicyExecutionError)
-        enforce_max_resources(self.manager, len(resources))
-        target = run_store(self.manager)
+        policy_checks.check_numbers(self, PolicyExecutionError)
+        policy_checks.enforce_max_resources(self.manager, len(resources))
+        target = run_outputs.run_store(self.manager)
         with Interruption() as interruption:
             try:
                 outcomes = self._run(target, resources, interruption)
@@ -229,7 +94,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
                     f"Make {target.store} readable and writable, move a broken file away, and run again"
                 ) from error
         interruption.exit_if_stopped()
-        fail_at_the_end(self.manager, self.type, outcomes)
+        run_outputs.fail_at_the_end(self.manager, self.type, outcomes)
 
     def new_run(self, store: Store, journal: JournalWriter, interruption: Interruption, count: int) -> Run:
         """The Run over ``count`` users. Raises PolicyExecutionError if GetCallerIdentity fails."""
@@ -241,7 +106,9 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         backoff = Backoff(sleep=interruption.sleep)
         clients = {"iam": writer}
         if self.ends_sessions and _offers_sessions():
-            clients[SERVICE] = session.client(SERVICE, region, config=config.merge(SINGLE_TRY))
+            clients[signin_sessions.SERVICE] = session.client(
+                signin_sessions.SERVICE, region, config=config.merge(SINGLE_TRY)
+            )
         executor = Executor(clients, journal, backoff, before_each=interruption.check)
         with unreadable(self.manager, "who is acting", "sts:GetCallerIdentity"):
             found = callers(self.manager.session_factory, session, region)
@@ -252,17 +119,19 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
             )
         return Run(client, executor, backoff, store, found.arns, count, journal)
 
-    def sign_in_sessions(self, run: Run) -> SignInSessions:
+    def sign_in_sessions(self, run: Run) -> signin_sessions.SignInSessions:
         """The sign-in sessions of the account's users."""
         client = None
         if not _offers_sessions():
             _note_once(
-                f"sign-in sessions of users are not ended: {NOT_OFFERED}. There is nothing to do, as the Deny-all "
-                "holds for them too; to end them as well, install that botocore: pip install -U boto3"
+                f"sign-in sessions of users are not ended: {signin_sessions.NOT_OFFERED}. There is nothing to do, as "
+                "the Deny-all holds for them too; to end them as well, install that botocore: pip install -U boto3"
             )
         else:
-            client = local_session(self.manager.session_factory).client(SERVICE, self.manager.config.region)
-        return SignInSessions(client, run.account_id, run.backoff)
+            client = local_session(self.manager.session_factory).client(
+                signin_sessions.SERVICE, self.manager.config.region
+            )
+        return signin_sessions.SignInSessions(client, run.account_id, run.backoff)
 
     def skip_reason(self, resource: Mapping[str, Any]) -> str | None:
         """Why a user is skipped because of an earlier action's result; None if it is not."""
@@ -270,9 +139,9 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
     def require_lasting_output(self) -> None:
         """Raises PolicyValidationError for an unknown Region, or a policy in AWS Lambda that writes to its disk."""
-        require_known_region(self.manager)
-        validate_lambda_packaging(self.manager)
-        if not is_pull(self.manager) and not outputs_to_s3(self.manager):
+        policy_checks.require_known_region(self.manager)
+        policy_checks.validate_lambda_packaging(self.manager)
+        if not policy_checks.is_pull(self.manager) and not run_outputs.outputs_to_s3(self.manager):
             raise PolicyValidationError(
                 f"policy {self.manager.data.get('name')}: {self.type} in a Lambda mode keeps snapshots and journal in "
                 "S3 only, as a Lambda's disk does not outlive it: set mode.execution-options.output_dir to "
@@ -281,11 +150,11 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
     def require_exemptions(self, rules: bool = True) -> None:
         """Raises PolicyValidationError as the function of this name does."""
-        require_exemptions(self.manager, self.type, rules)
+        policy_checks.require_exemptions(self.manager, self.type, rules)
 
     def require_numbers(self) -> None:
         """Raises PolicyValidationError if an option is neither a number nor a variable."""
-        check_numbers(self, PolicyValidationError)
+        policy_checks.check_numbers(self, PolicyValidationError)
 
     def require_notices(self) -> None:
         """Raises PolicyValidationError if only one of ``noticed`` and ``notices`` is given."""
@@ -300,7 +169,9 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         if "noticed" not in self.data:
             return {}
         try:
-            found = Notices.read(notices_store(self.manager, self.data["notices"]), run.account_id, utc_now())
+            found = Notices.read(
+                run_outputs.notices_store(self.manager, self.data["notices"]), run.account_id, utc_now()
+            )
         except NoticesUnreadable as error:
             raise PolicyExecutionError(
                 f"policy {self.manager.data.get('name')}: account {run.account_id}: {error}. Nothing was touched: make "
@@ -312,7 +183,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         """``work``, with a check for the file STOP beside the notices before each user."""
         if "notices" not in self.data:
             return work
-        store = notices_store(self.manager, self.data["notices"])
+        store = run_outputs.notices_store(self.manager, self.data["notices"])
 
         def checked(subject: Subject, applied: Applied) -> tuple[str, str]:
             check_stop(store)
@@ -322,7 +193,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
     def exemption_rules(self) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
         """See the function of this name."""
-        return exemption_rules(self.manager)
+        return policy_checks.exemption_rules(self.manager)
 
     def active_within(self) -> float | None:
         """The option ``active-within`` in days; by default the smallest ``unused-for`` of filters ``unnecessary``."""
@@ -358,7 +229,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         Raises PolicyExecutionError if there is no journal in ``record-from``.
         """
         place = self.data.get("record-from")
-        named = store_at(self.manager, place) if place else []
+        named = run_outputs.store_at(self.manager, place) if place else []
         return RecordStores(run.store, lambda: [*named, *run.store.siblings()])
 
     def user_records(self, run: Run, account: AccountDetails) -> UserRecords:
@@ -369,7 +240,9 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
     def _filters(self) -> list[Any]:
         return [each for each in self.manager.filters if each.type == "unnecessary"]
 
-    def _run(self, target: RunStore, resources: list[Resource], interruption: Interruption) -> list[Outcome]:
+    def _run(
+        self, target: run_outputs.RunStore, resources: list[Resource], interruption: Interruption
+    ) -> list[Outcome]:
         with target.journal() as journal:
             writer = OutcomeWriter(target.store, journal)
             self._complete_outcomes(target.store, writer)
@@ -384,7 +257,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
     def complete_outcomes(self) -> None:
         """Write the outcomes that a killed run with this output did not write, since this run may select no user."""
         try:
-            target = run_store(self.manager)
+            target = run_outputs.run_store(self.manager)
         except PolicyExecutionError:
             return  # process() raises it again if users are selected
         if isinstance(target.store, DirectoryStore) and not (target.store.directory / JOURNAL).exists():
@@ -432,8 +305,10 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 def _offers_sessions() -> bool:
     """Whether the installed botocore can list and revoke sign-in sessions."""
     botocore = get_session()
-    known = SERVICE in botocore.get_available_services()
-    return known and offers_sessions(botocore.get_service_model(SERVICE).operation_names)
+    known = signin_sessions.SERVICE in botocore.get_available_services()
+    return known and signin_sessions.offers_sessions(
+        botocore.get_service_model(signin_sessions.SERVICE).operation_names
+    )
 
 
 @cache

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether one set of policies grants no more than another, over all possible requests. Pure.
+"""Whether one set of policies grants no more than another, over all possible requests, with the proof. Pure.
 
 The requests that the new policies can grant are cut by those that the old policies certainly grant. If nothing is left,
 the new policies are proven to grant no more; otherwise the rest gives an example, a witness.
@@ -8,17 +8,82 @@ the new policies are proven to grant no more; otherwise the rest gives an exampl
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from typing import Any
 
+from c7n_iamusers.policy_comparison import patterns
 from c7n_iamusers.policy_comparison.conditions import Condition, implied
-from c7n_iamusers.policy_comparison.globs import Budget, TooComplex
-from c7n_iamusers.policy_comparison.languages import ACTIONS, RESOURCES, Element, Language, Sample
-from c7n_iamusers.policy_comparison.patterns import required, within_segments
 from c7n_iamusers.policy_comparison.principals import RequestContext
-from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, UNDECIDED, WIDER, Witness
 from c7n_iamusers.policy_comparison.resolution import PLAIN, Bounds, Interpretation, Scope, resolve
 from c7n_iamusers.policy_comparison.statements import PolicyStatement
+
+#: The verdicts.
+EQUAL, NARROWER, WIDER, UNDECIDED = "equal", "narrower", "wider", "undecided"
+#: The verdicts that need an ``accept`` of the user before a person gets the set.
+UNPROVEN = frozenset({WIDER, UNDECIDED})
+#: What happens to a statement or policy in the permission set.
+CARRIED, TRANSLATED, LEFT_OUT = "carried", "translated", "left-out"
+
+
+@dataclass(frozen=True)
+class Witness:
+    """A request that the new policies grant, and that was not proven to be granted by the old.
+
+    ``action`` (in lower case) and ``resource``: an example. ``conditions``: of the grant, empty for none.
+    ``statement``: the statement that grants it.
+    """
+
+    action: str
+    resource: str
+    conditions: str
+    statement: str
+
+
+@dataclass(frozen=True)
+class PolicyMapping:
+    """What happens to one statement of the user, or to a policy that is used as a whole.
+
+    ``source``: the statement, in words. ``how``: CARRIED, TRANSLATED or LEFT_OUT. ``target``: its place in the
+    permission set, empty if it is left out.
+    """
+
+    source: str
+    how: str
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A statement that could not be used unchanged, and what to do about it. ``id``: for programs to match on."""
+
+    id: str
+    source: str
+    text: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How a permission set compares with the IAM user that it replaces, in the user's account.
+
+    ``verdict``: EQUAL: both grant the same. NARROWER: the set grants no more; it grants less, or was not proven equal.
+    WIDER: the set grants more, or was not proven to grant no more; ``witnesses`` are examples. UNDECIDED: the
+    comparison takes too many steps, or depends on what AWS's documentation leaves open.
+    """
+
+    verdict: str
+    witnesses: tuple[Witness, ...] = ()
+    remarks: tuple[Remark, ...] = ()
+    mapping: tuple[PolicyMapping, ...] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        """The proof as a report has it, where the remedy of a remark is called ``mend``."""
+        data = asdict(self)
+        for remark in data["remarks"]:
+            remark["mend"] = remark.pop("remedy")
+        return data
+
 
 #: The maximum number of pieces that a set of requests is cut into before the comparison is given up.
 _MOST_PIECES = 500
@@ -28,15 +93,17 @@ _MOST_PIECES = 500
 class RequestSet:
     """The requests that are in all of ``scopes``, minus those that were cut off."""
 
-    actions: Language
-    resources: Language
+    actions: patterns.Language
+    resources: patterns.Language
     conditions: frozenset[Condition]
     scopes: tuple[Scope, ...]
 
     @classmethod
     def of(cls, scope: Scope) -> RequestSet:
         """All requests in ``scope``."""
-        everything = cls(Language(ACTIONS), Language(RESOURCES), frozenset(), ())
+        everything = cls(
+            patterns.Language(patterns.ACTIONS), patterns.Language(patterns.RESOURCES), frozenset(), ()
+        )
         return everything.cut_to(scope)
 
     def cut_to(self, scope: Scope) -> RequestSet:
@@ -49,7 +116,9 @@ class RequestSet:
         )
 
 
-def uncovered(requests: RequestSet, covers: Iterable[Scope], budget: Budget) -> tuple[str, str] | None:
+def uncovered(
+    requests: RequestSet, covers: Iterable[Scope], budget: patterns.Budget
+) -> tuple[str, str] | None:
     """An action and a resource in ``requests`` that no scope of ``covers`` has; None if there are proven to be none.
 
     A scope is used only if the conditions of ``requests`` imply its conditions. Raises TooComplex.
@@ -69,24 +138,24 @@ def uncovered(requests: RequestSet, covers: Iterable[Scope], budget: Budget) -> 
         if scope is None:
             return action.text, _shown(piece, action, resource, useful)
         if taken > _MOST_PIECES:
-            raise TooComplex
+            raise patterns.TooComplex
         pieces += _rest(piece, scope)
     return None
 
 
-def _shown(piece: RequestSet, action: Sample, resource: Sample, covers: list[Scope]) -> str:
+def _shown(piece: RequestSet, action: patterns.Sample, resource: patterns.Sample, covers: list[Scope]) -> str:
     """The resource to show: ``*`` if it is a witness too, else the text that was found."""
-    anything = Sample("*", "*")
+    anything = patterns.Sample("*", "*")
     true = piece.resources.contains("*") and _covering(covers, action, anything) is None
     return anything.text if true else resource.text
 
 
-def _covering(scopes: list[Scope], action: Sample, resource: Sample) -> Scope | None:
+def _covering(scopes: list[Scope], action: patterns.Sample, resource: patterns.Sample) -> Scope | None:
     found = (scope for scope in scopes if _holds(scope.actions, action) and _holds(scope.resources, resource))
     return next(found, None)
 
 
-def _holds(element: Element, sample: Sample) -> bool:
+def _holds(element: patterns.Element, sample: patterns.Sample) -> bool:
     # A pattern with a variable covers itself, although it covers no certain text.
     return element.matches(sample.text) or (not element.negated and sample.pattern in element.patterns)
 
@@ -103,7 +172,8 @@ def _rest(requests: RequestSet, scope: Scope) -> tuple[RequestSet, RequestSet]:
     )
 
 
-UNPROVEN = "not decided: too many cases"
+#: In place of the action and the resource of a witness.
+TOO_COMPLEX = "not decided: too many cases"
 
 
 @dataclass(frozen=True)
@@ -163,7 +233,7 @@ def _by_interpretation(
     old_least, old_most = _access(old, old_context, interpretation)
     witnesses = widening(new_most, old_least)
     if witnesses:
-        return (UNDECIDED if all(each.action == UNPROVEN for each in witnesses) else WIDER), witnesses
+        return (UNDECIDED if all(each.action == TOO_COMPLEX for each in witnesses) else WIDER), witnesses
     return (NARROWER if _exceeds(old_most, new_least) else EQUAL), ()
 
 
@@ -172,8 +242,8 @@ def _interpretations(*both: Policies) -> list[Interpretation]:
     statements = [each for policies in both for each in (*policies.statements, *(policies.boundary or ()))]
     texts = [text for each in statements for text in each.resources.patterns]
     values = [value for each in statements for condition in each.conditions for value in condition.values]
-    by_segment = any(within_segments(text) != text for text in texts)
-    whole = any(map(required, (*texts, *values)))
+    by_segment = any(patterns.within_segments(text) != text for text in texts)
+    whole = any(map(patterns.required, (*texts, *values)))
     return [
         Interpretation(segments, statements_)
         for segments in (False, True)[: 1 + by_segment]
@@ -204,19 +274,19 @@ def _exceeds(new: Access, old: Access) -> bool:
 
 
 def _witnesses(new: Access, old: Access) -> Iterator[Witness]:
-    budget = Budget()
+    budget = patterns.Budget()
     found = (_witness(allow, new, old, budget) for allow in new.allows)
     return (witness for witness in found if witness is not None)
 
 
-def _witness(allow: Scope, new: Access, old: Access, budget: Budget) -> Witness | None:
+def _witness(allow: Scope, new: Access, old: Access, budget: patterns.Budget) -> Witness | None:
     try:
         for requests in _request_sets(allow, new.boundary):
             for part, cover in _obligations(requests, new, old):
                 if found := uncovered(part, cover, budget):
                     return Witness(*found, _conditions_text(part), allow.source)
-    except TooComplex:
-        return Witness(UNPROVEN, UNPROVEN, _conditions_text(RequestSet.of(allow)), allow.source)
+    except patterns.TooComplex:
+        return Witness(TOO_COMPLEX, TOO_COMPLEX, _conditions_text(RequestSet.of(allow)), allow.source)
     return None
 
 

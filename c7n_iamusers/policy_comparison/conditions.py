@@ -13,8 +13,7 @@ from operator import eq, ge, gt, le, lt
 from typing import Any
 
 from c7n_iamusers.iam.policy_documents import listed
-from c7n_iamusers.policy_comparison.globs import matches
-from c7n_iamusers.policy_comparison.patterns import as_2012, substituted
+from c7n_iamusers.policy_comparison.patterns import as_2012, matches, substituted
 
 _IF_EXISTS = "IfExists"
 _EITHER = frozenset({True, False})

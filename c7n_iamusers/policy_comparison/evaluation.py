@@ -12,8 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from c7n_iamusers.policy_comparison.conditions import Condition, outcomes
-from c7n_iamusers.policy_comparison.globs import matches
-from c7n_iamusers.policy_comparison.patterns import complete_arn, escaped, substituted, variables
+from c7n_iamusers.policy_comparison.patterns import (
+    complete_arn,
+    escaped,
+    matches,
+    substituted,
+    variables,
+)
 from c7n_iamusers.policy_comparison.principals import is_documented_key
 from c7n_iamusers.policy_comparison.statements import PolicyStatement, parse_policy
 

@@ -5,16 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from c7n_iamusers.policy_comparison import patterns
 from c7n_iamusers.policy_comparison.conditions import UNREAD, Condition, outcomes
-from c7n_iamusers.policy_comparison.languages import Element
-from c7n_iamusers.policy_comparison.patterns import (
-    complete_arn,
-    escaped,
-    required,
-    substituted,
-    variables,
-    within_segments,
-)
 from c7n_iamusers.policy_comparison.principals import RequestContext, depends_on_principal
 from c7n_iamusers.policy_comparison.statements import PolicyStatement
 
@@ -26,8 +18,8 @@ class Scope:
     ``source``: the statement, in words.
     """
 
-    actions: Element
-    resources: Element
+    actions: patterns.Element
+    resources: patterns.Element
     conditions: frozenset[Condition]
     source: str
 
@@ -88,9 +80,10 @@ def resolve(
         return _NEVER
     if interpretation.whole_statements:
         conditions |= _resolvable(resources, conditions)
-    whole = map(complete_arn, resources.patterns)
-    resources = Element(
-        frozenset(map(within_segments, whole) if interpretation.by_segment else whole), resources.negated
+    whole = map(patterns.complete_arn, resources.patterns)
+    resources = patterns.Element(
+        frozenset(map(patterns.within_segments, whole) if interpretation.by_segment else whole),
+        resources.negated,
     )
     scope = Scope(statement.actions, resources, frozenset(conditions), statement.source)
     return Bounds(scope if sure else None, scope)
@@ -111,14 +104,16 @@ def _condition(condition: Condition, context: RequestContext) -> Condition | boo
     return Condition(condition.operator, condition.key, values)
 
 
-def _resolvable(resources: Element, conditions: set[Condition]) -> set[Condition]:
+def _resolvable(resources: patterns.Element, conditions: set[Condition]) -> set[Condition]:
     """The conditions that all remaining variables have a value."""
     texts = (*resources.patterns, *(value for each in conditions for value in each.values))
-    return {Condition("Null", key, ("false",)) for text in texts for key in required(text)}
+    return {Condition("Null", key, ("false",)) for text in texts for key in patterns.required(text)}
 
 
-def _known(element: Element, context: RequestContext) -> Element:
-    return Element(frozenset(_substituted(each, context) for each in element.patterns), element.negated)
+def _known(element: patterns.Element, context: RequestContext) -> patterns.Element:
+    return patterns.Element(
+        frozenset(_substituted(each, context) for each in element.patterns), element.negated
+    )
 
 
 def _substituted(text: str, context: RequestContext) -> str:
@@ -128,30 +123,32 @@ def _substituted(text: str, context: RequestContext) -> str:
             return None
         known = next(iter(possible))
         known = default if known is None else known
-        return None if known is None else escaped(known)
+        return None if known is None else patterns.escaped(known)
 
-    return substituted(text, value)
+    return patterns.substituted(text, value)
 
 
 def _dependent(text: str) -> bool:
-    return any(map(depends_on_principal, variables(text)))
+    return any(map(depends_on_principal, patterns.variables(text)))
 
 
-def _at_most(element: Element, unsure: set[str], context: RequestContext) -> Element:
+def _at_most(element: patterns.Element, unsure: set[str], context: RequestContext) -> patterns.Element:
     """What the element can apply to: an uncertain exclusion excludes nothing, and a variable can have any value."""
     if element.negated:
-        return Element(element.patterns - unsure, negated=True)
+        return patterns.Element(element.patterns - unsure, negated=True)
     possible = {widest(each) for each in unsure if not _impossible(each, context)}
-    return Element(element.patterns - unsure | possible)
+    return patterns.Element(element.patterns - unsure | possible)
 
 
 def widest(text: str) -> str:
     """``text`` with a star for each variable that depends on the principal."""
-    return substituted(text, lambda key, _: "*" if depends_on_principal(key) else None)
+    return patterns.substituted(text, lambda key, _: "*" if depends_on_principal(key) else None)
 
 
 def _impossible(text: str, context: RequestContext) -> bool:
     """Whether a variable in it certainly has no value, so that the text matches nothing."""
     return any(
-        context.values(key) == frozenset({None}) for key in variables(text) if depends_on_principal(key)
+        context.values(key) == frozenset({None})
+        for key in patterns.variables(text)
+        if depends_on_principal(key)
     )

@@ -15,8 +15,7 @@ from typing import Any
 from c7n_iamusers.iam.policy_documents import listed, parse_document
 from c7n_iamusers.iam.policy_documents import statements as statements_of
 from c7n_iamusers.policy_comparison.conditions import UNREAD, Condition, parse_conditions
-from c7n_iamusers.policy_comparison.languages import Element
-from c7n_iamusers.policy_comparison.patterns import as_2012, has_reserved, variables
+from c7n_iamusers.policy_comparison.patterns import Element, as_2012, has_reserved, variables
 from c7n_iamusers.policy_comparison.principals import ManagedPolicy, depends_on_principal, is_documented_key
 
 ALLOW, DENY = "Allow", "Deny"

@@ -11,14 +11,7 @@ from c7n_iamusers.exceptions import DenyRefused
 from c7n_iamusers.execution.calls import ApiCall, Plan
 from c7n_iamusers.iam import deny_all, own_changes
 from c7n_iamusers.iam.attachments import ACTIVE, INACTIVE, SWITCHABLE_KINDS, TAG, AttachmentKind
-from c7n_iamusers.iam.deny_all import Brownout
 from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.quarantine_record import (
-    TAGS_PER_USER,
-    Quarantine,
-    is_quarantine_tag,
-    quarantine_of_tags,
-)
 from c7n_iamusers.iam.user import IamUser, Item
 
 _GONE = frozenset({"NoSuchEntity"})
@@ -36,7 +29,7 @@ class QuarantinePlan:
     """
 
     plan: Plan
-    record: Quarantine
+    record: deny_all.Quarantine
     notes: tuple[str, ...] = ()
     problem: str = ""
     lapsed: tuple[str, ...] = ()
@@ -73,7 +66,7 @@ def plan_quarantine(
     since = now.astimezone(timezone.utc).replace(microsecond=0)
     if in_force and stands and (in_force.kept or own_changes.unfinished(user, in_force, history)):
         since = in_force.since
-    record, problem = Quarantine(since, policy, reason, tuple(sorted(ids)), kept=keep), ""
+    record, problem = deny_all.Quarantine(since, policy, reason, tuple(sorted(ids)), kept=keep), ""
     try:
         found = deny_all.plan_deny_all(
             user, [deny_all.deny_all_document(sid) for sid in record.sids], "quarantine", refused
@@ -95,7 +88,7 @@ class BrownoutPlan:
     """``plan``: without calls while an earlier brownout runs. ``problem``: why nothing is done."""
 
     plan: Plan
-    brownout: Brownout
+    brownout: deny_all.Brownout
     problem: str = ""
 
 
@@ -105,7 +98,10 @@ def plan_brownout(user: IamUser, now: datetime, minutes: int) -> BrownoutPlan:
     It has the inline form only: no other can end by itself.
     """
     begun, nothing = now.astimezone(timezone.utc).replace(microsecond=0), Plan(user.subject, ())
-    brownout, earlier = Brownout(begun, begun + timedelta(minutes=minutes)), deny_all.brownout_of(user)
+    brownout, earlier = (
+        deny_all.Brownout(begun, begun + timedelta(minutes=minutes)),
+        deny_all.brownout_of(user),
+    )
     if earlier and begun < earlier.end:
         return BrownoutPlan(nothing, earlier)
     if deny_all.holds_inline(user):
@@ -130,18 +126,18 @@ def plan_brownout_end(user: IamUser) -> Plan:
 
 def record_to_release(
     user: IamUser, history: History, now: datetime, trusted: bool = False
-) -> Quarantine | None:
+) -> deny_all.Quarantine | None:
     """The record of the quarantine that a release of ``user`` ends; None if there is none. ``trusted``: see below."""
     if found := own_changes.quarantine_of(user, history):
         return found
-    claimed = quarantine_of_tags(user.tags)
+    claimed = deny_all.quarantine_of_tags(user.tags)
     if claimed and history.quarantine:
         # The Deny was removed outside this tool: no credential is activated, and the notes name those inactive.
         return own_changes.without_activated(history.quarantine, history)
     if form := own_changes.own_deny(user, history):
         # An earlier release ended before it lifted the Deny, or did not know it: the rest is what we deactivated under
         # this Deny and did not activate since.
-        recorded = history.record or Quarantine(now, "", "", known=False)
+        recorded = history.record or deny_all.Quarantine(now, "", "", known=False)
         since = history.attached_deny() if form == deny_all.ATTACHED else history.boundary_deny()
         return replace(recorded, deactivated=history.deactivated_ids(since), deny=form)
     if claimed and history.record and history.record.since == claimed.since:
@@ -165,7 +161,7 @@ class ReleasePlan:
 
 def plan_release(
     user: IamUser,
-    record: Quarantine,
+    record: deny_all.Quarantine,
     history: History,
     former_boundary: Iterable[Item] | None,
     trusted: bool = False,
@@ -189,7 +185,7 @@ def plan_release(
     if ours and deny_all.holds_attached(user):
         removals.append(deny_all.detach_deny_all(user, "release"))
     removals += restore_boundary(user, former_boundary or ()) if deny_all.is_bounded(user) else []
-    keys = sorted(key for key in user.tags if is_quarantine_tag(key))
+    keys = sorted(key for key in user.tags if deny_all.is_quarantine_tag(key))
     untag = [deny_all.identified_call("UntagUser", {"UserName": user.name, "TagKeys": keys})] if keys else []
     plan = replace(plan, calls=(*switches, *removals, *untag))
     notes = own_changes.left_inactive(user, record, history)
@@ -237,10 +233,10 @@ def _form(found: deny_all.DenyAllPlan, history: History) -> str:
     )
 
 
-def _tagging(user: IamUser, record: Quarantine) -> list[ApiCall]:
+def _tagging(user: IamUser, record: deny_all.Quarantine) -> list[ApiCall]:
     """The call that adds the tag for people, if there is room for it. No decision uses the tag."""
-    others = [item for item in user.attachments[TAG.name] if not is_quarantine_tag(str(item["Key"]))]
-    if len(others) >= TAGS_PER_USER:
+    others = [item for item in user.attachments[TAG.name] if not deny_all.is_quarantine_tag(str(item["Key"]))]
+    if len(others) >= deny_all.TAGS_PER_USER:
         return []
     return [deny_all.identified_call("TagUser", {"UserName": user.name, "Tags": [record.tag()]})]
 

@@ -9,16 +9,14 @@ from datetime import datetime
 
 from c7n_iamusers.exceptions import UserReplaced
 from c7n_iamusers.execution.calls import Plan, Subject
-from c7n_iamusers.execution.executor import Applied, CallFailed, SubjectGone
+from c7n_iamusers.execution.executor import Applied, CallFailed, Run, SubjectGone
 from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import BROWNED_OUT, FAILED, QUARANTINED, RELEASED, SKIPPED, UNCHANGED
-from c7n_iamusers.execution.user_run import Run
 from c7n_iamusers.iam.attachments import INACTIVE, LOGIN_PROFILE
-from c7n_iamusers.iam.deny_all import FORMS, brownout_of, deny_form, is_bounded
+from c7n_iamusers.iam.deny_all import FORMS, brownout_of, deny_form, is_bounded, quarantine_of_tags
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.own_changes import deletion_begun, lapses, predated, switchable
-from c7n_iamusers.iam.quarantine_record import quarantine_of_tags
 from c7n_iamusers.iam.signin_sessions import NO_SESSIONS, SignInSessions
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse, read_key_use
@@ -31,23 +29,18 @@ from c7n_iamusers.quarantine.plan import (
     record_to_release,
     still_denying,
 )
+from c7n_iamusers.safeguards import identity
 from c7n_iamusers.safeguards.guards import (
     Guards,
+    Recheck,
     compromised,
     identity_refusal,
+    no_recheck,
     quarantine_broken,
     quarantine_status,
     refusal,
     refused_status,
 )
-from c7n_iamusers.safeguards.identity import (
-    FORM_REFUSED,
-    BoundaryChanged,
-    handle_replacement,
-    identity_check,
-    not_gone,
-)
-from c7n_iamusers.safeguards.recheck import Recheck, no_recheck
 from c7n_iamusers.snapshots.archive import RecordedUser, RecordStores, UserRecords
 
 
@@ -91,13 +84,13 @@ class UserQuarantine:
                 return self._quarantine(evidence, user, applied, unfit)
             except SubjectGone:
                 return _absent(self.run, evidence, applied)
-            except BoundaryChanged:
+            except identity.BoundaryChanged:
                 continue
             except UserReplaced as error:
-                return FAILED, handle_replacement(self.run, error, evidence, applied)
+                return FAILED, identity.handle_replacement(self.run, error, evidence, applied)
             except CallFailed as error:
                 form = deny_form(error.call)
-                if self.brownout or not form or not remaining or error.code not in FORM_REFUSED:
+                if self.brownout or not form or not remaining or error.code not in identity.FORM_REFUSED:
                     raise
                 (unfit if error.code == "LimitExceeded" else self.refused).add(form)
         return (
@@ -208,14 +201,14 @@ class UserRelease:
             return self._release(evidence, user, applied)
         except SubjectGone:
             return _absent(self.run, evidence, applied)
-        except BoundaryChanged:
+        except identity.BoundaryChanged:
             return (
                 FAILED,
                 f"{evidence}: its permissions boundary or its inline Deny-all was changed during this run, outside it: "
                 "check it, and run again",
             )
         except UserReplaced as error:
-            return FAILED, handle_replacement(self.run, error, evidence, applied)
+            return FAILED, identity.handle_replacement(self.run, error, evidence, applied)
 
     def _release(self, evidence: Subject, user: IamUser, applied: Applied) -> tuple[str, str]:
         if reason := identity_refusal(evidence, user, self.run.callers):
@@ -288,14 +281,14 @@ def _unreleasable(user: IamUser, history: History) -> str:
 
 def _apply(run: Run, evidence: Subject, user: IamUser, plan: Plan, applied: Applied) -> None:
     """Apply ``plan``. Raises CallFailed, ClientError, SubjectGone, BoundaryChanged or UserReplaced."""
-    identify = identity_check(run.client, run.backoff, evidence, user, plan, applied)
+    identify = identity.identity_check(run.client, run.backoff, evidence, user, plan, applied)
     run.executor.apply(plan, applied, identify)
     if not identify():
         raise SubjectGone
 
 
 def _absent(run: Run, evidence: Subject, applied: Applied) -> tuple[str, str]:
-    if problem := not_gone(run, evidence):
+    if problem := identity.not_gone(run, evidence):
         return FAILED, problem
     after = f": deleted outside this run, after {applied.calls} of its calls" if applied.calls else ""
     return SKIPPED, f"already gone{after}"

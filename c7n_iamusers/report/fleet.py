@@ -21,7 +21,7 @@ from c7n_iamusers.exemptions import RuleKey, parse_rules
 from c7n_iamusers.report import outputs as ended
 from c7n_iamusers.report.outputs import EVIDENCE, Evidence, PolicyOutput, Selected
 from c7n_iamusers.safeguards.guards import not_quarantined, quarantine_trouble
-from c7n_iamusers.text.moments import as_text, moment
+from c7n_iamusers.text.wording import as_text, moment
 
 #: The status of a user on whom no action has reported.
 FLAGGED = "flagged"

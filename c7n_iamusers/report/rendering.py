@@ -28,9 +28,7 @@ from c7n_iamusers.execution.outcomes import (
     UNCHANGED,
 )
 from c7n_iamusers.report.fleet import FLAGGED, SEVERITIES, UNJUDGED, UNSEEN
-from c7n_iamusers.text.json_pieces import json_pieces
-from c7n_iamusers.text.moments import moment
-from c7n_iamusers.text.wording import cell, visible
+from c7n_iamusers.text.wording import cell, json_pieces, moment, visible
 
 Row = Mapping[str, Any]
 _STATUSES = (

@@ -8,19 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from c7n_iamusers.evidence.admin_rights import admin_policies
 from c7n_iamusers.evidence.index import Inventory, applied_policies
 from c7n_iamusers.execution.calls import ApiCall
-from c7n_iamusers.iam.attachments import (
-    ATTACHED_POLICY,
-    ATTACHMENT_KINDS,
-    PERMISSIONS_BOUNDARY,
-    TAG,
-    AttachmentKind,
-)
-from c7n_iamusers.iam.deny_all import iam_call
+from c7n_iamusers.iam import attachments
+from c7n_iamusers.iam.deny_all import OWN_TAGS, iam_call
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, without_own_changes
-from c7n_iamusers.iam.quarantine_record import OWN_TAGS
+from c7n_iamusers.iam.policy_documents import admin_policies
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.snapshots.snapshot import Snapshot
 
@@ -69,7 +62,9 @@ def restorable_tags(was: IamUser) -> list[Mapping[str, str]]:
     """The tags that a restoration sets, as parameters of CreateUser and TagUser."""
     # The prefix aws: is reserved for AWS ("Tagging IAM resources", IAM User Guide).
     return [
-        dict(tag) for tag in was.attachments[TAG.name] if not str(tag["Key"]).startswith((OWN_TAGS, "aws:"))
+        dict(tag)
+        for tag in was.attachments[attachments.TAG.name]
+        if not str(tag["Key"]).startswith((OWN_TAGS, "aws:"))
     ]
 
 
@@ -77,11 +72,11 @@ def lost(snapshot: Snapshot) -> Iterator[str]:
     """What cannot be restored, in words, each with the reason. The first one is the unique id."""
     user = snapshot.user
     yield f"the unique id {user.unique_id}: AWS never assigns one again"
-    for kind in ATTACHMENT_KINDS:
+    for kind in attachments.ATTACHMENT_KINDS:
         for item in user.attachments[kind.name] if kind.lost else ():
             what = "" if kind.identifier == "UserName" else f" {item[kind.identifier]}"
             yield f"{kind.title}{what}: {kind.lost}"
-    for tag in user.attachments[TAG.name]:
+    for tag in user.attachments[attachments.TAG.name]:
         if str(tag["Key"]).startswith("aws:"):
             yield f"tag {tag['Key']}: the prefix aws: is reserved for AWS"
 
@@ -93,7 +88,7 @@ def refusal(snapshot: Snapshot, current: CurrentState) -> str | None:
     of a restoration has, or that has anything beyond the snapshot, counts as another user, and gets nothing.
     """
     now, policies = current.user, current.policies
-    for item in snapshot.user.attachments[PERMISSIONS_BOUNDARY.name]:
+    for item in snapshot.user.attachments[attachments.PERMISSIONS_BOUNDARY.name]:
         if item["PermissionsBoundaryArn"] not in policies:
             arn = item["PermissionsBoundaryArn"]
             return f"its permissions boundary {arn} no longer exists, without which it could do more: create it again"
@@ -116,8 +111,8 @@ def extras(was: IamUser, now: IamUser) -> Iterator[str]:
     if now.path != was.path:
         yield f"the path {now.path}"
     plain = without_own_changes(now, NOTHING_KNOWN)
-    for kind in ATTACHMENT_KINDS:
-        if kind is TAG:
+    for kind in attachments.ATTACHMENT_KINDS:
+        if kind is attachments.TAG:
             continue
         known = (
             {_key(kind, item) for item in was.attachments[kind.name]}
@@ -129,7 +124,7 @@ def extras(was: IamUser, now: IamUser) -> Iterator[str]:
                 yield f"{kind.title} {item[kind.identifier]}"
 
 
-def _key(kind: AttachmentKind, item: Item) -> str:
+def _key(kind: attachments.AttachmentKind, item: Item) -> str:
     member = (kind.restoration.match if kind.restoration else None) or kind.identifier
     return str(item[member]).strip()
 
@@ -147,7 +142,7 @@ def administrative(snapshot: Snapshot) -> tuple[str, ...]:
     for name in snapshot.user.groups or ():
         groups.setdefault(name, {"GroupName": name})
     ways = admin_policies(applied_policies(snapshot.user, Inventory(groups=groups))) or ()
-    arns = [str(item["PolicyArn"]) for item in snapshot.user.attachments[ATTACHED_POLICY.name]]
+    arns = [str(item["PolicyArn"]) for item in snapshot.user.attachments[attachments.ATTACHED_POLICY.name]]
     own = (arn.rpartition("/")[2] for arn in arns if ":iam::aws:policy/" not in arn)
     return (*ways, *(f"{name} (by its name)" for name in own if "admin" in name.lower()))
 

@@ -11,30 +11,13 @@ from typing import Any
 
 from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.execution.calls import ApiCall, Plan, Ref, Subject
-from c7n_iamusers.iam import deny_all
-from c7n_iamusers.iam.attachments import (
-    ACTIVE,
-    ATTACHED_POLICY,
-    ATTACHMENT_KINDS,
-    GROUP,
-    INACTIVE,
-    PERMISSIONS_BOUNDARY,
-    AttachmentKind,
-)
+from c7n_iamusers.iam import attachments, deny_all, own_changes
+from c7n_iamusers.iam.deny_all import TAGS_PER_USER
 from c7n_iamusers.iam.history import History
-from c7n_iamusers.iam.own_changes import (
-    NOTHING_KNOWN,
-    UNKNOWN_SINCE,
-    deactivated_earlier,
-    deny_record_of,
-    quarantine_of,
-)
-from c7n_iamusers.iam.quarantine_record import TAGS_PER_USER
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.quarantine.plan import restore_boundary
 from c7n_iamusers.restoration import limits
-from c7n_iamusers.snapshots.choice import removed_by_us, whole_snapshot
-from c7n_iamusers.snapshots.snapshot import Snapshot
+from c7n_iamusers.snapshots.snapshot import Snapshot, removed_by_us, whole_snapshot
 
 
 def notes(
@@ -53,7 +36,7 @@ def notes(
             for group in vanished
         ),
         _group_policies(snapshot, current) if recreate_groups else (),
-        _quarantines(snapshot, current, NOTHING_KNOWN if new_unique_id else history),
+        _quarantines(snapshot, current, own_changes.NOTHING_KNOWN if new_unique_id else history),
         _inactive(snapshot, history),
         _extras(snapshot, current),
         _restored_tag(snapshot, current) if new_unique_id else (),
@@ -62,7 +45,7 @@ def notes(
 
 
 def _policies(snapshot: Snapshot, current: limits.CurrentState) -> Iterator[str]:
-    for item in snapshot.user.attachments[ATTACHED_POLICY.name]:
+    for item in snapshot.user.attachments[attachments.ATTACHED_POLICY.name]:
         if item["PolicyArn"] not in current.policies:
             yield f"managed policy {item['PolicyArn']} no longer exists: it is not attached"
 
@@ -91,15 +74,15 @@ def _quarantines(snapshot: Snapshot, current: limits.CurrentState, history: Hist
         yield "another run had begun to delete it before: what that run removed is not in this output"
     if snapshot.quarantine:
         yield f"it was in quarantine since {snapshot.quarantine['since']}: it is restored as it was before that"
-    if current.user and quarantine_of(current.user, history):
+    if current.user and own_changes.quarantine_of(current.user, history):
         yield "it is in quarantine now: the action release ends that"
 
 
 def _inactive(snapshot: Snapshot, history: History) -> Iterator[str]:
     """The credentials that come back inactive, as in the snapshot, although we had deactivated them."""
-    off = deactivated_earlier(snapshot.user, snapshot.deactivated, history)
+    off = own_changes.deactivated_earlier(snapshot.user, snapshot.deactivated, history)
     if named := ", ".join(f"{kind.title} {item[kind.identifier]}" for kind, item in off if kind.restoration):
-        why = f"this tool deactivated these under a quarantine and did not activate them. {UNKNOWN_SINCE}"
+        why = f"this tool deactivated these under a quarantine and did not activate them. {own_changes.UNKNOWN_SINCE}"
         yield f"{why}; they come back inactive, with new ids: {named}; activate by hand the ones that are needed"
 
 
@@ -127,7 +110,7 @@ class Recorded:
     """
 
     snapshots: tuple[Snapshot, ...]
-    history: History = NOTHING_KNOWN
+    history: History = own_changes.NOTHING_KNOWN
     journaled: bool = False
 
     @property
@@ -193,15 +176,17 @@ def plan_restoration(
 def _of_groups(snapshot: Snapshot, names: frozenset[str]) -> Snapshot:
     """``snapshot`` with only its memberships in the groups ``names``."""
     bare = dict.fromkeys(snapshot.user.attachments, ())
-    members = tuple(item for item in snapshot.user.attachments[GROUP.name] if item["GroupName"] in names)
-    user = replace(snapshot.user, attachments={**bare, GROUP.name: members})
+    members = tuple(
+        item for item in snapshot.user.attachments[attachments.GROUP.name] if item["GroupName"] in names
+    )
+    user = replace(snapshot.user, attachments={**bare, attachments.GROUP.name: members})
     groups = tuple(group for group in snapshot.groups if group["GroupName"] in names)
     return replace(snapshot, user=user, groups=groups)
 
 
 def _plan_for_existing_user(recorded: Recorded, now: IamUser, current: limits.CurrentState) -> Restoration:
     snapshot = removed_by_us(recorded.snapshots, recorded.history)
-    if quarantine_of(now, recorded.history):
+    if own_changes.quarantine_of(now, recorded.history):
         # The user is still in quarantine: restore credentials that the quarantine deactivated as inactive.
         snapshot = replace(snapshot, quarantine=None)
     ours = frozenset(recorded.history.deactivated_ids())
@@ -237,8 +222,8 @@ def _attachments(
     ours: frozenset[str] = frozenset(),
 ) -> Iterator[ApiCall]:
     """``ours``: ids of the credentials that we had deactivated."""
-    possible = {ATTACHED_POLICY.name: current.policies, GROUP.name: groups}
-    for kind in reversed(ATTACHMENT_KINDS):
+    possible = {attachments.ATTACHED_POLICY.name: current.policies, attachments.GROUP.name: groups}
+    for kind in reversed(attachments.ATTACHMENT_KINDS):
         for item in snapshot.user.attachments[kind.name] if kind.restoration else ():
             if item[kind.identifier] in possible.get(kind.name, {item[kind.identifier]}):
                 yield from _restore(snapshot, now, kind, item, ours)
@@ -250,7 +235,7 @@ def _create(was: IamUser, token: str) -> ApiCall:
     if len(tags) < TAGS_PER_USER:
         tags = [*tags, {"Key": limits.RESTORED_FROM, "Value": token}]
     given["Tags"] = tags
-    for item in was.attachments[PERMISSIONS_BOUNDARY.name]:
+    for item in was.attachments[attachments.PERMISSIONS_BOUNDARY.name]:
         given["PermissionsBoundary"] = item["PermissionsBoundaryArn"]
     saved = {CREATED: ("User", "UserId")}
     notes = {REPLACES: was.unique_id, TOKEN: token}
@@ -259,7 +244,7 @@ def _create(was: IamUser, token: str) -> ApiCall:
 
 def _boundary_and_tags(was: IamUser, now: IamUser) -> Iterator[ApiCall]:
     """Boundary and tags of an existing user. They come before anything that it could use."""
-    if not now.attachments[PERMISSIONS_BOUNDARY.name]:
+    if not now.attachments[attachments.PERMISSIONS_BOUNDARY.name]:
         yield from _boundary(was)
     keys = {key.lower() for key in now.tags}
     missing = [tag for tag in limits.restorable_tags(was) if tag["Key"].lower() not in keys]
@@ -268,13 +253,17 @@ def _boundary_and_tags(was: IamUser, now: IamUser) -> Iterator[ApiCall]:
 
 
 def _boundary(was: IamUser) -> Iterator[ApiCall]:
-    for item in was.attachments[PERMISSIONS_BOUNDARY.name]:
+    for item in was.attachments[attachments.PERMISSIONS_BOUNDARY.name]:
         boundary = {"UserName": was.name, "PermissionsBoundary": item["PermissionsBoundaryArn"]}
         yield deny_all.iam_call("PutUserPermissionsBoundary", boundary)
 
 
 def _restore(
-    snapshot: Snapshot, now: IamUser | None, kind: AttachmentKind, item: Item, ours: frozenset[str]
+    snapshot: Snapshot,
+    now: IamUser | None,
+    kind: attachments.AttachmentKind,
+    item: Item,
+    ours: frozenset[str],
 ) -> Iterator[ApiCall]:
     assert kind.restoration, f"{kind.name} does not come back"
     held = _existing_item(now, kind, item)
@@ -285,19 +274,22 @@ def _restore(
         yield ApiCall(
             "iam", kind.restoration.operation, {**user, **given}, present, notes={"for": "restoration"}
         )
-    inactive = item.get("Status") == INACTIVE and item[kind.identifier] not in snapshot.deactivated
-    if kind.status_change and inactive and (held is None or held.get("Status") == ACTIVE):
+    inactive = (
+        item.get("Status") == attachments.INACTIVE and item[kind.identifier] not in snapshot.deactivated
+    )
+    if kind.status_change and inactive and (held is None or held.get("Status") == attachments.ACTIVE):
         new_id = Ref(f"the new id of {item[kind.identifier]}") if held is None else held[kind.identifier]
         given = dict.fromkeys(kind.status_change.parameters, new_id)
         call = deny_all.iam_call(
-            kind.status_change.operation, {"UserName": snapshot.user.name, **given, "Status": INACTIVE}
+            kind.status_change.operation,
+            {"UserName": snapshot.user.name, **given, "Status": attachments.INACTIVE},
         )
         # By these notes, no release takes what was inactive before for what a quarantine deactivated.
         was_ours = item[kind.identifier] in ours
         yield call if was_ours else replace(call, notes={"for": "restoration"})
 
 
-def _existing_item(now: IamUser | None, kind: AttachmentKind, item: Item) -> Item | None:
+def _existing_item(now: IamUser | None, kind: attachments.AttachmentKind, item: Item) -> Item | None:
     """The user's current item that corresponds to ``item`` of the snapshot; None if it has none."""
     member = (kind.restoration.match if kind.restoration else None) or kind.identifier
     wanted = str(item[member]).strip()
@@ -307,7 +299,7 @@ def _existing_item(now: IamUser | None, kind: AttachmentKind, item: Item) -> Ite
 
 def _lift(recorded: Recorded, now: IamUser) -> Iterator[ApiCall]:
     """The calls that remove the Deny-all of a stopped deletion. If it was a quarantine's too, that one is put again."""
-    history, record = recorded.history, deny_record_of(now)
+    history, record = recorded.history, own_changes.deny_record_of(now)
     deny = deny_all.inline_deny_all(now)
     ours = deny and any(deny_all.is_same_deny(each, deny) for each in history.inline_denies())
     if ours and not (record and record.quarantine and not record.deletion):
@@ -336,7 +328,7 @@ def _former_boundary(recorded: Recorded) -> tuple[Item, ...]:
     if arn is not None:
         return ({"PermissionsBoundaryArn": arn},) if arn else ()
     # An earlier version recorded it in the first snapshot only.
-    return recorded.snapshots[0].user.attachments[PERMISSIONS_BOUNDARY.name]
+    return recorded.snapshots[0].user.attachments[attachments.PERMISSIONS_BOUNDARY.name]
 
 
 def _text(value: Any) -> Any:

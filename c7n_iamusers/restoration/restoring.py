@@ -20,9 +20,8 @@ from c7n_iamusers.iam.users import read_user
 from c7n_iamusers.restoration.limits import CurrentState
 from c7n_iamusers.restoration.plan import CREATED, REPLACES, TOKEN, Recorded, Restoration, plan_restoration
 from c7n_iamusers.safeguards.identity import BoundaryChanged, identity_check
-from c7n_iamusers.snapshots.choice import whole_snapshot
-from c7n_iamusers.snapshots.snapshot import Snapshot
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.snapshots.snapshot import Snapshot, whole_snapshot
+from c7n_iamusers.text.wording import moment
 
 
 def existing_policies(client: Any, arns: Iterable[str], backoff: Backoff) -> frozenset[str]:

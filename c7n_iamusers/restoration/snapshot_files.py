@@ -18,7 +18,7 @@ from c7n_iamusers.iam.history import history_of
 from c7n_iamusers.restoration.plan import Recorded
 from c7n_iamusers.snapshots.archive import SNAPSHOTS
 from c7n_iamusers.snapshots.snapshot import Snapshot, tampering
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 #: Name of a snapshot -> its SHA-256, as in its run's journal.
 Pins = Mapping[str, set[str]]

@@ -10,14 +10,12 @@ from botocore.exceptions import ClientError
 
 from c7n_iamusers.exceptions import UserReplaced
 from c7n_iamusers.execution.calls import ApiCall, Plan, Subject
-from c7n_iamusers.execution.executor import Applied, CallFailed
+from c7n_iamusers.execution.executor import Applied, CallFailed, Run
 from c7n_iamusers.execution.interruption import Interrupted
 from c7n_iamusers.execution.retries import Backoff, error_code
-from c7n_iamusers.execution.user_run import Run
-from c7n_iamusers.iam.deny_all import BOUNDARY, INLINE, deny_form, removal_of
+from c7n_iamusers.iam.deny_all import BOUNDARY, DENY_ALL_NAME, INLINE, deny_form, removal_of
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.policy_documents import decoded
-from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_detail
 

@@ -13,21 +13,15 @@ from c7n_iamusers.exceptions import SnapshotInvalid, SnapshotRefused
 from c7n_iamusers.execution.calls import ApiCall, Subject
 from c7n_iamusers.execution.journal import SNAPSHOT, JournalReader, JournalWriter, utc_now
 from c7n_iamusers.execution.stores import Store
+from c7n_iamusers.iam import own_changes
 from c7n_iamusers.iam.accounts import AccountDetails
 from c7n_iamusers.iam.attachments import PERMISSIONS_BOUNDARY
-from c7n_iamusers.iam.deny_all import inline_deny_all, is_bounded, is_same_deny
+from c7n_iamusers.iam.deny_all import Quarantine, inline_deny_all, is_bounded, is_same_deny
 from c7n_iamusers.iam.history import History, history_of, last_deletion
-from c7n_iamusers.iam.own_changes import (
-    broken_quarantine,
-    deletion_begun,
-    quarantine_of,
-    without_own_changes,
-)
-from c7n_iamusers.iam.quarantine_record import Quarantine
 from c7n_iamusers.iam.role_trust import TrustIndex
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint, tampering
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 
 SNAPSHOTS = "snapshots"
 
@@ -104,7 +98,7 @@ class RecordedUser:
         """When a deletion began with another output, as text; None if there is none."""
         deny = inline_deny_all(self.user)
         ours = deny and any(is_same_deny(each, deny) for each in self.history.inline_denies())
-        return None if ours else deletion_begun(self.user)
+        return None if ours else own_changes.deletion_begun(self.user)
 
 
 @dataclass(frozen=True)
@@ -187,8 +181,8 @@ class UserRecords:
         history = self._stores.history(user, made, now)
         known = self._stores.known_history(user, made, now)
         former = self._stores.former_boundary(user, known) if is_bounded(user) else None
-        plain = without_own_changes(user, known, former)
-        quarantine = quarantine_of(user, known)
+        plain = own_changes.without_own_changes(user, known, former)
+        quarantine = own_changes.quarantine_of(user, known)
         snapshot = Snapshot(
             plain,
             now,
@@ -198,7 +192,7 @@ class UserRecords:
             self._account.groups_named(user.groups or ()),
             quarantine.as_data() if quarantine else None,
         )
-        broken = None if quarantine else broken_quarantine(user, known)
+        broken = None if quarantine else own_changes.broken_quarantine(user, known)
         found = RecordedUser(user, snapshot, earlier, history, known, quarantine, broken)
         partial = bool(adopted and found.begun_elsewhere) or any(each.partial for each in earlier)
         return replace(found, snapshot=replace(snapshot, partial=partial))

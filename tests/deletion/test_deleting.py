@@ -20,13 +20,12 @@ from aws_local_org.iam.seeding import (
     set_create_date,
 )
 from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
-from c7n_iamusers.iam.deny_all import deny_all_document
+from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
 from c7n_iamusers.iam.live_users import LiveUsers
-from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, Quarantine
 from c7n_iamusers.plugins.composite_delete import CompositeDelete
 from c7n_iamusers.restoration.snapshot_files import collected
 from c7n_iamusers.snapshots.archive import UserRecords
-from c7n_iamusers.snapshots.choice import whole_snapshot
+from c7n_iamusers.snapshots.snapshot import whole_snapshot
 from tests.fakes import client_error
 from tests.interference import deny, on_call
 from tests.plugins.deletions import acting, delete, outcomes, user_names

@@ -15,8 +15,7 @@ from click.testing import CliRunner, Result
 
 from aws_local_org import LocalOrg
 from c7n_iamusers.cli.main import main
-from c7n_iamusers.iam.deny_all import deny_all_document
-from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME
+from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, deny_all_document
 from tests.fakes import client_error
 from tests.interference import deny, on_call
 from tests.plugins.deletions import acting, delete, outcomes, user_names

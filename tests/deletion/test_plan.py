@@ -15,14 +15,16 @@ from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan
 from c7n_iamusers.iam.deny_all import (
     ATTACHED,
     BOUNDARY,
+    DENY_ALL_NAME,
     INLINE,
     INLINE_QUOTA,
+    DenyRecord,
+    Quarantine,
     deny_all_document,
     deny_form,
     is_denial,
 )
 from c7n_iamusers.iam.own_changes import deletion_begun, deny_record_of
-from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, DenyRecord, Quarantine
 from c7n_iamusers.iam.user import IamUser
 from tests.records import ACCOUNT, EVERYTHING, groups, user
 

@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from c7n_iamusers.derivation.canonical import canonical, includes
-from c7n_iamusers.policy_comparison.comparison import Policies, compare
-from c7n_iamusers.policy_comparison.globs import Budget
+from c7n_iamusers.policy_comparison.comparison import EQUAL, Policies, compare
+from c7n_iamusers.policy_comparison.patterns import Budget
 from c7n_iamusers.policy_comparison.principals import RequestContext
-from c7n_iamusers.policy_comparison.proof import EQUAL
 from c7n_iamusers.policy_comparison.statements import PolicyStatement, parse_policy
 from tests.derivation.users import HOME, allow, deny, document
 from tests.examples import examples

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import Derivation, DerivationOptions, PolicyReference
-from c7n_iamusers.policy_comparison import comparison, globs
+from c7n_iamusers.policy_comparison import comparison, patterns
+from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, UNDECIDED, WIDER, Remark
 from c7n_iamusers.policy_comparison.principals import GroupPermissions, ManagedPolicy, PrincipalPermissions
-from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, UNDECIDED, WIDER, Remark
 from tests.derivation.users import (
     FORCE_MFA,
     HOME,
@@ -203,7 +203,7 @@ def test_a_user_whose_policies_take_too_long_is_refused_with_the_reason(
     ]
     comparison.widening.cache_clear()
     with monkeypatch.context() as patch:
-        patch.setattr(globs, "QUESTION_STEPS", 60)
+        patch.setattr(patterns, "QUESTION_STEPS", 60)
         derivation = derive(users, PLAIN)
     comparison.widening.cache_clear()
     assert verdicts(derivation) == {"bob": EQUAL}

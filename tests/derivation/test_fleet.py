@@ -16,12 +16,12 @@ from aws_local_org.seed import seed
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import Derivation, DerivationOptions
 from c7n_iamusers.iam.policy_documents import default_documents
+from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER
 from c7n_iamusers.policy_comparison.principals import (
     GroupPermissions,
     PrincipalPermissions,
     principal_permissions,
 )
-from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER
 
 ACCOUNTS = tuple((f"1111000000{number:02}", f"account-{number}") for number in range(20))
 OPTIONS = DerivationOptions(identity_center_mfa=True)

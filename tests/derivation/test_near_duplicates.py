@@ -6,7 +6,7 @@ from typing import Any
 
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import DerivationOptions
-from c7n_iamusers.policy_comparison.proof import NARROWER, WIDER
+from c7n_iamusers.policy_comparison.comparison import NARROWER, WIDER
 from tests.derivation.users import allow, aws, user
 
 PLAIN = DerivationOptions()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import DerivationOptions, DerivedSet, PolicyReference
+from c7n_iamusers.policy_comparison.comparison import CARRIED, EQUAL, LEFT_OUT, NARROWER, WIDER
 from c7n_iamusers.policy_comparison.principals import GroupPermissions, ManagedPolicy
-from c7n_iamusers.policy_comparison.proof import CARRIED, EQUAL, LEFT_OUT, NARROWER, WIDER
 from tests.derivation.users import (
     FORCE_MFA,
     HOME,

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import DerivationOptions, PolicyReference
-from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER
+from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER
 from tests.derivation.users import (
     FORCE_MFA,
     PLAIN,

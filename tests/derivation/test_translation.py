@@ -8,9 +8,9 @@ import pytest
 
 from c7n_iamusers.derivation.canonical import written
 from c7n_iamusers.derivation.model import DerivationOptions
-from c7n_iamusers.derivation.translation import StatementTranslation, translate, variable_translation
+from c7n_iamusers.derivation.user_policies import StatementTranslation, translate, variable_translation
+from c7n_iamusers.policy_comparison.comparison import CARRIED, LEFT_OUT, TRANSLATED
 from c7n_iamusers.policy_comparison.principals import user_context
-from c7n_iamusers.policy_comparison.proof import CARRIED, LEFT_OUT, TRANSLATED
 from c7n_iamusers.policy_comparison.statements import parse_policy
 from tests.derivation.users import HOME, WITH_MFA, WITHOUT_MFA, allow, deny, document, user
 

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from c7n_iamusers.derivation import user_derivation
 from c7n_iamusers.derivation.model import DerivationOptions
-from c7n_iamusers.derivation.rendering import render
-from c7n_iamusers.derivation.user_derivation import UserDerivation, UserDeriver
+from c7n_iamusers.derivation.user_derivation import UserDerivation, UserDeriver, render
+from c7n_iamusers.policy_comparison.comparison import NARROWER
 from c7n_iamusers.policy_comparison.principals import PrincipalPermissions, depends_on_principal, user_context
-from c7n_iamusers.policy_comparison.proof import NARROWER
 from tests.derivation.test_derive import users
 from tests.derivation.users import FORCE_MFA, HOME, PLAIN, READ, RESEARCH, WRITE, allow, aws, deny, own, user
 from tests.examples import examples

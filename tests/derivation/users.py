@@ -8,8 +8,8 @@ from datetime import date
 from typing import Any
 
 from c7n_iamusers.derivation.model import Acceptance, Derivation, DerivationOptions, DerivedSet
+from c7n_iamusers.policy_comparison.comparison import UNDECIDED, WIDER
 from c7n_iamusers.policy_comparison.principals import ManagedPolicy, PrincipalPermissions
-from c7n_iamusers.policy_comparison.proof import UNDECIDED, WIDER
 
 PAYMENTS, RESEARCH, PLATFORM = "111122223333", "444455556666", "777788889999"
 HOME = "arn:aws:s3:::home/${aws:username}/*"

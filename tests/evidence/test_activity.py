@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from c7n_iamusers.evidence.activity import activity_of, is_unused
+from c7n_iamusers.evidence.assessment import activity_of, is_unused
 from c7n_iamusers.evidence.model import Credential, Evidence, Source
 from c7n_iamusers.iam.user import IamUser
 from tests.evidence_records import (

@@ -28,9 +28,9 @@ from c7n_iamusers.evidence.event_history import (
     read_events,
     read_services,
 )
-from c7n_iamusers.evidence.model import AppliedPolicy
 from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.retries import Backoff
+from c7n_iamusers.iam.policy_documents import AppliedPolicy
 from c7n_iamusers.iam.users import KeyUse
 from tests.evidence_records import NOW, days_ago
 from tests.fakes import ScriptedClient, client_error

@@ -10,13 +10,13 @@ from datetime import date, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c7n_iamusers.evidence.activity import activity_of, is_unused
-from c7n_iamusers.evidence.assessment import Criteria, assess
+from c7n_iamusers.evidence.assessment import Criteria, activity_of, assess, is_unused
 from c7n_iamusers.evidence.classification import classify
 from c7n_iamusers.evidence.findings import FINDING_IDS
-from c7n_iamusers.evidence.model import KINDS, AppliedPolicy, Credential, Evidence, LastUse, Source
+from c7n_iamusers.evidence.model import KINDS, Credential, Evidence, LastUse, Source
 from c7n_iamusers.evidence.options import Selection
 from c7n_iamusers.exemptions import ExemptionRule, find_exemption
+from c7n_iamusers.iam.policy_documents import AppliedPolicy
 from c7n_iamusers.iam.user import IamUser
 from tests.evidence_records import CREDENTIAL_KINDS, NOW, PIECES, days_ago, evidence
 from tests.examples import examples

@@ -16,8 +16,9 @@ from c7n_iamusers.evidence.findings import (
     Thresholds,
     evaluate,
 )
-from c7n_iamusers.evidence.model import AppliedPolicy, Evidence
+from c7n_iamusers.evidence.model import Evidence
 from c7n_iamusers.exemptions import Exemption, ExemptionRule
+from c7n_iamusers.iam.policy_documents import AppliedPolicy
 from c7n_iamusers.iam.user import IamUser
 from tests.evidence_records import NOW, days_ago, evidence, key, password, used
 from tests.records import user

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.evidence.hints import is_ci, is_vendor, machine_indicator, parse_hints, person_indicator
+from c7n_iamusers.evidence.classification import (
+    is_ci,
+    is_vendor,
+    machine_indicator,
+    parse_hints,
+    person_indicator,
+)
 from c7n_iamusers.evidence.model import Hint
 from c7n_iamusers.exceptions import InvalidPolicyData
 from tests.records import user

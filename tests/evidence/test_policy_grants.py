@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from c7n_iamusers.evidence.index import Inventory, applied_policies
-from c7n_iamusers.evidence.model import AppliedPolicy
+from c7n_iamusers.iam.policy_documents import AppliedPolicy
 from tests.records import groups, user
 
 OWN = "arn:aws:iam::111122223333:policy/Own"

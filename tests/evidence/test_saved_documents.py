@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.evidence.saved_documents import read_details, read_report, saved_user
+from c7n_iamusers.evidence.account_report import read_details, read_report, saved_user
 from c7n_iamusers.exceptions import EvidenceUnreadable
 
 ARN = "arn:aws:iam::111122223333:user/eng/alice"

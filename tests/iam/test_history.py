@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.execution.calls import ApiCall
+from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine
 from c7n_iamusers.iam.history import AppliedCall, History, history_of, last_deletion
-from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, Quarantine
 from tests.records import user
 
 ALICE = user()

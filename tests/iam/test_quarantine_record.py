@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.iam.quarantine_record import (
+from c7n_iamusers.iam.deny_all import (
     QUARANTINE_TAG,
     DenyRecord,
     Quarantine,

@@ -47,7 +47,7 @@ class FleetRehearsal:
             write_intents(self.output / each.account_id / "us-east-1" / each.policy, each)
 
     def center(self, _region: str = "us-east-1") -> Center:
-        """The organization's Identity Center, in no hurry to be patient."""
+        """The organization's Identity Center, with short delays between retries."""
         backoff = Backoff(base=0.01, cap=0.05, budget=3.0)
         return connect(self.org.session(), "us-east-1", backoff, self.per_second)
 

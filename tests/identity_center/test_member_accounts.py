@@ -20,7 +20,7 @@ from c7n_iamusers.iam.accounts import PolicySource
 from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
 from c7n_iamusers.identity_center.member_accounts import LiveAccount, MemberAccounts, confirmed
-from c7n_iamusers.identity_center.people_file import PersonRow, people_map
+from c7n_iamusers.identity_center.people import PersonRow, people_map
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 from tests.desired import intents, user
 

@@ -14,8 +14,8 @@ from c7n_iamusers.derivation.derive import derive
 from c7n_iamusers.derivation.model import DerivationOptions
 from c7n_iamusers.identity_center.access_derivation import derivation_options, permission_set_of
 from c7n_iamusers.identity_center.intents import Intents
+from c7n_iamusers.policy_comparison.comparison import WIDER
 from c7n_iamusers.policy_comparison.principals import principal_permissions
-from c7n_iamusers.policy_comparison.proof import WIDER
 from tests.access_center import ACCOUNT, AUDIT, OTHER_ACCOUNT, READ_ONLY
 from tests.derivation.users import FORCE_MFA, allow
 from tests.derived import derived, holder, policy_arn

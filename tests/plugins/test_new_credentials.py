@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.plugins.new_credentials import Created
-from c7n_iamusers.plugins.steps import Due
+from c7n_iamusers.plugins.messages import Created, Due
 from tests import cloudtrail_events as trail
 
 MADE = trail.event("CreateAccessKey", trail.CONSOLE, {"userName": "bob"})

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from c7n_iamusers.evidence.attempts import NOT_QUARANTINED
-from c7n_iamusers.plugins.news import is_new, news_line, news_of, reason_for_owners, was_skipped, was_stopped
+from c7n_iamusers.plugins.messages import is_new, news_line, news_of, was_skipped, was_stopped
+from c7n_iamusers.plugins.resources import reason_for_owners
 
 DAY = date(2026, 12, 26)
 

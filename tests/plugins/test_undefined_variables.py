@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from c7n.exceptions import PolicyExecutionError
 
-from c7n_iamusers.plugins.unnecessary_options import refuse_undefined_variables
+from c7n_iamusers.plugins.policy_checks import refuse_undefined_variables
 from tests.policies import policy
 
 

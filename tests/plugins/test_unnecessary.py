@@ -17,8 +17,7 @@ from aws_local_org import LocalOrg
 from aws_local_org.seed import seed
 from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
 from c7n_iamusers.exemptions import read_denied, read_usage
-from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, deny_all_document
-from c7n_iamusers.iam.quarantine_record import Quarantine
+from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
 from c7n_iamusers.plugins.unnecessary import Unnecessary
 from tests.interference import deny, on_call
 from tests.policies import ACCOUNT, policy
@@ -152,6 +151,14 @@ def test_the_log_says_how_many_users_each_rule_protects(iam: Any, caplog: pytest
         {("user", "[cd]*", "2999-12-31", ""): 2},
         {("user", "nobody", "2999-12-31", ""): 0},
     ]
+
+
+def test_the_log_says_what_leaves_users_out(iam: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        flagged(min_age=3000)
+    (line,) = [line for line in caplog.messages if " left out by " in line]
+    assert line.startswith("unnecessary: 4 left out by min-age: alice, ")
+    assert "0 are flagged: none" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from c7n.exceptions import PolicyExecutionError
 
-from c7n_iamusers.plugins.user_action import idle_region
+from c7n_iamusers.plugins.policy_checks import idle_region
 
 
 def manager(region: str, account: dict[str, Any] | None) -> Any:

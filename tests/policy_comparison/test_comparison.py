@@ -8,11 +8,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from c7n_iamusers.policy_comparison import comparison, globs
+from c7n_iamusers.policy_comparison import comparison, patterns
 from c7n_iamusers.policy_comparison import comparison as coverage
-from c7n_iamusers.policy_comparison.comparison import UNPROVEN, Policies, compare
+from c7n_iamusers.policy_comparison.comparison import (
+    EQUAL,
+    NARROWER,
+    TOO_COMPLEX,
+    UNDECIDED,
+    WIDER,
+    Policies,
+    Witness,
+    compare,
+)
 from c7n_iamusers.policy_comparison.principals import RequestContext
-from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, UNDECIDED, WIDER, Witness
 from c7n_iamusers.policy_comparison.statements import parse_policy
 from tests.examples import examples
 from tests.policy_comparison.evaluator import granted
@@ -227,7 +235,7 @@ def test_what_falls_into_too_many_pieces_is_undecided(monkeypatch: pytest.Monkey
     comparison.widening.cache_clear()
     monkeypatch.setattr(coverage, "_MOST_PIECES", 2)
     verdict, (witness,) = compare(policies(new), ANYBODY, policies(old), ANYBODY)
-    assert (verdict, witness.action, witness.statement) == (UNDECIDED, UNPROVEN, "p, statement 1")
+    assert (verdict, witness.action, witness.statement) == (UNDECIDED, TOO_COMPLEX, "p, statement 1")
 
 
 def test_the_steps_of_a_question_are_numbered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,38 +243,38 @@ def test_the_steps_of_a_question_are_numbered(monkeypatch: pytest.MonkeyPatch) -
     old = [allow(f"s3:*et{letter}*", "arn:aws:s3:::*b*c") for letter in "abcd"]
     assert compare(policies(new), ANYBODY, policies(old), ANYBODY)[0] == NARROWER
     comparison.widening.cache_clear()
-    monkeypatch.setattr(globs, "QUESTION_STEPS", 100)
+    monkeypatch.setattr(patterns, "QUESTION_STEPS", 100)
     # what was found before is kept, and costs what it did then
     verdict, witnesses = compare(policies(new), ANYBODY, policies(old), ANYBODY)
     assert verdict == UNDECIDED
-    assert {witness.action for witness in witnesses} == {UNPROVEN}
+    assert {witness.action for witness in witnesses} == {TOO_COMPLEX}
     comparison.widening.cache_clear()
 
 
 def test_policies_that_are_legal_and_made_to_blow_up_are_given_up(
     steps: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(globs, "QUESTION_STEPS", 50_000)
-    monkeypatch.setattr(globs, "PATTERN_STEPS", 10_000)
+    monkeypatch.setattr(patterns, "QUESTION_STEPS", 50_000)
+    monkeypatch.setattr(patterns, "PATTERN_STEPS", 10_000)
     tail = "a" + "?" * 24
     new = [allow(f"s3:*{tail}{number}") for number in range(40)]
     old = [allow(f"s3:?*{tail}{number} s3:{tail}{number}") for number in range(40)]
     assert compare(policies(new), ANYBODY, policies(old), ANYBODY)[0] == UNDECIDED
-    assert sum(steps) <= 2 * (globs.QUESTION_STEPS + globs.PATTERN_STEPS)
+    assert sum(steps) <= 2 * (patterns.QUESTION_STEPS + patterns.PATTERN_STEPS)
 
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The steps of each automaton that was run."""
     taken: list[int] = []
-    real = globs._shortest
+    real = patterns._shortest
 
     def counted(*unions: Any) -> Any:
         found = real(*unions)
         taken.append(found.steps)
         return found
 
-    monkeypatch.setattr(globs, "_shortest", counted)
+    monkeypatch.setattr(patterns, "_shortest", counted)
     return taken
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c7n_iamusers.policy_comparison.globs import Budget, TooComplex, example, matches
+from c7n_iamusers.policy_comparison.patterns import Budget, TooComplex, example, matches
 from tests.examples import examples
 
 PATTERNS = st.text("ab*?", min_size=1, max_size=5)

@@ -3,11 +3,11 @@ from __future__ import annotations
 
 import pytest
 
-from c7n_iamusers.policy_comparison.globs import matches
 from c7n_iamusers.policy_comparison.patterns import (
     as_2012,
     complete_arn,
     escaped,
+    matches,
     substituted,
     variables,
     within_segments,

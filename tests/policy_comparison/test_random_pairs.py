@@ -16,14 +16,13 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.policy_comparison.comparison import Policies, compare
+from c7n_iamusers.policy_comparison.comparison import EQUAL, NARROWER, WIDER, Policies, compare
 from c7n_iamusers.policy_comparison.principals import (
     PrincipalPermissions,
     RequestContext,
     session_context,
     user_context,
 )
-from c7n_iamusers.policy_comparison.proof import EQUAL, NARROWER, WIDER
 from c7n_iamusers.policy_comparison.statements import parse_policy
 from tests.policy_comparison.random_policies import STRANGE, Pair, Statement, pairs, requests
 from tests.policy_comparison.reference_evaluator import Context, Evaluator, Interpretation, Request

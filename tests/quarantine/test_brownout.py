@@ -14,6 +14,7 @@ from c7n_iamusers.execution.calls import Plan
 from c7n_iamusers.iam.deny_all import (
     ATTACHED,
     BOUNDARY,
+    DENY_ALL_NAME,
     INLINE,
     INLINE_QUOTA,
     Brownout,
@@ -29,7 +30,6 @@ from c7n_iamusers.iam.own_changes import (
     quarantine_of,
     without_own_changes,
 )
-from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.quarantine.plan import plan_brownout, plan_brownout_end, plan_quarantine
 from tests.quarantine.test_plan import (

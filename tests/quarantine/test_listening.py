@@ -10,7 +10,16 @@ import pytest
 
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.execution.calls import Plan
-from c7n_iamusers.iam.deny_all import ATTACHED, BOUNDARY, INLINE, INLINE_QUOTA, deny_all_document
+from c7n_iamusers.iam.deny_all import (
+    ATTACHED,
+    BOUNDARY,
+    INLINE,
+    INLINE_QUOTA,
+    Quarantine,
+    deny_all_document,
+    parse_sid,
+    quarantine_of_tags,
+)
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.own_changes import (
     NOTHING_KNOWN,
@@ -19,7 +28,6 @@ from c7n_iamusers.iam.own_changes import (
     lapses,
     quarantine_of,
 )
-from c7n_iamusers.iam.quarantine_record import Quarantine, parse_sid, quarantine_of_tags
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.quarantine.plan import QuarantinePlan, plan_quarantine
 from tests.quarantine.test_plan import (

@@ -11,10 +11,19 @@ import pytest
 
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.execution.calls import AFTER, BEFORE, ApiCall, Plan
-from c7n_iamusers.iam.deny_all import ATTACHED, BOUNDARY, INLINE, INLINE_QUOTA, deny_all_document, is_denial
+from c7n_iamusers.iam.deny_all import (
+    ATTACHED,
+    BOUNDARY,
+    DENY_ALL_NAME,
+    INLINE,
+    INLINE_QUOTA,
+    QUARANTINE_TAG,
+    Quarantine,
+    deny_all_document,
+    is_denial,
+)
 from c7n_iamusers.iam.history import History
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, deletion_begun, lapses, left_inactive, quarantine_of
-from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, QUARANTINE_TAG, Quarantine
 from c7n_iamusers.iam.user import IamUser, Item
 from c7n_iamusers.quarantine.plan import (
     QuarantinePlan,

@@ -12,8 +12,8 @@ from aws_local_org import LocalOrg
 from c7n_iamusers.evidence.assessment import ANNOTATION
 from c7n_iamusers.exceptions import OutputUnreadable
 from c7n_iamusers.execution.bucket_store import BucketStore
-from c7n_iamusers.execution.calls import Subject
-from c7n_iamusers.execution.journal import AFTER, BEFORE, BucketJournal, Journal
+from c7n_iamusers.execution.calls import AFTER, BEFORE, Subject
+from c7n_iamusers.execution.journal import BucketJournal, Journal
 from c7n_iamusers.execution.outcomes import FAILED as USER_FAILED
 from c7n_iamusers.execution.stores import DirectoryStore
 from c7n_iamusers.identity_center import intent_files, run_records

@@ -12,10 +12,9 @@ import pytest
 from c7n_iamusers.deletion.plan import plan_deletion
 from c7n_iamusers.exceptions import RestorationRefused
 from c7n_iamusers.execution.calls import Plan, Ref
-from c7n_iamusers.iam.deny_all import deny_all_document, is_denial
+from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, deny_all_document, is_denial
 from c7n_iamusers.iam.history import AppliedCall, History
 from c7n_iamusers.iam.own_changes import NOTHING_KNOWN, quarantine_of
-from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.quarantine.plan import plan_release
 from c7n_iamusers.restoration.limits import CurrentState, administrative

@@ -15,7 +15,7 @@ from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.restoration.snapshot_files import collected, restore_lines
 from c7n_iamusers.snapshots.archive import SnapshotArchive
 from c7n_iamusers.snapshots.snapshot import Snapshot, fingerprint
-from c7n_iamusers.text.moments import moment
+from c7n_iamusers.text.wording import moment
 from tests.records import EVERYTHING, user
 
 ALICE, BOB = user(**EVERYTHING), user("bob", unique_id="AIDABOBBOBBOBBOB")

@@ -10,8 +10,7 @@ import pytest
 
 from c7n_iamusers.evidence.attempts import NOT_QUARANTINED
 from c7n_iamusers.exemptions import ExemptionRule
-from c7n_iamusers.iam.deny_all import deny_all_document
-from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME, Quarantine
+from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
 from c7n_iamusers.notices.exempted import Exempted

@@ -11,7 +11,7 @@ from c7n_iamusers.evidence.model import Credential, Evidence, LastUse, Source
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT, SERVICE_CREDENTIALS, SSH_PUBLIC_KEY
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import KeyUse
-from c7n_iamusers.safeguards.recheck import live_evidence
+from c7n_iamusers.safeguards.guards import live_evidence
 from tests.evidence_records import CREDENTIAL_KINDS, NOW, days_ago, key, password, used
 from tests.records import ACCOUNT as ACCOUNT_ID
 from tests.records import user

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
+from c7n_iamusers.iam.deny_all import DENY_ALL_NAME
 from c7n_iamusers.iam.history import History, history_of
-from c7n_iamusers.iam.quarantine_record import DENY_ALL_NAME
 from c7n_iamusers.iam.user import IamUser
-from c7n_iamusers.snapshots.choice import removed_by_us, whole_snapshot
-from c7n_iamusers.snapshots.snapshot import Snapshot
+from c7n_iamusers.snapshots.snapshot import Snapshot, removed_by_us, whole_snapshot
 from tests.records import groups, user
 
 ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.text.json_pieces import json_pieces
+from c7n_iamusers.text.wording import json_pieces
 
 
 @pytest.mark.parametrize("sort_keys", [False, True], ids=["as-given", "sorted"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from c7n_iamusers.text.moments import as_text, moment
+from c7n_iamusers.text.wording import as_text, moment
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
 

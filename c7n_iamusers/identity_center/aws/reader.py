@@ -12,10 +12,9 @@ from c7n_iamusers.derivation.permission_set import PermissionSet
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.identity_center import model
 from c7n_iamusers.identity_center.aws import in_parallel
-from c7n_iamusers.identity_center.aws.assignments import Assignments
 from c7n_iamusers.identity_center.aws.identity_store import IdentityStore
 from c7n_iamusers.identity_center.aws.instance import Center
-from c7n_iamusers.identity_center.aws.permission_sets import PermissionSets
+from c7n_iamusers.identity_center.aws.permission_sets import Assignments, PermissionSets
 from c7n_iamusers.identity_center.permission_sets import accounts_that_change, check_permission_set
 from c7n_iamusers.identity_center.side_effects import accounts_by_set
 from c7n_iamusers.text.wording import folded

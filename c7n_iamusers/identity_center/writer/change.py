@@ -15,22 +15,10 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from c7n_iamusers.exceptions import IdentityCenterError
+from c7n_iamusers.execution import executor
 from c7n_iamusers.execution.calls import ApiCall
 from c7n_iamusers.execution.journal import JournalWriter
-from c7n_iamusers.execution.journaled_call import (
-    ADOPTED,
-    AWS_ERRORS,
-    DONE,
-    JournaledCall,
-    failure_text,
-    message_of,
-    method_of,
-    resolve,
-    saved,
-    value_at,
-)
-from c7n_iamusers.execution.rate_limit import RateLimit
-from c7n_iamusers.execution.retries import Backoff, error_code, is_retryable
+from c7n_iamusers.execution.retries import Backoff, RateLimit, error_code, is_retryable
 from c7n_iamusers.identity_center import model
 
 #: An earlier write has not propagated, another writer was faster, or a call whose answer was lost was made. The change
@@ -41,7 +29,7 @@ _ADOPTABLE = frozenset({model.PERMISSION_SET, model.GROUP, model.USER})
 #: Seconds to retry a change after conflicts.
 RACE_BUDGET = 60.0
 #: What a call, a status or a recheck may raise.
-ERRORS = (*AWS_ERRORS, IdentityCenterError)
+ERRORS = (*executor.AWS_ERRORS, IdentityCenterError)
 
 
 @dataclass(frozen=True)
@@ -142,7 +130,7 @@ class ChangeExecution:
         self._context, self._published = context, published
         backoff = context.backoff
         self._race_delays = replace(backoff, budget=min(backoff.budget, RACE_BUDGET)).delays()
-        self._call: JournaledCall
+        self._call: executor.JournaledCall
         self.values: dict[str, Any] = {}
         self.made, self.adopted = 0, False
         self.steps = self._steps()
@@ -151,7 +139,9 @@ class ChangeExecution:
         calls, awaits, lost = self.change.calls, self.change.awaits, False
         while calls:
             context = self._context
-            self._call = JournaledCall(context.journal, self.change.subject, calls[0], context.backoff, lost)
+            self._call = executor.JournaledCall(
+                context.journal, self.change.subject, calls[0], context.backoff, lost
+            )
             try:
                 result = yield from self._call_made(awaits)
             except ChangeFailed as failure:
@@ -166,7 +156,7 @@ class ChangeExecution:
     def _call_made(self, awaits: str) -> Steps[str | RecheckResult]:
         """The result of the call, or of the recheck after a conflict."""
         if awaits and (yield from self._followed(awaits)):
-            return DONE
+            return executor.DONE
         while True:
             checked = yield from self._checked()
             try:
@@ -180,15 +170,15 @@ class ChangeExecution:
             yield pause
             if raced:
                 return (yield from self._rechecked())
-        self.values.update(saved(self._call.call, response))
+        self.values.update(executor.saved(self._call.call, response))
         if self._call.call.wait:
             yield from self._followed(self.values[next(iter(self._call.call.save))], response)
-        return DONE
+        return executor.DONE
 
     def _checked(self) -> Steps[bool]:
         """Whether a check was made. It waits for a slot like its call, so that it is recent when the call is sent."""
         call = self._call.call
-        parameters = resolve(call.parameters, ChainMap(self.values, self._published))
+        parameters = executor.resolve(call.parameters, ChainMap(self.values, self._published))
         check = self._context.check_before(self.change, parameters)
         if check:
             yield from self._read(check, may_race=True, operation=call.operation)
@@ -199,7 +189,7 @@ class ChangeExecution:
         self.made += not self._call.begun
         parameters = self._call.begin(ChainMap(self.values, self._published))
         call = self._call.call
-        return partial(method_of(self._context.clients, call.service, call.operation), **parameters)
+        return partial(executor.method_of(self._context.clients, call.service, call.operation), **parameters)
 
     def _end(self, result: str, code: str = "") -> None:
         """Write the call's last line, if it has a first one. A request of an earlier run has none."""
@@ -218,12 +208,12 @@ class ChangeExecution:
         wait, follow = call.wait, Follow(self, call.operation, request_id)
         assert wait is not None, f"{call.operation} is not asynchronous"
         ids = dict.fromkeys(call.save, request_id)
-        parameters = resolve(wait.parameters, {**self.values, **ids})
-        method = method_of(self._context.clients, call.service, wait.operation)
-        while response is None or value_at(response, wait.status) in wait.pending:
+        parameters = executor.resolve(wait.parameters, {**self.values, **ids})
+        method = executor.method_of(self._context.clients, call.service, wait.operation)
+        while response is None or executor.value_at(response, wait.status) in wait.pending:
             yield follow
             response = yield from self._read(partial(method, **parameters))
-        status, reason = value_at(response, wait.status), value_at(response, wait.reason)
+        status, reason = executor.value_at(response, wait.status), executor.value_at(response, wait.reason)
         if status not in wait.succeeded and request_id != self.change.awaits:
             raise self._failure(str(status), str(reason or "AWS gave no reason"))
         return status in wait.succeeded
@@ -240,7 +230,7 @@ class ChangeExecution:
         self.values.update(found.values)
         if not (found.calls or found.awaits):
             self.adopted = not self._call.lost
-            self._end(ADOPTED if self.adopted else DONE)
+            self._end(executor.ADOPTED if self.adopted else executor.DONE)
         return found
 
     def _read(self, call: Callable[[], Any], may_race: bool = False, operation: str = "") -> Steps[Any]:
@@ -257,11 +247,11 @@ class ChangeExecution:
         if delay is None:
             if isinstance(error, IdentityCenterError):
                 raise ChangeFailed(error_code(error), str(error)) from error
-            raise self._failure(error_code(error), message_of(error)) from error
+            raise self._failure(error_code(error), executor.message_of(error)) from error
         return Pause(self, 0.0 if raced and _already_exists(error) else delay)
 
     def _failure(self, code: str, why: str) -> ChangeFailed:
-        return ChangeFailed(code, failure_text(self.change.subject, self._call.call, code, why))
+        return ChangeFailed(code, executor.failure_text(self.change.subject, self._call.call, code, why))
 
     def timeout_failure(self, timeout: float) -> ChangeFailed:
         """The failure of a request that is in progress for more than ``timeout`` seconds."""

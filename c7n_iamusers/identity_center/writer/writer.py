@@ -14,8 +14,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from c7n_iamusers.execution.rate_limit import RateLimit
-from c7n_iamusers.execution.retries import items
+from c7n_iamusers.execution.retries import RateLimit, items
 from c7n_iamusers.identity_center.model import Change
 from c7n_iamusers.identity_center.writer.change import (
     ERRORS,

@@ -7,8 +7,8 @@ from aws_local_org import LocalOrg
 from aws_local_org.identity_center import faults
 from c7n_iamusers.exceptions import IdentityCenterError
 from c7n_iamusers.execution.retries import Backoff
-from c7n_iamusers.identity_center.aws.assignments import Assignments
 from c7n_iamusers.identity_center.aws.instance import resolve_instance
+from c7n_iamusers.identity_center.aws.permission_sets import Assignments
 from c7n_iamusers.identity_center.model import Assignment, Pending
 from tests.access_center import ACCOUNT, OTHER_ACCOUNT
 

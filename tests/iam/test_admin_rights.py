@@ -7,8 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from c7n_iamusers.evidence.admin_rights import admin_policies, is_admin
-from c7n_iamusers.evidence.model import AppliedPolicy
+from c7n_iamusers.iam.policy_documents import AppliedPolicy, admin_policies, is_admin
 
 MANAGED = "arn:aws:iam::aws:policy/"
 OWN = "arn:aws:iam::111122223333:policy/own"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jinja2 import Template
 
-from c7n_iamusers.notices.messages import in_parts, subject_line
+from c7n_iamusers.plugins.messages import in_parts, subject_line
 
 DAY, LATER = date(2026, 12, 26), date(2026, 12, 31)
 

@@ -1,0 +1,375 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages about users to the owners of accounts: their steps, their subjects, their news, and how one is split. Pure.
+
+Each step of ``notify-owners`` says about which users it sends a message, and what the message says of them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+from typing import Any, TypeVar
+
+from c7n_iamusers.evidence.attempts import HEARD
+from c7n_iamusers.evidence.credential_events import credential_event
+from c7n_iamusers.exceptions import Stopped
+from c7n_iamusers.execution.outcomes import DELETED, FAILED, PROVISIONED, SKIPPED, UNCHANGED
+from c7n_iamusers.exemptions import ExemptionRule
+from c7n_iamusers.iam.deny_all import is_denied
+from c7n_iamusers.identity_center import access_state
+from c7n_iamusers.identity_center.intents import INTENDED
+from c7n_iamusers.notices.notices import (
+    ANNOUNCED,
+    CREATED,
+    DENY_REMOVED,
+    INFORMED,
+    Notices,
+    due_for,
+    reminder,
+)
+from c7n_iamusers.plugins.resources import ANNOTATION, Resource, subject_of
+from c7n_iamusers.safeguards.guards import not_quarantined
+from c7n_iamusers.text.wording import foreign_domain, is_address, moment
+
+Each = TypeVar("Each")
+
+
+def subject_line(
+    account: str, users: int | None, days: Iterable[date], *, reminder: bool, part: int = 1, parts: int = 1
+) -> str:
+    """The subject. ``users``: of all parts; None where each recipient gets other users. ``days``: of their deletion."""
+    first, *more = sorted(set(days))
+    what = "IAM users are" if users is None else f"{users} IAM users are" if users != 1 else "1 IAM user is"
+    said = f"{account}: {'reminder: ' if reminder else ''}{what} to be deleted "
+    said += f"from {first} on" if more else f"on {first}"
+    return headline(said + part_of(part, parts))
+
+
+def part_of(part: int, parts: int) -> str:
+    """The end of the subject of a message that was split."""
+    return f" (part {part} of {parts})" if parts > 1 else ""
+
+
+def headline(text: str) -> str:
+    """``text`` as a subject: one line, without braces, since c7n-mailer evaluates a subject as a Jinja template."""
+    return " ".join(text.replace("{", "(").replace("}", ")").split())
+
+
+def in_parts(items: Sequence[Each], fits: Callable[[Sequence[Each]], bool]) -> list[Sequence[Each]]:
+    """``items`` in the fewest parts of nearly one length that all fit, in their order.
+
+    An item that does not fit by itself is a part by itself.
+    """
+    number = 1
+    while True:
+        bounds = [len(items) * at // number for at in range(number + 1)]
+        found = [items[start:end] for start, end in pairwise(bounds)]
+        if number >= len(items) or all(map(fits, found)):
+            return found
+        number += 1
+
+
+#: The user's person has access through Identity Center.
+ACCESS = "access"
+#: The policy selected the user, and nothing else is known.
+SELECTED = "selected"
+#: Statuses of provisioning, and states of access, that mean ACCESS.
+_ACCESS = (PROVISIONED, UNCHANGED, access_state.USED)
+#: In a subject, after a number of users, in this order.
+_WORDS = {
+    DELETED: "deleted",
+    ACCESS: "with access through IAM Identity Center",
+    INTENDED: "with access through IAM Identity Center on its way",
+    HEARD: "still in use",
+    access_state.PENDING: "without complete access through IAM Identity Center",
+    access_state.ABSENT: "without access through IAM Identity Center",
+    FAILED: "failed",
+    SKIPPED: "left alone",
+}
+
+
+def news_of(resource: Mapping[str, Any]) -> str:
+    """What the policy's filters and actions found or did: a word, and for some words what belongs to it.
+
+    ``skipped: <kind of the reason>``, ``heard: <time of the newest attempt>``, ``deleted``, ``failed``, ``access`` and
+    so on. An action counts before a filter.
+    """
+    known = resource.get(ANNOTATION, {})
+    outcome, made, attempts, access = (
+        known.get(key) or {} for key in ("outcome", "provisioning", "attempts", "identity-center")
+    )
+    if outcome:
+        return _with_kind(str(outcome.get("status")), str(outcome.get("reason") or ""))
+    if made:
+        status = str(made.get("status"))
+        return ACCESS if status in _ACCESS else status
+    if attempts.get("state") == HEARD:
+        times = [str(each.get("time")) for each in attempts.get("attempts") or ()]
+        return f"{HEARD}: {max(times, default='')}"
+    if access:
+        return ACCESS if access.get("state") in _ACCESS else str(access.get("state"))
+    return SELECTED
+
+
+def _with_kind(status: str, reason: str) -> str:
+    """A skipped user's reason without dates, numbers and details, which differ from run to run."""
+    if status != SKIPPED:
+        return status
+    head = reason.partition(":")[0].partition(";")[0].partition("(")[0]
+    return f"{SKIPPED}: {' '.join(word for word in head.split() if not any(map(str.isdigit, word)))}"
+
+
+def is_new(news: str, said: str | None) -> bool:
+    """Whether the owner does not know it yet. ``said``: what the last message about the user said; None if none did."""
+    if said is None:
+        return True
+    if news.startswith(HEARD) and said.startswith(HEARD):
+        return news > said
+    # earlier versions had other words for this reason
+    in_none = [not_quarantined(each.removeprefix(f"{SKIPPED}: ")) for each in (news, said)]
+    return news not in (said, UNCHANGED) and not all(in_none)
+
+
+def was_stopped(resource: Mapping[str, Any]) -> bool:
+    """Whether a STOP file ended the run before this user: nothing became of it, and the runner knows."""
+    return (resource.get(ANNOTATION, {}).get("outcome") or {}).get("code") == Stopped.__name__
+
+
+def was_skipped(resource: Mapping[str, Any]) -> bool:
+    """Whether an action on users left this one alone."""
+    return (resource.get(ANNOTATION, {}).get("outcome") or {}).get("status") == SKIPPED
+
+
+def news_line(
+    account: str, news: Iterable[str], day: date, policy: str, *, counted: bool = True, part: str = ""
+) -> str:
+    """The subject. ``news``: of all users. ``counted``: not where each recipient gets other users."""
+    found = Counter(each.partition(":")[0] for each in news)
+    order = [*_WORDS, *sorted(found.keys() - _WORDS.keys())]
+    words = {**_WORDS, SELECTED: f"selected by {policy}"}
+    said = list[str]()
+    for each in (each for each in order if each in found):
+        noun = "" if said else " IAM user" if counted and found[each] == 1 else " IAM users"
+        text = f"{noun} {words.get(each, each.replace('-', ' '))}"
+        said.append((f"{found[each]}{text}" if counted else text).strip())
+    return headline(f"{account}: {', '.join(said)} on {day}{part}")
+
+
+@dataclass(frozen=True)
+class Due:
+    """A user whose owner has to be addressed.
+
+    ``day``: of its deletion; of steps that announce nothing, that of the message. ``annotation``: what the template
+    reads of the step, by key. ``news``: of ``step: inform``, what became of the user; else empty.
+    """
+
+    resource: Resource
+    day: date
+    annotation: Mapping[str, Any] = field(default_factory=dict)
+    news: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.resource['UserName']} ({self.news})" if self.news else str(self.resource["UserName"])
+
+
+class Step(ABC):
+    """``missed``: said of the users of a message that has no recipient; empty if the end of the policy names them.
+
+    ``creator``: the address of who made the call that the message reports. ``event``: the id of that call's event.
+    """
+
+    missed = "These users were not announced"
+    creator = ""
+    event = ""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The step in the notices."""
+
+    @abstractmethod
+    def due(
+        self, users: Sequence[Resource], notices: Notices, rules: Sequence[ExemptionRule], now: datetime
+    ) -> list[Due]:
+        """The ``users`` whose owners have to be addressed. ``rules``: the exemptions of all accounts."""
+
+    @abstractmethod
+    def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
+        """The subject of a message. ``users``: of all parts. ``counted``: not where each recipient gets other users."""
+
+
+@dataclass(frozen=True)
+class Announce(Step):
+    """Announces the deletion of users, in so many ``days``, where no announcement is in force."""
+
+    days: int
+
+    @property
+    def name(self) -> str:
+        """See Step."""
+        return ANNOUNCED
+
+    def due(
+        self, users: Sequence[Resource], notices: Notices, rules: Sequence[ExemptionRule], now: datetime
+    ) -> list[Due]:
+        """See Step."""
+        day = now.date() + timedelta(days=self.days)
+        return [
+            _announced(each, now, day, notices, rules, now)
+            for each in users
+            if notices.announcement(key := str(each["UserId"]), now, notices.lost_exemption(key, rules, now))
+            is None
+        ]
+
+    def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
+        """See Step."""
+        return _deletion(account, users, counted, part, parts)
+
+
+@dataclass(frozen=True)
+class Remind(Step):
+    """Reminds once of users whose announced day is so many ``days`` ahead or less."""
+
+    days: int
+
+    @property
+    def name(self) -> str:
+        """See Step."""
+        return reminder(self.days)
+
+    def due(
+        self, users: Sequence[Resource], notices: Notices, rules: Sequence[ExemptionRule], now: datetime
+    ) -> list[Due]:
+        """See Step."""
+        by_id = {str(each["UserId"]): each for each in users}
+        found = due_for(self.days, notices, [subject_of(each) for each in users], now, rules)
+        return [
+            _announced(by_id[user.unique_id], notice.time, notice.day, notices, rules, now)
+            for user, notice in found
+        ]
+
+    def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
+        """See Step."""
+        return _deletion(account, users, counted, part, parts, reminder=True)
+
+
+@dataclass(frozen=True)
+class Inform(Step):
+    """Says what became of users, where it differs from what the last message of the ``policy`` said."""
+
+    missed = ""
+    policy: str
+
+    @property
+    def name(self) -> str:
+        """See Step."""
+        return INFORMED
+
+    def every(self, users: Sequence[Resource], now: datetime) -> list[Due]:
+        """All ``users``, with what became of them."""
+        return [Due(each, now.date(), news=news_of(each)) for each in users]
+
+    def due(
+        self, users: Sequence[Resource], notices: Notices, rules: Sequence[ExemptionRule], now: datetime
+    ) -> list[Due]:
+        """See Step."""
+        return [
+            each
+            for each in self.every(users, now)
+            if not was_stopped(each.resource)
+            and is_new(each.news, notices.said(key := str(each.resource["UserId"]), self.policy))
+            and not (was_skipped(each.resource) and notices.is_before_day(key, now))
+        ]
+
+    def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
+        """See Step."""
+        news, end = [each.news for each in users], part_of(part, parts)
+        return news_line(account, news, users[0].day, self.policy, counted=counted, part=end)
+
+
+def _announced(
+    resource: Resource,
+    announced: datetime,
+    day: date,
+    notices: Notices,
+    rules: Sequence[ExemptionRule],
+    now: datetime,
+) -> Due:
+    """A user, with what the template says of its announcement."""
+    notice = {"announced": announced.date().isoformat(), "day": day.isoformat()}
+    if lost := notices.lost_exemption(str(resource["UserId"]), rules, now):
+        notice["was-exempt"] = str(lost)
+    if former := notices.of_namesake(subject_of(resource)):
+        notice["came-back"] = (
+            f"came back or was restored: a user of this name was announced on {former.time.date()} for deletion on "
+            f"{former.day}; this one has another unique id"
+        )
+    return Due(resource, day, {"notice": notice})
+
+
+def _deletion(
+    account: str, users: Sequence[Due], counted: bool, part: int, parts: int, *, reminder: bool = False
+) -> str:
+    number, days = len(users) if counted else None, [each.day for each in users]
+    return subject_line(account, number, days, reminder=reminder, part=part, parts=parts)
+
+
+class Created(Step):
+    """Says who created or activated a credential, or removed our Deny-all, by the call in an ``event`` of EventBridge.
+
+    Without an event, says what was created in the last ``days``.
+    ``domains``: a caller whose session has the name of an address is addressed only if the address is of one of them.
+    """
+
+    missed = "These users were not reported"
+
+    def __init__(self, days: int, event: Any = None, domains: Sequence[str] = ()) -> None:
+        self._days = days
+        self._call = credential_event(event)
+        #: The event is of no call that succeeded.
+        self._is_nothing = bool(event) and self._call is None
+        name = self._call.session if self._call else ""
+        if domains and is_address(name) and not foreign_domain(name, domains):
+            self.creator = name
+        self.event = self._call.id if self._call else ""
+
+    @property
+    def name(self) -> str:
+        """See Step."""
+        return DENY_REMOVED if self._call and self._call.removes_deny else CREATED
+
+    def due(
+        self, users: Sequence[Resource], notices: Notices, rules: Sequence[ExemptionRule], now: datetime
+    ) -> list[Due]:
+        """See Step."""
+        made = self._call.as_data() if self._call else {}
+        return [
+            Due(each, now.date(), {"created": made}) for each in users if self._is_new(each, notices, now)
+        ]
+
+    def subject(self, account: str, users: Sequence[Due], counted: bool, part: int, parts: int) -> str:
+        """See Step."""
+        what = f"{self._call.name} for" if self._call else "new long-term credentials of"
+        noun = "IAM user" if len(users) == 1 else "IAM users"
+        number = f"{len(users)} {noun}" if counted else "IAM users"
+        return headline(f"{account}: {what} {number} on {users[0].day}{part_of(part, parts)}")
+
+    def _is_new(self, resource: Resource, notices: Notices, now: datetime) -> bool:
+        """Whether there is something to report of the user that no message reported."""
+        key = str(resource["UserId"])
+        if self._is_nothing:
+            return False
+        if self._call:
+            kept = self._call.removes_deny and is_denied(resource)
+            about = self._call.is_about(key, moment(resource.get("CreateDate")))
+            return about and not kept and not notices.reports(key, self._call.id)
+        credentials = (resource.get(ANNOTATION) or {}).get("credentials") or ()
+        times = (moment(resource.get("CreateDate")), *(moment(each.get("created")) for each in credentials))
+        newest = max(filter(None, times), default=None)
+        if newest is None or newest < now - timedelta(days=self._days):
+            return False
+        return not notices.has(key, CREATED, newest)

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks of a policy that Cloud Custodian leaves out: numbers from variables, Lambda packaging, Regions, exemptions.
+
+Cloud Custodian checks a policy's schema before it fills in variables, and not afterwards. A variable that is the whole
+text keeps its type, so a number under ``vars`` stays one. An undefined variable stays as it is written.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from c7n.exceptions import PolicyExecutionError, PolicyValidationError
+from c7n.policy import LambdaMode, execution
+from c7n.query import MaxResourceLimit
+from c7n.utils import local_session
+
+from c7n_iamusers.execution.retries import Backoff
+from c7n_iamusers.exemptions import ExemptionRule, format_of
+from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, home_region, region_fault
+from c7n_iamusers.plugins.resources import unreadable
+
+#: Days of a century. Python has no dates that are far away.
+LARGEST = 36_500
+_VARIABLE = {"type": "string", "pattern": r"^\{[A-Za-z_]\w*\}$"}
+
+
+def or_variable(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a number that may also be a variable. ``schema``: of the number itself."""
+    return {"anyOf": [dict(schema), _VARIABLE]}
+
+
+def is_variable(value: Any) -> bool:
+    """Whether ``value`` is a variable and nothing else, which Cloud Custodian has not filled in."""
+    return isinstance(value, str) and re.search(_VARIABLE["pattern"], value) is not None
+
+
+def check_numbers(plugin: Any, error: type[PolicyValidationError] | type[PolicyExecutionError]) -> None:
+    """Raises ``error`` where an option of ``plugin`` is not the number that its schema asks for.
+
+    PolicyValidationError leaves variables out, since ``custodian validate`` fills in none. With PolicyExecutionError,
+    right before the action, each must have its number.
+    """
+    manager, validating = plugin.manager, error is PolicyValidationError
+    for key, schema in plugin.schema["properties"].items():
+        number, *others = schema.get("anyOf", ({},))
+        if key not in plugin.data or _VARIABLE not in others:
+            continue
+        value = plugin.data[key]
+        if _fits(value, number) or (validating and is_variable(value)):
+            continue
+        raise error(
+            f"policy {manager.data.get('name')}: {plugin.type}: {key} is {value!r}, and must be {_described(number)}. "
+            "Nothing was touched: where it is a variable, define it under vars in accounts.yml, or in the file "
+            "of custodian run --vars-file, as a number without quotes"
+        )
+
+
+def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
+    kinds = int if schema["type"] == "integer" else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not value <= LARGEST:
+        return False
+    above = schema.get("exclusiveMinimum")
+    return bool(value > above if above is not None else value >= schema["minimum"])
+
+
+def _described(schema: Mapping[str, Any]) -> str:
+    kind = "a whole number" if schema["type"] == "integer" else "a number"
+    least = "above 0" if "exclusiveMinimum" in schema else "from 0"
+    return f"{kind} {least} to {LARGEST}"
+
+
+PACKAGE = "c7n_iamusers"
+HANDLER = "c7n_iamusers.handler.run"
+#: The module that reads lists in YAML. Lambda's runtime lacks it, and c7n leaves it out of archives.
+YAML = "yaml"
+
+
+def is_pull(manager: Any) -> bool:
+    """True if the policy runs in pull mode, in the process of Cloud Custodian, and not in AWS Lambda."""
+    return str((manager.data.get("mode") or {}).get("type", "pull")) == "pull"
+
+
+def validate_lambda_packaging(manager: Any) -> None:
+    """Raises PolicyValidationError if the policy runs in AWS Lambda and ``mode.packages`` or ``mode.handler`` is wrong.
+
+    ``manager``: the plugin's resource manager. Without the package in the archive, its import fails in Lambda; with
+    another handler, nothing registers the plugins there. An ``exempt-from`` in YAML also needs PyYAML in the archive.
+    """
+    mode = manager.data.get("mode") or {}
+    mode_class = execution.get(mode.get("type", "pull"))
+    if mode_class is None or not issubclass(mode_class, LambdaMode):
+        return
+    remedies, lists = missing_keys(mode), list(_lists(manager.data.get("filters", ())))
+    if not remedies and (local := next(filter(None, map(_local, lists)), "")):
+        remedies = [
+            f"keep the list of exempt-from in S3 or at a URL, since the archive does not have {local}"
+        ]
+    if not remedies and YAML not in mode["packages"] and any(map(_is_yaml, lists)):
+        remedies = [f"add {YAML} to mode.packages, for exempt-from, or keep that list as .json or .csv"]
+    if remedies:
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: mode {mode['type']} runs in AWS Lambda, which has what the plugins "
+            f"of {PACKAGE} need only if the mode includes it: {' and '.join(remedies)}"
+        )
+
+
+def missing_keys(mode: dict[str, Any]) -> list[str]:
+    """What to change in a policy's mode, in words; empty if it includes the package."""
+    remedies = []
+    if PACKAGE not in mode.get("packages", ()):
+        remedies.append(f"add {PACKAGE} to mode.packages")
+    if mode.get("handler") != HANDLER:
+        remedies.append(f"set mode.handler to {HANDLER}")
+    return remedies
+
+
+def _lists(filters: Any) -> Iterator[Any]:
+    """The value of each ``exempt-from`` in a policy's filters, including those inside and, or, not."""
+    for each in filters if isinstance(filters, list) else ():
+        if isinstance(each, dict):
+            if each.get("type") == "unnecessary" and "exempt-from" in each:
+                yield each["exempt-from"]
+            for name in ("and", "or", "not"):
+                yield from _lists(each.get(name))
+
+
+def _local(source: Any) -> str:
+    """The path that an ``exempt-from`` names; empty if it is a URL, a variable, or invalid."""
+    given = source if isinstance(source, dict) else {"url": source}
+    place = given.get("from", given.get("url", ""))
+    if not isinstance(place, str) or place.startswith("{"):
+        return ""
+    return place if "://" not in place or place.startswith("file://") else ""
+
+
+def _is_yaml(source: Any) -> bool:
+    """Whether an ``exempt-from``, which may be invalid, names a list in YAML."""
+    given = source if isinstance(source, dict) else {"url": source}
+    return (given.get("format") or format_of(str(given.get("from", given.get("url", ""))))) == "yaml"
+
+
+#: The schema of an option in days.
+DAYS = or_variable({"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST})
+
+
+def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
+    """Why nothing is done in the policy's Region, in words; None if this Region acts.
+
+    IAM is global, so of several Regions of a c7n-org run only the one with IAM's endpoint acts. A single Region always
+    acts.
+    Raises PolicyExecutionError if none of several Regions has IAM's endpoint, since then nothing would be done.
+    """
+    account = _account_entry(manager)
+    if not account:
+        return None
+    region, name = (
+        str(manager.config.region),
+        f"policy {manager.data.get('name')}: account {account.get('name')}",
+    )
+    given = _given_regions(sys.argv if argv is None else argv)
+    regions = given or tuple(account.get("regions") or DEFAULT_REGIONS)
+    if len(regions) == 1 and "all" not in regions:
+        return None
+    home = home_region(region)
+    if home not in regions and "all" not in regions:
+        raise PolicyExecutionError(
+            f"{name}: IAM is the same in every Region, so one acts for all: the only one, or {home}; this run has "
+            f"{', '.join(regions)}. Give one of them, by regions in accounts.yml or by -r. Nothing was touched"
+        )
+    if region == home:
+        return None
+    return f"{name}: nothing is done in {region}: IAM is the same in every Region, and {home} acts for all"
+
+
+def require_known_region(manager: Any) -> None:
+    """Raises PolicyValidationError if the policy runs in what is no Region, or waits where no event of IAM arrives.
+
+    ``custodian validate`` runs it in no Region.
+    """
+    region = str(manager.config.region or "")
+    if region not in ("", "na") and (fault := region_fault(region)):
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: {fault}. It comes from regions in accounts.yml, from --region or -r, "
+            "or from AWS_DEFAULT_REGION. Nothing was touched"
+        )
+    waits = (manager.data.get("mode") or {}).get("type") == "cloudtrail"
+    if waits and region not in ("", "na", home := home_region(region)):
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: mode cloudtrail in {region} would never run: the events of IAM arrive "
+            f"in {home} alone. Give that Region, by regions in accounts.yml, by --region or by -r"
+        )
+
+
+def account_name(manager: Any) -> str:
+    """The account's name in c7n-org's accounts file; empty in a run of ``custodian``, which has none."""
+    return str(_account_entry(manager).get("name") or "")
+
+
+def _account_entry(manager: Any) -> Mapping[str, Any]:
+    """The account's entry in c7n-org's accounts file; empty in a run of ``custodian``."""
+    policy = getattr(manager.ctx, "policy", None)
+    return (policy.conditions.env_vars.get("account") if policy else None) or {}
+
+
+def _given_regions(argv: Sequence[str]) -> tuple[str, ...]:
+    """The Regions on c7n-org's command line, which take precedence over those in accounts.yml."""
+    if not argv or not (
+        Path(argv[0]).name.startswith("c7n-org") or "c7n_org" in argv[0] or "c7n-org" in argv
+    ):
+        return ()
+    return tuple(region for value in _values(argv) for region in value.split(",") if region)
+
+
+def _values(argv: Sequence[str]) -> Iterator[str]:
+    for option, following in zip(argv, [*argv[1:], ""], strict=True):
+        if option in ("-r", "--region"):
+            yield following
+        elif option.startswith("--region="):
+            yield option.partition("=")[2]
+        elif option.startswith("-r") and not option.startswith("--"):
+            yield option[2:]
+
+
+def enforce_max_resources(manager: Any, selected: int) -> None:
+    """Raises c7n's ResourceLimitExceeded if a policy in an event mode selected more users than ``max-resources``."""
+    data = manager.data
+    amount, percent = data.get("max-resources"), data.get("max-resources-percent")
+    if not (amount or percent) or is_pull(manager):
+        return
+    of_all = percent or (isinstance(amount, dict) and amount.get("percent"))
+    population = _users_of_account(manager) if of_all else selected
+    MaxResourceLimit(manager.ctx.policy, selected, population).check_resource_limits()
+
+
+def _users_of_account(manager: Any) -> int:
+    client = local_session(manager.session_factory).client("iam", manager.config.region)
+    with unreadable(manager, "how many users the account has", "iam:GetAccountSummary"):
+        return int(Backoff().call(client.get_account_summary)["SummaryMap"]["Users"])
+
+
+def require_exemptions(manager: Any, action: str, rules: bool = True) -> None:
+    """Raises PolicyValidationError if the policy has no filter ``unnecessary`` at the top level.
+
+    ``rules``: that filter must also have exemption rules, a list of them, or ``exempt: none``.
+    """
+    found = [each for each in manager.filters if each.type == "unnecessary"]
+    if not found:
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: {action} needs the filter unnecessary at the top level of "
+            "filters (not inside and, or, not): add '- type: unnecessary' with its exempt rules"
+        )
+    if rules and not any(each.states_exemptions for each in found):
+        raise PolicyValidationError(
+            f"policy {manager.data.get('name')}: {action} needs exemptions, since break-glass users are "
+            "among all users: give unnecessary an exempt rule, such as {path: /emergency/*, reason: break-glass "
+            "access, expires: 'YYYY-MM-DD'}, or exempt-from, or, if nobody is exempt, exempt: none"
+        )
+
+
+def exemption_rules(manager: Any) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
+    """The exemption rules of the policy's filters ``unnecessary`` that hold in this account, and the others."""
+    found = [each.rules() for each in manager.filters if each.type == "unnecessary"]
+    return tuple(rule for held, _ in found for rule in held), tuple(rule for _, no in found for rule in no)
+
+
+_UNDEFINED = re.compile(r"\{([a-z_]\w*)\}", re.IGNORECASE)
+
+
+def refuse_undefined_variables(manager: Any) -> None:
+    """Raises PolicyExecutionError if a value in the policy's actions consists of an undefined variable."""
+    runtime = {name for name, value in manager.ctx.policy.get_variables().items() if value == f"{{{name}}}"}
+    actions = [action.data for action in manager.actions]
+    undefined = sorted({name for name in _variables(actions) if name not in runtime})
+    if undefined:
+        raise PolicyExecutionError(
+            f"policy {manager.data.get('name')}: account {manager.config.account_id}: undefined variables: "
+            f"{', '.join(undefined)}. Nothing was touched: define them under vars in accounts.yml (c7n-org), "
+            "or in a file of its own for custodian run --vars-file"
+        )
+
+
+def _variables(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and (found := _UNDEFINED.fullmatch(value.strip())):
+        yield found[1]
+    elif isinstance(value, (dict, list)):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _variables(part)
