@@ -26,7 +26,7 @@ from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.permissions import DELETION
 from c7n_iamusers.identity_center.access_state import PROVISIONED, USED, AccessState
-from c7n_iamusers.plugins.policy_checks import DAYS, check_numbers, idle_region
+from c7n_iamusers.plugins.policy_checks import DAYS, acts_on, check_numbers, exemption_rules
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_store
 from c7n_iamusers.plugins.user_action import NOTICED, UserAction
@@ -47,8 +47,7 @@ def propose(
     Raises PolicyExecutionError if the account can't be read, or the plan can't be written.
     """
     manager = action.manager
-    if idle := idle_region(manager):
-        action.log.info("%s: %s", action.type, idle)
+    if not acts_on(action, resources):
         return
     store = run_store(manager).store
     with Interruption() as interruption:
@@ -353,7 +352,7 @@ class CompositeDelete(UserAction):
         return f"its access through Identity Center is {found.state}: {found.reason}"
 
     def _guards(self, run: Run) -> guards.Guards:
-        rules, elsewhere = self.exemption_rules()
+        rules, elsewhere = exemption_rules(self.manager, run.account_id)
         return guards.Guards(
             run.callers,
             rules,

@@ -39,7 +39,7 @@ from c7n_iamusers.identity_center.run_records import apply_and_record, asks_to_s
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.plugins import provisioning_settings
 from c7n_iamusers.plugins.identity_center import identity_center_session, require_keys
-from c7n_iamusers.plugins.policy_checks import idle_region, is_pull, validate_lambda_packaging
+from c7n_iamusers.plugins.policy_checks import acts_on, is_pull, validate_lambda_packaging
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, output_directory, run_store
 from c7n_iamusers.text.wording import visible
@@ -246,10 +246,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
 
         Raises PolicyExecutionError before the first change if Identity Center can't be used.
         """
-        if not resources:
-            return
-        if idle := idle_region(self.manager):
-            self.log.info("%s: %s", self.type, idle)
+        if not acts_on(self, resources) or not resources:
             return
         output = self._output()
         account_id = self.manager.config.account_id or subject_of(resources[0]).account_id

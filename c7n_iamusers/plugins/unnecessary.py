@@ -35,7 +35,14 @@ from c7n_iamusers.iam.deny_all import is_denied
 from c7n_iamusers.iam.own_changes import quarantine_of
 from c7n_iamusers.iam.user_patterns import FIELDS
 from c7n_iamusers.plugins import policy_checks
-from c7n_iamusers.plugins.resources import AccountReadings, Resource, UserRecord, annotate_anew, user_records
+from c7n_iamusers.plugins.resources import (
+    AccountReadings,
+    Resource,
+    UserRecord,
+    annotate_anew,
+    subject_of,
+    user_records,
+)
 from c7n_iamusers.plugins.unnecessary_options import FilterText
 from c7n_iamusers.text.rows import FORMATS
 from c7n_iamusers.text.wording import shown
@@ -225,12 +232,14 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         """True if the policy has exemption rules, or a list of them, or ``exempt: none``."""
         return self._text.states_exemptions
 
-    def rules(self) -> tuple[tuple[exemptions.ExemptionRule, ...], tuple[exemptions.ExemptionRule, ...]]:
-        """The policy's exemption rules that hold in this account, and the others. ``exempt-from`` is read now.
+    def rules(
+        self, account_id: str
+    ) -> tuple[tuple[exemptions.ExemptionRule, ...], tuple[exemptions.ExemptionRule, ...]]:
+        """The policy's exemption rules that hold in the users' account, and the others. ``exempt-from`` is read now.
 
         Raises PolicyExecutionError if one is invalid or the list can't be read.
         """
-        account_id, name = str(self.manager.config.account_id or ""), policy_checks.account_name(self.manager)
+        name = policy_checks.account_name(self.manager)
         held, others = exemptions.in_account(self._text.rules(PolicyExecutionError), account_id, name)
         if not name and (unsure := [str(each) for each in held if each.account not in ("", account_id)]):
             self.log.warning(
@@ -245,17 +254,14 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         return self._text.options(PolicyExecutionError)
 
     def process(self, resources: list[Resource], event: Any = None) -> list[Resource]:
-        """The users to flag, annotated; none in a Region of a c7n-org run that does not act (see idle_region).
+        """The users to flag, annotated; none in a Region of a c7n-org run that does not act (see acts_on).
 
-        Raises PolicyExecutionError if the exemptions or the account can't be read.
+        Raises PolicyExecutionError if the users are of another account, or the exemptions or the account can't be read.
         """
         policy_checks.refuse_undefined_variables(self.manager)
-        if idle := policy_checks.idle_region(self.manager):
-            self.log.info("unnecessary: %s", idle)
+        if not policy_checks.acts_on(self, resources) or not resources:
             return []
-        if not resources:
-            return []
-        (rules, elsewhere), options = self.rules(), self.options()
+        (rules, elsewhere), options = self.rules(subject_of(resources[0]).account_id), self.options()
         self._warn((*rules, *elsewhere))
         client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
         flagging = Flagging(self.manager, client, Backoff(), options, utc_now, self.log)
