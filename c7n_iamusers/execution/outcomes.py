@@ -91,7 +91,7 @@ def outcome_of(
         status, reason = work(subject, applied)
     except Interrupted as error:
         if not applied.calls:
-            return Outcome(subject.name, subject.arn, SKIPPED, f"{error} before its turn: run again")
+            return Outcome.of(subject, SKIPPED, f"{error} before its turn: run again")
         status, reason, code = (
             FAILED,
             f"{subject}: {error} after {applied.calls} calls: run again",
@@ -102,7 +102,8 @@ def outcome_of(
         call = error.call.permission if isinstance(error, CallFailed) else ""
     if status == FAILED and applied.failure_note:
         reason = f"{reason}; {applied.failure_note}"
-    return Outcome(subject.name, subject.arn, status, reason, applied.calls, clock() - started, code, call)
+    calls, seconds = applied.calls, clock() - started
+    return Outcome.of(subject, status, reason, calls=calls, seconds=seconds, code=code, call=call)
 
 
 def _failure(subject: Subject, error: Exception) -> tuple[str, str]:
@@ -266,17 +267,15 @@ def _outcome(subject: Subject, lines: list[Line], name_of: Callable[[str], str |
     last, calls = lines[-1], sum(line["phase"] == BEFORE for line in lines)
     if last["phase"] == OUTCOME:
         status, reason = str(last.get("status")), str(last.get("reason"))
-        return Outcome(subject.name, subject.arn, status, reason, calls=int(last.get("calls", calls)))
+        return Outcome.of(subject, status, reason, calls=int(last.get("calls", calls)))
     when = str(last.get("time"))[:19].replace("T", " ")
     if last.get("operation") == "DeleteUser":
         done = last.get("result") == "done"
         unsure = last["phase"] == BEFORE or last.get("result") in ("unknown", "interrupted")
         if done or (unsure and name_of(subject.unique_id) is None):
-            return Outcome(
-                subject.name, subject.arn, DELETED, f"by a run that was stopped at {when} UTC", calls
-            )
+            return Outcome.of(subject, DELETED, f"by a run that was stopped at {when} UTC", calls=calls)
     reason = (
         f"{subject}: a run that began on it was stopped at {when} UTC, after {calls} calls: run again, or look at "
         "the journal; where it was being deleted, it is locked out by our Deny-all until then"
     )
-    return Outcome(subject.name, subject.arn, FAILED, reason, calls)
+    return Outcome.of(subject, FAILED, reason, calls=calls)
