@@ -20,7 +20,7 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied, Run
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import NoJournal, utc_now
-from c7n_iamusers.execution.outcomes import FAILED, PLANNED, Outcome, Work, outcome_of
+from c7n_iamusers.execution.outcomes import FAILED, PLANNED, SKIPPED, Outcome, Work, load_outcomes, outcome_of
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.iam.live_users import LiveUsers
@@ -274,6 +274,29 @@ class CompositeDelete(UserAction):
         failed = guards.unprovisioned(annotation.get("provisioning"))
         missing = (self._missing_access(states[str(resource["Arn"])]) for states in self._access)
         return used or failed or next(filter(None, missing), None)
+
+    def report(self, resources: Sequence[Resource], outcomes: Sequence[Outcome]) -> None:
+        """See UserAction. A user in no quarantine also gets ``earlier``: why another policy left it out of one."""
+        super().report(resources, outcomes)
+        told = [each[ANNOTATION]["outcome"] for each in resources]
+        left = [each for each in told if guards.not_quarantined(each["reason"])]
+        reasons = self._earlier_reasons() if left else {}
+        for each in left:
+            if reason := reasons.get(each["unique_id"]):
+                each["earlier"] = reason
+
+    def _earlier_reasons(self) -> dict[str, str]:
+        """Unique id -> why a policy with this output skipped the user, by its last outcome; none if unreadable."""
+        latest = dict[str, dict[str, Any]]()
+        try:
+            rows = [row for each in run_store(self.manager).store.siblings() for row in load_outcomes(each)]
+        except (OSError, ValueError) as error:
+            self.log.warning("%s: why users are in no quarantine can't be read: %s", self.type, error)
+            rows = []
+        for row in sorted(rows, key=lambda row: str(row.get("time"))):
+            if not guards.not_quarantined(str(row.get("reason"))):
+                latest[str(row.get("unique_id"))] = row
+        return {key: str(row["reason"]) for key, row in latest.items() if row.get("status") == SKIPPED}
 
     def deletion(self, run: Run) -> UserDeletion:
         """The object that deletes users of ``run``. Raises PolicyExecutionError if the account can't be read."""

@@ -281,7 +281,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         subject = subject_of(resource)
         reason = self.skip_reason(resource)
         if reason is not None:
-            return writer.add(subject, Outcome(subject.name, subject.arn, SKIPPED, reason))
+            return writer.add(subject, Outcome.of(subject, SKIPPED, reason))
         return writer.add(subject, outcome_of(subject, work, interruption))
 
     def report(self, resources: Sequence[Resource], outcomes: Sequence[Outcome]) -> None:
