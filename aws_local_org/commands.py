@@ -22,6 +22,8 @@ from c7n_iamusers.cli.arguments import account_id
 from c7n_iamusers.cli.output import format_option, print_json, print_table
 
 PORT = 5000
+#: That of mailer.yml, as c7n-mailer ends without an error if nothing listens there, and loses the mails.
+SMTP_PORT = 2525
 
 #: The counts that make a table row; the rest is in the JSON.
 COLUMNS = {
@@ -112,7 +114,11 @@ def _accounts(
     help="Deny what the policies of a role or user do not allow. The roles here have AdministratorAccess at first.",
 )
 @click.option(
-    "--smtp-port", default=0, type=click.IntRange(0, 65535), help="With --mail-dir; 0: any free port."
+    "--smtp-port",
+    default=SMTP_PORT,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="With --mail-dir, as smtp_port in mailer.yml; 0: any free port.",
 )
 @click.option(
     "--mail-dir", type=click.Path(path_type=Path, file_okay=False), help="Receive mail and keep it here."

@@ -63,26 +63,49 @@ RuleKey = tuple[str, str, str, str]
 _TEXT = r'"(?:[^"\\]|\\.)*"'
 _RULE = re.compile(
     rf"(user|path|tag|group) ({_TEXT})(?: in account ({_TEXT}))? until (\d{{4}}-\d\d-\d\d)(?:: (\d+) users)?"
+    rf"(?:, reason ({_TEXT}))?(?:, owner ({_TEXT}))?"
 )
 _USED, _UNUSED = "exempt by ", "exemptions that protect nobody: "
 
 
 def usage_lines(rules: Sequence[ExemptionRule], users: Mapping[ExemptionRule, int]) -> Iterator[str]:
-    """For the log: how many users of an account each rule protects. ``read_usage`` is the reverse."""
+    """For the log: how many users of an account each rule protects, and why.
+
+    ``read_usage`` and ``read_explanations`` are the reverse.
+    """
     for rule in rules:
         if users.get(rule):
-            yield f"{_USED}{rule}: {users[rule]} users"
-    if unused := [str(rule) for rule in rules if not users.get(rule)]:
+            yield f"{_USED}{rule}: {users[rule]} users{_explanation(rule)}"
+    if unused := [f"{rule}{_explanation(rule)}" for rule in rules if not users.get(rule)]:
         yield _UNUSED + ", ".join(unused)
+
+
+def _explanation(rule: ExemptionRule) -> str:
+    owner = f", owner {json.dumps(rule.owner)}" if rule.owner else ""
+    return f", reason {json.dumps(rule.reason)}{owner}"
 
 
 def read_usage(line: str) -> dict[RuleKey, int]:
     """Rule -> number of users, of a log line from ``usage_lines``; empty for any other line."""
+    return {_key(found): int(found[5] or 0) for found in _logged(line)}
+
+
+def read_explanations(line: str) -> dict[RuleKey, tuple[str, str]]:
+    """Rule -> reason and owner, of a log line from ``usage_lines``; empty for any other line, and by older versions."""
+    return {_key(found): (json.loads(found[6]), _plain(found[7])) for found in _logged(line) if found[6]}
+
+
+def _logged(line: str) -> Iterator[re.Match[str]]:
     start = next((at for at in (line.find(_USED), line.find(_UNUSED)) if at >= 0), len(line))
-    return {
-        (field, json.loads(pattern), expires, json.loads(account) if account else ""): int(users or 0)
-        for field, pattern, account, expires, users in _RULE.findall(line, start)
-    }
+    return _RULE.finditer(line, start)
+
+
+def _key(found: re.Match[str]) -> RuleKey:
+    return found[1], _plain(found[2]), found[4], _plain(found[3])
+
+
+def _plain(text: str | None) -> str:
+    return str(json.loads(text)) if text else ""
 
 
 _DENIED = re.compile(

@@ -14,7 +14,7 @@ import pytest
 
 from aws_local_org import LocalOrg, Settings
 from c7n_iamusers.execution.retries import IDENTITY_CENTER_RATE, Backoff, RateLimit
-from c7n_iamusers.identity_center.writer import schedule
+from c7n_iamusers.identity_center.writer import schedule, writer
 from tests import quick_botocore
 from tests.in_process import is_running, short_circuit
 
@@ -112,3 +112,4 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RateLimit, "__init__", start_hurried)
     monkeypatch.setattr(Backoff, "delays", lambda backoff: (each / 50 for each in delays(backoff)))
     monkeypatch.setattr(schedule, "_SHORTEST_POLL", 0.005)
+    monkeypatch.setattr(writer, "_LONGEST_IDLE", 0.02)

@@ -38,9 +38,12 @@ SUBSTITUTIONS = {
     "aws iam get-account-authorization-details > details.json": "cp saved/details.json details.json",
     "aws iam generate-credential-report && sleep 10": "test -f saved/report.csv",
     "aws iam get-credential-report --query Content --output text | base64 -d >": "cp saved/report.csv",
+    # the ports that are written may be taken; the test's mailer.yml has this one
+    "--mail-dir mails": "--mail-dir mails --port 0 --smtp-port $SMTP_PORT",
     # what the reader fills in
+    "{account_id}:role/IamUsersReader": "{account_id}:role/CloudCustodian",  # in the local organization
     "--role ARN": "--role arn:aws:iam::123456789012:role/IdentityCenterProvisioner",
-    "UserName: somebody": "UserName: retired-bot",
+    "UserName: jane.doe": "UserName: retired-bot",
 }
 EVERYBODY = {user["UserName"] for user in json.loads((SAVED / "details.json").read_text())["UserDetailList"]}
 #: Whom an example may touch: announced, unused, not exempt, and no person.
@@ -97,3 +100,8 @@ def shell(text: str, checkout: Path, environment: Mapping[str, str]) -> subproce
 def of_rehearsal(text: str) -> bool:
     """Whether a block belongs to the rehearsal, which runs against an organization of its own."""
     return "details.json" in text
+
+
+def by_hand(text: str) -> bool:
+    """Whether a block starts an organization of its own in the background."""
+    return "local-org serve" in text

@@ -14,6 +14,7 @@ from c7n_iamusers.exemptions import (
     find_exemption,
     in_account,
     parse_rules,
+    read_explanations,
     read_usage,
     usage_lines,
 )
@@ -356,7 +357,7 @@ def test_doubtful_rules_are_reported(field: str, pattern: str, message: str) -> 
 def test_a_log_line_of_usage_is_read_back(pattern: str, account: str) -> None:
     used, unused, other = (
         replace(rule("user", pattern), account=account),
-        rule("path", pattern),
+        replace(rule("path", pattern), reason=f'{pattern}, owner "nobody"', owner="the, owners"),
         rule("tag", "Team=a: 7 users"),
     )
     lines = [
@@ -367,10 +368,18 @@ def test_a_log_line_of_usage_is_read_back(pattern: str, account: str) -> None:
         {("user", pattern, "2027-01-01", account): 2},
         {("path", pattern, "2027-01-01", ""): 0, ("tag", "Team=a: 7 users", "2027-01-01", ""): 0},
     ]
+    assert [read_explanations(each) for each in lines] == [
+        {("user", pattern, "2027-01-01", account): ("because", "")},
+        {
+            ("path", pattern, "2027-01-01", ""): (f'{pattern}, owner "nobody"', "the, owners"),
+            ("tag", "Team=a: 7 users", "2027-01-01", ""): ("because", ""),
+        },
+    ]
 
 
 @pytest.mark.parametrize(
     "line", ["", "exempt by user al* until 2027-01-01: 2 users", 'user "a" until 2027-01-01: 2 users']
 )
 def test_other_lines_report_no_usage(line: str) -> None:
-    assert read_usage(line) == {}
+    assert not read_usage(line)
+    assert not read_explanations(line)

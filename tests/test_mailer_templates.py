@@ -108,7 +108,10 @@ def render(
 def test_mails_name_account_users_and_the_way_in(state: str) -> None:
     text = render(state, "template", [user(state), user(state, "second")])
     # who calls as a user in quarantine, or has a new one, is not yet known to be a person
-    way_in = () if state in ("heard", "created") else ("https://d-1.awsapps.com/start", "first time")
+    # nor has anybody who was not deleted lost anything
+    way_in = (
+        () if state in ("heard", "created", "deleted") else ("https://d-1.awsapps.com/start", "first time")
+    )
     for expected in ("111122223333", "payments", "a+b=c,d.e@f-g", "second", *way_in):
         assert expected in text
 
@@ -117,7 +120,8 @@ def test_the_flag_notice_tells_what_why_and_when() -> None:
     text = render("flagged", "template", [user("flagged")])
     assert "1 password, 2 access keys" in text
     assert "2026-10-01" in text
-    assert "will be deleted on or after <b>20" in text
+    assert "1 IAM user in this account is to be deleted on or after <b>20" in text
+    assert "in use, that a role trusts, or whose person has no other access yet is skipped." in text
     assert "Exempt until 2025-12-31 &lt;long ago&gt;." in text
     assert "on or after" not in render("flagged", "template", [user("flagged")], days=None)
 
@@ -133,7 +137,7 @@ def test_the_day_is_that_of_the_notice(days: int | None) -> None:
     """Of the record, and not of the day on which a reminder is sent, nor of a tag."""
     text = render("flagged", "template", [noticed("a", "2026-12-24"), noticed("b", "2026-12-24")], days=days)
     assert text.count("2026-12-24") == 1
-    assert "will be deleted on or after <b>2026-12-24</b>" in text
+    assert "2 IAM users in this account are to be deleted on or after <b>2026-12-24</b>" in text
     slack = render("flagged", "slack_template", [noticed("a", "2026-12-24")], days=days)
     assert json.loads(slack)["attachments"][0]["text"] == "to be deleted on or after 2026-12-24"
 
@@ -317,6 +321,54 @@ def test_slack_tells_the_state(known: dict[str, Any], said: str) -> None:
     assert said in payload["attachments"][0]["fields"][0]["value"]
 
 
+BROKE, SIGN_IN = "If something broke", "How to sign in"
+
+
+@pytest.mark.parametrize(
+    ("users", "said", "unsaid"),
+    [
+        pytest.param(
+            {"bob": ("skipped", "human")},
+            ["No IAM user was deleted on 20", "1 is still there", "<b>not deleted</b>: because"],
+            [BROKE, SIGN_IN, "0 IAM", "Deleted, with everything attached"],
+            id="nobody",
+        ),
+        pytest.param(
+            {"bob": ("deleted", "machine"), "amy": ("failed", "human"), "eve": ("skipped", "human")},
+            [
+                "1 IAM user was deleted",
+                "2 are still there",
+                BROKE,
+                "<b>failed</b>: because",
+                "not deleted</b>: because",
+            ],
+            [SIGN_IN],
+            id="a-machine",
+        ),
+        pytest.param(
+            {"bob": ("deleted", "no-credentials"), "amy": ("deleted", "mixed")},
+            ["2 IAM users were deleted on 20", BROKE, SIGN_IN],
+            ["still there", "not deleted"],
+            id="a-person",
+        ),
+        pytest.param({"bob": ("deleted", None)}, [BROKE, SIGN_IN], [], id="of-unknown-kind"),
+    ],
+)
+def test_a_deletion_mail_says_what_was_done(
+    users: dict[str, tuple[str, str | None]], said: list[str], unsaid: list[str]
+) -> None:
+    rows = [
+        {
+            **user("deleted", name),
+            "c7n:IamUser": {"kind": kind, "outcome": {"status": status, "reason": "because"}},
+        }
+        for name, (status, kind) in users.items()
+    ]
+    text = render("deleted", "template", rows)
+    assert [each for each in ["IAM users: what was done</h1>", *said] if each not in text] == []
+    assert [each for each in unsaid if each in text] == []
+
+
 def test_what_people_write_is_escaped() -> None:
     assert "said &#34;no&#34; &amp; left" in render("deleted", "template", [user("deleted")])
 
@@ -384,7 +436,7 @@ def test_kind_replacement_and_risk_come_first() -> None:
         "flagged", "template", [{**user("flagged"), "c7n:IamUser": {**known, "findings": risks}}], days=None
     )
     expected = [
-        "Program, replaced by a role for the OIDC tokens",
+        "Program; replacement: a role for the OIDC tokens",
         "It is an administrator.",
         "The key is old.",
         "Last seen",
@@ -403,11 +455,11 @@ def test_a_part_says_which_one_it_is_and_how_many_users_there_are() -> None:
     rows = [noticed("a", "2026-12-24"), noticed("b", "2026-12-24")]
     text = render("flagged", "template", rows, days=None, part=2, parts=3, users=5)
     assert "<b>Part 2 of 3</b>, with 2 of the 5 users." in text
-    assert "2 IAM users of this mail will be deleted" in text
+    assert "2 IAM users of this mail are to be deleted" in text
     slack = json.loads(render("flagged", "slack_template", rows, days=None, part=2, parts=3, users=5))
     assert slack["attachments"][0]["title"] == "2 of 5 IAM users in account 111122223333 (payments)"
     whole = render("flagged", "template", rows, days=None, part=1, parts=1, users=2)
-    assert "2 IAM users in this account will be deleted" in whole
+    assert "2 IAM users in this account are to be deleted" in whole
     assert "Part 1" not in whole
 
 

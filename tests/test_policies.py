@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
 import textwrap
@@ -112,12 +113,17 @@ def test_all_of_them_share_one_list_of_exemptions(policy: dict[str, Any]) -> Non
 
 def test_the_list_of_exemptions() -> None:
     rules = parse_list((ROOT / EXEMPTIONS).read_text(), "csv", "exemptions.csv")
-    assert [(each.field, each.pattern) for each in rules if each.expires > date(2026, 11, 24)] == [
-        ("path", "/emergency/*"),
-        ("user", "git-*"),
-    ]
-    # an expired exemption no longer protects its users, and their notice says so
-    assert [each.pattern for each in rules if each.expires < date(2026, 11, 24)] == ["/vendors/*"]
+    assert [(each.field, each.pattern) for each in rules] == [("path", "/emergency/*"), ("user", "git-*")]
+    # an expired rule protects nobody, and every report and notice would say so
+    assert all(each.expires > date(2026, 11, 24) for each in rules)
+
+
+def test_the_head_of_each_runs_it_by_the_role_that_it_takes() -> None:
+    for path in POLICIES:
+        (policy, *_) = DATA[path.stem]
+        changes = destructive(policy) or part(policy, "actions", "release")
+        role = "-deploy" if "mode" in policy else "-remove" if changes else ""
+        assert set(re.findall(r"c7n-org run -c (\S+)", path.read_text())) == {f"accounts{role}.yml"}, path
 
 
 #: That of new users, which nothing announces, is tested in tests/plugins/test_realtime.py.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import socket
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,25 @@ from aws_local_org.demo.expectations import mails
 from c7n_iamusers.cli.main import main
 from tests.conftest import hurry
 from tests.local_org.demo.in_this_process import run_in_this_process
-from tests.readme import COMMANDS, EVERYBODY, copy_checkout, in_shell, of_rehearsal, substituted
+from tests.readme import COMMANDS, EVERYBODY, by_hand, copy_checkout, in_shell, of_rehearsal, substituted
 
 #: Of a person who signed in elsewhere: a rehearsal must not use them, nor miss what they name.
 REAL = {"AWS_PROFILE": "production", "AWS_ACCESS_KEY_ID": "AKIAREAL", "AWS_SECRET_ACCESS_KEY": "real"}
 #: Who was active yesterday, and who has no e-mail address, so no replacement.
 LEFT = {"busy-bot", "ana.silva", "lee.jones"}
 EXEMPT = {"break-glass", "git-web"}
+
+
+def test_an_organization_that_is_served_is_tried_by_hand(tmp_path: Path, no_local_org: None) -> None:
+    checkout = copy_checkout(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    mailer = checkout / "mailer.yml"
+    mailer.write_text(mailer.read_text().replace(": 2525", f": {port}"))
+    (text,) = [substituted(each) for each in COMMANDS if by_hand(each)]
+    # the server must not outlive a line that fails
+    in_shell(f"trap 'kill $! 2> /dev/null || true' EXIT\n{text}", checkout, {"SMTP_PORT": port})
+    assert len(mails(checkout / "mails")) == 1
 
 
 def test_the_rehearsal_runs(tmp_path: Path, no_local_org: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,8 +50,7 @@ SUBJECTS = {
 LEFT = (
     "Left alone: Active, whose password or key was used in the 30 days before the quarantine. No replacement, people "
     "without access through Identity Center. Others, such as users that a role trusts, users whose owner was not "
-    "addressed, and Bedrock API keys, whose use AWS does not tell. Unreplaced, people who were deleted and have no "
-    "access through Identity Center: there must be none."
+    "addressed, and Bedrock API keys, whose use AWS does not tell."
 )
 
 
@@ -83,7 +82,13 @@ def _run(source: Path, work: Path, seed: int, users_per_account: int, count: int
     started = time.monotonic()
     with prepared(source, work.absolute(), seed, users_per_account, count) as rehearsal:
         accounts, users = len(rehearsal.before), sum(len(state.users) for state in rehearsal.before.values())
-        console.print(f"A local organization with {accounts} accounts and {users} IAM users is up.")
+        console.print(
+            f"A local organization with {accounts} accounts and {users} IAM users is up: {users_per_account} in each "
+            f"account, and {users - accounts * users_per_account} planted ones. {accounts} more are planted after the "
+            "announcement.",
+            soft_wrap=True,
+            highlight=False,
+        )
         console.print(f"{steps.COMPRESSED}, but for the planted machines.", soft_wrap=True, highlight=False)
         for title, step in rehearsal.steps():
             steps.show_step(console, title, step, rehearsal)
@@ -120,7 +125,7 @@ def _print_before_and_after(rehearsal: Demo) -> None:
         "No replacement",
         "Others",
         "Deleted",
-        "Unreplaced",
+        "Deleted without access (must be 0)",
         "Left",
         "Mails",
     ]

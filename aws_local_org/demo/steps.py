@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -20,7 +20,7 @@ from rich.console import Console
 
 from aws_local_org import LocalOrg
 from aws_local_org.demo import expectations as expect
-from aws_local_org.demo.expectations import PolicyOutput
+from aws_local_org.demo.expectations import PolicyOutput, mails
 from aws_local_org.demo.state import (
     AccountState,
     UserState,
@@ -80,7 +80,8 @@ class Workflow:
     ``source``: the checkout with ``policies/``; ``work``: what it writes. ``accounts``: the accounts file, with the
     notices in ``work``. ``before``: at the beginning; ``parting``: right before the Deny, by which users are left
     alone; ``after``: right after the deletion. ``parked``, ``gone``: account id -> names of the users that were
-    quarantined, and deleted. ``passed``: days since the announcement.
+    quarantined, and deleted. ``passed``: days since the announcement. ``counted``: what the last step did, such as
+    ``16 users``; empty if it does not count.
     """
 
     source: Path
@@ -96,6 +97,7 @@ class Workflow:
     after: dict[str, AccountState] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     passed: int = 0
+    counted: str = ""
 
     @property
     def commands(self) -> Commands:
@@ -126,10 +128,14 @@ class Workflow:
     def announce(self) -> None:
         """Queue the announcements of every account's users for its owner, and record whom they address."""
         self._run("flag-and-notify")
+        self._count("users", (announcements(self.notices, account_id) for account_id in self.before))
 
     def provision(self) -> None:
         """Give the people among them access through Identity Center."""
         self._run("provision")
+        self._count(
+            "users", (self.output("provision", each).users("provisioned") for each in self.before.values())
+        )
 
     def listen(self) -> None:
         """Deny everything to the users that may be deleted, as if the days until then had passed."""
@@ -144,17 +150,22 @@ class Workflow:
 
     def _deny(self, step: str, states: dict[str, AccountState], days: int) -> None:
         self._run(step)
+        changed = dict[str, set[str]]()
         for account_id, after in account_states(self.org).items():
             before = states[account_id]
-            touched = expect.changed(before, after) | expect.deleted(before, after)
-            self.parked.setdefault(account_id, set()).update(expect.changed(before, after))
+            changed[account_id] = expect.changed(before, after)
+            touched = changed[account_id] | expect.deleted(before, after)
+            self.parked.setdefault(account_id, set()).update(changed[account_id])
             self.faults += expect.quarantine_faults(before, after, self.output(step, before))
             self.faults += self._spared(before, touched, days, "quarantined")
+        self._count("users", changed.values())
 
     def remind(self) -> None:
         """Queue the reminders, a week before the announced day."""
         self.until(self._reminder_day)
         self._run("remind")
+        step = f"reminded-{self.days.reminder}"
+        self._count("users", (announcements(self.notices, account_id, step) for account_id in self.before))
 
     def delete(self) -> None:
         """Delete the users that were quiet in quarantine, as if the announced day had come."""
@@ -167,6 +178,7 @@ class Workflow:
             self.gone[account_id] = expect.deleted(before, after)
             self.faults += expect.deletion_faults(before, after, self.output("delete", before))
             self.faults += self._spared(before, self.gone[account_id], self.days.deletion, "deleted")
+        self._count("users", self.gone.values())
 
     @property
     def _reminder_day(self) -> int:
@@ -184,8 +196,14 @@ class Workflow:
 
     def deliver(self, *steps: str) -> None:
         """Deliver the queued notices by c7n-mailer. ``steps``: whose notices are in the queue."""
+        known = len(mails(self.work / "mails"))
         if code := self.commands.c7n_mailer("mailer", self.mailer_config, TEMPLATES):
             self.faults.append(f"c7n-mailer ended with {code}, see {self.work / 'logs' / 'mailer.log'}")
+        self._count("mails", [mails(self.work / "mails")[known:]])
+
+    def _count(self, what: str, found: Iterable[Sized]) -> None:
+        number = sum(map(len, found))
+        self.counted = f"{number} {what.removesuffix('s') if number == 1 else what}"
 
     def report(self) -> None:
         """Write the page over all accounts and runs; its check finds nothing that failed."""
@@ -387,11 +405,12 @@ def work_option(what: str) -> Callable[[F], F]:
 
 
 def show_step(console: Console, title: str, step: Callable[[], None], rehearsal: Workflow) -> None:
-    known, started = len(rehearsal.faults), time.monotonic()
+    known, started, rehearsal.counted = len(rehearsal.faults), time.monotonic(), ""
     with console.status(title):
         step()
     faults = len(rehearsal.faults) - known
     mark = f"[red]{faults} faults[/]" if faults else "[green]done[/]"
+    mark += f", {rehearsal.counted}" if rehearsal.counted else ""
     console.print(f"{title}: {mark} ({time.monotonic() - started:.1f} s)", highlight=False, soft_wrap=True)
 
 

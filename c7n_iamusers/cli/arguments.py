@@ -89,6 +89,19 @@ partition_option = click.option(
 )
 
 
+policy_files = click.option(
+    "-u",
+    "--use",
+    "--policy",
+    "files",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    required=True,
+    metavar="FILE",
+    help="A file of policies. May be repeated.",
+)
+
+
 def role_arn(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     """The ARN of a role, or None if none is given. Raises click.BadParameter for anything else."""
     if value is None:
@@ -101,14 +114,19 @@ def role_arn(_: click.Context, __: click.Parameter, value: str | None) -> str | 
     return value
 
 
-def targets_in(path: Path, names: Sequence[str] = (), tags: Sequence[str] = ()) -> tuple[Target, ...]:
-    """The accounts of the file, or those that ``names`` and ``tags`` choose. Raises InvalidPolicyData."""
+def targets_in(
+    path: Path, names: Sequence[str] = (), tags: Sequence[str] = (), *, strict: bool = True
+) -> tuple[Target, ...]:
+    """The accounts of the file, or those that ``names`` and ``tags`` choose. ``strict``: see ``targets``.
+
+    Raises InvalidPolicyData.
+    """
     import yaml
 
     from c7n_iamusers.organization.readiness import chosen, targets
 
     try:
-        found = targets(yaml.safe_load(path.read_bytes()))
+        found = targets(yaml.safe_load(path.read_bytes()), strict=strict)
     except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise InvalidPolicyData(f"{path}: can't be read as c7n-org's accounts file: {error}") from error
     if not names and not tags:

@@ -85,6 +85,18 @@ def evidence(
     _PRINTERS[output_format]([(None, found)], False)
     for note in found.notes:
         say(f"note: {note}", err=True)
+    if not found.users:
+        say(_without_users(f"in {details}" if details else _account_id(role)), err=True)
+
+
+def _without_users(account: object) -> str:
+    return f"account {account} has no IAM users"
+
+
+def _account_id(role: str | None) -> str:
+    from c7n_iamusers.execution.sessions import account_of, account_session
+
+    return role.split(":")[4] if role else account_of(account_session())
 
 
 def _of_accounts(config: Path, names: Sequence[str], tags: Sequence[str], output_format: str) -> None:
@@ -140,6 +152,7 @@ def _read_all(targets: Sequence[Target], notes: list[str], unread: list[str]) ->
                 unread.append(f"not read: {target}: {error if known else f'{type(error).__name__}: {error}'}")
             else:
                 notes += [f"{target}: {note}" for note in found.notes]
+                notes += [] if found.users else [_without_users(target)]
                 yield target, found
             progress(number, len(targets))
 
@@ -149,12 +162,7 @@ def _account(probes: Any, target: Target) -> AccountEvidence:
 
     if not target.roles and not target.profile:
         raise EvidenceUnreadable("it has no role: give one in the accounts file, as role: ARN")
-    iam, account_id = probes.iam(target), target.account_id
-    found = read_account_evidence(iam, probes.backoff)
-    others = {each.user.subject.account_id for each in found.users} - {account_id}
-    if others:
-        raise EvidenceUnreadable(f"its role leads to account {', '.join(sorted(others))}: correct the role")
-    return found
+    return read_account_evidence(probes.iam(target), probes.backoff)
 
 
 def _live(role: str | None) -> AccountEvidence:

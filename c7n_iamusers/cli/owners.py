@@ -19,7 +19,7 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 from c7n_iamusers.text.wording import cell
 
 if TYPE_CHECKING:
-    from c7n_iamusers.organization.owners import Account, LookUp, Owner, Source
+    from c7n_iamusers.organization.owners import Account, AccountsFile, LookUp, Owner, Source
     from c7n_iamusers.organization.reader import OrganizationReader
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -115,10 +115,10 @@ def _found(
 ) -> list[Owner]:
     from c7n_iamusers.execution.retries import Backoff
     from c7n_iamusers.execution.sessions import account_session
-    from c7n_iamusers.organization.owners import ACCOUNTS, AccountsFile, accounts_file, owner_of
+    from c7n_iamusers.organization.owners import ACCOUNTS, AccountsFile, owner_of
     from c7n_iamusers.organization.reader import OrganizationReader
 
-    file = AccountsFile((), {}) if config is None else _accounts(config, accounts_file)
+    file = AccountsFile((), {}) if config is None else _accounts(config, _checked)
     if config and all(source.kind == ACCOUNTS for source in sources):
         return [
             owner_of(each, sources, lambda one, _: file.owner(one.account_id), ()) for each in file.accounts
@@ -165,12 +165,21 @@ def _is_taken(account: Account, members: Mapping[str, Any]) -> bool:
     return False
 
 
+def _checked(data: Any) -> AccountsFile:
+    """Raises ValueError, also where a role is in another account than its entry's."""
+    from c7n_iamusers.organization.owners import accounts_file
+    from c7n_iamusers.organization.readiness import targets
+
+    targets(data)
+    return accounts_file(data)
+
+
 def _accounts(path: Path, read: Callable[[Any], Any]) -> Any:
     import yaml
 
     try:
         return read(yaml.safe_load(path.read_bytes()))
-    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise InvalidPolicyData(f"{path}: can't be read as c7n-org's accounts file: {error}") from error
 
 

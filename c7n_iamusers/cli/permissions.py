@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import any_account_id, partition_option, targets_in
+from c7n_iamusers.cli.arguments import any_account_id, partition_option, policy_files, targets_in
 from c7n_iamusers.cli.output import print_json
 from c7n_iamusers.cli.policies import loaded
 
@@ -31,9 +31,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command()
-@click.option(
-    "--policy", "files", type=_FILE, multiple=True, required=True, metavar="FILE", help="May be repeated."
-)
+@policy_files
 @click.option(
     "-c",
     "--config",

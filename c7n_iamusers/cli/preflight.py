@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from c7n_iamusers.cli.arguments import account_choice, role_arn, targets_in
-from c7n_iamusers.cli.output import format_option, print_json, print_table, progress_bar, say
+from c7n_iamusers.cli.output import format_option, print_json, progress_bar, say
 from c7n_iamusers.exceptions import EvidenceUnreadable, IdentityCenterError
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ _WORKERS = 8
 _BUDGET = 30
 #: Plugins that act in Identity Center by a role of their own need these there, and not in the account.
 _ELSEWHERE = ("sso:", "identitystore:", "sts:")
+#: What people read in place of a status.
+_SHOWN = {"hole": "problem"}
 #: What is not checked where nothing names it.
 _UNNAMED = {
     "queue": "not checked: neither a policy (-u) nor the variable queue_url names a queue",
@@ -56,7 +58,7 @@ _UNNAMED = {
 )
 @click.option("--mailer", type=_FILE, metavar="FILE", help="c7n-mailer's configuration, such as mailer.yml.")
 @click.option("--region", metavar="NAME", help="The primary Region of Identity Center.")
-@format_option("table", "json")
+@format_option("text", "json", "table")  # an earlier version printed a table
 def preflight(
     config: Path,
     names: tuple[str, ...],
@@ -67,28 +69,30 @@ def preflight(
     region: str | None,
     output_format: str,
 ) -> None:
-    """Check that a first run over the accounts can work, and say for each hole what to do.
+    """Check that a first run over the accounts can work, and say for each problem what to do.
 
-    For each account: its role can be assumed and can read; the role may do what the policies need, as far as its
-    identity policies tell (iam:SimulatePrincipalPolicy), which leaves out service control policies; its Region; its
-    owner's address; the variables; the policies with these filled in, and the list of exemptions. Once: the queue, the
+    For each account: its role is in it, can be assumed and can read; the role may do what the policies need, as far as
+    its identity policies tell (iam:SimulatePrincipalPolicy), which leaves out service control policies; its Region; its
+    owner's address; the variables; the policies with these filled in, and the list of exemptions; for policies with a
+    Lambda mode, whether Lambda can assume the role of the function (iam:GetRole). Once: the queue, the
     place of the notices, the role for Identity Center and its instance; with --mailer, c7n-mailer's queue and mail
     server. Nothing is changed but for a probe that is put beside the notices and deleted, and a credential report that
-    is requested where there is none. The command fails where there is a hole. What is `unknown` was not checked.
+    is requested where there is none. The command fails where there is a problem. What is `unknown` was not checked.
     """
-    targets = targets_in(config, names, tags)
+    targets = targets_in(config, names, tags, strict=False)
     wanted = _wanted(files)
     found = [*_checks(targets, wanted, role, region, mailer), *_exemptions(config, wanted)]
     if output_format == "json":
         print_json([asdict(each) for each in found])
     else:
-        print_table(("where", "check", "result", "what", "what to do"), list(_rows(found)))
-    holes = [each for each in found if each.status == "hole"]
+        for line in _lines(found):
+            say(line)
+    problems = [each for each in found if each.status == "hole"]
     if unknown := sum(each.status == "unknown" for each in found):
         say(f"{_count(unknown, 'check')} could not be made: see unknown", err=True)
-    if holes:
-        places = len({each.place for each in holes})
-        say(f"{_count(len(holes), 'hole')} in {_count(places, 'place')}", err=True)
+    if problems:
+        places = len({each.place for each in problems})
+        say(f"{_count(len(problems), 'problem')} in {_count(places, 'place')}", err=True)
         raise click.exceptions.Exit(1)
 
 
@@ -98,8 +102,9 @@ def _count(number: int, noun: str) -> str:
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What the policies ask for. ``needed``: in the accounts; None without policies. ``used``: policy -> variables.
+    """What the policies ask for. ``needed``: in the accounts; None if none runs there. ``used``: policy -> variables.
 
+    ``functions``: the roles of those that run as Lambda functions.
     ``rules``: their exemptions, as far as they are known before the run. ``unread``: why others are not.
     """
 
@@ -109,6 +114,7 @@ class _Wanted:
     runtime: frozenset[str]
     rules: Sequence[ExemptionRule] = ()
     unread: str = ""
+    functions: Sequence[str] = ()
 
 
 def _wanted(files: Sequence[Path]) -> _Wanted:
@@ -125,6 +131,7 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
     policies = [policy for file in files for policy in loaded(file)]
     # What runs as a Lambda function has the function's role, which these checks do not have.
     here = [each for each in policies if each.execution_mode == "pull"]
+    functions = [str(each.data["mode"].get("role") or "") for each in policies if each not in here]
     needed = frozenset(
         permission
         for part in parts_of(here)
@@ -147,11 +154,12 @@ def _wanted(files: Sequence[Path]) -> _Wanted:
             unread = str(error)
     return _Wanted(
         [policy.data for policy in here],
-        Needed(needed, restoring=given_back),
+        Needed(needed, restoring=given_back) if here else None,
         used,
         runtime,
         tuple(rules),
         unread,
+        functions,
     )
 
 
@@ -182,6 +190,10 @@ def _checks(
     for name, values in named.items():
         if not values:
             yield Check(ORGANIZATION, name, UNKNOWN, _UNNAMED[name])
+    if wanted.functions:
+        told = "not checked: whether the account's role may deploy functions"
+        remedy = "compare it with what `c7n-iamusers roles --role deployer` prints"
+        yield Check(ORGANIZATION, "functions", UNKNOWN, told, remedy)
 
 
 def _exemptions(config: Path, wanted: _Wanted) -> Iterator[Check]:
@@ -191,7 +203,7 @@ def _exemptions(config: Path, wanted: _Wanted) -> Iterator[Check]:
 
     if wanted.unread:
         yield Check(ORGANIZATION, "exemptions", UNKNOWN, wanted.unread)
-    if void := exemptions_of_no_account(targets_in(config), wanted.rules):
+    if void := exemptions_of_no_account(targets_in(config, strict=False), wanted.rules):
         remedy = f"correct the account of each, or remove the rule, or check with an accounts file other than {config}"
         yield Check(ORGANIZATION, "exemptions", HOLE, f"of no account: {'; '.join(void)}", remedy)
     elif wanted.rules:
@@ -203,7 +215,7 @@ def _account(probes: Probes, target: Target, wanted: _Wanted) -> list[Check]:
 
     found: list[Check] = []
     try:
-        found.extend(probes.account(target, wanted.needed))
+        found.extend(probes.account(target, wanted.needed, wanted.functions))
     # Whatever is wrong with one account's answers, the others are checked all the same.
     except Exception as error:  # noqa: BLE001
         told = f"{type(error).__name__}: {error}"
@@ -215,12 +227,13 @@ def _policies(found: Sequence[Target], wanted: _Wanted) -> Iterator[Check]:
     """Each policy with the variables of each account, as its plugins check it. A fault of all accounts counts once."""
     from c7n_iamusers.cli.policies import policy_fault
     from c7n_iamusers.organization.probes import ORGANIZATION
-    from c7n_iamusers.organization.readiness import HOLE, OK, Check
+    from c7n_iamusers.organization.readiness import HOLE, OK, Check, with_valid_owner
 
     places: dict[str, list[str]] = {}
     for target in found:
+        variables = with_valid_owner(target.variables)
         for data in wanted.data:
-            if fault := policy_fault(data, target.account_id, target.region, target.variables):
+            if fault := policy_fault(data, target.account_id, target.region, variables):
                 places.setdefault(fault, []).append(str(target))
     remedy = "correct the policy, the list that it names, or vars in the accounts file"
     for fault, of in places.items():
@@ -291,15 +304,17 @@ def _caller(session: Any) -> str:
         raise EvidenceUnreadable(f"there are no valid credentials: {error}: sign in first") from error
 
 
-def _rows(found: Iterable[Check]) -> Iterator[tuple[str, ...]]:
-    """A row for each hole and what is unknown, and one for all that is well in a place."""
+def _lines(found: Iterable[Check]) -> Iterator[str]:
+    """For each place one line with what is well, and a paragraph for each problem and for what is unknown."""
     places: dict[str, list[Check]] = {}
     for each in found:
         places.setdefault(each.place, []).append(each)
     for place, checks in places.items():
-        well = [each.name for each in checks if each.status == "ok"]
-        if well:
-            yield (place, ", ".join(dict.fromkeys(well)), "ok", "", "")
+        yield place
+        if well := dict.fromkeys(each.name for each in checks if each.status == "ok"):
+            yield f"  ok: {', '.join(well)}"
         for each in checks:
             if each.status != "ok":
-                yield (place, each.name, each.status, each.text, each.remedy)
+                yield f"  {_SHOWN.get(each.status, each.status)}: {each.name}: {each.text}"
+                if each.remedy:
+                    yield f"    what to do: {each.remedy}"

@@ -651,17 +651,20 @@ def _people(path: Path | None) -> PeopleMap | None:
 
 def _accounts(path: Path | None) -> dict[str, str] | None:
     """Account name -> id, of c7n-org's accounts file. Raises IdentityCenterError."""
+    from c7n_iamusers.organization.readiness import targets
+
     if (accounts_file := _accounts_file(path)) is None:
         return None
     found: dict[str, str] = {}
     try:
+        targets(accounts_file)
         for each in accounts_file["accounts"]:
             name, account = str(each["name"]), str(each["account_id"])
             if found.setdefault(name, account) != account:
                 raise ValueError(
                     f"account {name} has the ids {found[name]} and {account}: correct one of them"
                 )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unreadable_accounts(path, error) from error
     return found
 

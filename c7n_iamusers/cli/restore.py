@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -246,23 +246,16 @@ class _Restoring:
             restoration = self._restoration(found)
             made = restoration.applied.made
             planned = restoration.plan()
-            if planned.user_exists and subject.name not in self.options.names:
-                say(
-                    f"{subject} still exists and is left alone: give --user {subject.name} to restore what was removed "
-                    f"from it, by {len(planned.plan.calls)} calls"
-                )
-                return LEFT
-            if planned.deleted_by_others and subject.name not in self.options.names:
-                say(
-                    f"{subject} was deleted by somebody else and is left alone: give --user {subject.name} to "
-                    "restore it"
-                )
+            if subject.name not in self.options.names and (left := _left_alone(planned)):
+                say(f"{subject} {left}")
                 return LEFT
             _print(planned, self.options.dry_run)
             if not self.options.dry_run:
                 if not self._allowed(found, planned):
                     return FAILED
                 restoration.apply(planned)
+                if planned.plan.calls:
+                    say(f"{subject}: restored")
         except (IamUsersError, CallFailed, ClientError, BotoCoreError, OSError) as error:
             say(f"{describe(subject, error)} ({len(made)} calls made)", err=True)
             return FAILED
@@ -316,6 +309,21 @@ class _Restoring:
         return click.confirm(f"Restore {found.recorded.subject}?")
 
 
+def _left_alone(planned: Restoration) -> str:
+    """Why the user is changed only by --user, in words; empty if it is restored anyway."""
+    name = planned.plan.subject.name
+    if planned.user_exists and not planned.plan.calls:
+        return "still exists: nothing to restore"
+    if planned.user_exists:
+        return (
+            f"still exists and is left alone: give --user {name} to restore what was removed from it, by "
+            f"{len(planned.plan.calls)} calls"
+        )
+    if planned.deleted_by_others:
+        return f"was deleted by somebody else and is left alone: give --user {name} to restore it"
+    return ""
+
+
 def _print(planned: Restoration, dry_run: bool) -> None:
     calls = planned.plan.calls
     doing = "would be restored" if dry_run else "is being restored"
@@ -328,7 +336,14 @@ def _print(planned: Restoration, dry_run: bool) -> None:
             say(f"  {title}: {line}")
 
 
-def _shown(parameters: object) -> str:
+def _shown(parameters: Mapping[str, Any]) -> str:
+    """``parameters`` on one line; of a text with several, such as a certificate, the first."""
     import json
 
-    return json.dumps(parameters, default=str, ensure_ascii=False)
+    def first(value: Any) -> Any:
+        line, *more = value.splitlines() if isinstance(value, str) else [value]
+        return f"{line} ..." if more else value
+
+    return json.dumps(
+        {name: first(value) for name, value in parameters.items()}, default=str, ensure_ascii=False
+    )

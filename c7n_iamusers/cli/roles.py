@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import is_role_arn, organization_id, role_arn, role_name
+from c7n_iamusers.cli.arguments import is_role_arn, organization_id, policy_files, role_arn, role_name
 from c7n_iamusers.cli.output import format_option, print_json
 from c7n_iamusers.cli.permissions import (
     account_values,
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from c7n_iamusers.roles.documents import Functions, Places, RoleNeeds
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-#: The beginnings of IAM's actions that change nothing.
-_READS = ("iam:Generate", "iam:Get", "iam:List", "iam:Simulate")
 #: What Cloud Custodian fills in in an output's URL, and what of it changes between runs.
 _FILLED_IN = re.compile(r"\{(account_id|region|policy_name|now|uuid)([!:][^{}]*)?\}")
 _CHANGING = re.compile(r"\{(now|uuid)[^}]*\}")
@@ -41,9 +39,7 @@ _OWN_ACCOUNT = "${aws:PrincipalAccount}"
 
 
 @click.command()
-@click.option(
-    "--policy", "files", type=_FILE, multiple=True, required=True, metavar="FILE", help="May be repeated."
-)
+@policy_files
 @click.option(
     "--runner",
     required=True,
@@ -162,7 +158,7 @@ def role_needs(
 
     ``restore``, ``undo``: also what `c7n-iamusers restore`, and `provision --prune` and `--undo`, need.
     """
-    from c7n_iamusers.iam.permissions import RESTORATION, Needed
+    from c7n_iamusers.iam.permissions import RESTORATION, Needed, changes_users
     from c7n_iamusers.identity_center.operations import REMOVING
     from c7n_iamusers.roles.documents import RoleNeeds
 
@@ -174,16 +170,11 @@ def role_needs(
         for part in parts_of([policy]):
             needed |= needed_in_account(part, values)
             in_center |= needed_in_center(part)
-        if _changes_users(needed):
+        if changes_users(needed.own | needed.others):
             remover = (remover or Needed()) | needed
         else:
             reader = (reader or Needed()) | needed
     return RoleNeeds(reader, remover, in_center)
-
-
-def _changes_users(needed: Needed) -> bool:
-    found = needed.own | needed.others
-    return any(each.startswith("iam:") and not each.startswith(_READS) for each in found)
 
 
 def _check(settings: Mapping[str, str], only: str | None) -> None:

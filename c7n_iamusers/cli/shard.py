@@ -66,6 +66,8 @@ def _read(path: Path) -> dict[str, Any]:
     """Raises InvalidPolicyData for an account that no shard would process, or that is not told from another."""
     import yaml
 
+    from c7n_iamusers.organization.readiness import targets
+
     try:
         data = yaml.safe_load(path.read_bytes())
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -87,5 +89,9 @@ def _read(path: Path) -> dict[str, Any]:
             other = seen.setdefault((key, str(each.get(key))), this)
             if other != this:
                 raise InvalidPolicyData(f"{path}: accounts {other} and {this} have the same {key}: {why}")
+    try:
+        targets(data)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InvalidPolicyData(f"{path}: {error}") from error
     found: dict[str, Any] = data
     return found

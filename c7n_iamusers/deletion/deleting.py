@@ -40,7 +40,8 @@ class UserDeletion:
     """Deletes users of ``run``. ``reviewed``: if given, only what is in this plan.
 
     ``recheck``: why the policy's filter no longer selects a user. ``adopt``: continue deletions that began with another
-    output. ``refused``: forms of the Deny that the role may not use, as found out during the run.
+    output. ``refused``: forms of the Deny that the role may not use, with AWS's error code, as found
+    out during the run.
     """
 
     run: Run
@@ -50,7 +51,7 @@ class UserDeletion:
     reviewed: DeletionPlan | None = None
     recheck: Recheck = no_recheck
     adopt: bool = False
-    refused: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
     sessions: SignInSessions = NO_SESSIONS
     now: Callable[[], datetime] = utc_now
 
@@ -81,7 +82,7 @@ class _Deletion:
     of: UserDeletion
     evidence: Subject
     applied: Applied
-    refused: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
     found: RecordedUser | None = None
     sessions: str = ""
 
@@ -203,12 +204,12 @@ class _Deletion:
         if not form or error.code not in identity.FORM_REFUSED:
             return False
         if error.code == "LimitExceeded":
-            self.refused.add(form)
+            self.refused[form] = error.code
         else:
             LOG.warning(
                 "%s: Deny-all in the form %s refused, trying the next form: %s", self.evidence, form, error
             )
-            self.of.refused.add(form)
+            self.of.refused[form] = error.code
         return True
 
     def _put_deny_back(self, found: RecordedUser) -> None:
@@ -280,8 +281,8 @@ class _Deletion:
         return delay is not None
 
     @property
-    def _forms_refused(self) -> frozenset[str]:
-        return frozenset(self.refused | self.of.refused)
+    def _forms_refused(self) -> dict[str, str]:
+        return {**self.refused, **self.of.refused}
 
 
 def _emptied(found: RecordedUser) -> bool:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -21,13 +21,13 @@ def plan_deletion(
     now: datetime,
     orphaned_mfa: Iterable[Item] = (),
     quarantine: deny_all.Quarantine | None = None,
-    refused: Collection[str] = (),
+    refused: Mapping[str, str] = deny_all.NONE_REFUSED,
 ) -> Plan:
     """All calls that delete ``user``, in order: Deny-all, credentials, MFA devices, groups, policies, the user.
 
     ``orphaned_mfa``: virtual devices that belonged to this user and are assigned to nobody now, as a run leaves them
     that stopped between deactivating and deleting a device. ``quarantine``: the one that the user is in; the Deny keeps
-    its record. ``refused``: forms of the Deny that the role may not use.
+    its record. ``refused``: forms of the Deny that AWS refused, with the error code.
 
     The Deny is removed last, right before DeleteUser, which refuses a user with a policy; a boundary may stay.
     Raises KeyError if a kind was not read, DenyRefused if no form of the Deny is possible.
@@ -44,7 +44,10 @@ def plan_deletion(
 
 
 def deletion_denial(
-    user: IamUser, now: datetime, quarantine: deny_all.Quarantine | None = None, refused: Collection[str] = ()
+    user: IamUser,
+    now: datetime,
+    quarantine: deny_all.Quarantine | None = None,
+    refused: Mapping[str, str] = deny_all.NONE_REFUSED,
 ) -> deny_all.DenyAllPlan:
     """The Deny-all of a deletion that begins ``now``; none for a user without any attachment. Raises DenyRefused."""
     if deny_all.is_bare(user):

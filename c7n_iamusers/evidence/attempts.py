@@ -47,10 +47,10 @@ _MANAGEMENT_ONLY = frozenset(
         "elasticloadbalancing",
     }
 )
-#: The gap of a user that is in no quarantine, where one was to be listened to.
+#: The reason, and the gap, of a user that is in no quarantine, where one was asked for.
 NOT_QUARANTINED = (
-    "it is not in quarantine, by its Deny-all and the available journals: run the action quarantine first, or, if "
-    "another output has its record, name that by record-from"
+    "not in quarantine: neither its Deny-all nor the available journals show one: run the action quarantine first, the "
+    "days count from then; if another output has its record, name that by record-from"
 )
 #: The longest texts of an event that are kept.
 _LONGEST = 200

@@ -31,30 +31,43 @@ class Selection:
     any_of: tuple[str, ...] = ()
     none_of: tuple[str, ...] = ()
 
+    def left_out_by(self, assessment: Assessment, now: datetime) -> str:
+        """The first condition that the user does not meet, or that can't be decided; "" if the user is selected.
+
+        It is the option's name, with what is unknown where that is why: ``unused-for: signing certificate: last use
+        unknown``.
+        """
+        activity = assessment.activity
+        if reason := self._left_out_by_age_or_findings(assessment, now):
+            return reason
+        if not self._is_of_kind(assessment):
+            return "kinds"
+        if self.unused_for is not None and not is_unused(activity, self.unused_for, now):
+            return f"unused-for: {', '.join(activity.unknown)}" if activity.unknown else "unused-for"
+        return ""
+
     def selects(self, assessment: Assessment, now: datetime) -> bool:
         """Whether the user meets every condition. False if one of them can't be decided."""
-        return (
-            self._matches_age_and_findings(assessment, now)
-            and self._is_of_kind(assessment)
-            and (self.unused_for is None or is_unused(assessment.activity, self.unused_for, now))
-        )
+        return not self.left_out_by(assessment, now)
 
     def needs_user_lists(self, assessment: Assessment, now: datetime) -> bool:
         """Whether listing the credentials that AWS lists for one user at a time (SSH keys) can decide the selection."""
-        if not unread_kinds(assessment.evidence) or not self._matches_age_and_findings(assessment, now):
+        if not unread_kinds(assessment.evidence) or self._left_out_by_age_or_findings(assessment, now):
             return False
         undecided = bool(assessment.classification.missing_kind)
         if not undecided and not self._is_of_kind(assessment):
             return False
         return self._unused_without_them(assessment, now) if self.unused_for is not None else undecided
 
-    def _matches_age_and_findings(self, assessment: Assessment, now: datetime) -> bool:
+    def _left_out_by_age_or_findings(self, assessment: Assessment, now: datetime) -> str:
         findings = assessment.findings
-        return (
-            self._is_old_enough(assessment, now)
-            and (not self.any_of or any(findings.has(each) for each in self.any_of))
-            and all(findings.has(each) is False for each in self.none_of)
-        )
+        if not self._is_old_enough(assessment, now):
+            return "min-age"
+        if self.any_of and not any(findings.has(each) for each in self.any_of):
+            return "findings.any-of"
+        if not all(findings.has(each) is False for each in self.none_of):
+            return "findings.none-of"
+        return ""
 
     def _is_old_enough(self, assessment: Assessment, now: datetime) -> bool:
         if self.min_age is None:

@@ -61,6 +61,15 @@ class Outcome:
     unique_id: str = ""
     time: str = ""
 
+    @classmethod
+    def of(cls, subject: Subject, status: str, reason: str = "", **more: Any) -> Outcome:
+        """The outcome of ``subject``. ``more``: further members, by name."""
+        return cls(subject.name, subject.arn, status, reason, unique_id=subject.unique_id, **more)
+
+    def at(self, time: datetime) -> Outcome:
+        """The same outcome, with its time."""
+        return replace(self, time=time.isoformat(timespec="microseconds"))
+
     def as_data(self) -> dict[str, Any]:
         """A row of ``outcomes.json``."""
         who = {"user": self.user, "arn": self.arn, "unique_id": self.unique_id}
@@ -82,7 +91,7 @@ def outcome_of(
         status, reason = work(subject, applied)
     except Interrupted as error:
         if not applied.calls:
-            return Outcome(subject.name, subject.arn, SKIPPED, f"{error} before its turn: run again")
+            return Outcome.of(subject, SKIPPED, f"{error} before its turn: run again")
         status, reason, code = (
             FAILED,
             f"{subject}: {error} after {applied.calls} calls: run again",
@@ -93,7 +102,8 @@ def outcome_of(
         call = error.call.permission if isinstance(error, CallFailed) else ""
     if status == FAILED and applied.failure_note:
         reason = f"{reason}; {applied.failure_note}"
-    return Outcome(subject.name, subject.arn, status, reason, applied.calls, clock() - started, code, call)
+    calls, seconds = applied.calls, clock() - started
+    return Outcome.of(subject, status, reason, calls=calls, seconds=seconds, code=code, call=call)
 
 
 def _failure(subject: Subject, error: Exception) -> tuple[str, str]:
@@ -138,8 +148,7 @@ def _rows(store: Store, content: bytes | None) -> list[dict[str, Any]]:
 def merged_outcomes(earlier: Iterable[dict[str, Any]], outcomes: Iterable[Outcome]) -> bytes:
     """The content of ``outcomes.json``: a row with the latest outcome of each user, earlier ones under ``history``.
 
-    A unique id identifies a user. Rows and outcomes without one (of an earlier version, or of provisioning) are matched
-    by ARN.
+    A unique id identifies a user. Rows and outcomes without one, of an earlier version, are matched by ARN.
     """
     rows = list(earlier)
     place = {(row["arn"], row.get("unique_id", "")): number for number, row in enumerate(rows)}
@@ -196,8 +205,7 @@ class OutcomeWriter:
 
     def add(self, subject: Subject, outcome: Outcome) -> Outcome:
         """Record ``outcome`` with its time, and return that. What can't be written now is written by ``close``."""
-        time = self._now().isoformat(timespec="microseconds")
-        outcome = replace(outcome, unique_id=subject.unique_id, time=time)
+        outcome = replace(outcome, unique_id=subject.unique_id).at(self._now())
         if outcome.calls:  # without calls, the journal has no line of the user
             self._journal_it(subject, outcome)
         with self._lock:
@@ -259,17 +267,15 @@ def _outcome(subject: Subject, lines: list[Line], name_of: Callable[[str], str |
     last, calls = lines[-1], sum(line["phase"] == BEFORE for line in lines)
     if last["phase"] == OUTCOME:
         status, reason = str(last.get("status")), str(last.get("reason"))
-        return Outcome(subject.name, subject.arn, status, reason, calls=int(last.get("calls", calls)))
+        return Outcome.of(subject, status, reason, calls=int(last.get("calls", calls)))
     when = str(last.get("time"))[:19].replace("T", " ")
     if last.get("operation") == "DeleteUser":
         done = last.get("result") == "done"
         unsure = last["phase"] == BEFORE or last.get("result") in ("unknown", "interrupted")
         if done or (unsure and name_of(subject.unique_id) is None):
-            return Outcome(
-                subject.name, subject.arn, DELETED, f"by a run that was stopped at {when} UTC", calls
-            )
+            return Outcome.of(subject, DELETED, f"by a run that was stopped at {when} UTC", calls=calls)
     reason = (
         f"{subject}: a run that began on it was stopped at {when} UTC, after {calls} calls: run again, or look at "
         "the journal; where it was being deleted, it is locked out by our Deny-all until then"
     )
-    return Outcome(subject.name, subject.arn, FAILED, reason, calls)
+    return Outcome.of(subject, FAILED, reason, calls=calls)

@@ -18,6 +18,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from types import MappingProxyType
 from typing import Any
 
 from c7n_iamusers.exceptions import DenyRefused
@@ -177,6 +178,8 @@ ATTACHED_QUOTA = 10
 #: The forms of the Deny-all in a quarantine's record, and the operation that puts each.
 INLINE, ATTACHED, BOUNDARY = "inline", "attached", "boundary"
 FORMS = {"PutUserPolicy": INLINE, "AttachUserPolicy": ATTACHED, "PutUserPermissionsBoundary": BOUNDARY}
+#: The forms that AWS refused, with the error code, where it refused none.
+NONE_REFUSED: Mapping[str, str] = MappingProxyType({})
 _GONE = frozenset({"NoSuchEntity"})
 _DENY_ALL = {"Effect": "Deny", "Action": "*", "Resource": "*"}
 _BROWNOUT = re.compile(r"Brownout(\d{8}T\d{6}Z)Until(\d{8}T\d{6}Z)")
@@ -265,11 +268,11 @@ class DenyAllPlan:
 
 
 def plan_deny_all(
-    user: IamUser, documents: Collection[str], why: str, refused: Collection[str] = ()
+    user: IamUser, documents: Collection[str], why: str, refused: Mapping[str, str] = NONE_REFUSED
 ) -> DenyAllPlan:
     """The Deny-all on ``user`` in the first form that fits and that the role may put.
 
-    ``refused``: the forms that the role may not put.
+    ``refused``: the forms that AWS refused, with the error code.
     The forms in order: the first of ``documents`` that fits, as an inline policy, unless it would replace one that is
     not ours; AWSDenyAll attached; AWSDenyAll as the permissions boundary, whose predecessor the journal records. If the
     name was reused by another user meanwhile, this call can hit that user, so the form that replaces nothing comes
@@ -292,12 +295,28 @@ def plan_deny_all(
         return DenyAllPlan(ATTACHED, (_attach(user, why),), detach)
     if BOUNDARY not in refused:
         return DenyAllPlan(BOUNDARY, (_bound(user, why),))
-    raise DenyRefused(
-        f"{user.subject}: no form of the Deny-all fits or is allowed, so nothing was changed: the inline policies use "
-        f"their quota of {INLINE_QUOTA} characters, or {DENY_ALL_NAME} is somebody else's policy, or the role lacks "
-        f"iam:PutUserPolicy; {ATTACHED_QUOTA} managed policies are attached or the role lacks iam:AttachUserPolicy; "
-        "the role lacks iam:PutUserPermissionsBoundary. Make room, or allow the role one of these actions"
-    )
+    told = f"{user.subject}: no Deny-all can be put on it, and nothing is removed without one"
+    raise DenyRefused(f"{told}: {_why_none(user, bool(fitting), refused)}")
+
+
+def _why_none(user: IamUser, fitting: bool, refused: Mapping[str, str]) -> str:
+    """Why no form of the Deny-all is left, and what to do. ``fitting``: whether there is room for the inline one."""
+    full = {}
+    if has_foreign_policy(user):
+        full[INLINE] = f"its inline policy {DENY_ALL_NAME} is somebody else's"
+    elif not fitting:
+        full[INLINE] = f"its inline policies use their quota of {INLINE_QUOTA} characters"
+    if not attached_fits(user):
+        full[ATTACHED] = f"{ATTACHED_QUOTA} managed policies are attached to it"
+    answers = dict[str, list[str]]()
+    for operation, form in FORMS.items():
+        if form not in full:
+            answers.setdefault(refused[form], []).append(f"iam:{operation}")
+    causes = [f"{code}: {', '.join(actions)}" for code, actions in answers.items()]
+    denied = any(code.startswith("AccessDenied") for code in answers)
+    remedies = ["use a role that changes users, or allow this one these actions"] if denied else []
+    remedies += ["make room"] if full or len(answers) > denied else []
+    return f"{'; '.join([*causes, *full.values()])}. What to do: {', or '.join(remedies)}"
 
 
 def _put_inline(user: IamUser, document: str, why: str) -> ApiCall:

@@ -112,6 +112,8 @@ _DENYING = {
     "iam:AttachUserPolicy": "iam:PolicyARN",
     "iam:PutUserPermissionsBoundary": "iam:PermissionsBoundary",
 }
+#: The beginnings of IAM's actions that change nothing.
+_READING = ("iam:Generate", "iam:Get", "iam:List", "iam:Simulate")
 #: The condition key for the organization of the account that owns a resource, such as a bucket.
 RESOURCE_ORGANIZATION = "aws:ResourceOrgID"
 #: A condition's operator, key and value.
@@ -139,6 +141,11 @@ class Needed:
             self.restoring | other.restoring,
             self.bound | other.bound,
         )
+
+
+def changes_users(actions: Iterable[str]) -> bool:
+    """Whether one of the ``actions`` changes something in IAM."""
+    return any(each.startswith("iam:") and not each.startswith(_READING) for each in actions)
 
 
 def role_policy(

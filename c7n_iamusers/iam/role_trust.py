@@ -44,6 +44,17 @@ class TrustIndex:
             self._roles[name].append(role)
 
 
+def is_trusted(service: str, document: Any) -> bool:
+    """Whether a role's trust policy lets ``service`` assume it. Conditions are not judged. Raises ValueError."""
+    return any(
+        str(each.get("Effect")) == "Allow"
+        and isinstance(principal := each.get("Principal"), Mapping)
+        and service in listed(principal.get("Service"))
+        and {"sts:assumerole", "sts:*", "*"} & {str(action).lower() for action in listed(each.get("Action"))}
+        for each in statements(parse_document(document))
+    )
+
+
 def _named(statement: Statement) -> Iterator[str]:
     if str(statement.get("Effect", "")).lower() != "allow":
         return

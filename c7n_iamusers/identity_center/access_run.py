@@ -327,7 +327,7 @@ class Report:
     def outcomes(self) -> list[tuple[str, Outcome]]:
         """For each IAM user: the place of its intents, and its outcome."""
         refused = [
-            (each.place, Outcome(each.subject.name, each.subject.arn, FAILED, each.reason, code=each.code))
+            (each.place, Outcome.of(each.subject, FAILED, each.reason, code=each.code))
             for each in self.plan.refused
         ]
         return [*refused, *self._waiting(), *self._served()]
@@ -336,12 +336,7 @@ class Report:
         return [
             (
                 each.claim.place,
-                Outcome(
-                    each.claim.subject.name,
-                    each.claim.subject.arn,
-                    SKIPPED,
-                    f"{each.claim.subject}: {each.reason}",
-                ),
+                Outcome.of(each.claim.subject, SKIPPED, f"{each.claim.subject}: {each.reason}"),
             )
             for each in self.plan.missing
         ]
@@ -365,9 +360,9 @@ class Report:
         if failure:
             reason = failure.reason if str(subject) in failure.reason else f"{subject}: {failure.reason}"
             text = f"{reason}{self._left_behind(claim, keys)}: correct that and run again"
-            return Outcome(subject.name, subject.arn, FAILED, text, calls, seconds, failure.code)
+            return Outcome.of(subject, FAILED, text, calls=calls, seconds=seconds, code=failure.code)
         status = PROVISIONED if any(each.calls for each in ended) else UNCHANGED
-        return Outcome(subject.name, subject.arn, status, self._success_reason(claim), calls, seconds)
+        return Outcome.of(subject, status, self._success_reason(claim), calls=calls, seconds=seconds)
 
     def _success_reason(self, claim: model.Claim) -> str:
         person, user = self.desired.people[claim.person], self.ended.get(user_key(claim.person))

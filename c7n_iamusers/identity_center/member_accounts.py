@@ -24,7 +24,7 @@ from c7n_iamusers.identity_center.intent_checks import PeopleAuthority
 from c7n_iamusers.identity_center.intents import Intents, UserIntent
 
 _ACCOUNT_ID = "{account_id}"
-_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[!-~]+", re.ASCII)
+_ROLE = re.compile(rf"arn:aws[a-z-]*:iam::{re.escape(_ACCOUNT_ID)}:role/[!-~]+", re.ASCII)
 _SESSION_NAME = "c7n-iamusers"
 _WORKERS = 8
 #: The role's session ended during the read. With chained roles it lasts an hour.
@@ -71,7 +71,7 @@ class MemberAccounts:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if _ACCOUNT_ID not in self.role or not _ROLE.fullmatch(self._role_of("0" * 12)):
+        if not _ROLE.fullmatch(self.role):
             raise IdentityCenterError(
                 f"--member-role {self.role!r} is not the ARN of a role in each account: give "
                 "'arn:aws:iam::{account_id}:role/NAME'"

@@ -294,7 +294,9 @@ def check_account_results(output: Store, places: Iterable[str]) -> None:
         pass
 
 
-def write_account_results(output: Store, places: Iterable[str], report: Report) -> None:
+def write_account_results(
+    output: Store, places: Iterable[str], report: Report, now: Callable[[], datetime] = utc_now
+) -> None:
     """Write RESULT_FILE beside each intents file: the results of its assignments and users. Raises OSError."""
     outcomes: dict[str, list[Outcome]] = {place: [] for place in places}
     claims: dict[str, list[Claim]] = {place: [] for place in outcomes}
@@ -303,12 +305,13 @@ def write_account_results(output: Store, places: Iterable[str], report: Report) 
     for claim in report.desired.claims:
         claims[claim.place].append(claim)
     planned = {change.key: change for change in report.plan.changes}
+    time = now()
 
     def content(place: str) -> bytes:
         data = {
             "schema": RESULT_SCHEMA,
             "assignments": _assignments(report, planned, claims[place]),
-            "users": [outcome.as_data() for outcome in outcomes[place]],
+            "users": [outcome.at(time).as_data() for outcome in outcomes[place]],
         }
         return json.dumps(data, indent=1).encode()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,16 @@ import boto3
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 
+from c7n_iamusers.exceptions import EvidenceUnreadable
 from c7n_iamusers.execution.bucket_store import bucket_output
 from c7n_iamusers.execution.executor import SINGLE_TRY
 from c7n_iamusers.execution.retries import Backoff, error_code, items
 from c7n_iamusers.execution.sessions import external
 from c7n_iamusers.execution.stores import DirectoryStore, Store
-from c7n_iamusers.iam.permissions import Needed
+from c7n_iamusers.iam.permissions import Needed, changes_users
+from c7n_iamusers.iam.role_trust import is_trusted
 from c7n_iamusers.notices.notices import stops_in
-from c7n_iamusers.organization.readiness import HOLE, OK, UNKNOWN, Check, Target, simulations
+from c7n_iamusers.organization.readiness import HOLE, OK, UNKNOWN, Check, Target, filled, simulations
 
 _ERRORS = (ClientError, BotoCoreError)
 _SESSION_NAME = "c7n-iamusers"
@@ -32,6 +34,7 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 #: Where SimulatePrincipalPolicy does not look ("Testing IAM policies with the IAM policy simulator").
 _BEYOND = "as far as identity policies tell: service control policies may still deny"
 ORGANIZATION = "organization"
+LAMBDA = "lambda.amazonaws.com"
 #: Seconds for the mail server to answer.
 _CONNECTING = 5.0
 
@@ -45,22 +48,36 @@ class Probes:
     backoff: Backoff
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
-    def account(self, target: Target, needed: Needed | None) -> Iterator[Check]:
-        """What the account itself tells. ``needed``: the permissions of the policies; None where none are given."""
+    def account(
+        self, target: Target, needed: Needed | None, functions: Iterable[str] = ()
+    ) -> Iterator[Check]:
+        """What the account itself tells.
+
+        ``needed``: the permissions of the policies that run here; None if there are none. ``functions``: the roles of
+        those that run as Lambda functions. The role that only deploys these reads no users.
+        """
         place = str(target)
         if not target.roles and not target.profile:
             yield Check(place, "role", HOLE, "it has no role", "give one in the accounts file: role: ARN")
             return
         try:
             iam = self.iam(target)
+        except EvidenceUnreadable as error:
+            key = "role" if target.roles else "profile"
+            yield Check(place, "role", HOLE, str(error), f"correct {key} or account_id in the accounts file")
+            return
         except _ERRORS as error:
             yield Check(place, "role", HOLE, str(error), self._to_be_assumed(target))
             return
         yield Check(place, "role", OK, target.roles[-1] if target.roles else f"profile {target.profile}")
-        yield self._read(place, iam)
-        yield self._report(place, iam)
+        roles = dict.fromkeys(filled(functions, target))
+        if needed is not None or not roles:
+            yield self._read(place, iam)
+            yield self._report(place, iam)
         if needed is not None:
             yield self._permissions(target, iam, needed)
+        for role in roles:
+            yield self._function_role(target, iam, role)
 
     def _to_be_assumed(self, target: Target) -> str:
         if not target.roles:
@@ -72,11 +89,18 @@ class Probes:
         )
 
     def iam(self, target: Target) -> Any:
-        """A client of iam in the account, by the chain of roles as c7n-org assumes them."""
+        """A client of iam in the account, by the chain of roles as c7n-org assumes them.
+
+        Raises EvidenceUnreadable if the last role, or the profile, acts in another account; ClientError, BotoCoreError.
+        """
         region, keys = target.region, dict[str, str]()
+        if target.role_fault:
+            raise EvidenceUnreadable(target.role_fault)
         if not target.roles:
             session = boto3.Session(profile_name=target.profile, region_name=region)
-            session.client("sts", config=SINGLE_TRY).get_caller_identity()
+            acting = session.client("sts", config=SINGLE_TRY).get_caller_identity()["Account"]
+            if acting != target.account_id:
+                raise EvidenceUnreadable(f"profile {target.profile} acts in account {acting}")
             return session.client("iam", config=SINGLE_TRY)
         for role in target.roles:
             call = self._client("sts", region, **keys).assume_role
@@ -139,11 +163,47 @@ class Probes:
             remedy = (
                 "give the role what `c7n-iamusers permissions --policy FILE` prints, or look at its boundary"
             )
+            if changes_users(denied):
+                remedy = (
+                    "if this role only reads, run the policy with the accounts file of the role that changes users "
+                    f"(accounts-remove.yml); else {remedy}"
+                )
             return Check(
                 place, name, HOLE, f"not allowed: {', '.join(sorted(set(denied)))} ({_BEYOND})", remedy
             )
         number = sum(len(each["ActionNames"]) for each in asked)
         return Check(place, name, OK, f"{number} actions are allowed, {_BEYOND}")
+
+    def _function_role(self, target: Target, iam: Any, role: str) -> Check:
+        """Whether Lambda can assume ``role``, a name after its path or an ARN, in the account."""
+        place, name = str(target), "function role"
+        arn = (
+            role
+            if role.startswith("arn:")
+            else f"arn:{target.partition}:iam::{target.account_id}:role/{role}"
+        )
+        if arn.split(":")[4] != target.account_id:
+            told = f"{arn} is in another account, and a function has a role of its own account"
+            return Check(place, name, HOLE, told, "name a role of the account as mode.role")
+        printed = "`c7n-iamusers roles --role function --policy FILE` prints it"
+        try:
+            found = self.backoff.call(iam.get_role, RoleName=arn.rpartition("/")[2])["Role"]
+            if found["Arn"] != arn:
+                told = f"{arn} does not exist, and the role of this name is {found['Arn']}"
+                return Check(place, name, HOLE, told, "name its path too, as mode.role: PATH/NAME")
+            trusted = is_trusted(LAMBDA, found["AssumeRolePolicyDocument"])
+        except ClientError as error:
+            if error_code(error) == "NoSuchEntity":
+                return Check(place, name, HOLE, f"{arn} does not exist", f"create it: {printed}")
+            allow = f"allow iam:GetRole on it to {target.roles[-1] if target.roles else 'the role of its profile'}"
+            remedy = f"{allow}, as `c7n-iamusers roles --setup` does for the deployer, or look in the account"
+            return Check(place, name, UNKNOWN, f"{arn}: not checked: {error}", remedy)
+        except (BotoCoreError, ValueError) as error:
+            return Check(place, name, UNKNOWN, f"{arn}: not checked: {error}", "look in the account")
+        if not trusted:
+            remedy = f"let its trust policy allow sts:AssumeRole to {LAMBDA}: {printed}"
+            return Check(place, name, HOLE, f"{arn} can't be assumed by {LAMBDA}", remedy)
+        return Check(place, name, OK, arn)
 
     def queue(self, queue: str) -> Check:
         """Whether the queue that notices go to is there."""

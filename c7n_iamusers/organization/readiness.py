@@ -63,6 +63,12 @@ class Target:
         return f"{self.name} ({self.account_id})"
 
     @property
+    def role_fault(self) -> str:
+        """Why the last role is not one of the account; empty where it may be. A profile does not say its account."""
+        acting = self.roles[-1].split(":")[4] if self.roles else self.account_id
+        return "" if acting == self.account_id else f"role {self.roles[-1]} is in account {acting}"
+
+    @property
     def partition(self) -> str:
         if self.roles:
             return self.roles[-1].split(":")[1]
@@ -80,11 +86,17 @@ def _partition_of(region: str) -> str:
     return next((name for name, regions in partitions().items() if region in regions), "aws")
 
 
-def targets(data: Any) -> tuple[Target, ...]:
-    """The accounts of the accounts file. Raises ValueError where it is none."""
+def targets(data: Any, *, strict: bool = True) -> tuple[Target, ...]:
+    """The accounts of the accounts file. Raises ValueError where it is none.
+
+    ``strict``: also where a role is in another account than its entry's, whose users would count as the entry's.
+    """
     accounts_file(data)
     shared = data.get("vars") or {}
-    return tuple(_target(each, shared) for each in data["accounts"])
+    found = tuple(_target(each, shared) for each in data["accounts"])
+    if faults := [f"{each}: {each.role_fault}" for each in found if strict and each.role_fault]:
+        raise ValueError(f"{'; '.join(faults)}: correct role or account_id")
+    return found
 
 
 def chosen(found: Sequence[Target], names: Sequence[str], tags: Sequence[str]) -> tuple[Target, ...]:
@@ -112,6 +124,8 @@ def _target(entry: Mapping[str, Any], shared: Mapping[str, Any]) -> Target:
     if isinstance(roles, str):
         # As c7n-org does, for a name alone.
         roles = [roles if roles.startswith("arn") else f"arn:aws:iam::{account_id}:role/{roles}"]
+    elif not isinstance(roles, Sequence):
+        roles = [roles]
     faulty = next(
         (each for each in roles if not re.fullmatch(r"arn:[^:]+:iam::\d{12}:role/.+", str(each))), None
     )
@@ -179,6 +193,12 @@ def _owner(target: Target) -> Check:
     if fault := address_fault(said):
         return Check(str(target), "owner", HOLE, f"vars.owner: {fault}", remedy)
     return Check(str(target), "owner", OK, str(said))
+
+
+def with_valid_owner(variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``variables`` with an address in place of an owner that is none, which the check of the owner reports."""
+    said = variables.get(OWNER)
+    return {**variables, OWNER: "owner@example.com"} if said and address_fault(said) else variables
 
 
 def _days(target: Target) -> Iterator[Check]:

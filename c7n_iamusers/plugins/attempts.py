@@ -44,7 +44,7 @@ from c7n_iamusers.iam.history import History, history_of
 from c7n_iamusers.iam.own_changes import quarantine_of, switchable, without_own_changes
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import read_key_use, read_user
-from c7n_iamusers.plugins.policy_checks import DAYS, idle_region, validate_lambda_packaging
+from c7n_iamusers.plugins.policy_checks import DAYS, acts_on, validate_lambda_packaging
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import run_store, store_at
 from c7n_iamusers.text.wording import moment
@@ -125,14 +125,11 @@ class AttemptsFilter(Filter):  # type: ignore[misc]  # c7n is untyped
         return self
 
     def process(self, resources: list[Resource], event: Any = None) -> list[Resource]:
-        """The users in one of the given states, annotated; none in a Region that does not act (see idle_region).
+        """The users in one of the given states, annotated; none in a Region that does not act (see acts_on).
 
-        Raises PolicyExecutionError if the account's policies can't be read.
+        Raises PolicyExecutionError if the users are of another account, or the account's policies can't be read.
         """
-        if idle := idle_region(self.manager):
-            self.log.info("attempts: %s", idle)
-            return []
-        if not resources:
+        if not acts_on(self, resources) or not resources:
             return []
         with self.executor_factory(max_workers=self.max_workers) as pool:
             found = self._answers(resources, pool)

@@ -20,6 +20,7 @@ from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.iam.accounts import POLICY_KINDS, read_users, users_by_name_or_id
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
 from c7n_iamusers.iam.user import IamUser
+from c7n_iamusers.plugins.policy_checks import require_own_account
 from c7n_iamusers.plugins.resources import AccountReadings, set_user_source, unreadable
 
 Resource = dict[str, Any]
@@ -144,13 +145,17 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
         return {**(query or {}), _WITH_MFA: True} if VIRTUAL_MFA in self._pieces() else query
 
     def resources(self, query: Any) -> list[Resource]:
-        """Every user of the account. Raises PolicyExecutionError if the lists can't be read completely."""
-        self._complete_outcomes()
+        """Every user of the account.
+
+        Raises PolicyExecutionError if the lists can't be read completely, or are of another account than the policy.
+        """
         client, began = self._client(), utc_now()
         with unreadable(
             self.manager, "the account's IAM users", " and ".join(f"iam:{name}" for name in _LISTS)
         ):
             found = read_users(client, self._backoff, *(ACCOUNT_KINDS if self._assesses() else ("Group",)))
+        require_own_account(self.manager, found.users)
+        self._complete_outcomes()
         if self._assesses():
             AccountReadings.of(self.manager).add(ACCOUNT, account_piece(found.account, began))
         for resource in found.users:
@@ -162,13 +167,14 @@ class AuthorizationDetails(DescribeSource):  # type: ignore[misc]  # c7n is unty
     def get_resources(self, ids: list[str], cache: bool = True) -> list[Resource]:
         """The users with the names or unique ids ``ids`` (event modes), without those that no longer exist.
 
-        Raises PolicyExecutionError if one can't be read.
+        Raises PolicyExecutionError if one can't be read, or is of another account than the policy.
         """
         client, began = self._client(), utc_now()
         with unreadable(
             self.manager, "IAM users by name and unique id", ", ".join(self.get_permissions()[1:])
         ):
             found = users_by_name_or_id(client, ids, self._backoff)
+        require_own_account(self.manager, found)
         return _sourced(found, Source("GetUser", began))
 
     def augment(self, resources: list[Resource]) -> list[Resource]:

@@ -20,13 +20,13 @@ from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.executor import Applied, Run
 from c7n_iamusers.execution.interruption import Interruption
 from c7n_iamusers.execution.journal import NoJournal, utc_now
-from c7n_iamusers.execution.outcomes import FAILED, PLANNED, Outcome, Work, outcome_of
+from c7n_iamusers.execution.outcomes import FAILED, PLANNED, SKIPPED, Outcome, Work, load_outcomes, outcome_of
 from c7n_iamusers.execution.stores import Store
 from c7n_iamusers.iam.attachments import SERVICE_SPECIFIC_CREDENTIAL
 from c7n_iamusers.iam.live_users import LiveUsers
 from c7n_iamusers.iam.permissions import DELETION
 from c7n_iamusers.identity_center.access_state import PROVISIONED, USED, AccessState
-from c7n_iamusers.plugins.policy_checks import DAYS, check_numbers, idle_region
+from c7n_iamusers.plugins.policy_checks import DAYS, acts_on, check_numbers, exemption_rules
 from c7n_iamusers.plugins.resources import ANNOTATION, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at, fail_at_the_end, run_store
 from c7n_iamusers.plugins.user_action import NOTICED, UserAction
@@ -47,8 +47,7 @@ def propose(
     Raises PolicyExecutionError if the account can't be read, or the plan can't be written.
     """
     manager = action.manager
-    if idle := idle_region(manager):
-        action.log.info("%s: %s", action.type, idle)
+    if not acts_on(action, resources):
         return
     store = run_store(manager).store
     with Interruption() as interruption:
@@ -276,6 +275,29 @@ class CompositeDelete(UserAction):
         missing = (self._missing_access(states[str(resource["Arn"])]) for states in self._access)
         return used or failed or next(filter(None, missing), None)
 
+    def report(self, resources: Sequence[Resource], outcomes: Sequence[Outcome]) -> None:
+        """See UserAction. A user in no quarantine also gets ``earlier``: why another policy left it out of one."""
+        super().report(resources, outcomes)
+        told = [each[ANNOTATION]["outcome"] for each in resources]
+        left = [each for each in told if guards.not_quarantined(each["reason"])]
+        reasons = self._earlier_reasons() if left else {}
+        for each in left:
+            if reason := reasons.get(each["unique_id"]):
+                each["earlier"] = reason
+
+    def _earlier_reasons(self) -> dict[str, str]:
+        """Unique id -> why a policy with this output skipped the user, by its last outcome; none if unreadable."""
+        latest = dict[str, dict[str, Any]]()
+        try:
+            rows = [row for each in run_store(self.manager).store.siblings() for row in load_outcomes(each)]
+        except (OSError, ValueError) as error:
+            self.log.warning("%s: why users are in no quarantine can't be read: %s", self.type, error)
+            rows = []
+        for row in sorted(rows, key=lambda row: str(row.get("time"))):
+            if not guards.not_quarantined(str(row.get("reason"))):
+                latest[str(row.get("unique_id"))] = row
+        return {key: str(row["reason"]) for key, row in latest.items() if row.get("status") == SKIPPED}
+
     def deletion(self, run: Run) -> UserDeletion:
         """The object that deletes users of ``run``. Raises PolicyExecutionError if the account can't be read."""
         self._require_plan_of_digest(PolicyExecutionError)
@@ -330,7 +352,7 @@ class CompositeDelete(UserAction):
         return f"its access through Identity Center is {found.state}: {found.reason}"
 
     def _guards(self, run: Run) -> guards.Guards:
-        rules, elsewhere = self.exemption_rules()
+        rules, elsewhere = exemption_rules(self.manager, run.account_id)
         return guards.Guards(
             run.callers,
             rules,

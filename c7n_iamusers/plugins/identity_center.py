@@ -32,7 +32,7 @@ from c7n_iamusers.identity_center.model import Claim, KnownPermissionSet
 from c7n_iamusers.identity_center.people import Candidate
 from c7n_iamusers.identity_center.sign_ins import SignIns, parse_sign_ins, require_fresh, unproven
 from c7n_iamusers.plugins import provisioning_settings
-from c7n_iamusers.plugins.policy_checks import DAYS, is_pull, validate_lambda_packaging
+from c7n_iamusers.plugins.policy_checks import DAYS, is_pull, require_own_account, validate_lambda_packaging
 from c7n_iamusers.plugins.resources import AccountReadings, annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import content_at
 
@@ -132,8 +132,9 @@ class AccessGate:
     def states(self, resources: Sequence[Resource]) -> dict[str, access_state.AccessState]:
         """ARN of each user -> the access of its person. The account's assignments are read once.
 
-        Raises PolicyExecutionError if anything can't be read.
+        Raises PolicyExecutionError if the users are of another account, or anything can't be read.
         """
+        require_own_account(self._manager, resources)
         if not resources:
             return {}
         try:

@@ -31,6 +31,7 @@ from c7n_iamusers.notices.notices import (
     reminder,
 )
 from c7n_iamusers.plugins.resources import ANNOTATION, FORMER_NAME, Resource, subject_of
+from c7n_iamusers.safeguards.guards import not_quarantined
 from c7n_iamusers.text.wording import foreign_domain, is_address, moment
 
 Each = TypeVar("Each")
@@ -127,7 +128,9 @@ def is_new(news: str, said: str | None) -> bool:
         return True
     if news.startswith(HEARD) and said.startswith(HEARD):
         return news > said
-    return news not in (said, UNCHANGED)
+    # earlier versions had other words for this reason
+    in_none = [not_quarantined(each.removeprefix(f"{SKIPPED}: ")) for each in (news, said)]
+    return news not in (said, UNCHANGED) and not all(in_none)
 
 
 def was_stopped(resource: Mapping[str, Any]) -> bool:

@@ -263,10 +263,7 @@ class NotifyOwners(RecordedNotify):
         recipient; and at the end if a message that was sent could not be recorded. With ``step: inform`` the policy
         ends with that error after its other actions.
         """
-        if idle := policy_checks.idle_region(self.manager):
-            self.log.info("%s: %s", self.type, idle)
-            return
-        if not resources:
+        if not policy_checks.acts_on(self, resources) or not resources:
             return
         self._step = self._make_step(event)
         if not isinstance(self._step, Inform):
@@ -284,7 +281,7 @@ class NotifyOwners(RecordedNotify):
     def _process(self, resources: list[Resource], event: Any) -> None:
         account_id, now = subject_of(resources[0]).account_id, utc_now()
         self._store, self._addresses = notices_store(self.manager, self.data["notices"]), ()
-        held, elsewhere = policy_checks.exemption_rules(self.manager)
+        held, elsewhere = policy_checks.exemption_rules(self.manager, account_id)
         rules = (*held, *elsewhere)
         with self.refused(account_id):
             # where nothing is announced, a message too many is better than none

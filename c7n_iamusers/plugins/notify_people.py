@@ -18,7 +18,7 @@ from c7n_iamusers.notices.notices import Notice, Notices
 from c7n_iamusers.plugins.identity_center import require_keys
 from c7n_iamusers.plugins.messages import headline
 from c7n_iamusers.plugins.notify_owners import RecordedNotify
-from c7n_iamusers.plugins.policy_checks import idle_region, require_exemptions
+from c7n_iamusers.plugins.policy_checks import acts_on, require_exemptions
 from c7n_iamusers.plugins.provisioning_settings import EMAIL_DOMAINS, INTENT
 from c7n_iamusers.plugins.resources import ANNOTATION, Resource, subject_of
 from c7n_iamusers.plugins.run_outputs import NOTICES, notices_store
@@ -122,10 +122,7 @@ class NotifyPeople(RecordedNotify):
         Raises PolicyExecutionError, before anything is sent, where the notices can't be read or written; and at the end
         where a message that was sent could not be recorded.
         """
-        if idle := idle_region(self.manager):
-            self.log.info("%s: %s", self.type, idle)
-            return
-        if not resources:
+        if not acts_on(self, resources) or not resources:
             return
         account_id, now = subject_of(resources[0]).account_id, utc_now()
         self._store, self._unrecorded = notices_store(self.manager, self.data["notices"]), []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of a policy that Cloud Custodian leaves out: numbers from variables, Lambda packaging, Regions, exemptions.
+"""Checks of a policy that Cloud Custodian leaves out: numbers, Lambda packaging, Regions, accounts, exemptions.
 
 Cloud Custodian checks a policy's schema before it fills in variables, and not afterwards. A variable that is the whole
 text keeps its type, so a number under ``vars`` stays one. An undefined variable stays as it is written.
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from c7n.utils import local_session
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.exemptions import ExemptionRule, format_of
 from c7n_iamusers.iam.accounts import DEFAULT_REGIONS, home_region, region_fault
-from c7n_iamusers.plugins.resources import unreadable
+from c7n_iamusers.plugins.resources import subject_of, unreadable
 
 #: Days of a century. Python has no dates that are far away.
 LARGEST = 36_500
@@ -143,6 +143,7 @@ def _is_yaml(source: Any) -> bool:
     return (given.get("format") or format_of(str(given.get("from", given.get("url", ""))))) == "yaml"
 
 
+_ACCOUNT_ID = re.compile(r"[0-9]{12}")
 #: The schema of an option in days.
 DAYS = or_variable({"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST})
 
@@ -174,6 +175,36 @@ def idle_region(manager: Any, argv: Sequence[str] | None = None) -> str | None:
     if region == home:
         return None
     return f"{name}: nothing is done in {region}: IAM is the same in every Region, and {home} acts for all"
+
+
+def require_own_account(manager: Any, resources: Iterable[Mapping[str, Any]]) -> None:
+    """Raises PolicyExecutionError if a user of ``resources`` is of another account than the policy is for.
+
+    c7n-org takes the account's id and the role that it assumes from two keys of the accounts file, and compares neither
+    with the other. Exemptions, owners and notices are those of the id. ``custodian`` takes the id from the role or STS.
+    """
+    account_id = str(manager.config.account_id or "")
+    if not _ACCOUNT_ID.fullmatch(account_id):
+        return
+    for subject in map(subject_of, resources):
+        if subject.account_id != account_id:
+            raise PolicyExecutionError(
+                f"policy {manager.data.get('name')}: account {account_id}: its session acts in another account, as it "
+                f"reads {subject}. No user was selected or touched: correct role or account_id in accounts.yml, and "
+                "run again without Cloud Custodian's cache (--cache-period 0)"
+            )
+
+
+def acts_on(plugin: Any, resources: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether ``plugin`` acts in the policy's Region. If it does not (see ``idle_region``), the log says why.
+
+    Raises PolicyExecutionError as ``require_own_account`` does.
+    """
+    if idle := idle_region(plugin.manager):
+        plugin.log.info("%s: %s", plugin.type, idle)
+        return False
+    require_own_account(plugin.manager, resources)
+    return True
 
 
 def require_known_region(manager: Any) -> None:
@@ -315,9 +346,11 @@ def require_exemptions(manager: Any, action: str, rules: bool = True) -> None:
         )
 
 
-def exemption_rules(manager: Any) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
-    """The exemption rules of the policy's filters ``unnecessary`` that hold in this account, and the others."""
-    found = [each.rules() for each in manager.filters if each.type == "unnecessary"]
+def exemption_rules(
+    manager: Any, account_id: str
+) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
+    """The exemption rules of the policy's filters ``unnecessary`` that hold in the users' account, and the others."""
+    found = [each.rules(account_id) for each in manager.filters if each.type == "unnecessary"]
     return tuple(rule for held, _ in found for rule in held), tuple(rule for _, no in found for rule in no)
 
 

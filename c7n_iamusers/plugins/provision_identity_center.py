@@ -17,6 +17,7 @@ from c7n.utils import local_session, type_schema
 from c7n_iamusers.exceptions import IamUsersError, IdentityCenterError, InvalidPolicyData
 from c7n_iamusers.execution.calls import Subject
 from c7n_iamusers.execution.interruption import Interruption
+from c7n_iamusers.execution.journal import utc_now
 from c7n_iamusers.execution.outcomes import FAILED, Outcome, write_outcomes
 from c7n_iamusers.execution.retries import Backoff, describe, error_code
 from c7n_iamusers.execution.stores import DirectoryStore, Store
@@ -38,7 +39,7 @@ from c7n_iamusers.identity_center.run_records import apply_and_record, asks_to_s
 from c7n_iamusers.identity_center.writer.writer import ApplyOptions
 from c7n_iamusers.plugins import provisioning_settings
 from c7n_iamusers.plugins.identity_center import identity_center_session, require_keys
-from c7n_iamusers.plugins.policy_checks import idle_region, is_pull, validate_lambda_packaging
+from c7n_iamusers.plugins.policy_checks import acts_on, is_pull, validate_lambda_packaging
 from c7n_iamusers.plugins.resources import annotate, subject_of
 from c7n_iamusers.plugins.run_outputs import fail_at_the_end, output_directory, run_store
 from c7n_iamusers.text.wording import visible
@@ -50,7 +51,7 @@ NO_ACCESS: Mapping[str, str] = dict.fromkeys(("username", "email", "group", "per
 
 def failed(subject: Subject, error: Exception) -> Outcome:
     """The outcome of a user that failed with ``error``."""
-    return Outcome(subject.name, subject.arn, FAILED, describe(subject, error), code=error_code(error))
+    return Outcome.of(subject, FAILED, describe(subject, error), code=error_code(error))
 
 
 def refuse_as_a_whole(report: Report) -> None:
@@ -64,15 +65,9 @@ def refuse_as_a_whole(report: Report) -> None:
 def intended_outcomes(intents: Intents) -> list[Outcome]:
     """The outcomes of users whose intents were written; FAILED for users without a person."""
     return [
-        Outcome(user.subject.name, user.subject.arn, INTENDED, f"{user.subject}: see {INTENTS_FILE}")
+        Outcome.of(user.subject, INTENDED, f"{user.subject}: see {INTENTS_FILE}")
         if user.person
-        else Outcome(
-            user.subject.name,
-            user.subject.arn,
-            FAILED,
-            f"{user.subject}: {user.problem}",
-            code="InvalidPerson",
-        )
+        else Outcome.of(user.subject, FAILED, f"{user.subject}: {user.problem}", code="InvalidPerson")
         for user in intents.users
     ]
 
@@ -251,10 +246,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
 
         Raises PolicyExecutionError before the first change if Identity Center can't be used.
         """
-        if not resources:
-            return
-        if idle := idle_region(self.manager):
-            self.log.info("%s: %s", self.type, idle)
+        if not acts_on(self, resources) or not resources:
             return
         output = self._output()
         account_id = self.manager.config.account_id or subject_of(resources[0]).account_id
@@ -267,7 +259,8 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
                     else self._plan(intents, output, locks)
                 )
             except (IamUsersError, ClientError, BotoCoreError) as error:
-                write_outcomes(output, [failed(subject_of(resource), error) for resource in resources])
+                failures = [failed(subject_of(resource), error) for resource in resources]
+                write_outcomes(output, [each.at(utc_now()) for each in failures])
                 raise PolicyExecutionError(self._error_text(account_id, error)) from error
             if planned is None:
                 self._write_intents(output, resources, intents)
@@ -373,7 +366,7 @@ class ProvisionIdentityCenter(BaseAction):  # type: ignore[misc]  # c7n is untyp
     ) -> None:
         by_arn = {outcome.arn: outcome for outcome in outcomes}
         found = [by_arn[subject_of(resource).arn] for resource in resources]
-        write_outcomes(output, found)
+        write_outcomes(output, [each.at(utc_now()) for each in found])
         for resource, outcome in zip(resources, found, strict=True):
             annotation = {"status": outcome.status, "reason": outcome.reason, **portal}
             annotate(resource, "provisioning", {**annotation, **access.get(outcome.arn, NO_ACCESS)})

@@ -16,7 +16,7 @@ from c7n_iamusers.execution.outcomes import Work
 from c7n_iamusers.iam.accounts import read_by_id
 from c7n_iamusers.iam.permissions import GIVEN_BACK, QUARANTINE, RELEASE
 from c7n_iamusers.iam.users import read_detail
-from c7n_iamusers.plugins.policy_checks import DAYS, is_pull
+from c7n_iamusers.plugins.policy_checks import DAYS, exemption_rules, is_pull
 from c7n_iamusers.plugins.resources import FORMER_NAME, annotate, subject_of, unreadable
 from c7n_iamusers.plugins.user_action import NOTICED, UserAction
 from c7n_iamusers.quarantine.quarantining import UserQuarantine, UserRelease
@@ -159,7 +159,7 @@ class Quarantine(UserAction, EventAction):  # type: ignore[misc]  # c7n is untyp
             self._follow_renamed(run)
         account = self.account(run)
         # Compromised users are included: a leaked key is a reason to stop it, and a quarantine deletes no evidence.
-        rules, elsewhere = self.exemption_rules()
+        rules, elsewhere = exemption_rules(self.manager, run.account_id)
         guards = Guards(
             run.callers,
             rules,

@@ -6,6 +6,7 @@ Data of the account as a whole is read once a run, and shared with other policie
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from c7n_iamusers.iam.accounts import detail_attachments, home_region, read_user
 from c7n_iamusers.iam.attachments import CREDENTIAL_REPORT
 from c7n_iamusers.iam.user import IamUser
 from c7n_iamusers.iam.users import embedded_attachments
+from c7n_iamusers.safeguards.guards import not_quarantined
 from c7n_iamusers.text.wording import foreign_domain, is_address
 
 _ATTRIBUTE = "c7n_iamusers_readings"
@@ -236,12 +238,39 @@ def without_documents(resources: Iterable[Resource]) -> list[Resource]:
     return [{key: value for key, value in each.items() if key not in LEFT_OUT} for each in resources]
 
 
+#: The end of a reason that tells whoever runs the policies what to do.
+_REMEDY = re.compile(
+    r"[:;] (?:check|correct|find out|fix|flag again|investigate|quiet|restore|run)\b.*", re.DOTALL
+)
+#: Beginnings of reasons -> what owners are told in their place.
+_FOR_OWNERS = {
+    "its owners were not addressed": "its owners were not addressed",
+    "it is unknown whether it is still in use": "it is not known whether it is still in use",
+    "the filter attempts": "it is not known whether it is still in use",
+    "checked again on live data": "it has changed, and no longer counts as unnecessary",
+}
+
+
+def reason_for_owners(outcome: Mapping[str, Any]) -> str:
+    """Why an action left a user as it is, for the owner of its account: without what operators have to do.
+
+    ``outcome``: its annotation. ``earlier`` in it: why the user was not put in quarantine, if that is known.
+    """
+    reason, earlier = str(outcome.get("reason") or ""), str(outcome.get("earlier") or "")
+    if not_quarantined(reason):
+        left = reason_for_owners({"reason": earlier})
+        return f"it was not put in quarantine: {left}" if left else "it is not in quarantine"
+    told = next((words for beginning, words in _FOR_OWNERS.items() if reason.startswith(beginning)), None)
+    is_rule = reason.startswith("exempt by ")  # what follows is not ours
+    return told or (reason if is_rule else _REMEDY.sub("", reason))
+
+
 def for_message(resources: Iterable[Resource], action: Mapping[str, Any]) -> list[Resource]:
     """Copies of ``resources`` with what a message by ``action``, the data of a ``notify``, needs.
 
-    The package's own templates need less than half of a user, so that many users fit one message. Another template may
-    need everything but whole policy documents. With ``email-domains``, tags with addresses of other domains are left
-    out, since c7n-mailer writes to the addresses that it finds in tags.
+    The package's own templates need less than half of a user, so that many users fit one message, and reasons in
+    owners' words. Another template may need everything but whole policy documents. With ``email-domains``, tags with
+    addresses of other domains are left out, since c7n-mailer writes to the addresses that it finds in tags.
     """
     templates = [str(value) for key, value in action.items() if key.endswith("template")]
     if "template" in action and all(each.startswith(_TEMPLATES) for each in templates):
@@ -256,10 +285,11 @@ def for_message(resources: Iterable[Resource], action: Mapping[str, Any]) -> lis
 
 def _trimmed(resource: Resource) -> Resource:
     known = resource.get(ANNOTATION, {})
-    return {
-        **{key: value for key, value in resource.items() if key in _SENT},
-        ANNOTATION: {key: value for key, value in known.items() if key in _SENT_OF_ANNOTATION},
-    }
+    sent = {key: value for key, value in known.items() if key in _SENT_OF_ANNOTATION}
+    if outcome := known.get("outcome"):
+        told = {key: value for key, value in outcome.items() if key != "earlier"}
+        sent["outcome"] = {**told, "reason": reason_for_owners(outcome)}
+    return {**{key: value for key, value in resource.items() if key in _SENT}, ANNOTATION: sent}
 
 
 def _may_be_sent(value: str, domains: Sequence[str]) -> bool:

@@ -35,9 +35,17 @@ from c7n_iamusers.iam.deny_all import is_denied
 from c7n_iamusers.iam.own_changes import quarantine_of
 from c7n_iamusers.iam.user_patterns import FIELDS
 from c7n_iamusers.plugins import policy_checks
-from c7n_iamusers.plugins.resources import AccountReadings, Resource, UserRecord, annotate_anew, user_records
+from c7n_iamusers.plugins.resources import (
+    AccountReadings,
+    Resource,
+    UserRecord,
+    annotate_anew,
+    subject_of,
+    user_records,
+)
 from c7n_iamusers.plugins.unnecessary_options import FilterText
 from c7n_iamusers.text.rows import FORMATS
+from c7n_iamusers.text.wording import shown
 
 
 def _list_of(names: Sequence[str]) -> dict[str, Any]:
@@ -225,12 +233,14 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         """True if the policy has exemption rules, or a list of them, or ``exempt: none``."""
         return self._text.states_exemptions
 
-    def rules(self) -> tuple[tuple[exemptions.ExemptionRule, ...], tuple[exemptions.ExemptionRule, ...]]:
-        """The policy's exemption rules that hold in this account, and the others. ``exempt-from`` is read now.
+    def rules(
+        self, account_id: str
+    ) -> tuple[tuple[exemptions.ExemptionRule, ...], tuple[exemptions.ExemptionRule, ...]]:
+        """The policy's exemption rules that hold in the users' account, and the others. ``exempt-from`` is read now.
 
         Raises PolicyExecutionError if one is invalid or the list can't be read.
         """
-        account_id, name = str(self.manager.config.account_id or ""), policy_checks.account_name(self.manager)
+        name = policy_checks.account_name(self.manager)
         held, others = exemptions.in_account(self._text.rules(PolicyExecutionError), account_id, name)
         if not name and (unsure := [str(each) for each in held if each.account not in ("", account_id)]):
             self.log.warning(
@@ -245,19 +255,19 @@ class Unnecessary(Filter):  # type: ignore[misc]  # c7n is untyped
         return self._text.options(PolicyExecutionError)
 
     def process(self, resources: list[Resource], event: Any = None) -> list[Resource]:
-        """The users to flag, annotated; none in a Region that does not act, or for an event of another account.
+        """The users to flag, annotated; none in a Region of a c7n-org run that does not act (see acts_on).
 
-        Raises PolicyExecutionError if the exemptions or the account can't be read.
+        None either for an event of another account.
+
+        Raises PolicyExecutionError if the users are of another account, or the exemptions or the account can't be read.
         """
         policy_checks.refuse_undefined_variables(self.manager)
-        if idle := policy_checks.idle_region(self.manager) or policy_checks.foreign_event(
-            self.manager, event
-        ):
-            self.log.info("unnecessary: %s", idle)
+        if foreign := policy_checks.foreign_event(self.manager, event):
+            self.log.info("unnecessary: %s", foreign)
             return []
-        if not resources:
+        if not policy_checks.acts_on(self, resources) or not resources:
             return []
-        (rules, elsewhere), options = self.rules(), self.options()
+        (rules, elsewhere), options = self.rules(subject_of(resources[0]).account_id), self.options()
         self._warn((*rules, *elsewhere))
         client = local_session(self.manager.session_factory).client("iam", self.manager.config.region)
         flagging = Flagging(self.manager, client, Backoff(), options, utc_now, self.log)
@@ -359,7 +369,14 @@ class Flagging:
         known = [(resource, found) for resource, found in assessed if found]
         selection, now = self.options.selection, self.clock()
         settled = pool.map(lambda each: self._settled(assessor, each[0], each[1], now), known)
-        chosen = [each for each in settled if each and selection.selects(each[1], now)]
+        chosen, left_out = list[Found](), dict[str, list[str]]()
+        for each in filter(None, settled):
+            if reason := selection.left_out_by(each[1], now):
+                left_out.setdefault(reason, []).append(each[1].user.name)
+            else:
+                chosen.append(each)
+        for reason, names in sorted(left_out.items()):
+            self.log.info("unnecessary: %d left out by %s: %s", len(names), reason, shown(names))
         if not self.options.full:
             return chosen
         return [

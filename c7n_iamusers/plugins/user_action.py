@@ -33,7 +33,6 @@ from c7n_iamusers.execution.outcomes import (
 from c7n_iamusers.execution.retries import Backoff
 from c7n_iamusers.execution.sessions import callers
 from c7n_iamusers.execution.stores import JOURNAL, DirectoryStore, Store
-from c7n_iamusers.exemptions import ExemptionRule
 from c7n_iamusers.iam import signin_sessions
 from c7n_iamusers.iam.accounts import AccountDetails, read_account
 from c7n_iamusers.iam.live_users import LiveUsers
@@ -75,8 +74,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
         A signal ends the process once the current call is journaled.
         """
-        if idle := policy_checks.idle_region(self.manager):
-            self.log.info("%s: %s", self.type, idle)
+        if not policy_checks.acts_on(self, resources):
             return
         policy_checks.check_numbers(self, PolicyExecutionError)
         policy_checks.enforce_max_resources(self.manager, len(resources))
@@ -194,10 +192,6 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
 
         return checked
 
-    def exemption_rules(self) -> tuple[tuple[ExemptionRule, ...], tuple[ExemptionRule, ...]]:
-        """See the function of this name."""
-        return policy_checks.exemption_rules(self.manager)
-
     def active_within(self) -> float | None:
         """The option ``active-within`` in days; by default the smallest ``unused-for`` of filters ``unnecessary``."""
         given = self.data.get("active-within")
@@ -290,7 +284,7 @@ class UserAction(BaseAction):  # type: ignore[misc]  # c7n is untyped
         subject = subject_of(resource)
         reason = self.skip_reason(resource)
         if reason is not None:
-            return writer.add(subject, Outcome(subject.name, subject.arn, SKIPPED, reason))
+            return writer.add(subject, Outcome.of(subject, SKIPPED, reason))
         return writer.add(subject, outcome_of(subject, work, interruption))
 
     def report(self, resources: Sequence[Resource], outcomes: Sequence[Outcome]) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
@@ -41,7 +41,7 @@ def plan_quarantine(
     policy: str,
     reason: str,
     history: History = own_changes.NOTHING_KNOWN,
-    refused: Collection[str] = (),
+    refused: Mapping[str, str] = deny_all.NONE_REFUSED,
     keep: bool = False,
 ) -> QuarantinePlan:
     """The calls that quarantine ``user``: first the Deny, then the credentials, finally a tag for people.
@@ -49,7 +49,7 @@ def plan_quarantine(
     ``keep``: put the Deny on, and leave the credentials active. A later plan without it deactivates them under the same
     Deny, and the days count on. A quarantine that was stopped is completed; one that somebody undid in part too, and
     that counts from ``now``.
-    ``refused``: forms of the Deny that the role may not use.
+    ``refused``: forms of the Deny that AWS refused, with the error code.
     """
     earlier = own_changes.quarantine_of(user, history) or history.quarantine
     stands = earlier is not None and own_changes.denied(user, earlier)

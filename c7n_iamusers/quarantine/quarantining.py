@@ -61,7 +61,7 @@ class UserQuarantine:
 
     Each user's attachments are read from the user's own lists: a credential that a list of the account might miss would
     stay active unnoticed. ``recheck``: why the policy's filter no longer selects a user. ``refused``: forms of the Deny
-    that the role may not use, as found out during the run.
+    that the role may not use, with AWS's error code, as found out during the run.
     """
 
     run: Run
@@ -70,7 +70,7 @@ class UserQuarantine:
     policy: str
     reason: str
     recheck: Recheck = no_recheck
-    refused: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
     keep: bool = False
     brownout: int | None = None
     caused: datetime | None = None
@@ -85,7 +85,7 @@ class UserQuarantine:
 
     def _in_forms(self, evidence: Subject, applied: Applied) -> tuple[str, str]:
         """The outcome, with the first form of the Deny that the role may use and that fits."""
-        unfit: set[str] = set()
+        unfit = dict[str, str]()
         for remaining in reversed(range(len(FORMS) + 1)):
             user = LiveUsers(self.run.client, 1, self.run.backoff).read_fully(evidence.name)
             if user is None:
@@ -102,7 +102,7 @@ class UserQuarantine:
                 form = deny_form(error.call)
                 if self.brownout or not form or not remaining or error.code not in identity.FORM_REFUSED:
                     raise
-                (unfit if error.code == "LimitExceeded" else self.refused).add(form)
+                (unfit if error.code == "LimitExceeded" else self.refused)[form] = error.code
         return (
             FAILED,
             f"{evidence}: its permissions boundary or its inline Deny-all keeps changing: find out who changes it, and "
@@ -110,7 +110,7 @@ class UserQuarantine:
         )
 
     def _quarantine(
-        self, evidence: Subject, user: IamUser, applied: Applied, unfit: set[str]
+        self, evidence: Subject, user: IamUser, applied: Applied, unfit: dict[str, str]
     ) -> tuple[str, str]:
         keys = read_key_use(self.run.client, user, self.run.backoff)
         if reason := self._refusal(evidence, user, keys):
@@ -120,7 +120,7 @@ class UserQuarantine:
             return left
         if self.brownout:
             return self._brown_out(evidence, found, self.brownout, applied)
-        refused = frozenset(unfit | self.refused)
+        refused = {**unfit, **self.refused}
         planned = plan_quarantine(user, self.now(), self.policy, self.reason, found.known, refused, self.keep)
         if not planned.plan.calls:
             return self._left(user, planned, keys)

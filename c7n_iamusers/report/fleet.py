@@ -20,7 +20,7 @@ from c7n_iamusers.execution.outcomes import DELETED, FAILED, QUARANTINED, RELEAS
 from c7n_iamusers.exemptions import RuleKey, parse_rules
 from c7n_iamusers.report import outputs as ended
 from c7n_iamusers.report.outputs import EVIDENCE, Evidence, PolicyOutput, Selected
-from c7n_iamusers.safeguards.guards import quarantine_trouble
+from c7n_iamusers.safeguards.guards import not_quarantined, quarantine_trouble
 from c7n_iamusers.text.wording import as_text, moment
 
 #: The status of a user on whom no action has reported.
@@ -111,6 +111,17 @@ class User:
     problems: tuple[str, ...] = ()
     events: list[Row] = field(default_factory=list)
 
+    def add(self, event: Row) -> None:
+        """Add an outcome, if it is not known yet."""
+        if event not in self.events:
+            self.events.append(event)
+            self.first_seen = min(self.first_seen, moment(event["time"]) or _LAST)
+
+    def may_exist(self, at: datetime) -> bool:
+        """Whether it was neither created after a time nor deleted before."""
+        deleted = (_when(each) for each in self.events if each["status"] == DELETED)
+        return (moment(self.created) or _FIRST) <= at <= min(deleted, default=_LAST)
+
     def event(self) -> Row:
         """What counts of ``events``: a deletion, then the failure of any policy since, then the latest.
 
@@ -128,6 +139,18 @@ class User:
             if each["status"] == FAILED and (_when(each) > ended_at or not quarantine_trouble(each["reason"]))
         ]
         return max(failed, key=lambda each: (not _is_stopped(each), _when(each)), default=newest)
+
+    def reason(self) -> str:
+        """Why ``event`` is as it is. If only because the user is in no quarantine: why it was left out of that."""
+        reason = str(self.event()["reason"])
+        return self.left_out() or reason if not_quarantined(reason) else reason
+
+    def left_out(self) -> str:
+        """Why a policy last skipped it since its release, for more than that it is in no quarantine; empty if none."""
+        ended_at = self.ended()
+        skipped = [each for each in self.events if each["status"] == SKIPPED and _when(each) > ended_at]
+        said = [each for each in skipped if not not_quarantined(each["reason"])]
+        return str(max(said, key=_when)["reason"]) if said else ""
 
     def trouble(self) -> str:
         """What is wrong with its quarantine: empty, ``in use``, ``broken`` or EXEMPT."""
@@ -213,7 +236,7 @@ class User:
             "created": self.created,
             "last_seen": as_text(self.last_seen) or "",
             "status": event["status"],
-            "reason": event["reason"],
+            "reason": self.reason(),
             "policy": event["policy"],
             "time": event["time"],
             "quarantine": self.quarantine(),
@@ -309,7 +332,8 @@ def fleet_of(
     if wanted.expected_only:
         ids = {each.id for each in expected}
         outputs = [each for each in outputs if key_of.of(each) in ids]
-    users = _users(outputs, key_of)
+    known = _users(outputs, key_of)
+    users = list(known.found.values())
     for user in users:
         user.remembered_from = today - _REMEMBERED
         user.note()
@@ -321,7 +345,7 @@ def fleet_of(
         all_seen = False  # a rule may protect users of other accounts
     latest = _latest(outputs, key_of)
     exemptions = tuple(_exemptions(latest, all_seen, today))
-    policies = tuple(_policies(latest, wanted))
+    policies = tuple(_policies(latest, wanted, known))
     return Fleet(accounts, tuple(ordered), runs, exemptions, tuple(_attention(accounts)), policies)
 
 
@@ -340,27 +364,70 @@ def _account_keys(outputs: Iterable[PolicyOutput], expected: Iterable[Expected])
     return _Keys({(id_, name): id_ or ids.get(name) or name or "?" for id_, name in pairs})
 
 
-def _users(outputs: Iterable[PolicyOutput], key_of: _Keys) -> list[User]:
-    found: dict[tuple[str, str], User] = {}
-    of_arn: dict[str, User] = {}
+class _Users:
+    """The users that outputs name, by ARN and unique id. A user that is created again has the ARN of the former one."""
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[str, str], User] = {}
+        self._of_arn: defaultdict[str, tuple[User, ...]] = defaultdict(tuple)
+
+    def of(self, arn: str, unique_id: str, account: str) -> User:
+        """The user of an ARN with this unique id. ``account``: that of the run."""
+        if user := self.found.get((arn, unique_id)):
+            return user
+        # The ARN's account, and not the run's, is the user's.
+        user = User(intern(arn.split(":")[4] or account), arn.rpartition("/")[2], arn, unique_id)
+        self.found[arn, unique_id] = user
+        self._of_arn[arn] += (user,)
+        return user
+
+    def at(self, arn: str, at: datetime, account: str) -> User:
+        """Who had an ARN at a time, for what names no unique id; a user without one if all were deleted before."""
+        there = sorted(
+            (each for each in self._of_arn[arn] if each.may_exist(at)),
+            key=lambda each: moment(each.created) or each.first_seen,
+        )
+        begun = [each for each in there if each.first_seen <= at or each.created]
+        return begun[-1] if begun else there[0] if there else self.of(arn, "", account)
+
+    def why_skipped(self, row: Mapping[str, Any]) -> str:
+        """The reason of an outcome in a few words; for a user in no quarantine, why it was left out of that."""
+        reason = str(row.get("reason") or "")
+        if not not_quarantined(reason):
+            return _without_details(reason)
+        user = self.found.get((str(row["arn"]), str(row.get("unique_id") or "")))
+        why = user.left_out() if user else ""
+        return f"not in quarantine: {_without_details(why)}" if why else "not in quarantine"
+
+
+def _users(outputs: Iterable[PolicyOutput], key_of: _Keys) -> _Users:
+    known = _Users()
     outputs = sorted(outputs, key=_began)
     for output in outputs:
         for each in output.users or ():
-            user = _user(found, of_arn, each.arn, each.unique_id, key_of.of(output))
-            _see(user, each, output)
+            _see(known.of(each.arn, each.unique_id, key_of.of(output)), each, output)
+    unnamed = list[tuple[str, Row, PolicyOutput]]()
+    for arn, unique_id, event, output in _entries(outputs):
+        if unique_id:
+            known.of(arn, unique_id, key_of.of(output)).add(event)
+        else:
+            unnamed.append((arn, event, output))
+    for arn, event, output in unnamed:
+        known.at(arn, moment(event["time"]) or _began(output), key_of.of(output)).add(event)
+    for arn, ours, output in _exempt(outputs, key_of):
+        user = known.at(arn, _began(output), key_of.of(output))
+        user.exempt = (ours or user.stands()) and user.ended() <= _began(output)
+    return known
+
+
+def _entries(outputs: Iterable[PolicyOutput]) -> Iterator[tuple[str, str, Row, PolicyOutput]]:
+    """The ARN, unique id and event of each outcome, the earlier ones of its row first."""
     for output in outputs:
         for row in output.rows:
             for entry in (*row.get("history", ()), row):
-                unique_id = str(entry.get("unique_id") or row.get("unique_id") or "")
-                user = _user(found, of_arn, str(row["arn"]), unique_id, key_of.of(output))
-                event = _event(entry, output)
-                if event not in user.events:
-                    user.events.append(event)
-                user.first_seen = min(user.first_seen, _when(event))
-    for arn, ours, output in _exempt(outputs, key_of):
-        user = _user(found, of_arn, arn, "", key_of.of(output))
-        user.exempt = (ours or user.stands()) and user.ended() <= _began(output)
-    return list(found.values())
+                # an earlier outcome without a time is not of this run
+                event = _event(entry, output, output.time if entry is row else None)
+                yield str(row["arn"]), str(entry.get("unique_id") or ""), event, output
 
 
 def _exempt(outputs: Iterable[PolicyOutput], key_of: _Keys) -> Iterator[tuple[str, bool, PolicyOutput]]:
@@ -368,18 +435,6 @@ def _exempt(outputs: Iterable[PolicyOutput], key_of: _Keys) -> Iterator[tuple[st
     judged = {key_of.of(each): each for each in outputs if each.denied is not None}
     for output in judged.values():
         yield from ((arn, ours, output) for arn, ours in (output.denied or {}).items())
-
-
-def _user(
-    found: dict[tuple[str, str], User], of_arn: dict[str, User], arn: str, unique_id: str, account: str
-) -> User:
-    """A row without a unique id is of whoever has the ARN."""
-    if not unique_id and arn in of_arn:
-        return of_arn[arn]
-    # The ARN's account, and not the run's, is the user's.
-    made = User(intern(arn.split(":")[4] or account), arn.rpartition("/")[2], arn, unique_id)
-    of_arn[arn] = found.setdefault((arn, unique_id), made)
-    return of_arn[arn]
 
 
 def _see(user: User, selected: Selected, output: PolicyOutput) -> None:
@@ -393,9 +448,10 @@ def _see(user: User, selected: Selected, output: PolicyOutput) -> None:
         user.found = (*kept, selected.evidence)
 
 
-def _event(row: Mapping[str, Any], output: PolicyOutput) -> Row:
+def _event(row: Mapping[str, Any], output: PolicyOutput, otherwise: datetime | None) -> Row:
+    """The outcome of ``row``. ``otherwise``: its time where it has none."""
     # with fractions of a second: a run may write that the one before was stopped, and then what it did itself
-    time = moment(row.get("time")) or output.time
+    time = moment(row.get("time")) or otherwise
     texts = {key: intern(str(row.get(key) or "")) for key in ("status", "reason", "call", "code")}
     return {"time": time.isoformat() if time else "", "policy": output.policy, **texts}
 
@@ -603,7 +659,9 @@ def _runs(outputs: Iterable[PolicyOutput], users: Sequence[User], key_of: _Keys)
         }
 
 
-def _policies(latest: Mapping[tuple[str, str, str], PolicyOutput], wanted: Wanted) -> Iterator[Row]:
+def _policies(
+    latest: Mapping[tuple[str, str, str], PolicyOutput], wanted: Wanted, known: _Users
+) -> Iterator[Row]:
     """What the latest run of each of the policies that are ``wanted`` did, over all accounts.
 
     Outcomes of users of earlier runs don't count. ``not_run``: the accounts whose users are not known.
@@ -615,9 +673,9 @@ def _policies(latest: Mapping[tuple[str, str, str], PolicyOutput], wanted: Wante
             grouped[policy].append((account, output))
     for policy, group in sorted(grouped.items()):
         outputs = [output for _, output in group]
-        found = ((each, _event(row, each)) for each in outputs for row in each.rows)
-        events = [event for each, event in found if _when(event) >= (each.time or _FIRST)]
-        skipped = Counter(_without_details(each["reason"]) for each in events if each["status"] == SKIPPED)
+        found = ((each, row, _event(row, each, each.time)) for each in outputs for row in each.rows)
+        events = [(row, event) for each, row, event in found if _when(event) >= (each.time or _FIRST)]
+        skipped = Counter(known.why_skipped(row) for row, event in events if event["status"] == SKIPPED)
         yield {
             "policy": policy,
             "time": as_text(max((each.time for each in outputs if each.time), default=None)) or "",
@@ -625,7 +683,7 @@ def _policies(latest: Mapping[tuple[str, str, str], PolicyOutput], wanted: Wante
             "not_run": sorted({account for account, each in group if each.state in UNSEEN}),
             "dry_run": any(each.dry_run for each in outputs),
             "selected": sum(len(each.users or ()) for each in outputs),
-            "outcomes": dict(sorted(Counter(each["status"] for each in events).items())),
+            "outcomes": dict(sorted(Counter(event["status"] for _, event in events).items())),
             "skipped": dict(skipped.most_common()),
         }
 
@@ -648,8 +706,12 @@ def _exemptions(
     users: Counter[tuple[RuleKey, str]] = Counter()
     for (account, policy, _), output in latest.items():
         used = output.usage.rules if output.usage else {}
-        for key, detail in (*_rules(output), *((key, Row()) for key in used)):
-            details[key].update(detail)
+        for key in used:
+            reason, owner = output.explanations.get(key, ("", ""))
+            details[key] |= {"reason": reason, "owner": owner} if reason else {}
+            policies[key].add(policy)
+        for key, detail in _rules(output):
+            details[key] |= detail
             policies[key].add(policy)
         for key, count in used.items():  # several policies have the same rule for the same users
             users[key, account] = max(users[key, account], count)

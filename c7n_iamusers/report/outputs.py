@@ -25,7 +25,7 @@ from c7n_iamusers.exceptions import OutputUnreadable
 from c7n_iamusers.execution.journal import BUCKET_JOURNALS, parsed
 from c7n_iamusers.execution.outcomes import OUTCOMES, missing_outcomes
 from c7n_iamusers.execution.stores import JOURNAL, Store, read_all
-from c7n_iamusers.exemptions import RuleKey, read_denied, read_usage
+from c7n_iamusers.exemptions import RuleKey, read_denied, read_explanations, read_usage
 from c7n_iamusers.text.shapes import Shape, listing, mapping, maybe, one_of, record, text, whole
 
 RESOURCES, METADATA, LOG = "resources.json", "metadata.json", "custodian-run.log"
@@ -116,6 +116,7 @@ class PolicyOutput:
     empty. ``name``: c7n-org's name of the account, or empty. ``time``: when the run began. ``state``: how it ended;
     empty where only a record of outcomes lies here. ``users``: those that were selected, None where that is not known.
     ``rows``: of outcomes. ``rules``: entries of ``exempt``. ``usage``: None where the log does not say.
+    ``explanations``: reason and owner of rules, by the log; of lists too.
     ``denied``: the ARNs of exempt users that are denied everything, and whether a quarantine does that; None where the
     filter unnecessary did not run.
     """
@@ -134,6 +135,7 @@ class PolicyOutput:
     rows: tuple[Mapping[str, Any], ...]
     rules: tuple[Mapping[str, Any], ...]
     usage: Usage | None
+    explanations: Mapping[RuleKey, tuple[str, str]]
     denied: Mapping[str, bool] | None
 
 
@@ -266,6 +268,7 @@ def _output(
         rows=rows,
         rules=tuple(_rules(policy.get("filters"))),
         usage=_usage(log),
+        explanations=_explanations(log),
         denied=_denied(log),
     )
 
@@ -417,6 +420,15 @@ def _usage(log: str) -> Usage | None:
             found = Usage(exempt, rules) if exempt <= sum(rules.values()) else None
             rules = {}
     return found
+
+
+def _explanations(log: str) -> dict[RuleKey, tuple[str, str]]:
+    # each account has the same rules
+    return {
+        key: (intern(reason), intern(owner))
+        for line in log.splitlines()
+        for key, (reason, owner) in read_explanations(line).items()
+    }
 
 
 def _denied(log: str) -> Mapping[str, bool] | None:

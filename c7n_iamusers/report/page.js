@@ -19,8 +19,8 @@
     };
     user.text = [name, arn, uid, accountId, accountName, kind, severity, status, policy, quarantine && `quarantine ${quarantine} quarantined`,
       user.reason, ...user.finding].join(" ").toLowerCase();
-    user.rank = (status === "failed" ? 0 : quarantine && quarantine !== "stands" ? 1 : status === "deleted" ? 3 : 2) * 10 +
-      ["high", "medium", "low", "unknown"].indexOf(severity);
+    user.urgency = status === "failed" ? 0 : quarantine && quarantine !== "stands" ? 1 : status === "deleted" ? 3 : 2;
+    user.rank = user.urgency * 10 + ["high", "medium", "low", "unknown"].indexOf(severity);
     return user;
   });
 
@@ -32,11 +32,12 @@
     ["Severity", (user) => ["high", "medium", "low", "unknown"].indexOf(user.severity) * 100 - user.finding.length],
     ["Last active", (user) => user.last || (user.activity === "never" ? "0" : "1")],
     ["Oldest credential", (user) => user.oldest || "9"],
-    ["Outcome", (user) => user.rank],
+    ["Outcome", (user) => `${user.urgency} ${user.status}`],
   ];
   const FILTERS = ["account", "status", "severity", "kind", "finding", "activity", "age"];
   const TITLES = { activity: "last activity", age: "oldest credential" };
-  const state = { q: "", sort: 6, down: false };
+  // Without a column to sort by, users come by rank.
+  const state = { q: "", sort: null, down: false };
   for (const each of FILTERS) state[each] = "";
   let matching = [], drawn = 0;
 
@@ -52,7 +53,7 @@
     const asked = FILTERS.filter((each) => state[each]);
     const has = (user, key) => key === "finding" ? user.finding.includes(state.finding) : user[key] === state[key];
     matching = users.filter((user) => words.every((word) => user.text.includes(word)) && asked.every((key) => has(user, key)));
-    const key = COLUMNS[state.sort][1], sign = state.down ? -1 : 1;
+    const key = state.sort === null ? (user) => user.rank : COLUMNS[state.sort][1], sign = state.down ? -1 : 1;
     const keys = new Map(matching.map((user) => [user, key(user)]));
     matching.sort((a, b) => {
       const x = keys.get(a), y = keys.get(b);
@@ -66,7 +67,7 @@
     body.replaceChildren();
     drawn = 0;
     more(CHUNK);
-    $("count").textContent = `${matching.length === users.length ? "All" : `${matching.length} of`} ${users.length} users`;
+    $("count").textContent = `${matching.length === users.length ? "All" : `${matching.length} of`} ${users.length} users${state.sort === null ? ", the most urgent first" : ""}`;
     $("chips").replaceChildren(...FILTERS.filter((each) => state[each]).map(chip));
     for (const each of document.querySelectorAll("select[data-filter]")) each.value = state[each.dataset.filter];
     if ($("q").value !== state.q) $("q").value = state.q;
@@ -102,6 +103,7 @@
     row.setAttribute("aria-expanded", "false");
     const severity = make("td");
     severity.append(make("span", "", `dot ${user.severity}`), user.finding.length ? `${user.severity} (${user.finding.length})` : user.severity);
+    if (user.finding.length) severity.title = `${user.finding.length} finding${user.finding.length === 1 ? "" : "s"}`;
     const outcome = make("td");
     outcome.append(make("span", user.status, `badge s-${user.status}`));
     if (user.quarantine === "stands" && user.status !== "quarantined") outcome.append(" ", make("span", "in quarantine", "badge s-quarantined"));
@@ -220,7 +222,7 @@
   COLUMNS.forEach(([title], number) => {
     const head = make("th"), button = make("button", title);
     button.type = "button";
-    button.onclick = () => set({ sort: number, down: state.sort === number && !state.down });
+    button.onclick = () => set(state.sort !== number ? { sort: number, down: false } : state.down ? { sort: null, down: false } : { down: true });
     head.scope = "col";
     head.append(button);
     $("list").tHead.rows[0].append(head);

@@ -191,6 +191,11 @@ def _of_functions(needs: RoleNeeds, settings: RoleSettings) -> Iterator[RoleDocu
             passed,
             _allow(_OF_FUNCTION, _arns(settings, "lambda:*:*:function:", functions.names)),
             _allow(_OF_RULE, rules),
+            *(
+                [_allow(["iam:GetRole"], _arns(settings, "iam::*:role/", [functions.role]))]
+                if needs.setup
+                else []
+            ),
         ]
     )
     trust = _trust_in_runner(settings, settings.external_id)

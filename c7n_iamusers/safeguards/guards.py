@@ -6,6 +6,7 @@ The recheck applies the filter's criteria again to live data, since its evidence
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
@@ -47,6 +48,15 @@ def quarantine_trouble(reason: str) -> str:
     if reason.startswith(_HEARD):
         return "in use"
     return "in use" if reason.startswith(_IN_USE) or _USED_SINCE in reason else ""
+
+
+#: As NOT_QUARANTINED begins, in earlier versions too, or ends.
+_IN_NONE = re.compile(r"(?:it is )?not in quarantine(?:[,:]|$)")
+
+
+def not_quarantined(reason: str) -> bool:
+    """Whether the ``reason`` of an outcome says no more than that the user is in no quarantine."""
+    return bool(_IN_NONE.match(reason))
 
 
 def refused_status(reason: str) -> str:
@@ -288,10 +298,7 @@ def _not_quarantined(
     if days is None:
         return None
     if quarantine is None:
-        return (
-            "not in quarantine, according to its Deny-all and the available journals: run the action quarantine first, "
-            "the days count from then; if another output has its record, name that by record-from"
-        )
+        return NOT_QUARANTINED
     since = f"{quarantine.since:%Y-%m-%d %H:%M} UTC"
     if (now - quarantine.since).total_seconds() < days * 86_400:
         return f"in quarantine since {since}, which is less than {days:g} days ago"

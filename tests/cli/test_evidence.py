@@ -17,6 +17,8 @@ from c7n_iamusers.cli.evidence import _progress
 from c7n_iamusers.cli.main import main
 from tests.policies import ACCOUNT
 
+MANAGEMENT = "123456789012"
+
 DETAILS = {
     "UserDetailList": [
         {"UserName": "dana.smith", "Arn": f"arn:aws:iam::{ACCOUNT}:user/dana.smith", "GroupList": ["Admins"]},
@@ -182,6 +184,28 @@ def test_what_is_no_role_is_refused(role: str, message: str) -> None:
     result = evidence("--role", role)
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        pytest.param([], MANAGEMENT, id="credentials"),
+        pytest.param(["--role", f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"], ACCOUNT, id="role"),
+        pytest.param(["--authorization-details", "details.json"], "in details.json", id="saved"),
+        pytest.param(["-c", "accounts.yml"], f"payments ({ACCOUNT})", id="accounts-file"),
+    ],
+)
+def test_an_account_without_users_is_said_so(
+    org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], named: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("details.json").write_text(json.dumps({"UserDetailList": []}))
+    entry = {"name": "payments", "account_id": ACCOUNT, "role": "CloudCustodian", "regions": ["us-east-1"]}
+    Path("accounts.yml").write_text(yaml.safe_dump({"accounts": [entry]}))
+    result = evidence(*options)
+    assert result.exit_code == 0, result.output
+    named = f"note: account {named}" if "-c" in options else f"account {named}"
+    assert result.stderr.splitlines()[-1] == f"{named} has no IAM users"
 
 
 ENTRIES: list[dict[str, Any]] = [

@@ -31,7 +31,7 @@ def printed(path: Path, *policies: dict[str, Any], options: tuple[str, ...] = ()
     for number, policy in enumerate(policies):
         file = path / f"{number}.yml"
         file.write_text(yaml.safe_dump({"policies": [policy]}))
-        files += ["--policy", str(file)]
+        files += [("--policy", "-u")[number % 2], str(file)]
     return CliRunner().invoke(main, ["permissions", *files, *options])
 
 

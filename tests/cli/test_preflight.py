@@ -110,11 +110,15 @@ def fleet(org: LocalOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reh
 def test_without_a_hole(fleet: Rehearsal) -> None:
     result = fleet.run()
     assert result.exit_code == 0, result.output
-    head, payments, research, whole = result.stdout.splitlines()
-    assert head.split() == "where check result what what to do".split()
-    assert payments.startswith(f"payments ({A})")
-    assert "role, read, credential report, permissions, region, owner, variables  ok" in research
-    assert "queue, notices, identity center role, identity center" in whole
+    checked = "ok: role, read, credential report, permissions, region, owner, variables"
+    assert result.stdout.splitlines() == [
+        f"payments ({A})",
+        f"  {checked}",
+        f"research ({B})",
+        f"  {checked}",
+        "organization",
+        "  ok: policies, queue, notices, identity center role, identity center",
+    ]
     assert result.stderr == ""
 
 
@@ -127,9 +131,16 @@ def test_the_files_that_come_along_have_no_hole(
     accounts = yaml.safe_load((root / "accounts.yml").read_text())
     accounts["vars"]["notices"] = str(tmp_path / "notices")
     (tmp_path / "accounts.yml").write_text(yaml.safe_dump(accounts))
+    for each in accounts["accounts"]:
+        function_role(org, each["account_id"])
     result = CliRunner().invoke(main, ["preflight", "-c", str(tmp_path / "accounts.yml"), *given])
     assert result.exit_code == 0, result.output
-    assert len(result.stdout.splitlines()) == 5
+    assert [line for line in result.stdout.splitlines() if not line.startswith("  ok: ")][-3:] == [
+        "organization",
+        "  unknown: functions: not checked: whether the account's role may deploy functions",
+        "    what to do: compare it with what `c7n-iamusers roles --role deployer` prints",
+    ]
+    assert "whether the account's role may deploy functions" in result.stdout
 
 
 def test_an_exemption_of_no_account_is_a_hole(fleet: Rehearsal) -> None:
@@ -175,6 +186,14 @@ def broken_chain(fleet: Rehearsal) -> None:
     fleet.change(role=[f"arn:aws:iam::{B}:role/CloudCustodian", ROLE])
 
 
+def other_role(fleet: Rehearsal) -> None:
+    fleet.change(role=f"arn:aws:iam::{B}:role/CloudCustodian")
+
+
+def other_profile(fleet: Rehearsal) -> None:
+    profile(fleet, f"arn:aws:iam::{B}:role/CloudCustodian")
+
+
 def no_owner(fleet: Rehearsal) -> None:
     fleet.change(vars={})
 
@@ -187,10 +206,11 @@ def wrong_regions(fleet: Rehearsal) -> None:
     fleet.change(regions=["eu-west-1", "eu-central-1"])
 
 
-def few_permissions(fleet: Rehearsal) -> None:
-    fleet.role(
-        {"Effect": "Allow", "Action": "*", "Resource": "*"},
-        {"Effect": "Deny", "Action": "iam:DeleteUser", "Resource": "*"},
+def without(action: str) -> Callable[[Rehearsal], None]:
+    """Account A's role may do everything but ``action``."""
+    statements = ("Allow", "*"), ("Deny", action)
+    return lambda fleet: fleet.role(
+        *({"Effect": effect, "Action": each, "Resource": "*"} for effect, each in statements)
     )
 
 
@@ -203,9 +223,29 @@ def few_permissions(fleet: Rehearsal) -> None:
         pytest.param(other_external_id, "role", "AccessDenied", "the external id 'wrong'", id="external-id"),
         pytest.param(no_role, "role", "it has no role", "role: ARN", id="no-role"),
         pytest.param(no_profile, "role", "nowhere", "correct profile nowhere", id="profile"),
+        pytest.param(other_role, "role", f"is in account {B}", "correct role or account_id", id="other-role"),
+        pytest.param(
+            other_profile,
+            "role",
+            f"profile payments acts in account {B}",
+            "correct profile or account_id",
+            id="other-profile",
+        ),
         pytest.param(broken_chain, "role", "AccessDenied", "allow sts:AssumeRole to", id="chain"),
         pytest.param(
-            few_permissions, "permissions", "not allowed: iam:DeleteUser", "permissions --policy", id="iam"
+            without("iam:DeleteUser"),
+            "permissions",
+            "not allowed: iam:DeleteUser",
+            "if this role only reads, run the policy with the accounts file of the role that changes users "
+            "(accounts-remove.yml); else give",
+            id="changes-users",
+        ),
+        pytest.param(
+            without("iam:ListUsers"),
+            "permissions",
+            "not allowed: iam:ListUsers",
+            "give the role what `c7n-iamusers permissions --policy FILE` prints, or look at its boundary",
+            id="reads",
         ),
         pytest.param(no_owner, "owner", "no owner's address", "owners --write", id="owner"),
         pytest.param(
@@ -215,8 +255,14 @@ def few_permissions(fleet: Rehearsal) -> None:
     ],
 )
 def test_a_hole_of_an_account(
-    fleet: Rehearsal, make: Callable[[Rehearsal], None], name: str, told: str, remedy: str
+    fleet: Rehearsal,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[Rehearsal], None],
+    name: str,
+    told: str,
+    remedy: str,
 ) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(Path("config").absolute()))
     make(fleet)
     result = fleet.run("--format", "json")
     found = json.loads(result.stdout)
@@ -241,12 +287,15 @@ def test_an_external_id_and_a_chain_are_used(fleet: Rehearsal) -> None:
     assert fleet.holes() == []
 
 
-def test_a_profile(fleet: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
-    role = f"role_arn = {ROLE}\ncredential_source = Environment\n"
-    Path("config").write_text(f"[profile payments]\n{role}")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(Path("config").absolute()))
+def profile(fleet: Rehearsal, role: str) -> None:
+    Path("config").write_text(f"[profile payments]\nrole_arn = {role}\ncredential_source = Environment\n")
     no_role(fleet)
     fleet.change(profile="payments")
+
+
+def test_a_profile(fleet: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(Path("config").absolute()))
+    profile(fleet, ROLE)
     found = {each["name"]: each for each in fleet.checks() if each["place"] == f"payments ({A})"}
     assert (found["role"]["status"], found["role"]["text"]) == ("ok", "profile payments")
     assert found["read"]["status"] == "ok"
@@ -263,6 +312,97 @@ def test_a_least_role_has_no_hole(fleet: Rehearsal) -> None:
         {"Effect": "Allow", "Action": "iam:SimulatePrincipalPolicy", "Resource": "*"},
     )
     assert fleet.holes() == []
+
+
+def function_role(
+    org: LocalOrg, account_id: str, service: str = "lambda.amazonaws.com", path: str = "/"
+) -> None:
+    trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    org.client("iam", account_id).create_role(
+        RoleName="IamUsersRealtime", Path=path, AssumeRolePolicyDocument=document
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "refused", "role", "status", "told", "remedy"),
+    [
+        pytest.param("lambda.amazonaws.com", "", "team/{name}", "ok", f":{A}:role/team/IamUs", "", id="well"),
+        pytest.param(
+            "lambda.amazonaws.com",
+            "",
+            "arn:aws:iam::{account_id}:role/team/{name}",
+            "ok",
+            f":{A}:role/",
+            "",
+            id="arn",
+        ),
+        pytest.param(
+            "", "", "{name}", "hole", "does not exist", "`c7n-iamusers roles --role function", id="missing"
+        ),
+        pytest.param(
+            "lambda.amazonaws.com",
+            "",
+            "{name}",
+            "hole",
+            f"the role of this name is arn:aws:iam::{A}:role/team/IamUsersRealtime",
+            "name its path too",
+            id="other-path",
+        ),
+        pytest.param(
+            "ec2.amazonaws.com",
+            "",
+            "team/{name}",
+            "hole",
+            "can't be assumed by lambda.amazonaws.com",
+            "let its trust policy allow sts:AssumeRole to lambda.amazonaws.com",
+            id="trusts-another",
+        ),
+        pytest.param(
+            "lambda.amazonaws.com",
+            "",
+            f"arn:aws:iam::{B}:role/IamUsersRealtime",
+            "hole",
+            "is in another account",
+            "name a role of the account",
+            id="of-another-account",
+        ),
+        pytest.param(
+            "lambda.amazonaws.com",
+            "AccessDenied",
+            "{name}",
+            "unknown",
+            "not checked",
+            f"allow iam:GetRole on it to {ROLE}, as `c7n-iamusers roles --setup` does for the deployer",
+            id="not-readable",
+        ),
+    ],
+)
+def test_the_role_of_a_function(
+    fleet: Rehearsal,
+    monkeypatch: pytest.MonkeyPatch,
+    service: str,
+    refused: str,
+    role: str,
+    status: str,
+    told: str,
+    remedy: str,
+) -> None:
+    """No reading, either: the role that deploys functions reads no users."""
+    mode = {"type": "cloudtrail", "events": ["CreateUser"], "role": role}
+    Path("policies.yml").write_text(yaml.safe_dump({"policies": [{**POLICY, "mode": mode}]}))
+    fleet.shared(name="IamUsersRealtime")
+    if service:
+        function_role(fleet.org, A, service, "/team/")
+    if refused:
+        fault(monkeypatch, "GetRole", refused)
+    found = {
+        each["name"]: each for each in fleet.checks("-a", "payments") if each["place"] == f"payments ({A})"
+    }
+    assert found.keys() == {"role", "function role", "region", "owner", "variables"}
+    assert found["function role"]["status"] == status
+    assert told in found["function role"]["text"]
+    assert remedy in found["function role"]["remedy"]
 
 
 def fault(monkeypatch: pytest.MonkeyPatch, operation: str, code: str) -> None:
@@ -416,10 +556,10 @@ def test_a_failure_of_our_own_hides_no_other_account(
 
     asked = Probes.account
 
-    def account(self: Any, target: Any, needed: Any) -> Any:
+    def account(self: Any, target: Any, *wanted: Any) -> Any:
         if target.account_id == A:
             raise RuntimeError("boom")
-        return asked(self, target, needed)
+        return asked(self, target, *wanted)
 
     monkeypatch.setattr(Probes, "account", account)
     (hole,) = fleet.holes()
@@ -476,12 +616,22 @@ def test_the_mailer(fleet: Rehearsal, changes: dict[str, Any], told: str) -> Non
     assert told in texts.get("hole", "")
 
 
-def test_a_table_names_holes_and_remedies(fleet: Rehearsal) -> None:
+def test_a_problem_is_a_paragraph_with_its_remedy(fleet: Rehearsal) -> None:
     no_owner(fleet)
     result = fleet.run()
     assert result.exit_code == 1
-    assert "no owner's address (vars.owner)  run c7n-iamusers owners --write" in result.stdout
-    assert result.stderr == "1 hole in 1 place\n"
+    told, remedy = "no owner's address (vars.owner)", "run c7n-iamusers owners --write, or write"
+    assert f"\n  problem: owner: {told}\n    what to do: {remedy}" in result.stdout
+    assert result.stderr == "1 problem in 1 place\n"
+
+
+def test_an_owner_that_is_no_address_is_told_once(fleet: Rehearsal) -> None:
+    announcing = {"type": "notify-owners", "notices": "n", "step": "announce", "days": 30, "to": ["{owner}"]}
+    acting = [{**announcing, "transport": {"type": "sqs", "queue": "{queue_url}"}}]
+    policies = [{**POLICY, "name": name, "actions": acting} for name in ("flag", "again")]
+    Path("policies.yml").write_text(yaml.safe_dump({"policies": policies}))
+    fleet.change(vars={"owner": "payments team"})
+    assert [each["name"] for each in fleet.holes()] == ["owner"]
 
 
 @pytest.mark.parametrize(

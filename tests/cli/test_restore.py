@@ -107,6 +107,9 @@ def test_the_account_is_as_before_but_for_what_is_listed(
     result = restore(run, journal=journal)
     org.configure(page_limit=None)
     assert result.exit_code == 0, result.output
+    assert [line for line in result.output.splitlines() if line.endswith(": restored")] == [
+        f"user {name} of account {ACCOUNT}: restored" for name in ("alice", "bob")
+    ]
     assert details(iam) == before
     assert {name: public(iam, name) for name in ("alice", "bob")} == material
     for word in (
@@ -144,6 +147,7 @@ def test_a_dry_run_shows_the_calls_and_makes_none(
     result = restore(run, "--dry-run", journal=journal)
     assert result.exit_code == 0
     assert 'iam:CreateUser {"UserName": "alice", "Path": "/a/b/"' in result.output
+    assert '"CertificateBody": "-----BEGIN CERTIFICATE----- ..."' in result.output
     assert "<the new id of APKA" in result.output
     assert not journal.exists()
     assert user_names(iam) == []
@@ -328,7 +332,10 @@ def test_a_living_user_gets_nothing_back_that_an_administrator_took(
     iam.detach_user_policy(UserName="alice", PolicyArn=ADMINISTRATOR)
     iam.remove_user_from_group(UserName="alice", GroupName="group-0")
     before = details(iam)
-    assert restore(run, "--yes", *named, journal=journal).exit_code == 0
+    result = restore(run, "--yes", *named, journal=journal)
+    assert result.exit_code == 0
+    told = "is restored already" if named else "still exists: nothing to restore"
+    assert f"user alice of account {ACCOUNT} {told}" in result.output
     assert details(iam) == before
 
 

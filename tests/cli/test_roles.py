@@ -44,7 +44,7 @@ USER = {"username": "tag:Email", "email": "tag:Email"}
 
 
 def roles(*options: str, policies: tuple[str, ...] = ("delete",), accounts: bool = True) -> Result:
-    files = [each for name in policies for each in ("--policy", str(ROOT / "policies" / f"{name}.yml"))]
+    files = [each for name in policies for each in ("-u", str(ROOT / "policies" / f"{name}.yml"))]
     config = ["-c", str(ROOT / "accounts.yml")] if accounts else []
     return CliRunner().invoke(main, ["roles", *files, "--runner", RUNNER, *config, *options])
 
@@ -124,6 +124,12 @@ def test_functions_have_a_role_and_so_has_who_deploys_them() -> None:
     group = "arn:aws:logs:*:*:log-group:/aws/lambda/custodian-iam-users-realtime-daily"
     assert {group, f"{group}:*"} <= set(places["logs:PutLogEvents"])
     assert deployer["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"AWS": RUNNER}
+    setup = printed(roles("--format", "json", "--setup", "--role", "deployer", *REALTIME, policies=()))
+    (*_, reading) = setup["PolicyDocument"]["Statement"]
+    assert (reading["Action"], reading["Resource"]) == (
+        ["iam:GetRole"],
+        ["arn:aws:iam::*:role/IamUsersRealtime"],
+    )
     # the functions' queue and buckets are not the runner's
     assert runner["PolicyDocument"]["Statement"][0]["Resource"] == [
         f"arn:aws:iam::*:role/{name}" for name in ("IamUsersDeployer", "IamUsersReader")

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -39,7 +40,7 @@ QUARANTINED = Quarantine(datetime(2026, 11, 1, tzinfo=timezone.utc), "park", "un
 def plan(
     planned: IamUser, refused: Collection[str] = (), quarantine: Quarantine | None = None, now: datetime = NOW
 ) -> Plan:
-    return plan_deletion(planned, now, quarantine=quarantine, refused=refused)
+    return plan_deletion(planned, now, quarantine=quarantine, refused=dict.fromkeys(refused, "AccessDenied"))
 
 
 def operations(planned: IamUser, refused: Collection[str] = ()) -> list[str]:
@@ -331,24 +332,36 @@ def test_the_deny_takes_the_first_form_that_fits_and_is_allowed(
 
 
 @pytest.mark.parametrize(
-    ("held", "refused"),
+    ("held", "refused", "cause"),
     [
-        pytest.param({"group": groups("Developers")}, (INLINE, ATTACHED, BOUNDARY), id="none-is-allowed"),
+        pytest.param(
+            {"group": groups("Developers")},
+            (INLINE, ATTACHED, BOUNDARY),
+            "AccessDenied: iam:PutUserPolicy, iam:AttachUserPolicy, iam:PutUserPermissionsBoundary. What to do: use a "
+            "role that changes users, or allow this one these actions",
+            id="none-is-allowed",
+        ),
         pytest.param(
             {"inline_policy": _inline(INLINE_QUOTA), "attached_policy": _attached(10)},
             (BOUNDARY,),
+            f"AccessDenied: iam:PutUserPermissionsBoundary; its inline policies use their quota of {INLINE_QUOTA} "
+            "characters; 10 managed policies are attached to it. What to do: use a role that changes users, or allow "
+            "this one these actions, or make room",
             id="no-room-and-no-boundary",
         ),
         pytest.param(
-            {"inline_policy": _inline(INLINE_QUOTA)}, (ATTACHED, BOUNDARY), id="no-room-and-none-allowed"
+            {"inline_policy": _inline(INLINE_QUOTA)},
+            (ATTACHED, BOUNDARY),
+            "AccessDenied: iam:AttachUserPolicy, iam:PutUserPermissionsBoundary; its inline policies use",
+            id="no-room-and-none-allowed",
         ),
     ],
 )
-def test_without_a_deny_all_nothing_is_planned(held: dict[str, Any], refused: tuple[str, ...]) -> None:
-    with pytest.raises(
-        DenyRefused,
-        match=rf"user alice of account {ACCOUNT}: no form of the Deny-all fits.*nothing was changed",
-    ):
+def test_without_a_deny_all_nothing_is_planned(
+    held: dict[str, Any], refused: tuple[str, ...], cause: str
+) -> None:
+    told = f"user alice of account {ACCOUNT}: no Deny-all can be put on it, and nothing is removed without one: {cause}"
+    with pytest.raises(DenyRefused, match=re.escape(told)):
         plan(user(**held), refused)
 
 

@@ -28,7 +28,9 @@ def snapshot(of: IamUser) -> Snapshot:
 
 
 def reviewed(*refused: str, made: datetime = NOW, quarantine: Quarantine | None = None) -> PlannedDeletion:
-    calls = plan_deletion(ALICE, made, quarantine=quarantine, refused=refused).calls
+    calls = plan_deletion(
+        ALICE, made, quarantine=quarantine, refused=dict.fromkeys(refused, "AccessDenied")
+    ).calls
     return PlannedDeletion(ALICE.subject, fingerprint(ALICE), calls)
 
 

@@ -73,6 +73,29 @@ def test_the_unknown_selects_nobody(selection: Selection, selected: bool) -> Non
     assert selection.selects(UNKNOWN, NOW) is selected
 
 
+@pytest.mark.parametrize(
+    ("selection", "assessment", "reason"),
+    [
+        pytest.param(Selection(unused_for=90), IDLE, "", id="selected"),
+        pytest.param(Selection(kinds=("human",), min_age=1001), IDLE, "min-age", id="the-first-of-two"),
+        pytest.param(Selection(any_of=("admin-rights",)), IDLE, "findings.any-of", id="any-of"),
+        pytest.param(Selection(none_of=("key-unused",)), UNKNOWN, "findings.none-of", id="none-of"),
+        pytest.param(Selection(kinds=("human",)), IDLE, "kinds", id="kind"),
+        pytest.param(Selection(unused_for=101), IDLE, "unused-for", id="used"),
+        pytest.param(
+            Selection(unused_for=1),
+            UNKNOWN,
+            "unused-for: console password: not read, access key: not read",
+            id="what-is-unknown",
+        ),
+    ],
+)
+def test_a_user_that_is_not_selected_has_a_reason(
+    selection: Selection, assessment: Assessment, reason: str
+) -> None:
+    assert selection.left_out_by(assessment, NOW) == reason
+
+
 def test_a_user_of_unknown_age_is_not_old() -> None:
     assert not Selection(min_age=1).selects(assessed(evidence(), user()), NOW)
 

@@ -56,7 +56,14 @@ def test_the_callers_own_account_needs_no_role(org: LocalOrg) -> None:
 
 
 @pytest.mark.parametrize(
-    "role", ["CloudCustodian", "arn:aws:iam::111122223333:role/X", "arn:aws:iam::{account_id}:user/X", ""]
+    "role",
+    [
+        "CloudCustodian",
+        "arn:aws:iam::111122223333:role/X",
+        "arn:aws:iam::111122223333:role/X-{account_id}",
+        "arn:aws:iam::{account_id}:user/X",
+        "",
+    ],
 )
 def test_a_role_that_is_none(org: LocalOrg, role: str) -> None:
     with pytest.raises(IdentityCenterError, match="is not the ARN of a role in each account"):

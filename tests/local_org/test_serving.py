@@ -16,8 +16,10 @@ from pathlib import Path
 
 import boto3
 import pytest
+import yaml
 from click.testing import CliRunner
 
+from aws_local_org import commands
 from c7n_iamusers.cli.main import main
 
 Serve = Callable[..., "subprocess.Popen[str]"]
@@ -101,7 +103,7 @@ def test_it_seeds_and_takes_mail_and_replaces_its_env_file(serve: Serve, tmp_pat
     )
     process = serve(
         *("--member-account", "210987654321=payments", "--users-per-account", "4"),
-        *("--mail-dir", "mails", "--env-file", "env"),
+        *("--mail-dir", "mails", "--smtp-port", "0", "--env-file", "env"),
     )
     environment = environment_of(process, "C7N_IAMUSERS_SMTP_PORT")
     with smtplib.SMTP("127.0.0.1", int(environment["C7N_IAMUSERS_SMTP_PORT"])) as client:
@@ -123,6 +125,12 @@ def test_somebody_elses_file_is_not_overwritten(tmp_path: Path, no_local_org: No
     assert done.exit_code == 1
     assert "exists and is not an env file of this command; choose another --env-file\n" in done.output
     assert (tmp_path / ".bashrc").read_text() == "alias ll='ls -l'\n"
+
+
+def test_mail_is_taken_at_the_port_of_the_mailer_that_comes_along() -> None:
+    mailer = yaml.safe_load((Path(__file__).parents[2] / "mailer.yml").read_text())
+    (port,) = [each.default for each in commands.serve.params if each.name == "smtp_port"]
+    assert port == mailer["smtp_port"]
 
 
 @pytest.mark.parametrize("option", ["--port", "--smtp-port"])

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -215,8 +217,32 @@ def test_the_roles_as_c7n_org_takes_them(role: Any, arns: tuple[str, ...]) -> No
     assert targets({"accounts": [{**ENTRY, "role": role}]})[0].roles == arns
 
 
+@pytest.mark.parametrize(
+    ("role", "acting"),
+    [
+        pytest.param("R", A, id="name"),
+        pytest.param(ROLE, A, id="own"),
+        pytest.param(f"arn:aws:iam::{B}:role/R", B, id="other"),
+        pytest.param([f"arn:aws:iam::{B}:role/Hop", ROLE], A, id="chain-to-its-own"),
+        pytest.param([ROLE, f"arn:aws:iam::{B}:role/R"], B, id="chain-to-another"),
+        pytest.param(None, A, id="none"),
+    ],
+)
+def test_the_last_role_is_of_the_account_of_its_entry(role: Any, acting: str) -> None:
+    data = {"accounts": [{**ENTRY, "account_id": B, "name": "research"}, {**ENTRY, "role": role}]}
+    data["accounts"][0]["role"] = "R"
+    fault = f"role arn:aws:iam::{B}:role/R is in account {B}" if acting == B else ""
+    assert [each.role_fault for each in targets(data, strict=False)] == ["", fault]
+    with (
+        pytest.raises(ValueError, match=re.escape(f"payments ({A}): {fault}: correct"))
+        if fault
+        else nullcontext()
+    ):
+        targets(data)
+
+
 def test_exemptions_of_no_account() -> None:
-    found = targets({"accounts": [ENTRY, {**ENTRY, "account_id": B, "name": "research"}]})
+    found = targets({"accounts": [ENTRY, {**ENTRY, "account_id": B, "name": "research", "role": "R"}]})
     named = ("", A, "Research", "pay*", "paymets", "999988887777")
     rules = [
         {"user": "x", "reason": "r", "expires": "2027-01-01", **({"account": each} if each else {})}
@@ -226,7 +252,7 @@ def test_exemptions_of_no_account() -> None:
     assert told == [f'user "x" in account "{each}" until 2027-01-01' for each in named[-2:]]
 
 
-@pytest.mark.parametrize("role", ["arn:aws:iam::1:role/R", [7], ["R"]])
+@pytest.mark.parametrize("role", ["arn:aws:iam::1:role/R", [7], ["R"], 7])
 def test_what_is_no_role(role: Any) -> None:
     with pytest.raises(ValueError, match=rf"account {A}: role .* is not the ARN of a role"):
         targets({"accounts": [{**ENTRY, "role": role}]})

@@ -10,6 +10,7 @@ import pytest
 from c7n.exceptions import PolicyValidationError
 
 from aws_local_org import LocalOrg, scripted_events
+from c7n_iamusers.evidence.attempts import NOT_QUARANTINED
 from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, deny_all_document
 from tests.interference import deny, on_call
 from tests.plugins.deletions import NAME, outcomes, user_names
@@ -61,7 +62,7 @@ def test_the_states(org: LocalOrg, iam: Any, tmp_path: Path) -> None:
     assert before["bob"]["deaf_to"] == [
         "1 of its credentials are deactivated, and AWS may not record attempts with them"
     ]
-    assert "it is not in quarantine" in before["carol"]["unread"][0]
+    assert "not in quarantine: " in before["carol"]["unread"][0]
     scripted_events.attempt(org, ACCOUNT, "alice", "ec2:RunInstances", "eu-west-1")
     (name,) = heard = answers(tmp_path, state=["heard"])
     assert name == "alice"
@@ -212,6 +213,33 @@ def test_a_second_filter_does_not_shorten_the_silence(org: LocalOrg, iam: Any, t
     policy({"filters": filters, "actions": [action]}, tmp_path).run()
     assert "the filter attempts listened since" in outcomes(tmp_path)["alice"]["reason"]
     assert "alice" in user_names(iam)
+
+
+@pytest.mark.parametrize(
+    ("rows", "earlier"),
+    [
+        pytest.param([("skipped", "not announced", 1), ("skipped", "active", 2)], "active", id="the-latest"),
+        pytest.param([("skipped", "active", 1), ("released", "", 2)], None, id="released-since"),
+        pytest.param([("skipped", NOT_QUARANTINED, 2), ("skipped", "active", 1)], "active", id="says-more"),
+        pytest.param([("skipped", "active", 2), (None, "", 1)], None, id="unreadable"),
+    ],
+)
+def test_why_a_user_is_in_no_quarantine_is_told_by_the_policy_that_left_it(
+    iam: Any, tmp_path: Path, rows: list[tuple[str | None, str, int]], earlier: str | None
+) -> None:
+    carol = iam.get_user(UserName="carol")["User"]
+    for number, (status, reason, day) in enumerate(rows):
+        beside = tmp_path / f"before-{number}"
+        beside.mkdir()
+        (beside / "journal.jsonl").touch()
+        row = {"arn": carol["Arn"], "unique_id": carol["UserId"], "status": status, "reason": reason}
+        row["time"] = f"2026-11-0{day}T00:00:00+00:00"
+        (beside / "outcomes.json").write_text(json.dumps([row]) if status else "[")
+    action = {"type": "composite-delete", "quiet": "not-heard", "quarantined-for": 2}
+    filters = [{"UserName": "carol"}, {"type": "unnecessary", "exempt": "none"}, {"type": "attempts"}]
+    (found,) = policy({"filters": filters, "actions": [action]}, tmp_path).run()
+    told = found["c7n:IamUser"]["outcome"]
+    assert (told["reason"], told.get("earlier")) == (NOT_QUARANTINED, earlier)
 
 
 @pytest.mark.parametrize(

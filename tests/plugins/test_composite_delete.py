@@ -271,17 +271,18 @@ def test_a_user_that_is_gone_is_skipped_and_said(
 
 
 def test_a_session_in_another_account_touches_nothing(org: LocalOrg, tmp_path: Path) -> None:
-    iam = org.client("iam", "444455556666")
-    iam.create_user(UserName="alice")
-    org.client("iam", ACCOUNT).create_user(UserName="alice")
-    found = policy({"filters": [ALL], "actions": ["composite-delete"]}, tmp_path)
-    (resource,) = found.resource_manager.resources()
-    resource["Arn"] = "arn:aws:iam::444455556666:user/alice"
+    """The users may be of c7n's cache, and so of the right account."""
+    other = "444455556666"
+    for account in (ACCOUNT, other):
+        org.client("iam", account).create_user(UserName="alice")
+    data = {"filters": [ALL], "actions": ["composite-delete"]}
+    (resource,) = policy(data).resource_manager.resources()
+    found = policy(data, tmp_path, assume_role=f"arn:aws:iam::{other}:role/CloudCustodian")
     with found.ctx:
         found.resource_manager.actions[0].process([resource])
     assert outcomes(tmp_path)["alice"]["status"] == "skipped"
-    assert "444455556666" in outcomes(tmp_path)["alice"]["reason"]
-    assert user_names(iam) == user_names(org.client("iam", ACCOUNT)) == ["alice"]
+    assert f"the session acts in {other}" in outcomes(tmp_path)["alice"]["reason"]
+    assert user_names(org.client("iam", other)) == user_names(org.client("iam", ACCOUNT)) == ["alice"]
 
 
 def test_later_actions_run_and_see_the_outcomes(

@@ -31,6 +31,9 @@ def test_intents_hold_everything_and_identity_center_is_not_called(rehearsal: Re
     rehearsal.user("alice", GivenName="Alice", FamilyName="Liddell")
     outcomes = rehearsal.run(mode="intent")
     assert {name: row["status"] for name, row in outcomes.items()} == {"alice": "intended"}
+    (resource,) = rehearsal.resources
+    assert outcomes["alice"]["unique_id"] == resource["UserId"]
+    assert datetime.fromisoformat(outcomes["alice"]["time"]).tzinfo
     calls = [
         call for call in rehearsal.org.calls if call.service in SERVICES and call.operation != "AssumeRole"
     ]

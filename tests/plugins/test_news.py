@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from c7n_iamusers.evidence.attempts import NOT_QUARANTINED
 from c7n_iamusers.plugins.messages import is_new, news_line, news_of, was_skipped, was_stopped
+from c7n_iamusers.plugins.resources import reason_for_owners
 
 DAY = date(2026, 12, 26)
 
@@ -67,6 +69,58 @@ def test_what_became_of_a_user(known: dict[str, Any], news: str) -> None:
     assert news_of({"UserName": "alice", "c7n:IamUser": known}) == news
 
 
+ACTIVE = "active within 30 days: its password was used on 2026-12-01 10:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("reason", "earlier", "said"),
+    [
+        pytest.param(NOT_QUARANTINED, "", "it is not in quarantine", id="not-in-quarantine"),
+        pytest.param(
+            NOT_QUARANTINED, ACTIVE, f"it was not put in quarantine: {ACTIVE}", id="and-an-earlier-outcome"
+        ),
+        pytest.param(ACTIVE, "exempt", ACTIVE, id="active"),
+        pytest.param(
+            "heard since 2026-11-01: ec2 RunInstances on 2026-11-02: find out who calls as this user, then give it an "
+            "exemption or release it; once nobody calls any more, quarantine it anew",
+            "",
+            "heard since 2026-11-01: ec2 RunInstances on 2026-11-02",
+            id="heard",
+        ),
+        pytest.param(
+            "nothing proves that it is unused: AWS does not report X; quiet: not-heard accepts that",
+            "",
+            "nothing proves that it is unused: AWS does not report X",
+            id="not-proven",
+        ),
+        pytest.param(
+            "its owners were not addressed: /notices/1 has no announcement of it that still counts; run the policy",
+            "",
+            "its owners were not addressed",
+            id="not-announced",
+        ),
+        pytest.param(
+            "it is unknown whether it is still in use: CloudTrail was not read in eu-west-1: AccessDenied",
+            "",
+            "it is not known whether it is still in use",
+            id="not-read",
+        ),
+        pytest.param(
+            "the name now belongs to another user (AIDA2; AIDA1 was flagged): flag again, without c7n's cache",
+            "",
+            "the name now belongs to another user (AIDA2; AIDA1 was flagged)",
+            id="another-user",
+        ),
+        pytest.param("exempt by user 'a' until 2027-01-01: run by us", "", None, id="no-remedy-of-ours"),
+        pytest.param("", "", "", id="none"),
+    ],
+)
+def test_a_reason_for_owners_leaves_out_what_operators_should_do(
+    reason: str, earlier: str, said: str | None
+) -> None:
+    assert reason_for_owners({"reason": reason, "earlier": earlier}) == (reason if said is None else said)
+
+
 @pytest.mark.parametrize(
     ("news", "said", "new"),
     [
@@ -76,6 +130,13 @@ def test_what_became_of_a_user(known: dict[str, Any], news: str) -> None:
         pytest.param("deleted", "failed", True, id="other"),
         pytest.param("skipped: active within days", "skipped: quarantine broken", True, id="other-reason"),
         pytest.param("unchanged", "quarantined", False, id="unchanged"),
+        pytest.param(
+            "skipped: not in quarantine",
+            "skipped: it is not in quarantine, by its Deny-all and the available journals",
+            False,
+            id="in-the-words-of-earlier-versions",
+        ),
+        pytest.param("failed", "skipped: not in quarantine", True, id="no-longer-for-its-quarantine"),
         pytest.param("heard: 2026-12-02T10", "heard: 2026-12-01T10", True, id="heard-again"),
         pytest.param("heard: 2026-12-01T10", "heard: 2026-12-02T10", False, id="heard-before"),
     ],

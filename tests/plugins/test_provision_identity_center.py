@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -35,6 +35,8 @@ def test_two_people_get_their_access(rehearsal: Rehearsal) -> None:
         "alice": "provisioned",
         "bob": "provisioned",
     }
+    assert [row["unique_id"] for row in outcomes.values()] == [each["UserId"] for each in rehearsal.resources]
+    assert all(datetime.fromisoformat(row["time"]).tzinfo for row in outcomes.values())
     made = rehearsal.mutations()
     assert sorted(made) == [
         "AttachManagedPolicyToPermissionSet",
@@ -206,7 +208,7 @@ def test_an_identity_center_that_will_not_do(
     assert f"policy under-test: account {ACCOUNT}" in str(error.value)
     assert "Nothing was touched" in str(error.value)
     row = rehearsal.outcomes()["alice"]
-    assert row["status"] == "failed"
+    assert (row["status"], bool(row["unique_id"]), bool(row["time"])) == ("failed", True, True)
     assert row["reason"].startswith(f"user alice of account {ACCOUNT}: ")
     assert rehearsal.mutations() == []
 

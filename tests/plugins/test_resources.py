@@ -17,6 +17,7 @@ from c7n.actions.notify import Notify
 from c7n_mailer.utils import get_rendered_jinja
 
 from aws_local_org import LocalOrg
+from c7n_iamusers.evidence.attempts import NOT_QUARANTINED
 from c7n_iamusers.plugins.resources import by_risk, for_message, register_messages
 from tests.policies import ACCOUNT, policy
 
@@ -121,6 +122,18 @@ def test_a_message_has_what_its_template_needs(action: dict[str, str], sent: set
     (found,) = for_message([{**whole, "c7n:IamUser": known}], action)
     assert found.keys() - {"c7n:IamUser"} == sent
     assert found["c7n:IamUser"].keys() == known.keys() - (set() if "GroupList" in sent else {"sources"})
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [("iam-users-deleted.html", "it is not in quarantine"), ("mine.html", NOT_QUARANTINED)],
+    ids=["ours", "another"],
+)
+def test_our_templates_tell_reasons_in_owners_words(template: str, reason: str) -> None:
+    row = {"UserName": "alice", "c7n:IamUser": {"outcome": {"status": "skipped", "reason": NOT_QUARANTINED}}}
+    (found,) = for_message([row], {"template": template})
+    assert found["c7n:IamUser"]["outcome"] == {"status": "skipped", "reason": reason}
+    assert row["c7n:IamUser"] == {"outcome": {"status": "skipped", "reason": NOT_QUARANTINED}}
 
 
 def test_the_highest_risk_comes_first() -> None:

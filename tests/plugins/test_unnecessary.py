@@ -18,6 +18,7 @@ from aws_local_org.seed import seed
 from aws_local_org.seeding.key_material import SSH_PUBLIC_KEYS
 from c7n_iamusers.exemptions import read_denied, read_usage
 from c7n_iamusers.iam.deny_all import DENY_ALL_NAME, Quarantine, deny_all_document
+from c7n_iamusers.plugins.policy_checks import exemption_rules
 from c7n_iamusers.plugins.unnecessary import Unnecessary
 from tests.interference import deny, on_call
 from tests.policies import ACCOUNT, policy
@@ -153,28 +154,39 @@ def test_the_log_says_how_many_users_each_rule_protects(iam: Any, caplog: pytest
     ]
 
 
+def test_the_log_says_what_leaves_users_out(iam: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        flagged(min_age=3000)
+    (line,) = [line for line in caplog.messages if " left out by " in line]
+    assert line.startswith("unnecessary: 4 left out by min-age: alice, ")
+    assert "0 are flagged: none" in caplog.text
+
+
 @pytest.mark.parametrize(
-    ("account", "name", "held"),
+    ("account", "name", "known", "held"),
     [
-        pytest.param(ACCOUNT, "", True, id="this-account"),
-        pytest.param("444455556666", "", False, id="another-account"),
-        pytest.param("pay*", "payments", True, id="by-name"),
-        pytest.param("dev-*", "payments", False, id="by-another-name"),
-        pytest.param("dev-*", "", True, id="the-name-is-not-known"),
+        pytest.param(ACCOUNT, "", ACCOUNT, True, id="this-account"),
+        # c7n goes on without an id where STS can't be asked; users' ARNs have it
+        pytest.param(ACCOUNT, "", None, True, id="the-id-is-not-known"),
+        pytest.param("444455556666", "", ACCOUNT, False, id="another-account"),
+        pytest.param("pay*", "payments", ACCOUNT, True, id="by-name"),
+        pytest.param("dev-*", "payments", ACCOUNT, False, id="by-another-name"),
+        pytest.param("dev-*", "", ACCOUNT, True, id="the-name-is-not-known"),
     ],
 )
 def test_a_rule_holds_in_its_account_for_filter_and_actions(
-    iam: Any, caplog: pytest.LogCaptureFixture, account: str, name: str, held: bool
+    iam: Any, caplog: pytest.LogCaptureFixture, account: str, name: str, known: str | None, held: bool
 ) -> None:
     rule = {"user": "alice", **RULE, "account": account}
     data = {"filters": [{"type": "unnecessary", "exempt": [rule]}], "actions": ["composite-delete"]}
     found = policy(data)
     if name:
         found.conditions.env_vars["account"] = {"name": name}
+    found.options.account_id = known
     manager = found.resource_manager
     caplog.set_level("INFO")
     assert ("alice" in {each["UserName"] for each in manager.resources()}) is not held
-    assert bool(manager.actions[0].exemption_rules()[0]) is held
+    assert bool(exemption_rules(manager, ACCOUNT)[0]) is held
     used = [usage for line in caplog.messages if (usage := read_usage(line))]
     assert used == [{("user", "alice", "2999-12-31", account): int(held)}]
     assert ("is not known, so these exemptions may be of other accounts" in caplog.text) is (
@@ -278,7 +290,7 @@ def test_an_exemption_list_is_read_at_each_look(iam: Any, tmp_path: Path) -> Non
     path.write_text("user,reason,expires\nalice,r,2999-12-31\n")
     found = policy({"filters": [{"type": "unnecessary", "exempt-from": str(path)}]})
     (unnecessary,) = found.resource_manager.filters
-    assert [rule.pattern for rule in unnecessary.rules()[0]] == ["alice"]
+    assert [rule.pattern for rule in unnecessary.rules(ACCOUNT)[0]] == ["alice"]
     path.write_text("user,reason,expires\nalice,r,2999-12-31\nbob,r,2999-12-31\n")
     assert {each["UserName"] for each in found.resource_manager.resources()} == {"carol", "dave"}
     path.write_text("user,reason,expires\n")

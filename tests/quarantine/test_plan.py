@@ -117,7 +117,8 @@ def _apply(to: IamUser, call: ApiCall) -> IamUser:
 def quarantine(
     to: IamUser, now: datetime = NOW, history: History = NOTHING_KNOWN, refused: Collection[str] = ()
 ) -> QuarantinePlan:
-    return plan_quarantine(to, now, "park", "unused for 90 days", history, refused)
+    codes = dict.fromkeys(refused, "AccessDenied")
+    return plan_quarantine(to, now, "park", "unused for 90 days", history, codes)
 
 
 def journal(
@@ -743,7 +744,7 @@ def test_without_a_possible_deny_credentials_are_deactivated(
 ) -> None:
     given = user(**CREDENTIALS, **further)
     planned = quarantine(given, refused=refused)
-    assert "user alice of account 111122223333: no form of the Deny-all fits" in planned.problem
+    assert "user alice of account 111122223333: no Deny-all can be put on it" in planned.problem
     assert not [call for call in planned.plan.calls if is_denial(call)]
     assert (planned.record.deny, planned.record.deactivated) == ("none", ("ACCA1", "AKIA1", "APKA1", "CERT1"))
     held = apply(given, planned.plan)

@@ -4,14 +4,15 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from c7n_iamusers.evidence.attempts import NOT_QUARANTINED
 from c7n_iamusers.execution.stores import DirectoryStore
-from c7n_iamusers.exemptions import denied_line, parse_rules
+from c7n_iamusers.exemptions import ExemptionRule, denied_line, parse_rules, usage_lines
 from c7n_iamusers.report.fleet import ANY, Expected, Fleet, Wanted, fleet_of
 from c7n_iamusers.report.outputs import read_outputs
 from c7n_iamusers.report.rendering import render_csv, render_html, render_json
@@ -128,6 +129,48 @@ def test_a_second_user_of_a_name_is_another(left: Outputs) -> None:
     }
 
 
+WITHOUT_ID = {"unique_id": "", "time": ""}
+
+
+@pytest.mark.parametrize(
+    ("selected", "row"),
+    [
+        pytest.param(True, {}, id="of-the-user-that-its-run-selected"),
+        pytest.param(False, {}, id="of-whom-nobody-selected"),
+        pytest.param(False, {"time": at(1)}, id="with-its-time"),
+        pytest.param(True, {"history": [{"status": "failed", **WITHOUT_ID}]}, id="with-a-history"),
+    ],
+)
+@pytest.mark.parametrize("restored", [True, False], ids=["seen-since", "never-seen-since"])
+def test_an_outcome_without_a_unique_id_is_not_of_a_user_that_was_deleted_before(
+    left: Outputs, selected: bool, row: dict[str, Any], restored: bool
+) -> None:
+    """The restored user has the ARN of the deleted one, and versions before wrote no unique id for an intent."""
+    back = {**resource("alice"), "UserId": "AIDAAGAIN", "CreateDate": at(3)}
+    left.leave("alice", policy=DELETE, days=5, outcomes=[outcome("alice", "deleted", days=5)])
+    left.leave(*[back] * restored, days=2)
+    intended = {**outcome("alice", "intended"), **WITHOUT_ID, **row}
+    left.leave(*[back] * selected, policy="iam-users-intents", days=1, outcomes=[intended])
+    found = rows(fleet(left))
+    known = "AIDAAGAIN" if selected or restored else ""
+    assert {each["unique_id"]: each["status"] for each in found} == {
+        "AIDAALICE": "deleted",
+        known: "intended",
+    }
+
+
+def test_an_outcome_without_a_unique_id_is_of_who_had_the_arn_then(left: Outputs) -> None:
+    back = {**resource("alice"), "UserId": "AIDAAGAIN", "CreateDate": at(3)}
+    for days, user in ((9, "alice"), (2, back)):
+        failed = {**outcome("alice", "failed", days=days), "unique_id": ""}
+        left.leave(user, policy="provision", days=days, outcomes=[failed], run=str(days))
+    left.leave("alice", policy=DELETE, days=5, outcomes=[outcome("alice", "deleted", days=5)])
+    assert {each["unique_id"]: len(each["outcomes"]) for each in rows(fleet(left))} == {
+        "AIDAALICE": 2,
+        "AIDAAGAIN": 1,
+    }
+
+
 @pytest.mark.parametrize(
     ("annotation", "severity"),
     [
@@ -140,6 +183,41 @@ def test_a_second_user_of_a_name_is_another(left: Outputs) -> None:
 def test_severity(left: Outputs, annotation: dict[str, Any], severity: str) -> None:
     left.leave(resource("alice", **annotation))
     assert users(fleet(left))["alice"]["severity"] == severity
+
+
+ACTIVE = "active within 30 days: its password was used on 2026-11-20 12:00 UTC"
+#: As earlier versions wrote it, and as this one does.
+NOT_QUARANTINED_BEFORE = "it is not in quarantine, by its Deny-all and the available journals: run the action"
+
+
+@pytest.mark.parametrize("says", [NOT_QUARANTINED, NOT_QUARANTINED_BEFORE, "not in quarantine"])
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [
+        pytest.param([("skipped", "not announced", 4), ("skipped", ACTIVE, 3)], ACTIVE, id="the-latest"),
+        pytest.param([("skipped", ACTIVE, 3), ("released", "", 2)], None, id="released-since"),
+        pytest.param([("unchanged", "as before", 4)], None, id="not-skipped"),
+        pytest.param([], None, id="nothing-else"),
+    ],
+)
+def test_why_a_user_is_in_no_quarantine_says_more_than_that_it_is_in_none(
+    left: Outputs, says: str, before: list[tuple[str, str, float]], reason: str | None
+) -> None:
+    rows = [outcome("alice", status, why, days) for status, why, days in before]
+    for number, row in enumerate(rows):
+        left.leave("alice", policy=f"policy-{number}", days=5, outcomes=[row])
+    left.leave("alice", policy=DELETE, days=1, outcomes=[outcome("alice", "skipped", says, 1)])
+    found = fleet(left)
+    alice = users(found)["alice"]
+    assert (alice["status"], alice["reason"], alice["outcomes"][0]["reason"]) == (
+        "skipped",
+        reason or says,
+        says,
+    )
+    skipped = {each["policy"]: each["skipped"] for each in found.policies}
+    assert skipped[DELETE] == {
+        "not in quarantine: active within 30 days" if reason else "not in quarantine": 1
+    }
 
 
 def test_evidence_that_a_later_run_did_not_ask_for_stays(left: Outputs) -> None:
@@ -423,6 +501,13 @@ def test_an_exempt_user_that_is_still_denied_needs_attention(
     assert needs(fleet(left)) == ([(ACCOUNT, "alice", "quarantine of an exempt user")] if named else [])
 
 
+def test_who_is_exempt_is_the_user_that_has_the_arn_now(left: Outputs) -> None:
+    left.leave(policy=DELETE, days=5, outcomes=[outcome("alice", "deleted", days=5)])
+    left.leave({**resource("alice"), "UserId": "AIDAAGAIN", "CreateDate": at(3)}, log=f"{OURS}\n{NOBODY}")
+    left.leave(policy="later", outcomes=[outcome("alice", "skipped", "already gone", days=4)])
+    assert [each["unique_id"] for each in fleet(left).attention] == ["AIDAAGAIN"]
+
+
 STOP = "the file notices/STOP stops every destructive action: the user was not touched. Remove the file and run again"
 
 
@@ -595,6 +680,16 @@ def test_whom_a_rule_protects(left: Outputs, logs: list[str], count: int | None)
         left.leave("alice", name=name, account=account, log=log)
     (rule,) = fleet(left).exemptions
     assert (rule["pattern"], rule["users"], rule["owner"]) == ("git-*", count, "platform@example.com")
+
+
+@pytest.mark.parametrize("users", ["4", "0"], ids=["used", "unused"])
+def test_a_rule_of_a_list_has_the_reason_and_owner_that_the_log_says(left: Outputs, users: str) -> None:
+    """The list itself is not in the output."""
+    rule = ExemptionRule("user", "ci-*", "a list's", date(2999, 1, 1), "team <a>")
+    lines = usage_lines([rule], {rule: int(users)})
+    left.leave("alice", log="\n".join(f"unnecessary: {each}" for each in [*lines, NOBODY]))
+    found = {each["pattern"]: (each["reason"], each["owner"]) for each in fleet(left).exemptions}
+    assert found == {"git-*": ("CodeCommit", "platform@example.com"), "ci-*": ("a list's", "team <a>")}
 
 
 def test_a_rule_matches_nobody_only_where_all_accounts_were_seen(left: Outputs) -> None:

@@ -128,6 +128,14 @@ def test_owners_and_preflight_run_with_the_roles_for_setting_up(
     org.client("sqs").create_queue(QueueName=queue)
     policies = [each for name in ("flag-and-notify", "provision") for each in ("-u", f"policies/{name}.yml")]
     checks = runs.command("preflight", "-c", str(runs.accounts), *policies, "--format", "json")
+    function = runs.documents["function"]
+    trust = json.dumps(function["AssumeRolePolicyDocument"])
+    org.client("iam", ACCOUNT).update_assume_role_policy(RoleName=function["RoleName"], PolicyDocument=trust)
+    account |= {"role": READER.replace("Reader", "Deployer")}
+    runs.accounts.write_text(yaml.safe_dump(data))
+    deploying = ("preflight", "-c", str(runs.accounts), "-u", "policies/realtime.yml", "--format", "json")
+    status = {each["name"]: each["status"] for each in json.loads(runs.command(*deploying))}
+    assert (status["function role"], status["role"]) == ("ok", "ok")
     assert [
         call.operation for call in org.calls if call.error_code in ("AccessDenied", "AccessDeniedException")
     ] == []
