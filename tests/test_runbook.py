@@ -130,12 +130,13 @@ def test_what_it_writes_is_ignored_by_git() -> None:
 
 
 def test_what_needs_no_earlier_run_runs(org: LocalOrg, checkout: Path) -> None:
-    trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    principals = {"AWS": "*", "Service": "lambda.amazonaws.com"}
+    trust = {"Effect": "Allow", "Principal": principals, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     for account_id, _ in org.settings.member_accounts:
         iam = org.client("iam", account_id)
         iam.create_user(UserName="alice")
-        for name in ("IamUsersReader", "IamUsersRemover"):
+        for name in ("IamUsersReader", "IamUsersRemover", "IamUsersDeployer", "IamUsersRealtime"):
             iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)
             iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
     with socket.create_server(("127.0.0.1", 0)) as mail:
