@@ -278,7 +278,7 @@ def _output_places(
             written |= dict.fromkeys(values.places("output", each, account))
         directory = lasting.rpartition("/")[0]
         if "{policy_name}" in lasting and directory.count("/") > 2:
-            listed |= dict.fromkeys(values.places("output", directory, account))
+            listed |= dict.fromkeys(values.places("output", f"{directory}/", account))
     return tuple(written), tuple(listed)
 
 
@@ -296,8 +296,40 @@ class _Names:
 
         sending = [part_data(part) for part in self.parts if part_data(part).get("assume_role") is False]
         queues = self._named("queue", [(data.get("transport") or {}).get("queue") for data in sending])
-        notices, records, sign_ins = map(self._places, ("notices", "record-from", "sign-ins"))
-        return Places(queues, (*notices, *outputs), records, sign_ins, listed)
+        notices = self._notices()
+        records, sign_ins = (
+            tuple(each for part in self.parts for each in self._places(part, key))
+            for key in ("record-from", "sign-ins")
+        )
+        return Places(
+            queues,
+            (*notices.written, *outputs),
+            (*notices.read, *records),
+            sign_ins,
+            (*notices.listed, *listed),
+        )
+
+    def _notices(self) -> Places:
+        """The notices of all accounts, or of ``account`` alone, whose function must neither forge nor hide others'."""
+        from c7n_iamusers.notices.notices import STOPS, directories
+        from c7n_iamusers.roles.documents import Places
+
+        found = [(part, url) for part in self.parts for url in self._places(part, "notices")]
+        if self.account == "*":
+            return Places(written=tuple(url for _, url in found))
+        written, read, listed = list[str](), list[str](), list[str]()
+        for part, url in found:
+            place = url.partition("?")[0].rstrip("/")
+            notices, exempt = (f"{place}/{each}" for each in directories(self.account))
+            read += [notices, exempt]
+            if not _is_notify(part):
+                listed += [f"{place}/{each}" for each in STOPS]
+                continue
+            written.append(notices)
+            # the step that announces nothing does not record who is exempt
+            if part_data(part).get("step") not in (None, "created"):
+                written.append(exempt)
+        return Places(written=tuple(written), read=tuple(read), listed=tuple(listed))
 
     def center(self) -> str:
         """The ARN of the role for Identity Center; empty if there is none."""
@@ -316,8 +348,14 @@ class _Names:
             dict.fromkeys(each for value in filter(None, values) for each in self.values.of(what, value))
         )
 
-    def _places(self, key: str) -> tuple[str, ...]:
-        """The ``s3://`` URLs that parts name as ``key``. Raises InvalidPolicyData."""
-        given = filter(None, (part_data(part).get(key) for part in self.parts))
-        found = dict.fromkeys(each for url in given for each in self.values.places(key, url, self.account))
+    def _places(self, part: Any, key: str) -> tuple[str, ...]:
+        """The ``s3://`` URLs that ``part`` names as ``key``. Raises InvalidPolicyData."""
+        url = part_data(part).get(key)
+        found = self.values.places(key, url, self.account) if url else ()
         return tuple(each for each in found if each.startswith("s3://"))
+
+
+def _is_notify(part: Any) -> bool:
+    from c7n.actions import Notify
+
+    return isinstance(part, Notify)

@@ -54,8 +54,8 @@ Document = Mapping[str, Any]
 class Places:
     """What a role itself sends to, writes and reads. ``queues``: ARNs or URLs. The others: ``s3://`` URLs.
 
-    ``written``, ``read``: everything below them. ``objects``: single ones that are read. ``listed``: directories, with
-    the names of what lies in them. A ``*`` in a key matches anything.
+    ``written``, ``read``: everything below them. ``objects``: single ones that are read. ``listed``: prefixes for which
+    keys are listed; that of a directory ends with a slash. A ``*`` in a key matches anything.
     """
 
     queues: tuple[str, ...] = ()
@@ -258,8 +258,7 @@ def _place_statements(places: Places, settings: RoleSettings, setup: bool = Fals
         *(_below(each) for each in places.read),
         *(_bucket_and_key(each) for each in places.objects),
     ]
-    listed = ((bucket, f"{key}/") for bucket, key in map(_bucket_and_key, places.listed))
-    yield from _listing([*read, *listed], settings)
+    yield from _listing([*read, *(_bucket_and_key(each, "") for each in places.listed)], settings)
 
     def arns(found: Iterable[tuple[str, str]], more: str = "") -> list[str]:
         return [f"arn:{partition}:s3:::{bucket}/{pattern}{more}" for bucket, pattern in found]
@@ -326,12 +325,12 @@ def _below(url: str) -> tuple[str, str]:
     return bucket, f"{prefix}/*" if prefix else "*"
 
 
-def _bucket_and_key(url: str) -> tuple[str, str]:
-    """Raises InvalidPolicyData if ``url`` names no bucket."""
+def _bucket_and_key(url: str, ending: str = "/") -> tuple[str, str]:
+    """The bucket, and the key without ``ending``. Raises InvalidPolicyData if ``url`` names no bucket."""
     parsed = urlparse(url)
     if parsed.scheme != "s3" or not _BUCKET.fullmatch(parsed.netloc):
         raise InvalidPolicyData(f"{url!r} is no place in S3: give s3://BUCKET/PREFIX")
-    return parsed.netloc, parsed.path.strip("/")
+    return parsed.netloc, parsed.path.lstrip("/").rstrip(ending)
 
 
 def _path_and_name(arn: str) -> tuple[str, str]:

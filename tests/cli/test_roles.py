@@ -115,11 +115,10 @@ def test_functions_have_a_role_and_so_has_who_deploys_them() -> None:
     places = {each["Action"][-1]: each["Resource"] for each in function["PolicyDocument"]["Statement"]}
     assert places["sqs:SendMessage"] == ["arn:aws:sqs:us-east-1:123456789012:c7n-mailer"]
     bucket = "arn:aws:s3:::example-iam-users-realtime/realtime"
+    # those of its own account
     assert places["s3:PutObjectAcl"] == [
-        f"{bucket}/notices/*",
-        # that of its own account
-        f"{bucket}/output/${{aws:PrincipalAccount}}/*",
-        f"{bucket}/quarantine-notices/*",
+        f"{bucket}/{place}/${{aws:PrincipalAccount}}/*"
+        for place in ("notices", "output", "quarantine-notices")
     ]
     group = "arn:aws:logs:*:*:log-group:/aws/lambda/custodian-iam-users-realtime-daily"
     assert {group, f"{group}:*"} <= set(places["logs:PutLogEvents"])
@@ -155,6 +154,52 @@ def test_functions_whose_roles_are_not_in_the_documents(
     result = of(tmp_path, {"type": "unnecessary", "exempt": "none"}, mode={**PERIODIC, **mode})
     assert result.exit_code == 1
     assert message in result.output
+
+
+OWN = "${aws:PrincipalAccount}"
+
+
+@pytest.mark.parametrize(
+    ("action", "written", "listed"),
+    [
+        pytest.param({"step": "created", "days": 2}, [f"{OWN}/*"], [], id="created"),
+        # who is exempt is recorded too
+        pytest.param(
+            {"step": "announce", "days": 30}, [f"{OWN}/*", f"exempt/{OWN}/*"], [], id="announcement"
+        ),
+        pytest.param({"noticed": 16}, [], ["STOP", "Stop", "stop"], id="quarantine"),
+    ],
+)
+def test_a_function_has_the_notices_of_its_own_account(
+    tmp_path: Path, action: dict[str, Any], written: list[str], listed: list[str]
+) -> None:
+    place = "s3://notices/all?region=us-east-1"
+    transport = {"type": "sqs", "queue": "arn:aws:sqs:us-east-1:1:q"}
+    sending = {"to": ["a@example.com"], "transport": transport, "assume_role": False}
+    more = {"type": "notify-owners", **sending} if "step" in action else {"type": "quarantine"}
+    flag = {"type": "unnecessary", "exempt": [{"user": "x", "reason": "r", "expires": "2099-01-01"}]}
+    options = {"execution-options": {"output_dir": "s3://runs/{account_id}"}}
+    found = printed(
+        of(
+            tmp_path,
+            {**more, **action, "notices": place},
+            section="actions",
+            filters=[flag],
+            mode={**PERIODIC, **options},
+        )
+    )
+    statements = found["function"]["PolicyDocument"]["Statement"]
+    resources = {name: each["Resource"] for each in statements for name in each["Action"] if "s3:" in name}
+    arn = "arn:aws:s3:::notices/all/"
+    in_notices = {name: [each for each in arns if "notices" in each] for name, arns in resources.items()}
+    assert in_notices["s3:PutObject"] == [f"{arn}{each}" for each in written]
+    assert in_notices["s3:GetObject"] == [f"{arn}{each}" for each in (f"{OWN}/*", f"exempt/{OWN}/*")]
+    prefixes = [
+        each["Condition"]["StringLike"]["s3:prefix"]
+        for each in statements
+        if each["Resource"] == ["arn:aws:s3:::notices"]
+    ]
+    assert prefixes == [sorted(f"all/{each}" for each in (f"{OWN}/*", f"exempt/{OWN}/*", *listed))]
 
 
 def test_the_output_of_a_function_that_names_none_is_the_runners(tmp_path: Path) -> None:
