@@ -324,6 +324,8 @@ _S3_PARAMETERS: Mapping[str, Mapping[str, str]] = {
     "DeleteObjects": _DELETING,
     "PutObjectRetention": _DELETING,
 }
+#: Operations that tell who may list the bucket that an object is missing (S3 API reference); others get AccessDenied.
+_TELLING = frozenset({"GetObject", "GetObjectAttributes", "HeadObject"})
 _GRANTS = ("full-control", "read", "read-acp", "write", "write-acp")
 
 
@@ -345,6 +347,17 @@ def _of_s3(principal: Principal, request: AwsRequest) -> Iterator[_Wanted]:
             yield f"s3:{action}", resource
     if source := parameters.get("CopySource"):
         yield _copied(str(source))
+    if operation in _TELLING and _is_missing(parameters):
+        yield "s3:ListBucket", _in_s3({"Bucket": parameters["Bucket"]})
+
+
+def _is_missing(parameters: Parameters) -> bool:
+    """Whether there is no such object, in a bucket that exists."""
+    if parameters.get("VersionId") or not {"Bucket", "Key"} <= parameters.keys():
+        return False
+    bucket = str(parameters["Bucket"])
+    partition, owner = s3_backends.bucket_accounts.get(bucket, ("", ""))
+    return bool(owner) and s3_backends[owner][partition].get_object(bucket, str(parameters["Key"])) is None
 
 
 def _in_s3(parameters: Parameters) -> str:
@@ -543,6 +556,9 @@ def _of_request(principal: Principal, request: AwsRequest, action: str) -> _Cont
     given: dict[str, Any] = {}
     if request.service == "s3":
         given = _of_s3_request(parameters)
+        if action == "s3:ListBucket" and "Key" in parameters:
+            # S3 compares the key of an object that is missing
+            given["s3:prefix"] = parameters["Key"]
     else:
         tags = _tags(parameters)
         given = _by_key("aws:requesttag/", tags)
