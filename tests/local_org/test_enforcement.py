@@ -23,6 +23,8 @@ ACCOUNT = "111122223333"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/CloudCustodian"
 CALLER = Principal(ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/CloudCustodian/ci", "AROA:ci", ROLE)
 IAM, SSO, STORE = f"arn:aws:iam::{ACCOUNT}:", "arn:aws:sso:::", "arn:aws:identitystore::"
+FUNCTION = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:f"
+EVENTS = f"arn:aws:events:us-east-1:{ACCOUNT}:"
 D = "123456789012:identitystore/d-1"
 
 
@@ -228,6 +230,32 @@ def document(*actions: str, effect: str = "Allow", resource: str = "*", **given:
         ),
         ("sts", "AssumeRole", {"RoleArn": ROLE}, {("sts:AssumeRole", ROLE)}),
         ("sts", "GetCallerIdentity", {}, set()),
+        (
+            "lambda",
+            "CreateFunction",
+            {"FunctionName": "f", "Role": f"{IAM}role/r", "Tags": {"k": "v"}},
+            {
+                ("lambda:CreateFunction", FUNCTION),
+                ("lambda:TagResource", FUNCTION),
+                ("iam:PassRole", f"{IAM}role/r"),
+            },
+        ),
+        (
+            "lambda",
+            "UpdateFunctionConfiguration",
+            {"FunctionName": FUNCTION, "Role": f"{IAM}role/r"},
+            {("lambda:UpdateFunctionConfiguration", FUNCTION), ("iam:PassRole", f"{IAM}role/r")},
+        ),
+        ("lambda", "UntagResource", {"Resource": FUNCTION}, {("lambda:UntagResource", FUNCTION)}),
+        # which this module does not know
+        ("lambda", "Invoke", {"FunctionName": "f"}, {("lambda:Invoke", None)}),
+        ("events", "PutRule", {"Name": "r"}, {("events:PutRule", f"{EVENTS}rule/r")}),
+        (
+            "events",
+            "PutTargets",
+            {"Rule": "r", "EventBusName": "b", "Targets": [{"Id": "1", "RoleArn": f"{IAM}role/r"}]},
+            {("events:PutTargets", f"{EVENTS}rule/b/r"), ("iam:PassRole", f"{IAM}role/r")},
+        ),
         ("organizations", "ListAccounts", {}, {("organizations:ListAccounts", "*")}),
         (
             "organizations",

@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import pytest
 import yaml
+from c7n import mu
 from c7n.config import Config
 from c7n.policy import PolicyCollection
 from c7n.resources import load_resources
@@ -35,6 +36,7 @@ RUNNER = f"arn:aws:iam::{MANAGEMENT}:role/Runner"
 CENTER = f"arn:aws:iam::{MANAGEMENT}:role/Center"
 READER, REMOVER = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("IamUsersReader", "IamUsersRemover"))
 FUNCTION = f"arn:aws:iam::{ACCOUNT}:role/IamUsersRealtime"
+DEPLOYER = f"arn:aws:iam::{ACCOUNT}:role/IamUsersDeployer"
 BUCKET = "example-iam-users-realtime"
 #: All that ship, but for an example, since the local organization has no Security Hub.
 FILES = sorted({path.stem for path in (ROOT / "policies").glob("*.yml")} - {"findings-to-security-hub"})
@@ -78,6 +80,18 @@ class Enforced:
             patched.setattr(Interruption, "sleep", lambda *_: None)
             for policy in self._policies(name, {}, output_dir=output):
                 policy.push(event, None)
+
+    def deploy(self, name: str) -> None:
+        """The functions of ``policies/NAME.yml``, by the runner with the deployer, with archives without packages."""
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(mu, "custodian_archive", lambda packages: mu.PythonPackageArchive(()))
+            # Cloud Custodian's own leaves the file open
+            content = b"PK\5\6" + bytes(18)
+            patched.setattr(mu.PythonPackageArchive, "get_bytes", lambda _: content)
+            output = str(self.path / "deployed")
+            options = {"assume_role": DEPLOYER, "external_id": "e-1", "output_dir": output}
+            for policy in self._policies(name, {}, **options):
+                policy.get_execution_mode().provision()
 
     def _policies(self, name: str, names: dict[str, str], **options: Any) -> PolicyCollection:
         self.ran.add(name)

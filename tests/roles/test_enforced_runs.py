@@ -23,6 +23,7 @@ from tests.policies import ACCOUNT
 from tests.roles.enforced import (
     BUCKET,
     CENTER,
+    DEPLOYER,
     FILES,
     FUNCTION,
     FUNCTIONS,
@@ -40,6 +41,7 @@ KINDS = {
     CENTER: "identity-center",
     RUNNER: "runner",
     FUNCTION: "function",
+    DEPLOYER: "deployer",
 }
 
 
@@ -105,11 +107,14 @@ def test_the_functions_run_with_exactly_their_role(
         answer = {"user": {"userName": name, "userId": user["UserId"]}}
         return trail.event("CreateUser", trail.CONSOLE, {"userName": name}, answer, now)
 
+    for _ in range(2):
+        # creates them, then finds them there
+        runs.deploy("realtime")
     runs.push("realtime", created("dave"))
     runs.push("realtime-quarantine", created("dave"))
     assert "c7n-iamusers-deny-all" in iam.list_user_policies(UserName="dave")["PolicyNames"]
     assert runs.ran == FUNCTIONS
-    check_that_all_is_needed(runs, {FUNCTION: 20})
+    check_that_all_is_needed(runs, {FUNCTION: 20, DEPLOYER: 9})
     check_that_others_are_out_of_reach(org)
     runs.put("function", without(runs.documents["function"], "sqs:SendMessage"))
     with pytest.raises(
