@@ -25,8 +25,8 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 
 if TYPE_CHECKING:
     from c7n_iamusers.iam.permissions import Needed
-    from c7n_iamusers.organization.readiness import AccountValues
-    from c7n_iamusers.roles.documents import Functions, Places, RoleNeeds
+    from c7n_iamusers.organization.readiness import AccountValues, Target
+    from c7n_iamusers.roles.documents import Functions, Places, RoleNeeds, RoleSettings
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 #: What Cloud Custodian fills in in an output's URL, and what of it changes between runs.
@@ -137,6 +137,7 @@ def roles(
     pulling = [each for each in policies if each.execution_mode == "pull"]
     names = _Names([*parts_of(pulling)], values)
     known = RoleSettings(runner, center=center or names.center(), **settings)
+    _check_partitions(known, values.targets)
     places = names.places(written, listed)
     functions = _functions([each for each in policies if each not in pulling], values, outputs)
     needs = replace(role_needs(pulling, values, restore, undo), functions=functions, setup=setup)
@@ -186,6 +187,20 @@ def _check(settings: Mapping[str, str], only: str | None) -> None:
         )
     if any(each in settings["runner_principal"] for each in "*?"):
         raise click.UsageError("--runner-principal: give one ARN or one service, without * and ?")
+
+
+def _check_partitions(settings: RoleSettings, targets: Iterable[Target]) -> None:
+    """Raises InvalidPolicyData for an account, or a role, in another partition than the runner's."""
+    found = {str(each): each.partition for each in targets if each.roles or {*each.regions} - {"all"}}
+    if settings.center:
+        found[f"the role for Identity Center {settings.center}"] = settings.center.split(":")[1]
+    for what, partition in found.items():
+        if partition != settings.partition:
+            raise InvalidPolicyData(
+                f"{what} is in partition {partition}, and the runner {settings.runner} in {settings.partition}: a role "
+                "trusts no role of another partition. Print the roles of each partition by themselves, with its own "
+                "accounts file, --runner and --identity-center-role"
+            )
 
 
 def _functions(policies: Sequence[Any], values: AccountValues, outputs: Sequence[str]) -> Functions | None:
@@ -340,6 +355,12 @@ class _Names:
                 f"the policies name several roles for Identity Center ({', '.join(found)}): give one as "
                 "--identity-center-role"
             )
+        for each in found:
+            if not is_role_arn(each):
+                raise InvalidPolicyData(
+                    f"{each!r}, the role for Identity Center of the policies, is not the ARN of a role: correct it "
+                    "there or in the accounts file, or give --identity-center-role"
+                )
         return next(iter(found), "")
 
     def _named(self, what: str, values: Iterable[Any]) -> tuple[str, ...]:

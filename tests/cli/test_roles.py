@@ -415,6 +415,57 @@ def test_what_is_missing_is_named(options: tuple[str, ...], accounts: bool, mess
     assert message in result.output
 
 
+GOV = "arn:aws-us-gov:iam"
+
+
+@pytest.mark.parametrize(
+    ("account", "runner", "center", "message"),
+    [
+        pytest.param(
+            {"role": f"{GOV}::111122223333:role/R"}, RUNNER, CENTER, "payments (111122223333)", id="role"
+        ),
+        pytest.param({"regions": ["us-gov-west-1"]}, RUNNER, CENTER, "payments (111122223333)", id="region"),
+        pytest.param(
+            {"role": "R", "regions": ["us-east-1"]},
+            f"{GOV}::123456789012:role/Runner",
+            f"{GOV}::123456789012:role/Center",
+            "payments (111122223333) is in partition aws",
+            id="runner",
+        ),
+        pytest.param(
+            {"role": "R"}, RUNNER, f"{GOV}::123456789012:role/Center", "Identity Center", id="center"
+        ),
+        pytest.param({"role": "R"}, RUNNER, "Center", "'Center', the role for Identity Center", id="name"),
+        pytest.param(
+            {"regions": ["us-gov-west-1"]},
+            f"{GOV}::123456789012:role/Runner",
+            f"{GOV}::123456789012:role/Center",
+            "",
+            id="same",
+        ),
+        # not known: variables are all that is taken of it
+        pytest.param(
+            {"regions": ["all"]},
+            f"{GOV}::123456789012:role/Runner",
+            f"{GOV}::123456789012:role/Center",
+            "",
+            id="any",
+        ),
+    ],
+)
+def test_no_role_trusts_one_of_another_partition(
+    tmp_path: Path, account: dict[str, Any], runner: str, center: str, message: str
+) -> None:
+    data = yaml.safe_load((ROOT / "accounts.yml").read_text())
+    data["vars"]["identity_center_role"] = center
+    kept = {key: value for key, value in data["accounts"][0].items() if key not in ("role", "regions")}
+    accounts = tmp_path / "accounts.yml"
+    accounts.write_text(yaml.safe_dump({**data, "accounts": [{**kept, **account}]}))
+    result = roles("-c", str(accounts), "--runner", runner, accounts=False)
+    assert (result.exit_code != 0) == bool(message)
+    assert message in result.output
+
+
 def test_a_role_that_is_not_taken() -> None:
     result = roles("--role", "identity-center", policies=("remind",))
     assert result.exit_code == 1
