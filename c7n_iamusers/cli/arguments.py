@@ -22,6 +22,8 @@ _ACCOUNT = re.compile(r"[0-9]{12}")
 _ROLE = re.compile(r"arn:([a-z-]+):iam::[0-9]{12}:role/([\x21-\x7e]*/)?[\w+=,.@-]{1,64}", re.ASCII)
 # Organization: AWS Organizations API reference
 _ORGANIZATION = re.compile(r"o-[a-z0-9]{10,32}")
+# ExternalId: STS API reference, AssumeRole
+_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 
 
@@ -65,6 +67,15 @@ def account_ids(
 def any_account_id(context: click.Context, parameter: click.Parameter, value: str) -> str:
     """An account id of 12 digits, or ``*``. Raises click.BadParameter for anything else."""
     return value if value == "*" else account_id(context, parameter, value)
+
+
+def external_id(_: click.Context, __: click.Parameter, value: str) -> str:
+    """An external id; empty for none. Raises click.BadParameter for anything else."""
+    if value and not _EXTERNAL_ID.fullmatch(value):
+        raise click.BadParameter(
+            f"{value!r} is not an external id: give 2 to 1,224 letters, digits and _+=,.@:/-, without spaces"
+        )
+    return value
 
 
 def organization_id(_: click.Context, __: click.Parameter, value: str) -> str:

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from c7n_iamusers.cli.arguments import is_role_arn, organization_id, policy_files, role_arn, role_name
+from c7n_iamusers.cli.arguments import (
+    external_id,
+    is_role_arn,
+    organization_id,
+    policy_files,
+    role_arn,
+    role_name,
+)
 from c7n_iamusers.cli.output import format_option, print_json
 from c7n_iamusers.cli.permissions import (
     account_values,
@@ -34,6 +41,13 @@ _FILLED_IN = re.compile(r"\{(account_id|region|policy_name|now|uuid)([!:][^{}]*)
 _CHANGING = re.compile(r"\{(now|uuid)[^}]*\}")
 #: The modes of Cloud Custodian that make a Lambda function and a rule of EventBridge.
 _MODES = ("cloudtrail", "periodic")
+#: A service, a role or a user, or an account; or nothing.
+_PRINCIPAL = re.compile(
+    r"([a-z0-9-]+\.)+amazonaws\.com(\.cn)?"
+    r"|arn:(?P<partition>[a-z-]+):iam::(?P<account>[0-9]{12}):(?P<name>root|(role|user)/[\w+=,.@/-]*[\w+=,.@-])"
+    r"|",
+    re.ASCII,
+)
 #: The account of the role itself, in its policy.
 _OWN_ACCOUNT = "${aws:PrincipalAccount}"
 
@@ -67,7 +81,13 @@ _OWN_ACCOUNT = "${aws:PrincipalAccount}"
     help="Who may assume the runner's role, such as ec2.amazonaws.com. Without it the role must exist, and gets a "
     "policy only.",
 )
-@click.option("--external-id", default="", metavar="TEXT", help="As external_id in the accounts file.")
+@click.option(
+    "--external-id",
+    default="",
+    metavar="TEXT",
+    callback=external_id,
+    help="As external_id in the accounts file.",
+)
 @click.option(
     "--org-id",
     "organization",
@@ -129,7 +149,7 @@ def roles(
     from c7n_iamusers.roles.rendering import rendered_role
 
     policies = [policy for file in files for policy in loaded(file)]
-    _check(settings, only)
+    _check(runner, settings, only)
     values = account_values(config)
     for url in outputs:
         _check_output(url)
@@ -178,15 +198,31 @@ def role_needs(
     return RoleNeeds(reader, remover, in_center)
 
 
-def _check(settings: Mapping[str, str], only: str | None) -> None:
+def _check(runner: str, settings: Mapping[str, str], only: str | None) -> None:
     """Raises click.UsageError for what would give roles that are useless or too wide."""
     names = ("reader", "remover", "deployer")
     if len({settings[each] for each in names}) < len(names) and not only:
         raise click.UsageError(
             "--reader, --remover and --deployer are three roles: give them different names, or print one by --role"
         )
-    if any(each in settings["runner_principal"] for each in "*?"):
-        raise click.UsageError("--runner-principal: give one ARN or one service, without * and ?")
+    principal = settings["runner_principal"]
+    found = _PRINCIPAL.fullmatch(principal)
+    if found is None:
+        raise click.UsageError(
+            f"--runner-principal: {principal!r} is neither a service, such as ec2.amazonaws.com, nor the ARN of a role "
+            "or user. Give the role of a session in its place; for a federated principal leave the option out, and "
+            "create the role with its trust policy yourself"
+        )
+    _, partition, _, _, account = runner.split(":")[:5]
+    if found["account"] and found["partition"] != partition:
+        raise click.UsageError(
+            f"--runner-principal: {principal} is in another partition than --runner {runner}"
+        )
+    if found["name"] == "root" and found["account"] != account:
+        raise click.UsageError(
+            f"--runner-principal: {principal} would let every role and user of account {found['account']} run as the "
+            "runner that its own policies allow to: give the ARN of one role there"
+        )
 
 
 def _check_partitions(settings: RoleSettings, targets: Iterable[Target]) -> None:

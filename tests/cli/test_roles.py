@@ -27,6 +27,7 @@ PERIODIC = {
     "packages": ["c7n_iamusers"],
     "handler": "c7n_iamusers.handler.run",
 }
+GOV = "arn:aws-us-gov:iam"
 NOT_FOUND = "ResourceNotFoundException"
 #: A function, as each call on it answers.
 FUNCTION = {
@@ -386,7 +387,26 @@ def test_exemptions_in_a_bucket_that_the_accounts_file_names(tmp_path: Path, com
         pytest.param(("--reader", "team/Reader"), True, "'team/Reader' is not the name", id="path-of-reader"),
         pytest.param(("--reader", "X", "--remover", "X"), True, "give them different names", id="one-name"),
         pytest.param(("--deployer", "IamUsersReader"), True, "give them different names", id="two-names"),
-        pytest.param(("--runner-principal", "*"), True, "without * and ?", id="anybody"),
+        *(
+            pytest.param(("--runner-principal", given), True, said, id=f"principal-{given}")
+            for given, said in (
+                ("*", "is neither a service"),
+                ("foo", "is neither a service"),
+                ("ec2.amazonaws.com.example.com", "is neither a service"),
+                ("arn:aws:iam::123456789012:role/*", "is neither a service"),
+                ("arn:aws:sts::123456789012:assumed-role/CI/run", "is neither a service"),
+                ("arn:aws:iam::123456789012:oidc-provider/example.com", "is neither a service"),
+                ("arn:aws:iam::123456789012:user/", "is neither a service"),
+                ("arn:aws:iam::999999999999:root", "would let every role and user of account 999999999999"),
+                (f"{GOV}::123456789012:role/CI", "is in another partition than --runner"),
+            )
+        ),
+        *(
+            pytest.param(
+                ("--external-id", given), True, "is not an external id", id=f"external-id-{given[:4]}"
+            )
+            for given in ("a b", "x", "a" * 1225, "a\n", "\u00e4\u00e4")
+        ),
         pytest.param(
             ("-s", "s3://{account_id}-runs"),
             False,
@@ -403,6 +423,12 @@ def test_exemptions_in_a_bucket_that_the_accounts_file_names(tmp_path: Path, com
             id="name",
         ),
         pytest.param(("--org-id", "o-*"), True, "'o-*' is not the id of an organization", id="organization"),
+        pytest.param(
+            ("-s", "s3://runs/*/x"),
+            True,
+            "the output s3://runs/*/x has a *, which stands for anything in a policy",
+            id="any-output",
+        ),
         pytest.param(("-s", "output"), True, "'output' is not s3://BUCKET/PREFIX", id="directory"),
         pytest.param(
             ("--remover", "IamUsersRealtime", *REALTIME), True, "have a role of their own", id="function"
@@ -413,9 +439,6 @@ def test_what_is_missing_is_named(options: tuple[str, ...], accounts: bool, mess
     result = roles(*options, accounts=accounts)
     assert result.exit_code != 0
     assert message in result.output
-
-
-GOV = "arn:aws-us-gov:iam"
 
 
 @pytest.mark.parametrize(
@@ -464,6 +487,25 @@ def test_no_role_trusts_one_of_another_partition(
     result = roles("-c", str(accounts), "--runner", runner, accounts=False)
     assert (result.exit_code != 0) == bool(message)
     assert message in result.output
+
+
+@pytest.mark.parametrize(
+    ("principal", "kind"),
+    [
+        pytest.param("ec2.amazonaws.com", "Service", id="service"),
+        pytest.param("states.us-east-1.amazonaws.com", "Service", id="regional"),
+        pytest.param("ec2.amazonaws.com.cn", "Service", id="china"),
+        pytest.param("arn:aws:iam::999999999999:role/ci/Runs", "AWS", id="role"),
+        pytest.param("arn:aws:iam::999999999999:user/ci", "AWS", id="user"),
+        pytest.param("arn:aws:iam::123456789012:root", "AWS", id="own-account"),
+    ],
+)
+def test_who_may_be_the_principal_of_the_runner(principal: str, kind: str) -> None:
+    options = ("--runner-principal", principal, "--external-id", "team:a/b=c,d.e@f+g-h_1")
+    (trust,) = printed(roles(*options, "--role", "runner", "--format", "json"))["AssumeRolePolicyDocument"][
+        "Statement"
+    ]
+    assert trust["Principal"] == {kind: principal}
 
 
 def test_a_role_that_is_not_taken() -> None:
