@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,6 +16,7 @@ from c7n_iamusers.exceptions import InvalidPolicyData
 if TYPE_CHECKING:
     from c7n_iamusers.organization.readiness import Target
 
+_Read = TypeVar("_Read")
 #: Stands for the account's id in a role's ARN.
 ACCOUNT_ID = "{account_id}"
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -132,20 +134,28 @@ def targets_in(
 
     Raises InvalidPolicyData.
     """
-    import yaml
-
     from c7n_iamusers.organization.readiness import chosen, targets
 
-    try:
-        found = targets(yaml.safe_load(path.read_bytes()), strict=strict)
-    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise InvalidPolicyData(f"{path}: can't be read as c7n-org's accounts file: {error}") from error
+    found = read_accounts(path, partial(targets, strict=strict))
     if not names and not tags:
         return found
     try:
         return chosen(found, names, tags)
     except ValueError as error:
         raise InvalidPolicyData(f"{path}: {error}: correct -a and -t, or the file") from error
+
+
+def read_accounts(path: Path, read: Callable[[Any], _Read]) -> _Read:
+    """What ``read`` makes of the content of the accounts file. Raises InvalidPolicyData where that raises ValueError.
+
+    A key that is given twice is refused: YAML's reader would silently drop the first value.
+    """
+    from c7n_iamusers.text.rows import read_yaml
+
+    try:
+        return read(read_yaml(path.read_bytes()))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InvalidPolicyData(f"{path}: can't be read as c7n-org's accounts file: {error}") from error
 
 
 def is_role_arn(value: str) -> bool:

@@ -508,6 +508,14 @@ def test_who_may_be_the_principal_of_the_runner(principal: str, kind: str) -> No
     assert trust["Principal"] == {kind: principal}
 
 
+def test_an_accounts_file_with_two_lists(tmp_path: Path) -> None:
+    accounts = tmp_path / "accounts.yml"
+    accounts.write_text((ROOT / "accounts.yml").read_text() + "accounts: []\n")
+    result = roles("-c", str(accounts), accounts=False)
+    assert result.exit_code == 1
+    assert "the key 'accounts' is given twice" in result.output
+
+
 def test_a_role_that_is_not_taken() -> None:
     result = roles("--role", "identity-center", policies=("remind",))
     assert result.exit_code == 1
