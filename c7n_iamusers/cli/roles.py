@@ -141,11 +141,12 @@ def roles(
 
     member-reader and member-remover are for each member account, identity-center for the account that administers
     Identity Center, and runner for the account in which c7n-org runs. Policies that change users are the remover's,
-    all others the reader's. Policies with a Lambda mode run as the role that mode.role names, which is function, and
-    c7n-org deploys them as deployer; both are for each member account. What each may do comes from what the filters and
-    actions declare. The printed JSON has a member for each role; with --role it is the document alone.
+    all others the reader's. Policies with a Lambda mode run as the role that mode.role names, which is function (and
+    function-2, ... where they name several), and c7n-org deploys them as deployer; these are for each member account.
+    What each may do comes from what the filters and actions declare. The printed JSON has a member for each role; with
+    --role it is the document alone.
     """
-    from c7n_iamusers.roles.documents import RoleSettings, role_documents
+    from c7n_iamusers.roles.documents import FUNCTION, RoleSettings, role_documents
     from c7n_iamusers.roles.rendering import rendered_role
 
     policies = [policy for file in files for policy in loaded(file)]
@@ -161,10 +162,16 @@ def roles(
     places = names.places(written, listed)
     functions = _functions([each for each in policies if each not in pulling], values, outputs)
     needs = replace(role_needs(pulling, values, restore, undo), functions=functions, setup=setup)
-    if functions and functions.role.rpartition("/")[2] in (known.reader, known.remover, known.deployer):
+    for each in functions:
+        if each.role.rpartition("/")[2] in (known.reader, known.remover, known.deployer):
+            raise InvalidPolicyData(
+                f"mode.role is {each.role}, and so is --reader, --remover or --deployer: the functions have a role of "
+                "their own, so give another name"
+            )
+    if only == FUNCTION and len(functions) > 1:
         raise InvalidPolicyData(
-            f"mode.role is {functions.role}, and so is --reader, --remover or --deployer: the functions have a role of "
-            "their own, so give another name"
+            f"the functions have several roles ({', '.join(each.role for each in functions)}): print all, or give the "
+            "files of one of them"
         )
     found = {each.kind: rendered_role(each, output_format) for each in role_documents(needs, known, places)}
     if only and only not in found:
@@ -239,19 +246,34 @@ def _check_partitions(settings: RoleSettings, targets: Iterable[Target]) -> None
             )
 
 
-def _functions(policies: Sequence[Any], values: AccountValues, outputs: Sequence[str]) -> Functions | None:
-    """The policies that run in AWS Lambda. ``outputs``: of the runner, which a function has if it names no other.
+def _functions(
+    policies: Iterable[Any], values: AccountValues, outputs: Sequence[str]
+) -> tuple[Functions, ...]:
+    """The policies that run in AWS Lambda, by their role. ``outputs``: see ``_functions_of``.
 
     Raises InvalidPolicyData.
     """
+    by_role = dict[str, list[Any]]()
+    for policy in policies:
+        role, *others = dict.fromkeys(_function_roles(policy, values))
+        if others:
+            raise InvalidPolicyData(
+                f"{policy.name}: its function has several roles ({', '.join([role, *others])}): give them one name in "
+                "all accounts"
+            )
+        by_role.setdefault(role, []).append(policy)
+    return tuple(_functions_of(role, found, values, outputs) for role, found in by_role.items())
+
+
+def _functions_of(
+    role: str, policies: Sequence[Any], values: AccountValues, outputs: Sequence[str]
+) -> Functions:
+    """``outputs``: of the runner, which a function has if it names no other."""
     from c7n_iamusers.iam.permissions import Needed
     from c7n_iamusers.roles.documents import Functions
 
-    if not policies:
-        return None
-    roles, needed, given = dict[str, None](), Needed(), dict[str, None]()
+    needed, given = Needed(), dict[str, None]()
     for policy in policies:
-        roles |= dict.fromkeys(_function_roles(policy, values))
         output = _option(policy, "output_dir")
         given |= dict.fromkeys([output] if output else outputs)
         for part in parts_of([policy]):
@@ -261,14 +283,10 @@ def _functions(policies: Sequence[Any], values: AccountValues, outputs: Sequence
                     "documents: run the policy without mode, by c7n-org"
                 )
             needed |= needed_in_account(part, values)
-    if len(roles) > 1:
-        raise InvalidPolicyData(
-            f"the functions have several roles ({', '.join(roles)}): print the roles of their files one after another"
-        )
     names = _Names([*parts_of(policies)], values, _OWN_ACCOUNT)
     written, listed = _output_places(given, values, _OWN_ACCOUNT)
     return Functions(
-        next(iter(roles)),
+        role,
         tuple(f"{each.data['mode'].get('function-prefix', 'custodian-')}{each.name}" for each in policies),
         needed,
         names.places(written, listed),

@@ -159,6 +159,54 @@ def test_functions_whose_roles_are_not_in_the_documents(
     assert message in result.output
 
 
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        pytest.param((), "", id="all"),
+        pytest.param(("--role", "deployer"), "", id="deployer"),
+        pytest.param(
+            ("--role", "function"),
+            "the functions have several roles (Says, team/Denies): print all",
+            id="one",
+        ),
+        pytest.param(
+            ("--reader", "Denies"), "mode.role is team/Denies, and so is --reader", id="a-name-of-two"
+        ),
+    ],
+)
+def test_functions_with_several_roles(tmp_path: Path, only: tuple[str, ...], said: str) -> None:
+    base = {"resource": "aws.iam-user", "source": "authorization-details"}
+    modes = {"one": "Says", "two": "arn:aws:iam::111122223333:role/team/Denies", "three": "Says"}
+    data = [{**base, "name": name, "mode": {**PERIODIC, "role": role}} for name, role in modes.items()]
+    file = tmp_path / "several.yml"
+    file.write_text(yaml.safe_dump({"policies": data}))
+    given = ["-u", str(file), "--runner", RUNNER, "--format", "json", *only]
+    result = CliRunner().invoke(main, ["roles", *given])
+    if said:
+        assert result.exit_code == 1
+        assert said in result.output
+        return
+    found = {"deployer": printed(result)} if only else printed(result)
+    deployer = json.dumps(found.pop("deployer"))
+    assert all(
+        f"function:custodian-{name}" in deployer and f"rule/custodian-{name}" in deployer for name in modes
+    )
+    assert all(f"iam::*:role/{role}" in deployer for role in ("Says", "team/Denies"))
+    functions = {kind: each for kind, each in found.items() if kind != "runner"}
+    assert {
+        kind: (
+            each["RoleName"],
+            [name for name in modes if f"custodian-{name}:*" in json.dumps(each)],
+            "iam:GetAccountAuthorizationDetails" in actions(each),
+        )
+        for kind, each in functions.items()
+    } == (
+        {}
+        if only
+        else {"function": ("Says", ["one", "three"], True), "function-2": ("Denies", ["two"], True)}
+    )
+
+
 OWN = "${aws:PrincipalAccount}"
 
 
