@@ -360,21 +360,21 @@ class _Names:
     account: str = "*"
 
     def places(self, outputs: tuple[str, ...], listed: tuple[str, ...]) -> Places:
-        """Where the runner's own session sends and writes, and what it reads: earlier journals, and who signed in."""
+        """Where the runner's own session sends and writes, and what it reads: journals, plans, and who signed in."""
         from c7n_iamusers.roles.documents import Places
 
         sending = [part_data(part) for part in self.parts if part_data(part).get("assume_role") is False]
         queues = self._named("queue", [(data.get("transport") or {}).get("queue") for data in sending])
         notices = self._notices()
-        records, sign_ins = (
+        records, sign_ins, plans = (
             tuple(each for part in self.parts for each in self._places(part, key))
-            for key in ("record-from", "sign-ins")
+            for key in ("record-from", "sign-ins", "plan")
         )
         return Places(
             queues,
             (*notices.written, *outputs),
             (*notices.read, *records),
-            sign_ins,
+            (*sign_ins, *plans),
             (*notices.listed, *listed),
         )
 

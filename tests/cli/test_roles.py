@@ -594,6 +594,15 @@ def test_who_signed_in_is_read_by_the_role_for_identity_center(tmp_path: Path) -
     assert "arn:aws:s3:::out/sign-ins.json" in json.dumps(found["runner"])
 
 
+def test_a_reviewed_plan_is_read_by_the_runner(tmp_path: Path) -> None:
+    delete = {"type": "composite-delete", "plan": "s3://reviewed/{account_id}/plan.json"}
+    filters = [{"type": "unnecessary", "exempt": "none"}]
+    runner = printed(of(tmp_path, delete, section="actions", filters=filters))["runner"]
+    statements = {each["Action"][0]: each for each in runner["PolicyDocument"]["Statement"]}
+    assert statements["s3:GetObject"]["Resource"] == ["arn:aws:s3:::reviewed/*/plan.json"]
+    assert "s3:PutObject" not in statements
+
+
 def test_filters_are_found_within_others(tmp_path: Path) -> None:
     gate = {"type": "identity-center", "state": "absent", "role": CENTER, "user": USER}
     found = printed(of(tmp_path, {"not": [{"or": [gate]}]}))
