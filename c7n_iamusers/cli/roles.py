@@ -390,7 +390,8 @@ class _Names:
         for part, url in found:
             place = url.partition("?")[0].rstrip("/")
             notices, exempt = (f"{place}/{each}" for each in directories(self.account))
-            read += [notices, exempt]
+            if _is_notify(part) or "noticed" in part_data(part):
+                read += [notices, exempt]
             if not _is_notify(part):
                 listed += [f"{place}/{each}" for each in STOPS]
                 continue

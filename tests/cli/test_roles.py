@@ -219,6 +219,7 @@ OWN = "${aws:PrincipalAccount}"
             {"step": "announce", "days": 30}, [f"{OWN}/*", f"exempt/{OWN}/*"], [], id="announcement"
         ),
         pytest.param({"noticed": 16}, [], ["STOP", "Stop", "stop"], id="quarantine"),
+        pytest.param({}, [], ["STOP", "Stop", "stop"], id="stop-alone"),
     ],
 )
 def test_a_function_has_the_notices_of_its_own_account(
@@ -242,15 +243,16 @@ def test_a_function_has_the_notices_of_its_own_account(
     statements = found["function"]["PolicyDocument"]["Statement"]
     resources = {name: each["Resource"] for each in statements for name in each["Action"] if "s3:" in name}
     arn = "arn:aws:s3:::notices/all/"
+    read = [f"{OWN}/*", f"exempt/{OWN}/*"] if action else []
     in_notices = {name: [each for each in arns if "notices" in each] for name, arns in resources.items()}
     assert in_notices["s3:PutObject"] == [f"{arn}{each}" for each in written]
-    assert in_notices["s3:GetObject"] == [f"{arn}{each}" for each in (f"{OWN}/*", f"exempt/{OWN}/*")]
+    assert in_notices["s3:GetObject"] == [f"{arn}{each}" for each in read]
     prefixes = [
         each["Condition"]["StringLike"]["s3:prefix"]
         for each in statements
         if each["Resource"] == ["arn:aws:s3:::notices"]
     ]
-    assert prefixes == [sorted(f"all/{each}" for each in (f"{OWN}/*", f"exempt/{OWN}/*", *listed))]
+    assert prefixes == [sorted(f"all/{each}" for each in (*read, *listed))]
 
 
 def test_the_output_of_a_function_that_names_none_is_the_runners(tmp_path: Path) -> None:
